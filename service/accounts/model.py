@@ -1,0 +1,148 @@
+"""Users, their roles, and the rights that each role has: one table (pure).
+
+A user sees and acts on the things of the own department; an administrator of a county, on all.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from service.errors import Forbidden
+
+
+class Role(StrEnum):
+    """What a user is for."""
+
+    ADMIN = "admin"
+    OPERATOR = "operator"
+    APPROVER = "approver"
+    VIEWER = "viewer"
+
+
+class Right(StrEnum):
+    """What an act needs; the value completes "you may not …"."""
+
+    READ = "read"
+    IMPORT = "import contacts"
+    SUPPRESS = "suppress numbers"
+    WRITE = "write segments and templates"
+    PLAN = "plan and submit campaigns"
+    CONTROL = "pause, resume, release and cancel campaigns"
+    APPROVE = "approve, return and reject campaigns"
+    ACCOUNTS = "manage departments, users and keys"
+    CHANNELS = "manage channels"
+
+
+RIGHTS: dict[Role, frozenset[Right]] = {
+    Role.ADMIN: frozenset(Right),
+    Role.OPERATOR: frozenset(
+        {Right.READ, Right.IMPORT, Right.SUPPRESS, Right.WRITE, Right.PLAN, Right.CONTROL}
+    ),
+    Role.APPROVER: frozenset({Right.READ, Right.APPROVE, Right.CONTROL}),
+    Role.VIEWER: frozenset({Right.READ}),
+}
+"""The rights of each role; nobody approves what is their own, whatever the role."""
+
+COUNTY = "county"
+KINDS = (COUNTY, "carrier", "police", "department", "school")
+RUNS_CHANNELS = frozenset({COUNTY, "carrier"})
+"""Channels serve everybody, so only administrators of such departments manage them."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewDepartment:
+    """A department to be made."""
+
+    name: str
+    kind: str = "department"
+    signature: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Department:
+    """A tenant: whose contacts, texts and campaigns they are."""
+
+    id: UUID
+    name: str
+    kind: str
+    signature: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """A user to be made."""
+
+    department_id: UUID
+    login: str
+    name: str
+    roles: frozenset[Role]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person, as known by a key or a login."""
+
+    id: UUID
+    department_id: UUID
+    department_kind: str
+    login: str
+    name: str
+    roles: frozenset[Role]
+    disabled_at: datetime | None = None
+
+    def may(self, right: Right) -> bool:
+        """Whether one of the user's roles has the right."""
+        if right is Right.CHANNELS and self.department_kind not in RUNS_CHANNELS:
+            return False
+        return any(right in RIGHTS[role] for role in self.roles)
+
+    def need(self, right: Right) -> None:
+        """Refuse a user without the right.
+
+        Raises:
+            Forbidden: names the right and the roles that have it.
+        """
+        if not self.may(right):
+            having = " or ".join(role.value for role in Role if right in RIGHTS[role])
+            whose = ""
+            if right is Right.CHANNELS:
+                whose = f" of a department of kind {' or '.join(sorted(RUNS_CHANNELS))}"
+            raise Forbidden(f"you may not {right.value}: that takes the role {having}{whose}")
+
+    def sees(self, department_id: UUID) -> bool:
+        """Whether the things of a department exist for the user."""
+        return self.scope is None or self.scope == department_id
+
+    @property
+    def scope(self) -> UUID | None:
+        """The only department whose things the user sees; None: all of them."""
+        return None if self.runs_the_county else self.department_id
+
+    @property
+    def runs_the_county(self) -> bool:
+        """Whether this is an administrator of a county."""
+        return Role.ADMIN in self.roles and self.department_kind == COUNTY
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key to be made: for whom, called what, by whom, until when."""
+
+    user_id: UUID
+    name: str
+    created_by: UUID | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of a user; the token itself is shown once and never stored."""
+
+    id: UUID
+    user_id: UUID
+    name: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None

@@ -1,0 +1,39 @@
+"""What a handler is given, and what it may answer other than a model."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from service.accounts.model import User
+from service.campaigns.model import By
+from service.queue import Job
+from service.runtime import Runtime
+from service.storage.postgres import Connection
+
+
+@dataclass(slots=True)
+class Call:
+    """One request: who asks, when, and the transaction in which it is answered."""
+
+    runtime: Runtime
+    conn: Connection
+    user: User
+    now: datetime
+    bells: list[tuple[Job, tuple[object, ...]]] = field(default_factory=list)
+
+    def after_commit(self, job: Job, *ids: object) -> None:
+        """Ring for a job once what it works on is committed."""
+        self.bells.append((job, ids))
+
+    def by(self, reason: str) -> By:
+        """The caller, as the one who does something now and why."""
+        return By(self.user.id, reason, self.now)
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An answer that is a file, sent while it is made."""
+
+    media_type: str
+    file_name: str
+    chunks: AsyncIterator[str]

@@ -1,0 +1,322 @@
+"""Campaigns: plan, submit, approve, and steer."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import fields, replace
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from service.accounts.model import User
+from service.api.call import Call
+from service.api.paging import PageQuery, cut
+from service.api.schema import Body, Instant, Int, Line, OptionalLine, Out, Page, Text
+from service.api.segments import PreviewOut, preview_out
+from service.api.templates import TextOut, text_out
+from service.audience.segment_store import get_segment
+from service.campaigns import approval, lifecycle, planning, store
+from service.campaigns.model import By, Campaign, Plan, State
+from service.campaigns.preview import preview_rule, sample_text
+from service.campaigns.schedule import (
+    DEFAULT_HOURS,
+    DEFAULT_TIMEZONE,
+    DEFAULT_VALIDITY_MINUTES,
+    Schedule,
+)
+from service.dispatch.store import channels_with_work
+from service.messages.lint import lint
+from service.queue import Job
+from service.storage.postgres import Connection
+
+ChannelId = Annotated[Int, Field(ge=0, le=2**15 - 1)]
+Channels = Literal["auto"] | Annotated[list[ChannelId], Field(min_length=1, max_length=100)]
+Priority = Literal["urgent", "normal", "bulk"]
+MaxTPS = Annotated[Int, Field(ge=1)]
+Hour = Annotated[str, Field(pattern=r"^\d\d:\d\d$")]
+MAX_VALIDITY_MINUTES = 31 * 24 * 60
+
+
+class ScheduleBody(Body):
+    """When the campaign fires, and what limits its texts afterwards."""
+
+    kind: Literal["now", "once", "recurring"] = "now"
+    start_at: Instant | None = Field(default=None, description="For once.")
+    rrule: Text | None = Field(
+        default=None, description="For recurring, which is not available yet."
+    )
+    until: Instant | None = Field(
+        default=None, description="For recurring, which is not available yet."
+    )
+    timezone: Line = DEFAULT_TIMEZONE
+    send_hours: list[tuple[Hour, Hour]] = Field(
+        default=list(DEFAULT_HOURS),
+        min_length=1,
+        max_length=24,
+        description='The end may be "24:00".',
+    )
+    late: Literal["run", "hold", "skip"] = Field(
+        default="run", description="What to do if it can only fire more than 15 minutes late."
+    )
+    validity_minutes: Annotated[Int, Field(ge=1, le=MAX_VALIDITY_MINUTES)] = (
+        DEFAULT_VALIDITY_MINUTES
+    )
+
+    @model_validator(mode="after")
+    def _recurrence(self) -> "ScheduleBody":
+        if self.kind != "recurring" and (self.rrule or self.until):
+            raise ValueError("rrule and until belong to recurring schedules")
+        return self
+
+    def schedule(self) -> Schedule:
+        """The schedule that the rules know."""
+        known = self.model_dump(exclude={"rrule", "until"})
+        return Schedule(**known | {"send_hours": tuple(self.send_hours)})
+
+
+class CampaignBody(Body):
+    """A campaign to be planned."""
+
+    name: Line
+    template_id: UUID
+    segment_id: UUID
+    channels: Channels = "auto"
+    priority: Priority = "normal"
+    schedule: ScheduleBody = ScheduleBody()
+    max_tps: MaxTPS | None = None
+
+
+class CampaignPatch(Body):
+    """What is to change; the rest stays. A schedule is given whole."""
+
+    name: Line | None = None
+    template_id: UUID | None = None
+    segment_id: UUID | None = None
+    channels: Channels | None = None
+    priority: Priority | None = None
+    schedule: ScheduleBody | None = None
+    max_tps: MaxTPS | None = Field(default=None, description="null: no limit of its own.")
+
+
+class ReasonBody(Body):
+    """Why."""
+
+    reason: OptionalLine = ""
+
+
+class RefusalBody(Body):
+    """Why not; the planners are told."""
+
+    reason: Line
+
+
+class ScheduleOut(Out):
+    """When the campaign fires, and what limits its texts afterwards."""
+
+    kind: str
+    start_at: Instant | None
+    timezone: str
+    send_hours: list[tuple[str, str]]
+    late: str
+    validity_minutes: int
+
+
+class CampaignOut(Out):
+    """A campaign; `baseline` is how many people the rule meant at submission."""
+
+    id: UUID
+    department_id: UUID
+    name: str
+    template_id: UUID
+    template_version_id: UUID
+    segment_id: UUID
+    channels: Literal["auto"] | list[int]
+    priority: str
+    schedule: ScheduleOut
+    max_tps: int | None
+    message_class: str = Field(alias="class")
+    state: State
+    next_fire_at: Instant | None
+    created_by: UUID
+    created_at: Instant
+    edited_by: UUID
+    submitted_by: UUID | None
+    submitted_at: Instant | None
+    pending_until: Instant | None
+    baseline: int | None
+    approved_by: UUID | None
+    approved_at: Instant | None
+    content_hash: str | None
+
+
+class MoveOut(Out):
+    """One step of a campaign's life; without a user it was the clock's."""
+
+    from_state: str
+    to_state: str
+    user_id: UUID | None
+    reason: str
+    at: Instant
+
+
+class CampaignDetail(CampaignOut):
+    """A campaign with its text, its rule as frozen at submission, and everything that happened."""
+
+    text: str
+    frozen_rule: str | None
+    moves: list[MoveOut]
+
+
+class CampaignPreviewOut(PreviewOut, TextOut):
+    """Whom a campaign would reach now, and what one of them would read."""
+
+    text: str
+
+
+class CampaignQuery(PageQuery):
+    """Which campaigns: all, or those in one state."""
+
+    state: State | None = None
+
+
+async def list_campaigns(call: Call, query: CampaignQuery) -> Page[CampaignOut]:
+    """List the campaigns that you see."""
+    found = await store.list_campaigns(
+        call.conn, call.user.scope, query.before, query.wanted, query.state
+    )
+    return cut(Page[CampaignOut], [_shown(campaign) for campaign in found], query)
+
+
+async def create_campaign(call: Call, body: CampaignBody) -> CampaignDetail:
+    """Plan a campaign; it is a draft."""
+    plan = Plan(
+        name=body.name,
+        template_id=body.template_id,
+        segment_id=body.segment_id,
+        channels=_channels(body.channels),
+        priority=body.priority,
+        schedule=body.schedule.schedule(),
+        max_tps=body.max_tps,
+    )
+    return await _detail(call, await planning.create(call.conn, call.user, plan, call.now))
+
+
+async def get_campaign(call: Call, campaign_id: UUID) -> CampaignDetail:
+    """Show a campaign with everything that happened to it."""
+    return await _detail(call, await planning.load(call.conn, campaign_id, call.user.scope))
+
+
+async def edit_campaign(call: Call, campaign_id: UUID, body: CampaignPatch) -> CampaignDetail:
+    """Change a campaign that has not begun to send; it becomes a draft and its approval is void."""
+    changes = {
+        name: getattr(body, name)
+        for name in body.model_fields_set
+        if name == "max_tps" or getattr(body, name) is not None
+    }
+    if body.channels is not None:
+        changes["channels"] = _channels(body.channels)
+    if body.schedule is not None:
+        changes["schedule"] = body.schedule.schedule()
+    edited = await planning.edit(
+        call.conn, call.user, campaign_id, lambda plan: replace(plan, **changes), call.now
+    )
+    return await _detail(call, edited)
+
+
+async def submit_campaign(call: Call, campaign_id: UUID) -> CampaignDetail:
+    """Put a draft before an approver; freezes text and rule."""
+    return await _detail(call, await approval.submit(call.conn, call.user, campaign_id, call.now))
+
+
+async def approve_campaign(call: Call, campaign_id: UUID, body: ReasonBody) -> CampaignDetail:
+    """Approve what somebody else submitted; it fires at its time."""
+    approved = await approval.approve(call.conn, call.user, campaign_id, body.reason, call.now)
+    return await _detail(call, approved)
+
+
+async def return_campaign(call: Call, campaign_id: UUID, body: RefusalBody) -> CampaignDetail:
+    """Return a submitted campaign to its planners, to be mended."""
+    returned = await approval.send_back(call.conn, call.user, campaign_id, body.reason, call.now)
+    return await _detail(call, returned)
+
+
+async def reject_campaign(call: Call, campaign_id: UUID, body: RefusalBody) -> CampaignDetail:
+    """Refuse a submitted campaign for good."""
+    rejected = await approval.reject(call.conn, call.user, campaign_id, body.reason, call.now)
+    return await _detail(call, rejected)
+
+
+async def release_campaign(call: Call, campaign_id: UUID, body: ReasonBody) -> CampaignDetail:
+    """Let a campaign on hold fire now."""
+    return await _steer(call, campaign_id, lifecycle.release, body.reason or "released")
+
+
+async def pause_campaign(call: Call, campaign_id: UUID, body: ReasonBody) -> CampaignDetail:
+    """Stop handing off; after the answer, nothing that was not already leaving goes out."""
+    return await _steer(call, campaign_id, lifecycle.pause, body.reason or "paused")
+
+
+async def resume_campaign(call: Call, campaign_id: UUID, body: ReasonBody) -> CampaignDetail:
+    """Go on where it was paused."""
+    resumed = await _steer(call, campaign_id, lifecycle.resume, body.reason or "resumed")
+    for channel_id in await channels_with_work(call.conn, call.now):
+        call.after_commit(Job.DRAIN_CHANNEL, channel_id)
+    return resumed
+
+
+async def cancel_campaign(call: Call, campaign_id: UUID, body: ReasonBody) -> CampaignDetail:
+    """End it; what is still queued is cancelled, what has left has left."""
+    return await _steer(call, campaign_id, lifecycle.cancel, body.reason or "cancelled")
+
+
+async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:
+    """Count whom a campaign would reach now, and show what one of them would read."""
+    campaign = await planning.load(call.conn, campaign_id, call.user.scope)
+    segment = await get_segment(call.conn, campaign.plan.segment_id, None)
+    people = await preview_rule(
+        call.conn,
+        call.runtime.keyring,
+        campaign.department_id,
+        campaign.frozen_rule or segment.rule,
+        call.now,
+    )
+    return CampaignPreviewOut(
+        **preview_out(people).model_dump(),
+        **text_out(campaign.text, lint(campaign.text)).model_dump(),
+        text=sample_text(campaign.text),
+    )
+
+
+Steer = Callable[[Connection, User, UUID, By], Awaitable[Campaign]]
+
+
+async def _steer(call: Call, campaign_id: UUID, act: Steer, reason: str) -> CampaignDetail:
+    return await _detail(call, await act(call.conn, call.user, campaign_id, call.by(reason)))
+
+
+def _channels(channels: Channels) -> tuple[int, ...] | None:
+    return None if channels == "auto" else tuple(dict.fromkeys(channels))
+
+
+def _shown(campaign: Campaign) -> CampaignOut:
+    return CampaignOut(**_facts(campaign))
+
+
+async def _detail(call: Call, campaign: Campaign) -> CampaignDetail:
+    moves = await store.list_moves(call.conn, campaign.id)
+    return CampaignDetail(
+        **_facts(campaign),
+        moves=[MoveOut.model_validate(move) for move in moves],
+    )
+
+
+def _facts(campaign: Campaign) -> dict[str, Any]:
+    """Everything that a campaign's row and plan say."""
+    row = {field.name: getattr(campaign, field.name) for field in fields(campaign)}
+    plan = {field.name: getattr(campaign.plan, field.name) for field in fields(campaign.plan)}
+    channels = campaign.plan.channels
+    return {
+        **row,
+        **plan,
+        "channels": "auto" if channels is None else list(channels),
+        "content_hash": campaign.content_hash.hex() if campaign.content_hash else None,
+    }

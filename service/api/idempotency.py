@@ -1,0 +1,78 @@
+"""Idempotency-Key: the same request twice has one effect and one answer.
+
+The answer is stored, encrypted, in the transaction of its effect; a request that failed left
+nothing and may be tried again under its key.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from aiohttp import web
+
+from service.api import store
+from service.api.problems import Malformed
+from service.crypto import Keyring
+from service.errors import Conflict, Invalid
+from service.storage.postgres import Connection
+
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotent-Replayed"
+MAX_LENGTH = 255
+_ANSWER = "idempotent_answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status and a JSON body."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A request under a key; the fingerprint tells one body from another."""
+
+    user_id: UUID
+    key: str
+    fingerprint: bytes
+
+    async def stored_answer(self, conn: Connection, keyring: Keyring) -> Answer | None:
+        """The answer this request had before, if it had one.
+
+        Raises:
+            Conflict: a request under this key is being answered right now.
+            Invalid: the key was used for something else.
+        """
+        if not await store.try_lock_key(conn, self.user_id, self.key):
+            raise Conflict(
+                f"a request with this {HEADER} is in progress; ask again", code="in_progress"
+            )
+        stored = await store.find_answer(conn, self.user_id, self.key)
+        if stored is None:
+            return None
+        if stored["fingerprint"] != self.fingerprint:
+            problem = f"this {HEADER} was used for another request; take a new one"
+            raise Invalid(problem, fields={HEADER: problem}, code="idempotency_key_reused")
+        return Answer(stored["status"], keyring.decrypt_bytes(_ANSWER, stored["body"]))
+
+    async def keep(self, conn: Connection, keyring: Keyring, answer: Answer, now: datetime) -> None:
+        """Store the answer in the transaction of its effect."""
+        body = keyring.encrypt_bytes(_ANSWER, answer.body)
+        entry = (self.fingerprint, answer.status, body)
+        await store.insert_answer(conn, self.user_id, self.key, entry, now)
+
+
+def key_of(request: web.Request) -> str | None:
+    """The key of a POST, if it has one.
+
+    Raises:
+        Malformed: it is empty, too long, or not plain text.
+    """
+    key = request.headers.get(HEADER)
+    if request.method != "POST" or key is None:
+        return None
+    if not 0 < len(key) <= MAX_LENGTH or not (key.isascii() and key.isprintable()):
+        raise Malformed(f"{HEADER} must be 1 to {MAX_LENGTH} plain characters")
+    return key

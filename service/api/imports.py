@@ -1,0 +1,110 @@
+"""Contact files in, and what became of each."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import date
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BeforeValidator, Field
+
+from service.api.call import Call, Download
+from service.api.schema import Body, Instant, Line, Out, Text
+from service.api.upload import Upload
+from service.audience.loading import create_import as store_file
+from service.audience.model import Import, ImportRequest
+from service.audience.rejects import list_rejects, rejects_csv
+from service.audience.store import get_import as find_import
+from service.errors import NotFound
+from service.queue import Job
+
+
+def _mapping(value: object) -> object:
+    """A form holds texts only, so a mapping comes as JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise ValueError('write a JSON object like {"phone": "联系方式"}') from error
+
+
+class ImportForm(Body):
+    """What the uploader says of a contact file."""
+
+    roster: Line = Field(description="The name of the list that the people come onto.")
+    basis: Literal["duty", "contract_hr", "consent", "emergency"] = Field(
+        default="duty", description="Why the department may write to them; a row's own value wins."
+    )
+    expires_on: date | None = Field(
+        default=None, description="The list's last day; default: a year on."
+    )
+    encoding: Line | None = Field(default=None, description="Of a text file; default: found out.")
+    columns: Annotated[dict[Text, Text] | None, BeforeValidator(_mapping)] = Field(
+        default=None, description="A JSON object from our column names to the file's headers."
+    )
+    dry_run: bool = Field(default=False, description="Read and report, but store nobody.")
+
+
+class ImportAccepted(Out):
+    """An import that waits to be read."""
+
+    id: UUID
+    state: str
+
+
+class ImportOut(ImportAccepted):
+    """An import, with its report once it has been read."""
+
+    department_id: UUID
+    roster: str
+    basis: str
+    expires_on: date
+    file_name: str
+    file_bytes: int
+    dry_run: bool
+    report: dict[str, Any] | None
+    created_at: Instant
+    finished_at: Instant | None
+
+
+async def create_import(call: Call, body: ImportForm, file: Upload) -> ImportAccepted:
+    """Take a contact file; a worker reads it."""
+    request = ImportRequest(
+        department_id=call.user.department_id,
+        user_id=call.user.id,
+        file_name=file.file_name,
+        **body.model_dump(),
+    )
+    made = await store_file(
+        call.conn,
+        call.runtime.keyring,
+        request,
+        file.chunks(),
+        limit=call.runtime.settings.import_max_bytes,
+        now=call.now,
+    )
+    call.after_commit(Job.READ_IMPORT, made.id)
+    return ImportAccepted(id=made.id, state=made.state)
+
+
+async def get_import(call: Call, import_id: UUID) -> ImportOut:
+    """Show an import and its report."""
+    return ImportOut.model_validate(await _visible(call, import_id))
+
+
+async def get_rejects(call: Call, import_id: UUID) -> Download:
+    """Download the rejected rows with their reasons."""
+    await _visible(call, import_id)
+    return Download("text/csv", f"rejects-{import_id}.csv", _lines(call, import_id))
+
+
+def _lines(call: Call, import_id: UUID) -> AsyncIterator[str]:
+    return rejects_csv(list_rejects(call.conn, call.runtime.keyring, import_id))
+
+
+async def _visible(call: Call, import_id: UUID) -> Import:
+    found = await find_import(call.conn, import_id)
+    if not call.user.sees(found.department_id):
+        raise NotFound("there is no import of this id")
+    return found

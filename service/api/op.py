@@ -1,0 +1,97 @@
+"""One operation of the API: the row of the route table, and what its handler's annotations say.
+
+A handler is `async def act(call: Call, campaign_id: UUID, body: Model, query: Model) -> Out`; its
+path parameters by name, `body`, `query`, `file` and the answer are read from its signature, so
+that validation, documentation and code cannot differ.
+"""
+
+import inspect
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel
+
+from service.accounts.model import Right
+from service.api.call import Download
+
+Handler = Callable[..., Coroutine[Any, Any, object]]
+_RESERVED = frozenset({"call", "body", "query", "file", "return"})
+
+
+@dataclass(frozen=True)
+class Op:
+    """A row of the route table.
+
+    right: what the caller must be allowed to do.
+    status: of a success.
+    errors: statuses of refusals that do not follow from the signature.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    right: Right
+    status: int = 200
+    errors: tuple[int, ...] = ()
+
+    @cached_property
+    def hints(self) -> Mapping[str, Any]:
+        """The annotations of the handler."""
+        return get_type_hints(self.handler, include_extras=True)
+
+    @property
+    def body(self) -> type[BaseModel] | None:
+        """The model of the body."""
+        return self.hints.get("body")
+
+    @property
+    def body_optional(self) -> bool:
+        """Whether an empty body will do."""
+        return self.body is not None and not any(
+            field.is_required() for field in self.body.model_fields.values()
+        )
+
+    @property
+    def takes_file(self) -> bool:
+        """Whether the body is a form with a file."""
+        return "file" in self.hints
+
+    @property
+    def query(self) -> type[BaseModel] | None:
+        """The model of the query string."""
+        return self.hints.get("query")
+
+    @property
+    def parameters(self) -> Mapping[str, type]:
+        """The path parameters with their types."""
+        return {name: hint for name, hint in self.hints.items() if name not in _RESERVED}
+
+    @property
+    def out(self) -> type[BaseModel] | type[Download] | None:
+        """The model of the answer; None: there is nothing to say."""
+        answer = self.hints["return"]
+        return None if answer is type(None) else answer
+
+    @property
+    def name(self) -> str:
+        """A name that is unique in the API."""
+        return self.handler.__name__
+
+    @property
+    def summary(self) -> str:
+        """The first line of the handler's docstring."""
+        return inspect.cleandoc(self.handler.__doc__ or "").partition("\n")[0]
+
+    @property
+    def statuses(self) -> list[int]:
+        """Every status of a refusal that a caller may meet here."""
+        found = {401, 403, 422, 503, *self.errors}
+        if self.parameters:
+            found.add(404)
+        if self.method == "POST":
+            found.add(409)
+        if self.body is not None:
+            found |= {400, 413, 415}
+        return sorted(found)

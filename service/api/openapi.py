@@ -1,0 +1,157 @@
+"""The OpenAPI 3.1 document, made from the route table and the models; nothing is written twice."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+from pydantic.json_schema import models_json_schema
+
+from service.api.call import Download
+from service.api.idempotency import HEADER, MAX_LENGTH
+from service.api.op import Op
+from service.api.problems import HEADERS, MEDIA_TYPE, TITLES
+from service.api.schema import Out
+
+REF = "#/components/schemas/{model}"
+Schema = dict[str, Any]
+Mode = Literal["validation", "serialization"]
+
+ABOUT = (
+    "Campaigns, audiences and reports of a bulk SMS broadcast service. Errors are RFC 9457"
+    " problems with a stable `type`; an address that does not take a method answers 405 with"
+    " `Allow`. Lists are paged by cursor. Instants are RFC 3339 with an offset."
+)
+
+
+class Problem(Out):
+    """An error (RFC 9457); some carry more members, such as `findings` of a text."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    fields: dict[str, str] = Field(default_factory=dict)
+
+
+def document(ops: Sequence[Op], prefix: str, version: str) -> Schema:
+    """The whole document."""
+    models: list[tuple[type[BaseModel], Mode]] = [(Problem, "serialization")]
+    for op in ops:
+        models += [(model, "validation") for model in (op.body, op.query) if model]
+        if op.out and issubclass(op.out, BaseModel):
+            models.append((op.out, "serialization"))
+    refs, definitions = models_json_schema(models, ref_template=REF)
+    references: dict[Any, Schema] = dict(refs)
+    schemas = definitions.get("$defs", {})
+    paths: dict[str, Schema] = {}
+    for op in ops:
+        paths.setdefault(prefix + op.path, {})[op.method.lower()] = _operation(
+            op, references, schemas
+        )
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Tocsin", "version": version, "description": ABOUT},
+        "security": [{"key": []}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(op: Op, references: dict[Any, Schema], schemas: Schema) -> Schema:
+    operation: Schema = {
+        "operationId": op.name,
+        "tags": [op.path.split("/")[1]],
+        "summary": op.summary,
+        "description": f"Needs the right to {op.right.value}.",
+        "parameters": [*_path_parameters(op), *_query_parameters(op, references, schemas)],
+        "responses": {str(op.status): _success(op, references)}
+        | {str(status): _refusal(status, references) for status in op.statuses},
+    }
+    if op.method == "POST":
+        operation["parameters"].append(_idempotency_key())
+    if op.body:
+        operation["requestBody"] = _request_body(op, references[op.body, "validation"], schemas)
+    return operation
+
+
+def _path_parameters(op: Op) -> list[Schema]:
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "integer", "minimum": 0}
+            if kind is int
+            else {"type": "string", "format": "uuid"},
+        }
+        for name, kind in op.parameters.items()
+    ]
+
+
+def _query_parameters(op: Op, references: dict[Any, Schema], schemas: Schema) -> list[Schema]:
+    if op.query is None:
+        return []
+    model = schemas[_model_name(references[op.query, "validation"])]
+    return [
+        {
+            "name": field,
+            "in": "query",
+            "required": field in model.get("required", ()),
+            "description": schema.get("description", ""),
+            "schema": {key: value for key, value in schema.items() if key != "description"},
+        }
+        for field, schema in model["properties"].items()
+    ]
+
+
+def _idempotency_key() -> Schema:
+    return {
+        "name": HEADER,
+        "in": "header",
+        "required": False,
+        "description": "Makes it safe to send the request again; one for each act.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH},
+    }
+
+
+def _request_body(op: Op, reference: Schema, schemas: Schema) -> Schema:
+    if not op.takes_file:
+        return {
+            "required": not op.body_optional,
+            "content": {"application/json": {"schema": reference}},
+        }
+    form = schemas[_model_name(reference)]
+    file = {"file": {"contentMediaType": "application/octet-stream"}}
+    whole = form | {
+        "properties": form["properties"] | file,
+        "required": [*form.get("required", ()), "file"],
+    }
+    return {"required": True, "content": {"multipart/form-data": {"schema": whole}}}
+
+
+def _model_name(reference: Schema) -> str:
+    name: str = reference["$ref"].rpartition("/")[2]
+    return name
+
+
+def _success(op: Op, references: dict[Any, Schema]) -> Schema:
+    if op.out is None:
+        return {"description": "Done."}
+    if issubclass(op.out, Download):
+        return {"description": "A file.", "content": {"text/csv": {"schema": {"type": "string"}}}}
+    schema = references[op.out, "serialization"]
+    return {"description": op.summary, "content": {"application/json": {"schema": schema}}}
+
+
+def _refusal(status: int, references: dict[Any, Schema]) -> Schema:
+    refusal: Schema = {
+        "description": TITLES[status],
+        "content": {MEDIA_TYPE: {"schema": references[Problem, "serialization"]}},
+    }
+    if status in HEADERS:
+        refusal["headers"] = {name: {"schema": {"type": "string"}} for name in HEADERS[status]}
+    return refusal

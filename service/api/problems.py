@@ -1,0 +1,179 @@
+"""Errors as RFC 9457 problem+json: one table from error class to status.
+
+`type` is stable (urn:tocsin:problem:CODE), `detail` a plain sentence, `fields` what is wrong with
+each field and how to mend it. No value that was sent comes back.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import ValidationError
+
+from service.audience.segment import SegmentError
+from service.campaigns.model import TextBlocked
+from service.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    Misconfigured,
+    NotFound,
+    TocsinError,
+    Unavailable,
+)
+from service.logs import masked
+from service.storage.postgres import UNREACHABLE
+from service.web import REQUEST_ID
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+URN = "urn:tocsin:problem:"
+
+
+class Malformed(TocsinError):
+    """The request cannot be read at all."""
+
+    code = "malformed"
+
+
+class Unauthorized(TocsinError):
+    """Nobody we know is asking."""
+
+    code = "unauthorized"
+
+
+class TooLarge(TocsinError):
+    """The body is larger than is taken."""
+
+    code = "too_large"
+
+
+class Unsupported(TocsinError):
+    """The body is of another type than is taken."""
+
+    code = "unsupported_media_type"
+
+
+STATUS: dict[type[TocsinError], int] = {
+    Malformed: 400,
+    Unauthorized: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    TooLarge: 413,
+    Unsupported: 415,
+    Invalid: 422,
+    Misconfigured: 500,
+    Unavailable: 503,
+}
+
+TITLES = {
+    400: "The request cannot be read",
+    401: "A valid key is needed",
+    403: "You may not do this",
+    404: "There is no such thing",
+    405: "This address does not take this method",
+    409: "The present state does not allow this",
+    413: "The body is too large",
+    415: "The body is of the wrong type",
+    422: "The input is wrong",
+    500: "Something went wrong on our side",
+    503: "Something we depend on cannot be reached",
+}
+
+HEADERS = {401: {"WWW-Authenticate": 'Bearer realm="tocsin"'}, 503: {"Retry-After": "5"}}
+
+EXTRAS: dict[type[TocsinError], Callable[[Any], dict[str, object]]] = {
+    Invalid: lambda error: {"fields": error.fields} if error.fields else {},
+    SegmentError: lambda error: {
+        "position": error.position,
+        "expected": error.expected,
+        "suggestions": list(error.suggestions),
+    },
+    TextBlocked: lambda error: {"findings": error.findings},
+}
+"""What some errors say beyond a sentence."""
+
+
+def status_of(error: TocsinError) -> int:
+    """The status of an error: that of the nearest class in the table."""
+    return next((STATUS[c] for c in type(error).__mro__ if c in STATUS), 500)
+
+
+def invalid(error: ValidationError, *, what: str) -> TocsinError:
+    """What Pydantic found wrong, as our own error."""
+    fields: dict[str, str] = {}
+    for item in error.errors(include_url=False, include_input=False):
+        if item["type"] == "json_invalid":
+            return Malformed("the body is not JSON: " + item["msg"].removeprefix("Invalid JSON: "))
+        path = ".".join(str(part) for part in item["loc"] if "[" not in str(part)) or what
+        message = item["msg"].removeprefix("Value error, ")
+        fields[path] = f"{fields[path]}; or: {message}" if path in fields else message
+    names = ", ".join(fields)
+    return Invalid(f"the {what} is wrong: {names}", fields=fields)
+
+
+@web.middleware
+async def as_problem(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every error below as a problem."""
+    try:
+        return await handler(request)
+    except TocsinError as error:
+        return _of_error(request, error)
+    except web.HTTPException as error:
+        return _of_http(request, error)
+    except UNREACHABLE as error:
+        log.warning("database unreachable", extra={"why": repr(error)})
+        return _of_error(request, Unavailable("the database cannot be reached; try again soon"))
+    except Exception:
+        log.exception("unexpected error")
+        return problem(request, 500, "error", "an unexpected error, which has been logged")
+
+
+def _of_error(request: web.Request, error: TocsinError) -> web.Response:
+    extras: dict[str, object] = {}
+    for kind, extra in EXTRAS.items():
+        if isinstance(error, kind):
+            extras |= extra(error)
+    return problem(request, status_of(error), error.code, error.message, extras)
+
+
+def _of_http(request: web.Request, error: web.HTTPException) -> web.Response:
+    """What aiohttp itself refuses: unknown addresses and methods, oversized bodies."""
+    details = {
+        404: ("not_found", "there is nothing at this address"),
+        405: ("method_not_allowed", f"this address does not take {request.method}"),
+        413: ("too_large", "the body is larger than 1 MiB"),
+    }
+    code, sentence = details.get(error.status, ("error", error.reason))
+    response = problem(request, error.status, code, sentence)
+    if "Allow" in error.headers:
+        response.headers["Allow"] = error.headers["Allow"]
+    return response
+
+
+def problem(
+    request: web.Request,
+    status: int,
+    code: str,
+    detail: str,
+    extras: Mapping[str, object] | None = None,
+) -> web.Response:
+    """A problem as a response."""
+    body = {
+        "type": URN + code,
+        "title": TITLES.get(status, detail),
+        "status": status,
+        "detail": detail,
+        "request_id": request.get(REQUEST_ID, ""),
+        **(extras or {}),
+    }
+    return web.Response(
+        status=status,
+        body=masked(json.dumps(body, ensure_ascii=False)).encode("utf-8", "replace"),
+        headers={"Content-Type": MEDIA_TYPE, **HEADERS.get(status, {})},
+    )

@@ -1,0 +1,159 @@
+"""A request into the arguments of a handler: path, query, JSON body, or a form with a file."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import BodyPartReader, web
+from pydantic import BaseModel, ValidationError
+
+from service.api.op import Op
+from service.api.problems import Malformed, TooLarge, Unsupported, invalid
+from service.api.schema import MAX_INT
+from service.api.upload import CHUNK_OCTETS, Upload
+from service.crypto import Keyring
+from service.errors import Invalid, NotFound
+from service.runtime import Runtime
+
+FIELD_OCTETS = 64 * 1024
+MAX_FORM_PARTS = 20
+_FILE = "file"
+
+Arguments = dict[str, Any]
+
+
+@asynccontextmanager
+async def arguments(op: Op, request: web.Request, runtime: Runtime) -> AsyncIterator[Arguments]:
+    """The arguments of the handler; a file among them is deleted at the end.
+
+    Raises:
+        Malformed, TooLarge, Unsupported, Invalid, NotFound: as the request deserves.
+    """
+    found = _path(op, request)
+    if op.query is not None:
+        found["query"] = _query(op.query, request)
+    if op.takes_file and op.body is not None:
+        async with _form(op.body, request, runtime) as form:
+            yield found | form
+        return
+    if op.body is not None:
+        found["body"] = await _json(op, op.body, request)
+    yield found
+
+
+def fingerprint(keyring: Keyring, request: web.Request, found: Arguments) -> bytes:
+    """What tells a request from another one under the same Idempotency-Key.
+
+    Keyed, since a hash of a body with nothing but a phone number could be found by trying.
+    """
+    body = found["body"].model_dump_json() if "body" in found else ""
+    file = found[_FILE].sha256 if _FILE in found else ""
+    return keyring.index("request", "\n".join([request.method, request.path_qs, body, file]))
+
+
+def _path(op: Op, request: web.Request) -> Arguments:
+    try:
+        return {name: kind(request.match_info[name]) for name, kind in _readers(op).items()}
+    except ValueError as error:
+        raise NotFound("there is no such thing: the address has a malformed id") from error
+
+
+def _readers(op: Op) -> Mapping[str, Any]:
+    return {name: _channel_id if kind is int else kind for name, kind in op.parameters.items()}
+
+
+def _channel_id(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdecimal() else -1
+    if not 0 <= number <= MAX_INT:
+        raise ValueError(text)
+    return number
+
+
+def _query(model: type[BaseModel], request: web.Request) -> BaseModel:
+    given = request.query
+    twice = sorted({name for name in given if len(given.getall(name)) > 1})
+    if twice:
+        raise Invalid(
+            f"the query is wrong: {', '.join(twice)}",
+            fields=dict.fromkeys(twice, "give it once"),
+        )
+    return _validated(model, dict(given), what="query")
+
+
+async def _json(op: Op, model: type[BaseModel], request: web.Request) -> BaseModel:
+    raw = await request.read()
+    if not raw and op.body_optional:
+        return model()
+    if request.content_type != "application/json" or (request.charset or "utf-8").lower() not in {
+        "utf-8",
+        "utf8",
+    }:
+        raise Unsupported("the body must be application/json in UTF-8")
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as error:
+        raise invalid(error, what="body") from error
+
+
+@asynccontextmanager
+async def _form(
+    model: type[BaseModel], request: web.Request, runtime: Runtime
+) -> AsyncIterator[Arguments]:
+    if request.content_type != "multipart/form-data":
+        raise Unsupported("the body must be multipart/form-data")
+    fields: dict[str, str] = {}
+    upload: Upload | None = None
+    try:
+        async for part in _parts(request):
+            if part.name == _FILE and upload is None:
+                upload = Upload(runtime.keyring, part.filename or "")
+                await _spool(part, upload, runtime.settings.import_max_bytes)
+            elif part.name is None or part.name == _FILE or part.name in fields:
+                raise Invalid("a field of the form has no name, or comes twice")
+            else:
+                fields[part.name] = await _field(part)
+        body = _validated(model, fields, what="form")
+        if upload is None:
+            raise Invalid("the form has no file", fields={_FILE: "attach the contact file"})
+        yield {"body": body, _FILE: upload}
+    finally:
+        if upload is not None:
+            upload.close()
+
+
+async def _parts(request: web.Request) -> AsyncIterator[BodyPartReader]:
+    try:
+        reader = await request.multipart()
+        for _ in range(MAX_FORM_PARTS):
+            part = await reader.next()
+            if part is None:
+                return
+            if not isinstance(part, BodyPartReader):
+                raise Malformed("a form must not be nested")
+            yield part
+    except (ValueError, web.RequestPayloadError) as error:
+        raise Malformed("the body is not a well-formed multipart form") from error
+    raise Malformed(f"a form has at most {MAX_FORM_PARTS} parts")
+
+
+async def _spool(part: BodyPartReader, upload: Upload, limit: int) -> None:
+    while chunk := await part.read_chunk(CHUNK_OCTETS):
+        if upload.size + len(chunk) > limit:
+            raise TooLarge(f"the file is larger than {limit:,} octets; split it into several")
+        upload.append(chunk)
+
+
+async def _field(part: BodyPartReader) -> str:
+    octets = bytearray()
+    while chunk := await part.read_chunk():
+        octets += chunk
+        if len(octets) > FIELD_OCTETS:
+            raise TooLarge(f"a field of the form is larger than {FIELD_OCTETS:,} octets")
+    return octets.decode("utf-8")
+
+
+def _validated(model: type[BaseModel], fields: Mapping[str, str], *, what: str) -> BaseModel:
+    try:
+        return model.model_validate_strings(fields)
+    except ValidationError as error:
+        raise invalid(error, what=what) from error

@@ -1,0 +1,77 @@
+"""Every URL of the API on one screen: method, path, handler, right, status, further refusals."""
+
+from service.accounts.model import Right
+from service.api import (
+    accounts,
+    audience,
+    campaigns,
+    channels,
+    imports,
+    runs,
+    segments,
+    templates,
+)
+from service.api.op import Op
+
+PREFIX = "/api/v1"
+
+R = Right
+CAMPAIGN = "/campaigns/{campaign_id}"
+
+# fmt: off
+OPS = (
+    Op("GET",    "/departments", accounts.list_departments, R.READ),
+    Op("POST",   "/departments", accounts.create_department, R.ACCOUNTS, 201),
+    Op("GET",    "/users", accounts.list_users, R.READ),
+    Op("POST",   "/users", accounts.create_user, R.ACCOUNTS, 201),
+    Op("GET",    "/keys", accounts.list_keys, R.ACCOUNTS),
+    Op("POST",   "/keys", accounts.create_key, R.ACCOUNTS, 201),
+    Op("POST",   "/keys/{key_id}/revoke", accounts.revoke_key, R.ACCOUNTS, 204),
+
+    Op("POST",   "/imports", imports.create_import, R.IMPORT, 202),
+    Op("GET",    "/imports/{import_id}", imports.get_import, R.READ),
+    Op("GET",    "/imports/{import_id}/rejects", imports.get_rejects, R.READ),
+    Op("GET",    "/rosters", audience.list_rosters, R.READ),
+    Op("GET",    "/areas", audience.list_areas, R.READ),
+    Op("GET",    "/suppressions", audience.list_suppressions, R.READ),
+    Op("POST",   "/suppressions", audience.create_suppressions, R.SUPPRESS, 201),
+    Op("DELETE", "/suppressions/{suppression_id}", audience.delete_suppression, R.SUPPRESS, 204),
+
+    Op("GET",    "/segments", segments.list_segments, R.READ),
+    Op("POST",   "/segments", segments.create_segment, R.WRITE, 201),
+    Op("POST",   "/segments/preview", segments.preview_segment, R.READ),
+    Op("GET",    "/segments/{segment_id}", segments.get_segment, R.READ),
+    Op("PATCH",  "/segments/{segment_id}", segments.edit_segment, R.WRITE, errors=(409,)),
+
+    Op("GET",    "/templates", templates.list_templates, R.READ),
+    Op("POST",   "/templates", templates.create_template, R.WRITE, 201),
+    Op("POST",   "/templates/lint", templates.lint_text, R.READ),
+    Op("GET",    "/templates/{template_id}", templates.get_template, R.READ),
+    Op("POST",   "/templates/{template_id}/versions", templates.add_version, R.WRITE, 201),
+
+    Op("GET",    "/campaigns", campaigns.list_campaigns, R.READ),
+    Op("POST",   "/campaigns", campaigns.create_campaign, R.PLAN, 201),
+    Op("GET",    CAMPAIGN, campaigns.get_campaign, R.READ),
+    Op("PATCH",  CAMPAIGN, campaigns.edit_campaign, R.PLAN, errors=(409,)),
+    Op("GET",    CAMPAIGN + "/preview", campaigns.preview_campaign, R.READ),
+    Op("GET",    CAMPAIGN + "/runs", runs.list_runs, R.READ),
+    Op("POST",   CAMPAIGN + "/submit", campaigns.submit_campaign, R.PLAN),
+    Op("POST",   CAMPAIGN + "/approve", campaigns.approve_campaign, R.APPROVE),
+    Op("POST",   CAMPAIGN + "/return", campaigns.return_campaign, R.APPROVE),
+    Op("POST",   CAMPAIGN + "/reject", campaigns.reject_campaign, R.APPROVE),
+    Op("POST",   CAMPAIGN + "/release", campaigns.release_campaign, R.CONTROL),
+    Op("POST",   CAMPAIGN + "/pause", campaigns.pause_campaign, R.CONTROL),
+    Op("POST",   CAMPAIGN + "/resume", campaigns.resume_campaign, R.CONTROL),
+    Op("POST",   CAMPAIGN + "/cancel", campaigns.cancel_campaign, R.CONTROL),
+
+    Op("GET",    "/runs/{run_id}", runs.get_run, R.READ),
+    Op("GET",    "/runs/{run_id}/report", runs.get_report, R.READ),
+    Op("GET",    "/runs/{run_id}/messages", runs.list_messages, R.READ),
+
+    Op("GET",    "/channels", channels.list_channels, R.READ),
+    Op("POST",   "/channels", channels.create_channel, R.CHANNELS, 201),
+    Op("GET",    "/channels/{channel_id}", channels.get_channel, R.READ),
+    Op("PATCH",  "/channels/{channel_id}", channels.edit_channel, R.CHANNELS, errors=(409,)),
+    Op("GET",    "/channels/{channel_id}/health", channels.get_health, R.READ),
+)
+# fmt: on

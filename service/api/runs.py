@@ -1,0 +1,122 @@
+"""Runs: each fire of a campaign, its report, and its ledger."""
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from service.api.call import Call
+from service.api.paging import PageQuery, cut
+from service.api.schema import Instant, Out, Page
+from service.campaigns import planning, run_store
+from service.campaigns.model import Run
+from service.errors import NotFound
+from service.messages.ledger import MessageState
+from service.reports import progress
+
+
+class RunOut(Out):
+    """One fire of a campaign; `target` is null until its ledger is written."""
+
+    id: UUID
+    campaign_id: UUID
+    department_id: UUID
+    fire_at: Instant
+    state: Literal["expanding", "running", "paused", "sent", "cancelled"]
+    priority: str
+    message_class: str = Field(alias="class")
+    target: int | None
+    valid_until: Instant | None
+    created_at: Instant
+    started_at: Instant | None
+    finished_at: Instant | None
+
+
+class GroupOut(Out):
+    """The figures of one carrier, town or role."""
+
+    target: int
+    reached: int
+    states: dict[MessageState, int]
+
+
+class ReportOut(Out):
+    """What a run amounts to; target = Σ states, always. Reached means: a receipt says delivered."""
+
+    run_id: UUID
+    campaign_id: UUID
+    state: str
+    target: int
+    excluded: dict[str, int]
+    states: dict[MessageState, int]
+    reached: int
+    by_carrier: dict[str, GroupOut]
+    by_area: dict[str, GroupOut]
+    by_role: dict[str, GroupOut]
+    by_reason: dict[str, int]
+    parts: int
+    started_at: Instant | None
+    finished_at: Instant | None
+
+
+class MessageOut(Out):
+    """One row of the ledger, masked."""
+
+    id: str
+    no: int
+    phone: str
+    state: MessageState
+    reason: str | None
+    code: str | None
+    carrier: str
+    area_code: str | None
+    attempt: int
+    part_count: int | None
+    marked_at: Instant | None
+    submitted_at: Instant | None
+    final_at: Instant | None
+
+
+class MessageQuery(PageQuery):
+    """Which messages: all, or those in one state."""
+
+    state: MessageState | None = None
+
+
+async def list_runs(call: Call, campaign_id: UUID, query: PageQuery) -> Page[RunOut]:
+    """List the runs of a campaign."""
+    await planning.load(call.conn, campaign_id, call.user.scope)
+    found = await run_store.list_runs(call.conn, campaign_id, query.before, query.wanted)
+    return cut(Page[RunOut], found, query)
+
+
+async def get_run(call: Call, run_id: UUID) -> RunOut:
+    """Show a run."""
+    return RunOut.model_validate(await _visible(call, run_id))
+
+
+async def get_report(call: Call, run_id: UUID) -> ReportOut:
+    """Show what a run amounts to at this moment."""
+    await _visible(call, run_id)
+    return ReportOut.model_validate(await progress.run_report(call.conn, run_id))
+
+
+async def list_messages(call: Call, run_id: UUID, query: MessageQuery) -> Page[MessageOut]:
+    """List the ledger of a run in its order, phones masked."""
+    await _visible(call, run_id)
+    found = await progress.list_messages(
+        call.conn,
+        call.runtime.keyring,
+        run_id,
+        after_no=query.number,
+        limit=query.wanted,
+        state=query.state,
+    )
+    return cut(Page[MessageOut], found, query, key=lambda row: row["no"])
+
+
+async def _visible(call: Call, run_id: UUID) -> Run:
+    run = await run_store.get_run(call.conn, run_id, call.user.scope)
+    if run is None:
+        raise NotFound(f"there is no run {run_id}")
+    return run

@@ -1,0 +1,89 @@
+"""The types that all bodies, queries and answers are made of.
+
+Input knows no unknown fields and no NUL characters; whole numbers may be written 5 or 5.0, but not
+"5" or true; instants have an offset.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
+
+Item = TypeVar("Item")
+MAX_INT = 2**31 - 1
+_YEARS = (2000, 2200)
+
+
+class Body(BaseModel):
+    """A request's body."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Query(BaseModel):
+    """A request's query string."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Out(BaseModel):
+    """A part of an answer; read from our own objects by attribute."""
+
+    model_config = ConfigDict(from_attributes=True, validate_by_name=True, validate_by_alias=True)
+
+
+class Page(Out, Generic[Item]):
+    """A part of a list; `next_cursor` leads to the next one and is null at the end."""
+
+    items: list[Item]
+    next_cursor: str | None = Field(description="Give this as `cursor` to go on; null at the end.")
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, bool | str):
+        raise ValueError("write a whole number, without quotes")  # noqa: TRY004  # for Pydantic
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("the character NUL is not allowed")
+    return text
+
+
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("write one line, without control characters")
+    return text
+
+
+def _in_utc(instant: datetime) -> datetime:
+    if not _YEARS[0] <= instant.year <= _YEARS[1]:
+        raise ValueError(f"the year must be between {_YEARS[0]} and {_YEARS[1]}")
+    return instant.astimezone(UTC)
+
+
+Int = Annotated[int, BeforeValidator(_whole), Field(le=MAX_INT)]
+"""A whole number as JSON Schema means it: 5.0 is one, "5" and true are not."""
+
+Text = Annotated[str, AfterValidator(_without_nul)]
+"""A text of any number of lines."""
+
+OptionalLine = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_one_line)
+]
+"""One line of text, perhaps empty."""
+
+Line = Annotated[OptionalLine, StringConstraints(min_length=1)]
+"""One line of text."""
+
+Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""An instant with its offset, kept in UTC."""

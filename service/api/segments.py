@@ -1,0 +1,128 @@
+"""Saved audience rules, and whom a rule means right now."""
+
+from dataclasses import replace
+from uuid import UUID
+
+from pydantic import Field
+
+from service.api.call import Call
+from service.api.paging import PageQuery, cut
+from service.api.schema import Body, Instant, Line, Out, Page, Text
+from service.audience import segment_store as store
+from service.audience.segment import canonical, parse
+from service.campaigns.preview import Preview, check_rule, preview_rule
+
+_EXAMPLE = '身份 = 财务人员 且 年龄 >= 60; area = "旌阳镇" and role in (finance, owner)'
+
+
+class RuleBody(Body):
+    """An audience rule."""
+
+    rule: Text = Field(description=f"In the rule language, e.g. {_EXAMPLE}.")
+
+
+class SegmentBody(RuleBody):
+    """A rule to be saved."""
+
+    name: Line
+
+
+class SegmentPatch(Body):
+    """What is to change; the rest stays."""
+
+    name: Line | None = None
+    rule: Text | None = None
+
+
+class SegmentOut(Out):
+    """A saved rule; `canonical` is how it is understood."""
+
+    id: UUID
+    department_id: UUID
+    name: str
+    rule: str
+    canonical: str
+    edited_by: UUID
+    created_at: Instant
+    edited_at: Instant
+
+
+class PersonOut(Out):
+    """Somebody, masked."""
+
+    phone: str
+    name: str
+    area: str
+    carrier: str | None
+
+
+class PreviewOut(Out):
+    """How many people a rule means, by town code and carrier, who is left out and why."""
+
+    target: int
+    by_area: dict[str, int]
+    by_carrier: dict[str, int]
+    excluded: dict[str, int]
+    sample: list[PersonOut]
+
+
+async def list_segments(call: Call, query: PageQuery) -> Page[SegmentOut]:
+    """List the saved rules that you see."""
+    found = await store.list_segments(call.conn, call.user.scope, query.before, query.wanted)
+    return cut(Page[SegmentOut], [_shown(segment) for segment in found], query)
+
+
+async def create_segment(call: Call, body: SegmentBody) -> SegmentOut:
+    """Save a rule."""
+    await check_rule(call.conn, body.rule)
+    made = await store.insert_segment(call.conn, call.user, body.name, body.rule, call.now)
+    return _shown(made)
+
+
+async def get_segment(call: Call, segment_id: UUID) -> SegmentOut:
+    """Show a saved rule."""
+    return _shown(await store.get_segment(call.conn, segment_id, call.user.scope))
+
+
+async def edit_segment(call: Call, segment_id: UUID, body: SegmentPatch) -> SegmentOut:
+    """Change a saved rule; a campaign that was submitted with it must be submitted again."""
+    segment = await store.get_segment(call.conn, segment_id, call.user.scope, lock=True)
+    if body.rule is not None and body.rule != segment.rule:
+        await check_rule(call.conn, body.rule)
+        segment = replace(segment, rule=body.rule, edited_by=call.user.id, edited_at=call.now)
+    segment = replace(segment, name=body.name or segment.name)
+    await store.update_segment(call.conn, segment)
+    return _shown(segment)
+
+
+async def preview_segment(call: Call, body: RuleBody) -> PreviewOut:
+    """Count whom a rule means among your department's contacts, with a masked sample."""
+    found = await preview_rule(
+        call.conn, call.runtime.keyring, call.user.department_id, body.rule, call.now
+    )
+    return preview_out(found)
+
+
+def preview_out(preview: Preview) -> PreviewOut:
+    """A preview as an answer."""
+    counts = preview.counts
+    return PreviewOut(
+        target=counts.target,
+        by_area=counts.by_area,
+        by_carrier=counts.by_carrier,
+        excluded=counts.excluded,
+        sample=[PersonOut.model_validate(person) for person in preview.sample],
+    )
+
+
+def _shown(segment: store.Segment) -> SegmentOut:
+    return SegmentOut(
+        id=segment.id,
+        department_id=segment.department_id,
+        name=segment.name,
+        rule=segment.rule,
+        canonical=canonical(parse(segment.rule)),
+        edited_by=segment.edited_by,
+        created_at=segment.created_at,
+        edited_at=segment.edited_at,
+    )

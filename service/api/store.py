@@ -1,0 +1,57 @@
+"""The SQL of the API itself: stored answers, and whether the database is ready."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from service.storage.postgres import Connection, Record, affected
+
+KEPT = timedelta(days=7)
+"""How long an answer is kept for a caller who tries again."""
+
+
+async def try_lock_key(conn: Connection, user_id: UUID, key: str) -> bool:
+    """Take the key for the rest of the transaction; False while another request has it."""
+    locked: bool = await conn.fetchval(
+        "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))", f"idempotency {user_id} {key}"
+    )
+    return locked
+
+
+async def find_answer(conn: Connection, user_id: UUID, key: str) -> Record | None:
+    """The stored answer under a key: fingerprint, status and body."""
+    return await conn.fetchrow(
+        "SELECT fingerprint, status, body FROM idempotency WHERE user_id = $1 AND key = $2",
+        user_id,
+        key,
+    )
+
+
+async def insert_answer(
+    conn: Connection,
+    user_id: UUID,
+    key: str,
+    answer: tuple[bytes, int, bytes],
+    now: datetime,
+) -> None:
+    """Store an answer: fingerprint, status and body."""
+    await conn.execute(
+        """
+        INSERT INTO idempotency (user_id, key, fingerprint, status, body, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        """,
+        user_id,
+        key,
+        *answer,
+        now,
+    )
+
+
+async def delete_old_answers(conn: Connection, now: datetime) -> int:
+    """Forget answers that nobody will ask for again; returns how many."""
+    status = await conn.execute("DELETE FROM idempotency WHERE created_at < $1", now - KEPT)
+    return affected(status)
+
+
+async def applied_migrations(conn: Connection) -> set[str]:
+    """The names of the migrations that the database has."""
+    return {row["name"] for row in await conn.fetch("SELECT name FROM migrations")}

@@ -1,0 +1,156 @@
+"""Texts: templates, their versions, their length in parts, and what lint says of them."""
+
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from service.accounts.model import Role
+from service.api.call import Call
+from service.api.paging import PageQuery, cut
+from service.api.schema import Body, Instant, Line, OptionalLine, Out, Page, Text
+from service.errors import Forbidden
+from service.messages import store
+from service.messages.lint import Finding, lint
+from service.messages.template import check, measure, sample_values, variables
+
+MessageClass = Literal["public_interest", "service", "warning"]
+
+
+class TextBody(Body):
+    """A text, perhaps with variables like {姓名}."""
+
+    text: Text = Field(min_length=1)
+
+
+class TemplateBody(TextBody):
+    """A template to be made."""
+
+    name: Line
+    message_class: MessageClass = Field(default="public_interest", alias="class")
+    topic: OptionalLine = ""
+    language: Line = "zh"
+
+
+class LintBody(TextBody):
+    """A text to be checked, perhaps with the values of its variables."""
+
+    message_class: MessageClass = Field(default="public_interest", alias="class")
+    values: dict[Text, Text] | None = None
+    context: dict[str, Any] | None = Field(
+        default=None, description="For administrators; no rule depends on it at present."
+    )
+
+
+class FindingOut(Out):
+    """What a lint rule found; `at` is the character, counted from 1."""
+
+    rule: str
+    level: str
+    message: str
+    at: int
+
+
+class LintOut(Out):
+    """Everything that lint has to say."""
+
+    lint: list[FindingOut]
+
+
+class TextOut(LintOut):
+    """How a text travels once its variables have ordinary values, and what lint says."""
+
+    characters: int
+    encoding: str
+    parts: int
+    variables: list[str]
+
+
+class TemplateOut(TextOut):
+    """A template with its latest version."""
+
+    id: UUID
+    department_id: UUID
+    name: str
+    message_class: str = Field(alias="class")
+    topic: str
+    language: str
+    text: str
+    version: int
+    version_id: UUID
+    edited_by: UUID
+    created_at: Instant
+    edited_at: Instant
+
+
+async def list_templates(call: Call, query: PageQuery) -> Page[TemplateOut]:
+    """List the templates that you see."""
+    found = await store.template_list(call.conn, call.user.scope, query.before, query.wanted)
+    return cut(Page[TemplateOut], [_shown(template) for template in found], query)
+
+
+async def create_template(call: Call, body: TemplateBody) -> TemplateOut:
+    """Make a template; a text that lint blocks is kept, but no campaign can send it."""
+    info = store.TemplateInfo(body.name, body.message_class, body.topic, body.language)
+    made = await store.template_insert(
+        call.conn, call.user.department_id, info, _version(call, body.text), call.now
+    )
+    return _shown(made)
+
+
+async def get_template(call: Call, template_id: UUID) -> TemplateOut:
+    """Show a template with its latest version."""
+    return _shown(await store.template_get(call.conn, template_id, call.user.scope))
+
+
+async def add_version(call: Call, template_id: UUID, body: TextBody) -> TemplateOut:
+    """Give a template a new text; campaigns submitted with the old one must be submitted again."""
+    await store.template_get(call.conn, template_id, call.user.scope)
+    version = _version(call, body.text)
+    return _shown(await store.template_add_version(call.conn, template_id, version, call.now))
+
+
+async def lint_text(call: Call, body: LintBody) -> LintOut:
+    """Check a text without keeping it."""
+    if body.context is not None and Role.ADMIN not in call.user.roles:
+        raise Forbidden("only an administrator may give a context")
+    return LintOut(lint=_findings(lint(body.text, body.values)))
+
+
+def _version(call: Call, text: str) -> store.Version:
+    check(text)
+    return store.Version(text, lint(text), call.user.id)
+
+
+def text_out(text: str, findings: list[Finding]) -> TextOut:
+    """How a text travels, and what lint said of it."""
+    size = measure(text, sample_values(text))
+    return TextOut(
+        lint=_findings(findings),
+        characters=size.characters,
+        encoding=size.encoding,
+        parts=size.parts,
+        variables=list(variables(text)),
+    )
+
+
+def _findings(findings: list[Finding]) -> list[FindingOut]:
+    return [FindingOut(**finding) for finding in findings]
+
+
+def _shown(template: store.Template) -> TemplateOut:
+    return TemplateOut(
+        **text_out(template.text, template.lint).model_dump()
+        | {"class": template.info.message_class},
+        id=template.id,
+        department_id=template.department_id,
+        name=template.info.name,
+        topic=template.info.topic,
+        language=template.info.language,
+        text=template.text,
+        version=template.no,
+        version_id=template.version_id,
+        edited_by=template.edited_by,
+        created_at=template.created_at,
+        edited_at=template.edited_at,
+    )

@@ -1,0 +1,56 @@
+"""The web application, assembled and served: the one place that knows all of its parts."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from importlib.metadata import version
+
+from aiohttp import web
+
+from service.api.health import healthz, readyz
+from service.api.openapi import document
+from service.api.problems import as_problem
+from service.api.routes import OPS, PREFIX
+from service.api.server import endpoint
+from service.runtime import Runtime
+from service.web import RUNTIME, request_log, show_request_id
+
+JSON_OCTETS = 1024 * 1024
+SHUTDOWN_SECONDS = 15.0
+
+
+def create_app(runtime: Runtime) -> web.Application:
+    """The whole application on open resources."""
+    app = web.Application(middlewares=[request_log, as_problem], client_max_size=JSON_OCTETS)
+    app[RUNTIME] = runtime
+    app.on_response_prepare.append(show_request_id)
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get(f"{PREFIX}/openapi.json", _openapi)
+    for op in OPS:
+        app.router.add_route(op.method, PREFIX + op.path, endpoint(op))
+    return app
+
+
+async def _openapi(_: web.Request) -> web.Response:
+    """The API's description, for everybody."""
+    return web.json_response(document(OPS, PREFIX, version("tocsin")))
+
+
+async def serve(runtime: Runtime, host: str, port: int, ready: Callable[[int], None]) -> None:
+    """Serve until SIGTERM, SIGINT or cancellation; open requests get a moment to end.
+
+    `ready` is called with the port once requests are taken; port 0 means any free one.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, stop.set)
+    runner = web.AppRunner(create_app(runtime), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        ready(runner.addresses[0][1])
+        await stop.wait()
+    finally:
+        await runner.cleanup()

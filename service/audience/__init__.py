@@ -1,0 +1,1 @@
+"""To whom: contacts and rosters, the import of contact files, areas, segments, suppressions."""

@@ -1,0 +1,322 @@
+"""The audience as a department plans with it: saved segments, previews, rosters, suppressions.
+
+Lists go from new to old; `scope` is a department, or None for all, and `before` the id after which
+a page begins.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from uuid import UUID
+
+from service.accounts.model import User
+from service.audience.segment_sql import Compiled
+from service.errors import Conflict, NotFound
+from service.storage.postgres import Connection, Record, UniqueViolation, affected, one
+
+FIRST_RULE_PARAMETER = 3
+"""Previews have two parameters of their own."""
+
+SAMPLE = 5
+AGE_UNCLEAR = "age_unclear"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A saved audience rule."""
+
+    id: UUID
+    department_id: UUID
+    name: str
+    rule: str
+    edited_by: UUID
+    created_at: datetime
+    edited_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """An imported list, with the number of people on it."""
+
+    id: UUID
+    department_id: UUID
+    name: str
+    basis: str
+    expires_on: date
+    created_at: datetime
+    contacts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """A number that is never sent to; the number itself is not kept, only its keyed hash."""
+
+    id: UUID
+    reason: str
+    note: str
+    created_by: UUID | None
+    created_at: datetime
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewSuppression:
+    """Why, by whom and until when numbers are not to be sent to; None: for good."""
+
+    reason: str
+    note: str
+    created_by: UUID
+    expires_at: datetime | None
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many people a rule means, by town and carrier, and who would be left out and why."""
+
+    target: int = 0
+    by_area: Counter[str] = field(default_factory=Counter)
+    by_carrier: Counter[str] = field(default_factory=Counter)
+    excluded: Counter[str] = field(default_factory=Counter)
+
+
+async def insert_segment(
+    conn: Connection, user: User, name: str, rule: str, now: datetime
+) -> Segment:
+    """Save a rule for the user's department.
+
+    Raises:
+        Conflict: the department has a segment of this name.
+    """
+    try:
+        row = await conn.fetchrow(
+            """
+            INSERT INTO segments (department_id, name, rule, edited_by, created_at, edited_at)
+            VALUES ($1, $2, $3, $4, $5, $5) RETURNING *
+            """,
+            user.department_id,
+            name,
+            rule,
+            user.id,
+            now,
+        )
+    except UniqueViolation as error:
+        raise Conflict(f"there is a segment named {name} already") from error
+    return Segment(**one(row))
+
+
+async def update_segment(conn: Connection, segment: Segment) -> None:
+    """Save a changed name, rule, editor and instant.
+
+    Raises:
+        Conflict: the department has another segment of this name.
+    """
+    try:
+        await conn.execute(
+            """
+            UPDATE segments SET name = $2, rule = $3, edited_by = $4, edited_at = $5 WHERE id = $1
+            """,
+            segment.id,
+            segment.name,
+            segment.rule,
+            segment.edited_by,
+            segment.edited_at,
+        )
+    except UniqueViolation as error:
+        raise Conflict(f"there is a segment named {segment.name} already") from error
+
+
+async def get_segment(
+    conn: Connection, segment_id: UUID, scope: UUID | None, *, lock: bool = False
+) -> Segment:
+    """One segment; `lock` keeps others from editing it to the end of the transaction.
+
+    Raises:
+        NotFound: there is none of this id in the scope.
+    """
+    query = "SELECT * FROM segments WHERE id = $1 AND ($2::uuid IS NULL OR department_id = $2)"
+    row = await conn.fetchrow(query + " FOR UPDATE" * lock, segment_id, scope)
+    if row is None:
+        raise NotFound(f"there is no segment {segment_id}")
+    return Segment(**row)
+
+
+async def list_segments(
+    conn: Connection, scope: UUID | None, before: UUID | None, limit: int
+) -> list[Segment]:
+    """A page of segments."""
+    rows = await conn.fetch(
+        """
+        SELECT * FROM segments
+        WHERE ($1::uuid IS NULL OR department_id = $1) AND ($2::uuid IS NULL OR id < $2)
+        ORDER BY id DESC LIMIT $3
+        """,
+        scope,
+        before,
+        limit,
+    )
+    return [Segment(**row) for row in rows]
+
+
+async def count_people(
+    conn: Connection, department_id: UUID, condition: Compiled, now: datetime
+) -> Counts:
+    """Count whom a compiled rule means among the department's contacts, in one statement."""
+    rows = await conn.fetch(
+        f"""
+        WITH people AS (
+            SELECT carrier, town, CASE WHEN matches IS NULL THEN '{AGE_UNCLEAR}' ELSE reason END
+                AS excluded
+            FROM (
+                SELECT coalesce(c.carrier, 'none') AS carrier,
+                       coalesce(left(c.area_code, 9) || '000', 'none') AS town,
+                       ({condition.sql}) AS matches,
+                       (SELECT min(p.reason) FROM suppressions p
+                        WHERE p.phone_hash = c.phone_hash
+                          AND (p.expires_at IS NULL OR p.expires_at > $2)) AS reason
+                FROM contacts c WHERE c.department_id = $1
+            ) AS judged
+            WHERE matches IS NOT FALSE
+        )
+        SELECT excluded, carrier, town, count(*) AS people FROM people
+        GROUP BY excluded, carrier, town ORDER BY town, carrier
+        """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
+        department_id,
+        now,
+        *condition.parameters,
+    )
+    counts = Counts()
+    for row in rows:
+        _add(counts, row)
+    return counts
+
+
+def _add(counts: Counts, row: Record) -> None:
+    if row["excluded"]:
+        counts.excluded[row["excluded"]] += row["people"]
+        return
+    counts.target += row["people"]
+    counts.by_area[row["town"]] += row["people"]
+    counts.by_carrier[row["carrier"]] += row["people"]
+
+
+async def sample_people(
+    conn: Connection, department_id: UUID, condition: Compiled, now: datetime
+) -> list[Record]:
+    """A few of the people whom a rule means: phone_cipher, name_cipher, area_code, carrier."""
+    return await conn.fetch(
+        f"""
+        SELECT c.phone_cipher, c.name_cipher, c.area_code, c.carrier FROM contacts c
+        WHERE c.department_id = $1 AND ({condition.sql}) IS TRUE
+          AND NOT EXISTS (
+            SELECT FROM suppressions p
+            WHERE p.phone_hash = c.phone_hash AND (p.expires_at IS NULL OR p.expires_at > $2))
+        ORDER BY c.phone_hash LIMIT {SAMPLE}
+        """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
+        department_id,
+        now,
+        *condition.parameters,
+    )
+
+
+async def list_rosters(
+    conn: Connection, scope: UUID | None, before: UUID | None, limit: int
+) -> list[Roster]:
+    """A page of rosters."""
+    rows = await conn.fetch(
+        """
+        SELECT r.id, r.department_id, r.name, r.basis, r.expires_on, r.created_at,
+               (SELECT count(DISTINCT contact_id) FROM links WHERE roster_id = r.id) AS contacts
+        FROM rosters r
+        WHERE ($1::uuid IS NULL OR r.department_id = $1) AND ($2::uuid IS NULL OR r.id < $2)
+        ORDER BY r.id DESC LIMIT $3
+        """,
+        scope,
+        before,
+        limit,
+    )
+    return [Roster(**row) for row in rows]
+
+
+async def lock_suppressions(conn: Connection) -> None:
+    """Wait for every hand-off that is being marked; the next one sees what is inserted now.
+
+    The hand-off holds this lock shared while it marks messages as leaving (invariant I7).
+    """
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('suppressions', 0))")
+
+
+async def insert_suppressions(
+    conn: Connection, phone_hashes: Iterable[bytes], new: NewSuppression, now: datetime
+) -> dict[bytes, tuple[Suppression, bool]]:
+    """Stop all sending to these numbers; each with its suppression and whether that is new.
+
+    One that exists already is never shortened.
+    """
+    rows = await conn.fetch(
+        """
+        INSERT INTO suppressions AS s (phone_hash, reason, note, created_by, created_at, expires_at)
+        SELECT DISTINCT u.phone_hash, $2, $3, $4::uuid, $5::timestamptz, $6::timestamptz
+        FROM unnest($1::bytea[]) AS u (phone_hash) ORDER BY 1
+        ON CONFLICT (phone_hash, reason) DO UPDATE SET expires_at =
+            CASE WHEN s.expires_at IS NULL OR excluded.expires_at IS NULL THEN NULL
+                 ELSE greatest(s.expires_at, excluded.expires_at) END
+        RETURNING s.*, old.id IS NULL AS is_new
+        """,
+        list(phone_hashes),
+        new.reason,
+        new.note,
+        new.created_by,
+        now,
+        new.expires_at,
+    )
+    return {row["phone_hash"]: (_suppression(row), row["is_new"]) for row in rows}
+
+
+async def list_suppressions(
+    conn: Connection, scope: UUID | None, before: UUID | None, limit: int, phone_hash: bytes | None
+) -> list[Suppression]:
+    """A page of the suppressions that the scope's users made; `phone_hash` keeps one number's."""
+    rows = await conn.fetch(
+        """
+        SELECT s.* FROM suppressions s LEFT JOIN users u ON u.id = s.created_by
+        WHERE ($1::uuid IS NULL OR u.department_id = $1) AND ($2::uuid IS NULL OR s.id < $2)
+          AND ($4::bytea IS NULL OR s.phone_hash = $4)
+        ORDER BY s.id DESC LIMIT $3
+        """,
+        scope,
+        before,
+        limit,
+        phone_hash,
+    )
+    return [_suppression(row) for row in rows]
+
+
+async def delete_suppression(conn: Connection, suppression_id: UUID, scope: UUID | None) -> None:
+    """Lift a suppression.
+
+    Raises:
+        NotFound: there is none of this id that the scope's users made.
+    """
+    status = await conn.execute(
+        """
+        DELETE FROM suppressions s
+        WHERE s.id = $1 AND ($2::uuid IS NULL OR EXISTS (
+            SELECT FROM users u WHERE u.id = s.created_by AND u.department_id = $2))
+        """,
+        suppression_id,
+        scope,
+    )
+    if not affected(status):
+        raise NotFound(f"there is no suppression {suppression_id}")
+
+
+def _suppression(row: Record) -> Suppression:
+    return Suppression(
+        id=row["id"],
+        reason=row["reason"],
+        note=row["note"],
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+    )

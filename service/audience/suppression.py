@@ -1,0 +1,88 @@
+"""Numbers that are never sent to, and the opt-out lists that carriers hand over (§11)."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from itertools import islice
+from typing import NamedTuple
+from uuid import UUID
+
+from service.audience import store
+from service.audience.area import AreaTree
+from service.audience.files import Chunks, Sheet, no_phone_column, open_source
+from service.audience.header import SEARCHED_RECORDS, Header, Vocabulary, find_header
+from service.audience.model import Rejected
+from service.audience.number import to_e164
+from service.audience.prefix import Prefixes
+from service.audience.rows import Refusal, RowReader, Rules, Skip
+from service.crypto import Keyring
+from service.errors import Invalid
+from service.storage.postgres import Connection
+
+REASONS = ("opted_out", "protected", "dead_number", "complaint")
+
+
+class OptOuts(NamedTuple):
+    """The numbers of an opt-out list in E.164, and the rows without a valid one."""
+
+    phones: tuple[str, ...]
+    rejected: tuple[Rejected, ...]
+
+
+def read_optouts(chunks: Chunks, prefixes: Prefixes, *, encoding: str | None = None) -> OptOuts:
+    """The numbers of an opt-out list: a file with a phone column; other columns do not matter.
+
+    Raises:
+        FileRefused: the file cannot be read as a whole.
+    """
+    words = Vocabulary()
+    source = open_source(chunks, words, encoding=encoding)
+    phones: dict[str, None] = {}
+    rejected: list[Rejected] = []
+    for sheet in source.sheets:
+        header = find_header(list(islice(sheet.records(), SEARCHED_RECORDS + 1)), words)
+        if header is None:
+            raise no_phone_column()
+        only_phone = replace(header, columns={"phone": header.columns["phone"]}, refused=())
+        reader = RowReader(only_phone, words, Rules(AreaTree(()), prefixes))
+        _read_sheet(sheet, only_phone, reader, phones, rejected)
+    return OptOuts(tuple(phones), tuple(rejected))
+
+
+def _read_sheet(
+    sheet: Sheet,
+    header: Header,
+    reader: RowReader,
+    phones: dict[str, None],
+    rejected: list[Rejected],
+) -> None:
+    below = header.rows[-1]
+    for row, record in enumerate(islice(sheet.records(), below, None), below + 1):
+        verdict = reader.read(reader.cells(record))
+        if isinstance(verdict, Refusal):
+            rejected.append(
+                Rejected(sheet.name, row, verdict.code, verdict.masked, verdict.suggestion)
+            )
+        elif not isinstance(verdict, Skip):
+            phones.update(dict.fromkeys(map(to_e164, verdict.numbers)))
+
+
+async def add_suppressions(
+    conn: Connection,
+    keyring: Keyring,
+    phones: Iterable[str],
+    *,
+    reason: str,
+    user_id: UUID | None,
+    now: datetime,
+) -> int:
+    """Stop all sending to these numbers (E.164 or 11 digits); how many are new to the reason.
+
+    Raises:
+        Invalid: a reason that is not one of REASONS.
+    """
+    if reason not in REASONS:
+        problem = f"write one of {', '.join(REASONS)}"
+        raise Invalid(f"reason: {problem}", fields={"reason": problem})
+    hashes = [keyring.phone_index(to_e164(phone)) for phone in phones]
+    return await store.insert_suppressions(conn, hashes, reason=reason, user_id=user_id, now=now)

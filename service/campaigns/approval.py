@@ -1,0 +1,185 @@
+"""Two persons: one submits, another approves exactly what was submitted (invariant I8).
+
+Submission freezes the text version, the rule and their editors, and binds everything by a hash.
+The same conditions stand as a CHECK in the database, for whatever this module overlooks.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from service.accounts.model import Right, User
+from service.audience import segment_store
+from service.audience.segment import canonical, parse
+from service.campaigns import store
+from service.campaigns.model import (
+    PENDING,
+    Act,
+    By,
+    Campaign,
+    Content,
+    State,
+    Submission,
+    TextBlocked,
+    check_move,
+)
+from service.campaigns.planning import load
+from service.campaigns.preview import count_target
+from service.campaigns.schedule import first_fire
+from service.errors import Conflict, Forbidden, Invalid
+from service.messages.lint import lint
+from service.messages.store import Template, template_get
+from service.messages.template import CONTACT_VARIABLES, variables
+from service.storage.postgres import Connection
+
+
+async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime) -> Campaign:
+    """Put a draft before an approver, with the latest text and the rule as it stands.
+
+    Raises:
+        NotFound: there is none of this id in the actor's scope.
+        WrongState: it is not a draft.
+        TextBlocked: the text has findings of level `block`.
+        Invalid: a variable has no source, or the fire lies in the past.
+    """
+    campaign = await load(conn, campaign_id, actor.scope, lock=True)
+    check_move(Act.SUBMIT, campaign.state)
+    template, segment = await _sources(conn, campaign)
+    content = _content(campaign, template, segment)
+    _check_sendable(content, now)
+    submission = Submission(
+        content=content,
+        text_edited_by=template.edited_by,
+        rule_edited_by=segment.edited_by,
+        submitted_by=actor.id,
+        submitted_at=now,
+        pending_until=now + PENDING,
+        baseline=await count_target(conn, campaign.department_id, segment.rule, now),
+    )
+    await store.freeze(conn, campaign_id, submission)
+    await store.move(
+        conn, campaign_id, Act.SUBMIT, State.PENDING_APPROVAL, By(actor.id, "submitted", now)
+    )
+    return await load(conn, campaign_id, None)
+
+
+async def approve(
+    conn: Connection, actor: User, campaign_id: UUID, reason: str, now: datetime
+) -> Campaign:
+    """Approve what was submitted; it fires at its time.
+
+    Raises:
+        NotFound: there is none of this id in the actor's scope.
+        Forbidden: the actor may not approve, or had a hand in the campaign.
+        WrongState: it does not wait for approval.
+        Conflict: the approval has expired, or the text or rule has changed since.
+    """
+    actor.need(Right.APPROVE)
+    campaign = await load(conn, campaign_id, actor.scope, lock=True)
+    check_move(Act.APPROVE, campaign.state)
+    _check_second_person(actor, campaign)
+    if campaign.pending_until is None or campaign.pending_until <= now:
+        raise Conflict("the submission has expired; it must be submitted again", code="expired")
+    content = _content(campaign, *await _sources(conn, campaign))
+    if content.hash != campaign.content_hash:
+        raise Conflict(
+            "the text, the rule or the plan has changed since it was submitted; "
+            "return the campaign, so that it is submitted as it is now",
+            code="changed_since_submission",
+        )
+    await store.record_approval(conn, campaign_id, actor.id, content.hash, now)
+    await store.set_next_fire(conn, campaign_id, first_fire(campaign.plan.schedule, now))
+    by = By(actor.id, reason or "approved", now)
+    await store.move(conn, campaign_id, Act.APPROVE, State.SCHEDULED, by)
+    return await load(conn, campaign_id, None)
+
+
+async def send_back(
+    conn: Connection, actor: User, campaign_id: UUID, reason: str, now: datetime
+) -> Campaign:
+    """Return a submitted campaign to its planners, to be mended; raises as `reject`."""
+    campaign = await _refuse(conn, actor, campaign_id, Act.RETURN, By(actor.id, reason, now))
+    await store.void_submission(conn, campaign.id)
+    return await load(conn, campaign_id, None)
+
+
+async def reject(
+    conn: Connection, actor: User, campaign_id: UUID, reason: str, now: datetime
+) -> Campaign:
+    """Refuse a submitted campaign for good.
+
+    Raises:
+        NotFound: there is none of this id in the actor's scope.
+        WrongState: it does not wait for approval.
+    """
+    await _refuse(conn, actor, campaign_id, Act.REJECT, By(actor.id, reason, now))
+    return await load(conn, campaign_id, None)
+
+
+_REFUSED = {Act.RETURN: State.RETURNED, Act.REJECT: State.REJECTED}
+
+
+async def _refuse(conn: Connection, actor: User, campaign_id: UUID, act: Act, by: By) -> Campaign:
+    actor.need(Right.APPROVE)
+    campaign = await load(conn, campaign_id, actor.scope, lock=True)
+    check_move(act, campaign.state)
+    await store.move(conn, campaign_id, act, _REFUSED[act], by)
+    return campaign
+
+
+def frozen_content(campaign: Campaign) -> Content:
+    """What a submitted campaign sends: its frozen text version and rule."""
+    if campaign.frozen_rule is None:
+        raise ValueError("the campaign has no frozen rule")
+    return Content(
+        campaign.template_version_id,
+        campaign.text,
+        campaign.message_class,
+        campaign.frozen_rule,
+        campaign.plan,
+    )
+
+
+async def _sources(conn: Connection, campaign: Campaign) -> tuple[Template, segment_store.Segment]:
+    """The text and the rule as they stand now."""
+    template = await template_get(conn, campaign.plan.template_id, None)
+    segment = await segment_store.get_segment(conn, campaign.plan.segment_id, None)
+    return template, segment
+
+
+def _content(campaign: Campaign, template: Template, segment: segment_store.Segment) -> Content:
+    return Content(
+        template.version_id,
+        template.text,
+        template.info.message_class,
+        canonical(parse(segment.rule)),
+        campaign.plan,
+    )
+
+
+def _check_sendable(content: Content, now: datetime) -> None:
+    blocking = [finding for finding in lint(content.text) if finding["level"] == "block"]
+    if blocking:
+        raise TextBlocked(blocking)
+    unknown = [name for name in variables(content.text) if name not in CONTACT_VARIABLES]
+    if unknown:
+        known = ", ".join(f"{{{name}}}" for name in CONTACT_VARIABLES)
+        problem = f"nothing fills {{{unknown[0]}}}; a campaign's text may use {known}"
+        raise Invalid(problem, fields={"template_id": problem})
+    start = content.plan.schedule.start_at
+    if start is not None and start <= now:
+        problem = "the instant of the fire has passed; give a later one"
+        raise Invalid(problem, fields={"schedule.start_at": problem})
+
+
+def _check_second_person(actor: User, campaign: Campaign) -> None:
+    hands = {
+        campaign.submitted_by: "submitted it",
+        campaign.edited_by: "edited it last",
+        campaign.text_edited_by: "wrote its text",
+        campaign.rule_edited_by: "wrote its rule",
+    }
+    if actor.id in hands:
+        raise Forbidden(
+            f"you {hands[actor.id]}: somebody else must approve this campaign",
+            code="second_person_needed",
+        )

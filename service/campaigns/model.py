@@ -1,0 +1,235 @@
+"""A campaign, its states, and the one table of moves between them (design §5, invariant I8).
+
+What is approved is bound by a hash; any edit makes a draft of the campaign again.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+
+from service.campaigns.schedule import Schedule
+from service.errors import Conflict
+from service.messages.lint import Finding
+
+PENDING = timedelta(days=7)
+"""How long a submitted campaign may wait for its approval."""
+
+
+class State(StrEnum):
+    """Where a campaign stands; the same word in SQL, Python and JSON."""
+
+    DRAFT = "draft"
+    PENDING_APPROVAL = "pending_approval"
+    RETURNED = "returned"
+    REJECTED = "rejected"
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    PAUSED = "paused"
+    HELD = "held"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+class Act(StrEnum):
+    """What moves a campaign: a person's act, or the clock's."""
+
+    EDIT = "edit"
+    SUBMIT = "submit"
+    APPROVE = "approve"
+    RETURN = "return"
+    REJECT = "reject"
+    EXPIRE = "expire"
+    FIRE = "fire"
+    HOLD = "hold"
+    SKIP = "skip"
+    RELEASE = "release"
+    PAUSE = "pause"
+    RESUME = "resume"
+    FINISH = "finish"
+    CANCEL = "cancel"
+
+
+_OPEN = frozenset(State) - {State.REJECTED, State.DONE, State.CANCELLED}
+_EDITABLE = frozenset(
+    {State.DRAFT, State.RETURNED, State.PENDING_APPROVAL, State.SCHEDULED, State.HELD}
+)
+
+MOVES: dict[Act, tuple[frozenset[State], frozenset[State]]] = {
+    Act.EDIT: (_EDITABLE, frozenset({State.DRAFT})),
+    Act.SUBMIT: (frozenset({State.DRAFT, State.RETURNED}), frozenset({State.PENDING_APPROVAL})),
+    Act.APPROVE: (frozenset({State.PENDING_APPROVAL}), frozenset({State.SCHEDULED})),
+    Act.RETURN: (frozenset({State.PENDING_APPROVAL}), frozenset({State.RETURNED})),
+    Act.REJECT: (frozenset({State.PENDING_APPROVAL}), frozenset({State.REJECTED})),
+    Act.EXPIRE: (frozenset({State.PENDING_APPROVAL}), frozenset({State.RETURNED})),
+    Act.FIRE: (frozenset({State.SCHEDULED}), frozenset({State.RUNNING})),
+    Act.HOLD: (frozenset({State.SCHEDULED}), frozenset({State.HELD})),
+    Act.SKIP: (frozenset({State.SCHEDULED}), frozenset({State.DONE})),
+    Act.RELEASE: (frozenset({State.HELD}), frozenset({State.SCHEDULED})),
+    Act.PAUSE: (frozenset({State.SCHEDULED, State.RUNNING}), frozenset({State.PAUSED})),
+    Act.RESUME: (frozenset({State.PAUSED}), frozenset({State.SCHEDULED, State.RUNNING})),
+    Act.FINISH: (frozenset({State.RUNNING}), frozenset({State.DONE})),
+    Act.CANCEL: (_OPEN, frozenset({State.CANCELLED})),
+}
+"""Each act: from which states, into which. A campaign moves along these and nothing else."""
+
+_REFUSALS: dict[Act, str] = {
+    Act.EDIT: "only a campaign that has not begun to send can be edited",
+    Act.SUBMIT: "only a draft can be submitted",
+    Act.APPROVE: "only a campaign that waits for approval can be approved",
+    Act.RETURN: "only a campaign that waits for approval can be returned",
+    Act.REJECT: "only a campaign that waits for approval can be rejected",
+    Act.RELEASE: "only a campaign on hold can be released",
+    Act.PAUSE: "only a scheduled or running campaign can be paused",
+    Act.RESUME: "only a paused campaign can be resumed",
+    Act.CANCEL: "a campaign that has ended cannot be cancelled",
+}
+
+
+class WrongState(Conflict):
+    """The campaign's state does not allow the act."""
+
+    code = "wrong_state"
+
+    def __init__(self, act: Act, state: State) -> None:
+        super().__init__(f"the campaign is {state.value.replace('_', ' ')}: {_REFUSALS[act]}")
+
+
+class TextBlocked(Conflict):
+    """The text has findings of level `block`: it may be kept, but nothing may send it."""
+
+    code = "text_blocked"
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        rules = ", ".join(dict.fromkeys(finding["rule"] for finding in findings))
+        super().__init__(f"the text cannot be sent as it is (rules {rules}); see the findings")
+        self.findings = list(findings)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an editor decides about a campaign; the text and the rule are kept by reference."""
+
+    name: str
+    template_id: UUID
+    segment_id: UUID
+    channels: tuple[int, ...] | None
+    priority: str
+    schedule: Schedule
+    max_tps: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    """A row of the table, with the text of its template version and the current segment rule."""
+
+    id: UUID
+    department_id: UUID
+    plan: Plan
+    template_version_id: UUID
+    message_class: str
+    text: str
+    state: State
+    next_fire_at: datetime | None
+    created_by: UUID
+    created_at: datetime
+    edited_by: UUID
+    frozen_rule: str | None
+    text_edited_by: UUID | None
+    rule_edited_by: UUID | None
+    submitted_by: UUID | None
+    submitted_at: datetime | None
+    pending_until: datetime | None
+    baseline: int | None
+    content_hash: bytes | None
+    approved_by: UUID | None
+    approved_at: datetime | None
+    approved_hash: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What an approval binds: exactly this text to exactly this rule, on this plan."""
+
+    template_version_id: UUID
+    text: str
+    message_class: str
+    rule: str
+    plan: Plan
+
+    @property
+    def hash(self) -> bytes:
+        """SHA-256 over the canonical JSON of everything that is bound."""
+        bound = {
+            "template_version_id": str(self.template_version_id),
+            "text": self.text,
+            "class": self.message_class,
+            "rule": self.rule,
+            "channels": sorted(self.plan.channels) if self.plan.channels is not None else "auto",
+            "priority": self.plan.priority,
+            "schedule": self.plan.schedule.as_json(),
+            "max_tps": self.plan.max_tps,
+        }
+        canonical = json.dumps(bound, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).digest()
+
+
+class By(NamedTuple):
+    """Who moves a campaign, why and when; the clock has no user."""
+
+    user_id: UUID | None
+    reason: str
+    at: datetime
+
+
+class Move(NamedTuple):
+    """One line of a campaign's record."""
+
+    from_state: str
+    to_state: str
+    user_id: UUID | None
+    reason: str
+    at: datetime
+
+
+class Submission(NamedTuple):
+    """What a submission freezes: the editors, the count, and the hash that an approval binds."""
+
+    content: Content
+    text_edited_by: UUID
+    rule_edited_by: UUID
+    submitted_by: UUID
+    submitted_at: datetime
+    pending_until: datetime
+    baseline: int
+
+
+class Run(NamedTuple):
+    """One fire of a campaign."""
+
+    id: UUID
+    campaign_id: UUID
+    department_id: UUID
+    fire_at: datetime
+    state: str
+    priority: str
+    message_class: str
+    target: int | None
+    valid_until: datetime | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+def check_move(act: Act, state: State) -> None:
+    """Refuse an act that the table does not allow from this state.
+
+    Raises:
+        WrongState: says what state it is in and which the act needs.
+    """
+    if state not in MOVES[act][0]:
+        raise WrongState(act, state)

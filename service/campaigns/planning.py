@@ -1,0 +1,83 @@
+"""Making and editing campaigns. An edit makes a draft of the campaign and voids its approval."""
+
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+from service.accounts.model import User
+from service.audience import segment_store
+from service.campaigns import schedule, store
+from service.campaigns.model import Act, By, Campaign, Plan, State, check_move
+from service.channels.store import existing_channels
+from service.errors import Invalid, NotFound
+from service.messages.store import template_get
+from service.storage.postgres import Connection
+
+
+async def load(
+    conn: Connection, campaign_id: UUID, scope: UUID | None, *, lock: bool = False
+) -> Campaign:
+    """One campaign, as its department sees it; `lock` keeps all others from moving it.
+
+    Raises:
+        NotFound: there is none of this id in the scope.
+    """
+    campaign = await store.get_campaign(conn, campaign_id, scope, lock=lock)
+    if campaign is None:
+        raise NotFound(f"there is no campaign {campaign_id}")
+    return campaign
+
+
+async def create(conn: Connection, actor: User, plan: Plan, now: datetime) -> Campaign:
+    """Make a draft for the actor's department.
+
+    Raises:
+        Invalid: the plan names something that is not there, or its schedule is wrong.
+    """
+    await _check_plan(conn, actor.department_id, plan)
+    campaign_id = await store.insert_campaign(conn, actor.department_id, plan, actor.id, now)
+    return await load(conn, campaign_id, None)
+
+
+async def edit(
+    conn: Connection,
+    actor: User,
+    campaign_id: UUID,
+    change: Callable[[Plan], Plan],
+    now: datetime,
+) -> Campaign:
+    """Change a campaign that has not begun to send.
+
+    Raises:
+        NotFound: there is none of this id in the actor's scope.
+        WrongState: it has begun to send, or has ended.
+        Invalid: the new plan names something that is not there, or its schedule is wrong.
+    """
+    campaign = await load(conn, campaign_id, actor.scope, lock=True)
+    check_move(Act.EDIT, campaign.state)
+    plan = change(campaign.plan)
+    await _check_plan(conn, campaign.department_id, plan)
+    if campaign.state is not State.DRAFT:
+        by = By(actor.id, "edited", now)
+        await store.move(conn, campaign_id, Act.EDIT, State.DRAFT, by)
+        await store.void_submission(conn, campaign_id)
+    await store.update_plan(conn, campaign_id, plan, actor.id)
+    return await load(conn, campaign_id, None)
+
+
+async def _check_plan(conn: Connection, department_id: UUID, plan: Plan) -> None:
+    fields = {}
+    try:
+        await template_get(conn, plan.template_id, department_id)
+    except NotFound as error:
+        fields["template_id"] = error.message
+    try:
+        await segment_store.get_segment(conn, plan.segment_id, department_id)
+    except NotFound as error:
+        fields["segment_id"] = error.message
+    missing = set(plan.channels or ()) - await existing_channels(conn)
+    if missing:
+        fields["channels"] = f"there is no channel {', '.join(map(str, sorted(missing)))}"
+    if fields:
+        raise Invalid("the plan names things that are not there", fields=fields)
+    schedule.check(plan.schedule)

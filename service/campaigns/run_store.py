@@ -1,0 +1,136 @@
+"""The table of runs, each one fire of one campaign, in SQL."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from service.campaigns.model import Campaign, Content, Run
+from service.storage.postgres import Connection, affected
+
+OPEN = ("expanding", "running", "paused")
+
+
+async def insert_run(
+    conn: Connection,
+    campaign: Campaign,
+    content: Content,
+    valid_until: datetime,
+    now: datetime,
+) -> UUID | None:
+    """Make the run of a fire, with a copy of what it sends; None if this fire has one."""
+    schedule = campaign.plan.schedule.as_json()
+    run_id: UUID | None = await conn.fetchval(
+        """
+        INSERT INTO runs (campaign_id, department_id, fire_at, state, priority, class, text, rule,
+                          channels, send_hours, timezone, valid_until, max_tps, created_at)
+        SELECT id, department_id, next_fire_at, 'expanding', priority, $2, $3, $4,
+               channels, $5, $6, $7, max_tps, $8
+        FROM campaigns WHERE id = $1
+        ON CONFLICT (campaign_id, fire_at) DO NOTHING
+        RETURNING id
+        """,
+        campaign.id,
+        content.message_class,
+        content.text,
+        content.rule,
+        schedule["send_hours"],
+        schedule["timezone"],
+        valid_until,
+        now,
+    )
+    return run_id
+
+
+_RUN = """
+    SELECT id, campaign_id, department_id, fire_at, state, priority, class, target, valid_until,
+           created_at, started_at, finished_at
+    FROM runs
+"""
+
+
+async def get_run(conn: Connection, run_id: UUID, scope: UUID | None) -> Run | None:
+    """One run of a department; None: of any."""
+    row = await conn.fetchrow(
+        f"{_RUN} WHERE id = $1 AND ($2::uuid IS NULL OR department_id = $2)", run_id, scope
+    )
+    return Run(*row) if row else None
+
+
+async def list_runs(
+    conn: Connection, campaign_id: UUID, before: UUID | None, limit: int
+) -> list[Run]:
+    """A page of a campaign's runs, from new to old."""
+    rows = await conn.fetch(
+        f"""
+        {_RUN} WHERE campaign_id = $1 AND ($2::uuid IS NULL OR id < $2)
+        ORDER BY id DESC LIMIT $3
+        """,
+        campaign_id,
+        before,
+        limit,
+    )
+    return [Run(*row) for row in rows]
+
+
+async def lock_open_runs(conn: Connection, campaign_id: UUID) -> list[UUID]:
+    """The campaign's open runs, each once no hand-off is half-way through marking its messages.
+
+    The locks last to the end of the transaction, so that whatever state is set now is what the
+    next hand-off finds (invariant I7).
+    """
+    rows = await conn.fetch(
+        "SELECT id FROM runs WHERE campaign_id = $1 AND state = ANY($2) ORDER BY id",
+        campaign_id,
+        OPEN,
+    )
+    runs: list[UUID] = [row["id"] for row in rows]
+    for run_id in runs:
+        await conn.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))", run_id
+        )
+    return runs
+
+
+async def set_runs(
+    conn: Connection, runs: Sequence[UUID], from_states: Sequence[str], to: str, now: datetime
+) -> None:
+    """Give these runs a state, those of them that are in one of `from_states`."""
+    await conn.execute(
+        """
+        UPDATE runs SET state = $3,
+            finished_at = CASE WHEN $3 = 'cancelled' THEN $4::timestamptz ELSE finished_at END
+        WHERE id = ANY($1) AND state = ANY($2)
+        """,
+        runs,
+        from_states,
+        to,
+        now,
+    )
+
+
+async def cancel_messages(conn: Connection, runs: Sequence[UUID], now: datetime) -> int:
+    """Cancel whatever of these runs is still queued; returns how many messages."""
+    status = await conn.execute(
+        """
+        UPDATE messages SET state = 'cancelled', final_at = $2, reason = 'campaign_cancelled'
+        WHERE run_id = ANY($1) AND state = 'queued'
+        """,
+        runs,
+        now,
+    )
+    return affected(status)
+
+
+async def finished_campaigns(conn: Connection, campaign_ids: Sequence[UUID]) -> list[UUID]:
+    """Those of these campaigns that have no open run and no fire to come."""
+    rows = await conn.fetch(
+        """
+        SELECT id FROM campaigns c
+        WHERE id = ANY($1) AND state = 'running' AND next_fire_at IS NULL
+          AND NOT EXISTS (SELECT FROM runs WHERE campaign_id = c.id AND state = ANY($2))
+        ORDER BY id
+        """,
+        campaign_ids,
+        OPEN,
+    )
+    return [row["id"] for row in rows]

@@ -1,0 +1,231 @@
+"""The tables of campaigns and of their moves, in SQL.
+
+`move` is the only statement that changes a campaign's state, and it records each move.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from service.campaigns.model import MOVES, Act, By, Campaign, Move, Plan, State, Submission
+from service.campaigns.schedule import Schedule
+from service.storage.postgres import Connection, Record, affected
+
+_CAMPAIGN = """
+    SELECT c.*, v.template_id, v.text, t.class AS message_class
+    FROM campaigns c
+    JOIN template_versions v ON v.id = c.template_version_id
+    JOIN templates t ON t.id = v.template_id
+"""
+
+
+async def insert_campaign(
+    conn: Connection, department_id: UUID, plan: Plan, user_id: UUID, now: datetime
+) -> UUID:
+    """Make a draft, with the latest version of its template."""
+    campaign_id: UUID = await conn.fetchval(
+        """
+        INSERT INTO campaigns (department_id, name, template_version_id, segment_id, channels,
+                               priority, schedule, max_tps, state, created_by, edited_by,
+                               created_at)
+        SELECT $1, $2, v.id, $4, $5, $6, $7, $8, 'draft', $9, $9, $10
+        FROM template_versions v WHERE v.template_id = $3 ORDER BY v.no DESC LIMIT 1
+        RETURNING id
+        """,
+        department_id,
+        *_columns(plan),
+        user_id,
+        now,
+    )
+    return campaign_id
+
+
+async def update_plan(conn: Connection, campaign_id: UUID, plan: Plan, user_id: UUID) -> None:
+    """Change what a draft says, with the latest version of its template."""
+    await conn.execute(
+        """
+        UPDATE campaigns c
+        SET name = $2, segment_id = $4, channels = $5, priority = $6, schedule = $7, max_tps = $8,
+            edited_by = $9, template_version_id = (
+                SELECT id FROM template_versions WHERE template_id = $3 ORDER BY no DESC LIMIT 1)
+        WHERE c.id = $1
+        """,
+        campaign_id,
+        *_columns(plan),
+        user_id,
+    )
+
+
+def _columns(plan: Plan) -> tuple[object, ...]:
+    return (
+        plan.name,
+        plan.template_id,
+        plan.segment_id,
+        list(plan.channels) if plan.channels is not None else None,
+        plan.priority,
+        plan.schedule.as_json(),
+        plan.max_tps,
+    )
+
+
+async def get_campaign(
+    conn: Connection, campaign_id: UUID, scope: UUID | None, *, lock: bool = False
+) -> Campaign | None:
+    """One campaign of a department (None: of any); `lock` keeps all others from moving it."""
+    query = f"{_CAMPAIGN} WHERE c.id = $1 AND ($2::uuid IS NULL OR c.department_id = $2)"
+    row = await conn.fetchrow(query + " FOR UPDATE OF c" * lock, campaign_id, scope)
+    return _campaign(row) if row else None
+
+
+async def list_campaigns(
+    conn: Connection, scope: UUID | None, before: UUID | None, limit: int, state: str | None
+) -> list[Campaign]:
+    """A page of campaigns, from new to old; `state` keeps only those in that state."""
+    rows = await conn.fetch(
+        f"""
+        {_CAMPAIGN}
+        WHERE ($1::uuid IS NULL OR c.department_id = $1) AND ($2::uuid IS NULL OR c.id < $2)
+          AND ($4::text IS NULL OR c.state = $4)
+        ORDER BY c.id DESC LIMIT $3
+        """,
+        scope,
+        before,
+        limit,
+        state,
+    )
+    return [_campaign(row) for row in rows]
+
+
+async def move(conn: Connection, campaign_id: UUID, act: Act, to: State, by: By) -> bool:
+    """Move a campaign along the table and record it; False if its state does not allow the act."""
+    allowed, results = MOVES[act]
+    if to not in results:
+        raise ValueError(f"{act} does not lead to {to}")
+    status = await conn.execute(
+        """
+        WITH moved AS (
+            UPDATE campaigns SET state = $2 WHERE id = $1 AND state = ANY($3)
+            RETURNING id, old.state AS from_state, new.state AS to_state
+        )
+        INSERT INTO campaign_moves (campaign_id, from_state, to_state, user_id, reason, at)
+        SELECT id, from_state, to_state, $4, $5, $6 FROM moved
+        """,
+        campaign_id,
+        to.value,
+        [state.value for state in allowed],
+        by.user_id,
+        by.reason,
+        by.at,
+    )
+    return bool(affected(status))
+
+
+async def list_moves(conn: Connection, campaign_id: UUID) -> list[Move]:
+    """Everything that happened to a campaign, from old to new."""
+    rows = await conn.fetch(
+        """
+        SELECT from_state, to_state, user_id, reason, at FROM campaign_moves
+        WHERE campaign_id = $1 ORDER BY id
+        """,
+        campaign_id,
+    )
+    return [Move(*row) for row in rows]
+
+
+async def freeze(conn: Connection, campaign_id: UUID, submission: Submission) -> None:
+    """Store what a submission freezes."""
+    await conn.execute(
+        """
+        UPDATE campaigns
+        SET template_version_id = $2, frozen_rule = $3, content_hash = $4, text_edited_by = $5,
+            rule_edited_by = $6, submitted_by = $7, submitted_at = $8, pending_until = $9,
+            baseline = $10
+        WHERE id = $1
+        """,
+        campaign_id,
+        submission.content.template_version_id,
+        submission.content.rule,
+        submission.content.hash,
+        *submission[1:],
+    )
+
+
+async def record_approval(
+    conn: Connection, campaign_id: UUID, user_id: UUID, content_hash: bytes, now: datetime
+) -> None:
+    """Store who approved what; the table's CHECK refuses everybody who had a hand in it."""
+    await conn.execute(
+        """
+        UPDATE campaigns SET approved_by = $2, approved_hash = $3, approved_at = $4 WHERE id = $1
+        """,
+        campaign_id,
+        user_id,
+        content_hash,
+        now,
+    )
+
+
+async def void_submission(conn: Connection, campaign_id: UUID) -> None:
+    """Forget the submission and the approval of a campaign that is a draft again."""
+    await conn.execute(
+        """
+        UPDATE campaigns
+        SET frozen_rule = NULL, content_hash = NULL, text_edited_by = NULL, rule_edited_by = NULL,
+            submitted_by = NULL, submitted_at = NULL, pending_until = NULL, baseline = NULL,
+            approved_by = NULL, approved_at = NULL, approved_hash = NULL, next_fire_at = NULL
+        WHERE id = $1
+        """,
+        campaign_id,
+    )
+
+
+async def set_next_fire(conn: Connection, campaign_id: UUID, at: datetime | None) -> None:
+    """When the campaign fires next; None: not again."""
+    await conn.execute("UPDATE campaigns SET next_fire_at = $2 WHERE id = $1", campaign_id, at)
+
+
+async def due_campaigns(conn: Connection, now: datetime) -> list[UUID]:
+    """Campaigns whose time to fire has come."""
+    rows = await conn.fetch(
+        """
+        SELECT id FROM campaigns WHERE state = 'scheduled' AND next_fire_at <= $1
+        ORDER BY next_fire_at
+        """,
+        now,
+    )
+    return [row["id"] for row in rows]
+
+
+async def lock_due_campaign(conn: Connection, campaign_id: UUID, now: datetime) -> Campaign | None:
+    """The campaign, locked, if it is still due and no other scheduler has it."""
+    row = await conn.fetchrow(
+        f"""
+        {_CAMPAIGN} WHERE c.id = $1 AND c.state = 'scheduled' AND c.next_fire_at <= $2
+        FOR UPDATE OF c SKIP LOCKED
+        """,
+        campaign_id,
+        now,
+    )
+    return _campaign(row) if row else None
+
+
+async def overdue_approvals(conn: Connection, now: datetime) -> list[UUID]:
+    """Campaigns that have waited too long for their approval."""
+    rows = await conn.fetch(
+        "SELECT id FROM campaigns WHERE state = 'pending_approval' AND pending_until <= $1", now
+    )
+    return [row["id"] for row in rows]
+
+
+def _campaign(row: Record) -> Campaign:
+    plan = Plan(
+        name=row["name"],
+        template_id=row["template_id"],
+        segment_id=row["segment_id"],
+        channels=tuple(row["channels"]) if row["channels"] is not None else None,
+        priority=row["priority"],
+        schedule=Schedule.from_json(row["schedule"]),
+        max_tps=row["max_tps"],
+    )
+    replaced = {"name", "template_id", "segment_id", "channels", "priority", "schedule", "max_tps"}
+    kept = {name: value for name, value in row.items() if name not in replaced}
+    return Campaign(plan=plan, **kept | {"state": State(row["state"])})

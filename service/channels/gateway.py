@@ -1,0 +1,190 @@
+"""The contract a gateway meets, and the only port of the application: it has six implementations.
+
+A gateway is a kind of way out (a class); a channel is a configured one (a row). One Gateway object
+is one live connection of one channel: `open` logs in, `submit` writes, `lost` is set when the link
+is gone. Reconnecting, pacing, the ledger and the window's permits are the caller's (`dispatch`).
+
+GatewayError
+├── Unreachable     nobody answers at that address, or the login went unanswered   retryable
+├── LoginRefused    the carrier answered and said no                               retryable or not
+└── Unparseable     the other side does not speak the protocol                     retryable
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+from pydantic import BaseModel
+
+from service.clock import Clock
+from service.coding.parts import Part
+from service.errors import TocsinError
+
+
+class GatewayError(TocsinError):
+    """Something between us and the carrier; `retryable` says whether to try again by itself."""
+
+    code = "gateway"
+
+    def __init__(self, message: str, *, retryable: bool = True, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retryable = retryable
+
+
+class Unreachable(GatewayError):
+    """Nobody answers at the address, or the login got no answer in time."""
+
+    code = "unreachable"
+
+
+class LoginRefused(GatewayError):
+    """The carrier refused the login; `code` carries its status."""
+
+    code = "login_refused"
+
+
+class Unparseable(GatewayError):
+    """What came over the link is not the protocol."""
+
+    code = "unparseable"
+
+
+class Outcome(StrEnum):
+    """What became of one submit, as far as the submit's own answer can tell."""
+
+    ACCEPTED = "accepted"  # the carrier took it and gave a reference
+    REJECTED = "rejected"  # the carrier refused it for good
+    THROTTLED = "throttled"  # "too fast": not taken, to be sent again, no retry used
+    UNANSWERED = "unanswered"  # written, and the answer never came: it may have left
+    NOT_SENT = "not_sent"  # provably never written
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitResult:
+    """The answer to one submitted part.
+
+    ref: the carrier's reference for this part, as raw octets; None unless accepted (or, where the
+        reference is our own sequence, whenever it was written).
+    code: the carrier's own code as text, kept as it came.
+    reason: the normalised reason of a refusal (`Reason` words of delivery), "" when accepted.
+    """
+
+    outcome: Outcome
+    ref: bytes | None = None
+    code: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One part on its way out.
+
+    recipient: E.164 with plus, e.g. +8619790001234.
+    reference: the long-message reference shared by all parts of one message, 0 to 65535.
+    valid_until: the end of validity, aware; the carrier drops the text after it. None: its default.
+    extension: digits appended to the channel's access number, so that replies find their way.
+    """
+
+    recipient: str
+    part: Part
+    reference: int
+    valid_until: datetime | None = None
+    extension: str = ""
+
+
+class ReceiptState(StrEnum):
+    """What a state report says of one part; `BUFFERED` is on its way, the rest are final."""
+
+    BUFFERED = "buffered"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A state report on one part.
+
+    ref: the carrier's reference, the same octets as in the SubmitResult.
+    recipient: E.164 with plus, or "" where the carrier gave none that can be read.
+    code: the carrier's status text as it came (DELIVRD, MK:0001, …).
+    reason: normalised: empty_number, suspended, powered_off, blacklisted, memory_full, ported,
+        content_filter, frequency_limit, network, other; "" when delivered or buffered.
+    done_at: the carrier's own instant, where readable; the trusted one is when we received it.
+    """
+
+    ref: bytes
+    recipient: str
+    state: ReceiptState
+    code: str
+    reason: str
+    done_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A text (or one part of one) from a handset.
+
+    sender: E.164 with plus. recipient: the number it was sent to (access number and extension).
+    reference, number, total: the long-message header, total 1 when there is none.
+    """
+
+    sender: str
+    recipient: str
+    text: str
+    reference: int = 0
+    number: int = 1
+    total: int = 1
+
+
+Deliver = Callable[[Receipt | Inbound], "asyncio.Future[None]"]
+"""Takes what a gateway received; the future is done once it is stored, and only then may the
+gateway acknowledge it to the carrier. A future with an exception means: do not acknowledge."""
+
+
+class Gateway(ABC):
+    """One connection to a carrier."""
+
+    kind: ClassVar[str]
+    """The name of the module, and of the kind in channel rows."""
+
+    config_model: ClassVar[type[BaseModel]]
+    """The kind's settings and credentials; secrets are SecretStr. The console's form comes from
+    it, so each field has a description."""
+
+    lost: asyncio.Event
+    """Set when the link is gone, for whatever reason; the object is then of no further use."""
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Connect and log in.
+
+        Raises:
+            GatewayError: `retryable` says whether trying again by itself makes sense.
+        """
+
+    @abstractmethod
+    def split(self, text: str) -> tuple[Part, ...]:
+        """The parts this channel will send `text` in; pure, so callers may cache by text."""
+
+    @abstractmethod
+    def submit(self, batch: Sequence[Submission]) -> list["asyncio.Future[SubmitResult]"]:
+        """Write the parts now, in one write, and return a future for each answer.
+
+        Synchronous on purpose: between the caller's last check and the write nothing else runs.
+        The futures never raise: a lost link or a silent carrier is an Outcome. The caller keeps
+        the number of unanswered submits within the channel's window.
+        """
+
+    @abstractmethod
+    async def close(self, *, drain_seconds: float) -> None:
+        """Wait for open answers up to `drain_seconds`, log out, and close. Never raises."""
+
+
+GatewayFactory = Callable[[BaseModel, Deliver, Clock], Gateway]

@@ -1,0 +1,89 @@
+"""A channel: a configured way out. Its kind decides which settings and credentials it has.
+
+A channel is simulated or real from its creation on, for good; secrets are shown as set or unset,
+never as they are.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_core import to_jsonable_python
+
+from service.errors import Invalid
+
+CARRIERS = ("china_mobile", "china_unicom", "china_telecom", "china_broadnet")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelSettings:
+    """Everything about a channel that is decided by whoever sets it up.
+
+    carriers: whose subscribers it reaches.
+    config: the kind's own settings and credentials.
+    tps: parts per second; None: as fast as the window allows.
+    window: unanswered submits allowed on one connection.
+    """
+
+    name: str
+    kind: str
+    simulated: bool
+    carriers: tuple[str, ...]
+    config: BaseModel
+    tps: int | None = None
+    window: int = 16
+    connections: int = 1
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel(ChannelSettings):
+    """A channel of the table."""
+
+    id: int
+
+
+def parse_config(model: type[BaseModel], values: Mapping[str, Any]) -> BaseModel:
+    """The settings of a kind, checked.
+
+    Raises:
+        Invalid: names each field that is missing, unknown or malformed, never its value.
+    """
+    unknown = sorted(values.keys() - model.model_fields.keys())
+    fields = {f"config.{name}": "this kind has no such setting" for name in unknown}
+    try:
+        config = model.model_validate(dict(values))
+    except ValidationError as error:
+        for item in error.errors(include_input=False, include_url=False):
+            fields[".".join(["config", *map(str, item["loc"])])] = item["msg"]
+        raise Invalid("the channel's settings are wrong", fields=fields) from error
+    if fields:
+        raise Invalid("the channel's settings are wrong", fields=fields)
+    return config
+
+
+def revealed(config: BaseModel) -> dict[str, Any]:
+    """The settings with their secrets, for storage under encryption."""
+    return _as_json(config, SecretStr.get_secret_value)
+
+
+def shown(config: BaseModel) -> dict[str, Any]:
+    """The settings as people may see them: each secret is "set" or "unset"."""
+    return _as_json(config, lambda secret: "set" if secret.get_secret_value() else "unset")
+
+
+def merged(config: BaseModel, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with some of them changed; a secret comes back as `shown` gave it, unchanged."""
+    before, seen = revealed(config), shown(config)
+    kept = {name for name, value in changes.items() if value == "set" and seen.get(name) == "set"}
+    return before | {name: value for name, value in changes.items() if name not in kept}
+
+
+def _as_json(config: BaseModel, secret: Callable[[SecretStr], str]) -> dict[str, Any]:
+    def plain(value: object) -> object:
+        return secret(value) if isinstance(value, SecretStr) else to_jsonable_python(value)
+
+    settings: dict[str, Any] = json.loads(json.dumps(config.model_dump(), default=plain))
+    return settings

@@ -1,0 +1,37 @@
+"""Finds the kinds of gateways: every module of `service.gateways` has one class with its name.
+
+They are loaded by name, so that no module depends on a gateway.
+"""
+
+import inspect
+import pkgutil
+from functools import cache
+from importlib import import_module
+from typing import cast
+
+from service.channels.gateway import Gateway, GatewayFactory
+from service.errors import NotFound
+
+PACKAGE = "service.gateways"
+
+
+@cache
+def load() -> dict[str, type[Gateway]]:
+    """Every kind of gateway, by its name."""
+    folder = import_module(PACKAGE).__path__
+    modules = [import_module(f"{PACKAGE}.{found.name}") for found in pkgutil.iter_modules(folder)]
+    classes = [cls for module in modules for _, cls in inspect.getmembers(module, inspect.isclass)]
+    return {
+        cls.kind: cls for cls in classes if issubclass(cls, Gateway) and not inspect.isabstract(cls)
+    }
+
+
+def factory(kind: str) -> GatewayFactory:
+    """What makes gateways of a kind, from their settings, a Deliver and a Clock.
+
+    Raises:
+        NotFound: there is no such kind.
+    """
+    if kind not in load():
+        raise NotFound(f"there is no gateway kind {kind!r}; the kinds are {', '.join(load())}")
+    return cast(GatewayFactory, load()[kind])

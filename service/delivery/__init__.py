@@ -1,0 +1,1 @@
+"""What came back: receipts into the inbox and from there into the ledger, texts from handsets."""

@@ -1,0 +1,102 @@
+"""Receipts and texts from handsets, stored before they are acknowledged to the carrier.
+
+Each gateway hands over what it reads and gets a future; a batch is committed every few
+milliseconds and only then are its futures done. While PostgreSQL is away the futures wait, the
+carrier's own window fills, and nothing is lost: back-pressure instead of a drop.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from service.channels.gateway import Deliver, Inbound, Receipt
+from service.clock import Clock
+from service.crypto import Keyring
+from service.delivery import store
+from service.storage.postgres import UNREACHABLE, Pool, transaction
+
+log = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 0.002
+RETRY_SECONDS = 0.5
+RING_SECONDS = 0.25
+
+Ring = Callable[[int], Awaitable[None]]
+"""Called with a channel that has new receipts to fold."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    channel_id: int
+    item: Receipt | Inbound
+    stored: "asyncio.Future[None]"
+
+
+class Inbox:
+    """The way in for everything that gateways receive in this process."""
+
+    def __init__(self, pool: Pool, keyring: Keyring, clock: Clock, ring: Ring) -> None:
+        self._pool = pool
+        self._keyring = keyring
+        self._clock = clock
+        self._ring = ring
+        self._waiting: list[_Item] = []
+        self._arrived = asyncio.Event()
+        self._to_ring: set[int] = set()
+        self._unrung = asyncio.Event()
+
+    def deliver_for(self, channel_id: int) -> Deliver:
+        """The way in for one channel's gateways."""
+
+        def deliver(item: Receipt | Inbound) -> "asyncio.Future[None]":
+            stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(_Item(channel_id, item, stored))
+            self._arrived.set()
+            return stored
+
+        return deliver
+
+    async def run(self) -> None:
+        """Store what arrives, until cancelled."""
+        ringing = asyncio.create_task(self._ring_forever())
+        try:
+            while True:
+                await self._arrived.wait()
+                await asyncio.sleep(FLUSH_SECONDS)
+                self._arrived.clear()
+                try:
+                    await self._flush()
+                except UNREACHABLE as error:
+                    log.warning("receipts wait for the database", extra={"why": str(error)})
+                    self._arrived.set()
+                    await asyncio.sleep(RETRY_SECONDS)
+        finally:
+            ringing.cancel()
+            await asyncio.gather(ringing, return_exceptions=True)
+
+    async def _flush(self) -> None:
+        batch = list(self._waiting)
+        now = self._clock.now()
+        receipts = [(i.channel_id, i.item) for i in batch if isinstance(i.item, Receipt)]
+        texts = [(i.channel_id, i.item) for i in batch if isinstance(i.item, Inbound)]
+        async with transaction(self._pool) as conn:
+            if receipts:
+                await store.insert_receipts(conn, self._keyring, receipts, now)
+            if texts:
+                await store.insert_inbound(conn, self._keyring, texts, now)
+        del self._waiting[: len(batch)]
+        for item in batch:
+            if not item.stored.done():
+                item.stored.set_result(None)
+        self._to_ring.update(channel_id for channel_id, _ in receipts)
+        self._unrung.set()
+
+    async def _ring_forever(self) -> None:
+        while True:
+            await self._unrung.wait()
+            self._unrung.clear()
+            channels, self._to_ring = self._to_ring, set()
+            for channel_id in channels:
+                await self._ring(channel_id)
+            await asyncio.sleep(RING_SECONDS)

@@ -1,0 +1,151 @@
+"""Receipts into the ledger: which message, which state, and what to do with those that fit nothing.
+
+A receipt is matched by (channel, carrier's reference), with the recipient where it is given. One
+that meets nothing is parked: the answer to its submit may still be on its way, so both sides look
+again after their own commit and a sweep looks again later, for 72 h. A hand-off without an answer
+is settled by a receipt without a match only if it is the only one open to that phone on that
+channel (design §4). States are ranked: a late "buffered" undoes nothing, `unknown` yields to any
+later receipt, other final states stay and what contradicts them is kept as a conflict.
+"""
+
+import logging
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from service.delivery import store
+from service.delivery.store import Change
+from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
+
+log = logging.getLogger(__name__)
+
+BATCH = 1_000
+SETTLE_AFTER = timedelta(seconds=2)
+"""A parked receipt is given to an uncertain hand-off only when it is older: by then the answer to
+any other submit to that phone is committed."""
+
+_FAILED = ("undelivered", "expired", "rejected", "unknown")
+
+
+async def fold_receipts(pool: Pool, channel_id: int, now: datetime) -> int:
+    """Fold a channel's inbox until it is empty or another folder is at it; returns how many."""
+    total = 0
+    while True:
+        try:
+            folded = await _fold_batch(pool, channel_id, now)
+        except COLLISIONS as error:
+            log.info("fold runs again", extra={"why": str(error)})
+            continue
+        total += folded
+        if folded < BATCH:
+            return total
+
+
+async def _fold_batch(pool: Pool, channel_id: int, now: datetime) -> int:
+    async with transaction(pool) as conn:
+        if not await store.lock_fold(conn, channel_id):
+            return 0
+        rows = await store.take_receipts(conn, channel_id, BATCH)
+        if not rows:
+            return 0
+        parked = await _fold(conn, rows, now)
+    if parked:
+        async with transaction(pool) as conn:
+            await store.rematch(conn, channel_id, parked)
+    return len({row["id"] for row in rows})
+
+
+async def _fold(conn: Connection, rows: Sequence[Record], now: datetime) -> list[bytes]:
+    """Fold one batch; returns the references of those that were parked."""
+    unmatched = [row for row in rows if row["run_id"] is None]
+    final = [row for row in rows if row["run_id"] is not None and row["state"] != "buffered"]
+    single = [row for row in final if row["part_count"] == 1]
+    long = [row for row in final if row["part_count"] != 1]
+    changes, conflicts = _decide(single)
+    if long:
+        marked = await store.mark_parts(conn, [(row, row["state"]) for row in long])
+        changes += _over_parts(marked)
+    if changes:
+        await store.apply_changes(conn, changes, now)
+    kept = unmatched + conflicts
+    if kept:
+        why = ["parked"] * len(unmatched) + ["conflict"] * len(conflicts)
+        await store.insert_unmatched(conn, kept, why)
+    return [row["ref"] for row in unmatched]
+
+
+def _decide(rows: Iterable[Record]) -> tuple[list[Change], list[Record]]:
+    """The changes that receipts of one-part messages make, and the receipts that contradict."""
+    changes: dict[tuple[uuid.UUID, int], Change] = {}
+    conflicts = []
+    for row in rows:
+        key = (row["run_id"], row["no"])
+        standing = changes[key].state if key in changes else row["message_state"]
+        if standing in ("submitted", "uncertain", "unknown", "submitting"):
+            changes[key] = _change(row)
+        elif standing != row["state"]:
+            conflicts.append(row)
+    return list(changes.values()), conflicts
+
+
+def _change(row: Record) -> Change:
+    return Change(row["run_id"], row["no"], row["state"], row["reason"] or None, row["code"])
+
+
+def _over_parts(rows: Iterable[Record]) -> list[Change]:
+    """A long text is delivered when all its parts are, and failed as soon as one is."""
+    messages: dict[tuple[uuid.UUID, int], list[Record]] = defaultdict(list)
+    for row in rows:
+        messages[row["run_id"], row["no"]].append(row)
+    changes = []
+    for parts in messages.values():
+        failed = next((part for part in parts if part["state"] in _FAILED), None)
+        delivered = sum(part["state"] == "delivered" for part in parts)
+        if failed is not None:
+            changes.append(_change(failed))
+        elif delivered == parts[0]["part_count"]:
+            changes.append(_change(parts[0]))
+    return changes
+
+
+async def recheck(conn: Connection, channel_id: int, refs: Sequence[bytes]) -> None:
+    """After a submit's answers are committed: wake receipts that came before them."""
+    if refs:
+        await store.rematch(conn, channel_id, refs)
+
+
+async def sweep_parked(conn: Connection, channel_id: int, now: datetime) -> None:
+    """Look again at a channel's parked receipts, and let them settle uncertain hand-offs."""
+    await store.rematch(conn, channel_id, None)
+    pairings = await store.parked_with_doubt(conn, channel_id, now - SETTLE_AFTER)
+    adopted, ambiguous = pair(pairings)
+    if adopted:
+        await store.adopt(conn, channel_id, adopted, now)
+        await store.rematch(conn, channel_id, [row["ref"] for row, _ in adopted])
+    if ambiguous:
+        await store.mark_ambiguous(conn, ambiguous)
+
+
+def pair(pairings: Iterable[Record]) -> tuple[list[tuple[Record, int]], list[int]]:
+    """Which receipt settles which uncertain hand-off, with the part it stands for; and which
+    receipts fit more than one hand-off or more parts than there are.
+    """
+    by_receipt: dict[int, list[Record]] = defaultdict(list)
+    for row in pairings:
+        by_receipt[row["id"]].append(row)
+    known: dict[tuple[uuid.UUID, int], dict[bytes, int]] = defaultdict(dict)
+    adopted, ambiguous = [], []
+    for receipt, rows in by_receipt.items():
+        row = rows[0]
+        refs = known[row["run_id"], row["no"]]
+        if len(rows) > 1:
+            ambiguous.append(receipt)
+        elif row["ref"] in refs:
+            continue  # a duplicate of one just adopted; the rematch takes it along
+        elif row["known"] + len(refs) >= row["part_count"]:
+            ambiguous.append(receipt)
+        else:
+            refs[row["ref"]] = row["known"] + len(refs) + 1
+            adopted.append((row, refs[row["ref"]]))
+    return adopted, ambiguous

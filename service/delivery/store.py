@@ -1,0 +1,325 @@
+"""The SQL of what came back: the inbox, its folding into the ledger, parked receipts.
+
+One folder a channel works at a time (an advisory lock), so the only other writer of a message it
+touches is the connection that records its submit's answer.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from service.channels.gateway import Inbound, Receipt
+from service.crypto import Keyring
+from service.storage.postgres import Connection, Record
+
+RECEIPT_WAIT = timedelta(hours=72)
+"""How long a receipt may take; domain §2.6: silence for 72 h is `unknown`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What receipts make of one message."""
+
+    run_id: uuid.UUID
+    no: int
+    state: str
+    reason: str | None
+    code: str | None
+
+
+async def insert_receipts(
+    conn: Connection,
+    keyring: Keyring,
+    receipts: Sequence[tuple[int, Receipt]],
+    now: datetime,
+) -> None:
+    """Append receipts to the inbox."""
+    await conn.execute(
+        """
+        INSERT INTO receipt_inbox
+            (channel_id, ref, phone_hash, state, reason, code, done_at, received_at)
+        SELECT r.*, $8 FROM unnest($1::smallint[], $2::bytea[], $3::bytea[], $4::text[],
+                                   $5::text[], $6::text[], $7::timestamptz[]) AS r
+        """,
+        [channel_id for channel_id, _ in receipts],
+        [r.ref for _, r in receipts],
+        [keyring.phone_index(r.recipient) if r.recipient else None for _, r in receipts],
+        [r.state.value for _, r in receipts],
+        [r.reason for _, r in receipts],
+        [r.code for _, r in receipts],
+        [r.done_at for _, r in receipts],
+        now,
+    )
+
+
+async def insert_inbound(
+    conn: Connection, keyring: Keyring, texts: Sequence[tuple[int, Inbound]], now: datetime
+) -> None:
+    """Append texts from handsets."""
+    await conn.executemany(
+        """
+        INSERT INTO inbound (channel_id, sender_hash, sender_cipher, recipient, text_cipher,
+                             reference, part, part_count, received_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        """,
+        [
+            (
+                channel_id,
+                keyring.phone_index(text.sender),
+                keyring.encrypt("phone", text.sender),
+                text.recipient,
+                keyring.encrypt("inbound", text.text),
+                text.reference,
+                text.number,
+                text.total,
+                now,
+            )
+            for channel_id, text in texts
+        ],
+    )
+
+
+async def lock_fold(conn: Connection, channel_id: int) -> bool:
+    """Become the one folder of a channel for this transaction; False if somebody is."""
+    locked: bool = await conn.fetchval(
+        "SELECT pg_try_advisory_xact_lock(hashtextextended('fold', $1::int))", channel_id
+    )
+    return locked
+
+
+async def take_receipts(conn: Connection, channel_id: int, limit: int) -> list[Record]:
+    """Take the oldest receipts out of the inbox, each with the part and message it belongs to."""
+    return await conn.fetch(
+        """
+        WITH taken AS (
+            DELETE FROM receipt_inbox WHERE id = ANY (ARRAY(
+                SELECT id FROM receipt_inbox WHERE channel_id = $1 ORDER BY id LIMIT $2))
+            RETURNING *
+        )
+        SELECT t.*, p.run_id, p.no, p.part, p.attempt, m.state::text AS message_state,
+               m.part_count, m.attempt AS message_attempt
+        FROM taken t
+        LEFT JOIN parts p ON p.channel_id = t.channel_id AND p.ref = t.ref
+            AND (t.phone_hash IS NULL OR p.phone_hash = t.phone_hash)
+        LEFT JOIN messages m ON m.run_id = p.run_id AND m.no = p.no
+        ORDER BY t.id
+        """,
+        channel_id,
+        limit,
+    )
+
+
+async def mark_parts(conn: Connection, rows: Sequence[tuple[Record, str]]) -> list[Record]:
+    """Note the state of parts of long texts; returns each message's parts as they now stand.
+
+    A part's first final state stays.
+    """
+    await conn.execute(
+        """
+        UPDATE parts p SET state = r.state::message_state, reason = r.reason, code = r.code
+        FROM unnest($1::smallint[], $2::bytea[], $3::uuid[], $4::int[], $5::text[], $6::text[],
+                    $7::text[]) AS r(channel_id, ref, run_id, no, state, reason, code)
+        WHERE p.channel_id = r.channel_id AND p.ref = r.ref AND p.run_id = r.run_id
+          AND p.no = r.no AND p.state IS NULL
+        """,
+        [row["channel_id"] for row, _ in rows],
+        [row["ref"] for row, _ in rows],
+        [row["run_id"] for row, _ in rows],
+        [row["no"] for row, _ in rows],
+        [state for _, state in rows],
+        [row["reason"] for row, _ in rows],
+        [row["code"] for row, _ in rows],
+    )
+    keys = sorted({(row["run_id"], row["no"]) for row, _ in rows})
+    return await conn.fetch(
+        """
+        SELECT m.run_id, m.no, m.part_count, p.state::text, p.reason, p.code
+        FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
+        JOIN messages m ON m.run_id = k.run_id AND m.no = k.no
+        JOIN parts p ON p.run_id = m.run_id AND p.no = m.no AND p.attempt = m.attempt
+        """,
+        [run_id for run_id, _ in keys],
+        [no for _, no in keys],
+    )
+
+
+async def apply_changes(
+    conn: Connection, changes: Sequence[Change], now: datetime
+) -> set[tuple[uuid.UUID, int]]:
+    """Move messages along; returns those that moved. A final state other than `unknown` stays."""
+    ordered = sorted(changes, key=lambda c: (c.run_id, c.no))
+    rows = await conn.fetch(
+        """
+        WITH moved AS (
+            UPDATE messages m SET
+                state = c.state::message_state, reason = c.reason, code = c.code, final_at = $6
+            FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[])
+                AS c(run_id, no, state, reason, code)
+            WHERE m.run_id = c.run_id AND m.no = c.no
+              AND m.state IN ('submitted', 'uncertain', 'unknown')
+            RETURNING m.run_id, m.no
+        ), settled AS (
+            DELETE FROM uncertain u USING moved WHERE u.run_id = moved.run_id AND u.no = moved.no
+        )
+        SELECT run_id, no FROM moved
+        """,
+        [c.run_id for c in ordered],
+        [c.no for c in ordered],
+        [c.state for c in ordered],
+        [c.reason for c in ordered],
+        [c.code for c in ordered],
+        now,
+    )
+    return {(row["run_id"], row["no"]) for row in rows}
+
+
+async def insert_unmatched(
+    conn: Connection, receipts: Sequence[Record], why: Sequence[str]
+) -> None:
+    """Keep receipts that found nothing to change, each with the reason."""
+    await conn.execute(
+        """
+        INSERT INTO receipts_unmatched
+            (id, channel_id, ref, phone_hash, state, reason, code, done_at, received_at, why)
+        SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::bytea[], $4::bytea[], $5::text[],
+                             $6::text[], $7::text[], $8::timestamptz[], $9::timestamptz[],
+                             $10::text[])
+        """,
+        [r["id"] for r in receipts],
+        [r["channel_id"] for r in receipts],
+        [r["ref"] for r in receipts],
+        [r["phone_hash"] for r in receipts],
+        [r["state"] for r in receipts],
+        [r["reason"] for r in receipts],
+        [r["code"] for r in receipts],
+        [r["done_at"] for r in receipts],
+        [r["received_at"] for r in receipts],
+        list(why),
+    )
+
+
+async def rematch(conn: Connection, channel_id: int, refs: Sequence[bytes] | None) -> int:
+    """Put parked receipts whose part is known by now back into the inbox; returns how many.
+
+    With `refs` only those, right after either side's commit; without, all of them (the sweep).
+    """
+    rows = await conn.fetch(
+        """
+        WITH hit AS (
+            DELETE FROM receipts_unmatched u
+            WHERE u.why = 'parked' AND u.channel_id = $1
+              AND ($2::bytea[] IS NULL OR u.ref = ANY($2))
+              AND EXISTS (
+                SELECT FROM parts p WHERE p.channel_id = u.channel_id AND p.ref = u.ref
+                  AND (u.phone_hash IS NULL OR p.phone_hash = u.phone_hash))
+            RETURNING u.*
+        )
+        INSERT INTO receipt_inbox
+            (channel_id, ref, phone_hash, state, reason, code, done_at, received_at)
+        SELECT channel_id, ref, phone_hash, state, reason, code, done_at, received_at FROM hit
+        RETURNING 1
+        """,
+        channel_id,
+        refs,
+    )
+    return len(rows)
+
+
+async def parked_with_doubt(
+    conn: Connection, channel_id: int, received_before: datetime
+) -> list[Record]:
+    """Parked receipts for phones with uncertain hand-offs on this channel, one row a pairing."""
+    return await conn.fetch(
+        """
+        SELECT r.id, r.ref, r.phone_hash, u.run_id, u.no, u.attempt, m.part_count,
+               (SELECT count(*) FROM parts p
+                WHERE p.run_id = u.run_id AND p.no = u.no AND p.attempt = u.attempt) AS known
+        FROM receipts_unmatched r
+        JOIN uncertain u ON u.channel_id = r.channel_id AND u.phone_hash = r.phone_hash
+            AND u.marked_at <= r.received_at
+        JOIN messages m ON m.run_id = u.run_id AND m.no = u.no
+        WHERE r.why = 'parked' AND r.channel_id = $1 AND r.received_at <= $2
+        ORDER BY r.id, u.run_id, u.no
+        """,
+        channel_id,
+        received_before,
+    )
+
+
+async def adopt(
+    conn: Connection, channel_id: int, pairings: Sequence[tuple[Record, int]], now: datetime
+) -> None:
+    """Take a receipt's reference as that of a part of its uncertain message; (pairing, part)."""
+    await conn.executemany(
+        """
+        INSERT INTO parts (channel_id, ref, phone_hash, run_id, no, part, attempt, at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        """,
+        [
+            (
+                channel_id,
+                row["ref"],
+                row["phone_hash"],
+                row["run_id"],
+                row["no"],
+                part,
+                row["attempt"],
+                now,
+            )
+            for row, part in pairings
+        ],
+    )
+
+
+async def mark_ambiguous(conn: Connection, ids: Sequence[int]) -> None:
+    """These receipts fit more than one uncertain hand-off: a person decides."""
+    await conn.execute(
+        "UPDATE receipts_unmatched SET why = 'ambiguous' WHERE id = ANY($1)", list(ids)
+    )
+
+
+async def channels_with_receipts(conn: Connection) -> tuple[list[int], list[int]]:
+    """Channels with receipts to fold, and channels with parked ones."""
+    inbox = await conn.fetch("SELECT DISTINCT channel_id FROM receipt_inbox")
+    parked = await conn.fetch(
+        "SELECT DISTINCT channel_id FROM receipts_unmatched WHERE why = 'parked'"
+    )
+    return [row["channel_id"] for row in inbox], [row["channel_id"] for row in parked]
+
+
+async def expire_parked(conn: Connection, now: datetime) -> None:
+    """Receipts that met nothing in 72 h stay listed, for a person."""
+    await conn.execute(
+        """
+        UPDATE receipts_unmatched SET why = 'unmatched'
+        WHERE why = 'parked' AND received_at < $1
+        """,
+        now - RECEIPT_WAIT,
+    )
+
+
+async def settle_runs(conn: Connection, now: datetime) -> None:
+    """After 72 h of silence a submitted message is `unknown`; a run with no open row is settled."""
+    runs = await conn.fetch(
+        "SELECT id FROM runs WHERE state IN ('sent', 'cancelled') AND settled_at IS NULL"
+    )
+    for run in runs:
+        await conn.execute(
+            """
+            UPDATE messages SET state = 'unknown', reason = 'no_receipt', final_at = $2
+            WHERE run_id = $1 AND state = 'submitted' AND submitted_at < $3
+            """,
+            run["id"],
+            now,
+            now - RECEIPT_WAIT,
+        )
+        await conn.execute(
+            """
+            UPDATE runs SET settled_at = $2 WHERE id = $1 AND NOT EXISTS (
+                SELECT FROM messages WHERE run_id = $1
+                  AND state IN ('queued', 'submitting', 'submitted', 'uncertain'))
+            """,
+            run["id"],
+            now,
+        )

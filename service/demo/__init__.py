@@ -1,0 +1,200 @@
+"""`make demo`: one real broadcast through a fresh system, over HTTP, as two different persons.
+
+A dirty county roster is imported, three segments and three campaigns are made from the starter
+texts, one person submits and another approves, and the texts go out over TCP to the simulated
+carrier under a TPS limit. The end is a report that adds up, or an exit code that is not 0.
+"""
+
+import asyncio
+import contextlib
+import json
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from service.audience.area import packaged_areas
+from service.demo import screen
+from service.demo.client import Client
+from service.messages.template import load_library
+from service.up import System, UpOptions, system
+
+RECEIPT_SECONDS = 20.0
+LIMIT_SECONDS = 170.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One campaign of the demo: who, by which rule, which starter text."""
+
+    name: str
+    rule: str
+    starter: str
+
+
+PLANS = (
+    Plan("财务人员：冒充领导", "身份 = 财务人员", "S10"),
+    Plan("学生家长：冒充老师", "身份 = 家长", "S14"),
+    Plan("六十岁以上：养老保健品", "年龄 >= 60", "S07"),
+)
+
+
+def run_demo(*, data: Path | None, file: Path | None, tps: int) -> int:
+    """Run the demo; 0 if every run's report adds up and nothing is in doubt."""
+    with _folder(data) as folder:
+        options = UpOptions(
+            data=folder,
+            tps=tps,
+            clock_start=datetime.now(ZoneInfo("Asia/Shanghai")).replace(hour=9, minute=30),
+            max_delay=RECEIPT_SECONDS,
+        )
+        screen.line("启动 PostgreSQL、Valkey、API、工作进程和模拟运营商 / starting everything …")
+        with system(options) as running:
+            return asyncio.run(_broadcast(running, folder, _roster(file)))
+
+
+@contextlib.contextmanager
+def _folder(data: Path | None) -> Iterator[Path]:
+    if data is not None:
+        yield data
+        return
+    with tempfile.TemporaryDirectory(prefix="tocsin-demo-") as name:
+        yield Path(name) / "data"
+
+
+async def _broadcast(running: System, folder: Path, roster: bytes) -> int:
+    url, keys = running.summary["url"], running.summary["keys"]
+    async with Client(url, keys["operator"]) as operator, Client(url, keys["approver"]) as approver:
+        await _suppress(operator)
+        await _import(operator, roster)
+        campaigns = [await _plan(operator, plan) for plan in PLANS]
+        for campaign in campaigns:
+            await operator.post(f"/campaigns/{campaign}/submit", {})
+        for campaign in campaigns:
+            await approver.post(f"/campaigns/{campaign}/approve", {})
+        screen.line("三个活动已由操作员提交、审批员批准 / submitted and approved by two persons")
+        runs = await _watch(operator, campaigns)
+        reports = await _settle(operator, runs, folder)
+    return _conclude(reports, folder)
+
+
+def _roster(file: Path | None) -> bytes:
+    return file.read_bytes() if file else (files("service.demo") / "county.csv").read_bytes()
+
+
+async def _suppress(operator: Client) -> None:
+    text = (files("service.demo") / "optouts.csv").read_text("utf-8-sig")
+    rows = [line.split(",")[0].strip() for line in text.splitlines()]
+    phones = [row for row in rows if row.isdigit()]
+    await operator.post("/suppressions", {"phones": phones, "reason": "opted_out"})
+    screen.line(f"退订名单 {len(phones)} 个号码 / opt-outs")
+
+
+async def _import(operator: Client, content: bytes) -> None:
+    began = time.monotonic()
+    accepted = await operator.upload("/imports", content, {"roster": "全县通讯录", "basis": "duty"})
+    while True:
+        found = await operator.get(f"/imports/{accepted['id']}")
+        if found["state"] != "reading":
+            break
+        await asyncio.sleep(0.1)
+    screen.imported(found["report"], time.monotonic() - began)
+    if found["state"] == "failed":
+        raise SystemExit("the import failed: " + json.dumps(found["report"], ensure_ascii=False))
+
+
+async def _plan(operator: Client, plan: Plan) -> str:
+    """Segment, template and campaign; returns the campaign's id."""
+    starter = next(s for s in load_library() if s.id == plan.starter)
+    segment = await operator.post("/segments", {"name": plan.name, "rule": plan.rule})
+    template = await operator.post(
+        "/templates",
+        {"name": plan.name, "class": starter.message_class, "text": starter.text},
+    )
+    preview = await operator.post("/segments/preview", {"rule": plan.rule})
+    screen.planned(plan.name, plan.rule, starter.text, preview, template)
+    campaign = await operator.post(
+        "/campaigns",
+        {
+            "name": plan.name,
+            "template_id": template["id"],
+            "segment_id": segment["id"],
+            "schedule": {"kind": "now", "send_hours": [["08:00", "20:00"]]},
+        },
+    )
+    campaign_id: str = campaign["id"]
+    return campaign_id
+
+
+async def _watch(operator: Client, campaigns: list[str]) -> list[str]:
+    """Show the progress until everything is handed off; returns the runs."""
+    began = time.monotonic()
+    runs: list[str] = []
+    while True:
+        if len(runs) < len(campaigns):
+            pages = [await operator.get(f"/campaigns/{c}/runs") for c in campaigns]
+            runs = [run["id"] for page in pages for run in page["items"]]
+        reports = [await operator.get(f"/runs/{run}/report") for run in runs]
+        states: Counter[str] = Counter()
+        for report in reports:
+            states.update(report["states"])
+        screen.progress(states, time.monotonic() - began)
+        sent = [report["state"] == "sent" for report in reports]
+        if len(sent) == len(campaigns) and all(sent):
+            screen.end_progress()
+            return runs
+        if time.monotonic() - began > LIMIT_SECONDS:
+            raise SystemExit("the demo took too long; see the logs in the data folder")
+        await asyncio.sleep(0.3)
+
+
+async def _settle(operator: Client, runs: list[str], folder: Path) -> list[dict[str, Any]]:
+    """Wait for the receipts that the carrier owes, then take the reports."""
+    screen.line("等待回执 / waiting for the last receipts …")
+    deadline = time.monotonic() + RECEIPT_SECONDS + 15
+    while True:
+        reports = [await operator.get(f"/runs/{run}/report") for run in runs]
+        waiting = sum(r["states"].get("submitted", 0) for r in reports)
+        if waiting == silent_parts(folder) or time.monotonic() > deadline:
+            return reports
+        await asyncio.sleep(0.5)
+
+
+def silent_parts(folder: Path) -> int:
+    """Accepted parts for which the carrier has sent no receipt, by its own journal."""
+    silent: set[str] = set()
+    for line in (folder / "simulator.journal").read_text().splitlines():
+        entry = json.loads(line)
+        if entry["event"] == "submit":
+            silent.add(entry["id"])
+        else:
+            silent.discard(entry["id"])
+    return len(silent)
+
+
+def _conclude(reports: list[dict[str, Any]], folder: Path) -> int:
+    """Print the reports and check that they add up."""
+    names = {area.code: area.name for area in packaged_areas()}
+    faults = []
+    for plan, report in zip(PLANS, reports, strict=True):
+        screen.report(plan.name, report, names)
+        if report["target"] != sum(report["states"].values()):
+            faults.append(f"{plan.name}: target is not the sum of the states")
+        if report["states"].get("uncertain"):
+            faults.append(f"{plan.name}: {report['states']['uncertain']} uncertain")
+    waiting = sum(r["states"].get("submitted", 0) for r in reports)
+    silent = silent_parts(folder)
+    screen.line(f"仍无回执 {waiting} 条，运营商未发回执 {silent} 条 / no receipt yet, none sent")
+    if waiting != silent:
+        faults.append(f"{waiting} submitted without receipt, but the carrier kept back {silent}")
+    for fault in faults:
+        screen.line(f"✗ {fault}")
+    if not faults:
+        screen.line("✓ 目标 = 各状态之和；无不确定 / target = Σ states, nothing uncertain")
+    return 1 if faults else 0

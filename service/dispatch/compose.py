@@ -1,0 +1,118 @@
+"""A ledger row into a message ready to leave: its number in clear, its text filled, its parts.
+
+A text without variables is cut once and shared by the whole slice.
+"""
+
+import itertools
+import random
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from service.coding.parts import Part
+from service.crypto import Keyring
+from service.messages.template import CONTACT_VARIABLES, render, variables
+from service.storage.postgres import Record
+
+_references = itertools.count(random.randrange(65536))  # noqa: S311  # no secret
+
+
+@dataclass(slots=True, eq=False)
+class Message:
+    """One recipient's text on its way out, and the answers of its parts so far."""
+
+    work: "Work"
+    no: int
+    phone: str
+    phone_hash: bytes
+    parts: tuple[Part, ...]
+    reference: int
+    attempt: int = 0
+    open_parts: int = 0
+    written: bool = False
+    refs: list[tuple[int, bytes]] = field(default_factory=list)
+    unanswered: bool = False
+    unsent: int = 0
+    rejection: tuple[str, str] | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """A claimed slice: what it says, who is still to get it, and how many are on their way."""
+
+    run_id: uuid.UUID
+    slice_no: int
+    text: str
+    message_class: str
+    max_tps: int | None
+    send_hours: list[list[str]]
+    zone: ZoneInfo
+    valid_until: datetime | None
+    rows: deque[Record]
+    outstanding: int = 0
+    not_before: datetime | None = None
+    fixed_parts: tuple[Part, ...] | None = None
+
+
+def work_from(claimed: Record, rows: list[Record]) -> Work:
+    """The slice that `store.claim_slice` returned, with its rows."""
+    return Work(
+        run_id=claimed["run_id"],
+        slice_no=claimed["no"],
+        text=claimed["text"],
+        message_class=claimed["class"],
+        max_tps=claimed["max_tps"],
+        send_hours=claimed["send_hours"],
+        zone=ZoneInfo(claimed["timezone"]),
+        valid_until=claimed["valid_until"],
+        rows=deque(rows),
+    )
+
+
+class Composer:
+    """Makes messages out of rows, for one channel's way of cutting texts."""
+
+    def __init__(
+        self,
+        keyring: Keyring,
+        areas: Mapping[str, tuple[str, str]],
+        split: Callable[[str], tuple[Part, ...]],
+    ) -> None:
+        """`areas` maps an area code to the names of its town and village ("" if above them)."""
+        self._keyring = keyring
+        self._areas = areas
+        self._split = split
+
+    def compose(self, work: Work, row: Record) -> Message:
+        """The message of one row."""
+        return Message(
+            work=work,
+            no=row["no"],
+            phone=self._keyring.decrypt("phone", row["phone_cipher"]),
+            phone_hash=row["phone_hash"],
+            parts=self._parts(work, row),
+            reference=next(_references) & 0xFFFF,
+        )
+
+    def _parts(self, work: Work, row: Record) -> tuple[Part, ...]:
+        if work.fixed_parts is not None:
+            return work.fixed_parts
+        names = variables(work.text)
+        if not names:
+            work.fixed_parts = self._split(work.text)
+            return work.fixed_parts
+        facts = self._facts(row)
+        values = {name: facts[CONTACT_VARIABLES[name]] for name in names}
+        return self._split(render(work.text, values))
+
+    def _facts(self, row: Record) -> dict[str, str]:
+        cipher = row["name_cipher"]
+        town, village = self._areas.get(row["area_code"] or "", ("", ""))
+        return {
+            "name": self._keyring.decrypt("name", cipher) if cipher else "",
+            "town": town,
+            "village": village,
+        }

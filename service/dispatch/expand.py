@@ -1,0 +1,67 @@
+"""A run's whole ledger, written in one transaction before its first submit (invariant I1).
+
+Whoever the rule means is either a row of the ledger or a named exclusion; nobody is neither. The
+ciphers are copied as they are. A crash leaves nothing, and the run is expanded again.
+"""
+
+import logging
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.audience.segment import parse
+from service.audience.segment_areas import RuleAreas
+from service.audience.segment_sql import compile_rule
+from service.audience.store import read_area_tree
+from service.channels.store import list_channels
+from service.crypto import Keyring
+from service.dispatch import expand_store
+from service.dispatch.route import routes
+from service.messages.template import CONTACT_VARIABLES, variables
+from service.storage.postgres import Pool, transaction
+
+log = logging.getLogger(__name__)
+
+SLICE_ROWS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """What an expansion made: people in the target, people left out, channels to wake."""
+
+    target: int
+    excluded: int
+    channels: list[int]
+
+
+async def expand_run(
+    pool: Pool, keyring: Keyring, run_id: uuid.UUID, now: datetime
+) -> Expansion | None:
+    """Write the ledger of a run that is waiting for it; None if it is not (any more)."""
+    async with transaction(pool) as conn:
+        run = await expand_store.lock_expanding_run(conn, run_id)
+        if run is None:
+            return None
+        if run["campaign_state"] == "cancelled":
+            await expand_store.finish_expansion(conn, run_id, "cancelled", 0, now)
+            return Expansion(0, 0, [])
+        areas = RuleAreas(await read_area_tree(conn))
+        needs = {CONTACT_VARIABLES[name] for name in variables(run["text"])}
+        condition = compile_rule(
+            parse(run["rule"], max_characters=len(run["rule"])),
+            areas=areas,
+            first_parameter=expand_store.FIRST_RULE_PARAMETER,
+        )
+        target, excluded = await expand_store.write_ledger(
+            conn,
+            run,
+            routes(await list_channels(conn, keyring), run["channels"]),
+            needs,
+            condition,
+            now,
+        )
+        channels = await expand_store.write_slices(conn, run, SLICE_ROWS)
+        state = "paused" if run["campaign_state"] == "paused" else "running"
+        await expand_store.finish_expansion(conn, run_id, state, target, now)
+    log.info("expanded", extra={"run_id": str(run_id), "target": target, "excluded": excluded})
+    return Expansion(target, excluded, channels)

@@ -1,0 +1,145 @@
+"""The SQL of an expansion: one INSERT … SELECT for the ledger and the exclusions."""
+
+import uuid
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from service.audience.segment_sql import Compiled
+from service.dispatch.route import Route
+from service.storage.postgres import Connection, Record, one
+
+FIRST_RULE_PARAMETER = 9
+
+_PRIORITY = {"urgent": 0, "normal": 1, "bulk": 2}
+
+
+async def lock_expanding_run(conn: Connection, run_id: uuid.UUID) -> Record | None:
+    """The run, locked, if its ledger is still to be written; with its campaign's state."""
+    return await conn.fetchrow(
+        """
+        SELECT r.*, c.state AS campaign_state
+        FROM runs r JOIN campaigns c ON c.id = r.campaign_id
+        WHERE r.id = $1 AND r.state = 'expanding'
+        FOR UPDATE OF r, c
+        """,
+        run_id,
+    )
+
+
+async def write_ledger(
+    conn: Connection,
+    run: Record,
+    routes: Sequence[Route],
+    needs: Collection[str],
+    condition: Compiled,
+    now: datetime,
+) -> tuple[int, int]:
+    """Write a row for each person the rule means, or the reason why not; returns both counts.
+
+    `needs` are the facts that the text's variables take from a contact: name, town, village.
+    """
+    row = await conn.fetchrow(
+        f"""
+        WITH routes AS (
+            SELECT * FROM unnest($3::text[], $4::smallint[], $5::boolean[])
+                AS r(carrier, channel_id, simulated)
+        ), meant AS (
+            SELECT c.*, ({condition.sql}) AS matches FROM contacts c WHERE c.department_id = $2
+        ), people AS MATERIALIZED (
+            SELECT c.id, c.phone_hash, c.phone_cipher, c.name_cipher, c.carrier, c.area_code,
+                r.channel_id,
+                CASE
+                    WHEN c.matches IS NULL THEN 'age_unclear'
+                    WHEN s.reason IS NOT NULL THEN s.reason
+                    WHEN r.channel_id IS NULL THEN 'no_route'
+                    WHEN c.synthetic AND NOT r.simulated THEN 'synthetic_range'
+                    WHEN r.simulated AND NOT c.synthetic THEN 'not_synthetic'
+                    WHEN $7 AND c.name_cipher IS NULL THEN 'no_name'
+                    WHEN $8::text[] <> '{{}}'
+                        AND (a.level IS NULL OR NOT a.level = ANY($8)) THEN 'no_area'
+                END AS excluded
+            FROM meant c
+            LEFT JOIN routes r ON r.carrier = c.carrier
+            LEFT JOIN areas a ON a.code = c.area_code
+            LEFT JOIN LATERAL (
+                SELECT reason FROM suppressions s
+                WHERE s.phone_hash = c.phone_hash
+                  AND (s.expires_at IS NULL OR s.expires_at > $6)
+                ORDER BY reason LIMIT 1) s ON true
+            WHERE c.matches IS NOT FALSE
+        ), kept AS (
+            INSERT INTO messages (run_id, no, phone_hash, phone_cipher, name_cipher, channel_id,
+                                  carrier, area_code, roles)
+            SELECT $1, row_number() OVER (ORDER BY channel_id, phone_hash), phone_hash,
+                   phone_cipher, CASE WHEN $7 THEN name_cipher END, channel_id, carrier, area_code,
+                   ARRAY(SELECT DISTINCT role FROM links l, unnest(l.roles) AS role
+                         WHERE l.contact_id = people.id ORDER BY role)
+            FROM people WHERE excluded IS NULL
+            RETURNING 1
+        ), left_out AS (
+            INSERT INTO exclusions (run_id, phone_hash, reason, carrier, area_code)
+            SELECT $1, phone_hash, excluded, carrier, area_code
+            FROM people WHERE excluded IS NOT NULL
+            RETURNING 1
+        )
+        SELECT (SELECT count(*) FROM kept) AS target, (SELECT count(*) FROM left_out) AS excluded
+        """,  # noqa: S608  # the condition is compiled from a parsed rule, its values are parameters
+        run["id"],
+        run["department_id"],
+        [route.carrier for route in routes],
+        [route.channel_id for route in routes],
+        [route.simulated for route in routes],
+        now,
+        "name" in needs,
+        _area_levels(needs),
+        *condition.parameters,
+    )
+    counts = one(row)
+    return counts["target"], counts["excluded"]
+
+
+def _area_levels(needs: Collection[str]) -> list[str]:
+    """The levels an area must have for the text's variables; none: any will do."""
+    if "village" in needs:
+        return ["village", "community"]
+    return ["town", "village", "community"] if "town" in needs else []
+
+
+async def write_slices(conn: Connection, run: Record, rows: int) -> list[int]:
+    """Cut the ledger into slices of `rows` on one channel each; returns the channels."""
+    channels = await conn.fetch(
+        """
+        WITH placed AS (
+            SELECT no, channel_id,
+                   (row_number() OVER (PARTITION BY channel_id ORDER BY no) - 1) / $3::int AS turn
+            FROM messages WHERE run_id = $1
+        ), cut AS (
+            SELECT channel_id, turn, min(no) AS first_no, max(no) AS last_no
+            FROM placed GROUP BY channel_id, turn
+        ), written AS (
+            INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority)
+            SELECT $1, row_number() OVER (ORDER BY turn, channel_id), channel_id, first_no,
+                   last_no, $2
+            FROM cut
+            RETURNING channel_id
+        )
+        SELECT DISTINCT channel_id FROM written
+        """,
+        run["id"],
+        _PRIORITY[run["priority"]],
+        rows,
+    )
+    return [row["channel_id"] for row in channels]
+
+
+async def finish_expansion(
+    conn: Connection, run_id: uuid.UUID, state: str, target: int, now: datetime
+) -> None:
+    """The ledger is whole: let the run go into its next state."""
+    await conn.execute(
+        "UPDATE runs SET state = $2, target = $3, started_at = $4 WHERE id = $1",
+        run_id,
+        state,
+        target,
+        now,
+    )

@@ -1,0 +1,56 @@
+"""Holding a connection: renewed while its process lives, worthless to a process that was frozen.
+
+The row in PostgreSQL decides who holds it. A holder also keeps a deadline of its own, on a clock
+that runs while the machine sleeps, and writes nothing to a carrier past it: a process that was
+stopped and continued finds its deadline over before it can touch the link.
+"""
+
+import asyncio
+import logging
+import time
+
+from service.dispatch import store
+from service.dispatch.store import LEASE, Lease
+from service.storage.postgres import UNREACHABLE, Pool
+
+log = logging.getLogger(__name__)
+RENEW_SECONDS = 4.0
+MARGIN_SECONDS = 2.0
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def uptime() -> float:
+    """Seconds on a clock that never jumps and does not stop while the machine sleeps."""
+    return time.clock_gettime(_CLOCK)
+
+
+class HeldLease:
+    """A lease this process holds."""
+
+    def __init__(self, lease: Lease) -> None:
+        self.lease = lease
+        self.fenced = asyncio.Event()
+        """Set once somebody else holds the connection: stop at once."""
+        self._deadline = uptime() + LEASE.total_seconds() - MARGIN_SECONDS
+
+    @property
+    def valid(self) -> bool:
+        """Whether writing to the carrier is allowed at this very moment."""
+        return not self.fenced.is_set() and uptime() < self._deadline
+
+    async def keep(self, pool: Pool) -> None:
+        """Renew until fenced or cancelled; a database that is away only lets the deadline pass."""
+        while not self.fenced.is_set():
+            await asyncio.sleep(RENEW_SECONDS)
+            asked = uptime()
+            try:
+                async with pool.acquire() as conn:
+                    ours = await store.renew_connection(conn, self.lease)
+            except UNREACHABLE as error:
+                log.warning("lease not renewed", extra={"why": str(error)})
+                continue
+            if ours:
+                self._deadline = asked + LEASE.total_seconds() - MARGIN_SECONDS
+            else:
+                log.warning("lease lost", extra={"slot": self.lease.slot})
+                self.fenced.set()

@@ -1,0 +1,215 @@
+"""A channel process: holds connections of the enabled channels and hands off over them.
+
+It follows the channels table, shares a channel's connections with its peers by lease, keeps a
+login limit by never holding more than the channel has, and reconnects by itself. None of this
+lives in the arq worker, which is rebuilt whenever Redis hiccups.
+"""
+
+import asyncio
+import logging
+import random
+import uuid
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from service.channels import registry
+from service.channels.gateway import Deliver, Gateway, GatewayError
+from service.channels.model import Channel
+from service.channels.store import list_channels
+from service.dispatch import store
+from service.dispatch.lease import HeldLease
+from service.dispatch.pace import Pace
+from service.dispatch.submit import Handoff, Recheck, Sender
+from service.logs import log_context
+from service.runtime import Runtime
+from service.storage.postgres import COLLISIONS, UNREACHABLE, transaction
+
+log = logging.getLogger(__name__)
+
+FOLLOW_SECONDS = 2.0
+RETRY_FIRST, RETRY_MOST = 0.5, 30.0
+REFUSED_SECONDS = 60.0
+STEADY_SECONDS = 10.0
+
+
+@dataclass
+class Bells:
+    """One event a channel, set by the `drain_channel` job: there is something to hand off."""
+
+    events: dict[int, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
+
+    def ring(self, channel_id: int) -> None:
+        """Wake the connections of a channel."""
+        self.events[channel_id].set()
+
+
+class Link:
+    """One slot of one channel in this process: wait for the lease, connect, hand off, reconnect."""
+
+    def __init__(self, server: "ChannelServer", channel: Channel, slot: int) -> None:
+        self.channel = channel
+        self.slot = slot
+        self.stop = asyncio.Event()
+        self._server = server
+        self._handoff = server.handoff
+
+    async def run(self) -> None:
+        """Serve this slot until `stop` is set."""
+        with log_context(channel=self.channel.name, slot=str(self.slot)):
+            while not self.stop.is_set():
+                try:
+                    lease = await self._claim()
+                    if lease is None:
+                        await self._pause(FOLLOW_SECONDS)
+                        continue
+                    await self._hold(HeldLease(lease))
+                except (*UNREACHABLE, *COLLISIONS) as error:
+                    log.warning("connection waits for the database", extra={"why": str(error)})
+                    await self._pause(FOLLOW_SECONDS)
+
+    async def _claim(self) -> store.Lease | None:
+        if not self._server.may_hold_more():
+            return None
+        now = self._handoff.clock.now()
+        async with transaction(self._handoff.pool) as conn:
+            return await store.claim_connection(
+                conn, self.channel.id, self.slot, self._server.owner, now
+            )
+
+    async def _hold(self, held: HeldLease) -> None:
+        self._server.held += 1
+        keeper = asyncio.create_task(held.keep(self._handoff.pool))
+        try:
+            await self._connect_forever(held)
+        finally:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+            self._server.held -= 1
+            async with transaction(self._handoff.pool) as conn:
+                await store.release_connection(conn, held.lease, self._handoff.clock.now())
+
+    async def _connect_forever(self, held: HeldLease) -> None:
+        delay = RETRY_FIRST
+        while not (self.stop.is_set() or held.fenced.is_set()):
+            gateway = self._server.open_gateway(self.channel)
+            try:
+                await gateway.open()
+            except GatewayError as error:
+                log.warning("not connected", extra={"why": error.message, "code": error.code})
+                await self._note(held, "down", error.message)
+                delay = min(RETRY_MOST, delay * 2) if error.retryable else REFUSED_SECONDS
+                await self._pause(delay * random.uniform(0.7, 1.0))  # noqa: S311  # jitter
+                continue
+            since = asyncio.get_running_loop().time()
+            await self._note(held, "up", "")
+            bell = self._server.bells.events[self.channel.id]
+            await Sender(self._handoff, self.channel, held, gateway).run(self.stop, bell)
+            if asyncio.get_running_loop().time() - since > STEADY_SECONDS:
+                delay = RETRY_FIRST
+            if not self.stop.is_set():
+                log.warning("connection lost")
+                await self._note(held, "down", "the connection was lost")
+                await self._pause(delay * random.uniform(0.7, 1.0))  # noqa: S311  # jitter
+
+    async def _note(self, held: HeldLease, state: str, note: str) -> None:
+        try:
+            async with self._handoff.pool.acquire() as conn:
+                now = self._handoff.clock.now()
+                await store.note_connection(conn, held.lease, state, note, now)
+        except UNREACHABLE as error:
+            log.warning("state not noted", extra={"why": str(error)})
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self.stop.wait(), seconds)
+        except TimeoutError:
+            return
+
+
+class ChannelServer:
+    """All links of this process, kept in step with the channels table."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        deliver: Callable[[int], Deliver],
+        recheck: Recheck,
+        *,
+        most: int = 0,
+    ) -> None:
+        """`deliver` gives each channel's way into the inbox; `most` limits the connections this
+        process holds at once (0: no limit), so that peers get their share.
+        """
+        self.owner = uuid.uuid4()
+        self.bells = Bells()
+        self.held = 0
+        self._most = most
+        self._runtime = runtime
+        self._deliver = deliver
+        self._areas: dict[str, tuple[str, str]] = {}
+        self.handoff = Handoff(
+            runtime.pool,
+            runtime.clock,
+            runtime.keyring,
+            Pace(runtime.redis),
+            self._areas,
+            recheck,
+        )
+        self._links: dict[tuple[int, int], tuple[Link, asyncio.Task[None]]] = {}
+
+    def may_hold_more(self) -> bool:
+        """Whether another connection may be taken by this process."""
+        return not self._most or self.held < self._most
+
+    def open_gateway(self, channel: Channel) -> Gateway:
+        """A fresh, unconnected gateway of a channel."""
+        make = registry.factory(channel.kind)
+        return make(channel.config, self._deliver(channel.id), self._runtime.clock)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Follow the channels table until `stop`, then drain and release everything."""
+        try:
+            while not stop.is_set():
+                try:
+                    await self._follow()
+                except UNREACHABLE as error:
+                    log.warning("channels not read", extra={"why": str(error)})
+                try:
+                    await asyncio.wait_for(stop.wait(), FOLLOW_SECONDS)
+                except TimeoutError:
+                    continue
+        finally:
+            await self._stop_all()
+
+    async def _follow(self) -> None:
+        async with transaction(self._runtime.pool) as conn:
+            channels = [
+                c for c in await list_channels(conn, self._runtime.keyring) if self._usable(c)
+            ]
+            for channel in channels:
+                await store.ensure_connections(conn, channel.id, channel.connections)
+            self._areas.update(await store.area_names(conn))
+        wanted = {(c.id, slot): c for c in channels for slot in range(c.connections)}
+        for key, (link, task) in list(self._links.items()):
+            if wanted.get(key) != link.channel:
+                link.stop.set()
+            if task.done():
+                del self._links[key]
+                if not task.cancelled() and (error := task.exception()):
+                    log.error("link failed", exc_info=error)
+        for key, channel in wanted.items():
+            if key not in self._links:
+                link = Link(self, channel, key[1])
+                self._links[key] = (link, asyncio.create_task(link.run()))
+
+    def _usable(self, channel: Channel) -> bool:
+        """A real channel never works under a simulated clock."""
+        return channel.enabled and (channel.simulated or not self._runtime.clock.simulated)
+
+    async def _stop_all(self) -> None:
+        for link, _ in self._links.values():
+            link.stop.set()
+        tasks = [task for _, task in self._links.values()]
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._links.clear()

@@ -1,0 +1,526 @@
+"""The SQL of the hand-off: leases, slices, marks, results.
+
+Three advisory locks order it against everybody else, taken shared by every mark and claim and
+exclusively by whoever must know that nothing is half-marked when they answer: the run's (pause,
+cancel), the suppressions' (opt-out), and the connection's (a lease that changes hands). They are
+taken in a statement of their own, so that the next statement's snapshot is younger than the lock.
+
+Leases measure the life of a process, so they alone use the database's real clock; every other
+instant comes in as `now`.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from service.storage.postgres import Connection, Record, affected
+
+LEASE = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to be one connection of a channel, until it expires or the epoch moves on."""
+
+    channel_id: int
+    slot: int
+    epoch: int
+    owner: uuid.UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one marked message; `refs` holds the carrier's reference of each part."""
+
+    run_id: uuid.UUID
+    no: int
+    attempt: int
+    phone_hash: bytes
+    state: str
+    reason: str | None
+    code: str | None
+    refs: tuple[tuple[int, bytes], ...]
+
+
+async def ensure_connections(conn: Connection, channel_id: int, count: int) -> None:
+    """Make the lease rows of a channel's connections."""
+    await conn.execute(
+        """
+        INSERT INTO connections (channel_id, slot)
+        SELECT $1, generate_series(0, $2 - 1) ON CONFLICT DO NOTHING
+        """,
+        channel_id,
+        count,
+    )
+
+
+async def _lock_connection(conn: Connection, channel_id: int, slot: int) -> None:
+    await conn.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('connection', $1 * 1000 + $2))",
+        channel_id,
+        slot,
+    )
+
+
+async def claim_connection(
+    conn: Connection, channel_id: int, slot: int, owner: uuid.UUID, now: datetime
+) -> Lease | None:
+    """Take a connection that nobody holds (any more) and recover what its last holder left.
+
+    Must run in a transaction. Returns None while somebody holds it.
+    """
+    await _lock_connection(conn, channel_id, slot)
+    epoch = await conn.fetchval(
+        """
+        UPDATE connections
+        SET owner = $3, epoch = epoch + 1, expires_at = clock_timestamp() + $4,
+            state = 'down', note = '', changed_at = $5
+        WHERE channel_id = $1 AND slot = $2
+          AND (owner IS NULL OR expires_at < clock_timestamp())
+        RETURNING epoch
+        """,
+        channel_id,
+        slot,
+        owner,
+        LEASE,
+        now,
+    )
+    if epoch is None:
+        return None
+    await _recover(conn, channel_id, slot, now)
+    return Lease(channel_id, slot, epoch, owner)
+
+
+async def _recover(conn: Connection, channel_id: int, slot: int, now: datetime) -> None:
+    """Free the slices of a dead holder; what it had marked is in doubt."""
+    orphans = await conn.fetch(
+        """
+        UPDATE slices SET slot = NULL, epoch = NULL
+        WHERE channel_id = $1 AND slot = $2 AND done_at IS NULL
+        RETURNING run_id, no
+        """,
+        channel_id,
+        slot,
+    )
+    for orphan in orphans:
+        await recover_slice(conn, orphan["run_id"], orphan["no"], now)
+
+
+async def recover_slice(conn: Connection, run_id: uuid.UUID, slice_no: int, now: datetime) -> None:
+    """Messages that are marked as leaving in a slice that nobody works on may have left and will
+    get no answer: they become uncertain, and are never sent again blindly (I3, I4).
+    """
+    await conn.execute(
+        """
+        WITH lost AS (
+            UPDATE messages m SET state = 'uncertain', reason = 'no_answer'
+            FROM slices s
+            WHERE s.run_id = $1 AND s.no = $2
+              AND m.run_id = $1 AND m.no BETWEEN s.first_no AND s.last_no
+              AND m.state = 'submitting'
+            RETURNING m.channel_id, m.phone_hash, m.run_id, m.no, m.attempt, m.marked_at
+        )
+        INSERT INTO uncertain (channel_id, phone_hash, run_id, no, attempt, marked_at, since)
+        SELECT channel_id, phone_hash, run_id, no, attempt, marked_at, $3 FROM lost
+        ON CONFLICT DO NOTHING
+        """,
+        run_id,
+        slice_no,
+        now,
+    )
+
+
+async def expired_connections(conn: Connection) -> list[tuple[int, int]]:
+    """Connections whose holder died: (channel, slot)."""
+    rows = await conn.fetch(
+        """
+        SELECT channel_id, slot FROM connections
+        WHERE owner IS NOT NULL AND expires_at < clock_timestamp()
+        """
+    )
+    return [(row["channel_id"], row["slot"]) for row in rows]
+
+
+async def recover_connection(conn: Connection, channel_id: int, slot: int, now: datetime) -> bool:
+    """Free a connection whose holder died, if it is still so. Must run in a transaction."""
+    await _lock_connection(conn, channel_id, slot)
+    status = await conn.execute(
+        """
+        UPDATE connections
+        SET owner = NULL, epoch = epoch + 1, state = 'down', note = 'holder lost', changed_at = $3
+        WHERE channel_id = $1 AND slot = $2
+          AND owner IS NOT NULL AND expires_at < clock_timestamp()
+        """,
+        channel_id,
+        slot,
+        now,
+    )
+    if not affected(status):
+        return False
+    await _recover(conn, channel_id, slot, now)
+    return True
+
+
+async def renew_connection(conn: Connection, lease: Lease) -> bool:
+    """Extend a lease; False once somebody else has it. One that only ran out is ours again."""
+    status = await conn.execute(
+        """
+        UPDATE connections SET expires_at = clock_timestamp() + $5
+        WHERE channel_id = $1 AND slot = $2 AND epoch = $3 AND owner = $4
+        """,
+        lease.channel_id,
+        lease.slot,
+        lease.epoch,
+        lease.owner,
+        LEASE,
+    )
+    return bool(affected(status))
+
+
+async def note_connection(
+    conn: Connection, lease: Lease, state: str, note: str, now: datetime
+) -> None:
+    """Write down whether the link is up, and in plain words why not."""
+    await conn.execute(
+        """
+        UPDATE connections SET state = $5, note = $6, changed_at = $7
+        WHERE channel_id = $1 AND slot = $2 AND epoch = $3 AND owner = $4
+        """,
+        lease.channel_id,
+        lease.slot,
+        lease.epoch,
+        lease.owner,
+        state,
+        note,
+        now,
+    )
+
+
+async def release_connection(conn: Connection, lease: Lease, now: datetime) -> None:
+    """Give a lease back at a clean stop, with whatever slices are still under it."""
+    await _lock_connection(conn, lease.channel_id, lease.slot)
+    status = await conn.execute(
+        """
+        UPDATE connections SET owner = NULL, expires_at = NULL, state = 'down', changed_at = $5
+        WHERE channel_id = $1 AND slot = $2 AND epoch = $3 AND owner = $4
+        """,
+        lease.channel_id,
+        lease.slot,
+        lease.epoch,
+        lease.owner,
+        now,
+    )
+    if affected(status):
+        await _recover(conn, lease.channel_id, lease.slot, now)
+
+
+async def _lock_holder(conn: Connection, lease: Lease) -> None:
+    await conn.execute(
+        "SELECT pg_advisory_xact_lock_shared(hashtextextended('connection', $1 * 1000 + $2))",
+        lease.channel_id,
+        lease.slot,
+    )
+
+
+async def claim_slice(conn: Connection, lease: Lease, now: datetime) -> Record | None:
+    """Take the next slice of a running run on this channel, with what is needed to send it.
+
+    Urgent before normal before bulk; within a class the runs take turns, slice by slice, so that
+    a huge one never blocks a small one (I11). Must run in a transaction.
+    """
+    await _lock_holder(conn, lease)
+    return await conn.fetchrow(
+        """
+        WITH next AS (
+            SELECT s.run_id, s.no FROM slices s JOIN runs r ON r.id = s.run_id
+            WHERE s.channel_id = $1 AND s.done_at IS NULL AND s.epoch IS NULL
+              AND r.state = 'running' AND (s.not_before IS NULL OR s.not_before <= $5)
+              AND EXISTS (
+                SELECT FROM connections k
+                WHERE k.channel_id = $1 AND k.slot = $2 AND k.epoch = $3 AND k.owner = $4
+                  AND k.expires_at > clock_timestamp())
+            ORDER BY s.priority, s.no, s.run_id
+            LIMIT 1
+            FOR UPDATE OF s SKIP LOCKED
+        )
+        UPDATE slices s SET slot = $2, epoch = $3
+        FROM next, runs r
+        WHERE s.run_id = next.run_id AND s.no = next.no AND r.id = s.run_id
+        RETURNING s.run_id, s.no, s.first_no, s.last_no, r.text, r.class, r.max_tps,
+                  r.send_hours, r.timezone, r.valid_until
+        """,
+        lease.channel_id,
+        lease.slot,
+        lease.epoch,
+        lease.owner,
+        now,
+    )
+
+
+async def queued_rows(
+    conn: Connection, run_id: uuid.UUID, first_no: int, last_no: int
+) -> list[Record]:
+    """The messages of a slice that are still to be handed off."""
+    return await conn.fetch(
+        """
+        SELECT no, phone_hash, phone_cipher, name_cipher, area_code FROM messages
+        WHERE run_id = $1 AND no BETWEEN $2 AND $3 AND state = 'queued'
+        ORDER BY no
+        """,
+        run_id,
+        first_no,
+        last_no,
+    )
+
+
+async def lock_for_mark(conn: Connection, lease: Lease, run_id: uuid.UUID) -> None:
+    """The shared locks of a mark, in a statement before it; see the module's docstring."""
+    await conn.execute(
+        """
+        SELECT pg_advisory_xact_lock_shared(hashtextextended($1::uuid::text, 0)),
+               pg_advisory_xact_lock_shared(hashtextextended('suppressions', 0)),
+               pg_advisory_xact_lock_shared(hashtextextended('connection', $2 * 1000 + $3))
+        """,
+        run_id,
+        lease.channel_id,
+        lease.slot,
+    )
+
+
+async def mark(
+    conn: Connection,
+    lease: Lease,
+    run_id: uuid.UUID,
+    slice_no: int,
+    rows: Sequence[tuple[int, int]],
+    stop: str | None,
+    now: datetime,
+) -> list[Record]:
+    """Mark messages as leaving, or stop them for good; `rows` are (no, part count).
+
+    `stop` is a reason to stop them all, such as a validity that is over.
+
+    Returns (no, attempt, state) of those that moved. The rest may not leave now: the run is not
+    running, the lease or the slice is not ours, the row is no longer queued, or its phone has an
+    uncertain hand-off on this channel.
+    """
+    return await conn.fetch(
+        """
+        WITH permit AS (
+            SELECT FROM runs r, slices s, connections k
+            WHERE r.id = $4 AND r.state = 'running'
+              AND s.run_id = $4 AND s.no = $5 AND s.slot = $2 AND s.epoch = $3
+              AND k.channel_id = $1 AND k.slot = $2 AND k.epoch = $3 AND k.owner = $6
+              AND k.expires_at > clock_timestamp()
+        ), asked AS (
+            SELECT * FROM unnest($7::int[], $8::smallint[]) AS a(no, part_count)
+        ), verdict AS (
+            SELECT a.no, a.part_count,
+                COALESCE($10, (
+                    SELECT p.reason FROM suppressions p
+                    WHERE p.phone_hash = m.phone_hash
+                      AND (p.expires_at IS NULL OR p.expires_at > $9)
+                    ORDER BY p.reason LIMIT 1)) AS stop
+            FROM permit, asked a
+            JOIN messages m ON m.run_id = $4 AND m.no = a.no AND m.state = 'queued'
+            WHERE NOT EXISTS (
+                SELECT FROM uncertain u
+                WHERE u.channel_id = $1 AND u.phone_hash = m.phone_hash)
+        )
+        UPDATE messages m SET
+            state = CASE WHEN v.stop IS NULL THEN 'submitting' ELSE 'suppressed' END::message_state,
+            reason = v.stop,
+            part_count = v.part_count,
+            attempt = m.attempt + CASE WHEN v.stop IS NULL THEN 1 ELSE 0 END,
+            marked_at = CASE WHEN v.stop IS NULL THEN $9::timestamptz END,
+            final_at = CASE WHEN v.stop IS NOT NULL THEN $9::timestamptz END
+        FROM verdict v
+        WHERE m.run_id = $4 AND m.no = v.no AND m.state = 'queued'
+        RETURNING m.no, m.attempt, m.state
+        """,
+        lease.channel_id,
+        lease.slot,
+        lease.epoch,
+        run_id,
+        slice_no,
+        lease.owner,
+        [no for no, _ in rows],
+        [count for _, count in rows],
+        now,
+        stop,
+    )
+
+
+async def run_state(conn: Connection, run_id: uuid.UUID) -> str | None:
+    """The state of a run."""
+    state: str | None = await conn.fetchval("SELECT state FROM runs WHERE id = $1", run_id)
+    return state
+
+
+async def give_back(
+    conn: Connection, run_id: uuid.UUID, rows: Sequence[tuple[int, int]], now: datetime
+) -> None:
+    """Return marked messages that provably were never written; `rows` are (no, attempt).
+
+    Attempt 0 means any: the mark's own answer was lost. After a cancel they are cancelled like
+    the rest of the run.
+    """
+    await conn.execute(
+        """
+        WITH back AS (
+            UPDATE messages m SET
+                state = CASE r.state WHEN 'cancelled' THEN 'cancelled'
+                                     ELSE 'queued' END::message_state,
+                reason = CASE r.state WHEN 'cancelled' THEN 'campaign_cancelled' END,
+                final_at = CASE r.state WHEN 'cancelled' THEN $4::timestamptz END,
+                marked_at = NULL
+            FROM unnest($2::int[], $3::smallint[]) AS a(no, attempt), runs r
+            WHERE m.run_id = $1 AND m.no = a.no AND a.attempt IN (0, m.attempt) AND r.id = $1
+              AND m.state IN ('submitting', 'uncertain')
+            RETURNING m.run_id, m.no
+        )
+        DELETE FROM uncertain u USING back WHERE u.run_id = back.run_id AND u.no = back.no
+        """,
+        run_id,
+        [no for no, _ in rows],
+        [attempt for _, attempt in rows],
+        now,
+    )
+
+
+async def record_results(
+    conn: Connection, channel_id: int, results: Sequence[Result], now: datetime
+) -> None:
+    """Write what became of marked messages, and the carrier's references, in one statement."""
+    ordered = sorted(results, key=lambda r: (r.run_id, r.no))
+    refs = [(r, part, ref) for r in ordered for part, ref in r.refs]
+    await conn.execute(
+        """
+        WITH result AS (
+            SELECT * FROM unnest($2::uuid[], $3::int[], $4::smallint[],
+                                 $5::message_state[], $6::text[], $7::text[])
+                AS r(run_id, no, attempt, state, reason, code)
+        ), moved AS (
+            UPDATE messages m SET
+                state = r.state, reason = r.reason, code = r.code,
+                submitted_at = CASE WHEN r.state = 'submitted' THEN $1::timestamptz END,
+                final_at = CASE WHEN r.state = 'rejected' THEN $1::timestamptz END
+            FROM result r
+            WHERE m.run_id = r.run_id AND m.no = r.no AND m.attempt = r.attempt
+              AND m.state IN ('submitting', 'uncertain')
+            RETURNING m.run_id, m.no, m.attempt, m.phone_hash, m.state, m.marked_at
+        ), listed AS (
+            INSERT INTO uncertain (channel_id, phone_hash, run_id, no, attempt, marked_at, since)
+            SELECT $8, phone_hash, run_id, no, attempt, marked_at, $1 FROM moved
+            WHERE state = 'uncertain'
+            ON CONFLICT DO NOTHING
+        ), settled AS (
+            DELETE FROM uncertain u USING moved
+            WHERE moved.state <> 'uncertain' AND u.run_id = moved.run_id AND u.no = moved.no
+        )
+        INSERT INTO parts (channel_id, ref, phone_hash, run_id, no, part, attempt, at)
+        SELECT $8, p.ref, p.phone_hash, p.run_id, p.no, p.part, p.attempt, $1
+        FROM unnest($9::bytea[], $10::bytea[], $11::uuid[], $12::int[], $13::smallint[],
+                    $14::smallint[]) AS p(ref, phone_hash, run_id, no, part, attempt)
+        """,
+        now,
+        [r.run_id for r in ordered],
+        [r.no for r in ordered],
+        [r.attempt for r in ordered],
+        [r.state for r in ordered],
+        [r.reason for r in ordered],
+        [r.code for r in ordered],
+        channel_id,
+        [ref for _, _, ref in refs],
+        [r.phone_hash for r, _, _ in refs],
+        [r.run_id for r, _, _ in refs],
+        [r.no for r, _, _ in refs],
+        [part for _, part, _ in refs],
+        [r.attempt for r, _, _ in refs],
+    )
+
+
+async def finish_slice(
+    conn: Connection,
+    lease: Lease,
+    run_id: uuid.UUID,
+    slice_no: int,
+    not_before: datetime | None,
+    now: datetime,
+) -> bool:
+    """Let go of a slice: done if nothing in it is left to hand off, else free for another time.
+
+    Returns whether it is done.
+    """
+    done = await conn.fetchval(
+        """
+        UPDATE slices s SET
+            slot = NULL, epoch = NULL, not_before = $6,
+            done_at = CASE WHEN NOT EXISTS (
+                SELECT FROM messages m
+                WHERE m.run_id = s.run_id AND m.no BETWEEN s.first_no AND s.last_no
+                  AND m.state IN ('queued', 'submitting')) THEN $7::timestamptz END
+        WHERE s.run_id = $4 AND s.no = $5 AND s.channel_id = $1 AND s.slot = $2 AND s.epoch = $3
+        RETURNING done_at IS NOT NULL
+        """,
+        lease.channel_id,
+        lease.slot,
+        lease.epoch,
+        run_id,
+        slice_no,
+        not_before,
+        now,
+    )
+    return bool(done)
+
+
+async def area_names(conn: Connection) -> dict[str, tuple[str, str]]:
+    """For each area code the names of its town and its village, "" where it lies above them."""
+    rows = await conn.fetch(
+        """
+        SELECT a.code, a.name, a.level, t.name AS town
+        FROM areas a LEFT JOIN areas t ON t.code = a.parent_code AND t.level = 'town'
+        WHERE a.level IN ('town', 'village', 'community')
+        """
+    )
+    return {
+        row["code"]: (row["name"], "") if row["level"] == "town" else (row["town"], row["name"])
+        for row in rows
+    }
+
+
+async def close_finished_runs(conn: Connection, now: datetime) -> list[uuid.UUID]:
+    """Runs of which nothing is left to hand off are sent; "no more pages" would not be enough.
+
+    Returns the campaigns of those runs.
+    """
+    rows = await conn.fetch(
+        """
+        UPDATE runs r SET state = 'sent', finished_at = $1
+        WHERE r.state = 'running'
+          AND NOT EXISTS (SELECT FROM slices s WHERE s.run_id = r.id AND s.done_at IS NULL)
+        RETURNING campaign_id
+        """,
+        now,
+    )
+    return [row["campaign_id"] for row in rows]
+
+
+async def channels_with_work(conn: Connection, now: datetime) -> list[int]:
+    """Channels that have something to hand off now."""
+    rows = await conn.fetch(
+        """
+        SELECT DISTINCT s.channel_id FROM slices s JOIN runs r ON r.id = s.run_id
+        WHERE s.done_at IS NULL AND s.epoch IS NULL AND r.state = 'running'
+          AND (s.not_before IS NULL OR s.not_before <= $1)
+        """,
+        now,
+    )
+    return [row["channel_id"] for row in rows]
+
+
+async def expanding_runs(conn: Connection) -> list[uuid.UUID]:
+    """Runs whose ledger is still to be written."""
+    rows = await conn.fetch("SELECT id FROM runs WHERE state = 'expanding'")
+    return [row["id"] for row in rows]

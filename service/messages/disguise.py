@@ -1,0 +1,163 @@
+"""What a text must not carry and may try to hide: links, and characters not what they seem.
+
+Links are looked for in a plain view of the text (half-width, lower case, look-alike letters
+replaced, invisible characters gone), so that `ｔ．ｃｎ` and `jingdе.top` are found as well. No
+pattern may end with a word boundary: there is none between a Latin and a Chinese letter
+(`gov.top办理`).
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Something found at a place of the text, counted from 0."""
+
+    start: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disguise:
+    """One kind of disguise: how it is called, and how to mend it."""
+
+    chinese: str
+    english: str
+
+
+_LOOKALIKES = {
+    "a": "аɑα", "c": "сϲ", "d": "ԁ", "e": "еєε", "g": "ɡ", "h": "һ", "i": "іıι", "j": "ј",
+    "k": "кκ", "l": "ӏ", "m": "м", "n": "п", "o": "оοσ", "p": "рρ", "q": "ԛ", "r": "г",
+    "s": "ѕ", "t": "тτ", "u": "υս", "v": "ѵν", "w": "ԝω", "x": "хχ", "y": "уγ",
+}  # fmt: skip
+_PLAIN_LETTER = {ord(like): letter for letter, likes in _LOOKALIKES.items() for like in likes}
+_FOREIGN_SCRIPTS = ("CYRILLIC ", "GREEK ", "ARMENIAN ", "CHEROKEE ", "COPTIC ")
+_BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
+_USEFUL_SYMBOLS = "°℃×÷±≤≥㎡"
+_FULL_WIDTH_SIGNS = range(0xFF01, 0xFF5F)
+
+_TLD = "com|net|org|cn|top|xyz|vip|cc|info|club|shop|site|online|icu|me|io|co|app|link|work|tv|gov"
+_CHINESE_TLD = "中国|公司|网络|网址|网站|在线|商城|政务|公益|集团|手机|移动|企业|我爱你"
+
+_LINK = re.compile(
+    rf"""
+      [a-z][a-z0-9+.-]*://\S*                                   # any scheme
+    | [a-z0-9._%+-]+@[a-z0-9.-]+                                # e-mail
+    | (?<![0-9.])(?:[0-9]{{1,3}}\.){{3}}[0-9]{{1,3}}(?![0-9])   # IPv4
+    | (?:[0-9a-f]{{1,4}}:){{3,7}}:?[0-9a-f]{{1,4}}              # IPv6
+    | [0-9a-f]{{1,4}}::[0-9a-f]{{1,4}}                          # IPv6, shortened
+    | (?:[a-z0-9-]+\.)+(?:xn--[a-z0-9-]+|[a-z]{{2,}})               # a domain
+    | [\w-]+\.(?:{_CHINESE_TLD})                                # a Chinese domain
+    | [a-z0-9-]+(?:\s\.|\s*(?:点|。|[\[(]\.[\])]|[\s\[(]dot[\s\])])\s*)(?:{_TLD})(?![a-z0-9])
+    """,
+    re.VERBOSE,
+)
+
+_SMALL_DIGITS = "⁰¹²³⁴-⁹₀-₉⓪①-⑨⑴-⑼⒈-⒐❶-❾➀-➈➊-➒㈠-㈨"
+_SPACED_DIGITS = re.compile(
+    rf"""
+      (?<![0-9])[0-9](?:[^\S\n]+[0-9]){{2,}}(?![0-9])
+    | (?<![0-9])[0-9](?:\s*[-.*_~/·•—]\s*[0-9]){{3,}}(?![0-9])
+    | [{_SMALL_DIGITS}](?:\s*[{_SMALL_DIGITS}]){{2,}}
+    """,
+    re.VERBOSE,
+)
+
+SPACED = Disguise(
+    "号码被空格、符号拆开或用带圈数字书写，请连写为普通数字，如 96110",
+    "a number broken up by spaces or signs, or in circled digits; write it whole, as 96110",
+)
+INVISIBLE = Disguise(
+    "含看不见的字符，请删除后重新输入这一处",
+    "invisible characters; delete them and type this place again",
+)
+WIDE = Disguise(
+    "含全角或变体的字母、数字，请改为半角",
+    "full-width or variant letters or digits; write them half-width",
+)
+FOREIGN = Disguise(
+    "含形似拉丁字母的外文字母，请改用英文字母",
+    "letters that only look Latin; type them as English letters",
+)
+DECORATION = Disguise(
+    "含表情或装饰符号，请删除；金额请写“元”",
+    "emoji or decorative symbols; delete them, and write amounts with 元",
+)
+
+
+def links(text: str) -> Iterator[Found]:
+    """Every URL, domain, e-mail or IP address, however it is spelled."""
+    plain, origins = _plain_view(text)
+    for match in _LINK.finditer(plain):
+        yield Found(origins[match.start()], match[0])
+
+
+def disguises(text: str) -> Iterator[tuple[Disguise, Found]]:
+    """Each kind of disguise once, with its first place and all the characters it uses."""
+    for kind, belongs in _CHARACTER_KINDS:
+        places = [index for index, character in enumerate(text) if belongs(character)]
+        if places:
+            shown = dict.fromkeys(_shown(text[index]) for index in places)
+            yield kind, Found(places[0], " ".join(shown))
+    if match := _SPACED_DIGITS.search(text):
+        yield SPACED, Found(match.start(), match[0])
+
+
+def _plain_view(text: str) -> tuple[str, list[int]]:
+    """The text as the eye takes it, and where in the text each of its characters stands."""
+    seen = [(_plain(c), index) for index, c in enumerate(text) if not _is_invisible(c)]
+    return "".join(c for c, _ in seen), [index for _, index in seen]
+
+
+def _plain(character: str) -> str:
+    """The half-width, lower-case, Latin twin of a character, always one for one."""
+    narrow = unicodedata.normalize("NFKC", character)
+    lower = (narrow if len(narrow) == 1 else character).lower()
+    return lower.translate(_PLAIN_LETTER) if len(lower) == 1 else character
+
+
+def _shown(character: str) -> str:
+    code = f"U+{ord(character):04X}"
+    return code if _is_invisible(character) else f"{character} ({code})"
+
+
+def _is_invisible(character: str) -> bool:
+    if character in "\n\r\t":
+        return False
+    if character in _BLANKS or "\ufe00" <= character <= "\ufe0f":
+        return True
+    return unicodedata.category(character) in {"Cf", "Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def _is_wide(character: str) -> bool:
+    category = unicodedata.category(character)
+    if character.isascii() or category not in {"Lu", "Ll", "Lm", "Lo", "Nd"}:
+        return False
+    twin = unicodedata.normalize("NFKC", character)
+    return category == "Nd" or (twin.isascii() and twin.isalnum())
+
+
+def _is_foreign(character: str) -> bool:
+    if not character.isalpha() or character.isascii():
+        return False
+    named = unicodedata.name(character, "")
+    return named.startswith(_FOREIGN_SCRIPTS) or ord(character) in _PLAIN_LETTER
+
+
+def _is_decoration(character: str) -> bool:
+    if character.isascii() or ord(character) in _FULL_WIDTH_SIGNS or character in _USEFUL_SYMBOLS:
+        return False
+    if character in "※‼⁉" or "\u0300" <= character <= "\u036f":
+        return True
+    return unicodedata.category(character) in {"So", "Sc", "Sm", "Sk", "Me"}
+
+
+_CHARACTER_KINDS: tuple[tuple[Disguise, Callable[[str], bool]], ...] = (
+    (INVISIBLE, _is_invisible),
+    (WIDE, _is_wide),
+    (FOREIGN, _is_foreign),
+    (DECORATION, _is_decoration),
+)

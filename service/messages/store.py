@@ -1,0 +1,148 @@
+"""Templates and their versions, in SQL. A version never changes; an edit is a new one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from service.errors import Conflict, NotFound
+from service.messages.lint import Finding
+from service.storage.postgres import Connection, Record, UniqueViolation, one
+
+_LATEST = """
+    SELECT t.id, t.department_id, t.name, t.class, t.topic, t.language, t.created_at,
+           v.id AS version_id, v.no, v.text, v.lint, v.edited_by, v.created_at AS edited_at
+    FROM templates t
+    JOIN LATERAL (
+        SELECT * FROM template_versions WHERE template_id = t.id ORDER BY no DESC LIMIT 1
+    ) v ON true
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateInfo:
+    """What a template is about, whatever its text says."""
+
+    name: str
+    message_class: str
+    topic: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A text to be stored, with what lint said of it and who wrote it."""
+
+    text: str
+    lint: Sequence[Finding]
+    edited_by: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A template with its latest version."""
+
+    id: UUID
+    department_id: UUID
+    info: TemplateInfo
+    created_at: datetime
+    version_id: UUID
+    no: int
+    text: str
+    lint: list[Finding]
+    edited_by: UUID
+    edited_at: datetime
+
+
+async def template_insert(
+    conn: Connection, department_id: UUID, info: TemplateInfo, version: Version, now: datetime
+) -> Template:
+    """Make a template with its first version.
+
+    Raises:
+        Conflict: the department has one of this name.
+    """
+    try:
+        template_id: UUID = await conn.fetchval(
+            """
+            INSERT INTO templates (department_id, name, class, topic, language, created_at)
+            VALUES ($1, $2, $3, $4, $5, $6) RETURNING id
+            """,
+            department_id,
+            info.name,
+            info.message_class,
+            info.topic,
+            info.language,
+            now,
+        )
+    except UniqueViolation as error:
+        raise Conflict(f"there is a template named {info.name} already") from error
+    return await template_add_version(conn, template_id, version, now)
+
+
+async def template_add_version(
+    conn: Connection, template_id: UUID, version: Version, now: datetime
+) -> Template:
+    """Make a text the latest version of a template; versions are numbered from 1."""
+    await conn.execute("SELECT FROM templates WHERE id = $1 FOR UPDATE", template_id)
+    await conn.execute(
+        """
+        INSERT INTO template_versions (template_id, no, text, lint, edited_by, created_at)
+        SELECT $1, coalesce(max(no), 0) + 1, $2, $3, $4, $5
+        FROM template_versions WHERE template_id = $1
+        """,
+        template_id,
+        version.text,
+        list(version.lint),
+        version.edited_by,
+        now,
+    )
+    return _template(one(await conn.fetchrow(f"{_LATEST} WHERE t.id = $1", template_id)))
+
+
+async def template_get(conn: Connection, template_id: UUID, scope: UUID | None) -> Template:
+    """One template of a department; `scope` None means of any.
+
+    Raises:
+        NotFound: there is none of this id in the scope.
+    """
+    row = await conn.fetchrow(
+        f"{_LATEST} WHERE t.id = $1 AND ($2::uuid IS NULL OR t.department_id = $2)",
+        template_id,
+        scope,
+    )
+    if row is None:
+        raise NotFound(f"there is no template {template_id}")
+    return _template(row)
+
+
+async def template_list(
+    conn: Connection, scope: UUID | None, before: UUID | None, limit: int
+) -> list[Template]:
+    """A page of templates, from new to old."""
+    rows = await conn.fetch(
+        f"""
+        {_LATEST}
+        WHERE ($1::uuid IS NULL OR t.department_id = $1) AND ($2::uuid IS NULL OR t.id < $2)
+        ORDER BY t.id DESC LIMIT $3
+        """,
+        scope,
+        before,
+        limit,
+    )
+    return [_template(row) for row in rows]
+
+
+def _template(row: Record) -> Template:
+    return Template(
+        id=row["id"],
+        department_id=row["department_id"],
+        info=TemplateInfo(row["name"], row["class"], row["topic"], row["language"]),
+        created_at=row["created_at"],
+        version_id=row["version_id"],
+        no=row["no"],
+        text=row["text"],
+        lint=row["lint"],
+        edited_by=row["edited_by"],
+        edited_at=row["edited_at"],
+    )

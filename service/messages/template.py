@@ -1,0 +1,257 @@
+"""Message texts with variables, as in `{姓名}您好`: check, fill, measure; and the starter library.
+
+A variable is filled once: what looks like a variable inside a value stays as it is.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from service.coding import parts
+from service.errors import Invalid, Misconfigured
+
+MAX_VARIABLES = 6
+MAX_CHARACTERS = 500
+MAX_VALUE = 20
+"""The longest value of a variable, in characters; the worst case of a length."""
+
+ContactFact = Literal["name", "town", "village"]
+
+CONTACT_VARIABLES: Mapping[str, ContactFact] = {
+    "姓名": "name",
+    "name": "name",
+    "乡镇": "town",
+    "town": "town",
+    "社区": "village",
+    "村": "village",
+    "village": "village",
+}
+"""The variables a campaign fills for each recipient: the first link's name, the area's names."""
+
+SAMPLE_VALUES: Mapping[str, str] = {
+    "姓名": "欧阳建国",
+    "name": "Wang Jianguo",
+    "乡镇": "旌阳镇",
+    "town": "旌阳镇",
+    "社区": "霍家桥村",
+    "村": "霍家桥村",
+    "village": "霍家桥村",
+    "起数": "12",
+    "周期": "1月10日至16日",
+    "金额": "35.6",
+    "单位": "县市场监管局",
+    "群名": "新桥小区3幢群",
+}
+"""Ordinary values, for the length that an operator sees while writing."""
+
+LIBRARY = Path(__file__).parents[2] / "templates" / "messages" / "library.json"
+"""The starter library; `templates` lies beside `service` in a checkout as in site-packages."""
+
+_VARIABLE = re.compile(r"\{([^{}]*)\}")
+
+
+class MissingValue(Invalid):
+    """A variable of the text has no value, or a blank one."""
+
+    code = "missing_value"
+
+    def __init__(self, variable: str) -> None:
+        self.variable = variable
+        super().__init__(
+            f"the variable {{{variable}}} has no value; give one or take it out of the text",
+            fields={f"values.{variable}": "a value that is not blank"},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a template: where (from 1), in Chinese and in English."""
+
+    at: int
+    chinese: str
+    english: str
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One place in a text where a variable is filled; `start` and `end` count from 0."""
+
+    variable: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How long a text is in UTF-16 units, in which encoding it travels, in how many parts."""
+
+    characters: int
+    encoding: str
+    parts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """A text of the starter library, with whom it is for and what it warns of."""
+
+    id: str
+    audience: tuple[str, ...]
+    audience_label: str
+    fraud_types: tuple[str, ...]
+    fraud_label: str
+    topic: str | None
+    language: str
+    message_class: str
+    text: str
+
+
+def slots(text: str) -> list[Slot]:
+    """Every place of a variable, in order."""
+    return [Slot(m[1].strip(), m.start(), m.end()) for m in _VARIABLE.finditer(text)]
+
+
+def variables(text: str) -> tuple[str, ...]:
+    """The distinct variables of a text, in the order of their first place."""
+    return tuple(dict.fromkeys(slot.variable for slot in slots(text) if slot.variable))
+
+
+def problems(text: str) -> list[Problem]:
+    """What is wrong with the variables and the length of a text; empty if nothing is."""
+    return [*variable_problems(text), *_length_problems(text)]
+
+
+def check(text: str) -> None:
+    """Refuse a text that cannot be a template.
+
+    Raises:
+        Invalid: names each problem and its place.
+    """
+    if found := problems(text):
+        sentence = "; ".join(f"character {problem.at}: {problem.english}" for problem in found)
+        raise Invalid(sentence, fields={"text": sentence}, code="template")
+
+
+def variable_problems(text: str) -> Iterator[Problem]:
+    """Braces that do not pair, variables without a name, and too many of them."""
+    rest = _VARIABLE.sub(lambda match: " " * len(match[0]), text)
+    if stray := re.search(r"[{}]", rest):
+        yield Problem(
+            stray.start() + 1,
+            "大括号不成对，变量请写成 {姓名}",
+            "a brace without its partner; write a variable as {姓名}",
+        )
+    if wide := re.search(r"[｛｝]", rest):
+        yield Problem(
+            wide.start() + 1,
+            "变量请用半角大括号，写成 {姓名}",
+            "full-width braces; write a variable as {姓名}",
+        )
+    for slot in slots(text):
+        if not slot.variable:
+            yield Problem(
+                slot.start + 1,
+                "变量名为空，请写上名称，如 {姓名}",
+                "a variable without a name; name it, as in {姓名}",
+            )
+    names = variables(text)
+    if len(names) > MAX_VARIABLES:
+        first_too_many = next(s for s in slots(text) if s.variable == names[MAX_VARIABLES])
+        yield Problem(
+            first_too_many.start + 1,
+            f"变量有 {len(names)} 个，请减到 {MAX_VARIABLES} 个以内",
+            f"{len(names)} variables; use at most {MAX_VARIABLES}",
+        )
+
+
+def _length_problems(text: str) -> Iterator[Problem]:
+    length = characters(text)
+    if length > MAX_CHARACTERS:
+        yield Problem(
+            MAX_CHARACTERS + 1,
+            f"全文 {length} 字，请减到 {MAX_CHARACTERS} 字以内",
+            f"{length} characters; shorten the text to at most {MAX_CHARACTERS}",
+        )
+
+
+def characters(text: str) -> int:
+    """The length of a text as carriers count it: a character outside the BMP counts 2."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def render(text: str, values: Mapping[str, str]) -> str:
+    """The text with every variable filled.
+
+    Raises:
+        MissingValue: a variable has no value or a blank one.
+    """
+    return _VARIABLE.sub(lambda match: _value(match[1].strip(), values), text)
+
+
+def _value(variable: str, values: Mapping[str, str]) -> str:
+    value = values.get(variable, "")
+    if not value.strip():
+        raise MissingValue(variable)
+    return value
+
+
+def contact_values(name: str, town: str, village: str) -> dict[str, str]:
+    """The values of all variables of one recipient; a fact we do not know is left out."""
+    facts: Mapping[ContactFact, str] = {"name": name, "town": town, "village": village}
+    return {word: facts[fact] for word, fact in CONTACT_VARIABLES.items() if facts[fact].strip()}
+
+
+def worst_values(text: str) -> dict[str, str]:
+    """The longest allowed value for every variable of a text."""
+    return {slot.variable: "国" * MAX_VALUE for slot in slots(text)}
+
+
+def sample_values(text: str) -> dict[str, str]:
+    """An ordinary value for every variable of a text; the longest one where we know none."""
+    return {
+        variable: SAMPLE_VALUES.get(variable, longest)
+        for variable, longest in worst_values(text).items()
+    }
+
+
+def measure(text: str, values: Mapping[str, str]) -> Measure:
+    """Length, encoding and parts of a text once its variables are filled.
+
+    Raises:
+        MissingValue: a variable has no value or a blank one.
+        Invalid: the text needs more parts than any handset can join.
+    """
+    filled = render(text, values)
+    coding, count = parts.count(filled)
+    return Measure(characters(filled), coding.name, count)
+
+
+def load_library() -> list[Starter]:
+    """The starter library.
+
+    Raises:
+        Misconfigured: the program was installed without its templates folder.
+    """
+    try:
+        content = json.loads(LIBRARY.read_text("utf-8"))
+    except FileNotFoundError:
+        raise Misconfigured(
+            f"{LIBRARY} is missing; install the program with its templates folder"
+        ) from None
+    return [_starter(entry) for entry in content["texts"]]
+
+
+def _starter(entry: Mapping[str, str]) -> Starter:
+    return Starter(
+        id=entry["id"],
+        audience=tuple(entry["audience"]),
+        audience_label=entry["audience_label"],
+        fraud_types=tuple(entry["fraud_types"]),
+        fraud_label=entry["fraud_label"],
+        topic=entry["topic"],
+        language=entry["language"],
+        message_class=entry["class"],
+        text=entry["text"],
+    )

@@ -1,0 +1,171 @@
+"""What CMPP's codes mean: CONNECT status, SUBMIT result and the Stat of a report.
+
+Sources: QB-GF-028-2003 §8 and, beyond its tables, the codes that widespread gateway makes use.
+Outside the specification a code's meaning varies with carrier and province; unknown ones are
+`other`, and the raw code is always kept beside the meaning.
+"""
+
+import re
+
+from service.protocols.meaning import (
+    Answer,
+    LoginMeaning,
+    Reason,
+    ReportMeaning,
+    State,
+    SubmitMeaning,
+)
+
+CONNECT_OK = 0
+CONNECT_BAD_SOURCE = 2
+CONNECT_AUTHENTICATION_FAILED = 3
+CONNECT_VERSION_TOO_HIGH = 4
+CONNECT_TOO_MANY_CONNECTIONS = 56
+
+RESULT_OK = 0
+RESULT_TOO_LONG = 6
+RESULT_FLOW_CONTROL = 8
+RESULT_BAD_DESTINATION = 13
+
+_LOGINS = {
+    1: LoginMeaning(False, "the login packet has a bad structure"),
+    2: LoginMeaning(False, "the account is not known there"),
+    3: LoginMeaning(False, "account and secret do not match"),
+    4: LoginMeaning(False, "protocol version 3.0 is not supported there"),
+    5: LoginMeaning(True, "an unspecified error"),
+    55: LoginMeaning(True, "the gateway has reached its limit of connections"),
+    56: LoginMeaning(True, "this account has too many connections already"),
+    57: LoginMeaning(False, "logins from this IP address are not allowed"),
+}
+
+_TEXTS = {
+    1: "bad structure",
+    2: "bad command",
+    3: "repeated sequence number",
+    4: "bad length",
+    5: "bad fee code",
+    6: "message too long",
+    7: "bad service code",
+    8: "too fast",
+    9: "the charged number is not served here",
+    10: "bad Src_Id",
+    11: "bad Msg_src",
+    12: "bad Fee_terminal_Id",
+    13: "bad Dest_terminal_Id",
+    51: "next node not connected",
+    52: "next node not logged in",
+    53: "sending on failed",
+    54: "no answer from the next node",
+    61: "validity passed",
+    66: "destination address refused",
+    67: "destination address refused",
+    68: "user authentication failed",
+    69: "number on the blacklist",
+    70: "link down",
+    71: "limit of the node reached",
+    72: "no route",
+    73: "waiting for the answer timed out",
+    76: "content security check",
+    77: "too many submits",
+    83: "too long for the receiver",
+    87: "flow control of the service platform",
+    208: "no balance",
+    250: "queue full",
+}
+
+_THROTTLED = frozenset({8, 84, 85, 86, 87, 88, 250})
+_OUTCOME_UNKNOWN = frozenset({54, 73})
+_REASONS = {
+    **dict.fromkeys((1, 2, 3, 4, 6, 13, 83), Reason.FORMAT),
+    **dict.fromkeys((5, 7, 9, 10, 11, 12, 63, 64, 65, 68, 71, 78, 79, 208), Reason.ACCOUNT),
+    **dict.fromkeys((51, 52, 53, 54, 70, 72, 73), Reason.NETWORK),
+    69: Reason.BLACKLISTED,
+    76: Reason.CONTENT_FILTER,
+    77: Reason.FREQUENCY_LIMIT,
+}
+
+_STATS = {
+    "DELIVRD": ReportMeaning(State.DELIVERED, Reason.NONE),
+    "ACCEPTD": ReportMeaning(State.BUFFERED, Reason.NONE),
+    "ENROUTE": ReportMeaning(State.BUFFERED, Reason.NONE),
+    "EXPIRED": ReportMeaning(State.EXPIRED, Reason.POWERED_OFF),
+    "DELETED": ReportMeaning(State.UNDELIVERED, Reason.OTHER),
+    "UNDELIV": ReportMeaning(State.UNDELIVERED, Reason.OTHER),
+    "UNKNOWN": ReportMeaning(State.UNKNOWN, Reason.OTHER),
+    "REJECTD": ReportMeaning(State.REJECTED, Reason.CONTENT_FILTER),
+    "MBBLACK": ReportMeaning(State.UNDELIVERED, Reason.BLACKLISTED),
+    "TDBLACK": ReportMeaning(State.UNDELIVERED, Reason.BLACKLISTED),
+    "KEYWORD": ReportMeaning(State.REJECTED, Reason.CONTENT_FILTER),
+}
+
+# The two letters say where it failed; the state is the family's, whatever the digits.
+_FAMILIES = {
+    **dict.fromkeys(("MA", "MC", "CA", "DA", "SA", "IA", "IC", "MM"), State.UNKNOWN),
+    **dict.fromkeys(("MB", "CB", "DB", "SB", "IB", "MJ", "MK", "NP", "ID"), State.UNDELIVERED),
+    "MI": State.EXPIRED,
+    "ML": State.BUFFERED,
+    "MN": State.REJECTED,
+    "CR": State.REJECTED,
+    "NE": State.UNDELIVERED,
+}
+
+_CODES = {
+    **dict.fromkeys(
+        ("MK:0001", "MI:0054", "MI:0059", "CB:0001", "CB:0053", "DB:0101"), Reason.EMPTY_NUMBER
+    ),
+    **dict.fromkeys(("MK:0005", "MK:0013", "CB:0005", "DB:0102"), Reason.SUSPENDED),
+    **dict.fromkeys(("MK:0010", "MK:0023", "MI:0024"), Reason.POWERED_OFF),
+    **dict.fromkeys(("MI:0208", "MI:0099", "NE:0103"), Reason.MEMORY_FULL),
+    **dict.fromkeys(("MK:0014", "MK:0115", "IB:0076", "CR:0200"), Reason.CONTENT_FILTER),
+    **dict.fromkeys(("MK:1041", "MI:0079", "DB:0142", "CR:0202"), Reason.FREQUENCY_LIMIT),
+    **dict.fromkeys(("DB:0144", "IB:0069"), Reason.BLACKLISTED),
+    **dict.fromkeys(("NP:1243", "MB:1049"), Reason.PORTED),
+    **dict.fromkeys(("CB:0007", "DB:0107", "DB:0108", "DB:0115", "DB:0116"), Reason.ACCOUNT),
+    **dict.fromkeys(
+        ("MK:0012", "MK:0015", "MK:0036", "MI:0061", "MI:0062", "IB:0008", "DB:9007", "CR:0206"),
+        Reason.NETWORK,
+    ),
+    **dict.fromkeys(("DA:0054", "DB:0122", "DB:9001", "IB:0009", "IB:0070"), Reason.NETWORK),
+    **dict.fromkeys(("IB:0100", "IB:0113", "IB:0255", "IC:0154"), Reason.NETWORK),
+}
+_NETWORK_FAMILIES = frozenset({"MA", "MC", "CA", "DA", "SA", "IA", "IC"})
+_BUFFERED = ReportMeaning(State.BUFFERED, Reason.NONE)
+_OTHER = ReportMeaning(State.UNDELIVERED, Reason.OTHER)
+
+# Some gateways leave the colon out and write five digits: MI00000.
+_FAMILY_CODE = re.compile(r"([A-Z]{2}):?[0-9]*?([0-9]{4})")
+
+
+def login_meaning(status: int) -> LoginMeaning:
+    """What a non-zero CONNECT status means."""
+    return _LOGINS.get(status) or LoginMeaning(True, "the gateway's own error")
+
+
+def submit_meaning(result: int) -> SubmitMeaning:
+    """What a SUBMIT result means."""
+    if result == RESULT_OK:
+        return SubmitMeaning(Answer.ACCEPTED, Reason.NONE, "accepted")
+    text = _TEXTS.get(result, "the gateway's own code")
+    if result in _THROTTLED:
+        return SubmitMeaning(Answer.THROTTLED, Reason.FREQUENCY_LIMIT, text)
+    answer = Answer.UNANSWERED if result in _OUTCOME_UNKNOWN else Answer.REJECTED
+    return SubmitMeaning(answer, _REASONS.get(result, Reason.OTHER), text)
+
+
+def report_meaning(stat: str) -> ReportMeaning:
+    """What the Stat of a report means; an unknown one is a failure for reasons of its own."""
+    known = _STATS.get(stat)
+    if known:
+        return known
+    match = _FAMILY_CODE.fullmatch(stat)
+    if not match:
+        return _OTHER
+    return _family_meaning(match[1], match[2])
+
+
+def _family_meaning(family: str, digits: str) -> ReportMeaning:
+    state = _FAMILIES.get(family, State.UNDELIVERED)
+    if state is State.BUFFERED:
+        return _BUFFERED
+    fallback = Reason.NETWORK if family in _NETWORK_FAMILIES else Reason.OTHER
+    return ReportMeaning(state, _CODES.get(f"{family}:{digits}", fallback))

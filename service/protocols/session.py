@@ -1,0 +1,200 @@
+"""One TCP link, whatever the protocol: frames in, joined writes out, heartbeat, silence, closing.
+
+Decided here: when a link is dead. It is when something of ours went unanswered for the response
+timeout and nothing at all was received meanwhile. Reconnecting is not decided here.
+"""
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+from service.protocols.frame import Frames, Malformed
+
+logger = logging.getLogger(__name__)
+
+LINK_CLOSED = "link closed"
+MALFORMED = "malformed data, closing the link"
+
+CLOSE_SECONDS = 5.0
+"""How long a closing link may take to write what is left, before it is cut."""
+
+_MAX_TICK_SECONDS = 1.0
+_TICKS_IN_A_TIMEOUT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The timers of a link; the books call them C and T."""
+
+    heartbeat_seconds: float = 30.0
+    response_timeout_seconds: float = 60.0
+
+    @property
+    def tick_seconds(self) -> float:
+        """How often a session looks at the time."""
+        shortest = min(self.heartbeat_seconds, self.response_timeout_seconds)
+        return min(shortest / _TICKS_IN_A_TIMEOUT, _MAX_TICK_SECONDS)
+
+
+class Session(asyncio.Protocol, ABC):
+    """A link, from either side.
+
+    lost: set when the link is gone. reason: why, in plain words. fault: what was wrong with the
+    data, if that was why. There is no back-pressure: what may be written without an answer is
+    bounded by the window of whoever writes.
+    """
+
+    def __init__(self, frames: Frames, timing: Timing) -> None:
+        self.lost = asyncio.Event()
+        self.reason = ""
+        self.fault: Malformed | None = None
+        self.loop = asyncio.get_running_loop()
+        self._frames = frames
+        self._timing = timing
+        self._transport: asyncio.Transport | None = None
+        self._outbox: list[bytes] = []
+        self._flush_due = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._received_at = self._heartbeat_at = self.loop.time()
+        self._waiting_since: float | None = None
+        self._closing_since: float | None = None
+
+    @abstractmethod
+    def received(self, frame: bytes) -> None:
+        """Take one frame; Malformed closes the link."""
+
+    @abstractmethod
+    def heartbeat(self) -> bytes:
+        """A heartbeat request to send now."""
+
+    def on_tick(self, now: float) -> None:
+        """Look at the deadlines of the protocol's own requests."""
+
+    def on_lost(self) -> None:
+        """Settle what the link leaves open; called once, when it is gone."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether what is written now has a chance to leave."""
+        transport = self._transport
+        return transport is not None and self._closing_since is None and not transport.is_closing()
+
+    @property
+    def deadline(self) -> float:
+        """When the answer to a request sent now is overdue."""
+        return self.loop.time() + self._timing.response_timeout_seconds
+
+    def send(self, frame: bytes) -> None:
+        """Write a frame that needs no answer, joined with all others of this turn of the loop.
+
+        On a link that is closing or gone it goes nowhere.
+        """
+        if not self.is_open:
+            return
+        self._outbox.append(frame)
+        if not self._flush_due:
+            self._flush_due = True
+            self.loop.call_soon(self.flush)
+
+    def request(self, frame: bytes) -> None:
+        """Write a frame that the other side must answer."""
+        if self._waiting_since is None:
+            self._waiting_since = self.loop.time()
+        self.send(frame)
+
+    def flush(self) -> None:
+        """Hand everything to the transport now, in one write."""
+        self._flush_due = False
+        if self._outbox and self._transport is not None and self.is_open:
+            self._transport.write(b"".join(self._outbox))
+        self._outbox.clear()
+
+    def close(self, reason: str) -> None:
+        """Write what is left and close; cut the link if that takes too long."""
+        if self._transport is None or not self.is_open:
+            return
+        self.reason = reason
+        self.flush()
+        self._closing_since = self.loop.time()
+        self._transport.close()
+
+    def abort(self, reason: str) -> None:
+        """Cut the link."""
+        self.reason = self.reason or reason
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def cut(self, reason: str) -> None:
+        """Cut the link if it is not gone yet, and wait until it is."""
+        if self._transport is not None:
+            self.abort(reason)
+            await self.lost.wait()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the clock of the link."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._received_at = self._heartbeat_at = self.loop.time()
+        self._tick_later()
+
+    def data_received(self, data: bytes) -> None:
+        """Cut what came into frames, handle them, and write all answers at once."""
+        self._received_at = self.loop.time()
+        self._waiting_since = None
+        self._frames.feed(data)
+        try:
+            for frame in self._frames:
+                self.received(frame)
+                if not self.is_open:
+                    return
+        except Malformed as error:
+            self.fault = error
+            logger.warning(MALFORMED, extra={"fault": error.message})
+            self.close(error.message)
+            return
+        self.flush()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell everybody that the link is gone."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.reason = self.reason or (str(error) if error else "closed by the other side")
+        self._outbox.clear()
+        logger.info(LINK_CLOSED, extra={"reason": self.reason})
+        self.on_lost()
+        self.lost.set()
+
+    def _tick_later(self) -> None:
+        self._timer = self.loop.call_later(self._timing.tick_seconds, self._tick)
+
+    def _tick(self) -> None:
+        now = self.loop.time()
+        self._tick_later()
+        self.on_tick(now)
+        if self._closing_since is not None:
+            if now - self._closing_since >= CLOSE_SECONDS:
+                self.abort("closing took too long")
+        elif self._is_silent(now):
+            self.abort("no sign of life from the other side")
+        else:
+            self._keep_alive(now)
+
+    def _is_silent(self, now: float) -> bool:
+        since = self._waiting_since
+        return since is not None and now - since >= self._timing.response_timeout_seconds
+
+    def _keep_alive(self, now: float) -> None:
+        quiet_since = max(self._received_at, self._heartbeat_at)
+        if now - quiet_since >= self._timing.heartbeat_seconds:
+            self._heartbeat_at = now
+            self.request(self.heartbeat())
+
+
+S = TypeVar("S", bound=Session)
+
+
+async def connect(session: S, host: str, port: int) -> S:
+    """Open a link for the session; OSError if nobody answers there."""
+    await session.loop.create_connection(lambda: session, host, port)
+    return session

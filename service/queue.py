@@ -1,0 +1,96 @@
+"""The names of all jobs, and how to ring for them: one of the two doors to arq.
+
+Redis is a bell. A job carries ids only, may be lost or rung twice at any moment, and finds its
+work in PostgreSQL; the sweep rings again for whatever is still open there. A job that is waiting
+or running under its id is not queued a second time.
+"""
+
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from arq.connections import ArqRedis, RedisSettings, create_pool
+from redis.exceptions import RedisError
+
+log = logging.getLogger(__name__)
+EXPIRES_MS = 30 * 24 * 3600 * 1000  # arq drops a job that is older than this past its due time
+
+
+class Job(StrEnum):
+    """Every job there is: the function's name in `workers`, grouped by the queue it waits in."""
+
+    EXPAND_RUN = "expand_run"
+    READ_IMPORT = "read_import"
+    DRAIN_CHANNEL = "drain_channel"
+    FOLD_RECEIPTS = "fold_receipts"
+
+
+QUEUES: dict[Job, str] = {
+    Job.EXPAND_RUN: "expand",
+    Job.READ_IMPORT: "imports",
+    Job.DRAIN_CHANNEL: "channel",
+    Job.FOLD_RECEIPTS: "delivery",
+}
+
+
+def queue_name(kind: str) -> str:
+    """The Redis key of the queue of one kind of worker."""
+    return f"tocsin:queue:{kind}"
+
+
+def encode(job: dict[str, Any]) -> bytes:
+    """A job as JSON: readable in Redis, and no pickle from a shared store is ever loaded."""
+    return json.dumps(job, default=str).encode()
+
+
+def decode(data: bytes) -> dict[str, Any]:
+    """The inverse of `encode`."""
+    job: dict[str, Any] = json.loads(data)
+    return job
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The bell."""
+
+    arq: ArqRedis
+
+    async def ring(self, job: Job, *ids: object) -> None:
+        """Ask for a job soon. A bell that cannot be rung is logged and left to the sweep."""
+        text = [str(item) for item in ids]
+        try:
+            await self.arq.enqueue_job(
+                job.value,
+                *text,
+                _job_id=":".join([job.value, *text]),
+                _queue_name=queue_name(QUEUES[job]),
+                _expires=EXPIRES_MS,
+            )
+        except (RedisError, OSError) as error:
+            log.warning("bell not rung", extra={"job": job.value, "ids": text, "why": str(error)})
+
+
+@contextlib.asynccontextmanager
+async def open_queue(redis_url: str) -> AsyncIterator[Queue]:
+    """The bell at a Redis URL; it need not be reachable yet."""
+    settings = redis_settings(redis_url)
+    pool = await create_pool(
+        settings, job_serializer=encode, job_deserializer=decode, expires_extra_ms=EXPIRES_MS
+    )
+    try:
+        yield Queue(pool)
+    finally:
+        await pool.aclose(close_connection_pool=True)
+
+
+def redis_settings(redis_url: str) -> RedisSettings:
+    """arq's form of a Redis URL, with short waits: the sweep is patient, this need not be."""
+    settings = RedisSettings.from_dsn(redis_url)
+    settings.conn_timeout = 3
+    settings.conn_retries = 10
+    settings.conn_retry_delay = 1
+    return settings

@@ -1,0 +1,1 @@
+"""What it amounted to: counts and coverage of a run, and its ledger, masked."""

@@ -1,0 +1,89 @@
+"""One run in figures: target, states, reached, by carrier, area, role and reason; and its ledger.
+
+All figures come from the ledger itself, so target = Σ states at any moment. A message counts as
+reached only when a receipt says delivered; "sent" is never taken for "reached".
+"""
+
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from service.audience.number import mask
+from service.crypto import Keyring
+from service.errors import NotFound
+from service.messages.ledger import MessageState
+from service.reports import store
+from service.storage.postgres import Connection, Record
+
+REACHED = MessageState.DELIVERED.value
+
+
+async def run_report(conn: Connection, run_id: uuid.UUID) -> dict[str, Any]:
+    """The report of a run (design §6).
+
+    Raises:
+        NotFound: no such run.
+    """
+    run = await store.get_run(conn, run_id)
+    if run is None:
+        raise NotFound("there is no such run")
+    cells = await store.count_messages(conn, run_id)
+    states: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for cell in cells:
+        states[cell["state"]] += cell["messages"]
+        if cell["reason"]:
+            reasons[cell["reason"]] += cell["messages"]
+    return {
+        "run_id": str(run_id),
+        "campaign_id": str(run["campaign_id"]),
+        "state": run["state"],
+        "target": run["target"] if run["target"] is not None else 0,
+        "excluded": await store.count_exclusions(conn, run_id),
+        "states": dict(states),
+        "reached": states[REACHED],
+        "by_carrier": _grouped(cells, "carrier"),
+        "by_area": _grouped(cells, "town"),
+        "by_role": _grouped(await store.count_by_role(conn, run_id), "role"),
+        "by_reason": dict(reasons),
+        "parts": sum(cell["parts"] for cell in cells),
+        "started_at": run["started_at"],
+        "finished_at": run["finished_at"],
+    }
+
+
+def _grouped(cells: Iterable[Record], key: str) -> dict[str, dict[str, Any]]:
+    """Target, reached and states of each value of `key`; "none" where a person has none."""
+    groups: dict[str, Counter[str]] = defaultdict(Counter)
+    for cell in cells:
+        groups[cell[key] or "none"][cell["state"]] += cell["messages"]
+    return {
+        value: {"target": states.total(), "reached": states[REACHED], "states": dict(states)}
+        for value, states in sorted(groups.items())
+    }
+
+
+async def list_messages(
+    conn: Connection,
+    keyring: Keyring,
+    run_id: uuid.UUID,
+    *,
+    after_no: int,
+    limit: int,
+    state: str | None,
+) -> list[dict[str, Any]]:
+    """A page of a run's ledger in its order, phones masked; `state` keeps only that state."""
+    rows = await store.list_messages(conn, run_id, after_no, limit, state)
+    return [_message(row, keyring) for row in rows]
+
+
+def _message(row: Record, keyring: Keyring) -> dict[str, Any]:
+    phone = keyring.decrypt("phone", row["phone_cipher"])
+    shown = ("no", "state", "reason", "code", "carrier", "area_code", "attempt", "part_count")
+    instants = ("marked_at", "submitted_at", "final_at")
+    return {
+        "id": f"{row['run_id']}.{row['no']}",
+        "phone": mask(phone),
+        **{name: row[name] for name in shown + instants},
+    }

@@ -1,0 +1,64 @@
+"""The SQL of reports: counting the ledger."""
+
+import uuid
+
+from service.storage.postgres import Connection, Record
+
+
+async def get_run(conn: Connection, run_id: uuid.UUID) -> Record | None:
+    """A run."""
+    return await conn.fetchrow("SELECT * FROM runs WHERE id = $1", run_id)
+
+
+async def count_messages(conn: Connection, run_id: uuid.UUID) -> list[Record]:
+    """Messages and submitted parts by state, reason, carrier and town."""
+    return await conn.fetch(
+        """
+        SELECT state::text, reason, carrier, left(area_code, 9) || '000' AS town,
+               count(*) AS messages,
+               coalesce(sum(part_count) FILTER (WHERE submitted_at IS NOT NULL), 0) AS parts
+        FROM messages WHERE run_id = $1
+        GROUP BY state, reason, carrier, left(area_code, 9)
+        """,
+        run_id,
+    )
+
+
+async def count_by_role(conn: Connection, run_id: uuid.UUID) -> list[Record]:
+    """Messages by state and role; a person with several roles counts under each."""
+    return await conn.fetch(
+        """
+        SELECT m.state::text, r.role, count(*) AS messages
+        FROM messages m LEFT JOIN LATERAL unnest(m.roles) AS r(role) ON true
+        WHERE m.run_id = $1 GROUP BY m.state, r.role
+        """,
+        run_id,
+    )
+
+
+async def count_exclusions(conn: Connection, run_id: uuid.UUID) -> dict[str, int]:
+    """People left out at expansion, by reason."""
+    rows = await conn.fetch(
+        "SELECT reason, count(*) AS people FROM exclusions WHERE run_id = $1 GROUP BY reason",
+        run_id,
+    )
+    return {row["reason"]: row["people"] for row in rows}
+
+
+async def list_messages(
+    conn: Connection, run_id: uuid.UUID, after_no: int, limit: int, state: str | None
+) -> list[Record]:
+    """A page of the ledger."""
+    return await conn.fetch(
+        """
+        SELECT run_id, no, phone_cipher, state::text, reason, code, carrier, area_code, attempt,
+               part_count, marked_at, submitted_at, final_at
+        FROM messages
+        WHERE run_id = $1 AND no > $2 AND ($4::text IS NULL OR state = $4::message_state)
+        ORDER BY no LIMIT $3
+        """,
+        run_id,
+        after_no,
+        limit,
+        state,
+    )

@@ -1,0 +1,81 @@
+"""Every setting, typed, defaulted and described; read once from TOCSIN_* environment variables."""
+
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.clock import Clock
+from service.errors import Misconfigured
+
+
+class ClockSettings(BaseSettings):
+    """The simulated time of demos and tests; without it, the world's own."""
+
+    model_config = SettingsConfigDict(env_prefix="TOCSIN_", frozen=True, extra="ignore")
+
+    clock_start: datetime | None = Field(
+        None, description="Simulated time: what the clock showed at clock_anchor. Demos only."
+    )
+    clock_anchor: float = Field(0.0, description="Simulated time: real seconds since the epoch.")
+    clock_speed: float = Field(1.0, gt=0, description="Simulated time: times as fast as real.")
+
+    @property
+    def clock(self) -> Clock:
+        """The clock these settings describe."""
+        return Clock(self.clock_start, self.clock_anchor, self.clock_speed)
+
+
+class Settings(ClockSettings):
+    """What a deployment can set. `deploy/env.example` is generated from the descriptions."""
+
+    database_url: str = Field(description="PostgreSQL 18, the store of record (postgresql://…).")
+    redis_url: str = Field(description="Redis or Valkey: the bell and the token buckets.")
+    key_file: Path = Field(
+        description="The master key: 64 hexadecimal digits, mode 0600, outside the data folder."
+    )
+    api_host: str = Field("127.0.0.1", description="Address the API listens on.")
+    api_port: int = Field(8080, ge=0, le=65535, description="Port the API listens on; 0: any free.")
+    public_url: str = Field("", description="The API's address as others see it; empty: derived.")
+    pool_size: int = Field(8, ge=2, le=100, description="PostgreSQL connections per process.")
+    connections_per_process: int = Field(
+        0, ge=0, description="Carrier connections one channel process holds at most; 0: no limit."
+    )
+    import_max_bytes: int = Field(
+        128 * 1024 * 1024, ge=1, description="Largest contact file that is taken, in octets."
+    )
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+
+def clock_of_environment() -> Clock:
+    """The clock of the environment, for a process that needs nothing else of it."""
+    return ClockSettings().clock  # type: ignore[call-arg]  # pydantic-settings fills them in
+
+
+def read_settings() -> Settings:
+    """The settings of the environment.
+
+    Raises:
+        Misconfigured: one is missing or malformed; the message names each and what it is for.
+    """
+    try:
+        return Settings()  # type: ignore[call-arg]  # pydantic-settings fills them in
+    except ValidationError as error:
+        lines = []
+        for item in error.errors():
+            name = str(item["loc"][0])
+            field = Settings.model_fields.get(name)
+            about = f" ({field.description})" if field else ""
+            lines.append(f"TOCSIN_{name.upper()}: {item['msg']}{about}")
+        raise Misconfigured("the environment is incomplete:\n  " + "\n  ".join(lines)) from error
+
+
+def describe_environment() -> str:
+    """Every variable with its default and meaning, in the form of an env file."""
+    lines = []
+    for name, field in Settings.model_fields.items():
+        default = "" if field.is_required() or field.default is None else field.default
+        mark = "" if field.is_required() else "# "
+        lines += [f"# {field.description}", f"{mark}TOCSIN_{name.upper()}={default}", ""]
+    return "\n".join(lines).rstrip()

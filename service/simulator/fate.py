@@ -1,0 +1,86 @@
+"""What becomes of a phone's texts, and when its receipt comes.
+
+A phone's outcome is a hash of seed, lane and phone, so every run and every part agree on it. Flow
+control is no outcome but an answer: such a phone is refused once as too fast, then drawn again.
+The shares are plausible, not measured: no carrier publishes its mix.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import accumulate, count
+from random import Random
+
+FLOW_CONTROL = "flow_control"
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """An outcome: its name and the statuses its receipts may carry; none means no receipt."""
+
+    name: str
+    stats: tuple[str, ...]
+
+
+_FATES = (
+    Fate("delivered", ("DELIVRD",)),
+    Fate("powered_off", ("EXPIRED", "MI:0024", "MK:0010")),
+    Fate("suspended", ("MK:0005", "MK:0013")),
+    Fate("empty_number", ("MK:0001",)),
+    Fate("blacklisted", ("DB:0144", "MBBLACK", "TDBLACK")),
+    Fate("memory_full", ("MI:0099", "MI:0208", "NE:0103")),
+    Fate("ported", ("NP:1243", "MB:1049")),
+    Fate("content_filter", ("REJECTD", "MK:0115", "KEYWORD", "CR:0200")),
+    Fate("frequency_limit", ("DB:0142", "CR:0202")),
+    Fate(FLOW_CONTROL, ()),
+    Fate("no_receipt", ()),
+)
+
+# Per cent, in the order of _FATES.
+PROFILES = {
+    "carrier": (96.4, 1.6, 0.8, 0.1, 0.3, 0.3, 0.0, 0.05, 0.05, 0.2, 0.2),
+    "roster": (90.5, 2.4, 2.2, 2.6, 0.6, 0.4, 0.5, 0.1, 0.1, 0.2, 0.4),
+    "stale": (71.0, 4.0, 7.0, 14.0, 1.2, 0.5, 0.8, 0.1, 0.2, 0.2, 1.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A phone's fate. stat: what its receipt says, "" for none. throttled: refused once first."""
+
+    fate: str
+    stat: str
+    throttled: bool
+
+
+def fates(profile: str, seed: int, lane: str) -> Callable[[str], Verdict]:
+    """The fate of any phone, in E.164 form, under a profile."""
+    bounds = list(accumulate(PROFILES[profile]))
+
+    def draw(phone: str, attempt: int) -> tuple[Fate, int]:
+        key = f"{seed}:{lane}:{phone}:{attempt}".encode()
+        number = int.from_bytes(blake2b(key, digest_size=8).digest(), "big")
+        position = (number >> 32) / (1 << 32) * bounds[-1]
+        return _FATES[bisect_right(bounds, position)], number & 0xFFFF_FFFF
+
+    def judge(phone: str) -> Verdict:
+        for attempt in count():
+            fate, choice = draw(phone, attempt)
+            if fate.name != FLOW_CONTROL:
+                break
+        stat = fate.stats[choice % len(fate.stats)] if fate.stats else ""
+        return Verdict(fate.name, stat, throttled=attempt > 0)
+
+    return judge
+
+
+def receipt_delay(random: Random) -> float:
+    """Seconds until a receipt comes: mostly some, sometimes minutes, at worst three days."""
+    kind = random.random()
+    if kind < 0.85:
+        return random.lognormvariate(math.log(4.0), 0.8)
+    if kind < 0.97:
+        return random.uniform(10.0, 600.0)
+    return random.uniform(600.0, 72 * 3600.0)

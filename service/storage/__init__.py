@@ -1,0 +1,1 @@
+"""PostgreSQL: the one door to the driver, and the migrations."""

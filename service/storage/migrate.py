@@ -1,0 +1,87 @@
+"""Numbered SQL files, applied once each, in order, under an advisory lock, by `tocsin migrate`.
+
+A file that was changed after it was applied is refused, and so is a database that is newer than
+this program: both mean that somebody would run code against a schema it was not written for.
+"""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from importlib.resources import files
+
+from service.errors import Misconfigured
+from service.storage.postgres import Connection
+
+log = logging.getLogger(__name__)
+LOCK = 7_146_031  # any number that nothing else in this database locks
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of the migrations folder."""
+
+    name: str
+    sql: str
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the text, kept to notice later changes."""
+        return hashlib.sha256(self.sql.encode()).digest()
+
+
+def migrations() -> list[Migration]:
+    """All migrations of this program, in order."""
+    folder = files("service.storage") / "migrations"
+    found = [item for item in folder.iterdir() if item.name.endswith(".sql")]
+    return [Migration(f.name, f.read_text("utf-8")) for f in sorted(found, key=lambda f: f.name)]
+
+
+async def migrate(connection: Connection) -> list[str]:
+    """Apply what is missing and return the names; each file is one transaction.
+
+    Raises:
+        Misconfigured: an applied file has changed, or the database is newer than this program.
+    """
+    await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
+    try:
+        return await _apply_missing(connection)
+    finally:
+        await connection.execute("SELECT pg_advisory_unlock($1)", LOCK)
+
+
+async def _apply_missing(connection: Connection) -> list[str]:
+    await connection.execute(
+        """
+        CREATE TABLE IF NOT EXISTS migrations (
+            name text PRIMARY KEY,
+            digest bytea NOT NULL,
+            applied_at timestamptz NOT NULL DEFAULT now())
+        """
+    )
+    rows = await connection.fetch("SELECT name, digest FROM migrations")
+    applied: dict[str, bytes] = {row["name"]: row["digest"] for row in rows}
+    known = migrations()
+    for name in sorted(applied.keys() - {m.name for m in known}):
+        raise Misconfigured(
+            f"the database has migration {name}, which this program does not know: "
+            "it was written by a newer version; start that version instead"
+        )
+    done = []
+    for migration in known:
+        if migration.name in applied:
+            if applied[migration.name] != migration.digest:
+                raise Misconfigured(
+                    f"migration {migration.name} was changed after it was applied; "
+                    "restore the file and put the change into a new migration"
+                )
+            continue
+        async with connection.transaction():
+            await connection.execute(migration.sql)
+            await connection.execute(
+                "INSERT INTO migrations (name, digest) VALUES ($1, $2)",
+                migration.name,
+                migration.digest,
+            )
+        log.info("applied migration", extra={"migration": migration.name})
+        done.append(migration.name)
+    return done

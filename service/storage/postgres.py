@@ -1,0 +1,93 @@
+"""The only door to the PostgreSQL driver: pools, connections, transactions."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+Record = asyncpg.Record
+if TYPE_CHECKING:  # generic in the stubs, not at run time
+    Pool = asyncpg.Pool[asyncpg.Record]
+    OwnConnection = asyncpg.Connection[asyncpg.Record]
+    Connection = OwnConnection | PoolConnectionProxy[asyncpg.Record]
+else:
+    Pool = asyncpg.Pool
+    OwnConnection = asyncpg.Connection
+    Connection = OwnConnection | PoolConnectionProxy
+UniqueViolation = asyncpg.UniqueViolationError
+CheckViolation = asyncpg.CheckViolationError
+ForeignKeyViolation = asyncpg.ForeignKeyViolationError
+
+UNREACHABLE: tuple[type[Exception], ...] = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.ConnectionDoesNotExistError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+"""What a database that is down, restarting or full of connections raises: wait and try again."""
+
+COLLISIONS: tuple[type[Exception], ...] = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
+"""Two writers met; the loser's transaction left nothing and can simply be run again."""
+
+
+async def _prepare(connection: OwnConnection) -> None:
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(
+            name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
+        )
+
+
+async def _keep(_: OwnConnection) -> None:
+    """Nothing to reset: no code here leaves session state behind, and a reset costs a round trip."""
+
+
+async def connect(url: str) -> OwnConnection:
+    """One connection of its own, outside any pool."""
+    connection: OwnConnection = await asyncpg.connect(url, timeout=10)
+    await _prepare(connection)
+    return connection
+
+
+@asynccontextmanager
+async def open_pool(url: str, *, size: int) -> AsyncIterator[Pool]:
+    """A pool of at most `size` connections, closed at the end."""
+    pool: Pool = await asyncpg.create_pool(
+        url, min_size=1, max_size=size, init=_prepare, reset=_keep, command_timeout=120, timeout=10
+    )
+    try:
+        yield pool
+    finally:
+        try:
+            await asyncio.wait_for(pool.close(), 5)
+        except UNREACHABLE:  # TimeoutError is an OSError
+            pool.terminate()
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection inside a transaction: all of it or none. Never held across a gateway call."""
+    async with pool.acquire() as connection, connection.transaction():
+        yield connection
+
+
+def affected(status: str) -> int:
+    """The number of rows in a command's status, e.g. 3 for "UPDATE 3"."""
+    return int(status.rsplit(" ", 1)[-1])
+
+
+def one(row: Record | None) -> Record:
+    """The row of a statement that must have one (INSERT … RETURNING, aggregates)."""
+    if row is None:
+        raise LookupError("the statement returned no row")
+    return row

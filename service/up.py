@@ -1,0 +1,421 @@
+"""`tocsin up`: the whole system on one machine, from nothing but a data folder.
+
+Starts PostgreSQL and Valkey (unless URLs are given), migrates, makes the first users and keys,
+sets up the simulated carrier, starts the API and the workers, and keeps all of them running: what
+dies is started again, with a growing pause. SIGTERM stops everything cleanly; a second `up` on the
+same folder goes on where the first one stopped.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from service.accounts.bootstrap import bootstrap
+from service.audience.store import load_areas
+from service.channels.model import CARRIERS, ChannelSettings
+from service.channels.store import insert_channel, list_channels, parse_settings, update_channel
+from service.clock import Clock
+from service.crypto import Keyring, create_key_file, read_key_file
+from service.embedded import Postgres, Valkey, free_port, prepare_folder
+from service.errors import Misconfigured
+from service.parent import VARIABLE
+from service.storage.migrate import migrate
+from service.storage.postgres import Connection, connect
+
+log = logging.getLogger(__name__)
+
+ACCOUNT = "901234"
+ACCESS_NUMBER = "1065720001234"
+CHANNEL = "cmpp"
+READY_SECONDS = 60.0
+STOP_SECONDS = 40.0
+RESTART_FIRST, RESTART_MOST = 0.2, 5.0
+STEADY_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """What `tocsin up` can be told.
+
+    port: of the API; 0: any free one. tps: parts a second that the simulated carrier allows, None:
+    any number. max_delay: the longest a simulated receipt takes, in real seconds.
+    """
+
+    data: Path
+    port: int = 0
+    clock_start: datetime | None = None
+    speed: float = 1.0
+    channels: Literal["none", "simulated"] = "simulated"
+    profile: str = "roster"
+    tps: int | None = 500
+    window: int = 64
+    connections: int = 1
+    channel_processes: int = 1
+    max_delay: float | None = None
+    response_delay: float = 0.0
+
+
+@dataclass(slots=True)
+class Child:
+    """One process of the system, and how to start it again."""
+
+    name: str
+    arguments: list[str]
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    restart_at: float = 0.0
+    delay: float = RESTART_FIRST
+
+
+@dataclass(slots=True)
+class System:
+    """The running system."""
+
+    options: UpOptions
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    postgres: Postgres | None = None
+    valkey: Valkey | None = None
+    children: list[Child] = field(default_factory=list)
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    # ---- starting
+
+    def start(self) -> None:
+        """Start everything and wait until the API is ready.
+
+        Raises:
+            Misconfigured: a port, folder, key or server is unusable; says which.
+        """
+        database_url, redis_url = self._start_stores()
+        key_file, keyring = self._open_key()
+        clock = self._open_clock()
+        port = self.options.port or free_port()
+        keys = asyncio.run(self._prepare(database_url, keyring, clock))
+        self.environment = {
+            **os.environ,
+            VARIABLE: str(os.getpid()),
+            "TOCSIN_DATABASE_URL": database_url,
+            "TOCSIN_REDIS_URL": redis_url,
+            "TOCSIN_KEY_FILE": str(key_file),
+            "TOCSIN_API_PORT": str(port),
+            **_clock_environment(clock),
+        }
+        if self.options.channel_processes > 1:
+            share = -(-self.options.connections // self.options.channel_processes)
+            self.environment["TOCSIN_CONNECTIONS_PER_PROCESS"] = str(share)
+        channels = self._start_simulator(database_url, keyring, clock)
+        self._start_processes()
+        self.summary = {
+            "url": f"http://127.0.0.1:{port}",
+            "console": None,
+            "keys": keys,
+            "channels": channels,
+            "database_url": database_url,
+            "redis_url": redis_url,
+        }
+        self._wait_ready(port)
+
+    def _start_stores(self) -> tuple[str, str]:
+        database_url = os.environ.get("TOCSIN_DATABASE_URL")
+        redis_url = os.environ.get("TOCSIN_REDIS_URL")
+        if not database_url:
+            self.postgres = Postgres(prepare_folder(self.folder / "postgres"))
+            self.postgres.start()
+            self.postgres.create_database()
+            database_url = self.postgres.url
+        if not redis_url:
+            self.valkey = Valkey(prepare_folder(self.folder / "valkey"))
+            self.valkey.start()
+            redis_url = self.valkey.url
+        return database_url, redis_url
+
+    def _open_key(self) -> tuple[Path, Keyring]:
+        """The master key beside the data folder, made at the very first start."""
+        given = os.environ.get("TOCSIN_KEY_FILE")
+        path = Path(given) if given else self.folder.with_name(self.folder.name + ".key")
+        first_start = not (self.folder / "keys.json").exists()
+        if first_start and not path.exists():
+            return path, Keyring(create_key_file(path))
+        return path, Keyring(read_key_file(path))
+
+    def _open_clock(self) -> Clock:
+        """The clock asked for, or the one this folder ran on before."""
+        path = self.folder / "clock.json"
+        if self.options.clock_start is not None or self.options.speed != 1.0:
+            start = self.options.clock_start or datetime.now().astimezone()
+            clock = Clock(start, time.time(), self.options.speed)
+            path.write_text(json.dumps([start.isoformat(), clock.anchor, clock.speed]))
+            return clock
+        if path.exists():
+            start_text, anchor, speed = json.loads(path.read_text())
+            return Clock(datetime.fromisoformat(start_text), anchor, speed)
+        return Clock()
+
+    async def _prepare(self, database_url: str, keyring: Keyring, clock: Clock) -> dict[str, str]:
+        """Migrate, load the areas, make the first users; returns their keys."""
+        path = self.folder / "keys.json"
+        known = json.loads(path.read_text()) if path.exists() else {}
+        conn = await connect(database_url)
+        try:
+            await migrate(conn)
+            async with conn.transaction():
+                await load_areas(conn)
+                keys = await bootstrap(conn, keyring, clock.now(), tokens=known)
+        finally:
+            await conn.close()
+        _write_private(path, json.dumps(keys))
+        return keys
+
+    def _start_simulator(
+        self, database_url: str, keyring: Keyring, clock: Clock
+    ) -> dict[str, dict[str, Any]]:
+        if self.options.channels == "none":
+            return {}
+        secret_path, port_path = self.folder / "simulator.secret", self.folder / "simulator.port"
+        if not secret_path.exists():
+            _write_private(secret_path, secrets.token_hex(8))
+            port_path.write_text(str(free_port()))
+        secret, port = secret_path.read_text(), int(port_path.read_text())
+        config: dict[str, Any] = {
+            "cmpp_port": port,
+            "accounts": [{"account": ACCOUNT, "secret": secret}],
+            "profile": self.options.profile,
+            "tps": self.options.tps,
+            "journal": str(self.folder / "simulator.journal"),
+            "response_delay_seconds": self.options.response_delay,
+            "max_connections": max(5, self.options.connections),
+        }
+        if self.options.max_delay is not None:
+            config["max_delay_seconds"] = self.options.max_delay
+        config_path = self.folder / "simulator.json"
+        _write_private(config_path, json.dumps(config))
+        self._add("simulator", "-m", "service", "simulate", "--config", str(config_path))
+        asyncio.run(self._set_channel(database_url, keyring, clock, port, secret))
+        return {CHANNEL: {"kind": "cmpp", "port": port}}
+
+    async def _set_channel(
+        self, database_url: str, keyring: Keyring, clock: Clock, port: int, secret: str
+    ) -> None:
+        settings = ChannelSettings(
+            name=CHANNEL,
+            kind="cmpp",
+            simulated=True,
+            carriers=CARRIERS,
+            config=parse_settings(
+                "cmpp",
+                {
+                    "host": "127.0.0.1",
+                    "port": port,
+                    "account": ACCOUNT,
+                    "secret": secret,
+                    "access_number": ACCESS_NUMBER,
+                    "window": self.options.window,
+                },
+            ),
+            tps=self.options.tps,
+            window=self.options.window,
+            connections=self.options.connections,
+        )
+        conn = await connect(database_url)
+        try:
+            async with conn.transaction():
+                await _upsert_channel(conn, keyring, settings, clock)
+        finally:
+            await conn.close()
+
+    def _start_processes(self) -> None:
+        self._add("api", "-m", "service", "serve")
+        self._add("scheduler", "-m", "workers", "scheduler")
+        self._add("work", "-m", "workers", "expand", "imports", "delivery")
+        for number in range(self.options.channel_processes):
+            self._add(f"channel-{number}", "-m", "workers", "channel")
+
+    def _add(self, name: str, *arguments: str) -> None:
+        child = Child(name, [sys.executable, *arguments])
+        self.children.append(child)
+        self._spawn(child)
+
+    def _spawn(self, child: Child) -> None:
+        with (self.folder / f"{child.name}.log").open("ab") as output:
+            child.process = subprocess.Popen(
+                child.arguments, env=self.environment, stdin=subprocess.DEVNULL, stderr=output,
+                stdout=output,
+            )  # fmt: skip
+        child.started = time.monotonic()
+        (self.folder / f"{child.name}.pid").write_text(str(child.process.pid))
+
+    def _wait_ready(self, port: int) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while not asyncio.run(_is_ready(port)):
+            self.tend()
+            if time.monotonic() > deadline:
+                raise Misconfigured(
+                    f"the API did not become ready on port {port}; see {self.folder}/api.log"
+                )
+            time.sleep(0.1)
+
+    # ---- running
+
+    def tend(self) -> None:
+        """Start again whatever has died."""
+        if self.postgres is not None and not self.postgres.alive():
+            log.warning("PostgreSQL died, starting it again")
+            self.postgres.start()
+        if self.valkey is not None and not self.valkey.alive():
+            log.warning("Valkey died, starting it again")
+            self.valkey.start()
+        now = time.monotonic()
+        for child in self.children:
+            self._tend_child(child, now)
+
+    def _tend_child(self, child: Child, now: float) -> None:
+        if child.process is not None:
+            code = child.process.poll()
+            if code is None:
+                return
+            if now - child.started > STEADY_SECONDS:
+                child.delay = RESTART_FIRST
+            log.warning("process died", extra={"process_name": child.name, "code": code})
+            child.process, child.restart_at = None, now + child.delay
+            child.delay = min(RESTART_MOST, child.delay * 2)
+        elif now >= child.restart_at:
+            self._spawn(child)
+
+    # ---- stopping
+
+    def stop(self) -> None:
+        """Stop everything: workers first, so that they drain while the carrier still answers."""
+        self._stop_children([c for c in self.children if c.name not in ("simulator",)])
+        self._stop_children(self.children)
+        if self.valkey is not None:
+            self.valkey.stop()
+        if self.postgres is not None:
+            self.postgres.stop()
+
+    def _stop_children(self, children: list[Child]) -> None:
+        running = [c.process for c in children if c.process is not None]
+        for process in running:
+            process.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for process in running:
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for child in children:
+            child.process = None
+
+
+async def _upsert_channel(
+    conn: Connection, keyring: Keyring, settings: ChannelSettings, clock: Clock
+) -> None:
+    for channel in await list_channels(conn, keyring):
+        if channel.name == settings.name:
+            values = {name: getattr(settings, name) for name in ChannelSettings.__slots__}
+            await update_channel(conn, keyring, type(channel)(id=channel.id, **values))
+            return
+    await insert_channel(conn, keyring, settings, clock.now())
+
+
+async def _is_ready(port: int) -> bool:
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    try:
+        writer.write(b"GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        return b" 200 " in await asyncio.wait_for(reader.readline(), 5)
+    except (TimeoutError, OSError):
+        return False
+    finally:
+        writer.close()
+
+
+def _clock_environment(clock: Clock) -> dict[str, str]:
+    if clock.start is None:
+        return {}
+    return {
+        "TOCSIN_CLOCK_START": clock.start.isoformat(),
+        "TOCSIN_CLOCK_ANCHOR": repr(clock.anchor),
+        "TOCSIN_CLOCK_SPEED": repr(clock.speed),
+    }
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(text)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Only one `up` on a folder at a time."""
+    with (folder / "up.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Misconfigured(
+                f"another `tocsin up` runs on {folder}; stop it first, or give --data another"
+            ) from error
+        yield
+
+
+@contextlib.contextmanager
+def system(options: UpOptions) -> Iterator[System]:
+    """The system for as long as the block runs.
+
+    Raises:
+        Misconfigured: it cannot start; what had been started is stopped again.
+    """
+    folder = prepare_folder(options.data)
+    with _locked(folder):
+        running = System(options, folder)
+        try:
+            running.start()
+            yield running
+        finally:
+            running.stop()
+
+
+def run_up(options: UpOptions, *, as_json: bool) -> None:
+    """Run the system in the foreground until SIGTERM or SIGINT."""
+    stopping: list[int] = []
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, lambda number, _: stopping.append(number))
+    with system(options) as running:
+        print(_shown(running.summary, as_json=as_json), flush=True)  # noqa: T201
+        while not stopping:
+            time.sleep(0.2)
+            running.tend()
+
+
+def _shown(summary: dict[str, Any], *, as_json: bool) -> str:
+    if as_json:
+        return json.dumps(summary)
+    lines = [
+        "Tocsin is running. Stop it with Ctrl-C.",
+        f"  API       {summary['url']}/api/v1   (description: /api/v1/openapi.json)",
+        *(f"  key       {name:<9} {token}" for name, token in summary["keys"].items()),
+        *(
+            f"  channel   {name}: {c['kind']} simulator on port {c['port']}"
+            for name, c in summary["channels"].items()
+        ),
+        f"  database  {summary['database_url']}",
+        f"  redis     {summary['redis_url']}",
+    ]
+    return "\n".join(lines)

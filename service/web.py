@@ -1,0 +1,64 @@
+"""What the API and the console share: the runtime's key, request ids, and the access log."""
+
+import logging
+import re
+import time
+import uuid
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from service.logs import log_context
+from service.runtime import Runtime
+
+log = logging.getLogger("service.access")
+
+RUNTIME = web.AppKey("runtime", Runtime)
+REQUEST_ID = web.RequestKey("request_id", str)
+USER_ID = web.RequestKey("user_id", str)
+"""Set once the caller is known, for the access log."""
+
+REQUEST_ID_HEADER = "X-Request-Id"
+_GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+@web.middleware
+async def request_log(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request an id, put it on every log line inside, and log how it ended.
+
+    Only the route is logged, never the query: it may hold a phone number.
+    """
+    given = request.headers.get(REQUEST_ID_HEADER, "")
+    request_id = given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+    request[REQUEST_ID] = request_id
+    started = time.perf_counter()
+    status = 499  # the caller went away
+    with log_context(request_id=request_id):
+        try:
+            response = await handler(request)
+            status = response.status
+        except web.HTTPException as error:
+            status = error.status
+            raise
+        finally:
+            _log_access(request, status, time.perf_counter() - started)
+    return response
+
+
+def _log_access(request: web.Request, status: int, seconds: float) -> None:
+    resource = request.match_info.route.resource
+    log.info(
+        "request",
+        extra={
+            "method": request.method,
+            "route": resource.canonical if resource else "",
+            "status": status,
+            "milliseconds": round(seconds * 1000, 1),
+            "user_id": request.get(USER_ID, ""),
+        },
+    )
+
+
+async def show_request_id(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Tell the caller the request's id; runs when the answer's head is about to leave."""
+    response.headers[REQUEST_ID_HEADER] = request.get(REQUEST_ID, "")

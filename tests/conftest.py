@@ -1,0 +1,119 @@
+"""What tests share: one PostgreSQL and one Valkey a test process, a fresh database on demand."""
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from service.crypto import Keyring
+from service.embedded import Postgres, Valkey
+from service.storage.migrate import migrate
+from service.storage.postgres import Connection, Pool, connect, open_pool
+
+NOW = datetime(2027, 1, 12, 1, 30, tzinfo=UTC)  # a Tuesday, 09:30 in Shanghai
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def server_folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="tocsin-test-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(server_folder: Path) -> Iterator[Postgres]:
+    """A PostgreSQL 18 with a database `template` that has all migrations."""
+    folder = server_folder / "postgres"
+    folder.mkdir(mode=0o700)
+    server = Postgres(folder, fsync=False)
+    server.start()
+    server.create_database("template")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def valkey(server_folder: Path) -> Iterator[Valkey]:
+    folder = server_folder / "valkey"
+    folder.mkdir(mode=0o700)
+    server = Valkey(folder)
+    server.start()
+    yield server
+    server.stop()
+
+
+def _url(server: Postgres, database: str) -> str:
+    return server.url.replace("/tocsin?", f"/{database}?")
+
+
+@pytest.fixture(scope="session")
+def _migrated(postgres: Postgres) -> str:
+    import asyncio
+
+    async def apply() -> None:
+        connection = await connect(_url(postgres, "template"))
+        try:
+            await migrate(connection)
+        finally:
+            await connection.close()
+
+    asyncio.run(apply())
+    return "template"
+
+
+@pytest.fixture
+async def database_url(postgres: Postgres, _migrated: str) -> AsyncIterator[str]:
+    """The address of a migrated, empty database of this test's own."""
+    name = f"test_{next(_numbers)}"
+    admin = await connect(_url(postgres, "postgres"))
+    try:
+        await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{_migrated}"')
+        yield _url(postgres, name)
+        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    finally:
+        await admin.close()
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    """A pool on a database of this test's own."""
+    async with open_pool(database_url, size=10) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def conn(postgres: Postgres, _migrated: str) -> AsyncIterator[Connection]:
+    """A connection to a migrated, empty database; all it does is rolled back."""
+    connection = await connect(_url(postgres, _migrated))
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        yield connection
+    finally:
+        await transaction.rollback()
+        await connection.close()
+
+
+@pytest.fixture
+async def redis(valkey: Valkey) -> AsyncIterator[Redis]:
+    """An empty Valkey."""
+    client = Redis.from_url(valkey.url)
+    await client.flushall()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def keyring() -> Keyring:
+    return Keyring(b"\x01" * 32)
+
+
+@pytest.fixture
+def now() -> datetime:
+    return NOW

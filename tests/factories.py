@@ -1,0 +1,147 @@
+"""Things that tests need, with defaults: one line each to make."""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from service.accounts import keys, store
+from service.accounts.model import NewDepartment, NewKey, NewUser, Role, User
+from service.audience.segment_store import Segment, insert_segment
+from service.campaigns import approval, planning
+from service.campaigns.model import Campaign, Plan
+from service.campaigns.schedule import Schedule
+from service.crypto import Keyring
+from service.messages.lint import lint
+from service.messages.store import Template, TemplateInfo, Version, template_insert
+from service.storage.postgres import Connection
+
+TEXT = "【旌德县反诈中心】凡是要求转账到安全账户的都是诈骗，请勿相信，有疑问请拨打96110。"
+RULE = "carrier in (mobile, unicom, telecom, broadnet)"
+
+_numbers = itertools.count(1)
+
+
+def phone(number: int) -> str:
+    """A synthetic mobile number in E.164."""
+    return f"+861979{number:07d}"
+
+
+async def make_user(
+    conn: Connection,
+    *roles: Role,
+    now: datetime,
+    kind: str = "department",
+    department_id: UUID | None = None,
+) -> User:
+    """A user, in a department of its own unless one is given."""
+    n = next(_numbers)
+    if department_id is None:
+        new = NewDepartment(f"部门{n}", kind)
+        department_id = (await store.insert_department(conn, new, now)).id
+    return await store.insert_user(
+        conn, NewUser(department_id, f"user{n}", f"用户{n}", frozenset(roles))
+    )
+
+
+async def make_token(conn: Connection, keyring: Keyring, user: User, now: datetime) -> str:
+    """A key's token for a user."""
+    _, token = await keys.issue(conn, keyring, NewKey(user.id, "test"), now)
+    return token
+
+
+async def make_contact(
+    conn: Connection,
+    keyring: Keyring,
+    department_id: UUID,
+    number: int,
+    *,
+    now: datetime,
+    **columns: object,
+) -> str:
+    """A contact with a synthetic number; other columns have defaults. Returns the phone."""
+    values: dict[str, object] = {
+        "department_id": department_id,
+        "phone_hash": keyring.phone_index(phone(number)),
+        "phone_cipher": keyring.encrypt("phone", phone(number)),
+        "name_cipher": keyring.encrypt("name", "王小明"),
+        "carrier": "china_mobile",
+        "synthetic": True,
+        "created_at": now,
+        "updated_at": now,
+        **columns,
+    }
+    names = ", ".join(values)
+    places = ", ".join(f"${n}" for n in range(1, len(values) + 1))
+    await conn.execute(f"INSERT INTO contacts ({names}) VALUES ({places})", *values.values())
+    return phone(number)
+
+
+async def make_template(
+    conn: Connection, user: User, *, now: datetime, text: str = TEXT
+) -> Template:
+    """A template of the user's department, its text by the user."""
+    info = TemplateInfo(f"模板{next(_numbers)}", "public_interest", "", "zh")
+    version = Version(text, lint(text), user.id)
+    return await template_insert(conn, user.department_id, info, version, now)
+
+
+async def make_segment(conn: Connection, user: User, *, now: datetime, rule: str = RULE) -> Segment:
+    """A segment of the user's department."""
+    return await insert_segment(conn, user, f"人群{next(_numbers)}", rule, now)
+
+
+@dataclass(frozen=True)
+class Team:
+    """A department with somebody for each role."""
+
+    department_id: UUID
+    admin: User
+    operator: User
+    approver: User
+    viewer: User
+
+
+async def make_team(conn: Connection, *, now: datetime, kind: str = "department") -> Team:
+    """A department with a user for each role."""
+    admin = await make_user(conn, Role.ADMIN, now=now, kind=kind)
+    department_id = admin.department_id
+    others: Mapping[str, User] = {
+        role.value: await make_user(conn, role, now=now, department_id=department_id)
+        for role in (Role.OPERATOR, Role.APPROVER, Role.VIEWER)
+    }
+    return Team(department_id, admin, **others)
+
+
+async def make_draft(
+    conn: Connection,
+    user: User,
+    *,
+    now: datetime,
+    schedule: Schedule | None = None,
+    text: str = TEXT,
+    rule: str = RULE,
+) -> Campaign:
+    """A campaign of the user's department, with a template and a segment of its own."""
+    template = await make_template(conn, user, now=now, text=text)
+    segment = await make_segment(conn, user, now=now, rule=rule)
+    plan = Plan(
+        name="反诈宣传",
+        template_id=template.id,
+        segment_id=segment.id,
+        channels=None,
+        priority="normal",
+        schedule=schedule or Schedule(),
+        max_tps=None,
+    )
+    return await planning.create(conn, user, plan, now)
+
+
+async def make_scheduled(
+    conn: Connection, team: Team, *, now: datetime, schedule: Schedule | None = None
+) -> Campaign:
+    """A campaign that the team's operator submitted and its approver approved."""
+    draft = await make_draft(conn, team.operator, now=now, schedule=schedule)
+    await approval.submit(conn, team.operator, draft.id, now)
+    return await approval.approve(conn, team.approver, draft.id, "", now)

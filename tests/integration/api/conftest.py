@@ -1,0 +1,116 @@
+"""The API on a real PostgreSQL and Valkey, over TCP, at a time that tests set."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from redis.asyncio import Redis
+
+from service.app import create_app
+from service.clock import Clock
+from service.crypto import Keyring
+from service.embedded import Valkey
+from service.queue import open_queue
+from service.runtime import Runtime
+from service.settings import Settings
+from service.storage.postgres import Pool, transaction
+from tests.factories import Team, make_team, make_token
+
+PREFIX = "/api/v1"
+
+
+@dataclass
+class HandClock:
+    """A clock that stands where a test puts it."""
+
+    at: datetime
+
+    def now(self) -> datetime:
+        return self.at
+
+
+@dataclass
+class Answer:
+    """A response, read."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Api:
+    """A client for one server, and a token by department and role."""
+
+    client: TestClient
+    runtime: Runtime
+    clock: HandClock
+    teams: dict[str, Team]
+    tokens: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    async def call(
+        self, method: str, path: str, who: tuple[str, str] | str | None = None, **options: Any
+    ) -> Answer:
+        headers = dict(options.pop("headers", {}))
+        if who is not None:
+            token = who if isinstance(who, str) else self.tokens[who]
+            headers["Authorization"] = f"Bearer {token}"
+        async with self.client.request(
+            method,
+            PREFIX + path if not path.startswith("//") else path[1:],
+            headers=headers,
+            **options,
+        ) as response:
+            return Answer(response.status, dict(response.headers), await response.read())
+
+    async def get(self, path: str, who: tuple[str, str] | str | None, **options: Any) -> Answer:
+        return await self.call("GET", path, who, **options)
+
+    async def post(
+        self, path: str, who: tuple[str, str] | str | None, body: Any = None, **options: Any
+    ) -> Answer:
+        if body is not None:
+            options["json"] = body
+        return await self.call("POST", path, who, **options)
+
+    async def patch(self, path: str, who: tuple[str, str] | str | None, body: Any) -> Answer:
+        return await self.call("PATCH", path, who, json=body)
+
+
+@pytest.fixture
+async def runtime(
+    pool: Pool, database_url: str, valkey: Valkey, redis: Redis, keyring: Keyring, now: datetime
+) -> AsyncIterator[Runtime]:
+    settings = Settings(
+        database_url=database_url,
+        redis_url=valkey.url,
+        key_file=Path("/nowhere"),
+        import_max_bytes=300_000,
+    )
+    async with open_queue(valkey.url) as queue:
+        clock = cast(Clock, HandClock(now))
+        yield Runtime(settings, clock, keyring, pool, redis, queue)
+
+
+@pytest.fixture
+async def api(runtime: Runtime, now: datetime) -> AsyncIterator[Api]:
+    """Two departments, `county` and `school`, with all four roles each."""
+    teams, tokens = {}, {}
+    async with transaction(runtime.pool) as conn:
+        for name, kind in (("county", "county"), ("school", "school")):
+            team = teams[name] = await make_team(conn, now=now, kind=kind)
+            for role in ("admin", "operator", "approver", "viewer"):
+                user = getattr(team, role)
+                tokens[name, role] = await make_token(conn, runtime.keyring, user, now)
+    async with TestClient(TestServer(create_app(runtime))) as client:
+        clock = cast(HandClock, runtime.clock)
+        yield Api(client, runtime, clock, teams, tokens)

@@ -1,0 +1,282 @@
+"""A campaign's whole life over HTTP: plan, submit, approve by another, fire, steer, end."""
+
+from typing import Any
+
+from service.campaigns.lifecycle import expire_pending, fire_due
+from service.queue import Job
+from service.storage.postgres import transaction
+from tests.factories import RULE, TEXT, make_contact, phone
+from tests.integration.api.conftest import Api
+
+OPERATOR, APPROVER = ("county", "operator"), ("county", "approver")
+
+
+async def _planned(api: Api, **changes: Any) -> str:
+    template = await api.post("/templates", OPERATOR, {"name": "反诈", "text": TEXT})
+    assert template.status == 201, template.body
+    segment = await api.post("/segments", OPERATOR, {"name": "全体", "rule": RULE})
+    assert segment.status == 201, segment.body
+    body = {
+        "name": "反诈宣传",
+        "template_id": template.json["id"],
+        "segment_id": segment.json["id"],
+        **changes,
+    }
+    made = await api.post("/campaigns", OPERATOR, body)
+    assert made.status == 201, made.body
+    assert made.json["state"] == "draft"
+    return str(made.json["id"])
+
+
+async def _act(api: Api, who: tuple[str, str], campaign: str, act: str, body: Any = None) -> Any:
+    answer = await api.post(f"/campaigns/{campaign}/{act}", who, body)
+    assert answer.status == 200, answer.body
+    return answer.json
+
+
+async def test_a_campaign_is_planned_approved_fired_paused_resumed_and_cancelled(api: Api) -> None:
+    async with transaction(api.runtime.pool) as conn:
+        for n in range(3):
+            await make_contact(
+                conn, api.runtime.keyring, api.teams["county"].department_id, n, now=api.clock.at
+            )
+    campaign = await _planned(api)
+    submitted = await _act(api, OPERATOR, campaign, "submit")
+    assert (submitted["state"], submitted["baseline"]) == ("pending_approval", 3)
+    approved = await _act(api, APPROVER, campaign, "approve")
+    assert approved["state"] == "scheduled"
+    assert approved["next_fire_at"] is not None
+
+    runs = await fire_due(api.runtime.pool, api.clock.at)
+    assert len(runs) == 1
+    listed = (await api.get(f"/campaigns/{campaign}/runs", OPERATOR)).json
+    assert [run["id"] for run in listed["items"]] == [str(runs[0])]
+    run = (await api.get(f"/runs/{runs[0]}", OPERATOR)).json
+    assert (run["state"], run["class"], run["target"]) == ("expanding", "public_interest", None)
+
+    assert (await _act(api, OPERATOR, campaign, "pause"))["state"] == "paused"
+    assert (await _act(api, APPROVER, campaign, "resume"))["state"] == "running"
+    ended = await _act(api, OPERATOR, campaign, "cancel", {"reason": "发错了"})
+    assert ended["state"] == "cancelled"
+    run = (await api.get(f"/runs/{runs[0]}", OPERATOR)).json
+    assert run["state"] == "cancelled"
+    steps = [(move["to_state"], move["reason"]) for move in ended["moves"]]
+    assert steps == [
+        ("pending_approval", "submitted"),
+        ("scheduled", "approved"),
+        ("running", "fired"),
+        ("paused", "paused"),
+        ("running", "resumed"),
+        ("cancelled", "发错了"),
+    ]
+    fired = ended["moves"][2]
+    assert fired["user_id"] is None
+
+
+async def test_report_and_messages_of_a_run(api: Api) -> None:
+    campaign = await _planned(api)
+    await _act(api, OPERATOR, campaign, "submit")
+    await _act(api, APPROVER, campaign, "approve")
+    (run,) = await fire_due(api.runtime.pool, api.clock.at)
+    keyring = api.runtime.keyring
+    async with transaction(api.runtime.pool) as conn:
+        for no in (1, 2, 3):
+            await conn.execute(
+                """
+                INSERT INTO messages (run_id, no, phone_hash, phone_cipher, channel_id, carrier,
+                                      area_code, roles, state)
+                VALUES ($1, $2, $3, $4, 1, 'china_mobile', '341825100000', '{elderly}', $5)
+                """,
+                run,
+                no,
+                keyring.phone_index(phone(no)),
+                keyring.encrypt("phone", phone(no)),
+                "delivered" if no == 1 else "queued",
+            )
+        await conn.execute("UPDATE runs SET target = 3, state = 'running' WHERE id = $1", run)
+    report = (await api.get(f"/runs/{run}/report", OPERATOR)).json
+    assert report["target"] == 3 == sum(report["states"].values())
+    assert report["reached"] == 1
+    assert report["by_area"]["341825100000"]["target"] == 3
+    first = (await api.get(f"/runs/{run}/messages?limit=2", OPERATOR)).json
+    assert [item["phone"] for item in first["items"]] == ["197****0001", "197****0002"]
+    rest = await api.get(f"/runs/{run}/messages?cursor={first['next_cursor']}", OPERATOR)
+    assert [item["no"] for item in rest.json["items"]] == [3]
+    assert rest.json["next_cursor"] is None
+    delivered = (await api.get(f"/runs/{run}/messages?state=delivered", OPERATOR)).json
+    assert [item["no"] for item in delivered["items"]] == [1]
+    await _act(api, OPERATOR, campaign, "cancel")
+    report = (await api.get(f"/runs/{run}/report", OPERATOR)).json
+    assert report["states"] == {"delivered": 1, "cancelled": 2}
+    assert report["by_reason"] == {"campaign_cancelled": 2}
+
+
+async def test_no_one_approves_their_own(api: Api) -> None:
+    campaign = await _planned(api)
+    admin = ("county", "admin")
+    await api.patch(f"/campaigns/{campaign}", admin, {"name": "改了"})
+    await _act(api, OPERATOR, campaign, "submit")
+    refused = await api.post(f"/campaigns/{campaign}/approve", admin)
+    assert refused.status == 403
+    assert refused.json["type"] == "urn:tocsin:problem:second_person_needed"
+    assert "you edited it last" in refused.json["detail"]
+    await _act(api, APPROVER, campaign, "approve")
+
+
+async def test_a_new_text_after_submission_cannot_be_approved(api: Api) -> None:
+    campaign = await _planned(api)
+    submitted = await _act(api, OPERATOR, campaign, "submit")
+    path = f"/templates/{submitted['template_id']}/versions"
+    assert (await api.post(path, OPERATOR, {"text": TEXT + "谢谢。"})).status == 201
+    refused = await api.post(f"/campaigns/{campaign}/approve", APPROVER)
+    assert refused.status == 409
+    assert refused.json["type"] == "urn:tocsin:problem:changed_since_submission"
+    assert (await _act(api, APPROVER, campaign, "return", {"reason": "新文本"}))["state"] == (
+        "returned"
+    )
+    again = await _act(api, OPERATOR, campaign, "submit")
+    assert again["text"] == TEXT + "谢谢。"
+    assert again["content_hash"] != submitted["content_hash"]
+    await _act(api, APPROVER, campaign, "approve")
+
+
+async def test_an_edited_rule_after_submission_cannot_be_approved(api: Api) -> None:
+    campaign = await _planned(api)
+    segment = (await _act(api, OPERATOR, campaign, "submit"))["segment_id"]
+    spelled = {"rule": "运营商 属于 (移动, 联通, 电信, 广电)"}  # the same rule in other words
+    assert (await api.patch(f"/segments/{segment}", OPERATOR, spelled)).status == 200
+    other = {"rule": "运营商 = 移动"}
+    assert (await api.patch(f"/segments/{segment}", OPERATOR, other)).status == 200
+    refused = await api.post(f"/campaigns/{campaign}/approve", APPROVER)
+    assert refused.json["type"] == "urn:tocsin:problem:changed_since_submission"
+    await api.patch(f"/segments/{segment}", OPERATOR, spelled)
+    await _act(api, APPROVER, campaign, "approve")
+
+
+async def test_an_edit_voids_the_approval(api: Api) -> None:
+    once = {"kind": "once", "start_at": "2027-01-20T10:00:00+08:00"}
+    campaign = await _planned(api, schedule=once)
+    await _act(api, OPERATOR, campaign, "submit")
+    await _act(api, APPROVER, campaign, "approve")
+    edited = await api.patch(f"/campaigns/{campaign}", OPERATOR, {"priority": "urgent"})
+    assert edited.status == 200
+    assert edited.json["state"] == "draft"
+    assert edited.json["approved_by"] is None
+    assert edited.json["next_fire_at"] is None
+    assert edited.json["schedule"]["start_at"] == "2027-01-20T02:00:00Z"
+    assert (await api.post(f"/campaigns/{campaign}/approve", APPROVER)).status == 409
+
+
+async def test_a_pending_approval_expires(api: Api) -> None:
+    campaign = await _planned(api)
+    submitted = await _act(api, OPERATOR, campaign, "submit")
+    assert submitted["pending_until"] == "2027-01-19T01:30:00Z"
+    api.clock.at = api.clock.at.replace(day=19, hour=2)
+    refused = await api.post(f"/campaigns/{campaign}/approve", APPROVER)
+    assert (refused.status, refused.json["type"]) == (409, "urn:tocsin:problem:expired")
+    assert [str(c) for c in await expire_pending(api.runtime.pool, api.clock.at)] == [campaign]
+    shown = (await api.get(f"/campaigns/{campaign}", OPERATOR)).json
+    assert (shown["state"], shown["submitted_by"]) == ("returned", None)
+
+
+async def test_a_blocked_text_is_kept_but_cannot_be_submitted(api: Api) -> None:
+    bad = await api.post(
+        "/templates",
+        OPERATOR,
+        {"name": "链接", "text": "【旌德县公安局】详情见 http://a.example/x 。"},
+    )
+    assert bad.status == 201
+    assert {finding["level"] for finding in bad.json["lint"]} >= {"block"}
+    campaign = await _planned(api)
+    changed = await api.patch(f"/campaigns/{campaign}", OPERATOR, {"template_id": bad.json["id"]})
+    assert changed.status == 200
+    refused = await api.post(f"/campaigns/{campaign}/submit", OPERATOR)
+    assert (refused.status, refused.json["type"]) == (409, "urn:tocsin:problem:text_blocked")
+    assert refused.json["findings"][0]["level"] == "block"
+
+
+async def test_a_text_whose_variables_nothing_fills_cannot_be_submitted(api: Api) -> None:
+    made = await api.post(
+        "/templates",
+        OPERATOR,
+        {"name": "周报", "text": "【旌德县公安局】本周发案{起数}起，请注意。"},
+    )
+    campaign = await _planned(api)
+    await api.patch(f"/campaigns/{campaign}", OPERATOR, {"template_id": made.json["id"]})
+    refused = await api.post(f"/campaigns/{campaign}/submit", OPERATOR)
+    assert refused.status == 422
+    assert "{起数}" in refused.json["fields"]["template_id"]
+
+
+async def test_recurring_is_refused_until_there_is_such_a_thing(api: Api) -> None:
+    campaign = await _planned(api)
+    body = {"schedule": {"kind": "recurring", "rrule": "FREQ=WEEKLY"}}
+    refused = await api.patch(f"/campaigns/{campaign}", OPERATOR, body)
+    assert refused.status == 422
+    assert "not available yet" in refused.json["fields"]["schedule.kind"]
+
+
+async def test_a_plan_with_things_that_are_not_there_is_refused_whole(api: Api) -> None:
+    other = await api.post(
+        "/segments", ("school", "operator"), {"name": "家长", "rule": "身份 = 家长"}
+    )
+    campaign = await _planned(api)
+    body = {
+        "template_id": "00000000-0000-0000-0000-000000000000",
+        "segment_id": other.json["id"],  # of another department
+        "channels": [77],
+    }
+    refused = await api.patch(f"/campaigns/{campaign}", OPERATOR, body)
+    assert refused.status == 422
+    assert set(refused.json["fields"]) == {"template_id", "segment_id", "channels"}
+
+
+async def test_the_preview_counts_and_renders(api: Api) -> None:
+    department = api.teams["county"].department_id
+    async with transaction(api.runtime.pool) as conn:
+        await make_contact(conn, api.runtime.keyring, department, 1, now=api.clock.at)
+        await make_contact(
+            conn, api.runtime.keyring, department, 2, now=api.clock.at, carrier="china_unicom"
+        )
+    campaign = await _planned(api)
+    preview = (await api.get(f"/campaigns/{campaign}/preview", OPERATOR)).json
+    assert preview["target"] == 2
+    assert preview["by_carrier"] == {"china_mobile": 1, "china_unicom": 1}
+    assert preview["text"] == TEXT
+    assert (preview["parts"], preview["encoding"]) == (1, "UCS2")
+    assert {person["phone"] for person in preview["sample"]} == {"197****0001", "197****0002"}
+    assert {person["name"] for person in preview["sample"]} == {"王**"}
+
+
+async def test_resuming_wakes_the_channels(api: Api, monkeypatch: Any) -> None:
+    rung: list[tuple[Job, tuple[object, ...]]] = []
+
+    async def ring(_queue: object, job: Job, *ids: object) -> None:
+        rung.append((job, ids))
+
+    monkeypatch.setattr("service.queue.Queue.ring", ring)
+    campaign = await _planned(api)
+    await _act(api, OPERATOR, campaign, "submit")
+    await _act(api, APPROVER, campaign, "approve")
+    (run,) = await fire_due(api.runtime.pool, api.clock.at)
+    async with transaction(api.runtime.pool) as conn:
+        channel = await conn.fetchval(
+            """
+            INSERT INTO channels (name, kind, simulated, carriers, config_cipher, created_at)
+            VALUES ('移动', 'cmpp', true, '{china_mobile}', '', $1) RETURNING id
+            """,
+            api.clock.at,
+        )
+        await conn.execute("UPDATE runs SET state = 'running' WHERE id = $1", run)
+        await conn.execute(
+            """
+            INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority)
+            VALUES ($1, 1, $2, 1, 1, 1)
+            """,
+            run,
+            channel,
+        )
+    await _act(api, OPERATOR, campaign, "pause")
+    assert rung == []
+    await _act(api, OPERATOR, campaign, "resume")
+    assert rung == [(Job.DRAIN_CHANNEL, (channel,))]

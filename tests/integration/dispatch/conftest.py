@@ -1,0 +1,84 @@
+"""A channel process inside the test, against a simulated carrier over TCP."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from service.clock import Clock
+from service.crypto import Keyring
+from service.delivery.inbox import Inbox
+from service.delivery.receipts import fold_receipts, recheck
+from service.dispatch.serve import ChannelServer
+from service.runtime import Runtime
+from service.settings import Settings
+from service.simulator.config import Account, Faults, SimulatorConfig
+from service.simulator.run import Simulator, running
+from service.storage.postgres import Pool
+from tests.conftest import NOW
+
+CalmFaults = Faults(duplicate_receipts=0, early_receipts=0, unknown_receipts=0)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    import time
+
+    return Clock(NOW, time.time())
+
+
+@pytest.fixture
+def simulate(tmp_path: Path, clock: Clock) -> Callable[..., Any]:
+    def start(**settings: Any) -> contextlib.AbstractAsyncContextManager[Simulator]:
+        config = SimulatorConfig(
+            accounts=(Account(account="901234", secret=SecretStr("1qaz2wsx")),),
+            journal=tmp_path / "journal",
+            **{"max_delay_seconds": 0.05, "faults": CalmFaults, **settings},
+        )
+        return running(config, clock=clock)
+
+    return start
+
+
+@pytest.fixture
+async def serve(
+    pool: Pool, redis: Any, keyring: Keyring, clock: Clock, database_url: str
+) -> AsyncIterator[Callable[..., Awaitable[ChannelServer]]]:
+    """Starts channel servers that fold their receipts at once; stops them at the end."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def start(most: int = 0) -> ChannelServer:
+            settings = Settings(
+                database_url=database_url, redis_url="unused", key_file=Path("unused")
+            )
+            runtime = Runtime(settings, clock, keyring, pool, redis, None)  # type: ignore[arg-type]
+
+            async def fold(channel_id: int) -> None:
+                await fold_receipts(pool, channel_id, clock.now())
+
+            inbox = Inbox(pool, keyring, clock, fold)
+            server = ChannelServer(runtime, inbox.deliver_for, recheck, most=most)
+            stop = asyncio.Event()
+            tasks = [asyncio.create_task(inbox.run()), asyncio.create_task(server.run(stop))]
+
+            async def finish() -> None:
+                stop.set()
+                await tasks[1]
+                tasks[0].cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+            stack.push_async_callback(finish)
+            return server
+
+        yield start
+
+
+async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
+    """Wait until something is true, or fail."""
+    async with asyncio.timeout(seconds):
+        while not await check():
+            await asyncio.sleep(0.02)

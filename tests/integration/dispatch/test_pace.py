@@ -1,0 +1,87 @@
+"""Pace on a real Valkey: never more than the TPS in any second, whatever happens to the bucket."""
+
+import asyncio
+import bisect
+import time
+
+import pytest
+from redis.asyncio import Redis
+
+from service.dispatch.pace import MAX_AGE, Limit, Pace, channel_limit, run_limit
+from service.errors import Unavailable
+
+
+def busiest_second(instants: list[float]) -> int:
+    """The most instants that lie within any one second."""
+    ordered = sorted(instants)
+    return max(bisect.bisect_left(ordered, t + 1.0) - i for i, t in enumerate(ordered))
+
+
+async def spend(pace: Pace, limits: list[Limit], until: float, written: list[float]) -> None:
+    """Write as fast as the tokens come, like a sender does."""
+    while time.monotonic() < until:
+        grant = await pace.take(limits, 100)
+        if grant.count and not grant.stale:
+            written += [time.monotonic()] * grant.count
+        elif not grant.count:
+            await asyncio.sleep(min(grant.wait, 0.05))
+
+
+@pytest.mark.parametrize("tps", [7, 49, 50, 100, 500, 2000])
+async def test_four_writers_share_one_limit(redis: Redis, tps: int) -> None:
+    written: list[float] = []
+    until = time.monotonic() + 2.5
+    limits = [channel_limit(1, tps)]
+    await asyncio.gather(*(spend(Pace(redis), limits, until, written) for _ in range(4)))
+    assert busiest_second(written) <= tps
+    assert len(written) >= tps * 2.5 * 0.8 - 2
+
+
+async def test_an_emptied_redis_lets_no_burst_through(redis: Redis) -> None:
+    written: list[float] = []
+    until = time.monotonic() + 2.5
+
+    async def empty() -> None:
+        while time.monotonic() < until:
+            await redis.flushall()
+            await asyncio.sleep(0.11)
+
+    await asyncio.gather(spend(Pace(redis), [channel_limit(1, 500)], until, written), empty())
+    assert busiest_second(written) <= 500
+    assert len(written) > 500
+
+
+async def test_the_tightest_of_several_limits_counts_and_all_are_charged(redis: Redis) -> None:
+    written: list[float] = []
+    until = time.monotonic() + 2.0
+    both = [channel_limit(1, 1000), run_limit("r", 60)]
+    await spend(Pace(redis), both, until, written)
+    assert busiest_second(written) <= 60
+    assert 90 <= len(written)
+
+
+async def test_holding_grants_nothing_for_a_while(redis: Redis) -> None:
+    pace = Pace(redis)
+    limit = channel_limit(1, 500)
+    await pace.take([limit], 1)
+    await pace.hold(limit, 0.5)
+    grant = await pace.take([limit], 1)
+    assert grant.count == 0
+    assert 0.4 < grant.wait <= 0.51
+
+
+async def test_an_old_token_is_stale(redis: Redis) -> None:
+    grant = await Pace(redis).take([], 1)
+    assert not grant.stale
+    await asyncio.sleep(MAX_AGE + 0.005)
+    assert grant.stale
+
+
+async def test_without_redis_nothing_is_granted() -> None:
+    nowhere = Redis.from_url("unix:///nowhere/valkey.sock")
+    try:
+        for limits in ([], [channel_limit(1, 500)]):
+            with pytest.raises(Unavailable, match="nothing is sent"):
+                await Pace(nowhere).take(limits, 1)
+    finally:
+        await nowhere.aclose()

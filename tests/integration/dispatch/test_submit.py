@@ -1,0 +1,209 @@
+"""The hand-off on a real PostgreSQL, a real Valkey and a carrier over TCP."""
+
+import asyncio
+import json
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+from service.clock import Clock
+from service.crypto import Keyring
+from service.delivery.receipts import fold_receipts, sweep_parked
+from service.dispatch.expand import expand_run
+from service.simulator.config import Faults
+from service.storage.postgres import Connection, Pool
+from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone, states
+from tests.integration.dispatch.conftest import CalmFaults, eventually
+
+LONG = "【旌德县公安局】" + "先做小任务返小钱、再让垫付大单的，都是刷单诈骗。" * 4
+
+
+def submits(tmp_path: Path) -> Counter[str]:
+    """How many submits the carrier took, by number."""
+    lines = (json.loads(line) for line in (tmp_path / "journal").read_text().splitlines())
+    return Counter(line["phone"] for line in lines if line.get("event") == "submit")
+
+
+async def ready(
+    pool: Pool, conn: Connection, keyring: Keyring, clock: Clock, port: int, people: int, **more
+):
+    """A channel to `port` and an expanded run to `people`; more goes to the channel or the run."""
+    channel_keys = {"tps", "window", "connections"}
+    scene = await make_scene(conn, clock.now())
+    await add_contacts(conn, keyring, scene, [phone(n) for n in range(people)], clock.now())
+    channel_settings = {k: v for k, v in more.items() if k in channel_keys}
+    channel = await add_channel(conn, keyring, port, clock.now(), **channel_settings)
+    run_settings = {k: v for k, v in more.items() if k not in channel_keys}
+    run = await add_run(conn, scene, clock.now(), **run_settings)
+    made = await expand_run(pool, keyring, run, clock.now())
+    assert made is not None
+    assert made.target == people
+    return channel, run
+
+
+def silent_from(share: float) -> Faults:
+    """The carrier takes this share of submits without ever answering them."""
+    return CalmFaults.model_copy(update={"swallow_responses": share})
+
+
+async def handed_off(conn: Connection, run) -> bool:
+    open_rows = await conn.fetchval(
+        "SELECT count(*) FROM messages WHERE run_id = $1 AND state IN ('queued', 'submitting')",
+        run,
+    )
+    return open_rows == 0
+
+
+async def test_a_run_reaches_everybody_once(
+    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate, serve
+) -> None:
+    async with simulate() as carrier, pool.acquire() as conn:
+        _, run = await ready(pool, conn, keyring, clock, carrier.ports["cmpp"], 2_500)
+        await serve()
+        await eventually(lambda: handed_off(conn, run))
+        assert set(submits(tmp_path).values()) == {1}
+        assert len(submits(tmp_path)) == 2_500
+        assert sum((await states(conn, run)).values()) == 2_500
+
+        async def sent() -> bool:
+            return await conn.fetchval("SELECT count(*) FROM slices WHERE done_at IS NULL") == 0
+
+        await eventually(sent)
+
+
+async def test_every_part_of_a_long_text_counts(
+    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate, serve
+) -> None:
+    async with simulate(profile="carrier") as carrier, pool.acquire() as conn:
+        _, run = await ready(
+            pool, conn, keyring, clock, carrier.ports["cmpp"], 300, text=LONG, window=3
+        )
+        await serve()
+        await eventually(lambda: handed_off(conn, run))
+        counts = await conn.fetch("SELECT DISTINCT part_count FROM messages WHERE part_count > 0")
+        assert [row["part_count"] for row in counts] == [2]
+        accepted = submits(tmp_path)
+        assert set(accepted.values()) == {2}
+
+        async def mostly_delivered() -> bool:
+            return (await states(conn, run)).get("delivered", 0) > 250
+
+        await eventually(mostly_delivered)
+
+
+async def test_a_lost_link_leaves_at_most_a_window_in_doubt_and_receipts_settle_it(
+    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate, serve
+) -> None:
+    """The carrier dies with submits unanswered and comes back: it reports what it had taken."""
+    async with pool.acquire() as conn:
+        async with simulate(faults=silent_from(0.02), max_delay_seconds=0.0) as carrier:
+            port = carrier.ports["cmpp"]
+            channel, run = await ready(pool, conn, keyring, clock, port, 1_000, window=16)
+            await serve()
+
+            async def stuck() -> bool:
+                marked = (await states(conn, run)).get("submitting", 0)
+                return marked == 16
+
+            await eventually(stuck)
+        async with simulate(cmpp_port=port, max_delay_seconds=0.0):
+            await eventually(lambda: handed_off(conn, run))
+            in_doubt = await conn.fetchval("SELECT count(*) FROM messages WHERE reason = 'no_answer'")
+            assert in_doubt <= 16
+
+            async def settled_by_receipts() -> bool:
+                async with conn.transaction():
+                    await sweep_parked(conn, channel.id, clock.now() + timedelta(seconds=5))
+                await fold_receipts(pool, channel.id, clock.now())
+                return "uncertain" not in await states(conn, run)
+
+            await eventually(settled_by_receipts)
+        assert set(submits(tmp_path).values()) == {1}
+        assert len(submits(tmp_path)) == 1_000
+        assert sum((await states(conn, run)).values()) == 1_000
+
+
+async def test_a_suppression_after_expansion_stops_the_hand_off(
+    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate, serve
+) -> None:
+    async with simulate() as carrier, pool.acquire() as conn:
+        _, run = await ready(pool, conn, keyring, clock, carrier.ports["cmpp"], 10)
+        await conn.execute(
+            "INSERT INTO suppressions (phone_hash, reason, created_at) VALUES ($1, 'opted_out', $2)",
+            keyring.phone_index(phone(3)),
+            clock.now(),
+        )
+        await serve()
+        await eventually(lambda: handed_off(conn, run))
+        stopped = await conn.fetch(
+            "SELECT reason FROM messages WHERE run_id = $1 AND state = 'suppressed'", run
+        )
+        assert [row["reason"] for row in stopped] == ["opted_out"]
+        assert not any(number.endswith(phone(3)[-11:]) for number in submits(tmp_path))
+
+
+async def test_outside_the_send_hours_nothing_leaves(
+    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate, serve
+) -> None:
+    async with simulate() as carrier, pool.acquire() as conn:
+        _, run = await ready(
+            pool, conn, keyring, clock, carrier.ports["cmpp"], 5, send_hours=[["19:00", "20:00"]]
+        )
+        await serve()
+
+        async def put_off() -> bool:
+            until = await conn.fetchval("SELECT not_before FROM slices")
+            return until is not None
+
+        await eventually(put_off)
+        until = await conn.fetchval("SELECT not_before FROM slices")
+        assert until.isoformat() == "2027-01-12T11:00:00+00:00"
+        assert await states(conn, run) == {"queued": 5}
+        assert not submits(tmp_path)
+
+
+async def test_past_its_validity_a_text_is_stopped(
+    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate, serve
+) -> None:
+    async with simulate() as carrier, pool.acquire() as conn:
+        _, run = await ready(
+            pool, conn, keyring, clock, carrier.ports["cmpp"], 5, valid_until=clock.now()
+        )
+        await serve()
+        await eventually(lambda: handed_off(conn, run))
+        assert await states(conn, run) == {"suppressed": 5}
+        assert not submits(tmp_path)
+
+
+async def test_a_phone_in_doubt_takes_no_other_text_on_that_channel(
+    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate, serve
+) -> None:
+    async with simulate() as carrier, pool.acquire() as conn:
+        channel, run = await ready(pool, conn, keyring, clock, carrier.ports["cmpp"], 5)
+        await conn.execute(
+            "INSERT INTO uncertain (channel_id, phone_hash, run_id, no, attempt, marked_at, since) "
+            "VALUES ($1, $2, gen_random_uuid(), 1, 1, $3, $3)",
+            channel.id,
+            keyring.phone_index(phone(2)),
+            clock.now(),
+        )
+        await serve()
+
+        async def four() -> bool:
+            return (await states(conn, run)).get("queued", 0) == 1
+
+        await eventually(four)
+        await asyncio.sleep(0.3)
+        assert len(submits(tmp_path)) == 4
+        assert await conn.fetchval("SELECT not_before FROM slices") is not None
+
+
+async def test_too_fast_is_no_failure(
+    pool: Pool, keyring: Keyring, clock: Clock, tmp_path: Path, simulate, serve
+) -> None:
+    async with simulate(tps=50) as carrier, pool.acquire() as conn:
+        _, run = await ready(pool, conn, keyring, clock, carrier.ports["cmpp"], 120, tps=200)
+        await serve()
+        await eventually(lambda: handed_off(conn, run))
+        assert set(submits(tmp_path).values()) == {1}
+        assert len(submits(tmp_path)) == 120

@@ -1,0 +1,75 @@
+"""From what people write to an area (import rules §8)."""
+
+import pytest
+
+from service.audience.area import Area, AreaTree, Place
+from service.audience.importing import Rules
+
+
+@pytest.mark.parametrize(
+    ("code", "town", "village", "expected"),
+    [
+        ("", "", "", Place()),
+        ("无", "-", "不详", Place()),
+        ("341825102201", "", "", Place("341825102201", "341825102201")),
+        ("341825102", "庙首镇", "", Place("341825102000", "341825102")),
+        ("341825", "", "", Place("341825000000", "341825")),
+        ("３４１８２５.0", "", "", Place("341825000000", "341825.0")),
+        ("34182510", "三溪镇", "", Place("341825102000", "三溪镇", False, ("area_code_invalid",))),
+        ("", "三溪镇", "", Place("341825102000", "三溪镇")),
+        ("", "三溪乡", "", Place("341825102000", "三溪乡", True)),
+        ("", "三溪镇人民政府", "", Place("341825102000", "三溪镇人民政府", True)),
+        ("", "旌德县", "", Place("", "旌德县", False, ("area_unknown",))),
+        ("", "安徽省宣城市旌德县三溪镇", "", Place("341825102000", "三溪镇")),
+        ("", "三溪镇", "三溪社区", Place("341825102001", "三溪镇 三溪社区", True)),
+        ("", "三溪镇", "路西村委会", Place("341825102200", "三溪镇 路西村委会")),
+        ("", "三溪", "路西村委会", Place("341825102200", "三溪 路西村委会", True)),
+        (
+            "",
+            "三溪镇",
+            "东方红",
+            Place("341825102000", "三溪镇 东方红", False, ("village_unknown",)),
+        ),
+        ("", "城关镇", "路西村", Place("", "城关镇 路西村", False, ("area_unknown",))),
+        ("", "三溪路西", "高溪村委会", Place("341825102200", "三溪路西 高溪村委会", True)),
+        ("", "", "路西村委会", Place("341825102200", "路西村委会")),
+        ("", "", "路西", Place("341825102200", "路西", True)),
+        ("", "", "三溪镇路 西村", Place("341825102200", "三溪镇路西村", True)),
+        ("", "", "东方红", Place("", "东方红", False, ("area_unknown",))),
+    ],
+)
+def test_meaning_of_the_three_cells(
+    code: str, town: str, village: str, expected: Place, rules: Rules
+) -> None:
+    assert rules.areas.resolve(code, town, village) == expected
+
+
+def test_an_alias_of_two_towns_means_neither() -> None:
+    towns = [Area(f"34182510{n}000", name, "town", "") for n, name in enumerate(["甲镇", "甲乡"])]
+    tree = AreaTree(towns)
+    assert tree.resolve("", "甲", "").warnings == ("area_unknown",)
+    assert tree.resolve("", "甲乡", "").code == "341825101000"
+    assert not tree.resolve("", "甲乡", "").alias
+
+
+def test_a_village_name_that_two_towns_have_needs_the_town() -> None:
+    areas = [
+        Area("341825100000", "甲镇", "town", ""),
+        Area("341825101000", "乙镇", "town", ""),
+        Area("341825100200", "新村村委会", "village", "341825100000"),
+        Area("341825101200", "新村村委会", "village", "341825101000"),
+    ]
+    tree = AreaTree(areas)
+    assert tree.resolve("", "", "新村").code == ""
+    assert tree.resolve("", "乙镇", "新村").code == "341825101200"
+    assert tree.resolve("", "乙新村", "").code == "341825101200"
+
+
+def test_town_of_an_area(rules: Rules) -> None:
+    assert rules.areas.town_of("341825102201") == "341825102000"
+    assert rules.areas.town_of("341825102000") == "341825102000"
+    assert rules.areas.town_of("341825000000") == "341825000000"
+
+
+def test_a_tree_without_areas_knows_none() -> None:
+    assert AreaTree(()).resolve("", "三溪镇", "").warnings == ("area_unknown",)

@@ -1,0 +1,528 @@
+"""The China Mobile gateway against a scripted carrier: every promise of the gateway contract."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from harness.session import PATIENCE_SECONDS, Peer, carrier
+from harness.vectors import load
+from pydantic import ValidationError
+
+from service.channels.gateway import (
+    Inbound,
+    LoginRefused,
+    Outcome,
+    Receipt,
+    ReceiptState,
+    Submission,
+    SubmitResult,
+    Unparseable,
+    Unreachable,
+)
+from service.clock import Clock
+from service.gateways import cmpp
+from service.gateways.cmpp import CMPPConfig, CMPPGateway
+from service.protocols.cmpp.pdu import (
+    ActiveTest,
+    ActiveTestResp,
+    Deliver,
+    DeliverResp,
+    Submit,
+    SubmitResp,
+    Terminate,
+    TerminateResp,
+)
+from service.protocols.cmpp.report import Report
+
+VECTORS = {vector["id"]: vector for vector in load("cmpp", "cmpp30")}
+CLOCK = Clock(datetime(2026, 8, 9, 2, 30, 45, tzinfo=UTC), anchor=0.0, speed=0.0)
+PHONE = "+8619790001234"
+SECRET = "1qaz2wsx"
+
+
+class Store:
+    """Where a gateway's deliveries go; each stays unstored until the test says so."""
+
+    def __init__(self) -> None:
+        self.items: asyncio.Queue[Receipt | Inbound] = asyncio.Queue()
+        self.futures: list[asyncio.Future[None]] = []
+
+    def deliver(self, item: Receipt | Inbound) -> "asyncio.Future[None]":
+        self.items.put_nowait(item)
+        future = asyncio.get_running_loop().create_future()
+        self.futures.append(future)
+        return future
+
+    async def next(self) -> Receipt | Inbound:
+        return await asyncio.wait_for(self.items.get(), PATIENCE_SECONDS)
+
+
+def settings(port: int, **others: Any) -> CMPPConfig:
+    given: dict[str, Any] = {
+        "host": "127.0.0.1",
+        "port": port,
+        "account": "901234",
+        "secret": SECRET,
+        "access_number": "106900001234",
+    }
+    return CMPPConfig(**{**given, **others})
+
+
+@asynccontextmanager
+async def opened(**others: Any) -> AsyncIterator[tuple[CMPPGateway, Peer, Store]]:
+    async with carrier() as scripted:
+        store = Store()
+        gateway = CMPPGateway(settings(scripted.port, **others), store.deliver, CLOCK)
+        opening = asyncio.create_task(gateway.open())
+        peer = await scripted.peer()
+        await peer.accept_login()
+        await opening
+        yield gateway, peer, store
+        peer.writer.transport.abort()
+        await asyncio.wait_for(gateway.lost.wait(), PATIENCE_SECONDS)
+
+
+def submissions(gateway: CMPPGateway, text: str = "警钟", **others: Any) -> list[Submission]:
+    return [Submission(PHONE, part, 0xBEA7, **others) for part in gateway.split(text)]
+
+
+async def answer(future: "asyncio.Future[SubmitResult]") -> SubmitResult:
+    return await asyncio.wait_for(future, PATIENCE_SECONDS)
+
+
+async def acknowledged_before(peer: Peer) -> list[DeliverResp]:
+    """What was acknowledged up to now, by means of a heartbeat that must be answered after it."""
+    peer.write(999, ActiveTest())
+    seen = []
+    while True:
+        _, pdu = await peer.read()
+        if isinstance(pdu, ActiveTestResp):
+            return seen
+        assert isinstance(pdu, DeliverResp)
+        seen.append(pdu)
+
+
+def report(stat: str = "DELIVRD", **others: Any) -> Deliver:
+    block = Report(0x84A9EB4134FD012C, stat, "2608091030", "2608091031", "19790001234")
+    values = {"msg_content": block.encode(), "registered_delivery": 1, **others}
+    return Deliver(msg_id=77, dest_id="106900001234", src_terminal_id="19790001234", **values)
+
+
+# Opening
+
+
+async def test_opening_logs_in_with_the_recorded_packet() -> None:
+    async with carrier() as scripted:
+        gateway = CMPPGateway(settings(scripted.port), Store().deliver, CLOCK)
+        opening = asyncio.create_task(gateway.open())
+        peer = await scripted.peer()
+        assert (await peer.read_frame()).hex() == VECTORS["cmpp30-connect"]["hex"]
+        peer.writer.write(bytes.fromhex(VECTORS["cmpp30-connect-resp-ok"]["hex"]))
+        await opening
+        await gateway.close(drain_seconds=0)
+
+
+@pytest.mark.parametrize(
+    ("status", "retryable", "words"),
+    [
+        (2, False, "account is not known"),
+        (3, False, "do not match"),
+        (4, False, "version"),
+        (56, True, "too many connections"),
+        (57, False, "IP address"),
+        (199, True, "own error"),
+    ],
+)
+async def test_a_refused_login_says_why_and_whether_to_try_again(
+    status: int, retryable: bool, words: str
+) -> None:
+    async with carrier() as scripted:
+        gateway = CMPPGateway(settings(scripted.port), Store().deliver, CLOCK)
+        opening = asyncio.create_task(gateway.open())
+        await (await scripted.peer()).accept_login(status)
+        with pytest.raises(LoginRefused, match=words) as refused:
+            await opening
+        assert refused.value.retryable is retryable
+        assert refused.value.code == str(status)
+        assert SECRET not in str(refused.value)
+        await asyncio.wait_for(gateway.lost.wait(), PATIENCE_SECONDS)
+
+
+async def test_nobody_at_the_address_is_unreachable() -> None:
+    async with carrier() as scripted:
+        port = scripted.port
+    gateway = CMPPGateway(settings(port), Store().deliver, CLOCK)
+    with pytest.raises(Unreachable, match="check address") as error:
+        await gateway.open()
+    assert error.value.retryable
+    await gateway.close(drain_seconds=0)
+
+
+async def test_a_login_without_an_answer_is_unreachable() -> None:
+    async with carrier() as scripted:
+        config = settings(scripted.port, response_timeout_seconds=0.1)
+        gateway = CMPPGateway(config, Store().deliver, CLOCK)
+        with pytest.raises(Unreachable):
+            await asyncio.wait_for(gateway.open(), PATIENCE_SECONDS)
+        await asyncio.wait_for(gateway.lost.wait(), PATIENCE_SECONDS)
+
+
+async def test_a_carrier_that_hangs_up_during_the_login_is_unreachable() -> None:
+    async with carrier() as scripted:
+        gateway = CMPPGateway(settings(scripted.port), Store().deliver, CLOCK)
+        opening = asyncio.create_task(gateway.open())
+        (await scripted.peer()).writer.close()
+        with pytest.raises(Unreachable, match="closed the connection"):
+            await opening
+
+
+async def test_something_else_at_the_address_is_unparseable() -> None:
+    async with carrier() as scripted:
+        gateway = CMPPGateway(settings(scripted.port), Store().deliver, CLOCK)
+        opening = asyncio.create_task(gateway.open())
+        (await scripted.peer()).writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        with pytest.raises(Unparseable, match="does not speak CMPP"):
+            await opening
+
+
+async def test_a_cancelled_opening_leaves_no_connection() -> None:
+    async with carrier() as scripted:
+        gateway = CMPPGateway(settings(scripted.port), Store().deliver, CLOCK)
+        opening = asyncio.create_task(gateway.open())
+        peer = await scripted.peer()
+        await peer.read()
+        opening.cancel()
+        await asyncio.wait_for(gateway.lost.wait(), PATIENCE_SECONDS)
+        assert opening.cancelled()
+
+
+# Submitting
+
+
+async def test_a_submit_carries_what_the_account_and_the_message_say() -> None:
+    options = {"service_id": "MSGTEST", "fee_user_type": 0, "fee_code": "5", "fee_type": "02"}
+    until = datetime(2026, 8, 10, 2, 30, 45, tzinfo=UTC)
+    async with opened(**options) as (gateway, peer, _):
+        batch = submissions(gateway, "您好", valid_until=until, extension="08")
+        gateway.submit(batch)
+        _, submit = await peer.read()
+    assert submit == Submit(
+        dest_terminal_id=("19790001234",),
+        msg_content="您好".encode("utf-16-be"),
+        src_id="10690000123408",
+        msg_src="901234",
+        msg_fmt=8,
+        service_id="MSGTEST",
+        fee_user_type=0,
+        fee_type="02",
+        fee_code="5",
+        valid_time="260810103045032+",
+        registered_delivery=1,
+    )
+
+
+async def test_msg_src_may_differ_from_the_account() -> None:
+    async with opened(msg_src="JDGA01") as (gateway, peer, _):
+        gateway.submit(submissions(gateway))
+        _, submit = await peer.read()
+    assert isinstance(submit, Submit)
+    assert submit.msg_src == "JDGA01"
+
+
+async def test_a_long_text_travels_in_the_recorded_parts() -> None:
+    first, second = (VECTORS[f"cmpp30-submit-long8-{n}of2"]["fields"] for n in (1, 2))
+    async with opened() as (gateway, peer, _):
+        gateway.submit(submissions(gateway, first["text"] + second["text"]))
+        for expected in (first, second):
+            _, submit = await peer.read()
+            assert isinstance(submit, Submit)
+            assert submit.msg_content.hex() == expected["msg_content_hex"]
+            for name in ("pk_total", "pk_number", "tp_udhi", "msg_fmt", "valid_time"):
+                assert getattr(submit, name) == expected[name]
+
+
+async def test_ascii_travels_as_ascii_only_where_allowed() -> None:
+    for allowed, msg_fmt in ((False, 8), (True, 0)):
+        async with opened(allow_ascii=allowed) as (gateway, peer, _):
+            gateway.submit(submissions(gateway, "hello"))
+            _, submit = await peer.read()
+            assert isinstance(submit, Submit)
+            assert submit.msg_fmt == msg_fmt
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (0, SubmitResult(Outcome.ACCEPTED, bytes.fromhex("84a9eb4134fd012c"), "0", "")),
+        (8, SubmitResult(Outcome.THROTTLED, None, "8", "frequency_limit")),
+        (1, SubmitResult(Outcome.REJECTED, None, "1", "format")),
+        (69, SubmitResult(Outcome.REJECTED, None, "69", "blacklisted")),
+        (54, SubmitResult(Outcome.UNANSWERED, None, "54", "network")),
+        (177, SubmitResult(Outcome.REJECTED, None, "177", "other")),
+    ],
+)
+async def test_each_answer_is_read(result: int, expected: SubmitResult) -> None:
+    async with opened() as (gateway, peer, _):
+        (future,) = gateway.submit(submissions(gateway))
+        sequence, _ = await peer.read()
+        peer.write(sequence, SubmitResp(0x84A9EB4134FD012C, result))
+        assert await answer(future) == expected
+
+
+async def test_a_batch_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened() as (gateway, _, _):
+        written: list[bytes] = []
+        monkeypatch.setattr(gateway._link._transport, "write", written.append)
+        gateway.submit(submissions(gateway) * 7)
+        assert len(written) == 1
+
+
+async def test_a_lost_link_leaves_written_submits_unanswered_and_takes_no_more() -> None:
+    async with opened() as (gateway, peer, _):
+        futures = gateway.submit(submissions(gateway) * 3)
+        sequence, _ = await peer.read()
+        peer.write(sequence, SubmitResp(5, 0))
+        assert (await answer(futures[0])).outcome is Outcome.ACCEPTED
+        peer.writer.transport.abort()
+        assert [(await answer(f)).outcome for f in futures[1:]] == [Outcome.UNANSWERED] * 2
+        await asyncio.wait_for(gateway.lost.wait(), PATIENCE_SECONDS)
+        (future,) = gateway.submit(submissions(gateway))
+        assert await answer(future) == SubmitResult(Outcome.NOT_SENT)
+
+
+async def test_before_opening_nothing_is_sent() -> None:
+    gateway = CMPPGateway(settings(1), Store().deliver, CLOCK)
+    (future,) = gateway.submit(submissions(gateway))
+    assert await answer(future) == SubmitResult(Outcome.NOT_SENT)
+
+
+async def test_a_silent_carrier_leaves_submits_unanswered_and_the_link_dead() -> None:
+    quick = {"response_timeout_seconds": 0.2, "heartbeat_seconds": 0.1}
+    async with opened(**quick) as (gateway, _, _):
+        (future,) = gateway.submit(submissions(gateway))
+        assert await answer(future) == SubmitResult(Outcome.UNANSWERED)
+        await asyncio.wait_for(gateway.lost.wait(), PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize("extension", ["0123456789", "12a", "１２"])
+async def test_an_extension_that_cannot_travel_is_refused_alone(extension: str) -> None:
+    async with opened() as (gateway, peer, _):
+        good = submissions(gateway)
+        bad = submissions(gateway, extension=extension)
+        first, refused, last = gateway.submit([*good, *bad, *good])
+        assert await answer(refused) == SubmitResult(Outcome.REJECTED, None, "extension", "format")
+        for future in (first, last):
+            sequence, _ = await peer.read()
+            peer.write(sequence, SubmitResp(sequence, 0))
+            assert (await answer(future)).ref == sequence.to_bytes(8, "big")
+
+
+# Delivering
+
+
+async def test_a_report_becomes_a_receipt_and_is_acknowledged_after_it_is_stored() -> None:
+    async with opened() as (_, peer, store):
+        peer.write(31, report())
+        assert await store.next() == Receipt(
+            ref=bytes.fromhex("84a9eb4134fd012c"),
+            recipient=PHONE,
+            state=ReceiptState.DELIVERED,
+            code="DELIVRD",
+            reason="",
+            done_at=datetime(2026, 8, 9, 2, 31, tzinfo=UTC),
+        )
+        assert await acknowledged_before(peer) == []
+        store.futures[0].set_result(None)
+        assert await peer.read() == (31, DeliverResp(77, 0))
+
+
+async def test_what_could_not_be_stored_is_not_acknowledged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with opened() as (_, peer, store):
+        for sequence in (1, 2, 3):
+            peer.write(sequence, report())
+            await store.next()
+        store.futures[0].set_exception(RuntimeError("the store is away"))
+        store.futures[1].cancel()
+        store.futures[2].set_result(None)
+        assert await peer.read() == (3, DeliverResp(77, 0))
+        assert await acknowledged_before(peer) == []
+    assert caplog.messages.count(cmpp.NOT_STORED) == 2
+
+
+async def test_a_repeated_deliver_is_handed_on_and_acknowledged_again() -> None:
+    async with opened() as (_, peer, store):
+        for sequence in (1, 2):
+            peer.write(sequence, report())
+            await store.next()
+            store.futures[-1].set_result(None)
+            assert await peer.read() == (sequence, DeliverResp(77, 0))
+
+
+async def test_a_receipt_may_come_before_the_answer_to_its_submit() -> None:
+    async with opened() as (gateway, peer, store):
+        (future,) = gateway.submit(submissions(gateway))
+        sequence, _ = await peer.read()
+        peer.write(1, report())
+        receipt = await store.next()
+        assert isinstance(receipt, Receipt)
+        assert not future.done()
+        peer.write(sequence, SubmitResp(0x84A9EB4134FD012C, 0))
+        assert (await answer(future)).ref == receipt.ref
+
+
+async def test_a_link_lost_before_storing_acknowledges_nothing_and_raises_nothing() -> None:
+    async with opened() as (gateway, peer, store):
+        peer.write(1, report())
+        await store.next()
+        peer.writer.transport.abort()
+        await asyncio.wait_for(gateway.lost.wait(), PATIENCE_SECONDS)
+        store.futures[0].set_result(None)
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    ("stat", "state", "reason"),
+    [
+        ("MK:0001", ReceiptState.UNDELIVERED, "empty_number"),
+        ("ACCEPTD", ReceiptState.BUFFERED, ""),
+        ("WHAT?", ReceiptState.UNDELIVERED, "other"),
+    ],
+)
+async def test_the_status_is_kept_as_it_came(stat: str, state: ReceiptState, reason: str) -> None:
+    async with opened() as (_, peer, store):
+        peer.write(1, report(stat))
+        receipt = await store.next()
+        assert isinstance(receipt, Receipt)
+        assert (receipt.code, receipt.state, receipt.reason) == (stat, state, reason)
+
+
+async def test_a_report_of_60_octets_is_read() -> None:
+    (deviant,) = (
+        v for v in load("cmpp", "tolerance") if v["id"] == "cmpp30-deliver-report-60octet"
+    )
+    async with opened() as (_, peer, store):
+        peer.writer.write(bytes.fromhex(deviant["hex"]))
+        receipt = await store.next()
+        assert isinstance(receipt, Receipt)
+        assert (receipt.recipient, receipt.code) == ("+8613800138000", "DELIVRD")
+
+
+async def test_a_report_without_its_number_takes_the_packets() -> None:
+    block = Report(7, "DELIVRD", "", "", "").encode()
+    async with opened() as (_, peer, store):
+        peer.write(1, report(msg_content=block[:35]))
+        receipt = await store.next()
+        assert isinstance(receipt, Receipt)
+        assert (receipt.recipient, receipt.done_at) == (PHONE, None)
+
+
+async def test_an_unreadable_report_is_acknowledged_and_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with opened() as (_, peer, store):
+        peer.write(4, report(msg_content=b"too short"))
+        assert await peer.read() == (4, DeliverResp(77, 0))
+        assert store.items.empty()
+    assert cmpp.UNREADABLE_REPORT in caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("vector", "place"),
+    [
+        ("cmpp30-deliver-mo-ascii", (0, 1, 1)),
+        ("cmpp30-deliver-mo-ucs2", (0, 1, 1)),
+        ("cmpp30-deliver-mo-long-1of2", (0x21, 1, 2)),
+        ("cmpp30-deliver-mo-long-2of2", (0x21, 2, 2)),
+    ],
+)
+async def test_a_text_from_a_handset_is_read(vector: str, place: tuple[int, int, int]) -> None:
+    async with opened() as (_, peer, store):
+        peer.writer.write(bytes.fromhex(VECTORS[vector]["hex"]))
+        text = VECTORS[vector]["fields"]["text"]
+        assert await store.next() == Inbound("+8613800138000", "106900001234", text, *place)
+
+
+@pytest.mark.parametrize(
+    ("msg_fmt", "content", "text"),
+    [(15, "退订".encode("gb18030"), "退订"), (4, b"\x01\xff", "01ff"), (8, b"\x90\x00\x8b", "退�")],
+)
+async def test_every_coding_of_a_text_gives_something(
+    msg_fmt: int, content: bytes, text: str
+) -> None:
+    async with opened() as (_, peer, store):
+        peer.write(1, Deliver(1, "106900001234", "10086", content, msg_fmt=msg_fmt))
+        inbound = await store.next()
+        assert isinstance(inbound, Inbound)
+        assert (inbound.sender, inbound.text) == ("10086", text)
+
+
+# Closing
+
+
+async def test_closing_waits_for_open_answers_and_stores_then_logs_out() -> None:
+    async with opened() as (gateway, peer, store):
+        (future,) = gateway.submit(submissions(gateway))
+        sequence, _ = await peer.read()
+        peer.write(1, report())
+        await store.next()
+        closing = asyncio.create_task(gateway.close(drain_seconds=PATIENCE_SECONDS))
+        await asyncio.sleep(0)
+        peer.write(sequence, SubmitResp(5, 0))
+        assert (await answer(future)).outcome is Outcome.ACCEPTED
+        store.futures[0].set_result(None)
+        assert await peer.read() == (1, DeliverResp(77, 0))
+        number, pdu = await peer.read()
+        assert isinstance(pdu, Terminate)
+        peer.write(number, TerminateResp())
+        await asyncio.wait_for(closing, PATIENCE_SECONDS)
+        assert gateway.lost.is_set()
+
+
+async def test_closing_does_not_wait_longer_than_told() -> None:
+    async with opened() as (gateway, peer, _):
+        (future,) = gateway.submit(submissions(gateway))
+        closing = asyncio.create_task(gateway.close(drain_seconds=0.05))
+        await peer.read()
+        number, _ = await peer.read()
+        (late,) = gateway.submit(submissions(gateway))
+        assert (await answer(late)).outcome is Outcome.NOT_SENT
+        peer.write(number, TerminateResp())
+        await asyncio.wait_for(closing, PATIENCE_SECONDS)
+        assert (await answer(future)).outcome is Outcome.UNANSWERED
+
+
+async def test_no_phone_text_or_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="service")
+    async with opened() as (gateway, peer, store):
+        gateway.submit(submissions(gateway, "警钟长鸣"))
+        peer.write(1, report())
+        await store.next()
+        peer.writer.write(bytes(12))
+        await asyncio.wait_for(gateway.lost.wait(), PATIENCE_SECONDS)
+    logged = " ".join(str(vars(record)) for record in caplog.records)
+    assert caplog.records
+    for private in ("19790001234", "警钟长鸣", SECRET):
+        assert private not in logged
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"account": "1234567"},
+        {"account": ""},
+        {"access_number": "10690000123400000000000"},
+        {"access_number": "1069x"},
+        {"fee_type": "09"},
+        {"window": 0},
+        {"ascii_part": 160},
+    ],
+)
+def test_settings_that_cannot_work_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        settings(7890, **wrong)

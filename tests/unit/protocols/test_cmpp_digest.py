@@ -1,0 +1,63 @@
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from harness.vectors import load
+
+from service.protocols.cmpp import digest
+from service.protocols.cmpp.report import read_minute, write_minute, write_validity
+
+DIGESTS = load("cmpp", "digests")
+LOGINS = [case for case in DIGESTS if "source_addr" in case]
+ANSWERS = [case for case in DIGESTS if "status" in case]
+IDS = load("cmpp", "msgids")["cmpp_msg_id"]["cases"]
+
+
+@pytest.mark.parametrize("case", LOGINS, ids=lambda case: case["what"])
+def test_a_login_is_recognised_padded_or_not(case: dict[str, Any]) -> None:
+    arguments = case["source_addr"], case["shared_secret"], int(case["timestamp"])
+    md5 = bytes.fromhex(case["md5"])
+    assert digest.source_matches(md5, *arguments)
+    assert not digest.source_matches(md5, arguments[0], "wrong", arguments[2])
+
+
+def test_our_login_is_unpadded() -> None:
+    made = {
+        digest.authenticator_source(
+            c["source_addr"].encode(), c["shared_secret"], int(c["timestamp"])
+        ).hex()
+        for c in LOGINS
+    }
+    assert made == {c["md5"] for c in LOGINS if "zero-PADDED" not in c["what"]}
+
+
+@pytest.mark.parametrize("case", ANSWERS, ids=lambda case: case["what"])
+def test_a_gateway_is_recognised_in_both_widths(case: dict[str, Any]) -> None:
+    source = bytes.fromhex(case["authenticator_source"])
+    md5 = bytes.fromhex(case["md5"])
+    assert digest.ismg_matches(md5, case["status"], source, case["shared_secret"])
+    assert not digest.ismg_matches(md5, case["status"], source, "wrong")
+
+
+@pytest.mark.parametrize("case", IDS, ids=lambda case: case["text22"])
+def test_message_ids_are_laid_out_as_recorded(case: dict[str, Any]) -> None:
+    instant = (case[name] for name in ("month", "day", "hour", "minute", "second"))
+    at = datetime(2024, *instant, tzinfo=digest.BEIJING)  # type: ignore[arg-type, misc]
+    assert digest.message_id(at, case["gateway"], case["sequence"]) == case["uint64"]
+
+
+def test_the_login_timestamp_is_beijing_time() -> None:
+    assert digest.connect_timestamp(datetime(2026, 8, 9, 2, 30, 45, tzinfo=UTC)) == 809103045
+
+
+def test_times_are_beijing_time_both_ways() -> None:
+    at = datetime(2026, 8, 10, 2, 30, 45, tzinfo=UTC)
+    assert write_validity(at) == "260810103045032+"
+    assert write_minute(at) == "2608101030"
+    assert read_minute("2608101030") == at.replace(second=0)
+    assert read_minute("260810103045") == at.replace(second=0)
+
+
+@pytest.mark.parametrize("text", ["", "0000000000", "2613101030", "hello", "26081010"])
+def test_times_that_make_no_sense_are_nothing(text: str) -> None:
+    assert read_minute(text) is None

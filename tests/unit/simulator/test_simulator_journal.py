@@ -1,0 +1,178 @@
+"""A killed simulator loses no receipt and gives no id twice."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness.session import PATIENCE_SECONDS
+from harness.simulated import Inbox, connected, phones, reached, send, simulator
+
+from service.errors import Misconfigured
+from service.simulator.config import SimulatorConfig
+from service.simulator.journal import Accepted, Journal
+from service.simulator.run import running
+
+PROGRAM = """
+import asyncio, sys
+from service.simulator.config import SimulatorConfig
+from service.simulator.run import running
+
+async def main():
+    async with running(SimulatorConfig.model_validate_json(sys.argv[1])) as carrier:
+        print(carrier.ports["cmpp"], flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def start(config: SimulatorConfig) -> tuple[asyncio.subprocess.Process, int]:
+    """A simulator in a process of its own, and its port."""
+    secret = config.accounts[0].secret.get_secret_value()
+    told = config.model_dump(mode="json")
+    told["accounts"] = [{"account": config.accounts[0].account, "secret": secret}]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", PROGRAM, json.dumps(told)), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    return process, int(await asyncio.wait_for(process.stdout.readline(), PATIENCE_SECONDS))
+
+
+async def kill(process: asyncio.subprocess.Process) -> None:
+    process.kill()
+    await process.wait()
+
+
+def entries(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+async def test_a_killed_simulator_owes_its_receipts(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    slow = simulator(journal=journal, seed=1, max_delay_seconds=3600)
+    process, port = await start(slow)
+    async with connected(port, Inbox()) as link:
+        results = await send(link, phones(200))
+        await kill(process)
+    owed = {e["id"]: e["stat"] for e in entries(journal) if e["event"] == "submit" and e["stat"]}
+    acknowledged = {e["id"] for e in entries(journal) if e["event"] == "ack"}
+    assert {r.ref.hex() for r in results if r.ref} >= owed.keys()
+    hasten(journal)
+
+    inbox = Inbox()
+    async with reached(slow, inbox):
+        receipts = await inbox.wait_for(len(owed) - len(acknowledged))
+    assert {r.ref.hex(): r.code for r in receipts} == {
+        key: stat for key, stat in owed.items() if key not in acknowledged
+    }
+    settled = [e["id"] for e in entries(journal) if e["event"] == "ack"]
+    assert sorted(settled) == sorted(owed)
+
+
+def hasten(journal: Path) -> None:
+    """Make every receipt due."""
+    told = entries(journal)
+    lines = [json.dumps({**e, "due": e["due"] and e["at"]} if "due" in e else e) for e in told]
+    journal.write_text("\n".join(lines) + "\n")
+
+
+async def test_what_was_acknowledged_is_not_sent_again(tmp_path: Path) -> None:
+    config = simulator(journal=tmp_path / "journal", seed=1)
+    inbox = Inbox()
+    async with reached(config, inbox) as (_, link):
+        await send(link, phones(20))
+        sent = len(await inbox.wait_for(sum(bool(e["due"]) for e in submits(tmp_path))))
+    assert sent > 10
+    async with running(config) as carrier:
+        assert all(len(s.receipts) == 0 for s in carrier.smsc.subscribers.values())
+
+
+def submits(folder: Path) -> list[dict[str, Any]]:
+    return [e for e in entries(folder / "journal") if e["event"] == "submit"]
+
+
+async def test_a_restart_gives_no_id_twice(tmp_path: Path) -> None:
+    config = simulator(journal=tmp_path / "journal", seed=1)
+    refs = []
+    for _ in range(3):
+        async with reached(config) as (_, link):
+            refs += [result.ref for result in await send(link, phones(100)) if result.ref]
+    assert len(refs) == len(set(refs)) > 290
+
+
+async def test_a_submit_is_in_the_file_before_it_is_answered(tmp_path: Path) -> None:
+    config = simulator(journal=tmp_path / "journal", seed=1)
+    async with reached(config) as (_, link):
+        results = await send(link, phones(3), "警" * 100)
+        told = submits(tmp_path)
+    assert [entry["id"] for entry in told] == [r.ref.hex() for r in results if r.ref]
+    assert [(e["number"], e["total"]) for e in told] == [(1, 2), (2, 2)] * 3
+    assert [e["phone"] for e in told] == [phone for phone in phones(3) for _ in range(2)]
+    assert {e["account"] for e in told} == {"901234"}
+
+
+def part(number: int, **others: Any) -> Accepted:
+    values: dict[str, Any] = {
+        "account": "901234",
+        "phone": "+8619790001234",
+        "sender": "1069",
+        "number": 1,
+        "total": 1,
+        "fate": "delivered",
+        "stat": "DELIVRD",
+        "at": 100.0,
+        "due": 104.0,
+    }
+    return Accepted(id=number, **{**values, **others})
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "deep" / "journal"
+    journal = Journal(file)
+    for number in (1, 2, 3):
+        journal.accepted(part(number))
+    journal.accepted(part(4, due=None, stat=""))
+    journal.acknowledged(2, 105.0)
+    journal.close()
+    return file
+
+
+def test_a_journal_remembers_what_is_owed(path: Path) -> None:
+    journal = Journal(path)
+    assert list(journal.owed.values()) == [part(1), part(3)]
+    assert journal.last_id == 4
+    journal.close()
+
+
+@pytest.mark.parametrize("torn", range(1, 60, 7))
+def test_a_torn_last_line_is_cut_off(path: Path, torn: int) -> None:
+    whole = path.read_bytes()
+    journal = Journal(path)
+    journal.accepted(part(5))
+    journal.close()
+    path.write_bytes(path.read_bytes()[: len(whole) + torn])
+
+    journal = Journal(path)
+    assert list(journal.owed.values()) == [part(1), part(3)]
+    journal.accepted(part(6))
+    journal.close()
+    assert path.read_bytes().startswith(whole)
+    assert [entry["event"] for entry in entries(path)][-2:] == ["ack", "submit"]
+
+
+def test_an_unreadable_line_in_the_middle_is_an_error(path: Path) -> None:
+    path.write_bytes(b"nonsense\n" + path.read_bytes())
+    with pytest.raises(Misconfigured, match="line 1"):
+        Journal(path)
+
+
+def test_without_a_path_nothing_is_written_or_owed() -> None:
+    journal = Journal(None)
+    journal.accepted(part(1))
+    journal.acknowledged(1, 1.0)
+    journal.close()
+    assert journal.owed == {}

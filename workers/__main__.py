@@ -1,0 +1,63 @@
+"""`python -m workers KIND…`: run one or more kinds of worker in this process until SIGTERM."""
+
+import asyncio
+import logging
+import signal
+import sys
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+
+import uvloop
+
+from service.errors import TocsinError
+from service.logs import configure
+from service.parent import end_with_parent
+from service.runtime import open_runtime
+from service.settings import Settings, read_settings
+from workers import channel, delivery, expand, imports, scheduler
+from workers.context import Kind, make_worker
+from workers.supervise import supervise
+
+KINDS: dict[str, Kind] = {
+    module.KIND.name: module.KIND for module in (scheduler, expand, channel, delivery, imports)
+}
+
+log = logging.getLogger("workers")
+
+
+async def run(settings: Settings, kinds: list[Kind]) -> None:
+    """Run workers of these kinds until SIGTERM or SIGINT, then let them finish."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, stop.set)
+    async with open_runtime(settings) as runtime, AsyncExitStack() as stack:
+        extra: dict[str, Any] = {}
+        if channel.KIND in kinds:
+            extra = await stack.enter_async_context(channel.serving(runtime, stop))
+        log.info("workers started", extra={"kinds": [kind.name for kind in kinds]})
+        async with asyncio.TaskGroup() as group:
+            for kind in kinds:
+                group.create_task(supervise(partial(make_worker, runtime, kind, extra), stop))
+
+
+def main(arguments: list[str]) -> int:
+    """Run the kinds named on the command line; all without names. Returns the exit code."""
+    unknown = [name for name in arguments if name not in KINDS]
+    if unknown:
+        print(f"unknown kind {unknown[0]!r}; there are: {', '.join(KINDS)}", file=sys.stderr)  # noqa: T201
+        return 2
+    end_with_parent()
+    try:
+        settings = read_settings()
+        configure(settings.log_level)
+        uvloop.run(run(settings, [KINDS[name] for name in arguments or KINDS]))
+    except TocsinError as error:
+        print(f"tocsin: {error.message}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

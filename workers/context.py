@@ -1,0 +1,54 @@
+"""What a job gets, and how a worker of one kind is made (with the defaults it needs)."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from arq.cron import CronJob
+from arq.worker import Worker, func
+
+from service.queue import decode, encode, queue_name, redis_settings
+from service.runtime import Runtime
+
+JOB_SECONDS = 60
+"""A crashed worker's job runs again after this and 10 s more; so jobs are short or chains."""
+
+Job = Callable[..., Coroutine[Any, Any, Any]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of worker: its queue, its jobs, its regular acts."""
+
+    name: str
+    jobs: Sequence[Job]
+    crons: Sequence[CronJob] = field(default=())
+
+
+def runtime_of(ctx: dict[str, Any]) -> Runtime:
+    """The runtime that `make_worker` put into arq's context."""
+    runtime: Runtime = ctx["runtime"]
+    return runtime
+
+
+def make_worker(runtime: Runtime, kind: Kind, extra: dict[str, Any]) -> Worker:
+    """An arq worker of one kind; `extra` joins the runtime in the jobs' context."""
+    return Worker(
+        functions=[func(job, timeout=JOB_SECONDS, keep_result=0) for job in kind.jobs],
+        cron_jobs=list(kind.crons) or None,
+        queue_name=queue_name(kind.name),
+        redis_settings=redis_settings(runtime.settings.redis_url),
+        ctx={"runtime": runtime, **extra},
+        max_jobs=20,
+        job_timeout=JOB_SECONDS,
+        keep_result=0,
+        poll_delay=0.05,
+        max_tries=10_000,  # tries are counted in PostgreSQL, where they matter
+        job_completion_wait=25,
+        health_check_interval=5,
+        health_check_key=f"tocsin:health:{kind.name}",
+        job_serializer=encode,
+        job_deserializer=decode,
+        expires_extra_ms=30 * 24 * 3600 * 1000,
+        handle_signals=False,
+    )

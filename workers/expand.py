@@ -1,0 +1,19 @@
+"""Campaigns into ledgers."""
+
+import uuid
+from typing import Any
+
+from service.dispatch.expand import expand_run as expand
+from service.queue import Job
+from workers.context import Kind, runtime_of
+
+
+async def expand_run(ctx: dict[str, Any], run_id: str) -> None:
+    """Write one run's ledger, and wake the channels it goes out on."""
+    runtime = runtime_of(ctx)
+    made = await expand(runtime.pool, runtime.keyring, uuid.UUID(run_id), runtime.clock.now())
+    for channel_id in made.channels if made else ():
+        await runtime.queue.ring(Job.DRAIN_CHANNEL, channel_id)
+
+
+KIND = Kind("expand", [expand_run])
