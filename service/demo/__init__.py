@@ -157,25 +157,27 @@ async def _watch(operator: Client, campaigns: list[str]) -> list[str]:
 async def _settle(operator: Client, runs: list[str], folder: Path) -> list[dict[str, Any]]:
     """Wait for the receipts that the carrier owes, then take the reports."""
     screen.line("等待回执 / waiting for the last receipts …")
-    deadline = time.monotonic() + RECEIPT_SECONDS + 15
+    deadline = time.monotonic() + RECEIPT_SECONDS + 20
     while True:
         reports = [await operator.get(f"/runs/{run}/report") for run in runs]
         waiting = sum(r["states"].get("submitted", 0) for r in reports)
-        if waiting == silent_parts(folder) or time.monotonic() > deadline:
+        silent, owed = receipts_left(folder)
+        if (not owed and waiting == silent) or time.monotonic() > deadline:
             return reports
         await asyncio.sleep(0.5)
 
 
-def silent_parts(folder: Path) -> int:
-    """Accepted parts for which the carrier has sent no receipt, by its own journal."""
-    silent: set[str] = set()
+def receipts_left(folder: Path) -> tuple[int, int]:
+    """By the carrier's own journal: parts that never get a receipt, and receipts still to come."""
+    open_parts: dict[str, bool] = {}
     for line in (folder / "simulator.journal").read_text().splitlines():
         entry = json.loads(line)
         if entry["event"] == "submit":
-            silent.add(entry["id"])
+            open_parts[entry["id"]] = entry["due"] is None
         else:
-            silent.discard(entry["id"])
-    return len(silent)
+            open_parts.pop(entry["id"], None)
+    silent = sum(open_parts.values())
+    return silent, len(open_parts) - silent
 
 
 def _conclude(reports: list[dict[str, Any]], folder: Path) -> int:
@@ -189,10 +191,10 @@ def _conclude(reports: list[dict[str, Any]], folder: Path) -> int:
         if report["states"].get("uncertain"):
             faults.append(f"{plan.name}: {report['states']['uncertain']} uncertain")
     waiting = sum(r["states"].get("submitted", 0) for r in reports)
-    silent = silent_parts(folder)
-    screen.line(f"仍无回执 {waiting} 条，运营商未发回执 {silent} 条 / no receipt yet, none sent")
-    if waiting != silent:
-        faults.append(f"{waiting} submitted without receipt, but the carrier kept back {silent}")
+    silent, owed = receipts_left(folder)
+    screen.line(f"仍无回执 {waiting} 条，运营商不发回执 {silent} 条 / no receipt, none sent")
+    if owed or waiting != silent:
+        faults.append(f"{waiting} without receipt, but the carrier kept back {silent}, owes {owed}")
     for fault in faults:
         screen.line(f"✗ {fault}")
     if not faults:

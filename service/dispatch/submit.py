@@ -39,7 +39,8 @@ RETRY_SECONDS = 0.5
 PASSING: tuple[type[Exception], ...] = (Unavailable, *UNREACHABLE, *COLLISIONS)
 """What only means: wait and try again."""
 DRAIN_SECONDS = 10.0
-THROTTLE_SECONDS = 0.5  # the pause after the carrier's "too fast"
+THROTTLE_FIRST, THROTTLE_MOST = 0.1, 5.0  # the pause after the carrier's "too fast"
+THROTTLE_AGAIN = 0.2  # a "too fast" this soon after a pause doubles the next one
 BLOCKED = timedelta(seconds=30)  # before rows whose phone is in doubt elsewhere are looked at again
 READ_AHEAD = 1.0  # seconds of the channel's TPS that may be marked ahead of the tokens
 
@@ -82,6 +83,8 @@ class Sender:
         self._idle = asyncio.Event()
         self._idle.set()
         self._throttled = False
+        self._hold_seconds = THROTTLE_FIRST
+        self._hold_until = 0.0
 
     async def run(self, stop: asyncio.Event, bell: asyncio.Event) -> None:
         """Work until `stop` is set, the lease is fenced or the link is lost; then wind down:
@@ -228,8 +231,7 @@ class Sender:
         """Send again what the carrier found too fast; it was not taken, so it is no retry."""
         pending, self._again = self._again, deque()
         self._throttled = False
-        if self._channel.tps is None:
-            await asyncio.sleep(THROTTLE_SECONDS)
+        await asyncio.sleep(self._hold_until - asyncio.get_running_loop().time())
         await self._write(pending)
 
     async def _write(self, pending: deque[tuple[Message, Part]]) -> None:
@@ -300,13 +302,20 @@ class Sender:
         self._close_part(message)
 
     def _too_fast(self, message: Message, part: Part) -> None:
+        """Not taken, and no failure: the channel pauses, longer each time that was not enough."""
         self._again.append((message, part))
-        if not self._throttled:
-            self._throttled = True
-            log.info("carrier says too fast", extra={"channel": self._channel.name})
-            if self._channel.tps is not None:
-                limit = channel_limit(self._channel.id, self._channel.tps)
-                self._background(self._shared.pace.hold(limit, THROTTLE_SECONDS))
+        if self._throttled:
+            return
+        self._throttled = True
+        now = asyncio.get_running_loop().time()
+        soon = now < self._hold_until + THROTTLE_AGAIN
+        longer = min(THROTTLE_MOST, self._hold_seconds * 2)
+        self._hold_seconds = longer if soon else THROTTLE_FIRST
+        self._hold_until = now + self._hold_seconds
+        log.info("carrier says too fast", extra={"pause_seconds": self._hold_seconds})
+        if self._channel.tps is not None:
+            limit = channel_limit(self._channel.id, self._channel.tps)
+            self._background(self._shared.pace.hold(limit, self._hold_seconds))
 
     def _background(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

@@ -1,0 +1,193 @@
+"""Every route × role × two departments against one table, and no route without a key."""
+
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from service.api.routes import OPS, PREFIX
+from service.storage.postgres import transaction
+from tests.factories import make_draft
+from tests.integration.api.conftest import Api
+
+ROLES = ("admin", "operator", "approver", "viewer")
+OPEN = {"/healthz", "/readyz", f"{PREFIX}/openapi.json"}
+NOBODY = "00000000-0000-0000-0000-000000000000"
+
+# Who may, by first letter: admin, operator, approver, viewer.
+TABLE = {
+    "GET /departments": "aopv",
+    "POST /departments": "a",
+    "GET /users": "aopv",
+    "POST /users": "a",
+    "GET /keys": "a",
+    "POST /keys": "a",
+    "POST /keys/{key_id}/revoke": "a",
+    "POST /imports": "ao",
+    "GET /imports/{import_id}": "aopv",
+    "GET /imports/{import_id}/rejects": "aopv",
+    "GET /rosters": "aopv",
+    "GET /areas": "aopv",
+    "GET /suppressions": "aopv",
+    "POST /suppressions": "ao",
+    "DELETE /suppressions/{suppression_id}": "ao",
+    "GET /segments": "aopv",
+    "POST /segments": "ao",
+    "POST /segments/preview": "aopv",
+    "GET /segments/{segment_id}": "aopv",
+    "PATCH /segments/{segment_id}": "ao",
+    "GET /templates": "aopv",
+    "POST /templates": "ao",
+    "POST /templates/lint": "aopv",
+    "GET /templates/{template_id}": "aopv",
+    "POST /templates/{template_id}/versions": "ao",
+    "GET /campaigns": "aopv",
+    "POST /campaigns": "ao",
+    "GET /campaigns/{campaign_id}": "aopv",
+    "PATCH /campaigns/{campaign_id}": "ao",
+    "GET /campaigns/{campaign_id}/preview": "aopv",
+    "GET /campaigns/{campaign_id}/runs": "aopv",
+    "POST /campaigns/{campaign_id}/submit": "ao",
+    "POST /campaigns/{campaign_id}/approve": "ap",
+    "POST /campaigns/{campaign_id}/return": "ap",
+    "POST /campaigns/{campaign_id}/reject": "ap",
+    "POST /campaigns/{campaign_id}/release": "aop",
+    "POST /campaigns/{campaign_id}/pause": "aop",
+    "POST /campaigns/{campaign_id}/resume": "aop",
+    "POST /campaigns/{campaign_id}/cancel": "aop",
+    "GET /runs/{run_id}": "aopv",
+    "GET /runs/{run_id}/report": "aopv",
+    "GET /runs/{run_id}/messages": "aopv",
+    "GET /channels": "aopv",
+    "POST /channels": "a",
+    "GET /channels/{channel_id}": "aopv",
+    "PATCH /channels/{channel_id}": "a",
+    "GET /channels/{channel_id}/health": "aopv",
+}
+COUNTY_ONLY = {"POST /departments", "POST /channels", "PATCH /channels/{channel_id}"}
+"""What an administrator of a school may not either."""
+
+
+def _filled(path: str) -> str:
+    for op in OPS:
+        for name, kind in op.parameters.items():
+            path = path.replace(f"{{{name}}}", "7" if kind is int else NOBODY)
+    return path
+
+
+def test_the_table_has_every_route() -> None:
+    assert set(TABLE) == {f"{op.method} {op.path}" for op in OPS}
+
+
+@pytest.mark.parametrize("department", ["county", "school"])
+async def test_each_role_may_what_the_table_says(api: Api, department: str) -> None:
+    wrong = []
+    for route, letters in TABLE.items():
+        method, path = route.split()
+        for role, letter in zip(ROLES, "aopv", strict=True):
+            answer = await api.call(method, _filled(path), (department, role), json={})
+            may = letter in letters and (department == "county" or route not in COUNTY_ONLY)
+            if route == "POST /departments":  # who may is decided once the body is known
+                answer = await api.post("/departments", (department, role), {"name": role})
+            if (answer.status == 403) == may or answer.status in {401, 500}:
+                wrong.append((route, role, answer.status))
+    assert wrong == []
+
+
+async def test_no_route_answers_without_a_key(api: Api) -> None:
+    app = api.client.app
+    assert isinstance(app, web.Application)
+    asked = 0
+    for resource in app.router.resources():
+        if resource.canonical in OPEN:
+            continue
+        for route in resource:
+            for token in (None, "tk_unknown", ""):
+                path = "/" + _filled(resource.canonical)
+                answer = await api.call(route.method, path, token, data=b"{")
+                assert answer.status == 401, (route.method, path)
+                assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+                asked += 1
+    assert asked == 3 * len(OPS)
+
+
+async def _things(api: Api, department: str) -> dict[str, str]:
+    """Something of each kind that belongs to a department."""
+    team = api.teams[department]
+    async with transaction(api.runtime.pool) as conn:
+        draft = await make_draft(conn, team.operator, now=api.clock.at)
+        run = await conn.fetchval(
+            """
+            INSERT INTO runs (campaign_id, department_id, fire_at, state, priority, class, text,
+                              rule, send_hours, timezone, created_at)
+            VALUES ($1, $2, $3, 'running', 'normal', 'service', '', '', '[]', '', $3) RETURNING id
+            """,
+            draft.id,
+            team.department_id,
+            api.clock.at,
+        )
+        imported = await conn.fetchval(
+            """
+            INSERT INTO imports (department_id, created_by, roster, basis, expires_on, file_name,
+                                 file_bytes, file_sha256, created_at)
+            VALUES ($1, $2, 'r', 'duty', '2028-01-01', 'f', 0, '', $3) RETURNING id
+            """,
+            team.department_id,
+            team.operator.id,
+            api.clock.at,
+        )
+        suppression = await conn.fetchval(
+            """
+            INSERT INTO suppressions (phone_hash, reason, created_by, created_at)
+            VALUES (decode(md5($1), 'hex'), 'opted_out', $2, $3) RETURNING id
+            """,
+            department,
+            team.operator.id,
+            api.clock.at,
+        )
+        key = await conn.fetchval("SELECT id FROM keys WHERE user_id = $1", team.viewer.id)
+    return {
+        "campaign_id": str(draft.id),
+        "template_id": str(draft.plan.template_id),
+        "segment_id": str(draft.plan.segment_id),
+        "run_id": str(run),
+        "import_id": str(imported),
+        "suppression_id": str(suppression),
+        "key_id": str(key),
+    }
+
+
+BODIES: dict[str, Any] = {
+    "PATCH /segments/{segment_id}": {"rule": "性别 = 女"},
+    "POST /templates/{template_id}/versions": {"text": "【旌德县公安局】请注意。"},
+    "PATCH /campaigns/{campaign_id}": {"name": "n"},
+    "POST /campaigns/{campaign_id}/return": {"reason": "r"},
+    "POST /campaigns/{campaign_id}/reject": {"reason": "r"},
+}
+
+
+async def test_another_departments_things_do_not_exist(api: Api) -> None:
+    theirs = await _things(api, "county")
+    wrong = []
+    for op in OPS:
+        if not op.parameters or "channel_id" in op.parameters:
+            continue
+        path = op.path.format(**theirs)
+        body = BODIES.get(f"{op.method} {op.path}")
+        answer = await api.call(op.method, path, ("school", "admin"), json=body)
+        if answer.status != 404:
+            wrong.append((op.method, op.path, answer.status))
+    assert wrong == []
+    for path in ("segments", "templates", "campaigns", "suppressions", "departments", "users"):
+        items = (await api.get(f"/{path}", ("school", "admin"))).json["items"]
+        assert not {item["id"] for item in items} & set(theirs.values()), path
+
+
+async def test_an_administrator_of_the_county_sees_everything(api: Api) -> None:
+    theirs = await _things(api, "school")
+    for op in OPS:
+        if op.method == "GET" and op.parameters and "channel_id" not in op.parameters:
+            path = op.path.format(**theirs)
+            assert (await api.get(path, ("county", "admin"))).status == 200, path
+            status = (await api.get(path, ("county", "operator"))).status
+            assert status == 404, path  # of the county, but no administrator
