@@ -1,13 +1,18 @@
 """The names of all jobs, and how to ring for them: one of the two doors to arq.
 
 Redis is a bell. A job carries ids only, may be lost or rung twice at any moment, and finds its
-work in PostgreSQL; the sweep rings again for whatever is still open there. A job that is waiting
-or running under its id is not queued a second time.
+work in PostgreSQL; the sweep rings again for whatever is still open there.
+
+A job's id holds the second it was rung in: many rings in a second are one job, and a job that died
+with its worker or with Redis (arq would run it again only after its timeout, and refuse its id
+until then) never silences the next second's. That two of a kind may run at once is settled where
+the work is, by locks in PostgreSQL.
 """
 
 import contextlib
 import json
 import logging
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,7 +22,7 @@ from arq.connections import ArqRedis, RedisSettings, create_pool
 from redis.exceptions import RedisError
 
 log = logging.getLogger(__name__)
-EXPIRES_MS = 30 * 24 * 3600 * 1000  # arq drops a job that is older than this past its due time
+EXPIRES_MS = 5 * 60 * 1000  # an old bell says nothing that the sweep does not say again
 
 
 class Job(StrEnum):
@@ -66,7 +71,7 @@ class Queue:
             await self.arq.enqueue_job(
                 job.value,
                 *text,
-                _job_id=":".join([job.value, *text]),
+                _job_id=":".join([job.value, *text, str(int(time.time()))]),
                 _queue_name=queue_name(QUEUES[job]),
                 _expires=EXPIRES_MS,
             )

@@ -7,7 +7,7 @@ from typing import Any
 from arq.cron import CronJob
 from arq.worker import Worker, func
 
-from service.queue import decode, encode, queue_name, redis_settings
+from service.queue import EXPIRES_MS, decode, encode, queue_name, redis_settings
 from service.runtime import Runtime
 
 JOB_SECONDS = 60
@@ -49,6 +49,6 @@ def make_worker(runtime: Runtime, kind: Kind, extra: dict[str, Any]) -> Worker:
         health_check_key=f"tocsin:health:{kind.name}",
         job_serializer=encode,
         job_deserializer=decode,
-        expires_extra_ms=30 * 24 * 3600 * 1000,
+        expires_extra_ms=EXPIRES_MS,
         handle_signals=False,
     )

@@ -3,9 +3,9 @@
 from typing import Any
 
 from arq.cron import cron
-from service.campaigns.lifecycle import expire_pending, finish_campaigns, fire_due
 
 from service.audience.store import waiting_imports
+from service.campaigns.lifecycle import expire_pending, finish_campaigns, fire_due
 from service.delivery.receipts import sweep_parked
 from service.delivery.store import channels_with_receipts, expire_parked, settle_runs
 from service.dispatch import store as dispatch

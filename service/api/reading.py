@@ -82,17 +82,18 @@ def _query(model: type[BaseModel], request: web.Request) -> BaseModel:
 
 async def _json(op: Op, model: type[BaseModel], request: web.Request) -> BaseModel:
     raw = await request.read()
-    if not raw and op.body_optional:
-        return model()
-    if request.content_type != "application/json" or (request.charset or "utf-8").lower() not in {
-        "utf-8",
-        "utf8",
-    }:
-        raise Unsupported("the body must be application/json in UTF-8")
+    if raw or not op.body_optional:
+        _check_json(request)
     try:
-        return model.model_validate_json(raw)
+        return model.model_validate_json(raw or b"{}")
     except ValidationError as error:
         raise invalid(error, what="body") from error
+
+
+def _check_json(request: web.Request) -> None:
+    charset = (request.charset or "utf-8").lower()
+    if request.content_type != "application/json" or charset not in {"utf-8", "utf8"}:
+        raise Unsupported("the body must be application/json in UTF-8")
 
 
 @asynccontextmanager
@@ -105,13 +106,14 @@ async def _form(
     upload: Upload | None = None
     try:
         async for part in _parts(request):
-            if part.name == _FILE and upload is None:
+            name = part.name or ""
+            if name in fields or (name == _FILE and upload is not None):
+                raise Invalid(f"the form has {name} twice", fields={name: "give it once"})
+            if name == _FILE:
                 upload = Upload(runtime.keyring, part.filename or "")
                 await _spool(part, upload, runtime.settings.import_max_bytes)
-            elif part.name is None or part.name == _FILE or part.name in fields:
-                raise Invalid("a field of the form has no name, or comes twice")
             else:
-                fields[part.name] = await _field(part)
+                fields[name] = await _field(part)
         body = _validated(model, fields, what="form")
         if upload is None:
             raise Invalid("the form has no file", fields={_FILE: "attach the contact file"})
@@ -128,8 +130,8 @@ async def _parts(request: web.Request) -> AsyncIterator[BodyPartReader]:
             part = await reader.next()
             if part is None:
                 return
-            if not isinstance(part, BodyPartReader):
-                raise Malformed("a form must not be nested")
+            if not isinstance(part, BodyPartReader) or not part.name:
+                raise Malformed("every part of the form must be a field with a name")
             yield part
     except (ValueError, web.RequestPayloadError) as error:
         raise Malformed("the body is not a well-formed multipart form") from error

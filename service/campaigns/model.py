@@ -77,18 +77,6 @@ MOVES: dict[Act, tuple[frozenset[State], frozenset[State]]] = {
 }
 """Each act: from which states, into which. A campaign moves along these and nothing else."""
 
-_REFUSALS: dict[Act, str] = {
-    Act.EDIT: "only a campaign that has not begun to send can be edited",
-    Act.SUBMIT: "only a draft can be submitted",
-    Act.APPROVE: "only a campaign that waits for approval can be approved",
-    Act.RETURN: "only a campaign that waits for approval can be returned",
-    Act.REJECT: "only a campaign that waits for approval can be rejected",
-    Act.RELEASE: "only a campaign on hold can be released",
-    Act.PAUSE: "only a scheduled or running campaign can be paused",
-    Act.RESUME: "only a paused campaign can be resumed",
-    Act.CANCEL: "a campaign that has ended cannot be cancelled",
-}
-
 
 class WrongState(Conflict):
     """The campaign's state does not allow the act."""
@@ -96,7 +84,12 @@ class WrongState(Conflict):
     code = "wrong_state"
 
     def __init__(self, act: Act, state: State) -> None:
-        super().__init__(f"the campaign is {state.value.replace('_', ' ')}: {_REFUSALS[act]}")
+        needed = " or ".join(_words(allowed) for allowed in sorted(MOVES[act][0]))
+        super().__init__(f"the campaign is {_words(state)}; to {act.value} it, it must be {needed}")
+
+
+def _words(state: State) -> str:
+    return state.value.replace("_", " ")
 
 
 class TextBlocked(Conflict):

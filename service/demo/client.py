@@ -1,5 +1,6 @@
 """A small client of our own API, as another department would write one."""
 
+import io
 from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
@@ -36,7 +37,7 @@ class Client:
     async def upload(self, path: str, content: bytes, fields: dict[str, str]) -> dict[str, Any]:
         """The answer to a file."""
         form = FormData(fields)
-        form.add_field("file", content, filename="county.csv", content_type="text/csv")
+        form.add_field("file", io.BytesIO(content), filename="county.csv", content_type="text/csv")
         return await self._ask("POST", path, data=form)
 
     async def _ask(self, method: str, path: str, **more: Any) -> dict[str, Any]:

@@ -27,7 +27,8 @@ def imported(report: Mapping[str, Any], seconds: float) -> None:
     rows, recipients = report["rows"], report["recipients"]
     line(
         f"导入 {rows['read']} 行，{seconds:.1f} 秒：接受 {rows['accepted']}，"
-        f"拒绝 {rows['rejected']}，重复 {rows['duplicate']}，跳过 {rows['skipped']}；人数 {recipients['total']}，"
+        f"拒绝 {rows['rejected']}，重复 {rows['duplicate']}，跳过 {rows['skipped']}；"
+        f"人数 {recipients['total']}，"
         f"其中退订 {recipients['suppressed']}"
     )
 

@@ -5,13 +5,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from harness.session import PATIENCE_SECONDS
-
 from service.channels.gateway import Inbound, Receipt, Submission, SubmitResult
 from service.clock import Clock
 from service.gateways.cmpp import CMPPConfig, CMPPGateway
 from service.simulator.config import Account, Faults, SimulatorConfig
 from service.simulator.run import Simulator, running
+from tests.harness.session import PATIENCE_SECONDS
 
 ACCOUNT = "901234"
 SECRET = "1qaz2wsx"

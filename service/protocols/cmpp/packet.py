@@ -14,6 +14,8 @@ RESPONSE = 0x8000_0000
 def read_text(octets: bytes) -> str:
     """A text field: up to the first zero octet, trailing spaces off."""
     end = octets.find(b"\x00")
+    if end == 0:
+        return ""
     return (octets if end < 0 else octets[:end]).decode("latin-1").rstrip(" ")
 
 

@@ -73,7 +73,9 @@ def read_minute(text: str) -> datetime | None:
 
 def write_minute(at: datetime) -> str:
     """An instant as a YYMMDDhhmm Beijing time."""
-    return at.astimezone(BEIJING).strftime("%y%m%d%H%M")
+    local = at.astimezone(BEIJING)
+    fields = local.year % 100, local.month, local.day, local.hour, local.minute
+    return "".join(f"{field:02d}" for field in fields)
 
 
 def write_validity(until: datetime) -> str:

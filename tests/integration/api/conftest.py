@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from multidict import CIMultiDictProxy
 from redis.asyncio import Redis
 
 from service.app import create_app
@@ -39,7 +40,7 @@ class Answer:
     """A response, read."""
 
     status: int
-    headers: dict[str, str]
+    headers: CIMultiDictProxy[str]
     body: bytes
 
     @property
@@ -70,7 +71,7 @@ class Api:
             headers=headers,
             **options,
         ) as response:
-            return Answer(response.status, dict(response.headers), await response.read())
+            return Answer(response.status, response.headers, await response.read())
 
     async def get(self, path: str, who: tuple[str, str] | str | None, **options: Any) -> Answer:
         return await self.call("GET", path, who, **options)

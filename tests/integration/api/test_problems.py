@@ -1,5 +1,6 @@
 """What a wrong request gets: RFC 9457, a stable type, and never the value that was sent."""
 
+import io
 import json
 from typing import Any
 
@@ -38,7 +39,7 @@ def _check(answer: Any, status: int, code: str) -> dict[str, Any]:
         (b'{"name": " ", "rule": "r"}', 422, "invalid", "name"),
         (b'{"name": "a\\nb", "rule": "r"}', 422, "invalid", "name"),
         (b'{"name": "n", "rule": "a\\u0000"}', 422, "invalid", "rule"),
-        ('{"name": "n", "rule": "身份 = 财务"}'.encode(), 422, "segment_rule", "rule"),
+        ('{"name": "n", "rule": "身份 = "}'.encode(), 422, "segment_rule", "rule"),
     ],
 )
 async def test_bodies(api: Api, body: bytes, status: int, code: str, field: str | None) -> None:
@@ -94,7 +95,9 @@ async def test_bodies_of_the_wrong_type_or_size(api: Api) -> None:
     latin = {"Content-Type": "application/json; charset=latin-1"}
     answer = await api.post("/segments", OPERATOR, data=b"{}", headers=latin)
     _check(answer, 415, "unsupported_media_type")
-    answer = await api.post("/segments", OPERATOR, data=b" " * 1_100_000, headers=RAW_JSON)
+    answer = await api.post(
+        "/segments", OPERATOR, data=io.BytesIO(b" " * 1_100_000), headers=RAW_JSON
+    )
     _check(answer, 413, "too_large")
     _check(await api.post("/imports", OPERATOR, {"roster": "r"}), 415, "unsupported_media_type")
 

@@ -108,7 +108,9 @@ async def test_a_lost_link_leaves_at_most_a_window_in_doubt_and_receipts_settle_
             await eventually(stuck)
         async with simulate(cmpp_port=port, max_delay_seconds=0.0):
             await eventually(lambda: handed_off(conn, run))
-            in_doubt = await conn.fetchval("SELECT count(*) FROM messages WHERE reason = 'no_answer'")
+            in_doubt = await conn.fetchval(
+                "SELECT count(*) FROM messages WHERE reason = 'no_answer'"
+            )
             assert in_doubt <= 16
 
             async def settled_by_receipts() -> bool:

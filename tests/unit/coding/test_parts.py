@@ -1,13 +1,13 @@
 from typing import Any
 
 import pytest
-from harness.vectors import load
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.coding import udh
 from service.coding.parts import Coding, Part, count, decode, split
 from service.errors import Invalid
+from tests.harness.vectors import load
 
 SPLITS = load("cmpp", "split")["cases"]
 

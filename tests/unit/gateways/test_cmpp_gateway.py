@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from harness.session import PATIENCE_SECONDS, Peer, carrier
-from harness.vectors import load
 from pydantic import ValidationError
 
 from service.channels.gateway import (
@@ -37,6 +35,8 @@ from service.protocols.cmpp.pdu import (
     TerminateResp,
 )
 from service.protocols.cmpp.report import Report
+from tests.harness.session import PATIENCE_SECONDS, Peer, carrier
+from tests.harness.vectors import load
 
 VECTORS = {vector["id"]: vector for vector in load("cmpp", "cmpp30")}
 CLOCK = Clock(datetime(2026, 8, 9, 2, 30, 45, tzinfo=UTC), anchor=0.0, speed=0.0)

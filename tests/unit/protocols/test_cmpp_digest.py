@@ -2,10 +2,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from harness.vectors import load
 
 from service.protocols.cmpp import digest
 from service.protocols.cmpp.report import read_minute, write_minute, write_validity
+from tests.harness.vectors import load
 
 DIGESTS = load("cmpp", "digests")
 LOGINS = [case for case in DIGESTS if "source_addr" in case]

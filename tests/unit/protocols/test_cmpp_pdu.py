@@ -3,7 +3,6 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-from harness.vectors import load
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from service.protocols.cmpp.pdu import Submit, Unknown, decode, encode
 from service.protocols.cmpp.query import CancelResp
 from service.protocols.cmpp.report import Report, parse_report
 from service.protocols.frame import Frames, Malformed
+from tests.harness.vectors import load
 
 VECTORS = load("cmpp", "cmpp30")
 TOLERANCE = load("cmpp", "tolerance")

@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from unittest.mock import Mock
 
 import pytest
-from harness.session import PATIENCE_SECONDS, Carrier, Peer, carrier
-from harness.vectors import load
 
 from service.protocols.cmpp import session as cmpp_session
 from service.protocols.cmpp.pdu import (
@@ -25,6 +23,8 @@ from service.protocols.cmpp.pdu import (
 )
 from service.protocols.cmpp.session import CMPPClient
 from service.protocols.session import Timing, connect
+from tests.harness.session import PATIENCE_SECONDS, Carrier, Peer, carrier
+from tests.harness.vectors import load
 
 VECTORS = {vector["id"]: vector for vector in load("cmpp", "cmpp30")}
 NOW = datetime(2026, 8, 9, 2, 30, 45, tzinfo=UTC)

@@ -2,11 +2,11 @@ from collections import Counter
 from random import Random
 
 import pytest
-from harness.simulated import phones
 
 from service.protocols.cmpp.status import report_meaning
 from service.simulator.fate import _FATES, PROFILES, fates, receipt_delay
 from service.simulator.rate import SlidingSecond
+from tests.harness.simulated import phones
 
 PHONES = phones(20_000)
 

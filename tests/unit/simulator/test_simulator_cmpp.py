@@ -9,19 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness.session import PATIENCE_SECONDS, Peer
-from harness.simulated import (
-    ACCOUNT,
-    SECRET,
-    Inbox,
-    connected,
-    gateway,
-    phones,
-    reached,
-    send,
-    simulator,
-)
-from harness.vectors import load
 
 from service.channels.gateway import LoginRefused, Outcome, Submission
 from service.coding.parts import Coding, Part
@@ -39,6 +26,19 @@ from service.protocols.cmpp.report import parse_report
 from service.protocols.number import to_national
 from service.simulator.fate import fates
 from service.simulator.run import Simulator, running
+from tests.harness.session import PATIENCE_SECONDS, Peer
+from tests.harness.simulated import (
+    ACCOUNT,
+    SECRET,
+    Inbox,
+    connected,
+    gateway,
+    phones,
+    reached,
+    send,
+    simulator,
+)
+from tests.harness.vectors import load
 
 VECTORS = {vector["id"]: vector for vector in load("cmpp", "cmpp30")}
 

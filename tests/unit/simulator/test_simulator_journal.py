@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness.session import PATIENCE_SECONDS
-from harness.simulated import Inbox, connected, phones, reached, send, simulator
 
 from service.errors import Misconfigured
 from service.simulator.config import SimulatorConfig
 from service.simulator.journal import Accepted, Journal
 from service.simulator.run import running
+from tests.harness.session import PATIENCE_SECONDS
+from tests.harness.simulated import Inbox, connected, phones, reached, send, simulator
 
 PROGRAM = """
 import asyncio, sys

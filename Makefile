@@ -1,0 +1,51 @@
+# The words that people and CI use. `make help` lists them.
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { command -v $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help venv demo up test check bench chaos migrate lock
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+venv: $(STAMP) ## make the environment in .venv
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Tocsin needs Python 3.11 or newer with venv; set PYTHON=…"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $(STAMP)
+
+demo: venv ## one real broadcast on the simulator, from a dirty roster to a report
+	$(BIN)/tocsin demo
+
+up: venv ## the whole system on this machine, left running
+	$(BIN)/tocsin up
+
+test: venv ## all tests, with a PostgreSQL and a Valkey of their own
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: venv ## format, lint, strict types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+chaos: venv ## kill -9 and frozen processes, again and again (long)
+	$(BIN)/python -m pytest -q tests/e2e --chaos
+
+bench: venv ## the figures in docs/performance.md
+	$(BIN)/python benchmarks/importing.py
+	$(BIN)/python benchmarks/wire.py
+	$(BIN)/python benchmarks/broadcast.py
+
+migrate: venv ## bring the database of TOCSIN_DATABASE_URL up to date
+	$(BIN)/tocsin migrate
+
+lock: ## renew requirements.lock (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+		--extra embedded --extra dev pyproject.toml -o requirements.lock

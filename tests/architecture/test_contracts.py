@@ -1,0 +1,43 @@
+"""The import contracts of pyproject.toml hold, and the README quotes the layers as they are."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from tests.architecture.tree import ROOT
+
+
+def contracts() -> list[dict[str, object]]:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    return settings["tool"]["importlinter"]["contracts"]  # type: ignore[no-any-return]
+
+
+def test_the_import_contracts_hold() -> None:
+    program = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run(
+        [program, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    kept = re.search(r"Contracts: (\d+) kept, 0 broken", done.stdout)
+    assert kept is not None, done.stdout
+    assert int(kept[1]) == len(contracts())
+
+
+def test_the_readme_quotes_the_layers() -> None:
+    (layers,) = (c["layers"] for c in contracts() if c.get("containers") == ["service"])
+    assert isinstance(layers, list)
+    readme = (ROOT / "README.md").read_text("utf-8")
+    quoted = re.search(r"<!-- layers -->\n```\n(.*?)```", readme, re.DOTALL)
+    assert quoted is not None, "the README has no list of layers"
+    rows = [line.split("  ")[0].strip() for line in quoted[1].splitlines()]
+    assert rows == layers
+
+
+def test_the_readme_explains_every_folder() -> None:
+    """A folder of the application without its question in the README is a surprise."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    folders = [path.parent for path in (ROOT / "service").glob("*/__init__.py")]
+    missing = [f"service/{f.name}" for f in folders if f"`service/{f.name}/`" not in readme]
+    assert not missing, missing

@@ -1,0 +1,58 @@
+"""The documents point at things that exist: files, headings, tests, make targets."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.tree import ROOT, text_files
+
+DOCUMENTS = [
+    path for path, _ in text_files() if path.suffix == ".md" and ROOT / "tests" not in path.parents
+]
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
+CITED_TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+NAMED_PATH = re.compile(r"`((?:service|workers|templates|deploy|tests|docs|benchmarks)/[\w./-]+)`")
+TARGET = re.compile(r"\bmake ([a-z]+)\b")
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_links_lead_somewhere(document: Path) -> None:
+    links = LINK.findall(document.read_text("utf-8"))
+    dead = [link for link in links if not (document.parent / link).exists()]
+    assert not dead, dead
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_paths_that_are_named_exist(document: Path) -> None:
+    paths = {path for path in NAMED_PATH.findall(document.read_text("utf-8")) if "…" not in path}
+    made_by_hand = {"deploy/env", "deploy/secrets/master_key", "deploy/secrets/database_password"}
+    missing = sorted(p for p in paths - made_by_hand if not (ROOT / p).exists())
+    assert not missing, missing
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_tests_that_are_cited_exist(document: Path) -> None:
+    missing = [
+        f"{path}::{test}" if test else path
+        for path, test in CITED_TEST.findall(document.read_text("utf-8"))
+        if not (ROOT / path).exists() or (test and test not in tests_in(ROOT / path))
+    ]
+    assert not missing, missing
+
+
+def tests_in(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text("utf-8"))
+    return {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def test_make_targets_that_are_named_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for document in DOCUMENTS:
+        code = " ".join(re.findall(r"`+([^`]+)`+", document.read_text("utf-8")))
+        assert set(TARGET.findall(code)) <= targets, name(document)

@@ -1,0 +1,48 @@
+"""The repository as files: where it is, and what in it was written by hand."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("service", "workers")
+
+_GENERATED = {"__pycache__", "build", "dist", "node_modules"}
+_SHOWN_IN_HIDING = {".ci", ".github"}
+
+
+def modules() -> list[Path]:
+    """Every module of the application."""
+    return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+def text_files(folder: Path = ROOT) -> Iterator[tuple[Path, str]]:
+    """Every text file that belongs to the repository, with its text."""
+    for path in sorted(folder.iterdir()):
+        if _is_foreign(path):
+            continue
+        if path.is_dir():
+            yield from text_files(path)
+        else:
+            text = _read(path)
+            if text is not None:
+                yield path, text
+
+
+def _is_foreign(path: Path) -> bool:
+    """What tools and runs leave behind: environments, caches, data folders, secrets."""
+    name = path.name
+    if path.is_dir():
+        hidden = name.startswith(".") and name not in _SHOWN_IN_HIDING
+        made = name in _GENERATED or name.endswith(".egg-info") or name.startswith("tocsin-data")
+        return hidden or made or path == ROOT / "deploy" / "secrets"
+    return name.startswith("tocsin-data") or name == ".git"
+
+
+def _read(path: Path) -> str | None:
+    data = path.read_bytes()
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return None

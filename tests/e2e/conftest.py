@@ -1,0 +1,36 @@
+"""One running system for all tests of this folder; each sends a broadcast of its own."""
+
+import asyncio
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from tests.harness.live import MORNING, Live
+
+TPS = 2000
+WINDOW = 64
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A system with the people of the 20,000-row county file."""
+    folder = tmp_path_factory.mktemp("live") / "data"
+    system = Live(
+        folder,
+        *("--clock", MORNING, "--tps", str(TPS), "--window", str(WINDOW), "--max-delay", "3"),
+        *("--profile", "carrier"),
+    )
+    system.start()
+    try:
+        content = (files("service.demo") / "county.csv").read_bytes()
+        asyncio.run(system.people(content))
+        yield system
+    finally:
+        system.stop()
+
+
+@pytest.fixture(scope="session")
+def roster() -> Path:
+    return Path(str(files("service.demo") / "county.csv"))

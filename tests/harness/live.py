@@ -1,0 +1,182 @@
+"""A whole system in processes of its own, and what may be done to it."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from service.demo.client import Client
+from service.storage.postgres import UNREACHABLE, connect
+
+MORNING = "2027-01-12T09:30+08:00"
+EVERYBODY = "carrier in (mobile, unicom, telecom, broadnet)"
+TEXT = "【旌德县公安局】先做小任务返小钱、再让垫付大单的，都是刷单诈骗。拿不准拨96110。"
+
+
+class Live:
+    """`tocsin up` in a folder; `summary` is the line of JSON that it prints."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.folder = folder
+        self._command = [
+            *(sys.executable, "-m", "service", "up", "--json", "--port", "0"),
+            *("--data", str(folder), *arguments),
+        ]
+        self.summary: dict[str, Any] = {}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with (self.folder.parent / f"{self.folder.name}.up.log").open("ab") as log:
+            self.process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=log)
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, f"tocsin up ended with {self.process.wait()}; see {log.name}"
+        self.summary = json.loads(line)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            assert self.process.wait(60) == 0
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+            self.process = None
+
+    def client(self, who: str) -> Client:
+        return Client(self.summary["url"], self.summary["keys"][who])
+
+    def pid(self, name: str) -> int:
+        if name == "postgres":
+            return int((self.folder / "postgres/data/postmaster.pid").read_text().split("\n")[0])
+        path = "valkey/valkey.pid" if name == "valkey" else f"{name}.pid"
+        return int((self.folder / path).read_text())
+
+    def kill(self, name: str, sign: signal.Signals = signal.SIGKILL) -> None:
+        os.kill(self.pid(name), sign)
+
+    def journal(self, since: float = 0.0) -> list[dict[str, Any]]:
+        """What the simulated carrier took since an instant."""
+        lines = (self.folder / "simulator.journal").read_text().splitlines()
+        entries = [json.loads(line) for line in lines if '"submit"' in line]
+        return [entry for entry in entries if entry["at"] >= since]
+
+    async def query(self, sql: str, *arguments: object) -> Any:
+        """One value from the database; waits while it is away."""
+        while True:
+            try:
+                conn = await connect(self.summary["database_url"])
+                try:
+                    return await conn.fetchval(sql, *arguments)
+                finally:
+                    await conn.close()
+            except UNREACHABLE:
+                await asyncio.sleep(0.05)
+
+    async def people(self, content: bytes) -> None:
+        """Import a file of people."""
+        async with self.client("operator") as operator:
+            made = await operator.upload("/imports", content, {"roster": "r", "basis": "duty"})
+            await eventually(lambda: _done(operator, made["id"]), 60)
+
+    async def launch(self, rule: str = EVERYBODY, text: str = TEXT) -> "Launched":
+        """Plan, submit and approve a campaign that fires now."""
+        name = uuid.uuid4().hex[:8]
+        began = time.time()
+        async with self.client("operator") as operator, self.client("approver") as approver:
+            segment = await operator.post("/segments", {"name": name, "rule": rule})
+            template = await operator.post(
+                "/templates", {"name": name, "class": "public_interest", "text": text}
+            )
+            campaign = await operator.post(
+                "/campaigns",
+                {
+                    "name": name,
+                    "template_id": template["id"],
+                    "segment_id": segment["id"],
+                    "schedule": {"kind": "now"},
+                },
+            )
+            await operator.post(f"/campaigns/{campaign['id']}/submit", {})
+            await approver.post(f"/campaigns/{campaign['id']}/approve", {})
+        return Launched(self, campaign["id"], began)
+
+
+async def _done(client: Client, import_id: str) -> bool:
+    state = (await client.get(f"/imports/{import_id}"))["state"]
+    assert state != "failed"
+    return state == "done"
+
+
+class Launched:
+    """A campaign on its way."""
+
+    def __init__(self, live: Live, campaign: str, began: float) -> None:
+        self.live = live
+        self.campaign = campaign
+        self.began = began
+
+    async def count(self, *states: str) -> int:
+        found: int = await self.live.query(
+            "SELECT count(*) FROM messages m JOIN runs r ON r.id = m.run_id "
+            "WHERE r.campaign_id = $1 AND m.state::text = ANY($2)",
+            uuid.UUID(self.campaign),
+            list(states),
+        )
+        return found
+
+    async def target(self) -> int:
+        return (
+            await self.live.query(
+                "SELECT target FROM runs WHERE campaign_id = $1", uuid.UUID(self.campaign)
+            )
+            or 0
+        )
+
+    async def under_way(self, share: float) -> None:
+        """Until this share of the target has been handed off."""
+
+        async def reached() -> bool:
+            target = await self.target()
+            waiting = await self.count("queued", "submitting")
+            return target > 0 and waiting <= target * (1 - share)
+
+        await eventually(reached, 60)
+
+    async def handed_off(self, seconds: float = 90) -> None:
+        async def nothing_left() -> bool:
+            if not await self.target():
+                return False
+            return await self.count("queued", "submitting") == 0
+
+        await eventually(nothing_left, seconds)
+
+    def submits(self) -> Counter[str]:
+        """How often the carrier took a text for each number since this campaign began."""
+        return Counter(entry["phone"] for entry in self.live.journal(self.began))
+
+    async def settle_by_hand(self) -> int:
+        """What a person does with hand-offs that stay in doubt; returns how many there were."""
+        conn = await connect(self.live.summary["database_url"])
+        try:
+            rows = await conn.fetch(
+                "WITH doubt AS (DELETE FROM uncertain RETURNING run_id, no) "
+                "UPDATE messages m SET state = 'unknown' FROM doubt d "
+                "WHERE m.run_id = d.run_id AND m.no = d.no RETURNING m.no"
+            )
+            return len(rows)
+        finally:
+            await conn.close()
+
+
+async def eventually(check: Callable[[], Awaitable[bool]], seconds: float) -> None:
+    """Wait until something is true, or fail."""
+    async with asyncio.timeout(seconds):
+        while not await check():
+            await asyncio.sleep(0.1)

@@ -1,0 +1,155 @@
+"""Whatever is sent, the answer is a documented status with a documented shape, never a crash."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from service.api.op import Op
+from service.api.routes import OPS, PREFIX
+from service.storage.postgres import transaction
+from tests.factories import TEXT, make_draft, make_scheduled
+from tests.integration.api.conftest import Api
+from tests.integration.api.test_channels import BODY as CHANNEL
+
+ADMIN = ("county", "admin")
+NOBODY = "00000000-0000-0000-0000-000000000000"
+ODD: list[Any] = [
+    None,
+    True,
+    -1,
+    0,
+    5.5,
+    5.0,
+    2**31,
+    2**63,
+    1e308,
+    "",
+    " ",
+    "\0",
+    "\u202e\u200b",
+    "国" * 5_000,
+    "🀄" * 90,
+    "%s{}%",
+    "'; DROP TABLE users; --",
+    "2027-02-30T00:00:00Z",
+    "9999-12-31T23:59:59-12:00",
+    "auto",
+    [],
+    [[]],
+    [None],
+    ["x"] * 2_000,
+    {},
+    {"": ""},
+    {"a": {"b": []}},
+]
+BODIES: dict[str, dict[str, Any]] = {
+    "/departments": {"name": "n", "kind": "school", "signature": "s"},
+    "/users": {"login": "l", "name": "n", "roles": ["viewer"], "department_id": None},
+    "/keys": {"user_id": NOBODY, "name": "n", "expires_at": "2030-01-01T00:00:00Z"},
+    "/suppressions": {
+        "phone": "19790000001",
+        "phones": [],
+        "reason": "opted_out",
+        "note": "",
+        "expires_at": None,
+    },
+    "/segments": {"name": "n", "rule": "性别 = 女"},
+    "/segments/preview": {"rule": "性别 = 女"},
+    "/segments/{segment_id}": {"name": "n", "rule": "性别 = 女"},
+    "/templates": {"name": "n", "class": "service", "topic": "", "language": "zh", "text": TEXT},
+    "/templates/lint": {"text": TEXT, "class": "service", "values": {}, "context": {}},
+    "/templates/{template_id}/versions": {"text": TEXT},
+    "/campaigns": {
+        "name": "n",
+        "template_id": NOBODY,
+        "segment_id": NOBODY,
+        "channels": "auto",
+        "priority": "bulk",
+        "schedule": {},
+        "max_tps": 5,
+    },
+    "/campaigns/{campaign_id}": {
+        "name": "n",
+        "channels": "auto",
+        "priority": "bulk",
+        "schedule": {},
+        "max_tps": 5,
+    },
+    "/channels": CHANNEL,
+    "/channels/{channel_id}": {"name": "n", "carriers": ["china_mobile"], "config": {}, "tps": 1},
+}
+SCHEDULE = {
+    "kind": "once",
+    "start_at": "2027-02-01T00:00:00Z",
+    "rrule": None,
+    "until": None,
+    "timezone": "Asia/Shanghai",
+    "send_hours": [["08:00", "20:00"]],
+    "late": "hold",
+    "validity_minutes": 60,
+}
+
+
+def _variants(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for name in body:
+        for odd in ODD:
+            yield {**body, name: odd}
+
+
+def _bodies(op: Op) -> Iterator[Any]:
+    yield from ODD
+    base = BODIES.get(op.path, {"reason": "r"})
+    yield from _variants(base)
+    if "schedule" in base:
+        yield from ({**base, "schedule": schedule} for schedule in _variants(SCHEDULE))
+
+
+WITH_BODY = [op for op in OPS if op.body is not None and not op.takes_file]
+
+
+@pytest.mark.parametrize("op", WITH_BODY, ids=lambda op: f"{op.method} {op.path}")
+async def test_no_body_is_a_crash(api: Api, op: Op) -> None:
+    document = (await api.get("/openapi.json", None)).json
+    documented = document["paths"][PREFIX + op.path][op.method.lower()]["responses"]
+    async with transaction(api.runtime.pool) as conn:
+        team = api.teams["county"]
+        draft = await make_draft(conn, team.operator, now=api.clock.at)
+        if op.path.endswith(("pause", "cancel", "release", "resume")):
+            draft = await make_scheduled(conn, team, now=api.clock.at)
+    channel = await api.post("/channels", ADMIN, {**CHANNEL, "name": "already"})
+    path = op.path.format(
+        campaign_id=draft.id,
+        segment_id=draft.plan.segment_id,
+        template_id=draft.plan.template_id,
+        channel_id=channel.json["id"],
+    )
+    for body in _bodies(op):
+        answer = await api.call(op.method, path, ADMIN, json=body)
+        assert answer.status < 500, (body, answer.body)
+        assert str(answer.status) in documented, (body, answer.body)
+        if answer.status >= 400:
+            assert answer.headers["Content-Type"] == "application/problem+json"
+        json.loads(answer.body)
+
+
+@pytest.mark.parametrize("op", [op for op in OPS if op.query is not None], ids=lambda op: op.path)
+async def test_no_query_is_a_crash(api: Api, op: Op) -> None:
+    async with transaction(api.runtime.pool) as conn:
+        draft = await make_draft(conn, api.teams["county"].operator, now=api.clock.at)
+    path = op.path.format(campaign_id=draft.id, run_id=NOBODY)
+    assert op.query is not None
+    for name in op.query.model_fields:
+        for odd in ("", "%00", "%ff", "%F0%9F%80%84", "-1", "1e9", "9" * 30, "a" * 5_000):
+            answer = await api.get(f"{path}?{name}={odd}", ADMIN)
+            assert answer.status in {200, 404, 422}, (name, odd, answer.body)
+
+
+@pytest.mark.parametrize("raw", [b"", b"%", b"%zz", b"a%2Fb", b"..", b"\xff", b"x" * 4_000])
+async def test_no_id_is_a_crash(api: Api, raw: bytes) -> None:
+    for op in OPS:
+        if op.method == "GET" and op.parameters:
+            path = PREFIX + op.path.split("{")[0] + raw.decode("latin-1") + "/x"
+            answer = await api.get("/" + path, ADMIN)
+            assert answer.status in {404, 405}, (path, answer.body)

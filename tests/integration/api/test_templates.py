@@ -1,0 +1,51 @@
+"""Texts over HTTP: versions, parts, lint."""
+
+from tests.factories import TEXT
+from tests.integration.api.conftest import Api
+
+OPERATOR = ("county", "operator")
+
+
+async def test_a_template_and_its_versions(api: Api) -> None:
+    body = {"name": "转账", "class": "public_interest", "topic": "T03", "text": TEXT}
+    made = (await api.post("/templates", OPERATOR, body)).json
+    assert (made["version"], made["parts"], made["encoding"], made["lint"]) == (1, 1, "UCS2", [])
+    assert made["class"] == "public_interest"
+    longer = TEXT + "{姓名}您好，" + "请转告家人和邻居。" * 8
+    path = f"/templates/{made['id']}"
+    again = (await api.post(f"{path}/versions", ("county", "admin"), {"text": longer})).json
+    assert (again["version"], again["parts"], again["variables"]) == (2, 2, ["姓名"])
+    assert again["edited_by"] == str(api.teams["county"].admin.id)
+    assert (await api.get(path, OPERATOR)).json == again
+    assert (await api.post("/templates", OPERATOR, body)).status == 409
+
+
+async def test_a_text_that_is_no_template_is_refused(api: Api) -> None:
+    for text in ("【县】{姓名", "国" * 501, ""):
+        answer = await api.post("/templates", OPERATOR, {"name": "n", "text": text})
+        assert (answer.status, list(answer.json["fields"])) == (422, ["text"])
+
+
+async def test_commercial_texts_do_not_exist(api: Api) -> None:
+    body = {"name": "n", "class": "commercial", "text": TEXT}
+    answer = await api.post("/templates", OPERATOR, body)
+    assert (answer.status, list(answer.json["fields"])) == (422, ["class"])
+    misspelt = {"name": "n", "message_class": "service", "text": TEXT}
+    assert (await api.post("/templates", OPERATOR, misspelt)).status == 422
+
+
+async def test_lint_judges_without_keeping(api: Api) -> None:
+    text = "【旌德县公安局】请{姓名}点击http://a.example 领奖。"
+    found = (await api.post("/templates/lint", OPERATOR, {"text": text})).json["lint"]
+    assert {(f["rule"], f["level"]) for f in found} == {("R05", "block")}
+    assert text[found[0]["at"] - 1 :].startswith("http")
+    body = {"text": "【旌德县公安局】{姓名}您好。", "class": "service", "values": {"姓名": ""}}
+    found = (await api.post("/templates/lint", OPERATOR, body)).json["lint"]
+    assert [f["rule"] for f in found] == ["R17"]
+    assert (await api.get("/templates", OPERATOR)).json["items"] == []
+
+
+async def test_a_context_is_for_administrators(api: Api) -> None:
+    body = {"text": TEXT, "class": "public_interest", "context": {"signature": "x"}}
+    assert (await api.post("/templates/lint", OPERATOR, body)).status == 403
+    assert (await api.post("/templates/lint", ("county", "admin"), body)).status == 200

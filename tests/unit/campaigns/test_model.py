@@ -1,0 +1,80 @@
+"""The table of moves, and what an approval binds."""
+
+import dataclasses
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from service.campaigns.model import MOVES, Act, Content, Plan, State, WrongState, check_move
+from service.campaigns.schedule import Schedule
+
+ID = UUID(int=1)
+PLAN = Plan("名", ID, ID, None, "normal", Schedule(), None)
+CONTENT = Content(ID, "文本", "public_interest", 'role = "finance"', PLAN)
+
+
+def test_every_act_is_in_the_table_and_every_state_can_be_reached() -> None:
+    assert set(MOVES) == set(Act)
+    reached = {to for _, results in MOVES.values() for to in results} | {State.DRAFT}
+    assert reached == set(State)
+
+
+def test_nothing_leaves_the_final_states() -> None:
+    final = {State.DONE, State.CANCELLED, State.REJECTED}
+    assert not any(final & allowed for allowed, _ in MOVES.values())
+    left = {state for allowed, _ in MOVES.values() for state in allowed}
+    assert left == set(State) - final
+
+
+def test_only_an_approval_leads_to_sending() -> None:
+    """Without the act of approving, no path leads from a draft to a run."""
+    reached = {State.DRAFT}
+    for _ in State:
+        for act, (allowed, results) in MOVES.items():
+            if act is not Act.APPROVE and allowed & reached:
+                reached |= results
+    assert not reached & {State.SCHEDULED, State.RUNNING, State.HELD, State.PAUSED, State.DONE}
+
+
+@pytest.mark.parametrize("act", sorted(Act))
+def test_a_refusal_names_the_state(act: Act) -> None:
+    allowed, _ = MOVES[act]
+    for state in State:
+        if state in allowed:
+            check_move(act, state)
+        else:
+            with pytest.raises(WrongState, match=state.value.replace("_", " ")):
+                check_move(act, state)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"template_version_id": UUID(int=2)},
+        {"text": "另一文本"},
+        {"message_class": "warning"},
+        {"rule": 'role = "owner"'},
+        {"plan": dataclasses.replace(PLAN, channels=(1,))},
+        {"plan": dataclasses.replace(PLAN, priority="urgent")},
+        {"plan": dataclasses.replace(PLAN, max_tps=5)},
+        {"plan": dataclasses.replace(PLAN, schedule=Schedule(late="hold"))},
+        {"plan": dataclasses.replace(PLAN, schedule=Schedule(send_hours=(("09:00", "20:00"),)))},
+        {
+            "plan": dataclasses.replace(
+                PLAN, schedule=Schedule("once", datetime(2027, 2, 1, tzinfo=UTC))
+            )
+        },
+    ],
+)
+def test_the_hash_binds_everything_that_is_sent(changed: dict[str, object]) -> None:
+    assert dataclasses.replace(CONTENT, **changed).hash != CONTENT.hash  # type: ignore[arg-type]
+
+
+def test_the_hash_does_not_bind_the_name_or_the_order_of_channels() -> None:
+    renamed = dataclasses.replace(PLAN, name="另名")
+    assert dataclasses.replace(CONTENT, plan=renamed).hash == CONTENT.hash
+    one, other = (dataclasses.replace(PLAN, channels=ids) for ids in ((1, 2), (2, 1)))
+    assert (
+        dataclasses.replace(CONTENT, plan=one).hash == dataclasses.replace(CONTENT, plan=other).hash
+    )
