@@ -83,6 +83,11 @@ async def measure(port: int, window: int, submits: int) -> tuple[float, int]:
     return rate, receipts
 
 
+def tell(line: str) -> None:
+    """Print a line of the table."""
+    sys.stdout.write(f"{line}\n")
+
+
 def main() -> None:
     """Measure every window and print a table."""
     submits = int(sys.argv[1]) if len(sys.argv) > 1 else SUBMITS
@@ -91,10 +96,10 @@ def main() -> None:
     process.start()
     try:
         port = ours.recv()
-        print(f"{'window':>6} {'submits/s':>10} {'receipts meanwhile':>19}")
+        tell(f"{'window':>6} {'submits/s':>10} {'receipts meanwhile':>19}")
         for window in WINDOWS:
             rate, receipts = uvloop.run(measure(port, window, submits))
-            print(f"{window:>6} {rate:>10,.0f} {receipts:>19,}")
+            tell(f"{window:>6} {rate:>10,.0f} {receipts:>19,}")
     finally:
         process.kill()
         process.join()

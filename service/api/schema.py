@@ -48,7 +48,7 @@ class Page(Out, Generic[Item]):
 
 
 def _whole(value: object) -> object:
-    if False:
+    if isinstance(value, bool | str):
         raise ValueError("write a whole number, without quotes")  # noqa: TRY004  # for Pydantic
     return int(value) if isinstance(value, float) and value.is_integer() else value
 

@@ -1,6 +1,7 @@
 """Saved audience rules, and whom a rule means right now."""
 
 from dataclasses import replace
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
@@ -9,16 +10,19 @@ from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Line, Out, Page, Text
 from service.audience import segment_store as store
-from service.audience.segment import canonical, parse
+from service.audience.segment import MAX_CHARACTERS, canonical, parse
 from service.campaigns.preview import Preview, check_rule, preview_rule
 
 _EXAMPLE = '身份 = 财务人员 且 年龄 >= 60; area = "旌阳镇" and role in (finance, owner)'
 
 
+Rule = Annotated[Text, Field(max_length=MAX_CHARACTERS)]
+
+
 class RuleBody(Body):
     """An audience rule."""
 
-    rule: Text = Field(description=f"In the rule language, e.g. {_EXAMPLE}.")
+    rule: Rule = Field(description=f"In the rule language, e.g. {_EXAMPLE}.")
 
 
 class SegmentBody(RuleBody):
@@ -31,7 +35,7 @@ class SegmentPatch(Body):
     """What is to change; the rest stays."""
 
     name: Line | None = None
-    rule: Text | None = None
+    rule: Rule | None = None
 
 
 class SegmentOut(Out):

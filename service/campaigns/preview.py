@@ -68,7 +68,7 @@ def sample_text(text: str) -> str:
 
 def _compile(rule: str, tree: AreaTree) -> Compiled:
     return compile_rule(
-        parse(rule),
+        parse(rule, max_characters=len(rule)),  # a canonical form may be longer than what was typed
         areas=RuleAreas(tree),
         first_parameter=segment_store.FIRST_RULE_PARAMETER,
     )

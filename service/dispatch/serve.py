@@ -10,7 +10,8 @@ import logging
 import random
 import uuid
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from service.channels import registry
@@ -20,10 +21,10 @@ from service.channels.store import list_channels
 from service.dispatch import store
 from service.dispatch.lease import HeldLease
 from service.dispatch.pace import Pace
-from service.dispatch.submit import Handoff, Recheck, Sender
+from service.dispatch.submit import PASSING, Handoff, Recheck, Sender
 from service.logs import log_context
 from service.runtime import Runtime
-from service.storage.postgres import COLLISIONS, UNREACHABLE, transaction
+from service.storage.postgres import UNREACHABLE, transaction
 
 log = logging.getLogger(__name__)
 
@@ -59,18 +60,14 @@ class Link:
         with log_context(channel=self.channel.name, slot=str(self.slot)):
             while not self.stop.is_set():
                 try:
-                    lease = await self._claim()
-                    if lease is None:
-                        await self._pause(FOLLOW_SECONDS)
-                        continue
-                    await self._hold(HeldLease(lease))
-                except (*UNREACHABLE, *COLLISIONS) as error:
+                    with self._server.place() as free:
+                        if free and (lease := await self._claim()):
+                            await self._hold(HeldLease(lease))
+                except PASSING as error:
                     log.warning("connection waits for the database", extra={"why": str(error)})
-                    await self._pause(FOLLOW_SECONDS)
+                await self._pause(FOLLOW_SECONDS)
 
     async def _claim(self) -> store.Lease | None:
-        if not self._server.may_hold_more():
-            return None
         now = self._handoff.clock.now()
         async with transaction(self._handoff.pool) as conn:
             return await store.claim_connection(
@@ -78,14 +75,12 @@ class Link:
             )
 
     async def _hold(self, held: HeldLease) -> None:
-        self._server.held += 1
         keeper = asyncio.create_task(held.keep(self._handoff.pool))
         try:
             await self._connect_forever(held)
         finally:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
-            self._server.held -= 1
             async with transaction(self._handoff.pool) as conn:
                 await store.release_connection(conn, held.lease, self._handoff.clock.now())
 
@@ -143,7 +138,7 @@ class ChannelServer:
         """
         self.owner = uuid.uuid4()
         self.bells = Bells()
-        self.held = 0
+        self._places = 0
         self._most = most
         self._runtime = runtime
         self._deliver = deliver
@@ -158,9 +153,17 @@ class ChannelServer:
         )
         self._links: dict[tuple[int, int], tuple[Link, asyncio.Task[None]]] = {}
 
-    def may_hold_more(self) -> bool:
-        """Whether another connection may be taken by this process."""
-        return not self._most or self.held < self._most
+    @contextmanager
+    def place(self) -> Iterator[bool]:
+        """A place for one more connection in this process, if there is one."""
+        if self._most and self._places >= self._most:
+            yield False
+            return
+        self._places += 1
+        try:
+            yield True
+        finally:
+            self._places -= 1
 
     def open_gateway(self, channel: Channel) -> Gateway:
         """A fresh, unconnected gateway of a channel."""

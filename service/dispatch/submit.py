@@ -28,6 +28,7 @@ from service.dispatch.lease import HeldLease
 from service.dispatch.pace import Limit, Pace, channel_limit, run_limit
 from service.dispatch.permits import Permits
 from service.dispatch.store import Result
+from service.dispatch.throttle import Throttle
 from service.errors import Unavailable
 from service.storage.postgres import COLLISIONS, UNREACHABLE, Connection, Pool, transaction
 
@@ -39,8 +40,6 @@ RETRY_SECONDS = 0.5
 PASSING: tuple[type[Exception], ...] = (Unavailable, *UNREACHABLE, *COLLISIONS)
 """What only means: wait and try again."""
 DRAIN_SECONDS = 10.0
-THROTTLE_FIRST, THROTTLE_MOST = 0.1, 5.0  # the pause after the carrier's "too fast"
-THROTTLE_AGAIN = 0.2  # a "too fast" this soon after a pause doubles the next one
 BLOCKED = timedelta(seconds=30)  # before rows whose phone is in doubt elsewhere are looked at again
 READ_AHEAD = 1.0  # seconds of the channel's TPS that may be marked ahead of the tokens
 
@@ -75,16 +74,13 @@ class Sender:
         self._permits = Permits(channel.window)
         self._slots = Permits(channel.window)
         self._work: Work | None = None
-        self._again: deque[tuple[Message, Part]] = deque()
+        self._throttle: Throttle[tuple[Message, Part]] = Throttle()
         self._settled: list[Message] = []
         self._unsent: list[Message] = []
         self._leaving: list[Work] = []
         self._dirty = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._throttled = False
-        self._hold_seconds = THROTTLE_FIRST
-        self._hold_until = 0.0
 
     async def run(self, stop: asyncio.Event, bell: asyncio.Event) -> None:
         """Work until `stop` is set, the lease is fenced or the link is lost; then wind down:
@@ -120,11 +116,15 @@ class Sender:
 
     async def _step(self) -> bool:
         """Hand off one batch; False when there is nothing to do."""
-        if self._again:
-            await self._write_again()
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(self._throttle.paused_for(loop.time()))
+        await self._write(deque(self._throttle.due(loop.time())))
         work = self._work or await self._claim()
         if work is None:
-            return bool(self._again)
+            if not self._throttle:
+                return False
+            await asyncio.sleep(self._throttle.seconds_to_next(loop.time()))
+            return True
         self._work = work
         if not self._may_send_now(work):
             self._let_go(work)
@@ -227,13 +227,6 @@ class Sender:
             limits.append(run_limit(work.run_id, work.max_tps))
         return limits
 
-    async def _write_again(self) -> None:
-        """Send again what the carrier found too fast; it was not taken, so it is no retry."""
-        pending, self._again = self._again, deque()
-        self._throttled = False
-        await asyncio.sleep(self._hold_until - asyncio.get_running_loop().time())
-        await self._write(pending)
-
     async def _write(self, pending: deque[tuple[Message, Part]]) -> None:
         """Write parts as tokens come; give back what may not be written any more."""
         while pending:
@@ -287,6 +280,7 @@ class Sender:
         self, message: Message, part: Part, future: "asyncio.Future[SubmitResult]"
     ) -> None:
         self._slots.give(1)
+        self._throttle.answered(asyncio.get_running_loop().time())
         result = future.result()
         if result.outcome is Outcome.THROTTLED:
             self._too_fast(message, part)
@@ -302,20 +296,13 @@ class Sender:
         self._close_part(message)
 
     def _too_fast(self, message: Message, part: Part) -> None:
-        """Not taken, and no failure: the channel pauses, longer each time that was not enough."""
-        self._again.append((message, part))
-        if self._throttled:
-            return
-        self._throttled = True
         now = asyncio.get_running_loop().time()
-        soon = now < self._hold_until + THROTTLE_AGAIN
-        longer = min(THROTTLE_MOST, self._hold_seconds * 2)
-        self._hold_seconds = longer if soon else THROTTLE_FIRST
-        self._hold_until = now + self._hold_seconds
-        log.info("carrier says too fast", extra={"pause_seconds": self._hold_seconds})
-        if self._channel.tps is not None:
+        pause = self._throttle.refused((message, part), now)
+        if pause:
+            log.warning("carrier says too fast", extra={"pause_seconds": pause})
+        if pause and self._channel.tps is not None:
             limit = channel_limit(self._channel.id, self._channel.tps)
-            self._background(self._shared.pace.hold(limit, self._hold_seconds))
+            self._background(self._shared.pace.hold(limit, pause))
 
     def _background(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -396,8 +383,7 @@ class Sender:
         if self._work is not None:
             self._let_go(self._work)
         await self._gateway.close(drain_seconds=0 if self._broken else DRAIN_SECONDS)
-        again, self._again = self._again, deque()
-        self._abandon(again)
+        self._abandon(deque(self._throttle.take_all()))
         self._dirty.set()
         if self._busy:
             self._idle.clear()

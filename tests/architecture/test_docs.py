@@ -41,12 +41,12 @@ def test_tests_that_are_cited_exist(document: Path) -> None:
     missing = [
         f"{path}::{test}" if test else path
         for path, test in CITED_TEST.findall(document.read_text("utf-8"))
-        if not (ROOT / path).exists() or (test and test not in tests_in(ROOT / path))
+        if not (ROOT / path).exists() or (test and test not in functions_in(ROOT / path))
     ]
     assert not missing, missing
 
 
-def tests_in(path: Path) -> set[str]:
+def functions_in(path: Path) -> set[str]:
     tree = ast.parse(path.read_text("utf-8"))
     return {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
 

@@ -130,6 +130,15 @@ async def test_a_campaign_paused_before_its_time_waits(pool: Pool, now: datetime
     assert len(await fire_due(pool, now + HOUR)) == 1
 
 
+async def test_a_campaign_cancelled_before_its_time_never_fires(pool: Pool, now: datetime) -> None:
+    team, campaign = await _scheduled(pool, now, Schedule("once", now + HOUR))
+    async with transaction(pool) as conn:
+        by = By(team.operator.id, "r", now)
+        cancelled = await lifecycle.cancel(conn, team.operator, campaign.id, by)
+    assert cancelled.next_fire_at is None
+    assert await fire_due(pool, now + HOUR) == []
+
+
 async def test_a_campaign_is_done_when_its_last_run_is(pool: Pool, now: datetime) -> None:
     _, campaign = await _scheduled(pool, now, Schedule())
     (run_id,) = await fire_due(pool, now)

@@ -291,6 +291,19 @@ async def test_receipts_wait_for_a_link_and_come_on_any() -> None:
     assert receipt.ref == result.ref
 
 
+async def test_what_a_lost_link_left_unacknowledged_comes_again_on_another() -> None:
+    inbox = Inbox()
+    async with running(simulator(seed=1)) as carrier:
+        async with logged_in(carrier) as sp:
+            sp.write(1, submit("19790000000"))
+            _, answer = await sp.read()
+            _, deliver = await sp.read()
+            assert report_of(deliver).msg_id == answer.msg_id
+        async with connected(carrier.ports["cmpp"], inbox):
+            (receipt,) = await inbox.wait_for(1)
+    assert receipt.ref == answer.msg_id.to_bytes(8, "big")
+
+
 def never_stored(_: object) -> "asyncio.Future[None]":
     return asyncio.get_running_loop().create_future()
 
