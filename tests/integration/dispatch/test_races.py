@@ -1,0 +1,914 @@
+"""Who may meet whom at the hand-off: pause, opt-out, takeover, crash, and what each must not undo.
+
+The statements of `dispatch.store` on several connections, interleaved by hand or at random, and the
+real Sender over a scripted gateway. Tests marked `defect` show something that is still wrong.
+"""
+
+import asyncio
+import random
+import time
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from redis.asyncio import Redis
+
+from service.audience.segment_store import lock_suppressions
+from service.campaigns import run_store
+from service.campaigns.lifecycle import finish_campaigns
+from service.channels.gateway import Gateway, Outcome, Submission, SubmitResult
+from service.channels.model import Channel
+from service.channels.store import get_channel
+from service.coding.parts import Part, split
+from service.crypto import Keyring
+from service.delivery import store as delivery
+from service.dispatch import store
+from service.dispatch.expand import expand_run
+from service.dispatch.lease import HeldLease
+from service.dispatch.pace import Grant, Limit, Pace, channel_limit
+from service.dispatch.store import Lease, Result
+from service.dispatch.submit import Handoff, Sender
+from service.errors import Unavailable
+from service.messages.ledger import MOVES, MessageState
+from service.storage.postgres import COLLISIONS, Connection, Pool, transaction
+from tests.harness.ledger import (
+    TEXT,
+    Scene,
+    add_channel,
+    add_contacts,
+    add_run,
+    make_scene,
+    phone,
+    states,
+)
+
+NIGHT = datetime(2027, 1, 12, 19, 0, tzinfo=UTC)  # 03:00 in Shanghai
+DAY_HOURS = [["08:00", "20:00"]]
+LONG = TEXT * 3
+
+Accept = SubmitResult(Outcome.ACCEPTED, ref=b"")
+TooFast = SubmitResult(Outcome.THROTTLED, code="8")
+
+
+def defect(what: str) -> pytest.MarkDecorator:
+    """Known to be wrong; strict, so that whoever mends it takes the mark away."""
+    return pytest.mark.xfail(reason=what, strict=True)
+
+
+# ---- the stage
+
+
+@dataclass
+class Times:
+    """A clock that tests set; a minute passes in a second."""
+
+    at: datetime
+    since: float = field(default_factory=time.monotonic)
+
+    def now(self) -> datetime:
+        return self.at + timedelta(minutes=time.monotonic() - self.since)
+
+
+@dataclass
+class Stage:
+    """One run on one channel, in a database of its own."""
+
+    pool: Pool
+    keyring: Keyring
+    scene: Scene
+    channel: Channel
+    run: uuid.UUID
+    now: datetime
+
+    async def lease(self, slot: int = 0) -> Lease | None:
+        async with transaction(self.pool) as conn:
+            return await store.claim_connection(
+                conn, self.channel.id, slot, uuid.uuid4(), self.now
+            )
+
+    async def must_lease(self, slot: int = 0) -> Lease:
+        lease = await self.lease(slot)
+        assert lease is not None
+        return lease
+
+    async def take_over(self, slot: int = 0) -> Lease:
+        """Let the lease run out, and hand it to somebody else."""
+        await self.expire(slot)
+        return await self.must_lease(slot)
+
+    async def expire(self, slot: int = 0) -> None:
+        await self.pool.execute(
+            "UPDATE connections SET expires_at = clock_timestamp() - interval '1 ms' "
+            "WHERE channel_id = $1 AND slot = $2",
+            self.channel.id,
+            slot,
+        )
+
+    async def claim(self, lease: Lease) -> int | None:
+        async with transaction(self.pool) as conn:
+            claimed = await store.claim_slice(conn, lease, self.now)
+            if claimed is None:
+                return None
+            await store.recover_slice(conn, claimed["run_id"], claimed["no"], self.now)
+            return int(claimed["no"])
+
+    async def mark(
+        self, lease: Lease, nos: Sequence[int], slice_no: int = 1, parts: int = 1
+    ) -> dict[int, int]:
+        """Mark messages; returns the attempt of each that moved."""
+        async with transaction(self.pool) as conn:
+            return await mark(conn, lease, self.run, nos, slice_no, self.now, parts)
+
+    async def give_back(self, rows: Sequence[tuple[int, int]]) -> None:
+        async with transaction(self.pool) as conn:
+            await store.give_back(conn, self.run, rows, self.now)
+
+    async def result(
+        self, no: int, attempt: int, state: str = "submitted", ref: bytes | None = None
+    ) -> Result:
+        hashed = await self.pool.fetchval(
+            "SELECT phone_hash FROM messages WHERE run_id = $1 AND no = $2", self.run, no
+        )
+        refs = () if ref is None else ((1, ref),)
+        return Result(self.run, no, attempt, hashed, state, None, None, refs)
+
+    async def record(self, *results: Result) -> None:
+        async with transaction(self.pool) as conn:
+            await store.record_results(conn, self.channel.id, list(results), self.now)
+
+    async def state(self, no: int) -> str:
+        value: str = await self.pool.fetchval(
+            "SELECT state::text FROM messages WHERE run_id = $1 AND no = $2", self.run, no
+        )
+        return value
+
+    async def states(self) -> dict[str, int]:
+        async with self.pool.acquire() as conn:
+            return await states(conn, self.run)
+
+    async def marks(self) -> int:
+        """How many marks there have been: no statement takes an attempt back."""
+        count: int = await self.pool.fetchval(
+            "SELECT sum(attempt) FROM messages WHERE run_id = $1", self.run
+        )
+        return count
+
+    async def pause(self) -> None:
+        async with transaction(self.pool) as conn:
+            runs = await run_store.lock_open_runs(conn, await self.campaign(conn))
+            await run_store.set_runs(conn, runs, ["running"], "paused", self.now)
+
+    async def resume(self) -> None:
+        await self.pool.execute("UPDATE runs SET state = 'running' WHERE state = 'paused'")
+
+    async def cancel(self) -> None:
+        async with transaction(self.pool) as conn:
+            runs = await run_store.lock_open_runs(conn, await self.campaign(conn))
+            await run_store.set_runs(conn, runs, run_store.OPEN, "cancelled", self.now)
+            await run_store.cancel_messages(conn, runs, self.now)
+
+    async def campaign(self, conn: Connection) -> uuid.UUID:
+        value: uuid.UUID = await conn.fetchval(
+            "SELECT campaign_id FROM runs WHERE id = $1", self.run
+        )
+        return value
+
+    async def another_run(self, **more: Any) -> "Stage":
+        """A second run to the same people."""
+        async with self.pool.acquire() as conn:
+            run = await add_run(conn, self.scene, self.now, **more)
+        made = await expand_run(self.pool, self.keyring, run, self.now)
+        assert made is not None
+        return Stage(self.pool, self.keyring, self.scene, self.channel, run, self.now)
+
+
+async def mark(
+    conn: Connection,
+    lease: Lease,
+    run: uuid.UUID,
+    nos: Sequence[int],
+    slice_no: int,
+    now: datetime,
+    parts: int = 1,
+) -> dict[int, int]:
+    await store.lock_for_mark(conn, lease, run)
+    moved = await store.mark(conn, lease, run, slice_no, [(no, parts) for no in nos], None, now)
+    return {row["no"]: row["attempt"] for row in moved if row["state"] == "submitting"}
+
+
+SetUp = Callable[..., Awaitable[Stage]]
+
+
+@pytest.fixture
+def stage(pool: Pool, keyring: Keyring, now: datetime) -> SetUp:
+    async def set_up(people: int = 4, **more: Any) -> Stage:
+        channel_keys = ("tps", "window", "connections")
+        of_channel = {k: more.pop(k) for k in channel_keys if k in more}
+        async with pool.acquire() as conn:
+            scene = await make_scene(conn, now)
+            await add_contacts(conn, keyring, scene, [phone(n) for n in range(people)], now)
+            channel = await add_channel(conn, keyring, 1, now, **of_channel)
+            run = await add_run(conn, scene, now, **more)
+        made = await expand_run(pool, keyring, run, now)
+        assert made is not None
+        assert made.target == people
+        return Stage(pool, keyring, scene, channel, run, now)
+
+    return set_up
+
+
+class Free:
+    """Tokens without end; or what a test makes of it."""
+
+    async def take(self, limits: Sequence[Limit], want: int) -> Grant:
+        return Grant(want, 0.0, time.monotonic())
+
+    async def hold(self, limit: Limit, seconds: float) -> None:
+        return None
+
+
+class Scripted(Gateway):
+    """A link whose answers a test decides: `answer(submission)` gives one, None means silence."""
+
+    kind = "scripted"
+
+    def __init__(self, answer: Callable[[Submission], SubmitResult | None]) -> None:
+        self.lost = asyncio.Event()
+        self.written: list[tuple[str, int]] = []
+        self.silent: list[asyncio.Future[SubmitResult]] = []
+        self.delay: Callable[[], float] = lambda: 0.0
+        self._answer = answer
+
+    async def open(self) -> None:
+        return None
+
+    def split(self, text: str) -> tuple[Part, ...]:
+        return split(text)
+
+    def submit(self, batch: Sequence[Submission]) -> list["asyncio.Future[SubmitResult]"]:
+        return [self._one(submission) for submission in batch]
+
+    def _one(self, submission: Submission) -> "asyncio.Future[SubmitResult]":
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[SubmitResult] = loop.create_future()
+        self.written.append((submission.recipient, submission.part.number))
+        answer = self._answer(submission)
+        if answer is None:
+            self.silent.append(future)
+            return future
+        if answer.outcome is Outcome.ACCEPTED:
+            answer = SubmitResult(Outcome.ACCEPTED, ref=uuid.uuid4().bytes[:8])
+        loop.call_later(self.delay(), _settle, future, answer)
+        return future
+
+    async def close(self, *, drain_seconds: float) -> None:
+        self.lost.set()
+        for future in self.silent:
+            _settle(future, SubmitResult(Outcome.UNANSWERED))
+        await asyncio.sleep(0)
+
+
+def _settle(future: "asyncio.Future[SubmitResult]", answer: SubmitResult) -> None:
+    if not future.done():
+        future.set_result(answer)
+
+
+@dataclass
+class Working:
+    """A Sender at work."""
+
+    gateway: Scripted
+    clock: Times
+    held: HeldLease
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    task: "asyncio.Task[None] | None" = None
+
+    async def end(self, seconds: float = 10.0) -> None:
+        """Stop it; it must end by itself."""
+        self.stop.set()
+        assert self.task is not None
+        async with asyncio.timeout(seconds):
+            await self.task
+
+
+async def _nothing(_conn: Connection, _channel: int, _refs: Sequence[bytes]) -> None:
+    return None
+
+
+@asynccontextmanager
+async def working(
+    stage: Stage, gateway: Scripted, *, pace: Any = None, pool: Any = None, lease: Lease | None = None
+) -> AsyncIterator[Working]:
+    """A Sender on the stage's channel, killed at the end if it did not end by itself."""
+    clock = Times(stage.now)
+    held = HeldLease(lease or await stage.must_lease())
+    shared = Handoff(
+        pool or stage.pool, clock, stage.keyring, pace or Free(), {}, _nothing  # type: ignore[arg-type]
+    )
+    sender = Sender(shared, stage.channel, held, gateway)
+    at_work = Working(gateway, clock, held)
+    at_work.task = asyncio.create_task(sender.run(at_work.stop, asyncio.Event()))
+    keeper = asyncio.create_task(held.keep(stage.pool))
+    try:
+        yield at_work
+    finally:
+        await _kill(keeper)
+        await _kill(at_work.task)
+
+
+async def _kill(task: "asyncio.Task[None]") -> None:
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0.01)
+    with suppress(asyncio.CancelledError, Exception):
+        await task
+
+
+async def until(check: Callable[[], Awaitable[bool]], seconds: float = 5.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not await check():
+            await asyncio.sleep(0.005)
+
+
+async def _done(stage: Stage) -> bool:
+    return not {"queued", "submitting"} & (await stage.states()).keys()
+
+
+class Wire:
+    """The pool as a Sender sees it, whose connections a test makes fail."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.broken: Exception | None = None
+        self.lose_commit_after: str | None = None
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Any]:
+        if self.broken is not None:
+            raise self.broken
+        async with self._pool.acquire() as conn:
+            watched = _Watched(conn, self)
+            yield watched
+        if watched.lost:
+            raise ConnectionResetError("the commit's answer was lost")
+
+
+class _Watched:
+    def __init__(self, conn: Connection, wire: Wire) -> None:
+        self._conn = conn
+        self._wire = wire
+        self.lost = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._conn, name)
+
+    def transaction(self) -> Any:
+        return self._conn.transaction()
+
+    async def _look(self, query: str) -> None:
+        wire = self._wire
+        if wire.broken is not None:
+            raise wire.broken
+        if wire.lose_commit_after and wire.lose_commit_after in query:
+            wire.lose_commit_after = None
+            self.lost = True
+
+    async def execute(self, query: str, *args: Any) -> Any:
+        await self._look(query)
+        return await self._conn.execute(query, *args)
+
+    async def fetch(self, query: str, *args: Any) -> Any:
+        await self._look(query)
+        return await self._conn.fetch(query, *args)
+
+    async def fetchrow(self, query: str, *args: Any) -> Any:
+        await self._look(query)
+        return await self._conn.fetchrow(query, *args)
+
+    async def fetchval(self, query: str, *args: Any) -> Any:
+        await self._look(query)
+        return await self._conn.fetchval(query, *args)
+
+
+# ---- pause, opt-out (I7)
+
+
+async def test_after_a_pause_has_answered_nothing_is_marked(stage: SetUp) -> None:
+    """A thousand pauses at random moments, against four connections that mark without end."""
+    on = await stage(8, connections=4)
+    leases = [await on.must_lease(slot) for slot in range(4)]
+    # One slice for all four: this is about the run's lock, not about slices.
+    await on.claim(leases[0])
+    over = asyncio.Event()
+    marked = Counter[str]()
+
+    async def keep_marking(no: int) -> None:
+        while not over.is_set():
+            async with transaction(on.pool) as conn:
+                moved = await mark(conn, leases[0], on.run, [no, no + 4], 1, on.now)
+                await asyncio.sleep(random.uniform(0, 0.002))
+            marked["moved" if moved else "refused"] += 1
+            if moved:
+                await on.give_back(list(moved.items()))
+            else:
+                await asyncio.sleep(0.001)
+
+    markers = [asyncio.create_task(keep_marking(no)) for no in range(1, 5)]
+    try:
+        for _ in range(1_000):
+            await asyncio.sleep(random.uniform(0, 0.003))
+            await on.pause()
+            before = await on.marks()
+            await asyncio.sleep(random.uniform(0, 0.004))
+            assert await on.marks() == before
+            await on.resume()
+    finally:
+        over.set()
+        await asyncio.gather(*markers)
+    assert marked["moved"] > 500
+    assert marked["refused"] > 100
+
+
+async def test_fifty_pauses_of_a_working_sender_repeat_nobody(
+    stage: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = await stage(1_500, window=8)
+    whole = store.mark
+
+    async def slow_mark(*args: Any) -> Any:
+        moved = await whole(*args)
+        await asyncio.sleep(random.uniform(0, 0.003))
+        return moved
+
+    monkeypatch.setattr(store, "mark", slow_mark)
+    gateway = Scripted(lambda _: Accept)
+    gateway.delay = lambda: random.uniform(0, 0.004)
+    async with working(on, gateway) as sender:
+        for _ in range(50):
+            await asyncio.sleep(random.uniform(0, 0.03))
+            await on.pause()
+            before = await on.marks()
+            await asyncio.sleep(random.uniform(0, 0.006))
+            assert await on.marks() == before
+            await on.resume()
+        await until(lambda: _done(on), 60)
+        await sender.end()
+    assert await on.states() == {"submitted": 1_500}
+    assert set(Counter(gateway.written).values()) == {1}
+
+
+async def test_after_an_opt_out_has_answered_its_phone_is_not_marked(stage: SetUp) -> None:
+    on = await stage(1)
+    lease = await on.must_lease()
+    await on.claim(lease)
+    hashed = on.keyring.phone_index(phone(0))
+    for _ in range(150):
+        over = asyncio.Event()
+
+        async def keep_marking(over: asyncio.Event = over) -> None:
+            while not over.is_set():
+                async with transaction(on.pool) as conn:
+                    moved = await mark(conn, lease, on.run, [1], 1, on.now)
+                    await asyncio.sleep(random.uniform(0, 0.002))
+                await on.give_back(list(moved.items()))
+
+        marker = asyncio.create_task(keep_marking())
+        await asyncio.sleep(random.uniform(0, 0.006))
+        async with transaction(on.pool) as conn:
+            await lock_suppressions(conn)
+            await conn.execute(
+                "INSERT INTO suppressions (phone_hash, reason, created_at) "
+                "VALUES ($1, 'opted_out', $2)",
+                hashed,
+                on.now,
+            )
+        before = await on.marks()
+        await asyncio.sleep(random.uniform(0, 0.004))
+        assert await on.marks() == before
+        over.set()
+        await marker
+        await on.pool.execute("DELETE FROM suppressions")
+        await on.pool.execute("UPDATE messages SET state = 'queued', reason = NULL, final_at = NULL")
+
+
+async def test_a_mark_that_waited_for_a_pause_finds_it(stage: SetUp) -> None:
+    on = await stage()
+    lease = await on.must_lease()
+    await on.claim(lease)
+    async with transaction(on.pool) as conn:
+        runs = await run_store.lock_open_runs(conn, await on.campaign(conn))
+        waiting = asyncio.create_task(on.mark(lease, [1]))
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        await run_store.set_runs(conn, runs, ["running"], "paused", on.now)
+    assert await waiting == {}
+    assert await on.states() == {"queued": 4}
+
+
+async def test_a_pause_waits_for_a_mark_that_is_not_committed(stage: SetUp) -> None:
+    on = await stage()
+    lease = await on.must_lease()
+    await on.claim(lease)
+    async with transaction(on.pool) as conn:
+        await mark(conn, lease, on.run, [1], 1, on.now)
+        pausing = asyncio.create_task(on.pause())
+        await asyncio.sleep(0.1)
+        assert not pausing.done()
+    await pausing
+    assert await on.marks() == 1
+
+
+# ---- leases
+
+
+async def test_an_old_holder_marks_and_claims_nothing_but_its_results_count(stage: SetUp) -> None:
+    on = await stage()
+    old = await on.must_lease()
+    assert await on.claim(old) == 1
+    assert await on.mark(old, [1, 2]) == {1: 1, 2: 1}
+    new = await on.take_over()
+    assert new.epoch > old.epoch
+    assert await on.states() == {"uncertain": 2, "queued": 2}
+
+    async with transaction(on.pool) as conn:
+        assert not await store.renew_connection(conn, old)
+        await store.note_connection(conn, old, "up", "old", on.now)
+    assert await on.mark(old, [3]) == {}
+    assert await on.claim(old) is None
+    assert await on.claim(new) == 1
+    assert await on.mark(old, [3]) == {}
+    async with transaction(on.pool) as conn:
+        assert not await store.finish_slice(conn, old, on.run, 1, None, on.now)
+        await store.release_connection(conn, old, on.now)
+    held = await on.pool.fetchrow("SELECT owner, epoch, note FROM connections")
+    assert tuple(held) == (new.owner, new.epoch, "")
+    assert await on.mark(new, [3]) == {3: 1}
+
+    await on.record(await on.result(1, 1, ref=b"a"), await on.result(2, 1, "rejected"))
+    assert [await on.state(no) for no in (1, 2, 3, 4)] == [
+        "submitted",
+        "rejected",
+        "submitting",
+        "queued",
+    ]
+    assert await on.pool.fetchval("SELECT count(*) FROM uncertain") == 0
+
+
+async def test_an_old_holders_result_does_not_touch_a_later_attempt(stage: SetUp) -> None:
+    on = await stage()
+    lease = await on.must_lease()
+    await on.claim(lease)
+    await on.mark(lease, [1])
+    await on.give_back([(1, 1)])
+    assert await on.mark(lease, [1]) == {1: 2}
+    await on.record(await on.result(1, 1, "rejected"))
+    assert await on.state(1) == "submitting"
+    await on.give_back([(1, 1)])
+    assert await on.state(1) == "submitting"
+
+
+async def test_nobody_takes_a_lease_that_is_held_and_one_that_ran_out_can_be_renewed(
+    stage: SetUp,
+) -> None:
+    on = await stage()
+    lease = await on.must_lease()
+    assert await on.lease() is None
+    async with transaction(on.pool) as conn:
+        assert not await store.recover_connection(conn, on.channel.id, 0, on.now)
+    await on.claim(lease)
+    await on.expire()
+    assert await on.mark(lease, [1]) == {}
+    async with transaction(on.pool) as conn:
+        assert await store.renew_connection(conn, lease)
+    assert await on.mark(lease, [1]) == {1: 1}
+    assert await on.lease() is None
+
+
+async def test_a_takeover_waits_for_a_mark_and_finds_it(stage: SetUp) -> None:
+    on = await stage()
+    lease = await on.must_lease()
+    await on.claim(lease)
+    async with transaction(on.pool) as conn:
+        await mark(conn, lease, on.run, [1], 1, on.now)
+        await on.expire()
+        taking = asyncio.create_task(on.must_lease())
+        await asyncio.sleep(0.1)
+        assert not taking.done()
+    await taking
+    assert await on.state(1) == "uncertain"
+
+
+async def test_a_mark_that_waited_for_a_takeover_moves_nothing(stage: SetUp) -> None:
+    on = await stage()
+    lease = await on.must_lease()
+    await on.claim(lease)
+    await on.expire()
+    async with transaction(on.pool) as conn:
+        taken = await store.claim_connection(conn, on.channel.id, 0, uuid.uuid4(), on.now)
+        waiting = [asyncio.create_task(on.mark(lease, [1])), asyncio.create_task(on.claim(lease))]
+        await asyncio.sleep(0.1)
+        assert not any(task.done() for task in waiting)
+    assert taken is not None
+    assert await waiting[0] == {}
+    assert await waiting[1] is None
+
+
+async def test_recovery_puts_what_was_marked_in_doubt_and_frees_the_slices(stage: SetUp) -> None:
+    on = await stage(6)
+    lease = await on.must_lease()
+    await on.claim(lease)
+    await on.mark(lease, [1, 2, 3])
+    await on.record(await on.result(3, 1, ref=b"c"))
+    await on.expire()
+    async with transaction(on.pool) as conn:
+        assert await store.expired_connections(conn) == [(on.channel.id, 0)]
+        assert await store.recover_connection(conn, on.channel.id, 0, on.now)
+        assert not await store.recover_connection(conn, on.channel.id, 0, on.now)
+        assert await store.expired_connections(conn) == []
+    assert [await on.state(no) for no in range(1, 7)] == [
+        "uncertain",
+        "uncertain",
+        "submitted",
+        "queued",
+        "queued",
+        "queued",
+    ]
+    doubts = await on.pool.fetch("SELECT no, attempt, channel_id FROM uncertain ORDER BY no")
+    assert [tuple(row) for row in doubts] == [(1, 1, on.channel.id), (2, 1, on.channel.id)]
+    assert await on.pool.fetchval("SELECT count(*) FROM slices WHERE epoch IS NOT NULL") == 0
+    async with transaction(on.pool) as conn:
+        assert not await store.renew_connection(conn, lease)
+    successor = await on.must_lease()
+    assert await on.claim(successor) == 1
+    assert await on.mark(successor, list(range(1, 7))) == {4: 1, 5: 1, 6: 1}
+
+
+async def test_two_connections_never_claim_the_same_slice(stage: SetUp) -> None:
+    on = await stage(6_000, connections=4)
+    leases = [await on.must_lease(slot) for slot in range(4)]
+    claims = await asyncio.gather(*(on.claim(lease) for lease in leases for _ in range(2)))
+    taken = [claim for claim in claims if claim is not None]
+    assert sorted(taken) == sorted(set(taken))
+    assert set(taken) <= set(range(1, 7))
+    assert len(taken) >= 4
+
+
+# ---- giving back
+
+
+async def test_giving_back_takes_only_what_was_never_written(stage: SetUp) -> None:
+    on = await stage()
+    lease = await on.must_lease()
+    await on.claim(lease)
+    await on.mark(lease, [1, 2, 3])
+    await on.record(await on.result(2, 1, ref=b"b"))
+    await on.give_back([(1, 1), (2, 1), (3, 2), (4, 1)])
+    assert [await on.state(no) for no in (1, 2, 3, 4)] == [
+        "queued",
+        "submitted",
+        "submitting",
+        "queued",
+    ]
+    assert await on.mark(lease, [1]) == {1: 2}
+
+
+async def test_what_a_takeover_put_in_doubt_can_still_be_given_back(stage: SetUp) -> None:
+    on = await stage()
+    old = await on.must_lease()
+    await on.claim(old)
+    await on.mark(old, [1, 2])
+    new = await on.take_over()
+    assert await on.claim(new) == 1
+    await on.give_back([(1, 1)])
+    assert [await on.state(no) for no in (1, 2)] == ["queued", "uncertain"]
+    assert await on.pool.fetch("SELECT no FROM uncertain") == [(2,)]
+    assert await on.mark(new, [1, 2]) == {1: 2}
+
+
+async def test_what_is_given_back_after_a_cancel_is_cancelled(stage: SetUp) -> None:
+    on = await stage()
+    lease = await on.must_lease()
+    await on.claim(lease)
+    await on.mark(lease, [1, 2])
+    await on.cancel()
+    await on.give_back([(1, 1)])
+    await on.record(await on.result(2, 1, ref=b"b"))
+    assert [await on.state(no) for no in (1, 2, 3)] == ["cancelled", "submitted", "cancelled"]
+
+
+async def test_a_lost_link_gives_back_what_was_not_written(stage: SetUp) -> None:
+    """Marked, then the link is lost before the tokens come: nothing is in doubt."""
+    on = await stage(8, window=4)
+    gateway = Scripted(lambda _: Accept)
+
+    class Dry(Free):
+        async def take(self, limits: Sequence[Limit], want: int) -> Grant:
+            if not gateway.written:
+                gateway.lost.set()
+            return Grant(0, 0.01, time.monotonic())
+
+    async with working(on, gateway, pace=Dry()) as sender:
+        await sender.end()
+    assert await on.states() == {"queued": 8}
+    assert await on.marks() == 4
+    assert await on.pool.fetchval("SELECT count(*) FROM slices WHERE epoch IS NOT NULL") == 0
+
+
+async def test_past_its_lease_a_holder_writes_nothing(stage: SetUp) -> None:
+    """Frozen between mark and write for longer than the lease."""
+    on = await stage(8, window=4)
+    gateway = Scripted(lambda _: Accept)
+
+    class Freezing(Free):
+        async def take(self, limits: Sequence[Limit], want: int) -> Grant:
+            sender.held._deadline = 0.0
+            return await super().take(limits, want)
+
+    async with working(on, gateway, pace=Freezing()) as sender:
+        await until(lambda: _some_marks(on))
+        await asyncio.sleep(0.1)
+        sender.held.fenced.set()
+        await sender.end()
+    assert gateway.written == []
+    assert await on.states() == {"queued": 8}
+
+
+async def _some_marks(on: Stage) -> bool:
+    return await on.marks() > 0
+
+
+# ---- the bound of what a crash leaves in doubt (I3)
+
+
+@pytest.mark.parametrize("text", [TEXT, LONG])
+async def test_a_silent_carrier_holds_no_more_than_the_window(stage: SetUp, text: str) -> None:
+    on = await stage(60, window=5, text=text)
+    parts = len(split(text))
+    answered = 0
+
+    def answer(_: Submission) -> SubmitResult | None:
+        nonlocal answered
+        answered += 1
+        return Accept if answered <= 12 * parts else None
+
+    gateway = Scripted(answer)
+    async with working(on, gateway):
+
+        async def stuck() -> bool:
+            now = await on.states()
+            assert now.get("submitting", 0) <= 5
+            return now.get("submitted") == 12 and len(gateway.silent) == 5
+
+        await until(stuck, 10)
+        await asyncio.sleep(0.1)
+        marked = (await on.states())["submitting"]
+        assert len(gateway.silent) == 5
+        assert 5 >= marked >= 5 // parts
+        await on.take_over()  # a crash: nobody winds down
+        assert (await on.states())["uncertain"] == marked
+        assert await on.pool.fetchval("SELECT count(*) FROM uncertain") == marked
+
+
+# ---- the moves (design §5)
+
+
+async def _every_statement(on: Stage, lease: Lease) -> dict[str, Callable[[], Awaitable[Any]]]:
+    """Each statement that changes a message's state, aimed at all rows of the run."""
+    rows = await on.pool.fetch("SELECT no, attempt FROM messages ORDER BY no")
+    nos = [row["no"] for row in rows]
+
+    def results(state: str) -> Callable[[], Awaitable[None]]:
+        async def act() -> None:
+            await on.record(*[await on.result(no, 1, state) for no in nos])
+
+        return act
+
+    def receipts(state: str) -> Callable[[], Awaitable[None]]:
+        async def act() -> None:
+            changes = [delivery.Change(on.run, no, state, None, None) for no in nos]
+            async with transaction(on.pool) as conn:
+                await delivery.apply_changes(conn, changes, on.now)
+
+        return act
+
+    async def stop() -> None:
+        async with transaction(on.pool) as conn:
+            await store.lock_for_mark(conn, lease, on.run)
+            await store.mark(
+                conn, lease, on.run, 1, [(no, 1) for no in nos], "validity_over", on.now
+            )
+
+    async def recover() -> None:
+        async with transaction(on.pool) as conn:
+            await store.recover_slice(conn, on.run, 1, on.now)
+
+    async def back_after_cancel() -> None:
+        await on.pool.execute("UPDATE runs SET state = 'cancelled'")
+        await on.give_back([(no, 1) for no in nos])
+
+    async def silence() -> None:
+        await on.pool.execute("UPDATE runs SET state = 'sent'")
+        async with transaction(on.pool) as conn:
+            await delivery.settle_runs(conn, on.now + timedelta(hours=73))
+
+    return {
+        "mark": lambda: on.mark(lease, nos),
+        "stop": stop,
+        "recover": recover,
+        "give_back": lambda: on.give_back([(no, 1) for no in nos]),
+        "give_back, attempt unknown": lambda: on.give_back([(no, 0) for no in nos]),
+        "give_back, cancelled": back_after_cancel,
+        "cancel": on.cancel,
+        "silence": silence,
+        **{f"result {s}": results(s) for s in ("submitted", "rejected", "uncertain")},
+        **{
+            f"receipt {s}": receipts(s)
+            for s in ("delivered", "undelivered", "expired", "rejected", "unknown")
+        },
+    }
+
+
+ALL_RECEIPTS = {"submitted", "uncertain", "unknown"}
+MOVED_BY = {
+    "mark": {"queued": "submitting"},
+    "stop": {"queued": "suppressed"},
+    "recover": {"submitting": "uncertain"},
+    "give_back": {"submitting": "queued", "uncertain": "queued"},
+    "give_back, cancelled": {"submitting": "cancelled", "uncertain": "cancelled"},
+    "cancel": {"queued": "cancelled"},
+    "silence": {"submitted": "unknown"},
+    "result submitted": {"submitting": "submitted", "uncertain": "submitted"},
+    "result rejected": {"submitting": "rejected", "uncertain": "rejected"},
+    "result uncertain": {"submitting": "uncertain"},
+    **{
+        f"receipt {s}": {before: s for before in ALL_RECEIPTS - {s}}
+        for s in ("delivered", "undelivered", "expired", "rejected", "unknown")
+    },
+}
+
+
+async def test_every_statement_moves_messages_along_the_table_only(stage: SetUp) -> None:
+    """A row in each state, each statement aimed at all of them: what moved, moved along MOVES."""
+    words = [state.value for state in MessageState]
+    on = await stage(len(words))
+    lease = await on.must_lease()
+    await on.claim(lease)
+
+    async def lay_out() -> None:
+        await on.pool.execute("UPDATE runs SET state = 'running', settled_at = NULL")
+        await on.pool.execute("DELETE FROM uncertain")
+        await on.pool.execute(
+            """
+            UPDATE messages m SET state = w.state, reason = NULL, final_at = NULL, attempt = 1,
+                part_count = 1, marked_at = $2, submitted_at = $2
+            FROM unnest($1::message_state[]) WITH ORDINALITY AS w(state, no) WHERE m.no = w.no
+            """,
+            words,
+            on.now,
+        )
+
+    seen: dict[str, dict[str, str]] = {}
+    for name, act in (await _every_statement(on, lease)).items():
+        await lay_out()
+        await act()
+        after = [await on.state(no) for no in range(1, len(words) + 1)]
+        moved = {b: a for b, a in zip(words, after, strict=True) if a != b}
+        for before, to in moved.items():
+            assert MessageState(to) in MOVES[MessageState(before)], f"{name}: {before} → {to}"
+        seen[name] = moved
+    seen.pop("give_back, attempt unknown")
+    assert seen == MOVED_BY
+
+
+# ---- closing
+
+
+async def test_a_run_is_sent_only_when_no_slice_is_open(stage: SetUp) -> None:
+    on = await stage()
+    lease = await on.must_lease()
+    await on.claim(lease)
+    await on.mark(lease, [1, 2, 3])
+    for no in (1, 2, 3):
+        await on.record(await on.result(no, 1))
+
+    async def close() -> list[uuid.UUID]:
+        async with transaction(on.pool) as conn:
+            return await store.close_finished_runs(conn, on.now)
+
+    assert await close() == []
+    async with transaction(on.pool) as conn:
+        assert not await store.finish_slice(conn, lease, on.run, 1, None, on.now)
+    assert await close() == []
+    assert await on.claim(lease) == 1
+    await on.mark(lease, [4])
+    await on.record(await on.result(4, 1))
+    async with transaction(on.pool) as conn:
+        assert await store.finish_slice(conn, lease, on.run, 1, None, on.now)
+    async with on.pool.acquire() as conn:
+        assert await close() == [await on.campaign(conn)]
