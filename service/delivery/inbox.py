@@ -71,6 +71,10 @@ class Inbox:
                     log.warning("receipts wait for the database", extra={"why": str(error)})
                     self._arrived.set()
                     await asyncio.sleep(RETRY_SECONDS)
+                except Exception:  # an end of this loop would stop all receipts without a word
+                    log.exception("receipts could not be stored, trying again")
+                    self._arrived.set()
+                    await asyncio.sleep(RETRY_SECONDS)
         finally:
             ringing.cancel()
             await asyncio.gather(ringing, return_exceptions=True)

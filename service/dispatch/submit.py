@@ -329,6 +329,10 @@ class Sender:
                 log.warning("results wait for the database", extra={"why": str(error)})
                 self._dirty.set()
                 await asyncio.sleep(RETRY_SECONDS)
+            except Exception:  # an end of this loop would stop the channel without a word
+                log.exception("results could not be written, trying again")
+                self._dirty.set()
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _flush(self) -> None:
         """Commit what is settled, then free its permits. On an error everything is kept."""

@@ -31,6 +31,7 @@ UNREACHABLE: tuple[type[Exception], ...] = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.InternalClientError,  # what the driver says when the server dies between two commands
 )
 """What a database that is down, restarting or full of connections raises: wait and try again."""
 
@@ -49,7 +50,7 @@ async def _prepare(connection: OwnConnection) -> None:
 
 
 async def _keep(_: OwnConnection) -> None:
-    """Nothing to reset: no code here leaves session state behind, and a reset costs a round trip."""
+    """Nothing to reset: no code leaves session state behind, and a reset costs a round trip."""
 
 
 async def connect(url: str) -> OwnConnection:
@@ -63,7 +64,7 @@ async def connect(url: str) -> OwnConnection:
 async def open_pool(url: str, *, size: int) -> AsyncIterator[Pool]:
     """A pool of at most `size` connections, closed at the end."""
     pool: Pool = await asyncpg.create_pool(
-        url, min_size=1, max_size=size, init=_prepare, reset=_keep, command_timeout=120, timeout=10
+        url, min_size=0, max_size=size, init=_prepare, reset=_keep, command_timeout=120, timeout=10
     )
     try:
         yield pool
@@ -77,8 +78,13 @@ async def open_pool(url: str, *, size: int) -> AsyncIterator[Pool]:
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """A connection inside a transaction: all of it or none. Never held across a gateway call."""
-    async with pool.acquire() as connection, connection.transaction():
-        yield connection
+    async with pool.acquire() as connection:
+        try:
+            async with connection.transaction():
+                yield connection
+        except UNREACHABLE:
+            connection.terminate()  # half-dead, it must not go back into the pool
+            raise
 
 
 def affected(status: str) -> int:

@@ -24,7 +24,7 @@ def test_a_kind_has_the_name_of_its_module() -> None:
 
 
 def test_the_command_line_knows_every_kind() -> None:
-    assert KINDS == kinds()
+    assert kinds() == KINDS
 
 
 def test_every_job_is_a_function_of_exactly_one_kind_and_every_function_a_job() -> None:

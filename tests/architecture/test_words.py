@@ -1,4 +1,4 @@
-"""What must not stand in the repository: other people's numbers, and the machines it was made on."""
+"""What must not stand in the repository: people's numbers, and the machines it was made on."""
 
 import re
 

@@ -347,6 +347,7 @@ class Wire:
         self._pool = pool
         self.broken: Exception | None = None
         self.lose_commit_after: str | None = None
+        self.fail_at: str | None = None
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Any]:
@@ -373,6 +374,8 @@ class _Watched:
 
     async def _look(self, query: str) -> None:
         wire = self._wire
+        if wire.fail_at and wire.fail_at in query:
+            wire.broken, wire.fail_at = ConnectionResetError("the network is cut"), None
         if wire.broken is not None:
             raise wire.broken
         if wire.lose_commit_after and wire.lose_commit_after in query:
@@ -714,6 +717,7 @@ async def test_a_lost_link_gives_back_what_was_not_written(stage: SetUp) -> None
             return Grant(0, 0.01, time.monotonic())
 
     async with working(on, gateway, pace=Dry()) as sender:
+        await asyncio.wait_for(gateway.lost.wait(), 5)
         await sender.end()
     assert await on.states() == {"queued": 8}
     assert await on.marks() == 4
@@ -912,3 +916,352 @@ async def test_a_run_is_sent_only_when_no_slice_is_open(stage: SetUp) -> None:
         assert await store.finish_slice(conn, lease, on.run, 1, None, on.now)
     async with on.pool.acquire() as conn:
         assert await close() == [await on.campaign(conn)]
+
+
+# ---- defects: each of these is how it ought to be
+
+
+@defect("give_back of attempt 0 takes any attempt: it undoes the mark of the slice's next holder")
+async def test_an_unsure_mark_is_not_given_back_after_a_takeover(stage: SetUp) -> None:
+    """A holder's mark fails with its connection and PostgreSQL stays out of its reach; the next
+    holder marks and writes the same message; then the old one comes back and undoes "its" mark.
+    """
+    on = await stage(1)
+    old = await on.must_lease()
+    wire = Wire(on.pool)
+    wire.fail_at = "WITH permit AS"
+    async with working(on, Scripted(lambda _: Accept), pool=wire, lease=old) as sender:
+        await until(lambda: _is_broken(wire))
+        new = await on.take_over()
+        assert await on.claim(new) == 1
+        assert await on.mark(new, [1]) == {1: 1}  # and writes it
+        wire.broken = None
+        await asyncio.sleep(1.5)
+        assert await on.state(1) == "submitting"
+        await on.record(await on.result(1, 1, ref=b"a"))
+        assert await on.state(1) == "submitted"
+        assert await on.mark(new, [1]) == {}, "a second text"
+        sender.held.fenced.set()
+        await sender.end()
+
+
+async def _is_broken(wire: Wire) -> bool:
+    return wire.broken is not None
+
+
+@defect("give_back reads the run's state without the run's lock")
+async def test_what_is_given_back_during_a_cancel_does_not_stay_queued(stage: SetUp) -> None:
+    on = await stage(1)
+    lease = await on.must_lease()
+    await on.claim(lease)
+    await on.mark(lease, [1])
+    async with on.pool.acquire() as conn:
+        giving = conn.transaction()
+        await giving.start()
+        await store.give_back(conn, on.run, [(1, 1)], on.now)
+        cancelling = asyncio.create_task(on.cancel())
+        await asyncio.sleep(0.2)
+        await giving.commit()
+        await cancelling
+    assert await on.states() == {"cancelled": 1}
+
+
+@defect("give_back does not open the slice again, so nobody ever looks at the row")
+async def test_what_is_given_back_to_a_finished_slice_is_still_sent(stage: SetUp) -> None:
+    """The old holder was frozen between mark and write; its successor has finished the slice."""
+    on = await stage(2)
+    old = await on.must_lease()
+    await on.claim(old)
+    await on.mark(old, [1])
+    new = await on.take_over()
+    await on.claim(new)
+    await on.mark(new, [2])
+    await on.record(await on.result(2, 1, ref=b"b"))
+    async with transaction(on.pool) as conn:
+        assert await store.finish_slice(conn, new, on.run, 1, None, on.now)
+    await on.give_back([(1, 1)])
+    async with transaction(on.pool) as conn:
+        closed = await store.close_finished_runs(conn, on.now)
+    if await on.state(1) == "queued":
+        assert not closed
+        assert await on.claim(new) == 1
+
+
+@defect("a claim whose commit was not answered belongs to nobody as long as the lease lives")
+async def test_a_slice_whose_claim_was_not_answered_is_worked_on(stage: SetUp) -> None:
+    on = await stage(3)
+    wire = Wire(on.pool)
+    wire.lose_commit_after = "UPDATE slices s SET slot"
+    gateway = Scripted(lambda _: Accept)
+    async with working(on, gateway, pool=wire):
+        await until(lambda: _done(on), 5)
+
+
+@defect("the sender waits for a permit, and what holds them all waits to be written again")
+@pytest.mark.parametrize("window", [1, 4])
+async def test_a_carrier_that_finds_a_whole_window_too_fast_does_not_stop_us(
+    stage: SetUp, window: int
+) -> None:
+    on = await stage(12, window=window)
+    refused = Counter[str]()
+
+    def answer(submission: Submission) -> SubmitResult:
+        refused[submission.recipient] += 1
+        return TooFast if refused[submission.recipient] == 1 else Accept
+
+    gateway = Scripted(answer)
+    gateway.delay = lambda: 0.02
+    async with working(on, gateway):
+        await until(lambda: _done(on), 6)
+
+
+@defect("an error out of _write loses the parts that were not written yet, with their permits")
+async def test_a_database_that_dies_while_tokens_are_awaited_loses_nobody(stage: SetUp) -> None:
+    on = await stage(4, window=4)
+    wire = Wire(on.pool)
+    died = asyncio.Event()
+
+    class Dry(Free):
+        async def take(self, limits: Sequence[Limit], want: int) -> Grant:
+            if not died.is_set():
+                died.set()
+                wire.broken = ConnectionResetError("PostgreSQL was killed")
+                return Grant(0, 0.2, time.monotonic())
+            return await super().take(limits, want)
+
+    gateway = Scripted(lambda _: Accept)
+    async with working(on, gateway, pace=Dry(), pool=wire):
+        await asyncio.wait_for(died.wait(), 5)
+        await asyncio.sleep(1.0)
+        wire.broken = None
+        await until(lambda: _done(on), 5)
+
+
+@defect("what a gateway raises from submit loses the batch; winding down then waits for ever")
+async def test_a_gateway_that_cannot_write_a_part_ends_the_sender(stage: SetUp) -> None:
+    """A CMPP service code in Chinese passes the settings and is refused by the packet."""
+    on = await stage(4, window=4)
+
+    def refuse(_: Submission) -> SubmitResult:
+        raise ValueError("the value is not ASCII")
+
+    async with working(on, Scripted(refuse)) as sender:
+        assert sender.task is not None
+        await asyncio.wait({sender.task}, timeout=5)
+        assert sender.task.done()
+
+
+@defect("the hours are looked at before waiting for permits, not at the hand-off (I6)")
+async def test_what_waited_for_the_database_does_not_leave_at_night(stage: SetUp) -> None:
+    on = await stage(12, window=4, send_hours=DAY_HOURS)
+    wire = Wire(on.pool)
+    gateway = Scripted(lambda _: Accept)
+    gateway.delay = lambda: 0.05
+    async with working(on, gateway, pool=wire) as sender:
+        await until(lambda: _wrote(gateway, 4))
+        wire.broken = ConnectionResetError("PostgreSQL is away")  # before the answers are in
+        await asyncio.sleep(0.7)
+        sender.clock.at = NIGHT
+        wire.broken = None
+        await asyncio.sleep(1.5)
+        assert len(gateway.written) <= 4
+
+
+async def _wrote(gateway: Scripted, count: int) -> bool:
+    return len(gateway.written) >= count
+
+
+@defect("what the carrier found too fast is written again at whatever hour (I6)")
+async def test_what_was_too_fast_is_not_written_again_at_night(stage: SetUp) -> None:
+    """A daily quota answers 8 until midnight, and takes everything then."""
+    on = await stage(6, window=4, send_hours=DAY_HOURS)
+    gateway = Scripted(lambda _: TooFast if len(gateway.written) % 4 else Accept)
+    async with working(on, gateway) as sender:
+        await until(lambda: _wrote(gateway, 6))
+        sender.clock.at = NIGHT
+        await asyncio.sleep(0.05)
+        at_night = len(gateway.written)
+        await asyncio.sleep(2.0)
+        assert len(gateway.written) == at_night
+
+
+@defect("the flusher ends with any other error of the database, silently, and the sender hangs")
+async def test_a_full_disk_of_the_database_stops_nothing_for_good(stage: SetUp) -> None:
+    on = await stage(12, window=4)
+    wire = Wire(on.pool)
+    gateway = Scripted(lambda _: Accept)
+    gateway.delay = lambda: 0.05
+    async with working(on, gateway, pool=wire):
+        await until(lambda: _wrote(gateway, 4))
+        wire.broken = asyncpg.DiskFullError("could not extend file")
+        await asyncio.sleep(0.5)
+        wire.broken = None
+        await until(lambda: _done(on), 5)
+
+
+@defect("the keeper ends with any other error of the database, and nobody learns of it")
+async def test_a_lease_is_kept_after_an_error_of_any_kind(
+    stage: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.dispatch.lease.RENEW_SECONDS", 0.01)
+    on = await stage(1)
+    held = HeldLease(await on.must_lease())
+    wire = Wire(on.pool)
+    wire.broken = asyncpg.QueryCanceledError("canceling statement due to user request")
+    keeper = asyncio.create_task(held.keep(wire))  # type: ignore[arg-type]
+    await asyncio.sleep(0.1)
+    wire.broken = None
+    held._deadline = 0.0
+    await asyncio.sleep(0.2)
+    try:
+        assert held.valid
+    finally:
+        await _kill(keeper)
+
+
+@defect("one message that cannot be composed stops its channel, again and again")
+async def test_a_message_that_cannot_be_composed_stops_nobody_else(stage: SetUp) -> None:
+    on = await stage(5, window=2)
+    await on.pool.execute("UPDATE messages SET phone_cipher = 'broken' WHERE no = 3")
+    async with working(on, Scripted(lambda _: Accept)) as sender:
+        await until(lambda: _handed_off(on, 4), 5)
+        assert sender.task is not None
+        assert not sender.task.done()
+
+
+async def _handed_off(on: Stage, count: int) -> bool:
+    return (await on.states()).get("submitted") == count
+
+
+@defect("a text whose phone is in doubt is not even stopped when its validity is over")
+async def test_a_phone_in_doubt_does_not_keep_a_run_open_past_its_validity(stage: SetUp) -> None:
+    on = await stage(1)
+    lease = await on.must_lease()
+    await on.claim(lease)
+    await on.pool.execute(
+        "INSERT INTO uncertain SELECT channel_id, phone_hash, gen_random_uuid(), 1, 1, $1, $1 "
+        "FROM messages",
+        on.now,
+    )
+    async with transaction(on.pool) as conn:
+        await store.lock_for_mark(conn, lease, on.run)
+        await store.mark(conn, lease, on.run, 1, [(1, 1)], "validity_over", on.now)
+    assert await on.state(1) == "suppressed"
+
+
+@defect("attempt is a smallint, and every second without Redis takes one")
+async def test_a_night_without_redis_does_not_use_up_the_attempts(stage: SetUp) -> None:
+    on = await stage(1)
+    lease = await on.must_lease()
+    await on.claim(lease)
+    await on.pool.execute("UPDATE messages SET attempt = 32767")
+    assert await on.mark(lease, [1]) == {1: 32768}
+
+
+@defect("a mark that a pause refused looks why too late, and half a minute is lost")
+async def test_a_short_pause_costs_no_half_minute(
+    stage: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = await stage(1)
+    whole = store.mark
+    first = asyncio.Event()
+
+    async def mark_in_a_short_pause(*args: Any) -> Any:
+        if first.is_set():
+            return await whole(*args)
+        first.set()
+        await args[0].execute("UPDATE runs SET state = 'paused'")
+        moved = await whole(*args)
+        await args[0].execute("UPDATE runs SET state = 'running'")
+        return moved
+
+    monkeypatch.setattr(store, "mark", mark_in_a_short_pause)
+    async with working(on, Scripted(lambda _: Accept)):
+        await asyncio.wait_for(first.wait(), 5)
+        await asyncio.sleep(0.2)
+        assert await on.pool.fetchval("SELECT not_before FROM slices") is None
+
+
+@defect("half a long text is in doubt for ever when a pause stops the other half")
+async def test_a_pause_lets_a_text_that_has_begun_end(stage: SetUp) -> None:
+    on = await stage(1, window=8, text=LONG)
+    gateway = Scripted(lambda _: Accept)
+
+    class OnePart(Free):
+        async def take(self, limits: Sequence[Limit], want: int) -> Grant:
+            if gateway.written and not paused.is_set():
+                await on.pause()
+                paused.set()
+                return Grant(0, 0.2, time.monotonic())
+            return Grant(1, 0.0, time.monotonic())
+
+    paused = asyncio.Event()
+    async with working(on, gateway, pace=OnePart()):
+        await until(lambda: _handed_off(on, 1), 5)
+
+
+@defect("an expansion locks run then campaign, everybody else campaign then run")
+async def test_a_cancel_and_an_expansion_do_not_lock_each_other_out(
+    stage: SetUp, keyring: Keyring
+) -> None:
+    on = await stage(1)
+    async with on.pool.acquire() as conn:
+        run = await add_run(conn, on.scene, on.now)
+        campaign = await conn.fetchval("SELECT campaign_id FROM runs WHERE id = $1", run)
+    expanding: asyncio.Task[Any] | None = None
+    async with transaction(on.pool) as conn:
+        await conn.execute("SELECT FROM campaigns WHERE id = $1 FOR UPDATE", campaign)
+        expanding = asyncio.create_task(expand_run(on.pool, keyring, run, on.now))
+        await asyncio.sleep(0.2)
+        runs = await run_store.lock_open_runs(conn, campaign)
+        cancelling = asyncio.create_task(
+            run_store.set_runs(conn, runs, run_store.OPEN, "cancelled", on.now)
+        )
+        outcome = await asyncio.gather(expanding, cancelling, return_exceptions=True)
+        assert not [error for error in outcome if isinstance(error, COLLISIONS)]
+
+
+@defect("closing locks run then campaign, pause campaign then run")
+async def test_a_pause_and_the_end_of_a_run_do_not_lock_each_other_out(stage: SetUp) -> None:
+    on = await stage(1)
+    await on.pool.execute("UPDATE slices SET done_at = $1", on.now)
+    async with on.pool.acquire() as looking:
+        campaign = await on.campaign(looking)
+
+    async def close() -> None:
+        async with transaction(on.pool) as conn:
+            await finish_campaigns(conn, await store.close_finished_runs(conn, on.now), on.now)
+
+    async with transaction(on.pool) as conn:
+        await conn.execute("SELECT FROM campaigns WHERE id = $1 FOR UPDATE", campaign)
+        runs = await run_store.lock_open_runs(conn, campaign)
+        closing = asyncio.create_task(close())
+        await asyncio.sleep(0.2)
+        pausing = asyncio.create_task(
+            run_store.set_runs(conn, runs, ["running"], "paused", on.now)
+        )
+        outcome = await asyncio.gather(closing, pausing, return_exceptions=True)
+        assert not [error for error in outcome if isinstance(error, COLLISIONS)]
+
+
+@defect("a bucket whose clock jumped back grants nothing until the old hour comes again")
+async def test_a_clock_of_redis_that_jumps_back_stops_nobody_for_long(redis: Redis) -> None:
+    limit = channel_limit(1, 100)
+    hour = (time.time() + 3_600) * 1_000_000
+    await redis.set(limit.key, f"{hour:.0f}")
+    grant = await Pace(redis).take([limit], 1)
+    assert grant.wait < 30
+
+
+@defect("a text of a slow campaign fills the connection, and an urgent one waits behind it (I11)")
+async def test_an_urgent_run_overtakes_a_slow_one(stage: SetUp, redis: Redis) -> None:
+    on = await stage(200, window=4, tps=100, max_tps=5)
+    gateway = Scripted(lambda _: Accept)
+    async with working(on, gateway, pace=Pace(redis)):
+        await until(lambda: _wrote(gateway, 2))
+        urgent = await on.another_run(priority="urgent")
+        await until(lambda: _begun(urgent), 5)
+
+
+async def _begun(on: Stage) -> bool:
+    return await on.marks() > 0

@@ -1,0 +1,731 @@
+"""Receipts on a real PostgreSQL: whatever comes in whatever order, the ledger ends the same.
+
+Tests marked `defect` show something that is still wrong.
+"""
+
+import asyncio
+import itertools
+import random
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from service.channels.gateway import Receipt, ReceiptState
+from service.channels.model import Channel
+from service.crypto import Keyring
+from service.delivery import receipts, store
+from service.delivery.receipts import SETTLE_AFTER, fold_receipts, recheck, sweep_parked
+from service.dispatch import store as dispatch
+from service.dispatch.expand import expand_run
+from service.dispatch.store import Lease, Result
+from service.storage.postgres import Connection, Pool, transaction
+from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone
+
+DAYS_3 = timedelta(hours=72)
+SECOND = timedelta(seconds=1)
+
+
+def defect(what: str) -> pytest.MarkDecorator:
+    """Known to be wrong; strict, so that whoever mends it takes the mark away."""
+    return pytest.mark.xfail(reason=what, strict=True)
+
+
+@dataclass
+class Stage:
+    """One run on one channel, marked and written; `no` is the number of a message."""
+
+    pool: Pool
+    keyring: Keyring
+    scene: Scene
+    channel: Channel
+    run: uuid.UUID
+    now: datetime
+    lease: Lease
+
+    async def mark(self, *nos: int, parts: int = 1) -> None:
+        async with transaction(self.pool) as conn:
+            await dispatch.lock_for_mark(conn, self.lease, self.run)
+            moved = await dispatch.mark(
+                conn, self.lease, self.run, 1, [(no, parts) for no in nos], None, self.now
+            )
+        assert len(moved) == len(nos)
+
+    async def result(self, no: int, state: str, *refs: bytes) -> Result:
+        row = await self.pool.fetchrow(
+            "SELECT attempt, phone_hash FROM messages WHERE run_id = $1 AND no = $2", self.run, no
+        )
+        reason = "no_answer" if state == "uncertain" else None
+        numbered = tuple(enumerate(refs, start=1))
+        return Result(
+            self.run, no, row["attempt"], row["phone_hash"], state, reason, None, numbered
+        )
+
+    async def answered(self, no: int, *refs: bytes, state: str = "submitted") -> None:
+        """Commit the answer to a submit, then look again, as the Sender does."""
+        result = await self.result(no, state, *refs)
+        async with transaction(self.pool) as conn:
+            await dispatch.record_results(conn, self.channel.id, [result], self.now)
+        async with self.pool.acquire() as conn:
+            await recheck(conn, self.channel.id, refs)
+
+    async def receive(
+        self,
+        ref: bytes,
+        state: str = "delivered",
+        to: str = "",
+        *,
+        reason: str = "",
+        at: datetime | None = None,
+    ) -> None:
+        receipt = Receipt(ref, to, ReceiptState(state), state.upper()[:7], reason, None)
+        async with transaction(self.pool) as conn:
+            await store.insert_receipts(
+                conn, self.keyring, [(self.channel.id, receipt)], at or self.now
+            )
+
+    async def fold(self) -> int:
+        return await fold_receipts(self.pool, self.channel.id, self.now)
+
+    async def sweep(self, at: datetime | None = None) -> None:
+        async with transaction(self.pool) as conn:
+            await sweep_parked(conn, self.channel.id, at or self.now + SETTLE_AFTER + SECOND)
+
+    async def phone(self, no: int) -> str:
+        cipher = await self.pool.fetchval(
+            "SELECT phone_cipher FROM messages WHERE run_id = $1 AND no = $2", self.run, no
+        )
+        return self.keyring.decrypt("phone", cipher)
+
+    async def state(self, no: int) -> str:
+        value: str = await self.pool.fetchval(
+            "SELECT state::text FROM messages WHERE run_id = $1 AND no = $2", self.run, no
+        )
+        return value
+
+    async def listed(self) -> list[tuple[bytes, str]]:
+        """What is kept aside: (reference, why)."""
+        rows = await self.pool.fetch("SELECT ref, why FROM receipts_unmatched ORDER BY id")
+        return [(row["ref"], row["why"]) for row in rows]
+
+    async def waiting(self) -> int:
+        count: int = await self.pool.fetchval("SELECT count(*) FROM receipt_inbox")
+        return count
+
+    async def doubts(self) -> int:
+        count: int = await self.pool.fetchval("SELECT count(*) FROM uncertain")
+        return count
+
+
+SetUp = Callable[..., Awaitable[Stage]]
+
+
+@pytest.fixture
+def stage(pool: Pool, keyring: Keyring, now: datetime) -> SetUp:
+    async def set_up(people: int = 3) -> Stage:
+        async with pool.acquire() as conn:
+            scene = await make_scene(conn, now)
+            await add_contacts(conn, keyring, scene, [phone(n) for n in range(people)], now)
+            channel = await add_channel(conn, keyring, 1, now)
+        return await _begin(pool, keyring, scene, channel, now, slot=0)
+
+    return set_up
+
+
+async def _begin(
+    pool: Pool, keyring: Keyring, scene: Scene, channel: Channel, now: datetime, slot: int
+) -> Stage:
+    async with pool.acquire() as conn:
+        run = await add_run(conn, scene, now)
+    await expand_run(pool, keyring, run, now)
+    async with transaction(pool) as conn:
+        await dispatch.ensure_connections(conn, channel.id, slot + 1)
+        lease = await dispatch.claim_connection(conn, channel.id, slot, uuid.uuid4(), now)
+        assert lease is not None
+        assert await dispatch.claim_slice(conn, lease, now) is not None
+    return Stage(pool, keyring, scene, channel, run, now, lease)
+
+
+async def another_run(on: Stage) -> Stage:
+    """A second run to the same people over another connection of the same channel."""
+    return await _begin(on.pool, on.keyring, on.scene, on.channel, on.now, slot=1)
+
+
+# ---- order
+
+
+async def test_a_receipt_after_its_answer_is_the_end_of_it(stage: SetUp) -> None:
+    on = await stage()
+    await on.mark(1)
+    await on.answered(1, b"a")
+    await on.receive(b"a", to=await on.phone(1))
+    assert await on.fold() == 1
+    assert await on.state(1) == "delivered"
+    assert await on.waiting() == 0
+    assert await on.listed() == []
+
+
+async def test_a_receipt_before_its_answer_waits_for_it(stage: SetUp) -> None:
+    on = await stage()
+    await on.mark(1)
+    await on.receive(b"a", to=await on.phone(1))
+    await on.fold()
+    assert await on.listed() == [(b"a", "parked")]
+    assert await on.state(1) == "submitting"
+    await on.answered(1, b"a")
+    assert await on.listed() == []
+    await on.fold()
+    assert await on.state(1) == "delivered"
+
+
+async def test_a_receipt_that_is_parked_while_its_answer_is_committed_meets_it(
+    stage: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fold looks, answer commits and looks again, fold parks: fold must look again, too."""
+    on = await stage()
+    await on.mark(1)
+    await on.receive(b"a")
+    park = store.insert_unmatched
+    raced = asyncio.Event()
+
+    async def answer_first(conn: Connection, kept: Any, why: Any) -> None:
+        await on.answered(1, b"a")  # on other connections, inside the fold's transaction
+        raced.set()
+        await park(conn, kept, why)
+
+    monkeypatch.setattr(store, "insert_unmatched", answer_first)
+    await on.fold()
+    assert raced.is_set()
+    assert await on.listed() == []
+    assert await on.waiting() == 1
+    monkeypatch.undo()
+    await on.fold()
+    assert await on.state(1) == "delivered"
+
+
+async def test_a_receipt_that_is_folded_before_its_answer_is_committed_meets_it(
+    stage: SetUp,
+) -> None:
+    """Answer written but not committed, fold parks and looks again, answer commits: it must look."""
+    on = await stage()
+    await on.mark(1)
+    await on.receive(b"a")
+    async with transaction(on.pool) as conn:
+        result = await on.result(1, "submitted", b"a")
+        await dispatch.record_results(conn, on.channel.id, [result], on.now)
+        await on.fold()
+        assert await on.listed() == [(b"a", "parked")]
+    async with on.pool.acquire() as conn:
+        await recheck(conn, on.channel.id, [b"a"])
+    assert await on.listed() == []
+    await on.fold()
+    assert await on.state(1) == "delivered"
+
+
+async def test_the_sweep_finds_what_a_crash_between_commit_and_look_left(stage: SetUp) -> None:
+    on = await stage()
+    await on.mark(1)
+    await on.receive(b"a")
+    await on.fold()
+    async with transaction(on.pool) as conn:
+        result = await on.result(1, "submitted", b"a")
+        await dispatch.record_results(conn, on.channel.id, [result], on.now)
+    await on.sweep(on.now)
+    await on.fold()
+    assert await on.state(1) == "delivered"
+
+
+async def test_in_whatever_order_things_happen_the_end_is_the_same(stage: SetUp) -> None:
+    on = await stage(120)
+    rng = random.Random(7)
+    for no in range(1, 121):
+        await on.mark(no)
+        ref, to = no.to_bytes(8, "big"), await on.phone(no)
+        happenings: list[Callable[[], Awaitable[Any]]] = [
+            lambda no=no, ref=ref: on.answered(no, ref),
+            lambda ref=ref, to=to: on.receive(ref, to=to),
+            lambda ref=ref: on.receive(ref),
+            lambda ref=ref, to=to: on.receive(ref, "buffered", to),
+            on.fold,
+            on.fold,
+            lambda: on.sweep(on.now),
+        ]
+        rng.shuffle(happenings)
+        for happening in happenings:
+            await happening()
+    await on.fold()
+    counts = await on.pool.fetch("SELECT state::text, count(*) FROM messages GROUP BY 1")
+    assert [tuple(row) for row in counts] == [("delivered", 120)]
+    assert await on.waiting() == 0
+    assert await on.listed() == []
+
+
+async def test_answers_and_folds_at_once_lose_no_receipt(stage: SetUp) -> None:
+    on = await stage(300)
+    await on.mark(*range(1, 301))
+    await on.pool.execute("SELECT")
+
+    async def answer(nos: Sequence[int]) -> None:
+        for no in nos:
+            await on.answered(no, no.to_bytes(8, "big"))
+
+    async def report(nos: Sequence[int]) -> None:
+        for no in nos:
+            await on.receive(no.to_bytes(8, "big"))
+
+    async def keep_folding() -> None:
+        while True:
+            await on.fold()
+            await asyncio.sleep(0.001)
+
+    folders = [asyncio.create_task(keep_folding()) for _ in range(2)]
+    nos = list(range(1, 301))
+    await asyncio.gather(
+        answer(nos[:150]), answer(nos[150:]), report(nos[:150]), report(nos[150:])
+    )
+    for folder in folders:
+        folder.cancel()
+    await asyncio.gather(*folders, return_exceptions=True)
+    await on.fold()
+    assert await on.listed() == []
+    assert await on.pool.fetchval("SELECT count(*) FROM messages WHERE state = 'delivered'") == 300
+
+
+# ---- repetition, rank, conflict
+
+
+async def test_a_repeated_receipt_changes_nothing(stage: SetUp) -> None:
+    on = await stage()
+    await on.mark(1)
+    await on.answered(1, b"a")
+    for _ in range(2):
+        await on.receive(b"a")
+        await on.receive(b"a")
+        assert await on.fold() == 2
+    assert await on.state(1) == "delivered"
+    assert await on.listed() == []
+
+
+async def test_a_late_buffered_undoes_nothing(stage: SetUp) -> None:
+    on = await stage()
+    await on.mark(1, 2)
+    await on.answered(1, b"a")
+    await on.answered(2, b"b")
+    await on.receive(b"a")
+    await on.receive(b"a", "buffered")
+    await on.receive(b"b", "buffered")
+    await on.fold()
+    assert [await on.state(1), await on.state(2)] == ["delivered", "submitted"]
+    assert await on.listed() == []
+
+
+async def test_silence_becomes_unknown_and_yields_to_any_later_receipt(stage: SetUp) -> None:
+    on = await stage()
+    await on.mark(1, 2, 3)
+    for no in (1, 2, 3):
+        await on.answered(no, b"r%d" % no)
+    await on.pool.execute("UPDATE runs SET state = 'sent'")
+
+    async def settle(at: datetime) -> None:
+        async with transaction(on.pool) as conn:
+            await store.settle_runs(conn, at)
+
+    await settle(on.now + DAYS_3 - SECOND)
+    assert await on.state(1) == "submitted"
+    await settle(on.now + DAYS_3 + SECOND)
+    assert [await on.state(no) for no in (1, 2, 3)] == ["unknown"] * 3
+    assert await on.pool.fetchval("SELECT settled_at FROM runs") is not None
+    await on.receive(b"r1")
+    await on.receive(b"r2", "undelivered", reason="empty_number")
+    await on.fold()
+    assert [await on.state(no) for no in (1, 2, 3)] == ["delivered", "undelivered", "unknown"]
+    assert await on.listed() == []
+
+
+async def test_a_run_with_an_open_message_is_not_settled(stage: SetUp) -> None:
+    on = await stage(2)
+    await on.mark(1, 2)
+    await on.answered(1, b"a")
+    await on.answered(2, state="uncertain")
+    await on.pool.execute("UPDATE runs SET state = 'sent'")
+    async with transaction(on.pool) as conn:
+        await store.settle_runs(conn, on.now + 2 * DAYS_3)
+    assert [await on.state(1), await on.state(2)] == ["unknown", "uncertain"]
+    assert await on.pool.fetchval("SELECT settled_at FROM runs") is None
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_what_contradicts_a_final_state_is_kept_as_a_conflict(
+    stage: SetUp, together: bool
+) -> None:
+    on = await stage()
+    await on.mark(1)
+    await on.answered(1, b"a")
+    await on.receive(b"a")
+    if not together:
+        await on.fold()
+    await on.receive(b"a", "undelivered", reason="other")
+    await on.fold()
+    assert await on.state(1) == "delivered"
+    assert await on.listed() == [(b"a", "conflict")]
+
+
+# ---- what fits nothing
+
+
+async def test_an_unknown_reference_is_parked_and_then_listed(stage: SetUp) -> None:
+    on = await stage()
+    await on.receive(b"nobody's", to=phone(77))
+    await on.fold()
+    await on.sweep()
+    assert await on.listed() == [(b"nobody's", "parked")]
+    async with transaction(on.pool) as conn:
+        await store.expire_parked(conn, on.now + DAYS_3)
+    assert await on.listed() == [(b"nobody's", "parked")]
+    async with transaction(on.pool) as conn:
+        await store.expire_parked(conn, on.now + DAYS_3 + SECOND)
+    assert await on.listed() == [(b"nobody's", "unmatched")]
+
+
+async def test_a_reference_with_another_persons_number_fits_nothing(stage: SetUp) -> None:
+    on = await stage()
+    await on.mark(1)
+    await on.answered(1, b"a")
+    await on.receive(b"a", to=await on.phone(2))
+    await on.fold()
+    assert await on.state(1) == "submitted"
+    assert await on.listed() == [(b"a", "parked")]
+
+
+async def test_a_reference_of_another_channel_fits_nothing(stage: SetUp) -> None:
+    on = await stage()
+    await on.mark(1)
+    await on.answered(1, b"a")
+    async with on.pool.acquire() as conn:
+        other = await add_channel(conn, on.keyring, 1, on.now)
+        receipt = Receipt(b"a", "", ReceiptState.DELIVERED, "DELIVRD", "", None)
+        await store.insert_receipts(conn, on.keyring, [(other.id, receipt)], on.now)
+    await fold_receipts(on.pool, other.id, on.now)
+    assert await on.state(1) == "submitted"
+
+
+# ---- long texts
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([b"a", b"b", b"c"])))
+async def test_a_long_text_is_delivered_when_all_its_parts_are(
+    stage: SetUp, order: tuple[bytes, ...]
+) -> None:
+    on = await stage()
+    await on.mark(1, parts=3)
+    await on.answered(1, b"a", b"b", b"c")
+    for ref in order[:2]:
+        await on.receive(ref)
+        await on.receive(ref)
+    await on.fold()
+    assert await on.state(1) == "submitted"
+    await on.receive(order[2])
+    await on.fold()
+    assert await on.state(1) == "delivered"
+    assert await on.listed() == []
+
+
+async def test_a_long_text_fails_with_its_first_failed_part(stage: SetUp) -> None:
+    on = await stage()
+    await on.mark(1, parts=2)
+    await on.answered(1, b"a", b"b")
+    await on.receive(b"a")
+    await on.receive(b"b", "undelivered", reason="powered_off")
+    await on.fold()
+    row = await on.pool.fetchrow("SELECT state::text, reason, code FROM messages WHERE no = 1")
+    assert tuple(row) == ("undelivered", "powered_off", "UNDELIV")
+
+
+async def test_a_long_text_in_doubt_is_settled_by_its_parts(stage: SetUp) -> None:
+    """One part was answered, the other not: its receipt stands for the part that is missing."""
+    on = await stage()
+    await on.mark(1, parts=2)
+    await on.answered(1, b"a", state="uncertain")
+    await on.receive(b"a", to=await on.phone(1))
+    await on.receive(b"b", to=await on.phone(1))
+    await on.fold()
+    assert await on.state(1) == "uncertain"
+    await on.sweep()
+    await on.fold()
+    assert await on.state(1) == "delivered"
+    assert await on.doubts() == 0
+
+
+# ---- hand-offs in doubt (I3)
+
+
+async def test_the_only_hand_off_in_doubt_is_settled_by_a_receipt(stage: SetUp) -> None:
+    on = await stage()
+    await on.mark(1, 2)
+    await on.answered(1, state="uncertain")
+    await on.answered(2, state="uncertain")
+    await on.receive(b"a", to=await on.phone(1))
+    await on.fold()
+    await on.sweep(on.now + SETTLE_AFTER - SECOND)
+    await on.fold()
+    assert await on.state(1) == "uncertain"  # too young: an answer may be on its way
+    await on.sweep()
+    await on.fold()
+    assert [await on.state(1), await on.state(2)] == ["delivered", "uncertain"]
+    assert await on.doubts() == 1
+    assert await on.listed() == []
+    await on.answered(1, b"a")  # the answer after all
+    assert await on.state(1) == "delivered"
+
+
+async def test_two_hand_offs_in_doubt_to_one_phone_stay_listed(stage: SetUp) -> None:
+    on = await stage()
+    other = await another_run(on)
+    await on.mark(1)
+    await other.mark(1)
+    await on.answered(1, state="uncertain")
+    await other.answered(1, state="uncertain")
+    await on.receive(b"a", to=await on.phone(1))
+    await on.fold()
+    await on.sweep()
+    await on.fold()
+    assert [await on.state(1), await other.state(1)] == ["uncertain", "uncertain"]
+    assert await on.listed() == [(b"a", "ambiguous")]
+
+
+async def test_more_references_than_parts_are_listed(stage: SetUp) -> None:
+    on = await stage()
+    await on.mark(1)
+    await on.answered(1, state="uncertain")
+    await on.receive(b"a", to=await on.phone(1))
+    await on.receive(b"b", to=await on.phone(1))
+    await on.receive(b"a", to=await on.phone(1))
+    await on.fold()
+    await on.sweep()
+    await on.fold()
+    assert await on.state(1) == "delivered"
+    assert await on.listed() == [(b"b", "ambiguous")]
+
+
+async def test_a_receipt_from_before_the_hand_off_settles_nothing(stage: SetUp) -> None:
+    on = await stage()
+    await on.mark(1)
+    await on.answered(1, state="uncertain")
+    await on.receive(b"old", to=await on.phone(1), at=on.now - SECOND)
+    await on.receive(b"whose")
+    await on.fold()
+    await on.sweep()
+    await on.fold()
+    assert await on.state(1) == "uncertain"
+    assert await on.listed() == [(b"old", "parked"), (b"whose", "parked")]
+
+
+async def test_a_buffered_receipt_tells_the_reference_of_a_hand_off_in_doubt(stage: SetUp) -> None:
+    on = await stage()
+    await on.mark(1)
+    await on.answered(1, state="uncertain")
+    await on.receive(b"a", "buffered", to=await on.phone(1))
+    await on.fold()
+    await on.sweep()
+    await on.fold()
+    await on.receive(b"a")
+    await on.fold()
+    assert await on.state(1) == "delivered"
+
+
+# ---- crashes
+
+
+async def test_a_fold_that_dies_leaves_its_receipts(
+    stage: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = await stage()
+    await on.mark(1, 2)
+    await on.answered(1, b"a")
+    await on.receive(b"a")
+    await on.receive(b"unknown")
+
+    async def die(*_: Any) -> None:
+        raise ConnectionResetError("PostgreSQL was killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "insert_unmatched", die)
+        with pytest.raises(ConnectionResetError):
+            await on.fold()
+    assert await on.waiting() == 2
+    assert await on.state(1) == "submitted"
+    await on.fold()
+    assert await on.state(1) == "delivered"
+
+
+async def test_a_channel_has_one_folder_at_a_time(stage: SetUp) -> None:
+    on = await stage()
+    await on.mark(1)
+    await on.answered(1, b"a")
+    await on.receive(b"a")
+    async with transaction(on.pool) as conn:
+        assert await store.lock_fold(conn, on.channel.id)
+        assert await on.fold() == 0
+        assert await on.waiting() == 1
+    assert await on.fold() == 1
+
+
+async def test_many_receipts_are_folded_in_several_batches(
+    stage: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipts, "BATCH", 7)
+    on = await stage(50)
+    await on.mark(*range(1, 51))
+    for no in range(1, 51):
+        await on.answered(no, b"r%d" % no)
+        await on.receive(b"r%d" % no)
+    assert await on.fold() == 50
+    assert await on.pool.fetchval("SELECT count(*) FROM messages WHERE state = 'delivered'") == 50
+
+
+async def test_results_committed_twice_are_the_same_as_once(stage: SetUp) -> None:
+    """The commit's answer was lost, so the Sender records the batch again."""
+    on = await stage()
+    await on.mark(1)
+    await on.answered(1, b"a")
+    await on.answered(1, b"a")
+    await on.receive(b"a")
+    await on.fold()
+    assert await on.state(1) == "delivered"
+    await on.answered(1, b"a")
+    assert await on.state(1) == "delivered"
+    assert await on.listed() == []
+
+
+# ---- defects: each of these is how it ought to be
+
+
+@defect("the references are inserted again, and the fold counts rows instead of parts")
+async def test_a_long_texts_results_committed_twice_are_the_same_as_once(stage: SetUp) -> None:
+    on = await stage()
+    await on.mark(1, parts=2)
+    await on.answered(1, b"a", b"b")
+    await on.answered(1, b"a", b"b")
+    await on.receive(b"a")
+    await on.fold()
+    assert await on.state(1) == "submitted"
+    await on.receive(b"b")
+    await on.fold()
+    assert await on.state(1) == "delivered"
+
+
+@defect("a part that is `unknown` keeps that state")
+async def test_an_unknown_part_of_a_long_text_yields_to_a_later_receipt(stage: SetUp) -> None:
+    on = await stage()
+    await on.mark(1, parts=2)
+    await on.answered(1, b"a", b"b")
+    await on.receive(b"a", "unknown")
+    await on.receive(b"b")
+    await on.fold()
+    assert await on.state(1) == "unknown"
+    await on.receive(b"a")
+    await on.fold()
+    assert await on.state(1) == "delivered"
+
+
+@defect("what contradicts a part's state is dropped (I10)")
+async def test_a_conflict_about_a_part_is_kept(stage: SetUp) -> None:
+    on = await stage()
+    await on.mark(1, parts=2)
+    await on.answered(1, b"a", b"b")
+    await on.receive(b"a")
+    await on.receive(b"b")
+    await on.fold()
+    await on.receive(b"a", "undelivered", reason="other")
+    await on.fold()
+    assert await on.listed() == [(b"a", "conflict")]
+
+
+@defect("an answer may take 60 s and a receipt 2 s: it is given to the wrong hand-off")
+async def test_a_receipt_is_not_given_away_while_another_answer_is_on_its_way(
+    stage: SetUp,
+) -> None:
+    """Two texts to one phone: the first lost its link, the second's answer is slow."""
+    on = await stage()
+    other = await another_run(on)
+    await on.mark(1)
+    await other.mark(1)
+    await on.answered(1, state="uncertain")
+    await on.receive(b"second's", to=await on.phone(1))
+    await on.fold()
+    await on.sweep()
+    await on.fold()
+    await other.answered(1, b"second's")
+    await on.fold()
+    assert [await on.state(1), await other.state(1)] == ["uncertain", "delivered"]
+
+
+@defect("a receipt listed as ambiguous is never looked at again, even when its answer comes")
+async def test_an_ambiguous_receipt_still_meets_its_answer(stage: SetUp) -> None:
+    on = await stage()
+    other = await another_run(on)
+    await on.mark(1)
+    await other.mark(1)
+    await on.answered(1, state="uncertain")
+    await other.answered(1, state="uncertain")
+    await on.receive(b"a", to=await on.phone(1))
+    await on.fold()
+    await on.sweep()
+    assert await on.listed() == [(b"a", "ambiguous")]
+    await other.answered(1, b"a")
+    await on.fold()
+    assert await other.state(1) == "delivered"
+
+
+@defect("a receipt whose message has moved meanwhile is dropped (I10)")
+async def test_a_receipt_that_changes_nothing_is_kept(
+    stage: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fold saw a hand-off in doubt; before it writes, the late answer says rejected."""
+    on = await stage()
+    await on.mark(1)
+    await on.answered(1, state="uncertain")
+    await on.receive(b"a", to=await on.phone(1))
+    await on.fold()
+    await on.sweep()
+    apply = store.apply_changes
+
+    async def reject_first(conn: Connection, changes: Any, now: datetime) -> Any:
+        await on.answered(1, state="rejected")
+        return await apply(conn, changes, now)
+
+    monkeypatch.setattr(store, "apply_changes", reject_first)
+    await on.fold()
+    assert await on.state(1) == "rejected"
+    assert await on.listed() == [(b"a", "conflict")]
+
+
+@defect("two sweeps at once adopt the same reference twice, and the fold counts it as two parts")
+async def test_two_sweeps_at_once_adopt_a_reference_once(
+    stage: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = await stage()
+    await on.mark(1, parts=2)
+    await on.answered(1, state="uncertain")
+    await on.receive(b"a", to=await on.phone(1))
+    await on.fold()
+    look = store.parked_with_doubt
+    both = asyncio.Barrier(2)
+
+    async def look_together(*args: Any) -> Any:
+        found = await look(*args)
+        try:
+            async with asyncio.timeout(1):
+                await both.wait()
+        except (TimeoutError, asyncio.BrokenBarrierError):
+            await both.abort()
+        return found
+
+    monkeypatch.setattr(store, "parked_with_doubt", look_together)
+    await asyncio.gather(on.sweep(), on.sweep())
+    await on.fold()
+    assert await on.state(1) == "uncertain"
+    assert await on.pool.fetchval("SELECT count(*) FROM parts") == 1
