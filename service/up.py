@@ -4,6 +4,8 @@ Starts PostgreSQL and Valkey (unless URLs are given), migrates, makes the first 
 sets up the simulated carrier, starts the API and the workers, and keeps all of them running: what
 dies is started again, with a growing pause. SIGTERM stops everything cleanly; a second `up` on the
 same folder goes on where the first one stopped.
+
+One module: starting, tending and stopping act on the same list of processes in the same order.
 """
 
 import asyncio

@@ -8,6 +8,7 @@ from service.audience.store import waiting_imports
 from service.campaigns.lifecycle import expire_pending, finish_campaigns, fire_due
 from service.delivery.receipts import sweep_parked
 from service.delivery.store import channels_with_receipts, expire_parked, settle_runs
+from service.dispatch import lease_store
 from service.dispatch import store as dispatch
 from service.queue import Job
 from service.runtime import Runtime
@@ -55,10 +56,10 @@ async def _ring_again(runtime: Runtime) -> None:
 
 async def _recover(runtime: Runtime) -> None:
     async with runtime.pool.acquire() as conn:
-        expired = await dispatch.expired_connections(conn)
+        expired = await lease_store.expired_connections(conn)
     for channel_id, slot in expired:
         async with transaction(runtime.pool) as conn:
-            await dispatch.recover_connection(conn, channel_id, slot, runtime.clock.now())
+            await lease_store.recover_connection(conn, channel_id, slot, runtime.clock.now())
 
 
 async def _settle(runtime: Runtime) -> None:

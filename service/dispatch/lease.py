@@ -9,8 +9,8 @@ import asyncio
 import logging
 import time
 
-from service.dispatch import store
-from service.dispatch.store import LEASE, Lease
+from service.dispatch import lease_store
+from service.dispatch.lease_store import LEASE, Lease
 from service.storage.postgres import UNREACHABLE, Pool
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class HeldLease:
             asked = uptime()
             try:
                 async with pool.acquire() as conn:
-                    ours = await store.renew_connection(conn, self.lease)
+                    ours = await lease_store.renew_connection(conn, self.lease)
             except UNREACHABLE as error:
                 log.warning("lease not renewed", extra={"why": str(error)})
                 continue

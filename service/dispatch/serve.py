@@ -18,10 +18,11 @@ from service.channels import registry
 from service.channels.gateway import Deliver, Gateway, GatewayError
 from service.channels.model import Channel
 from service.channels.store import list_channels
-from service.dispatch import store
+from service.dispatch import lease_store, store
 from service.dispatch.lease import HeldLease
 from service.dispatch.pace import Pace
-from service.dispatch.submit import PASSING, Handoff, Recheck, Sender
+from service.dispatch.record import Handoff, Recheck
+from service.dispatch.submit import PASSING, Sender
 from service.logs import log_context
 from service.runtime import Runtime
 from service.storage.postgres import UNREACHABLE, transaction
@@ -67,10 +68,10 @@ class Link:
                     log.warning("connection waits for the database", extra={"why": str(error)})
                 await self._pause(FOLLOW_SECONDS)
 
-    async def _claim(self) -> store.Lease | None:
+    async def _claim(self) -> lease_store.Lease | None:
         now = self._handoff.clock.now()
         async with transaction(self._handoff.pool) as conn:
-            return await store.claim_connection(
+            return await lease_store.claim_connection(
                 conn, self.channel.id, self.slot, self._server.owner, now
             )
 
@@ -82,7 +83,7 @@ class Link:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
             async with transaction(self._handoff.pool) as conn:
-                await store.release_connection(conn, held.lease, self._handoff.clock.now())
+                await lease_store.release_connection(conn, held.lease, self._handoff.clock.now())
 
     async def _connect_forever(self, held: HeldLease) -> None:
         delay = RETRY_FIRST
@@ -111,7 +112,7 @@ class Link:
         try:
             async with self._handoff.pool.acquire() as conn:
                 now = self._handoff.clock.now()
-                await store.note_connection(conn, held.lease, state, note, now)
+                await lease_store.note_connection(conn, held.lease, state, note, now)
         except UNREACHABLE as error:
             log.warning("state not noted", extra={"why": str(error)})
 
@@ -191,7 +192,7 @@ class ChannelServer:
                 c for c in await list_channels(conn, self._runtime.keyring) if self._usable(c)
             ]
             for channel in channels:
-                await store.ensure_connections(conn, channel.id, channel.connections)
+                await lease_store.ensure_connections(conn, channel.id, channel.connections)
             self._areas.update(await store.area_names(conn))
         wanted = {(c.id, slot): c for c in channels for slot in range(c.connections)}
         for key, (link, task) in list(self._links.items()):

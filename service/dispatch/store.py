@@ -1,32 +1,18 @@
-"""The SQL of the hand-off: leases, slices, marks, results.
+"""The SQL of the hand-off: slices, marks, results.
 
 Three advisory locks order it against everybody else, taken shared by every mark and claim and
 exclusively by whoever must know that nothing is half-marked when they answer: the run's (pause,
 cancel), the suppressions' (opt-out), and the connection's (a lease that changes hands). They are
 taken in a statement of their own, so that the next statement's snapshot is younger than the lock.
-
-Leases measure the life of a process, so they alone use the database's real clock; every other
-instant comes in as `now`.
 """
 
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from service.storage.postgres import Connection, Record, affected
-
-LEASE = timedelta(seconds=15)
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to be one connection of a channel, until it expires or the epoch moves on."""
-
-    channel_id: int
-    slot: int
-    epoch: int
-    owner: uuid.UUID
+from service.dispatch.lease_store import Lease
+from service.storage.postgres import Connection, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,178 +27,6 @@ class Result:
     reason: str | None
     code: str | None
     refs: tuple[tuple[int, bytes], ...]
-
-
-async def ensure_connections(conn: Connection, channel_id: int, count: int) -> None:
-    """Make the lease rows of a channel's connections."""
-    await conn.execute(
-        """
-        INSERT INTO connections (channel_id, slot)
-        SELECT $1, generate_series(0, $2 - 1) ON CONFLICT DO NOTHING
-        """,
-        channel_id,
-        count,
-    )
-
-
-async def _lock_connection(conn: Connection, channel_id: int, slot: int) -> None:
-    await conn.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended('connection', $1 * 1000 + $2))",
-        channel_id,
-        slot,
-    )
-
-
-async def claim_connection(
-    conn: Connection, channel_id: int, slot: int, owner: uuid.UUID, now: datetime
-) -> Lease | None:
-    """Take a connection that nobody holds (any more) and recover what its last holder left.
-
-    Must run in a transaction. Returns None while somebody holds it.
-    """
-    await _lock_connection(conn, channel_id, slot)
-    epoch = await conn.fetchval(
-        """
-        UPDATE connections
-        SET owner = $3, epoch = epoch + 1, expires_at = clock_timestamp() + $4,
-            state = 'down', note = '', changed_at = $5
-        WHERE channel_id = $1 AND slot = $2
-          AND (owner IS NULL OR expires_at < clock_timestamp())
-        RETURNING epoch
-        """,
-        channel_id,
-        slot,
-        owner,
-        LEASE,
-        now,
-    )
-    if epoch is None:
-        return None
-    await _recover(conn, channel_id, slot, now)
-    return Lease(channel_id, slot, epoch, owner)
-
-
-async def _recover(conn: Connection, channel_id: int, slot: int, now: datetime) -> None:
-    """Free the slices of a dead holder; what it had marked is in doubt."""
-    orphans = await conn.fetch(
-        """
-        UPDATE slices SET slot = NULL, epoch = NULL
-        WHERE channel_id = $1 AND slot = $2 AND done_at IS NULL
-        RETURNING run_id, no
-        """,
-        channel_id,
-        slot,
-    )
-    for orphan in orphans:
-        await recover_slice(conn, orphan["run_id"], orphan["no"], now)
-
-
-async def recover_slice(conn: Connection, run_id: uuid.UUID, slice_no: int, now: datetime) -> None:
-    """Messages that are marked as leaving in a slice that nobody works on may have left and will
-    get no answer: they become uncertain, and are never sent again blindly (I3, I4).
-    """
-    await conn.execute(
-        """
-        WITH lost AS (
-            UPDATE messages m SET state = 'uncertain', reason = 'no_answer'
-            FROM slices s
-            WHERE s.run_id = $1 AND s.no = $2
-              AND m.run_id = $1 AND m.no BETWEEN s.first_no AND s.last_no
-              AND m.state = 'submitting'
-            RETURNING m.channel_id, m.phone_hash, m.run_id, m.no, m.attempt, m.marked_at
-        )
-        INSERT INTO uncertain (channel_id, phone_hash, run_id, no, attempt, marked_at, since)
-        SELECT channel_id, phone_hash, run_id, no, attempt, marked_at, $3 FROM lost
-        ON CONFLICT DO NOTHING
-        """,
-        run_id,
-        slice_no,
-        now,
-    )
-
-
-async def expired_connections(conn: Connection) -> list[tuple[int, int]]:
-    """Connections whose holder died: (channel, slot)."""
-    rows = await conn.fetch(
-        """
-        SELECT channel_id, slot FROM connections
-        WHERE owner IS NOT NULL AND expires_at < clock_timestamp()
-        """
-    )
-    return [(row["channel_id"], row["slot"]) for row in rows]
-
-
-async def recover_connection(conn: Connection, channel_id: int, slot: int, now: datetime) -> bool:
-    """Free a connection whose holder died, if it is still so. Must run in a transaction."""
-    await _lock_connection(conn, channel_id, slot)
-    status = await conn.execute(
-        """
-        UPDATE connections
-        SET owner = NULL, epoch = epoch + 1, state = 'down', note = 'holder lost', changed_at = $3
-        WHERE channel_id = $1 AND slot = $2
-          AND owner IS NOT NULL AND expires_at < clock_timestamp()
-        """,
-        channel_id,
-        slot,
-        now,
-    )
-    if not affected(status):
-        return False
-    await _recover(conn, channel_id, slot, now)
-    return True
-
-
-async def renew_connection(conn: Connection, lease: Lease) -> bool:
-    """Extend a lease; False once somebody else has it. One that only ran out is ours again."""
-    status = await conn.execute(
-        """
-        UPDATE connections SET expires_at = clock_timestamp() + $5
-        WHERE channel_id = $1 AND slot = $2 AND epoch = $3 AND owner = $4
-        """,
-        lease.channel_id,
-        lease.slot,
-        lease.epoch,
-        lease.owner,
-        LEASE,
-    )
-    return bool(affected(status))
-
-
-async def note_connection(
-    conn: Connection, lease: Lease, state: str, note: str, now: datetime
-) -> None:
-    """Write down whether the link is up, and in plain words why not."""
-    await conn.execute(
-        """
-        UPDATE connections SET state = $5, note = $6, changed_at = $7
-        WHERE channel_id = $1 AND slot = $2 AND epoch = $3 AND owner = $4
-        """,
-        lease.channel_id,
-        lease.slot,
-        lease.epoch,
-        lease.owner,
-        state,
-        note,
-        now,
-    )
-
-
-async def release_connection(conn: Connection, lease: Lease, now: datetime) -> None:
-    """Give a lease back at a clean stop, with whatever slices are still under it."""
-    await _lock_connection(conn, lease.channel_id, lease.slot)
-    status = await conn.execute(
-        """
-        UPDATE connections SET owner = NULL, expires_at = NULL, state = 'down', changed_at = $5
-        WHERE channel_id = $1 AND slot = $2 AND epoch = $3 AND owner = $4
-        """,
-        lease.channel_id,
-        lease.slot,
-        lease.epoch,
-        lease.owner,
-        now,
-    )
-    if affected(status):
-        await _recover(conn, lease.channel_id, lease.slot, now)
 
 
 async def _lock_holder(conn: Connection, lease: Lease) -> None:

@@ -10,54 +10,34 @@ provably not written goes back to `queued`.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Awaitable
+from datetime import timedelta
 from functools import partial
 from itertools import takewhile
 
 from service.campaigns.schedule import is_open, next_opening
 from service.channels.gateway import Gateway, Outcome, Submission, SubmitResult
 from service.channels.model import Channel
-from service.clock import Clock
 from service.coding.parts import Part
-from service.crypto import Keyring
-from service.dispatch import store
+from service.dispatch import lease_store, store
 from service.dispatch.compose import Composer, Message, Work, work_from
 from service.dispatch.lease import HeldLease
-from service.dispatch.pace import Limit, Pace, channel_limit, run_limit
+from service.dispatch.pace import Limit, channel_limit, run_limit
 from service.dispatch.permits import Permits
-from service.dispatch.store import Result
+from service.dispatch.record import Handoff, Recorder
 from service.dispatch.throttle import Throttle
 from service.errors import Unavailable
-from service.storage.postgres import COLLISIONS, UNREACHABLE, Connection, Pool, transaction
+from service.storage.postgres import COLLISIONS, UNREACHABLE, transaction
 
 log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 2.0  # how long a lost bell can delay work
-FLUSH_SECONDS = 0.002  # how long a result waits for company
 RETRY_SECONDS = 0.5
 PASSING: tuple[type[Exception], ...] = (Unavailable, *UNREACHABLE, *COLLISIONS)
 """What only means: wait and try again."""
 DRAIN_SECONDS = 10.0
 BLOCKED = timedelta(seconds=30)  # before rows whose phone is in doubt elsewhere are looked at again
 READ_AHEAD = 1.0  # seconds of the channel's TPS that may be marked ahead of the tokens
-
-Recheck = Callable[[Connection, int, Sequence[bytes]], Awaitable[None]]
-"""Called after results are committed, with the channel and the new references: a receipt that
-came before its submit's answer is waiting for one of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Handoff:
-    """What every connection of a process shares."""
-
-    pool: Pool
-    clock: Clock
-    keyring: Keyring
-    pace: Pace
-    areas: Mapping[str, tuple[str, str]]
-    recheck: Recheck
 
 
 class Sender:
@@ -75,20 +55,16 @@ class Sender:
         self._slots = Permits(channel.window)
         self._work: Work | None = None
         self._throttle: Throttle[tuple[Message, Part]] = Throttle()
-        self._settled: list[Message] = []
-        self._unsent: list[Message] = []
-        self._leaving: list[Work] = []
-        self._dirty = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._recorder = Recorder(shared, held.lease, self._permits)
 
     async def run(self, stop: asyncio.Event, bell: asyncio.Event) -> None:
         """Work until `stop` is set, the lease is fenced or the link is lost; then wind down:
         nothing marked stays behind unaccounted for.
         """
-        flusher = asyncio.create_task(self._flush_forever())
+        recording = asyncio.create_task(self._recorder.run())
         try:
             while not (stop.is_set() or self._broken):
+                bell.clear()
                 try:
                     busy = await self._step()
                 except PASSING as error:
@@ -99,15 +75,14 @@ class Sender:
                     await self._wait_for_bell(stop, bell)
         finally:
             await self._wind_down()
-            flusher.cancel()
-            await asyncio.gather(flusher, return_exceptions=True)
+            recording.cancel()
+            await asyncio.gather(recording, return_exceptions=True)
 
     @property
     def _broken(self) -> bool:
         return self._gateway.lost.is_set() or self._held.fenced.is_set()
 
     async def _wait_for_bell(self, stop: asyncio.Event, bell: asyncio.Event) -> None:
-        bell.clear()
         events = (bell, stop, self._gateway.lost, self._held.fenced)
         waits = [asyncio.create_task(event.wait()) for event in events]
         await asyncio.wait(waits, timeout=IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -133,12 +108,11 @@ class Sender:
         batch = self._next_batch(work)
         self._permits.take(len(batch))
         work.outstanding += len(batch)
-        self._idle.clear()
         try:
             marked = await self._mark(work, batch)
         except BaseException:
             # The commit's answer may be lost, not the commit: undo the marks that may be there.
-            self._unsent += batch
+            self._recorder.unsent(batch)
             self._let_go(work)
             raise
         work.outstanding -= len(batch) - len(marked)
@@ -154,7 +128,7 @@ class Sender:
             claimed = await store.claim_slice(conn, self._held.lease, now)
             if claimed is None:
                 return None
-            await store.recover_slice(conn, claimed["run_id"], claimed["no"], now)
+            await lease_store.recover_slice(conn, claimed["run_id"], claimed["no"], now)
             rows = await store.queued_rows(
                 conn, claimed["run_id"], claimed["first_no"], claimed["last_no"]
             )
@@ -214,8 +188,7 @@ class Sender:
         """Take no more rows from this slice; it is finished once its last result is in."""
         work.rows.clear()
         self._work = None
-        self._leaving.append(work)
-        self._dirty.set()
+        self._recorder.leave(work)
 
     # ---- writing
 
@@ -312,75 +285,10 @@ class Sender:
         message.open_parts -= 1
         if message.open_parts:
             return
-        nothing_left = message.unsent == len(message.parts)
-        (self._unsent if nothing_left else self._settled).append(message)
-        self._dirty.set()
-
-    # ---- recording
-
-    async def _flush_forever(self) -> None:
-        while True:
-            await self._dirty.wait()
-            await asyncio.sleep(FLUSH_SECONDS)
-            self._dirty.clear()
-            try:
-                await self._flush()
-            except (*UNREACHABLE, *COLLISIONS) as error:
-                log.warning("results wait for the database", extra={"why": str(error)})
-                self._dirty.set()
-                await asyncio.sleep(RETRY_SECONDS)
-            except Exception:  # an end of this loop would stop the channel without a word
-                log.exception("results could not be written, trying again")
-                self._dirty.set()
-                await asyncio.sleep(RETRY_SECONDS)
-
-    async def _flush(self) -> None:
-        """Commit what is settled, then free its permits. On an error everything is kept."""
-        settled, unsent = list(self._settled), list(self._unsent)
-        now = self._shared.clock.now()
-        if settled:
-            results = [_result(message) for message in settled]
-            async with transaction(self._shared.pool) as conn:
-                await store.record_results(conn, self._channel.id, results, now)
-            del self._settled[: len(settled)]
-            self._release(settled)
-            await self._recheck([ref for message in settled for _, ref in message.refs])
-        if unsent:
-            async with transaction(self._shared.pool) as conn:
-                for work in dict.fromkeys(message.work for message in unsent):
-                    rows = [(m.no, m.attempt) for m in unsent if m.work is work]
-                    await store.give_back(conn, work.run_id, rows, now)
-            del self._unsent[: len(unsent)]
-            self._release(unsent)
-        await self._finish_slices(now)
-        if not self._busy:
-            self._idle.set()
-
-    async def _recheck(self, refs: list[bytes]) -> None:
-        async with self._shared.pool.acquire() as conn:
-            await self._shared.recheck(conn, self._channel.id, refs)
-
-    def _release(self, messages: list[Message]) -> None:
-        for message in messages:
-            message.work.outstanding -= 1
-        self._permits.give(len(messages))
-
-    async def _finish_slices(self, now: datetime) -> None:
-        for work in [w for w in self._leaving if not w.outstanding]:
-            async with transaction(self._shared.pool) as conn:
-                await store.finish_slice(
-                    conn, self._held.lease, work.run_id, work.slice_no, work.not_before, now
-                )
-            self._leaving.remove(work)
-
-    @property
-    def _busy(self) -> bool:
-        return bool(
-            self._leaving
-            or self._settled
-            or self._unsent
-            or self._permits.free < self._channel.window
-        )
+        if message.unsent == len(message.parts):
+            self._recorder.unsent([message])
+        else:
+            self._recorder.settled(message)
 
     async def _wind_down(self) -> None:
         """Close the link, which settles every open answer, and let the last results be written."""
@@ -388,31 +296,7 @@ class Sender:
             self._let_go(self._work)
         await self._gateway.close(drain_seconds=0 if self._broken else DRAIN_SECONDS)
         self._abandon(deque(self._throttle.take_all()))
-        self._dirty.set()
-        if self._busy:
-            self._idle.clear()
-            await self._idle.wait()
-
-
-def _result(message: Message) -> Result:
-    """The state that the answers of all parts amount to."""
-    if message.unanswered or message.unsent:
-        state, reason, code = "uncertain", "no_answer", None
-    elif message.rejection is not None:
-        state = "rejected"
-        reason, code = message.rejection
-    else:
-        state, reason, code = "submitted", None, None
-    return Result(
-        message.work.run_id,
-        message.no,
-        message.attempt,
-        message.phone_hash,
-        state,
-        reason,
-        code,
-        tuple(message.refs),
-    )
+        await self._recorder.until_idle()
 
 
 def _leading(work: Work, pending: deque[tuple[Message, Part]]) -> int:

@@ -13,6 +13,7 @@ DOCUMENTS = [
 ]
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
 CITED_TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+CITED_NAME = re.compile(r"`(\w+)`(?: and `(\w+)`)? in `((?:service|workers)/[\w/]+\.py)`")
 NAMED_PATH = re.compile(r"`((?:service|workers|templates|deploy|tests|docs|benchmarks)/[\w./-]+)`")
 TARGET = re.compile(r"`make ([a-z]+)`|^make ([a-z]+)(?: +#.*)?$", re.MULTILINE)
 
@@ -42,6 +43,17 @@ def test_tests_that_are_cited_exist(document: Path) -> None:
         f"{path}::{test}" if test else path
         for path, test in CITED_TEST.findall(document.read_text("utf-8"))
         if not (ROOT / path).exists() or (test and test not in functions_in(ROOT / path))
+    ]
+    assert not missing, missing
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_names_that_are_said_to_be_in_a_file_are_there(document: Path) -> None:
+    missing = [
+        f"{word} in {path}"
+        for *words, path in CITED_NAME.findall(document.read_text("utf-8"))
+        for word in filter(None, words)
+        if not re.search(rf"\b{word}\b", (ROOT / path).read_text("utf-8"))
     ]
     assert not missing, missing
 

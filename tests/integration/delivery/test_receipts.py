@@ -19,9 +19,11 @@ from service.channels.model import Channel
 from service.crypto import Keyring
 from service.delivery import receipts, store
 from service.delivery.receipts import SETTLE_AFTER, fold_receipts, recheck, sweep_parked
+from service.dispatch import lease_store
 from service.dispatch import store as dispatch
 from service.dispatch.expand import expand_run
-from service.dispatch.store import Lease, Result
+from service.dispatch.lease_store import Lease
+from service.dispatch.store import Result
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone
 
@@ -142,8 +144,8 @@ async def _begin(
         run = await add_run(conn, scene, now)
     await expand_run(pool, keyring, run, now)
     async with transaction(pool) as conn:
-        await dispatch.ensure_connections(conn, channel.id, slot + 1)
-        lease = await dispatch.claim_connection(conn, channel.id, slot, uuid.uuid4(), now)
+        await lease_store.ensure_connections(conn, channel.id, slot + 1)
+        lease = await lease_store.claim_connection(conn, channel.id, slot, uuid.uuid4(), now)
         assert lease is not None
         assert await dispatch.claim_slice(conn, lease, now) is not None
     return Stage(pool, keyring, scene, channel, run, now, lease)
@@ -266,7 +268,6 @@ async def test_in_whatever_order_things_happen_the_end_is_the_same(stage: SetUp)
 async def test_answers_and_folds_at_once_lose_no_receipt(stage: SetUp) -> None:
     on = await stage(300)
     await on.mark(*range(1, 301))
-    await on.pool.execute("SELECT")
 
     async def answer(nos: Sequence[int]) -> None:
         for no in nos:
@@ -457,6 +458,23 @@ async def test_a_long_text_in_doubt_is_settled_by_its_parts(stage: SetUp) -> Non
     await on.fold()
     assert await on.state(1) == "delivered"
     assert await on.doubts() == 0
+
+
+async def test_a_repeated_receipt_of_a_long_text_in_doubt_counts_once(stage: SetUp) -> None:
+    on = await stage()
+    await on.mark(1, parts=2)
+    await on.answered(1, state="uncertain")
+    for ref in (b"a", b"a"):
+        await on.receive(ref, to=await on.phone(1))
+    await on.fold()
+    await on.sweep()
+    await on.fold()
+    assert await on.state(1) == "uncertain"
+    await on.receive(b"b", to=await on.phone(1))
+    await on.fold()
+    await on.sweep()
+    await on.fold()
+    assert await on.state(1) == "delivered"
 
 
 # ---- hand-offs in doubt (I3)

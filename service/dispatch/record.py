@@ -1,0 +1,156 @@
+"""Recording what became of marked messages: in batches, durable, and only then are permits free.
+
+Nothing is given up: while PostgreSQL is away the results wait here, their permits stay taken, and
+so the connection stops handing off by itself.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.clock import Clock
+from service.crypto import Keyring
+from service.dispatch import store
+from service.dispatch.compose import Message, Work
+from service.dispatch.lease_store import Lease
+from service.dispatch.pace import Pace
+from service.dispatch.permits import Permits
+from service.dispatch.store import Result
+from service.storage.postgres import COLLISIONS, UNREACHABLE, Connection, Pool, transaction
+
+log = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 0.002  # how long a result waits for company
+RETRY_SECONDS = 0.5
+
+Recheck = Callable[[Connection, int, Sequence[bytes]], Awaitable[None]]
+"""Called after results are committed, with the channel and the new references: a receipt that
+came before its submit's answer is waiting for one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """What every connection of a process shares."""
+
+    pool: Pool
+    clock: Clock
+    keyring: Keyring
+    pace: Pace
+    areas: Mapping[str, tuple[str, str]]
+    recheck: Recheck
+
+
+class Recorder:
+    """The results of one connection."""
+
+    def __init__(self, shared: Handoff, lease: Lease, permits: Permits) -> None:
+        self._shared = shared
+        self._lease = lease
+        self._permits = permits
+        self._size = permits.free
+        self._settled: list[Message] = []
+        self._unsent: list[Message] = []
+        self._leaving: list[Work] = []
+        self._dirty = asyncio.Event()
+        self._flushed = asyncio.Event()
+
+    def settled(self, message: Message) -> None:
+        """All parts of a message have their answer."""
+        self._settled.append(message)
+        self._dirty.set()
+
+    def unsent(self, messages: Sequence[Message]) -> None:
+        """These may be marked and provably were never written: they go back."""
+        self._unsent += messages
+        self._dirty.set()
+
+    def leave(self, work: Work) -> None:
+        """No more rows are taken from this slice: finish it once its last result is in."""
+        self._leaving.append(work)
+        self._dirty.set()
+
+    async def until_idle(self) -> None:
+        """Until everything is recorded and every permit is back."""
+        while self._leaving or self._settled or self._unsent or self._permits.free < self._size:
+            self._flushed.clear()
+            await self._flushed.wait()
+
+    async def run(self) -> None:
+        """Record until cancelled."""
+        while True:
+            await self._dirty.wait()
+            await asyncio.sleep(FLUSH_SECONDS)
+            self._dirty.clear()
+            try:
+                await self._flush()
+            except (*UNREACHABLE, *COLLISIONS) as error:
+                log.warning("results wait for the database", extra={"why": str(error)})
+                await self._try_again()
+            except Exception:  # an end of this loop would stop the channel without a word
+                log.exception("results could not be written, trying again")
+                await self._try_again()
+            self._flushed.set()
+
+    async def _try_again(self) -> None:
+        self._dirty.set()
+        await asyncio.sleep(RETRY_SECONDS)
+
+    async def _flush(self) -> None:
+        """Commit what there is, then free its permits. On an error everything is kept."""
+        now = self._shared.clock.now()
+        if self._settled:
+            await self._record(list(self._settled), now)
+        if self._unsent:
+            await self._give_back(list(self._unsent), now)
+        for work in [w for w in self._leaving if not w.outstanding]:
+            async with transaction(self._shared.pool) as conn:
+                await store.finish_slice(
+                    conn, self._lease, work.run_id, work.slice_no, work.not_before, now
+                )
+            self._leaving.remove(work)
+
+    async def _record(self, messages: list[Message], now: datetime) -> None:
+        results = [_result(message) for message in messages]
+        async with transaction(self._shared.pool) as conn:
+            await store.record_results(conn, self._lease.channel_id, results, now)
+        del self._settled[: len(messages)]
+        self._release(messages)
+        refs = [ref for message in messages for _, ref in message.refs]
+        async with self._shared.pool.acquire() as conn:
+            await self._shared.recheck(conn, self._lease.channel_id, refs)
+
+    async def _give_back(self, messages: list[Message], now: datetime) -> None:
+        async with transaction(self._shared.pool) as conn:
+            for work in dict.fromkeys(message.work for message in messages):
+                rows = [(m.no, m.attempt) for m in messages if m.work is work]
+                await store.give_back(conn, work.run_id, rows, now)
+        del self._unsent[: len(messages)]
+        self._release(messages)
+
+    def _release(self, messages: list[Message]) -> None:
+        for message in messages:
+            message.work.outstanding -= 1
+        self._permits.give(len(messages))
+
+
+def _result(message: Message) -> Result:
+    """The state that the answers of all parts amount to."""
+    if message.unanswered or message.unsent:
+        state, reason, code = "uncertain", "no_answer", None
+    elif message.rejection is not None:
+        state = "rejected"
+        reason, code = message.rejection
+    else:
+        state, reason, code = "submitted", None, None
+    return Result(
+        message.work.run_id,
+        message.no,
+        message.attempt,
+        message.phone_hash,
+        state,
+        reason,
+        code,
+        tuple(message.refs),
+    )
