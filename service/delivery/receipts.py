@@ -64,10 +64,11 @@ async def _fold(conn: Connection, rows: Sequence[Record], now: datetime) -> list
     long = [row for row in final if row["part_count"] != 1]
     changes, conflicts = _decide(single)
     if long:
-        marked = await store.mark_parts(conn, [(row, row["state"]) for row in long])
-        changes += _over_parts(marked)
+        conflicts += _contradicting(long)
+        changes += _over_parts(await store.mark_parts(conn, [(row, row["state"]) for row in long]))
     if changes:
-        await store.apply_changes(conn, changes, now)
+        moved = await store.apply_changes(conn, changes, now)
+        conflicts += _without_effect(single, changes, moved)
     kept = unmatched + conflicts
     if kept:
         why = ["parked"] * len(unmatched) + ["conflict"] * len(conflicts)
@@ -75,18 +76,46 @@ async def _fold(conn: Connection, rows: Sequence[Record], now: datetime) -> list
     return [row["ref"] for row in unmatched]
 
 
+def _key(row: Record | Change) -> tuple[uuid.UUID, int]:
+    if isinstance(row, Change):
+        return row.run_id, row.no
+    return row["run_id"], row["no"]
+
+
 def _decide(rows: Iterable[Record]) -> tuple[list[Change], list[Record]]:
     """The changes that receipts of one-part messages make, and the receipts that contradict."""
     changes: dict[tuple[uuid.UUID, int], Change] = {}
     conflicts = []
     for row in rows:
-        key = (row["run_id"], row["no"])
+        key = _key(row)
         standing = changes[key].state if key in changes else row["message_state"]
         if standing in ("submitted", "uncertain", "unknown", "submitting"):
             changes[key] = _change(row)
         elif standing != row["state"]:
             conflicts.append(row)
     return list(changes.values()), conflicts
+
+
+def _contradicting(rows: Iterable[Record]) -> list[Record]:
+    """Receipts that say something else of a part than what is known of it for good."""
+    standing: dict[tuple[uuid.UUID, int, int], str | None] = {}
+    conflicts = []
+    for row in rows:
+        part = (row["run_id"], row["no"], row["part"])
+        known = standing.setdefault(part, row["part_state"])
+        if known in (None, "unknown"):
+            standing[part] = row["state"]
+        elif known != row["state"]:
+            conflicts.append(row)
+    return conflicts
+
+
+def _without_effect(
+    rows: Iterable[Record], changes: Iterable[Change], moved: set[tuple[uuid.UUID, int]]
+) -> list[Record]:
+    """Receipts whose message had moved on meanwhile: they are kept, not dropped (I10)."""
+    missed = {_key(change) for change in changes} - moved
+    return [row for row in rows if _key(row) in missed]
 
 
 def _change(row: Record) -> Change:
@@ -97,14 +126,14 @@ def _over_parts(rows: Iterable[Record]) -> list[Change]:
     """A long text is delivered when all its parts are, and failed as soon as one is."""
     messages: dict[tuple[uuid.UUID, int], list[Record]] = defaultdict(list)
     for row in rows:
-        messages[row["run_id"], row["no"]].append(row)
+        messages[_key(row)].append(row)
     changes = []
     for parts in messages.values():
         failed = next((part for part in parts if part["state"] in _FAILED), None)
-        delivered = sum(part["state"] == "delivered" for part in parts)
+        delivered = {part["part"] for part in parts if part["state"] == "delivered"}
         if failed is not None:
             changes.append(_change(failed))
-        elif delivered == parts[0]["part_count"]:
+        elif len(delivered) == parts[0]["part_count"]:
             changes.append(_change(parts[0]))
     return changes
 
@@ -116,7 +145,12 @@ async def recheck(conn: Connection, channel_id: int, refs: Sequence[bytes]) -> N
 
 
 async def sweep_parked(conn: Connection, channel_id: int, now: datetime) -> None:
-    """Look again at a channel's parked receipts, and let them settle uncertain hand-offs."""
+    """Look again at a channel's parked receipts, and let them settle uncertain hand-offs.
+
+    Like a fold, by one at a time: two sweeps must not adopt a reference twice.
+    """
+    if not await store.lock_fold(conn, channel_id):
+        return
     await store.rematch(conn, channel_id, None)
     pairings = await store.parked_with_doubt(conn, channel_id, now - SETTLE_AFTER)
     adopted, ambiguous = pair(pairings)

@@ -97,7 +97,8 @@ async def take_receipts(conn: Connection, channel_id: int, limit: int) -> list[R
                 SELECT id FROM receipt_inbox WHERE channel_id = $1 ORDER BY id LIMIT $2))
             RETURNING *
         )
-        SELECT t.*, p.run_id, p.no, p.part, p.attempt, m.state::text AS message_state,
+        SELECT t.*, p.run_id, p.no, p.part, p.attempt, p.state::text AS part_state,
+               m.state::text AS message_state,
                m.part_count, m.attempt AS message_attempt
         FROM taken t
         LEFT JOIN parts p ON p.channel_id = t.channel_id AND p.ref = t.ref
@@ -113,7 +114,7 @@ async def take_receipts(conn: Connection, channel_id: int, limit: int) -> list[R
 async def mark_parts(conn: Connection, rows: Sequence[tuple[Record, str]]) -> list[Record]:
     """Note the state of parts of long texts; returns each message's parts as they now stand.
 
-    A part's first final state stays.
+    A part's first final state stays, but `unknown` yields.
     """
     await conn.execute(
         """
@@ -121,7 +122,7 @@ async def mark_parts(conn: Connection, rows: Sequence[tuple[Record, str]]) -> li
         FROM unnest($1::smallint[], $2::bytea[], $3::uuid[], $4::int[], $5::text[], $6::text[],
                     $7::text[]) AS r(channel_id, ref, run_id, no, state, reason, code)
         WHERE p.channel_id = r.channel_id AND p.ref = r.ref AND p.run_id = r.run_id
-          AND p.no = r.no AND p.state IS NULL
+          AND p.no = r.no AND (p.state IS NULL OR p.state = 'unknown')
         """,
         [row["channel_id"] for row, _ in rows],
         [row["ref"] for row, _ in rows],
@@ -134,7 +135,7 @@ async def mark_parts(conn: Connection, rows: Sequence[tuple[Record, str]]) -> li
     keys = sorted({(row["run_id"], row["no"]) for row, _ in rows})
     return await conn.fetch(
         """
-        SELECT m.run_id, m.no, m.part_count, p.state::text, p.reason, p.code
+        SELECT DISTINCT m.run_id, m.no, m.part_count, p.part, p.state::text, p.reason, p.code
         FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
         JOIN messages m ON m.run_id = k.run_id AND m.no = k.no
         JOIN parts p ON p.run_id = m.run_id AND p.no = m.no AND p.attempt = m.attempt
@@ -208,7 +209,7 @@ async def rematch(conn: Connection, channel_id: int, refs: Sequence[bytes] | Non
         """
         WITH hit AS (
             DELETE FROM receipts_unmatched u
-            WHERE u.why = 'parked' AND u.channel_id = $1
+            WHERE u.why IN ('parked', 'ambiguous') AND u.channel_id = $1
               AND ($2::bytea[] IS NULL OR u.ref = ANY($2))
               AND EXISTS (
                 SELECT FROM parts p WHERE p.channel_id = u.channel_id AND p.ref = u.ref
@@ -229,7 +230,11 @@ async def rematch(conn: Connection, channel_id: int, refs: Sequence[bytes] | Non
 async def parked_with_doubt(
     conn: Connection, channel_id: int, received_before: datetime
 ) -> list[Record]:
-    """Parked receipts for phones with uncertain hand-offs on this channel, one row a pairing."""
+    """Parked receipts for phones with uncertain hand-offs on this channel, one row a pairing.
+
+    While another text to that phone is on its way on the channel, the receipt may be its: its
+    answer can take as long as the carrier likes.
+    """
     return await conn.fetch(
         """
         SELECT r.id, r.ref, r.phone_hash, u.run_id, u.no, u.attempt, m.part_count,
@@ -240,6 +245,11 @@ async def parked_with_doubt(
             AND u.marked_at <= r.received_at
         JOIN messages m ON m.run_id = u.run_id AND m.no = u.no
         WHERE r.why = 'parked' AND r.channel_id = $1 AND r.received_at <= $2
+          AND NOT EXISTS (
+            SELECT FROM slices s JOIN messages o
+              ON o.run_id = s.run_id AND o.phone_hash = r.phone_hash
+            WHERE s.channel_id = $1 AND s.done_at IS NULL AND o.state = 'submitting'
+              AND o.no BETWEEN s.first_no AND s.last_no)
         ORDER BY r.id, u.run_id, u.no
         """,
         channel_id,

@@ -32,11 +32,16 @@ class Message:
     reference: int
     attempt: int = 0
     open_parts: int = 0
-    written: bool = False
+    flying: int = 0
     refs: list[tuple[int, bytes]] = field(default_factory=list)
     unanswered: bool = False
     unsent: int = 0
     rejection: tuple[str, str] | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether any of it has left or may have; what was refused as too fast has not."""
+        return bool(self.flying or self.refs or self.unanswered)
 
 
 @dataclass(slots=True, eq=False)
@@ -51,10 +56,17 @@ class Work:
     send_hours: list[list[str]]
     zone: ZoneInfo
     valid_until: datetime | None
+    priority: int
     rows: deque[Record]
+    broken: list[int] = field(default_factory=list)
     outstanding: int = 0
     not_before: datetime | None = None
     fixed_parts: tuple[Part, ...] | None = None
+
+    @property
+    def key(self) -> tuple[uuid.UUID, int]:
+        """What names the slice in the database."""
+        return self.run_id, self.slice_no
 
 
 def work_from(claimed: Record, rows: list[Record]) -> Work:
@@ -68,6 +80,7 @@ def work_from(claimed: Record, rows: list[Record]) -> Work:
         send_hours=claimed["send_hours"],
         zone=ZoneInfo(claimed["timezone"]),
         valid_until=claimed["valid_until"],
+        priority=claimed["priority"],
         rows=deque(rows),
     )
 

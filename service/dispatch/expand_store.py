@@ -14,13 +14,20 @@ _PRIORITY = {"urgent": 0, "normal": 1, "bulk": 2}
 
 
 async def lock_expanding_run(conn: Connection, run_id: uuid.UUID) -> Record | None:
-    """The run, locked, if its ledger is still to be written; with its campaign's state."""
+    """The run, locked, if its ledger is still to be written; with its campaign's state.
+
+    The campaign is locked first, as everybody does who locks both.
+    """
+    await conn.execute(
+        "SELECT FROM campaigns WHERE id = (SELECT campaign_id FROM runs WHERE id = $1) FOR UPDATE",
+        run_id,
+    )
     return await conn.fetchrow(
         """
         SELECT r.*, c.state AS campaign_state
         FROM runs r JOIN campaigns c ON c.id = r.campaign_id
         WHERE r.id = $1 AND r.state = 'expanding'
-        FOR UPDATE OF r, c
+        FOR UPDATE OF r
         """,
         run_id,
     )

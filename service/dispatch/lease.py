@@ -49,6 +49,9 @@ class HeldLease:
             except UNREACHABLE as error:
                 log.warning("lease not renewed", extra={"why": str(error)})
                 continue
+            except Exception:  # without a keeper the process would work on until the deadline
+                log.exception("lease not renewed")
+                continue
             if ours:
                 self._deadline = asked + LEASE.total_seconds() - MARGIN_SECONDS
             else:

@@ -4,8 +4,9 @@ A generic cell rate algorithm in Redis on the server's clock, over several keys 
 campaign), with partial grants and the cost in parts. What is granted in a second is at most
 rate + burst, and what is written in a second was granted in that second and MAX_AGE more, so with
 burst = TPS/100 and rate = TPS − 2·burst the writer's own count stays within TPS. A key that is
-missing (first use, or Redis was emptied) starts with nothing to grant, so that losing it never
-lets a burst through. Redis unreachable means nothing is granted.
+missing (first use, or Redis was emptied), or that lies in a far future because the server's clock
+jumped back, starts with nothing to grant, so that losing it never lets a burst through. Redis
+unreachable means nothing is granted.
 """
 
 import time
@@ -34,6 +35,8 @@ for i, key in ipairs(KEYS) do
   local burst = tonumber(ARGV[2 * i + 1])
   local tat = tonumber(redis.call('GET', key)) or (now + burst * iv)
   if tat < now then tat = now end
+  local most = burst * iv + 15000000
+  if tat > now + most then tat = now + burst * iv end
   tats[i] = tat
   local free = math.floor(burst - (tat - now) / iv)
   if free < 1 then wait = math.max(wait, (tat - now) - (burst - 1) * iv) end

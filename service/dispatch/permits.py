@@ -23,8 +23,12 @@ class Permits:
         self.free += count
         self._changed.set()
 
-    async def wait_free(self) -> None:
-        """Until at least one permit is free."""
-        while self.free < 1:
-            self._changed.clear()
-            await self._changed.wait()
+    async def wait_free(self, seconds: float, *, even_if_free: bool = False) -> None:
+        """Until a permit is free or is given back, but no longer than this."""
+        if self.free > 0 and not even_if_free:
+            return
+        self._changed.clear()
+        try:
+            await asyncio.wait_for(self._changed.wait(), seconds)
+        except TimeoutError:
+            return

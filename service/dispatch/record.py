@@ -52,7 +52,7 @@ class Recorder:
         self._size = permits.free
         self._settled: list[Message] = []
         self._unsent: list[Message] = []
-        self._leaving: list[Work] = []
+        self.leaving: list[Work] = []
         self._dirty = asyncio.Event()
         self._flushed = asyncio.Event()
 
@@ -68,12 +68,12 @@ class Recorder:
 
     def leave(self, work: Work) -> None:
         """No more rows are taken from this slice: finish it once its last result is in."""
-        self._leaving.append(work)
+        self.leaving.append(work)
         self._dirty.set()
 
     async def until_idle(self) -> None:
         """Until everything is recorded and every permit is back."""
-        while self._leaving or self._settled or self._unsent or self._permits.free < self._size:
+        while self.leaving or self._settled or self._unsent or self._permits.free < self._size:
             self._flushed.clear()
             await self._flushed.wait()
 
@@ -104,12 +104,12 @@ class Recorder:
             await self._record(list(self._settled), now)
         if self._unsent:
             await self._give_back(list(self._unsent), now)
-        for work in [w for w in self._leaving if not w.outstanding]:
+        for work in [w for w in self.leaving if not w.outstanding]:
             async with transaction(self._shared.pool) as conn:
                 await store.finish_slice(
                     conn, self._lease, work.run_id, work.slice_no, work.not_before, now
                 )
-            self._leaving.remove(work)
+            self.leaving.remove(work)
 
     async def _record(self, messages: list[Message], now: datetime) -> None:
         results = [_result(message) for message in messages]
@@ -125,7 +125,8 @@ class Recorder:
         async with transaction(self._shared.pool) as conn:
             for work in dict.fromkeys(message.work for message in messages):
                 rows = [(m.no, m.attempt) for m in messages if m.work is work]
-                await store.give_back(conn, work.run_id, rows, now)
+                await store.lock_for_mark(conn, self._lease, work.run_id)
+                await store.give_back(conn, self._lease, work.key, rows, now)
         del self._unsent[: len(messages)]
         self._release(messages)
 

@@ -61,7 +61,7 @@ async def claim_slice(conn: Connection, lease: Lease, now: datetime) -> Record |
         UPDATE slices s SET slot = $2, epoch = $3
         FROM next, runs r
         WHERE s.run_id = next.run_id AND s.no = next.no AND r.id = s.run_id
-        RETURNING s.run_id, s.no, s.first_no, s.last_no, r.text, r.class, r.max_tps,
+        RETURNING s.run_id, s.no, s.priority, s.first_no, s.last_no, r.text, r.class, r.max_tps,
                   r.send_hours, r.timezone, r.valid_until
         """,
         lease.channel_id,
@@ -69,6 +69,28 @@ async def claim_slice(conn: Connection, lease: Lease, now: datetime) -> Record |
         lease.epoch,
         lease.owner,
         now,
+    )
+
+
+async def release_unknown(
+    conn: Connection, lease: Lease, known: Sequence[tuple[uuid.UUID, int]]
+) -> None:
+    """Free slices that are ours by the table and not by our own list: the answer to their claim
+    was lost. Nothing in them was marked.
+    """
+    await conn.execute(
+        """
+        UPDATE slices s SET slot = NULL, epoch = NULL
+        WHERE s.channel_id = $1 AND s.slot = $2 AND s.epoch = $3 AND s.done_at IS NULL
+          AND NOT EXISTS (
+            SELECT FROM unnest($4::uuid[], $5::int[]) AS k(run_id, no)
+            WHERE k.run_id = s.run_id AND k.no = s.no)
+        """,
+        lease.channel_id,
+        lease.slot,
+        lease.epoch,
+        [run_id for run_id, _ in known],
+        [no for _, no in known],
     )
 
 
@@ -129,8 +151,8 @@ async def mark(
               AND k.expires_at > clock_timestamp()
         ), asked AS (
             SELECT * FROM unnest($7::int[], $8::smallint[]) AS a(no, part_count)
-        ), verdict AS (
-            SELECT a.no, a.part_count,
+        ), candidate AS (
+            SELECT a.no, a.part_count, m.phone_hash,
                 COALESCE($10, (
                     SELECT p.reason FROM suppressions p
                     WHERE p.phone_hash = m.phone_hash
@@ -138,9 +160,11 @@ async def mark(
                     ORDER BY p.reason LIMIT 1)) AS stop
             FROM permit, asked a
             JOIN messages m ON m.run_id = $4 AND m.no = a.no AND m.state = 'queued'
-            WHERE NOT EXISTS (
+        ), verdict AS (
+            SELECT * FROM candidate c
+            WHERE c.stop IS NOT NULL OR NOT EXISTS (
                 SELECT FROM uncertain u
-                WHERE u.channel_id = $1 AND u.phone_hash = m.phone_hash)
+                WHERE u.channel_id = $1 AND u.phone_hash = c.phone_hash)
         )
         UPDATE messages m SET
             state = CASE WHEN v.stop IS NULL THEN 'submitting' ELSE 'suppressed' END::message_state,
@@ -173,33 +197,59 @@ async def run_state(conn: Connection, run_id: uuid.UUID) -> str | None:
 
 
 async def give_back(
-    conn: Connection, run_id: uuid.UUID, rows: Sequence[tuple[int, int]], now: datetime
+    conn: Connection,
+    lease: Lease,
+    work: tuple[uuid.UUID, int],
+    rows: Sequence[tuple[int, int]],
+    now: datetime,
 ) -> None:
     """Return marked messages that provably were never written; `rows` are (no, attempt).
 
-    Attempt 0 means any: the mark's own answer was lost. After a cancel they are cancelled like
-    the rest of the run.
+    Attempt 0 means that the mark's own answer was lost; it counts only while the slice is ours, for
+    then nobody else can have marked the row. After a cancel they are cancelled like the rest of
+    the run. A slice or run that was taken for finished meanwhile is open again.
     """
+    run_id, slice_no = work
     await conn.execute(
         """
-        WITH back AS (
+        WITH ours AS (
+            SELECT count(*) > 0 AS held FROM slices s JOIN connections k
+              ON k.channel_id = s.channel_id AND k.slot = s.slot AND k.epoch = s.epoch
+            WHERE s.run_id = $1 AND s.no = $5 AND s.channel_id = $6 AND s.slot = $7
+              AND s.epoch = $8 AND k.owner = $9
+        ), back AS (
             UPDATE messages m SET
                 state = CASE r.state WHEN 'cancelled' THEN 'cancelled'
                                      ELSE 'queued' END::message_state,
                 reason = CASE r.state WHEN 'cancelled' THEN 'campaign_cancelled' END,
                 final_at = CASE r.state WHEN 'cancelled' THEN $4::timestamptz END,
                 marked_at = NULL
-            FROM unnest($2::int[], $3::smallint[]) AS a(no, attempt), runs r
-            WHERE m.run_id = $1 AND m.no = a.no AND a.attempt IN (0, m.attempt) AND r.id = $1
+            FROM unnest($2::int[], $3::int[]) AS a(no, attempt), runs r, ours
+            WHERE m.run_id = $1 AND m.no = a.no AND r.id = $1
+              AND (m.attempt = a.attempt OR (a.attempt = 0 AND ours.held))
               AND m.state IN ('submitting', 'uncertain')
-            RETURNING m.run_id, m.no
+            RETURNING m.run_id, m.no, m.state
+        ), settled AS (
+            DELETE FROM uncertain u USING back WHERE u.run_id = back.run_id AND u.no = back.no
+        ), opened AS (
+            UPDATE slices s SET done_at = NULL
+            WHERE s.run_id = $1 AND s.done_at IS NOT NULL AND EXISTS (
+                SELECT FROM back
+                WHERE back.state = 'queued' AND back.no BETWEEN s.first_no AND s.last_no)
+            RETURNING s.run_id
         )
-        DELETE FROM uncertain u USING back WHERE u.run_id = back.run_id AND u.no = back.no
+        UPDATE runs r SET state = 'running', finished_at = NULL, settled_at = NULL
+        FROM opened WHERE r.id = opened.run_id AND r.state = 'sent'
         """,
         run_id,
         [no for no, _ in rows],
         [attempt for _, attempt in rows],
         now,
+        slice_no,
+        lease.channel_id,
+        lease.slot,
+        lease.epoch,
+        lease.owner,
     )
 
 
@@ -212,7 +262,7 @@ async def record_results(
     await conn.execute(
         """
         WITH result AS (
-            SELECT * FROM unnest($2::uuid[], $3::int[], $4::smallint[],
+            SELECT * FROM unnest($2::uuid[], $3::int[], $4::int[],
                                  $5::message_state[], $6::text[], $7::text[])
                 AS r(run_id, no, attempt, state, reason, code)
         ), moved AS (
@@ -236,7 +286,10 @@ async def record_results(
         INSERT INTO parts (channel_id, ref, phone_hash, run_id, no, part, attempt, at)
         SELECT $8, p.ref, p.phone_hash, p.run_id, p.no, p.part, p.attempt, $1
         FROM unnest($9::bytea[], $10::bytea[], $11::uuid[], $12::int[], $13::smallint[],
-                    $14::smallint[]) AS p(ref, phone_hash, run_id, no, part, attempt)
+                    $14::int[]) AS p(ref, phone_hash, run_id, no, part, attempt)
+        WHERE NOT EXISTS (  -- written already, if only the commit's answer was lost
+            SELECT FROM parts x WHERE x.channel_id = $8 AND x.ref = p.ref
+              AND x.run_id = p.run_id AND x.no = p.no AND x.part = p.part)
         """,
         now,
         [r.run_id for r in ordered],
@@ -307,16 +360,25 @@ async def area_names(conn: Connection) -> dict[str, tuple[str, str]]:
 async def close_finished_runs(conn: Connection, now: datetime) -> list[uuid.UUID]:
     """Runs of which nothing is left to hand off are sent; "no more pages" would not be enough.
 
-    Returns the campaigns of those runs.
+    Campaigns are locked before their runs, as everybody does who locks both. Returns the campaigns.
     """
+    campaigns = await conn.fetch(
+        """
+        SELECT c.id FROM campaigns c WHERE EXISTS (
+            SELECT FROM runs r WHERE r.campaign_id = c.id AND r.state = 'running' AND NOT EXISTS (
+                SELECT FROM slices s WHERE s.run_id = r.id AND s.done_at IS NULL))
+        ORDER BY c.id FOR UPDATE OF c SKIP LOCKED
+        """
+    )
     rows = await conn.fetch(
         """
         UPDATE runs r SET state = 'sent', finished_at = $1
-        WHERE r.state = 'running'
+        WHERE r.state = 'running' AND r.campaign_id = ANY($2)
           AND NOT EXISTS (SELECT FROM slices s WHERE s.run_id = r.id AND s.done_at IS NULL)
         RETURNING campaign_id
         """,
         now,
+        [row["id"] for row in campaigns],
     )
     return [row["campaign_id"] for row in rows]
 

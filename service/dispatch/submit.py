@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import takewhile
 
@@ -19,6 +19,7 @@ from service.campaigns.schedule import is_open, next_opening
 from service.channels.gateway import Gateway, Outcome, Submission, SubmitResult
 from service.channels.model import Channel
 from service.coding.parts import Part
+from service.crypto import Undecipherable
 from service.dispatch import lease_store, store
 from service.dispatch.compose import Composer, Message, Work, work_from
 from service.dispatch.lease import HeldLease
@@ -26,8 +27,8 @@ from service.dispatch.pace import Limit, channel_limit, run_limit
 from service.dispatch.permits import Permits
 from service.dispatch.record import Handoff, Recorder
 from service.dispatch.throttle import Throttle
-from service.errors import Unavailable
-from service.storage.postgres import COLLISIONS, UNREACHABLE, transaction
+from service.errors import TocsinError, Unavailable
+from service.storage.postgres import COLLISIONS, UNREACHABLE, Connection, Record, transaction
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,9 @@ PASSING: tuple[type[Exception], ...] = (Unavailable, *UNREACHABLE, *COLLISIONS)
 DRAIN_SECONDS = 10.0
 BLOCKED = timedelta(seconds=30)  # before rows whose phone is in doubt elsewhere are looked at again
 READ_AHEAD = 1.0  # seconds of the channel's TPS that may be marked ahead of the tokens
+READ_AHEAD_OF_RUN = 0.2  # the same of a campaign's own TPS: others wait meanwhile
+LOOK_SECONDS = 1.0  # between looks for another slice while there is one
+MOST_SLICES = 8
 
 
 class Sender:
@@ -53,7 +57,10 @@ class Sender:
         self._composer = Composer(shared.keyring, shared.areas, gateway.split)
         self._permits = Permits(channel.window)
         self._slots = Permits(channel.window)
-        self._work: Work | None = None
+        self._works: list[Work] = []
+        self._look_at = 0.0
+        self._claim_unsure = False
+        self._redis_was_away = False
         self._throttle: Throttle[tuple[Message, Part]] = Throttle()
         self._recorder = Recorder(shared, held.lease, self._permits)
 
@@ -91,20 +98,27 @@ class Sender:
 
     async def _step(self) -> bool:
         """Hand off one batch; False when there is nothing to do."""
-        loop = asyncio.get_running_loop()
-        await asyncio.sleep(self._throttle.paused_for(loop.time()))
-        await self._write(deque(self._throttle.due(loop.time())))
-        work = self._work or await self._claim()
-        if work is None:
-            if not self._throttle:
-                return False
-            await asyncio.sleep(self._throttle.seconds_to_next(loop.time()))
+        now = asyncio.get_running_loop().time()
+        if pause := self._throttle.paused_for(now):
+            await asyncio.sleep(min(pause, IDLE_SECONDS))
             return True
-        self._work = work
-        if not self._may_send_now(work):
-            self._let_go(work)
+        await self._write_again(now)
+        await self._look_for_work(now)
+        work = self._next_work()
+        if work is None and not self._throttle:
+            return False
+        if work is None or self._permits.free < 1:
+            # What holds the permits may itself wait to be written again.
+            next_due = self._throttle.seconds_to_next(now) if self._throttle else IDLE_SECONDS
+            await self._permits.wait_free(next_due, even_if_free=work is None)
             return True
-        await self._permits.wait_free()
+        if self._redis_was_away:
+            await self._shared.pace.take([], 1)
+            self._redis_was_away = False
+        await self._hand_off(work)
+        return True
+
+    async def _hand_off(self, work: Work) -> None:
         batch = self._next_batch(work)
         self._permits.take(len(batch))
         work.outstanding += len(batch)
@@ -117,57 +131,97 @@ class Sender:
             raise
         work.outstanding -= len(batch) - len(marked)
         self._permits.give(len(batch) - len(marked))
-        await self._write(deque((message, part) for message in marked for part in message.parts))
         if not work.rows:
             self._let_go(work)
-        return True
+        await self._write(deque((message, part) for message in marked for part in message.parts))
+
+    async def _look_for_work(self, now: float) -> None:
+        """Claim a slice when there is none, and now and then one more: an urgent run must not wait
+        for the slice of a slow one (I11).
+        """
+        if self._works and (now < self._look_at or len(self._works) >= MOST_SLICES):
+            return
+        self._look_at = now + LOOK_SECONDS
+        try:
+            work = await self._claim()
+        except BaseException:
+            self._claim_unsure = True
+            raise
+        if work is not None:
+            self._works.append(work)
+
+    def _next_work(self) -> Work | None:
+        """The most urgent slice; those of one priority take turns."""
+        if not self._works:
+            return None
+        work = min(self._works, key=lambda candidate: candidate.priority)
+        self._works.remove(work)
+        self._works.append(work)
+        return work
 
     async def _claim(self) -> Work | None:
         now = self._shared.clock.now()
         async with transaction(self._shared.pool) as conn:
+            if self._claim_unsure:
+                known = [w.key for w in (*self._works, *self._recorder.leaving)]
+                await store.release_unknown(conn, self._held.lease, known)
             claimed = await store.claim_slice(conn, self._held.lease, now)
-            if claimed is None:
-                return None
-            await lease_store.recover_slice(conn, claimed["run_id"], claimed["no"], now)
-            rows = await store.queued_rows(
-                conn, claimed["run_id"], claimed["first_no"], claimed["last_no"]
-            )
-        return work_from(claimed, rows)
+            rows = []
+            if claimed is not None:
+                await lease_store.recover_slice(conn, claimed["run_id"], claimed["no"], now)
+                rows = await store.queued_rows(
+                    conn, claimed["run_id"], claimed["first_no"], claimed["last_no"]
+                )
+        self._claim_unsure = False
+        return work_from(claimed, rows) if claimed is not None else None
 
-    def _may_send_now(self, work: Work) -> bool:
-        """Whether the hours are open (I6); if not, the slice waits for the next opening."""
-        now = self._shared.clock.now()
-        if work.message_class == "warning" or is_open(now, work.send_hours, work.zone):
-            return True
-        work.not_before = next_opening(now, work.send_hours, work.zone)
-        return False
+    def _is_open(self, work: Work, now: datetime) -> bool:
+        return work.message_class == "warning" or is_open(now, work.send_hours, work.zone)
 
     def _next_batch(self, work: Work) -> list[Message]:
-        """As many messages as have permits, and no more than about a second of tokens."""
+        """As many messages as have permits, and no more than about a second of tokens.
+
+        A row that cannot be made into a message stops nobody else; it is stopped by name.
+        """
         limit = self._permits.free
         if self._channel.tps is not None:
             limit = min(limit, max(1, int(self._channel.tps * READ_AHEAD)))
-        rows = [work.rows.popleft() for _ in range(min(limit, len(work.rows)))]
-        return [self._composer.compose(work, row) for row in rows]
+        if work.max_tps is not None:
+            limit = min(limit, max(1, int(work.max_tps * READ_AHEAD_OF_RUN)))
+        batch = []
+        for _ in range(min(limit, len(work.rows))):
+            row = work.rows.popleft()
+            try:
+                batch.append(self._composer.compose(work, row))
+            except (TocsinError, Undecipherable) as error:
+                log.error("a text cannot be made", extra={"no": row["no"], "why": str(error)})  # noqa: TRY400
+                work.broken.append(row["no"])
+        return batch
 
     async def _mark(self, work: Work, batch: list[Message]) -> list[Message]:
-        if not batch:
-            return []
-        now = self._shared.clock.now()
-        over = work.valid_until is not None and now >= work.valid_until
+        """Mark a batch as leaving; the hours and the validity are looked at under the locks (I6).
+
+        Returns the messages that may leave; what else is to be known is noted in `work`.
+        """
         async with transaction(self._shared.pool) as conn:
             await store.lock_for_mark(conn, self._held.lease, work.run_id)
-            moved = await store.mark(
-                conn,
-                self._held.lease,
-                work.run_id,
-                work.slice_no,
-                [(message.no, len(message.parts)) for message in batch],
-                "validity_over" if over else None,
-                now,
-            )
-        if len(moved) < len(batch):
-            await self._look_why(work)
+            now = self._shared.clock.now()
+            if not self._is_open(work, now):
+                work.not_before = next_opening(now, work.send_hours, work.zone)
+                work.rows.clear()
+                return []
+            over = work.valid_until is not None and now >= work.valid_until
+            rows = [(message.no, len(message.parts)) for message in batch]
+            stop = "validity_over" if over else None
+            moved = await self._mark_rows(conn, work, rows, stop, now)
+            broken = [(no, 1) for no in work.broken]
+            await self._mark_rows(conn, work, broken, "cannot_be_composed", now)
+            if len(moved) < len(batch):
+                if await store.run_state(conn, work.run_id) == "running":
+                    work.not_before = now + BLOCKED
+                else:
+                    work.rows.clear()
+        work.broken.clear()
         attempts = {row["no"]: row["attempt"] for row in moved if row["state"] == "submitting"}
         marked = [message for message in batch if message.no in attempts]
         for message in marked:
@@ -175,20 +229,25 @@ class Sender:
             message.open_parts = len(message.parts)
         return marked
 
-    async def _look_why(self, work: Work) -> None:
-        """Some rows would not move: leave the slice if its run stopped, else come back later."""
-        async with self._shared.pool.acquire() as conn:
-            state = await store.run_state(conn, work.run_id)
-        if state == "running":
-            work.not_before = self._shared.clock.now() + BLOCKED
-        else:
-            work.rows.clear()
+    async def _mark_rows(
+        self,
+        conn: Connection,
+        work: Work,
+        rows: list[tuple[int, int]],
+        stop: str | None,
+        now: datetime,
+    ) -> list[Record]:
+        if not rows:
+            return []
+        lease = self._held.lease
+        return await store.mark(conn, lease, work.run_id, work.slice_no, rows, stop, now)
 
     def _let_go(self, work: Work) -> None:
         """Take no more rows from this slice; it is finished once its last result is in."""
         work.rows.clear()
-        self._work = None
-        self._recorder.leave(work)
+        if work in self._works:
+            self._works.remove(work)
+            self._recorder.leave(work)
 
     # ---- writing
 
@@ -200,29 +259,57 @@ class Sender:
             limits.append(run_limit(work.run_id, work.max_tps))
         return limits
 
+    async def _write_again(self, now: float) -> None:
+        """Write once more what the carrier found too fast, unless its hours are over by now."""
+        pending = deque(self._throttle.due(now))
+        clock_now = self._shared.clock.now()
+        late = deque(
+            (message, part)
+            for message, part in pending
+            if not message.begun and not self._is_open(message.work, clock_now)
+        )
+        for item in late:
+            pending.remove(item)
+        self._abandon(late)
+        await self._write(pending)
+
     async def _write(self, pending: deque[tuple[Message, Part]]) -> None:
-        """Write parts as tokens come; give back what may not be written any more."""
-        while pending:
-            await self._slots.wait_free()
-            work = pending[0][0].work
-            try:
-                alike = _leading(work, pending)
-                grant = await self._shared.pace.take(
-                    self._limits(work), min(alike, self._slots.free)
-                )
-            except Unavailable:
-                self._abandon(pending)
-                raise
-            if not self._held.valid or self._gateway.lost.is_set():
-                self._abandon(pending)
-                return
-            if grant.count and not grant.stale:
-                self._submit([pending.popleft() for _ in range(grant.count)])
-            elif not grant.count:
-                await asyncio.sleep(min(grant.wait, 0.25))
-                if grant.wait > 0.1 and await self._stopped(work):
-                    self._abandon(pending)
-                    return
+        """Write parts as tokens come; whatever happens, none is left unaccounted for."""
+        try:
+            while pending:
+                await self._write_some(pending)
+        except BaseException:
+            self._abandon(pending)
+            raise
+
+    async def _write_some(self, pending: deque[tuple[Message, Part]]) -> None:
+        await self._slots.wait_free(IDLE_SECONDS)
+        if self._slots.free < 1:
+            return
+        work = pending[0][0].work
+        try:
+            grant = await self._shared.pace.take(
+                self._limits(work), min(_leading(work, pending), self._slots.free)
+            )
+        except Unavailable:
+            self._redis_was_away = True
+            raise
+        if not self._held.valid or self._gateway.lost.is_set():
+            self._abandon(pending)
+        elif grant.count and not grant.stale:
+            self._submit([pending.popleft() for _ in range(grant.count)])
+        elif not grant.count:
+            await asyncio.sleep(min(grant.wait, 0.25))
+            if grant.wait > 0.1 and await self._stopped(work):
+                self._abandon_unbegun(pending)
+
+    def _abandon_unbegun(self, pending: deque[tuple[Message, Part]]) -> None:
+        """A text that has begun to leave ends; the others go back."""
+        unbegun = deque(item for item in pending if not item[0].begun)
+        begun = [item for item in pending if item[0].begun]
+        pending.clear()
+        pending.extend(begun)
+        self._abandon(unbegun)
 
     async def _stopped(self, work: Work) -> bool:
         async with self._shared.pool.acquire() as conn:
@@ -235,8 +322,16 @@ class Sender:
         ]
         self._slots.take(len(batch))
         for message, _ in batch:
-            message.written = True
-        futures = self._gateway.submit(submissions)
+            message.flying += 1
+        try:
+            futures = self._gateway.submit(submissions)
+        except BaseException:
+            self._slots.give(len(batch))
+            for message, _ in batch:  # some of it may have been written
+                message.flying -= 1
+                message.unanswered = True
+                self._close_part(message)
+            raise
         for (message, part), future in zip(batch, futures, strict=True):
             future.add_done_callback(partial(self._answered, message, part))
 
@@ -253,6 +348,7 @@ class Sender:
         self, message: Message, part: Part, future: "asyncio.Future[SubmitResult]"
     ) -> None:
         self._slots.give(1)
+        message.flying -= 1
         self._throttle.answered(asyncio.get_running_loop().time())
         result = future.result()
         if result.outcome is Outcome.THROTTLED:
@@ -292,8 +388,8 @@ class Sender:
 
     async def _wind_down(self) -> None:
         """Close the link, which settles every open answer, and let the last results be written."""
-        if self._work is not None:
-            self._let_go(self._work)
+        for work in list(self._works):
+            self._let_go(work)
         await self._gateway.close(drain_seconds=0 if self._broken else DRAIN_SECONDS)
         self._abandon(deque(self._throttle.take_all()))
         await self._recorder.until_idle()

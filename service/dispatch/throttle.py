@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 AGAIN_SECONDS = 0.1
 SHARE = 0.01
 FEW = 3
-PAUSE_FIRST, PAUSE_MOST = 0.2, 10.0
+PAUSE_FIRST, PAUSE_MOST = 0.2, 1.0
 RELAPSE_SECONDS = 0.5
 """A pause that is needed again this soon after the last one is doubled."""
 

@@ -19,7 +19,7 @@ CREATE TABLE messages (
     state message_state NOT NULL DEFAULT 'queued',
     reason text,
     code text,
-    attempt smallint NOT NULL DEFAULT 0,
+    attempt integer NOT NULL DEFAULT 0,
     part_count smallint,
     marked_at timestamptz,
     submitted_at timestamptz,
@@ -65,7 +65,7 @@ CREATE TABLE parts (
     run_id uuid NOT NULL,
     no integer NOT NULL,
     part smallint NOT NULL,
-    attempt smallint NOT NULL,
+    attempt integer NOT NULL,
     state message_state,
     reason text,
     code text,
@@ -81,7 +81,7 @@ CREATE TABLE uncertain (
     phone_hash bytea NOT NULL,
     run_id uuid NOT NULL,
     no integer NOT NULL,
-    attempt smallint NOT NULL,
+    attempt integer NOT NULL,
     marked_at timestamptz NOT NULL,
     since timestamptz NOT NULL,
     PRIMARY KEY (run_id, no)
@@ -114,7 +114,8 @@ CREATE TABLE receipts_unmatched (
     received_at timestamptz NOT NULL,
     why text NOT NULL CHECK (why IN ('parked', 'unmatched', 'ambiguous', 'conflict'))
 );
-CREATE INDEX receipts_unmatched_ref ON receipts_unmatched (channel_id, ref) WHERE why = 'parked';
+CREATE INDEX receipts_unmatched_ref ON receipts_unmatched (channel_id, ref)
+    WHERE why IN ('parked', 'ambiguous');
 CREATE INDEX receipts_unmatched_phone ON receipts_unmatched (channel_id, phone_hash) WHERE why = 'parked';
 
 -- Texts from handsets, stored before they are acknowledged.

@@ -31,11 +31,6 @@ DAYS_3 = timedelta(hours=72)
 SECOND = timedelta(seconds=1)
 
 
-def defect(what: str) -> pytest.MarkDecorator:
-    """Known to be wrong; strict, so that whoever mends it takes the mark away."""
-    return pytest.mark.xfail(reason=what, strict=True)
-
-
 @dataclass
 class Stage:
     """One run on one channel, marked and written; `no` is the number of a message."""
@@ -211,7 +206,7 @@ async def test_a_receipt_that_is_parked_while_its_answer_is_committed_meets_it(
 async def test_a_receipt_that_is_folded_before_its_answer_is_committed_meets_it(
     stage: SetUp,
 ) -> None:
-    """Answer written but not committed, fold parks and looks again, answer commits: it must look."""
+    """Answer not committed yet, fold parks and looks again, answer commits: it must look, too."""
     on = await stage()
     await on.mark(1)
     await on.receive(b"a")
@@ -284,9 +279,7 @@ async def test_answers_and_folds_at_once_lose_no_receipt(stage: SetUp) -> None:
 
     folders = [asyncio.create_task(keep_folding()) for _ in range(2)]
     nos = list(range(1, 301))
-    await asyncio.gather(
-        answer(nos[:150]), answer(nos[150:]), report(nos[:150]), report(nos[150:])
-    )
+    await asyncio.gather(answer(nos[:150]), answer(nos[150:]), report(nos[:150]), report(nos[150:]))
     for folder in folders:
         folder.cancel()
     await asyncio.gather(*folders, return_exceptions=True)
@@ -477,7 +470,7 @@ async def test_a_repeated_receipt_of_a_long_text_in_doubt_counts_once(stage: Set
     assert await on.state(1) == "delivered"
 
 
-# ---- hand-offs in doubt (I3)
+# ---- hand-offs in doubt: invariant I3
 
 
 async def test_the_only_hand_off_in_doubt_is_settled_by_a_receipt(stage: SetUp) -> None:
@@ -621,7 +614,6 @@ async def test_results_committed_twice_are_the_same_as_once(stage: SetUp) -> Non
 # ---- defects: each of these is how it ought to be
 
 
-@defect("the references are inserted again, and the fold counts rows instead of parts")
 async def test_a_long_texts_results_committed_twice_are_the_same_as_once(stage: SetUp) -> None:
     on = await stage()
     await on.mark(1, parts=2)
@@ -635,7 +627,6 @@ async def test_a_long_texts_results_committed_twice_are_the_same_as_once(stage: 
     assert await on.state(1) == "delivered"
 
 
-@defect("a part that is `unknown` keeps that state")
 async def test_an_unknown_part_of_a_long_text_yields_to_a_later_receipt(stage: SetUp) -> None:
     on = await stage()
     await on.mark(1, parts=2)
@@ -649,7 +640,6 @@ async def test_an_unknown_part_of_a_long_text_yields_to_a_later_receipt(stage: S
     assert await on.state(1) == "delivered"
 
 
-@defect("what contradicts a part's state is dropped (I10)")
 async def test_a_conflict_about_a_part_is_kept(stage: SetUp) -> None:
     on = await stage()
     await on.mark(1, parts=2)
@@ -662,7 +652,6 @@ async def test_a_conflict_about_a_part_is_kept(stage: SetUp) -> None:
     assert await on.listed() == [(b"a", "conflict")]
 
 
-@defect("an answer may take 60 s and a receipt 2 s: it is given to the wrong hand-off")
 async def test_a_receipt_is_not_given_away_while_another_answer_is_on_its_way(
     stage: SetUp,
 ) -> None:
@@ -681,7 +670,6 @@ async def test_a_receipt_is_not_given_away_while_another_answer_is_on_its_way(
     assert [await on.state(1), await other.state(1)] == ["uncertain", "delivered"]
 
 
-@defect("a receipt listed as ambiguous is never looked at again, even when its answer comes")
 async def test_an_ambiguous_receipt_still_meets_its_answer(stage: SetUp) -> None:
     on = await stage()
     other = await another_run(on)
@@ -698,7 +686,6 @@ async def test_an_ambiguous_receipt_still_meets_its_answer(stage: SetUp) -> None
     assert await other.state(1) == "delivered"
 
 
-@defect("a receipt whose message has moved meanwhile is dropped (I10)")
 async def test_a_receipt_that_changes_nothing_is_kept(
     stage: SetUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -721,7 +708,6 @@ async def test_a_receipt_that_changes_nothing_is_kept(
     assert await on.listed() == [(b"a", "conflict")]
 
 
-@defect("two sweeps at once adopt the same reference twice, and the fold counts it as two parts")
 async def test_two_sweeps_at_once_adopt_a_reference_once(
     stage: SetUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,7 +57,7 @@ async def test_the_tightest_of_several_limits_counts_and_all_are_charged(redis: 
     both = [channel_limit(1, 1000), run_limit("r", 60)]
     await spend(Pace(redis), both, until, written)
     assert busiest_second(written) <= 60
-    assert 90 <= len(written)
+    assert len(written) >= 90
 
 
 async def test_holding_grants_nothing_for_a_while(redis: Redis) -> None:

@@ -24,19 +24,17 @@ from service.campaigns import run_store
 from service.campaigns.lifecycle import finish_campaigns
 from service.channels.gateway import Gateway, Outcome, Submission, SubmitResult
 from service.channels.model import Channel
-from service.channels.store import get_channel
 from service.coding.parts import Part, split
 from service.crypto import Keyring
 from service.delivery import store as delivery
 from service.dispatch import lease_store, store
 from service.dispatch.expand import expand_run
 from service.dispatch.lease import HeldLease
-from service.dispatch.pace import Grant, Limit, Pace, channel_limit
 from service.dispatch.lease_store import Lease
-from service.dispatch.store import Result
+from service.dispatch.pace import Grant, Limit, Pace, channel_limit
 from service.dispatch.record import Handoff
+from service.dispatch.store import Result
 from service.dispatch.submit import Sender
-from service.errors import Unavailable
 from service.messages.ledger import MOVES, MessageState
 from service.storage.postgres import COLLISIONS, Connection, Pool, transaction
 from tests.harness.ledger import (
@@ -56,11 +54,6 @@ LONG = TEXT * 3
 
 Accept = SubmitResult(Outcome.ACCEPTED, ref=b"")
 TooFast = SubmitResult(Outcome.THROTTLED, code="8")
-
-
-def defect(what: str) -> pytest.MarkDecorator:
-    """Known to be wrong; strict, so that whoever mends it takes the mark away."""
-    return pytest.mark.xfail(reason=what, strict=True)
 
 
 # ---- the stage
@@ -127,9 +120,14 @@ class Stage:
         async with transaction(self.pool) as conn:
             return await mark(conn, lease, self.run, nos, slice_no, self.now, parts)
 
-    async def give_back(self, rows: Sequence[tuple[int, int]]) -> None:
+    async def give_back(
+        self, rows: Sequence[tuple[int, int]], lease: Lease | None = None, slice_no: int = 1
+    ) -> None:
+        """As `lease`, or as somebody who holds nothing any more."""
+        lease = lease or Lease(self.channel.id, 0, -1, uuid.uuid4())
         async with transaction(self.pool) as conn:
-            await store.give_back(conn, self.run, rows, self.now)
+            await store.lock_for_mark(conn, lease, self.run)
+            await store.give_back(conn, lease, (self.run, slice_no), rows, self.now)
 
     async def result(
         self, no: int, attempt: int, state: str = "submitted", ref: bytes | None = None
@@ -228,10 +226,10 @@ def stage(pool: Pool, keyring: Keyring, now: datetime) -> SetUp:
 class Free:
     """Tokens without end; or what a test makes of it."""
 
-    async def take(self, limits: Sequence[Limit], want: int) -> Grant:
+    async def take(self, limits: Sequence[Limit], want: int) -> Grant:  # noqa: ARG002
         return Grant(want, 0.0, time.monotonic())
 
-    async def hold(self, limit: Limit, seconds: float) -> None:
+    async def hold(self, limit: Limit, seconds: float) -> None:  # noqa: ARG002
         return None
 
 
@@ -269,7 +267,7 @@ class Scripted(Gateway):
         loop.call_later(self.delay(), _settle, future, answer)
         return future
 
-    async def close(self, *, drain_seconds: float) -> None:
+    async def close(self, *, drain_seconds: float) -> None:  # noqa: ARG002
         self.lost.set()
         for future in self.silent:
             _settle(future, SubmitResult(Outcome.UNANSWERED))
@@ -305,13 +303,23 @@ async def _nothing(_conn: Connection, _channel: int, _refs: Sequence[bytes]) -> 
 
 @asynccontextmanager
 async def working(
-    stage: Stage, gateway: Scripted, *, pace: Any = None, pool: Any = None, lease: Lease | None = None
+    stage: Stage,
+    gateway: Scripted,
+    *,
+    pace: Any = None,
+    pool: Any = None,
+    lease: Lease | None = None,
 ) -> AsyncIterator[Working]:
     """A Sender on the stage's channel, killed at the end if it did not end by itself."""
     clock = Times(stage.now)
     held = HeldLease(lease or await stage.must_lease())
     shared = Handoff(
-        pool or stage.pool, clock, stage.keyring, pace or Free(), {}, _nothing  # type: ignore[arg-type]
+        pool or stage.pool,
+        clock,
+        stage.keyring,
+        pace or Free(),
+        {},
+        _nothing,  # type: ignore[arg-type]
     )
     sender = Sender(shared, stage.channel, held, gateway)
     at_work = Working(gateway, clock, held)
@@ -407,7 +415,7 @@ class _Watched:
         return await self._conn.fetchval(query, *args)
 
 
-# ---- pause, opt-out (I7)
+# ---- pause and opt-out: invariant I7
 
 
 async def test_after_a_pause_has_answered_nothing_is_marked(stage: SetUp) -> None:
@@ -505,7 +513,9 @@ async def test_after_an_opt_out_has_answered_its_phone_is_not_marked(stage: SetU
         over.set()
         await marker
         await on.pool.execute("DELETE FROM suppressions")
-        await on.pool.execute("UPDATE messages SET state = 'queued', reason = NULL, final_at = NULL")
+        await on.pool.execute(
+            "UPDATE messages SET state = 'queued', reason = NULL, final_at = NULL"
+        )
 
 
 async def test_a_mark_that_waited_for_a_pause_finds_it(stage: SetUp) -> None:
@@ -720,7 +730,7 @@ async def test_a_lost_link_gives_back_what_was_not_written(stage: SetUp) -> None
     gateway = Scripted(lambda _: Accept)
 
     class Dry(Free):
-        async def take(self, limits: Sequence[Limit], want: int) -> Grant:
+        async def take(self, limits: Sequence[Limit], want: int) -> Grant:  # noqa: ARG002
             if not gateway.written:
                 gateway.lost.set()
             return Grant(0, 0.01, time.monotonic())
@@ -860,7 +870,7 @@ MOVED_BY = {
     "result rejected": {"submitting": "rejected", "uncertain": "rejected"},
     "result uncertain": {"submitting": "uncertain"},
     **{
-        f"receipt {s}": {before: s for before in ALL_RECEIPTS - {s}}
+        f"receipt {s}": dict.fromkeys(ALL_RECEIPTS - {s}, s)
         for s in ("delivered", "undelivered", "expired", "rejected", "unknown")
     },
 }
@@ -930,7 +940,6 @@ async def test_a_run_is_sent_only_when_no_slice_is_open(stage: SetUp) -> None:
 # ---- defects: each of these is how it ought to be
 
 
-@defect("give_back of attempt 0 takes any attempt: it undoes the mark of the slice's next holder")
 async def test_an_unsure_mark_is_not_given_back_after_a_takeover(stage: SetUp) -> None:
     """A holder's mark fails with its connection and PostgreSQL stays out of its reach; the next
     holder marks and writes the same message; then the old one comes back and undoes "its" mark.
@@ -958,7 +967,6 @@ async def _is_broken(wire: Wire) -> bool:
     return wire.broken is not None
 
 
-@defect("give_back reads the run's state without the run's lock")
 async def test_what_is_given_back_during_a_cancel_does_not_stay_queued(stage: SetUp) -> None:
     on = await stage(1)
     lease = await on.must_lease()
@@ -967,7 +975,8 @@ async def test_what_is_given_back_during_a_cancel_does_not_stay_queued(stage: Se
     async with on.pool.acquire() as conn:
         giving = conn.transaction()
         await giving.start()
-        await store.give_back(conn, on.run, [(1, 1)], on.now)
+        await store.lock_for_mark(conn, lease, on.run)
+        await store.give_back(conn, lease, (on.run, 1), [(1, 1)], on.now)
         cancelling = asyncio.create_task(on.cancel())
         await asyncio.sleep(0.2)
         await giving.commit()
@@ -975,7 +984,6 @@ async def test_what_is_given_back_during_a_cancel_does_not_stay_queued(stage: Se
     assert await on.states() == {"cancelled": 1}
 
 
-@defect("give_back does not open the slice again, so nobody ever looks at the row")
 async def test_what_is_given_back_to_a_finished_slice_is_still_sent(stage: SetUp) -> None:
     """The old holder was frozen between mark and write; its successor has finished the slice."""
     on = await stage(2)
@@ -996,7 +1004,6 @@ async def test_what_is_given_back_to_a_finished_slice_is_still_sent(stage: SetUp
         assert await on.claim(new) == 1
 
 
-@defect("a claim whose commit was not answered belongs to nobody as long as the lease lives")
 async def test_a_slice_whose_claim_was_not_answered_is_worked_on(stage: SetUp) -> None:
     on = await stage(3)
     wire = Wire(on.pool)
@@ -1006,7 +1013,6 @@ async def test_a_slice_whose_claim_was_not_answered_is_worked_on(stage: SetUp) -
         await until(lambda: _done(on), 5)
 
 
-@defect("the sender waits for a permit, and what holds them all waits to be written again")
 @pytest.mark.parametrize("window", [1, 4])
 async def test_a_carrier_that_finds_a_whole_window_too_fast_does_not_stop_us(
     stage: SetUp, window: int
@@ -1024,7 +1030,6 @@ async def test_a_carrier_that_finds_a_whole_window_too_fast_does_not_stop_us(
         await until(lambda: _done(on), 6)
 
 
-@defect("an error out of _write loses the parts that were not written yet, with their permits")
 async def test_a_database_that_dies_while_tokens_are_awaited_loses_nobody(stage: SetUp) -> None:
     on = await stage(4, window=4)
     wire = Wire(on.pool)
@@ -1046,7 +1051,6 @@ async def test_a_database_that_dies_while_tokens_are_awaited_loses_nobody(stage:
         await until(lambda: _done(on), 5)
 
 
-@defect("what a gateway raises from submit loses the batch; winding down then waits for ever")
 async def test_a_gateway_that_cannot_write_a_part_hangs_nobody(stage: SetUp) -> None:
     """A CMPP service code in Chinese passes the settings and is refused by the packet."""
     on = await stage(4, window=4)
@@ -1062,7 +1066,6 @@ async def test_a_gateway_that_cannot_write_a_part_hangs_nobody(stage: SetUp) -> 
         await until(over)
 
 
-@defect("the hours are looked at before waiting for permits, not at the hand-off (I6)")
 async def test_what_waited_for_the_database_does_not_leave_at_night(stage: SetUp) -> None:
     on = await stage(12, window=4, send_hours=DAY_HOURS)
     wire = Wire(on.pool)
@@ -1082,7 +1085,6 @@ async def _wrote(gateway: Scripted, count: int) -> bool:
     return len(gateway.written) >= count
 
 
-@defect("what the carrier found too fast is written again at whatever hour (I6)")
 async def test_what_was_too_fast_is_not_written_again_at_night(stage: SetUp) -> None:
     """A daily quota answers 8 until midnight, and takes everything then."""
     on = await stage(6, window=4, send_hours=DAY_HOURS)
@@ -1096,7 +1098,6 @@ async def test_what_was_too_fast_is_not_written_again_at_night(stage: SetUp) -> 
         assert len(gateway.written) == at_night
 
 
-@defect("the flusher ends with any other error of the database, silently, and the sender hangs")
 async def test_a_full_disk_of_the_database_stops_nothing_for_good(stage: SetUp) -> None:
     on = await stage(12, window=4)
     wire = Wire(on.pool)
@@ -1110,7 +1111,6 @@ async def test_a_full_disk_of_the_database_stops_nothing_for_good(stage: SetUp) 
         await until(lambda: _done(on), 5)
 
 
-@defect("the keeper ends with any other error of the database, and nobody learns of it")
 async def test_a_lease_is_kept_after_an_error_of_any_kind(
     stage: SetUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1130,7 +1130,6 @@ async def test_a_lease_is_kept_after_an_error_of_any_kind(
         await _kill(keeper)
 
 
-@defect("one message that cannot be composed stops its channel, again and again")
 async def test_a_message_that_cannot_be_composed_stops_nobody_else(stage: SetUp) -> None:
     on = await stage(5, window=2)
     await on.pool.execute("UPDATE messages SET phone_cipher = 'broken' WHERE no = 3")
@@ -1144,7 +1143,6 @@ async def _handed_off(on: Stage, count: int) -> bool:
     return (await on.states()).get("submitted") == count
 
 
-@defect("a text whose phone is in doubt is not even stopped when its validity is over")
 async def test_a_phone_in_doubt_does_not_keep_a_run_open_past_its_validity(stage: SetUp) -> None:
     on = await stage(1)
     lease = await on.must_lease()
@@ -1160,7 +1158,6 @@ async def test_a_phone_in_doubt_does_not_keep_a_run_open_past_its_validity(stage
     assert await on.state(1) == "suppressed"
 
 
-@defect("attempt is a smallint, and every second without Redis takes one")
 async def test_a_night_without_redis_does_not_use_up_the_attempts(stage: SetUp) -> None:
     on = await stage(1)
     lease = await on.must_lease()
@@ -1169,7 +1166,6 @@ async def test_a_night_without_redis_does_not_use_up_the_attempts(stage: SetUp) 
     assert await on.mark(lease, [1]) == {1: 32768}
 
 
-@defect("a mark that a pause refused looks why too late, and half a minute is lost")
 async def test_a_short_pause_costs_no_half_minute(
     stage: SetUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1193,13 +1189,12 @@ async def test_a_short_pause_costs_no_half_minute(
         assert await on.pool.fetchval("SELECT not_before FROM slices") is None
 
 
-@defect("half a long text is in doubt for ever when a pause stops the other half")
 async def test_a_pause_lets_a_text_that_has_begun_end(stage: SetUp) -> None:
     on = await stage(1, window=8, text=LONG)
     gateway = Scripted(lambda _: Accept)
 
     class OnePart(Free):
-        async def take(self, limits: Sequence[Limit], want: int) -> Grant:
+        async def take(self, limits: Sequence[Limit], want: int) -> Grant:  # noqa: ARG002
             if gateway.written and not paused.is_set():
                 await on.pause()
                 paused.set()
@@ -1211,7 +1206,6 @@ async def test_a_pause_lets_a_text_that_has_begun_end(stage: SetUp) -> None:
         await until(lambda: _handed_off(on, 1), 5)
 
 
-@defect("an expansion locks run then campaign, everybody else campaign then run")
 async def test_a_cancel_and_an_expansion_do_not_lock_each_other_out(
     stage: SetUp, keyring: Keyring
 ) -> None:
@@ -1232,7 +1226,6 @@ async def test_a_cancel_and_an_expansion_do_not_lock_each_other_out(
         assert not [error for error in outcome if isinstance(error, COLLISIONS)]
 
 
-@defect("closing locks run then campaign, pause campaign then run")
 async def test_a_pause_and_the_end_of_a_run_do_not_lock_each_other_out(stage: SetUp) -> None:
     on = await stage(1)
     await on.pool.execute("UPDATE slices SET done_at = $1", on.now)
@@ -1248,14 +1241,11 @@ async def test_a_pause_and_the_end_of_a_run_do_not_lock_each_other_out(stage: Se
         runs = await run_store.lock_open_runs(conn, campaign)
         closing = asyncio.create_task(close())
         await asyncio.sleep(0.2)
-        pausing = asyncio.create_task(
-            run_store.set_runs(conn, runs, ["running"], "paused", on.now)
-        )
+        pausing = asyncio.create_task(run_store.set_runs(conn, runs, ["running"], "paused", on.now))
         outcome = await asyncio.gather(closing, pausing, return_exceptions=True)
         assert not [error for error in outcome if isinstance(error, COLLISIONS)]
 
 
-@defect("a bucket whose clock jumped back grants nothing until the old hour comes again")
 async def test_a_clock_of_redis_that_jumps_back_stops_nobody_for_long(redis: Redis) -> None:
     limit = channel_limit(1, 100)
     hour = (time.time() + 3_600) * 1_000_000
@@ -1264,7 +1254,6 @@ async def test_a_clock_of_redis_that_jumps_back_stops_nobody_for_long(redis: Red
     assert grant.wait < 30
 
 
-@defect("a text of a slow campaign fills the connection, and an urgent one waits behind it (I11)")
 async def test_an_urgent_run_overtakes_a_slow_one(stage: SetUp, redis: Redis) -> None:
     on = await stage(200, window=4, tps=100, max_tps=5)
     gateway = Scripted(lambda _: Accept)
