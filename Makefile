@@ -35,13 +35,13 @@ check: venv ## format, lint, strict types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-chaos: venv ## kill -9 and frozen processes, again and again (long)
-	$(BIN)/python -m pytest -q tests/e2e --chaos
+chaos: venv ## kill -9 and frozen processes, five times over (long)
+	for round in 1 2 3 4 5; do $(BIN)/python -m pytest -q tests/e2e || exit 1; done
 
 bench: venv ## the figures in docs/performance.md
 	$(BIN)/python benchmarks/importing.py
 	$(BIN)/python benchmarks/wire.py
-	$(BIN)/python benchmarks/broadcast.py
+	$(BIN)/python -m benchmarks.broadcast
 
 migrate: venv ## bring the database of TOCSIN_DATABASE_URL up to date
 	$(BIN)/tocsin migrate
@@ -49,3 +49,5 @@ migrate: venv ## bring the database of TOCSIN_DATABASE_URL up to date
 lock: ## renew requirements.lock (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 		--extra embedded --extra dev pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+		--python-version 3.11 --constraint requirements.lock pyproject.toml -o deploy/requirements.lock

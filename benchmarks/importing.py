@@ -6,7 +6,7 @@ Files come from the generator of the tests (county profile, all defects, GB18030
 the embedded one, in a temporary folder, with fsync on.
 """
 
-# ruff: noqa: T201  # a benchmark prints
+# a benchmark prints
 
 import asyncio
 import importlib.util

@@ -23,8 +23,12 @@ class Permits:
         self.free += count
         self._changed.set()
 
+    def wake(self) -> None:
+        """End a wait: there is something else to do."""
+        self._changed.set()
+
     async def wait_free(self, seconds: float, *, even_if_free: bool = False) -> None:
-        """Until a permit is free or is given back, but no longer than this."""
+        """Until a permit is free, given back, or `wake`, but no longer than this."""
         if self.free > 0 and not even_if_free:
             return
         self._changed.clear()

@@ -61,6 +61,7 @@ class Sender:
         self._look_at = 0.0
         self._claim_unsure = False
         self._redis_was_away = False
+        self._bell = asyncio.Event()
         self._throttle: Throttle[tuple[Message, Part]] = Throttle()
         self._recorder = Recorder(shared, held.lease, self._permits)
 
@@ -68,6 +69,7 @@ class Sender:
         """Work until `stop` is set, the lease is fenced or the link is lost; then wind down:
         nothing marked stays behind unaccounted for.
         """
+        self._bell = bell
         recording = asyncio.create_task(self._recorder.run())
         try:
             while not (stop.is_set() or self._broken):
@@ -367,6 +369,8 @@ class Sender:
     def _too_fast(self, message: Message, part: Part) -> None:
         now = asyncio.get_running_loop().time()
         pause = self._throttle.refused((message, part), now)
+        self._permits.wake()
+        self._bell.set()
         if pause:
             log.warning("carrier says too fast", extra={"pause_seconds": pause})
         if pause and self._channel.tps is not None:

@@ -131,7 +131,8 @@ async def test_a_suppression_after_expansion_stops_the_hand_off(
     async with simulate() as carrier, pool.acquire() as conn:
         _, run = await ready(pool, conn, keyring, clock, carrier.ports["cmpp"], 10)
         await conn.execute(
-            "INSERT INTO suppressions (phone_hash, reason, created_at) VALUES ($1, 'opted_out', $2)",
+            "INSERT INTO suppressions (phone_hash, reason, created_at) "
+            "VALUES ($1, 'opted_out', $2)",
             keyring.phone_index(phone(3)),
             clock.now(),
         )
