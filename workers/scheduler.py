@@ -8,8 +8,7 @@ from service.audience.store import waiting_imports
 from service.campaigns.lifecycle import expire_pending, finish_campaigns, fire_due
 from service.delivery.receipts import sweep_parked
 from service.delivery.store import channels_with_receipts, expire_parked, settle_runs
-from service.dispatch import lease_store
-from service.dispatch import store as dispatch
+from service.dispatch import lease_store, sweep_store
 from service.queue import Job
 from service.runtime import Runtime
 from service.storage.postgres import transaction
@@ -26,7 +25,7 @@ async def fire(ctx: dict[str, Any]) -> None:
     for run_id in await fire_due(runtime.pool, now):
         await runtime.queue.ring(Job.EXPAND_RUN, run_id)
     async with transaction(runtime.pool) as conn:
-        await finish_campaigns(conn, await dispatch.close_finished_runs(conn, now), now)
+        await finish_campaigns(conn, await sweep_store.close_finished_runs(conn, now), now)
 
 
 async def sweep(ctx: dict[str, Any]) -> None:
@@ -40,8 +39,8 @@ async def sweep(ctx: dict[str, Any]) -> None:
 
 async def _ring_again(runtime: Runtime) -> None:
     async with transaction(runtime.pool) as conn:
-        runs = await dispatch.expanding_runs(conn)
-        channels = await dispatch.channels_with_work(conn, runtime.clock.now())
+        runs = await sweep_store.expanding_runs(conn)
+        channels = await sweep_store.channels_with_work(conn, runtime.clock.now())
         inbox, _ = await channels_with_receipts(conn)
         imports = await waiting_imports(conn)
     for run_id in runs:

@@ -23,7 +23,7 @@ from service.campaigns.schedule import (
     DEFAULT_VALIDITY_MINUTES,
     Schedule,
 )
-from service.dispatch.store import channels_with_work
+from service.dispatch.sweep_store import channels_with_work
 from service.messages.lint import lint
 from service.queue import Job
 from service.storage.postgres import Connection

@@ -5,6 +5,8 @@ The order is the whole point. A message takes a permit, is marked as leaving in 
 written; its permit is free again once its result is committed. So a crash leaves at most a window
 of messages in doubt, and they become `uncertain`, never a second text. What was marked and
 provably not written goes back to `queued`.
+
+One module: all of it moves the same few counters, and their order must be read in one piece.
 """
 
 import asyncio

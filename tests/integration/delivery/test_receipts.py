@@ -733,3 +733,47 @@ async def test_two_sweeps_at_once_adopt_a_reference_once(
     await on.fold()
     assert await on.state(1) == "uncertain"
     assert await on.pool.fetchval("SELECT count(*) FROM parts") == 1
+
+
+# ---- second look: each of these is how it ought to be
+
+
+def defect(what: str) -> pytest.MarkDecorator:
+    """Known to be wrong; strict, so that whoever mends it takes the mark away."""
+    return pytest.mark.xfail(reason=what, strict=True)
+
+
+@defect("a receipt that contradicts two messages is kept twice under one key: its fold never ends")
+async def test_a_reference_given_twice_does_not_stop_the_fold(stage: SetUp) -> None:
+    """A carrier that counts anew gives a person's second text the reference of the first."""
+    on = await stage()
+    other = await another_run(on)
+    await on.mark(1)
+    await other.mark(1)
+    await on.answered(1, b"a")
+    await other.answered(1, b"a")
+    await on.receive(b"a")
+    await on.fold()
+    await on.receive(b"a", "undelivered", reason="other")
+    await on.mark(2)
+    await on.answered(2, b"b")
+    await on.receive(b"b")
+    await on.fold()
+    assert await on.state(2) == "delivered"
+
+
+@defect("parts are counted by number, and the number of an adopted reference is a guess")
+async def test_an_answer_after_its_receipts_settled_the_doubt_changes_nothing(
+    stage: SetUp,
+) -> None:
+    on = await stage()
+    await on.mark(1, parts=2)
+    await on.answered(1, state="uncertain")
+    await on.receive(b"b", to=await on.phone(1))
+    await on.fold()
+    await on.sweep()
+    await on.fold()
+    await on.answered(1, b"a", b"b")  # late, after all
+    await on.receive(b"a")
+    await on.fold()
+    assert await on.state(1) == "delivered"
