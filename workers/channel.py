@@ -37,6 +37,8 @@ async def serving(runtime: Runtime, stop: asyncio.Event) -> AsyncIterator[dict[s
     )
     storing = asyncio.create_task(inbox.run())
     serving_ = asyncio.create_task(server.run(stop))
+    for task in (storing, serving_):  # either ending is the end of this process; `up` starts anew
+        task.add_done_callback(lambda _: stop.set())
     try:
         yield {"server": server}
     finally:

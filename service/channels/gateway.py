@@ -180,6 +180,9 @@ class Gateway(ABC):
         Synchronous on purpose: between the caller's last check and the write nothing else runs.
         The futures never raise: a lost link or a silent carrier is an Outcome. The caller keeps
         the number of unanswered submits within the channel's window.
+
+        Raises:
+            ValueError: something in the batch cannot be written as it is; nothing was written.
         """
 
     @abstractmethod

@@ -130,7 +130,7 @@ def _over_parts(rows: Iterable[Record]) -> list[Change]:
     changes = []
     for parts in messages.values():
         failed = next((part for part in parts if part["state"] in _FAILED), None)
-        delivered = {part["part"] for part in parts if part["state"] == "delivered"}
+        delivered = {part["ref"] for part in parts if part["state"] == "delivered"}
         if failed is not None:
             changes.append(_change(failed))
         elif len(delivered) == parts[0]["part_count"]:

@@ -135,7 +135,7 @@ async def mark_parts(conn: Connection, rows: Sequence[tuple[Record, str]]) -> li
     keys = sorted({(row["run_id"], row["no"]) for row, _ in rows})
     return await conn.fetch(
         """
-        SELECT DISTINCT m.run_id, m.no, m.part_count, p.part, p.state::text, p.reason, p.code
+        SELECT DISTINCT m.run_id, m.no, m.part_count, p.ref, p.state::text, p.reason, p.code
         FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
         JOIN messages m ON m.run_id = k.run_id AND m.no = k.no
         JOIN parts p ON p.run_id = m.run_id AND p.no = m.no AND p.attempt = m.attempt
@@ -186,6 +186,7 @@ async def insert_unmatched(
         SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::bytea[], $4::bytea[], $5::text[],
                              $6::text[], $7::text[], $8::timestamptz[], $9::timestamptz[],
                              $10::text[])
+        ON CONFLICT DO NOTHING  -- one receipt may contradict two messages of one reference
         """,
         [r["id"] for r in receipts],
         [r["channel_id"] for r in receipts],

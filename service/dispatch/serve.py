@@ -179,6 +179,8 @@ class ChannelServer:
                     await self._follow()
                 except UNREACHABLE as error:
                     log.warning("channels not read", extra={"why": str(error)})
+                except Exception:  # one bad row must not end the service of all channels
+                    log.exception("channels not followed")
                 try:
                     await asyncio.wait_for(stop.wait(), FOLLOW_SECONDS)
                 except TimeoutError:

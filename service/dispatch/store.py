@@ -289,7 +289,7 @@ async def record_results(
                     $14::int[]) AS p(ref, phone_hash, run_id, no, part, attempt)
         WHERE NOT EXISTS (  -- written already, if only the commit's answer was lost
             SELECT FROM parts x WHERE x.channel_id = $8 AND x.ref = p.ref
-              AND x.run_id = p.run_id AND x.no = p.no AND x.part = p.part)
+              AND x.run_id = p.run_id AND x.no = p.no AND x.attempt = p.attempt)
         """,
         now,
         [r.run_id for r in ordered],
@@ -318,8 +318,10 @@ async def finish_slice(
 ) -> bool:
     """Let go of a slice: done if nothing in it is left to hand off, else free for another time.
 
-    Returns whether it is done.
+    The run's lock is taken alone first: what is being marked or given back must be seen. Returns
+    whether it is done.
     """
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))", run_id)
     done = await conn.fetchval(
         """
         UPDATE slices s SET

@@ -264,17 +264,15 @@ class Sender:
         return limits
 
     async def _write_again(self, now: float) -> None:
-        """Write once more what the carrier found too fast, unless its hours are over by now."""
+        """Write once more what the carrier found too fast, unless its run has stopped meanwhile."""
         pending = deque(self._throttle.due(now))
-        clock_now = self._shared.clock.now()
-        late = deque(
-            (message, part)
-            for message, part in pending
-            if not message.begun and not self._is_open(message.work, clock_now)
-        )
-        for item in late:
-            pending.remove(item)
-        self._abandon(late)
+        try:
+            for work in {message.work for message, _ in pending}:
+                if await self._stopped(work):
+                    self._abandon_unbegun(pending, work)
+        except BaseException:
+            self._abandon(pending)
+            raise
         await self._write(pending)
 
     async def _write(self, pending: deque[tuple[Message, Part]]) -> None:
@@ -290,7 +288,7 @@ class Sender:
         await self._slots.wait_free(IDLE_SECONDS)
         if self._slots.free < 1:
             return
-        work = pending[0][0].work
+        work, begun = pending[0][0].work, pending[0][0].begun
         try:
             grant = await self._shared.pace.take(
                 self._limits(work), min(_leading(work, pending), self._slots.free)
@@ -300,20 +298,22 @@ class Sender:
             raise
         if not self._held.valid or self._gateway.lost.is_set():
             self._abandon(pending)
+        elif not begun and not self._is_open(work, self._shared.clock.now()):
+            self._abandon_unbegun(pending, work)
         elif grant.count and not grant.stale:
             self._submit([pending.popleft() for _ in range(grant.count)])
         elif not grant.count:
             await asyncio.sleep(min(grant.wait, 0.25))
             if grant.wait > 0.1 and await self._stopped(work):
-                self._abandon_unbegun(pending)
+                self._abandon_unbegun(pending, work)
 
-    def _abandon_unbegun(self, pending: deque[tuple[Message, Part]]) -> None:
-        """A text that has begun to leave ends; the others go back."""
-        unbegun = deque(item for item in pending if not item[0].begun)
-        begun = [item for item in pending if item[0].begun]
+    def _abandon_unbegun(self, pending: deque[tuple[Message, Part]], work: Work) -> None:
+        """Of this slice, a text that has begun to leave ends; the others go back."""
+        items = list(pending)
+        stays = [m.begun or m.work is not work for m, _ in items]
         pending.clear()
-        pending.extend(begun)
-        self._abandon(unbegun)
+        pending.extend(item for item, stay in zip(items, stays, strict=True) if stay)
+        self._abandon(deque(item for item, stay in zip(items, stays, strict=True) if not stay))
 
     async def _stopped(self, work: Work) -> bool:
         async with self._shared.pool.acquire() as conn:
@@ -329,11 +329,12 @@ class Sender:
             message.flying += 1
         try:
             futures = self._gateway.submit(submissions)
-        except BaseException:
+        except BaseException as error:
             self._slots.give(len(batch))
-            for message, _ in batch:  # some of it may have been written
+            for message, _ in batch:  # a ValueError comes before anything is written
                 message.flying -= 1
-                message.unanswered = True
+                message.unsent += isinstance(error, ValueError)
+                message.unanswered |= not isinstance(error, ValueError)
                 self._close_part(message)
             raise
         for (message, part), future in zip(batch, futures, strict=True):

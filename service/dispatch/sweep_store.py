@@ -9,7 +9,8 @@ from service.storage.postgres import Connection
 async def close_finished_runs(conn: Connection, now: datetime) -> list[uuid.UUID]:
     """Runs of which nothing is left to hand off are sent; "no more pages" would not be enough.
 
-    Campaigns are locked before their runs, as everybody does who locks both. Returns the campaigns.
+    Campaigns are locked before their runs, as everybody does who locks both, and the runs alone, so
+    that nothing is being given back to them meanwhile. Returns the campaigns.
     """
     campaigns = await conn.fetch(
         """
@@ -18,6 +19,13 @@ async def close_finished_runs(conn: Connection, now: datetime) -> list[uuid.UUID
                 SELECT FROM slices s WHERE s.run_id = r.id AND s.done_at IS NULL))
         ORDER BY c.id FOR UPDATE OF c SKIP LOCKED
         """
+    )
+    await conn.execute(
+        """
+        SELECT pg_advisory_xact_lock(hashtextextended(id::text, 0)) FROM (
+            SELECT id FROM runs WHERE campaign_id = ANY($1) AND state = 'running' ORDER BY id) r
+        """,
+        [row["id"] for row in campaigns],
     )
     rows = await conn.fetch(
         """

@@ -101,6 +101,8 @@ CREATE TABLE receipt_inbox (
     received_at timestamptz NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
 
+CREATE INDEX receipt_inbox_channel ON receipt_inbox (channel_id, id);
+
 -- Receipts that met nothing in the ledger (yet), and those that contradict a final state.
 CREATE TABLE receipts_unmatched (
     id bigint PRIMARY KEY,

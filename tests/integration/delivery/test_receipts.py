@@ -738,12 +738,6 @@ async def test_two_sweeps_at_once_adopt_a_reference_once(
 # ---- second look: each of these is how it ought to be
 
 
-def defect(what: str) -> pytest.MarkDecorator:
-    """Known to be wrong; strict, so that whoever mends it takes the mark away."""
-    return pytest.mark.xfail(reason=what, strict=True)
-
-
-@defect("a receipt that contradicts two messages is kept twice under one key: its fold never ends")
 async def test_a_reference_given_twice_does_not_stop_the_fold(stage: SetUp) -> None:
     """A carrier that counts anew gives a person's second text the reference of the first."""
     on = await stage()
@@ -762,7 +756,6 @@ async def test_a_reference_given_twice_does_not_stop_the_fold(stage: SetUp) -> N
     assert await on.state(2) == "delivered"
 
 
-@defect("parts are counted by number, and the number of an adopted reference is a guess")
 async def test_an_answer_after_its_receipts_settled_the_doubt_changes_nothing(
     stage: SetUp,
 ) -> None:

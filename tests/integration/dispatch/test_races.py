@@ -1219,17 +1219,13 @@ async def test_a_cancel_and_an_expansion_do_not_lock_each_other_out(
     async with on.pool.acquire() as conn:
         run = await add_run(conn, on.scene, on.now)
         campaign = await conn.fetchval("SELECT campaign_id FROM runs WHERE id = $1", run)
-    expanding: asyncio.Task[Any] | None = None
     async with transaction(on.pool) as conn:
         await conn.execute("SELECT FROM campaigns WHERE id = $1 FOR UPDATE", campaign)
         expanding = asyncio.create_task(expand_run(on.pool, keyring, run, on.now))
         await asyncio.sleep(0.2)
         runs = await run_store.lock_open_runs(conn, campaign)
-        cancelling = asyncio.create_task(
-            run_store.set_runs(conn, runs, run_store.OPEN, "cancelled", on.now)
-        )
-        outcome = await asyncio.gather(expanding, cancelling, return_exceptions=True)
-        assert not [error for error in outcome if isinstance(error, COLLISIONS)]
+        await run_store.set_runs(conn, runs, run_store.OPEN, "cancelled", on.now)
+    assert await expanding is None
 
 
 async def test_a_pause_and_the_end_of_a_run_do_not_lock_each_other_out(stage: SetUp) -> None:
@@ -1283,7 +1279,6 @@ def defect(what: str) -> pytest.MarkDecorator:
     return pytest.mark.xfail(reason=what, strict=True)
 
 
-@defect("finish_slice judges by a snapshot that is older than the row it waited for")
 async def test_a_slice_is_not_finished_while_something_is_given_back_to_it(stage: SetUp) -> None:
     """The old holder gives back, not yet committed, while its successor finishes the slice."""
     on = await stage(2)
@@ -1309,7 +1304,6 @@ async def test_a_slice_is_not_finished_while_something_is_given_back_to_it(stage
     assert await on.claim(new) == 1
 
 
-@defect("close_finished_runs takes no lock of the run, so a slice may be opened under its hands")
 async def test_a_run_is_not_closed_while_something_is_given_back_to_it(stage: SetUp) -> None:
     on = await stage(2)
     old = await on.must_lease()
@@ -1336,7 +1330,6 @@ async def test_a_run_is_not_closed_while_something_is_given_back_to_it(stage: Se
     assert await on.pool.fetchval("SELECT state FROM runs") == "running"
 
 
-@defect("the hours are not looked at while tokens or slots are awaited (I6)")
 async def test_what_waits_for_tokens_does_not_leave_at_night(stage: SetUp) -> None:
     on = await stage(4, window=4, send_hours=DAY_HOURS)
     asked = asyncio.Event()
@@ -1390,7 +1383,6 @@ async def test_an_urgent_run_overtakes_many_slow_ones(stage: SetUp, redis: Redis
         await until(lambda: _begun(urgent), 8)
 
 
-@defect("a text that was refused as too fast is written again after a pause has answered")
 async def test_what_was_too_fast_is_not_written_again_after_a_pause(stage: SetUp) -> None:
     on = await stage(6, window=4)
     gateway = Scripted(lambda _: TooFast)
@@ -1403,7 +1395,6 @@ async def test_what_was_too_fast_is_not_written_again_after_a_pause(stage: SetUp
         assert len(gateway.written) == paused_at
 
 
-@defect("what a gateway cannot write and did not write is put in doubt, a window a turn")
 async def test_what_a_gateway_refuses_to_write_is_not_in_doubt(stage: SetUp) -> None:
     """`submit` says: ValueError, before any is written. A wrong setting must cost nobody a text."""
     on = await stage(4, window=4)
