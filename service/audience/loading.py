@@ -62,6 +62,7 @@ async def create_import(
     digest = hashlib.sha256()
     size = 0
     async with conn.transaction():
+        await store.allow_pauses(conn)
         import_id = await store.insert_import(conn, checked, now)
         async for chunk in _resized(chunks):
             cipher = keyring.encrypt_bytes(_CHUNK, chunk)
@@ -134,6 +135,7 @@ async def run_import(conn: Connection, keyring: Keyring, import_id: UUID, now: d
     if attempt == 0:
         return False
     async with conn.transaction():
+        await store.allow_pauses(conn)
         claimed = await store.claim_import(conn, import_id)
         if claimed is None:
             return False

@@ -100,6 +100,13 @@ async def begin_attempt(conn: Connection, import_id: UUID) -> int:
     return attempt or 0
 
 
+async def allow_pauses(conn: Connection) -> None:
+    """Let this transaction wait for a slow sender or a long calculation; it holds no lock that
+    the hand-off needs.
+    """
+    await conn.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+
+
 async def claim_import(conn: Connection, import_id: UUID) -> Import | None:
     """Lock an import that waits to be read; None if it is done, or another worker has it."""
     row = await conn.fetchrow(

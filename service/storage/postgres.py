@@ -42,6 +42,14 @@ COLLISIONS: tuple[type[Exception], ...] = (
 """Two writers met; the loser's transaction left nothing and can simply be run again."""
 
 
+SESSION = {
+    # A process that is frozen in the middle of a transaction must not hold its locks for ever.
+    "idle_in_transaction_session_timeout": "10s",
+    # The advisory locks of the hand-off rely on each statement seeing what was committed before it.
+    "default_transaction_isolation": "read committed",
+}
+
+
 async def _prepare(connection: OwnConnection) -> None:
     for name in ("json", "jsonb"):
         await connection.set_type_codec(
@@ -64,7 +72,14 @@ async def connect(url: str) -> OwnConnection:
 async def open_pool(url: str, *, size: int) -> AsyncIterator[Pool]:
     """A pool of at most `size` connections, closed at the end."""
     pool: Pool = await asyncpg.create_pool(
-        url, min_size=0, max_size=size, init=_prepare, reset=_keep, command_timeout=120, timeout=10
+        url,
+        server_settings=SESSION,
+        min_size=0,
+        max_size=size,
+        init=_prepare,
+        reset=_keep,
+        command_timeout=120,
+        timeout=10,
     )
     try:
         yield pool

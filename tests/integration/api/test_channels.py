@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from service.channels.store import get_channel
-from service.dispatch.store import claim_connection
+from service.dispatch.lease_store import claim_connection
 from service.storage.postgres import transaction
 from tests.integration.api.conftest import Api
 
