@@ -20,7 +20,7 @@ from service.demo import run_demo
 from service.errors import Misconfigured, TocsinError
 from service.logs import configure
 from service.parent import end_with_parent
-from service.runtime import open_runtime
+from service.runtime import check_key, open_runtime
 from service.settings import (
     Settings,
     clock_of_environment,
@@ -148,6 +148,7 @@ async def _bootstrap_database(settings: Settings) -> None:
     conn = await connect(settings.database_url)
     try:
         async with conn.transaction():
+            await check_key(conn, keyring)
             keys = await bootstrap(conn, keyring, settings.clock.now(), tokens={})
     finally:
         await conn.close()

@@ -37,7 +37,6 @@ class Settings(ClockSettings):
     )
     api_host: str = Field("127.0.0.1", description="Address the API listens on.")
     api_port: int = Field(8080, ge=0, le=65535, description="Port the API listens on; 0: any free.")
-    public_url: str = Field("", description="The API's address as others see it; empty: derived.")
     pool_size: int = Field(8, ge=2, le=100, description="PostgreSQL connections per process.")
     connections_per_process: int = Field(
         0, ge=0, description="Carrier connections one channel process holds at most; 0: no limit."
