@@ -2,13 +2,13 @@
 
 import logging
 import re
+import secrets
 import time
-import uuid
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from service.logs import log_context
+from service.logs import log_context, masked
 from service.runtime import Runtime
 
 log = logging.getLogger("service.access")
@@ -28,8 +28,7 @@ async def request_log(request: web.Request, handler: Handler) -> web.StreamRespo
 
     Only the route is logged, never the query: it may hold a phone number.
     """
-    given = request.headers.get(REQUEST_ID_HEADER, "")
-    request_id = given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+    request_id = _request_id(request.headers.get(REQUEST_ID_HEADER, ""))
     request[REQUEST_ID] = request_id
     started = time.perf_counter()
     status = 499  # the caller went away
@@ -43,6 +42,17 @@ async def request_log(request: web.Request, handler: Handler) -> web.StreamRespo
         finally:
             _log_access(request, status, time.perf_counter() - started)
     return response
+
+
+def _request_id(given: str) -> str:
+    """The caller's id if it is harmless, else a new one.
+
+    Answers and logs mask what looks like a mobile number, and the id must read the same
+    everywhere: so a given one that does is not taken, and a new one has no run of 11 digits.
+    """
+    if _GIVEN_ID.fullmatch(given) and masked(given) == given:
+        return given
+    return "-".join(secrets.token_hex(4) for _ in range(4))
 
 
 def _log_access(request: web.Request, status: int, seconds: float) -> None:

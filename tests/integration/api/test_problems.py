@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from service import web
 from service.api.server import ATTEMPTS
+from service.logs import masked
 from service.storage.postgres import COLLISIONS
 from tests.integration.api.conftest import Api
 
@@ -126,7 +128,19 @@ async def test_a_callers_request_id_is_kept_if_it_is_harmless(api: Api) -> None:
     answer = await api.get("/campaigns", OPERATOR, headers={"X-Request-Id": "abc-1"})
     assert answer.headers["X-Request-Id"] == "abc-1"
     answer = await api.get("/campaigns", OPERATOR, headers={"X-Request-Id": "a b\t<c>"})
-    assert len(answer.headers["X-Request-Id"]) == 32
+    assert len(answer.headers["X-Request-Id"]) == 35
+
+
+async def test_a_request_id_reads_the_same_in_the_header_and_in_the_masked_body(api: Api) -> None:
+    phone = "19900000001"
+    answer = await api.get("/nothing", OPERATOR, headers={"X-Request-Id": f"job-{phone}"})
+    assert phone not in answer.headers["X-Request-Id"]
+    assert answer.json["request_id"] == answer.headers["X-Request-Id"]
+
+
+def test_a_new_request_id_never_looks_like_a_mobile_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web.secrets, "token_hex", lambda octets: "1" * 2 * octets)
+    assert masked(web._request_id("")) == web._request_id("")
 
 
 async def test_an_unexpected_error_is_logged_not_shown(api: Api, monkeypatch: Any) -> None:
