@@ -12,7 +12,8 @@ from multiprocessing.connection import Connection
 import uvloop
 from pydantic import SecretStr
 
-from service.channels.gateway import Inbound, Outcome, Receipt, Submission, SubmitResult
+from service.channels.gateway import Inbound, Receipt, Submission, SubmitResult
+from service.channels.outcome import Outcome
 from service.clock import Clock
 from service.gateways.cmpp import CMPPConfig, CMPPGateway
 from service.simulator.config import Account, SimulatorConfig
@@ -52,7 +53,7 @@ async def pump(gateway: CMPPGateway, window: int, submits: int) -> None:
 
     while sent < submits or in_flight:
         free = min(window - in_flight, submits - sent)
-        batch = [Submission(f"+861979{sent + n:07d}", part, 0) for n in range(free)]
+        batch = [Submission((f"+861979{sent + n:07d}",), part, 0) for n in range(free)]
         sent, in_flight = sent + free, in_flight + free
         for future in gateway.submit(batch):
             future.add_done_callback(answered)

@@ -13,13 +13,14 @@ GatewayError
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import ClassVar
 
 from pydantic import BaseModel
 
+from service.channels.outcome import Outcome, ReceiptState
 from service.clock import Clock
 from service.coding.parts import Part
 from service.errors import TocsinError
@@ -53,58 +54,41 @@ class Unparseable(GatewayError):
     code = "unparseable"
 
 
-class Outcome(StrEnum):
-    """What became of one submit, as far as the submit's own answer can tell."""
-
-    ACCEPTED = "accepted"  # the carrier took it and gave a reference
-    REJECTED = "rejected"  # the carrier refused it for good
-    THROTTLED = "throttled"  # "too fast": not taken, to be sent again, no retry used
-    UNANSWERED = "unanswered"  # written, and the answer never came: it may have left
-    NOT_SENT = "not_sent"  # provably never written
-
-
 @dataclass(frozen=True, slots=True)
 class SubmitResult:
-    """The answer to one submitted part.
+    """The answer to one submission.
 
-    ref: the carrier's reference for this part, as raw octets; None unless accepted (or, where the
-        reference is our own sequence, whenever it was written).
+    refs: the carrier's reference for each recipient, in order, as raw octets; empty unless accepted
+        (or, where the reference is our own sequence, whenever it was written).
     code: the carrier's own code as text, kept as it came.
-    reason: the normalised reason of a refusal (`Reason` words of delivery), "" when accepted.
+    reason: the normalised reason of a refusal (a word of `Reason`), "" when accepted.
+    retry_after: seconds that a throttling carrier asks to wait, where it says so.
     """
 
     outcome: Outcome
-    ref: bytes | None = None
+    refs: tuple[bytes, ...] = ()
     code: str = ""
     reason: str = ""
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One part on its way out.
+    """One part on its way out, to one recipient or to several at once.
 
-    recipient: E.164 with plus, e.g. +8619790001234.
+    recipients: E.164 with plus, e.g. +8619790001234; at most `Gateway.most_recipients`.
     reference: the long-message reference shared by all parts of one message, 0 to 65535.
     valid_until: the end of validity, aware; the carrier drops the text after it. None: its default.
     extension: digits appended to the channel's access number, so that replies find their way.
+    receipt: whether a state report is asked for.
     """
 
-    recipient: str
+    recipients: tuple[str, ...]
     part: Part
     reference: int
     valid_until: datetime | None = None
     extension: str = ""
-
-
-class ReceiptState(StrEnum):
-    """What a state report says of one part; `BUFFERED` is on its way, the rest are final."""
-
-    BUFFERED = "buffered"
-    DELIVERED = "delivered"
-    UNDELIVERED = "undelivered"
-    EXPIRED = "expired"
-    REJECTED = "rejected"
-    UNKNOWN = "unknown"
+    receipt: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +142,25 @@ class Gateway(ABC):
     """The kind's settings and credentials; secrets are SecretStr. The console's form comes from
     it, so each field has a description."""
 
+    most_recipients: ClassVar[int] = 1
+    """How many recipients one submission may have."""
+
     lost: asyncio.Event
     """Set when the link is gone, for whatever reason; the object is then of no further use."""
+
+    @classmethod
+    def listener(
+        cls,
+        config: BaseModel,  # noqa: ARG003  # those that listen need it
+        deliver: "Deliver",  # noqa: ARG003
+        clock: Clock,  # noqa: ARG003
+    ) -> AbstractAsyncContextManager[object] | None:
+        """What listens for the carrier's own connections, while the channel is served.
+
+        Several processes may serve one channel at once, so it shares its port (SO_REUSEPORT).
+        None: the carrier sends everything over our connections.
+        """
+        return None
 
     @abstractmethod
     async def open(self) -> None:
@@ -175,7 +176,7 @@ class Gateway(ABC):
 
     @abstractmethod
     def submit(self, batch: Sequence[Submission]) -> list["asyncio.Future[SubmitResult]"]:
-        """Write the parts now, in one write, and return a future for each answer.
+        """Write the submissions now, in one write, and return a future for each answer.
 
         Synchronous on purpose: between the caller's last check and the write nothing else runs.
         The futures never raise: a lost link or a silent carrier is an Outcome. The caller keeps

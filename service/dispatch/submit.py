@@ -18,8 +18,9 @@ from functools import partial
 from itertools import takewhile
 
 from service.campaigns.schedule import is_open, next_opening
-from service.channels.gateway import Gateway, Outcome, Submission, SubmitResult
+from service.channels.gateway import Gateway, Submission, SubmitResult
 from service.channels.model import Channel
+from service.channels.outcome import Outcome
 from service.coding.parts import Part
 from service.crypto import Undecipherable
 from service.dispatch import lease_store, store
@@ -321,7 +322,7 @@ class Sender:
 
     def _submit(self, batch: list[tuple[Message, Part]]) -> None:
         submissions = [
-            Submission(message.phone, part, message.reference, message.work.valid_until)
+            Submission((message.phone,), part, message.reference, message.work.valid_until)
             for message, part in batch
         ]
         self._slots.take(len(batch))
@@ -359,13 +360,12 @@ class Sender:
         if result.outcome is Outcome.THROTTLED:
             self._too_fast(message, part)
             return
-        if result.outcome is Outcome.ACCEPTED and result.ref is not None:
-            message.refs.append((part.number, result.ref))
-        elif result.outcome is Outcome.REJECTED:
+        message.refs += [(part.number, ref) for ref in result.refs]
+        if result.outcome is Outcome.REJECTED:
             message.rejection = (result.reason, result.code)
         elif result.outcome is Outcome.NOT_SENT:
             message.unsent += 1
-        else:
+        elif result.outcome is not Outcome.ACCEPTED:
             message.unanswered = True
         self._close_part(message)
 

@@ -1,55 +1,27 @@
 """China Mobile over CMPP 3.0: one TCP connection, login by MD5 digest, submits in a window.
 
-Each submit carries one recipient and asks for a report. The gateway cannot tell a lost answer from
-a lost submit, so whatever was written and not answered is `unanswered`, never sent again here.
 Sources and deviations: docs/protocols/cmpp.md.
 """
 
-import asyncio
-import logging
 import re
-from collections.abc import Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field, SecretStr
 
-from service.channels.gateway import (
-    Deliver,
-    Gateway,
-    Inbound,
-    LoginRefused,
-    Outcome,
-    Receipt,
-    ReceiptState,
-    Submission,
-    SubmitResult,
-    Unparseable,
-    Unreachable,
-)
+from service.channels.gateway import Deliver, Inbound, Receipt, Submission, SubmitResult
+from service.channels.outcome import Outcome, Reason
 from service.clock import Clock
 from service.coding import udh
 from service.coding.parts import Coding, Part, decode, split
+from service.protocols.client import Request
 from service.protocols.cmpp import pdu
 from service.protocols.cmpp.report import parse_report, read_minute, write_validity
 from service.protocols.cmpp.session import CMPPClient
-from service.protocols.cmpp.status import (
-    CONNECT_OK,
-    login_meaning,
-    report_meaning,
-    submit_meaning,
-)
-from service.protocols.meaning import Answer, Reason
+from service.protocols.cmpp.status import CONNECT_OK, login_meaning, report_meaning, submit_meaning
 from service.protocols.number import to_e164, to_national
-from service.protocols.session import Timing, connect
-
-logger = logging.getLogger(__name__)
-
-NOT_STORED = "a deliver could not be stored and is not acknowledged"
-UNREADABLE_REPORT = "a report too short to be read is acknowledged and ignored"
-
-OPEN_SECONDS = 15.0
-"""How long connecting and logging in may take together."""
+from service.protocols.session import Timing
+from service.protocols.stream import Address, LoginAnswer, StreamGateway
 
 MSG_FMT = {Coding.ASCII: 0, Coding.UCS2: 8, Coding.GB18030: 15}
 _CODINGS = {value: coding for coding, value in MSG_FMT.items()}
@@ -98,83 +70,44 @@ class CMPPConfig(BaseModel):
     )
 
 
-class CMPPGateway(Gateway):
+class CMPPGateway(StreamGateway[CMPPClient[SubmitResult]]):
     """One connection of a China Mobile account."""
 
     kind = "cmpp"
+    protocol = "CMPP"
     config_model = CMPPConfig
+    most_recipients = 99
 
     def __init__(self, config: CMPPConfig, deliver: Deliver, clock: Clock) -> None:
-        self._config = config
-        self._deliver = deliver
-        self._clock = clock
-        self._storing: set[asyncio.Future[None]] = set()
         timing = Timing(config.heartbeat_seconds, config.response_timeout_seconds)
-        self._link = CMPPClient[SubmitResult](
+        link = CMPPClient[SubmitResult](
             timing, read_answer=_submit_result, on_deliver=self._delivered
         )
-        self.lost = self._link.lost
+        address = Address(config.host, config.port, config.response_timeout_seconds)
+        super().__init__(link, address, deliver)
+        self._config = config
+        self._clock = clock
 
-    async def open(self) -> None:
-        """Connect and log in.
-
-        Raises:
-            GatewayError: nobody answers, the login is refused, or it is not CMPP.
-        """
+    async def log_in(self) -> LoginAnswer | None:
+        """Log in with the digest of account, secret and time."""
         config = self._config
-        seconds = min(OPEN_SECONDS, config.response_timeout_seconds)
-        try:
-            async with asyncio.timeout(seconds):
-                await connect(self._link, config.host, config.port)
-                secret = config.secret.get_secret_value()
-                answer = await self._link.login(config.account, secret, self._clock.now())
-        except OSError as error:  # a TimeoutError is one
-            self._link.abort("the login got no answer")
-            raise Unreachable(
-                f"no login at {config.host}:{config.port} within {seconds:g} s; "
-                "check address, port and firewall"
-            ) from error
-        except asyncio.CancelledError:
-            self._link.abort("opening was cancelled")
-            raise
-        self._check_login(answer)
+        secret = config.secret.get_secret_value()
+        answer = await self.link.login(config.account, secret, self._clock.now())
+        if answer is None:
+            return None
+        refusal = None if answer.status == CONNECT_OK else login_meaning(answer.status)
+        return LoginAnswer(answer.status, refusal)
 
     def split(self, text: str) -> tuple[Part, ...]:
         """The parts a text is sent in, as UCS-2 or, where allowed, ASCII."""
         config = self._config
         return split(text, allow_ascii=config.allow_ascii, ascii_part=config.ascii_part)
 
-    def submit(self, batch: Sequence[Submission]) -> list["asyncio.Future[SubmitResult]"]:
-        """Write the parts in one write and return a future for each answer."""
-        if not self._link.ready:
-            return [self._settled(SubmitResult(Outcome.NOT_SENT)) for _ in batch]
-        fitting = [self._fits(submission) for submission in batch]
-        packets = [self._packet(s) for s, fits in zip(batch, fitting, strict=True) if fits]
-        answers = iter(self._link.submit(packets))
-        return [next(answers) if fits else self._settled(_MISFIT) for fits in fitting]
-
-    async def close(self, *, drain_seconds: float) -> None:
-        """Wait for open answers and stores, log out, and close."""
-        open_ends: set[asyncio.Future[Any]] = {*self._link.unanswered, *self._storing}
-        if open_ends:
-            await asyncio.wait(open_ends, timeout=drain_seconds)
-        await self._link.logout()
-
-    def _check_login(self, answer: pdu.ConnectResp | None) -> None:
-        if answer is not None and answer.status == CONNECT_OK:
-            return
-        address = f"{self._config.host}:{self._config.port}"
-        if answer is not None:
-            self._link.close("the login was refused")
-            meaning = login_meaning(answer.status)
-            raise LoginRefused(
-                f"{address} refused the login: {meaning.text} (status {answer.status})",
-                retryable=meaning.retryable,
-                code=str(answer.status),
-            )
-        if self._link.fault is not None:
-            raise Unparseable(f"{address} does not speak CMPP: {self._link.fault.message}")
-        raise Unreachable(f"{address} closed the connection before answering the login")
+    def request(self, submission: Submission) -> Request | SubmitResult:
+        """The SUBMIT of a submission."""
+        if not self._fits(submission):
+            return _MISFIT
+        return self.link.request_of(self._packet(submission))
 
     def _fits(self, submission: Submission) -> bool:
         extension = submission.extension
@@ -187,13 +120,14 @@ class CMPPGateway(Gateway):
         header = udh.build(submission.reference, part.total, part.number) if long else b""
         until = submission.valid_until
         return pdu.Submit(
-            dest_terminal_id=(to_national(submission.recipient),),
+            dest_terminal_id=tuple(map(to_national, submission.recipients)),
             msg_content=header + part.body,
             src_id=config.access_number + submission.extension,
             msg_src=config.msg_src or config.account,
             msg_fmt=MSG_FMT[part.coding],
             pk_total=part.total,
             pk_number=part.number,
+            registered_delivery=int(submission.receipt),
             service_id=config.service_id,
             fee_user_type=config.fee_user_type,
             tp_udhi=int(long),
@@ -204,25 +138,7 @@ class CMPPGateway(Gateway):
 
     def _delivered(self, sequence: int, deliver: pdu.Deliver) -> None:
         item = _receipt(deliver) if deliver.registered_delivery else _inbound(deliver)
-        if item is None:
-            logger.warning(UNREADABLE_REPORT, extra={"octets": len(deliver.msg_content)})
-            self._link.acknowledge(sequence, deliver)
-            return
-        stored = self._deliver(item)
-        self._storing.add(stored)
-        stored.add_done_callback(partial(self._stored, sequence, deliver))
-
-    def _stored(self, sequence: int, deliver: pdu.Deliver, stored: "asyncio.Future[None]") -> None:
-        self._storing.discard(stored)
-        if stored.cancelled() or stored.exception() is not None:
-            logger.error(NOT_STORED)
-        else:
-            self._link.acknowledge(sequence, deliver)
-
-    def _settled(self, result: SubmitResult) -> "asyncio.Future[SubmitResult]":
-        future: asyncio.Future[SubmitResult] = self._link.loop.create_future()
-        future.set_result(result)
-        return future
+        self.take(item, partial(self.link.acknowledge, sequence, deliver))
 
 
 _SRC_ID_DIGITS = 21
@@ -230,14 +146,18 @@ _DIGITS = re.compile("[0-9]*")
 _MISFIT = SubmitResult(Outcome.REJECTED, code="extension", reason=Reason.FORMAT)
 
 
-def _submit_result(answer: pdu.SubmitResp | None) -> SubmitResult:
+def _submit_result(
+    answer: pdu.SubmitResp | None,
+    sequence: int,  # noqa: ARG001  # the reference is the carrier's
+    recipients: int,
+) -> SubmitResult:
     if answer is None:
         return SubmitResult(Outcome.UNANSWERED)
     meaning = submit_meaning(answer.result)
-    accepted = meaning.answer is Answer.ACCEPTED
+    accepted = meaning.outcome is Outcome.ACCEPTED
     return SubmitResult(
-        Outcome(meaning.answer.value),
-        ref=_ref(answer.msg_id) if accepted else None,
+        meaning.outcome,
+        refs=tuple(_ref(answer.msg_id + n) for n in range(recipients)) if accepted else (),
         code=str(answer.result),
         reason=meaning.reason.value,
     )
@@ -251,7 +171,7 @@ def _receipt(deliver: pdu.Deliver) -> Receipt | None:
     return Receipt(
         ref=_ref(report.msg_id),
         recipient=to_e164(report.dest_terminal_id) or to_e164(deliver.src_terminal_id),
-        state=ReceiptState(meaning.state.value),
+        state=meaning.state,
         code=report.stat,
         reason=meaning.reason.value,
         done_at=read_minute(report.done_time),
@@ -276,4 +196,4 @@ def _inbound(deliver: pdu.Deliver) -> Inbound:
 
 
 def _ref(msg_id: int) -> bytes:
-    return msg_id.to_bytes(8, "big")
+    return (msg_id & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "big")

@@ -1,55 +1,15 @@
-"""What a carrier's code means, in words that all protocols share.
-
-Each protocol's `status` module has the tables from its codes to these.
-"""
+"""What a carrier's code means; each protocol's `status` module has the tables that lead here."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class Answer(StrEnum):
-    """What a submit response says of one part."""
-
-    ACCEPTED = "accepted"
-    REJECTED = "rejected"
-    THROTTLED = "throttled"
-    UNANSWERED = "unanswered"  # the carrier does not know either: it may have left
-
-
-class State(StrEnum):
-    """What a state report says of one part; all but buffered are final."""
-
-    BUFFERED = "buffered"
-    DELIVERED = "delivered"
-    UNDELIVERED = "undelivered"
-    EXPIRED = "expired"
-    REJECTED = "rejected"
-    UNKNOWN = "unknown"
-
-
-class Reason(StrEnum):
-    """Why a part was refused or not delivered."""
-
-    NONE = ""
-    EMPTY_NUMBER = "empty_number"
-    SUSPENDED = "suspended"
-    POWERED_OFF = "powered_off"
-    BLACKLISTED = "blacklisted"
-    MEMORY_FULL = "memory_full"
-    PORTED = "ported"
-    CONTENT_FILTER = "content_filter"
-    FREQUENCY_LIMIT = "frequency_limit"
-    NETWORK = "network"
-    ACCOUNT = "account"  # our account or its configuration
-    FORMAT = "format"  # what we wrote does not suit the carrier
-    OTHER = "other"
+from service.channels.outcome import Outcome, Reason, ReceiptState
 
 
 @dataclass(frozen=True, slots=True)
 class SubmitMeaning:
     """What a submit result means, with the carrier's words for a person."""
 
-    answer: Answer
+    outcome: Outcome
     reason: Reason
     text: str
 
@@ -58,7 +18,7 @@ class SubmitMeaning:
 class ReportMeaning:
     """What the status of a state report means."""
 
-    state: State
+    state: ReceiptState
     reason: Reason
 
 

@@ -6,6 +6,7 @@ timeout and nothing at all was received meanwhile. Reconnecting is not decided h
 
 import asyncio
 import logging
+import ssl
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -194,7 +195,20 @@ class Session(asyncio.Protocol, ABC):
 S = TypeVar("S", bound=Session)
 
 
-async def connect(session: S, host: str, port: int) -> S:
-    """Open a link for the session; OSError if nobody answers there."""
-    await session.loop.create_connection(lambda: session, host, port)
+async def connect(
+    session: S,
+    host: str,
+    port: int,
+    *,
+    tls: ssl.SSLContext | None = None,
+    server_name: str | None = None,
+) -> S:
+    """Open a link for the session, under TLS if there is a context for it.
+
+    Raises:
+        OSError: nobody answers there, or the certificate is not trusted (ssl.SSLError is one).
+    """
+    await session.loop.create_connection(
+        lambda: session, host, port, ssl=tls, server_hostname=server_name if tls else None
+    )
     return session

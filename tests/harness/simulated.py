@@ -100,6 +100,6 @@ async def send(
 ) -> list[SubmitResult]:
     """Submit a text to each and wait for all answers."""
     parts = link.split(text)
-    batch = [Submission(phone, part, 7) for phone in recipients for part in parts]
+    batch = [Submission((phone,), part, 7) for phone in recipients for part in parts]
     async with asyncio.timeout(PATIENCE_SECONDS):
         return list(await asyncio.gather(*link.submit(batch)))

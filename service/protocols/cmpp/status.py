@@ -7,14 +7,8 @@ Outside the specification a code's meaning varies with carrier and province; unk
 
 import re
 
-from service.protocols.meaning import (
-    Answer,
-    LoginMeaning,
-    Reason,
-    ReportMeaning,
-    State,
-    SubmitMeaning,
-)
+from service.channels.outcome import Outcome, Reason, ReceiptState
+from service.protocols.meaning import LoginMeaning, ReportMeaning, SubmitMeaning
 
 CONNECT_OK = 0
 CONNECT_BAD_SOURCE = 2
@@ -85,28 +79,30 @@ _REASONS = {
 }
 
 _STATS = {
-    "DELIVRD": ReportMeaning(State.DELIVERED, Reason.NONE),
-    "ACCEPTD": ReportMeaning(State.BUFFERED, Reason.NONE),
-    "ENROUTE": ReportMeaning(State.BUFFERED, Reason.NONE),
-    "EXPIRED": ReportMeaning(State.EXPIRED, Reason.POWERED_OFF),
-    "DELETED": ReportMeaning(State.UNDELIVERED, Reason.OTHER),
-    "UNDELIV": ReportMeaning(State.UNDELIVERED, Reason.OTHER),
-    "UNKNOWN": ReportMeaning(State.UNKNOWN, Reason.OTHER),
-    "REJECTD": ReportMeaning(State.REJECTED, Reason.CONTENT_FILTER),
-    "MBBLACK": ReportMeaning(State.UNDELIVERED, Reason.BLACKLISTED),
-    "TDBLACK": ReportMeaning(State.UNDELIVERED, Reason.BLACKLISTED),
-    "KEYWORD": ReportMeaning(State.REJECTED, Reason.CONTENT_FILTER),
+    "DELIVRD": ReportMeaning(ReceiptState.DELIVERED, Reason.NONE),
+    "ACCEPTD": ReportMeaning(ReceiptState.BUFFERED, Reason.NONE),
+    "ENROUTE": ReportMeaning(ReceiptState.BUFFERED, Reason.NONE),
+    "EXPIRED": ReportMeaning(ReceiptState.EXPIRED, Reason.POWERED_OFF),
+    "DELETED": ReportMeaning(ReceiptState.UNDELIVERED, Reason.OTHER),
+    "UNDELIV": ReportMeaning(ReceiptState.UNDELIVERED, Reason.OTHER),
+    "UNKNOWN": ReportMeaning(ReceiptState.UNKNOWN, Reason.OTHER),
+    "REJECTD": ReportMeaning(ReceiptState.REJECTED, Reason.CONTENT_FILTER),
+    "MBBLACK": ReportMeaning(ReceiptState.UNDELIVERED, Reason.BLACKLISTED),
+    "TDBLACK": ReportMeaning(ReceiptState.UNDELIVERED, Reason.BLACKLISTED),
+    "KEYWORD": ReportMeaning(ReceiptState.REJECTED, Reason.CONTENT_FILTER),
 }
 
 # The two letters say where it failed; the state is the family's, whatever the digits.
 _FAMILIES = {
-    **dict.fromkeys(("MA", "MC", "CA", "DA", "SA", "IA", "IC", "MM"), State.UNKNOWN),
-    **dict.fromkeys(("MB", "CB", "DB", "SB", "IB", "MJ", "MK", "NP", "ID"), State.UNDELIVERED),
-    "MI": State.EXPIRED,
-    "ML": State.BUFFERED,
-    "MN": State.REJECTED,
-    "CR": State.REJECTED,
-    "NE": State.UNDELIVERED,
+    **dict.fromkeys(("MA", "MC", "CA", "DA", "SA", "IA", "IC", "MM"), ReceiptState.UNKNOWN),
+    **dict.fromkeys(
+        ("MB", "CB", "DB", "SB", "IB", "MJ", "MK", "NP", "ID"), ReceiptState.UNDELIVERED
+    ),
+    "MI": ReceiptState.EXPIRED,
+    "ML": ReceiptState.BUFFERED,
+    "MN": ReceiptState.REJECTED,
+    "CR": ReceiptState.REJECTED,
+    "NE": ReceiptState.UNDELIVERED,
 }
 
 _CODES = {
@@ -129,8 +125,8 @@ _CODES = {
     **dict.fromkeys(("IB:0100", "IB:0113", "IB:0255", "IC:0154"), Reason.NETWORK),
 }
 _NETWORK_FAMILIES = frozenset({"MA", "MC", "CA", "DA", "SA", "IA", "IC"})
-_BUFFERED = ReportMeaning(State.BUFFERED, Reason.NONE)
-_OTHER = ReportMeaning(State.UNDELIVERED, Reason.OTHER)
+_BUFFERED = ReportMeaning(ReceiptState.BUFFERED, Reason.NONE)
+_OTHER = ReportMeaning(ReceiptState.UNDELIVERED, Reason.OTHER)
 
 # Some gateways leave the colon out and write five digits: MI00000.
 _FAMILY_CODE = re.compile(r"([A-Z]{2}):?[0-9]*?([0-9]{4})")
@@ -144,12 +140,12 @@ def login_meaning(status: int) -> LoginMeaning:
 def submit_meaning(result: int) -> SubmitMeaning:
     """What a SUBMIT result means."""
     if result == RESULT_OK:
-        return SubmitMeaning(Answer.ACCEPTED, Reason.NONE, "accepted")
+        return SubmitMeaning(Outcome.ACCEPTED, Reason.NONE, "accepted")
     text = _TEXTS.get(result, "the gateway's own code")
     if result in _THROTTLED:
-        return SubmitMeaning(Answer.THROTTLED, Reason.FREQUENCY_LIMIT, text)
-    answer = Answer.UNANSWERED if result in _OUTCOME_UNKNOWN else Answer.REJECTED
-    return SubmitMeaning(answer, _REASONS.get(result, Reason.OTHER), text)
+        return SubmitMeaning(Outcome.THROTTLED, Reason.FREQUENCY_LIMIT, text)
+    outcome = Outcome.UNANSWERED if result in _OUTCOME_UNKNOWN else Outcome.REJECTED
+    return SubmitMeaning(outcome, _REASONS.get(result, Reason.OTHER), text)
 
 
 def report_meaning(stat: str) -> ReportMeaning:
@@ -164,8 +160,8 @@ def report_meaning(stat: str) -> ReportMeaning:
 
 
 def _family_meaning(family: str, digits: str) -> ReportMeaning:
-    state = _FAMILIES.get(family, State.UNDELIVERED)
-    if state is State.BUFFERED:
+    state = _FAMILIES.get(family, ReceiptState.UNDELIVERED)
+    if state is ReceiptState.BUFFERED:
         return _BUFFERED
     fallback = Reason.NETWORK if family in _NETWORK_FAMILIES else Reason.OTHER
     return ReportMeaning(state, _CODES.get(f"{family}:{digits}", fallback))

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from service.channels.gateway import Receipt, ReceiptState
+from service.channels.gateway import Receipt
 from service.channels.model import Channel
+from service.channels.outcome import ReceiptState
 from service.crypto import Keyring
 from service.delivery import receipts, store
 from service.delivery.receipts import SETTLE_AFTER, fold_receipts, recheck, sweep_parked

@@ -23,8 +23,9 @@ from redis.asyncio import Redis
 from service.audience.segment_store import lock_suppressions
 from service.campaigns import run_store
 from service.campaigns.lifecycle import finish_campaigns
-from service.channels.gateway import Gateway, Outcome, Submission, SubmitResult
+from service.channels.gateway import Gateway, Submission, SubmitResult
 from service.channels.model import Channel
+from service.channels.outcome import Outcome
 from service.clock import Clock
 from service.coding.parts import Part, split
 from service.crypto import Keyring
@@ -58,7 +59,7 @@ NIGHT = datetime(2027, 1, 12, 19, 0, tzinfo=UTC)  # 03:00 in Shanghai
 DAY_HOURS = [["08:00", "20:00"]]
 LONG = TEXT * 3
 
-Accept = SubmitResult(Outcome.ACCEPTED, ref=b"")
+Accept = SubmitResult(Outcome.ACCEPTED)
 TooFast = SubmitResult(Outcome.THROTTLED, code="8")
 
 
@@ -263,13 +264,13 @@ class Scripted(Gateway):
     def _one(self, submission: Submission) -> "asyncio.Future[SubmitResult]":
         loop = asyncio.get_running_loop()
         future: asyncio.Future[SubmitResult] = loop.create_future()
-        self.written.append((submission.recipient, submission.part.number))
+        self.written.append((submission.recipients[0], submission.part.number))
         answer = self._answer(submission)
         if answer is None:
             self.silent.append(future)
             return future
         if answer.outcome is Outcome.ACCEPTED:
-            answer = SubmitResult(Outcome.ACCEPTED, ref=uuid.uuid4().bytes[:8])
+            answer = SubmitResult(Outcome.ACCEPTED, refs=(uuid.uuid4().bytes[:8],))
         loop.call_later(self.delay(), _settle, future, answer)
         return future
 
@@ -1027,8 +1028,8 @@ async def test_a_carrier_that_finds_a_whole_window_too_fast_does_not_stop_us(
     refused = Counter[str]()
 
     def answer(submission: Submission) -> SubmitResult:
-        refused[submission.recipient] += 1
-        return TooFast if refused[submission.recipient] == 1 else Accept
+        refused[submission.recipients[0]] += 1
+        return TooFast if refused[submission.recipients[0]] == 1 else Accept
 
     gateway = Scripted(answer)
     gateway.delay = lambda: 0.02

@@ -13,17 +13,16 @@ from pydantic import ValidationError
 from service.channels.gateway import (
     Inbound,
     LoginRefused,
-    Outcome,
     Receipt,
-    ReceiptState,
     Submission,
     SubmitResult,
     Unparseable,
     Unreachable,
 )
+from service.channels.outcome import Outcome, ReceiptState
 from service.clock import Clock
-from service.gateways import cmpp
 from service.gateways.cmpp import CMPPConfig, CMPPGateway
+from service.protocols import stream
 from service.protocols.cmpp.pdu import (
     ActiveTest,
     ActiveTestResp,
@@ -87,7 +86,7 @@ async def opened(**others: Any) -> AsyncIterator[tuple[CMPPGateway, Peer, Store]
 
 
 def submissions(gateway: CMPPGateway, text: str = "警钟", **others: Any) -> list[Submission]:
-    return [Submission(PHONE, part, 0xBEA7, **others) for part in gateway.split(text)]
+    return [Submission((PHONE,), part, 0xBEA7, **others) for part in gateway.split(text)]
 
 
 async def answer(future: "asyncio.Future[SubmitResult]") -> SubmitResult:
@@ -257,12 +256,12 @@ async def test_ascii_travels_as_ascii_only_where_allowed() -> None:
 @pytest.mark.parametrize(
     ("result", "expected"),
     [
-        (0, SubmitResult(Outcome.ACCEPTED, bytes.fromhex("84a9eb4134fd012c"), "0", "")),
-        (8, SubmitResult(Outcome.THROTTLED, None, "8", "frequency_limit")),
-        (1, SubmitResult(Outcome.REJECTED, None, "1", "format")),
-        (69, SubmitResult(Outcome.REJECTED, None, "69", "blacklisted")),
-        (54, SubmitResult(Outcome.UNANSWERED, None, "54", "network")),
-        (177, SubmitResult(Outcome.REJECTED, None, "177", "other")),
+        (0, SubmitResult(Outcome.ACCEPTED, (bytes.fromhex("84a9eb4134fd012c"),), "0", "")),
+        (8, SubmitResult(Outcome.THROTTLED, (), "8", "frequency_limit")),
+        (1, SubmitResult(Outcome.REJECTED, (), "1", "format")),
+        (69, SubmitResult(Outcome.REJECTED, (), "69", "blacklisted")),
+        (54, SubmitResult(Outcome.UNANSWERED, (), "54", "network")),
+        (177, SubmitResult(Outcome.REJECTED, (), "177", "other")),
     ],
 )
 async def test_each_answer_is_read(result: int, expected: SubmitResult) -> None:
@@ -276,7 +275,7 @@ async def test_each_answer_is_read(result: int, expected: SubmitResult) -> None:
 async def test_a_batch_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened() as (gateway, _, _):
         written: list[bytes] = []
-        monkeypatch.setattr(gateway._link._transport, "write", written.append)
+        monkeypatch.setattr(gateway.link._transport, "write", written.append)
         gateway.submit(submissions(gateway) * 7)
         assert len(written) == 1
 
@@ -314,11 +313,11 @@ async def test_an_extension_that_cannot_travel_is_refused_alone(extension: str) 
         good = submissions(gateway)
         bad = submissions(gateway, extension=extension)
         first, refused, last = gateway.submit([*good, *bad, *good])
-        assert await answer(refused) == SubmitResult(Outcome.REJECTED, None, "extension", "format")
+        assert await answer(refused) == SubmitResult(Outcome.REJECTED, (), "extension", "format")
         for future in (first, last):
             sequence, _ = await peer.read()
             peer.write(sequence, SubmitResp(sequence, 0))
-            assert (await answer(future)).ref == sequence.to_bytes(8, "big")
+            assert (await answer(future)).refs == (sequence.to_bytes(8, "big"),)
 
 
 # Delivering
@@ -352,7 +351,7 @@ async def test_what_could_not_be_stored_is_not_acknowledged(
         store.futures[2].set_result(None)
         assert await peer.read() == (3, DeliverResp(77, 0))
         assert await acknowledged_before(peer) == []
-    assert caplog.messages.count(cmpp.NOT_STORED) == 2
+    assert caplog.messages.count(stream.NOT_STORED) == 2
 
 
 async def test_a_repeated_deliver_is_handed_on_and_acknowledged_again() -> None:
@@ -373,7 +372,7 @@ async def test_a_receipt_may_come_before_the_answer_to_its_submit() -> None:
         assert isinstance(receipt, Receipt)
         assert not future.done()
         peer.write(sequence, SubmitResp(0x84A9EB4134FD012C, 0))
-        assert (await answer(future)).ref == receipt.ref
+        assert (await answer(future)).refs == (receipt.ref,)
 
 
 async def test_a_link_lost_before_storing_acknowledges_nothing_and_raises_nothing() -> None:
@@ -429,7 +428,7 @@ async def test_an_unreadable_report_is_acknowledged_and_logged(
         peer.write(4, report(msg_content=b"too short"))
         assert await peer.read() == (4, DeliverResp(77, 0))
         assert store.items.empty()
-    assert cmpp.UNREADABLE_REPORT in caplog.messages
+    assert stream.UNREADABLE in caplog.messages
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from service.protocols import client as client_module
 from service.protocols.cmpp import session as cmpp_session
 from service.protocols.cmpp.pdu import (
     ActiveTest,
@@ -35,8 +36,12 @@ QUICK = Timing(heartbeat_seconds=0.08, response_timeout_seconds=0.24)
 Client = CMPPClient[SubmitResp | None]
 
 
+def submit(link: Client, pdus: list[Submit]) -> list["asyncio.Future[SubmitResp | None]"]:
+    return link.transmit([link.request_of(pdu) for pdu in pdus])
+
+
 def client(timing: Timing, on_deliver: Callable[[int, Deliver], None] | None = None) -> Client:
-    return Client(timing, read_answer=lambda answer: answer, on_deliver=on_deliver or Mock())
+    return Client(timing, read_answer=lambda answer, *_: answer, on_deliver=on_deliver or Mock())
 
 
 @asynccontextmanager
@@ -113,7 +118,7 @@ async def test_a_link_that_ends_before_the_login_is_answered_gives_none() -> Non
 
 async def test_submits_go_out_in_one_write_and_answers_find_their_submit() -> None:
     async with logged_in() as (link, peer):
-        futures = link.submit([SUBMIT] * 3)
+        futures = submit(link, [SUBMIT] * 3)
         sequences = [(await peer.read())[0] for _ in futures]
         assert len(set(sequences)) == 3
         for sequence in reversed(sequences):
@@ -127,7 +132,7 @@ async def test_one_batch_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
     async with logged_in() as (link, _):
         written: list[bytes] = []
         monkeypatch.setattr(link._transport, "write", written.append)
-        link.submit([SUBMIT] * 5)
+        submit(link, [SUBMIT] * 5)
         assert [len(data) for data in written] == [5 * len(encode(1, SUBMIT))]
 
 
@@ -135,13 +140,13 @@ async def test_a_submit_that_cannot_be_written_leaves_nothing_in_flight() -> Non
     async with logged_in() as (link, _):
         too_long = Submit(("1" * 33,), b"x", src_id="1", msg_src="901234", msg_fmt=0)
         with pytest.raises(ValueError, match="33 characters"):
-            link.submit([SUBMIT, too_long])
+            submit(link, [SUBMIT, too_long])
         assert link.unanswered == []
 
 
 async def test_a_lost_link_answers_every_submit_with_nothing() -> None:
     async with logged_in() as (link, peer):
-        futures = link.submit([SUBMIT] * 4)
+        futures = submit(link, [SUBMIT] * 4)
         sequence, _ = await peer.read()
         peer.write(sequence, SubmitResp(1, 0))
         assert await soon(futures[0]) == SubmitResp(1, 0)
@@ -155,7 +160,7 @@ async def test_a_submit_without_an_answer_is_given_up_and_the_link_lives_on_if_o
     None
 ):
     async with logged_in(QUICK) as (link, peer):
-        (future,) = link.submit([SUBMIT])
+        (future,) = submit(link, [SUBMIT])
         talk = asyncio.create_task(_answer_heartbeats(peer))
         assert await soon(future) is None
         assert link.ready
@@ -178,13 +183,13 @@ async def _answer_heartbeats(peer: Peer) -> None:
 
 async def test_an_answer_that_comes_too_late_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     async with logged_in(Timing(0.05, 0.1)) as (link, peer):
-        (future,) = link.submit([SUBMIT])
+        (future,) = submit(link, [SUBMIT])
         answering = asyncio.create_task(_answer_heartbeats(peer))
         assert await soon(future) is None
         peer.write(2, SubmitResp(1, 0))
         peer.write(LAST, ActiveTest())
         await answering
-        assert cmpp_session.LATE_ANSWER in caplog.messages
+        assert client_module.LATE_ANSWER in caplog.messages
         assert link.ready
 
 
@@ -253,7 +258,7 @@ async def test_logging_out_waits_for_the_answer() -> None:
 
 
 async def test_logging_out_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cmpp_session, "LOGOUT_SECONDS", 0.05)
+    monkeypatch.setattr(client_module, "LOGOUT_SECONDS", 0.05)
     async with logged_in() as (link, _):
         await asyncio.wait_for(link.logout(), PATIENCE_SECONDS)
         assert link.lost.is_set()
@@ -281,7 +286,7 @@ async def test_malformed_octets_close_the_link_with_a_logged_reason(
     octets: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with logged_in() as (link, peer):
-        (future,) = link.submit([SUBMIT])
+        (future,) = submit(link, [SUBMIT])
         peer.writer.write(bytes.fromhex(octets))
         assert "octets" in await gone(link)
         assert link.fault is not None

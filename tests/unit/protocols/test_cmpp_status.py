@@ -22,7 +22,7 @@ from service.protocols.cmpp.status import login_meaning, report_meaning, submit_
 )
 def test_submit_results(result: int, answer: str, reason: str) -> None:
     meaning = submit_meaning(result)
-    assert (meaning.answer, meaning.reason) == (answer, reason)
+    assert (meaning.outcome, meaning.reason) == (answer, reason)
     assert meaning.text
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from service.channels.gateway import LoginRefused, Outcome, Submission
+from service.channels.gateway import LoginRefused, Submission
+from service.channels.outcome import Outcome
 from service.coding.parts import Coding, Part
 from service.protocols.cmpp.pdu import (
     ActiveTest,
@@ -147,7 +148,7 @@ async def test_all_connections_of_an_account_share_its_rate() -> None:
 async def test_ids_are_unique_and_answers_carry_them() -> None:
     async with reached(simulator()) as (_, link):
         results = [r for r in await send(link, phones(500)) if r.outcome is Outcome.ACCEPTED]
-    assert len({result.ref for result in results}) == len(results) > 490
+    assert len({result.refs[0] for result in results}) == len(results) > 490
 
 
 @pytest.mark.parametrize(
@@ -224,7 +225,7 @@ async def test_every_accepted_part_has_the_receipt_its_phone_is_fated_to() -> No
         receipts = await inbox.wait_for(len(expected))
     assert {receipt.recipient for receipt in receipts} == expected
     assert all(receipt.code == judge(receipt.recipient).stat for receipt in receipts)
-    assert all(receipt.ref == by_phone[receipt.recipient].ref for receipt in receipts)
+    assert all(receipt.ref == by_phone[receipt.recipient].refs[0] for receipt in receipts)
 
 
 async def test_all_parts_of_a_text_share_one_fate() -> None:
@@ -232,7 +233,7 @@ async def test_all_parts_of_a_text_share_one_fate() -> None:
     async with reached(simulator(profile="stale", seed=1), inbox) as (_, link):
         results = await send(link, phones(50), "警" * 150)
         assert len(results) == 150
-        accepted = {r.ref for r in results if r.outcome is Outcome.ACCEPTED}
+        accepted = {r.refs[0] for r in results if r.outcome is Outcome.ACCEPTED}
         silent = {
             phone for phone in phones(50) if not fates("stale", 1, "china_mobile")(phone).stat
         }
@@ -274,8 +275,8 @@ async def test_receipts_may_come_twice_or_for_ids_never_given() -> None:
     async with reached(simulator(faults=odd, seed=1), inbox) as (_, link):
         (result,) = await send(link, phones(1))
         refs = Counter(receipt.ref for receipt in await inbox.wait_for(3))
-    assert result.ref is not None
-    assert refs[result.ref] == 2
+    assert result.refs[0] is not None
+    assert refs[result.refs[0]] == 2
     assert sorted(refs.values()) == [1, 2]
 
 
@@ -288,7 +289,7 @@ async def test_receipts_wait_for_a_link_and_come_on_any() -> None:
             (result,) = await send(link, phones(1))
         async with connected(port, inbox):
             (receipt,) = await inbox.wait_for(1)
-    assert receipt.ref == result.ref
+    assert receipt.ref == result.refs[0]
 
 
 async def test_what_a_lost_link_left_unacknowledged_comes_again_on_another() -> None:
@@ -355,7 +356,7 @@ async def test_swallowed_answers_leave_accepted_submits_unanswered(tmp_path: Pat
     inbox = Inbox()
     config = simulator(faults={"swallow_responses": 1}, journal=tmp_path / "j", seed=1)
     async with reached(config, inbox) as (_, link):
-        (future,) = link.submit([Submission(phones(1)[0], Part(1, 1, Coding.ASCII, b"x"), 7)])
+        (future,) = link.submit([Submission((phones(1)[0],), Part(1, 1, Coding.ASCII, b"x"), 7)])
         await inbox.wait_for(1)
         assert not future.done()
         await link.close(drain_seconds=0)

@@ -1,0 +1,127 @@
+"""The side of an SP, whatever the protocol: login, submits in a window, logout.
+
+A protocol's client says how frames look; kept here is what must not differ: every submit gets its
+answer, or is given up after the response timeout or when the link is gone, and no later answer
+changes that.
+"""
+
+import asyncio
+import logging
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Generic, NamedTuple, TypeVar
+
+from service.protocols.frame import Frames
+from service.protocols.session import Session, Timing
+from service.protocols.window import Window
+
+logger = logging.getLogger(__name__)
+
+LATE_ANSWER = "answer to a submit that is no longer waited for"
+
+LOGOUT_SECONDS = 3.0
+"""How long the answer to a logout is waited for."""
+
+Login = TypeVar("Login")
+Answer = TypeVar("Answer")
+Result = TypeVar("Result")
+
+
+class Request(NamedTuple):
+    """A submit as it is written. recipients: how many it is for."""
+
+    sequence: int
+    frame: bytes
+    recipients: int
+
+
+class Client(Session, Generic[Login, Answer, Result]):
+    """The SP's end of a link. Login, Answer: the PDUs that answer a login and a submit.
+
+    read_answer: turns the answer to a submit, or None for none, with the submit's sequence number
+        and how many recipients it has, into what `transmit` promised; set before anything is sent.
+    """
+
+    read_answer: Callable[[Answer | None, int, int], Result]
+
+    def __init__(self, frames: Frames, timing: Timing) -> None:
+        super().__init__(frames, timing)
+        self._login: asyncio.Future[Login | None] = self.loop.create_future()
+        self._window = Window[tuple[int, int, asyncio.Future[Result]]]()
+        self._logged_in = False
+
+    @abstractmethod
+    def farewell(self) -> bytes:
+        """A logout request to send now."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether a submit can be written."""
+        return self._logged_in and self.is_open
+
+    @property
+    def unanswered(self) -> list["asyncio.Future[Result]"]:
+        """The submits in flight."""
+        return [future for _, _, future in self._window.items()]
+
+    async def ask_login(self, frame: bytes) -> Login | None:
+        """Send a login and wait for its answer; None if the link went away before there was one."""
+        self.request(frame)
+        return await self._login
+
+    def login_answered(self, answer: Login) -> None:
+        """The answer to the login has come; only the first counts."""
+        if not self._login.done():
+            self._login.set_result(answer)
+
+    def logged_in(self) -> None:
+        """The login was accepted: submits may be written from here on."""
+        self._logged_in = True
+
+    def transmit(self, requests: Iterable[Request]) -> list["asyncio.Future[Result]"]:
+        """Write submits in one write."""
+        deadline = self.deadline
+        futures = []
+        for sequence, frame, recipients in requests:
+            future: asyncio.Future[Result] = self.loop.create_future()
+            self._window.add(sequence, (sequence, recipients, future), deadline)
+            self.request(frame)
+            futures.append(future)
+        self.flush()
+        return futures
+
+    def answered(self, sequence: int, answer: Answer) -> None:
+        """The answer to a submit has come."""
+        entry = self._window.take(sequence)
+        if entry is None:
+            logger.warning(LATE_ANSWER, extra={"sequence": sequence, "answer": repr(answer)})
+            return
+        _, recipients, future = entry
+        if not future.done():
+            future.set_result(self.read_answer(answer, sequence, recipients))
+
+    async def logout(self) -> None:
+        """Log out and close; no submit is written from here on."""
+        self._logged_in = False
+        if self.is_open:
+            self.request(self.farewell())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOGOUT_SECONDS):
+                    await self.lost.wait()
+        await self.cut("logged out without an answer")
+
+    def on_tick(self, now: float) -> None:
+        """Give up the submits that have waited too long."""
+        self._give_up(self._window.overdue(now))
+
+    def on_lost(self) -> None:
+        """Give up everything in flight: it was written, so nobody knows."""
+        if not self._login.done():
+            self._login.set_result(None)
+        self._give_up(self._window.clear())
+
+    def _give_up(self, entries: list[tuple[int, int, "asyncio.Future[Result]"]]) -> None:
+        for sequence, recipients, future in entries:
+            if not future.done():
+                future.set_result(self.read_answer(None, sequence, recipients))

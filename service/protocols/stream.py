@@ -1,0 +1,176 @@
+"""A gateway over one long TCP link: what CMPP, SGIP, SMGP and SMPP share.
+
+The carrier cannot tell a lost answer from a lost submit, nor can we: whatever was written and not
+answered is `unanswered`, never sent again here. What is received is acknowledged once it is stored.
+"""
+
+import asyncio
+import logging
+import ssl
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, Generic, TypeVar
+
+from service.channels.gateway import (
+    Deliver,
+    Gateway,
+    Inbound,
+    LoginRefused,
+    Receipt,
+    Submission,
+    SubmitResult,
+    Unparseable,
+    Unreachable,
+)
+from service.channels.outcome import Outcome
+from service.protocols.client import Client, Request
+from service.protocols.meaning import LoginMeaning
+from service.protocols.session import connect
+
+logger = logging.getLogger(__name__)
+
+NOT_STORED = "a deliver could not be stored and is not acknowledged"
+UNREADABLE = "a deliver that cannot be read is acknowledged and ignored"
+
+OPEN_SECONDS = 15.0
+"""How long connecting and logging in may take together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the carrier's gateway is, and how long it may take to answer."""
+
+    host: str
+    port: int
+    response_timeout_seconds: float
+    tls: ssl.SSLContext | None = None
+    server_name: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class LoginAnswer:
+    """What the carrier said to a login. refusal: what its status means, None when accepted."""
+
+    status: int
+    refusal: LoginMeaning | None
+
+
+ClientT = TypeVar("ClientT", bound=Client[Any, Any, SubmitResult])
+
+
+class StreamGateway(Gateway, Generic[ClientT]):
+    """One connection of an account; a protocol's gateway says how to log in and what to write."""
+
+    protocol: ClassVar[str]
+    """The protocol's name in sentences."""
+
+    def __init__(self, link: ClientT, address: Address, deliver: Deliver) -> None:
+        self.link = link
+        self.lost = link.lost
+        self._address = address
+        self._deliver = deliver
+        self._storing: set[asyncio.Future[None]] = set()
+
+    @abstractmethod
+    async def log_in(self) -> LoginAnswer | None:
+        """Log in; None if the link went away before there was an answer."""
+
+    @abstractmethod
+    def request(self, submission: Submission) -> Request | SubmitResult:
+        """The submit as it is written, or the result where it cannot be.
+
+        Raises:
+            ValueError: it cannot be encoded.
+        """
+
+    async def open(self) -> None:
+        """Connect and log in.
+
+        Raises:
+            GatewayError: nobody answers, the login is refused, or it is another protocol.
+        """
+        address = self._address
+        seconds = min(OPEN_SECONDS, address.response_timeout_seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                await connect(
+                    self.link,
+                    address.host,
+                    address.port,
+                    tls=address.tls,
+                    server_name=address.server_name,
+                )
+                answer = await self.log_in()
+        except OSError as error:  # a TimeoutError is one
+            self.link.abort("the login got no answer")
+            raise Unreachable(
+                f"no login at {address} within {seconds:g} s; check address, port and firewall"
+            ) from error
+        except asyncio.CancelledError:
+            self.link.abort("opening was cancelled")
+            raise
+        self._check_login(answer)
+
+    def submit(self, batch: Sequence[Submission]) -> list["asyncio.Future[SubmitResult]"]:
+        """Write the submissions in one write and return a future for each answer."""
+        if not self.link.ready:
+            return [self._settled(SubmitResult(Outcome.NOT_SENT)) for _ in batch]
+        items = [self.request(submission) for submission in batch]
+        answers = iter(self.link.transmit(item for item in items if isinstance(item, Request)))
+        return [
+            next(answers) if isinstance(item, Request) else self._settled(item) for item in items
+        ]
+
+    async def close(self, *, drain_seconds: float) -> None:
+        """Wait for open answers and stores, log out, and close."""
+        open_ends: set[asyncio.Future[Any]] = {*self.link.unanswered, *self._storing}
+        if open_ends:
+            await asyncio.wait(open_ends, timeout=drain_seconds)
+        await self.link.logout()
+
+    def take(self, item: Receipt | Inbound | None, acknowledge: Callable[[], None]) -> None:
+        """Take what the carrier sent; it is acknowledged when stored, or when nobody can read it.
+
+        What cannot be stored is not acknowledged: the carrier sends it again.
+        """
+        if item is None:
+            logger.warning(UNREADABLE)
+            acknowledge()
+            return
+        stored = self._deliver(item)
+        self._storing.add(stored)
+        stored.add_done_callback(partial(self._stored, acknowledge))
+
+    def _stored(self, acknowledge: Callable[[], None], stored: "asyncio.Future[None]") -> None:
+        self._storing.discard(stored)
+        if stored.cancelled() or stored.exception() is not None:
+            logger.error(NOT_STORED)
+        else:
+            acknowledge()
+
+    def _check_login(self, answer: LoginAnswer | None) -> None:
+        if answer is not None:
+            if answer.refusal is None:
+                return
+            self.link.close("the login was refused")
+            raise LoginRefused(
+                f"{self._address} refused the login: {answer.refusal.text} "
+                f"(status {answer.status})",
+                retryable=answer.refusal.retryable,
+                code=str(answer.status),
+            )
+        if self.link.fault is not None:
+            raise Unparseable(
+                f"{self._address} does not speak {self.protocol}: {self.link.fault.message}"
+            )
+        raise Unreachable(f"{self._address} closed the connection before answering the login")
+
+    def _settled(self, result: SubmitResult) -> "asyncio.Future[SubmitResult]":
+        future: asyncio.Future[SubmitResult] = self.link.loop.create_future()
+        future.set_result(result)
+        return future
