@@ -7,12 +7,15 @@ never as they are.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import to_jsonable_python
 
 from service.errors import Invalid
+
+Signature = Literal["ours_head", "ours_tail", "carrier_head", "carrier_tail"]
 
 CARRIERS = ("china_mobile", "china_unicom", "china_telecom", "china_broadnet")
 
@@ -25,6 +28,13 @@ class ChannelSettings:
     config: the kind's own settings and credentials.
     tps: parts per second; None: as fast as the window allows.
     window: unanswered submits allowed on one connection.
+    destinations: the most recipients in one submit, where the text is the same for all.
+    on_net_only: whether it takes only its own carriers' numbers, or others' too as a fallback.
+    rank: among channels that could take a number, the lowest rank is chosen.
+    signature: who puts the 【signature】 and where. signature_counts: whether one that the carrier
+        adds takes room in the text.
+    receipts: whether a state report is asked for each part or for the last alone.
+    send_validity: whether the end of validity travels with the text.
     """
 
     name: str
@@ -36,6 +46,13 @@ class ChannelSettings:
     window: int = 16
     connections: int = 1
     enabled: bool = True
+    destinations: int = 1
+    on_net_only: bool = True
+    rank: int = 100
+    signature: Signature = "ours_head"
+    signature_counts: bool = True
+    receipts: Literal["all", "last"] = "all"
+    send_validity: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +60,14 @@ class Channel(ChannelSettings):
     """A channel of the table."""
 
     id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The carrier said that the account may not send for now."""
+
+    until: datetime
+    why: str
 
 
 def parse_config(model: type[BaseModel], values: Mapping[str, Any]) -> BaseModel:

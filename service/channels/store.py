@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from service.channels.model import Channel, ChannelSettings, parse_config, revealed
+from service.channels.model import Channel, ChannelSettings, Hold, parse_config, revealed
 from service.channels.registry import load
 from service.crypto import Keyring
 from service.errors import Conflict, Invalid, Misconfigured, NotFound
@@ -78,20 +78,15 @@ async def insert_channel(
     try:
         row = await conn.fetchrow(
             """
-            INSERT INTO channels (name, kind, simulated, carriers, config_cipher, tps, window_size,
-                                  connections, enabled, created_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            INSERT INTO channels (name, kind, simulated, created_at, carriers, config_cipher, tps,
+                                  window_size, connections, enabled, destinations, on_net_only,
+                                  rank, signature, signature_counts, receipts, send_validity)
+            VALUES ($1, $15, $16, $17, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
             RETURNING *
             """,
-            settings.name,
+            *_columns(settings, keyring),
             settings.kind,
             settings.simulated,
-            list(settings.carriers),
-            _cipher(settings, keyring),
-            settings.tps,
-            settings.window,
-            settings.connections,
-            settings.enabled,
             now,
         )
     except UniqueViolation as error:
@@ -110,19 +105,14 @@ async def update_channel(conn: Connection, keyring: Keyring, channel: Channel) -
     try:
         await conn.execute(
             """
-            UPDATE channels
-            SET name = $2, carriers = $3, config_cipher = $4, tps = $5, window_size = $6,
-                connections = $7, enabled = $8
-            WHERE id = $1
+            UPDATE channels SET
+                name = $1, carriers = $2, config_cipher = $3, tps = $4, window_size = $5,
+                connections = $6, enabled = $7, destinations = $8, on_net_only = $9, rank = $10,
+                signature = $11, signature_counts = $12, receipts = $13, send_validity = $14
+            WHERE id = $15
             """,
+            *_columns(channel, keyring),
             channel.id,
-            channel.name,
-            list(channel.carriers),
-            _cipher(channel, keyring),
-            channel.tps,
-            channel.window,
-            channel.connections,
-            channel.enabled,
         )
     except UniqueViolation as error:
         raise Conflict(f"there is a channel named {channel.name} already") from error
@@ -181,6 +171,56 @@ def parse_settings(kind: str, values: Mapping[str, Any]) -> BaseModel:
     return parse_config(gateway.config_model, values)
 
 
+async def hold_channel(conn: Connection, channel_id: int, hold: Hold) -> None:
+    """Hand off nothing on this channel for a while; a longer hold stays."""
+    await conn.execute(
+        """
+        UPDATE channels SET held_until = $2, held_why = $3
+        WHERE id = $1 AND (held_until IS NULL OR held_until < $2)
+        """,
+        channel_id,
+        hold.until,
+        hold.why,
+    )
+
+
+async def lift_hold(conn: Connection, channel_id: int) -> None:
+    """Let a held channel hand off again."""
+    await conn.execute(
+        "UPDATE channels SET held_until = NULL, held_why = '' WHERE id = $1", channel_id
+    )
+
+
+async def get_hold(conn: Connection, channel_id: int, now: datetime) -> Hold | None:
+    """The hold that a channel is under, if there is one."""
+    row = await conn.fetchrow(
+        "SELECT held_until, held_why FROM channels WHERE id = $1 AND held_until > $2",
+        channel_id,
+        now,
+    )
+    return Hold(*row) if row else None
+
+
+def _columns(settings: ChannelSettings, keyring: Keyring) -> tuple[object, ...]:
+    """What may change of a channel, in the order of the statements above."""
+    return (
+        settings.name,
+        list(settings.carriers),
+        _cipher(settings, keyring),
+        settings.tps,
+        settings.window,
+        settings.connections,
+        settings.enabled,
+        settings.destinations,
+        settings.on_net_only,
+        settings.rank,
+        settings.signature,
+        settings.signature_counts,
+        settings.receipts,
+        settings.send_validity,
+    )
+
+
 def _cipher(settings: ChannelSettings, keyring: Keyring) -> bytes:
     return keyring.encrypt(CONFIG, json.dumps(revealed(settings.config)))
 
@@ -205,4 +245,11 @@ def _channel(row: Record, keyring: Keyring) -> Channel:
         window=row["window_size"],
         connections=row["connections"],
         enabled=row["enabled"],
+        destinations=row["destinations"],
+        on_net_only=row["on_net_only"],
+        rank=row["rank"],
+        signature=row["signature"],
+        signature_counts=row["signature_counts"],
+        receipts=row["receipts"],
+        send_validity=row["send_validity"],
     )
