@@ -225,7 +225,6 @@ class System:
                     "account": ACCOUNT,
                     "secret": secret,
                     "access_number": ACCESS_NUMBER,
-                    "window": self.options.window,
                 },
             ),
             tps=self.options.tps,

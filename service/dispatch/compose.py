@@ -46,7 +46,11 @@ class Message:
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """A claimed slice: what it says, who is still to get it, and how many are on their way."""
+    """A claimed slice: what it says, who is still to get it, and how many are on their way.
+
+    credit, next_at: tokens of the campaign's own pace that are saved up, and the loop's time before
+    which there are no more.
+    """
 
     run_id: uuid.UUID
     slice_no: int
@@ -62,6 +66,13 @@ class Work:
     outstanding: int = 0
     not_before: datetime | None = None
     fixed_parts: tuple[Part, ...] | None = None
+    credit: int = 0
+    next_at: float = 0.0
+
+    @property
+    def parts_each(self) -> int:
+        """How many parts a message has, as far as is known before it is made."""
+        return len(self.fixed_parts) if self.fixed_parts else 1
 
     @property
     def key(self) -> tuple[uuid.UUID, int]:

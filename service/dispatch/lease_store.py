@@ -98,7 +98,7 @@ async def recover_slice(conn: Connection, run_id: uuid.UUID, slice_no: int, now:
             FROM slices s
             WHERE s.run_id = $1 AND s.no = $2
               AND m.run_id = $1 AND m.no BETWEEN s.first_no AND s.last_no
-              AND m.state = 'submitting'
+              AND m.channel_id = s.channel_id AND m.state = 'submitting'
             RETURNING m.channel_id, m.phone_hash, m.run_id, m.no, m.attempt, m.marked_at
         )
         INSERT INTO uncertain (channel_id, phone_hash, run_id, no, attempt, marked_at, since)

@@ -7,6 +7,9 @@ burst = TPS/100 and rate = TPS − 2·burst the writer's own count stays within 
 missing (first use, or Redis was emptied), or that lies in a far future because the server's clock
 jumped back, starts with nothing to grant, so that losing it never lets a burst through. Redis
 unreachable means nothing is granted.
+
+Where the carrier says "too fast", the whole account stops for a moment and then goes on at four
+fifths of its pace, which climbs back by a fiftieth of the full one each clean five seconds.
 """
 
 import time
@@ -24,38 +27,72 @@ MAX_AGE = 0.010
 SLOW_BELOW = 50
 """Below this TPS a hundredth of it is no whole token: burst 1 and a 2 % longer interval."""
 
-_TAKE = """
+HOLD_MOST_SECONDS = 30
+"""No pause is longer; a token due later than that means a clock that jumped back."""
+
+SLOWER = 0.8
+SLOWEST = 0.1
+CLIMB, CLIMB_SECONDS = 0.02, 5.0
+ONE_TROUBLE_SECONDS = 1.0
+"""Connections that tell of the same trouble within this time slow the account down once."""
+
+FORGET_SECONDS = 600
+"""A key that nobody used for so long is gone; by then any pace has climbed back."""
+
+# tat: when the next token is due, in microseconds; pace: the share of the full pace that was left
+# at the instant `slowed`.
+_SHARE = f"""
+local function share(key, now)
+  local pace = tonumber(redis.call('HGET', key, 'pace')) or 1
+  if pace >= 1 then return 1 end
+  local clean = now - (tonumber(redis.call('HGET', key, 'slowed')) or now)
+  return math.min(1, pace + {CLIMB} * math.floor(clean / {CLIMB_SECONDS * 1_000_000:.0f}))
+end
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
+"""
+
+_TAKE = f"""{_SHARE}
 local n = tonumber(ARGV[1])
+local least = tonumber(ARGV[2])
 local wait = 0
-local tats = {}
+local tats, ivs = {{}}, {{}}
 for i, key in ipairs(KEYS) do
-  local iv = tonumber(ARGV[2 * i])
-  local burst = tonumber(ARGV[2 * i + 1])
-  local tat = tonumber(redis.call('GET', key)) or (now + burst * iv)
+  local iv = tonumber(ARGV[2 * i + 1]) / share(key, now)
+  local burst = tonumber(ARGV[2 * i + 2])
+  local tat = tonumber(redis.call('HGET', key, 'tat')) or (now + burst * iv)
   if tat < now then tat = now end
-  local most = burst * iv + 15000000
+  local most = burst * iv + {HOLD_MOST_SECONDS * 1_000_000}
   if tat > now + most then tat = now + burst * iv end
-  tats[i] = tat
+  tats[i], ivs[i] = tat, iv
   local free = math.floor(burst - (tat - now) / iv)
-  if free < 1 then wait = math.max(wait, (tat - now) - (burst - 1) * iv) end
+  local floor = math.min(least, burst)
+  if free < floor then
+    wait = math.max(wait, (tat - now) - (burst - floor) * iv)
+    free = 0
+  end
   n = math.min(n, free)
 end
 if n < 0 then n = 0 end
 for i, key in ipairs(KEYS) do
-  local tat = tats[i] + n * tonumber(ARGV[2 * i])
-  redis.call('SET', key, string.format('%.0f', tat), 'PX', 120000)
+  redis.call('HSET', key, 'tat', string.format('%.0f', tats[i] + n * ivs[i]))
+  redis.call('EXPIRE', key, {FORGET_SECONDS})
 end
-return {n, wait}
+return {{n, wait}}
 """
 
-_HOLD = """
-local t = redis.call('TIME')
-local until_ = t[1] * 1000000 + t[2] + tonumber(ARGV[1])
-local tat = tonumber(redis.call('GET', KEYS[1])) or 0
-if tat < until_ then redis.call('SET', KEYS[1], string.format('%.0f', until_), 'PX', 120000) end
-return 0
+_SLOW = f"""{_SHARE}
+local until_ = now + tonumber(ARGV[1])
+local tat = tonumber(redis.call('HGET', KEYS[1], 'tat')) or 0
+local pace = share(KEYS[1], now)
+local slowed = tonumber(redis.call('HGET', KEYS[1], 'slowed')) or 0
+if now - slowed >= {ONE_TROUBLE_SECONDS * 1_000_000:.0f} then
+  pace = math.max({SLOWEST}, pace * {SLOWER})
+  redis.call('HSET', KEYS[1], 'pace', pace, 'slowed', string.format('%.0f', now))
+end
+redis.call('HSET', KEYS[1], 'tat', string.format('%.0f', math.max(tat, until_)))
+redis.call('EXPIRE', KEYS[1], {FORGET_SECONDS})
+return tostring(pace)
 """
 
 
@@ -68,20 +105,29 @@ class Limit:
     burst: int
 
 
-def channel_limit(channel_id: int, tps: int) -> Limit:
-    """The limit of a channel: shared by every connection and process that serves it."""
-    return _limit(f"tocsin:pace:channel:{channel_id}", tps)
+def lot_size(destinations: int, tps: int | None) -> int:
+    """How many recipients a submit may have: as set, but no more than an eighth of a second's."""
+    return destinations if tps is None else min(destinations, max(1, tps // 8))
+
+
+def channel_limit(channel_id: int, tps: int, lot: int = 1) -> Limit:
+    """The limit of a channel: shared by every connection and process that serves it.
+
+    `lot` is the most recipients in one submit: so many tokens must be able to come at once, and the
+    rate gives way for them.
+    """
+    return _limit(f"tocsin:tokens:channel:{channel_id}", tps, lot)
 
 
 def run_limit(run_id: object, tps: int) -> Limit:
     """The limit that a campaign asks for itself (`max_tps`)."""
-    return _limit(f"tocsin:pace:run:{run_id}", tps)
+    return _limit(f"tocsin:tokens:run:{run_id}", tps, 1)
 
 
-def _limit(key: str, tps: int) -> Limit:
-    if tps < SLOW_BELOW:
+def _limit(key: str, tps: int, lot: int) -> Limit:
+    if tps < SLOW_BELOW and lot == 1:
         return Limit(key, 1_020_000 / tps, 1)
-    burst = max(1, tps // 100)
+    burst = max(1, tps // 100, lot)
     return Limit(key, 1_000_000 / (tps - 2 * burst), burst)
 
 
@@ -105,10 +151,11 @@ class Pace:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._take = redis.register_script(_TAKE)
-        self._hold = redis.register_script(_HOLD)
+        self._slow = redis.register_script(_SLOW)
 
-    async def take(self, limits: Sequence[Limit], want: int) -> Grant:
-        """Up to `want` tokens, from all the limits at once.
+    async def take(self, limits: Sequence[Limit], want: int, least: int = 1) -> Grant:
+        """Up to `want` tokens, from all the limits at once; fewer than `least` are none, except
+        where a limit's burst is smaller.
 
         Without limits everything is granted, but still only while Redis answers: a channel whose
         bucket cannot be asked must not send.
@@ -121,7 +168,7 @@ class Pace:
             if not limits:
                 await self._redis.ping()
                 return Grant(want, 0.0, asked_at)
-            arguments: list[float] = [want]
+            arguments: list[float] = [want, least]
             for limit in limits:
                 arguments += [limit.interval, limit.burst]
             count, wait = await self._take([limit.key for limit in limits], arguments)
@@ -129,9 +176,15 @@ class Pace:
             raise Unavailable(f"Redis does not answer, so nothing is sent: {error}") from error
         return Grant(int(count), int(wait) / 1_000_000, asked_at)
 
-    async def hold(self, limit: Limit, seconds: float) -> None:
-        """Grant nothing on this limit for a while: the carrier said "too fast"."""
+    async def slow(self, limit: Limit, pause: float) -> float:
+        """The carrier said "too fast": nothing for `pause` seconds, then a slower pace.
+
+        Returns the share of the full pace that is left.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
         try:
-            await self._hold([limit.key], [seconds * 1_000_000])
+            return float(await self._slow([limit.key], [pause * 1_000_000]))
         except (RedisError, OSError) as error:
             raise Unavailable(f"Redis does not answer: {error}") from error

@@ -11,7 +11,7 @@ import random
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from service.channels import registry
@@ -22,7 +22,8 @@ from service.dispatch import lease_store, store
 from service.dispatch.lease import HeldLease
 from service.dispatch.pace import Pace
 from service.dispatch.record import Handoff, Recheck
-from service.dispatch.submit import PASSING, Sender
+from service.dispatch.submit import Sender
+from service.dispatch.write import PASSING
 from service.logs import log_context
 from service.runtime import Runtime
 from service.storage.postgres import UNREACHABLE, transaction
@@ -153,6 +154,7 @@ class ChannelServer:
             recheck,
         )
         self._links: dict[tuple[int, int], tuple[Link, asyncio.Task[None]]] = {}
+        self._listening: dict[int, tuple[Channel, AsyncExitStack]] = {}
 
     @contextmanager
     def place(self) -> Iterator[bool]:
@@ -196,6 +198,7 @@ class ChannelServer:
             for channel in channels:
                 await lease_store.ensure_connections(conn, channel.id, channel.connections)
             self._areas.update(await store.area_names(conn))
+        await self._listen(channels)
         wanted = {(c.id, slot): c for c in channels for slot in range(c.connections)}
         for key, (link, task) in list(self._links.items()):
             if wanted.get(key) != link.channel:
@@ -209,6 +212,32 @@ class ChannelServer:
                 link = Link(self, channel, key[1])
                 self._links[key] = (link, asyncio.create_task(link.run()))
 
+    async def _listen(self, channels: list[Channel]) -> None:
+        """Listen for the carriers that open a connection of their own, as the table now says."""
+        wanted = {channel.id: channel for channel in channels}
+        for channel_id, (channel, listening) in list(self._listening.items()):
+            if wanted.get(channel_id) != channel:
+                del self._listening[channel_id]
+                await listening.aclose()
+        for channel in channels:
+            if channel.id not in self._listening:
+                await self._listen_for(channel)
+
+    async def _listen_for(self, channel: Channel) -> None:
+        deliver = self._deliver(channel.id)
+        gateway = registry.load()[channel.kind]
+        listener = gateway.listener(channel.config, deliver, self._runtime.clock)
+        if listener is None:
+            return
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(listener)
+            except OSError as error:  # tried again at the next look
+                why = {"channel": channel.name, "why": str(error)}
+                log.error("not listening for the carrier", extra=why)  # noqa: TRY400
+                return
+            self._listening[channel.id] = (channel, stack.pop_all())
+
     def _usable(self, channel: Channel) -> bool:
         """A real channel never works under a simulated clock."""
         return channel.enabled and (channel.simulated or not self._runtime.clock.simulated)
@@ -219,3 +248,6 @@ class ChannelServer:
         tasks = [task for _, task in self._links.values()]
         await asyncio.gather(*tasks, return_exceptions=True)
         self._links.clear()
+        for _, listening in self._listening.values():
+            await listening.aclose()
+        self._listening.clear()

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from service.dispatch import reroute
 from service.dispatch.lease_store import Lease
+from service.dispatch.reroute import is_stray
 from service.storage.postgres import Connection, Record
 
 
@@ -37,8 +39,17 @@ async def _lock_holder(conn: Connection, lease: Lease) -> None:
     )
 
 
-async def claim_slice(conn: Connection, lease: Lease, now: datetime) -> Record | None:
+async def claim_slice(
+    conn: Connection,
+    lease: Lease,
+    now: datetime,
+    held_runs: Sequence[uuid.UUID] = (),
+    above: int | None = None,
+) -> Record | None:
     """Take the next slice of a running run on this channel, with what is needed to send it.
+
+    Runs of which the caller holds a slice already are passed over; `above`: only one that is more
+    urgent than this priority.
 
     Urgent before normal before bulk; within a class the runs take turns, slice by slice, so that
     a huge one never blocks a small one (I11). Must run in a transaction.
@@ -50,6 +61,8 @@ async def claim_slice(conn: Connection, lease: Lease, now: datetime) -> Record |
             SELECT s.run_id, s.no FROM slices s JOIN runs r ON r.id = s.run_id
             WHERE s.channel_id = $1 AND s.done_at IS NULL AND s.epoch IS NULL
               AND r.state = 'running' AND (s.not_before IS NULL OR s.not_before <= $5)
+              AND s.run_id <> ALL($6::uuid[]) AND ($7::smallint IS NULL OR s.priority < $7)
+              AND NOT EXISTS (SELECT FROM channels c WHERE c.id = $1 AND c.held_until > $5)
               AND EXISTS (
                 SELECT FROM connections k
                 WHERE k.channel_id = $1 AND k.slot = $2 AND k.epoch = $3 AND k.owner = $4
@@ -69,6 +82,8 @@ async def claim_slice(conn: Connection, lease: Lease, now: datetime) -> Record |
         lease.epoch,
         lease.owner,
         now,
+        list(held_runs),
+        above,
     )
 
 
@@ -97,11 +112,17 @@ async def release_unknown(
 async def queued_rows(
     conn: Connection, run_id: uuid.UUID, first_no: int, last_no: int
 ) -> list[Record]:
-    """The messages of a slice that are still to be handed off."""
+    """The messages of a slice that are still to be handed off.
+
+    A message in its range that was routed again to another channel is none of them.
+    """
     return await conn.fetch(
         """
-        SELECT no, phone_hash, phone_cipher, name_cipher, area_code FROM messages
+        SELECT no, phone_hash, phone_cipher, name_cipher, area_code FROM messages m
         WHERE run_id = $1 AND no BETWEEN $2 AND $3 AND state = 'queued'
+          AND channel_id IN (
+            SELECT s.channel_id FROM slices s
+            WHERE s.run_id = $1 AND s.first_no = $2 AND s.last_no = $3 AND s.epoch IS NOT NULL)
         ORDER BY no
         """,
         run_id,
@@ -138,8 +159,8 @@ async def mark(
     `stop` is a reason to stop them all, such as a validity that is over.
 
     Returns (no, attempt, state) of those that moved. The rest may not leave now: the run is not
-    running, the lease or the slice is not ours, the row is no longer queued, or its phone has an
-    uncertain hand-off on this channel.
+    running, the channel is held, the lease or the slice is not ours, the row is no longer queued,
+    or its phone has an uncertain hand-off on this channel.
     """
     return await conn.fetch(
         """
@@ -149,6 +170,7 @@ async def mark(
               AND s.run_id = $4 AND s.no = $5 AND s.slot = $2 AND s.epoch = $3
               AND k.channel_id = $1 AND k.slot = $2 AND k.epoch = $3 AND k.owner = $6
               AND k.expires_at > clock_timestamp()
+              AND NOT EXISTS (SELECT FROM channels c WHERE c.id = $1 AND c.held_until > $9)
         ), asked AS (
             SELECT * FROM unnest($7::int[], $8::smallint[]) AS a(no, part_count)
         ), candidate AS (
@@ -160,6 +182,7 @@ async def mark(
                     ORDER BY p.reason LIMIT 1)) AS stop
             FROM permit, asked a
             JOIN messages m ON m.run_id = $4 AND m.no = a.no AND m.state = 'queued'
+              AND m.channel_id = $1
         ), verdict AS (
             SELECT * FROM candidate c
             WHERE c.stop IS NOT NULL OR NOT EXISTS (
@@ -174,7 +197,7 @@ async def mark(
             marked_at = CASE WHEN v.stop IS NULL THEN $9::timestamptz END,
             final_at = CASE WHEN v.stop IS NOT NULL THEN $9::timestamptz END
         FROM verdict v
-        WHERE m.run_id = $4 AND m.no = v.no AND m.state = 'queued'
+        WHERE m.run_id = $4 AND m.no = v.no AND m.state = 'queued' AND m.channel_id = $1
         RETURNING m.no, m.attempt, m.state
         """,
         lease.channel_id,
@@ -225,7 +248,7 @@ async def give_back(
                 final_at = CASE r.state WHEN 'cancelled' THEN $4::timestamptz END,
                 marked_at = NULL
             FROM unnest($2::int[], $3::int[]) AS a(no, attempt), runs r, ours
-            WHERE m.run_id = $1 AND m.no = a.no AND r.id = $1
+            WHERE m.run_id = $1 AND m.no = a.no AND m.channel_id = $6 AND r.id = $1
               AND (m.attempt = a.attempt OR (a.attempt = 0 AND ours.held))
               AND m.state IN ('submitting', 'uncertain')
             RETURNING m.run_id, m.no, m.state
@@ -233,7 +256,7 @@ async def give_back(
             DELETE FROM uncertain u USING back WHERE u.run_id = back.run_id AND u.no = back.no
         ), opened AS (
             UPDATE slices s SET done_at = NULL
-            WHERE s.run_id = $1 AND s.done_at IS NOT NULL AND EXISTS (
+            WHERE s.run_id = $1 AND s.channel_id = $6 AND s.done_at IS NOT NULL AND EXISTS (
                 SELECT FROM back
                 WHERE back.state = 'queued' AND back.no BETWEEN s.first_no AND s.last_no)
             RETURNING s.run_id
@@ -255,9 +278,15 @@ async def give_back(
 
 async def record_results(
     conn: Connection, channel_id: int, results: Sequence[Result], now: datetime
-) -> None:
-    """Write what became of marked messages, and the carrier's references, in one statement."""
+) -> list[int]:
+    """Write what became of marked messages, and the carrier's references, in one statement.
+
+    What the carrier refused as another network's, with no part of it taken, goes to another lane.
+    Returns the channels that have work by that.
+    """
     ordered = sorted(results, key=lambda r: (r.run_id, r.no))
+    strays = [r for r in ordered if is_stray(r.state, r.reason) and not r.refs]
+    await reroute.lock(conn, {r.run_id for r in strays})
     refs = [(r, part, ref) for r in ordered for part, ref in r.refs]
     await conn.execute(
         """
@@ -306,6 +335,7 @@ async def record_results(
         [part for _, part, _ in refs],
         [r.attempt for r, _, _ in refs],
     )
+    return await reroute.reroute(conn, [(r.run_id, r.no) for r in strays], now)
 
 
 async def finish_slice(
@@ -329,6 +359,7 @@ async def finish_slice(
             done_at = CASE WHEN NOT EXISTS (
                 SELECT FROM messages m
                 WHERE m.run_id = s.run_id AND m.no BETWEEN s.first_no AND s.last_no
+                  AND m.channel_id = s.channel_id
                   AND m.state IN ('queued', 'submitting')) THEN $7::timestamptz END
         WHERE s.run_id = $4 AND s.no = $5 AND s.channel_id = $1 AND s.slot = $2 AND s.epoch = $3
         RETURNING done_at IS NOT NULL

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 AGAIN_SECONDS = 0.1
 SHARE = 0.01
 FEW = 3
-PAUSE_FIRST, PAUSE_MOST = 0.2, 1.0
+PAUSE_FIRST, PAUSE_MOST = 0.2, 25.0
 RELAPSE_SECONDS = 0.5
 """A pause that is needed again this soon after the last one is doubled."""
 
@@ -38,9 +38,25 @@ class Throttle(Generic[Item]):
             self._second, self._answers, self._refusals = now, 0, 0
         self._answers += 1
 
-    def refused(self, item: Item, now: float) -> float:
-        """Keep a part for later; returns the seconds the channel must pause, mostly 0."""
-        self._waiting.append((max(now + AGAIN_SECONDS, self._paused_until), item))
+    def later(self, item: Item, now: float) -> None:
+        """Keep a part to be sent again shortly."""
+        due = max(now + AGAIN_SECONDS, self._paused_until)
+        if self._waiting:  # the queue is one of rising times
+            due = max(due, self._waiting[-1][0])
+        self._waiting.append((due, item))
+
+    def refused(self, item: Item, now: float, retry_after: float | None = None) -> float:
+        """Keep a part for later; returns the seconds the channel must pause, mostly 0.
+
+        A carrier that says how long to wait (`retry_after`) is obeyed.
+        """
+        if retry_after is not None:
+            pause = min(retry_after, PAUSE_MOST)
+            longer = now + pause > self._paused_until
+            self._paused_until = max(self._paused_until, now + pause)
+            self.later(item, now)
+            return pause if longer else 0.0
+        self.later(item, now)
         self._refusals += 1
         many = self._refusals >= FEW and self._refusals > self._answers * SHARE
         if not many or now < self._paused_until:

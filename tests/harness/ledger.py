@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from service.channels.model import CARRIERS, Channel, ChannelSettings
 from service.channels.store import insert_channel, parse_settings
@@ -138,10 +139,7 @@ async def add_channel(
     keyring: Keyring,
     port: int,
     now: datetime,
-    *,
-    tps: int | None = None,
-    window: int = 16,
-    connections: int = 1,
+    **settings: Any,
 ) -> Channel:
     config = parse_settings(
         "cmpp",
@@ -151,20 +149,17 @@ async def add_channel(
             "account": "901234",
             "secret": "1qaz2wsx",
             "access_number": "1065720001234",
-            "window": window,
         },
     )
-    settings = ChannelSettings(
+    channel = ChannelSettings(
         name=f"cmpp-{uuid.uuid4().hex[:6]}",
         kind="cmpp",
         simulated=True,
         carriers=CARRIERS,
         config=config,
-        tps=tps,
-        window=window,
-        connections=connections,
+        **settings,
     )
-    return await insert_channel(conn, keyring, settings, now)
+    return await insert_channel(conn, keyring, channel, now)
 
 
 async def states(conn: Connection, run_id: uuid.UUID) -> dict[str, int]:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.inbox import Inbox
 from service.delivery.receipts import fold_receipts, recheck
+from service.dispatch.expand import expand_run
 from service.dispatch.serve import ChannelServer
 from service.runtime import Runtime
 from service.settings import Settings
@@ -20,6 +22,8 @@ from service.simulator.config import Account, Faults, SimulatorConfig
 from service.simulator.run import Simulator, running
 from service.storage.postgres import Pool
 from tests.conftest import NOW
+from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone
+from tests.harness.stage import SetUp, Stage
 
 CalmFaults = Faults(duplicate_receipts=0, early_receipts=0, unknown_receipts=0)
 
@@ -82,3 +86,21 @@ async def eventually(check: Callable[[], Awaitable[bool]], seconds: float = 20.0
     async with asyncio.timeout(seconds):
         while not await check():
             await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def stage(pool: Pool, keyring: Keyring, now: datetime) -> SetUp:
+    async def set_up(people: int = 4, **more: Any) -> Stage:
+        channel_keys = ("tps", "window", "connections", "destinations", "receipts")
+        of_channel = {k: more.pop(k) for k in channel_keys if k in more}
+        async with pool.acquire() as conn:
+            scene = await make_scene(conn, now)
+            await add_contacts(conn, keyring, scene, [phone(n) for n in range(people)], now)
+            channel = await add_channel(conn, keyring, 1, now, **of_channel)
+            run = await add_run(conn, scene, now, **more)
+        made = await expand_run(pool, keyring, run, now)
+        assert made is not None
+        assert made.target == people
+        return Stage(pool, keyring, scene, channel, run, now)
+
+    return set_up

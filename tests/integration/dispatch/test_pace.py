@@ -7,7 +7,15 @@ import time
 import pytest
 from redis.asyncio import Redis
 
-from service.dispatch.pace import MAX_AGE, Limit, Pace, channel_limit, run_limit
+from service.dispatch.pace import (
+    MAX_AGE,
+    SLOWER,
+    Limit,
+    Pace,
+    channel_limit,
+    lot_size,
+    run_limit,
+)
 from service.errors import Unavailable
 
 
@@ -60,14 +68,68 @@ async def test_the_tightest_of_several_limits_counts_and_all_are_charged(redis: 
     assert len(written) >= 90
 
 
-async def test_holding_grants_nothing_for_a_while(redis: Redis) -> None:
+async def test_too_fast_stops_for_a_moment_and_goes_on_slower(redis: Redis) -> None:
     pace = Pace(redis)
     limit = channel_limit(1, 500)
     await pace.take([limit], 1)
-    await pace.hold(limit, 0.5)
+    assert await pace.slow(limit, 0.5) == pytest.approx(SLOWER)
     grant = await pace.take([limit], 1)
     assert grant.count == 0
     assert 0.4 < grant.wait <= 0.51
+    await asyncio.sleep(grant.wait)
+    written: list[float] = []
+    await spend(pace, [limit], time.monotonic() + 2.0, written)
+    assert 0.7 * 500 * SLOWER < busiest_second(written) <= 500 * SLOWER
+
+
+async def test_connections_that_tell_of_one_trouble_slow_the_account_down_once(
+    redis: Redis,
+) -> None:
+    limit = channel_limit(1, 500)
+    shares = [await Pace(redis).slow(limit, 0.1) for _ in range(5)]
+    assert shares == [pytest.approx(SLOWER)] * 5
+    await redis.hset(limit.key, "slowed", int((time.time() - 2) * 1_000_000))
+    assert await Pace(redis).slow(limit, 0.1) == pytest.approx(SLOWER**2)
+
+
+async def test_the_pace_climbs_back_while_nothing_is_too_fast(redis: Redis) -> None:
+    limit = channel_limit(1, 500)
+    pace = Pace(redis)
+    await pace.slow(limit, 0.0)
+    for seconds, share in ((4, 0.8), (5, 0.82), (26, 0.9), (50, 1.0), (400, 1.0)):
+        await redis.hset(limit.key, "slowed", int((time.time() - seconds) * 1_000_000))
+        written: list[float] = []
+        await pace.take([limit], 1)
+        await spend(pace, [limit], time.monotonic() + 1.2, written)
+        assert busiest_second(written) == pytest.approx(490 * share + 5, rel=0.08)
+
+
+@pytest.mark.parametrize(("tps", "lot"), [(400, 50), (100, 12), (30, 3)])
+async def test_lots_of_recipients_come_whole_and_within_the_limit(
+    redis: Redis, tps: int, lot: int
+) -> None:
+    assert lot_size(lot, tps) == lot
+    written: list[float] = []
+    until = time.monotonic() + 2.5
+    limits = [channel_limit(1, tps, lot)]
+
+    async def spend_lots() -> None:
+        pace = Pace(redis)
+        while time.monotonic() < until:
+            grant = await pace.take(limits, lot, least=lot)
+            assert grant.count in (0, lot)
+            if grant.count and not grant.stale:
+                written.extend([time.monotonic()] * grant.count)
+            elif not grant.count:
+                await asyncio.sleep(min(grant.wait, 0.05))
+
+    await asyncio.gather(*(spend_lots() for _ in range(3)))
+    assert busiest_second(written) <= tps
+    assert len(written) >= tps * 2.5 * 0.5
+
+
+def test_a_lot_is_no_more_than_an_eighth_of_a_second() -> None:
+    assert [lot_size(100, tps) for tps in (None, 4000, 400, 100, 7)] == [100, 100, 50, 12, 1]
 
 
 async def test_an_old_token_is_stale(redis: Redis) -> None:

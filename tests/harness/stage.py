@@ -1,0 +1,377 @@
+"""One run on one channel, a scripted link, and a Sender at work between them."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from service.campaigns import run_store
+from service.channels.gateway import Gateway, Submission, SubmitResult
+from service.channels.model import Channel
+from service.channels.outcome import Outcome
+from service.coding.parts import Part, split
+from service.crypto import Keyring
+from service.dispatch import lease_store, store
+from service.dispatch.expand import expand_run
+from service.dispatch.lease import HeldLease
+from service.dispatch.lease_store import Lease
+from service.dispatch.pace import Grant, Limit
+from service.dispatch.record import Handoff
+from service.dispatch.store import Result
+from service.dispatch.submit import Sender
+from service.storage.postgres import Connection, Pool, transaction
+from tests.harness.ledger import (
+    Scene,
+    add_run,
+    states,
+)
+
+Accept = SubmitResult(Outcome.ACCEPTED)
+TooFast = SubmitResult(Outcome.THROTTLED, code="8")
+
+
+@dataclass
+class Times:
+    """A clock that tests set; a minute passes in a second."""
+
+    at: datetime
+    since: float = field(default_factory=time.monotonic)
+
+    def now(self) -> datetime:
+        return self.at + timedelta(minutes=time.monotonic() - self.since)
+
+
+@dataclass
+class Stage:
+    """One run on one channel, in a database of its own."""
+
+    pool: Pool
+    keyring: Keyring
+    scene: Scene
+    channel: Channel
+    run: uuid.UUID
+    now: datetime
+
+    async def lease(self, slot: int = 0) -> Lease | None:
+        async with transaction(self.pool) as conn:
+            return await lease_store.claim_connection(
+                conn, self.channel.id, slot, uuid.uuid4(), self.now
+            )
+
+    async def must_lease(self, slot: int = 0) -> Lease:
+        lease = await self.lease(slot)
+        assert lease is not None
+        return lease
+
+    async def take_over(self, slot: int = 0) -> Lease:
+        """Let the lease run out, and hand it to somebody else."""
+        await self.expire(slot)
+        return await self.must_lease(slot)
+
+    async def expire(self, slot: int = 0) -> None:
+        await self.pool.execute(
+            "UPDATE connections SET expires_at = clock_timestamp() - interval '1 ms' "
+            "WHERE channel_id = $1 AND slot = $2",
+            self.channel.id,
+            slot,
+        )
+
+    async def claim(self, lease: Lease) -> int | None:
+        async with transaction(self.pool) as conn:
+            claimed = await store.claim_slice(conn, lease, self.now)
+            if claimed is None:
+                return None
+            await lease_store.recover_slice(conn, claimed["run_id"], claimed["no"], self.now)
+            return int(claimed["no"])
+
+    async def mark(
+        self, lease: Lease, nos: Sequence[int], slice_no: int = 1, parts: int = 1
+    ) -> dict[int, int]:
+        """Mark messages; returns the attempt of each that moved."""
+        async with transaction(self.pool) as conn:
+            return await mark(conn, lease, self.run, nos, slice_no, self.now, parts)
+
+    async def give_back(
+        self, rows: Sequence[tuple[int, int]], lease: Lease | None = None, slice_no: int = 1
+    ) -> None:
+        """As `lease`, or as somebody who holds nothing any more."""
+        lease = lease or Lease(self.channel.id, 0, -1, uuid.uuid4())
+        async with transaction(self.pool) as conn:
+            await store.lock_for_mark(conn, lease, self.run)
+            await store.give_back(conn, lease, (self.run, slice_no), rows, self.now)
+
+    async def result(
+        self, no: int, attempt: int, state: str = "submitted", ref: bytes | None = None
+    ) -> Result:
+        hashed = await self.pool.fetchval(
+            "SELECT phone_hash FROM messages WHERE run_id = $1 AND no = $2", self.run, no
+        )
+        refs = () if ref is None else ((1, ref),)
+        return Result(self.run, no, attempt, hashed, state, None, None, refs)
+
+    async def record(self, *results: Result) -> None:
+        async with transaction(self.pool) as conn:
+            await store.record_results(conn, self.channel.id, list(results), self.now)
+
+    async def state(self, no: int) -> str:
+        value: str = await self.pool.fetchval(
+            "SELECT state::text FROM messages WHERE run_id = $1 AND no = $2", self.run, no
+        )
+        return value
+
+    async def states(self) -> dict[str, int]:
+        async with self.pool.acquire() as conn:
+            return await states(conn, self.run)
+
+    async def marks(self) -> int:
+        """How many marks there have been: no statement takes an attempt back."""
+        count: int = await self.pool.fetchval(
+            "SELECT sum(attempt) FROM messages WHERE run_id = $1", self.run
+        )
+        return count
+
+    async def pause(self) -> None:
+        async with transaction(self.pool) as conn:
+            runs = await run_store.lock_open_runs(conn, await self.campaign(conn))
+            await run_store.set_runs(conn, runs, ["running"], "paused", self.now)
+
+    async def resume(self) -> None:
+        await self.pool.execute("UPDATE runs SET state = 'running' WHERE state = 'paused'")
+
+    async def cancel(self) -> None:
+        async with transaction(self.pool) as conn:
+            runs = await run_store.lock_open_runs(conn, await self.campaign(conn))
+            await run_store.set_runs(conn, runs, run_store.OPEN, "cancelled", self.now)
+            await run_store.cancel_messages(conn, runs, self.now)
+
+    async def campaign(self, conn: Connection) -> uuid.UUID:
+        value: uuid.UUID = await conn.fetchval(
+            "SELECT campaign_id FROM runs WHERE id = $1", self.run
+        )
+        return value
+
+    async def another_run(self, **more: Any) -> "Stage":
+        """A second run to the same people."""
+        async with self.pool.acquire() as conn:
+            run = await add_run(conn, self.scene, self.now, **more)
+        made = await expand_run(self.pool, self.keyring, run, self.now)
+        assert made is not None
+        return Stage(self.pool, self.keyring, self.scene, self.channel, run, self.now)
+
+
+async def mark(
+    conn: Connection,
+    lease: Lease,
+    run: uuid.UUID,
+    nos: Sequence[int],
+    slice_no: int,
+    now: datetime,
+    parts: int = 1,
+) -> dict[int, int]:
+    await store.lock_for_mark(conn, lease, run)
+    moved = await store.mark(conn, lease, run, slice_no, [(no, parts) for no in nos], None, now)
+    return {row["no"]: row["attempt"] for row in moved if row["state"] == "submitting"}
+
+
+SetUp = Callable[..., Awaitable[Stage]]
+
+
+class Free:
+    """Tokens without end; or what a test makes of it."""
+
+    async def take(self, limits: Sequence[Limit], want: int, least: int = 1) -> Grant:  # noqa: ARG002
+        return Grant(want, 0.0, time.monotonic())
+
+    async def slow(self, limit: Limit, pause: float) -> float:  # noqa: ARG002
+        return 1.0
+
+
+class Scripted(Gateway):
+    """A link whose answers a test decides: `answer(submission)` gives one, None means silence."""
+
+    kind = "scripted"
+    most_recipients = 100
+
+    def __init__(self, answer: Callable[[Submission], SubmitResult | None]) -> None:
+        self.lost = asyncio.Event()
+        self.written: list[tuple[str, int]] = []
+        self.submissions: list[Submission] = []
+        self.silent: list[asyncio.Future[SubmitResult]] = []
+        self.delay: Callable[[], float] = lambda: 0.0
+        self._answer = answer
+
+    async def open(self) -> None:
+        return None
+
+    def split(self, text: str) -> tuple[Part, ...]:
+        return split(text)
+
+    def submit(self, batch: Sequence[Submission]) -> list["asyncio.Future[SubmitResult]"]:
+        return [self._one(submission) for submission in batch]
+
+    def _one(self, submission: Submission) -> "asyncio.Future[SubmitResult]":
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[SubmitResult] = loop.create_future()
+        self.submissions.append(submission)
+        self.written += [(phone, submission.part.number) for phone in submission.recipients]
+        answer = self._answer(submission)
+        if answer is None:
+            self.silent.append(future)
+            return future
+        if answer.outcome is Outcome.ACCEPTED:
+            answer = SubmitResult(
+                Outcome.ACCEPTED, refs=tuple(uuid.uuid4().bytes[:8] for _ in submission.recipients)
+            )
+        loop.call_later(self.delay(), _settle, future, answer)
+        return future
+
+    async def close(self, *, drain_seconds: float) -> None:  # noqa: ARG002
+        self.lost.set()
+        for future in self.silent:
+            _settle(future, SubmitResult(Outcome.UNANSWERED))
+        await asyncio.sleep(0)
+
+
+def _settle(future: "asyncio.Future[SubmitResult]", answer: SubmitResult) -> None:
+    if not future.done():
+        future.set_result(answer)
+
+
+@dataclass
+class Working:
+    """A Sender at work."""
+
+    gateway: Scripted
+    clock: Times
+    held: HeldLease
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    task: "asyncio.Task[None] | None" = None
+
+    async def end(self, seconds: float = 10.0) -> None:
+        """Stop it; it must end by itself."""
+        self.stop.set()
+        assert self.task is not None
+        async with asyncio.timeout(seconds):
+            await self.task
+
+
+async def nothing(_conn: Connection, _channel: int, _refs: Sequence[bytes]) -> None:
+    return None
+
+
+@asynccontextmanager
+async def working(
+    stage: Stage,
+    gateway: Scripted,
+    *,
+    pace: Any = None,
+    pool: Any = None,
+    lease: Lease | None = None,
+) -> AsyncIterator[Working]:
+    """A Sender on the stage's channel, killed at the end if it did not end by itself."""
+    clock = Times(stage.now)
+    held = HeldLease(lease or await stage.must_lease())
+    shared = Handoff(
+        pool or stage.pool,
+        clock,
+        stage.keyring,
+        pace or Free(),
+        {},
+        nothing,  # type: ignore[arg-type]
+    )
+    sender = Sender(shared, stage.channel, held, gateway)
+    at_work = Working(gateway, clock, held)
+    at_work.task = asyncio.create_task(sender.run(at_work.stop, asyncio.Event()))
+    keeper = asyncio.create_task(held.keep(stage.pool))
+    try:
+        yield at_work
+    finally:
+        await kill(keeper)
+        await kill(at_work.task)
+
+
+async def kill(task: "asyncio.Task[None]") -> None:
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0.01)
+    with suppress(asyncio.CancelledError, Exception):
+        await task
+
+
+async def until(check: Callable[[], Awaitable[bool]], seconds: float = 5.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not await check():
+            await asyncio.sleep(0.005)
+
+
+async def done(stage: Stage) -> bool:
+    return not {"queued", "submitting"} & (await stage.states()).keys()
+
+
+class Wire:
+    """The pool as a Sender sees it, whose connections a test makes fail."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.broken: Exception | None = None
+        self.lose_commit_after: str | None = None
+        self.fail_at: str | None = None
+        self.after: tuple[str, Callable[[], Awaitable[None]]] | None = None
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Any]:
+        if self.broken is not None:
+            raise self.broken
+        async with self._pool.acquire() as conn:
+            watched = _Watched(conn, self)
+            yield watched
+        if watched.met is not None:
+            await watched.met()
+        if watched.lost:
+            raise ConnectionResetError("the commit's answer was lost")
+
+
+class _Watched:
+    def __init__(self, conn: Connection, wire: Wire) -> None:
+        self._conn = conn
+        self._wire = wire
+        self.lost = False
+        self.met: Callable[[], Awaitable[None]] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._conn, name)
+
+    def transaction(self) -> Any:
+        return self._conn.transaction()
+
+    async def _look(self, query: str) -> None:
+        wire = self._wire
+        if wire.fail_at and wire.fail_at in query:
+            wire.broken, wire.fail_at = ConnectionResetError("the network is cut"), None
+        if wire.broken is not None:
+            raise wire.broken
+        if wire.lose_commit_after and wire.lose_commit_after in query:
+            wire.lose_commit_after = None
+            self.lost = True
+        if wire.after and wire.after[0] in query:
+            self.met, wire.after = wire.after[1], None
+
+    async def execute(self, query: str, *args: Any) -> Any:
+        await self._look(query)
+        return await self._conn.execute(query, *args)
+
+    async def fetch(self, query: str, *args: Any) -> Any:
+        await self._look(query)
+        return await self._conn.fetch(query, *args)
+
+    async def fetchrow(self, query: str, *args: Any) -> Any:
+        await self._look(query)
+        return await self._conn.fetchrow(query, *args)
+
+    async def fetchval(self, query: str, *args: Any) -> Any:
+        await self._look(query)
+        return await self._conn.fetchval(query, *args)
