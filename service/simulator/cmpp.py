@@ -1,32 +1,29 @@
-"""The carrier's side of a CMPP 3.0 link: logins checked, submits answered, receipts delivered."""
+"""The carrier's side of a CMPP link: 2.0, 2.1 and 3.0, as each login asks."""
 
-import asyncio
-import logging
-from collections import deque
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import ClassVar
 
+from service.coding import udh
+from service.coding.parts import Coding
 from service.protocols.cmpp import digest
 from service.protocols.cmpp.packet import PDU
 from service.protocols.cmpp.pdu import (
-    VERSION,
     Connect,
     ConnectResp,
     Deliver,
     DeliverResp,
     Submit,
     SubmitResp,
-    encode,
 )
-from service.protocols.cmpp.report import (
-    NUMBER_OCTETS_20,
-    NUMBER_OCTETS_30,
-    Report,
-    write_minute,
-)
+from service.protocols.cmpp.query import Cancel, CancelResp, Query, QueryResp
+from service.protocols.cmpp.report import NUMBER_OCTETS_20, Report, write_minute
 from service.protocols.cmpp.session import CMPPSession
 from service.protocols.cmpp.status import (
     CONNECT_AUTHENTICATION_FAILED,
     CONNECT_BAD_SOURCE,
     CONNECT_OK,
+    CONNECT_OTHER_ERROR,
     CONNECT_TOO_MANY_CONNECTIONS,
     CONNECT_VERSION_TOO_HIGH,
     RESULT_BAD_DESTINATION,
@@ -34,181 +31,163 @@ from service.protocols.cmpp.status import (
     RESULT_OK,
     RESULT_TOO_LONG,
 )
+from service.protocols.cmpp.version import BY_OCTET
 from service.protocols.number import to_national
-from service.protocols.session import Timing
-from service.protocols.window import Window
-from service.simulator.receipts import Owed
-from service.simulator.smsc import SMSC, Refusal, Subscriber, Text
+from service.simulator.receipts import MOPart, Owed
+from service.simulator.server import Server, listening, timing
+from service.simulator.smsc import SMSC
+from service.simulator.subscriber import Asked, LoginRefusal, Refusal, Subscriber, Text
 
-logger = logging.getLogger(__name__)
-
-LOGIN = "simulated login"
-
-_RESULTS = {
-    Refusal.TOO_FAST: RESULT_FLOW_CONTROL,
-    Refusal.BAD_NUMBER: RESULT_BAD_DESTINATION,
-}
+_CODINGS = {0: Coding.ASCII, 8: Coding.UCS2, 15: Coding.GB18030}
+_MSG_FMT = {coding: value for value, coding in _CODINGS.items()}
 _MAX_OCTETS = {0: 159}
 _MAX_OCTETS_OTHERWISE = 140
 
+_RESULT_DAILY_LIMIT = 77
+_RESULT_NO_BALANCE = 208
 
-class CMPPServer(CMPPSession):
+_NOTHING_TO_CANCEL = 1
+
+
+class CMPPServer(CMPPSession, Server):
     """One connection of an SP, from the carrier's side."""
 
-    def __init__(self, smsc: SMSC) -> None:
-        config = smsc.config
-        super().__init__(Timing(config.heartbeat_seconds, config.response_timeout_seconds))
-        self._smsc = smsc
-        self._config = config
-        self._subscriber: Subscriber | None = None
-        self._reported = Window[Owed]()
-        self._delayed: deque[tuple[float, bytes]] = deque()
-        self._submits = 0
-        smsc.sessions.add(self)
+    protocol = "cmpp"
+    login_statuses: ClassVar = {
+        LoginRefusal.UNKNOWN_ACCOUNT: CONNECT_BAD_SOURCE,
+        LoginRefusal.WRONG_SECRET: CONNECT_AUTHENTICATION_FAILED,
+        LoginRefusal.TOO_MANY_CONNECTIONS: CONNECT_TOO_MANY_CONNECTIONS,
+    }
+    refusals: ClassVar = {
+        Refusal.TOO_FAST: RESULT_FLOW_CONTROL,
+        Refusal.BAD_NUMBER: RESULT_BAD_DESTINATION,
+        Refusal.TOO_LONG: RESULT_TOO_LONG,
+        Refusal.DAILY_LIMIT: _RESULT_DAILY_LIMIT,
+        Refusal.BARRED: _RESULT_NO_BALANCE,
+    }
 
-    @property
-    def room(self) -> int:
-        """How many more receipts may be sent before one is acknowledged."""
-        return self._config.deliver_window - len(self._reported) if self.is_open else 0
+    def __init__(self, smsc: SMSC) -> None:
+        super().__init__(timing(smsc.config))
+        self.join(smsc)
 
     def handle(self, sequence: int, pdu: PDU) -> None:
         """Take a login first, then submits and acknowledgements."""
-        if self._subscriber is None:
+        if self.subscriber is None:
             self._log_in(sequence, pdu)
         elif isinstance(pdu, Submit):
-            self._submitted(self._subscriber, sequence, pdu)
+            self.submitted(sequence, _text(pdu))
         elif isinstance(pdu, DeliverResp):
-            self._acknowledged(self._subscriber, sequence, pdu)
+            self.acknowledged(sequence, taken=pdu.result == RESULT_OK)
+        elif isinstance(pdu, Query):
+            self.send(self.packet(sequence, self._counts(self.subscriber, pdu)))
+        elif isinstance(pdu, Cancel):
+            self.send(self.packet(sequence, CancelResp(_NOTHING_TO_CANCEL)))
 
-    def send_receipt(self, owed: Owed) -> None:
-        """Send one receipt."""
-        sequence = self.sequence.take()
-        self._reported.add(sequence, owed, self.deadline)
-        self.request(encode(sequence, self._report(owed)))
+    def submit_answer(self, sequence: int, ids: Sequence[bytes], status: int) -> bytes:
+        """A SUBMIT_RESP; its Msg_Id is the first recipient's, the others follow."""
+        first = int.from_bytes(ids[0], "big") if ids else 0
+        return self.packet(sequence, SubmitResp(first, status))
 
-    def flush(self) -> None:
-        """Note in the journal what is about to be answered, then answer."""
-        self._smsc.journal.flush()
-        super().flush()
+    def next_sequence(self) -> int:
+        """The next Sequence_Id."""
+        return self.sequence.take()
 
-    def on_tick(self, now: float) -> None:
-        """Send again what was not acknowledged in time."""
-        late = self._reported.overdue(now)
-        if late and self._subscriber:
-            self._subscriber.receipts.again(late)
+    def report(self, sequence: int, owed: Owed) -> bytes:
+        """A DELIVER with a report block."""
+        number = to_national(owed.phone)
+        by_the_book = self.smsc.config.report_octets == 71
+        width = self.version.terminal_octets if by_the_book else NUMBER_OCTETS_20
+        report = Report(
+            int.from_bytes(owed.id, "big"),
+            owed.stat,
+            write_minute(owed.submitted_at),
+            write_minute(self.smsc.clock.now()),
+            number,
+        )
+        content = report.encode(number_octets=width)
+        deliver = Deliver(self._own_id(), owed.sender, number, content, registered_delivery=1)
+        return self.packet(sequence, deliver)
 
-    def on_lost(self) -> None:
-        """Give what was not acknowledged to another connection."""
-        self._smsc.sessions.discard(self)
-        if self._subscriber:
-            receipts = self._subscriber.receipts
-            receipts.links.remove(self)
-            receipts.again(self._reported.clear())
+    def deliver(self, sequence: int, text: MOPart) -> bytes:
+        """A DELIVER with a part of a text."""
+        part = text.part
+        long = part.total > 1
+        header = udh.build(text.reference, part.total, part.number) if long else b""
+        deliver = Deliver(
+            self._own_id(),
+            text.to,
+            to_national(text.phone),
+            header + part.body,
+            msg_fmt=_MSG_FMT[part.coding],
+            tp_udhi=int(long),
+        )
+        return self.packet(sequence, deliver)
+
+    def _own_id(self) -> int:
+        assert self.subscriber is not None  # noqa: S101  # nothing goes out before the login
+        (octets,) = self.subscriber.ids.take()
+        return int.from_bytes(octets, "big")
 
     def _log_in(self, sequence: int, pdu: PDU) -> None:
         if not isinstance(pdu, Connect):
             self.close("not logged in")
             return
-        subscriber = self._smsc.subscribers.get(pdu.source_addr)
-        status = self._login_status(pdu, subscriber)
-        logger.info(LOGIN, extra={"status": status})
-        self.send(encode(sequence, self._login_answer(pdu, status, subscriber)))
-        if status != CONNECT_OK or subscriber is None:
+
+        def knows(subscriber: Subscriber) -> bool:
+            return digest.source_matches(
+                pdu.authenticator_source, pdu.source_addr, subscriber.secret, pdu.timestamp
+            )
+
+        version = BY_OCTET.get(pdu.version)
+        if version is None:
+            status = CONNECT_VERSION_TOO_HIGH
+        else:
+            self.version = version
+            status = self.login_status(pdu.source_addr, knows)
+        self.send(self.packet(sequence, self._login_answer(pdu, status)))
+        if status != CONNECT_OK:
             self.close("login refused")
             return
-        self._subscriber = subscriber
-        subscriber.receipts.links.append(self)
-        subscriber.receipts.pump()
+        self.enter(pdu.source_addr)
+        self.offer(self.smsc.subscribers[self.protocol, pdu.source_addr])
 
-    def _login_status(self, pdu: Connect, subscriber: Subscriber | None) -> int:
-        if pdu.version != VERSION:
-            return CONNECT_VERSION_TOO_HIGH
-        if subscriber is None:
-            return CONNECT_BAD_SOURCE
-        if not digest.source_matches(
-            pdu.authenticator_source, pdu.source_addr, subscriber.secret, pdu.timestamp
-        ):
-            return CONNECT_AUTHENTICATION_FAILED
-        if len(subscriber.receipts.links) >= self._config.max_connections:
-            return CONNECT_TOO_MANY_CONNECTIONS
-        return CONNECT_OK
+    def _counts(self, subscriber: Subscriber, pdu: Query) -> QueryResp:
+        """The account's day if it is this one; other days and single services are not kept."""
+        now = self.smsc.clock.now()
+        today = f"{now.astimezone(digest.BEIJING):%Y%m%d}"
+        count = subscriber.used_today(now) if (pdu.time, pdu.query_type) == (today, 0) else 0
+        counts = dict.fromkeys(("mt_tlmsg", "mt_tlusr", "mt_scs"), count)
+        others = dict.fromkeys(("mt_wt", "mt_fl", "mo_scs", "mo_wt", "mo_fl"), 0)
+        return QueryResp(pdu.time, pdu.query_type, pdu.query_code, **counts, **others)
 
-    def _login_answer(
-        self, pdu: Connect, status: int, subscriber: Subscriber | None
-    ) -> ConnectResp:
+    def _login_answer(self, pdu: Connect, status: int) -> ConnectResp:
         authenticator = bytes(16)
+        subscriber = self.account(pdu.source_addr)
         if status == CONNECT_OK and subscriber:
-            octets = status.to_bytes(4, "big")
+            secret = self.digest_secret(subscriber)
             authenticator = digest.authenticator_ismg(
-                octets, pdu.authenticator_source, subscriber.secret
+                status, pdu.authenticator_source, secret, self.version
             )
-        return ConnectResp(status, authenticator, VERSION)
-
-    def _submitted(self, subscriber: Subscriber, sequence: int, pdu: Submit) -> None:
-        if len(pdu.msg_content) > _MAX_OCTETS.get(pdu.msg_fmt, _MAX_OCTETS_OTHERWISE):
-            self._answer(sequence, 0, RESULT_TOO_LONG)
-            return
-        text = Text(pdu.dest_terminal_id, pdu.src_id, pdu.pk_number, pdu.pk_total)
-        verdict = self._smsc.submit(subscriber, text)
-        if isinstance(verdict, Refusal):
-            self._answer(sequence, 0, _RESULTS[verdict])
-            return
-        self._submits += 1
-        if self._submits == self._config.faults.disconnect_after:
-            self._smsc.journal.flush()
-            self.abort("fault on demand")
-        elif not self._smsc.swallows():
-            self._answer(sequence, verdict, RESULT_OK)
-
-    def _answer(self, sequence: int, message_id: int, result: int) -> None:
-        frame = encode(sequence, SubmitResp(message_id, result))
-        delay = self._config.response_delay_seconds
-        if delay == 0:
-            self.send(frame)
-            return
-        if not self._delayed:
-            self.loop.call_later(delay, self._send_delayed)
-        self._delayed.append((self.loop.time() + delay, frame))
-
-    def _send_delayed(self) -> None:
-        now = self.loop.time()
-        while self._delayed and self._delayed[0][0] <= now:
-            self.send(self._delayed.popleft()[1])
-        if self._delayed:
-            self.loop.call_at(self._delayed[0][0], self._send_delayed)
-
-    def _acknowledged(self, subscriber: Subscriber, sequence: int, pdu: DeliverResp) -> None:
-        owed = self._reported.take(sequence)
-        if owed is None:
-            return
-        if pdu.result == RESULT_OK:
-            self._smsc.acknowledged(owed)
-        else:
-            subscriber.receipts.schedule(owed, self._config.response_timeout_seconds)
-        subscriber.receipts.pump()
-
-    def _report(self, owed: Owed) -> Deliver:
-        number = to_national(owed.phone)
-        width = NUMBER_OCTETS_30 if self._config.report_octets == 71 else NUMBER_OCTETS_20
-        report = Report(
-            owed.id,
-            owed.stat,
-            write_minute(owed.submitted_at),
-            write_minute(self._smsc.clock.now()),
-            number,
-        )
-        return Deliver(
-            self._smsc.next_id(),
-            owed.sender,
-            number,
-            report.encode(number_octets=width),
-            registered_delivery=1,
-        )
+        if status >= 256**self.version.result_octets:
+            status = CONNECT_OTHER_ERROR
+        return ConnectResp(status, authenticator, self.version.octet)
 
 
-async def listen(smsc: SMSC) -> asyncio.Server:
-    """Serve CMPP on the configured port."""
-    loop = asyncio.get_running_loop()
-    return await loop.create_server(
-        lambda: CMPPServer(smsc), smsc.config.host, smsc.config.cmpp_port
+def _text(pdu: Submit) -> Text:
+    content = pdu.msg_content
+    _, body = udh.parse(content) if pdu.tp_udhi else (None, content)
+    return Text(
+        phones=pdu.dest_terminal_id,
+        sender=pdu.src_id,
+        number=pdu.pk_number,
+        total=pdu.pk_total,
+        body=body,
+        coding=_CODINGS.get(pdu.msg_fmt),
+        asked=Asked.ALL if pdu.registered_delivery else Asked.NONE,
+        fits=len(content) <= _MAX_OCTETS.get(pdu.msg_fmt, _MAX_OCTETS_OTHERWISE),
     )
+
+
+def listen(smsc: SMSC) -> AbstractAsyncContextManager[int]:
+    """Serve CMPP on the configured port while the block runs; gives the port."""
+    return listening(smsc, "cmpp", lambda: CMPPServer(smsc))

@@ -3,30 +3,81 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 DAY_SECONDS = 86_400.0
 
+PROTOCOLS = ("cmpp", "sgip", "smgp", "smpp", "twilio", "http")
+"""What a simulated carrier can speak; each is a module of this folder."""
+
 Share = float
+
+Port = int | None
+
+
+class Listener(BaseModel):
+    """Where an SP listens for the connections that an SGIP carrier opens."""
+
+    host: str = Field(default="127.0.0.1", description="Address of the SP")
+    port: int = Field(ge=1, le=65535, description="Port of the SP")
+    login: str = Field(default="", max_length=16, description="Name that the carrier logs in with")
+    password: SecretStr = Field(default=SecretStr(""), description="Password for it")
 
 
 class Account(BaseModel):
-    """Who may log in."""
+    """Who may log in.
 
-    account: str = Field(min_length=1, max_length=6, description="Source_Addr")
-    secret: SecretStr = Field(description="Shared secret")
+    The account is called Source_Addr, LoginName, ClientID, system_id or AccountSid; CMPP takes 6
+    characters, SGIP 16, SMGP 8, SMPP 15.
+    """
+
+    account: str = Field(min_length=1, max_length=34, description="Name of the account")
+    secret: SecretStr = Field(description="Shared secret, password or token")
+    listener: Listener | None = Field(
+        default=None, description="Where the SP listens; SGIP sends its receipts there"
+    )
+    callback_url: str = Field(
+        default="", description="Where the generic HTTP vendor posts statuses and replies"
+    )
 
 
 class Faults(BaseModel):
-    """What goes wrong, as shares of all submits unless said otherwise."""
+    """What goes wrong, as shares of all submits unless said otherwise; may change at any time."""
 
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    answer_delay_seconds: float | None = Field(
+        default=None, ge=0, le=600, description="Delay of each submit's answer; null: the settings'"
+    )
+    too_fast: Share = Field(default=0.0, ge=0, le=1, description="Refused as too fast")
+    tps_ceiling: int | None = Field(
+        default=None, ge=1, description="Submits a second for each account; null: the settings'"
+    )
+    daily_limit: int | None = Field(
+        default=None, ge=0, description="Recipients an account may have in a day, Beijing's"
+    )
+    barred_accounts: tuple[str, ...] = Field(
+        default=(), description="Accounts that may log in but not submit"
+    )
+    login_status: int | None = Field(
+        default=None, ge=1, description="Every login is refused with this status of its protocol"
+    )
+    wrong_digest: bool = Field(
+        default=False, description="Logins are answered with a digest of another secret"
+    )
     swallow_responses: Share = Field(
         default=0.0, ge=0, le=1, description="Accepted and journaled, but never answered"
+    )
+    garbage_responses: Share = Field(
+        default=0.0, ge=0, le=1, description="Accepted, but answered with octets that are no frame"
     )
     disconnect_after: int | None = Field(
         default=None,
         ge=1,
-        description="Each connection is cut at its n-th submit, before the answer",
+        description="Each connection is cut at its n-th submit from now on, before the answer",
+    )
+    half_open: bool = Field(
+        default=False, description="Connections stay, but nothing is read and nothing is written"
     )
     duplicate_receipts: Share = Field(default=0.001, ge=0, le=1, description="Receipts sent twice")
     early_receipts: Share = Field(
@@ -37,11 +88,29 @@ class Faults(BaseModel):
     )
 
 
+def _port(protocol: str, default: Port = None) -> Port:
+    what = f"Port for {protocol}; null: not served; 0: any free one"
+    port: Port = Field(default=default, ge=0, le=65535, description=what)
+    return port
+
+
 class SimulatorConfig(BaseModel):
     """One simulated carrier."""
 
+    model_config = ConfigDict(extra="forbid")
+
     host: str = Field(default="127.0.0.1", description="Address to listen on")
-    cmpp_port: int = Field(default=0, ge=0, le=65535, description="Port for CMPP; 0: any free one")
+    cmpp_port: Port = _port("CMPP", 0)
+    sgip_port: Port = _port("SGIP")
+    smgp_port: Port = _port("SMGP")
+    smpp_port: Port = _port("SMPP")
+    twilio_port: Port = _port("Twilio's REST API")
+    http_port: Port = _port("the generic HTTP vendor")
+    admin_port: Port = _port("the admin API")
+    admin_host: str = Field(default="127.0.0.1", description="Address for the admin API")
+    tls_certificate: Path | None = Field(
+        default=None, description="PEM file with certificate and key: SMPP is served under TLS"
+    )
     accounts: tuple[Account, ...] = Field(min_length=1, description="Who may log in")
     lane: str = Field(
         default="china_mobile", description="Name of the way; a phone's fate differs by it"
@@ -52,7 +121,7 @@ class SimulatorConfig(BaseModel):
     )
     seed: int = Field(default=341825, description="The same seed gives the same fate to each phone")
     tps: int | None = Field(
-        default=None, ge=1, description="Submits a second for each account; None: any"
+        default=None, ge=1, description="Submits a second for each account; null: any"
     )
     max_connections: int = Field(default=5, ge=1, description="Connections of one account")
     max_delay_seconds: float = Field(
@@ -71,10 +140,35 @@ class SimulatorConfig(BaseModel):
         default=60.0, gt=0, description="Wait for an acknowledgement before a receipt is sent again"
     )
     report_octets: Literal[60, 71] = Field(default=71, description="Length of a CMPP report block")
+    decimal_receipt_ids: bool = Field(
+        default=False,
+        description="SMPP receipts give the id in decimal, where the answer gave it in hexadecimal",
+    )
     gateway_code: int = Field(
-        default=79101, ge=0, lt=1 << 22, description="Gateway part of each Msg_Id"
+        default=79101, ge=0, lt=1 << 22, description="Gateway part of the ids of CMPP and SMGP"
     )
     journal: Path | None = Field(
         default=None, description="File that makes a restart lose no receipt"
     )
+    journal_texts: bool = Field(
+        default=False, description="Write each part's text into the journal too"
+    )
     faults: Faults = Field(default_factory=Faults, description="What goes wrong")
+
+    @field_validator("accounts")
+    @classmethod
+    def _distinct(cls, accounts: tuple[Account, ...]) -> tuple[Account, ...]:
+        names = [account.account for account in accounts]
+        if len(set(names)) < len(names):
+            raise ValueError("two accounts have the same name; give each its own")
+        return accounts
+
+    def port_of(self, protocol: str) -> int | None:
+        """The port of a protocol; None if it is not served."""
+        port: int | None = getattr(self, f"{protocol}_port")
+        return port
+
+    @property
+    def protocols(self) -> list[str]:
+        """The protocols that are served."""
+        return [protocol for protocol in PROTOCOLS if self.port_of(protocol) is not None]

@@ -1,7 +1,8 @@
 """What was accepted and what was acknowledged: a file of JSON lines that is only appended to.
 
 A line is with the operating system before the answer it belongs to is, so killing the simulator
-loses no receipt. The file holds phone numbers in clear: they are synthetic.
+loses no receipt. The file holds phone numbers in clear: they are synthetic. docs/simulator.md has
+the format.
 """
 
 import json
@@ -13,18 +14,24 @@ from typing import Any
 
 from service.errors import Misconfigured
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+_LEGACY_SEQUENCE_MASK = 0xFFFF
+"""Journals that have no `sequence` are of CMPP alone, which keeps it in these bits of its ids."""
 
 
 @dataclass(slots=True)
 class Accepted:
-    """One accepted part.
+    """One accepted part for one recipient.
 
+    id: the reference, as raw octets. sequence: the number it was made of, or of the last before.
     at, due: seconds since the epoch; due is when its receipt is to be sent, None for never.
     sender: the number it came from, to which the receipt goes.
+    digest: of the characters: equal for equal texts. text: "" unless asked for. shared: whether
+    other recipients have the same id. callback: where its statuses go, if the submit said so.
     """
 
-    id: int
+    id: bytes
     account: str
     phone: str
     sender: str
@@ -34,20 +41,27 @@ class Accepted:
     stat: str
     at: float
     due: float | None
+    protocol: str = "cmpp"
+    sequence: int = 0
+    digest: str = ""
+    text: str = ""
+    shared: bool = False
+    callback: str = ""
 
 
 class Journal:
     """The file, or nothing at all if there is no path.
 
-    owed: what an earlier run accepted, has a receipt to come and no acknowledgement, by its id.
-    last_id: of the last submit it accepted.
+    owed: what an earlier run accepted, has a receipt to come and no acknowledgement.
+    last_sequence: of the last submit it accepted.
     """
 
     def __init__(self, path: Path | None) -> None:
+        self.path = path
         self._lines: list[str] = []
         self._file: int | None = None
         self.owed: dict[str, Accepted] = {}
-        self.last_id = 0
+        self.last_sequence = 0
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
@@ -56,26 +70,39 @@ class Journal:
 
     def accepted(self, part: Accepted) -> None:
         """Note an accepted submit."""
-        if self._file is not None:
-            entry = {
-                "event": "submit",
-                "at": part.at,
-                "id": f"{part.id:016x}",
-                "account": part.account,
-                "phone": part.phone,
-                "sender": part.sender,
-                "number": part.number,
-                "total": part.total,
-                "fate": part.fate,
-                "stat": part.stat,
-                "due": part.due,
-            }
-            self._lines.append(_encode(entry))
+        if self._file is None:
+            return
+        entry = {
+            "event": "submit",
+            "at": part.at,
+            "id": part.id.hex(),
+            "protocol": part.protocol,
+            "account": part.account,
+            "phone": part.phone,
+            "sender": part.sender,
+            "number": part.number,
+            "total": part.total,
+            "fate": part.fate,
+            "stat": part.stat,
+            "due": part.due,
+            "sequence": part.sequence,
+            "digest": part.digest,
+        }
+        if part.text:
+            entry["text"] = part.text
+        if part.callback:
+            entry["callback"] = part.callback
+        if part.shared:
+            entry["shared"] = True
+        self._lines.append(_encode(entry))
 
-    def acknowledged(self, message_id: int, at: float) -> None:
-        """Note an acknowledged receipt."""
+    def acknowledged(self, message_id: bytes, at: float, phone: str = "") -> None:
+        """Note an acknowledged receipt; with its phone if others share the id."""
         if self._file is not None:
-            self._lines.append(_encode({"event": "ack", "at": at, "id": f"{message_id:016x}"}))
+            entry: dict[str, object] = {"event": "ack", "at": at, "id": message_id.hex()}
+            if phone:
+                entry["phone"] = phone
+            self._lines.append(_encode(entry))
 
     def flush(self) -> None:
         """Hand all notes to the operating system."""
@@ -93,13 +120,40 @@ class Journal:
             self._file = None
 
     def _recall(self, entry: dict[str, Any]) -> None:
-        key = entry["id"]
         if entry.pop("event") == "ack":
-            self.owed.pop(key, None)
+            self.owed.pop(_key(entry["id"], entry.get("phone", "")), None)
             return
-        self.last_id = int(key, 16)
+        octets = bytes.fromhex(entry["id"])
+        legacy = int.from_bytes(octets, "big") & _LEGACY_SEQUENCE_MASK
+        self.last_sequence = entry.get("sequence", legacy)
         if entry["due"] is not None:
-            self.owed[key] = Accepted(**{**entry, "id": self.last_id})
+            key = _key(entry["id"], entry["phone"] if entry.get("shared") else "")
+            self.owed[key] = Accepted(**{**entry, "id": octets})
+
+
+def submits(path: Path) -> Iterator[dict[str, Any]]:
+    """Every accepted submit in a journal, in the order of acceptance, one at a time.
+
+    A last line that is not whole yet is left out, so a journal in use can be read.
+
+    Raises:
+        Misconfigured: the file cannot be read, or a line is not a journal's.
+    """
+    try:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.endswith(b"\n"):
+                    entry = _entry(line, number, path)
+                    if entry["event"] == "submit":
+                        yield entry
+    except OSError as error:
+        raise Misconfigured(
+            f"the simulator's journal {path} cannot be read: {error.strerror}"
+        ) from error
+
+
+def _key(hexadecimal: str, phone: str) -> str:
+    return f"{hexadecimal}/{phone}"
 
 
 def _lines(file: int, path: Path) -> Iterator[dict[str, Any]]:
@@ -116,10 +170,12 @@ def _lines(file: int, path: Path) -> Iterator[dict[str, Any]]:
 
 def _entry(line: bytes, number: int, path: Path) -> dict[str, Any]:
     try:
-        entry: dict[str, Any] = json.loads(line)
-    except ValueError as error:
+        entry = json.loads(line)
+    except ValueError:
+        entry = None
+    if not isinstance(entry, dict) or not entry.keys() >= {"event", "id"}:
         raise Misconfigured(
             f"line {number} of the simulator's journal {path} is unreadable; "
             "move the file away to start anew"
-        ) from error
+        )
     return entry

@@ -1,4 +1,4 @@
-"""Receipts on their way to one account: waiting for their time, for a link, for an acknowledgement.
+"""What an account is sent: receipts and texts from handsets, waiting for their time and a link.
 
 While no link is up they stay owed; what a lost link leaves unacknowledged is sent on another.
 """
@@ -9,8 +9,10 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import count
+from itertools import count, cycle
 from typing import Protocol
+
+from service.coding.parts import Part
 
 RELEASE_SECONDS = 0.01
 """Receipts that fall due within this time go out together."""
@@ -20,16 +22,38 @@ RELEASE_SECONDS = 0.01
 class Owed:
     """A receipt to be sent.
 
-    id: of the reported part. submitted_at: by the simulator's calendar. journaled: False for the
-    false ones, which a restart may forget.
+    id: of the reported part, as raw octets. fate: the name of the outcome; stat: CMPP's word for
+    it, which other protocols translate. submitted_at: by the simulator's calendar. shared: whether
+    other recipients have the same id. callback: where the submit asked it to be posted.
+    journaled: False for the false ones, which a restart may forget.
     """
 
-    id: int
+    id: bytes
     phone: str
     sender: str
+    fate: str
     stat: str
     submitted_at: datetime
+    shared: bool = False
+    callback: str = ""
     journaled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MOPart:
+    """A part of a text from a handset.
+
+    phone: whose, in E.164 form, or a short code. to: the number it was sent to. reference: what
+    its parts share, 0 to 255.
+    """
+
+    phone: str
+    to: str
+    part: Part
+    reference: int
+
+
+Outgoing = Owed | MOPart
 
 
 class Link(Protocol):
@@ -37,42 +61,55 @@ class Link(Protocol):
 
     @property
     def room(self) -> int:
-        """How many more receipts may be sent before one is acknowledged."""
+        """How many more may be sent before one is acknowledged."""
 
-    def send_receipt(self, owed: Owed) -> None:
-        """Send one receipt."""
+    def convey(self, item: Outgoing) -> None:
+        """Send one."""
 
 
 class Receipts:
-    """The receipts of one account and the links they can take."""
+    """What one account is sent, and the links that can take it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.links: list[Link] = []
         self._loop = loop
-        self._scheduled: list[tuple[float, int, Owed]] = []
+        self._scheduled: list[tuple[float, int, Outgoing]] = []
         self._order = count()
-        self._ready: deque[Owed] = deque()
+        self._ready: deque[Outgoing] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         """How many wait for their time or for a link."""
         return len(self._scheduled) + len(self._ready)
 
-    def schedule(self, owed: Owed, delay: float) -> None:
-        """Send a receipt after `delay` seconds."""
-        heapq.heappush(self._scheduled, (self._loop.time() + delay, next(self._order), owed))
+    def schedule(self, item: Outgoing, delay: float) -> None:
+        """Send one after `delay` seconds."""
+        heapq.heappush(self._scheduled, (self._loop.time() + delay, next(self._order), item))
         self._arm()
 
-    def again(self, unacknowledged: Sequence[Owed]) -> None:
-        """Send these again, before all others."""
-        self._ready.extendleft(reversed(unacknowledged))
+    def again(self, items: Sequence[Outgoing]) -> None:
+        """Send these before all others."""
+        self._ready.extendleft(reversed(items))
         self.pump()
+
+    def last(self, items: Sequence[Outgoing]) -> None:
+        """Send these after all others that are ready."""
+        self._ready.extend(items)
+        self.pump()
+
+    def spread(self, items: Sequence[Outgoing]) -> None:
+        """Send these now, each on another link than the one before; all wait if there is none."""
+        links = [link for link in self.links if link.room > 0]
+        for item, link in zip(items, cycle(links), strict=False):
+            link.convey(item)
+        if not links:
+            self._ready.extend(items)
 
     def pump(self) -> None:
         """Send what is ready on whatever links have room."""
         for link in self.links:
             while self._ready and link.room > 0:
-                link.send_receipt(self._ready.popleft())
+                link.convey(self._ready.popleft())
 
     def stop(self) -> None:
         """Send nothing more."""

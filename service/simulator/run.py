@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol, cast
 
 from service.clock import Clock
-from service.simulator import cmpp
 from service.simulator.config import SimulatorConfig
 from service.simulator.smsc import SMSC
 
@@ -16,9 +17,16 @@ logger = logging.getLogger(__name__)
 LISTENING = "simulated carrier is listening"
 
 
+class Module(Protocol):
+    """What each protocol's module offers."""
+
+    def listen(self, smsc: SMSC) -> AbstractAsyncContextManager[int]:
+        """Serve the protocol on its configured port while the block runs; gives the port."""
+
+
 @dataclass(frozen=True, slots=True)
 class Simulator:
-    """A simulated carrier that runs; ports: where, by protocol."""
+    """A simulated carrier that runs; ports: where, by protocol, and `admin` if there is one."""
 
     smsc: SMSC
     ports: Mapping[str, int]
@@ -31,19 +39,19 @@ async def running(
     """A simulated carrier for as long as the block runs.
 
     Raises:
-        OSError: the port is taken.
-        Misconfigured: the journal cannot be read.
+        Misconfigured: a port cannot be had, or the journal cannot be read.
     """
     smsc = SMSC(config, clock or Clock())
     try:
-        server = await cmpp.listen(smsc)
-        ports = {"cmpp": int(server.sockets[0].getsockname()[1])}
-        logger.info(LISTENING, extra={"ports": ports})
-        try:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(smsc.hang_up)  # last: when nobody listens any more
+            ports = {}
+            for protocol in config.protocols:
+                ports[protocol] = await stack.enter_async_context(_module(protocol).listen(smsc))
+            if config.admin_port is not None:
+                ports["admin"] = await stack.enter_async_context(_module("admin").listen(smsc))
+            logger.info(LISTENING, extra={"ports": ports})
             yield Simulator(smsc, ports)
-        finally:
-            server.close()
-            await smsc.hang_up()
     finally:
         smsc.stop()
 
@@ -52,3 +60,8 @@ async def serve(config: SimulatorConfig, *, clock: Clock | None = None) -> None:
     """Run a simulated carrier until cancelled."""
     async with running(config, clock=clock):
         await asyncio.Event().wait()
+
+
+def _module(protocol: str) -> Module:
+    """A protocol's module; found by name, so that what is not served is not loaded."""
+    return cast(Module, import_module(f"service.simulator.{protocol}"))

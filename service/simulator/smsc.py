@@ -1,115 +1,120 @@
 """What the simulated carrier does with a submit, whatever the protocol it came in.
 
-Order of decisions: rate limit, number, flow control, then acceptance; what is accepted is in the
-journal before it is answered, and its receipt is owed until it is acknowledged.
+Order of decisions: length, account, pace, number, amount of the day, flow control, then acceptance;
+what is accepted is in the journal before it is answered, and its receipt is owed until it is
+acknowledged.
 """
 
 import asyncio
 import time
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from enum import Enum, auto
-from itertools import count
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import blake2b
 from random import Random
+from typing import Protocol
 
 from service.clock import Clock
-from service.protocols.cmpp.digest import message_id
 from service.protocols.number import to_e164
-from service.protocols.session import Session
-from service.simulator.config import Account, SimulatorConfig
+from service.simulator.config import Faults, SimulatorConfig
 from service.simulator.fate import Verdict, fates, receipt_delay
+from service.simulator.ids import Ids, Numbers
 from service.simulator.journal import Accepted, Journal
-from service.simulator.rate import SlidingSecond
-from service.simulator.receipts import Owed, Receipts
-
-SEQUENCE_MASK = 0xFFFF
+from service.simulator.receipts import Outgoing, Owed, Receipts
+from service.simulator.subscriber import Asked, Refusal, Subscriber, Text
 
 DUPLICATE_SECONDS = 1.0
 """How long after a receipt its duplicate comes."""
 
-
-class Refusal(Enum):
-    """Why a submit is not accepted; each protocol has its own code for it."""
-
-    TOO_FAST = auto()
-    BAD_NUMBER = auto()
+DIGEST_OCTETS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A submitted part, in words that all protocols share."""
+class Connection(Protocol):
+    """A connection of an SP, as far as faults and the end concern it."""
 
-    phones: tuple[str, ...]
-    sender: str
-    number: int
-    total: int
+    subscriber: Subscriber | None
 
+    def faults_changed(self) -> None:
+        """Behave as the faults of now ask."""
 
-class Subscriber:
-    """An account: who may log in, how fast it may submit, and the receipts it is owed."""
+    def abort(self, reason: str) -> None:
+        """Cut the connection."""
 
-    def __init__(self, account: Account, tps: int | None, receipts: Receipts) -> None:
-        self.name = account.account
-        self.secret = account.secret.get_secret_value()
-        self.rate = SlidingSecond(tps) if tps else None
-        self.receipts = receipts
+    async def cut(self, reason: str) -> None:
+        """Cut the connection and wait until it is gone."""
 
 
 class SMSC:
-    """The carrier behind all protocols' servers."""
+    """The carrier behind all protocols' servers. subscribers: by protocol and account."""
 
     def __init__(self, config: SimulatorConfig, clock: Clock) -> None:
-        loop = asyncio.get_running_loop()
         self.config = config
         self.clock = clock
         self.random = Random(config.seed)  # noqa: S311 - nothing secret: it draws delays and faults
         self.journal = Journal(config.journal)
-        self.subscribers = {
-            account.account: Subscriber(account, config.tps, Receipts(loop))
-            for account in config.accounts
-        }
-        self.sessions: set[Session] = set()
-        self._loop = loop
+        self.sessions: set[Connection] = set()
+        self._loop = asyncio.get_running_loop()
         self._judge = fates(config.profile, config.seed, config.lane)
         self._refused_once: set[tuple[str, int]] = set()
-        self._sequence = count(self.journal.last_id + 1)
-        self._second = 0
-        self._prefix = 0
+        self._numbers = Numbers(self.journal.last_sequence)
+        self.subscribers = {
+            (protocol, account.account): Subscriber(
+                protocol,
+                account,
+                Ids(protocol, config.gateway_code, self._numbers),
+                Receipts(self._loop),
+            )
+            for protocol in config.protocols
+            for account in config.accounts
+        }
+        self.set_faults(config.faults)
         self._resume()
 
-    def submit(self, subscriber: Subscriber, text: Text) -> int | Refusal:
-        """Accept a part, giving the id of its first recipient, or say why not."""
-        if subscriber.rate and not subscriber.rate.take(self._loop.time(), len(text.phones)):
-            return Refusal.TOO_FAST
+    def set_faults(self, faults: Faults) -> None:
+        """Let these go wrong from here on."""
+        self.faults = faults
+        for subscriber in self.subscribers.values():
+            subscriber.limit(faults.tps_ceiling or self.config.tps)
+        for session in list(self.sessions):
+            session.faults_changed()
+
+    def submit(self, subscriber: Subscriber, text: Text) -> list[bytes] | Refusal:
+        """Accept a part, giving an id for each recipient, or say why none is taken."""
         phones = [to_e164(phone) for phone in text.phones]
-        if not phones or not all(phones):
-            return Refusal.BAD_NUMBER
-        verdicts = [self._judge(phone) for phone in phones]
-        if any(self._refuses(p, text.number, v) for p, v in zip(phones, verdicts, strict=True)):
-            return Refusal.TOO_FAST
-        ids = [
-            self._accept(subscriber, text, phone, verdict)
-            for phone, verdict in zip(phones, verdicts, strict=True)
+        refusal = self._refusal(subscriber, phones, fits=text.fits)
+        if refusal is None:
+            verdicts = [self._judge(phone) for phone in phones]
+            if any(self._refuses(p, text.number, v) for p, v in zip(phones, verdicts, strict=True)):
+                refusal = Refusal.TOO_FAST
+        if refusal is not None:
+            subscriber.tally.refused[refusal] += 1
+            return refusal
+        own = text.reference
+        ids = subscriber.ids.take(len(phones)) if own is None else [own] * len(phones)
+        subscriber.use(len(phones))
+        for part in self._parts(subscriber, text, ids, list(zip(phones, verdicts, strict=True))):
+            self._accept(subscriber, part)
+        return ids
+
+    def acknowledged(self, subscriber: Subscriber, item: Outgoing) -> None:
+        """A receipt or a reply has arrived: it is owed no longer."""
+        subscriber.tally.acknowledged(item)
+        if isinstance(item, Owed) and item.journaled:
+            self.journal.acknowledged(item.id, time.time(), item.phone if item.shared else "")
+
+    def happens(self, share: float) -> bool:
+        """Draw whether something that happens to such a share happens now."""
+        return share > 0 and self.random.random() < share
+
+    def disconnect(self, account: str | None = None) -> int:
+        """Cut all connections, or those of an account; says how many."""
+        chosen = [
+            session
+            for session in self.sessions
+            if account is None or (session.subscriber and session.subscriber.name == account)
         ]
-        return ids[0]
-
-    def acknowledged(self, owed: Owed) -> None:
-        """A receipt has arrived: it is owed no longer."""
-        if owed.journaled:
-            self.journal.acknowledged(owed.id, time.time())
-
-    def next_id(self) -> int:
-        """An id never given before, of the world's own time: no calendar may bring it back."""
-        now = int(time.time())
-        if now != self._second:
-            self._second = now
-            at = datetime.fromtimestamp(now, UTC)
-            self._prefix = message_id(at, self.config.gateway_code, 0)
-        return self._prefix | next(self._sequence) & SEQUENCE_MASK
-
-    def swallows(self) -> bool:
-        """Whether the answer to an accepted submit is to get lost."""
-        return self._happens(self.config.faults.swallow_responses)
+        for session in chosen:
+            session.abort("cut on demand")
+        return len(chosen)
 
     async def hang_up(self) -> None:
         """Cut all connections."""
@@ -121,6 +126,25 @@ class SMSC:
             subscriber.receipts.stop()
         self.journal.close()
 
+    def _refusal(
+        self, subscriber: Subscriber, phones: Sequence[str], *, fits: bool
+    ) -> Refusal | None:
+        faults = self.faults
+        if not fits:
+            return Refusal.TOO_LONG
+        if subscriber.name in faults.barred_accounts:
+            return Refusal.BARRED
+        keeps_pace = subscriber.keeps_pace(self._loop.time(), len(phones))
+        if not keeps_pace or self.happens(faults.too_fast):
+            return Refusal.TOO_FAST
+        if not phones or not all(phones):
+            return Refusal.BAD_NUMBER
+        # The day turns whether or not there is a limit now.
+        used = subscriber.used_today(self.clock.now())
+        if faults.daily_limit is not None and used + len(phones) > faults.daily_limit:
+            return Refusal.DAILY_LIMIT
+        return None
+
     def _refuses(self, phone: str, number: int, verdict: Verdict) -> bool:
         """Whether the phone's part is answered as too fast: the first time only."""
         key = phone, number
@@ -129,48 +153,80 @@ class SMSC:
         self._refused_once.add(key)
         return True
 
-    def _accept(self, subscriber: Subscriber, text: Text, phone: str, verdict: Verdict) -> int:
+    def _parts(
+        self,
+        subscriber: Subscriber,
+        text: Text,
+        ids: Sequence[bytes],
+        recipients: Sequence[tuple[str, Verdict]],
+    ) -> list[Accepted]:
         at = time.time()
-        delay = min(receipt_delay(self.random), self.config.max_delay_seconds)
-        part = Accepted(
-            id=self.next_id(),
-            account=subscriber.name,
-            phone=phone,
-            sender=text.sender,
-            number=text.number,
-            total=text.total,
-            fate=verdict.fate,
-            stat=verdict.stat,
-            at=at,
-            due=at + delay if verdict.stat else None,
-        )
-        self.journal.accepted(part)
-        if verdict.stat:
-            self._owe(subscriber.receipts, self._owed(part), delay)
-        return part.id
+        words = text.read()
+        digest = blake2b(words.encode(), digest_size=DIGEST_OCTETS).hexdigest()
+        shared = text.reference is not None and len(ids) > 1
+        return [
+            Accepted(
+                id=message_id,
+                account=subscriber.name,
+                phone=phone,
+                sender=text.sender,
+                number=text.number,
+                total=text.total,
+                fate=verdict.fate,
+                stat=verdict.stat,
+                at=at,
+                due=self._due(text.asked, verdict, at),
+                protocol=subscriber.protocol,
+                sequence=self._numbers.last,
+                digest=digest,
+                text=words if self.config.journal_texts else "",
+                shared=shared,
+                callback=text.callback,
+            )
+            for message_id, (phone, verdict) in zip(ids, recipients, strict=True)
+        ]
 
-    def _owe(self, receipts: Receipts, owed: Owed, delay: float) -> None:
-        faults = self.config.faults
-        if self._happens(faults.early_receipts):
+    def _due(self, asked: Asked, verdict: Verdict, at: float) -> float | None:
+        """When the receipt is to be sent; None if there is none, or none was asked for."""
+        delay = min(receipt_delay(self.random), self.config.max_delay_seconds)
+        failed = verdict.fate != "delivered"
+        wanted = asked is Asked.ALL or (asked is Asked.FAILURES and failed)
+        return at + delay if verdict.stat and wanted else None
+
+    def _accept(self, subscriber: Subscriber, part: Accepted) -> None:
+        self.journal.accepted(part)
+        if part.due is not None:
+            self._owe(subscriber, self._owed(part), part.due - part.at)
+
+    def _owe(self, subscriber: Subscriber, owed: Owed, delay: float) -> None:
+        faults, receipts = self.faults, subscriber.receipts
+        if self.happens(faults.early_receipts):
             receipts.again([owed])
         else:
             receipts.schedule(owed, delay)
-        if self._happens(faults.duplicate_receipts):
+        if self.happens(faults.duplicate_receipts):
             receipts.schedule(replace(owed, journaled=False), delay + DUPLICATE_SECONDS)
-        if self._happens(faults.unknown_receipts):
-            receipts.schedule(replace(owed, id=self.next_id(), journaled=False), delay)
+        if self.happens(faults.unknown_receipts):
+            (unknown,) = subscriber.ids.take()
+            receipts.schedule(replace(owed, id=unknown, journaled=False), delay)
 
     def _owed(self, part: Accepted) -> Owed:
-        return Owed(part.id, part.phone, part.sender, part.stat, self.clock.now())
-
-    def _happens(self, share: float) -> bool:
-        return share > 0 and self.random.random() < share
+        return Owed(
+            part.id,
+            part.phone,
+            part.sender,
+            part.fate,
+            part.stat,
+            self.clock.now(),
+            shared=part.shared,
+            callback=part.callback,
+        )
 
     def _resume(self) -> None:
         """Take up what an earlier run owes."""
         now = time.time()
         for part in self.journal.owed.values():
-            subscriber = self.subscribers.get(part.account)
+            subscriber = self.subscribers.get((part.protocol, part.account))
             if subscriber and part.due is not None:
                 subscriber.receipts.schedule(self._owed(part), part.due - now)
         self.journal.owed.clear()

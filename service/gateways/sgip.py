@@ -1,0 +1,377 @@
+"""China Unicom over SGIP 1.2: submits over our connection, reports and texts over the carrier's.
+
+Sources and deviations: docs/protocols/sgip.md.
+"""
+
+import asyncio
+import logging
+import math
+import re
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Annotated, Literal, Self, cast
+
+from pydantic import (
+    BaseModel,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+
+from service.channels.gateway import Deliver, Inbound, Receipt, Submission, SubmitResult
+from service.channels.outcome import Outcome, Reason
+from service.clock import Clock
+from service.coding import udh
+from service.coding.parts import Coding, Part, decode, split
+from service.protocols.client import Request
+from service.protocols.number import to_e164
+from service.protocols.sgip import pdu
+from service.protocols.sgip.listener import Door, Listener
+from service.protocols.sgip.packet import NUMBER_OCTETS
+from service.protocols.sgip.sequence import SequenceNumbers, reference, write_time
+from service.protocols.sgip.session import SGIPClient
+from service.protocols.sgip.status import (
+    DAILY_LIMITS,
+    OK,
+    TOO_FAST,
+    login_meaning,
+    report_meaning,
+    submit_meaning,
+)
+from service.protocols.stream import Address, LoginAnswer, StreamGateway
+
+logger = logging.getLogger(__name__)
+
+ASLEEP = "the idle connection ended; the next submit opens another"
+
+MESSAGE_CODING = {Coding.ASCII: 0, Coding.UCS2: 8, Coding.GB18030: 15}
+_CODINGS = {value: coding for coding, value in MESSAGE_CODING.items()}
+
+_Code = Annotated[int, Field(ge=1, le=255)]
+_PRINTABLE = re.compile("[ -~]*")
+
+
+class SGIPConfig(BaseModel):
+    """Settings of a China Unicom account; the values come with the contract."""
+
+    host: str = Field(min_length=1, description="Address of the carrier's gateway (SMG)")
+    port: int = Field(default=8801, ge=1, le=65535, description="TCP port of the carrier's gateway")
+    login_name: str = Field(pattern=r"^[!-~]{1,16}$", description="LoginName of the account")
+    login_password: SecretStr = Field(max_length=16, description="LoginPassword of the account")
+    node_number: int = Field(
+        ge=1,
+        le=0xFFFF_FFFF,
+        description="Node number of the SP: 3, area code, enterprise code, e.g. 3055112345",
+    )
+    corp_id: str = Field(pattern=r"^[!-~]{1,5}$", description="Enterprise code (CorpId), 5 digits")
+    access_number: str = Field(
+        pattern=r"^[0-9]{3,20}$", description="Number the handset shows (SPNumber), e.g. 10655123"
+    )
+    service_type: str = Field(
+        default="", pattern=r"^[ -~]{0,10}$", description="Service code, blank if none was given"
+    )
+    charge_number: str = Field(
+        default="0" * 21,
+        pattern=r"^[0-9]{0,21}$",
+        description="Who pays: 21 zeros the account, blank each recipient, or a number with 86",
+    )
+    fee_type: Literal[0, 1, 2, 3, 4] = Field(
+        default=1,
+        description="FeeType: 0 and 1 free, 2 per message, 3 monthly, 4 charged by the account",
+    )
+    fee_value: str = Field(
+        default="0", pattern=r"^[0-9]{1,6}$", description="FeeValue: price in fen"
+    )
+    given_value: str = Field(
+        default="0", pattern=r"^[0-9]{1,6}$", description="GivenValue: credit given to the user"
+    )
+    agent_flag: Literal[0, 1] = Field(
+        default=0, description="AgentFlag: 0 fee receivable, 1 fee received"
+    )
+    morelateto_mt_flag: Literal[0, 1, 2, 3] = Field(
+        default=2,
+        description="MorelatetoMTFlag: 2 not asked for by a text; some carriers want 0 or 3",
+    )
+    priority: int = Field(default=0, ge=0, le=9, description="Priority: 9 goes first")
+    message_coding: Literal[8, 15] = Field(
+        default=8, description="Coding of Chinese texts: 8 UCS-2, 15 GBK"
+    )
+    allow_ascii: bool = Field(
+        default=False, description="Send texts of only ASCII characters as ASCII"
+    )
+    ascii_part: Literal[134, 153] = Field(
+        default=134, description="ASCII characters in a part of a long text"
+    )
+    response_timeout_seconds: float = Field(
+        default=30.0, gt=0, description="Longest wait for an answer"
+    )
+    idle_seconds: float | None = Field(
+        default=40.0,
+        gt=0,
+        description="Log out after so long without a submit; the carrier cuts after 60. "
+        "Blank: stay connected",
+    )
+    too_fast_codes: tuple[_Code, ...] = Field(
+        default=tuple(sorted(TOO_FAST)), description="Results that mean: too fast, send again"
+    )
+    daily_limit_codes: tuple[_Code, ...] = Field(
+        default=tuple(sorted(DAILY_LIMITS)),
+        description="Results that mean: the amount of the day is used up",
+    )
+    listen_host: str = Field(
+        default="0.0.0.0",  # noqa: S104  # the carrier comes from outside
+        min_length=1,
+        description="Own address on which the carrier's connections are awaited",
+    )
+    listen_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Own port for the carrier's connections, by the book 8801; each channel "
+        "needs one of its own. Blank: do not listen",
+    )
+    listen_login_name: str = Field(
+        default="",
+        pattern=r"^[!-~]{0,16}$",
+        description="LoginName the carrier uses with us, blank for that of the account",
+    )
+    listen_password: SecretStr = Field(
+        default=SecretStr(""),
+        max_length=16,
+        description="LoginPassword the carrier uses with us, blank for that of the account",
+    )
+    listen_any_login: bool = Field(
+        default=False, description="Let the carrier in with any name and password"
+    )
+    listen_addresses: tuple[IPvAnyNetwork, ...] = Field(
+        default=(), description="Addresses or networks the carrier comes from; none: any"
+    )
+    listen_connections: int = Field(
+        default=5, ge=1, le=64, description="Connections the carrier may have to us at once"
+    )
+    listen_idle_seconds: float = Field(
+        default=60.0, gt=0, description="Time without a command after which we close its connection"
+    )
+
+    @field_validator("login_password", "listen_password")
+    @classmethod
+    def _printable(cls, value: SecretStr) -> SecretStr:
+        if not _PRINTABLE.fullmatch(value.get_secret_value()):
+            raise ValueError("only printable ASCII characters can travel")
+        return value
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        if self.listen_any_login and not self.listen_addresses:
+            raise ValueError("any login is taken only from addresses given in listen_addresses")
+        return self
+
+    @property
+    def door(self) -> Door:
+        """Where we listen, and who may come in."""
+        password = self.listen_password.get_secret_value()
+        return Door(
+            host=self.listen_host,
+            port=self.listen_port or 0,
+            login_name=self.listen_login_name or self.login_name,
+            password=password or self.login_password.get_secret_value(),
+            any_login=self.listen_any_login,
+            addresses=tuple(self.listen_addresses),
+            connections=self.listen_connections,
+            idle_seconds=self.listen_idle_seconds,
+        )
+
+
+class SGIPGateway(StreamGateway[SGIPClient[SubmitResult]]):
+    """One connection of a China Unicom account.
+
+    A connection that ends while it is of no use is not `lost`: that is the protocol's way. It is
+    asleep; the next submit is not sent, and says so, and the caller opens another connection.
+    """
+
+    kind = "sgip"
+    protocol = "SGIP"
+    config_model = SGIPConfig
+    most_recipients = 83
+    """A packet has at most 2,048 octets: 143, 21 a recipient, and up to 160 of content."""
+
+    def __init__(
+        self,
+        config: SGIPConfig,
+        deliver: Deliver,
+        clock: Clock,  # noqa: ARG002  # sequence numbers go by the world's own time
+    ) -> None:
+        link = SGIPClient[SubmitResult](
+            SequenceNumbers(config.node_number),
+            response_timeout_seconds=config.response_timeout_seconds,
+            idle_seconds=config.idle_seconds or math.inf,
+            read_answer=self._submit_result,
+            on_deliver=self._delivered,
+            on_gone=self._gone,
+        )
+        address = Address(config.host, config.port, config.response_timeout_seconds)
+        super().__init__(link, address, deliver)
+        self.lost = asyncio.Event()
+        self._config = config
+        self._too_fast = frozenset(config.too_fast_codes)
+        self._daily_limits = frozenset(config.daily_limit_codes)
+
+    @classmethod
+    def listener(
+        cls,
+        config: BaseModel,
+        deliver: Deliver,
+        clock: Clock,  # noqa: ARG003  # reports carry no times
+    ) -> AbstractAsyncContextManager[Listener] | None:
+        """What takes the carrier's connections; None if the channel does not listen.
+
+        Entering it raises OSError if the address or port cannot be had.
+        """
+        settings = cast(SGIPConfig, config)
+        if settings.listen_port is None:
+            return None
+        return Listener(
+            settings.door,
+            deliver,
+            _read,
+            response_timeout_seconds=settings.response_timeout_seconds,
+        )
+
+    async def log_in(self) -> LoginAnswer | None:
+        """Log in with name and password."""
+        config = self._config
+        password = config.login_password.get_secret_value()
+        answer = await self.link.login(config.login_name, password)
+        if answer is None:
+            return None
+        refusal = None if answer.result == OK else login_meaning(answer.result)
+        return LoginAnswer(answer.result, refusal)
+
+    def split(self, text: str) -> tuple[Part, ...]:
+        """The parts a text is sent in, as the account's coding or, where allowed, ASCII."""
+        config = self._config
+        return split(
+            text,
+            coding=_CODINGS[config.message_coding],
+            allow_ascii=config.allow_ascii,
+            ascii_part=config.ascii_part,
+        )
+
+    def submit(self, batch: Sequence[Submission]) -> list["asyncio.Future[SubmitResult]"]:
+        """Write the submissions; asleep, send nothing and ask for another connection."""
+        if self.link.leaving:
+            self.lost.set()
+        return super().submit(batch)
+
+    async def close(self, *, drain_seconds: float) -> None:
+        """Wait for open answers and stores, log out, and close."""
+        await super().close(drain_seconds=drain_seconds)
+        self.lost.set()
+
+    def request(self, submission: Submission) -> Request | SubmitResult:
+        """The SUBMIT of a submission."""
+        if not self._fits(submission):
+            return _MISFIT
+        return self.link.request_of(self._packet(submission))
+
+    def _fits(self, submission: Submission) -> bool:
+        extension = submission.extension
+        length = len(self._config.access_number) + len(extension)
+        return length <= NUMBER_OCTETS and _DIGITS.fullmatch(extension) is not None
+
+    def _packet(self, submission: Submission) -> pdu.Submit:
+        config, part = self._config, submission.part
+        long = part.total > 1
+        header = udh.build(submission.reference, part.total, part.number) if long else b""
+        until = submission.valid_until
+        return pdu.Submit(
+            sp_number=config.access_number + submission.extension,
+            user_number=tuple(number.removeprefix("+") for number in submission.recipients),
+            corp_id=config.corp_id,
+            message_content=header + part.body,
+            message_coding=MESSAGE_CODING[part.coding],
+            charge_number=config.charge_number,
+            service_type=config.service_type,
+            fee_type=config.fee_type,
+            fee_value=config.fee_value,
+            given_value=config.given_value,
+            agent_flag=config.agent_flag,
+            morelateto_mt_flag=config.morelateto_mt_flag,
+            priority=config.priority,
+            expire_time=write_time(until) if until else "",
+            report_flag=_REPORT_ALWAYS if submission.receipt else _REPORT_NEVER,
+            tp_udhi=int(long),
+        )
+
+    def _submit_result(
+        self, answer: pdu.SubmitResp | None, sequence: int, recipients: int
+    ) -> SubmitResult:
+        refs = (reference(sequence),) * recipients
+        if answer is None:
+            return SubmitResult(Outcome.UNANSWERED, refs)
+        meaning = submit_meaning(
+            answer.result,
+            recipients=recipients,
+            too_fast=self._too_fast,
+            daily_limits=self._daily_limits,
+        )
+        taken = meaning.outcome in _PERHAPS_TAKEN
+        return SubmitResult(
+            meaning.outcome,
+            refs=refs if taken else (),
+            code=str(answer.result),
+            reason=meaning.reason.value,
+        )
+
+    def _delivered(self, sequence: int, deliver: pdu.Deliver | pdu.Report) -> None:
+        self.take(_read(deliver), partial(self.link.answer, sequence, deliver))
+
+    def _gone(self, idle: bool) -> None:
+        if idle:
+            logger.info(ASLEEP)
+        else:
+            self.lost.set()
+
+
+_DIGITS = re.compile("[0-9]*")
+_MISFIT = SubmitResult(Outcome.REJECTED, code="extension", reason=Reason.FORMAT)
+_PERHAPS_TAKEN = frozenset({Outcome.ACCEPTED, Outcome.UNANSWERED})
+_REPORT_ALWAYS = 1
+_REPORT_NEVER = 2
+
+
+def _read(packet: pdu.Deliver | pdu.Report) -> Receipt | Inbound | None:
+    if isinstance(packet, pdu.Deliver):
+        return _inbound(packet)
+    return None if packet.report_type else _receipt(packet)
+
+
+def _receipt(report: pdu.Report) -> Receipt:
+    meaning = report_meaning(report.state, report.error_code)
+    return Receipt(
+        ref=reference(report.submit_sequence),
+        recipient=to_e164(report.user_number),
+        state=meaning.state,
+        code=f"{report.state}:{report.error_code}",
+        reason=meaning.reason.value,
+        done_at=None,
+    )
+
+
+def _inbound(deliver: pdu.Deliver) -> Inbound:
+    content = deliver.message_content
+    joining, body = udh.parse(content) if deliver.tp_udhi else (None, content)
+    coding = _CODINGS.get(deliver.message_coding)
+    whole = udh.Concatenation(reference=0, total=1, number=1)
+    place = joining or whole
+    return Inbound(
+        sender=to_e164(deliver.user_number) or deliver.user_number,
+        recipient=deliver.sp_number,
+        text=decode(body, coding) if coding else body.hex(),
+        reference=place.reference,
+        number=place.number,
+        total=place.total,
+    )

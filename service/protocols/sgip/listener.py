@@ -1,0 +1,232 @@
+"""The SP's listener: the connections that the carrier opens for its reports and deliveries.
+
+SGIP 1.2 §3: whoever has commands opens a connection, so the SMG logs in at the SP with login type
+2 and a name and password of its own. Each command is acknowledged only once it is stored.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from hmac import compare_digest
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from types import TracebackType
+from typing import Self
+
+from service.channels.gateway import Deliver as Take
+from service.channels.gateway import Inbound, Receipt
+from service.protocols.sgip.packet import PDU
+from service.protocols.sgip.pdu import Bind, Deliver, Report
+from service.protocols.sgip.session import LOGIN_TO_SP, SPSession
+from service.protocols.sgip.status import (
+    LOGIN_REFUSED,
+    OK,
+    TOO_MANY_CONNECTIONS,
+    WRONG_LOGIN_TYPE,
+)
+from service.protocols.stream import NOT_STORED
+
+logger = logging.getLogger(__name__)
+
+LISTENING = "listening for the carrier's connections"
+LOGIN = "login of the carrier"
+STRANGER = "a connection from an address that is not allowed"
+NOT_OURS = "a report on a text that came from a handset is acknowledged and ignored"
+
+LOGIN_SECONDS = 15.0
+"""How long a connection may stay without logging in."""
+
+DRAIN_SECONDS = 5.0
+"""How long the end waits until what was received is stored."""
+
+MOST_STRANGERS = 32
+"""Connections beyond those allowed that may be there at once, not logged in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where the SP listens, and who may come in.
+
+    any_login: take every name and password; then the addresses should be known.
+    addresses: networks the carrier may connect from; empty: any.
+    connections: how many may be logged in at once.
+    idle_seconds: after so long without a command a connection is closed.
+    """
+
+    host: str
+    port: int
+    login_name: str
+    password: str
+    any_login: bool = False
+    addresses: tuple[IPv4Network | IPv6Network, ...] = ()
+    connections: int = 5
+    idle_seconds: float = 60.0
+
+    def admits(self, address: str) -> bool:
+        """Whether the carrier may connect from there."""
+        if not self.addresses:
+            return True
+        try:
+            found = ip_address(address)
+        except ValueError:  # gone before it could be asked
+            return False
+        found = getattr(found, "ipv4_mapped", None) or found
+        return any(found in network for network in self.addresses)
+
+    def knows(self, bind: Bind) -> bool:
+        """Whether name and password are those agreed on."""
+        if self.any_login:
+            return True
+        given = f"{bind.login_name}\n{bind.login_password}".encode()
+        return compare_digest(given, f"{self.login_name}\n{self.password}".encode())
+
+
+class CarrierLink(SPSession):
+    """One connection that somebody opened to us."""
+
+    def __init__(self, listener: "Listener", response_timeout_seconds: float) -> None:
+        super().__init__(response_timeout_seconds)
+        self.bound = False
+        self.on_deliver = partial(listener.take, self)
+        self._listener = listener
+        self._door = listener.door
+        self._connected_at = self.loop.time()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Look where it comes from."""
+        super().connection_made(transport)
+        address, *_ = transport.get_extra_info("peername") or ("",)
+        self._listener.links.add(self)
+        if not self._door.admits(address):
+            logger.warning(STRANGER, extra={"address": address})
+            self.abort("connections from this address are not allowed")
+        elif len(self._listener.links) > self._door.connections + MOST_STRANGERS:
+            self.abort("too many connections")
+
+    def handle(self, sequence: int, pdu: PDU) -> None:
+        """Take a login first, then commands."""
+        if self.bound:
+            self.serve(sequence, pdu)
+        elif isinstance(pdu, Bind):
+            self._log_in(sequence, pdu)
+        else:
+            self.close("not logged in")
+
+    def on_tick(self, now: float) -> None:
+        """Close what does not log in or is of no use: the carrier opens another when needed."""
+        if not self.bound and now - self._connected_at >= LOGIN_SECONDS:
+            self.close("no login came")
+        elif now - self._received_at >= self._door.idle_seconds:
+            self.close("idle")
+
+    def on_lost(self) -> None:
+        """Make room for another."""
+        self._listener.links.discard(self)
+
+    def _log_in(self, sequence: int, bind: Bind) -> None:
+        result = self._login_result(bind)
+        level = logging.INFO if result == OK else logging.WARNING
+        logger.log(level, LOGIN, extra={"result": result})
+        self.answer(sequence, bind, result)
+        if result == OK:
+            self.bound = True
+        else:
+            self.close("login refused")
+
+    def _login_result(self, bind: Bind) -> int:
+        if bind.login_type != LOGIN_TO_SP:
+            return WRONG_LOGIN_TYPE
+        if not self._door.knows(bind):
+            return LOGIN_REFUSED
+        if sum(link.bound for link in self._listener.links) >= self._door.connections:
+            return TOO_MANY_CONNECTIONS
+        return OK
+
+
+class Listener:
+    """Listens while it is entered; several processes may share the port.
+
+    read: what a command says, None if it is nothing for us.
+    """
+
+    def __init__(
+        self,
+        door: Door,
+        deliver: Take,
+        read: Callable[[Deliver | Report], Receipt | Inbound | None],
+        *,
+        response_timeout_seconds: float = 30.0,
+    ) -> None:
+        self.door = door
+        self.links: set[CarrierLink] = set()
+        self._deliver = deliver
+        self._read = read
+        self._response_timeout_seconds = response_timeout_seconds
+        self._storing: set[asyncio.Future[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        if self._server is None:
+            raise ValueError("not listening")
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def __aenter__(self) -> Self:
+        """Listen.
+
+        Raises:
+            OSError: the address or port cannot be had.
+        """
+        door = self.door
+        try:
+            self._server = await asyncio.get_running_loop().create_server(
+                lambda: CarrierLink(self, self._response_timeout_seconds),
+                door.host,
+                door.port,
+                reuse_port=True,
+            )
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"cannot listen for the carrier on {door.host}:{door.port} ({error.strerror}); "
+                "give another address or port, or free this one",
+            ) from error
+        logger.info(LISTENING, extra={"port": self.port})
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Take no more, acknowledge what gets stored in time, and close."""
+        if self._server is not None:
+            self._server.close()
+        if self._storing:
+            await asyncio.wait(self._storing, timeout=DRAIN_SECONDS)
+        links = list(self.links)
+        for link in links:
+            link.close("the channel is no longer served")
+        for link in links:
+            await link.lost.wait()
+
+    def take(self, link: CarrierLink, sequence: int, pdu: Deliver | Report) -> None:
+        """Hand on what the carrier sent; it is acknowledged when stored, or sent again."""
+        item = self._read(pdu)
+        if item is None:
+            logger.info(NOT_OURS)
+            link.answer(sequence, pdu)
+            return
+        stored = self._deliver(item)
+        self._storing.add(stored)
+        stored.add_done_callback(partial(self._stored, partial(link.answer, sequence, pdu)))
+
+    def _stored(self, acknowledge: Callable[[], None], stored: "asyncio.Future[None]") -> None:
+        self._storing.discard(stored)
+        if stored.cancelled() or stored.exception() is not None:
+            logger.error(NOT_STORED)
+        else:
+            acknowledge()

@@ -1,0 +1,72 @@
+"""What all packets of SGIP share: fixed fields in a fixed order, text filled with zero octets.
+
+Strict in what is written, lenient in what is read: text ends at the first zero octet, and the
+reserve at the end of a packet may be missing.
+"""
+
+import struct
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Self
+
+RESPONSE = 0x8000_0000
+"""The bit that makes a request's Command ID that of its response."""
+
+RESERVE_OCTETS = 8
+NUMBER_OCTETS = 21
+
+
+def read_text(octets: bytes) -> str:
+    """A text field: up to the first zero octet, trailing spaces off."""
+    end = octets.find(b"\x00")
+    if end == 0:
+        return ""
+    return (octets if end < 0 else octets[:end]).decode("latin-1").rstrip(" ")
+
+
+def write_text(value: str, octets: int) -> bytes:
+    """The octets of a text field; whoever packs it fills it with zero octets.
+
+    Raises:
+        ValueError: the value is not ASCII or does not fit.
+    """
+    data = value.encode("ascii")
+    if len(data) > octets:
+        raise ValueError(f"{len(data)} characters do not fit a field of {octets}")
+    return data
+
+
+@dataclass(frozen=True, slots=True)
+class PDU:
+    """A packet without its header.
+
+    command: its Command ID. layout: its fields in order, up to what has no fixed place. reserve:
+    how many octets at the end of the layout may be missing.
+    """
+
+    command: ClassVar[int]
+    layout: ClassVar[struct.Struct] = struct.Struct("")
+    reserve: ClassVar[int] = 0
+
+    def body(self) -> bytes:
+        """The octets after the header."""
+        return self.layout.pack(*(getattr(self, field.name) for field in fields(self)))
+
+    @classmethod
+    def parse(cls, body: bytes) -> Self:
+        """Read the octets after the header; struct.error or IndexError if there are too few."""
+        return cls(*cls.unpack(body))
+
+    @classmethod
+    def unpack(cls, body: bytes) -> tuple[Any, ...]:
+        """The fields in order; text fields come as octets."""
+        if len(body) < cls.layout.size <= len(body) + cls.reserve:
+            body = body.ljust(cls.layout.size, b"\x00")
+        return cls.layout.unpack_from(body)
+
+
+def exactly(body: bytes, start: int, octets: int) -> bytes:
+    """That many octets of a body; IndexError if they are not there."""
+    content = body[start : start + octets]
+    if len(content) < octets:
+        raise IndexError(octets)
+    return content
