@@ -1,18 +1,25 @@
 """How a text becomes parts, each the content of one submit, and back: 3GPP TS 23.040 and 23.038.
 
 A single message holds 140 octets (70 UCS-2 characters); each part of a longer one gives 6 of them
-to the user data header (67 characters). A character is never cut, nor a surrogate pair.
+to the user data header (67 characters). A character is never cut, nor a surrogate pair or a
+character of GSM 7-bit's extension.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
-from service.coding import udh
+from service.coding import gsm7, udh
 from service.errors import Invalid
 
 SINGLE_OCTETS = 140
-"""What one message holds in UCS-2 and GB18030; ASCII holds what its part size says."""
+"""What one message holds; in ASCII and GSM 7-bit what their part size says."""
+
+SEPTETS = 160
+"""What one message holds in GSM 7-bit: the network packs them into the 140 octets."""
+
+SEPTETS_IN_PART = 153
 
 MAX_PARTS = 255
 """The header counts the parts in one octet."""
@@ -22,11 +29,18 @@ class Coding(StrEnum):
     """How the characters of a text travel."""
 
     ASCII = "ascii"
+    GSM7 = "gsm7"
+    LATIN1 = "latin1"
     UCS2 = "ucs2"
     GB18030 = "gb18030"
 
 
-_CODECS = {Coding.ASCII: "ascii", Coding.UCS2: "utf-16-be", Coding.GB18030: "gb18030"}
+_CODECS = {
+    Coding.ASCII: "ascii",
+    Coding.LATIN1: "latin-1",
+    Coding.UCS2: "utf-16-be",
+    Coding.GB18030: "gb18030",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +67,8 @@ def split(
             as a question mark.
         coding: for texts that are not sent as ASCII.
         allow_ascii: send a text as ASCII if all its characters are.
-        ascii_part: ASCII characters in a part: 153, or 134 where the carrier never takes more than
-            140 octets.
+        ascii_part: ASCII characters or septets in a part: 153, or 134 where the carrier never takes
+            more than 140 octets.
 
     Raises:
         Invalid: the text needs more than 255 parts.
@@ -77,23 +91,52 @@ def count(
     return parts[0].coding, len(parts)
 
 
+def fits(text: str, coding: Coding) -> bool:
+    """Whether every character of the text can travel in a coding."""
+    if coding is Coding.GSM7:
+        return gsm7.fits(text)
+    try:
+        text.encode(_CODECS[coding])
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def decode(body: bytes, coding: Coding) -> str:
     """The characters of a body; what makes no sense becomes U+FFFD, never an error."""
+    if coding is Coding.GSM7:
+        return gsm7.decode(body)
     return body.decode(_CODECS[coding], "replace")
 
 
 def _bodies(text: str, coding: Coding, ascii_part: int) -> list[bytes]:
-    part = ascii_part if coding is Coding.ASCII else SINGLE_OCTETS - udh.OCTETS
-    whole = text.encode(_CODECS[coding], "replace")
-    if len(whole) <= part + udh.OCTETS:
+    encode = _encoder(coding)
+    single, part = _limits(coding, ascii_part)
+    whole = encode(text)
+    if len(whole) <= single:
         return [whole]
-    return list(_cut(text, _CODECS[coding], part))
+    return list(_cut(text, encode, part))
 
 
-def _cut(text: str, codec: str, limit: int) -> Iterator[bytes]:
+def _limits(coding: Coding, ascii_part: int) -> tuple[int, int]:
+    """The octets of a single message and of a part."""
+    if coding is Coding.GSM7 and ascii_part == SEPTETS_IN_PART:
+        return SEPTETS, SEPTETS_IN_PART
+    narrow = coding in {Coding.ASCII, Coding.GSM7}
+    part = ascii_part if narrow else SINGLE_OCTETS - udh.OCTETS
+    return part + udh.OCTETS, part
+
+
+def _encoder(coding: Coding) -> Callable[[str], bytes]:
+    if coding is Coding.GSM7:
+        return gsm7.encode
+    return partial(str.encode, encoding=_CODECS[coding], errors="replace")
+
+
+def _cut(text: str, encode: Callable[[str], bytes], limit: int) -> Iterator[bytes]:
     body = bytearray()
     for character in text:
-        octets = character.encode(codec, "replace")
+        octets = encode(character)
         if len(body) + len(octets) > limit:
             yield bytes(body)
             body.clear()

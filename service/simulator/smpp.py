@@ -16,7 +16,13 @@ from service.coding.parts import SEPTETS, SINGLE_OCTETS, Coding
 from service.errors import Misconfigured
 from service.protocols.smpp import address, coding
 from service.protocols.smpp.coding import Alphabet
-from service.protocols.smpp.operations import CancelSM, QuerySM, ReplaceSM
+from service.protocols.smpp.operations import (
+    AlertNotification,
+    CancelSM,
+    Outbind,
+    QuerySM,
+    ReplaceSM,
+)
 from service.protocols.smpp.packet import PDU, RESPONSE, Response
 from service.protocols.smpp.pdu import (
     VERSION,
@@ -128,7 +134,7 @@ class SMPPServer(SMPPSession, Server):
             self._log_in(sequence, pdu)
         elif isinstance(pdu, DeliverSMResp | DataSMResp | GenericNack):
             self.acknowledged(sequence, taken=pdu.command_status == ESME_ROK)
-        elif isinstance(pdu, Response | Unknown):
+        elif isinstance(pdu, Response | Unknown | AlertNotification | Outbind):
             self.not_offered(sequence, pdu)
         elif self.subscriber is None:
             self._answer_status(sequence, pdu, ESME_RINVBNDSTS)

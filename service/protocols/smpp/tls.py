@@ -1,0 +1,40 @@
+"""TLS around an SMPP link: whom to trust, and what a failed handshake means."""
+
+import ssl
+
+from service.channels.gateway import Unreachable
+
+
+def context(authorities: str, *, verify: bool) -> ssl.SSLContext:
+    """A client's context.
+
+    authorities: certificates in PEM that are trusted instead of the system's; "" for those.
+    verify: False takes any certificate.
+
+    Raises:
+        ValueError: `authorities` holds no certificate.
+    """
+    try:
+        made = ssl.create_default_context(cadata=authorities or None)
+    except (ssl.SSLError, ValueError) as error:
+        raise ValueError("this is no certificate in PEM") from error
+    if not verify:
+        made.check_hostname = False
+        made.verify_mode = ssl.CERT_NONE
+    return made
+
+
+def failure(address: str, error: ssl.SSLError) -> Unreachable:
+    """What to tell somebody about a handshake that failed; it needs a person."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Unreachable(
+            f"the certificate of {address} is not trusted: {error.verify_message}; "
+            "give its authority in tls_ca, or correct tls_server_name",
+            retryable=False,
+            code="untrusted_certificate",
+        )
+    return Unreachable(
+        f"no TLS at {address}: {error.reason or error}; check the port, or turn tls off",
+        retryable=False,
+        code="no_tls",
+    )
