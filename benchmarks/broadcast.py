@@ -83,7 +83,7 @@ def main() -> None:
         live = Live(
             Path(folder) / "data",
             *("--clock", MORNING, "--tps", "0", "--window", window, "--profile", "carrier"),
-            *("--max-delay", "0.5"),
+            *("--max-delay", "0.5", "--lanes", "cmpp"),
         )
         live.start()
         try:

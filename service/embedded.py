@@ -38,6 +38,13 @@ def free_port() -> int:
         return port
 
 
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(text)
+
+
 def prepare_folder(folder: Path) -> Path:
     """Make a data folder that only its owner can enter.
 

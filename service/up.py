@@ -1,7 +1,7 @@
 """`tocsin up`: the whole system on one machine, from nothing but a data folder.
 
 Starts PostgreSQL and Valkey (unless URLs are given), migrates, makes the first users and keys,
-sets up the simulated carrier, starts the API and the workers, and keeps all of them running: what
+sets up the simulated carriers, starts the API and the workers, and keeps all of them running: what
 dies is started again, with a growing pause. SIGTERM stops everything cleanly; a second `up` on the
 same folder goes on where the first one stopped.
 
@@ -14,7 +14,6 @@ import fcntl
 import json
 import logging
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -27,21 +26,17 @@ from typing import Any, Literal
 
 from service.accounts.bootstrap import bootstrap
 from service.audience.store import load_areas
-from service.channels.model import CARRIERS, ChannelSettings
-from service.channels.store import insert_channel, list_channels, parse_settings, update_channel
 from service.clock import Clock
 from service.crypto import Keyring, create_key_file, read_key_file
-from service.embedded import Postgres, Valkey, free_port, prepare_folder
+from service.embedded import Postgres, Valkey, free_port, prepare_folder, write_private
 from service.errors import Misconfigured
+from service.lanes import CARRIERS_OF, Lanes, open_lanes, set_channels
 from service.parent import VARIABLE
 from service.storage.migrate import migrate
-from service.storage.postgres import Connection, connect
+from service.storage.postgres import connect
 
 log = logging.getLogger(__name__)
 
-ACCOUNT = "901234"
-ACCESS_NUMBER = "1065720001234"
-CHANNEL = "cmpp"
 READY_SECONDS = 60.0
 STOP_SECONDS = 40.0
 RESTART_FIRST, RESTART_MOST = 0.2, 5.0
@@ -52,8 +47,9 @@ STEADY_SECONDS = 20.0
 class UpOptions:
     """What `tocsin up` can be told.
 
-    port: of the API; 0: any free one. tps: parts a second that the simulated carrier allows, None:
-    any number. max_delay: the longest a simulated receipt takes, in real seconds.
+    port: of the API; 0: any free one. lanes: the simulated ones, by protocol. tps, window,
+    connections: of each lane; parts a second that the carrier allows, None: any number.
+    max_delay: the longest a simulated receipt takes, in real seconds.
     """
 
     data: Path
@@ -61,6 +57,7 @@ class UpOptions:
     clock_start: datetime | None = None
     speed: float = 1.0
     channels: Literal["none", "simulated"] = "simulated"
+    lanes: tuple[str, ...] = tuple(CARRIERS_OF)
     profile: str = "roster"
     tps: int | None = 500
     window: int = 64
@@ -117,11 +114,12 @@ class System:
             **_clock_environment(clock),
         }
         if self.options.channel_processes > 1:
-            share = -(-self.options.connections // self.options.channel_processes)
+            connections = self.options.connections * len(self.options.lanes)
+            share = -(-connections // self.options.channel_processes)
             self.environment["TOCSIN_CONNECTIONS_PER_PROCESS"] = str(share)
         channels = self._start_simulator(database_url, keyring, clock)
         self._start_processes()
-        self.summary = {
+        self.summary |= {
             "url": f"http://127.0.0.1:{port}",
             "console": None,
             "keys": keys,
@@ -179,7 +177,7 @@ class System:
                 keys = await bootstrap(conn, keyring, clock.now(), tokens=known)
         finally:
             await conn.close()
-        _write_private(path, json.dumps(keys))
+        write_private(path, json.dumps(keys))
         return keys
 
     def _start_simulator(
@@ -187,54 +185,38 @@ class System:
     ) -> dict[str, dict[str, Any]]:
         if self.options.channels == "none":
             return {}
-        secret_path, port_path = self.folder / "simulator.secret", self.folder / "simulator.port"
-        if not secret_path.exists():
-            _write_private(secret_path, secrets.token_hex(8))
-            port_path.write_text(str(free_port()))
-        secret, port = secret_path.read_text(), int(port_path.read_text())
-        config: dict[str, Any] = {
-            "cmpp_port": port,
-            "accounts": [{"account": ACCOUNT, "secret": secret}],
+        lanes = open_lanes(self.folder, self.options.lanes)
+        config = lanes.simulator(self.folder) | {
             "profile": self.options.profile,
             "tps": self.options.tps,
-            "journal": str(self.folder / "simulator.journal"),
             "response_delay_seconds": self.options.response_delay,
             "max_connections": max(5, self.options.connections),
         }
         if self.options.max_delay is not None:
             config["max_delay_seconds"] = self.options.max_delay
         config_path = self.folder / "simulator.json"
-        _write_private(config_path, json.dumps(config))
+        write_private(config_path, json.dumps(config))
         self._add("simulator", "-m", "service", "simulate", "--config", str(config_path))
-        asyncio.run(self._set_channel(database_url, keyring, clock, port, secret))
-        return {CHANNEL: {"kind": "cmpp", "port": port}}
+        asyncio.run(self._set_channels(database_url, keyring, clock, lanes))
+        self.summary["simulator"] = lanes.admin_url
+        return {name: {"kind": name, "port": lanes.ports[name]} for name in lanes.names}
 
-    async def _set_channel(
-        self, database_url: str, keyring: Keyring, clock: Clock, port: int, secret: str
+    async def _set_channels(
+        self, database_url: str, keyring: Keyring, clock: Clock, lanes: Lanes
     ) -> None:
-        settings = ChannelSettings(
-            name=CHANNEL,
-            kind="cmpp",
-            simulated=True,
-            carriers=CARRIERS,
-            config=parse_settings(
-                "cmpp",
-                {
-                    "host": "127.0.0.1",
-                    "port": port,
-                    "account": ACCOUNT,
-                    "secret": secret,
-                    "access_number": ACCESS_NUMBER,
-                },
-            ),
-            tps=self.options.tps,
-            window=self.options.window,
-            connections=self.options.connections,
-        )
+        options = self.options
         conn = await connect(database_url)
         try:
             async with conn.transaction():
-                await _upsert_channel(conn, keyring, settings, clock)
+                await set_channels(
+                    conn,
+                    keyring,
+                    lanes,
+                    clock,
+                    tps=options.tps,
+                    window=options.window,
+                    connections=options.connections,
+                )
         finally:
             await conn.close()
 
@@ -322,17 +304,6 @@ class System:
             child.process = None
 
 
-async def _upsert_channel(
-    conn: Connection, keyring: Keyring, settings: ChannelSettings, clock: Clock
-) -> None:
-    for channel in await list_channels(conn, keyring):
-        if channel.name == settings.name:
-            values = {name: getattr(settings, name) for name in ChannelSettings.__slots__}
-            await update_channel(conn, keyring, type(channel)(id=channel.id, **values))
-            return
-    await insert_channel(conn, keyring, settings, clock.now())
-
-
 async def _is_ready(port: int) -> bool:
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -355,12 +326,6 @@ def _clock_environment(clock: Clock) -> dict[str, str]:
         "TOCSIN_CLOCK_ANCHOR": repr(clock.anchor),
         "TOCSIN_CLOCK_SPEED": repr(clock.speed),
     }
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.touch(mode=0o600)
-    path.chmod(0o600)
-    path.write_text(text)
 
 
 @contextlib.contextmanager
@@ -416,6 +381,7 @@ def _shown(summary: dict[str, Any], *, as_json: bool) -> str:
             f"  channel   {name}: {c['kind']} simulator on port {c['port']}"
             for name, c in summary["channels"].items()
         ),
+        *([f"  simulator {summary['simulator']}"] if "simulator" in summary else []),
         f"  database  {summary['database_url']}",
         f"  redis     {summary['redis_url']}",
     ]

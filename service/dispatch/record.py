@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from service.channels.codes import Codes
 from service.clock import Clock
 from service.crypto import Keyring
 from service.dispatch import store
@@ -32,7 +33,7 @@ came before its submit's answer is waiting for one of them."""
 
 @dataclass(frozen=True, slots=True)
 class Handoff:
-    """What every connection of a process shares."""
+    """What every connection of a process shares. codes: the operator's, by kind of gateway."""
 
     pool: Pool
     clock: Clock
@@ -40,6 +41,7 @@ class Handoff:
     pace: Pace
     areas: Mapping[str, tuple[str, str]]
     recheck: Recheck
+    codes: Mapping[str, Codes]
 
 
 class Recorder:

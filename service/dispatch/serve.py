@@ -15,6 +15,8 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from service.channels import registry
+from service.channels.codes import Codes
+from service.channels.codes_store import load_codes
 from service.channels.gateway import Deliver, Gateway, GatewayError
 from service.channels.model import Channel
 from service.channels.store import list_channels
@@ -145,6 +147,7 @@ class ChannelServer:
         self._runtime = runtime
         self._deliver = deliver
         self._areas: dict[str, tuple[str, str]] = {}
+        self._codes: dict[str, Codes] = {}
         self.handoff = Handoff(
             runtime.pool,
             runtime.clock,
@@ -152,6 +155,7 @@ class ChannelServer:
             Pace(runtime.redis),
             self._areas,
             recheck,
+            self._codes,
         )
         self._links: dict[tuple[int, int], tuple[Link, asyncio.Task[None]]] = {}
         self._listening: dict[int, tuple[Channel, AsyncExitStack]] = {}
@@ -198,6 +202,9 @@ class ChannelServer:
             for channel in channels:
                 await lease_store.ensure_connections(conn, channel.id, channel.connections)
             self._areas.update(await store.area_names(conn))
+            codes = await load_codes(conn)
+        self._codes.clear()
+        self._codes.update(codes)
         await self._listen(channels)
         wanted = {(c.id, slot): c for c in channels for slot in range(c.connections)}
         for key, (link, task) in list(self._links.items()):

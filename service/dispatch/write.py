@@ -13,6 +13,7 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 from service.campaigns.schedule import is_open
+from service.channels.codes import NO_CODES
 from service.channels.gateway import Gateway, Submission, SubmitResult
 from service.channels.model import Channel, Hold
 from service.channels.outcome import Outcome, Reason
@@ -246,7 +247,8 @@ class Writer:
             message.flying -= 1
         now = asyncio.get_running_loop().time()
         self._throttle.answered(now)
-        result = future.result()
+        codes = self._shared.codes.get(self._channel.kind, NO_CODES)
+        result = codes.submit(future.result())
         if result.outcome is Outcome.THROTTLED:
             self._too_fast(parcel, result, now)
         elif result.outcome is Outcome.REFUSED_LOT and len(parcel.messages) > 1:

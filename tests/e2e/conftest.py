@@ -9,8 +9,11 @@ import pytest
 
 from tests.harness.live import MORNING, Live
 
-TPS = 2000
+TPS = 700
 WINDOW = 64
+LANES = 3
+IN_DOUBT = LANES * WINDOW
+"""The most that a crash may leave in doubt: a window on each connection."""
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""Kill -9 in the middle of a run to 18,700 people: nobody lost, nobody twice (I1 to I4)."""
+"""Kill -9 in the middle of a run to 18,700 people on three lanes: nobody lost, nobody twice.
+
+Invariants I1 to I4.
+"""
 
 import asyncio
 import signal
@@ -7,7 +10,7 @@ import time
 import pytest
 from redis.asyncio import Redis
 
-from tests.e2e.conftest import WINDOW
+from tests.e2e.conftest import IN_DOUBT
 from tests.harness.live import Launched, Live, eventually
 
 pytestmark = pytest.mark.xdist_group("live")
@@ -77,8 +80,8 @@ async def test_the_channel_process_is_killed(live: Live) -> None:
     print(f"recovery: {recovery:.1f} s")
     await sent.handed_off()
     stop.set()
-    assert await watching <= WINDOW
-    await adds_up(live, sent, WINDOW)
+    assert await watching <= IN_DOUBT
+    await adds_up(live, sent, IN_DOUBT)
 
 
 async def test_the_scheduler_is_killed_before_and_after_the_fire(live: Live) -> None:
@@ -97,7 +100,7 @@ async def test_postgresql_is_killed(live: Live) -> None:
     live.kill("postgres")
     recovery = await goes_on(live, killed)
     print(f"recovery: {recovery:.1f} s")
-    await adds_up(live, sent, WINDOW)
+    await adds_up(live, sent, IN_DOUBT)
 
 
 async def test_redis_is_emptied_and_killed(live: Live) -> None:
@@ -117,7 +120,7 @@ async def test_the_carrier_is_killed(live: Live) -> None:
     killed = time.time()
     live.kill("simulator")
     await goes_on(live, killed)
-    await adds_up(live, sent, WINDOW)
+    await adds_up(live, sent, IN_DOUBT)
 
 
 async def test_a_frozen_channel_process_is_fenced_out(live: Live) -> None:
@@ -133,4 +136,4 @@ async def test_a_frozen_channel_process_is_fenced_out(live: Live) -> None:
 
     await eventually(taken_over, RECOVERY_SECONDS)
     live.kill("channel-0", signal.SIGCONT)
-    await adds_up(live, sent, WINDOW)
+    await adds_up(live, sent, IN_DOUBT)

@@ -23,7 +23,7 @@ PEOPLE = 4_000
 def live(tmp_path: Path) -> Iterator[Live]:
     system = Live(
         tmp_path / "data",
-        *("--clock", MORNING, "--tps", str(TPS), "--connections", "2"),
+        *("--lanes", "cmpp", "--clock", MORNING, "--tps", str(TPS), "--connections", "2"),
         *("--channel-processes", "0", "--profile", "carrier", "--max-delay", "1"),
     )
     system.start()

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from service.campaigns import run_store
+from service.channels.codes import Codes
 from service.channels.gateway import Gateway, Submission, SubmitResult
 from service.channels.model import Channel
 from service.channels.outcome import Outcome
@@ -271,6 +272,7 @@ async def working(
     pace: Any = None,
     pool: Any = None,
     lease: Lease | None = None,
+    codes: dict[str, Codes] | None = None,
 ) -> AsyncIterator[Working]:
     """A Sender on the stage's channel, killed at the end if it did not end by itself."""
     clock = Times(stage.now)
@@ -282,6 +284,7 @@ async def working(
         pace or Free(),
         {},
         nothing,  # type: ignore[arg-type]
+        codes or {},
     )
     sender = Sender(shared, stage.channel, held, gateway)
     at_work = Working(gateway, clock, held)

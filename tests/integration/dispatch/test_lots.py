@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import pytest
 from redis.asyncio import Redis
 
+from service.channels.codes import Codes
 from service.channels.gateway import Submission, SubmitResult
-from service.channels.outcome import Outcome
+from service.channels.outcome import Outcome, Reason
 from service.channels.store import get_hold, lift_hold
 from service.dispatch.pace import Pace
 from tests.harness.ledger import TEXT
@@ -175,3 +176,14 @@ async def test_only_the_last_part_asks_for_a_report_where_the_channel_says_so(
         await until(lambda: done(on))
     asked = {(s.part.number == s.part.total, s.receipt) for s in gateway.submissions}
     assert asked == {(True, True), (False, False)}
+
+
+async def test_the_operators_word_on_a_code_counts(stage: SetUp) -> None:
+    on = await stage(6, window=6)
+    answers = iter([SubmitResult(Outcome.REJECTED, code="177", reason="other")] * 3)
+    gateway = Scripted(lambda _: next(answers, Accept))
+    codes = {on.channel.kind: Codes({"177": (Outcome.THROTTLED, Reason.FREQUENCY_LIMIT)})}
+    async with working(on, gateway, codes=codes):
+        await until(lambda: done(on))
+    assert await on.states() == {"submitted": 6}
+    assert len(gateway.written) == 9

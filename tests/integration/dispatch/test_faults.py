@@ -1,0 +1,209 @@
+"""What the ledger holds after each fault of a carrier, for each protocol: one table.
+
+A run to thirty people, over a real socket, against a simulated carrier that misbehaves; then it
+behaves again where the row says so. Nobody is lost and nobody gets two texts, whatever happened.
+"""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.channels.model import CARRIERS, ChannelSettings
+from service.channels.store import get_hold, insert_channel, parse_settings
+from service.clock import Clock
+from service.crypto import Keyring
+from service.delivery.receipts import fold_receipts, sweep_parked
+from service.dispatch.expand import expand_run
+from service.dispatch.serve import ChannelServer
+from service.embedded import free_port
+from service.simulator.config import Account, Faults, Listener, SimulatorConfig
+from service.simulator.fate import fates
+from service.simulator.run import running
+from service.storage.postgres import Connection, Pool, transaction
+from tests.harness.ledger import add_contacts, add_run, make_scene, phone, states
+from tests.integration.dispatch.conftest import CalmFaults, eventually
+
+PEOPLE = 30
+WINDOW = 4
+SECRET = "1qaz2wsx"
+ACCOUNT = "901234"
+TIMEOUT = 0.6
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "cmpp": {
+        "account": ACCOUNT,
+        "secret": SECRET,
+        "access_number": "1065720001234",
+        "daily_limit_codes": [77],
+    },
+    "sgip": {
+        "login_name": ACCOUNT,
+        "login_password": SECRET,
+        "node_number": 3_055_112_345,
+        "corp_id": "12345",
+        "access_number": "10655123",
+        "listen_host": "127.0.0.1",
+    },
+    "smgp": {"account": ACCOUNT, "secret": SECRET, "access_number": "106590001234"},
+    "smpp": {
+        "system_id": ACCOUNT,
+        "password": SECRET,
+        "sender": "106900001234",
+        "daily_limit_codes": [0x400],
+        "suspended_codes": [0x401],
+    },
+}
+
+
+@dataclass
+class Row:
+    """A fault, and what is so afterwards.
+
+    meanwhile: the states of the ledger that show the fault; none: it shows in nothing.
+    heals: whether the carrier then behaves again. after: the states at the end.
+    held: why the channel is held. unmatched: how many receipts fit nothing.
+    doubt: how many hand-offs may stay in doubt for a person: written, and perhaps never read.
+    """
+
+    faults: dict[str, Any]
+    after: dict[str, int] = field(default_factory=lambda: {"delivered": PEOPLE})
+    meanwhile: Callable[[dict[str, int]], bool] = lambda _: True
+    heals: bool = False
+    held: str = ""
+    unmatched: int = 0
+    doubt: int = 0
+
+
+def nothing_left(now: dict[str, int]) -> bool:
+    return now == {"queued": PEOPLE}
+
+
+FAULTS = {
+    "slow": Row({"answer_delay_seconds": TIMEOUT / 4}),
+    "too fast": Row({"too_fast": 0.3}),
+    "disconnect mid-window": Row({"disconnect_after": 7}, doubt=5 * WINDOW),
+    "swallowed answers": Row({"swallow_responses": 0.2}),
+    "receipt first": Row({"early_receipts": 1.0}),
+    "duplicate receipts": Row({"duplicate_receipts": 1.0}),
+    "unknown receipts": Row({"unknown_receipts": 1.0}, unmatched=PEOPLE),
+    "garbage": Row({"garbage_responses": 0.1}, doubt=6 * WINDOW),
+    "half-open": Row({"half_open": True}, meanwhile=nothing_left, heals=True),
+    "login refused": Row({"login_status": 5}, meanwhile=nothing_left, heals=True),
+    "wrong digest": Row({"wrong_digest": True}),
+    "daily limit": Row(
+        {"daily_limit": 12}, after={"delivered": 12, "queued": PEOPLE - 12}, held="day"
+    ),
+    "account barred": Row(
+        {"barred_accounts": (ACCOUNT,)}, after={"queued": PEOPLE}, held="account"
+    ),
+}
+
+
+def fortunate(count: int) -> list[str]:
+    """Numbers that every text reaches, without the carrier finding any too fast."""
+    judge = fates("carrier", 341825, "china_mobile")
+    found = (phone(n) for n in range(10_000))
+    verdicts = ((number, judge(number)) for number in found)
+    chosen = (number for number, v in verdicts if v.stat == "DELIVRD" and not v.throttled)
+    return [next(chosen) for _ in range(count)]
+
+
+async def add_lane(
+    conn: Connection, keyring: Keyring, clock: Clock, kind: str, **settings: Any
+) -> int:
+    channel = ChannelSettings(
+        name=kind,
+        kind=kind,
+        simulated=True,
+        carriers=CARRIERS,
+        config=parse_settings(kind, SETTINGS[kind] | settings),
+        window=WINDOW,
+    )
+    return (await insert_channel(conn, keyring, channel, clock.now())).id
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("kind", SETTINGS)
+async def test_after_a_fault(
+    kind: str,
+    fault: str,
+    pool: Pool,
+    keyring: Keyring,
+    clock: Clock,
+    tmp_path: Path,
+    serve: Callable[..., Awaitable[ChannelServer]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("service.dispatch.serve.RETRY_FIRST", 0.05)
+    monkeypatch.setattr("service.dispatch.serve.RETRY_MOST", 0.2)
+    monkeypatch.setattr("service.dispatch.serve.REFUSED_SECONDS", 0.2)
+    monkeypatch.setattr("service.dispatch.submit.BLOCKED", timedelta(seconds=0.2))
+    row = FAULTS[fault]
+    journal = tmp_path / "journal"
+    listener = Listener(port=free_port(), login=ACCOUNT, password=SECRET)
+    config = SimulatorConfig(
+        accounts=(Account(account=ACCOUNT, secret=SECRET, listener=listener),),
+        **{"cmpp_port": None, f"{kind}_port": 0},
+        journal=journal,
+        max_delay_seconds=0.3,
+        profile="carrier",
+        faults=Faults(**{**CalmFaults.model_dump(), **row.faults}),
+    )
+    async with running(config, clock=clock) as carrier, pool.acquire() as conn:
+        scene = await make_scene(conn, clock.now())
+        await add_contacts(conn, keyring, scene, fortunate(PEOPLE), clock.now())
+        settings: dict[str, Any] = {
+            "host": "127.0.0.1",
+            "port": carrier.ports[kind],
+            "response_timeout_seconds": TIMEOUT,
+        }
+        if kind == "sgip":
+            settings["listen_port"] = listener.port
+        channel = await add_lane(conn, keyring, clock, kind, **settings)
+        run = await add_run(conn, scene, clock.now())
+        await expand_run(pool, keyring, run, clock.now())
+        await serve()
+        if row.heals:
+            await asyncio.sleep(TIMEOUT * 2)
+            assert row.meanwhile(await states(conn, run))
+            carrier.smsc.set_faults(CalmFaults)
+
+        async def ended() -> bool:
+            async with transaction(pool) as other:
+                await sweep_parked(other, channel, clock.now() + timedelta(seconds=10))
+            await fold_receipts(pool, channel, clock.now())
+            now = await states(conn, run)
+            taken = texts_at_the_carrier(journal)
+            assert set(taken.values()) <= {1}, "somebody got it twice"
+            in_doubt = now.pop("uncertain", 0)
+            if in_doubt:
+                now["delivered"] = now.get("delivered", 0) + in_doubt
+            hold = await get_hold(conn, channel, clock.now())
+            return (
+                now == row.after
+                and in_doubt <= row.doubt
+                and len(taken) == now.get("delivered", 0) - in_doubt
+                and bool(hold) is bool(row.held)
+            )
+
+        try:
+            await eventually(ended, 30)
+        except TimeoutError:
+            raise AssertionError(await states(conn, run)) from None
+        hold = await get_hold(conn, channel, clock.now())
+        assert row.held in (hold.why if hold else "")
+        unmatched = await conn.fetchval("SELECT count(*) FROM receipts_unmatched")
+        assert unmatched == row.unmatched
+
+
+def texts_at_the_carrier(journal: Path) -> Counter[str]:
+    """How many texts the carrier took for each number."""
+    entries = map(json.loads, journal.read_text().splitlines())
+    return Counter(entry["phone"] for entry in entries if entry["event"] == "submit")
