@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv demo up test check bench chaos migrate lock
+.PHONY: help venv demo up test check interop fuzz bench chaos migrate lock
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -35,11 +35,19 @@ check: venv ## format, lint, strict types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+interop: venv ## foreign clients, servers and decoders at the other end of the wire (fetches them)
+	interop/run
+
+FUZZ_SECONDS ?= 600
+fuzz: venv ## ten minutes of broken packets for each decoder (long)
+	$(BIN)/python -m tests.fuzz.fuzz --seconds $(FUZZ_SECONDS) cmpp sgip smgp smpp
+
 chaos: venv ## kill -9 and frozen processes, five times over (long)
 	for round in 1 2 3 4 5; do $(BIN)/python -m pytest -q tests/e2e || exit 1; done
 
 bench: venv ## the figures in docs/performance.md
 	$(BIN)/python benchmarks/importing.py
+	$(BIN)/python benchmarks/session.py
 	$(BIN)/python benchmarks/wire.py
 	$(BIN)/python -m benchmarks.broadcast
 

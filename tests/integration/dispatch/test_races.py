@@ -67,7 +67,7 @@ LONG = TEXT * 3
 # ---- pause and opt-out: invariant I7
 
 
-async def test_after_a_pause_has_answerednothing_is_marked(stage: SetUp) -> None:
+async def test_after_a_pause_has_answered_nothing_is_marked(stage: SetUp) -> None:
     """A thousand pauses at random moments, against four connections that mark without end."""
     on = await stage(8, connections=4)
     leases = [await on.must_lease(slot) for slot in range(4)]
@@ -197,7 +197,7 @@ async def test_a_pause_waits_for_a_mark_that_is_not_committed(stage: SetUp) -> N
 # ---- leases
 
 
-async def test_an_old_holder_marks_and_claimsnothing_but_its_results_count(stage: SetUp) -> None:
+async def test_an_old_holder_marks_and_claims_nothing_but_its_results_count(stage: SetUp) -> None:
     on = await stage()
     old = await on.must_lease()
     assert await on.claim(old) == 1
@@ -275,7 +275,7 @@ async def test_a_takeover_waits_for_a_mark_and_finds_it(stage: SetUp) -> None:
     assert await on.state(1) == "uncertain"
 
 
-async def test_a_mark_that_waited_for_a_takeover_movesnothing(stage: SetUp) -> None:
+async def test_a_mark_that_waited_for_a_takeover_moves_nothing(stage: SetUp) -> None:
     on = await stage()
     lease = await on.must_lease()
     await on.claim(lease)
@@ -392,7 +392,7 @@ async def test_a_lost_link_gives_back_what_was_not_written(stage: SetUp) -> None
     assert await on.pool.fetchval("SELECT count(*) FROM slices WHERE epoch IS NOT NULL") == 0
 
 
-async def test_past_its_lease_a_holder_writesnothing(stage: SetUp) -> None:
+async def test_past_its_lease_a_holder_writes_nothing(stage: SetUp) -> None:
     """Frozen between mark and write for longer than the lease."""
     on = await stage(8, window=4)
     gateway = Scripted(lambda _: Accept)
@@ -747,7 +747,7 @@ async def test_what_was_too_fast_is_not_written_again_at_night(stage: SetUp) -> 
         assert len(gateway.written) == at_night
 
 
-async def test_a_full_disk_of_the_database_stopsnothing_for_good(stage: SetUp) -> None:
+async def test_a_full_disk_of_the_database_stops_nothing_for_good(stage: SetUp) -> None:
     on = await stage(12, window=4)
     wire = Wire(on.pool)
     gateway = Scripted(lambda _: Accept)
