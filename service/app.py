@@ -7,10 +7,11 @@ from importlib.metadata import version
 
 from aiohttp import web
 
+from service.api import callbacks
 from service.api.health import healthz, readyz
 from service.api.openapi import document
 from service.api.problems import as_problem
-from service.api.routes import OPS, PREFIX
+from service.api.routes import CALLBACKS, OPS, PREFIX
 from service.api.server import endpoint
 from service.runtime import Runtime
 from service.web import RUNTIME, request_log, show_request_id
@@ -29,12 +30,15 @@ def create_app(runtime: Runtime) -> web.Application:
     app.router.add_get(f"{PREFIX}/openapi.json", _openapi)
     for op in OPS:
         app.router.add_route(op.method, PREFIX + op.path, endpoint(op))
+    app.router.add_post(PREFIX + CALLBACKS, callbacks.receive)
     return app
 
 
 async def _openapi(_: web.Request) -> web.Response:
     """The API's description, for everybody."""
-    return web.json_response(document(OPS, PREFIX, version("tocsin")))
+    whole = document(OPS, PREFIX, version("tocsin"))
+    whole["paths"][PREFIX + CALLBACKS] = callbacks.path_item()
+    return web.json_response(whole)
 
 
 async def serve(runtime: Runtime, host: str, port: int, ready: Callable[[int], None]) -> None:

@@ -7,6 +7,7 @@ from service.api import (
     campaigns,
     channels,
     imports,
+    routing,
     runs,
     segments,
     templates,
@@ -70,8 +71,22 @@ OPS = (
 
     Op("GET",    "/channels", channels.list_channels, R.READ),
     Op("POST",   "/channels", channels.create_channel, R.CHANNELS, 201),
+    Op("GET",    "/channels/kinds", channels.list_kinds, R.READ),
+    Op("GET",    "/channels/codes", channels.list_codes, R.READ),
+    Op("PUT",    "/channels/codes", channels.put_code, R.CHANNELS),
+    Op("DELETE", "/channels/codes", channels.delete_code, R.CHANNELS, 204, errors=(404,)),
     Op("GET",    "/channels/{channel_id}", channels.get_channel, R.READ),
     Op("PATCH",  "/channels/{channel_id}", channels.edit_channel, R.CHANNELS, errors=(409,)),
     Op("GET",    "/channels/{channel_id}/health", channels.get_health, R.READ),
+    Op("POST",   "/channels/{channel_id}/test", channels.test_channel, R.CHANNELS),
+
+    Op("POST",   "/routes/explain", routing.explain_route, R.READ),
+    Op("POST",   "/routes/overrides/lookup", routing.look_up_override, R.READ),
+    Op("POST",   "/routes/overrides/imports", routing.import_overrides, R.CHANNELS),
+    Op("PUT",    "/routes/overrides", routing.set_override, R.CHANNELS),
+    Op("DELETE", "/routes/overrides", routing.delete_override, R.CHANNELS, 204, errors=(404,)),
 )
 # fmt: on
+
+CALLBACKS = "/callbacks/{channel}"
+"""POST: where gateways call us, with a signature and without a key; `api/callbacks.py` answers."""

@@ -12,13 +12,13 @@ GatewayError
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from service.channels.outcome import Outcome, ReceiptState
 from service.clock import Clock
@@ -189,6 +189,60 @@ class Gateway(ABC):
     @abstractmethod
     async def close(self, *, drain_seconds: float) -> None:
         """Wait for open answers up to `drain_seconds`, log out, and close. Never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """A request by which a provider calls us.
+
+    url: as the provider called it, and so what it signed: the channel's public URL with the query.
+    headers: by their names in lower case.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackAnswer:
+    """What a callback said, and what to answer with status 200 once that is stored."""
+
+    items: tuple[Receipt | Inbound, ...] = ()
+    body: str = ""
+    media_type: str = "text/plain"
+
+
+class CallbackConfig(BaseModel):
+    """What every kind that is called back needs to be told."""
+
+    public_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^/\s]+/[^\s#]*)?$",
+        description="Address of this channel's callbacks as the provider reaches it, "
+        "e.g. https://sms.example.com/api/v1/callbacks/7; blank: no callbacks are asked for",
+    )
+
+
+ConfigT = TypeVar("ConfigT", bound=CallbackConfig)
+
+
+class CallbackGateway(Gateway, Generic[ConfigT]):
+    """A kind whose provider reports by calling us over HTTP."""
+
+    config_model: ClassVar[type[CallbackConfig]]
+
+    @classmethod
+    @abstractmethod
+    def read_callback(cls, config: ConfigT, callback: Callback) -> CallbackAnswer:
+        """Check who calls, and read what they say; pure, and before anything is stored.
+
+        Raises:
+            Forbidden: the signature is missing, wrong or too old.
+            Invalid: it is signed but cannot be read.
+        """
 
 
 GatewayFactory = Callable[[BaseModel, Deliver, Clock], Gateway]

@@ -1,0 +1,157 @@
+"""Where gateways call us: no key but a signature, and an answer only for what is stored.
+
+A provider that got no answer of 2xx calls again. So everything it said is committed to the same
+inbox as the receipts of all other gateways before it is answered, and when PostgreSQL is away it is
+told so (503). Repeats are harmless: receipts are matched by reference and folded by rank.
+"""
+
+from typing import Any
+
+from aiohttp import web
+
+from service.api.openapi import REF
+from service.api.problems import HEADERS, MEDIA_TYPE, TITLES, Malformed, TooLarge
+from service.channels.gateway import (
+    Callback,
+    CallbackAnswer,
+    CallbackConfig,
+    CallbackGateway,
+    Inbound,
+    Receipt,
+)
+from service.channels.model import Channel
+from service.channels.registry import load
+from service.channels.store import get_channel, list_channels
+from service.delivery import store
+from service.errors import Invalid, NotFound
+from service.queue import Job
+from service.runtime import Runtime
+from service.storage.postgres import Connection, transaction
+from service.web import RUNTIME
+
+BODY_OCTETS = 256 * 1024
+_MOST_ID = 2**15
+_NONE = "there is no channel of this name or id that takes callbacks"
+
+
+async def receive(request: web.Request) -> web.Response:
+    """Take a provider's receipts and texts."""
+    runtime = request.config_dict[RUNTIME]
+    body = await _body(request)
+    async with runtime.pool.acquire() as conn:
+        channel = await _channel(conn, runtime, request.match_info["channel"])
+    answer = _read(channel, request, body, runtime)
+    await _store(runtime, channel.id, answer)
+    return web.Response(body=answer.body.encode(), content_type=answer.media_type, charset="utf-8")
+
+
+def path_item() -> dict[str, Any]:
+    """This address in the OpenAPI document."""
+    problem = {"schema": {"$ref": REF.format(model="Problem")}}
+    refusals = {
+        str(status): {
+            "description": TITLES[status],
+            "content": {MEDIA_TYPE: problem},
+            "headers": {name: {"schema": {"type": "string"}} for name in HEADERS.get(status, {})},
+        }
+        for status in (400, 403, 404, 413, 503)
+    }
+    return {
+        "post": {
+            "operationId": receive.__name__,
+            "tags": ["callbacks"],
+            "summary": "Take a provider's receipts and texts.",
+            "description": "For providers, not for callers: no key, but the provider's signature.",
+            "security": [],
+            "parameters": [
+                {
+                    "name": "channel",
+                    "in": "path",
+                    "required": True,
+                    "description": "The id or the name of a channel.",
+                    "schema": {"type": "string"},
+                }
+            ],
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/json": {"schema": {}},
+                    "application/x-www-form-urlencoded": {"schema": {}},
+                },
+            },
+            "responses": {"200": {"description": "All of it is stored."}, **refusals},
+        }
+    }
+
+
+async def _body(request: web.Request) -> bytes:
+    """The whole body.
+
+    Raises:
+        TooLarge: it is longer than any provider's.
+    """
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > BODY_OCTETS:
+            raise TooLarge(f"a callback has at most {BODY_OCTETS:,} octets")
+    return bytes(body)
+
+
+async def _channel(conn: Connection, runtime: Runtime, given: str) -> Channel:
+    """The channel of an id or, failing that, of a name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    if given.isascii() and given.isdecimal() and len(given) < 6 and int(given) < _MOST_ID:
+        try:
+            return await get_channel(conn, runtime.keyring, int(given))
+        except NotFound:
+            pass  # a name may be a number
+    for channel in await list_channels(conn, runtime.keyring):
+        if channel.name == given:
+            return channel
+    raise NotFound(_NONE)
+
+
+def _read(channel: Channel, request: web.Request, body: bytes, runtime: Runtime) -> CallbackAnswer:
+    gateway = load()[channel.kind]
+    config = channel.config
+    if not issubclass(gateway, CallbackGateway) or not isinstance(config, CallbackConfig):
+        raise NotFound(_NONE)
+    kind: type[CallbackGateway[Any]] = gateway
+    callback = Callback(
+        method=request.method,
+        url=_public_url(config, request),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        body=body,
+        received_at=runtime.clock.now(),
+    )
+    try:
+        return kind.read_callback(config, callback)
+    except Invalid as error:
+        raise Malformed(error.message) from error
+
+
+def _public_url(config: CallbackConfig, request: web.Request) -> str:
+    """What the provider called: behind a proxy, neither the scheme nor the host is ours to see."""
+    if not config.public_url:
+        return str(request.url)
+    query = request.rel_url.raw_query_string
+    if not query or "?" in config.public_url:
+        return config.public_url
+    return f"{config.public_url}?{query}"
+
+
+async def _store(runtime: Runtime, channel_id: int, answer: CallbackAnswer) -> None:
+    now = runtime.clock.now()
+    receipts = [(channel_id, item) for item in answer.items if isinstance(item, Receipt)]
+    texts = [(channel_id, item) for item in answer.items if isinstance(item, Inbound)]
+    async with transaction(runtime.pool) as conn:
+        if receipts:
+            await store.insert_receipts(conn, runtime.keyring, receipts, now)
+        if texts:
+            await store.insert_inbound(conn, runtime.keyring, texts, now)
+    if receipts:
+        await runtime.queue.ring(Job.FOLD_RECEIPTS, channel_id)

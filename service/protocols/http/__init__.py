@@ -1,0 +1,1 @@
+"""Texts as HTTP requests, for providers with an interface of their own: docs/protocols/http.md."""
