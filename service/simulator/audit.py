@@ -73,7 +73,7 @@ def audit(path: Path) -> dict[str, Any]:
     for entry in submits(path):
         paces[entry.get("protocol", "cmpp"), entry["account"]].add(entry["at"])
         phones[hash(entry["phone"])] += 1
-        if "digest" in entry:
+        if entry.get("digest"):
             text = hash(_text(entry))
             (repeated if text in texts else texts).add(text)
     twice = _repeats(path, repeated) if repeated else []
@@ -107,7 +107,7 @@ def _repeats(path: Path, suspects: set[int]) -> list[dict[str, Any]]:
     """The texts that a phone got more than once, part by part, with the instants."""
     found: defaultdict[tuple[str, str, int, int], list[float]] = defaultdict(list)
     for entry in submits(path):
-        if "digest" in entry and hash(_text(entry)) in suspects:
+        if entry.get("digest") and hash(_text(entry)) in suspects:
             found[_text(entry)].append(entry["at"])
     return [
         {"phone": phone, "digest": digest, "number": number, "total": total, "at": instants}

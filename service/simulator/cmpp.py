@@ -23,15 +23,16 @@ from service.protocols.cmpp.status import (
     CONNECT_AUTHENTICATION_FAILED,
     CONNECT_BAD_SOURCE,
     CONNECT_OK,
-    CONNECT_OTHER_ERROR,
     CONNECT_TOO_MANY_CONNECTIONS,
     CONNECT_VERSION_TOO_HIGH,
     RESULT_BAD_DESTINATION,
+    RESULT_BAD_SOURCE,
     RESULT_FLOW_CONTROL,
     RESULT_OK,
     RESULT_TOO_LONG,
 )
 from service.protocols.cmpp.version import BY_OCTET
+from service.protocols.frame import Malformed
 from service.protocols.number import to_national
 from service.simulator.receipts import MOPart, Owed
 from service.simulator.server import Server, listening, timing
@@ -75,11 +76,11 @@ class CMPPServer(CMPPSession, Server):
         if self.subscriber is None:
             self._log_in(sequence, pdu)
         elif isinstance(pdu, Submit):
-            self.submitted(sequence, _text(pdu))
+            self._submit(sequence, pdu)
         elif isinstance(pdu, DeliverResp):
             self.acknowledged(sequence, taken=pdu.result == RESULT_OK)
         elif isinstance(pdu, Query):
-            self.send(self.packet(sequence, self._counts(self.subscriber, pdu)))
+            self._query(sequence, self.subscriber, pdu)
         elif isinstance(pdu, Cancel):
             self.send(self.packet(sequence, CancelResp(_NOTHING_TO_CANCEL)))
 
@@ -151,14 +152,23 @@ class CMPPServer(CMPPSession, Server):
         self.enter(pdu.source_addr)
         self.offer(self.smsc.subscribers[self.protocol, pdu.source_addr])
 
-    def _counts(self, subscriber: Subscriber, pdu: Query) -> QueryResp:
+    def _submit(self, sequence: int, pdu: Submit) -> None:
+        if pdu.src_id.isascii():
+            self.submitted(sequence, _text(pdu))
+        else:  # no report could go there
+            self.send(self.submit_answer(sequence, (), RESULT_BAD_SOURCE))
+
+    def _query(self, sequence: int, subscriber: Subscriber, pdu: Query) -> None:
         """The account's day if it is this one; other days and single services are not kept."""
+        if not (pdu.time + pdu.query_code).isascii():
+            raise Malformed("a QUERY with something else than ASCII in it")
         now = self.smsc.clock.now()
         today = f"{now.astimezone(digest.BEIJING):%Y%m%d}"
         count = subscriber.used_today(now) if (pdu.time, pdu.query_type) == (today, 0) else 0
         counts = dict.fromkeys(("mt_tlmsg", "mt_tlusr", "mt_scs"), count)
         others = dict.fromkeys(("mt_wt", "mt_fl", "mo_scs", "mo_wt", "mo_fl"), 0)
-        return QueryResp(pdu.time, pdu.query_type, pdu.query_code, **counts, **others)
+        answer = QueryResp(pdu.time, pdu.query_type, pdu.query_code, **counts, **others)
+        self.send(self.packet(sequence, answer))
 
     def _login_answer(self, pdu: Connect, status: int) -> ConnectResp:
         authenticator = bytes(16)
@@ -168,8 +178,6 @@ class CMPPServer(CMPPSession, Server):
             authenticator = digest.authenticator_ismg(
                 status, pdu.authenticator_source, secret, self.version
             )
-        if status >= 256**self.version.result_octets:
-            status = CONNECT_OTHER_ERROR
         return ConnectResp(status, authenticator, self.version.octet)
 
 

@@ -45,7 +45,7 @@ _SCHEMES = {
     "twilio": Scheme(
         lambda at, _: b"SM%016x" % int(at.timestamp()), lambda number: b"%016x" % number
     ),
-    "http": Scheme(lambda at, _: b"m-%x-" % int(at.timestamp()), lambda number: b"%x" % number),
+    "http": Scheme(lambda at, _: b"m-%x-" % int(at.timestamp()), lambda number: b"%08x" % number),
 }
 
 

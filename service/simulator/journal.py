@@ -8,7 +8,7 @@ the format.
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,11 @@ class Accepted:
     text: str = ""
     shared: bool = False
     callback: str = ""
+
+
+_FIELDS = [field.name for field in fields(Accepted)]
+_NEEDED = {"event", *(field.name for field in fields(Accepted) if field.default is MISSING)}
+"""What every submit says, in journals of all ages."""
 
 
 class Journal:
@@ -128,7 +133,8 @@ class Journal:
         self.last_sequence = entry.get("sequence", legacy)
         if entry["due"] is not None:
             key = _key(entry["id"], entry["phone"] if entry.get("shared") else "")
-            self.owed[key] = Accepted(**{**entry, "id": octets})
+            known = {name: entry[name] for name in _FIELDS if name in entry}
+            self.owed[key] = Accepted(**{**known, "id": octets})
 
 
 def submits(path: Path) -> Iterator[dict[str, Any]]:
@@ -173,9 +179,18 @@ def _entry(line: bytes, number: int, path: Path) -> dict[str, Any]:
         entry = json.loads(line)
     except ValueError:
         entry = None
-    if not isinstance(entry, dict) or not entry.keys() >= {"event", "id"}:
+    if not isinstance(entry, dict) or not _is_whole(entry):
         raise Misconfigured(
             f"line {number} of the simulator's journal {path} is unreadable; "
             "move the file away to start anew"
         )
     return entry
+
+
+def _is_whole(entry: dict[str, Any]) -> bool:
+    needed = _NEEDED if entry.get("event") == "submit" else {"event", "id"}
+    try:
+        bytes.fromhex(entry["id"])
+    except (KeyError, TypeError, ValueError):
+        return False
+    return entry.keys() >= needed

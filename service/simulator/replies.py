@@ -13,6 +13,9 @@ from service.simulator.subscriber import Subscriber
 WHOLE_TEXTS = frozenset({"twilio", "http"})
 """What joins the parts itself before it calls."""
 
+_MOST_DIGITS = {"smpp": 20}
+"""How long the number written to may be where 21 digits are too many."""
+
 _references = count(1)
 
 
@@ -21,8 +24,8 @@ class Reply(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    phone: str = Field(pattern=r"^\+?[0-9]{3,20}$", description="Who writes, e.g. +8619790001234")
-    to: str = Field(pattern=r"^\+?[0-9]{3,21}$", description="The number written to")
+    phone: str = Field(pattern=r"^\+?[0-9]{3,15}$", description="Who writes, e.g. +8619790001234")
+    to: str = Field(pattern=r"^(\+[0-9]{3,15}|[0-9]{3,21})$", description="The number written to")
     text: str = Field(max_length=10_000, description="What it says, e.g. R to opt out")
 
 
@@ -44,10 +47,17 @@ def originate(smsc: SMSC, replies: Replies) -> int:
     """Send the texts to their account; says how many parts that makes.
 
     Raises:
-        Invalid: the account is not known, or it is not plain which one is meant.
+        Invalid: the account is not known, it is not plain which one is meant, or the number written
+            to is too long for the protocol.
         Conflict: interleaving needs a second connection.
     """
     subscriber = _subscriber(smsc, replies)
+    most = _MOST_DIGITS.get(subscriber.protocol, 21)
+    if any(len(reply.to) > most for reply in replies.messages):
+        raise Invalid(
+            f"{subscriber.protocol} has room for {most} characters of the number written to",
+            fields={"messages.to": f"at most {most} characters"},
+        )
     texts = [_parts(subscriber, reply) for reply in replies.messages]
     if not replies.interleave:
         parts = list(chain.from_iterable(texts))

@@ -30,6 +30,9 @@ LOGIN = "simulated login"
 OK = 0
 """The status of success in all the protocols."""
 
+_MOST_STATUS = {"smgp": 0xFFFF_FFFF, "smpp": 0xFFFF_FFFF}
+"""The highest status that the answer to a login has room for; 255 in the others and CMPP 2.0."""
+
 GARBAGE = b"\xff" * 16
 """No frame of any protocol: its length field is far above every ceiling."""
 
@@ -170,8 +173,9 @@ class Submits(Served):
     def _login_status(
         self, subscriber: Subscriber | None, knows: Callable[[Subscriber], bool]
     ) -> int:
-        if self.smsc.faults.login_status is not None:
-            return self.smsc.faults.login_status
+        fault = self.smsc.faults.login_status
+        if fault is not None:
+            return min(fault, _MOST_STATUS.get(self.protocol, 0xFF))
         if subscriber is None:
             return self.login_statuses[LoginRefusal.UNKNOWN_ACCOUNT]
         if not knows(subscriber):
@@ -184,13 +188,11 @@ class Submits(Served):
         delay = self.smsc.faults.answer_delay_seconds
         if delay is None:
             delay = self.smsc.config.response_delay_seconds
-        if delay == 0:
+        if delay == 0 and not self._delayed:
             self.send(frame)
             return
         due = self.loop.time() + delay
-        if self._delayed:  # none overtakes another, though the delay may have become shorter
-            due = max(due, self._delayed[-1][0])
-        else:
+        if not self._delayed:  # else it waits for its turn, though its delay may be shorter
             self.loop.call_at(due, self._send_delayed)
         self._delayed.append((due, frame))
 

@@ -2,17 +2,20 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass, field, fields
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from service.coding.parts import Coding, decode
-from service.protocols.cmpp.digest import BEIJING
 from service.simulator.config import Account
 from service.simulator.ids import Ids
 from service.simulator.rate import SlidingSecond
 from service.simulator.receipts import Outgoing, Owed, Receipts
+
+DAY_SECONDS = 86_400
+BEIJING_SECONDS = 8 * 3600
+"""How far Beijing is ahead of UTC, all year round."""
 
 
 class LoginRefusal(StrEnum):
@@ -109,7 +112,7 @@ class Subscriber:
         self.tally = Tally()
         self._tps: int | None = None
         self._rate: SlidingSecond | None = None
-        self._day: date | None = None
+        self._day = 0
         self._used = 0
 
     def limit(self, tps: int | None) -> None:
@@ -124,7 +127,7 @@ class Subscriber:
 
     def used_today(self, now: datetime) -> int:
         """How many recipients were accepted this day, Beijing's."""
-        day = now.astimezone(BEIJING).date()
+        day = int(now.timestamp() + BEIJING_SECONDS) // DAY_SECONDS
         if day != self._day:
             self._day, self._used = day, 0
         return self._used
@@ -142,5 +145,5 @@ class Subscriber:
             "connections": len(self.links),
             "receipt_connections": len(self.receipts.links),
             "receipts_waiting": len(self.receipts),
-            **asdict(self.tally),
+            **{counted.name: getattr(self.tally, counted.name) for counted in fields(Tally)},
         }

@@ -110,7 +110,7 @@ class Vendor(ABC):
         self.smsc = smsc
         self._submits = 0
         self._alive = asyncio.Event()
-        self._requests: set[web.Request] = set()
+        self._transports: set[asyncio.Transport] = set()
         self._callers: dict[str, Caller] = {}
         self.faults_changed()
         smsc.sessions.add(self)
@@ -193,9 +193,8 @@ class Vendor(ABC):
 
     def abort(self, reason: str) -> None:  # noqa: ARG002  # HTTP has no place for it
         """Cut every connection that waits for an answer."""
-        for request in list(self._requests):
-            if request.transport is not None:
-                request.transport.abort()
+        for transport in list(self._transports):
+            transport.abort()
 
     async def cut(self, reason: str) -> None:
         """Cut every connection that waits for an answer."""
@@ -207,12 +206,15 @@ class Vendor(ABC):
 
     @web.middleware
     async def _faulty(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        self._requests.add(request)
+        transport = request.transport
+        if transport is None:
+            raise web.HTTPBadRequest(reason="the client has gone")
+        self._transports.add(transport)
         try:
             await self._alive.wait()
             return await handler(request)
         finally:
-            self._requests.discard(request)
+            self._transports.discard(transport)
 
 
 async def _cut(request: web.Request, octets: bytes = b"") -> NoReturn:

@@ -101,7 +101,7 @@ async def test_who_does_not_know_the_secret_is_refused(
 
 async def test_another_version_is_refused() -> None:
     async with running(simulator()) as carrier, dialled(carrier) as sp:
-        sp.write(1, Connect(ACCOUNT, bytes(16), 0x20, 0))
+        sp.write(1, Connect(ACCOUNT, bytes(16), 0x40, 0))
         assert await sp.read() == (1, ConnectResp(4, bytes(16), 0x30))
         assert await sp.read_to_the_end() == b""
 
@@ -319,7 +319,7 @@ async def test_a_receipt_without_an_acknowledgement_is_sent_again() -> None:
         inbox.storing = True
         first, second, *_ = await inbox.wait_for(2)
         assert first == second
-        subscriber = carrier.smsc.subscribers[ACCOUNT]
+        subscriber = carrier.smsc.subscribers["cmpp", ACCOUNT]
         assert len(subscriber.receipts) == 0
 
 

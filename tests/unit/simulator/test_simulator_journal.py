@@ -126,7 +126,7 @@ def part(number: int, **others: Any) -> Accepted:
         "at": 100.0,
         "due": 104.0,
     }
-    return Accepted(id=number, **{**values, **others})
+    return Accepted(id=number.to_bytes(8, "big"), sequence=number, **{**values, **others})
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def path(tmp_path: Path) -> Path:
     for number in (1, 2, 3):
         journal.accepted(part(number))
     journal.accepted(part(4, due=None, stat=""))
-    journal.acknowledged(2, 105.0)
+    journal.acknowledged((2).to_bytes(8, "big"), 105.0)
     journal.close()
     return file
 
@@ -144,7 +144,7 @@ def path(tmp_path: Path) -> Path:
 def test_a_journal_remembers_what_is_owed(path: Path) -> None:
     journal = Journal(path)
     assert list(journal.owed.values()) == [part(1), part(3)]
-    assert journal.last_id == 4
+    assert journal.last_sequence == 4
     journal.close()
 
 
@@ -173,6 +173,55 @@ def test_an_unreadable_line_in_the_middle_is_an_error(path: Path) -> None:
 def test_without_a_path_nothing_is_written_or_owed() -> None:
     journal = Journal(None)
     journal.accepted(part(1))
-    journal.acknowledged(1, 1.0)
+    journal.acknowledged(b"1", 1.0)
     journal.close()
     assert journal.owed == {}
+
+
+def test_recipients_that_share_an_id_are_acknowledged_one_by_one(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal")
+    phones = ("+8619790000001", "+8619790000002")
+    for phone in phones:
+        journal.accepted(part(7, phone=phone, protocol="sgip", shared=True))
+    journal.acknowledged((7).to_bytes(8, "big"), 105.0, phones[1])
+    journal.close()
+    journal = Journal(tmp_path / "journal")
+    assert [owed.phone for owed in journal.owed.values()] == [phones[0]]
+    journal.close()
+
+
+def test_a_journal_of_the_first_release_is_read(tmp_path: Path) -> None:
+    old = {
+        "event": "submit",
+        "at": 100.0,
+        "id": "0123456789ab0005",
+        "account": "901234",
+        "phone": "+8619790000001",
+        "sender": "1069",
+        "number": 1,
+        "total": 1,
+        "fate": "delivered",
+        "stat": "DELIVRD",
+        "due": 104.0,
+    }
+    other = {**old, "id": "0123456789ab0006"}
+    ack = {"event": "ack", "at": 105.0, "id": old["id"]}
+    path = tmp_path / "journal"
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in (old, other, ack)))
+    journal = Journal(path)
+    assert [owed.id.hex() for owed in journal.owed.values()] == [other["id"]]
+    assert journal.last_sequence == 6
+    journal.close()
+
+
+async def test_receipts_go_on_in_the_protocol_of_their_submit(tmp_path: Path) -> None:
+    """A receipt that is owed over SMPP is not given to a CMPP link of the same account."""
+    journal = Journal(tmp_path / "journal")
+    journal.accepted(part(1, protocol="smpp"))
+    journal.accepted(part(2))
+    journal.close()
+    inbox = Inbox()
+    async with reached(simulator(journal=tmp_path / "journal"), inbox):
+        await inbox.wait_for(1)
+        await asyncio.sleep(0.1)  # as long as another would take many times over
+    assert [found.ref for found in inbox.receipts] == [(2).to_bytes(8, "big")]
