@@ -1,49 +1,75 @@
-"""China Mobile over CMPP 3.0: one TCP connection, login by MD5 digest, submits in a window.
+"""China Mobile over CMPP 2.0 or 3.0: one TCP connection, login by MD5 digest, submits in a window.
 
 Sources and deviations: docs/protocols/cmpp.md.
 """
 
 import re
+from collections.abc import Mapping
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, SecretStr
 
-from service.channels.gateway import Deliver, Inbound, Receipt, Submission, SubmitResult
+from service.channels.gateway import (
+    Deliver,
+    Inbound,
+    LoginRefused,
+    Receipt,
+    Submission,
+    SubmitResult,
+)
 from service.channels.outcome import Outcome, Reason
 from service.clock import Clock
 from service.coding import udh
 from service.coding.parts import Coding, Part, decode, split
 from service.protocols.client import Request
 from service.protocols.cmpp import pdu
+from service.protocols.cmpp.digest import message_ids
 from service.protocols.cmpp.report import parse_report, read_minute, write_validity
 from service.protocols.cmpp.session import CMPPClient
-from service.protocols.cmpp.status import CONNECT_OK, login_meaning, report_meaning, submit_meaning
+from service.protocols.cmpp.status import (
+    CONNECT_OK,
+    SUSPENDED,
+    TOO_FAST,
+    login_meaning,
+    not_now,
+    report_meaning,
+    submit_meaning,
+)
+from service.protocols.cmpp.version import BY_NAME
 from service.protocols.number import to_e164, to_national
 from service.protocols.session import Timing
 from service.protocols.stream import Address, LoginAnswer, StreamGateway
 
 MSG_FMT = {Coding.ASCII: 0, Coding.UCS2: 8, Coding.GB18030: 15}
+_Code = Annotated[int, Field(ge=1, le=0xFFFF_FFFF)]
 _CODINGS = {value: coding for coding, value in MSG_FMT.items()}
 
 
 class CMPPConfig(BaseModel):
     """Settings of a China Mobile account; the values come with the contract."""
 
-    host: str = Field(description="Address of the carrier's gateway")
+    host: str = Field(min_length=1, description="Address of the carrier's gateway")
     port: int = Field(default=7890, ge=1, le=65535, description="TCP port of the carrier's gateway")
+    version: Literal["2.0", "2.1", "3.0"] = Field(
+        default="3.0", description="Version of CMPP that the account sheet names"
+    )
     account: str = Field(
-        min_length=1, max_length=6, description="Account (SP id, Source_Addr), e.g. 901234"
+        pattern=r"^[!-~]{1,6}$", description="Account (SP id, Source_Addr), e.g. 901234"
     )
     secret: SecretStr = Field(description="Shared secret of the account")
+    verify_gateway: bool = Field(
+        default=False,
+        description="Refuse a gateway whose own login digest is wrong; off, it is only logged",
+    )
     access_number: str = Field(
         pattern=r"^[0-9]{3,20}$", description="Number the handset shows, e.g. 106900001234"
     )
     service_id: str = Field(
-        default="", max_length=10, description="Service code, blank if none was given"
+        default="", pattern=r"^[!-~]{0,10}$", description="Service code, blank if none was given"
     )
     msg_src: str = Field(
-        default="", max_length=6, description="Msg_src, blank for the account itself"
+        default="", pattern=r"^[!-~]{0,6}$", description="Msg_src, blank for the account itself"
     )
     fee_type: Literal["01", "02", "03"] = Field(
         default="01", description="FeeType: 01 free, 02 per message, 03 monthly"
@@ -53,8 +79,13 @@ class CMPPConfig(BaseModel):
         default=2,
         description="Who pays: 0 the recipient, 1 the source, 2 the sender, 3 another number",
     )
-    window: int = Field(
-        default=16, ge=1, le=1024, description="Submits without an answer at any moment"
+    fee_terminal_id: str = Field(
+        default="",
+        pattern=r"^[0-9]{0,21}$",
+        description="Fee_terminal_Id: the number that pays where that is another number",
+    )
+    coding: Literal["ucs2", "gb18030"] = Field(
+        default="ucs2", description="Msg_Fmt of texts: ucs2 (8) or gb18030 (15)"
     )
     response_timeout_seconds: float = Field(
         default=60.0, gt=0, description="Longest wait for an answer (timer T)"
@@ -68,6 +99,15 @@ class CMPPConfig(BaseModel):
     ascii_part: Literal[134, 153] = Field(
         default=153, description="ASCII characters in a part of a long text"
     )
+    too_fast_codes: tuple[_Code, ...] = Field(
+        default=TOO_FAST, description="Results that mean: too fast, send again"
+    )
+    suspended_codes: tuple[_Code, ...] = Field(
+        default=SUSPENDED, description="Results that mean: the account may not send for now"
+    )
+    daily_limit_codes: tuple[_Code, ...] = Field(
+        default=(), description="Results that mean: the amount of the day is used up"
+    )
 
 
 class CMPPGateway(StreamGateway[CMPPClient[SubmitResult]]):
@@ -76,12 +116,20 @@ class CMPPGateway(StreamGateway[CMPPClient[SubmitResult]]):
     kind = "cmpp"
     protocol = "CMPP"
     config_model = CMPPConfig
-    most_recipients = 99
+    most_recipients = 99  # the specification's "less than 100"
 
     def __init__(self, config: CMPPConfig, deliver: Deliver, clock: Clock) -> None:
         timing = Timing(config.heartbeat_seconds, config.response_timeout_seconds)
+        codes = not_now(
+            too_fast=config.too_fast_codes,
+            suspended=config.suspended_codes,
+            daily_limits=config.daily_limit_codes,
+        )
         link = CMPPClient[SubmitResult](
-            timing, read_answer=_submit_result, on_deliver=self._delivered
+            timing,
+            BY_NAME[config.version],
+            read_answer=partial(_submit_result, codes),
+            on_deliver=self._delivered,
         )
         address = Address(config.host, config.port, config.response_timeout_seconds)
         super().__init__(link, address, deliver)
@@ -89,19 +137,32 @@ class CMPPGateway(StreamGateway[CMPPClient[SubmitResult]]):
         self._clock = clock
 
     async def log_in(self) -> LoginAnswer | None:
-        """Log in with the digest of account, secret and time."""
+        """Log in with the digest of account, secret and time.
+
+        Raises:
+            LoginRefused: by us, since the gateway does not know the secret and is to be verified.
+        """
         config = self._config
-        secret = config.secret.get_secret_value()
-        answer = await self.link.login(config.account, secret, self._clock.now())
+        secret, now = config.secret.get_secret_value(), self._clock.now()
+        verify = config.verify_gateway
+        answer = await self.link.login(config.account, secret, now, verify=verify)
         if answer is None:
             return None
+        if answer.status == CONNECT_OK and verify and not self.link.verified:
+            self.link.close("the gateway could not be verified")
+            raise LoginRefused(_UNVERIFIED.format(config), retryable=False, code="unverified")
         refusal = None if answer.status == CONNECT_OK else login_meaning(answer.status)
         return LoginAnswer(answer.status, refusal)
 
     def split(self, text: str) -> tuple[Part, ...]:
-        """The parts a text is sent in, as UCS-2 or, where allowed, ASCII."""
+        """The parts a text is sent in, in the account's coding or, where allowed, as ASCII."""
         config = self._config
-        return split(text, allow_ascii=config.allow_ascii, ascii_part=config.ascii_part)
+        return split(
+            text,
+            coding=Coding(config.coding),
+            allow_ascii=config.allow_ascii,
+            ascii_part=config.ascii_part,
+        )
 
     def request(self, submission: Submission) -> Request | SubmitResult:
         """The SUBMIT of a submission."""
@@ -130,6 +191,7 @@ class CMPPGateway(StreamGateway[CMPPClient[SubmitResult]]):
             registered_delivery=int(submission.receipt),
             service_id=config.service_id,
             fee_user_type=config.fee_user_type,
+            fee_terminal_id=config.fee_terminal_id,
             tp_udhi=int(long),
             fee_type=config.fee_type,
             fee_code=config.fee_code,
@@ -143,21 +205,26 @@ class CMPPGateway(StreamGateway[CMPPClient[SubmitResult]]):
 
 _SRC_ID_DIGITS = 21
 _DIGITS = re.compile("[0-9]*")
+_UNVERIFIED = (
+    "{0.host}:{0.port} accepted the login, but its own digest does not match the secret; "
+    "check the address and the secret, or turn verify_gateway off"
+)
 _MISFIT = SubmitResult(Outcome.REJECTED, code="extension", reason=Reason.FORMAT)
 
 
 def _submit_result(
+    codes: Mapping[int, Outcome],
     answer: pdu.SubmitResp | None,
     sequence: int,  # noqa: ARG001  # the reference is the carrier's
     recipients: int,
 ) -> SubmitResult:
     if answer is None:
         return SubmitResult(Outcome.UNANSWERED)
-    meaning = submit_meaning(answer.result)
+    meaning = submit_meaning(answer.result, recipients, not_now=codes)
     accepted = meaning.outcome is Outcome.ACCEPTED
     return SubmitResult(
         meaning.outcome,
-        refs=tuple(_ref(answer.msg_id + n) for n in range(recipients)) if accepted else (),
+        refs=tuple(map(_ref, message_ids(answer.msg_id, recipients))) if accepted else (),
         code=str(answer.result),
         reason=meaning.reason.value,
     )
@@ -196,4 +263,4 @@ def _inbound(deliver: pdu.Deliver) -> Inbound:
 
 
 def _ref(msg_id: int) -> bytes:
-    return (msg_id & 0xFFFF_FFFF_FFFF_FFFF).to_bytes(8, "big")
+    return msg_id.to_bytes(8, "big")

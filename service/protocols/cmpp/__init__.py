@@ -1,1 +1,1 @@
-"""CMPP 3.0 (China Mobile, QB-GF-028-2003): docs/protocols/cmpp.md is the page to read first."""
+"""CMPP (China Mobile, QB-GF-028-2003), 2.0 and 3.0: docs/protocols/cmpp.md comes first."""

@@ -3,12 +3,10 @@
 Strict in what is written, lenient in what is read: text ends at the first zero octet.
 """
 
-import struct
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
-RESPONSE = 0x8000_0000
-"""The bit that makes a request's Command_Id that of its response."""
+from service.protocols.cmpp.version import Version
 
 
 def read_text(octets: bytes) -> str:
@@ -33,31 +31,35 @@ def write_text(value: str, octets: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class PDU:
-    """A packet without its header.
+    """A packet without its header, the same in every version.
 
-    command: its Command_Id. layout: its fields in order, where all have a fixed place. reserve:
-    how many octets at the end may be missing.
+    command: its Command_Id. reserve: how many octets at the end may be missing.
     """
 
     command: ClassVar[int]
-    layout: ClassVar[struct.Struct] = struct.Struct("")
     reserve: ClassVar[int] = 0
 
-    def body(self) -> bytes:
-        """The octets after the header."""
-        return self.layout.pack(*(getattr(self, field.name) for field in fields(self)))
+    def body(self, version: Version) -> bytes:
+        """The octets after the header.
+
+        Raises:
+            ValueError, OverflowError, struct.error: a value does not fit its field.
+        """
+        values = (getattr(self, field.name) for field in fields(self))
+        return version.layouts[self.command].pack(*values)
 
     @classmethod
-    def parse(cls, body: bytes) -> Self:
+    def parse(cls, body: bytes, version: Version) -> Self:
         """Read the octets after the header; struct.error or IndexError if there are too few."""
-        return cls(*cls.unpack(body))
+        return cls(*cls.unpack(body, version))
 
     @classmethod
-    def unpack(cls, body: bytes) -> tuple[Any, ...]:
+    def unpack(cls, body: bytes, version: Version) -> tuple[Any, ...]:
         """The fields in order; text fields come as octets."""
-        if len(body) < cls.layout.size <= len(body) + cls.reserve:
-            body = body.ljust(cls.layout.size, b"\x00")
-        return cls.layout.unpack_from(body)
+        layout = version.layouts[cls.command]
+        if len(body) < layout.size <= len(body) + cls.reserve:
+            body = body.ljust(layout.size, b"\x00")
+        return layout.unpack_from(body)
 
 
 def exactly(body: bytes, start: int, octets: int) -> bytes:

@@ -1,7 +1,7 @@
 """The state report inside a DELIVER: QB-GF-028-2003 §8.4.3.
 
-71 octets by the book of 3.0; 60, with a number of 21 octets, from stacks that kept the 2.0 form.
-Read by offset, whatever the length.
+60 octets in 2.0 and 71 in 3.0, where the number is wider. Stacks confuse the two, so a block is
+read by offset, whatever the version and the length.
 """
 
 import struct
@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 
 from service.protocols.cmpp.digest import BEIJING
 from service.protocols.cmpp.packet import read_text, write_text
+from service.protocols.cmpp.version import V20, V30
 
-NUMBER_OCTETS_30 = 32
-NUMBER_OCTETS_20 = 21
+NUMBER_OCTETS_20 = V20.terminal_octets
+NUMBER_OCTETS_30 = V30.terminal_octets
 
 _HEAD = struct.Struct(">Q7s10s10s")
 _OCTETS_20 = _HEAD.size + NUMBER_OCTETS_20 + 4
@@ -26,7 +27,7 @@ class Report:
     stat: str  # 7
     submit_time: str  # 10, YYMMDDhhmm
     done_time: str  # 10
-    dest_terminal_id: str  # 32
+    dest_terminal_id: str  # 21 or 32
     smsc_sequence: int = 0  # 4
 
     def encode(self, *, number_octets: int = NUMBER_OCTETS_30) -> bytes:

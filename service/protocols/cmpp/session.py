@@ -1,6 +1,7 @@
 """A CMPP link from either side: QB-GF-028-2003 §6. Heartbeats and logouts are answered here.
 
-`CMPPClient` is the side of an SP: login, submits in a window, delivers handed on.
+`CMPPClient` is the side of an SP: login, submits in a window, delivers handed on. The version, once
+the CONNECT has named it, holds for the whole link.
 """
 
 import logging
@@ -14,7 +15,6 @@ from service.protocols.cmpp.packet import PDU
 from service.protocols.cmpp.pdu import (
     HEADER_OCTETS,
     MAX_FRAME_OCTETS,
-    VERSION,
     ActiveTest,
     ActiveTestResp,
     Connect,
@@ -29,6 +29,7 @@ from service.protocols.cmpp.pdu import (
     encode,
 )
 from service.protocols.cmpp.status import CONNECT_OK
+from service.protocols.cmpp.version import V30, Version
 from service.protocols.frame import Frames
 from service.protocols.session import Session, Timing
 from service.protocols.window import Sequence as SequenceNumbers
@@ -36,14 +37,16 @@ from service.protocols.window import Sequence as SequenceNumbers
 logger = logging.getLogger(__name__)
 
 GATEWAY_UNVERIFIED = "the gateway's login digest does not match the secret"
+LOWER_VERSION = "the gateway knows only a lower version of CMPP, yet accepted the login"
 
 
 class CMPPSession(Session):
-    """What both sides of a CMPP link do alike."""
+    """What both sides of a CMPP link do alike, in the layouts of `version`."""
 
-    def __init__(self, timing: Timing) -> None:
+    def __init__(self, timing: Timing, version: Version = V30) -> None:
         super().__init__(Frames(minimum=HEADER_OCTETS, maximum=MAX_FRAME_OCTETS), timing)
         self.sequence = SequenceNumbers()
+        self.version = version
 
     @abstractmethod
     def handle(self, sequence: int, pdu: PDU) -> None:
@@ -51,11 +54,11 @@ class CMPPSession(Session):
 
     def received(self, frame: bytes) -> None:
         """Read one packet, and answer heartbeats and logouts at once."""
-        sequence, pdu = decode(frame)
+        sequence, pdu = decode(frame, self.version)
         if isinstance(pdu, ActiveTest):
-            self.send(encode(sequence, ActiveTestResp()))
+            self.send(self.packet(sequence, ActiveTestResp()))
         elif isinstance(pdu, Terminate):
-            self.send(encode(sequence, TerminateResp()))
+            self.send(self.packet(sequence, TerminateResp()))
             self.close("the other side logged out")
         elif isinstance(pdu, TerminateResp):
             self.close("logged out")
@@ -64,47 +67,65 @@ class CMPPSession(Session):
 
     def heartbeat(self) -> bytes:
         """An ACTIVE_TEST."""
-        return encode(self.sequence.take(), ActiveTest())
+        return self.packet(self.sequence.take(), ActiveTest())
+
+    def packet(self, sequence: int, pdu: PDU) -> bytes:
+        """A packet as this link's version writes it; ValueError if a value does not fit."""
+        return encode(sequence, pdu, self.version)
 
 
 class CMPPClient(CMPPSession, Client[ConnectResp, SubmitResp, Result]):
-    """The side of an SP. on_deliver: takes each DELIVER; who has stored it calls `acknowledge`."""
+    """The side of an SP.
+
+    on_deliver: takes each DELIVER; who has stored it calls `acknowledge`. verified: whether the
+    gateway has shown at the login that it knows the secret.
+    """
 
     def __init__(
         self,
         timing: Timing,
+        version: Version = V30,
         *,
         read_answer: Callable[[SubmitResp | None, int, int], Result],
         on_deliver: Callable[[int, Deliver], None],
     ) -> None:
-        super().__init__(timing)
+        super().__init__(timing, version)
+        self.verified = False
         self.read_answer = read_answer
         self._on_deliver = on_deliver
 
-    async def login(self, account: str, secret: str, now: datetime) -> ConnectResp | None:
-        """Log in; None if the link went away before there was an answer."""
+    async def login(
+        self, account: str, secret: str, now: datetime, *, verify: bool = False
+    ) -> ConnectResp | None:
+        """Log in; None if the link went away before there was an answer.
+
+        verify: submit nothing to a gateway that does not know the secret; otherwise that is only
+        logged, since stacks differ in how they make their digest.
+        """
         timestamp = digest.connect_timestamp(now)
         source = digest.authenticator_source(account.encode(), secret, timestamp)
-        connect = Connect(account, source, VERSION, timestamp)
-        answer = await self.ask_login(encode(self.sequence.take(), connect))
+        connect = Connect(account, source, self.version.octet, timestamp)
+        answer = await self.ask_login(self.packet(self.sequence.take(), connect))
         if answer is not None and answer.status == CONNECT_OK:
-            self._check_gateway(answer, source, secret)
-            self.logged_in()
+            self.verified = digest.ismg_matches(answer.authenticator_ismg, source, secret)
+            self._warn(answer)
+            if self.verified or not verify:
+                self.logged_in()
         return answer
 
     def request_of(self, pdu: Submit) -> Request:
         """A SUBMIT with the next sequence number; ValueError if a field is too long."""
         sequence = self.sequence.take()
-        return Request(sequence, encode(sequence, pdu), len(pdu.dest_terminal_id))
+        return Request(sequence, self.packet(sequence, pdu), len(pdu.dest_terminal_id))
 
     def acknowledge(self, sequence: int, deliver: Deliver) -> None:
         """Tell the gateway that a DELIVER is stored; nothing if the link is gone."""
         if self.is_open:
-            self.send(encode(sequence, DeliverResp(deliver.msg_id)))
+            self.send(self.packet(sequence, DeliverResp(deliver.msg_id)))
 
     def farewell(self) -> bytes:
         """A TERMINATE."""
-        return encode(self.sequence.take(), Terminate())
+        return self.packet(self.sequence.take(), Terminate())
 
     def handle(self, sequence: int, pdu: PDU) -> None:
         """Take answers and delivers; anything else is skipped, as the specification asks."""
@@ -115,6 +136,8 @@ class CMPPClient(CMPPSession, Client[ConnectResp, SubmitResp, Result]):
         elif isinstance(pdu, ConnectResp):
             self.login_answered(pdu)
 
-    def _check_gateway(self, answer: ConnectResp, source: bytes, secret: str) -> None:
-        if not digest.ismg_matches(answer.authenticator_ismg, answer.status, source, secret):
+    def _warn(self, answer: ConnectResp) -> None:
+        if not self.verified:
             logger.warning(GATEWAY_UNVERIFIED)
+        if answer.version < self.version.octet & 0xF0:
+            logger.warning(LOWER_VERSION, extra={"version": f"{answer.version:#04x}"})

@@ -6,6 +6,7 @@ Outside the specification a code's meaning varies with carrier and province; unk
 """
 
 import re
+from collections.abc import Iterable, Mapping
 
 from service.channels.outcome import Outcome, Reason, ReceiptState
 from service.protocols.meaning import LoginMeaning, ReportMeaning, SubmitMeaning
@@ -19,13 +20,14 @@ CONNECT_TOO_MANY_CONNECTIONS = 56
 RESULT_OK = 0
 RESULT_TOO_LONG = 6
 RESULT_FLOW_CONTROL = 8
+RESULT_BAD_SOURCE = 10
 RESULT_BAD_DESTINATION = 13
 
 _LOGINS = {
     1: LoginMeaning(False, "the login packet has a bad structure"),
     2: LoginMeaning(False, "the account is not known there"),
     3: LoginMeaning(False, "account and secret do not match"),
-    4: LoginMeaning(False, "protocol version 3.0 is not supported there"),
+    4: LoginMeaning(False, "this version of CMPP is not spoken there, try another one"),
     5: LoginMeaning(True, "an unspecified error"),
     55: LoginMeaning(True, "the gateway has reached its limit of connections"),
     56: LoginMeaning(True, "this account has too many connections already"),
@@ -51,6 +53,9 @@ _TEXTS = {
     53: "sending on failed",
     54: "no answer from the next node",
     61: "validity passed",
+    63: "unknown FeeType",
+    64: "source address refused",
+    65: "source address refused",
     66: "destination address refused",
     67: "destination address refused",
     68: "user authentication failed",
@@ -61,17 +66,27 @@ _TEXTS = {
     73: "waiting for the answer timed out",
     76: "content security check",
     77: "too many submits",
+    78: "SP id missing",
+    79: "service code missing",
     83: "too long for the receiver",
     87: "flow control of the service platform",
     208: "no balance",
     250: "queue full",
 }
 
-_THROTTLED = frozenset({8, 84, 85, 86, 87, 88, 250})
+TOO_FAST = (8, 84, 85, 86, 87, 88, 250)
+
+SUSPENDED = (5, 7, 10, 11, 63, 64, 65, 68, 78, 79, 208)
+"""The account or its set-up: no text can leave until somebody has seen to it."""
+
 _OUTCOME_UNKNOWN = frozenset({54, 73})
+
+# The text or the packet, whoever it is for. Any other refusal may be for one recipient of several.
+_TEXT = frozenset({1, 2, 3, 4, 6, 61, 62, 71, 76, 77, 83})
+
 _REASONS = {
-    **dict.fromkeys((1, 2, 3, 4, 6, 13, 83), Reason.FORMAT),
-    **dict.fromkeys((5, 7, 9, 10, 11, 12, 63, 64, 65, 68, 71, 78, 79, 208), Reason.ACCOUNT),
+    **dict.fromkeys((1, 2, 3, 4, 6, 13, 66, 67, 83), Reason.FORMAT),
+    **dict.fromkeys((*SUSPENDED, 9, 12, 71), Reason.ACCOUNT),
     **dict.fromkeys((51, 52, 53, 54, 70, 72, 73), Reason.NETWORK),
     69: Reason.BLACKLISTED,
     76: Reason.CONTENT_FILTER,
@@ -137,15 +152,42 @@ def login_meaning(status: int) -> LoginMeaning:
     return _LOGINS.get(status) or LoginMeaning(True, "the gateway's own error")
 
 
-def submit_meaning(result: int) -> SubmitMeaning:
-    """What a SUBMIT result means."""
+def not_now(
+    *,
+    too_fast: Iterable[int] = TOO_FAST,
+    suspended: Iterable[int] = SUSPENDED,
+    daily_limits: Iterable[int] = (),
+) -> Mapping[int, Outcome]:
+    """The results that refuse no text for good; which they are varies with the carrier."""
+    return {
+        **dict.fromkeys(too_fast, Outcome.THROTTLED),
+        **dict.fromkeys(suspended, Outcome.SUSPENDED),
+        **dict.fromkeys(daily_limits, Outcome.DAILY_LIMIT),
+    }
+
+
+_NOT_NOW = not_now()
+
+
+def submit_meaning(
+    result: int, recipients: int = 1, *, not_now: Mapping[int, Outcome] = _NOT_NOW
+) -> SubmitMeaning:
+    """What a SUBMIT result means.
+
+    Args:
+        result: the code.
+        recipients: how many the SUBMIT had. If any number is bad the gateway takes none of them,
+            so a refusal that may be one number's is that of the lot.
+        not_now: the carrier's results that refuse nothing for good; they come before the table.
+    """
     if result == RESULT_OK:
         return SubmitMeaning(Outcome.ACCEPTED, Reason.NONE, "accepted")
     text = _TEXTS.get(result, "the gateway's own code")
-    if result in _THROTTLED:
-        return SubmitMeaning(Outcome.THROTTLED, Reason.FREQUENCY_LIMIT, text)
-    outcome = Outcome.UNANSWERED if result in _OUTCOME_UNKNOWN else Outcome.REJECTED
-    return SubmitMeaning(outcome, _REASONS.get(result, Reason.OTHER), text)
+    outcome = not_now.get(result)
+    if outcome is None:
+        return SubmitMeaning(_refusal(result, recipients), _REASONS.get(result, Reason.OTHER), text)
+    held = outcome is Outcome.SUSPENDED
+    return SubmitMeaning(outcome, Reason.ACCOUNT if held else Reason.FREQUENCY_LIMIT, text)
 
 
 def report_meaning(stat: str) -> ReportMeaning:
@@ -165,3 +207,11 @@ def _family_meaning(family: str, digits: str) -> ReportMeaning:
         return _BUFFERED
     fallback = Reason.NETWORK if family in _NETWORK_FAMILIES else Reason.OTHER
     return ReportMeaning(state, _CODES.get(f"{family}:{digits}", fallback))
+
+
+def _refusal(result: int, recipients: int) -> Outcome:
+    if result in _OUTCOME_UNKNOWN:
+        return Outcome.UNANSWERED
+    if recipients > 1 and result not in _TEXT:
+        return Outcome.REFUSED_LOT
+    return Outcome.REJECTED

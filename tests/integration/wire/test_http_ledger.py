@@ -103,7 +103,7 @@ async def test_everybody_ends_in_one_state_and_a_receipt_settles_what_had_no_ans
             now,
         )
         run = await add_run(conn, scene, now)
-        await expand_run(pool, keyring, run, now)
+        await expand_run(pool, run, now)
         server = await serve()
 
         async def handed_off() -> bool:

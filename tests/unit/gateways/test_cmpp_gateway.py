@@ -32,12 +32,15 @@ from service.protocols.cmpp.pdu import (
     SubmitResp,
     Terminate,
     TerminateResp,
+    decode,
+    encode,
 )
 from service.protocols.cmpp.report import Report
+from service.protocols.cmpp.version import V20
 from tests.harness.session import PATIENCE_SECONDS, Peer, carrier
 from tests.harness.vectors import load
 
-VECTORS = {vector["id"]: vector for vector in load("cmpp", "cmpp30")}
+VECTORS = {vector["id"]: vector for vector in load("cmpp", "cmpp20") + load("cmpp", "cmpp30")}
 CLOCK = Clock(datetime(2026, 8, 9, 2, 30, 45, tzinfo=UTC), anchor=0.0, speed=0.0)
 PHONE = "+8619790001234"
 SECRET = "1qaz2wsx"
@@ -114,12 +117,43 @@ def report(stat: str = "DELIVRD", **others: Any) -> Deliver:
 # Opening
 
 
-async def test_opening_logs_in_with_the_recorded_packet() -> None:
+@pytest.mark.parametrize("version", ["2.0", "3.0"])
+async def test_opening_logs_in_with_the_recorded_packet(version: str) -> None:
+    recorded = f"cmpp{version.replace('.', '')}-connect"
     async with carrier() as scripted:
-        gateway = CMPPGateway(settings(scripted.port), Store().deliver, CLOCK)
+        gateway = CMPPGateway(settings(scripted.port, version=version), Store().deliver, CLOCK)
         opening = asyncio.create_task(gateway.open())
         peer = await scripted.peer()
-        assert (await peer.read_frame()).hex() == VECTORS["cmpp30-connect"]["hex"]
+        assert (await peer.read_frame()).hex() == VECTORS[recorded]["hex"]
+        peer.writer.write(bytes.fromhex(VECTORS[f"{recorded}-resp-ok"]["hex"]))
+        await opening
+        await gateway.close(drain_seconds=0)
+
+
+async def test_a_gateway_that_must_be_verified_and_cannot_is_refused_in_plain_words() -> None:
+    async with carrier() as scripted:
+        config = settings(scripted.port, verify_gateway=True)
+        gateway = CMPPGateway(config, Store().deliver, CLOCK)
+        opening = asyncio.create_task(gateway.open())
+        peer = await scripted.peer()
+        await peer.accept_login()
+        with pytest.raises(LoginRefused, match="turn verify_gateway off") as refused:
+            await opening
+        assert not refused.value.retryable
+        assert SECRET not in str(refused.value)
+        assert await peer.read_to_the_end() == b""
+        await asyncio.wait_for(gateway.lost.wait(), PATIENCE_SECONDS)
+        (future,) = gateway.submit(submissions(gateway))
+        assert await answer(future) == SubmitResult(Outcome.NOT_SENT)
+
+
+async def test_a_gateway_that_must_be_verified_and_can_be_is_taken() -> None:
+    async with carrier() as scripted:
+        config = settings(scripted.port, verify_gateway=True)
+        gateway = CMPPGateway(config, Store().deliver, CLOCK)
+        opening = asyncio.create_task(gateway.open())
+        peer = await scripted.peer()
+        await peer.read_frame()
         peer.writer.write(bytes.fromhex(VECTORS["cmpp30-connect-resp-ok"]["hex"]))
         await opening
         await gateway.close(drain_seconds=0)
@@ -253,6 +287,26 @@ async def test_ascii_travels_as_ascii_only_where_allowed() -> None:
             assert submit.msg_fmt == msg_fmt
 
 
+@pytest.mark.parametrize("version", ["cmpp20", "cmpp30"])
+async def test_a_text_travels_in_the_accounts_coding(version: str) -> None:
+    for coding in ("ucs2", "gb18030"):
+        fields = VECTORS[f"{version}-submit-{coding}"]["fields"]
+        async with opened(coding=coding) as (gateway, peer, _):
+            gateway.submit(submissions(gateway, fields["text"]))
+            _, submit = await peer.read()
+            assert isinstance(submit, Submit)
+            assert submit.msg_fmt == fields["msg_fmt"]
+            assert submit.msg_content.hex() == fields["msg_content_hex"]
+
+
+async def test_another_number_may_pay() -> None:
+    async with opened(fee_user_type=3, fee_terminal_id="19790000009") as (gateway, peer, _):
+        gateway.submit(submissions(gateway))
+        _, submit = await peer.read()
+        assert isinstance(submit, Submit)
+        assert (submit.fee_user_type, submit.fee_terminal_id) == (3, "19790000009")
+
+
 @pytest.mark.parametrize(
     ("result", "expected"),
     [
@@ -262,6 +316,7 @@ async def test_ascii_travels_as_ascii_only_where_allowed() -> None:
         (69, SubmitResult(Outcome.REJECTED, (), "69", "blacklisted")),
         (54, SubmitResult(Outcome.UNANSWERED, (), "54", "network")),
         (177, SubmitResult(Outcome.REJECTED, (), "177", "other")),
+        (11, SubmitResult(Outcome.SUSPENDED, (), "11", "account")),
     ],
 )
 async def test_each_answer_is_read(result: int, expected: SubmitResult) -> None:
@@ -270,6 +325,108 @@ async def test_each_answer_is_read(result: int, expected: SubmitResult) -> None:
         sequence, _ = await peer.read()
         peer.write(sequence, SubmitResp(0x84A9EB4134FD012C, result))
         assert await answer(future) == expected
+
+
+SEVERAL = tuple(f"+861979000{n:04d}" for n in range(3))
+
+
+async def submitted_to_several(result: int) -> tuple[Submit, SubmitResult]:
+    async with opened() as (gateway, peer, _):
+        (part,) = gateway.split("警钟")
+        (future,) = gateway.submit([Submission(SEVERAL, part, 0)])
+        sequence, submit = await peer.read()
+        assert isinstance(submit, Submit)
+        peer.write(sequence, SubmitResp(0x84A9EB4134FDFFFE, result))
+        return submit, await answer(future)
+
+
+async def test_several_recipients_travel_in_one_submit_and_get_consecutive_ids() -> None:
+    submit, result = await submitted_to_several(0)
+    assert submit.dest_terminal_id == ("19790000000", "19790000001", "19790000002")
+    ids = ("84a9eb4134fdfffe", "84a9eb4134fdffff", "84a9eb4134fd0000")
+    assert result == SubmitResult(Outcome.ACCEPTED, tuple(map(bytes.fromhex, ids)), "0", "")
+
+
+@pytest.mark.parametrize(
+    ("result", "outcome"),
+    [
+        (13, Outcome.REFUSED_LOT),
+        (6, Outcome.REJECTED),
+        (8, Outcome.THROTTLED),
+        (10, Outcome.SUSPENDED),
+    ],
+)
+async def test_a_refusal_of_several_says_whether_to_send_each_alone(
+    result: int, outcome: Outcome
+) -> None:
+    _, got = await submitted_to_several(result)
+    assert (got.outcome, got.refs, got.code) == (outcome, (), str(result))
+
+
+async def test_which_codes_hold_the_account_is_a_setting() -> None:
+    own = {"too_fast_codes": (171,), "suspended_codes": (172,), "daily_limit_codes": (173,)}
+    async with opened(**own) as (gateway, peer, _):
+        futures = gateway.submit(submissions(gateway) * 4)
+        for result in (171, 172, 173, 8):
+            sequence, _ = await peer.read()
+            peer.write(sequence, SubmitResp(0, result))
+        assert [(await answer(future)).outcome for future in futures] == [
+            Outcome.THROTTLED,
+            Outcome.SUSPENDED,
+            Outcome.DAILY_LIMIT,
+            Outcome.REJECTED,
+        ]
+
+
+async def test_as_many_recipients_as_the_specification_allows_fit_one_submit() -> None:
+    async with opened() as (gateway, peer, _):
+        recipients = tuple(f"+861979000{n:04d}" for n in range(CMPPGateway.most_recipients))
+        (part,) = gateway.split("警" * 70)
+        gateway.submit([Submission(recipients, part, 0)])
+        _, submit = await peer.read()
+        assert isinstance(submit, Submit)
+        assert len(submit.dest_terminal_id) == 99
+
+
+async def test_a_report_is_asked_for_only_where_it_is_wanted() -> None:
+    async with opened() as (gateway, peer, _):
+        gateway.submit([*submissions(gateway, receipt=False), *submissions(gateway)])
+        asked = [(await peer.read())[1] for _ in range(2)]
+        assert [submit.registered_delivery for submit in asked if isinstance(submit, Submit)] == [
+            0,
+            1,
+        ]
+
+
+async def test_a_channel_of_20_submits_and_receives_in_its_layouts() -> None:
+    async with carrier() as scripted:
+        store = Store()
+        gateway = CMPPGateway(settings(scripted.port, version="2.0"), store.deliver, CLOCK)
+        opening = asyncio.create_task(gateway.open())
+        peer = await scripted.peer()
+        await peer.read_frame()
+        peer.writer.write(bytes.fromhex(VECTORS["cmpp20-connect-resp-ok"]["hex"]))
+        await opening
+        fields = VECTORS["cmpp20-submit-ucs2"]["fields"]
+        (future,) = gateway.submit(submissions(gateway, fields["text"]))
+        sequence, submit = decode(await peer.read_frame(), V20)
+        assert isinstance(submit, Submit)
+        assert submit.msg_content.hex() == fields["msg_content_hex"]
+        peer.writer.write(encode(sequence, SubmitResp(0x84A9EB4134FD012C, 0), V20))
+        peer.writer.write(bytes.fromhex(VECTORS["cmpp20-deliver-report-mk0005"]["hex"]))
+        receipt = await store.next()
+        assert isinstance(receipt, Receipt)
+        assert (receipt.code, receipt.reason) == ("MK:0005", "suspended")
+        assert (await answer(future)).refs == (receipt.ref,)
+        store.futures[0].set_result(None)
+        _, acknowledged = decode(await peer.read_frame(), V20)
+        assert isinstance(acknowledged, DeliverResp)
+        peer.writer.write(bytes.fromhex(VECTORS["cmpp20-deliver-mo-ucs2"]["hex"]))
+        inbound = await store.next()
+        assert isinstance(inbound, Inbound)
+        assert inbound.text == "退订"
+        peer.writer.transport.abort()
+        await asyncio.wait_for(gateway.lost.wait(), PATIENCE_SECONDS)
 
 
 async def test_a_batch_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -518,7 +675,14 @@ async def test_no_phone_text_or_secret_is_logged(caplog: pytest.LogCaptureFixtur
         {"access_number": "10690000123400000000000"},
         {"access_number": "1069x"},
         {"fee_type": "09"},
-        {"window": 0},
+        {"account": "9012４"},
+        {"account": "90 234"},
+        {"account": "90\n234"},
+        {"service_id": "短信"},
+        {"service_id": "MSG\x00"},
+        {"msg_src": "９０１２３４"},
+        {"version": "4.0"},
+        {"too_fast_codes": [0]},
         {"ascii_part": 160},
     ],
 )

@@ -5,6 +5,7 @@ import pytest
 
 from service.protocols.cmpp import digest
 from service.protocols.cmpp.report import read_minute, write_minute, write_validity
+from service.protocols.cmpp.version import V20, V30
 from tests.harness.vectors import load
 
 DIGESTS = load("cmpp", "digests")
@@ -35,15 +36,32 @@ def test_our_login_is_unpadded() -> None:
 def test_a_gateway_is_recognised_in_both_widths(case: dict[str, Any]) -> None:
     source = bytes.fromhex(case["authenticator_source"])
     md5 = bytes.fromhex(case["md5"])
-    assert digest.ismg_matches(md5, case["status"], source, case["shared_secret"])
-    assert not digest.ismg_matches(md5, case["status"], source, "wrong")
+    assert digest.ismg_matches(md5, source, case["shared_secret"])
+    assert not digest.ismg_matches(md5, source, "wrong")
+    version = V20 if "1 octet" in case["what"] else V30
+    assert digest.authenticator_ismg(0, source, case["shared_secret"], version) == md5
 
 
 @pytest.mark.parametrize("case", IDS, ids=lambda case: case["text22"])
 def test_message_ids_are_laid_out_as_recorded(case: dict[str, Any]) -> None:
     instant = (case[name] for name in ("month", "day", "hour", "minute", "second"))
     at = datetime(2024, *instant, tzinfo=digest.BEIJING)  # type: ignore[arg-type, misc]
-    assert digest.message_id(at, case["gateway"], case["sequence"]) == case["uint64"]
+    value = digest.message_id(at, case["gateway"], case["sequence"])
+    assert value == case["uint64"]
+    assert value.to_bytes(8, "big").hex() == case["hex"]
+    assert digest.message_id_digits(value) == case["text22"]
+
+
+def test_ids_of_several_recipients_wrap_within_the_sequence() -> None:
+    first = 0x84A9EB4134FDFFFE
+    assert digest.message_ids(first, 1) == [first]
+    assert digest.message_ids(first, 4) == [
+        first,
+        0x84A9EB4134FDFFFF,
+        0x84A9EB4134FD0000,
+        0x84A9EB4134FD0001,
+    ]
+    assert digest.message_ids(2**64 - 1, 2) == [2**64 - 1, 2**64 - 0x10000]
 
 
 def test_the_login_timestamp_is_beijing_time() -> None:

@@ -1,29 +1,65 @@
 import pytest
 
-from service.protocols.cmpp.status import login_meaning, report_meaning, submit_meaning
+from service.protocols.cmpp.status import (
+    login_meaning,
+    not_now,
+    report_meaning,
+    submit_meaning,
+)
 
 
 @pytest.mark.parametrize(
-    ("result", "answer", "reason"),
+    ("result", "alone", "of_several", "reason"),
     [
-        (0, "accepted", ""),
-        (1, "rejected", "format"),
-        (5, "rejected", "account"),
-        (8, "throttled", "frequency_limit"),
-        (13, "rejected", "format"),
-        (53, "rejected", "network"),
-        (54, "unanswered", "network"),
-        (69, "rejected", "blacklisted"),
-        (76, "rejected", "content_filter"),
-        (88, "throttled", "frequency_limit"),
-        (142, "rejected", "other"),
-        (4_000_000_000, "rejected", "other"),
+        (0, "accepted", "accepted", ""),
+        (8, "throttled", "throttled", "frequency_limit"),
+        (88, "throttled", "throttled", "frequency_limit"),
+        (54, "unanswered", "unanswered", "network"),
+        # The account's set-up: nothing more may leave.
+        (5, "suspended", "suspended", "account"),
+        (7, "suspended", "suspended", "account"),
+        (10, "suspended", "suspended", "account"),
+        (11, "suspended", "suspended", "account"),
+        (63, "suspended", "suspended", "account"),
+        (68, "suspended", "suspended", "account"),
+        (78, "suspended", "suspended", "account"),
+        (208, "suspended", "suspended", "account"),
+        # The packet or the text, whoever it is for.
+        (1, "rejected", "rejected", "format"),
+        (6, "rejected", "rejected", "format"),
+        (76, "rejected", "rejected", "content_filter"),
+        # One number, perhaps: of several, each is tried alone.
+        (9, "rejected", "refused_lot", "account"),
+        (12, "rejected", "refused_lot", "account"),
+        (13, "rejected", "refused_lot", "format"),
+        (67, "rejected", "refused_lot", "format"),
+        (69, "rejected", "refused_lot", "blacklisted"),
+        (53, "rejected", "refused_lot", "network"),
+        (142, "rejected", "refused_lot", "other"),
+        (4_000_000_000, "rejected", "refused_lot", "other"),
     ],
 )
-def test_submit_results(result: int, answer: str, reason: str) -> None:
-    meaning = submit_meaning(result)
-    assert (meaning.outcome, meaning.reason) == (answer, reason)
-    assert meaning.text
+def test_submit_results(result: int, alone: str, of_several: str, reason: str) -> None:
+    for recipients, outcome in ((1, alone), (2, of_several), (99, of_several)):
+        meaning = submit_meaning(result, recipients)
+        assert (meaning.outcome, meaning.reason) == (outcome, reason)
+        assert meaning.text
+
+
+@pytest.mark.parametrize(
+    ("result", "outcome", "reason"),
+    [
+        (8, "rejected", "other"),
+        (144, "throttled", "frequency_limit"),
+        (10, "rejected", "account"),
+        (13, "suspended", "account"),
+        (77, "daily_limit", "frequency_limit"),
+    ],
+)
+def test_a_carriers_own_codes_come_before_the_table(result: int, outcome: str, reason: str) -> None:
+    own = not_now(too_fast=(144,), suspended=(13,), daily_limits=(77,))
+    meaning = submit_meaning(result, not_now=own)
+    assert (meaning.outcome, meaning.reason) == (outcome, reason)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Interoperability with code that others wrote; `interop/run` runs it."""

@@ -1,0 +1,438 @@
+"""The carrier's own connections to the SP's listener, over TCP, scripted packet by packet."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from service.channels.gateway import Inbound, Receipt, Submission
+from service.channels.outcome import Outcome, ReceiptState
+from service.gateways.sgip import SGIPGateway
+from service.protocols import stream
+from service.protocols.sgip import listener as listener_module
+from service.protocols.sgip.listener import Door, Listener
+from service.protocols.sgip.pdu import (
+    Bind,
+    BindResp,
+    Deliver,
+    DeliverResp,
+    Report,
+    ReportResp,
+    Submit,
+    SubmitResp,
+    Unbind,
+    UnbindResp,
+    UserRpt,
+    UserRptResp,
+    encode,
+)
+from service.protocols.sgip.sequence import reference
+from tests.harness.session import PATIENCE_SECONDS
+from tests.harness.sgip import (
+    CLOCK,
+    NODE,
+    PASSWORD,
+    PHONE,
+    SMG,
+    Store,
+    answer,
+    dialled,
+    number,
+    opened,
+    settings,
+    soon,
+)
+from tests.harness.vectors import load
+
+VECTORS = {vector["id"]: vector for vector in load("sgip", "sgip12")}
+SUBMIT_SEQUENCE = number(2, node=NODE)
+LOGIN = Bind(2, "smg0371", "smgpass")
+REPORT = Report(SUBMIT_SEQUENCE, PHONE[1:], 0)
+TEXT = Deliver(PHONE[1:], "10655123", b"TD")
+
+
+@asynccontextmanager
+async def listening(store: Store, **others: Any) -> AsyncIterator[Listener]:
+    """The listener of a channel, on a free port."""
+    given = {"listen_port": 0, "listen_login_name": "smg0371", "listen_password": "smgpass"}
+    listener = SGIPGateway.listener(settings(1, **{**given, **others}), store.deliver, CLOCK)
+    assert listener is not None
+    async with listener as entered:
+        yield entered
+
+
+@asynccontextmanager
+async def logged_in(**others: Any) -> AsyncIterator[tuple[Listener, SMG, Store]]:
+    """A listener with one connection of the carrier's that is logged in."""
+    store = Store()
+    async with listening(store, **others) as listener, dialled(listener.port) as smg:
+        assert await smg.ask(number(1), LOGIN) == (number(1), BindResp(0))
+        yield listener, smg, store
+
+
+async def nothing_was_acknowledged(smg: SMG) -> bool:
+    """Asks for something that is answered at once, after whatever was to be answered before."""
+    sequence = number(999)
+    return await smg.ask(sequence, UserRpt("10655123", PHONE[1:], 2)) == (sequence, UserRptResp())
+
+
+async def is_sent_away(smg: SMG) -> bool:
+    """Whether the connection ends without a word."""
+    try:
+        return await smg.read_to_the_end() == b""
+    except ConnectionResetError:  # with octets of ours that nobody has read
+        return True
+
+
+def link_of(listener: Listener) -> listener_module.CarrierLink:
+    (link,) = listener.links
+    return link
+
+
+# Logging in
+
+
+async def test_the_recorded_login_of_a_carrier_is_answered_with_the_recorded_octets() -> None:
+    async with listening(Store()) as listener, dialled(listener.port) as smg:
+        bind = VECTORS["sgip-bind-smg"]["hex"]
+        smg.writer.write(bytes.fromhex(bind))
+        answered = VECTORS["sgip-bind-resp-ok"]["hex"]
+        assert (await smg.read_frame()).hex() == answered[:16] + bind[16:40] + answered[40:]
+
+
+@pytest.mark.parametrize(
+    ("bind", "result"),
+    [
+        (Bind(2, "smg0371", "wrong"), 1),
+        (Bind(2, "somebody", "smgpass"), 1),
+        (Bind(2, "", ""), 1),
+        (Bind(1, "smg0371", "smgpass"), 4),
+        (Bind(11, "smg0371", "smgpass"), 4),
+    ],
+)
+async def test_a_wrong_login_is_refused_and_the_connection_closed(bind: Bind, result: int) -> None:
+    store = Store()
+    async with listening(store) as listener, dialled(listener.port) as smg:
+        smg.write(number(1), bind)
+        smg.write(number(2), REPORT)
+        assert await smg.read() == (number(1), BindResp(result))
+        assert await smg.read_to_the_end() == b""
+        assert store.items.empty(), "nothing is taken from whoever is not logged in"
+
+
+async def test_without_a_login_of_its_own_the_carrier_uses_the_accounts() -> None:
+    options = {"listen_login_name": "", "listen_password": ""}
+    async with listening(Store(), **options) as listener, dialled(listener.port) as smg:
+        bind = Bind(2, "12345", PASSWORD)
+        assert await smg.ask(number(1), bind) == (number(1), BindResp(0))
+
+
+async def test_any_login_is_taken_where_the_channel_says_so() -> None:
+    options = {"listen_any_login": True, "listen_addresses": ("127.0.0.0/8",)}
+    async with listening(Store(), **options) as listener, dialled(listener.port) as smg:
+        bind = Bind(2, "whoever", "whatever")
+        assert await smg.ask(number(1), bind) == (number(1), BindResp(0))
+
+
+async def test_a_command_before_the_login_closes_the_connection() -> None:
+    store = Store()
+    async with listening(store) as listener, dialled(listener.port) as smg:
+        smg.write(number(1), REPORT)
+        assert await smg.read_to_the_end() == b""
+        assert store.items.empty()
+
+
+async def test_a_connection_from_elsewhere_is_cut(caplog: pytest.LogCaptureFixture) -> None:
+    options = {"listen_addresses": ("192.0.2.0/24",)}
+    async with listening(Store(), **options) as listener, dialled(listener.port) as smg:
+        assert await is_sent_away(smg)
+    assert listener_module.STRANGER in caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("address", "admitted"),
+    [
+        ("192.0.2.7", True),
+        ("192.0.3.7", False),
+        ("::ffff:192.0.2.7", True),
+        ("2001:db8::1", True),
+        ("2001:db9::1", False),
+        ("fe80::1%eth0", False),
+        ("", False),
+    ],
+)
+def test_addresses_are_looked_up_in_the_networks(address: str, admitted: bool) -> None:
+    config = settings(1, listen_addresses=("192.0.2.0/24", "2001:db8::/32"))
+    assert config.door.admits(address) is admitted
+    assert settings(1).door.admits(address)
+
+
+async def test_a_second_login_on_a_connection_is_refused_and_nothing_else_changes() -> None:
+    async with logged_in() as (_, smg, store):
+        assert await smg.ask(number(2), LOGIN) == (number(2), BindResp(2))
+        smg.write(number(3), REPORT)
+        await store.next()
+        store.futures[0].set_result(None)
+        assert await smg.read() == (number(3), ReportResp(0))
+
+
+async def test_the_carrier_may_have_as_many_connections_as_the_channel_allows() -> None:
+    async with listening(Store(), listen_connections=2) as listener, AsyncExitStack() as stack:
+        smgs = [await stack.enter_async_context(dialled(listener.port)) for _ in range(3)]
+        results = [(await smg.ask(number(1), LOGIN))[1] for smg in smgs]
+        assert results == [BindResp(0), BindResp(0), BindResp(3)]
+        assert await smgs[0].ask(number(2), Unbind()) == (number(2), UnbindResp())
+        assert await smgs[0].read_to_the_end() == b""
+        another = await stack.enter_async_context(dialled(listener.port))
+        assert (await another.ask(number(1), LOGIN))[1] == BindResp(0)
+
+
+async def test_connections_that_do_not_log_in_do_not_pile_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listener_module, "MOST_STRANGERS", 2)
+    async with listening(Store(), listen_connections=1) as listener, AsyncExitStack() as stack:
+        for _ in range(3):
+            await stack.enter_async_context(dialled(listener.port))
+        surplus = await stack.enter_async_context(dialled(listener.port))
+        assert await is_sent_away(surplus)
+        assert len(listener.links) == 3
+
+
+async def test_whoever_does_not_log_in_is_sent_away() -> None:
+    async with listening(Store()) as listener, dialled(listener.port) as smg:
+        smg.writer.write(b"\x00")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not listener.links:
+                await asyncio.sleep(0)
+        link = link_of(listener)
+        link.on_tick(link.loop.time() + 14)
+        assert link.is_open
+        link.on_tick(link.loop.time() + 16)
+        assert await is_sent_away(smg)
+        assert link.reason == "no login came"
+
+
+# Reports and texts
+
+
+async def test_a_report_is_acknowledged_only_after_it_is_stored() -> None:
+    async with logged_in() as (_, smg, store):
+        smg.writer.write(bytes.fromhex(VECTORS["sgip-report-ok"]["hex"]))
+        receipt = await store.next()
+        assert isinstance(receipt, Receipt)
+        assert receipt.ref == reference(SUBMIT_SEQUENCE - (809104500 - 809103045 << 32))
+        assert (receipt.state, receipt.code) == (ReceiptState.DELIVERED, "0:0")
+        assert receipt.recipient == "+" + VECTORS["sgip-report-ok"]["fields"]["user_number"]
+        assert await nothing_was_acknowledged(smg)
+        store.futures[0].set_result(None)
+        assert (await smg.read_frame()).hex() == VECTORS["sgip-report-resp"]["hex"]
+
+
+async def test_a_text_is_acknowledged_only_after_it_is_stored() -> None:
+    async with logged_in() as (_, smg, store):
+        smg.writer.write(bytes.fromhex(VECTORS["sgip-deliver-mo-ascii"]["hex"]))
+        inbound = await store.next()
+        assert isinstance(inbound, Inbound)
+        assert (inbound.recipient, inbound.text) == ("10655123", "TD")
+        assert await nothing_was_acknowledged(smg)
+        store.futures[0].set_result(None)
+        assert (await smg.read_frame()).hex() == VECTORS["sgip-deliver-resp"]["hex"]
+
+
+async def test_what_could_not_be_stored_is_not_acknowledged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with logged_in() as (_, smg, store):
+        for counter in (1, 2, 3):
+            smg.write(number(counter), REPORT)
+            await store.next()
+        store.futures[0].set_exception(RuntimeError("the store is away"))
+        store.futures[1].cancel()
+        store.futures[2].set_result(None)
+        assert await smg.read() == (number(3), ReportResp(0))
+        assert await nothing_was_acknowledged(smg)
+    assert caplog.messages.count(stream.NOT_STORED) == 2
+
+
+async def test_what_comes_again_is_handed_on_again() -> None:
+    async with logged_in() as (_, smg, store):
+        for _ in range(2):
+            smg.write(number(7), REPORT)
+            await store.next()
+            store.futures[-1].set_result(None)
+            assert await smg.read() == (number(7), ReportResp(0))
+
+
+async def test_storing_may_finish_in_any_order() -> None:
+    async with logged_in() as (_, smg, store):
+        for counter in range(32):
+            smg.write(number(counter), REPORT)
+            await store.next()
+        for future in reversed(store.futures):
+            future.set_result(None)
+        acknowledged = [(await smg.read())[0] for _ in range(32)]
+        assert acknowledged == [number(counter) for counter in reversed(range(32))]
+
+
+async def test_a_connection_lost_before_storing_acknowledges_nothing_and_raises_nothing() -> None:
+    async with logged_in() as (listener, smg, store):
+        smg.write(number(1), REPORT)
+        await store.next()
+        link = link_of(listener)
+        smg.cut()
+        await soon(link.lost.wait())
+        store.futures[0].set_result(None)
+        await asyncio.sleep(0)
+        assert not listener.links
+
+
+async def test_news_and_reports_on_other_texts_are_acknowledged_and_ignored() -> None:
+    async with logged_in() as (_, smg, store):
+        other = Report(SUBMIT_SEQUENCE, PHONE[1:], 0, report_type=1)
+        assert await smg.ask(number(1), other) == (number(1), ReportResp(0))
+        assert await nothing_was_acknowledged(smg)
+        assert store.items.empty()
+
+
+async def test_a_submit_to_the_sp_is_answered_with_an_error() -> None:
+    async with logged_in() as (_, smg, _):
+        submit = Submit("10655123", (PHONE[1:],), "12345", b"x", 0)
+        assert await smg.ask(number(1), submit) == (number(1), SubmitResp(5))
+
+
+async def test_both_directions_work_at_once() -> None:
+    async with opened() as (gateway, smg, own), logged_in() as (_, dialler, store):
+        batch = [Submission((PHONE,), part, 1) for part in gateway.split("警" * 134)]
+        futures = gateway.submit(batch)
+        for counter, future in enumerate(futures):
+            sequence, _ = await smg.read()
+            dialler.write(number(counter), Report(sequence, PHONE[1:], 0))
+            receipt = await store.next()  # it comes before the answer to its submit
+            smg.write(sequence, SubmitResp(0))
+            result = await answer(future)
+            assert isinstance(receipt, Receipt)
+            assert (result.outcome, result.refs) == (Outcome.ACCEPTED, (receipt.ref,))
+            store.futures[-1].set_result(None)
+            assert await dialler.read() == (number(counter), ReportResp(0))
+        assert own.items.empty()
+
+
+# The end of a connection, and of listening
+
+
+async def test_an_idle_connection_is_closed() -> None:
+    async with logged_in() as (listener, smg, _):
+        link = link_of(listener)
+        link.on_tick(link.loop.time() + 59)
+        assert link.is_open
+        link.on_tick(link.loop.time() + 61)
+        assert await smg.read_to_the_end() == b""
+        assert link.reason == "idle"
+
+
+async def test_a_half_open_connection_makes_room_by_itself() -> None:
+    async with logged_in(listen_connections=1, listen_idle_seconds=0.2) as (listener, smg, _):
+        link = link_of(listener)
+        smg.writer.transport.pause_reading()  # it neither sends nor reads nor closes
+        await soon(link.lost.wait())
+        async with dialled(listener.port) as another:
+            assert await another.ask(number(1), LOGIN) == (number(1), BindResp(0))
+
+
+@pytest.mark.parametrize("octets", ["00000003", "0000001500000005" + "00" * 12 + "ff"])
+async def test_malformed_octets_close_the_connection_with_a_logged_reason(
+    octets: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with logged_in() as (listener, smg, _):
+        link = link_of(listener)
+        smg.writer.write(bytes.fromhex(octets))
+        assert await smg.read_to_the_end() == b""
+        await soon(link.lost.wait())
+        assert "octets" in link.reason
+        async with dialled(listener.port) as another:
+            assert await another.ask(number(1), LOGIN) == (number(1), BindResp(0))
+    levels = [record.levelno for record in caplog.records if record.name.startswith("service")]
+    assert logging.WARNING in levels
+
+
+async def test_ending_acknowledges_what_gets_stored_and_closes_the_connections() -> None:
+    store = Store()
+    async with AsyncExitStack() as stack:
+        listener = await stack.enter_async_context(listening(store))
+        smg = await stack.enter_async_context(dialled(listener.port))
+        assert await smg.ask(number(1), LOGIN) == (number(1), BindResp(0))
+        smg.write(number(2), TEXT)
+        await store.next()
+        ending = asyncio.create_task(listener.__aexit__(None, None, None))
+        await asyncio.sleep(0)
+        with pytest.raises(OSError, match="refused|failed"):
+            await asyncio.open_connection("127.0.0.1", listener_port(smg))
+        store.futures[0].set_result(None)
+        assert await smg.read() == (number(2), DeliverResp(0))
+        assert await smg.read_to_the_end() == b""
+        await soon(ending)
+
+
+def listener_port(smg: SMG) -> int:
+    return int(smg.writer.get_extra_info("peername")[1])
+
+
+async def test_ending_does_not_wait_for_a_store_that_never_finishes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listener_module, "DRAIN_SECONDS", 0.05)
+    async with asyncio.timeout(PATIENCE_SECONDS), logged_in() as (_, smg, store):
+        smg.write(number(1), REPORT)
+        await store.next()
+    assert not store.futures[0].done()
+
+
+async def test_several_processes_may_share_the_port() -> None:
+    store = Store()
+    async with listening(store) as first, listening(store, listen_port=first.port) as second:
+        assert first.port == second.port
+        async with dialled(first.port) as smg:
+            assert await smg.ask(number(1), LOGIN) == (number(1), BindResp(0))
+
+
+async def test_a_port_that_is_taken_is_named() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f"{port}.* free this one"):
+            async with listening(Store(), listen_port=port):
+                pass
+
+
+def test_a_channel_without_a_port_does_not_listen() -> None:
+    assert SGIPGateway.listener(settings(1), Store().deliver, CLOCK) is None
+
+
+def test_the_port_is_known_only_while_listening() -> None:
+    listener = Listener(Door("127.0.0.1", 0, "", ""), Store().deliver, lambda _: None)
+    with pytest.raises(ValueError, match="not listening"):
+        _ = listener.port
+
+
+async def test_no_phone_or_password_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="service")
+    async with logged_in() as (listener, smg, store):
+        smg.writer.write(encode(number(1), REPORT) + encode(number(2), TEXT))
+        smg.write(number(3), Bind(2, "smg0371", "another secret"))
+        for _ in range(2):
+            await store.next()
+        store.futures[0].set_exception(RuntimeError(PHONE))
+        store.futures[1].set_result(None)
+        await smg.read()
+    async with listening(Store()) as listener, dialled(listener.port) as smg:
+        await smg.ask(number(1), Bind(2, "smg0371", "another secret"))
+    logged = " ".join(str(vars(record)) for record in caplog.records)
+    assert caplog.records
+    for private in (PHONE[1:], "smgpass", "another secret"):
+        assert private not in logged
