@@ -1,36 +1,53 @@
-"""The `tocsin` command: up · demo · serve · migrate · simulate · bootstrap · env."""
+"""The `tocsin` command: up · demo · serve · migrate · channel · simulate · bootstrap · env."""
 
 import argparse
 import asyncio
 import json
 import os
-import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, TypeVar
 
 import uvloop
+from pydantic import BaseModel, ValidationError
+from redis.asyncio import Redis
 
 from service.accounts.bootstrap import bootstrap
+from service.api.channel_forms import (
+    ChannelBody,
+    ChannelPatch,
+    channel_out,
+    edited,
+    settings_of,
+)
+from service.api.channels import CodeBody
+from service.api.problems import invalid
 from service.app import serve
 from service.audience.store import load_areas
+from service.channels import codes_store
+from service.channels import store as channels
+from service.channels.codes import Code
+from service.channels.model import Channel
+from service.channels.trial import try_channel
 from service.clock import parse_instant
 from service.crypto import Keyring, read_key_file
 from service.demo import run_demo
-from service.errors import Misconfigured, TocsinError
+from service.errors import Invalid, Misconfigured, TocsinError
+from service.lanes import CARRIERS_OF
 from service.logs import configure
 from service.parent import end_with_parent
 from service.runtime import check_key, open_runtime
 from service.settings import (
     Settings,
-    clock_of_environment,
     describe_environment,
     read_settings,
 )
-from service.simulator.config import SimulatorConfig
-from service.simulator.run import running
+from service.simulator.command import add_arguments as add_simulate_arguments
 from service.storage.migrate import migrate
-from service.storage.postgres import connect
+from service.storage.postgres import Connection, connect
 from service.up import UpOptions, run_up
 
 
@@ -43,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int | None = options.run(options)
     except TocsinError as error:
         print(f"tocsin: {error.message}", file=sys.stderr)
+        for field, why in error.fields.items() if isinstance(error, Invalid) else ():
+            print(f"  {field}: {why}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -75,9 +94,12 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("env", help="print every setting with its meaning").set_defaults(
         run=lambda _: print(describe_environment())
     )
-    simulate = commands.add_parser("simulate", help="run a simulated carrier")
-    simulate.add_argument("--config", type=Path, required=True, help="its settings, as JSON")
-    simulate.set_defaults(run=_simulate, log_level="INFO")
+    _add_channel_commands(
+        commands.add_parser("channel", help="set up, change and test the ways out")
+    )
+    add_simulate_arguments(
+        commands.add_parser("simulate", help="run a simulated carrier, or steer one that runs")
+    )
     return parser
 
 
@@ -87,6 +109,9 @@ def _add_up_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clock", help="simulated time to begin at, e.g. 2027-01-12T09:30+08:00")
     parser.add_argument("--speed", type=float, default=1.0, help="simulated time: times as fast")
     parser.add_argument("--channels", choices=["none", "simulated"], default="simulated")
+    parser.add_argument(
+        "--lanes", default="cmpp,sgip,smgp", type=_lanes, help="simulated ones, by protocol"
+    )
     parser.add_argument("--profile", choices=["carrier", "roster", "stale"], default="roster")
     parser.add_argument("--tps", type=int, default=500, help="parts per second; 0: no limit")
     parser.add_argument("--window", type=int, default=64, help="unanswered submits allowed")
@@ -94,6 +119,37 @@ def _add_up_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--channel-processes", type=int, default=1, help="processes sharing them")
     parser.add_argument("--max-delay", type=float, help="longest delay of a receipt, seconds")
     parser.add_argument("--response-delay", type=float, default=0.0, help="of each submit's answer")
+
+
+def _add_channel_commands(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    listed = commands.add_parser("list", help="one line for each channel")
+    listed.set_defaults(run=_with_channels(_list_channels))
+    show = commands.add_parser("show", help="one channel as JSON; its secrets stay hidden")
+    show.set_defaults(run=_with_channels(_show_channel))
+    add = commands.add_parser("add", help="set up a channel")
+    add.set_defaults(run=_with_channels(_add_channel))
+    change = commands.add_parser("set", help="change a channel, or lift its hold")
+    change.set_defaults(run=_with_channels(_set_channel))
+    test = commands.add_parser("test", help="log in and out, and say what the carrier answered")
+    test.set_defaults(run=_test_channel)
+    for command in (show, change, test):
+        command.add_argument("channel", help="its id or name")
+    for command in (add, change):
+        command.add_argument("file", help="JSON as the API takes it; - reads standard input")
+    codes = commands.add_parser("codes", help="what carriers' codes mean, where it is said here")
+    codes.add_argument("--put", metavar="FILE", help="say what a code means: JSON, or - for it")
+    codes.add_argument("--delete", nargs=3, metavar=("KIND", "APPLIES_TO", "CODE"))
+    codes.set_defaults(run=_with_channels(_codes))
+
+
+def _lanes(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    if unknown := sorted({*names} - {*CARRIERS_OF}):
+        raise argparse.ArgumentTypeError(
+            f"there is no lane {', '.join(unknown)}; the lanes are {', '.join(CARRIERS_OF)}"
+        )
+    return names
 
 
 def _up(options: argparse.Namespace) -> None:
@@ -104,6 +160,7 @@ def _up(options: argparse.Namespace) -> None:
             clock_start=parse_instant(options.clock) if options.clock else None,
             speed=options.speed,
             channels=options.channels,
+            lanes=options.lanes,
             profile=options.profile,
             tps=options.tps or None,
             window=options.window,
@@ -144,28 +201,134 @@ def _bootstrap(_: argparse.Namespace) -> None:
 
 
 async def _bootstrap_database(settings: Settings) -> None:
+    async with _database(settings) as (conn, keyring):
+        keys = await bootstrap(conn, keyring, settings.clock.now(), tokens={})
+    print(json.dumps(keys))
+
+
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[tuple[Connection, Keyring]]:
+    """A transaction of its own, and the key, which must be the database's."""
     keyring = Keyring(read_key_file(settings.key_file))
     conn = await connect(settings.database_url)
     try:
         async with conn.transaction():
             await check_key(conn, keyring)
-            keys = await bootstrap(conn, keyring, settings.clock.now(), tokens={})
+            yield conn, keyring
     finally:
         await conn.close()
-    print(json.dumps(keys))
 
 
-def _simulate(options: argparse.Namespace) -> None:
+Command = Callable[[argparse.Namespace, Connection, Keyring, Settings], Coroutine[Any, Any, object]]
+
+
+def _with_channels(command: Command) -> Callable[[argparse.Namespace], None]:
+    """Run a command in a transaction, and print as JSON what it returns."""
+
+    async def run(options: argparse.Namespace, settings: Settings) -> None:
+        async with _database(settings) as (conn, keyring):
+            result = await command(options, conn, keyring, settings)
+        if result is not None:
+            print(json.dumps(result, ensure_ascii=False, indent=2))
+
+    return lambda options: asyncio.run(run(options, read_settings()))
+
+
+async def _list_channels(
+    _: argparse.Namespace, conn: Connection, keyring: Keyring, settings: Settings
+) -> None:
+    holds = await channels.list_holds(conn, settings.clock.now())
+    for channel in await channels.list_channels(conn, keyring):
+        health = await channels.get_health(conn, channel.id)
+        state = f"{health.up}/{channel.connections} up" if channel.enabled else "disabled"
+        if hold := holds.get(channel.id):
+            state += f", held until {hold.until.isoformat()}: {hold.why}"
+        reality = "simulated" if channel.simulated else "real"
+        carriers = ",".join(channel.carriers)
+        print(f"{channel.id}\t{channel.name}\t{channel.kind}\t{reality}\t{carriers}\t{state}")
+
+
+async def _show_channel(
+    options: argparse.Namespace, conn: Connection, keyring: Keyring, settings: Settings
+) -> object:
+    channel = await channels.find_channel(conn, keyring, options.channel)
+    return await _shown(conn, channel, settings)
+
+
+async def _add_channel(
+    options: argparse.Namespace, conn: Connection, keyring: Keyring, settings: Settings
+) -> object:
+    body = _read_json(ChannelBody, options.file)
+    now = settings.clock.now()
+    return await _shown(
+        conn, await channels.insert_channel(conn, keyring, settings_of(body), now), settings
+    )
+
+
+async def _set_channel(
+    options: argparse.Namespace, conn: Connection, keyring: Keyring, settings: Settings
+) -> object:
+    body = _read_json(ChannelPatch, options.file)
+    found = await channels.find_channel(conn, keyring, options.channel)
+    channel = edited(await channels.get_channel(conn, keyring, found.id, lock=True), body)
+    await channels.update_channel(conn, keyring, channel)
+    if body.lifts_hold:
+        await channels.lift_hold(conn, channel.id)
+    return await _shown(conn, channel, settings)
+
+
+async def _shown(conn: Connection, channel: Channel, settings: Settings) -> object:
+    hold = await channels.get_hold(conn, channel.id, settings.clock.now())
+    return channel_out(channel, hold, with_config=True).model_dump(mode="json")
+
+
+async def _codes(
+    options: argparse.Namespace, conn: Connection, _: Keyring, settings: Settings
+) -> object:
+    if options.put is not None:
+        code = Code(**_read_json(CodeBody, options.put).model_dump())
+        return asdict(await codes_store.put_code(conn, code, settings.clock.now()))
+    if options.delete is not None:
+        await codes_store.delete_code(conn, *options.delete)
+        return None
+    return [asdict(code) for code in await codes_store.list_codes(conn)]
+
+
+def _test_channel(options: argparse.Namespace) -> int:
+    return asyncio.run(_test_login(options.channel, read_settings()))
+
+
+async def _test_login(given: str, settings: Settings) -> int:
+    """0 if the carrier took the login."""
+    async with _database(settings) as (conn, keyring):
+        channel = await channels.find_channel(conn, keyring, given)
+        health = await channels.get_health(conn, channel.id)
+    async with Redis.from_url(settings.redis_url, socket_timeout=5) as redis:
+        trial = await try_channel(channel, settings.clock, redis, health.up)
+    code = f" (code {trial.code})" if trial.code else ""
+    print(f"{'ok' if trial.ok else 'failed'}: {trial.detail}{code}, {trial.milliseconds} ms")
+    return 0 if trial.ok else 1
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def _read_json(model: type[M], name: str) -> M:
+    """What a file, or standard input, says; it may hold secrets, so no error repeats it.
+
+    Raises:
+        Misconfigured: there is no such file, or it cannot be read.
+        Invalid: names each field that is wrong.
+    """
     try:
-        config = SimulatorConfig.model_validate_json(options.config.read_text())
-    except (OSError, ValueError) as error:
-        raise Misconfigured(f"{options.config} is not a simulator's settings: {error}") from error
-    uvloop.run(_simulate_until_stopped(config))
-
-
-async def _simulate_until_stopped(config: SimulatorConfig) -> None:
-    stop = asyncio.Event()
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-    async with running(config, clock=clock_of_environment()):
-        await stop.wait()
+        text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{name} cannot be read as a text file in UTF-8") from error
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        raise Misconfigured(f"{name} is not JSON: {error}") from None
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise invalid(error, what="file") from None

@@ -1,8 +1,11 @@
 """What a handler is given, and what it may answer other than a model."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel
 
 from service.accounts.model import User
 from service.campaigns.model import By
@@ -28,6 +31,16 @@ class Call:
     def by(self, reason: str) -> By:
         """The caller, as the one who does something now and why."""
         return By(self.user.id, reason, self.now)
+
+
+OutT = TypeVar("OutT", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Later(Generic[OutT]):
+    """An answer that is made once the transaction is over, since it asks somebody outside."""
+
+    make: Callable[[], Awaitable[OutT]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,65 +1,29 @@
 """The ways out; their secrets are shown as set or unset, and only to those who manage them."""
 
-from dataclasses import replace
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field
 
 from service.accounts.model import Right
-from service.api.call import Call
-from service.api.schema import Body, Instant, Int, Line, Out
-from service.channels import store
-from service.channels.model import Channel, ChannelSettings, merged, shown
-
-Carrier = Literal["china_mobile", "china_unicom", "china_telecom", "china_broadnet"]
-Carriers = Annotated[list[Carrier], Field(min_length=1)]
-TPS = Annotated[Int, Field(ge=1)]
-Window = Annotated[Int, Field(ge=1, le=10_000)]
-Connections = Annotated[Int, Field(ge=1, le=100)]
-Config = dict[str, Any]
-
-
-class ChannelBody(Body):
-    """A channel to be set up; `config` is what its kind needs."""
-
-    name: Line
-    kind: Line
-    simulated: bool = Field(description="Whether it is a simulator; decided once, for good.")
-    carriers: Carriers
-    config: Config
-    tps: TPS | None = Field(
-        default=None, description="Parts per second; null: no limit but the window."
-    )
-    window: Window = 16
-    connections: Connections = 1
-    enabled: bool = True
-
-
-class ChannelPatch(Body):
-    """What is to change; the rest stays, and so do settings that `config` leaves out."""
-
-    name: Line | None = None
-    carriers: Carriers | None = None
-    config: Config | None = None
-    tps: TPS | None = Field(default=None, description="null: no limit but the window.")
-    window: Window | None = None
-    connections: Connections | None = None
-    enabled: bool | None = None
-
-
-class ChannelOut(Out):
-    """A channel; `config` is null for those who do not manage channels."""
-
-    id: int
-    name: str
-    kind: str
-    simulated: bool
-    carriers: list[str]
-    config: Config | None
-    tps: int | None
-    window: int
-    connections: int
-    enabled: bool
+from service.api.call import Call, Later
+from service.api.channel_forms import Carrier as Carrier
+from service.api.channel_forms import (
+    ChannelBody,
+    ChannelOut,
+    ChannelPatch,
+    channel_out,
+    edited,
+    settings_of,
+)
+from service.api.schema import Body, Instant, Line, OptionalLine, Out, Query
+from service.channels import codes_store, store
+from service.channels.codes import Code
+from service.channels.kinds import describe
+from service.channels.model import Channel, Hold
+from service.channels.registry import load
+from service.channels.trial import check_clock, try_channel
+from service.queue import Job
 
 
 class ChannelsOut(Out):
@@ -86,49 +50,124 @@ class HealthOut(Out):
     queued_estimate: int
 
 
+class SettingOut(Out):
+    """One setting of a kind; `json_schema` has its limits, and nothing else is needed for a form.
+
+    A `secret` one is written and never read: it is shown as "set" or "unset", and "set" given back
+    leaves it as it is.
+    """
+
+    name: str
+    description: str
+    type: str = Field(description="string, integer, number, boolean, object or array")
+    required: bool
+    nullable: bool
+    secret: bool
+    default: Any
+    choices: list[Any] | None
+    json_schema: Mapping[str, Any] = Field(validation_alias="schema")
+
+
+class KindOut(Out):
+    """A kind of channel, and what its `config` is made of."""
+
+    name: str
+    about: str
+    most_recipients: int
+    calls_back: bool = Field(description="Whether its provider reports by calling us over HTTP.")
+    settings: list[SettingOut]
+
+
+class KindsOut(Out):
+    """All kinds of channels."""
+
+    items: list[KindOut]
+    next_cursor: None = None
+
+
+class TrialOut(Out):
+    """What the carrier answered to a login; `code` is its own where it gave one."""
+
+    ok: bool
+    detail: str
+    code: str
+    milliseconds: int
+
+
+class CodeName(Query):
+    """Which code is meant."""
+
+    kind: Line
+    applies_to: Literal["submit", "receipt"]
+    code: Line
+
+
+class CodeBody(Body):
+    """What a carrier's code means."""
+
+    kind: Line = Field(description="Of channel, such as cmpp.")
+    applies_to: Literal["submit", "receipt"]
+    code: Line = Field(description="As the carrier writes it, and as reports show it.")
+    outcome: Line = Field(
+        description="Of a submit: rejected, unanswered, throttled, refused_lot, suspended,"
+        " daily_limit; of a receipt: buffered, delivered, undelivered, expired, rejected, unknown."
+    )
+    reason: OptionalLine = Field(default="", description="Why, in the words of the reports.")
+    note: OptionalLine = ""
+
+
+class CodeOut(Out):
+    """What a carrier's code means."""
+
+    kind: str
+    applies_to: str
+    code: str
+    outcome: str
+    reason: str
+    note: str
+
+
+class CodesOut(Out):
+    """All codes that the operator gave a meaning."""
+
+    items: list[CodeOut]
+    next_cursor: None = None
+
+
 async def list_channels(call: Call) -> ChannelsOut:
     """List all channels."""
     channels = await store.list_channels(call.conn, call.runtime.keyring)
-    return ChannelsOut(items=[_shown(call, channel) for channel in channels])
+    holds = await store.list_holds(call.conn, call.now)
+    return ChannelsOut(items=[_shown(call, c, holds.get(c.id)) for c in channels])
+
+
+async def list_kinds(call: Call) -> KindsOut:  # noqa: ARG001  # every handler is given it
+    """List the kinds of channels with their settings."""
+    kinds = [KindOut.model_validate(describe(kind)) for kind in load().values()]
+    return KindsOut(items=sorted(kinds, key=lambda kind: kind.name))
 
 
 async def get_channel(call: Call, channel_id: int) -> ChannelOut:
     """Show a channel."""
-    return _shown(call, await store.get_channel(call.conn, call.runtime.keyring, channel_id))
+    channel = await store.get_channel(call.conn, call.runtime.keyring, channel_id)
+    return _shown(call, channel, await store.get_hold(call.conn, channel_id, call.now))
 
 
 async def create_channel(call: Call, body: ChannelBody) -> ChannelOut:
     """Set up a channel."""
-    settings = ChannelSettings(
-        name=body.name,
-        kind=body.kind,
-        simulated=body.simulated,
-        carriers=tuple(dict.fromkeys(body.carriers)),
-        config=store.parse_settings(body.kind, body.config),
-        tps=body.tps,
-        window=body.window,
-        connections=body.connections,
-        enabled=body.enabled,
-    )
-    made = await store.insert_channel(call.conn, call.runtime.keyring, settings, call.now)
-    return _shown(call, made)
+    made = await store.insert_channel(call.conn, call.runtime.keyring, settings_of(body), call.now)
+    return _shown(call, made, None)
 
 
 async def edit_channel(call: Call, channel_id: int, body: ChannelPatch) -> ChannelOut:
-    """Change a channel; whoever serves it follows within seconds."""
+    """Change a channel, or lift its hold; whoever serves it follows within seconds."""
     channel = await store.get_channel(call.conn, call.runtime.keyring, channel_id, lock=True)
-    changes: dict[str, Any] = {
-        name: getattr(body, name)
-        for name in body.model_fields_set
-        if name == "tps" or getattr(body, name) is not None
-    }
-    if body.carriers is not None:
-        changes["carriers"] = tuple(dict.fromkeys(body.carriers))
-    if body.config is not None:
-        changes["config"] = store.parse_settings(channel.kind, merged(channel.config, body.config))
-    edited = replace(channel, **changes)
-    await store.update_channel(call.conn, call.runtime.keyring, edited)
-    return _shown(call, edited)
+    changed = edited(channel, body)
+    await store.update_channel(call.conn, call.runtime.keyring, changed)
+    if body.lifts_hold:
+        await store.lift_hold(call.conn, channel_id)
+        call.after_commit(Job.DRAIN_CHANNEL, channel_id)
+    return _shown(call, changed, await store.get_hold(call.conn, channel_id, call.now))
 
 
 async def get_health(call: Call, channel_id: int) -> HealthOut:
@@ -137,16 +176,36 @@ async def get_health(call: Call, channel_id: int) -> HealthOut:
     return HealthOut.model_validate(await store.get_health(call.conn, channel_id))
 
 
-def _shown(call: Call, channel: Channel) -> ChannelOut:
-    return ChannelOut(
-        id=channel.id,
-        name=channel.name,
-        kind=channel.kind,
-        simulated=channel.simulated,
-        carriers=list(channel.carriers),
-        config=shown(channel.config) if call.user.may(Right.CHANNELS) else None,
-        tps=channel.tps,
-        window=channel.window,
-        connections=channel.connections,
-        enabled=channel.enabled,
-    )
+async def test_channel(call: Call, channel_id: int) -> Later[TrialOut]:
+    """Log in with a channel's settings, log out, and say what the carrier answered."""
+    runtime = call.runtime
+    channel = await store.get_channel(call.conn, runtime.keyring, channel_id)
+    check_clock(channel, runtime.clock)
+    up = (await store.get_health(call.conn, channel_id)).up
+
+    async def answer() -> TrialOut:
+        trial = await try_channel(channel, runtime.clock, runtime.redis, up)
+        return TrialOut.model_validate(trial)
+
+    return Later(answer)
+
+
+async def list_codes(call: Call) -> CodesOut:
+    """List the codes that carriers say and the operator gave a meaning."""
+    codes = await codes_store.list_codes(call.conn)
+    return CodesOut(items=[CodeOut.model_validate(code) for code in codes])
+
+
+async def put_code(call: Call, body: CodeBody) -> CodeOut:
+    """Say what a carrier's code means, over the kind's own table."""
+    code = Code(**body.model_dump())
+    return CodeOut.model_validate(await codes_store.put_code(call.conn, code, call.now))
+
+
+async def delete_code(call: Call, query: CodeName) -> None:
+    """Let the kind's own table speak of a code again."""
+    await codes_store.delete_code(call.conn, query.kind, query.applies_to, query.code)
+
+
+def _shown(call: Call, channel: Channel, hold: Hold | None) -> ChannelOut:
+    return channel_out(channel, hold, with_config=call.user.may(Right.CHANNELS))

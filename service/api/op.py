@@ -9,12 +9,12 @@ import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
 from service.accounts.model import Right
-from service.api.call import Download
+from service.api.call import Download, Later
 
 Handler = Callable[..., Coroutine[Any, Any, object]]
 _RESERVED = frozenset({"call", "body", "query", "file", "return"})
@@ -72,6 +72,8 @@ class Op:
     def out(self) -> type[BaseModel] | type[Download] | None:
         """The model of the answer; None: there is nothing to say."""
         answer = self.hints["return"]
+        if get_origin(answer) is Later:
+            answer = get_args(answer)[0]
         return None if answer is type(None) else answer
 
     @property

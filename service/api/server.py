@@ -1,7 +1,8 @@
 """How an operation is answered: who asks, may they, with what; then one transaction.
 
 What the handler writes, and the answer kept under an Idempotency-Key, are committed together;
-bells are rung afterwards. A transaction that met another one is run again.
+bells are rung afterwards. A transaction that met another one is run again. An answer that takes a
+call to somebody outside is made after the transaction, and is not kept: it is true only once.
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,7 +13,7 @@ from pydantic import BaseModel
 from service.accounts.model import User
 from service.api import reading
 from service.api.auth import authenticate
-from service.api.call import Call, Download
+from service.api.call import Call, Download, Later
 from service.api.idempotency import REPLAYED, Answer, Ticket, key_of
 from service.api.op import Op
 from service.api.reading import Arguments
@@ -71,10 +72,12 @@ class _Exchange:
             if isinstance(result, Download):
                 return await _send(self._request, result)
             answer = _answer(self._op, result)
-            if self._ticket:
+            if self._ticket and not isinstance(result, Later):
                 await self._ticket.keep(conn, runtime.keyring, answer, call.now)
         for job, ids in call.bells:
             await runtime.queue.ring(job, *ids)
+        if isinstance(result, Later):
+            answer = _answer(self._op, await result.make())
         return _response(answer, {})
 
 

@@ -5,7 +5,7 @@ never as they are.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -14,8 +14,13 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import to_jsonable_python
 
 from service.errors import Invalid
+from service.messages.signature import Signature
 
-Signature = Literal["ours_head", "ours_tail", "carrier_head", "carrier_tail"]
+SET, UNSET = "set", "unset"
+"""How a secret is shown."""
+
+SHORTEST_SECRET = 4
+"""A secret shorter than this is no secret, and blotting it out would blot out words."""
 
 CARRIERS = ("china_mobile", "china_unicom", "china_telecom", "china_broadnet")
 
@@ -96,14 +101,47 @@ def revealed(config: BaseModel) -> dict[str, Any]:
 
 def shown(config: BaseModel) -> dict[str, Any]:
     """The settings as people may see them: each secret is "set" or "unset"."""
-    return _as_json(config, lambda secret: "set" if secret.get_secret_value() else "unset")
+    return _as_json(config, lambda secret: SET if secret.get_secret_value() else UNSET)
 
 
 def merged(config: BaseModel, changes: Mapping[str, Any]) -> dict[str, Any]:
     """The settings with some of them changed; a secret comes back as `shown` gave it, unchanged."""
     before, seen = revealed(config), shown(config)
-    kept = {name for name, value in changes.items() if value == "set" and seen.get(name) == "set"}
-    return before | {name: value for name, value in changes.items() if name not in kept}
+    return before | {
+        name: _unmasked(value, before.get(name), seen.get(name)) for name, value in changes.items()
+    }
+
+
+def _unmasked(value: object, before: object, seen: object) -> object:
+    """A changed value in which each secret that came back as it is shown is what it was."""
+    if isinstance(value, dict) and isinstance(before, dict) and isinstance(seen, dict):
+        return {
+            name: _unmasked(inner, before.get(name), seen.get(name))
+            for name, inner in value.items()
+        }
+    if isinstance(value, list) and isinstance(before, list) and isinstance(seen, list):
+        known = dict(enumerate(zip(before, seen, strict=True)))
+        return [_unmasked(inner, *known.get(n, (None, None))) for n, inner in enumerate(value)]
+    return before if value == seen and value in {SET, UNSET} else value
+
+
+def without_secrets(text: str, config: BaseModel) -> str:
+    """A sentence with every secret of the settings blotted out, should one have got into it."""
+    for secret in _secrets(config.model_dump()):
+        text = text.replace(secret, "•••")
+    return text
+
+
+def _secrets(value: object) -> Iterator[str]:
+    if isinstance(value, SecretStr):
+        if len(value.get_secret_value()) >= SHORTEST_SECRET:
+            yield value.get_secret_value()
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _secrets(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _secrets(inner)
 
 
 def _as_json(config: BaseModel, secret: Callable[[SecretStr], str]) -> dict[str, Any]:

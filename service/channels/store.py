@@ -1,6 +1,7 @@
 """The channels table: a configuration is one encrypted JSON object, read as its kind's model."""
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,9 +11,13 @@ from pydantic import BaseModel
 
 from service.channels.model import Channel, ChannelSettings, Hold, parse_config, revealed
 from service.channels.registry import load
-from service.crypto import Keyring
+from service.crypto import Keyring, Undecipherable
 from service.errors import Conflict, Invalid, Misconfigured, NotFound
 from service.storage.postgres import Connection, Record, UniqueViolation, one
+
+log = logging.getLogger(__name__)
+
+_ALL = "SELECT * FROM channels ORDER BY id"
 
 CONFIG = "channel_config"
 """The kind of field under which configurations are encrypted."""
@@ -36,15 +41,33 @@ class Health:
     open_slices: int
     queued_estimate: int
 
+    @property
+    def up(self) -> int:
+        """How many of the connections are logged in."""
+        return sum(connection.state == "up" for connection in self.connections)
 
-async def list_channels(
-    conn: Connection, keyring: Keyring, *, enabled_only: bool = False
-) -> list[Channel]:
-    """All channels, by id."""
-    rows = await conn.fetch(
-        "SELECT * FROM channels WHERE enabled OR NOT $1 ORDER BY id", enabled_only
-    )
-    return [_channel(row, keyring) for row in rows]
+
+async def list_channels(conn: Connection, keyring: Keyring) -> list[Channel]:
+    """All channels, by id.
+
+    Raises:
+        Misconfigured: one cannot be read.
+    """
+    return [_channel(row, keyring) for row in await conn.fetch(_ALL)]
+
+
+async def readable_channels(conn: Connection, keyring: Keyring) -> list[Channel]:
+    """The channels that can be read, by id; each other one is an error in the log.
+
+    For whoever serves them: one bad row must not end the service of all.
+    """
+    channels = []
+    for row in await conn.fetch(_ALL):
+        try:
+            channels.append(_channel(row, keyring))
+        except Misconfigured as error:
+            log.error("a channel is left out", extra={"why": error.message})  # noqa: TRY400
+    return channels
 
 
 async def get_channel(
@@ -62,6 +85,24 @@ async def get_channel(
     return _channel(row, keyring)
 
 
+async def find_channel(conn: Connection, keyring: Keyring, given: str) -> Channel:
+    """The channel of an id or, failing that, of a name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = await conn.fetchrow(
+        """
+        SELECT * FROM channels WHERE id::text = $1 OR name = $1
+        ORDER BY id::text = $1 DESC LIMIT 1
+        """,
+        given,
+    )
+    if row is None:
+        raise NotFound(f"there is no channel {given}")
+    return _channel(row, keyring)
+
+
 async def existing_channels(conn: Connection) -> set[int]:
     """The ids of all channels."""
     return {row["id"] for row in await conn.fetch("SELECT id FROM channels")}
@@ -73,8 +114,10 @@ async def insert_channel(
     """Set up a channel, with a row for each of its connections.
 
     Raises:
+        Invalid: it has more recipients to a submit than its kind can take.
         Conflict: the name is taken.
     """
+    _check(settings)
     try:
         row = await conn.fetchrow(
             """
@@ -100,8 +143,10 @@ async def update_channel(conn: Connection, keyring: Keyring, channel: Channel) -
     """Change what may change: everything but the kind, and whether it is simulated.
 
     Raises:
+        Invalid: it has more recipients to a submit than its kind can take.
         Conflict: the name is taken.
     """
+    _check(channel)
     try:
         await conn.execute(
             """
@@ -191,6 +236,14 @@ async def lift_hold(conn: Connection, channel_id: int) -> None:
     )
 
 
+async def list_holds(conn: Connection, now: datetime) -> dict[int, Hold]:
+    """The holds that channels are under, by the channel's id."""
+    rows = await conn.fetch(
+        "SELECT id, held_until, held_why FROM channels WHERE held_until > $1", now
+    )
+    return {row["id"]: Hold(row["held_until"], row["held_why"]) for row in rows}
+
+
 async def get_hold(conn: Connection, channel_id: int, now: datetime) -> Hold | None:
     """The hold that a channel is under, if there is one."""
     row = await conn.fetchrow(
@@ -199,6 +252,16 @@ async def get_hold(conn: Connection, channel_id: int, now: datetime) -> Hold | N
         now,
     )
     return Hold(*row) if row else None
+
+
+def _check(settings: ChannelSettings) -> None:
+    most = load()[settings.kind].most_recipients
+    if settings.destinations > most:
+        raise Invalid(
+            f"a {settings.kind} submit has at most {most} recipient{'s' if most > 1 else ''}, "
+            f"not {settings.destinations}",
+            fields={"destinations": f"at most {most}"},
+        )
 
 
 def _columns(settings: ChannelSettings, keyring: Keyring) -> tuple[object, ...]:
@@ -226,9 +289,14 @@ def _cipher(settings: ChannelSettings, keyring: Keyring) -> bytes:
 
 
 def _channel(row: Record, keyring: Keyring) -> Channel:
-    values = json.loads(keyring.decrypt(CONFIG, row["config_cipher"]))
     try:
-        config = parse_settings(row["kind"], values)
+        stored: dict[str, Any] = json.loads(keyring.decrypt(CONFIG, row["config_cipher"]))
+        kind = load().get(row["kind"])
+        known = kind.config_model.model_fields if kind else stored
+        # A setting that a later version did away with is no reason to stop sending.
+        config = parse_settings(row["kind"], {k: v for k, v in stored.items() if k in known})
+    except Undecipherable as error:
+        raise Misconfigured(f"channel {row['name']} cannot be read: {error}") from error
     except Invalid as error:
         raise Misconfigured(
             f"channel {row['name']} cannot be read: {error.message} "

@@ -7,13 +7,15 @@ import itertools
 import random
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from service.coding.parts import Part
 from service.crypto import Keyring
+from service.messages.signature import Signature, Split, split_signed
 from service.messages.template import CONTACT_VARIABLES, render, variables
 from service.storage.postgres import Record
 
@@ -103,12 +105,17 @@ class Composer:
         self,
         keyring: Keyring,
         areas: Mapping[str, tuple[str, str]],
-        split: Callable[[str], tuple[Part, ...]],
+        split: Split,
+        *,
+        signature: Signature = "ours_head",
+        signature_counts: bool = True,
     ) -> None:
-        """`areas` maps an area code to the names of its town and village ("" if above them)."""
+        """`areas` maps an area code to the names of its town and village ("" if above them);
+        `signature` and `signature_counts` are the channel's.
+        """
         self._keyring = keyring
         self._areas = areas
-        self._split = split
+        self._split = partial(split_signed, split=split, mode=signature, counts=signature_counts)
 
     def compose(self, work: Work, row: Record) -> Message:
         """The message of one row."""

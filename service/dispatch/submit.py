@@ -44,7 +44,13 @@ class Sender:
         self._channel = channel
         self._held = held
         self._gateway = gateway
-        self._composer = Composer(shared.keyring, shared.areas, gateway.split)
+        self._composer = Composer(
+            shared.keyring,
+            shared.areas,
+            gateway.split,
+            signature=channel.signature,
+            signature_counts=channel.signature_counts,
+        )
         self._permits = Permits(channel.window * channel.destinations)
         self._works: list[Work] = []
         self._look_at = 0.0

@@ -30,6 +30,7 @@ class HandClock:
     """A clock that stands where a test puts it."""
 
     at: datetime
+    simulated: bool = False
 
     def now(self) -> datetime:
         return self.at

@@ -1,10 +1,15 @@
 """Channels over HTTP: checked by their kind, secrets never shown, simulated or real for good."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
-from service.channels.store import get_channel
+import pytest
+
+from service.channels.model import Hold
+from service.channels.store import get_channel, get_hold, hold_channel
 from service.dispatch.lease_store import claim_connection
+from service.queue import queue_name
 from service.storage.postgres import transaction
 from tests.integration.api.conftest import Api
 
@@ -97,3 +102,166 @@ async def test_health_tells_the_connections_and_the_work(api: Api) -> None:
     assert [c["slot"] for c in health["connections"]] == [0]
     async with transaction(api.runtime.pool) as conn:  # a slot that comes back keeps its epoch
         assert await conn.fetchval("SELECT max(epoch) FROM connections") == 1
+
+
+# ---- what a contract settles
+
+
+SETTLED: dict[str, Any] = {
+    "destinations": 20,
+    "on_net_only": False,
+    "rank": 7,
+    "signature": "carrier_tail",
+    "signature_counts": False,
+    "receipts": "last",
+    "send_validity": False,
+}
+
+
+async def test_what_a_contract_settles_is_kept_and_changed(api: Api) -> None:
+    plain = (await api.post("/channels", ADMIN, {**BODY, "name": "plain"})).json
+    assert {name: plain[name] for name in SETTLED} == {
+        "destinations": 1,
+        "on_net_only": True,
+        "rank": 100,
+        "signature": "ours_head",
+        "signature_counts": True,
+        "receipts": "all",
+        "send_validity": True,
+    }
+    made = await api.post("/channels", ADMIN, {**BODY, **SETTLED})
+    assert made.status == 201, made.body
+    assert {name: made.json[name] for name in SETTLED} == SETTLED
+    changed = await api.patch(f"/channels/{plain['id']}", ADMIN, SETTLED)
+    assert changed.json == {**plain, **SETTLED}
+    again = await api.patch(f"/channels/{plain['id']}", ADMIN, {"rank": 8})
+    assert again.json == {**plain, **SETTLED, "rank": 8}
+    assert (await api.get(f"/channels/{plain['id']}", ADMIN)).json == again.json
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("destinations", 0),
+        ("destinations", 101),
+        ("rank", -1),
+        ("signature", "middle"),
+        ("receipts", "none"),
+        ("held_until", "2027-01-12T02:00:00Z"),
+        ("send_validity", "perhaps"),
+    ],
+)
+async def test_a_value_that_there_is_not_is_refused(api: Api, field: str, value: object) -> None:
+    made = (await api.post("/channels", ADMIN, BODY)).json
+    refused = await api.patch(f"/channels/{made['id']}", ADMIN, {field: value})
+    assert refused.status == 422
+    assert list(refused.json["fields"]) == [field]
+    assert (await api.get(f"/channels/{made['id']}", ADMIN)).json == made
+
+
+async def test_a_submit_has_no_more_recipients_than_its_kind_can_take(api: Api) -> None:
+    kinds = {
+        kind["name"]: kind for kind in (await api.get("/channels/kinds", VIEWER)).json["items"]
+    }
+    assert kinds["cmpp"]["most_recipients"] == 99
+    refused = await api.post("/channels", ADMIN, {**BODY, "destinations": 100})
+    assert (refused.status, refused.json["fields"]) == (422, {"destinations": "at most 99"})
+    made = await api.post("/channels", ADMIN, {**BODY, "destinations": 99})
+    path = f"/channels/{made.json['id']}"
+    refused = await api.patch(path, ADMIN, {"destinations": 100, "rank": 1})
+    assert (refused.status, refused.json["fields"]) == (422, {"destinations": "at most 99"})
+    assert (await api.get(path, ADMIN)).json["rank"] == 100
+
+
+async def test_a_hold_is_shown_until_it_ends_or_is_lifted(api: Api) -> None:
+    made = (await api.post("/channels", ADMIN, BODY)).json
+    path = f"/channels/{made['id']}"
+    assert (made["held_until"], made["held_why"]) == (None, "")
+    until = api.clock.at + timedelta(hours=2)
+    async with transaction(api.runtime.pool) as conn:
+        await hold_channel(conn, made["id"], Hold(until, "the day's amount is used up"))
+    held = (await api.get(path, VIEWER)).json
+    assert (held["held_until"], held["held_why"]) == (
+        "2027-01-12T03:30:00Z",
+        "the day's amount is used up",
+    )
+    assert (await api.get("/channels", VIEWER)).json["items"] == [held]
+    assert (await api.patch(path, ADMIN, {"rank": 5})).json["held_until"] == held["held_until"]
+    lifted = (await api.patch(path, ADMIN, {"held_until": None})).json
+    assert lifted == {**made, "rank": 5}
+    async with transaction(api.runtime.pool) as conn:
+        assert await get_hold(conn, made["id"], api.clock.at) is None
+        await hold_channel(conn, made["id"], Hold(until, "again"))
+    api.clock.at = until
+    assert (await api.get(path, ADMIN)).json == lifted
+
+
+async def test_lifting_a_hold_wakes_the_channel(api: Api) -> None:
+    made = (await api.post("/channels", ADMIN, BODY)).json
+    await api.patch(f"/channels/{made['id']}", ADMIN, {"rank": 5})
+    assert await api.runtime.redis.zcard(queue_name("channel")) == 0
+    await api.patch(f"/channels/{made['id']}", ADMIN, {"held_until": None})
+    assert await api.runtime.redis.zcard(queue_name("channel")) == 1
+
+
+async def test_the_kinds_say_what_their_settings_are(api: Api) -> None:
+    kinds = {
+        kind["name"]: kind for kind in (await api.get("/channels/kinds", VIEWER)).json["items"]
+    }
+    settings = {setting["name"]: setting for setting in kinds["cmpp"]["settings"]}
+    assert settings["secret"]["secret"] is True
+    assert settings["secret"]["required"] is True
+    assert (settings["host"]["type"], settings["host"]["secret"]) == ("string", False)
+    assert settings["port"]["default"] == 7890
+    assert settings["port"]["json_schema"]["maximum"] == 65535
+    assert settings["ascii_part"]["choices"] == [134, 153]
+    required = {name for name, setting in settings.items() if setting["required"]}
+    assert required == set(CONFIG)  # a form of nothing but this makes a channel
+
+
+# ---- codes
+
+
+CODE = {"kind": "cmpp", "applies_to": "receipt", "code": "MK:0099", "outcome": "expired"}
+
+
+async def test_a_code_is_given_a_meaning_a_new_one_and_none(api: Api) -> None:
+    put = await api.call("PUT", "/channels/codes", ADMIN, json={**CODE, "note": "安徽"})
+    kept = {**CODE, "reason": "other", "note": "安徽"}
+    assert (put.status, put.json) == (200, kept)
+    again = {**CODE, "outcome": "undelivered", "reason": "powered_off"}
+    assert (await api.call("PUT", "/channels/codes", ADMIN, json=again)).status == 200
+    other = {**CODE, "applies_to": "submit", "outcome": "throttled"}
+    assert (await api.call("PUT", "/channels/codes", ADMIN, json=other)).status == 200
+    items = (await api.get("/channels/codes", VIEWER)).json["items"]
+    assert items == [{**other, "reason": "other", "note": ""}, {**again, "note": ""}]
+    name = {field: CODE[field] for field in ("kind", "applies_to", "code")}
+    gone = await api.call("DELETE", "/channels/codes", ADMIN, params=name)
+    assert gone.status == 204
+    assert len((await api.get("/channels/codes", VIEWER)).json["items"]) == 1
+    gone = await api.call("DELETE", "/channels/codes", ADMIN, params=name)
+    assert gone.status == 404
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"kind": "pigeon"}, "kind"),
+        ({"applies_to": "login"}, "applies_to"),
+        ({"code": ""}, "code"),
+        ({"outcome": "lost"}, "outcome"),
+        ({"applies_to": "submit", "outcome": "accepted"}, "outcome"),
+        ({"applies_to": "submit", "outcome": "not_sent"}, "outcome"),
+        ({"applies_to": "submit", "outcome": "delivered"}, "outcome"),
+        ({"outcome": "throttled"}, "outcome"),
+        ({"reason": "rain"}, "reason"),
+        ({"outcome": "delivered", "reason": "other"}, "reason"),
+    ],
+)
+async def test_a_meaning_that_there_is_not_is_refused(
+    api: Api, change: dict[str, str], field: str
+) -> None:
+    refused = await api.call("PUT", "/channels/codes", ADMIN, json={**CODE, **change})
+    assert refused.status == 422
+    assert list(refused.json["fields"]) == [field]
+    assert (await api.get("/channels/codes", VIEWER)).json["items"] == []

@@ -98,7 +98,7 @@ def stage(pool: Pool, keyring: Keyring, now: datetime) -> SetUp:
             await add_contacts(conn, keyring, scene, [phone(n) for n in range(people)], now)
             channel = await add_channel(conn, keyring, 1, now, **of_channel)
             run = await add_run(conn, scene, now, **more)
-        made = await expand_run(pool, keyring, run, now)
+        made = await expand_run(pool, run, now)
         assert made is not None
         assert made.target == people
         return Stage(pool, keyring, scene, channel, run, now)

@@ -168,7 +168,7 @@ async def test_after_a_fault(
             settings["listen_port"] = listener.port
         channel = await add_lane(conn, keyring, clock, kind, **settings)
         run = await add_run(conn, scene, clock.now())
-        await expand_run(pool, keyring, run, clock.now())
+        await expand_run(pool, run, clock.now())
         await serve()
         if row.heals:
             await asyncio.sleep(TIMEOUT * 2)

@@ -15,7 +15,7 @@ async def expanded(pool: Pool, keyring: Keyring, clock: Clock, people: int):
         await add_contacts(conn, keyring, scene, [phone(n) for n in range(people)], clock.now())
         await add_channel(conn, keyring, 1, clock.now())
         run = await add_run(conn, scene, clock.now())
-    await expand_run(pool, keyring, run, clock.now())
+    await expand_run(pool, run, clock.now())
     return run
 
 
@@ -33,7 +33,7 @@ async def test_a_person_stands_once_in_a_run(pool: Pool, keyring: Keyring, clock
 
 async def test_a_run_is_expanded_once(pool: Pool, keyring: Keyring, clock: Clock) -> None:
     run = await expanded(pool, keyring, clock, 3)
-    assert await expand_run(pool, keyring, run, clock.now()) is None
+    assert await expand_run(pool, run, clock.now()) is None
     async with pool.acquire() as conn:
         assert await states(conn, run) == {"queued": 3}
 
@@ -60,7 +60,7 @@ async def test_whom_nobody_may_reach_is_left_out_by_name(
         )
         await add_channel(conn, keyring, 1, now)
         run = await add_run(conn, scene, now, text="【县反诈中心】{姓名}，您好")
-        made = await expand_run(pool, keyring, run, now)
+        made = await expand_run(pool, run, now)
         assert made is not None
         assert (made.target, made.excluded) == (1, 3)
         rows = await conn.fetch("SELECT reason FROM exclusions WHERE run_id = $1", run)

@@ -1,7 +1,7 @@
 """Who may meet whom at the hand-off: pause, opt-out, takeover, crash, and what each must not undo.
 
 The statements of `dispatch.store` on several connections, interleaved by hand or at random, and the
-real Sender over a scripted gateway. Tests marked `defect` show something that is still wrong.
+real Sender over a scripted gateway.
 """
 
 import asyncio
@@ -586,7 +586,7 @@ async def test_a_run_is_sent_only_when_no_slice_is_open(stage: SetUp) -> None:
         assert await close() == [await on.campaign(conn)]
 
 
-# ---- defects: each of these is how it ought to be
+# ---- what reviews found: each of these is how it ought to be
 
 
 async def test_an_unsure_mark_is_not_given_back_after_a_takeover(stage: SetUp) -> None:
@@ -864,7 +864,7 @@ async def test_a_cancel_and_an_expansion_do_not_lock_each_other_out(
         campaign = await conn.fetchval("SELECT campaign_id FROM runs WHERE id = $1", run)
     async with transaction(on.pool) as conn:
         await conn.execute("SELECT FROM campaigns WHERE id = $1 FOR UPDATE", campaign)
-        expanding = asyncio.create_task(expand_run(on.pool, keyring, run, on.now))
+        expanding = asyncio.create_task(expand_run(on.pool, run, on.now))
         await asyncio.sleep(0.2)
         runs = await run_store.lock_open_runs(conn, campaign)
         await run_store.set_runs(conn, runs, run_store.OPEN, "cancelled", on.now)
@@ -915,11 +915,6 @@ async def _begun(on: Stage) -> bool:
 
 
 # ---- second look: each of these is how it ought to be
-
-
-def defect(what: str) -> pytest.MarkDecorator:
-    """Known to be wrong; strict, so that whoever mends it takes the mark away."""
-    return pytest.mark.xfail(reason=what, strict=True)
 
 
 async def test_a_slice_is_not_finished_while_something_is_given_back_to_it(stage: SetUp) -> None:
@@ -1049,7 +1044,6 @@ async def test_what_a_gateway_refuses_to_write_is_not_in_doubt(stage: SetUp) -> 
     assert "uncertain" not in await on.states()
 
 
-@defect("one channel that cannot be read ends the service of all, without a word")
 async def test_a_channel_that_cannot_be_read_ends_no_service(
     stage: SetUp, redis: Redis, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,7 +35,7 @@ async def ready(
     channel = await add_channel(conn, keyring, port, clock.now(), **channel_settings)
     run_settings = {k: v for k, v in more.items() if k not in channel_keys}
     run = await add_run(conn, scene, clock.now(), **run_settings)
-    made = await expand_run(pool, keyring, run, clock.now())
+    made = await expand_run(pool, run, clock.now())
     assert made is not None
     assert made.target == people
     return channel, run

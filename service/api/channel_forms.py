@@ -1,0 +1,173 @@
+"""Channels as JSON: what is given to set one up and to change it, and how one is shown."""
+
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from service.api.schema import Body, Instant, Int, Line, Out
+from service.channels.model import Channel, ChannelSettings, Hold, merged, shown
+from service.channels.store import parse_settings
+from service.messages.signature import Signature
+
+Carrier = Literal["china_mobile", "china_unicom", "china_telecom", "china_broadnet"]
+Carriers = Annotated[
+    list[Carrier], Field(min_length=1, description="Whose subscribers it reaches.")
+]
+TPS = Annotated[Int, Field(ge=1)]
+Window = Annotated[
+    Int, Field(ge=1, le=10_000, description="Unanswered submits allowed on one connection.")
+]
+Connections = Annotated[
+    Int, Field(ge=1, le=100, description="Connections held at once; the account's logins.")
+]
+Destinations = Annotated[
+    Int,
+    Field(
+        ge=1,
+        le=100,
+        description="Most recipients in one submit, where the text is the same; its kind's limit"
+        " is `most_recipients` of GET /channels/kinds.",
+    ),
+]
+OnNetOnly = Annotated[
+    bool, Field(description="Take only numbers of its own carriers, none as a fallback.")
+]
+Rank = Annotated[
+    Int,
+    Field(ge=0, le=10_000, description="Of the channels that can take a number the lowest is."),
+]
+Placed = Annotated[
+    Signature,
+    Field(description="Who puts the 【signature】 into the text, and where; texts begin with it."),
+]
+Counts = Annotated[
+    bool, Field(description="Whether a signature that the carrier adds takes room in the text.")
+]
+Receipts = Annotated[
+    Literal["all", "last"],
+    Field(description="Ask for a state report on each part, or on the last part alone."),
+]
+Validity = Annotated[
+    bool, Field(description="Tell the carrier until when the text may be delivered.")
+]
+Config = Annotated[
+    dict[str, Any],
+    Field(description="The kind's settings and credentials: see GET /channels/kinds."),
+]
+NO_LIMIT = "Parts per second; null: no limit but the window."
+
+
+class ChannelBody(Body):
+    """A channel to be set up; `config` is what its kind needs."""
+
+    name: Line
+    kind: Line
+    simulated: bool = Field(description="Whether it is a simulator; decided once, for good.")
+    carriers: Carriers
+    config: Config
+    tps: TPS | None = Field(default=None, description=NO_LIMIT)
+    window: Window = 16
+    connections: Connections = 1
+    enabled: bool = True
+    destinations: Destinations = 1
+    on_net_only: OnNetOnly = True
+    rank: Rank = 100
+    signature: Placed = "ours_head"
+    signature_counts: Counts = True
+    receipts: Receipts = "all"
+    send_validity: Validity = True
+
+
+class ChannelPatch(Body):
+    """What is to change; the rest stays, and so do settings that `config` leaves out."""
+
+    name: Line | None = None
+    carriers: Carriers | None = None
+    config: Config | None = None
+    tps: TPS | None = Field(default=None, description=NO_LIMIT)
+    window: Window | None = None
+    connections: Connections | None = None
+    enabled: bool | None = None
+    destinations: Destinations | None = None
+    on_net_only: OnNetOnly | None = None
+    rank: Rank | None = None
+    signature: Placed | None = None
+    signature_counts: Counts | None = None
+    receipts: Receipts | None = None
+    send_validity: Validity | None = None
+    held_until: None = Field(
+        default=None, description="null lifts the hold that a carrier's answer put on the channel."
+    )
+
+    @property
+    def lifts_hold(self) -> bool:
+        """Whether the channel may hand off again."""
+        return "held_until" in self.model_fields_set
+
+
+class ChannelOut(Out):
+    """A channel; `config` is null for those who do not manage channels."""
+
+    id: int
+    name: str
+    kind: str
+    simulated: bool
+    carriers: list[str]
+    config: dict[str, Any] | None
+    tps: int | None
+    window: int
+    connections: int
+    enabled: bool
+    destinations: int
+    on_net_only: bool
+    rank: int
+    signature: str
+    signature_counts: bool
+    receipts: str
+    send_validity: bool
+    held_until: Instant | None = Field(
+        description="Until then nothing is handed off: the carrier said that the account may not."
+    )
+    held_why: str
+
+
+def settings_of(body: ChannelBody) -> ChannelSettings:
+    """The channel that a body describes.
+
+    Raises:
+        Invalid: there is no such kind, or `config` is not what it needs.
+    """
+    values = {name: getattr(body, name) for name in type(body).model_fields}
+    values["carriers"] = tuple(dict.fromkeys(body.carriers))
+    values["config"] = parse_settings(body.kind, body.config)
+    return ChannelSettings(**values)
+
+
+def edited(channel: Channel, body: ChannelPatch) -> Channel:
+    """The channel with what a body changes.
+
+    Raises:
+        Invalid: `config` is not what the kind needs.
+    """
+    changes: dict[str, Any] = {
+        name: getattr(body, name)
+        for name in body.model_fields_set - {"held_until"}
+        if name == "tps" or getattr(body, name) is not None
+    }
+    if body.carriers is not None:
+        changes["carriers"] = tuple(dict.fromkeys(body.carriers))
+    if body.config is not None:
+        changes["config"] = parse_settings(channel.kind, merged(channel.config, body.config))
+    return replace(channel, **changes)
+
+
+def channel_out(channel: Channel, hold: Hold | None, *, with_config: bool) -> ChannelOut:
+    """A channel as it is shown; of its settings the secrets are `set` or `unset`."""
+    names = ChannelOut.model_fields.keys() - {"config", "held_until", "held_why"}
+    return ChannelOut(
+        **{name: getattr(channel, name) for name in names},
+        config=shown(channel.config) if with_config else None,
+        held_until=hold.until if hold else None,
+        held_why=hold.why if hold else "",
+    )

@@ -1,0 +1,95 @@
+"""What a channel of each kind can be told, as a form needs it: from the kind's settings model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from service.channels.gateway import CallbackGateway, Gateway
+
+Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting of a kind.
+
+    type: of JSON: string, integer, number, boolean, object or array.
+    nullable: whether null is a value.
+    secret: whether it is, or has in it, what is never shown again.
+    default: None where there is none, and for secrets.
+    choices: the values there are; None: any that the schema allows.
+    schema: its JSON Schema, with the limits, and complete in itself.
+    """
+
+    name: str
+    description: str
+    type: str
+    required: bool
+    nullable: bool
+    secret: bool
+    default: object
+    choices: list[Any] | None
+    schema: Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of channel. calls_back: whether its carrier reports by calling us over HTTP."""
+
+    name: str
+    about: str
+    most_recipients: int
+    calls_back: bool
+    settings: list[Setting]
+
+
+def describe(gateway: type[Gateway]) -> Kind:
+    """A kind, and its settings in the order of its model."""
+    schema = gateway.config_model.model_json_schema()
+    required = frozenset(schema.get("required", ()))
+    properties: Schema = schema.get("properties", {})
+    settings = [
+        _setting(name, _complete(own, schema.get("$defs", {})), required=name in required)
+        for name, own in properties.items()
+    ]
+    about = (gateway.config_model.__doc__ or "").partition("\n")[0].strip()
+    calls_back = issubclass(gateway, CallbackGateway)
+    return Kind(gateway.kind, about, gateway.most_recipients, calls_back, settings)
+
+
+def _setting(name: str, schema: Schema, *, required: bool) -> Setting:
+    forms = [form for form in schema.get("anyOf", (schema,)) if form.get("type") != "null"]
+    secret = _is_secret(schema)
+    form: Schema = forms[0] if forms else {}
+    return Setting(
+        name=name,
+        description=schema.get("description", ""),
+        type=form.get("type", "object"),
+        required=required,
+        nullable=len(forms) < len(schema.get("anyOf", (schema,))),
+        secret=secret,
+        default=None if secret else schema.get("default"),
+        choices=[form["const"]] if "const" in form else form.get("enum"),
+        schema={
+            name: value for name, value in schema.items() if not (secret and name == "default")
+        },
+    )
+
+
+def _complete(schema: Any, definitions: Schema, within: frozenset[str] = frozenset()) -> Any:
+    """A schema with what it refers to in place; one that holds itself stays a reference."""
+    if isinstance(schema, list):
+        return [_complete(inner, definitions, within) for inner in schema]
+    if not isinstance(schema, dict):
+        return schema
+    target = str(schema.get("$ref", "")).removeprefix("#/$defs/")
+    if target in definitions and target not in within:
+        beside = {name: value for name, value in schema.items() if name != "$ref"}
+        return _complete({**definitions[target], **beside}, definitions, within | {target})
+    return {name: _complete(inner, definitions, within) for name, inner in schema.items()}
+
+
+def _is_secret(schema: object) -> bool:
+    if isinstance(schema, dict):
+        return bool(schema.get("writeOnly")) or any(map(_is_secret, schema.values()))
+    return isinstance(schema, list) and any(map(_is_secret, schema))

@@ -1,0 +1,140 @@
+"""Try a channel: log in, log out, and say in plain words what the carrier answered.
+
+Nothing is submitted. What the carrier delivers meanwhile is not acknowledged, so it comes again on
+a connection of those who store it.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from service.channels.gateway import Gateway, GatewayError, Inbound, Receipt
+from service.channels.model import Channel, without_secrets
+from service.channels.registry import factory
+from service.clock import Clock
+from service.errors import Conflict, TocsinError, Unavailable
+
+log = logging.getLogger(__name__)
+
+TRIAL_SECONDS = 15.0
+CLOSE_SECONDS = 10.0
+LOCK_SECONDS = 60
+"""Longer than any trial; whoever dies in one keeps others from the channel for no longer."""
+
+_UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of it. code: the carrier's own where it gave one, else the kind of failure."""
+
+    ok: bool
+    detail: str
+    code: str
+    milliseconds: int
+
+
+def check_clock(channel: Channel, clock: Clock) -> None:
+    """Keep simulated time away from real carriers.
+
+    Raises:
+        Conflict: the channel is real and the time is not.
+    """
+    if clock.simulated and not channel.simulated:
+        raise Conflict(
+            f"{channel.name} is a real channel, and this system runs on simulated time: "
+            "no real carrier is called then",
+            code="simulated_clock",
+        )
+
+
+async def try_channel(channel: Channel, clock: Clock, redis: Redis, connections_up: int) -> Trial:
+    """Log in with the channel's settings, whether or not it is enabled.
+
+    Args:
+        channel: as configured.
+        clock: of the system.
+        redis: keeps two trials of one channel apart.
+        connections_up: how many connections of the channel are logged in already.
+
+    Raises:
+        Conflict: another trial is under way, or simulated time would reach a real carrier.
+        Unavailable: Redis cannot be reached.
+    """
+    check_clock(channel, clock)
+    async with _alone(redis, channel.id):
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        ok, detail, code = await _log_in(channel, clock)
+        milliseconds = round((loop.time() - began) * 1000)
+    if not ok and connections_up:
+        detail += _others_up(connections_up)
+    trial = Trial(ok, without_secrets(detail, channel.config), code, milliseconds)
+    log.info(
+        "channel tried",
+        extra={"channel": channel.name, "ok": ok, "code": code, "milliseconds": milliseconds},
+    )
+    return trial
+
+
+async def _log_in(channel: Channel, clock: Clock) -> tuple[bool, str, str]:
+    gateway = factory(channel.kind)(channel.config, _take_nothing, clock)
+    try:
+        async with asyncio.timeout(TRIAL_SECONDS):
+            await gateway.open()
+    except TimeoutError:
+        detail = f"no answer within {TRIAL_SECONDS:g} s; check address, port and firewall"
+        return False, detail, "unreachable"
+    except GatewayError as error:
+        return False, error.message, error.code
+    except TocsinError as error:  # such as a certificate file that is not there
+        return False, error.message, error.code
+    finally:
+        await _close(gateway)
+    return True, "the carrier accepted the login; logged out again", ""
+
+
+async def _close(gateway: Gateway) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await gateway.close(drain_seconds=0)
+    except TimeoutError:
+        log.warning("a trial's connection did not close in time")
+
+
+def _take_nothing(_: Receipt | Inbound) -> "asyncio.Future[None]":
+    refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    refused.cancel()
+    return refused
+
+
+def _others_up(connections: int) -> str:
+    return (
+        f". This channel has {connections} connection{'s' if connections > 1 else ''} up, and a "
+        "test needs one more: if the account allows no more logins, the refusal means only that"
+    )
+
+
+@asynccontextmanager
+async def _alone(redis: Redis, channel_id: int) -> AsyncIterator[None]:
+    key, token = f"tocsin:trial:{channel_id}", uuid4().hex
+    try:
+        if not await redis.set(key, token, nx=True, ex=LOCK_SECONDS):
+            raise Conflict(
+                "a test of this channel is under way; wait for its answer", code="in_progress"
+            )
+    except (RedisError, OSError) as error:
+        raise Unavailable("Redis cannot be reached, so no test can be run; try again") from error
+    try:
+        yield
+    finally:
+        try:
+            await redis.eval(_UNLOCK, 1, key, token)  # type: ignore[misc]  # sync or async
+        except (RedisError, OSError) as error:
+            log.warning("a trial's lock waits to expire", extra={"why": str(error)})
