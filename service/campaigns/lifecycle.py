@@ -139,6 +139,15 @@ async def finish_campaigns(
     return [c for c in finished if await store.move(conn, c, Act.FINISH, State.DONE, by)]
 
 
+async def reopen_campaigns(
+    conn: Connection, runs: Sequence[UUID], reason: str, now: datetime
+) -> None:
+    """Campaigns that were done, and of which these runs are open again, can be steered again."""
+    by = By(None, reason, now)
+    for campaign_id in await run_store.campaigns_of(conn, runs):
+        await store.move(conn, campaign_id, Act.REOPEN, State.RUNNING, by)
+
+
 async def expire_pending(pool: Pool, now: datetime) -> list[UUID]:
     """Return every campaign that waited too long for its approval; returns them."""
     async with transaction(pool) as conn:

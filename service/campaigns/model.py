@@ -51,6 +51,7 @@ class Act(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     FINISH = "finish"
+    REOPEN = "reopen"
     CANCEL = "cancel"
 
 
@@ -73,6 +74,8 @@ MOVES: dict[Act, tuple[frozenset[State], frozenset[State]]] = {
     Act.PAUSE: (frozenset({State.SCHEDULED, State.RUNNING}), frozenset({State.PAUSED})),
     Act.RESUME: (frozenset({State.PAUSED}), frozenset({State.SCHEDULED, State.RUNNING})),
     Act.FINISH: (frozenset({State.RUNNING}), frozenset({State.DONE})),
+    # A text of it takes a second lane, so that there is something to pause or cancel again.
+    Act.REOPEN: (frozenset({State.DONE}), frozenset({State.RUNNING})),
     Act.CANCEL: (_OPEN, frozenset({State.CANCELLED})),
 }
 """Each act: from which states, into which. A campaign moves along these and nothing else."""

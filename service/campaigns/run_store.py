@@ -121,6 +121,14 @@ async def cancel_messages(conn: Connection, runs: Sequence[UUID], now: datetime)
     return affected(status)
 
 
+async def campaigns_of(conn: Connection, runs: Sequence[UUID]) -> list[UUID]:
+    """The campaigns of these runs."""
+    rows = await conn.fetch(
+        "SELECT DISTINCT campaign_id FROM runs WHERE id = ANY($1) ORDER BY campaign_id", runs
+    )
+    return [row["campaign_id"] for row in rows]
+
+
 async def finished_campaigns(conn: Connection, campaign_ids: Sequence[UUID]) -> list[UUID]:
     """Those of these campaigns that have no open run and no fire to come."""
     rows = await conn.fetch(

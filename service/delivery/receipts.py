@@ -5,17 +5,19 @@ that meets nothing is parked: the answer to its submit may still be on its way, 
 again after their own commit and a sweep looks again later, for 72 h. A hand-off without an answer
 is settled by a receipt without a match only if it is the only one open to that phone on that
 channel (design §4). States are ranked: a late "buffered" undoes nothing, `unknown` yields to any
-later receipt, other final states stay and what contradicts them is kept as a conflict.
+later receipt, other final states stay and what contradicts them is kept as a conflict. Once a
+message has been given to a second channel, the first one's receipts change nothing any more.
 """
 
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from service.delivery import store
 from service.delivery.store import Change
+from service.dispatch import reroute
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
 
 log = logging.getLogger(__name__)
@@ -27,53 +29,86 @@ any other submit to that phone is committed."""
 
 _FAILED = ("undelivered", "expired", "rejected", "unknown")
 
+Wake = Callable[[int], Awaitable[None]]
+"""Called with a channel that has something to hand off, which another could not deliver."""
 
-async def fold_receipts(pool: Pool, channel_id: int, now: datetime) -> int:
+
+async def fold_receipts(
+    pool: Pool, channel_id: int, now: datetime, wake: Wake | None = None
+) -> int:
     """Fold a channel's inbox until it is empty or another folder is at it; returns how many."""
     total = 0
     while True:
         try:
-            folded = await _fold_batch(pool, channel_id, now)
+            folded, channels = await _fold_batch(pool, channel_id, now)
         except COLLISIONS as error:
             log.info("fold runs again", extra={"why": str(error)})
             continue
+        if wake is not None:
+            for channel in channels:
+                await wake(channel)
         total += folded
         if folded < BATCH:
             return total
 
 
-async def _fold_batch(pool: Pool, channel_id: int, now: datetime) -> int:
+async def _fold_batch(pool: Pool, channel_id: int, now: datetime) -> tuple[int, list[int]]:
+    """Fold one batch; returns its size, and the channels that have something to hand off now."""
     async with transaction(pool) as conn:
         if not await store.lock_fold(conn, channel_id):
-            return 0
+            return 0, []
         rows = await store.take_receipts(conn, channel_id, BATCH)
         if not rows:
-            return 0
-        parked = await _fold(conn, rows, now)
+            return 0, []
+        parked, channels = await _fold(conn, rows, now)
     if parked:
         async with transaction(pool) as conn:
             await store.rematch(conn, channel_id, parked)
-    return len({row["id"] for row in rows})
+    return len({row["id"] for row in rows}), channels
 
 
-async def _fold(conn: Connection, rows: Sequence[Record], now: datetime) -> list[bytes]:
-    """Fold one batch; returns the references of those that were parked."""
+async def _fold(
+    conn: Connection, rows: Sequence[Record], now: datetime
+) -> tuple[list[bytes], list[int]]:
+    """Fold one batch; returns the references of those that were parked, and the channels that have
+    something to hand off now.
+    """
     unmatched = [row for row in rows if row["run_id"] is None]
     final = [row for row in rows if row["run_id"] is not None and row["state"] != "buffered"]
+    late = [row for row in final if row["channel_id"] == row["first_channel_id"]]
+    final = [row for row in final if row["channel_id"] != row["first_channel_id"]]
     single = [row for row in final if row["part_count"] == 1]
     long = [row for row in final if row["part_count"] != 1]
     changes, conflicts = _decide(single)
+    conflicts += [row for row in late if row["code"] != row["first_code"]]
     if long:
         conflicts += _contradicting(long)
         changes += _over_parts(await store.mark_parts(conn, [(row, row["state"]) for row in long]))
+    channels: list[int] = []
     if changes:
-        moved = await store.apply_changes(conn, changes, now)
+        moved, channels = await _apply(conn, changes, now)
         conflicts += _without_effect(single, changes, moved)
+        conflicts += _against_the_last(long, changes, moved)
     kept = unmatched + conflicts
     if kept:
         why = ["parked"] * len(unmatched) + ["conflict"] * len(conflicts)
         await store.insert_unmatched(conn, kept, why)
-    return [row["ref"] for row in unmatched]
+    return [row["ref"] for row in unmatched], channels
+
+
+async def _apply(
+    conn: Connection, changes: Sequence[Change], now: datetime
+) -> tuple[set[tuple[uuid.UUID, int]], list[int]]:
+    """Move messages along, those of another network to another lane; returns the messages that
+    moved and the channels that have something to hand off now.
+    """
+    strays = [change for change in changes if reroute.is_stray(change.state, change.reason)]
+    await reroute.lock(conn, {change.run_id for change in strays})
+    moved = await store.apply_changes(conn, changes, now)
+    second = [_key(change) for change in changes if change.second]
+    await reroute.learn(conn, [key for key in second if key in moved], now)
+    failed = [key for key in map(_key, strays) if key in moved]
+    return moved, await reroute.reroute(conn, failed, now)
 
 
 def _key(row: Record | Change) -> tuple[uuid.UUID, int]:
@@ -118,12 +153,39 @@ def _without_effect(
     return [row for row in rows if _key(row) in missed]
 
 
+def _against_the_last(
+    rows: Iterable[Record], changes: Iterable[Change], moved: set[tuple[uuid.UUID, int]]
+) -> list[Record]:
+    """Receipts that nobody asked for, saying that a part failed of a text which is delivered by
+    its last part's receipt.
+    """
+    missed = {_key(change) for change in changes if change.state in _FAILED} - moved
+    return [
+        row
+        for row in rows
+        if _key(row) in missed
+        and row["message_state"] == "delivered"
+        and row["state"] in _FAILED
+        and row["part_state"] is None
+    ]
+
+
 def _change(row: Record) -> Change:
-    return Change(row["run_id"], row["no"], row["state"], row["reason"] or None, row["code"])
+    return Change(
+        row["run_id"],
+        row["no"],
+        row["state"],
+        row["reason"] or None,
+        row["code"],
+        row["attempt"],
+        row["first_channel_id"] is not None,
+    )
 
 
 def _over_parts(rows: Iterable[Record]) -> list[Change]:
-    """A long text is delivered when all its parts are, and failed as soon as one is."""
+    """A long text is failed as soon as one part is, and delivered when all its parts are, or, where
+    only the last part's report is asked for, when that one is.
+    """
     messages: dict[tuple[uuid.UUID, int], list[Record]] = defaultdict(list)
     for row in rows:
         messages[_key(row)].append(row)
@@ -133,9 +195,14 @@ def _over_parts(rows: Iterable[Record]) -> list[Change]:
         delivered = {part["ref"] for part in parts if part["state"] == "delivered"}
         if failed is not None:
             changes.append(_change(failed))
-        elif len(delivered) == parts[0]["part_count"]:
-            changes.append(_change(parts[0]))
+        elif len(delivered) == parts[0]["part_count"] or any(map(_stands_for_all, parts)):
+            changes.append(_change(next(part for part in parts if part["state"] == "delivered")))
     return changes
+
+
+def _stands_for_all(part: Record) -> bool:
+    last: bool = part["last_only"] and part["part"] == part["part_count"]
+    return last and part["state"] == "delivered"
 
 
 async def recheck(conn: Connection, channel_id: int, refs: Sequence[bytes]) -> None:
@@ -168,18 +235,29 @@ def pair(pairings: Iterable[Record]) -> tuple[list[tuple[Record, int]], list[int
     by_receipt: dict[int, list[Record]] = defaultdict(list)
     for row in pairings:
         by_receipt[row["id"]].append(row)
-    known: dict[tuple[uuid.UUID, int], dict[bytes, int]] = defaultdict(dict)
+    new: dict[tuple[uuid.UUID, int], dict[bytes, int]] = defaultdict(dict)
     adopted, ambiguous = [], []
     for receipt, rows in by_receipt.items():
         row = rows[0]
-        refs = known[row["run_id"], row["no"]]
+        refs = new[row["run_id"], row["no"]]
+        part = _part_without_reference(row, refs.values())
         if len(rows) > 1:
             ambiguous.append(receipt)
         elif row["ref"] in refs:
             continue  # a duplicate of one just adopted; the rematch takes it along
-        elif row["known"] + len(refs) >= row["part_count"]:
+        elif part is None:
             ambiguous.append(receipt)
         else:
-            refs[row["ref"]] = row["known"] + len(refs) + 1
-            adopted.append((row, refs[row["ref"]]))
+            refs[row["ref"]] = part
+            adopted.append((row, part))
     return adopted, ambiguous
+
+
+def _part_without_reference(row: Record, adopted: Iterable[int]) -> int | None:
+    """The part of an uncertain hand-off that a receipt stands for: the first without a reference,
+    or the last, if only its report was asked for. None: each has its own already.
+    """
+    count: int = row["part_count"]
+    asked = [count] if row["last_only"] else range(1, count + 1)
+    taken = {*row["known"], *adopted}
+    return next((part for part in asked if part not in taken), None)

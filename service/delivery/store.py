@@ -1,7 +1,8 @@
 """The SQL of what came back: the inbox, its folding into the ledger, parked receipts.
 
 One folder a channel works at a time (an advisory lock), so the only other writer of a message it
-touches is the connection that records its submit's answer.
+touches is the connection that records its submit's answer; and after a message has been given to a
+second channel, that one's folder and connection.
 """
 
 import uuid
@@ -9,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from service.channels.codes import NO_CODES
+from service.channels.codes_store import load_receipt_codes
 from service.channels.gateway import Inbound, Receipt
 from service.crypto import Keyring
 from service.storage.postgres import Connection, Record
@@ -19,13 +22,19 @@ RECEIPT_WAIT = timedelta(hours=72)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What receipts make of one message."""
+    """What receipts make of one message.
+
+    attempt: the hand-off that they report on; None: the present one, whichever it is.
+    second: whether the message had been given to a second channel.
+    """
 
     run_id: uuid.UUID
     no: int
     state: str
     reason: str | None
     code: str | None
+    attempt: int | None = None
+    second: bool = False
 
 
 async def insert_receipts(
@@ -34,7 +43,13 @@ async def insert_receipts(
     receipts: Sequence[tuple[int, Receipt]],
     now: datetime,
 ) -> None:
-    """Append receipts to the inbox."""
+    """Append receipts to the inbox, each as the operator reads its code.
+
+    This is the one way in, for links and callbacks alike, so the codes are read here and now.
+    """
+    codes = await load_receipt_codes(conn)
+    if codes:
+        receipts = [(number, codes.get(number, NO_CODES).receipt(r)) for number, r in receipts]
     await conn.execute(
         """
         INSERT INTO receipt_inbox
@@ -99,7 +114,7 @@ async def take_receipts(conn: Connection, channel_id: int, limit: int) -> list[R
         )
         SELECT t.*, p.run_id, p.no, p.part, p.attempt, p.state::text AS part_state,
                m.state::text AS message_state,
-               m.part_count, m.attempt AS message_attempt
+               m.part_count, m.first_channel_id, m.first_code
         FROM taken t
         LEFT JOIN parts p ON p.channel_id = t.channel_id AND p.ref = t.ref
             AND (t.phone_hash IS NULL OR p.phone_hash = t.phone_hash)
@@ -135,10 +150,12 @@ async def mark_parts(conn: Connection, rows: Sequence[tuple[Record, str]]) -> li
     keys = sorted({(row["run_id"], row["no"]) for row, _ in rows})
     return await conn.fetch(
         """
-        SELECT DISTINCT m.run_id, m.no, m.part_count, p.ref, p.state::text, p.reason, p.code
+        SELECT DISTINCT m.run_id, m.no, m.part_count, m.attempt, m.first_channel_id, p.part, p.ref,
+               p.state::text, p.reason, p.code, c.receipts = 'last' AS last_only
         FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
         JOIN messages m ON m.run_id = k.run_id AND m.no = k.no
         JOIN parts p ON p.run_id = m.run_id AND p.no = m.no AND p.attempt = m.attempt
+        JOIN channels c ON c.id = p.channel_id
         """,
         [run_id for run_id, _ in keys],
         [no for _, no in keys],
@@ -155,9 +172,9 @@ async def apply_changes(
         WITH moved AS (
             UPDATE messages m SET
                 state = c.state::message_state, reason = c.reason, code = c.code, final_at = $6
-            FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[])
-                AS c(run_id, no, state, reason, code)
-            WHERE m.run_id = c.run_id AND m.no = c.no
+            FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $7::int[])
+                AS c(run_id, no, state, reason, code, attempt)
+            WHERE m.run_id = c.run_id AND m.no = c.no AND m.attempt = coalesce(c.attempt, m.attempt)
               AND m.state IN ('submitted', 'uncertain', 'unknown')
             RETURNING m.run_id, m.no
         ), settled AS (
@@ -171,6 +188,7 @@ async def apply_changes(
         [c.reason for c in ordered],
         [c.code for c in ordered],
         now,
+        [c.attempt for c in ordered],
     )
     return {(row["run_id"], row["no"]) for row in rows}
 
@@ -239,9 +257,11 @@ async def parked_with_doubt(
     return await conn.fetch(
         """
         SELECT r.id, r.ref, r.phone_hash, u.run_id, u.no, u.attempt, m.part_count,
-               (SELECT count(*) FROM parts p
-                WHERE p.run_id = u.run_id AND p.no = u.no AND p.attempt = u.attempt) AS known
+               c.receipts = 'last' AS last_only,
+               ARRAY(SELECT p.part FROM parts p
+                     WHERE p.run_id = u.run_id AND p.no = u.no AND p.attempt = u.attempt) AS known
         FROM receipts_unmatched r
+        JOIN channels c ON c.id = r.channel_id
         JOIN uncertain u ON u.channel_id = r.channel_id AND u.phone_hash = r.phone_hash
             AND u.marked_at <= r.received_at
         JOIN messages m ON m.run_id = u.run_id AND m.no = u.no
@@ -250,7 +270,7 @@ async def parked_with_doubt(
             SELECT FROM slices s JOIN messages o
               ON o.run_id = s.run_id AND o.phone_hash = r.phone_hash
             WHERE s.channel_id = $1 AND s.done_at IS NULL AND o.state = 'submitting'
-              AND o.no BETWEEN s.first_no AND s.last_no)
+              AND o.no BETWEEN s.first_no AND s.last_no AND o.channel_id = s.channel_id)
         ORDER BY r.id, u.run_id, u.no
         """,
         channel_id,

@@ -13,10 +13,9 @@ from service.audience.segment import parse
 from service.audience.segment_areas import RuleAreas
 from service.audience.segment_sql import compile_rule
 from service.audience.store import read_area_tree
-from service.channels.store import list_channels
-from service.crypto import Keyring
 from service.dispatch import expand_store
 from service.dispatch.route import routes
+from service.dispatch.route_store import list_lanes
 from service.messages.template import CONTACT_VARIABLES, variables
 from service.storage.postgres import Pool, transaction
 
@@ -34,9 +33,7 @@ class Expansion:
     channels: list[int]
 
 
-async def expand_run(
-    pool: Pool, keyring: Keyring, run_id: uuid.UUID, now: datetime
-) -> Expansion | None:
+async def expand_run(pool: Pool, run_id: uuid.UUID, now: datetime) -> Expansion | None:
     """Write the ledger of a run that is waiting for it; None if it is not (any more)."""
     async with transaction(pool) as conn:
         run = await expand_store.lock_expanding_run(conn, run_id)
@@ -55,7 +52,7 @@ async def expand_run(
         target, excluded = await expand_store.write_ledger(
             conn,
             run,
-            routes(await list_channels(conn, keyring), run["channels"]),
+            routes(await list_lanes(conn, now), run["channels"]),
             needs,
             condition,
             now,

@@ -43,6 +43,7 @@ async def write_ledger(
 ) -> tuple[int, int]:
     """Write a row for each person the rule means, or the reason why not; returns both counts.
 
+    A person's carrier is that of an override, else the contact's own; the ledger counts under it.
     `needs` are the facts that the text's variables take from a contact: name, town, village.
     """
     row = await conn.fetchrow(
@@ -53,20 +54,23 @@ async def write_ledger(
         ), meant AS (
             SELECT c.*, ({condition.sql}) AS matches FROM contacts c WHERE c.department_id = $2
         ), people AS MATERIALIZED (
-            SELECT c.id, c.phone_hash, c.phone_cipher, c.name_cipher, c.carrier, c.area_code,
+            SELECT c.id, c.phone_hash, c.phone_cipher, c.name_cipher, e.carrier, c.area_code,
                 r.channel_id,
                 CASE
                     WHEN c.matches IS NULL THEN 'age_unclear'
                     WHEN s.reason IS NOT NULL THEN s.reason
-                    WHEN r.channel_id IS NULL THEN 'no_route'
-                    WHEN c.synthetic AND NOT r.simulated THEN 'synthetic_range'
-                    WHEN r.simulated AND NOT c.synthetic THEN 'not_synthetic'
+                    WHEN r.channel_id IS NULL AND o.channel_id IS NULL THEN 'no_route'
+                    WHEN r.channel_id IS NULL AND c.synthetic THEN 'synthetic_range'
+                    WHEN r.channel_id IS NULL THEN 'not_synthetic'
                     WHEN $7 AND c.name_cipher IS NULL THEN 'no_name'
                     WHEN $8::text[] <> '{{}}'
                         AND (a.level IS NULL OR NOT a.level = ANY($8)) THEN 'no_area'
                 END AS excluded
             FROM meant c
-            LEFT JOIN routes r ON r.carrier = c.carrier
+            LEFT JOIN carrier_overrides v ON v.phone_hash = c.phone_hash
+            CROSS JOIN LATERAL (SELECT coalesce(v.carrier, c.carrier) AS carrier) e
+            LEFT JOIN routes r ON r.carrier = e.carrier AND r.simulated = c.synthetic
+            LEFT JOIN routes o ON o.carrier = e.carrier AND o.simulated <> c.synthetic
             LEFT JOIN areas a ON a.code = c.area_code
             LEFT JOIN LATERAL (
                 SELECT reason FROM suppressions s

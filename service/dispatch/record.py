@@ -30,6 +30,9 @@ Recheck = Callable[[Connection, int, Sequence[bytes]], Awaitable[None]]
 """Called after results are committed, with the channel and the new references: a receipt that
 came before its submit's answer is waiting for one of them."""
 
+Wake = Callable[[int], Awaitable[None]]
+"""Called with a channel that has something to hand off, which another could not deliver."""
+
 
 @dataclass(frozen=True, slots=True)
 class Handoff:
@@ -42,6 +45,7 @@ class Handoff:
     areas: Mapping[str, tuple[str, str]]
     recheck: Recheck
     codes: Mapping[str, Codes]
+    wake: Wake
 
 
 class Recorder:
@@ -116,12 +120,14 @@ class Recorder:
     async def _record(self, messages: list[Message], now: datetime) -> None:
         results = [_result(message) for message in messages]
         async with transaction(self._shared.pool) as conn:
-            await store.record_results(conn, self._lease.channel_id, results, now)
+            woken = await store.record_results(conn, self._lease.channel_id, results, now)
         del self._settled[: len(messages)]
         self._release(messages)
         refs = [ref for message in messages for _, ref in message.refs]
         async with self._shared.pool.acquire() as conn:
             await self._shared.recheck(conn, self._lease.channel_id, refs)
+        for channel_id in woken:
+            await self._shared.wake(channel_id)
 
     async def _give_back(self, messages: list[Message], now: datetime) -> None:
         async with transaction(self._shared.pool) as conn:

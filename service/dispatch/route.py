@@ -1,29 +1,168 @@
-"""Which channel carries which number: own carrier's lane, by the channels' own lists (pure)."""
+"""Which channel carries which number, and why (pure).
 
-from collections.abc import Iterable, Sequence
+The carrier that serves the number decides. Its own lanes come first: a carrier sends to its own
+subscribers. Then lanes that take other networks' numbers too, as a fallback. A hold passes, so a
+held lane stays in the choice, but behind its equals that are not held.
+"""
+
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import product
 
-from service.channels.model import Channel
+from service.channels.model import CARRIERS
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What of a channel decides who goes over it; the fields are those of ChannelSettings.
+
+    held: whether its carrier said that nothing may be sent for now.
+    """
+
+    id: int
+    name: str
+    simulated: bool
+    carriers: tuple[str, ...]
+    enabled: bool
+    on_net_only: bool
+    rank: int
+    held: bool = False
+
+    def serves(self, carrier: str | None) -> bool:
+        """Whether a carrier's subscribers are this lane's own."""
+        return carrier in self.carriers
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """What of a number decides where it goes: who serves it, and whether it is nobody's."""
+
+    carrier: str | None
+    synthetic: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The channel for one carrier's numbers."""
+    """The channel for one carrier's numbers: synthetic ones if it is simulated, else all others."""
 
     carrier: str
     channel_id: int
     simulated: bool
 
 
-def routes(channels: Iterable[Channel], chosen: Sequence[int] | None) -> list[Route]:
-    """The channel for each carrier, among the enabled ones and, if given, the `chosen` ones.
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is said of one lane for one number; the reason is a sentence."""
 
-    A channel dedicated to fewer carriers wins over one that takes everybody; then the lower id.
-    A carrier that no channel serves has no route: its people are excluded, with that reason.
+    lane: Lane
+    eligible: bool
+    reason: str
+
+
+_OTHER_NUMBERS = {
+    False: "The channel is real and refuses the synthetic ranges.",
+    True: "The channel is simulated and takes the synthetic ranges only.",
+}
+
+
+def routes(lanes: Iterable[Lane], chosen: Collection[int] | None) -> list[Route]:
+    """The channel for each carrier's numbers, synthetic ones and others apart.
+
+    `chosen`: the campaign's own list of channels; None leaves the choice open. A carrier that no
+    lane takes has no route: its people are excluded, with that reason.
     """
-    usable = [c for c in channels if c.enabled and (chosen is None or c.id in chosen)]
-    found: dict[str, Route] = {}
-    for channel in sorted(usable, key=lambda c: (len(c.carriers), c.id)):
-        for carrier in channel.carriers:
-            found.setdefault(carrier, Route(carrier, channel.id, channel.simulated))
-    return [found[carrier] for carrier in sorted(found)]
+    known = list(lanes)
+    carriers = {*CARRIERS, *(carrier for lane in known for carrier in lane.carriers)}
+    found = []
+    for carrier, synthetic in product(sorted(carriers), (False, True)):
+        lane = best(known, Number(carrier, synthetic), chosen)
+        if lane is not None:
+            found.append(Route(carrier, lane.id, synthetic))
+    return found
+
+
+def best(lanes: Iterable[Lane], number: Number, chosen: Collection[int] | None) -> Lane | None:
+    """The lane that a number takes; None: there is none for it."""
+    able = [lane for lane in lanes if obstacle(lane, number, chosen) is None]
+    return min(able, key=lambda lane: _order(lane, not lane.serves(number.carrier)), default=None)
+
+
+def obstacle(lane: Lane, number: Number, chosen: Collection[int] | None) -> str | None:
+    """Why a lane cannot take a number, as a sentence; None: it can."""
+    if not lane.enabled:
+        return "The channel is switched off."
+    if chosen is not None and lane.id not in chosen:
+        return "The channel is not among those that were chosen."
+    if lane.simulated != number.synthetic:
+        return _OTHER_NUMBERS[lane.simulated]
+    if number.carrier is None:
+        return "No carrier is known for the number."
+    if lane.on_net_only and not lane.serves(number.carrier):
+        return f"The channel takes only numbers of {' and '.join(lane.carriers)}."
+    return None
+
+
+def explain(
+    lanes: Iterable[Lane], number: Number, chosen: Collection[int] | None
+) -> tuple[list[Verdict], Lane | None]:
+    """What is said of each lane for a number, in the order given, and the lane it takes."""
+    known = list(lanes)
+    first = best(known, number, chosen)
+    verdicts = []
+    for lane in known:
+        why_not = obstacle(lane, number, chosen)
+        reason = why_not or _merit(lane, number.carrier, first)
+        verdicts.append(Verdict(lane, why_not is None, reason))
+    return verdicts, first
+
+
+def _merit(lane: Lane, carrier: str | None, first: Lane | None) -> str:
+    """What speaks for a lane that could take the number, and why another may come before it."""
+    merit = f"It serves {carrier}" if lane.serves(carrier) else "It takes all networks"
+    merit += f", rank {lane.rank}" + (", and is held for now" if lane.held else "")
+    if first is None or first.id == lane.id:
+        return f"{merit}: it comes first."
+    if first.serves(carrier) and not lane.serves(carrier):
+        return f"{merit}: {first.name} comes before it, as a lane of the carrier's own."
+    if lane.held and not first.held:
+        return f"{merit}: {first.name} comes before it, which is not held."
+    return f"{merit}: {first.name} comes before it by rank, as the more dedicated, or as the older."
+
+
+def second(
+    lanes: Iterable[Lane], first_id: int, known: str | None, chosen: Collection[int] | None
+) -> Lane | None:
+    """The lane for a text whose first lane says that the number is of another network.
+
+    `known`: the carrier that an override names. Its lanes come first if the first lane is not one
+    of them; then those that take all networks; then those of carriers that the first lane does not
+    serve, of which one may be right. None: there is no other lane.
+    """
+    table = {lane.id: lane for lane in lanes}
+    first = table.get(first_id)
+    if first is None:
+        return None
+    places = [
+        (place, lane)
+        for lane in table.values()
+        if lane.id != first.id
+        and lane.enabled
+        and lane.simulated == first.simulated
+        and (chosen is None or lane.id in chosen)
+        and (place := _place(lane, first, known)) is not None
+    ]
+    return min(places, key=lambda found: _order(found[1], found[0]), default=(0, None))[1]
+
+
+def _place(lane: Lane, first: Lane, known: str | None) -> int | None:
+    """How promising a lane is after `first`, 0 the most; None: it would say the same."""
+    if lane.serves(known) and not first.serves(known):
+        return 0
+    if not lane.on_net_only:
+        return 1
+    return 2 if set(lane.carriers) - set(first.carriers) else None
+
+
+def _order(lane: Lane, place: int) -> tuple[int, bool, int, int, int]:
+    """Lanes in the order of choice: lower rank, then dedicated to fewer carriers, then older."""
+    return place, lane.held, lane.rank, len(lane.carriers), lane.id

@@ -19,7 +19,7 @@ from service.channels.codes import Codes
 from service.channels.codes_store import load_codes
 from service.channels.gateway import Deliver, Gateway, GatewayError
 from service.channels.model import Channel
-from service.channels.store import list_channels
+from service.channels.store import readable_channels
 from service.dispatch import lease_store, store
 from service.dispatch.lease import HeldLease
 from service.dispatch.pace import Pace
@@ -27,6 +27,7 @@ from service.dispatch.record import Handoff, Recheck
 from service.dispatch.submit import Sender
 from service.dispatch.write import PASSING
 from service.logs import log_context
+from service.queue import Job
 from service.runtime import Runtime
 from service.storage.postgres import UNREACHABLE, transaction
 
@@ -156,6 +157,7 @@ class ChannelServer:
             self._areas,
             recheck,
             self._codes,
+            self._wake,
         )
         self._links: dict[tuple[int, int], tuple[Link, asyncio.Task[None]]] = {}
         self._listening: dict[int, tuple[Channel, AsyncExitStack]] = {}
@@ -197,7 +199,7 @@ class ChannelServer:
     async def _follow(self) -> None:
         async with transaction(self._runtime.pool) as conn:
             channels = [
-                c for c in await list_channels(conn, self._runtime.keyring) if self._usable(c)
+                c for c in await readable_channels(conn, self._runtime.keyring) if self._usable(c)
             ]
             for channel in channels:
                 await lease_store.ensure_connections(conn, channel.id, channel.connections)
@@ -244,6 +246,11 @@ class ChannelServer:
                 log.error("not listening for the carrier", extra=why)  # noqa: TRY400
                 return
             self._listening[channel.id] = (channel, stack.pop_all())
+
+    async def _wake(self, channel_id: int) -> None:
+        """Wake a channel's connections, here and in every other process."""
+        self.bells.ring(channel_id)
+        await self._runtime.queue.ring(Job.DRAIN_CHANNEL, channel_id)
 
     def _usable(self, channel: Channel) -> bool:
         """A real channel never works under a simulated clock."""

@@ -61,9 +61,10 @@ MOVES: dict[MessageState, frozenset[MessageState]] = {
     | {MessageState.SUBMITTED, MessageState.QUEUED, MessageState.CANCELLED},
     MessageState.UNKNOWN: _RESULTS - {MessageState.UNKNOWN},  # 72 h of silence yields to a receipt
     MessageState.DELIVERED: frozenset(),
-    MessageState.UNDELIVERED: frozenset(),
+    # Another network serves the number: once, and for the reason `ported` only, another lane.
+    MessageState.UNDELIVERED: frozenset({MessageState.QUEUED}),
     MessageState.EXPIRED: frozenset(),
-    MessageState.REJECTED: frozenset(),
+    MessageState.REJECTED: frozenset({MessageState.QUEUED}),  # the same, refused at the submit
     MessageState.SUPPRESSED: frozenset(),
     MessageState.CANCELLED: frozenset(),
 }

@@ -159,7 +159,7 @@ class Stage:
         """A second run to the same people."""
         async with self.pool.acquire() as conn:
             run = await add_run(conn, self.scene, self.now, **more)
-        made = await expand_run(self.pool, self.keyring, run, self.now)
+        made = await expand_run(self.pool, run, self.now)
         assert made is not None
         return Stage(self.pool, self.keyring, self.scene, self.channel, run, self.now)
 
@@ -264,6 +264,10 @@ async def nothing(_conn: Connection, _channel: int, _refs: Sequence[bytes]) -> N
     return None
 
 
+async def _wake(_channel: int) -> None:
+    return None
+
+
 @asynccontextmanager
 async def working(
     stage: Stage,
@@ -285,6 +289,7 @@ async def working(
         {},
         nothing,  # type: ignore[arg-type]
         codes or {},
+        _wake,
     )
     sender = Sender(shared, stage.channel, held, gateway)
     at_work = Working(gateway, clock, held)

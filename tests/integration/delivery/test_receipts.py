@@ -138,7 +138,7 @@ async def _begin(
 ) -> Stage:
     async with pool.acquire() as conn:
         run = await add_run(conn, scene, now)
-    await expand_run(pool, keyring, run, now)
+    await expand_run(pool, run, now)
     async with transaction(pool) as conn:
         await lease_store.ensure_connections(conn, channel.id, slot + 1)
         lease = await lease_store.claim_connection(conn, channel.id, slot, uuid.uuid4(), now)

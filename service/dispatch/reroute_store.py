@@ -1,0 +1,134 @@
+"""The SQL of a second lane: which texts may take one, the move there, and what it proves."""
+
+import uuid
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from service.channels.outcome import Reason
+from service.storage.postgres import Connection, Record
+
+Key = tuple[uuid.UUID, int]
+"""A row of the ledger: run and number."""
+
+
+async def lock_runs(conn: Connection, runs: Collection[uuid.UUID]) -> None:
+    """Keep the campaigns of these runs from being paused, cancelled or closed, to the end of the
+    transaction, and others from adding slices to the runs.
+
+    Campaigns before runs, as everybody does who locks both; in statements of their own, so that
+    the next one's snapshot is younger than the locks.
+    """
+    ids = sorted(runs)
+    await conn.execute(
+        """
+        SELECT FROM campaigns WHERE id IN (SELECT campaign_id FROM runs WHERE id = ANY($1))
+        ORDER BY id FOR NO KEY UPDATE
+        """,
+        ids,
+    )
+    await conn.execute(
+        """
+        SELECT pg_advisory_xact_lock_shared(hashtextextended(id::text, 0))
+        FROM unnest($1::uuid[]) AS u(id)
+        """,
+        ids,
+    )
+
+
+async def find_strays(conn: Connection, keys: Sequence[Key], now: datetime) -> list[Record]:
+    """Those of these messages that may take a second lane: run_id, no, channel_id, the carrier
+    `known` by an override, the channels `chosen` for the run.
+
+    They failed since the number is of another network, for the first time; no part of them has
+    arrived; their run is not cancelled, and its validity not over.
+    """
+    return await conn.fetch(
+        """
+        SELECT m.run_id, m.no, m.channel_id, v.carrier AS known, r.channels AS chosen
+        FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
+        JOIN messages m ON m.run_id = k.run_id AND m.no = k.no
+        JOIN runs r ON r.id = m.run_id
+        JOIN campaigns c ON c.id = r.campaign_id
+        LEFT JOIN carrier_overrides v ON v.phone_hash = m.phone_hash
+        WHERE m.state IN ('undelivered', 'rejected') AND m.reason = $4
+          AND m.first_channel_id IS NULL
+          AND r.state IN ('running', 'paused', 'sent') AND c.state <> 'cancelled'
+          AND (r.valid_until IS NULL OR r.valid_until > $3)
+          AND NOT EXISTS (
+            SELECT FROM parts p
+            WHERE p.run_id = m.run_id AND p.no = m.no AND p.attempt = m.attempt
+              AND p.state = 'delivered')
+        """,
+        [run_id for run_id, _ in keys],
+        [no for _, no in keys],
+        now,
+        Reason.PORTED.value,
+    )
+
+
+async def move_strays(conn: Connection, ways: Sequence[tuple[Key, int]]) -> list[int]:
+    """Put messages back into the queue of another channel; returns the channels that have work now.
+
+    Each gets a slice of its own, for a slice's rows are those of its range on its channel. A run
+    that was taken for finished is open again, and paused if its campaign is. `lock_runs` first.
+    """
+    rows = await conn.fetch(
+        """
+        WITH moved AS (
+            UPDATE messages m SET
+                state = 'queued', channel_id = w.channel_id, first_channel_id = m.channel_id,
+                first_code = m.code, reason = NULL, code = NULL, marked_at = NULL,
+                submitted_at = NULL, final_at = NULL
+            FROM unnest($1::uuid[], $2::int[], $3::smallint[]) AS w(run_id, no, channel_id)
+            WHERE m.run_id = w.run_id AND m.no = w.no
+              AND m.state IN ('undelivered', 'rejected') AND m.first_channel_id IS NULL
+            RETURNING m.run_id, m.no, m.channel_id
+        ), opened AS (
+            UPDATE runs r SET
+                state = CASE c.state WHEN 'paused' THEN 'paused' ELSE 'running' END,
+                finished_at = NULL, settled_at = NULL
+            FROM campaigns c
+            WHERE c.id = r.campaign_id AND r.state = 'sent'
+              AND r.id IN (SELECT run_id FROM moved)
+        ), cut AS (
+            INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority)
+            SELECT moved.run_id,
+                   s.last + row_number() OVER (PARTITION BY moved.run_id ORDER BY moved.no),
+                   moved.channel_id, moved.no, moved.no, s.priority
+            FROM moved CROSS JOIN LATERAL (
+                SELECT max(no) AS last, min(priority) AS priority  -- a run's are all the same
+                FROM slices WHERE run_id = moved.run_id) s
+        )
+        SELECT DISTINCT channel_id FROM moved
+        """,
+        [run_id for (run_id, _), _ in ways],
+        [no for (_, no), _ in ways],
+        [channel_id for _, channel_id in ways],
+    )
+    return [row["channel_id"] for row in rows]
+
+
+async def learn_carriers(conn: Connection, keys: Sequence[Key], now: datetime) -> None:
+    """Note the carrier of the numbers that a second lane has reached, if the lane proves it: one
+    that takes the numbers of a single carrier and no others.
+
+    What a delivery proves is newer than whatever was known before, and takes its place.
+    """
+    await conn.execute(
+        """
+        INSERT INTO carrier_overrides (phone_hash, carrier, source, channel_id, set_at)
+        SELECT DISTINCT ON (m.phone_hash) m.phone_hash, c.carriers[1], 'learned', c.id, $3
+        FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
+        JOIN messages m ON m.run_id = k.run_id AND m.no = k.no
+        JOIN channels c ON c.id = m.channel_id
+        WHERE m.state = 'delivered' AND m.first_channel_id IS NOT NULL
+          AND c.on_net_only AND cardinality(c.carriers) = 1
+        ORDER BY m.phone_hash, m.final_at DESC
+        ON CONFLICT (phone_hash) DO UPDATE SET
+            carrier = excluded.carrier, source = excluded.source,
+            channel_id = excluded.channel_id, set_by = NULL, set_at = excluded.set_at
+        """,
+        [run_id for run_id, _ in keys],
+        [no for _, no in keys],
+        now,
+    )

@@ -1,0 +1,283 @@
+"""Which lane a number takes: a table of lanes and numbers a case."""
+
+from typing import Any
+
+import pytest
+
+from service.channels.model import CARRIERS
+from service.dispatch.route import Lane, Number, best, explain, obstacle, routes, second
+
+MOBILE, UNICOM, TELECOM, BROADNET = CARRIERS
+SYNTHETIC = Number(MOBILE, synthetic=True)
+
+
+def lane(number: int, *carriers: str, **more: Any) -> Lane:
+    """An enabled, simulated lane of these carriers' own numbers, called lane-1 and so on."""
+    usual = {"simulated": True, "enabled": True, "on_net_only": True, "rank": 100}
+    return Lane(id=number, name=f"lane-{number}", carriers=carriers, **{**usual, **more})
+
+
+EVERYBODY = lane(9, *CARRIERS, on_net_only=False)
+
+CHOICES = [
+    ("the only one", [lane(1, MOBILE)], MOBILE, None, 1),
+    ("nobody's", [lane(1, MOBILE)], UNICOM, None, None),
+    ("an unknown carrier's", [lane(1, MOBILE), lane(2, on_net_only=False)], None, None, None),
+    (
+        "own lane before a fallback",
+        [lane(1, UNICOM, on_net_only=False), lane(2, MOBILE)],
+        MOBILE,
+        None,
+        2,
+    ),
+    (
+        "own lane before a fallback of lower rank",
+        [lane(1, UNICOM, on_net_only=False, rank=1), lane(2, MOBILE)],
+        MOBILE,
+        None,
+        2,
+    ),
+    ("lower rank first", [lane(1, MOBILE), lane(2, MOBILE, rank=99)], MOBILE, None, 2),
+    (
+        "lower rank before fewer carriers",
+        [lane(1, MOBILE), lane(2, *CARRIERS, rank=99)],
+        MOBILE,
+        None,
+        2,
+    ),
+    ("fewer carriers next", [lane(1, MOBILE, BROADNET), lane(2, MOBILE)], MOBILE, None, 2),
+    ("then the older", [lane(2, MOBILE), lane(1, MOBILE)], MOBILE, None, 1),
+    (
+        "a fallback takes what nobody serves",
+        [lane(1, MOBILE), lane(2, MOBILE, on_net_only=False)],
+        TELECOM,
+        None,
+        2,
+    ),
+    (
+        "the fallback of lower rank",
+        [lane(1, on_net_only=False), lane(2, on_net_only=False, rank=1)],
+        TELECOM,
+        None,
+        2,
+    ),
+    (
+        "a disabled one never",
+        [lane(1, MOBILE, enabled=False), lane(2, MOBILE, rank=500)],
+        MOBILE,
+        None,
+        2,
+    ),
+    ("only the chosen", [lane(1, MOBILE), lane(2, MOBILE, rank=500)], MOBILE, [2], 2),
+    ("none of the chosen", [lane(1, MOBILE)], MOBILE, [], None),
+    (
+        "never a real one for a synthetic number",
+        [lane(1, MOBILE, simulated=False)],
+        MOBILE,
+        None,
+        None,
+    ),
+    ("a held one, if it is the only one", [lane(1, MOBILE, held=True)], MOBILE, None, 1),
+    ("a held one before a fallback", [lane(1, MOBILE, held=True), EVERYBODY], UNICOM, None, 9),
+    (
+        "one that is not held before one that is",
+        [lane(1, MOBILE, held=True), lane(2, MOBILE, rank=500)],
+        MOBILE,
+        None,
+        2,
+    ),
+    (
+        "an own lane on hold before a foreign fallback",
+        [lane(1, MOBILE, held=True), lane(2, UNICOM, on_net_only=False)],
+        MOBILE,
+        None,
+        1,
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("lanes", "carrier", "chosen", "expected"),
+    [case[1:] for case in CHOICES],
+    ids=[case[0] for case in CHOICES],
+)
+def test_the_lane_of_a_synthetic_number(
+    lanes: list[Lane], carrier: str | None, chosen: list[int] | None, expected: int | None
+) -> None:
+    number = Number(carrier, synthetic=True)
+    found = best(lanes, number, chosen)
+    assert (found.id if found else None) == expected
+    backwards = best(reversed(lanes), number, chosen)
+    assert backwards == found, "the order of the table must not matter"
+
+
+def test_synthetic_numbers_and_others_have_routes_of_their_own() -> None:
+    lanes = [lane(1, MOBILE), lane(2, MOBILE, UNICOM, simulated=False)]
+    found = {(route.carrier, route.simulated): route.channel_id for route in routes(lanes, None)}
+    assert found == {(MOBILE, True): 1, (MOBILE, False): 2, (UNICOM, False): 2}
+
+
+def test_a_fallback_has_a_route_for_every_carrier() -> None:
+    found = routes([lane(1, MOBILE), lane(2, on_net_only=False)], None)
+    assert {route.carrier: route.channel_id for route in found} == {
+        MOBILE: 1,
+        UNICOM: 2,
+        TELECOM: 2,
+        BROADNET: 2,
+    }
+
+
+def test_a_campaigns_own_list_limits_its_routes() -> None:
+    lanes = [lane(1, MOBILE), lane(2, on_net_only=False)]
+    assert {route.channel_id for route in routes(lanes, [2])} == {2}
+    assert routes(lanes, [3]) == []
+
+
+OBSTACLES = [
+    (lane(1, MOBILE, enabled=False), SYNTHETIC, None, "switched off"),
+    (lane(1, MOBILE), SYNTHETIC, [2], "chosen"),
+    (lane(1, MOBILE, simulated=False), SYNTHETIC, None, "real"),
+    (lane(1, MOBILE), Number(MOBILE, synthetic=False), None, "simulated"),
+    (lane(1, MOBILE), Number(None, synthetic=True), None, "No carrier is known"),
+    (lane(1, UNICOM, TELECOM), SYNTHETIC, None, "only numbers of china_unicom and china_telecom"),
+]
+
+
+@pytest.mark.parametrize(("one", "number", "chosen", "words"), OBSTACLES)
+def test_what_keeps_a_lane_out_is_said(
+    one: Lane, number: Number, chosen: list[int] | None, words: str
+) -> None:
+    said = obstacle(one, number, chosen)
+    assert said is not None
+    assert words in said
+    verdicts, first = explain([one], number, chosen)
+    assert (verdicts[0].eligible, verdicts[0].reason, first) == (False, said, None)
+
+
+def test_every_lane_is_explained_and_the_best_one_named() -> None:
+    lanes = [
+        lane(1, MOBILE, rank=200),
+        lane(2, MOBILE),
+        lane(3, MOBILE, held=True, rank=1),
+        EVERYBODY,
+        lane(5, UNICOM, on_net_only=False),
+        lane(6, UNICOM),
+    ]
+    verdicts, first = explain(lanes, SYNTHETIC, None)
+    assert first == lanes[1]
+    said = {verdict.lane.id: verdict.reason for verdict in verdicts}
+    assert said == {
+        1: "It serves china_mobile, rank 200: lane-2 comes before it by rank, as the more "
+        "dedicated, or as the older.",
+        2: "It serves china_mobile, rank 100: it comes first.",
+        3: "It serves china_mobile, rank 1, and is held for now: lane-2 comes before it, which is "
+        "not held.",
+        9: "It serves china_mobile, rank 100: lane-2 comes before it by rank, as the more "
+        "dedicated, or as the older.",
+        5: "It takes all networks, rank 100: lane-2 comes before it, as a lane of the carrier's "
+        "own.",
+        6: "The channel takes only numbers of china_unicom.",
+    }
+    assert [verdict.eligible for verdict in verdicts] == [True] * 5 + [False]
+
+
+def test_the_explanation_and_the_choice_never_differ() -> None:
+    lanes = [
+        lane(n, *carriers, on_net_only=n % 2 == 0, enabled=n % 5 > 0, held=n % 3 == 0, rank=n % 4)
+        for n, carriers in enumerate([(MOBILE,), (UNICOM, TELECOM), CARRIERS, ()] * 6)
+    ]
+    for carrier in (*CARRIERS, None):
+        for chosen in (None, [1, 2, 3, 6], []):
+            number = Number(carrier, synthetic=True)
+            verdicts, first = explain(lanes, number, chosen)
+            assert first == best(lanes, number, chosen)
+            assert (first is not None) == any(verdict.eligible for verdict in verdicts)
+            assert sum("it comes first" in verdict.reason for verdict in verdicts) == (
+                first is not None
+            )
+
+
+SECONDS = [
+    ("no other", [lane(1, MOBILE)], None, None, None),
+    (
+        "another of the same carrier would say the same",
+        [lane(1, MOBILE), lane(2, MOBILE)],
+        None,
+        None,
+        None,
+    ),
+    ("another carrier's", [lane(1, MOBILE), lane(2, UNICOM)], None, None, 2),
+    (
+        "another carrier's of lower rank",
+        [lane(1, MOBILE), lane(2, UNICOM), lane(3, TELECOM, rank=1)],
+        None,
+        None,
+        3,
+    ),
+    (
+        "a fallback before another carrier's",
+        [lane(1, MOBILE), lane(2, UNICOM, rank=1), EVERYBODY],
+        None,
+        None,
+        9,
+    ),
+    (
+        "the carrier that is known by now, before all",
+        [lane(1, MOBILE), lane(2, UNICOM), lane(3, TELECOM, rank=99), EVERYBODY],
+        TELECOM,
+        None,
+        3,
+    ),
+    ("what is known is what the first one is", [lane(1, MOBILE), lane(2, UNICOM)], MOBILE, None, 2),
+    ("only the chosen", [lane(1, MOBILE), lane(2, UNICOM), EVERYBODY], None, [1, 2], 2),
+    ("none of the chosen", [lane(1, MOBILE), lane(2, UNICOM)], None, [1], None),
+    ("a disabled one never", [lane(1, MOBILE), lane(2, UNICOM, enabled=False)], None, None, None),
+    (
+        "a real one never after a simulated one",
+        [lane(1, MOBILE), lane(2, UNICOM, simulated=False)],
+        None,
+        None,
+        None,
+    ),
+    (
+        "one that is not held first",
+        [lane(1, MOBILE), lane(2, UNICOM, held=True), lane(3, TELECOM)],
+        None,
+        None,
+        3,
+    ),
+    (
+        "one that is held, if it is the only one",
+        [lane(1, MOBILE), lane(2, UNICOM, held=True)],
+        None,
+        None,
+        2,
+    ),
+    (
+        "after a fallback, a carrier's own",
+        [lane(1, MOBILE, on_net_only=False), lane(2, UNICOM)],
+        None,
+        None,
+        2,
+    ),
+    (
+        "a first one that is disabled by now",
+        [lane(1, MOBILE, enabled=False), lane(2, UNICOM)],
+        None,
+        None,
+        2,
+    ),
+    ("a first one that is gone", [lane(2, UNICOM)], None, None, None),
+]
+
+
+@pytest.mark.parametrize(
+    ("lanes", "known", "chosen", "expected"),
+    [case[1:] for case in SECONDS],
+    ids=[case[0] for case in SECONDS],
+)
+def test_the_second_lane_after_lane_1(
+    lanes: list[Lane], known: str | None, chosen: list[int] | None, expected: int | None
+) -> None:
+    found = second(lanes, 1, known, chosen)
+    assert (found.id if found else None) == expected
