@@ -140,8 +140,8 @@ async def through_the_gateway(port: int, submits: int) -> None:
     def submit(count: int) -> None:
         nonlocal sent
         batch.clear()
-        for number in range(sent, min(sent + count, submits)):
-            batch.append(Submission((f"+861979{number:07d}",), part, 0))
+        numbers = range(sent, min(sent + count, submits))
+        batch.extend(Submission((f"+861979{number:07d}",), part, 0) for number in numbers)
         sent += len(batch)
         for future in gateway.submit(batch):
             future.add_done_callback(on_answer)

@@ -139,7 +139,9 @@ class SimulatorConfig(BaseModel):
     response_timeout_seconds: float = Field(
         default=60.0, gt=0, description="Wait for an acknowledgement before a receipt is sent again"
     )
-    report_octets: Literal[60, 71] = Field(default=71, description="Length of a CMPP report block")
+    report_octets: Literal[60, 71] = Field(
+        default=71, description="Length of a report block in CMPP 3.0; 2.0 has 60"
+    )
     decimal_receipt_ids: bool = Field(
         default=False,
         description="SMPP receipts give the id in decimal, where the answer gave it in hexadecimal",

@@ -35,6 +35,7 @@ from service.protocols.smgp.status import (
     STATUS_BAD_COMMAND,
     STATUS_BAD_DESTINATION,
     STATUS_BAD_LENGTH,
+    STATUS_BAD_SOURCE,
     STATUS_BAD_STRUCTURE,
     STATUS_BUSY,
     STATUS_DAILY_AMOUNT,
@@ -103,6 +104,8 @@ class SMGPServer(SMGPSession, Server):
         elif isinstance(pdu, Submit):
             if self._mode == RECEIVE:
                 self.send(self.submit_answer(sequence, (), STATUS_BAD_COMMAND))
+            elif not pdu.src_term_id.isascii():  # no report could go there
+                self.send(self.submit_answer(sequence, (), STATUS_BAD_SOURCE))
             else:
                 self.submitted(sequence, _text(pdu))
         elif isinstance(pdu, DeliverResp):
