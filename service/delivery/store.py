@@ -50,22 +50,29 @@ async def insert_receipts(
     codes = await load_receipt_codes(conn)
     if codes:
         receipts = [(number, codes.get(number, NO_CODES).receipt(r)) for number, r in receipts]
-    await conn.execute(
-        """
-        INSERT INTO receipt_inbox
-            (channel_id, ref, phone_hash, state, reason, code, done_at, received_at)
-        SELECT r.*, $8 FROM unnest($1::smallint[], $2::bytea[], $3::bytea[], $4::text[],
-                                   $5::text[], $6::text[], $7::timestamptz[]) AS r
-        """,
-        [channel_id for channel_id, _ in receipts],
-        [r.ref for _, r in receipts],
-        [keyring.phone_index(r.recipient) if r.recipient else None for _, r in receipts],
-        [r.state.value for _, r in receipts],
-        [r.reason for _, r in receipts],
-        [r.code for _, r in receipts],
-        [r.done_at for _, r in receipts],
-        now,
+    await conn.copy_records_to_table(
+        "receipt_inbox",
+        columns=_INBOX,
+        records=[
+            (
+                channel_id,
+                r.ref,
+                keyring.phone_index(r.recipient) if r.recipient else None,
+                r.state.value,
+                r.reason,
+                r.code,
+                r.done_at,
+                now,
+            )
+            for channel_id, r in receipts
+        ],
     )
+
+
+_INBOX = (
+    *("channel_id", "ref", "phone_hash", "state", "reason", "code", "done_at"),
+    "received_at",
+)
 
 
 async def insert_inbound(

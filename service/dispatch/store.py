@@ -287,13 +287,20 @@ async def record_results(
     ordered = sorted(results, key=lambda r: (r.run_id, r.no))
     strays = [r for r in ordered if is_stray(r.state, r.reason) and not r.refs]
     await reroute.lock(conn, {r.run_id for r in strays})
-    refs = [(r, part, ref) for r in ordered for part, ref in r.refs]
+    # A batch knows few runs and few outcomes, but many rows: each row says which of them by number.
+    runs = list(dict.fromkeys(r.run_id for r in ordered))
+    outcomes = list(dict.fromkeys((r.state, r.reason, r.code) for r in ordered))
+    run_at = {run: index for index, run in enumerate(runs, start=1)}
+    outcome_at = {outcome: index for index, outcome in enumerate(outcomes, start=1)}
+    refs = [(at, *ref) for at, r in enumerate(ordered, start=1) for ref in r.refs]
     await conn.execute(
         """
-        WITH result AS (
-            SELECT * FROM unnest($2::uuid[], $3::int[], $4::int[],
-                                 $5::message_state[], $6::text[], $7::text[])
-                AS r(run_id, no, attempt, state, reason, code)
+        WITH result AS MATERIALIZED (
+            SELECT a.at, ($2::uuid[])[a.run] AS run_id, a.no, a.attempt,
+                   ($3::message_state[])[a.outcome] AS state, ($4::text[])[a.outcome] AS reason,
+                   ($5::text[])[a.outcome] AS code
+            FROM unnest($6::smallint[], $7::int[], $8::int[], $9::smallint[]) WITH ORDINALITY
+                AS a(run, no, attempt, outcome, at)
         ), moved AS (
             UPDATE messages m SET
                 state = r.state, reason = r.reason, code = r.code,
@@ -302,10 +309,10 @@ async def record_results(
             FROM result r
             WHERE m.run_id = r.run_id AND m.no = r.no AND m.attempt = r.attempt
               AND m.state IN ('submitting', 'uncertain')
-            RETURNING m.run_id, m.no, m.attempt, m.phone_hash, m.state, m.marked_at
+            RETURNING r.at, m.run_id, m.no, m.attempt, m.phone_hash, m.state, m.marked_at
         ), listed AS (
             INSERT INTO uncertain (channel_id, phone_hash, run_id, no, attempt, marked_at, since)
-            SELECT $8, phone_hash, run_id, no, attempt, marked_at, $1 FROM moved
+            SELECT $10, phone_hash, run_id, no, attempt, marked_at, $1 FROM moved
             WHERE state = 'uncertain'
             ON CONFLICT DO NOTHING
         ), settled AS (
@@ -313,27 +320,30 @@ async def record_results(
             WHERE moved.state <> 'uncertain' AND u.run_id = moved.run_id AND u.no = moved.no
         )
         INSERT INTO parts (channel_id, ref, phone_hash, run_id, no, part, attempt, at)
-        SELECT $8, p.ref, p.phone_hash, p.run_id, p.no, p.part, p.attempt, $1
-        FROM unnest($9::bytea[], $10::bytea[], $11::uuid[], $12::int[], $13::smallint[],
-                    $14::int[]) AS p(ref, phone_hash, run_id, no, part, attempt)
-        WHERE NOT EXISTS (  -- written already, if only the commit's answer was lost
-            SELECT FROM parts x WHERE x.channel_id = $8 AND x.ref = p.ref
-              AND x.run_id = p.run_id AND x.no = p.no AND x.attempt = p.attempt)
+        SELECT $10, p.ref, COALESCE(v.phone_hash, m.phone_hash), r.run_id, r.no, p.part, r.attempt,
+               $1
+        FROM unnest($11::int[], $12::smallint[], $13::bytea[]) AS p(at, part, ref)
+        JOIN result r ON r.at = p.at
+        LEFT JOIN moved v ON v.at = p.at
+        LEFT JOIN messages m ON v.at IS NULL AND m.run_id = r.run_id AND m.no = r.no
+        WHERE v.at IS NOT NULL OR NOT EXISTS (
+            -- written already, if only the commit's answer was lost
+            SELECT FROM parts x WHERE x.channel_id = $10 AND x.ref = p.ref
+              AND x.run_id = r.run_id AND x.no = r.no AND x.attempt = r.attempt)
         """,
         now,
-        [r.run_id for r in ordered],
+        runs,
+        [state for state, _, _ in outcomes],
+        [reason for _, reason, _ in outcomes],
+        [code for _, _, code in outcomes],
+        [run_at[r.run_id] for r in ordered],
         [r.no for r in ordered],
         [r.attempt for r in ordered],
-        [r.state for r in ordered],
-        [r.reason for r in ordered],
-        [r.code for r in ordered],
+        [outcome_at[r.state, r.reason, r.code] for r in ordered],
         channel_id,
-        [ref for _, _, ref in refs],
-        [r.phone_hash for r, _, _ in refs],
-        [r.run_id for r, _, _ in refs],
-        [r.no for r, _, _ in refs],
+        [at for at, _, _ in refs],
         [part for _, part, _ in refs],
-        [r.attempt for r, _, _ in refs],
+        [ref for _, _, ref in refs],
     )
     return await reroute.reroute(conn, [(r.run_id, r.no) for r in strays], now)
 

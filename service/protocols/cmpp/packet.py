@@ -4,6 +4,7 @@ Strict in what is written, lenient in what is read: text ends at the first zero 
 """
 
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 from service.protocols.cmpp.version import Version
@@ -27,6 +28,10 @@ def write_text(value: str, octets: int) -> bytes:
     if len(data) > octets:
         raise ValueError(f"{len(data)} characters do not fit a field of {octets}")
     return data.ljust(octets, b"\x00")
+
+
+constant_text = lru_cache(maxsize=4096)(write_text)
+"""`write_text` of what an account says in every packet; a recipient's number is none of that."""
 
 
 @dataclass(frozen=True, slots=True)

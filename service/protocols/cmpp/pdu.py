@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from service.protocols.cmpp.packet import PDU, exactly, read_text, write_text
+from service.protocols.cmpp.packet import PDU, constant_text, exactly, read_text, write_text
 from service.protocols.cmpp.query import Cancel, CancelResp, Query, QueryResp
 from service.protocols.cmpp.version import (
     ACTIVE_TEST,
@@ -133,19 +133,19 @@ class Submit(PDU):
             self.pk_number,
             self.registered_delivery,
             self.msg_level,
-            write_text(self.service_id, 10),
+            constant_text(self.service_id, 10),
             self.fee_user_type,
-            write_text(self.fee_terminal_id, version.terminal_octets),
+            constant_text(self.fee_terminal_id, version.terminal_octets),
             self.fee_terminal_type.to_bytes(version.type_octets, "big"),
             self.tp_pid,
             self.tp_udhi,
             self.msg_fmt,
-            write_text(self.msg_src, 6),
-            write_text(self.fee_type, 2),
-            write_text(self.fee_code, 6),
-            write_text(self.valid_time, 17),
-            write_text(self.at_time, 17),
-            write_text(self.src_id, 21),
+            constant_text(self.msg_src, 6),
+            constant_text(self.fee_type, 2),
+            constant_text(self.fee_code, 6),
+            constant_text(self.valid_time, 17),
+            constant_text(self.at_time, 17),
+            constant_text(self.src_id, 21),
             len(self.dest_terminal_id),
         )
 
@@ -339,4 +339,4 @@ def _read_link_id(body: bytes, at: int, version: Version) -> str:
 
 
 def _write_tail(link_id: str, version: Version) -> bytes:
-    return write_text(link_id, version.link_id_octets) + version.reserve
+    return constant_text(link_id, version.link_id_octets) + version.reserve
