@@ -145,6 +145,9 @@ class Gateway(ABC):
     most_recipients: ClassVar[int] = 1
     """How many recipients one submission may have."""
 
+    keeps_list: ClassVar[bool] = False
+    """Whether the provider has a list of what it took, for `find`."""
+
     lost: asyncio.Event
     """Set when the link is gone, for whatever reason; the object is then of no further use."""
 
@@ -185,6 +188,20 @@ class Gateway(ABC):
         Raises:
             ValueError: something in the batch cannot be written as it is; nothing was written.
         """
+
+    async def find(
+        self,
+        recipient: str,  # those that keep a list need it
+        since: datetime,
+    ) -> list[Receipt]:
+        """What the provider's own list says of the texts to a number created since then.
+
+        Only for kinds with `keeps_list`. An empty list proves nothing.
+
+        Raises:
+            GatewayError: the list cannot be had now.
+        """
+        raise NotImplementedError(f"a {self.kind} gateway keeps no list")
 
     @abstractmethod
     async def close(self, *, drain_seconds: float) -> None:

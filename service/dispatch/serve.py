@@ -21,6 +21,7 @@ from service.channels.gateway import Deliver, Gateway, GatewayError
 from service.channels.model import Channel
 from service.channels.store import readable_channels
 from service.dispatch import lease_store, store
+from service.dispatch.inquire import inquire_forever
 from service.dispatch.lease import HeldLease
 from service.dispatch.pace import Pace
 from service.dispatch.record import Handoff, Recheck
@@ -103,14 +104,24 @@ class Link:
                 continue
             since = asyncio.get_running_loop().time()
             await self._note(held, "up", "")
-            bell = self._server.bells.events[self.channel.id]
-            await Sender(self._handoff, self.channel, held, gateway).run(self.stop, bell)
+            await self._send(held, gateway)
             if asyncio.get_running_loop().time() - since > STEADY_SECONDS:
                 delay = RETRY_FIRST
             if not self.stop.is_set():
                 log.warning("connection lost")
                 await self._note(held, "down", "the connection was lost")
                 await self._pause(delay * random.uniform(0.7, 1.0))  # noqa: S311  # jitter
+
+    async def _send(self, held: HeldLease, gateway: Gateway) -> None:
+        """Hand off until the link ends; meanwhile ask about what is in doubt, where one can."""
+        deliver = self._server.deliver_for(self.channel.id)
+        asking = asyncio.create_task(inquire_forever(self._handoff, self.channel, gateway, deliver))
+        bell = self._server.bells.events[self.channel.id]
+        try:
+            await Sender(self._handoff, self.channel, held, gateway).run(self.stop, bell)
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
 
     async def _note(self, held: HeldLease, state: str, note: str) -> None:
         try:
@@ -146,7 +157,7 @@ class ChannelServer:
         self._places = 0
         self._most = most
         self._runtime = runtime
-        self._deliver = deliver
+        self.deliver_for = deliver
         self._areas: dict[str, tuple[str, str]] = {}
         self._codes: dict[str, Codes] = {}
         self.handoff = Handoff(
@@ -177,7 +188,7 @@ class ChannelServer:
     def open_gateway(self, channel: Channel) -> Gateway:
         """A fresh, unconnected gateway of a channel."""
         make = registry.factory(channel.kind)
-        return make(channel.config, self._deliver(channel.id), self._runtime.clock)
+        return make(channel.config, self.deliver_for(channel.id), self._runtime.clock)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow the channels table until `stop`, then drain and release everything."""
@@ -233,7 +244,7 @@ class ChannelServer:
                 await self._listen_for(channel)
 
     async def _listen_for(self, channel: Channel) -> None:
-        deliver = self._deliver(channel.id)
+        deliver = self.deliver_for(channel.id)
         gateway = registry.load()[channel.kind]
         listener = gateway.listener(channel.config, deliver, self._runtime.clock)
         if listener is None:

@@ -385,6 +385,23 @@ async def finish_slice(
     return bool(done)
 
 
+async def oldest_doubts(
+    conn: Connection, channel_id: int, before: datetime, limit: int
+) -> list[Record]:
+    """The hand-offs in doubt on a channel for longest: the phone, and when it was marked."""
+    return await conn.fetch(
+        """
+        SELECT m.phone_cipher, u.marked_at
+        FROM uncertain u JOIN messages m ON m.run_id = u.run_id AND m.no = u.no
+        WHERE u.channel_id = $1 AND u.since <= $2
+        ORDER BY u.since LIMIT $3
+        """,
+        channel_id,
+        before,
+        limit,
+    )
+
+
 async def area_names(conn: Connection) -> dict[str, tuple[str, str]]:
     """For each area code the names of its town and its village, "" where it lies above them."""
     rows = await conn.fetch(

@@ -187,6 +187,7 @@ class TwilioGateway(RequestGateway[TwilioConfig]):
     """One pool of connections to a Twilio account."""
 
     kind = "twilio"
+    keeps_list = True
     config_model = TwilioConfig
 
     def __init__(

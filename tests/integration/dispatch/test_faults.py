@@ -207,3 +207,61 @@ def texts_at_the_carrier(journal: Path) -> Counter[str]:
     """How many texts the carrier took for each number."""
     entries = map(json.loads, journal.read_text().splitlines())
     return Counter(entry["phone"] for entry in entries if entry["event"] == "submit")
+
+
+async def test_what_twilio_took_without_an_answer_is_found_in_its_list(
+    pool: Pool,
+    keyring: Keyring,
+    clock: Clock,
+    tmp_path: Path,
+    serve: Callable[..., Awaitable[ChannelServer]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No callbacks at all: only its list says what became of what it never answered."""
+    monkeypatch.setattr("service.dispatch.inquire.EVERY_SECONDS", 0.2)
+    monkeypatch.setattr("service.dispatch.inquire.AFTER", timedelta(0))
+    sid = "AC" + "0" * 32
+    journal = tmp_path / "journal"
+    config = SimulatorConfig(
+        accounts=(Account(account=sid, secret=SECRET),),
+        **{"cmpp_port": None, "twilio_port": 0},
+        journal=journal,
+        max_delay_seconds=0.2,
+        profile="carrier",
+        faults=Faults(**{**CalmFaults.model_dump(), "swallow_responses": 1.0}),
+    )
+    async with running(config, clock=clock) as carrier, pool.acquire() as conn:
+        scene = await make_scene(conn, clock.now())
+        await add_contacts(conn, keyring, scene, fortunate(3), clock.now())
+        settings = {
+            "account_sid": sid,
+            "auth_token": SECRET,
+            "sender": "+8619790000000",
+            "api_url": f"http://127.0.0.1:{carrier.ports['twilio']}",
+            "timeout_seconds": TIMEOUT,
+        }
+        channel = await insert_channel(
+            conn,
+            keyring,
+            ChannelSettings(
+                name="twilio",
+                kind="twilio",
+                simulated=True,
+                carriers=CARRIERS,
+                config=parse_settings("twilio", settings),
+                window=WINDOW,
+            ),
+            clock.now(),
+        )
+        run = await add_run(conn, scene, clock.now())
+        await expand_run(pool, run, clock.now())
+        await serve()
+
+        async def settled() -> bool:
+            async with transaction(pool) as other:
+                await sweep_parked(other, channel.id, clock.now() + timedelta(seconds=10))
+            await fold_receipts(pool, channel.id, clock.now())
+            return await states(conn, run) == {"delivered": 3}
+
+        await eventually(settled, 30)
+    assert set(texts_at_the_carrier(journal).values()) == {1}
