@@ -13,12 +13,12 @@ from datetime import datetime
 from service.channels.codes import Codes
 from service.clock import Clock
 from service.crypto import Keyring
-from service.dispatch import store
+from service.dispatch import record_store, store
 from service.dispatch.compose import Message, Work
 from service.dispatch.lease_store import Lease
 from service.dispatch.pace import Pace
 from service.dispatch.permits import Permits
-from service.dispatch.store import Result
+from service.dispatch.record_store import Result
 from service.storage.postgres import COLLISIONS, UNREACHABLE, Connection, Pool, transaction
 
 log = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ class Recorder:
     async def _record(self, messages: list[Message], now: datetime) -> None:
         results = [_result(message) for message in messages]
         async with transaction(self._shared.pool) as conn:
-            woken = await store.record_results(conn, self._lease.channel_id, results, now)
+            woken = await record_store.record_results(conn, self._lease.channel_id, results, now)
         del self._settled[: len(messages)]
         self._release(messages)
         refs = [ref for message in messages for _, ref in message.refs]
@@ -134,7 +134,7 @@ class Recorder:
             for work in dict.fromkeys(message.work for message in messages):
                 rows = [(m.no, m.attempt) for m in messages if m.work is work]
                 await store.lock_for_mark(conn, self._lease, work.run_id)
-                await store.give_back(conn, self._lease, work.key, rows, now)
+                await record_store.give_back(conn, self._lease, work.key, rows, now)
         del self._unsent[: len(messages)]
         self._release(messages)
 

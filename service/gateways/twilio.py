@@ -392,10 +392,9 @@ def _form(body: bytes) -> MultiDict[str]:
     Raises:
         Invalid: there are more fields than Twilio has names for.
     """
+    text = body.decode("utf-8", "replace")
     try:
-        pairs = parse_qsl(
-            body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_FORM_FIELDS
-        )
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_FORM_FIELDS)
     except ValueError as error:
         raise Invalid("the form has too many fields") from error
     return MultiDict(pairs)

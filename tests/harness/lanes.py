@@ -16,10 +16,10 @@ from service.channels.outcome import ReceiptState
 from service.crypto import Keyring
 from service.delivery import store as delivery
 from service.delivery.receipts import fold_receipts, recheck
-from service.dispatch import lease_store, route_store, store, sweep_store
+from service.dispatch import lease_store, record_store, route_store, store, sweep_store
 from service.dispatch.expand import expand_run
 from service.dispatch.lease_store import Lease
-from service.dispatch.store import Result
+from service.dispatch.record_store import Result
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import (
     Scene,
@@ -93,7 +93,7 @@ class Lanes:
 
     async def record(self, carrier: str, *results: Result) -> list[int]:
         async with transaction(self.pool) as conn:
-            woken = await store.record_results(conn, self.id(carrier), results, self.now)
+            woken = await record_store.record_results(conn, self.id(carrier), results, self.now)
         async with self.pool.acquire() as conn:
             refs = [ref for result in results for _, ref in result.refs]
             await recheck(conn, self.id(carrier), refs)

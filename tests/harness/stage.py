@@ -16,13 +16,13 @@ from service.channels.model import Channel
 from service.channels.outcome import Outcome
 from service.coding.parts import Part, split
 from service.crypto import Keyring
-from service.dispatch import lease_store, store
+from service.dispatch import lease_store, record_store, store
 from service.dispatch.expand import expand_run
 from service.dispatch.lease import HeldLease
 from service.dispatch.lease_store import Lease
 from service.dispatch.pace import Grant, Limit
 from service.dispatch.record import Handoff
-from service.dispatch.store import Result
+from service.dispatch.record_store import Result
 from service.dispatch.submit import Sender
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import (
@@ -103,7 +103,7 @@ class Stage:
         lease = lease or Lease(self.channel.id, 0, -1, uuid.uuid4())
         async with transaction(self.pool) as conn:
             await store.lock_for_mark(conn, lease, self.run)
-            await store.give_back(conn, lease, (self.run, slice_no), rows, self.now)
+            await record_store.give_back(conn, lease, (self.run, slice_no), rows, self.now)
 
     async def result(
         self, no: int, attempt: int, state: str = "submitted", ref: bytes | None = None
@@ -116,7 +116,7 @@ class Stage:
 
     async def record(self, *results: Result) -> None:
         async with transaction(self.pool) as conn:
-            await store.record_results(conn, self.channel.id, list(results), self.now)
+            await record_store.record_results(conn, self.channel.id, list(results), self.now)
 
     async def state(self, no: int) -> str:
         value: str = await self.pool.fetchval(

@@ -24,7 +24,7 @@ from service.dispatch import lease_store
 from service.dispatch import store as dispatch
 from service.dispatch.expand import expand_run
 from service.dispatch.lease_store import Lease
-from service.dispatch.store import Result
+from service.dispatch.record_store import Result
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone
 

@@ -224,7 +224,8 @@ async def test_what_twilio_took_without_an_answer_is_found_in_its_list(
     journal = tmp_path / "journal"
     config = SimulatorConfig(
         accounts=(Account(account=sid, secret=SECRET),),
-        **{"cmpp_port": None, "twilio_port": 0},
+        cmpp_port=None,
+        twilio_port=0,
         journal=journal,
         max_delay_seconds=0.2,
         profile="carrier",

@@ -27,7 +27,7 @@ from service.coding.parts import split
 from service.crypto import Keyring
 from service.delivery import store as delivery
 from service.delivery.inbox import Inbox
-from service.dispatch import lease_store, store, sweep_store
+from service.dispatch import lease_store, record_store, store, sweep_store
 from service.dispatch.expand import expand_run
 from service.dispatch.lease import HeldLease
 from service.dispatch.lease_store import Lease
@@ -625,7 +625,7 @@ async def test_what_is_given_back_during_a_cancel_does_not_stay_queued(stage: Se
         giving = conn.transaction()
         await giving.start()
         await store.lock_for_mark(conn, lease, on.run)
-        await store.give_back(conn, lease, (on.run, 1), [(1, 1)], on.now)
+        await record_store.give_back(conn, lease, (on.run, 1), [(1, 1)], on.now)
         cancelling = asyncio.create_task(on.cancel())
         await asyncio.sleep(0.2)
         await giving.commit()
@@ -934,7 +934,7 @@ async def test_a_slice_is_not_finished_while_something_is_given_back_to_it(stage
 
     async with transaction(on.pool) as conn:
         await store.lock_for_mark(conn, old, on.run)
-        await store.give_back(conn, old, (on.run, 1), [(1, 1)], on.now)
+        await record_store.give_back(conn, old, (on.run, 1), [(1, 1)], on.now)
         finishing = asyncio.create_task(finish())
         await asyncio.sleep(0.2)
     await finishing
@@ -960,7 +960,7 @@ async def test_a_run_is_not_closed_while_something_is_given_back_to_it(stage: Se
 
     async with transaction(on.pool) as conn:
         await store.lock_for_mark(conn, old, on.run)
-        await store.give_back(conn, old, (on.run, 1), [(1, 1)], on.now)
+        await record_store.give_back(conn, old, (on.run, 1), [(1, 1)], on.now)
         closing = asyncio.create_task(close())
         await asyncio.sleep(0.2)
     await closing

@@ -20,7 +20,7 @@ from service.campaigns import lifecycle
 from service.campaigns.model import WrongState
 from service.clock import Clock
 from service.crypto import Keyring
-from service.dispatch import lease_store, reroute_store, store
+from service.dispatch import lease_store, record_store, reroute_store, store
 from service.dispatch.expand import expand_run
 from service.dispatch.lease_store import Lease
 from service.messages.ledger import OPEN
@@ -126,7 +126,7 @@ async def test_what_the_second_lane_gives_back_opens_its_own_slice_only(stage: S
     for lease, slice_no in ((old, 1), (second, claimed[0])):
         async with transaction(on.pool) as conn:
             await store.lock_for_mark(conn, lease, on.run)
-            await store.give_back(conn, lease, (on.run, slice_no), [(1, 2)], on.now)
+            await record_store.give_back(conn, lease, (on.run, slice_no), [(1, 2)], on.now)
         if lease is old:
             assert await on.where(1) == ("submitting", UNICOM)
     assert await on.where(1) == ("queued", UNICOM)
