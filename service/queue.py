@@ -32,6 +32,7 @@ class Job(StrEnum):
     READ_IMPORT = "read_import"
     DRAIN_CHANNEL = "drain_channel"
     FOLD_RECEIPTS = "fold_receipts"
+    READ_INBOUND = "read_inbound"
 
 
 QUEUES: dict[Job, str] = {
@@ -39,6 +40,7 @@ QUEUES: dict[Job, str] = {
     Job.READ_IMPORT: "imports",
     Job.DRAIN_CHANNEL: "channel",
     Job.FOLD_RECEIPTS: "delivery",
+    Job.READ_INBOUND: "delivery",
 }
 
 

@@ -1,15 +1,25 @@
-"""Receipts into the ledger."""
+"""What came back: receipts into the ledger, texts from handsets to whom they concern."""
 
+from functools import partial
 from typing import Any
 
+from service.delivery.inbound import read_inbound as read
 from service.delivery.receipts import fold_receipts as fold
+from service.queue import Job
 from workers.context import Kind, runtime_of
 
 
 async def fold_receipts(ctx: dict[str, Any], channel_id: str) -> int:
     """Fold one channel's inbox."""
     runtime = runtime_of(ctx)
-    return await fold(runtime.pool, int(channel_id), runtime.clock.now())
+    wake = partial(runtime.queue.ring, Job.DRAIN_CHANNEL)
+    return await fold(runtime.pool, int(channel_id), runtime.clock.now(), wake)
 
 
-KIND = Kind("delivery", [fold_receipts])
+async def read_inbound(ctx: dict[str, Any]) -> int:
+    """Read the texts from handsets that arrived."""
+    runtime = runtime_of(ctx)
+    return await read(runtime.pool, runtime.keyring, runtime.clock.now())
+
+
+KIND = Kind("delivery", [fold_receipts, read_inbound])

@@ -6,6 +6,7 @@ from arq.cron import cron
 
 from service.audience.store import waiting_imports
 from service.campaigns.lifecycle import expire_pending, finish_campaigns, fire_due
+from service.delivery.inbound import waits
 from service.delivery.receipts import sweep_parked
 from service.delivery.store import channels_with_receipts, expire_parked, settle_runs
 from service.dispatch import lease_store, sweep_store
@@ -26,6 +27,15 @@ async def fire(ctx: dict[str, Any]) -> None:
         await runtime.queue.ring(Job.EXPAND_RUN, run_id)
     async with transaction(runtime.pool) as conn:
         await finish_campaigns(conn, await sweep_store.close_finished_runs(conn, now), now)
+
+
+async def listen(ctx: dict[str, Any]) -> None:
+    """Ring for texts from handsets each second: an opt-out should not wait for the sweep."""
+    runtime = runtime_of(ctx)
+    async with runtime.pool.acquire() as conn:
+        waiting = await waits(conn, runtime.clock.now())
+    if waiting:
+        await runtime.queue.ring(Job.READ_INBOUND)
 
 
 async def sweep(ctx: dict[str, Any]) -> None:
@@ -78,6 +88,7 @@ KIND = Kind(
     [],
     [
         cron(fire, second=EVERY_SECOND, keep_result=0, timeout=60),
+        cron(listen, second=EVERY_SECOND, keep_result=0, timeout=60),
         cron(sweep, second=EVERY_FIFTH, keep_result=0, timeout=60, run_at_startup=True),
     ],
 )

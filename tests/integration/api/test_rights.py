@@ -5,17 +5,22 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from service.api.routes import OPS, PREFIX
+from service.api.routes import CALLBACKS, OPS, PREFIX
 from service.storage.postgres import transaction
 from tests.factories import make_draft
 from tests.integration.api.conftest import Api
 
 ROLES = ("admin", "operator", "approver", "viewer")
-OPEN = {"/healthz", "/readyz", f"{PREFIX}/openapi.json"}
+OPEN = {"/healthz", "/readyz", f"{PREFIX}/openapi.json", PREFIX + CALLBACKS}
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
 # Who may, by first letter: admin, operator, approver, viewer.
 TABLE = {
+    "POST /routes/explain": "aopv",
+    "POST /routes/overrides/lookup": "aopv",
+    "POST /routes/overrides/imports": "a",
+    "PUT /routes/overrides": "a",
+    "DELETE /routes/overrides": "a",
     "GET /departments": "aopv",
     "POST /departments": "a",
     "GET /users": "aopv",
@@ -58,13 +63,33 @@ TABLE = {
     "GET /runs/{run_id}": "aopv",
     "GET /runs/{run_id}/report": "aopv",
     "GET /runs/{run_id}/messages": "aopv",
+    "GET /runs/{run_id}/inbound": "aopv",
+    "GET /inbound": "aopv",
+    "GET /inbound/{inbound_id}": "aopv",
+    "POST /inbound/{inbound_id}/take": "ao",
+    "POST /inbound/{inbound_id}/done": "ao",
     "GET /channels": "aopv",
     "POST /channels": "a",
+    "GET /channels/kinds": "aopv",
+    "GET /channels/codes": "aopv",
+    "PUT /channels/codes": "a",
+    "DELETE /channels/codes": "a",
     "GET /channels/{channel_id}": "aopv",
     "PATCH /channels/{channel_id}": "a",
     "GET /channels/{channel_id}/health": "aopv",
+    "POST /channels/{channel_id}/test": "a",
 }
-COUNTY_ONLY = {"POST /departments", "POST /channels", "PATCH /channels/{channel_id}"}
+COUNTY_ONLY = {
+    "POST /departments",
+    "POST /channels",
+    "PATCH /channels/{channel_id}",
+    "POST /channels/{channel_id}/test",
+    "PUT /channels/codes",
+    "DELETE /channels/codes",
+    "POST /routes/overrides/imports",
+    "PUT /routes/overrides",
+    "DELETE /routes/overrides",
+}
 """What an administrator of a school may not either."""
 
 
@@ -145,6 +170,19 @@ async def _things(api: Api, department: str) -> dict[str, str]:
             team.operator.id,
             api.clock.at,
         )
+        text = await conn.fetchval(
+            """
+            INSERT INTO inbound_texts (id, channel_id, sender_hash, sender_cipher, recipient,
+                text_cipher, digest, missing, received_at, kind, department_id, state)
+            VALUES (uuidv7(), 1, decode(md5($1), 'hex'), $2, '', $3, decode(md5($1), 'hex'), 0, $4,
+                    'other', $5, 'new') RETURNING id
+            """,
+            department,
+            api.runtime.keyring.encrypt("phone", ""),
+            api.runtime.keyring.encrypt("inbound", ""),
+            api.clock.at,
+            team.department_id,
+        )
         key = await conn.fetchval("SELECT id FROM keys WHERE user_id = $1", team.viewer.id)
     return {
         "campaign_id": str(draft.id),
@@ -153,6 +191,7 @@ async def _things(api: Api, department: str) -> dict[str, str]:
         "run_id": str(run),
         "import_id": str(imported),
         "suppression_id": str(suppression),
+        "inbound_id": str(text),
         "key_id": str(key),
     }
 

@@ -12,6 +12,7 @@ from service.storage.postgres import transaction
 from tests.factories import TEXT, make_draft, make_scheduled
 from tests.integration.api.conftest import Api
 from tests.integration.api.test_channels import BODY as CHANNEL
+from tests.integration.api.test_channels import CODE, SETTLED
 
 ADMIN = ("county", "admin")
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -45,6 +46,9 @@ ODD: list[Any] = [
     {"a": {"b": []}},
 ]
 BODIES: dict[str, dict[str, Any]] = {
+    "/routes/explain": {"phone": "19790000001", "channels": [1]},
+    "/routes/overrides/lookup": {"phone": "19790000001"},
+    "/routes/overrides": {"phone": "19790000001", "carrier": "china_unicom"},
     "/departments": {"name": "n", "kind": "school", "signature": "s"},
     "/users": {"login": "l", "name": "n", "roles": ["viewer"], "department_id": None},
     "/keys": {"user_id": NOBODY, "name": "n", "expires_at": "2030-01-01T00:00:00Z"},
@@ -77,8 +81,17 @@ BODIES: dict[str, dict[str, Any]] = {
         "schedule": {},
         "max_tps": 5,
     },
-    "/channels": CHANNEL,
-    "/channels/{channel_id}": {"name": "n", "carriers": ["china_mobile"], "config": {}, "tps": 1},
+    "/inbound/{inbound_id}/done": {"note": "n", "opt_out": False},
+    "/channels": {**CHANNEL, **SETTLED},
+    "/channels/{channel_id}": {
+        "name": "n",
+        "carriers": ["china_mobile"],
+        "config": {},
+        "tps": 1,
+        "held_until": None,
+        **SETTLED,
+    },
+    "/channels/codes": {**CODE, "reason": "other", "note": "n"},
 }
 SCHEDULE = {
     "kind": "once",
@@ -124,6 +137,7 @@ async def test_no_body_is_a_crash(api: Api, op: Op) -> None:
         segment_id=draft.plan.segment_id,
         template_id=draft.plan.template_id,
         channel_id=channel.json["id"],
+        inbound_id=NOBODY,
     )
     for body in _bodies(op):
         answer = await api.call(op.method, path, ADMIN, json=body)

@@ -1,0 +1,398 @@
+"""The SQL of texts from handsets: what arrived, the texts it makes, and who works them off.
+
+One reader at a time (an advisory lock), so that parts which came over two connections meet, and a
+text that came twice is seen twice.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from service.storage.postgres import Connection, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The message that a text answers: whose it is, and of which class."""
+
+    run_id: UUID
+    message_no: int
+    campaign_id: UUID
+    department_id: UUID
+    department_kind: str
+    message_class: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewText:
+    """A whole text, understood; `missing` parts of it never came."""
+
+    id: UUID
+    channel_id: int
+    sender_hash: bytes
+    sender_cipher: bytes
+    recipient: str
+    text_cipher: bytes
+    digest: bytes
+    missing: int
+    received_at: datetime
+    kind: str
+    answer: int | None
+    answered: Answered | None
+    department_id: UUID | None
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextFilter:
+    """Which texts of a list: those of one kind, state or campaign, those since an instant."""
+
+    kind: str | None = None
+    state: str | None = None
+    campaign_id: UUID | None = None
+    since: datetime | None = None
+
+
+async def lock_reader(conn: Connection) -> bool:
+    """Become the one reader for this transaction; False if somebody is."""
+    locked: bool = await conn.fetchval(
+        "SELECT pg_try_advisory_xact_lock(hashtextextended('inbound', 0))"
+    )
+    return locked
+
+
+async def work_waits(conn: Connection, overdue: datetime) -> bool:
+    """Whether something arrived, or parts have waited for their rest since `overdue`."""
+    waits: bool = await conn.fetchval(
+        """
+        SELECT EXISTS (SELECT FROM inbound WHERE state = 'new')
+            OR EXISTS (SELECT FROM inbound WHERE state = 'waiting' AND received_at <= $1)
+        """,
+        overdue,
+    )
+    return waits
+
+
+async def new_arrivals(conn: Connection, limit: int) -> list[Record]:
+    """The oldest arrivals that nobody has read."""
+    return await conn.fetch("SELECT * FROM inbound WHERE state = 'new' ORDER BY id LIMIT $1", limit)
+
+
+async def other_parts(
+    conn: Connection, parts: Sequence[Record], repeated_within: timedelta
+) -> list[Record]:
+    """What is there already of the texts to which these parts belong: the parts that wait, and
+    those that were joined so lately that the same may come again.
+    """
+    return await conn.fetch(
+        """
+        SELECT DISTINCT i.* FROM unnest($1::bytea[], $2::text[], $3::int[], $4::smallint[],
+                                        $5::timestamptz[])
+            AS k(sender_hash, recipient, reference, part_count, received_at)
+        JOIN inbound i ON i.sender_hash = k.sender_hash AND i.recipient = k.recipient
+            AND i.reference = k.reference AND i.part_count = k.part_count
+        WHERE i.part_count > 1 AND (i.state = 'waiting'
+            OR (i.state = 'joined' AND i.received_at >= k.received_at - $6::interval))
+        ORDER BY i.id
+        """,
+        [part["sender_hash"] for part in parts],
+        [part["recipient"] for part in parts],
+        [part["reference"] for part in parts],
+        [part["part_count"] for part in parts],
+        [part["received_at"] for part in parts],
+        repeated_within,
+    )
+
+
+async def overdue_parts(conn: Connection, overdue: datetime, texts: int) -> list[Record]:
+    """All parts of the texts, so many at most, whose first part has waited since `overdue`."""
+    return await conn.fetch(
+        """
+        SELECT i.* FROM (
+            SELECT DISTINCT sender_hash, recipient, reference, part_count FROM inbound
+            WHERE state = 'waiting' AND received_at <= $1 LIMIT $2) k
+        JOIN inbound i ON i.sender_hash = k.sender_hash AND i.recipient = k.recipient
+            AND i.reference = k.reference AND i.part_count = k.part_count
+        WHERE i.part_count > 1 AND i.state = 'waiting'
+        ORDER BY i.id
+        """,
+        overdue,
+        texts,
+    )
+
+
+async def settle_arrivals(conn: Connection, fates: Sequence[tuple[int, str, UUID | None]]) -> None:
+    """Write what became of arrivals: (id, state, text)."""
+    await conn.execute(
+        """
+        UPDATE inbound i SET state = f.state, text_id = f.text_id
+        FROM unnest($1::bigint[], $2::text[], $3::uuid[]) AS f(id, state, text_id)
+        WHERE i.id = f.id
+        """,
+        [arrival for arrival, _, _ in fates],
+        [state for _, state, _ in fates],
+        [text for _, _, text in fates],
+    )
+
+
+async def new_ids(conn: Connection, count: int) -> list[UUID]:
+    """Ids for texts, in the order in which lists show them."""
+    rows = await conn.fetch("SELECT uuidv7() AS id FROM generate_series(1, $1)", count)
+    return [row["id"] for row in rows]
+
+
+async def texts_like(conn: Connection, digests: Sequence[bytes], since: datetime) -> list[Record]:
+    """Texts with these digests since an instant, the oldest first: id, digest, received_at."""
+    return await conn.fetch(
+        """
+        SELECT id, digest, received_at FROM inbound_texts
+        WHERE digest = ANY($1) AND received_at >= $2 ORDER BY received_at, id
+        """,
+        list(digests),
+        since,
+    )
+
+
+async def last_messages(
+    conn: Connection, asked: Sequence[tuple[int, bytes, datetime]], within: timedelta
+) -> dict[int, Answered]:
+    """What each text answers, by its place in `asked`: the last message that was handed off to that
+    phone on that channel, so long before at most. Asked are (channel, phone hash, received at).
+
+    Each run of that time is one look into the ledger's index on run and phone; the ledger is spared
+    an index of its own for this.
+    """
+    rows = await conn.fetch(
+        """
+        SELECT q.place, last.* FROM
+            unnest($1::smallint[], $2::bytea[], $3::timestamptz[]) WITH ORDINALITY
+                AS q(channel_id, phone_hash, received_at, place)
+        CROSS JOIN LATERAL (
+            SELECT m.run_id, m.no AS message_no, r.campaign_id, r.department_id,
+                   d.kind AS department_kind, r.class AS message_class
+            FROM runs r
+            JOIN messages m ON m.run_id = r.id AND m.phone_hash = q.phone_hash
+            JOIN departments d ON d.id = r.department_id
+            WHERE r.created_at <= q.received_at
+              AND (r.finished_at IS NULL OR r.finished_at > q.received_at - $4::interval)
+              AND m.channel_id = q.channel_id AND m.state <> 'rejected'
+              AND m.marked_at BETWEEN q.received_at - $4::interval AND q.received_at
+            ORDER BY m.marked_at DESC, m.run_id DESC LIMIT 1) last
+        """,
+        [channel_id for channel_id, _, _ in asked],
+        [phone_hash for _, phone_hash, _ in asked],
+        [received_at for _, _, received_at in asked],
+        within,
+    )
+    return {
+        row["place"] - 1: Answered(**{key: row[key] for key in Answered.__slots__}) for row in rows
+    }
+
+
+async def police_department(conn: Connection) -> UUID | None:
+    """The department that gets clues: the oldest one of the police."""
+    found: UUID | None = await conn.fetchval(
+        "SELECT id FROM departments WHERE kind = 'police' ORDER BY created_at, id LIMIT 1"
+    )
+    return found
+
+
+async def insert_texts(conn: Connection, texts: Sequence[NewText]) -> None:
+    """Write whole texts."""
+    await conn.executemany(
+        """
+        INSERT INTO inbound_texts (id, channel_id, sender_hash, sender_cipher, recipient,
+            text_cipher, digest, missing, received_at, kind, answer, run_id, message_no,
+            campaign_id, department_id, state, done_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+                CASE $16 WHEN 'done' THEN $9::timestamptz END)
+        """,
+        [
+            (
+                t.id,
+                t.channel_id,
+                t.sender_hash,
+                t.sender_cipher,
+                t.recipient,
+                t.text_cipher,
+                t.digest,
+                t.missing,
+                t.received_at,
+                t.kind,
+                t.answer,
+                t.answered and t.answered.run_id,
+                t.answered and t.answered.message_no,
+                t.answered and t.answered.campaign_id,
+                t.department_id,
+                t.state,
+            )
+            for t in texts
+        ],
+    )
+
+
+async def count_copies(conn: Connection, texts: Sequence[UUID]) -> None:
+    """Count one more copy of a text for each time that it is named."""
+    await conn.execute(
+        """
+        UPDATE inbound_texts t SET copies = t.copies + c.more
+        FROM (SELECT id, count(*) AS more FROM unnest($1::uuid[]) AS u(id) GROUP BY id) c
+        WHERE t.id = c.id
+        """,
+        list(texts),
+    )
+
+
+async def suppress_senders(
+    conn: Connection,
+    asked: Sequence[tuple[bytes, UUID]],
+    *,
+    note: str,
+    user_id: UUID | None,
+    now: datetime,
+) -> None:
+    """Stop publicity to senders for good, (phone hash, text), and owe each one confirmation.
+
+    The caller holds the lock of the suppressions.
+    """
+    await conn.execute(
+        """
+        WITH asked AS (
+            SELECT DISTINCT ON (phone_hash) phone_hash, text_id
+            FROM unnest($1::bytea[], $2::uuid[]) AS a(phone_hash, text_id)
+            ORDER BY phone_hash, text_id
+        ), stopped AS (
+            INSERT INTO suppressions AS s (phone_hash, reason, note, created_by, created_at)
+            SELECT phone_hash, 'opted_out', $3, $4::uuid, $5::timestamptz FROM asked
+            ORDER BY phone_hash
+            ON CONFLICT (phone_hash, reason) DO UPDATE SET expires_at = NULL
+            RETURNING s.id, s.phone_hash
+        )
+        INSERT INTO replies_due (kind, cause, text_id, due_at)
+        SELECT 'opt_out_confirmed', s.id, a.text_id, $5 FROM stopped s JOIN asked a
+            ON a.phone_hash = s.phone_hash
+        ON CONFLICT DO NOTHING
+        """,
+        [phone_hash for phone_hash, _ in asked],
+        [text_id for _, text_id in asked],
+        note,
+        user_id,
+        now,
+    )
+
+
+async def owe_receipt(conn: Connection, clues: Sequence[UUID], now: datetime) -> None:
+    """Owe the senders of clues a word that they were received, once a clue."""
+    await conn.execute(
+        """
+        INSERT INTO replies_due (kind, cause, text_id, due_at)
+        SELECT 'clue_received', id, id, $2 FROM unnest($1::uuid[]) AS u(id)
+        ON CONFLICT DO NOTHING
+        """,
+        list(clues),
+        now,
+    )
+
+
+_TEXT = """
+    t.*, (SELECT c.id FROM contacts c
+          WHERE c.department_id = t.department_id AND c.phone_hash = t.sender_hash) AS contact_id
+"""
+
+
+async def list_texts(
+    conn: Connection, scope: UUID | None, before: UUID | None, limit: int, wanted: TextFilter
+) -> list[Record]:
+    """A page of a scope's texts, the newest first, each with the contact whom it is from."""
+    return await conn.fetch(
+        f"""
+        SELECT {_TEXT} FROM inbound_texts t
+        WHERE ($1::uuid IS NULL OR t.department_id = $1) AND ($2::uuid IS NULL OR t.id < $2)
+          AND ($4::text IS NULL OR t.kind = $4) AND ($5::text IS NULL OR t.state = $5)
+          AND ($6::uuid IS NULL OR t.campaign_id = $6)
+          AND ($7::timestamptz IS NULL OR t.received_at >= $7)
+        ORDER BY t.id DESC LIMIT $3
+        """,  # noqa: S608  # our own columns
+        scope,
+        before,
+        limit,
+        wanted.kind,
+        wanted.state,
+        wanted.campaign_id,
+        wanted.since,
+    )
+
+
+async def get_text(conn: Connection, text_id: UUID, scope: UUID | None) -> Record | None:
+    """A text of a scope."""
+    return await conn.fetchrow(
+        f"""
+        SELECT {_TEXT} FROM inbound_texts t
+        WHERE t.id = $1 AND ($2::uuid IS NULL OR t.department_id = $2)
+        """,  # noqa: S608  # our own columns
+        text_id,
+        scope,
+    )
+
+
+async def take_text(
+    conn: Connection, text_id: UUID, allowed: Sequence[str], user_id: UUID, now: datetime
+) -> bool:
+    """Give a text to a person who works it off; False if its state does not allow that."""
+    moved: UUID | None = await conn.fetchval(
+        """
+        UPDATE inbound_texts SET state = 'taken', taken_by = $3, taken_at = $4
+        WHERE id = $1 AND state = ANY($2) RETURNING id
+        """,
+        text_id,
+        list(allowed),
+        user_id,
+        now,
+    )
+    return moved is not None
+
+
+async def finish_text(
+    conn: Connection,
+    text_id: UUID,
+    allowed: Sequence[str],
+    *,
+    user_id: UUID,
+    note_cipher: bytes | None,
+    now: datetime,
+) -> bool:
+    """Close a text; False if its state does not allow that."""
+    moved: UUID | None = await conn.fetchval(
+        """
+        UPDATE inbound_texts SET state = 'done', done_by = $3, done_at = $4, note_cipher = $5
+        WHERE id = $1 AND state = ANY($2) RETURNING id
+        """,
+        text_id,
+        list(allowed),
+        user_id,
+        now,
+        note_cipher,
+    )
+    return moved is not None
+
+
+async def count_by_run(conn: Connection, run_id: UUID) -> tuple[dict[str, int], dict[int, int]]:
+    """The texts that answered a run, by kind; its people by the last digit they answered."""
+    kinds = await conn.fetch(
+        "SELECT kind, count(*) AS texts FROM inbound_texts WHERE run_id = $1 GROUP BY kind", run_id
+    )
+    answers = await conn.fetch(
+        """
+        SELECT answer, count(*) AS people FROM (
+            SELECT DISTINCT ON (sender_hash) answer FROM inbound_texts
+            WHERE run_id = $1 AND answer IS NOT NULL
+            ORDER BY sender_hash, received_at DESC, id DESC) last
+        GROUP BY answer
+        """,
+        run_id,
+    )
+    return (
+        {row["kind"]: row["texts"] for row in kinds},
+        {row["answer"]: row["people"] for row in answers},
+    )

@@ -1,0 +1,82 @@
+"""What a text from a handset means (pure): an opt-out, an answer, a clue, or none of these.
+
+Opt-outs and answers count only as the whole message, so that a sentence about 退订 stops nothing:
+a person reads it. Full-width forms, case, spaces and punctuation do not matter. A clue is looked
+for inside the text, since a mistake there costs the police a look, and a miss may cost somebody
+their savings; what is taken for a clue is never answered with advice.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a text is."""
+
+    OPT_OUT = "opt_out"
+    ANSWER = "answer"
+    CLUE = "clue"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """The kind of a text; `answer` is the digit, where the text is one."""
+
+    kind: Kind
+    answer: int | None = None
+
+
+OPT_OUTS = frozenset(
+    {"R", "T", "TD", "N", "0000", "00000", "QX", "退订", "取消", "拒收", "STOP", "UNSUBSCRIBE"}
+)
+"""The words that end publicity, each as the whole message."""
+
+ANSWERS = {
+    "1": Meaning(Kind.ANSWER, 1),  # done, installed, will come
+    "2": Meaning(Kind.ANSWER, 2),  # later, will not come
+    "9": Meaning(Kind.CLUE, 9),  # somebody in my group has been cheated
+}
+"""The digits that our texts ask for."""
+
+OTHER = Meaning(Kind.OTHER)
+
+_CLUE = Meaning(Kind.CLUE)
+_FORM = re.compile(
+    r"(?:ljdxjb\s*[#:])?\s*\+?[0-9][0-9 -]{3,19}\s*[*#:].*\S", re.IGNORECASE | re.DOTALL
+)
+"""How people report a text to their carrier: number*content, number:content,
+ljdxjb#number#content."""
+
+_OPENING = re.compile(
+    r"\W*(?:我?想?要?)(?:举报|报案|报警|线索|(?:提供|反映)(?:一[条个])?线索|爆料|报料)"
+)
+_CHEATED = re.compile(
+    r"(?P<before>(?<!有)没有?|未|(?<!会)不会?|不能|不要|别|防止?|以防|避免|免得)?"
+    r"(?:被人?骗|受骗|上当|骗走|骗了[我他她家])"
+)
+"""Somebody has been cheated, unless the word before says that nobody was; "会不会被骗" asks."""
+
+
+def read(text: str, *, whole: bool = True) -> Meaning:
+    """What a text means; one that is not whole, with parts missing, is no opt-out and no answer."""
+    word = normal(text) if whole else ""
+    if word in OPT_OUTS:
+        return Meaning(Kind.OPT_OUT)
+    if word in ANSWERS:
+        return ANSWERS[word]
+    return _CLUE if _is_clue(unicodedata.normalize("NFKC", text)) else OTHER
+
+
+def normal(text: str) -> str:
+    """A text as it is compared: NFKC, upper case, no spaces, punctuation, invisible characters."""
+    folded = unicodedata.normalize("NFKC", text).upper()
+    return "".join(c for c in folded if unicodedata.category(c)[0] not in "ZPC")
+
+
+def _is_clue(text: str) -> bool:
+    if _FORM.fullmatch(text.strip()) or _OPENING.match(text):
+        return True
+    return any(found["before"] is None for found in _CHEATED.finditer(text))

@@ -1,0 +1,79 @@
+"""From the bell to the effect: the scheduler hears that something arrived, a worker reads it."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import cast
+
+import pytest
+from redis.asyncio import Redis
+
+from service.clock import Clock
+from service.crypto import Keyring
+from service.embedded import Valkey
+from service.queue import QUEUES, Job, open_queue, queue_name
+from service.runtime import Runtime
+from service.settings import Settings
+from service.storage.postgres import Pool
+from tests.harness.handset import set_up
+from workers import delivery, scheduler
+
+
+class HandClock:
+    """A clock that a test sets."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+
+    def now(self) -> datetime:
+        return self.at
+
+
+@pytest.fixture
+async def runtime(
+    pool: Pool, database_url: str, valkey: Valkey, redis: Redis, keyring: Keyring, now: datetime
+) -> AsyncIterator[Runtime]:
+    settings = Settings(database_url=database_url, redis_url=valkey.url, key_file=Path("/nowhere"))
+    async with open_queue(valkey.url) as queue:
+        yield Runtime(settings, cast(Clock, HandClock(now)), keyring, pool, redis, queue)
+
+
+async def _work(runtime: Runtime) -> int:
+    """Do what waits in the queue of the delivery workers; returns how many jobs that were."""
+    queue = queue_name(QUEUES[Job.READ_INBOUND])
+    jobs = await runtime.queue.arq.queued_jobs(queue_name=queue)
+    for job in jobs:
+        assert (job.function, [*job.args]) == (delivery.read_inbound.__name__, [])
+        await delivery.read_inbound({"runtime": runtime})
+    await runtime.redis.flushall()
+    return len(jobs)
+
+
+async def test_an_opt_out_that_arrives_takes_effect_by_the_next_second(
+    runtime: Runtime, now: datetime
+) -> None:
+    handsets = await set_up(runtime.pool, runtime.keyring, now)
+    ctx = {"runtime": runtime}
+    await scheduler.listen(ctx)
+    assert await _work(runtime) == 0  # nothing arrived, so nobody was woken
+    await handsets.write(0, "R")
+    await scheduler.listen(ctx)
+    assert await _work(runtime) == 1
+    assert await handsets.suppressed(0)
+
+
+async def test_a_text_whose_rest_never_comes_is_given_out_after_a_day(
+    runtime: Runtime, now: datetime
+) -> None:
+    handsets = await set_up(runtime.pool, runtime.keyring, now)
+    ctx = {"runtime": runtime}
+    await handsets.write(0, "半条", header=(7, 1, 2))
+    await scheduler.listen(ctx)
+    await _work(runtime)
+    assert await handsets.texts() == []
+    await scheduler.listen(ctx)
+    assert await _work(runtime) == 0
+    cast(HandClock, runtime.clock).at = now + timedelta(hours=24)
+    await scheduler.listen(ctx)
+    await _work(runtime)
+    assert (await handsets.only_text())["missing"] == 1
