@@ -4,8 +4,10 @@ from typing import Any
 
 from arq.cron import cron
 
+from service.api.store import delete_old_answers
 from service.audience.store import waiting_imports
 from service.campaigns.lifecycle import expire_pending, finish_campaigns, fire_due
+from service.delivery.doubt import sweep_decided
 from service.delivery.inbound import waits
 from service.delivery.receipts import sweep_parked
 from service.delivery.store import channels_with_receipts, expire_parked, settle_runs
@@ -77,10 +79,14 @@ async def _settle(runtime: Runtime) -> None:
         _, parked = await channels_with_receipts(conn)
     for channel_id in parked:
         async with transaction(runtime.pool) as conn:
+            await sweep_decided(conn, channel_id, now)
+        async with transaction(runtime.pool) as conn:
             await sweep_parked(conn, channel_id, now)
     async with transaction(runtime.pool) as conn:
         await expire_parked(conn, now)
         await settle_runs(conn, now)
+    async with transaction(runtime.pool) as conn:
+        await delete_old_answers(conn, now)
 
 
 KIND = Kind(

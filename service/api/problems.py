@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from service.audience.segment import SegmentError
 from service.campaigns.model import TextBlocked
+from service.delivery.doubt import TooEarly
 from service.errors import (
     Conflict,
     Forbidden,
@@ -95,6 +96,7 @@ EXTRAS: dict[type[TocsinError], Callable[[Any], dict[str, object]]] = {
         "suggestions": list(error.suggestions),
     },
     TextBlocked: lambda error: {"findings": error.findings},
+    TooEarly: lambda error: {"may_at": error.may_at.isoformat()},
 }
 """What some errors say beyond a sentence."""
 

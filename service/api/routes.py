@@ -6,11 +6,14 @@ from service.api import (
     audience,
     campaigns,
     channels,
+    doubt,
     imports,
+    inbound,
     routing,
     runs,
     segments,
     templates,
+    unmatched,
 )
 from service.api.op import Op
 
@@ -68,6 +71,22 @@ OPS = (
     Op("GET",    "/runs/{run_id}", runs.get_run, R.READ),
     Op("GET",    "/runs/{run_id}/report", runs.get_report, R.READ),
     Op("GET",    "/runs/{run_id}/messages", runs.list_messages, R.READ),
+    Op("GET",    "/runs/{run_id}/inbound", inbound.count_run_inbound, R.READ),
+
+    Op("GET",    "/inbound", inbound.list_inbound, R.READ),
+    Op("GET",    "/inbound/{inbound_id}", inbound.get_inbound, R.READ),
+    Op("POST",   "/inbound/{inbound_id}/take", inbound.take_inbound, R.SUPPRESS),
+    Op("POST",   "/inbound/{inbound_id}/done", inbound.finish_inbound, R.SUPPRESS),
+
+    Op("GET",    "/uncertain", doubt.list_doubts, R.READ),
+    Op("POST",   "/uncertain/decide", doubt.decide_doubts, R.CONTROL, errors=(404,)),
+    Op("POST",   "/uncertain/statement", doubt.read_statement, R.CONTROL, errors=(404,)),
+    Op("GET",    "/uncertain/policies", doubt.list_policies, R.READ),
+    Op("PUT",    "/uncertain/policies", doubt.set_policy, R.CHANNELS),
+    Op("GET",    "/receipts/unmatched", unmatched.list_unmatched, R.READ),
+    Op("GET",    "/receipts/unmatched/export", unmatched.export_unmatched, R.READ),
+    Op("POST",   "/receipts/unmatched/dismiss", unmatched.dismiss_unmatched, R.CONTROL),
+    Op("GET",    "/reports/reconciliation", unmatched.get_reconciliation, R.READ, errors=(404,)),
 
     Op("GET",    "/channels", channels.list_channels, R.READ),
     Op("POST",   "/channels", channels.create_channel, R.CHANNELS, 201),

@@ -16,6 +16,15 @@ NOBODY = "00000000-0000-0000-0000-000000000000"
 
 # Who may, by first letter: admin, operator, approver, viewer.
 TABLE = {
+    "GET /uncertain": "aopv",
+    "POST /uncertain/decide": "aop",
+    "POST /uncertain/statement": "aop",
+    "GET /uncertain/policies": "aopv",
+    "PUT /uncertain/policies": "a",
+    "GET /receipts/unmatched": "aopv",
+    "GET /receipts/unmatched/export": "aopv",
+    "POST /receipts/unmatched/dismiss": "aop",
+    "GET /reports/reconciliation": "aopv",
     "POST /routes/explain": "aopv",
     "POST /routes/overrides/lookup": "aopv",
     "POST /routes/overrides/imports": "a",
@@ -80,6 +89,7 @@ TABLE = {
     "POST /channels/{channel_id}/test": "a",
 }
 COUNTY_ONLY = {
+    "PUT /uncertain/policies",
     "POST /departments",
     "POST /channels",
     "PATCH /channels/{channel_id}",

@@ -46,6 +46,15 @@ ODD: list[Any] = [
     {"a": {"b": []}},
 ]
 BODIES: dict[str, dict[str, Any]] = {
+    "/uncertain/decide": {
+        "ids": [f"{NOBODY}.1"],
+        "run_id": NOBODY,
+        "channel_id": 1,
+        "decision": "unknown",
+        "reason": "r",
+    },
+    "/uncertain/policies": {"class": "service", "allowed": True, "reason": "r"},
+    "/receipts/unmatched/dismiss": {"ids": [1], "reason": "r"},
     "/routes/explain": {"phone": "19790000001", "channels": [1]},
     "/routes/overrides/lookup": {"phone": "19790000001"},
     "/routes/overrides": {"phone": "19790000001", "carrier": "china_unicom"},

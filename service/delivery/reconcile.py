@@ -1,0 +1,128 @@
+"""The daily reconciliation: what was handed off, what the carrier took, what it reported.
+
+Per channel and day of Chinese time, three counts that ought to agree and the names of what keeps
+them apart. Nothing is estimated: each part that the carrier took on that day stands under exactly
+one heading, and a receipt that is not in the ledger is counted where it lies.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from service.delivery import reconcile_store as store
+from service.delivery.reconcile_store import Span
+from service.errors import Invalid, NotFound
+from service.storage.postgres import Connection, Record
+
+ZONE = "Asia/Shanghai"
+_YEARS = range(2000, 2200)
+
+MEANINGS = {
+    "in_doubt": "handed off without an answer: an item of GET /uncertain each",
+    "being_handed_off": "marked as leaving, and not answered yet",
+    "parts_without_reference": "parts of texts that the carrier took, without a reference of it",
+    "references_too_many": "more references than the texts that the carrier took have parts",
+    "moved_on": "parts of hand-offs that were made again, or moved to another channel",
+    "without_message": "references whose text is no longer in the ledger",
+    "missing_24h": "taken more than 24 hours ago, without a receipt",
+    "missing_72h": "taken more than 72 hours ago, without a receipt: it counts as unknown",
+    "inbox": "receipts that are stored and not folded yet",
+    "parked": "receipts whose reference is not known yet",
+    "unmatched": "receipts that met nothing in 72 hours",
+    "ambiguous": "receipts that fit more than one hand-off in doubt",
+    "conflict": "receipts that contradict what was known",
+    "dismissed": "receipts that a person has laid aside",
+}
+"""What each difference means; in this order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that keeps the three counts apart."""
+
+    name: str
+    count: int
+    meaning: str
+
+
+@dataclass(slots=True)
+class ChannelDay:
+    """The figures of one channel on one day, each by its key; see `count_day`.
+
+    submits counts messages, references and results count parts, receipts counts receipts.
+    """
+
+    channel_id: int
+    channel: str
+    submits: dict[str, int] = field(default_factory=dict)
+    ledger: dict[str, int] = field(default_factory=dict)
+    references: dict[str, int] = field(default_factory=dict)
+    results: dict[str, int] = field(default_factory=dict)
+    receipts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> int:
+        """The parts that the carrier took on that day: those with a reference."""
+        return sum(self.references.values())
+
+    @property
+    def answered(self) -> int:
+        """Those of them whose receipt is folded."""
+        return self.references.get("answered", 0)
+
+    @property
+    def differences(self) -> list[Difference]:
+        """What keeps the counts apart, by name; none: they agree."""
+        counts = {**self.references, **self.receipts, **_lacking(self.ledger)}
+        counts["in_doubt"] = self.submits.get("uncertain", 0)
+        counts["being_handed_off"] = self.submits.get("submitting", 0)
+        return [
+            Difference(name, counts[name], meaning)
+            for name, meaning in MEANINGS.items()
+            if counts.get(name, 0) > 0
+        ]
+
+
+def _lacking(ledger: Mapping[str, int]) -> dict[str, int]:
+    lacking = ledger.get("parts", 0) - ledger.get("references", 0)
+    return {"parts_without_reference": lacking, "references_too_many": -lacking}
+
+
+def span_of(day: date) -> Span:
+    """The day in Chinese time.
+
+    Raises:
+        Invalid: it lies outside the years that are kept.
+    """
+    if day.year not in _YEARS:
+        problem = f"give a day of the years {_YEARS.start} to {_YEARS.stop - 1}"
+        raise Invalid(f"day: {problem}", fields={"day": problem})
+    zone = ZoneInfo(ZONE)
+    start, end = (datetime.combine(d, time(), zone) for d in (day, day + timedelta(days=1)))
+    return Span(start, end)
+
+
+async def reconcile(
+    conn: Connection, day: date, channel_id: int | None, now: datetime
+) -> list[ChannelDay]:
+    """The figures of a day, of one channel or of all, as they stand now; all of one snapshot.
+
+    Raises:
+        NotFound: there is no such channel.
+        Invalid: the day lies outside the years that are kept.
+    """
+    span = span_of(day)
+    names = {row["id"]: row["name"] for row in await store.channel_names(conn, channel_id)}
+    if channel_id is not None and not names:
+        raise NotFound(f"there is no channel {channel_id}")
+    return arrange(names, await store.count_day(conn, span, channel_id, now))
+
+
+def arrange(names: Mapping[int, str], figures: Iterable[Record]) -> list[ChannelDay]:
+    """Figures by channel; a channel without any has empty ones."""
+    sections: dict[int, dict[str, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
+    for channel_id, section, key, n in figures:
+        sections[channel_id][section][key] = n
+    return [ChannelDay(id_, name, **sections[id_]) for id_, name in names.items()]

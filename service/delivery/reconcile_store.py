@@ -1,0 +1,110 @@
+"""The SQL of the daily reconciliation.
+
+The figures of one report come from one statement, so from one snapshot. A day's parts are found by
+the summary index on `parts.at`, its hand-offs by the runs that were open on that day.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.storage.postgres import Connection, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From the first instant of a day to the first one of the next."""
+
+    start: datetime
+    end: datetime
+
+
+async def count_day(
+    conn: Connection, span: Span, channel_id: int | None, now: datetime
+) -> list[Record]:
+    """All figures of a day, as (channel_id, section, key, n), only those that are not zero.
+
+    Sections: `submits` (messages handed off on that day by state), `ledger` (messages and parts
+    the carrier took on that day, references kept of them), `references` (parts of that day by what
+    is known of them), `results` (those with a receipt, by its state), `receipts` (what came on that
+    day and is not folded, by where it is).
+    """
+    return await conn.fetch(
+        """
+        WITH handed AS (
+            SELECT m.channel_id, m.state, m.run_id, m.no, m.part_count,
+                   m.marked_at >= $1 AND m.marked_at < $2 AS marked,
+                   m.submitted_at >= $1 AND m.submitted_at < $2 AS taken
+            FROM runs r JOIN messages m ON m.run_id = r.id
+            WHERE r.created_at < $2 AND (r.finished_at IS NULL OR r.finished_at >= $1)
+              AND (m.marked_at >= $1 AND m.marked_at < $2
+                   OR m.submitted_at >= $1 AND m.submitted_at < $2)
+              AND ($3::smallint IS NULL OR m.channel_id = $3)
+        ), submits AS (
+            SELECT channel_id, state, count(*) FILTER (WHERE marked) AS messages,
+                   count(*) FILTER (WHERE taken) AS taken,
+                   coalesce(sum(part_count) FILTER (WHERE taken), 0) AS parts
+            FROM handed GROUP BY channel_id, state
+        ), part AS (
+            SELECT p.channel_id, p.at,
+                   m.attempt = p.attempt AND m.channel_id = p.channel_id AS present,
+                   m.run_id IS NULL AS orphan,
+                   m.submitted_at >= $1 AND m.submitted_at < $2 AS taken,
+                   c.receipts = 'last' AND p.part < m.part_count AND p.state IS NULL AS not_asked,
+                   m.state IN ('delivered', 'undelivered', 'expired', 'rejected', 'unknown')
+                       AND m.reason IN ('decided', 'statement') AS decided,
+                   CASE WHEN m.part_count > 1 THEN p.state  -- of a single part: the message's own
+                        WHEN m.state IN ('delivered', 'undelivered', 'expired', 'rejected',
+                                         'unknown')
+                          AND coalesce(m.reason, '') NOT IN ('decided', 'statement', 'no_receipt')
+                        THEN m.state END AS result
+            FROM parts p
+            JOIN channels c ON c.id = p.channel_id
+            LEFT JOIN messages m ON m.run_id = p.run_id AND m.no = p.no
+            WHERE p.at >= $1 AND p.at < $2 AND ($3::smallint IS NULL OR p.channel_id = $3)
+        ), standing AS (
+            SELECT channel_id, result, present AND taken AS counted,
+                   CASE WHEN orphan THEN 'without_message'
+                        WHEN NOT present THEN 'moved_on'
+                        WHEN result IS NOT NULL THEN 'answered'
+                        WHEN decided THEN 'decided'
+                        WHEN not_asked THEN 'not_asked'
+                        WHEN at > $4::timestamptz - interval '24 hours' THEN 'waiting'
+                        WHEN at > $4::timestamptz - interval '72 hours' THEN 'missing_24h'
+                        ELSE 'missing_72h' END AS standing
+            FROM part
+        ), counted AS (
+            SELECT channel_id, standing, result, counted, count(*) AS n
+            FROM standing GROUP BY channel_id, standing, result, counted
+        ), figures AS (
+            SELECT channel_id, 'submits' AS section, state::text AS key, messages AS n FROM submits
+            UNION ALL SELECT channel_id, 'ledger', 'messages', taken FROM submits
+            UNION ALL SELECT channel_id, 'ledger', 'parts', parts FROM submits
+            UNION ALL SELECT channel_id, 'ledger', 'references', n FROM counted WHERE counted
+            UNION ALL SELECT channel_id, 'references', standing, n FROM counted
+            UNION ALL SELECT channel_id, 'results', result::text, n FROM counted
+                      WHERE standing = 'answered'
+            UNION ALL SELECT channel_id, 'receipts', 'inbox', 1 FROM receipt_inbox
+                      WHERE received_at >= $1 AND received_at < $2
+            UNION ALL SELECT channel_id, 'receipts', why, 1 FROM receipts_unmatched
+                      WHERE received_at >= $1 AND received_at < $2
+            UNION ALL SELECT channel_id, 'receipts', 'dismissed', 1 FROM receipts_dismissed
+                      WHERE received_at >= $1 AND received_at < $2
+        )
+        SELECT channel_id, section, key, sum(n)::bigint AS n FROM figures
+        WHERE $3::smallint IS NULL OR channel_id = $3
+        GROUP BY channel_id, section, key HAVING sum(n) > 0
+        ORDER BY channel_id, section, key
+        """,
+        span.start,
+        span.end,
+        channel_id,
+        now,
+    )
+
+
+async def channel_names(conn: Connection, channel_id: int | None) -> list[Record]:
+    """The id and name of one channel, or of all, by id."""
+    return await conn.fetch(
+        "SELECT id, name FROM channels WHERE $1::smallint IS NULL OR id = $1 ORDER BY id",
+        channel_id,
+    )

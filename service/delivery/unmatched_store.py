@@ -1,0 +1,112 @@
+"""The SQL of receipts that met nothing in the ledger, or contradict it: listing, laying aside."""
+
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from service.campaigns.model import By
+from service.storage.postgres import Connection, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Which receipts that met nothing: why they are kept, on which channel; None: any.
+
+    scope: only those that speak of a text of this department; None: all.
+    """
+
+    why: str | None = None
+    channel_id: int | None = None
+    scope: uuid.UUID | None = None
+
+
+# The texts that a receipt may speak of: those with its reference, else those in doubt to its phone.
+_KEPT = """
+    SELECT x.id, x.channel_id, c.name AS channel, x.ref, x.state, x.reason, x.code, x.done_at,
+           x.received_at, x.why, t.ids AS messages, t.phone_cipher
+    FROM receipts_unmatched x
+    JOIN channels c ON c.id = x.channel_id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(array_agg(DISTINCT m.run_id || '.' || m.no), '{}') AS ids,
+               (array_agg(m.phone_cipher))[1] AS phone_cipher,
+               array_agg(r.department_id) AS departments
+        FROM (
+            SELECT p.run_id, p.no FROM parts p
+            WHERE p.channel_id = x.channel_id AND p.ref = x.ref
+              AND (x.phone_hash IS NULL OR p.phone_hash = x.phone_hash)
+            UNION
+            SELECT u.run_id, u.no FROM uncertain u
+            WHERE u.channel_id = x.channel_id AND u.phone_hash = x.phone_hash
+              AND u.marked_at <= x.received_at
+        ) k
+        JOIN messages m ON m.run_id = k.run_id AND m.no = k.no
+        JOIN runs r ON r.id = k.run_id
+    ) t
+    WHERE ($1::text IS NULL OR x.why = $1) AND ($2::smallint IS NULL OR x.channel_id = $2)
+      AND ($3::uuid IS NULL OR $3 = ANY (t.departments))
+"""
+
+
+async def list_kept(conn: Connection, kept: Kept, after: int, limit: int) -> list[Record]:
+    """A page of the receipts that met nothing or contradict, in the order in which they came."""
+    return await conn.fetch(
+        f"{_KEPT} AND x.id > $4 ORDER BY x.id LIMIT $5",
+        kept.why,
+        kept.channel_id,
+        kept.scope,
+        after,
+        limit,
+    )
+
+
+async def stream_kept(conn: Connection, kept: Kept) -> AsyncIterator[Record]:
+    """All of them, read as they are sent. In a transaction."""
+    rows = conn.cursor(
+        f"{_KEPT} ORDER BY x.id", kept.why, kept.channel_id, kept.scope, prefetch=1_000
+    )
+    async for row in rows:
+        yield row
+
+
+async def lock_kept(
+    conn: Connection, ids: Sequence[int], scope: uuid.UUID | None
+) -> list[tuple[int, str]]:
+    """Lock those of these receipts that are kept and in scope; each with why it is kept."""
+    rows = await conn.fetch(
+        f"{_KEPT} AND x.id = ANY($4::bigint[])",
+        None,
+        None,
+        scope,
+        list(ids),
+    )
+    visible = [row["id"] for row in rows]
+    locked = await conn.fetch(
+        "SELECT id, why FROM receipts_unmatched WHERE id = ANY($1) ORDER BY id FOR UPDATE", visible
+    )
+    return [(row["id"], row["why"]) for row in locked]
+
+
+async def dismiss(conn: Connection, ids: Sequence[int], by: By) -> int:
+    """Lay receipts aside, as they were, with who did it and why; returns how many.
+
+    `lock_kept` first; a CHECK refuses one that is parked.
+    """
+    rows = await conn.fetch(
+        """
+        WITH gone AS (
+            DELETE FROM receipts_unmatched WHERE id = ANY($1) RETURNING *
+        )
+        INSERT INTO receipts_dismissed
+            (id, channel_id, ref, phone_hash, state, reason, code, done_at, received_at, why,
+             dismissed_because, dismissed_by, dismissed_at)
+        SELECT id, channel_id, ref, phone_hash, state, reason, code, done_at, received_at, why,
+               $2, $3, $4
+        FROM gone
+        RETURNING id
+        """,
+        list(ids),
+        by.reason,
+        by.user_id,
+        by.at,
+    )
+    return len(rows)
