@@ -6,30 +6,82 @@ SUBMIT with success and does nothing else. The last columns are what the client'
 
 import asyncio
 import multiprocessing
-import struct
 import sys
 import time
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from typing import Any
 
 import uvloop
-from pydantic import SecretStr
 
 from service.channels.gateway import Inbound, Receipt, Submission, SubmitResult
 from service.channels.outcome import Outcome
+from service.channels.registry import factory, load
 from service.clock import Clock
-from service.gateways.cmpp import CMPPConfig, CMPPGateway
+from service.protocols.stream import StreamGateway
 
 SUBMITS = 200_000
 WINDOW = 512
-HEADER = struct.Struct(">III")
-CONNECT, SUBMIT, RESPONSE = 0x1, 0x4, 0x8000_0000
-CONNECT_RESP = HEADER.pack(33, RESPONSE | CONNECT, 1) + bytes(20) + b"\x30"
-SUBMIT_RESP = struct.Struct(">IIIQI")
 TEXT = "【旌德公安】凡是要求转账到安全账户的都是诈骗，请立即挂断并拨打96110核实。"
+RESPONSE = 0x8000_0000
+
+
+@dataclass(frozen=True)
+class Wire:
+    """What a null server must know of a protocol.
+
+    header: the octets of a header; sequence: how many of them are the sequence number, after the
+    command, or after a status in SMPP. answers: what follows the header, by request.
+    """
+
+    kind: str
+    header: int
+    sequence: int
+    answers: dict[int, bytes]
+    settings: dict[str, Any]
+
+
+ACCOUNT = {"account": "901234", "secret": "benchmark", "access_number": "1069"}
+WIRES = (
+    Wire("cmpp", 12, 4, {1: bytes(20) + b"\x30", 2: b"", 4: bytes(8) + bytes(4)}, ACCOUNT),
+    Wire(
+        "sgip",
+        20,
+        12,
+        {1: bytes(9), 2: b"", 3: bytes(9)},
+        {
+            "login_name": "county",
+            "login_password": "benchmark",
+            "node_number": 3055112345,
+            "corp_id": "12345",
+            "access_number": "10655",
+        },
+    ),
+    Wire("smgp", 12, 4, {1: bytes(20) + b"\x30", 6: b"", 2: bytes(10) + bytes(4)}, ACCOUNT),
+    Wire(
+        "smpp",
+        16,
+        4,
+        {9: b"null\0", 6: b"", 4: b"1\0"},
+        {"system_id": "county", "password": "bench", "sender": "1069"},
+    ),
+)
 
 
 class NullServer(asyncio.Protocol):
-    """Answers logins and submits; knows nothing."""
+    """Answers logins, submits and logouts with success; knows nothing."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._header, self._sequence = wire.header, wire.sequence
+        self._answers = {
+            command.to_bytes(4, "big"): (
+                (wire.header + len(body)).to_bytes(4, "big")
+                + (RESPONSE | command).to_bytes(4, "big")
+                + bytes(wire.header - 8 - wire.sequence),
+                body,
+            )
+            for command, body in wire.answers.items()
+        }
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -39,26 +91,25 @@ class NullServer(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Answer every whole frame."""
         data = self._rest + data
-        at, answers = 0, []
-        while len(data) - at >= HEADER.size:
-            length, command, sequence = HEADER.unpack_from(data, at)
+        at, out = 0, []
+        while len(data) - at >= self._header:
+            length = int.from_bytes(data[at : at + 4], "big")
             if len(data) - at < length:
                 break
+            head, body = self._answers[data[at + 4 : at + 8]]
+            end = at + self._header
+            out.append(head + data[end - self._sequence : end] + body)
             at += length
-            if command == SUBMIT:
-                answers.append(SUBMIT_RESP.pack(24, RESPONSE | SUBMIT, sequence, sequence, 0))
-            elif command == CONNECT:
-                answers.append(CONNECT_RESP)
         self._rest = data[at:]
-        self._transport.write(b"".join(answers))  # type: ignore[attr-defined]
+        self._transport.write(b"".join(out))  # type: ignore[attr-defined]
 
 
-def null_server(pipe: Connection) -> None:
+def null_server(pipe: Connection, wire: Wire) -> None:
     """Serve until killed; tell the port."""
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(NullServer, "127.0.0.1", 0)
+        server = await loop.create_server(lambda: NullServer(wire), "127.0.0.1", 0)
         pipe.send(server.sockets[0].getsockname()[1])
         await asyncio.Event().wait()
 
@@ -68,9 +119,10 @@ def null_server(pipe: Connection) -> None:
 class Bare(asyncio.Protocol):
     """Writes ready-made frames in a window and counts the octets of the answers."""
 
-    def __init__(self, frame: bytes, submits: int) -> None:
+    def __init__(self, frame: bytes, answer_octets: int, submits: int) -> None:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._frame, self._submits = frame, submits
+        self._answer_octets = answer_octets
         self._sent = self._octets = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -80,9 +132,9 @@ class Bare(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Write as many again as were answered."""
-        before = self._octets // 24
+        before = self._octets // self._answer_octets
         self._octets += len(data)
-        answered = self._octets // 24
+        answered = self._octets // self._answer_octets
         if answered >= self._submits:
             self.done.set_result(None)
         else:
@@ -94,43 +146,39 @@ class Bare(asyncio.Protocol):
         self._transport.write(self._frame * count)  # type: ignore[attr-defined]
 
 
-async def bare(port: int, submits: int) -> None:
+async def bare(wire: Wire, port: int, submits: int) -> None:
     """Every submit through the bare protocol."""
-    frame = await one_frame()
+    gateway = gateway_to(wire, 1)
+    (part,) = gateway.split(TEXT)
+    request = gateway.request(Submission(("+8619790000000",), part, 0))
+    if isinstance(request, SubmitResult):
+        raise SystemExit("the submission does not fit")
+    octets = wire.header + max(len(body) for body in list(wire.answers.values())[2:])
     loop = asyncio.get_running_loop()
-    _, protocol = await loop.create_connection(lambda: Bare(frame, submits), "127.0.0.1", port)
+    _, protocol = await loop.create_connection(
+        lambda: Bare(request.frame, octets, submits), "127.0.0.1", port
+    )
     await protocol.done
 
 
-def gateway_to(port: int) -> CMPPGateway:
+def gateway_to(wire: Wire, port: int) -> StreamGateway[Any]:
     """An unopened gateway."""
 
     def deliver(_: Receipt | Inbound) -> "asyncio.Future[None]":
         raise SystemExit("a null server delivers nothing")
 
-    config = CMPPConfig(
-        host="127.0.0.1",
-        port=port,
-        account="901234",
-        secret=SecretStr("benchmark"),
-        access_number="1069",
+    gateway = load()[wire.kind]
+    config = gateway.config_model.model_validate(
+        {"host": "127.0.0.1", "port": port, **wire.settings}
     )
-    return CMPPGateway(config, deliver, Clock())
+    made = factory(wire.kind)(config, deliver, Clock())
+    assert isinstance(made, StreamGateway)
+    return made
 
 
-async def one_frame() -> bytes:
-    """A SUBMIT as the gateway writes it."""
-    gateway = gateway_to(1)
-    (part,) = gateway.split(TEXT)
-    request = gateway.request(Submission(("+8619790000000",), part, 0))
-    if isinstance(request, SubmitResult):
-        raise SystemExit("the submission does not fit")
-    return request.frame
-
-
-async def through_the_gateway(port: int, submits: int) -> None:
+async def through_the_gateway(wire: Wire, port: int, submits: int) -> None:
     """Every submit through the gateway: encoded, awaited, its answer read."""
-    gateway = gateway_to(port)
+    gateway = gateway_to(wire, port)
     await gateway.open()
     (part,) = gateway.split(TEXT)
     finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -178,22 +226,25 @@ def tell(line: str) -> None:
 
 
 def main() -> None:
-    """Measure both and print a table."""
+    """Measure each protocol, bare and through its gateway, and print a table."""
     submits = int(sys.argv[1]) if len(sys.argv) > 1 else SUBMITS
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=null_server, args=(theirs,))
-    process.start()
-    try:
-        port = ours.recv()
-        tell(f"{'':>10} {'submits/s':>12} {'µs of processor each':>22}")
-        for name, run in (("bare", bare), ("session", through_the_gateway)):
-            started, used = time.perf_counter(), time.process_time()
-            uvloop.run(run(port, submits))
-            seconds, cpu = time.perf_counter() - started, time.process_time() - used
-            tell(f"{name:>10} {submits / seconds:>12,.0f} {cpu / submits * 1e6:>22.1f}")
-    finally:
-        process.kill()
-        process.join()
+    tell(f"{'':>6} {'':>8} {'submits/s':>12} {'µs of processor each':>22}")
+    for wire in WIRES:
+        ours, theirs = multiprocessing.Pipe()
+        context = multiprocessing.get_context("spawn")
+        process = context.Process(target=null_server, args=(theirs, wire))
+        process.start()
+        try:
+            port = ours.recv()
+            for name, run in (("bare", bare), ("session", through_the_gateway)):
+                started, used = time.perf_counter(), time.process_time()
+                uvloop.run(run(wire, port, submits))
+                seconds, cpu = time.perf_counter() - started, time.process_time() - used
+                rate, each = submits / seconds, cpu / submits * 1e6
+                tell(f"{wire.kind:>6} {name:>8} {rate:>12,.0f} {each:>22.1f}")
+        finally:
+            process.kill()
+            process.join()
 
 
 if __name__ == "__main__":
