@@ -20,7 +20,7 @@ from service.channels.outcome import ReceiptState
 from service.crypto import Keyring
 from service.delivery import receipts, store
 from service.delivery.receipts import SETTLE_AFTER, fold_receipts, recheck, sweep_parked
-from service.dispatch import lease_store
+from service.dispatch import lease_store, record_store
 from service.dispatch import store as dispatch
 from service.dispatch.expand import expand_run
 from service.dispatch.lease_store import Lease
@@ -66,7 +66,7 @@ class Stage:
         """Commit the answer to a submit, then look again, as the Sender does."""
         result = await self.result(no, state, *refs)
         async with transaction(self.pool) as conn:
-            await dispatch.record_results(conn, self.channel.id, [result], self.now)
+            await record_store.record_results(conn, self.channel.id, [result], self.now)
         async with self.pool.acquire() as conn:
             await recheck(conn, self.channel.id, refs)
 
@@ -213,7 +213,7 @@ async def test_a_receipt_that_is_folded_before_its_answer_is_committed_meets_it(
     await on.receive(b"a")
     async with transaction(on.pool) as conn:
         result = await on.result(1, "submitted", b"a")
-        await dispatch.record_results(conn, on.channel.id, [result], on.now)
+        await record_store.record_results(conn, on.channel.id, [result], on.now)
         await on.fold()
         assert await on.listed() == [(b"a", "parked")]
     async with on.pool.acquire() as conn:
@@ -230,7 +230,7 @@ async def test_the_sweep_finds_what_a_crash_between_commit_and_look_left(stage: 
     await on.fold()
     async with transaction(on.pool) as conn:
         result = await on.result(1, "submitted", b"a")
-        await dispatch.record_results(conn, on.channel.id, [result], on.now)
+        await record_store.record_results(conn, on.channel.id, [result], on.now)
     await on.sweep(on.now)
     await on.fold()
     assert await on.state(1) == "delivered"
