@@ -2,15 +2,16 @@
 
 import asyncio
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis.asyncio import Redis
 
 from service.channels.codes import Codes
 from service.channels.gateway import Submission, SubmitResult
+from service.channels.model import Hold
 from service.channels.outcome import Outcome, Reason
-from service.channels.store import get_hold, lift_hold
+from service.channels.store import get_hold, hold_channel, lift_hold
 from service.dispatch.pace import Pace
 from tests.harness.ledger import TEXT
 from tests.harness.stage import Accept, Scripted, SetUp, Stage, done, until, working
@@ -116,6 +117,17 @@ async def test_the_days_amount_comes_back_at_midnight_of_the_carriers_zone(stage
     until_ = await on.pool.fetchval("SELECT held_until FROM channels")
     assert on.now < until_ <= datetime(2027, 1, 12, 16, 0, tzinfo=UTC)
     assert until_.astimezone(UTC).hour == 16
+
+
+async def test_a_held_channel_gives_out_no_work(stage: SetUp) -> None:
+    on = await stage(3)
+    lease = await on.must_lease()
+    async with on.pool.acquire() as conn:
+        await hold_channel(conn, on.channel.id, Hold(on.now + timedelta(minutes=5), "barred"))
+    assert await on.claim(lease) is None
+    async with on.pool.acquire() as conn:
+        await lift_hold(conn, on.channel.id)
+    assert await on.claim(lease) == 1
 
 
 async def _held(on: Stage) -> bool:
