@@ -8,27 +8,8 @@ from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 from service.protocols.cmpp.version import Version
-
-
-def read_text(octets: bytes) -> str:
-    """A text field: up to the first zero octet, trailing spaces off."""
-    end = octets.find(b"\x00")
-    if end == 0:
-        return ""
-    return (octets if end < 0 else octets[:end]).decode("latin-1").rstrip(" ")
-
-
-def write_text(value: str, octets: int) -> bytes:
-    """A text field, filled with zero octets.
-
-    Raises:
-        ValueError: the value is not ASCII or does not fit.
-    """
-    data = value.encode("ascii")
-    if len(data) > octets:
-        raise ValueError(f"{len(data)} characters do not fit a field of {octets}")
-    return data.ljust(octets, b"\x00")
-
+from service.protocols.text import read_text as read_text
+from service.protocols.text import write_text as write_text
 
 constant_text = lru_cache(maxsize=4096)(write_text)
 """`write_text` of what an account says in every packet; a recipient's number is none of that."""

@@ -8,31 +8,14 @@ import struct
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
+from service.protocols.text import read_text as read_text
+from service.protocols.text import write_text as write_text
+
 RESPONSE = 0x8000_0000
 """The bit that makes a request's Command ID that of its response."""
 
 RESERVE_OCTETS = 8
 NUMBER_OCTETS = 21
-
-
-def read_text(octets: bytes) -> str:
-    """A text field: up to the first zero octet, trailing spaces off."""
-    end = octets.find(b"\x00")
-    if end == 0:
-        return ""
-    return (octets if end < 0 else octets[:end]).decode("latin-1").rstrip(" ")
-
-
-def write_text(value: str, octets: int) -> bytes:
-    """The octets of a text field; whoever packs it fills it with zero octets.
-
-    Raises:
-        ValueError: the value is not ASCII or does not fit.
-    """
-    data = value.encode("ascii")
-    if len(data) > octets:
-        raise ValueError(f"{len(data)} characters do not fit a field of {octets}")
-    return data
 
 
 @dataclass(frozen=True, slots=True)

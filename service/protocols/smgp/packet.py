@@ -7,28 +7,11 @@ import struct
 from dataclasses import dataclass, fields
 from typing import ClassVar, Self
 
+from service.protocols.text import read_text as read_text
+from service.protocols.text import write_text as write_text
+
 RESPONSE = 0x8000_0000
 """The bit that makes a request's RequestID that of its response."""
-
-
-def read_text(octets: bytes) -> str:
-    """A text field: up to the first zero octet, trailing spaces off."""
-    end = octets.find(b"\x00")
-    if end == 0:
-        return ""
-    return (octets if end < 0 else octets[:end]).decode("latin-1").rstrip(" ")
-
-
-def write_text(value: str, octets: int) -> bytes:
-    """A text field, filled with zero octets.
-
-    Raises:
-        ValueError: the value is not ASCII or does not fit.
-    """
-    data = value.encode("ascii")
-    if len(data) > octets:
-        raise ValueError(f"{len(data)} characters do not fit a field of {octets}")
-    return data.ljust(octets, b"\x00")
 
 
 @dataclass(frozen=True, slots=True)
