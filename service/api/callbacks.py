@@ -21,12 +21,12 @@ from service.channels.gateway import (
 )
 from service.channels.model import Channel
 from service.channels.registry import load
-from service.channels.store import get_channel, list_channels
+from service.channels.store import find_channel
 from service.delivery import store
 from service.errors import Invalid, NotFound
 from service.queue import Job
 from service.runtime import Runtime
-from service.storage.postgres import Connection, transaction
+from service.storage.postgres import transaction
 from service.web import RUNTIME
 
 BODY_OCTETS = 256 * 1024
@@ -39,7 +39,7 @@ async def receive(request: web.Request) -> web.Response:
     runtime = request.config_dict[RUNTIME]
     body = await _body(request)
     async with runtime.pool.acquire() as conn:
-        channel = await _channel(conn, runtime, request.match_info["channel"])
+        channel = await find_channel(conn, runtime.keyring, request.match_info["channel"])
     answer = _read(channel, request, body, runtime)
     await _store(runtime, channel.id, answer)
     return web.Response(body=answer.body.encode(), content_type=answer.media_type, charset="utf-8")
@@ -96,23 +96,6 @@ async def _body(request: web.Request) -> bytes:
         if len(body) > BODY_OCTETS:
             raise TooLarge(f"a callback has at most {BODY_OCTETS:,} octets")
     return bytes(body)
-
-
-async def _channel(conn: Connection, runtime: Runtime, given: str) -> Channel:
-    """The channel of an id or, failing that, of a name.
-
-    Raises:
-        NotFound: there is none.
-    """
-    if given.isascii() and given.isdecimal() and len(given) < 6 and int(given) < _MOST_ID:
-        try:
-            return await get_channel(conn, runtime.keyring, int(given))
-        except NotFound:
-            pass  # a name may be a number
-    for channel in await list_channels(conn, runtime.keyring):
-        if channel.name == given:
-            return channel
-    raise NotFound(_NONE)
 
 
 def _read(channel: Channel, request: web.Request, body: bytes, runtime: Runtime) -> CallbackAnswer:

@@ -96,7 +96,7 @@ async def find_channel(conn: Connection, keyring: Keyring, given: str) -> Channe
         SELECT * FROM channels WHERE id::text = $1 OR name = $1
         ORDER BY id::text = $1 DESC LIMIT 1
         """,
-        given,
+        given.replace("\0", "\ufffd"),  # PostgreSQL takes no NUL, and no name has one
     )
     if row is None:
         raise NotFound(f"there is no channel {given}")
