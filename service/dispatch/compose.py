@@ -83,7 +83,7 @@ class Work:
 
 
 def work_from(claimed: Record, rows: list[Record]) -> Work:
-    """The slice that `store.claim_slice` returned, with its rows."""
+    """The slice that `slice_store.claim_slice` returned, with its rows."""
     return Work(
         run_id=claimed["run_id"],
         slice_no=claimed["no"],

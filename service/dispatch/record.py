@@ -13,7 +13,7 @@ from datetime import datetime
 from service.channels.codes import Codes
 from service.clock import Clock
 from service.crypto import Keyring
-from service.dispatch import record_store, store
+from service.dispatch import record_store, slice_store, store
 from service.dispatch.compose import Message, Work
 from service.dispatch.lease_store import Lease
 from service.dispatch.pace import Pace
@@ -112,7 +112,7 @@ class Recorder:
             await self._give_back(list(self._unsent), now)
         for work in [w for w in self.leaving if not w.outstanding]:
             async with transaction(self._shared.pool) as conn:
-                await store.finish_slice(
+                await slice_store.finish_slice(
                     conn, self._lease, work.run_id, work.slice_no, work.not_before, now
                 )
             self.leaving.remove(work)

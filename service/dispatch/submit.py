@@ -15,7 +15,7 @@ from service.campaigns.schedule import is_open, next_opening
 from service.channels.gateway import Gateway
 from service.channels.model import Channel
 from service.crypto import Undecipherable
-from service.dispatch import lease_store, store
+from service.dispatch import lease_store, slice_store, store
 from service.dispatch.compose import Composer, Message, Work, work_from
 from service.dispatch.lease import HeldLease
 from service.dispatch.pace import run_limit
@@ -181,14 +181,14 @@ class Sender:
         async with transaction(self._shared.pool) as conn:
             if self._claim_unsure:
                 known = [w.key for w in (*self._works, *self._recorder.leaving)]
-                await store.release_unknown(conn, self._held.lease, known)
-            claimed = await store.claim_slice(
+                await slice_store.release_unknown(conn, self._held.lease, known)
+            claimed = await slice_store.claim_slice(
                 conn, self._held.lease, now, [work.run_id for work in self._works], above
             )
             rows = []
             if claimed is not None:
                 await lease_store.recover_slice(conn, claimed["run_id"], claimed["no"], now)
-                rows = await store.queued_rows(
+                rows = await slice_store.queued_rows(
                     conn, claimed["run_id"], claimed["first_no"], claimed["last_no"]
                 )
         self._claim_unsure = False

@@ -16,7 +16,7 @@ from service.channels.outcome import ReceiptState
 from service.crypto import Keyring
 from service.delivery import store as delivery
 from service.delivery.receipts import fold_receipts, recheck
-from service.dispatch import lease_store, record_store, route_store, store, sweep_store
+from service.dispatch import lease_store, record_store, route_store, slice_store, store, sweep_store
 from service.dispatch.expand import expand_run
 from service.dispatch.lease_store import Lease
 from service.dispatch.record_store import Result
@@ -66,11 +66,11 @@ class Lanes:
     async def claim(self, lease: Lease) -> tuple[int, list[int]] | None:
         """Take a slice as a connection does: its number, and the rows still to be handed off."""
         async with transaction(self.pool) as conn:
-            found = await store.claim_slice(conn, lease, self.now)
+            found = await slice_store.claim_slice(conn, lease, self.now)
             if found is None:
                 return None
             await lease_store.recover_slice(conn, found["run_id"], found["no"], self.now)
-            rows = await store.queued_rows(
+            rows = await slice_store.queued_rows(
                 conn, found["run_id"], found["first_no"], found["last_no"]
             )
         return found["no"], [row["no"] for row in rows]
@@ -109,7 +109,7 @@ class Lanes:
 
     async def finish(self, lease: Lease, slice_no: int) -> bool:
         async with transaction(self.pool) as conn:
-            return await store.finish_slice(conn, lease, self.run, slice_no, None, self.now)
+            return await slice_store.finish_slice(conn, lease, self.run, slice_no, None, self.now)
 
     async def sent(self, carrier: str, *nos: int, parts: int = 1) -> None:
         """Claim, mark and submit on this carrier's lane; `ref` gives each part's reference."""

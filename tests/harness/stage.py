@@ -16,7 +16,7 @@ from service.channels.model import Channel
 from service.channels.outcome import Outcome
 from service.coding.parts import Part, split
 from service.crypto import Keyring
-from service.dispatch import lease_store, record_store, store
+from service.dispatch import lease_store, record_store, slice_store, store
 from service.dispatch.expand import expand_run
 from service.dispatch.lease import HeldLease
 from service.dispatch.lease_store import Lease
@@ -83,7 +83,7 @@ class Stage:
 
     async def claim(self, lease: Lease) -> int | None:
         async with transaction(self.pool) as conn:
-            claimed = await store.claim_slice(conn, lease, self.now)
+            claimed = await slice_store.claim_slice(conn, lease, self.now)
             if claimed is None:
                 return None
             await lease_store.recover_slice(conn, claimed["run_id"], claimed["no"], self.now)

@@ -27,7 +27,7 @@ from service.coding.parts import split
 from service.crypto import Keyring
 from service.delivery import store as delivery
 from service.delivery.inbox import Inbox
-from service.dispatch import lease_store, record_store, store, sweep_store
+from service.dispatch import lease_store, record_store, slice_store, store, sweep_store
 from service.dispatch.expand import expand_run
 from service.dispatch.lease import HeldLease
 from service.dispatch.lease_store import Lease
@@ -215,7 +215,7 @@ async def test_an_old_holder_marks_and_claims_nothing_but_its_results_count(stag
     assert await on.claim(new) == 1
     assert await on.mark(old, [3]) == {}
     async with transaction(on.pool) as conn:
-        assert not await store.finish_slice(conn, old, on.run, 1, None, on.now)
+        assert not await slice_store.finish_slice(conn, old, on.run, 1, None, on.now)
         await lease_store.release_connection(conn, old, on.now)
     held = await on.pool.fetchrow("SELECT owner, epoch, note FROM connections")
     assert tuple(held) == (new.owner, new.epoch, "")
@@ -575,13 +575,13 @@ async def test_a_run_is_sent_only_when_no_slice_is_open(stage: SetUp) -> None:
 
     assert await close() == []
     async with transaction(on.pool) as conn:
-        assert not await store.finish_slice(conn, lease, on.run, 1, None, on.now)
+        assert not await slice_store.finish_slice(conn, lease, on.run, 1, None, on.now)
     assert await close() == []
     assert await on.claim(lease) == 1
     await on.mark(lease, [4])
     await on.record(await on.result(4, 1))
     async with transaction(on.pool) as conn:
-        assert await store.finish_slice(conn, lease, on.run, 1, None, on.now)
+        assert await slice_store.finish_slice(conn, lease, on.run, 1, None, on.now)
     async with on.pool.acquire() as conn:
         assert await close() == [await on.campaign(conn)]
 
@@ -644,7 +644,7 @@ async def test_what_is_given_back_to_a_finished_slice_is_still_sent(stage: SetUp
     await on.mark(new, [2])
     await on.record(await on.result(2, 1, ref=b"b"))
     async with transaction(on.pool) as conn:
-        assert await store.finish_slice(conn, new, on.run, 1, None, on.now)
+        assert await slice_store.finish_slice(conn, new, on.run, 1, None, on.now)
     await on.give_back([(1, 1)])
     async with transaction(on.pool) as conn:
         closed = await sweep_store.close_finished_runs(conn, on.now)
@@ -930,7 +930,7 @@ async def test_a_slice_is_not_finished_while_something_is_given_back_to_it(stage
 
     async def finish() -> bool:
         async with transaction(on.pool) as conn:
-            return await store.finish_slice(conn, new, on.run, 1, None, on.now)
+            return await slice_store.finish_slice(conn, new, on.run, 1, None, on.now)
 
     async with transaction(on.pool) as conn:
         await store.lock_for_mark(conn, old, on.run)
@@ -952,7 +952,7 @@ async def test_a_run_is_not_closed_while_something_is_given_back_to_it(stage: Se
     await on.mark(new, [2])
     await on.record(await on.result(2, 1, ref=b"b"))
     async with transaction(on.pool) as conn:
-        assert await store.finish_slice(conn, new, on.run, 1, None, on.now)
+        assert await slice_store.finish_slice(conn, new, on.run, 1, None, on.now)
 
     async def close() -> None:
         async with transaction(on.pool) as conn:
