@@ -96,7 +96,7 @@ async def test_a_lost_link_leaves_at_most_a_window_in_doubt_and_receipts_settle_
 ) -> None:
     """The carrier dies with submits unanswered and comes back: it reports what it had taken."""
     async with pool.acquire() as conn:
-        async with simulate(faults=silent_from(0.02), max_delay_seconds=0.0) as carrier:
+        async with simulate(faults=silent_from(0.1), max_delay_seconds=0.0) as carrier:
             port = carrier.ports["cmpp"]
             channel, run = await ready(pool, conn, keyring, clock, port, 1_000, window=16)
             await serve()
