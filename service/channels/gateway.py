@@ -54,7 +54,7 @@ class Unparseable(GatewayError):
     code = "unparseable"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SubmitResult:
     """The answer to one submission.
 
@@ -72,7 +72,7 @@ class SubmitResult:
     retry_after: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Submission:
     """One part on its way out, to one recipient or to several at once.
 
@@ -91,7 +91,7 @@ class Submission:
     receipt: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Receipt:
     """A state report on one part.
 
@@ -111,7 +111,7 @@ class Receipt:
     done_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Inbound:
     """A text (or one part of one) from a handset.
 

@@ -8,7 +8,14 @@ import struct
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from service.protocols.cmpp.packet import PDU, constant_text, exactly, read_text, write_text
+from service.protocols.cmpp.packet import (
+    PDU,
+    constant_text,
+    exactly,
+    read_text,
+    repeated_text,
+    write_text,
+)
 from service.protocols.cmpp.query import Cancel, CancelResp, Query, QueryResp
 from service.protocols.cmpp.version import (
     ACTIVE_TEST,
@@ -30,7 +37,7 @@ MAX_FRAME_OCTETS = 8192
 _HEADER = struct.Struct(">III")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Connect(PDU):
     """CMPP_CONNECT: a login."""
 
@@ -56,7 +63,7 @@ class Connect(PDU):
         return cls(read_text(account), *rest)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ConnectResp(PDU):
     """CMPP_CONNECT_RESP; read by length, since some peers keep to the other version."""
 
@@ -71,21 +78,21 @@ class ConnectResp(PDU):
         return by_length(cls.command, body).unpack_from(body)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Terminate(PDU):
     """CMPP_TERMINATE: a logout."""
 
     command: ClassVar[int] = TERMINATE
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TerminateResp(PDU):
     """CMPP_TERMINATE_RESP."""
 
     command: ClassVar[int] = RESPONSE | TERMINATE
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Submit(PDU):
     """CMPP_SUBMIT: one part to one or more handsets."""
 
@@ -185,7 +192,7 @@ class Submit(PDU):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Result(PDU):
     """An answer to a SUBMIT or a DELIVER."""
 
@@ -197,14 +204,14 @@ class _Result(PDU):
         return version.layouts[self.command].pack(self.msg_id, self.result)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SubmitResp(_Result):
     """CMPP_SUBMIT_RESP; Msg_Id means something only if the result is 0."""
 
     command: ClassVar[int] = RESPONSE | SUBMIT
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Deliver(PDU):
     """CMPP_DELIVER: a text from a handset, or a state report in its content."""
 
@@ -244,12 +251,12 @@ class Deliver(PDU):
         head = layout.unpack_from(body)
         return cls(
             msg_id=head[0],
-            dest_id=read_text(head[1]),
+            dest_id=repeated_text(head[1]),
             src_terminal_id=read_text(head[6]),
             msg_content=exactly(body, layout.size, head[9]),
             registered_delivery=head[8],
             msg_fmt=head[5],
-            service_id=read_text(head[2]),
+            service_id=repeated_text(head[2]),
             tp_pid=head[3],
             tp_udhi=head[4],
             src_terminal_type=int.from_bytes(head[7], "big"),
@@ -257,21 +264,21 @@ class Deliver(PDU):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DeliverResp(_Result):
     """CMPP_DELIVER_RESP; Msg_Id is that of the DELIVER itself, not of the reported message."""
 
     command: ClassVar[int] = RESPONSE | DELIVER
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ActiveTest(PDU):
     """CMPP_ACTIVE_TEST: a heartbeat, from either side."""
 
     command: ClassVar[int] = ACTIVE_TEST
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ActiveTestResp(PDU):
     """CMPP_ACTIVE_TEST_RESP; some peers leave the octet out."""
 
@@ -280,7 +287,7 @@ class ActiveTestResp(PDU):
     reserved: int = 0  # 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unknown(PDU):
     """A command that an SP does not know; to be skipped."""
 

@@ -7,7 +7,7 @@ from service.protocols.cmpp.packet import PDU, read_text, write_text
 from service.protocols.cmpp.version import CANCEL, QUERY, RESPONSE, Version, by_length
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Query(PDU):
     """CMPP_QUERY: a day's counts."""
 
@@ -30,7 +30,7 @@ class Query(PDU):
         return cls(read_text(day), query_type, read_text(query_code))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class QueryResp(PDU):
     """CMPP_QUERY_RESP: of messages out (MT) and in (MO), how many went, wait and failed."""
 
@@ -61,7 +61,7 @@ class QueryResp(PDU):
         return cls(read_text(day), query_type, read_text(query_code), *counts)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Cancel(PDU):
     """CMPP_CANCEL: delete a message that waits for its time."""
 
@@ -69,7 +69,7 @@ class Cancel(PDU):
     msg_id: int  # 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CancelResp(PDU):
     """CMPP_CANCEL_RESP; read by length, since some peers keep to the other version."""
 

@@ -7,9 +7,10 @@ read by offset, whatever the version and the length.
 import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from service.protocols.cmpp.digest import BEIJING
-from service.protocols.cmpp.packet import read_text, write_text
+from service.protocols.cmpp.packet import read_text, repeated_text, write_text
 from service.protocols.cmpp.version import V20, V30
 
 NUMBER_OCTETS_20 = V20.terminal_octets
@@ -19,7 +20,7 @@ _HEAD = struct.Struct(">Q7s10s10s")
 _OCTETS_20 = _HEAD.size + NUMBER_OCTETS_20 + 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Report:
     """What became of one submitted part."""
 
@@ -51,14 +52,15 @@ def parse_report(content: bytes) -> Report | None:
     end = _HEAD.size + width
     return Report(
         msg_id,
-        read_text(stat),
-        read_text(submit_time),
-        read_text(done_time),
+        repeated_text(stat),
+        repeated_text(submit_time),
+        repeated_text(done_time),
         read_text(content[_HEAD.size : end]),
         int.from_bytes(content[end : end + 4], "big"),
     )
 
 
+@lru_cache(maxsize=1024)  # the reports of one minute say the same
 def read_minute(text: str) -> datetime | None:
     """A YYMMDDhhmm Beijing time; longer ones are cut, what makes no sense is None."""
     digits = text[:10]
@@ -79,6 +81,7 @@ def write_minute(at: datetime) -> str:
     return "".join(f"{field:02d}" for field in fields)
 
 
+@lru_cache(maxsize=1024)  # all texts of a run have the same
 def write_validity(until: datetime) -> str:
     """The absolute form of ValId_Time, `YYMMDDhhmmss032+` with tenths: Beijing is 32 quarters."""
     return until.astimezone(BEIJING).strftime("%y%m%d%H%M%S") + "032+"

@@ -29,7 +29,7 @@ MAX_FRAME_OCTETS = 8192
 _HEADER = struct.Struct(">II12s")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Bind(PDU):
     """A login; the password travels in clear."""
 
@@ -52,7 +52,7 @@ class Bind(PDU):
         return cls(login_type, read_text(name), read_text(password))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Response(PDU):
     """What all answers but those to UNBIND and TRACE carry."""
 
@@ -61,28 +61,28 @@ class Response(PDU):
     result: int = 0  # 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BindResp(Response):
     """The answer to a BIND."""
 
     command: ClassVar[int] = RESPONSE | Bind.command
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unbind(PDU):
     """A logout."""
 
     command: ClassVar[int] = 0x2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UnbindResp(PDU):
     """The answer to an UNBIND; some peers give it the body of the other answers."""
 
     command: ClassVar[int] = RESPONSE | Unbind.command
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Submit(PDU):
     """One part to one or more handsets; its sequence number is its id."""
 
@@ -179,14 +179,14 @@ class Submit(PDU):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SubmitResp(Response):
     """The answer to a SUBMIT; it gives no id."""
 
     command: ClassVar[int] = RESPONSE | Submit.command
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Deliver(PDU):
     """A text from a handset."""
 
@@ -227,14 +227,14 @@ class Deliver(PDU):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DeliverResp(Response):
     """The answer to a DELIVER."""
 
     command: ClassVar[int] = RESPONSE | Deliver.command
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Report(PDU):
     """What became of one part for one recipient."""
 
@@ -261,14 +261,14 @@ class Report(PDU):
         return cls(sequence, read_text(number), state, error_code, report_type)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReportResp(Response):
     """The answer to a REPORT."""
 
     command: ClassVar[int] = RESPONSE | Report.command
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UserRpt(PDU):
     """What has changed about a subscriber."""
 
@@ -294,14 +294,14 @@ class UserRpt(PDU):
         return cls(read_text(sp_number), read_text(user_number), condition)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UserRptResp(Response):
     """The answer to a USERRPT."""
 
     command: ClassVar[int] = RESPONSE | UserRpt.command
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unknown(PDU):
     """A command that an SP does not know; to be skipped."""
 

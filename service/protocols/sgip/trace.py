@@ -16,7 +16,7 @@ from service.protocols.sgip.packet import (
 from service.protocols.sgip.sequence import OCTETS as SEQUENCE_OCTETS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Trace(PDU):
     """The question which way a part went, answered within 5 minutes."""
 
@@ -38,7 +38,7 @@ class Trace(PDU):
         return cls(int.from_bytes(submit, "big"), read_text(number))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Hop:
     """One node that a part went through."""
 
@@ -49,7 +49,7 @@ class Hop:
     send_time: str  # 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TraceResp(PDU):
     """The answer to a TRACE."""
 

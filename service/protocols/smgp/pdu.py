@@ -31,7 +31,7 @@ _HEADER = struct.Struct(">III")
 _RESERVE = bytes(8)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Login(PDU):
     """Login."""
 
@@ -56,7 +56,7 @@ class Login(PDU):
         return cls(read_text(account), *rest)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LoginResp(PDU):
     """Login_Resp."""
 
@@ -67,7 +67,7 @@ class LoginResp(PDU):
     server_version: int  # 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Submit(PDU):
     """Submit: one part to one or more handsets."""
 
@@ -146,7 +146,7 @@ class Submit(PDU):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SubmitResp(PDU):
     """Submit_Resp; MsgID means something only if the status is 0, then the first recipient's."""
 
@@ -156,7 +156,7 @@ class SubmitResp(PDU):
     status: int  # 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Deliver(PDU):
     """Deliver: a text from a handset, or a status report in its content."""
 
@@ -201,7 +201,7 @@ class Deliver(PDU):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DeliverResp(PDU):
     """Deliver_Resp; MsgID is that of the Deliver itself, not of the reported message."""
 
@@ -211,35 +211,35 @@ class DeliverResp(PDU):
     status: int = 0  # 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ActiveTest(PDU):
     """Active_Test: a heartbeat, from either side."""
 
     command: ClassVar[int] = 0x4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ActiveTestResp(PDU):
     """Active_Test_Resp, without an octet of body (unlike CMPP's)."""
 
     command: ClassVar[int] = RESPONSE | ActiveTest.command
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Exit(PDU):
     """Exit: a logout."""
 
     command: ClassVar[int] = 0x6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ExitResp(PDU):
     """Exit_Resp."""
 
     command: ClassVar[int] = RESPONSE | Exit.command
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unknown(PDU):
     """A command that an SP does not know; to be skipped."""
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 from service.protocols.smgp.packet import PDU, RESPONSE, read_text, write_text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Query(PDU):
     """Query: a day's counts."""
 
@@ -30,7 +30,7 @@ class Query(PDU):
         return cls(read_text(day), query_type, read_text(query_code))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class QueryResp(PDU):
     """Query_Resp: of messages out (MT) and in (MO), how many went, wait and failed."""
 

@@ -21,7 +21,7 @@ _HEX_ID = re.compile(rb"[0-9A-Fa-f]{20}")
 _HEX_SHIFT = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Report:
     """What became of one submitted part."""
 

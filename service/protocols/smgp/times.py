@@ -1,6 +1,7 @@
 """The times of SMGP, all of them Beijing local times; China has had no summer time since 1991."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 
 BEIJING = timezone(timedelta(hours=8), "Beijing")
 
@@ -20,6 +21,7 @@ def write_minute(at: datetime) -> str:
     return at.astimezone(BEIJING).strftime("%y%m%d%H%M")
 
 
+@lru_cache(maxsize=1024)  # the reports of one minute say the same
 def read_minute(text: str) -> datetime | None:
     """A YYMMDDhhmm time; longer ones are cut, what makes no sense is None."""
     digits = text[:10]
@@ -33,6 +35,7 @@ def read_minute(text: str) -> datetime | None:
     return local.astimezone(UTC)
 
 
+@lru_cache(maxsize=1024)  # all texts of a run have the same
 def write_validity(until: datetime) -> str:
     """The absolute form of ValidTime, `YYMMDDhhmmss032+` with tenths: Beijing is 32 quarters."""
     return until.astimezone(BEIJING).strftime("%y%m%d%H%M%S") + "032+"

@@ -22,7 +22,7 @@ SME_ADDRESS = 1
 DISTRIBUTION_LIST = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outbind(PDU):
     """outbind: an SMSC asks to be logged in to."""
 
@@ -32,7 +32,7 @@ class Outbind(PDU):
     password: str  # 9
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AlertNotification(PDU):
     """alert_notification: a handset can be reached again; it has no answer."""
 
@@ -46,7 +46,7 @@ class AlertNotification(PDU):
     esme_addr: str  # 65
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class QuerySM(PDU):
     """query_sm: what became of a message."""
 
@@ -58,7 +58,7 @@ class QuerySM(PDU):
     source_addr: str  # 21
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class QuerySMResp(Response):
     """query_sm_resp."""
 
@@ -70,7 +70,7 @@ class QuerySMResp(Response):
     error_code: int = 0  # 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CancelSM(PDU):
     """cancel_sm; an empty message_id: all from that source to that destination."""
 
@@ -86,14 +86,14 @@ class CancelSM(PDU):
     destination_addr: str  # 21
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CancelSMResp(Response):
     """cancel_sm_resp."""
 
     command: ClassVar[int] = RESPONSE | CancelSM.command
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReplaceSM(PDU):
     """replace_sm: another text for a message that waits."""
 
@@ -140,14 +140,14 @@ class ReplaceSM(PDU):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReplaceSMResp(Response):
     """replace_sm_resp."""
 
     command: ClassVar[int] = RESPONSE | ReplaceSM.command
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Destination:
     """One destination of a submit_multi: a handset's number, or the name of a list.
 
@@ -175,7 +175,7 @@ class Destination:
         return cls(reader.text(), ton, npi, flag)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SubmitMulti(PDU):
     """submit_multi: one part to up to 254 destinations."""
 
@@ -238,7 +238,7 @@ class SubmitMulti(PDU):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unsuccess:
     """A destination that a submit_multi did not reach."""
 
@@ -248,7 +248,7 @@ class Unsuccess:
     error_status_code: int  # 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SubmitMultiResp(Response):
     """submit_multi_resp: one id for all destinations that were taken."""
 

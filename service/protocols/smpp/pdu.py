@@ -47,7 +47,7 @@ RINVCMDID = 0x03
 _HEADER = struct.Struct(">IIII")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Bind(PDU):
     """A login, in one of three roles."""
 
@@ -61,28 +61,28 @@ class Bind(PDU):
     address_range: str = ""  # 41
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BindReceiver(Bind):
     """A login that receives only."""
 
     command: ClassVar[int] = 0x1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BindTransmitter(Bind):
     """A login that submits only."""
 
     command: ClassVar[int] = 0x2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BindTransceiver(Bind):
     """A login that submits and receives."""
 
     command: ClassVar[int] = 0x9
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BindResp(Response):
     """The answer to a login; with sc_interface_version where the SMSC says it."""
 
@@ -90,56 +90,56 @@ class BindResp(Response):
     system_id: str = ""  # 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BindReceiverResp(BindResp):
     """The answer to bind_receiver."""
 
     command: ClassVar[int] = RESPONSE | BindReceiver.command
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BindTransmitterResp(BindResp):
     """The answer to bind_transmitter."""
 
     command: ClassVar[int] = RESPONSE | BindTransmitter.command
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BindTransceiverResp(BindResp):
     """The answer to bind_transceiver."""
 
     command: ClassVar[int] = RESPONSE | BindTransceiver.command
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unbind(PDU):
     """A logout, from either side."""
 
     command: ClassVar[int] = 0x6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UnbindResp(Response):
     """The answer to a logout."""
 
     command: ClassVar[int] = RESPONSE | Unbind.command
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EnquireLink(PDU):
     """A heartbeat, from either side."""
 
     command: ClassVar[int] = 0x15
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EnquireLinkResp(Response):
     """The answer to a heartbeat."""
 
     command: ClassVar[int] = RESPONSE | EnquireLink.command
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class GenericNack(Response):
     """The refusal of a packet that could not be understood."""
 
@@ -151,7 +151,7 @@ _CLASSES = struct.Struct(">BBB")
 _TAIL = struct.Struct(">BBBBB")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ShortMessage(PDU):
     """The layout that submit_sm and deliver_sm share (§4.4, §4.6)."""
 
@@ -238,14 +238,14 @@ class ShortMessage(PDU):
         return self.short_message if payload is None else payload
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SubmitSM(ShortMessage):
     """submit_sm: one part to one handset."""
 
     command: ClassVar[int] = 0x4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SubmitSMResp(Response):
     """submit_sm_resp; message_id is opaque text."""
 
@@ -254,14 +254,14 @@ class SubmitSMResp(Response):
     message_id: str = ""  # 65
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DeliverSM(ShortMessage):
     """deliver_sm: a text from a handset, or a delivery receipt."""
 
     command: ClassVar[int] = 0x5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DeliverSMResp(Response):
     """deliver_sm_resp; its message_id is not used."""
 
@@ -270,7 +270,7 @@ class DeliverSMResp(Response):
     message_id: str = ""  # 65
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DataSM(PDU):
     """data_sm: a text in message_payload, in either direction; some SMSCs send receipts so."""
 
@@ -296,7 +296,7 @@ class DataSM(PDU):
         return tlv.octets(self.parameters, Tag.MESSAGE_PAYLOAD) or b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class DataSMResp(Response):
     """data_sm_resp."""
 
@@ -305,7 +305,7 @@ class DataSMResp(Response):
     message_id: str = ""  # 65
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unknown(PDU):
     """A command that the specification does not have; to be refused."""
 
