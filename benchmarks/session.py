@@ -225,26 +225,35 @@ def tell(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
+def measure(wire: Wire, submits: int) -> dict[str, tuple[float, float]]:
+    """Submits a second and microseconds of the client's processor for each: bare, and through
+    the gateway.
+    """
+    found = {}
+    ours, theirs = multiprocessing.Pipe()
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=null_server, args=(theirs, wire))
+    process.start()
+    try:
+        port = ours.recv()
+        for name, run in (("bare", bare), ("session", through_the_gateway)):
+            started, used = time.perf_counter(), time.process_time()
+            uvloop.run(run(wire, port, submits))
+            seconds, cpu = time.perf_counter() - started, time.process_time() - used
+            found[name] = submits / seconds, cpu / submits * 1e6
+    finally:
+        process.kill()
+        process.join()
+    return found
+
+
 def main() -> None:
     """Measure each protocol, bare and through its gateway, and print a table."""
     submits = int(sys.argv[1]) if len(sys.argv) > 1 else SUBMITS
     tell(f"{'':>6} {'':>8} {'submits/s':>12} {'µs of processor each':>22}")
     for wire in WIRES:
-        ours, theirs = multiprocessing.Pipe()
-        context = multiprocessing.get_context("spawn")
-        process = context.Process(target=null_server, args=(theirs, wire))
-        process.start()
-        try:
-            port = ours.recv()
-            for name, run in (("bare", bare), ("session", through_the_gateway)):
-                started, used = time.perf_counter(), time.process_time()
-                uvloop.run(run(wire, port, submits))
-                seconds, cpu = time.perf_counter() - started, time.process_time() - used
-                rate, each = submits / seconds, cpu / submits * 1e6
-                tell(f"{wire.kind:>6} {name:>8} {rate:>12,.0f} {each:>22.1f}")
-        finally:
-            process.kill()
-            process.join()
+        for name, (rate, each) in measure(wire, submits).items():
+            tell(f"{wire.kind:>6} {name:>8} {rate:>12,.0f} {each:>22.1f}")
 
 
 if __name__ == "__main__":

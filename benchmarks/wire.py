@@ -1,44 +1,75 @@
-"""Submits a second between a gateway and a simulated carrier, each in a process of its own.
+"""Submits a second between a gateway and the simulated carrier, each in a process of its own.
 
-Run: python benchmarks/wire.py [submits]. Receipts flow and are acknowledged at the same time.
+Run as `python -m benchmarks.wire [SUBMITS]`. The carrier keeps its journal; receipts flow and are
+acknowledged at the same time. The last columns are what both processors did for one message,
+its receipt included.
 """
 
 import asyncio
 import multiprocessing
 import sys
+import tempfile
 import time
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
 
 import uvloop
 from pydantic import SecretStr
 
+from benchmarks.process import processor_seconds
 from service.channels.gateway import Inbound, Receipt, Submission, SubmitResult
 from service.channels.outcome import Outcome
+from service.channels.registry import factory, load
 from service.clock import Clock
-from service.gateways.cmpp import CMPPConfig, CMPPGateway
+from service.protocols.stream import StreamGateway
 from service.simulator.config import Account, SimulatorConfig
 from service.simulator.run import running
 
 WINDOWS = (16, 64, 256)
 SUBMITS = 60_000
+QUIET_SECONDS = 1.0
+"""After so long without a receipt no more will come: the carrier delays none by as much."""
 ACCOUNT, SECRET = "901234", "benchmark"
 TEXT = "【旌德公安】凡是要求转账到安全账户的都是诈骗，请立即挂断并拨打96110核实。"
+SETTINGS: dict[str, dict[str, Any]] = {
+    "cmpp": {"account": ACCOUNT, "secret": SECRET, "access_number": "1069"},
+    "smgp": {"account": ACCOUNT, "secret": SECRET, "access_number": "1069"},
+    "smpp": {"system_id": ACCOUNT, "password": SECRET, "sender": "1069"},
+}
 
 
-def carrier(pipe: Connection) -> None:
-    """Run the simulated carrier until killed; tell its port."""
+def carrier(pipe: Connection, journal: Path) -> None:
+    """Run the simulated carrier until killed; tell its ports."""
 
     async def run() -> None:
         account = Account(account=ACCOUNT, secret=SecretStr(SECRET))
-        config = SimulatorConfig(accounts=(account,), max_delay_seconds=1)
+        config = SimulatorConfig(
+            accounts=(account,),
+            cmpp_port=0,
+            smgp_port=0,
+            smpp_port=0,
+            max_delay_seconds=QUIET_SECONDS / 2,
+            journal=journal,
+        )
         async with running(config) as simulator:
-            pipe.send(simulator.ports["cmpp"])
+            pipe.send(dict(simulator.ports))
             await asyncio.Event().wait()
 
     uvloop.run(run())
 
 
-async def pump(gateway: CMPPGateway, window: int, submits: int) -> None:
+@dataclass
+class Measured:
+    """What one window did. micros: of the gateway's and of the carrier's processor a message."""
+
+    seconds: float
+    receipts: int
+    micros: tuple[float, float]
+
+
+async def pump(gateway: StreamGateway[Any], window: int, first: int, submits: int) -> None:
     """Keep the window full until everything is answered."""
     (part,) = gateway.split(TEXT)
     room = asyncio.Event()
@@ -53,7 +84,8 @@ async def pump(gateway: CMPPGateway, window: int, submits: int) -> None:
 
     while sent < submits or in_flight:
         free = min(window - in_flight, submits - sent)
-        batch = [Submission((f"+861979{sent + n:07d}",), part, 0) for n in range(free)]
+        numbers = range(first + sent, first + sent + free)
+        batch = [Submission((f"+861979{number:07d}",), part, 0) for number in numbers]
         sent, in_flight = sent + free, in_flight + free
         for future in gateway.submit(batch):
             future.add_done_callback(answered)
@@ -61,49 +93,58 @@ async def pump(gateway: CMPPGateway, window: int, submits: int) -> None:
         await room.wait()
 
 
-async def measure(port: int, window: int, submits: int) -> tuple[float, int]:
-    """Submits a second with a window, and the receipts that came meanwhile."""
-    receipts = 0
+async def measure(kind: str, port: int, pid: int, window: int, submits: int) -> Measured:
+    """Submit over one protocol with one window, and wait for the receipts."""
+    receipts, last = 0, time.perf_counter()
     stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     stored.set_result(None)
 
     def deliver(_: Receipt | Inbound) -> "asyncio.Future[None]":
-        nonlocal receipts
-        receipts += 1
+        nonlocal receipts, last
+        receipts, last = receipts + 1, time.perf_counter()
         return stored
 
-    config = CMPPConfig(
-        host="127.0.0.1", port=port, account=ACCOUNT, secret=SecretStr(SECRET), access_number="1069"
-    )
-    gateway = CMPPGateway(config, deliver, Clock())
+    settings = {"host": "127.0.0.1", "port": port, **SETTINGS[kind]}
+    config = load()[kind].config_model.model_validate(settings)
+    gateway = factory(kind)(config, deliver, Clock())
+    assert isinstance(gateway, StreamGateway)
     await gateway.open()
+    used, theirs = time.process_time(), processor_seconds(pid)
     started = time.perf_counter()
-    await pump(gateway, window, submits)
-    rate = submits / (time.perf_counter() - started)
+    await pump(gateway, window, WINDOWS.index(window) * submits, submits)
+    seconds = time.perf_counter() - started
+    while time.perf_counter() - max(last, started + seconds) < QUIET_SECONDS:
+        await asyncio.sleep(QUIET_SECONDS / 10)
+    micros = time.process_time() - used, processor_seconds(pid) - theirs
     await gateway.close(drain_seconds=1)
-    return rate, receipts
-
-
-def tell(line: str) -> None:
-    """Print a line of the table."""
-    sys.stdout.write(f"{line}\n")
+    return Measured(seconds, receipts, (micros[0] / submits * 1e6, micros[1] / submits * 1e6))
 
 
 def main() -> None:
-    """Measure every window and print a table."""
+    """Measure every protocol and window and print a table."""
     submits = int(sys.argv[1]) if len(sys.argv) > 1 else SUBMITS
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=carrier, args=(theirs,))
-    process.start()
-    try:
-        port = ours.recv()
-        tell(f"{'window':>6} {'submits/s':>10} {'receipts meanwhile':>19}")
-        for window in WINDOWS:
-            rate, receipts = uvloop.run(measure(port, window, submits))
-            tell(f"{window:>6} {rate:>10,.0f} {receipts:>19,}")
-    finally:
-        process.kill()
-        process.join()
+    with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
+        process = multiprocessing.get_context("spawn").Process(
+            target=carrier, args=(theirs, Path(folder) / "journal")
+        )
+        process.start()
+        assert process.pid
+        try:
+            ports = ours.recv()
+            heads = f"{'submits/s':>10} {'receipts':>9} {'gateway µs':>11} {'carrier µs':>11}"
+            print(f"{'':>6} {'window':>6} {heads}")
+            for kind in SETTINGS:
+                for window in WINDOWS:
+                    run = measure(kind, ports[kind], process.pid, window, submits)
+                    found = uvloop.run(run)
+                    gateway, carried = found.micros
+                    rate = submits / found.seconds
+                    figures = f"{rate:>10,.0f} {found.receipts:>9,} {gateway:>11.1f}"
+                    print(f"{kind:>6} {window:>6} {figures} {carried:>11.1f}")
+        finally:
+            process.kill()
+            process.join()
 
 
 if __name__ == "__main__":

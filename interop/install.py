@@ -107,8 +107,11 @@ NPM_SMPP = Tool("npm-smpp", FOLDER / "npm/node_modules/smpp", lambda: _npm("smpp
 TOOLS = (TSHARK, KANNEL, NPM_SMPP)
 
 
-def _fetch(tool: Tool) -> str:
-    """Fetch a tool; says why it cannot be had, or nothing."""
+def obtain(tool: Tool) -> str:
+    """Fetch a tool unless it is there; says why it cannot be had, or nothing."""
+    if tool.found:
+        return ""
+    FOLDER.mkdir(exist_ok=True)
     try:
         tool.fetch()
     except NotHere as error:
@@ -120,7 +123,7 @@ def main() -> None:
     """Fetch whatever is not there yet."""
     FOLDER.mkdir(exist_ok=True)
     for tool in TOOLS:
-        reason = "" if tool.found else _fetch(tool)
+        reason = obtain(tool)
         if reason:
             tool.missing.write_text(reason, encoding="utf-8")
             sys.stdout.write(f"{tool.name} cannot be had here: {reason}\n")

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from service.coding import udh
 from service.coding.parts import Coding
-from service.protocols.cmpp import digest
+from service.protocols.cmpp import digest, report
 from service.protocols.cmpp.packet import PDU
 from service.protocols.cmpp.pdu import (
     Connect,
@@ -17,7 +17,7 @@ from service.protocols.cmpp.pdu import (
     SubmitResp,
 )
 from service.protocols.cmpp.query import Cancel, CancelResp, Query, QueryResp
-from service.protocols.cmpp.report import NUMBER_OCTETS_20, Report, write_minute
+from service.protocols.cmpp.report import NUMBER_OCTETS_20, Report
 from service.protocols.cmpp.session import CMPPSession
 from service.protocols.cmpp.status import (
     CONNECT_AUTHENTICATION_FAILED,
@@ -38,6 +38,7 @@ from service.simulator.receipts import MOPart, Owed
 from service.simulator.server import Server, listening, timing
 from service.simulator.smsc import SMSC
 from service.simulator.subscriber import Asked, LoginRefusal, Refusal, Subscriber, Text
+from service.simulator.times import by_minute
 
 _CODINGS = {0: Coding.ASCII, 8: Coding.UCS2, 15: Coding.GB18030}
 _MSG_FMT = {coding: value for value, coding in _CODINGS.items()}
@@ -48,6 +49,9 @@ _RESULT_DAILY_LIMIT = 77
 _RESULT_NO_BALANCE = 208
 
 _NOTHING_TO_CANCEL = 1
+
+write_submitted = by_minute(report.write_minute)
+write_done = by_minute(report.write_minute)
 
 
 class CMPPServer(CMPPSession, Server):
@@ -98,14 +102,14 @@ class CMPPServer(CMPPSession, Server):
         number = to_national(owed.phone)
         by_the_book = self.smsc.config.report_octets == 71
         width = self.version.terminal_octets if by_the_book else NUMBER_OCTETS_20
-        report = Report(
+        block = Report(
             int.from_bytes(owed.id, "big"),
             owed.stat,
-            write_minute(owed.submitted_at),
-            write_minute(self.smsc.clock.now()),
+            write_submitted(owed.submitted_at),
+            write_done(self.smsc.clock.now()),
             number,
         )
-        content = report.encode(number_octets=width)
+        content = block.encode(number_octets=width)
         deliver = Deliver(self._own_id(), owed.sender, number, content, registered_delivery=1)
         return self.packet(sequence, deliver)
 

@@ -146,6 +146,10 @@ class SimulatorConfig(BaseModel):
         default=False,
         description="SMPP receipts give the id in decimal, where the answer gave it in hexadecimal",
     )
+    receipts_by_the_book: bool = Field(
+        default=False,
+        description="SMPP receipts all as the specification has them, in none of the other forms",
+    )
     gateway_code: int = Field(
         default=79101, ge=0, lt=1 << 22, description="Gateway part of the ids of CMPP and SMGP"
     )

@@ -84,8 +84,10 @@ class Receipts:
 
     def schedule(self, item: Outgoing, delay: float) -> None:
         """Send one after `delay` seconds."""
-        heapq.heappush(self._scheduled, (self._loop.time() + delay, next(self._order), item))
-        self._arm()
+        entry = self._loop.time() + delay, next(self._order), item
+        heapq.heappush(self._scheduled, entry)
+        if self._scheduled[0] is entry:  # else the timer is set for an earlier one
+            self._arm()
 
     def again(self, items: Sequence[Outgoing]) -> None:
         """Send these before all others."""

@@ -11,7 +11,7 @@ from typing import ClassVar
 from service.coding import udh
 from service.coding.parts import Coding
 from service.protocols.number import to_national
-from service.protocols.smgp import digest
+from service.protocols.smgp import digest, times
 from service.protocols.smgp.packet import PDU
 from service.protocols.smgp.pdu import (
     MSG_ID_OCTETS,
@@ -43,12 +43,12 @@ from service.protocols.smgp.status import (
     STATUS_TOO_MANY_CONNECTIONS,
     STATUS_VERSION_TOO_HIGH,
 )
-from service.protocols.smgp.times import write_minute, write_second
 from service.protocols.smgp.tlv import NO_OPTIONS, Options
 from service.simulator.receipts import MOPart, Owed
 from service.simulator.server import Server, listening, timing
 from service.simulator.smsc import SMSC
 from service.simulator.subscriber import Asked, LoginRefusal, Refusal, Subscriber, Text
+from service.simulator.times import by_minute, by_second
 
 _CODINGS = {0: Coding.ASCII, 8: Coding.UCS2, 15: Coding.GB18030}
 _MSG_FORMAT = {coding: value for value, coding in _CODINGS.items()}
@@ -66,6 +66,10 @@ _REPORTS = {
     "frequency_limit": ("UNDELIV", "908"),
 }
 _NO_ERR = "000"
+
+write_submitted = by_minute(times.write_minute)
+write_done = by_minute(times.write_minute)
+write_second = by_second(times.write_second)
 
 _KEY_WORDS = (b"Submit date:", b"done date:", b"Text:")
 _SPELLINGS = (
@@ -123,7 +127,7 @@ class SMGPServer(SMGPSession, Server):
         """A Deliver with a report."""
         stat, err = _REPORTS.get(owed.fate, (owed.stat, _NO_ERR))
         now = self.smsc.clock.now()
-        report = Report(owed.id, stat, err, write_minute(owed.submitted_at), write_minute(now))
+        report = Report(owed.id, stat, err, write_submitted(owed.submitted_at), write_done(now))
         content = _spelled(report.encode(), _SPELLINGS[sequence % len(_SPELLINGS)])
         deliver = Deliver(
             self._own_id(),

@@ -6,15 +6,16 @@ parts by header, by sar parameters, and as message_payload.
 """
 
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from service.coding import udh
 from service.coding.parts import SEPTETS, SINGLE_OCTETS, Coding
+from service.coding.udh import Concatenation
 from service.errors import Misconfigured
-from service.protocols.smpp import address, coding
+from service.protocols.smpp import address, coding, report
 from service.protocols.smpp.coding import Alphabet
 from service.protocols.smpp.operations import (
     AlertNotification,
@@ -43,7 +44,7 @@ from service.protocols.smpp.pdu import (
     Unknown,
     encode,
 )
-from service.protocols.smpp.report import RECEIPT, Report, write_minute, write_report
+from service.protocols.smpp.report import RECEIPT, Report, write_report
 from service.protocols.smpp.session import SMPPSession
 from service.protocols.smpp.status import (
     DELIVERED,
@@ -67,6 +68,7 @@ from service.simulator.receipts import MOPart, Owed
 from service.simulator.server import Served, Server, listening, timing
 from service.simulator.smsc import SMSC
 from service.simulator.subscriber import Asked, LoginRefusal, Refusal, Text
+from service.simulator.times import by_minute
 
 SYSTEM_ID = "TOCSIN"
 
@@ -101,6 +103,30 @@ _REPORTS = {
     "content_filter": (REJECTED, "076"),
 }
 _OTHERWISE = UNDELIVERABLE, "255"
+
+write_submitted = by_minute(report.write_minute)
+write_done = by_minute(report.write_minute)
+
+
+class _Form(NamedTuple):
+    """How a receipt is put: what becomes of its text, and whether parameters say it too."""
+
+    write: Callable[[bytes], bytes] = bytes
+    parameters: bool = False
+    esm_class: int = RECEIPT
+
+
+_FORMS = (
+    _Form(parameters=True),
+    _Form(),
+    _Form(esm_class=0),
+    _Form(lambda text: text + b"\x00"),
+    _Form(lambda text: text.replace(b" text:", b"")),
+    _Form(lambda _: b"", parameters=True),
+)
+"""Receipts with parameters and text, or with less, or oddly; the first is the book's."""
+
+_WHOLE = Concatenation(reference=0, total=1, number=1)
 
 
 class SMPPServer(SMPPSession, Server):
@@ -165,26 +191,26 @@ class SMPPServer(SMPPSession, Server):
         message_id = owed.id.decode("ascii")
         if self.smsc.config.decimal_receipt_ids:
             message_id = str(int(message_id, 16))
-        done = write_minute(self.smsc.clock.now())
-        report = Report(message_id, STATS[state], state, err, done)
-        text = write_report(report, write_minute(owed.submitted_at), "").encode("latin-1")
+        done = write_done(self.smsc.clock.now())
+        found = Report(message_id, STATS[state], state, err, done)
+        text = write_report(found, write_submitted(owed.submitted_at), "").encode("latin-1")
         ton, npi = address.sender_type(owed.sender, None, None)
+        self._receipts += 1
+        by_the_book = self.smsc.config.receipts_by_the_book
+        form = _FORMS[0 if by_the_book else self._receipts % len(_FORMS)]
+        parameters = TLV(Tag.RECEIPTED_MESSAGE_ID, message_id), TLV(Tag.MESSAGE_STATE, state)
         receipt = DeliverSM(
             source_addr=owed.phone.removeprefix("+"),
             destination_addr=owed.sender,
-            short_message=text,
+            short_message=form.write(text),
             source_addr_ton=address.INTERNATIONAL,
             source_addr_npi=1,
             dest_addr_ton=ton,
             dest_addr_npi=npi,
-            esm_class=RECEIPT,
-            parameters=(
-                TLV(Tag.RECEIPTED_MESSAGE_ID, message_id),
-                TLV(Tag.MESSAGE_STATE, state),
-            ),
+            esm_class=form.esm_class,
+            parameters=parameters if form.parameters else (),
         )
-        self._receipts += 1
-        return encode(sequence, _varied(receipt, self._receipts))
+        return encode(sequence, receipt)
 
     def deliver(self, sequence: int, text: MOPart) -> bytes:
         """A deliver_sm with a part of a text."""
@@ -243,20 +269,6 @@ def _with_empty_body(frame: bytes) -> bytes:
     return (len(frame) + 1).to_bytes(4, "big") + frame[4:] + b"\x00"
 
 
-def _varied(receipt: DeliverSM, number: int) -> DeliverSM:
-    """The same receipt with parameters and text, or with less, or oddly, as the number asks."""
-    text = receipt.short_message
-    forms = (
-        receipt,
-        replace(receipt, parameters=()),
-        replace(receipt, parameters=(), esm_class=0),
-        replace(receipt, parameters=(), short_message=text + b"\x00"),
-        replace(receipt, parameters=(), short_message=text.replace(b" text:", b"")),
-        replace(receipt, short_message=b""),
-    )
-    return forms[number % len(forms)]
-
-
 def _in_parts(reply: DeliverSM, text: MOPart) -> DeliverSM:
     """A part of a longer reply, marked in one of three ways, the same for all its parts."""
     part = text.part
@@ -282,7 +294,8 @@ def _text(pdu: SubmitSM) -> Text:
     content = pdu.content
     in_payload = content is not pdu.short_message
     _, body = udh.parse(content) if pdu.esm_class & coding.UDH_INDICATOR else (None, content)
-    _, place = coding.read_text(pdu, Alphabet.GSM7)
+    joined = pdu.parameters or pdu.esm_class & coding.UDH_INDICATOR
+    place = coding.read_text(pdu, Alphabet.GSM7)[1] if joined else _WHOLE
     chosen = _CODINGS.get(pdu.data_coding)
     most = SEPTETS if chosen in _SEPTETS else SINGLE_OCTETS
     return Text(

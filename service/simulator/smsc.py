@@ -9,11 +9,14 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 from random import Random
 from typing import Protocol
 
 from service.clock import Clock
+from service.coding.parts import Coding, decode
 from service.protocols.number import to_e164
 from service.simulator.config import Faults, SimulatorConfig
 from service.simulator.fate import Verdict, fates, receipt_delay
@@ -26,6 +29,7 @@ DUPLICATE_SECONDS = 1.0
 """How long after a receipt its duplicate comes."""
 
 DIGEST_OCTETS = 8
+KEPT_TEXTS = 256
 
 
 class Connection(Protocol):
@@ -80,7 +84,8 @@ class SMSC:
     def submit(self, subscriber: Subscriber, text: Text) -> list[bytes] | Refusal:
         """Accept a part, giving an id for each recipient, or say why none is taken."""
         phones = [to_e164(phone) for phone in text.phones]
-        refusal = self._refusal(subscriber, phones, fits=text.fits)
+        now = self.clock.now()
+        refusal = self._refusal(subscriber, phones, now, fits=text.fits)
         if refusal is None:
             verdicts = [self._judge(phone) for phone in phones]
             if any(self._refuses(p, text.number, v) for p, v in zip(phones, verdicts, strict=True)):
@@ -91,8 +96,7 @@ class SMSC:
         own = text.reference
         ids = subscriber.ids.take(len(phones)) if own is None else [own] * len(phones)
         subscriber.use(len(phones))
-        for part in self._parts(subscriber, text, ids, list(zip(phones, verdicts, strict=True))):
-            self._accept(subscriber, part)
+        self._accept(subscriber, text, ids, list(zip(phones, verdicts, strict=True)), now)
         return ids
 
     def acknowledged(self, subscriber: Subscriber, item: Outgoing) -> None:
@@ -127,7 +131,7 @@ class SMSC:
         self.journal.close()
 
     def _refusal(
-        self, subscriber: Subscriber, phones: Sequence[str], *, fits: bool
+        self, subscriber: Subscriber, phones: Sequence[str], now: datetime, *, fits: bool
     ) -> Refusal | None:
         faults = self.faults
         if not fits:
@@ -140,7 +144,7 @@ class SMSC:
         if not phones or not all(phones):
             return Refusal.BAD_NUMBER
         # The day turns whether or not there is a limit now.
-        used = subscriber.used_today(self.clock.now())
+        used = subscriber.used_today(now)
         if faults.daily_limit is not None and used + len(phones) > faults.daily_limit:
             return Refusal.DAILY_LIMIT
         return None
@@ -153,20 +157,20 @@ class SMSC:
         self._refused_once.add(key)
         return True
 
-    def _parts(
+    def _accept(
         self,
         subscriber: Subscriber,
         text: Text,
         ids: Sequence[bytes],
         recipients: Sequence[tuple[str, Verdict]],
-    ) -> list[Accepted]:
+        now: datetime,
+    ) -> None:
         at = time.time()
         # The characters are for the journal alone.
-        words = text.read() if self.journal.path else ""
-        digest = blake2b(words.encode(), digest_size=DIGEST_OCTETS).hexdigest() if words else ""
+        words, digest = _read(text.body, text.coding) if self.journal.path else ("", "")
         shared = text.reference is not None and len(ids) > 1
-        return [
-            Accepted(
+        for message_id, (phone, verdict) in zip(ids, recipients, strict=True):
+            part = Accepted(
                 id=message_id,
                 account=subscriber.name,
                 phone=phone,
@@ -184,8 +188,9 @@ class SMSC:
                 shared=shared,
                 callback=text.callback,
             )
-            for message_id, (phone, verdict) in zip(ids, recipients, strict=True)
-        ]
+            self.journal.accepted(part)
+            if part.due is not None:
+                self._owe(subscriber, _owed(part, now), part.due - at)
 
     def _due(self, asked: Asked, verdict: Verdict, at: float) -> float | None:
         """When the receipt is to be sent; None if there is none, or none was asked for."""
@@ -193,11 +198,6 @@ class SMSC:
         failed = verdict.fate != "delivered"
         wanted = asked is Asked.ALL or (asked is Asked.FAILURES and failed)
         return at + delay if verdict.stat and wanted else None
-
-    def _accept(self, subscriber: Subscriber, part: Accepted) -> None:
-        self.journal.accepted(part)
-        if part.due is not None:
-            self._owe(subscriber, self._owed(part), part.due - part.at)
 
     def _owe(self, subscriber: Subscriber, owed: Owed, delay: float) -> None:
         faults, receipts = self.faults, subscriber.receipts
@@ -211,23 +211,31 @@ class SMSC:
             (unknown,) = subscriber.ids.take()
             receipts.schedule(replace(owed, id=unknown, journaled=False), delay)
 
-    def _owed(self, part: Accepted) -> Owed:
-        return Owed(
-            part.id,
-            part.phone,
-            part.sender,
-            part.fate,
-            part.stat,
-            self.clock.now(),
-            shared=part.shared,
-            callback=part.callback,
-        )
-
     def _resume(self) -> None:
         """Take up what an earlier run owes."""
         now = time.time()
         for part in self.journal.owed.values():
             subscriber = self.subscribers.get((part.protocol, part.account))
             if subscriber and part.due is not None:
-                subscriber.receipts.schedule(self._owed(part), part.due - now)
+                subscriber.receipts.schedule(_owed(part, self.clock.now()), part.due - now)
         self.journal.owed.clear()
+
+
+def _owed(part: Accepted, submitted_at: datetime) -> Owed:
+    return Owed(
+        part.id,
+        part.phone,
+        part.sender,
+        part.fate,
+        part.stat,
+        submitted_at,
+        shared=part.shared,
+        callback=part.callback,
+    )
+
+
+@lru_cache(maxsize=KEPT_TEXTS)
+def _read(body: bytes, coding: Coding | None) -> tuple[str, str]:
+    """The characters of a body and their digest; a broadcast says the same to everybody."""
+    words = decode(body, coding) if coding else body.hex()
+    return words, blake2b(words.encode(), digest_size=DIGEST_OCTETS).hexdigest() if words else ""

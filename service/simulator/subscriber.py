@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from service.coding.parts import Coding, decode
+from service.coding.parts import Coding
 from service.simulator.config import Account
 from service.simulator.ids import Ids
 from service.simulator.rate import SlidingSecond
@@ -44,7 +44,7 @@ class Asked(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Text:
     """A submitted part, in words that all protocols share.
 
@@ -63,10 +63,6 @@ class Text:
     reference: bytes | None = None
     fits: bool = True
     callback: str = ""
-
-    def read(self) -> str:
-        """The characters, as far as anybody can tell."""
-        return decode(self.body, self.coding) if self.coding else self.body.hex()
 
 
 @dataclass(slots=True)

@@ -125,7 +125,7 @@ async def test_everybody_ends_in_one_state_and_a_receipt_settles_what_had_no_ans
             app[RUNTIME] = Runtime(
                 settings_of_process, server.handoff.clock, keyring, pool, redis, queue
             )
-            app.router.add_post(PREFIX + CALLBACKS, callbacks.receive)
+            app.router.add_post(PREFIX + CALLBACKS, callbacks.Callbacks().receive)
             async with TestClient(TestServer(app)) as client:
                 body = vendor.reports()
                 signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()

@@ -178,6 +178,34 @@ def test_without_a_path_nothing_is_written_or_owed() -> None:
     assert journal.owed == {}
 
 
+AWKWARD = {
+    "account": 'a"b\\c',
+    "sender": "1069\t\x00\x7f",
+    "digest": "0a1b2c3d4e5f6071",
+    "text": '【警钟】"引号"\n换行\\ 🔔 \u2028',
+    "callback": 'http://127.0.0.1:1/?a="b"&c=警',
+    "protocol": "sgip",
+    "due": 1_800_000_000.1234567,
+}
+
+
+def test_any_words_come_back_as_they_were(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    journal = Journal(path)
+    accepted = part(9, shared=True, **AWKWARD)
+    journal.accepted(accepted)
+    journal.accepted(part(10, due=None))
+    journal.flush()
+    written, without = (json.loads(line) for line in path.read_bytes().splitlines())
+    assert {name: written[name] for name in AWKWARD} == AWKWARD
+    assert (written["shared"], written["sequence"], without["due"]) == (True, 9, None)
+    assert not {"text", "callback", "shared"} & without.keys()
+    journal.close()
+    again = Journal(path)
+    assert list(again.owed.values()) == [accepted]
+    again.close()
+
+
 def test_recipients_that_share_an_id_are_acknowledged_one_by_one(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
     phones = ("+8619790000001", "+8619790000002")
