@@ -117,6 +117,9 @@ def _add_up_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--window", type=int, default=64, help="unanswered submits allowed")
     parser.add_argument("--connections", type=int, default=1, help="connections to the carrier")
     parser.add_argument("--channel-processes", type=int, default=1, help="processes sharing them")
+    parser.add_argument("--api-processes", type=int, default=1, help="APIs, a port each")
+    parser.add_argument("--scheduler-processes", type=int, default=1, help="schedulers")
+    parser.add_argument("--work-processes", type=int, default=1, help="of all other jobs")
     parser.add_argument("--max-delay", type=float, help="longest delay of a receipt, seconds")
     parser.add_argument("--response-delay", type=float, default=0.0, help="of each submit's answer")
 
@@ -165,6 +168,9 @@ def _up(options: argparse.Namespace) -> None:
             tps=options.tps or None,
             window=options.window,
             connections=options.connections,
+            api_processes=options.api_processes,
+            scheduler_processes=options.scheduler_processes,
+            work_processes=options.work_processes,
             channel_processes=options.channel_processes,
             max_delay=options.max_delay,
             response_delay=options.response_delay,

@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -49,7 +49,9 @@ class UpOptions:
 
     port: of the API; 0: any free one. lanes: the simulated ones, by protocol. tps, window,
     connections: of each lane; parts a second that the carrier allows, None: any number.
-    max_delay: the longest a simulated receipt takes, in real seconds.
+    *_processes: how many of a kind; the APIs after the first have any free port each, as they
+    would behind a proxy, which passes over one that hangs. max_delay: the longest a simulated
+    receipt takes, in real seconds.
     """
 
     data: Path
@@ -62,6 +64,9 @@ class UpOptions:
     tps: int | None = 500
     window: int = 64
     connections: int = 1
+    api_processes: int = 1
+    scheduler_processes: int = 1
+    work_processes: int = 1
     channel_processes: int = 1
     max_delay: float | None = None
     response_delay: float = 0.0
@@ -73,6 +78,7 @@ class Child:
 
     name: str
     arguments: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     restart_at: float = 0.0
@@ -102,7 +108,7 @@ class System:
         database_url, redis_url = self._start_stores()
         key_file, keyring = self._open_key()
         clock = self._open_clock()
-        port = self.options.port or free_port()
+        ports = self._api_ports()
         keys = asyncio.run(self._prepare(database_url, keyring, clock))
         self.environment = {
             **os.environ,
@@ -110,7 +116,6 @@ class System:
             "TOCSIN_DATABASE_URL": database_url,
             "TOCSIN_REDIS_URL": redis_url,
             "TOCSIN_KEY_FILE": str(key_file),
-            "TOCSIN_API_PORT": str(port),
             **_clock_environment(clock),
         }
         if self.options.channel_processes > 1:
@@ -118,16 +123,26 @@ class System:
             share = -(-connections // self.options.channel_processes)
             self.environment["TOCSIN_CONNECTIONS_PER_PROCESS"] = str(share)
         channels = self._start_simulator(database_url, keyring, clock)
-        self._start_processes()
+        self._start_processes(ports)
         self.summary |= {
-            "url": f"http://127.0.0.1:{port}",
+            "url": f"http://127.0.0.1:{ports[0]}",
+            "urls": [f"http://127.0.0.1:{port}" for port in ports],
             "console": None,
             "keys": keys,
             "channels": channels,
             "database_url": database_url,
             "redis_url": redis_url,
         }
-        self._wait_ready(port)
+        for port in ports:
+            self._wait_ready(port)
+
+    def _api_ports(self) -> list[int]:
+        """A port for each API: the one asked for, then free ones."""
+        ports = [self.options.port or free_port()]
+        while len(ports) < self.options.api_processes:
+            if (port := free_port()) not in ports:
+                ports.append(port)
+        return ports
 
     def _start_stores(self) -> tuple[str, str]:
         database_url = os.environ.get("TOCSIN_DATABASE_URL")
@@ -220,23 +235,29 @@ class System:
         finally:
             await conn.close()
 
-    def _start_processes(self) -> None:
-        self._add("api", "-m", "service", "serve")
-        self._add("scheduler", "-m", "workers", "scheduler")
-        self._add("work", "-m", "workers", "expand", "imports", "delivery")
+    def _start_processes(self, ports: Sequence[int]) -> None:
+        for number, port in enumerate(ports):
+            self._add(_numbered("api", number), "-m", "service", "serve", port=port)
+        for number in range(self.options.scheduler_processes):
+            self._add(_numbered("scheduler", number), "-m", "workers", "scheduler")
+        for number in range(self.options.work_processes):
+            name = _numbered("work", number)
+            self._add(name, "-m", "workers", "expand", "imports", "delivery")
         for number in range(self.options.channel_processes):
             self._add(f"channel-{number}", "-m", "workers", "channel")
 
-    def _add(self, name: str, *arguments: str) -> None:
+    def _add(self, name: str, *arguments: str, port: int | None = None) -> None:
         child = Child(name, [sys.executable, *arguments])
+        if port is not None:
+            child.environment["TOCSIN_API_PORT"] = str(port)
         self.children.append(child)
         self._spawn(child)
 
     def _spawn(self, child: Child) -> None:
         with (self.folder / f"{child.name}.log").open("ab") as output:
             child.process = subprocess.Popen(
-                child.arguments, env=self.environment, stdin=subprocess.DEVNULL, stderr=output,
-                stdout=output,
+                child.arguments, env=self.environment | child.environment,
+                stdin=subprocess.DEVNULL, stderr=output, stdout=output,
             )  # fmt: skip
         child.started = time.monotonic()
         (self.folder / f"{child.name}.pid").write_text(str(child.process.pid))
@@ -255,12 +276,9 @@ class System:
 
     def tend(self) -> None:
         """Start again whatever has died."""
-        if self.postgres is not None and not self.postgres.alive():
-            log.warning("PostgreSQL died, starting it again")
-            self.postgres.start()
-        if self.valkey is not None and not self.valkey.alive():
-            log.warning("Valkey died, starting it again")
-            self.valkey.start()
+        for server in (self.postgres, self.valkey):
+            if server is not None and not server.alive():
+                _start_again(server)
         now = time.monotonic()
         for child in self.children:
             self._tend_child(child, now)
@@ -302,6 +320,21 @@ class System:
                 process.wait()
         for child in children:
             child.process = None
+
+
+def _start_again(server: Postgres | Valkey) -> None:
+    """Start a server that died; if it does not come up, the next look tries again."""
+    name = type(server).__name__
+    log.warning("%s died, starting it again", name)
+    try:
+        server.start()
+    except Misconfigured as error:  # a full disk, say: everything else waits until there is room
+        log.error("%s does not start", name, extra={"why": error.message})  # noqa: TRY400
+
+
+def _numbered(kind: str, number: int) -> str:
+    """The name of a process: the first of a kind has the kind's."""
+    return f"{kind}-{number}" if number else kind
 
 
 async def _is_ready(port: int) -> bool:
@@ -375,7 +408,10 @@ def _shown(summary: dict[str, Any], *, as_json: bool) -> str:
         return json.dumps(summary)
     lines = [
         "Tocsin is running. Stop it with Ctrl-C.",
-        f"  API       {summary['url']}/api/v1   (description: /api/v1/openapi.json)",
+        *(
+            f"  API       {url}/api/v1   (description: /api/v1/openapi.json)"
+            for url in summary["urls"]
+        ),
         *(f"  key       {name:<9} {token}" for name, token in summary["keys"].items()),
         *(
             f"  channel   {name}: {c['kind']} simulator on port {c['port']}"

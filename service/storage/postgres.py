@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -22,6 +22,8 @@ UniqueViolation = asyncpg.UniqueViolationError
 CheckViolation = asyncpg.CheckViolationError
 ForeignKeyViolation = asyncpg.ForeignKeyViolationError
 
+TooManyConnections = asyncpg.TooManyConnectionsError
+
 UNREACHABLE: tuple[type[Exception], ...] = (
     OSError,
     asyncpg.PostgresConnectionError,
@@ -30,10 +32,11 @@ UNREACHABLE: tuple[type[Exception], ...] = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,  # no disk, no memory, no more connections
     asyncpg.InternalClientError,  # what the driver says when the server dies between two commands
 )
-"""What a database that is down, restarting or full of connections raises: wait and try again."""
+"""What a database that is down, restarting or full (of connections, of data) raises: wait and try
+again."""
 
 COLLISIONS: tuple[type[Exception], ...] = (
     asyncpg.DeadlockDetectedError,
@@ -98,7 +101,10 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
             async with connection.transaction():
                 yield connection
         except UNREACHABLE:
-            connection.terminate()  # half-dead, it must not go back into the pool
+            # Half-dead, it must not go back into the pool. One that the server ended has left it
+            # already, and says so: that must not hide why.
+            with suppress(asyncpg.InterfaceError):
+                connection.terminate()
             raise
 
 

@@ -1,6 +1,7 @@
 """A whole system in processes of its own, and what may be done to it."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,18 @@ class Live:
         path = "valkey/valkey.pid" if name == "valkey" else f"{name}.pid"
         return int((self.folder / path).read_text())
 
+    def tree(self, name: str) -> list[int]:
+        """A process and all its descendants, which PostgreSQL has; the process itself first."""
+        children: dict[int, list[int]] = defaultdict(list)
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                parent = int(path.read_text().rsplit(")", 1)[1].split()[1])
+                children[parent].append(int(path.parent.name))
+        found = [self.pid(name)]
+        for pid in found:
+            found += children[pid]
+        return found
+
     def kill(self, name: str, sign: signal.Signals = signal.SIGKILL) -> None:
         os.kill(self.pid(name), sign)
 
@@ -100,7 +113,8 @@ class Live:
                     "name": name,
                     "template_id": template["id"],
                     "segment_id": segment["id"],
-                    "schedule": {"kind": "now"},
+                    # Short, so that no text waits for hours to be tried again.
+                    "schedule": {"kind": "now", "validity_minutes": 30},
                 },
             )
             await operator.post(f"/campaigns/{campaign['id']}/submit", {})

@@ -1,0 +1,105 @@
+"""What is done to a running system: each fault by its name, and when in a broadcast it strikes."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from tests.chaos.system import System
+
+STOPPED_SECONDS = 10.0
+WAITING_SECONDS = 4.0
+SWALLOW_SHARE, SWALLOW_SECONDS = 0.02, 3.0
+
+PLANNED, EXPANDING, MIDWAY = -1.0, 0.0, 0.3
+"""Before the approval; as soon as the run is there; after this share of the hand-offs."""
+
+Strike = Callable[[System], Awaitable[float]]
+"""Does the harm; returns when it was over, in seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One row of the matrix. moments: when it strikes, each time anew."""
+
+    name: str
+    strike: Strike
+    moments: Sequence[float] = (MIDWAY,)
+
+
+async def _kill(name: str, system: System) -> float:
+    system.signal(name, signal.SIGKILL)
+    return time.time()
+
+
+async def _restart(name: str, sign: signal.Signals, system: System) -> float:
+    system.signal(name, sign)
+    return time.time()
+
+
+async def _stop(name: str, system: System) -> float:
+    """Freeze a process with all its children, and let it go on."""
+    system.signal(name, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(STOPPED_SECONDS)
+    finally:
+        system.signal(name, signal.SIGCONT)
+    return time.time()
+
+
+async def _kill_what_waits(system: System) -> float:
+    """Freeze PostgreSQL, and kill the channel processes that hold what they cannot store."""
+    system.signal("postgres", signal.SIGSTOP)
+    try:
+        await asyncio.sleep(WAITING_SECONDS)
+        for name in ("channel-0", "channel-1"):
+            system.signal(name, signal.SIGKILL)
+    finally:
+        system.signal("postgres", signal.SIGCONT)
+    return time.time()
+
+
+async def _flush(system: System) -> float:
+    await system.flush_redis()
+    return time.time()
+
+
+async def _disconnect(system: System) -> float:
+    await system.carrier("POST", "/disconnect", {})
+    return time.time()
+
+
+async def _swallow(system: System) -> float:
+    await system.carrier("PATCH", "/faults", {"swallow_responses": SWALLOW_SHARE})
+    try:
+        await asyncio.sleep(SWALLOW_SECONDS)
+    finally:
+        await system.carrier("DELETE", "/faults")
+    return time.time()
+
+
+def _both(name: str, process: str, moments: Sequence[float] = (MIDWAY,)) -> list[Fault]:
+    return [
+        Fault(f"{name}, kill -9", partial(_kill, process), moments),
+        Fault(f"{name}, {STOPPED_SECONDS:.0f} s SIGSTOP", partial(_stop, process), moments),
+    ]
+
+
+FAULTS = [
+    *_both("API", "api", (PLANNED, MIDWAY)),
+    *_both("scheduler", "scheduler", (PLANNED, MIDWAY)),
+    *_both("expand, delivery", "work", (EXPANDING, MIDWAY)),
+    *_both("channel", "channel-0"),
+    Fault("both channels, kill -9 when PostgreSQL stands", _kill_what_waits),
+    Fault("PostgreSQL, restart", partial(_restart, "postgres", signal.SIGINT)),
+    *_both("PostgreSQL", "postgres"),
+    Fault("Valkey, restart", partial(_restart, "valkey", signal.SIGTERM)),
+    *_both("Valkey", "valkey"),
+    Fault("Valkey, FLUSHALL", _flush),
+    Fault("carrier, disconnect", _disconnect),
+    Fault("carrier, swallows answers", _swallow),
+    Fault("carrier, restart", partial(_restart, "simulator", signal.SIGTERM)),
+    *_both("carrier", "simulator"),
+]

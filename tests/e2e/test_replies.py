@@ -1,0 +1,97 @@
+"""Kill -9 between an opt-out and its confirmation: everybody is confirmed once, and nobody twice.
+
+A system of its own, whose clock is fast: a reply waits a minute for its companions.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.harness.live import MORNING, Live, eventually
+
+pytestmark = pytest.mark.xdist_group("live")
+
+SPEED = 30
+WINDOW = 8
+IN_DOUBT = 3 * WINDOW
+"""The most that one kill may leave in doubt: a window on each connection."""
+
+PEOPLE = 60
+PROCESSES = ("work", "channel-0", "scheduler")
+ACCESS = "1065720001234"
+
+
+@pytest.fixture
+def quick(tmp_path: Path) -> Iterator[Live]:
+    system = Live(
+        tmp_path / "data",
+        *("--clock", MORNING, "--speed", str(SPEED), "--window", str(WINDOW)),
+        *("--max-delay", "1", "--profile", "carrier"),
+    )
+    system.start()
+    try:
+        yield system
+    finally:
+        system.stop()
+
+
+async def write(live: Live, phones: list[str], text: str) -> None:
+    """These people write to the mobile lane."""
+    messages = [{"phone": phone, "to": ACCESS, "text": text} for phone in phones]
+    body = {"account": "901234", "protocol": "cmpp", "messages": messages}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{live.summary['simulator']}/mo", json=body) as answer,
+    ):
+        assert answer.status == 202, await answer.text()
+
+
+async def test_opt_outs_are_confirmed_once_whatever_is_killed(quick: Live) -> None:
+    live, seed = quick, random.randrange(1_000_000)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    phones = [f"+86{19790010001 + n}" for n in range(PEOPLE)]
+    rows = "".join(f"{phone[3:]}\n" for phone in phones)
+    await live.people(f"手机号\n{rows}".encode())
+    sent = await live.launch("carrier = mobile")
+    await sent.handed_off()
+    assert set(sent.submits().values()) == {1}
+    began = time.time()
+
+    await write(live, phones[:30], "R")
+    await asyncio.sleep(dice.uniform(0.0, 0.5))
+    for _ in range(6):
+        with contextlib.suppress(ProcessLookupError):  # not yet started again
+            live.kill(dice.choice(PROCESSES))
+        await asyncio.sleep(dice.uniform(0.5, 2.0))
+    await write(live, phones, "退订")  # the first half again, in another word
+
+    async def all_settled() -> bool:
+        settled = await live.query(
+            "SELECT count(*) FROM replies_due WHERE run_id IS NOT NULL AND settled_at IS NOT NULL"
+        )
+        open_rows = await live.query(
+            "SELECT count(*) FROM messages WHERE state IN ('queued', 'submitting')"
+        )
+        return bool(settled == PEOPLE and open_rows == 0)
+
+    await eventually(all_settled, 90)
+    taken = Counter(entry["phone"] for entry in live.journal(began))
+    doubt = await live.query("SELECT count(*) FROM messages WHERE state = 'uncertain'")
+    assert doubt <= IN_DOUBT
+    assert set(taken.values()) == {1}, "somebody was confirmed twice"
+    assert PEOPLE - len(taken) <= doubt, "somebody was not confirmed"
+    assert await live.query("SELECT count(*) FROM suppressions") == PEOPLE
+    assert await live.query(
+        "SELECT count(DISTINCT m.phone_hash) FROM messages m JOIN runs r ON r.id = m.run_id "
+        "WHERE r.kind = 'reply'"
+    ) == await live.query(
+        "SELECT count(*) FROM messages m JOIN runs r ON r.id = m.run_id WHERE r.kind = 'reply'"
+    )
