@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv demo up test check interop fuzz bench chaos migrate lock
+.PHONY: help venv demo up test check interop fuzz bench chaos soak migrate lock
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -42,14 +42,20 @@ FUZZ_SECONDS ?= 600
 fuzz: venv ## ten minutes of broken packets for each decoder (long)
 	$(BIN)/python -m tests.fuzz.fuzz --seconds $(FUZZ_SECONDS) cmpp sgip smgp smpp
 
-chaos: venv ## kill -9 and frozen processes, five times over (long)
-	for round in 1 2 3 4 5; do $(BIN)/python -m pytest -q tests/e2e || exit 1; done
+CHAOS_MINUTES ?= 15
+chaos: venv ## every fault in a broadcast of 20,000, then random ones (long)
+	$(BIN)/python -m tests.chaos.matrix
+	$(BIN)/python -m tests.chaos.random_faults --minutes $(CHAOS_MINUTES)
 
-bench: venv ## the figures in docs/performance.md
+SOAK_MINUTES ?= 20
+soak: venv ## a steady 2,000 texts a second: do memory, queues, delays stay flat? (long)
+	$(BIN)/python -m tests.chaos.soak --minutes $(SOAK_MINUTES) --rate 2000
+
+bench: venv ## the figures in docs/performance.md, Kannel beside them (fetches it)
 	$(BIN)/python benchmarks/importing.py
-	$(BIN)/python benchmarks/session.py
-	$(BIN)/python benchmarks/wire.py
-	$(BIN)/python -m benchmarks.broadcast
+	$(BIN)/python -m benchmarks.wire
+	$(BIN)/python -m benchmarks.table
+	$(BIN)/python -m benchmarks.broadcast --profile
 
 migrate: venv ## bring the database of TOCSIN_DATABASE_URL up to date
 	$(BIN)/tocsin migrate

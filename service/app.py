@@ -9,6 +9,7 @@ from aiohttp import web
 
 from service.api import callbacks
 from service.api.health import healthz, readyz
+from service.api.metrics import Metrics
 from service.api.openapi import document
 from service.api.problems import as_problem
 from service.api.routes import CALLBACKS, OPS, PREFIX
@@ -27,10 +28,11 @@ def create_app(runtime: Runtime) -> web.Application:
     app.on_response_prepare.append(show_request_id)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", Metrics().show)
     app.router.add_get(f"{PREFIX}/openapi.json", _openapi)
     for op in OPS:
         app.router.add_route(op.method, PREFIX + op.path, endpoint(op))
-    app.router.add_post(PREFIX + CALLBACKS, callbacks.receive)
+    app.router.add_post(PREFIX + CALLBACKS, callbacks.Callbacks().receive)
     return app
 
 

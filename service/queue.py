@@ -33,6 +33,7 @@ class Job(StrEnum):
     DRAIN_CHANNEL = "drain_channel"
     FOLD_RECEIPTS = "fold_receipts"
     READ_INBOUND = "read_inbound"
+    SEND_REPLIES = "send_replies"
 
 
 QUEUES: dict[Job, str] = {
@@ -41,6 +42,7 @@ QUEUES: dict[Job, str] = {
     Job.DRAIN_CHANNEL: "channel",
     Job.FOLD_RECEIPTS: "delivery",
     Job.READ_INBOUND: "delivery",
+    Job.SEND_REPLIES: "delivery",
 }
 
 

@@ -44,6 +44,22 @@ class Settings(ClockSettings):
     import_max_bytes: int = Field(
         128 * 1024 * 1024, ge=1, description="Largest contact file that is taken, in octets."
     )
+    lane_fault_share: float = Field(
+        0.5, gt=0, le=1, description="A channel is shut while this share of its submits goes wrong."
+    )
+    lane_slow_seconds: float = Field(
+        10.0, gt=0, description="… or half of its answers take longer, and another can take over."
+    )
+    lane_silence_minutes: float = Field(
+        10.0, gt=0, le=50, description="… or no receipt comes, and another can take over."
+    )
+    lane_down_minutes: float = Field(3.0, gt=0, description="… or it gets no connection.")
+    lane_rest_seconds: float = Field(
+        30.0, gt=0, description="How long it is shut before it is tried; doubled each time."
+    )
+    lane_shift: bool = Field(
+        True, description="Whether what waits for such a channel goes to another that may take it."
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
 

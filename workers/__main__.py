@@ -5,6 +5,7 @@ import logging
 import signal
 import sys
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,8 +14,9 @@ import uvloop
 from service.errors import TocsinError
 from service.logs import configure
 from service.parent import end_with_parent
-from service.runtime import open_runtime
+from service.runtime import Runtime, open_runtime
 from service.settings import Settings, read_settings
+from service.storage.postgres import open_pool
 from workers import channel, delivery, expand, imports, scheduler
 from workers.context import Kind, make_worker
 from workers.supervise import supervise
@@ -39,7 +41,17 @@ async def run(settings: Settings, kinds: list[Kind]) -> None:
         log.info("workers started", extra={"kinds": [kind.name for kind in kinds]})
         async with asyncio.TaskGroup() as group:
             for kind in kinds:
-                group.create_task(supervise(partial(make_worker, runtime, kind, extra), stop))
+                own = await _own_runtime(stack, runtime, kind)
+                group.create_task(supervise(partial(make_worker, own, kind, extra), stop))
+
+
+async def _own_runtime(stack: AsyncExitStack, runtime: Runtime, kind: Kind) -> Runtime:
+    """The runtime as a kind has it: with connections of its own, if it is to have some."""
+    if not kind.connections:
+        return runtime
+    url = runtime.settings.database_url
+    pool = await stack.enter_async_context(open_pool(url, size=kind.connections))
+    return replace(runtime, pool=pool)
 
 
 def main(arguments: list[str]) -> int:

@@ -31,6 +31,7 @@ async def serving(runtime: Runtime, stop: asyncio.Event) -> AsyncIterator[dict[s
         runtime.keyring,
         runtime.clock,
         partial(runtime.queue.ring, Job.FOLD_RECEIPTS),
+        partial(runtime.queue.ring, Job.READ_INBOUND),
     )
     server = ChannelServer(
         runtime, inbox.deliver_for, recheck, most=runtime.settings.connections_per_process

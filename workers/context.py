@@ -18,11 +18,15 @@ Job = Callable[..., Coroutine[Any, Any, Any]]
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of worker: its queue, its jobs, its regular acts."""
+    """One kind of worker: its queue, its jobs, its regular acts.
+
+    connections: how many PostgreSQL connections it has of its own; 0: it shares the process's.
+    """
 
     name: str
     jobs: Sequence[Job]
     crons: Sequence[CronJob] = field(default=())
+    connections: int = 0
 
 
 def runtime_of(ctx: dict[str, Any]) -> Runtime:

@@ -1,10 +1,11 @@
-"""What came back: receipts into the ledger, texts from handsets to whom they concern."""
+"""What came back: receipts into the ledger, texts from handsets to whom they concern, answers."""
 
 from functools import partial
 from typing import Any
 
 from service.delivery.inbound import read_inbound as read
 from service.delivery.receipts import fold_receipts as fold
+from service.delivery.replies import send_replies as send
 from service.queue import Job
 from workers.context import Kind, runtime_of
 
@@ -22,4 +23,11 @@ async def read_inbound(ctx: dict[str, Any]) -> int:
     return await read(runtime.pool, runtime.keyring, runtime.clock.now())
 
 
-KIND = Kind("delivery", [fold_receipts, read_inbound])
+async def send_replies(ctx: dict[str, Any]) -> None:
+    """Put the replies that are due into ledgers, and wake the channels they go out on."""
+    runtime = runtime_of(ctx)
+    for channel_id in await send(runtime.pool, runtime.keyring, runtime.clock.now()):
+        await runtime.queue.ring(Job.DRAIN_CHANNEL, channel_id)
+
+
+KIND = Kind("delivery", [fold_receipts, read_inbound, send_replies])

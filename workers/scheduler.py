@@ -1,26 +1,65 @@
-"""What is due, and the sweep that rings again for everything still open in PostgreSQL."""
+"""What is due, and the sweep that rings again for everything still open in PostgreSQL.
 
-from typing import Any
+Each act has turns of its own, so that a slow one holds up no other: above all not the recovery of
+what dead processes held. An act whose last turn still goes on in this process misses its turn.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+from uuid import UUID
 
 from arq.cron import cron
 
 from service.api.store import delete_old_answers
 from service.audience.store import waiting_imports
 from service.campaigns.lifecycle import expire_pending, finish_campaigns, fire_due
+from service.delivery import inbound, replies
 from service.delivery.doubt import sweep_decided
-from service.delivery.inbound import waits
 from service.delivery.receipts import sweep_parked
-from service.delivery.store import channels_with_receipts, expire_parked, settle_runs
+from service.delivery.settle_store import settle_runs
+from service.delivery.store import channels_with_receipts, expire_parked
 from service.dispatch import lease_store, sweep_store
+from service.dispatch.pace import Pace
+from service.dispatch.shift import shift_waiting
+from service.dispatch.watch import judge, limits_of
 from service.queue import Job
-from service.runtime import Runtime
 from service.storage.postgres import transaction
 from workers.context import Kind, runtime_of
 
 EVERY_SECOND = set(range(60))
 EVERY_FIFTH = set(range(0, 60, 5))
+ONCE_A_MINUTE = {30}
+
+STOP_SLICES = 100
+"""How many left-over slices are looked up at once."""
+
+ActT = TypeVar("ActT", bound=Callable[[dict[str, Any]], Awaitable[None]])
 
 
+def alone(act: ActT) -> ActT:
+    """One turn of an act at a time in this process; its end is noted, for /readyz and /metrics."""
+    going = False
+
+    @wraps(act)
+    async def turn(ctx: dict[str, Any]) -> None:
+        nonlocal going
+        if going:
+            return
+        going = True
+        began = time.monotonic()
+        try:
+            await act(ctx)
+            async with runtime_of(ctx).pool.acquire() as conn:
+                await sweep_store.note_turn(conn, act.__name__, time.monotonic() - began)
+        finally:
+            going = False
+
+    return cast(ActT, turn)
+
+
+@alone
 async def fire(ctx: dict[str, Any]) -> None:
     """Start the runs that are due; close those of which nothing is left to hand off."""
     runtime = runtime_of(ctx)
@@ -29,27 +68,41 @@ async def fire(ctx: dict[str, Any]) -> None:
         await runtime.queue.ring(Job.EXPAND_RUN, run_id)
     async with transaction(runtime.pool) as conn:
         await finish_campaigns(conn, await sweep_store.close_finished_runs(conn, now), now)
+    async with transaction(runtime.pool) as conn:
+        await sweep_store.close_direct_runs(conn, now)
 
 
+@alone
 async def listen(ctx: dict[str, Any]) -> None:
-    """Ring for texts from handsets each second: an opt-out should not wait for the sweep."""
+    """Ring for texts from handsets each second, since an opt-out should not wait for the sweep;
+    and for replies that are due.
+    """
+    runtime = runtime_of(ctx)
+    now = runtime.clock.now()
+    async with runtime.pool.acquire() as conn:
+        texts_wait = await inbound.waits(conn, now)
+        replies_wait = await replies.waits(conn, now)
+    if texts_wait:
+        await runtime.queue.ring(Job.READ_INBOUND)
+    if replies_wait:
+        await runtime.queue.ring(Job.SEND_REPLIES)
+
+
+@alone
+async def recover(ctx: dict[str, Any]) -> None:
+    """Free what dead processes held."""
     runtime = runtime_of(ctx)
     async with runtime.pool.acquire() as conn:
-        waiting = await waits(conn, runtime.clock.now())
-    if waiting:
-        await runtime.queue.ring(Job.READ_INBOUND)
+        expired = await lease_store.expired_connections(conn)
+    for channel_id, slot in expired:
+        async with transaction(runtime.pool) as conn:
+            await lease_store.recover_connection(conn, channel_id, slot, runtime.clock.now())
 
 
+@alone
 async def sweep(ctx: dict[str, Any]) -> None:
-    """Ring for what is open, free what dead processes held, settle what time has settled."""
+    """Ring again for whatever is open."""
     runtime = runtime_of(ctx)
-    await _ring_again(runtime)
-    await _recover(runtime)
-    await _settle(runtime)
-    await expire_pending(runtime.pool, runtime.clock.now())
-
-
-async def _ring_again(runtime: Runtime) -> None:
     async with transaction(runtime.pool) as conn:
         runs = await sweep_store.expanding_runs(conn)
         channels = await sweep_store.channels_with_work(conn, runtime.clock.now())
@@ -65,15 +118,42 @@ async def _ring_again(runtime: Runtime) -> None:
         await runtime.queue.ring(Job.READ_IMPORT, import_id)
 
 
-async def _recover(runtime: Runtime) -> None:
-    async with runtime.pool.acquire() as conn:
-        expired = await lease_store.expired_connections(conn)
-    for channel_id, slot in expired:
-        async with transaction(runtime.pool) as conn:
-            await lease_store.recover_connection(conn, channel_id, slot, runtime.clock.now())
+@alone
+async def watch(ctx: dict[str, Any]) -> None:
+    """Judge the channels, and move what waits on those that do not work."""
+    runtime = runtime_of(ctx)
+    now, speed = runtime.clock.now(), runtime.clock.speed
+    pace = Pace(runtime.redis)
+    await judge(runtime.pool, pace, limits_of(runtime.settings), now, speed=speed)
+    if not runtime.settings.lane_shift:
+        return
+    for channel_id in await shift_waiting(runtime.pool, now, speed=speed):
+        await runtime.queue.ring(Job.DRAIN_CHANNEL, channel_id)
 
 
-async def _settle(runtime: Runtime) -> None:
+@alone
+async def stop(ctx: dict[str, Any]) -> None:
+    """Stop what may not be handed off any more, slice by slice: of cancelled runs, and of runs
+    whose validity is over on channels that nobody works on.
+    """
+    runtime = runtime_of(ctx)
+    after = (UUID(int=0), 0)
+    while True:
+        async with runtime.pool.acquire() as conn:
+            now = runtime.clock.now()
+            slices = await sweep_store.leftover_slices(conn, after, STOP_SLICES, now)
+        for run_id, slice_no in slices:
+            async with transaction(runtime.pool) as conn:
+                await sweep_store.stop_slice(conn, run_id, slice_no, runtime.clock.now())
+        if len(slices) < STOP_SLICES:
+            return
+        after = slices[-1]
+
+
+@alone
+async def match(ctx: dict[str, Any]) -> None:
+    """Look again at parked receipts, and give up those that met nothing in time."""
+    runtime = runtime_of(ctx)
     now = runtime.clock.now()
     async with runtime.pool.acquire() as conn:
         _, parked = await channels_with_receipts(conn)
@@ -84,17 +164,37 @@ async def _settle(runtime: Runtime) -> None:
             await sweep_parked(conn, channel_id, now)
     async with transaction(runtime.pool) as conn:
         await expire_parked(conn, now)
-        await settle_runs(conn, now)
+
+
+@alone
+async def settle(ctx: dict[str, Any]) -> None:
+    """Give up receipts that do not come, and settle runs of which nothing is open."""
+    runtime = runtime_of(ctx)
+    async with runtime.pool.acquire() as conn:
+        await settle_runs(conn, runtime.clock.now())
+
+
+@alone
+async def tidy(ctx: dict[str, Any]) -> None:
+    """Return what waited too long for its approval, and forget old answers."""
+    runtime = runtime_of(ctx)
+    now = runtime.clock.now()
+    await expire_pending(runtime.pool, now)
     async with transaction(runtime.pool) as conn:
         await delete_old_answers(conn, now)
 
 
-KIND = Kind(
-    "scheduler",
-    [],
-    [
-        cron(fire, second=EVERY_SECOND, keep_result=0, timeout=60),
-        cron(listen, second=EVERY_SECOND, keep_result=0, timeout=60),
-        cron(sweep, second=EVERY_FIFTH, keep_result=0, timeout=60, run_at_startup=True),
-    ],
-)
+CRONS = [
+    cron(fire, second=EVERY_SECOND, keep_result=0, timeout=60),
+    cron(listen, second=EVERY_SECOND, keep_result=0, timeout=60),
+    cron(stop, second=EVERY_SECOND, keep_result=0, timeout=60),
+    cron(recover, second=EVERY_FIFTH, keep_result=0, timeout=20, run_at_startup=True),
+    cron(sweep, second=EVERY_FIFTH, keep_result=0, timeout=20, run_at_startup=True),
+    cron(watch, second=EVERY_FIFTH, keep_result=0, timeout=60),
+    cron(match, second=EVERY_FIFTH, keep_result=0, timeout=60),
+    cron(settle, second=EVERY_FIFTH, keep_result=0, timeout=60),
+    cron(tidy, second=ONCE_A_MINUTE, keep_result=0, timeout=60),
+]
+KIND = Kind("scheduler", [], CRONS, connections=len(CRONS))
+"""A connection for each act, apart from the process's pool: a ledger that is being written beside
+it, or a fold, must not keep the recovery waiting."""

@@ -1,6 +1,7 @@
 """Making departments, users and keys, each by somebody who may."""
 
 from datetime import datetime
+from uuid import UUID
 
 from service.accounts import keys, store
 from service.accounts.model import Department, Key, NewDepartment, NewKey, NewUser, User
@@ -21,6 +22,18 @@ async def create_department(
     if not actor.runs_the_county:
         raise Forbidden("only an administrator of a county department may make departments")
     return await store.insert_department(conn, new, now)
+
+
+async def set_weight(conn: Connection, actor: User, department_id: UUID, weight: int) -> Department:
+    """Change a department's share of the channels beside those of others.
+
+    Raises:
+        Forbidden: the actor does not run the county, and could otherwise take all of them.
+        NotFound: there is no such department.
+    """
+    if not actor.runs_the_county:
+        raise Forbidden("only an administrator of a county department may set weights")
+    return await store.set_weight(conn, department_id, weight)
 
 
 async def create_user(conn: Connection, actor: User, new: NewUser) -> User:

@@ -52,11 +52,12 @@ RUNS_CHANNELS = frozenset({COUNTY, "carrier"})
 
 @dataclass(frozen=True, slots=True)
 class NewDepartment:
-    """A department to be made."""
+    """A department to be made. weight: its share of a channel beside those of others."""
 
     name: str
     kind: str = "department"
     signature: str = ""
+    weight: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Department:
     name: str
     kind: str
     signature: str
+    weight: int
     created_at: datetime
 
 

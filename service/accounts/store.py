@@ -25,12 +25,13 @@ async def insert_department(conn: Connection, new: NewDepartment, now: datetime)
     try:
         row = await conn.fetchrow(
             """
-            INSERT INTO departments (name, kind, signature, created_at)
-            VALUES ($1, $2, $3, $4) RETURNING *
+            INSERT INTO departments (name, kind, signature, weight, created_at)
+            VALUES ($1, $2, $3, $4, $5) RETURNING *
             """,
             new.name,
             new.kind,
             new.signature,
+            new.weight,
             now,
         )
     except UniqueViolation as error:
@@ -57,6 +58,20 @@ async def get_department(conn: Connection, department_id: UUID, scope: UUID | No
         """,
         department_id,
         scope,
+    )
+    if row is None:
+        raise NotFound(f"there is no department {department_id}")
+    return _department(row)
+
+
+async def set_weight(conn: Connection, department_id: UUID, weight: int) -> Department:
+    """Change how much a department counts when a channel is shared; it holds within a second.
+
+    Raises:
+        NotFound: there is none of this id.
+    """
+    row = await conn.fetchrow(
+        "UPDATE departments SET weight = $2 WHERE id = $1 RETURNING *", department_id, weight
     )
     if row is None:
         raise NotFound(f"there is no department {department_id}")
@@ -224,7 +239,9 @@ def _user(row: Record) -> User:
 
 
 def _department(row: Record) -> Department:
-    return Department(row["id"], row["name"], row["kind"], row["signature"], row["created_at"])
+    return Department(
+        row["id"], row["name"], row["kind"], row["signature"], row["weight"], row["created_at"]
+    )
 
 
 def _key(row: Record) -> Key:

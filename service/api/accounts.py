@@ -9,7 +9,16 @@ from service.accounts import manage, store
 from service.accounts.model import NewDepartment, NewKey, NewUser, Role
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
-from service.api.schema import Body, Instant, Line, OptionalLine, Out, Page
+from service.api.schema import Body, Instant, Int, Line, OptionalLine, Out, Page
+
+Weight = Annotated[
+    Int,
+    Field(
+        ge=1,
+        le=100,
+        description="How much it counts beside others when a channel is shared.",
+    ),
+]
 
 
 class DepartmentBody(Body):
@@ -18,6 +27,13 @@ class DepartmentBody(Body):
     name: Line
     kind: Literal["county", "carrier", "police", "department", "school"] = "department"
     signature: OptionalLine = Field(default="", description="The signature its texts begin with.")
+    weight: Weight = 10
+
+
+class DepartmentPatch(Body):
+    """What is to change of a department."""
+
+    weight: Weight
 
 
 class DepartmentOut(Out):
@@ -27,6 +43,7 @@ class DepartmentOut(Out):
     name: str
     kind: str
     signature: str
+    weight: int
     created_at: Instant
 
 
@@ -83,8 +100,14 @@ async def list_departments(call: Call, query: PageQuery) -> Page[DepartmentOut]:
 
 async def create_department(call: Call, body: DepartmentBody) -> DepartmentOut:
     """Make a department; for administrators of a county."""
-    new = NewDepartment(body.name, body.kind, body.signature)
+    new = NewDepartment(body.name, body.kind, body.signature, body.weight)
     made = await manage.create_department(call.conn, call.user, new, call.now)
+    return DepartmentOut.model_validate(made)
+
+
+async def edit_department(call: Call, department_id: UUID, body: DepartmentPatch) -> DepartmentOut:
+    """Change a department's share of the channels; for administrators of a county."""
+    made = await manage.set_weight(call.conn, call.user, department_id, body.weight)
     return DepartmentOut.model_validate(made)
 
 

@@ -11,10 +11,24 @@ from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, OptionalLine, Out, Page, Text
 from service.audience import segment_store as store
 from service.audience.number import mask, parse_phone
+from service.audience.rosters import day_in_china
 from service.audience.store import read_area_tree
+from service.audience.suppression import stopped_classes
 from service.errors import Invalid
 
 MAX_PHONES = 1_000
+
+MessageClass = Literal["public_interest", "service", "warning"]
+
+
+class LatestOut(Out):
+    """What an import changed of a roster's people."""
+
+    import_id: UUID
+    at: Instant
+    added: int
+    changed: int
+    left: int
 
 
 class RosterOut(Out):
@@ -25,8 +39,10 @@ class RosterOut(Out):
     name: str
     basis: str
     expires_on: date
-    contacts: int
+    expired: bool = Field(description="Past its last day: nobody is written to by it.")
+    contacts: int = Field(description="How many people are on it now.")
     created_at: Instant
+    latest: LatestOut | None = Field(description="The latest import that is in force.")
 
 
 class AreaQuery(PageQuery):
@@ -59,6 +75,11 @@ class SuppressionBody(Body):
     )
     phones: list[Text] = Field(default_factory=list, max_length=MAX_PHONES)
     reason: Literal["opted_out", "protected", "dead_number", "complaint"] = "opted_out"
+    classes: list[MessageClass] | None = Field(
+        default=None,
+        min_length=1,
+        description="What it stops. Left out: all, or what can be refused for opted_out.",
+    )
     note: OptionalLine = ""
     expires_at: Instant | None = Field(default=None, description="Until when; null: for good.")
 
@@ -68,12 +89,19 @@ class SuppressionBody(Body):
             raise ValueError("give either phone or phones")
         return self
 
+    @model_validator(mode="after")
+    def _refusable(self) -> "SuppressionBody":
+        if self.reason == "opted_out" and "warning" in (self.classes or ()):
+            raise ValueError("nobody can opt out of warnings; give another reason or other classes")
+        return self
+
 
 class SuppressionOut(Out):
-    """A number that is never sent to; the number is kept as a keyed hash only."""
+    """A number that is not sent texts of some classes; it is kept as a keyed hash only."""
 
     id: UUID
     reason: str
+    classes: list[MessageClass]
     note: str
     created_by: UUID | None
     created_at: Instant
@@ -96,7 +124,9 @@ class SuppressedOut(Out):
 
 async def list_rosters(call: Call, query: PageQuery) -> Page[RosterOut]:
     """List the imported lists that you see."""
-    found = await store.list_rosters(call.conn, call.user.scope, query.before, query.wanted)
+    found = await store.list_rosters(
+        call.conn, call.user.scope, query.before, query.wanted, day_in_china(call.now)
+    )
     return cut(Page[RosterOut], found, query)
 
 
@@ -123,12 +153,13 @@ async def list_suppressions(call: Call, query: SuppressionQuery) -> Page[Suppres
 
 
 async def create_suppressions(call: Call, body: SuppressionBody) -> SuppressedOut:
-    """Stop all sending to numbers; after the answer, nobody among them is handed off any more."""
+    """Stop classes of texts to numbers; after the answer, none of these is handed off any more."""
     if body.expires_at is not None and body.expires_at <= call.now:
         raise Invalid("the end has passed", fields={"expires_at": "give a later instant"})
     index = call.runtime.keyring.phone_index
     phones = {index(phone): phone for phone in _phones(body)}
-    new = store.NewSuppression(body.reason, body.note, call.user.id, body.expires_at)
+    classes = list(dict.fromkeys(body.classes or stopped_classes(body.reason)))
+    new = store.NewSuppression(body.reason, classes, body.note, call.user.id, body.expires_at)
     await store.lock_suppressions(call.conn)
     made = await store.insert_suppressions(call.conn, phones, new, call.now)
     items = [

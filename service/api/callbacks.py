@@ -3,6 +3,9 @@
 A provider that got no answer of 2xx calls again. So everything it said is committed to the same
 inbox as the receipts of all other gateways before it is answered, and when PostgreSQL is away it is
 told so (503). Repeats are harmless: receipts are matched by reference and folded by rank.
+
+A slow PostgreSQL makes callers wait, but only so many: whoever comes then is told to come again
+(503 with Retry-After), so that a flood of callbacks costs neither memory nor the rest of the API.
 """
 
 from typing import Any
@@ -23,19 +26,43 @@ from service.channels.model import Channel
 from service.channels.registry import load
 from service.channels.store import find_channel
 from service.delivery import store
-from service.errors import Invalid, NotFound
+from service.errors import Invalid, NotFound, Unavailable
 from service.queue import Job
 from service.runtime import Runtime
 from service.storage.postgres import transaction
 from service.web import RUNTIME
 
 BODY_OCTETS = 256 * 1024
+MOST_WAITING = 200
+"""Callbacks that may be in hand at once in one process."""
+
 _MOST_ID = 2**15
 _NONE = "there is no channel of this name or id that takes callbacks"
 
 
-async def receive(request: web.Request) -> web.Response:
-    """Take a provider's receipts and texts."""
+class Callbacks:
+    """The callbacks of one process. most: how many may be in hand at once."""
+
+    def __init__(self, most: int = MOST_WAITING) -> None:
+        self._most = most
+        self._waiting = 0
+
+    async def receive(self, request: web.Request) -> web.Response:
+        """Take a provider's receipts and texts.
+
+        Raises:
+            Unavailable: too many others wait to be stored.
+        """
+        if self._waiting >= self._most:
+            raise Unavailable("too many callbacks wait to be stored; call again soon")
+        self._waiting += 1
+        try:
+            return await _receive(request)
+        finally:
+            self._waiting -= 1
+
+
+async def _receive(request: web.Request) -> web.Response:
     runtime = request.config_dict[RUNTIME]
     body = await _body(request)
     async with runtime.pool.acquire() as conn:
@@ -58,7 +85,7 @@ def path_item() -> dict[str, Any]:
     }
     return {
         "post": {
-            "operationId": receive.__name__,
+            "operationId": Callbacks.receive.__name__,
             "tags": ["callbacks"],
             "summary": "Take a provider's receipts and texts.",
             "description": "For providers, not for callers: no key, but the provider's signature.",

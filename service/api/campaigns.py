@@ -278,6 +278,7 @@ async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:
         campaign.department_id,
         campaign.frozen_rule or segment.rule,
         call.now,
+        message_class=campaign.message_class,
     )
     return CampaignPreviewOut(
         **preview_out(people).model_dump(),

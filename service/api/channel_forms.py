@@ -51,11 +51,24 @@ Receipts = Annotated[
 Validity = Annotated[
     bool, Field(description="Tell the carrier until when the text may be delivered.")
 ]
+Quota = Annotated[Int, Field(ge=1)]
+TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$")]
+Maintenance = Annotated[
+    list[tuple[TimeOfDay, TimeOfDay]],
+    Field(
+        max_length=24,
+        description="Spans of times of day in Beijing in which nothing is handed off, such as"
+        ' [["23:00", "01:00"]]; one may cross midnight.',
+    ),
+]
 Config = Annotated[
     dict[str, Any],
     Field(description="The kind's settings and credentials: see GET /channels/kinds."),
 ]
 NO_LIMIT = "Parts per second; null: no limit but the window."
+A_DAY = "Parts a day in Beijing, counted as they leave; null: as many as there are."
+A_MONTH = "Parts a month in Beijing, counted as they leave; null: as many as there are."
+NULLABLE = frozenset({"tps", "daily_quota", "monthly_quota"})
 
 
 class ChannelBody(Body):
@@ -77,6 +90,9 @@ class ChannelBody(Body):
     signature_counts: Counts = True
     receipts: Receipts = "all"
     send_validity: Validity = True
+    daily_quota: Quota | None = Field(default=None, description=A_DAY)
+    monthly_quota: Quota | None = Field(default=None, description=A_MONTH)
+    maintenance: Maintenance = Field(default=[])
 
 
 class ChannelPatch(Body):
@@ -96,9 +112,17 @@ class ChannelPatch(Body):
     signature_counts: Counts | None = None
     receipts: Receipts | None = None
     send_validity: Validity | None = None
+    daily_quota: Quota | None = Field(default=None, description=A_DAY)
+    monthly_quota: Quota | None = Field(default=None, description=A_MONTH)
+    maintenance: Maintenance | None = None
     held_until: None = Field(
         default=None, description="null lifts the hold that a carrier's answer put on the channel."
     )
+
+    @property
+    def changes_quota(self) -> bool:
+        """Whether a hold for the sake of a quota may be over."""
+        return bool({"daily_quota", "monthly_quota"} & self.model_fields_set)
 
     @property
     def lifts_hold(self) -> bool:
@@ -126,10 +150,15 @@ class ChannelOut(Out):
     signature_counts: bool
     receipts: str
     send_validity: bool
+    daily_quota: int | None
+    monthly_quota: int | None
+    maintenance: list[tuple[str, str]]
     held_until: Instant | None = Field(
-        description="Until then nothing is handed off: the carrier said that the account may not."
+        description="Until then nothing is handed off: the carrier said that the account may not,"
+        " or a quota is used up."
     )
     held_why: str
+    held_by: str | None = Field(description="Whose hold it is: carrier, or quota.")
 
 
 def settings_of(body: ChannelBody) -> ChannelSettings:
@@ -140,6 +169,7 @@ def settings_of(body: ChannelBody) -> ChannelSettings:
     """
     values = {name: getattr(body, name) for name in type(body).model_fields}
     values["carriers"] = tuple(dict.fromkeys(body.carriers))
+    values["maintenance"] = tuple(body.maintenance)
     values["config"] = parse_settings(body.kind, body.config)
     return ChannelSettings(**values)
 
@@ -153,8 +183,10 @@ def edited(channel: Channel, body: ChannelPatch) -> Channel:
     changes: dict[str, Any] = {
         name: getattr(body, name)
         for name in body.model_fields_set - {"held_until"}
-        if name == "tps" or getattr(body, name) is not None
+        if name in NULLABLE or getattr(body, name) is not None
     }
+    if body.maintenance is not None:
+        changes["maintenance"] = tuple(body.maintenance)
     if body.carriers is not None:
         changes["carriers"] = tuple(dict.fromkeys(body.carriers))
     if body.config is not None:
@@ -164,10 +196,11 @@ def edited(channel: Channel, body: ChannelPatch) -> Channel:
 
 def channel_out(channel: Channel, hold: Hold | None, *, with_config: bool) -> ChannelOut:
     """A channel as it is shown; of its settings the secrets are `set` or `unset`."""
-    names = ChannelOut.model_fields.keys() - {"config", "held_until", "held_why"}
+    names = ChannelOut.model_fields.keys() - {"config", "held_until", "held_why", "held_by"}
     return ChannelOut(
         **{name: getattr(channel, name) for name in names},
         config=shown(channel.config) if with_config else None,
         held_until=hold.until if hold else None,
         held_why=hold.why if hold else "",
+        held_by=hold.by if hold else None,
     )

@@ -16,7 +16,7 @@ from service.api.channel_forms import (
     edited,
     settings_of,
 )
-from service.api.schema import Body, Instant, Line, OptionalLine, Out, Query
+from service.api.schema import Body, Line, OptionalLine, Out, Query
 from service.channels import codes_store, store
 from service.channels.codes import Code
 from service.channels.kinds import describe
@@ -31,23 +31,6 @@ class ChannelsOut(Out):
 
     items: list[ChannelOut]
     next_cursor: None = None
-
-
-class ConnectionOut(Out):
-    """What the holder of one connection last said of it."""
-
-    slot: int
-    state: str
-    note: str
-    changed_at: Instant | None
-
-
-class HealthOut(Out):
-    """A channel's connections, and roughly how much waits for them."""
-
-    connections: list[ConnectionOut]
-    open_slices: int
-    queued_estimate: int
 
 
 class SettingOut(Out):
@@ -166,14 +149,9 @@ async def edit_channel(call: Call, channel_id: int, body: ChannelPatch) -> Chann
     await store.update_channel(call.conn, call.runtime.keyring, changed)
     if body.lifts_hold:
         await store.lift_hold(call.conn, channel_id)
+    if body.lifts_hold or body.changes_quota:
         call.after_commit(Job.DRAIN_CHANNEL, channel_id)
     return _shown(call, changed, await store.get_hold(call.conn, channel_id, call.now))
-
-
-async def get_health(call: Call, channel_id: int) -> HealthOut:
-    """Show the state of a channel's connections, and what waits for them."""
-    await store.get_channel(call.conn, call.runtime.keyring, channel_id)
-    return HealthOut.model_validate(await store.get_health(call.conn, channel_id))
 
 
 async def test_channel(call: Call, channel_id: int) -> Later[TrialOut]:

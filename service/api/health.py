@@ -1,13 +1,24 @@
-"""Is the process up, and could it work: for load balancers and `tocsin up`, without a key."""
+"""Is the process up, and could it work: for load balancers and `tocsin up`, without a key.
+
+/readyz tells `ok`, `degraded` and `unavailable` apart. Degraded, the API answers as ever, but what
+it is asked for is not done: no scheduler is at work. It stays in the load balancer's list then.
+"""
 
 from aiohttp import web
 from redis.exceptions import RedisError
 
 from service.api import store
+from service.dispatch.sweep_store import last_turns
 from service.runtime import Runtime
 from service.storage.migrate import migrations
-from service.storage.postgres import UNREACHABLE
+from service.storage.postgres import UNREACHABLE, TooManyConnections
 from service.web import RUNTIME
+
+ACT_SECONDS = 30.0
+"""A scheduler that works ends each of its acts at least so often."""
+
+ACTS = ("fire", "recover", "sweep")
+"""The acts of the scheduler without which nothing goes on."""
 
 
 async def healthz(_: web.Request) -> web.Response:
@@ -16,23 +27,47 @@ async def healthz(_: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """PostgreSQL and Redis answer, and the database is as this program needs it."""
+    """PostgreSQL and Redis answer, the database is as this program needs it, and it is swept."""
     runtime = request.config_dict[RUNTIME]
-    checks = {"postgresql": _postgresql, "redis": _redis}
-    found = {name: await check(runtime) for name, check in checks.items()}
-    ready = all(answer == "ok" for answer in found.values())
-    body = {"status": "ok" if ready else "unavailable", "checks": found}
-    return web.json_response(body, status=200 if ready else 503)
+    postgresql, scheduler = await _postgresql(runtime)
+    redis = await _redis(runtime)
+    if not postgresql == redis == "ok":
+        status = "unavailable"
+    else:
+        status = "ok" if scheduler == "ok" else "degraded"
+    checks = {"postgresql": postgresql, "redis": redis, "scheduler": scheduler}
+    body = {"status": status, "checks": checks}
+    return web.json_response(body, status=503 if status == "unavailable" else 200)
 
 
-async def _postgresql(runtime: Runtime) -> str:
+async def _postgresql(runtime: Runtime) -> tuple[str, str]:
+    """What there is to say of the database, and of the scheduler, whose turns are noted there."""
     try:
         async with runtime.pool.acquire(timeout=5) as conn:
             applied = await store.applied_migrations(conn)
+            known = [migration.name for migration in migrations()]
+            if missing := [name for name in known if name not in applied]:
+                return f"migrations are missing: {', '.join(missing)}", "unknown"
+            if strange := sorted(applied.difference(known)):
+                return f"newer than this program: it has {', '.join(strange)}", "unknown"
+            return "ok", _scheduler(
+                {act: ago for act, (ago, _) in (await last_turns(conn)).items()}
+            )
+    except TooManyConnections:
+        return "no connection is free: raise max_connections or lower TOCSIN_POOL_SIZE", "unknown"
     except UNREACHABLE:
-        return "unreachable"
-    missing = [m.name for m in migrations() if m.name not in applied]
-    return f"migrations are missing: {', '.join(missing)}" if missing else "ok"
+        return "unreachable", "unknown"
+
+
+def _scheduler(ago: dict[str, float]) -> str:
+    """Whether the acts that everything hangs on have ended lately; else which has not."""
+    if not any(act in ago for act in ACTS):
+        return "none has been at work yet"
+    late = [act for act in ACTS if ago.get(act, ACT_SECONDS) >= ACT_SECONDS]
+    if not late:
+        return "ok"
+    seconds = max(ago.get(act, ACT_SECONDS) for act in late)
+    return f"late for {seconds:.0f} s: {', '.join(late)}"
 
 
 async def _redis(runtime: Runtime) -> str:

@@ -32,6 +32,16 @@ class InboundQuery(PageQuery):
     since: Instant | None = Field(default=None, description="Received at or after this instant.")
 
 
+class ReplyOut(Out):
+    """An answer of ours: due, in the ledger of a run (or among its exclusions), or not sent."""
+
+    kind: Literal["opt_out_confirmed", "clue_received"]
+    due_at: Instant
+    settled_at: Instant | None
+    run_id: UUID | None
+    skipped: str | None = Field(description="Why it is not sent.")
+
+
 class InboundOut(Out):
     """A text from a handset.
 
@@ -61,6 +71,7 @@ class InboundOut(Out):
     done_by: UUID | None = Field(description="Null for what needed nobody.")
     done_at: Instant | None
     note: str | None
+    replies: list[ReplyOut] = Field(description="What we answer to it.")
 
 
 class FinishBody(Body):
@@ -68,7 +79,9 @@ class FinishBody(Body):
 
     note: Note = Field(default="", description="What was done about it.")
     opt_out: StrictBool = Field(
-        default=False, description="Its sender wants no more: stop publicity to that number."
+        default=False,
+        description="Its sender wants no more: stop publicity to that number, and work notices"
+        " as well if the text answers one.",
     )
 
 

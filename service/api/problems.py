@@ -26,7 +26,7 @@ from service.errors import (
     Unavailable,
 )
 from service.logs import masked
-from service.storage.postgres import UNREACHABLE
+from service.storage.postgres import UNREACHABLE, TooManyConnections
 from service.web import REQUEST_ID
 
 log = logging.getLogger(__name__)
@@ -130,7 +130,9 @@ async def as_problem(request: web.Request, handler: Handler) -> web.StreamRespon
         return _of_http(request, error)
     except UNREACHABLE as error:
         log.warning("database unreachable", extra={"why": repr(error)})
-        return _of_error(request, Unavailable("the database cannot be reached; try again soon"))
+        full = isinstance(error, TooManyConnections)
+        what = "has no connection free" if full else "cannot be reached"
+        return _of_error(request, Unavailable(f"the database {what}; try again soon"))
     except Exception:
         log.exception("unexpected error")
         return problem(request, 500, "error", "an unexpected error, which has been logged")

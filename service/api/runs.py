@@ -1,4 +1,4 @@
-"""Runs: each fire of a campaign, its report, and its ledger."""
+"""Runs: each fire of a campaign and each direct run, its report, and its ledger."""
 
 from typing import Literal
 from uuid import UUID
@@ -16,10 +16,11 @@ from service.reports import progress
 
 
 class RunOut(Out):
-    """One fire of a campaign; `target` is null until its ledger is written."""
+    """One fire of a campaign, or a direct run; `target` is null until its ledger is written."""
 
     id: UUID
-    campaign_id: UUID
+    kind: Literal["campaign", "reply"]
+    campaign_id: UUID | None = Field(description="Null for a direct run, such as our replies.")
     department_id: UUID
     fire_at: Instant
     state: Literal["expanding", "running", "paused", "sent", "cancelled"]
@@ -44,7 +45,7 @@ class ReportOut(Out):
     """What a run amounts to; target = Σ states, always. Reached means: a receipt says delivered."""
 
     run_id: UUID
-    campaign_id: UUID
+    campaign_id: UUID | None
     state: str
     target: int
     excluded: dict[str, int]
@@ -59,8 +60,26 @@ class ReportOut(Out):
     finished_at: Instant | None
 
 
+class AttemptOut(Out):
+    """One hand-off of a text; a number that is missing was marked and never written."""
+
+    attempt: int
+    channel_id: int
+    channel: str | None
+    state: MessageState
+    reason: str | None
+    code: str | None
+    part_count: int | None
+    marked_at: Instant | None
+    submitted_at: Instant | None
+    ended_at: Instant | None
+    next_at: Instant | None = Field(
+        description="It failed for a passing reason; when the text may leave again."
+    )
+
+
 class MessageOut(Out):
-    """One row of the ledger, masked."""
+    """One row of the ledger, masked, with all its hand-offs that may have left."""
 
     id: str
     no: int
@@ -75,6 +94,7 @@ class MessageOut(Out):
     marked_at: Instant | None
     submitted_at: Instant | None
     final_at: Instant | None
+    attempts: list[AttemptOut]
 
 
 class MessageQuery(PageQuery):

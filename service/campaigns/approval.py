@@ -53,7 +53,9 @@ async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime
         submitted_by=actor.id,
         submitted_at=now,
         pending_until=now + PENDING,
-        baseline=await count_target(conn, campaign.department_id, segment.rule, now),
+        baseline=await count_target(
+            conn, campaign.department_id, segment.rule, content.message_class, now
+        ),
     )
     await store.freeze(conn, campaign_id, submission)
     await store.move(

@@ -55,6 +55,9 @@ async def resume(conn: Connection, actor: User, campaign_id: UUID, by: By) -> Ca
 async def cancel(conn: Connection, actor: User, campaign_id: UUID, by: By) -> Campaign:
     """End it: what is still queued is cancelled, what has left has left.
 
+    Nothing is marked any more once this has answered. Of a large run, some rows are still `queued`
+    then, and are cancelled by the sweep.
+
     Raises:
         NotFound: there is none of this id in the actor's scope.
         WrongState: it has ended already.

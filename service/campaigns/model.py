@@ -205,10 +205,11 @@ class Submission(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One fire of a campaign."""
+    """One fire of a campaign, or a direct run, which has none."""
 
     id: UUID
-    campaign_id: UUID
+    kind: str
+    campaign_id: UUID | None
     department_id: UUID
     fire_at: datetime
     state: str

@@ -16,6 +16,8 @@ from service.crypto import Keyring
 from service.messages.template import render, sample_values
 from service.storage.postgres import Connection, Record
 
+PUBLICITY = "public_interest"
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -36,24 +38,35 @@ class Preview:
 
 
 async def preview_rule(
-    conn: Connection, keyring: Keyring, department_id: UUID, rule: str, now: datetime
+    conn: Connection,
+    keyring: Keyring,
+    department_id: UUID,
+    rule: str,
+    now: datetime,
+    *,
+    message_class: str = PUBLICITY,
 ) -> Preview:
-    """Count whom a rule means among a department's contacts, and show a few of them.
+    """Count whom a text of this class would reach among those of a department's contacts whom a
+    rule means, and show a few of them. A rule without a text is counted as for publicity, which
+    people may refuse.
 
     Raises:
         SegmentError: the rule cannot be read, or names an unknown area.
     """
     tree = await read_area_tree(conn)
     condition = _compile(rule, tree)
-    counts = await segment_store.count_people(conn, department_id, condition, now)
-    rows = await segment_store.sample_people(conn, department_id, condition, now)
+    counts = await segment_store.count_people(conn, department_id, condition, message_class, now)
+    rows = await segment_store.sample_people(conn, department_id, condition, message_class, now)
     return Preview(counts, [_person(row, keyring, tree) for row in rows])
 
 
-async def count_target(conn: Connection, department_id: UUID, rule: str, now: datetime) -> int:
-    """How many people a rule means; raises as `preview_rule`."""
+async def count_target(
+    conn: Connection, department_id: UUID, rule: str, message_class: str, now: datetime
+) -> int:
+    """How many people a text of this class would reach by a rule; raises as `preview_rule`."""
     condition = _compile(rule, await read_area_tree(conn))
-    return (await segment_store.count_people(conn, department_id, condition, now)).target
+    counts = await segment_store.count_people(conn, department_id, condition, message_class, now)
+    return counts.target
 
 
 async def check_rule(conn: Connection, rule: str) -> None:

@@ -9,6 +9,9 @@ from service.storage.postgres import Connection, affected
 
 OPEN = ("expanding", "running", "paused")
 
+SLICES_AT_ONCE = 10
+"""How many slices a cancel empties itself, before it answers."""
+
 
 async def insert_run(
     conn: Connection,
@@ -42,8 +45,8 @@ async def insert_run(
 
 
 _RUN = """
-    SELECT id, campaign_id, department_id, fire_at, state, priority, class, target, valid_until,
-           created_at, started_at, finished_at
+    SELECT id, kind, campaign_id, department_id, fire_at, state, priority, class, target,
+           valid_until, created_at, started_at, finished_at
     FROM runs
 """
 
@@ -109,22 +112,40 @@ async def set_runs(
 
 
 async def cancel_messages(conn: Connection, runs: Sequence[UUID], now: datetime) -> int:
-    """Cancel whatever of these runs is still queued; returns how many messages."""
+    """Cancel what is queued in the first slices of these runs; returns how many messages.
+
+    That is all of a small run. The rest of a large one is the sweep's, slice by slice: nothing of a
+    cancelled run is handed off, so the answer need not wait for a million rows.
+    """
     status = await conn.execute(
         """
-        UPDATE messages SET state = 'cancelled', final_at = $2, reason = 'campaign_cancelled'
-        WHERE run_id = ANY($1) AND state = 'queued'
+        WITH stretch AS MATERIALIZED (
+            SELECT run_id, channel_id, first_no, last_no FROM slices
+            WHERE run_id = ANY($1) AND done_at IS NULL ORDER BY run_id, no LIMIT $3
+        ), queued AS MATERIALIZED (
+            SELECT m.row FROM stretch s, LATERAL (  -- by the key: statistics know no new run
+                SELECT ctid AS row FROM messages
+                WHERE run_id = s.run_id AND no BETWEEN s.first_no AND s.last_no
+                  AND channel_id = s.channel_id AND state = 'queued' OFFSET 0) m
+        )
+        UPDATE messages m SET state = 'cancelled', final_at = $2, reason = 'campaign_cancelled'
+        FROM queued q WHERE m.ctid = q.row AND m.state = 'queued'
         """,
         runs,
         now,
+        SLICES_AT_ONCE,
     )
     return affected(status)
 
 
 async def campaigns_of(conn: Connection, runs: Sequence[UUID]) -> list[UUID]:
-    """The campaigns of these runs."""
+    """The campaigns of these runs; a direct run has none."""
     rows = await conn.fetch(
-        "SELECT DISTINCT campaign_id FROM runs WHERE id = ANY($1) ORDER BY campaign_id", runs
+        """
+        SELECT DISTINCT campaign_id FROM runs
+        WHERE id = ANY($1) AND campaign_id IS NOT NULL ORDER BY campaign_id
+        """,
+        runs,
     )
     return [row["campaign_id"] for row in rows]
 

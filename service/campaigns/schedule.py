@@ -134,6 +134,15 @@ def next_opening(now: datetime, hours: Hours, zone: tzinfo) -> datetime:
     return min(instants)
 
 
+def times_of_day(now: datetime, hours: Hours, zone: tzinfo) -> Iterator[datetime]:
+    """The instants of today and tomorrow at which spans begin or end, some of them past."""
+    today = now.astimezone(zone).date()
+    for days in range(2):
+        for text in itertools.chain.from_iterable(hours):
+            midnight = datetime.combine(today + timedelta(days=days), time(), zone)
+            yield (midnight + timedelta(minutes=_minutes(text))).astimezone(UTC)
+
+
 def _openings(now: datetime, hours: Hours, zone: tzinfo) -> Iterator[datetime]:
     """Where spans may begin in the coming days, in no order, some of them imaginary."""
     today = now.astimezone(zone).date()

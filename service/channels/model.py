@@ -40,6 +40,8 @@ class ChannelSettings:
         adds takes room in the text.
     receipts: whether a state report is asked for each part or for the last alone.
     send_validity: whether the end of validity travels with the text.
+    daily_quota, monthly_quota: parts by the calendar in Beijing; None: as many as there are.
+    maintenance: spans of times of day in Beijing in which nothing is handed off; see `maintenance`.
     """
 
     name: str
@@ -58,6 +60,14 @@ class ChannelSettings:
     signature_counts: bool = True
     receipts: Literal["all", "last"] = "all"
     send_validity: bool = True
+    daily_quota: int | None = None
+    monthly_quota: int | None = None
+    maintenance: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def has_quota(self) -> bool:
+        """Whether its parts are counted."""
+        return self.daily_quota is not None or self.monthly_quota is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +79,14 @@ class Channel(ChannelSettings):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The carrier said that the account may not send for now."""
+    """The account may not send for now: so its carrier said, or its own quota is used up.
+
+    by: whose hold it is: "carrier" or "quota".
+    """
 
     until: datetime
     why: str
+    by: str = "carrier"
 
 
 def parse_config(model: type[BaseModel], values: Mapping[str, Any]) -> BaseModel:

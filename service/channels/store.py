@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from service.channels.maintenance import check_maintenance
 from service.channels.model import Channel, ChannelSettings, Hold, parse_config, revealed
 from service.channels.registry import load
 from service.crypto import Keyring, Undecipherable
@@ -114,7 +115,8 @@ async def insert_channel(
     """Set up a channel, with a row for each of its connections.
 
     Raises:
-        Invalid: it has more recipients to a submit than its kind can take.
+        Invalid: it has more recipients to a submit than its kind can take, or hours of maintenance
+            that cannot be followed.
         Conflict: the name is taken.
     """
     _check(settings)
@@ -123,8 +125,10 @@ async def insert_channel(
             """
             INSERT INTO channels (name, kind, simulated, created_at, carriers, config_cipher, tps,
                                   window_size, connections, enabled, destinations, on_net_only,
-                                  rank, signature, signature_counts, receipts, send_validity)
-            VALUES ($1, $15, $16, $17, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                                  rank, signature, signature_counts, receipts, send_validity,
+                                  daily_quota, monthly_quota, maintenance)
+            VALUES ($1, $18, $19, $20, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+                    $15, $16, $17)
             RETURNING *
             """,
             *_columns(settings, keyring),
@@ -142,8 +146,11 @@ async def insert_channel(
 async def update_channel(conn: Connection, keyring: Keyring, channel: Channel) -> None:
     """Change what may change: everything but the kind, and whether it is simulated.
 
+    Another quota ends the hold of the old one; if it is used up too, the next mark finds it.
+
     Raises:
-        Invalid: it has more recipients to a submit than its kind can take.
+        Invalid: it has more recipients to a submit than its kind can take, or hours of maintenance
+            that cannot be followed.
         Conflict: the name is taken.
     """
     _check(channel)
@@ -153,8 +160,12 @@ async def update_channel(conn: Connection, keyring: Keyring, channel: Channel) -
             UPDATE channels SET
                 name = $1, carriers = $2, config_cipher = $3, tps = $4, window_size = $5,
                 connections = $6, enabled = $7, destinations = $8, on_net_only = $9, rank = $10,
-                signature = $11, signature_counts = $12, receipts = $13, send_validity = $14
-            WHERE id = $15
+                signature = $11, signature_counts = $12, receipts = $13, send_validity = $14,
+                daily_quota = $15, monthly_quota = $16, maintenance = $17,
+                held_until = CASE WHEN held_by <> 'quota' OR (
+                        daily_quota IS NOT DISTINCT FROM $15
+                        AND monthly_quota IS NOT DISTINCT FROM $16) THEN held_until END
+            WHERE id = $18
             """,
             *_columns(channel, keyring),
             channel.id,
@@ -220,34 +231,38 @@ async def hold_channel(conn: Connection, channel_id: int, hold: Hold) -> None:
     """Hand off nothing on this channel for a while; a longer hold stays."""
     await conn.execute(
         """
-        UPDATE channels SET held_until = $2, held_why = $3
+        UPDATE channels SET held_until = $2, held_why = $3, held_by = $4
         WHERE id = $1 AND (held_until IS NULL OR held_until < $2)
         """,
         channel_id,
         hold.until,
         hold.why,
+        hold.by,
     )
 
 
 async def lift_hold(conn: Connection, channel_id: int) -> None:
     """Let a held channel hand off again."""
     await conn.execute(
-        "UPDATE channels SET held_until = NULL, held_why = '' WHERE id = $1", channel_id
+        """
+        UPDATE channels SET held_until = NULL, held_why = '', held_by = 'carrier' WHERE id = $1
+        """,
+        channel_id,
     )
 
 
 async def list_holds(conn: Connection, now: datetime) -> dict[int, Hold]:
     """The holds that channels are under, by the channel's id."""
     rows = await conn.fetch(
-        "SELECT id, held_until, held_why FROM channels WHERE held_until > $1", now
+        "SELECT id, held_until, held_why, held_by FROM channels WHERE held_until > $1", now
     )
-    return {row["id"]: Hold(row["held_until"], row["held_why"]) for row in rows}
+    return {row["id"]: Hold(*row[1:]) for row in rows}
 
 
 async def get_hold(conn: Connection, channel_id: int, now: datetime) -> Hold | None:
     """The hold that a channel is under, if there is one."""
     row = await conn.fetchrow(
-        "SELECT held_until, held_why FROM channels WHERE id = $1 AND held_until > $2",
+        "SELECT held_until, held_why, held_by FROM channels WHERE id = $1 AND held_until > $2",
         channel_id,
         now,
     )
@@ -262,6 +277,7 @@ def _check(settings: ChannelSettings) -> None:
             f"not {settings.destinations}",
             fields={"destinations": f"at most {most}"},
         )
+    check_maintenance(settings.maintenance)
 
 
 def _columns(settings: ChannelSettings, keyring: Keyring) -> tuple[object, ...]:
@@ -281,6 +297,9 @@ def _columns(settings: ChannelSettings, keyring: Keyring) -> tuple[object, ...]:
         settings.signature_counts,
         settings.receipts,
         settings.send_validity,
+        settings.daily_quota,
+        settings.monthly_quota,
+        [list(span) for span in settings.maintenance],
     )
 
 
@@ -320,4 +339,7 @@ def _channel(row: Record, keyring: Keyring) -> Channel:
         signature_counts=row["signature_counts"],
         receipts=row["receipts"],
         send_validity=row["send_validity"],
+        daily_quota=row["daily_quota"],
+        monthly_quota=row["monthly_quota"],
+        maintenance=tuple((start, end) for start, end in row["maintenance"]),
     )

@@ -111,22 +111,24 @@ async def lock_folds(conn: Connection, channels: Collection[int]) -> None:
 async def lock_doubts(conn: Connection, keys: Collection[Key]) -> list[Record]:
     """Lock those of these rows that are still in doubt; returns them with what a decision turns on.
 
-    taken, arrived: whether a part of this attempt has the carrier's reference, and has arrived.
+    taken: whether a part of this attempt has the carrier's reference; arrived: whether one of any
+    attempt has arrived.
     """
     ordered = sorted(keys)
     return await conn.fetch(
         """
         SELECT u.run_id, u.no, u.attempt, u.channel_id, u.phone_hash, u.marked_at, u.since,
-               r.class, r.valid_until, r.state = 'cancelled' OR c.state = 'cancelled' AS cancelled,
+               r.class, r.valid_until,
+               r.state = 'cancelled' OR coalesce(c.state = 'cancelled', false) AS cancelled,
                EXISTS (SELECT FROM parts p WHERE p.run_id = u.run_id AND p.no = u.no
                          AND p.attempt = u.attempt) AS taken,
                EXISTS (SELECT FROM parts p WHERE p.run_id = u.run_id AND p.no = u.no
-                         AND p.attempt = u.attempt AND p.state = 'delivered') AS arrived
+                         AND p.state = 'delivered') AS arrived
         FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
         JOIN uncertain u ON u.run_id = k.run_id AND u.no = k.no
         JOIN messages m ON m.run_id = u.run_id AND m.no = u.no AND m.attempt = u.attempt
         JOIN runs r ON r.id = u.run_id
-        JOIN campaigns c ON c.id = r.campaign_id
+        LEFT JOIN campaigns c ON c.id = r.campaign_id
         WHERE m.state = 'uncertain'
         ORDER BY u.run_id, u.no
         FOR UPDATE OF m
@@ -173,7 +175,8 @@ async def settle(
 ) -> int:
     """Give hand-offs in doubt the state they turned out to have; returns how many there were.
 
-    `queued` puts a message back to where it is handed off again, its slice and run open as before;
+    `queued` puts a message back to where it is handed off again, its slice and run open as before,
+    and what it was so far into `attempts`;
     `cancelled` is for what never left, after its campaign was cancelled; `submitted` is what the
     carrier took, and waits for its receipt from the mark on. `lock_doubts` first.
     """
@@ -194,7 +197,13 @@ async def settle(
             FROM found f
             WHERE m.run_id = f.run_id AND m.no = f.no AND m.attempt = f.attempt
               AND m.state = 'uncertain'
-            RETURNING m.run_id, m.no, m.attempt, m.state, m.channel_id
+            RETURNING m.run_id, m.no, m.attempt, m.state, m.channel_id, m.part_count,
+                      old.state AS before, old.reason, old.marked_at
+        ), kept AS (
+            INSERT INTO attempts
+                (run_id, no, attempt, channel_id, part_count, state, reason, marked_at, ended_at)
+            SELECT run_id, no, attempt, channel_id, part_count, before, reason, marked_at, $8
+            FROM moved WHERE state = 'queued'
         ), cleared AS (
             DELETE FROM uncertain u USING moved
             WHERE u.run_id = moved.run_id AND u.no = moved.no
@@ -207,16 +216,16 @@ async def settle(
         ), opened AS (
             UPDATE slices s SET done_at = NULL, not_before = NULL
             FROM moved
-            WHERE moved.state = 'queued' AND s.run_id = moved.run_id AND s.done_at IS NOT NULL
+            WHERE moved.state = 'queued' AND s.run_id = moved.run_id
               AND s.channel_id = moved.channel_id AND moved.no BETWEEN s.first_no AND s.last_no
+              AND s.epoch IS NULL AND (s.done_at IS NOT NULL OR s.not_before > $8)
             RETURNING s.run_id
         ), again AS (
             UPDATE runs r SET
-                state = CASE c.state WHEN 'paused' THEN 'paused' ELSE 'running' END,
+                state = CASE (SELECT c.state FROM campaigns c WHERE c.id = r.campaign_id)
+                        WHEN 'paused' THEN 'paused' ELSE 'running' END,
                 finished_at = NULL, settled_at = NULL
-            FROM campaigns c
-            WHERE c.id = r.campaign_id AND r.state = 'sent'
-              AND r.id IN (SELECT run_id FROM opened)
+            WHERE r.state = 'sent' AND r.id IN (SELECT run_id FROM opened)
         )
         SELECT count(*) FROM moved
         """,
@@ -333,8 +342,8 @@ async def handoffs_to(
     """All hand-offs that a carrier's line for one of these phones may speak of.
 
     Only phones that are or were in doubt on the channel are looked at. `kind` is `open` (in doubt,
-    in scope), `decided`, or `other`: what is not in doubt, or not the caller's to settle. A text
-    that went on to another channel has no instant: it may have been at any time.
+    in scope), `decided`, or `other`: what is not in doubt, or not the caller's to settle. One that
+    another hand-off followed may have no instant: it may have been at any time.
     """
     return await conn.fetch(
         """
@@ -353,16 +362,20 @@ async def handoffs_to(
         )
         SELECT * FROM known
         UNION ALL
-        SELECT o.phone_hash, o.run_id, o.no, o.attempt,
-               CASE WHEN o.channel_id = $1 THEN o.marked_at END, o.state::text, 'other'
+        SELECT o.phone_hash, o.run_id, o.no, h.attempt, h.marked_at, h.state::text, 'other'
         FROM span
         JOIN runs r ON r.created_at <= span.last
             AND (r.finished_at IS NULL OR r.finished_at >= span.first)
         CROSS JOIN (SELECT DISTINCT phone_hash FROM known) k
         JOIN messages o ON o.run_id = r.id AND o.phone_hash = k.phone_hash
-        WHERE (o.channel_id = $1 AND o.marked_at IS NOT NULL OR o.first_channel_id = $1)
+        CROSS JOIN LATERAL (
+            SELECT o.channel_id, o.attempt, o.marked_at, o.state WHERE o.marked_at IS NOT NULL
+            UNION ALL
+            SELECT a.channel_id, a.attempt, a.marked_at, a.state FROM attempts a
+            WHERE a.run_id = o.run_id AND a.no = o.no) h
+        WHERE h.channel_id = $1
           AND NOT EXISTS (SELECT FROM known k WHERE k.run_id = o.run_id AND k.no = o.no
-                            AND k.attempt = o.attempt)
+                            AND k.attempt = h.attempt)
         """,
         channel_id,
         list(phones),

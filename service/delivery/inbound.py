@@ -19,8 +19,10 @@ from uuid import UUID
 
 from service.accounts.model import User
 from service.audience.segment_store import lock_suppressions
+from service.audience.suppression import REFUSABLE
 from service.crypto import Keyring, Undecipherable
 from service.delivery import inbound_store as store
+from service.delivery import replies_store
 from service.delivery.inbound_store import Answered, NewText
 from service.delivery.joining import REPEATED_WITHIN, Arrival, Joiner, Whole
 from service.delivery.words import Kind, Meaning, read
@@ -35,6 +37,9 @@ PARTS_WAIT = timedelta(hours=24)
 
 ANSWERS_WITHIN = timedelta(days=30)
 """How long after a message a text from its recipient is taken for an answer to it."""
+
+PUBLICITY = ("public_interest",)
+"""What an opt-out stops by itself: work notices are the department's to stop (practice rules)."""
 
 BY_WORD = "replied with an opt-out word"
 BY_PERSON = "asked for it in a text that a person read"
@@ -175,11 +180,13 @@ class _Reading:
         await store.settle_arrivals(conn, self._fates())
         clues = [text.id for text in self._texts if text.kind == Kind.CLUE]
         if clues:
-            await store.owe_receipt(conn, clues, now)
+            await replies_store.owe_receipt(conn, clues, now)
         stops += [(t.sender_hash, t.id) for t in self._texts if t.kind == Kind.OPT_OUT]
         if stops:
             await lock_suppressions(conn)
-            await store.suppress_senders(conn, stops, note=BY_WORD, user_id=None, now=now)
+            await replies_store.suppress_senders(
+                conn, stops, classes=PUBLICITY, note=BY_WORD, user_id=None, now=now
+            )
 
     async def _tell_copies(
         self, conn: Connection
@@ -329,7 +336,8 @@ class Outcome:
 async def finish(
     conn: Connection, user: User, text_id: UUID, outcome: Outcome, now: datetime
 ) -> Record:
-    """Close a text that was taken; with `opt_out`, stop publicity to its sender in the same act.
+    """Close a text that was taken; with `opt_out`, stop publicity to its sender in the same act,
+    and work notices as well if it answers one: then their department has decided.
 
     Raises:
         NotFound: as `visible`.
@@ -350,6 +358,9 @@ async def finish(
         raise Conflict(f"this text is {row['state']}: {advice}")
     if outcome.opt_out:
         stop = [(row["sender_hash"], text_id)]
+        classes = REFUSABLE if row["answered_class"] == "service" else PUBLICITY
         await lock_suppressions(conn)
-        await store.suppress_senders(conn, stop, note=BY_PERSON, user_id=user.id, now=now)
+        await replies_store.suppress_senders(
+            conn, stop, classes=classes, note=BY_PERSON, user_id=user.id, now=now
+        )
     return await visible(conn, user, text_id)

@@ -18,7 +18,7 @@ class Answered:
 
     run_id: UUID
     message_no: int
-    campaign_id: UUID
+    campaign_id: UUID | None
     department_id: UUID
     department_kind: str
     message_class: str
@@ -158,7 +158,8 @@ async def last_messages(
     conn: Connection, asked: Sequence[tuple[int, bytes, datetime]], within: timedelta
 ) -> dict[int, Answered]:
     """What each text answers, by its place in `asked`: the last message that was handed off to that
-    phone on that channel, so long before at most. Asked are (channel, phone hash, received at).
+    phone on that channel, so long before at most; our replies are none. Asked are (channel, phone
+    hash, received at).
 
     Each run of that time is one look into the ledger's index on run and phone; the ledger is spared
     an index of its own for this.
@@ -174,7 +175,7 @@ async def last_messages(
             FROM runs r
             JOIN messages m ON m.run_id = r.id AND m.phone_hash = q.phone_hash
             JOIN departments d ON d.id = r.department_id
-            WHERE r.created_at <= q.received_at
+            WHERE r.kind <> 'reply' AND r.created_at <= q.received_at
               AND (r.finished_at IS NULL OR r.finished_at > q.received_at - $4::interval)
               AND m.channel_id = q.channel_id AND m.state <> 'rejected'
               AND m.marked_at BETWEEN q.received_at - $4::interval AND q.received_at
@@ -244,60 +245,14 @@ async def count_copies(conn: Connection, texts: Sequence[UUID]) -> None:
     )
 
 
-async def suppress_senders(
-    conn: Connection,
-    asked: Sequence[tuple[bytes, UUID]],
-    *,
-    note: str,
-    user_id: UUID | None,
-    now: datetime,
-) -> None:
-    """Stop publicity to senders for good, (phone hash, text), and owe each one confirmation.
-
-    The caller holds the lock of the suppressions.
-    """
-    await conn.execute(
-        """
-        WITH asked AS (
-            SELECT DISTINCT ON (phone_hash) phone_hash, text_id
-            FROM unnest($1::bytea[], $2::uuid[]) AS a(phone_hash, text_id)
-            ORDER BY phone_hash, text_id
-        ), stopped AS (
-            INSERT INTO suppressions AS s (phone_hash, reason, note, created_by, created_at)
-            SELECT phone_hash, 'opted_out', $3, $4::uuid, $5::timestamptz FROM asked
-            ORDER BY phone_hash
-            ON CONFLICT (phone_hash, reason) DO UPDATE SET expires_at = NULL
-            RETURNING s.id, s.phone_hash
-        )
-        INSERT INTO replies_due (kind, cause, text_id, due_at)
-        SELECT 'opt_out_confirmed', s.id, a.text_id, $5 FROM stopped s JOIN asked a
-            ON a.phone_hash = s.phone_hash
-        ON CONFLICT DO NOTHING
-        """,
-        [phone_hash for phone_hash, _ in asked],
-        [text_id for _, text_id in asked],
-        note,
-        user_id,
-        now,
-    )
-
-
-async def owe_receipt(conn: Connection, clues: Sequence[UUID], now: datetime) -> None:
-    """Owe the senders of clues a word that they were received, once a clue."""
-    await conn.execute(
-        """
-        INSERT INTO replies_due (kind, cause, text_id, due_at)
-        SELECT 'clue_received', id, id, $2 FROM unnest($1::uuid[]) AS u(id)
-        ON CONFLICT DO NOTHING
-        """,
-        list(clues),
-        now,
-    )
-
-
 _TEXT = """
     t.*, (SELECT c.id FROM contacts c
-          WHERE c.department_id = t.department_id AND c.phone_hash = t.sender_hash) AS contact_id
+          WHERE c.department_id = t.department_id AND c.phone_hash = t.sender_hash) AS contact_id,
+    (SELECT r.class FROM runs r WHERE r.id = t.run_id) AS answered_class,
+    (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                'kind', d.kind, 'due_at', d.due_at, 'settled_at', d.settled_at,
+                'run_id', d.run_id, 'skipped', d.skipped) ORDER BY d.kind), '[]')
+     FROM replies_due d WHERE d.text_id = t.id) AS replies
 """
 
 

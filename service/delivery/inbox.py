@@ -25,6 +25,9 @@ RING_SECONDS = 0.25
 Ring = Callable[[int], Awaitable[None]]
 """Called with a channel that has new receipts to fold."""
 
+RingTexts = Callable[[], Awaitable[None]]
+"""Called when there are new texts from handsets to read."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Item:
@@ -36,14 +39,23 @@ class _Item:
 class Inbox:
     """The way in for everything that gateways receive in this process."""
 
-    def __init__(self, pool: Pool, keyring: Keyring, clock: Clock, ring: Ring) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        keyring: Keyring,
+        clock: Clock,
+        ring: Ring,
+        ring_texts: RingTexts | None = None,
+    ) -> None:
         self._pool = pool
         self._keyring = keyring
         self._clock = clock
         self._ring = ring
+        self._ring_texts = ring_texts
         self._waiting: list[_Item] = []
         self._arrived = asyncio.Event()
         self._to_ring: set[int] = set()
+        self._texts_to_ring = False
         self._unrung = asyncio.Event()
 
     def deliver_for(self, channel_id: int) -> Deliver:
@@ -94,6 +106,7 @@ class Inbox:
             if not item.stored.done():
                 item.stored.set_result(None)
         self._to_ring.update(channel_id for channel_id, _ in receipts)
+        self._texts_to_ring = self._texts_to_ring or bool(texts)
         self._unrung.set()
 
     async def _ring_forever(self) -> None:
@@ -103,4 +116,7 @@ class Inbox:
             channels, self._to_ring = self._to_ring, set()
             for channel_id in channels:
                 await self._ring(channel_id)
+            texts, self._texts_to_ring = self._texts_to_ring, False
+            if texts and self._ring_texts is not None:
+                await self._ring_texts()
             await asyncio.sleep(RING_SECONDS)

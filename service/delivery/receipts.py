@@ -5,19 +5,21 @@ that meets nothing is parked: the answer to its submit may still be on its way, 
 again after their own commit and a sweep looks again later, for 72 h. A hand-off without an answer
 is settled by a receipt without a match only if it is the only one open to that phone on that
 channel (design §4). States are ranked: a late "buffered" undoes nothing, `unknown` yields to any
-later receipt, other final states stay and what contradicts them is kept as a conflict. Once a
-message has been given to a second channel, the first one's receipts change nothing any more.
+later receipt, other final states stay and what contradicts them is kept as a conflict. What comes
+after a hand-off has been followed by another one is `late`'s.
 """
 
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from service.delivery import store
+from service.delivery import late, store
 from service.delivery.store import Change
-from service.dispatch import reroute
+from service.dispatch import followup, reroute
+from service.dispatch.followup import Failure
+from service.dispatch.retry import FAILURES
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
 
 log = logging.getLogger(__name__)
@@ -36,11 +38,15 @@ Wake = Callable[[int], Awaitable[None]]
 async def fold_receipts(
     pool: Pool, channel_id: int, now: datetime, wake: Wake | None = None
 ) -> int:
-    """Fold a channel's inbox until it is empty or another folder is at it; returns how many."""
-    total = 0
+    """Fold a channel's inbox until it is empty or another folder is at it; returns how many.
+
+    Each batch begins after the last one, so that none reads over the rows that are gone and not yet
+    cleaned up; at the end once more from the beginning, for what was committed late.
+    """
+    total = after = 0
     while True:
         try:
-            folded, channels = await _fold_batch(pool, channel_id, now)
+            folded, channels, last = await _fold_batch(pool, channel_id, after, now)
         except COLLISIONS as error:
             log.info("fold runs again", extra={"why": str(error)})
             continue
@@ -48,23 +54,26 @@ async def fold_receipts(
             for channel in channels:
                 await wake(channel)
         total += folded
-        if folded < BATCH:
+        if folded < BATCH and not after:
             return total
+        after = last if folded == BATCH else 0
 
 
-async def _fold_batch(pool: Pool, channel_id: int, now: datetime) -> tuple[int, list[int]]:
-    """Fold one batch; returns its size, and the channels that have something to hand off now."""
+async def _fold_batch(
+    pool: Pool, channel_id: int, after: int, now: datetime
+) -> tuple[int, list[int], int]:
+    """Fold one batch of what comes after an id; returns its size, the channels that have something
+    to hand off now, and its last id.
+    """
     async with transaction(pool) as conn:
         if not await store.lock_fold(conn, channel_id):
-            return 0, []
-        rows = await store.take_receipts(conn, channel_id, BATCH)
-        if not rows:
-            return 0, []
-        parked, channels = await _fold(conn, rows, now)
+            return 0, [], 0
+        taken = await store.take_receipts(conn, channel_id, BATCH, now, after)
+        parked, channels = await _fold(conn, taken.rows, now)
     if parked:
         async with transaction(pool) as conn:
             await store.rematch(conn, channel_id, parked)
-    return len({row["id"] for row in rows}), channels
+    return taken.count, channels, taken.last
 
 
 async def _fold(
@@ -75,20 +84,22 @@ async def _fold(
     """
     unmatched = [row for row in rows if row["run_id"] is None]
     final = [row for row in rows if row["run_id"] is not None and row["state"] != "buffered"]
-    late = [row for row in final if row["channel_id"] == row["first_channel_id"]]
-    final = [row for row in final if row["channel_id"] != row["first_channel_id"]]
+    earlier = [row for row in final if late.is_late(row)]
+    final = [row for row in final if not late.is_late(row)]
     single = [row for row in final if row["part_count"] == 1]
     long = [row for row in final if row["part_count"] != 1]
     changes, conflicts = _decide(single)
-    conflicts += [row for row in late if row["code"] != row["first_code"]]
     if long:
         conflicts += _contradicting(long)
         changes += _over_parts(await store.mark_parts(conn, [(row, row["state"]) for row in long]))
     channels: list[int] = []
     if changes:
-        moved, channels = await _apply(conn, changes, now)
+        arrived = {_key(row) for row in final if row["state"] == "delivered"}
+        moved, channels = await _apply(conn, changes, arrived, now)
         conflicts += _without_effect(single, changes, moved)
         conflicts += _against_the_last(long, changes, moved)
+    if earlier:
+        conflicts += await late.fold(conn, earlier, now)
     kept = unmatched + conflicts
     if kept:
         why = ["parked"] * len(unmatched) + ["conflict"] * len(conflicts)
@@ -97,18 +108,27 @@ async def _fold(
 
 
 async def _apply(
-    conn: Connection, changes: Sequence[Change], now: datetime
+    conn: Connection,
+    changes: Sequence[Change],
+    arrived: Container[tuple[uuid.UUID, int]],
+    now: datetime,
 ) -> tuple[set[tuple[uuid.UUID, int]], list[int]]:
-    """Move messages along, those of another network to another lane; returns the messages that
+    """Move messages along, those that may leave again back into a queue; returns the messages that
     moved and the channels that have something to hand off now.
+
+    arrived: messages of which another receipt says that they, or a part of them, are delivered:
+    they fail for good.
     """
-    strays = [change for change in changes if reroute.is_stray(change.state, change.reason)]
-    await reroute.lock(conn, {change.run_id for change in strays})
+    failures = [
+        Failure(c.run_id, c.no, c.state, c.reason)
+        for c in changes
+        if c.state in FAILURES and _key(c) not in arrived
+    ]
+    plan = await followup.prepare(conn, failures, now)
     moved = await store.apply_changes(conn, changes, now)
     second = [_key(change) for change in changes if change.second]
     await reroute.learn(conn, [key for key in second if key in moved], now)
-    failed = [key for key in map(_key, strays) if key in moved]
-    return moved, await reroute.reroute(conn, failed, now)
+    return moved, await followup.follow(conn, plan, now, moved)
 
 
 def _key(row: Record | Change) -> tuple[uuid.UUID, int]:

@@ -46,7 +46,8 @@ async def count_day(
             FROM handed GROUP BY channel_id, state
         ), part AS (
             SELECT p.channel_id, p.at,
-                   m.attempt = p.attempt AND m.channel_id = p.channel_id AS present,
+                   m.attempt = p.attempt AND m.channel_id = p.channel_id AND m.state <> 'queued'
+                       AS present,
                    m.run_id IS NULL AS orphan,
                    m.submitted_at >= $1 AND m.submitted_at < $2 AS taken,
                    c.receipts = 'last' AND p.part < m.part_count AND p.state IS NULL AS not_asked,

@@ -110,27 +110,59 @@ async def lock_fold(conn: Connection, channel_id: int) -> bool:
     return locked
 
 
-async def take_receipts(conn: Connection, channel_id: int, limit: int) -> list[Record]:
-    """Take the oldest receipts out of the inbox, each with the part and message it belongs to."""
-    return await conn.fetch(
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A batch out of the inbox: how many, the last one's id, and those that need a thought."""
+
+    count: int
+    last: int
+    rows: list[Record]
+
+
+async def take_receipts(
+    conn: Connection, channel_id: int, limit: int, now: datetime, after: int = 0
+) -> Taken:
+    """Take the oldest receipts after an id out of the inbox.
+
+    Most say that a text of one part has arrived, of which nothing was known: these messages are
+    moved here and now. The others come back, each with the part and message it belongs to.
+    """
+    rows = await conn.fetch(
         """
-        WITH taken AS (
+        WITH taken AS MATERIALIZED (
             DELETE FROM receipt_inbox WHERE id = ANY (ARRAY(
-                SELECT id FROM receipt_inbox WHERE channel_id = $1 ORDER BY id LIMIT $2))
+                SELECT id FROM receipt_inbox WHERE channel_id = $1 AND id > $3
+                ORDER BY id LIMIT $2))
             RETURNING *
+        ), matched AS MATERIALIZED (
+            SELECT t.*, p.run_id, p.no, p.part, p.attempt, p.state::text AS part_state,
+                   m.state::text AS message_state, m.attempt AS message_attempt,
+                   m.part_count, m.first_channel_id, m.ctid AS row,
+                   count(*) OVER (PARTITION BY p.run_id, p.no) AS alike
+            FROM taken t
+            LEFT JOIN parts p ON p.channel_id = t.channel_id AND p.ref = t.ref
+                AND (t.phone_hash IS NULL OR p.phone_hash = t.phone_hash)
+            LEFT JOIN messages m ON m.run_id = p.run_id AND m.no = p.no
+        ), arrived AS (
+            UPDATE messages m SET state = 'delivered', reason = NULL, code = r.code, final_at = $4
+            FROM matched r
+            WHERE m.ctid = r.row AND m.state = 'submitted' AND r.state = 'delivered'
+              AND r.alike = 1 AND r.part_count = 1 AND r.attempt = r.message_attempt
+              AND r.first_channel_id IS NULL
+            RETURNING r.id
         )
-        SELECT t.*, p.run_id, p.no, p.part, p.attempt, p.state::text AS part_state,
-               m.state::text AS message_state,
-               m.part_count, m.first_channel_id, m.first_code
-        FROM taken t
-        LEFT JOIN parts p ON p.channel_id = t.channel_id AND p.ref = t.ref
-            AND (t.phone_hash IS NULL OR p.phone_hash = t.phone_hash)
-        LEFT JOIN messages m ON m.run_id = p.run_id AND m.no = p.no
-        ORDER BY t.id
+        SELECT t.count, t.last, r.*
+        FROM (SELECT count(*) AS count, max(id) AS last FROM taken) t
+        LEFT JOIN matched r ON NOT EXISTS (SELECT FROM arrived a WHERE a.id = r.id)
+        ORDER BY r.id
         """,
         channel_id,
         limit,
+        after,
+        now,
     )
+    known = [row for row in rows if row["id"] is not None]
+    return Taken(rows[0]["count"], rows[0]["last"] or 0, known)
 
 
 async def mark_parts(conn: Connection, rows: Sequence[tuple[Record, str]]) -> list[Record]:
@@ -335,29 +367,3 @@ async def expire_parked(conn: Connection, now: datetime) -> None:
         """,
         now - RECEIPT_WAIT,
     )
-
-
-async def settle_runs(conn: Connection, now: datetime) -> None:
-    """After 72 h of silence a submitted message is `unknown`; a run with no open row is settled."""
-    runs = await conn.fetch(
-        "SELECT id FROM runs WHERE state IN ('sent', 'cancelled') AND settled_at IS NULL"
-    )
-    for run in runs:
-        await conn.execute(
-            """
-            UPDATE messages SET state = 'unknown', reason = 'no_receipt', final_at = $2
-            WHERE run_id = $1 AND state = 'submitted' AND submitted_at < $3
-            """,
-            run["id"],
-            now,
-            now - RECEIPT_WAIT,
-        )
-        await conn.execute(
-            """
-            UPDATE runs SET settled_at = $2 WHERE id = $1 AND NOT EXISTS (
-                SELECT FROM messages WHERE run_id = $1
-                  AND state IN ('queued', 'submitting', 'submitted', 'uncertain'))
-            """,
-            run["id"],
-            now,
-        )

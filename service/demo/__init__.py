@@ -125,7 +125,12 @@ async def _plan(operator: Client, plan: Plan) -> str:
             "name": plan.name,
             "template_id": template["id"],
             "segment_id": segment["id"],
-            "schedule": {"kind": "now", "send_hours": [["08:00", "20:00"]]},
+            # Short, so that no text waits for hours to be tried again.
+            "schedule": {
+                "kind": "now",
+                "send_hours": [["08:00", "20:00"]],
+                "validity_minutes": 30,
+            },
         },
     )
     campaign_id: str = campaign["id"]

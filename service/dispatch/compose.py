@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from service.coding.parts import Part
 from service.crypto import Keyring
+from service.dispatch.share import Flow
 from service.messages.signature import Signature, Split, split_signed
 from service.messages.template import CONTACT_VARIABLES, render, variables
 from service.storage.postgres import Record
@@ -50,6 +51,8 @@ class Message:
 class Work:
     """A claimed slice: what it says, who is still to get it, and how many are on their way.
 
+    flow, weight: whose it is and how much it counts when turns are taken.
+    had: the parts of it that were marked, beside those of other runs of its flow.
     credit, next_at: tokens of the campaign's own pace that are saved up, and the loop's time before
     which there are no more.
     """
@@ -62,12 +65,14 @@ class Work:
     send_hours: list[list[str]]
     zone: ZoneInfo
     valid_until: datetime | None
-    priority: int
+    flow: Flow
+    weight: int
     rows: deque[Record]
     broken: list[int] = field(default_factory=list)
     outstanding: int = 0
     not_before: datetime | None = None
     fixed_parts: tuple[Part, ...] | None = None
+    had: int = 0
     credit: int = 0
     next_at: float = 0.0
 
@@ -93,7 +98,8 @@ def work_from(claimed: Record, rows: list[Record]) -> Work:
         send_hours=claimed["send_hours"],
         zone=ZoneInfo(claimed["timezone"]),
         valid_until=claimed["valid_until"],
-        priority=claimed["priority"],
+        flow=Flow(claimed["priority"], claimed["department_id"]),
+        weight=claimed["weight"],
         rows=deque(rows),
     )
 

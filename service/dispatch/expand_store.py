@@ -8,7 +8,10 @@ from service.audience.segment_sql import Compiled
 from service.dispatch.route import Route
 from service.storage.postgres import Connection, Record, one
 
-FIRST_RULE_PARAMETER = 9
+FIRST_RULE_PARAMETER = 10
+
+FEWEST_ROWS = 50
+"""No run is cut into smaller slices, however many connections its channel has."""
 
 _PRIORITY = {"urgent": 0, "normal": 1, "bulk": 2}
 
@@ -74,7 +77,7 @@ async def write_ledger(
             LEFT JOIN areas a ON a.code = c.area_code
             LEFT JOIN LATERAL (
                 SELECT reason FROM suppressions s
-                WHERE s.phone_hash = c.phone_hash
+                WHERE s.phone_hash = c.phone_hash AND $9 = ANY (s.classes)
                   AND (s.expires_at IS NULL OR s.expires_at > $6)
                 ORDER BY reason LIMIT 1) s ON true
             WHERE c.matches IS NOT FALSE
@@ -103,6 +106,7 @@ async def write_ledger(
         now,
         "name" in needs,
         _area_levels(needs),
+        run["class"],
         *condition.parameters,
     )
     counts = one(row)
@@ -117,13 +121,23 @@ def _area_levels(needs: Collection[str]) -> list[str]:
 
 
 async def write_slices(conn: Connection, run: Record, rows: int) -> list[int]:
-    """Cut the ledger into slices of `rows` on one channel each; returns the channels."""
+    """Cut the ledger into slices of `rows` on one channel each; returns the channels.
+
+    A run that would have fewer slices than the channel has connections is cut smaller, down to
+    `FEWEST_ROWS`: a slice is worked on by one connection, and it is to have its share of all.
+    """
     channels = await conn.fetch(
         """
-        WITH placed AS (
-            SELECT no, channel_id,
-                   (row_number() OVER (PARTITION BY channel_id ORDER BY no) - 1) / $3::int AS turn
-            FROM messages WHERE run_id = $1
+        WITH size AS (
+            SELECT m.channel_id, least($3::int, greatest($4::int,
+                       ceil(count(*)::numeric / max(c.connections))::int)) AS rows
+            FROM messages m JOIN channels c ON c.id = m.channel_id
+            WHERE m.run_id = $1 GROUP BY m.channel_id
+        ), placed AS (
+            SELECT m.no, m.channel_id,
+                   (row_number() OVER (PARTITION BY m.channel_id ORDER BY m.no) - 1) / z.rows
+                       AS turn
+            FROM messages m JOIN size z ON z.channel_id = m.channel_id WHERE m.run_id = $1
         ), cut AS (
             SELECT channel_id, turn, min(no) AS first_no, max(no) AS last_no
             FROM placed GROUP BY channel_id, turn
@@ -139,6 +153,7 @@ async def write_slices(conn: Connection, run: Record, rows: int) -> list[int]:
         run["id"],
         _PRIORITY[run["priority"]],
         rows,
+        FEWEST_ROWS,
     )
     return [row["channel_id"] for row in channels]
 

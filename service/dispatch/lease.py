@@ -15,6 +15,12 @@ from service.storage.postgres import UNREACHABLE, Pool
 
 log = logging.getLogger(__name__)
 RENEW_SECONDS = 4.0
+ANSWER_SECONDS = 3.0
+"""How long a renewal may take; after that it is tried again, over another connection."""
+
+POOL_SIZE = 2
+"""PostgreSQL connections for the leases of a process: one, and one more where one hangs."""
+
 MARGIN_SECONDS = 2.0
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -39,13 +45,16 @@ class HeldLease:
         return not self.fenced.is_set() and uptime() < self._deadline
 
     async def keep(self, pool: Pool) -> None:
-        """Renew until fenced or cancelled; a database that is away only lets the deadline pass."""
+        """Renew until fenced or cancelled; a database that is away only lets the deadline pass.
+
+        The pool should be the leases' own: where everything else waits for a connection, a lease
+        must not run out.
+        """
         while not self.fenced.is_set():
             await asyncio.sleep(RENEW_SECONDS)
             asked = uptime()
             try:
-                async with pool.acquire() as conn:
-                    ours = await lease_store.renew_connection(conn, self.lease)
+                ours = await self._renew(pool)
             except UNREACHABLE as error:
                 log.warning("lease not renewed", extra={"why": str(error)})
                 continue
@@ -57,3 +66,17 @@ class HeldLease:
             else:
                 log.warning("lease lost", extra={"slot": self.lease.slot})
                 self.fenced.set()
+
+    async def _renew(self, pool: Pool) -> bool:
+        """Whether the lease is still ours.
+
+        Raises:
+            OSError: it took too long.
+        """
+        async with pool.acquire(timeout=ANSWER_SECONDS) as conn:
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    return await lease_store.renew_connection(conn, self.lease)
+            except BaseException:
+                conn.terminate()  # it may hang for long, and the next renewal needs another
+                raise

@@ -96,6 +96,14 @@ return tostring(pace)
 """
 
 
+_EASE = f"""{_SHARE}
+local pace = math.min({SLOWEST}, share(KEYS[1], now))
+redis.call('HSET', KEYS[1], 'pace', pace, 'slowed', string.format('%.0f', now))
+redis.call('EXPIRE', KEYS[1], {FORGET_SECONDS})
+return tostring(pace)
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """One key's limit: microseconds between tokens, and how many may come at once."""
@@ -152,6 +160,7 @@ class Pace:
         self._redis = redis
         self._take = redis.register_script(_TAKE)
         self._slow = redis.register_script(_SLOW)
+        self._ease = redis.register_script(_EASE)
 
     async def take(self, limits: Sequence[Limit], want: int, least: int = 1) -> Grant:
         """Up to `want` tokens, from all the limits at once; fewer than `least` are none, except
@@ -186,5 +195,18 @@ class Pace:
         """
         try:
             return float(await self._slow([limit.key], [pause * 1_000_000]))
+        except (RedisError, OSError) as error:
+            raise Unavailable(f"Redis does not answer: {error}") from error
+
+    async def ease(self, limit: Limit) -> float:
+        """The channel works again: it begins at its slowest pace, which climbs back.
+
+        Returns the share of the full pace to begin with.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
+        try:
+            return float(await self._ease([limit.key]))
         except (RedisError, OSError) as error:
             raise Unavailable(f"Redis does not answer: {error}") from error

@@ -7,14 +7,15 @@ so the connection stops handing off by itself.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from service.channels.codes import Codes
 from service.clock import Clock
 from service.crypto import Keyring
-from service.dispatch import record_store, slice_store, store
+from service.dispatch import record_store, retry_store, slice_store, store
 from service.dispatch.compose import Message, Work
+from service.dispatch.health import LaneBook
 from service.dispatch.lease_store import Lease
 from service.dispatch.pace import Pace
 from service.dispatch.permits import Permits
@@ -36,7 +37,9 @@ Wake = Callable[[int], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Handoff:
-    """What every connection of a process shares. codes: the operator's, by kind of gateway."""
+    """What every connection of a process shares. codes: the operator's, by kind of gateway; book:
+    how the channels are doing.
+    """
 
     pool: Pool
     clock: Clock
@@ -46,6 +49,7 @@ class Handoff:
     recheck: Recheck
     codes: Mapping[str, Codes]
     wake: Wake
+    book: LaneBook = field(default_factory=LaneBook)
 
 
 class Recorder:
@@ -135,6 +139,9 @@ class Recorder:
                 rows = [(m.no, m.attempt) for m in messages if m.work is work]
                 await store.lock_for_mark(conn, self._lease, work.run_id)
                 await record_store.give_back(conn, self._lease, work.key, rows, now)
+                again = [(work.run_id, no) for no, attempt in rows if attempt != 1]
+                if again:  # an earlier hand-off may have arrived meanwhile
+                    await retry_store.withdraw(conn, again, now)
         del self._unsent[: len(messages)]
         self._release(messages)
 

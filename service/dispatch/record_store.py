@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.dispatch import reroute
+from service.dispatch import followup, quota_store
+from service.dispatch.followup import Failure
 from service.dispatch.lease_store import Lease
-from service.dispatch.reroute import is_stray
 from service.storage.postgres import Connection
 
 
@@ -34,12 +34,16 @@ async def record_results(
 ) -> list[int]:
     """Write what became of marked messages, and the carrier's references, in one statement.
 
-    What the carrier refused as another network's, with no part of it taken, goes to another lane.
+    What the carrier refused with no part of it taken may take another lane, or leave again later.
     Returns the channels that have work by that.
     """
     ordered = sorted(results, key=lambda r: (r.run_id, r.no))
-    strays = [r for r in ordered if is_stray(r.state, r.reason) and not r.refs]
-    await reroute.lock(conn, {r.run_id for r in strays})
+    refused = [
+        Failure(r.run_id, r.no, r.state, r.reason)
+        for r in ordered
+        if r.state == "rejected" and not r.refs
+    ]
+    plan = await followup.prepare(conn, refused, now)
     # A batch knows few runs and few outcomes, but many rows: each row says which of them by number.
     runs = list(dict.fromkeys(r.run_id for r in ordered))
     outcomes = list(dict.fromkeys((r.state, r.reason, r.code) for r in ordered))
@@ -98,7 +102,7 @@ async def record_results(
         [part for _, part, _ in refs],
         [ref for _, _, ref in refs],
     )
-    return await reroute.reroute(conn, [(r.run_id, r.no) for r in strays], now)
+    return await followup.follow(conn, plan, now)
 
 
 async def give_back(
@@ -112,10 +116,11 @@ async def give_back(
 
     Attempt 0 means that the mark's own answer was lost; it counts only while the slice is ours, for
     then nobody else can have marked the row. After a cancel they are cancelled like the rest of
-    the run. A slice or run that was taken for finished meanwhile is open again.
+    the run. A slice or run that was taken for finished meanwhile is open again, and a slice that
+    waits does so no longer. The channel's quota has their parts again.
     """
     run_id, slice_no = work
-    await conn.execute(
+    back = await conn.fetch(
         """
         WITH ours AS (
             SELECT count(*) > 0 AS held FROM slices s JOIN connections k
@@ -137,18 +142,21 @@ async def give_back(
             WHERE m.ctid = a.row AND r.id = $1
               AND (m.attempt = a.attempt OR (a.attempt = 0 AND ours.held))
               AND m.state IN ('submitting', 'uncertain')
-            RETURNING m.run_id, m.no, m.state
+            RETURNING m.run_id, m.no, m.state, old.marked_at, m.part_count
         ), settled AS (
             DELETE FROM uncertain u USING back WHERE u.run_id = back.run_id AND u.no = back.no
         ), opened AS (
-            UPDATE slices s SET done_at = NULL
-            WHERE s.run_id = $1 AND s.channel_id = $6 AND s.done_at IS NOT NULL AND EXISTS (
+            UPDATE slices s SET done_at = NULL, not_before = NULL
+            WHERE s.run_id = $1 AND s.channel_id = $6 AND s.epoch IS NULL
+              AND (s.done_at IS NOT NULL OR s.not_before > $4) AND EXISTS (
                 SELECT FROM back
                 WHERE back.state = 'queued' AND back.no BETWEEN s.first_no AND s.last_no)
             RETURNING s.run_id
+        ), running AS (
+            UPDATE runs r SET state = 'running', finished_at = NULL, settled_at = NULL
+            FROM opened WHERE r.id = opened.run_id AND r.state = 'sent'
         )
-        UPDATE runs r SET state = 'running', finished_at = NULL, settled_at = NULL
-        FROM opened WHERE r.id = opened.run_id AND r.state = 'sent'
+        SELECT marked_at, part_count FROM back
         """,
         run_id,
         [no for no, _ in rows],
@@ -160,3 +168,5 @@ async def give_back(
         lease.epoch,
         lease.owner,
     )
+    if back:
+        await quota_store.give_back(conn, lease.channel_id, back)

@@ -15,14 +15,20 @@ async def lock_runs(conn: Connection, runs: Collection[uuid.UUID]) -> None:
     """Keep the campaigns of these runs from being paused, cancelled or closed, to the end of the
     transaction, and others from adding slices to the runs.
 
-    Campaigns before runs, as everybody does who locks both; in statements of their own, so that
-    the next one's snapshot is younger than the locks.
+    Campaigns before runs, as everybody does who locks both; a run without a campaign stands for its
+    own. In statements of their own, so that the next one's snapshot is younger than the locks.
     """
     ids = sorted(runs)
     await conn.execute(
         """
         SELECT FROM campaigns WHERE id IN (SELECT campaign_id FROM runs WHERE id = ANY($1))
         ORDER BY id FOR NO KEY UPDATE
+        """,
+        ids,
+    )
+    await conn.execute(
+        """
+        SELECT FROM runs WHERE id = ANY($1) AND campaign_id IS NULL ORDER BY id FOR NO KEY UPDATE
         """,
         ids,
     )
@@ -40,7 +46,7 @@ async def find_strays(conn: Connection, keys: Sequence[Key], now: datetime) -> l
     `known` by an override, the channels `chosen` for the run.
 
     They failed since the number is of another network, for the first time; no part of them has
-    arrived; their run is not cancelled, and its validity not over.
+    arrived at any attempt; their run is not cancelled, and its validity not over.
     """
     return await conn.fetch(
         """
@@ -48,16 +54,15 @@ async def find_strays(conn: Connection, keys: Sequence[Key], now: datetime) -> l
         FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
         JOIN messages m ON m.run_id = k.run_id AND m.no = k.no
         JOIN runs r ON r.id = m.run_id
-        JOIN campaigns c ON c.id = r.campaign_id
+        LEFT JOIN campaigns c ON c.id = r.campaign_id
         LEFT JOIN carrier_overrides v ON v.phone_hash = m.phone_hash
         WHERE m.state IN ('undelivered', 'rejected') AND m.reason = $4
           AND m.first_channel_id IS NULL
-          AND r.state IN ('running', 'paused', 'sent') AND c.state <> 'cancelled'
+          AND r.state IN ('running', 'paused', 'sent') AND c.state IS DISTINCT FROM 'cancelled'
           AND (r.valid_until IS NULL OR r.valid_until > $3)
           AND NOT EXISTS (
             SELECT FROM parts p
-            WHERE p.run_id = m.run_id AND p.no = m.no AND p.attempt = m.attempt
-              AND p.state = 'delivered')
+            WHERE p.run_id = m.run_id AND p.no = m.no AND p.state = 'delivered')
         """,
         [run_id for run_id, _ in keys],
         [no for _, no in keys],
@@ -69,8 +74,9 @@ async def find_strays(conn: Connection, keys: Sequence[Key], now: datetime) -> l
 async def move_strays(conn: Connection, ways: Sequence[tuple[Key, int]]) -> list[int]:
     """Put messages back into the queue of another channel; returns the channels that have work now.
 
-    Each gets a slice of its own, for a slice's rows are those of its range on its channel. A run
-    that was taken for finished is open again, and paused if its campaign is. `lock_runs` first.
+    Each gets a slice of its own, for a slice's rows are those of its range on its channel, and its
+    hand-off so far a row in `attempts`. A run that was taken for finished is open again, and paused
+    if its campaign is. `lock_runs` first.
     """
     rows = await conn.fetch(
         """
@@ -82,14 +88,20 @@ async def move_strays(conn: Connection, ways: Sequence[tuple[Key, int]]) -> list
             FROM unnest($1::uuid[], $2::int[], $3::smallint[]) AS w(run_id, no, channel_id)
             WHERE m.run_id = w.run_id AND m.no = w.no
               AND m.state IN ('undelivered', 'rejected') AND m.first_channel_id IS NULL
-            RETURNING m.run_id, m.no, m.channel_id
+            RETURNING m.run_id, m.no, m.channel_id, m.attempt, m.part_count,
+                      old.channel_id AS first, old.state, old.reason, old.code, old.marked_at,
+                      old.submitted_at, old.final_at
+        ), kept AS (
+            INSERT INTO attempts (run_id, no, attempt, channel_id, part_count, state, reason, code,
+                                  marked_at, submitted_at, ended_at)
+            SELECT run_id, no, attempt, first, part_count, state, reason, code, marked_at,
+                   submitted_at, final_at FROM moved
         ), opened AS (
             UPDATE runs r SET
-                state = CASE c.state WHEN 'paused' THEN 'paused' ELSE 'running' END,
+                state = CASE (SELECT c.state FROM campaigns c WHERE c.id = r.campaign_id)
+                        WHEN 'paused' THEN 'paused' ELSE 'running' END,
                 finished_at = NULL, settled_at = NULL
-            FROM campaigns c
-            WHERE c.id = r.campaign_id AND r.state = 'sent'
-              AND r.id IN (SELECT run_id FROM moved)
+            WHERE r.state = 'sent' AND r.id IN (SELECT run_id FROM moved)
         ), cut AS (
             INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority)
             SELECT moved.run_id,

@@ -2,7 +2,8 @@
 
 The carrier that serves the number decides. Its own lanes come first: a carrier sends to its own
 subscribers. Then lanes that take other networks' numbers too, as a fallback. A hold passes, so a
-held lane stays in the choice, but behind its equals that are not held.
+held lane stays in the choice, but behind its equals that are not held. A lane whose breaker is not
+closed does not work, for all that is known; it comes behind all others, fallbacks too.
 """
 
 from collections.abc import Collection, Iterable
@@ -17,6 +18,7 @@ class Lane:
     """What of a channel decides who goes over it; the fields are those of ChannelSettings.
 
     held: whether its carrier said that nothing may be sent for now.
+    open: whether its breaker is open or half open: it was found not to work.
     """
 
     id: int
@@ -27,6 +29,7 @@ class Lane:
     on_net_only: bool
     rank: int
     held: bool = False
+    open: bool = False
 
     def serves(self, carrier: str | None) -> bool:
         """Whether a carrier's subscribers are this lane's own."""
@@ -84,7 +87,11 @@ def routes(lanes: Iterable[Lane], chosen: Collection[int] | None) -> list[Route]
 def best(lanes: Iterable[Lane], number: Number, chosen: Collection[int] | None) -> Lane | None:
     """The lane that a number takes; None: there is none for it."""
     able = [lane for lane in lanes if obstacle(lane, number, chosen) is None]
-    return min(able, key=lambda lane: _order(lane, not lane.serves(number.carrier)), default=None)
+
+    def order(lane: Lane) -> tuple[bool | int, ...]:
+        return lane.open, *_order(lane, not lane.serves(number.carrier))
+
+    return min(able, key=order, default=None)
 
 
 def obstacle(lane: Lane, number: Number, chosen: Collection[int] | None) -> str | None:
@@ -120,13 +127,37 @@ def _merit(lane: Lane, carrier: str | None, first: Lane | None) -> str:
     """What speaks for a lane that could take the number, and why another may come before it."""
     merit = f"It serves {carrier}" if lane.serves(carrier) else "It takes all networks"
     merit += f", rank {lane.rank}" + (", and is held for now" if lane.held else "")
+    merit += ", and was found not to work for now" if lane.open else ""
     if first is None or first.id == lane.id:
         return f"{merit}: it comes first."
+    if lane.open and not first.open:
+        return f"{merit}: {first.name} comes before it, which works."
     if first.serves(carrier) and not lane.serves(carrier):
         return f"{merit}: {first.name} comes before it, as a lane of the carrier's own."
     if lane.held and not first.held:
         return f"{merit}: {first.name} comes before it, which is not held."
     return f"{merit}: {first.name} comes before it by rank, as the more dedicated, or as the older."
+
+
+def elsewhere(
+    lanes: Iterable[Lane], lane: Lane, carriers: Iterable[str], chosen: Collection[int] | None
+) -> dict[str, int]:
+    """For each of these carriers the lane that its numbers take while `lane` does not work.
+
+    Only lanes that work and are not held; a carrier without one is missing: its texts wait.
+    """
+    working = [other for other in lanes if other.id != lane.id and not (other.open or other.held)]
+    ways = {c: best(working, Number(c, lane.simulated), chosen) for c in carriers}
+    return {carrier: way.id for carrier, way in ways.items() if way is not None}
+
+
+def covers(other: Lane, lane: Lane) -> bool:
+    """Whether another lane, as it is now, could take all numbers that this one takes."""
+    if other.id == lane.id or other.open or other.held or not other.enabled:
+        return False
+    if other.simulated != lane.simulated:
+        return False
+    return not other.on_net_only or (lane.on_net_only and set(lane.carriers) <= set(other.carriers))
 
 
 def second(
@@ -163,6 +194,6 @@ def _place(lane: Lane, first: Lane, known: str | None) -> int | None:
     return 2 if set(lane.carriers) - set(first.carriers) else None
 
 
-def _order(lane: Lane, place: int) -> tuple[int, bool, int, int, int]:
+def _order(lane: Lane, place: int) -> tuple[int, bool, bool, int, int, int]:
     """Lanes in the order of choice: lower rank, then dedicated to fewer carriers, then older."""
-    return place, lane.held, lane.rank, len(lane.carriers), lane.id
+    return place, lane.open, lane.held, lane.rank, len(lane.carriers), lane.id

@@ -29,8 +29,10 @@ async def list_lanes(conn: Connection, now: datetime) -> list[Lane]:
     rows = await conn.fetch(
         """
         SELECT id, name, simulated, carriers, enabled, on_net_only, rank,
-               coalesce(held_until > $1, false) AS held
-        FROM channels ORDER BY id
+               coalesce(held_until > $1, false) AS held,
+               coalesce(b.state <> 'closed', false) AS open
+        FROM channels LEFT JOIN lane_breakers b ON b.channel_id = id
+        ORDER BY id
         """,
         now,
     )

@@ -20,9 +20,10 @@ from service.channels.codes_store import load_codes
 from service.channels.gateway import Deliver, Gateway, GatewayError
 from service.channels.model import Channel
 from service.channels.store import readable_channels
-from service.dispatch import lease_store, store
+from service.dispatch import health_store, lease_store, store
+from service.dispatch.health import LaneBook
 from service.dispatch.inquire import inquire_forever
-from service.dispatch.lease import HeldLease
+from service.dispatch.lease import POOL_SIZE, HeldLease
 from service.dispatch.pace import Pace
 from service.dispatch.record import Handoff, Recheck
 from service.dispatch.submit import Sender
@@ -30,7 +31,7 @@ from service.dispatch.write import PASSING
 from service.logs import log_context
 from service.queue import Job
 from service.runtime import Runtime
-from service.storage.postgres import UNREACHABLE, transaction
+from service.storage.postgres import UNREACHABLE, Pool, open_pool, transaction
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class Link:
             )
 
     async def _hold(self, held: HeldLease) -> None:
-        keeper = asyncio.create_task(held.keep(self._handoff.pool))
+        keeper = asyncio.create_task(held.keep(self._server.lease_pool))
         try:
             await self._connect_forever(held)
         finally:
@@ -157,7 +158,8 @@ class ChannelServer:
         self._places = 0
         self._most = most
         self._runtime = runtime
-        self.deliver_for = deliver
+        self.book = LaneBook()
+        self.deliver_for = self.book.counting(deliver)
         self._areas: dict[str, tuple[str, str]] = {}
         self._codes: dict[str, Codes] = {}
         self.handoff = Handoff(
@@ -169,9 +171,11 @@ class ChannelServer:
             recheck,
             self._codes,
             self._wake,
+            self.book,
         )
         self._links: dict[tuple[int, int], tuple[Link, asyncio.Task[None]]] = {}
         self._listening: dict[int, tuple[Channel, AsyncExitStack]] = {}
+        self.lease_pool: Pool
 
     @contextmanager
     def place(self) -> Iterator[bool]:
@@ -192,10 +196,16 @@ class ChannelServer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow the channels table until `stop`, then drain and release everything."""
+        async with open_pool(self._runtime.settings.database_url, size=POOL_SIZE) as pool:
+            self.lease_pool = pool
+            await self._serve(stop)
+
+    async def _serve(self, stop: asyncio.Event) -> None:
         try:
             while not stop.is_set():
                 try:
                     await self._follow()
+                    await self._report()
                 except UNREACHABLE as error:
                     log.warning("channels not read", extra={"why": str(error)})
                 except Exception:  # one bad row must not end the service of all channels
@@ -231,6 +241,15 @@ class ChannelServer:
             if key not in self._links:
                 link = Link(self, channel, key[1])
                 self._links[key] = (link, asyncio.create_task(link.run()))
+
+    async def _report(self) -> None:
+        """Write down how the channels do, and hear what the schedulers have decided of them."""
+        news = self.book.news()
+        async with transaction(self._runtime.pool) as conn:
+            now = self._runtime.clock.now()
+            standings = await health_store.report(conn, self.owner, news, now)
+        self.book.tell(news)
+        self.book.learn(standings)
 
     async def _listen(self, channels: list[Channel]) -> None:
         """Listen for the carriers that open a connection of their own, as the table now says."""

@@ -12,52 +12,93 @@ from service.dispatch.lease_store import Lease
 from service.dispatch.store import lock_holder
 from service.storage.postgres import Connection, Record
 
+CLAIMED_AT_ONCE = 16
+"""How many connections of a channel may be taking slices at the same moment; more of them look
+again a little later.
+"""
+
+Held = tuple[uuid.UUID, int, uuid.UUID]
+"""A slice that a connection works on: its run, its priority, and its department."""
+
 
 async def claim_slice(
     conn: Connection,
     lease: Lease,
     now: datetime,
-    held_runs: Sequence[uuid.UUID] = (),
-    above: int | None = None,
+    held: Sequence[Held] = (),
+    *,
+    full: bool = False,
 ) -> Record | None:
     """Take the next slice of a running run on this channel, with what is needed to send it.
 
-    Runs of which the caller holds a slice already are passed over; `above`: only one that is more
-    urgent than this priority.
+    Runs of which the caller holds a slice already are passed over. What is `held` has its turns;
+    so first comes what the caller has nothing of, a class or a department in one, then urgent
+    before normal before bulk, then the department that is furthest behind (see `share`); within a
+    department the runs take turns, slice by slice (I11). `full`: only what the caller has nothing
+    of, or what is more urgent than something that it has.
 
-    Urgent before normal before bulk; within a class the runs take turns, slice by slice, so that
-    a huge one never blocks a small one (I11). Must run in a transaction.
+    Must run in a transaction.
     """
     await lock_holder(conn, lease)
     return await conn.fetchrow(
         """
-        WITH next AS (
-            SELECT s.run_id, s.no FROM slices s JOIN runs r ON r.id = s.run_id
-            WHERE s.channel_id = $1 AND s.done_at IS NULL AND s.epoch IS NULL
-              AND r.state = 'running' AND (s.not_before IS NULL OR s.not_before <= $5)
-              AND s.run_id <> ALL($6::uuid[]) AND ($7::smallint IS NULL OR s.priority < $7)
+        WITH held AS (
+            SELECT * FROM unnest($6::uuid[], $7::smallint[], $8::uuid[])
+                AS h(run_id, priority, department_id)
+        ), candidate AS (
+            SELECT s.run_id, s.no, s.priority, EXISTS (
+                    SELECT FROM held h
+                    WHERE h.priority = s.priority AND h.department_id = r.department_id) AS known,
+                greatest(a.virtual_time, p.present, 0) AS behind
+            FROM runs r CROSS JOIN LATERAL (
+                -- Run by run along the index: statistics know nothing of a run just written. More
+                -- than one, for others may be taking the first of them at this moment.
+                SELECT run_id, no, priority FROM slices
+                WHERE channel_id = $1 AND run_id = r.id AND done_at IS NULL AND epoch IS NULL
+                  AND (not_before IS NULL OR not_before <= $5)
+                ORDER BY no LIMIT $10) s
+            LEFT JOIN shares a ON a.channel_id = $1 AND a.priority = s.priority
+              AND a.department_id = r.department_id
+            LEFT JOIN (
+                SELECT priority, max(started) AS present FROM shares
+                WHERE channel_id = $1 GROUP BY priority) p ON p.priority = s.priority
+            WHERE r.state = 'running' AND NOT EXISTS (SELECT FROM held h WHERE h.run_id = r.id)
               AND NOT EXISTS (SELECT FROM channels c WHERE c.id = $1 AND c.held_until > $5)
+              AND NOT EXISTS (
+                SELECT FROM lane_breakers b WHERE b.channel_id = $1 AND b.state = 'open')
               AND EXISTS (
                 SELECT FROM connections k
                 WHERE k.channel_id = $1 AND k.slot = $2 AND k.epoch = $3 AND k.owner = $4
                   AND k.expires_at > clock_timestamp())
-            ORDER BY s.priority, s.no, s.run_id
+        ), first AS (
+            SELECT * FROM candidate c
+            WHERE NOT $9 OR NOT c.known OR c.priority < (SELECT max(priority) FROM held)
+            ORDER BY c.known, c.priority, c.behind, c.no, c.run_id
+            LIMIT $10
+        ), next AS (
+            SELECT s.run_id, s.no
+            FROM first c JOIN slices s ON s.run_id = c.run_id AND s.no = c.no
+            WHERE s.channel_id = $1 AND s.done_at IS NULL AND s.epoch IS NULL
+            ORDER BY c.known, c.priority, c.behind, c.no, c.run_id
             LIMIT 1
             FOR UPDATE OF s SKIP LOCKED
         )
-        UPDATE slices s SET slot = $2, epoch = $3
-        FROM next, runs r
+        UPDATE slices s SET slot = $2, epoch = $3, touched = true
+        FROM next, runs r JOIN departments d ON d.id = r.department_id
         WHERE s.run_id = next.run_id AND s.no = next.no AND r.id = s.run_id
         RETURNING s.run_id, s.no, s.priority, s.first_no, s.last_no, r.text, r.class, r.max_tps,
-                  r.send_hours, r.timezone, r.valid_until
+                  r.send_hours, r.timezone, r.valid_until, r.department_id, d.weight
         """,
         lease.channel_id,
         lease.slot,
         lease.epoch,
         lease.owner,
         now,
-        list(held_runs),
-        above,
+        [run_id for run_id, _, _ in held],
+        [priority for _, priority, _ in held],
+        [department for _, _, department in held],
+        full,
+        CLAIMED_AT_ONCE,
     )
 
 
@@ -84,11 +125,12 @@ async def release_unknown(
 
 
 async def queued_rows(
-    conn: Connection, run_id: uuid.UUID, first_no: int, last_no: int
+    conn: Connection, run_id: uuid.UUID, first_no: int, last_no: int, now: datetime
 ) -> list[Record]:
-    """The messages of a slice that are still to be handed off.
+    """The messages of a slice that are still to be handed off, and may be now.
 
-    A message in its range that was routed again to another channel is none of them.
+    A message in its range that was routed again to another channel is none of them, nor is one that
+    failed and is not due again yet.
     """
     return await conn.fetch(
         """
@@ -97,11 +139,16 @@ async def queued_rows(
           AND channel_id IN (
             SELECT s.channel_id FROM slices s
             WHERE s.run_id = $1 AND s.first_no = $2 AND s.last_no = $3 AND s.epoch IS NOT NULL)
+          AND (m.attempt = 0 OR NOT EXISTS (
+            SELECT FROM attempts a
+            WHERE a.run_id = $1 AND a.no BETWEEN $2 AND $3 AND a.no = m.no
+              AND a.attempt = m.attempt AND a.next_at > $4))
         ORDER BY no
         """,
         run_id,
         first_no,
         last_no,
+        now,
     )
 
 
@@ -115,8 +162,9 @@ async def finish_slice(
 ) -> bool:
     """Let go of a slice: done if nothing in it is left to hand off, else free for another time.
 
-    The run's lock is taken alone first: what is being marked or given back must be seen. Returns
-    whether it is done.
+    The run's lock is taken alone first: what is being marked or given back must be seen. If all
+    that is left failed before and is not due again yet, it is free when the first of them is.
+    Returns whether it is done.
     """
     await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))", run_id)
     done = await conn.fetchval(
@@ -139,4 +187,32 @@ async def finish_slice(
         not_before,
         now,
     )
+    if done is False:
+        await _wait_for_the_first(conn, run_id, slice_no, now)
     return bool(done)
+
+
+async def _wait_for_the_first(
+    conn: Connection, run_id: uuid.UUID, slice_no: int, now: datetime
+) -> None:
+    """Nobody takes a slice before the first of its messages may leave: else it would be taken and
+    let go of without end.
+    """
+    await conn.execute(
+        """
+        WITH left_over AS (
+            SELECT (SELECT a.next_at FROM attempts a
+                    WHERE a.run_id = m.run_id AND a.no = m.no AND a.attempt = m.attempt
+                      AND a.next_at > $3) AS at
+            FROM slices s JOIN messages m ON m.run_id = s.run_id
+              AND m.no BETWEEN s.first_no AND s.last_no AND m.channel_id = s.channel_id
+            WHERE s.run_id = $1 AND s.no = $2 AND m.state IN ('queued', 'submitting')
+        )
+        UPDATE slices s SET not_before = greatest(s.not_before, w.at)
+        FROM (SELECT min(at) AS at FROM left_over HAVING count(*) = count(at)) w
+        WHERE s.run_id = $1 AND s.no = $2
+        """,
+        run_id,
+        slice_no,
+        now,
+    )

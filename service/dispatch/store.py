@@ -48,7 +48,8 @@ async def mark(
 ) -> list[Record]:
     """Mark messages as leaving, or stop them for good; `rows` are (no, part count).
 
-    `stop` is a reason to stop them all, such as a validity that is over.
+    `stop` is a reason to stop them all, such as a validity that is over. A suppression stops texts
+    of its classes, but no confirmation of itself.
 
     Returns (no, attempt, state) of those that moved. The rest may not leave now: the run is not
     running, the channel is held, the lease or the slice is not ours, the row is no longer queued,
@@ -57,19 +58,22 @@ async def mark(
     return await conn.fetch(
         """
         WITH permit AS (
-            SELECT FROM runs r, slices s, connections k
+            SELECT r.class, r.confirms FROM runs r, slices s, connections k
             WHERE r.id = $4 AND r.state = 'running'
               AND s.run_id = $4 AND s.no = $5 AND s.slot = $2 AND s.epoch = $3
               AND k.channel_id = $1 AND k.slot = $2 AND k.epoch = $3 AND k.owner = $6
               AND k.expires_at > clock_timestamp()
               AND NOT EXISTS (SELECT FROM channels c WHERE c.id = $1 AND c.held_until > $9)
+              AND NOT EXISTS (
+                SELECT FROM lane_breakers b WHERE b.channel_id = $1 AND b.state = 'open')
         ), asked AS (
             SELECT * FROM unnest($7::int[], $8::smallint[]) AS a(no, part_count)
         ), candidate AS MATERIALIZED (
             SELECT m.row, a.part_count, m.phone_hash,
                 COALESCE($10, (
                     SELECT p.reason FROM suppressions p
-                    WHERE p.phone_hash = m.phone_hash
+                    WHERE p.phone_hash = m.phone_hash AND permit.class = ANY (p.classes)
+                      AND p.reason IS DISTINCT FROM permit.confirms
                       AND (p.expires_at IS NULL OR p.expires_at > $9)
                     ORDER BY p.reason LIMIT 1)) AS stop
             FROM permit, asked a, LATERAL (

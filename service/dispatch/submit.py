@@ -5,22 +5,30 @@ The order is the whole point. A message takes a permit, is marked as leaving in 
 written; its permit is free again once its result is committed. So a crash leaves at most a window
 of messages in doubt, and they become `uncertain`, never a second text. What was marked and
 provably not written goes back to `queued`. While one batch is written the next is marked.
+
+A connection works on a slice of each class and department that has any, and they take turns by
+`share`; what is marked leaves in that order, so little is marked ahead of its tokens.
 """
 
 import asyncio
+import itertools
 import logging
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from service.campaigns.schedule import is_open, next_opening
 from service.channels.gateway import Gateway
-from service.channels.model import Channel
+from service.channels.maintenance import maintenance_end
+from service.channels.model import Channel, Hold
+from service.channels.store import hold_channel
 from service.crypto import Undecipherable
-from service.dispatch import lease_store, slice_store, store
+from service.dispatch import lease_store, quota_store, share_store, slice_store, store
 from service.dispatch.compose import Composer, Message, Work, work_from
 from service.dispatch.lease import HeldLease
 from service.dispatch.pace import run_limit
 from service.dispatch.permits import Permits
 from service.dispatch.record import Handoff, Recorder
+from service.dispatch.share import Flow, Turns
 from service.dispatch.write import IDLE_SECONDS, PASSING, RETRY_SECONDS, Writer
 from service.errors import TocsinError
 from service.storage.postgres import Connection, Record, transaction
@@ -29,9 +37,12 @@ log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 10.0
 BLOCKED = timedelta(seconds=30)  # before rows whose phone is in doubt elsewhere are looked at again
-READ_AHEAD = 1.0  # seconds of the channel's TPS that may be marked ahead of the tokens
-LOOK_SECONDS = 0.5  # between looks for a slice of another run while there is one
+READ_AHEAD = 0.4  # seconds of the channel's TPS that its connections may mark ahead of the tokens
+LOOK_SECONDS = 0.4  # between looks for a slice of another run while there is one
 MOST_SLICES = 8
+MOST_FLOWS = 64
+"""The slices in hand; more than MOST_SLICES only of further classes and departments, or of what is
+more urgent than something in hand."""
 
 
 class Sender:
@@ -53,6 +64,9 @@ class Sender:
         )
         self._permits = Permits(channel.window * channel.destinations)
         self._works: list[Work] = []
+        self._turns = Turns()
+        self._waiting: set[Flow] = set()
+        self._tell_at = 0.0
         self._look_at = 0.0
         self._claim_unsure = False
         self._recorder = Recorder(shared, held.lease, self._permits)
@@ -100,6 +114,10 @@ class Sender:
         if not self._writer.ready.is_set():
             await self._wait_for(self._writer.ready)
             return True
+        if self._rests(self._shared.clock.now()):
+            for held in list(self._works):
+                self._let_go(held)
+            return False
         now = asyncio.get_running_loop().time()
         await self._look_for_work(now)
         work = self._next_work(now)
@@ -116,12 +134,15 @@ class Sender:
         return True
 
     def _room(self, work: Work) -> int:
-        """How many messages may be marked now: as many as have permits, and no more than about a
-        second of tokens.
+        """How many messages may be marked now: as many as have permits, and no more than have
+        tokens soon. What is marked is not overtaken, so all connections together mark no further.
         """
-        room = self._permits.free
+        size = self._channel.window * self._channel.destinations
+        most = self._shared.book.most(self._channel.id, size, self._shared.clock.now())
+        room = self._permits.free - (size - most)
         if self._channel.tps is not None:
-            ahead = max(1, int(self._channel.tps * READ_AHEAD))
+            share = self._channel.tps * READ_AHEAD / self._channel.connections
+            ahead = max(1, int(share), self._writer.lot)
             room = min(room, ahead - self._writer.waiting // work.parts_each)
         return room
 
@@ -142,13 +163,17 @@ class Sender:
             raise
         work.outstanding -= len(batch) - len(marked)
         self._permits.give(len(batch) - len(marked))
+        parts = _parts(marked)
+        work.had += parts
+        self._turns.charge(work.flow, parts, self._waiting)
         if not work.rows:
             self._let_go(work)
         self._writer.put(marked)
 
     async def _look_for_work(self, now: float) -> None:
         """Claim a slice when there is none, and now and then one of another run: it must not wait
-        for the slice of a slow one (I11). With many slices in hand, only for a more urgent one.
+        for the slice of a slow one (I11). Where there was one there may be more: they get on at
+        once.
         """
         if self._works and now < self._look_at:
             return
@@ -158,41 +183,66 @@ class Sender:
         except BaseException:
             self._claim_unsure = True
             raise
-        if work is not None:
-            self._works.append(work)
+        if work is None:
+            return
+        self._look_at = now
+        fellows = [held.had for held in self._works if held.flow == work.flow]
+        if not fellows:
+            self._turns.enter(work.flow, work.weight)
+        work.had = max(fellows, default=0)
+        self._works.append(work)
 
     def _next_work(self, now: float) -> Work | None:
-        """The most urgent slice whose campaign's own pace allows; those of one priority take turns.
+        """A slice of the class and department whose turn it is, of the run that had the least.
 
-        None: there is none, or all wait for their own pace.
+        None: there is none, or all wait for their campaigns' own pace.
         """
         due = [work for work in self._works if work.next_at <= now]
         if not due:
             return None
-        work = min(due, key=lambda candidate: candidate.priority)
-        self._works.remove(work)
-        self._works.append(work)
-        return work
+        self._waiting = {work.flow for work in due}
+        flow = self._turns.pick(self._waiting)
+        return min((work for work in due if work.flow == flow), key=lambda work: work.had)
 
     async def _claim(self) -> Work | None:
         now = self._shared.clock.now()
-        full = len(self._works) >= MOST_SLICES
-        above = min(work.priority for work in self._works) if full else None
+        lease = self._held.lease
+        await self._tell_shares(now)
+        if len(self._works) >= MOST_FLOWS:
+            return None
+        held = [(w.run_id, w.flow.priority, w.flow.department) for w in self._works]
         async with transaction(self._shared.pool) as conn:
             if self._claim_unsure:
                 known = [w.key for w in (*self._works, *self._recorder.leaving)]
-                await slice_store.release_unknown(conn, self._held.lease, known)
-            claimed = await slice_store.claim_slice(
-                conn, self._held.lease, now, [work.run_id for work in self._works], above
-            )
+                await slice_store.release_unknown(conn, lease, known)
+            full = len(held) >= MOST_SLICES
+            claimed = await slice_store.claim_slice(conn, lease, now, held, full=full)
             rows = []
             if claimed is not None:
                 await lease_store.recover_slice(conn, claimed["run_id"], claimed["no"], now)
                 rows = await slice_store.queued_rows(
-                    conn, claimed["run_id"], claimed["first_no"], claimed["last_no"]
+                    conn, claimed["run_id"], claimed["first_no"], claimed["last_no"], now
                 )
         self._claim_unsure = False
         return work_from(claimed, rows) if claimed is not None else None
+
+    async def _tell_shares(self, now: datetime) -> None:
+        """Tell the channel's other connections what was handed off here, and learn of theirs, now
+        and then.
+        """
+        instant = asyncio.get_running_loop().time()
+        if instant < self._tell_at:
+            return
+        self._tell_at = instant + LOOK_SECONDS
+        charges = self._turns.untold()
+        async with self._shared.pool.acquire() as conn:
+            await share_store.tell(conn, self._channel.id, charges, now)
+            self._turns.told(charges)
+            self._turns.learn(await share_store.standings(conn, self._channel.id))
+
+    def _rests(self, now: datetime) -> bool:
+        """Whether these are the channel's hours of maintenance."""
+        return maintenance_end(now, self._channel.maintenance) is not None
 
     def _is_open(self, work: Work, now: datetime) -> bool:
         return work.message_class == "warning" or is_open(now, work.send_hours, work.zone)
@@ -234,35 +284,67 @@ class Sender:
         return True
 
     async def _mark(self, work: Work, batch: list[Message]) -> list[Message]:
-        """Mark a batch as leaving; the hours and the validity are looked at under the locks (I6).
+        """Mark a batch as leaving; the hours, the validity and the quota are looked at under the
+        locks (I6).
 
         Returns the messages that may leave; what else is to be known is noted in `work`.
         """
         async with transaction(self._shared.pool) as conn:
             await store.lock_for_mark(conn, self._held.lease, work.run_id)
             now = self._shared.clock.now()
+            if self._rests(now):
+                work.rows.clear()
+                return []
             if not self._is_open(work, now):
                 work.not_before = next_opening(now, work.send_hours, work.zone)
                 work.rows.clear()
                 return []
             over = work.valid_until is not None and now >= work.valid_until
-            rows = [(message.no, len(message.parts)) for message in batch]
             stop = "validity_over" if over else None
+            asked, hold = (batch, None) if over else await self._within_quota(conn, batch, now)
+            rows = [(message.no, len(message.parts)) for message in asked]
             moved = await self._mark_rows(conn, work, rows, stop, now)
             broken = [(no, 1) for no in work.broken]
             await self._mark_rows(conn, work, broken, "cannot_be_composed", now)
-            if len(moved) < len(batch):
+            if len(moved) < len(asked):
                 if await store.run_state(conn, work.run_id) == "running":
                     work.not_before = now + BLOCKED
                 else:
                     work.rows.clear()
+            attempts = {row["no"]: row["attempt"] for row in moved if row["state"] == "submitting"}
+            marked = [message for message in batch if message.no in attempts]
+            await self._use_quota(conn, work, marked, hold, now)
         work.broken.clear()
-        attempts = {row["no"]: row["attempt"] for row in moved if row["state"] == "submitting"}
-        marked = [message for message in batch if message.no in attempts]
         for message in marked:
             message.attempt = attempts[message.no]
             message.open_parts = len(message.parts)
         return marked
+
+    async def _within_quota(
+        self, conn: Connection, batch: list[Message], now: datetime
+    ) -> tuple[list[Message], Hold | None]:
+        """The first of a batch, as far as the channel's quota goes; the hold if it ends there."""
+        if not (batch and self._channel.has_quota):
+            return batch, None
+        free, hold = await quota_store.free_parts(conn, self._channel.id, now)
+        sums = itertools.accumulate(len(message.parts) for message in batch)
+        asked = batch[: sum(parts <= free for parts in sums)]
+        return asked, hold if len(asked) < len(batch) else None
+
+    async def _use_quota(
+        self,
+        conn: Connection,
+        work: Work,
+        marked: list[Message],
+        hold: Hold | None,
+        now: datetime,
+    ) -> None:
+        """Count what was marked; where the quota ends, hold the channel for everybody."""
+        if marked and self._channel.has_quota:
+            await quota_store.use(conn, self._channel.id, _parts(marked), now)
+        if hold is not None:
+            await hold_channel(conn, self._channel.id, hold)
+            work.rows.clear()
 
     async def _mark_rows(
         self,
@@ -283,6 +365,7 @@ class Sender:
         if work in self._works:
             self._works.remove(work)
             self._recorder.leave(work)
+            self._look_at = 0.0  # whoever it was may have another
 
     async def _wind_down(self) -> None:
         """Close the link, which settles every open answer, and let the last results be written."""
@@ -294,3 +377,7 @@ class Sender:
         self._writer.give_up()
         await self._recorder.until_idle()
         await self._writer.stop()
+
+
+def _parts(messages: Iterable[Message]) -> int:
+    return sum(len(message.parts) for message in messages)

@@ -10,16 +10,17 @@ from collections import deque
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import partial
-from zoneinfo import ZoneInfo
 
 from service.campaigns.schedule import is_open
 from service.channels.codes import NO_CODES
 from service.channels.gateway import Gateway, Submission, SubmitResult
+from service.channels.maintenance import maintenance_end, next_day
 from service.channels.model import Channel, Hold
 from service.channels.outcome import Outcome, Reason
 from service.channels.store import hold_channel
 from service.dispatch import store
 from service.dispatch.compose import Message, Work
+from service.dispatch.health import IN_A_ROW
 from service.dispatch.lease import HeldLease
 from service.dispatch.pace import Limit, channel_limit, lot_size
 from service.dispatch.parcel import Parcel, pack
@@ -38,7 +39,6 @@ IDLE_SECONDS = 2.0
 LOOK_SECONDS = 0.25  # between looks whether the run still runs, while tokens are waited for
 ACCOUNT_PAUSE = timedelta(minutes=5)
 """How long an account rests that the carrier says may not send, before it is tried again."""
-CARRIERS_ZONE = ZoneInfo("Asia/Shanghai")
 STALE_WARNING = 50
 
 
@@ -74,6 +74,12 @@ class Writer:
         self._slowing: set[asyncio.Future[None]] = set()
         self._holding: asyncio.Task[None] | None = None
         self._stale = 0
+        self._counts = shared.book.counts(channel.id)
+
+    @property
+    def lot(self) -> int:
+        """The most recipients in one submit."""
+        return self._lot
 
     @property
     def waiting(self) -> int:
@@ -148,14 +154,18 @@ class Writer:
 
     async def _write_some(self) -> None:
         await self._slots.wait_free(IDLE_SECONDS)
+        if self._shared.book.is_open(self._channel.id):
+            self._keep_begun()
         if self._slots.free < 1 or not self._pending:
             return
-        first = self._pending[0]
+        pending, first = self._pending, self._pending[0]
         grant = await self._shared.pace.take(
             self._limits, self._wanted(), least=len(first.messages)
         )
         if not self._held.valid or self._gateway.lost.is_set():
             self._abandon(self._pending)
+        elif self._pending is not pending:  # an answer meanwhile has sent the rest back
+            return
         elif not first.begun and not self._is_open(first.work):
             self._abandon_unbegun(first.work)
         elif not grant.count:
@@ -192,9 +202,10 @@ class Writer:
         return parcels
 
     def _is_open(self, work: Work) -> bool:
-        return work.message_class == "warning" or is_open(
-            self._shared.clock.now(), work.send_hours, work.zone
-        )
+        now = self._shared.clock.now()
+        if maintenance_end(now, self._channel.maintenance) is not None:
+            return False
+        return work.message_class == "warning" or is_open(now, work.send_hours, work.zone)
 
     async def _stopped(self, work: Work) -> bool:
         async with self._shared.pool.acquire() as conn:
@@ -226,8 +237,10 @@ class Writer:
                 self._close(parcel, SubmitResult(Outcome.UNANSWERED))
             raise
         self._slots.take(len(parcels))
+        self._counts.submits += len(parcels)
+        now = asyncio.get_running_loop().time()
         for parcel, future in zip(parcels, futures, strict=True):
-            future.add_done_callback(partial(self._answered, parcel))
+            future.add_done_callback(partial(self._answered, parcel, now))
 
     def _submission(self, parcel: Parcel) -> Submission:
         part, channel = parcel.part, self._channel
@@ -241,7 +254,9 @@ class Writer:
 
     # ---- answers
 
-    def _answered(self, parcel: Parcel, future: "asyncio.Future[SubmitResult]") -> None:
+    def _answered(
+        self, parcel: Parcel, written_at: float, future: "asyncio.Future[SubmitResult]"
+    ) -> None:
         self._slots.give(1)
         for message in parcel.messages:
             message.flying -= 1
@@ -249,6 +264,9 @@ class Writer:
         self._throttle.answered(now)
         codes = self._shared.codes.get(self._channel.kind, NO_CODES)
         result = codes.submit(future.result())
+        self._counts.answered(result, now - written_at)
+        if self._counts.in_a_row >= IN_A_ROW:
+            self._keep_begun()
         if result.outcome is Outcome.THROTTLED:
             self._too_fast(parcel, result, now)
         elif result.outcome is Outcome.REFUSED_LOT and len(parcel.messages) > 1:
@@ -309,8 +327,7 @@ class Writer:
         if self._holding is not None:
             return
         self.ready.clear()
-        self._abandon(deque(parcel for parcel in self._pending if not parcel.begun))
-        self._pending = deque(parcel for parcel in self._pending if parcel.begun)
+        self._keep_begun()
         self._holding = asyncio.create_task(self._hold(_hold(result, self._shared.clock.now())))
 
     async def _hold(self, hold: Hold) -> None:
@@ -340,6 +357,13 @@ class Writer:
                 self._close_part(message)
         parcels.clear()
 
+    def _keep_begun(self) -> None:
+        """A text that has begun to leave ends; all others go back."""
+        parcels = list(self._pending)
+        stays = [parcel.begun for parcel in parcels]
+        self._pending = deque(p for p, stay in zip(parcels, stays, strict=True) if stay)
+        self._abandon(deque(p for p, stay in zip(parcels, stays, strict=True) if not stay))
+
     def _abandon_unbegun(self, work: Work) -> None:
         """Of this slice, a text that has begun to leave ends; the others go back."""
         stays = [parcel.begun or parcel.work is not work for parcel in self._pending]
@@ -350,7 +374,5 @@ class Writer:
 
 def _hold(result: SubmitResult, now: datetime) -> Hold:
     if result.outcome is Outcome.DAILY_LIMIT:
-        tomorrow = (now.astimezone(CARRIERS_ZONE) + timedelta(days=1)).date()
-        midnight = datetime.combine(tomorrow, datetime.min.time(), CARRIERS_ZONE)
-        return Hold(midnight, f"the day's amount is used up (code {result.code})")
+        return Hold(next_day(now), f"the day's amount is used up (code {result.code})")
     return Hold(now + ACCOUNT_PAUSE, f"the account may not send (code {result.code})")

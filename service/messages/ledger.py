@@ -45,7 +45,18 @@ _RESULTS = frozenset(
 
 MOVES: dict[MessageState, frozenset[MessageState]] = {
     MessageState.QUEUED: frozenset(
-        {MessageState.SUBMITTING, MessageState.SUPPRESSED, MessageState.CANCELLED}
+        {
+            MessageState.SUBMITTING,
+            MessageState.SUPPRESSED,
+            MessageState.CANCELLED,
+            # An earlier hand-off has arrived after all: whole, or in part and then it stays failed,
+            # or unknown if it was in doubt.
+            MessageState.DELIVERED,
+            MessageState.UNDELIVERED,
+            MessageState.EXPIRED,
+            MessageState.REJECTED,
+            MessageState.UNKNOWN,
+        }
     ),
     MessageState.SUBMITTING: frozenset(
         {
@@ -61,9 +72,10 @@ MOVES: dict[MessageState, frozenset[MessageState]] = {
     | {MessageState.SUBMITTED, MessageState.QUEUED, MessageState.CANCELLED},
     MessageState.UNKNOWN: _RESULTS - {MessageState.UNKNOWN},  # 72 h of silence yields to a receipt
     MessageState.DELIVERED: frozenset(),
-    # Another network serves the number: once, and for the reason `ported` only, another lane.
+    # A failure may be followed by another hand-off: once on another lane, if another network serves
+    # the number, and once later, if its reason may have passed by then.
     MessageState.UNDELIVERED: frozenset({MessageState.QUEUED}),
-    MessageState.EXPIRED: frozenset(),
+    MessageState.EXPIRED: frozenset({MessageState.QUEUED}),
     MessageState.REJECTED: frozenset({MessageState.QUEUED}),  # the same, refused at the submit
     MessageState.SUPPRESSED: frozenset(),
     MessageState.CANCELLED: frozenset(),

@@ -34,6 +34,11 @@ def place(text: str, mode: Signature) -> str:
     return rest + signature if mode == "ours_tail" else rest
 
 
+def head(text: str) -> str:
+    """The signature at the head of a text, with its 【】; "" if there is none."""
+    return _taken_apart(text)[0]
+
+
 def split_signed(text: str, split: Split, mode: Signature, *, counts: bool) -> tuple[Part, ...]:
     """The parts a text is written in on a channel.
 

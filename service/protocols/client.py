@@ -115,6 +115,10 @@ class Client(Session, Generic[Login, Answer, Result]):
         """Give up the submits that have waited too long."""
         self._give_up(self._window.overdue(now))
 
+    def on_unread(self) -> None:
+        """Wait for the answers as long again: they may be there unread."""
+        self._window.postpone(self.deadline)
+
     def on_lost(self) -> None:
         """Give up everything in flight: it was written, so nobody knows."""
         if not self._login.done():

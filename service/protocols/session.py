@@ -2,6 +2,9 @@
 
 Decided here: when a link is dead. It is when something of ours went unanswered for the response
 timeout and nothing at all was received meanwhile. Reconnecting is not decided here.
+
+And how much of what came may wait to be stored: a carrier keeps within a window of its own, and one
+that does not is not read any further, until half of it is stored. TCP then tells it to wait.
 """
 
 import asyncio
@@ -17,6 +20,11 @@ logger = logging.getLogger(__name__)
 
 LINK_CLOSED = "link closed"
 MALFORMED = "malformed data, closing the link"
+PAUSED = "the other side sends more than can be stored, it is not read for now"
+RESUMED = "the other side is read again"
+
+MOST_UNSTORED = 1_000
+"""How many requests of the other side may wait for their answer; far more than any window."""
 
 CLOSE_SECONDS = 5.0
 """How long a closing link may take to write what is left, before it is cut."""
@@ -43,8 +51,8 @@ class Session(asyncio.Protocol, ABC):
     """A link, from either side.
 
     lost: set when the link is gone. reason: why, in plain words. fault: what was wrong with the
-    data, if that was why. There is no back-pressure: what may be written without an answer is
-    bounded by the window of whoever writes.
+    data, if that was why. Writing has no back-pressure: what may be written without an answer is
+    bounded by the window of whoever writes. Reading has: see `storing` and `stored`.
     """
 
     def __init__(self, frames: Frames, timing: Timing) -> None:
@@ -61,6 +69,8 @@ class Session(asyncio.Protocol, ABC):
         self._received_at = self._heartbeat_at = self.loop.time()
         self._waiting_since: float | None = None
         self._closing_since: float | None = None
+        self._unstored = 0
+        self._paused_at: float | None = None
 
     @abstractmethod
     def received(self, frame: bytes) -> None:
@@ -72,6 +82,9 @@ class Session(asyncio.Protocol, ABC):
 
     def on_tick(self, now: float) -> None:
         """Look at the deadlines of the protocol's own requests."""
+
+    def on_unread(self) -> None:
+        """For a while nothing was read: move the deadlines of the protocol's own requests."""
 
     def on_lost(self) -> None:
         """Settle what the link leaves open; called once, when it is gone."""
@@ -104,6 +117,20 @@ class Session(asyncio.Protocol, ABC):
         if self._waiting_since is None:
             self._waiting_since = self.loop.time()
         self.send(frame)
+
+    def storing(self) -> None:
+        """One more request of the other side is taken, and answered once it is stored."""
+        self._unstored += 1
+        if self._unstored >= MOST_UNSTORED and self._paused_at is None and self.is_open:
+            logger.warning(PAUSED, extra={"waiting": self._unstored})
+            self._paused_at = self.loop.time()
+            cast(asyncio.Transport, self._transport).pause_reading()
+
+    def stored(self) -> None:
+        """One of them waits no longer, whether it was stored or not."""
+        self._unstored -= 1
+        if self._paused_at is not None and self._unstored <= MOST_UNSTORED // 2:
+            self._read_again(self._paused_at)
 
     def flush(self) -> None:
         """Hand everything to the transport now, in one write."""
@@ -144,11 +171,17 @@ class Session(asyncio.Protocol, ABC):
         self._received_at = self.loop.time()
         self._waiting_since = None
         self._frames.feed(data)
+        if self._paused_at is None:
+            self._take_frames()
+
+    def _take_frames(self) -> None:
         try:
             for frame in self._frames:
                 self.received(frame)
                 if not self.is_open:
                     return
+                if self._paused_at is not None:
+                    break
         except Malformed as error:
             self.fault = error
             logger.warning(MALFORMED, extra={"fault": error.message})
@@ -166,13 +199,31 @@ class Session(asyncio.Protocol, ABC):
         self.on_lost()
         self.lost.set()
 
+    def _read_again(self, paused_at: float) -> None:
+        """Go on with what came already, then with the socket.
+
+        The time in which nothing was read counts for no deadline: the answers may be there.
+        """
+        self._paused_at = None
+        if not self.is_open:
+            return
+        now = self.loop.time()
+        logger.info(RESUMED, extra={"seconds": round(now - paused_at, 1)})
+        self._received_at = now
+        self._waiting_since = None if self._waiting_since is None else now
+        self.on_unread()
+        self._take_frames()
+        if self._paused_at is None and self.is_open:
+            cast(asyncio.Transport, self._transport).resume_reading()
+
     def _tick_later(self) -> None:
         self._timer = self.loop.call_later(self._timing.tick_seconds, self._tick)
 
     def _tick(self) -> None:
         now = self.loop.time()
         self._tick_later()
-        self.on_tick(now)
+        if self._paused_at is None:
+            self.on_tick(now)
         if self._closing_since is not None:
             if now - self._closing_since >= CLOSE_SECONDS:
                 self.abort("closing took too long")
@@ -182,7 +233,7 @@ class Session(asyncio.Protocol, ABC):
             self._keep_alive(now)
 
     def _is_silent(self, now: float) -> bool:
-        since = self._waiting_since
+        since = None if self._paused_at is not None else self._waiting_since
         return since is not None and now - since >= self._timing.response_timeout_seconds
 
     def _keep_alive(self, now: float) -> None:

@@ -142,6 +142,7 @@ class StreamGateway(Gateway, Generic[ClientT]):
             logger.warning(UNREADABLE)
             acknowledge()
             return
+        self.link.storing()
         stored = self._deliver(item)
         self._storing.add(stored)
         stored.add_done_callback(partial(self._stored, acknowledge))
@@ -152,6 +153,7 @@ class StreamGateway(Gateway, Generic[ClientT]):
             logger.error(NOT_STORED)
         else:
             acknowledge()
+        self.link.stored()
 
     def _check_login(self, answer: LoginAnswer | None) -> None:
         if answer is not None:

@@ -44,6 +44,11 @@ class Window(Generic[T]):
             late.append(sequence)
         return [self._waiting.pop(sequence)[1] for sequence in late]
 
+    def postpone(self, deadline: float) -> None:
+        """Let every request in flight wait until then, which is later than each one's own end."""
+        for sequence, (_, item) in self._waiting.items():
+            self._waiting[sequence] = deadline, item
+
     def items(self) -> list[T]:
         """Every request in flight, oldest first; they stay."""
         return [item for _, item in self._waiting.values()]

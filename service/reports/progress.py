@@ -37,7 +37,7 @@ async def run_report(conn: Connection, run_id: uuid.UUID) -> dict[str, Any]:
             reasons[cell["reason"]] += cell["messages"]
     return {
         "run_id": str(run_id),
-        "campaign_id": str(run["campaign_id"]),
+        "campaign_id": run["campaign_id"],
         "state": run["state"],
         "target": run["target"] if run["target"] is not None else 0,
         "excluded": await store.count_exclusions(conn, run_id),
@@ -47,7 +47,8 @@ async def run_report(conn: Connection, run_id: uuid.UUID) -> dict[str, Any]:
         "by_area": _grouped(cells, "town"),
         "by_role": _grouped(await store.count_by_role(conn, run_id), "role"),
         "by_reason": dict(reasons),
-        "parts": sum(cell["parts"] for cell in cells),
+        "parts": sum(cell["parts"] for cell in cells)
+        + await store.count_earlier_parts(conn, run_id),
         "started_at": run["started_at"],
         "finished_at": run["finished_at"],
     }
@@ -73,12 +74,17 @@ async def list_messages(
     limit: int,
     state: str | None,
 ) -> list[dict[str, Any]]:
-    """A page of a run's ledger in its order, phones masked; `state` keeps only that state."""
+    """A page of a run's ledger in its order, phones masked, each message with its hand-offs from
+    the first to the last; `state` keeps only that state.
+    """
     rows = await store.list_messages(conn, run_id, after_no, limit, state)
-    return [_message(row, keyring) for row in rows]
+    attempts: dict[int, list[Record]] = defaultdict(list)
+    for attempt in await store.list_attempts(conn, run_id, [row["no"] for row in rows]):
+        attempts[attempt["no"]].append(attempt)
+    return [_message(row, attempts[row["no"]], keyring) for row in rows]
 
 
-def _message(row: Record, keyring: Keyring) -> dict[str, Any]:
+def _message(row: Record, attempts: list[Record], keyring: Keyring) -> dict[str, Any]:
     phone = keyring.decrypt("phone", row["phone_cipher"])
     shown = ("no", "state", "reason", "code", "carrier", "area_code", "attempt", "part_count")
     instants = ("marked_at", "submitted_at", "final_at")
@@ -86,4 +92,5 @@ def _message(row: Record, keyring: Keyring) -> dict[str, Any]:
         "id": f"{row['run_id']}.{row['no']}",
         "phone": mask(phone),
         **{name: row[name] for name in shown + instants},
+        "attempts": [dict(attempt) for attempt in attempts],
     }

@@ -1,6 +1,7 @@
 """The SQL of reports: counting the ledger."""
 
 import uuid
+from collections.abc import Sequence
 
 from service.storage.postgres import Connection, Record
 
@@ -22,6 +23,18 @@ async def count_messages(conn: Connection, run_id: uuid.UUID) -> list[Record]:
         """,
         run_id,
     )
+
+
+async def count_earlier_parts(conn: Connection, run_id: uuid.UUID) -> int:
+    """Parts that the carriers took at hand-offs which another one followed."""
+    count: int = await conn.fetchval(
+        """
+        SELECT coalesce(sum(part_count), 0) FROM attempts
+        WHERE run_id = $1 AND submitted_at IS NOT NULL
+        """,
+        run_id,
+    )
+    return count
 
 
 async def count_by_role(conn: Connection, run_id: uuid.UUID) -> list[Record]:
@@ -61,4 +74,26 @@ async def list_messages(
         after_no,
         limit,
         state,
+    )
+
+
+async def list_attempts(conn: Connection, run_id: uuid.UUID, nos: Sequence[int]) -> list[Record]:
+    """The hand-offs of these messages that left or may have, from the first to the last."""
+    return await conn.fetch(
+        """
+        SELECT h.no, h.attempt, h.channel_id, c.name AS channel, h.state::text, h.reason, h.code,
+               h.part_count, h.marked_at, h.submitted_at, h.ended_at, h.next_at
+        FROM (
+            SELECT no, attempt, channel_id, state, reason, code, part_count, marked_at,
+                   submitted_at, ended_at, next_at
+            FROM attempts WHERE run_id = $1 AND no = ANY($2)
+            UNION ALL
+            SELECT no, attempt, channel_id, state, reason, code, part_count, marked_at,
+                   submitted_at, final_at, NULL
+            FROM messages WHERE run_id = $1 AND no = ANY($2) AND marked_at IS NOT NULL) h
+        LEFT JOIN channels c ON c.id = h.channel_id
+        ORDER BY h.no, h.attempt
+        """,
+        run_id,
+        nos,
     )

@@ -14,8 +14,7 @@ from service.delivery import doubt, store
 from service.delivery.doubt import Decision, Verdict
 from service.delivery.doubt_store import Key, Which
 from service.delivery.receipts import SETTLE_AFTER, fold_receipts, sweep_parked
-from service.dispatch import lease_store, sweep_store
-from service.dispatch import store as dispatch
+from service.dispatch import lease_store, slice_store, sweep_store
 from service.dispatch.expand import expand_run
 from service.dispatch.lease_store import Lease
 from service.storage.postgres import Pool, transaction
@@ -61,7 +60,7 @@ class Doubts:
     async def finish_slice(self) -> None:
         """Its holder finds nothing more in it and lets go."""
         async with transaction(self.pool) as conn:
-            await dispatch.finish_slice(conn, self.lease, self.on.run, 1, None, self.on.now)
+            await slice_store.finish_slice(conn, self.lease, self.on.run, 1, None, self.on.now)
 
     async def finish(self) -> None:
         """The slice is done and the run closed, as the sweep does."""

@@ -18,6 +18,7 @@ from service.coding.parts import Part, split
 from service.crypto import Keyring
 from service.dispatch import lease_store, record_store, slice_store, store
 from service.dispatch.expand import expand_run
+from service.dispatch.health import LaneBook
 from service.dispatch.lease import HeldLease
 from service.dispatch.lease_store import Lease
 from service.dispatch.pace import Grant, Limit
@@ -249,6 +250,7 @@ class Working:
     gateway: Scripted
     clock: Times
     held: HeldLease
+    book: LaneBook
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     task: "asyncio.Task[None] | None" = None
 
@@ -290,9 +292,10 @@ async def working(
         nothing,  # type: ignore[arg-type]
         codes or {},
         _wake,
+        LaneBook(),
     )
     sender = Sender(shared, stage.channel, held, gateway)
-    at_work = Working(gateway, clock, held)
+    at_work = Working(gateway, clock, held, shared.book)
     at_work.task = asyncio.create_task(sender.run(at_work.stop, asyncio.Event()))
     keeper = asyncio.create_task(held.keep(stage.pool))
     try:
@@ -331,10 +334,10 @@ class Wire:
         self.after: tuple[str, Callable[[], Awaitable[None]]] | None = None
 
     @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[Any]:
+    async def acquire(self, *, timeout: float | None = None) -> AsyncIterator[Any]:  # noqa: ASYNC109  # as a pool's
         if self.broken is not None:
             raise self.broken
-        async with self._pool.acquire() as conn:
+        async with self._pool.acquire(timeout=timeout) as conn:
             watched = _Watched(conn, self)
             yield watched
         if watched.met is not None:

@@ -220,13 +220,17 @@ class Listener:
             logger.info(NOT_OURS)
             link.answer(sequence, pdu)
             return
+        link.storing()
         stored = self._deliver(item)
         self._storing.add(stored)
-        stored.add_done_callback(partial(self._stored, partial(link.answer, sequence, pdu)))
+        stored.add_done_callback(partial(self._stored, link, partial(link.answer, sequence, pdu)))
 
-    def _stored(self, acknowledge: Callable[[], None], stored: "asyncio.Future[None]") -> None:
+    def _stored(
+        self, link: CarrierLink, acknowledge: Callable[[], None], stored: "asyncio.Future[None]"
+    ) -> None:
         self._storing.discard(stored)
         if stored.cancelled() or stored.exception() is not None:
             logger.error(NOT_STORED)
         else:
             acknowledge()
+        link.stored()

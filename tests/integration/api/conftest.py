@@ -31,6 +31,7 @@ class HandClock:
 
     at: datetime
     simulated: bool = False
+    speed: float = 1.0
 
     def now(self) -> datetime:
         return self.at

@@ -29,6 +29,7 @@ from service.storage.postgres import Record, transaction
 from service.web import RUNTIME, request_log
 from tests.integration.api.conftest import Answer
 
+MOST = 5
 SECRET = "k3y-of-callbacks"
 PUBLIC = "https://sms.example.com/tocsin/callbacks/x"
 PHONE = "+8619790001234"
@@ -63,7 +64,7 @@ async def client(runtime: Runtime) -> AsyncIterator[TestClient]:
     """A server with nothing but the callbacks, as the application adds them."""
     app = web.Application(middlewares=[request_log, as_problem])
     app[RUNTIME] = runtime
-    app.router.add_post(PREFIX + CALLBACKS, callbacks.receive)
+    app.router.add_post(PREFIX + CALLBACKS, callbacks.Callbacks(most=MOST).receive)
     async with TestClient(TestServer(app)) as opened:
         yield opened
 
@@ -284,3 +285,32 @@ def test_the_document_with_this_address_is_valid() -> None:
     operation = whole["paths"][PREFIX + CALLBACKS]["post"]
     assert operation["security"] == []
     assert set(operation["responses"]) == {"200", "400", "403", "404", "413", "503"}
+
+
+async def test_when_too_many_wait_for_the_database_the_next_is_told_to_come_again(
+    client: TestClient, runtime: Runtime
+) -> None:
+    made = await channel(runtime, "http")
+    async with transaction(runtime.pool) as conn:
+        await conn.execute("LOCK TABLE receipt_inbox IN ACCESS EXCLUSIVE MODE")
+        waiting = [
+            asyncio.create_task(say(client, made.id, [{**RECEIPT, "id": f"m{n}"}]))
+            for n in range(MOST)
+        ]
+        async with asyncio.timeout(10):
+            while (
+                await conn.fetchval(
+                    "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = $1::regclass",
+                    "receipt_inbox",
+                )
+                < MOST
+            ):
+                await asyncio.sleep(0.01)
+        for _ in range(20):
+            refused = await say(client, made.id, [RECEIPT])
+            _check(refused, 503, "unavailable")
+            assert refused.headers["Retry-After"] == "5"
+            assert "too many callbacks" in refused.json["detail"]
+    assert [(await answer).status for answer in waiting] == [200] * MOST
+    assert len(await stored(runtime, "receipt_inbox")) == MOST
+    assert (await say(client, made.id, [RECEIPT])).status == 200

@@ -6,6 +6,7 @@ from service.campaigns.lifecycle import expire_pending, fire_due
 from service.queue import Job
 from service.storage.postgres import transaction
 from tests.factories import RULE, TEXT, make_contact, phone
+from tests.harness.ledger import add_channel
 from tests.integration.api.conftest import Api
 
 OPERATOR, APPROVER = ("county", "operator"), ("county", "approver")
@@ -80,18 +81,21 @@ async def test_report_and_messages_of_a_run(api: Api) -> None:
     (run,) = await fire_due(api.runtime.pool, api.clock.at)
     keyring = api.runtime.keyring
     async with transaction(api.runtime.pool) as conn:
+        channel = await add_channel(conn, keyring, 1, api.clock.at)
+        await conn.execute("INSERT INTO slices VALUES ($1, 1, $2, 1, 3, 1)", run, channel.id)
         for no in (1, 2, 3):
             await conn.execute(
                 """
                 INSERT INTO messages (run_id, no, phone_hash, phone_cipher, channel_id, carrier,
                                       area_code, roles, state)
-                VALUES ($1, $2, $3, $4, 1, 'china_mobile', '341825100000', '{elderly}', $5)
+                VALUES ($1, $2, $3, $4, $6, 'china_mobile', '341825100000', '{elderly}', $5)
                 """,
                 run,
                 no,
                 keyring.phone_index(phone(no)),
                 keyring.encrypt("phone", phone(no)),
                 "delivered" if no == 1 else "queued",
+                channel.id,
             )
         await conn.execute("UPDATE runs SET target = 3, state = 'running' WHERE id = $1", run)
     report = (await api.get(f"/runs/{run}/report", OPERATOR)).json

@@ -115,6 +115,9 @@ SETTLED: dict[str, Any] = {
     "signature_counts": False,
     "receipts": "last",
     "send_validity": False,
+    "daily_quota": 10_000,
+    "monthly_quota": 200_000,
+    "maintenance": [["23:30", "00:30"], ["12:00", "12:15"]],
 }
 
 
@@ -128,6 +131,9 @@ async def test_what_a_contract_settles_is_kept_and_changed(api: Api) -> None:
         "signature_counts": True,
         "receipts": "all",
         "send_validity": True,
+        "daily_quota": None,
+        "monthly_quota": None,
+        "maintenance": [],
     }
     made = await api.post("/channels", ADMIN, {**BODY, **SETTLED})
     assert made.status == 201, made.body
@@ -149,6 +155,10 @@ async def test_what_a_contract_settles_is_kept_and_changed(api: Api) -> None:
         ("receipts", "none"),
         ("held_until", "2027-01-12T02:00:00Z"),
         ("send_validity", "perhaps"),
+        ("daily_quota", 0),
+        ("monthly_quota", -1),
+        ("maintenance", [["08:00", "08:00"]]),
+        ("maintenance", [["00:00", "24:00"]]),
     ],
 )
 async def test_a_value_that_there_is_not_is_refused(api: Api, field: str, value: object) -> None:

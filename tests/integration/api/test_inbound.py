@@ -9,8 +9,9 @@ import pytest
 
 from service.accounts.model import Role
 from service.channels.gateway import Inbound
-from service.delivery import inbound_store, store
+from service.delivery import replies_store, store
 from service.delivery.inbound import read_inbound
+from service.delivery.replies import send_replies
 from service.storage.postgres import transaction
 from tests.factories import make_contact, make_draft, make_token, make_user, phone
 from tests.integration.api.conftest import Api
@@ -134,6 +135,7 @@ async def test_what_a_text_says_of_itself(api: Api, sent: Sent) -> None:
         "done_by": None,
         "done_at": api.clock.at.isoformat().replace("+00:00", "Z"),
         "note": None,
+        "replies": [],
     }
 
 
@@ -222,8 +224,60 @@ async def test_a_person_may_read_an_opt_out_in_a_sentence(api: Api, sent: Sent) 
     assert [(s["reason"], s["created_by"]) for s in found] == [
         ("opted_out", str(api.teams["school"].operator.id))
     ]
+    assert [s["classes"] for s in found] == [["public_interest"]]
     due = await api.runtime.pool.fetch("SELECT kind, text_id::text FROM replies_due")
     assert [tuple(row) for row in due] == [("opt_out_confirmed", item["id"])]
+
+
+async def test_who_wants_no_more_notices_is_for_their_department_to_say(
+    api: Api, sent: Sent
+) -> None:
+    """The word alone stops publicity; the department that sent the notice stops notices, too."""
+    pool = api.runtime.pool
+    await pool.execute("UPDATE runs SET class = 'service'")
+    await write(api, (1, "R"))
+    path = f"/suppressions?phone={phone(1)[3:]}"
+    (by_word,) = (await api.get(path, ADMIN)).json["items"]
+    assert by_word["classes"] == ["public_interest"]
+    (item,) = await listed(api, SCHOOL)
+    await api.post(f"/inbound/{item['id']}/take", SCHOOL)
+    await api.post(f"/inbound/{item['id']}/done", SCHOOL, {"opt_out": True})
+    (by_person,) = (await api.get(path, ADMIN)).json["items"]
+    assert by_person["classes"] == ["public_interest", "service"]
+
+
+async def test_a_text_says_how_it_is_answered(api: Api, sent: Sent) -> None:
+    """Due, then in a run that its department sees with its report, or why not."""
+    runtime = api.runtime
+    await runtime.pool.execute("UPDATE departments SET signature = '旌德中学'")
+    await write(api, (1, "R"))
+    (item,) = await listed(api, SCHOOL)
+    owed = {
+        "kind": "opt_out_confirmed",
+        "due_at": item["received_at"],
+        "settled_at": None,
+        "run_id": None,
+        "skipped": None,
+    }
+    assert item["replies"] == [owed]
+    api.clock.at += HOUR
+    await send_replies(runtime.pool, runtime.keyring, api.clock.at)
+    settled = api.clock.at.isoformat().replace("+00:00", "Z")
+    (shown,) = (await api.get(f"/inbound/{item['id']}", SCHOOL)).json["replies"]
+    run_id = shown["run_id"]
+    assert shown == owed | {"settled_at": settled, "run_id": run_id}
+    run = (await api.get(f"/runs/{run_id}", SCHOOL)).json
+    assert (run["kind"], run["campaign_id"], run["class"]) == ("reply", None, "service")
+    assert (await api.get(f"/runs/{run_id}", POLICE)).status == 404
+    report = (await api.get(f"/runs/{run_id}/report", SCHOOL)).json
+    assert report["campaign_id"] is None
+    assert report["target"] + sum(report["excluded"].values()) == 1
+
+    await write(api, (2, "我被骗了"))
+    api.clock.at += timedelta(days=2)
+    await send_replies(runtime.pool, runtime.keyring, api.clock.at)
+    (clue,) = await listed(api, POLICE)
+    assert [reply["skipped"] for reply in clue["replies"]] == ["too_late"]
 
 
 async def test_a_text_is_done_once_under_an_idempotency_key(api: Api, sent: Sent) -> None:
@@ -245,7 +299,7 @@ async def test_a_failed_opt_out_leaves_the_text_open(
     async def fail(*_args: Any, **_options: Any) -> None:
         raise RuntimeError("no")
 
-    monkeypatch.setattr(inbound_store, "suppress_senders", fail)
+    monkeypatch.setattr(replies_store, "suppress_senders", fail)
     answer = await api.post(f"/inbound/{item['id']}/done", SCHOOL, {"opt_out": True})
     assert answer.status == 500
     assert (await api.get(f"/inbound/{item['id']}", SCHOOL)).json["state"] == "taken"

@@ -12,16 +12,93 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from redis.asyncio import Redis
 
+from service.api.health import ACTS
 from service.app import create_app, serve
+from service.dispatch import sweep_store
 from service.runtime import Runtime
-from service.storage.postgres import transaction
+from service.storage.postgres import (
+    OwnConnection,
+    TooManyConnections,
+    connect,
+    open_pool,
+    transaction,
+)
 from tests.integration.api.conftest import Api
+
+
+async def end_turns(runtime: Runtime, *acts: str, seconds_ago: int = 0) -> None:
+    """As if a scheduler had ended these acts."""
+    async with runtime.pool.acquire() as conn:
+        for act in acts:
+            await sweep_store.note_turn(conn, act, 0.01)
+        await conn.execute(
+            "UPDATE turns SET ended_at = ended_at - make_interval(secs => $1) WHERE act = ANY($2)",
+            seconds_ago,
+            acts,
+        )
 
 
 async def test_it_is_up_and_ready_without_a_key(api: Api) -> None:
     assert (await api.get("//healthz", None)).json == {"status": "ok"}
+    await end_turns(api.runtime, *ACTS)
     ready = await api.get("//readyz", None)
-    assert (ready.status, ready.json["checks"]) == (200, {"postgresql": "ok", "redis": "ok"})
+    assert ready.status == 200
+    assert ready.json == {
+        "status": "ok",
+        "checks": {"postgresql": "ok", "redis": "ok", "scheduler": "ok"},
+    }
+
+
+async def test_without_a_scheduler_at_work_it_is_degraded_and_says_so(api: Api) -> None:
+    ready = await api.get("//readyz", None)
+    assert (ready.status, ready.json["status"]) == (200, "degraded")
+    assert ready.json["checks"]["scheduler"] == "none has been at work yet"
+    await end_turns(api.runtime, *ACTS)
+    await end_turns(api.runtime, "recover", seconds_ago=45)
+    ready = await api.get("//readyz", None)
+    assert (ready.status, ready.json["status"]) == (200, "degraded")
+    assert ready.json["checks"]["scheduler"] == "late for 45 s: recover"
+
+
+async def test_it_is_not_ready_for_a_database_that_is_newer(api: Api) -> None:
+    await api.runtime.pool.execute("INSERT INTO migrations VALUES ('9999_later.sql', '')")
+    ready = await api.get("//readyz", None)
+    assert ready.status == 503
+    assert ready.json["checks"]["postgresql"] == "newer than this program: it has 9999_later.sql"
+
+
+async def take_every_connection(url: str) -> list[OwnConnection]:
+    taken = []
+    while True:
+        try:
+            taken.append(await connect(url))
+        except TooManyConnections:
+            return taken
+
+
+async def test_a_database_without_a_free_connection_is_named(api: Api, database_url: str) -> None:
+    taken = await take_every_connection(database_url)
+    try:
+        async with open_pool(database_url, size=2) as pool:
+            app = create_app(replace(api.runtime, pool=pool))
+            async with TestClient(TestServer(app)) as client:
+                async with client.get("/readyz") as response:
+                    assert response.status == 503
+                    checks = (await response.json())["checks"]
+                    assert checks["postgresql"].startswith("no connection is free: ")
+                key = {"Authorization": f"Bearer {api.tokens['county', 'viewer']}"}
+                async with client.get("/api/v1/campaigns", headers=key) as response:
+                    assert (response.status, response.headers["Retry-After"]) == (503, "5")
+                    detail = (await response.json())["detail"]
+                    assert detail == "the database has no connection free; try again soon"
+                await taken.pop().close()
+                await taken.pop().close()
+                async with asyncio.timeout(10):
+                    while (await client.get("/api/v1/campaigns", headers=key)).status != 200:
+                        await asyncio.sleep(0.05)
+    finally:
+        for connection in taken:
+            await connection.close()
 
 
 async def test_it_is_not_ready_with_a_migration_missing(api: Api) -> None:

@@ -58,7 +58,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "/routes/explain": {"phone": "19790000001", "channels": [1]},
     "/routes/overrides/lookup": {"phone": "19790000001"},
     "/routes/overrides": {"phone": "19790000001", "carrier": "china_unicom"},
-    "/departments": {"name": "n", "kind": "school", "signature": "s"},
+    "/departments": {"name": "n", "kind": "school", "signature": "s", "weight": 20},
+    "/departments/{department_id}": {"weight": 20},
     "/users": {"login": "l", "name": "n", "roles": ["viewer"], "department_id": None},
     "/keys": {"user_id": NOBODY, "name": "n", "expires_at": "2030-01-01T00:00:00Z"},
     "/suppressions": {
@@ -67,6 +68,11 @@ BODIES: dict[str, dict[str, Any]] = {
         "reason": "opted_out",
         "note": "",
         "expires_at": None,
+    },
+    "/rosters/{name}/members": {
+        "members": [{"phone": "19790000001", "name": "n", "roles": ["finance"], "age": 30}],
+        "basis": "duty",
+        "expires_on": None,
     },
     "/segments": {"name": "n", "rule": "性别 = 女"},
     "/segments/preview": {"rule": "性别 = 女"},
@@ -147,6 +153,8 @@ async def test_no_body_is_a_crash(api: Api, op: Op) -> None:
         template_id=draft.plan.template_id,
         channel_id=channel.json["id"],
         inbound_id=NOBODY,
+        department_id=team.operator.department_id,
+        name="r",
     )
     for body in _bodies(op):
         answer = await api.call(op.method, path, ADMIN, json=body)

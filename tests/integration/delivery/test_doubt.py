@@ -11,7 +11,7 @@ from service.campaigns.model import By
 from service.delivery import doubt
 from service.delivery.doubt import WAIT, Skip, TooEarly
 from service.delivery.doubt_store import Settled, Which, insert_decision, settle
-from service.dispatch import store as dispatch
+from service.dispatch import slice_store
 from service.errors import Conflict
 from service.messages.ledger import MOVES, MessageState
 from service.storage.postgres import CheckViolation, UniqueViolation, transaction
@@ -76,6 +76,7 @@ async def test_nothing_but_what_is_in_doubt_is_moved_and_along_the_table(begin: 
     for decision in doubt.Decision:
         await on.pool.execute("DELETE FROM uncertain")
         await on.pool.execute("DELETE FROM doubts_decided")
+        await on.pool.execute("DELETE FROM attempts")
         await on.pool.execute(
             """
             UPDATE messages m SET state = w.state, attempt = 1, part_count = 1, marked_at = $2
@@ -193,7 +194,7 @@ async def test_what_is_handed_off_again_goes_out_once_from_a_run_that_was_closed
     await on.check()
     assert await on.on.claim(on.lease) == 1
     async with on.pool.acquire() as conn:
-        queued = await dispatch.queued_rows(conn, on.on.run, 1, 2)
+        queued = await slice_store.queued_rows(conn, on.on.run, 1, 2, on.later)
     assert [r["no"] for r in queued] == [1]
     assert await on.on.mark(on.lease, [1, 2]) == {1: 2}
     await on.on.record(await on.on.result(1, 2, ref=b"again"))

@@ -298,7 +298,10 @@ async def test_a_text_that_went_on_to_another_channel_makes_a_line_ambiguous(beg
     await on.put_in_doubt(1)
     other = await on.on.another_run()
     await on.pool.execute(
-        "UPDATE messages SET first_channel_id = channel_id, channel_id = 99 WHERE run_id = $1",
+        "WITH gone AS (UPDATE messages SET channel_id = 99, attempt = 1 WHERE run_id = $1 "
+        "RETURNING old.channel_id) "
+        "INSERT INTO attempts (run_id, no, attempt, channel_id, state) "
+        "SELECT $1, 1, 1, channel_id, 'undelivered' FROM gone",
         other.run,
     )
     report = await told(on, (1, on.on.now, "delivered"))

@@ -10,12 +10,13 @@ from redis.asyncio import Redis
 
 from service.clock import Clock
 from service.crypto import Keyring
+from service.delivery.replies import TOGETHER
 from service.embedded import Valkey
 from service.queue import QUEUES, Job, open_queue, queue_name
 from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.postgres import Pool
-from tests.harness.handset import set_up
+from tests.harness.handset import hand_off, set_up
 from workers import delivery, scheduler
 
 
@@ -77,3 +78,31 @@ async def test_a_text_whose_rest_never_comes_is_given_out_after_a_day(
     await scheduler.listen(ctx)
     await _work(runtime)
     assert (await handsets.only_text())["missing"] == 1
+
+
+async def test_a_reply_is_made_a_minute_after_and_its_channel_is_woken(
+    runtime: Runtime, now: datetime
+) -> None:
+    handsets = await set_up(runtime.pool, runtime.keyring, now)
+    await hand_off(handsets, 0)
+    ctx = {"runtime": runtime}
+    await handsets.write(0, "R")
+    await handsets.read()
+    cast(HandClock, runtime.clock).at = now + TOGETHER - timedelta(seconds=1)
+    await scheduler.listen(ctx)
+    assert await _rung(runtime, Job.SEND_REPLIES) == []
+    cast(HandClock, runtime.clock).at = now + TOGETHER
+    await scheduler.listen(ctx)
+    assert await _rung(runtime, Job.SEND_REPLIES) == [("send_replies", [])]
+    await delivery.send_replies(ctx)
+    channel = handsets.stage.channel.id
+    assert await _rung(runtime, Job.DRAIN_CHANNEL) == [("drain_channel", [str(channel)])]
+    await runtime.redis.flushall()
+    await scheduler.listen(ctx)
+    assert await _rung(runtime, Job.SEND_REPLIES) == []
+
+
+async def _rung(runtime: Runtime, job: Job) -> list[tuple[str, list[str]]]:
+    """What waits in the queue of a job: function and arguments."""
+    queued = await runtime.queue.arq.queued_jobs(queue_name=queue_name(QUEUES[job]))
+    return [(found.function, [*found.args]) for found in queued]

@@ -9,7 +9,7 @@ import pytest
 from service.accounts import store as accounts
 from service.accounts.model import NewUser, Role, User
 from service.crypto import Keyring
-from service.delivery import inbound, inbound_store
+from service.delivery import inbound, inbound_store, replies_store
 from service.delivery.inbound import Outcome
 from service.dispatch import store as dispatch
 from service.errors import Conflict
@@ -26,6 +26,7 @@ STEPS = [
     "owe_receipt",
     "suppress_senders",
 ]
+"""The last two belong to the replies that they owe."""
 
 
 async def waits_for_a_lock(pool: Pool) -> bool:
@@ -108,14 +109,14 @@ async def test_a_mark_waits_for_the_opt_out_that_is_being_committed_and_sees_it(
     no = await handsets.no_of(0)
     await handsets.write(0, "R")
     stopped, go_on = asyncio.Event(), asyncio.Event()
-    suppress = inbound_store.suppress_senders
+    suppress = replies_store.suppress_senders
 
     async def hold(*args: Any, **options: Any) -> None:
         await suppress(*args, **options)
         stopped.set()
         await go_on.wait()
 
-    monkeypatch.setattr(inbound_store, "suppress_senders", hold)
+    monkeypatch.setattr(replies_store, "suppress_senders", hold)
     reading = asyncio.create_task(handsets.read())
     await stopped.wait()
     marking = asyncio.create_task(stage.mark(lease, [no]))
@@ -162,7 +163,8 @@ async def test_a_death_at_any_step_leaves_nothing_half_done(
     """The step is done, then the server ends the connection before the commit."""
     handsets = await set_up(pool, keyring, now)
     await _write_one_of_each(handsets)
-    real = getattr(inbound_store, step)
+    module = replies_store if hasattr(replies_store, step) else inbound_store
+    real = getattr(module, step)
 
     async def then_die(conn: Connection, *args: Any, **options: Any) -> Any:
         result = await real(conn, *args, **options)
@@ -171,7 +173,7 @@ async def test_a_death_at_any_step_leaves_nothing_half_done(
         return result
 
     with monkeypatch.context() as patched:
-        patched.setattr(inbound_store, step, then_die)
+        patched.setattr(module, step, then_die)
         with pytest.raises(Exception, match="connection|terminat"):
             await handsets.read()
     assert await _nothing_happened(handsets)
@@ -185,7 +187,7 @@ async def test_a_reader_that_is_cancelled_leaves_nothing_half_done(
     handsets = await set_up(pool, keyring, now)
     await _write_one_of_each(handsets)
     reached = asyncio.Event()
-    real = inbound_store.suppress_senders
+    real = replies_store.suppress_senders
 
     async def stall(*args: Any, **options: Any) -> None:
         await real(*args, **options)
@@ -193,7 +195,7 @@ async def test_a_reader_that_is_cancelled_leaves_nothing_half_done(
         await asyncio.Event().wait()
 
     with monkeypatch.context() as patched:
-        patched.setattr(inbound_store, "suppress_senders", stall)
+        patched.setattr(replies_store, "suppress_senders", stall)
         reading = asyncio.create_task(handsets.read())
         await reached.wait()
         reading.cancel()

@@ -20,7 +20,8 @@ from service.channels.outcome import ReceiptState
 from service.crypto import Keyring
 from service.delivery import receipts, store
 from service.delivery.receipts import SETTLE_AFTER, fold_receipts, recheck, sweep_parked
-from service.dispatch import lease_store, record_store
+from service.delivery.settle_store import settle_runs
+from service.dispatch import lease_store, record_store, slice_store
 from service.dispatch import store as dispatch
 from service.dispatch.expand import expand_run
 from service.dispatch.lease_store import Lease
@@ -143,7 +144,7 @@ async def _begin(
         await lease_store.ensure_connections(conn, channel.id, slot + 1)
         lease = await lease_store.claim_connection(conn, channel.id, slot, uuid.uuid4(), now)
         assert lease is not None
-        assert await dispatch.claim_slice(conn, lease, now) is not None
+        assert await slice_store.claim_slice(conn, lease, now) is not None
     return Stage(pool, keyring, scene, channel, run, now, lease)
 
 
@@ -326,7 +327,7 @@ async def test_silence_becomes_unknown_and_yields_to_any_later_receipt(stage: Se
 
     async def settle(at: datetime) -> None:
         async with transaction(on.pool) as conn:
-            await store.settle_runs(conn, at)
+            await settle_runs(conn, at)
 
     await settle(on.now + DAYS_3 - SECOND)
     assert await on.state(1) == "submitted"
@@ -347,7 +348,7 @@ async def test_a_run_with_an_open_message_is_not_settled(stage: SetUp) -> None:
     await on.answered(2, state="uncertain")
     await on.pool.execute("UPDATE runs SET state = 'sent'")
     async with transaction(on.pool) as conn:
-        await store.settle_runs(conn, on.now + 2 * DAYS_3)
+        await settle_runs(conn, on.now + 2 * DAYS_3)
     assert [await on.state(1), await on.state(2)] == ["unknown", "uncertain"]
     assert await on.pool.fetchval("SELECT settled_at FROM runs") is None
 

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from service.delivery.reconcile import ChannelDay, reconcile, span_of
-from service.delivery.store import expire_parked, settle_runs
+from service.delivery.settle_store import settle_runs
+from service.delivery.store import expire_parked
 from service.errors import Invalid, NotFound
 from service.storage.postgres import Pool, transaction
 from tests.harness.doubt import Doubts, doubtful

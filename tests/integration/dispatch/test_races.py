@@ -27,6 +27,7 @@ from service.coding.parts import split
 from service.crypto import Keyring
 from service.delivery import store as delivery
 from service.delivery.inbox import Inbox
+from service.delivery.settle_store import settle_runs
 from service.dispatch import lease_store, record_store, slice_store, store, sweep_store
 from service.dispatch.expand import expand_run
 from service.dispatch.lease import HeldLease
@@ -487,7 +488,7 @@ async def _every_statement(on: Stage, lease: Lease) -> dict[str, Callable[[], Aw
     async def silence() -> None:
         await on.pool.execute("UPDATE runs SET state = 'sent'")
         async with transaction(on.pool) as conn:
-            await delivery.settle_runs(conn, on.now + timedelta(hours=73))
+            await settle_runs(conn, on.now + timedelta(hours=73))
 
     return {
         "mark": lambda: on.mark(lease, nos),

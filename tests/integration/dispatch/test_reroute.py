@@ -355,7 +355,7 @@ async def test_a_lane_that_serves_several_carriers_proves_nothing(
 # ---- the first lane has had its say
 
 
-@pytest.mark.parametrize("standing", ["queued", "submitting", "submitted", "delivered"])
+@pytest.mark.parametrize("standing", ["submitting", "submitted", "delivered"])
 async def test_late_receipts_of_the_first_lane_change_nothing(stage: SetUp, standing: str) -> None:
     on = await stage()
     await on.sent(MOBILE, 1, 2, 3, 4)
@@ -363,8 +363,7 @@ async def test_late_receipts_of_the_first_lane_change_nothing(stage: SetUp, stan
     lease = await on.lease(UNICOM)
     claimed = await on.claim(lease)
     assert claimed is not None
-    if standing != "queued":
-        await on.mark(lease, claimed[0], 1)
+    await on.mark(lease, claimed[0], 1)
     if standing in {"submitted", "delivered"}:
         await on.submitted(UNICOM, 1, ref(UNICOM, 1))
     if standing == "delivered":
@@ -376,6 +375,27 @@ async def test_late_receipts_of_the_first_lane_change_nothing(stage: SetUp, stan
     assert await on.where(1) == (standing, UNICOM)
     assert await on.listed() == [(ref(MOBILE, 1), "conflict")] * 2
     assert await on.pool.fetchval("SELECT count(*) FROM slices") == 2
+
+
+async def test_a_text_that_arrived_after_all_takes_no_second_lane(stage: SetUp) -> None:
+    on = await stage(people=1)
+    await on.sent(MOBILE, 1)
+    await on.ported(MOBILE, 1)
+    await on.receive(MOBILE, 1, "undelivered", "MK:0001", "empty_number")
+    await on.fold(MOBILE)
+    assert await on.where(1) == ("queued", UNICOM), "that it failed is nothing new"
+    await on.delivered(MOBILE, 1)
+    assert await on.where(1) == ("delivered", MOBILE)
+    row = await on.row(1)
+    assert (row["first_channel_id"], row["first_code"], row["final_at"]) == (None, None, on.now)
+    assert await on.listed() == [(ref(MOBILE, 1), "conflict")]
+    lease = await on.lease(UNICOM)
+    claimed = await on.claim(lease)
+    assert claimed == (2, [])
+    assert await on.mark(lease, 2, 1) == []
+    assert await on.finish(lease, 2)
+    assert await on.known(1) is None
+    await on.states()
 
 
 async def test_a_late_answer_of_the_first_lane_changes_nothing(stage: SetUp) -> None:

@@ -14,7 +14,7 @@ def test_a_path_names_exactly_the_handlers_parameters() -> None:
     for op in OPS:
         placed = {part[1:-1] for part in op.path.split("/") if part.startswith("{")}
         assert placed == set(op.parameters), op
-        assert set(op.parameters.values()) <= {UUID, int}, op
+        assert set(op.parameters.values()) <= {UUID, int, str}, op
 
 
 def test_every_handler_says_what_it_takes_and_answers() -> None:

@@ -1,11 +1,13 @@
 """Messages into submits: who shares one, in which order, and what a cut lot still has in common."""
 
+import uuid
 from collections import deque
 from zoneinfo import ZoneInfo
 
 from service.coding.parts import Part, split
 from service.dispatch.compose import Message, Work
 from service.dispatch.parcel import pack
+from service.dispatch.share import Flow
 
 LONG = "【旌德县公安局】先做小任务返小钱、再让垫付大单的，都是刷单诈骗。拿不准拨96110。" * 3
 
@@ -20,7 +22,8 @@ def work() -> Work:
         send_hours=[],
         zone=ZoneInfo("Asia/Shanghai"),
         valid_until=None,
-        priority=1,
+        flow=Flow(1, uuid.UUID(int=1)),
+        weight=10,
         rows=deque(),
     )
 

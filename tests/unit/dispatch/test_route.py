@@ -1,11 +1,22 @@
 """Which lane a number takes: a table of lanes and numbers a case."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from service.channels.model import CARRIERS
-from service.dispatch.route import Lane, Number, best, explain, obstacle, routes, second
+from service.dispatch.route import (
+    Lane,
+    Number,
+    best,
+    covers,
+    elsewhere,
+    explain,
+    obstacle,
+    routes,
+    second,
+)
 
 MOBILE, UNICOM, TELECOM, BROADNET = CARRIERS
 SYNTHETIC = Number(MOBILE, synthetic=True)
@@ -92,6 +103,27 @@ CHOICES = [
         MOBILE,
         None,
         1,
+    ),
+    (
+        "one that does not work, if it is the only one",
+        [lane(1, MOBILE, open=True)],
+        MOBILE,
+        None,
+        1,
+    ),
+    (
+        "a foreign fallback before an own lane that does not work",
+        [lane(1, MOBILE, open=True), lane(2, UNICOM, on_net_only=False)],
+        MOBILE,
+        None,
+        2,
+    ),
+    (
+        "one on hold before one that does not work",
+        [lane(1, MOBILE, open=True), lane(2, MOBILE, held=True)],
+        MOBILE,
+        None,
+        2,
     ),
 ]
 
@@ -186,6 +218,7 @@ def test_the_explanation_and_the_choice_never_differ() -> None:
         lane(n, *carriers, on_net_only=n % 2 == 0, enabled=n % 5 > 0, held=n % 3 == 0, rank=n % 4)
         for n, carriers in enumerate([(MOBILE,), (UNICOM, TELECOM), CARRIERS, ()] * 6)
     ]
+    lanes = [replace(one, open=one.id % 7 > 3) for one in lanes]
     for carrier in (*CARRIERS, None):
         for chosen in (None, [1, 2, 3, 6], []):
             number = Number(carrier, synthetic=True)
@@ -195,6 +228,63 @@ def test_the_explanation_and_the_choice_never_differ() -> None:
             assert sum("it comes first" in verdict.reason for verdict in verdicts) == (
                 first is not None
             )
+
+
+def test_a_lane_that_does_not_work_is_explained() -> None:
+    lanes = [lane(1, MOBILE, open=True), EVERYBODY]
+    verdicts, first = explain(lanes, SYNTHETIC, None)
+    assert first == EVERYBODY
+    assert verdicts[0].reason == (
+        "It serves china_mobile, rank 100, and was found not to work for now: lane-9 comes before "
+        "it, which works."
+    )
+
+
+ELSEWHERE = [
+    ("nowhere", [], None, {}),
+    ("another of the carrier", [lane(2, MOBILE)], None, {MOBILE: 2}),
+    ("a fallback", [EVERYBODY], None, dict.fromkeys(CARRIERS, 9)),
+    ("not on hold", [lane(2, MOBILE, held=True)], None, {}),
+    ("not one that does not work either", [lane(2, MOBILE, open=True)], None, {}),
+    ("not one that is switched off", [lane(2, MOBILE, enabled=False)], None, {}),
+    ("not a real one", [lane(2, MOBILE, simulated=False)], None, {}),
+    ("not one the campaign did not choose", [lane(2, MOBILE)], [1], {}),
+    ("one the campaign chose", [lane(2, MOBILE), lane(3, MOBILE)], [1, 3], {MOBILE: 3}),
+]
+
+
+@pytest.mark.parametrize(
+    ("others", "chosen", "expected"), [row[1:] for row in ELSEWHERE], ids=[r[0] for r in ELSEWHERE]
+)
+def test_where_texts_go_while_their_lane_does_not_work(
+    others: list[Lane], chosen: list[int] | None, expected: dict[str, int]
+) -> None:
+    broken = lane(1, MOBILE, open=True)
+    assert elsewhere([broken, *others], broken, CARRIERS, chosen) == expected
+    switched_off = replace(broken, open=False, enabled=False)
+    assert elsewhere([switched_off, *others], switched_off, CARRIERS, chosen) == expected
+
+
+COVERS = [
+    (lane(2, MOBILE, UNICOM), True),
+    (lane(2, on_net_only=False), True),
+    (lane(2, UNICOM), False),
+    (lane(2, MOBILE, held=True), False),
+    (lane(2, MOBILE, open=True), False),
+    (lane(2, MOBILE, enabled=False), False),
+    (lane(2, MOBILE, simulated=False), False),
+    (lane(1, MOBILE), False),
+]
+
+
+@pytest.mark.parametrize(("other", "expected"), COVERS)
+def test_whether_another_lane_can_take_all_of_one(other: Lane, expected: bool) -> None:
+    assert covers(other, lane(1, MOBILE)) == expected
+
+
+def test_only_a_fallback_can_take_all_of_a_fallback() -> None:
+    assert not covers(lane(2, MOBILE), lane(1, MOBILE, on_net_only=False))
+    assert covers(lane(2, on_net_only=False), lane(1, MOBILE, on_net_only=False))
 
 
 SECONDS = [
@@ -268,6 +358,13 @@ SECONDS = [
         2,
     ),
     ("a first one that is gone", [lane(2, UNICOM)], None, None, None),
+    (
+        "the one that is known, though it does not work: there is one turn only",
+        [lane(1, MOBILE), lane(2, UNICOM), lane(3, TELECOM, open=True)],
+        TELECOM,
+        None,
+        3,
+    ),
 ]
 
 

@@ -1,0 +1,115 @@
+"""The SQL of /metrics: how much waits where, and since when. Cheap: no ledger is read for it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.dispatch.sweep_store import last_turns
+from service.storage.postgres import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """So many of something, the first of them since `since`; None where there is nothing."""
+
+    count: int
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits in the whole system.
+
+    Channels are by name. receipts: to be folded. unmatched: by channel and why. messages: rows of
+    slices that are not done, by channel and priority (0 urgent, 1 normal, 2 bulk), those already
+    handed off included: no more than so many are queued. connections: (up, wanted). turns: of the
+    scheduler's acts, how long ago each ended last and how long it took, in seconds.
+    """
+
+    channels: tuple[str, ...]
+    held: frozenset[str]
+    receipts: dict[str, Waiting]
+    unmatched: dict[tuple[str, str], Waiting]
+    uncertain: dict[str, Waiting]
+    messages: dict[tuple[str, int], int]
+    connections: dict[str, tuple[int, int]]
+    runs: dict[str, int]
+    texts: Waiting
+    imports: int
+    turns: dict[str, tuple[float, float]]
+
+
+async def read_backlog(conn: Connection, now: datetime) -> Backlog:
+    """Count everything that waits."""
+    channels = await conn.fetch(
+        """
+        SELECT c.name, c.held_until > $1 AS held, c.connections AS wanted,
+               count(*) FILTER (WHERE k.state = 'up' AND k.expires_at > clock_timestamp()) AS up
+        FROM channels c LEFT JOIN connections k ON k.channel_id = c.id AND k.slot < c.connections
+        WHERE c.enabled GROUP BY c.id ORDER BY c.id
+        """,
+        now,
+    )
+    messages = await conn.fetch(
+        """
+        SELECT c.name, s.priority, sum(s.last_no - s.first_no + 1) AS messages
+        FROM slices s JOIN runs r ON r.id = s.run_id JOIN channels c ON c.id = s.channel_id
+        WHERE s.done_at IS NULL AND r.state IN ('running', 'paused')
+        GROUP BY c.name, s.priority
+        """
+    )
+    runs = await conn.fetch(
+        """
+        SELECT state, count(*) AS runs FROM runs
+        WHERE state IN ('expanding', 'running', 'paused') GROUP BY state
+        """
+    )
+    texts = await conn.fetch(
+        "SELECT count(*) AS count, min(received_at) AS since FROM inbound WHERE state = 'new'"
+    )
+    imports = await conn.fetchval("SELECT count(*) FROM imports WHERE state = 'reading'")
+    return Backlog(
+        channels=tuple(row["name"] for row in channels),
+        held=frozenset(row["name"] for row in channels if row["held"]),
+        receipts=await _receipts(conn),
+        unmatched=await _unmatched(conn),
+        uncertain=await _uncertain(conn),
+        messages={(row["name"], row["priority"]): int(row["messages"]) for row in messages},
+        connections={row["name"]: (row["up"], row["wanted"]) for row in channels},
+        runs={row["state"]: row["runs"] for row in runs},
+        texts=Waiting(texts[0]["count"], texts[0]["since"]),
+        imports=imports,
+        turns=await last_turns(conn),
+    )
+
+
+async def _receipts(conn: Connection) -> dict[str, Waiting]:
+    rows = await conn.fetch(
+        """
+        SELECT c.name, i.count, i.since FROM channels c JOIN (
+            SELECT channel_id, count(*), min(received_at) AS since FROM receipt_inbox
+            GROUP BY channel_id) i ON i.channel_id = c.id
+        """
+    )
+    return {row["name"]: Waiting(row["count"], row["since"]) for row in rows}
+
+
+async def _unmatched(conn: Connection) -> dict[tuple[str, str], Waiting]:
+    rows = await conn.fetch(
+        """
+        SELECT c.name, u.why, u.count, u.since FROM channels c JOIN (
+            SELECT channel_id, why, count(*), min(received_at) AS since FROM receipts_unmatched
+            WHERE why IN ('parked', 'ambiguous') GROUP BY channel_id, why) u ON u.channel_id = c.id
+        """
+    )
+    return {(row["name"], row["why"]): Waiting(row["count"], row["since"]) for row in rows}
+
+
+async def _uncertain(conn: Connection) -> dict[str, Waiting]:
+    rows = await conn.fetch(
+        """
+        SELECT c.name, u.count, u.since FROM channels c JOIN (
+            SELECT channel_id, count(*), min(since) AS since FROM uncertain
+            GROUP BY channel_id) u ON u.channel_id = c.id
+        """
+    )
+    return {row["name"]: Waiting(row["count"], row["since"]) for row in rows}

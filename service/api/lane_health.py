@@ -1,0 +1,108 @@
+"""How a channel is doing: its connections, its breaker, the figures behind it, what was done."""
+
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from service.api.call import Call
+from service.api.schema import Instant, Out
+from service.channels import store
+from service.dispatch import health_store
+from service.dispatch.breaker import State
+from service.dispatch.watch import limits_of, look_at
+
+MOST_EVENTS = 50
+
+
+class ConnectionOut(Out):
+    """What the holder of one connection last said of it."""
+
+    slot: int
+    state: str
+    note: str
+    changed_at: Instant | None
+
+
+class FiguresOut(Out):
+    """What was seen in the last minute, or since the breaker last changed; counts of submits."""
+
+    submits: int
+    accepted: int
+    refused: int = Field(description="For the number's sake or the text's.")
+    failed: int = Field(description="Refused for the channel's sake, or nobody knows why.")
+    unanswered: int
+    unsent: int = Field(description="Provably never written.")
+    throttled: int = Field(description="Too fast; sent again.")
+    fault_share: float | None = Field(
+        description="Failed, unanswered and unsent of all that were judged; null: none was."
+    )
+    answer_p50_ms: int | None
+    answer_p95_ms: int | None
+    receipts: int
+    delivered_share: float | None = Field(description="Of the receipts.")
+    unreported: int = Field(description="Submits accepted since the last receipt.")
+    silent_seconds: int | None = Field(
+        description="Since the first of these; null: none is missing, or a receipt never came."
+    )
+    connections: int
+    up: int
+    down_seconds: int | None = Field(
+        description="How long there has been no connection although somebody tries."
+    )
+
+
+class EventOut(Out):
+    """A change of the breaker, or what was done about it.
+
+    shifted: `messages` of a run went to `to_channel_id`; waiting: no other channel may take them.
+    """
+
+    id: int
+    kind: Literal["opened", "probing", "closed", "returned", "shifted", "waiting"]
+    at: Instant
+    last_at: Instant
+    why: str
+    figures: dict[str, Any]
+    run_id: UUID | None = Field(description="Null for runs of other departments too.")
+    to_channel_id: int | None
+    messages: int
+
+
+class HealthOut(Out):
+    """How a channel is doing, and roughly how much waits for it."""
+
+    connections: list[ConnectionOut]
+    open_slices: int
+    queued_estimate: int
+    state: State = Field(
+        description="Of its breaker; open: nothing is handed off, half_open: it is being tried."
+    )
+    why: str = Field(description="Why it is not closed.")
+    since: Instant | None = Field(description="Null: nobody has judged the channel yet.")
+    climbing: bool = Field(description="Closed again, and not yet back at its full pace.")
+    next_trial_at: Instant | None = Field(description="Not before; and it takes a connection.")
+    figures: FiguresOut
+    events: list[EventOut] = Field(description="The last ones, from new to old.")
+
+
+async def get_health(call: Call, channel_id: int) -> HealthOut:
+    """Show how a channel is doing, since when and why, and what waits for it."""
+    await store.get_channel(call.conn, call.runtime.keyring, channel_id)
+    health = await store.get_health(call.conn, channel_id)
+    limits = limits_of(call.runtime.settings).at_speed(call.runtime.clock.speed)
+    breaker, figures = await look_at(call.conn, channel_id, limits, call.now)
+    events = await health_store.list_events(call.conn, channel_id, call.user.scope, MOST_EVENTS)
+    is_open = breaker is not None and breaker.state == "open"
+    return HealthOut(
+        connections=[ConnectionOut.model_validate(c) for c in health.connections],
+        open_slices=health.open_slices,
+        queued_estimate=health.queued_estimate,
+        state=breaker.state if breaker else "closed",
+        why=breaker.why if breaker else "",
+        since=breaker.changed_at if breaker else None,
+        climbing=breaker is not None and breaker.climbing,
+        next_trial_at=breaker.changed_at + breaker.rest(limits) if breaker and is_open else None,
+        figures=FiguresOut.model_validate(figures.as_json()),
+        events=[EventOut.model_validate(event) for event in events],
+    )

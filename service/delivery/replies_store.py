@@ -1,0 +1,163 @@
+"""The SQL of replies: what causes them, which are due and in whose name, what became of them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from service.storage.postgres import Connection, Record, affected
+
+Due = tuple[str, UUID]
+"""A reply that is owed: its kind, and its cause."""
+
+
+async def suppress_senders(
+    conn: Connection,
+    asked: Sequence[tuple[bytes, UUID]],
+    *,
+    classes: Sequence[str],
+    note: str,
+    user_id: UUID | None,
+    now: datetime,
+) -> None:
+    """Stop these classes to senders for good, (phone hash, text), and owe each one confirmation.
+
+    The caller holds the lock of the suppressions.
+    """
+    await conn.execute(
+        """
+        WITH asked AS (
+            SELECT DISTINCT ON (phone_hash) phone_hash, text_id
+            FROM unnest($1::bytea[], $2::uuid[]) AS a(phone_hash, text_id)
+            ORDER BY phone_hash, text_id
+        ), stopped AS (
+            INSERT INTO suppressions AS s
+                (phone_hash, reason, note, created_by, created_at, classes)
+            SELECT phone_hash, 'opted_out', $3, $4::uuid, $5::timestamptz, $6::text[] FROM asked
+            ORDER BY phone_hash
+            ON CONFLICT (phone_hash, reason) DO UPDATE SET
+                expires_at = NULL,
+                classes = CASE WHEN s.expires_at <= $5 THEN excluded.classes
+                               ELSE ARRAY(SELECT DISTINCT c FROM unnest(
+                                   s.classes || excluded.classes) AS u(c) ORDER BY c) END
+            RETURNING s.id, s.phone_hash
+        )
+        INSERT INTO replies_due (kind, cause, text_id, due_at)
+        SELECT 'opt_out_confirmed', s.id, a.text_id, $5 FROM stopped s JOIN asked a
+            ON a.phone_hash = s.phone_hash
+        ON CONFLICT DO NOTHING
+        """,
+        [phone_hash for phone_hash, _ in asked],
+        [text_id for _, text_id in asked],
+        note,
+        user_id,
+        now,
+        list(classes),
+    )
+
+
+async def owe_receipt(conn: Connection, clues: Sequence[UUID], now: datetime) -> None:
+    """Owe the senders of clues a word that they were received, once a clue."""
+    await conn.execute(
+        """
+        INSERT INTO replies_due (kind, cause, text_id, due_at)
+        SELECT 'clue_received', id, id, $2 FROM unnest($1::uuid[]) AS u(id)
+        ON CONFLICT DO NOTHING
+        """,
+        list(clues),
+        now,
+    )
+
+
+async def lock_answering(conn: Connection) -> bool:
+    """Become the one who answers for this transaction; False if somebody is."""
+    locked: bool = await conn.fetchval(
+        "SELECT pg_try_advisory_xact_lock(hashtextextended('replies', 0))"
+    )
+    return locked
+
+
+async def reply_waits(conn: Connection, due_by: datetime) -> bool:
+    """Whether a reply has been due since `due_by`."""
+    waits: bool = await conn.fetchval(
+        "SELECT EXISTS (SELECT FROM replies_due WHERE settled_at IS NULL AND due_at <= $1)", due_by
+    )
+    return waits
+
+
+async def replies_due(conn: Connection, now: datetime, limit: int) -> list[Record]:
+    """The replies that are owed for longest, each with the text that it answers.
+
+    department_id, signature: of those whose text it is to read, else of the county; null if there
+    is no department at all. answered_text: what the sender had got from us, if anything.
+    lifted: it would confirm an opt-out that holds no more.
+    """
+    return await conn.fetch(
+        """
+        SELECT d.kind, d.cause, d.due_at, t.id AS text_id, t.channel_id, t.sender_hash,
+               t.sender_cipher, t.recipient, o.id AS department_id, o.signature,
+               r.text AS answered_text,
+               d.kind = 'opt_out_confirmed' AND s.id IS NULL AS lifted
+        FROM replies_due d
+        JOIN inbound_texts t ON t.id = d.text_id
+        LEFT JOIN runs r ON r.id = t.run_id
+        LEFT JOIN suppressions s
+            ON s.id = d.cause AND (s.expires_at IS NULL OR s.expires_at > $1)
+        LEFT JOIN departments o ON o.id = coalesce(t.department_id, (
+            SELECT id FROM departments ORDER BY kind <> 'county', created_at, id LIMIT 1))
+        WHERE d.settled_at IS NULL
+        ORDER BY d.due_at, d.kind, d.cause LIMIT $2
+        """,
+        now,
+        limit,
+    )
+
+
+async def count_replies(
+    conn: Connection, senders: Sequence[bytes], since: datetime
+) -> dict[bytes, int]:
+    """How many texts of ours have answered each of these senders since an instant."""
+    rows = await conn.fetch(
+        """
+        SELECT t.sender_hash, count(DISTINCT d.run_id) AS replies
+        FROM replies_due d JOIN inbound_texts t ON t.id = d.text_id
+        WHERE d.run_id IS NOT NULL AND d.settled_at > $2 AND t.sender_hash = ANY($1)
+        GROUP BY t.sender_hash
+        """,
+        list(senders),
+        since,
+    )
+    return {row["sender_hash"]: row["replies"] for row in rows}
+
+
+async def settle_by_run(
+    conn: Connection, settled: Sequence[Due], run_id: UUID, now: datetime
+) -> int:
+    """These replies are in the ledger of a run, or among its exclusions; how many were due."""
+    status = await conn.execute(
+        """
+        UPDATE replies_due d SET settled_at = $4, run_id = $3
+        FROM unnest($1::text[], $2::uuid[]) AS s(kind, cause)
+        WHERE d.kind = s.kind AND d.cause = s.cause AND d.settled_at IS NULL
+        """,
+        [kind for kind, _ in settled],
+        [cause for _, cause in settled],
+        run_id,
+        now,
+    )
+    return affected(status)
+
+
+async def settle_by_reason(conn: Connection, skipped: Mapping[Due, str], now: datetime) -> int:
+    """These replies are not sent, each with its reason; how many were due."""
+    status = await conn.execute(
+        """
+        UPDATE replies_due d SET settled_at = $4, skipped = s.reason
+        FROM unnest($1::text[], $2::uuid[], $3::text[]) AS s(kind, cause, reason)
+        WHERE d.kind = s.kind AND d.cause = s.cause AND d.settled_at IS NULL
+        """,
+        [kind for kind, _ in skipped],
+        [cause for _, cause in skipped],
+        list(skipped.values()),
+        now,
+    )
+    return affected(status)

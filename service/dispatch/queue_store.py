@@ -1,0 +1,77 @@
+"""The SQL of a channel's queue: what waits by run, what holds it, and how fast it goes.
+
+Counted by slices: one that nobody has worked on yet by its size, the few others row by row along
+the key. So a ledger of a million rows costs its thousand slices.
+"""
+
+from datetime import datetime
+
+from service.storage.postgres import Connection, Record, one
+
+
+async def waiting_runs(conn: Connection, channel_id: int, now: datetime) -> list[Record]:
+    """What waits on a channel, by run, and apart what waits for a time that is yet to come."""
+    return await conn.fetch(
+        """
+        SELECT w.*, r.department_id, r.state, r.class, r.text, r.send_hours, r.timezone,
+               r.valid_until, r.max_tps, d.name AS department, d.weight
+        FROM (
+            SELECT s.run_id, s.priority, s.not_before > $2 IS TRUE AS later,
+                   max(s.not_before) AS not_before,
+                   sum(CASE WHEN s.touched THEN t.queued ELSE s.last_no - s.first_no + 1 END)::int
+                       AS messages
+            FROM slices s LEFT JOIN LATERAL (
+                SELECT count(*) AS queued FROM messages m
+                WHERE s.touched AND m.run_id = s.run_id AND m.no BETWEEN s.first_no AND s.last_no
+                  AND m.channel_id = s.channel_id AND m.state = 'queued'
+                OFFSET 0) t ON s.touched
+            WHERE s.channel_id = $1 AND s.done_at IS NULL
+            GROUP BY s.run_id, s.priority, s.not_before > $2 IS TRUE) w
+        JOIN runs r ON r.id = w.run_id
+        JOIN departments d ON d.id = r.department_id
+        WHERE r.state IN ('running', 'paused') AND w.messages > 0
+        ORDER BY w.priority, d.name, w.run_id, w.later
+        """,
+        channel_id,
+        now,
+    )
+
+
+async def lane_state(conn: Connection, channel_id: int) -> Record:
+    """How many connections are logged in, and why the breaker is open, if it is."""
+    return one(
+        await conn.fetchrow(
+            """
+            SELECT (SELECT count(*) FROM connections k JOIN channels c ON c.id = k.channel_id
+                    WHERE k.channel_id = $1 AND k.slot < c.connections AND k.state = 'up'
+                      AND k.expires_at > clock_timestamp()) AS up,
+                   (SELECT b.why FROM lane_breakers b
+                    WHERE b.channel_id = $1 AND b.state = 'open') AS breaker
+            """,
+            channel_id,
+        )
+    )
+
+
+async def measured_rate(conn: Connection, channel_id: int, now: datetime) -> float | None:
+    """Parts a second over this minute and the one before, or for as long as anything has been
+    handed off; None if that is nothing, or too short to tell.
+    """
+    rate: float | None = await conn.fetchval(
+        """
+        SELECT sum(s.parts + s.parts_before) / nullif(greatest(extract(epoch FROM
+                   $2 - greatest(min(s.busy_since), date_trunc('minute', $2) - interval '1 min')
+               ), 0), 0)
+        FROM (
+            SELECT busy_since, parts, parts_before FROM shares
+            WHERE channel_id = $1 AND minute = date_trunc('minute', $2::timestamptz)
+            UNION ALL
+            SELECT busy_since, 0, parts FROM shares
+            WHERE channel_id = $1
+              AND minute = date_trunc('minute', $2::timestamptz) - interval '1 minute') s
+        HAVING $2 - min(s.busy_since) >= interval '5 seconds'
+        """,
+        channel_id,
+        now,
+    )
+    return None if not rate else float(rate)

@@ -1,0 +1,108 @@
+"""The SQL of quotas: how many parts a channel may still hand off today and this month.
+
+Parts are reserved in the transaction of the mark, under the locks of the day's and the month's
+row, so that all processes together never exceed a quota; what provably was not sent is given back.
+Rows are locked in the order of their key by everybody. Only channels with a quota come here.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from service.channels.maintenance import day_of, month_of, next_day, next_month
+from service.channels.model import Hold
+from service.storage.postgres import Connection, Record
+
+
+async def free_parts(conn: Connection, channel_id: int, now: datetime) -> tuple[int, Hold]:
+    """How many parts are left, and the hold to put on the channel once they are used up.
+
+    Keeps others from reserving to the end of the transaction. Fewer than none are left where a
+    quota was lowered meanwhile.
+    """
+    rows = await _lock(conn, channel_id, now)
+    if len(rows) < 2:  # the first of a day
+        await conn.execute(
+            """
+            INSERT INTO quota_use (channel_id, span, since)
+            VALUES ($1, 'day', $2), ($1, 'month', $3)
+            ON CONFLICT DO NOTHING
+            """,
+            channel_id,
+            day_of(now),
+            month_of(now),
+        )
+        rows = await _lock(conn, channel_id, now)
+    left = {row["span"]: row["quota"] - row["parts"] for row in rows if row["quota"] is not None}
+    quota = {row["span"]: row["quota"] for row in rows}
+    if not left:  # it was taken away a moment ago
+        return 2**31 - 1, Hold(now, "", "quota")
+    span = min(left, key=lambda span: (left[span], span == "day"))
+    until = next_day(now) if span == "day" else next_month(now)
+    why = f"the {span}'s quota of {quota[span]} parts is used up"
+    return left[span], Hold(until, why, "quota")
+
+
+async def use(conn: Connection, channel_id: int, parts: int, now: datetime) -> None:
+    """Count parts that were marked as leaving; `free_parts` first, in the same transaction."""
+    await _add(conn, channel_id, [("day", day_of(now), parts), ("month", month_of(now), parts)])
+
+
+async def give_back(conn: Connection, channel_id: int, unsent: Sequence[Record]) -> None:
+    """Give back the parts of messages that were marked (`marked_at`, `part_count`) and not sent."""
+    spans: Counter[tuple[str, date]] = Counter()
+    for row in unsent:
+        spans["day", day_of(row["marked_at"])] -= row["part_count"]
+        spans["month", month_of(row["marked_at"])] -= row["part_count"]
+    await _add(conn, channel_id, [(span, since, n) for (span, since), n in sorted(spans.items())])
+
+
+async def used_parts(conn: Connection, channel_id: int, now: datetime) -> tuple[int, int]:
+    """The parts that were handed off today and this month, as far as they were counted."""
+    rows = await conn.fetch(
+        """
+        SELECT span, parts FROM quota_use
+        WHERE channel_id = $1 AND (span = 'day' AND since = $2 OR span = 'month' AND since = $3)
+        """,
+        channel_id,
+        day_of(now),
+        month_of(now),
+    )
+    used = {row["span"]: row["parts"] for row in rows}
+    return used.get("day", 0), used.get("month", 0)
+
+
+async def _lock(conn: Connection, channel_id: int, now: datetime) -> list[Record]:
+    return await conn.fetch(
+        """
+        SELECT q.span, q.parts,
+               CASE q.span WHEN 'day' THEN c.daily_quota ELSE c.monthly_quota END AS quota
+        FROM quota_use q JOIN channels c ON c.id = q.channel_id
+        WHERE q.channel_id = $1
+          AND (q.span = 'day' AND q.since = $2 OR q.span = 'month' AND q.since = $3)
+        ORDER BY q.span, q.since
+        FOR UPDATE OF q
+        """,
+        channel_id,
+        day_of(now),
+        month_of(now),
+    )
+
+
+async def _add(conn: Connection, channel_id: int, amounts: Sequence[tuple[str, date, int]]) -> None:
+    await conn.execute(
+        """
+        WITH amount AS (
+            SELECT q.ctid AS row, a.parts
+            FROM unnest($2::text[], $3::date[], $4::bigint[]) AS a(span, since, parts)
+            JOIN quota_use q ON q.channel_id = $1 AND q.span = a.span AND q.since = a.since
+            ORDER BY q.span, q.since FOR UPDATE OF q
+        )
+        UPDATE quota_use q SET parts = greatest(0, q.parts + a.parts)
+        FROM amount a WHERE q.ctid = a.row
+        """,
+        channel_id,
+        [span for span, _, _ in amounts],
+        [since for _, since, _ in amounts],
+        [parts for _, _, parts in amounts],
+    )

@@ -1,0 +1,259 @@
+"""The SQL of a shift: what waits on a channel that does not work, and its move to another one.
+
+The run's lock is held alone, so nothing of the run is half-marked, and what moves is exactly what
+is queued; what is on its way, in doubt or submitted stays where it is. A slice's rows are those of
+its range on its channel, so the rows that move get a slice of the same range on their new channel,
+or the one that they have there from before.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from service.storage.postgres import Connection, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A channel on which nothing is handed off: since when, and why, as a sentence."""
+
+    channel_id: int
+    since: datetime
+    why: str
+
+
+async def stopped_lanes(conn: Connection, now: datetime, grace: timedelta) -> list[Stopped]:
+    """The channels whose waiting texts are to be looked at now: their breaker is open, or they
+    have been switched off for longer than `grace`.
+    """
+    rows = await conn.fetch(
+        """
+        SELECT b.channel_id, coalesce(b.off_since, b.changed_at) AS since,
+               CASE WHEN b.off_since IS NULL THEN b.why ELSE 'The channel is switched off.' END
+                   AS why
+        FROM lane_breakers b
+        WHERE (b.state = 'open' AND b.off_since IS NULL
+               OR b.off_since <= $1::timestamptz - $2::interval)
+          AND (b.shift_at IS NULL OR b.shift_at <= $1)
+          AND EXISTS (
+            SELECT FROM slices s WHERE s.channel_id = b.channel_id AND s.done_at IS NULL)
+        ORDER BY b.channel_id
+        """,
+        now,
+        grace,
+    )
+    return [Stopped(**row) for row in rows]
+
+
+async def looked_through(conn: Connection, channel_id: int, again_at: datetime) -> None:
+    """Everything that may leave a channel has left it; look again at this instant."""
+    await conn.execute(
+        "UPDATE lane_breakers SET shift_at = $2 WHERE channel_id = $1", channel_id, again_at
+    )
+
+
+async def waiting_runs(conn: Connection, channel_id: int) -> list[Record]:
+    """The running runs with open slices on a channel: run_id, and the channels chosen for it."""
+    return await conn.fetch(
+        """
+        SELECT r.id AS run_id, r.channels AS chosen FROM runs r
+        WHERE r.state = 'running' AND EXISTS (
+            SELECT FROM slices s
+            WHERE s.run_id = r.id AND s.channel_id = $1 AND s.done_at IS NULL)
+        ORDER BY array_position(ARRAY['urgent', 'normal', 'bulk'], r.priority), r.id
+        """,
+        channel_id,
+    )
+
+
+async def next_slices(
+    conn: Connection, channel_id: int, run_id: uuid.UUID, after: int, limit: int
+) -> list[int]:
+    """The numbers of a run's open slices on a channel, above `after`."""
+    rows = await conn.fetch(
+        """
+        SELECT no FROM slices
+        WHERE channel_id = $1 AND run_id = $2 AND no > $3 AND done_at IS NULL
+        ORDER BY no LIMIT $4
+        """,
+        channel_id,
+        run_id,
+        after,
+        limit,
+    )
+    return [row["no"] for row in rows]
+
+
+async def lock_shift(conn: Connection, channel_id: int, run_id: uuid.UUID) -> bool:
+    """The run alone, to the end of the transaction; False if another scheduler shifts from this
+    channel just now.
+    """
+    free: bool = await conn.fetchval(
+        "SELECT pg_try_advisory_xact_lock(hashtextextended('shift', $1::int))", channel_id
+    )
+    if free:
+        await conn.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))", run_id
+        )
+    return free
+
+
+async def move_queued(
+    conn: Connection, stopped: Stopped, run_id: uuid.UUID, slice_no: int, ways: Mapping[str, int]
+) -> dict[int, int]:
+    """Move what is queued in a slice, by its carrier; returns how many went to each channel.
+
+    Nothing moves if the run is not running any more, or the channel works again. A text that is on
+    its second lane stays: that one was chosen since the first said whose number it is not.
+    `lock_shift` first.
+    """
+    rows = await conn.fetch(
+        """
+        WITH slice AS (
+            SELECT s.* FROM slices s JOIN runs r ON r.id = s.run_id
+            WHERE s.run_id = $1 AND s.no = $2 AND s.channel_id = $3 AND s.done_at IS NULL
+              AND r.state = 'running' AND EXISTS (
+                SELECT FROM lane_breakers b JOIN channels c ON c.id = b.channel_id
+                WHERE b.channel_id = $3 AND (b.state = 'open' OR NOT c.enabled))
+        ), way AS (
+            SELECT * FROM unnest($4::text[], $5::smallint[]) AS w(carrier, channel_id)
+        ), moved AS (
+            UPDATE messages m SET channel_id = w.channel_id
+            FROM slice s, LATERAL (
+                SELECT ctid AS row FROM messages
+                WHERE run_id = $1 AND no BETWEEN s.first_no AND s.last_no AND state = 'queued'
+                  AND channel_id = s.channel_id AND first_channel_id IS NULL
+                OFFSET 0) q, way w
+            WHERE m.ctid = q.row AND m.state = 'queued' AND m.carrier = w.carrier
+            RETURNING m.channel_id
+        ), went AS (
+            SELECT channel_id, count(*)::int AS messages FROM moved GROUP BY 1
+        ), opened AS (
+            UPDATE slices o SET done_at = NULL, not_before = NULL, touched = true
+            FROM slice s, went w
+            WHERE o.run_id = s.run_id AND o.channel_id = w.channel_id
+              AND o.first_no = s.first_no AND o.last_no = s.last_no
+            RETURNING o.channel_id
+        ), cut AS (
+            INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority, touched)
+            SELECT s.run_id,
+                   (SELECT max(no) FROM slices WHERE run_id = $1)
+                       + row_number() OVER (ORDER BY w.channel_id),
+                   w.channel_id, s.first_no, s.last_no, s.priority, true
+            FROM slice s, went w
+            WHERE w.channel_id NOT IN (SELECT channel_id FROM opened)
+        ), thinned AS (  -- its size does not say any more how much is in it
+            UPDATE slices o SET touched = true FROM slice s
+            WHERE o.run_id = s.run_id AND o.no = s.no AND EXISTS (SELECT FROM went)
+        )
+        SELECT channel_id, messages FROM went ORDER BY channel_id
+        """,
+        run_id,
+        slice_no,
+        stopped.channel_id,
+        list(ways),
+        list(ways.values()),
+    )
+    return {row["channel_id"]: row["messages"] for row in rows}
+
+
+async def close_emptied(conn: Connection, run_id: uuid.UUID, slice_no: int, now: datetime) -> None:
+    """A slice that nobody holds is done if nothing of it is left to hand off; else its holder will
+    find out.
+    """
+    await conn.execute(
+        """
+        UPDATE slices s SET done_at = $3
+        WHERE s.run_id = $1 AND s.no = $2 AND s.done_at IS NULL AND s.epoch IS NULL
+          AND NOT EXISTS (
+            SELECT FROM messages m
+            WHERE m.run_id = s.run_id AND m.no BETWEEN s.first_no AND s.last_no
+              AND m.channel_id = s.channel_id AND m.state IN ('queued', 'submitting'))
+        """,
+        run_id,
+        slice_no,
+        now,
+    )
+
+
+async def note_shift(
+    conn: Connection,
+    stopped: Stopped,
+    run_id: uuid.UUID,
+    to_channel_id: int,
+    messages: int,
+    now: datetime,
+) -> None:
+    """Record that texts of a run went to another channel: one row a run, target and stop."""
+    await conn.execute(
+        """
+        WITH known AS (
+            UPDATE lane_events SET messages = messages + $5, last_at = $6
+            WHERE id = (
+                SELECT max(id) FROM lane_events
+                WHERE channel_id = $1 AND kind = 'shifted' AND at >= $2 AND run_id = $3
+                  AND to_channel_id = $4)
+            RETURNING id
+        )
+        INSERT INTO lane_events (channel_id, kind, at, last_at, why, run_id, to_channel_id,
+                                 messages)
+        SELECT $1, 'shifted', $6, $6, $7, $3, $4, $5 WHERE NOT EXISTS (SELECT FROM known)
+        """,
+        stopped.channel_id,
+        stopped.since,
+        run_id,
+        to_channel_id,
+        messages,
+        now,
+        stopped.why,
+    )
+
+
+async def note_waiting(
+    conn: Connection,
+    stopped: Stopped,
+    run_id: uuid.UUID,
+    ways: Mapping[str, int],
+    now: datetime,
+) -> int:
+    """Record once a run and stop how many texts wait since no other channel may take them.
+
+    Returns how many; 0 if it is recorded already, or none do.
+    """
+    waiting: int | None = await conn.fetchval(
+        """
+        WITH left_behind AS (
+            SELECT count(*)::int AS messages FROM slices s, LATERAL (
+                SELECT FROM messages m
+                WHERE m.run_id = $2 AND m.no BETWEEN s.first_no AND s.last_no
+                  AND m.channel_id = $1 AND m.state = 'queued'
+                  AND (m.carrier <> ALL($3::text[]) OR m.first_channel_id IS NOT NULL)
+                OFFSET 0) w
+            WHERE s.run_id = $2 AND s.channel_id = $1 AND s.done_at IS NULL
+        )
+        INSERT INTO lane_events (channel_id, kind, at, last_at, why, run_id, messages)
+        SELECT $1, 'waiting', $4, $4, 'No other channel may take them; they wait for this one.',
+               $2, messages
+        FROM left_behind WHERE messages > 0
+        RETURNING messages
+        """,
+        stopped.channel_id,
+        run_id,
+        list(ways),
+        now,
+    )
+    return waiting or 0
+
+
+async def noted_waiting(conn: Connection, stopped: Stopped) -> set[uuid.UUID]:
+    """The runs of which it is recorded that they wait for this channel."""
+    rows = await conn.fetch(
+        """
+        SELECT run_id FROM lane_events
+        WHERE channel_id = $1 AND kind = 'waiting' AND at >= $2
+        """,
+        stopped.channel_id,
+        stopped.since,
+    )
+    return {row["run_id"] for row in rows}

@@ -1,0 +1,146 @@
+"""What waits, for Prometheus: right, bounded in cost, and nobody's secret."""
+
+from datetime import timedelta
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.api import metrics
+from service.channels.gateway import Receipt
+from service.channels.outcome import ReceiptState
+from service.delivery import store
+from service.dispatch import sweep_store
+from service.dispatch.expand import expand_run
+from service.storage.postgres import transaction
+from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone
+from tests.integration.api.conftest import Api
+
+VIEWER = ("school", "viewer")
+LABELS = {"channel", "why", "priority", "state", "act", "version"}
+
+Figures = dict[tuple[str, ...], float]
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "READ_SECONDS", 0.0)
+
+
+async def figures(api: Api) -> Figures:
+    """Each of our figures under its name and its labels' values."""
+    answer = await api.get("//metrics", VIEWER)
+    assert answer.status == 200
+    assert answer.headers["Content-Type"].startswith("text/plain; version=")
+    found: Figures = {}
+    for family in text_string_to_metric_families(answer.body.decode()):
+        for sample in family.samples:
+            if sample.name.startswith("tocsin_"):
+                assert set(sample.labels) <= LABELS
+                found[sample.name, *sample.labels.values()] = sample.value
+    return found
+
+
+async def test_it_takes_a_key(api: Api) -> None:
+    assert (await api.get("//metrics", None)).status == 401
+    assert (await api.get("//metrics", "tk_unknown")).status == 401
+
+
+async def test_an_empty_system_shows_zeroes_and_the_process(api: Api) -> None:
+    async with api.runtime.pool.acquire() as conn:
+        channel = await add_channel(conn, api.runtime.keyring, 1, api.clock.at)
+    found = await figures(api)
+    assert found["tocsin_receipts_waiting", channel.name] == 0
+    assert found["tocsin_receipts_waiting_oldest_seconds", channel.name] == 0
+    assert found["tocsin_messages_uncertain", channel.name] == 0
+    assert found["tocsin_messages_open", channel.name, "urgent"] == 0
+    assert found["tocsin_connections", channel.name, "up"] == 0
+    assert found["tocsin_connections", channel.name, "wanted"] == 1
+    assert found["tocsin_texts_unread",] == 0
+    assert found["tocsin_runs", "running"] == 0
+    body = (await api.get("//metrics", VIEWER)).body
+    assert b"\nprocess_resident_memory_bytes " in body
+
+
+async def test_everything_that_waits_is_counted_with_its_age(api: Api) -> None:
+    runtime, now = api.runtime, api.clock.at
+    async with runtime.pool.acquire() as conn:
+        scene = await make_scene(conn, now)
+        people = [phone(n) for n in range(5)]
+        await add_contacts(conn, runtime.keyring, scene, people, now)
+        channel = await add_channel(conn, runtime.keyring, 1, now)
+        run = await add_run(conn, scene, now, priority="urgent")
+        await add_run(conn, scene, now)
+    await expand_run(runtime.pool, run, now)
+    async with transaction(runtime.pool) as conn:
+        for age in (10, 70):
+            receipt = Receipt(b"r%d" % age, "", ReceiptState("delivered"), "DELIVRD", "", None)
+            at = now - timedelta(seconds=age)
+            await store.insert_receipts(conn, runtime.keyring, [(channel.id, receipt)], at)
+        await conn.execute(
+            "INSERT INTO receipts_unmatched SELECT id, channel_id, ref, phone_hash, state, reason,"
+            " code, done_at, received_at, 'parked' FROM receipt_inbox WHERE ref = 'r70'"
+        )
+        await conn.execute(
+            "INSERT INTO uncertain VALUES ($1, '', $2, 1, 1, $3, $3)",
+            channel.id,
+            run,
+            now - timedelta(seconds=30),
+        )
+        await conn.execute(
+            "UPDATE connections SET state = 'up', owner = $1,"
+            " expires_at = clock_timestamp() + interval '1 minute'",
+            run,
+        )
+        await conn.execute("UPDATE channels SET held_until = $1", now + timedelta(minutes=5))
+        await sweep_store.note_turn(conn, "sweep", 0.25)
+    found = await figures(api)
+    name = channel.name
+    assert found["tocsin_receipts_waiting", name] == 2
+    assert found["tocsin_receipts_waiting_oldest_seconds", name] == 70
+    assert found["tocsin_receipts_unmatched", name, "parked"] == 1
+    assert found["tocsin_receipts_unmatched", name, "ambiguous"] == 0
+    assert found["tocsin_receipts_unmatched_oldest_seconds", name, "parked"] == 70
+    assert found["tocsin_messages_uncertain", name] == 1
+    assert found["tocsin_messages_uncertain_oldest_seconds", name] == 30
+    assert found["tocsin_messages_open", name, "urgent"] == 5
+    assert found["tocsin_messages_open", name, "normal"] == 0
+    assert found["tocsin_connections", name, "up"] == 1
+    assert found["tocsin_channel_held", name] == 1
+    assert found["tocsin_runs", "running"] == 1
+    assert found["tocsin_runs", "expanding"] == 1
+    assert found["tocsin_act_seconds", "sweep"] == 0.25
+    assert 0 <= found["tocsin_act_ago_seconds", "sweep"] < 30
+
+
+async def test_however_often_it_is_asked_the_database_is_read_once_in_a_while(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "READ_SECONDS", 60.0)
+    reads = []
+    read = metrics.read_backlog
+
+    async def counted(*args: object) -> object:
+        reads.append(args)
+        return await read(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(metrics, "read_backlog", counted)
+    for _ in range(20):
+        await figures(api)
+    assert len(reads) == 1
+    monkeypatch.setattr(metrics, "READ_SECONDS", 0.0)
+    await figures(api)
+    assert len(reads) == 2
+
+
+async def test_no_phone_and_no_campaign_is_in_it(api: Api) -> None:
+    runtime, now = api.runtime, api.clock.at
+    async with runtime.pool.acquire() as conn:
+        scene = await make_scene(conn, now)
+        await add_contacts(conn, runtime.keyring, scene, [phone(7)], now)
+        await add_channel(conn, runtime.keyring, 1, now)
+        run = await add_run(conn, scene, now)
+    await expand_run(runtime.pool, run, now)
+    text = (await api.get("//metrics", VIEWER)).body.decode()
+    assert phone(7)[3:] not in text
+    assert str(run) not in text
+    assert str(scene.department) not in text

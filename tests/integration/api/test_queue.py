@@ -1,0 +1,269 @@
+"""What waits on a channel over HTTP: counted by slices, with what holds it, and for how long."""
+
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from service.channels.model import Channel, Hold
+from service.channels.store import get_hold, hold_channel
+from service.dispatch import lease_store, share_store, slice_store
+from service.dispatch.expand import expand_run
+from service.dispatch.lease_store import Lease
+from service.dispatch.share import Charge, Flow
+from service.storage.postgres import transaction
+from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone
+from tests.harness.stage import mark
+from tests.integration.api.conftest import Api
+
+ADMIN, VIEWER = ("county", "admin"), ("county", "viewer")
+SCHOOL = ("school", "viewer")
+
+
+@dataclass
+class Lane:
+    """A channel with people, and what a test does to it."""
+
+    api: Api
+    scene: Scene
+    channel: Channel
+
+    @property
+    def path(self) -> str:
+        return f"/channels/{self.channel.id}"
+
+    async def run(self, **more: Any) -> uuid.UUID:
+        async with self.api.runtime.pool.acquire() as conn:
+            run = await add_run(conn, self.scene, self.api.clock.at, **more)
+        assert await expand_run(self.api.runtime.pool, run, self.api.clock.at) is not None
+        return run
+
+    async def connect(self) -> Lease:
+        async with transaction(self.api.runtime.pool) as conn:
+            now = self.api.clock.at
+            lease = await lease_store.claim_connection(conn, self.channel.id, 0, uuid.uuid4(), now)
+            assert lease is not None
+            await lease_store.note_connection(conn, lease, "up", "", now)
+        return lease
+
+    async def queue(self, who: tuple[str, str] = ADMIN) -> Any:
+        answer = await self.api.get(f"{self.path}/queue", who)
+        assert answer.status == 200, answer.body
+        return answer.json
+
+    async def only(self) -> Any:
+        (of_class,) = (await self.queue())["classes"]
+        return of_class
+
+
+@pytest.fixture
+async def lane(api: Api) -> Lane:
+    runtime, now = api.runtime, api.clock.at
+    async with runtime.pool.acquire() as conn:
+        scene = await make_scene(conn, now)
+        await add_contacts(conn, runtime.keyring, scene, [phone(n) for n in range(300)], now)
+        channel = await add_channel(conn, runtime.keyring, 1, now, tps=100)
+    return Lane(api, scene, channel)
+
+
+async def test_an_idle_channel_has_nothing_waiting(lane: Lane) -> None:
+    await lane.connect()
+    assert await lane.queue() == {
+        "tps": 100,
+        "rate": pytest.approx(98),
+        "reasons": [],
+        "day": {"quota": None, "used": 0},
+        "month": {"quota": None, "used": 0},
+        "classes": [],
+    }
+
+
+async def test_what_waits_by_class_and_department_with_the_expected_wait(lane: Lane) -> None:
+    await lane.connect()
+    await lane.run(priority="urgent")
+    await lane.run(priority="bulk")
+    urgent, bulk = (await lane.queue())["classes"]
+    assert (urgent["priority"], urgent["messages"], urgent["parts"]) == ("urgent", 300, 300)
+    assert (bulk["priority"], bulk["messages"], bulk["paused"], bulk["reasons"]) == (
+        "bulk", 300, 0, [],
+    )  # fmt: skip
+    assert urgent["expected_wait_seconds"] == round(300 / (98 * 0.95))
+    assert bulk["expected_wait_seconds"] == round(600 / 98)
+    (department,) = bulk["departments"]
+    assert department["department_id"] == str(lane.scene.department)
+    assert (department["weight"], department["messages"]) == (10, 300)
+
+
+async def test_what_has_been_handed_off_waits_no_more(lane: Lane) -> None:
+    lease = await lane.connect()
+    run = await lane.run()
+    async with transaction(lane.api.runtime.pool) as conn:
+        assert await slice_store.claim_slice(conn, lease, lane.api.clock.at) is not None
+        await mark(conn, lease, run, range(1, 41), 1, lane.api.clock.at)
+    assert (await lane.only())["messages"] == 260
+
+
+async def test_without_a_connection_nobody_knows_how_long(lane: Lane) -> None:
+    await lane.run()
+    queue = await lane.queue()
+    assert [reason["name"] for reason in queue["reasons"]] == ["no_connection"]
+    assert queue["classes"][0]["expected_wait_seconds"] is None
+    await lane.connect()
+    assert (await lane.only())["expected_wait_seconds"] == 3
+    await lane.api.patch(lane.path, ADMIN, {"enabled": False})
+    queue = await lane.queue()
+    assert [reason["name"] for reason in queue["reasons"]] == ["disabled"]
+    assert queue["classes"][0]["expected_wait_seconds"] is None
+
+
+async def test_a_paused_campaign_is_counted_and_has_no_end(lane: Lane) -> None:
+    await lane.connect()
+    await lane.run()
+    await lane.api.runtime.pool.execute("UPDATE runs SET state = 'paused'")
+    waiting = await lane.only()
+    assert (waiting["messages"], waiting["paused"]) == (300, 300)
+    assert waiting["expected_wait_seconds"] is None
+    assert waiting["reasons"] == [{"name": "paused", "until": None, "detail": ""}]
+    await lane.run()
+    waiting = await lane.only()
+    assert (waiting["messages"], waiting["paused"]) == (600, 300)
+    assert waiting["expected_wait_seconds"] == 3
+
+
+async def test_closed_hours_are_waited_out(lane: Lane) -> None:
+    await lane.connect()
+    await lane.run(send_hours=[["10:00", "11:00"]])  # it is 09:30
+    waiting = await lane.only()
+    assert waiting["expected_wait_seconds"] == 30 * 60 + 3
+    assert waiting["reasons"] == [{"name": "hours", "until": "2027-01-12T02:00:00Z", "detail": ""}]
+
+
+async def test_maintenance_and_a_carriers_hold_are_named(lane: Lane) -> None:
+    await lane.connect()
+    await lane.run()
+    changed = await lane.api.patch(lane.path, ADMIN, {"maintenance": [["09:00", "09:45"]]})
+    assert changed.status == 200, changed.body
+    until = lane.api.clock.at + timedelta(minutes=5)
+    async with lane.api.runtime.pool.acquire() as conn:
+        await hold_channel(conn, lane.channel.id, Hold(until, "no balance"))
+    queue = await lane.queue()
+    assert queue["reasons"] == [
+        {"name": "carrier", "until": "2027-01-12T01:35:00Z", "detail": "no balance"},
+        {"name": "maintenance", "until": "2027-01-12T01:45:00Z", "detail": ""},
+    ]
+    assert queue["classes"][0]["expected_wait_seconds"] == 15 * 60 + 3
+
+
+async def test_a_quota_is_shown_and_reckoned_with(lane: Lane) -> None:
+    await lane.connect()
+    await lane.run()
+    await lane.api.patch(lane.path, ADMIN, {"daily_quota": 200, "monthly_quota": 10_000})
+    queue = await lane.queue()
+    assert (queue["day"], queue["month"]) == (
+        {"quota": 200, "used": 0},
+        {"quota": 10_000, "used": 0},
+    )
+    to_midnight = datetime(2027, 1, 12, 16, tzinfo=UTC) - lane.api.clock.at
+    assert queue["classes"][0]["expected_wait_seconds"] == to_midnight.total_seconds() + 1
+
+
+async def test_another_quota_lifts_the_hold_of_the_old_one_and_no_other(lane: Lane) -> None:
+    pool, now = lane.api.runtime.pool, lane.api.clock.at
+    until = now + timedelta(hours=1)
+    for by, left in (("quota", False), ("carrier", True)):
+        async with pool.acquire() as conn:
+            await hold_channel(conn, lane.channel.id, Hold(until, "why", by))
+        held = (await lane.api.get(lane.path, VIEWER)).json
+        assert (held["held_why"], held["held_by"]) == ("why", by)
+        changed = (await lane.api.patch(lane.path, ADMIN, {"daily_quota": 500})).json
+        assert (changed["held_until"] is not None) is left
+        async with pool.acquire() as conn:
+            assert (await get_hold(conn, lane.channel.id, now) is not None) is left
+    without = (await lane.api.patch(lane.path, ADMIN, {"daily_quota": None})).json
+    assert without["daily_quota"] is None
+
+
+async def test_texts_with_names_have_no_certain_number_of_parts(lane: Lane) -> None:
+    await lane.connect()
+    await lane.api.runtime.pool.execute(
+        "UPDATE contacts SET name_cipher = $1", lane.api.runtime.keyring.encrypt("name", "张三")
+    )
+    await lane.run(text="【旌德县公安局】{姓名}，拿不准拨96110。")
+    waiting = await lane.only()
+    assert (waiting["messages"], waiting["parts"]) == (300, None)
+    assert waiting["expected_wait_seconds"] == 3
+
+
+async def test_without_a_limit_the_rate_is_the_measured_one(lane: Lane) -> None:
+    await lane.connect()
+    await lane.run()
+    await lane.api.patch(lane.path, ADMIN, {"tps": None})
+    queue = await lane.queue()
+    assert (queue["rate"], queue["classes"][0]["expected_wait_seconds"]) == (None, None)
+    flow = Flow(1, lane.scene.department)
+    began = lane.api.clock.at + timedelta(seconds=50)
+    for second in range(0, 40, 2):
+        async with lane.api.runtime.pool.acquire() as conn:
+            at = began + timedelta(seconds=second)
+            charges = {flow: Charge(30, 0.0, 0.0, 10)}
+            await share_store.tell(conn, lane.channel.id, charges, at)
+    lane.api.clock.at = began + timedelta(seconds=40)
+    queue = await lane.queue()
+    assert queue["rate"] == pytest.approx(15)
+    assert queue["classes"][0]["expected_wait_seconds"] == 20
+    lane.api.clock.at += timedelta(minutes=3)  # that was too long ago
+    assert (await lane.queue())["rate"] is None
+
+
+async def test_others_see_the_sums_and_their_own_department_alone(lane: Lane) -> None:
+    school = lane.api.teams["school"].viewer.department_id
+    await lane.run()
+    mine = await lane.run()
+    await lane.api.runtime.pool.execute(
+        "UPDATE runs SET department_id = $2 WHERE id = $1", mine, school
+    )
+    (of_class,) = (await lane.queue(SCHOOL))["classes"]
+    assert of_class["messages"] == 600
+    assert [item["department_id"] for item in of_class["departments"]] == [str(school)]
+    (of_class,) = (await lane.queue())["classes"]
+    assert len(of_class["departments"]) == 2
+
+
+async def test_a_million_messages_are_counted_by_their_slices(lane: Lane) -> None:
+    """The ledger of these slices has no row: nothing but the slices is read."""
+    await lane.connect()
+    run = await lane.run()
+    await lane.api.runtime.pool.execute(
+        "INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority) "
+        "SELECT $1, n + 1, $2, n * 1000 + 1, n * 1000 + 1000, 1 FROM generate_series(1, 1000) n",
+        run,
+        lane.channel.id,
+    )
+    began = time.process_time()
+    assert (await lane.only())["messages"] == 1_000_300
+    assert time.process_time() - began < 1
+
+
+async def test_a_channel_that_there_is_not_has_no_queue(api: Api) -> None:
+    assert (await api.get("/channels/9/queue", VIEWER)).status == 404
+
+
+# ---- weights
+
+
+async def test_the_county_sets_a_departments_weight(api: Api) -> None:
+    school = str(api.teams["school"].viewer.department_id)
+    path = f"/departments/{school}"
+    changed = await api.patch(path, ADMIN, {"weight": 40})
+    assert (changed.status, changed.json["weight"]) == (200, 40)
+    (seen,) = (await api.get("/departments", SCHOOL)).json["items"]
+    assert seen == changed.json
+    for weight in (0, 101, None, "9"):
+        assert (await api.patch(path, ADMIN, {"weight": weight})).status == 422
+    assert (await api.patch(path, ("school", "admin"), {"weight": 90})).status == 403
+    made = await api.post("/departments", ADMIN, {"name": "教育局", "weight": 30})
+    assert made.json["weight"] == 30
+    assert (await api.patch(f"/departments/{uuid.UUID(int=1)}", ADMIN, {"weight": 2})).status == 404

@@ -1,0 +1,49 @@
+"""A database that does not answer, under a flood of receipts: bounded, and nothing lost."""
+
+import asyncio
+from datetime import datetime
+
+import pytest
+
+from service.clock import Clock
+from service.crypto import Keyring
+from service.delivery.inbox import Inbox
+from service.gateways.cmpp import CMPPGateway
+from service.protocols.cmpp.pdu import DeliverResp
+from service.storage.postgres import Pool, transaction
+from tests.harness.session import PATIENCE_SECONDS, carrier
+from tests.unit.gateways.test_cmpp_gateway import report, settings
+
+MOST = 100
+FLOOD = 5_000
+
+
+async def test_a_flood_while_the_database_stands_still_is_bounded_and_stored_once(
+    pool: Pool, keyring: Keyring, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.protocols.session.MOST_UNSTORED", MOST)
+    inbox = Inbox(pool, keyring, Clock(now), lambda _: asyncio.sleep(0))
+    storing = asyncio.create_task(inbox.run())
+    async with carrier() as scripted:
+        gateway = CMPPGateway(settings(scripted.port), inbox.deliver_for(1), Clock(now))
+        opening = asyncio.create_task(gateway.open())
+        peer = await scripted.peer()
+        await peer.accept_login()
+        await opening
+        async with transaction(pool) as conn:
+            await conn.execute("LOCK TABLE receipt_inbox IN ACCESS EXCLUSIVE MODE")
+            for sequence in range(1, FLOOD + 1):
+                peer.write(sequence, report())
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while len(inbox._waiting) < MOST:
+                    await asyncio.sleep(0.01)
+            for _ in range(100):
+                assert len(inbox._waiting) == MOST
+                await asyncio.sleep(0.01)
+        for sequence in range(1, FLOOD + 1):
+            number, answer = await peer.read()
+            assert (number, isinstance(answer, DeliverResp)) == (sequence, True)
+        assert await pool.fetchval("SELECT count(*) FROM receipt_inbox") == FLOOD
+        await gateway.close(drain_seconds=1)
+    storing.cancel()
+    await asyncio.gather(storing, return_exceptions=True)

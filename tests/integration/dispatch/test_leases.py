@@ -1,0 +1,96 @@
+"""A lease is renewed whatever else waits for a connection to the database."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from service.crypto import Keyring
+from service.dispatch import lease, lease_store
+from service.dispatch.lease import HeldLease
+from service.dispatch.serve import ChannelServer
+from service.storage.postgres import Pool, open_pool
+from tests.conftest import NOW
+from tests.harness.ledger import add_channel
+from tests.harness.stage import SetUp, kill
+from tests.integration.dispatch.conftest import eventually
+
+TTL = timedelta(seconds=1.5)
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease_store, "LEASE", TTL)
+    monkeypatch.setattr(lease, "LEASE", TTL)
+    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.2)
+    monkeypatch.setattr(lease, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(lease, "MARGIN_SECONDS", 0.2)
+
+
+async def _held(pool: Pool) -> bool:
+    held: bool = await pool.fetchval(
+        "SELECT count(*) > 0 FROM connections WHERE expires_at > clock_timestamp()"
+    )
+    return held
+
+
+async def test_a_pool_without_a_free_connection_lets_no_lease_run_out(
+    pool: Pool,
+    keyring: Keyring,
+    serve: Callable[..., Awaitable[ChannelServer]],
+    simulate: Callable[..., Any],
+    database_url: str,
+) -> None:
+    async with simulate() as simulator, open_pool(database_url, size=1) as watching:
+        async with pool.acquire() as conn:
+            await add_channel(conn, keyring, simulator.ports["cmpp"], NOW)
+        await serve()
+        await eventually(lambda: _held(watching))
+        async with AsyncExitStack() as stack:
+            for _ in range(pool.get_max_size()):
+                await stack.enter_async_context(pool.acquire())
+            end = time.monotonic() + 2 * TTL.total_seconds()
+            while time.monotonic() < end:
+                assert await _held(watching)
+                await asyncio.sleep(0.05)
+        assert await watching.fetchval("SELECT max(epoch) FROM connections") == 1
+
+
+async def test_a_renewal_that_hangs_is_tried_again_over_another_connection(
+    stage: SetUp, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = await stage(1)
+    held = HeldLease(await on.must_lease())
+    renew, hung = lease_store.renew_connection, []
+
+    async def hang_once(conn: Any, mine: lease_store.Lease) -> bool:
+        if not hung:
+            hung.append(conn)
+            await conn.execute("SELECT pg_sleep(60)")
+        return await renew(conn, mine)
+
+    monkeypatch.setattr(lease_store, "renew_connection", hang_once)
+    async with open_pool(database_url, size=1) as pool:
+        keeping = asyncio.create_task(held.keep(pool))
+        try:
+            await asyncio.sleep(2 * TTL.total_seconds())
+            assert hung
+            assert held.valid
+        finally:
+            await kill(keeping)
+
+
+async def test_a_lease_that_somebody_else_took_is_noticed(stage: SetUp) -> None:
+    on = await stage(1)
+    held = HeldLease(await on.must_lease())
+    keeping = asyncio.create_task(held.keep(on.pool))
+    try:
+        await on.take_over()
+        await asyncio.wait_for(held.fenced.wait(), 5)
+        assert not held.valid
+    finally:
+        await kill(keeping)

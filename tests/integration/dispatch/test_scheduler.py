@@ -1,0 +1,106 @@
+"""The scheduler's acts: a slow one holds up no other, and what ended is noted."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from service.clock import Clock
+from service.crypto import Keyring
+from service.dispatch import sweep_store
+from service.embedded import Valkey
+from service.queue import open_queue
+from service.runtime import Runtime
+from service.settings import Settings
+from service.storage.postgres import Pool, open_pool
+from tests.harness.stage import SetUp
+from workers import scheduler
+from workers.__main__ import _own_runtime
+
+
+@pytest.fixture
+async def runtime(
+    pool: Pool, database_url: str, valkey: Valkey, redis: Redis, keyring: Keyring, clock: Clock
+) -> AsyncIterator[Runtime]:
+    settings = Settings(database_url=database_url, redis_url=valkey.url, key_file=Path("/nowhere"))
+    async with open_queue(valkey.url) as queue:
+        yield Runtime(settings, clock, keyring, pool, redis, queue)
+
+
+async def noted(runtime: Runtime) -> set[str]:
+    async with runtime.pool.acquire() as conn:
+        return set(await sweep_store.last_turns(conn))
+
+
+async def test_every_act_comes_to_its_end_on_an_empty_database(runtime: Runtime) -> None:
+    acts = [job.coroutine for job in scheduler.CRONS]
+    for act in acts:
+        await act({"runtime": runtime})
+    assert {"fire", "listen", "stop", "recover", "sweep", "match", "settle", "tidy"} <= (
+        await noted(runtime)
+    )
+    assert scheduler.KIND.connections >= len(acts)
+
+
+async def test_while_one_act_is_slow_the_dead_are_recovered(
+    stage: SetUp, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = await stage(2)
+    lease = await on.must_lease()
+    await on.claim(lease)
+    await on.mark(lease, [1])
+    await on.expire()
+    slow, turns = asyncio.Event(), []
+
+    async def settle_runs(*_: object) -> None:
+        turns.append(1)
+        await slow.wait()
+
+    monkeypatch.setattr(scheduler, "settle_runs", settle_runs)
+    ctx: dict[str, Any] = {"runtime": runtime}
+    settling = asyncio.create_task(scheduler.settle(ctx))
+    while not turns:
+        await asyncio.sleep(0.01)
+    await asyncio.wait_for(scheduler.settle(ctx), 5)  # misses its turn
+    assert turns == [1]
+    await asyncio.wait_for(scheduler.recover(ctx), 5)
+    assert await on.state(1) == "uncertain"
+    assert await noted(runtime) == {"recover"}
+    slow.set()
+    await settling
+    assert await noted(runtime) == {"recover", "settle"}
+    await scheduler.settle(ctx)
+    assert turns == [1, 1]
+
+
+async def test_an_act_that_fails_is_not_noted_and_has_its_next_turn(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise ConnectionResetError
+
+    ctx: dict[str, Any] = {"runtime": runtime}
+    with monkeypatch.context() as broken:
+        broken.setattr(scheduler, "settle_runs", away)
+        with pytest.raises(ConnectionResetError):
+            await scheduler.settle(ctx)
+    assert await noted(runtime) == set()
+    await scheduler.settle(ctx)
+    assert await noted(runtime) == {"settle"}
+
+
+async def test_what_else_the_process_does_takes_no_connection_from_the_scheduler(
+    runtime: Runtime, database_url: str
+) -> None:
+    async with AsyncExitStack() as stack:
+        shared = await stack.enter_async_context(open_pool(database_url, size=2))
+        own = await _own_runtime(stack, replace(runtime, pool=shared), scheduler.KIND)
+        for _ in range(2):
+            await stack.enter_async_context(shared.acquire())
+        await asyncio.wait_for(scheduler.recover({"runtime": own}), 5)
+        await asyncio.wait_for(scheduler.sweep({"runtime": own}), 5)

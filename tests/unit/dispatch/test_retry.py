@@ -1,0 +1,87 @@
+"""When a failed text is tried again: by its reason, within hours and validity."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from service.channels.outcome import Reason, ReceiptState
+from service.dispatch.retry import DELAYS, FAILURES, Terms, due_at, is_passing
+
+ZONE = ZoneInfo("Asia/Shanghai")
+TEN = datetime(2027, 1, 12, 10, 0, tzinfo=ZONE)
+HOUR = timedelta(hours=1)
+
+
+def terms(
+    until: datetime | None = TEN + 48 * HOUR, message_class: str = "public_interest"
+) -> Terms:
+    return Terms(message_class, [["08:00", "20:00"]], ZONE, until)
+
+
+def test_each_passing_reason_has_its_delay() -> None:
+    """Domain 6.3: memory full once, frequency limit later."""
+    assert due_at(Reason.NETWORK, terms(), TEN) == TEN + HOUR / 12
+    assert due_at(Reason.FREQUENCY_LIMIT, terms(), TEN) == TEN + HOUR
+    assert due_at(Reason.MEMORY_FULL, terms(), TEN) == TEN + HOUR / 2
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        Reason.NONE,
+        Reason.EMPTY_NUMBER,
+        Reason.SUSPENDED,
+        Reason.POWERED_OFF,
+        Reason.BLACKLISTED,
+        Reason.PORTED,
+        Reason.CONTENT_FILTER,
+        Reason.ACCOUNT,
+        Reason.FORMAT,
+        Reason.OTHER,
+        None,
+        "decided",
+    ],
+)
+def test_all_other_reasons_are_final(reason: str | None) -> None:
+    assert due_at(reason, terms(), TEN) is None
+    assert not is_passing("undelivered", reason)
+
+
+def test_every_reason_is_decided_on() -> None:
+    never = {
+        *(Reason.NONE, Reason.EMPTY_NUMBER, Reason.SUSPENDED, Reason.BLACKLISTED, Reason.PORTED),
+        *(Reason.CONTENT_FILTER, Reason.ACCOUNT, Reason.FORMAT, Reason.OTHER, Reason.POWERED_OFF),
+    }
+    assert never | set(DELAYS) == set(Reason)
+    assert not never & set(DELAYS)
+
+
+@pytest.mark.parametrize("state", list(ReceiptState))
+def test_only_what_certainly_failed_is_tried_again(state: ReceiptState) -> None:
+    failed = {ReceiptState.UNDELIVERED, ReceiptState.EXPIRED, ReceiptState.REJECTED}
+    assert is_passing(state.value, Reason.NETWORK) is (state in failed)
+    assert {s.value for s in failed} == FAILURES
+
+
+def test_not_at_or_past_the_end_of_the_validity() -> None:
+    assert due_at("memory_full", terms(TEN + HOUR / 2), TEN) is None
+    end = TEN + HOUR / 2 + timedelta(seconds=1)
+    assert due_at("memory_full", terms(end), TEN) == TEN + HOUR / 2
+
+
+def test_without_an_end_of_the_validity_never() -> None:
+    assert due_at("network", terms(None), TEN) is None
+
+
+def test_only_within_the_send_hours_and_then_still_before_the_end() -> None:
+    evening = TEN.replace(hour=19, minute=45)
+    opening = (TEN + 24 * HOUR).replace(hour=8)
+    assert due_at("memory_full", terms(), evening) == opening
+    assert due_at("memory_full", terms(opening), evening) is None
+    assert due_at("network", terms(), evening) == evening + HOUR / 12
+
+
+def test_a_warning_waits_for_no_hours() -> None:
+    evening = TEN.replace(hour=19)
+    assert due_at("memory_full", terms(message_class="warning"), evening) == evening + HOUR / 2
