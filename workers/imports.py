@@ -1,17 +1,47 @@
-"""Contact files into contacts."""
+"""Contact files into contacts.
 
+A province's file takes minutes, a job has one: so the job only starts the reading, which goes on
+beside the arq worker (that is rebuilt whenever Redis hiccups) and has a connection of its own. If
+this process dies, PostgreSQL ends the connection, nothing of the file is left, and whoever the
+sweep rings next reads it anew.
+"""
+
+import asyncio
+import logging
 import uuid
 from typing import Any
 
 from service.audience.loading import run_import
+from service.runtime import Runtime
+from service.storage.postgres import connect
 from workers.context import Kind, runtime_of
+
+MOST_READINGS = 2
+"""Files read at once by one process; each wants a processor, and the sweep rings for the others."""
+
+_readings: dict[uuid.UUID, asyncio.Task[None]] = {}
+log = logging.getLogger(__name__)
 
 
 async def read_import(ctx: dict[str, Any], import_id: str) -> None:
-    """Read one waiting file."""
-    runtime = runtime_of(ctx)
-    async with runtime.pool.acquire() as conn:
-        await run_import(conn, runtime.keyring, uuid.UUID(import_id), runtime.clock.now())
+    """Start to read one waiting file, unless this process does so already or has enough to do."""
+    wanted = uuid.UUID(import_id)
+    if wanted in _readings or len(_readings) >= MOST_READINGS:
+        return
+    _readings[wanted] = asyncio.create_task(_read(runtime_of(ctx), wanted))
+    _readings[wanted].add_done_callback(lambda _: _readings.pop(wanted))
+
+
+async def _read(runtime: Runtime, import_id: uuid.UUID) -> None:
+    try:
+        connection = await connect(runtime.settings.database_url)
+        try:
+            await run_import(connection, runtime.keyring, import_id, runtime.clock.now())
+        finally:
+            await connection.close(timeout=5)
+    except Exception:
+        # The file waits as it was; the sweep rings again until its attempts are used up.
+        log.exception("reading broke off", extra={"import_id": str(import_id)})
 
 
 KIND = Kind("imports", [read_import])

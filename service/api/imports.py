@@ -14,7 +14,9 @@ from service.api.upload import Upload
 from service.audience.loading import create_import as store_file
 from service.audience.model import Import, ImportRequest
 from service.audience.rejects import list_rejects, rejects_csv
+from service.audience.rosters import undo_import as take_back
 from service.audience.store import get_import as find_import
+from service.audience.store import lock_import
 from service.errors import NotFound
 from service.queue import Job
 
@@ -44,6 +46,9 @@ class ImportForm(Body):
         default=None, description="A JSON object from our column names to the file's headers."
     )
     dry_run: bool = Field(default=False, description="Read and report, but store nobody.")
+    mode: Literal["add", "replace"] = Field(
+        default="add", description="replace: who is not in the file leaves the list."
+    )
 
 
 class ImportAccepted(Out):
@@ -63,9 +68,21 @@ class ImportOut(ImportAccepted):
     file_name: str
     file_bytes: int
     dry_run: bool
+    mode: str
     report: dict[str, Any] | None
     created_at: Instant
     finished_at: Instant | None
+    undone_at: Instant | None
+
+
+class UndoneOut(Out):
+    """What taking an import back has changed."""
+
+    id: UUID
+    undone_at: Instant
+    links: int = Field(description="How many entries it had made, which are gone.")
+    restored: int = Field(description="How many entries it had ended, which hold again.")
+    contacts: int = Field(description="How many people only it knew, who are gone.")
 
 
 async def create_import(call: Call, body: ImportForm, file: Upload) -> ImportAccepted:
@@ -93,6 +110,14 @@ async def get_import(call: Call, import_id: UUID) -> ImportOut:
     return ImportOut.model_validate(await _visible(call, import_id))
 
 
+async def undo_import(call: Call, import_id: UUID) -> UndoneOut:
+    """Take an import back: the list is as if it had never come."""
+    found = await lock_import(call.conn, import_id)
+    _check_visible(call, found)
+    undone = await take_back(call.conn, found, call.user.id, call.now)
+    return UndoneOut(id=found.id, undone_at=call.now, **undone._asdict())
+
+
 async def get_rejects(call: Call, import_id: UUID) -> Download:
     """Download the rejected rows with their reasons."""
     await _visible(call, import_id)
@@ -105,6 +130,10 @@ def _lines(call: Call, import_id: UUID) -> AsyncIterator[str]:
 
 async def _visible(call: Call, import_id: UUID) -> Import:
     found = await find_import(call.conn, import_id)
+    _check_visible(call, found)
+    return found
+
+
+def _check_visible(call: Call, found: Import) -> None:
     if not call.user.sees(found.department_id):
         raise NotFound("there is no import of this id")
-    return found

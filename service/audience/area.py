@@ -44,12 +44,17 @@ class Area(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a row says somebody lives: the area's code, or "" if the names mean none."""
+    """Where a row says somebody lives: the area's code, or "" if the names mean none.
+
+    `town` is the code of its town, or its own above that; `fixes` and `warnings` are codes of §13.
+    """
 
     code: str = ""
     written: str = ""
     alias: bool = False
     warnings: tuple[str, ...] = ()
+    fixes: tuple[str, ...] = ()
+    town: str = ""
 
 
 class _Names:
@@ -88,7 +93,7 @@ class AreaTree:
         }
         above = {name for town in towns for name in self._names_above(town)}
         self._above = re.compile("|".join(map(re.escape, sorted(above, key=len, reverse=True))))
-        self._resolve_once = lru_cache(_CACHED_PLACES)(self._resolve)
+        self._resolve_once = lru_cache(_CACHED_PLACES)(self._complete)
 
     def town_of(self, code: str) -> str:
         """The town of an area at or below town level; an area above that stays as it is."""
@@ -98,6 +103,13 @@ class AreaTree:
     def resolve(self, code: str, town: str, village: str) -> Place:
         """The area meant by the three cells of a row."""
         return self._resolve_once(code, town, village)
+
+    def _complete(self, code: str, town: str, village: str) -> Place:
+        place = self._resolve(code, town, village)
+        return place._replace(
+            fixes=("area_alias",) if place.alias else (),
+            town=self.town_of(place.code) if place.code else "",
+        )
 
     def _names_above(self, area: Area) -> Iterable[str]:
         while area.parent in self.areas:

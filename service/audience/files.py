@@ -8,12 +8,13 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from service.audience.cells import text_form
 from service.audience.header import SEARCHED_RECORDS, Vocabulary
+from service.audience.workbook_process import UnpackedSheet, unpack_workbook
 from service.errors import FileRefused, Invalid
 
 Chunks = Callable[[], Iterable[bytes]]
@@ -49,20 +50,22 @@ class Sheet:
 
     name: str
     records: Callable[[], Iterator[list[str]]]
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file whose format, encoding and delimiter are known."""
+    """A file whose format, encoding and delimiter are known; close it after reading."""
 
     format: str
     encoding: str | None
     delimiter: str | None
     sheets: tuple[Sheet, ...]
+    close: Callable[[], None] = lambda: None
 
 
 def open_source(chunks: Chunks, words: Vocabulary, *, encoding: str | None = None) -> Source:
-    """Find out how to read a file.
+    """Find out how to read a file; the caller closes the source.
 
     Raises:
         FileRefused: it cannot be read as a whole; `code` is one of the file errors of §13.
@@ -72,10 +75,7 @@ def open_source(chunks: Chunks, words: Vocabulary, *, encoding: str | None = Non
     if not start:
         raise FileRefused("the file is empty", code="empty_file")
     if start.startswith(_ZIP):
-        raise FileRefused(
-            "Excel workbooks (.xlsx) cannot be read yet; save the sheet as CSV UTF-8 and send that",
-            code="unsupported_format",
-        )
+        return _workbook(unpack_workbook(chunks))
     if start.startswith(_OLD_OFFICE):
         raise FileRefused(
             "this is an old .xls or a password-protected workbook; save it as CSV UTF-8 without a "
@@ -86,6 +86,20 @@ def open_source(chunks: Chunks, words: Vocabulary, *, encoding: str | None = Non
     delimiter = _delimiter(text, words)
     sheet = Sheet("", lambda: text.records(delimiter))
     return Source("csv", text.encoding, delimiter, (sheet,))
+
+
+def _workbook(unpacked: Sequence[UnpackedSheet]) -> Source:
+    def close() -> None:
+        for sheet in unpacked:
+            sheet.records.close()
+
+    sheets = tuple(_worksheet(sheet) for sheet in unpacked)
+    return Source("xlsx", None, None, sheets, close)
+
+
+def _worksheet(sheet: UnpackedSheet) -> Sheet:
+    text = _Text(sheet.records.chunks, "utf-8", b"")
+    return Sheet(sheet.name, lambda: text.records(","), sheet.hidden)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +208,21 @@ def _delimiter(text: _Text, words: Vocabulary) -> str:
     best = max(_DELIMITERS, key=lambda delimiter: _score(text, delimiter, words))
     if _score(text, best, words):
         return best
-    if any(_is_empty(text, delimiter) for delimiter in _DELIMITERS):
-        raise FileRefused("no cell of the file holds anything", code="empty_file")
+    if any(_is_empty(text.records(delimiter)) for delimiter in _DELIMITERS):
+        raise _nothing_in_it()
     raise no_phone_column()
+
+
+def no_table(source: Source) -> FileRefused:
+    """The refusal of a file of which no sheet is a table of phone numbers."""
+    seen = [sheet for sheet in source.sheets if not sheet.hidden]
+    if len(seen) == len(source.sheets) and all(_is_empty(sheet.records()) for sheet in seen):
+        return _nothing_in_it()
+    return no_phone_column()
+
+
+def _nothing_in_it() -> FileRefused:
+    return FileRefused("no cell of the file holds anything", code="empty_file")
 
 
 def no_phone_column() -> FileRefused:
@@ -219,5 +245,5 @@ def _score(text: _Text, delimiter: str, words: Vocabulary) -> int:
     return 0
 
 
-def _is_empty(text: _Text, delimiter: str) -> bool:
-    return not any(text_form(cell) for record in text.records(delimiter) for cell in record)
+def _is_empty(records: Iterator[list[str]]) -> bool:
+    return not any(text_form(cell) for record in records for cell in record)

@@ -6,12 +6,10 @@ reads it in a thread, copies the results and merges them in one transaction, and
 
 import asyncio
 import hashlib
-import tempfile
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date, datetime
-from itertools import islice
 from uuid import UUID
 
 from service.audience import store
@@ -19,20 +17,19 @@ from service.audience.cells import text_form
 from service.audience.files import check_encoding
 from service.audience.header import Vocabulary
 from service.audience.importing import ContactReading, Rules, read_contacts
-from service.audience.model import BASES, Import, ImportRequest, Report
+from service.audience.merging import load
+from service.audience.model import BASES, MODES, Import, ImportRequest, Report
 from service.audience.prefix import packaged_prefixes
 from service.audience.report import RULES_VERSION
-from service.audience.staging import Staged, stage
+from service.audience.spool import Spool
 from service.crypto import Keyring
 from service.errors import Invalid
 from service.storage.postgres import Connection
 
 CHUNK_OCTETS = 262_144
-BATCH_ROWS = 5_000
 ATTEMPTS = 10
 LONGEST_ROSTER_NAME = 100
 LONGEST_FILE_NAME = 255
-_SPOOL_OCTETS = 8 * 1024 * 1024
 _CHUNK = "import_chunk"
 
 
@@ -87,6 +84,8 @@ def check_request(request: ImportRequest, now: datetime) -> ImportRequest:
         fields["roster"] = f"give the list a name of at most {LONGEST_ROSTER_NAME} characters"
     if request.basis not in BASES:
         fields["basis"] = f"write one of {', '.join(BASES)}"
+    if request.mode not in MODES:
+        fields["mode"] = f"write one of {', '.join(MODES)}"
     expires_on = request.expires_on or _a_year_after(now.date())
     if expires_on < now.date():
         fields["expires_on"] = "this day has passed; give the last day on which the list is valid"
@@ -129,13 +128,14 @@ async def run_import(conn: Connection, keyring: Keyring, import_id: UUID, now: d
 
     Harmless to repeat: an import that is done, or in another worker's hands, is left alone. An
     error of the file ends the import as `failed`; any other error leaves it waiting as it was,
-    until the attempts are used up. Call it outside a transaction, so that attempts count.
+    until the attempts are used up. A worker that dies or stands still loses its session, and with
+    it the lock and all that it wrote. Call it outside a transaction, so that attempts count.
     """
     attempt = await store.begin_attempt(conn, import_id)
     if attempt == 0:
         return False
     async with conn.transaction():
-        await store.allow_pauses(conn)
+        await store.bound_pauses(conn)
         claimed = await store.claim_import(conn, import_id)
         if claimed is None:
             return False
@@ -154,17 +154,16 @@ async def _read(
     try:
         # In a transaction of its own, a file found unreadable half-way leaves nothing.
         async with conn.transaction(), _waiting_file(conn, keyring, claimed.id) as spool:
-            reading = await asyncio.to_thread(
-                read_contacts,
-                spool.chunks,
-                rules=rules,
-                opted_out=_is_counted_later,
-                encoding=claimed.encoding,
-                columns=claimed.columns,
-            )
-            return "done", await load(conn, keyring, claimed, reading, now)
+            with await asyncio.to_thread(_open, spool, claimed, rules) as reading:
+                return "done", await load(conn, keyring, claimed, reading, now)
     except Invalid as refused:
         return "failed", _error(refused.code, refused.message)
+
+
+def _open(spool: Spool, claimed: Import, rules: Rules) -> ContactReading:
+    return read_contacts(
+        spool.chunks, rules=rules, encoding=claimed.encoding, columns=claimed.columns
+    )
 
 
 def _error(code: str, message: str) -> Report:
@@ -174,74 +173,8 @@ def _error(code: str, message: str) -> Report:
 @asynccontextmanager
 async def _waiting_file(
     conn: Connection, keyring: Keyring, import_id: UUID
-) -> AsyncIterator["_Spool"]:
-    with _Spool(keyring) as spool:
+) -> AsyncIterator[Spool]:
+    with Spool(keyring, _CHUNK) as spool:
         async for cipher in store.list_chunks(conn, import_id):
-            spool.append(cipher)
+            spool.append_cipher(cipher)
         yield spool
-
-
-def _is_counted_later(_number: str) -> bool:
-    """The database counts the suppressed recipients, by hash and all at once."""
-    return False
-
-
-async def load(
-    conn: Connection, keyring: Keyring, claimed: Import, reading: ContactReading, now: datetime
-) -> Report:
-    """Write what a file says, and give the report; needs a transaction.
-
-    A dry run writes the rejected rows only.
-    """
-    await store.create_staging(conn)
-    results = iter(reading)
-
-    def next_batch() -> Staged | None:
-        batch = list(islice(results, BATCH_ROWS))
-        return stage(batch, keyring) if batch else None
-
-    while staged := await asyncio.to_thread(next_batch):
-        await store.copy_staged(conn, claimed.id, staged)
-    report = reading.report
-    report["recipients"]["suppressed"] = await store.count_suppressed(conn, now)
-    if not claimed.dry_run:
-        report["stored"] = await _merge(conn, claimed, now)
-    await store.drop_staging(conn)
-    return report | reading.spellings
-
-
-async def _merge(conn: Connection, claimed: Import, now: datetime) -> Report:
-    department_id = claimed.department_id
-    roster_id = await store.upsert_roster(conn, claimed, now)
-    contacts = await store.merge_contacts(conn, department_id, now)
-    links = await store.merge_links(conn, department_id, roster_id, claimed.id)
-    return {"roster_id": str(roster_id), "new_contacts": contacts, "new_links": links}
-
-
-class _Spool:
-    """A waiting file as it came from the database, on disk if it is large: encrypted all the way.
-
-    Each pass keeps its own place, so that passes may overlap.
-    """
-
-    def __init__(self, keyring: Keyring) -> None:
-        self._keyring = keyring
-        self._file = tempfile.SpooledTemporaryFile(max_size=_SPOOL_OCTETS)  # noqa: SIM115  # __exit__
-        self._sizes: list[int] = []
-
-    def __enter__(self) -> "_Spool":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def append(self, cipher: bytes) -> None:
-        self._file.write(cipher)
-        self._sizes.append(len(cipher))
-
-    def chunks(self) -> Iterator[bytes]:
-        at = 0
-        for size in self._sizes:
-            self._file.seek(at)
-            yield self._keyring.decrypt_bytes(_CHUNK, self._file.read(size))
-            at += size

@@ -1,4 +1,4 @@
-"""The words of a contact import: what one row says, and what becomes of it (import rules §10).
+"""The words of a contact import: what one row says, and what is asked of an import.
 
 Named tuples, since a county's file makes 20,000 of each and a province's five million.
 """
@@ -11,6 +11,9 @@ from uuid import UUID
 
 BASES = ("duty", "contract_hr", "consent", "emergency")
 """Why a department may write to the people of a roster."""
+
+MODES = ("add", "replace")
+"""Whether a newer list adds to the roster, or who is not on it any more leaves."""
 
 Report = dict[str, Any]
 """The report of an import, shaped as §12 says."""
@@ -38,44 +41,22 @@ class Link(NamedTuple):
     note: str
 
 
-class Origin(NamedTuple):
-    """The row that made a recipient."""
+class Listed(NamedTuple):
+    """A row with at least one valid number; `carriers` and `kinds` are those of its numbers.
 
-    sheet: str
-    row: int
+    Whether a number is new to the file is found out when all rows have been staged: by number and
+    content, in the database. `kind` is an index into the reading's list of kinds.
+    """
 
-
-class Recipient(NamedTuple):
-    """A number that no earlier row of the file has, and the carrier that serves it."""
-
-    number: str
-    carrier: str
-
-
-class Accepted(NamedTuple):
-    """A row that made a recipient (`new`) or told more of a known one (`linked`)."""
-
-    sheet: str
+    table: int
     row: int
     numbers: tuple[str, ...]
+    carriers: tuple[str, ...]
+    kinds: tuple[int, ...]
     link: Link
     synthetic: bool
     fixes: tuple[str, ...]
     warnings: tuple[str, ...]
-    new: tuple[Recipient, ...]
-    linked: tuple[str, ...]
-    suppressed: tuple[str, ...]
-    merged: str | None = None
-    origin: Origin | None = None
-
-
-class Duplicate(NamedTuple):
-    """A row that says nothing that an earlier row did not say."""
-
-    sheet: str
-    row: int
-    numbers: tuple[str, ...]
-    origin: Origin
 
 
 class Rejected(NamedTuple):
@@ -96,7 +77,7 @@ class Skipped(NamedTuple):
     code: str
 
 
-RowResult = Accepted | Duplicate | Rejected | Skipped
+RowResult = Listed | Rejected | Skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +93,7 @@ class ImportRequest:
     encoding: str | None = None
     columns: Mapping[str, str] | None = None
     dry_run: bool = False
+    mode: str = "add"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +112,9 @@ class Import:
     encoding: str | None
     columns: Mapping[str, str] | None
     dry_run: bool
+    mode: str
     state: str
     report: Report | None
     created_at: datetime
     finished_at: datetime | None
+    undone_at: datetime | None

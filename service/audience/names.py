@@ -5,12 +5,14 @@ number, a link, an account. Refusing the name never refuses the row.
 """
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 from unicodedata import category
 
 from service.audience.cells import CJK, WHITE, is_blank, is_formula, squeeze, text_form
 
 LONGEST = 20
+_CACHED_NAMES = 16_384
 _NO_NAME = frozenset({"测试", "test", "匿名"})
 _TITLE_WORDS = "主任 书记 局长 经理 老师 会计 科长 镇长 村长 校长 院长 所长 站长 组长 老板"
 _TITLES = tuple(_TITLE_WORDS.split())
@@ -24,28 +26,26 @@ _ALLOWED = "0123456789 ·'’-.()"
 
 
 class Name(NamedTuple):
-    """The name to store ("" for none), whether it was mended, and what to warn of."""
+    """The name to store ("" for none), the codes of what was mended, and of what to warn of."""
 
     value: str = ""
-    cleaned: bool = False
-    warning: str | None = None
-    formula: bool = False
+    fixes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
+@lru_cache(_CACHED_NAMES)
 def read_name(cell: str) -> Name:
     """The name in a cell of a mapped name column."""
     text = text_form(cell)
+    formula = ("csv_injection",) if is_formula(cell, text) else ()
     if is_blank(text) or text.lower() in _NO_NAME:
-        return Name(warning="name_missing", formula=is_formula(cell, text))
+        return Name(warnings=("name_missing", *formula))
     name = text if _PLAIN.fullmatch(text) else _mend(text)
     if _is_refused(name):
-        return Name(warning="name_refused", formula=is_formula(cell, text))
-    return Name(
-        name,
-        cleaned=name != cell.strip(WHITE),
-        warning="name_title" if name.endswith(_TITLES) else None,
-        formula=is_formula(cell, text),
-    )
+        return Name(warnings=("name_refused", *formula))
+    title = ("name_title",) if name.endswith(_TITLES) else ()
+    cleaned = ("name_cleaned",) if name != cell.strip(WHITE) else ()
+    return Name(name, cleaned, title + formula)
 
 
 def _mend(text: str) -> str:

@@ -81,9 +81,14 @@ class _Piece(NamedTuple):
     rejection: CellResult | None = None
 
 
+def is_bare(cell: str, prefixes: Prefixes) -> bool:
+    """Whether a cell is a valid number and nothing else."""
+    return _BARE.fullmatch(cell) is not None and prefixes.judge(cell) is None
+
+
 def read_cell(cell: str, prefixes: Prefixes) -> CellResult:
     """The numbers in a phone cell, with the fixes that led to them."""
-    if _BARE.fullmatch(cell) and prefixes.judge(cell) is None:
+    if is_bare(cell, prefixes):
         return CellResult((cell,))
     fixes: set[str] = set()
     text = _whole(cell, fixes)

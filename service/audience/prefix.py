@@ -6,7 +6,7 @@ Source: `data/mobile_prefixes.csv` (allocations of December 2023); synthetic ran
 
 import csv
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -18,6 +18,9 @@ SYNTHETIC_SEGMENTS = (
     (1926152, 1926639),
 )
 """Seven-digit segments that no operator has opened: every number of demo and tests lies here."""
+
+LONGEST_PREFIX = 4
+"""How many digits of a number the table looks at."""
 
 _REJECTED_KINDS = {"iot": "iot", "satellite": "satellite", "reserved": "prefix"}
 
@@ -79,5 +82,11 @@ def is_synthetic(phone: str) -> bool:
     digits = national(phone)
     if len(digits) != 11 or not digits.isdecimal():
         return False
-    segment = int(digits[:7])
+    return is_synthetic_segment(digits[:7])
+
+
+@lru_cache(16_384)
+def is_synthetic_segment(digits: str) -> bool:
+    """Whether the first seven digits of a number are those of a synthetic range."""
+    segment = int(digits)
     return any(first <= segment <= last for first, last in SYNTHETIC_SEGMENTS)

@@ -6,6 +6,7 @@ This looks at one record only; what earlier rows of the file said is `recipients
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -15,12 +16,9 @@ from service.audience.cells import masked, squeeze, text_form
 from service.audience.header import Header, Vocabulary
 from service.audience.model import Link
 from service.audience.names import Name, read_name
-from service.audience.number import CellResult, read_cell
+from service.audience.number import CellResult, is_bare, read_cell
 from service.audience.prefix import Prefixes
 from service.audience.traits import (
-    Choice,
-    Roles,
-    Text,
     read_carrier,
     read_flag,
     read_gender,
@@ -44,18 +42,10 @@ TEXT_COLUMNS = (
 )
 """The free text columns, in the order of the last fields of Link."""
 
-_OTHER_COLUMNS = (
-    "name",
-    "gender",
-    "age",
-    "age_band",
-    "area_code",
-    "town",
-    "village",
-    "roles",
-    "carrier",
-    "synthetic",
-)
+_TRAIT_COLUMNS = ("gender", "age", "age_band", "roles", "carrier")
+_OWN_COLUMNS = ("name", "area_code", "town", "village", "synthetic")
+_NO_NAME = Name()
+_CACHED_ROWS = 16_384
 _GRADE, _GUARDIAN_OF = TEXT_COLUMNS.index("grade"), TEXT_COLUMNS.index("guardian_of")
 _TOTAL = re.compile(
     "(合计|总计|小计|共计|总数|本页合计|total|subtotal|sum):?[0-9]*(人|条|行|户|个|名)?",
@@ -106,7 +96,8 @@ class RowReader:
         self._has_name = "name" in header.columns
         self._phone = header.columns["phone"]
         self._texts = self._getter(header, TEXT_COLUMNS)
-        self._others = self._getter(header, _OTHER_COLUMNS)
+        self._traits = self._getter(header, _TRAIT_COLUMNS)
+        self._own = self._getter(header, _OWN_COLUMNS)
         known = [(at, column) for column, at in header.columns.items() if at != self._phone]
         self._others_known = known + [(column.index, column.kind) for column in header.refused]
 
@@ -119,12 +110,18 @@ class RowReader:
 
     def cells(self, record: Sequence[str]) -> list[str]:
         """The cells of a record under the header, and one empty cell more."""
-        cells = list(record[: self._width])
-        cells += [""] * (self._width + 1 - len(cells))
-        return cells
+        missing = self._width + 1 - len(record)
+        if missing == 1:
+            return [*record, ""]
+        return [*record[: self._width], *[""] * max(missing, 1)]
 
     def read(self, cells: Sequence[str]) -> Skip | Refusal | Person:
         """What the cells of a record mean."""
+        if is_bare(cells[self._phone], self._rules.prefixes):  # most rows; none is skipped
+            return self._person(cells, CellResult((cells[self._phone],)))
+        return self._read_unclear(cells)
+
+    def _read_unclear(self, cells: Sequence[str]) -> Skip | Refusal | Person:
         first = next((text for cell in cells if (text := text_form(cell))), "")
         if not first:
             return Skip("blank")
@@ -152,82 +149,92 @@ class RowReader:
         )
 
     def _person(self, cells: Sequence[str], phone: CellResult) -> Person | Refusal:
-        name, gender, age_cell, band, *rest = self._others(cells)
-        area_code, town, village, role_cell, carrier, synthetic = rest
-        texts = self._texts(cells)
-        age = read_age(age_cell, band)
-        roles = read_roles(role_cell)
-        grade, grade_unclear = _pupil_grade(roles, texts)
-        if is_minor(age.band, grade):
+        name_cell, area_code, town, village, synthetic = self._own(cells)
+        traits = read_traits(*self._traits(cells))
+        texts = read_texts(self._texts(cells))
+        band, remarks = traits.age.band, traits.warnings
+        if traits.is_pupil and not texts.guarded:
+            if is_minor(band, read_grade(texts.grade)):
+                return self._refusal(cells, "minor")
+            if band == UNKNOWN and texts.grade and read_grade(texts.grade) is None:
+                remarks = (*remarks, "grade_unknown")
+        elif is_minor(band, None):
             return self._refusal(cells, "minor")
-        traits = _Traits(
-            read_name(name) if self._has_name else Name(),
-            read_gender(gender),
-            age,
-            grade_unclear,
-            self._rules.areas.resolve(area_code, town, village),
-            read_carrier(carrier),
-            roles,
-            [read_text(cell) for cell in texts],
-        )
+        place = self._rules.areas.resolve(area_code, town, village)
+        name = read_name(name_cell) if self._has_name else _NO_NAME
+        said = (name.value, traits.gender, band, place.code, traits.carrier, traits.roles)
+        link = Link._make(said + texts.values)
+        fixes = phone.fixes + name.fixes + place.fixes
+        warnings = remarks + name.warnings + place.warnings + texts.warnings
+        if phone.part_rejected:
+            warnings += ("part_rejected",)
         return Person(
             phone.numbers,
-            traits.link(),
-            traits.place,
+            link,
+            place,
             read_flag(synthetic),
-            tuple(sorted({*phone.fixes, *traits.fixes()})),
-            tuple(sorted(traits.warnings(part_rejected=phone.part_rejected))),
+            _sorted(fixes) if fixes else (),
+            _sorted(warnings) if warnings else (),
         )
 
 
-class _Traits(NamedTuple):
-    """What the cells of a person say, each with its fixes and warnings."""
+class Traits(NamedTuple):
+    """What the cells say that have a fixed vocabulary."""
 
-    name: Name
-    gender: Choice
+    gender: str
     age: Age
-    grade_unclear: bool
-    place: Place
-    carrier: Choice
-    roles: Roles
-    texts: list[Text]
-
-    def link(self) -> Link:
-        return Link(
-            self.name.value,
-            self.gender.value,
-            self.age.band,
-            self.place.code,
-            self.carrier.value,
-            self.roles.keys,
-            *(text.value for text in self.texts),
-        )
-
-    def fixes(self) -> list[str]:
-        return _codes(name_cleaned=self.name.cleaned, area_alias=self.place.alias)
-
-    def warnings(self, *, part_rejected: bool) -> set[str]:
-        codes = _codes(
-            part_rejected=part_rejected,
-            gender_unknown=self.gender.unknown,
-            age_invalid=self.age.invalid,
-            grade_unknown=self.grade_unclear and self.age.band == UNKNOWN,
-            carrier_unknown=self.carrier.unknown,
-            role_unknown=self.roles.unknown,
-            cell_refused=any(text.refused for text in self.texts),
-            csv_injection=self.name.formula or any(text.formula for text in self.texts),
-        )
-        found = {*codes, *self.place.warnings}
-        return found | {self.name.warning} if self.name.warning else found
+    carrier: str
+    roles: tuple[str, ...]
+    is_pupil: bool
+    warnings: tuple[str, ...]
 
 
-def _codes(**flags: bool) -> list[str]:
-    return [code for code, applies in flags.items() if applies]
+@lru_cache(_CACHED_ROWS)
+def read_traits(gender: str, age: str, age_band: str, roles: str, carrier: str) -> Traits:
+    """The traits of a row; people of a village and a trade share theirs, so they are kept."""
+    sex, years, network, found = (
+        read_gender(gender),
+        read_age(age, age_band),
+        read_carrier(carrier),
+        read_roles(roles),
+    )
+    warnings = _codes(
+        gender_unknown=sex.unknown,
+        age_invalid=years.invalid,
+        carrier_unknown=network.unknown,
+        role_unknown=found.unknown,
+    )
+    is_pupil = "student" in found.keys and "parent" not in found.keys
+    return Traits(sex.value, years, network.value, found.keys, is_pupil, warnings)
 
 
-def _pupil_grade(roles: Roles, texts: Sequence[str]) -> tuple[int | None, bool]:
-    """A pupil's school year, and whether the grade cell says something that is not clear (§7)."""
-    if "student" not in roles.keys or "parent" in roles.keys or text_form(texts[_GUARDIAN_OF]):
-        return None, False
-    grade = read_grade(texts[_GRADE])
-    return grade, grade is None and bool(text_form(texts[_GRADE]))
+class Texts(NamedTuple):
+    """The free text cells as they are stored; `grade` as written, `guarded` if of a guardian."""
+
+    values: tuple[str, ...]
+    grade: str
+    guarded: bool
+    warnings: tuple[str, ...]
+
+
+@lru_cache(_CACHED_ROWS)
+def read_texts(cells: tuple[str, ...]) -> Texts:
+    """The cells of TEXT_COLUMNS."""
+    texts = [read_text(cell) for cell in cells]
+    return Texts(
+        tuple(text.value for text in texts),
+        text_form(cells[_GRADE]),
+        bool(text_form(cells[_GUARDIAN_OF])),
+        _codes(
+            cell_refused=any(text.refused for text in texts),
+            csv_injection=any(text.formula for text in texts),
+        ),
+    )
+
+
+def _codes(**flags: bool) -> tuple[str, ...]:
+    return tuple(code for code, applies in flags.items() if applies)
+
+
+def _sorted(codes: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(set(codes)))

@@ -1,12 +1,14 @@
 """A segment rule as one SQL condition over `contacts c`, values as parameters only.
 
 Three-valued: `(sql) IS TRUE` is the target, `(sql) IS NULL` is counted as age_unclear. Only `age`
-can be NULL, where a person's band is unknown or straddles the comparison.
+can be NULL, where a person's band is unknown or straddles the comparison. Nobody matches who has
+left every roster, or whose rosters have all expired; no rule sees links that have ended.
 """
 
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Protocol
 from uuid import UUID
 
@@ -62,7 +64,19 @@ def _folded(column: str) -> str:
 
 
 def _linked(condition: str, source: str = "links l") -> str:
-    return f"EXISTS (SELECT FROM {source} WHERE l.contact_id = c.id AND {condition})"
+    live = "l.contact_id = c.id AND l.left_by IS NULL{current}"
+    return f"EXISTS (SELECT FROM {source} WHERE {live} AND {condition})"
+
+
+_CURRENT = " AND l.roster_id IN (SELECT id FROM rosters WHERE expires_on >= {day}::date)"
+
+_ON_A_CURRENT_ROSTER = """(
+    NOT EXISTS (SELECT FROM rosters r
+                WHERE r.department_id = c.department_id AND r.expires_on < {day}::date)
+    OR NOT EXISTS (SELECT FROM links l WHERE l.contact_id = c.id AND l.left_by IS NULL)
+    OR EXISTS (SELECT FROM links l JOIN rosters r ON r.id = l.roster_id
+               WHERE l.contact_id = c.id AND l.left_by IS NULL AND r.expires_on >= {day}::date))"""
+"""A person made by hand is on no roster, and no expiry applies."""
 
 
 _WITH_ROSTERS = "links l JOIN rosters r ON r.id = l.roster_id"
@@ -103,21 +117,32 @@ _COMPARE: dict[str, Callable[[int, int], bool]] = {
 }
 
 
-def compile_rule(rule: Rule, *, areas: AreaNames, first_parameter: int = 1) -> Compiled:
+def compile_rule(
+    rule: Rule, *, areas: AreaNames, first_parameter: int = 1, today: date | None = None
+) -> Compiled:
     """The condition of a rule, its placeholders numbered from `first_parameter`.
+
+    With `today`, the day in China, a roster counts to the end of its last day; without it, as long
+    as it exists.
 
     Raises:
         SegmentError: a rule names an area that does not exist, or several of one name.
     """
-    compiler = _Compiler(areas, first_parameter)
-    return Compiled(compiler.condition(rule), compiler.parameters)
+    compiler = _Compiler(areas, first_parameter, today)
+    condition = f"(c.listed{compiler.on_a_current_roster} AND {compiler.condition(rule)})"
+    return Compiled(condition, compiler.parameters)
 
 
 class _Compiler:
-    def __init__(self, areas: AreaNames, first_parameter: int) -> None:
+    def __init__(self, areas: AreaNames, first_parameter: int, today: date | None) -> None:
         self._areas = areas
         self._first = first_parameter
         self.parameters: list[object] = []
+        self._current = self.on_a_current_roster = ""
+        if today is not None:
+            day = self._placeholder(today)
+            self._current = _CURRENT.format(day=day)
+            self.on_a_current_roster = f" AND {_ON_A_CURRENT_ROSTER.format(day=day)}"
 
     def condition(self, rule: Rule) -> str:
         match rule:
@@ -134,7 +159,9 @@ class _Compiler:
 
     def _comparison(self, comparison: Comparison) -> str:
         values = self._stored(comparison)
-        condition = _CONDITIONS[comparison.field].format(self._placeholder(values))
+        condition = _CONDITIONS[comparison.field].format(
+            self._placeholder(values), current=self._current
+        )
         return f"(NOT {condition})" if comparison.operator == "!=" else condition
 
     def _age(self, comparison: Comparison) -> str:

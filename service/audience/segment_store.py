@@ -5,9 +5,10 @@ a page begins.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from service.accounts.model import User
@@ -15,8 +16,8 @@ from service.audience.segment_sql import Compiled
 from service.errors import Conflict, NotFound
 from service.storage.postgres import Connection, Record, UniqueViolation, affected, one
 
-FIRST_RULE_PARAMETER = 3
-"""Previews have two parameters of their own."""
+FIRST_RULE_PARAMETER = 4
+"""Previews have three parameters of their own."""
 
 SAMPLE = 5
 AGE_UNCLEAR = "age_unclear"
@@ -37,23 +38,28 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """An imported list, with the number of people on it."""
+    """An imported list, the number of people on it, and its latest import with what it changed."""
 
     id: UUID
     department_id: UUID
     name: str
     basis: str
     expires_on: date
+    expired: bool
     created_at: datetime
     contacts: int
+    latest: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """A number that is never sent to; the number itself is not kept, only its keyed hash."""
+    """A number that is not sent texts of some classes; the number itself is not kept, only its
+    keyed hash.
+    """
 
     id: UUID
     reason: str
+    classes: list[str]
     note: str
     created_by: UUID | None
     created_at: datetime
@@ -62,9 +68,10 @@ class Suppression:
 
 @dataclass(frozen=True, slots=True)
 class NewSuppression:
-    """Why, by whom and until when numbers are not to be sent to; None: for good."""
+    """Why, which classes, by whom and until when numbers are not to be sent; None: for good."""
 
     reason: str
+    classes: Sequence[str]
     note: str
     created_by: UUID
     expires_at: datetime | None
@@ -159,9 +166,11 @@ async def list_segments(
 
 
 async def count_people(
-    conn: Connection, department_id: UUID, condition: Compiled, now: datetime
+    conn: Connection, department_id: UUID, condition: Compiled, message_class: str, now: datetime
 ) -> Counts:
-    """Count whom a compiled rule means among the department's contacts, in one statement."""
+    """Count whom a text of this class to those whom a compiled rule means among the department's
+    contacts would reach, in one statement.
+    """
     rows = await conn.fetch(
         f"""
         WITH people AS (
@@ -172,7 +181,7 @@ async def count_people(
                        coalesce(left(c.area_code, 9) || '000', 'none') AS town,
                        ({condition.sql}) AS matches,
                        (SELECT min(p.reason) FROM suppressions p
-                        WHERE p.phone_hash = c.phone_hash
+                        WHERE p.phone_hash = c.phone_hash AND $3 = ANY (p.classes)
                           AND (p.expires_at IS NULL OR p.expires_at > $2)) AS reason
                 FROM contacts c WHERE c.department_id = $1
             ) AS judged
@@ -183,6 +192,7 @@ async def count_people(
         """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
         department_id,
         now,
+        message_class,
         *condition.parameters,
     )
     counts = Counts()
@@ -201,39 +211,54 @@ def _add(counts: Counts, row: Record) -> None:
 
 
 async def sample_people(
-    conn: Connection, department_id: UUID, condition: Compiled, now: datetime
+    conn: Connection, department_id: UUID, condition: Compiled, message_class: str, now: datetime
 ) -> list[Record]:
-    """A few of the people whom a rule means: phone_cipher, name_cipher, area_code, carrier."""
+    """A few of the people whom a text of this class to those whom a rule means would reach:
+    phone_cipher, name_cipher, area_code, carrier.
+    """
     return await conn.fetch(
         f"""
         SELECT c.phone_cipher, c.name_cipher, c.area_code, c.carrier FROM contacts c
         WHERE c.department_id = $1 AND ({condition.sql}) IS TRUE
           AND NOT EXISTS (
             SELECT FROM suppressions p
-            WHERE p.phone_hash = c.phone_hash AND (p.expires_at IS NULL OR p.expires_at > $2))
+            WHERE p.phone_hash = c.phone_hash AND $3 = ANY (p.classes)
+              AND (p.expires_at IS NULL OR p.expires_at > $2))
         ORDER BY c.phone_hash LIMIT {SAMPLE}
         """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
         department_id,
         now,
+        message_class,
         *condition.parameters,
     )
 
 
 async def list_rosters(
-    conn: Connection, scope: UUID | None, before: UUID | None, limit: int
+    conn: Connection, scope: UUID | None, before: UUID | None, limit: int, today: date
 ) -> list[Roster]:
-    """A page of rosters."""
+    """A page of rosters, each with the latest import in force."""
     rows = await conn.fetch(
         """
-        SELECT r.id, r.department_id, r.name, r.basis, r.expires_on, r.created_at,
-               (SELECT count(DISTINCT contact_id) FROM links WHERE roster_id = r.id) AS contacts
+        SELECT r.id, r.department_id, r.name, r.basis, r.expires_on, r.expires_on < $4 AS expired,
+               r.created_at, i.latest,
+               (SELECT count(DISTINCT contact_id) FROM links
+                WHERE roster_id = r.id AND left_by IS NULL) AS contacts
         FROM rosters r
+        LEFT JOIN LATERAL (
+            SELECT report->'stored'->'members'
+                   || jsonb_build_object('import_id', id, 'at', finished_at) AS latest
+            FROM imports
+            WHERE department_id = r.department_id AND roster = r.name AND state = 'done'
+              AND NOT dry_run AND undone_at IS NULL
+            ORDER BY id DESC LIMIT 1
+        ) AS i ON true
         WHERE ($1::uuid IS NULL OR r.department_id = $1) AND ($2::uuid IS NULL OR r.id < $2)
         ORDER BY r.id DESC LIMIT $3
         """,
         scope,
         before,
         limit,
+        today,
     )
     return [Roster(**row) for row in rows]
 
@@ -249,18 +274,23 @@ async def lock_suppressions(conn: Connection) -> None:
 async def insert_suppressions(
     conn: Connection, phone_hashes: Iterable[bytes], new: NewSuppression, now: datetime
 ) -> dict[bytes, tuple[Suppression, bool]]:
-    """Stop all sending to these numbers; each with its suppression and whether that is new.
+    """Stop these classes to these numbers; each with its suppression and whether that is new.
 
-    One that exists already is never shortened.
+    One that exists already is never shortened, and stops what it stopped before as well.
     """
     rows = await conn.fetch(
         """
-        INSERT INTO suppressions AS s (phone_hash, reason, note, created_by, created_at, expires_at)
-        SELECT DISTINCT u.phone_hash, $2, $3, $4::uuid, $5::timestamptz, $6::timestamptz
+        INSERT INTO suppressions AS s (phone_hash, reason, note, created_by, created_at, expires_at,
+                                       classes)
+        SELECT DISTINCT u.phone_hash, $2, $3, $4::uuid, $5::timestamptz, $6::timestamptz, $7::text[]
         FROM unnest($1::bytea[]) AS u (phone_hash) ORDER BY 1
-        ON CONFLICT (phone_hash, reason) DO UPDATE SET expires_at =
-            CASE WHEN s.expires_at IS NULL OR excluded.expires_at IS NULL THEN NULL
-                 ELSE greatest(s.expires_at, excluded.expires_at) END
+        ON CONFLICT (phone_hash, reason) DO UPDATE SET
+            classes = CASE WHEN s.expires_at <= $5 THEN excluded.classes
+                           ELSE ARRAY(SELECT DISTINCT c FROM unnest(s.classes || excluded.classes)
+                                          AS u(c) ORDER BY c) END,
+            expires_at =
+                CASE WHEN s.expires_at IS NULL OR excluded.expires_at IS NULL THEN NULL
+                     ELSE greatest(s.expires_at, excluded.expires_at) END
         RETURNING s.*, old.id IS NULL AS is_new
         """,
         list(phone_hashes),
@@ -269,6 +299,7 @@ async def insert_suppressions(
         new.created_by,
         now,
         new.expires_at,
+        list(new.classes),
     )
     return {row["phone_hash"]: (_suppression(row), row["is_new"]) for row in rows}
 
@@ -315,6 +346,7 @@ def _suppression(row: Record) -> Suppression:
     return Suppression(
         id=row["id"],
         reason=row["reason"],
+        classes=row["classes"],
         note=row["note"],
         created_by=row["created_by"],
         created_at=row["created_at"],

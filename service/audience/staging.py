@@ -4,34 +4,46 @@ Phone, name, child's name and note leave here as ciphers only; look-up and uniqu
 hash. A link's digest covers all its fields, so that the same row imported again is the same link.
 """
 
-import json
-from collections.abc import Iterable
+import hashlib
+import secrets
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from service.audience.ages import UNKNOWN
-from service.audience.model import Accepted, Link, Recipient, Rejected, RowResult
-from service.audience.number import is_synthetic, to_e164
-from service.crypto import Keyring
+from service.audience.model import Link, Listed, Rejected, RowResult
+from service.audience.number import to_e164
+from service.audience.prefix import is_synthetic_segment
+from service.audience.report import remark_bits
+from service.audience.traits import role_bits
+from service.crypto import HASH_OCTETS, Keyring
+
+TABLE_SHIFT = 32
+"""A staged row's number is its table's number, shifted, and its row in that table."""
 
 
-class StagedContact(NamedTuple):
-    """A recipient, with what its first row says; the fields are the temporary table's columns."""
+_ROLES = Link._fields.index("roles")
 
+
+class StagedNumber(NamedTuple):
+    """One number of one row, with what the row says; the fields are the temporary table's columns.
+
+    `no` orders the rows of the whole file, `part` the numbers of a row, of which there are `parts`.
+    `content` and `name_key` tell links and names of one recipient apart (0: no name).
+    """
+
+    no: int
+    part: int
+    parts: int
+    kind: int
+    role_bits: int
+    remark_bits: int
+    content: int
+    name_key: int
     phone_hash: bytes
     phone_cipher: bytes
-    name_cipher: bytes | None
-    carrier: str
-    area_code: str | None
-    age_band: str | None
-    gender: str | None
-    synthetic: bool
-
-
-class StagedLink(NamedTuple):
-    """What a row says about a recipient; the fields are the temporary table's columns."""
-
-    phone_hash: bytes
+    synthetic_number: bool
+    recipient_carrier: str
     row_no: int
     digest: bytes
     name_cipher: bytes | None
@@ -68,88 +80,101 @@ class StagedReject(NamedTuple):
 class Staged:
     """A batch of records."""
 
-    contacts: list[StagedContact] = field(default_factory=list)
-    links: list[StagedLink] = field(default_factory=list)
+    numbers: list[StagedNumber] = field(default_factory=list)
     rejects: list[StagedReject] = field(default_factory=list)
 
 
-def stage(results: Iterable[RowResult], keyring: Keyring) -> Staged:
-    """The records of a batch of row results."""
-    staged = Staged()
-    for result in results:
-        if isinstance(result, Accepted):
-            _stage_accepted(staged, result, keyring)
-        elif isinstance(result, Rejected):
-            staged.rejects.append(_reject(result, keyring))
-    return staged
+class Stager:
+    """Makes records of row results under one keyring."""
 
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        # Keyed once and copied, since a link's digest is needed for every row.
+        self._digest = hashlib.blake2b(
+            key=keyring.index("digests", "link"), digest_size=HASH_OCTETS
+        )
+        self._secret = secrets.randbits(64)
 
-def _stage_accepted(staged: Staged, result: Accepted, keyring: Keyring) -> None:
-    link = result.link
-    name = _cipher(keyring, "name", link.name)
-    hashes = []
-    for recipient in result.new:
-        contact = _contact(recipient, link, name, keyring)
-        staged.contacts.append(contact)
-        hashes.append(contact.phone_hash)
-    hashes += [keyring.phone_index(to_e164(number)) for number in result.linked]
-    digest = keyring.index("link", json.dumps(link, ensure_ascii=False))
-    staged.links += [_link(hashed, digest, result, name, keyring) for hashed in hashes]
+    def stage(self, results: Iterable[RowResult]) -> Staged:
+        """The records of a batch of row results."""
+        staged = Staged()
+        for result in results:
+            if isinstance(result, Listed):
+                self._stage_listed(staged, result)
+            elif isinstance(result, Rejected):
+                staged.rejects.append(self._reject(result))
+        return staged
 
+    def _stage_listed(self, staged: Staged, row: Listed) -> None:
+        link, keyring = row.link, self._keyring
+        digest = self.digest(link)
+        shown = (
+            role_bits(link.roles),
+            remark_bits(row.fixes, row.warnings),
+            int.from_bytes(digest[:8], signed=True),
+            self._name_key(link.name),
+        )
+        said = self._said(row, digest)
+        no, parts = (row.table << TABLE_SHIFT) + row.row, len(row.numbers)
+        for part, number in enumerate(row.numbers):
+            phone = to_e164(number)
+            staged.numbers.append(
+                StagedNumber._make(
+                    (
+                        *(no, part, parts, row.kinds[part], *shown),
+                        keyring.phone_index(phone),
+                        keyring.encrypt("phone", phone),
+                        is_synthetic_segment(number[:7]),
+                        row.carriers[part],
+                        *said,
+                    )
+                )
+            )
 
-def _contact(
-    recipient: Recipient, link: Link, name: bytes | None, keyring: Keyring
-) -> StagedContact:
-    phone = to_e164(recipient.number)
-    return StagedContact(
-        phone_hash=keyring.phone_index(phone),
-        phone_cipher=keyring.encrypt("phone", phone),
-        name_cipher=name,
-        carrier=recipient.carrier,
-        area_code=link.area or None,
-        age_band=_band(link),
-        gender=link.gender or None,
-        synthetic=is_synthetic(phone),
-    )
+    def _said(self, row: Listed, digest: bytes) -> tuple[object, ...]:
+        """What the row says of each of its numbers: the fields from `row_no` on."""
+        link = row.link
+        return (
+            row.row,
+            digest,
+            self._cipher("name", link.name),
+            link.gender or None,
+            None if link.age_band == UNKNOWN else link.age_band,
+            link.area or None,
+            link.group,
+            link.roles,
+            link.org,
+            link.org_type,
+            link.school,
+            link.grade,
+            link.class_,
+            self._cipher("guardian_of", link.guardian_of),
+            link.carrier or None,
+            link.consent_basis,
+            link.source_dept,
+            link.valid_until,
+            self._cipher("note", link.note),
+            row.synthetic,
+        )
 
+    def digest(self, link: Link) -> bytes:
+        """What tells a link from all others; no field holds a NUL."""
+        digest = self._digest.copy()
+        texts: Sequence[Any] = (*link[:_ROLES], ",".join(link.roles), *link[_ROLES + 1 :])
+        digest.update("\0".join(texts).encode())
+        return digest.digest()
 
-def _link(
-    hashed: bytes, digest: bytes, result: Accepted, name: bytes | None, keyring: Keyring
-) -> StagedLink:
-    link = result.link
-    return StagedLink(
-        phone_hash=hashed,
-        row_no=result.row,
-        digest=digest,
-        name_cipher=name,
-        gender=link.gender or None,
-        age_band=_band(link),
-        area_code=link.area or None,
-        household_group=link.group,
-        roles=link.roles,
-        org=link.org,
-        org_type=link.org_type,
-        school=link.school,
-        grade=link.grade,
-        class_=link.class_,
-        guardian_of_cipher=_cipher(keyring, "guardian_of", link.guardian_of),
-        carrier=link.carrier or None,
-        consent_basis=link.consent_basis,
-        source_dept=link.source_dept,
-        valid_until=link.valid_until,
-        note_cipher=_cipher(keyring, "note", link.note),
-        synthetic=result.synthetic,
-    )
+    def _name_key(self, name: str) -> int:
+        """Tells the names of one recipient apart, within this import and process only."""
+        return hash((self._secret, name)) or 1 if name else 0
 
+    def _reject(self, result: Rejected) -> StagedReject:
+        suggestion = result.suggestion and self._keyring.encrypt(
+            "phone", to_e164(result.suggestion)
+        )
+        return StagedReject(
+            result.sheet, result.row, result.code, result.masked, suggestion or None
+        )
 
-def _reject(result: Rejected, keyring: Keyring) -> StagedReject:
-    suggestion = result.suggestion and keyring.encrypt("phone", to_e164(result.suggestion))
-    return StagedReject(result.sheet, result.row, result.code, result.masked, suggestion or None)
-
-
-def _cipher(keyring: Keyring, kind: str, text: str) -> bytes | None:
-    return keyring.encrypt(kind, text) if text else None
-
-
-def _band(link: Link) -> str | None:
-    return None if link.age_band == UNKNOWN else link.age_band
+    def _cipher(self, kind: str, text: str) -> bytes | None:
+        return self._keyring.encrypt(kind, text) if text else None

@@ -1,28 +1,23 @@
-"""The SQL of the audience: waiting files, imports, contacts and links, areas, suppressions.
+"""The SQL of the audience: waiting files, imports, rejects, areas, suppressions."""
 
-An import is staged in temporary tables by COPY and merged in the same transaction, so that a file
-leaves all of itself or nothing. Contacts are merged in the order of their hash: two imports that
-meet wait for one another instead of deadlocking.
-"""
-
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from service.audience.area import Area, AreaTree, packaged_areas
 from service.audience.model import Import, ImportRequest, Report
-from service.audience.staging import Staged, StagedContact, StagedLink, StagedReject
+from service.audience.staging import StagedReject
 from service.errors import NotFound
 from service.storage.postgres import Connection, affected
 
 _IMPORT = """
     id, department_id, created_by, roster, basis, expires_on, file_name, file_bytes, file_sha256,
-    encoding, columns, dry_run, state, report, created_at, finished_at
+    encoding, columns, dry_run, mode, state, report, created_at, finished_at, undone_at
 """
 
 
-MERGE_SECONDS = 3_600.0
-"""A province's file takes longer to merge than the pool lets a command run."""
+LONGEST_PAUSE_SECONDS = 360
+"""Longer than a workbook may take to open, which is the longest that a worker says nothing."""
 
 
 async def insert_import(conn: Connection, request: ImportRequest, now: datetime) -> UUID:
@@ -30,8 +25,8 @@ async def insert_import(conn: Connection, request: ImportRequest, now: datetime)
     import_id: UUID = await conn.fetchval(
         """
         INSERT INTO imports (department_id, created_by, roster, basis, expires_on, file_name,
-                             file_bytes, file_sha256, encoding, columns, dry_run, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, 0, '', $7, $8, $9, $10)
+                             file_bytes, file_sha256, encoding, columns, dry_run, mode, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, 0, '', $7, $8, $9, $10, $11)
         RETURNING id
         """,
         request.department_id,
@@ -43,6 +38,7 @@ async def insert_import(conn: Connection, request: ImportRequest, now: datetime)
         request.encoding,
         request.columns and dict(request.columns),
         request.dry_run,
+        request.mode,
         now,
     )
     return import_id
@@ -87,11 +83,18 @@ async def waiting_imports(conn: Connection) -> list[UUID]:
 
 
 async def begin_attempt(conn: Connection, import_id: UUID) -> int:
-    """Count an attempt at a waiting import and say which it is; 0 if it is not free to be read."""
+    """Count an attempt at a waiting import and say which it is; 0 if it is not free to be read.
+
+    A roster's files are read in the order in which they came: the newest list is the last word.
+    """
     attempt: int | None = await conn.fetchval(
         """
         UPDATE imports SET attempts = attempts + 1
-        WHERE id = (SELECT id FROM imports WHERE id = $1 AND state = 'reading'
+        WHERE id = (SELECT id FROM imports i WHERE id = $1 AND state = 'reading'
+                      AND NOT EXISTS (
+                        SELECT FROM imports e
+                        WHERE e.department_id = i.department_id AND e.roster = i.roster
+                          AND e.state = 'reading' AND e.id < i.id)
                     FOR UPDATE SKIP LOCKED)
         RETURNING attempts
         """,
@@ -105,6 +108,13 @@ async def allow_pauses(conn: Connection) -> None:
     the hand-off needs.
     """
     await conn.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+
+
+async def bound_pauses(conn: Connection) -> None:
+    """Let the server end this session if its process stands still: the import is free again."""
+    await conn.execute(
+        f"SET LOCAL idle_in_transaction_session_timeout = '{LONGEST_PAUSE_SECONDS}s'"
+    )
 
 
 async def claim_import(conn: Connection, import_id: UUID) -> Import | None:
@@ -127,6 +137,38 @@ async def list_chunks(conn: Connection, import_id: UUID) -> AsyncIterator[bytes]
         yield row["cipher"]
 
 
+async def waits_for(conn: Connection, department_id: UUID, roster: str) -> bool:
+    """Whether a file for this roster waits to be read."""
+    waiting: bool = await conn.fetchval(
+        """
+        SELECT EXISTS (SELECT FROM imports
+                       WHERE department_id = $1 AND roster = $2 AND state = 'reading')
+        """,
+        department_id,
+        roster,
+    )
+    return waiting
+
+
+async def lock_import(conn: Connection, import_id: UUID) -> Import:
+    """An import as it stands, kept so to the end of the transaction.
+
+    Raises:
+        NotFound: there is none of this id.
+    """
+    row = await conn.fetchrow(f"SELECT {_IMPORT} FROM imports WHERE id = $1 FOR UPDATE", import_id)  # noqa: S608  # a constant
+    if row is None:
+        raise NotFound("there is no import of this id")
+    return Import(**row)
+
+
+async def mark_undone(conn: Connection, import_id: UUID, user_id: UUID, now: datetime) -> None:
+    """Note who took an import back."""
+    await conn.execute(
+        "UPDATE imports SET undone_at = $2, undone_by = $3 WHERE id = $1", import_id, now, user_id
+    )
+
+
 async def finish_import(
     conn: Connection, import_id: UUID, state: str, report: Report, now: datetime
 ) -> None:
@@ -139,129 +181,6 @@ async def finish_import(
         now,
     )
     await conn.execute("DELETE FROM import_chunks WHERE import_id = $1", import_id)
-
-
-async def create_staging(conn: Connection) -> None:
-    """Make the temporary tables that an import is copied into."""
-    await conn.execute(
-        """
-        CREATE TEMPORARY TABLE staged_contacts (
-            phone_hash bytea, phone_cipher bytea, name_cipher bytea, carrier text,
-            area_code text, age_band text, gender text, synthetic boolean
-        ) ON COMMIT DROP;
-        CREATE TEMPORARY TABLE staged_links (
-            no bigint GENERATED ALWAYS AS IDENTITY,
-            phone_hash bytea, row_no integer, digest bytea, name_cipher bytea, gender text,
-            age_band text, area_code text, household_group text, roles text[], org text,
-            org_type text, school text, grade text, class_ text, guardian_of_cipher bytea,
-            carrier text, consent_basis text, source_dept text, valid_until text,
-            note_cipher bytea, synthetic boolean
-        ) ON COMMIT DROP
-        """
-    )
-
-
-async def drop_staging(conn: Connection) -> None:
-    """Remove the temporary tables, for callers whose transaction goes on."""
-    await conn.execute("DROP TABLE staged_contacts, staged_links")
-
-
-async def copy_staged(conn: Connection, import_id: UUID, staged: Staged) -> None:
-    """Copy a batch of records: contacts and links for the merge, rejects where they stay."""
-    await conn.copy_records_to_table(
-        "staged_contacts", records=staged.contacts, columns=StagedContact._fields
-    )
-    await conn.copy_records_to_table(
-        "staged_links", records=staged.links, columns=StagedLink._fields
-    )
-    await conn.copy_records_to_table(
-        "import_rejects",
-        records=[(import_id, *reject) for reject in staged.rejects],
-        columns=("import_id", *StagedReject._fields),
-    )
-
-
-async def count_suppressed(conn: Connection, now: datetime) -> int:
-    """How many staged contacts have a number that is never sent to."""
-    count: int = await conn.fetchval(
-        """
-        SELECT count(*) FROM staged_contacts s
-        WHERE EXISTS (SELECT FROM suppressions p WHERE p.phone_hash = s.phone_hash
-                      AND (p.expires_at IS NULL OR p.expires_at > $1))
-        """,
-        now,
-    )
-    return count
-
-
-async def merge_contacts(conn: Connection, department_id: UUID, now: datetime) -> int:
-    """Add the staged contacts that the department has not yet; the others stay as they are."""
-    await conn.execute("ANALYZE staged_contacts; ANALYZE staged_links")
-    return affected(
-        await conn.execute(
-            """
-            INSERT INTO contacts (department_id, phone_hash, phone_cipher, name_cipher, carrier,
-                                  area_code, age_band, gender, synthetic, created_at, updated_at)
-            SELECT $1, phone_hash, phone_cipher, name_cipher, carrier, area_code, age_band, gender,
-                   synthetic, $2, $2
-            FROM staged_contacts ORDER BY phone_hash
-            ON CONFLICT (department_id, phone_hash) DO NOTHING
-            """,
-            department_id,
-            now,
-            timeout=MERGE_SECONDS,
-        )
-    )
-
-
-async def upsert_roster(conn: Connection, request: Import, now: datetime) -> UUID:
-    """The roster of an import, which takes the basis and expiry of the latest one.
-
-    Its row stays locked to the end of the transaction: one import a roster at a time.
-    """
-    roster_id: UUID = await conn.fetchval(
-        """
-        INSERT INTO rosters (department_id, name, basis, expires_on, created_at)
-        VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (department_id, name)
-            DO UPDATE SET basis = excluded.basis, expires_on = excluded.expires_on
-        RETURNING id
-        """,
-        request.department_id,
-        request.roster,
-        request.basis,
-        request.expires_on,
-        now,
-    )
-    return roster_id
-
-
-async def merge_links(
-    conn: Connection, department_id: UUID, roster_id: UUID, import_id: UUID
-) -> int:
-    """Add the staged links that the roster has not yet, in the order of the file."""
-    return affected(
-        await conn.execute(
-            """
-            INSERT INTO links (contact_id, roster_id, import_id, row_no, digest, name_cipher,
-                               gender, age_band, area_code, household_group, roles, org, org_type,
-                               school, grade, class, guardian_of_cipher, carrier, consent_basis,
-                               source_dept, valid_until, note_cipher, synthetic)
-            SELECT c.id, $2, $3, s.row_no, s.digest, s.name_cipher, s.gender, s.age_band,
-                   s.area_code, s.household_group, s.roles, s.org, s.org_type, s.school, s.grade,
-                   s.class_, s.guardian_of_cipher, s.carrier, s.consent_basis, s.source_dept,
-                   s.valid_until, s.note_cipher, s.synthetic
-            FROM staged_links s
-            JOIN contacts c ON c.department_id = $1 AND c.phone_hash = s.phone_hash
-            ORDER BY s.no
-            ON CONFLICT (contact_id, roster_id, digest) DO NOTHING
-            """,
-            department_id,
-            roster_id,
-            import_id,
-            timeout=MERGE_SECONDS,
-        )
-    )
 
 
 async def list_rejects(conn: Connection, import_id: UUID) -> AsyncIterator[StagedReject]:
@@ -309,15 +228,16 @@ async def insert_suppressions(
     phone_hashes: Iterable[bytes],
     *,
     reason: str,
+    classes: Sequence[str],
     user_id: UUID | None,
     now: datetime,
 ) -> int:
-    """Stop all sending to these numbers; how many were not yet stopped for this reason."""
+    """Stop these classes to these numbers; how many were not yet stopped for this reason."""
     return affected(
         await conn.execute(
             """
-            INSERT INTO suppressions (phone_hash, reason, created_by, created_at)
-            SELECT DISTINCT u.phone_hash, $2, $3::uuid, $4::timestamptz
+            INSERT INTO suppressions (phone_hash, reason, created_by, created_at, classes)
+            SELECT DISTINCT u.phone_hash, $2, $3::uuid, $4::timestamptz, $5::text[]
             FROM unnest($1::bytea[]) AS u (phone_hash) ORDER BY 1
             ON CONFLICT (phone_hash, reason) DO NOTHING
             """,
@@ -325,5 +245,6 @@ async def insert_suppressions(
             reason,
             user_id,
             now,
+            list(classes),
         )
     )

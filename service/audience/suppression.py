@@ -21,6 +21,16 @@ from service.storage.postgres import Connection
 
 REASONS = ("opted_out", "protected", "dead_number", "complaint")
 
+REFUSABLE = ("public_interest", "service")
+"""The classes that a person may refuse; a warning goes to everybody whom it concerns."""
+
+CLASSES = (*REFUSABLE, "warning")
+
+
+def stopped_classes(reason: str) -> tuple[str, ...]:
+    """The classes that a suppression of this reason stops where nobody says otherwise."""
+    return REFUSABLE if reason == "opted_out" else CLASSES
+
 
 class OptOuts(NamedTuple):
     """The numbers of an opt-out list in E.164, and the rows without a valid one."""
@@ -76,7 +86,7 @@ async def add_suppressions(
     user_id: UUID | None,
     now: datetime,
 ) -> int:
-    """Stop all sending to these numbers (E.164 or 11 digits); how many are new to the reason.
+    """Stop what the reason stops to these numbers (E.164 or 11 digits); how many are new to it.
 
     Raises:
         Invalid: a reason that is not one of REASONS.
@@ -85,4 +95,11 @@ async def add_suppressions(
         problem = f"write one of {', '.join(REASONS)}"
         raise Invalid(f"reason: {problem}", fields={"reason": problem})
     hashes = [keyring.phone_index(to_e164(phone)) for phone in phones]
-    return await store.insert_suppressions(conn, hashes, reason=reason, user_id=user_id, now=now)
+    return await store.insert_suppressions(
+        conn,
+        hashes,
+        reason=reason,
+        classes=stopped_classes(reason),
+        user_id=user_id,
+        now=now,
+    )

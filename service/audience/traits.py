@@ -114,6 +114,7 @@ def roles_of(bits: int) -> list[str]:
     return [role for role, bit in _ROLE_BITS.items() if bits & bit]
 
 
+@lru_cache(1_024)
 def read_flag(cell: str) -> bool:
     """Whether a yes-or-no cell says yes."""
     return text_form(cell).lower() in _TRUE

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from service.audience import store
+from service.audience import staging_store, store
 from service.audience.loading import ATTEMPTS, create_import, run_import
 from service.audience.model import Import, ImportRequest
 from service.audience.number import to_e164
@@ -238,7 +238,7 @@ async def test_unexpected_error_leaves_the_import_waiting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(store, "merge_links", _fail)
+        broken.setattr(staging_store, "merge_links", _fail)
         with pytest.raises(RuntimeError):
             await upload(LIST)
     import_id = await conn.fetchval("SELECT id FROM imports WHERE state = 'reading'")
@@ -259,7 +259,7 @@ async def test_a_file_that_breaks_every_worker_is_given_up(
     now: datetime,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(store, "merge_links", _fail)
+    monkeypatch.setattr(staging_store, "merge_links", _fail)
     with pytest.raises(RuntimeError):
         await upload(LIST)
     (import_id,) = await store.waiting_imports(conn)
@@ -316,8 +316,7 @@ async def test_imports_of_the_same_people_wait_for_one_another(
                 limit=10**6,
                 now=now,
             )
-            for roster in ("甲", "乙")
-            for file in files
+            for roster, file in zip("甲乙丙丁", files * 2, strict=True)
         ]
 
     async def work(import_: Import) -> bool:
@@ -326,7 +325,28 @@ async def test_imports_of_the_same_people_wait_for_one_another(
 
     assert all(await asyncio.gather(*map(work, waiting)))
     assert await pool.fetchval("SELECT count(*) FROM contacts") == 3_000
-    assert await pool.fetchval("SELECT count(*) FROM links") == 6_000
+    assert await pool.fetchval("SELECT count(*) FROM links") == 12_000
+
+
+async def test_files_of_one_roster_are_read_in_the_order_in_which_they_came(
+    conn: Connection, keyring: Keyring, department: Any, now: datetime, octets: Any
+) -> None:
+    older, newer = [
+        await create_import(
+            conn,
+            keyring,
+            ImportRequest(department.id, department.user_id, "名单", "a.csv", mode="replace"),
+            octets(f"phone\n{number}\n".encode()),
+            limit=10**6,
+            now=now,
+        )
+        for number in (19790001234, 19790001235)
+    ]
+    assert not await run_import(conn, keyring, newer.id, now)
+    assert await run_import(conn, keyring, older.id, now)
+    assert await run_import(conn, keyring, newer.id, now)
+    listed = "SELECT row_no, import_id FROM links WHERE left_by IS NULL"
+    assert [tuple(row) for row in await conn.fetch(listed)] == [(2, newer.id)]
 
 
 async def test_reading_a_large_file_does_not_hold_up_the_event_loop(upload: Upload) -> None:

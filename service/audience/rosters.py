@@ -1,0 +1,119 @@
+"""Rosters as a department's own system keeps them: the whole list in one call, and taking back.
+
+A list of members is an import like any other: read by the same rules, under an id of its own, with
+its rejects; it replaces what the roster held before.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from service.audience import roster_store, staging_store, store
+from service.audience.files import Sheet, Source
+from service.audience.header import COLUMNS, Vocabulary
+from service.audience.importing import ContactReading, Rules
+from service.audience.loading import check_request
+from service.audience.merging import load
+from service.audience.model import Import, ImportRequest, Report
+from service.audience.prefix import packaged_prefixes
+from service.audience.roster_store import Undone
+from service.crypto import Keyring
+from service.errors import Conflict
+from service.storage.postgres import Connection
+
+MOST_MEMBERS = 5_000
+CHINA = ZoneInfo("Asia/Shanghai")
+
+Member = Mapping[str, str]
+"""One person: the columns of an import that are known of them, as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewList:
+    """What became of a list of members."""
+
+    import_id: UUID
+    report: Report
+
+
+def day_in_china(now: datetime) -> date:
+    """The calendar day there: a roster is valid to the end of its last one."""
+    return now.astimezone(CHINA).date()
+
+
+async def put_members(
+    conn: Connection,
+    keyring: Keyring,
+    request: ImportRequest,
+    members: Sequence[Member],
+    now: datetime,
+) -> NewList:
+    """Make a roster hold exactly these members; needs a transaction.
+
+    Raises:
+        Invalid: a field of the request makes no sense, or no member has a usable number (code
+            `no_recipients`): a list that is broken as a whole must not empty a roster.
+        Conflict: the department's contacts are being written, or a file for this roster waits.
+    """
+    checked = check_request(request, now)
+    await _lock(conn, checked.department_id)
+    if await store.waits_for(conn, checked.department_id, checked.roster):
+        raise Conflict("a file for this roster has not been read yet; try again when it has")
+    import_id = await store.insert_import(conn, checked, now)
+    claimed = await store.get_import(conn, import_id)
+    rules = Rules(await store.read_area_tree(conn), packaged_prefixes())
+    reading = await asyncio.to_thread(_open, members, rules)
+    report = await load(conn, keyring, claimed, reading, now)
+    await store.finish_import(conn, import_id, "done", report, now)
+    return NewList(import_id, report)
+
+
+def _open(members: Sequence[Member], rules: Rules) -> ContactReading:
+    sheet = Sheet("", lambda: _records(members))
+    return ContactReading(Source("json", None, None, (sheet,)), Vocabulary(), rules)
+
+
+def _records(members: Sequence[Member]) -> Iterator[list[str]]:
+    yield list(COLUMNS)
+    for member in members:
+        yield [member.get(column, "") for column in COLUMNS]
+
+
+async def undo_import(conn: Connection, undone: Import, user_id: UUID, now: datetime) -> Undone:
+    """Take an import back; needs a transaction in which `undone` is locked.
+
+    Whom it alone put on the roster goes, whom it took off comes back, and what a later import said
+    as well stays. What has been sent stays as it is, and so do ledgers already written.
+
+    Raises:
+        Conflict: it was a dry run, has not been read or not to its end, is undone already, a later
+            list has replaced it, or the department's contacts are being written.
+    """
+    if undone.state != "done" or undone.dry_run:
+        raise Conflict("only an import that has been stored can be undone")
+    if undone.undone_at is not None:
+        raise Conflict("this import has been undone already", code="already_undone")
+    await _lock(conn, undone.department_id)
+    later = await roster_store.later_replacement(conn, undone)
+    if later is not None:
+        raise Conflict(
+            f"a later list has replaced this one; undo import {later} first", code="replaced_since"
+        )
+    await store.mark_undone(conn, undone.id, user_id, now)
+    roster_id = await roster_store.find_roster(conn, undone.department_id, undone.roster)
+    if roster_id is None:
+        return Undone(0, 0, 0)
+    result = await roster_store.undo_links(conn, roster_id, undone, now)
+    await roster_store.settle_roster(conn, roster_id, undone)
+    return result
+
+
+async def _lock(conn: Connection, department_id: UUID) -> None:
+    if not await staging_store.try_lock_contacts(conn, department_id):
+        raise Conflict(
+            "another import of this department is being written; try again in a moment",
+            code="import_in_progress",
+        )

@@ -1,0 +1,210 @@
+"""Workers that are killed, stand still, or have a file that takes longer than a job may."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from service.audience import loading, store
+from service.audience.loading import create_import, run_import
+from service.audience.model import ImportRequest
+from service.crypto import Keyring
+from service.embedded import Valkey
+from service.queue import Job, open_queue
+from service.runtime import Runtime
+from service.settings import Settings
+from service.storage.postgres import Pool, connect
+from workers import imports
+
+CONTACTS = Path(__file__).resolve().parents[2] / "data" / "contacts"
+PATIENCE = 120
+WRITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = ("
+WRITING += "SELECT oid FROM pg_database WHERE datname = current_database())"
+
+Wait = Callable[[str, Any], Any]
+
+
+@pytest.fixture
+def wait(pool: Pool) -> Wait:
+    """Waits until a query gives a value."""
+
+    async def until(query: str, value: object) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while await pool.fetchval(query) != value:
+                await asyncio.sleep(0.02)
+
+    return until
+
+
+@pytest.fixture
+async def waiting(
+    pool: Pool, keyring: Keyring, now: datetime, new_department: Any, octets: Any
+) -> UUID:
+    """The 20,000-row county file, uploaded."""
+    data = (CONTACTS / "county-20000-dirty-gb18030.csv").read_bytes()
+    async with pool.acquire() as conn:
+        await store.load_areas(conn)
+        department = await new_department(conn, "县局")
+        request = ImportRequest(department.id, department.user_id, "全县", "a.csv")
+        made = await create_import(conn, keyring, request, octets(data), limit=10**7, now=now)
+    return made.id
+
+
+@pytest.fixture
+async def worker(
+    database_url: str, valkey: Valkey, redis: Any, tmp_path: Path
+) -> AsyncIterator[Callable[[], subprocess.Popen[bytes]]]:
+    """Starts workers of imports; they are killed at the end."""
+    key_file = tmp_path / "key"
+    key_file.write_text((b"\x01" * 32).hex())
+    key_file.chmod(0o600)
+    settings = {
+        "TOCSIN_DATABASE_URL": database_url,
+        "TOCSIN_REDIS_URL": valkey.url,
+        "TOCSIN_KEY_FILE": str(key_file),
+    }
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "workers", "imports"]
+        process = subprocess.Popen(command, env={**os.environ, **settings})
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+async def test_the_import_of_a_killed_worker_is_done_by_another(
+    pool: Pool, worker: Any, waiting: UUID, wait: Wait, valkey: Valkey
+) -> None:
+    async with open_queue(valkey.url) as queue:
+        first = worker()
+        await queue.ring(Job.READ_IMPORT, waiting)
+        await wait(WRITING, 1)
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        await wait(WRITING, 0)
+        for table in ("contacts", "links", "rosters", "import_rejects"):
+            assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0
+        assert await pool.fetchval("SELECT state FROM imports") == "reading"
+        worker()
+        async with asyncio.timeout(PATIENCE):
+            while await pool.fetchval("SELECT state FROM imports") == "reading":
+                await queue.ring(Job.READ_IMPORT, waiting)  # as the sweep does
+                await asyncio.sleep(0.5)
+    async with pool.acquire() as conn:
+        done = await store.get_import(conn, waiting)
+    assert done.report is not None
+    people = done.report["recipients"]["total"]
+    assert people > 18_000
+    assert await pool.fetchval("SELECT count(*) FROM contacts") == people
+    assert await pool.fetchval("SELECT attempts FROM imports") == 2
+
+
+async def test_a_worker_that_stands_still_loses_its_import(
+    pool: Pool,
+    keyring: Keyring,
+    waiting: UUID,
+    now: datetime,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    thawed = threading.Event()
+    read = loading._open
+
+    def frozen(*arguments: Any) -> Any:
+        thawed.wait(PATIENCE)
+        return read(*arguments)
+
+    with monkeypatch.context() as slow:
+        slow.setattr(store, "LONGEST_PAUSE_SECONDS", 1)
+        slow.setattr(loading, "_open", frozen)
+        conn = await connect(database_url)
+        standing = asyncio.create_task(run_import(conn, keyring, waiting, now))
+        async with asyncio.timeout(PATIENCE):
+            while not conn.is_closed():
+                await asyncio.sleep(0.02)
+    async with pool.acquire() as other:
+        assert await run_import(other, keyring, waiting, now)
+    before = await pool.fetchval("SELECT count(*) FROM links")
+    thawed.set()
+    with pytest.raises(Exception, match="closed|terminat"):
+        await standing
+    assert await pool.fetchval("SELECT count(*) FROM links") == before
+
+
+async def test_a_job_only_starts_the_reading(
+    pool: Pool,
+    keyring: Keyring,
+    waiting: UUID,
+    now: datetime,
+    database_url: str,
+    wait: Wait,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A job has a minute; a province's file takes longer."""
+    started = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def slow(*arguments: Any) -> bool:
+        started.set()
+        await go_on.wait()
+        return await run_import(*arguments)
+
+    monkeypatch.setattr(imports, "run_import", slow)
+    settings = Settings(database_url=database_url, redis_url="redis://x", key_file=Path("/nowhere"))
+    clock: Any = type("Still", (), {"now": staticmethod(lambda: now)})
+    unused: Any = None
+    ctx = {"runtime": Runtime(settings, clock, keyring, pool, unused, unused)}
+    async with asyncio.timeout(5):
+        await imports.read_import(ctx, str(waiting))
+        await imports.read_import(ctx, str(waiting))
+    assert len(imports._readings) == 1
+    await started.wait()
+    assert await pool.fetchval("SELECT state FROM imports") == "reading"
+    go_on.set()
+    await wait("SELECT state FROM imports", "done")
+    async with asyncio.timeout(PATIENCE):
+        while imports._readings:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_process_reads_few_files_at_once_and_says_why_one_broke_off(
+    pool: Pool,
+    keyring: Keyring,
+    now: datetime,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    go_on = asyncio.Event()
+
+    async def broken(*_: Any) -> bool:
+        await go_on.wait()
+        raise RuntimeError("the disk is full")
+
+    monkeypatch.setattr(imports, "run_import", broken)
+    settings = Settings(database_url=database_url, redis_url="redis://x", key_file=Path("/nowhere"))
+    clock: Any = type("Still", (), {"now": staticmethod(lambda: now)})
+    unused: Any = None
+    ctx = {"runtime": Runtime(settings, clock, keyring, pool, unused, unused)}
+    for number in range(5):
+        await imports.read_import(ctx, str(UUID(int=number)))
+    assert len(imports._readings) == imports.MOST_READINGS
+    readings = list(imports._readings.values())
+    go_on.set()
+    await asyncio.gather(*readings)
+    assert "reading broke off" in caplog.text
+    assert "the disk is full" in caplog.text
