@@ -26,7 +26,7 @@ from service.errors import (
     Unavailable,
 )
 from service.logs import masked
-from service.storage.postgres import UNREACHABLE, TooManyConnections
+from service.storage.postgres import UNREACHABLE, OutOfRoom, TooManyConnections
 from service.web import REQUEST_ID
 
 log = logging.getLogger(__name__)
@@ -130,8 +130,11 @@ async def as_problem(request: web.Request, handler: Handler) -> web.StreamRespon
         return _of_http(request, error)
     except UNREACHABLE as error:
         log.warning("database unreachable", extra={"why": repr(error)})
-        full = isinstance(error, TooManyConnections)
-        what = "has no connection free" if full else "cannot be reached"
+        what = "cannot be reached"
+        if isinstance(error, TooManyConnections):
+            what = "has no connection free"
+        elif isinstance(error, OutOfRoom):
+            what = "has no room left on its disk"
         return _of_error(request, Unavailable(f"the database {what}; try again soon"))
     except Exception:
         log.exception("unexpected error")

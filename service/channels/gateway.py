@@ -145,6 +145,9 @@ class Gateway(ABC):
     most_recipients: ClassVar[int] = 1
     """How many recipients one submission may have."""
 
+    own_references: ClassVar[bool] = False
+    """Whether the reference of a part is a number of ours: having it proves nothing."""
+
     keeps_list: ClassVar[bool] = False
     """Whether the provider has a list of what it took, for `find`."""
 

@@ -26,6 +26,11 @@ def load() -> dict[str, type[Gateway]]:
     }
 
 
+def own_reference_kinds() -> list[str]:
+    """The kinds whose parts have a reference of ours, whether the carrier took them or not."""
+    return [kind for kind, gateway in load().items() if gateway.own_references]
+
+
 def factory(kind: str) -> GatewayFactory:
     """What makes gateways of a kind, from their settings, a Deliver and a Clock.
 

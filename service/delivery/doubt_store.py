@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.campaigns.model import By
+from service.channels.registry import own_reference_kinds
 from service.storage.postgres import Connection, Record, one
 
 Key = tuple[uuid.UUID, int]
@@ -46,13 +47,14 @@ class Settled:
 async def list_doubts(
     conn: Connection, which: Which, after: Key | None, limit: int
 ) -> list[Record]:
-    """A page of the hand-offs in doubt, by run and number, with the parts whose reference came."""
+    """A page of the hand-offs in doubt, by run and number, with the parts that the carrier took."""
     return await conn.fetch(
         """
         SELECT u.run_id, u.no, u.channel_id, c.name AS channel, r.department_id, r.class,
                r.valid_until, u.attempt, u.marked_at, u.since, m.phone_cipher, m.part_count,
                ARRAY(SELECT DISTINCT p.part FROM parts p
                      WHERE p.run_id = u.run_id AND p.no = u.no AND p.attempt = u.attempt
+                       AND (c.kind <> ALL ($8) OR p.state IS NOT NULL)
                      ORDER BY p.part) AS with_reference
         FROM uncertain u
         JOIN runs r ON r.id = u.run_id
@@ -72,6 +74,7 @@ async def list_doubts(
         after[0] if after else None,
         after[1] if after else None,
         limit,
+        own_reference_kinds(),
     )
 
 
@@ -111,8 +114,8 @@ async def lock_folds(conn: Connection, channels: Collection[int]) -> None:
 async def lock_doubts(conn: Connection, keys: Collection[Key]) -> list[Record]:
     """Lock those of these rows that are still in doubt; returns them with what a decision turns on.
 
-    taken: whether a part of this attempt has the carrier's reference; arrived: whether one of any
-    attempt has arrived.
+    taken: whether the carrier took a part of this attempt: its reference says so, or where that is
+    a number of ours, a receipt; arrived: whether one of any attempt has arrived.
     """
     ordered = sorted(keys)
     return await conn.fetch(
@@ -121,13 +124,15 @@ async def lock_doubts(conn: Connection, keys: Collection[Key]) -> list[Record]:
                r.class, r.valid_until,
                r.state = 'cancelled' OR coalesce(c.state = 'cancelled', false) AS cancelled,
                EXISTS (SELECT FROM parts p WHERE p.run_id = u.run_id AND p.no = u.no
-                         AND p.attempt = u.attempt) AS taken,
+                         AND p.attempt = u.attempt
+                         AND (l.kind <> ALL ($3) OR p.state IS NOT NULL)) AS taken,
                EXISTS (SELECT FROM parts p WHERE p.run_id = u.run_id AND p.no = u.no
                          AND p.state = 'delivered') AS arrived
         FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
         JOIN uncertain u ON u.run_id = k.run_id AND u.no = k.no
         JOIN messages m ON m.run_id = u.run_id AND m.no = u.no AND m.attempt = u.attempt
         JOIN runs r ON r.id = u.run_id
+        JOIN channels l ON l.id = u.channel_id
         LEFT JOIN campaigns c ON c.id = r.campaign_id
         WHERE m.state = 'uncertain'
         ORDER BY u.run_id, u.no
@@ -135,6 +140,7 @@ async def lock_doubts(conn: Connection, keys: Collection[Key]) -> list[Record]:
         """,
         [run_id for run_id, _ in ordered],
         [no for _, no in ordered],
+        own_reference_kinds(),
     )
 
 

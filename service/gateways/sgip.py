@@ -196,6 +196,7 @@ class SGIPGateway(StreamGateway[SGIPClient[SubmitResult]]):
     protocol = "SGIP"
     config_model = SGIPConfig
     most_recipients = 83
+    own_references = True
     """A packet has at most 2,048 octets: 143, 21 a recipient, and up to 160 of content."""
 
     def __init__(

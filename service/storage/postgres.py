@@ -23,6 +23,7 @@ CheckViolation = asyncpg.CheckViolationError
 ForeignKeyViolation = asyncpg.ForeignKeyViolationError
 
 TooManyConnections = asyncpg.TooManyConnectionsError
+OutOfRoom = asyncpg.DiskFullError
 
 UNREACHABLE: tuple[type[Exception], ...] = (
     OSError,

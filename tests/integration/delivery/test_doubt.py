@@ -263,6 +263,17 @@ async def _receipt_for_its_part(on: Doubts) -> None:
     await on.receive(b"r")  # this carrier names no recipient
 
 
+async def _taken_says_our_own_number(on: Doubts) -> None:
+    """SGIP: the reference is a sequence of ours, given before anybody took anything."""
+    await _taken(on)
+    await on.pool.execute("UPDATE channels SET kind = 'sgip'")
+
+
+async def _taken_says_a_receipt(on: Doubts) -> None:
+    await _taken_says_our_own_number(on)
+    await on.pool.execute("UPDATE parts SET state = 'undelivered'")
+
+
 @pytest.mark.parametrize(
     ("meanwhile", "resend", "not_sent"),
     [
@@ -270,6 +281,8 @@ async def _receipt_for_its_part(on: Doubts) -> None:
         (_cancelled_campaign, Skip.CAMPAIGN_CANCELLED, None),
         (_over, Skip.VALIDITY_OVER, Skip.VALIDITY_OVER),
         (_taken, None, Skip.PART_TAKEN),
+        (_taken_says_our_own_number, None, None),
+        (_taken_says_a_receipt, None, Skip.PART_TAKEN),
         (_arrived, Skip.PART_ARRIVED, Skip.PART_ARRIVED),
         (_receipt_parked, Skip.RECEIPT_WAITS, Skip.RECEIPT_WAITS),
         (_receipt_in_the_inbox, Skip.RECEIPT_WAITS, Skip.RECEIPT_WAITS),
