@@ -29,7 +29,7 @@ RingTexts = Callable[[], Awaitable[None]]
 """Called when there are new texts from handsets to read."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Item:
     channel_id: int
     item: Receipt | Inbound

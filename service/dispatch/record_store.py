@@ -15,7 +15,7 @@ from service.dispatch.lease_store import Lease
 from service.storage.postgres import Connection
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Result:
     """What became of one marked message; `refs` holds the carrier's reference of each part."""
 
