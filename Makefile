@@ -56,6 +56,7 @@ bench: venv ## the figures in docs/performance.md, Kannel beside them (fetches i
 	$(BIN)/python -m benchmarks.wire
 	$(BIN)/python -m benchmarks.table
 	$(BIN)/python -m benchmarks.broadcast --profile
+	$(BIN)/python -m benchmarks.urgent
 
 migrate: venv ## bring the database of TOCSIN_DATABASE_URL up to date
 	$(BIN)/tocsin migrate
