@@ -7,6 +7,7 @@ from uuid import UUID
 from service.audience import segment_store
 from service.audience.area import AreaTree
 from service.audience.number import mask
+from service.audience.rosters import day_in_china
 from service.audience.segment import parse
 from service.audience.segment_areas import RuleAreas
 from service.audience.segment_sql import Compiled, compile_rule
@@ -54,7 +55,7 @@ async def preview_rule(
         SegmentError: the rule cannot be read, or names an unknown area.
     """
     tree = await read_area_tree(conn)
-    condition = _compile(rule, tree)
+    condition = _compile(rule, tree, now)
     counts = await segment_store.count_people(conn, department_id, condition, message_class, now)
     rows = await segment_store.sample_people(conn, department_id, condition, message_class, now)
     return Preview(counts, [_person(row, keyring, tree) for row in rows])
@@ -64,7 +65,7 @@ async def count_target(
     conn: Connection, department_id: UUID, rule: str, message_class: str, now: datetime
 ) -> int:
     """How many people a text of this class would reach by a rule; raises as `preview_rule`."""
-    condition = _compile(rule, await read_area_tree(conn))
+    condition = _compile(rule, await read_area_tree(conn), now)
     counts = await segment_store.count_people(conn, department_id, condition, message_class, now)
     return counts.target
 
@@ -79,11 +80,12 @@ def sample_text(text: str) -> str:
     return render(text, sample_values(text))
 
 
-def _compile(rule: str, tree: AreaTree) -> Compiled:
+def _compile(rule: str, tree: AreaTree, now: datetime | None = None) -> Compiled:
     return compile_rule(
         parse(rule, max_characters=len(rule)),  # a canonical form may be longer than what was typed
         areas=RuleAreas(tree),
         first_parameter=segment_store.FIRST_RULE_PARAMETER,
+        today=day_in_china(now) if now else None,
     )
 
 

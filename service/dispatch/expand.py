@@ -9,6 +9,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
+from service.audience.rosters import day_in_china
 from service.audience.segment import parse
 from service.audience.segment_areas import RuleAreas
 from service.audience.segment_sql import compile_rule
@@ -48,6 +49,7 @@ async def expand_run(pool: Pool, run_id: uuid.UUID, now: datetime) -> Expansion 
             parse(run["rule"], max_characters=len(run["rule"])),
             areas=areas,
             first_parameter=expand_store.FIRST_RULE_PARAMETER,
+            today=day_in_china(now),
         )
         target, excluded = await expand_store.write_ledger(
             conn,
