@@ -342,7 +342,7 @@ class System:
         and what it never had goes out again, ten minutes later by the time that decides.
         """
         for channel in sorted({row.channel for row in account.doubt}):
-            lines = await self._statement(campaign, account, channel)
+            lines = await self._statement(account, channel)
             await self.call("operator", "POST", "/uncertain/statement", _form(channel, lines))
         if not account.never_left:
             return
@@ -370,12 +370,14 @@ class System:
         with contextlib.suppress(Breach):
             await self.call("operator", "POST", f"/campaigns/{campaign.id}/cancel", {})
 
-    async def _statement(self, campaign: Campaign, account: Account, channel: int) -> str:
-        """The carrier's statement about what is in doubt on a channel."""
+    async def _statement(self, account: Account, channel: int) -> str:
+        """The carrier's statement about what is in doubt on a channel: every text that it took for
+        these numbers, also those of other campaigns, or nobody could tell which is which.
+        """
         phones = {row.phone for row in account.doubt if row.channel == channel}
         lines = [
             f"{entry.phone},{self._shown(entry.at)},ACCEPTD"
-            for entry in self.book.of(campaign.text)
+            for entry in self.book.all()
             if entry.phone in phones
         ]
         return "\n".join(["手机号,提交时间,状态报告", *lines])
