@@ -154,7 +154,7 @@ def _measure(outcome: Outcome, entries: list[Entry], struck: float, over: float)
 async def reckon(system: System, campaign: Campaign, account: Account, outcome: Outcome) -> None:
     """Settle what is in doubt, and hold every person's state against the carrier's book."""
     outcome.by_statement, outcome.never_left = len(account.doubt), len(account.never_left)
-    await system.settle_doubts(campaign, account)
+    await system.settle_doubts(account)
     account = await system.settled(campaign)
     outcome.target, outcome.taken = account.target, account.taken
     await check_report(system, campaign, outcome.breaches)

@@ -125,8 +125,8 @@ class Storm:
         while time.monotonic() < deadline:
             accounts = [(c, await self.system.account(c)) for c in self.campaigns]
             unsettled = [(c, a) for c, a in accounts if a.in_doubt]
-            for campaign, account in unsettled:
-                await self.system.settle_doubts(campaign, account)
+            for _, account in unsettled:
+                await self.system.settle_doubts(account)
             if not unsettled and not any(_moving(a) for _, a in accounts):
                 return
             await asyncio.sleep(3)

@@ -337,7 +337,7 @@ class System:
         await until(all_in, STANDSTILL_SECONDS, what, every=1, progress=progress)
         return account
 
-    async def settle_doubts(self, campaign: Campaign, account: Account) -> None:
+    async def settle_doubts(self, account: Account) -> None:
         """What a county does about what stays in doubt: the carrier's statement says what it took,
         and what it never had goes out again, ten minutes later by the time that decides.
         """
