@@ -17,7 +17,7 @@ from service.audience.rejects import list_rejects, rejects_csv
 from service.audience.rosters import undo_import as take_back
 from service.audience.store import get_import as find_import
 from service.audience.store import lock_import
-from service.errors import NotFound
+from service.errors import Conflict, NotFound
 from service.queue import Job
 
 
@@ -112,8 +112,10 @@ async def get_import(call: Call, import_id: UUID) -> ImportOut:
 
 async def undo_import(call: Call, import_id: UUID) -> UndoneOut:
     """Take an import back: the list is as if it had never come."""
+    seen = await _visible(call, import_id)
+    if seen.state == "reading":  # whoever reads it holds it for as long as that takes
+        raise Conflict("this import has not been read yet; try again when it has")
     found = await lock_import(call.conn, import_id)
-    _check_visible(call, found)
     undone = await take_back(call.conn, found, call.user.id, call.now)
     return UndoneOut(id=found.id, undone_at=call.now, **undone._asdict())
 

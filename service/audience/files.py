@@ -122,9 +122,25 @@ class _Text:
 
     def records(self, delimiter: str) -> Iterator[list[str]]:
         """The records in RFC 4180 quoting; an empty line is a record without cells."""
-        reader = csv.reader(self.lines(), delimiter=delimiter)
+        taken = 0
+
+        def lines() -> Iterator[str]:
+            nonlocal taken
+            for line in self.lines():
+                taken += len(line)
+                if taken > LONGEST_LINE:  # quoted fields may go on over any number of lines
+                    raise FileRefused(
+                        f"a row is longer than {LONGEST_LINE:,} characters; look for a quotation "
+                        "mark that is never closed",
+                        code="unsupported_format",
+                    )
+                yield line
+
+        reader = csv.reader(lines(), delimiter=delimiter)
         try:
-            yield from reader
+            for record in reader:
+                taken = 0
+                yield record
         except csv.Error as error:
             raise FileRefused(
                 f"line {reader.line_num}: a field is longer than {csv.field_size_limit():,} "

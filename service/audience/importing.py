@@ -119,29 +119,27 @@ class ContactReading:
         """The rows below the header; blank ones after the last that is not blank are not read."""
         below = table.header.rows[-1]
         refused = [column.index for column in table.header.refused]
-        blank: list[Skipped] = []
+        blank = 0  # they stand next to each other, and there may be a file full of them
         for row, record in enumerate(islice(sheet.records(), below, None), below + 1):
             cells = reader.cells(record)
             verdict = reader.read(cells)
             if isinstance(verdict, Person):
                 result: RowResult = self._listed(number, row, verdict)
             elif isinstance(verdict, Skip):
-                skipped = Skipped(sheet.name, row, verdict.code)
                 if verdict.code == "blank":
-                    blank.append(skipped)
+                    blank += 1
                     continue
                 self._rows.skipped[verdict.code] += 1
-                result = skipped
+                result = Skipped(sheet.name, row, verdict.code)
             else:
                 self._rows.rejected[verdict.code] += 1
                 result = _rejected(sheet.name, row, verdict)
             if refused and not isinstance(verdict, Skip):
                 _count_refused_cells(table, refused, cells)
-            table.rows_read += len(blank) + 1
-            if blank:
-                self._rows.skipped["blank"] += len(blank)
-                yield from blank
-                blank.clear()
+            table.rows_read += blank + 1
+            self._rows.skipped["blank"] += blank
+            yield from (Skipped(sheet.name, at, "blank") for at in range(row - blank, row))
+            blank = 0
             yield result
 
     def _listed(self, table: int, row: int, person: Person) -> Listed:

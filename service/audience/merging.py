@@ -112,7 +112,7 @@ async def _finish(conn: Connection, merge: _Merge, report: Report, now: datetime
             await roster_store.refresh_contacts(conn, import_id, merge.roster_id, now)
             await roster_store.unlist_contacts(conn, import_id, merge.roster_id)
         changes = await roster_store.count_changes(conn, merge.roster_id, import_id)
-    await roster_store.relist_contacts(conn, merge.claimed.department_id)
+    await roster_store.relist_contacts(conn, merge.claimed.department_id, import_id, now)
     return {
         "roster_id": str(merge.roster_id),
         "new_contacts": merge.contacts,

@@ -111,8 +111,25 @@ async def count_changes(conn: Connection, roster_id: UUID, import_id: UUID) -> C
     return Changes(**one(row))
 
 
-async def relist_contacts(conn: Connection, department_id: UUID) -> None:
-    """Who had left every roster and is on one again may be written to again."""
+async def relist_contacts(
+    conn: Connection, department_id: UUID, import_id: UUID, now: datetime
+) -> None:
+    """Who had left every roster and is on one again may be written to again, and shows what the
+    link says by which that is so.
+    """
+    await conn.execute(
+        f"""{_REFRESH}
+        AND c.id IN (
+            SELECT id FROM contacts WHERE department_id = $2 AND NOT listed
+            UNION ALL
+            SELECT l.contact_id FROM link_repeats r JOIN links l ON l.id = r.link_id
+            WHERE r.import_id = $3 AND r.was_left_by IS NOT NULL)
+        """,  # noqa: S608  # a constant
+        now,
+        department_id,
+        import_id,
+        timeout=MERGE_SECONDS,
+    )
     await conn.execute(
         """
         UPDATE contacts c SET listed = true
@@ -155,13 +172,13 @@ async def refresh_contacts(
 
 
 async def later_replacement(conn: Connection, undone: Import) -> UUID | None:
-    """A later import, still in force, that replaced the roster's list."""
+    """The last later import, still in force, that replaced the roster's list."""
     found: UUID | None = await conn.fetchval(
         """
         SELECT id FROM imports
         WHERE department_id = $1 AND roster = $2 AND id > $3 AND mode = 'replace'
           AND state = 'done' AND NOT dry_run AND undone_at IS NULL
-        ORDER BY id LIMIT 1
+        ORDER BY id DESC LIMIT 1
         """,
         undone.department_id,
         undone.roster,

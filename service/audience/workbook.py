@@ -22,6 +22,7 @@ MOST_MEMBERS = 1_000
 MOST_UNPACKED_OCTETS = 256 * 1024 * 1024
 MOST_SHEETS = 100
 LONGEST_CELL = 32_767
+LONGEST_RECORD = 1_000_000
 """Characters in a cell: the limit of Excel itself."""
 
 _READ_OCTETS = 1024 * 1024
@@ -118,6 +119,12 @@ def _records(sheet: CalamineSheet, errors: Mapping[Place, str]) -> Iterator[list
             _put_errors(record, row, errors)
         merges.fill(row, record)
         _check_cells(sheet.name, row, record)
+        if sum(map(len, record)) > LONGEST_RECORD:
+            raise FileRefused(
+                f"row {row + 1} of sheet {sheet.name} has more than {LONGEST_RECORD:,} characters "
+                "once merged cells are filled; take the merge apart",
+                code="unsupported_format",
+            )
         yield record
 
 
@@ -187,6 +194,11 @@ def _sheet_paths(package: zipfile.ZipFile) -> dict[str, str]:
     paths = {}
     for name, attributes in _elements(package, "xl/workbook.xml"):
         if name == "sheet":
+            if attributes["name"] in paths:
+                raise FileRefused(
+                    f"two sheets are named {attributes['name']}; rename one of them",
+                    code="unsupported_format",
+                )
             target = targets[next(v for key, v in attributes.items() if key.endswith(":id"))]
             paths[attributes["name"]] = target[1:] if target.startswith("/") else f"xl/{target}"
     return paths

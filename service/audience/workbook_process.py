@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, BinaryIO, NamedTuple, NoReturn
 
 from service.audience.spool import Spool, throwaway_keyring
-from service.audience.workbook import read_workbook
+from service.audience.workbook import MOST_UNPACKED_OCTETS, read_workbook
 from service.errors import FileRefused
 
 MEMORY_OCTETS = 1536 * 1024 * 1024
@@ -83,12 +83,20 @@ def _collect(child: subprocess.Popen[bytes], sheets: list[UnpackedSheet]) -> Non
     if child.stdout is None:
         raise ValueError("the process was started without a standard output")
     keyring = throwaway_keyring()
+    octets = 0
     for kind, content in _frames(child.stdout):
         match kind:
             case b"S":
                 told = json.loads(content)
                 sheets.append(UnpackedSheet(told["name"], told["hidden"], Spool(keyring, _KIND)))
             case b"D":
+                octets += len(content)
+                if octets > MOST_UNPACKED_OCTETS:
+                    raise FileRefused(
+                        "the sheets are too large once merged cells are filled; save them as CSV "
+                        "UTF-8 and send those",
+                        code="file_too_large",
+                    )
                 sheets[-1].records.append(content)
             case b"E":
                 refused = json.loads(content)

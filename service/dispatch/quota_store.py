@@ -55,6 +55,14 @@ async def give_back(conn: Connection, channel_id: int, unsent: Sequence[Record])
         spans["day", day_of(row["marked_at"])] -= row["part_count"]
         spans["month", month_of(row["marked_at"])] -= row["part_count"]
     await _add(conn, channel_id, [(span, since, n) for (span, since), n in sorted(spans.items())])
+    # There is room again; the next mark holds the channel anew where nothing fits into it.
+    await conn.execute(
+        """
+        UPDATE channels SET held_until = NULL, held_why = '', held_by = 'carrier'
+        WHERE id = $1 AND held_by = 'quota' AND held_until IS NOT NULL
+        """,
+        channel_id,
+    )
 
 
 async def used_parts(conn: Connection, channel_id: int, now: datetime) -> tuple[int, int]:

@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from service.campaigns.lifecycle import reopen_campaigns
 from service.channels.codes import Codes
 from service.clock import Clock
 from service.crypto import Keyring
-from service.dispatch import record_store, retry_store, slice_store, store
+from service.dispatch import record_store, reroute, retry_store, slice_store, store
 from service.dispatch.compose import Message, Work
 from service.dispatch.health import LaneBook
 from service.dispatch.lease_store import Lease
@@ -122,8 +123,9 @@ class Recorder:
             self.leaving.remove(work)
 
     async def _record(self, messages: list[Message], now: datetime) -> None:
-        results = [_result(message) for message in messages]
+        results = [result_of(message) for message in messages]
         async with transaction(self._shared.pool) as conn:
+            await store.lock_holder(conn, self._lease)  # whoever puts these in doubt holds it alone
             woken = await record_store.record_results(conn, self._lease.channel_id, results, now)
         del self._settled[: len(messages)]
         self._release(messages)
@@ -134,7 +136,9 @@ class Recorder:
             await self._shared.wake(channel_id)
 
     async def _give_back(self, messages: list[Message], now: datetime) -> None:
+        runs = sorted({message.work.run_id for message in messages})
         async with transaction(self._shared.pool) as conn:
+            await reroute.lock(conn, runs)
             for work in dict.fromkeys(message.work for message in messages):
                 rows = [(m.no, m.attempt) for m in messages if m.work is work]
                 await store.lock_for_mark(conn, self._lease, work.run_id)
@@ -142,6 +146,7 @@ class Recorder:
                 again = [(work.run_id, no) for no, attempt in rows if attempt != 1]
                 if again:  # an earlier hand-off may have arrived meanwhile
                     await retry_store.withdraw(conn, again, now)
+            await reopen_campaigns(conn, runs, "unsent texts came back", now)
         del self._unsent[: len(messages)]
         self._release(messages)
 
@@ -151,9 +156,13 @@ class Recorder:
         self._permits.give(len(messages))
 
 
-def _result(message: Message) -> Result:
-    """The state that the answers of all parts amount to."""
-    if message.unanswered or message.unsent:
+def result_of(message: Message) -> Result:
+    """The state that the answers of all parts amount to.
+
+    What was refused in a part and never written in the others is refused: nothing of it was taken.
+    """
+    lost = message.unsent and (message.refs or message.rejection is None)
+    if message.unanswered or lost:
         state, reason, code = "uncertain", "no_answer", None
     elif message.rejection is not None:
         state = "rejected"

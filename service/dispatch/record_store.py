@@ -114,8 +114,8 @@ async def give_back(
 ) -> None:
     """Return marked messages that provably were never written; `rows` are (no, attempt).
 
-    Attempt 0 means that the mark's own answer was lost; it counts only while the slice is ours, for
-    then nobody else can have marked the row. After a cancel they are cancelled like the rest of
+    Attempt 0 means that the mark's own answer was lost; it counts only while the slice is ours and
+    no other one covers the row, for then nobody else can have marked it. After a cancel they are cancelled like the rest of
     the run. A slice or run that was taken for finished meanwhile is open again, and a slice that
     waits does so no longer. The channel's quota has their parts again.
     """
@@ -140,7 +140,9 @@ async def give_back(
                 marked_at = NULL
             FROM asked a, runs r, ours
             WHERE m.ctid = a.row AND r.id = $1
-              AND (m.attempt = a.attempt OR (a.attempt = 0 AND ours.held))
+              AND (m.attempt = a.attempt OR (a.attempt = 0 AND ours.held AND NOT EXISTS (
+                SELECT FROM slices o WHERE o.run_id = $1 AND o.no <> $5 AND o.channel_id = $6
+                  AND m.no BETWEEN o.first_no AND o.last_no)))
               AND m.state IN ('submitting', 'uncertain')
             RETURNING m.run_id, m.no, m.state, old.marked_at, m.part_count
         ), settled AS (
@@ -153,7 +155,10 @@ async def give_back(
                 WHERE back.state = 'queued' AND back.no BETWEEN s.first_no AND s.last_no)
             RETURNING s.run_id
         ), running AS (
-            UPDATE runs r SET state = 'running', finished_at = NULL, settled_at = NULL
+            UPDATE runs r SET
+                state = CASE (SELECT c.state FROM campaigns c WHERE c.id = r.campaign_id)
+                        WHEN 'paused' THEN 'paused' ELSE 'running' END,
+                finished_at = NULL, settled_at = NULL
             FROM opened WHERE r.id = opened.run_id AND r.state = 'sent'
         )
         SELECT marked_at, part_count FROM back

@@ -125,7 +125,12 @@ async def release_unknown(
 
 
 async def queued_rows(
-    conn: Connection, run_id: uuid.UUID, first_no: int, last_no: int, now: datetime
+    conn: Connection,
+    run_id: uuid.UUID,
+    channel_id: int,
+    first_no: int,
+    last_no: int,
+    now: datetime,
 ) -> list[Record]:
     """The messages of a slice that are still to be handed off, and may be now.
 
@@ -134,11 +139,9 @@ async def queued_rows(
     """
     return await conn.fetch(
         """
-        SELECT no, phone_hash, phone_cipher, name_cipher, area_code FROM messages m
+        SELECT no, attempt, phone_hash, phone_cipher, name_cipher, area_code FROM messages m
         WHERE run_id = $1 AND no BETWEEN $2 AND $3 AND state = 'queued'
-          AND channel_id IN (
-            SELECT s.channel_id FROM slices s
-            WHERE s.run_id = $1 AND s.first_no = $2 AND s.last_no = $3 AND s.epoch IS NOT NULL)
+          AND channel_id = $5
           AND (m.attempt = 0 OR NOT EXISTS (
             SELECT FROM attempts a
             WHERE a.run_id = $1 AND a.no BETWEEN $2 AND $3 AND a.no = m.no
@@ -149,6 +152,7 @@ async def queued_rows(
         first_no,
         last_no,
         now,
+        channel_id,
     )
 
 

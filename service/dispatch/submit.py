@@ -22,7 +22,7 @@ from service.channels.maintenance import maintenance_end
 from service.channels.model import Channel, Hold
 from service.channels.store import hold_channel
 from service.crypto import Undecipherable
-from service.dispatch import lease_store, quota_store, share_store, slice_store, store
+from service.dispatch import lease_store, quota_store, retry_store, share_store, slice_store, store
 from service.dispatch.compose import Composer, Message, Work, work_from
 from service.dispatch.lease import HeldLease
 from service.dispatch.pace import run_limit
@@ -220,11 +220,23 @@ class Sender:
             rows = []
             if claimed is not None:
                 await lease_store.recover_slice(conn, claimed["run_id"], claimed["no"], now)
-                rows = await slice_store.queued_rows(
-                    conn, claimed["run_id"], claimed["first_no"], claimed["last_no"], now
-                )
+                rows = await self._rows_of(conn, claimed, now)
         self._claim_unsure = False
         return work_from(claimed, rows) if claimed is not None else None
+
+    async def _rows_of(self, conn: Connection, claimed: Record, now: datetime) -> list[Record]:
+        """What a slice just taken still has to hand off.
+
+        Of a text that had been handed off before, that hand-off may have arrived in the very
+        moment in which the text came back: whoever was second did not see the other.
+        """
+        run_id, first, last = claimed["run_id"], claimed["first_no"], claimed["last_no"]
+        rows = await slice_store.queued_rows(conn, run_id, self._channel.id, first, last, now)
+        again = [(run_id, row["no"]) for row in rows if row["attempt"]]
+        if not again:
+            return rows
+        arrived = await retry_store.withdraw(conn, again, now)
+        return [row for row in rows if (run_id, row["no"]) not in arrived]
 
     async def _tell_shares(self, now: datetime) -> None:
         """Tell the channel's other connections what was handed off here, and learn of theirs, now

@@ -7,6 +7,23 @@ from service.dispatch.lease_store import recover_slice
 from service.storage.postgres import Connection, affected
 
 
+async def forget_settled_doubts(conn: Connection) -> None:
+    """An entry among the doubts whose message is in none blocks its phone for nothing: whoever put
+    it there and whoever had the answer wrote at the same moment. The messages are locked, so that
+    nobody puts one of them in doubt again meanwhile.
+    """
+    await conn.execute(
+        """
+        WITH settled AS (
+            SELECT u.run_id, u.no FROM uncertain u
+            JOIN messages m ON m.run_id = u.run_id AND m.no = u.no
+            WHERE m.state <> 'uncertain' ORDER BY u.run_id, u.no FOR UPDATE OF m
+        )
+        DELETE FROM uncertain u USING settled s WHERE u.run_id = s.run_id AND u.no = s.no
+        """
+    )
+
+
 async def close_finished_runs(conn: Connection, now: datetime) -> list[uuid.UUID]:
     """Runs of which nothing is left to hand off are sent; "no more pages" would not be enough.
 

@@ -71,7 +71,12 @@ class Lanes:
                 return None
             await lease_store.recover_slice(conn, found["run_id"], found["no"], self.now)
             rows = await slice_store.queued_rows(
-                conn, found["run_id"], found["first_no"], found["last_no"], self.now
+                conn,
+                found["run_id"],
+                lease.channel_id,
+                found["first_no"],
+                found["last_no"],
+                self.now,
             )
         return found["no"], [row["no"] for row in rows]
 

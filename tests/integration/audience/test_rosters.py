@@ -140,6 +140,16 @@ async def test_a_contact_shows_what_its_first_live_link_says(
     assert await state.name(A) == "张三"
 
 
+async def test_who_comes_back_shows_what_the_new_link_says(put: Any, state: State) -> None:
+    await put([{"phone": A, "name": "张三"}])
+    await put([])
+    await put([{"phone": A, "name": "张山"}])
+    assert await state.name(A) == "张山"
+    await put([])
+    await put([{"phone": A, "name": "张三"}])  # the very first row, alive again
+    assert await state.name(A) == "张三"
+
+
 async def test_a_list_that_is_broken_as_a_whole_replaces_nothing(
     upload: Upload, state: State
 ) -> None:
@@ -219,6 +229,10 @@ async def test_what_cannot_be_undone(upload: Upload, undo: Any, conn: Connection
     with pytest.raises(Conflict, match=f"undo import {newer.id} first") as refused:
         await undo(first)
     assert refused.value.code == "replaced_since"
+    newest = await upload(OLD, mode="replace")
+    with pytest.raises(Conflict, match=f"undo import {newest.id} first"):
+        await undo(first)
+    await undo(newest)
     await undo(newer)
     await undo(first)
     with pytest.raises(Conflict, match="already"):

@@ -21,7 +21,7 @@ from service.crypto import Keyring
 from service.delivery import receipts, store
 from service.delivery.receipts import SETTLE_AFTER, fold_receipts, recheck, sweep_parked
 from service.delivery.settle_store import settle_runs
-from service.dispatch import lease_store, record_store, slice_store
+from service.dispatch import lease_store, record_store, slice_store, sweep_store
 from service.dispatch import store as dispatch
 from service.dispatch.expand import expand_run
 from service.dispatch.lease_store import Lease
@@ -165,6 +165,32 @@ async def test_a_receipt_after_its_answer_is_the_end_of_it(stage: SetUp) -> None
     assert await on.state(1) == "delivered"
     assert await on.waiting() == 0
     assert await on.listed() == []
+
+
+async def test_a_doubt_that_is_none_any_more_blocks_nobody(stage: SetUp) -> None:
+    """Put in doubt and answered in the same moment: the entry outlived the doubt."""
+    on = await stage(people=2)
+    for no, ref in ((1, b"a"), (2, b"b")):
+        await on.mark(no)
+        await on.answered(no, ref)
+    await on.pool.execute(
+        "INSERT INTO uncertain (channel_id, phone_hash, run_id, no, attempt, marked_at, since) "
+        "SELECT channel_id, phone_hash, run_id, no, attempt, marked_at, marked_at FROM messages"
+    )
+    await on.receive(b"a", to=await on.phone(1))
+    await on.fold()
+    assert await on.pool.fetchval("SELECT array_agg(no) FROM uncertain") == [2]
+    async with on.pool.acquire() as conn:
+        await sweep_store.forget_settled_doubts(conn)
+        assert await conn.fetchval("SELECT count(*) FROM uncertain") == 0
+        await conn.execute("UPDATE messages SET state = 'uncertain' WHERE no = 2")
+        await conn.execute(
+            "INSERT INTO uncertain (channel_id, phone_hash, run_id, no, attempt, marked_at, since) "
+            "SELECT channel_id, phone_hash, run_id, no, attempt, marked_at, marked_at "
+            "FROM messages WHERE no = 2"
+        )
+        await sweep_store.forget_settled_doubts(conn)
+        assert await conn.fetchval("SELECT count(*) FROM uncertain") == 1, "a doubt is one"
 
 
 async def test_a_receipt_before_its_answer_waits_for_it(stage: SetUp) -> None:

@@ -132,6 +132,35 @@ async def test_what_was_not_sent_is_given_back(stage: SetUp) -> None:
     assert await used(on) == (23, 23)
 
 
+async def test_a_quota_that_has_room_again_holds_nobody(stage: SetUp) -> None:
+    """Used up and held, and then some of it came back: the rest leaves today."""
+    on = await stage(40, window=32)
+    await settle(on, daily_quota=30)
+    gateway = Scripted(lambda _: None)
+    second = Scripted(lambda _: Accept)
+
+    class Nothing(Free):
+        async def take(self, limits: Sequence[Limit], want: int, least: int = 1) -> Grant:
+            grant = await super().take(limits, want, least)
+            return Grant(0, 0.05, grant.asked_at)
+
+    async with working(on, gateway, pace=Nothing()) as sender:
+
+        async def is_held() -> bool:
+            return await hold_of(on) is not None
+
+        await until(is_held)
+        gateway.lost.set()
+        await sender.end()
+    assert await used(on) == (0, 0)
+    assert await hold_of(on) is None
+    await on.expire(0)
+    async with working(on, second) as sender:
+        await until(held(on), 10)
+        await sender.end()
+    assert len(second.written) == 30
+
+
 async def test_a_carrier_that_sends_nothing_more_today_costs_no_quota(stage: SetUp) -> None:
     on = await stage(20, window=4)
     await settle(on, daily_quota=15)

@@ -654,6 +654,38 @@ async def test_what_is_given_back_to_a_finished_slice_is_still_sent(stage: SetUp
         assert await on.claim(new) == 1
 
 
+async def test_a_lost_mark_takes_nothing_from_whoever_holds_another_slice_of_the_row(
+    stage: SetUp,
+) -> None:
+    """A second lane and a shift may cut two slices over one row: it is in two hands."""
+    on = await stage(2)
+    async with on.pool.acquire() as conn:
+        await lease_store.ensure_connections(conn, on.channel.id, 2)
+    first, other = await on.must_lease(0), await on.must_lease(1)
+    await on.claim(first)
+    await on.pool.execute(
+        "INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority) "
+        "SELECT run_id, 2, channel_id, 1, 1, priority FROM slices"
+    )
+    assert await on.claim(other) == 2
+    await on.mark(other, [1], slice_no=2)
+    await on.give_back([(1, 0)], first)
+    assert await on.state(1) == "submitting", "the other one has written it"
+
+
+async def test_what_comes_back_to_a_paused_campaign_waits_in_a_paused_run(stage: SetUp) -> None:
+    on = await stage(1)
+    lease = await on.must_lease()
+    await on.claim(lease)
+    await on.mark(lease, [1])
+    await on.pool.execute("UPDATE slices SET done_at = $1, epoch = NULL, slot = NULL", on.now)
+    await on.pool.execute("UPDATE runs SET state = 'sent'")
+    await on.pool.execute("UPDATE campaigns SET state = 'paused'")
+    await on.give_back([(1, 1)])
+    assert await on.state(1) == "queued"
+    assert await on.pool.fetchval("SELECT state FROM runs") == "paused"
+
+
 async def test_a_slice_whose_claim_was_not_answered_is_worked_on(stage: SetUp) -> None:
     on = await stage(3)
     wire = Wire(on.pool)

@@ -613,6 +613,24 @@ async def test_the_sent_run_of_a_paused_campaign_opens_paused(stage: SetUp) -> N
     assert (await on.run_row())["state"] == "paused"
 
 
+async def test_what_arrived_in_the_moment_in_which_it_came_back_does_not_leave_again(
+    pool: Pool, keyring: Keyring, now: Any
+) -> None:
+    """Two folds at once, each before the other's commit: one noted that the text had arrived, one
+    put it back.
+    """
+    on = await one_text(pool, keyring, now)
+    gateway = Scripted(lambda _: Accept)
+    async with working(on, gateway) as sender:
+        await until(lambda: is_in(on, "submitted"))
+        await received(on, await pool.fetchval("SELECT ref FROM parts"), "expired", "memory_full")
+        await pool.execute("UPDATE parts SET state = 'delivered', code = 'DELIVRD'")
+        sender.clock.at += HOUR
+        await until(lambda: is_in(on, "delivered"), 10)
+        await sender.end()
+    assert len(gateway.written) == 1
+
+
 async def test_past_the_validity_a_waiting_text_is_stopped(
     pool: Pool, keyring: Keyring, now: Any
 ) -> None:

@@ -113,6 +113,14 @@ def test_a_line_without_end_is_no_table(read_file: Any) -> None:
     read_file("phone,note\n" + "a" * 1_000 + "\n" + "b" * 1_000)
 
 
+def test_a_row_over_many_lines_has_an_end_too(read_file: Any) -> None:
+    """Each field is quoted and holds a line break: short lines, one row."""
+    with pytest.raises(FileRefused, match="a row is longer than"):
+        read_file("phone,note\n19790001234" + ',"\n"' * (LONGEST_LINE // 4))
+    rows, _ = read_file("phone,note\n" + '19790001234,"a\nb"\n' * (LONGEST_LINE // 15))
+    assert len(rows) == LONGEST_LINE // 15, "that is a row's limit, not the file's"
+
+
 @settings(max_examples=200, deadline=None)  # a workbook starts a process
 @given(data=st.binary(max_size=60), text=st.text(max_size=60), headed=st.booleans())
 def test_any_octets_are_read_or_refused(

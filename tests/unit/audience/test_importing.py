@@ -17,6 +17,7 @@ HEAD = "phone,name,role,org,age,town\n"
 def test_blank_rows_at_the_end_are_not_read(read_file: Any) -> None:
     rows, report = read_file(HEAD + "\n,,\n19790001234,张三\n\n , \n")
     assert [type(row) for row in rows] == [Skipped, Skipped, Listed]
+    assert [row.row for row in rows] == [2, 3, 4]
     assert report["rows"] == {
         "read": 3,
         "accepted": 1,

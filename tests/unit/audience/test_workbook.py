@@ -192,6 +192,32 @@ def test_a_zip_bomb_that_lies_about_its_size_is_found_out(read_file: Any) -> Non
     assert refused.value.code == "unsupported_format"
 
 
+def _merged(text: str, last: str, ref: str) -> bytes:
+    """A small workbook in which a merged range repeats a text many times."""
+    after = f'<mergeCells><mergeCell ref="{ref}"/></mergeCells>'
+    end = f'<row r="{last}"><c r="A{last}" t="inlineStr"><is><t>x</t></is></c></row>'
+    return workbook({"S": sheet(HEAD, PERSON, text_row(text), end, after=after)})
+
+
+def test_merged_cells_are_no_bomb_down_the_rows(
+    read_file: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workbook_process, "MOST_UNPACKED_OCTETS", 10_000_000)
+    bomb = _merged("长" * LONGEST_CELL, "9000", "A3:A9000")
+    assert len(bomb) < 10_000
+    with pytest.raises(FileRefused, match="merged cells") as refused:
+        read_file(bomb)
+    assert refused.value.code == "file_too_large"
+
+
+def test_merged_cells_are_no_bomb_along_a_row() -> None:
+    wide = text_row("1" * LONGEST_CELL, *([""] * 40), "x")
+    after = '<mergeCells><mergeCell ref="A1:AO1"/></mergeCells>'
+    with pytest.raises(FileRefused, match="row 1 of sheet S has more than") as refused:
+        records(workbook({"S": sheet(wide, after=after)}))
+    assert refused.value.code == "unsupported_format"
+
+
 @pytest.mark.parametrize("act", ["kept.append(bytearray(10_000_000))", "pass"])
 def test_a_process_that_passes_its_limits_is_ended(
     act: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
