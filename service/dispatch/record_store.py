@@ -115,9 +115,9 @@ async def give_back(
     """Return marked messages that provably were never written; `rows` are (no, attempt).
 
     Attempt 0 means that the mark's own answer was lost; it counts only while the slice is ours and
-    no other one covers the row, for then nobody else can have marked it. After a cancel they are cancelled like the rest of
-    the run. A slice or run that was taken for finished meanwhile is open again, and a slice that
-    waits does so no longer. The channel's quota has their parts again.
+    no other one covers the row, for then nobody else can have marked it. After a cancel they are
+    cancelled like the rest of the run. A slice or run that was taken for finished meanwhile is open
+    again, and a slice that waits does so no longer. The channel's quota has their parts again.
     """
     run_id, slice_no = work
     back = await conn.fetch(
