@@ -16,7 +16,7 @@ pytestmark = pytest.mark.xdist_group("matrix")
 
 PEOPLE = 1_500
 TPS = 150
-CELLS = ("expand, delivery, kill -9", "channel, kill -9", "PostgreSQL, kill -9")
+CELLS = ("expand, delivery, kill -9", "channel, kill -9")
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,7 @@ async def test_opt_outs_are_confirmed_once_whatever_is_killed(quick: Live) -> No
 
     await write(live, phones[:30], "R")
     await asyncio.sleep(dice.uniform(0.0, 0.5))
-    for _ in range(6):
+    for _ in range(4):
         with contextlib.suppress(ProcessLookupError):  # not yet started again
             live.kill(dice.choice(PROCESSES))
         await asyncio.sleep(dice.uniform(0.5, 2.0))

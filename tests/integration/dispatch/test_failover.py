@@ -326,7 +326,7 @@ async def test_while_it_is_tried_one_message_at_a_time_leaves(
 async def test_the_channel_that_works_again_takes_the_next_run_slowly_at_first(
     town: Callable[..., Awaitable[Town]], redis: Any
 ) -> None:
-    here = await town(600)
+    here = await town(250)
     async with watching(here.pool, redis, here.clock, LIMITS):
         await here.under_way(0.2)
         await here.first.breaks(swallow_responses=1.0)
@@ -353,7 +353,7 @@ async def test_the_channel_that_works_again_takes_the_next_run_slowly_at_first(
 async def test_a_channel_that_comes_and_goes_does_not_drag_them_to_and_fro(
     town: Callable[..., Awaitable[Town]], redis: Any
 ) -> None:
-    here = await town(600)
+    here = await town(250)
     async with watching(here.pool, redis, here.clock, LIMITS):
         await here.under_way(0.1)
 
