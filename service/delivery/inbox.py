@@ -19,6 +19,9 @@ from service.storage.postgres import UNREACHABLE, Pool, transaction
 log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 0.002
+"""How long a receipt waits for company, at least; else as long as the last ones took to be stored,
+so that a busy database gets fewer and larger batches."""
+MOST_FLUSH_SECONDS = 0.02
 RETRY_SECONDS = 0.5
 RING_SECONDS = 0.25
 
@@ -72,13 +75,16 @@ class Inbox:
     async def run(self) -> None:
         """Store what arrives, until cancelled."""
         ringing = asyncio.create_task(self._ring_forever())
+        loop, took = asyncio.get_running_loop(), 0.0
         try:
             while True:
                 await self._arrived.wait()
-                await asyncio.sleep(FLUSH_SECONDS)
+                await asyncio.sleep(min(max(FLUSH_SECONDS, took), MOST_FLUSH_SECONDS))
                 self._arrived.clear()
+                began = loop.time()
                 try:
                     await self._flush()
+                    took = loop.time() - began
                 except UNREACHABLE as error:
                     log.warning("receipts wait for the database", extra={"why": str(error)})
                     self._arrived.set()

@@ -62,7 +62,11 @@ class Sender:
             signature=channel.signature,
             signature_counts=channel.signature_counts,
         )
-        self._permits = Permits(channel.window * channel.destinations)
+        size = channel.window * channel.destinations
+        self._permits = Permits(size)
+        # While there is something to write, marks wait until they are worth a transaction.
+        ahead = size if channel.tps is None else min(size, int(channel.tps * READ_AHEAD))
+        self._lump = max(1, ahead // channel.connections // 4)
         self._works: list[Work] = []
         self._turns = Turns()
         self._waiting: set[Flow] = set()
@@ -127,7 +131,7 @@ class Sender:
             await asyncio.sleep(min(min(w.next_at for w in self._works) - now, LOOK_SECONDS))
             return True
         limit = self._room(work)
-        if limit < 1:
+        if limit < (self._lump if self._writer.waiting else 1):
             await self._permits.wait_free(IDLE_SECONDS, even_if_free=True)
             return True
         await self._hand_off(work, limit)

@@ -67,6 +67,8 @@ class Writer:
         self._limits: list[Limit] = []
         if channel.tps is not None:
             self._limits.append(channel_limit(channel.id, channel.tps, self._lot))
+        # Tokens one by one would cost a question and a write each.
+        self._lump = min((limit.burst // 2 for limit in self._limits), default=1)
         self._slots = Permits(channel.window)
         self._pending: deque[Parcel] = deque()
         self._throttle: Throttle[Parcel] = Throttle()
@@ -159,9 +161,9 @@ class Writer:
         if self._slots.free < 1 or not self._pending:
             return
         pending, first = self._pending, self._pending[0]
-        grant = await self._shared.pace.take(
-            self._limits, self._wanted(), least=len(first.messages)
-        )
+        wanted = self._wanted()
+        least = max(len(first.messages), min(wanted, self._lump))
+        grant = await self._shared.pace.take(self._limits, wanted, least)
         if not self._held.valid or self._gateway.lost.is_set():
             self._abandon(self._pending)
         elif self._pending is not pending:  # an answer meanwhile has sent the rest back
