@@ -87,7 +87,7 @@ _TEXT = frozenset({1, 2, 3, 4, 6, 61, 62, 71, 76, 77, 83})
 _REASONS = {
     **dict.fromkeys((1, 2, 3, 4, 6, 13, 66, 67, 83), Reason.FORMAT),
     **dict.fromkeys((*SUSPENDED, 9, 12, 71), Reason.ACCOUNT),
-    **dict.fromkeys((51, 52, 53, 54, 70, 72, 73), Reason.NETWORK),
+    **dict.fromkeys((51, 52, 53, 54, 70, 73), Reason.NETWORK),
     69: Reason.BLACKLISTED,
     76: Reason.CONTENT_FILTER,
     77: Reason.FREQUENCY_LIMIT,

@@ -133,7 +133,7 @@ _REASONS = {
     **dict.fromkeys((5, 6, 7, 8, 9, 17, 19, 38, 66, 67, 83, 91, 92, 107, 113, 114), Reason.FORMAT),
     **dict.fromkeys(_ACCOUNT, Reason.ACCOUNT),
     71: Reason.ACCOUNT,
-    **dict.fromkeys((11, 20, 21, 22, 23, 32, 33, 51, 52, 53, 54, 55, 70, 72, 73), Reason.NETWORK),
+    **dict.fromkeys((11, 20, 21, 32, 33, 51, 52, 53, 54, 55, 70, 73), Reason.NETWORK),
     **dict.fromkeys((84, 85, 86, 87, 88, 111, 112), Reason.NETWORK),
     25: Reason.POWERED_OFF,
     26: Reason.MEMORY_FULL,

@@ -71,7 +71,6 @@ _OF_ONE_RECIPIENT = frozenset({39, STATUS_BAD_DESTINATION, 58})
 _REASONS = {
     **dict.fromkeys((10, 11, 12, 30, 31, 34, 35, 36, 44, 45, 47), Reason.FORMAT),
     **dict.fromkeys((20, 21, 22, 32, 33, 40, 43, 46, 48, 49, 69, 73, 74, 76), Reason.ACCOUNT),
-    **dict.fromkeys((39, 58), Reason.NETWORK),
 }
 
 _STATES = {

@@ -7,6 +7,9 @@ import pytest
 
 from service.channels.outcome import Reason, ReceiptState
 from service.dispatch.retry import DELAYS, FAILURES, Terms, due_at, is_passing
+from service.protocols.cmpp import status as cmpp
+from service.protocols.sgip import status as sgip
+from service.protocols.smgp import status as smgp
 
 ZONE = ZoneInfo("Asia/Shanghai")
 TEN = datetime(2027, 1, 12, 10, 0, tzinfo=ZONE)
@@ -85,3 +88,21 @@ def test_only_within_the_send_hours_and_then_still_before_the_end() -> None:
 def test_a_warning_waits_for_no_hours() -> None:
     evening = TEN.replace(hour=19)
     assert due_at("memory_full", terms(message_class="warning"), evening) == evening + HOUR / 2
+
+
+@pytest.mark.parametrize(
+    ("reason", "passes"),
+    [
+        (sgip.report_meaning(2, 21).reason, True),  # not reachable for now
+        (sgip.report_meaning(2, 22).reason, False),  # wrong route
+        (sgip.submit_meaning(23).reason, False),  # no route
+        (sgip.submit_meaning(72).reason, False),
+        (cmpp.submit_meaning(70).reason, True),  # link down
+        (cmpp.submit_meaning(72).reason, False),  # no route
+        (smgp.submit_meaning(39).reason, False),  # routing error
+        (smgp.submit_meaning(58).reason, False),  # no route
+    ],
+)
+def test_where_there_is_no_route_there_is_none_later(reason: Reason, passes: bool) -> None:
+    """The protocols' tables call these codes permanent."""
+    assert is_passing("undelivered", reason) is passes

@@ -17,7 +17,7 @@ from service.protocols.sgip.status import login_meaning, report_meaning, submit_
         (18, "rejected", "other"),
         (19, "rejected", "format"),
         (20, "throttled", "frequency_limit"),
-        (23, "rejected", "network"),
+        (23, "rejected", "other"),
         (29, "rejected", "empty_number"),
         (30, "rejected", "other"),
         (33, "throttled", "frequency_limit"),
