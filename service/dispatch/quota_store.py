@@ -2,7 +2,8 @@
 
 Parts are reserved in the transaction of the mark, under the locks of the day's and the month's
 row, so that all processes together never exceed a quota; what provably was not sent is given back.
-Rows are locked in the order of their key by everybody. Only channels with a quota come here.
+Rows are locked in the order of their key by everybody. A channel without a quota has no rows, and
+nothing is counted for it.
 """
 
 from collections import Counter

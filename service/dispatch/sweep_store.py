@@ -47,7 +47,7 @@ async def close_finished_runs(conn: Connection, now: datetime) -> list[uuid.UUID
     )
     rows = await conn.fetch(
         """
-        UPDATE runs r SET state = 'sent', finished_at = $1
+        UPDATE runs r SET state = 'sent', finished_at = $1, settle_at = NULL
         WHERE r.state = 'running' AND r.campaign_id = ANY($2)
           AND NOT EXISTS (SELECT FROM slices s WHERE s.run_id = r.id AND s.done_at IS NULL)
         RETURNING campaign_id
@@ -83,7 +83,7 @@ async def close_direct_runs(conn: Connection, now: datetime) -> None:
     )
     await conn.execute(
         """
-        UPDATE runs r SET state = 'sent', finished_at = $1
+        UPDATE runs r SET state = 'sent', finished_at = $1, settle_at = NULL
         WHERE r.id = ANY($2) AND r.state = 'running'
           AND NOT EXISTS (SELECT FROM slices s WHERE s.run_id = r.id AND s.done_at IS NULL)
         """,

@@ -7,6 +7,7 @@ import pytest
 
 from service.delivery import settle_store
 from service.delivery.settle_store import CLAIMED, settle_runs
+from service.dispatch import sweep_store
 from tests.integration.delivery import test_receipts
 from tests.integration.delivery.test_receipts import DAYS_3, SECOND, SetUp
 from tests.integration.delivery.test_receipts import Stage as On
@@ -30,8 +31,8 @@ async def sent(stage: SetUp) -> On:
     return on
 
 
-async def next_look(on: On) -> datetime:
-    at: datetime = await on.pool.fetchval("SELECT settle_at FROM runs")
+async def next_look(on: On) -> datetime | None:
+    at: datetime | None = await on.pool.fetchval("SELECT settle_at FROM runs")
     return at
 
 
@@ -45,8 +46,10 @@ async def test_looks_grow_rarer_the_longer_receipts_are_waited_for(stage: SetUp)
     at, looks = on.now, 0
     while at < on.now + DAYS_3:
         await settle(on, at)
-        assert at < await next_look(on) <= at + timedelta(hours=1)
-        at, looks = await next_look(on), looks + 1
+        found = await next_look(on)
+        assert found is not None
+        assert at < found <= at + timedelta(hours=1)
+        at, looks = found, looks + 1
     assert looks < 150  # every five seconds would have been 51,840
     await settle(on, at)
     assert await settled_at(on) == at
@@ -140,3 +143,16 @@ async def test_a_look_that_died_is_taken_up_again(
     assert await on.state(1) == "submitted"
     await settle(on, on.now + DAYS_3 + SECOND + CLAIMED)
     assert await on.state(1) == "unknown"
+
+
+async def test_a_run_that_was_opened_again_is_looked_at_as_soon_as_it_is_sent(
+    stage: SetUp,
+) -> None:
+    on = await sent(stage)
+    await on.pool.execute("UPDATE slices SET done_at = $1, slot = NULL, epoch = NULL", on.now)
+    await settle(on, on.now + timedelta(hours=20))
+    assert await next_look(on) == on.now + timedelta(hours=21)
+    await on.pool.execute("UPDATE runs SET state = 'running', finished_at = NULL")
+    async with on.pool.acquire() as conn, conn.transaction():
+        await sweep_store.close_finished_runs(conn, on.now + timedelta(hours=20))
+    assert await next_look(on) is None
