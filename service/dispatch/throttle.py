@@ -24,7 +24,7 @@ class Throttle(Generic[Item]):
     def __init__(self) -> None:
         self._waiting: deque[tuple[float, Item]] = deque()
         self._second = 0.0
-        self._answers = 0
+        self._answers = self._answers_before = 0
         self._refusals = 0
         self._pause = PAUSE_FIRST
         self._paused_until = 0.0
@@ -35,6 +35,8 @@ class Throttle(Generic[Item]):
     def answered(self, now: float) -> None:
         """Count an answer of any kind."""
         if now - self._second >= 1.0:
+            adjacent = now - self._second < 2.0
+            self._answers_before = self._answers if adjacent else 0
             self._second, self._answers, self._refusals = now, 0, 0
         self._answers += 1
 
@@ -58,7 +60,9 @@ class Throttle(Generic[Item]):
             return pause if longer else 0.0
         self.later(item, now)
         self._refusals += 1
-        many = self._refusals >= FEW and self._refusals > self._answers * SHARE
+        # A second that has just begun says little: three of its first hundred may be all there are.
+        second = max(self._answers, self._answers_before)
+        many = self._refusals >= FEW and self._refusals > second * SHARE
         if not many or now < self._paused_until:
             return 0.0
         relapse = now < self._paused_until + RELAPSE_SECONDS

@@ -1,4 +1,4 @@
-"""Under a TPS, tokens come in lumps and marks are worth a transaction: one by one costs a machine."""
+"""Under a TPS, tokens come in lumps and marks are worth a transaction, or they cost a machine."""
 
 from collections.abc import Sequence
 from typing import Any
