@@ -1,4 +1,4 @@
-"""The `tocsin` command: up · demo · serve · migrate · channel · simulate · bootstrap · env."""
+"""The `tocsin` command: up, demo, serve, migrate, hold-all, channel, simulate, bootstrap, env."""
 
 import argparse
 import asyncio
@@ -27,6 +27,7 @@ from service.api.channels import CodeBody
 from service.api.problems import invalid
 from service.app import serve
 from service.audience.store import load_areas
+from service.campaigns.stop_all import hold_all
 from service.channels import codes_store
 from service.channels import store as channels
 from service.channels.codes import Code
@@ -88,6 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "migrate", help="bring the database up to date, and load the areas"
     ).set_defaults(run=_migrate, log_level="INFO")
+    hold = commands.add_parser("hold-all", help="stop everything, as after a restored backup")
+    hold.add_argument("--reason", default="held by hand after a restored backup")
+    hold.set_defaults(run=_hold_all)
     commands.add_parser(
         "bootstrap", help="make the first department, users and keys; prints the keys once"
     ).set_defaults(run=_bootstrap)
@@ -200,6 +204,16 @@ async def _migrate_database(settings: Settings) -> None:
         await load_areas(conn)
     finally:
         await conn.close()
+
+
+def _hold_all(options: argparse.Namespace) -> None:
+    asyncio.run(_hold_database(options.reason, read_settings()))
+
+
+async def _hold_database(reason: str, settings: Settings) -> None:
+    async with _database(settings) as (conn, _):
+        stop = await hold_all(conn, reason, settings.clock.now())
+    print(f"everything is on hold since {stop.stopped_at.isoformat()}: {stop.reason}")
 
 
 def _bootstrap(_: argparse.Namespace) -> None:

@@ -35,6 +35,11 @@ class Settings(ClockSettings):
     key_file: Path = Field(
         description="The master key: 64 hexadecimal digits, mode 0600, outside the data folder."
     )
+    witness_file: Path | None = Field(
+        None,
+        description="A file outside the data folder that remembers how far the database was, so "
+        "that one restored with its data folder is noticed; Redis remembers it, too.",
+    )
     api_host: str = Field("127.0.0.1", description="Address the API listens on.")
     api_port: int = Field(8080, ge=0, le=65535, description="Port the API listens on; 0: any free.")
     pool_size: int = Field(8, ge=2, le=100, description="PostgreSQL connections per process.")

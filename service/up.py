@@ -116,6 +116,7 @@ class System:
             "TOCSIN_DATABASE_URL": database_url,
             "TOCSIN_REDIS_URL": redis_url,
             "TOCSIN_KEY_FILE": str(key_file),
+            "TOCSIN_WITNESS_FILE": str(key_file.with_suffix(".witness")),
             **_clock_environment(clock),
         }
         if self.options.channel_processes > 1:

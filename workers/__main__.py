@@ -11,6 +11,7 @@ from typing import Any
 
 import uvloop
 
+from service.campaigns import restored
 from service.errors import TocsinError
 from service.logs import configure
 from service.parent import end_with_parent
@@ -35,6 +36,7 @@ async def run(settings: Settings, kinds: list[Kind]) -> None:
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stop.set)
     async with open_runtime(settings) as runtime, AsyncExitStack() as stack:
+        await restored.check(runtime)  # before anything can leave
         extra: dict[str, Any] = {}
         if channel.KIND in kinds:
             extra = await stack.enter_async_context(channel.serving(runtime, stop))

@@ -14,6 +14,7 @@ from arq.cron import cron
 
 from service.api.store import delete_old_answers
 from service.audience.store import waiting_imports
+from service.campaigns import restored
 from service.campaigns.lifecycle import expire_pending, finish_campaigns, fire_due
 from service.delivery import inbound, replies
 from service.delivery.doubt import sweep_decided
@@ -86,6 +87,12 @@ async def listen(ctx: dict[str, Any]) -> None:
         await runtime.queue.ring(Job.READ_INBOUND)
     if replies_wait:
         await runtime.queue.ring(Job.SEND_REPLIES)
+
+
+@alone
+async def beat(ctx: dict[str, Any]) -> None:
+    """Show that the database is alive, and hold everything in one that was restored."""
+    await restored.beat(runtime_of(ctx))
 
 
 @alone
@@ -189,6 +196,7 @@ CRONS = [
     cron(fire, second=EVERY_SECOND, keep_result=0, timeout=60),
     cron(listen, second=EVERY_SECOND, keep_result=0, timeout=60),
     cron(stop, second=EVERY_SECOND, keep_result=0, timeout=60),
+    cron(beat, second=EVERY_FIFTH, keep_result=0, timeout=20, run_at_startup=True),
     cron(recover, second=EVERY_FIFTH, keep_result=0, timeout=20, run_at_startup=True),
     cron(sweep, second=EVERY_FIFTH, keep_result=0, timeout=20, run_at_startup=True),
     cron(watch, second=EVERY_FIFTH, keep_result=0, timeout=60),

@@ -30,6 +30,7 @@ class Right(StrEnum):
     PLAN = "plan and submit campaigns"
     CONTROL = "pause, resume, release and cancel campaigns"
     APPROVE = "approve, return and reject campaigns"
+    STOP_ALL = "stop all sending"
     ACCOUNTS = "manage departments, users and keys"
     CHANNELS = "manage channels"
 
@@ -37,9 +38,17 @@ class Right(StrEnum):
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.ADMIN: frozenset(Right),
     Role.OPERATOR: frozenset(
-        {Right.READ, Right.IMPORT, Right.SUPPRESS, Right.WRITE, Right.PLAN, Right.CONTROL}
+        {
+            Right.READ,
+            Right.IMPORT,
+            Right.SUPPRESS,
+            Right.WRITE,
+            Right.PLAN,
+            Right.CONTROL,
+            Right.STOP_ALL,
+        }
     ),
-    Role.APPROVER: frozenset({Right.READ, Right.APPROVE, Right.CONTROL}),
+    Role.APPROVER: frozenset({Right.READ, Right.APPROVE, Right.CONTROL, Right.STOP_ALL}),
     Role.VIEWER: frozenset({Right.READ}),
 }
 """The rights of each role; nobody approves what is their own, whatever the role."""
@@ -48,6 +57,11 @@ COUNTY = "county"
 KINDS = (COUNTY, "carrier", "police", "department", "school")
 RUNS_CHANNELS = frozenset({COUNTY, "carrier"})
 """Channels serve everybody, so only administrators of such departments manage them."""
+KINDS_WITH: dict[Right, frozenset[str]] = {
+    Right.CHANNELS: RUNS_CHANNELS,
+    Right.STOP_ALL: frozenset({COUNTY, "carrier", "police"}),
+}
+"""The kinds of department whose users have a right that touches everybody's sending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +110,7 @@ class User:
 
     def may(self, right: Right) -> bool:
         """Whether one of the user's roles has the right."""
-        if right is Right.CHANNELS and self.department_kind not in RUNS_CHANNELS:
+        if self.department_kind not in KINDS_WITH.get(right, KINDS):
             return False
         return any(right in RIGHTS[role] for role in self.roles)
 
@@ -109,8 +123,8 @@ class User:
         if not self.may(right):
             having = " or ".join(role.value for role in Role if right in RIGHTS[role])
             whose = ""
-            if right is Right.CHANNELS:
-                whose = f" of a department of kind {' or '.join(sorted(RUNS_CHANNELS))}"
+            if right in KINDS_WITH:
+                whose = f" of a department of kind {' or '.join(sorted(KINDS_WITH[right]))}"
             raise Forbidden(f"you may not {right.value}: that takes the role {having}{whose}")
 
     def sees(self, department_id: UUID) -> bool:

@@ -15,6 +15,7 @@ from service.api import (
     routing,
     runs,
     segments,
+    stops,
     templates,
     unmatched,
 )
@@ -73,6 +74,11 @@ OPS = (
     Op("POST",   CAMPAIGN + "/pause", campaigns.pause_campaign, R.CONTROL),
     Op("POST",   CAMPAIGN + "/resume", campaigns.resume_campaign, R.CONTROL),
     Op("POST",   CAMPAIGN + "/cancel", campaigns.cancel_campaign, R.CONTROL),
+
+    Op("GET",    "/stop-all", stops.get_stop, R.READ),
+    Op("POST",   "/stop-all", stops.stop_all, R.STOP_ALL),
+    Op("POST",   "/stop-all/lift", stops.lift_stop, R.STOP_ALL),
+    Op("GET",    "/stop-all/record", stops.list_stops, R.READ),
 
     Op("GET",    "/runs/{run_id}", runs.get_run, R.READ),
     Op("GET",    "/runs/{run_id}/report", runs.get_report, R.READ),

@@ -15,6 +15,8 @@ from service.campaigns.approval import frozen_content
 from service.campaigns.model import Act, By, Campaign, State, check_move
 from service.campaigns.planning import load
 from service.campaigns.schedule import LATE, validity_end
+from service.campaigns.stop_all import refuse_while_stopped
+from service.campaigns.stop_store import stop_in_force
 from service.storage.postgres import Connection, Pool, transaction
 
 log = logging.getLogger(__name__)
@@ -73,14 +75,16 @@ async def cancel(conn: Connection, actor: User, campaign_id: UUID, by: By) -> Ca
 
 
 async def release(conn: Connection, actor: User, campaign_id: UUID, by: By) -> Campaign:
-    """Let a campaign that came too late fire now.
+    """Let a campaign on hold fire now.
 
     Raises:
         NotFound: there is none of this id in the actor's scope.
         WrongState: it is not on hold.
+        Stopped: everything is stopped.
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
     check_move(Act.RELEASE, campaign.state)
+    await refuse_while_stopped(conn)
     await store.set_next_fire(conn, campaign_id, by.at)
     await store.move(conn, campaign_id, Act.RELEASE, State.SCHEDULED, by)
     return await load(conn, campaign_id, None)
@@ -110,6 +114,11 @@ async def fire_due(pool: Pool, now: datetime) -> list[UUID]:
 async def _fire(conn: Connection, campaign_id: UUID, now: datetime) -> UUID | None:
     campaign = await store.lock_due_campaign(conn, campaign_id, now)
     if campaign is None or campaign.next_fire_at is None:
+        return None
+    if (stop := await stop_in_force(conn)) is not None:
+        await _stop(
+            conn, campaign, Act.HOLD, By(None, f"everything is stopped: {stop.reason}", now)
+        )
         return None
     content = frozen_content(campaign)
     if content.hash != campaign.approved_hash:

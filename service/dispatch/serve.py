@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 
+from service.campaigns import restored
 from service.channels import registry
 from service.channels.codes import Codes
 from service.channels.codes_store import load_codes
@@ -75,6 +76,8 @@ class Link:
                 await self._pause(FOLLOW_SECONDS)
 
     async def _claim(self) -> lease_store.Lease | None:
+        """The lease, if it is free; first a look whether this is the database it was."""
+        await self._server.check_database()
         now = self._handoff.clock.now()
         async with transaction(self._handoff.pool) as conn:
             return await lease_store.claim_connection(
@@ -188,6 +191,10 @@ class ChannelServer:
             yield True
         finally:
             self._places -= 1
+
+    async def check_database(self) -> None:
+        """Hold everything if the database was restored, before anything leaves out of it."""
+        await restored.check(self._runtime)
 
     def open_gateway(self, channel: Channel) -> Gateway:
         """A fresh, unconnected gateway of a channel."""

@@ -62,7 +62,9 @@ async def claim_slice(
             LEFT JOIN (
                 SELECT priority, max(started) AS present FROM shares
                 WHERE channel_id = $1 GROUP BY priority) p ON p.priority = s.priority
-            WHERE r.state = 'running' AND NOT EXISTS (SELECT FROM held h WHERE h.run_id = r.id)
+            WHERE r.state = 'running'
+              AND NOT EXISTS (SELECT FROM stops WHERE lifted_at IS NULL)
+              AND NOT EXISTS (SELECT FROM held h WHERE h.run_id = r.id)
               AND NOT EXISTS (SELECT FROM channels c WHERE c.id = $1 AND c.held_until > $5)
               AND NOT EXISTS (
                 SELECT FROM lane_breakers b WHERE b.channel_id = $1 AND b.state = 'open')

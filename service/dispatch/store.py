@@ -1,9 +1,10 @@
 """The SQL of the hand-off: marks. `slice_store` has the slices, `record_store` what came of them.
 
-Three advisory locks order it against everybody else, taken shared by every mark and claim and
-exclusively by whoever must know that nothing is half-marked when they answer: the run's (pause,
-cancel), the suppressions' (opt-out), and the connection's (a lease that changes hands). They are
-taken in a statement of their own, so that the next statement's snapshot is younger than the lock.
+Four advisory locks order it against everybody else, taken shared by every mark and exclusively by
+whoever must know that nothing is half-marked when they answer: that of all runs (stop-all), the
+run's (pause, cancel), the suppressions' (opt-out), and the connection's (a lease that changes
+hands). They are taken in this order, and in a statement of their own, so that the next statement's
+snapshot is younger than the lock.
 """
 
 import uuid
@@ -27,7 +28,8 @@ async def lock_for_mark(conn: Connection, lease: Lease, run_id: uuid.UUID) -> No
     """The shared locks of a mark, in a statement before it; see the module's docstring."""
     await conn.execute(
         """
-        SELECT pg_advisory_xact_lock_shared(hashtextextended($1::uuid::text, 0)),
+        SELECT pg_advisory_xact_lock_shared(hashtextextended('stop_all', 0)),
+               pg_advisory_xact_lock_shared(hashtextextended($1::uuid::text, 0)),
                pg_advisory_xact_lock_shared(hashtextextended('suppressions', 0)),
                pg_advisory_xact_lock_shared(hashtextextended('connection', $2 * 1000 + $3))
         """,
@@ -51,9 +53,9 @@ async def mark(
     `stop` is a reason to stop them all, such as a validity that is over. A suppression stops texts
     of its classes, but no confirmation of itself.
 
-    Returns (no, attempt, state) of those that moved. The rest may not leave now: the run is not
-    running, the channel is held, the lease or the slice is not ours, the row is no longer queued,
-    or its phone has an uncertain hand-off on this channel.
+    Returns (no, attempt, state) of those that moved. The rest may not leave now: everything is
+    stopped, the run is not running, the channel is held, the lease or the slice is not ours, the
+    row is no longer queued, or its phone has an uncertain hand-off on this channel.
     """
     return await conn.fetch(
         """
@@ -63,6 +65,7 @@ async def mark(
               AND s.run_id = $4 AND s.no = $5 AND s.slot = $2 AND s.epoch = $3
               AND k.channel_id = $1 AND k.slot = $2 AND k.epoch = $3 AND k.owner = $6
               AND k.expires_at > clock_timestamp()
+              AND NOT EXISTS (SELECT FROM stops WHERE lifted_at IS NULL)
               AND NOT EXISTS (SELECT FROM channels c WHERE c.id = $1 AND c.held_until > $9)
               AND NOT EXISTS (
                 SELECT FROM lane_breakers b WHERE b.channel_id = $1 AND b.state = 'open')
@@ -113,8 +116,15 @@ async def mark(
 
 
 async def run_state(conn: Connection, run_id: uuid.UUID) -> str | None:
-    """The state of a run."""
-    state: str | None = await conn.fetchval("SELECT state FROM runs WHERE id = $1", run_id)
+    """The state of a run; `stopped` while everything is."""
+    state: str | None = await conn.fetchval(
+        """
+        SELECT CASE WHEN EXISTS (SELECT FROM stops WHERE lifted_at IS NULL)
+            THEN 'stopped' ELSE state END
+        FROM runs WHERE id = $1
+        """,
+        run_id,
+    )
     return state
 
 

@@ -72,6 +72,10 @@ TABLE = {
     "POST /campaigns/{campaign_id}/pause": "aop",
     "POST /campaigns/{campaign_id}/resume": "aop",
     "POST /campaigns/{campaign_id}/cancel": "aop",
+    "GET /stop-all": "aopv",
+    "POST /stop-all": "aop",
+    "POST /stop-all/lift": "aop",
+    "GET /stop-all/record": "aopv",
     "GET /runs/{run_id}": "aopv",
     "GET /runs/{run_id}/report": "aopv",
     "GET /runs/{run_id}/messages": "aopv",
@@ -93,6 +97,8 @@ TABLE = {
     "POST /channels/{channel_id}/test": "a",
 }
 COUNTY_ONLY = {
+    "POST /stop-all",
+    "POST /stop-all/lift",
     "PUT /uncertain/policies",
     "POST /departments",
     "PATCH /departments/{department_id}",

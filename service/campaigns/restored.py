@@ -1,0 +1,104 @@
+"""Noticing that the database is an older one than it was: a restored backup starts on hold (I6).
+
+The database counts its beats, and a witness outside of it remembers the last one. A database that
+is behind its witness has lost what it did last, however that came about: it does not know what has
+left since. So has one that is now in another PostgreSQL cluster or on another of its timelines: a
+dump that was read into a new server, a recovery to a point in time, a standby that was promoted.
+Witnesses are Redis and, if there is one, a file outside the data folder; either may be lost, which
+proves nothing. See docs/decisions/0036-restored-database.md.
+"""
+
+import contextlib
+import logging
+import os
+from uuid import UUID
+
+from redis.exceptions import RedisError
+
+from service.campaigns import stop_store
+from service.campaigns.stop_all import hold_all
+from service.campaigns.stop_store import Generation
+from service.runtime import Runtime
+from service.storage.postgres import Connection, transaction
+
+_RAISE = """
+if tonumber(redis.call('GET', KEYS[1]) or 0) < tonumber(ARGV[1]) then
+    redis.call('SET', KEYS[1], ARGV[1])
+end
+"""
+"""Several schedulers tell their beats at once, and the last word is not always the highest."""
+
+log = logging.getLogger(__name__)
+
+
+async def beat(runtime: Runtime) -> bool:
+    """Look whether the database was restored, and hold everything if so; then beat once more.
+
+    Returns whether it was. Harmless to do twice, and by several at once.
+    """
+    was = await check(runtime)
+    async with transaction(runtime.pool) as conn:
+        generation = await stop_store.beat(conn, await stop_store.present_cluster(conn))
+    await _remember(runtime, generation)
+    return was
+
+
+async def check(runtime: Runtime) -> bool:
+    """Look whether the database was restored, and hold everything if so; returns whether it was.
+
+    The witnesses are asked before the database: they never know of a beat that is not committed.
+    """
+    async with runtime.pool.acquire() as conn:
+        known = await stop_store.get_generation(conn)
+    witnessed = await _witnessed(runtime, known.id) if known else 0
+    async with runtime.pool.acquire() as conn:
+        if await _doubt(conn, witnessed) is None:
+            return False
+    async with transaction(runtime.pool) as conn:
+        why = await _doubt(conn, witnessed, lock=True)
+        if why is None:  # another process was first
+            return False
+        await hold_all(conn, why, runtime.clock.now())
+        await stop_store.accept_generation(conn, witnessed, await stop_store.present_cluster(conn))
+    log.error("the database was restored; everything is on hold", extra={"why": why})
+    return True
+
+
+async def _doubt(conn: Connection, witnessed: int, *, lock: bool = False) -> str | None:
+    """Why the database is not the one it was; None: it is."""
+    known = await stop_store.get_generation(conn, lock=lock)
+    if known is None:
+        return None
+    if known.cluster != await stop_store.present_cluster(conn):
+        return "the database was restored: it is in another cluster or on another timeline"
+    if known.beat < witnessed:
+        return f"the database was restored: {witnessed - known.beat} beats are missing in it"
+    return None
+
+
+async def _witnessed(runtime: Runtime, database: UUID) -> int:
+    """The last beat of a database that any witness remembers; 0: none does."""
+    beats = [0]
+    with contextlib.suppress(RedisError, OSError, ValueError):
+        beats.append(int(await runtime.redis.get(_key(database)) or 0))
+    if path := runtime.settings.witness_file:
+        with contextlib.suppress(OSError, ValueError):
+            name, number = path.read_text("ascii").split()
+            beats.append(int(number) if name == str(database) else 0)
+    return max(beats)
+
+
+async def _remember(runtime: Runtime, generation: Generation) -> None:
+    """Tell the witnesses; one that cannot be reached is told the next time."""
+    with contextlib.suppress(RedisError, OSError):
+        tell = runtime.redis.register_script(_RAISE)
+        await tell(keys=[_key(generation.id)], args=[generation.beat])
+    if path := runtime.settings.witness_file:
+        with contextlib.suppress(OSError):
+            new = path.with_name(f"{path.name}.{os.getpid()}")
+            new.write_text(f"{generation.id} {generation.beat}\n", "ascii")
+            new.replace(path)
+
+
+def _key(database: UUID) -> str:
+    return f"tocsin:beat:{database}"

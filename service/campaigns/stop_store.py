@@ -1,0 +1,156 @@
+"""The tables of stops and of the database's beats in SQL, and the lock between stops and marks."""
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from service.storage.postgres import Connection, Record, one
+
+
+class Stop(NamedTuple):
+    """One stop of everything: since when, by whom (None: by itself), why; and its lifting."""
+
+    id: int
+    cause: str
+    reason: str
+    stopped_by: UUID | None
+    stopped_at: datetime
+    lifted_by: UUID | None
+    lifted_at: datetime | None
+    lift_reason: str | None
+
+
+class Generation(NamedTuple):
+    """What the database knows of itself: its name, its beats, and the cluster it was in."""
+
+    id: UUID
+    beat: int
+    cluster: str
+
+
+_STOP = """
+    SELECT id, cause, reason, stopped_by, stopped_at, lifted_by, lifted_at, lift_reason FROM stops
+"""
+
+
+async def lock_marks_out(conn: Connection) -> None:
+    """Wait until no mark is half-way, and let none begin until the end of the transaction.
+
+    Every mark holds this lock shared; it is taken in a statement of its own, before the stop is
+    written, so that whoever marks next sees the stop.
+    """
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('stop_all', 0))")
+
+
+async def stop_in_force(conn: Connection) -> Stop | None:
+    """The stop that is in force, if there is one."""
+    row = await conn.fetchrow(f"{_STOP} WHERE lifted_at IS NULL")
+    return Stop(*row) if row else None
+
+
+async def list_stops(conn: Connection, before: int | None, limit: int) -> list[Stop]:
+    """A page of stops, from new to old."""
+    rows: list[Record] = await conn.fetch(
+        f"{_STOP} WHERE ($1::bigint IS NULL OR id < $1) ORDER BY id DESC LIMIT $2", before, limit
+    )
+    return [Stop(*row) for row in rows]
+
+
+async def insert_stop(
+    conn: Connection, cause: str, reason: str, user_id: UUID | None, now: datetime
+) -> bool:
+    """Write a stop; False if one is in force already."""
+    row = await conn.fetchval(
+        """
+        INSERT INTO stops (cause, reason, stopped_by, stopped_at) VALUES ($1, $2, $3, $4)
+        ON CONFLICT ((true)) WHERE lifted_at IS NULL DO NOTHING RETURNING id
+        """,
+        cause,
+        reason,
+        user_id,
+        now,
+    )
+    return row is not None
+
+
+async def lift_stop(
+    conn: Connection, stop_id: int, user_id: UUID, reason: str, now: datetime
+) -> None:
+    """Note that a stop is over."""
+    await conn.execute(
+        """
+        UPDATE stops SET lifted_by = $2, lift_reason = $3, lifted_at = $4
+        WHERE id = $1 AND lifted_at IS NULL
+        """,
+        stop_id,
+        user_id,
+        reason,
+        now,
+    )
+
+
+async def open_campaigns(conn: Connection) -> list[tuple[UUID, str]]:
+    """Every campaign that is scheduled or running, locked, with its state."""
+    rows = await conn.fetch(
+        """
+        SELECT id, state FROM campaigns WHERE state IN ('scheduled', 'running')
+        ORDER BY id FOR UPDATE
+        """
+    )
+    return [(row["id"], row["state"]) for row in rows]
+
+
+async def set_direct_runs(conn: Connection, from_state: str, to: str, now: datetime) -> list[UUID]:
+    """Give every direct run that is in one state another; returns them.
+
+    Only while the marks are locked out, or the runs do not send.
+    """
+    rows = await conn.fetch(
+        """
+        UPDATE runs SET state = $2,
+            finished_at = CASE WHEN $2 = 'cancelled' THEN $3::timestamptz ELSE finished_at END
+        WHERE campaign_id IS NULL AND state = $1 RETURNING id
+        """,
+        from_state,
+        to,
+        now,
+    )
+    return [row["id"] for row in rows]
+
+
+async def present_cluster(conn: Connection) -> str:
+    """The cluster that the database is in, and the timeline that it writes on."""
+    cluster: str = await conn.fetchval(
+        """
+        SELECT system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
+        FROM pg_control_system()
+        """
+    )
+    return cluster
+
+
+async def get_generation(conn: Connection, *, lock: bool = False) -> Generation | None:
+    """What the database knows of itself; None: it has never beaten. `lock`: nobody beats it now."""
+    query = "SELECT id, beat, cluster FROM generation"
+    row = await conn.fetchrow(query + " FOR UPDATE" * lock)
+    return Generation(*row) if row else None
+
+
+async def beat(conn: Connection, cluster: str) -> Generation:
+    """Count one more beat; the first one notes the cluster."""
+    row = await conn.fetchrow(
+        """
+        INSERT INTO generation AS g (beat, cluster) VALUES (1, $1)
+        ON CONFLICT (one) DO UPDATE SET beat = g.beat + 1
+        RETURNING id, beat, cluster
+        """,
+        cluster,
+    )
+    return Generation(*one(row))
+
+
+async def accept_generation(conn: Connection, beat_no: int, cluster: str) -> None:
+    """From now on the database is this one: it was put on hold."""
+    await conn.execute(
+        "UPDATE generation SET beat = greatest(beat, $1), cluster = $2", beat_no, cluster
+    )
