@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv demo up test check interop fuzz bench chaos soak migrate lock
+.PHONY: help venv demo up test check interop fuzz bench chaos soak county migrate lock
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -52,11 +52,17 @@ soak: venv ## a steady 2,000 texts a second: do memory, queues, delays stay flat
 	$(BIN)/python -m tests.chaos.soak --minutes $(SOAK_MINUTES) --rate 2000
 
 bench: venv ## the figures in docs/performance.md, Kannel beside them (fetches it)
-	$(BIN)/python benchmarks/importing.py
+	$(BIN)/python -m benchmarks.importing
 	$(BIN)/python -m benchmarks.wire
 	$(BIN)/python -m benchmarks.table
 	$(BIN)/python -m benchmarks.broadcast --profile
 	$(BIN)/python -m benchmarks.urgent
+
+COUNTY_ROWS ?= 118000
+county: venv ## a dirty county's file gives its truth, row by row; then its import's time and memory
+	COUNTY_ROWS=$(COUNTY_ROWS) $(BIN)/python -m pytest -q -k "file_gives_its_truth and county" \
+		tests/integration/audience/test_contact_truth.py
+	$(BIN)/python -m benchmarks.importing $(COUNTY_ROWS)
 
 migrate: venv ## bring the database of TOCSIN_DATABASE_URL up to date
 	$(BIN)/tocsin migrate

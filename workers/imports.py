@@ -9,11 +9,13 @@ sweep rings next reads it anew.
 import asyncio
 import logging
 import uuid
+from functools import partial
 from typing import Any
 
+from service.audience import store
 from service.audience.loading import run_import
 from service.runtime import Runtime
-from service.storage.postgres import connect
+from service.storage.postgres import connected
 from workers.context import Kind, runtime_of
 
 MOST_READINGS = 2
@@ -33,12 +35,11 @@ async def read_import(ctx: dict[str, Any], import_id: str) -> None:
 
 
 async def _read(runtime: Runtime, import_id: uuid.UUID) -> None:
+    url = runtime.settings.database_url
     try:
-        connection = await connect(runtime.settings.database_url)
-        try:
-            await run_import(connection, runtime.keyring, import_id, runtime.clock.now())
-        finally:
-            await connection.close(timeout=5)
+        async with connected(url) as reading, connected(url) as beside:
+            progress = partial(store.note_progress, beside, import_id)
+            await run_import(reading, runtime.keyring, import_id, runtime.clock.now(), progress)
     except Exception:
         # The file waits as it was; the sweep rings again until its attempts are used up.
         log.exception("reading broke off", extra={"import_id": str(import_id)})

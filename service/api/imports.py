@@ -69,6 +69,7 @@ class ImportOut(ImportAccepted):
     file_bytes: int
     dry_run: bool
     mode: str
+    rows_read: int = Field(description="How many rows have been read; grows while it is reading.")
     report: dict[str, Any] | None
     created_at: Instant
     finished_at: Instant | None

@@ -17,8 +17,8 @@ from service.audience.cells import text_form
 from service.audience.files import check_encoding
 from service.audience.header import Vocabulary
 from service.audience.importing import ContactReading, Rules, read_contacts
-from service.audience.merging import load
-from service.audience.model import BASES, MODES, Import, ImportRequest, Report
+from service.audience.merging import load, unwatched
+from service.audience.model import BASES, MODES, Import, ImportRequest, Progress, Report
 from service.audience.prefix import packaged_prefixes
 from service.audience.report import RULES_VERSION
 from service.audience.spool import Spool
@@ -123,7 +123,13 @@ def _too_large(limit: int) -> Invalid:
     return Invalid(problem, fields={"file": problem}, code="file_too_large")
 
 
-async def run_import(conn: Connection, keyring: Keyring, import_id: UUID, now: datetime) -> bool:
+async def run_import(
+    conn: Connection,
+    keyring: Keyring,
+    import_id: UUID,
+    now: datetime,
+    progress: Progress = unwatched,
+) -> bool:
     """Read a waiting file into contacts; whether this call did it.
 
     Harmless to repeat: an import that is done, or in another worker's hands, is left alone. An
@@ -142,20 +148,20 @@ async def run_import(conn: Connection, keyring: Keyring, import_id: UUID, now: d
         if attempt > ATTEMPTS:
             state, report = "failed", _error("gave_up", f"reading broke off {ATTEMPTS} times")
         else:
-            state, report = await _read(conn, keyring, claimed, now)
+            state, report = await _read(conn, keyring, claimed, now, progress)
         await store.finish_import(conn, import_id, state, report, now)
     return True
 
 
 async def _read(
-    conn: Connection, keyring: Keyring, claimed: Import, now: datetime
+    conn: Connection, keyring: Keyring, claimed: Import, now: datetime, progress: Progress
 ) -> tuple[str, Report]:
     rules = Rules(await store.read_area_tree(conn), packaged_prefixes())
     try:
         # In a transaction of its own, a file found unreadable half-way leaves nothing.
         async with conn.transaction(), _waiting_file(conn, keyring, claimed.id) as spool:
             with await asyncio.to_thread(_open, spool, claimed, rules) as reading:
-                return "done", await load(conn, keyring, claimed, reading, now)
+                return "done", await load(conn, keyring, claimed, reading, now, progress)
     except Invalid as refused:
         return "failed", _error(refused.code, refused.message)
 

@@ -4,7 +4,8 @@ A thread reads and encrypts the next rows while the database merges the last one
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -12,13 +13,17 @@ from uuid import UUID
 
 from service.audience import roster_store, staging_store
 from service.audience.importing import ContactReading
-from service.audience.model import Import, Report
+from service.audience.model import Import, Progress, Report
 from service.audience.staging import Staged, Stager
 from service.crypto import Keyring
 from service.errors import FileRefused
 from service.storage.postgres import Connection
 
 BATCH_ROWS = 10_000
+
+
+async def unwatched(_: int) -> None:
+    """The progress of an import that nobody looks at."""
 
 
 @dataclass(slots=True)
@@ -33,7 +38,12 @@ class _Merge:
 
 
 async def load(
-    conn: Connection, keyring: Keyring, claimed: Import, reading: ContactReading, now: datetime
+    conn: Connection,
+    keyring: Keyring,
+    claimed: Import,
+    reading: ContactReading,
+    now: datetime,
+    progress: Progress = unwatched,
 ) -> Report:
     """Write what a reading says, and give the report; needs a transaction.
 
@@ -44,7 +54,14 @@ async def load(
     """
     await staging_store.create_staging(conn)
     merge = None if claimed.dry_run else await _begin(conn, claimed, now)
-    await _copy_all(conn, keyring, claimed, reading, merge, now)
+    async with aclosing(_ahead(_batches(reading, keyring))) as batches:
+        rows = 0
+        async for staged in batches:
+            await staging_store.copy_staged(conn, claimed.id, staged)
+            if merge:
+                await _merge_batch(conn, merge, now)
+            rows += staged.rows
+            await progress(rows)
     report = reading.report(await staging_store.find_repeats(conn, now))
     await staging_store.drop_staging(conn)
     if claimed.mode == "replace" and not report["recipients"]["total"] and report["rows"]["read"]:
@@ -64,22 +81,13 @@ async def _begin(conn: Connection, claimed: Import, now: datetime) -> _Merge:
     return _Merge(claimed, roster_id, await roster_store.has_links(conn, roster_id))
 
 
-async def _copy_all(
-    conn: Connection,
-    keyring: Keyring,
-    claimed: Import,
-    reading: ContactReading,
-    merge: _Merge | None,
-    now: datetime,
-) -> None:
-    next_batch = _batches(reading, keyring)
+async def _ahead(next_batch: Callable[[], Staged | None]) -> AsyncGenerator[Staged]:
+    """The batches; while one is taken, a thread makes the next."""
     ahead = asyncio.create_task(asyncio.to_thread(next_batch))
     try:
         while staged := await ahead:
             ahead = asyncio.create_task(asyncio.to_thread(next_batch))
-            await staging_store.copy_staged(conn, claimed.id, staged)
-            if merge:
-                await _merge_batch(conn, merge, now)
+            yield staged
     finally:
         await asyncio.gather(ahead, return_exceptions=True)  # it reads from what is closed next
 

@@ -3,7 +3,7 @@
 Named tuples, since a county's file makes 20,000 of each and a province's five million.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple
@@ -17,6 +17,9 @@ MODES = ("add", "replace")
 
 Report = dict[str, Any]
 """The report of an import, shaped as §12 says."""
+
+Progress = Callable[[int], Awaitable[None]]
+"""Told after each batch how many rows have been read so far."""
 
 
 class Link(NamedTuple):
@@ -98,7 +101,10 @@ class ImportRequest:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One uploaded file: what was asked of it, and what became of it."""
+    """One uploaded file: what was asked of it, and what became of it.
+
+    While it is being read, `rows_read` grows.
+    """
 
     id: UUID
     department_id: UUID
@@ -118,3 +124,4 @@ class Import:
     created_at: datetime
     finished_at: datetime | None
     undone_at: datetime | None
+    rows_read: int

@@ -78,8 +78,9 @@ class StagedReject(NamedTuple):
 
 @dataclass(slots=True)
 class Staged:
-    """A batch of records."""
+    """A batch of records, made of so many rows of the file."""
 
+    rows: int = 0
     numbers: list[StagedNumber] = field(default_factory=list)
     rejects: list[StagedReject] = field(default_factory=list)
 
@@ -99,6 +100,7 @@ class Stager:
         """The records of a batch of row results."""
         staged = Staged()
         for result in results:
+            staged.rows += 1
             if isinstance(result, Listed):
                 self._stage_listed(staged, result)
             elif isinstance(result, Rejected):

@@ -12,7 +12,9 @@ from service.storage.postgres import Connection, affected
 
 _IMPORT = """
     id, department_id, created_by, roster, basis, expires_on, file_name, file_bytes, file_sha256,
-    encoding, columns, dry_run, mode, state, report, created_at, finished_at, undone_at
+    encoding, columns, dry_run, mode, state, report, created_at, finished_at, undone_at,
+    coalesce((report #>> '{rows,read}')::bigint,
+             (SELECT rows_read FROM import_progress WHERE import_id = imports.id), 0) AS rows_read
 """
 
 
@@ -129,6 +131,18 @@ async def claim_import(conn: Connection, import_id: UUID) -> Import | None:
     return None if row is None else Import(**row)
 
 
+async def note_progress(conn: Connection, import_id: UUID, rows: int, /) -> None:
+    """Say how many rows have been read; over another connection than the one that reads."""
+    await conn.execute(
+        """
+        INSERT INTO import_progress (import_id, rows_read) VALUES ($1, $2)
+        ON CONFLICT (import_id) DO UPDATE SET rows_read = excluded.rows_read
+        """,
+        import_id,
+        rows,
+    )
+
+
 async def list_chunks(conn: Connection, import_id: UUID) -> AsyncIterator[bytes]:
     """The pieces of a waiting file in order; needs a transaction."""
     async for row in conn.cursor(
@@ -181,6 +195,7 @@ async def finish_import(
         now,
     )
     await conn.execute("DELETE FROM import_chunks WHERE import_id = $1", import_id)
+    await conn.execute("DELETE FROM import_progress WHERE import_id = $1", import_id)
 
 
 async def list_rejects(conn: Connection, import_id: UUID) -> AsyncIterator[StagedReject]:

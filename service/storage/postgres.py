@@ -73,6 +73,16 @@ async def connect(url: str) -> OwnConnection:
 
 
 @asynccontextmanager
+async def connected(url: str) -> AsyncIterator[OwnConnection]:
+    """One connection of its own, closed at the end."""
+    connection = await connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close(timeout=5)
+
+
+@asynccontextmanager
 async def open_pool(url: str, *, size: int) -> AsyncIterator[Pool]:
     """A pool of at most `size` connections, closed at the end."""
     pool: Pool = await asyncpg.create_pool(

@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import os
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +38,7 @@ VARIANTS = {
     ),
     "parents as CSV": "--profile school --rows 1200",
     "another county": "--profile county --rows 4000 --encoding utf-16 --newline cr",
+    "county": f"--profile county --rows {os.environ.get('COUNTY_ROWS', '500')} --encoding gb18030",
     "province": "--profile province --rows 3000",
     "clean": "--profile elderly --rows 500 --dirty 0",
 }
@@ -161,6 +164,39 @@ async def test_generated_file_gives_its_truth(
     generator.main([*VARIANTS[variant].split(), "--seed", "7", *arguments])
     truth = json.loads(paths["truth"].read_text())
     await _check(paths["out"].read_bytes(), truth, paths["optouts"].read_bytes(), read_file)
+
+
+async def test_lists_that_overlap_keep_a_recipient_each(
+    conn: Connection, upload: Any, new_department: Any
+) -> None:
+    """A person in four departments' lists is four contacts, known by one hash."""
+    overlap = json.loads((CONTACTS / "overlap.json").read_text())
+    hashes: dict[str, set[bytes]] = {}
+    for name in overlap["recipients"]:
+        its = await new_department(conn, name)
+        await upload(CONTACTS / name, department_id=its.id, user_id=its.user_id)
+        found = await conn.fetch("SELECT phone_hash FROM contacts WHERE department_id = $1", its.id)
+        assert len(found) == overlap["recipients"][name]
+        hashes[name] = {row[0] for row in found}
+    times = Counter(Counter(hash_ for its in hashes.values() for hash_ in its).values())
+    assert {str(lists): count for lists, count in times.items()} == overlap["all_four"][
+        "numbers_in_n_lists"
+    ]
+    for pair in overlap["pairs"]:
+        one, other = pair["files"]
+        assert len(hashes[one] & hashes[other]) == pair["common_numbers"]
+
+
+def test_every_fixture_is_read_here_or_in_the_unit_tests() -> None:
+    read = {f"{name}{end}" for name in FILES for end in (".truth.json", ".csv", ".xlsx")}
+    read |= {f"{name}.optouts.csv" for name in FILES} | {"overlap.json", "phone-cases.json"}
+    assert {path.name for path in CONTACTS.iterdir() if path.is_file()} <= read | {
+        "import-rules.md"
+    }
+    bad = json.loads((CONTACTS / "bad" / "expected.json").read_text())["cases"]
+    assert {case["file"] for case in bad} | {"expected.json"} == {
+        path.name for path in (CONTACTS / "bad").iterdir()
+    }
 
 
 HEAD = "phone,name,role,org,age\n"

@@ -159,6 +159,7 @@ async def test_a_job_only_starts_the_reading(
     go_on = asyncio.Event()
 
     async def slow(*arguments: Any) -> bool:
+        await arguments[-1](7)
         started.set()
         await go_on.wait()
         return await run_import(*arguments)
@@ -173,12 +174,32 @@ async def test_a_job_only_starts_the_reading(
         await imports.read_import(ctx, str(waiting))
     assert len(imports._readings) == 1
     await started.wait()
-    assert await pool.fetchval("SELECT state FROM imports") == "reading"
+    async with pool.acquire() as other:
+        seen = await store.get_import(other, waiting)
+    assert (seen.state, seen.rows_read) == ("reading", 7)
     go_on.set()
     await wait("SELECT state FROM imports", "done")
     async with asyncio.timeout(PATIENCE):
         while imports._readings:
             await asyncio.sleep(0.02)
+
+
+async def test_the_rows_read_so_far_are_seen_from_outside(
+    pool: Pool, keyring: Keyring, waiting: UUID, now: datetime
+) -> None:
+    seen = []
+    async with pool.acquire() as conn, pool.acquire() as beside:
+
+        async def note(rows: int) -> None:
+            await store.note_progress(beside, waiting, rows)
+            found = await store.get_import(beside, waiting)
+            seen.append((found.state, found.rows_read))
+
+        await run_import(conn, keyring, waiting, now, note)
+        done = await store.get_import(beside, waiting)
+    assert seen == [("reading", 10_000), ("reading", 20_000)]
+    assert (done.state, done.rows_read) == ("done", 20_000)
+    assert await pool.fetchval("SELECT count(*) FROM import_progress") == 0
 
 
 async def test_a_process_reads_few_files_at_once_and_says_why_one_broke_off(
