@@ -1,4 +1,4 @@
-"""The `tocsin` command: up, demo, serve, migrate, hold-all, channel, simulate, bootstrap, env."""
+"""The `tocsin` command: all that is done from a shell; `tocsin --help` lists it."""
 
 import argparse
 import asyncio
@@ -15,6 +15,9 @@ import uvloop
 from pydantic import BaseModel, ValidationError
 from redis.asyncio import Redis
 
+from service.accounts.audit import Act
+from service.accounts.audit_command import add_arguments as add_audit_arguments
+from service.accounts.audit_store import insert_entry
 from service.accounts.bootstrap import bootstrap
 from service.api.channel_forms import (
     ChannelBody,
@@ -70,7 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tocsin", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="tocsin", description="Bulk SMS and broadcasts, planned, sent and proved."
+    )
     parser.set_defaults(log_level="WARNING")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -101,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_channel_commands(
         commands.add_parser("channel", help="set up, change and test the ways out")
     )
+    add_audit_arguments(commands.add_parser("audit", help="prove the audit trail"))
     add_simulate_arguments(
         commands.add_parser("simulate", help="run a simulated carrier, or steer one that runs")
     )
@@ -135,9 +141,9 @@ def _add_channel_commands(parser: argparse.ArgumentParser) -> None:
     show = commands.add_parser("show", help="one channel as JSON; its secrets stay hidden")
     show.set_defaults(run=_with_channels(_show_channel))
     add = commands.add_parser("add", help="set up a channel")
-    add.set_defaults(run=_with_channels(_add_channel))
+    add.set_defaults(run=_with_channels(_add_channel, act="add_channel"))
     change = commands.add_parser("set", help="change a channel, or lift its hold")
-    change.set_defaults(run=_with_channels(_set_channel))
+    change.set_defaults(run=_with_channels(_set_channel, act="set_channel"))
     test = commands.add_parser("test", help="log in and out, and say what the carrier answered")
     test.set_defaults(run=_test_channel)
     for command in (show, change, test):
@@ -147,7 +153,7 @@ def _add_channel_commands(parser: argparse.ArgumentParser) -> None:
     codes = commands.add_parser("codes", help="what carriers' codes mean, where it is said here")
     codes.add_argument("--put", metavar="FILE", help="say what a code means: JSON, or - for it")
     codes.add_argument("--delete", nargs=3, metavar=("KIND", "APPLIES_TO", "CODE"))
-    codes.set_defaults(run=_with_channels(_codes))
+    codes.set_defaults(run=_run_codes)
 
 
 def _lanes(text: str) -> tuple[str, ...]:
@@ -213,6 +219,7 @@ def _hold_all(options: argparse.Namespace) -> None:
 async def _hold_database(reason: str, settings: Settings) -> None:
     async with _database(settings) as (conn, _):
         stop = await hold_all(conn, reason, settings.clock.now())
+        await _write_down(conn, "hold_all", settings, ("stops", str(stop.id)))
     print(f"everything is on hold since {stop.stopped_at.isoformat()}: {stop.reason}")
 
 
@@ -242,16 +249,33 @@ async def _database(settings: Settings) -> AsyncIterator[tuple[Connection, Keyri
 Command = Callable[[argparse.Namespace, Connection, Keyring, Settings], Coroutine[Any, Any, object]]
 
 
-def _with_channels(command: Command) -> Callable[[argparse.Namespace], None]:
-    """Run a command in a transaction, and print as JSON what it returns."""
+def _with_channels(
+    command: Command, *, act: str | None = None
+) -> Callable[[argparse.Namespace], None]:
+    """Run a command in a transaction, and print as JSON what it returns.
+
+    act: what the audit trail says of it; None: it changes nothing.
+    """
 
     async def run(options: argparse.Namespace, settings: Settings) -> None:
         async with _database(settings) as (conn, keyring):
             result = await command(options, conn, keyring, settings)
+            if act is not None:
+                made = str(result["id"]) if isinstance(result, dict) and "id" in result else None
+                await _write_down(conn, act, settings, ("channels", made))
         if result is not None:
             print(json.dumps(result, ensure_ascii=False, indent=2))
 
     return lambda options: asyncio.run(run(options, read_settings()))
+
+
+async def _write_down(
+    conn: Connection, act: str, settings: Settings, concerns: tuple[str, str | None]
+) -> None:
+    """Put an act of the command line into the audit trail, in the transaction of its effect."""
+    kind, object_id = concerns
+    now = settings.clock.now()
+    await insert_entry(conn, Act(act, now, "cli", object_kind=kind, object_id=object_id))
 
 
 async def _list_channels(
@@ -300,6 +324,11 @@ async def _set_channel(
 async def _shown(conn: Connection, channel: Channel, settings: Settings) -> object:
     hold = await channels.get_hold(conn, channel.id, settings.clock.now())
     return channel_out(channel, hold, with_config=True).model_dump(mode="json")
+
+
+def _run_codes(options: argparse.Namespace) -> None:
+    changes = options.put is not None or options.delete is not None
+    _with_channels(_codes, act="set_channel_code" if changes else None)(options)
 
 
 async def _codes(

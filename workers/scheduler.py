@@ -12,6 +12,7 @@ from uuid import UUID
 
 from arq.cron import cron
 
+from service.accounts.sealing import seal_committed
 from service.api.store import delete_old_answers
 from service.audience.store import waiting_imports
 from service.campaigns import restored
@@ -183,6 +184,12 @@ async def settle(ctx: dict[str, Any]) -> None:
 
 
 @alone
+async def seal(ctx: dict[str, Any]) -> None:
+    """Seal what was written down in the audit trail."""
+    await seal_committed(runtime_of(ctx).pool)
+
+
+@alone
 async def tidy(ctx: dict[str, Any]) -> None:
     """Return what waited too long for its approval, and forget old answers."""
     runtime = runtime_of(ctx)
@@ -197,6 +204,7 @@ CRONS = [
     cron(listen, second=EVERY_SECOND, keep_result=0, timeout=60),
     cron(stop, second=EVERY_SECOND, keep_result=0, timeout=60),
     cron(beat, second=EVERY_FIFTH, keep_result=0, timeout=20, run_at_startup=True),
+    cron(seal, second=EVERY_SECOND, keep_result=0, timeout=60),
     cron(recover, second=EVERY_FIFTH, keep_result=0, timeout=20, run_at_startup=True),
     cron(sweep, second=EVERY_FIFTH, keep_result=0, timeout=20, run_at_startup=True),
     cron(watch, second=EVERY_FIFTH, keep_result=0, timeout=60),

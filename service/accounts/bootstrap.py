@@ -5,6 +5,8 @@ from datetime import datetime
 from uuid import UUID
 
 from service.accounts import store
+from service.accounts.audit import Act
+from service.accounts.audit_store import insert_entry
 from service.accounts.keys import new_token, token_hash
 from service.accounts.model import COUNTY, Department, NewDepartment, NewKey, NewUser, Role
 from service.crypto import Keyring
@@ -33,7 +35,10 @@ async def bootstrap(
     for role in ROLES:
         token = given.get(role.value) or new_token()
         user_id = await _user_with(conn, department, role)
-        await store.insert_key(conn, NewKey(user_id, "first key"), token_hash(keyring, token), now)
+        key = NewKey(user_id, "first key")
+        if await store.insert_key(conn, key, token_hash(keyring, token), now):
+            act = Act("bootstrap", now, "cli", object_kind="users", object_id=str(user_id))
+            await insert_entry(conn, act)
         result[role.value] = token
     return result
 

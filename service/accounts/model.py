@@ -33,6 +33,9 @@ class Right(StrEnum):
     STOP_ALL = "stop all sending"
     ACCOUNTS = "manage departments, users and keys"
     CHANNELS = "manage channels"
+    AUDIT = "read the audit trail"
+    UNMASK = "see numbers in full"
+    PRIVACY = "look up and erase persons"
 
 
 RIGHTS: dict[Role, frozenset[Right]] = {

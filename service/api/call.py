@@ -22,11 +22,22 @@ class Call:
     conn: Connection
     user: User
     now: datetime
+    concerns: tuple[str, str] | None = None
+    noted: dict[str, object] = field(default_factory=dict)
     bells: list[tuple[Job, tuple[object, ...]]] = field(default_factory=list)
 
     def after_commit(self, job: Job, *ids: object) -> None:
         """Ring for a job once what it works on is committed."""
         self.bells.append((job, ids))
+
+    def note(self, kind: str = "", object_id: object = None, /, **facts: object) -> None:
+        """Say in the audit entry what this act concerns, where neither address nor answer says it.
+
+        Facts are ids, hashes, counts and fixed words, never personal data.
+        """
+        if kind:
+            self.concerns = (kind, str(object_id))
+        self.noted.update(facts)
 
     def by(self, reason: str) -> By:
         """The caller, as the one who does something now and why."""

@@ -27,6 +27,7 @@ class Op:
     right: what the caller must be allowed to do.
     status: of a success.
     errors: statuses of refusals that do not follow from the signature.
+    changes: whether it changes or reveals something although, or unless, the method says so.
     """
 
     method: str
@@ -35,6 +36,7 @@ class Op:
     right: Right
     status: int = 200
     errors: tuple[int, ...] = ()
+    changes: bool | None = None
 
     @cached_property
     def hints(self) -> Mapping[str, Any]:
@@ -75,6 +77,13 @@ class Op:
         if get_origin(answer) is Later:
             answer = get_args(answer)[0]
         return None if answer is type(None) else answer
+
+    @property
+    def audited(self) -> bool:
+        """Whether the audit trail gets an entry: for all but GET, and for files given out."""
+        if self.changes is not None:
+            return self.changes
+        return self.method != "GET" or self.out is Download
 
     @property
     def name(self) -> str:

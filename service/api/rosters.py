@@ -105,6 +105,7 @@ async def set_members(call: Call, name: str, body: MembersBody) -> MembersOut:
     members = [member.columns() for member in body.members]
     made = await put_members(call.conn, call.runtime.keyring, request, members, call.now)
     stored = made.report["stored"]
+    call.note("rosters", stored["roster_id"])
     return MembersOut(
         import_id=made.import_id,
         roster_id=stored["roster_id"],

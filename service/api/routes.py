@@ -1,9 +1,14 @@
-"""Every URL of the API on one screen: method, path, handler, right, status, further refusals."""
+"""Every URL of the API on one screen: method, path, handler, right, status, further refusals.
+
+All but GET leave an entry in the audit trail, and so does what gives out a file; `changes=False`:
+this one does not, it only asks.
+"""
 
 from service.accounts.model import Right
 from service.api import (
     accounts,
     audience,
+    audit,
     campaigns,
     channels,
     doubt,
@@ -36,6 +41,7 @@ OPS = (
     Op("GET",    "/keys", accounts.list_keys, R.ACCOUNTS),
     Op("POST",   "/keys", accounts.create_key, R.ACCOUNTS, 201),
     Op("POST",   "/keys/{key_id}/revoke", accounts.revoke_key, R.ACCOUNTS, 204),
+    Op("GET",    "/audit", audit.list_audit, R.AUDIT),
 
     Op("POST",   "/imports", imports.create_import, R.IMPORT, 202),
     Op("GET",    "/imports/{import_id}", imports.get_import, R.READ),
@@ -50,13 +56,13 @@ OPS = (
 
     Op("GET",    "/segments", segments.list_segments, R.READ),
     Op("POST",   "/segments", segments.create_segment, R.WRITE, 201),
-    Op("POST",   "/segments/preview", segments.preview_segment, R.READ),
+    Op("POST",   "/segments/preview", segments.preview_segment, R.READ, changes=False),
     Op("GET",    "/segments/{segment_id}", segments.get_segment, R.READ),
     Op("PATCH",  "/segments/{segment_id}", segments.edit_segment, R.WRITE, errors=(409,)),
 
     Op("GET",    "/templates", templates.list_templates, R.READ),
     Op("POST",   "/templates", templates.create_template, R.WRITE, 201),
-    Op("POST",   "/templates/lint", templates.lint_text, R.READ),
+    Op("POST",   "/templates/lint", templates.lint_text, R.READ, changes=False),
     Op("GET",    "/templates/{template_id}", templates.get_template, R.READ),
     Op("POST",   "/templates/{template_id}/versions", templates.add_version, R.WRITE, 201),
 
@@ -112,7 +118,7 @@ OPS = (
     Op("GET",    "/channels/{channel_id}/queue", queue.get_queue, R.READ),
     Op("POST",   "/channels/{channel_id}/test", channels.test_channel, R.CHANNELS),
 
-    Op("POST",   "/routes/explain", routing.explain_route, R.READ),
+    Op("POST",   "/routes/explain", routing.explain_route, R.READ, changes=False),
     Op("POST",   "/routes/overrides/lookup", routing.look_up_override, R.READ),
     Op("POST",   "/routes/overrides/imports", routing.import_overrides, R.CHANNELS),
     Op("PUT",    "/routes/overrides", routing.set_override, R.CHANNELS),

@@ -1,8 +1,9 @@
 """How an operation is answered: who asks, may they, with what; then one transaction.
 
-What the handler writes, and the answer kept under an Idempotency-Key, are committed together;
-bells are rung afterwards. A transaction that met another one is run again. An answer that takes a
-call to somebody outside is made after the transaction, and is not kept: it is true only once.
+What the handler writes, its entry in the audit trail, and the answer kept under an Idempotency-Key
+are committed together; bells are rung afterwards. A transaction that met another one is run again.
+An answer that takes a call to somebody outside is made after the transaction, and is not kept: it
+is true only once. A file is sent after the transaction that wrote down who took it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,8 +11,9 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from pydantic import BaseModel
 
+from service.accounts.audit_store import insert_entry
 from service.accounts.model import User
-from service.api import reading
+from service.api import reading, trail
 from service.api.auth import authenticate
 from service.api.call import Call, Download, Later
 from service.api.idempotency import REPLAYED, Answer, Ticket, key_of
@@ -19,8 +21,8 @@ from service.api.op import Op
 from service.api.reading import Arguments
 from service.errors import Unavailable
 from service.runtime import Runtime
-from service.storage.postgres import COLLISIONS, transaction
-from service.web import RUNTIME
+from service.storage.postgres import COLLISIONS, Connection, acquire
+from service.web import REQUEST_ID, RUNTIME
 
 ATTEMPTS = 4
 JSON = "application/json"
@@ -37,21 +39,28 @@ def endpoint(op: Op) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async with reading.arguments(op, request, runtime) as found:
             mark = reading.fingerprint(runtime.keyring, request, found)
             ticket = Ticket(user.id, key, mark) if key else None
-            return await _Exchange(op, request, runtime, user, ticket).run(found)
+            return await _Exchange(op, request, runtime, user, mark, ticket).run(found)
 
     return answer
 
 
 class _Exchange:
-    """One request whose caller and arguments are known."""
+    """One request whose caller and arguments are known; `mark` tells it from others."""
 
     def __init__(
-        self, op: Op, request: web.Request, runtime: Runtime, user: User, ticket: Ticket | None
+        self,
+        op: Op,
+        request: web.Request,
+        runtime: Runtime,
+        user: User,
+        mark: bytes,
+        ticket: Ticket | None,
     ) -> None:
         self._op = op
         self._request = request
         self._runtime = runtime
         self._user = user
+        self._mark = mark
         self._ticket = ticket
 
     async def run(self, found: Arguments) -> web.StreamResponse:
@@ -64,21 +73,37 @@ class _Exchange:
 
     async def _attempt(self, found: Arguments) -> web.StreamResponse:
         runtime = self._runtime
-        async with transaction(runtime.pool) as conn:
+        async with acquire(runtime.pool) as conn:
             call = Call(runtime, conn, self._user, runtime.clock.now())
-            if self._ticket and (stored := await self._ticket.stored_answer(conn, runtime.keyring)):
-                return _response(stored, {REPLAYED: "true"})
-            result = await self._op.handler(call, **found)
+            async with conn.transaction():
+                if stored := await self._stored_answer(conn):
+                    return _response(stored, {REPLAYED: "true"})
+                result = await self._op.handler(call, **found)
+                await self._write_down(call, found, result)
+                if not isinstance(result, Download | Later):
+                    await self._keep(call, _answer(self._op, result))
             if isinstance(result, Download):
-                return await _send(self._request, result)
-            answer = _answer(self._op, result)
-            if self._ticket and not isinstance(result, Later):
-                await self._ticket.keep(conn, runtime.keyring, answer, call.now)
+                async with conn.transaction():
+                    return await _send(self._request, result)
         for job, ids in call.bells:
             await runtime.queue.ring(job, *ids)
         if isinstance(result, Later):
-            answer = _answer(self._op, await result.make())
-        return _response(answer, {})
+            result = await result.make()
+        return _response(_answer(self._op, result), {})
+
+    async def _stored_answer(self, conn: Connection) -> Answer | None:
+        if self._ticket is None:
+            return None
+        return await self._ticket.stored_answer(conn, self._runtime.keyring)
+
+    async def _keep(self, call: Call, answer: Answer) -> None:
+        if self._ticket is not None:
+            await self._ticket.keep(call.conn, self._runtime.keyring, answer, call.now)
+
+    async def _write_down(self, call: Call, found: Arguments, result: object) -> None:
+        if self._op.audited:
+            act = trail.act(self._op, call, found, result, self._request[REQUEST_ID], self._mark)
+            await insert_entry(call.conn, act)
 
 
 def _answer(op: Op, result: object) -> Answer:
@@ -103,7 +128,12 @@ async def _send(request: web.Request, download: Download) -> web.StreamResponse:
         }
     )
     await response.prepare(request)
-    async for chunk in download.chunks:
-        await response.write(chunk.encode())
+    try:
+        async for chunk in download.chunks:
+            await response.write(chunk.encode())
+    except Exception:
+        if request.transport is not None:  # half a file must not look like a whole one
+            request.transport.abort()
+        raise
     await response.write_eof()
     return response

@@ -107,10 +107,16 @@ async def open_pool(url: str, *, size: int) -> AsyncIterator[Pool]:
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """A connection inside a transaction: all of it or none. Never held across a gateway call."""
+    async with acquire(pool) as connection, connection.transaction():
+        yield connection
+
+
+@asynccontextmanager
+async def acquire(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection of the pool, for several transactions one after another."""
     async with pool.acquire() as connection:
         try:
-            async with connection.transaction():
-                yield connection
+            yield connection
         except UNREACHABLE:
             # Half-dead, it must not go back into the pool. One that the server ended has left it
             # already, and says so: that must not hide why.

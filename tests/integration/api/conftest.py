@@ -1,6 +1,7 @@
 """The API on a real PostgreSQL and Valkey, over TCP, at a time that tests set."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +13,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from multidict import CIMultiDictProxy
 from redis.asyncio import Redis
 
+from service.api.idempotency import REPLAYED
+from service.api.routes import OPS
 from service.app import create_app
 from service.clock import Clock
 from service.crypto import Keyring
@@ -67,13 +70,25 @@ class Api:
         if who is not None:
             token = who if isinstance(who, str) else self.tokens[who]
             headers["Authorization"] = f"Bearer {token}"
-        async with self.client.request(
-            method,
-            PREFIX + path if not path.startswith("//") else path[1:],
-            headers=headers,
-            **options,
-        ) as response:
-            return Answer(response.status, response.headers, await response.read())
+        url = PREFIX + path if not path.startswith("//") else path[1:]
+        async with self.client.request(method, url, headers=headers, **options) as response:
+            answer = Answer(response.status, response.headers, await response.read())
+        if answer.status < 300:
+            await self._check_trail(method, url, answer)
+        return answer
+
+    async def _check_trail(self, method: str, url: str, answer: Answer) -> None:
+        """Whatever any test does over the API, it must leave one entry, or none if it only asks."""
+        ops = [op for op in OPS if op.method == method and _leads_to(PREFIX + op.path, url)]
+        if not ops:
+            return
+        op = min(ops, key=lambda op: op.path.count("{"))
+        due = op.audited and REPLAYED not in answer.headers
+        found = await self.runtime.pool.fetchval(
+            "SELECT count(*) FROM audit_entries WHERE request_id = $1",
+            answer.headers["X-Request-Id"],
+        )
+        assert found == due, f"{method} {op.path} has left {found} audit entries"
 
     async def get(self, path: str, who: tuple[str, str] | str | None, **options: Any) -> Answer:
         return await self.call("GET", path, who, **options)
@@ -87,6 +102,11 @@ class Api:
 
     async def patch(self, path: str, who: tuple[str, str] | str | None, body: Any) -> Answer:
         return await self.call("PATCH", path, who, json=body)
+
+
+def _leads_to(path: str, url: str) -> bool:
+    pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))
+    return re.fullmatch(pattern, url.partition("?")[0]) is not None
 
 
 @pytest.fixture

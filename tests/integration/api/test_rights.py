@@ -38,6 +38,7 @@ TABLE = {
     "GET /keys": "a",
     "POST /keys": "a",
     "POST /keys/{key_id}/revoke": "a",
+    "GET /audit": "a",
     "POST /imports": "ao",
     "GET /imports/{import_id}": "aopv",
     "GET /imports/{import_id}/rejects": "aopv",

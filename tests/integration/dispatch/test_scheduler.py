@@ -41,7 +41,7 @@ async def test_every_act_comes_to_its_end_on_an_empty_database(runtime: Runtime)
     acts = [job.coroutine for job in scheduler.CRONS]
     for act in acts:
         await act({"runtime": runtime})
-    assert {"fire", "listen", "stop", "recover", "sweep", "match", "settle", "tidy"} <= (
+    assert {"fire", "listen", "stop", "recover", "sweep", "match", "settle", "seal", "tidy"} <= (
         await noted(runtime)
     )
     assert scheduler.KIND.connections >= len(acts)

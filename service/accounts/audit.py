@@ -1,0 +1,169 @@
+"""The audit trail: what an entry says, and the chain of hashes that proves it (pure).
+
+An entry is written in the transaction of its effect. A seal is made once the entry is committed:
+the SHA-256 of the seal before it, its own number, and the entry's id, instant and digest. Whoever
+knows one seal (the scheduler logs them) can prove every entry up to it, also after entries that are
+past their record duty are gone.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+KEPT = timedelta(days=3 * 365)
+"""What is older may be gone (Network Data Security Regulations art. 12: three years)."""
+
+FIRST = b"\0" * 32
+"""What the first seal follows."""
+
+Via = Literal["api", "cli", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that was done. Everything in it is an id, a hash, a count or a fixed word.
+
+    actor_id: None for whoever holds the command line, and for the system itself.
+    department_id: the actor's.
+    request_hash: keyed, of what was asked.
+    """
+
+    action: str
+    at: datetime
+    via: Via
+    actor_id: UUID | None = None
+    department_id: UUID | None = None
+    object_kind: str | None = None
+    object_id: str | None = None
+    request_id: str | None = None
+    request_hash: bytes | None = None
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An act as stored."""
+
+    id: UUID
+    act: Act
+
+    def digest(self) -> bytes:
+        """The SHA-256 of everything the entry says, in one fixed notation."""
+        act = self.act
+        said = [
+            str(self.id),
+            act.at.astimezone(UTC).isoformat(timespec="microseconds"),
+            act.via,
+            _text(act.actor_id),
+            _text(act.department_id),
+            act.action,
+            act.object_kind,
+            act.object_id,
+            act.request_id,
+            act.request_hash.hex() if act.request_hash is not None else None,
+            dict(act.details),
+        ]
+        line = json.dumps(said, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(line.encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """The place of one entry in the chain."""
+
+    no: int
+    entry_id: UUID
+    at: datetime
+    digest: bytes
+    seal: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last seal; no 0: there is none yet."""
+
+    no: int = 0
+    seal: bytes = FIRST
+
+    def __str__(self) -> str:
+        return f"{self.no}:{self.seal.hex()}"
+
+    def next(self, entry: Entry) -> Seal:
+        """The seal of the entry that comes next."""
+        digest, no = entry.digest(), self.no + 1
+        return Seal(
+            no, entry.id, entry.act.at, digest, self.chained(entry.id, entry.act.at, digest)
+        )
+
+    def chained(self, entry_id: UUID, at: datetime, digest: bytes) -> bytes:
+        """The hash that follows this one."""
+        instant = at.astimezone(UTC).isoformat(timespec="microseconds").encode()
+        number = (self.no + 1).to_bytes(8, "big")
+        return hashlib.sha256(self.seal + number + entry_id.bytes + instant + digest).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The first place where the trail is not what was sealed."""
+
+    entry_id: UUID | None
+    no: int | None
+    why: str
+
+    def __str__(self) -> str:
+        where = f"seal {self.no}" if self.no is not None else "no seal"
+        return f"entry {self.entry_id or 'unknown'} ({where}): {self.why}"
+
+
+@dataclass(slots=True)
+class Walk:
+    """Follows the chain from its beginning, one seal at a time.
+
+    newest: the instant of the newest entry, from which the record duty is counted.
+    known: a seal that somebody wrote down, which must be in the chain.
+    """
+
+    newest: datetime | None
+    known: Head | None = None
+    head: Head = field(default_factory=Head)
+    entries: int = 0
+    gone: int = 0
+
+    def follow(self, seal: Seal, entry: Entry | None) -> Broken | None:
+        """Look at the next seal and its entry; what is wrong with them, if anything."""
+        if why := self._fault(seal, entry):
+            return Broken(seal.entry_id, seal.no, why)
+        self.head = Head(seal.no, seal.seal)
+        if entry is None:
+            self.gone += 1
+        else:
+            self.entries += 1
+        return None
+
+    def _fault(self, seal: Seal, entry: Entry | None) -> str | None:
+        if seal.no != self.head.no + 1:
+            return f"seal {self.head.no + 1}, which comes before it, is missing"
+        if seal.seal != self.head.chained(seal.entry_id, seal.at, seal.digest):
+            return "it does not follow the seal before it"
+        if self.known and seal.no == self.known.no and seal.seal != self.known.seal:
+            return "it is not the seal that was written down"
+        if entry is None:
+            if self.newest is not None and seal.at < self.newest - KEPT:
+                return None
+            return "the entry is missing"
+        return None if entry.digest() == seal.digest else "the entry is not as it was sealed"
+
+    def end(self) -> Broken | None:
+        """Whether the chain ends before a seal that was written down."""
+        if self.known and self.head.no < self.known.no:
+            why = f"the chain ends at seal {self.head.no}, before one that was written down"
+            return Broken(None, self.known.no, why)
+        return None
+
+
+def _text(value: UUID | None) -> str | None:
+    return None if value is None else str(value)

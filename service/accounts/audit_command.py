@@ -1,0 +1,65 @@
+"""`tocsin audit`: prove that nothing in the audit trail was touched."""
+
+import argparse
+import asyncio
+import sys
+
+from service.accounts.audit import Head
+from service.accounts.sealing import Verdict, verify
+from service.errors import Misconfigured
+from service.settings import read_settings
+from service.storage.postgres import connect
+
+_SEAL_DIGITS = 64
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The commands and their options."""
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    walk = commands.add_parser(
+        "verify",
+        help="walk the chain of seals; exit code 1 and the first broken entry if it breaks",
+    )
+    walk.add_argument(
+        "--head",
+        metavar="NO:SEAL",
+        help="a seal that was written down, from this command or the scheduler's log: "
+        "then nothing up to it can have been taken away or made anew",
+    )
+    walk.set_defaults(run=lambda o: asyncio.run(_verify(parse_head(o.head) if o.head else None)))
+
+
+def parse_head(text: str) -> Head:
+    """A seal as `verify` prints it.
+
+    Raises:
+        Misconfigured: it is not one.
+    """
+    number, _, digits = text.partition(":")
+    try:
+        head = Head(int(number), bytes.fromhex(digits))
+    except ValueError:
+        head = Head()
+    if head.no < 1 or len(digits) != _SEAL_DIGITS:
+        raise Misconfigured("give --head as it was printed: a number, a colon, 64 digits")
+    return head
+
+
+async def _verify(known: Head | None) -> int:
+    conn = await connect(read_settings().database_url)
+    try:
+        verdict = await verify(conn, known)
+    finally:
+        await conn.close()
+    if verdict.broken:
+        print(f"broken at {verdict.broken}", file=sys.stderr)
+        return 1
+    print(_shown(verdict))
+    return 0
+
+
+def _shown(verdict: Verdict) -> str:
+    counts = f"{verdict.entries} entries as they were sealed, {verdict.waiting} not sealed yet"
+    if verdict.gone:
+        counts += f", {verdict.gone} past their record duty and gone"
+    return f"ok: {counts}\nhead {verdict.head}"

@@ -1,0 +1,181 @@
+"""The tables of the audit trail, in SQL. The database refuses to change what is in them."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from service.accounts.audit import Act, Entry, Head, Seal
+from service.storage.postgres import Connection, Record
+
+SEALING = 7_146_032  # any number that nothing else in this database locks
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entries; None: any. scope: the only department whose actors' entries are meant."""
+
+    scope: UUID | None = None
+    actor_id: UUID | None = None
+    action: str | None = None
+    object_kind: str | None = None
+    object_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class Listed(NamedTuple):
+    """An entry and the number of its seal, if it has one yet."""
+
+    entry: Entry
+    seal_no: int | None
+
+
+async def insert_entry(conn: Connection, act: Act) -> UUID:
+    """Write down an act, in the transaction of its effect; returns the entry's id."""
+    entry_id: UUID = await conn.fetchval(
+        """
+        INSERT INTO audit_entries (action, at, via, actor_id, department_id, object_kind, object_id,
+                                   request_id, request_hash, details)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id
+        """,
+        act.action,
+        act.at,
+        act.via,
+        act.actor_id,
+        act.department_id,
+        act.object_kind,
+        act.object_id,
+        act.request_id,
+        act.request_hash,
+        dict(act.details),
+    )
+    return entry_id
+
+
+async def list_entries(
+    conn: Connection, wanted: Wanted, before: UUID | None, limit: int
+) -> list[Listed]:
+    """A page of entries, from new to old."""
+    rows = await conn.fetch(
+        """
+        SELECT e.*, s.no AS seal_no
+        FROM audit_entries e LEFT JOIN audit_seals s ON s.entry_id = e.id
+        WHERE ($1::uuid IS NULL OR e.department_id = $1)
+          AND ($2::uuid IS NULL OR e.actor_id = $2)
+          AND ($3::text IS NULL OR e.action = $3)
+          AND ($4::text IS NULL OR e.object_kind = $4)
+          AND ($5::text IS NULL OR e.object_id = $5)
+          AND ($6::timestamptz IS NULL OR e.at >= $6)
+          AND ($7::timestamptz IS NULL OR e.at < $7)
+          AND ($8::uuid IS NULL OR e.id < $8)
+        ORDER BY e.id DESC LIMIT $9
+        """,
+        wanted.scope,
+        wanted.actor_id,
+        wanted.action,
+        wanted.object_kind,
+        wanted.object_id,
+        wanted.since,
+        wanted.until,
+        before,
+        limit,
+    )
+    return [Listed(_entry(row), row["seal_no"]) for row in rows]
+
+
+async def try_lock_sealing(conn: Connection) -> bool:
+    """Become the one sealer for the rest of the transaction; False: somebody else is."""
+    locked: bool = await conn.fetchval("SELECT pg_try_advisory_xact_lock($1)", SEALING)
+    return locked
+
+
+async def get_head(conn: Connection) -> Head:
+    """The last seal."""
+    row = await conn.fetchrow("SELECT no, seal FROM audit_seals ORDER BY no DESC LIMIT 1")
+    return Head(row["no"], row["seal"]) if row else Head()
+
+
+async def unsealed_entries(conn: Connection, limit: int) -> list[Entry]:
+    """Committed entries that have no seal yet."""
+    rows = await conn.fetch(
+        """
+        SELECT e.* FROM audit_unsealed u JOIN audit_entries e ON e.id = u.entry_id
+        ORDER BY e.id LIMIT $1
+        """,
+        limit,
+    )
+    return [_entry(row) for row in rows]
+
+
+async def insert_seals(conn: Connection, seals: Sequence[Seal]) -> None:
+    """Seal entries, which then wait no longer."""
+    await conn.executemany(
+        "INSERT INTO audit_seals (no, entry_id, at, digest, seal) VALUES ($1, $2, $3, $4, $5)",
+        [(s.no, s.entry_id, s.at, s.digest, s.seal) for s in seals],
+    )
+    await conn.execute(
+        "DELETE FROM audit_unsealed WHERE entry_id = ANY ($1::uuid[])", [s.entry_id for s in seals]
+    )
+
+
+async def newest_instant(conn: Connection) -> datetime | None:
+    """The instant of the newest entry."""
+    found: datetime | None = await conn.fetchval("SELECT max(at) FROM audit_entries")
+    return found
+
+
+async def walk_seals(conn: Connection) -> AsyncIterator[tuple[Seal, Entry | None]]:
+    """All seals in their order, with their entries; inside a transaction."""
+    cursor = conn.cursor(
+        """
+        SELECT e.*, s.no AS seal_no, s.entry_id AS seal_entry_id, s.at AS seal_at,
+               s.digest AS seal_digest, s.seal
+        FROM audit_seals s LEFT JOIN audit_entries e ON e.id = s.entry_id
+        ORDER BY s.no
+        """,
+        prefetch=1000,
+    )
+    async for row in cursor:
+        seal = Seal(
+            row["seal_no"], row["seal_entry_id"], row["seal_at"], row["seal_digest"], row["seal"]
+        )
+        yield seal, _entry(row) if row["id"] is not None else None
+
+
+async def stray_entry(conn: Connection) -> tuple[UUID, bool] | None:
+    """An entry that neither has a seal nor waits for one (True), or that waits and is gone."""
+    row = await conn.fetchrow(
+        """
+        SELECT coalesce(e.id, u.entry_id) AS id, e.id IS NOT NULL AS there
+        FROM audit_entries e
+            FULL JOIN audit_unsealed u ON u.entry_id = e.id
+            LEFT JOIN audit_seals s ON s.entry_id = e.id
+        WHERE e.id IS NULL OR (s.no IS NULL AND u.entry_id IS NULL)
+        ORDER BY 1 LIMIT 1
+        """
+    )
+    return (row["id"], row["there"]) if row else None
+
+
+async def count_unsealed(conn: Connection) -> int:
+    """How many entries wait for their seal."""
+    count: int = await conn.fetchval("SELECT count(*) FROM audit_unsealed")
+    return count
+
+
+def _entry(row: Record) -> Entry:
+    act = Act(
+        action=row["action"],
+        at=row["at"],
+        via=row["via"],
+        actor_id=row["actor_id"],
+        department_id=row["department_id"],
+        object_kind=row["object_kind"],
+        object_id=row["object_id"],
+        request_id=row["request_id"],
+        request_hash=row["request_hash"],
+        details=row["details"],
+    )
+    return Entry(row["id"], act)

@@ -1,0 +1,184 @@
+"""Every operation that changes or gives something out leaves its entry; who may read them.
+
+That the operations as they are do so is asserted for each call of every test of the API
+(`Api.call` in conftest.py).
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+import pytest
+from aiohttp import ClientPayloadError
+from aiohttp.test_utils import TestClient, TestServer
+
+from service import app
+from service.accounts.audit_store import insert_entry
+from service.accounts.model import Right
+from service.accounts.sealing import seal_committed
+from service.api import reading
+from service.api.call import Call, Download
+from service.api.op import Op
+from service.api.routes import OPS, PREFIX
+from service.errors import Conflict
+from service.storage.postgres import transaction
+from tests.integration.api.conftest import Api
+
+ADMIN = ("county", "admin")
+
+
+def doing(op: Op, act: Any) -> Op:
+    """The operation with a handler that does nothing but `act`."""
+
+    @wraps(op.handler)
+    async def handler(call: Call, **_: object) -> object:
+        await act(call)
+        return Download("text/csv", "f.csv", _no_lines()) if op.out is Download else None
+
+    return replace(op, handler=handler)
+
+
+async def _no_lines() -> AsyncIterator[str]:
+    for line in ():
+        yield line
+
+
+@asynccontextmanager
+async def _path_only(op: Op, request: Any, _: object) -> AsyncIterator[dict[str, Any]]:
+    yield reading._path(op, request)
+
+
+def address(op: Op) -> str:
+    values = {name: "7" if kind is int else UUID(int=7) for name, kind in op.parameters.items()}
+    return PREFIX + op.path.format(**values)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_no_handler_can_forget_its_entry(
+    api: Api, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    async def act(_: Call) -> None:
+        if fails:
+            raise Conflict("not now")
+
+    monkeypatch.setattr(app, "OPS", tuple(doing(op, act) for op in OPS))
+    monkeypatch.setattr(reading, "arguments", _path_only)
+    headers = {"Authorization": f"Bearer {api.tokens[ADMIN]}"}
+    wrong = []
+    async with TestClient(TestServer(app.create_app(api.runtime))) as client:
+        for op in OPS:
+            answer = await client.request(op.method, address(op), headers=headers)
+            assert answer.status == (409 if fails else 200 if op.out is Download else op.status), op
+            rows = await api.runtime.pool.fetch(
+                "SELECT * FROM audit_entries WHERE request_id = $1", answer.headers["X-Request-Id"]
+            )
+            due = not fails and (op.method != "GET" or op.out is Download)
+            due = due and op.changes is not False
+            if [row["action"] for row in rows] != ([op.name] if due else []):
+                wrong.append(op.path)
+            for row in rows:
+                assert row["actor_id"] == api.teams["county"].admin.id
+                assert row["object_kind"] == op.path.split("/")[1]
+                assert (row["object_id"] is not None) == any(
+                    kind is not str for kind in op.parameters.values()
+                )
+    assert wrong == []
+
+
+def test_only_what_merely_asks_may_leave_none() -> None:
+    assert {op.right for op in OPS if op.changes is False} == {Right.READ}
+
+
+async def test_an_export_that_breaks_off_has_its_entry(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lines(*_: object) -> AsyncIterator[str]:
+        yield "first"
+        raise ConnectionResetError
+
+    monkeypatch.setattr("service.delivery.unmatched.kept_csv", lines)
+    with pytest.raises(ClientPayloadError):
+        await api.get("/receipts/unmatched/export", ADMIN)
+    actions = await api.runtime.pool.fetch("SELECT action FROM audit_entries")
+    assert [row["action"] for row in actions] == ["export_unmatched"]
+
+
+async def test_a_repeated_request_is_one_act(api: Api) -> None:
+    headers = {"Idempotency-Key": "k"}
+    for _ in range(3):
+        body = {"phone": "19790000001", "reason": "opted_out"}
+        answer = await api.post("/suppressions", ADMIN, body, headers=headers)
+        assert answer.status == 201
+    (item,) = (await api.get("/audit", ADMIN)).json["items"]
+    assert (item["action"], item["object_kind"]) == ("create_suppressions", "suppressions")
+
+
+async def test_entries_are_found_by_who_what_which_and_when(api: Api) -> None:
+    for role in ("admin", "operator"):
+        body = {"name": role, "rule": "性别 = 女"}
+        made = (await api.post("/segments", ("county", role), body)).json
+        api.clock.at += timedelta(hours=1)
+    await api.patch(f"/segments/{made['id']}", ("county", "operator"), {"name": "新"})
+    await seal_committed(api.runtime.pool)
+    await api.post("/segments", ("school", "operator"), {"name": "n", "rule": "性别 = 男"})
+    whole = (await api.get("/audit", ADMIN)).json["items"]
+    said = [(item["action"], item["seal"]) for item in whole]
+    assert said == [
+        ("create_segment", None),
+        ("edit_segment", 3),
+        ("create_segment", 2),
+        ("create_segment", 1),
+    ]
+    operator = str(api.teams["county"].operator.id)
+    cases: list[tuple[dict[str, str], list[int]]] = [
+        ({"actor_id": operator}, [1, 2]),
+        ({"action": "edit_segment"}, [1]),
+        ({"object_id": made["id"]}, [1, 2]),
+        ({"object_kind": "campaigns"}, []),
+        ({"since": whole[1]["at"]}, [0, 1]),
+        ({"until": whole[1]["at"]}, [2, 3]),
+        ({"limit": "2"}, [0, 1]),
+    ]
+    for query, wanted in cases:
+        page = (await api.get("/audit", ADMIN, params=query)).json
+        assert [whole.index(item) for item in page["items"]] == wanted, query
+    rest = (
+        await api.get("/audit", ADMIN, params={"limit": "2", "cursor": page["next_cursor"]})
+    ).json
+    assert rest == {"items": whole[2:], "next_cursor": None}
+    theirs = (await api.get("/audit", ("school", "admin"))).json["items"]
+    assert theirs == whole[:1]
+
+
+async def test_entries_hold_no_personal_data(api: Api) -> None:
+    body = {"phone": "19790001234", "reason": "complaint", "note": "王小明来电"}
+    await api.post("/suppressions", ADMIN, body)
+    await api.call(
+        "PUT",
+        "/rosters/r/members",
+        ADMIN,
+        json={"members": [{"phone": "19790004321", "name": "李四"}]},
+    )
+    rows = await api.runtime.pool.fetch("SELECT audit_entries::text FROM audit_entries")
+    assert len(rows) == 2
+    for word in ("19790001234", "0001234", "王小明", "19790004321", "李四"):
+        assert not any(word in row[0] for row in rows)
+
+
+async def test_the_entry_is_in_the_transaction_of_the_effect(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def insert_then_break(conn: Any, act: Any) -> None:
+        await insert_entry(conn, act)
+        raise RuntimeError
+
+    monkeypatch.setattr("service.api.server.insert_entry", insert_then_break)
+    answer = await api.post("/segments", ADMIN, {"name": "n", "rule": "性别 = 男"})
+    assert answer.status == 500
+    async with transaction(api.runtime.pool) as conn:
+        assert await conn.fetchval("SELECT count(*) FROM segments") == 0
+        assert await conn.fetchval("SELECT count(*) FROM audit_entries") == 0
