@@ -57,6 +57,7 @@ OPS = (
     Op("GET",    "/segments", segments.list_segments, R.READ),
     Op("POST",   "/segments", segments.create_segment, R.WRITE, 201),
     Op("POST",   "/segments/preview", segments.preview_segment, R.READ, changes=False),
+    Op("POST",   "/segments/explain", segments.explain_segment, R.READ, changes=False),
     Op("GET",    "/segments/{segment_id}", segments.get_segment, R.READ),
     Op("PATCH",  "/segments/{segment_id}", segments.edit_segment, R.WRITE, errors=(409,)),
 

@@ -26,7 +26,10 @@ class RunOut(Out):
     state: Literal["expanding", "running", "paused", "sent", "cancelled"]
     priority: str
     message_class: str = Field(alias="class")
-    target: int | None
+    baseline: int | None = Field(
+        description="How many people the rule meant when the campaign was submitted."
+    )
+    target: int | None = Field(description="How many it meant when it fired.")
     valid_until: Instant | None
     created_at: Instant
     started_at: Instant | None
@@ -47,6 +50,9 @@ class ReportOut(Out):
     run_id: UUID
     campaign_id: UUID | None
     state: str
+    baseline: int | None = Field(
+        description="How many people the rule meant when the campaign was submitted."
+    )
     target: int
     excluded: dict[str, int]
     states: dict[MessageState, int]

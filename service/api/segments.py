@@ -10,8 +10,14 @@ from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Line, Out, Page, Text
 from service.audience import segment_store as store
-from service.audience.segment import MAX_CHARACTERS, canonical, parse
-from service.campaigns.preview import Preview, check_rule, preview_rule
+from service.audience.segment import MAX_CHARACTERS, canonical, comparisons, parse
+from service.audience.segment_areas import RuleAreas
+from service.audience.segment_explain import explain
+from service.audience.segment_uses import refers_to
+from service.audience.segment_words import fold
+from service.audience.store import read_area_tree
+from service.campaigns.preview import Preview, check_rule, preview_rule, read_rule
+from service.errors import Conflict
 
 _EXAMPLE = '身份 = 财务人员 且 年龄 >= 60; area = "旌阳镇" and role in (finance, owner)'
 
@@ -51,6 +57,17 @@ class SegmentOut(Out):
     edited_at: Instant
 
 
+class ExplanationOut(Out):
+    """A rule in plain words, and how it is understood."""
+
+    canonical: str
+    written_out: str = Field(description="Canonical, with the segments that it uses written out.")
+    uses: list[str] = Field(description="The names of these segments.")
+    comparisons: int = Field(description="How many it has, written out.")
+    english: str
+    chinese: str
+
+
 class PersonOut(Out):
     """Somebody, masked."""
 
@@ -61,11 +78,12 @@ class PersonOut(Out):
 
 
 class PreviewOut(Out):
-    """How many people a rule means, by town code and carrier, who is left out and why."""
+    """How many people a rule means, by town code, carrier and role, who is left out and why."""
 
     target: int
     by_area: dict[str, int]
     by_carrier: dict[str, int]
+    by_role: dict[str, int] = Field(description="Who has several roles counts under each.")
     excluded: dict[str, int]
     sample: list[PersonOut]
 
@@ -78,7 +96,9 @@ async def list_segments(call: Call, query: PageQuery) -> Page[SegmentOut]:
 
 async def create_segment(call: Call, body: SegmentBody) -> SegmentOut:
     """Save a rule."""
-    await check_rule(call.conn, body.rule)
+    await store.lock_segments(call.conn, call.user.department_id)
+    rule = await read_rule(call.conn, call.user.department_id, body.rule, name=body.name)
+    await check_rule(call.conn, rule, call.now)
     made = await store.insert_segment(call.conn, call.user, body.name, body.rule, call.now)
     return _shown(made)
 
@@ -89,14 +109,48 @@ async def get_segment(call: Call, segment_id: UUID) -> SegmentOut:
 
 
 async def edit_segment(call: Call, segment_id: UUID, body: SegmentPatch) -> SegmentOut:
-    """Change a saved rule; a campaign that was submitted with it must be submitted again."""
+    """Change a saved rule; what was submitted with it, or with what uses it, is submitted again."""
+    segment = await store.get_segment(call.conn, segment_id, call.user.scope)
+    await store.lock_segments(call.conn, segment.department_id)
     segment = await store.get_segment(call.conn, segment_id, call.user.scope, lock=True)
+    name = body.name or segment.name
+    if fold(name) != fold(segment.name):
+        await _check_unused(call, segment)
     if body.rule is not None and body.rule != segment.rule:
-        await check_rule(call.conn, body.rule)
+        rule = await read_rule(
+            call.conn, segment.department_id, body.rule, name=name, segment_id=segment.id
+        )
+        await check_rule(call.conn, rule, call.now)
         segment = replace(segment, rule=body.rule, edited_by=call.user.id, edited_at=call.now)
-    segment = replace(segment, name=body.name or segment.name)
+    segment = replace(segment, name=name)
     await store.update_segment(call.conn, segment)
     return _shown(segment)
+
+
+async def _check_unused(call: Call, segment: store.Segment) -> None:
+    saved = await store.list_saved_rules(call.conn, segment.department_id, segment.id)
+    users = [one.name for one in saved if refers_to(one.rule, segment.name)]
+    if users:
+        raise Conflict(
+            f"{', '.join(users)} uses this segment by its name; change that rule first",
+            code="segment_in_use",
+        )
+
+
+async def explain_segment(call: Call, body: RuleBody) -> ExplanationOut:
+    """Say in plain words whom a rule means."""
+    rule = await read_rule(call.conn, call.user.department_id, body.rule)
+    await check_rule(call.conn, rule, call.now)
+    areas = RuleAreas(await read_area_tree(call.conn))
+    words = explain(rule.rule, areas.name)
+    return ExplanationOut(
+        canonical=canonical(parse(body.rule)),
+        written_out=canonical(rule.rule),
+        uses=list(rule.uses),
+        comparisons=sum(1 for _ in comparisons(rule.rule)),
+        english=words.english,
+        chinese=words.chinese,
+    )
 
 
 async def preview_segment(call: Call, body: RuleBody) -> PreviewOut:
@@ -114,6 +168,7 @@ def preview_out(preview: Preview) -> PreviewOut:
         target=counts.target,
         by_area=counts.by_area,
         by_carrier=counts.by_carrier,
+        by_role=counts.by_role,
         excluded=counts.excluded,
         sample=[PersonOut.model_validate(person) for person in preview.sample],
     )

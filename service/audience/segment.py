@@ -5,7 +5,7 @@ docs/segments.md is the user's page; `segment_sql` turns a tree into a condition
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 
@@ -93,6 +93,31 @@ def canonical(rule: Rule) -> str:
             return " or ".join(map(canonical, operands))
 
 
+def comparisons(rule: Rule) -> Iterator[Comparison]:
+    """All comparisons of a rule, in its order."""
+    match rule:
+        case Comparison():
+            yield rule
+        case Not(operand):
+            yield from comparisons(operand)
+        case And(operands) | Or(operands):
+            for operand in operands:
+                yield from comparisons(operand)
+
+
+def depth(rule: Rule) -> int:
+    """How deep parentheses and negations nest in the normal form; at most MAX_DEPTH is read."""
+    match rule:
+        case Comparison():
+            return 0
+        case Not(operand):
+            return 1 + isinstance(operand, And | Or) + depth(operand)
+        case And(operands):
+            return max(isinstance(operand, Or) + depth(operand) for operand in operands)
+        case Or(operands):
+            return max(map(depth, operands))
+
+
 def _bracketed(rule: Rule, *weaker: type[And | Or]) -> str:
     return f"({canonical(rule)})" if isinstance(rule, weaker) else canonical(rule)
 
@@ -119,13 +144,13 @@ class _Parser:
         operands = [self._all_of()]
         while self._take(Kind.OR):
             operands.append(self._all_of())
-        return _joined(Or, operands)
+        return joined(Or, operands)
 
     def _all_of(self) -> Rule:
         operands = [self._one()]
         while self._take(Kind.AND):
             operands.append(self._one())
-        return _joined(And, operands)
+        return joined(And, operands)
 
     def _one(self) -> Rule:
         if token := self._take(Kind.NOT):
@@ -150,7 +175,7 @@ class _Parser:
         return Not(rule) if negated else rule
 
     def _compared(self, subject: words.Field, sign: Token) -> Comparison:
-        if sign.value not in {"=", "!="} and subject.kind is not words.Kind.AGE:
+        if sign.value not in {"=", "!="} and not subject.ordered:
             expected = f"one of {_signs(subject)}: {subject.label} has no order"
             raise SegmentError(sign.position, sign.typed, expected)
         value, position = self._value(subject)
@@ -201,7 +226,7 @@ class _Parser:
         self._depth -= 1
 
 
-def _joined(kind: type[And | Or], operands: list[Rule]) -> Rule:
+def joined(kind: type[And | Or], operands: Sequence[Rule]) -> Rule:
     """One rule of several; the operands of an And within an And become its own."""
     if len(operands) == 1:
         return operands[0]
@@ -212,4 +237,4 @@ def _joined(kind: type[And | Or], operands: list[Rule]) -> Rule:
 
 
 def _signs(subject: words.Field) -> str:
-    return "= != < <= > >= in" if subject.kind is words.Kind.AGE else "= != in"
+    return "= != < <= > >= in" if subject.ordered else "= != in"

@@ -30,6 +30,18 @@ class RuleAreas:
         code = self._code(fold(name_or_code))
         return frozenset(self._within(code)) if code else None
 
+    def name(self, name_or_code: str) -> str:
+        """How an area is called in full, with the one it lies in; as it was given if unknown."""
+        try:
+            code = self._code(fold(name_or_code))
+        except AmbiguousArea:
+            code = None
+        if code is None:
+            return name_or_code
+        area = self._tree.areas[code]
+        parent = self._tree.areas.get(area.parent)
+        return f"{parent.name}{area.name}" if parent else area.name
+
     def nearest(self, name: str) -> Sequence[str]:
         """The names that look most like this one."""
         return nearest(name, self._named)

@@ -1,4 +1,4 @@
-"""A segment rule as one SQL condition over `contacts c`, values as parameters only.
+"""A segment rule as one SQL condition over `PEOPLE`, values as parameters only.
 
 Three-valued: `(sql) IS TRUE` is the target, `(sql) IS NULL` is counted as age_unclear. Only `age`
 can be NULL, where a person's band is unknown or straddles the comparison. Nobody matches who has
@@ -8,9 +8,10 @@ left every roster, or whose rosters have all expired; no rule sees links that ha
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from typing import Protocol
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from service.audience.cells import WHITE
 from service.audience.segment import And, Comparison, Not, Or, Rule, SegmentError
@@ -57,6 +58,13 @@ class Compiled:
     parameters: list[object]
 
 
+PEOPLE = "contacts c LEFT JOIN carrier_overrides v ON v.phone_hash = c.phone_hash"
+"""What a statement must read from, so that a condition finds `c` and `v`."""
+
+CARRIER = "coalesce(v.carrier, c.carrier)"
+"""Who serves a person's number: what is known of the number goes before what a list says."""
+
+
 def _folded(column: str) -> str:
     """`segment_words.fold` in SQL, for a text that is in NFKC as imports store it."""
     white = "".join(f"\\{ord(character):04x}" for character in WHITE)
@@ -84,7 +92,7 @@ _WITH_ROSTERS = "links l JOIN rosters r ON r.id = l.roster_id"
 _CONDITIONS = {
     "area": "(c.area_code IS NOT NULL AND c.area_code = ANY({}::text[]))",
     "gender": "(c.gender IS NOT NULL AND c.gender = ANY({}::text[]))",
-    "carrier": "(c.carrier IS NOT NULL AND c.carrier = ANY({}::text[]))",
+    "carrier": f"({CARRIER} IS NOT NULL AND {CARRIER} = ANY({{}}::text[]))",
     "role": _linked("l.roles && {}::text[]"),
     "org": _linked(f"{_folded('l.org')} = ANY({{}}::text[])"),
     "school": _linked(f"{_folded('l.school')} = ANY({{}}::text[])"),
@@ -95,12 +103,27 @@ _CONDITIONS = {
         "EXISTS (SELECT FROM departments d WHERE d.id = c.department_id"
         f" AND {_folded('d.name')} = ANY({{}}::text[]))"
     ),
+    "tag": (
+        "EXISTS (SELECT FROM contact_tags t WHERE t.contact_id = c.id"
+        f" AND {_folded('t.tag')} = ANY({{}}::text[]))"
+    ),
     "received": (
-        "EXISTS (SELECT FROM messages m WHERE m.run_id = ANY({}::uuid[])"
-        " AND m.phone_hash = c.phone_hash AND m.state = 'delivered')"
+        "EXISTS (SELECT FROM messages m JOIN runs s ON s.id = m.run_id"
+        " WHERE m.run_id = ANY({}::uuid[]) AND m.phone_hash = c.phone_hash"
+        " AND m.state = 'delivered' AND s.department_id = c.department_id)"
     ),
 }
-"""What each field but age means; none of these is ever NULL."""
+"""What each field but age and last_sent means; none of these is ever NULL."""
+
+_SENT_SINCE = (
+    "EXISTS (SELECT FROM messages m JOIN runs s ON s.id = m.run_id"
+    " WHERE m.phone_hash = c.phone_hash AND s.department_id = c.department_id"
+    " AND (s.finished_at IS NULL OR s.finished_at >= {instant}) AND m.marked_at >= {instant}"
+    " AND m.state IN ('submitted', 'delivered', 'undelivered', 'expired', 'unknown', 'uncertain'))"
+)
+"""A text of the person's own department left, or may have, at or after an instant."""
+
+_CHINA = ZoneInfo("Asia/Shanghai")
 
 _AGE_CONDITION = (
     "CASE WHEN c.age_band = ANY({}::text[]) THEN true WHEN c.age_band = ANY({}::text[]) THEN false"
@@ -118,12 +141,13 @@ _COMPARE: dict[str, Callable[[int, int], bool]] = {
 
 
 def compile_rule(
-    rule: Rule, *, areas: AreaNames, first_parameter: int = 1, today: date | None = None
+    rule: Rule, *, areas: AreaNames, today: date, first_parameter: int = 1
 ) -> Compiled:
     """The condition of a rule, its placeholders numbered from `first_parameter`.
 
-    With `today`, the day in China, a roster counts to the end of its last day; without it, as long
-    as it exists.
+    `today` is the day in China: a roster counts to the end of its last day, and the days since
+    somebody was last sent a text are counted back from it. The rule must use no other segments
+    (`segment_uses.write_out`).
 
     Raises:
         SegmentError: a rule names an area that does not exist, or several of one name.
@@ -134,20 +158,21 @@ def compile_rule(
 
 
 class _Compiler:
-    def __init__(self, areas: AreaNames, first_parameter: int, today: date | None) -> None:
+    def __init__(self, areas: AreaNames, first_parameter: int, today: date) -> None:
         self._areas = areas
         self._first = first_parameter
+        self._today = today
         self.parameters: list[object] = []
-        self._current = self.on_a_current_roster = ""
-        if today is not None:
-            day = self._placeholder(today)
-            self._current = _CURRENT.format(day=day)
-            self.on_a_current_roster = f" AND {_ON_A_CURRENT_ROSTER.format(day=day)}"
+        day = self._placeholder(today)
+        self._current = _CURRENT.format(day=day)
+        self.on_a_current_roster = f" AND {_ON_A_CURRENT_ROSTER.format(day=day)}"
 
     def condition(self, rule: Rule) -> str:
         match rule:
             case Comparison(field="age"):
                 return self._age(rule)
+            case Comparison(field="last_sent"):
+                return self._last_sent(rule)
             case Comparison():
                 return self._comparison(rule)
             case Not(operand):
@@ -167,6 +192,30 @@ class _Compiler:
     def _age(self, comparison: Comparison) -> str:
         whole, none = satisfied_bands(comparison)
         return f"({_AGE_CONDITION.format(self._placeholder(whole), self._placeholder(none))})"
+
+    def _last_sent(self, comparison: Comparison) -> str:
+        """By whether a text left within so many days; who never got one was sent it long ago."""
+        days = [int(value) for value in comparison.values]
+        match comparison.operator:
+            case "<":
+                return self._sent_within(days[0] - 1)
+            case "<=":
+                return self._sent_within(days[0])
+            case ">":
+                return f"(NOT {self._sent_within(days[0])})"
+            case ">=":
+                return f"(NOT {self._sent_within(days[0] - 1)})"
+        on = " OR ".join(
+            f"({self._sent_within(day)} AND NOT {self._sent_within(day - 1)})" for day in days
+        )
+        return f"(NOT ({on}))" if comparison.operator == "!=" else f"({on})"
+
+    def _sent_within(self, days: int) -> str:
+        """Today counts as 0 days ago; nobody was sent anything less than 0 days ago."""
+        if days < 0:
+            return "false"
+        start = datetime.combine(self._today - timedelta(days), time(), _CHINA)
+        return _SENT_SINCE.format(instant=f"{self._placeholder(start)}::timestamptz")
 
     def _stored(self, comparison: Comparison) -> Sequence[object]:
         """The values as the columns hold them."""

@@ -12,7 +12,8 @@ from typing import Any
 from uuid import UUID
 
 from service.accounts.model import User
-from service.audience.segment_sql import Compiled
+from service.audience.segment_sql import CARRIER, PEOPLE, Compiled
+from service.audience.segment_uses import SavedRule
 from service.errors import Conflict, NotFound
 from service.storage.postgres import Connection, Record, UniqueViolation, affected, one
 
@@ -79,11 +80,15 @@ class NewSuppression:
 
 @dataclass(slots=True)
 class Counts:
-    """How many people a rule means, by town and carrier, and who would be left out and why."""
+    """How many people a rule means, by town, carrier and role, and who would be left out and why.
+
+    Somebody with several roles counts under each.
+    """
 
     target: int = 0
     by_area: Counter[str] = field(default_factory=Counter)
     by_carrier: Counter[str] = field(default_factory=Counter)
+    by_role: Counter[str] = field(default_factory=Counter)
     excluded: Counter[str] = field(default_factory=Counter)
 
 
@@ -165,6 +170,31 @@ async def list_segments(
     return [Segment(**row) for row in rows]
 
 
+async def lock_segments(conn: Connection, department_id: UUID) -> None:
+    """Let nobody else save a rule of this department to the end of the transaction: two rules
+    saved at once must not come to use each other.
+    """
+    await conn.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('segments of ' || $1::uuid::text, 0))",
+        department_id,
+    )
+
+
+async def list_saved_rules(
+    conn: Connection, department_id: UUID, but: UUID | None = None
+) -> list[SavedRule]:
+    """All rules of a department, for those that use others; `but` leaves one segment out."""
+    rows = await conn.fetch(
+        """
+        SELECT name, rule, edited_by FROM segments
+        WHERE department_id = $1 AND id IS DISTINCT FROM $2 ORDER BY name
+        """,
+        department_id,
+        but,
+    )
+    return [SavedRule(**row) for row in rows]
+
+
 async def count_people(
     conn: Connection, department_id: UUID, condition: Compiled, message_class: str, now: datetime
 ) -> Counts:
@@ -173,22 +203,30 @@ async def count_people(
     """
     rows = await conn.fetch(
         f"""
-        WITH people AS (
-            SELECT carrier, town, CASE WHEN matches IS NULL THEN '{AGE_UNCLEAR}' ELSE reason END
-                AS excluded
+        WITH people AS MATERIALIZED (
+            SELECT id, carrier, town,
+                CASE WHEN matches IS NULL THEN '{AGE_UNCLEAR}' ELSE reason END AS excluded
             FROM (
-                SELECT coalesce(c.carrier, 'none') AS carrier,
+                SELECT c.id, coalesce({CARRIER}, 'none') AS carrier,
                        coalesce(left(c.area_code, 9) || '000', 'none') AS town,
                        ({condition.sql}) AS matches,
                        (SELECT min(p.reason) FROM suppressions p
                         WHERE p.phone_hash = c.phone_hash AND $3 = ANY (p.classes)
                           AND (p.expires_at IS NULL OR p.expires_at > $2)) AS reason
-                FROM contacts c WHERE c.department_id = $1
+                FROM {PEOPLE} WHERE c.department_id = $1
             ) AS judged
             WHERE matches IS NOT FALSE
+        ), held AS (
+            SELECT DISTINCT p.id, r.role
+            FROM people p JOIN links l ON l.contact_id = p.id AND l.left_by IS NULL
+            CROSS JOIN unnest(l.roles) AS r(role)
+            WHERE p.excluded IS NULL
         )
-        SELECT excluded, carrier, town, count(*) AS people FROM people
-        GROUP BY excluded, carrier, town ORDER BY town, carrier
+        SELECT excluded, carrier, town, NULL AS role, count(*) AS people FROM people
+        GROUP BY excluded, carrier, town
+        UNION ALL
+        SELECT NULL, NULL, NULL, role, count(*) FROM held GROUP BY role
+        ORDER BY town, carrier, role
         """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
         department_id,
         now,
@@ -202,6 +240,9 @@ async def count_people(
 
 
 def _add(counts: Counts, row: Record) -> None:
+    if row["role"]:
+        counts.by_role[row["role"]] += row["people"]
+        return
     if row["excluded"]:
         counts.excluded[row["excluded"]] += row["people"]
         return
@@ -218,7 +259,7 @@ async def sample_people(
     """
     return await conn.fetch(
         f"""
-        SELECT c.phone_cipher, c.name_cipher, c.area_code, c.carrier FROM contacts c
+        SELECT c.phone_cipher, c.name_cipher, c.area_code, {CARRIER} AS carrier FROM {PEOPLE}
         WHERE c.department_id = $1 AND ({condition.sql}) IS TRUE
           AND NOT EXISTS (
             SELECT FROM suppressions p

@@ -53,7 +53,8 @@ class Kind(Enum):
 
     CODE = auto()  # one word of a closed list
     TEXT = auto()  # any text
-    AGE = auto()  # whole years, and the only kind with an order
+    AGE = auto()  # whole years; has an order
+    DAYS = auto()  # whole days; has an order
     RUN = auto()  # the id of a run
 
 
@@ -70,6 +71,11 @@ class Field:
     def label(self) -> str:
         """Both names, for messages."""
         return f"{self.name} ({self.chinese})"
+
+    @property
+    def ordered(self) -> bool:
+        """Whether one value can be less than another."""
+        return self.kind in {Kind.AGE, Kind.DAYS}
 
 
 def _codes(table: Mapping[str, str]) -> dict[str, str]:
@@ -95,15 +101,19 @@ FIELDS = {
         ("carrier", "运营商", Kind.CODE, CARRIER_WORDS),
         ("roster", "名单", Kind.TEXT, None),
         ("department", "部门", Kind.TEXT, None),
+        ("tag", "标签", Kind.TEXT, None),
+        ("last_sent", "最近发送", Kind.DAYS, None),
         ("received", "收到", Kind.RUN, None),
+        ("segment", "名单规则", Kind.TEXT, None),
     )
 }
 """The fields by their English name, which is the one a parsed rule uses."""
 
 _FIELD_WORDS = {word: field for field in FIELDS.values() for word in (field.name, field.chinese)}
-_NOT_YET = {"tag", "标签", "last_sent", "最近发送"}
 _AGE = re.compile(r"([0-9]{1,3})(?:周?岁)?")
+_DAYS = re.compile(r"([0-9]{1,4})(?:天|日|days?)?")
 _MAX_AGE = 120
+MAX_DAYS = 3_650
 
 
 def nearest(word: str, words: Iterable[str]) -> list[str]:
@@ -115,11 +125,9 @@ def find_field(typed: str, position: int) -> Field:
     """The field of this name.
 
     Raises:
-        SegmentError: there is none, or it cannot be used yet.
+        SegmentError: there is none.
     """
     word = fold(typed)
-    if word in _NOT_YET:
-        raise SegmentError(position, typed, "another field: this one is not available yet")
     if word not in _FIELD_WORDS:
         labels = ", ".join(field.label for field in FIELDS.values())
         expected = f"a field (a value with 且 or 或 in it needs quotes): {labels}"
@@ -136,6 +144,8 @@ def read_value(field: Field, typed: str, position: int) -> Value:
     word = fold(typed)
     if field.kind is Kind.AGE:
         return _read_age(word, typed, position)
+    if field.kind is Kind.DAYS:
+        return _read_days(word, typed, position)
     if field.kind is Kind.RUN:
         return _read_run(word, typed, position)
     if field.kind is Kind.CODE:
@@ -157,6 +167,13 @@ def _read_age(word: str, typed: str, position: int) -> int:
     match = _AGE.fullmatch(word)
     if match is None or int(match[1]) > _MAX_AGE:
         raise SegmentError(position, typed, f"an age in whole years from 0 to {_MAX_AGE}")
+    return int(match[1])
+
+
+def _read_days(word: str, typed: str, position: int) -> int:
+    match = _DAYS.fullmatch(word)
+    if match is None or int(match[1]) > MAX_DAYS:
+        raise SegmentError(position, typed, f"a number of whole days from 0 to {MAX_DAYS}")
     return int(match[1])
 
 

@@ -1,6 +1,8 @@
 """Two persons: one submits, another approves exactly what was submitted (invariant I8).
 
-Submission freezes the text version, the rule and their editors, and binds everything by a hash.
+Submission freezes the text version, the rule with the segments that it uses written out, and their
+editors, and binds everything by a hash. Who edits one of these segments afterwards changes nothing
+of an approval; before it, the submission is void.
 The same conditions stand as a CHECK in the database, for whatever this module overlooks.
 """
 
@@ -9,7 +11,8 @@ from uuid import UUID
 
 from service.accounts.model import Right, User
 from service.audience import segment_store
-from service.audience.segment import canonical, parse
+from service.audience.segment import canonical
+from service.audience.segment_uses import WrittenOut
 from service.campaigns import store
 from service.campaigns.model import (
     PENDING,
@@ -23,7 +26,7 @@ from service.campaigns.model import (
     check_move,
 )
 from service.campaigns.planning import load
-from service.campaigns.preview import count_target
+from service.campaigns.preview import count_target, read_rule
 from service.campaigns.schedule import first_fire
 from service.errors import Conflict, Forbidden, Invalid
 from service.messages.lint import lint
@@ -43,8 +46,8 @@ async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
     check_move(Act.SUBMIT, campaign.state)
-    template, segment = await _sources(conn, campaign)
-    content = _content(campaign, template, segment)
+    template, segment, rule = await _sources(conn, campaign)
+    content = _content(campaign, template, rule)
     _check_sendable(content, now)
     submission = Submission(
         content=content,
@@ -53,9 +56,8 @@ async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime
         submitted_by=actor.id,
         submitted_at=now,
         pending_until=now + PENDING,
-        baseline=await count_target(
-            conn, campaign.department_id, segment.rule, content.message_class, now
-        ),
+        baseline=await count_target(conn, campaign.department_id, rule, content.message_class, now),
+        rule_editors=sorted(rule.editors | {segment.edited_by}),
     )
     await store.freeze(conn, campaign_id, submission)
     await store.move(
@@ -81,7 +83,8 @@ async def approve(
     _check_second_person(actor, campaign)
     if campaign.pending_until is None or campaign.pending_until <= now:
         raise Conflict("the submission has expired; it must be submitted again", code="expired")
-    content = _content(campaign, *await _sources(conn, campaign))
+    template, _, rule = await _sources(conn, campaign)
+    content = _content(campaign, template, rule)
     if content.hash != campaign.content_hash:
         raise Conflict(
             "the text, the rule or the plan has changed since it was submitted; "
@@ -141,19 +144,24 @@ def frozen_content(campaign: Campaign) -> Content:
     )
 
 
-async def _sources(conn: Connection, campaign: Campaign) -> tuple[Template, segment_store.Segment]:
-    """The text and the rule as they stand now."""
+async def _sources(
+    conn: Connection, campaign: Campaign
+) -> tuple[Template, segment_store.Segment, WrittenOut]:
+    """The text and the rule as they stand now, the rule with the segments that it uses."""
     template = await template_get(conn, campaign.plan.template_id, None)
     segment = await segment_store.get_segment(conn, campaign.plan.segment_id, None)
-    return template, segment
+    rule = await read_rule(
+        conn, segment.department_id, segment.rule, name=segment.name, segment_id=segment.id
+    )
+    return template, segment, rule
 
 
-def _content(campaign: Campaign, template: Template, segment: segment_store.Segment) -> Content:
+def _content(campaign: Campaign, template: Template, rule: WrittenOut) -> Content:
     return Content(
         template.version_id,
         template.text,
         template.info.message_class,
-        canonical(parse(segment.rule)),
+        canonical(rule.rule),
         campaign.plan,
     )
 
@@ -174,7 +182,8 @@ def _check_sendable(content: Content, now: datetime) -> None:
 
 
 def _check_second_person(actor: User, campaign: Campaign) -> None:
-    hands = {
+    hands: dict[UUID | None, str] = {
+        **dict.fromkeys(campaign.rule_editors, "wrote its rule, or a segment that it uses"),
         campaign.submitted_by: "submitted it",
         campaign.edited_by: "edited it last",
         campaign.text_edited_by: "wrote its text",

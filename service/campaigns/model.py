@@ -137,6 +137,7 @@ class Campaign:
     frozen_rule: str | None
     text_edited_by: UUID | None
     rule_edited_by: UUID | None
+    rule_editors: list[UUID]
     submitted_by: UUID | None
     submitted_at: datetime | None
     pending_until: datetime | None
@@ -193,7 +194,10 @@ class Move(NamedTuple):
 
 
 class Submission(NamedTuple):
-    """What a submission freezes: the editors, the count, and the hash that an approval binds."""
+    """What a submission freezes: the editors, the count, and the hash that an approval binds.
+
+    rule_editors: who wrote the rule or a segment that it uses.
+    """
 
     content: Content
     text_edited_by: UUID
@@ -202,10 +206,14 @@ class Submission(NamedTuple):
     submitted_at: datetime
     pending_until: datetime
     baseline: int
+    rule_editors: list[UUID]
 
 
 class Run(NamedTuple):
-    """One fire of a campaign, or a direct run, which has none."""
+    """One fire of a campaign, or a direct run, which has none.
+
+    baseline: how many people the rule meant when it was submitted; target: when it fired.
+    """
 
     id: UUID
     kind: str
@@ -215,6 +223,7 @@ class Run(NamedTuple):
     state: str
     priority: str
     message_class: str
+    baseline: int | None
     target: int | None
     valid_until: datetime | None
     created_at: datetime

@@ -12,6 +12,7 @@ from service.audience.segment import parse
 from service.audience.segment_areas import RuleAreas
 from service.audience.segment_sql import Compiled, compile_rule
 from service.audience.segment_store import Counts
+from service.audience.segment_uses import WrittenOut, uses_segments, write_out
 from service.audience.store import read_area_tree
 from service.crypto import Keyring
 from service.messages.template import render, sample_values
@@ -52,27 +53,62 @@ async def preview_rule(
     people may refuse.
 
     Raises:
-        SegmentError: the rule cannot be read, or names an unknown area.
+        SegmentError: the rule cannot be read, or names an unknown area or segment.
     """
     tree = await read_area_tree(conn)
-    condition = _compile(rule, tree, now)
+    condition = _compile(await read_rule(conn, department_id, rule), tree, now)
     counts = await segment_store.count_people(conn, department_id, condition, message_class, now)
     rows = await segment_store.sample_people(conn, department_id, condition, message_class, now)
     return Preview(counts, [_person(row, keyring, tree) for row in rows])
 
 
 async def count_target(
-    conn: Connection, department_id: UUID, rule: str, message_class: str, now: datetime
+    conn: Connection, department_id: UUID, rule: WrittenOut, message_class: str, now: datetime
 ) -> int:
-    """How many people a text of this class would reach by a rule; raises as `preview_rule`."""
+    """How many people a text of this class would reach by a rule.
+
+    Raises:
+        SegmentError: it names an unknown area.
+    """
     condition = _compile(rule, await read_area_tree(conn), now)
     counts = await segment_store.count_people(conn, department_id, condition, message_class, now)
     return counts.target
 
 
-async def check_rule(conn: Connection, rule: str) -> None:
-    """Refuse a rule that cannot be read or names an unknown area; raises as `preview_rule`."""
-    _compile(rule, await read_area_tree(conn))
+async def read_rule(
+    conn: Connection,
+    department_id: UUID,
+    rule: str,
+    *,
+    name: str | None = None,
+    segment_id: UUID | None = None,
+) -> WrittenOut:
+    """A rule with the segments of the department that it uses written out.
+
+    Args:
+        conn: where the department's segments are.
+        department_id: whose segments its references mean.
+        rule: as a person wrote it.
+        name: under which it is, or is to be, saved; it must not use itself.
+        segment_id: the segment that it is, or is to be, the rule of.
+
+    Raises:
+        SegmentError: it cannot be read, or uses what there is not, in a circle or too much of it.
+    """
+    parsed = parse(rule, max_characters=len(rule))  # a frozen rule may be longer than a typed one
+    if not uses_segments(parsed):
+        return write_out(parsed, ())
+    saved = await segment_store.list_saved_rules(conn, department_id, segment_id)
+    return write_out(parsed, saved, name=name)
+
+
+async def check_rule(conn: Connection, rule: WrittenOut, now: datetime) -> None:
+    """Refuse a rule that names an unknown area.
+
+    Raises:
+        SegmentError: says where.
+    """
+    _compile(rule, await read_area_tree(conn), now)
 
 
 def sample_text(text: str) -> str:
@@ -80,12 +116,12 @@ def sample_text(text: str) -> str:
     return render(text, sample_values(text))
 
 
-def _compile(rule: str, tree: AreaTree, now: datetime | None = None) -> Compiled:
+def _compile(rule: WrittenOut, tree: AreaTree, now: datetime) -> Compiled:
     return compile_rule(
-        parse(rule, max_characters=len(rule)),  # a canonical form may be longer than what was typed
+        rule.rule,
         areas=RuleAreas(tree),
+        today=day_in_china(now),
         first_parameter=segment_store.FIRST_RULE_PARAMETER,
-        today=day_in_china(now) if now else None,
     )
 
 
@@ -95,6 +131,6 @@ def _person(row: Record, keyring: Keyring, tree: AreaTree) -> Person:
     return Person(
         phone=mask(keyring.decrypt("phone", row["phone_cipher"])),
         name=name[:1] + "*" * (len(name) - 1),
-        area=tree.areas[code].name if code else "",
+        area=tree.areas[code].name if code in tree.areas else "",  # it may have been renumbered
         carrier=row["carrier"],
     )

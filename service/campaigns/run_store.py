@@ -25,9 +25,10 @@ async def insert_run(
     run_id: UUID | None = await conn.fetchval(
         """
         INSERT INTO runs (campaign_id, department_id, fire_at, state, priority, class, text, rule,
-                          channels, send_hours, timezone, valid_until, max_tps, created_at)
+                          channels, send_hours, timezone, valid_until, max_tps, created_at,
+                          baseline)
         SELECT id, department_id, next_fire_at, 'expanding', priority, $2, $3, $4,
-               channels, $5, $6, $7, max_tps, $8
+               channels, $5, $6, $7, max_tps, $8, baseline
         FROM campaigns WHERE id = $1
         ON CONFLICT (campaign_id, fire_at) DO NOTHING
         RETURNING id
@@ -45,8 +46,8 @@ async def insert_run(
 
 
 _RUN = """
-    SELECT id, kind, campaign_id, department_id, fire_at, state, priority, class, target,
-           valid_until, created_at, started_at, finished_at
+    SELECT id, kind, campaign_id, department_id, fire_at, state, priority, class, baseline,
+           target, valid_until, created_at, started_at, finished_at
     FROM runs
 """
 

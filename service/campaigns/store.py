@@ -138,7 +138,7 @@ async def freeze(conn: Connection, campaign_id: UUID, submission: Submission) ->
         UPDATE campaigns
         SET template_version_id = $2, frozen_rule = $3, content_hash = $4, text_edited_by = $5,
             rule_edited_by = $6, submitted_by = $7, submitted_at = $8, pending_until = $9,
-            baseline = $10
+            baseline = $10, rule_editors = $11
         WHERE id = $1
         """,
         campaign_id,
@@ -171,7 +171,8 @@ async def void_submission(conn: Connection, campaign_id: UUID) -> None:
         UPDATE campaigns
         SET frozen_rule = NULL, content_hash = NULL, text_edited_by = NULL, rule_edited_by = NULL,
             submitted_by = NULL, submitted_at = NULL, pending_until = NULL, baseline = NULL,
-            approved_by = NULL, approved_at = NULL, approved_hash = NULL, next_fire_at = NULL
+            rule_editors = '{}', approved_by = NULL, approved_at = NULL, approved_hash = NULL,
+            next_fire_at = NULL
         WHERE id = $1
         """,
         campaign_id,

@@ -48,8 +48,8 @@ async def expand_run(pool: Pool, run_id: uuid.UUID, now: datetime) -> Expansion 
         condition = compile_rule(
             parse(run["rule"], max_characters=len(run["rule"])),
             areas=areas,
-            first_parameter=expand_store.FIRST_RULE_PARAMETER,
             today=day_in_china(now),
+            first_parameter=expand_store.FIRST_RULE_PARAMETER,
         )
         target, excluded = await expand_store.write_ledger(
             conn,

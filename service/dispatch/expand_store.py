@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from service.audience.segment_sql import Compiled
+from service.audience.segment_sql import CARRIER, PEOPLE, Compiled
 from service.dispatch.route import Route
 from service.storage.postgres import Connection, Record, one
 
@@ -55,9 +55,11 @@ async def write_ledger(
             SELECT * FROM unnest($3::text[], $4::smallint[], $5::boolean[])
                 AS r(carrier, channel_id, simulated)
         ), meant AS (
-            SELECT c.*, ({condition.sql}) AS matches FROM contacts c WHERE c.department_id = $2
+            SELECT c.id, c.phone_hash, c.phone_cipher, c.name_cipher, c.area_code, c.synthetic,
+                {CARRIER} AS carrier, ({condition.sql}) AS matches
+            FROM {PEOPLE} WHERE c.department_id = $2
         ), people AS MATERIALIZED (
-            SELECT c.id, c.phone_hash, c.phone_cipher, c.name_cipher, e.carrier, c.area_code,
+            SELECT c.id, c.phone_hash, c.phone_cipher, c.name_cipher, c.carrier, c.area_code,
                 r.channel_id,
                 CASE
                     WHEN c.matches IS NULL THEN 'age_unclear'
@@ -70,10 +72,8 @@ async def write_ledger(
                         AND (a.level IS NULL OR NOT a.level = ANY($8)) THEN 'no_area'
                 END AS excluded
             FROM meant c
-            LEFT JOIN carrier_overrides v ON v.phone_hash = c.phone_hash
-            CROSS JOIN LATERAL (SELECT coalesce(v.carrier, c.carrier) AS carrier) e
-            LEFT JOIN routes r ON r.carrier = e.carrier AND r.simulated = c.synthetic
-            LEFT JOIN routes o ON o.carrier = e.carrier AND o.simulated <> c.synthetic
+            LEFT JOIN routes r ON r.carrier = c.carrier AND r.simulated = c.synthetic
+            LEFT JOIN routes o ON o.carrier = c.carrier AND o.simulated <> c.synthetic
             LEFT JOIN areas a ON a.code = c.area_code
             LEFT JOIN LATERAL (
                 SELECT reason FROM suppressions s

@@ -39,6 +39,7 @@ async def run_report(conn: Connection, run_id: uuid.UUID) -> dict[str, Any]:
         "run_id": str(run_id),
         "campaign_id": run["campaign_id"],
         "state": run["state"],
+        "baseline": run["baseline"],
         "target": run["target"] if run["target"] is not None else 0,
         "excluded": await store.count_exclusions(conn, run_id),
         "states": dict(states),

@@ -12,7 +12,7 @@ from service.audience.model import Import, ImportRequest
 from service.audience.number import to_e164
 from service.audience.rosters import Member, day_in_china, put_members, undo_import
 from service.audience.segment import parse
-from service.audience.segment_sql import compile_rule
+from service.audience.segment_sql import PEOPLE, compile_rule
 from service.audience.segment_store import list_rosters
 from service.audience.staging_store import lock_contacts
 from service.crypto import Keyring
@@ -39,12 +39,12 @@ class State:
         self._conn = conn
         self._keyring = keyring
 
-    async def people(self, rule: str, *, today: date | None = None) -> set[str]:
+    async def people(self, rule: str, *, today: date = date(2026, 1, 1)) -> set[str]:
         """The numbers that a rule means."""
         areas: Any = None
         compiled = compile_rule(parse(rule), areas=areas, today=today)
         rows = await self._conn.fetch(
-            f"SELECT c.phone_cipher FROM contacts c WHERE {compiled.sql}", *compiled.parameters
+            f"SELECT c.phone_cipher FROM {PEOPLE} WHERE {compiled.sql}", *compiled.parameters
         )
         return {self._keyring.decrypt("phone", row[0]).removeprefix("+86") for row in rows}
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from service.audience.area import AreaTree, packaged_areas
 from service.audience.segment import And, Comparison, Not, Or, Rule, canonical, parse
 from service.audience.segment_areas import RuleAreas
+from service.audience.segment_sql import PEOPLE as SOURCE
 from service.audience.segment_sql import compile_rule
 from service.audience.segment_words import fold
 from service.audience.traits import ROLES
@@ -22,6 +24,11 @@ Truth = bool | None
 
 TOWN, VILLAGE, OTHER_TOWN = "341825100000", "341825100001", "341825101000"
 RUN, OTHER_RUN = (UUID(f"0199b3c0-1111-7222-8333-44444444444{n}") for n in (1, 2))
+TODAY = date(2026, 11, 25)
+CHINA = ZoneInfo("Asia/Shanghai")
+RUN_DAYS = {RUN: 3, OTHER_RUN: 40}
+"""How many days ago each run was sent."""
+LEFT = {"submitted", "delivered", "undelivered", "expired", "unknown", "uncertain"}
 TREE = AreaTree(packaged_areas())
 AREAS = RuleAreas(TREE)
 
@@ -49,6 +56,8 @@ class Person:
     department: str = "县财政局"
     links: tuple[Link, ...] = ()
     messages: dict[UUID, str] = field(default_factory=dict)
+    ported_to: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 PEOPLE = [
@@ -77,7 +86,11 @@ PEOPLE = [
     Person(None, "60-69", "m", "china_unicom", messages={RUN: "delivered", OTHER_RUN: "unknown"}),
     Person(TOWN, "70+", "m", "china_mobile", messages={RUN: "undelivered"}, links=(Link(),)),
     Person(TOWN, "41-59", "f", "china_mobile", messages={OTHER_RUN: "delivered"}),
+    Person(None, "41-59", "f", "china_mobile", ported_to="china_unicom", tags=("V ip", "重点")),
+    Person(None, "41-59", "f", None, ported_to="china_mobile", messages={RUN: "rejected"}),
+    Person(None, "41-59", "f", None, "县公安局", messages={OTHER_RUN: "delivered"}),
 ]
+"""Both runs are of 县财政局; the last person is another department's with such a number."""
 
 
 # The oracle: written from the description of the language, sharing nothing with the compiler.
@@ -100,6 +113,8 @@ def holds(rule: Rule, person: Person) -> Truth:
             return weakest([holds(operand, person) for operand in operands], decisive=True)
         case Comparison("age"):
             return age_holds(rule, person.age)
+        case Comparison("last_sent"):
+            return sent_holds(rule, days_since(person))
         case Comparison(name, operator, values):
             having = any(has(person, name, str(value)) for value in values)
             return having != (operator == "!=")
@@ -123,20 +138,37 @@ def age_holds(comparison: Comparison, band: str | None) -> Truth:
     return verdicts.pop() if len(verdicts) == 1 else None
 
 
+def days_since(person: Person) -> float:
+    days = [RUN_DAYS[run] for run, state in person.messages.items() if state in LEFT]
+    return min(days) if days and person.department == "县财政局" else float("inf")
+
+
+def sent_holds(comparison: Comparison, days: float) -> bool:
+    if comparison.operator == "in":
+        return days in comparison.values
+    return SIGNS[comparison.operator](days, comparison.values[0])
+
+
+def served_by(person: Person) -> str | None:
+    return person.ported_to or person.carrier
+
+
 def has(person: Person, name: str, value: str) -> bool:
     match name:
         case "area":
             return person.area is not None and value in lineage(person.area)
         case "gender" | "carrier":
-            return getattr(person, name) == value
+            return value == (person.gender if name == "gender" else served_by(person))
         case "department":
             return fold(person.department) == value
         case "received":
-            return person.messages.get(UUID(value)) == "delivered"
+            own = person.department == "县财政局"
+            return own and person.messages.get(UUID(value)) == "delivered"
         case "role":
             return any(value in link.roles for link in person.links)
     attribute = "class_" if name == "class" else name
-    return any(fold(getattr(link, attribute)) == value for link in person.links)
+    texts = person.tags if name == "tag" else [getattr(link, attribute) for link in person.links]
+    return value in map(fold, texts)
 
 
 def lineage(code: str) -> set[str]:
@@ -158,9 +190,22 @@ async def people(conn: Any) -> Any:
         )
     for name in sorted({person.department for person in PEOPLE}):
         await conn.execute("INSERT INTO departments (name) VALUES ($1)", name)
+    for run, days in RUN_DAYS.items():
+        await conn.execute(
+            "INSERT INTO runs (id, kind, department_id, fire_at, state, priority, class, text,"
+            " send_hours, timezone, created_at, finished_at)"
+            " SELECT $1, 'reply', id, $2, 'sent', 'normal', 'service', '', '[]', '', $2, $2"
+            " FROM departments WHERE name = '县财政局'",
+            run, at(days),
+        )  # fmt: skip
     for number, person in enumerate(PEOPLE):
         await insert(conn, number, person)
     return conn
+
+
+def at(days: int) -> datetime:
+    """The first instant of the day so many days ago: the edge of what counts as that day."""
+    return datetime.combine(TODAY - timedelta(days), time(), CHINA)
 
 
 async def insert(conn: Any, number: int, person: Person) -> None:
@@ -187,18 +232,31 @@ async def insert(conn: Any, number: int, person: Person) -> None:
     for run, state in person.messages.items():
         await conn.execute(
             "INSERT INTO messages (run_id, no, phone_hash, phone_cipher, channel_id, carrier,"
-            " roles, state) VALUES ($1, $2, $3, '', 1, '', '{}', $4)",
-            run, number, phone, state,
+            " roles, state, marked_at) VALUES ($1, $2, $3, '', 1, '', '{}', $4, $5)",
+            run, number, phone, state, at(RUN_DAYS[run]),
         )  # fmt: skip
+    if person.ported_to:
+        await conn.execute(
+            "INSERT INTO channels (id, name, kind, simulated, carriers, config_cipher, created_at)"
+            " OVERRIDING SYSTEM VALUE VALUES (1, 'x', 'cmpp', true, '{}', '', now())"
+            " ON CONFLICT DO NOTHING"
+        )
+        await conn.execute(
+            "INSERT INTO carrier_overrides (phone_hash, carrier, source, channel_id, set_at)"
+            " VALUES ($1, $2, 'learned', 1, now())",
+            phone, person.ported_to,
+        )  # fmt: skip
+    for tag in person.tags:
+        await conn.execute("INSERT INTO contact_tags VALUES ($1, $2, now())", contact, tag)
 
 
 async def truths(conn: Any, rule: Rule, first_parameter: int = 1) -> list[Truth]:
     """What PostgreSQL says of every person."""
-    compiled = compile_rule(rule, areas=AREAS, first_parameter=first_parameter)
+    compiled = compile_rule(rule, areas=AREAS, today=TODAY, first_parameter=first_parameter)
     unused = [7] * (first_parameter - 1)
     typed = "".join(f"${number + 1}::int, " for number in range(len(unused)))
     rows = await conn.fetch(
-        f"SELECT {typed} {compiled.sql} AS truth FROM contacts c ORDER BY c.phone_hash",
+        f"SELECT {typed} {compiled.sql} AS truth FROM {SOURCE} ORDER BY c.phone_hash",
         *unused,
         *compiled.parameters,
     )
@@ -208,30 +266,40 @@ async def truths(conn: Any, rule: Rule, first_parameter: int = 1) -> list[Truth]
 # rule, numbers of the target, numbers of age_unclear
 CASES: list[tuple[str, set[int], set[int]]] = [
     ("area = 旌阳镇", {1, 2, 3, 7, 8, 10, 11}, set()),
-    ("area != 旌阳镇", {0, 4, 5, 6, 9}, set()),
+    ("area != 旌阳镇", {0, 4, 5, 6, 9, 12, 13, 14}, set()),
     (f"area = {VILLAGE}", {2, 3}, set()),
     ("区域 = 旌德县", {1, 2, 3, 4, 5, 6, 7, 8, 10, 11}, set()),
     ("role = finance", {1, 2}, set()),
     ("role = finance and role = owner", {2}, set()),
-    ("身份不属于(财务, 家长, 学生)", {0, 8, 9, 10, 11}, set()),
+    ("身份不属于(财务, 家长, 学生)", {0, 8, 9, 10, 11, 12, 13, 14}, set()),
     ("org = 县财政局", {1}, set()),
     ("school = ａｂｃ中学", {4}, set()),
     ("年级=三年级 且 班级=1班", {5}, set()),
     ('roster = "家长roster"', {5}, set()),
-    ("department = 县公安局", {7, 8}, set()),
-    ("gender = f", {1, 3, 4, 8, 11}, set()),
+    ("department = 县公安局", {7, 8, 14}, set()),
+    ("gender = f", {1, 3, 4, 8, 11, 12, 13, 14}, set()),
     ("not gender = f", {0, 2, 5, 6, 7, 9, 10}, set()),
-    ("carrier != mobile", {0, 2, 3, 5, 7, 9}, set()),
+    ("carrier = unicom", {2, 9, 12}, set()),
+    ("运营商 = 移动", {1, 4, 6, 8, 10, 11, 13}, set()),
+    ("carrier != mobile", {0, 2, 3, 5, 7, 9, 12, 14}, set()),
     (f"received = {RUN}", {9}, set()),
     (f"received in ({RUN}, {OTHER_RUN})", {9, 11}, set()),
+    ("tag = vip", {12}, set()),
+    ("标签 != 重点 且 性别 = 女 且 年龄 >= 41", {1, 3, 11, 13, 14}, {8}),
+    ("last_sent < 3", set(), set()),
+    ("last_sent <= 3", {9, 10}, set()),
+    ("last_sent = 3", {9, 10}, set()),
+    ("最近发送 > 30天", {0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14}, set()),
+    ("last_sent >= 40 and received = " + str(OTHER_RUN), {11}, set()),
+    ("last_sent = 40", {11}, set()),
     ("age >= 60", {1, 3, 9, 10}, {0, 8}),
     ("age >= 65", {3, 10}, {0, 1, 8, 9}),
-    ("not age >= 65", {2, 4, 5, 6, 7, 11}, {0, 1, 8, 9}),
+    ("not age >= 65", {2, 4, 5, 6, 7, 11, 12, 13, 14}, {0, 1, 8, 9}),
     ("age < 25 and gender = m", set(), {7}),
     ("age = 65", set(), {0, 1, 8, 9}),
-    ("age != 65", {2, 3, 4, 5, 6, 7, 10, 11}, {0, 1, 8, 9}),
+    ("age != 65", {2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14}, {0, 1, 8, 9}),
     ("age in (14, 15, 16, 17)", {6}, {0, 8}),
-    ("age >= 65 or gender = f", {1, 3, 4, 8, 10, 11}, {0, 9}),
+    ("age >= 65 or gender = f", {1, 3, 4, 8, 10, 11, 12, 13, 14}, {0, 9}),
     ("age >= 65 and gender = f", {3}, {1, 8}),
     ("身份 = 财务人员 且 年龄 >= 60", {1}, set()),
 ]
@@ -269,13 +337,15 @@ VALUES: dict[str, list[Any]] = {
     "roster": ["财务名单", "家长roster", "大学", "无"],
     "department": ["县财政局", "县公安局", "无"],
     "received": [str(RUN), str(OTHER_RUN)],
+    "tag": ["vip", "重点", "无"],
+    "last_sent": [0, 2, 3, 4, 39, 40, 41],
 }
 
 
 @st.composite
 def comparisons(draw: st.DrawFn) -> Rule:
     name = draw(st.sampled_from(sorted(VALUES)))
-    signs = list(SIGNS) if name == "age" else ["=", "!="]
+    signs = list(SIGNS) if name in {"age", "last_sent"} else ["=", "!="]
     operator = draw(st.sampled_from([*signs, "in"]))
     most = 4 if operator == "in" else 1
     chosen = draw(st.lists(st.sampled_from(VALUES[name]), min_size=1, max_size=most, unique=True))

@@ -1,5 +1,7 @@
 """The rule language: what it reads, what it refuses and where, and its normal form."""
 
+from datetime import date
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from service.audience.segment import (
     Rule,
     SegmentError,
     canonical,
+    depth,
     parse,
 )
 from service.audience.segment_areas import RuleAreas
@@ -34,6 +37,7 @@ from service.audience.traits import CARRIERS, ROLES
 from service.errors import Invalid
 
 RUN = "0199b3c0-1111-7222-8333-444444444444"
+TODAY = date(2026, 11, 25)
 AREAS = RuleAreas(AreaTree(packaged_areas()))
 
 MEANINGS = [
@@ -71,6 +75,9 @@ MEANINGS = [
     ("age=1 or age=2 and age=3", "age = 1 or age = 2 and age = 3"),
     ("(age=1 or age=2) and age=3", "(age = 1 or age = 2) and age = 3"),
     ("((age=1 and (age=2 and age=3)))", "age = 1 and age = 2 and age = 3"),
+    ("最近发送>30天 且 last_sent <= 90", "last_sent > 30 and last_sent <= 90"),
+    ("标签=重点 或 tag in (vip, 重点)", 'tag = "重点" or tag in ("vip", "重点")'),
+    ("名单规则 = 旌阳财务 且 segment != B", 'segment = "旌阳财务" and segment != "b"'),
     ("\ufeffage\n=\t1", "age = 1"),
     ("area = 旌\u200b阳镇", 'area = "旌阳镇"'),
 ]
@@ -127,8 +134,9 @@ MISTAKES: list[tuple[str, int, str, str, tuple[str, ...]]] = [
     ("! age = 1", 1, "!", "!=", ()),
     ("age ！ 1", 5, "！", "!=", ()),
     ('"age" = 1', 1, '"age"', "a condition", ()),
-    ("tag = vip", 1, "tag", "not available yet", ()),
-    ("最近发送 > 30", 1, "最近发送", "not available yet", ()),
+    ("tag > vip", 5, ">", "no order", ()),
+    ("最近发送 > 上周", 8, "上周", "whole days from 0 to 3650", ()),
+    ("last_sent > 3651", 13, "3651", "0 to 3650", ()),
     ("received = yesterday", 12, "yesterday", "the id of a run", ()),
     ("age = 1 and", 12, "", "a condition", ()),
 ]
@@ -228,6 +236,7 @@ COMPARISONS = st.one_of(
     comparisons_of(st.just("role"), st.sampled_from(sorted(ROLES)), ["=", "!="]),
     comparisons_of(st.just("received"), st.uuids().map(str), ["=", "!="]),
     comparisons_of(st.just("age"), st.integers(0, 120), ["=", "!=", "<", "<=", ">", ">="]),
+    comparisons_of(st.just("last_sent"), st.integers(0, 3650), ["=", "!=", "<", "<=", ">", ">="]),
 )
 
 
@@ -256,6 +265,15 @@ def test_normal_form_reads_back(rule: Rule) -> None:
     again = parse(text, max_characters=len(text))
     assert again == rule
     assert hash(again) == hash(rule)
+    with_depth(text, depth(rule))
+
+
+def with_depth(text: str, levels: int) -> None:
+    """A rule of so many levels is read inside the rest of what is allowed, and no deeper."""
+    around = MAX_DEPTH - levels
+    parse("(" * around + text + ")" * around, max_characters=10_000)
+    with pytest.raises(SegmentError, match="less nesting"):
+        parse("(" * (around + 1) + text + ")" * (around + 1), max_characters=10_000)
 
 
 PIECES = [
@@ -285,13 +303,13 @@ def test_any_text_is_a_rule_or_a_named_mistake(text: str) -> None:
 
 def test_user_input_is_in_the_parameters_only() -> None:
     rule = parse("""org = "x'); DROP TABLE contacts; --" and age >= 60 and area = 旌阳镇""")
-    compiled = compile_rule(rule, areas=AREAS, first_parameter=4)
+    compiled = compile_rule(rule, areas=AREAS, today=TODAY, first_parameter=4)
     assert "DROP" not in compiled.sql.upper()
-    assert compiled.parameters[0] == ["x');droptablecontacts;--"]
-    for number in (4, 5, 6, 7):
+    assert compiled.parameters[:2] == [TODAY, ["x');droptablecontacts;--"]]
+    for number in (4, 5, 6, 7, 8):
         assert f"${number}::" in compiled.sql
-    assert "$8" not in compiled.sql
-    assert compiled.parameters[1:3] == [["60-69", "70+"], ["14-17", "18-25", "26-40", "41-59"]]
+    assert "$9" not in compiled.sql
+    assert compiled.parameters[2:4] == [["60-69", "70+"], ["14-17", "18-25", "26-40", "41-59"]]
 
 
 def comparison(text: str) -> Comparison:
@@ -349,14 +367,14 @@ def test_both_ends_of_a_band(band: str, first: int, last: int) -> None:
     ],
 )
 def test_area_means_its_subtree(name: str, count: int) -> None:
-    (codes,) = compile_rule(parse(f"区域={name}"), areas=AREAS).parameters
+    _, codes = compile_rule(parse(f"区域={name}"), areas=AREAS, today=TODAY).parameters
     assert isinstance(codes, list)
     assert len(codes) == count
 
 
 def test_unknown_area_is_explained() -> None:
     with pytest.raises(SegmentError) as caught:
-        compile_rule(parse("age > 60 and area in (旌德县, 旌阳真)"), areas=AREAS)
+        compile_rule(parse("age > 60 and area in (旌德县, 旌阳真)"), areas=AREAS, today=TODAY)
     assert (caught.value.position, caught.value.suggestions) == (28, ("旌阳镇",))
 
 
@@ -370,7 +388,7 @@ def test_area_of_several_places_lists_their_codes() -> None:
         ]
     )
     with pytest.raises(SegmentError) as caught:
-        compile_rule(parse("区域=新村村委会"), areas=RuleAreas(tree))
+        compile_rule(parse("区域=新村村委会"), areas=RuleAreas(tree), today=TODAY)
     assert caught.value.suggestions == (
         "341825100201 (甲镇新村村委会)",
         "341825101201 (乙镇新村村委会)",
