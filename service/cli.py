@@ -29,6 +29,7 @@ from service.api.channel_forms import (
 from service.api.channels import CodeBody
 from service.api.problems import invalid
 from service.app import serve
+from service.audience.import_command import add_arguments as add_import_arguments
 from service.audience.store import load_areas
 from service.campaigns.stop_all import hold_all
 from service.channels import codes_store
@@ -79,10 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(log_level="WARNING")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    up = commands.add_parser("up", help="run the whole system on this machine")
-    _add_up_arguments(up)
-    up.add_argument("--json", action="store_true", help="print one line of JSON once ready")
-    up.set_defaults(run=_up)
+    _add_up_arguments(commands.add_parser("up", help="run the whole system on this machine"))
 
     demo = commands.add_parser("demo", help="take one real broadcast through a fresh system")
     demo.add_argument("--data", type=Path, help="data folder; default: a temporary one")
@@ -103,6 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("env", help="print every setting with its meaning").set_defaults(
         run=lambda _: print(describe_environment())
     )
+    add_import_arguments(
+        commands.add_parser("import", help="read a contact file onto a roster / 导入名单文件")
+    )
     _add_channel_commands(
         commands.add_parser("channel", help="set up, change and test the ways out")
     )
@@ -114,6 +115,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_up_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one line of JSON once ready")
+    parser.set_defaults(run=_up)
     parser.add_argument("--data", type=Path, default=Path("tocsin-data"), help="data folder")
     parser.add_argument("--port", type=int, default=8080, help="port of the API; 0: any free one")
     parser.add_argument("--clock", help="simulated time to begin at, e.g. 2027-01-12T09:30+08:00")

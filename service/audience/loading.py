@@ -153,6 +153,14 @@ async def run_import(
     return True
 
 
+async def abandon_import(conn: Connection, import_id: UUID, now: datetime) -> None:
+    """End an import that nobody is to read any more, unless it is done or somebody reads it."""
+    async with conn.transaction():
+        if await store.claim_import(conn, import_id):
+            report = _error("interrupted", "the import was broken off; nothing of it is stored")
+            await store.finish_import(conn, import_id, "failed", report, now)
+
+
 async def _read(
     conn: Connection, keyring: Keyring, claimed: Import, now: datetime, progress: Progress
 ) -> tuple[str, Report]:
