@@ -2,11 +2,12 @@
 
 Run: python -m tests.chaos.soak [--minutes 20] [--rate 2000] [--every 30]
 
-One lane with a TPS of the rate, two of each process, broadcasts to a minute's worth of people one
-after the other without a gap. A line every 30 s. The first fifth warms up and is left aside; of the
-rest the second half is held against the first, as `not_flat` says. At the end nobody may be left
-or have got a text twice. The exit status is 1 if anything was not flat, or somebody was. A trial of
-few lines shows that all runs; its verdict means little.
+One lane with a TPS a little above the rate, for the pace keeps two hundredths below a TPS and
+throws away what a busy machine did not use in time; two of each process; broadcasts to a minute's
+worth of people one after the other without a gap. A line every 30 s. The first fifth warms up and
+is left aside; of the rest the second half is held against the first, as `not_flat` says. At the end
+nobody may be left or have got a text twice. The exit status is 1 if anything was not flat, or
+somebody was. A trial of few lines shows that all runs; its verdict means little.
 """
 
 import argparse
@@ -29,8 +30,8 @@ AHEAD_SECONDS = 20
 """The next broadcast is made when the last one has no more than this to hand off."""
 
 WARM_UP = 0.2
-FULL_RATE = 0.97
-"""The share of the TPS that must be handed off: the pace keeps a hundredth or two below it."""
+HEADROOM = 1.05
+"""The lane's TPS over the rate that must be kept."""
 
 MORE_MEMORY, MORE_MEGABYTES = 1.10, 10.0
 MORE_DELAY, MORE_SECONDS = 1.25, 0.1
@@ -79,7 +80,7 @@ def not_flat(readings: Sequence[Reading], rate: int) -> list[str]:
     found = [
         f"the rate was {mean:.0f}, of {rate}"
         for half in (first, second)
-        if (mean := fmean(r.rate for r in half)) < rate * FULL_RATE
+        if (mean := fmean(r.rate for r in half)) < rate
     ]
     found += grew("p99 s", lambda r: r.p99, MORE_DELAY, MORE_SECONDS)
     for name in PROCESSES:
@@ -95,7 +96,8 @@ def not_flat(readings: Sequence[Reading], rate: int) -> list[str]:
 async def run_soak(folder: Path, minutes: float, rate: int, every: float) -> list[str]:
     """Run it, printing each reading; what was not as it should be."""
     people = rate * PEOPLE_SECONDS
-    system = System(folder, people, tps=rate, window=64, lanes=("cmpp",), max_delay=1.0)
+    tps = int(rate * HEADROOM)
+    system = System(folder, people, tps=tps, window=64, lanes=("cmpp",), max_delay=1.0)
     try:
         await system.start()
         await system.ready()
@@ -197,7 +199,7 @@ def main() -> int:
     """Run the soak; 0 if all stayed flat."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=20.0)
-    parser.add_argument("--rate", type=int, default=2_000, help="parts a second")
+    parser.add_argument("--rate", type=int, default=2_000, help="parts a second to keep")
     parser.add_argument("--every", type=float, default=30.0, help="seconds between readings")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tocsin-soak-") as folder:

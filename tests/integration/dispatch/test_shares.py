@@ -165,7 +165,7 @@ async def test_a_share_holds_over_two_connections(stage: SetUp) -> None:
 
         await until(both, 20)
         had = whose(gateways[0]) + whose(gateways[1])
-    assert had[1] / had.total() >= 0.4, had  # 0.25 if each looked at itself alone
+    assert had[1] / had.total() >= 0.35, had  # 0.25 if each looked at itself alone
 
 
 async def test_after_a_restart_a_newcomer_does_not_take_all(stage: SetUp) -> None:
