@@ -28,6 +28,8 @@ class Right(StrEnum):
     SUPPRESS = "suppress numbers"
     WRITE = "write segments and templates"
     PLAN = "plan and submit campaigns"
+    SEND = "send texts to people who are named"
+    SEND_TEXT = "send words of your own, without a template"
     CONTROL = "pause, resume, release and cancel campaigns"
     APPROVE = "approve, return and reject campaigns"
     STOP_ALL = "stop all sending"
@@ -47,6 +49,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
             Right.SUPPRESS,
             Right.WRITE,
             Right.PLAN,
+            Right.SEND,
             Right.CONTROL,
             Right.STOP_ALL,
         }
@@ -79,13 +82,17 @@ class NewDepartment:
 
 @dataclass(frozen=True, slots=True)
 class Department:
-    """A tenant: whose contacts, texts and campaigns they are."""
+    """A tenant: whose contacts, texts and campaigns they are.
+
+    direct_send_limit: the people whom one of its keys may send to in 24 hours without a campaign.
+    """
 
     id: UUID
     name: str
     kind: str
     signature: str
     weight: int
+    direct_send_limit: int
     created_at: datetime
 
 

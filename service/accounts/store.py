@@ -240,7 +240,13 @@ def _user(row: Record) -> User:
 
 def _department(row: Record) -> Department:
     return Department(
-        row["id"], row["name"], row["kind"], row["signature"], row["weight"], row["created_at"]
+        row["id"],
+        row["name"],
+        row["kind"],
+        row["signature"],
+        row["weight"],
+        row["direct_send_limit"],
+        row["created_at"],
     )
 
 

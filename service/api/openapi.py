@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
@@ -78,15 +79,20 @@ def _operation(op: Op, references: dict[Any, Schema], schemas: Schema) -> Schema
     return operation
 
 
+_PATH_TYPES: dict[type, Schema] = {
+    int: {"type": "integer", "minimum": 0},
+    str: {"type": "string"},
+    UUID: {"type": "string", "format": "uuid"},
+}
+
+
 def _path_parameters(op: Op) -> list[Schema]:
     return [
         {
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "integer", "minimum": 0}
-            if kind is int
-            else {"type": "string", "format": "uuid"},
+            "schema": _PATH_TYPES[kind],
         }
         for name, kind in op.parameters.items()
     ]

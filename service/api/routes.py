@@ -15,6 +15,7 @@ from service.api import (
     imports,
     inbound,
     lane_health,
+    messages,
     queue,
     rosters,
     routing,
@@ -91,6 +92,11 @@ OPS = (
     Op("GET",    "/runs/{run_id}/report", runs.get_report, R.READ),
     Op("GET",    "/runs/{run_id}/messages", runs.list_messages, R.READ),
     Op("GET",    "/runs/{run_id}/inbound", inbound.count_run_inbound, R.READ),
+
+    Op("POST",   "/messages", messages.send_messages, R.SEND, 202),
+    Op("POST",   "/messages/status", messages.get_statuses, R.READ),
+    Op("GET",    "/messages/{message_id}", messages.get_message, R.READ),
+    Op("POST",   "/messages/{message_id}/cancel", messages.cancel_message, R.SEND),
 
     Op("GET",    "/inbound", inbound.list_inbound, R.READ),
     Op("GET",    "/inbound/{inbound_id}", inbound.get_inbound, R.READ),

@@ -19,7 +19,7 @@ class RunOut(Out):
     """One fire of a campaign, or a direct run; `target` is null until its ledger is written."""
 
     id: UUID
-    kind: Literal["campaign", "reply"]
+    kind: Literal["campaign", "reply", "direct"]
     campaign_id: UUID | None = Field(description="Null for a direct run, such as our replies.")
     department_id: UUID
     fire_at: Instant

@@ -4,10 +4,11 @@ A text without variables is cut once and shared by the whole slice.
 """
 
 import itertools
+import json
 import random
 import uuid
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -141,9 +142,15 @@ class Composer:
         if not names:
             work.fixed_parts = self._split(work.text)
             return work.fixed_parts
+        return self._split(render(work.text, self._values(row, names)))
+
+    def _values(self, row: Record, names: Sequence[str]) -> Mapping[str, str]:
+        """What a direct send gave for this recipient, or else the contact's facts."""
+        if cipher := row["variables_cipher"]:
+            values: dict[str, str] = json.loads(self._keyring.decrypt("variables", cipher))
+            return values
         facts = self._facts(row)
-        values = {name: facts[CONTACT_VARIABLES[name]] for name in names}
-        return self._split(render(work.text, values))
+        return {name: facts[CONTACT_VARIABLES[name]] for name in names}
 
     def _facts(self, row: Record) -> dict[str, str]:
         cipher = row["name_cipher"]

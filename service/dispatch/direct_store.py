@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from service.storage.postgres import Connection, Record, one
+from service.storage.postgres import Connection, Record, affected, one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +16,7 @@ class NewRun:
     channels: the ways it may take, also where a text is routed again.
     send_hours, timezone: as of a schedule. valid_until: past it, nothing is handed off.
     confirms: the reason of the suppressions that its texts confirm, and so pass; None: none.
+    sent_by, template_version_id, callback_url: of a department's direct send.
     """
 
     kind: str
@@ -28,12 +29,16 @@ class NewRun:
     timezone: str
     valid_until: datetime
     confirms: str | None = None
+    sent_by: UUID | None = None
+    template_version_id: UUID | None = None
+    callback_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Somebody who is to get it, on this channel.
+    """Somebody who is to get it, on this channel; without one the ledger leaves the person out.
 
+    variables_cipher: the values of the text's variables, if they are not the contact's facts.
     carrier: the one of the number's prefix; an override goes before it. synthetic: whether the
     number is nobody's, which only a simulated channel takes.
     """
@@ -42,7 +47,8 @@ class Recipient:
     phone_cipher: bytes
     carrier: str
     synthetic: bool
-    channel_id: int
+    channel_id: int | None
+    variables_cipher: bytes | None = None
 
 
 async def insert_run(conn: Connection, new: NewRun, now: datetime) -> Record:
@@ -50,8 +56,9 @@ async def insert_run(conn: Connection, new: NewRun, now: datetime) -> Record:
     row = await conn.fetchrow(
         """
         INSERT INTO runs (kind, department_id, fire_at, state, priority, class, text, channels,
-                          send_hours, timezone, valid_until, confirms, created_at)
-        VALUES ($1, $2, $10, 'expanding', $3, $4, $5, $6, $7, $8, $9, $11, $10)
+                          send_hours, timezone, valid_until, confirms, sent_by,
+                          template_version_id, callback_url, created_at)
+        VALUES ($1, $2, $10, 'expanding', $3, $4, $5, $6, $7, $8, $9, $11, $12, $13, $14, $10)
         RETURNING *
         """,
         new.kind,
@@ -65,6 +72,9 @@ async def insert_run(conn: Connection, new: NewRun, now: datetime) -> Record:
         new.valid_until,
         now,
         new.confirms,
+        new.sent_by,
+        new.template_version_id,
+        new.callback_url,
     )
     return one(row)
 
@@ -80,11 +90,11 @@ async def write_ledger(
         """
         WITH named AS (
             SELECT DISTINCT ON (phone_hash) * FROM unnest(
-                $2::bytea[], $3::bytea[], $4::text[], $5::boolean[], $6::smallint[])
-                AS n(phone_hash, phone_cipher, carrier, synthetic, channel_id)
+                $2::bytea[], $3::bytea[], $4::text[], $5::boolean[], $6::smallint[], $10::bytea[])
+                AS n(phone_hash, phone_cipher, carrier, synthetic, channel_id, variables_cipher)
             ORDER BY phone_hash
         ), people AS MATERIALIZED (
-            SELECT n.phone_hash, n.phone_cipher, n.channel_id,
+            SELECT n.phone_hash, n.phone_cipher, n.channel_id, n.variables_cipher,
                 coalesce(v.carrier, n.carrier) AS carrier,
                 CASE
                     WHEN s.reason IS NOT NULL THEN s.reason
@@ -102,9 +112,10 @@ async def write_ledger(
                   AND (s.expires_at IS NULL OR s.expires_at > $9)
                 ORDER BY reason LIMIT 1) s ON true
         ), kept AS (
-            INSERT INTO messages (run_id, no, phone_hash, phone_cipher, channel_id, carrier, roles)
+            INSERT INTO messages (run_id, no, phone_hash, phone_cipher, variables_cipher,
+                                  channel_id, carrier, roles)
             SELECT $1, row_number() OVER (ORDER BY channel_id, phone_hash), phone_hash,
-                   phone_cipher, channel_id, carrier, '{}'
+                   phone_cipher, variables_cipher, channel_id, carrier, '{}'
             FROM people WHERE excluded IS NULL
             RETURNING 1
         ), left_out AS (
@@ -123,6 +134,59 @@ async def write_ledger(
         run["class"],
         run["confirms"],
         now,
+        [r.variables_cipher for r in recipients],
     )
     counts = one(row)
     return counts["target"], counts["excluded"]
+
+
+async def sent_since(conn: Connection, sender_id: UUID, since: datetime) -> int:
+    """How many people a sender's direct sends have named since then.
+
+    Locked to the end of the transaction: of two sends at once, the second counts the first.
+    """
+    await conn.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('direct ' || $1::uuid::text, 0))", sender_id
+    )
+    count: int = await conn.fetchval(
+        "SELECT coalesce(sum(recipients), 0) FROM direct_sends WHERE sender_id = $1 AND at > $2",
+        sender_id,
+        since,
+    )
+    return count
+
+
+async def note_send(
+    conn: Connection, run_id: UUID, sender_id: UUID, recipients: int, now: datetime
+) -> None:
+    """Count a direct send against the sender's limit."""
+    await conn.execute(
+        "INSERT INTO direct_sends (run_id, sender_id, recipients, at) VALUES ($1, $2, $3, $4)",
+        run_id,
+        sender_id,
+        recipients,
+        now,
+    )
+
+
+async def exclusions(conn: Connection, run_id: UUID) -> list[Record]:
+    """Who was left out of a run, with the reason."""
+    return await conn.fetch("SELECT phone_hash, reason FROM exclusions WHERE run_id = $1", run_id)
+
+
+async def cancel_message(conn: Connection, run_id: UUID, no: int, now: datetime) -> bool:
+    """Cancel a text that is still queued; False: it is not (any more).
+
+    The run's lock comes first: whatever marks it now is waited for (invariant I7).
+    """
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))", run_id)
+    status = await conn.execute(
+        """
+        UPDATE messages SET state = 'cancelled', reason = 'cancelled_by_sender', final_at = $3
+        WHERE run_id = $1 AND no = $2 AND state = 'queued'
+        """,
+        run_id,
+        no,
+        now,
+    )
+    return bool(affected(status))

@@ -1,6 +1,6 @@
 """The SQL of routing: the lanes, and what is known of single numbers against their prefix."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -49,6 +49,15 @@ async def get_override(conn: Connection, phone_hash: bytes) -> Override | None:
         phone_hash,
     )
     return Override(**row) if row else None
+
+
+async def overrides_of(conn: Connection, phone_hashes: Sequence[bytes]) -> dict[bytes, str]:
+    """The carriers of those of these numbers of which one is known against their prefix."""
+    rows = await conn.fetch(
+        "SELECT phone_hash, carrier FROM carrier_overrides WHERE phone_hash = ANY($1)",
+        list(phone_hashes),
+    )
+    return {row["phone_hash"]: row["carrier"] for row in rows}
 
 
 async def set_override(

@@ -141,7 +141,8 @@ async def queued_rows(
     """
     return await conn.fetch(
         """
-        SELECT no, attempt, phone_hash, phone_cipher, name_cipher, area_code FROM messages m
+        SELECT no, attempt, phone_hash, phone_cipher, name_cipher, variables_cipher, area_code
+        FROM messages m
         WHERE run_id = $1 AND no BETWEEN $2 AND $3 AND state = 'queued'
           AND channel_id = $5
           AND (m.attempt = 0 OR NOT EXISTS (

@@ -6,7 +6,7 @@ reached only when a receipt says delivered; "sent" is never taken for "reached".
 
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from service.audience.number import mask
@@ -79,6 +79,19 @@ async def list_messages(
     the first to the last; `state` keeps only that state.
     """
     rows = await store.list_messages(conn, run_id, after_no, limit, state)
+    return await _with_attempts(conn, keyring, run_id, rows)
+
+
+async def find_messages(
+    conn: Connection, keyring: Keyring, run_id: uuid.UUID, nos: Sequence[int]
+) -> list[dict[str, Any]]:
+    """These rows of a run's ledger, as `list_messages` shows them."""
+    return await _with_attempts(conn, keyring, run_id, await store.find_messages(conn, run_id, nos))
+
+
+async def _with_attempts(
+    conn: Connection, keyring: Keyring, run_id: uuid.UUID, rows: Sequence[Record]
+) -> list[dict[str, Any]]:
     attempts: dict[int, list[Record]] = defaultdict(list)
     for attempt in await store.list_attempts(conn, run_id, [row["no"] for row in rows]):
         attempts[attempt["no"]].append(attempt)

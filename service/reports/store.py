@@ -58,15 +58,27 @@ async def count_exclusions(conn: Connection, run_id: uuid.UUID) -> dict[str, int
     return {row["reason"]: row["people"] for row in rows}
 
 
+_MESSAGES = """
+    SELECT run_id, no, phone_cipher, state::text, reason, code, carrier, area_code, attempt,
+           part_count, marked_at, submitted_at, final_at
+    FROM messages
+"""
+
+
+async def find_messages(conn: Connection, run_id: uuid.UUID, nos: Sequence[int]) -> list[Record]:
+    """These rows of the ledger."""
+    return await conn.fetch(
+        f"{_MESSAGES} WHERE run_id = $1 AND no = ANY($2) ORDER BY no", run_id, list(nos)
+    )
+
+
 async def list_messages(
     conn: Connection, run_id: uuid.UUID, after_no: int, limit: int, state: str | None
 ) -> list[Record]:
     """A page of the ledger."""
     return await conn.fetch(
-        """
-        SELECT run_id, no, phone_cipher, state::text, reason, code, carrier, area_code, attempt,
-               part_count, marked_at, submitted_at, final_at
-        FROM messages
+        f"""
+        {_MESSAGES}
         WHERE run_id = $1 AND no > $2 AND ($4::text IS NULL OR state = $4::message_state)
         ORDER BY no LIMIT $3
         """,

@@ -1,0 +1,205 @@
+"""Direct sends, and what became of one text: who asks sees the own department's only."""
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from service.accounts import store as accounts
+from service.accounts.model import Right
+from service.api.call import Call
+from service.api.runs import MessageOut
+from service.api.schema import Body, Line, Out, Text
+from service.campaigns import run_store
+from service.dispatch import direct_send, direct_store
+from service.dispatch.direct_send import Named, Sender, Words
+from service.errors import Conflict, Invalid, NotFound
+from service.messages import store as templates
+from service.queue import Job
+from service.reports import plain, progress
+
+MOST_RECIPIENTS = 1_000
+MessageId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{36}\.[0-9]{1,9}$")]
+
+
+def _web_address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("write an address that begins with https://")
+    if parts.username or parts.password:
+        raise ValueError("leave out user and password; the signature proves who calls")
+    return url
+
+
+class RecipientBody(Body):
+    """Somebody to be written to, with the values of the text's variables."""
+
+    phone: Line
+    variables: dict[Line, Text] = Field(default_factory=dict, max_length=6)
+
+
+class SendBody(Body):
+    """One text to people who are named: an approved template, or words of your own."""
+
+    to: list[Line | RecipientBody] = Field(min_length=1, max_length=MOST_RECIPIENTS)
+    template_id: UUID | None = None
+    text: Text | None = Field(default=None, min_length=1)
+    message_class: Literal["public_interest", "service", "warning"] | None = Field(
+        default=None,
+        alias="class",
+        description="Of words of your own: service. A template has its own.",
+    )
+    callback_url: Annotated[Line, AfterValidator(_web_address)] | None = None
+
+    @model_validator(mode="after")
+    def _one_text(self) -> "SendBody":
+        if (self.template_id is None) == (self.text is None):
+            raise ValueError("give either template_id or text")
+        return self
+
+
+class RejectedOut(Out):
+    """A recipient who is not written to; `index` is the place in `to`, counted from 0."""
+
+    index: int
+    reason: str
+    message: str
+
+
+class SendOut(Out):
+    """A direct send: `accepted` people have a row in the ledger of the run."""
+
+    run_id: UUID
+    accepted: int
+    rejected: list[RejectedOut]
+
+
+class PlainOut(Out):
+    """A sentence for people."""
+
+    zh: str
+    en: str
+
+
+class StatusOut(MessageOut):
+    """One text with what became of it, in words."""
+
+    run_id: UUID
+    plain: PlainOut
+
+
+class IdsBody(Body):
+    """Which texts."""
+
+    ids: list[MessageId] = Field(min_length=1, max_length=MOST_RECIPIENTS)
+
+
+class StatusesOut(Out):
+    """The texts asked for in the order asked; those that are not there, or not yours, are named."""
+
+    items: list[StatusOut]
+    not_found: list[str]
+
+
+async def send_messages(call: Call, body: SendBody) -> SendOut:
+    """Send a text to up to 1,000 people who are named; for more, plan a campaign."""
+    words = await _words(call, body)
+    department = await accounts.get_department(call.conn, call.user.department_id, None)
+    sender = Sender(
+        call.user.id, call.user.id, call.user.department_id, department.direct_send_limit
+    )
+    named = [
+        Named(one, {}) if isinstance(one, str) else Named(one.phone, one.variables)
+        for one in body.to
+    ]
+    sent = await direct_send.send(
+        call.conn, call.runtime.keyring, sender, words, named, body.callback_url, call.now
+    )
+    if sent.run_id is None:
+        raise Invalid(
+            f"none of the {len(named)} recipients can be written to",
+            fields={f"to.{refused.index}": refused.message for refused in sent.refused},
+            code="nobody_accepted",
+        )
+    for channel_id in sent.channels:
+        call.after_commit(Job.DRAIN_CHANNEL, channel_id)
+    return SendOut(
+        run_id=sent.run_id,
+        accepted=sent.accepted,
+        rejected=[RejectedOut.model_validate(refused) for refused in sent.refused],
+    )
+
+
+async def get_message(call: Call, message_id: str) -> StatusOut:
+    """Say what became of one text."""
+    run_id, no = _parsed(message_id)
+    found = await _statuses(call, run_id, [no])
+    if not found:
+        raise NotFound(f"there is no message {message_id}")
+    return found[0]
+
+
+async def get_statuses(call: Call, body: IdsBody) -> StatusesOut:
+    """Say what became of up to 1,000 texts."""
+    wanted: dict[UUID, list[int]] = {}
+    for message_id in body.ids:
+        run_id, no = _parsed(message_id)
+        wanted.setdefault(run_id, []).append(no)
+    found = {
+        status.id: status
+        for run_id, nos in wanted.items()
+        for status in await _statuses(call, run_id, nos)
+    }
+    ids = list(dict.fromkeys(body.ids))
+    return StatusesOut(
+        items=[found[message_id] for message_id in ids if message_id in found],
+        not_found=[message_id for message_id in ids if message_id not in found],
+    )
+
+
+async def cancel_message(call: Call, message_id: str) -> StatusOut:
+    """Cancel one text of a direct send that has not begun to leave."""
+    status = await get_message(call, message_id)
+    run_id, no = _parsed(message_id)
+    run = await run_store.get_run(call.conn, run_id, call.user.scope)
+    if run is None or run.kind != "direct":
+        raise Conflict("it belongs to a campaign; cancel the campaign", code="not_direct")
+    if not await direct_store.cancel_message(call.conn, run_id, no, call.now):
+        raise Conflict(
+            f"it is {status.state} and cannot be called back: {status.plain.en}", code="has_left"
+        )
+    return await get_message(call, message_id)
+
+
+async def _words(call: Call, body: SendBody) -> Words:
+    """What is to be said, if the caller may say it."""
+    if body.template_id is None:
+        call.user.need(Right.SEND_TEXT)
+        return Words(body.text or "", body.message_class or "service")
+    template = await templates.template_get(call.conn, body.template_id, call.user.scope)
+    message_class = template.info.message_class
+    if body.message_class not in {None, message_class}:
+        problem = f"the template is of the class {message_class}; leave the class out"
+        raise Invalid(problem, fields={"class": problem})
+    return Words(template.text, message_class, template.version_id)
+
+
+async def _statuses(call: Call, run_id: UUID, nos: list[int]) -> list[StatusOut]:
+    if await run_store.get_run(call.conn, run_id, call.user.scope) is None:
+        return []
+    rows = await progress.find_messages(call.conn, call.runtime.keyring, run_id, nos)
+    return [
+        StatusOut.model_validate(
+            row | {"run_id": run_id, "plain": plain.explain(row["state"], row["reason"])}
+        )
+        for row in rows
+    ]
+
+
+def _parsed(message_id: str) -> tuple[UUID, int]:
+    run, _, no = message_id.partition(".")
+    try:
+        return UUID(run), int(no)
+    except ValueError as error:
+        raise NotFound(f"there is no message {message_id}") from error

@@ -1,0 +1,257 @@
+"""A department's direct send: one text to people whom it names, at once, without a campaign.
+
+It must not become a way round the two persons of a campaign (design §6). So a template's version
+must have been approved by a second person; words of one's own take the right `send:text`, which two
+persons grant, are of the class `service`, and pass lint without a finding that blocks or asks for a
+review; values are short, and are linted in their places; a warning is never sent so; and in any 24
+hours a sender names no more people than its department allows.
+
+A recipient who cannot be written to is refused by name and holds up nobody else.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from service.audience.number import carrier_of, is_synthetic, parse_phone
+from service.campaigns.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
+from service.crypto import Keyring
+from service.dispatch import direct, direct_store
+from service.dispatch.direct_store import NewRun, Recipient
+from service.dispatch.route import Route, routes
+from service.dispatch.route_store import list_lanes, overrides_of
+from service.errors import Forbidden, Invalid
+from service.messages.lint import Finding, lint
+from service.messages.template import MAX_VALUE, variables
+from service.storage.postgres import Connection
+
+DAY = timedelta(hours=24)
+"""The span of the limit, and how long a direct send is valid."""
+
+LEFT_OUT = {
+    "opted_out": "the person refuses such texts",
+    "protected": "the number is protected and is not written to",
+    "dead_number": "the number does not exist any more",
+    "complaint": "the person has complained and is not written to",
+    "no_route": "no channel takes numbers of this carrier",
+    "synthetic_range": "the number is nobody's: real channels refuse the synthetic ranges",
+    "not_synthetic": "the channels here are simulated and take synthetic numbers only",
+}
+"""Why somebody who is named has no row in the ledger; the codes are those of an expansion."""
+
+VARIABLES = "variables"
+"""The kind of field that the values of a recipient are encrypted as."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A recipient as the caller wrote it."""
+
+    phone: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What is said. template_version_id: where it comes from; None: words of the caller's own."""
+
+    text: str
+    message_class: str
+    template_version_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends. id: the key, or the user without one. limit: people in 24 hours."""
+
+    id: UUID
+    user_id: UUID
+    department_id: UUID
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A recipient who is not written to: its place in the list from 0, a code, and a sentence."""
+
+    index: int
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a direct send came to; `accepted` people have a row in the ledger of the run.
+
+    run_id: None if nobody could be written to; then there is no run.
+    """
+
+    run_id: UUID | None
+    accepted: int
+    refused: Sequence[Refused]
+    channels: Sequence[int] = ()
+
+
+async def send(
+    conn: Connection,
+    keyring: Keyring,
+    sender: Sender,
+    words: Words,
+    named: Sequence[Named],
+    callback_url: str | None,
+    now: datetime,
+) -> Sent:
+    """Write the run of a direct send; must run in a transaction.
+
+    Raises:
+        Forbidden: code `needs_campaign`: more people in 24 hours than the department allows.
+        Invalid: the text cannot be sent so.
+    """
+    check_words(words)
+    people, refused = _sorted_out(keyring, words.text, named)
+    if not people:
+        return Sent(None, 0, refused)
+    await _within_limit(conn, sender, len(people), now)
+    recipients = await _routed(conn, [person for _, person in people.values()], now)
+    new = NewRun(
+        kind="direct",
+        department_id=sender.department_id,
+        message_class=words.message_class,
+        priority="normal",
+        text=words.text,
+        channels=sorted({r.channel_id for r in recipients if r.channel_id is not None}),
+        send_hours=DEFAULT_HOURS,
+        timezone=DEFAULT_TIMEZONE,
+        valid_until=now + DAY,
+        sent_by=sender.user_id,
+        template_version_id=words.template_version_id,
+        callback_url=callback_url,
+    )
+    started = await direct.start(conn, new, recipients, now)
+    await direct_store.note_send(conn, started.run_id, sender.id, len(people), now)
+    for row in await direct_store.exclusions(conn, started.run_id):
+        index, reason = people[row["phone_hash"]][0], row["reason"]
+        refused.append(Refused(index, reason, LEFT_OUT.get(reason, f"left out: {reason}")))
+    refused.sort(key=lambda r: r.index)
+    return Sent(started.run_id, started.target, refused, sorted(started.channels))
+
+
+def check_words(words: Words) -> None:
+    """Refuse what may not be sent without a campaign, whoever asks.
+
+    Raises:
+        Invalid: names the rule and the remedy.
+    """
+    if words.message_class == "warning":
+        problem = "a warning is sent by a campaign, which two persons release"
+        raise Invalid(problem, fields={"class": problem}, code="needs_campaign")
+    if words.template_version_id is not None:
+        return
+    if words.message_class != "service":
+        problem = (
+            "words of your own may only be of the class service; else take an approved template"
+        )
+        raise Invalid(problem, fields={"class": problem}, code="needs_template")
+    if names := variables(words.text):
+        problem = (
+            f"words of your own have no variables; write out {{{names[0]}}}, or take a template"
+        )
+        raise Invalid(problem, fields={"text": problem})
+    if found := _serious(lint(words.text)):
+        problem = "; ".join(f"{finding['rule']}: {finding['message']}" for finding in found)
+        raise Invalid(problem, fields={"text": problem}, code="text_blocked")
+
+
+def _serious(findings: Sequence[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding["level"] in {"block", "review"}]
+
+
+_People = dict[bytes, tuple[int, Recipient]]
+"""By the hash of the phone: the place in the caller's list, and who it is."""
+
+
+def _sorted_out(
+    keyring: Keyring, text: str, named: Sequence[Named]
+) -> tuple[_People, list[Refused]]:
+    """Who can be written to, and who cannot, in the caller's order."""
+    people: _People = {}
+    refused: list[Refused] = []
+    wanted = variables(text)
+    for index, one in enumerate(named):
+        try:
+            phone = parse_phone(one.phone, field=f"to.{index}")
+            _check_values(text, wanted, one.values)
+        except Invalid as error:
+            refused.append(Refused(index, error.code, error.message))
+            continue
+        phone_hash = keyring.phone_index(phone)
+        if phone_hash in people:
+            first = people[phone_hash][0]
+            refused.append(Refused(index, "duplicate", f"the same number as to.{first}"))
+            continue
+        values = json.dumps(dict(one.values), ensure_ascii=False) if wanted else None
+        people[phone_hash] = (
+            index,
+            Recipient(
+                phone_hash,
+                keyring.encrypt("phone", phone),
+                carrier_of(phone) or "",
+                is_synthetic(phone),
+                None,
+                keyring.encrypt(VARIABLES, values) if values is not None else None,
+            ),
+        )
+    return people, refused
+
+
+def _check_values(text: str, wanted: Sequence[str], values: Mapping[str, str]) -> None:
+    """Refuse values that are missing, too many, too long, or that lint finds fault with.
+
+    A value is a part of the text that no second person has seen: so lint looks at it in its place.
+
+    Raises:
+        Invalid: code `variables`.
+    """
+    for name in wanted:
+        if not values.get(name, "").strip():
+            raise Invalid(f"the variable {{{name}}} has no value", code="variables")
+        if len(values[name]) > MAX_VALUE:
+            raise Invalid(
+                f"the value of {{{name}}} has more than {MAX_VALUE} characters", code="variables"
+            )
+        if not values[name].isprintable():
+            raise Invalid(f"the value of {{{name}}} must be one line", code="variables")
+    if unknown := next((name for name in values if name not in wanted), None):
+        raise Invalid(f"the text has no variable {{{unknown}}}", code="variables")
+    if wanted and (found := _serious(lint(text, values))):
+        raise Invalid(f"{found[0]['rule']}: {found[0]['message']}", code="variables")
+
+
+async def _within_limit(conn: Connection, sender: Sender, people: int, now: datetime) -> None:
+    used = await direct_store.sent_since(conn, sender.id, now - DAY)
+    if used + people > sender.limit:
+        raise Forbidden(
+            f"direct sends reach at most {sender.limit} people in 24 hours, and this key has sent "
+            f"to {used}; for {people} more plan a campaign, which a second person approves",
+            code="needs_campaign",
+        )
+
+
+async def _routed(conn: Connection, people: Sequence[Recipient], now: datetime) -> list[Recipient]:
+    """Each with the channel that its number takes, if any does.
+
+    Where only a channel of the other kind would do (simulated or real), it is named all the same:
+    the ledger refuses it with that reason (invariant I12).
+    """
+    ways = {(r.carrier, r.simulated): r for r in routes(await list_lanes(conn, now), None)}
+    overrides = await overrides_of(conn, [person.phone_hash for person in people])
+
+    def routed(person: Recipient) -> Recipient:
+        carrier = overrides.get(person.phone_hash, person.carrier)
+        way: Route | None = ways.get((carrier, person.synthetic))
+        way = way or ways.get((carrier, not person.synthetic))
+        return replace(person, channel_id=way.channel_id if way else None)
+
+    return [routed(person) for person in people]

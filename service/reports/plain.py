@@ -1,0 +1,76 @@
+"""What a message's state and reason mean, in a sentence that anybody understands (pure).
+
+For whoever is asked "did my text arrive?"; the words promise nothing that the ledger does not know:
+only a receipt says that a text has arrived.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from service.messages.ledger import MessageState as S
+
+
+class Sentence(NamedTuple):
+    """The same said in Chinese and in English."""
+
+    zh: str
+    en: str
+
+
+STATES: Mapping[S, Sentence] = {
+    S.QUEUED: Sentence("还在排队，尚未发出", "It waits and has not left yet"),
+    S.SUBMITTING: Sentence("正在交给运营商", "It is being handed to the carrier"),
+    S.SUBMITTED: Sentence(
+        "运营商已接收，还没有回执", "The carrier has taken it; whether it arrived is not known yet"
+    ),
+    S.DELIVERED: Sentence("已送达手机", "It has arrived on the handset"),
+    S.UNDELIVERED: Sentence("未送达", "It did not arrive"),
+    S.EXPIRED: Sentence("在有效期内未能送达", "It could not be delivered while it was valid"),
+    S.REJECTED: Sentence("运营商拒收", "The carrier refused it"),
+    S.UNKNOWN: Sentence(
+        "72 小时内没有回执，是否送达不明",
+        "No receipt came in 72 hours; whether it arrived is unknown",
+    ),
+    S.UNCERTAIN: Sentence(
+        "可能已发出，但运营商没有应答，正在核对；不会自动重发",
+        "It may have left, but the carrier did not answer; it is being checked, and not sent again",
+    ),
+    S.SUPPRESSED: Sentence("发出前被拦下", "It was stopped before it left"),
+    S.CANCELLED: Sentence("发出前已取消", "It was cancelled before it left"),
+}
+
+REASONS: Mapping[str, Sentence] = {
+    "empty_number": Sentence("号码是空号", "the number does not exist"),
+    "suspended": Sentence("号码已停机", "the number is out of service"),
+    "powered_off": Sentence("手机关机或不在服务区", "the handset is off or out of reach"),
+    "blacklisted": Sentence("号码在运营商的黑名单里", "the number is on the carrier's blacklist"),
+    "memory_full": Sentence("手机短信存储已满", "the handset's memory is full"),
+    "ported": Sentence("号码已携转到其他运营商", "the number has moved to another carrier"),
+    "content_filter": Sentence("内容被运营商过滤", "the carrier's filter stopped the text"),
+    "frequency_limit": Sentence(
+        "超过运营商的频次限制", "the carrier limits how often a number is written to"
+    ),
+    "network": Sentence("网络一时不通", "the network did not work for the moment"),
+    "account": Sentence("我方通道账号有问题", "our account with the carrier has a fault"),
+    "format": Sentence("格式不被运营商接受", "the carrier does not take the form of the text"),
+    "other": Sentence("运营商给出的其他原因", "another reason, by the carrier's code"),
+    "opted_out": Sentence("本人已退订", "the person refuses such texts"),
+    "protected": Sentence("号码受保护，不予发送", "the number is protected"),
+    "dead_number": Sentence("号码已确认是空号", "the number is known not to exist"),
+    "complaint": Sentence("本人投诉过", "the person has complained"),
+    "capped": Sentence("已达到收信次数上限", "the person has had as many texts as are allowed"),
+    "validity_over": Sentence("有效期已过", "its validity was over"),
+    "cannot_be_composed": Sentence("内容无法生成", "the text could not be made"),
+    "campaign_cancelled": Sentence("这次发送被取消", "its broadcast was cancelled"),
+    "cancelled_by_sender": Sentence("发送单位取消", "the sender cancelled it"),
+    "erased": Sentence("本人资料已删除", "the person's data were erased"),
+}
+
+
+def explain(state: str, reason: str | None) -> Sentence:
+    """What became of a text; a reason that has no words of its own is given by its code."""
+    said = STATES[S(state)]
+    if not reason:
+        return Sentence(f"{said.zh}。", f"{said.en}.")
+    why = REASONS.get(reason, Sentence(reason, reason))
+    return Sentence(f"{said.zh}：{why.zh}。", f"{said.en}: {why.en}.")

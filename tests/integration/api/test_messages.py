@@ -1,0 +1,230 @@
+"""Direct sends over HTTP: who may, to whom, with what text; and what became of one text."""
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from service.channels.outcome import Reason
+from service.coding.parts import split
+from service.crypto import Keyring
+from service.dispatch.compose import Composer, Work
+from service.dispatch.share import Flow
+from service.dispatch.slice_store import queued_rows
+from service.messages.ledger import MessageState
+from service.reports.plain import REASONS, STATES
+from tests.factories import phone
+from tests.integration.api.conftest import Answer, Api
+from tests.integration.api.test_routing import channel
+
+OPERATOR = ("school", "operator")
+ADMIN = ("school", "admin")
+STRANGER = ("county", "operator")
+WORDS = "【旌德县教体局】家长会改在周五下午三点，地点不变。"
+GREETING = "【旌德县教体局】{姓名}您好，家长会改在周五下午三点。"
+
+
+@pytest.fixture
+async def lane(api: Api) -> int:
+    return await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
+
+
+async def template(api: Api, text: str = WORDS, **fields: Any) -> str:
+    body = {"name": f"t{id(fields)}", "class": "service", "text": text, **fields}
+    made = await api.post("/templates", OPERATOR, body)
+    assert made.status == 201, made.body
+    return str(made.json["id"])
+
+
+async def send(api: Api, to: list[Any], **fields: Any) -> Answer:
+    fields = fields or {"template_id": await template(api)}
+    return await api.post("/messages", OPERATOR, {"to": to, **fields})
+
+
+async def test_each_recipient_is_in_the_ledger_or_refused_by_name(api: Api, lane: int) -> None:
+    await api.post("/suppressions", OPERATOR, {"phone": phone(3), "reason": "opted_out"})
+    to = [phone(1), "197 9000 0002", "12345", phone(1), phone(3)]
+    sent = await send(api, to)
+    assert sent.status == 202, sent.body
+    refused = [(item["index"], item["reason"]) for item in sent.json["rejected"]]
+    assert (sent.json["accepted"], refused) == (
+        2,
+        [(2, "invalid"), (3, "duplicate"), (4, "opted_out")],
+    )
+    assert all(digits not in sent.body.decode() for digits in ("12345", phone(1)[3:], phone(3)[3:]))
+    report = (await api.get(f"/runs/{sent.json['run_id']}/report", OPERATOR)).json
+    assert (report["target"], report["states"]) == (2, {"queued": 2})
+    assert report["excluded"] == {"opted_out": 1}
+
+
+async def test_each_gets_the_values_that_were_given_for_it(
+    api: Api, lane: int, keyring: Keyring
+) -> None:
+    chosen = await template(api, GREETING)
+    to = [{"phone": phone(n), "variables": {"姓名": f"家长{n}"}} for n in (1, 2)]
+    sent = await send(api, to, template_id=chosen)
+    run_id = UUID(sent.json["run_id"])
+    async with api.runtime.pool.acquire() as conn:
+        rows = await queued_rows(conn, run_id, lane, 1, 9, api.clock.at)
+        stored = await conn.fetchval("SELECT string_agg(m::text, '') FROM messages m")
+    work = Work(
+        run_id, 1, GREETING, "service", None, [], ZoneInfo("Asia/Shanghai"), None,
+        Flow(1, run_id), 1, rows=None,  # type: ignore[arg-type]
+    )  # fmt: skip
+    composer = Composer(keyring, {}, lambda text: tuple(split(text)))
+    said = {
+        m.phone: m.parts[0].body.decode("utf-16-be")
+        for m in (composer.compose(work, r) for r in rows)
+    }
+    assert said == {phone(n): GREETING.replace("{姓名}", f"家长{n}") for n in (1, 2)}
+    assert "家长" not in stored
+    assert "家长".encode().hex() not in stored
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({}, "has no value"),
+        ({"姓名": " "}, "has no value"),
+        ({"姓名": "家" * 21}, "more than 20"),
+        ({"姓名": "家\n长"}, "one line"),
+        ({"姓名": "家长", "金额": "3"}, "no variable {金额}"),
+        ({"姓名": "点 http://a.cn"}, "R"),
+        ({"姓名": "加微信abc12345"}, "R"),
+        ({"姓名": "【银行】"}, "R"),
+    ],
+)
+async def test_a_value_that_nobody_approved_is_looked_at(
+    api: Api, lane: int, variables: dict[str, str], said: str
+) -> None:
+    to = [
+        {"phone": phone(1), "variables": variables},
+        {"phone": phone(2), "variables": {"姓名": "王"}},
+    ]
+    sent = await send(api, to, template_id=await template(api, GREETING))
+    assert (sent.status, sent.json["accepted"]) == (202, 1)
+    (refused,) = sent.json["rejected"]
+    assert (refused["index"], refused["reason"]) == (0, "variables")
+    assert said in refused["message"]
+
+
+async def test_nobody_accepted_is_an_error_and_leaves_nothing(api: Api, lane: int) -> None:
+    sent = await send(api, ["1", "2"])
+    assert (sent.status, sent.json["type"]) == (422, "urn:tocsin:problem:nobody_accepted")
+    assert set(sent.json["fields"]) == {"to.0", "to.1"}
+    assert await api.runtime.pool.fetchval("SELECT count(*) FROM runs") == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "code"),
+    [
+        ({}, 422, "invalid"),
+        ({"text": WORDS, "template_id": str(UUID(int=1))}, 422, "invalid"),
+        ({"template_id": str(UUID(int=1))}, 404, "not_found"),
+        ({"text": WORDS, "class": "public_interest"}, 422, "needs_template"),
+        ({"text": WORDS, "class": "warning"}, 422, "needs_campaign"),
+        ({"text": GREETING}, 422, "invalid"),
+        ({"text": "没有签名的通知"}, 422, "text_blocked"),
+        ({"text": WORDS, "callback_url": "ftp://a.cn"}, 422, "invalid"),
+        ({"text": WORDS, "callback_url": "https://me:pw@a.cn"}, 422, "invalid"),
+    ],
+)
+async def test_what_cannot_be_sent_so(
+    api: Api, lane: int, fields: dict[str, Any], status: int, code: str
+) -> None:
+    sent = await api.post("/messages", ADMIN, {"to": [phone(1)], **fields})
+    assert (sent.status, sent.json["type"].rpartition(":")[2]) == (status, code), sent.body
+    assert await api.runtime.pool.fetchval("SELECT count(*) FROM runs") == 0
+
+
+async def test_a_warning_is_never_a_direct_send(api: Api, lane: int) -> None:
+    chosen = await template(api, **{"class": "warning"})
+    assert (await send(api, [phone(1)], template_id=chosen)).json["type"].endswith("needs_campaign")
+
+
+async def test_words_of_ones_own_take_a_right(api: Api, lane: int) -> None:
+    body = {"to": [phone(1)], "text": WORDS}
+    assert (await api.post("/messages", OPERATOR, body)).status == 403
+    assert (await api.post("/messages", ADMIN, body)).status == 202
+
+
+async def test_in_a_day_no_more_than_the_department_allows(api: Api, lane: int) -> None:
+    """Two sends at once do not pass each other; what was refused counts for nothing."""
+    chosen = await template(api)
+
+    async def to(first: int, count: int) -> int:
+        people = [phone(n) for n in range(first, first + count)]
+        return (await send(api, people, template_id=chosen)).status
+
+    both = await asyncio.gather(to(1, 600), to(1_000, 600))
+    assert sorted(both) == [202, 403]
+    assert await to(2_000, 401) == 403
+    assert await to(2_000, 400) == 202
+    assert await to(3_000, 1) == 403
+    api.clock.at += timedelta(hours=24, seconds=1)
+    assert await to(3_000, 1) == 202
+
+
+async def test_what_became_of_a_text_is_said_in_words(api: Api, lane: int) -> None:
+    run = (await send(api, [phone(n) for n in (1, 2, 3)])).json["run_id"]
+    states = (("delivered", None), ("undelivered", "empty_number"), ("queued", None))
+    for no, (state, reason) in enumerate(states, 1):
+        await api.runtime.pool.execute(
+            "UPDATE messages SET state = $2::message_state, reason = $3 WHERE no = $1",
+            no,
+            state,
+            reason,
+        )
+    ids = [f"{run}.{no}" for no in (3, 1, 2)]
+    asked = await api.post("/messages/status", OPERATOR, {"ids": [*ids, f"{UUID(int=1)}.1"]})
+    assert [item["id"] for item in asked.json["items"]] == ids
+    assert asked.json["not_found"] == [f"{UUID(int=1)}.1"]
+    assert asked.json["items"][2]["plain"] == {
+        "zh": "未送达：号码是空号。",
+        "en": "It did not arrive: the number does not exist.",
+    }
+    one = await api.get(f"/messages/{ids[1]}", OPERATOR)
+    assert (one.json["plain"]["zh"], one.json["phone"][:8]) == ("已送达手机。", "197****0")
+    assert (await api.get("/messages/nothing", OPERATOR)).status == 404
+
+
+async def test_another_departments_texts_do_not_exist(api: Api, lane: int) -> None:
+    run = (await send(api, [phone(1)])).json["run_id"]
+    assert (await api.get(f"/messages/{run}.1", STRANGER)).status == 404
+    assert (await api.post(f"/messages/{run}.1/cancel", STRANGER)).status == 404
+    asked = await api.post("/messages/status", STRANGER, {"ids": [f"{run}.1"]})
+    assert asked.json == {"items": [], "not_found": [f"{run}.1"]}
+
+
+async def test_what_still_waits_can_be_called_back(api: Api, lane: int) -> None:
+    run = (await send(api, [phone(1), phone(2)])).json["run_id"]
+    await api.runtime.pool.execute("UPDATE messages SET state = 'submitted' WHERE no = 2")
+    back = await api.post(f"/messages/{run}.1/cancel", OPERATOR)
+    assert (back.status, back.json["state"], back.json["reason"]) == (
+        200,
+        "cancelled",
+        "cancelled_by_sender",
+    )
+    late = await api.post(f"/messages/{run}.2/cancel", OPERATOR)
+    assert (late.status, late.json["type"]) == (409, "urn:tocsin:problem:has_left")
+
+
+async def test_a_repeated_request_sends_once(api: Api, lane: int) -> None:
+    body = {"to": [phone(1)], "template_id": await template(api)}
+    headers = {"Idempotency-Key": "once"}
+    answers = [
+        (await api.post("/messages", OPERATOR, body, headers=headers)).json["run_id"]
+        for _ in range(2)
+    ]
+    assert answers[0] == answers[1]
+    assert await api.runtime.pool.fetchval("SELECT count(*) FROM messages") == 1
+
+
+def test_every_state_and_every_reason_of_carriers_has_words() -> None:
+    assert set(STATES) == set(MessageState)
+    assert {reason.value for reason in Reason if reason.value} <= set(REASONS)
+    assert json.dumps([*STATES.values(), *REASONS.values()]).count('""') == 0
