@@ -34,6 +34,7 @@ class Job(StrEnum):
     FOLD_RECEIPTS = "fold_receipts"
     READ_INBOUND = "read_inbound"
     SEND_REPLIES = "send_replies"
+    CALL_WEBHOOK = "call_webhook"
 
 
 QUEUES: dict[Job, str] = {
@@ -43,6 +44,7 @@ QUEUES: dict[Job, str] = {
     Job.FOLD_RECEIPTS: "delivery",
     Job.READ_INBOUND: "delivery",
     Job.SEND_REPLIES: "delivery",
+    Job.CALL_WEBHOOK: "webhooks",
 }
 
 

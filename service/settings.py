@@ -65,6 +65,9 @@ class Settings(ClockSettings):
     lane_shift: bool = Field(
         True, description="Whether what waits for such a channel goes to another that may take it."
     )
+    webhook_networks: str = Field(
+        "", description="Private networks that webhooks may be in, e.g. 10.1.0.0/16,fd00::/8."
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
 

@@ -243,7 +243,7 @@ class System:
             self._add(_numbered("scheduler", number), "-m", "workers", "scheduler")
         for number in range(self.options.work_processes):
             name = _numbered("work", number)
-            self._add(name, "-m", "workers", "expand", "imports", "delivery")
+            self._add(name, "-m", "workers", "expand", "imports", "delivery", "webhooks")
         for number in range(self.options.channel_processes):
             self._add(f"channel-{number}", "-m", "workers", "channel")
 

@@ -18,12 +18,13 @@ from service.parent import end_with_parent
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings, read_settings
 from service.storage.postgres import open_pool
-from workers import channel, delivery, expand, imports, scheduler
+from workers import channel, delivery, expand, imports, scheduler, webhooks
 from workers.context import Kind, make_worker
 from workers.supervise import supervise
 
 KINDS: dict[str, Kind] = {
-    module.KIND.name: module.KIND for module in (scheduler, expand, channel, delivery, imports)
+    module.KIND.name: module.KIND
+    for module in (scheduler, expand, channel, delivery, imports, webhooks)
 }
 
 log = logging.getLogger("workers")

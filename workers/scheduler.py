@@ -17,7 +17,7 @@ from service.api.store import delete_old_answers
 from service.audience.store import waiting_imports
 from service.campaigns import restored
 from service.campaigns.lifecycle import expire_pending, finish_campaigns, fire_due
-from service.delivery import inbound, replies
+from service.delivery import inbound, replies, webhooks
 from service.delivery.doubt import sweep_decided
 from service.delivery.receipts import sweep_parked
 from service.delivery.settle_store import settle_runs
@@ -94,6 +94,14 @@ async def listen(ctx: dict[str, Any]) -> None:
 async def beat(ctx: dict[str, Any]) -> None:
     """Show that the database is alive, and hold everything in one that was restored."""
     await restored.beat(runtime_of(ctx))
+
+
+@alone
+async def tell(ctx: dict[str, Any]) -> None:
+    """Give new events to the webhooks that want them, and ring for the calls that are due."""
+    runtime = runtime_of(ctx)
+    for webhook_id in await webhooks.hand_out(runtime.pool, runtime.clock.now()):
+        await runtime.queue.ring(Job.CALL_WEBHOOK, webhook_id)
 
 
 @alone
@@ -197,11 +205,13 @@ async def tidy(ctx: dict[str, Any]) -> None:
     await expire_pending(runtime.pool, now)
     async with transaction(runtime.pool) as conn:
         await delete_old_answers(conn, now)
+    await webhooks.forget(runtime.pool, now)
 
 
 CRONS = [
     cron(fire, second=EVERY_SECOND, keep_result=0, timeout=60),
     cron(listen, second=EVERY_SECOND, keep_result=0, timeout=60),
+    cron(tell, second=EVERY_SECOND, keep_result=0, timeout=60),
     cron(stop, second=EVERY_SECOND, keep_result=0, timeout=60),
     cron(beat, second=EVERY_FIFTH, keep_result=0, timeout=20, run_at_startup=True),
     cron(seal, second=EVERY_SECOND, keep_result=0, timeout=60),

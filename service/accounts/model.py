@@ -30,6 +30,7 @@ class Right(StrEnum):
     PLAN = "plan and submit campaigns"
     SEND = "send texts to people who are named"
     SEND_TEXT = "send words of your own, without a template"
+    WEBHOOKS = "manage webhooks"
     CONTROL = "pause, resume, release and cancel campaigns"
     APPROVE = "approve, return and reject campaigns"
     STOP_ALL = "stop all sending"
@@ -50,6 +51,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
             Right.WRITE,
             Right.PLAN,
             Right.SEND,
+            Right.WEBHOOKS,
             Right.CONTROL,
             Right.STOP_ALL,
         }

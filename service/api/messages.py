@@ -1,16 +1,17 @@
 """Direct sends, and what became of one text: who asks sees the own department's only."""
 
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from service.accounts import store as accounts
 from service.accounts.model import Right
+from service.api import webhooks
 from service.api.call import Call
 from service.api.runs import MessageOut
 from service.api.schema import Body, Line, Out, Text
+from service.api.webhooks import WebAddress
 from service.campaigns import run_store
 from service.dispatch import direct_send, direct_store
 from service.dispatch.direct_send import Named, Sender, Words
@@ -21,15 +22,6 @@ from service.reports import plain, progress
 
 MOST_RECIPIENTS = 1_000
 MessageId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{36}\.[0-9]{1,9}$")]
-
-
-def _web_address(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("write an address that begins with https://")
-    if parts.username or parts.password:
-        raise ValueError("leave out user and password; the signature proves who calls")
-    return url
 
 
 class RecipientBody(Body):
@@ -50,7 +42,9 @@ class SendBody(Body):
         alias="class",
         description="Of words of your own: service. A template has its own.",
     )
-    callback_url: Annotated[Line, AfterValidator(_web_address)] | None = None
+    callback_url: WebAddress | None = Field(
+        default=None, description="Is called when each text is final; see webhooks."
+    )
 
     @model_validator(mode="after")
     def _one_text(self) -> "SendBody":
@@ -113,8 +107,9 @@ async def send_messages(call: Call, body: SendBody) -> SendOut:
         Named(one, {}) if isinstance(one, str) else Named(one.phone, one.variables)
         for one in body.to
     ]
+    webhook_id = await webhooks.for_callback(call, body.callback_url)
     sent = await direct_send.send(
-        call.conn, call.runtime.keyring, sender, words, named, body.callback_url, call.now
+        call.conn, call.runtime.keyring, sender, words, named, webhook_id, call.now
     )
     if sent.run_id is None:
         raise Invalid(

@@ -24,6 +24,7 @@ from service.api import (
     stops,
     templates,
     unmatched,
+    webhooks,
 )
 from service.api.op import Op
 
@@ -97,6 +98,16 @@ OPS = (
     Op("POST",   "/messages/status", messages.get_statuses, R.READ),
     Op("GET",    "/messages/{message_id}", messages.get_message, R.READ),
     Op("POST",   "/messages/{message_id}/cancel", messages.cancel_message, R.SEND),
+
+    Op("GET",    "/webhooks", webhooks.list_webhooks, R.READ),
+    Op("POST",   "/webhooks", webhooks.create_webhook, R.WEBHOOKS, 201),
+    Op("GET",    "/webhooks/{webhook_id}", webhooks.get_webhook, R.READ),
+    Op("PATCH",  "/webhooks/{webhook_id}", webhooks.edit_webhook, R.WEBHOOKS),
+    Op("DELETE", "/webhooks/{webhook_id}", webhooks.delete_webhook, R.WEBHOOKS, 204),
+    Op("POST",   "/webhooks/{webhook_id}/secret", webhooks.renew_secret, R.WEBHOOKS),
+    Op("POST",   "/webhooks/{webhook_id}/test", webhooks.send_test, R.WEBHOOKS, 202),
+    Op("POST",   "/webhooks/{webhook_id}/replay", webhooks.replay, R.WEBHOOKS, 202),
+    Op("GET",    "/webhooks/{webhook_id}/deliveries", webhooks.list_deliveries, R.READ),
 
     Op("GET",    "/inbound", inbound.list_inbound, R.READ),
     Op("GET",    "/inbound/{inbound_id}", inbound.get_inbound, R.READ),

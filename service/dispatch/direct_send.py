@@ -100,7 +100,7 @@ async def send(
     sender: Sender,
     words: Words,
     named: Sequence[Named],
-    callback_url: str | None,
+    webhook_id: UUID | None,
     now: datetime,
 ) -> Sent:
     """Write the run of a direct send; must run in a transaction.
@@ -115,20 +115,7 @@ async def send(
         return Sent(None, 0, refused)
     await _within_limit(conn, sender, len(people), now)
     recipients = await _routed(conn, [person for _, person in people.values()], now)
-    new = NewRun(
-        kind="direct",
-        department_id=sender.department_id,
-        message_class=words.message_class,
-        priority="normal",
-        text=words.text,
-        channels=sorted({r.channel_id for r in recipients if r.channel_id is not None}),
-        send_hours=DEFAULT_HOURS,
-        timezone=DEFAULT_TIMEZONE,
-        valid_until=now + DAY,
-        sent_by=sender.user_id,
-        template_version_id=words.template_version_id,
-        callback_url=callback_url,
-    )
+    new = _run(sender, words, recipients, webhook_id, now)
     started = await direct.start(conn, new, recipients, now)
     await direct_store.note_send(conn, started.run_id, sender.id, len(people), now)
     for row in await direct_store.exclusions(conn, started.run_id):
@@ -227,6 +214,29 @@ def _check_values(text: str, wanted: Sequence[str], values: Mapping[str, str]) -
         raise Invalid(f"the text has no variable {{{unknown}}}", code="variables")
     if wanted and (found := _serious(lint(text, values))):
         raise Invalid(f"{found[0]['rule']}: {found[0]['message']}", code="variables")
+
+
+def _run(
+    sender: Sender,
+    words: Words,
+    recipients: Sequence[Recipient],
+    webhook_id: UUID | None,
+    now: datetime,
+) -> NewRun:
+    return NewRun(
+        kind="direct",
+        department_id=sender.department_id,
+        message_class=words.message_class,
+        priority="normal",
+        text=words.text,
+        channels=sorted({r.channel_id for r in recipients if r.channel_id is not None}),
+        send_hours=DEFAULT_HOURS,
+        timezone=DEFAULT_TIMEZONE,
+        valid_until=now + DAY,
+        sent_by=sender.user_id,
+        template_version_id=words.template_version_id,
+        webhook_id=webhook_id,
+    )
 
 
 async def _within_limit(conn: Connection, sender: Sender, people: int, now: datetime) -> None:

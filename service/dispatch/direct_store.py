@@ -16,7 +16,7 @@ class NewRun:
     channels: the ways it may take, also where a text is routed again.
     send_hours, timezone: as of a schedule. valid_until: past it, nothing is handed off.
     confirms: the reason of the suppressions that its texts confirm, and so pass; None: none.
-    sent_by, template_version_id, callback_url: of a department's direct send.
+    sent_by, template_version_id, webhook_id: of a department's direct send.
     """
 
     kind: str
@@ -31,7 +31,7 @@ class NewRun:
     confirms: str | None = None
     sent_by: UUID | None = None
     template_version_id: UUID | None = None
-    callback_url: str | None = None
+    webhook_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ async def insert_run(conn: Connection, new: NewRun, now: datetime) -> Record:
         """
         INSERT INTO runs (kind, department_id, fire_at, state, priority, class, text, channels,
                           send_hours, timezone, valid_until, confirms, sent_by,
-                          template_version_id, callback_url, created_at)
+                          template_version_id, webhook_id, created_at)
         VALUES ($1, $2, $10, 'expanding', $3, $4, $5, $6, $7, $8, $9, $11, $12, $13, $14, $10)
         RETURNING *
         """,
@@ -74,7 +74,7 @@ async def insert_run(conn: Connection, new: NewRun, now: datetime) -> Record:
         new.confirms,
         new.sent_by,
         new.template_version_id,
-        new.callback_url,
+        new.webhook_id,
     )
     return one(row)
 
@@ -113,9 +113,10 @@ async def write_ledger(
                 ORDER BY reason LIMIT 1) s ON true
         ), kept AS (
             INSERT INTO messages (run_id, no, phone_hash, phone_cipher, variables_cipher,
-                                  channel_id, carrier, roles)
+                                  channel_id, carrier, roles, told)
             SELECT $1, row_number() OVER (ORDER BY channel_id, phone_hash), phone_hash,
-                   phone_cipher, variables_cipher, channel_id, carrier, '{}'
+                   phone_cipher, variables_cipher, channel_id, carrier, '{}',
+                   (SELECT $11::uuid IS NOT NULL OR is_told($12, 'message.final'))
             FROM people WHERE excluded IS NULL
             RETURNING 1
         ), left_out AS (
@@ -135,6 +136,8 @@ async def write_ledger(
         run["confirms"],
         now,
         [r.variables_cipher for r in recipients],
+        run["webhook_id"],
+        run["department_id"],
     )
     counts = one(row)
     return counts["target"], counts["excluded"]

@@ -83,11 +83,12 @@ async def write_ledger(
             WHERE c.matches IS NOT FALSE
         ), kept AS (
             INSERT INTO messages (run_id, no, phone_hash, phone_cipher, name_cipher, channel_id,
-                                  carrier, area_code, roles)
+                                  carrier, area_code, roles, told)
             SELECT $1, row_number() OVER (ORDER BY channel_id, phone_hash), phone_hash,
                    phone_cipher, CASE WHEN $7 THEN name_cipher END, channel_id, carrier, area_code,
                    ARRAY(SELECT DISTINCT role FROM links l, unnest(l.roles) AS role
-                         WHERE l.contact_id = people.id ORDER BY role)
+                         WHERE l.contact_id = people.id ORDER BY role),
+                   (SELECT is_told($2, 'message.final'))
             FROM people WHERE excluded IS NULL
             RETURNING 1
         ), left_out AS (

@@ -5,7 +5,6 @@ ALTER TABLE runs
     ADD CONSTRAINT runs_kind_check CHECK (kind IN ('campaign', 'reply', 'direct')),
     ADD COLUMN sent_by uuid REFERENCES users,
     ADD COLUMN template_version_id uuid REFERENCES template_versions,
-    ADD COLUMN callback_url text,
     ADD CONSTRAINT somebody_sent_it CHECK ((kind = 'direct') = (sent_by IS NOT NULL));
 
 -- The values of the variables of one recipient, as JSON under the data key; NULL: the contact's facts.

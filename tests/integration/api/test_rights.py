@@ -6,6 +6,7 @@ import pytest
 from aiohttp import web
 
 from service.api.routes import CALLBACKS, OPS, PREFIX
+from service.delivery.webhook_store import insert_webhook
 from service.storage.postgres import transaction
 from tests.factories import make_draft
 from tests.integration.api.conftest import Api
@@ -81,6 +82,19 @@ TABLE = {
     "GET /runs/{run_id}/report": "aopv",
     "GET /runs/{run_id}/messages": "aopv",
     "GET /runs/{run_id}/inbound": "aopv",
+    "POST /messages": "ao",
+    "POST /messages/status": "aopv",
+    "GET /messages/{message_id}": "aopv",
+    "POST /messages/{message_id}/cancel": "ao",
+    "GET /webhooks": "aopv",
+    "POST /webhooks": "ao",
+    "GET /webhooks/{webhook_id}": "aopv",
+    "PATCH /webhooks/{webhook_id}": "ao",
+    "DELETE /webhooks/{webhook_id}": "ao",
+    "POST /webhooks/{webhook_id}/secret": "ao",
+    "POST /webhooks/{webhook_id}/test": "ao",
+    "POST /webhooks/{webhook_id}/replay": "ao",
+    "GET /webhooks/{webhook_id}/deliveries": "aopv",
     "GET /inbound": "aopv",
     "GET /inbound/{inbound_id}": "aopv",
     "POST /inbound/{inbound_id}/take": "ao",
@@ -175,6 +189,23 @@ async def _things(api: Api, department: str) -> dict[str, str]:
             team.department_id,
             api.clock.at,
         )
+        await conn.execute(
+            """
+            INSERT INTO messages (run_id, no, phone_hash, phone_cipher, channel_id, carrier, roles)
+            VALUES ($1, 1, '', $2, 1, '', '{}')
+            """,
+            run,
+            api.runtime.keyring.encrypt("phone", "+8619790000001"),
+        )
+        webhook = await insert_webhook(
+            conn,
+            team.department_id,
+            "https://a.cn",
+            ["run.finished"],
+            b"",
+            team.admin.id,
+            api.clock.at,
+        )
         imported = await conn.fetchval(
             """
             INSERT INTO imports (department_id, created_by, roster, basis, expires_on, file_name,
@@ -213,6 +244,8 @@ async def _things(api: Api, department: str) -> dict[str, str]:
         "template_id": str(draft.plan.template_id),
         "segment_id": str(draft.plan.segment_id),
         "run_id": str(run),
+        "message_id": f"{run}.1",
+        "webhook_id": str(webhook.id),
         "import_id": str(imported),
         "suppression_id": str(suppression),
         "inbound_id": str(text),
@@ -224,6 +257,7 @@ BODIES: dict[str, Any] = {
     "PATCH /segments/{segment_id}": {"rule": "性别 = 女"},
     "POST /templates/{template_id}/versions": {"text": "【旌德县公安局】请注意。"},
     "PATCH /campaigns/{campaign_id}": {"name": "n"},
+    "POST /webhooks/{webhook_id}/replay": {"since": "2027-01-01T00:00:00Z"},
     "POST /campaigns/{campaign_id}/return": {"reason": "r"},
     "POST /campaigns/{campaign_id}/reject": {"reason": "r"},
 }

@@ -1,0 +1,230 @@
+"""The table of webhooks, in SQL; `webhook_calls_store` has what they are told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from service.errors import Conflict, NotFound
+from service.storage.postgres import Connection, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """An address of a department that is called. run_calls_back: only about runs that named it."""
+
+    id: UUID
+    department_id: UUID
+    url: str
+    events: tuple[str, ...]
+    run_calls_back: bool
+    created_by: UUID
+    created_at: datetime
+    failing_since: datetime | None
+    disabled_at: datetime | None
+    disabled_why: str | None
+
+
+_WEBHOOK = """
+    SELECT id, department_id, url, events, run_calls_back, created_by, created_at, failing_since,
+           disabled_at, disabled_why
+    FROM webhooks
+"""
+MOST_OF_A_DEPARTMENT = 20
+
+
+async def insert_webhook(
+    conn: Connection,
+    department_id: UUID,
+    url: str,
+    events: Sequence[str],
+    secret_cipher: bytes,
+    user_id: UUID,
+    now: datetime,
+) -> Webhook:
+    """Make a webhook.
+
+    Raises:
+        Conflict: the department has as many as it may.
+    """
+    await conn.execute("SELECT FROM departments WHERE id = $1 FOR UPDATE", department_id)
+    count = await conn.fetchval(
+        """
+        SELECT count(*) FROM webhooks
+        WHERE department_id = $1 AND NOT run_calls_back AND deleted_at IS NULL
+        """,
+        department_id,
+    )
+    if count >= MOST_OF_A_DEPARTMENT:
+        raise Conflict(f"a department has at most {MOST_OF_A_DEPARTMENT} webhooks; delete one")
+    webhook_id = await conn.fetchval(
+        """
+        INSERT INTO webhooks (department_id, url, events, secret_cipher, created_by, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6) RETURNING id
+        """,
+        department_id,
+        url,
+        list(events),
+        secret_cipher,
+        user_id,
+        now,
+    )
+    return await get_webhook(conn, webhook_id, None)
+
+
+async def callback_webhook(
+    conn: Connection,
+    department_id: UUID,
+    url: str,
+    secret_cipher: bytes,
+    user_id: UUID,
+    now: datetime,
+) -> UUID:
+    """The webhook of a department's `callback_url`, made when it is named for the first time.
+
+    One that was disabled works again: whoever names it wants to be called.
+    """
+    webhook_id: UUID = await conn.fetchval(
+        """
+        INSERT INTO webhooks (department_id, url, events, run_calls_back, secret_cipher, created_by,
+                              created_at)
+        VALUES ($1, $2, '{message.final,run.finished}', true, $3, $4, $5)
+        ON CONFLICT (department_id, url) WHERE run_calls_back AND deleted_at IS NULL
+        DO UPDATE SET disabled_at = NULL, disabled_why = NULL,
+            failing_since = CASE WHEN webhooks.disabled_at IS NULL THEN webhooks.failing_since END
+        RETURNING id
+        """,
+        department_id,
+        url,
+        secret_cipher,
+        user_id,
+        now,
+    )
+    return webhook_id
+
+
+async def get_webhook(conn: Connection, webhook_id: UUID, scope: UUID | None) -> Webhook:
+    """One webhook.
+
+    Raises:
+        NotFound: there is none of this id in the scope.
+    """
+    row = await conn.fetchrow(
+        f"""
+        {_WEBHOOK}
+        WHERE id = $1 AND deleted_at IS NULL AND ($2::uuid IS NULL OR department_id = $2)
+        """,
+        webhook_id,
+        scope,
+    )
+    if row is None:
+        raise NotFound(f"there is no webhook {webhook_id}")
+    return _webhook(row)
+
+
+async def list_webhooks(
+    conn: Connection, scope: UUID | None, before: UUID | None, limit: int
+) -> list[Webhook]:
+    """A page of webhooks, from new to old."""
+    rows = await conn.fetch(
+        f"""
+        {_WEBHOOK}
+        WHERE deleted_at IS NULL AND ($1::uuid IS NULL OR department_id = $1)
+          AND ($2::uuid IS NULL OR id < $2)
+        ORDER BY id DESC LIMIT $3
+        """,
+        scope,
+        before,
+        limit,
+    )
+    return [_webhook(row) for row in rows]
+
+
+async def edit_webhook(
+    conn: Connection,
+    webhook_id: UUID,
+    url: str,
+    events: Sequence[str],
+    now: datetime,
+    *,
+    enabled: bool,
+) -> None:
+    """Change where and of what it is told; enabling it lets what waited go on."""
+    await conn.execute(
+        """
+        UPDATE webhooks SET url = $2, events = $3,
+            failing_since = NULL, failures = 0, rest_until = NULL,
+            disabled_at = CASE WHEN NOT $4 THEN coalesce(disabled_at, $5) END,
+            disabled_why = CASE WHEN NOT $4 THEN coalesce(disabled_why, 'switched off') END
+        WHERE id = $1
+        """,
+        webhook_id,
+        url,
+        list(events),
+        enabled,
+        now,
+    )
+
+
+async def set_secret(conn: Connection, webhook_id: UUID, secret_cipher: bytes) -> None:
+    """Sign with another secret from now on."""
+    await conn.execute(
+        "UPDATE webhooks SET secret_cipher = $2 WHERE id = $1", webhook_id, secret_cipher
+    )
+
+
+async def delete_webhook(conn: Connection, webhook_id: UUID, now: datetime) -> None:
+    """Call it no more; what waits for it is dropped."""
+    await conn.execute("UPDATE webhooks SET deleted_at = $2 WHERE id = $1", webhook_id, now)
+    await conn.execute(
+        "DELETE FROM webhook_deliveries WHERE webhook_id = $1 AND state = 'waiting'", webhook_id
+    )
+
+
+async def disable(conn: Connection, webhook_id: UUID, why: str, now: datetime) -> bool:
+    """Call it no more until a person enables it; the department's other webhooks are told.
+
+    Returns whether it was enabled.
+    """
+    row = await conn.fetchrow(
+        """
+        UPDATE webhooks SET disabled_at = $3, disabled_why = $2
+        WHERE id = $1 AND disabled_at IS NULL RETURNING department_id, url
+        """,
+        webhook_id,
+        why,
+        now,
+    )
+    if row is None:
+        return False
+    await conn.execute(
+        "SELECT write_event($1, 'webhook.disabled', NULL, $2::jsonb, $3)",
+        row["department_id"],
+        {"webhook_id": str(webhook_id), "url": row["url"], "why": why},
+        now,
+    )
+    return True
+
+
+async def write_test(conn: Connection, webhook: Webhook, now: datetime) -> int:
+    """Write an event for this webhook alone; returns its number."""
+    event_id: int = await conn.fetchval(
+        """
+        INSERT INTO webhook_events (department_id, type, data, at)
+        VALUES ($1, 'webhook.test', $2, $3) RETURNING id
+        """,
+        webhook.department_id,
+        {"webhook_id": str(webhook.id)},
+        now,
+    )
+    await conn.execute(
+        "INSERT INTO webhook_deliveries (webhook_id, event_id, next_at) VALUES ($1, $2, $3)",
+        webhook.id,
+        event_id,
+        now,
+    )
+    return event_id
+
+
+def _webhook(row: Record) -> Webhook:
+    return Webhook(**dict(row) | {"events": tuple(row["events"])})
