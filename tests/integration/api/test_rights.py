@@ -53,6 +53,7 @@ TABLE = {
     "GET /segments": "aopv",
     "POST /segments": "ao",
     "POST /segments/preview": "aopv",
+    "POST /segments/explain": "aopv",
     "GET /segments/{segment_id}": "aopv",
     "PATCH /segments/{segment_id}": "ao",
     "GET /templates": "aopv",
