@@ -49,6 +49,17 @@ class Settings(ClockSettings):
     import_max_bytes: int = Field(
         128 * 1024 * 1024, ge=1, description="Largest contact file that is taken, in octets."
     )
+    drift_share: float = Field(
+        0.2,
+        gt=0,
+        description="A campaign waits for a new approval if its rule means this share more or "
+        "fewer people at the fire than when it was approved.",
+    )
+    test_send_above: int = Field(
+        50_000,
+        ge=0,
+        description="Above so many people, an approver must have had the text on the own phone.",
+    )
     lane_fault_share: float = Field(
         0.5, gt=0, le=1, description="A channel is shut while this share of its submits goes wrong."
     )

@@ -66,7 +66,7 @@ async def fire(ctx: dict[str, Any]) -> None:
     """Start the runs that are due; close those of which nothing is left to hand off."""
     runtime = runtime_of(ctx)
     now = runtime.clock.now()
-    for run_id in await fire_due(runtime.pool, now):
+    for run_id in await fire_due(runtime.pool, now, drift=runtime.settings.drift_share):
         await runtime.queue.ring(Job.EXPAND_RUN, run_id)
     async with transaction(runtime.pool) as conn:
         await finish_campaigns(conn, await sweep_store.close_finished_runs(conn, now), now)

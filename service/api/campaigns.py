@@ -23,6 +23,7 @@ from service.campaigns.schedule import (
     DEFAULT_VALIDITY_MINUTES,
     Schedule,
 )
+from service.dispatch.rehearsal import test_send
 from service.dispatch.sweep_store import channels_with_work
 from service.messages.lint import lint
 from service.queue import Job
@@ -145,6 +146,10 @@ class CampaignOut(Out):
     baseline: int | None
     approved_by: UUID | None
     approved_at: Instant | None
+    approved_for: UUID | None = Field(description="The absent approver it was approved for.")
+    second_approved_by: UUID | None = Field(description="A warning takes two.")
+    second_approved_for: UUID | None
+    second_approved_at: Instant | None
     content_hash: str | None
 
 
@@ -170,6 +175,12 @@ class CampaignPreviewOut(PreviewOut, TextOut):
     """Whom a campaign would reach now, and what one of them would read."""
 
     text: str
+
+
+class StartedOut(Out):
+    """A run that was begun."""
+
+    run_id: UUID
 
 
 class CampaignQuery(PageQuery):
@@ -229,8 +240,23 @@ async def submit_campaign(call: Call, campaign_id: UUID) -> CampaignDetail:
 
 async def approve_campaign(call: Call, campaign_id: UUID, body: ReasonBody) -> CampaignDetail:
     """Approve what somebody else submitted; it fires at its time."""
-    approved = await approval.approve(call.conn, call.user, campaign_id, body.reason, call.now)
+    approved = await approval.approve(
+        call.conn,
+        call.user,
+        campaign_id,
+        body.reason,
+        call.now,
+        test_above=call.runtime.settings.test_send_above,
+    )
     return await _detail(call, approved)
+
+
+async def test_campaign(call: Call, campaign_id: UUID) -> StartedOut:
+    """Send what was submitted to your own phone, before you approve it."""
+    started = await test_send(call.conn, call.runtime.keyring, call.user, campaign_id, call.now)
+    for channel_id in started.channels:
+        call.after_commit(Job.DRAIN_CHANNEL, channel_id)
+    return StartedOut(run_id=started.run_id)
 
 
 async def return_campaign(call: Call, campaign_id: UUID, body: RefusalBody) -> CampaignDetail:

@@ -20,6 +20,7 @@ class RunOut(Out):
 
     id: UUID
     kind: Literal["campaign", "reply", "direct"]
+    mode: Literal["real", "drill", "test"]
     campaign_id: UUID | None = Field(description="Null for a direct run, such as our replies.")
     department_id: UUID
     fire_at: Instant

@@ -12,6 +12,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from service.accounts.audit_store import insert_entry
+from service.accounts.deputies import standing_in
 from service.accounts.model import User
 from service.api import reading, trail
 from service.api.auth import authenticate
@@ -34,6 +35,8 @@ def endpoint(op: Op) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def answer(request: web.Request) -> web.StreamResponse:
         runtime = request.config_dict[RUNTIME]
         user = await authenticate(request, runtime)
+        async with runtime.pool.acquire() as conn:
+            user = await standing_in(conn, user, runtime.clock.now())
         user.need(op.right)
         key = key_of(request)
         async with reading.arguments(op, request, runtime) as found:

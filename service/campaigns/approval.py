@@ -3,7 +3,10 @@
 Submission freezes the text version, the rule with the segments that it uses written out, and their
 editors, and binds everything by a hash. Who edits one of these segments afterwards changes nothing
 of an approval; before it, the submission is void.
-The same conditions stand as a CHECK in the database, for whatever this module overlooks.
+A warning comes from the police alone and takes two approvers. A deputy approves in the seat of an
+approver who is away; neither of them may have had a hand in it. What goes to very many people is
+first sent to the approver's own phone. The same conditions on persons stand as CHECKs in the
+database, for whatever this module overlooks.
 """
 
 from datetime import datetime
@@ -34,6 +37,8 @@ from service.messages.store import Template, template_get
 from service.messages.template import CONTACT_VARIABLES, variables
 from service.storage.postgres import Connection
 
+WARNING, POLICE = "warning", "police"
+
 
 async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime) -> Campaign:
     """Put a draft before an approver, with the latest text and the rule as it stands.
@@ -42,6 +47,7 @@ async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime
         NotFound: there is none of this id in the actor's scope.
         WrongState: it is not a draft.
         TextBlocked: the text has findings of level `block`.
+        Forbidden: it is a warning, and the department is not the police.
         Invalid: a variable has no source, or the fire lies in the past.
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
@@ -49,6 +55,8 @@ async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime
     template, segment, rule = await _sources(conn, campaign)
     content = _content(campaign, template, rule)
     _check_sendable(content, now)
+    if content.message_class == WARNING:
+        await _check_police(conn, campaign)
     submission = Submission(
         content=content,
         text_edited_by=template.edited_by,
@@ -67,19 +75,45 @@ async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime
 
 
 async def approve(
-    conn: Connection, actor: User, campaign_id: UUID, reason: str, now: datetime
+    conn: Connection,
+    actor: User,
+    campaign_id: UUID,
+    reason: str,
+    now: datetime,
+    *,
+    test_above: int | None = None,
 ) -> Campaign:
-    """Approve what was submitted; it fires at its time.
+    """Approve what was submitted; it fires at its time. The first approval of a warning leaves it
+    waiting for another.
+
+    test_above: from how many people on the approver must have had the text on the own phone.
 
     Raises:
         NotFound: there is none of this id in the actor's scope.
         Forbidden: the actor may not approve, or had a hand in the campaign.
         WrongState: it does not wait for approval.
-        Conflict: the approval has expired, or the text or rule has changed since.
+        Conflict: the approval has expired, the text or rule has changed since, or a test is
+            missing.
     """
     actor.need(Right.APPROVE)
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
     check_move(Act.APPROVE, campaign.state)
+    content = await _approvable(conn, actor, campaign, now, test_above)
+    for_whom = f" (for {actor.deputy_for})" if actor.deputy_for else ""
+    by = By(actor.id, (reason or "approved") + for_whom, now)
+    await store.record_approval(conn, campaign_id, actor.id, actor.deputy_for, content.hash, now)
+    if content.message_class == WARNING and campaign.approved_by is None:
+        await store.move(conn, campaign_id, Act.APPROVE, State.PENDING_APPROVAL, by)
+        return await load(conn, campaign_id, None)
+    await store.set_next_fire(conn, campaign_id, first_fire(campaign.plan.schedule, now))
+    await store.move(conn, campaign_id, Act.APPROVE, State.SCHEDULED, by)
+    return await load(conn, campaign_id, None)
+
+
+async def _approvable(
+    conn: Connection, actor: User, campaign: Campaign, now: datetime, test_above: int | None
+) -> Content:
+    """What the actor is about to approve; raises as `approve`."""
     _check_second_person(actor, campaign)
     if campaign.pending_until is None or campaign.pending_until <= now:
         raise Conflict("the submission has expired; it must be submitted again", code="expired")
@@ -91,11 +125,25 @@ async def approve(
             "return the campaign, so that it is submitted as it is now",
             code="changed_since_submission",
         )
-    await store.record_approval(conn, campaign_id, actor.id, content.hash, now)
-    await store.set_next_fire(conn, campaign_id, first_fire(campaign.plan.schedule, now))
-    by = By(actor.id, reason or "approved", now)
-    await store.move(conn, campaign_id, Act.APPROVE, State.SCHEDULED, by)
-    return await load(conn, campaign_id, None)
+    if test_above is not None and (campaign.baseline or 0) > test_above:
+        await _check_tested(conn, actor, campaign, content)
+    return content
+
+
+async def reopen_if_drifted(
+    conn: Connection, campaign: Campaign, content: Content, share: float, now: datetime
+) -> bool:
+    """Take back the approval of a campaign that is due and whose rule now means another number of
+    people than was approved, by more than `share` of it; returns whether it did.
+    """
+    rule = await read_rule(conn, campaign.department_id, content.rule)
+    count = await count_target(conn, campaign.department_id, rule, content.message_class, now)
+    if campaign.baseline is None or abs(count - campaign.baseline) <= share * campaign.baseline:
+        return False
+    why = f"the rule now means {count} people, {campaign.baseline} when it was approved"
+    await store.move(conn, campaign.id, Act.DRIFT, State.PENDING_APPROVAL, By(None, why, now))
+    await store.reopen_approval(conn, campaign.id, count, now + PENDING)
+    return True
 
 
 async def send_back(
@@ -181,6 +229,25 @@ def _check_sendable(content: Content, now: datetime) -> None:
         raise Invalid(problem, fields={"schedule.start_at": problem})
 
 
+async def _check_police(conn: Connection, campaign: Campaign) -> None:
+    if await store.department_kind(conn, campaign.department_id) != POLICE:
+        raise Forbidden(
+            "a warning comes from the police alone; give the text another class",
+            code="police_only",
+        )
+
+
+async def _check_tested(
+    conn: Connection, actor: User, campaign: Campaign, content: Content
+) -> None:
+    if not await store.was_tested(conn, campaign.id, content.hash, actor.id):
+        raise Conflict(
+            f"it goes to {campaign.baseline} people: have it sent to your own phone first "
+            "(test-send), and approve once it has left",
+            code="test_needed",
+        )
+
+
 def _check_second_person(actor: User, campaign: Campaign) -> None:
     hands: dict[UUID | None, str] = {
         **dict.fromkeys(campaign.rule_editors, "wrote its rule, or a segment that it uses"),
@@ -188,9 +255,12 @@ def _check_second_person(actor: User, campaign: Campaign) -> None:
         campaign.edited_by: "edited it last",
         campaign.text_edited_by: "wrote its text",
         campaign.rule_edited_by: "wrote its rule",
+        campaign.approved_by: "approved it",
+        campaign.approved_for: "had it approved by a deputy",
     }
-    if actor.id in hands:
-        raise Forbidden(
-            f"you {hands[actor.id]}: somebody else must approve this campaign",
-            code="second_person_needed",
-        )
+    for person, whose in ((actor.id, "you"), (actor.deputy_for, "whom you stand in for")):
+        if person is not None and person in hands:
+            raise Forbidden(
+                f"{whose} {hands[person]}: somebody else must approve this campaign",
+                code="second_person_needed",
+            )

@@ -11,13 +11,16 @@ from uuid import UUID
 
 from service.accounts.model import User
 from service.campaigns import run_store, store
-from service.campaigns.approval import frozen_content
+from service.campaigns.approval import frozen_content, reopen_if_drifted
 from service.campaigns.model import Act, By, Campaign, State, check_move
 from service.campaigns.planning import load
 from service.campaigns.schedule import LATE, validity_end
 from service.campaigns.stop_all import refuse_while_stopped
 from service.campaigns.stop_store import stop_in_force
 from service.storage.postgres import Connection, Pool, transaction
+
+DRIFT = 0.2
+"""By what share the number of people may differ at the fire, unless it is set otherwise."""
 
 log = logging.getLogger(__name__)
 
@@ -90,8 +93,11 @@ async def release(conn: Connection, actor: User, campaign_id: UUID, by: By) -> C
     return await load(conn, campaign_id, None)
 
 
-async def fire_due(pool: Pool, now: datetime) -> list[UUID]:
+async def fire_due(pool: Pool, now: datetime, *, drift: float = DRIFT) -> list[UUID]:
     """Fire every campaign whose time has come; returns the runs, which are to be expanded.
+
+    drift: one whose rule now means another number of people, by more than this share of the
+    number that was approved, waits for a new approval instead.
 
     Each campaign is one transaction, and its trouble holds up no other. Any number of schedulers
     may do this at once: a fire has one run.
@@ -102,7 +108,7 @@ async def fire_due(pool: Pool, now: datetime) -> list[UUID]:
     for campaign_id in due:
         try:
             async with transaction(pool) as conn:
-                run_id = await _fire(conn, campaign_id, now)
+                run_id = await _fire(conn, campaign_id, now, drift)
         except Exception:
             log.exception("campaign not fired", extra={"campaign_id": str(campaign_id)})
             continue
@@ -111,7 +117,9 @@ async def fire_due(pool: Pool, now: datetime) -> list[UUID]:
     return runs
 
 
-async def _fire(conn: Connection, campaign_id: UUID, now: datetime) -> UUID | None:
+async def _fire(
+    conn: Connection, campaign_id: UUID, now: datetime, drift: float = DRIFT
+) -> UUID | None:
     campaign = await store.lock_due_campaign(conn, campaign_id, now)
     if campaign is None or campaign.next_fire_at is None:
         return None
@@ -128,6 +136,8 @@ async def _fire(conn: Connection, campaign_id: UUID, now: datetime) -> UUID | No
     if late != "run" and now - campaign.next_fire_at > LATE:
         act = Act.HOLD if late == "hold" else Act.SKIP
         await _stop(conn, campaign, act, By(None, "too late to fire", now))
+        return None
+    if await reopen_if_drifted(conn, campaign, content, drift, now):
         return None
     valid_until = validity_end(campaign.plan.schedule, now)
     run_id = await run_store.insert_run(conn, campaign, content, valid_until, now)

@@ -45,6 +45,7 @@ class Act(StrEnum):
     REJECT = "reject"
     EXPIRE = "expire"
     FIRE = "fire"
+    DRIFT = "drift"
     HOLD = "hold"
     SKIP = "skip"
     RELEASE = "release"
@@ -63,11 +64,17 @@ _EDITABLE = frozenset(
 MOVES: dict[Act, tuple[frozenset[State], frozenset[State]]] = {
     Act.EDIT: (_EDITABLE, frozenset({State.DRAFT})),
     Act.SUBMIT: (frozenset({State.DRAFT, State.RETURNED}), frozenset({State.PENDING_APPROVAL})),
-    Act.APPROVE: (frozenset({State.PENDING_APPROVAL}), frozenset({State.SCHEDULED})),
+    # The first of two approvals of a warning leaves it where it is.
+    Act.APPROVE: (
+        frozenset({State.PENDING_APPROVAL}),
+        frozenset({State.SCHEDULED, State.PENDING_APPROVAL}),
+    ),
     Act.RETURN: (frozenset({State.PENDING_APPROVAL}), frozenset({State.RETURNED})),
     Act.REJECT: (frozenset({State.PENDING_APPROVAL}), frozenset({State.REJECTED})),
     Act.EXPIRE: (frozenset({State.PENDING_APPROVAL}), frozenset({State.RETURNED})),
     Act.FIRE: (frozenset({State.SCHEDULED}), frozenset({State.RUNNING})),
+    # The rule means another number of people than was approved.
+    Act.DRIFT: (frozenset({State.SCHEDULED}), frozenset({State.PENDING_APPROVAL})),
     Act.HOLD: (frozenset({State.SCHEDULED}), frozenset({State.HELD})),
     Act.SKIP: (frozenset({State.SCHEDULED}), frozenset({State.DONE})),
     Act.RELEASE: (frozenset({State.HELD}), frozenset({State.SCHEDULED})),
@@ -146,6 +153,10 @@ class Campaign:
     approved_by: UUID | None
     approved_at: datetime | None
     approved_hash: bytes | None
+    approved_for: UUID | None
+    second_approved_by: UUID | None
+    second_approved_for: UUID | None
+    second_approved_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,11 +223,13 @@ class Submission(NamedTuple):
 class Run(NamedTuple):
     """One fire of a campaign, or a direct run, which has none.
 
+    mode: real, or a test to an approver's phone, which no total counts.
     baseline: how many people the rule meant when it was submitted; target: when it fired.
     """
 
     id: UUID
     kind: str
+    mode: str
     campaign_id: UUID | None
     department_id: UUID
     fire_at: datetime

@@ -46,7 +46,7 @@ async def insert_run(
 
 
 _RUN = """
-    SELECT id, kind, campaign_id, department_id, fire_at, state, priority, class, baseline,
+    SELECT id, kind, mode, campaign_id, department_id, fire_at, state, priority, class, baseline,
            target, valid_until, created_at, started_at, finished_at
     FROM runs
 """

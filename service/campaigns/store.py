@@ -150,18 +150,76 @@ async def freeze(conn: Connection, campaign_id: UUID, submission: Submission) ->
 
 
 async def record_approval(
-    conn: Connection, campaign_id: UUID, user_id: UUID, content_hash: bytes, now: datetime
+    conn: Connection,
+    campaign_id: UUID,
+    user_id: UUID,
+    absent_id: UUID | None,
+    content_hash: bytes,
+    now: datetime,
 ) -> None:
-    """Store who approved what; the table's CHECK refuses everybody who had a hand in it."""
+    """Store who approved what, and in whose place; after a first approval, the second one.
+
+    The table's CHECKs refuse everybody who had a hand in it.
+    """
     await conn.execute(
         """
-        UPDATE campaigns SET approved_by = $2, approved_hash = $3, approved_at = $4 WHERE id = $1
+        UPDATE campaigns SET approved_hash = $4,
+            second_approved_by = CASE WHEN approved_by IS NOT NULL THEN $2::uuid END,
+            second_approved_for = CASE WHEN approved_by IS NOT NULL THEN $3::uuid END,
+            second_approved_at = CASE WHEN approved_by IS NOT NULL THEN $5::timestamptz END,
+            approved_by = coalesce(approved_by, $2),
+            approved_for = CASE WHEN approved_by IS NULL THEN $3 ELSE approved_for END,
+            approved_at = coalesce(approved_at, $5)
+        WHERE id = $1
         """,
         campaign_id,
         user_id,
+        absent_id,
         content_hash,
         now,
     )
+
+
+async def reopen_approval(
+    conn: Connection, campaign_id: UUID, baseline: int, pending_until: datetime
+) -> None:
+    """Take back the approvals of what was submitted; it waits for new ones, of this many people."""
+    await conn.execute(
+        """
+        UPDATE campaigns
+        SET baseline = $2, pending_until = $3, next_fire_at = NULL, approved_by = NULL,
+            approved_at = NULL, approved_hash = NULL, approved_for = NULL,
+            second_approved_by = NULL, second_approved_for = NULL, second_approved_at = NULL
+        WHERE id = $1
+        """,
+        campaign_id,
+        baseline,
+        pending_until,
+    )
+
+
+async def department_kind(conn: Connection, department_id: UUID) -> str:
+    """What kind of department one is."""
+    kind: str = await conn.fetchval("SELECT kind FROM departments WHERE id = $1", department_id)
+    return kind
+
+
+async def was_tested(
+    conn: Connection, campaign_id: UUID, content_hash: bytes, user_id: UUID
+) -> bool:
+    """Whether exactly this left for the user's own phone, and was not refused."""
+    found: bool = await conn.fetchval(
+        """
+        SELECT EXISTS (
+            SELECT FROM test_sends t JOIN messages m ON m.run_id = t.run_id
+            WHERE t.campaign_id = $1 AND t.content_hash = $2 AND t.user_id = $3
+              AND m.state IN ('submitted', 'delivered'))
+        """,
+        campaign_id,
+        content_hash,
+        user_id,
+    )
+    return found
 
 
 async def void_submission(conn: Connection, campaign_id: UUID) -> None:
@@ -172,6 +230,8 @@ async def void_submission(conn: Connection, campaign_id: UUID) -> None:
         SET frozen_rule = NULL, content_hash = NULL, text_edited_by = NULL, rule_edited_by = NULL,
             submitted_by = NULL, submitted_at = NULL, pending_until = NULL, baseline = NULL,
             rule_editors = '{}', approved_by = NULL, approved_at = NULL, approved_hash = NULL,
+            approved_for = NULL, second_approved_by = NULL, second_approved_for = NULL,
+            second_approved_at = NULL,
             next_fire_at = NULL
         WHERE id = $1
         """,

@@ -40,6 +40,11 @@ TABLE = {
     "POST /keys": "a",
     "POST /keys/{key_id}/revoke": "a",
     "GET /audit": "a",
+    "GET /deputies": "aopv",
+    "POST /deputies": "ap",
+    "POST /deputies/{deputy_id}/end": "ap",
+    "PUT /account/phone": "aopv",
+    "POST /campaigns/{campaign_id}/test-send": "ap",
     "POST /imports": "ao",
     "GET /imports/{import_id}": "aopv",
     "GET /imports/{import_id}/rejects": "aopv",
@@ -239,6 +244,16 @@ async def _things(api: Api, department: str) -> dict[str, str]:
             api.clock.at,
             team.department_id,
         )
+        deputy = await conn.fetchval(
+            """
+            INSERT INTO deputies (absent_id, deputy_id, starts_at, ends_at, reason, named_by,
+                                  named_at)
+            VALUES ($1, $2, $3, 'infinity', 'r', $1, $3) RETURNING id
+            """,
+            team.approver.id,
+            team.viewer.id,
+            api.clock.at,
+        )
         key = await conn.fetchval("SELECT id FROM keys WHERE user_id = $1", team.viewer.id)
     return {
         "campaign_id": str(draft.id),
@@ -251,6 +266,7 @@ async def _things(api: Api, department: str) -> dict[str, str]:
         "suppression_id": str(suppression),
         "inbound_id": str(text),
         "key_id": str(key),
+        "deputy_id": str(deputy),
     }
 
 

@@ -109,7 +109,7 @@ async def test_one_campaigns_trouble_holds_up_no_other(
     await _scheduled(pool, now, Schedule())
     real = lifecycle._fire
 
-    async def fire(conn: object, campaign_id: UUID, at: datetime) -> UUID | None:
+    async def fire(conn: object, campaign_id: UUID, at: datetime, _drift: float) -> UUID | None:
         if campaign_id == bad.id:
             raise RuntimeError("trouble")
         return await real(conn, campaign_id, at)  # type: ignore[arg-type]

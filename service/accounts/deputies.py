@@ -1,0 +1,90 @@
+"""Deputies: who approves in place of an approver who is away, from when to when, named by whom.
+
+A deputy approves as a person of their own, and in the absent one's seat: whoever had a hand in a
+campaign can neither approve it through a deputy nor as one.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from service.accounts import deputies_store, store
+from service.accounts.deputies_store import Deputy
+from service.accounts.model import Right, User
+from service.errors import Conflict, Forbidden, Invalid, NotFound
+from service.storage.postgres import Connection
+
+LONGEST = timedelta(days=92)
+
+
+@dataclass(frozen=True, slots=True)
+class NewDeputy:
+    """A deputy to be named."""
+
+    absent_id: UUID
+    deputy_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    reason: str
+
+
+async def name(conn: Connection, actor: User, new: NewDeputy, now: datetime) -> Deputy:
+    """Name a deputy: an approver for the own absence, an administrator for anybody's.
+
+    Raises:
+        Forbidden: the actor is neither, or only a deputy.
+        Invalid: somebody is not there, not of the same department or no approver; or the span is
+            empty, over, or longer than three months.
+    """
+    own = new.absent_id == actor.id and actor.deputy_for is None
+    if not own and not actor.may(Right.ACCOUNTS):
+        raise Forbidden("you may name a deputy for yourself; for others, an administrator does")
+    absent = await _user(conn, new.absent_id, actor, "absent_id")
+    deputy = await _user(conn, new.deputy_id, actor, "deputy_id")
+    fields = {}
+    if not absent.may(Right.APPROVE):
+        fields["absent_id"] = "this user is no approver"
+    if deputy.id == absent.id or deputy.department_id != absent.department_id:
+        fields["deputy_id"] = "name somebody else of the same department"
+    if not now < new.ends_at or not timedelta(0) < new.ends_at - new.starts_at <= LONGEST:
+        fields["ends_at"] = (
+            f"give an end in the future, at most {LONGEST.days} days after the start"
+        )
+    if fields:
+        raise Invalid("the deputy cannot be named", fields=fields)
+    return await deputies_store.insert_deputy(
+        conn, new.absent_id, new.deputy_id, new.starts_at, new.ends_at, new.reason, actor.id, now
+    )
+
+
+async def end(conn: Connection, actor: User, deputy_id: UUID, now: datetime) -> Deputy:
+    """End it before its time: the absent one is back, or an administrator says so.
+
+    Raises:
+        NotFound: there is none of this id in the actor's scope.
+        Forbidden: the actor is neither the absent one nor an administrator.
+        Conflict: it has ended.
+    """
+    found = await deputies_store.get_deputy(conn, deputy_id, actor.scope)
+    if found is None:
+        raise NotFound(f"there is no deputy {deputy_id}")
+    if found.absent_id != actor.id and not actor.may(Right.ACCOUNTS):
+        raise Forbidden("the absent approver ends it, or an administrator")
+    if not await deputies_store.end_deputy(conn, deputy_id, actor.id, now):
+        raise Conflict("it has ended already")
+    return found._replace(ended_by=actor.id, ended_at=now)
+
+
+async def standing_in(conn: Connection, user: User, now: datetime) -> User:
+    """The user as a deputy, if somebody is away for whom they stand in and they need it."""
+    if user.may(Right.APPROVE):
+        return user
+    absent = await deputies_store.absent_of(conn, user.id, now)
+    return replace(user, deputy_for=absent) if absent else user
+
+
+async def _user(conn: Connection, user_id: UUID, actor: User, field: str) -> User:
+    try:
+        return await store.get_user(conn, user_id, actor.scope)
+    except NotFound as error:
+        raise Invalid(error.message, fields={field: error.message}) from error

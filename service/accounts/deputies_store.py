@@ -1,0 +1,110 @@
+"""The table of deputies, in SQL."""
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from service.storage.postgres import Connection, affected, one
+
+
+class Deputy(NamedTuple):
+    """Who stands in for whom, from when to when, and who said so."""
+
+    id: UUID
+    absent_id: UUID
+    deputy_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    reason: str
+    named_by: UUID
+    named_at: datetime
+    ended_by: UUID | None
+    ended_at: datetime | None
+
+
+_DEPUTY = """
+    SELECT id, absent_id, deputy_id, starts_at, ends_at, reason, named_by, named_at, ended_by,
+           ended_at
+    FROM deputies d
+"""
+_OF_SCOPE = """
+    ($1::uuid IS NULL OR EXISTS (
+        SELECT FROM users u WHERE u.id = d.absent_id AND u.department_id = $1))
+"""
+
+
+async def insert_deputy(
+    conn: Connection,
+    absent_id: UUID,
+    deputy_id: UUID,
+    starts_at: datetime,
+    ends_at: datetime,
+    reason: str,
+    named_by: UUID,
+    now: datetime,
+) -> Deputy:
+    """Write who stands in for whom."""
+    row = await conn.fetchrow(
+        """
+        INSERT INTO deputies (absent_id, deputy_id, starts_at, ends_at, reason, named_by, named_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        RETURNING id, absent_id, deputy_id, starts_at, ends_at, reason, named_by, named_at,
+                  ended_by, ended_at
+        """,
+        absent_id,
+        deputy_id,
+        starts_at,
+        ends_at,
+        reason,
+        named_by,
+        now,
+    )
+    return Deputy(*one(row))
+
+
+async def get_deputy(conn: Connection, deputy_id: UUID, scope: UUID | None) -> Deputy | None:
+    """One entry of a department; None: of any."""
+    row = await conn.fetchrow(f"{_DEPUTY} WHERE {_OF_SCOPE} AND id = $2", scope, deputy_id)
+    return Deputy(*row) if row else None
+
+
+async def list_deputies(
+    conn: Connection, scope: UUID | None, before: UUID | None, limit: int
+) -> list[Deputy]:
+    """A page of entries, from new to old."""
+    rows = await conn.fetch(
+        f"{_DEPUTY} WHERE {_OF_SCOPE} AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3",
+        scope,
+        before,
+        limit,
+    )
+    return [Deputy(*row) for row in rows]
+
+
+async def end_deputy(conn: Connection, deputy_id: UUID, user_id: UUID, now: datetime) -> bool:
+    """End an entry; False if it has ended."""
+    status = await conn.execute(
+        """
+        UPDATE deputies SET ended_by = $2, ended_at = $3
+        WHERE id = $1 AND ended_at IS NULL AND ends_at > $3
+        """,
+        deputy_id,
+        user_id,
+        now,
+    )
+    return bool(affected(status))
+
+
+async def absent_of(conn: Connection, user_id: UUID, now: datetime) -> UUID | None:
+    """For which active approver somebody stands in now."""
+    absent: UUID | None = await conn.fetchval(
+        """
+        SELECT d.absent_id FROM deputies d JOIN users u ON u.id = d.absent_id
+        WHERE d.deputy_id = $1 AND d.starts_at <= $2 AND d.ends_at > $2 AND d.ended_at IS NULL
+          AND u.disabled_at IS NULL AND u.roles && '{approver,admin}'
+        ORDER BY d.id LIMIT 1
+        """,
+        user_id,
+        now,
+    )
+    return absent

@@ -1,0 +1,83 @@
+"""A test of a submitted campaign: its text, as it will read, to the approver's own phone.
+
+It takes the campaign's own channels and class, at any hour: whoever asks for it is awake. It is
+a run of its own mode, so that no report counts it among the people who were warned. It goes to
+nobody but whoever asks, and only so often: it must not become a way round the second person.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from service.accounts import phone_store
+from service.accounts.model import User
+from service.audience.number import carrier_of, is_synthetic
+from service.campaigns.approval import frozen_content
+from service.campaigns.model import Campaign, State
+from service.campaigns.planning import load
+from service.campaigns.preview import sample_text
+from service.crypto import Keyring
+from service.dispatch import direct_store, expand_store, rehearsal_store
+from service.dispatch.direct import Started
+from service.dispatch.direct_store import Recipient
+from service.dispatch.expand import SLICE_ROWS
+from service.dispatch.rehearsal_store import NewTest
+from service.dispatch.route import routes
+from service.dispatch.route_store import list_lanes
+from service.errors import Conflict
+from service.storage.postgres import Connection
+
+VALIDITY = timedelta(hours=1)
+MOST_A_DAY = 20
+"""How many tests one user may have in 24 hours."""
+
+
+async def test_send(
+    conn: Connection, keyring: Keyring, actor: User, campaign_id: UUID, now: datetime
+) -> Started:
+    """Send what was submitted to the actor's own phone.
+
+    Raises:
+        NotFound: there is none of this id in the actor's scope.
+        Conflict: it does not wait for approval, the actor has no phone or had too many tests, no
+            channel takes the number, or it may not be written to.
+    """
+    campaign = await load(conn, campaign_id, actor.scope, lock=True)
+    if campaign.state is not State.PENDING_APPROVAL:
+        raise Conflict("only a campaign that waits for approval is tested", code="wrong_state")
+    cipher = await phone_store.get_phone(conn, actor.id)
+    if cipher is None:
+        raise Conflict("say first which phone is yours: PUT /account/phone", code="no_phone")
+    if await rehearsal_store.count_tests(conn, actor.id, now - timedelta(days=1)) >= MOST_A_DAY:
+        raise Conflict(f"you had {MOST_A_DAY} tests in 24 hours; try tomorrow", code="too_many")
+    person = await _recipient(conn, keyring, campaign, keyring.decrypt("phone", cipher), now)
+    run = await rehearsal_store.insert_test(conn, _test(campaign, actor), now, now + VALIDITY)
+    if run is None:
+        raise Conflict("another run of the campaign began in this very moment; try again")
+    target, excluded = await direct_store.write_ledger(conn, run, [person], now)
+    if not target:
+        raise Conflict("your phone may not be written to: see the suppressions", code="suppressed")
+    channels: Sequence[int] = await expand_store.write_slices(conn, run, SLICE_ROWS)
+    await expand_store.finish_expansion(conn, run["id"], "running", target, now)
+    return Started(run["id"], target, excluded, channels)
+
+
+def _test(campaign: Campaign, actor: User) -> NewTest:
+    content = frozen_content(campaign)
+    return NewTest(campaign.id, content.hash, actor.id, sample_text(content.text), content.rule)
+
+
+async def _recipient(
+    conn: Connection, keyring: Keyring, campaign: Campaign, phone: str, now: datetime
+) -> Recipient:
+    carrier, synthetic = carrier_of(phone) or "", is_synthetic(phone)
+    for route in routes(await list_lanes(conn, now), campaign.plan.channels):
+        if route.carrier == carrier and route.simulated == synthetic:
+            return Recipient(
+                keyring.phone_index(phone),
+                keyring.encrypt("phone", phone),
+                carrier,
+                synthetic,
+                route.channel_id,
+            )
+    raise Conflict("none of the campaign's channels takes your number", code="no_route")
