@@ -30,6 +30,7 @@ class Job(StrEnum):
 
     EXPAND_RUN = "expand_run"
     READ_IMPORT = "read_import"
+    UNDO_IMPORT = "undo_import"
     DRAIN_CHANNEL = "drain_channel"
     FOLD_RECEIPTS = "fold_receipts"
     READ_INBOUND = "read_inbound"
@@ -40,6 +41,7 @@ class Job(StrEnum):
 QUEUES: dict[Job, str] = {
     Job.EXPAND_RUN: "expand",
     Job.READ_IMPORT: "imports",
+    Job.UNDO_IMPORT: "imports",
     Job.DRAIN_CHANNEL: "channel",
     Job.FOLD_RECEIPTS: "delivery",
     Job.READ_INBOUND: "delivery",

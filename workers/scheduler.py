@@ -14,7 +14,7 @@ from arq.cron import cron
 
 from service.accounts.sealing import seal_committed
 from service.api.store import delete_old_answers
-from service.audience.store import waiting_imports
+from service.audience.store import waiting_imports, waiting_undos
 from service.campaigns import restored
 from service.campaigns.lifecycle import expire_pending, finish_campaigns, fire_due
 from service.delivery import inbound, replies, webhooks
@@ -124,6 +124,7 @@ async def sweep(ctx: dict[str, Any]) -> None:
         channels = await sweep_store.channels_with_work(conn, runtime.clock.now())
         inbox, _ = await channels_with_receipts(conn)
         imports = await waiting_imports(conn)
+        undos = await waiting_undos(conn)
     for run_id in runs:
         await runtime.queue.ring(Job.EXPAND_RUN, run_id)
     for channel_id in channels:
@@ -132,6 +133,8 @@ async def sweep(ctx: dict[str, Any]) -> None:
         await runtime.queue.ring(Job.FOLD_RECEIPTS, channel_id)
     for import_id in imports:
         await runtime.queue.ring(Job.READ_IMPORT, import_id)
+    for import_id in undos:
+        await runtime.queue.ring(Job.UNDO_IMPORT, import_id)
 
 
 @alone

@@ -14,7 +14,7 @@ from service.api.upload import Upload
 from service.audience.loading import create_import as store_file
 from service.audience.model import Import, ImportRequest
 from service.audience.rejects import list_rejects, rejects_csv
-from service.audience.rosters import undo_import as take_back
+from service.audience.rosters import ask_undo
 from service.audience.store import get_import as find_import
 from service.audience.store import lock_import
 from service.errors import Conflict, NotFound
@@ -58,6 +58,26 @@ class ImportAccepted(Out):
     state: str
 
 
+class UndoOut(Out):
+    """What became of taking an import back: what it has changed, or why it was refused."""
+
+    state: Literal["waiting", "done", "refused"]
+    links: int | None = Field(default=None, description="Entries it had made, which are gone.")
+    restored: int | None = Field(
+        default=None, description="Entries it had ended, which hold again."
+    )
+    contacts: int | None = Field(default=None, description="People only it knew, who are gone.")
+    code: str | None = None
+    message: str | None = None
+
+
+class UndoAccepted(Out):
+    """An import that a worker takes back."""
+
+    id: UUID
+    undo: UndoOut
+
+
 class ImportOut(ImportAccepted):
     """An import, with its report once it has been read."""
 
@@ -74,16 +94,7 @@ class ImportOut(ImportAccepted):
     created_at: Instant
     finished_at: Instant | None
     undone_at: Instant | None
-
-
-class UndoneOut(Out):
-    """What taking an import back has changed."""
-
-    id: UUID
-    undone_at: Instant
-    links: int = Field(description="How many entries it had made, which are gone.")
-    restored: int = Field(description="How many entries it had ended, which hold again.")
-    contacts: int = Field(description="How many people only it knew, who are gone.")
+    undo: UndoOut | None
 
 
 async def create_import(call: Call, body: ImportForm, file: Upload) -> ImportAccepted:
@@ -112,14 +123,15 @@ async def get_import(call: Call, import_id: UUID) -> ImportOut:
     return ImportOut.model_validate(await _visible(call, import_id))
 
 
-async def undo_import(call: Call, import_id: UUID) -> UndoneOut:
-    """Take an import back: the list is as if it had never come."""
+async def undo_import(call: Call, import_id: UUID) -> UndoAccepted:
+    """Have an import taken back: the list will be as if it had never come."""
     seen = await _visible(call, import_id)
     if seen.state == "reading":  # whoever reads it holds it for as long as that takes
         raise Conflict("this import has not been read yet; try again when it has")
     found = await lock_import(call.conn, import_id)
-    undone = await take_back(call.conn, found, call.user.id, call.now)
-    return UndoneOut(id=found.id, undone_at=call.now, **undone._asdict())
+    await ask_undo(call.conn, found, call.user.id, call.now)
+    call.after_commit(Job.UNDO_IMPORT, found.id)
+    return UndoAccepted(id=found.id, undo=UndoOut(state="waiting"))
 
 
 async def get_rejects(call: Call, import_id: UUID) -> Download:

@@ -74,7 +74,7 @@ OPS = (
     Op("POST",   "/imports", imports.create_import, R.IMPORT, 202),
     Op("GET",    "/imports/{import_id}", imports.get_import, R.READ),
     Op("GET",    "/imports/{import_id}/rejects", imports.get_rejects, R.READ),
-    Op("POST",   "/imports/{import_id}/undo", imports.undo_import, R.IMPORT),
+    Op("POST",   "/imports/{import_id}/undo", imports.undo_import, R.IMPORT, 202),
     Op("GET",    "/rosters", audience.list_rosters, R.READ),
     Op("PUT",    "/rosters/{name}/members", rosters.set_members, R.IMPORT, errors=(409,)),
     Op("GET",    "/areas", audience.list_areas, R.REPORTS),

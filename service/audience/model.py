@@ -103,7 +103,8 @@ class ImportRequest:
 class Import:
     """One uploaded file: what was asked of it, and what became of it.
 
-    While it is being read, `rows_read` grows.
+    While it is being read, `rows_read` grows. `undo` says what became of taking it back: `state` is
+    waiting, done or refused.
     """
 
     id: UUID
@@ -125,3 +126,4 @@ class Import:
     finished_at: datetime | None
     undone_at: datetime | None
     rows_read: int
+    undo: Mapping[str, Any] | None

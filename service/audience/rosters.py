@@ -82,27 +82,59 @@ def _records(members: Sequence[Member]) -> Iterator[list[str]]:
         yield [member.get(column, "") for column in COLUMNS]
 
 
-async def undo_import(conn: Connection, undone: Import, user_id: UUID, now: datetime) -> Undone:
-    """Take an import back; needs a transaction in which `undone` is locked.
+async def ask_undo(conn: Connection, asked: Import, user_id: UUID, now: datetime) -> None:
+    """Have an import taken back by a worker; needs a transaction in which `asked` is locked.
 
     Whom it alone put on the roster goes, whom it took off comes back, and what a later import said
     as well stays. What has been sent stays as it is, and so do ledgers already written.
 
     Raises:
-        Conflict: it was a dry run, has not been read or not to its end, is undone already, a later
-            list has replaced it, or the department's contacts are being written.
+        Conflict: it was a dry run, has not been read or not to its end, is undone already or being
+            undone, or a later list has replaced it.
     """
-    if undone.state != "done" or undone.dry_run:
+    if asked.state != "done" or asked.dry_run:
         raise Conflict("only an import that has been stored can be undone")
-    if undone.undone_at is not None:
+    if asked.undo and asked.undo["state"] == "waiting":
+        raise Conflict("this import is being undone already", code="undo_waits")
+    await _check_undoable(conn, asked)
+    await store.ask_undo(conn, asked.id, user_id, now)
+
+
+async def _check_undoable(conn: Connection, asked: Import) -> None:
+    if asked.undone_at is not None:
         raise Conflict("this import has been undone already", code="already_undone")
-    await _lock(conn, undone.department_id)
-    later = await roster_store.later_replacement(conn, undone)
+    later = await roster_store.later_replacement(conn, asked)
     if later is not None:
         raise Conflict(
             f"a later list has replaced this one; undo import {later} first", code="replaced_since"
         )
-    await store.mark_undone(conn, undone.id, user_id, now)
+
+
+async def run_undo(conn: Connection, import_id: UUID, now: datetime) -> bool:
+    """Take back an import for which that was asked; whether this call did it.
+
+    Harmless to repeat. It waits until nobody else writes the department's contacts; what has come
+    between may refuse it then. Call it outside a transaction.
+    """
+    async with conn.transaction():
+        await store.bound_pauses(conn)
+        undone = await store.claim_undo(conn, import_id)
+        if undone is None:
+            return False
+        await staging_store.lock_contacts(conn, undone.department_id)
+        try:
+            await _check_undoable(conn, undone)
+        except Conflict as refused:
+            result: Report = {"state": "refused", "code": refused.code, "message": refused.message}
+        else:
+            await store.mark_undone(conn, import_id, now)  # a roster that only it keeps goes, too
+            taken = await _take_back(conn, undone, now)
+            result = {"state": "done", **taken._asdict()}
+        await store.note_undo(conn, import_id, result)
+    return True
+
+
+async def _take_back(conn: Connection, undone: Import, now: datetime) -> Undone:
     roster_id = await roster_store.find_roster(conn, undone.department_id, undone.roster)
     if roster_id is None:
         return Undone(0, 0, 0)

@@ -14,7 +14,8 @@ _IMPORT = """
     id, department_id, created_by, roster, basis, expires_on, file_name, file_bytes, file_sha256,
     encoding, columns, dry_run, mode, state, report, created_at, finished_at, undone_at,
     coalesce((report #>> '{rows,read}')::bigint,
-             (SELECT rows_read FROM import_progress WHERE import_id = imports.id), 0) AS rows_read
+             (SELECT rows_read FROM import_progress WHERE import_id = imports.id), 0) AS rows_read,
+    CASE WHEN undo_asked_at IS NULL THEN undo ELSE '{"state": "waiting"}' END AS undo
 """
 
 
@@ -176,10 +177,55 @@ async def lock_import(conn: Connection, import_id: UUID) -> Import:
     return Import(**row)
 
 
-async def mark_undone(conn: Connection, import_id: UUID, user_id: UUID, now: datetime) -> None:
-    """Note who took an import back."""
+async def ask_undo(conn: Connection, import_id: UUID, user_id: UUID, now: datetime) -> None:
+    """Note who wants an import taken back."""
     await conn.execute(
-        "UPDATE imports SET undone_at = $2, undone_by = $3 WHERE id = $1", import_id, now, user_id
+        "UPDATE imports SET undo_asked_at = $2, undo_asked_by = $3, undo = NULL WHERE id = $1",
+        import_id,
+        now,
+        user_id,
+    )
+
+
+async def waiting_undos(conn: Connection) -> list[UUID]:
+    """The imports that are to be taken back, in the order in which that was asked."""
+    rows = await conn.fetch(
+        "SELECT id FROM imports WHERE undo_asked_at IS NOT NULL ORDER BY undo_asked_at"
+    )
+    return [row["id"] for row in rows]
+
+
+async def claim_undo(conn: Connection, import_id: UUID) -> Import | None:
+    """Lock an import that is to be taken back; None if it is not, or another worker has it."""
+    row = await conn.fetchrow(
+        f"""
+        SELECT {_IMPORT} FROM imports WHERE id = $1 AND undo_asked_at IS NOT NULL
+        FOR UPDATE SKIP LOCKED
+        """,  # noqa: S608  # a constant
+        import_id,
+    )
+    return None if row is None else Import(**row)
+
+
+async def mark_undone(conn: Connection, import_id: UUID, now: datetime) -> None:
+    """Note that an import is taken back, by whoever asked for that."""
+    await conn.execute(
+        """
+        UPDATE imports SET undone_at = $2, undone_by = undo_asked_by,
+                           undo_asked_at = NULL, undo_asked_by = NULL
+        WHERE id = $1
+        """,
+        import_id,
+        now,
+    )
+
+
+async def note_undo(conn: Connection, import_id: UUID, undo: Report) -> None:
+    """Note what became of taking an import back; nobody waits for it any more."""
+    await conn.execute(
+        "UPDATE imports SET undo = $2, undo_asked_at = NULL, undo_asked_by = NULL WHERE id = $1",
+        import_id,
+        undo,
     )
 
 

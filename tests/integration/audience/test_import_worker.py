@@ -17,6 +17,8 @@ import pytest
 from service.audience import loading, store
 from service.audience.loading import create_import, run_import
 from service.audience.model import ImportRequest
+from service.audience.rosters import ask_undo
+from service.audience.staging_store import lock_contacts
 from service.crypto import Keyring
 from service.embedded import Valkey
 from service.queue import Job, open_queue
@@ -84,6 +86,14 @@ async def worker(
     for process in started:
         process.kill()
         process.wait()
+
+
+def _context(url: str, keyring: Keyring, pool: Pool, now: datetime) -> dict[str, Any]:
+    """What a job gets."""
+    settings = Settings(database_url=url, redis_url="redis://x", key_file=Path("/nowhere"))
+    clock: Any = type("Still", (), {"now": staticmethod(lambda: now)})
+    unused: Any = None
+    return {"runtime": Runtime(settings, clock, keyring, pool, unused, unused)}
 
 
 async def test_the_import_of_a_killed_worker_is_done_by_another(
@@ -165,14 +175,11 @@ async def test_a_job_only_starts_the_reading(
         return await run_import(*arguments)
 
     monkeypatch.setattr(imports, "run_import", slow)
-    settings = Settings(database_url=database_url, redis_url="redis://x", key_file=Path("/nowhere"))
-    clock: Any = type("Still", (), {"now": staticmethod(lambda: now)})
-    unused: Any = None
-    ctx = {"runtime": Runtime(settings, clock, keyring, pool, unused, unused)}
+    ctx = _context(database_url, keyring, pool, now)
     async with asyncio.timeout(5):
         await imports.read_import(ctx, str(waiting))
         await imports.read_import(ctx, str(waiting))
-    assert len(imports._readings) == 1
+    assert len(imports._under_way) == 1
     await started.wait()
     async with pool.acquire() as other:
         seen = await store.get_import(other, waiting)
@@ -180,7 +187,7 @@ async def test_a_job_only_starts_the_reading(
     go_on.set()
     await wait("SELECT state FROM imports", "done")
     async with asyncio.timeout(PATIENCE):
-        while imports._readings:
+        while imports._under_way:
             await asyncio.sleep(0.02)
 
 
@@ -202,6 +209,32 @@ async def test_the_rows_read_so_far_are_seen_from_outside(
     assert await pool.fetchval("SELECT count(*) FROM import_progress") == 0
 
 
+async def test_a_job_takes_an_import_back_and_waits_for_whoever_writes(
+    pool: Pool, keyring: Keyring, waiting: UUID, now: datetime, database_url: str, wait: Wait
+) -> None:
+    async with pool.acquire() as conn:
+        assert await run_import(conn, keyring, waiting, now)
+        done = await store.get_import(conn, waiting)
+        async with conn.transaction():
+            await ask_undo(conn, done, done.created_by, now)
+        assert await store.waiting_undos(conn) == [waiting]
+        people = await conn.fetchval("SELECT count(*) FROM contacts")
+        links = await conn.fetchval("SELECT count(*) FROM links")
+        async with conn.transaction():
+            await lock_contacts(conn, done.department_id)
+            await imports.undo_import(_context(database_url, keyring, pool, now), str(waiting))
+            await wait("SELECT count(*) FROM pg_locks WHERE NOT granted", 1)
+            assert await conn.fetchval("SELECT count(*) FROM contacts") == people
+        await wait("SELECT count(*) FROM imports WHERE undone_at IS NOT NULL", 1)
+        taken_back = await store.get_import(conn, waiting)
+    assert taken_back.undo == {"state": "done", "links": links, "restored": 0, "contacts": people}
+    for table in ("contacts", "links", "rosters"):
+        assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0
+    async with asyncio.timeout(PATIENCE):
+        while imports._under_way:
+            await asyncio.sleep(0.02)
+
+
 async def test_a_process_reads_few_files_at_once_and_says_why_one_broke_off(
     pool: Pool,
     keyring: Keyring,
@@ -217,15 +250,12 @@ async def test_a_process_reads_few_files_at_once_and_says_why_one_broke_off(
         raise RuntimeError("the disk is full")
 
     monkeypatch.setattr(imports, "run_import", broken)
-    settings = Settings(database_url=database_url, redis_url="redis://x", key_file=Path("/nowhere"))
-    clock: Any = type("Still", (), {"now": staticmethod(lambda: now)})
-    unused: Any = None
-    ctx = {"runtime": Runtime(settings, clock, keyring, pool, unused, unused)}
+    ctx = _context(database_url, keyring, pool, now)
     for number in range(5):
         await imports.read_import(ctx, str(UUID(int=number)))
-    assert len(imports._readings) == imports.MOST_READINGS
-    readings = list(imports._readings.values())
+    assert len(imports._under_way) == imports.MOST_AT_ONCE
+    readings = list(imports._under_way.values())
     go_on.set()
     await asyncio.gather(*readings)
-    assert "reading broke off" in caplog.text
+    assert "an import broke off" in caplog.text
     assert "the disk is full" in caplog.text

@@ -10,7 +10,7 @@ import pytest
 from service.audience import store
 from service.audience.model import Import, ImportRequest
 from service.audience.number import to_e164
-from service.audience.rosters import Member, day_in_china, put_members, undo_import
+from service.audience.rosters import Member, ask_undo, day_in_china, put_members, run_undo
 from service.audience.segment import parse
 from service.audience.segment_sql import PEOPLE, compile_rule
 from service.audience.segment_store import list_rosters
@@ -77,8 +77,13 @@ def state(conn: Connection, keyring: Keyring) -> State:
 @pytest.fixture
 def undo(conn: Connection, department: Department, now: datetime) -> Callable[..., Awaitable[Any]]:
     async def run(done: Import) -> Any:
-        found = await store.lock_import(conn, done.id)
-        return await undo_import(conn, found, department.user_id, now)
+        async with conn.transaction():
+            asked = await store.lock_import(conn, done.id)
+            await ask_undo(conn, asked, department.user_id, now)
+        assert await run_undo(conn, done.id, now)
+        undone = await store.get_import(conn, done.id)
+        assert undone.undo is not None
+        return undone.undo
 
     return run
 
@@ -181,7 +186,7 @@ async def test_undoing_keeps_what_a_later_import_says_as_well(
     first = await upload(OLD)
     second = await upload(NEW)
     undone = await undo(first)
-    assert undone._asdict() == {"links": 2, "restored": 0, "contacts": 1}
+    assert undone == {"state": "done", "links": 2, "restored": 0, "contacts": 1}
     assert await state.people("roster = 名单") == {B, C, D}
     makers = await conn.fetch("SELECT DISTINCT import_id FROM links")
     assert [row[0] for row in makers] == [second.id]
@@ -239,6 +244,26 @@ async def test_what_cannot_be_undone(upload: Upload, undo: Any, conn: Connection
         await undo(first)
     with pytest.raises(NotFound):
         await store.lock_import(conn, UUID(int=7))
+
+
+async def test_what_comes_between_the_asking_and_the_undoing_refuses_it(
+    upload: Upload, conn: Connection, department: Department, state: State, now: datetime
+) -> None:
+    first = await upload(OLD)
+    async with conn.transaction():
+        asked = await store.lock_import(conn, first.id)
+        await ask_undo(conn, asked, department.user_id, now)
+    newer = await upload(NEW, mode="replace")
+    before = await state.snapshot()
+    assert await run_undo(conn, first.id, now)
+    refused = await store.get_import(conn, first.id)
+    assert refused.undo is not None
+    assert (refused.undo["state"], refused.undo["code"]) == ("refused", "replaced_since")
+    assert str(newer.id) in refused.undo["message"]
+    assert refused.undone_at is None
+    assert await state.snapshot() == before
+    assert not await run_undo(conn, first.id, now), "nobody waits for it any more"
+    assert await store.waiting_undos(conn) == []
 
 
 async def test_people_made_by_hand_outlive_every_undo(
