@@ -151,7 +151,6 @@ class CampaignOut(Out):
     second_approved_for: UUID | None
     second_approved_at: Instant | None
     content_hash: str | None
-    key_mode: str = Field(description="trial: reaches only guests; test: sends nothing, ever.")
 
 
 class MoveOut(Out):
@@ -209,8 +208,7 @@ async def create_campaign(call: Call, body: CampaignBody) -> CampaignDetail:
         schedule=body.schedule.schedule(),
         max_tps=body.max_tps,
     )
-    made = await planning.create(call.conn, call.user, plan, call.now, call.mode)
-    return await _detail(call, made)
+    return await _detail(call, await planning.create(call.conn, call.user, plan, call.now))
 
 
 async def get_campaign(call: Call, campaign_id: UUID) -> CampaignDetail:
@@ -310,7 +308,9 @@ async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:
     )
     return CampaignPreviewOut(
         **preview_out(people).model_dump(),
-        **text_out(campaign.text, lint(campaign.text)).model_dump(),
+        **text_out(
+            campaign.text, lint(campaign.text, message_class=campaign.message_class)
+        ).model_dump(),
         text=sample_text(campaign.text),
     )
 

@@ -1,6 +1,5 @@
 """Texts: templates, their versions, their length in parts, and what lint says of them."""
 
-from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -12,9 +11,8 @@ from service.api.schema import Body, Instant, Line, OptionalLine, Out, Page, Tex
 from service.errors import Forbidden
 from service.messages import store
 from service.messages.lint import Finding, lint
+from service.messages.policy import MessageClass, Sender, digits
 from service.messages.template import check, measure, sample_values, variables
-
-MessageClass = Literal["public_interest", "service", "warning"]
 
 
 class TextBody(Body):
@@ -32,13 +30,34 @@ class TemplateBody(TextBody):
     language: Line = "zh"
 
 
+class ContextBody(Body):
+    """A sender that need not exist, to try a text for."""
+
+    tenant: Line
+    tenant_type: Line
+    signatures: list[Line] = Field(default=[], max_length=100)
+    landlines: list[Line] = Field(default=[], max_length=100)
+    links_enabled: bool = False
+
+    def sender(self) -> Sender:
+        """The sender that lint knows."""
+        return Sender(
+            self.tenant,
+            self.tenant_type,
+            frozenset(self.signatures),
+            frozenset(map(digits, self.landlines)),
+            self.links_enabled,
+        )
+
+
 class LintBody(TextBody):
     """A text to be checked, perhaps with the values of its variables."""
 
     message_class: MessageClass = Field(default="public_interest", alias="class")
     values: dict[Text, Text] | None = None
-    context: dict[str, Any] | None = Field(
-        default=None, description="For administrators; no rule depends on it at present."
+    context: ContextBody | None = Field(
+        default=None,
+        description="For administrators: another sender than the caller's department.",
     )
 
 
@@ -93,7 +112,11 @@ async def create_template(call: Call, body: TemplateBody) -> TemplateOut:
     """Make a template; a text that lint blocks is kept, but no campaign can send it."""
     info = store.TemplateInfo(body.name, body.message_class, body.topic, body.language)
     made = await store.template_insert(
-        call.conn, call.user.department_id, info, _version(call, body.text), call.now
+        call.conn,
+        call.user.department_id,
+        info,
+        _version(call, body.text, body.message_class),
+        call.now,
     )
     return _shown(made)
 
@@ -105,8 +128,8 @@ async def get_template(call: Call, template_id: UUID) -> TemplateOut:
 
 async def add_version(call: Call, template_id: UUID, body: TextBody) -> TemplateOut:
     """Give a template a new text; campaigns submitted with the old one must be submitted again."""
-    await store.template_get(call.conn, template_id, call.user.scope)
-    version = _version(call, body.text)
+    known = await store.template_get(call.conn, template_id, call.user.scope)
+    version = _version(call, body.text, known.info.message_class)
     return _shown(await store.template_add_version(call.conn, template_id, version, call.now))
 
 
@@ -114,12 +137,14 @@ async def lint_text(call: Call, body: LintBody) -> LintOut:
     """Check a text without keeping it."""
     if body.context is not None and Role.ADMIN not in call.user.roles:
         raise Forbidden("only an administrator may give a context")
-    return LintOut(lint=_findings(lint(body.text, body.values)))
+    whose = body.context.sender() if body.context else None
+    found = lint(body.text, body.values, message_class=body.message_class, sender=whose)
+    return LintOut(lint=_findings(found))
 
 
-def _version(call: Call, text: str) -> store.Version:
+def _version(call: Call, text: str, message_class: MessageClass) -> store.Version:
     check(text)
-    return store.Version(text, lint(text), call.user.id)
+    return store.Version(text, lint(text, message_class=message_class), call.user.id)
 
 
 def text_out(text: str, findings: list[Finding]) -> TextOut:

@@ -12,7 +12,6 @@ database, for whatever this module overlooks.
 from datetime import datetime
 from uuid import UUID
 
-from service.accounts.department_store import check_signature, get_permits
 from service.accounts.model import Right, User
 from service.audience import segment_store
 from service.audience.segment import canonical
@@ -34,7 +33,6 @@ from service.campaigns.preview import count_target, read_rule
 from service.campaigns.schedule import first_fire
 from service.errors import Conflict, Forbidden, Invalid
 from service.messages.lint import lint
-from service.messages.signature import head
 from service.messages.store import Template, template_get
 from service.messages.template import CONTACT_VARIABLES, variables
 from service.storage.postgres import Connection
@@ -50,9 +48,7 @@ async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime
         WrongState: it is not a draft.
         TextBlocked: the text has findings of level `block`.
         Forbidden: it is a warning, and the department is not the police.
-        Invalid: a variable has no source, the fire lies in the past, or the department may not
-            send such texts or use such channels.
-        SignatureLent: the text begins with the signature of another department.
+        Invalid: a variable has no source, or the fire lies in the past.
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
     check_move(Act.SUBMIT, campaign.state)
@@ -61,7 +57,6 @@ async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime
     _check_sendable(content, now)
     if content.message_class == WARNING:
         await _check_police(conn, campaign)
-    await _check_permits(conn, campaign, content)
     submission = Submission(
         content=content,
         text_edited_by=template.edited_by,
@@ -220,7 +215,8 @@ def _content(campaign: Campaign, template: Template, rule: WrittenOut) -> Conten
 
 
 def _check_sendable(content: Content, now: datetime) -> None:
-    blocking = [finding for finding in lint(content.text) if finding["level"] == "block"]
+    found = lint(content.text, message_class=content.message_class)
+    blocking = [finding for finding in found if finding["level"] == "block"]
     if blocking:
         raise TextBlocked(blocking)
     unknown = [name for name in variables(content.text) if name not in CONTACT_VARIABLES]
@@ -251,15 +247,6 @@ async def _check_tested(
             "(test-send), and approve once it has left",
             code="test_needed",
         )
-
-
-async def _check_permits(conn: Connection, campaign: Campaign, content: Content) -> None:
-    """What the department may use now, whatever it might when the campaign was planned."""
-    permits = await get_permits(conn, campaign.department_id)
-    problems = permits.problems(content.message_class, content.plan.channels)
-    if problems:
-        raise Invalid("the plan asks for what is not allowed", fields=problems)
-    await check_signature(conn, campaign.department_id, head(content.text))
 
 
 def _check_second_person(actor: User, campaign: Campaign) -> None:

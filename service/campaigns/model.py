@@ -15,6 +15,7 @@ from uuid import UUID
 from service.campaigns.schedule import Schedule
 from service.errors import Conflict
 from service.messages.lint import Finding
+from service.messages.policy import MessageClass
 
 PENDING = timedelta(days=7)
 """How long a submitted campaign may wait for its approval."""
@@ -128,16 +129,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign:
-    """A row of the table, with the text of its template version and the current segment rule.
-
-    key_mode: what kind of key planned it (`accounts.key.Mode`); it never becomes more than that.
-    """
+    """A row of the table, with the text of its template version and the current segment rule."""
 
     id: UUID
     department_id: UUID
     plan: Plan
     template_version_id: UUID
-    message_class: str
+    message_class: MessageClass
     text: str
     state: State
     next_fire_at: datetime | None
@@ -160,7 +158,6 @@ class Campaign:
     second_approved_by: UUID | None
     second_approved_for: UUID | None
     second_approved_at: datetime | None
-    key_mode: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +166,7 @@ class Content:
 
     template_version_id: UUID
     text: str
-    message_class: str
+    message_class: MessageClass
     rule: str
     plan: Plan
 

@@ -146,7 +146,7 @@ def check_words(words: Words) -> None:
             f"words of your own have no variables; write out {{{names[0]}}}, or take a template"
         )
         raise Invalid(problem, fields={"text": problem})
-    if found := _serious(lint(words.text)):
+    if found := _serious(lint(words.text, message_class="service")):
         problem = "; ".join(f"{finding['rule']}: {finding['message']}" for finding in found)
         raise Invalid(problem, fields={"text": problem}, code="text_blocked")
 
@@ -212,7 +212,7 @@ def _check_values(text: str, wanted: Sequence[str], values: Mapping[str, str]) -
             raise Invalid(f"the value of {{{name}}} must be one line", code="variables")
     if unknown := next((name for name in values if name not in wanted), None):
         raise Invalid(f"the text has no variable {{{unknown}}}", code="variables")
-    if wanted and (found := _serious(lint(text, values))):
+    if wanted and (found := _serious(lint(text, values, message_class="service"))):
         raise Invalid(f"{found[0]['rule']}: {found[0]['message']}", code="variables")
 
 

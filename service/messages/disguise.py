@@ -33,7 +33,24 @@ _LOOKALIKES = {
     "k": "кκ", "l": "ӏ", "m": "м", "n": "п", "o": "оοσ", "p": "рρ", "q": "ԛ", "r": "г",
     "s": "ѕ", "t": "тτ", "u": "υս", "v": "ѵν", "w": "ԝω", "x": "хχ", "y": "уγ",
 }  # fmt: skip
-_PLAIN_LETTER = {ord(like): letter for letter, likes in _LOOKALIKES.items() for like in likes}
+_TRADITIONAL = (
+    "請请領领獎奖舉举報报帳账賬账帐账號号碼码驗验證证轉转匯汇錢钱銀银網网機机關关點点擊击鏈链連连掃扫務务費费"
+    "繳缴優优惠惠補补貼贴貸贷財财稅税認认賣卖買买電电話话聯联繫系係系個个實实員员團团訊讯資资級级單单"
+    "辦办處处發发開开戶户帶带騙骗額额賠赔贏赢還还債债險险薦荐導导師师業业學学校校廠厂車车鎖锁凍冻結结"
+    "異异銷销停停審审調调檢检察察院院國国際际會会長长門门問问聽听說说讓让給给對对應应當当後后時时"
+    "間间萬万億亿無无為为從从來来這这過过進进遠远達达選选擇择確确體体運运動动畫画圖图書书戲戏遊游"
+    "區区場场檔档據据標标準准幫帮護护衛卫嚴严緊紧懷怀傳传輸输錄录鑰钥匙匙頁页"
+)
+_SIMPLIFIED = {
+    ord(old): new
+    for old, new in zip(_TRADITIONAL[::2], _TRADITIONAL[1::2], strict=True)
+    if old != new
+}
+"""Traditional and variant forms of the characters that matter to the rules."""
+
+_PLAIN_LETTER = _SIMPLIFIED | {
+    ord(like): letter for letter, likes in _LOOKALIKES.items() for like in likes
+}
 _FOREIGN_SCRIPTS = ("CYRILLIC ", "GREEK ", "ARMENIAN ", "CHEROKEE ", "COPTIC ")
 _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 _USEFUL_SYMBOLS = "°℃×÷±≤≥㎡"
@@ -44,27 +61,47 @@ _CHINESE_TLD = "中国|公司|网络|网址|网站|在线|商城|政务|公益|�
 
 _LINK = re.compile(
     rf"""
-      [a-z][a-z0-9+.-]*://\S*                                   # any scheme
-    | [a-z0-9._%+-]+@[a-z0-9.-]+                                # e-mail
+      [a-z][a-z0-9+.-]{{0,30}}://\S*                                 # any scheme
+    | [a-z0-9._%+-]{{1,64}}@[a-z0-9.-]+                                # e-mail
     | (?<![0-9.])(?:[0-9]{{1,3}}\.){{3}}[0-9]{{1,3}}(?![0-9])   # IPv4
     | (?:[0-9a-f]{{1,4}}:){{3,7}}:?[0-9a-f]{{1,4}}              # IPv6
     | [0-9a-f]{{1,4}}::[0-9a-f]{{1,4}}                          # IPv6, shortened
-    | (?:[a-z0-9-]+\.)+(?:xn--[a-z0-9-]+|[a-z]{{2,}})               # a domain
-    | [\w-]+\.(?:{_CHINESE_TLD})                                # a Chinese domain
-    | [a-z0-9-]+(?:\s\.|\s*(?:点|。|[\[(]\.[\])]|[\s\[(]dot[\s\])])\s*)(?:{_TLD})(?![a-z0-9])
+    | (?:[a-z0-9-]{{1,63}}\.){{1,20}}(?:xn--[a-z0-9-]+|[a-z]{{2,}})               # a domain
+    | [\w-]{{1,63}}\.(?:{_CHINESE_TLD})                                # a Chinese domain
+    | [a-z0-9-]{{1,63}}(?:\s\.|\s*(?:点|。|[\[(]\.[\])]|[\s\[(]dot[\s\])])\s*)(?:{_TLD})(?![a-z0-9])
     """,
     re.VERBOSE,
 )
 
+_CHINESE_DIGITS = "零〇一二三四五六七八九幺两"
 _SMALL_DIGITS = "⁰¹²³⁴-⁹₀-₉⓪①-⑨⑴-⑼⒈-⒐❶-❾➀-➈➊-➒㈠-㈨"
 _SPACED_DIGITS = re.compile(
     rf"""
       (?<![0-9])[0-9](?:[^\S\n]+[0-9]){{2,}}(?![0-9])
     | (?<![0-9])[0-9](?:\s*[-.*_~/·•—]\s*[0-9]){{3,}}(?![0-9])
     | [{_SMALL_DIGITS}](?:\s*[{_SMALL_DIGITS}]){{2,}}
+    | [{_CHINESE_DIGITS}]{{5,}}                                     # spelled out
+    | [0-9]+(?:[{_CHINESE_DIGITS}]+[0-9]+){{2,}}
     """,
     re.VERBOSE,
 )
+
+_GAP = r"[^\w\n，。、；：！？“”‘’（）{}【】]{1,3}"
+_SPLIT_WORD = re.compile(
+    "|".join(
+        [
+            _GAP.join(word)
+            for word in ("微信", "薇信", "转账", "汇款", "密码", "红包", "扫码", "链接")
+        ]
+        + [
+            rf"{a}[^\w{{}}【】]{{1,3}}{b}[^\w{{}}【】]{{1,3}}{c}"
+            for a, b, c in ("验证码", "动态码")
+        ]
+        + [r"(?<![a-z])(?:[a-z][^\S\n]){3,}[a-z](?![a-z])"]
+    ),
+    re.IGNORECASE,
+)
+"""Words that filters look for, with something between their characters."""
 
 SPACED = Disguise(
     "号码被空格、符号拆开或用带圈数字书写，请连写为普通数字，如 96110",
@@ -82,6 +119,14 @@ FOREIGN = Disguise(
     "含形似拉丁字母的外文字母，请改用英文字母",
     "letters that only look Latin; type them as English letters",
 )
+VARIANT = Disguise(
+    "含繁体字或异体字，请改为规范简体字",
+    "traditional or variant characters; write the simplified ones",
+)
+SPLIT = Disguise(
+    "词语被空格或符号拆开，请连写",
+    "a word broken up by spaces or signs; write it whole",
+)
 DECORATION = Disguise(
     "含表情或装饰符号，请删除；金额请写“元”",
     "emoji or decorative symbols; delete them, and write amounts with 元",
@@ -90,7 +135,7 @@ DECORATION = Disguise(
 
 def links(text: str) -> Iterator[Found]:
     """Every URL, domain, e-mail or IP address, however it is spelled."""
-    plain, origins = _plain_view(text)
+    plain, origins = plain_view(text)
     for match in _LINK.finditer(plain):
         yield Found(origins[match.start()], match[0])
 
@@ -104,16 +149,21 @@ def disguises(text: str) -> Iterator[tuple[Disguise, Found]]:
             yield kind, Found(places[0], " ".join(shown))
     if match := _SPACED_DIGITS.search(text):
         yield SPACED, Found(match.start(), match[0])
+    if match := _SPLIT_WORD.search(text):
+        yield SPLIT, Found(match.start(), match[0])
 
 
-def _plain_view(text: str) -> tuple[str, list[int]]:
-    """The text as the eye takes it, and where in the text each of its characters stands."""
+def plain_view(text: str) -> tuple[str, list[int]]:
+    """The text as the eye takes it, and where in the text each of its characters stands.
+
+    It is half-width, in lower case and simplified characters, without what cannot be seen.
+    """
     seen = [(_plain(c), index) for index, c in enumerate(text) if not _is_invisible(c)]
     return "".join(c for c, _ in seen), [index for _, index in seen]
 
 
 def _plain(character: str) -> str:
-    """The half-width, lower-case, Latin twin of a character, always one for one."""
+    """The half-width, lower-case, Latin, simplified twin of a character, always one for one."""
     narrow = unicodedata.normalize("NFKC", character)
     lower = (narrow if len(narrow) == 1 else character).lower()
     return lower.translate(_PLAIN_LETTER) if len(lower) == 1 else character
@@ -147,6 +197,14 @@ def _is_foreign(character: str) -> bool:
     return named.startswith(_FOREIGN_SCRIPTS) or ord(character) in _PLAIN_LETTER
 
 
+def _is_variant(character: str) -> bool:
+    """A traditional form that the rules know, or a compatibility form of a unified character."""
+    if ord(character) in _SIMPLIFIED:
+        return True
+    twin = unicodedata.normalize("NFKC", character)
+    return twin != character and "CJK UNIFIED" in unicodedata.name(twin[0], "")
+
+
 def _is_decoration(character: str) -> bool:
     if character.isascii() or ord(character) in _FULL_WIDTH_SIGNS or character in _USEFUL_SYMBOLS:
         return False
@@ -159,5 +217,6 @@ _CHARACTER_KINDS: tuple[tuple[Disguise, Callable[[str], bool]], ...] = (
     (INVISIBLE, _is_invisible),
     (WIDE, _is_wide),
     (FOREIGN, _is_foreign),
+    (VARIANT, _is_variant),
     (DECORATION, _is_decoration),
 )

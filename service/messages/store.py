@@ -7,6 +7,7 @@ from uuid import UUID
 
 from service.errors import Conflict, NotFound
 from service.messages.lint import Finding
+from service.messages.policy import MessageClass
 from service.storage.postgres import Connection, Record, UniqueViolation, one
 
 _LATEST = """
@@ -24,7 +25,7 @@ class TemplateInfo:
     """What a template is about, whatever its text says."""
 
     name: str
-    message_class: str
+    message_class: MessageClass
     topic: str
     language: str
 

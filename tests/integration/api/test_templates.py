@@ -1,8 +1,15 @@
 """Texts over HTTP: versions, parts, lint."""
 
+import json
+from pathlib import Path
+
 from tests.factories import TEXT
 from tests.integration.api.conftest import Api
 
+DATA = json.loads(
+    (Path(__file__).parents[2] / "data" / "texts" / "lint-cases.json").read_text("utf-8")
+)
+CASES, CONTEXTS = DATA["cases"], DATA["contexts"]
 OPERATOR = ("county", "operator")
 
 
@@ -35,17 +42,35 @@ async def test_commercial_texts_do_not_exist(api: Api) -> None:
 
 
 async def test_lint_judges_without_keeping(api: Api) -> None:
-    text = "【旌德县公安局】请{姓名}点击http://a.example 领奖。"
+    text = "【旌德县公安局】请{姓名}点击http://a.example 看看。"
     found = (await api.post("/templates/lint", OPERATOR, {"text": text})).json["lint"]
-    assert {(f["rule"], f["level"]) for f in found} == {("R05", "block")}
+    assert {(f["rule"], f["level"]) for f in found} == {("R05", "block"), ("R14", "warn")}
     assert text[found[0]["at"] - 1 :].startswith("http")
     body = {"text": "【旌德县公安局】{姓名}您好。", "class": "service", "values": {"姓名": ""}}
     found = (await api.post("/templates/lint", OPERATOR, body)).json["lint"]
-    assert [f["rule"] for f in found] == ["R17"]
+    assert {f["rule"] for f in found} == {"R14", "R17"}
     assert (await api.get("/templates", OPERATOR)).json["items"] == []
 
 
 async def test_a_context_is_for_administrators(api: Api) -> None:
-    body = {"text": TEXT, "class": "public_interest", "context": {"signature": "x"}}
+    body = {"text": TEXT, "class": "public_interest", "context": CONTEXTS["police"]}
     assert (await api.post("/templates/lint", OPERATOR, body)).status == 403
-    assert (await api.post("/templates/lint", ("county", "admin"), body)).status == 200
+    admin = ("county", "admin")
+    assert (await api.post("/templates/lint", admin, body)).status == 200
+    body["context"] = {"tenant": "x", "tenant_typ": "police"}
+    assert (await api.post("/templates/lint", admin, body)).status == 422
+
+
+async def test_every_case_has_its_verdict_over_http(api: Api) -> None:
+    for case in CASES:
+        body = {
+            "text": case["text"],
+            "class": case["class"],
+            "values": case["values"],
+            "context": CONTEXTS[case["context"]],
+        }
+        found = (await api.post("/templates/lint", ("county", "admin"), body)).json["lint"]
+        levels = {finding["level"] for finding in found} - {"warn"}
+        assert set(case["must_include"]) <= {finding["rule"] for finding in found}, case["id"]
+        assert bool(levels) == (case["verdict"] != "pass"), case["id"]
+        assert "block" in levels or case["verdict"] != "block", case["id"]

@@ -5,7 +5,8 @@ import pytest
 from service.coding.parts import split
 from service.delivery.replies import CONFIRMS, reply_texts
 from service.delivery.words import Kind, read
-from service.messages.lint import LONGEST_SIGNATURE, lint
+from service.messages.lint import lint
+from service.messages.lint_form import LONGEST_SIGNATURE
 from service.messages.signature import head
 
 LONGEST = f"【{'旌' * LONGEST_SIGNATURE}】"
@@ -16,7 +17,7 @@ def test_an_answer_is_one_part_and_may_be_sent(kind: str) -> None:
     text = LONGEST + reply_texts()[kind]
     assert head(text) == LONGEST
     assert len(split(text)) == 1
-    assert lint(text) == []
+    assert {finding["level"] for finding in lint(text)} <= {"warn"}
 
 
 def test_every_kind_has_its_words_and_only_they() -> None:

@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.errors import Invalid
 from service.messages.lint import RULES, Finding, lint
+from service.messages.policy import RULE_INFO, SHIPPED, Sender, policy_from
 from service.messages.template import SAMPLE_VALUES, Starter, load_library
 
-DATA = Path(__file__).parents[2] / "data" / "texts" / "lint-cases.json"
-CASES: list[dict[str, Any]] = json.loads(DATA.read_text("utf-8"))["cases"]
-OURS = [case for case in CASES if RULES.keys() & set(case["must_include"])]
-PASSING = [case for case in CASES if case["verdict"] == "pass"]
+DATA = json.loads(
+    (Path(__file__).parents[2] / "data" / "texts" / "lint-cases.json").read_text("utf-8")
+)
+CASES: list[dict[str, Any]] = DATA["cases"]
 STARTERS = load_library()
 SIGNED = "【旌德县公安局】"
 
@@ -29,15 +31,41 @@ def test_library_text_has_no_block(starter: Starter, values: dict[str, str] | No
     assert not rules_of(lint(starter.text, values), "block", "review")
 
 
-@pytest.mark.parametrize("case", OURS, ids=[case["id"] for case in OURS])
-def test_case_of_our_rules_is_found(case: dict[str, Any]) -> None:
-    found = rules_of(lint(case["text"], case["values"]))
-    assert RULES.keys() & set(case["must_include"]) <= found
+def sender(context: dict[str, Any]) -> Sender:
+    """Whom a case is linted for."""
+    return Sender(
+        context["tenant"],
+        context["tenant_type"],
+        frozenset(context["signatures"]),
+        frozenset(number.replace("-", "") for number in context["landlines"]),
+        context["links_enabled"],
+    )
 
 
-@pytest.mark.parametrize("case", PASSING, ids=[case["id"] for case in PASSING])
-def test_case_that_passes_has_no_block(case: dict[str, Any]) -> None:
-    assert not rules_of(lint(case["text"], case["values"]), "block", "review")
+@pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
+def test_case_has_its_verdict(case: dict[str, Any]) -> None:
+    whose = sender(DATA["contexts"][case["context"]])
+    found = lint(case["text"], case["values"], message_class=case["class"], sender=whose)
+    blocked, doubted = rules_of(found, "block"), rules_of(found, "review")
+    assert set(case["must_include"]) <= rules_of(found)
+    assert case["verdict"] != "pass" or not blocked | doubted
+    assert case["verdict"] != "block" or blocked
+    assert case["verdict"] != "review" or blocked | doubted
+
+
+def test_the_cases_name_every_rule_and_our_hotlines() -> None:
+    assert set(DATA["rules"]) == set(RULE_INFO) == {*RULES, "R24", "R25"}
+    assert frozenset(DATA["hotlines"]) == SHIPPED.hotlines
+    for number, rule in DATA["rules"].items():
+        assert RULE_INFO[number].level in rule["level"] or number == "R24"
+
+
+@pytest.mark.parametrize("number", sorted(RULE_INFO))
+def test_every_rule_says_what_it_asks_and_why(number: str) -> None:
+    info = RULE_INFO[number]
+    assert info.chinese
+    assert info.english
+    assert info.source
 
 
 # text, the character (from 1) of the only R01 finding
@@ -184,27 +212,117 @@ def test_text_that_begins_with_a_variable() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["王安", "Wang Jianguo", "12000", "1月10日至16日", "新桥小区3幢群"]
+    "value", ["王安", "Wang Jianguo", "12000元", "1月10日至16日", "新桥小区3幢群"]
 )
 def test_good_value(value: str) -> None:
     assert not rules_of(lint(f"{SIGNED}{{甲}}，请拨96110。", {"甲": value}))
 
 
 def test_a_link_across_text_and_value_is_found_at_the_variable() -> None:
-    found = lint(f"{SIGNED}请看jingde.{{甲}}。", {"甲": "top"})
-    assert [(f["rule"], f["at"]) for f in found] == [("R05", 11)]
+    found = lint(f"{SIGNED}请问网格员，看jingde.{{甲}}。", {"甲": "top"})
+    assert [(f["rule"], f["at"]) for f in found] == [("R05", 16)]
 
 
 def test_a_place_after_a_filled_variable_is_of_the_text_as_given() -> None:
-    found = lint(f"{SIGNED}{{姓名}}看★。", {"姓名": "买买提江·吾买尔"})
-    assert [(f["rule"], f["at"]) for f in found] == [("R16", 14)]
+    found = lint(f"{SIGNED}{{姓名}}★问网格员。", {"姓名": "买买提江·吾买尔"})
+    assert [(f["rule"], f["at"]) for f in found] == [("R16", 13)]
 
 
 def test_message_is_in_both_languages() -> None:
-    (finding,) = lint(f"{SIGNED}请看t.cn。")
+    (finding,) = lint(f"{SIGNED}问网格员，看t.cn。")
     assert finding["message"].startswith("含链接")
     assert "name an official number" in finding["message"]
     assert "t.cn" in finding["message"]
+
+
+POLICE = Sender("旌德县公安局", "police", frozenset({"旌德县公安局"}), frozenset({"05630600110"}))
+LINKED = Sender("旌德县公安局", "police", frozenset({"旌德县公安局"}), links=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "whose", "rules"),
+    [
+        ("拨0563-0600110咨询。", POLICE, set()),
+        ("拨0563-0600110咨询。", LINKED, {"R03"}),
+        ("看https://www.jdga.gov.cn/fz 。", LINKED, set()),
+        ("看https://www.jdga.gov.cn/fz 。", POLICE, {"R05"}),
+        ("看https://jdga.gov.cn.a.top/fz 。", LINKED, {"R05"}),
+        ("看https://xjdga.gov.cn/fz 。", LINKED, {"R05"}),
+        ("看http://www.jdga.gov.cn/fz 。", LINKED, {"R05"}),
+        ("看https://www.jdga.gov.cn:8443/ 。", LINKED, {"R03", "R05"}),
+        ("看https://a@www.jdga.gov.cn/ 。", LINKED, {"R05"}),
+        ("看https://www.jdga.gov.cn/?u=https://a.top 。", LINKED, {"R05"}),
+        ("看https://jdga.gov.cn/1 或https://jdga.gov.cn/2 。", LINKED, {"R05"}),
+    ],
+)
+def test_what_a_department_has_registered(text: str, whose: Sender, rules: set[str]) -> None:
+    policy = policy_from({"link_hosts": ["jdga.gov.cn"]})
+    found = lint(f"{SIGNED}{text}", sender=whose, policy=policy)
+    assert rules_of(found, "block") == rules
+
+
+@pytest.mark.parametrize(
+    ("tenant", "kind", "name", "blocked"),
+    [
+        ("旌德县公安局", "police", "旌德县公安局", False),
+        ("旌德派出所", "police", "旌德公安", False),
+        ("旌德县妇联", "department", "旌德县公安局", True),
+        ("旌德县医保局", "department", "旌德县医保局", False),
+        ("县反诈中心", "county", "旌德县公安局", False),
+    ],
+)
+def test_names_of_authorities_are_theirs_even_if_registered(
+    tenant: str, kind: str, name: str, *, blocked: bool
+) -> None:
+    whose = Sender(tenant, kind, frozenset({name}))
+    assert ("R02" in rules_of(lint(f"【{name}】请拨96110。", sender=whose))) is blocked
+
+
+def test_a_county_moves_levels_and_lists() -> None:
+    policy = policy_from(
+        {
+            "levels": {"R12": "review", "R15": "warn"},
+            "hotlines": ["110", "9999"],
+            "never_words": {"*": [], "unicom": ["锦鲤"]},
+        }
+    )
+    found = lint(f"{SIGNED}锦鲤套餐，拨9999或96110。", policy=policy)
+    assert {(f["rule"], f["level"]) for f in found} == {
+        ("R03", "block"),
+        ("R12", "review"),
+        ("R19", "block"),
+    }
+    long = lint(f"{SIGNED}{'字' * 250}，拨110。", policy=policy)
+    assert ("R15", "warn") in {(f["rule"], f["level"]) for f in long}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"levels": {"R26": "warn"}}, "levels.R26"),
+        ({"levels": {"R01": "off"}}, "levels.R01"),
+        ({"hotlines": ["110", "13x"]}, "hotlines.1"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        policy_from(changes)
+    assert list(caught.value.fields) == [field]
+
+
+def test_a_text_like_one_sent_before_is_named() -> None:
+    before = f"{SIGNED}先做小任务返小钱、再让垫付大单的，都是刷单诈骗。拿不准拨96110。"
+    again = before.replace("【旌德县公安局】", "【旌德县反诈中心】").replace("拿不准", "有疑问")
+    assert "R24" in rules_of(lint(before, sent_before=(before,)))
+    assert "R24" not in rules_of(lint(again, sent_before=("别的文字，毫不相干。",)))
+    assert "R24" in rules_of(lint(before.replace("96110", "110"), sent_before=(before,)))
+
+
+def test_what_is_like_a_scam_or_doubtful_twice_needs_a_person() -> None:
+    known = f"{SIGNED}您的快递丢失了，请添加客服微信来办理三倍理赔。"
+    assert ("R25", "review") in {(f["rule"], f["level"]) for f in lint(known)}
+    doubtful = f"{SIGNED}公安不会打电话给群众，可拨打12381咨询。"
+    assert rules_of(lint(doubtful), "review") == {"R21", "R25"}
 
 
 @given(

@@ -1,0 +1,186 @@
+"""A text as lint reads it: filled, seen as the eye takes it, and cut into sentences and quotations.
+
+Rules on words read `Draft.sentences`: in plain characters, without gaps inside words, with what is
+quoted at some length set apart as a sentence of its own. Each character remembers its place in the
+text as it was given, so that a finding points there.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from service.messages import disguise, template
+from service.messages.policy import SHIPPED, Level, MessageClass, Policy, Sender
+
+QUOTED = "\ufffc"
+"""Stands in a sentence for a quotation that is read by itself."""
+
+SHORTEST_SPEECH = 5
+"""A shorter quotation only sets off a word: “电话卡”. Longer ones quote what somebody says."""
+
+_CJK = r"[\u3400-\u9fff]"
+_GAP = re.compile(rf"(?<={_CJK})[^\S\n]*[\s·•._*|/~^+-]+(?={_CJK})")
+_QUOTATION = re.compile(r"“([^“”]*)”|‘([^‘’]*)’|「([^「」]*)」|『([^『』]*)』|\"([^\"]*)\"")
+_SENTENCE_END = re.compile(r"[。!?;\n]+|\.(?=\s|$)")
+READ_CHARACTERS = 1000
+"""Rules on what it says read no further: a longer text is far too long to be sent (R15)."""
+
+_CLAUSE_END = re.compile(r"[,:—…]+")
+
+
+class Hit(NamedTuple):
+    """What a rule yields; `at` counts from 0 in the text as given."""
+
+    level: Level
+    at: int
+    chinese: str
+    english: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence, or what somebody is quoted as saying.
+
+    places: of its characters in the text as given.
+    around: for a quotation, the sentence that quotes it and the next one; else "".
+    """
+
+    text: str
+    places: tuple[int, ...]
+    around: str = ""
+
+    @property
+    def quoted(self) -> bool:
+        """Whether this is what somebody is quoted as saying."""
+        return bool(self.around)
+
+    def clause(self, at: int) -> tuple[int, int]:
+        """Where the clause begins and ends that holds a character."""
+        begin, end = 0, len(self.text)
+        for match in _CLAUSE_END.finditer(self.text):
+            if match.end() <= at:
+                begin = match.end()
+            elif match.start() >= at:
+                end = match.start()
+                break
+        return begin, end
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The text under lint.
+
+    text: as it was given, perhaps with variables.
+    values: of the variables, or None for a template that is filled later.
+    body: the text with the given values in their places, as far as it is read.
+    origins: where in `text` each character of `body`, and its end, comes from.
+    sender: None where it is not known: then the rules on it are silent.
+    """
+
+    text: str
+    values: Mapping[str, str] | None
+    body: str
+    origins: tuple[int, ...]
+    message_class: MessageClass = "public_interest"
+    sender: Sender | None = None
+    policy: Policy = SHIPPED
+
+    @cached_property
+    def plain(self) -> tuple[str, list[int]]:
+        """The body as the eye takes it, and the places of its characters in `text`."""
+        plain, places = disguise.plain_view(self.body)
+        return plain, [self.origins[place] for place in places]
+
+    @cached_property
+    def sentences(self) -> tuple[Sentence, ...]:
+        """All sentences behind the signature, then all quotations."""
+        return tuple(_sentences(*self.plain))
+
+
+def draft(
+    text: str,
+    values: Mapping[str, str] | None,
+    message_class: MessageClass = "public_interest",
+    sender: Sender | None = None,
+    policy: Policy = SHIPPED,
+) -> Draft:
+    """The text with the values that are given in their places."""
+    body: list[str] = []
+    origins: list[int] = []
+    done = 0
+    for slot in template.slots(text):
+        if value := (values or {}).get(slot.variable):
+            body += text[done : slot.start] + value
+            origins += [*range(done, slot.start), *[slot.start] * len(value)]
+            done = slot.end
+    body += text[done:]
+    origins += range(done, len(text) + 1)
+    read = "".join(body)[:READ_CHARACTERS]
+    places = tuple(origins[: len(read) + 1])
+    return Draft(text, values, read, places, message_class, sender, policy)
+
+
+def _sentences(plain: str, places: list[int]) -> Iterator[Sentence]:
+    begin = plain.find("】") + 1 if plain.startswith("【") else 0
+    text, kept = _without_gaps(plain[begin:], places[begin:])
+    outer, where, quotations = _taken_out(text, kept)
+    ends = [(m.start(), m.end()) for m in _SENTENCE_END.finditer(outer)]
+    starts = [0, *(end for _, end in ends)]
+    stops = [*(start for start, _ in ends), len(outer)]
+    spans = [(a, b) for a, b in zip(starts, stops, strict=True) if a < b]
+    for a, b in spans:
+        yield Sentence(outer[a:b], tuple(where[a:b]))
+    for at, spoken, spoken_places in quotations:
+        index = next(i for i, (_, b) in enumerate(spans) if at < b)
+        last = spans[min(index + 1, len(spans) - 1)][1]
+        around = outer[spans[index][0] : last]
+        for a, b in _cut(spoken):
+            yield Sentence(spoken[a:b], tuple(spoken_places[a:b]), around)
+
+
+def _cut(text: str) -> Iterator[tuple[int, int]]:
+    begin = 0
+    for match in _SENTENCE_END.finditer(text):
+        if begin < match.start():
+            yield begin, match.start()
+        begin = match.end()
+    if begin < len(text):
+        yield begin, len(text)
+
+
+def _without_gaps(text: str, places: list[int]) -> tuple[str, list[int]]:
+    """Without the blanks and signs that stand between two Chinese characters."""
+    gone = {index for match in _GAP.finditer(text) for index in range(*match.span())}
+    kept = [index for index in range(len(text)) if index not in gone]
+    return "".join(text[i] for i in kept), [places[i] for i in kept]
+
+
+def _taken_out(
+    text: str, places: list[int]
+) -> tuple[str, list[int], list[tuple[int, str, list[int]]]]:
+    """The text with long quotations taken out and short ones without their marks.
+
+    The quotations come with the place in the new text where they stood.
+    """
+    outer: list[str] = []
+    where: list[int] = []
+    quotations = []
+    done = 0
+    for match in _QUOTATION.finditer(text):
+        group = match.lastindex or 1
+        spoken, (a, b) = match[group], match.span(group)
+        outer += text[done : match.start()]
+        where += places[done : match.start()]
+        if len(spoken) < SHORTEST_SPEECH:
+            outer += spoken
+            where += places[a:b]
+        else:
+            quotations.append((len(outer), spoken, places[a:b]))
+            outer.append(QUOTED)
+            where.append(places[match.start()])
+        done = match.end()
+    outer += text[done:]
+    where += places[done:]
+    return "".join(outer), where, quotations

@@ -1,0 +1,139 @@
+"""What lint may be told without a release: levels of rules, and lists that a county keeps.
+
+The rules ship with their levels and lists (`data/lint.json`); a county's changes lie over them. Of
+a department lint knows its sender: the signatures and numbers that are registered for it.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any, Literal, get_args
+
+from service.errors import Invalid
+
+Level = Literal["block", "review", "warn"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+
+MessageClass = Literal["public_interest", "service", "warning"]
+
+LISTS = ("hotlines", "protected_names", "link_hosts")
+"""The lists of a policy, each of plain words."""
+
+ANY_CARRIER = "*"
+
+_DATA = files("service.messages") / "data"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleInfo:
+    """What a rule asks for, in Chinese and English, where it comes from, and its own level."""
+
+    number: str
+    level: Level
+    chinese: str
+    english: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A county's levels and lists.
+
+    levels: of the rules whose level is not their own.
+    never_words: by carrier; those under `*` hold for all.
+    """
+
+    levels: Mapping[str, Level]
+    hotlines: frozenset[str]
+    protected_names: frozenset[str]
+    link_hosts: frozenset[str]
+    never_words: Mapping[str, tuple[str, ...]]
+
+    def level(self, number: str, own: Level) -> Level:
+        """The level of a finding: the county's, if the rule gave it its usual one."""
+        return self.levels.get(number, own) if own == RULE_INFO[number].level else own
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything in plain types, ordered, so that equal policies are equal texts."""
+        return {
+            "levels": dict(sorted(self.levels.items())),
+            **{name: sorted(getattr(self, name)) for name in LISTS},
+            "never_words": {key: list(words) for key, words in sorted(self.never_words.items())},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Whose text it is, as far as lint asks.
+
+    tenant, kind: the department's name and what it is.
+    signatures: registered for it, without 【】.
+    landlines: registered numbers, in digits only.
+    links: whether it may write links at all; to which hosts says the policy.
+    """
+
+    tenant: str
+    kind: str
+    signatures: frozenset[str] = field(default_factory=frozenset)
+    landlines: frozenset[str] = field(default_factory=frozenset)
+    links: bool = False
+
+
+def digits(number: str) -> str:
+    """The digits of a number as people write it, with dashes, spaces or brackets."""
+    return re.sub(r"[\s()（）-]", "", number)
+
+
+def _read(name: str) -> Any:
+    return json.loads((_DATA / name).read_text("utf-8"))
+
+
+_SHIPPED = _read("lint.json")
+
+RULE_INFO: Mapping[str, RuleInfo] = {
+    number: RuleInfo(number, rule["level"], rule["zh"], rule["en"], rule["source"])
+    for number, rule in _SHIPPED["rules"].items()
+}
+"""Every rule by its number."""
+
+SCAM_TEXTS: tuple[str, ...] = tuple(_read("scam_texts.json")["texts"])
+"""What fraudsters write, made up after reports, to compare with."""
+
+
+def policy_from(changes: Mapping[str, Any]) -> Policy:
+    """The shipped policy with a county's changes over it.
+
+    Raises:
+        Invalid: an unknown rule or level; a list that holds what it cannot.
+    """
+    merged = {**_SHIPPED, "levels": {}, **changes}
+    _check_levels(merged["levels"])
+    _check_hotlines(merged["hotlines"])
+    return Policy(
+        levels=dict(merged["levels"]),
+        never_words={key: tuple(words) for key, words in merged["never_words"].items()},
+        **{name: frozenset(merged[name]) for name in LISTS},
+    )
+
+
+def _check_levels(levels: Mapping[str, str]) -> None:
+    for number, level in levels.items():
+        if number not in RULE_INFO:
+            problem = f"there is no rule {number}; the rules are R01 to R{len(RULE_INFO)}"
+            raise Invalid(problem, fields={f"levels.{number}": problem})
+        if level not in LEVELS:
+            problem = f"the level must be one of {', '.join(LEVELS)}"
+            raise Invalid(problem, fields={f"levels.{number}": problem})
+
+
+def _check_hotlines(hotlines: list[str]) -> None:
+    for place, number in enumerate(hotlines):
+        if not (number.isascii() and number.isdecimal() and 3 <= len(number) <= 6):
+            problem = "a hotline has 3 to 6 digits; other numbers are registered by department"
+            raise Invalid(problem, fields={f"hotlines.{place}": problem})
+
+
+SHIPPED = policy_from({})
+"""The policy of a county that has changed nothing."""
