@@ -1,9 +1,10 @@
 """Every setting, typed, defaulted and described; read once from TOCSIN_* environment variables."""
 
 from datetime import datetime
+from ipaddress import ip_network
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.clock import Clock
@@ -42,6 +43,10 @@ class Settings(ClockSettings):
     )
     api_host: str = Field("127.0.0.1", description="Address the API listens on.")
     api_port: int = Field(8080, ge=0, le=65535, description="Port the API listens on; 0: any free.")
+    trusted_proxies: str = Field(
+        "",
+        description="Networks of our own proxies, e.g. 10.0.0.0/8: believed about who is asking.",
+    )
     pool_size: int = Field(8, ge=2, le=100, description="PostgreSQL connections per process.")
     connections_per_process: int = Field(
         0, ge=0, description="Carrier connections one channel process holds at most; 0: no limit."
@@ -80,6 +85,18 @@ class Settings(ClockSettings):
         "", description="Private networks that webhooks may be in, e.g. 10.1.0.0/16,fd00::/8."
     )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """The networks of our own proxies."""
+        return tuple(self.trusted_proxies.replace(",", " ").split())
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, text: str) -> str:
+        for network in text.replace(",", " ").split():
+            ip_network(network, strict=False)
+        return text
 
 
 def clock_of_environment() -> Clock:

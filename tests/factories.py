@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from service.accounts import keys, store
-from service.accounts.model import NewDepartment, NewKey, NewUser, Role, User
+from service.accounts import department_store, keys, store
+from service.accounts.department import Settings
+from service.accounts.key import NewKey
+from service.accounts.model import NewUser, Role, User
 from service.audience.segment_store import Segment, insert_segment
 from service.campaigns import approval, planning
 from service.campaigns.model import Campaign, Plan
@@ -38,8 +40,9 @@ async def make_user(
     """A user, in a department of its own unless one is given."""
     n = next(_numbers)
     if department_id is None:
-        new = NewDepartment(f"部门{n}", kind)
-        department_id = (await store.insert_department(conn, new, now)).id
+        carrier = "china_mobile" if kind == "carrier" else None
+        new = Settings(name=f"部门{n}", kind=kind, carrier=carrier)
+        department_id = (await department_store.insert_department(conn, new, now)).id
     return await store.insert_user(
         conn, NewUser(department_id, f"user{n}", f"用户{n}", frozenset(roles))
     )
@@ -47,7 +50,7 @@ async def make_user(
 
 async def make_token(conn: Connection, keyring: Keyring, user: User, now: datetime) -> str:
     """A key's token for a user."""
-    _, token = await keys.issue(conn, keyring, NewKey(user.id, "test"), now)
+    _, token = await keys.issue(conn, keyring, NewKey(user.id, "test", bootstrap=True), now)
     return token
 
 
@@ -101,6 +104,7 @@ class Team:
     operator: User
     approver: User
     viewer: User
+    inspector: User
 
 
 async def make_team(conn: Connection, *, now: datetime, kind: str = "department") -> Team:
@@ -109,7 +113,7 @@ async def make_team(conn: Connection, *, now: datetime, kind: str = "department"
     department_id = admin.department_id
     others: Mapping[str, User] = {
         role.value: await make_user(conn, role, now=now, department_id=department_id)
-        for role in (Role.OPERATOR, Role.APPROVER, Role.VIEWER)
+        for role in (Role.OPERATOR, Role.APPROVER, Role.VIEWER, Role.INSPECTOR)
     }
     return Team(department_id, admin, **others)
 

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from service.accounts import store
+from service.accounts import department_store, key_store, store
 from service.accounts.audit import Act
 from service.accounts.audit_store import insert_entry
+from service.accounts.department import COUNTY, Department, Settings
+from service.accounts.key import NewKey
 from service.accounts.keys import new_token, token_hash
-from service.accounts.model import COUNTY, Department, NewDepartment, NewKey, NewUser, Role
+from service.accounts.model import NewUser, Role
 from service.crypto import Keyring
 from service.storage.postgres import Connection
 
@@ -22,21 +24,23 @@ async def bootstrap(
     """Make the first accounts unless they are there, and return a token for each role.
 
     A county department gets the users `admin`, `operator` and `approver`, each with that role and
-    a key. Tokens that are given are used, so that the next start can print the same ones; a key
-    that was revoked stays so.
+    a key, which works at once: nobody is there yet to be its second person. Tokens that are given
+    are used, so that the next start can print the same ones; a key that was revoked stays so.
     """
-    department = await store.find_department(conn, DEPARTMENT)
+    department = await department_store.find_department(conn, DEPARTMENT)
     if department is None:
-        department = await store.insert_department(
-            conn, NewDepartment(DEPARTMENT, COUNTY, DEPARTMENT), now
+        county = Settings(name=DEPARTMENT, kind=COUNTY, signature=DEPARTMENT)
+        department = await department_store.insert_department(conn, county, now)
+        await department_store.register(
+            conn, "signature", DEPARTMENT, department.id, by=None, now=now
         )
     given = dict(tokens or {})
     result = {}
     for role in ROLES:
         token = given.get(role.value) or new_token()
         user_id = await _user_with(conn, department, role)
-        key = NewKey(user_id, "first key")
-        if await store.insert_key(conn, key, token_hash(keyring, token), now):
+        key = NewKey(user_id, "first key", bootstrap=True)
+        if await key_store.insert_key(conn, key, token_hash(keyring, token), now):
             act = Act("bootstrap", now, "cli", object_kind="users", object_id=str(user_id))
             await insert_entry(conn, act)
         result[role.value] = token

@@ -1,39 +1,85 @@
-"""Making departments, users and keys, each by somebody who may."""
+"""Making and changing departments, users and keys, each by somebody who may.
 
+Nobody hands on a right that is not theirs, and the last administrator of the county stays one.
+"""
+
+from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
-from service.accounts import keys, store
-from service.accounts.model import Department, Key, NewDepartment, NewKey, NewUser, User
+from service.accounts import department_store, keys, store
+from service.accounts.department import Department, Settings, bare, check_place
+from service.accounts.key import Key, NewKey
+from service.accounts.model import NewUser, User, check_alone
 from service.crypto import Keyring
-from service.errors import Forbidden, Invalid, NotFound
+from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.storage.postgres import Connection
 
 
 async def create_department(
-    conn: Connection, actor: User, new: NewDepartment, now: datetime
+    conn: Connection, actor: User, new: Settings, now: datetime
 ) -> Department:
-    """Make a department.
+    """Make a department, and register its signature.
 
     Raises:
         Forbidden: the actor does not run the county, and could otherwise take all of it.
-        Conflict: the name is taken.
+        Conflict: the name is taken, or the signature is another department's.
+        Invalid: kind, carrier, parent and area do not go together.
     """
-    if not actor.runs_the_county:
-        raise Forbidden("only an administrator of a county department may make departments")
-    return await store.insert_department(conn, new, now)
+    _need_the_county(actor, "make departments")
+    await _check_place(conn, new)
+    made = await department_store.insert_department(conn, new, now)
+    await _register_signature(conn, made, actor, now)
+    return made
 
 
-async def set_weight(conn: Connection, actor: User, department_id: UUID, weight: int) -> Department:
-    """Change a department's share of the channels beside those of others.
+async def edit_department(
+    conn: Connection,
+    actor: User,
+    department_id: UUID,
+    change: Callable[[Settings], Settings],
+    now: datetime,
+) -> Department:
+    """Change a department, and register its signature.
 
     Raises:
-        Forbidden: the actor does not run the county, and could otherwise take all of them.
         NotFound: there is no such department.
+        Forbidden, Conflict, Invalid: as `create_department`; or the county would lead no more.
     """
+    _need_the_county(actor, "change departments")
+    found = await department_store.get_department(conn, department_id, None, lock=True)
+    new = change(found.settings)
+    if new.kind != found.kind and department_id == actor.department_id:
+        problem = "you cannot change the kind of your own department"
+        raise Invalid(problem, fields={"kind": problem})
+    await _check_place(conn, new)
+    made = await department_store.update_department(conn, department_id, new)
+    if new.signature != found.settings.signature:
+        await _register_signature(conn, made, actor, now)
+    return made
+
+
+def _need_the_county(actor: User, what: str) -> None:
     if not actor.runs_the_county:
-        raise Forbidden("only an administrator of a county department may set weights")
-    return await store.set_weight(conn, department_id, weight)
+        raise Forbidden(f"only an administrator of a county department may {what}")
+
+
+async def _check_place(conn: Connection, new: Settings) -> None:
+    parent = None
+    if new.parent_id is not None:
+        try:
+            parent = await department_store.get_department(conn, new.parent_id, None)
+        except NotFound as error:
+            raise Invalid(error.message, fields={"parent_id": error.message}) from error
+    check_place(new, parent)
+
+
+async def _register_signature(
+    conn: Connection, made: Department, actor: User, now: datetime
+) -> None:
+    signature = bare(made.settings.signature)
+    if signature:
+        await department_store.register(conn, "signature", signature, made.id, by=actor.id, now=now)
 
 
 async def create_user(conn: Connection, actor: User, new: NewUser) -> User:
@@ -41,13 +87,46 @@ async def create_user(conn: Connection, actor: User, new: NewUser) -> User:
 
     Raises:
         Invalid: there is no such department.
+        Forbidden: the user would have rights that the actor has not.
         Conflict: the login is taken.
     """
+    scope = None if actor.scope is None else [actor.scope]
     try:
-        await store.get_department(conn, new.department_id, actor.scope)
+        await department_store.get_department(conn, new.department_id, scope)
     except NotFound as error:
         raise Invalid(error.message, fields={"department_id": error.message}) from error
+    check_alone(new.roles, new.rights)
+    actor.may_grant(new.roles, new.rights)
     return await store.insert_user(conn, new)
+
+
+async def edit_user(
+    conn: Connection, actor: User, user_id: UUID, change: Callable[[User], User]
+) -> User:
+    """Change a user whom the actor sees; what the user may is in force with the next request.
+
+    Raises:
+        NotFound: there is none of this id in the actor's scope.
+        Forbidden: the user has, or would have, rights that the actor has not.
+        Conflict: it would leave the county without an administrator.
+    """
+    administrators = await store.lock_administrators(conn)
+    user = await store.get_user(conn, user_id, actor.scope, lock=True)
+    new = change(user)
+    if not new.roles and not new.rights:
+        problem = "give at least one role or right; to put the user out of service, disable them"
+        raise Invalid(problem, fields={"roles": problem})
+    check_alone(new.roles, new.rights)
+    actor.may_grant(user.roles, user.rights)
+    actor.may_grant(new.roles, new.rights)
+    stays = new.runs_the_county and new.disabled_at is None
+    if user_id in administrators and not stays and administrators == {user_id}:
+        raise Conflict(
+            "this is the last administrator of the county; make another one first",
+            code="last_administrator",
+        )
+    await store.update_user(conn, new)
+    return await store.get_user(conn, user_id, None)
 
 
 async def create_key(
@@ -55,13 +134,29 @@ async def create_key(
 ) -> tuple[Key, str]:
     """Make a key for a user whom the actor sees; returns the token, which is shown this once.
 
+    It works once a second person has activated it.
+
     Raises:
-        Invalid: there is no such user, or the expiry has passed.
+        Invalid: there is no such user, or the limits make no sense.
+        Forbidden: the user has rights that the actor has not.
     """
-    if key.expires_at is not None and key.expires_at <= now:
-        raise Invalid("the key would have expired", fields={"expires_at": "give a later instant"})
+    key.check(now)
     try:
-        await store.get_user(conn, key.user_id, actor.scope)
+        user = await store.get_user(conn, key.user_id, actor.scope)
     except NotFound as error:
         raise Invalid(error.message, fields={"user_id": error.message}) from error
+    actor.may_grant(user.roles, user.rights)
     return await keys.issue(conn, keyring, key, now)
+
+
+async def activate_key(conn: Connection, actor: User, key_id: UUID, now: datetime) -> Key:
+    """Let a key of a user whom the actor sees work, as the second person.
+
+    Raises:
+        NotFound, Conflict: as `keys.activate`.
+        Forbidden: the actor made it, or the user has rights that the actor has not.
+    """
+    key = await keys.activate(conn, actor, key_id, actor.scope, now)
+    user = await store.get_user(conn, key.grant.user_id, None)
+    actor.may_grant(user.roles, user.rights)
+    return key

@@ -1,14 +1,18 @@
-"""Users, their roles, and the rights that each role has: one table (pure).
+"""Users, their rights, and the roles that are presets of rights: one table (pure).
 
-A user sees and acts on the things of the own department; an administrator of a county, on all.
+A user sees and acts on the things of the own department, and the counts of those below it; an
+administrator of a county, on all. An inspector sees the reports of all and nothing else of any. A
+right may also be given to a user by itself, beyond the roles.
 """
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from service.errors import Forbidden
+from service.accounts.department import CARRIER, COUNTY, KINDS, RUNS_CHANNELS
+from service.errors import Forbidden, Invalid
 
 
 class Role(StrEnum):
@@ -18,16 +22,22 @@ class Role(StrEnum):
     OPERATOR = "operator"
     APPROVER = "approver"
     VIEWER = "viewer"
+    INSPECTOR = "inspector"
+
+
+_WORDS = {"SEND": "send:template", "SEND_TEXT": "send:text"}
 
 
 class Right(StrEnum):
     """What an act needs; the value completes "you may not …"."""
 
-    READ = "read"
+    REPORTS = "read plans and reports"
+    READ = "read audiences, texts and masked messages"
     IMPORT = "import contacts"
     SUPPRESS = "suppress numbers"
     WRITE = "write segments and templates"
-    PLAN = "plan and submit campaigns"
+    PLAN = "plan campaigns"
+    SUBMIT = "submit campaigns"
     SEND = "send texts to people who are named"
     SEND_TEXT = "send words of your own, without a template"
     WEBHOOKS = "manage webhooks"
@@ -40,77 +50,80 @@ class Right(StrEnum):
     UNMASK = "see numbers in full"
     PRIVACY = "look up and erase persons"
 
+    @property
+    def word(self) -> str:
+        """The right's name in requests, answers and the database."""
+        return _WORDS.get(self.name, self.name.lower())
+
 
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.ADMIN: frozenset(Right),
     Role.OPERATOR: frozenset(
         {
+            Right.REPORTS,
             Right.READ,
             Right.IMPORT,
             Right.SUPPRESS,
             Right.WRITE,
             Right.PLAN,
+            Right.SUBMIT,
             Right.SEND,
             Right.WEBHOOKS,
             Right.CONTROL,
             Right.STOP_ALL,
         }
     ),
-    Role.APPROVER: frozenset({Right.READ, Right.APPROVE, Right.CONTROL, Right.STOP_ALL}),
-    Role.VIEWER: frozenset({Right.READ}),
+    Role.APPROVER: frozenset(
+        {Right.REPORTS, Right.READ, Right.APPROVE, Right.CONTROL, Right.STOP_ALL}
+    ),
+    Role.VIEWER: frozenset({Right.REPORTS, Right.READ}),
+    Role.INSPECTOR: frozenset({Right.REPORTS}),
 }
 """The rights of each role; nobody approves what is their own, whatever the role."""
 
-COUNTY = "county"
-KINDS = (COUNTY, "carrier", "police", "department", "school")
-RUNS_CHANNELS = frozenset({COUNTY, "carrier"})
-"""Channels serve everybody, so only administrators of such departments manage them."""
 KINDS_WITH: dict[Right, frozenset[str]] = {
     Right.CHANNELS: RUNS_CHANNELS,
-    Right.STOP_ALL: frozenset({COUNTY, "carrier", "police"}),
+    Right.STOP_ALL: frozenset({COUNTY, CARRIER, "police"}),
 }
 """The kinds of department whose users have a right that touches everybody's sending."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewDepartment:
-    """A department to be made. weight: its share of a channel beside those of others."""
+def check_alone(roles: Collection[Role], rights: Collection[Right]) -> None:
+    """Refuse an inspector who is anything else, too.
 
-    name: str
-    kind: str = "department"
-    signature: str = ""
-    weight: int = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Department:
-    """A tenant: whose contacts, texts and campaigns they are.
-
-    direct_send_limit: the people whom one of its keys may send to in 24 hours without a campaign.
+    Raises:
+        Invalid: an inspector sees all departments, and must not act in any.
     """
+    if Role.INSPECTOR in roles and (len(roles) > 1 or rights):
+        problem = "an inspector is nothing else; give another user the other roles or rights"
+        raise Invalid(problem, fields={"roles": problem})
 
-    id: UUID
-    name: str
-    kind: str
-    signature: str
-    weight: int
-    direct_send_limit: int
-    created_at: datetime
+
+def rights_of(words: Iterable[str]) -> frozenset[Right]:
+    """The rights that words mean; a word of none is passed over."""
+    known = {right.word: right for right in Right}
+    return frozenset(known[word] for word in words if word in known)
 
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """A user to be made."""
+    """A user to be made. rights: beyond those of the roles."""
 
     department_id: UUID
     login: str
     name: str
     roles: frozenset[Role]
+    rights: frozenset[Right] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person, as known by a key or a login; deputy_for: the approver they stand in for now."""
+    """A person, as known by a key or a login.
+
+    deputy_for: the approver they stand in for now. rights: beyond those of the roles.
+    below: the departments under the own one. limited_to: the rights that the key or session
+    leaves; None: all there are.
+    """
 
     id: UUID
     department_id: UUID
@@ -120,14 +133,28 @@ class User:
     roles: frozenset[Role]
     disabled_at: datetime | None = None
     deputy_for: UUID | None = None
+    rights: frozenset[Right] = frozenset()
+    below: frozenset[UUID] = frozenset()
+    limited_to: frozenset[Right] | None = None
+
+    @property
+    def all_rights(self) -> frozenset[Right]:
+        """The rights of the roles and those given beyond them."""
+        return self.rights.union(*(RIGHTS[role] for role in self.roles))
+
+    def limited(self, rights: frozenset[Right]) -> "User":
+        """The same person with no other rights than these."""
+        return replace(self, limited_to=rights)
 
     def may(self, right: Right) -> bool:
-        """Whether one of the user's roles has the right."""
+        """Whether the user has the right, here and now."""
         if self.department_kind not in KINDS_WITH.get(right, KINDS):
+            return False
+        if self.limited_to is not None and right not in self.limited_to:
             return False
         if right is Right.APPROVE and self.deputy_for is not None:
             return True
-        return any(right in RIGHTS[role] for role in self.roles)
+        return right in self.all_rights
 
     def need(self, right: Right) -> None:
         """Refuse a user without the right.
@@ -135,45 +162,65 @@ class User:
         Raises:
             Forbidden: names the right and the roles that have it.
         """
-        if not self.may(right):
-            having = " or ".join(role.value for role in Role if right in RIGHTS[role])
-            whose = ""
-            if right in KINDS_WITH:
-                whose = f" of a department of kind {' or '.join(sorted(KINDS_WITH[right]))}"
-            raise Forbidden(f"you may not {right.value}: that takes the role {having}{whose}")
+        if self.may(right):
+            return
+        if self.limited_to is not None and right in self.all_rights:
+            raise Forbidden(
+                f"this key may not {right.value}: that takes the scope {right.word}",
+                code="out_of_scope",
+            )
+        having = " or ".join(role.value for role in Role if right in RIGHTS[role])
+        whose = ""
+        if right in KINDS_WITH:
+            whose = f" of a department of kind {' or '.join(sorted(KINDS_WITH[right]))}"
+        raise Forbidden(f"you may not {right.value}: that takes the role {having}{whose}")
 
     def sees(self, department_id: UUID) -> bool:
         """Whether the things of a department exist for the user."""
         return self.scope is None or self.scope == department_id
 
+    def sees_counts(self, department_id: UUID) -> bool:
+        """Whether the user may see what a department's work amounts to, without people."""
+        return self.sees(department_id) or department_id in self.below
+
     @property
     def scope(self) -> UUID | None:
         """The only department whose things the user sees; None: all of them."""
-        return None if self.runs_the_county else self.department_id
+        return None if self.runs_the_county or self.inspects else self.department_id
+
+    @property
+    def count_scope(self) -> list[UUID] | None:
+        """The departments whose counts the user sees; None: all of them."""
+        return None if self.scope is None else [self.department_id, *sorted(self.below)]
 
     @property
     def runs_the_county(self) -> bool:
         """Whether this is an administrator of a county."""
         return Role.ADMIN in self.roles and self.department_kind == COUNTY
 
+    @property
+    def inspects(self) -> bool:
+        """Whether this is an inspector, who sees the reports of all departments."""
+        return Role.INSPECTOR in self.roles
 
-@dataclass(frozen=True, slots=True)
-class NewKey:
-    """A key to be made: for whom, called what, by whom, until when."""
+    def may_grant(self, roles: Iterable[Role], rights: Iterable[Right]) -> None:
+        """Refuse to hand on what the user does not have.
 
-    user_id: UUID
-    name: str
-    created_by: UUID | None = None
-    expires_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A key of a user; the token itself is shown once and never stored."""
-
-    id: UUID
-    user_id: UUID
-    name: str
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
+        Raises:
+            Forbidden: names the first right that is missing.
+        """
+        wanted = frozenset(rights).union(*(RIGHTS[role] for role in roles))
+        if Role.INSPECTOR in roles and not self.runs_the_county:
+            raise Forbidden(
+                "only an administrator of a county department may make inspectors: they see the"
+                " reports of all departments"
+            )
+        held = self.all_rights
+        if self.limited_to is not None:
+            held &= self.limited_to
+        for right in sorted(wanted - held):
+            raise Forbidden(
+                f"you may not {right.value}, so you cannot give that to others;"
+                " ask somebody who has the right",
+                code="right_not_yours",
+            )

@@ -1,9 +1,13 @@
-"""Who is asking: `Authorization: Bearer tk_…`, looked up by its keyed hash."""
+"""Who is asking: `Authorization: Bearer tk_…`, looked up by its keyed hash.
+
+A key may be bound to networks; behind a proxy of ours, the address is the one that it names.
+"""
 
 from aiohttp import web
 
-from service.accounts.keys import user_of
-from service.accounts.model import User
+from service.accounts import key_store
+from service.accounts.key import is_within
+from service.accounts.keys import Caller, caller_of
 from service.api.problems import Unauthorized
 from service.runtime import Runtime
 from service.web import USER_ID
@@ -12,19 +16,39 @@ _SCHEME = "bearer "
 _HOW = "send the header Authorization: Bearer, followed by a key"
 
 
-async def authenticate(request: web.Request, runtime: Runtime) -> User:
-    """The user for whom the request's key acts.
+async def authenticate(request: web.Request, runtime: Runtime) -> Caller:
+    """For whom the request's token acts.
 
     Raises:
-        Unauthorized: there is no key, or it is unknown, expired or revoked.
+        Unauthorized: there is no token, or it is unknown, expired, revoked or not activated yet.
+        Forbidden: the key may not be used from this address.
     """
     header = request.headers.get("Authorization", "")
     if header[: len(_SCHEME)].lower() != _SCHEME:
         raise Unauthorized(f"a key is needed: {_HOW}")
     token = header[len(_SCHEME) :].strip()
+    now = runtime.clock.now()
     async with runtime.pool.acquire() as conn:
-        user = await user_of(conn, runtime.keyring, token, runtime.clock.now())
-    if user is None:
-        raise Unauthorized(f"this key is unknown, expired or revoked: {_HOW}")
-    request[USER_ID] = str(user.id)
-    return user
+        caller = await caller_of(conn, runtime.keyring, token, now)
+        if caller is None:
+            raise Unauthorized(
+                f"this key is unknown, expired, revoked, or waits for its second person: {_HOW}"
+            )
+        if caller.key is not None:
+            caller.key.need_address(address_of(request, runtime.settings.proxies))
+            await key_store.touch_key(conn, caller.key, now)
+    request[USER_ID] = str(caller.user.id)
+    return caller
+
+
+def address_of(request: web.Request, proxies: tuple[str, ...]) -> str:
+    """The address of whoever asks: the last one that no proxy of ours has.
+
+    What a stranger writes into X-Forwarded-For counts for nothing.
+    """
+    named = ",".join(request.headers.getall("X-Forwarded-For", ()))
+    path = [part.strip() for part in named.split(",") if part.strip()]
+    address = request.remote or ""
+    while path and is_within(address, proxies):
+        address = path.pop()
+    return address

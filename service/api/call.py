@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel
 
+from service.accounts.key import Key, Mode
 from service.accounts.model import User
 from service.campaigns.model import By
 from service.queue import Job
@@ -16,7 +17,10 @@ from service.storage.postgres import Connection
 
 @dataclass(slots=True)
 class Call:
-    """One request: who asks, when, and the transaction in which it is answered."""
+    """One request: who asks, when, and the transaction in which it is answered.
+
+    key: through which key the user asks; None: through a session.
+    """
 
     runtime: Runtime
     conn: Connection
@@ -24,6 +28,7 @@ class Call:
     now: datetime
     concerns: tuple[str, str] | None = None
     noted: dict[str, object] = field(default_factory=dict)
+    key: Key | None = None
     bells: list[tuple[Job, tuple[object, ...]]] = field(default_factory=list)
 
     def after_commit(self, job: Job, *ids: object) -> None:
@@ -38,6 +43,20 @@ class Call:
         if kind:
             self.concerns = (kind, str(object_id))
         self.noted.update(facts)
+
+    @property
+    def mode(self) -> Mode:
+        """What becomes of what is sent here: that of the key, and live without one."""
+        return self.key.grant.mode if self.key else Mode.LIVE
+
+    def need_roster(self, name: str) -> None:
+        """Refuse a roster that the key may not fill.
+
+        Raises:
+            Forbidden: the key is for others.
+        """
+        if self.key is not None:
+            self.key.need_roster(name)
 
     def by(self, reason: str) -> By:
         """The caller, as the one who does something now and why."""

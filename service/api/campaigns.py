@@ -151,6 +151,7 @@ class CampaignOut(Out):
     second_approved_for: UUID | None
     second_approved_at: Instant | None
     content_hash: str | None
+    key_mode: str = Field(description="trial: reaches only guests; test: sends nothing, ever.")
 
 
 class MoveOut(Out):
@@ -208,7 +209,8 @@ async def create_campaign(call: Call, body: CampaignBody) -> CampaignDetail:
         schedule=body.schedule.schedule(),
         max_tps=body.max_tps,
     )
-    return await _detail(call, await planning.create(call.conn, call.user, plan, call.now))
+    made = await planning.create(call.conn, call.user, plan, call.now, call.mode)
+    return await _detail(call, made)
 
 
 async def get_campaign(call: Call, campaign_id: UUID) -> CampaignDetail:

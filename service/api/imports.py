@@ -99,6 +99,7 @@ class ImportOut(ImportAccepted):
 
 async def create_import(call: Call, body: ImportForm, file: Upload) -> ImportAccepted:
     """Take a contact file; a worker reads it."""
+    call.need_roster(body.roster)
     request = ImportRequest(
         department_id=call.user.department_id,
         user_id=call.user.id,

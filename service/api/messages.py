@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
-from service.accounts import store as accounts
+from service.accounts import department_store
 from service.accounts.model import Right
 from service.api import webhooks
 from service.api.call import Call
@@ -99,7 +99,7 @@ class StatusesOut(Out):
 async def send_messages(call: Call, body: SendBody) -> SendOut:
     """Send a text to up to 1,000 people who are named; for more, plan a campaign."""
     words = await _words(call, body)
-    department = await accounts.get_department(call.conn, call.user.department_id, None)
+    department = await department_store.get_department(call.conn, call.user.department_id, None)
     sender = Sender(
         call.user.id, call.user.id, call.user.department_id, department.direct_send_limit
     )

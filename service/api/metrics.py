@@ -43,8 +43,8 @@ class Metrics:
     async def show(self, request: web.Request) -> web.Response:
         """The figures as text."""
         runtime = request.config_dict[RUNTIME]
-        user = await authenticate(request, runtime)
-        user.need(Right.READ)
+        caller = await authenticate(request, runtime)
+        caller.user.need(Right.READ)
         backlog = await self._backlog(runtime)
         body = generate_latest(self._registry) + backlog
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -93,6 +93,7 @@ class MembersOut(Out):
 
 async def set_members(call: Call, name: str, body: MembersBody) -> MembersOut:
     """Make a roster hold exactly these people."""
+    call.need_roster(name)
     request = ImportRequest(
         department_id=call.user.department_id,
         user_id=call.user.id,

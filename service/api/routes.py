@@ -6,15 +6,17 @@ this one does not, it only asks.
 
 from service.accounts.model import Right
 from service.api import (
-    accounts,
     audience,
     audit,
     campaigns,
     channels,
+    departments,
     deputies,
     doubt,
+    guests,
     imports,
     inbound,
+    keys,
     lane_health,
     messages,
     queue,
@@ -25,6 +27,7 @@ from service.api import (
     stops,
     templates,
     unmatched,
+    users,
     webhooks,
 )
 from service.api.op import Op
@@ -32,18 +35,36 @@ from service.api.op import Op
 PREFIX = "/api/v1"
 
 R = Right
+DEPARTMENT = "/departments/{department_id}"
 CAMPAIGN = "/campaigns/{campaign_id}"
 
 # fmt: off
 OPS = (
-    Op("GET",    "/departments", accounts.list_departments, R.READ),
-    Op("POST",   "/departments", accounts.create_department, R.ACCOUNTS, 201),
-    Op("PATCH",  "/departments/{department_id}", accounts.edit_department, R.ACCOUNTS),
-    Op("GET",    "/users", accounts.list_users, R.READ),
-    Op("POST",   "/users", accounts.create_user, R.ACCOUNTS, 201),
-    Op("GET",    "/keys", accounts.list_keys, R.ACCOUNTS),
-    Op("POST",   "/keys", accounts.create_key, R.ACCOUNTS, 201),
-    Op("POST",   "/keys/{key_id}/revoke", accounts.revoke_key, R.ACCOUNTS, 204),
+    Op("GET",    "/departments", departments.list_departments, R.REPORTS),
+    Op("POST",   "/departments", departments.create_department, R.ACCOUNTS, 201),
+    Op("GET",    DEPARTMENT, departments.get_department, R.REPORTS),
+    Op("PATCH",  DEPARTMENT, departments.edit_department, R.ACCOUNTS, errors=(409,)),
+    Op("GET",    DEPARTMENT + "/counts", departments.get_counts, R.REPORTS),
+    Op("GET",    DEPARTMENT + "/signatures", departments.list_signatures, R.REPORTS),
+    Op("POST",   DEPARTMENT + "/signatures", departments.register_signature, R.ACCOUNTS, 201),
+    Op("GET",    DEPARTMENT + "/extensions", departments.list_extensions, R.REPORTS),
+    Op("POST",   DEPARTMENT + "/extensions", departments.register_extension, R.ACCOUNTS, 201),
+
+    Op("GET",    "/guests", guests.list_guests, R.READ),
+    Op("POST",   "/guests", guests.create_guests, R.IMPORT, 201),
+    Op("DELETE", "/guests/{guest_id}", guests.delete_guest, R.IMPORT, 204),
+
+    Op("GET",    "/users", users.list_users, R.READ),
+    Op("POST",   "/users", users.create_user, R.ACCOUNTS, 201),
+    Op("GET",    "/users/{user_id}", users.get_user, R.READ),
+    Op("PATCH",  "/users/{user_id}", users.edit_user, R.ACCOUNTS, errors=(409,)),
+
+    Op("GET",    "/keys", keys.list_keys, R.ACCOUNTS),
+    Op("POST",   "/keys", keys.create_key, R.ACCOUNTS, 201),
+    Op("GET",    "/keys/{key_id}", keys.get_key, R.ACCOUNTS),
+    Op("POST",   "/keys/{key_id}/activate", keys.activate_key, R.ACCOUNTS),
+    Op("POST",   "/keys/{key_id}/rotate", keys.rotate_key, R.ACCOUNTS, 201),
+    Op("POST",   "/keys/{key_id}/revoke", keys.revoke_key, R.ACCOUNTS, 204),
     Op("GET",    "/audit", audit.list_audit, R.AUDIT),
     Op("GET",    "/deputies", deputies.list_deputies, R.READ),
     Op("POST",   "/deputies", deputies.name_deputy, R.APPROVE, 201),
@@ -56,7 +77,7 @@ OPS = (
     Op("POST",   "/imports/{import_id}/undo", imports.undo_import, R.IMPORT, 202),
     Op("GET",    "/rosters", audience.list_rosters, R.READ),
     Op("PUT",    "/rosters/{name}/members", rosters.set_members, R.IMPORT, errors=(409,)),
-    Op("GET",    "/areas", audience.list_areas, R.READ),
+    Op("GET",    "/areas", audience.list_areas, R.REPORTS),
     Op("GET",    "/suppressions", audience.list_suppressions, R.READ),
     Op("POST",   "/suppressions", audience.create_suppressions, R.SUPPRESS, 201),
     Op("DELETE", "/suppressions/{suppression_id}", audience.delete_suppression, R.SUPPRESS, 204),
@@ -74,13 +95,13 @@ OPS = (
     Op("GET",    "/templates/{template_id}", templates.get_template, R.READ),
     Op("POST",   "/templates/{template_id}/versions", templates.add_version, R.WRITE, 201),
 
-    Op("GET",    "/campaigns", campaigns.list_campaigns, R.READ),
+    Op("GET",    "/campaigns", campaigns.list_campaigns, R.REPORTS),
     Op("POST",   "/campaigns", campaigns.create_campaign, R.PLAN, 201),
-    Op("GET",    CAMPAIGN, campaigns.get_campaign, R.READ),
+    Op("GET",    CAMPAIGN, campaigns.get_campaign, R.REPORTS),
     Op("PATCH",  CAMPAIGN, campaigns.edit_campaign, R.PLAN, errors=(409,)),
     Op("GET",    CAMPAIGN + "/preview", campaigns.preview_campaign, R.READ),
-    Op("GET",    CAMPAIGN + "/runs", runs.list_runs, R.READ),
-    Op("POST",   CAMPAIGN + "/submit", campaigns.submit_campaign, R.PLAN),
+    Op("GET",    CAMPAIGN + "/runs", runs.list_runs, R.REPORTS),
+    Op("POST",   CAMPAIGN + "/submit", campaigns.submit_campaign, R.SUBMIT),
     Op("POST",   CAMPAIGN + "/approve", campaigns.approve_campaign, R.APPROVE),
     Op("POST",   CAMPAIGN + "/test-send", campaigns.test_campaign, R.APPROVE, 202),
     Op("POST",   CAMPAIGN + "/return", campaigns.return_campaign, R.APPROVE),
@@ -95,8 +116,8 @@ OPS = (
     Op("POST",   "/stop-all/lift", stops.lift_stop, R.STOP_ALL),
     Op("GET",    "/stop-all/record", stops.list_stops, R.READ),
 
-    Op("GET",    "/runs/{run_id}", runs.get_run, R.READ),
-    Op("GET",    "/runs/{run_id}/report", runs.get_report, R.READ),
+    Op("GET",    "/runs/{run_id}", runs.get_run, R.REPORTS),
+    Op("GET",    "/runs/{run_id}/report", runs.get_report, R.REPORTS),
     Op("GET",    "/runs/{run_id}/messages", runs.list_messages, R.READ),
     Op("GET",    "/runs/{run_id}/inbound", inbound.count_run_inbound, R.READ),
 

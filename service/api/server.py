@@ -7,19 +7,21 @@ is true only once. A file is sent after the transaction that wrote down who took
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from aiohttp import web
 from pydantic import BaseModel
 
 from service.accounts.audit_store import insert_entry
 from service.accounts.deputies import standing_in
-from service.accounts.model import User
+from service.accounts.keys import Caller
 from service.api import reading, trail
 from service.api.auth import authenticate
 from service.api.call import Call, Download, Later
 from service.api.idempotency import REPLAYED, Answer, Ticket, key_of
 from service.api.op import Op
 from service.api.reading import Arguments
+from service.campaigns.planning import check_mode
 from service.errors import Unavailable
 from service.runtime import Runtime
 from service.storage.postgres import COLLISIONS, Connection, acquire
@@ -34,15 +36,16 @@ def endpoint(op: Op) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
 
     async def answer(request: web.Request) -> web.StreamResponse:
         runtime = request.config_dict[RUNTIME]
-        user = await authenticate(request, runtime)
+        caller = await authenticate(request, runtime)
         async with runtime.pool.acquire() as conn:
-            user = await standing_in(conn, user, runtime.clock.now())
-        user.need(op.right)
+            user = await standing_in(conn, caller.user, runtime.clock.now())
+        caller = replace(caller, user=user)
+        caller.user.need(op.right)
         key = key_of(request)
         async with reading.arguments(op, request, runtime) as found:
             mark = reading.fingerprint(runtime.keyring, request, found)
-            ticket = Ticket(user.id, key, mark) if key else None
-            return await _Exchange(op, request, runtime, user, mark, ticket).run(found)
+            ticket = Ticket(caller.user.id, key, mark) if key else None
+            return await _Exchange(op, request, runtime, caller, mark, ticket).run(found)
 
     return answer
 
@@ -55,14 +58,14 @@ class _Exchange:
         op: Op,
         request: web.Request,
         runtime: Runtime,
-        user: User,
+        caller: Caller,
         mark: bytes,
         ticket: Ticket | None,
     ) -> None:
         self._op = op
         self._request = request
         self._runtime = runtime
-        self._user = user
+        self._caller = caller
         self._mark = mark
         self._ticket = ticket
 
@@ -77,10 +80,12 @@ class _Exchange:
     async def _attempt(self, found: Arguments) -> web.StreamResponse:
         runtime = self._runtime
         async with acquire(runtime.pool) as conn:
-            call = Call(runtime, conn, self._user, runtime.clock.now())
+            call = Call(runtime, conn, self._caller.user, runtime.clock.now(), key=self._caller.key)
             async with conn.transaction():
                 if stored := await self._stored_answer(conn):
                     return _response(stored, {REPLAYED: "true"})
+                if self._op.method != "GET" and "campaign_id" in found:
+                    await check_mode(conn, found["campaign_id"], call.mode)
                 result = await self._op.handler(call, **found)
                 await self._write_down(call, found, result)
                 if not isinstance(result, Download | Later):

@@ -12,6 +12,7 @@ database, for whatever this module overlooks.
 from datetime import datetime
 from uuid import UUID
 
+from service.accounts.department_store import check_signature, get_permits
 from service.accounts.model import Right, User
 from service.audience import segment_store
 from service.audience.segment import canonical
@@ -33,6 +34,7 @@ from service.campaigns.preview import count_target, read_rule
 from service.campaigns.schedule import first_fire
 from service.errors import Conflict, Forbidden, Invalid
 from service.messages.lint import lint
+from service.messages.signature import head
 from service.messages.store import Template, template_get
 from service.messages.template import CONTACT_VARIABLES, variables
 from service.storage.postgres import Connection
@@ -48,7 +50,9 @@ async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime
         WrongState: it is not a draft.
         TextBlocked: the text has findings of level `block`.
         Forbidden: it is a warning, and the department is not the police.
-        Invalid: a variable has no source, or the fire lies in the past.
+        Invalid: a variable has no source, the fire lies in the past, or the department may not
+            send such texts or use such channels.
+        SignatureLent: the text begins with the signature of another department.
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
     check_move(Act.SUBMIT, campaign.state)
@@ -57,6 +61,7 @@ async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime
     _check_sendable(content, now)
     if content.message_class == WARNING:
         await _check_police(conn, campaign)
+    await _check_permits(conn, campaign, content)
     submission = Submission(
         content=content,
         text_edited_by=template.edited_by,
@@ -247,6 +252,15 @@ async def _check_tested(
             "(test-send), and approve once it has left",
             code="test_needed",
         )
+
+
+async def _check_permits(conn: Connection, campaign: Campaign, content: Content) -> None:
+    """What the department may use now, whatever it might when the campaign was planned."""
+    permits = await get_permits(conn, campaign.department_id)
+    problems = permits.problems(content.message_class, content.plan.channels)
+    if problems:
+        raise Invalid("the plan asks for what is not allowed", fields=problems)
+    await check_signature(conn, campaign.department_id, head(content.text))
 
 
 def _check_second_person(actor: User, campaign: Campaign) -> None:

@@ -129,7 +129,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign:
-    """A row of the table, with the text of its template version and the current segment rule."""
+    """A row of the table, with the text of its template version and the current segment rule.
+
+    key_mode: what kind of key planned it (`accounts.key.Mode`); it never becomes more than that.
+    """
 
     id: UUID
     department_id: UUID
@@ -158,6 +161,7 @@ class Campaign:
     second_approved_by: UUID | None
     second_approved_for: UUID | None
     second_approved_at: datetime | None
+    key_mode: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
+from service.accounts.department_store import get_permits
+from service.accounts.key import Mode
 from service.accounts.model import User
 from service.audience import segment_store
 from service.campaigns import schedule, store
 from service.campaigns.model import Act, By, Campaign, Plan, State, check_move
 from service.channels.store import existing_channels
-from service.errors import Invalid, NotFound
+from service.errors import Forbidden, Invalid, NotFound
 from service.messages.store import template_get
 from service.storage.postgres import Connection
 
@@ -28,15 +30,34 @@ async def load(
     return campaign
 
 
-async def create(conn: Connection, actor: User, plan: Plan, now: datetime) -> Campaign:
-    """Make a draft for the actor's department.
+async def create(
+    conn: Connection, actor: User, plan: Plan, now: datetime, mode: Mode = Mode.LIVE
+) -> Campaign:
+    """Make a draft for the actor's department; `mode` is that of the key.
 
     Raises:
         Invalid: the plan names something that is not there, or its schedule is wrong.
     """
     await _check_plan(conn, actor.department_id, plan)
-    campaign_id = await store.insert_campaign(conn, actor.department_id, plan, actor.id, now)
+    campaign_id = await store.insert_campaign(conn, actor.department_id, plan, actor.id, now, mode)
     return await load(conn, campaign_id, None)
+
+
+async def check_mode(conn: Connection, campaign_id: UUID, mode: Mode) -> None:
+    """Refuse a key that is not live whatever was planned with a key of another kind.
+
+    Raises:
+        Forbidden: the campaign is not one of those that the key may touch.
+    """
+    if mode is Mode.LIVE:
+        return
+    campaign = await store.get_campaign(conn, campaign_id, None)
+    if campaign is not None and campaign.key_mode != mode:
+        raise Forbidden(
+            f"a {mode.value} key may only change campaigns that were planned with a"
+            f" {mode.value} key",
+            code="out_of_scope",
+        )
 
 
 async def edit(
@@ -68,9 +89,12 @@ async def edit(
 async def _check_plan(conn: Connection, department_id: UUID, plan: Plan) -> None:
     fields = {}
     try:
-        await template_get(conn, plan.template_id, department_id)
+        template = await template_get(conn, plan.template_id, department_id)
     except NotFound as error:
         fields["template_id"] = error.message
+    else:
+        permits = await get_permits(conn, department_id)
+        fields |= permits.problems(template.info.message_class, plan.channels)
     try:
         await segment_store.get_segment(conn, plan.segment_id, department_id)
     except NotFound as error:
@@ -79,5 +103,5 @@ async def _check_plan(conn: Connection, department_id: UUID, plan: Plan) -> None
     if missing:
         fields["channels"] = f"there is no channel {', '.join(map(str, sorted(missing)))}"
     if fields:
-        raise Invalid("the plan names things that are not there", fields=fields)
+        raise Invalid("the plan names things that are not there or not allowed", fields=fields)
     schedule.check(plan.schedule)

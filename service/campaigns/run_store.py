@@ -26,9 +26,9 @@ async def insert_run(
         """
         INSERT INTO runs (campaign_id, department_id, fire_at, state, priority, class, text, rule,
                           channels, send_hours, timezone, valid_until, max_tps, created_at,
-                          baseline)
+                          baseline, key_mode)
         SELECT id, department_id, next_fire_at, 'expanding', priority, $2, $3, $4,
-               channels, $5, $6, $7, max_tps, $8, baseline
+               channels, $5, $6, $7, max_tps, $8, baseline, key_mode
         FROM campaigns WHERE id = $1
         ON CONFLICT (campaign_id, fire_at) DO NOTHING
         RETURNING id

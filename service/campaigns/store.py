@@ -19,15 +19,20 @@ _CAMPAIGN = """
 
 
 async def insert_campaign(
-    conn: Connection, department_id: UUID, plan: Plan, user_id: UUID, now: datetime
+    conn: Connection,
+    department_id: UUID,
+    plan: Plan,
+    user_id: UUID,
+    now: datetime,
+    key_mode: str = "live",
 ) -> UUID:
     """Make a draft, with the latest version of its template."""
     campaign_id: UUID = await conn.fetchval(
         """
         INSERT INTO campaigns (department_id, name, template_version_id, segment_id, channels,
                                priority, schedule, max_tps, state, created_by, edited_by,
-                               created_at)
-        SELECT $1, $2, v.id, $4, $5, $6, $7, $8, 'draft', $9, $9, $10
+                               created_at, key_mode)
+        SELECT $1, $2, v.id, $4, $5, $6, $7, $8, 'draft', $9, $9, $10, $11
         FROM template_versions v WHERE v.template_id = $3 ORDER BY v.no DESC LIMIT 1
         RETURNING id
         """,
@@ -35,6 +40,7 @@ async def insert_campaign(
         *_columns(plan),
         user_id,
         now,
+        key_mode,
     )
     return campaign_id
 

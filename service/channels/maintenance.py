@@ -67,6 +67,11 @@ def month_of(now: datetime) -> date:
     return day_of(now).replace(day=1)
 
 
+def year_of(now: datetime) -> date:
+    """The first day of the year that an instant is in."""
+    return day_of(now).replace(month=1, day=1)
+
+
 def next_day(now: datetime) -> datetime:
     """The next midnight."""
     return _instant(day_of(now) + timedelta(days=1), 0)
@@ -75,6 +80,11 @@ def next_day(now: datetime) -> datetime:
 def next_month(now: datetime) -> datetime:
     """Midnight at the beginning of the next month."""
     return _instant((month_of(now) + timedelta(days=32)).replace(day=1), 0)
+
+
+def next_year(now: datetime) -> datetime:
+    """Midnight at the beginning of the next year."""
+    return _instant(year_of(now).replace(year=day_of(now).year + 1), 0)
 
 
 def _refused(why: str) -> Invalid:

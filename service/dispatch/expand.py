@@ -9,6 +9,9 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
+from service.accounts.department import Permits, SignatureLent
+from service.accounts.department_store import check_signature, get_permits
+from service.accounts.key import Mode
 from service.audience.rosters import day_in_china
 from service.audience.segment import parse
 from service.audience.segment_areas import RuleAreas
@@ -17,8 +20,9 @@ from service.audience.store import read_area_tree
 from service.dispatch import expand_store
 from service.dispatch.route import routes
 from service.dispatch.route_store import list_lanes
+from service.messages.signature import head
 from service.messages.template import CONTACT_VARIABLES, variables
-from service.storage.postgres import Pool, transaction
+from service.storage.postgres import Connection, Pool, Record, transaction
 
 log = logging.getLogger(__name__)
 
@@ -51,16 +55,34 @@ async def expand_run(pool: Pool, run_id: uuid.UUID, now: datetime) -> Expansion 
             today=day_in_china(now),
             first_parameter=expand_store.FIRST_RULE_PARAMETER,
         )
+        permits = await get_permits(conn, run["department_id"])
+        allowed = permits.channels_of(run["channels"])
+        await expand_store.bound_run(conn, run_id, allowed, await _barred(conn, run, permits))
         target, excluded = await expand_store.write_ledger(
             conn,
             run,
-            routes(await list_lanes(conn, now), run["channels"]),
+            routes(await list_lanes(conn, now), allowed),
             needs,
             condition,
             now,
         )
-        channels = await expand_store.write_slices(conn, run, SLICE_ROWS)
+        channels = []
+        if run["key_mode"] == Mode.TEST:
+            await expand_store.stop_tested(conn, run_id, now)
+        else:
+            channels = await expand_store.write_slices(conn, run, SLICE_ROWS)
         state = "paused" if run["campaign_state"] == "paused" else "running"
         await expand_store.finish_expansion(conn, run_id, state, target, now)
     log.info("expanded", extra={"run_id": str(run_id), "target": target, "excluded": excluded})
     return Expansion(target, excluded, channels)
+
+
+async def _barred(conn: Connection, run: Record, permits: Permits) -> str | None:
+    """Why the department may send this run to nobody any more; None: it may."""
+    if run["class"] not in permits.classes:
+        return "class_not_allowed"
+    try:
+        await check_signature(conn, run["department_id"], head(run["text"]))
+    except SignatureLent as error:
+        return error.code
+    return None

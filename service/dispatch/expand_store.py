@@ -62,7 +62,11 @@ async def write_ledger(
             SELECT c.id, c.phone_hash, c.phone_cipher, c.name_cipher, c.carrier, c.area_code,
                 r.channel_id,
                 CASE
+                    WHEN u.barred IS NOT NULL THEN u.barred
                     WHEN c.matches IS NULL THEN 'age_unclear'
+                    WHEN u.key_mode = 'trial' AND g.phone_hash IS NULL THEN 'not_a_guest'
+                    WHEN d.area_code IS NOT NULL AND c.area_code IS NOT NULL AND w.code IS NULL
+                        THEN 'outside_area'
                     WHEN s.reason IS NOT NULL THEN s.reason
                     WHEN r.channel_id IS NULL AND o.channel_id IS NULL THEN 'no_route'
                     WHEN r.channel_id IS NULL AND c.synthetic THEN 'synthetic_range'
@@ -72,6 +76,11 @@ async def write_ledger(
                         AND (a.level IS NULL OR NOT a.level = ANY($8)) THEN 'no_area'
                 END AS excluded
             FROM meant c
+            CROSS JOIN (SELECT key_mode, barred FROM runs WHERE id = $1) u
+            CROSS JOIN (SELECT area_code FROM departments WHERE id = $2) d
+            LEFT JOIN guests g ON g.department_id = $2 AND g.phone_hash = c.phone_hash
+            LEFT JOIN areas_within((SELECT area_code FROM departments WHERE id = $2)) AS w(code)
+                ON w.code = c.area_code
             LEFT JOIN routes r ON r.carrier = c.carrier AND r.simulated = c.synthetic
             LEFT JOIN routes o ON o.carrier = c.carrier AND o.simulated <> c.synthetic
             LEFT JOIN areas a ON a.code = c.area_code
@@ -119,6 +128,29 @@ def _area_levels(needs: Collection[str]) -> list[str]:
     if "village" in needs:
         return ["village", "community"]
     return ["town", "village", "community"] if "town" in needs else []
+
+
+async def bound_run(
+    conn: Connection, run_id: uuid.UUID, channels: Sequence[int] | None, barred: str | None
+) -> None:
+    """Keep a run to what its department may use: these channels, also where a text is routed
+    again; or to nobody at all, all it means being left out for this reason.
+    """
+    await conn.execute(
+        "UPDATE runs SET channels = $2, barred = $3 WHERE id = $1", run_id, channels, barred
+    )
+
+
+async def stop_tested(conn: Connection, run_id: uuid.UUID, now: datetime) -> None:
+    """End the whole ledger of a run that is never sent."""
+    await conn.execute(
+        """
+        UPDATE messages SET state = 'cancelled', reason = 'test_key', final_at = $2
+        WHERE run_id = $1 AND state = 'queued'
+        """,
+        run_id,
+        now,
+    )
 
 
 async def write_slices(conn: Connection, run: Record, rows: int) -> list[int]:

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from service.accounts import store
+from service.accounts import key_store
 from service.accounts.bootstrap import ROLES, bootstrap
+from service.accounts.department import COUNTY
 from service.accounts.keys import user_of
-from service.accounts.model import COUNTY, Role
+from service.accounts.model import Role
 from service.crypto import Keyring
 from service.storage.postgres import Connection
 
@@ -38,8 +39,8 @@ async def test_a_revoked_key_stays_revoked(
     conn: Connection, keyring: Keyring, now: datetime
 ) -> None:
     tokens = await bootstrap(conn, keyring, now)
-    for key in await store.list_keys(conn, None, None, 10):
-        await store.revoke_key(conn, key.id, None, now)
+    for key in await key_store.list_keys(conn, None, None, 10):
+        await key_store.revoke_key(conn, key.id, None, now)
     await bootstrap(conn, keyring, now, tokens)
     assert await user_of(conn, keyring, tokens["admin"], now) is None
 

@@ -131,7 +131,7 @@ async def api(runtime: Runtime, now: datetime) -> AsyncIterator[Api]:
     async with transaction(runtime.pool) as conn:
         for name, kind in (("county", "county"), ("school", "school")):
             team = teams[name] = await make_team(conn, now=now, kind=kind)
-            for role in ("admin", "operator", "approver", "viewer"):
+            for role in ("admin", "operator", "approver", "viewer", "inspector"):
                 user = getattr(team, role)
                 tokens[name, role] = await make_token(conn, runtime.keyring, user, now)
     async with TestClient(TestServer(create_app(runtime))) as client:

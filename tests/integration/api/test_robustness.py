@@ -59,9 +59,42 @@ BODIES: dict[str, dict[str, Any]] = {
     "/routes/overrides/lookup": {"phone": "19790000001"},
     "/routes/overrides": {"phone": "19790000001", "carrier": "china_unicom"},
     "/departments": {"name": "n", "kind": "school", "signature": "s", "weight": 20},
-    "/departments/{department_id}": {"weight": 20},
-    "/users": {"login": "l", "name": "n", "roles": ["viewer"], "department_id": None},
-    "/keys": {"user_id": NOBODY, "name": "n", "expires_at": "2030-01-01T00:00:00Z"},
+    "/departments/{department_id}": {
+        "weight": 20,
+        "name": "n",
+        "kind": "county",
+        "parent_id": None,
+        "area_code": None,
+        "carrier": None,
+        "leader": "l",
+        "classes": ["service"],
+        "channels": [],
+        "daily_quota": 5,
+        "requests_per_minute": None,
+    },
+    "/departments/{department_id}/signatures": {"signature": "某某局"},
+    "/departments/{department_id}/extensions": {"extension": "96110"},
+    "/guests": {"phones": ["19790000001"], "note": "n"},
+    "/users": {
+        "login": "l",
+        "name": "n",
+        "roles": ["viewer"],
+        "rights": ["plan"],
+        "department_id": None,
+    },
+    "/users/{user_id}": {"name": "n", "roles": ["viewer"], "rights": [], "disabled": False},
+    "/keys": {
+        "user_id": NOBODY,
+        "name": "n",
+        "expires_at": "2030-01-01T00:00:00Z",
+        "mode": "live",
+        "scopes": ["read"],
+        "area_codes": ["341825000000"],
+        "rosters": ["r"],
+        "networks": ["10.0.0.0/8"],
+        "requests_per_minute": 60,
+    },
+    "/keys/{key_id}/rotate": {"overlap_hours": 1},
     "/suppressions": {
         "phone": "19790000001",
         "phones": [],
@@ -154,6 +187,8 @@ async def test_no_body_is_a_crash(api: Api, op: Op) -> None:
         channel_id=channel.json["id"],
         inbound_id=NOBODY,
         department_id=team.operator.department_id,
+        user_id=team.viewer.id,
+        key_id=NOBODY,
         name="r",
     )
     for body in _bodies(op):
@@ -169,7 +204,9 @@ async def test_no_body_is_a_crash(api: Api, op: Op) -> None:
 async def test_no_query_is_a_crash(api: Api, op: Op) -> None:
     async with transaction(api.runtime.pool) as conn:
         draft = await make_draft(conn, api.teams["county"].operator, now=api.clock.at)
-    path = op.path.format(campaign_id=draft.id, run_id=NOBODY)
+    path = op.path.format(
+        campaign_id=draft.id, run_id=NOBODY, department_id=api.teams["county"].department_id
+    )
     assert op.query is not None
     for name in op.query.model_fields:
         for odd in ("", "%00", "%ff", "%F0%9F%80%84", "-1", "1e9", "9" * 30, "a" * 5_000):

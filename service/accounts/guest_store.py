@@ -1,0 +1,85 @@
+"""The table of guests, in SQL: whom a department's trial keys may reach.
+
+Lists go from new to old; `scope` is a department, or None for all, and `before` the id after which
+a page begins.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from service.accounts.model import User
+from service.errors import NotFound
+from service.storage.postgres import Connection, affected
+
+_COLUMNS = "id, phone_hash, phone_cipher, note, created_at"
+
+
+class Guest(NamedTuple):
+    """Somebody whom trial keys may reach."""
+
+    id: UUID
+    phone_hash: bytes
+    phone_cipher: bytes
+    note: str
+    created_at: datetime
+
+
+async def insert_guests(
+    conn: Connection, actor: User, phones: Mapping[bytes, bytes], note: str, now: datetime
+) -> list[tuple[Guest, bool]]:
+    """Add numbers (hash to cipher) to the actor's department; tells which are new."""
+    new = await conn.fetch(
+        f"""
+        INSERT INTO guests (department_id, phone_hash, phone_cipher, note, created_by, created_at)
+        SELECT $1, p.hash, p.cipher, $4, $5, $6
+        FROM unnest($2::bytea[], $3::bytea[]) AS p(hash, cipher) ORDER BY p.hash
+        ON CONFLICT DO NOTHING RETURNING {_COLUMNS}
+        """,  # noqa: S608  # the columns stand above
+        actor.department_id,
+        list(phones),
+        list(phones.values()),
+        note,
+        actor.id,
+        now,
+    )
+    ids = {row["id"] for row in new}
+    rows = await conn.fetch(
+        f"SELECT {_COLUMNS} FROM guests WHERE department_id = $1 AND phone_hash = ANY ($2)",  # noqa: S608
+        actor.department_id,
+        list(phones),
+    )
+    return [(Guest(*row), row["id"] in ids) for row in rows]
+
+
+async def list_guests(
+    conn: Connection, scope: UUID | None, before: UUID | None, limit: int
+) -> list[Guest]:
+    """A page of guests."""
+    rows = await conn.fetch(
+        f"""
+        SELECT {_COLUMNS} FROM guests
+        WHERE ($1::uuid IS NULL OR department_id = $1) AND ($2::uuid IS NULL OR id < $2)
+        ORDER BY id DESC LIMIT $3
+        """,  # noqa: S608  # the columns stand above
+        scope,
+        before,
+        limit,
+    )
+    return [Guest(*row) for row in rows]
+
+
+async def delete_guest(conn: Connection, guest_id: UUID, scope: UUID | None) -> None:
+    """Take a guest away.
+
+    Raises:
+        NotFound: there is none of this id in the scope.
+    """
+    status = await conn.execute(
+        "DELETE FROM guests WHERE id = $1 AND ($2::uuid IS NULL OR department_id = $2)",
+        guest_id,
+        scope,
+    )
+    if not affected(status):
+        raise NotFound(f"there is no guest {guest_id}")

@@ -1,0 +1,170 @@
+"""The table of keys, in SQL.
+
+Lists go from new to old; `scope` is a department, or None for all, and `before` the id after which
+a page begins.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from service.accounts.key import USED_EVERY, Key, Mode, NewKey
+from service.accounts.model import User
+from service.accounts.store import USERS, user_from
+from service.errors import NotFound
+from service.storage.postgres import Connection, Record
+
+_KEY = "SELECT k.*, u.department_id FROM keys k JOIN users u ON u.id = k.user_id"
+_IN_SCOPE = "k.id = $1 AND ($2::uuid IS NULL OR u.department_id = $2)"
+
+
+async def insert_key(
+    conn: Connection, key: NewKey, token_hash: bytes, now: datetime, renews: Key | None = None
+) -> UUID | None:
+    """Store a key; None if its token is stored already.
+
+    It waits for a second person, unless it is one of the first accounts, or renews the token of a
+    key that has had one.
+    """
+    key_id: UUID | None = await conn.fetchval(
+        """
+        INSERT INTO keys (user_id, name, token_hash, created_by, created_at, expires_at, mode,
+                          scopes, area_codes, rosters, networks, requests_per_minute, bootstrap,
+                          replaces, activated_by, activated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+        ON CONFLICT (token_hash) DO NOTHING
+        RETURNING id
+        """,
+        key.user_id,
+        key.name,
+        token_hash,
+        key.created_by,
+        now,
+        key.expires_at,
+        key.mode,
+        *(
+            None if some is None else list(some)
+            for some in (key.scopes, key.area_codes, key.rosters, key.networks)
+        ),
+        key.requests_per_minute,
+        key.bootstrap,
+        renews.id if renews else None,
+        renews.activated_by if renews else None,
+        now if key.bootstrap or (renews and renews.activated_at) else None,
+    )
+    return key_id
+
+
+async def find_key(conn: Connection, token_hash: bytes) -> tuple[Key, User, Record] | None:
+    """The key of a token, the user for whom it acts, and the department's row of limits."""
+    row = await conn.fetchrow(
+        """
+        SELECT k.*, u.department_id, d.requests_per_minute AS department_requests
+        FROM keys k JOIN users u ON u.id = k.user_id JOIN departments d ON d.id = u.department_id
+        WHERE k.token_hash = $1
+        """,
+        token_hash,
+    )
+    if row is None:
+        return None
+    user = await conn.fetchrow(f"{USERS} WHERE u.id = $1", row["user_id"])
+    return (_key(row), user_from(user), row) if user else None
+
+
+async def get_key(conn: Connection, key_id: UUID, scope: UUID | None, *, lock: bool = False) -> Key:
+    """One key.
+
+    Raises:
+        NotFound: there is none of this id in the scope.
+    """
+    row = await conn.fetchrow(
+        f"{_KEY} WHERE {_IN_SCOPE}" + " FOR UPDATE OF k" * lock, key_id, scope
+    )
+    if row is None:
+        raise NotFound(f"there is no key {key_id}")
+    return _key(row)
+
+
+async def list_keys(
+    conn: Connection, scope: UUID | None, before: UUID | None, limit: int
+) -> list[Key]:
+    """A page of keys."""
+    rows = await conn.fetch(
+        f"""
+        {_KEY}
+        WHERE ($1::uuid IS NULL OR u.department_id = $1) AND ($2::uuid IS NULL OR k.id < $2)
+        ORDER BY k.id DESC LIMIT $3
+        """,
+        scope,
+        before,
+        limit,
+    )
+    return [_key(row) for row in rows]
+
+
+async def touch_key(conn: Connection, key: Key, now: datetime) -> None:
+    """Write down that a key is used, at most once a minute."""
+    if key.last_used_at is None or key.last_used_at <= now - USED_EVERY:
+        await conn.execute(
+            """
+            UPDATE keys SET last_used_at = $2
+            WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)
+            """,
+            key.id,
+            now,
+            now - USED_EVERY,
+        )
+
+
+async def activate_key(conn: Connection, key_id: UUID, user_id: UUID, now: datetime) -> None:
+    """Let a key work; the database refuses whoever made it."""
+    await conn.execute(
+        "UPDATE keys SET activated_by = $2, activated_at = $3 WHERE id = $1", key_id, user_id, now
+    )
+
+
+async def end_key(conn: Connection, key_id: UUID, expires_at: datetime) -> None:
+    """Let a key expire, unless it does so earlier."""
+    await conn.execute(
+        "UPDATE keys SET expires_at = least(expires_at, $2) WHERE id = $1", key_id, expires_at
+    )
+
+
+async def revoke_key(conn: Connection, key_id: UUID, scope: UUID | None, now: datetime) -> None:
+    """Put a key out of service for good; one that is already stays as it is.
+
+    Raises:
+        NotFound: there is none of this id in the scope.
+    """
+    await get_key(conn, key_id, scope, lock=True)
+    await conn.execute(
+        "UPDATE keys SET revoked_at = coalesce(revoked_at, $2) WHERE id = $1", key_id, now
+    )
+
+
+def _key(row: Record) -> Key:
+    def some(name: str) -> tuple[str, ...] | None:
+        return None if row[name] is None else tuple(row[name])
+
+    return Key(
+        id=row["id"],
+        department_id=row["department_id"],
+        grant=NewKey(
+            user_id=row["user_id"],
+            name=row["name"],
+            created_by=row["created_by"],
+            expires_at=row["expires_at"],
+            mode=Mode(row["mode"]),
+            scopes=some("scopes"),
+            area_codes=some("area_codes"),
+            rosters=some("rosters"),
+            networks=some("networks"),
+            requests_per_minute=row["requests_per_minute"],
+            bootstrap=row["bootstrap"],
+        ),
+        created_at=row["created_at"],
+        revoked_at=row["revoked_at"],
+        last_used_at=row["last_used_at"],
+        replaces=row["replaces"],
+        activated_by=row["activated_by"],
+        activated_at=row["activated_at"],
+    )

@@ -1,0 +1,316 @@
+"""Departments: the tree, what each may use, its signatures, extension numbers and guests."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from service.accounts import department_store, manage
+from service.accounts.department import (
+    WARN_SHARE,
+    Department,
+    Settings,
+    bare,
+    default_classes,
+)
+from service.api.call import Call
+from service.api.paging import PageQuery, cut
+from service.api.schema import Body, Instant, Int, Line, OptionalLine, Out, Page, Query
+from service.channels.maintenance import day_of, month_of, year_of
+from service.channels.store import existing_channels
+from service.errors import Forbidden, Invalid
+
+Kind = Literal[
+    "county", "police", "education", "finance", "civil_affairs", "market_regulation", "culture",
+    "town", "school", "college", "carrier", "department",
+]  # fmt: skip
+Carrier = Literal["china_mobile", "china_unicom", "china_telecom", "china_broadnet"]
+MessageClass = Literal["public_interest", "service", "warning"]
+Weight = Annotated[
+    Int,
+    Field(ge=1, le=100, description="How much it counts beside others when a channel is shared."),
+]
+Quota = Annotated[Int, Field(ge=1, description="Parts, by the calendar in Beijing.")]
+Requests = Annotated[Int, Field(ge=1, description="Requests a minute; null: the setting.")]
+AreaCode = Annotated[str, StringConstraints(pattern="^[0-9]{12}$")]
+ChannelIds = Annotated[list[Annotated[Int, Field(ge=0, le=32767)]], Field(max_length=100)]
+MOST_DAYS = 3 * 366
+
+
+class DepartmentBody(Body):
+    """A department to be made."""
+
+    name: Line
+    kind: Kind = "department"
+    signature: OptionalLine = Field(default="", description="The signature its texts begin with.")
+    weight: Weight = 10
+    parent_id: UUID | None = None
+    area_code: AreaCode | None = Field(
+        default=None, description="It sends to people of this area only; null: wherever they are."
+    )
+    carrier: Carrier | None = Field(
+        default=None, description="Whose network one of kind carrier runs."
+    )
+    leader: OptionalLine = Field(default="", description="The leader who answers for it.")
+    classes: Annotated[list[MessageClass], Field(max_length=3)] | None = Field(
+        default=None, description="What it may send; null: warnings only for the police."
+    )
+    channels: ChannelIds | None = Field(default=None, description="null: all.")
+    daily_quota: Quota | None = None
+    monthly_quota: Quota | None = None
+    yearly_quota: Quota | None = None
+    requests_per_minute: Requests | None = None
+
+
+class DepartmentPatch(Body):
+    """What is to change of a department; the rest stays."""
+
+    name: Line | None = None
+    kind: Kind | None = None
+    signature: OptionalLine | None = None
+    weight: Weight | None = None
+    parent_id: UUID | None = None
+    area_code: AreaCode | None = None
+    carrier: Carrier | None = None
+    leader: OptionalLine | None = None
+    classes: Annotated[list[MessageClass], Field(max_length=3)] | None = None
+    channels: ChannelIds | None = None
+    daily_quota: Quota | None = None
+    monthly_quota: Quota | None = None
+    yearly_quota: Quota | None = None
+    requests_per_minute: Requests | None = None
+
+
+_MAY_BE_NULL = frozenset(
+    {
+        "parent_id",
+        "area_code",
+        "carrier",
+        "channels",
+        "daily_quota",
+        "monthly_quota",
+        "yearly_quota",
+        "requests_per_minute",
+    }
+)
+
+
+class DepartmentOut(Out):
+    """A department."""
+
+    id: UUID
+    name: str
+    kind: str
+    signature: str
+    weight: int
+    parent_id: UUID | None
+    area_code: str | None
+    carrier: str | None
+    leader: str
+    classes: list[str]
+    channels: list[int] | None
+    daily_quota: int | None
+    monthly_quota: int | None
+    yearly_quota: int | None
+    requests_per_minute: int | None
+    created_at: Instant
+    held_until: Instant | None = Field(description="Its quota is used up until then.")
+    held_why: str
+
+    @classmethod
+    def of(cls, found: Department) -> Self:
+        """What is shown of a department."""
+        settings = {name: getattr(found.settings, name) for name in cls.model_fields
+                    if hasattr(found.settings, name)}  # fmt: skip
+        return cls(
+            id=found.id,
+            created_at=found.created_at,
+            held_until=found.held_until,
+            held_why=found.held_why,
+            **settings,
+        )
+
+
+class QuotaOut(Out):
+    """How much of a quota is used up; `warning` from four fifths on."""
+
+    quota: int
+    used: int
+    warning: bool
+
+
+class CountsQuery(Query):
+    """Since which day campaigns and runs are counted."""
+
+    since: date | None = Field(default=None, description="Default: 30 days ago.")
+
+
+class CountsOut(Out):
+    """What a department's work amounts to; no people."""
+
+    department_id: UUID
+    since: date
+    contacts: int
+    rosters: int
+    campaigns: dict[str, int]
+    runs: int
+    target: int
+    reached: int
+    quotas: dict[str, QuotaOut]
+
+
+class SignatureBody(Body):
+    """A signature to be registered."""
+
+    signature: Annotated[Line, StringConstraints(min_length=2, max_length=22)]
+
+
+class ExtensionBody(Body):
+    """An extension number to be registered."""
+
+    extension: Annotated[str, StringConstraints(pattern="^[0-9]{1,20}$")]
+
+
+class RegisteredOut(Out):
+    """A signature or extension number, bound to one department for good."""
+
+    value: str
+    department_id: UUID
+    registered_at: Instant
+    ended_at: Instant | None
+
+
+async def list_departments(call: Call, query: PageQuery) -> Page[DepartmentOut]:
+    """List your department and those below it; an inspector and the county see all."""
+    found = await department_store.list_departments(
+        call.conn, call.user.count_scope, query.before, query.wanted
+    )
+    return cut(Page[DepartmentOut], [DepartmentOut.of(item) for item in found], query)
+
+
+async def get_department(call: Call, department_id: UUID) -> DepartmentOut:
+    """Show a department."""
+    return DepartmentOut.of(await _seen(call, department_id))
+
+
+async def create_department(call: Call, body: DepartmentBody) -> DepartmentOut:
+    """Make a department; for administrators of a county."""
+    values = body.model_dump()
+    if body.classes is None:
+        values["classes"] = default_classes(body.kind)
+    new = Settings(**_tuples(values))
+    await _check_channels(call, new)
+    return DepartmentOut.of(await manage.create_department(call.conn, call.user, new, call.now))
+
+
+async def edit_department(call: Call, department_id: UUID, body: DepartmentPatch) -> DepartmentOut:
+    """Change a department; for administrators of a county."""
+    changes = _tuples(
+        {
+            name: value
+            for name, value in body.model_dump(exclude_unset=True).items()
+            if value is not None or name in _MAY_BE_NULL
+        }
+    )
+
+    def change(settings: Settings) -> Settings:
+        return replace(settings, **changes)
+
+    made = await manage.edit_department(call.conn, call.user, department_id, change, call.now)
+    await _check_channels(call, made.settings)
+    return DepartmentOut.of(made)
+
+
+async def get_counts(call: Call, department_id: UUID, query: CountsQuery) -> CountsOut:
+    """Count what a department or one below it has done; numbers, no people."""
+    found = await _seen(call, department_id)
+    today = day_of(call.now)
+    since = query.since or today - timedelta(days=30)
+    if since < today - timedelta(days=MOST_DAYS):
+        problem = f"give a day of the last {MOST_DAYS} days"
+        raise Invalid("the query is wrong: since", fields={"since": problem})
+    spans = {"day": today, "month": month_of(call.now), "year": year_of(call.now)}
+    used = await department_store.used_parts(call.conn, department_id, spans)
+    quotas = {
+        "day": found.settings.daily_quota,
+        "month": found.settings.monthly_quota,
+        "year": found.settings.yearly_quota,
+    }
+    counts = await department_store.read_counts(call.conn, department_id, since)
+    return CountsOut(
+        department_id=department_id,
+        since=since,
+        quotas={
+            span: QuotaOut(
+                quota=quota,
+                used=used.get(span, 0),
+                warning=used.get(span, 0) >= WARN_SHARE * quota,
+            )
+            for span, quota in quotas.items()
+            if quota is not None
+        },
+        **counts._asdict(),
+    )
+
+
+async def list_signatures(call: Call, department_id: UUID) -> Page[RegisteredOut]:
+    """List the signatures of a department."""
+    return await _registered(call, "signature", department_id)
+
+
+async def register_signature(call: Call, department_id: UUID, body: SignatureBody) -> RegisteredOut:
+    """Register a signature to a department; nobody else gets it. For the county."""
+    signature = bare(body.signature)
+    if not signature or "【" in signature or "】" in signature:
+        problem = "write the name alone, without brackets"
+        raise Invalid("the signature is wrong", fields={"signature": problem})
+    return await _register(call, "signature", signature, department_id)
+
+
+async def list_extensions(call: Call, department_id: UUID) -> Page[RegisteredOut]:
+    """List the extension numbers of a department."""
+    return await _registered(call, "extension", department_id)
+
+
+async def register_extension(call: Call, department_id: UUID, body: ExtensionBody) -> RegisteredOut:
+    """Register an extension number to a department; nobody else gets it. For the county."""
+    return await _register(call, "extension", body.extension, department_id)
+
+
+async def _register(call: Call, what: str, value: str, department_id: UUID) -> RegisteredOut:
+    if not call.user.runs_the_county:
+        raise Forbidden(f"only an administrator of a county department may register {what}s")
+    await _seen(call, department_id)
+    made = await department_store.register(
+        call.conn, what, value, department_id, by=call.user.id, now=call.now
+    )
+    return RegisteredOut(**made._asdict())
+
+
+async def _registered(call: Call, what: str, department_id: UUID) -> Page[RegisteredOut]:
+    await _seen(call, department_id)
+    found = await department_store.list_registered(call.conn, what, department_id)
+    return Page[RegisteredOut](
+        items=[RegisteredOut(**item._asdict()) for item in found], next_cursor=None
+    )
+
+
+async def _seen(call: Call, department_id: UUID) -> Department:
+    return await department_store.get_department(call.conn, department_id, call.user.count_scope)
+
+
+async def _check_channels(call: Call, new: Settings) -> None:
+    missing = set(new.channels or ()) - await existing_channels(call.conn)
+    if missing:
+        problem = f"there is no channel {', '.join(map(str, sorted(missing)))}"
+        raise Invalid(problem, fields={"channels": problem})
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """Lists as what a department keeps: each item once, in order."""
+    return {
+        name: tuple(sorted(set(value))) if isinstance(value, list) else value
+        for name, value in values.items()
+    }

@@ -1,0 +1,163 @@
+"""Departments over HTTP: the tree, who sees what of it, and what belongs to one alone."""
+
+from typing import Any
+
+import pytest
+
+from service.accounts.model import Role
+from service.storage.postgres import transaction
+from tests.factories import TEXT, make_draft, make_token, make_user
+from tests.integration.api.conftest import Answer, Api
+
+ADMIN = ("county", "admin")
+
+
+async def make(api: Api, name: str, **more: Any) -> Answer:
+    return await api.post("/departments", ADMIN, {"name": name, **more})
+
+
+async def test_what_is_left_out_has_a_default_by_kind(api: Api) -> None:
+    plain = (await make(api, "财政局", signature="旌德县财政局")).json
+    assert (plain["kind"], plain["classes"]) == ("department", ["public_interest", "service"])
+    police = (await make(api, "公安局", kind="police")).json
+    assert "warning" in police["classes"]
+    assert (police["channels"], police["daily_quota"], police["parent_id"]) == (None, None, None)
+
+
+async def test_an_edit_changes_what_it_names(api: Api) -> None:
+    made = (await make(api, "教育局", kind="education", leader="李局长", daily_quota=100)).json
+    path = f"/departments/{made['id']}"
+    changed = await api.patch(path, ADMIN, {"weight": 20, "daily_quota": None})
+    assert changed.json == {**made, "weight": 20, "daily_quota": None}
+    assert (await api.get(path, ADMIN)).json == changed.json
+    assert (await api.patch(path, ADMIN, {"name": None})).json == changed.json
+
+
+PLACES = [
+    ({"kind": "carrier"}, "carrier"),
+    ({"kind": "school", "carrier": "china_mobile"}, "carrier"),
+    ({"parent_id": "00000000-0000-0000-0000-000000000000"}, "parent_id"),
+    ({"area_code": "999999999999"}, "area_code"),
+    ({"channels": [999]}, "channels"),
+]
+
+
+@pytest.mark.parametrize(("body", "field"), PLACES)
+async def test_what_does_not_fit_is_refused(api: Api, body: dict[str, Any], field: str) -> None:
+    refused = await make(api, "新", **body)
+    assert (refused.status, list(refused.json["fields"])) == (422, [field])
+    assert (await make(api, "新")).status == 201  # nothing of it was kept
+
+
+async def test_schools_stand_under_education_and_colleges_under_schools(api: Api) -> None:
+    bureau = (await make(api, "教育局", kind="education")).json["id"]
+    finance = (await make(api, "财政局", kind="finance")).json["id"]
+    school = await make(api, "中学", kind="school", parent_id=bureau)
+    assert school.status == 201
+    assert (await make(api, "小学", kind="school", parent_id=finance)).status == 422
+    assert (await make(api, "学院", kind="college", parent_id=bureau)).status == 422
+    assert (await make(api, "学院", kind="college", parent_id=school.json["id"])).status == 201
+
+
+async def test_nobody_stands_below_themselves(api: Api) -> None:
+    first = (await make(api, "一")).json["id"]
+    second = (await make(api, "二", parent_id=first)).json["id"]
+    third = (await make(api, "三", parent_id=second)).json["id"]
+    for parent in (first, second, third):
+        refused = await api.patch(f"/departments/{first}", ADMIN, {"parent_id": parent})
+        assert (refused.status, list(refused.json["fields"])) == (422, ["parent_id"])
+
+
+async def test_a_parent_sees_the_counts_of_those_below_and_no_people(api: Api) -> None:
+    bureau = (await make(api, "教育局", kind="education")).json["id"]
+    school = str(api.teams["school"].department_id)
+    await api.patch(f"/departments/{school}", ADMIN, {"parent_id": bureau})
+    async with transaction(api.runtime.pool) as conn:
+        chief = await make_user(conn, Role.ADMIN, now=api.clock.at, department_id=bureau)
+        token = await make_token(conn, api.runtime.keyring, chief, api.clock.at)
+        draft = await make_draft(conn, api.teams["school"].operator, now=api.clock.at)
+        run = await conn.fetchval(
+            """
+            INSERT INTO runs (campaign_id, department_id, fire_at, state, priority, class, text,
+                              rule, send_hours, timezone, created_at, target)
+            VALUES ($1, $2, $3, 'running', 'normal', 'service', '', '', '[]', '', $3, 7)
+            RETURNING id
+            """,
+            draft.id,
+            api.teams["school"].department_id,
+            api.clock.at,
+        )
+    listed = (await api.get("/departments", token)).json["items"]
+    assert {item["id"] for item in listed} == {bureau, school}
+    counts = (await api.get(f"/departments/{school}/counts", token)).json
+    assert (counts["runs"], counts["target"], counts["campaigns"]) == (1, 7, {"draft": 1})
+    for path in (f"/runs/{run}", f"/runs/{run}/report"):
+        assert (await api.get(path, token)).status == 200, path
+    for path in (
+        f"/runs/{run}/messages",
+        f"/runs/{run}/inbound",
+        f"/campaigns/{draft.id}",
+        f"/campaigns/{draft.id}/preview",
+        f"/segments/{draft.plan.segment_id}",
+        f"/users/{api.teams['school'].viewer.id}",
+    ):
+        assert (await api.get(path, token)).status == 404, path
+    upwards = await api.get(f"/departments/{bureau}/counts", ("school", "admin"))
+    assert upwards.status == 404
+
+
+async def test_what_cannot_be_a_guest_stops_no_other(api: Api) -> None:
+    phones = ["19790000001", "12345", "197 9000 0001", "19790000002"]
+    made = (await api.post("/guests", ADMIN, {"phones": phones})).json
+    assert [(item["at"], item["is_new"]) for item in made["items"]] == [(0, True), (3, True)]
+    assert [item["at"] for item in made["rejected"]] == [1, 2]
+    again = (await api.post("/guests", ADMIN, {"phones": phones[:1]})).json
+    assert (again["added"], again["items"][0]["is_new"]) == (0, False)
+    listed = (await api.get("/guests", ADMIN)).json["items"]
+    assert {item["phone"] for item in listed} == {"197****0001", "197****0002"}
+    await api.call("DELETE", f"/guests/{listed[0]['id']}", ADMIN)
+    assert len((await api.get("/guests", ADMIN)).json["items"]) == 1
+
+
+@pytest.mark.parametrize(("what", "value"), [("signature", "旌德县教育局"), ("extension", "96110")])
+async def test_what_is_registered_is_lent_to_nobody(api: Api, what: str, value: str) -> None:
+    first = (await make(api, "一")).json["id"]
+    second = (await make(api, "二")).json["id"]
+    body = {what: value}
+    assert (await api.post(f"/departments/{first}/{what}s", ADMIN, body)).status == 201
+    assert (await api.post(f"/departments/{first}/{what}s", ADMIN, body)).status == 201
+    refused = await api.post(f"/departments/{second}/{what}s", ADMIN, body)
+    assert (refused.status, refused.json["type"]) == (409, f"urn:tocsin:problem:{what}_taken")
+    listed = (await api.get(f"/departments/{first}/{what}s", ADMIN)).json["items"]
+    assert [item["value"] for item in listed] == [value]
+    assert (
+        await api.post(f"/departments/{first}/{what}s", ("school", "admin"), body)
+    ).status == 403
+
+
+async def test_a_campaign_asks_for_no_more_than_its_department_may(api: Api) -> None:
+    operator, path = ("school", "operator"), f"/departments/{api.teams['school'].department_id}"
+    template = await api.post(
+        "/templates", operator, {"name": "n", "class": "service", "text": TEXT}
+    )
+    segment = await api.post("/segments", operator, {"name": "n", "rule": "性别 = 女"})
+    plan = {"name": "n", "template_id": template.json["id"], "segment_id": segment.json["id"]}
+    made = await api.post("/campaigns", operator, plan)
+    assert made.status == 201
+    await api.patch(path, ADMIN, {"classes": ["public_interest"], "channels": []})
+    for answer in (
+        await api.post("/campaigns", operator, plan),
+        await api.post(f"/campaigns/{made.json['id']}/submit", operator),
+    ):
+        assert (answer.status, set(answer.json["fields"])) == (422, {"template_id", "channels"})
+    await api.patch(path, ADMIN, {"classes": ["service"], "channels": None})
+    await make(api, "县反诈", signature="旌德县反诈中心")
+    lent = await api.post(f"/campaigns/{made.json['id']}/submit", operator)
+    assert (lent.status, lent.json["type"]) == (409, "urn:tocsin:problem:signature_of_another")
+
+
+async def test_the_signature_of_a_department_is_registered_with_it(api: Api) -> None:
+    await make(api, "一", signature="旌德县一局")
+    refused = await make(api, "二", signature="旌德县一局")
+    assert refused.json["type"] == "urn:tocsin:problem:signature_taken"
+    assert (await make(api, "二")).status == 201

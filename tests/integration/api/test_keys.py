@@ -1,0 +1,192 @@
+"""Keys over HTTP: two persons, limits, rotation, and when each is good for nothing."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from service.storage.postgres import CheckViolation, transaction
+from tests.factories import TEXT, make_token, make_user
+from tests.integration.api.conftest import Answer, Api
+
+ADMIN = ("county", "admin")
+
+
+async def second_admin(api: Api) -> str:
+    """The token of another administrator of the county."""
+    async with transaction(api.runtime.pool) as conn:
+        admin = api.teams["county"].admin
+        other = await make_user(
+            conn, *admin.roles, now=api.clock.at, department_id=admin.department_id
+        )
+        return await make_token(conn, api.runtime.keyring, other, api.clock.at)
+
+
+async def make_key(api: Api, role: str = "operator", **more: Any) -> Answer:
+    user = getattr(api.teams["county"], role)
+    return await api.post("/keys", ADMIN, {"user_id": str(user.id), "name": "k", **more})
+
+
+async def active_key(api: Api, role: str = "operator", **more: Any) -> dict[str, Any]:
+    """A key that a second person has activated, with its token."""
+    made = await make_key(api, role, **more)
+    assert made.status == 201, made.body
+    other = await second_admin(api)
+    done = await api.post(f"/keys/{made.json['id']}/activate", other)
+    assert done.status == 200, done.body
+    return {**made.json, **done.json}
+
+
+async def test_a_key_works_once_a_second_person_says_so(api: Api) -> None:
+    made = await make_key(api)
+    assert (made.status, made.json["state"]) == (201, "pending")
+    token, path = made.json["token"], f"/keys/{made.json['id']}"
+    assert (await api.get("/campaigns", token)).status == 401
+    own = await api.post(f"{path}/activate", ADMIN)
+    assert (own.status, own.json["type"]) == (403, "urn:tocsin:problem:second_person_needed")
+    assert (await api.get("/campaigns", token)).status == 401
+    other = await second_admin(api)
+    done = await api.post(f"{path}/activate", other)
+    assert (done.status, done.json["state"]) == (200, "active")
+    assert (await api.get("/campaigns", token)).status == 200
+    assert (await api.post(f"{path}/activate", other)).status == 409
+    shown = (await api.get(path, ADMIN)).json
+    assert "token" not in shown
+    assert shown["created_by"] != shown["activated_by"]
+
+
+async def test_the_database_wants_two_persons_too(api: Api) -> None:
+    made = await make_key(api)
+    with pytest.raises(CheckViolation, match="keys_two_persons"):
+        async with transaction(api.runtime.pool) as conn:
+            await conn.execute(
+                "UPDATE keys SET activated_at = $2, activated_by = created_by WHERE id = $1::uuid",
+                made.json["id"],
+                api.clock.at,
+            )
+
+
+async def test_a_key_of_another_department_cannot_be_activated(api: Api) -> None:
+    made = await make_key(api)
+    refused = await api.post(f"/keys/{made.json['id']}/activate", ("school", "admin"))
+    assert refused.status == 404
+
+
+async def test_revoked_and_expired_keys_are_nobodys(api: Api) -> None:
+    expires = (api.clock.at + timedelta(hours=1)).isoformat()
+    first = await active_key(api, expires_at=expires)
+    second = await active_key(api, expires_at=expires)
+    assert (await api.get("/campaigns", first["token"])).status == 200
+    for _ in range(2):
+        assert (await api.post(f"/keys/{first['id']}/revoke", ADMIN)).status == 204
+    assert (await api.get("/campaigns", first["token"])).status == 401
+    assert (await api.get("/campaigns", second["token"])).status == 200
+    api.clock.at += timedelta(hours=1)
+    assert (await api.get("/campaigns", second["token"])).status == 401
+    past = await make_key(api, expires_at=expires)
+    assert list(past.json["fields"]) == ["expires_at"]
+
+
+async def test_a_rotated_key_has_the_same_grant_and_the_old_token_ends(api: Api) -> None:
+    old = await active_key(api, scopes=["read"], networks=["127.0.0.0/8"])
+    new = await api.post(f"/keys/{old['id']}/rotate", ADMIN, {"overlap_hours": 2})
+    assert new.status == 201
+    assert new.json["replaces"] == old["id"]
+    assert (new.json["state"], new.json["scopes"]) == ("active", ["read"])
+    assert new.json["activated_by"] == old["activated_by"]
+    for token in (old["token"], new.json["token"]):
+        assert (await api.get("/segments", token)).status == 200
+        assert (await api.post("/segments", token, {})).status == 403
+    api.clock.at += timedelta(hours=2)
+    assert (await api.get("/segments", old["token"])).status == 401
+    assert (await api.get("/segments", new.json["token"])).status == 200
+    assert (await api.post(f"/keys/{old['id']}/rotate", ADMIN, {})).status == 409
+    pending = await make_key(api)
+    assert (await api.post(f"/keys/{pending.json['id']}/rotate", ADMIN, {})).status == 409
+
+
+async def test_a_key_does_no_more_than_its_scopes(api: Api) -> None:
+    key = await active_key(api, role="admin", scopes=["read", "accounts"])
+    assert (await api.get("/segments", key["token"])).status == 200
+    assert (await api.get("/runs/00000000-0000-0000-0000-000000000000", key["token"])).status == 404
+    refused = await api.post("/segments", key["token"], {"name": "n", "rule": "性别 = 女"})
+    assert (refused.status, refused.json["type"]) == (403, "urn:tocsin:problem:out_of_scope")
+    body = {"login": "x", "name": "x", "roles": ["operator"]}
+    refused = await api.post("/users", key["token"], body)
+    assert refused.json["type"] == "urn:tocsin:problem:right_not_yours"
+    body = {"login": "x", "name": "x", "roles": ["viewer"]}
+    assert (await api.post("/users", key["token"], body)).status == 201
+
+
+@pytest.mark.parametrize("mode", ["trial", "test"])
+async def test_a_key_that_is_not_live_changes_nothing_for_others(api: Api, mode: str) -> None:
+    key = await active_key(api, role="admin", mode=mode)
+    assert (await api.get("/campaigns", key["token"])).status == 200
+    for path in ("/suppressions", "/channels", "/departments", "/users"):
+        assert (await api.post(path, key["token"], {})).status == 403, path
+
+
+async def test_what_a_key_plans_stays_what_it_is(api: Api) -> None:
+    test, live = await active_key(api, mode="test"), api.tokens["county", "operator"]
+    segment = (await api.post("/segments", live, {"name": "n", "rule": "性别 = 女"})).json["id"]
+    template = (
+        await api.post("/templates", live, {"name": "n", "class": "service", "text": TEXT})
+    ).json["id"]
+    plan = {"name": "n", "template_id": template, "segment_id": segment}
+    ours = (await api.post("/campaigns", test["token"], plan)).json
+    theirs = (await api.post("/campaigns", live, plan)).json
+    assert (ours["key_mode"], theirs["key_mode"]) == ("test", "live")
+    edited = await api.patch(f"/campaigns/{ours['id']}", live, {"name": "m"})
+    assert edited.json["key_mode"] == "test"
+    for act, body in (("", {"name": "m"}), ("/submit", None)):
+        path = f"/campaigns/{theirs['id']}{act}"
+        method = "POST" if act else "PATCH"
+        refused = await api.call(method, path, test["token"], json=body)
+        assert (refused.status, refused.json["type"]) == (403, "urn:tocsin:problem:out_of_scope")
+    assert (await api.post(f"/campaigns/{ours['id']}/submit", test["token"])).status == 200
+
+
+async def test_a_key_works_from_its_networks_only(api: Api) -> None:
+    inside = await active_key(api, networks=["10.0.0.0/8", "127.0.0.1"])
+    outside = await active_key(api, networks=["10.0.0.0/8"])
+    assert (await api.get("/campaigns", inside["token"])).status == 200
+    refused = await api.get("/campaigns", outside["token"])
+    assert (refused.status, refused.json["type"]) == (403, "urn:tocsin:problem:address_not_allowed")
+    claimed = {"X-Forwarded-For": "10.1.2.3"}
+    assert (await api.get("/campaigns", outside["token"], headers=claimed)).status == 403
+
+
+async def test_the_last_use_is_written_once_a_minute(api: Api) -> None:
+    key = await active_key(api)
+    seen = []
+    for seconds in (0, 59, 1):
+        api.clock.at += timedelta(seconds=seconds)
+        await api.get("/campaigns", key["token"])
+        seen.append((await api.get(f"/keys/{key['id']}", ADMIN)).json["last_used_at"])
+    assert seen[0] == seen[1] < seen[2]
+
+
+NARROW = [
+    ({"scopes": ["fly"]}, "scopes"),
+    ({"rosters": ["家长"]}, "scopes"),
+    ({"rosters": ["家长"], "scopes": ["import", "plan"]}, "scopes"),
+    ({"area_codes": ["341825000000"], "scopes": ["import"]}, "area_codes"),
+    ({"networks": ["10.0.0.0/99"]}, "networks"),
+]
+
+
+@pytest.mark.parametrize(("limits", "field"), NARROW)
+async def test_limits_that_make_no_sense_are_refused(
+    api: Api, limits: dict[str, Any], field: str
+) -> None:
+    refused = await make_key(api, **limits)
+    assert (refused.status, list(refused.json["fields"])) == (422, [field])
+
+
+async def test_a_key_fills_no_roster_but_its_own(api: Api) -> None:
+    key = await active_key(api, scopes=["import"], rosters=["家长"])
+    members = {"members": []}
+    own = await api.call("PUT", "/rosters/家长/members", key["token"], json=members)
+    assert own.status == 200
+    other = await api.call("PUT", "/rosters/财务/members", key["token"], json=members)
+    assert (other.status, other.json["type"]) == (403, "urn:tocsin:problem:out_of_scope")

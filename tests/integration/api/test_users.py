@@ -1,0 +1,159 @@
+"""Users over HTTP: who may make and change whom."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from service.accounts.manage import edit_user
+from service.accounts.model import User
+from service.accounts.store import get_user, lock_administrators
+from service.errors import Conflict
+from service.storage.postgres import transaction
+from tests.factories import make_draft, make_token
+from tests.integration.api.conftest import Answer, Api
+
+ADMIN, SCHOOL = ("county", "admin"), ("school", "admin")
+LAST = "urn:tocsin:problem:last_administrator"
+
+
+async def test_a_disabled_users_keys_do_nothing(api: Api) -> None:
+    async with transaction(api.runtime.pool) as conn:
+        await conn.execute(
+            "UPDATE users SET disabled_at = $2 WHERE id = $1",
+            api.teams["county"].viewer.id,
+            api.clock.at,
+        )
+    assert (await api.get("/campaigns", ("county", "viewer"))).status == 401
+
+
+async def test_names_and_logins_are_taken_once(api: Api) -> None:
+    body = {"login": "li", "name": "李", "roles": ["viewer"]}
+    assert (await api.post("/users", ADMIN, body)).status == 201
+    assert (await api.post("/users", SCHOOL, body)).status == 409
+    assert (await api.post("/departments", ADMIN, {"name": "新"})).status == 201
+    assert (await api.post("/departments", ADMIN, {"name": "新"})).status == 409
+
+
+async def test_an_administrator_of_a_school_stays_in_the_school(api: Api) -> None:
+    refused = await api.post("/departments", SCHOOL, {"name": "n", "kind": "county"})
+    assert refused.status == 403
+    county = str(api.teams["county"].department_id)
+    body = {"department_id": county, "login": "x", "name": "x", "roles": ["admin"]}
+    refused = await api.post("/users", SCHOOL, body)
+    assert (refused.status, list(refused.json["fields"])) == (422, ["department_id"])
+    viewer = str(api.teams["county"].viewer.id)
+    refused = await api.post("/keys", SCHOOL, {"user_id": viewer, "name": "k"})
+    assert (refused.status, list(refused.json["fields"])) == (422, ["user_id"])
+
+
+async def test_a_user_needs_a_role_that_exists(api: Api) -> None:
+    for roles in ([], ["king"]):
+        body = {"login": "x", "name": "x", "roles": roles}
+        assert (await api.post("/users", ADMIN, body)).status == 422
+    body = {"login": "x", "name": "x", "roles": ["viewer"], "rights": ["rule"]}
+    assert (await api.post("/users", ADMIN, body)).status == 422
+
+
+async def _made(api: Api, who: tuple[str, str], login: str, **more: Any) -> Answer:
+    return await api.post("/users", who, {"login": login, "name": login, **more})
+
+
+async def _token(api: Api, user_id: str) -> str:
+    async with transaction(api.runtime.pool) as conn:
+        user = await get_user(conn, UUID(user_id), None)
+        return await make_token(conn, api.runtime.keyring, user, api.clock.at)
+
+
+async def test_rights_are_given_one_by_one(api: Api) -> None:
+    made = await _made(api, ADMIN, "drafter", rights=["read", "reports", "plan"])
+    assert made.json["may"] == ["plan", "read", "reports"]
+    token = await _token(api, made.json["id"])
+    assert (await api.get("/segments", token)).status == 200
+    assert (await api.post("/campaigns", token, {})).status == 422
+    for act in ("submit", "approve", "pause"):
+        path = f"/campaigns/{made.json['id']}/{act}"
+        assert (await api.post(path, token, {})).status == 403, act
+    changed = await api.patch(f"/users/{made.json['id']}", ADMIN, {"rights": ["reports"]})
+    assert changed.json["may"] == ["reports"]
+    assert (await api.get("/segments", token)).status == 403
+
+
+async def test_nobody_gives_rights_that_are_not_theirs(api: Api) -> None:
+    manager = await _made(api, ADMIN, "manager", rights=["accounts", "read"])
+    token = await _token(api, manager.json["id"])
+    viewer = str(api.teams["county"].viewer.id)
+    refusals = [
+        await api.post("/users", token, {"login": "a", "name": "a", "roles": ["admin"]}),
+        await api.post("/users", token, {"login": "b", "name": "b", "rights": ["approve"]}),
+        await api.patch(f"/users/{manager.json['id']}", token, {"rights": ["accounts", "plan"]}),
+        await api.patch(f"/users/{viewer}", token, {"roles": ["operator"]}),
+        await api.patch(f"/users/{api.teams['county'].admin.id}", token, {"disabled": True}),
+        await api.post("/keys", token, {"user_id": viewer, "name": "k"}),
+    ]
+    assert {answer.json["type"].rpartition(":")[2] for answer in refusals} == {"right_not_yours"}
+    made = await api.post("/users", token, {"login": "c", "name": "c", "rights": ["read"]})
+    assert made.status == 201
+    inspector = await _made(api, SCHOOL, "i", roles=["inspector"])
+    assert inspector.status == 403
+
+
+async def test_the_last_administrator_of_the_county_stays(api: Api) -> None:
+    path = f"/users/{api.teams['county'].admin.id}"
+    for body in ({"disabled": True}, {"roles": ["viewer"]}):
+        refused = await api.patch(path, ADMIN, body)
+        assert (refused.status, refused.json["type"]) == (409, LAST)
+    second = await _made(api, ADMIN, "second", roles=["admin"])
+    assert (await api.patch(path, ADMIN, {"disabled": True})).status == 200
+    token = await _token(api, second.json["id"])
+    refused = await api.patch(f"/users/{second.json['id']}", token, {"disabled": True})
+    assert refused.json["type"] == LAST
+
+
+async def test_two_administrators_who_put_each_other_out_leave_one(api: Api) -> None:
+    first = api.teams["county"].admin
+    second = (await _made(api, ADMIN, "second", roles=["admin"])).json["id"]
+
+    async def put_out(actor: User, user_id: UUID) -> None:
+        async with transaction(api.runtime.pool) as conn:
+            await edit_user(
+                conn, actor, user_id, lambda user: replace(user, disabled_at=api.clock.at)
+            )
+
+    other = replace(first, id=UUID(second))
+    answers = await asyncio.gather(
+        put_out(first, other.id), put_out(other, first.id), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers].count(Conflict) == 1
+    async with transaction(api.runtime.pool) as conn:
+        assert len(await lock_administrators(conn)) == 1
+
+
+async def test_an_inspector_sees_reports_of_all_and_no_people(api: Api) -> None:
+    made = await _made(api, ADMIN, "inspector", roles=["inspector"])
+    token = await _token(api, made.json["id"])
+    async with transaction(api.runtime.pool) as conn:
+        draft = await make_draft(conn, api.teams["school"].operator, now=api.clock.at)
+    listed = (await api.get("/campaigns", token)).json["items"]
+    assert [item["id"] for item in listed] == [str(draft.id)]
+    assert (await api.get(f"/campaigns/{draft.id}", token)).status == 200
+    for path in ("/segments", "/inbound", "/suppressions", f"/campaigns/{draft.id}/preview"):
+        assert (await api.get(path, token)).status == 403, path
+    both = await _made(api, ADMIN, "both", roles=["inspector", "viewer"])
+    assert both.status == 422
+
+
+async def test_lists_are_paged_from_new_to_old(api: Api) -> None:
+    names = [f"d{n}" for n in range(5)]
+    for name in names:
+        await api.post("/departments", ADMIN, {"name": name})
+    seen, cursor = [], ""
+    while True:
+        page = (await api.get(f"/departments?limit=2{cursor}", ADMIN)).json
+        assert 1 <= len(page["items"]) <= 2
+        seen += [item["name"] for item in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+    assert seen[:5] == names[::-1]
+    assert len(seen) == len(set(seen)) == 7
