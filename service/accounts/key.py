@@ -33,7 +33,16 @@ NARROW_SCOPES = frozenset(
 """What a key with limits of area or roster may do: no rule that could mean others."""
 
 _PLANNING = frozenset(
-    {Right.REPORTS, Right.READ, Right.WRITE, Right.PLAN, Right.SUBMIT, Right.APPROVE}
+    {
+        Right.REPORTS,
+        Right.READ,
+        Right.WRITE,
+        Right.PLAN,
+        Right.SUBMIT,
+        Right.APPROVE,
+        Right.SEND,
+        Right.SEND_TEXT,
+    }
 )
 LEAVES = {
     Mode.LIVE: frozenset(Right),
@@ -101,7 +110,7 @@ class NewKey:
 class Key:
     """A key of a user; the token itself is shown once and never stored.
 
-    department_id: the user's. replaces: the key whose grant it renews.
+    department_id: the user's. replaces: the first key of the grant that it renews.
     """
 
     id: UUID
@@ -113,6 +122,11 @@ class Key:
     replaces: UUID | None
     activated_by: UUID | None
     activated_at: datetime | None
+
+    @property
+    def first_id(self) -> UUID:
+        """The first key of its grant: what is counted by key goes on over a rotation."""
+        return self.replaces or self.id
 
     def state(self, now: datetime) -> Literal["pending", "active", "expired", "revoked"]:
         """Where it stands: it works while it is active."""

@@ -47,7 +47,7 @@ async def insert_key(
         ),
         key.requests_per_minute,
         key.bootstrap,
-        renews.id if renews else None,
+        renews.first_id if renews else None,
         renews.activated_by if renews else None,
         now if key.bootstrap or (renews and renews.activated_at) else None,
     )

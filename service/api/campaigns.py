@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
+from service.accounts.key import Mode
 from service.accounts.model import User
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
@@ -25,6 +26,7 @@ from service.campaigns.schedule import (
 )
 from service.dispatch.rehearsal import test_send
 from service.dispatch.sweep_store import channels_with_work
+from service.errors import Forbidden
 from service.messages.lint import lint
 from service.queue import Job
 from service.storage.postgres import Connection
@@ -255,6 +257,11 @@ async def approve_campaign(call: Call, campaign_id: UUID, body: ReasonBody) -> C
 
 async def test_campaign(call: Call, campaign_id: UUID) -> StartedOut:
     """Send what was submitted to your own phone, before you approve it."""
+    if call.mode is not Mode.LIVE:
+        raise Forbidden(
+            f"a {call.mode.value} key reaches no phone of an approver; take a live one",
+            code="out_of_scope",
+        )
     started = await test_send(call.conn, call.runtime.keyring, call.user, campaign_id, call.now)
     for channel_id in started.channels:
         call.after_commit(Job.DRAIN_CHANNEL, channel_id)

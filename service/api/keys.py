@@ -69,7 +69,7 @@ class KeyOut(Out):
     expires_at: Instant | None
     revoked_at: Instant | None
     last_used_at: Instant | None = Field(description="To a minute.")
-    replaces: UUID | None = Field(description="The key whose grant it renews.")
+    replaces: UUID | None = Field(description="The first key of the grant that it renews.")
 
     @classmethod
     def of(cls, key: Key, call: Call) -> Self:

@@ -100,9 +100,7 @@ async def send_messages(call: Call, body: SendBody) -> SendOut:
     """Send a text to up to 1,000 people who are named; for more, plan a campaign."""
     words = await _words(call, body)
     department = await department_store.get_department(call.conn, call.user.department_id, None)
-    sender = Sender(
-        call.user.id, call.user.id, call.user.department_id, department.direct_send_limit
-    )
+    sender = _sender(call, department.direct_send_limit)
     named = [
         Named(one, {}) if isinstance(one, str) else Named(one.phone, one.variables)
         for one in body.to
@@ -123,6 +121,23 @@ async def send_messages(call: Call, body: SendBody) -> SendOut:
         run_id=sent.run_id,
         accepted=sent.accepted,
         rejected=[RejectedOut.model_validate(refused) for refused in sent.refused],
+    )
+
+
+def _sender(call: Call, limit: int) -> Sender:
+    """Who sends, within the limits of the key."""
+    user, key = call.user, call.key
+    if key is None:
+        return Sender(user.id, user.id, user.department_id, limit)
+    grant = key.grant
+    return Sender(
+        key.first_id,
+        user.id,
+        user.department_id,
+        limit,
+        grant.mode,
+        grant.area_codes,
+        grant.rosters,
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from service.accounts.key import Mode
 from service.dispatch import direct_store, expand_store
 from service.dispatch.direct_store import NewRun, Recipient
 from service.dispatch.expand import SLICE_ROWS
@@ -36,6 +37,10 @@ async def start(
     """
     run = await direct_store.insert_run(conn, new, now)
     target, excluded = await direct_store.write_ledger(conn, run, recipients, now)
-    channels = await expand_store.write_slices(conn, run, SLICE_ROWS)
+    channels: Collection[int] = ()
+    if new.key_mode is Mode.TEST:
+        await expand_store.stop_tested(conn, run["id"], now)
+    else:
+        channels = await expand_store.write_slices(conn, run, SLICE_ROWS)
     await expand_store.finish_expansion(conn, run["id"], "running", target, now)
     return Started(run["id"], target, excluded, channels)

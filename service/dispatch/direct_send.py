@@ -15,6 +15,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from service.accounts.department import Permits
+from service.accounts.department_store import check_signature, get_permits
+from service.accounts.key import Mode
 from service.audience.number import carrier_of, is_synthetic, parse_phone
 from service.campaigns.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.crypto import Keyring
@@ -24,6 +27,7 @@ from service.dispatch.route import Route, routes
 from service.dispatch.route_store import list_lanes, overrides_of
 from service.errors import Forbidden, Invalid
 from service.messages.lint import Finding, lint
+from service.messages.signature import head
 from service.messages.template import MAX_VALUE, variables
 from service.storage.postgres import Connection
 
@@ -35,6 +39,9 @@ LEFT_OUT = {
     "protected": "the number is protected and is not written to",
     "dead_number": "the number does not exist any more",
     "complaint": "the person has complained and is not written to",
+    "not_a_guest": "a trial key reaches only the guests of its department",
+    "outside_area": "the person lives outside the department's area",
+    "outside_key": "the person is not of the areas or rosters that this key may send to",
     "no_route": "no channel takes numbers of this carrier",
     "synthetic_range": "the number is nobody's: real channels refuse the synthetic ranges",
     "not_synthetic": "the channels here are simulated and take synthetic numbers only",
@@ -64,12 +71,18 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who sends. id: the key, or the user without one. limit: people in 24 hours."""
+    """Who sends. id: the key, or the user without one. limit: people in 24 hours.
+
+    key_mode, area_codes, rosters: of the key; None: whoever is named.
+    """
 
     id: UUID
     user_id: UUID
     department_id: UUID
     limit: int
+    key_mode: Mode = Mode.LIVE
+    area_codes: Sequence[str] | None = None
+    rosters: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +120,17 @@ async def send(
 
     Raises:
         Forbidden: code `needs_campaign`: more people in 24 hours than the department allows.
-        Invalid: the text cannot be sent so.
+        Invalid: the text cannot be sent so, or the department may not send such texts.
+        SignatureLent: the text begins with the signature of another department.
     """
     check_words(words)
+    permits = await _permits(conn, sender, words)
     people, refused = _sorted_out(keyring, words.text, named)
+    refused += await _out_of_bounds(conn, sender, people)
     if not people:
         return Sent(None, 0, refused)
     await _within_limit(conn, sender, len(people), now)
-    recipients = await _routed(conn, [person for _, person in people.values()], now)
+    recipients = await _routed(conn, [person for _, person in people.values()], permits, now)
     new = _run(sender, words, recipients, webhook_id, now)
     started = await direct.start(conn, new, recipients, now)
     await direct_store.note_send(conn, started.run_id, sender.id, len(people), now)
@@ -123,6 +139,32 @@ async def send(
         refused.append(Refused(index, reason, LEFT_OUT.get(reason, f"left out: {reason}")))
     refused.sort(key=lambda r: r.index)
     return Sent(started.run_id, started.target, refused, sorted(started.channels))
+
+
+async def _permits(conn: Connection, sender: Sender, words: Words) -> Permits:
+    """What the department may use, once it is known that it may send this."""
+    permits = await get_permits(conn, sender.department_id)
+    if words.message_class not in permits.classes:
+        problem = f"the department may not send texts of class {words.message_class}"
+        raise Invalid(problem, fields={"class": problem}, code="class_not_allowed")
+    await check_signature(conn, sender.department_id, head(words.text))
+    return permits
+
+
+async def _out_of_bounds(conn: Connection, sender: Sender, people: "_People") -> list[Refused]:
+    """Take out whom the department or the key may not send to."""
+    reasons = await direct_store.out_of_bounds(
+        conn,
+        sender.department_id,
+        list(people),
+        guests_only=sender.key_mode is Mode.TRIAL,
+        area_codes=sender.area_codes,
+        rosters=sender.rosters,
+    )
+    return [
+        Refused(people.pop(phone_hash)[0], reason, LEFT_OUT[reason])
+        for phone_hash, reason in reasons.items()
+    ]
 
 
 def check_words(words: Words) -> None:
@@ -236,6 +278,7 @@ def _run(
         sent_by=sender.user_id,
         template_version_id=words.template_version_id,
         webhook_id=webhook_id,
+        key_mode=sender.key_mode,
     )
 
 
@@ -249,13 +292,16 @@ async def _within_limit(conn: Connection, sender: Sender, people: int, now: date
         )
 
 
-async def _routed(conn: Connection, people: Sequence[Recipient], now: datetime) -> list[Recipient]:
+async def _routed(
+    conn: Connection, people: Sequence[Recipient], permits: Permits, now: datetime
+) -> list[Recipient]:
     """Each with the channel that its number takes, if any does.
 
     Where only a channel of the other kind would do (simulated or real), it is named all the same:
     the ledger refuses it with that reason (invariant I12).
     """
-    ways = {(r.carrier, r.simulated): r for r in routes(await list_lanes(conn, now), None)}
+    lanes = await list_lanes(conn, now)
+    ways = {(r.carrier, r.simulated): r for r in routes(lanes, permits.channels_of(None))}
     overrides = await overrides_of(conn, [person.phone_hash for person in people])
 
     def routed(person: Recipient) -> Recipient:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from service.accounts.key import Mode
 from service.storage.postgres import Connection, Record, affected, one
 
 
@@ -16,7 +17,7 @@ class NewRun:
     channels: the ways it may take, also where a text is routed again.
     send_hours, timezone: as of a schedule. valid_until: past it, nothing is handed off.
     confirms: the reason of the suppressions that its texts confirm, and so pass; None: none.
-    sent_by, template_version_id, webhook_id: of a department's direct send.
+    sent_by, template_version_id, webhook_id, key_mode: of a department's direct send.
     """
 
     kind: str
@@ -32,6 +33,7 @@ class NewRun:
     sent_by: UUID | None = None
     template_version_id: UUID | None = None
     webhook_id: UUID | None = None
+    key_mode: Mode = Mode.LIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,8 @@ async def insert_run(conn: Connection, new: NewRun, now: datetime) -> Record:
         """
         INSERT INTO runs (kind, department_id, fire_at, state, priority, class, text, channels,
                           send_hours, timezone, valid_until, confirms, sent_by,
-                          template_version_id, webhook_id, created_at)
-        VALUES ($1, $2, $10, 'expanding', $3, $4, $5, $6, $7, $8, $9, $11, $12, $13, $14, $10)
+                          template_version_id, webhook_id, key_mode, created_at)
+        VALUES ($1, $2, $10, 'expanding', $3, $4, $5, $6, $7, $8, $9, $11, $12, $13, $14, $15, $10)
         RETURNING *
         """,
         new.kind,
@@ -75,6 +77,7 @@ async def insert_run(conn: Connection, new: NewRun, now: datetime) -> Record:
         new.sent_by,
         new.template_version_id,
         new.webhook_id,
+        new.key_mode,
     )
     return one(row)
 
@@ -141,6 +144,53 @@ async def write_ledger(
     )
     counts = one(row)
     return counts["target"], counts["excluded"]
+
+
+async def out_of_bounds(
+    conn: Connection,
+    department_id: UUID,
+    phones: Sequence[bytes],
+    *,
+    guests_only: bool,
+    area_codes: Sequence[str] | None,
+    rosters: Sequence[str] | None,
+) -> dict[bytes, str]:
+    """Whom of these phones the department, or the key with its limits, may not send to, and why.
+
+    Somebody whom the department does not know is in no roster, and lives in none of a key's areas;
+    outside the department's own area is only who is known to be.
+    """
+    rows = await conn.fetch(
+        """
+        WITH person AS (
+            SELECT p.hash, c.id, c.area_code FROM unnest($2::bytea[]) AS p(hash)
+            LEFT JOIN contacts c ON c.department_id = $1 AND c.phone_hash = p.hash
+        ), bounded AS (
+            SELECT p.hash, CASE
+                WHEN $3 AND NOT EXISTS (
+                    SELECT FROM guests g WHERE g.department_id = $1 AND g.phone_hash = p.hash)
+                    THEN 'not_a_guest'
+                WHEN d.area_code IS NOT NULL AND p.area_code IS NOT NULL
+                    AND NOT p.area_code IN (SELECT areas_within(d.area_code)) THEN 'outside_area'
+                WHEN $4::text[] IS NOT NULL AND (p.area_code IS NULL OR NOT EXISTS (
+                    SELECT FROM unnest($4) AS t(top), areas_within(t.top) AS w(code)
+                    WHERE w.code = p.area_code)) THEN 'outside_key'
+                WHEN $5::text[] IS NOT NULL AND NOT EXISTS (
+                    SELECT FROM links l JOIN rosters r ON r.id = l.roster_id
+                    WHERE l.contact_id = p.id AND l.left_at IS NULL
+                      AND r.department_id = $1 AND r.name = ANY ($5)) THEN 'outside_key'
+                END AS reason
+            FROM person p JOIN departments d ON d.id = $1
+        )
+        SELECT hash, reason FROM bounded WHERE reason IS NOT NULL
+        """,
+        department_id,
+        phones,
+        guests_only,
+        area_codes,
+        rosters,
+    )
+    return {row["hash"]: row["reason"] for row in rows}
 
 
 async def sent_since(conn: Connection, sender_id: UUID, since: datetime) -> int:

@@ -62,6 +62,7 @@ REASONS: Mapping[str, Sentence] = {
     "validity_over": Sentence("有效期已过", "its validity was over"),
     "cannot_be_composed": Sentence("内容无法生成", "the text could not be made"),
     "campaign_cancelled": Sentence("这次发送被取消", "its broadcast was cancelled"),
+    "test_key": Sentence("测试密钥，不会发出", "it came from a test key, which sends nothing"),
     "cancelled_by_sender": Sentence("发送单位取消", "the sender cancelled it"),
     "erased": Sentence("本人资料已删除", "the person's data were erased"),
 }

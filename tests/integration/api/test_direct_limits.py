@@ -1,0 +1,109 @@
+"""Direct sends keep to what the department and the key may use."""
+
+from typing import Any
+
+import pytest
+
+from service.storage.postgres import transaction
+from tests.factories import make_contact, phone
+from tests.integration.api.conftest import Api
+from tests.integration.api.test_keys import ADMIN, active_key
+from tests.integration.api.test_routing import channel
+
+WORDS = "【旌德县教体局】家长会改在周五下午三点，地点不变。"
+SEND: dict[str, Any] = {"role": "admin", "scopes": ["send:text"]}
+
+
+@pytest.fixture(autouse=True)
+async def lane(api: Api) -> int:
+    return await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
+
+
+async def send(api: Api, token: str, *numbers: int) -> tuple[int, dict[str, Any]]:
+    body = {"to": [phone(n) for n in numbers], "text": WORDS}
+    answer = await api.post("/messages", token, body)
+    return answer.status, answer.json
+
+
+def refused(body: dict[str, Any]) -> list[tuple[int, str]]:
+    return [(item["index"], item["reason"]) for item in body["rejected"]]
+
+
+async def test_a_trial_key_reaches_guests_only(api: Api) -> None:
+    key = await active_key(api, mode="trial", **SEND)
+    await api.post("/guests", ADMIN, {"phones": [phone(2)]})
+    status, body = await send(api, key["token"], 1, 2)
+    assert (status, body["accepted"], refused(body)) == (202, 1, [(0, "not_a_guest")])
+
+
+async def test_a_test_key_goes_through_everything_and_sends_nothing(api: Api) -> None:
+    key = await active_key(api, mode="test", **SEND)
+    status, body = await send(api, key["token"], 1, 2)
+    assert (status, body["accepted"]) == (202, 2)
+    report = (await api.get(f"/runs/{body['run_id']}/report", ADMIN)).json
+    assert (report["target"], report["states"]) == (2, {"cancelled": 2})
+    assert await api.runtime.pool.fetchval("SELECT count(*) FROM slices") == 0
+
+
+async def test_a_key_sends_to_no_other_rosters_and_areas(api: Api) -> None:
+    county = api.teams["county"].department_id
+    areas = {1: "341825100000", 2: "341825200000", 3: None}
+    async with transaction(api.runtime.pool) as conn:
+        await conn.execute(
+            "INSERT INTO areas (code, name, level) VALUES ('341825100000', 'a', 'town'),"
+            " ('341825200000', 'b', 'town')"
+        )
+        for number, code in areas.items():
+            await make_contact(
+                conn, api.runtime.keyring, county, number, now=api.clock.at, area_code=code
+            )
+        roster = await conn.fetchval(
+            "INSERT INTO rosters (department_id, name, basis, expires_on)"
+            " VALUES ($1, '家长', 'duty', '2030-01-01') RETURNING id",
+            county,
+        )
+        await conn.execute(
+            "INSERT INTO links (contact_id, roster_id, digest, roles)"
+            " SELECT id, $2, '', '{}' FROM contacts WHERE phone_hash = $1",
+            api.runtime.keyring.phone_index(phone(3)),
+            roster,
+        )
+    by_area = await active_key(api, area_codes=["341825100000"], **SEND)
+    _, body = await send(api, by_area["token"], 1, 2, 3, 4)
+    assert refused(body) == [(1, "outside_key"), (2, "outside_key"), (3, "outside_key")]
+    by_roster = await active_key(api, rosters=["家长"], **SEND)
+    _, body = await send(api, by_roster["token"], 1, 2, 3, 4)
+    assert refused(body) == [(0, "outside_key"), (1, "outside_key"), (3, "outside_key")]
+    await api.patch(f"/departments/{county}", ADMIN, {"area_code": "341825200000"})
+    _, body = await send(api, api.tokens[ADMIN], 1, 2, 3)
+    assert refused(body) == [(0, "outside_area")]
+
+
+async def test_a_department_keeps_to_its_classes_channels_and_signature(
+    api: Api, lane: int
+) -> None:
+    path = f"/departments/{api.teams['county'].department_id}"
+    token = api.tokens[ADMIN]
+    await api.patch(path, ADMIN, {"classes": ["public_interest"]})
+    status, body = await send(api, token, 1)
+    assert (status, body["type"]) == (422, "urn:tocsin:problem:class_not_allowed")
+    await api.patch(path, ADMIN, {"classes": ["service"], "channels": []})
+    status, body = await send(api, token, 1)
+    assert (status, body["accepted"], refused(body)) == (202, 0, [(0, "no_route")])
+    await api.patch(path, ADMIN, {"channels": [lane]})
+    assert (await send(api, token, 1))[1]["accepted"] == 1
+    await api.post("/departments", ADMIN, {"name": "教体局", "signature": "旌德县教体局"})
+    status, body = await send(api, token, 1)
+    assert (status, body["type"]) == (409, "urn:tocsin:problem:signature_of_another")
+
+
+async def test_a_rotation_begins_no_new_day(api: Api) -> None:
+    """The limit of a day is the grant's, whatever its tokens."""
+    await api.runtime.pool.execute("UPDATE departments SET direct_send_limit = 2")
+    old = await active_key(api, **SEND)
+    assert (await send(api, old["token"], 1, 2))[0] == 202
+    new = await api.post(f"/keys/{old['id']}/rotate", ADMIN, {})
+    again = await api.post(f"/keys/{new.json['id']}/rotate", ADMIN, {})
+    for token in (new.json["token"], again.json["token"]):
+        status, body = await send(api, token, 3)
+        assert (status, body["type"]) == (403, "urn:tocsin:problem:needs_campaign")
