@@ -65,6 +65,9 @@ class Settings(ClockSettings):
         ge=0,
         description="Above so many people, an approver must have had the text on the own phone.",
     )
+    keep_numbers_days: int = Field(
+        183, ge=180, le=1096, description="How long a sent text keeps its number (record duty)."
+    )
     lane_fault_share: float = Field(
         0.5, gt=0, le=1, description="A channel is shut while this share of its submits goes wrong."
     )

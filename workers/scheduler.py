@@ -26,6 +26,7 @@ from service.dispatch import lease_store, sweep_store
 from service.dispatch.pace import Pace
 from service.dispatch.shift import shift_waiting
 from service.dispatch.watch import judge, limits_of
+from service.privacy.store import delete_left_behind
 from service.queue import Job
 from service.storage.postgres import transaction
 from workers.context import Kind, runtime_of
@@ -202,13 +203,17 @@ async def seal(ctx: dict[str, Any]) -> None:
 
 @alone
 async def tidy(ctx: dict[str, Any]) -> None:
-    """Return what waited too long for its approval, and forget old answers."""
+    """Return what waited too long for its approval, forget old answers, and delete what was held
+    while its person was erased.
+    """
     runtime = runtime_of(ctx)
     now = runtime.clock.now()
     await expire_pending(runtime.pool, now)
     async with transaction(runtime.pool) as conn:
         await delete_old_answers(conn, now)
     await webhooks.forget(runtime.pool, now)
+    async with transaction(runtime.pool) as conn:
+        await delete_left_behind(conn)
 
 
 CRONS = [

@@ -19,6 +19,7 @@ from service.api import (
     keys,
     lane_health,
     messages,
+    privacy,
     queue,
     rosters,
     routing,
@@ -119,6 +120,7 @@ OPS = (
     Op("GET",    "/runs/{run_id}", runs.get_run, R.REPORTS),
     Op("GET",    "/runs/{run_id}/report", runs.get_report, R.REPORTS),
     Op("GET",    "/runs/{run_id}/messages", runs.list_messages, R.READ),
+    Op("POST",   "/runs/{run_id}/messages/{no}/unmask", privacy.unmask_message, R.UNMASK),
     Op("GET",    "/runs/{run_id}/inbound", inbound.count_run_inbound, R.READ),
 
     Op("POST",   "/messages", messages.send_messages, R.SEND, 202),
@@ -140,6 +142,12 @@ OPS = (
     Op("GET",    "/inbound/{inbound_id}", inbound.get_inbound, R.READ),
     Op("POST",   "/inbound/{inbound_id}/take", inbound.take_inbound, R.SUPPRESS),
     Op("POST",   "/inbound/{inbound_id}/done", inbound.finish_inbound, R.SUPPRESS),
+
+    Op("POST",   "/inbound/{inbound_id}/unmask", privacy.unmask_inbound, R.UNMASK),
+
+    Op("POST",   "/contacts/{contact_id}/unmask", privacy.unmask_contact, R.UNMASK),
+    Op("POST",   "/privacy/lookup", privacy.look_up_person, R.PRIVACY),
+    Op("POST",   "/privacy/erase", privacy.erase_person, R.PRIVACY),
 
     Op("GET",    "/uncertain", doubt.list_doubts, R.READ),
     Op("POST",   "/uncertain/decide", doubt.decide_doubts, R.CONTROL, errors=(404,)),

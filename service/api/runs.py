@@ -90,7 +90,7 @@ class MessageOut(Out):
 
     id: str
     no: int
-    phone: str
+    phone: str | None = Field(description="Masked; null once it is not kept any more.")
     state: MessageState
     reason: str | None
     code: str | None

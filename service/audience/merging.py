@@ -72,6 +72,7 @@ async def load(
         )
     if merge:
         report["stored"] = await _finish(conn, merge, report, now)
+        await staging_store.delete_erased(conn, claimed.department_id, claimed.id)
     return report | reading.spellings
 
 

@@ -181,6 +181,26 @@ async def merge_repeats(
     return restored
 
 
+async def delete_erased(conn: Connection, department_id: UUID, import_id: UUID) -> None:
+    """Delete whom this file has brought back although they were erased after it came.
+
+    The shared lock makes an erasure wait for the commit, or else this sees the erasure.
+    """
+    await conn.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended('erasures', 0))")
+    await conn.execute(
+        """
+        DELETE FROM contacts c USING erasures e, imports i
+        WHERE i.id = $2 AND e.erased_at >= i.created_at
+          AND (e.department_id IS NULL OR e.department_id = $1)
+          AND c.department_id = $1 AND c.phone_hash = e.phone_hash
+          AND (c.import_id = $2 OR c.created_at <= e.erased_at)
+        """,
+        department_id,
+        import_id,
+        timeout=MERGE_SECONDS,
+    )
+
+
 async def find_repeats(conn: Connection, now: datetime) -> Repeats:
     """What the staged rows say of numbers that stand in more than one row (import rules §10).
 

@@ -51,7 +51,7 @@ async def mark(
     """Mark messages as leaving, or stop them for good; `rows` are (no, part count).
 
     `stop` is a reason to stop them all, such as a validity that is over. A suppression stops texts
-    of its classes, but no confirmation of itself.
+    of its classes, but no confirmation of itself; the erasure of a person stops all older runs.
 
     Returns (no, attempt, state) of those that moved. The rest may not leave now: everything is
     stopped, the run is not running, the channel is held, the lease or the slice is not ours, the
@@ -60,7 +60,8 @@ async def mark(
     return await conn.fetch(
         """
         WITH permit AS (
-            SELECT r.class, r.confirms FROM runs r, slices s, connections k
+            SELECT r.class, r.confirms, r.department_id, r.created_at
+            FROM runs r, slices s, connections k
             WHERE r.id = $4 AND r.state = 'running'
               AND s.run_id = $4 AND s.no = $5 AND s.slot = $2 AND s.epoch = $3
               AND k.channel_id = $1 AND k.slot = $2 AND k.epoch = $3 AND k.owner = $6
@@ -74,6 +75,10 @@ async def mark(
         ), candidate AS MATERIALIZED (
             SELECT m.row, a.part_count, m.phone_hash,
                 COALESCE($10, (
+                    SELECT 'erased' FROM erasures e
+                    WHERE e.phone_hash = m.phone_hash AND e.erased_at >= permit.created_at
+                      AND (e.department_id IS NULL OR e.department_id = permit.department_id)
+                    LIMIT 1), (
                     SELECT p.reason FROM suppressions p
                     WHERE p.phone_hash = m.phone_hash AND permit.class = ANY (p.classes)
                       AND p.reason IS DISTINCT FROM permit.confirms
@@ -92,7 +97,8 @@ async def mark(
                 WHERE u.channel_id = $1 AND u.phone_hash = c.phone_hash)
         )
         UPDATE messages m SET
-            state = CASE WHEN v.stop IS NULL THEN 'submitting' ELSE 'suppressed' END::message_state,
+            state = CASE WHEN v.stop IS NULL THEN 'submitting'
+                WHEN v.stop = 'erased' THEN 'cancelled' ELSE 'suppressed' END::message_state,
             reason = v.stop,
             part_count = v.part_count,
             attempt = m.attempt + CASE WHEN v.stop IS NULL THEN 1 ELSE 0 END,

@@ -99,12 +99,12 @@ async def _with_attempts(
 
 
 def _message(row: Record, attempts: list[Record], keyring: Keyring) -> dict[str, Any]:
-    phone = keyring.decrypt("phone", row["phone_cipher"])
+    cipher = row["phone_cipher"]
     shown = ("no", "state", "reason", "code", "carrier", "area_code", "attempt", "part_count")
     instants = ("marked_at", "submitted_at", "final_at")
     return {
         "id": f"{row['run_id']}.{row['no']}",
-        "phone": mask(phone),
+        "phone": mask(keyring.decrypt("phone", cipher)) if cipher is not None else None,
         **{name: row[name] for name in shown + instants},
         "attempts": [dict(attempt) for attempt in attempts],
     }

@@ -8,7 +8,7 @@ from aiohttp import web
 from service.api.routes import CALLBACKS, OPS, PREFIX
 from service.delivery.webhook_store import insert_webhook
 from service.storage.postgres import transaction
-from tests.factories import make_draft
+from tests.factories import make_contact, make_draft
 from tests.integration.api.conftest import Api
 
 ROLES = ("admin", "operator", "approver", "viewer", "inspector")
@@ -59,6 +59,11 @@ TABLE = {
     "POST /deputies/{deputy_id}/end": "ap",
     "PUT /account/phone": "aopv",
     "POST /campaigns/{campaign_id}/test-send": "ap",
+    "POST /contacts/{contact_id}/unmask": "a",
+    "POST /runs/{run_id}/messages/{no}/unmask": "a",
+    "POST /inbound/{inbound_id}/unmask": "a",
+    "POST /privacy/lookup": "a",
+    "POST /privacy/erase": "a",
     "POST /imports": "ao",
     "GET /imports/{import_id}": "aopv",
     "GET /imports/{import_id}/rejects": "aopv",
@@ -283,6 +288,10 @@ async def _things(api: Api, department: str) -> dict[str, str]:
             team.operator.id,
             api.clock.at,
         )
+        await make_contact(conn, api.runtime.keyring, team.department_id, 1, now=api.clock.at)
+        contact = await conn.fetchval(
+            "SELECT id FROM contacts WHERE department_id = $1", team.department_id
+        )
         key = await conn.fetchval("SELECT id FROM keys WHERE user_id = $1", team.viewer.id)
     return {
         "campaign_id": str(draft.id),
@@ -299,6 +308,8 @@ async def _things(api: Api, department: str) -> dict[str, str]:
         "guest_id": str(guest),
         "user_id": str(team.viewer.id),
         "department_id": str(team.department_id),
+        "contact_id": str(contact),
+        "no": "1",
     }
 
 
@@ -312,6 +323,9 @@ BODIES: dict[str, Any] = {
     "POST /departments/{department_id}/signatures": {"signature": "某局"},
     "POST /departments/{department_id}/extensions": {"extension": "96110"},
     "PATCH /departments/{department_id}": {"weight": 20},
+    "POST /contacts/{contact_id}/unmask": {"reason": "r"},
+    "POST /runs/{run_id}/messages/{no}/unmask": {"reason": "r"},
+    "POST /inbound/{inbound_id}/unmask": {"reason": "r"},
 }
 COUNTY_ACTS = {"PATCH /departments/{department_id}"} | {
     f"POST /departments/{{department_id}}/{what}" for what in ("signatures", "extensions")

@@ -1,0 +1,179 @@
+"""Persons: seen in full, looked up and erased; each for a reason, which is noted."""
+
+from datetime import date, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from service.api.call import Call
+from service.api.schema import Body, Instant, Line, Out, Text
+from service.audience.number import mask, parse_phone
+from service.messages.ledger import MessageState
+from service.privacy import disclose, erase
+from service.privacy.disclose import Unmasked
+
+
+class ReasonBody(Body):
+    """Why somebody has to see it; kept encrypted."""
+
+    reason: Line
+
+
+class PersonBody(ReasonBody):
+    """Whom, and why."""
+
+    phone: Text = Field(description="In any usual form.")
+
+
+class UnmaskedOut(Out):
+    """A person in full."""
+
+    phone: str
+    name: str | None
+    disclosure_id: UUID
+
+
+class MembershipOut(Out):
+    """A list that the person is on, or was (`listed` false)."""
+
+    roster_id: UUID
+    roster: str
+    basis: str
+    expires_on: date
+    listed: bool
+
+
+class FoundContactOut(Out):
+    """A department's contact with this number."""
+
+    contact_id: UUID
+    department_id: UUID
+    department: str
+    created_at: Instant
+    rosters: list[MembershipOut]
+
+
+class FoundMessageOut(Out):
+    """A text to this number, as it was written, with the variables unfilled."""
+
+    run_id: UUID
+    no: int
+    department_id: UUID
+    department: str
+    campaign_id: UUID | None
+    message_class: str = Field(alias="class")
+    text: str
+    state: MessageState
+    reason: str | None
+    marked_at: Instant | None
+    submitted_at: Instant | None
+    final_at: Instant | None
+
+
+class FoundSuppressionOut(Out):
+    """What is stopped to this number."""
+
+    reason: str
+    classes: list[str]
+    created_at: Instant
+    expires_at: Instant | None
+
+
+class DisclosureOut(Out):
+    """That somebody saw this number in full, or looked it up."""
+
+    id: UUID
+    kind: Literal["contact", "message", "inbound", "lookup"]
+    user_id: UUID
+    department_id: UUID
+    reason: str
+    at: Instant
+
+
+class ErasureOut(Out):
+    """That the person was erased; without a department, in all."""
+
+    id: UUID
+    department_id: UUID | None
+    erased_at: Instant
+
+
+class LookupOut(Out):
+    """Everything that is kept about a number, in the departments that you see."""
+
+    phone: str = Field(description="Masked.")
+    disclosure_id: UUID
+    contacts: list[FoundContactOut]
+    messages: list[FoundMessageOut] = Field(description="The latest first.")
+    more_messages: bool = Field(description="Whether there are older ones that are not told.")
+    suppressions: list[FoundSuppressionOut]
+    inbound_texts: int
+    disclosures: list[DisclosureOut] = Field(description="Before this one.")
+    erasures: list[ErasureOut]
+
+
+class ErasedOut(Out):
+    """What an erasure amounted to."""
+
+    id: UUID
+    contacts: int
+    links: int = Field(description="Entries of lists.")
+    pending: int = Field(description="Contacts that an import holds; they go when it ends.")
+    cancelled: int = Field(description="Texts that waited.")
+    kept: int = Field(description="Texts sent, which keep the number, locked, for the record duty.")
+    kept_until: Instant | None
+
+
+async def unmask_contact(call: Call, contact_id: UUID, body: ReasonBody) -> UnmaskedOut:
+    """See a contact in full; that you did, and why, is noted."""
+    found = await disclose.unmask_contact(
+        call.conn, call.runtime.keyring, call.user, contact_id, call.by(body.reason)
+    )
+    return _unmasked(call, found)
+
+
+async def unmask_message(call: Call, run_id: UUID, no: int, body: ReasonBody) -> UnmaskedOut:
+    """See a message's recipient in full; that you did, and why, is noted."""
+    found = await disclose.unmask_message(
+        call.conn, call.runtime.keyring, call.user, (run_id, no), call.by(body.reason)
+    )
+    call.note("messages", f"{run_id}.{no}")
+    return _unmasked(call, found)
+
+
+async def unmask_inbound(call: Call, inbound_id: UUID, body: ReasonBody) -> UnmaskedOut:
+    """See the sender of a text in full; that you did, and why, is noted."""
+    found = await disclose.unmask_inbound(
+        call.conn, call.runtime.keyring, call.user, inbound_id, call.by(body.reason)
+    )
+    return _unmasked(call, found)
+
+
+async def look_up_person(call: Call, body: PersonBody) -> LookupOut:
+    """Tell everything that is kept about a number; for whoever asks "who has my number?"."""
+    phone = parse_phone(body.phone)
+    found: dict[str, Any] = await disclose.look_up(
+        call.conn, call.runtime.keyring, call.user, phone, call.by(body.reason)
+    )
+    call.note("disclosures", found["disclosure_id"])
+    return LookupOut.model_validate({"phone": mask(phone), **found})
+
+
+async def erase_person(call: Call, body: PersonBody) -> ErasedOut:
+    """Erase a person; after the answer, no hand-off to the number begins, and no list has it."""
+    done = await erase.erase(
+        call.conn,
+        call.runtime.keyring,
+        call.user,
+        parse_phone(body.phone),
+        call.by(body.reason),
+        duty=timedelta(days=call.runtime.settings.keep_numbers_days),
+    )
+    call.note("erasures", done.id, contacts=done.contacts, cancelled=done.cancelled)
+    return ErasedOut.model_validate(done)
+
+
+def _unmasked(call: Call, found: Unmasked) -> UnmaskedOut:
+    call.note(disclosure=str(found.disclosure_id))
+    return UnmaskedOut.model_validate(found)

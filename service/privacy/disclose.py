@@ -1,0 +1,128 @@
+"""Seeing data in full, and everything that is kept about one number: for a reason, and noted."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from service.accounts.model import User
+from service.campaigns.model import By
+from service.crypto import Keyring
+from service.errors import Conflict, NotFound
+from service.privacy import store
+from service.privacy.store import Disclosure
+from service.storage.postgres import Connection, Record
+
+REASON = "reason"
+"""The kind of cipher of what people give as their reason; it may name somebody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unmasked:
+    """A person in full, and the id under which it is noted that somebody saw it."""
+
+    disclosure_id: UUID
+    phone: str
+    name: str | None
+
+
+async def unmask_contact(
+    conn: Connection, keyring: Keyring, user: User, contact_id: UUID, by: By
+) -> Unmasked:
+    """A contact in full.
+
+    Raises:
+        NotFound: there is none of this id in the caller's scope.
+    """
+    row = await store.find_contact(conn, contact_id, user.scope)
+    return await _unmask(conn, keyring, user, ("contact", str(contact_id)), row, by)
+
+
+async def unmask_message(
+    conn: Connection, keyring: Keyring, user: User, message: tuple[UUID, int], by: By
+) -> Unmasked:
+    """The recipient of a message in full; `message` is its run and number.
+
+    Raises:
+        NotFound: there is none in the caller's scope.
+        Conflict: the person was erased, or the number is not kept any more.
+    """
+    run_id, no = message
+    row = await store.find_message(conn, run_id, no, user.scope)
+    return await _unmask(conn, keyring, user, ("message", f"{run_id}.{no}"), row, by)
+
+
+async def unmask_inbound(
+    conn: Connection, keyring: Keyring, user: User, text_id: UUID, by: By
+) -> Unmasked:
+    """The sender of a text in full; raises as `unmask_message`."""
+    row = await store.find_inbound(conn, text_id, user.scope)
+    return await _unmask(conn, keyring, user, ("inbound", str(text_id)), row, by)
+
+
+async def _unmask(
+    conn: Connection,
+    keyring: Keyring,
+    user: User,
+    what: tuple[str, str],
+    row: Record | None,
+    by: By,
+) -> Unmasked:
+    kind, object_id = what
+    if row is None:
+        raise NotFound(f"there is no {kind} {object_id}")
+    if row["erased"]:
+        raise Conflict("this person was erased: nobody sees the number any more", code="erased")
+    if row["phone_cipher"] is None:
+        raise Conflict("the number is not kept any more, only that it was there", code="not_kept")
+    new = Disclosure(
+        kind,
+        object_id,
+        row["phone_hash"],
+        user.department_id,
+        user.id,
+        keyring.encrypt(REASON, by.reason),
+        by.at,
+    )
+    name = row["name_cipher"]
+    return Unmasked(
+        await store.insert_disclosure(conn, new),
+        keyring.decrypt("phone", row["phone_cipher"]),
+        keyring.decrypt("name", name) if name is not None else None,
+    )
+
+
+async def look_up(
+    conn: Connection, keyring: Keyring, user: User, phone: str, by: By
+) -> dict[str, Any]:
+    """Everything that is kept about a number (E.164) in what the caller sees."""
+    phone_hash, scope = keyring.phone_index(phone), user.scope
+    reason = keyring.encrypt(REASON, by.reason)
+    seen = await store.list_disclosures(conn, phone_hash, scope)
+    new = Disclosure("lookup", None, phone_hash, user.department_id, user.id, reason, by.at)
+    disclosure_id = await store.insert_disclosure(conn, new)
+    messages = await store.list_messages(conn, phone_hash, scope)
+    return {
+        "disclosure_id": disclosure_id,
+        "contacts": _people(await store.list_memberships(conn, phone_hash, scope)),
+        "messages": _dicts(messages[: store.MOST_MESSAGES]),
+        "more_messages": len(messages) > store.MOST_MESSAGES,
+        "suppressions": _dicts(await store.list_suppressions(conn, phone_hash)),
+        "inbound_texts": await store.count_inbound(conn, phone_hash, scope),
+        "disclosures": [
+            {**row, "reason": keyring.decrypt(REASON, row["reason_cipher"])} for row in seen
+        ],
+        "erasures": _dicts(await store.list_erasures(conn, phone_hash, scope)),
+    }
+
+
+def _people(rows: list[Record]) -> list[dict[str, Any]]:
+    people: dict[UUID, dict[str, Any]] = {}
+    for row in rows:
+        person = people.setdefault(row["contact_id"], {**row, "rosters": []})
+        if row["roster_id"] is not None:
+            person["rosters"].append(dict(row))
+    return list(people.values())
+
+
+def _dicts(rows: list[Record]) -> list[dict[str, Any]]:
+    return [dict(row) for row in rows]

@@ -1,0 +1,59 @@
+"""Erasing a person, by number: at once, over all that the caller sees, and nothing leaves after it.
+
+Contact and list entries go, what waits is cancelled. What was sent keeps its cipher, locked, until
+the record duty is over; counts and the keyed hashes of suppressions stay.
+"""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from service.accounts.model import User
+from service.audience.segment_store import lock_suppressions
+from service.campaigns.model import By
+from service.crypto import Keyring
+from service.privacy import store
+from service.privacy.disclose import REASON
+from service.storage.postgres import Connection
+
+
+class Erased(NamedTuple):
+    """What an erasure amounted to.
+
+    pending: contacts that an import or an edit holds at this moment; gone as soon as it ends.
+    kept: texts that keep the number for the record duty, at the latest until `kept_until`.
+    """
+
+    id: UUID
+    contacts: int
+    links: int
+    pending: int
+    cancelled: int
+    kept: int
+    kept_until: datetime | None
+
+
+async def erase(
+    conn: Connection, keyring: Keyring, user: User, phone: str, by: By, *, duty: timedelta
+) -> Erased:
+    """Erase whoever has this number (E.164); needs a transaction.
+
+    Once it is committed no hand-off to the number begins, but of runs that are made later (as after
+    an opt-out, invariant I7), and no file that is older brings the person back. `duty` is how long
+    what was sent keeps its number.
+    """
+    phone_hash, scope = keyring.phone_index(phone), user.scope
+    reason = keyring.encrypt(REASON, by.reason)
+    erasure_id = await store.insert_erasure(conn, phone_hash, scope, (user.id, reason), by.at)
+    await store.lock_erasures(conn)
+    contacts, links, pending = await store.delete_contacts(conn, phone_hash, scope)
+    if scope is None:
+        await store.forget_learned(conn, phone_hash)
+    # No rows are locked before this: marks hold it while they wait for rows.
+    await lock_suppressions(conn)
+    cancelled = await store.cancel_queued(conn, phone_hash, scope, by.at)
+    kept, last = await store.count_kept(conn, phone_hash, scope)
+    counts = {"contacts": contacts, "links": links, "pending": pending, "cancelled": cancelled}
+    await store.note_counts(conn, erasure_id, counts | {"kept": kept})
+    kept_until = last + duty if last is not None else None
+    return Erased(erasure_id, contacts, links, pending, cancelled, kept, kept_until)
