@@ -29,6 +29,8 @@ TEXT = (
 
 PROFILE, SEED, LANE = "carrier", 341825, "china_mobile"
 FIRST = 19790000001
+ROUND = 10_000
+"""A number that ends in so many zeros is taken for one that a spreadsheet has cut."""
 START_SECONDS = 20.0
 ACCOUNT, SECRET, SENDER = "901234", "benchmk", "1065720001234"
 CHANNELS: Mapping[str, Mapping[str, Any]] = {
@@ -48,13 +50,16 @@ CHANNELS: Mapping[str, Mapping[str, Any]] = {
 
 
 def numbers(count: int) -> list[int]:
-    """So many national numbers, each of which is accepted at once and gets one receipt."""
+    """So many national numbers, each of which is accepted at once and gets one receipt.
+
+    None is a round one, which an import would refuse.
+    """
     judge = fates(PROFILE, SEED, LANE)
     found: list[int] = []
     number = FIRST
     while len(found) < count:
         verdict = judge(f"+86{number}")
-        if verdict.stat and not verdict.throttled:
+        if verdict.stat and not verdict.throttled and number % ROUND:
             found.append(number)
         number += 1
     return found
