@@ -1,6 +1,6 @@
 """How fast contact files are read by the rules alone, and imported into PostgreSQL.
 
-    python benchmarks/importing.py [ROWS …]
+    python -m benchmarks.importing [ROWS …]
 
 Files come from the generator of the tests (all defects, GB18030; county profile up to 500,000 rows,
 province above); PostgreSQL is the embedded one, in a temporary folder, with fsync on. Beside the
@@ -8,12 +8,9 @@ rows a second stand the processor's microseconds a row, by process, which a busy
 less, and the time as a multiple of a bare COPY of the same rows into a table without an index.
 """
 
-# a benchmark prints
-
 import asyncio
 import importlib.util
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -23,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.process import peak_megabytes
 from service.audience.area import AreaTree, packaged_areas
 from service.audience.importing import Rules, read_contacts
 from service.audience.loading import create_import, run_import
@@ -51,6 +49,11 @@ class Spent(NamedTuple):
     wall: float
     own: float
     postgres: float
+
+    @property
+    def processor(self) -> float:
+        """Of both: other programs on the machine change it little."""
+        return self.own + self.postgres
 
 
 def generate(path: Path, rows: int) -> None:
@@ -86,12 +89,13 @@ def clocks(backend: int) -> Spent:
     )
 
 
-def show(label: str, spent: Spent, rows: int, bare: float) -> None:
+def show(label: str, spent: Spent, rows: int, bare: Spent | None = None) -> None:
     """One line of the table."""
     print(
         f"  {label:<12} {spent.wall:8.2f} s  {rows / spent.wall:9,.0f} rows/s"
         f"  {spent.own / rows * 1e6:6.1f} µs own  {spent.postgres / rows * 1e6:6.1f} µs PostgreSQL"
-        + (f"  {spent.wall / bare:5.1f} × COPY" if bare else "")
+        + (f"  {spent.wall / bare.wall:5.1f} × COPY" if bare else "")
+        + (f", {spent.processor / bare.processor:4.1f} × by processor" if bare else "")
     )
 
 
@@ -106,10 +110,10 @@ def measure_rules(path: Path, rows: int) -> None:
                 if stager:
                     stager.stage(batch)
         after = clocks(os.getpid())
-        show(label, Spent(after.wall - before.wall, after.own - before.own, 0.0), rows, 0.0)
+        show(label, Spent(after.wall - before.wall, after.own - before.own, 0.0), rows)
 
 
-async def measure_copy(connection: Connection, path: Path, rows: int) -> float:
+async def measure_copy(connection: Connection, path: Path, rows: int) -> Spent:
     """Copy the rows, ready as they are, into a table without an index; the seconds it takes."""
     backend = await connection.fetchval("SELECT pg_backend_pid()")
     rules = Rules(AreaTree(packaged_areas()), packaged_prefixes())
@@ -128,8 +132,8 @@ async def measure_copy(connection: Connection, path: Path, rows: int) -> float:
                 parts = zip(spent, after, before, strict=True)
                 spent = Spent(*(total + end - start for total, end, start in parts))
         await connection.execute("DROP TABLE staged_numbers, staged_rows")
-    show("bare COPY", spent, rows, 0.0)
-    return spent.wall
+    show("bare COPY", spent, rows)
+    return spent
 
 
 async def measure_import(path: Path, rows: int, url: str) -> None:
@@ -158,7 +162,11 @@ async def measure_import(path: Path, rows: int, url: str) -> None:
         after = clocks(backend)
         spent = Spent(*(end - begin for end, begin in zip(after, before, strict=True)))
         show(label, spent, rows, bare)
-        print(f"  {'':12} {before.wall - start:8.2f} s to take the upload")
+        print(
+            f"  {'':12} {before.wall - start:8.2f} s to take the upload;"
+            f" peak memory: own {peak_megabytes(os.getpid()):,.0f} MiB,"
+            f" PostgreSQL's {peak_megabytes(backend):,.0f} MiB, shared buffers included"
+        )
     await connection.close()
 
 
@@ -181,11 +189,10 @@ def main(sizes: list[int]) -> None:
                 path = Path(folder) / f"list-{rows}.csv"
                 generate(path, rows)
                 print(f"{rows:,} rows, {path.stat().st_size:,} octets")
-                measure_rules(path, rows)
+                if rows <= COUNTY_ROWS:
+                    measure_rules(path, rows)
                 asyncio.run(measure_import(path, rows, server.url))
                 path.unlink()
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            print(f"peak memory of this process: {peak:,.0f} MiB")
         finally:
             server.stop()
 
