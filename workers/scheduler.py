@@ -16,7 +16,8 @@ from service.accounts.sealing import seal_committed
 from service.api.store import delete_old_answers
 from service.audience.store import waiting_imports, waiting_undos
 from service.campaigns import restored
-from service.campaigns.lifecycle import expire_pending, finish_campaigns, fire_due
+from service.campaigns.firing import fire_due
+from service.campaigns.lifecycle import expire_pending, finish_campaigns
 from service.delivery import inbound, replies, webhooks
 from service.delivery.doubt import sweep_decided
 from service.delivery.receipts import sweep_parked

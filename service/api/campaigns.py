@@ -5,25 +5,22 @@ from dataclasses import fields, replace
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from service.accounts.key import Mode
 from service.accounts.model import User
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
-from service.api.schema import Body, Instant, Int, Line, OptionalLine, Out, Page, Text
+from service.api.schedules import SHOWN, FireOut, ScheduleBody, ScheduleOut, fires_out
+from service.api.schema import Body, Instant, Int, Line, OptionalLine, Out, Page
 from service.api.segments import PreviewOut, preview_out
 from service.api.templates import TextOut, text_out
 from service.audience.segment_store import get_segment
 from service.campaigns import approval, lifecycle, planning, store
+from service.campaigns.county_store import load_county
 from service.campaigns.model import By, Campaign, Plan, State
+from service.campaigns.notes import notes_of
 from service.campaigns.preview import preview_rule, sample_text
-from service.campaigns.schedule import (
-    DEFAULT_HOURS,
-    DEFAULT_TIMEZONE,
-    DEFAULT_VALIDITY_MINUTES,
-    Schedule,
-)
 from service.dispatch.rehearsal import test_send
 from service.dispatch.sweep_store import channels_with_work
 from service.errors import Forbidden
@@ -35,45 +32,6 @@ ChannelId = Annotated[Int, Field(ge=0, le=2**15 - 1)]
 Channels = Literal["auto"] | Annotated[list[ChannelId], Field(min_length=1, max_length=100)]
 Priority = Literal["urgent", "normal", "bulk"]
 MaxTPS = Annotated[Int, Field(ge=1)]
-Hour = Annotated[str, Field(pattern=r"^\d\d:\d\d$")]
-MAX_VALIDITY_MINUTES = 31 * 24 * 60
-
-
-class ScheduleBody(Body):
-    """When the campaign fires, and what limits its texts afterwards."""
-
-    kind: Literal["now", "once", "recurring"] = "now"
-    start_at: Instant | None = Field(default=None, description="For once.")
-    rrule: Text | None = Field(
-        default=None, description="For recurring, which is not available yet."
-    )
-    until: Instant | None = Field(
-        default=None, description="For recurring, which is not available yet."
-    )
-    timezone: Line = DEFAULT_TIMEZONE
-    send_hours: list[tuple[Hour, Hour]] = Field(
-        default=list(DEFAULT_HOURS),
-        min_length=1,
-        max_length=24,
-        description='The end may be "24:00".',
-    )
-    late: Literal["run", "hold", "skip"] = Field(
-        default="run", description="What to do if it can only fire more than 15 minutes late."
-    )
-    validity_minutes: Annotated[Int, Field(ge=1, le=MAX_VALIDITY_MINUTES)] = (
-        DEFAULT_VALIDITY_MINUTES
-    )
-
-    @model_validator(mode="after")
-    def _recurrence(self) -> "ScheduleBody":
-        if self.kind != "recurring" and (self.rrule or self.until):
-            raise ValueError("rrule and until belong to recurring schedules")
-        return self
-
-    def schedule(self) -> Schedule:
-        """The schedule that the rules know."""
-        known = self.model_dump(exclude={"rrule", "until"})
-        return Schedule(**known | {"send_hours": tuple(self.send_hours)})
 
 
 class CampaignBody(Body):
@@ -110,17 +68,6 @@ class RefusalBody(Body):
     """Why not; the planners are told."""
 
     reason: Line
-
-
-class ScheduleOut(Out):
-    """When the campaign fires, and what limits its texts afterwards."""
-
-    kind: str
-    start_at: Instant | None
-    timezone: str
-    send_hours: list[tuple[str, str]]
-    late: str
-    validity_minutes: int
 
 
 class CampaignOut(Out):
@@ -171,6 +118,8 @@ class CampaignDetail(CampaignOut):
 
     text: str
     frozen_rule: str | None
+    next_fires: list[FireOut] = Field(description="The next five, and those left out among them.")
+    schedule_notes: list[str] = Field(description="What the planner should know of its time.")
     moves: list[MoveOut]
 
 
@@ -341,8 +290,13 @@ def _shown(campaign: Campaign) -> CampaignOut:
 
 async def _detail(call: Call, campaign: Campaign) -> CampaignDetail:
     moves = await store.list_moves(call.conn, campaign.id)
+    county = await load_county(call.conn)
+    terms = await planning.hour_terms(call.conn, campaign)
+    ahead = await planning.fires_ahead(call.conn, campaign, county, call.now, SHOWN)
     return CampaignDetail(
         **_facts(campaign),
+        next_fires=fires_out(ahead, terms, county),
+        schedule_notes=notes_of(ahead, terms, county),
         moves=[MoveOut.model_validate(move) for move in moves],
     )
 

@@ -35,7 +35,7 @@ class PageQuery(Query):
         try:
             return base64.urlsafe_b64decode(self.cursor.encode()).decode()
         except (ValueError, binascii.Error) as error:
-            raise _unknown_cursor() from error
+            raise unknown_cursor() from error
 
     @property
     def before(self) -> UUID | None:
@@ -44,7 +44,7 @@ class PageQuery(Query):
         try:
             return None if text is None else UUID(text)
         except ValueError as error:
-            raise _unknown_cursor() from error
+            raise unknown_cursor() from error
 
     @property
     def number(self) -> int:
@@ -53,7 +53,7 @@ class PageQuery(Query):
         if text is None:
             return 0
         if not text.isdecimal() or int(text) > MAX_INT:
-            raise _unknown_cursor()
+            raise unknown_cursor()
         return int(text)
 
     @property
@@ -62,7 +62,8 @@ class PageQuery(Query):
         return self.limit + 1
 
 
-def _unknown_cursor() -> Invalid:
+def unknown_cursor() -> Invalid:
+    """The refusal of a cursor that no page gave."""
     problem = "give the next_cursor of a page as it was, or none"
     return Invalid(f"the cursor is not one of ours: {problem}", fields={"cursor": problem})
 

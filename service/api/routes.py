@@ -24,6 +24,7 @@ from service.api import (
     rosters,
     routing,
     runs,
+    schedules,
     segments,
     stops,
     templates,
@@ -111,6 +112,9 @@ OPS = (
     Op("POST",   CAMPAIGN + "/pause", campaigns.pause_campaign, R.CONTROL),
     Op("POST",   CAMPAIGN + "/resume", campaigns.resume_campaign, R.CONTROL),
     Op("POST",   CAMPAIGN + "/cancel", campaigns.cancel_campaign, R.CONTROL),
+
+    Op("GET",    CAMPAIGN + "/fires", schedules.list_fires, R.REPORTS),
+    Op("POST",   "/schedules/preview", schedules.preview_schedule, R.READ, changes=False),
 
     Op("GET",    "/stop-all", stops.get_stop, R.READ),
     Op("POST",   "/stop-all", stops.stop_all, R.STOP_ALL),

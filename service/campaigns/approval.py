@@ -18,6 +18,9 @@ from service.audience import segment_store
 from service.audience.segment import canonical
 from service.audience.segment_uses import WrittenOut
 from service.campaigns import store
+from service.campaigns.county_store import load_county
+from service.campaigns.fires import next_fire
+from service.campaigns.hours import County
 from service.campaigns.model import (
     PENDING,
     Act,
@@ -31,7 +34,6 @@ from service.campaigns.model import (
 )
 from service.campaigns.planning import load
 from service.campaigns.preview import count_target, read_rule
-from service.campaigns.schedule import first_fire
 from service.errors import Conflict, Forbidden, Invalid
 from service.messages.lint import lint
 from service.messages.signature import head
@@ -58,7 +60,7 @@ async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime
     check_move(Act.SUBMIT, campaign.state)
     template, segment, rule = await _sources(conn, campaign)
     content = _content(campaign, template, rule)
-    _check_sendable(content, now)
+    _check_sendable(content, await load_county(conn), now)
     if content.message_class == WARNING:
         await _check_police(conn, campaign)
     await _check_permits(conn, campaign, content)
@@ -110,7 +112,8 @@ async def approve(
     if content.message_class == WARNING and campaign.approved_by is None:
         await store.move(conn, campaign_id, Act.APPROVE, State.PENDING_APPROVAL, by)
         return await load(conn, campaign_id, None)
-    await store.set_next_fire(conn, campaign_id, first_fire(campaign.plan.schedule, now))
+    fire = next_fire(content.plan.schedule, content.terms, await load_county(conn), now)
+    await store.set_next_fire(conn, campaign_id, fire.at if fire else now)
     await store.move(conn, campaign_id, Act.APPROVE, State.SCHEDULED, by)
     return await load(conn, campaign_id, None)
 
@@ -219,7 +222,7 @@ def _content(campaign: Campaign, template: Template, rule: WrittenOut) -> Conten
     )
 
 
-def _check_sendable(content: Content, now: datetime) -> None:
+def _check_sendable(content: Content, county: County, now: datetime) -> None:
     found = lint(content.text, message_class=content.message_class)
     blocking = [finding for finding in found if finding["level"] == "block"]
     if blocking:
@@ -229,9 +232,9 @@ def _check_sendable(content: Content, now: datetime) -> None:
         known = ", ".join(f"{{{name}}}" for name in CONTACT_VARIABLES)
         problem = f"nothing fills {{{unknown[0]}}}; a campaign's text may use {known}"
         raise Invalid(problem, fields={"template_id": problem})
-    start = content.plan.schedule.start_at
-    if start is not None and start <= now:
-        problem = "the instant of the fire has passed; give a later one"
+    fire = next_fire(content.plan.schedule, content.terms, county, now)
+    if fire is None or (content.plan.schedule.start_at is not None and fire.at <= now):
+        problem = "no fire is to come: the instant has passed; give a later one"
         raise Invalid(problem, fields={"schedule.start_at": problem})
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
+from service.campaigns.hours import HourTerms
 from service.campaigns.schedule import Schedule
 from service.errors import Conflict
 from service.messages.lint import Finding
@@ -49,6 +50,7 @@ class Act(StrEnum):
     DRIFT = "drift"
     HOLD = "hold"
     SKIP = "skip"
+    WAIT = "wait"
     RELEASE = "release"
     PAUSE = "pause"
     RESUME = "resume"
@@ -57,7 +59,8 @@ class Act(StrEnum):
     CANCEL = "cancel"
 
 
-_OPEN = frozenset(State) - {State.REJECTED, State.DONE, State.CANCELLED}
+ENDED = frozenset({State.REJECTED, State.DONE, State.CANCELLED})
+_OPEN = frozenset(State) - ENDED
 _EDITABLE = frozenset(
     {State.DRAFT, State.RETURNED, State.PENDING_APPROVAL, State.SCHEDULED, State.HELD}
 )
@@ -73,11 +76,16 @@ MOVES: dict[Act, tuple[frozenset[State], frozenset[State]]] = {
     Act.RETURN: (frozenset({State.PENDING_APPROVAL}), frozenset({State.RETURNED})),
     Act.REJECT: (frozenset({State.PENDING_APPROVAL}), frozenset({State.REJECTED})),
     Act.EXPIRE: (frozenset({State.PENDING_APPROVAL}), frozenset({State.RETURNED})),
-    Act.FIRE: (frozenset({State.SCHEDULED}), frozenset({State.RUNNING})),
+    # A recurring plan may fire while an earlier run of it goes on, and waits again afterwards.
+    Act.FIRE: (frozenset({State.SCHEDULED, State.RUNNING}), frozenset({State.RUNNING})),
     # The rule means another number of people than was approved.
-    Act.DRIFT: (frozenset({State.SCHEDULED}), frozenset({State.PENDING_APPROVAL})),
-    Act.HOLD: (frozenset({State.SCHEDULED}), frozenset({State.HELD})),
+    Act.DRIFT: (
+        frozenset({State.SCHEDULED, State.RUNNING}),
+        frozenset({State.PENDING_APPROVAL}),
+    ),
+    Act.HOLD: (frozenset({State.SCHEDULED, State.RUNNING}), frozenset({State.HELD})),
     Act.SKIP: (frozenset({State.SCHEDULED}), frozenset({State.DONE})),
+    Act.WAIT: (frozenset({State.RUNNING}), frozenset({State.SCHEDULED})),
     Act.RELEASE: (frozenset({State.HELD}), frozenset({State.SCHEDULED})),
     Act.PAUSE: (frozenset({State.SCHEDULED, State.RUNNING}), frozenset({State.PAUSED})),
     Act.RESUME: (frozenset({State.PAUSED}), frozenset({State.SCHEDULED, State.RUNNING})),
@@ -173,6 +181,11 @@ class Content:
     message_class: MessageClass
     rule: str
     plan: Plan
+
+    @property
+    def terms(self) -> HourTerms:
+        """What it says of the hours at which its texts may leave."""
+        return self.plan.schedule.terms(self.message_class, self.rule)
 
     @property
     def hash(self) -> bytes:

@@ -9,7 +9,11 @@ from service.accounts.key import Mode
 from service.accounts.model import User
 from service.audience import segment_store
 from service.campaigns import schedule, store
-from service.campaigns.model import Act, By, Campaign, Plan, State, check_move
+from service.campaigns.county_store import load_county
+from service.campaigns.fires import Fire, upcoming
+from service.campaigns.hours import HORIZON, County, HourTerms
+from service.campaigns.model import ENDED, Act, By, Campaign, Plan, State, check_move
+from service.campaigns.schedule import Schedule
 from service.channels.store import existing_channels
 from service.errors import Forbidden, Invalid, NotFound
 from service.messages.store import template_get
@@ -37,8 +41,9 @@ async def create(
 
     Raises:
         Invalid: the plan names something that is not there, or its schedule is wrong.
+        Forbidden: only an administrator of the county may let it go beyond the county's hours.
     """
-    await _check_plan(conn, actor.department_id, plan)
+    await _check_plan(conn, actor, actor.department_id, plan, now)
     campaign_id = await store.insert_campaign(conn, actor.department_id, plan, actor.id, now, mode)
     return await load(conn, campaign_id, None)
 
@@ -73,11 +78,12 @@ async def edit(
         NotFound: there is none of this id in the actor's scope.
         WrongState: it has begun to send, or has ended.
         Invalid: the new plan names something that is not there, or its schedule is wrong.
+        Forbidden: as for `create`.
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
     check_move(Act.EDIT, campaign.state)
     plan = change(campaign.plan)
-    await _check_plan(conn, campaign.department_id, plan)
+    await _check_plan(conn, actor, campaign.department_id, plan, now, campaign.plan)
     if campaign.state is not State.DRAFT:
         by = By(actor.id, "edited", now)
         await store.move(conn, campaign_id, Act.EDIT, State.DRAFT, by)
@@ -86,8 +92,16 @@ async def edit(
     return await load(conn, campaign_id, None)
 
 
-async def _check_plan(conn: Connection, department_id: UUID, plan: Plan) -> None:
+async def _check_plan(
+    conn: Connection,
+    actor: User,
+    department_id: UUID,
+    plan: Plan,
+    now: datetime,
+    before: Plan | None = None,
+) -> None:
     fields = {}
+    template = segment = None
     try:
         template = await template_get(conn, plan.template_id, department_id)
     except NotFound as error:
@@ -96,12 +110,56 @@ async def _check_plan(conn: Connection, department_id: UUID, plan: Plan) -> None
         permits = await get_permits(conn, department_id)
         fields |= permits.problems(template.info.message_class, plan.channels)
     try:
-        await segment_store.get_segment(conn, plan.segment_id, department_id)
+        segment = await segment_store.get_segment(conn, plan.segment_id, department_id)
     except NotFound as error:
         fields["segment_id"] = error.message
     missing = set(plan.channels or ()) - await existing_channels(conn)
     if missing:
         fields["channels"] = f"there is no channel {', '.join(map(str, sorted(missing)))}"
-    if fields:
+    if fields or template is None or segment is None:
         raise Invalid("the plan names things that are not there or not allowed", fields=fields)
     schedule.check(plan.schedule)
+    _check_right_to_go_beyond(actor, plan.schedule, before.schedule if before else None)
+    terms = plan.schedule.terms(template.info.message_class, segment.rule)
+    if (await load_county(conn)).next_opening(now, terms) >= now + HORIZON:
+        problem = "nothing could leave: the plan's hours and the county's have none in common"
+        raise Invalid(problem, fields={"schedule.send_hours": problem})
+
+
+def _check_right_to_go_beyond(actor: User, new: Schedule, before: Schedule | None) -> None:
+    """An edit of something else leaves standing what an administrator allowed."""
+    if not new.beyond_hours or actor.runs_the_county:
+        return
+    if before is None or not before.beyond_hours or _hours(new) != _hours(before):
+        raise Forbidden(
+            "only an administrator of the county may let texts leave beyond the county's hours"
+        )
+
+
+def _hours(plan: Schedule) -> tuple[object, ...]:
+    return plan.send_hours, plan.timezone, plan.quiet_days
+
+
+async def fires_ahead(
+    conn: Connection, campaign: Campaign, county: County, now: datetime, count: int
+) -> list[Fire]:
+    """The next fires of a campaign, those among them that the calendar leaves out too; for one that
+    is not approved, as if it were now.
+    """
+    if campaign.state in ENDED or (
+        campaign.state in {State.RUNNING, State.PAUSED} and campaign.next_fire_at is None
+    ):
+        return []
+    plan = campaign.plan.schedule
+    if plan.kind == "recurring":
+        return upcoming(plan, await hour_terms(conn, campaign), county, now, count)
+    at = campaign.next_fire_at or plan.start_at or now
+    return [Fire(plan.start_at or at, at)]
+
+
+async def hour_terms(conn: Connection, campaign: Campaign) -> HourTerms:
+    """What a campaign says of its hours, by its rule as frozen or as it stands."""
+    rule = campaign.frozen_rule
+    if rule is None:
+        rule = (await segment_store.get_segment(conn, campaign.plan.segment_id, None)).rule
+    return campaign.plan.schedule.terms(campaign.message_class, rule)

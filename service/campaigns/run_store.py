@@ -17,18 +17,20 @@ async def insert_run(
     conn: Connection,
     campaign: Campaign,
     content: Content,
+    fire_at: datetime,
     valid_until: datetime,
     now: datetime,
 ) -> UUID | None:
     """Make the run of a fire, with a copy of what it sends; None if this fire has one."""
     schedule = campaign.plan.schedule.as_json()
+    terms = content.terms
     run_id: UUID | None = await conn.fetchval(
         """
         INSERT INTO runs (campaign_id, department_id, fire_at, state, priority, class, text, rule,
                           channels, send_hours, timezone, valid_until, max_tps, created_at,
-                          baseline, key_mode)
-        SELECT id, department_id, next_fire_at, 'expanding', priority, $2, $3, $4,
-               channels, $5, $6, $7, max_tps, $8, baseline, key_mode
+                          audience, beyond_hours, on_quiet_days, baseline, key_mode)
+        SELECT id, department_id, $12, 'expanding', priority, $2, $3, $4,
+               channels, $5, $6, $7, max_tps, $8, $9, $10, $11, baseline, key_mode
         FROM campaigns WHERE id = $1
         ON CONFLICT (campaign_id, fire_at) DO NOTHING
         RETURNING id
@@ -41,6 +43,10 @@ async def insert_run(
         schedule["timezone"],
         valid_until,
         now,
+        terms.audience,
+        terms.beyond,
+        terms.on_quiet_days,
+        fire_at,
     )
     return run_id
 
@@ -151,16 +157,18 @@ async def campaigns_of(conn: Connection, runs: Sequence[UUID]) -> list[UUID]:
     return [row["campaign_id"] for row in rows]
 
 
-async def finished_campaigns(conn: Connection, campaign_ids: Sequence[UUID]) -> list[UUID]:
-    """Those of these campaigns that have no open run and no fire to come."""
+async def finished_campaigns(
+    conn: Connection, campaign_ids: Sequence[UUID]
+) -> list[tuple[UUID, bool]]:
+    """Those of these campaigns that have no open run, and whether a fire is to come."""
     rows = await conn.fetch(
         """
-        SELECT id FROM campaigns c
-        WHERE id = ANY($1) AND state = 'running' AND next_fire_at IS NULL
+        SELECT id, next_fire_at IS NOT NULL AS fires_again FROM campaigns c
+        WHERE id = ANY($1) AND state = 'running'
           AND NOT EXISTS (SELECT FROM runs WHERE campaign_id = c.id AND state = ANY($2))
         ORDER BY id
         """,
         campaign_ids,
         OPEN,
     )
-    return [row["id"] for row in rows]
+    return [(row["id"], row["fires_again"]) for row in rows]

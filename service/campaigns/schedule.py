@@ -1,19 +1,17 @@
-"""When a campaign fires and at which hours its texts may leave (pure; every instant is given).
+"""What a plan says of its time, and whether that can be followed (pure; every instant is given).
 
-Send hours are times of day in the plan's own time zone, [["08:00", "20:00"]]; the end is outside,
-and "24:00" is the end of the day.
+`fires` says when it fires by that, `hours` when its texts may leave.
 """
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from service.campaigns.hours import County, HourTerms, audience_of, hour_problems
+from service.campaigns.recurrence import RecurrenceError, parse
 from service.errors import Invalid
-
-Hours = Sequence[Sequence[str]]
 
 DEFAULT_HOURS = (("08:00", "20:00"),)
 DEFAULT_TIMEZONE = "Asia/Shanghai"
@@ -21,18 +19,32 @@ DEFAULT_VALIDITY_MINUTES = 48 * 60
 LATE = timedelta(minutes=15)
 """A fire that comes later than this follows the plan's `late` policy."""
 
-_MINUTE = timedelta(minutes=1)
-_SEARCH_DAYS = 4
+_ADDED: dict[str, object] = {
+    "rrule": None,
+    "until": None,
+    "days": "all",
+    "holidays": "send",
+    "quiet_days": "keep",
+    "beyond_hours": False,
+}
+"""Fields that came later, with what they mean where they are absent: a stored schedule has them
+only if they differ, so that what was approved without them keeps its hash."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """When a campaign fires, and what limits its texts afterwards.
 
-    start_at: for kind `once`.
+    start_at: for kinds `once` and `recurring`; its time of day is that of all fires.
     late: what to do when the fire comes too late: run it all the same, hold it for a person, skip.
     validity_minutes: how long a text may still be delivered, from the fire or the first send hour
         after it.
+    rrule, until: for `recurring`, see `recurrence`; until is the last instant of a fire.
+    days: `workdays` lets it fire on working days of the Chinese calendar only.
+    holidays: what becomes of a fire on a public holiday: it is sent all the same, skipped, or moved
+        to the next or the previous working day.
+    quiet_days: `send` lets texts leave on quiet days that are not binding.
+    beyond_hours: an administrator let it go beyond the hours allowed to its class, to their limit.
     """
 
     kind: Literal["now", "once", "recurring"] = "now"
@@ -41,29 +53,59 @@ class Schedule:
     send_hours: tuple[tuple[str, str], ...] = DEFAULT_HOURS
     late: Literal["run", "hold", "skip"] = "run"
     validity_minutes: int = DEFAULT_VALIDITY_MINUTES
+    rrule: str | None = None
+    until: datetime | None = None
+    days: Literal["all", "workdays"] = "all"
+    holidays: Literal["send", "skip", "next_workday", "previous_workday"] = "send"
+    quiet_days: Literal["keep", "send"] = "keep"
+    beyond_hours: bool = False
 
     @property
     def zone(self) -> ZoneInfo:
-        """The time zone of the send hours."""
+        """The time zone of the fires and of the send hours."""
         return ZoneInfo(self.timezone)
+
+    def terms(self, message_class: str, rule: str | None = None) -> HourTerms:
+        """What it says of the hours, for texts of this class to those whom a rule means."""
+        return HourTerms(
+            self.send_hours,
+            self.zone,
+            message_class,
+            audience_of(rule) if rule is not None else None,
+            self.beyond_hours,
+            self.quiet_days == "send",
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The schedule as stored, and as bound by an approval."""
-        start = self.start_at.astimezone(UTC).isoformat() if self.start_at else None
-        return asdict(self) | {"start_at": start, "send_hours": [list(h) for h in self.send_hours]}
+        found = asdict(self) | {
+            "start_at": _text(self.start_at),
+            "until": _text(self.until),
+            "send_hours": [list(h) for h in self.send_hours],
+        }
+        return {
+            name: value
+            for name, value in found.items()
+            if name not in _ADDED or value != _ADDED[name]
+        }
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "Schedule":
         """The inverse of `as_json`."""
-        start = stored["start_at"]
         hours = tuple((start_text, end_text) for start_text, end_text in stored["send_hours"])
+        start, until = stored["start_at"], stored.get("until")
         return cls(
             **stored
             | {
                 "start_at": datetime.fromisoformat(start) if start else None,
+                "until": datetime.fromisoformat(until) if until else None,
                 "send_hours": hours,
             }
         )
+
+
+def _text(instant: datetime | None) -> str | None:
+    return instant.astimezone(UTC).isoformat() if instant else None
 
 
 def check(schedule: Schedule) -> None:
@@ -82,7 +124,11 @@ def check(schedule: Schedule) -> None:
 
 def _problems(schedule: Schedule) -> Iterator[tuple[str, str]]:
     if schedule.kind == "recurring":
-        yield "kind", "recurring schedules are not available yet; use once"
+        yield from _recurrence_problems(schedule)
+    else:
+        for field in ("rrule", "until", "days", "holidays"):
+            if getattr(schedule, field) != _ADDED[field]:
+                yield field, f"{field} belongs to recurring schedules"
     if schedule.kind == "once" and schedule.start_at is None:
         yield "start_at", "once needs the instant of the fire"
     if schedule.kind == "now" and schedule.start_at is not None:
@@ -91,88 +137,35 @@ def _problems(schedule: Schedule) -> Iterator[tuple[str, str]]:
         _ = schedule.zone
     except (ZoneInfoNotFoundError, ValueError, OSError):
         yield "timezone", "there is no such time zone; write it like Asia/Shanghai"
-    yield from _hour_problems(schedule.send_hours)
+    for problem in hour_problems(schedule.send_hours):
+        yield "send_hours", problem
 
 
-def _hour_problems(hours: Hours) -> Iterator[tuple[str, str]]:
-    if not hours:
-        yield "send_hours", "at least one span of hours is needed"
-    try:
-        spans = sorted((_minutes(start), _minutes(end)) for start, end in hours)
-    except ValueError:
-        yield "send_hours", 'write spans of hours like [["08:00", "20:00"]]'
+def _recurrence_problems(schedule: Schedule) -> Iterator[tuple[str, str]]:
+    if schedule.start_at is None:
+        yield "start_at", "recurring needs the instant from which on it fires"
+    elif schedule.until is not None and schedule.until <= schedule.start_at:
+        yield "until", "until must be later than start_at"
+    if not schedule.rrule:
+        yield "rrule", "recurring needs a rule, such as FREQ=WEEKLY;BYDAY=FR"
         return
-    if any(start >= end for start, end in spans):
-        yield "send_hours", "each span must end after it starts, on the same day"
-    if any(end > start for (_, end), (start, _) in itertools.pairwise(spans)):
-        yield "send_hours", "the spans must not overlap"
+    try:
+        rule = parse(schedule.rrule)
+    except RecurrenceError as error:
+        yield "rrule", str(error)
+        return
+    if schedule.until is not None and (rule.count or rule.until):
+        yield "until", "the rule says itself when it ends; say it once"
+    if schedule.days == "workdays" and (rule.frequency, rule.interval, rule.by_day) != (
+        "DAILY",
+        1,
+        (),
+    ):
+        yield "days", "workdays takes the rule FREQ=DAILY, without INTERVAL and BYDAY"
 
 
-def first_fire(schedule: Schedule, now: datetime) -> datetime:
-    """When a campaign that is approved now fires first."""
-    return now if schedule.start_at is None else schedule.start_at
-
-
-def validity_end(schedule: Schedule, fire_at: datetime) -> datetime:
+def validity_end(
+    schedule: Schedule, terms: HourTerms, county: County, fire_at: datetime
+) -> datetime:
     """After which instant a text of this fire is of no use any more."""
-    opening = next_opening(fire_at, schedule.send_hours, schedule.zone)
-    return opening + timedelta(minutes=schedule.validity_minutes)
-
-
-def is_open(now: datetime, hours: Hours, zone: tzinfo) -> bool:
-    """Whether texts may leave now."""
-    local = now.astimezone(zone)
-    minute = local.hour * 60 + local.minute
-    return any(_minutes(start) <= minute < _minutes(end) for start, end in hours)
-
-
-def next_opening(now: datetime, hours: Hours, zone: tzinfo) -> datetime:
-    """The first instant from now on at which texts may leave; `now` itself if they may now."""
-    if is_open(now, hours, zone):
-        return now
-    instants = (i for i in _openings(now, hours, zone) if i > now and is_open(i, hours, zone))
-    return min(instants)
-
-
-def times_of_day(now: datetime, hours: Hours, zone: tzinfo) -> Iterator[datetime]:
-    """The instants of today and tomorrow at which spans begin or end, some of them past."""
-    today = now.astimezone(zone).date()
-    for days in range(2):
-        for text in itertools.chain.from_iterable(hours):
-            midnight = datetime.combine(today + timedelta(days=days), time(), zone)
-            yield (midnight + timedelta(minutes=_minutes(text))).astimezone(UTC)
-
-
-def _openings(now: datetime, hours: Hours, zone: tzinfo) -> Iterator[datetime]:
-    """Where spans may begin in the coming days, in no order, some of them imaginary."""
-    today = now.astimezone(zone).date()
-    for days in range(_SEARCH_DAYS):
-        for start, _ in hours:
-            minutes = _minutes(start)
-            local = datetime.combine(
-                today + timedelta(days=days), time(minutes // 60, minutes % 60), zone
-            )
-            yield from _instants(local)
-
-
-def _instants(local: datetime) -> Iterator[datetime]:
-    """The instants of a local time: one, two when clocks go back, or all of a gap's minutes."""
-    first, second = sorted(local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
-    yield second
-    while first < second:
-        yield first
-        first += _MINUTE
-
-
-def _minutes(text: str) -> int:
-    """Minutes since midnight of a time of day such as 08:00.
-
-    Raises:
-        ValueError: not a time of day.
-    """
-    if text == "24:00":
-        return 24 * 60
-    if len(text) != 5 or text[2] != ":":
-        raise ValueError(text)
-    parsed = time.fromisoformat(text)
-    return parsed.hour * 60 + parsed.minute
+    return county.next_opening(fire_at, terms) + timedelta(minutes=schedule.validity_minutes)

@@ -254,7 +254,7 @@ async def due_campaigns(conn: Connection, now: datetime) -> list[UUID]:
     """Campaigns whose time to fire has come."""
     rows = await conn.fetch(
         """
-        SELECT id FROM campaigns WHERE state = 'scheduled' AND next_fire_at <= $1
+        SELECT id FROM campaigns WHERE state IN ('scheduled', 'running') AND next_fire_at <= $1
         ORDER BY next_fire_at
         """,
         now,
@@ -266,7 +266,8 @@ async def lock_due_campaign(conn: Connection, campaign_id: UUID, now: datetime) 
     """The campaign, locked, if it is still due and no other scheduler has it."""
     row = await conn.fetchrow(
         f"""
-        {_CAMPAIGN} WHERE c.id = $1 AND c.state = 'scheduled' AND c.next_fire_at <= $2
+        {_CAMPAIGN} WHERE c.id = $1 AND c.state IN ('scheduled', 'running')
+          AND c.next_fire_at <= $2
         FOR UPDATE OF c SKIP LOCKED
         """,
         campaign_id,

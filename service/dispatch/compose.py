@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from zoneinfo import ZoneInfo
 
+from service.campaigns.hours import HourTerms
 from service.coding.parts import Part
 from service.crypto import Keyring
 from service.dispatch.share import Flow
@@ -63,8 +63,7 @@ class Work:
     text: str
     message_class: str
     max_tps: int | None
-    send_hours: list[list[str]]
-    zone: ZoneInfo
+    hours: HourTerms
     valid_until: datetime | None
     flow: Flow
     weight: int
@@ -96,8 +95,7 @@ def work_from(claimed: Record, rows: list[Record]) -> Work:
         text=claimed["text"],
         message_class=claimed["class"],
         max_tps=claimed["max_tps"],
-        send_hours=claimed["send_hours"],
-        zone=ZoneInfo(claimed["timezone"]),
+        hours=HourTerms.of_run(claimed),
         valid_until=claimed["valid_until"],
         flow=Flow(claimed["priority"], claimed["department_id"]),
         weight=claimed["weight"],

@@ -14,8 +14,9 @@ import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
+from service.campaigns.county_store import load_county
+from service.campaigns.hours import HourTerms
 from service.campaigns.lifecycle import reopen_campaigns
 from service.dispatch import reroute, retry, retry_store
 from service.dispatch.reroute_store import Key
@@ -62,12 +63,8 @@ async def prepare(conn: Connection, failures: Iterable[Failure], now: datetime) 
 
 async def _times(conn: Connection, passing: Sequence[Failure], now: datetime) -> list[Again]:
     rows = await retry_store.run_terms(conn, {failure.run_id for failure in passing})
-    terms = {
-        row["id"]: Terms(
-            row["class"], row["send_hours"], ZoneInfo(row["timezone"]), row["valid_until"]
-        )
-        for row in rows
-    }
+    county = await load_county(conn)
+    terms = {row["id"]: Terms(HourTerms.of_run(row), county, row["valid_until"]) for row in rows}
     found = []
     for failure in passing:
         next_at = retry.due_at(failure.reason, terms[failure.run_id], now)

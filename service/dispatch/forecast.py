@@ -8,9 +8,8 @@ to be expected, and no promise. What nobody can know is None.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
-from service.campaigns.schedule import Hours, is_open, times_of_day
+from service.campaigns.hours import County, HourTerms
 from service.channels.maintenance import maintenance_end, maintenance_start, next_day, next_month
 from service.dispatch.share import FLOOR, Flow
 
@@ -21,7 +20,7 @@ MOST_STEPS = 5_000
 
 @dataclass(slots=True, eq=False)
 class Load:
-    """What waits of one run. opens: None for texts that may leave at any hour.
+    """What waits of one run. hours, county: when it may leave.
 
     until: after that it is of no use any more, and is stopped.
     """
@@ -29,8 +28,8 @@ class Load:
     flow: Flow
     weight: int
     parts: float
-    opens: Hours | None
-    zone: ZoneInfo
+    hours: HourTerms
+    county: County
     not_before: datetime | None = None
     until: datetime | None = None
     max_tps: int | None = None
@@ -38,14 +37,13 @@ class Load:
     def ready(self, at: datetime) -> bool:
         """Whether it may leave at this instant, for all that it knows itself."""
         return (self.not_before is None or self.not_before <= at) and (
-            self.opens is None or is_open(at, self.opens, self.zone)
+            self.county.is_open(at, self.hours)
         )
 
     def changes(self, at: datetime) -> Iterator[datetime]:
         """Instants at which that may become otherwise."""
         yield from (instant for instant in (self.not_before, self.until) if instant is not None)
-        if self.opens is not None:
-            yield from times_of_day(at, self.opens, self.zone)
+        yield from self.county.changes(at, self.hours)
 
 
 @dataclass(slots=True)

@@ -14,7 +14,8 @@ async def waiting_runs(conn: Connection, channel_id: int, now: datetime) -> list
     return await conn.fetch(
         """
         SELECT w.*, r.department_id, r.state, r.class, r.text, r.send_hours, r.timezone,
-               r.valid_until, r.max_tps, d.name AS department, d.weight
+               r.audience, r.beyond_hours, r.on_quiet_days, r.valid_until, r.max_tps,
+               d.name AS department, d.weight
         FROM (
             SELECT s.run_id, s.priority, s.not_before > $2 IS TRUE AS later,
                    max(s.not_before) AS not_before,

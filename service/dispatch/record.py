@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from service.campaigns.hours import County
 from service.campaigns.lifecycle import reopen_campaigns
 from service.channels.codes import Codes
 from service.clock import Clock
@@ -36,10 +37,17 @@ Wake = Callable[[int], Awaitable[None]]
 """Called with a channel that has something to hand off, which another could not deliver."""
 
 
+@dataclass(slots=True)
+class CountyNow:
+    """The county as the process knows it; whoever serves the channels keeps it current."""
+
+    now: County = field(default_factory=County)
+
+
 @dataclass(frozen=True, slots=True)
 class Handoff:
     """What every connection of a process shares. codes: the operator's, by kind of gateway; book:
-    how the channels are doing.
+    how the channels are doing; county: its hours and calendar.
     """
 
     pool: Pool
@@ -51,6 +59,7 @@ class Handoff:
     codes: Mapping[str, Codes]
     wake: Wake
     book: LaneBook = field(default_factory=LaneBook)
+    county: CountyNow = field(default_factory=CountyNow)
 
 
 class Recorder:

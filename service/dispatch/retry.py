@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from zoneinfo import ZoneInfo
 
-from service.campaigns.schedule import Hours, next_opening
+from service.campaigns.hours import County, HourTerms
 from service.channels.outcome import Reason, ReceiptState
 
 DELAYS: Mapping[Reason, timedelta] = MappingProxyType(
@@ -48,9 +47,8 @@ FAILURES = frozenset(
 class Terms:
     """What a run allows. valid_until: None if nobody has said when its texts are of no use."""
 
-    message_class: str
-    send_hours: Hours
-    zone: ZoneInfo
+    hours: HourTerms
+    county: County
     valid_until: datetime | None
 
 
@@ -67,7 +65,5 @@ def due_at(reason: str | None, terms: Terms, now: datetime) -> datetime | None:
     """
     if reason is None or reason not in DELAYS or terms.valid_until is None:
         return None
-    at = now + DELAYS[Reason(reason)]
-    if terms.message_class != "warning":
-        at = next_opening(at, terms.send_hours, terms.zone)
+    at = terms.county.next_opening(now + DELAYS[Reason(reason)], terms.hours)
     return at if at < terms.valid_until else None

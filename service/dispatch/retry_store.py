@@ -26,9 +26,12 @@ class Again:
 
 
 async def run_terms(conn: Connection, runs: Collection[uuid.UUID]) -> list[Record]:
-    """What these runs allow: id, class, send_hours, timezone, valid_until; it never changes."""
+    """What these runs allow: id, the terms of their hours, valid_until; it never changes."""
     return await conn.fetch(
-        "SELECT id, class, send_hours, timezone, valid_until FROM runs WHERE id = ANY($1)",
+        """
+        SELECT id, class, send_hours, timezone, audience, beyond_hours, on_quiet_days, valid_until
+        FROM runs WHERE id = ANY($1)
+        """,
         sorted(runs),
     )
 

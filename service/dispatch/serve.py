@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from service.campaigns import restored
+from service.campaigns.county_store import load_county
 from service.channels import registry
 from service.channels.codes import Codes
 from service.channels.codes_store import load_codes
@@ -233,6 +234,7 @@ class ChannelServer:
                 await lease_store.ensure_connections(conn, channel.id, channel.connections)
             self._areas.update(await store.area_names(conn))
             codes = await load_codes(conn)
+            self.handoff.county.now = await load_county(conn)
         self._codes.clear()
         self._codes.update(codes)
         await self._listen(channels)

@@ -89,7 +89,8 @@ async def claim_slice(
         FROM next, runs r JOIN departments d ON d.id = r.department_id
         WHERE s.run_id = next.run_id AND s.no = next.no AND r.id = s.run_id
         RETURNING s.run_id, s.no, s.priority, s.first_no, s.last_no, r.text, r.class, r.max_tps,
-                  r.send_hours, r.timezone, r.valid_until, r.department_id, d.weight
+                  r.send_hours, r.timezone, r.audience, r.beyond_hours, r.on_quiet_days,
+                  r.valid_until, r.department_id, d.weight
         """,
         lease.channel_id,
         lease.slot,

@@ -16,7 +16,6 @@ import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from service.campaigns.schedule import is_open, next_opening
 from service.channels.gateway import Gateway
 from service.channels.maintenance import maintenance_end
 from service.channels.model import Channel, Hold
@@ -261,7 +260,7 @@ class Sender:
         return maintenance_end(now, self._channel.maintenance) is not None
 
     def _is_open(self, work: Work, now: datetime) -> bool:
-        return work.message_class == "warning" or is_open(now, work.send_hours, work.zone)
+        return self._shared.county.now.is_open(now, work.hours)
 
     async def _next_batch(self, work: Work, limit: int) -> list[Message]:
         """Up to `limit` messages of a slice, no more than its campaign's own pace allows.
@@ -312,7 +311,7 @@ class Sender:
                 work.rows.clear()
                 return []
             if not self._is_open(work, now):
-                work.not_before = next_opening(now, work.send_hours, work.zone)
+                work.not_before = self._shared.county.now.next_opening(now, work.hours)
                 work.rows.clear()
                 return []
             over = work.valid_until is not None and now >= work.valid_until

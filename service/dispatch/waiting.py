@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from service.campaigns.schedule import next_opening
+from service.campaigns.county_store import load_county
+from service.campaigns.hours import County, HourTerms
 from service.channels.maintenance import maintenance_end, next_day, next_month
 from service.channels.model import Channel, Hold
 from service.dispatch import queue_store, quota_store
@@ -108,14 +108,15 @@ async def read_queue(
     day, month = await quota_store.used_parts(conn, channel.id, now)
     rate = await _rate(conn, channel, now)
     rows = await queue_store.waiting_runs(conn, channel.id, now)
-    loads = [_load(row, count) for row in rows]
+    county = await load_county(conn)
+    loads = [_load(row, count, county) for row in rows]
     running = [x for x, row in zip(loads, rows, strict=True) if row["state"] == "running"]
     works = channel.enabled and state["up"] and state["breaker"] is None
     waits: dict[Load, timedelta | None] = {}
     if rate is not None and works:
         waits = forecast(_lane(channel, rate, hold, (day, month)), running, now)
     items = [
-        _Item(row, _parts(row, count), load, waits.get(load), list(_reasons_of(row, now)))
+        _Item(row, _parts(row, count), load, waits.get(load), list(_reasons_of(row, county, now)))
         for row, load in zip(rows, loads, strict=True)
     ]
     return ChannelQueue(
@@ -161,28 +162,27 @@ def _parts(row: Record, count: Count) -> int | None:
     return None if variables(row["text"]) else count(row["text"]) * row["messages"]
 
 
-def _load(row: Record, count: Count) -> Load:
+def _load(row: Record, count: Count, county: County) -> Load:
     # A text with variables is reckoned as long as it is written.
     return Load(
         Flow(row["priority"], row["department_id"]),
         row["weight"],
         float(count(row["text"]) * row["messages"]),
-        None if row["class"] == "warning" else row["send_hours"],
-        ZoneInfo(row["timezone"]),
+        HourTerms.of_run(row),
+        county,
         row["not_before"] if row["later"] else None,
         row["valid_until"],
         row["max_tps"],
     )
 
 
-def _reasons_of(row: Record, now: datetime) -> Iterable[Reason]:
+def _reasons_of(row: Record, county: County, now: datetime) -> Iterable[Reason]:
     if row["state"] == "paused":
         yield Reason("paused")
-    if row["class"] != "warning":
-        opening = next_opening(now, row["send_hours"], ZoneInfo(row["timezone"]))
-        if opening > now:
-            yield Reason("hours", opening)
-            return
+    opening = county.next_opening(now, HourTerms.of_run(row))
+    if opening > now:
+        yield Reason("hours", opening)
+        return
     if row["later"]:
         yield Reason("later", row["not_before"])
 

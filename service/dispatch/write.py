@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import partial
 
-from service.campaigns.schedule import is_open
 from service.channels.codes import NO_CODES
 from service.channels.gateway import Gateway, Submission, SubmitResult
 from service.channels.maintenance import maintenance_end, next_day
@@ -207,7 +206,7 @@ class Writer:
         now = self._shared.clock.now()
         if maintenance_end(now, self._channel.maintenance) is not None:
             return False
-        return work.message_class == "warning" or is_open(now, work.send_hours, work.zone)
+        return self._shared.county.now.is_open(now, work.hours)
 
     async def _stopped(self, work: Work) -> bool:
         async with self._shared.pool.acquire() as conn:

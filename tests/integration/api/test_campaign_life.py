@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from service.campaigns.lifecycle import expire_pending, fire_due
+import pytest
+
+from service.campaigns.firing import fire_due
+from service.campaigns.lifecycle import expire_pending
 from service.queue import Job
 from service.storage.postgres import transaction
 from tests.factories import RULE, TEXT, make_contact, phone
@@ -10,6 +13,7 @@ from tests.harness.ledger import add_channel
 from tests.integration.api.conftest import Api
 
 OPERATOR, APPROVER = ("county", "operator"), ("county", "approver")
+ADMIN = ("county", "admin")
 
 
 async def _planned(api: Api, **changes: Any) -> str:
@@ -212,12 +216,102 @@ async def test_a_text_whose_variables_nothing_fills_cannot_be_submitted(api: Api
     assert "{起数}" in refused.json["fields"]["template_id"]
 
 
-async def test_recurring_is_refused_until_there_is_such_a_thing(api: Api) -> None:
+async def test_a_recurrence_that_is_not_supported_is_refused_by_its_name(api: Api) -> None:
     campaign = await _planned(api)
-    body = {"schedule": {"kind": "recurring", "rrule": "FREQ=WEEKLY"}}
+    body = {
+        "schedule": {
+            "kind": "recurring",
+            "start_at": "2027-01-15T09:00:00+08:00",
+            "rrule": "FREQ=DAILY;BYHOUR=9,15",
+        }
+    }
     refused = await api.patch(f"/campaigns/{campaign}", OPERATOR, body)
     assert refused.status == 422
-    assert "not available yet" in refused.json["fields"]["schedule.kind"]
+    assert "BYHOUR" in refused.json["fields"]["schedule.rrule"]
+
+
+async def test_a_recurring_campaign_shows_its_next_five_fires(api: Api) -> None:
+    campaign = await _planned(api)
+    plan = {
+        "kind": "recurring",
+        "start_at": "2027-01-15T09:00:00+08:00",
+        "rrule": "FREQ=WEEKLY;BYDAY=FR",
+    }
+    changed = await api.patch(f"/campaigns/{campaign}", OPERATOR, {"schedule": plan})
+    days = [fire["at"][:10] for fire in changed.json["next_fires"]]
+    assert days == ["2027-01-15", "2027-01-22", "2027-01-29", "2027-02-07", "2027-02-12"]
+    assert "除夕" in changed.json["next_fires"][3]["note"]
+    assert any("official until 2026-12-31" in note for note in changed.json["schedule_notes"])
+    tried = await api.post("/schedules/preview", OPERATOR, {"schedule": plan})
+    assert tried.json["fires"] == changed.json["next_fires"]
+    assert tried.json["official_until"] == "2026-12-31"
+    shown = await api.get(f"/campaigns/{campaign}/fires", OPERATOR)
+    assert shown.json["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "fires", "note"),
+    [
+        (
+            {"schedule": {"kind": "once", "start_at": "2027-02-05T10:00:00+08:00"}},
+            ["2027-02-07T00:00:00Z"],
+            "waits for its hours until 2027-02-07 08:00",
+        ),
+        (
+            {
+                "schedule": {
+                    "kind": "once",
+                    "start_at": "2027-02-05T10:00:00+08:00",
+                    "quiet_days": "send",
+                }
+            },
+            ["2027-02-05T02:00:00Z"],
+            "computed",
+        ),
+        ({"schedule": {"kind": "now"}, "class": "warning"}, None, "at any hour"),
+        (
+            {"schedule": {"kind": "now"}, "rule": "身份 = 家长 且 运营商 = 移动"},
+            ["2027-01-12T09:00:00Z"],
+            "17:00 to 19:30",
+        ),
+        (
+            {"schedule": {"kind": "now", "send_hours": [["06:00", "23:00"]]}},
+            None,
+            "lies outside is not used",
+        ),
+        ({"schedule": {"kind": "now", "timezone": "Europe/Berlin"}}, None, "in Beijing"),
+    ],
+)
+async def test_a_schedule_can_be_tried(
+    api: Api, body: dict[str, object], fires: list[str] | None, note: str
+) -> None:
+    tried = await api.post("/schedules/preview", OPERATOR, body)
+    assert tried.status == 200
+    assert any(note in said for said in tried.json["notes"])
+    if fires is not None:
+        assert [fire["sends_from"] for fire in tried.json["fires"]] == fires
+
+
+async def test_only_an_administrator_of_the_county_goes_beyond_its_hours(api: Api) -> None:
+    campaign = await _planned(api)
+    late = {"kind": "now", "send_hours": [["08:00", "21:30"]], "beyond_hours": True}
+    url = f"/campaigns/{campaign}"
+    refused = await api.patch(url, OPERATOR, {"schedule": late})
+    assert (refused.status, refused.json["type"]) == (403, "urn:tocsin:problem:forbidden")
+    allowed = await api.patch(url, ADMIN, {"schedule": late})
+    assert allowed.status == 200
+    renamed = await api.patch(url, OPERATOR, {"name": "新名", "schedule": late})
+    assert renamed.status == 200
+    wider = late | {"send_hours": [["08:00", "21:00"]]}
+    assert (await api.patch(url, OPERATOR, {"schedule": wider})).status == 403
+
+
+async def test_hours_that_have_none_in_common_with_the_countys_are_refused(api: Api) -> None:
+    campaign = await _planned(api)
+    night = {"schedule": {"kind": "now", "send_hours": [["21:00", "23:00"]]}}
+    refused = await api.patch(f"/campaigns/{campaign}", OPERATOR, night)
+    assert refused.status == 422
+    assert "schedule.send_hours" in refused.json["fields"]
 
 
 async def test_a_plan_with_things_that_are_not_there_is_refused_whole(api: Api) -> None:

@@ -99,6 +99,8 @@ TABLE = {
     "POST /campaigns/{campaign_id}/pause": "aop",
     "POST /campaigns/{campaign_id}/resume": "aop",
     "POST /campaigns/{campaign_id}/cancel": "aop",
+    "GET /campaigns/{campaign_id}/fires": "aopvi",
+    "POST /schedules/preview": "aopv",
     "GET /stop-all": "aopv",
     "POST /stop-all": "aop",
     "POST /stop-all/lift": "aop",

@@ -1,6 +1,6 @@
 """The switch over HTTP: who may, what is held meanwhile, and the record of it."""
 
-from service.campaigns.lifecycle import fire_due
+from service.campaigns.firing import fire_due
 from service.campaigns.schedule import Schedule
 from service.storage.postgres import transaction
 from tests.factories import make_scheduled

@@ -9,7 +9,7 @@ import pytest
 from service.accounts import deputies
 from service.accounts.deputies import NewDeputy
 from service.accounts.model import Role, User
-from service.campaigns import approval, lifecycle, planning, store
+from service.campaigns import approval, firing, lifecycle, planning, store
 from service.campaigns.model import By, Campaign, State
 from service.campaigns.schedule import Schedule
 from service.crypto import Keyring
@@ -43,13 +43,13 @@ async def test_a_warning_takes_two_approvers(conn: Connection, now: datetime) ->
     await approval.submit(conn, team.operator, campaign, now)
     first = await approval.approve(conn, team.approver, campaign, "", now)
     assert (first.state, first.next_fire_at) == (State.PENDING_APPROVAL, None)
-    assert await lifecycle._fire(conn, campaign, now + HOUR) is None
+    assert await firing._fire(conn, campaign, now + HOUR) is None
     with pytest.raises(Forbidden, match="you approved it"):
         await approval.approve(conn, team.approver, campaign, "", now)
     second = await approval.approve(conn, third, campaign, "", now)
     assert second.state is State.SCHEDULED
     assert (second.approved_by, second.second_approved_by) == (team.approver.id, third.id)
-    assert await lifecycle._fire(conn, campaign, now) is not None
+    assert await firing._fire(conn, campaign, now) is not None
 
 
 async def test_only_the_police_warn(conn: Connection, now: datetime) -> None:
@@ -260,7 +260,7 @@ async def test_a_count_that_drifts_reopens_the_approval(
         await conn.execute(
             "DELETE FROM contacts WHERE id IN (SELECT id FROM contacts LIMIT $1)", -more
         )
-    run = await lifecycle._fire(conn, campaign.id, now + HOUR)
+    run = await firing._fire(conn, campaign.id, now + HOUR)
     assert (run is not None) is fires
     after = await planning.load(conn, campaign.id, None)
     if fires:
@@ -271,10 +271,10 @@ async def test_a_count_that_drifts_reopens_the_approval(
     assert after.baseline == people + more
     reason = (await store.list_moves(conn, campaign.id))[-1].reason
     assert reason == f"the rule now means {people + more} people, {people} when it was approved"
-    assert await lifecycle._fire(conn, campaign.id, now + HOUR) is None
+    assert await firing._fire(conn, campaign.id, now + HOUR) is None
     later = now + 2 * HOUR
     await approval.approve(conn, team.approver, campaign.id, "seen", later)
-    assert await lifecycle._fire(conn, campaign.id, later) is not None
+    assert await firing._fire(conn, campaign.id, later) is not None
 
 
 async def test_a_release_does_not_go_round_the_drift(
@@ -286,5 +286,5 @@ async def test_a_release_does_not_go_round_the_drift(
     for n in range(3):
         await make_contact(conn, keyring, team.department_id, 10 + n, now=now)
     await lifecycle.release(conn, team.operator, campaign.id, by)
-    assert await lifecycle._fire(conn, campaign.id, now + HOUR) is None
+    assert await firing._fire(conn, campaign.id, now + HOUR) is None
     assert (await planning.load(conn, campaign.id, None)).state is State.PENDING_APPROVAL

@@ -7,8 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from service.campaigns import lifecycle, planning, store
-from service.campaigns.lifecycle import finish_campaigns, fire_due
+from service.campaigns import firing, lifecycle, planning, store
+from service.campaigns.firing import fire_due
+from service.campaigns.lifecycle import finish_campaigns
 from service.campaigns.model import By, Campaign, State
 from service.campaigns.schedule import Schedule
 from service.storage.postgres import Pool, transaction
@@ -107,14 +108,14 @@ async def test_one_campaigns_trouble_holds_up_no_other(
 ) -> None:
     _, bad = await _scheduled(pool, now, Schedule())
     await _scheduled(pool, now, Schedule())
-    real = lifecycle._fire
+    real = firing._fire
 
     async def fire(conn: object, campaign_id: UUID, at: datetime, _drift: float) -> UUID | None:
         if campaign_id == bad.id:
             raise RuntimeError("trouble")
         return await real(conn, campaign_id, at)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(lifecycle, "_fire", fire)
+    monkeypatch.setattr(firing, "_fire", fire)
     assert len(await fire_due(pool, now)) == 1
 
 

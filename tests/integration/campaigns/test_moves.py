@@ -8,7 +8,7 @@ from uuid import UUID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.campaigns import approval, lifecycle, planning, store
+from service.campaigns import approval, firing, lifecycle, planning, store
 from service.campaigns.model import MOVES, Act, By, State
 from service.campaigns.schedule import Schedule
 from service.errors import Conflict, Forbidden, Invalid
@@ -43,7 +43,7 @@ ACTS: dict[str, Do] = {
     "resume": lambda c, t, i, n: lifecycle.resume(c, t.operator, i, By(t.operator.id, "r", n)),
     "release": lambda c, t, i, n: lifecycle.release(c, t.operator, i, By(t.operator.id, "r", n)),
     "cancel": lambda c, t, i, n: lifecycle.cancel(c, t.operator, i, By(t.operator.id, "r", n)),
-    "fire": lambda c, _, i, n: lifecycle._fire(c, i, n),
+    "fire": lambda c, _, i, n: firing._fire(c, i, n),
     "finish": _finish,
 }
 PROMISING = ["submit", "approve", "fire", "pause", "resume", "finish", "release"]

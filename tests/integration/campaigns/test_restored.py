@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from service.campaigns import restored, stop_store, store
-from service.campaigns.lifecycle import fire_due
+from service.campaigns.firing import fire_due
 from service.campaigns.schedule import Schedule
 from service.clock import Clock
 from service.crypto import Keyring

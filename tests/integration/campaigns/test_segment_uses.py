@@ -9,7 +9,7 @@ import pytest
 from service.accounts.model import Role, User
 from service.audience.segment_store import Segment, insert_segment, update_segment
 from service.campaigns import approval, planning, run_store
-from service.campaigns.lifecycle import fire_due
+from service.campaigns.firing import fire_due
 from service.campaigns.model import Campaign, State
 from service.crypto import Keyring
 from service.dispatch.expand import expand_run

@@ -4,17 +4,12 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from service.campaigns.schedule import (
-    Schedule,
-    check,
-    first_fire,
-    is_open,
-    next_opening,
-    validity_end,
-)
+from service.campaigns.fires import next_fire
+from service.campaigns.hours import County, is_open, next_opening
+from service.campaigns.schedule import Schedule, check, validity_end
 from service.errors import Invalid
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -68,6 +63,7 @@ def _text(minutes: int) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
+@settings(deadline=None)
 @given(
     start=st.sampled_from(
         ["2026-03-28T20:00", "2026-10-24T20:00", "2027-01-12T00:00"]  # clocks change in Berlin
@@ -92,14 +88,21 @@ def test_the_next_opening_is_the_first_open_minute(
 
 def test_validity_begins_with_the_first_send_hour() -> None:
     schedule = Schedule(validity_minutes=60)
-    assert validity_end(schedule, _at("2027-01-12T09:00")) == _at("2027-01-12T10:00")
-    assert validity_end(schedule, _at("2027-01-12T21:00")) == _at("2027-01-13T09:00")
+    terms = schedule.terms("public_interest")
+    for fired, end in [
+        ("2027-01-12T09:00", "2027-01-12T10:00"),
+        ("2027-01-12T21:00", "2027-01-13T09:00"),
+        ("2027-02-05T10:00", "2027-02-07T09:00"),  # the eve of the Spring Festival
+    ]:
+        assert validity_end(schedule, terms, County(), _at(fired)) == _at(end)
 
 
 def test_when_it_fires_first() -> None:
     now, start = _at("2027-01-12T09:00"), _at("2027-02-01T09:00")
-    assert first_fire(Schedule(), now) == now
-    assert first_fire(Schedule("once", start), now) == start
+    for plan, at in [(Schedule(), now), (Schedule("once", start), start)]:
+        fire = next_fire(plan, plan.terms("public_interest"), County(), now)
+        assert fire is not None
+        assert fire.at == at
 
 
 def test_a_schedule_survives_storage() -> None:
@@ -117,7 +120,8 @@ def test_a_schedule_survives_storage() -> None:
 @pytest.mark.parametrize(
     ("schedule", "field"),
     [
-        (Schedule("recurring"), "kind"),
+        (Schedule("recurring"), "start_at"),
+        (Schedule("recurring", _at("2027-02-01T09:00")), "rrule"),
         (Schedule("once"), "start_at"),
         (Schedule("now", _at("2027-02-01T09:00")), "start_at"),
         (Schedule(timezone="Mars/Olympus"), "timezone"),

@@ -7,16 +7,20 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from service.campaigns.hours import County, HourTerms
 from service.dispatch.forecast import Lane, Load, forecast, rates_of
 from service.dispatch.share import Flow
 
 NOW = datetime(2027, 1, 12, 1, 30, tzinfo=UTC)  # 09:30 in Beijing
 BEIJING = ZoneInfo("Asia/Shanghai")
-DAY = [["08:00", "20:00"]]
+ALWAYS = (("00:00", "24:00"),)
+DAY = (("08:00", "20:00"),)
 
 
 def load(parts: float, priority: int = 1, department: int = 1, **more: Any) -> Load:
-    values = {"weight": 10, "opens": None, "zone": BEIJING, **more}
+    opens = more.pop("opens", None)
+    hours = HourTerms(ALWAYS if opens is None else opens, BEIJING, "of no class of the county's")
+    values = {"weight": 10, "hours": hours, "county": County(), **more}
     return Load(Flow(priority, uuid.UUID(int=department)), parts=parts, **values)
 
 

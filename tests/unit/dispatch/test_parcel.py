@@ -4,6 +4,7 @@ import uuid
 from collections import deque
 from zoneinfo import ZoneInfo
 
+from service.campaigns.hours import HourTerms
 from service.coding.parts import Part, split
 from service.dispatch.compose import Message, Work
 from service.dispatch.parcel import pack
@@ -19,8 +20,7 @@ def work() -> Work:
         text=LONG,
         message_class="public_interest",
         max_tps=None,
-        send_hours=[],
-        zone=ZoneInfo("Asia/Shanghai"),
+        hours=HourTerms((), ZoneInfo("Asia/Shanghai"), "public_interest"),
         valid_until=None,
         flow=Flow(1, uuid.UUID(int=1)),
         weight=10,

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from service.campaigns.hours import HourTerms
 from service.coding.parts import Coding, split
 from service.dispatch.compose import Message, Work
 from service.dispatch.record import result_of
@@ -20,8 +21,7 @@ def two_parts(**answers: object) -> Message:
         text="",
         message_class="service",
         max_tps=None,
-        send_hours=[],
-        zone=ZoneInfo("Asia/Shanghai"),
+        hours=HourTerms((), ZoneInfo("Asia/Shanghai"), "public_interest"),
         valid_until=None,
         flow=Flow(1, UUID(int=2)),
         weight=10,

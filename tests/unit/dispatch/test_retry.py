@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from service.campaigns.hours import County, HourTerms
 from service.channels.outcome import Reason, ReceiptState
 from service.dispatch.retry import DELAYS, FAILURES, Terms, due_at, is_passing
 from service.protocols.cmpp import status as cmpp
@@ -19,7 +20,7 @@ HOUR = timedelta(hours=1)
 def terms(
     until: datetime | None = TEN + 48 * HOUR, message_class: str = "public_interest"
 ) -> Terms:
-    return Terms(message_class, [["08:00", "20:00"]], ZONE, until)
+    return Terms(HourTerms((("08:00", "20:00"),), ZONE, message_class), County(), until)
 
 
 def test_each_passing_reason_has_its_delay() -> None:

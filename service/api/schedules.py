@@ -1,0 +1,199 @@
+"""Schedules: what a plan says of its time, when it would fire, and what became of its fires."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from service.api.call import Call
+from service.api.paging import PageQuery, cut, unknown_cursor
+from service.api.schema import Body, Instant, Int, Line, Out, Page, Text
+from service.audience.segment import canonical
+from service.campaigns import fire_store, planning, schedule
+from service.campaigns.county_store import load_county
+from service.campaigns.fires import Fire, upcoming
+from service.campaigns.hours import County, HourTerms
+from service.campaigns.notes import notes_of
+from service.campaigns.preview import check_rule, read_rule
+from service.campaigns.schedule import (
+    DEFAULT_HOURS,
+    DEFAULT_TIMEZONE,
+    DEFAULT_VALIDITY_MINUTES,
+    Schedule,
+)
+
+Hour = Annotated[str, Field(pattern=r"^\d\d:\d\d$")]
+HourSpans = Annotated[list[tuple[Hour, Hour]], Field(min_length=1, max_length=24)]
+MAX_VALIDITY_MINUTES = 31 * 24 * 60
+SHOWN = 5
+"""How many fires to come are shown."""
+
+
+class ScheduleBody(Body):
+    """When the campaign fires, and what limits its texts afterwards."""
+
+    kind: Literal["now", "once", "recurring"] = "now"
+    start_at: Instant | None = Field(
+        default=None,
+        description="For once: the instant. For recurring: from when on; its time of day is that"
+        " of all fires.",
+    )
+    rrule: Annotated[Text, Field(max_length=500)] | None = Field(
+        default=None,
+        description="For recurring: an RRULE of RFC 5545 with FREQ=DAILY, WEEKLY or MONTHLY,"
+        " INTERVAL, BYDAY, BYMONTHDAY, COUNT or UNTIL. Any other part is refused.",
+    )
+    until: Instant | None = Field(
+        default=None, description="For recurring: no fire is planned later than this."
+    )
+    days: Literal["all", "workdays"] = Field(
+        default="all",
+        description="For recurring with FREQ=DAILY: on working days of the Chinese calendar only,"
+        " working weekends among them.",
+    )
+    holidays: Literal["send", "skip", "next_workday", "previous_workday"] = Field(
+        default="send", description="For recurring: what becomes of a fire on a public holiday."
+    )
+    quiet_days: Literal["keep", "send"] = Field(
+        default="keep", description="Whether texts leave on quiet days that are not binding."
+    )
+    timezone: Line = DEFAULT_TIMEZONE
+    send_hours: HourSpans = Field(
+        default=list(DEFAULT_HOURS),
+        description='The end may be "24:00". They narrow the hours of the county.',
+    )
+    beyond_hours: bool = Field(
+        default=False,
+        description="To the limit of the class rather than what is allowed to it; takes an"
+        " administrator of the county.",
+    )
+    late: Literal["run", "hold", "skip"] = Field(
+        default="run", description="What to do if it can only fire more than 15 minutes late."
+    )
+    validity_minutes: Annotated[Int, Field(ge=1, le=MAX_VALIDITY_MINUTES)] = (
+        DEFAULT_VALIDITY_MINUTES
+    )
+
+    @model_validator(mode="after")
+    def _recurrence(self) -> "ScheduleBody":
+        if self.kind != "recurring" and (self.rrule or self.until):
+            raise ValueError("rrule and until belong to recurring schedules")
+        return self
+
+    def schedule(self) -> Schedule:
+        """The schedule that the rules know."""
+        return Schedule(**self.model_dump() | {"send_hours": tuple(self.send_hours)})
+
+
+class ScheduleOut(Out):
+    """When the campaign fires, and what limits its texts afterwards."""
+
+    kind: str
+    start_at: Instant | None
+    rrule: str | None
+    until: Instant | None
+    days: str
+    holidays: str
+    quiet_days: str
+    timezone: str
+    send_hours: list[tuple[str, str]]
+    beyond_hours: bool
+    late: str
+    validity_minutes: int
+
+
+class FireOut(Out):
+    """One fire to come."""
+
+    planned_at: Instant = Field(description="By the rule.")
+    at: Instant = Field(description="By the calendar.")
+    sends_from: Instant | None = Field(
+        description="The first instant at which its texts may leave; null: it is left out."
+    )
+    skipped: bool
+    note: str
+
+
+class FireRecordOut(Out):
+    """What became of a fire."""
+
+    planned_at: Instant
+    outcome: Literal["fired", "skipped"]
+    note: str
+    run_id: UUID | None
+    at: Instant
+
+
+class SchedulePreviewBody(Body):
+    """A schedule to be tried; the class and the rule decide which hours of the county apply."""
+
+    schedule: ScheduleBody
+    message_class: Literal["public_interest", "service", "warning"] = Field(
+        default="public_interest", alias="class"
+    )
+    rule: Text | None = Field(default=None, description="The segment's, if there is one.")
+    count: Annotated[Int, Field(ge=1, le=100)] = SHOWN
+
+
+class SchedulePreviewOut(Out):
+    """When a schedule would fire if it were approved now."""
+
+    fires: list[FireOut]
+    notes: list[str]
+    official_until: str = Field(description="The last day of which the holidays are official.")
+
+
+class FireQuery(PageQuery):
+    """Which part of the fires."""
+
+    @property
+    def before_instant(self) -> datetime | None:
+        """The planned instant before which the page begins; raises as `text`."""
+        text = self.text
+        try:
+            return None if text is None else datetime.fromisoformat(text)
+        except ValueError as error:
+            raise unknown_cursor() from error
+
+
+async def preview_schedule(call: Call, body: SchedulePreviewBody) -> SchedulePreviewOut:
+    """Try a schedule: its next fires, with what moves or leaves out each."""
+    plan = body.schedule.schedule()
+    schedule.check(plan)
+    rule = None
+    if body.rule is not None:
+        written = await read_rule(call.conn, call.user.department_id, body.rule)
+        await check_rule(call.conn, written, call.now)
+        rule = canonical(written.rule)
+    county = await load_county(call.conn)
+    terms = plan.terms(body.message_class, rule)
+    if plan.kind == "recurring":
+        ahead = upcoming(plan, terms, county, call.now, body.count)
+    else:
+        at = plan.start_at or call.now
+        ahead = [Fire(at, at)] if at >= call.now else []
+    return SchedulePreviewOut(
+        fires=fires_out(ahead, terms, county),
+        notes=notes_of(ahead, terms, county),
+        official_until=county.holidays.official_until.isoformat(),
+    )
+
+
+async def list_fires(call: Call, campaign_id: UUID, query: FireQuery) -> Page[FireRecordOut]:
+    """List what became of each fire of a campaign, from new to old."""
+    await planning.load(call.conn, campaign_id, call.user.scope)
+    found = await fire_store.list_fires(call.conn, campaign_id, query.before_instant, query.wanted)
+    return cut(Page[FireRecordOut], found, query, lambda fire: fire.planned_at.isoformat())
+
+
+def fires_out(fires: Sequence[Fire], terms: HourTerms, county: County) -> list[FireOut]:
+    """Fires as they are shown."""
+    return [
+        FireOut(
+            **fire._asdict(),
+            sends_from=None if fire.skipped else county.next_opening(fire.at, terms),
+        )
+        for fire in fires
+    ]

@@ -1,0 +1,190 @@
+"""When a plan fires, by its rule, the holidays and the quiet days; and what is due (pure).
+
+A fire keeps the instant that the rule gave it, `planned_at`, as its name: whatever moves it or
+delays it, it comes once. One that would move to or past another fire of its plan is left out, so
+that nobody gets two texts of a plan at once.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+
+from service.campaigns.holidays import Kind
+from service.campaigns.hours import BEIJING, County, HourTerms
+from service.campaigns.recurrence import parse
+from service.campaigns.schedule import Schedule
+
+SUPERSEDED = "nothing could fire in time; a later fire took its place"
+_DAY = timedelta(days=1)
+_SEARCH_DAYS = 62
+
+
+class Fire(NamedTuple):
+    """One fire: the instant by the rule, the one by the calendar, and what there is to say.
+
+    skipped: it does not take place.
+    """
+
+    planned_at: datetime
+    at: datetime
+    note: str = ""
+    skipped: bool = False
+
+
+class Turn(NamedTuple):
+    """What is due at an instant. passed: fires that do not take place any more, each with why.
+
+    fire: the one that takes place now; following: the one to wait for; None: there is none.
+    """
+
+    passed: list[Fire]
+    fire: Fire | None
+    following: Fire | None
+
+
+def fires(schedule: Schedule, terms: HourTerms, county: County) -> Iterator[Fire]:
+    """All fires of a plan that says their instants, in order, skipped ones too."""
+    if schedule.start_at is None:
+        return
+    if schedule.kind != "recurring":
+        yield Fire(schedule.start_at, schedule.start_at)
+        return
+    last = date.min
+    planned = itertools.chain(_planned(schedule, county), [None])
+    for fire, following in itertools.pairwise(planned):
+        if fire is None:
+            return
+        found = _moved(fire, schedule, terms, county)
+        day = _local_day(found.at, schedule)
+        beyond = following is not None and day >= _local_day(following, schedule)
+        if not found.skipped and found.at != fire and (beyond or day <= last):
+            found = found._replace(
+                at=fire, skipped=True, note=f"{found.note}; another fire of the plan comes first"
+            )
+        if not found.skipped:
+            last = day
+        yield found
+
+
+def upcoming(
+    schedule: Schedule, terms: HourTerms, county: County, now: datetime, count: int
+) -> list[Fire]:
+    """The fires after now until `count` of them take place, with those left out among them."""
+    found: list[Fire] = []
+    ahead = (fire for fire in fires(schedule, terms, county) if fire.at > now)
+    for fire in ahead:
+        found.append(fire)
+        if sum(not f.skipped for f in found) == count:
+            break
+    return found
+
+
+def next_fire(schedule: Schedule, terms: HourTerms, county: County, now: datetime) -> Fire | None:
+    """What a campaign waits for that is approved now; None: no fire is to come."""
+    return turn(candidates(schedule, terms, county, now, None), datetime.min.replace(tzinfo=UTC))[2]
+
+
+def candidates(
+    schedule: Schedule,
+    terms: HourTerms,
+    county: County,
+    since: datetime,
+    after: datetime | None,
+) -> Iterator[Fire]:
+    """The fires of a plan that was approved at `since` which nobody has dealt with yet; `after` is
+    the planned instant of the last that somebody has.
+    """
+    if schedule.kind != "recurring":
+        planned = schedule.start_at or since
+        return iter([] if after is not None else [Fire(planned, planned)])
+    return (
+        fire
+        for fire in fires(schedule, terms, county)
+        if fire.at > since and (after is None or fire.planned_at > after)
+    )
+
+
+def turn(ahead: Iterable[Fire], now: datetime) -> Turn:
+    """What a plan with these fires before it does now.
+
+    Of several whose time has passed, the last takes place and stands for the others.
+    """
+    passed: list[Fire] = []
+    left_out: list[Fire] = []
+    due: Fire | None = None
+    for fire in ahead:
+        if fire.skipped:
+            left_out.append(fire)
+        elif fire.at > now:
+            return Turn(passed, due, fire)
+        else:
+            if due is not None:
+                passed.append(due._replace(note=SUPERSEDED))
+            passed += left_out
+            left_out, due = [], fire
+    return Turn(passed + left_out, due, None)
+
+
+def _planned(schedule: Schedule, county: County) -> Iterator[datetime]:
+    """The instants that the rule gives."""
+    if schedule.start_at is None or schedule.rrule is None:
+        return
+    rule, zone = parse(schedule.rrule), schedule.zone
+    start = schedule.start_at.astimezone(zone)
+    ends = (schedule.until, rule.ends_at(zone))
+    end = min((e for e in ends if e is not None), default=None)
+    everyday = schedule.days == "all"
+    for day in rule.days(start.date(), lambda d: everyday or county.holidays.is_workday(d)):
+        # A time that clocks leave out is taken by the offset before the gap, as RFC 5545 says.
+        instant = datetime.combine(day, start.time(), zone).astimezone(UTC)
+        if end is not None and instant > end:
+            return
+        yield instant
+
+
+def _moved(planned: datetime, schedule: Schedule, terms: HourTerms, county: County) -> Fire:
+    """Where the calendar moves a fire."""
+    fire = Fire(planned, planned)
+    day = county.holidays.day(_local_day(planned, schedule))
+    if day.kind is Kind.HOLIDAY and schedule.holidays != "send":
+        if schedule.holidays == "skip":
+            return fire._replace(note=f"{day.date} is a public holiday ({day.name})", skipped=True)
+        step = _DAY if schedule.holidays == "next_workday" else -_DAY
+        target = _first(day.date + step, step, county.holidays.is_workday)
+        note = f"moved from {day.date}, a public holiday ({day.name})"
+        fire = fire._replace(at=_at(planned, target, schedule), note=note)
+    return _off_quiet_days(fire, schedule, terms, county)
+
+
+def _off_quiet_days(fire: Fire, schedule: Schedule, terms: HourTerms, county: County) -> Fire:
+    day = _local_day(fire.at, schedule)
+    names = county.quiet_names(fire.at.astimezone(BEIJING).date(), terms)
+    if not names:
+        return fire
+
+    def has_hours(other: date) -> bool:
+        at = _at(fire.planned_at, other, schedule)
+        return bool(county.spans(at.astimezone(BEIJING).date(), terms))
+
+    target = _first(day + _DAY, _DAY, has_hours)
+    note = f"moved from {day}, a quiet day ({'、'.join(names)})"
+    notes = "; ".join(filter(None, (fire.note, note)))
+    return fire._replace(at=_at(fire.planned_at, target, schedule), note=notes)
+
+
+def _first(day: date, step: timedelta, wanted: Callable[[date], bool]) -> date:
+    """The first day from this one on, in steps, that is as wanted, or the last one looked at."""
+    days = (day + step * n for n in range(_SEARCH_DAYS))
+    return next(filter(wanted, days), day + step * _SEARCH_DAYS)
+
+
+def _at(planned: datetime, day: date, schedule: Schedule) -> datetime:
+    """The instant on another day at the plan's time of day."""
+    start = schedule.start_at or planned
+    time_of_day = start.astimezone(schedule.zone).time()
+    return datetime.combine(day, time_of_day, schedule.zone).astimezone(UTC)
+
+
+def _local_day(instant: datetime, schedule: Schedule) -> date:
+    return instant.astimezone(schedule.zone).date()

@@ -1,0 +1,157 @@
+"""Firing: what is due makes its run, once; what comes too late follows the plan.
+
+Each fire is recorded under its planned instant, fired or skipped, in the transaction that moves the
+campaign on; so an outage, a clock that jumps and any number of schedulers lose none and repeat
+none. Of several that an outage made late, the last stands for all.
+"""
+
+import logging
+from datetime import datetime
+from uuid import UUID
+
+from service.campaigns import fire_store, run_store, store
+from service.campaigns.approval import frozen_content, reopen_if_drifted
+from service.campaigns.county_store import load_county
+from service.campaigns.fires import Fire, Turn, candidates, turn
+from service.campaigns.hours import County
+from service.campaigns.model import Act, By, Campaign, Content, State
+from service.campaigns.schedule import LATE, validity_end
+from service.campaigns.stop_store import stop_in_force
+from service.storage.postgres import Connection, Pool, transaction
+
+DRIFT = 0.2
+"""By what share the number of people may differ at the fire, unless it is set otherwise."""
+DRIFTED = "the rule means another number of people than was approved"
+
+log = logging.getLogger(__name__)
+
+
+async def fire_due(pool: Pool, now: datetime, *, drift: float = DRIFT) -> list[UUID]:
+    """Fire every campaign whose time has come; returns the runs, which are to be expanded.
+
+    drift: one whose rule now means another number of people, by more than this share of the
+    number that was approved, waits for a new approval instead.
+
+    Each campaign is one transaction, and its trouble holds up no other. Any number of schedulers
+    may do this at once: a fire has one run.
+    """
+    async with pool.acquire() as conn:
+        due = await store.due_campaigns(conn, now)
+    runs = []
+    for campaign_id in due:
+        try:
+            async with transaction(pool) as conn:
+                run_id = await _fire(conn, campaign_id, now, drift)
+        except Exception:
+            log.exception("campaign not fired", extra={"campaign_id": str(campaign_id)})
+            continue
+        if run_id is not None:
+            runs.append(run_id)
+    return runs
+
+
+async def _fire(
+    conn: Connection, campaign_id: UUID, now: datetime, drift: float = DRIFT
+) -> UUID | None:
+    campaign = await store.lock_due_campaign(conn, campaign_id, now)
+    if campaign is None:
+        return None
+    content = frozen_content(campaign)
+    if (why := await _obstacle(conn, campaign, content)) is not None:
+        await _hold(conn, campaign, By(None, why, now))
+        return None
+    county = await load_county(conn)
+    what = await _turn(conn, campaign, content, county, now)
+    await fire_store.insert_skipped(conn, campaign_id, what.passed, now)
+    if what.fire is None:  # the calendar has changed, or somebody released it before its time
+        await _skip(conn, campaign, what, By(None, "no fire is to come", now))
+        return None
+    # A person who released it made a new time of it.
+    fire_at = max(what.fire.at, campaign.next_fire_at or now)
+    if now - fire_at > LATE and await _too_late(conn, campaign, what, what.fire, now):
+        return None
+    if await reopen_if_drifted(conn, campaign, content, drift, now):
+        if campaign.plan.schedule.kind == "recurring":  # any other waits for its approval
+            missed = what.fire._replace(note=DRIFTED)
+            await fire_store.insert_skipped(conn, campaign_id, [missed], now)
+        return None
+    valid_until = validity_end(campaign.plan.schedule, content.terms, county, now)
+    run_id = await run_store.insert_run(conn, campaign, content, fire_at, valid_until, now)
+    if run_id is not None:
+        await fire_store.insert_fired(conn, campaign_id, what.fire, run_id, now)
+    await _wait_for(conn, campaign_id, what.following)
+    note = f"fired; {what.fire.note}" if what.fire.note else "fired"
+    await store.move(conn, campaign_id, Act.FIRE, State.RUNNING, By(None, note, now))
+    return run_id
+
+
+async def _obstacle(conn: Connection, campaign: Campaign, content: Content) -> str | None:
+    """Why only a person may let it fire."""
+    if (stop := await stop_in_force(conn)) is not None:
+        return f"everything is stopped: {stop.reason}"
+    return None if content.hash == campaign.approved_hash else "not what was approved"
+
+
+async def _too_late(
+    conn: Connection, campaign: Campaign, what: Turn, fire: Fire, now: datetime
+) -> bool:
+    """Do with a late fire as the plan says; False: it takes place all the same."""
+    by = By(None, "too late to fire", now)
+    if campaign.plan.schedule.late == "hold":
+        await _hold(conn, campaign, by)
+    elif campaign.plan.schedule.late == "skip":
+        await fire_store.insert_skipped(conn, campaign.id, [fire._replace(note=by.reason)], now)
+        await _skip(conn, campaign, what, by)
+    else:
+        return False
+    return True
+
+
+async def _turn(
+    conn: Connection, campaign: Campaign, content: Content, county: County, now: datetime
+) -> Turn:
+    schedule = campaign.plan.schedule
+    after = await fire_store.last_planned(conn, campaign.id)
+    since = campaign.approved_at or now
+    return turn(candidates(schedule, content.terms, county, since, after), now)
+
+
+async def _wait_for(conn: Connection, campaign_id: UUID, fire: Fire | None) -> None:
+    await store.set_next_fire(conn, campaign_id, fire.at if fire else None)
+
+
+async def _hold(conn: Connection, campaign: Campaign, by: By) -> None:
+    await store.set_next_fire(conn, campaign.id, None)
+    await store.move(conn, campaign.id, Act.HOLD, State.HELD, by)
+
+
+async def _skip(conn: Connection, campaign: Campaign, what: Turn, by: By) -> None:
+    """Wait for the next fire; if there is none, be done, unless a run still goes on."""
+    await _wait_for(conn, campaign.id, what.following)
+    if what.following is None and campaign.state is State.SCHEDULED:
+        await store.move(conn, campaign.id, Act.SKIP, State.DONE, by)
+
+
+async def arm_again(conn: Connection, now: datetime) -> int:
+    """Wait for each campaign's next fire by the calendar as it is now; returns how many moved.
+
+    What is due already is left to `fire_due`, which looks at the calendar itself.
+    """
+    county = await load_county(conn)
+    moved = 0
+    for campaign_id in await fire_store.waiting_for_a_fire(conn):
+        campaign = await store.get_campaign(conn, campaign_id, None, lock=True)
+        if (
+            campaign is None
+            or campaign.next_fire_at is None
+            or campaign.next_fire_at <= now
+            or campaign.plan.schedule.kind != "recurring"
+        ):
+            continue
+        what = await _turn(conn, campaign, frozen_content(campaign), county, now)
+        fire = what.fire or what.following
+        at = fire.at if fire else now
+        if at != campaign.next_fire_at:
+            await store.set_next_fire(conn, campaign_id, at)
+            moved += 1
+    return moved

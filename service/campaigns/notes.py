@@ -1,0 +1,65 @@
+"""What a planner should know of a plan's time before it is approved, as sentences (pure)."""
+
+from collections.abc import Iterator, Sequence
+
+from service.campaigns.fires import Fire
+from service.campaigns.hours import BEIJING, EXEMPT, County, HourTerms, intersect, minutes_of
+
+_MINUTE = "%Y-%m-%d %H:%M"
+
+
+def notes_of(fires: Sequence[Fire], terms: HourTerms, county: County) -> list[str]:
+    """Hours that are not used, texts that wait for their hours, and days that are not official."""
+    return [
+        *_hour_notes(terms, county),
+        *_wait_notes(fires, terms, county),
+        *_calendar_notes(fires, county),
+    ]
+
+
+def _hour_notes(terms: HourTerms, county: County) -> Iterator[str]:
+    rules = county.rules
+    hours = rules.classes.get(terms.message_class)
+    if terms.message_class == EXEMPT or hours is None:
+        yield "Warnings leave at any hour."
+        return
+    allowed = hours.limit if terms.beyond else hours.allowed
+    if terms.zone.key == BEIJING.key:
+        plan = sorted(minutes_of(terms.hours))
+        if intersect(plan, sorted(minutes_of(allowed))) != plan:
+            yield (
+                f"Texts of this class leave from {_spoken(allowed)} only; "
+                "what of the plan's hours lies outside is not used."
+            )
+    else:
+        yield (
+            f"The county's hours, {_spoken(allowed)} in Beijing, apply beside those of the plan "
+            f"in {terms.zone.key}."
+        )
+    theirs = rules.audiences.get(terms.audience or "")
+    if theirs is not None and not terms.beyond:
+        yield f"Everybody is one of the {terms.audience}: texts leave from {_spoken(theirs)} only."
+    if hours.preferred:
+        yield f"Such texts are read best from {_spoken(hours.preferred)}."
+
+
+def _wait_notes(fires: Sequence[Fire], terms: HourTerms, county: County) -> Iterator[str]:
+    for fire in fires:
+        if fire.skipped or county.is_open(fire.at, terms):
+            continue
+        local = county.next_opening(fire.at, terms).astimezone(terms.zone)
+        fired = fire.at.astimezone(terms.zone)
+        yield f"What fires at {fired:{_MINUTE}} waits for its hours until {local:{_MINUTE}}."
+
+
+def _calendar_notes(fires: Sequence[Fire], county: County) -> Iterator[str]:
+    until = county.holidays.official_until
+    if any(fire.planned_at.astimezone(BEIJING).date() > until for fire in fires):
+        yield (
+            f"Holidays are official until {until}. Later ones are computed: days off by law only, "
+            "and no working weekends. Import the State Council's notice once it is out."
+        )
+
+
+def _spoken(hours: Sequence[Sequence[str]]) -> str:
+    return " and ".join(f"{start} to {end}" for start, end in hours)
