@@ -30,8 +30,9 @@ def create_app(runtime: Runtime) -> web.Application:
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", Metrics().show)
     app.router.add_get(f"{PREFIX}/openapi.json", _openapi)
+    readers = {op.path: op for op in OPS if op.method == "GET"}
     for op in OPS:
-        app.router.add_route(op.method, PREFIX + op.path, endpoint(op))
+        app.router.add_route(op.method, PREFIX + op.path, endpoint(op, readers.get(op.path)))
     app.router.add_post(PREFIX + CALLBACKS, callbacks.Callbacks().receive)
     return app
 

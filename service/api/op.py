@@ -86,6 +86,11 @@ class Op:
         return self.method != "GET" or self.out is Download
 
     @property
+    def edits(self) -> bool:
+        """Whether it changes one thing that a GET of the same address shows."""
+        return self.method == "PATCH" and bool(self.parameters)
+
+    @property
     def name(self) -> str:
         """A name that is unique in the API."""
         return self.handler.__name__
@@ -103,6 +108,8 @@ class Op:
             found.add(404)
         if self.method == "POST":
             found.add(409)
+        if self.edits:
+            found |= {409, 412}
         if self.body is not None:
             found |= {400, 413, 415}
         return sorted(found)

@@ -12,6 +12,7 @@ from service.api.idempotency import HEADER, MAX_LENGTH
 from service.api.op import Op
 from service.api.problems import HEADERS, MEDIA_TYPE, TITLES
 from service.api.schema import Out
+from service.api.version import IF_MATCH
 
 REF = "#/components/schemas/{model}"
 Schema = dict[str, Any]
@@ -74,6 +75,8 @@ def _operation(op: Op, references: dict[Any, Schema], schemas: Schema) -> Schema
     }
     if op.method == "POST":
         operation["parameters"].append(_idempotency_key())
+    if op.edits:
+        operation["parameters"].append(_if_match())
     if op.body:
         operation["requestBody"] = _request_body(op, references[op.body, "validation"], schemas)
     return operation
@@ -121,6 +124,16 @@ def _idempotency_key() -> Schema:
         "required": False,
         "description": "Makes it safe to send the request again; one for each act.",
         "schema": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH},
+    }
+
+
+def _if_match() -> Schema:
+    return {
+        "name": IF_MATCH,
+        "in": "header",
+        "required": False,
+        "description": "The ETag of what you saw: the edit is refused (412) if it has changed.",
+        "schema": {"type": "string"},
     }
 
 

@@ -47,6 +47,12 @@ class Unauthorized(TocsinError):
     code = "unauthorized"
 
 
+class Stale(TocsinError):
+    """What is to be edited is not what the caller had seen."""
+
+    code = "stale"
+
+
 class TooLarge(TocsinError):
     """The body is larger than is taken."""
 
@@ -65,6 +71,7 @@ STATUS: dict[type[TocsinError], int] = {
     Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
+    Stale: 412,
     TooLarge: 413,
     Unsupported: 415,
     Invalid: 422,
@@ -79,6 +86,7 @@ TITLES = {
     404: "There is no such thing",
     405: "This address does not take this method",
     409: "The present state does not allow this",
+    412: "It has changed since you saw it",
     413: "The body is too large",
     415: "The body is of the wrong type",
     422: "The input is wrong",

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from service.accounts.audit_store import insert_entry
 from service.accounts.deputies import standing_in
 from service.accounts.keys import Caller
-from service.api import reading, trail
+from service.api import reading, trail, version
 from service.api.auth import authenticate
 from service.api.call import Call, Download, Later
 from service.api.idempotency import REPLAYED, Answer, Ticket, key_of
@@ -31,8 +31,10 @@ ATTEMPTS = 4
 JSON = "application/json"
 
 
-def endpoint(op: Op) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """What aiohttp calls for an operation."""
+def endpoint(
+    op: Op, reader: Op | None = None
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """What aiohttp calls for an operation; `reader`: the GET of the same address."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         runtime = request.config_dict[RUNTIME]
@@ -45,7 +47,9 @@ def endpoint(op: Op) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async with reading.arguments(op, request, runtime) as found:
             mark = reading.fingerprint(runtime.keyring, request, found)
             ticket = Ticket(caller.user.id, key, mark) if key else None
-            return await _Exchange(op, request, runtime, caller, mark, ticket).run(found)
+            exchange = _Exchange(op, request, runtime, caller, mark, ticket)
+            exchange.reader = reader if op.edits else None
+            return await exchange.run(found)
 
     return answer
 
@@ -68,6 +72,7 @@ class _Exchange:
         self._caller = caller
         self._mark = mark
         self._ticket = ticket
+        self.reader: Op | None = None
 
     async def run(self, found: Arguments) -> web.StreamResponse:
         for _ in range(ATTEMPTS):
@@ -86,6 +91,9 @@ class _Exchange:
                     return _response(stored, {REPLAYED: "true"})
                 if self._op.method != "GET" and "campaign_id" in found:
                     await check_mode(conn, found["campaign_id"], call.mode)
+                if self.reader is not None:
+                    given = self._request.headers.get(version.IF_MATCH)
+                    await version.check_unchanged(call, self.reader, found, given)
                 result = await self._op.handler(call, **found)
                 await self._write_down(call, found, result)
                 if not isinstance(result, Download | Later):
@@ -97,7 +105,17 @@ class _Exchange:
             await runtime.queue.ring(job, *ids)
         if isinstance(result, Later):
             result = await result.make()
-        return _response(_answer(self._op, result), {})
+        return self._shown(_answer(self._op, result))
+
+    def _shown(self, answer: Answer) -> web.Response:
+        """The answer with its version; without its body if the caller has that already."""
+        if self._op.method not in {"GET", "PATCH"} or not answer.body:
+            return _response(answer, {})
+        tag = version.tag_of(answer.body)
+        had = self._request.headers.get(version.IF_NONE_MATCH)
+        if self._op.method == "GET" and had is not None and version.names(had, tag):
+            return web.Response(status=304, headers={version.ETAG: tag})
+        return _response(answer, {version.ETAG: tag})
 
     async def _stored_answer(self, conn: Connection) -> Answer | None:
         if self._ticket is None:
@@ -117,7 +135,7 @@ class _Exchange:
 def _answer(op: Op, result: object) -> Answer:
     if not isinstance(result, BaseModel):
         return Answer(op.status, b"")
-    return Answer(op.status, result.model_dump_json(by_alias=True).encode())
+    return Answer(op.status, version.shown(result))
 
 
 def _response(answer: Answer, headers: dict[str, str]) -> web.Response:

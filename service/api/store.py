@@ -17,6 +17,11 @@ async def try_lock_key(conn: Connection, user_id: UUID, key: str) -> bool:
     return locked
 
 
+async def lock_edit(conn: Connection, path: str) -> None:
+    """Keep everybody else from editing what is at this address, to the end of the transaction."""
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('edit ' || $1, 0))", path)
+
+
 async def find_answer(conn: Connection, user_id: UUID, key: str) -> Record | None:
     """The stored answer under a key: fingerprint, status and body."""
     return await conn.fetchrow(

@@ -1,0 +1,77 @@
+"""ETag and If-Match: of two who edit what both have seen, one is told."""
+
+import asyncio
+
+import pytest
+
+from service.api.routes import OPS
+from service.storage.postgres import transaction
+from tests.factories import make_draft
+from tests.integration.api.conftest import Answer, Api
+from tests.integration.api.test_channels import BODY as CHANNEL
+
+ADMIN = ("county", "admin")
+EDITS = {
+    "/departments/{department_id}": {"weight": 33},
+    "/users/{user_id}": {"name": "n"},
+    "/segments/{segment_id}": {"name": "n"},
+    "/campaigns/{campaign_id}": {"name": "n"},
+    "/channels/{channel_id}": {"name": "n"},
+}
+
+
+async def address(api: Api, path: str) -> str:
+    async with transaction(api.runtime.pool) as conn:
+        draft = await make_draft(conn, api.teams["county"].operator, now=api.clock.at)
+    channel = await api.post("/channels", ADMIN, CHANNEL)
+    return path.format(
+        department_id=api.teams["county"].department_id,
+        user_id=api.teams["county"].viewer.id,
+        segment_id=draft.plan.segment_id,
+        campaign_id=draft.id,
+        channel_id=channel.json["id"],
+    )
+
+
+async def patch(api: Api, path: str, body: object, tag: str) -> Answer:
+    return await api.call("PATCH", path, ADMIN, json=body, headers={"If-Match": tag})
+
+
+def test_every_edit_has_a_reader() -> None:
+    readers = {op.path for op in OPS if op.method == "GET"}
+    assert {op.path for op in OPS if op.edits} <= readers
+    assert {*EDITS} <= {op.path for op in OPS if op.edits}
+
+
+@pytest.mark.parametrize("path", EDITS)
+async def test_an_edit_of_what_has_changed_is_refused(api: Api, path: str) -> None:
+    where, body = await address(api, path), EDITS[path]
+    seen = await api.get(where, ADMIN)
+    tag = seen.headers["ETag"]
+    refused = await patch(api, where, body, '"other"')
+    assert (refused.status, refused.json["type"].rpartition(":")[2]) == (412, "stale")
+    assert (await api.get(where, ADMIN)).body == seen.body
+    edited = await patch(api, where, body, f'"other", {tag}')
+    assert edited.status == 200, edited.body
+    assert edited.headers["ETag"] != tag
+    assert (await patch(api, where, body, tag)).status == 412
+    assert (await patch(api, where, body, "*")).status == 200
+    assert (await api.patch(where, ADMIN, body)).status == 200
+    now = await api.get(where, ADMIN)
+    assert now.headers["ETag"] == (await api.get(where, ADMIN)).headers["ETag"]
+    known = await api.get(where, ADMIN, headers={"If-None-Match": now.headers["ETag"]})
+    assert (known.status, known.body) == (304, b"")
+
+
+async def test_of_two_at_once_one_is_told(api: Api) -> None:
+    where = await address(api, "/departments/{department_id}")
+    tag = (await api.get(where, ADMIN)).headers["ETag"]
+    answers = await asyncio.gather(
+        *(patch(api, where, {"weight": weight}, tag) for weight in range(40, 48))
+    )
+    assert sorted(answer.status for answer in answers) == [200] + [412] * 7
+
+
+async def test_what_is_not_there_has_no_version(api: Api) -> None:
+    nobody = "/users/00000000-0000-0000-0000-000000000000"
+    assert (await patch(api, nobody, {"name": "n"}, "*")).status == 404
