@@ -66,10 +66,16 @@ async def test_an_edit_of_what_has_changed_is_refused(api: Api, path: str) -> No
 async def test_of_two_at_once_one_is_told(api: Api) -> None:
     where = await address(api, "/departments/{department_id}")
     tag = (await api.get(where, ADMIN)).headers["ETag"]
-    answers = await asyncio.gather(
-        *(patch(api, where, {"weight": weight}, tag) for weight in range(40, 48))
-    )
-    assert sorted(answer.status for answer in answers) == [200] + [412] * 7
+    async with transaction(api.runtime.pool) as conn:  # nobody writes before both have read
+        await conn.execute("SELECT FROM departments FOR UPDATE")
+        both = [
+            asyncio.create_task(patch(api, where, {"weight": weight}, tag)) for weight in (40, 41)
+        ]
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        while await api.runtime.pool.fetchval(waiting) < 2:
+            await asyncio.sleep(0.01)
+    answers = await asyncio.gather(*both)
+    assert sorted(answer.status for answer in answers) == [200, 412]
 
 
 async def test_what_is_not_there_has_no_version(api: Api) -> None:
