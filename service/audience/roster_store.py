@@ -116,7 +116,21 @@ async def relist_contacts(
 ) -> None:
     """Who had left every roster and is on one again may be written to again, and shows what the
     link says by which that is so.
+
+    Mostly that is nobody, which is asked first: of tables without statistics, the planner takes
+    everybody.
     """
+    somebody: bool = await conn.fetchval(
+        """
+        SELECT EXISTS (SELECT FROM contacts WHERE department_id = $1 AND NOT listed)
+            OR EXISTS (SELECT FROM link_repeats WHERE import_id = $2 AND was_left_by IS NOT NULL)
+        """,
+        department_id,
+        import_id,
+        timeout=MERGE_SECONDS,
+    )
+    if not somebody:
+        return
     await conn.execute(
         f"""{_REFRESH}
         AND c.id IN (

@@ -17,6 +17,9 @@ from service.storage.postgres import Connection, affected
 MERGE_SECONDS = 3_600.0
 """A province's file takes longer to settle than the pool lets a command run."""
 
+SORT_MEMORY = "64MB"
+"""PostgreSQL's default is too small for a batch: each would be sorted on disk."""
+
 _CONTACTS = "hashtextextended('contacts ' || $1::uuid::text, 0)"
 
 
@@ -39,7 +42,8 @@ async def try_lock_contacts(conn: Connection, department_id: UUID) -> bool:
 
 
 async def create_staging(conn: Connection) -> None:
-    """Make the temporary tables that an import is copied into."""
+    """Make the temporary tables that an import is copied into, and memory to sort a batch in."""
+    await conn.execute(f"SET LOCAL work_mem = '{SORT_MEMORY}'")
     await conn.execute(
         """
         CREATE TEMPORARY TABLE staged_numbers (
