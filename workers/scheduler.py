@@ -23,7 +23,7 @@ from service.delivery.doubt import sweep_decided
 from service.delivery.receipts import sweep_parked
 from service.delivery.settle_store import settle_runs
 from service.delivery.store import channels_with_receipts, expire_parked
-from service.dispatch import lease_store, sweep_store
+from service.dispatch import caps, lease_store, sweep_store
 from service.dispatch.pace import Pace
 from service.dispatch.shift import shift_waiting
 from service.dispatch.watch import judge, limits_of
@@ -35,6 +35,7 @@ from workers.context import Kind, runtime_of
 EVERY_SECOND = set(range(60))
 EVERY_FIFTH = set(range(0, 60, 5))
 ONCE_A_MINUTE = {30}
+ONCE_AN_HOUR = {17}
 
 STOP_SLICES = 100
 """How many left-over slices are looked up at once."""
@@ -203,6 +204,14 @@ async def seal(ctx: dict[str, Any]) -> None:
 
 
 @alone
+async def forget(ctx: dict[str, Any]) -> None:
+    """Delete who got something when, once no cap asks for it any more."""
+    runtime = runtime_of(ctx)
+    async with transaction(runtime.pool) as conn:
+        await caps.forget(conn, runtime.clock.now())
+
+
+@alone
 async def tidy(ctx: dict[str, Any]) -> None:
     """Return what waited too long for its approval, forget old answers, and delete what was held
     while its person was erased.
@@ -229,6 +238,7 @@ CRONS = [
     cron(watch, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(match, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(settle, second=EVERY_FIFTH, keep_result=0, timeout=60),
+    cron(forget, minute=ONCE_AN_HOUR, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
     cron(tidy, second=ONCE_A_MINUTE, keep_result=0, timeout=60),
 ]
 KIND = Kind("scheduler", [], CRONS, connections=len(CRONS))

@@ -31,6 +31,7 @@ from service.storage.postgres import Connection
 ChannelId = Annotated[Int, Field(ge=0, le=2**15 - 1)]
 Channels = Literal["auto"] | Annotated[list[ChannelId], Field(min_length=1, max_length=100)]
 Priority = Literal["urgent", "normal", "bulk"]
+OverCap = Literal["defer", "stop"]
 MaxTPS = Annotated[Int, Field(ge=1)]
 
 
@@ -44,6 +45,11 @@ class CampaignBody(Body):
     priority: Priority = "normal"
     schedule: ScheduleBody = ScheduleBody()
     max_tps: MaxTPS | None = None
+    over_cap: OverCap = Field(
+        default="defer",
+        description="What becomes of a text to somebody who has had enough: it waits for its turn "
+        "while its validity allows, or is stopped.",
+    )
 
 
 class CampaignPatch(Body):
@@ -56,6 +62,7 @@ class CampaignPatch(Body):
     priority: Priority | None = None
     schedule: ScheduleBody | None = None
     max_tps: MaxTPS | None = Field(default=None, description="null: no limit of its own.")
+    over_cap: OverCap | None = None
 
 
 class ReasonBody(Body):
@@ -83,6 +90,7 @@ class CampaignOut(Out):
     priority: str
     schedule: ScheduleOut
     max_tps: int | None
+    over_cap: str
     message_class: str = Field(alias="class")
     state: State
     next_fire_at: Instant | None
@@ -159,6 +167,7 @@ async def create_campaign(call: Call, body: CampaignBody) -> CampaignDetail:
         priority=body.priority,
         schedule=body.schedule.schedule(),
         max_tps=body.max_tps,
+        over_cap=body.over_cap,
     )
     made = await planning.create(call.conn, call.user, plan, call.now, call.mode)
     return await _detail(call, made)

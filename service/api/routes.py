@@ -9,6 +9,7 @@ from service.api import (
     audience,
     audit,
     campaigns,
+    caps,
     channels,
     departments,
     deputies,
@@ -83,6 +84,8 @@ OPS = (
     Op("GET",    "/suppressions", audience.list_suppressions, R.READ),
     Op("POST",   "/suppressions", audience.create_suppressions, R.SUPPRESS, 201),
     Op("DELETE", "/suppressions/{suppression_id}", audience.delete_suppression, R.SUPPRESS, 204),
+    Op("GET",    "/caps", caps.list_caps, R.READ),
+    Op("PUT",    "/caps", caps.set_caps, R.CHANNELS),
 
     Op("GET",    "/segments", segments.list_segments, R.READ),
     Op("POST",   "/segments", segments.create_segment, R.WRITE, 201),

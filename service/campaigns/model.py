@@ -124,7 +124,11 @@ class TextBlocked(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an editor decides about a campaign; the text and the rule are kept by reference."""
+    """What an editor decides about a campaign; the text and the rule are kept by reference.
+
+    over_cap: what becomes of a text to somebody who has had enough (`dispatch.caps`): `defer`, it
+        waits for its turn while its validity allows; `stop`.
+    """
 
     name: str
     template_id: UUID
@@ -133,6 +137,7 @@ class Plan:
     priority: str
     schedule: Schedule
     max_tps: int | None
+    over_cap: str = "defer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +205,8 @@ class Content:
             "schedule": self.plan.schedule.as_json(),
             "max_tps": self.plan.max_tps,
         }
+        if self.plan.over_cap != "defer":  # left out, so that what was approved before stays so
+            bound["over_cap"] = self.plan.over_cap
         canonical = json.dumps(bound, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).digest()
 

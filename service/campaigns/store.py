@@ -3,6 +3,7 @@
 `move` is the only statement that changes a campaign's state, and it records each move.
 """
 
+from dataclasses import fields
 from datetime import datetime
 from uuid import UUID
 
@@ -30,9 +31,9 @@ async def insert_campaign(
     campaign_id: UUID = await conn.fetchval(
         """
         INSERT INTO campaigns (department_id, name, template_version_id, segment_id, channels,
-                               priority, schedule, max_tps, state, created_by, edited_by,
-                               created_at, key_mode)
-        SELECT $1, $2, v.id, $4, $5, $6, $7, $8, 'draft', $9, $9, $10, $11
+                               priority, schedule, max_tps, over_cap, state, created_by,
+                               edited_by, created_at, key_mode)
+        SELECT $1, $2, v.id, $4, $5, $6, $7, $8, $9, 'draft', $10, $10, $11, $12
         FROM template_versions v WHERE v.template_id = $3 ORDER BY v.no DESC LIMIT 1
         RETURNING id
         """,
@@ -51,7 +52,7 @@ async def update_plan(conn: Connection, campaign_id: UUID, plan: Plan, user_id: 
         """
         UPDATE campaigns c
         SET name = $2, segment_id = $4, channels = $5, priority = $6, schedule = $7, max_tps = $8,
-            edited_by = $9, template_version_id = (
+            over_cap = $9, edited_by = $10, template_version_id = (
                 SELECT id FROM template_versions WHERE template_id = $3 ORDER BY no DESC LIMIT 1)
         WHERE c.id = $1
         """,
@@ -70,6 +71,7 @@ def _columns(plan: Plan) -> tuple[object, ...]:
         plan.priority,
         plan.schedule.as_json(),
         plan.max_tps,
+        plan.over_cap,
     )
 
 
@@ -293,7 +295,8 @@ def _campaign(row: Record) -> Campaign:
         priority=row["priority"],
         schedule=Schedule.from_json(row["schedule"]),
         max_tps=row["max_tps"],
+        over_cap=row["over_cap"],
     )
-    replaced = {"name", "template_id", "segment_id", "channels", "priority", "schedule", "max_tps"}
+    replaced = {field.name for field in fields(Plan)}
     kept = {name: value for name, value in row.items() if name not in replaced}
     return Campaign(plan=plan, **kept | {"state": State(row["state"])})

@@ -22,7 +22,7 @@ from service.delivery import doubt_store as doubts
 from service.delivery import store
 from service.delivery.doubt_store import Key, Settled, Which
 from service.delivery.receipts import SETTLE_AFTER, pair
-from service.dispatch import reroute
+from service.dispatch import caps_store, reroute
 from service.errors import Conflict
 from service.storage.postgres import Connection, Record
 
@@ -114,6 +114,7 @@ async def decide(conn: Connection, which: Which, decision: Decision, by: By) -> 
     if found:
         verdict.decision_id = await doubts.insert_decision(conn, decision.value, by)
         verdict.decided = await doubts.settle(conn, verdict.decision_id, found, by.at)
+        await caps_store.give_back(conn, [(f.run_id, f.no) for f in found])
         queued = {(f.run_id, f.no) for f in found if f.state == "queued"}
         verdict.channels = {row["channel_id"] for row in rows if _key(row) in queued}
     log.info("doubts decided", extra={"decision": decision.value, "messages": verdict.decided})

@@ -218,6 +218,7 @@ async def _start(
         timezone=DEFAULT_TIMEZONE,
         valid_until=now + ANSWERED_WITHIN,
         confirms=CONFIRMS.get(voice.kind),
+        over_cap="send",
     )
     return await direct.start(conn, new, people, now)
 

@@ -17,6 +17,7 @@ from service.delivery import doubt_store as doubts
 from service.delivery.doubt import hold
 from service.delivery.doubt_store import Settled, StatementFile, Which
 from service.delivery.statement import HandOff, Judged, Line, Result, Unreadable, judge
+from service.dispatch import caps_store
 from service.errors import NotFound
 from service.storage.postgres import Connection
 
@@ -146,5 +147,6 @@ async def _settle(
     file = StatementFile(statement.channel_id, statement.sha256, counts)
     report.decision_id = await doubts.insert_decision(conn, STATEMENT, by, file)
     await doubts.settle(conn, report.decision_id, list(found.values()), by.at)
+    await caps_store.give_back(conn, [(f.run_id, f.no) for f in found.values()])
     report.settled.update(settled.state for settled in found.values())
     log.info("statement read", extra={"channel": statement.channel_id, **counts})

@@ -18,6 +18,7 @@ class NewRun:
     send_hours, timezone: as of a schedule. valid_until: past it, nothing is handed off.
     confirms: the reason of the suppressions that its texts confirm, and so pass; None: none.
     sent_by, template_version_id, webhook_id, key_mode: of a department's direct send.
+    over_cap: what becomes of a text that a cap stops: defer, stop; send: it has no cap.
     """
 
     kind: str
@@ -34,6 +35,7 @@ class NewRun:
     template_version_id: UUID | None = None
     webhook_id: UUID | None = None
     key_mode: Mode = Mode.LIVE
+    over_cap: str = "stop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,9 @@ async def insert_run(conn: Connection, new: NewRun, now: datetime) -> Record:
         """
         INSERT INTO runs (kind, department_id, fire_at, state, priority, class, text, channels,
                           send_hours, timezone, valid_until, confirms, sent_by,
-                          template_version_id, webhook_id, key_mode, created_at)
-        VALUES ($1, $2, $10, 'expanding', $3, $4, $5, $6, $7, $8, $9, $11, $12, $13, $14, $15, $10)
+                          template_version_id, webhook_id, key_mode, over_cap, created_at)
+        VALUES ($1, $2, $10, 'expanding', $3, $4, $5, $6, $7, $8, $9, $11, $12, $13, $14, $15, $16,
+                $10)
         RETURNING *
         """,
         new.kind,
@@ -78,6 +81,7 @@ async def insert_run(conn: Connection, new: NewRun, now: datetime) -> Record:
         new.template_version_id,
         new.webhook_id,
         new.key_mode,
+        new.over_cap,
     )
     return one(row)
 

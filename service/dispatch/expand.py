@@ -17,6 +17,8 @@ from service.audience.segment import parse
 from service.audience.segment_areas import RuleAreas
 from service.audience.segment_sql import compile_rule
 from service.audience.store import read_area_tree
+from service.campaigns.county_store import load_county
+from service.campaigns.hours import HourTerms
 from service.dispatch import expand_store
 from service.dispatch.route import routes
 from service.dispatch.route_store import list_lanes
@@ -65,6 +67,7 @@ async def expand_run(pool: Pool, run_id: uuid.UUID, now: datetime) -> Expansion 
             needs,
             condition,
             now,
+            (await load_county(conn)).next_opening(now, HourTerms.of_run(run)),
         )
         channels = []
         if run["key_mode"] == Mode.TEST:

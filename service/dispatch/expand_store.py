@@ -5,10 +5,11 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from service.audience.segment_sql import CARRIER, PEOPLE, Compiled
+from service.dispatch.caps_store import CURRENT, repeat_ends, spans_end
 from service.dispatch.route import Route
 from service.storage.postgres import Connection, Record, one
 
-FIRST_RULE_PARAMETER = 10
+FIRST_RULE_PARAMETER = 11
 
 FEWEST_ROWS = 50
 """No run is cut into smaller slices, however many connections its channel has."""
@@ -43,8 +44,12 @@ async def write_ledger(
     needs: Collection[str],
     condition: Compiled,
     now: datetime,
+    leaves_at: datetime,
 ) -> tuple[int, int]:
     """Write a row for each person the rule means, or the reason why not; returns both counts.
+
+    Whoever has had enough, by the caps, at the instant `leaves_at` from which texts may leave is
+    left out, unless the text may wait until there is room. That is a forecast: the mark decides.
 
     A person's carrier is that of an override, else the contact's own; the ledger counts under it.
     `needs` are the facts that the text's variables take from a contact: name, town, village.
@@ -54,6 +59,9 @@ async def write_ledger(
         WITH routes AS (
             SELECT * FROM unnest($3::text[], $4::smallint[], $5::boolean[])
                 AS r(carrier, channel_id, simulated)
+        ), cap AS MATERIALIZED (
+            SELECT cap.*, hashtextextended(r.text, 0) AS text, r.over_cap, r.valid_until
+            FROM runs r, LATERAL ({CURRENT}) cap WHERE r.id = $1
         ), meant AS (
             SELECT c.id, c.phone_hash, c.phone_cipher, c.name_cipher, c.area_code, c.synthetic,
                 {CARRIER} AS carrier, ({condition.sql}) AS matches
@@ -74,6 +82,10 @@ async def write_ledger(
                     WHEN $7 AND c.name_cipher IS NULL THEN 'no_name'
                     WHEN $8::text[] <> '{{}}'
                         AND (a.level IS NULL OR NOT a.level = ANY($8)) THEN 'no_area'
+                    WHEN f.full_until > $10 AND (f.over_cap = 'stop' OR f.valid_until IS NULL
+                        OR f.full_until >= f.valid_until)
+                        THEN CASE WHEN f.full_until = f.repeat_ends THEN 'same_text'
+                                  ELSE 'capped' END
                 END AS excluded
             FROM meant c
             CROSS JOIN (SELECT key_mode, barred FROM runs WHERE id = $1) u
@@ -89,6 +101,11 @@ async def write_ledger(
                 WHERE s.phone_hash = c.phone_hash AND $9 = ANY (s.classes)
                   AND (s.expires_at IS NULL OR s.expires_at > $6)
                 ORDER BY reason LIMIT 1) s ON true
+            LEFT JOIN LATERAL (
+                SELECT cap.over_cap, cap.valid_until, {repeat_ends("f.at", "f.texts", "cap.text")},
+                       greatest({spans_end("f.at")}, {repeat_ends("f.at", "f.texts", "cap.text")})
+                FROM cap JOIN recent_texts f ON f.phone_hash = c.phone_hash AND f.class = cap.class
+                ) f(over_cap, valid_until, repeat_ends, full_until) ON true
             WHERE c.matches IS NOT FALSE
         ), kept AS (
             INSERT INTO messages (run_id, no, phone_hash, phone_cipher, name_cipher, channel_id,
@@ -117,6 +134,7 @@ async def write_ledger(
         "name" in needs,
         _area_levels(needs),
         run["class"],
+        leaves_at,
         *condition.parameters,
     )
     counts = one(row)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.dispatch import followup, quota_store
+from service.dispatch import caps_store, followup, quota_store
 from service.dispatch.followup import Failure
 from service.dispatch.lease_store import Lease
 from service.storage.postgres import Connection
@@ -102,6 +102,7 @@ async def record_results(
         [part for _, part, _ in refs],
         [ref for _, _, ref in refs],
     )
+    await caps_store.give_back(conn, [(f.run_id, f.no) for f in refused])
     return await followup.follow(conn, plan, now)
 
 
@@ -117,7 +118,8 @@ async def give_back(
     Attempt 0 means that the mark's own answer was lost; it counts only while the slice is ours and
     no other one covers the row, for then nobody else can have marked it. After a cancel they are
     cancelled like the rest of the run. A slice or run that was taken for finished meanwhile is open
-    again, and a slice that waits does so no longer. The channel's quota has their parts again.
+    again, and a slice that waits does so no longer. The channel's quota has their parts again, and
+    the persons' caps their places.
     """
     run_id, slice_no = work
     back = await conn.fetch(
@@ -161,7 +163,7 @@ async def give_back(
                 finished_at = NULL, settled_at = NULL
             FROM opened WHERE r.id = opened.run_id AND r.state = 'sent'
         )
-        SELECT marked_at, part_count FROM back
+        SELECT run_id, no, marked_at, part_count FROM back
         """,
         run_id,
         [no for no, _ in rows],
@@ -175,3 +177,4 @@ async def give_back(
     )
     if back:
         await quota_store.give_back(conn, lease.channel_id, back)
+        await caps_store.give_back(conn, [(row["run_id"], row["no"]) for row in back])

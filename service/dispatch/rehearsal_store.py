@@ -27,9 +27,10 @@ async def insert_test(
         """
         WITH run AS (
             INSERT INTO runs (campaign_id, department_id, fire_at, state, priority, class, text,
-                              rule, channels, send_hours, timezone, valid_until, created_at, mode)
+                              rule, channels, send_hours, timezone, valid_until, created_at, mode,
+                              over_cap)
             SELECT c.id, c.department_id, $6, 'expanding', 'urgent', t.class, $4, $5, c.channels,
-                   '[["00:00", "24:00"]]', 'Asia/Shanghai', $7, $6, 'test'
+                   '[["00:00", "24:00"]]', 'Asia/Shanghai', $7, $6, 'test', 'send'
             FROM campaigns c JOIN template_versions v ON v.id = c.template_version_id
             JOIN templates t ON t.id = v.template_id
             WHERE c.id = $1

@@ -138,7 +138,7 @@ async def queued_rows(
     """The messages of a slice that are still to be handed off, and may be now.
 
     A message in its range that was routed again to another channel is none of them, nor is one that
-    failed and is not due again yet.
+    failed and is not due again yet, or that a cap holds back.
     """
     return await conn.fetch(
         """
@@ -150,6 +150,9 @@ async def queued_rows(
             SELECT FROM attempts a
             WHERE a.run_id = $1 AND a.no BETWEEN $2 AND $3 AND a.no = m.no
               AND a.attempt = m.attempt AND a.next_at > $4))
+          AND NOT EXISTS (
+            SELECT FROM deferrals d
+            WHERE d.run_id = $1 AND d.no BETWEEN $2 AND $3 AND d.no = m.no AND d.not_before > $4)
         ORDER BY no
         """,
         run_id,
@@ -171,7 +174,8 @@ async def finish_slice(
     """Let go of a slice: done if nothing in it is left to hand off, else free for another time.
 
     The run's lock is taken alone first: what is being marked or given back must be seen. If all
-    that is left failed before and is not due again yet, it is free when the first of them is.
+    that is left failed before and is not due again yet, or waits for a cap, it is free when the
+    first of them is due.
     Returns whether it is done.
     """
     await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))", run_id)
@@ -209,9 +213,12 @@ async def _wait_for_the_first(
     await conn.execute(
         """
         WITH left_over AS (
-            SELECT (SELECT a.next_at FROM attempts a
-                    WHERE a.run_id = m.run_id AND a.no = m.no AND a.attempt = m.attempt
-                      AND a.next_at > $3) AS at
+            SELECT greatest(
+                (SELECT a.next_at FROM attempts a
+                 WHERE a.run_id = m.run_id AND a.no = m.no AND a.attempt = m.attempt
+                   AND a.next_at > $3),
+                (SELECT d.not_before FROM deferrals d
+                 WHERE d.run_id = m.run_id AND d.no = m.no AND d.not_before > $3)) AS at
             FROM slices s JOIN messages m ON m.run_id = s.run_id
               AND m.no BETWEEN s.first_no AND s.last_no AND m.channel_id = s.channel_id
             WHERE s.run_id = $1 AND s.no = $2 AND m.state IN ('queued', 'submitting')

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
+from service.dispatch.caps_store import CURRENT, RESERVED
 from service.dispatch.lease_store import Lease
 from service.storage.postgres import Connection, Record
 
@@ -51,17 +52,22 @@ async def mark(
     """Mark messages as leaving, or stop them for good; `rows` are (no, part count).
 
     `stop` is a reason to stop them all, such as a validity that is over. A suppression stops texts
-    of its classes, but no confirmation of itself; the erasure of a person stops all older runs.
+    of its classes, but no confirmation of itself; the erasure of a person stops all older runs. A
+    place under the person's cap is taken here.
 
-    Returns (no, attempt, state) of those that moved. The rest may not leave now: everything is
-    stopped, the run is not running, the channel is held, the lease or the slice is not ours, the
-    row is no longer queued, or its phone has an uncertain hand-off on this channel.
+    Returns (no, attempt, state) of those that moved, and with the state `capped` of those that are
+    queued and have no place (see `caps`). The rest may not leave now: everything is stopped, the
+    run is not running, the channel is held, the lease or the slice is not ours, the row is no
+    longer queued, or its phone has an uncertain hand-off on this channel.
     """
     return await conn.fetch(
-        """
+        f"""
         WITH permit AS (
-            SELECT r.class, r.confirms, r.department_id, r.created_at
-            FROM runs r, slices s, connections k
+            SELECT r.class, r.confirms, r.department_id, r.created_at,
+                   hashtextextended(r.text, 0) AS text,
+                   cap.id IS NOT NULL AS capped, cap.per_day, cap.per_week, cap.per_month,
+                   cap.same_text
+            FROM runs r LEFT JOIN LATERAL ({CURRENT}) cap ON true, slices s, connections k
             WHERE r.id = $4 AND r.state = 'running'
               AND s.run_id = $4 AND s.no = $5 AND s.slot = $2 AND s.epoch = $3
               AND k.channel_id = $1 AND k.slot = $2 AND k.epoch = $3 AND k.owner = $6
@@ -73,7 +79,7 @@ async def mark(
         ), asked AS (
             SELECT * FROM unnest($7::int[], $8::smallint[]) AS a(no, part_count)
         ), candidate AS MATERIALIZED (
-            SELECT m.row, a.part_count, m.phone_hash,
+            SELECT m.row, a.no, a.part_count, m.phone_hash,
                 COALESCE($10, (
                     SELECT 'erased' FROM erasures e
                     WHERE e.phone_hash = m.phone_hash AND e.erased_at >= permit.created_at
@@ -95,19 +101,26 @@ async def mark(
             WHERE c.stop IS NOT NULL OR NOT EXISTS (
                 SELECT FROM uncertain u
                 WHERE u.channel_id = $1 AND u.phone_hash = c.phone_hash)
+        ), reserved AS ({RESERVED}), placed AS MATERIALIZED (
+            SELECT v.*, v.stop IS NULL AND (SELECT capped FROM permit)
+                AND v.phone_hash NOT IN (SELECT phone_hash FROM reserved) AS capped
+            FROM verdict v
+        ), moved AS (
+            UPDATE messages m SET
+                state = CASE WHEN v.stop IS NULL THEN 'submitting'
+                    WHEN v.stop = 'erased' THEN 'cancelled' ELSE 'suppressed' END::message_state,
+                reason = v.stop,
+                part_count = v.part_count,
+                attempt = m.attempt + CASE WHEN v.stop IS NULL THEN 1 ELSE 0 END,
+                marked_at = CASE WHEN v.stop IS NULL THEN $9::timestamptz END,
+                final_at = CASE WHEN v.stop IS NOT NULL THEN $9::timestamptz END
+            FROM placed v
+            WHERE m.ctid = v.row AND m.state = 'queued' AND NOT v.capped
+            RETURNING m.no, m.attempt, m.state::text
         )
-        UPDATE messages m SET
-            state = CASE WHEN v.stop IS NULL THEN 'submitting'
-                WHEN v.stop = 'erased' THEN 'cancelled' ELSE 'suppressed' END::message_state,
-            reason = v.stop,
-            part_count = v.part_count,
-            attempt = m.attempt + CASE WHEN v.stop IS NULL THEN 1 ELSE 0 END,
-            marked_at = CASE WHEN v.stop IS NULL THEN $9::timestamptz END,
-            final_at = CASE WHEN v.stop IS NOT NULL THEN $9::timestamptz END
-        FROM verdict v
-        WHERE m.ctid = v.row AND m.state = 'queued'
-        RETURNING m.no, m.attempt, m.state
-        """,
+        SELECT no, attempt, state FROM moved
+        UNION ALL SELECT no, 0, 'capped' FROM placed WHERE capped
+        """,  # noqa: S608  # constants
         lease.channel_id,
         lease.slot,
         lease.epoch,

@@ -11,17 +11,24 @@ A connection works on a slice of each class and department that has any, and the
 """
 
 import asyncio
-import itertools
 import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from service.channels.gateway import Gateway
 from service.channels.maintenance import maintenance_end
-from service.channels.model import Channel, Hold
+from service.channels.model import Channel
 from service.channels.store import hold_channel
 from service.crypto import Undecipherable
-from service.dispatch import lease_store, quota_store, retry_store, share_store, slice_store, store
+from service.dispatch import (
+    caps,
+    lease_store,
+    quota,
+    retry_store,
+    share_store,
+    slice_store,
+    store,
+)
 from service.dispatch.compose import Composer, Message, Work, work_from
 from service.dispatch.lease import HeldLease
 from service.dispatch.pace import run_limit
@@ -316,11 +323,12 @@ class Sender:
                 return []
             over = work.valid_until is not None and now >= work.valid_until
             stop = "validity_over" if over else None
-            asked, hold = (batch, None) if over else await self._within_quota(conn, batch, now)
+            asked, hold = await quota.within(conn, self._channel, batch, now, off=over)
             rows = [(message.no, len(message.parts)) for message in asked]
             moved = await self._mark_rows(conn, work, rows, stop, now)
             broken = [(no, 1) for no in work.broken]
             await self._mark_rows(conn, work, broken, "cannot_be_composed", now)
+            await caps.settle(conn, work, moved, self._shared.county.now, now)
             if len(moved) < len(asked):
                 if await store.run_state(conn, work.run_id) == "running":
                     work.not_before = now + BLOCKED
@@ -328,38 +336,15 @@ class Sender:
                     work.rows.clear()
             attempts = {row["no"]: row["attempt"] for row in moved if row["state"] == "submitting"}
             marked = [message for message in batch if message.no in attempts]
-            await self._use_quota(conn, work, marked, hold, now)
+            await quota.use(conn, self._channel, marked, now)
+            if hold is not None:
+                await hold_channel(conn, self._channel.id, hold)
+                work.rows.clear()
         work.broken.clear()
         for message in marked:
             message.attempt = attempts[message.no]
             message.open_parts = len(message.parts)
         return marked
-
-    async def _within_quota(
-        self, conn: Connection, batch: list[Message], now: datetime
-    ) -> tuple[list[Message], Hold | None]:
-        """The first of a batch, as far as the channel's quota goes; the hold if it ends there."""
-        if not (batch and self._channel.has_quota):
-            return batch, None
-        free, hold = await quota_store.free_parts(conn, self._channel.id, now)
-        sums = itertools.accumulate(len(message.parts) for message in batch)
-        asked = batch[: sum(parts <= free for parts in sums)]
-        return asked, hold if len(asked) < len(batch) else None
-
-    async def _use_quota(
-        self,
-        conn: Connection,
-        work: Work,
-        marked: list[Message],
-        hold: Hold | None,
-        now: datetime,
-    ) -> None:
-        """Count what was marked; where the quota ends, hold the channel for everybody."""
-        if marked and self._channel.has_quota:
-            await quota_store.use(conn, self._channel.id, _parts(marked), now)
-        if hold is not None:
-            await hold_channel(conn, self._channel.id, hold)
-            work.rows.clear()
 
     async def _mark_rows(
         self,

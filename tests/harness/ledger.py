@@ -32,7 +32,20 @@ class Scene:
     segment: uuid.UUID
 
 
-async def make_scene(conn: Connection, now: datetime, *, text: str = TEXT) -> Scene:
+async def lift_caps(conn: Connection) -> None:
+    """Let everybody get any number of texts: for tests that send to the same people again."""
+    await conn.execute(
+        "INSERT INTO frequency_caps (class, same_text, reason, set_at) "
+        "VALUES ('public_interest', true, 'test', now()), ('service', true, 'test', now())"
+    )
+
+
+async def make_scene(
+    conn: Connection, now: datetime, *, text: str = TEXT, capped: bool = False
+) -> Scene:
+    """A department with its people and its text; without caps unless `capped`."""
+    if not capped:
+        await lift_caps(conn)
     department = await conn.fetchval(
         "INSERT INTO departments (name, kind) VALUES ($1, 'police') RETURNING id",
         f"公安局 {uuid.uuid4().hex[:6]}",

@@ -16,6 +16,7 @@ from typing import Any
 
 from service.demo.client import Client
 from service.storage.postgres import UNREACHABLE, connect
+from tests.harness.ledger import lift_caps
 
 MORNING = "2027-01-12T09:30+08:00"
 EVERYBODY = "carrier in (mobile, unicom, telecom, broadnet)"
@@ -97,6 +98,15 @@ class Live:
         async with self.client("operator") as operator:
             made = await operator.upload("/imports", content, {"roster": "r", "basis": "duty"})
             await eventually(lambda: _done(operator, made["id"]), 60)
+        await self.lift_caps()
+
+    async def lift_caps(self) -> None:
+        """Let everybody get any number of texts: tests send to the same people again."""
+        conn = await connect(self.summary["database_url"])
+        try:
+            await lift_caps(conn)
+        finally:
+            await conn.close()
 
     async def launch(self, rule: str = EVERYBODY, text: str = TEXT) -> "Launched":
         """Plan, submit and approve a campaign that fires now."""

@@ -22,6 +22,8 @@ TABLE = {
     "POST /uncertain/statement": "aop",
     "GET /uncertain/policies": "aopv",
     "PUT /uncertain/policies": "a",
+    "GET /caps": "aopv",
+    "PUT /caps": "a",
     "GET /receipts/unmatched": "aopv",
     "GET /receipts/unmatched/export": "aopv",
     "POST /receipts/unmatched/dismiss": "aop",
@@ -139,6 +141,7 @@ TABLE = {
     "POST /channels/{channel_id}/test": "a",
 }
 COUNTY_ONLY = {
+    "PUT /caps",
     "POST /stop-all",
     "POST /stop-all/lift",
     "PUT /uncertain/policies",

@@ -1,0 +1,32 @@
+"""A channel's quota at the mark: how many of a batch it still allows, and counting what leaves."""
+
+import itertools
+from collections.abc import Sequence
+from datetime import datetime
+
+from service.channels.model import Channel, Hold
+from service.dispatch import quota_store
+from service.dispatch.compose import Message
+from service.storage.postgres import Connection
+
+
+async def within(
+    conn: Connection, channel: Channel, batch: list[Message], now: datetime, *, off: bool
+) -> tuple[list[Message], Hold | None]:
+    """The first of a batch, as far as the channel's quota goes; the hold if it ends there.
+
+    off: none of the batch leaves, so it needs none.
+    """
+    if off or not (batch and channel.has_quota):
+        return batch, None
+    free, hold = await quota_store.free_parts(conn, channel.id, now)
+    sums = itertools.accumulate(len(message.parts) for message in batch)
+    asked = batch[: sum(parts <= free for parts in sums)]
+    return asked, hold if len(asked) < len(batch) else None
+
+
+async def use(conn: Connection, channel: Channel, marked: Sequence[Message], now: datetime) -> None:
+    """Count what was marked."""
+    if marked and channel.has_quota:
+        parts = sum(len(message.parts) for message in marked)
+        await quota_store.use(conn, channel.id, parts, now)
