@@ -31,6 +31,7 @@ from service.api.problems import invalid
 from service.app import serve
 from service.audience.import_command import add_arguments as add_import_arguments
 from service.audience.store import load_areas
+from service.campaigns.holiday_command import add_arguments as add_holiday_arguments
 from service.campaigns.stop_all import hold_all
 from service.channels import codes_store
 from service.channels import store as channels
@@ -108,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser("channel", help="set up, change and test the ways out")
     )
     add_audit_arguments(commands.add_parser("audit", help="prove the audit trail"))
+    add_holiday_arguments(commands.add_parser("holidays", help="the calendar of holidays / 节假日"))
     add_simulate_arguments(
         commands.add_parser("simulate", help="run a simulated carrier, or steer one that runs")
     )

@@ -44,6 +44,7 @@ class Right(StrEnum):
     CONTROL = "pause, resume, release and cancel campaigns"
     APPROVE = "approve, return and reject campaigns"
     STOP_ALL = "stop all sending"
+    CALENDAR = "set the calendar and the send hours"
     ACCOUNTS = "manage departments, users and keys"
     CHANNELS = "manage channels"
     AUDIT = "read the audit trail"
@@ -84,6 +85,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
 KINDS_WITH: dict[Right, frozenset[str]] = {
     Right.CHANNELS: RUNS_CHANNELS,
     Right.STOP_ALL: frozenset({COUNTY, CARRIER, "police"}),
+    Right.CALENDAR: frozenset({COUNTY}),
 }
 """The kinds of department whose users have a right that touches everybody's sending."""
 

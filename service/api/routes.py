@@ -15,6 +15,7 @@ from service.api import (
     deputies,
     doubt,
     guests,
+    holidays,
     imports,
     inbound,
     keys,
@@ -118,6 +119,14 @@ OPS = (
 
     Op("GET",    CAMPAIGN + "/fires", schedules.list_fires, R.REPORTS),
     Op("POST",   "/schedules/preview", schedules.preview_schedule, R.READ, changes=False),
+
+    Op("GET",    "/holidays", holidays.get_holidays, R.READ),
+    Op("PUT",    "/holidays", holidays.set_holidays, R.CALENDAR, errors=(409,)),
+    Op("POST",   "/holidays/notice", holidays.import_notice, R.CALENDAR),
+    Op("GET",    "/holidays/history", holidays.list_calendars, R.READ),
+    Op("GET",    "/send-hours", holidays.get_send_hours, R.READ),
+    Op("PUT",    "/send-hours", holidays.set_send_hours, R.CALENDAR, errors=(409,)),
+    Op("GET",    "/send-hours/history", holidays.list_send_hours, R.READ),
 
     Op("GET",    "/stop-all", stops.get_stop, R.READ),
     Op("POST",   "/stop-all", stops.stop_all, R.STOP_ALL),

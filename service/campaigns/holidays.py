@@ -7,6 +7,7 @@ hours of days, in which texts of some classes do not leave.
 """
 
 import tomllib
+from calendar import isleap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -176,6 +177,19 @@ class Holidays:
     def is_workday(self, day: date) -> bool:
         """Whether offices work on that day; working weekends are among them."""
         return self.day(day).kind in {Kind.WORKDAY, Kind.MAKEUP}
+
+    def year(self, year: int) -> Notice:
+        """A year's holidays and working weekends, by its notice or computed."""
+        if year in self._notices:
+            return self._notices[year]
+        days = [self.day(date(year, 1, 1) + n * _DAY) for n in range(365 + isleap(year))]
+        off = {day.date: day.name for day in days if day.kind is Kind.HOLIDAY}
+        return Notice(year, "computed", off, frozenset())
+
+    def quiet_in(self, year: int) -> list[Quiet]:
+        """The quiet days of a year, in order, the county's as they were entered."""
+        days = (date(year, 1, 1) + n * _DAY for n in range(365 + isleap(year)))
+        return list(dict.fromkeys(quiet for day in days for quiet in self.quiet_on(day)))
 
     def quiet_on(self, day: date) -> Iterator[Quiet]:
         """The quiet days, built in or the county's, that this day is one of."""

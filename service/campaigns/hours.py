@@ -97,6 +97,9 @@ def check_rules(rules: HourRules) -> None:
     Raises:
         Invalid: names the field.
     """
+    if set(rules.classes) != set(HourRules().classes):
+        problem = f"give the hours of each of {', '.join(HourRules().classes)}"
+        raise Invalid(problem, fields={"classes": problem})
     spans = [(f"audiences.{name}", hours) for name, hours in rules.audiences.items()]
     for name, hours in rules.classes.items():
         spans += [
@@ -105,7 +108,7 @@ def check_rules(rules: HourRules) -> None:
         ]
         spans += [(f"classes.{name}.preferred", hours.preferred)] if hours.preferred else []
     for where, given in spans:
-        if problem := next(hour_problems(given), None):
+        for problem in hour_problems(given):
             raise Invalid(f"{where}: {problem}", fields={where: problem})
     for name, hours in rules.classes.items():
         if intersect(minutes_of(hours.allowed), minutes_of(hours.limit)) != sorted(

@@ -103,6 +103,13 @@ TABLE = {
     "POST /campaigns/{campaign_id}/cancel": "aop",
     "GET /campaigns/{campaign_id}/fires": "aopvi",
     "POST /schedules/preview": "aopv",
+    "GET /holidays": "aopv",
+    "PUT /holidays": "a",
+    "POST /holidays/notice": "a",
+    "GET /holidays/history": "aopv",
+    "GET /send-hours": "aopv",
+    "PUT /send-hours": "a",
+    "GET /send-hours/history": "aopv",
     "GET /stop-all": "aopv",
     "POST /stop-all": "aop",
     "POST /stop-all/lift": "aop",
@@ -142,6 +149,9 @@ TABLE = {
 }
 COUNTY_ONLY = {
     "PUT /caps",
+    "PUT /holidays",
+    "POST /holidays/notice",
+    "PUT /send-hours",
     "POST /stop-all",
     "POST /stop-all/lift",
     "PUT /uncertain/policies",
