@@ -8,6 +8,8 @@ from aiohttp import web
 from service.accounts import key_store
 from service.accounts.key import is_within
 from service.accounts.keys import Caller, caller_of
+from service.accounts.login import PREFIX as SESSION
+from service.accounts.login import session_caller
 from service.api.problems import Unauthorized
 from service.runtime import Runtime
 from service.web import USER_ID
@@ -29,7 +31,8 @@ async def authenticate(request: web.Request, runtime: Runtime) -> Caller:
     token = header[len(_SCHEME) :].strip()
     now = runtime.clock.now()
     async with runtime.pool.acquire() as conn:
-        caller = await caller_of(conn, runtime.keyring, token, now)
+        find = session_caller if token.startswith(SESSION) else caller_of
+        caller = await find(conn, runtime.keyring, token, now)
         if caller is None:
             raise Unauthorized(
                 f"this key is unknown, expired, revoked, or waits for its second person: {_HOW}"

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
+from uuid import UUID
 
 from pydantic import BaseModel
 
@@ -15,11 +16,21 @@ from service.runtime import Runtime
 from service.storage.postgres import Connection
 
 
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request of somebody who is not known yet."""
+
+    runtime: Runtime
+    now: datetime
+    address: str
+    agent: str
+
+
 @dataclass(slots=True)
 class Call:
     """One request: who asks, when, and the transaction in which it is answered.
 
-    key: through which key the user asks; None: through a session.
+    key, session_id: through which of the two the user asks.
     """
 
     runtime: Runtime
@@ -29,6 +40,7 @@ class Call:
     concerns: tuple[str, str] | None = None
     noted: dict[str, object] = field(default_factory=dict)
     key: Key | None = None
+    session_id: UUID | None = None
     bells: list[tuple[Job, tuple[object, ...]]] = field(default_factory=list)
 
     def after_commit(self, job: Job, *ids: object) -> None:

@@ -17,14 +17,14 @@ from service.accounts.model import Right
 from service.api.call import Download, Later
 
 Handler = Callable[..., Coroutine[Any, Any, object]]
-_RESERVED = frozenset({"call", "body", "query", "file", "return"})
+_RESERVED = frozenset({"call", "visit", "body", "query", "file", "return"})
 
 
 @dataclass(frozen=True)
 class Op:
     """A row of the route table.
 
-    right: what the caller must be allowed to do.
+    right: what the caller must be allowed to do; None: whoever is known may, about themselves.
     status: of a success.
     errors: statuses of refusals that do not follow from the signature.
     changes: whether it changes or reveals something although, or unless, the method says so.
@@ -33,7 +33,7 @@ class Op:
     method: str
     path: str
     handler: Handler
-    right: Right
+    right: Right | None
     status: int = 200
     errors: tuple[int, ...] = ()
     changes: bool | None = None
@@ -81,9 +81,16 @@ class Op:
     @property
     def audited(self) -> bool:
         """Whether the audit trail gets an entry: for all but GET, and for files given out."""
+        if self.is_open:
+            return False  # who it was is known at its end only: it writes its own entry
         if self.changes is not None:
             return self.changes
         return self.method != "GET" or self.out is Download
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is for those who are not known yet."""
+        return "visit" in self.hints
 
     @property
     def edits(self) -> bool:
@@ -109,7 +116,7 @@ class Op:
         if self.method == "POST":
             found.add(409)
         if self.edits:
-            found |= {409, 412}
+            found.add(412)
         if self.body is not None:
             found |= {400, 413, 415}
         return sorted(found)

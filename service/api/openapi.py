@@ -68,11 +68,13 @@ def _operation(op: Op, references: dict[Any, Schema], schemas: Schema) -> Schema
         "operationId": op.name,
         "tags": [op.path.split("/")[1]],
         "summary": op.summary,
-        "description": f"Needs the right to {op.right.value}.",
+        "description": _who_may(op),
         "parameters": [*_path_parameters(op), *_query_parameters(op, references, schemas)],
         "responses": {str(op.status): _success(op, references)}
         | {str(status): _refusal(status, references) for status in op.statuses},
     }
+    if op.is_open:
+        operation["security"] = []
     if op.method == "POST":
         operation["parameters"].append(_idempotency_key())
     if op.edits:
@@ -87,6 +89,14 @@ _PATH_TYPES: dict[type, Schema] = {
     str: {"type": "string"},
     UUID: {"type": "string", "format": "uuid"},
 }
+
+
+def _who_may(op: Op) -> str:
+    if op.is_open:
+        return "For everybody; needs no key."
+    if op.right is None:
+        return "For everybody who is known."
+    return f"Needs the right to {op.right.value}."
 
 
 def _path_parameters(op: Op) -> list[Schema]:

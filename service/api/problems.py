@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import ValidationError
 
+from service.accounts.login import Locked, LoginFailed
 from service.audience.segment import SegmentError
 from service.campaigns.model import TextBlocked
 from service.delivery.doubt import TooEarly
@@ -68,10 +69,12 @@ class Unsupported(TocsinError):
 STATUS: dict[type[TocsinError], int] = {
     Malformed: 400,
     Unauthorized: 401,
+    LoginFailed: 401,
     Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
     Stale: 412,
+    Locked: 429,
     TooLarge: 413,
     Unsupported: 415,
     Invalid: 422,
@@ -90,11 +93,16 @@ TITLES = {
     413: "The body is too large",
     415: "The body is of the wrong type",
     422: "The input is wrong",
+    429: "Too many requests",
     500: "Something went wrong on our side",
     503: "Something we depend on cannot be reached",
 }
 
-HEADERS = {401: {"WWW-Authenticate": 'Bearer realm="tocsin"'}, 503: {"Retry-After": "5"}}
+HEADERS = {
+    401: {"WWW-Authenticate": 'Bearer realm="tocsin"'},
+    429: {"Retry-After": "60"},
+    503: {"Retry-After": "5"},
+}
 
 EXTRAS: dict[type[TocsinError], Callable[[Any], dict[str, object]]] = {
     Invalid: lambda error: {"fields": error.fields} if error.fields else {},
@@ -154,7 +162,10 @@ def _of_error(request: web.Request, error: TocsinError) -> web.Response:
     for kind, extra in EXTRAS.items():
         if isinstance(error, kind):
             extras |= extra(error)
-    return problem(request, status_of(error), error.code, error.message, extras)
+    response = problem(request, status_of(error), error.code, error.message, extras)
+    if isinstance(error, Locked):
+        response.headers["Retry-After"] = str(error.seconds)
+    return response
 
 
 def _of_http(request: web.Request, error: web.HTTPException) -> web.Response:

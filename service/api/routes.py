@@ -20,6 +20,7 @@ from service.api import (
     inbound,
     keys,
     lane_health,
+    login,
     messages,
     privacy,
     queue,
@@ -62,6 +63,18 @@ OPS = (
     Op("POST",   "/users", users.create_user, R.ACCOUNTS, 201),
     Op("GET",    "/users/{user_id}", users.get_user, R.READ),
     Op("PATCH",  "/users/{user_id}", users.edit_user, R.ACCOUNTS, errors=(409,)),
+
+    Op("POST",   "/users/{user_id}/password", login.give_password, R.ACCOUNTS, 201),
+    Op("POST",   "/users/{user_id}/totp/reset", login.reset_totp, R.ACCOUNTS, 204),
+
+    Op("POST",   "/login", login.login, None, 201, errors=(429,)),
+    Op("POST",   "/logout", login.logout, None, 204),
+    Op("GET",    "/sessions", login.list_sessions, None, errors=(404,)),
+    Op("DELETE", "/sessions/{session_id}", login.end_session, None, 204),
+    Op("GET",    "/me", login.get_me, None),
+    Op("POST",   "/me/password", login.change_password, None, 204),
+    Op("POST",   "/me/totp", login.begin_totp, None, 201),
+    Op("POST",   "/me/totp/confirm", login.confirm_totp, None),
 
     Op("GET",    "/keys", keys.list_keys, R.ACCOUNTS),
     Op("POST",   "/keys", keys.create_key, R.ACCOUNTS, 201),

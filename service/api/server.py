@@ -16,8 +16,8 @@ from service.accounts.audit_store import insert_entry
 from service.accounts.deputies import standing_in
 from service.accounts.keys import Caller
 from service.api import reading, trail, version
-from service.api.auth import authenticate
-from service.api.call import Call, Download, Later
+from service.api.auth import address_of, authenticate
+from service.api.call import Call, Download, Later, Visit
 from service.api.idempotency import REPLAYED, Answer, Ticket, key_of
 from service.api.op import Op
 from service.api.reading import Arguments
@@ -36,13 +36,25 @@ def endpoint(
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """What aiohttp calls for an operation; `reader`: the GET of the same address."""
 
+    async def greet(request: web.Request) -> web.StreamResponse:
+        runtime = request.config_dict[RUNTIME]
+        visit = Visit(
+            runtime,
+            runtime.clock.now(),
+            address_of(request, runtime.settings.proxies),
+            request.headers.get("User-Agent", ""),
+        )
+        async with reading.arguments(op, request, runtime) as found:
+            return _response(_answer(op, await op.handler(visit, **found)), {})
+
     async def answer(request: web.Request) -> web.StreamResponse:
         runtime = request.config_dict[RUNTIME]
         caller = await authenticate(request, runtime)
         async with runtime.pool.acquire() as conn:
             user = await standing_in(conn, caller.user, runtime.clock.now())
         caller = replace(caller, user=user)
-        caller.user.need(op.right)
+        if op.right is not None:
+            caller.user.need(op.right)
         key = key_of(request)
         async with reading.arguments(op, request, runtime) as found:
             mark = reading.fingerprint(runtime.keyring, request, found)
@@ -51,7 +63,7 @@ def endpoint(
             exchange.reader = reader if op.edits else None
             return await exchange.run(found)
 
-    return answer
+    return greet if op.is_open else answer
 
 
 class _Exchange:
@@ -85,7 +97,14 @@ class _Exchange:
     async def _attempt(self, found: Arguments) -> web.StreamResponse:
         runtime = self._runtime
         async with acquire(runtime.pool) as conn:
-            call = Call(runtime, conn, self._caller.user, runtime.clock.now(), key=self._caller.key)
+            call = Call(
+                runtime,
+                conn,
+                self._caller.user,
+                runtime.clock.now(),
+                key=self._caller.key,
+                session_id=self._caller.session_id,
+            )
             async with conn.transaction():
                 if stored := await self._stored_answer(conn):
                     return _response(stored, {REPLAYED: "true"})

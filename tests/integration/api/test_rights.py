@@ -12,7 +12,7 @@ from tests.factories import make_contact, make_draft
 from tests.integration.api.conftest import Api
 
 ROLES = ("admin", "operator", "approver", "viewer", "inspector")
-OPEN = {"/healthz", "/readyz", f"{PREFIX}/openapi.json", PREFIX + CALLBACKS}
+OPEN = {f"{PREFIX}/login", "/healthz", "/readyz", f"{PREFIX}/openapi.json", PREFIX + CALLBACKS}
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
 # Who may, by first letter: admin, operator, approver, viewer, inspector.
@@ -49,6 +49,16 @@ TABLE = {
     "POST /users": "a",
     "GET /users/{user_id}": "aopv",
     "PATCH /users/{user_id}": "a",
+    "POST /users/{user_id}/password": "a",
+    "POST /users/{user_id}/totp/reset": "a",
+    "POST /login": "aopvi",
+    "POST /logout": "",
+    "GET /sessions": "aopvi",
+    "DELETE /sessions/{session_id}": "aopvi",
+    "GET /me": "aopvi",
+    "POST /me/password": "aopvi",
+    "POST /me/totp": "aopvi",
+    "POST /me/totp/confirm": "aopvi",
     "GET /keys": "a",
     "POST /keys": "a",
     "GET /keys/{key_id}": "a",
@@ -189,6 +199,8 @@ async def test_each_role_may_what_the_table_says(api: Api, department: str) -> N
         method, path = route.split()
         for role, letter in zip(ROLES, "aopvi", strict=True):
             answer = await api.call(method, _filled(path), (department, role), json={})
+            if route == "POST /login":
+                continue  # for those who are not known yet; see test_login
             may = letter in letters and (department == "county" or route not in COUNTY_ONLY)
             if route == "POST /departments":  # who may is decided once the body is known
                 answer = await api.post("/departments", (department, role), {"name": role})
@@ -217,7 +229,8 @@ async def test_no_route_answers_without_a_key(api: Api) -> None:
                 assert answer.status == 401, (route.method, path)
                 assert answer.headers["WWW-Authenticate"].startswith("Bearer")
                 asked += 1
-    assert asked == 3 * (len(OPS) + 2)  # and /metrics, by GET and by HEAD
+    known = [op for op in OPS if not op.is_open]
+    assert asked == 3 * (len(known) + 2)  # and /metrics, by GET and by HEAD
 
 
 async def _things(api: Api, department: str) -> dict[str, str]:
@@ -294,6 +307,16 @@ async def _things(api: Api, department: str) -> dict[str, str]:
             team.viewer.id,
             api.clock.at,
         )
+        session = await conn.fetchval(
+            """
+            INSERT INTO sessions (user_id, token_hash, created_at, last_used_at, expires_at)
+            VALUES ($1, decode(md5($2), 'hex'), $3, $3, $3::timestamptz + interval '1 hour')
+            RETURNING id
+            """,
+            team.operator.id,
+            department,
+            api.clock.at,
+        )
         guest = await conn.fetchval(
             """
             INSERT INTO guests (department_id, phone_hash, phone_cipher, created_by, created_at)
@@ -321,6 +344,7 @@ async def _things(api: Api, department: str) -> dict[str, str]:
         "key_id": str(key),
         "deputy_id": str(deputy),
         "guest_id": str(guest),
+        "session_id": str(session),
         "user_id": str(team.viewer.id),
         "department_id": str(team.department_id),
         "contact_id": str(contact),

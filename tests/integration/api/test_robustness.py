@@ -83,6 +83,10 @@ BODIES: dict[str, dict[str, Any]] = {
         "department_id": None,
     },
     "/users/{user_id}": {"name": "n", "roles": ["viewer"], "rights": [], "disabled": False},
+    "/login": {"login": "l", "password": "p", "code": "123456"},
+    "/me/password": {"current": "p", "new": "q"},
+    "/me/totp": {"password": "p"},
+    "/me/totp/confirm": {"code": "123456"},
     "/keys": {
         "user_id": NOBODY,
         "name": "n",

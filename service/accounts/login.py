@@ -1,0 +1,159 @@
+"""Logging in: a password, then a code where the user has an authenticator, then a session.
+
+An attempt is counted as gone wrong before it is looked at, and taken back when it went well: so a
+thousand at once are no more than the first few. What a stranger learns is the same whether the
+login exists or not, except that it is shut after too many attempts.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from service.accounts import session_store as sessions
+from service.accounts.audit import Act
+from service.accounts.audit_store import insert_entry
+from service.accounts.credentials import is_password, step_of_code
+from service.accounts.keys import Caller, new_token, token_hash
+from service.accounts.session_store import Credentials, Session
+from service.crypto import Keyring
+from service.errors import TocsinError
+from service.storage.postgres import Connection, Pool, transaction
+
+PREFIX = "ts_"
+SECRET = "totp"  # noqa: S105  # the kind of field
+RECOVERY = "recovery_code"
+
+
+class LoginFailed(TocsinError):
+    """Login, password or code are wrong; not which of them."""
+
+    code = "login_failed"
+
+
+class Locked(TocsinError):
+    """Too many attempts went wrong; `until` says when another is looked at."""
+
+    code = "locked"
+
+    def __init__(self, until: datetime, now: datetime) -> None:
+        self.seconds = max(1, round((until - now).total_seconds()))
+        super().__init__(f"too many logins went wrong; try again in {self.seconds} seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What somebody types in. code: of the authenticator, or for recovery."""
+
+    login: str
+    password: str
+    code: str | None
+    address: str
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session that has begun, and its token, which is shown this once."""
+
+    session: Session
+    token: str
+    temporary: bool
+
+
+async def log_in(pool: Pool, keyring: Keyring, attempt: Attempt, now: datetime) -> Opened:
+    """Begin a session.
+
+    Raises:
+        LoginFailed: with the code `totp_needed` if only the code of the authenticator is missing.
+        Locked: too many attempts went wrong.
+    """
+    async with transaction(pool) as conn:
+        known = await sessions.begin_attempt(conn, attempt.login, now)
+        until = None if known else await sessions.locked_until(conn, attempt.login, now)
+    if until is not None:
+        raise Locked(until, now)
+    stored = known.password_hash if known else None
+    right = await asyncio.to_thread(is_password, attempt.password, stored)
+    if known is None or not right or known.disabled:
+        await _note_failure(pool, known, now)
+        raise LoginFailed("the login, the password or the code is wrong")
+    if known.totp_confirmed and attempt.code is None:
+        async with transaction(pool) as conn:
+            await sessions.forgive_attempt(conn, known.user_id)
+        raise LoginFailed("give the code of your authenticator, too", code="totp_needed")
+    return await _open(pool, keyring, known, attempt, now)
+
+
+async def session_caller(
+    conn: Connection, keyring: Keyring, token: str, now: datetime
+) -> Caller | None:
+    """For whom a session's token acts now, or None if for nobody (any more).
+
+    With a password that somebody else has given, there is no right but to choose another.
+    """
+    found = await sessions.find_session(conn, token_hash(keyring, token), now)
+    if found is None:
+        return None
+    session_id, user, temporary, requests = found
+    return Caller(user.limited(frozenset()) if temporary else user, None, session_id, requests)
+
+
+async def _open(
+    pool: Pool, keyring: Keyring, known: Credentials, attempt: Attempt, now: datetime
+) -> Opened:
+    token = new_token(PREFIX)
+    async with transaction(pool) as conn:
+        taken = await _take_code(conn, keyring, known, attempt.code or "", now)
+        if taken:
+            await sessions.end_attempts(conn, known.user_id)
+            session = await sessions.insert_session(
+                conn,
+                known.user_id,
+                token_hash(keyring, token),
+                address=attempt.address,
+                agent=attempt.agent[:200],
+                now=now,
+            )
+            await insert_entry(conn, _act("login", known, session.id, now))
+    if not taken:
+        await _note_failure(pool, known, now)
+        raise LoginFailed("the login, the password or the code is wrong")
+    return Opened(session, token, known.temporary)
+
+
+async def _take_code(
+    conn: Connection, keyring: Keyring, known: Credentials, code: str, now: datetime
+) -> bool:
+    """Whether the code opens the door; it does so once."""
+    if not known.totp_confirmed or known.totp_cipher is None:
+        return True
+    secret = keyring.decrypt_bytes(SECRET, known.totp_cipher)
+    step = step_of_code(secret, code, now, known.totp_step) if code.isdecimal() else None
+    if step is not None:
+        return await sessions.take_step(conn, known.user_id, step)
+    code_hash = recovery_hash(keyring, known.user_id, code)
+    return await sessions.take_recovery_code(conn, known.user_id, code_hash, now)
+
+
+def recovery_hash(keyring: Keyring, user_id: UUID, code: str) -> bytes:
+    """What is stored of a recovery code."""
+    return keyring.index(RECOVERY, f"{user_id} {code.strip().lower()}")
+
+
+async def _note_failure(pool: Pool, known: Credentials | None, now: datetime) -> None:
+    if known is not None:
+        async with transaction(pool) as conn:
+            await insert_entry(conn, _act("login_failed", known, None, now))
+
+
+def _act(action: str, known: Credentials, session_id: UUID | None, now: datetime) -> Act:
+    return Act(
+        action,
+        now,
+        "api",
+        actor_id=known.user_id,
+        department_id=known.department_id,
+        object_kind="sessions" if session_id else "users",
+        object_id=str(session_id or known.user_id),
+    )

@@ -1,0 +1,238 @@
+"""Logging in and out, sessions, and what people log in with."""
+
+import asyncio
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from service.accounts import credentials, session_store, store
+from service.accounts.login import SECRET, Attempt, log_in, recovery_hash
+from service.accounts.model import Right
+from service.api.call import Call, Visit
+from service.api.paging import PageQuery, cut
+from service.api.schema import Body, Instant, Line, Out, Page, Text
+from service.api.users import UserOut
+from service.errors import Conflict, Forbidden, Invalid
+
+Password = Annotated[Text, StringConstraints(min_length=1, max_length=200)]
+Code = Annotated[Line, StringConstraints(max_length=40)]
+
+
+class LoginBody(Body):
+    """Who you are, and how you show it."""
+
+    login: Line
+    password: Password
+    code: Code | None = Field(
+        default=None, description="Of your authenticator; or one of the codes for recovery."
+    )
+
+
+class LoginOut(Out):
+    """A session; its token, shown this once, goes where a key goes."""
+
+    id: UUID
+    token: str
+    user_id: UUID
+    expires_at: Instant
+    must_change_password: bool
+
+
+class SessionOut(Out):
+    """A session; `current`: this request's own."""
+
+    id: UUID
+    user_id: UUID
+    address: str
+    agent: str
+    created_at: Instant
+    last_used_at: Instant
+    expires_at: Instant
+    current: bool = False
+
+
+class SessionQuery(PageQuery):
+    """Whose sessions: your own, or those of a user whom you manage."""
+
+    user_id: UUID | None = None
+
+
+class MeOut(UserOut):
+    """Who asks, and what this key or session leaves of the rights (`may`)."""
+
+    @classmethod
+    def of_call(cls, call: Call) -> Self:
+        """What the caller is told of themselves."""
+        return cls.model_validate(UserOut.of(call.user).model_dump())
+
+
+class PasswordBody(Body):
+    """Your password, and the one that takes its place."""
+
+    current: Password
+    new: Password
+
+
+class GivenPasswordOut(Out):
+    """A password for once, shown this once: whoever uses it must choose another."""
+
+    password: str
+
+
+class SecretBody(Body):
+    """Your password, once more."""
+
+    password: Password
+
+
+class SecretOut(Out):
+    """A secret for your authenticator, as text and as a QR code carries it."""
+
+    secret: str
+    uri: str
+
+
+class CodeBody(Body):
+    """The code that your authenticator shows."""
+
+    code: Code
+
+
+class RecoveryOut(Out):
+    """Codes that each open the door once, when the authenticator is lost; shown this once."""
+
+    recovery_codes: list[str]
+
+
+async def login(visit: Visit, body: LoginBody) -> LoginOut:
+    """Begin a session; its token is used like a key."""
+    attempt = Attempt(body.login, body.password, body.code, visit.address, visit.agent)
+    opened = await log_in(visit.runtime.pool, visit.runtime.keyring, attempt, visit.now)
+    return LoginOut(
+        id=opened.session.id,
+        token=opened.token,
+        user_id=opened.session.user_id,
+        expires_at=opened.session.expires_at,
+        must_change_password=opened.temporary,
+    )
+
+
+async def logout(call: Call) -> None:
+    """End this session."""
+    session = _session(call)
+    await session_store.revoke_session(call.conn, session, call.user.id, None, call.now)
+
+
+async def get_me(call: Call) -> MeOut:
+    """Say who you are and what you may do."""
+    return MeOut.of_call(call)
+
+
+async def list_sessions(call: Call, query: SessionQuery) -> Page[SessionOut]:
+    """List the sessions that hold: your own, or those of a user whom you manage."""
+    user_id = call.user.id
+    if query.user_id not in {None, user_id}:
+        call.user.need(Right.ACCOUNTS)
+        user_id = (await store.get_user(call.conn, query.user_id, call.user.scope)).id
+    found = await session_store.list_sessions(
+        call.conn, user_id, query.before, query.wanted, call.now
+    )
+    items = [SessionOut.model_validate(item) for item in found]
+    for item in items:
+        item.current = item.id == call.session_id
+    return cut(Page[SessionOut], items, query)
+
+
+async def end_session(call: Call, session_id: UUID) -> None:
+    """End a session: one of your own, or of a user whom you manage."""
+    manages = call.user.may(Right.ACCOUNTS)
+    await session_store.revoke_session(
+        call.conn,
+        session_id,
+        None if manages else call.user.id,
+        call.user.scope if manages else None,
+        call.now,
+    )
+
+
+async def change_password(call: Call, body: PasswordBody) -> None:
+    """Choose another password; your other sessions end."""
+    session = _session(call)
+    await _check_current(call, "current", body.current)
+    credentials.check_password(body.new, call.user.login)
+    if body.new == body.current:
+        raise Invalid("choose another password", fields={"new": "it is the one you have"})
+    stored = await asyncio.to_thread(credentials.hash_password, body.new)
+    await session_store.set_password(call.conn, call.user.id, stored, temporary=False)
+    await session_store.revoke_sessions(call.conn, call.user.id, call.now, but=session)
+
+
+async def begin_totp(call: Call, body: SecretBody) -> SecretOut:
+    """Get a secret for your authenticator; it counts once you confirm it with a code."""
+    _session(call)
+    known = await _check_current(call, "password", body.password)
+    if known.totp_confirmed:
+        raise Conflict(
+            "you have an authenticator; an administrator can take it away", code="totp_exists"
+        )
+    secret = credentials.new_secret()
+    cipher = call.runtime.keyring.encrypt_bytes(SECRET, secret)
+    await session_store.set_totp(call.conn, call.user.id, cipher)
+    return SecretOut(
+        secret=credentials.secret_text(secret), uri=credentials.secret_uri(secret, call.user.login)
+    )
+
+
+async def confirm_totp(call: Call, body: CodeBody) -> RecoveryOut:
+    """Show that your authenticator has the secret; from now on its code is asked for."""
+    _session(call)
+    keyring = call.runtime.keyring
+    known = await session_store.get_credentials(call.conn, call.user.id)
+    if known.totp_cipher is None or known.totp_confirmed:
+        raise Conflict("there is no secret to be confirmed: POST /me/totp", code="wrong_state")
+    secret = keyring.decrypt_bytes(SECRET, known.totp_cipher)
+    step = credentials.step_of_code(secret, body.code, call.now, known.totp_step)
+    if step is None:
+        problem = "it is not the code of now; look at the clock of your authenticator"
+        raise Invalid(f"the code is wrong: {problem}", fields={"code": problem})
+    codes = credentials.new_recovery_codes()
+    hashes = [recovery_hash(keyring, call.user.id, code) for code in codes]
+    await session_store.confirm_totp(call.conn, call.user.id, step, hashes, call.now)
+    return RecoveryOut(recovery_codes=codes)
+
+
+async def give_password(call: Call, user_id: UUID) -> GivenPasswordOut:
+    """Give a user a password for once; the user's sessions end, and a shut account opens."""
+    await _manage(call, user_id)
+    password = credentials.new_password()
+    stored = await asyncio.to_thread(credentials.hash_password, password)
+    await session_store.set_password(call.conn, user_id, stored, temporary=True)
+    await session_store.revoke_sessions(call.conn, user_id, call.now)
+    return GivenPasswordOut(password=password)
+
+
+async def reset_totp(call: Call, user_id: UUID) -> None:
+    """Take a lost authenticator away; the user's sessions end."""
+    await _manage(call, user_id)
+    await session_store.set_totp(call.conn, user_id, None)
+    await session_store.revoke_sessions(call.conn, user_id, call.now)
+
+
+async def _manage(call: Call, user_id: UUID) -> None:
+    """Refuse whoever could take over rights that are not theirs."""
+    user = await store.get_user(call.conn, user_id, call.user.scope, lock=True)
+    call.user.may_grant(user.roles, user.rights)
+
+
+async def _check_current(call: Call, field: str, password: str) -> session_store.Credentials:
+    known = await session_store.get_credentials(call.conn, call.user.id)
+    if not await asyncio.to_thread(credentials.is_password, password, known.password_hash):
+        raise Invalid("the password is wrong", fields={field: "it is not your password"})
+    return known
+
+
+def _session(call: Call) -> UUID:
+    if call.session_id is None:
+        raise Forbidden("this takes a session: log in with your password", code="session_needed")
+    return call.session_id

@@ -1,0 +1,247 @@
+"""Logging in: passwords, one-time codes, what wrong ones lead to, and sessions that end."""
+
+import asyncio
+import base64
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from service.accounts.credentials import code_at, step_of
+from service.accounts.session_store import FREE_ATTEMPTS, IDLE, LIFETIME
+from service.storage.postgres import transaction
+from tests.factories import make_token, make_user
+from tests.integration.api.conftest import Answer, Api
+
+ADMIN = ("county", "admin")
+PASSWORD = "correct horse battery"
+
+
+async def log_in(api: Api, login: str, password: str, code: str | None = None) -> Answer:
+    body = {"login": login, "password": password} | ({"code": code} if code else {})
+    return await api.post("/login", None, body)
+
+
+async def person(api: Api, role: str = "operator") -> str:
+    """A user who has chosen a password; returns the login."""
+    user = getattr(api.teams["county"], role)
+    given = (await api.post(f"/users/{user.id}/password", ADMIN)).json["password"]
+    token = (await log_in(api, user.login, given)).json["token"]
+    body = {"current": given, "new": PASSWORD}
+    assert (await api.post("/me/password", token, body)).status == 204
+    return str(user.login)
+
+
+def kind(answer: Answer) -> tuple[int, str]:
+    return answer.status, answer.json["type"].rpartition(":")[2].rpartition("/")[2]
+
+
+async def test_a_given_password_is_good_for_choosing_another_only(api: Api) -> None:
+    user = api.teams["county"].operator
+    given = (await api.post(f"/users/{user.id}/password", ADMIN)).json["password"]
+    opened = await log_in(api, user.login, given)
+    assert (opened.status, opened.json["must_change_password"]) == (201, True)
+    token = opened.json["token"]
+    assert (await api.get("/me", token)).json["may"] == []
+    assert (await api.get("/campaigns", token)).status == 403
+    body = {"current": given, "new": PASSWORD}
+    assert (await api.post("/me/password", token, body)).status == 204
+    assert (await api.get("/campaigns", token)).status == 200
+    assert kind(await log_in(api, user.login, given)) == (401, "login_failed")
+    again = await log_in(api, user.login, PASSWORD)
+    assert (again.status, again.json["must_change_password"]) == (201, False)
+
+
+@pytest.mark.parametrize("new", ["short", "a" * 20, "{login} and more of it", "x" * 129, PASSWORD])
+async def test_a_weak_password_is_refused(api: Api, new: str) -> None:
+    login = await person(api)
+    token = (await log_in(api, login, PASSWORD)).json["token"]
+    body = {"current": PASSWORD, "new": new.format(login=login)}
+    refused = await api.post("/me/password", token, body)
+    assert (refused.status, list(refused.json["fields"])) == (422, ["new"])
+
+
+async def test_what_is_stored_is_a_slow_hash(api: Api) -> None:
+    await person(api)
+    stored = await api.runtime.pool.fetchval(
+        "SELECT password_hash FROM users WHERE password_hash IS NOT NULL"
+    )
+    assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+async def test_a_stranger_is_not_told_which_login_there_is(api: Api) -> None:
+    login = await person(api)
+    answers = [await log_in(api, name, "wrong") for name in (login, "nobody")]
+    assert answers[0].json | {"request_id": ""} == answers[1].json | {"request_id": ""}
+    never = api.teams["county"].viewer.login  # has no password at all
+    assert kind(await log_in(api, never, "")) == (422, "invalid")
+    assert kind(await log_in(api, never, "wrong")) == (401, "login_failed")
+
+
+async def test_too_many_wrong_ones_shut_the_account_longer_each_time(api: Api) -> None:
+    login = await person(api)
+    for _ in range(FREE_ATTEMPTS):
+        assert (await log_in(api, login, "wrong")).status == 401
+    waits = []
+    for _ in range(3):
+        shut = await log_in(api, login, PASSWORD)
+        assert kind(shut) == (429, "locked")
+        waits.append(int(shut.headers["Retry-After"]))
+        api.clock.at += timedelta(seconds=waits[-1])
+        assert (await log_in(api, login, "wrong")).status == 401
+    assert waits == [30, 60, 120]
+    api.clock.at += timedelta(seconds=240)
+    assert (await log_in(api, login, PASSWORD)).status == 201
+    assert (await log_in(api, login, "wrong")).status == 401  # counted from the beginning again
+
+
+async def test_a_thousand_at_once_are_no_more_than_the_first_few(api: Api) -> None:
+    login = await person(api)
+    answers = await asyncio.gather(*(log_in(api, login, f"wrong {n}") for n in range(30)))
+    assert [answer.status for answer in answers].count(401) == FREE_ATTEMPTS
+    assert (await log_in(api, login, PASSWORD)).status == 429
+
+
+async def _with_totp(api: Api, login: str) -> tuple[bytes, list[str]]:
+    token = (await log_in(api, login, PASSWORD)).json["token"]
+    begun = (await api.post("/me/totp", token, {"password": PASSWORD})).json
+    assert begun["uri"].startswith("otpauth://totp/Tocsin:")
+    secret = base64.b32decode(begun["secret"])
+    assert (await api.post("/me/totp/confirm", token, {"code": "000000"})).status == 422
+    code = code_at(secret, step_of(api.clock.at))
+    done = await api.post("/me/totp/confirm", token, {"code": code})
+    assert done.status == 200, done.body
+    assert (await api.post("/me/totp", token, {"password": PASSWORD})).status == 409
+    return secret, done.json["recovery_codes"]
+
+
+async def test_a_code_opens_the_door_once(api: Api) -> None:
+    login = await person(api)
+    secret, _ = await _with_totp(api, login)
+    assert kind(await log_in(api, login, PASSWORD)) == (401, "totp_needed")
+    used = code_at(secret, step_of(api.clock.at))
+    assert (await log_in(api, login, PASSWORD, used)).status == 401
+    api.clock.at += timedelta(seconds=30)
+    code = code_at(secret, step_of(api.clock.at))
+    assert (await log_in(api, login, "wrong", code)).status == 401
+    both = await asyncio.gather(*(log_in(api, login, PASSWORD, code) for _ in range(2)))
+    assert sorted(answer.status for answer in both) == [201, 401]
+    old = code_at(secret, step_of(api.clock.at) - 4)
+    assert (await log_in(api, login, PASSWORD, old)).status == 401
+
+
+async def test_a_recovery_code_opens_the_door_once(api: Api) -> None:
+    login = await person(api)
+    _, codes = await _with_totp(api, login)
+    assert len(set(codes)) == 10
+    assert (await log_in(api, login, PASSWORD, codes[3].upper())).status == 201
+    assert (await log_in(api, login, PASSWORD, codes[3])).status == 401
+    stored = await api.runtime.pool.fetch("SELECT code_hash FROM recovery_codes")
+    assert all(codes[0].encode() not in row["code_hash"] for row in stored)
+
+
+async def test_asking_for_the_code_shuts_nobody_out(api: Api) -> None:
+    login = await person(api)
+    await _with_totp(api, login)
+    for _ in range(FREE_ATTEMPTS + 2):
+        assert kind(await log_in(api, login, PASSWORD)) == (401, "totp_needed")
+
+
+async def test_a_lost_authenticator_is_taken_away_by_somebody_else(api: Api) -> None:
+    login = await person(api)
+    await _with_totp(api, login)
+    path = f"/users/{api.teams['county'].operator.id}/totp/reset"
+    assert (await api.post(path, ADMIN)).status == 204
+    assert (await log_in(api, login, PASSWORD)).status == 201
+
+
+async def test_sessions_end_by_themselves_and_by_hand(api: Api) -> None:
+    login = await person(api)
+    tokens = [(await log_in(api, login, PASSWORD)).json["token"] for _ in range(4)]
+    listed = (await api.get("/sessions", tokens[0])).json["items"]
+    assert [item["current"] for item in listed].count(True) == 1
+    assert (await api.post("/logout", tokens[0])).status == 204
+    assert (await api.get("/me", tokens[0])).status == 401
+    ended = next(item["id"] for item in listed if not item["current"])
+    # The newest of the others, that of tokens[3].
+    assert (await api.call("DELETE", f"/sessions/{ended}", tokens[1])).status == 204
+    assert (await api.get("/me", tokens[3])).status == 401
+    api.clock.at += IDLE - timedelta(seconds=1)
+    assert (await api.get("/me", tokens[1])).status == 200
+    api.clock.at += timedelta(seconds=1)
+    assert (await api.get("/me", tokens[2])).status == 401  # was not used
+    for _ in range(int(LIFETIME / IDLE) * 2):
+        api.clock.at += IDLE / 2
+        last = await api.get("/me", tokens[1])
+    assert last.status == 401  # used all the time, and over all the same
+
+
+async def test_nobody_ends_the_sessions_of_others(api: Api) -> None:
+    login = await person(api)
+    session = (await log_in(api, login, PASSWORD)).json
+    path = f"/sessions/{session['id']}"
+    assert (await api.call("DELETE", path, ("county", "viewer"))).status == 404
+    assert (await api.call("DELETE", path, ("school", "admin"))).status == 404
+    theirs = f"/sessions?user_id={session['user_id']}"
+    assert (await api.get(theirs, ("county", "viewer"))).status == 403
+    assert (await api.get(theirs, ("school", "admin"))).status == 404
+    assert len((await api.get(theirs, ADMIN)).json["items"]) == 2
+    assert (await api.call("DELETE", path, ADMIN)).status == 204
+    assert (await api.get("/me", session["token"])).status == 401
+
+
+async def test_a_new_password_ends_the_other_sessions(api: Api) -> None:
+    login = await person(api)
+    first, second = [(await log_in(api, login, PASSWORD)).json["token"] for _ in range(2)]
+    body = {"current": PASSWORD, "new": PASSWORD + " staple"}
+    assert (await api.post("/me/password", first, body)).status == 204
+    assert [(await api.get("/me", token)).status for token in (first, second)] == [200, 401]
+
+
+async def test_who_is_out_of_service_has_no_session(api: Api) -> None:
+    login = await person(api)
+    token = (await log_in(api, login, PASSWORD)).json["token"]
+    user = api.teams["county"].operator.id
+    assert (await api.patch(f"/users/{user}", ADMIN, {"disabled": True})).status == 200
+    assert (await api.get("/me", token)).status == 401
+    assert (await log_in(api, login, PASSWORD)).status == 401
+
+
+async def test_nobody_takes_over_whoever_may_do_more(api: Api) -> None:
+    body = {"login": "m", "name": "m", "rights": ["accounts", "read"]}
+    made = (await api.post("/users", ADMIN, body)).json
+    async with transaction(api.runtime.pool) as conn:
+        manager = await make_user(conn, now=api.clock.at, department_id=UUID(made["department_id"]))
+        await conn.execute("UPDATE users SET rights = '{accounts,read}' WHERE id = $1", manager.id)
+        token = await make_token(conn, api.runtime.keyring, manager, api.clock.at)
+    for path in ("password", "totp/reset"):
+        refused = await api.post(f"/users/{api.teams['county'].admin.id}/{path}", token)
+        assert kind(refused) == (403, "right_not_yours")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/me/password", {"current": "x", "new": PASSWORD}),
+        ("/me/totp", {"password": "x"}),
+        ("/me/totp/confirm", {"code": "123456"}),
+        ("/logout", None),
+    ],
+)
+async def test_a_key_changes_nothing_of_what_its_user_logs_in_with(
+    api: Api, path: str, body: Any
+) -> None:
+    assert kind(await api.post(path, ("county", "operator"), body)) == (403, "session_needed")
+
+
+async def test_logins_are_written_down(api: Api) -> None:
+    login = await person(api)
+    await log_in(api, login, "wrong")
+    acts = await api.runtime.pool.fetch("SELECT action FROM audit_entries ORDER BY id")
+    assert [row["action"] for row in acts] == [
+        "give_password",
+        "login",
+        "change_password",
+        "login_failed",
+    ]
