@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TextIO
 from uuid import UUID
 
+from service.accounts.audit import Act
+from service.accounts.audit_store import insert_entry
 from service.accounts.model import Right, User
 from service.accounts.store import find_user
 from service.audience import store
@@ -157,14 +159,28 @@ async def _keep(
         dry_run=options.dry_run,
         mode=options.mode,
     )
-    return await create_import(
-        conn,
-        keyring,
-        request,
-        _octets(options.file),
-        limit=settings.import_max_bytes,
-        now=settings.clock.now(),
-    )
+    now = settings.clock.now()
+    async with conn.transaction():
+        made = await create_import(
+            conn,
+            keyring,
+            request,
+            _octets(options.file),
+            limit=settings.import_max_bytes,
+            now=now,
+        )
+        # Whoever holds the command line, not the user in whose name the list comes, has done it.
+        act = Act(
+            "create_import",
+            now,
+            "cli",
+            department_id=user.department_id,
+            object_kind="imports",
+            object_id=str(made.id),
+            details={"in_name_of": str(user.id)},
+        )
+        await insert_entry(conn, act)
+    return made
 
 
 async def _user(conn: Connection, login: str) -> User:

@@ -77,7 +77,10 @@ async def test_a_file_is_read_reported_and_its_rejects_written(
         CONTACTS / f"{name}.xlsx", "--login", "县局", "--json", "--rejects", rejects
     )
     assert said.code == 0, said.err
-    report = json.loads(said.out)["report"]
+    told = json.loads(said.out)
+    report = told["report"]
+    entries = await pool.fetch("SELECT action, via, object_id FROM audit_entries")
+    assert [tuple(entry) for entry in entries] == [("create_import", "cli", told["id"])]
     expected = truth["report"] | {"recipients": {**truth["report"]["recipients"], "suppressed": 0}}
     assert {key: report[key] for key in expected} == expected
     assert await pool.fetchval("SELECT count(*) FROM contacts") == report["recipients"]["total"]
