@@ -19,9 +19,9 @@ from redis.exceptions import RedisError
 from service.campaigns.model import By
 from service.clock import Clock, parse_instant
 from service.crypto import Keyring, read_key_file
-from service.delivery.doubt import WAIT, Decision, decide
+from service.delivery.doubt import WAIT, Decision, Skip, decide
 from service.delivery.doubt_store import Which
-from service.storage.postgres import UNREACHABLE, Connection, Record, connect
+from service.storage.postgres import UNREACHABLE, Record, connect
 from tests.chaos.account import Account, Row, account_for
 from tests.chaos.book import Book
 from tests.harness.live import EVERYBODY, MORNING, Live
@@ -339,29 +339,34 @@ class System:
 
     async def settle_doubts(self, account: Account) -> None:
         """What a county does about what stays in doubt: the carrier's statement says what it took,
-        and what it never had goes out again, ten minutes later by the time that decides.
+        what fits several texts there a person closes, and what it never had goes out again; both
+        ten minutes later by the time that decides.
         """
         for channel in sorted({row.channel for row in account.doubt}):
             lines = await self._statement(account, channel)
             await self.call("operator", "POST", "/uncertain/statement", _form(channel, lines))
-        if not account.never_left:
-            return
-        keys = [(uuid.UUID(row.run), row.no) for row in account.never_left]
+        skipped = await self._decide(account.doubt, Decision.UNKNOWN, "the statement fits several")
+        if unclear := [one for one in skipped if one[1] is not Skip.NOT_IN_DOUBT]:
+            raise Breach(f"not closed: {unclear[:3]}")
+        if skipped := await self._decide(account.never_left, Decision.RESEND, "not in the book"):
+            raise Breach(f"not put back: {skipped[:3]}")
+
+    async def _decide(
+        self, rows: Sequence[Row], decision: Decision, why: str
+    ) -> Sequence[tuple[object, Skip]]:
+        """Decide as a person does; says what was left as it was, and why."""
+        if not rows:
+            return ()
+        keys = [(uuid.UUID(row.run), row.no) for row in rows]
         by = By(
             await self.value("SELECT id FROM users WHERE login = 'operator'"),
-            "not in the carrier's book",
+            why,
             self.clock.now() + WAIT + timedelta(seconds=1),
         )
-
-        async def put_back(conn: Connection) -> None:
-            verdict = await decide(conn, Which(keys=keys), Decision.RESEND, by)
-            if verdict.skipped:
-                raise Breach(f"not put back: {verdict.skipped[:3]}")
-
         conn = await connect(self.live.summary["database_url"])
         try:
             async with conn.transaction():
-                await put_back(conn)
+                return (await decide(conn, Which(keys=keys), decision, by)).skipped
         finally:
             await conn.close()
 
