@@ -60,6 +60,21 @@ class Settings(ClockSettings):
         description="A campaign waits for a new approval if its rule means this share more or "
         "fewer people at the fire than when it was approved.",
     )
+    safety_failed_share: float = Field(
+        0.5, gt=0, le=1, description="A run is paused when so large a share of its texts failed,"
+    )
+    safety_filtered_share: float = Field(
+        0.01, gt=0, le=1, description="… or was refused for the content,"
+    )
+    safety_opted_out_share: float = Field(
+        0.02, gt=0, le=1, description="… or so many of its readers opted out,"
+    )
+    safety_silence_minutes: float = Field(
+        60.0, gt=0, description="… or no receipt at all came for so long."
+    )
+    safety_least: int = Field(
+        500, ge=1, description="How many texts must be known of before a share means anything."
+    )
     test_send_above: int = Field(
         50_000,
         ge=0,

@@ -17,6 +17,8 @@ from service.api.store import delete_old_answers
 from service.audience.store import waiting_imports, waiting_undos
 from service.campaigns import restored
 from service.campaigns.firing import fire_due
+from service.campaigns.guard import guard_runs
+from service.campaigns.guard import limits_of as limits_of_runs
 from service.campaigns.lifecycle import expire_pending, finish_campaigns
 from service.delivery import inbound, replies, webhooks
 from service.delivery.doubt import sweep_decided
@@ -154,6 +156,15 @@ async def watch(ctx: dict[str, Any]) -> None:
 
 
 @alone
+async def guard(ctx: dict[str, Any]) -> None:
+    """Pause runs in which something is wrong; let the rest follow a canary that did well."""
+    runtime = runtime_of(ctx)
+    now = runtime.clock.now()
+    for channel_id in await guard_runs(runtime.pool, limits_of_runs(runtime.settings), now):
+        await runtime.queue.ring(Job.DRAIN_CHANNEL, channel_id)
+
+
+@alone
 async def stop(ctx: dict[str, Any]) -> None:
     """Stop what may not be handed off any more, slice by slice: of cancelled runs, and of runs
     whose validity is over on channels that nobody works on.
@@ -236,6 +247,7 @@ CRONS = [
     cron(recover, second=EVERY_FIFTH, keep_result=0, timeout=20, run_at_startup=True),
     cron(sweep, second=EVERY_FIFTH, keep_result=0, timeout=20, run_at_startup=True),
     cron(watch, second=EVERY_FIFTH, keep_result=0, timeout=60),
+    cron(guard, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(match, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(settle, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(forget, minute=ONCE_AN_HOUR, second=ONCE_A_MINUTE, keep_result=0, timeout=600),

@@ -11,6 +11,7 @@ from service.accounts.key import Mode
 from service.accounts.model import User
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
+from service.api.safety_forms import PeriodBody, PeriodOut, SafetyBody, safety_out
 from service.api.schedules import SHOWN, FireOut, ScheduleBody, ScheduleOut, fires_out
 from service.api.schema import Body, Instant, Int, Line, OptionalLine, Out, Page
 from service.api.segments import PreviewOut, preview_out
@@ -50,6 +51,9 @@ class CampaignBody(Body):
         description="What becomes of a text to somebody who has had enough: it waits for its turn "
         "while its validity allows, or is stopped.",
     )
+    period: PeriodBody = PeriodBody()
+    drill: bool = Field(default=False, description="All real but the channel and the numbers.")
+    safety: SafetyBody = SafetyBody()
 
 
 class CampaignPatch(Body):
@@ -63,6 +67,15 @@ class CampaignPatch(Body):
     schedule: ScheduleBody | None = None
     max_tps: MaxTPS | None = Field(default=None, description="null: no limit of its own.")
     over_cap: OverCap | None = None
+    period: PeriodBody | None = None
+    drill: bool | None = None
+    safety: SafetyBody | None = None
+
+
+class CloneBody(Body):
+    """The name of the copy; without it, the same."""
+
+    name: Line | None = None
 
 
 class ReasonBody(Body):
@@ -91,6 +104,10 @@ class CampaignOut(Out):
     schedule: ScheduleOut
     max_tps: int | None
     over_cap: str
+    period: PeriodOut
+    drill: bool
+    safety: SafetyBody
+    cloned_from: UUID | None
     message_class: str = Field(alias="class")
     state: State
     next_fire_at: Instant | None
@@ -168,6 +185,10 @@ async def create_campaign(call: Call, body: CampaignBody) -> CampaignDetail:
         schedule=body.schedule.schedule(),
         max_tps=body.max_tps,
         over_cap=body.over_cap,
+        period_start=body.period.start,
+        period_end=body.period.end,
+        drill=body.drill,
+        safety=body.safety.safety(),
     )
     made = await planning.create(call.conn, call.user, plan, call.now, call.mode)
     return await _detail(call, made)
@@ -189,10 +210,20 @@ async def edit_campaign(call: Call, campaign_id: UUID, body: CampaignPatch) -> C
         changes["channels"] = _channels(body.channels)
     if body.schedule is not None:
         changes["schedule"] = body.schedule.schedule()
+    if body.safety is not None:
+        changes["safety"] = body.safety.safety()
+    if (period := changes.pop("period", None)) is not None:
+        changes |= {"period_start": period.start, "period_end": period.end}
     edited = await planning.edit(
         call.conn, call.user, campaign_id, lambda plan: replace(plan, **changes), call.now
     )
     return await _detail(call, edited)
+
+
+async def clone_campaign(call: Call, campaign_id: UUID, body: CloneBody) -> CampaignDetail:
+    """Make a draft of the same plan; nothing of the first one's life goes along."""
+    made = await planning.clone(call.conn, call.user, campaign_id, body.name, call.now, call.mode)
+    return await _detail(call, made)
 
 
 async def submit_campaign(call: Call, campaign_id: UUID) -> CampaignDetail:
@@ -318,6 +349,8 @@ def _facts(campaign: Campaign) -> dict[str, Any]:
     return {
         **row,
         **plan,
+        "period": PeriodOut(start=campaign.plan.period_start, end=campaign.plan.period_end),
+        "safety": safety_out(campaign.plan.safety),
         "channels": "auto" if channels is None else list(channels),
         "content_hash": campaign.content_hash.hex() if campaign.content_hash else None,
     }

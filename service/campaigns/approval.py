@@ -112,8 +112,9 @@ async def approve(
     if content.message_class == WARNING and campaign.approved_by is None:
         await store.move(conn, campaign_id, Act.APPROVE, State.PENDING_APPROVAL, by)
         return await load(conn, campaign_id, None)
-    fire = next_fire(content.plan.schedule, content.terms, await load_county(conn), now)
-    await store.set_next_fire(conn, campaign_id, fire.at if fire else now)
+    begin = max(now, content.plan.period_start or now)
+    fire = next_fire(content.plan.schedule, content.terms, await load_county(conn), begin)
+    await store.set_next_fire(conn, campaign_id, fire.at if fire else begin)
     await store.move(conn, campaign_id, Act.APPROVE, State.SCHEDULED, by)
     return await load(conn, campaign_id, None)
 
@@ -232,7 +233,12 @@ def _check_sendable(content: Content, county: County, now: datetime) -> None:
         known = ", ".join(f"{{{name}}}" for name in CONTACT_VARIABLES)
         problem = f"nothing fills {{{unknown[0]}}}; a campaign's text may use {known}"
         raise Invalid(problem, fields={"template_id": problem})
-    fire = next_fire(content.plan.schedule, content.terms, county, now)
+    begin = max(now, content.plan.period_start or now)
+    fire = next_fire(content.plan.schedule, content.terms, county, begin)
+    end = content.plan.period_end
+    if end is not None and (fire.at if fire else begin) >= end:
+        problem = "the campaign's period is over by then; give it a later end"
+        raise Invalid(problem, fields={"period.end": problem})
     if fire is None or (content.plan.schedule.start_at is not None and fire.at <= now):
         problem = "no fire is to come: the instant has passed; give a later one"
         raise Invalid(problem, fields={"schedule.start_at": problem})

@@ -57,7 +57,7 @@ async def _fire(
     if campaign is None:
         return None
     content = frozen_content(campaign)
-    if (why := await _obstacle(conn, campaign, content)) is not None:
+    if (why := await _obstacle(conn, campaign, content, now)) is not None:
         await _hold(conn, campaign, By(None, why, now))
         return None
     county = await load_county(conn)
@@ -85,10 +85,14 @@ async def _fire(
     return run_id
 
 
-async def _obstacle(conn: Connection, campaign: Campaign, content: Content) -> str | None:
+async def _obstacle(
+    conn: Connection, campaign: Campaign, content: Content, now: datetime
+) -> str | None:
     """Why only a person may let it fire."""
     if (stop := await stop_in_force(conn)) is not None:
         return f"everything is stopped: {stop.reason}"
+    if campaign.plan.period_end is not None and now >= campaign.plan.period_end:
+        return "the campaign's period is over"
     return None if content.hash == campaign.approved_hash else "not what was approved"
 
 
@@ -112,7 +116,8 @@ async def _turn(
 ) -> Turn:
     schedule = campaign.plan.schedule
     after = await fire_store.last_planned(conn, campaign.id)
-    since = campaign.approved_at or now
+    approved = campaign.approved_at or now
+    since = max(approved, campaign.plan.period_start or approved)
     return turn(candidates(schedule, content.terms, county, since, after), now)
 
 

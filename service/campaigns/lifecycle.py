@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.accounts.model import User
-from service.campaigns import run_store, store
+from service.campaigns import guard_store, run_store, store
 from service.campaigns.model import Act, By, Campaign, State, check_move
 from service.campaigns.planning import load
 from service.campaigns.stop_all import refuse_while_stopped
@@ -41,6 +41,7 @@ async def resume(conn: Connection, actor: User, campaign_id: UUID, by: By) -> Ca
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
     check_move(Act.RESUME, campaign.state)
     runs = await run_store.lock_open_runs(conn, campaign_id)
+    await guard_store.trust_runs(conn, runs, by.at)
     await run_store.set_runs(conn, runs, ["paused"], "running", by.at)
     to = State.RUNNING if runs or campaign.next_fire_at is None else State.SCHEDULED
     await store.move(conn, campaign_id, Act.RESUME, to, by)

@@ -7,12 +7,13 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
 from service.campaigns.hours import HourTerms
+from service.campaigns.safety import UNSET, Safety
 from service.campaigns.schedule import Schedule
 from service.errors import Conflict
 from service.messages.lint import Finding
@@ -128,6 +129,8 @@ class Plan:
 
     over_cap: what becomes of a text to somebody who has had enough (`dispatch.caps`): `defer`, it
         waits for its turn while its validity allows; `stop`.
+    period_start, period_end: outside of them nothing is fired or handed off. drill: everything is
+    real but the channel and the numbers.
     """
 
     name: str
@@ -138,6 +141,15 @@ class Plan:
     schedule: Schedule
     max_tps: int | None
     over_cap: str = "defer"
+    period_start: datetime | None = None
+    period_end: datetime | None = None
+    drill: bool = False
+    safety: Safety = UNSET
+
+    @property
+    def period(self) -> tuple[datetime | None, datetime | None]:
+        """From when to when it may send."""
+        return self.period_start, self.period_end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +187,7 @@ class Campaign:
     second_approved_for: UUID | None
     second_approved_at: datetime | None
     key_mode: str
+    cloned_from: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +218,15 @@ class Content:
             "schedule": self.plan.schedule.as_json(),
             "max_tps": self.plan.max_tps,
         }
-        if self.plan.over_cap != "defer":  # left out, so that what was approved before stays so
+        # What is as it always was is left out, so that what was approved before stays so.
+        if self.plan.over_cap != "defer":
             bound["over_cap"] = self.plan.over_cap
+        if any(self.plan.period):
+            bound["period"] = [at and at.astimezone(UTC).isoformat() for at in self.plan.period]
+        if self.plan.drill:
+            bound["drill"] = True
+        if self.plan.safety != UNSET:
+            bound["safety"] = self.plan.safety.as_json()
         canonical = json.dumps(bound, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).digest()
 

@@ -1,6 +1,7 @@
 """Making and editing campaigns. An edit makes a draft of the campaign and voids its approval."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -65,6 +66,32 @@ async def check_mode(conn: Connection, campaign_id: UUID, mode: Mode) -> None:
         )
 
 
+async def clone(
+    conn: Connection,
+    actor: User,
+    campaign_id: UUID,
+    name: str | None,
+    now: datetime,
+    mode: Mode = Mode.LIVE,
+) -> Campaign:
+    """Make a draft of the same plan, under another name if one is given, for the same department;
+    `mode` is that of the key.
+
+    Nothing of the first one's life goes along: it is submitted and approved by itself.
+
+    Raises:
+        NotFound: there is none of this id in the actor's scope.
+        Invalid: the plan names something that is not there any more.
+    """
+    campaign = await load(conn, campaign_id, actor.scope)
+    plan = replace(campaign.plan, name=name or campaign.plan.name)
+    await _check_plan(conn, actor, campaign.department_id, plan, now)
+    made = await store.insert_campaign(
+        conn, campaign.department_id, plan, actor.id, now, mode, campaign_id
+    )
+    return await load(conn, made, None)
+
+
 async def edit(
     conn: Connection,
     actor: User,
@@ -116,8 +143,13 @@ async def _check_plan(
     missing = set(plan.channels or ()) - await existing_channels(conn)
     if missing:
         fields["channels"] = f"there is no channel {', '.join(map(str, sorted(missing)))}"
+    start, end = plan.period
+    if start is not None and end is not None and start >= end:
+        fields["period.end"] = "a period ends after it starts"
+    if plan.safety.canary_first is not None and plan.safety.canary_share is not None:
+        fields["safety.canary"] = "give how many people go first, or which share, not both"
     if fields or template is None or segment is None:
-        raise Invalid("the plan names things that are not there or not allowed", fields=fields)
+        raise Invalid("the plan is wrong, or names what is not there or not allowed", fields=fields)
     schedule.check(plan.schedule)
     _check_right_to_go_beyond(actor, plan.schedule, before.schedule if before else None)
     terms = plan.schedule.terms(template.info.message_class, segment.rule)

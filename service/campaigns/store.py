@@ -8,6 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.campaigns.model import MOVES, Act, By, Campaign, Move, Plan, State, Submission
+from service.campaigns.safety import Safety
 from service.campaigns.schedule import Schedule
 from service.storage.postgres import Connection, Record, affected
 
@@ -26,14 +27,17 @@ async def insert_campaign(
     user_id: UUID,
     now: datetime,
     key_mode: str = "live",
+    cloned_from: UUID | None = None,
 ) -> UUID:
     """Make a draft, with the latest version of its template."""
     campaign_id: UUID = await conn.fetchval(
         """
         INSERT INTO campaigns (department_id, name, template_version_id, segment_id, channels,
-                               priority, schedule, max_tps, over_cap, state, created_by,
-                               edited_by, created_at, key_mode)
-        SELECT $1, $2, v.id, $4, $5, $6, $7, $8, $9, 'draft', $10, $10, $11, $12
+                               priority, schedule, max_tps, over_cap, period_start, period_end,
+                               drill, safety, state, created_by, edited_by, created_at, key_mode,
+                               cloned_from)
+        SELECT $1, $2, v.id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'draft', $14, $14, $15,
+               $16, $17
         FROM template_versions v WHERE v.template_id = $3 ORDER BY v.no DESC LIMIT 1
         RETURNING id
         """,
@@ -42,6 +46,7 @@ async def insert_campaign(
         user_id,
         now,
         key_mode,
+        cloned_from,
     )
     return campaign_id
 
@@ -52,7 +57,8 @@ async def update_plan(conn: Connection, campaign_id: UUID, plan: Plan, user_id: 
         """
         UPDATE campaigns c
         SET name = $2, segment_id = $4, channels = $5, priority = $6, schedule = $7, max_tps = $8,
-            over_cap = $9, edited_by = $10, template_version_id = (
+            over_cap = $9, period_start = $10, period_end = $11, drill = $12, safety = $13,
+            edited_by = $14, template_version_id = (
                 SELECT id FROM template_versions WHERE template_id = $3 ORDER BY no DESC LIMIT 1)
         WHERE c.id = $1
         """,
@@ -72,6 +78,10 @@ def _columns(plan: Plan) -> tuple[object, ...]:
         plan.schedule.as_json(),
         plan.max_tps,
         plan.over_cap,
+        plan.period_start,
+        plan.period_end,
+        plan.drill,
+        plan.safety.as_json(),
     )
 
 
@@ -82,6 +92,13 @@ async def get_campaign(
     query = f"{_CAMPAIGN} WHERE c.id = $1 AND ($2::uuid IS NULL OR c.department_id = $2)"
     row = await conn.fetchrow(query + " FOR UPDATE OF c" * lock, campaign_id, scope)
     return _campaign(row) if row else None
+
+
+async def lock_state(conn: Connection, campaign_id: UUID) -> State:
+    """The state of a campaign, which nobody moves until the end of the transaction."""
+    return State(
+        await conn.fetchval("SELECT state FROM campaigns WHERE id = $1 FOR UPDATE", campaign_id)
+    )
 
 
 async def list_campaigns(
@@ -296,6 +313,10 @@ def _campaign(row: Record) -> Campaign:
         schedule=Schedule.from_json(row["schedule"]),
         max_tps=row["max_tps"],
         over_cap=row["over_cap"],
+        period_start=row["period_start"],
+        period_end=row["period_end"],
+        drill=row["drill"],
+        safety=Safety.from_json(row["safety"]),
     )
     replaced = {field.name for field in fields(Plan)}
     kept = {name: value for name, value in row.items() if name not in replaced}

@@ -19,7 +19,10 @@ from service.audience.segment_sql import compile_rule
 from service.audience.store import read_area_tree
 from service.campaigns.county_store import load_county
 from service.campaigns.hours import HourTerms
+from service.campaigns.safety import Safety
+from service.crypto import Keyring
 from service.dispatch import expand_store
+from service.dispatch.drill import drill_routes, stand_in
 from service.dispatch.route import routes
 from service.dispatch.route_store import list_lanes
 from service.messages.signature import head
@@ -40,8 +43,13 @@ class Expansion:
     channels: list[int]
 
 
-async def expand_run(pool: Pool, run_id: uuid.UUID, now: datetime) -> Expansion | None:
-    """Write the ledger of a run that is waiting for it; None if it is not (any more)."""
+async def expand_run(
+    pool: Pool, run_id: uuid.UUID, now: datetime, keyring: Keyring | None = None
+) -> Expansion | None:
+    """Write the ledger of a run that is waiting for it; None if it is not (any more).
+
+    keyring: for the numbers of a drill.
+    """
     async with transaction(pool) as conn:
         run = await expand_store.lock_expanding_run(conn, run_id)
         if run is None:
@@ -60,20 +68,24 @@ async def expand_run(pool: Pool, run_id: uuid.UUID, now: datetime) -> Expansion 
         permits = await get_permits(conn, run["department_id"])
         allowed = permits.channels_of(run["channels"])
         await expand_store.bound_run(conn, run_id, allowed, await _barred(conn, run, permits))
+        find = drill_routes if run["mode"] == "drill" else routes
         target, excluded = await expand_store.write_ledger(
             conn,
             run,
-            routes(await list_lanes(conn, now), allowed),
+            find(await list_lanes(conn, now), allowed),
             needs,
             condition,
             now,
             (await load_county(conn)).next_opening(now, HourTerms.of_run(run)),
         )
+        if run["mode"] == "drill":
+            await stand_in(conn, keyring, run_id, target)
         channels = []
         if run["key_mode"] == Mode.TEST:
             await expand_store.stop_tested(conn, run_id, now)
         else:
-            channels = await expand_store.write_slices(conn, run, SLICE_ROWS)
+            first = Safety.from_json(run["safety"]).canary(target)
+            channels = await expand_store.write_slices(conn, run, SLICE_ROWS, first)
         state = "paused" if run["campaign_state"] == "paused" else "running"
         await expand_store.finish_expansion(conn, run_id, state, target, now)
     log.info("expanded", extra={"run_id": str(run_id), "target": target, "excluded": excluded})

@@ -171,8 +171,29 @@ async def stop_tested(conn: Connection, run_id: uuid.UUID, now: datetime) -> Non
     )
 
 
-async def write_slices(conn: Connection, run: Record, rows: int) -> list[int]:
+async def replace_phones(
+    conn: Connection, run_id: uuid.UUID, rows: Sequence[tuple[int, bytes, bytes]]
+) -> None:
+    """Give rows of a ledger other phones: (no, hash, cipher)."""
+    await conn.execute(
+        """
+        UPDATE messages m SET phone_hash = n.hash, phone_cipher = n.cipher
+        FROM unnest($2::int[], $3::bytea[], $4::bytea[]) AS n(no, hash, cipher)
+        WHERE m.run_id = $1 AND m.no = n.no
+        """,
+        run_id,
+        [no for no, _, _ in rows],
+        [hashed for _, hashed, _ in rows],
+        [cipher for _, _, cipher in rows],
+    )
+
+
+async def write_slices(
+    conn: Connection, run: Record, rows: int, canary: int | None = None
+) -> list[int]:
     """Cut the ledger into slices of `rows` on one channel each; returns the channels.
+
+    canary: how many people, of all channels alike, are in slices of their own that go first.
 
     A run that would have fewer slices than the channel has connections is cut smaller, down to
     `FEWEST_ROWS`: a slice is worked on by one connection, and it is to have its share of all.
@@ -181,23 +202,30 @@ async def write_slices(conn: Connection, run: Record, rows: int) -> list[int]:
         """
         WITH size AS (
             SELECT m.channel_id, least($3::int, greatest($4::int,
-                       ceil(count(*)::numeric / max(c.connections))::int)) AS rows
+                       ceil(count(*)::numeric / max(c.connections))::int)) AS rows,
+                   coalesce(ceil($5::numeric * count(*) / sum(count(*)) OVER ()), 0)::int AS first
             FROM messages m JOIN channels c ON c.id = m.channel_id
             WHERE m.run_id = $1 GROUP BY m.channel_id
-        ), placed AS (
-            SELECT m.no, m.channel_id,
-                   (row_number() OVER (PARTITION BY m.channel_id ORDER BY m.no) - 1) / z.rows
-                       AS turn
+        ), numbered AS (
+            SELECT m.no, m.channel_id, z.rows, z.first,
+                   row_number() OVER (PARTITION BY m.channel_id ORDER BY m.no) - 1 AS nth
             FROM messages m JOIN size z ON z.channel_id = m.channel_id WHERE m.run_id = $1
+        ), placed AS (
+            SELECT no, channel_id, nth < first AS canary,
+                   CASE WHEN nth < first THEN nth ELSE nth - first END / rows AS turn
+            FROM numbered
         ), cut AS (
-            SELECT channel_id, turn, min(no) AS first_no, max(no) AS last_no
-            FROM placed GROUP BY channel_id, turn
+            SELECT channel_id, canary, turn, min(no) AS first_no, max(no) AS last_no
+            FROM placed GROUP BY channel_id, canary, turn
         ), written AS (
-            INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority)
-            SELECT $1, row_number() OVER (ORDER BY turn, channel_id), channel_id, first_no,
-                   last_no, $2
+            INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority, canary)
+            SELECT $1, row_number() OVER (ORDER BY canary DESC, turn, channel_id), channel_id,
+                   first_no, last_no, $2, canary
             FROM cut
             RETURNING channel_id
+        ), sending AS (
+            UPDATE runs SET canary = 'sending'
+            WHERE id = $1 AND $5 > 0 AND EXISTS (SELECT FROM cut)
         )
         SELECT DISTINCT channel_id FROM written
         """,
@@ -205,6 +233,7 @@ async def write_slices(conn: Connection, run: Record, rows: int) -> list[int]:
         _PRIORITY[run["priority"]],
         rows,
         FEWEST_ROWS,
+        canary,
     )
     return [row["channel_id"] for row in channels]
 

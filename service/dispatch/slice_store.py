@@ -56,6 +56,7 @@ async def claim_slice(
                 SELECT run_id, no, priority FROM slices
                 WHERE channel_id = $1 AND run_id = r.id AND done_at IS NULL AND epoch IS NULL
                   AND (not_before IS NULL OR not_before <= $5)
+                  AND (canary OR coalesce(r.canary, 'passed') = 'passed')
                 ORDER BY no LIMIT $10) s
             LEFT JOIN shares a ON a.channel_id = $1 AND a.priority = s.priority
               AND a.department_id = r.department_id

@@ -99,6 +99,7 @@ async def channels_with_work(conn: Connection, now: datetime) -> list[int]:
         SELECT DISTINCT s.channel_id FROM slices s JOIN runs r ON r.id = s.run_id
         WHERE s.done_at IS NULL AND s.epoch IS NULL AND r.state = 'running'
           AND (s.not_before IS NULL OR s.not_before <= $1)
+          AND (s.canary OR coalesce(r.canary, 'passed') = 'passed')
           AND NOT EXISTS (SELECT FROM stops WHERE lifted_at IS NULL)
         """,
         now,

@@ -103,6 +103,10 @@ TABLE = {
     "PATCH /campaigns/{campaign_id}": "ao",
     "GET /campaigns/{campaign_id}/preview": "aopv",
     "GET /campaigns/{campaign_id}/runs": "aopvi",
+    "POST /campaigns/{campaign_id}/clone": "ao",
+    "GET /campaigns/{campaign_id}/milestones": "aopv",
+    "POST /campaigns/{campaign_id}/milestones": "ao",
+    "POST /campaigns/{campaign_id}/milestones/{milestone_id}/done": "ao",
     "POST /campaigns/{campaign_id}/submit": "ao",
     "POST /campaigns/{campaign_id}/approve": "ap",
     "POST /campaigns/{campaign_id}/return": "ap",
@@ -349,10 +353,12 @@ async def _things(api: Api, department: str) -> dict[str, str]:
         "department_id": str(team.department_id),
         "contact_id": str(contact),
         "no": "1",
+        "milestone_id": NOBODY,
     }
 
 
 BODIES: dict[str, Any] = {
+    "POST /campaigns/{campaign_id}/milestones": {"name": "m", "due_on": "2027-01-31"},
     "PATCH /segments/{segment_id}": {"rule": "性别 = 女"},
     "POST /templates/{template_id}/versions": {"text": "【旌德县公安局】请注意。"},
     "PATCH /campaigns/{campaign_id}": {"name": "n"},
