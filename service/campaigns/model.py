@@ -208,7 +208,7 @@ class Content:
     @property
     def hash(self) -> bytes:
         """SHA-256 over the canonical JSON of everything that is bound."""
-        bound = {
+        bound: dict[str, object] = {
             "template_version_id": str(self.template_version_id),
             "text": self.text,
             "class": self.message_class,
@@ -222,7 +222,8 @@ class Content:
         if self.plan.over_cap != "defer":
             bound["over_cap"] = self.plan.over_cap
         if any(self.plan.period):
-            bound["period"] = [at and at.astimezone(UTC).isoformat() for at in self.plan.period]
+            ends = [at.astimezone(UTC).isoformat() if at else None for at in self.plan.period]
+            bound["period"] = ends
         if self.plan.drill:
             bound["drill"] = True
         if self.plan.safety != UNSET:

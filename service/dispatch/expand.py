@@ -78,18 +78,24 @@ async def expand_run(
             now,
             (await load_county(conn)).next_opening(now, HourTerms.of_run(run)),
         )
-        if run["mode"] == "drill":
-            await stand_in(conn, keyring, run_id, target)
-        channels = []
-        if run["key_mode"] == Mode.TEST:
-            await expand_store.stop_tested(conn, run_id, now)
-        else:
-            first = Safety.from_json(run["safety"]).canary(target)
-            channels = await expand_store.write_slices(conn, run, SLICE_ROWS, first)
+        channels = await _cut(conn, run, target, keyring, now)
         state = "paused" if run["campaign_state"] == "paused" else "running"
         await expand_store.finish_expansion(conn, run_id, state, target, now)
     log.info("expanded", extra={"run_id": str(run_id), "target": target, "excluded": excluded})
     return Expansion(target, excluded, channels)
+
+
+async def _cut(
+    conn: Connection, run: Record, target: int, keyring: Keyring | None, now: datetime
+) -> list[int]:
+    """Make slices of a ledger, its canary apart; returns the channels that have work now."""
+    if run["mode"] == "drill":
+        await stand_in(conn, keyring, run["id"], target)
+    if run["key_mode"] == Mode.TEST:
+        await expand_store.stop_tested(conn, run["id"], now)
+        return []
+    first = Safety.from_json(run["safety"]).canary(target)
+    return await expand_store.write_slices(conn, run, SLICE_ROWS, first)
 
 
 async def _barred(conn: Connection, run: Record, permits: Permits) -> str | None:
