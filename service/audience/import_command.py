@@ -134,8 +134,8 @@ async def _import(options: argparse.Namespace, settings: Settings) -> int:
         done = await store.get_import(conn, made.id)
         if not mine and done.state == "reading":
             raise Conflict(
-                "an earlier file for this roster is still being read; this one waits behind it, "
-                f"and a worker reads it as import {made.id} / 前一个文件尚未读完，本文件排队等候"
+                "an earlier file for this roster is still being read, or a worker has come first; "
+                f"a worker reads this one as import {made.id} / 前一文件尚未读完，或已由后台读取"
             )
         if options.rejects and done.state == "done":
             await _write_rejects(conn, keyring, done, options.rejects)
