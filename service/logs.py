@@ -15,7 +15,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 _context: ContextVar[dict[str, str] | None] = ContextVar("log_context", default=None)
-_MOBILE = re.compile(r"(?<!\d)((?:\+?86)?1\d{2})\d{4}(\d{4})(?!\d)")
+_MOBILE = re.compile(
+    # An id or a hash may have such digits in it, and must stay what it is.
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32,}"
+    r"|(?<!\d)((?:(?:00|\+)?86[ -]?)?[1１]\d{2})(?:\d{4}|[ -]\d{4}[ -])(\d{4})(?!\d)"
+)
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -31,7 +35,7 @@ def log_context(**ids: str) -> Iterator[None]:
 
 def masked(text: str) -> str:
     """The text with every mobile number in it shown as 197****1234."""
-    return _MOBILE.sub(r"\1****\2", text)
+    return _MOBILE.sub(lambda found: f"{found[1]}****{found[2]}" if found[1] else found[0], text)
 
 
 class JSONFormatter(logging.Formatter):

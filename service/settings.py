@@ -83,6 +83,15 @@ class Settings(ClockSettings):
     keep_numbers_days: int = Field(
         183, ge=180, le=1096, description="How long a sent text keeps its number (record duty)."
     )
+    keep_rejects_days: int = Field(
+        90, ge=1, le=1096, description="How long the rejected rows of an import are kept."
+    )
+    keep_expired_lists_days: int = Field(
+        30, ge=0, le=1096, description="How long a list is kept after its last day."
+    )
+    keep_records_days: int = Field(
+        1096, ge=1096, description="How long audit entries and erasures are kept (three years)."
+    )
     lane_fault_share: float = Field(
         0.5, gt=0, le=1, description="A channel is shut while this share of its submits goes wrong."
     )

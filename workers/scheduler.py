@@ -29,6 +29,7 @@ from service.dispatch import caps, lease_store, sweep_store
 from service.dispatch.pace import Pace
 from service.dispatch.shift import shift_waiting
 from service.dispatch.watch import judge, limits_of
+from service.privacy.retention import let_go, terms_of
 from service.privacy.store import delete_left_behind
 from service.queue import Job
 from service.storage.postgres import transaction
@@ -237,6 +238,13 @@ async def tidy(ctx: dict[str, Any]) -> None:
         await delete_left_behind(conn)
 
 
+@alone
+async def retain(ctx: dict[str, Any]) -> None:
+    """Let go of what is past its term."""
+    runtime = runtime_of(ctx)
+    await let_go(runtime.pool, terms_of(runtime.settings), runtime.clock.now())
+
+
 CRONS = [
     cron(fire, second=EVERY_SECOND, keep_result=0, timeout=60),
     cron(listen, second=EVERY_SECOND, keep_result=0, timeout=60),
@@ -252,6 +260,7 @@ CRONS = [
     cron(settle, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(forget, minute=ONCE_AN_HOUR, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
     cron(tidy, second=ONCE_A_MINUTE, keep_result=0, timeout=60),
+    cron(retain, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
 ]
 KIND = Kind("scheduler", [], CRONS, connections=len(CRONS))
 """A connection for each act, apart from the process's pool: a ledger that is being written beside

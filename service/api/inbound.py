@@ -53,7 +53,7 @@ class InboundOut(Out):
     kind: Kind
     answer: int | None = Field(description="The digit that it is, if it is one that is asked for.")
     state: State
-    phone: str
+    phone: str | None = Field(description="Masked; null once it is not kept any more.")
     contact_id: UUID | None = Field(
         description="Whose number it is among the department's contacts."
     )
@@ -131,12 +131,13 @@ async def count_run_inbound(call: Call, run_id: UUID) -> RunInboundOut:
 def _shown(call: Call, row: Record) -> InboundOut:
     keyring = call.runtime.keyring
     text = note = None
-    if call.user.may(Right.SUPPRESS):
+    kept = row["text_cipher"] is not None
+    if call.user.may(Right.SUPPRESS) and kept:
         text = keyring.decrypt("inbound", row["text_cipher"])
         if row["kind"] != "clue":  # whose number is to be followed up
             text = masked(text)
         if row["note_cipher"] is not None:
             note = keyring.decrypt("inbound", row["note_cipher"])
     facts = {name: row[name] for name in InboundOut.model_fields if name in row}
-    phone = mask(keyring.decrypt("phone", row["sender_cipher"]))
+    phone = mask(keyring.decrypt("phone", row["sender_cipher"])) if kept else None
     return InboundOut.model_validate({**facts, "phone": phone, "text": text, "note": note})

@@ -1,16 +1,18 @@
 """Persons: seen in full, looked up and erased; each for a reason, which is noted."""
 
-from datetime import date, timedelta
-from typing import Any, Literal
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field
 
 from service.api.call import Call
-from service.api.schema import Body, Instant, Line, Out, Text
+from service.api.schema import Body, Instant, Line, Out, Query, Text
 from service.audience.number import mask, parse_phone
+from service.audience.rosters import CHINA
+from service.errors import Invalid
 from service.messages.ledger import MessageState
-from service.privacy import disclose, erase
+from service.privacy import disclose, erase, retention_store
 from service.privacy.disclose import Unmasked
 
 
@@ -125,6 +127,29 @@ class ErasedOut(Out):
     kept_until: Instant | None
 
 
+Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2200, 12, 31))]
+
+
+class ReportQuery(Query):
+    """Which days, of Chinese time, the last one included."""
+
+    since: Day
+    until: Day
+
+
+class ErasureReportOut(Out):
+    """What was erased on demand, and what went because its term was over."""
+
+    since: date
+    until: date
+    erased: dict[str, int] = Field(
+        description="Persons erased in the departments that you see, and what that amounted to."
+    )
+    retired: dict[str, int] = Field(
+        description="What went by itself, by kind, in the whole system."
+    )
+
+
 async def unmask_contact(call: Call, contact_id: UUID, body: ReasonBody) -> UnmaskedOut:
     """See a contact in full; that you did, and why, is noted."""
     found = await disclose.unmask_contact(
@@ -172,6 +197,22 @@ async def erase_person(call: Call, body: PersonBody) -> ErasedOut:
     )
     call.note("erasures", done.id, contacts=done.contacts, cancelled=done.cancelled)
     return ErasedOut.model_validate(done)
+
+
+async def get_report_of_erasures(call: Call, query: ReportQuery) -> ErasureReportOut:
+    """Count what was erased, and what was let go of because its term was over."""
+    if query.until < query.since:
+        problem = "the last day is before the first"
+        raise Invalid(problem, fields={"until": problem})
+    since, until = (
+        datetime.combine(day, time(), CHINA) for day in (query.since, query.until + timedelta(1))
+    )
+    return ErasureReportOut(
+        since=query.since,
+        until=query.until,
+        erased=await retention_store.count_erasures(call.conn, since, until, call.user.scope),
+        retired=await retention_store.sum_retired(call.conn, query.since, query.until),
+    )
 
 
 def _unmasked(call: Call, found: Unmasked) -> UnmaskedOut:

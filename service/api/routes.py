@@ -181,6 +181,7 @@ OPS = (
 
     Op("POST",   "/contacts/{contact_id}/unmask", privacy.unmask_contact, R.UNMASK),
     Op("POST",   "/privacy/lookup", privacy.look_up_person, R.PRIVACY),
+    Op("GET",    "/privacy/report", privacy.get_report_of_erasures, R.PRIVACY),
     Op("POST",   "/privacy/erase", privacy.erase_person, R.PRIVACY),
 
     Op("GET",    "/uncertain", doubt.list_doubts, R.READ),

@@ -2,7 +2,8 @@
 
 A link says who is on a roster. It stays when a newer list does not have it any more, with the
 import that ended it, so that undoing that import gives it back; only live links (`left_by` is null)
-put anybody on a roster. A contact shows what its first live link says.
+put anybody on a roster. A contact shows what its first live link says. One module: whatever ends,
+restores or deletes a link has to leave the contact so.
 """
 
 from datetime import datetime
@@ -207,11 +208,46 @@ async def undo_links(conn: Connection, roster_id: UUID, undone: Import, now: dat
     What a later import said as well stays, as that import's. `later_replacement` must be None, and
     the department's contacts must be locked.
     """
-    touched = "CREATE TEMPORARY TABLE touched (contact_id uuid PRIMARY KEY) ON COMMIT DROP"
-    await conn.execute(touched)
+    await conn.execute(_TOUCHED)
     await _hand_over(conn, roster_id, undone.id)
     restored = await _give_back(conn, roster_id, undone.id)
     links = await _delete_links(conn, roster_id, undone.id)
+    return Undone(links, restored, await _settle_touched(conn, now))
+
+
+async def retire_links(conn: Connection, roster_id: UUID, most: int, now: datetime) -> int:
+    """Delete so many entries of a list, and the people whom only they knew; how many entries.
+
+    The list itself goes with the call that finds none. The department's contacts must be locked.
+    """
+    await conn.execute(_TOUCHED)
+    count: int = await conn.fetchval(
+        """
+        WITH gone AS (
+            DELETE FROM links WHERE id IN (
+                SELECT id FROM links WHERE roster_id = $1 ORDER BY id LIMIT $2)
+            RETURNING contact_id
+        ), noted AS (
+            INSERT INTO touched SELECT contact_id FROM gone ON CONFLICT DO NOTHING
+        )
+        SELECT count(*) FROM gone
+        """,
+        roster_id,
+        most,
+    )
+    await _settle_touched(conn, now)
+    if count == 0:
+        await conn.execute("DELETE FROM rosters WHERE id = $1", roster_id)
+    return count
+
+
+_TOUCHED = "CREATE TEMPORARY TABLE touched (contact_id uuid PRIMARY KEY) ON COMMIT DROP"
+
+
+async def _settle_touched(conn: Connection, now: datetime) -> int:
+    """Delete the touched people who are on no list, and let the others show what is still said of
+    them; how many are gone.
+    """
     contacts = affected(
         await conn.execute(
             """
@@ -229,7 +265,7 @@ async def undo_links(conn: Connection, roster_id: UUID, undone: Import, now: dat
     )
     await _list_touched(conn)
     await conn.execute("DROP TABLE touched")
-    return Undone(links, restored, contacts)
+    return contacts
 
 
 async def _list_touched(conn: Connection) -> None:

@@ -272,3 +272,24 @@ async def test_what_somebody_held_goes_with_the_next_sweep(api: Api) -> None:
     async with api.runtime.pool.acquire() as conn:
         assert await delete_left_behind(conn) == 1
     assert await people(api) == 0
+
+
+async def test_the_report_counts_what_was_erased_and_what_went_by_itself(api: Api) -> None:
+    for name in ("county", "school"):
+        await contact_of(api, name)
+    await erase(api, SCHOOL)
+    await erase(api)
+    day = "2027-01-12"
+    await api.runtime.pool.execute(
+        "INSERT INTO retired VALUES ('2027-01-12', 'numbers', 7), ('2027-01-13', 'numbers', 1)"
+    )
+    answer = await api.get(f"/privacy/report?since={day}&until={day}", ADMIN)
+    assert answer.json["retired"] == {"numbers": 7}
+    erased = answer.json["erased"]
+    assert (erased["persons"], erased["contacts"], erased["cancelled"]) == (1, 2, 0)
+    theirs = (await api.get(f"/privacy/report?since={day}&until={day}", SCHOOL)).json["erased"]
+    assert (theirs["persons"], theirs["contacts"]) == (1, 1)
+    before = (await api.get("/privacy/report?since=2027-01-01&until=2027-01-11", ADMIN)).json
+    assert (before["retired"], before["erased"]["persons"]) == ({}, 0)
+    for bad in ("since=2027-01-12&until=2027-01-11", "since=2027-01-12&until=9999-12-31"):
+        assert (await api.get(f"/privacy/report?{bad}", ADMIN)).status == 422

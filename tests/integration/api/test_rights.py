@@ -76,6 +76,7 @@ TABLE = {
     "POST /inbound/{inbound_id}/unmask": "a",
     "POST /privacy/lookup": "a",
     "POST /privacy/erase": "a",
+    "GET /privacy/report": "a",
     "POST /imports": "ao",
     "GET /imports/{import_id}": "aopv",
     "GET /imports/{import_id}/rejects": "aopv",

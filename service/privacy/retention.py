@@ -1,0 +1,123 @@
+"""What is kept for how long, and letting go of the rest: in batches, each harmless to repeat.
+
+A batch is one transaction with its count and its audit entry, so a process that dies leaves nothing
+half-done, and any number of them may try.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from service.accounts.audit import Act
+from service.accounts.audit_store import insert_entry
+from service.audience.roster_store import retire_links
+from service.audience.rosters import day_in_china
+from service.audience.staging_store import try_lock_contacts
+from service.privacy import retention_store as store
+from service.settings import Settings
+from service.storage.postgres import Connection, Pool, transaction
+
+ROWS = 5_000
+"""How much one batch lets go of: some tenths of a second."""
+
+BATCHES = 20
+"""How many batches of a kind one turn makes; the next turn goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How long things are kept.
+
+    numbers: sent texts keep their number, and texts from handsets their words (record duty: six
+        months). rejects: rejected rows of imports. lists: lists after their last day. records:
+        audit entries, disclosures, erasures (Network Data Security Regulations art. 12: three
+        years).
+    """
+
+    numbers: timedelta = timedelta(days=183)
+    rejects: timedelta = timedelta(days=90)
+    lists: timedelta = timedelta(days=30)
+    records: timedelta = timedelta(days=1096)
+
+
+def terms_of(settings: Settings) -> Terms:
+    """The terms that the settings say."""
+    return Terms(
+        timedelta(days=settings.keep_numbers_days),
+        timedelta(days=settings.keep_rejects_days),
+        timedelta(days=settings.keep_expired_lists_days),
+        timedelta(days=settings.keep_records_days),
+    )
+
+
+Batch = Callable[[Connection], Awaitable[int | None]]
+
+
+async def let_go(pool: Pool, terms: Terms, now: datetime, rows: int = ROWS) -> dict[str, int]:
+    """Let go of what is past its term, some batches of each kind; returns how much by kind."""
+
+    async def numbers(conn: Connection) -> int | None:
+        stretch = await store.old_stretch(conn, now - terms.numbers, rows)
+        return None if stretch is None else await store.drop_numbers(conn, stretch, now)
+
+    def until_empty(act: Callable[..., Awaitable[int]], term: timedelta) -> Batch:
+        async def batch(conn: Connection) -> int | None:
+            return await act(conn, now - term, rows) or None
+
+        return batch
+
+    kinds: dict[str, Batch] = {
+        "numbers": numbers,
+        "texts": until_empty(store.drop_texts, terms.numbers),
+        "arrivals": until_empty(store.delete_arrivals, terms.numbers),
+        "receipts": until_empty(store.delete_receipts, terms.numbers),
+        "rejects": until_empty(store.delete_rejects, terms.rejects),
+        "records": until_empty(store.delete_records, terms.records),
+    }
+    done = {kind: await _in_batches(pool, kind, batch, now) for kind, batch in kinds.items()}
+    done["list_entries"] = await _expired_lists(pool, now - terms.lists, now, rows)
+    return {kind: count for kind, count in done.items() if count}
+
+
+async def _in_batches(pool: Pool, kind: str, batch: Batch, now: datetime) -> int:
+    """Batches one after another, until one says that nothing is left (None)."""
+    total = 0
+    for _ in range(BATCHES):
+        async with transaction(pool) as conn:
+            count = await batch(conn)
+            await _note(conn, kind, count or 0, now)
+        if count is None:
+            break
+        total += count
+    return total
+
+
+async def _note(conn: Connection, kind: str, count: int, now: datetime) -> None:
+    """Count what a batch let go of, and write it into the audit trail."""
+    if count:
+        await store.count_retired(conn, day_in_china(now), kind, count)
+        act = Act("let_go", now, "system", object_kind="retention", details={kind: count})
+        await insert_entry(conn, act)
+
+
+async def _expired_lists(pool: Pool, last: datetime, now: datetime, rows: int) -> int:
+    """Lists past their term, one after another; one whose department is importing has to wait."""
+    day, total, after = day_in_china(last), 0, UUID(int=0)
+    while True:
+        async with pool.acquire() as conn:
+            roster = await store.expired_roster(conn, day, after)
+        if roster is None:
+            return total
+        after = roster["id"]
+
+        async def batch(
+            conn: Connection, roster_id: UUID = after, department: UUID = roster["department_id"]
+        ) -> int | None:
+            if not await try_lock_contacts(conn, department):
+                return None
+            if not await store.lock_expired(conn, roster_id, day):
+                return None
+            return await retire_links(conn, roster_id, rows, now) or None
+
+        total += await _in_batches(pool, "list_entries", batch, now)

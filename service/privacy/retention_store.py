@@ -1,0 +1,215 @@
+"""The SQL of retention: one batch of what is not kept any more, and the counts of it."""
+
+from datetime import date, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from service.storage.postgres import Connection, Record, affected
+
+
+class Stretch(NamedTuple):
+    """A part of one run's ledger."""
+
+    run_id: UUID
+    first_no: int
+    last_no: int
+
+
+async def old_stretch(conn: Connection, before: datetime, rows: int) -> Stretch | None:
+    """The next rows of a settled run that is older; the run is locked, and one that is locked is
+    left to whoever has it.
+    """
+    run = await conn.fetchrow(
+        """
+        SELECT id, numbers_dropped_to FROM runs
+        WHERE numbers_dropped_at IS NULL AND created_at < $1 AND settled_at IS NOT NULL
+        ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED
+        """,
+        before,
+    )
+    if run is None:
+        return None
+    first = run["numbers_dropped_to"] + 1
+    return Stretch(run["id"], first, first + rows - 1)
+
+
+async def drop_numbers(conn: Connection, stretch: Stretch, now: datetime) -> int:
+    """Drop the ciphers of a stretch; the keyed hashes stay. Past the end, the run is finished."""
+    status = await conn.execute(
+        """
+        UPDATE messages SET phone_cipher = NULL, name_cipher = NULL
+        WHERE run_id = $1 AND no BETWEEN $2 AND $3
+          AND (phone_cipher IS NOT NULL OR name_cipher IS NOT NULL)
+        """,
+        *stretch,
+    )
+    await conn.execute(
+        """
+        UPDATE runs SET numbers_dropped_to = $2, numbers_dropped_at = CASE WHEN NOT EXISTS (
+            SELECT FROM messages WHERE run_id = $1 AND no > $2) THEN $3::timestamptz END
+        WHERE id = $1
+        """,
+        stretch.run_id,
+        stretch.last_no,
+        now,
+    )
+    return affected(status)
+
+
+async def drop_texts(conn: Connection, before: datetime, rows: int) -> int:
+    """Drop sender, words and note of texts from handsets; kind and answer stay for the counts."""
+    status = await conn.execute(
+        """
+        UPDATE inbound_texts SET sender_cipher = NULL, text_cipher = NULL, note_cipher = NULL
+        WHERE id IN (SELECT id FROM inbound_texts
+                     WHERE received_at < $1 AND sender_cipher IS NOT NULL AND state = 'done'
+                     LIMIT $2 FOR UPDATE SKIP LOCKED)
+          AND NOT EXISTS (SELECT FROM replies_due d WHERE d.text_id = inbound_texts.id
+                                                      AND d.settled_at IS NULL)
+        """,
+        before,
+        rows,
+    )
+    return affected(status)
+
+
+async def delete_arrivals(conn: Connection, before: datetime, rows: int) -> int:
+    """Delete texts as they came, once they have been read."""
+    status = await conn.execute(
+        """
+        DELETE FROM inbound WHERE id IN (
+            SELECT id FROM inbound
+            WHERE received_at < $1 AND state NOT IN ('new', 'waiting')
+            ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)
+        """,
+        before,
+        rows,
+    )
+    return affected(status)
+
+
+async def delete_receipts(conn: Connection, before: datetime, rows: int) -> int:
+    """Delete receipts that met nothing and wait for none, and those laid aside."""
+    status = await conn.execute(
+        """
+        DELETE FROM receipts_unmatched WHERE id IN (
+            SELECT id FROM receipts_unmatched WHERE received_at < $1 AND why <> 'parked'
+            ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)
+        """,
+        before,
+        rows,
+    )
+    aside = await conn.execute(
+        """
+        DELETE FROM receipts_dismissed WHERE id IN (
+            SELECT id FROM receipts_dismissed WHERE received_at < $1
+            ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)
+        """,
+        before,
+        rows,
+    )
+    return affected(status) + affected(aside)
+
+
+async def delete_rejects(conn: Connection, before: datetime, rows: int) -> int:
+    """Delete rejected rows of imports that were read before; the report's counts stay."""
+    status = await conn.execute(
+        """
+        DELETE FROM import_rejects WHERE ctid IN (
+            SELECT r.ctid FROM imports i JOIN import_rejects r ON r.import_id = i.id
+            WHERE i.finished_at < $1 LIMIT $2 FOR UPDATE OF r SKIP LOCKED)
+        """,
+        before,
+        rows,
+    )
+    return affected(status)
+
+
+async def expired_roster(conn: Connection, before: date, after: UUID) -> Record | None:
+    """The next roster whose last day was before, and its department; nobody waits to renew it."""
+    return await conn.fetchrow(
+        """
+        SELECT r.id, r.department_id FROM rosters r
+        WHERE r.expires_on < $1 AND r.id > $2
+          AND NOT EXISTS (SELECT FROM imports i WHERE i.department_id = r.department_id
+                            AND i.roster = r.name AND i.state = 'reading')
+        ORDER BY r.id LIMIT 1
+        """,
+        before,
+        after,
+    )
+
+
+async def lock_expired(conn: Connection, roster_id: UUID, before: date) -> bool:
+    """Lock a roster; whether it is still expired."""
+    row = await conn.fetchrow(
+        "SELECT FROM rosters WHERE id = $1 AND expires_on < $2 FOR UPDATE", roster_id, before
+    )
+    return row is not None
+
+
+async def delete_records(conn: Connection, before: datetime, rows: int) -> int:
+    """Delete who saw and erased whom, and audit entries, past their record duty; the seals stay."""
+    status = await conn.execute(
+        """
+        DELETE FROM audit_entries WHERE id IN (
+            SELECT e.id FROM audit_entries e JOIN audit_seals s ON s.entry_id = e.id
+            WHERE e.at < least($1, (SELECT max(at) FROM audit_entries) - interval '1095 days')
+            ORDER BY e.at LIMIT $2)
+        """,
+        before,
+        rows,
+    )
+    count = affected(status)
+    for statement in (
+        "DELETE FROM disclosures WHERE id IN (SELECT id FROM disclosures WHERE at < $1 LIMIT $2)",
+        "DELETE FROM erasures WHERE id IN (SELECT id FROM erasures WHERE erased_at < $1 LIMIT $2)",
+    ):
+        count += affected(await conn.execute(statement, before, rows))
+    return count
+
+
+async def count_retired(conn: Connection, day: date, kind: str, items: int) -> None:
+    """Add to the count of a day."""
+    await conn.execute(
+        """
+        INSERT INTO retired (day, kind, items) VALUES ($1, $2, $3)
+        ON CONFLICT (day, kind) DO UPDATE SET items = retired.items + excluded.items
+        """,
+        day,
+        kind,
+        items,
+    )
+
+
+async def sum_retired(conn: Connection, since: date, until: date) -> dict[str, int]:
+    """What went from one day to another, by kind."""
+    rows = await conn.fetch(
+        """
+        SELECT kind, sum(items)::bigint AS items FROM retired
+        WHERE day BETWEEN $1 AND $2 GROUP BY kind ORDER BY kind
+        """,
+        since,
+        until,
+    )
+    return {row["kind"]: row["items"] for row in rows}
+
+
+async def count_erasures(
+    conn: Connection, since: datetime, until: datetime, scope: UUID | None
+) -> dict[str, int]:
+    """How many persons were erased between two instants, and what that amounted to."""
+    rows = await conn.fetch(
+        """
+        SELECT 'persons' AS what, count(DISTINCT phone_hash) AS items FROM erasures
+        WHERE erased_at >= $1 AND erased_at < $2 AND ($3::uuid IS NULL OR department_id = $3)
+        UNION ALL
+        SELECT c.key, sum(c.value::bigint) FROM erasures, jsonb_each_text(counts) c
+        WHERE erased_at >= $1 AND erased_at < $2 AND ($3::uuid IS NULL OR department_id = $3)
+        GROUP BY c.key
+        """,
+        since,
+        until,
+        scope,
+    )
+    return {row["what"]: int(row["items"]) for row in rows}

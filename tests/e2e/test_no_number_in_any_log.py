@@ -1,0 +1,127 @@
+"""Everything that handles numbers, done and failing, on a whole system: no log has one of them.
+
+Not even masked: a masked number is one that somebody logged, and the mask is the last resort.
+The logs are those of all processes but the simulator, which is the carrier's.
+"""
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.harness.live import Live, eventually
+
+pytestmark = pytest.mark.xdist_group("live")
+
+PHONES = [f"1979008{n:04d}" for n in range(1, 9)]
+NAME = "欧阳日志"
+FILE = "手机,姓名\n" + "".join(f"{phone},{NAME}\n" for phone in PHONES) + "1979008,坏行\n"
+MOBILE = re.compile(
+    r"(?<![\w.])(?:(?:00|\+)?86[ -]?)?[1１][3-9３-９]\d"
+    r"(?:\d{8}|[ -]\d{4}[ -]\d{4}|\*{2,}\d{4})(?!\w)"
+)
+"""Any mobile number, and a masked one."""
+
+WRONG: list[tuple[str, str, Any]] = [
+    ("GET", "/suppressions?phone={p}&unknown=1", None),
+    ("GET", "/contacts/{p}", None),
+    ("GET", "/runs/{p}/messages", None),
+    ("GET", "/{p}", None),
+    ("POST", "/suppressions", {"phone": "{p}9", "reason": "opted_out"}),
+    ("POST", "/suppressions", {"phone": "{p}", "reason": "{p}"}),
+    ("POST", "/suppressions", {"{p}": 1}),
+    ("POST", "/privacy/lookup", {"phone": "{p}0", "reason": "x"}),
+    ("POST", "/segments", {"name": "{p}", "rule": "电话 = {p}"}),
+    ("POST", "/messages", {"to": ["{p}"], "text": "{p}", "class": "none"}),
+    ("POST", "/routes/explain", {"phone": "{p}x"}),
+    ("PUT", "/rosters/x/members", {"members": [{"phone": "{p}", "name": ["{p}"]}]}),
+]
+RIGHT: list[tuple[str, str, Any]] = [
+    ("GET", "/suppressions?phone={p}", None),
+    ("POST", "/suppressions", {"phone": "{p}", "reason": "dead_number", "note": NAME}),
+    ("POST", "/privacy/lookup", {"phone": "+86 {p}", "reason": "{p}"}),
+    ("POST", "/routes/explain", {"phone": "{p}"}),
+    ("PUT", "/rosters/日志二/members", {"members": [{"phone": "{p}", "name": NAME}]}),
+    ("GET", "/inbound", None),
+    ("GET", "/receipts/unmatched/export", None),
+    ("POST", "/privacy/erase", {"phone": "{p}", "reason": "{p}"}),
+]
+
+
+def filled(value: Any, phone: str) -> Any:
+    """The value with the number in every place of it."""
+    if isinstance(value, str):
+        return value.replace("{p}", phone)
+    if isinstance(value, dict):
+        return {filled(k, phone): filled(v, phone) for k, v in value.items()}
+    return [filled(v, phone) for v in value] if isinstance(value, list) else value
+
+
+async def call_everything(live: Live) -> list[tuple[int, str]]:
+    """What the API answers to right and wrong requests, with a number in every place of them."""
+    answers = []
+    headers = {"Authorization": f"Bearer {live.summary['keys']['admin']}"}
+    async with aiohttp.ClientSession(live.summary["url"], headers=headers) as session:
+        for n, (method, path, body) in enumerate([*WRONG, *RIGHT]):
+            phone = PHONES[n % 3]
+            async with session.request(
+                method,
+                "/api/v1" + filled(path, phone),
+                json=filled(body, phone),
+                headers={"X-Request-Id": phone, "User-Agent": phone},
+            ) as answer:
+                answers.append((answer.status, await answer.text()))
+    return answers
+
+
+async def write_in(live: Live, phone: str) -> None:
+    """A text comes in from a handset, with a number in its words."""
+    message = {"phone": f"+86{phone}", "to": "1065720001234", "text": f"我是{NAME} {phone} 退订"}
+    body = {"account": "901234", "protocol": "cmpp", "messages": [message]}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{live.summary['simulator']}/mo", json=body) as answer,
+    ):
+        assert answer.status == 202, await answer.text()
+
+
+def found_in(log: Path) -> set[str]:
+    text = log.read_text("utf-8", errors="replace")
+    numbers = {match[0] for match in MOBILE.finditer(text)}
+    words = [phone.encode().hex() for phone in PHONES] + [NAME, "退订"]
+    return numbers | {word for word in words if word in text}
+
+
+async def test_no_log_of_a_whole_system_has_a_number(live: Live) -> None:
+    await live.people(FILE.encode())
+    sent = await live.launch("carrier = telecom")
+    await write_in(live, PHONES[3])
+    answers = await call_everything(live)
+    statuses = [status for status, _ in answers]
+    assert [WRONG[n] for n, status in enumerate(statuses[: len(WRONG)]) if status < 400] == []
+    assert [RIGHT[n] for n, status in enumerate(statuses[len(WRONG) :]) if status > 299] == []
+    bodies = [text for _, text in answers]
+    assert not [text for text in bodies if any(phone in text for phone in PHONES)]
+    await sent.under_way(0.1)
+    for name in ("channel-0", "work", "api", "scheduler"):
+        live.kill(name)
+    await asyncio.sleep(1)
+
+    async def is_back() -> bool:
+        try:
+            async with live.client("operator") as client:
+                await client.get(f"/campaigns/{sent.campaign}/runs")
+        except aiohttp.ClientError:
+            return False
+        return True
+
+    await eventually(is_back, 30)
+    await sent.handed_off()
+    logs = [*live.folder.rglob("*.log"), live.folder.parent / f"{live.folder.name}.up.log"]
+    ours = [log for log in logs if log.name != "simulator.log"]
+    names = {log.name for log in ours if log.stat().st_size}
+    assert {"api.log", "work.log", "scheduler.log", "channel-0.log", "postgres.log"} <= names
+    assert {log.name: found_in(log) for log in ours if found_in(log)} == {}
