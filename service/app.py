@@ -9,11 +9,12 @@ from aiohttp import web
 
 from service.api import callbacks
 from service.api.health import healthz, readyz
+from service.api.limiter import Limiter
 from service.api.metrics import Metrics
 from service.api.openapi import document
 from service.api.problems import as_problem
 from service.api.routes import CALLBACKS, OPS, PREFIX
-from service.api.server import endpoint
+from service.api.server import LIMITER, endpoint
 from service.runtime import Runtime
 from service.web import RUNTIME, request_log, show_request_id
 
@@ -25,6 +26,7 @@ def create_app(runtime: Runtime) -> web.Application:
     """The whole application on open resources."""
     app = web.Application(middlewares=[request_log, as_problem], client_max_size=JSON_OCTETS)
     app[RUNTIME] = runtime
+    app[LIMITER] = Limiter(runtime.redis, runtime.settings)
     app.on_response_prepare.append(show_request_id)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)

@@ -47,6 +47,12 @@ class Settings(ClockSettings):
         "",
         description="Networks of our own proxies, e.g. 10.0.0.0/8: believed about who is asking.",
     )
+    key_requests: int = Field(
+        6_000, ge=1, description="Requests a minute of one key or person, unless it has its own."
+    )
+    department_requests: int = Field(
+        30_000, ge=1, description="Requests a minute of a department, unless it has its own."
+    )
     pool_size: int = Field(8, ge=2, le=100, description="PostgreSQL connections per process.")
     connections_per_process: int = Field(
         0, ge=0, description="Carrier connections one channel process holds at most; 0: no limit."

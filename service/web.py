@@ -18,6 +18,9 @@ REQUEST_ID = web.RequestKey("request_id", str)
 USER_ID = web.RequestKey("user_id", str)
 """Set once the caller is known, for the access log."""
 
+HEADERS = web.RequestKey("headers", dict[str, str])
+"""What every answer to this request says beside its own headers."""
+
 REQUEST_ID_HEADER = "X-Request-Id"
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -70,5 +73,6 @@ def _log_access(request: web.Request, status: int, seconds: float) -> None:
 
 
 async def show_request_id(request: web.BaseRequest, response: web.StreamResponse) -> None:
-    """Tell the caller the request's id; runs when the answer's head is about to leave."""
+    """Tell the caller the request's id, and the like, as the answer's head is about to leave."""
     response.headers[REQUEST_ID_HEADER] = request.get(REQUEST_ID, "")
+    response.headers.update(request.get(HEADERS, {}))

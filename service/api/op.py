@@ -110,7 +110,7 @@ class Op:
     @property
     def statuses(self) -> list[int]:
         """Every status of a refusal that a caller may meet here."""
-        found = {401, 403, 422, 503, *self.errors}
+        found = {401, 403, 422, 429, 503, *self.errors}
         if self.parameters:
             found.add(404)
         if self.method == "POST":

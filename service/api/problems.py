@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler
 from pydantic import ValidationError
 
 from service.accounts.login import Locked, LoginFailed
+from service.api.limiter import TooMany
 from service.audience.segment import SegmentError
 from service.campaigns.model import TextBlocked
 from service.delivery.doubt import TooEarly
@@ -75,6 +76,7 @@ STATUS: dict[type[TocsinError], int] = {
     Conflict: 409,
     Stale: 412,
     Locked: 429,
+    TooMany: 429,
     TooLarge: 413,
     Unsupported: 415,
     Invalid: 422,
@@ -163,7 +165,7 @@ def _of_error(request: web.Request, error: TocsinError) -> web.Response:
         if isinstance(error, kind):
             extras |= extra(error)
     response = problem(request, status_of(error), error.code, error.message, extras)
-    if isinstance(error, Locked):
+    if isinstance(error, Locked | TooMany):
         response.headers["Retry-After"] = str(error.seconds)
     return response
 

@@ -68,7 +68,7 @@ OPS = (
     Op("POST",   "/users/{user_id}/password", login.give_password, R.ACCOUNTS, 201),
     Op("POST",   "/users/{user_id}/totp/reset", login.reset_totp, R.ACCOUNTS, 204),
 
-    Op("POST",   "/login", login.login, None, 201, errors=(429,)),
+    Op("POST",   "/login", login.login, None, 201),
     Op("POST",   "/logout", login.logout, None, 204),
     Op("GET",    "/sessions", login.list_sessions, None, errors=(404,)),
     Op("DELETE", "/sessions/{session_id}", login.end_session, None, 204),

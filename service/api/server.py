@@ -19,16 +19,18 @@ from service.api import reading, trail, version
 from service.api.auth import address_of, authenticate
 from service.api.call import Call, Download, Later, Visit
 from service.api.idempotency import REPLAYED, Answer, Ticket, key_of
+from service.api.limiter import LOGINS_PER_MINUTE, Limit, Limiter
 from service.api.op import Op
 from service.api.reading import Arguments
 from service.campaigns.planning import check_mode
 from service.errors import Unavailable
 from service.runtime import Runtime
 from service.storage.postgres import COLLISIONS, Connection, acquire
-from service.web import REQUEST_ID, RUNTIME
+from service.web import HEADERS, REQUEST_ID, RUNTIME
 
 ATTEMPTS = 4
 JSON = "application/json"
+LIMITER = web.AppKey("limiter", Limiter)
 
 
 def endpoint(
@@ -44,12 +46,16 @@ def endpoint(
             address_of(request, runtime.settings.proxies),
             request.headers.get("User-Agent", ""),
         )
+        limit = Limit("address", f"login:{visit.address}", LOGINS_PER_MINUTE)
+        await request.config_dict[LIMITER].take([limit])
         async with reading.arguments(op, request, runtime) as found:
             return _response(_answer(op, await op.handler(visit, **found)), {})
 
     async def answer(request: web.Request) -> web.StreamResponse:
         runtime = request.config_dict[RUNTIME]
         caller = await authenticate(request, runtime)
+        limiter = request.config_dict[LIMITER]
+        request[HEADERS] = await limiter.take(limiter.limits_of(caller))
         async with runtime.pool.acquire() as conn:
             user = await standing_in(conn, caller.user, runtime.clock.now())
         caller = replace(caller, user=user)

@@ -1,0 +1,181 @@
+"""How many requests a minute: by key (or person), by department, and by address at the login.
+
+A sliding window over two counters of a minute each, the older one by the share of it that still
+lies in the window. Both limits of a request are looked at in one script in Redis, so that what one
+of them refuses does not count against the other. Redis away neither opens the gate nor shuts it:
+each process counts for itself then, by the same rule, so that a limit is at most as many times as
+wide as there are processes.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from service.accounts.keys import Caller
+from service.errors import TocsinError
+from service.settings import Settings
+
+WINDOW_SECONDS = 60
+ANSWER_SECONDS = 0.5
+"""Redis has so long to answer; then it is taken to be away, and left alone for a while."""
+AWAY_SECONDS = 5.0
+
+LOGINS_PER_MINUTE = 120
+"""From one address, behind which there may be a whole office; accounts are shut one by one."""
+
+POLICY = "RateLimit-Policy"
+STATE = "RateLimit"
+
+# Of each key: the counts of the present minute and of the one before. A request is counted only if
+# every limit has room for it.
+_TAKE = f"""
+local t = redis.call('TIME')
+local now = t[1] + t[2] / 1000000
+local slot = math.floor(now / {WINDOW_SECONDS})
+local counts, room = {{}}, true
+for i, key in ipairs(KEYS) do
+  local current = tonumber(redis.call('GET', key .. ':' .. slot)) or 0
+  local before = tonumber(redis.call('GET', key .. ':' .. slot - 1)) or 0
+  local used = before * (1 - now / {WINDOW_SECONDS} + slot) + current
+  counts[2 * i - 1], counts[2 * i] = before, current
+  if used + 1 > tonumber(ARGV[i]) then room = false end
+end
+if room then
+  for i, key in ipairs(KEYS) do
+    redis.call('INCR', key .. ':' .. slot)
+    redis.call('EXPIRE', key .. ':' .. slot, {2 * WINDOW_SECONDS})
+  end
+end
+return {{room and 1 or 0, tostring(now), unpack(counts)}}
+"""
+
+
+class TooMany(TocsinError):
+    """More requests than a limit allows; `seconds` says when the next one may come."""
+
+    code = "too_many_requests"
+
+    def __init__(self, limit: "Limit", seconds: int) -> None:
+        self.seconds = seconds
+        super().__init__(
+            f"more than {limit.most} requests a minute of this {limit.name}; "
+            f"try again in {seconds} seconds"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """name: as the headers call it. key: whose. most: requests a minute."""
+
+    name: str
+    key: str
+    most: int
+
+
+class _Count(NamedTuple):
+    """Requests of the minute before and of the present one, at an instant in seconds."""
+
+    before: int
+    current: int
+    now: float
+
+    def used(self) -> float:
+        return self.before * (1 - self._elapsed()) + self.current
+
+    def wait(self, most: int) -> float:
+        """Seconds until one more fits."""
+        if self.used() + 1 <= most:
+            return 0.0
+        to_end = (1 - self._elapsed()) * WINDOW_SECONDS
+        if self.current + 1 <= most:  # as the minute before fades
+            fades = 1 - (most - self.current - 1) / self.before
+            return (fades - self._elapsed()) * WINDOW_SECONDS
+        return to_end + (1 - (most - 1) / self.current) * WINDOW_SECONDS
+
+    def _elapsed(self) -> float:
+        return self.now % WINDOW_SECONDS / WINDOW_SECONDS
+
+
+class Limiter:
+    """The limits of one process, which share their counts through Redis."""
+
+    def __init__(self, redis: Redis, settings: Settings) -> None:
+        self._take = redis.register_script(_TAKE)
+        self._settings = settings
+        self._away_until = 0.0
+        self._own: dict[tuple[str, int], int] = {}
+
+    def limits_of(self, caller: Caller) -> list[Limit]:
+        """The limits of a caller: of the key over its rotations, or the person; the department."""
+        user, key = caller.user, caller.key
+        own = (key.grant.requests_per_minute if key else None) or self._settings.key_requests
+        department = caller.department_requests or self._settings.department_requests
+        return [
+            Limit("key", f"key:{key.first_id}" if key else f"user:{user.id}", own),
+            Limit("department", f"department:{user.department_id}", department),
+        ]
+
+    async def take(self, limits: Sequence[Limit]) -> dict[str, str]:
+        """Count a request; returns the headers that tell of the limits.
+
+        Raises:
+            TooMany: one of the limits is reached; nothing is counted.
+        """
+        room, counts = await self._counted(limits)
+        if not room:
+            waits = [count.wait(limit.most) for limit, count in zip(limits, counts, strict=True)]
+            longest = max(range(len(limits)), key=waits.__getitem__)
+            raise TooMany(limits[longest], max(1, int(waits[longest] + 0.999)))
+        return _headers(limits, counts)
+
+    async def _counted(self, limits: Sequence[Limit]) -> tuple[bool, list[_Count]]:
+        if time.monotonic() >= self._away_until:
+            try:
+                answer = await asyncio.wait_for(
+                    self._take(
+                        keys=[f"requests:{limit.key}" for limit in limits],
+                        args=[limit.most for limit in limits],
+                    ),
+                    ANSWER_SECONDS,
+                )
+            except (RedisError, OSError):  # TimeoutError is an OSError
+                self._away_until = time.monotonic() + AWAY_SECONDS
+            else:
+                room, now, *counts = answer
+                pairs = zip(counts[::2], counts[1::2], strict=True)
+                return bool(room), [_Count(before, own, float(now)) for before, own in pairs]
+        return self._counted_here(limits, time.time())
+
+    def _counted_here(self, limits: Sequence[Limit], now: float) -> tuple[bool, list[_Count]]:
+        slot = int(now // WINDOW_SECONDS)
+        if any(old < slot - 1 for _, old in self._own):
+            self._own = {where: n for where, n in self._own.items() if where[1] >= slot - 1}
+        counts = [
+            _Count(
+                self._own.get((limit.key, slot - 1), 0), self._own.get((limit.key, slot), 0), now
+            )
+            for limit in limits
+        ]
+        room = all(
+            count.used() + 1 <= limit.most for limit, count in zip(limits, counts, strict=True)
+        )
+        if room:
+            for limit in limits:
+                self._own[limit.key, slot] = self._own.get((limit.key, slot), 0) + 1
+        return room, counts
+
+
+def _headers(limits: Sequence[Limit], counts: Sequence[_Count]) -> dict[str, str]:
+    """The fields of the IETF draft "RateLimit header fields for HTTP", for the tightest limit."""
+    left = [int(limit.most - count.used() - 1) for limit, count in zip(limits, counts, strict=True)]
+    tightest = min(range(len(limits)), key=left.__getitem__)
+    reset = int(WINDOW_SECONDS - counts[tightest].now % WINDOW_SECONDS) + 1
+    return {
+        POLICY: ", ".join(f'"{limit.name}";q={limit.most};w={WINDOW_SECONDS}' for limit in limits),
+        STATE: f'"{limits[tightest].name}";r={max(0, left[tightest])};t={reset}',
+    }
