@@ -244,7 +244,11 @@ async def test_what_waits_leaves_within_the_hours_once_there_is_room(
     morning = now + timedelta(hours=22.5)
     assert await pool.fetchval("SELECT not_before FROM deferrals") == morning
     assert await pool.fetchval("SELECT not_before FROM slices") == morning
-    assert await hand_off(on, morning - timedelta(seconds=1)) == []
+    before = morning - timedelta(seconds=1)
+    async with pool.acquire() as conn:  # also while others of its slice are handed off
+        assert await slice_store.queued_rows(conn, on.run, on.channel.id, 1, 9, before) == []
+        assert len(await slice_store.queued_rows(conn, on.run, on.channel.id, 1, 9, morning)) == 1
+    assert await hand_off(on, before) == []
     assert await hand_off(on, morning) == [1]
     assert await verdicts(on) == {1: LEAVES}
 
@@ -357,6 +361,24 @@ async def _again_after_one_that_may_have_left(on: Stage) -> None:
     await _refused(on)
 
 
+async def _again_after_one_that_the_network_refused(on: Stage) -> None:
+    """The carrier took it, and said later that it was rejected: it cost the person nothing, but the
+    carrier had it.
+    """
+    await on.record(await on.result(1, 1, ref=b"a"))
+    await on.pool.execute(
+        "INSERT INTO attempts (run_id, no, attempt, channel_id, state) "
+        "VALUES ($1, 1, 1, $2, 'rejected')",
+        on.run,
+        on.channel.id,
+    )
+    await on.pool.execute(
+        "UPDATE messages SET state = 'submitting', attempt = 2 WHERE run_id = $1", on.run
+    )
+    await on.record(await on.result(1, 2, "rejected"))
+    assert await on.state(1) == "rejected"
+
+
 @pytest.mark.parametrize(
     ("became", "free"),
     [
@@ -368,6 +390,7 @@ async def _again_after_one_that_may_have_left(on: Stage) -> None:
         (_taken, False),
         (_killed, False),
         (_again_after_one_that_may_have_left, False),
+        (_again_after_one_that_the_network_refused, False),
     ],
 )
 async def test_only_what_never_left_gives_its_place_back(
