@@ -22,6 +22,7 @@ from service.campaigns.county_store import load_county
 from service.campaigns.model import By, Campaign, Plan, State
 from service.campaigns.notes import notes_of
 from service.campaigns.preview import preview_rule, sample_text
+from service.dispatch.clashes import find_clashes
 from service.dispatch.rehearsal import test_send
 from service.dispatch.sweep_store import channels_with_work
 from service.errors import Forbidden
@@ -148,10 +149,29 @@ class CampaignDetail(CampaignOut):
     moves: list[MoveOut]
 
 
+class ClashOut(Out):
+    """Another plan of the same days: how many people have room for one of the two texts only."""
+
+    campaign_id: UUID | None = Field(description="null: another department's.")
+    name: str | None
+    department: str
+    fires_at: Instant
+    people: int = Field(description="Of another department's plan rounded up to the next ten.")
+
+
+class CapsForecastOut(Out):
+    """What the caps will cost the campaign, if it fires when it is planned to, or now."""
+
+    fires_at: Instant
+    capped: int = Field(description="Those it means who have had enough then.")
+    others: list[ClashOut]
+
+
 class CampaignPreviewOut(PreviewOut, TextOut):
     """Whom a campaign would reach now, and what one of them would read."""
 
     text: str
+    caps: CapsForecastOut
 
 
 class StartedOut(Out):
@@ -296,11 +316,12 @@ async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:
     """Count whom a campaign would reach now, and show what one of them would read."""
     campaign = await planning.load(call.conn, campaign_id, call.user.scope)
     segment = await get_segment(call.conn, campaign.plan.segment_id, None)
+    rule = campaign.frozen_rule or segment.rule
     people = await preview_rule(
         call.conn,
         call.runtime.keyring,
         campaign.department_id,
-        campaign.frozen_rule or segment.rule,
+        rule,
         call.now,
         message_class=campaign.message_class,
     )
@@ -310,6 +331,9 @@ async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:
             campaign.text, lint(campaign.text, message_class=campaign.message_class)
         ).model_dump(),
         text=sample_text(campaign.text),
+        caps=CapsForecastOut.model_validate(
+            await find_clashes(call.conn, call.user, campaign, rule, call.now)
+        ),
     )
 
 
