@@ -15,7 +15,7 @@ from service.api.safety_forms import PeriodBody, PeriodOut, SafetyBody, safety_o
 from service.api.schedules import SHOWN, FireOut, ScheduleBody, ScheduleOut, fires_out
 from service.api.schema import Body, Instant, Int, Line, OptionalLine, Out, Page
 from service.api.segments import PreviewOut, preview_out
-from service.api.templates import TextOut, text_out
+from service.api.templates import Acknowledged, TextOut, text_out
 from service.audience.segment_store import get_segment
 from service.campaigns import approval, lifecycle, planning, store
 from service.campaigns.county_store import load_county
@@ -26,7 +26,7 @@ from service.dispatch.clashes import find_clashes
 from service.dispatch.rehearsal import test_send
 from service.dispatch.sweep_store import channels_with_work
 from service.errors import Forbidden
-from service.messages.lint import lint
+from service.messages.verdict import judge
 from service.queue import Job
 from service.storage.postgres import Connection
 
@@ -83,6 +83,12 @@ class ReasonBody(Body):
     """Why."""
 
     reason: OptionalLine = ""
+
+
+class ApprovalBody(ReasonBody):
+    """Why, and which doubts of lint were read."""
+
+    acknowledged: Acknowledged = Field(default=[])
 
 
 class RefusalBody(Body):
@@ -251,7 +257,7 @@ async def submit_campaign(call: Call, campaign_id: UUID) -> CampaignDetail:
     return await _detail(call, await approval.submit(call.conn, call.user, campaign_id, call.now))
 
 
-async def approve_campaign(call: Call, campaign_id: UUID, body: ReasonBody) -> CampaignDetail:
+async def approve_campaign(call: Call, campaign_id: UUID, body: ApprovalBody) -> CampaignDetail:
     """Approve what somebody else submitted; it fires at its time."""
     approved = await approval.approve(
         call.conn,
@@ -260,6 +266,7 @@ async def approve_campaign(call: Call, campaign_id: UUID, body: ReasonBody) -> C
         body.reason,
         call.now,
         test_above=call.runtime.settings.test_send_above,
+        acknowledged=body.acknowledged,
     )
     return await _detail(call, approved)
 
@@ -325,11 +332,16 @@ async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:
         call.now,
         message_class=campaign.message_class,
     )
+    found = await judge(
+        call.conn,
+        campaign.department_id,
+        campaign.text,
+        campaign.message_class,
+        remember_at=call.now,
+    )
     return CampaignPreviewOut(
         **preview_out(people).model_dump(),
-        **text_out(
-            campaign.text, lint(campaign.text, message_class=campaign.message_class)
-        ).model_dump(),
+        **text_out(campaign.text, found).model_dump(),
         text=sample_text(campaign.text),
         caps=CapsForecastOut.model_validate(
             await find_clashes(call.conn, call.user, campaign, rule, call.now)

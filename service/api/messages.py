@@ -192,7 +192,8 @@ async def _words(call: Call, body: SendBody) -> Words:
     if body.message_class not in {None, message_class}:
         problem = f"the template is of the class {message_class}; leave the class out"
         raise Invalid(problem, fields={"class": problem})
-    return Words(template.text, message_class, template.version_id)
+    approved = template.approved_by is not None
+    return Words(template.text, message_class, template.version_id, approved=approved)
 
 
 async def _statuses(call: Call, run_id: UUID, nos: list[int]) -> list[StatusOut]:

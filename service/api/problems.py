@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from service.accounts.login import Locked, LoginFailed
 from service.api.limiter import TooMany
 from service.audience.segment import SegmentError
-from service.campaigns.model import TextBlocked
 from service.delivery.doubt import TooEarly
 from service.errors import (
     Conflict,
@@ -28,6 +27,7 @@ from service.errors import (
     Unavailable,
 )
 from service.logs import masked
+from service.messages.text_approval import TextBlocked, Unread
 from service.storage.postgres import UNREACHABLE, OutOfRoom, TooManyConnections
 from service.web import REQUEST_ID
 
@@ -114,6 +114,7 @@ EXTRAS: dict[type[TocsinError], Callable[[Any], dict[str, object]]] = {
         "suggestions": list(error.suggestions),
     },
     TextBlocked: lambda error: {"findings": error.findings},
+    Unread: lambda error: {"findings": error.findings},
     TooEarly: lambda error: {"may_at": error.may_at.isoformat()},
 }
 """What some errors say beyond a sentence."""

@@ -1,5 +1,6 @@
 """Texts: templates, their versions, their length in parts, and what lint says of them."""
 
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
@@ -7,12 +8,15 @@ from pydantic import Field
 from service.accounts.model import Role
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
-from service.api.schema import Body, Instant, Line, OptionalLine, Out, Page, Text
+from service.api.schema import Body, Instant, Int, Line, OptionalLine, Out, Page, Text
 from service.errors import Forbidden
 from service.messages import store
 from service.messages.lint import Finding, lint
+from service.messages.lint_store import policy_get
 from service.messages.policy import MessageClass, Sender, digits
 from service.messages.template import check, measure, sample_values, variables
+from service.messages.text_approval import approve_text
+from service.messages.verdict import judge
 
 
 class TextBody(Body):
@@ -28,6 +32,22 @@ class TemplateBody(TextBody):
     message_class: MessageClass = Field(default="public_interest", alias="class")
     topic: OptionalLine = ""
     language: Line = "zh"
+
+
+Acknowledged = Annotated[
+    list[Line],
+    Field(
+        max_length=50,
+        description="The rules of lint, e.g. R21, whose findings of level review you have read.",
+    ),
+]
+
+
+class ApproveBody(Body):
+    """Which version is approved, and which doubts of lint were read."""
+
+    version: Int
+    acknowledged: Acknowledged = Field(default=[])
 
 
 class ContextBody(Body):
@@ -100,6 +120,10 @@ class TemplateOut(TextOut):
     edited_by: UUID
     created_at: Instant
     edited_at: Instant
+    approved_by: UUID | None = Field(
+        description="Who approved this version, so that it may be sent to people who are named."
+    )
+    approved_at: Instant | None
 
 
 async def list_templates(call: Call, query: PageQuery) -> Page[TemplateOut]:
@@ -111,11 +135,12 @@ async def list_templates(call: Call, query: PageQuery) -> Page[TemplateOut]:
 async def create_template(call: Call, body: TemplateBody) -> TemplateOut:
     """Make a template; a text that lint blocks is kept, but no campaign can send it."""
     info = store.TemplateInfo(body.name, body.message_class, body.topic, body.language)
+    version = await _version(call, call.user.department_id, body.text, body.message_class)
     made = await store.template_insert(
         call.conn,
         call.user.department_id,
         info,
-        _version(call, body.text, body.message_class),
+        version,
         call.now,
     )
     return _shown(made)
@@ -129,7 +154,7 @@ async def get_template(call: Call, template_id: UUID) -> TemplateOut:
 async def add_version(call: Call, template_id: UUID, body: TextBody) -> TemplateOut:
     """Give a template a new text; campaigns submitted with the old one must be submitted again."""
     known = await store.template_get(call.conn, template_id, call.user.scope)
-    version = _version(call, body.text, known.info.message_class)
+    version = await _version(call, known.department_id, body.text, known.info.message_class)
     return _shown(await store.template_add_version(call.conn, template_id, version, call.now))
 
 
@@ -137,14 +162,35 @@ async def lint_text(call: Call, body: LintBody) -> LintOut:
     """Check a text without keeping it."""
     if body.context is not None and Role.ADMIN not in call.user.roles:
         raise Forbidden("only an administrator may give a context")
-    whose = body.context.sender() if body.context else None
-    found = lint(body.text, body.values, message_class=body.message_class, sender=whose)
+    if body.context is None:
+        whose = call.user.department_id
+        found = await judge(call.conn, whose, body.text, body.message_class, body.values)
+    else:
+        found = lint(
+            body.text,
+            body.values,
+            message_class=body.message_class,
+            sender=body.context.sender(),
+            policy=await policy_get(call.conn),
+        )
     return LintOut(lint=_findings(found))
 
 
-def _version(call: Call, text: str, message_class: MessageClass) -> store.Version:
+async def approve_template(call: Call, template_id: UUID, body: ApproveBody) -> TemplateOut:
+    """Approve the latest version of what somebody else wrote, for direct sends."""
+    return _shown(
+        await approve_text(
+            call.conn, call.user, template_id, body.version, body.acknowledged, call.now
+        )
+    )
+
+
+async def _version(
+    call: Call, department_id: UUID, text: str, message_class: MessageClass
+) -> store.Version:
     check(text)
-    return store.Version(text, lint(text, message_class=message_class), call.user.id)
+    found = await judge(call.conn, department_id, text, message_class)
+    return store.Version(text, found, call.user.id)
 
 
 def text_out(text: str, findings: list[Finding]) -> TextOut:
@@ -178,4 +224,6 @@ def _shown(template: store.Template) -> TemplateOut:
         edited_by=template.edited_by,
         created_at=template.created_at,
         edited_at=template.edited_at,
+        approved_by=template.approved_by,
+        approved_at=template.approved_at,
     )

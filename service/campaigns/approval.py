@@ -9,6 +9,7 @@ first sent to the approver's own phone. The same conditions on persons stand as 
 database, for whatever this module overlooks.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from service.audience import segment_store
 from service.audience.segment import canonical
 from service.audience.segment_uses import WrittenOut
 from service.campaigns import store
+from service.campaigns.clearance import bound, judged_again, judged_for_submission
 from service.campaigns.county_store import load_county
 from service.campaigns.fires import next_fire
 from service.campaigns.hours import County
@@ -29,16 +31,15 @@ from service.campaigns.model import (
     Content,
     State,
     Submission,
-    TextBlocked,
     check_move,
 )
 from service.campaigns.planning import load
 from service.campaigns.preview import count_target, read_rule
 from service.errors import Conflict, Forbidden, Invalid
-from service.messages.lint import lint
 from service.messages.signature import head
-from service.messages.store import Template, template_get
+from service.messages.store import Template, record_read, template_get
 from service.messages.template import CONTACT_VARIABLES, variables
+from service.messages.text_approval import check_read
 from service.storage.postgres import Connection
 
 WARNING, POLICE = "warning", "police"
@@ -64,6 +65,7 @@ async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime
     if content.message_class == WARNING:
         await _check_police(conn, campaign)
     await _check_permits(conn, campaign, content)
+    content, findings = await judged_for_submission(conn, campaign, content, now)
     submission = Submission(
         content=content,
         text_edited_by=template.edited_by,
@@ -73,6 +75,7 @@ async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime
         pending_until=now + PENDING,
         baseline=await count_target(conn, campaign.department_id, rule, content.message_class, now),
         rule_editors=sorted(rule.editors | {segment.edited_by}),
+        findings=findings,
     )
     await store.freeze(conn, campaign_id, submission)
     await store.move(
@@ -89,11 +92,13 @@ async def approve(
     now: datetime,
     *,
     test_above: int | None = None,
+    acknowledged: Collection[str] = (),
 ) -> Campaign:
     """Approve what was submitted; it fires at its time. The first approval of a warning leaves it
     waiting for another.
 
     test_above: from how many people on the approver must have had the text on the own phone.
+    acknowledged: the rules of lint whose findings of level `review` the approver has read.
 
     Raises:
         NotFound: there is none of this id in the actor's scope.
@@ -101,11 +106,13 @@ async def approve(
         WrongState: it does not wait for approval.
         Conflict: the approval has expired, the text or rule has changed since, or a test is
             missing.
+        Unread: the text has findings of level `review` that are not acknowledged.
     """
     actor.need(Right.APPROVE)
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
     check_move(Act.APPROVE, campaign.state)
     content = await _approvable(conn, actor, campaign, now, test_above)
+    await _answer_for_doubts(conn, actor, campaign, acknowledged, now)
     for_whom = f" (for {actor.deputy_for})" if actor.deputy_for else ""
     by = By(actor.id, (reason or "approved") + for_whom, now)
     await store.record_approval(conn, campaign_id, actor.id, actor.deputy_for, content.hash, now)
@@ -119,6 +126,14 @@ async def approve(
     return await load(conn, campaign_id, None)
 
 
+async def _answer_for_doubts(
+    conn: Connection, actor: User, campaign: Campaign, acknowledged: Collection[str], now: datetime
+) -> None:
+    """Keep which doubts of lint the approver has read; raises as `check_read`."""
+    read = check_read(campaign.verdict or (), acknowledged)
+    await record_read(conn, read, actor.id, now, campaign_id=campaign.id)
+
+
 async def _approvable(
     conn: Connection, actor: User, campaign: Campaign, now: datetime, test_above: int | None
 ) -> Content:
@@ -127,7 +142,7 @@ async def _approvable(
     if campaign.pending_until is None or campaign.pending_until <= now:
         raise Conflict("the submission has expired; it must be submitted again", code="expired")
     template, _, rule = await _sources(conn, campaign)
-    content = _content(campaign, template, rule)
+    content = await judged_again(conn, campaign, _content(campaign, template, rule))
     if content.hash != campaign.content_hash:
         raise Conflict(
             "the text, the rule or the plan has changed since it was submitted; "
@@ -198,6 +213,7 @@ def frozen_content(campaign: Campaign) -> Content:
         campaign.message_class,
         campaign.frozen_rule,
         campaign.plan,
+        bound(campaign.verdict or ()),
     )
 
 
@@ -224,10 +240,6 @@ def _content(campaign: Campaign, template: Template, rule: WrittenOut) -> Conten
 
 
 def _check_sendable(content: Content, county: County, now: datetime) -> None:
-    found = lint(content.text, message_class=content.message_class)
-    blocking = [finding for finding in found if finding["level"] == "block"]
-    if blocking:
-        raise TextBlocked(blocking)
     unknown = [name for name in variables(content.text) if name not in CONTACT_VARIABLES]
     if unknown:
         known = ", ".join(f"{{{name}}}" for name in CONTACT_VARIABLES)

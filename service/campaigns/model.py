@@ -112,17 +112,6 @@ def _words(state: State) -> str:
     return state.value.replace("_", " ")
 
 
-class TextBlocked(Conflict):
-    """The text has findings of level `block`: it may be kept, but nothing may send it."""
-
-    code = "text_blocked"
-
-    def __init__(self, findings: Sequence[Finding]) -> None:
-        rules = ", ".join(dict.fromkeys(finding["rule"] for finding in findings))
-        super().__init__(f"the text cannot be sent as it is (rules {rules}); see the findings")
-        self.findings = list(findings)
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What an editor decides about a campaign; the text and the rule are kept by reference.
@@ -165,6 +154,8 @@ class Campaign:
     template_version_id: UUID
     message_class: MessageClass
     text: str
+    linted: list[Finding]
+    verdict: list[Finding] | None
     state: State
     next_fire_at: datetime | None
     created_by: UUID
@@ -190,6 +181,10 @@ class Campaign:
     cloned_from: UUID | None
 
 
+Verdict = tuple[tuple[str, str, int], ...]
+"""What lint said of a text: rule, level and place of each finding."""
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """What an approval binds: exactly this text to exactly this rule, on this plan."""
@@ -199,6 +194,7 @@ class Content:
     message_class: MessageClass
     rule: str
     plan: Plan
+    verdict: Verdict = ()
 
     @property
     def terms(self) -> HourTerms:
@@ -217,6 +213,7 @@ class Content:
             "priority": self.plan.priority,
             "schedule": self.plan.schedule.as_json(),
             "max_tps": self.plan.max_tps,
+            "verdict": self.verdict,
         }
         # What is as it always was is left out, so that what was approved before stays so.
         if self.plan.over_cap != "defer":
@@ -254,6 +251,7 @@ class Submission(NamedTuple):
     """What a submission freezes: the editors, the count, and the hash that an approval binds.
 
     rule_editors: who wrote the rule or a segment that it uses.
+    findings: what lint said of the text.
     """
 
     content: Content
@@ -264,6 +262,7 @@ class Submission(NamedTuple):
     pending_until: datetime
     baseline: int
     rule_editors: list[UUID]
+    findings: Sequence[Finding]
 
 
 class Run(NamedTuple):

@@ -13,7 +13,7 @@ from service.campaigns.schedule import Schedule
 from service.storage.postgres import Connection, Record, affected
 
 _CAMPAIGN = """
-    SELECT c.*, v.template_id, v.text, t.class AS message_class
+    SELECT c.*, v.template_id, v.text, v.lint AS linted, t.class AS message_class
     FROM campaigns c
     JOIN template_versions v ON v.id = c.template_version_id
     JOIN templates t ON t.id = v.template_id
@@ -163,14 +163,15 @@ async def freeze(conn: Connection, campaign_id: UUID, submission: Submission) ->
         UPDATE campaigns
         SET template_version_id = $2, frozen_rule = $3, content_hash = $4, text_edited_by = $5,
             rule_edited_by = $6, submitted_by = $7, submitted_at = $8, pending_until = $9,
-            baseline = $10, rule_editors = $11
+            baseline = $10, rule_editors = $11, verdict = $12
         WHERE id = $1
         """,
         campaign_id,
         submission.content.template_version_id,
         submission.content.rule,
         submission.content.hash,
-        *submission[1:],
+        *submission[1:-1],
+        list(submission.findings),
     )
 
 
@@ -252,7 +253,8 @@ async def void_submission(conn: Connection, campaign_id: UUID) -> None:
     await conn.execute(
         """
         UPDATE campaigns
-        SET frozen_rule = NULL, content_hash = NULL, text_edited_by = NULL, rule_edited_by = NULL,
+        SET frozen_rule = NULL, verdict = NULL, content_hash = NULL, text_edited_by = NULL,
+            rule_edited_by = NULL,
             submitted_by = NULL, submitted_at = NULL, pending_until = NULL, baseline = NULL,
             rule_editors = '{}', approved_by = NULL, approved_at = NULL, approved_hash = NULL,
             approved_for = NULL, second_approved_by = NULL, second_approved_for = NULL,

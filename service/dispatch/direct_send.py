@@ -25,10 +25,11 @@ from service.dispatch import direct, direct_store
 from service.dispatch.direct_store import NewRun, Recipient
 from service.dispatch.route import Route, routes
 from service.dispatch.route_store import list_lanes, overrides_of
-from service.errors import Forbidden, Invalid
+from service.errors import Conflict, Forbidden, Invalid
 from service.messages.lint import Finding, lint
 from service.messages.signature import head
 from service.messages.template import MAX_VALUE, variables
+from service.messages.verdict import judge
 from service.storage.postgres import Connection
 
 DAY = timedelta(hours=24)
@@ -62,11 +63,15 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What is said. template_version_id: where it comes from; None: words of the caller's own."""
+    """What is said. template_version_id: where it comes from; None: words of the caller's own.
+
+    approved: whether a second person has approved that version.
+    """
 
     text: str
     message_class: str
     template_version_id: UUID | None = None
+    approved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,8 @@ async def send(
     """
     check_words(words)
     permits = await _permits(conn, sender, words)
+    if words.template_version_id is None:
+        await _check_lint(conn, sender, words.text)
     people, refused = _sorted_out(keyring, words.text, named)
     refused += await _out_of_bounds(conn, sender, people)
     if not people:
@@ -172,11 +179,18 @@ def check_words(words: Words) -> None:
 
     Raises:
         Invalid: names the rule and the remedy.
+        Conflict: code `template_not_approved`.
     """
     if words.message_class == "warning":
         problem = "a warning is sent by a campaign, which two persons release"
         raise Invalid(problem, fields={"class": problem}, code="needs_campaign")
     if words.template_version_id is not None:
+        if not words.approved:
+            raise Conflict(
+                "the latest version of the template is not approved yet; somebody else than its"
+                " author approves it: POST /templates/{template_id}/approve",
+                code="template_not_approved",
+            )
         return
     if words.message_class != "service":
         problem = (
@@ -188,7 +202,11 @@ def check_words(words: Words) -> None:
             f"words of your own have no variables; write out {{{names[0]}}}, or take a template"
         )
         raise Invalid(problem, fields={"text": problem})
-    if found := _serious(lint(words.text, message_class="service")):
+
+
+async def _check_lint(conn: Connection, sender: Sender, text: str) -> None:
+    """Refuse words of one's own that lint blocks or doubts, for nobody else reads them."""
+    if found := _serious(await judge(conn, sender.department_id, text, "service")):
         problem = "; ".join(f"{finding['rule']}: {finding['message']}" for finding in found)
         raise Invalid(problem, fields={"text": problem}, code="text_blocked")
 

@@ -61,7 +61,7 @@ def lint(
     known = draft(text, values, message_class, sender, policy)
     hits = [(number, hit) for number, rule in RULES.items() for hit in rule(known)]
     hits += [("R24", hit) for hit in _sent_before(known, sent_before)]
-    levels = [policy.level(number, hit.level) for number, hit in hits]
+    levels = [policy.level(number, hit.level) for number, hit in hits if number != "R24"]
     hits += [("R25", hit) for hit in _doubts(known, levels.count("review"))]
     return [
         Finding(

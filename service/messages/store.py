@@ -12,7 +12,8 @@ from service.storage.postgres import Connection, Record, UniqueViolation, one
 
 _LATEST = """
     SELECT t.id, t.department_id, t.name, t.class, t.topic, t.language, t.created_at,
-           v.id AS version_id, v.no, v.text, v.lint, v.edited_by, v.created_at AS edited_at
+           v.id AS version_id, v.no, v.text, v.lint, v.edited_by, v.created_at AS edited_at,
+           v.approved_by, v.approved_at, v.approved_lint
     FROM templates t
     JOIN LATERAL (
         SELECT * FROM template_versions WHERE template_id = t.id ORDER BY no DESC LIMIT 1
@@ -53,6 +54,9 @@ class Template:
     lint: list[Finding]
     edited_by: UUID
     edited_at: datetime
+    approved_by: UUID | None = None
+    approved_at: datetime | None = None
+    approved_lint: list[Finding] | None = None
 
 
 async def template_insert(
@@ -117,6 +121,12 @@ async def template_get(conn: Connection, template_id: UUID, scope: UUID | None) 
     return _template(row)
 
 
+async def template_lock(conn: Connection, template_id: UUID, scope: UUID | None) -> Template:
+    """One template, which gets no other version until the transaction ends; raises as `get`."""
+    await conn.execute("SELECT FROM templates WHERE id = $1 FOR UPDATE", template_id)
+    return await template_get(conn, template_id, scope)
+
+
 async def template_list(
     conn: Connection, scope: UUID | None, before: UUID | None, limit: int
 ) -> list[Template]:
@@ -134,6 +144,56 @@ async def template_list(
     return [_template(row) for row in rows]
 
 
+async def approve_version(
+    conn: Connection,
+    version_id: UUID,
+    by: tuple[UUID, UUID | None],
+    findings: Sequence[Finding],
+    now: datetime,
+) -> None:
+    """Store who approved a text, in whose place, and what lint said then.
+
+    The table's CHECK refuses its author, and whoever stands in for the author.
+    """
+    user_id, absent_id = by
+    await conn.execute(
+        """
+        UPDATE template_versions
+        SET approved_by = $2, approved_for = $3, approved_at = $4, approved_lint = $5
+        WHERE id = $1
+        """,
+        version_id,
+        user_id,
+        absent_id,
+        now,
+        list(findings),
+    )
+
+
+async def record_read(
+    conn: Connection,
+    findings: Sequence[Finding],
+    user_id: UUID,
+    now: datetime,
+    *,
+    campaign_id: UUID | None = None,
+    version_id: UUID | None = None,
+) -> None:
+    """Write down which findings of level `review` an approver answers for."""
+    if findings:
+        await conn.execute(
+            """
+            INSERT INTO acknowledgements (campaign_id, template_version_id, user_id, findings, at)
+            VALUES ($1, $2, $3, $4, $5)
+            """,
+            campaign_id,
+            version_id,
+            user_id,
+            list(findings),
+            now,
+        )
+
+
 def _template(row: Record) -> Template:
     return Template(
         id=row["id"],
@@ -146,4 +206,7 @@ def _template(row: Record) -> Template:
         lint=row["lint"],
         edited_by=row["edited_by"],
         edited_at=row["edited_at"],
+        approved_by=row["approved_by"],
+        approved_at=row["approved_at"],
+        approved_lint=row["approved_lint"],
     )

@@ -98,6 +98,12 @@ TABLE = {
     "POST /templates/lint": "aopv",
     "GET /templates/{template_id}": "aopv",
     "POST /templates/{template_id}/versions": "ao",
+    "POST /templates/{template_id}/approve": "ap",
+    "GET /lint/rules": "aopv",
+    "PUT /lint/rules": "a",
+    "GET /lint/rules/history": "aopv",
+    "GET /departments/{department_id}/sender": "aopv",
+    "PUT /departments/{department_id}/sender": "a",
     "GET /campaigns": "aopvi",
     "POST /campaigns": "ao",
     "GET /campaigns/{campaign_id}": "aopvi",
@@ -174,6 +180,8 @@ COUNTY_ONLY = {
     "PATCH /departments/{department_id}",
     "POST /departments/{department_id}/signatures",
     "POST /departments/{department_id}/extensions",
+    "PUT /lint/rules",
+    "PUT /departments/{department_id}/sender",
     "POST /channels",
     "PATCH /channels/{channel_id}",
     "POST /channels/{channel_id}/test",
@@ -211,6 +219,9 @@ async def test_each_role_may_what_the_table_says(api: Api, department: str) -> N
                 answer = await api.post("/departments", (department, role), {"name": role})
             if route == "PATCH /departments/{department_id}":
                 answer = await api.patch(_filled(path), (department, role), {"weight": 20})
+            if route in {"PUT /lint/rules", "PUT /departments/{department_id}/sender"}:
+                body = {"landlines": [], "reason": "x"} if "sender" in path else {"reason": "x"}
+                answer = await api.call(method, _filled(path), (department, role), json=body)
             if path.endswith(("/signatures", "/extensions")) and method == "POST":
                 kind = path.rpartition("/")[2][:-1]
                 body = {kind: "某局" if kind == "signature" else "96110"}
@@ -362,6 +373,8 @@ BODIES: dict[str, Any] = {
     "POST /campaigns/{campaign_id}/milestones": {"name": "m", "due_on": "2027-01-31"},
     "PATCH /segments/{segment_id}": {"rule": "性别 = 女"},
     "POST /templates/{template_id}/versions": {"text": "【旌德县公安局】请注意。"},
+    "POST /templates/{template_id}/approve": {"version": 1},
+    "PUT /departments/{department_id}/sender": {"landlines": [], "reason": "x"},
     "PATCH /campaigns/{campaign_id}": {"name": "n"},
     "POST /webhooks/{webhook_id}/replay": {"since": "2027-01-01T00:00:00Z"},
     "POST /campaigns/{campaign_id}/return": {"reason": "r"},
@@ -373,9 +386,11 @@ BODIES: dict[str, Any] = {
     "POST /runs/{run_id}/messages/{no}/unmask": {"reason": "r"},
     "POST /inbound/{inbound_id}/unmask": {"reason": "r"},
 }
-COUNTY_ACTS = {"PATCH /departments/{department_id}"} | {
-    f"POST /departments/{{department_id}}/{what}" for what in ("signatures", "extensions")
-}
+COUNTY_ACTS = (
+    {"PATCH /departments/{department_id}"}
+    | {f"POST /departments/{{department_id}}/{what}" for what in ("signatures", "extensions")}
+    | {"PUT /departments/{department_id}/sender"}
+)
 """Refused to others whatever the department, before anything is looked up."""
 
 

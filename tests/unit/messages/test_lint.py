@@ -283,7 +283,7 @@ def test_a_county_moves_levels_and_lists() -> None:
         {
             "levels": {"R12": "review", "R15": "warn"},
             "hotlines": ["110", "9999"],
-            "never_words": {"*": [], "unicom": ["锦鲤"]},
+            "never_words": {"*": [], "china_unicom": ["锦鲤"]},
         }
     )
     found = lint(f"{SIGNED}锦鲤套餐，拨9999或96110。", policy=policy)

@@ -1,0 +1,107 @@
+"""A text that a second person approved may be sent to people who are named, without a campaign.
+
+What is approved is one version; an edit is a new version, which nobody has approved. The author
+cannot be the one who approves, nor stand behind a deputy who does; the database refuses it as well.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from service.accounts.model import Right, User
+from service.errors import Conflict, Forbidden
+from service.messages.lint import Finding, of_level
+from service.messages.store import (
+    Template,
+    approve_version,
+    record_read,
+    template_get,
+    template_lock,
+)
+from service.messages.verdict import judge
+from service.storage.postgres import Connection
+
+
+class TextBlocked(Conflict):
+    """The text has findings of level `block`: it may be kept, but nothing may send it."""
+
+    code = "text_blocked"
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        rules = ", ".join(dict.fromkeys(finding["rule"] for finding in findings))
+        super().__init__(f"the text cannot be sent as it is (rules {rules}); see the findings")
+        self.findings = list(findings)
+
+
+class Unread(Conflict):
+    """Findings of level `review` that the approver has not said to have read."""
+
+    code = "review_needed"
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        rules = ", ".join(dict.fromkeys(finding["rule"] for finding in findings))
+        super().__init__(
+            f"lint doubts the text ({rules}): read the findings, and approve with these rules in"
+            " `acknowledged` if it may go all the same"
+        )
+        self.findings = list(findings)
+
+
+def check_unblocked(findings: Sequence[Finding]) -> None:
+    """Refuse a text that lint blocks.
+
+    Raises:
+        TextBlocked: it has findings of level `block`.
+    """
+    if blocking := of_level(findings, "block"):
+        raise TextBlocked(blocking)
+
+
+def check_read(findings: Sequence[Finding], acknowledged: Collection[str]) -> list[Finding]:
+    """The findings that the approver answers for, all of them named.
+
+    Raises:
+        Unread: some are not.
+    """
+    doubtful = of_level(findings, "review")
+    if any(finding["rule"] not in acknowledged for finding in doubtful):
+        raise Unread(doubtful)
+    return doubtful
+
+
+async def approve_text(
+    conn: Connection,
+    actor: User,
+    template_id: UUID,
+    version: int,
+    acknowledged: Collection[str],
+    now: datetime,
+) -> Template:
+    """Approve the latest version of a template, which must be the one that the actor has read.
+
+    Raises:
+        NotFound: there is no such template in the actor's scope.
+        Forbidden: the actor may not approve, or wrote it.
+        Conflict: there is a newer version, or it is approved already.
+        TextBlocked: lint blocks it.
+        Unread: lint doubts it, and the actor does not say to have read that.
+    """
+    actor.need(Right.APPROVE)
+    known = await template_lock(conn, template_id, actor.scope)
+    if known.no != version:
+        raise Conflict(
+            f"version {known.no} is the latest; read it, and approve that one", code="newer_version"
+        )
+    if known.edited_by in {actor.id, actor.deputy_for}:
+        raise Forbidden(
+            "its author, or a deputy of the author, cannot approve a text; somebody else must",
+            code="second_person_needed",
+        )
+    if known.approved_by is not None:
+        raise Conflict("this version is approved already", code="approved_already")
+    found = await judge(conn, known.department_id, known.text, known.info.message_class)
+    check_unblocked(found)
+    read = check_read(found, acknowledged)
+    await approve_version(conn, known.version_id, (actor.id, actor.deputy_for), found, now)
+    await record_read(conn, read, actor.id, now, version_id=known.version_id)
+    return await template_get(conn, template_id, actor.scope)

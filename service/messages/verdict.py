@@ -1,0 +1,37 @@
+"""What lint says of a text in the name of a department: its sender, and the county's policy."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from service.messages import lint_store
+from service.messages.lint import Finding, lint
+from service.messages.policy import MessageClass
+from service.messages.signature import head
+from service.storage.postgres import Connection
+
+
+async def judge(
+    conn: Connection,
+    department_id: UUID,
+    text: str,
+    message_class: MessageClass,
+    values: Mapping[str, str] | None = None,
+    *,
+    remember_at: datetime | None = None,
+) -> list[Finding]:
+    """All findings on a text that a department would send.
+
+    remember_at: now, to compare it with what the department sent before.
+    """
+    sent: Sequence[str] = ()
+    if remember_at is not None:
+        sent = await lint_store.texts_sent(conn, department_id, remember_at)
+    return lint(
+        text,
+        values,
+        message_class=message_class,
+        sender=await lint_store.sender_get(conn, department_id, head(text).strip("【】")),
+        policy=await lint_store.policy_get(conn),
+        sent_before=sent,
+    )

@@ -1,0 +1,233 @@
+"""Lint's rules as a county keeps them, and what they mean for a campaign and a direct send."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from service.messages.lint import lint
+from service.storage.postgres import CheckViolation, Connection
+from tests.factories import make_team, make_template
+from tests.integration.api.conftest import Answer, Api
+
+ADMIN, OPERATOR, APPROVER = ("county", "admin"), ("county", "operator"), ("county", "approver")
+DOUBTFUL = "【旌德县反诈中心】公安不会打电话给群众，凡自称公安的来电，请拨110核实。"
+GOOD = "【旌德县反诈中心】刷单都是骗局，不垫资、不转账，疑问拨96110。"
+
+
+async def put(api: Api, who: tuple[str, str] = ADMIN, **changes: Any) -> Answer:
+    return await api.call("PUT", "/lint/rules", who, json={"reason": "试行", **changes})
+
+
+async def draft(api: Api, text: str, who: str = "county") -> tuple[str, str]:
+    """A campaign of a department with a text; its id and the template's."""
+    operator = (who, "operator")
+    body = {"name": text[-9:], "class": "public_interest", "text": text}
+    template = (await api.post("/templates", operator, body)).json["id"]
+    segment = (await api.post("/segments", operator, {"name": "s", "rule": "性别 = 女"})).json["id"]
+    plan = {"name": "n", "template_id": template, "segment_id": segment}
+    return (await api.post("/campaigns", operator, plan)).json["id"], template
+
+
+async def rules_of(api: Api, text: str, who: tuple[str, str] = OPERATOR) -> dict[str, str]:
+    found = (await api.post("/templates/lint", who, {"text": text})).json["lint"]
+    return {finding["rule"]: finding["level"] for finding in found}
+
+
+async def test_levels_and_lists_hold_at_once_and_leave_a_history(api: Api) -> None:
+    text = "【旌德县反诈中心】锦鲤提醒：疑问拨9999。"
+    assert (await rules_of(api, text))["R03"] == "block"
+    changed = await put(
+        api,
+        levels={"R14": "review"},
+        hotlines=["110", "9999"],
+        never_words={"china_unicom": ["锦鲤"]},
+    )
+    assert changed.status == 200, changed.body
+    rules = {rule["rule"]: rule for rule in changed.json["rules"]}
+    assert (rules["R14"]["level"], rules["R14"]["shipped_level"]) == ("review", "warn")
+    assert set(await rules_of(api, text)) == {"R19"}
+    assert (await rules_of(api, GOOD))["R03"] == "block"
+    assert (await api.get("/lint/rules", ("school", "viewer"))).json == changed.json
+    await put(api)
+    assert (await rules_of(api, text))["R03"] == "block"
+    history = (await api.get("/lint/rules/history", OPERATOR)).json["items"]
+    assert [change["changed_by"] for change in history[:2]] == [
+        str(api.teams["county"].admin.id)
+    ] * 2
+    assert (history[0]["content"], history[0]["reason"]) == ({"levels": {}}, "试行")
+    assert history[1]["content"]["hotlines"] == ["110", "9999"]
+    older = await api.get(f"/lint/rules/history?before={history[1]['no']}", OPERATOR)
+    assert [change["no"] for change in older.json["items"]] == [c["no"] for c in history[2:]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"levels": {"R99": "warn"}}, "levels.R99"),
+        ({"levels": {"R01": "off"}}, "levels.R01"),
+        ({"hotlines": ["1390000"]}, "hotlines.0"),
+        ({"never_words": {"vodafone": []}}, "never_words.vodafone"),
+    ],
+)
+async def test_nonsense_is_refused(api: Api, changes: dict[str, Any], field: str) -> None:
+    refused = await put(api, **changes)
+    assert refused.status == 422
+    assert any(name.startswith(field) for name in refused.json["fields"])
+
+
+async def test_only_the_county_changes_them(api: Api) -> None:
+    assert (await put(api, ("school", "admin"))).status == 403
+    assert (await put(api, OPERATOR)).status == 403
+
+
+async def test_a_department_writes_its_own_number_once_it_is_registered(api: Api) -> None:
+    path = f"/departments/{api.teams['school'].department_id}/sender"
+    text = "【旌德中学】家长会改期，请向班主任核实，电话0563-0600111。"
+    school = ("school", "operator")
+    assert (await rules_of(api, text, school))["R03"] == "block"
+    body = {"landlines": ["0563-0600111"], "reason": "校办公室"}
+    assert (await api.call("PUT", path, ("school", "admin"), json=body)).status == 403
+    registered = await api.call("PUT", path, ADMIN, json=body)
+    assert registered.json["landlines"] == ["05630600111"]
+    assert [change["reason"] for change in registered.json["history"]] == ["校办公室"]
+    assert "R03" not in await rules_of(api, text, school)
+    assert (await rules_of(api, text, OPERATOR))["R03"] == "block"
+    bad = await api.call("PUT", path, ADMIN, json={"landlines": ["x"], "reason": "r"})
+    assert (bad.status, list(bad.json["fields"])) == (422, ["landlines.0"])
+
+
+async def test_a_signature_is_registered_or_nobody_signs_with_it(api: Api) -> None:
+    await put(api)  # R02 as it is shipped
+    school = api.teams["school"].department_id
+    text = "【旌德中学】家长会改期，请向班主任核实。"
+    assert (await rules_of(api, text, ("school", "operator")))["R02"] == "block"
+    campaign, _ = await draft(api, text, "school")
+    refused = await api.post(f"/campaigns/{campaign}/submit", ("school", "operator"))
+    assert {f["rule"] for f in refused.json["findings"]} == {"R02"}
+    made = await api.post(f"/departments/{school}/signatures", ADMIN, {"signature": "旌德中学"})
+    assert made.status == 201
+    assert (await api.post(f"/campaigns/{campaign}/submit", ("school", "operator"))).status == 200
+    # The county's own office may take what is nobody's, and not what is somebody's.
+    assert "R02" not in await rules_of(api, GOOD)
+    assert (await rules_of(api, text))["R02"] == "block"
+
+
+async def test_a_doubt_needs_the_approvers_word_and_is_kept(api: Api, conn: Connection) -> None:
+    campaign, _ = await draft(api, DOUBTFUL)
+    path = f"/campaigns/{campaign}"
+    assert (await api.post(f"{path}/submit", OPERATOR)).status == 200
+    refused = await api.post(f"{path}/approve", APPROVER, {"reason": "好"})
+    assert (refused.status, refused.json["type"]) == (409, "urn:tocsin:problem:review_needed")
+    assert [finding["rule"] for finding in refused.json["findings"]] == ["R21"]
+    assert (await api.post(f"{path}/approve", APPROVER, {"acknowledged": ["R12"]})).status == 409
+    approved = await api.post(f"{path}/approve", APPROVER, {"acknowledged": ["R21"]})
+    assert (approved.status, approved.json["state"]) == (200, "scheduled")
+    async with api.runtime.pool.acquire() as own:
+        kept = await own.fetch("SELECT * FROM acknowledgements")
+    assert [(row["user_id"], row["findings"][0]["rule"]) for row in kept] == [
+        (api.teams["county"].approver.id, "R21")
+    ]
+
+
+async def test_the_verdict_is_part_of_what_is_approved(api: Api) -> None:
+    """Rules that have grown stricter meanwhile void a submission, as an edit would."""
+    campaign, _ = await draft(api, DOUBTFUL)
+    path = f"/campaigns/{campaign}"
+    await api.post(f"{path}/submit", OPERATOR)
+    await put(api, levels={"R21": "block", "R02": "warn"})
+    refused = await api.post(f"{path}/approve", APPROVER, {"acknowledged": ["R21"]})
+    assert refused.json["type"] == "urn:tocsin:problem:changed_since_submission"
+    await api.post(f"{path}/return", APPROVER, {"reason": "改"})
+    again = await api.post(f"{path}/submit", OPERATOR)
+    assert again.json["type"] == "urn:tocsin:problem:text_blocked"
+
+
+async def test_what_was_sent_before_is_named_and_voids_no_submission(api: Api) -> None:
+    first, _ = await draft(api, GOOD)
+    await api.post(f"/campaigns/{first}/submit", OPERATOR)
+    async with api.runtime.pool.acquire() as conn:
+        await conn.execute(
+            """
+            INSERT INTO runs (campaign_id, department_id, fire_at, state, priority, class, text,
+                              rule, send_hours, timezone, created_at)
+            SELECT id, department_id, $2, 'sent', 'normal', 'public_interest', $3, '', '[]',
+                   'Asia/Shanghai', $2
+            FROM campaigns WHERE id = $1
+            """,
+            *(first, api.clock.now(), GOOD),
+        )
+    preview = (await api.get(f"/campaigns/{first}/preview", OPERATOR)).json
+    assert ("R24", "warn") in {(f["rule"], f["level"]) for f in preview["lint"]}
+    assert (await api.post(f"/campaigns/{first}/approve", APPROVER, {})).status == 200
+
+
+async def test_a_direct_send_takes_a_text_that_somebody_else_approved(api: Api) -> None:
+    _, template = await draft(api, GOOD)
+    send = {"to": ["19790000001"], "template_id": template}
+    refused = await api.post("/messages", OPERATOR, send)
+    assert (refused.status, refused.json["type"]) == (
+        409,
+        "urn:tocsin:problem:template_not_approved",
+    )
+    path = f"/templates/{template}/approve"
+    assert (await api.post(path, APPROVER, {"version": 2})).json["type"].endswith("newer_version")
+    approved = await api.post(path, APPROVER, {"version": 1})
+    assert approved.json["approved_by"] == str(api.teams["county"].approver.id)
+    assert (await api.post(path, APPROVER, {"version": 1})).status == 409
+    assert (await api.post("/messages", OPERATOR, send)).status == 202
+    edited = await api.post(
+        f"/templates/{template}/versions", OPERATOR, {"text": GOOD + "转告家人。"}
+    )
+    assert (edited.json["version"], edited.json["approved_by"]) == (2, None)
+    assert (await api.post("/messages", OPERATOR, send)).status == 409
+
+
+async def test_neither_author_nor_blocked_nor_doubtful_text_is_approved(api: Api) -> None:
+    body = {"name": "自己", "class": "service", "text": GOOD}
+    own = (await api.post("/templates", ADMIN, body)).json["id"]
+    refused = await api.post(f"/templates/{own}/approve", ADMIN, {"version": 1})
+    assert refused.json["type"] == "urn:tocsin:problem:second_person_needed"
+    _, blocked = await draft(api, GOOD + "详见t.cn。")
+    refused = await api.post(f"/templates/{blocked}/approve", APPROVER, {"version": 1})
+    assert refused.json["type"] == "urn:tocsin:problem:text_blocked"
+    body = {"name": "疑", "class": "service", "text": DOUBTFUL}
+    doubtful = (await api.post("/templates", OPERATOR, body)).json["id"]
+    path = f"/templates/{doubtful}/approve"
+    assert (await api.post(path, APPROVER, {"version": 1})).json["type"].endswith("review_needed")
+    good = await api.post(path, APPROVER, {"version": 1, "acknowledged": ["R21"]})
+    assert good.status == 200
+
+
+@pytest.mark.parametrize("column", ["approved_by", "approved_for"])
+async def test_the_database_refuses_an_author_too(
+    conn: Connection, now: datetime, column: str
+) -> None:
+    team = await make_team(conn, now=now)
+    template = await make_template(conn, team.operator, now=now)
+    values = {"approved_by": team.approver.id, "approved_for": None, column: team.operator.id}
+    with pytest.raises(CheckViolation, match="two_persons"):
+        await conn.execute(
+            """
+            UPDATE template_versions
+            SET approved_by = $2, approved_for = $3, approved_at = $4, approved_lint = $5
+            WHERE id = $1
+            """,
+            template.version_id,
+            values["approved_by"],
+            values["approved_for"],
+            now,
+            lint(GOOD),
+        )
+
+
+@pytest.mark.parametrize("table", ["lint_policies", "lint_senders"])
+async def test_the_history_is_only_added_to(conn: Connection, now: datetime, table: str) -> None:
+    team = await make_team(conn, now=now)
+    await conn.execute(
+        "INSERT INTO lint_senders VALUES ($1, 1, '{}', false, 'r', NULL, $2)",
+        team.department_id,
+        now,
+    )
+    with pytest.raises(CheckViolation, match="only added to"):
+        await conn.execute(f"UPDATE {table} SET reason = 'x'")
