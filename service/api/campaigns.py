@@ -10,6 +10,7 @@ from pydantic import Field
 from service.accounts.key import Mode
 from service.accounts.model import User
 from service.api.call import Call
+from service.api.estimates import EstimateOut, estimate_out
 from service.api.paging import PageQuery, cut
 from service.api.safety_forms import PeriodBody, PeriodOut, SafetyBody, safety_out
 from service.api.schedules import SHOWN, FireOut, ScheduleBody, ScheduleOut, fires_out
@@ -174,9 +175,10 @@ class CapsForecastOut(Out):
 
 
 class CampaignPreviewOut(PreviewOut, TextOut):
-    """Whom a campaign would reach now, and what one of them would read."""
+    """Whom a campaign would reach now, what one of them would read, and when all would have it."""
 
     text: str
+    estimate: EstimateOut | None = Field(description="Null: it has no fire to come.")
     caps: CapsForecastOut
 
 
@@ -343,6 +345,7 @@ async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:
         **preview_out(people).model_dump(),
         **text_out(campaign.text, found).model_dump(),
         text=sample_text(campaign.text),
+        estimate=await estimate_out(call, campaign, people.counts.by_carrier),
         caps=CapsForecastOut.model_validate(
             await find_clashes(call.conn, call.user, campaign, rule, call.now)
         ),

@@ -96,7 +96,7 @@ async def get_queue(call: Call, channel_id: int) -> QueueOut:
     """Show what waits on a channel, by class and department, what holds it, and for how long."""
     channel = await store.get_channel(call.conn, call.runtime.keyring, channel_id)
     hold = await store.get_hold(call.conn, channel_id, call.now)
-    counter = _part_counter(channel, call.runtime.clock)
+    counter = part_counter(channel, call.runtime.clock)
     queue = await read_queue(call.conn, channel, hold, counter, call.now)
     seen = QueueOut.model_validate(
         {"tps": channel.tps, **{name: getattr(queue, name) for name in queue.__slots__}}
@@ -108,7 +108,7 @@ async def get_queue(call: Call, channel_id: int) -> QueueOut:
     return seen
 
 
-def _part_counter(channel: Channel, clock: Clock) -> Callable[[str], int]:
+def part_counter(channel: Channel, clock: Clock) -> Callable[[str], int]:
     """How many parts the channel makes of a text, as its hand-off does; the link is not opened."""
     split = factory(channel.kind)(channel.config, _take_nothing, clock).split
 

@@ -106,15 +106,15 @@ async def read_queue(
     """The queue of a channel as it is now."""
     state = await queue_store.lane_state(conn, channel.id)
     day, month = await quota_store.used_parts(conn, channel.id, now)
-    rate = await _rate(conn, channel, now)
+    rate = await rate_of(conn, channel, now)
     rows = await queue_store.waiting_runs(conn, channel.id, now)
     county = await load_county(conn)
-    loads = [_load(row, count, county) for row in rows]
+    loads = [load_of(row, count, county) for row in rows]
     running = [x for x, row in zip(loads, rows, strict=True) if row["state"] == "running"]
     works = channel.enabled and state["up"] and state["breaker"] is None
     waits: dict[Load, timedelta | None] = {}
     if rate is not None and works:
-        waits = forecast(_lane(channel, rate, hold, (day, month)), running, now)
+        waits = forecast(lane_of(channel, rate, hold, (day, month)), running, now)
     items = [
         _Item(row, _parts(row, count), load, waits.get(load), list(_reasons_of(row, county, now)))
         for row, load in zip(rows, loads, strict=True)
@@ -134,7 +134,7 @@ async def read_queue(
     )
 
 
-async def _rate(conn: Connection, channel: Channel, now: datetime) -> float | None:
+async def rate_of(conn: Connection, channel: Channel, now: datetime) -> float | None:
     """What the contract allows, else what was measured of late."""
     if channel.tps is None:
         return await queue_store.measured_rate(conn, channel.id, now)
@@ -142,7 +142,8 @@ async def _rate(conn: Connection, channel: Channel, now: datetime) -> float | No
     return 1_000_000 / channel_limit(channel.id, channel.tps, lot).interval
 
 
-def _lane(channel: Channel, rate: float, hold: Hold | None, used: tuple[int, int]) -> Lane:
+def lane_of(channel: Channel, rate: float, hold: Hold | None, used: tuple[int, int]) -> Lane:
+    """The channel for a forecast. used: parts counted for the quotas of the day and the month."""
     quotas = {"day": channel.daily_quota, "month": channel.monthly_quota}
     return Lane(
         rate,
@@ -162,7 +163,8 @@ def _parts(row: Record, count: Count) -> int | None:
     return None if variables(row["text"]) else count(row["text"]) * row["messages"]
 
 
-def _load(row: Record, count: Count, county: County) -> Load:
+def load_of(row: Record, count: Count, county: County) -> Load:
+    """What waits of a run, for a forecast: a row of `waiting_runs`."""
     # A text with variables is reckoned as long as it is written.
     return Load(
         Flow(row["priority"], row["department_id"]),

@@ -166,8 +166,8 @@ async def test_a_quota_is_shown_and_reckoned_with(lane: Lane) -> None:
         {"quota": 200, "used": 0},
         {"quota": 10_000, "used": 0},
     )
-    to_midnight = datetime(2027, 1, 12, 16, tzinfo=UTC) - lane.api.clock.at
-    assert queue["classes"][0]["expected_wait_seconds"] == to_midnight.total_seconds() + 1
+    to_morning = datetime(2027, 1, 13, 0, tzinfo=UTC) - lane.api.clock.at  # of the next day
+    assert queue["classes"][0]["expected_wait_seconds"] == to_morning.total_seconds() + 1
 
 
 async def test_another_quota_lifts_the_hold_of_the_old_one_and_no_other(lane: Lane) -> None:
