@@ -45,6 +45,7 @@ from service.errors import Invalid, Misconfigured, TocsinError
 from service.lanes import CARRIERS_OF
 from service.logs import configure
 from service.parent import end_with_parent
+from service.privacy.keys_command import add_arguments as add_keys_arguments
 from service.runtime import check_key, open_runtime
 from service.settings import (
     Settings,
@@ -102,17 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("env", help="print every setting with its meaning").set_defaults(
         run=lambda _: print(describe_environment())
     )
-    add_import_arguments(
-        commands.add_parser("import", help="read a contact file onto a roster / 导入名单文件")
-    )
-    _add_channel_commands(
-        commands.add_parser("channel", help="set up, change and test the ways out")
-    )
-    add_audit_arguments(commands.add_parser("audit", help="prove the audit trail"))
-    add_holiday_arguments(commands.add_parser("holidays", help="the calendar of holidays / 节假日"))
-    add_simulate_arguments(
-        commands.add_parser("simulate", help="run a simulated carrier, or steer one that runs")
-    )
+    for name, (add_arguments, what) in _WITH_ARGUMENTS.items():
+        add_arguments(commands.add_parser(name, help=what))
     return parser
 
 
@@ -159,6 +151,16 @@ def _add_channel_commands(parser: argparse.ArgumentParser) -> None:
     codes.add_argument("--put", metavar="FILE", help="say what a code means: JSON, or - for it")
     codes.add_argument("--delete", nargs=3, metavar=("KIND", "APPLIES_TO", "CODE"))
     codes.set_defaults(run=_run_codes)
+
+
+_WITH_ARGUMENTS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
+    "import": (add_import_arguments, "read a contact file onto a roster / 导入名单文件"),
+    "channel": (_add_channel_commands, "set up, change and test the ways out"),
+    "keys": (add_keys_arguments, "rotate the master key"),
+    "audit": (add_audit_arguments, "prove the audit trail"),
+    "holidays": (add_holiday_arguments, "the calendar of holidays / 节假日"),
+    "simulate": (add_simulate_arguments, "run a simulated carrier, or steer one that runs"),
+}
 
 
 def _lanes(text: str) -> tuple[str, ...]:

@@ -49,21 +49,27 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
 
 
 async def check_key(conn: Connection, keyring: Keyring) -> None:
-    """Compare the key with the database's check value, or leave one in a database that has none.
+    """Compare the keys with the database's check values, and leave one of each that it has not.
 
     Raises:
-        Misconfigured: the data were written with another key.
+        Misconfigured: the data were written with another key, or with one that is not there.
     """
-    await conn.execute(
+    given = keyring.check_values
+    await conn.executemany(
         "INSERT INTO key_checks (key_id, check_value) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-        keyring.key_id,
-        keyring.check_value,
+        list(given.items()),
     )
-    stored = await conn.fetchval(
-        "SELECT check_value FROM key_checks WHERE key_id = $1", keyring.key_id
-    )
-    if stored != keyring.check_value:
-        raise Misconfigured(
-            "this master key is not the one the database was written with; "
-            "give TOCSIN_KEY_FILE the right one: with another, nobody's number can be read"
-        )
+    stored = {
+        row["key_id"]: row["check_value"] for row in await conn.fetch("SELECT * FROM key_checks")
+    }
+    for key_id, value in stored.items():
+        if key_id not in given:
+            raise Misconfigured(
+                f"the key file lacks key {key_id}, with which data are encrypted; "
+                "give TOCSIN_KEY_FILE the newest one: `tocsin keys add` has written to it"
+            )
+        if given[key_id] != value:
+            raise Misconfigured(
+                "this master key is not the one the database was written with; "
+                "give TOCSIN_KEY_FILE the right one: with another, nobody's number can be read"
+            )

@@ -37,9 +37,9 @@ async def drop_numbers(conn: Connection, stretch: Stretch, now: datetime) -> int
     """Drop the ciphers of a stretch; the keyed hashes stay. Past the end, the run is finished."""
     status = await conn.execute(
         """
-        UPDATE messages SET phone_cipher = NULL, name_cipher = NULL
+        UPDATE messages SET phone_cipher = NULL, name_cipher = NULL, variables_cipher = NULL
         WHERE run_id = $1 AND no BETWEEN $2 AND $3
-          AND (phone_cipher IS NOT NULL OR name_cipher IS NOT NULL)
+          AND num_nonnulls(phone_cipher, name_cipher, variables_cipher) > 0
         """,
         *stretch,
     )

@@ -271,7 +271,8 @@ async def cancel_queued(
         )
         UPDATE messages m SET state = 'cancelled', reason = 'erased', final_at = $3,
             phone_cipher = CASE WHEN m.attempt > 0 THEN m.phone_cipher END,
-            name_cipher = CASE WHEN m.attempt > 0 THEN m.name_cipher END
+            name_cipher = CASE WHEN m.attempt > 0 THEN m.name_cipher END,
+            variables_cipher = CASE WHEN m.attempt > 0 THEN m.variables_cipher END
         FROM waiting w WHERE m.run_id = w.id AND m.no = w.no AND m.state = 'queued'
         """,
         phone_hash,

@@ -1,0 +1,72 @@
+"""`tocsin keys`: rotate the master key, while the service runs."""
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from service.accounts.audit import Act
+from service.accounts.audit_store import insert_entry
+from service.crypto import Keyring, read_key_file, write_key_file
+from service.privacy import rotation
+from service.runtime import check_key
+from service.settings import Settings, read_settings
+from service.storage.postgres import Connection, connect
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The commands and their options."""
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("add", help="write a new key into the key file").set_defaults(
+        run=lambda _: asyncio.run(_add(read_settings()))
+    )
+    commands.add_parser("rotate", help="put everything under the newest key").set_defaults(
+        run=lambda _: asyncio.run(_rotate(read_settings()))
+    )
+    old = commands.add_parser("retire", help="take an old key out of the key file")
+    old.add_argument("key", type=int, help="its id")
+    old.set_defaults(run=lambda options: asyncio.run(_retire(options.key, read_settings())))
+
+
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[tuple[Connection, Keyring]]:
+    """A connection, and the keys, which must be the database's."""
+    keyring = Keyring(read_key_file(settings.key_file))
+    conn = await connect(settings.database_url)
+    try:
+        async with conn.transaction():
+            await check_key(conn, keyring)
+        yield conn, keyring
+    finally:
+        await conn.close()
+
+
+async def _write_down(conn: Connection, act: str, key_id: int, settings: Settings) -> None:
+    now = settings.clock.now()
+    await insert_entry(conn, Act(act, now, "cli", object_kind="keys", object_id=str(key_id)))
+
+
+async def _add(settings: Settings) -> None:
+    async with _database(settings) as (conn, _):
+        added = max(rotation.add_key(read_key_file(settings.key_file)).masters)
+        async with conn.transaction():
+            await check_key(conn, Keyring(read_key_file(settings.key_file)))
+            await _write_down(conn, "add_master_key", added, settings)
+    print(f"key {added} is in {settings.key_file}; keep a copy of the file, then run:")
+    print("tocsin keys rotate")
+
+
+async def _rotate(settings: Settings) -> None:
+    async with _database(settings) as (conn, keyring):
+        await _write_down(conn, "rotate_master_key", keyring.key_id, settings)
+        done = await rotation.rotate(conn, keyring, lambda t, n: print(f"{t}\t{n}", flush=True))
+    print(f"{sum(done.values())} rows are under key {keyring.key_id} now")
+
+
+async def _retire(key_id: int, settings: Settings) -> None:
+    keys = read_key_file(settings.key_file)
+    async with _database(settings) as (conn, _), conn.transaction():
+        left = await rotation.retire(conn, keys, key_id)
+        await _write_down(conn, "retire_master_key", key_id, settings)
+    write_key_file(left)  # last: a key too many does no harm, a missing one stops every start
+    print(f"key {key_id} is out of {settings.key_file}; its copies can be destroyed")
