@@ -5,6 +5,8 @@ import asyncio
 import sys
 from pathlib import Path
 
+from service.accounts.audit import Act
+from service.accounts.audit_store import insert_entry
 from service.campaigns.county_settings import add_notice
 from service.campaigns.county_store import load_county
 from service.campaigns.holidays import Notice
@@ -42,7 +44,10 @@ async def _import(notice: Notice) -> None:
     try:
         async with conn.transaction():
             reason = f"imported: {notice.source}"
-            moved = await add_notice(conn, notice, reason, None, settings.clock.now())
+            now = settings.clock.now()
+            moved = await add_notice(conn, notice, reason, None, now)
+            act = Act("add_notice", now, "cli", object_kind="holidays", object_id=str(notice.year))
+            await insert_entry(conn, act)
     finally:
         await conn.close()
     _print(notice)

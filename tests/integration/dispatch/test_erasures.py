@@ -11,16 +11,20 @@ from service.accounts.model import Role, User
 from service.campaigns.model import By
 from service.dispatch.expand import expand_run
 from service.privacy.erase import Erased, erase
-from service.storage.postgres import transaction
+from service.storage.postgres import Connection, transaction
 from tests.harness.ledger import add_run, phone
 from tests.harness.stage import SetUp, Stage, mark
 
 
 async def erase_first(on: Stage, kind: str = "police") -> Erased:
-    user = User(on.scene.operator, on.scene.department, kind, "a", "a", frozenset({Role.ADMIN}))
     async with transaction(on.pool) as conn:
-        by = By(user.id, "asked for it", on.now)
-        return await erase(conn, on.keyring, user, phone(0), by, duty=timedelta(days=183))
+        return await erase_in(conn, on, kind)
+
+
+async def erase_in(conn: Connection, on: Stage, kind: str = "police") -> Erased:
+    user = User(on.scene.operator, on.scene.department, kind, "a", "a", frozenset({Role.ADMIN}))
+    by = By(user.id, "asked for it", on.now)
+    return await erase(conn, on.keyring, user, phone(0), by, duty=timedelta(days=183))
 
 
 async def no_of_first(on: Stage) -> int:
@@ -33,7 +37,7 @@ async def test_after_an_erasure_has_answered_its_phone_is_not_marked(stage: SetU
     on = await stage(1)
     lease = await on.must_lease()
     await on.claim(lease)
-    for _ in range(30):
+    for _ in range(20):
         over = asyncio.Event()
 
         async def keep_marking(over: asyncio.Event = over) -> None:
@@ -55,6 +59,28 @@ async def test_after_an_erasure_has_answered_its_phone_is_not_marked(stage: SetU
         await on.pool.execute(
             "UPDATE messages SET state = 'queued', reason = NULL, final_at = NULL"
         )
+
+
+async def test_while_an_erasure_is_about_to_answer_nothing_comes_back_and_leaves(
+    stage: SetUp,
+) -> None:
+    """What the erasure saw on its way is given back and marked again, before its commit."""
+    on = await stage(1)
+    lease = await on.must_lease()
+    await on.claim(lease)
+    moved = await on.mark(lease, [1])
+
+    async def again() -> dict[int, int]:
+        await on.give_back(list(moved.items()), lease)
+        return await on.mark(lease, [1])
+
+    async with transaction(on.pool) as conn:
+        await erase_in(conn, on)
+        sender = asyncio.create_task(again())
+        await asyncio.sleep(0.3)
+        assert not sender.done()
+    assert await asyncio.wait_for(sender, 10) == {}
+    assert await on.states() == {"cancelled": 1}
 
 
 async def test_what_waits_is_cancelled_and_what_left_keeps_its_number(stage: SetUp) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import sys
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -211,3 +212,37 @@ def test_a_key_that_was_swapped_under_its_id_reads_nothing(key_file: Path) -> No
     write_key_file(replace(keys, masters={1: bytes(32), 2: keys.masters[2]}))
     with pytest.raises(Undecipherable):  # the file is another system's: its hashes differ
         ring.decrypt("phone", cipher)
+
+
+async def test_the_commands_do_all_of_it_and_are_written_down(
+    pool: Pool, database_url: str, key_file: Path, now: datetime
+) -> None:
+    old = Keyring(read_key_file(key_file))
+    await add_people(pool, old, now, 3)
+    environment = {
+        "TOCSIN_DATABASE_URL": database_url,
+        "TOCSIN_REDIS_URL": "redis://127.0.0.1:1",
+        "TOCSIN_KEY_FILE": str(key_file),
+    }
+
+    async def tocsin(*arguments: str) -> tuple[int | None, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "service", "keys", *arguments, env=environment,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        out, _ = await process.communicate()
+        return process.returncode, out.decode()
+
+    assert await tocsin("add") == (
+        0, f"key 2 is in {key_file}; keep a copy of the file, then run:\ntocsin keys rotate\n",
+    )  # fmt: skip
+    assert await tocsin("rotate") == (0, "contacts\t3\n3 rows are under key 2 now\n")
+    code, said = await tocsin("retire", "1")
+    assert (code, said.startswith("key 1 is out of")) == (0, True)
+    assert len(await names(pool, Keyring(read_key_file(key_file)))) == 3
+    acts = await pool.fetch("SELECT action, object_id FROM audit_entries ORDER BY id")
+    assert [tuple(row) for row in acts] == [
+        ("add_master_key", "2"),
+        ("rotate_master_key", "2"),
+        ("retire_master_key", "1"),
+    ]
