@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from interop.install import KANNEL, NPM_SMPP, TSHARK, Tool
+from interop.install import KANNEL, NPM_SEGMENTS, NPM_SMPP, TSHARK, Tool
 
 
 def _had(tool: Tool) -> Path:
@@ -31,3 +31,9 @@ def kannel() -> Path:
 def npm_smpp() -> Path:
     """The folder of the module."""
     return _had(NPM_SMPP)
+
+
+@pytest.fixture(scope="session")
+def npm_segments() -> Path:
+    """The folder of the module."""
+    return _had(NPM_SEGMENTS)

@@ -104,7 +104,12 @@ def _npm(package: str) -> None:
 TSHARK = Tool("tshark", DEBIAN / "usr/bin/tshark", lambda: _debian("tshark"))
 KANNEL = Tool("kannel", DEBIAN / "usr/sbin/bearerbox", lambda: _debian("kannel"))
 NPM_SMPP = Tool("npm-smpp", FOLDER / "npm/node_modules/smpp", lambda: _npm("smpp@0.5.1"))
-TOOLS = (TSHARK, KANNEL, NPM_SMPP)
+NPM_SEGMENTS = Tool(
+    "npm-segments",
+    FOLDER / "npm/node_modules/sms-segments-calculator",
+    lambda: _npm("sms-segments-calculator@1.3.0"),
+)
+TOOLS = (TSHARK, KANNEL, NPM_SMPP, NPM_SEGMENTS)
 
 
 def obtain(tool: Tool) -> str:

@@ -44,6 +44,7 @@ from service.demo import run_demo
 from service.errors import Invalid, Misconfigured, TocsinError
 from service.lanes import CARRIERS_OF
 from service.logs import configure
+from service.messages.starter_command import add_arguments as add_template_arguments
 from service.parent import end_with_parent
 from service.privacy.keys_command import add_arguments as add_keys_arguments
 from service.runtime import check_key, open_runtime
@@ -157,6 +158,7 @@ _WITH_ARGUMENTS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]
     "import": (add_import_arguments, "read a contact file onto a roster / 导入名单文件"),
     "channel": (_add_channel_commands, "set up, change and test the ways out"),
     "keys": (add_keys_arguments, "rotate the master key"),
+    "templates": (add_template_arguments, "load the starter library"),
     "audit": (add_audit_arguments, "prove the audit trail"),
     "holidays": (add_holiday_arguments, "the calendar of holidays / 节假日"),
     "simulate": (add_simulate_arguments, "run a simulated carrier, or steer one that runs"),

@@ -127,6 +127,19 @@ async def template_lock(conn: Connection, template_id: UUID, scope: UUID | None)
     return await template_get(conn, template_id, scope)
 
 
+async def template_texts(conn: Connection, department_id: UUID) -> dict[str, str]:
+    """The latest text of every template of a department, by name."""
+    rows = await conn.fetch(
+        """
+        SELECT DISTINCT ON (t.id) t.name, v.text
+        FROM templates t JOIN template_versions v ON v.template_id = t.id
+        WHERE t.department_id = $1 ORDER BY t.id, v.no DESC
+        """,
+        department_id,
+    )
+    return {row["name"]: row["text"] for row in rows}
+
+
 async def template_list(
     conn: Connection, scope: UUID | None, before: UUID | None, limit: int
 ) -> list[Template]:

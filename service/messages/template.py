@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from service.coding import parts
 from service.errors import Invalid, Misconfigured
+from service.messages.policy import MessageClass
 
 MAX_VARIABLES = 6
 MAX_CHARACTERS = 500
@@ -104,7 +105,7 @@ class Starter:
     fraud_label: str
     topic: str | None
     language: str
-    message_class: str
+    message_class: MessageClass
     text: str
 
 
@@ -243,7 +244,7 @@ def load_library() -> list[Starter]:
     return [_starter(entry) for entry in content["texts"]]
 
 
-def _starter(entry: Mapping[str, str]) -> Starter:
+def _starter(entry: Mapping[str, Any]) -> Starter:
     return Starter(
         id=entry["id"],
         audience=tuple(entry["audience"]),

@@ -5,11 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.coding import udh
-from service.coding.parts import Coding, Part, count, decode, split
+from service.coding.parts import Coding, Part, count, decode, fits, split
 from service.errors import Invalid
 from tests.harness.vectors import load
 
 SPLITS = load("cmpp", "split")["cases"]
+COUNTED = load("parts", "segments")["cases"]
 
 # Emoji and rare hanzi are surrogate pairs in UCS-2 and four octets in GB18030.
 characters = st.characters() | st.sampled_from("警钟🔔𠮷éA\ud83d")
@@ -95,3 +96,13 @@ def test_parts_are_those_of_an_independent_splitter(case: dict[str, Any]) -> Non
 
 def header(part: Part, reference: int) -> bytes:
     return udh.build(reference, part.total, part.number) if part.total > 1 else b""
+
+
+def test_parts_are_counted_as_a_foreign_calculator_counts_them() -> None:
+    """Recorded; `make interop` compares ten thousand texts with the calculator itself."""
+    assert len(COUNTED) >= 250
+    for case in COUNTED:
+        gsm = fits(case["text"], Coding.GSM7)
+        assert ("GSM-7" if gsm else "UCS-2") == case["coding"], case
+        coding = Coding.GSM7 if gsm else Coding.UCS2
+        assert count(case["text"], coding=coding)[1] == case["parts"], case

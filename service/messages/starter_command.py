@@ -1,0 +1,49 @@
+"""`tocsin templates`: the starter library on the command line."""
+
+import argparse
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+
+from service.accounts.audit import Act
+from service.accounts.audit_store import insert_entry
+from service.accounts.model import Right
+from service.accounts.store import find_user
+from service.errors import NotFound
+from service.messages.starters import load_starters
+from service.settings import read_settings
+from service.storage.postgres import connect
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The commands and their options."""
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    load = commands.add_parser(
+        "load", help="make templates of the starter library; what is there already stays"
+    )
+    load.add_argument(
+        "--author",
+        metavar="LOGIN",
+        default="operator",
+        help="the user whose department gets them, and who counts as their author",
+    )
+    load.set_defaults(run=lambda o: asyncio.run(_load(o.author)))
+
+
+async def _load(login: str) -> None:
+    settings = read_settings()
+    now = settings.clock.now()
+    conn = await connect(settings.database_url)
+    try:
+        async with conn.transaction():
+            author = await find_user(conn, login)
+            if author is None:
+                raise NotFound(f"there is no user {login}; name one with --author")
+            author.need(Right.WRITE)
+            loaded = await load_starters(conn, author, now)
+            act = Act("load_starters", now, "cli", object_kind="users", object_id=str(author.id))
+            await insert_entry(conn, act)
+    finally:
+        await conn.close()
+    sys.stdout.write(json.dumps(asdict(loaded)) + "\n")

@@ -1,0 +1,55 @@
+"""The starter library into a department's templates, as often as one likes.
+
+A text that the department has changed since is its own, and stays; one that lint would block for
+this sender is named and left out.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from service.accounts.model import User
+from service.messages.lint import of_level
+from service.messages.policy import MessageClass
+from service.messages.store import TemplateInfo, Version, template_insert, template_texts
+from service.messages.template import Starter, load_library
+from service.messages.verdict import judge
+from service.storage.postgres import Connection
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What became of each starter, by its id; blocked ones with the rules that block them."""
+
+    made: list[str] = field(default_factory=list)
+    there: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    blocked: dict[str, list[str]] = field(default_factory=dict)
+
+
+async def load_starters(conn: Connection, author: User, now: datetime) -> Loaded:
+    """Make a template of every starter that the author's department has not; must run in a
+    transaction. `there`: has it as it is shipped; `kept`: has changed it.
+    """
+    loaded = Loaded()
+    own = await template_texts(conn, author.department_id)
+    for starter in load_library():
+        name = title(starter)
+        if name in own:
+            (loaded.there if own[name] == starter.text else loaded.kept).append(starter.id)
+            continue
+        message_class: MessageClass = starter.message_class
+        found = await judge(conn, author.department_id, starter.text, message_class)
+        if blocking := of_level(found, "block"):
+            loaded.blocked[starter.id] = sorted({finding["rule"] for finding in blocking})
+            continue
+        topic = starter.topic or " ".join(starter.fraud_types)
+        info = TemplateInfo(name, message_class, topic, starter.language)
+        version = Version(starter.text, found, author.id)
+        await template_insert(conn, author.department_id, info, version, now)
+        loaded.made.append(starter.id)
+    return loaded
+
+
+def title(starter: Starter) -> str:
+    """What its template is called: for whom, and of what it warns."""
+    return f"{starter.id} {starter.audience_label} · {starter.fraud_label}"

@@ -1,0 +1,80 @@
+"""The starter library becomes templates once, and what a department made of them stays."""
+
+import json
+from datetime import datetime
+
+import pytest
+
+from service.accounts.department_store import register
+from service.accounts.model import Role
+from service.cli import main
+from service.messages.lint_store import policy_set
+from service.messages.starters import Loaded, load_starters
+from service.messages.store import Version, template_add_version, template_list
+from service.messages.template import load_library
+from service.storage.postgres import Connection, connect
+from tests.factories import make_user
+
+IDS = [starter.id for starter in load_library()]
+
+
+async def test_the_county_gets_all_of_them_once_and_keeps_its_own(
+    conn: Connection, now: datetime
+) -> None:
+    await policy_set(conn, {}, "as shipped", None, now)
+    author = await make_user(conn, Role.OPERATOR, now=now, kind="county")
+    warnings = [starter.id for starter in load_library() if starter.message_class == "warning"]
+    first = await load_starters(conn, author, now)
+    # The police alone warn; everything else is the county's to send.
+    assert first.made == [number for number in IDS if number not in warnings]
+    assert first.blocked == {number: ["R23"] for number in warnings}
+    templates = await template_list(conn, author.department_id, None, 100)
+    assert {t.text for t in templates} == {
+        s.text for s in load_library() if s.message_class != "warning"
+    }
+    assert not [t for t in templates if any(f["level"] != "warn" for f in t.lint)]
+    mine = Version(templates[0].text + "请转告家人。", [], author.id)
+    await template_add_version(conn, templates[0].id, mine, now)
+    again = await load_starters(conn, author, now)
+    assert (again.made, len(again.kept), len(again.there)) == ([], 1, len(first.made) - 1)
+    assert len(await template_list(conn, author.department_id, None, 100)) == len(first.made)
+
+
+async def test_a_department_gets_those_that_it_may_sign(conn: Connection, now: datetime) -> None:
+    await policy_set(conn, {}, "as shipped", None, now)
+    author = await make_user(conn, Role.OPERATOR, now=now, kind="police")
+    await register(conn, "signature", "旌德县公安局", author.department_id, by=None, now=now)
+    loaded = await load_starters(conn, author, now)
+    signed = [s.id for s in load_library() if s.text.startswith("【旌德县公安局】")]
+    assert loaded.made == signed
+    assert {"V1", "S05", "E1"} <= set(loaded.made)
+    assert set(loaded.blocked) == set(IDS) - set(signed)
+
+
+async def test_the_command_says_what_it_did(
+    database_url: str,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    conn = await connect(database_url)
+    author = await make_user(conn, Role.OPERATOR, now=now, kind="county")
+    monkeypatch.setenv("TOCSIN_DATABASE_URL", database_url)
+    monkeypatch.setenv("TOCSIN_REDIS_URL", "redis://127.0.0.1:1")
+    monkeypatch.setenv("TOCSIN_KEY_FILE", "/nowhere")
+    run = await _in_thread(["templates", "load", "--author", author.login])
+    assert run == 0
+    loaded = Loaded(**json.loads(capsys.readouterr().out))
+    assert len(loaded.made) + len(loaded.blocked) == len(IDS)
+    assert await conn.fetchval("SELECT count(*) FROM templates") == len(loaded.made)
+    assert await conn.fetchval("SELECT action FROM audit_entries") == "load_starters"
+    assert await _in_thread(["templates", "load", "--author", "nobody"]) == 1
+    assert "there is no user nobody" in capsys.readouterr().err
+    await conn.close()
+
+
+async def _in_thread(arguments: list[str]) -> int:
+    """The command, outside the loop of the test: it has its own."""
+    import asyncio
+
+    return await asyncio.to_thread(main, arguments)
