@@ -47,6 +47,7 @@ class Right(StrEnum):
     CALENDAR = "set the calendar and the send hours"
     ACCOUNTS = "manage departments, users and keys"
     CHANNELS = "manage channels"
+    AREAS = "keep the area tree"
     AUDIT = "read the audit trail"
     UNMASK = "see numbers in full"
     PRIVACY = "look up and erase persons"
@@ -72,6 +73,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
             Right.WEBHOOKS,
             Right.CONTROL,
             Right.STOP_ALL,
+            Right.AREAS,
         }
     ),
     Role.APPROVER: frozenset(
@@ -84,6 +86,7 @@ RIGHTS: dict[Role, frozenset[Right]] = {
 
 KINDS_WITH: dict[Right, frozenset[str]] = {
     Right.CHANNELS: RUNS_CHANNELS,
+    Right.AREAS: frozenset({COUNTY}),
     Right.STOP_ALL: frozenset({COUNTY, CARRIER, "police"}),
     Right.CALENDAR: frozenset({COUNTY}),
 }

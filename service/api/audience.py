@@ -1,4 +1,4 @@
-"""Rosters, areas, and numbers that are never sent to."""
+"""Rosters, and numbers that are never sent to."""
 
 from datetime import date
 from typing import Literal
@@ -10,9 +10,9 @@ from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, OptionalLine, Out, Page, Text
 from service.audience import segment_store as store
+from service.audience import terms_store
 from service.audience.number import mask, parse_phone
 from service.audience.rosters import day_in_china
-from service.audience.store import read_area_tree
 from service.audience.suppression import stopped_classes
 from service.errors import Invalid
 
@@ -37,28 +37,20 @@ class RosterOut(Out):
     id: UUID
     department_id: UUID
     name: str
+    kind: Literal["department", "subscriber_base"] = Field(
+        description="A carrier's subscribers are seen by nobody else; only counts leave them."
+    )
     basis: str
+    purpose: str
+    evidence: str = Field(description="Where the consent is kept, if the basis is consent.")
+    evidence_on: date | None
     expires_on: date
     expired: bool = Field(description="Past its last day: nobody is written to by it.")
     contacts: int = Field(description="How many people are on it now.")
     created_at: Instant
+    confirmed_at: Instant | None = Field(description="When somebody said that it still holds.")
+    confirmed_by: UUID | None
     latest: LatestOut | None = Field(description="The latest import that is in force.")
-
-
-class AreaQuery(PageQuery):
-    """Which areas: all, or those within one."""
-
-    parent: Text | None = Field(default=None, description="The code of the area they lie in.")
-
-
-class AreaOut(Out):
-    """An area."""
-
-    code: str
-    name: str
-    level: str
-    parent: str
-    population: int | None
 
 
 class SuppressionQuery(PageQuery):
@@ -124,22 +116,10 @@ class SuppressedOut(Out):
 
 async def list_rosters(call: Call, query: PageQuery) -> Page[RosterOut]:
     """List the imported lists that you see."""
-    found = await store.list_rosters(
+    found = await terms_store.list_rosters(
         call.conn, call.user.scope, query.before, query.wanted, day_in_china(call.now)
     )
     return cut(Page[RosterOut], found, query)
-
-
-async def list_areas(call: Call, query: AreaQuery) -> Page[AreaOut]:
-    """List the areas by code."""
-    tree = await read_area_tree(call.conn)
-    after = query.text or ""
-    found = sorted(
-        area
-        for area in tree.areas.values()
-        if area.code > after and query.parent in {None, area.parent}
-    )
-    return cut(Page[AreaOut], found[: query.wanted], query, key=lambda area: area.code)
 
 
 async def list_suppressions(call: Call, query: SuppressionQuery) -> Page[SuppressionOut]:

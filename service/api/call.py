@@ -10,7 +10,9 @@ from pydantic import BaseModel
 
 from service.accounts.key import Key, Mode
 from service.accounts.model import User
+from service.audience.contact_store import subscriber_base
 from service.campaigns.model import By
+from service.errors import Forbidden
 from service.queue import Job
 from service.runtime import Runtime
 from service.storage.postgres import Connection
@@ -55,6 +57,21 @@ class Call:
         if kind:
             self.concerns = (kind, str(object_id))
         self.noted.update(facts)
+
+    async def need_people(self, department_id: UUID) -> None:
+        """Refuse to show single people of a carrier's subscriber base to anybody else.
+
+        Raises:
+            Forbidden: these are another's subscribers; only counts leave them.
+        """
+        if department_id != self.user.department_id and await subscriber_base(
+            self.conn, department_id
+        ):
+            raise Forbidden(
+                "a carrier's subscribers are shown to nobody outside the carrier; the counts are"
+                " in the report",
+                code="subscriber_base",
+            )
 
     @property
     def mode(self) -> Mode:

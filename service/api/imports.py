@@ -136,7 +136,8 @@ async def undo_import(call: Call, import_id: UUID) -> UndoAccepted:
 
 async def get_rejects(call: Call, import_id: UUID) -> Download:
     """Download the rejected rows with their reasons."""
-    await _visible(call, import_id)
+    found = await _visible(call, import_id)
+    await call.need_people(found.department_id)
     return Download("text/csv", f"rejects-{import_id}.csv", _lines(call, import_id))
 
 

@@ -1,18 +1,22 @@
 """A department's list, kept current by its own system."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BeforeValidator, Field
 
 from service.api.call import Call
-from service.api.schema import Body, Out, Text
+from service.api.schema import Body, Instant, OptionalLine, Out, Text
+from service.audience import terms_store
+from service.audience.contact import Evidence, check_evidence
 from service.audience.model import ImportRequest
-from service.audience.rosters import MOST_MEMBERS, put_members
+from service.audience.rosters import MOST_MEMBERS, day_in_china, put_members
 from service.audience.traits import ROLES
+from service.errors import Invalid, NotFound
 
 LONGEST_VALUE = 500
+LONGEST_VALIDITY = timedelta(days=1_096)
 
 
 def _as_text(value: object) -> object:
@@ -54,7 +58,8 @@ class MemberBody(Body):
 
     def columns(self) -> dict[str, str]:
         """The values by column."""
-        values = self.model_dump(by_alias=True, exclude={"roles"})
+        own = set(MemberBody.model_fields) - {"roles"}
+        values = self.model_dump(by_alias=True, include=own)
         return {**values, "roles": ";".join(self.roles)}
 
 
@@ -89,6 +94,49 @@ class MembersOut(Out):
     rows: RowsOut
     rejected: dict[str, int]
     warnings: dict[str, int]
+
+
+class RosterPatch(Body):
+    """What a list rests on, said again; the rest stays. Saying nothing confirms it as it is."""
+
+    expires_on: date | None = Field(default=None, description="Its last day.")
+    basis: Literal["duty", "contract_hr", "consent", "emergency"] | None = None
+    purpose: OptionalLine | None = Field(default=None, description="What it is for.")
+    evidence: OptionalLine | None = Field(default=None, description="Where the consent is kept.")
+    evidence_on: date | None = Field(default=None, description="The day of the consent.")
+
+
+class TermsOut(Out):
+    """On what a list rests, until when, and who said so last."""
+
+    id: UUID
+    name: str
+    basis: str
+    expires_on: date
+    purpose: str
+    evidence: str
+    evidence_on: date | None
+    confirmed_at: Instant
+    confirmed_by: UUID
+
+
+async def confirm_roster(call: Call, name: str, body: RosterPatch) -> TermsOut:
+    """Extend a list of your department, or say on what it rests and that it still holds."""
+    call.need_roster(name)
+    terms = await terms_store.get_roster(call.conn, call.user.department_id, name, lock=True)
+    if terms is None:
+        raise NotFound("your department has no list of this name")
+    terms = terms._replace(**body.model_dump(exclude_unset=True, exclude_none=True))
+    if terms.expires_on < day_in_china(call.now):
+        problem = "give the last day on which the list is valid; it has passed"
+        raise Invalid("the list has expired", fields={"expires_on": problem})
+    if terms.expires_on > day_in_china(call.now) + LONGEST_VALIDITY:
+        problem = f"a list holds at most {LONGEST_VALIDITY.days} days; confirm it again then"
+        raise Invalid("the list cannot hold for so long", fields={"expires_on": problem})
+    check_evidence(terms.basis, Evidence(terms.evidence, terms.evidence_on))
+    await terms_store.confirm_roster(call.conn, terms, call.user.id, call.now)
+    call.note("rosters", terms.id)
+    return TermsOut(**terms._asdict(), name=name, confirmed_at=call.now, confirmed_by=call.user.id)
 
 
 async def set_members(call: Call, name: str, body: MembersBody) -> MembersOut:

@@ -130,7 +130,8 @@ async def get_report(call: Call, run_id: UUID) -> ReportOut:
 
 async def list_messages(call: Call, run_id: UUID, query: MessageQuery) -> Page[MessageOut]:
     """List the ledger of a run in its order, phones masked."""
-    await _visible(call, run_id)
+    run = await _visible(call, run_id)
+    await call.need_people(run.department_id)
     found = await progress.list_messages(
         call.conn,
         call.runtime.keyring,

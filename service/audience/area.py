@@ -28,13 +28,15 @@ _ALIASES: dict[str, tuple[re.Pattern[str], tuple[str, ...]]] = {
 }
 """What to cut from a full name to get its base, and what people put after the base."""
 
-_CODE = re.compile(r"[0-9]{12}|[0-9]{9}|[0-9]{6}")
+_CODE = re.compile(r"[0-9]{15}|[0-9]{12}|[0-9]{9}|[0-9]{6}")
 _DECIMALS = re.compile(r"\.0+$")
 _CACHED_PLACES = 65_536
 
 
 class Area(NamedTuple):
-    """One division: 12-digit code, name, level and the code of the division it belongs to."""
+    """One division: code (12 digits, 15 of a group), name, level and the code of the division it
+    belongs to.
+    """
 
     code: str
     name: str
@@ -98,7 +100,9 @@ class AreaTree:
     def town_of(self, code: str) -> str:
         """The town of an area at or below town level; an area above that stays as it is."""
         area = self.areas[code]
-        return area.parent if area.level in {"village", "community"} else code
+        while area.level in {"village", "community", "group"} and area.parent in self.areas:
+            area = self.areas[area.parent]
+        return area.code
 
     def resolve(self, code: str, town: str, village: str) -> Place:
         """The area meant by the three cells of a row."""

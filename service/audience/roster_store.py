@@ -22,8 +22,9 @@ _REFRESH = """
         SELECT * FROM links
         WHERE contact_id = shown.id AND left_by IS NULL ORDER BY id LIMIT 1
     ) AS l
-    WHERE c.id = shown.id AND c.import_id IS NOT NULL
+    WHERE c.id = shown.id AND c.import_id IS NOT NULL AND c.edited_at IS NULL
 """
+"""What a person corrected stays."""
 
 
 class Changes(NamedTuple):

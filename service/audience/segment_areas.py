@@ -7,7 +7,7 @@ from service.audience.area import Area, AreaTree
 from service.audience.segment_sql import AmbiguousArea
 from service.audience.segment_words import fold, nearest
 
-_CODE_LENGTHS = {6, 9, 12}
+_CODE_LENGTHS = {6, 9, 12, 15}
 
 
 class RuleAreas:

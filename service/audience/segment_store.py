@@ -1,4 +1,4 @@
-"""The audience as a department plans with it: saved segments, previews, rosters, suppressions.
+"""The audience as a department plans with it: saved segments, previews, suppressions.
 
 Lists go from new to old; `scope` is a department, or None for all, and `before` the id after which
 a page begins.
@@ -7,8 +7,7 @@ a page begins.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
 from service.accounts.model import User
@@ -35,21 +34,6 @@ class Segment:
     edited_by: UUID
     created_at: datetime
     edited_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Roster:
-    """An imported list, the number of people on it, and its latest import with what it changed."""
-
-    id: UUID
-    department_id: UUID
-    name: str
-    basis: str
-    expires_on: date
-    expired: bool
-    created_at: datetime
-    contacts: int
-    latest: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,18 +187,20 @@ async def count_people(
     """
     rows = await conn.fetch(
         f"""
-        WITH people AS MATERIALIZED (
-            SELECT id, carrier, town,
-                CASE WHEN matches IS NULL THEN '{AGE_UNCLEAR}' ELSE reason END AS excluded
-            FROM (
-                SELECT c.id, coalesce({CARRIER}, 'none') AS carrier,
-                       coalesce(left(c.area_code, 9) || '000', 'none') AS town,
-                       ({condition.sql}) AS matches,
-                       (SELECT min(p.reason) FROM suppressions p
-                        WHERE p.phone_hash = c.phone_hash AND $3 = ANY (p.classes)
-                          AND (p.expires_at IS NULL OR p.expires_at > $2)) AS reason
-                FROM {PEOPLE} WHERE c.department_id = $1
-            ) AS judged
+        WITH stopped AS MATERIALIZED (
+            SELECT phone_hash, min(reason) AS reason FROM suppressions
+            WHERE $3 = ANY (classes) AND (expires_at IS NULL OR expires_at > $2)
+            GROUP BY phone_hash
+        ), judged AS (
+            SELECT c.id, c.phone_hash, coalesce({CARRIER}, 'none') AS carrier,
+                   coalesce(left(c.area_code, 9) || '000', 'none') AS town,
+                   ({condition.sql}) AS matches
+            FROM {PEOPLE} WHERE c.department_id = $1
+            OFFSET 0  -- so that nobody is judged twice
+        ), people AS MATERIALIZED (
+            SELECT j.id, j.carrier, j.town,
+                CASE WHEN matches IS NULL THEN '{AGE_UNCLEAR}' ELSE s.reason END AS excluded
+            FROM judged j LEFT JOIN stopped s ON s.phone_hash = j.phone_hash
             WHERE matches IS NOT FALSE
         ), held AS (
             SELECT DISTINCT p.id, r.role
@@ -255,7 +241,7 @@ async def sample_people(
     conn: Connection, department_id: UUID, condition: Compiled, message_class: str, now: datetime
 ) -> list[Record]:
     """A few of the people whom a text of this class to those whom a rule means would reach:
-    phone_cipher, name_cipher, area_code, carrier.
+    phone_cipher, name_cipher, area_code, carrier. Of a carrier's subscribers, nobody is shown.
     """
     return await conn.fetch(
         f"""
@@ -265,6 +251,7 @@ async def sample_people(
             SELECT FROM suppressions p
             WHERE p.phone_hash = c.phone_hash AND $3 = ANY (p.classes)
               AND (p.expires_at IS NULL OR p.expires_at > $2))
+          AND NOT EXISTS (SELECT FROM departments d WHERE d.id = $1 AND d.kind = 'carrier')
         ORDER BY c.phone_hash LIMIT {SAMPLE}
         """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
         department_id,
@@ -272,36 +259,6 @@ async def sample_people(
         message_class,
         *condition.parameters,
     )
-
-
-async def list_rosters(
-    conn: Connection, scope: UUID | None, before: UUID | None, limit: int, today: date
-) -> list[Roster]:
-    """A page of rosters, each with the latest import in force."""
-    rows = await conn.fetch(
-        """
-        SELECT r.id, r.department_id, r.name, r.basis, r.expires_on, r.expires_on < $4 AS expired,
-               r.created_at, i.latest,
-               (SELECT count(DISTINCT contact_id) FROM links
-                WHERE roster_id = r.id AND left_by IS NULL) AS contacts
-        FROM rosters r
-        LEFT JOIN LATERAL (
-            SELECT report->'stored'->'members'
-                   || jsonb_build_object('import_id', id, 'at', finished_at) AS latest
-            FROM imports
-            WHERE department_id = r.department_id AND roster = r.name AND state = 'done'
-              AND NOT dry_run AND undone_at IS NULL
-            ORDER BY id DESC LIMIT 1
-        ) AS i ON true
-        WHERE ($1::uuid IS NULL OR r.department_id = $1) AND ($2::uuid IS NULL OR r.id < $2)
-        ORDER BY r.id DESC LIMIT $3
-        """,
-        scope,
-        before,
-        limit,
-        today,
-    )
-    return [Roster(**row) for row in rows]
 
 
 async def lock_suppressions(conn: Connection) -> None:

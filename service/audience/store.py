@@ -258,7 +258,9 @@ async def list_rejects(conn: Connection, import_id: UUID) -> AsyncIterator[Stage
 
 
 async def load_areas(conn: Connection) -> int:
-    """Bring the areas of the package into the database; those already there are updated."""
+    """Bring the areas of the package into the database; those already there are updated, but for
+    what users have changed.
+    """
     areas = packaged_areas()
     return affected(
         await conn.execute(
@@ -270,6 +272,7 @@ async def load_areas(conn: Connection) -> int:
             ON CONFLICT (code) DO UPDATE SET
                 name = excluded.name, level = excluded.level,
                 parent_code = excluded.parent_code, population = excluded.population
+            WHERE areas.edited_by IS NULL
             """,
             *map(list, zip(*areas, strict=True)),
         )

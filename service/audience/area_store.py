@@ -1,0 +1,38 @@
+"""The SQL of areas that users keep."""
+
+from datetime import datetime
+from uuid import UUID
+
+from service.audience.area import Area
+from service.storage.postgres import Connection
+
+
+async def lock_areas(conn: Connection) -> None:
+    """Let nobody else change the tree to the end of the transaction."""
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('areas', 0))")
+
+
+async def insert_area(conn: Connection, area: Area, user_id: UUID, now: datetime) -> None:
+    """Add an area."""
+    await conn.execute(
+        """
+        INSERT INTO areas (code, name, level, parent_code, population, edited_by, edited_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        """,
+        *area,
+        user_id,
+        now,
+    )
+
+
+async def update_area(conn: Connection, area: Area, user_id: UUID, now: datetime) -> None:
+    """Let an area have this name and population."""
+    await conn.execute(
+        "UPDATE areas SET name = $2, population = $3, edited_by = $4, edited_at = $5"
+        " WHERE code = $1",
+        area.code,
+        area.name,
+        area.population,
+        user_id,
+        now,
+    )

@@ -1,0 +1,121 @@
+"""A person as a department keeps them, and what may be corrected of them by hand (pure)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from service.audience.cells import text_form
+from service.audience.names import read_name
+from service.audience.traits import read_text
+from service.errors import Invalid
+
+MOST_TAGS = 20
+LONGEST_TAG = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one row of one list says of a person, and where it came from.
+
+    guardian_of: whose guardian the row says they are. left_at: since when a newer list does not
+    have it any more.
+    """
+
+    roster: str
+    roles: list[str]
+    org: str
+    school: str
+    grade: str
+    class_: str
+    guardian_of: str
+    consent_basis: str
+    import_id: UUID | None
+    file_name: str
+    row: int | None
+    imported_by: UUID | None
+    imported_at: datetime | None
+    left_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """A person: one number within one department, with all roles of the lists they are on.
+
+    listed: whether they are on any list; who is on none any more is not written to.
+    version: raised by each correction. edited_at, edited_by: the last one.
+    """
+
+    id: UUID
+    department_id: UUID
+    phone: str
+    name: str
+    gender: str | None
+    age_band: str | None
+    area_code: str | None
+    carrier: str | None
+    roles: list[str]
+    tags: list[str]
+    listed: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    edited_at: datetime | None
+    edited_by: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What shows that the people of a list consented, and since which day."""
+
+    reference: str
+    on: date | None
+
+
+def check_evidence(basis: str, evidence: Evidence) -> None:
+    """Refuse a list on the basis of consent that nothing shows (PIPL articles 13 and 14).
+
+    Raises:
+        Invalid: the reference or its day is missing.
+    """
+    fields = {}
+    if basis == "consent" and not evidence.reference:
+        fields["evidence"] = "say where the consent is kept, such as a file number"
+    if evidence.reference and evidence.on is None:
+        fields["evidence_on"] = "give the day of the consent"
+    if evidence.on is not None and not evidence.reference:
+        fields["evidence"] = "say what was given on that day"
+    if fields:
+        raise Invalid("the basis of the list is not shown", fields=fields)
+
+
+def corrected_name(typed: str) -> str:
+    """A name as it is stored; "" takes it away.
+
+    Raises:
+        Invalid: it is something else than a name.
+    """
+    name = read_name(typed)
+    if typed.strip() and not name.value:
+        problem = "this is no name: no numbers, links or accounts, at most 20 characters"
+        raise Invalid("the name cannot be stored", fields={"name": problem})
+    return name.value
+
+
+def read_tags(typed: Iterable[str]) -> list[str]:
+    """Tags as they are stored, each once.
+
+    Raises:
+        Invalid: one is empty, too long or holds a personal number, or there are too many.
+    """
+    tags = []
+    for number, tag in enumerate(typed):
+        text = read_text(tag)
+        if text.refused or not 0 < len(text_form(tag)) <= LONGEST_TAG:
+            problem = f"write a word of 1 to {LONGEST_TAG} characters without personal numbers"
+            raise Invalid("a tag cannot be stored", fields={f"tags.{number}": problem})
+        tags.append(text.value)
+    distinct = list(dict.fromkeys(tags))
+    if len(distinct) > MOST_TAGS:
+        raise Invalid("too many tags", fields={"tags": f"give at most {MOST_TAGS}"})
+    return distinct

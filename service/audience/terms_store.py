@@ -1,0 +1,114 @@
+"""The SQL of rosters as users see them: on what each rests, until when, and who is on it."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from service.audience.contact import Evidence
+from service.storage.postgres import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """An imported list, the number of people on it, and its latest import with what it changed.
+
+    kind: subscriber_base, of a carrier, which nobody else may see the people of; else department.
+    """
+
+    id: UUID
+    department_id: UUID
+    name: str
+    kind: str
+    basis: str
+    purpose: str
+    evidence: str
+    evidence_on: date | None
+    expires_on: date
+    expired: bool
+    created_at: datetime
+    confirmed_at: datetime | None
+    confirmed_by: UUID | None
+    contacts: int
+    latest: dict[str, Any] | None
+
+
+class RosterTerms(NamedTuple):
+    """On what a roster rests, and until when."""
+
+    id: UUID
+    basis: str
+    expires_on: date
+    purpose: str
+    evidence: str
+    evidence_on: date | None
+
+
+async def get_roster(
+    conn: Connection, department_id: UUID, name: str, *, lock: bool = False
+) -> RosterTerms | None:
+    """The terms of a department's roster of this name."""
+    query = """
+        SELECT id, basis, expires_on, purpose, evidence, evidence_on FROM rosters
+        WHERE department_id = $1 AND name = $2
+    """
+    row = await conn.fetchrow(query + " FOR UPDATE" * lock, department_id, name)
+    return RosterTerms(*row) if row else None
+
+
+async def confirm_roster(
+    conn: Connection, terms: RosterTerms, user_id: UUID, now: datetime
+) -> None:
+    """Let a roster rest on these terms, confirmed by a person."""
+    await conn.execute(
+        """
+        UPDATE rosters SET basis = $2, expires_on = $3, purpose = $4, evidence = $5,
+            evidence_on = $6, confirmed_by = $7, confirmed_at = $8
+        WHERE id = $1
+        """,
+        *terms,
+        user_id,
+        now,
+    )
+
+
+async def set_evidence(conn: Connection, roster_id: UUID, evidence: Evidence) -> None:
+    """Note what shows that the people of a roster consented."""
+    await conn.execute(
+        "UPDATE rosters SET evidence = $2, evidence_on = $3 WHERE id = $1",
+        roster_id,
+        evidence.reference,
+        evidence.on,
+    )
+
+
+async def list_rosters(
+    conn: Connection, scope: UUID | None, before: UUID | None, limit: int, today: date
+) -> list[Roster]:
+    """A page of rosters, each with the latest import in force."""
+    rows = await conn.fetch(
+        """
+        SELECT r.id, r.department_id, r.name, r.basis, r.purpose, r.evidence, r.evidence_on,
+               r.expires_on, r.expires_on < $4 AS expired, r.created_at, r.confirmed_at,
+               r.confirmed_by, i.latest,
+               CASE WHEN d.kind = 'carrier' THEN 'subscriber_base' ELSE 'department' END AS kind,
+               (SELECT count(DISTINCT contact_id) FROM links
+                WHERE roster_id = r.id AND left_by IS NULL) AS contacts
+        FROM rosters r JOIN departments d ON d.id = r.department_id
+        LEFT JOIN LATERAL (
+            SELECT report->'stored'->'members'
+                   || jsonb_build_object('import_id', id, 'at', finished_at) AS latest
+            FROM imports
+            WHERE department_id = r.department_id AND roster = r.name AND state = 'done'
+              AND NOT dry_run AND undone_at IS NULL
+            ORDER BY id DESC LIMIT 1
+        ) AS i ON true
+        WHERE ($1::uuid IS NULL OR r.department_id = $1) AND ($2::uuid IS NULL OR r.id < $2)
+        ORDER BY r.id DESC LIMIT $3
+        """,
+        scope,
+        before,
+        limit,
+        today,
+    )
+    return [Roster(**row) for row in rows]
