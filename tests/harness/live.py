@@ -108,7 +108,9 @@ class Live:
         finally:
             await conn.close()
 
-    async def launch(self, rule: str = EVERYBODY, text: str = TEXT) -> "Launched":
+    async def launch(
+        self, rule: str = EVERYBODY, text: str = TEXT, *, validity_minutes: int = 30
+    ) -> "Launched":
         """Plan, submit and approve a campaign that fires now."""
         name = uuid.uuid4().hex[:8]
         began = time.time()
@@ -124,7 +126,7 @@ class Live:
                     "template_id": template["id"],
                     "segment_id": segment["id"],
                     # Short, so that no text waits for hours to be tried again.
-                    "schedule": {"kind": "now", "validity_minutes": 30},
+                    "schedule": {"kind": "now", "validity_minutes": validity_minutes},
                 },
             )
             await operator.post(f"/campaigns/{campaign['id']}/submit", {})

@@ -1,0 +1,143 @@
+"""The end of the hours in the middle of a run: nothing is written from then on, and the rest goes
+out on the next day on which texts may leave, everybody once (I6).
+"""
+
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from service.campaigns import county_store
+from service.campaigns.holidays import Changes, Quiet
+from service.crypto import Keyring
+from service.dispatch.write import Writer
+from service.storage.postgres import Connection, Pool
+from tests.harness.ledger import states
+from tests.integration.dispatch.conftest import eventually
+from tests.integration.dispatch.test_submit import handed_off, ready
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+PEOPLE, TPS = 500, 200
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=SHANGHAI).astimezone(UTC)
+
+
+@dataclass
+class MovedClock:
+    """A clock that goes as fast as the world's, and is moved by hand. moves: (real, shown)."""
+
+    moves: list[tuple[float, datetime]] = field(default_factory=list)
+    speed: float = 1.0
+    simulated: bool = True
+
+    def move(self, to: datetime) -> None:
+        self.moves.append((time.time(), to))
+
+    def now(self) -> datetime:
+        return self.at(time.time())
+
+    def at(self, real: float) -> datetime:
+        began, shown = max((m for m in self.moves if m[0] <= real), default=self.moves[0])
+        return shown + timedelta(seconds=real - began)
+
+
+@pytest.fixture
+def clock() -> MovedClock:
+    moved = MovedClock()
+    moved.move(_at("2027-01-12T09:30"))
+    return moved
+
+
+@pytest.fixture
+def written(clock: MovedClock, monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
+    """When each text was written, by the writer's clock."""
+    found: list[datetime] = []
+    real = Writer._submit
+
+    def submit(self: Writer, parcels: list[Any]) -> None:
+        found.extend([clock.now()] * len(parcels))
+        real(self, parcels)
+
+    monkeypatch.setattr(Writer, "_submit", submit)
+    return found
+
+
+def _seen(journal: Path, clock: MovedClock) -> list[tuple[datetime, str]]:
+    lines = map(json.loads, journal.read_text().splitlines())
+    return [(clock.at(e["at"]), e["phone"]) for e in lines if e["event"] == "submit"]
+
+
+async def _stopped(conn: Connection, run: object) -> bool:
+    """Whether nothing is on its way and the rest waits for a later hour."""
+    waiting = await conn.fetchval("SELECT bool_and(not_before > $1) FROM slices", _at("2027-01-12"))
+    return bool(waiting) and "submitting" not in await states(conn, run)
+
+
+@pytest.mark.parametrize(
+    ("evening", "end", "opening"),
+    [
+        ("2027-01-12T19:59:59", "2027-01-12T20:00", "2027-01-13T08:00"),
+        ("2027-02-04T19:59:59", "2027-02-04T20:00", "2027-02-07T08:00"),  # the festival
+    ],
+)
+async def test_nothing_is_written_after_the_end_and_the_rest_goes_out_at_the_next_opening(
+    pool: Pool,
+    keyring: Keyring,
+    clock: MovedClock,
+    tmp_path: Path,
+    simulate: Any,
+    serve: Any,
+    written: list[datetime],
+    evening: str,
+    end: str,
+    opening: str,
+) -> None:
+    async with simulate() as carrier, pool.acquire() as conn:
+        port = carrier.ports["cmpp"]
+        _, run = await ready(pool, conn, keyring, clock, port, PEOPLE, tps=TPS)  # type: ignore[arg-type]
+        clock.move(_at(evening) - timedelta(seconds=1))
+        await serve()
+        await eventually(lambda: _stopped(conn, run))
+        first = len(written)
+        assert 0 < first < PEOPLE
+        assert max(written) < _at(end)
+        assert max(at for at, _ in _seen(tmp_path / "journal", clock)) < _at(end) + timedelta(
+            seconds=1
+        )
+        until = await conn.fetchval("SELECT min(not_before) FROM slices WHERE done_at IS NULL")
+        assert until == _at(opening)
+        clock.move(_at(opening) - timedelta(seconds=1))
+        await eventually(lambda: handed_off(conn, run), 30)
+    assert min(written[first:]) >= _at(opening)
+    seen = _seen(tmp_path / "journal", clock)
+    assert set(Counter(phone for _, phone in seen).values()) == {1}
+    assert len(seen) == PEOPLE
+
+
+async def test_a_day_that_becomes_quiet_stops_what_is_on_its_way(
+    pool: Pool, keyring: Keyring, clock: MovedClock, simulate: Any, serve: Any
+) -> None:
+    async with simulate() as carrier, pool.acquire() as conn:
+        port = carrier.ports["cmpp"]
+        _, run = await ready(pool, conn, keyring, clock, port, 2_000, tps=TPS)  # type: ignore[arg-type]
+        await serve()
+
+        async def begun() -> bool:
+            return (await states(conn, run)).get("queued", 0) < 1_900
+
+        await eventually(begun)
+        today = date(2027, 1, 12)
+        body = Changes(quiet=(Quiet("哀悼日", today, today),)).as_json()
+        await county_store.insert_version(conn, "calendar", body, "r", None, clock.now())
+        await eventually(lambda: _stopped(conn, run))
+        assert (await states(conn, run))["queued"] > 0
+        until = await conn.fetchval("SELECT min(not_before) FROM slices WHERE done_at IS NULL")
+        assert until == _at("2027-01-13T08:00")
