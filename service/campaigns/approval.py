@@ -19,7 +19,12 @@ from service.audience import segment_store
 from service.audience.segment import canonical
 from service.audience.segment_uses import WrittenOut
 from service.campaigns import store
-from service.campaigns.clearance import bound, judged_again, judged_for_submission
+from service.campaigns.clearance import (
+    bound,
+    check_carriers_take,
+    judged_again,
+    judged_for_submission,
+)
 from service.campaigns.county_store import load_county
 from service.campaigns.fires import next_fire
 from service.campaigns.hours import County
@@ -56,6 +61,7 @@ async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime
         Invalid: a variable has no source, the fire lies in the past, or the department may not
             send such texts or use such channels.
         SignatureLent: the text begins with the signature of another department.
+        NotFiled: a channel that it may take does not take it without a filing.
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
     check_move(Act.SUBMIT, campaign.state)
@@ -66,6 +72,7 @@ async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime
         await _check_police(conn, campaign)
     await _check_permits(conn, campaign, content)
     content, findings = await judged_for_submission(conn, campaign, content, now)
+    await check_carriers_take(conn, campaign, content)
     submission = Submission(
         content=content,
         text_edited_by=template.edited_by,
@@ -149,6 +156,7 @@ async def _approvable(
             "return the campaign, so that it is submitted as it is now",
             code="changed_since_submission",
         )
+    await check_carriers_take(conn, campaign, content)
     if test_above is not None and (campaign.baseline or 0) > test_above:
         await _check_tested(conn, actor, campaign, content)
     return content

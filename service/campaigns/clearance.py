@@ -10,6 +10,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from service.campaigns.model import Campaign, Content, Verdict
+from service.messages.filing import check_filed
+from service.messages.filing_store import required_filings
 from service.messages.lint import Finding
 from service.messages.text_approval import check_unblocked
 from service.messages.verdict import judge
@@ -36,6 +38,22 @@ async def judged_for_submission(
     )
     check_unblocked(found)
     return replace(content, verdict=bound(found)), found
+
+
+async def check_carriers_take(conn: Connection, campaign: Campaign, content: Content) -> None:
+    """Refuse what a channel that it may take would not take unfiled.
+
+    Raises:
+        NotFiled: names the channels and what is missing there.
+    """
+    wanted = content.plan.channels
+    required = await required_filings(
+        conn,
+        content.template_version_id,
+        campaign.department_id,
+        list(wanted) if wanted is not None else None,
+    )
+    check_filed(content.text, required)
 
 
 async def judged_again(conn: Connection, campaign: Campaign, content: Content) -> Content:

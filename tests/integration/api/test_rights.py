@@ -107,6 +107,9 @@ TABLE = {
     "GET /templates/{template_id}": "aopv",
     "POST /templates/{template_id}/versions": "ao",
     "POST /templates/{template_id}/approve": "ap",
+    "GET /templates/{template_id}/filings": "aopv",
+    "PUT /templates/{template_id}/filings": "a",
+    "PUT /channels/{channel_id}/filing": "a",
     "GET /lint/rules": "aopv",
     "PUT /lint/rules": "a",
     "GET /lint/rules/history": "aopv",
@@ -188,6 +191,8 @@ COUNTY_ONLY = {
     "PATCH /departments/{department_id}",
     "POST /departments/{department_id}/signatures",
     "POST /departments/{department_id}/extensions",
+    "PUT /templates/{template_id}/filings",
+    "PUT /channels/{channel_id}/filing",
     "PUT /lint/rules",
     "PUT /departments/{department_id}/sender",
     "POST /channels",
@@ -399,7 +404,7 @@ BODIES: dict[str, Any] = {
 COUNTY_ACTS = (
     {"PATCH /departments/{department_id}"}
     | {f"POST /departments/{{department_id}}/{what}" for what in ("signatures", "extensions")}
-    | {"PUT /departments/{department_id}/sender"}
+    | {"PUT /departments/{department_id}/sender", "PUT /templates/{template_id}/filings"}
 )
 """Refused to others whatever the department, before anything is looked up."""
 

@@ -1,0 +1,90 @@
+"""Filings (报备): a carrier takes a text only once it has approved it, with its numbers and links.
+
+Since 2025 the carriers block texts with numbers or links that are not filed. Whoever runs a channel
+writes down here what the carrier has answered; a campaign cannot be submitted or approved over a
+channel that requires filings while its text has none there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from service.errors import Conflict
+from service.messages import disguise
+from service.messages.draft import draft
+from service.messages.lint_contacts import contacts
+
+FilingState = Literal["submitted", "filed", "refused", "withdrawn"]
+FILED: FilingState = "filed"
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """How a version of a text stands with a channel.
+
+    reference: the carrier's number of it. contacts, links: what the filing names.
+    """
+
+    state: FilingState
+    reference: str = ""
+    contacts: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FilingLine:
+    """A filing as written down: with which channel, by whom and when."""
+
+    channel_id: int
+    filing: Filing
+    changed_by: UUID | None
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Required:
+    """A channel that takes filed texts alone, and what is filed there of a text, if anything."""
+
+    channel: str
+    filing: Filing | None
+
+
+class NotFiled(Conflict):
+    """A text has no filing with a channel that it may take, or not for all that is in it."""
+
+    code = "not_filed"
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__(
+            "the text is not filed: "
+            + "; ".join(problems)
+            + ". File it with the carrier and write that down"
+            " (PUT /templates/{template_id}/filings), or plan over other channels"
+        )
+
+
+def check_filed(text: str, required: Sequence[Required]) -> None:
+    """Refuse a text that a channel would not take.
+
+    Raises:
+        NotFiled: names the channels, and what is missing there.
+    """
+    if problems := [f"{one.channel}: {why}" for one in required if (why := _missing(text, one))]:
+        raise NotFiled(problems)
+
+
+def _missing(text: str, required: Required) -> str:
+    filing = required.filing
+    if filing is None:
+        return "no filing"
+    if filing.state != FILED:
+        return f"the filing is {filing.state}"
+    known = draft(text, None)
+    numbers = {contact.digits for contact in contacts(known)} - set(filing.contacts)
+    if numbers:
+        return f"the filing lacks {len(numbers)} of the text's numbers"
+    hosts = {found.what for found in disguise.links(text)} - set(filing.links)
+    return "the filing lacks a link of the text" if hosts else ""
