@@ -31,6 +31,7 @@ from service.api.problems import invalid
 from service.app import serve
 from service.audience.import_command import add_arguments as add_import_arguments
 from service.audience.store import load_areas
+from service.audience.suppression_command import add_arguments as add_suppression_arguments
 from service.campaigns.holiday_command import add_arguments as add_holiday_arguments
 from service.campaigns.stop_all import hold_all
 from service.channels import codes_store
@@ -159,6 +160,7 @@ _WITH_ARGUMENTS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]
     "channel": (_add_channel_commands, "set up, change and test the ways out"),
     "keys": (add_keys_arguments, "rotate the master key"),
     "templates": (add_template_arguments, "load the starter library"),
+    "suppressions": (add_suppression_arguments, "numbers that are never sent to / 禁发号码"),
     "audit": (add_audit_arguments, "prove the audit trail"),
     "holidays": (add_holiday_arguments, "the calendar of holidays / 节假日"),
     "simulate": (add_simulate_arguments, "run a simulated carrier, or steer one that runs"),

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from service.accounts import department_store, keys, store
@@ -11,6 +12,8 @@ from service.accounts.department import Settings
 from service.accounts.key import NewKey
 from service.accounts.model import NewUser, Role, User
 from service.audience.segment_store import Segment, insert_segment
+from service.audience.suppression import stopped_classes
+from service.audience.suppression_store import NewSuppression
 from service.campaigns import approval, planning
 from service.campaigns.model import Campaign, Plan
 from service.campaigns.schedule import Schedule
@@ -149,3 +152,17 @@ async def make_scheduled(
     draft = await make_draft(conn, team.operator, now=now, schedule=schedule)
     await approval.submit(conn, team.operator, draft.id, now)
     return await approval.approve(conn, team.approver, draft.id, "", now)
+
+
+def suppression(reason: str, **more: Any) -> NewSuppression:
+    """Why numbers are not to be sent to, for good, as nobody in particular says."""
+    return NewSuppression(
+        **{
+            "reason": reason,
+            "classes": stopped_classes(reason),
+            "note": "",
+            "created_by": None,
+            "expires_at": None,
+            **more,
+        }
+    )

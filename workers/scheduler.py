@@ -25,7 +25,7 @@ from service.delivery.doubt import sweep_decided
 from service.delivery.receipts import sweep_parked
 from service.delivery.settle_store import settle_runs
 from service.delivery.store import channels_with_receipts, expire_parked
-from service.dispatch import caps, lease_store, sweep_store
+from service.dispatch import caps, dead_numbers, lease_store, sweep_store
 from service.dispatch.pace import Pace
 from service.dispatch.shift import shift_waiting
 from service.dispatch.watch import judge, limits_of
@@ -217,10 +217,13 @@ async def seal(ctx: dict[str, Any]) -> None:
 
 @alone
 async def forget(ctx: dict[str, Any]) -> None:
-    """Delete who got something when, once no cap asks for it any more."""
+    """Delete who got something when, and which numbers were called empty, once nobody asks for it
+    any more.
+    """
     runtime = runtime_of(ctx)
     async with transaction(runtime.pool) as conn:
         await caps.forget(conn, runtime.clock.now())
+        await dead_numbers.forget(conn, runtime.clock.now())
 
 
 @alone

@@ -58,12 +58,13 @@ def _shown(stored: StagedReject, keyring: Keyring, *, reveal: bool) -> Reject:
 
 async def rejects_csv(rejects: AsyncIterator[Reject]) -> AsyncIterator[str]:
     """The lines of the rejects file, as CSV for Excel."""
-    yield BOM + _line(Reject._fields)
+    yield BOM + csv_line(Reject._fields)
     async for reject in rejects:
-        yield _line(neutral(str(value)) for value in reject)
+        yield csv_line(neutral(str(value)) for value in reject)
 
 
-def _line(values: Iterable[str]) -> str:
+def csv_line(values: Iterable[str]) -> str:
+    """A line of CSV for Excel."""
     buffer = io.StringIO(newline="")
     csv.writer(buffer).writerow(values)
     return buffer.getvalue()

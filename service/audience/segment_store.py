@@ -1,11 +1,10 @@
-"""The audience as a department plans with it: saved segments, previews, suppressions.
+"""The audience as a department plans with it: saved segments and previews.
 
 Lists go from new to old; `scope` is a department, or None for all, and `before` the id after which
 a page begins.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -14,7 +13,7 @@ from service.accounts.model import User
 from service.audience.segment_sql import CARRIER, PEOPLE, Compiled
 from service.audience.segment_uses import SavedRule
 from service.errors import Conflict, NotFound
-from service.storage.postgres import Connection, Record, UniqueViolation, affected, one
+from service.storage.postgres import Connection, Record, UniqueViolation, one
 
 FIRST_RULE_PARAMETER = 4
 """Previews have three parameters of their own."""
@@ -34,32 +33,6 @@ class Segment:
     edited_by: UUID
     created_at: datetime
     edited_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Suppression:
-    """A number that is not sent texts of some classes; the number itself is not kept, only its
-    keyed hash.
-    """
-
-    id: UUID
-    reason: str
-    classes: list[str]
-    note: str
-    created_by: UUID | None
-    created_at: datetime
-    expires_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class NewSuppression:
-    """Why, which classes, by whom and until when numbers are not to be sent; None: for good."""
-
-    reason: str
-    classes: Sequence[str]
-    note: str
-    created_by: UUID
-    expires_at: datetime | None
 
 
 @dataclass(slots=True)
@@ -258,95 +231,4 @@ async def sample_people(
         now,
         message_class,
         *condition.parameters,
-    )
-
-
-async def lock_suppressions(conn: Connection) -> None:
-    """Wait for every hand-off that is being marked; the next one sees what is inserted now.
-
-    The hand-off holds this lock shared while it marks messages as leaving (invariant I7).
-    """
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('suppressions', 0))")
-
-
-async def insert_suppressions(
-    conn: Connection, phone_hashes: Iterable[bytes], new: NewSuppression, now: datetime
-) -> dict[bytes, tuple[Suppression, bool]]:
-    """Stop these classes to these numbers; each with its suppression and whether that is new.
-
-    One that exists already is never shortened, and stops what it stopped before as well.
-    """
-    rows = await conn.fetch(
-        """
-        INSERT INTO suppressions AS s (phone_hash, reason, note, created_by, created_at, expires_at,
-                                       classes)
-        SELECT DISTINCT u.phone_hash, $2, $3, $4::uuid, $5::timestamptz, $6::timestamptz, $7::text[]
-        FROM unnest($1::bytea[]) AS u (phone_hash) ORDER BY 1
-        ON CONFLICT (phone_hash, reason) DO UPDATE SET
-            classes = CASE WHEN s.expires_at <= $5 THEN excluded.classes
-                           ELSE ARRAY(SELECT DISTINCT c FROM unnest(s.classes || excluded.classes)
-                                          AS u(c) ORDER BY c) END,
-            expires_at =
-                CASE WHEN s.expires_at IS NULL OR excluded.expires_at IS NULL THEN NULL
-                     ELSE greatest(s.expires_at, excluded.expires_at) END
-        RETURNING s.*, old.id IS NULL AS is_new
-        """,
-        list(phone_hashes),
-        new.reason,
-        new.note,
-        new.created_by,
-        now,
-        new.expires_at,
-        list(new.classes),
-    )
-    return {row["phone_hash"]: (_suppression(row), row["is_new"]) for row in rows}
-
-
-async def list_suppressions(
-    conn: Connection, scope: UUID | None, before: UUID | None, limit: int, phone_hash: bytes | None
-) -> list[Suppression]:
-    """A page of the suppressions that the scope's users made; `phone_hash` keeps one number's."""
-    rows = await conn.fetch(
-        """
-        SELECT s.* FROM suppressions s LEFT JOIN users u ON u.id = s.created_by
-        WHERE ($1::uuid IS NULL OR u.department_id = $1) AND ($2::uuid IS NULL OR s.id < $2)
-          AND ($4::bytea IS NULL OR s.phone_hash = $4)
-        ORDER BY s.id DESC LIMIT $3
-        """,
-        scope,
-        before,
-        limit,
-        phone_hash,
-    )
-    return [_suppression(row) for row in rows]
-
-
-async def delete_suppression(conn: Connection, suppression_id: UUID, scope: UUID | None) -> None:
-    """Lift a suppression.
-
-    Raises:
-        NotFound: there is none of this id that the scope's users made.
-    """
-    status = await conn.execute(
-        """
-        DELETE FROM suppressions s
-        WHERE s.id = $1 AND ($2::uuid IS NULL OR EXISTS (
-            SELECT FROM users u WHERE u.id = s.created_by AND u.department_id = $2))
-        """,
-        suppression_id,
-        scope,
-    )
-    if not affected(status):
-        raise NotFound(f"there is no suppression {suppression_id}")
-
-
-def _suppression(row: Record) -> Suppression:
-    return Suppression(
-        id=row["id"],
-        reason=row["reason"],
-        classes=row["classes"],
-        note=row["note"],
-        created_by=row["created_by"],
-        created_at=row["created_at"],
-        expires_at=row["expires_at"],
     )

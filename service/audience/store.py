@@ -1,6 +1,6 @@
 """The SQL of the audience: waiting files, imports, rejects, areas, suppressions."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator
 from datetime import datetime
 from uuid import UUID
 
@@ -285,30 +285,3 @@ async def read_area_tree(conn: Connection) -> AreaTree:
         "SELECT code, name, level, coalesce(parent_code, '') AS parent, population FROM areas"
     )
     return AreaTree(Area(**row) for row in rows)
-
-
-async def insert_suppressions(
-    conn: Connection,
-    phone_hashes: Iterable[bytes],
-    *,
-    reason: str,
-    classes: Sequence[str],
-    user_id: UUID | None,
-    now: datetime,
-) -> int:
-    """Stop these classes to these numbers; how many were not yet stopped for this reason."""
-    return affected(
-        await conn.execute(
-            """
-            INSERT INTO suppressions (phone_hash, reason, created_by, created_at, classes)
-            SELECT DISTINCT u.phone_hash, $2, $3::uuid, $4::timestamptz, $5::text[]
-            FROM unnest($1::bytea[]) AS u (phone_hash) ORDER BY 1
-            ON CONFLICT (phone_hash, reason) DO NOTHING
-            """,
-            list(phone_hashes),
-            reason,
-            user_id,
-            now,
-            list(classes),
-        )
-    )

@@ -1,20 +1,22 @@
 """Numbers that are never sent to, and the opt-out lists that carriers hand over (§11)."""
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import NamedTuple
-from uuid import UUID
 
-from service.audience import store
+from service.audience import suppression_store
 from service.audience.area import AreaTree
+from service.audience.cells import neutral
 from service.audience.files import Chunks, Sheet, no_phone_column, open_source
 from service.audience.header import SEARCHED_RECORDS, Header, Vocabulary, find_header
 from service.audience.model import Rejected
 from service.audience.number import to_e164
 from service.audience.prefix import Prefixes
+from service.audience.rejects import BOM, csv_line
 from service.audience.rows import Refusal, RowReader, Rules, Skip
+from service.audience.suppression_store import NewSuppression, Which
 from service.crypto import Keyring
 from service.errors import Invalid
 from service.storage.postgres import Connection
@@ -77,29 +79,55 @@ def _read_sheet(
             phones.update(dict.fromkeys(map(to_e164, verdict.numbers)))
 
 
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """How many numbers there were, and how many of them were not stopped for that reason."""
+
+    numbers: int
+    added: int
+
+
 async def add_suppressions(
-    conn: Connection,
-    keyring: Keyring,
-    phones: Iterable[str],
-    *,
-    reason: str,
-    user_id: UUID | None,
-    now: datetime,
-) -> int:
-    """Stop what the reason stops to these numbers (E.164 or 11 digits); how many are new to it.
+    conn: Connection, keyring: Keyring, phones: Iterable[str], new: NewSuppression, now: datetime
+) -> Entered:
+    """Stop what it stops to these numbers (E.164 or 11 digits). Once that is committed, nothing of
+    it is marked as leaving for them (invariant I7); until then no mark begins, so this is quick:
+    what takes time is done before the lock.
 
     Raises:
-        Invalid: a reason that is not one of REASONS.
+        Invalid: a reason that is not one of REASONS, or an end that has passed.
     """
-    if reason not in REASONS:
+    if new.reason not in REASONS:
         problem = f"write one of {', '.join(REASONS)}"
         raise Invalid(f"reason: {problem}", fields={"reason": problem})
-    hashes = [keyring.phone_index(to_e164(phone)) for phone in phones]
-    return await store.insert_suppressions(
-        conn,
-        hashes,
-        reason=reason,
-        classes=stopped_classes(reason),
-        user_id=user_id,
-        now=now,
-    )
+    if new.expires_at is not None and new.expires_at <= now:
+        raise Invalid("the end has passed", fields={"expires_at": "give a later instant"})
+    hashes = {keyring.phone_index(to_e164(phone)) for phone in phones}
+    await suppression_store.lock_suppressions(conn)
+    made = await suppression_store.insert_suppressions(conn, hashes, new, now)
+    return Entered(len(made), sum(is_new for _, is_new in made.values()))
+
+
+_COLUMNS = (
+    *("phone_hash", "reason", "classes", "owner", "source", "note"),
+    *("created_at", "expires_at"),
+)
+
+
+async def suppressions_csv(conn: Connection, which: Which) -> AsyncIterator[str]:
+    """The suppressions as lines of CSV for a spreadsheet: the keyed hash stands for the number."""
+    yield BOM + csv_line(_COLUMNS)
+    async for phone_hash, one in suppression_store.each_suppression(conn, which):
+        expires = one.expires_at.isoformat() if one.expires_at else ""
+        yield csv_line(
+            (
+                phone_hash.hex(),
+                one.reason,
+                " ".join(one.classes),
+                neutral(one.owner),
+                one.source,
+                neutral(one.note),
+                one.created_at.isoformat(),
+                expires,
+            )
+        )

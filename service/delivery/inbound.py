@@ -18,8 +18,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from service.accounts.model import User
-from service.audience.segment_store import lock_suppressions
 from service.audience.suppression import REFUSABLE
+from service.audience.suppression_store import lock_suppressions
 from service.crypto import Keyring, Undecipherable
 from service.delivery import inbound_store as store
 from service.delivery import replies_store

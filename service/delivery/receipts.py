@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 
 from service.delivery import late, store
 from service.delivery.store import Change
-from service.dispatch import followup, reroute
+from service.dispatch import dead_numbers, followup, reroute
 from service.dispatch.followup import Failure
 from service.dispatch.retry import FAILURES
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
@@ -100,6 +100,8 @@ async def _fold(
         conflicts += _against_the_last(long, changes, moved)
     if earlier:
         conflicts += await late.fold(conn, earlier, now)
+    delivered = [row for row in (*final, *earlier) if row["state"] == "delivered"]
+    await dead_numbers.revive(conn, [_key(row) for row in delivered])
     kept = unmatched + conflicts
     if kept:
         why = ["parked"] * len(unmatched) + ["conflict"] * len(conflicts)

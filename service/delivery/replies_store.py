@@ -31,8 +31,9 @@ async def suppress_senders(
             ORDER BY phone_hash, text_id
         ), stopped AS (
             INSERT INTO suppressions AS s
-                (phone_hash, reason, note, created_by, created_at, classes)
-            SELECT phone_hash, 'opted_out', $3, $4::uuid, $5::timestamptz, $6::text[] FROM asked
+                (phone_hash, reason, note, created_by, created_at, classes, source)
+            SELECT phone_hash, 'opted_out', $3, $4::uuid, $5::timestamptz, $6::text[],
+                   CASE WHEN $4::uuid IS NULL THEN 'reply' ELSE 'person' END FROM asked
             ORDER BY phone_hash
             ON CONFLICT (phone_hash, reason) DO UPDATE SET
                 expires_at = NULL,

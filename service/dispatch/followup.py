@@ -18,7 +18,7 @@ from datetime import datetime
 from service.campaigns.county_store import load_county
 from service.campaigns.hours import HourTerms
 from service.campaigns.lifecycle import reopen_campaigns
-from service.dispatch import reroute, retry, retry_store
+from service.dispatch import dead_numbers, reroute, retry, retry_store
 from service.dispatch.reroute_store import Key
 from service.dispatch.retry import Terms
 from service.dispatch.retry_store import Again
@@ -39,10 +39,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which texts may take another lane, and which may leave again and when."""
+    """Which texts may take another lane, which may leave again and when, and which say that there
+    is no such number.
+    """
 
     strays: Sequence[Key] = ()
     again: Sequence[Again] = ()
+    dead: Sequence[Key] = ()
 
 
 async def prepare(conn: Connection, failures: Iterable[Failure], now: datetime) -> Plan:
@@ -50,15 +53,17 @@ async def prepare(conn: Connection, failures: Iterable[Failure], now: datetime) 
 
     Nothing is read or locked if nothing failed in a way that may be followed.
     """
-    strays, passing = [], []
+    strays, passing, dead = [], [], []
     for failure in failures:
         if reroute.is_stray(failure.state, failure.reason):
             strays.append((failure.run_id, failure.no))
         elif retry.is_passing(failure.state, failure.reason):
             passing.append(failure)
+        elif failure.reason == dead_numbers.EMPTY:
+            dead.append((failure.run_id, failure.no))
     again = await _times(conn, passing, now) if passing else []
     await reroute.lock(conn, {run_id for run_id, _ in strays} | {a.run_id for a in again})
-    return Plan(strays, again)
+    return Plan(strays, again, dead)
 
 
 async def _times(conn: Connection, passing: Sequence[Failure], now: datetime) -> list[Again]:
@@ -81,6 +86,7 @@ async def follow(
     Returns the channels that have work now; what waits is found when it is due.
     """
     strays = [key for key in plan.strays if failed is None or key in failed]
+    await dead_numbers.note(conn, [k for k in plan.dead if failed is None or k in failed], now)
     again = [a for a in plan.again if failed is None or (a.run_id, a.no) in failed]
     if again:
         keys = await retry_store.queue_again(conn, again)

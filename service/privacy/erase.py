@@ -9,7 +9,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.model import User
-from service.audience.segment_store import lock_suppressions
+from service.audience.suppression_store import lock_suppressions
 from service.campaigns.model import By
 from service.crypto import Keyring
 from service.privacy import store

@@ -94,6 +94,8 @@ TABLE = {
     "PATCH /areas/{code}": "ao",
     "GET /suppressions": "aopv",
     "POST /suppressions": "ao",
+    "POST /suppressions/imports": "ao",
+    "POST /suppressions/export": "ao",
     "DELETE /suppressions/{suppression_id}": "ao",
     "GET /segments": "aopv",
     "POST /segments": "ao",

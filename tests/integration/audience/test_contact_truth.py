@@ -22,6 +22,7 @@ from service.audience.store import get_import, insert_import, read_area_tree
 from service.audience.suppression import add_suppressions, read_optouts
 from service.crypto import Keyring
 from service.storage.postgres import Connection
+from tests.factories import suppression
 from tests.integration.audience.truth import Entry, Outcome, entry
 
 DATA = Path(__file__).resolve().parents[2] / "data"
@@ -83,7 +84,7 @@ def read_file(
         data: bytes | str, *, optouts: Iterable[str] = (), size: int = 65_536, **asked: Any
     ) -> tuple[list[Entry], Report]:
         octets = data.encode() if isinstance(data, str) else data
-        await add_suppressions(conn, keyring, optouts, reason="opted_out", user_id=None, now=now)
+        await add_suppressions(conn, keyring, optouts, suppression("opted_out"), now)
         request = ImportRequest(
             department.id, department.user_id, "名单", "f", expires_on=now.date(), **asked
         )

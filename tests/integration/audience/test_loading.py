@@ -19,6 +19,7 @@ from service.audience.suppression import add_suppressions, read_optouts
 from service.crypto import Keyring
 from service.errors import Invalid, NotFound
 from service.storage.postgres import Connection, Pool
+from tests.factories import suppression
 
 CONTACTS = Path(__file__).resolve().parents[2] / "data" / "contacts"
 COUNTY = "county-20000-dirty-gb18030"
@@ -41,7 +42,7 @@ async def test_county_file_is_imported_as_its_truth_says(
 ) -> None:
     optouts = (CONTACTS / f"{COUNTY}.optouts.csv").read_bytes()
     phones = read_optouts(lambda: [optouts], packaged_prefixes()).phones
-    await add_suppressions(conn, keyring, phones, reason="opted_out", user_id=None, now=now)
+    await add_suppressions(conn, keyring, phones, suppression("opted_out"), now)
     done = await upload(CONTACTS / f"{COUNTY}.csv")
     truth = json.loads((CONTACTS / f"{COUNTY}.truth.json").read_text())["report"]
     assert done.state == "done"
@@ -368,10 +369,10 @@ async def test_suppressions_are_counted_while_they_hold(
     conn: Connection, keyring: Keyring, upload: Upload, now: datetime
 ) -> None:
     phones = ["19790001234", to_e164("19790001235"), "19790001234"]
-    added = await add_suppressions(conn, keyring, phones, reason="protected", user_id=None, now=now)
-    assert added == 2
-    again = await add_suppressions(conn, keyring, phones, reason="protected", user_id=None, now=now)
-    assert again == 0
+    added = await add_suppressions(conn, keyring, phones, suppression("protected"), now)
+    assert added.added == 2
+    again = await add_suppressions(conn, keyring, phones, suppression("protected"), now)
+    assert (again.numbers, again.added) == (2, 0)
     done = await upload(LIST)
     assert done.report is not None
     assert done.report["recipients"]["suppressed"] == 2
@@ -385,7 +386,7 @@ async def test_unknown_suppression_reason_is_refused(
     conn: Connection, keyring: Keyring, now: datetime
 ) -> None:
     with pytest.raises(Invalid, match="opted_out, protected"):
-        await add_suppressions(conn, keyring, [], reason="x", user_id=None, now=now)
+        await add_suppressions(conn, keyring, [], suppression("x"), now)
 
 
 async def test_areas_are_loaded_once_and_read_as_a_tree(conn: Connection) -> None:

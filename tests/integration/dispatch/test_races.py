@@ -18,7 +18,8 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from service.audience.segment_store import lock_suppressions
+from service.audience.suppression import add_suppressions
+from service.audience.suppression_store import lock_suppressions
 from service.campaigns import run_store
 from service.campaigns.lifecycle import finish_campaigns
 from service.channels.gateway import Submission, SubmitResult
@@ -38,6 +39,7 @@ from service.messages.ledger import MOVES, MessageState
 from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.postgres import COLLISIONS, transaction
+from tests.factories import suppression
 from tests.harness.ledger import (
     TEXT,
     add_channel,
@@ -166,6 +168,31 @@ async def test_after_an_opt_out_has_answered_its_phone_is_not_marked(stage: SetU
         await on.pool.execute(
             "UPDATE messages SET state = 'queued', reason = NULL, final_at = NULL"
         )
+
+
+@pytest.mark.parametrize("message_class", ["public_interest", "service", "warning"])
+async def test_a_list_waits_for_the_mark_in_flight_and_none_follows_it(
+    stage: SetUp, message_class: str
+) -> None:
+    on = await stage(2)
+    await on.pool.execute("UPDATE runs SET class = $1", message_class)
+    lease = await on.must_lease()
+    await on.claim(lease)
+    phones = [phone(n) for n in range(2)]
+
+    async def enter() -> None:
+        async with transaction(on.pool) as conn:
+            await add_suppressions(conn, on.keyring, phones, suppression("opted_out"), on.now)
+
+    async with transaction(on.pool) as conn:
+        assert await mark(conn, lease, on.run, [1], 1, on.now) == {1: 1}
+        entering = asyncio.create_task(enter())
+        await asyncio.sleep(0.1)
+        assert not entering.done()
+    await entering
+    refused = message_class != "warning"  # nobody can opt out of these
+    assert await on.mark(lease, [2]) == ({} if refused else {2: 1})
+    assert await on.state(2) == ("suppressed" if refused else "submitting")
 
 
 async def test_a_mark_that_waited_for_a_pause_finds_it(stage: SetUp) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from service.audience.segment_store import NewSuppression, insert_suppressions
+from service.audience.suppression_store import NewSuppression, insert_suppressions
 from service.crypto import (
     Keyring,
     Keys,

@@ -1,0 +1,250 @@
+"""Numbers that are never sent to: entered, listed, taken from a file, given out, lifted."""
+
+import asyncio
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from service.api.call import Call, Download
+from service.api.paging import PageQuery, cut
+from service.api.problems import TooLarge
+from service.api.schema import Body, Instant, Line, OptionalLine, Out, Page, Text
+from service.api.upload import Upload
+from service.audience import suppression_store as store
+from service.audience.number import mask, parse_phone
+from service.audience.prefix import packaged_prefixes
+from service.audience.suppression import (
+    add_suppressions,
+    read_optouts,
+    stopped_classes,
+    suppressions_csv,
+)
+from service.audience.suppression_store import NewSuppression, Which
+from service.errors import Invalid
+
+MAX_PHONES = 1_000
+MAX_REJECTED = 1_000
+LIST_OCTETS = 4 * 1024 * 1024
+
+MessageClass = Literal["public_interest", "service", "warning"]
+SuppressionReason = Literal["opted_out", "protected", "dead_number", "complaint"]
+
+
+class SuppressionQuery(PageQuery):
+    """Which suppressions: all, or those of one number, for one reason, of one class."""
+
+    phone: Text | None = Field(default=None, description="A number, in any usual form.")
+    reason: SuppressionReason | None = None
+    message_class: MessageClass | None = Field(
+        default=None, alias="class", description="Those that stop texts of this class."
+    )
+    in_force: bool = Field(default=False, description="Without those whose end has passed.")
+
+
+class _Terms(Body):
+    reason: SuppressionReason = "opted_out"
+    classes: list[MessageClass] | None = Field(
+        default=None,
+        min_length=1,
+        description="What it stops. Left out: all, or what can be refused for opted_out.",
+    )
+    owner: OptionalLine = Field(
+        default="",
+        description="Who answers for a protected number. Left out: your department.",
+    )
+    note: OptionalLine = ""
+    expires_at: Instant | None = Field(default=None, description="Until when; null: for good.")
+
+    @model_validator(mode="after")
+    def _refusable(self) -> "_Terms":
+        if self.reason == "opted_out" and "warning" in (self.classes or ()):
+            raise ValueError("nobody can opt out of warnings; give another reason or other classes")
+        return self
+
+
+class SuppressionBody(_Terms):
+    """Numbers that are not to be sent to any more."""
+
+    phone: Text | None = Field(
+        default=None, description="One number, in any usual form; or `phones`."
+    )
+    phones: list[Text] = Field(default_factory=list, max_length=MAX_PHONES)
+
+    @model_validator(mode="after")
+    def _some_number(self) -> "SuppressionBody":
+        if (self.phone is None) == (not self.phones):
+            raise ValueError("give either phone or phones")
+        return self
+
+
+class SuppressionListForm(Body):
+    """What is said of a file with a column of numbers (手机号); its other columns do not matter."""
+
+    reason: SuppressionReason = "opted_out"
+    owner: OptionalLine = Field(
+        default="",
+        description="Who answers for protected numbers. Left out: your department.",
+    )
+    note: OptionalLine = Field(default="", description="Where the list comes from.")
+    expires_at: Instant | None = Field(default=None, description="Until when; null: for good.")
+    encoding: Line | None = Field(default=None, description="Of the file; default: found out.")
+
+
+class SuppressionExportBody(Body):
+    """Why the list is given out, and which part of it."""
+
+    why: Line = Field(description="It is recorded.")
+    reason: SuppressionReason | None = None
+    in_force: bool = Field(default=True, description="Without those whose end has passed.")
+
+
+class SuppressionOut(Out):
+    """A number that is not sent texts of some classes; it is kept as a keyed hash only."""
+
+    id: UUID
+    reason: str
+    classes: list[MessageClass]
+    owner: str
+    source: Literal["person", "list", "reply", "receipts"]
+    note: str
+    created_by: UUID | None
+    created_at: Instant
+    expires_at: Instant | None
+
+
+class NewSuppressionOut(SuppressionOut):
+    """A suppression with the masked number it was asked for; `is_new`: it was not there before."""
+
+    phone: str
+    is_new: bool
+
+
+class SuppressedOut(Out):
+    """What became of a request to suppress numbers."""
+
+    added: int
+    items: list[NewSuppressionOut]
+
+
+class RefusedRowOut(Out):
+    """A row of a list without a number that can be used, by its place in the file."""
+
+    sheet: str
+    row: int
+    reason: str
+    value: str = Field(description="Masked.")
+
+
+class SuppressionListOut(Out):
+    """What became of a list: numbers = added + known; rejected rows have no usable number."""
+
+    numbers: int
+    added: int
+    known: int
+    rejected: int
+    rows: list[RefusedRowOut] = Field(description="The first of the rejected rows.")
+
+
+async def list_suppressions(call: Call, query: SuppressionQuery) -> Page[SuppressionOut]:
+    """List the suppressions that your department made."""
+    keyring = call.runtime.keyring
+    which = Which(
+        call.user.scope,
+        keyring.phone_index(parse_phone(query.phone)) if query.phone else None,
+        query.reason,
+        query.message_class,
+        call.now if query.in_force else None,
+    )
+    found = await store.list_suppressions(call.conn, which, query.before, query.wanted)
+    return cut(Page[SuppressionOut], found, query)
+
+
+async def create_suppressions(call: Call, body: SuppressionBody) -> SuppressedOut:
+    """Stop classes of texts to numbers; after the answer, none of these is handed off any more."""
+    if body.expires_at is not None and body.expires_at <= call.now:
+        raise Invalid("the end has passed", fields={"expires_at": "give a later instant"})
+    index = call.runtime.keyring.phone_index
+    phones = {index(phone): phone for phone in _phones(body)}
+    new = NewSuppression(
+        reason=body.reason,
+        classes=list(dict.fromkeys(body.classes or stopped_classes(body.reason))),
+        note=body.note,
+        created_by=call.user.id,
+        expires_at=body.expires_at,
+        owner=await _owner(call, body.reason, body.owner),
+    )
+    await store.lock_suppressions(call.conn)
+    made = await store.insert_suppressions(call.conn, phones, new, call.now)
+    items = [
+        NewSuppressionOut(
+            **SuppressionOut.model_validate(suppression).model_dump(),
+            phone=mask(phones[phone_hash]),
+            is_new=is_new,
+        )
+        for phone_hash, (suppression, is_new) in made.items()
+    ]
+    return SuppressedOut(added=sum(item.is_new for item in items), items=items)
+
+
+async def import_suppressions(
+    call: Call, body: SuppressionListForm, file: Upload
+) -> SuppressionListOut:
+    """Stop texts to all numbers of a file; all of them or none, and at once as with single ones."""
+    if file.size > LIST_OCTETS:
+        raise TooLarge(f"the list is larger than {LIST_OCTETS:,} octets; split it into several")
+    pieces = [piece async for piece in file.chunks()]
+    found = await asyncio.to_thread(
+        read_optouts, lambda: pieces, packaged_prefixes(), encoding=body.encoding
+    )
+    new = NewSuppression(
+        reason=body.reason,
+        classes=stopped_classes(body.reason),
+        note=body.note,
+        created_by=call.user.id,
+        expires_at=body.expires_at,
+        owner=await _owner(call, body.reason, body.owner),
+        source="list",
+    )
+    keyring = call.runtime.keyring
+    entered = await add_suppressions(call.conn, keyring, found.phones, new, call.now)
+    call.note(numbers=entered.numbers, added=entered.added, file_sha256=file.sha256)
+    return SuppressionListOut(
+        numbers=entered.numbers,
+        added=entered.added,
+        known=entered.numbers - entered.added,
+        rejected=len(found.rejected),
+        rows=[
+            RefusedRowOut(sheet=r.sheet, row=r.row, reason=r.code, value=r.masked)
+            for r in found.rejected[:MAX_REJECTED]
+        ],
+    )
+
+
+async def export_suppressions(call: Call, body: SuppressionExportBody) -> Download:
+    """Download the suppressions that your department made; the keyed hash stands for the number."""
+    which = Which(
+        call.user.scope, reason=body.reason, in_force_at=call.now if body.in_force else None
+    )
+    count = await store.count_suppressions(call.conn, which)
+    export = await store.insert_export(call.conn, call.user.id, body.why, count, call.now)
+    call.note("suppression_exports", export, suppressions=count)
+    return Download("text/csv", "suppressions.csv", suppressions_csv(call.conn, which))
+
+
+async def delete_suppression(call: Call, suppression_id: UUID) -> None:
+    """Lift a suppression."""
+    await store.delete_suppression(call.conn, suppression_id, call.user.scope)
+
+
+async def _owner(call: Call, reason: str, owner: str) -> str:
+    """Who answers for a protected number: nobody is protected without anybody's name."""
+    if owner or reason != "protected":
+        return owner
+    return await store.department_name(call.conn, call.user.department_id)
+
+
+def _phones(body: SuppressionBody) -> list[str]:
+    if body.phone is not None:
+        return [parse_phone(body.phone)]
+    return [parse_phone(phone, field=f"phones.{n}") for n, phone in enumerate(body.phones)]

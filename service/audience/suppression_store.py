@@ -1,0 +1,219 @@
+"""The SQL of suppressions: numbers that are not sent texts of some classes, kept as keyed hashes.
+
+Lists go from new to old; `scope` is a department, or None for all, and `before` the id after which
+a page begins.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from service.errors import NotFound
+from service.storage.postgres import Connection, Record, affected
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """A number that is not sent texts of some classes; the number itself is not kept, only its
+    keyed hash.
+
+    owner: who answers for a protected number. source: person, list, reply, receipts.
+    """
+
+    id: UUID
+    reason: str
+    classes: list[str]
+    owner: str
+    source: str
+    note: str
+    created_by: UUID | None
+    created_at: datetime
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewSuppression:
+    """Why, which classes, by whom and until when numbers are not to be sent; None: for good."""
+
+    reason: str
+    classes: Sequence[str]
+    note: str
+    created_by: UUID | None
+    expires_at: datetime | None
+    owner: str = ""
+    source: str = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which suppressions: those that the scope's users made, of one number, for one reason, that
+    stop one class, that are in force at an instant. None: whatever it is.
+    """
+
+    scope: UUID | None = None
+    phone_hash: bytes | None = None
+    reason: str | None = None
+    message_class: str | None = None
+    in_force_at: datetime | None = None
+
+
+async def lock_suppressions(conn: Connection) -> None:
+    """Wait for every hand-off that is being marked; the next one sees what is inserted now.
+
+    The hand-off holds this lock shared while it marks messages as leaving (invariant I7).
+    """
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('suppressions', 0))")
+
+
+async def insert_suppressions(
+    conn: Connection, phone_hashes: Iterable[bytes], new: NewSuppression, now: datetime
+) -> dict[bytes, tuple[Suppression, bool]]:
+    """Stop these classes to these numbers; each with its suppression and whether that is new.
+
+    One that exists already is never shortened, and stops what it stopped before as well. One that
+    only followed from receipts is from then on the word of whoever says so.
+    """
+    rows = await conn.fetch(
+        """
+        INSERT INTO suppressions AS s (phone_hash, reason, note, created_by, created_at, expires_at,
+                                       classes, owner, source)
+        SELECT DISTINCT u.phone_hash, $2, $3, $4::uuid, $5::timestamptz, $6::timestamptz,
+               $7::text[], $8, $9
+        FROM unnest($1::bytea[]) AS u (phone_hash) ORDER BY 1
+        ON CONFLICT (phone_hash, reason) DO UPDATE SET
+            classes = CASE WHEN s.expires_at <= $5 THEN excluded.classes
+                           ELSE ARRAY(SELECT DISTINCT c FROM unnest(s.classes || excluded.classes)
+                                          AS u(c) ORDER BY c) END,
+            owner = coalesce(nullif(excluded.owner, ''), s.owner),
+            source = CASE s.source WHEN 'receipts' THEN excluded.source ELSE s.source END,
+            created_by = CASE s.source WHEN 'receipts' THEN excluded.created_by
+                                       ELSE s.created_by END,
+            expires_at =
+                CASE WHEN s.expires_at IS NULL OR excluded.expires_at IS NULL THEN NULL
+                     ELSE greatest(s.expires_at, excluded.expires_at) END
+        RETURNING s.*, old.id IS NULL AS is_new
+        """,
+        list(phone_hashes),
+        new.reason,
+        new.note,
+        new.created_by,
+        now,
+        new.expires_at,
+        list(new.classes),
+        new.owner,
+        new.source,
+    )
+    return {row["phone_hash"]: (_suppression(row), row["is_new"]) for row in rows}
+
+
+_WHICH = """
+    SELECT s.* FROM suppressions s LEFT JOIN users u ON u.id = s.created_by
+    WHERE ($1::uuid IS NULL OR u.department_id = $1)
+      AND ($2::bytea IS NULL OR s.phone_hash = $2)
+      AND ($3::text IS NULL OR s.reason = $3)
+      AND ($4::text IS NULL OR $4 = ANY (s.classes))
+      AND ($5::timestamptz IS NULL OR s.expires_at IS NULL OR s.expires_at > $5)
+"""
+
+
+def _values(which: Which) -> tuple[object, ...]:
+    return (
+        which.scope,
+        which.phone_hash,
+        which.reason,
+        which.message_class,
+        which.in_force_at,
+    )
+
+
+async def list_suppressions(
+    conn: Connection, which: Which, before: UUID | None, limit: int
+) -> list[Suppression]:
+    """A page of suppressions."""
+    rows = await conn.fetch(
+        f"{_WHICH} AND ($6::uuid IS NULL OR s.id < $6) ORDER BY s.id DESC LIMIT $7",
+        *_values(which),
+        before,
+        limit,
+    )
+    return [_suppression(row) for row in rows]
+
+
+async def each_suppression(
+    conn: Connection, which: Which
+) -> AsyncIterator[tuple[bytes, Suppression]]:
+    """All of them with the keyed hash of the number, read as they are asked for; needs a
+    transaction.
+    """
+    async for row in conn.cursor(f"{_WHICH} ORDER BY s.id DESC", *_values(which), prefetch=500):
+        yield row["phone_hash"], _suppression(row)
+
+
+async def count_suppressions(conn: Connection, which: Which) -> int:
+    """How many there are."""
+    query = f"SELECT count(*) FROM ({_WHICH}) s"  # noqa: S608  # a constant
+    count: int = await conn.fetchval(query, *_values(which))
+    return count
+
+
+async def insert_export(
+    conn: Connection, user_id: UUID | None, reason: str, suppressions: int, now: datetime
+) -> UUID:
+    """Write down that somebody took the list out, and why; returns the record's id."""
+    export_id: UUID = await conn.fetchval(
+        """
+        INSERT INTO suppression_exports (exported_by, reason, suppressions, exported_at)
+        VALUES ($1, $2, $3, $4) RETURNING id
+        """,
+        user_id,
+        reason,
+        suppressions,
+        now,
+    )
+    return export_id
+
+
+async def delete_suppression(conn: Connection, suppression_id: UUID, scope: UUID | None) -> None:
+    """Lift a suppression; what carriers said of a dead number is forgotten with it.
+
+    Raises:
+        NotFound: there is none of this id that the scope's users made.
+    """
+    status = await conn.execute(
+        """
+        WITH lifted AS MATERIALIZED (
+            SELECT s.id, s.phone_hash, s.reason FROM suppressions s
+            WHERE s.id = $1 AND ($2::uuid IS NULL OR EXISTS (
+                SELECT FROM users u WHERE u.id = s.created_by AND u.department_id = $2))
+        ), forgotten AS (
+            DELETE FROM dead_reports d USING lifted l
+            WHERE l.reason = 'dead_number' AND d.phone_hash = l.phone_hash
+        )
+        DELETE FROM suppressions s USING lifted l WHERE s.id = l.id
+        """,
+        suppression_id,
+        scope,
+    )
+    if not affected(status):
+        raise NotFound(f"there is no suppression {suppression_id}")
+
+
+async def department_name(conn: Connection, department_id: UUID) -> str:
+    """What a department is called."""
+    name: str = await conn.fetchval("SELECT name FROM departments WHERE id = $1", department_id)
+    return name
+
+
+def _suppression(row: Record) -> Suppression:
+    return Suppression(
+        id=row["id"],
+        reason=row["reason"],
+        classes=row["classes"],
+        owner=row["owner"],
+        source=row["source"],
+        note=row["note"],
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+    )
