@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -116,6 +117,17 @@ class Keyring:
         """The keyed hash of a value, 16 octets: for look-up and uniqueness, not reversible."""
         message = kind.encode() + b"\0" + value.encode()
         return hmac.digest(self._index_key, message, hashlib.sha256)[:HASH_OCTETS]
+
+    def sign(self, purpose: str, data: bytes) -> bytes:
+        """The Ed25519 signature of octets; the key is that of a purpose, and outlives rotations."""
+        return self._signer(purpose).sign(data)
+
+    def public_key(self, purpose: str) -> bytes:
+        """The 32 octets with which anybody can check the signatures of a purpose."""
+        return self._signer(purpose).public_key().public_bytes_raw()
+
+    def _signer(self, purpose: str) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(_derive(self._index_key, f"sign {purpose}"))
 
     def phone_index(self, phone: str) -> bytes:
         """The keyed hash of a phone number in E.164 with plus."""

@@ -51,8 +51,9 @@ class Entry:
     id: UUID
     act: Act
 
-    def digest(self) -> bytes:
-        """The SHA-256 of everything the entry says, in one fixed notation."""
+    @property
+    def line(self) -> str:
+        """Everything the entry says, in one fixed notation."""
         act = self.act
         said = [
             str(self.id),
@@ -67,8 +68,11 @@ class Entry:
             act.request_hash.hex() if act.request_hash is not None else None,
             dict(act.details),
         ]
-        line = json.dumps(said, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(line.encode()).digest()
+        return json.dumps(said, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+    def digest(self) -> bytes:
+        """The SHA-256 of everything the entry says."""
+        return hashlib.sha256(self.line.encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,32 @@ async def list_entries(
     return [Listed(_entry(row), row["seal_no"]) for row in rows]
 
 
+async def entries_about(
+    conn: Connection, objects: Sequence[tuple[str, str]]
+) -> list[tuple[Entry, Seal | None]]:
+    """All entries about these things (kind, id), from old to new, with their seals."""
+    rows = await conn.fetch(
+        """
+        SELECT e.*, s.no AS seal_no, s.digest AS seal_digest, s.seal
+        FROM unnest($1::text[], $2::text[]) AS o(kind, id)
+        JOIN audit_entries e ON e.object_kind = o.kind AND e.object_id = o.id
+        LEFT JOIN audit_seals s ON s.entry_id = e.id
+        ORDER BY e.id
+        """,
+        [kind for kind, _ in objects],
+        [object_id for _, object_id in objects],
+    )
+    return [
+        (
+            _entry(row),
+            Seal(row["seal_no"], row["id"], row["at"], row["seal_digest"], row["seal"])
+            if row["seal_no"] is not None
+            else None,
+        )
+        for row in rows
+    ]
+
+
 async def try_lock_sealing(conn: Connection) -> bool:
     """Become the one sealer for the rest of the transaction; False: somebody else is."""
     locked: bool = await conn.fetchval("SELECT pg_try_advisory_xact_lock($1)", SEALING)

@@ -108,4 +108,4 @@ class Download:
 
     media_type: str
     file_name: str
-    chunks: AsyncIterator[str]
+    chunks: AsyncIterator[str] | AsyncIterator[bytes]

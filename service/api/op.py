@@ -26,6 +26,7 @@ class Op:
 
     right: what the caller must be allowed to do; None: whoever is known may, about themselves.
     status: of a success.
+    media: of the answer, where it is a file.
     errors: statuses of refusals that do not follow from the signature.
     changes: whether it changes or reveals something although, or unless, the method says so.
     """
@@ -36,6 +37,7 @@ class Op:
     right: Right | None
     status: int = 200
     errors: tuple[int, ...] = ()
+    media: str = "text/csv"
     changes: bool | None = None
 
     @cached_property

@@ -171,7 +171,7 @@ def _success(op: Op, references: dict[Any, Schema]) -> Schema:
     if op.out is None:
         return {"description": "Done."}
     if issubclass(op.out, Download):
-        return {"description": "A file.", "content": {"text/csv": {"schema": {"type": "string"}}}}
+        return {"description": "A file.", "content": {op.media: {"schema": {"type": "string"}}}}
     schema = references[op.out, "serialization"]
     return {"description": op.summary, "content": {"application/json": {"schema": schema}}}
 

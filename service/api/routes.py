@@ -178,6 +178,9 @@ OPS = (
 
     Op("GET",    "/runs/{run_id}", runs.get_run, R.REPORTS),
     Op("GET",    "/runs/{run_id}/report", runs.get_report, R.REPORTS),
+    Op("GET",    "/runs/{run_id}/evidence", runs.get_evidence, R.AUDIT, errors=(409,),
+       media="application/zip"),
+    Op("GET",    "/evidence-key", runs.get_evidence_key, R.REPORTS),
     Op("GET",    "/runs/{run_id}/messages", runs.list_messages, R.READ),
     Op("POST",   "/runs/{run_id}/messages/{no}/unmask", privacy.unmask_message, R.UNMASK),
     Op("GET",    "/runs/{run_id}/inbound", inbound.count_run_inbound, R.READ),

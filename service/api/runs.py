@@ -5,14 +5,15 @@ from uuid import UUID
 
 from pydantic import Field
 
-from service.api.call import Call
+from service.api.call import Call, Download
 from service.api.paging import PageQuery, cut
 from service.api.schema import Instant, Out, Page
 from service.campaigns import planning, run_store
 from service.campaigns.model import Run
-from service.errors import NotFound
+from service.errors import Conflict, NotFound
 from service.messages.ledger import MessageState
 from service.reports import progress
+from service.reports.evidence import PURPOSE, evidence
 
 
 class RunOut(Out):
@@ -104,6 +105,12 @@ class MessageOut(Out):
     attempts: list[AttemptOut]
 
 
+class EvidenceKeyOut(Out):
+    """An Ed25519 public key, in hexadecimal digits."""
+
+    public_key: str
+
+
 class MessageQuery(PageQuery):
     """Which messages: all, or those in one state."""
 
@@ -141,6 +148,21 @@ async def list_messages(call: Call, run_id: UUID, query: MessageQuery) -> Page[M
         state=query.state,
     )
     return cut(Page[MessageOut], found, query, key=lambda row: row["no"])
+
+
+async def get_evidence(call: Call, run_id: UUID) -> Download:
+    """Download the signed evidence of a run: who approved what, for whom, and what came of it."""
+    run = await _visible(call, run_id)
+    if run.target is None:
+        raise Conflict("the run has no ledger yet; ask again in a minute", code="no_ledger_yet")
+    runtime = call.runtime
+    pieces = evidence(runtime.pool, runtime.keyring, run_id, call.now)
+    return Download("application/zip", f"evidence-{run_id}.zip", pieces)
+
+
+async def get_evidence_key(call: Call) -> EvidenceKeyOut:
+    """Show the public key that checks the evidence of all runs; write it down somewhere else."""
+    return EvidenceKeyOut(public_key=call.runtime.keyring.public_key(PURPOSE).hex())
 
 
 async def _counted(call: Call, run_id: UUID) -> Run:

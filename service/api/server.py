@@ -174,14 +174,15 @@ def _response(answer: Answer, headers: dict[str, str]) -> web.Response:
 async def _send(request: web.Request, download: Download) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={
-            "Content-Type": f"{download.media_type}; charset=utf-8",
+            "Content-Type": download.media_type
+            + ("; charset=utf-8" if download.media_type.startswith("text/") else ""),
             "Content-Disposition": f'attachment; filename="{download.file_name}"',
         }
     )
     await response.prepare(request)
     try:
         async for chunk in download.chunks:
-            await response.write(chunk.encode())
+            await response.write(chunk if isinstance(chunk, bytes) else chunk.encode())
     except Exception:
         if request.transport is not None:  # half a file must not look like a whole one
             request.transport.abort()

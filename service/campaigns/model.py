@@ -202,8 +202,8 @@ class Content:
         return self.plan.schedule.terms(self.message_class, self.rule)
 
     @property
-    def hash(self) -> bytes:
-        """SHA-256 over the canonical JSON of everything that is bound."""
+    def canonical(self) -> bytes:
+        """The canonical JSON of everything that is bound."""
         bound: dict[str, object] = {
             "template_version_id": str(self.template_version_id),
             "text": self.text,
@@ -225,8 +225,13 @@ class Content:
             bound["drill"] = True
         if self.plan.safety != UNSET:
             bound["safety"] = self.plan.safety.as_json()
-        canonical = json.dumps(bound, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).digest()
+        text = json.dumps(bound, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return text.encode()
+
+    @property
+    def hash(self) -> bytes:
+        """SHA-256 over the canonical JSON."""
+        return hashlib.sha256(self.canonical).digest()
 
 
 class By(NamedTuple):

@@ -1,7 +1,7 @@
 """The SQL of reports: counting the ledger."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from service.storage.postgres import Connection, Record
 
@@ -56,6 +56,26 @@ async def count_exclusions(conn: Connection, run_id: uuid.UUID) -> dict[str, int
         run_id,
     )
     return {row["reason"]: row["people"] for row in rows}
+
+
+async def logins(conn: Connection) -> dict[uuid.UUID, str]:
+    """The login of each user."""
+    return {row["id"]: row["login"] for row in await conn.fetch("SELECT id, login FROM users")}
+
+
+async def walk_ledger(conn: Connection, run_id: uuid.UUID) -> AsyncIterator[Record]:
+    """A run's ledger in its order, without anybody's number or name; inside a transaction."""
+    cursor = conn.cursor(
+        """
+        SELECT no, encode(phone_hash, 'hex') AS phone_hash, state::text, reason, code, carrier,
+               area_code, channel_id, attempt, part_count, marked_at, submitted_at, final_at
+        FROM messages WHERE run_id = $1 ORDER BY no
+        """,
+        run_id,
+        prefetch=5_000,
+    )
+    async for row in cursor:
+        yield row
 
 
 _MESSAGES = """

@@ -150,6 +150,8 @@ TABLE = {
     "GET /stop-all/record": "aopv",
     "GET /runs/{run_id}": "aopvi",
     "GET /runs/{run_id}/report": "aopvi",
+    "GET /runs/{run_id}/evidence": "a",
+    "GET /evidence-key": "aopvi",
     "GET /runs/{run_id}/messages": "aopv",
     "GET /runs/{run_id}/inbound": "aopv",
     "POST /messages": "ao",

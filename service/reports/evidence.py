@@ -1,0 +1,168 @@
+"""The evidence of a run: what was sent, on whose word, to how many, and with what result, signed.
+
+An archive that can be checked without us: `verify_evidence.py` lies in it and in the repository. It
+holds the text and the rule as they were approved (the canonical octets whose SHA-256 the approval
+binds), who moved the campaign when and why, the report, the ledger row by row under the keyed hash
+of each phone, and the entries of the audit trail about it with their seals. `manifest.json` has the
+SHA-256 of each file, and `manifest.sig` its Ed25519 signature. Nobody's number or name is in it.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
+from uuid import UUID
+
+from service.accounts import audit_store
+from service.campaigns import store as campaigns
+from service.campaigns.approval import frozen_content
+from service.campaigns.planning import load
+from service.crypto import Keyring
+from service.reports import progress, store
+from service.storage.postgres import Connection, Pool, Record, one
+
+PURPOSE = "evidence"
+"""Of the key that signs."""
+
+VERIFIER = Path(__file__).with_name("verify_evidence.py")
+IN_MEMORY = 8 << 20
+CHUNK = 1 << 16
+LINES_AT_ONCE = 2_000
+
+LEDGER = (
+    "no", "phone_hash", "state", "reason", "code", "carrier", "area_code", "channel_id", "attempt",
+    "part_count", "marked_at", "submitted_at", "final_at",
+)  # fmt: skip
+
+
+async def evidence(
+    pool: Pool, keyring: Keyring, run_id: UUID, now: datetime
+) -> AsyncIterator[bytes]:
+    """The archive of a run, in pieces; all that is in it is of one moment."""
+    with SpooledTemporaryFile(max_size=IN_MEMORY) as file:
+        async with (
+            pool.acquire() as conn,
+            conn.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            await _write(file, conn, keyring, one(await store.get_run(conn, run_id)), now)
+        file.seek(0)
+        while piece := file.read(CHUNK):
+            yield piece
+
+
+async def _write(
+    file: IO[bytes], conn: Connection, keyring: Keyring, run: Record, now: datetime
+) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        sums = {
+            name: _add(archive, name, data) for name, data in (await _documents(conn, run)).items()
+        }
+        sums["ledger.csv"] = await _add_ledger(archive, conn, run["id"])
+        manifest = _json({
+            "run_id": str(run["id"]), "made_at": _instant(now), "sha256": sums,
+            "public_key": keyring.public_key(PURPOSE).hex(),
+        })  # fmt: skip
+        archive.writestr("manifest.json", manifest)
+        archive.writestr("manifest.sig", keyring.sign(PURPOSE, manifest))
+
+
+async def _documents(conn: Connection, run: Record) -> dict[str, bytes]:
+    """The files that are not the ledger, by name."""
+    report = await progress.run_report(conn, run["id"])
+    facts = ("kind", "fire_at", "class", "text", "rule", "priority", "valid_until", "created_at")
+    files = {
+        "run.json": _json({name: run[name] for name in facts} | {"report": report}),
+        "verify_evidence.py": VERIFIER.read_bytes(),
+    }
+    about = [("runs", str(run["id"]))]
+    if run["campaign_id"] is not None:
+        about.append(("campaigns", str(run["campaign_id"])))
+        files |= await _campaign(conn, run["campaign_id"])
+    trail = [
+        {"line": entry.line, "seal": None if seal is None else _seal(asdict(seal))}
+        for entry, seal in await audit_store.entries_about(conn, about)
+    ]
+    files["audit.json"] = _json(trail)
+    return files
+
+
+async def _campaign(conn: Connection, campaign_id: UUID) -> dict[str, bytes]:
+    """What was approved and by whom; the users by their logins."""
+    campaign = await load(conn, campaign_id, None)
+    logins = await store.logins(conn)
+    people = ("created_by", "submitted_by", "approved_by", "second_approved_by")
+    instants = ("submitted_at", "approved_at", "second_approved_at")
+    moves = [
+        move._asdict() | {"user_id": logins.get(move.user_id) if move.user_id else None}
+        for move in await campaigns.list_moves(conn, campaign_id)
+    ]
+    approval = {
+        "campaign_id": str(campaign_id),
+        "name": campaign.plan.name,
+        "state": campaign.state,
+        "baseline": campaign.baseline,
+        "approved_sha256": campaign.approved_hash.hex() if campaign.approved_hash else None,
+        **{name: logins.get(getattr(campaign, name)) for name in people},
+        **{name: getattr(campaign, name) for name in instants},
+        "moves": moves,
+    }
+    files = {"approval.json": _json(approval)}
+    if campaign.frozen_rule is not None:
+        files["content.json"] = frozen_content(campaign).canonical
+    return files
+
+
+async def _add_ledger(archive: zipfile.ZipFile, conn: Connection, run_id: UUID) -> str:
+    """Write the ledger row by row; memory holds some lines of it."""
+    digest = hashlib.sha256()
+    with archive.open("ledger.csv", "w", force_zip64=True) as file:
+        lines = io.StringIO(newline="")
+        writer = csv.writer(lines, lineterminator="\n")
+        writer.writerow(LEDGER)
+        count = 0
+
+        def flush() -> None:
+            data = lines.getvalue().encode()
+            digest.update(data)
+            file.write(data)
+            lines.seek(0)
+            lines.truncate()
+
+        async for row in store.walk_ledger(conn, run_id):
+            writer.writerow([_cell(row[name]) for name in LEDGER])
+            count += 1
+            if count % LINES_AT_ONCE == 0:
+                flush()
+        flush()
+    return digest.hexdigest()
+
+
+def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> str:
+    archive.writestr(name, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def _seal(seal: Mapping[str, Any]) -> dict[str, Any]:
+    return {"no": seal["no"], "digest": seal["digest"].hex(), "seal": seal["seal"].hex()}
+
+
+def _cell(value: object) -> object:
+    return _instant(value) if isinstance(value, datetime) else value
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat()
+
+
+def _json(value: object) -> bytes:
+    def other(item: object) -> object:
+        return _instant(item) if isinstance(item, datetime) else str(item)
+
+    return json.dumps(value, ensure_ascii=False, indent=1, default=other).encode()

@@ -1,0 +1,56 @@
+"""Checks the evidence of a run without Tocsin.
+
+Run: python verify_evidence.py ARCHIVE PUBLIC_KEY. Needs the PyPI package cryptography. The key is
+that of GET /api/v1/evidence-key, written down elsewhere; the one in the archive proves nothing.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import sys
+import zipfile
+from collections import Counter
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+
+def faults(archive: zipfile.ZipFile, key: bytes) -> list[str]:
+    """What does not fit; empty if everything does."""
+    manifest = archive.read("manifest.json")
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(archive.read("manifest.sig"), manifest)
+    except InvalidSignature:
+        return ["the signature is not of this key"]
+    found, sums = [], json.loads(manifest)["sha256"]
+    for name in sorted(sums.keys() | {*archive.namelist()} - {"manifest.json", "manifest.sig"}):
+        if name not in sums or name not in archive.namelist():
+            found.append(f"{name} is not as in the manifest")
+        elif hashlib.sha256(archive.read(name)).hexdigest() != sums[name]:
+            found.append(f"{name} was changed")
+    if found:
+        return found
+    report = json.loads(archive.read("run.json"))["report"]
+    rows = csv.DictReader(io.TextIOWrapper(archive.open("ledger.csv"), "utf-8", newline=""))
+    states = Counter(row["state"] for row in rows)
+    if dict(states) != report["states"] or states.total() != report["target"]:
+        found.append("the ledger does not add up to the report")
+    if "content.json" in sums:
+        approved = json.loads(archive.read("approval.json"))["approved_sha256"]
+        if approved != hashlib.sha256(archive.read("content.json")).hexdigest():
+            found.append("the text, the rule or the plan is not what was approved")
+    trail: list[dict[str, Any]] = json.loads(archive.read("audit.json"))
+    for entry in trail:
+        digest = hashlib.sha256(entry["line"].encode()).hexdigest()
+        if entry["seal"] and entry["seal"]["digest"] != digest:
+            found.append(f"the audit entry of seal {entry['seal']['no']} is not as it was sealed")
+    return found
+
+
+if __name__ == "__main__":
+    with zipfile.ZipFile(sys.argv[1]) as opened:
+        problems = faults(opened, bytes.fromhex(sys.argv[2]))
+    print("\n".join(problems) or "everything fits")  # noqa: T201
+    sys.exit(bool(problems))

@@ -1,0 +1,157 @@
+"""The signed evidence of a run: it fits, it is checked without us, and no change goes unseen."""
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from service.accounts.sealing import seal_committed
+from service.campaigns.firing import fire_due
+from service.dispatch.expand import expand_run
+from service.reports import evidence
+from service.reports.verify_evidence import faults
+from service.storage.postgres import transaction
+from tests.factories import TEXT, make_contact, phone
+from tests.integration.api.conftest import Api
+from tests.integration.api.test_routing import channel
+
+ADMIN, OPERATOR, APPROVER = ("school", "admin"), ("school", "operator"), ("school", "approver")
+Files = dict[str, bytes]
+
+
+@pytest.fixture
+async def archive(api: Api) -> bytes:
+    """The evidence of a run of 30 people, planned and approved over the API."""
+    runtime, now = api.runtime, api.clock.at
+    await channel(api, "cmpp", "china_mobile")
+    async with transaction(runtime.pool) as conn:
+        team = api.teams["school"]
+        for n in range(30):
+            await make_contact(conn, runtime.keyring, team.department_id, n + 1, now=now)
+    segment = await api.post("/segments", OPERATOR, {"name": "s", "rule": "carrier = mobile"})
+    template = await api.post(
+        "/templates", OPERATOR, {"name": "t", "class": "public_interest", "text": TEXT}
+    )
+    plan = {
+        "name": "c",
+        "template_id": template.json["id"],
+        "segment_id": segment.json["id"],
+        "schedule": {"kind": "now"},
+    }
+    campaign = (await api.post("/campaigns", OPERATOR, plan)).json["id"]
+    for act, who in (("submit", OPERATOR), ("approve", APPROVER)):
+        done = await api.post(f"/campaigns/{campaign}/{act}", who, {})
+        assert done.status == 200, done.body
+    (run,) = await fire_due(runtime.pool, now)
+    await expand_run(runtime.pool, run, now)
+    await seal_committed(runtime.pool)
+    found = await api.get(f"/runs/{run}/evidence", ADMIN)
+    assert (found.status, found.headers["Content-Type"]) == (200, "application/zip"), found.body
+    return found.body
+
+
+async def the_key(api: Api) -> bytes:
+    return bytes.fromhex((await api.get("/evidence-key", ADMIN)).json["public_key"])
+
+
+def unpacked(archive: bytes) -> Files:
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
+def packed(files: Files) -> zipfile.ZipFile:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as made:
+        for name, data in files.items():
+            made.writestr(name, data)
+    return zipfile.ZipFile(file)
+
+
+async def test_it_fits_and_the_script_says_so(api: Api, archive: bytes, tmp_path: Path) -> None:
+    key = await the_key(api)
+    files = unpacked(archive)
+    (tmp_path / "verify.py").write_bytes(files["verify_evidence.py"])
+    (tmp_path / "e.zip").write_bytes(archive)
+    script = [sys.executable, "-I", "verify.py", "e.zip", key.hex()]
+    said = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: ASYNC221
+    assert (said.returncode, said.stdout) == (0, "everything fits\n"), said.stderr
+    assert len(evidence.VERIFIER.read_text().splitlines()) <= 60
+
+
+async def test_it_says_who_agreed_to_what(api: Api, archive: bytes) -> None:
+    files = unpacked(archive)
+    approval, content = json.loads(files["approval.json"]), json.loads(files["content.json"])
+    team = api.teams["school"]
+    assert (approval["submitted_by"], approval["approved_by"]) == (
+        team.operator.login,
+        team.approver.login,
+    )
+    assert content["text"] == TEXT
+    report = json.loads(files["run.json"])["report"]
+    assert (report["target"], report["states"]) == (30, {"queued": 30})
+    assert len(files["ledger.csv"].splitlines()) == 31
+    acts = [json.loads(entry["line"])[5] for entry in json.loads(files["audit.json"])]
+    assert any("approve" in act for act in acts)
+
+
+async def test_nobodys_number_or_name_is_in_it(api: Api, archive: bytes) -> None:
+    everything = b"".join(unpacked(archive).values()).decode(errors="ignore")
+    assert not [n for n in range(30) if phone(n + 1)[3:] in everything]
+    assert "王小明" not in everything
+
+
+def _forged(files: Files) -> None:
+    """Somebody signs a changed manifest with a key of their own."""
+    manifest = json.loads(files["manifest.json"])
+    own = Ed25519PrivateKey.generate()
+    manifest["public_key"] = own.public_key().public_bytes_raw().hex()
+    files["manifest.json"] = json.dumps(manifest).encode()
+    files["manifest.sig"] = own.sign(files["manifest.json"])
+
+
+CHANGES: list[tuple[str, Callable[[Files], object], str]] = [
+    ("a row", lambda f: f.update({"ledger.csv": f["ledger.csv"][:-20]}), "ledger.csv was changed"),
+    (
+        "a name",
+        lambda f: f.update({"approval.json": f["approval.json"].replace(b"user", b"User")}),
+        "approval.json was changed",
+    ),
+    ("gone", lambda f: f.pop("audit.json"), "audit.json is not as in the manifest"),
+    ("more", lambda f: f.update({"more.txt": b""}), "more.txt is not as in the manifest"),
+    (
+        "manifest",
+        lambda f: f.update({"manifest.json": f["manifest.json"] + b" "}),
+        "the signature is not of this key",
+    ),
+    ("forged", _forged, "the signature is not of this key"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), [c[1:] for c in CHANGES], ids=[c[0] for c in CHANGES])
+async def test_a_change_is_seen(
+    api: Api, archive: bytes, change: Callable[[Files], object], said: str
+) -> None:
+    files = unpacked(archive)
+    assert faults(packed(files), await the_key(api)) == []
+    change(files)
+    assert said in faults(packed(files), await the_key(api))
+
+
+async def test_a_lie_of_ours_is_seen_too(
+    api: Api, archive: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was signed is held against itself: the sums, the approved hash, the sealed entries."""
+    key, run = await the_key(api), json.loads(unpacked(archive)["run.json"])["report"]["run_id"]
+    await api.runtime.pool.execute("UPDATE runs SET target = 31")
+    await api.runtime.pool.execute("UPDATE campaigns SET max_tps = 7")
+    again = (await api.get(f"/runs/{run}/evidence", ADMIN)).body
+    assert faults(packed(unpacked(again)), key) == [
+        "the ledger does not add up to the report",
+        "the text, the rule or the plan is not what was approved",
+    ]
