@@ -145,6 +145,8 @@ class Storm:
             if account.open or account.in_doubt:
                 left = len(account.open) + account.in_doubt
                 self.breaches.append(f"{name}: {left} without an end")
+                for row in account.open[:3]:
+                    self.breaches.append(f"{row.no}: {await self.system.explain(row)}")
             await check_report(self.system, campaign, self.breaches)
 
     def check_pace(self, written: dict[str, list[float]]) -> None:

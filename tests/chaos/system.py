@@ -370,6 +370,28 @@ class System:
         finally:
             await conn.close()
 
+    async def explain(self, row: Row) -> str:
+        """What is known of a row that has no end: for whoever looks into a breach."""
+        key = (uuid.UUID(row.run), row.no)
+        message = await self.rows(
+            "SELECT state::text, attempt, marked_at, channel_id FROM messages "
+            "WHERE run_id = $1 AND no = $2",
+            *key,
+        )
+        doubts = await self.rows(
+            "SELECT u.* FROM uncertain u JOIN messages m ON m.phone_hash = u.phone_hash "
+            "WHERE m.run_id = $1 AND m.no = $2",
+            *key,
+        )
+        receipts = await self.rows(
+            "SELECT x.id, x.channel_id, x.state, x.why, x.done_at, x.received_at "
+            "FROM receipts_unmatched x JOIN messages m ON m.phone_hash = x.phone_hash "
+            "WHERE m.run_id = $1 AND m.no = $2",
+            *key,
+        )
+        entries = [e._asdict() for e in self.book.all() if e.phone == row.phone]
+        return "\n    ".join(str(dict(r)) for r in [*message, *doubts, *receipts, *entries])
+
     async def cancel(self, campaign: Campaign) -> None:
         """Take a campaign that went wrong out of the way of the next one."""
         with contextlib.suppress(Breach):

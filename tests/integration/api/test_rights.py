@@ -276,8 +276,9 @@ async def _things(api: Api, department: str) -> dict[str, str]:
         run = await conn.fetchval(
             """
             INSERT INTO runs (campaign_id, department_id, fire_at, state, priority, class, text,
-                              rule, send_hours, timezone, created_at)
-            VALUES ($1, $2, $3, 'running', 'normal', 'service', '', '', '[]', '', $3) RETURNING id
+                              rule, send_hours, timezone, target, created_at)
+            VALUES ($1, $2, $3, 'running', 'normal', 'service', '', '', '[]', '', 1, $3)
+            RETURNING id
             """,
             draft.id,
             team.department_id,
