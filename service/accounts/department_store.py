@@ -48,8 +48,12 @@ async def insert_department(conn: Connection, new: Settings, now: datetime) -> D
 
 
 async def update_department(conn: Connection, department_id: UUID, new: Settings) -> Department:
-    """Change a department; raises as `insert_department`, and NotFound."""
+    """Change a department; raises as `insert_department`, and NotFound.
+
+    One whose quota was used up is looked at anew.
+    """
     pairs = ", ".join(f"{name} = ${n}" for n, name in enumerate(_COLUMNS, 2))
+    pairs += ", held_until = NULL, held_why = ''"
     try:
         async with conn.transaction():
             row = await conn.fetchrow(

@@ -53,6 +53,7 @@ class Work:
     """A claimed slice: what it says, who is still to get it, and how many are on their way.
 
     flow, weight: whose it is and how much it counts when turns are taken.
+    has_allowance: whether the department has a quota of its own.
     had: the parts of it that were marked, beside those of other runs of its flow.
     credit, next_at: tokens of the campaign's own pace that are saved up, and the loop's time before
     which there are no more.
@@ -68,6 +69,7 @@ class Work:
     flow: Flow
     weight: int
     rows: deque[Record]
+    has_allowance: bool = False
     broken: list[int] = field(default_factory=list)
     outstanding: int = 0
     not_before: datetime | None = None
@@ -86,6 +88,10 @@ class Work:
         """What names the slice in the database."""
         return self.run_id, self.slice_no
 
+    def is_over(self, now: datetime) -> bool:
+        """Whether its texts are past their validity."""
+        return self.valid_until is not None and now >= self.valid_until
+
 
 def work_from(claimed: Record, rows: list[Record]) -> Work:
     """The slice that `slice_store.claim_slice` returned, with its rows."""
@@ -100,6 +106,7 @@ def work_from(claimed: Record, rows: list[Record]) -> Work:
         flow=Flow(claimed["priority"], claimed["department_id"]),
         weight=claimed["weight"],
         rows=deque(rows),
+        has_allowance=claimed["has_allowance"],
     )
 
 

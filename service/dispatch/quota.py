@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from service.channels.model import Channel, Hold
+from service.channels.store import hold_channel
 from service.dispatch import quota_store
 from service.dispatch.compose import Message
 from service.storage.postgres import Connection
@@ -25,8 +26,16 @@ async def within(
     return asked, hold if len(asked) < len(batch) else None
 
 
-async def use(conn: Connection, channel: Channel, marked: Sequence[Message], now: datetime) -> None:
-    """Count what was marked."""
+async def use(
+    conn: Connection,
+    channel: Channel,
+    marked: Sequence[Message],
+    hold: Hold | None,
+    now: datetime,
+) -> None:
+    """Count what was marked; where the quota ends, hold the channel for everybody."""
     if marked and channel.has_quota:
         parts = sum(len(message.parts) for message in marked)
         await quota_store.use(conn, channel.id, parts, now)
+    if hold is not None:
+        await hold_channel(conn, channel.id, hold)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.dispatch import caps_store, followup, quota_store
+from service.dispatch import allowance_store, caps_store, followup, quota_store
 from service.dispatch.followup import Failure
 from service.dispatch.lease_store import Lease
 from service.storage.postgres import Connection
@@ -177,4 +177,5 @@ async def give_back(
     )
     if back:
         await quota_store.give_back(conn, lease.channel_id, back)
+        await allowance_store.give_back(conn, run_id, back)
         await caps_store.give_back(conn, [(row["run_id"], row["no"]) for row in back])

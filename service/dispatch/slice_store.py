@@ -68,6 +68,8 @@ async def claim_slice(
               AND NOT EXISTS (SELECT FROM held h WHERE h.run_id = r.id)
               AND NOT EXISTS (SELECT FROM channels c WHERE c.id = $1 AND c.held_until > $5)
               AND NOT EXISTS (
+                SELECT FROM departments x WHERE x.id = r.department_id AND x.held_until > $5)
+              AND NOT EXISTS (
                 SELECT FROM lane_breakers b WHERE b.channel_id = $1 AND b.state = 'open')
               AND EXISTS (
                 SELECT FROM connections k
@@ -91,7 +93,8 @@ async def claim_slice(
         WHERE s.run_id = next.run_id AND s.no = next.no AND r.id = s.run_id
         RETURNING s.run_id, s.no, s.priority, s.first_no, s.last_no, r.text, r.class, r.max_tps,
                   r.send_hours, r.timezone, r.audience, r.beyond_hours, r.on_quiet_days,
-                  r.valid_until, r.department_id, d.weight
+                  r.valid_until, r.department_id, d.weight,
+                  num_nonnulls(d.daily_quota, d.monthly_quota, d.yearly_quota) > 0 AS has_allowance
         """,
         lease.channel_id,
         lease.slot,

@@ -18,9 +18,9 @@ from datetime import datetime, timedelta
 from service.channels.gateway import Gateway
 from service.channels.maintenance import maintenance_end
 from service.channels.model import Channel
-from service.channels.store import hold_channel
 from service.crypto import Undecipherable
 from service.dispatch import (
+    allowance,
     caps,
     lease_store,
     quota,
@@ -321,9 +321,9 @@ class Sender:
                 work.not_before = self._shared.county.now.next_opening(now, work.hours)
                 work.rows.clear()
                 return []
-            over = work.valid_until is not None and now >= work.valid_until
-            stop = "validity_over" if over else None
-            asked, hold = await quota.within(conn, self._channel, batch, now, off=over)
+            stop = "validity_over" if work.is_over(now) else None
+            asked, hold = await quota.within(conn, self._channel, batch, now, off=bool(stop))
+            asked, ended = await allowance.within(conn, work, asked, now, off=bool(stop))
             rows = [(message.no, len(message.parts)) for message in asked]
             moved = await self._mark_rows(conn, work, rows, stop, now)
             broken = [(no, 1) for no in work.broken]
@@ -336,9 +336,9 @@ class Sender:
                     work.rows.clear()
             attempts = {row["no"]: row["attempt"] for row in moved if row["state"] == "submitting"}
             marked = [message for message in batch if message.no in attempts]
-            await quota.use(conn, self._channel, marked, now)
-            if hold is not None:
-                await hold_channel(conn, self._channel.id, hold)
+            await quota.use(conn, self._channel, marked, hold, now)
+            await allowance.use(conn, work, marked, ended, now)
+            if hold or ended:
                 work.rows.clear()
         work.broken.clear()
         for message in marked:
