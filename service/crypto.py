@@ -28,6 +28,8 @@ from service.errors import Misconfigured
 
 NONCE_OCTETS = 12
 HASH_OCTETS = 16
+CIPHER_OCTETS = 1 + NONCE_OCTETS + 16
+"""What a cipher has beyond the octets of its text: key id, nonce and tag."""
 FIRST_KEY, LAST_KEY = 1, 255
 INDEX = "index"
 INDEX_CHECK = 0

@@ -131,6 +131,7 @@ OPS = (
     Op("GET",    "/templates/{template_id}", templates.get_template, R.READ),
     Op("POST",   "/templates/{template_id}/versions", templates.add_version, R.WRITE, 201),
     Op("POST",   "/templates/{template_id}/approve", templates.approve_template, R.APPROVE),
+    Op("GET",    "/templates/{template_id}/preview", templates.preview_template, R.READ),
     Op("GET",    "/templates/{template_id}/filings", filings.list_filings, R.READ),
     Op("PUT",    "/templates/{template_id}/filings", filings.set_filing, R.CHANNELS, errors=(409,)),
     Op("PUT",    "/channels/{channel_id}/filing", filings.set_filing_required, R.CHANNELS),

@@ -8,7 +8,9 @@ from pydantic import Field
 from service.accounts.model import Role
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
-from service.api.schema import Body, Instant, Int, Line, OptionalLine, Out, Page, Text
+from service.api.schema import Body, Instant, Int, Line, OptionalLine, Out, Page, Query, Text
+from service.audience.segment_store import get_segment
+from service.campaigns.reading import Read, read_by
 from service.errors import Forbidden
 from service.messages import store
 from service.messages.lint import Finding, lint
@@ -126,6 +128,41 @@ class TemplateOut(TextOut):
     approved_at: Instant | None
 
 
+class PreviewQuery(Query):
+    """Who would read it."""
+
+    segment_id: UUID | None = Field(
+        default=None, description="Left out: everybody of the department."
+    )
+
+
+class ReadOut(Out):
+    """What one person would read, with phone and name masked; its length is the true one."""
+
+    phone: str
+    text: str
+    characters: int
+    parts: int
+
+
+class TemplatePreviewOut(Out):
+    """What a text is to those of a segment."""
+
+    version: int
+    people: int
+    missing: dict[str, int] = Field(
+        description="How many have no value for a variable; a run leaves them out."
+    )
+    characters: int | None = Field(
+        description="The length that nobody's text exceeds; null if nobody's can be filled."
+    )
+    encoding: str | None
+    parts: int | None
+    exact: bool = Field(description="Whether the longest name was read, or its length is a bound.")
+    at_random: list[ReadOut]
+    longest: list[ReadOut]
+
+
 async def list_templates(call: Call, query: PageQuery) -> Page[TemplateOut]:
     """List the templates that you see."""
     found = await store.template_list(call.conn, call.user.scope, query.before, query.wanted)
@@ -149,6 +186,43 @@ async def create_template(call: Call, body: TemplateBody) -> TemplateOut:
 async def get_template(call: Call, template_id: UUID) -> TemplateOut:
     """Show a template with its latest version."""
     return _shown(await store.template_get(call.conn, template_id, call.user.scope))
+
+
+async def preview_template(
+    call: Call, template_id: UUID, query: PreviewQuery
+) -> TemplatePreviewOut:
+    """Show a text as those of a segment would read it, some at random and the longest ones."""
+    template = await store.template_get(call.conn, template_id, call.user.scope)
+    rule = None
+    if query.segment_id is not None:
+        segment = await get_segment(call.conn, query.segment_id, template.department_id)
+        rule = segment.rule
+    found = await read_by(
+        call.conn,
+        call.runtime.keyring,
+        template.department_id,
+        rule,
+        (template.text, template.info.message_class),
+        call.now,
+    )
+    longest = found.longest
+    return TemplatePreviewOut(
+        version=template.no,
+        people=found.people,
+        missing=dict(found.missing),
+        characters=longest.characters if longest else None,
+        encoding=longest.encoding if longest else None,
+        parts=longest.parts if longest else None,
+        exact=found.exact,
+        at_random=[_read(read) for read in found.at_random],
+        longest=[_read(read) for read in found.by_length],
+    )
+
+
+def _read(read: Read) -> ReadOut:
+    return ReadOut(
+        phone=read.phone, text=read.text, characters=read.size.characters, parts=read.size.parts
+    )
 
 
 async def add_version(call: Call, template_id: UUID, body: TextBody) -> TemplateOut:

@@ -210,6 +210,21 @@ def _add(counts: Counts, row: Record) -> None:
     counts.by_carrier[row["carrier"]] += row["people"]
 
 
+def shown(condition: Compiled) -> str:
+    """FROM and WHERE of those whom a text would reach and who may be shown, as `c`; $1 is the
+    department, $2 now, $3 the class of the text, and the rule's parameters follow.
+    """
+    return f"""
+        FROM {PEOPLE}
+        WHERE c.department_id = $1 AND ({condition.sql}) IS TRUE
+          AND NOT EXISTS (
+            SELECT FROM suppressions p
+            WHERE p.phone_hash = c.phone_hash AND $3 = ANY (p.classes)
+              AND (p.expires_at IS NULL OR p.expires_at > $2))
+          AND NOT EXISTS (SELECT FROM departments d WHERE d.id = $1 AND d.kind = 'carrier')
+    """  # noqa: S608  # compiled from a parsed rule, whose values are parameters
+
+
 async def sample_people(
     conn: Connection, department_id: UUID, condition: Compiled, message_class: str, now: datetime
 ) -> list[Record]:
@@ -218,15 +233,9 @@ async def sample_people(
     """
     return await conn.fetch(
         f"""
-        SELECT c.phone_cipher, c.name_cipher, c.area_code, {CARRIER} AS carrier FROM {PEOPLE}
-        WHERE c.department_id = $1 AND ({condition.sql}) IS TRUE
-          AND NOT EXISTS (
-            SELECT FROM suppressions p
-            WHERE p.phone_hash = c.phone_hash AND $3 = ANY (p.classes)
-              AND (p.expires_at IS NULL OR p.expires_at > $2))
-          AND NOT EXISTS (SELECT FROM departments d WHERE d.id = $1 AND d.kind = 'carrier')
-        ORDER BY c.phone_hash LIMIT {SAMPLE}
-        """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
+        SELECT c.phone_cipher, c.name_cipher, c.area_code, {CARRIER} AS carrier
+        {shown(condition)} ORDER BY c.phone_hash LIMIT {SAMPLE}
+        """,  # compiled from a parsed rule, whose values are parameters
         department_id,
         now,
         message_class,

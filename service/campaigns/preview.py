@@ -56,7 +56,7 @@ async def preview_rule(
         SegmentError: the rule cannot be read, or names an unknown area or segment.
     """
     tree = await read_area_tree(conn)
-    condition = _compile(await read_rule(conn, department_id, rule), tree, now)
+    condition = compiled(await read_rule(conn, department_id, rule), tree, now)
     counts = await segment_store.count_people(conn, department_id, condition, message_class, now)
     rows = await segment_store.sample_people(conn, department_id, condition, message_class, now)
     return Preview(counts, [_person(row, keyring, tree) for row in rows])
@@ -70,7 +70,7 @@ async def count_target(
     Raises:
         SegmentError: it names an unknown area.
     """
-    condition = _compile(rule, await read_area_tree(conn), now)
+    condition = compiled(rule, await read_area_tree(conn), now)
     counts = await segment_store.count_people(conn, department_id, condition, message_class, now)
     return counts.target
 
@@ -108,7 +108,7 @@ async def check_rule(conn: Connection, rule: WrittenOut, now: datetime) -> None:
     Raises:
         SegmentError: says where.
     """
-    _compile(rule, await read_area_tree(conn), now)
+    compiled(rule, await read_area_tree(conn), now)
 
 
 def sample_text(text: str) -> str:
@@ -116,7 +116,8 @@ def sample_text(text: str) -> str:
     return render(text, sample_values(text))
 
 
-def _compile(rule: WrittenOut, tree: AreaTree, now: datetime) -> Compiled:
+def compiled(rule: WrittenOut, tree: AreaTree, now: datetime) -> Compiled:
+    """A rule as SQL; raises as `count_target`."""
     return compile_rule(
         rule.rule,
         areas=RuleAreas(tree),

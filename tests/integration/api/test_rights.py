@@ -109,6 +109,7 @@ TABLE = {
     "GET /templates/{template_id}": "aopv",
     "POST /templates/{template_id}/versions": "ao",
     "POST /templates/{template_id}/approve": "ap",
+    "GET /templates/{template_id}/preview": "aopv",
     "GET /templates/{template_id}/filings": "aopv",
     "PUT /templates/{template_id}/filings": "a",
     "PUT /channels/{channel_id}/filing": "a",

@@ -76,3 +76,17 @@ async def test_every_case_has_its_verdict_over_http(api: Api) -> None:
         assert set(case["must_include"]) <= {finding["rule"] for finding in found}, case["id"]
         assert bool(levels) == (case["verdict"] != "pass"), case["id"]
         assert "block" in levels or case["verdict"] != "block", case["id"]
+
+
+async def test_a_preview_is_of_one_department(api: Api) -> None:
+    text = TEXT.replace("凡是", "{姓名}您好，凡是")
+    template = (await api.post("/templates", OPERATOR, {"name": "n", "text": text})).json["id"]
+    body = {"name": "s", "rule": "性别 = 女"}
+    ours = (await api.post("/segments", OPERATOR, body)).json["id"]
+    theirs = (await api.post("/segments", ("school", "operator"), body)).json["id"]
+    path = f"/templates/{template}/preview"
+    seen = await api.get(f"{path}?segment_id={ours}", OPERATOR)
+    assert (seen.status, seen.json["people"], seen.json["longest"]) == (200, 0, [])
+    for who in (OPERATOR, ("county", "admin")):
+        assert (await api.get(f"{path}?segment_id={theirs}", who)).status == 404
+    assert (await api.get(path, ("school", "operator"))).status == 404
