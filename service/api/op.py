@@ -120,5 +120,5 @@ class Op:
         if self.edits:
             found.add(412)
         if self.body is not None:
-            found |= {400, 413, 415}
+            found |= {400, 408, 413, 415}
         return sorted(found)

@@ -49,6 +49,12 @@ class Unauthorized(TocsinError):
     code = "unauthorized"
 
 
+class Slow(TocsinError):
+    """The body does not come."""
+
+    code = "too_slow"
+
+
 class Stale(TocsinError):
     """What is to be edited is not what the caller had seen."""
 
@@ -73,6 +79,7 @@ STATUS: dict[type[TocsinError], int] = {
     LoginFailed: 401,
     Forbidden: 403,
     NotFound: 404,
+    Slow: 408,
     Conflict: 409,
     Stale: 412,
     Locked: 429,
@@ -90,6 +97,7 @@ TITLES = {
     403: "You may not do this",
     404: "There is no such thing",
     405: "This address does not take this method",
+    408: "The body came too slowly",
     409: "The present state does not allow this",
     412: "It has changed since you saw it",
     413: "The body is too large",

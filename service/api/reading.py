@@ -1,14 +1,16 @@
 """A request into the arguments of a handler: path, query, JSON body, or a form with a file."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import BodyPartReader, web
 from pydantic import BaseModel, ValidationError
 
 from service.api.op import Op
-from service.api.problems import Malformed, TooLarge, Unsupported, invalid
+from service.api.problems import Malformed, Slow, TooLarge, Unsupported, invalid
 from service.api.schema import MAX_INT
 from service.api.upload import CHUNK_OCTETS, Upload
 from service.crypto import Keyring
@@ -17,9 +19,13 @@ from service.runtime import Runtime
 
 FIELD_OCTETS = 64 * 1024
 MAX_FORM_PARTS = 20
+READ_SECONDS = 30.0
+"""How long a JSON body may take as a whole, and a form from one piece to the next."""
+MOST_DIGITS = 100
 _FILE = "file"
 
 Arguments = dict[str, Any]
+Read = TypeVar("Read")
 
 
 @asynccontextmanager
@@ -81,13 +87,50 @@ def _query(model: type[BaseModel], request: web.Request) -> BaseModel:
 
 
 async def _json(op: Op, model: type[BaseModel], request: web.Request) -> BaseModel:
-    raw = await request.read()
+    raw = await _in_time(request.read())
     if raw or not op.body_optional:
         _check_json(request)
+        check_plain(raw)
     try:
         return model.model_validate_json(raw or b"{}")
     except ValidationError as error:
         raise invalid(error, what="body") from error
+
+
+async def _in_time(reading: Awaitable[Read]) -> Read:
+    """What is read, unless it takes too long: nobody holds a place by dripping octets."""
+    try:
+        return await asyncio.wait_for(reading, READ_SECONDS)
+    except TimeoutError as error:
+        raise Slow(
+            f"the body did not come within {READ_SECONDS:g} seconds; send it anew"
+        ) from error
+
+
+def check_plain(raw: bytes) -> None:
+    """Refuse JSON that two readers could read differently, or that is made to hurt one.
+
+    Raises:
+        Malformed: a name twice in one object, a number with very many digits, or deep nesting.
+            What is no JSON at all is for the reader to say.
+    """
+    try:
+        json.loads(raw or b"{}", object_pairs_hook=_once, parse_int=_short, parse_float=_short)
+    except RecursionError as error:
+        raise Malformed("the body is nested too deeply") from error
+    except ValueError:
+        return
+
+
+def _once(pairs: list[tuple[str, object]]) -> None:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise Malformed("the body has a name twice in one object; give each once")
+
+
+def _short(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise Malformed(f"the body has a number of more than {MOST_DIGITS} characters")
+    return 0
 
 
 def _check_json(request: web.Request) -> None:
@@ -127,7 +170,7 @@ async def _parts(request: web.Request) -> AsyncIterator[BodyPartReader]:
     try:
         reader = await request.multipart()
         for _ in range(MAX_FORM_PARTS):
-            part = await reader.next()
+            part = await _in_time(reader.next())
             if part is None:
                 return
             if not isinstance(part, BodyPartReader) or not part.name:
@@ -139,7 +182,7 @@ async def _parts(request: web.Request) -> AsyncIterator[BodyPartReader]:
 
 
 async def _spool(part: BodyPartReader, upload: Upload, limit: int) -> None:
-    while chunk := await part.read_chunk(CHUNK_OCTETS):
+    while chunk := await _in_time(part.read_chunk(CHUNK_OCTETS)):
         if upload.size + len(chunk) > limit:
             raise TooLarge(f"the file is larger than {limit:,} octets; split it into several")
         upload.append(chunk)
@@ -147,7 +190,7 @@ async def _spool(part: BodyPartReader, upload: Upload, limit: int) -> None:
 
 async def _field(part: BodyPartReader) -> str:
     octets = bytearray()
-    while chunk := await part.read_chunk():
+    while chunk := await _in_time(part.read_chunk()):
         octets += chunk
         if len(octets) > FIELD_OCTETS:
             raise TooLarge(f"a field of the form is larger than {FIELD_OCTETS:,} octets")

@@ -1,0 +1,193 @@
+"""Whoever means harm gets a clear refusal: bodies, headers, things of others, fields not theirs."""
+
+import asyncio
+import io
+import json
+import time
+from typing import Any
+from uuid import UUID
+
+import pytest
+from aiohttp.test_utils import TestServer
+
+from service.api import reading
+from service.api.op import Op
+from service.api.routes import OPS, PREFIX
+from service.storage.postgres import transaction
+from tests.factories import make_draft
+from tests.integration.api.conftest import Answer, Api
+from tests.integration.api.test_robustness import BODIES
+
+ADMIN, OPERATOR, SCHOOL = ("county", "admin"), ("county", "operator"), ("school", "operator")
+JSON = {"Content-Type": "application/json"}
+NOBODY = "00000000-0000-0000-0000-000000000000"
+WITH_JSON = [op for op in OPS if op.body is not None and not op.takes_file and not op.is_open]
+
+
+def kind(answer: Answer) -> tuple[int, str]:
+    return answer.status, answer.json["type"].rpartition(":")[2].rpartition("/")[2]
+
+
+def filled(op: Op) -> str:
+    path = op.path
+    for name, hint in op.parameters.items():
+        path = path.replace(f"{{{name}}}", "7" if hint is int else NOBODY)
+    return path
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"name": "a", "name": "b", "rule": "r"}',
+        b'{"name": "a", "rule": {"x": 1, "x": 2}}',
+        b'{"name": ' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+        b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+        b'{"name": ' + b"9" * 500_000 + b', "rule": "r"}',
+        b'{"name": 1e' + b"9" * 500 + b', "rule": "r"}',
+        b'{"name": 0.' + b"1" * 500 + b', "rule": "r"}',
+        b"\xff\xfe{",
+        b"[" * 900_000,
+    ],
+    ids=["twice", "twice inside", "deep", "deep objects", "huge", "exponent", "fraction", "utf16",
+         "open"],
+)  # fmt: skip
+async def test_a_body_that_is_made_to_hurt_is_malformed(api: Api, raw: bytes) -> None:
+    started = time.monotonic()
+    answer = await api.call("POST", "/segments", OPERATOR, data=raw, headers=JSON)
+    assert kind(answer) == (400, "malformed")
+    assert len(answer.body) < 1_000
+    assert time.monotonic() - started < 5
+
+
+async def test_a_body_that_is_too_large_is_refused_however_it_comes(api: Api) -> None:
+    large = json.dumps({"name": "n", "rule": "x" * 1_100_000}).encode()
+
+    async def dripped() -> Any:
+        for at in range(0, len(large), 65_536):
+            yield large[at : at + 65_536]
+
+    for data in (io.BytesIO(large), dripped()):
+        answer = await api.call("POST", "/segments", OPERATOR, data=data, headers=JSON)
+        assert kind(answer) == (413, "too_large")
+
+
+async def _raw(api: Api, octets: bytes, *, then: bytes = b"") -> bytes:
+    """What the server says to these octets, and to others a moment later."""
+    server = api.client.server
+    assert isinstance(server, TestServer)
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    try:
+        writer.write(octets)
+        await writer.drain()
+        if then:
+            await asyncio.sleep(0.05)
+            writer.write(then)
+        return await asyncio.wait_for(reader.readuntil(b"\r\n"), 10)
+    finally:
+        writer.close()
+
+
+def _head(api: Api, *more: str) -> bytes:
+    token = api.tokens[OPERATOR]
+    lines = [
+        f"POST {PREFIX}/segments HTTP/1.1",
+        "Host: x",
+        f"Authorization: Bearer {token}",
+        "Content-Type: application/json",
+        *more,
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+@pytest.mark.parametrize("length", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
+async def test_a_body_that_drips_is_not_waited_for(
+    api: Api, monkeypatch: pytest.MonkeyPatch, length: str
+) -> None:
+    monkeypatch.setattr(reading, "READ_SECONDS", 0.3)
+    assert b" 408 " in await _raw(api, _head(api, length), then=b'5\r\n{"nam\r\n')
+    assert (await api.get("/segments", OPERATOR)).status == 200
+
+
+async def test_a_file_that_drips_is_not_waited_for(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "READ_SECONDS", 0.3)
+    head = _head(api, "Content-Length: 100000").replace(b"/segments", b"/imports")
+    form = head.replace(b"application/json", b"multipart/form-data; boundary=b")
+    begun = b'--b\r\nContent-Disposition: form-data; name="file"; filename="f.csv"\r\n\r\nphone\n'
+    assert b" 408 " in await _raw(api, form, then=begun)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("Content-Length: 2", "Content-Length: 3"),
+        ("Content-Length: 2", "Transfer-Encoding: chunked"),
+        ("X-Bad: a\x00b", "Content-Length: 0"),
+        ("X Bad: a", "Content-Length: 0"),
+        ("X-Long: " + "a" * 20_000, "Content-Length: 0"),
+        ("Content-Length: -1",),
+    ],
+    ids=["two lengths", "length and chunks", "NUL", "space", "long", "negative"],
+)
+async def test_a_head_that_two_could_read_differently_is_refused(
+    api: Api, more: tuple[str, ...]
+) -> None:
+    assert b" 400 " in await _raw(api, _head(api, *more))
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "X-Request-Id", "If-Match", "User-Agent"])
+async def test_a_header_cannot_put_another_one_into_the_answer(api: Api, name: str) -> None:
+    evil = "a%0d%0aSet-Cookie: x=1"
+    body = {"name": "n", "rule": "性别 = 女"}
+    answer = await api.post("/segments", OPERATOR, body, headers={name: evil})
+    assert answer.status in {201, 400}
+    assert "Set-Cookie" not in answer.headers
+    assert all(evil not in value for value in answer.headers.values())
+
+
+async def test_a_name_in_an_address_cannot_either(api: Api) -> None:
+    path = "/rosters/a%0d%0aSet-Cookie:%20x=1/members"
+    answer = await api.call("PUT", path, OPERATOR, json={"members": []})
+    assert answer.status in {200, 400, 422}
+    assert "Set-Cookie" not in answer.headers
+
+
+FIELDS = ("id", "state", "department_id", "created_by", "approved_by", "activated_at", "key_mode",
+          "roles", "rights", "password_hash", "token", "bootstrap", "held_until")  # fmt: skip
+
+
+async def test_no_field_is_taken_that_is_not_offered(api: Api) -> None:
+    taken = []
+    for op in WITH_JSON:
+        assert op.body is not None
+        offered = {field.alias or name for name, field in op.body.model_fields.items()}
+        for field in {*FIELDS} - offered:
+            body = {**BODIES.get(op.path, {"reason": "r"}), field: "x"}
+            answer = await api.call(op.method, filled(op), ADMIN, json=body)
+            if answer.status != 422 or field not in answer.json.get("fields", {}):
+                taken.append((op.method, op.path, field, answer.status))
+    assert taken == []
+
+
+async def test_nothing_of_another_department_can_be_named_in_a_body(api: Api) -> None:
+    async with transaction(api.runtime.pool) as conn:
+        ours = await make_draft(conn, api.teams["school"].operator, now=api.clock.at)
+        theirs = await make_draft(conn, api.teams["county"].operator, now=api.clock.at)
+    plan = {
+        "name": "n",
+        "template_id": str(ours.plan.template_id),
+        "segment_id": str(ours.plan.segment_id),
+    }
+    assert (await api.post("/campaigns", SCHOOL, plan)).status == 201
+    for field in ("template_id", "segment_id"):
+        body = plan | {field: str(getattr(theirs.plan, field))}
+        for answer in (
+            await api.post("/campaigns", SCHOOL, body),
+            await api.patch(f"/campaigns/{ours.id}", SCHOOL, {field: body[field]}),
+        ):
+            assert (answer.status, list(answer.json["fields"])) == (422, [field])
+    sent = {"to": ["19790000001"], "template_id": str(theirs.plan.template_id)}
+    assert (await api.post("/messages", SCHOOL, sent)).status == 404
+    asked = await api.post("/messages/status", SCHOOL, {"ids": [f"{UUID(int=1)}.1"]})
+    assert asked.json["items"] == []
