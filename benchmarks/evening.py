@@ -12,6 +12,7 @@ them), the rest went on at 8:00, and everybody got it once.
 import argparse
 import asyncio
 import json
+import os
 import tempfile
 import time
 from collections import Counter
@@ -120,6 +121,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=118_000)
     parser.add_argument("--speed", type=float, default=10.0)
     options = parser.parse_args()
+    os.environ["TOCSIN_TEST_SEND_ABOVE"] = str(options.people)  # nobody here has a phone
     with tempfile.TemporaryDirectory(prefix="tocsin-evening-") as parent:
         asyncio.run(run(options.people, options.speed, Path(parent) / "data"))
 
