@@ -104,8 +104,7 @@ async def add_suppressions(
         raise Invalid("the end has passed", fields={"expires_at": "give a later instant"})
     hashes = {keyring.phone_index(to_e164(phone)) for phone in phones}
     await suppression_store.lock_suppressions(conn)
-    made = await suppression_store.insert_suppressions(conn, hashes, new, now)
-    return Entered(len(made), sum(is_new for _, is_new in made.values()))
+    return Entered(*await suppression_store.enter_suppressions(conn, hashes, new, now))
 
 
 _COLUMNS = (

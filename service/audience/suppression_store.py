@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.errors import NotFound
-from service.storage.postgres import Connection, Record, affected
+from service.storage.postgres import Connection, Record, affected, one
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,34 +66,28 @@ async def lock_suppressions(conn: Connection) -> None:
     await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('suppressions', 0))")
 
 
-async def insert_suppressions(
-    conn: Connection, phone_hashes: Iterable[bytes], new: NewSuppression, now: datetime
-) -> dict[bytes, tuple[Suppression, bool]]:
-    """Stop these classes to these numbers; each with its suppression and whether that is new.
+_INSERT = """
+    INSERT INTO suppressions AS s (phone_hash, reason, note, created_by, created_at, expires_at,
+                                   classes, owner, source)
+    SELECT DISTINCT u.phone_hash, $2, $3, $4::uuid, $5::timestamptz, $6::timestamptz,
+           $7::text[], $8, $9
+    FROM unnest($1::bytea[]) AS u (phone_hash) ORDER BY 1
+    ON CONFLICT (phone_hash, reason) DO UPDATE SET
+        classes = CASE WHEN s.expires_at <= $5 THEN excluded.classes
+                       ELSE ARRAY(SELECT DISTINCT c FROM unnest(s.classes || excluded.classes)
+                                      AS u(c) ORDER BY c) END,
+        owner = coalesce(nullif(excluded.owner, ''), s.owner),
+        source = CASE s.source WHEN 'receipts' THEN excluded.source ELSE s.source END,
+        created_by = CASE s.source WHEN 'receipts' THEN excluded.created_by
+                                   ELSE s.created_by END,
+        expires_at =
+            CASE WHEN s.expires_at IS NULL OR excluded.expires_at IS NULL THEN NULL
+                 ELSE greatest(s.expires_at, excluded.expires_at) END
+"""
 
-    One that exists already is never shortened, and stops what it stopped before as well. One that
-    only followed from receipts is from then on the word of whoever says so.
-    """
-    rows = await conn.fetch(
-        """
-        INSERT INTO suppressions AS s (phone_hash, reason, note, created_by, created_at, expires_at,
-                                       classes, owner, source)
-        SELECT DISTINCT u.phone_hash, $2, $3, $4::uuid, $5::timestamptz, $6::timestamptz,
-               $7::text[], $8, $9
-        FROM unnest($1::bytea[]) AS u (phone_hash) ORDER BY 1
-        ON CONFLICT (phone_hash, reason) DO UPDATE SET
-            classes = CASE WHEN s.expires_at <= $5 THEN excluded.classes
-                           ELSE ARRAY(SELECT DISTINCT c FROM unnest(s.classes || excluded.classes)
-                                          AS u(c) ORDER BY c) END,
-            owner = coalesce(nullif(excluded.owner, ''), s.owner),
-            source = CASE s.source WHEN 'receipts' THEN excluded.source ELSE s.source END,
-            created_by = CASE s.source WHEN 'receipts' THEN excluded.created_by
-                                       ELSE s.created_by END,
-            expires_at =
-                CASE WHEN s.expires_at IS NULL OR excluded.expires_at IS NULL THEN NULL
-                     ELSE greatest(s.expires_at, excluded.expires_at) END
-        RETURNING s.*, old.id IS NULL AS is_new
-        """,
+
+def _row(phone_hashes: Iterable[bytes], new: NewSuppression, now: datetime) -> tuple[object, ...]:
+    return (
         list(phone_hashes),
         new.reason,
         new.note,
@@ -104,7 +98,35 @@ async def insert_suppressions(
         new.owner,
         new.source,
     )
+
+
+async def insert_suppressions(
+    conn: Connection, phone_hashes: Iterable[bytes], new: NewSuppression, now: datetime
+) -> dict[bytes, tuple[Suppression, bool]]:
+    """Stop these classes to these numbers; each with its suppression and whether that is new.
+
+    One that exists already is never shortened, and stops what it stopped before as well. One that
+    only followed from receipts is from then on the word of whoever says so.
+    """
+    rows = await conn.fetch(
+        f"{_INSERT} RETURNING s.*, old.id IS NULL AS is_new", *_row(phone_hashes, new, now)
+    )
     return {row["phone_hash"]: (_suppression(row), row["is_new"]) for row in rows}
+
+
+async def enter_suppressions(
+    conn: Connection, phone_hashes: Iterable[bytes], new: NewSuppression, now: datetime
+) -> tuple[int, int]:
+    """The same for many numbers; returns how many there are, and how many of them are new."""
+    row = await conn.fetchrow(
+        f"""
+        WITH made AS ({_INSERT} RETURNING old.id IS NULL AS is_new)
+        SELECT count(*) AS numbers, count(*) FILTER (WHERE is_new) AS added FROM made
+        """,  # noqa: S608  # a constant
+        *_row(phone_hashes, new, now),
+    )
+    counts = one(row)
+    return counts["numbers"], counts["added"]
 
 
 _WHICH = """

@@ -84,6 +84,15 @@ async def is_dead(pool: Pool, at: datetime) -> bool:
         ([(0 * DAY, "dead"), (DAY, "off")], False),
         ([(0 * DAY, "dead"), (DAY, "delivered"), (2 * DAY, "dead")], False),
         ([(0 * DAY, "dead"), (DAY, "delivered"), (2 * DAY, "dead"), (3 * DAY, "dead")], True),
+        (
+            [
+                (0 * DAY, "dead"),
+                (DAY, "delivered"),
+                (2 * DAY, "dead"),
+                (2 * DAY + HOUR, "dead"),
+            ],
+            False,
+        ),
         ([(0 * DAY, "dead"), (LONG_AGO, "dead")], False),
     ],
 )
@@ -139,6 +148,18 @@ async def test_what_a_person_entered_is_lifted_by_a_person_only(
     assert not await is_dead(pool, now + 3 * DAY)
     await send(now + 4 * DAY, "dead")
     assert await is_dead(pool, now + 4 * DAY)
+
+
+async def test_once_a_person_has_lifted_it_the_count_begins_anew(
+    pool: Pool, now: datetime, send: Send
+) -> None:
+    await send(now, "dead")
+    await send(now + DAY, "dead")
+    async with transaction(pool) as conn:
+        found = await conn.fetchval("SELECT id FROM suppressions")
+        await suppression_store.delete_suppression(conn, found, None)
+    await send(now + 2 * DAY, "dead")
+    assert not await is_dead(pool, now + 2 * DAY)
 
 
 async def test_old_answers_are_deleted(pool: Pool, now: datetime, send: Send) -> None:
