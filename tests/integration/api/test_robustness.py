@@ -1,7 +1,7 @@
 """Whatever is sent, the answer is a documented status with a documented shape, never a crash."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -171,6 +171,12 @@ def _bodies(op: Op) -> Iterator[Any]:
         yield from ({**base, "schedule": schedule} for schedule in _variants(SCHEDULE))
 
 
+def _address(op: Op, there: Mapping[str, object]) -> str:
+    """The operation's path to things that are there, and to nobody's."""
+    nothing = {name: 7 if kind is int else NOBODY for name, kind in op.parameters.items()}
+    return op.path.format_map(nothing | dict(there))
+
+
 WITH_BODY = [op for op in OPS if op.body is not None and not op.takes_file]
 
 
@@ -184,17 +190,16 @@ async def test_no_body_is_a_crash(api: Api, op: Op) -> None:
         if op.path.endswith(("pause", "cancel", "release", "resume")):
             draft = await make_scheduled(conn, team, now=api.clock.at)
     channel = await api.post("/channels", ADMIN, {**CHANNEL, "name": "already"})
-    path = op.path.format(
-        campaign_id=draft.id,
-        segment_id=draft.plan.segment_id,
-        template_id=draft.plan.template_id,
-        channel_id=channel.json["id"],
-        inbound_id=NOBODY,
-        department_id=team.operator.department_id,
-        user_id=team.viewer.id,
-        key_id=NOBODY,
-        name="r",
-    )
+    there = {
+        "campaign_id": draft.id,
+        "segment_id": draft.plan.segment_id,
+        "template_id": draft.plan.template_id,
+        "channel_id": channel.json["id"],
+        "department_id": team.operator.department_id,
+        "user_id": team.viewer.id,
+        "name": "r",
+    }
+    path = _address(op, there)
     for body in _bodies(op):
         answer = await api.call(op.method, path, ADMIN, json=body)
         assert answer.status < 500, (body, answer.body)
@@ -208,9 +213,8 @@ async def test_no_body_is_a_crash(api: Api, op: Op) -> None:
 async def test_no_query_is_a_crash(api: Api, op: Op) -> None:
     async with transaction(api.runtime.pool) as conn:
         draft = await make_draft(conn, api.teams["county"].operator, now=api.clock.at)
-    path = op.path.format(
-        campaign_id=draft.id, run_id=NOBODY, department_id=api.teams["county"].department_id
-    )
+    there = {"campaign_id": draft.id, "department_id": api.teams["county"].department_id}
+    path = _address(op, there)
     assert op.query is not None
     for name in op.query.model_fields:
         for odd in ("", "%00", "%ff", "%F0%9F%80%84", "-1", "1e9", "9" * 30, "a" * 5_000):
