@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from aiohttp import web
 
-from service.api import callbacks
+from service.api import callbacks, catalogue
 from service.api.health import healthz, readyz
 from service.api.limiter import Limiter
 from service.api.metrics import Metrics
@@ -30,6 +30,8 @@ def create_app(runtime: Runtime) -> web.Application:
     app.on_response_prepare.append(show_request_id)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
+    app.router.add_get("/problems", catalogue.show_all)
+    app.router.add_get(catalogue.PREFIX + "{code}", catalogue.show_one)
     app.router.add_get("/metrics", Metrics().show)
     app.router.add_get(f"{PREFIX}/openapi.json", _openapi)
     readers = {op.path: op for op in OPS if op.method == "GET"}

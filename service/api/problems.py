@@ -1,7 +1,7 @@
 """Errors as RFC 9457 problem+json: one table from error class to status.
 
-`type` is stable (urn:tocsin:problem:CODE), `detail` a plain sentence, `fields` what is wrong with
-each field and how to mend it. No value that was sent comes back.
+`type` is stable, and the address of its page (see `catalogue`), `detail` a plain sentence, `fields`
+what is wrong with each field and how to mend it. No value that was sent comes back.
 """
 
 import json
@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler
 from pydantic import ValidationError
 
 from service.accounts.login import Locked, LoginFailed
+from service.api.catalogue import PREFIX
 from service.api.limiter import TooMany
 from service.audience.segment import SegmentError
 from service.delivery.doubt import TooEarly
@@ -34,7 +35,6 @@ from service.web import REQUEST_ID
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-URN = "urn:tocsin:problem:"
 
 
 class Malformed(TocsinError):
@@ -202,7 +202,7 @@ def problem(
 ) -> web.Response:
     """A problem as a response."""
     body = {
-        "type": URN + code,
+        "type": PREFIX + code,
         "title": TITLES.get(status, detail),
         "status": status,
         "detail": detail,

@@ -198,4 +198,4 @@ async def test_a_segment_keeps_what_was_typed_and_what_it_means(api: Api) -> Non
     taken = await api.post("/segments", OPERATOR, {"name": "老年妇女", "rule": "年龄>=60"})
     assert taken.status == 409
     wrong = await api.patch(path, OPERATOR, {"rule": "区域 = 火星"})
-    assert (wrong.status, wrong.json["type"]) == (422, "urn:tocsin:problem:segment_rule")
+    assert (wrong.status, wrong.json["type"]) == (422, "/problems/segment_rule")

@@ -176,7 +176,7 @@ async def test_without_a_proxy_the_address_is_as_it_came(
 def _check(answer: Answer, status: int, code: str) -> None:
     assert answer.status == status, answer.body
     assert answer.headers["Content-Type"] == "application/problem+json"
-    assert answer.json["type"] == f"urn:tocsin:problem:{code}"
+    assert answer.json["type"] == f"/problems/{code}"
     assert SECRET.encode() not in answer.body
 
 

@@ -126,7 +126,7 @@ async def test_no_one_approves_their_own(api: Api) -> None:
     await _act(api, OPERATOR, campaign, "submit")
     refused = await api.post(f"/campaigns/{campaign}/approve", admin)
     assert refused.status == 403
-    assert refused.json["type"] == "urn:tocsin:problem:second_person_needed"
+    assert refused.json["type"] == "/problems/second_person_needed"
     assert "you edited it last" in refused.json["detail"]
     await _act(api, APPROVER, campaign, "approve")
 
@@ -138,7 +138,7 @@ async def test_a_new_text_after_submission_cannot_be_approved(api: Api) -> None:
     assert (await api.post(path, OPERATOR, {"text": TEXT + "谢谢。"})).status == 201
     refused = await api.post(f"/campaigns/{campaign}/approve", APPROVER)
     assert refused.status == 409
-    assert refused.json["type"] == "urn:tocsin:problem:changed_since_submission"
+    assert refused.json["type"] == "/problems/changed_since_submission"
     assert (await _act(api, APPROVER, campaign, "return", {"reason": "新文本"}))["state"] == (
         "returned"
     )
@@ -156,7 +156,7 @@ async def test_an_edited_rule_after_submission_cannot_be_approved(api: Api) -> N
     other = {"rule": "运营商 = 移动"}
     assert (await api.patch(f"/segments/{segment}", OPERATOR, other)).status == 200
     refused = await api.post(f"/campaigns/{campaign}/approve", APPROVER)
-    assert refused.json["type"] == "urn:tocsin:problem:changed_since_submission"
+    assert refused.json["type"] == "/problems/changed_since_submission"
     await api.patch(f"/segments/{segment}", OPERATOR, spelled)
     await _act(api, APPROVER, campaign, "approve")
 
@@ -181,7 +181,7 @@ async def test_a_pending_approval_expires(api: Api) -> None:
     assert submitted["pending_until"] == "2027-01-19T01:30:00Z"
     api.clock.at = api.clock.at.replace(day=19, hour=2)
     refused = await api.post(f"/campaigns/{campaign}/approve", APPROVER)
-    assert (refused.status, refused.json["type"]) == (409, "urn:tocsin:problem:expired")
+    assert (refused.status, refused.json["type"]) == (409, "/problems/expired")
     assert [str(c) for c in await expire_pending(api.runtime.pool, api.clock.at)] == [campaign]
     shown = (await api.get(f"/campaigns/{campaign}", OPERATOR)).json
     assert (shown["state"], shown["submitted_by"]) == ("returned", None)
@@ -199,7 +199,7 @@ async def test_a_blocked_text_is_kept_but_cannot_be_submitted(api: Api) -> None:
     changed = await api.patch(f"/campaigns/{campaign}", OPERATOR, {"template_id": bad.json["id"]})
     assert changed.status == 200
     refused = await api.post(f"/campaigns/{campaign}/submit", OPERATOR)
-    assert (refused.status, refused.json["type"]) == (409, "urn:tocsin:problem:text_blocked")
+    assert (refused.status, refused.json["type"]) == (409, "/problems/text_blocked")
     assert refused.json["findings"][0]["level"] == "block"
 
 
@@ -297,7 +297,7 @@ async def test_only_an_administrator_of_the_county_goes_beyond_its_hours(api: Ap
     late = {"kind": "now", "send_hours": [["08:00", "21:30"]], "beyond_hours": True}
     url = f"/campaigns/{campaign}"
     refused = await api.patch(url, OPERATOR, {"schedule": late})
-    assert (refused.status, refused.json["type"]) == (403, "urn:tocsin:problem:forbidden")
+    assert (refused.status, refused.json["type"]) == (403, "/problems/forbidden")
     allowed = await api.patch(url, ADMIN, {"schedule": late})
     assert allowed.status == 200
     renamed = await api.patch(url, OPERATOR, {"name": "新名", "schedule": late})

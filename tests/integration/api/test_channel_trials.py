@@ -145,7 +145,7 @@ async def test_a_real_channel_is_never_called_on_simulated_time(api: Api) -> Non
         api.clock.simulated = True
         refused = await api.post(path + "/test", ADMIN)
         assert refused.status == 409
-        assert refused.json["type"] == "urn:tocsin:problem:simulated_clock"
+        assert refused.json["type"] == "/problems/simulated_clock"
         asked = asyncio.create_task(tried(api, await set_up(api, rehearsed.port)))
         await (await rehearsed.peer()).accept_login()
         assert (await asked)["ok"] is True

@@ -261,5 +261,5 @@ async def test_a_carriers_subscribers_are_seen_by_the_carrier_alone(api: Api) ->
     assert (roster["kind"], roster["contacts"]) == ("subscriber_base", 1)
     rejects = f"/imports/{roster['latest']['import_id']}/rejects"
     refused = await api.get(rejects, COUNTY)
-    assert (refused.status, refused.json["type"]) == (403, "urn:tocsin:problem:subscriber_base")
+    assert (refused.status, refused.json["type"]) == (403, "/problems/subscriber_base")
     assert (await api.get(rejects, token)).status == 200

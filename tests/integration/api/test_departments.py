@@ -127,7 +127,7 @@ async def test_what_is_registered_is_lent_to_nobody(api: Api, what: str, value: 
     assert (await api.post(f"/departments/{first}/{what}s", ADMIN, body)).status == 201
     assert (await api.post(f"/departments/{first}/{what}s", ADMIN, body)).status == 201
     refused = await api.post(f"/departments/{second}/{what}s", ADMIN, body)
-    assert (refused.status, refused.json["type"]) == (409, f"urn:tocsin:problem:{what}_taken")
+    assert (refused.status, refused.json["type"]) == (409, f"/problems/{what}_taken")
     listed = (await api.get(f"/departments/{first}/{what}s", ADMIN)).json["items"]
     assert [item["value"] for item in listed] == [value]
     assert (
@@ -153,11 +153,11 @@ async def test_a_campaign_asks_for_no_more_than_its_department_may(api: Api) -> 
     await api.patch(path, ADMIN, {"classes": ["service"], "channels": None})
     await make(api, "县反诈", signature="旌德县反诈中心")
     lent = await api.post(f"/campaigns/{made.json['id']}/submit", operator)
-    assert (lent.status, lent.json["type"]) == (409, "urn:tocsin:problem:signature_of_another")
+    assert (lent.status, lent.json["type"]) == (409, "/problems/signature_of_another")
 
 
 async def test_the_signature_of_a_department_is_registered_with_it(api: Api) -> None:
     await make(api, "一", signature="旌德县一局")
     refused = await make(api, "二", signature="旌德县一局")
-    assert refused.json["type"] == "urn:tocsin:problem:signature_taken"
+    assert refused.json["type"] == "/problems/signature_taken"
     assert (await make(api, "二")).status == 201

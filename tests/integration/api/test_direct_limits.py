@@ -86,7 +86,7 @@ async def test_a_department_keeps_to_its_classes_channels_and_signature(
     token = api.tokens[ADMIN]
     await api.patch(path, ADMIN, {"classes": ["public_interest"]})
     status, body = await send(api, token, 1)
-    assert (status, body["type"]) == (422, "urn:tocsin:problem:class_not_allowed")
+    assert (status, body["type"]) == (422, "/problems/class_not_allowed")
     await api.patch(path, ADMIN, {"classes": ["service"], "channels": []})
     status, body = await send(api, token, 1)
     assert (status, body["accepted"], refused(body)) == (202, 0, [(0, "no_route")])
@@ -94,7 +94,7 @@ async def test_a_department_keeps_to_its_classes_channels_and_signature(
     assert (await send(api, token, 1))[1]["accepted"] == 1
     await api.post("/departments", ADMIN, {"name": "教体局", "signature": "旌德县教体局"})
     status, body = await send(api, token, 1)
-    assert (status, body["type"]) == (409, "urn:tocsin:problem:signature_of_another")
+    assert (status, body["type"]) == (409, "/problems/signature_of_another")
 
 
 async def test_a_rotation_begins_no_new_day(api: Api) -> None:
@@ -106,4 +106,4 @@ async def test_a_rotation_begins_no_new_day(api: Api) -> None:
     again = await api.post(f"/keys/{new.json['id']}/rotate", ADMIN, {})
     for token in (new.json["token"], again.json["token"]):
         status, body = await send(api, token, 3)
-        assert (status, body["type"]) == (403, "urn:tocsin:problem:needs_campaign")
+        assert (status, body["type"]) == (403, "/problems/needs_campaign")

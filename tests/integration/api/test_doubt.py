@@ -101,7 +101,7 @@ async def test_doubts_are_paged_and_chosen(api: Api, doubts: Doubts) -> None:
 async def test_too_early_is_a_conflict_that_names_the_time(api: Api, doubts: Doubts) -> None:
     refused = await decide(api, SCHOOL, "delivered", ids=ids(doubts, 1, 2))
     assert refused.status == 409
-    assert refused.json["type"] == "urn:tocsin:problem:too_early"
+    assert refused.json["type"] == "/problems/too_early"
     assert "2027-01-12T01:40:00.000+00:00" in refused.json["detail"]
     api.clock.at += timedelta(minutes=10)
     done = await decide(api, SCHOOL, "delivered", ids=ids(doubts, 1, 2, 3))
@@ -172,7 +172,7 @@ async def test_sending_again_takes_the_policy_of_the_class_and_wakes_the_channel
     api.clock.at += timedelta(minutes=10)
     refused = await decide(api, SCHOOL, "resend", ids=ids(doubts, 1))
     assert refused.status == 409
-    assert refused.json["type"] == "urn:tocsin:problem:resend_not_allowed"
+    assert refused.json["type"] == "/problems/resend_not_allowed"
     policy = {"class": "public_interest", "allowed": True, "reason": "agreed with the carrier"}
     for who in (SCHOOL, ("school", "admin"), OPERATOR):
         answer = await api.call("PUT", "/uncertain/policies", who, json=policy)

@@ -32,7 +32,7 @@ async def test_a_real_channel_takes_what_is_filed_with_its_numbers(api: Api) -> 
         if state:
             assert (await file(api, template, real, state, **fields)).status == 200
         refused = await submit(api, campaign)
-        assert (refused.status, refused.json["type"]) == (409, "urn:tocsin:problem:not_filed")
+        assert (refused.status, refused.json["type"]) == (409, "/problems/not_filed")
         assert "移动网关" in refused.json["detail"]
     lines = await file(api, template, real, "filed", contacts=["96110"], reference="M-1")
     assert [line["state"] for line in lines.json["items"]] == ["filed", "filed", "submitted"]

@@ -25,7 +25,7 @@ WITH_JSON = [op for op in OPS if op.body is not None and not op.takes_file and n
 
 
 def kind(answer: Answer) -> tuple[int, str]:
-    return answer.status, answer.json["type"].rpartition(":")[2].rpartition("/")[2]
+    return answer.status, answer.json["type"].rpartition("/")[2]
 
 
 def filled(op: Op) -> str:

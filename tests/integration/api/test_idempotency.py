@@ -34,7 +34,7 @@ async def test_another_request_under_the_key_is_refused(api: Api) -> None:
     for path, sent in (("/segments", body), ("/segments/preview", {"rule": BODY["rule"]})):
         refused = await api.post(path, OPERATOR, sent, **_key("k1"))
         assert refused.status == 422
-        assert refused.json["type"] == "urn:tocsin:problem:idempotency_key_reused"
+        assert refused.json["type"] == "/problems/idempotency_key_reused"
 
 
 async def test_keys_of_different_users_do_not_meet(api: Api) -> None:
@@ -57,7 +57,7 @@ async def test_many_at_once_have_one_effect(api: Api) -> None:
     assert statuses.count(201) >= 1
     assert set(statuses) <= {201, 409}
     refused = [answer for answer in answers if answer.status == 409]
-    assert {answer.json["type"] for answer in refused} <= {"urn:tocsin:problem:in_progress"}
+    assert {answer.json["type"] for answer in refused} <= {"/problems/in_progress"}
     assert len({answer.body for answer in answers if answer.status == 201}) == 1
     assert len((await api.get("/segments", OPERATOR)).json["items"]) == 1
 
@@ -70,7 +70,7 @@ async def test_one_in_progress_is_a_conflict(api: Api) -> None:
         )
         refused = await api.post("/segments", OPERATOR, BODY, **_key("k1"))
     assert refused.status == 409
-    assert refused.json["type"] == "urn:tocsin:problem:in_progress"
+    assert refused.json["type"] == "/problems/in_progress"
 
 
 async def test_a_token_is_answered_again_but_not_stored_in_clear(api: Api) -> None:

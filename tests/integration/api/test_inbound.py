@@ -199,7 +199,7 @@ async def test_a_text_is_taken_and_done_with_a_note(api: Api, sent: Sent) -> Non
     assert (taken.status, taken.json["state"]) == (200, "taken")
     assert taken.json["taken_by"] == str(api.teams["school"].operator.id)
     again = await api.post(f"{path}/take", ("school", "admin"))
-    assert (again.status, again.json["type"]) == (409, "urn:tocsin:problem:conflict")
+    assert (again.status, again.json["type"]) == (409, "/problems/conflict")
 
     done = await api.post(f"{path}/done", ("school", "admin"), {"note": " 已回电 "})
     assert (done.json["state"], done.json["note"]) == ("done", "已回电")

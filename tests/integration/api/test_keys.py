@@ -43,7 +43,7 @@ async def test_a_key_works_once_a_second_person_says_so(api: Api) -> None:
     token, path = made.json["token"], f"/keys/{made.json['id']}"
     assert (await api.get("/campaigns", token)).status == 401
     own = await api.post(f"{path}/activate", ADMIN)
-    assert (own.status, own.json["type"]) == (403, "urn:tocsin:problem:second_person_needed")
+    assert (own.status, own.json["type"]) == (403, "/problems/second_person_needed")
     assert (await api.get("/campaigns", token)).status == 401
     other = await second_admin(api)
     done = await api.post(f"{path}/activate", other)
@@ -110,10 +110,10 @@ async def test_a_key_does_no_more_than_its_scopes(api: Api) -> None:
     assert (await api.get("/segments", key["token"])).status == 200
     assert (await api.get("/runs/00000000-0000-0000-0000-000000000000", key["token"])).status == 404
     refused = await api.post("/segments", key["token"], {"name": "n", "rule": "性别 = 女"})
-    assert (refused.status, refused.json["type"]) == (403, "urn:tocsin:problem:out_of_scope")
+    assert (refused.status, refused.json["type"]) == (403, "/problems/out_of_scope")
     body = {"login": "x", "name": "x", "roles": ["operator"]}
     refused = await api.post("/users", key["token"], body)
-    assert refused.json["type"] == "urn:tocsin:problem:right_not_yours"
+    assert refused.json["type"] == "/problems/right_not_yours"
     body = {"login": "x", "name": "x", "roles": ["viewer"]}
     assert (await api.post("/users", key["token"], body)).status == 201
 
@@ -142,7 +142,7 @@ async def test_what_a_key_plans_stays_what_it_is(api: Api) -> None:
         path = f"/campaigns/{theirs['id']}{act}"
         method = "POST" if act else "PATCH"
         refused = await api.call(method, path, test["token"], json=body)
-        assert (refused.status, refused.json["type"]) == (403, "urn:tocsin:problem:out_of_scope")
+        assert (refused.status, refused.json["type"]) == (403, "/problems/out_of_scope")
     assert (await api.post(f"/campaigns/{ours['id']}/submit", test["token"])).status == 200
 
 
@@ -151,7 +151,7 @@ async def test_a_key_works_from_its_networks_only(api: Api) -> None:
     outside = await active_key(api, networks=["10.0.0.0/8"])
     assert (await api.get("/campaigns", inside["token"])).status == 200
     refused = await api.get("/campaigns", outside["token"])
-    assert (refused.status, refused.json["type"]) == (403, "urn:tocsin:problem:address_not_allowed")
+    assert (refused.status, refused.json["type"]) == (403, "/problems/address_not_allowed")
     claimed = {"X-Forwarded-For": "10.1.2.3"}
     assert (await api.get("/campaigns", outside["token"], headers=claimed)).status == 403
 
@@ -189,4 +189,4 @@ async def test_a_key_fills_no_roster_but_its_own(api: Api) -> None:
     own = await api.call("PUT", "/rosters/家长/members", key["token"], json=members)
     assert own.status == 200
     other = await api.call("PUT", "/rosters/财务/members", key["token"], json=members)
-    assert (other.status, other.json["type"]) == (403, "urn:tocsin:problem:out_of_scope")
+    assert (other.status, other.json["type"]) == (403, "/problems/out_of_scope")

@@ -118,7 +118,7 @@ async def test_a_doubt_needs_the_approvers_word_and_is_kept(api: Api, conn: Conn
     path = f"/campaigns/{campaign}"
     assert (await api.post(f"{path}/submit", OPERATOR)).status == 200
     refused = await api.post(f"{path}/approve", APPROVER, {"reason": "好"})
-    assert (refused.status, refused.json["type"]) == (409, "urn:tocsin:problem:review_needed")
+    assert (refused.status, refused.json["type"]) == (409, "/problems/review_needed")
     assert [finding["rule"] for finding in refused.json["findings"]] == ["R21"]
     assert (await api.post(f"{path}/approve", APPROVER, {"acknowledged": ["R12"]})).status == 409
     approved = await api.post(f"{path}/approve", APPROVER, {"acknowledged": ["R21"]})
@@ -137,10 +137,10 @@ async def test_the_verdict_is_part_of_what_is_approved(api: Api) -> None:
     await api.post(f"{path}/submit", OPERATOR)
     await put(api, levels={"R21": "block", "R02": "warn"})
     refused = await api.post(f"{path}/approve", APPROVER, {"acknowledged": ["R21"]})
-    assert refused.json["type"] == "urn:tocsin:problem:changed_since_submission"
+    assert refused.json["type"] == "/problems/changed_since_submission"
     await api.post(f"{path}/return", APPROVER, {"reason": "改"})
     again = await api.post(f"{path}/submit", OPERATOR)
-    assert again.json["type"] == "urn:tocsin:problem:text_blocked"
+    assert again.json["type"] == "/problems/text_blocked"
 
 
 async def test_what_was_sent_before_is_named_and_voids_no_submission(api: Api) -> None:
@@ -168,7 +168,7 @@ async def test_a_direct_send_takes_a_text_that_somebody_else_approved(api: Api) 
     refused = await api.post("/messages", OPERATOR, send)
     assert (refused.status, refused.json["type"]) == (
         409,
-        "urn:tocsin:problem:template_not_approved",
+        "/problems/template_not_approved",
     )
     path = f"/templates/{template}/approve"
     assert (await api.post(path, APPROVER, {"version": 2})).json["type"].endswith("newer_version")
@@ -187,10 +187,10 @@ async def test_neither_author_nor_blocked_nor_doubtful_text_is_approved(api: Api
     body = {"name": "自己", "class": "service", "text": GOOD}
     own = (await api.post("/templates", ADMIN, body)).json["id"]
     refused = await api.post(f"/templates/{own}/approve", ADMIN, {"version": 1})
-    assert refused.json["type"] == "urn:tocsin:problem:second_person_needed"
+    assert refused.json["type"] == "/problems/second_person_needed"
     _, blocked = await draft(api, GOOD + "详见t.cn。")
     refused = await api.post(f"/templates/{blocked}/approve", APPROVER, {"version": 1})
-    assert refused.json["type"] == "urn:tocsin:problem:text_blocked"
+    assert refused.json["type"] == "/problems/text_blocked"
     body = {"name": "疑", "class": "service", "text": DOUBTFUL}
     doubtful = (await api.post("/templates", OPERATOR, body)).json["id"]
     path = f"/templates/{doubtful}/approve"

@@ -34,7 +34,7 @@ async def person(api: Api, role: str = "operator") -> str:
 
 
 def kind(answer: Answer) -> tuple[int, str]:
-    return answer.status, answer.json["type"].rpartition(":")[2].rpartition("/")[2]
+    return answer.status, answer.json["type"].rpartition("/")[2]
 
 
 async def test_a_given_password_is_good_for_choosing_another_only(api: Api) -> None:

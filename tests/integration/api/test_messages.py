@@ -5,7 +5,6 @@ import json
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -77,8 +76,8 @@ async def test_each_gets_the_values_that_were_given_for_it(
         rows = await queued_rows(conn, run_id, lane, 1, 9, api.clock.at)
         stored = await conn.fetchval("SELECT string_agg(m::text, '') FROM messages m")
     work = Work(
-        run_id, 1, GREETING, "service", None, [], ZoneInfo("Asia/Shanghai"), None,
-        Flow(1, run_id), 1, rows=None,  # type: ignore[arg-type]
+        run_id, 1, GREETING, "service", None, hours=None, valid_until=None,  # type: ignore[arg-type]
+        flow=Flow(1, run_id), weight=1, rows=None,  # type: ignore[arg-type]
     )  # fmt: skip
     composer = Composer(keyring, {}, lambda text: tuple(split(text)))
     said = {
@@ -119,7 +118,7 @@ async def test_a_value_that_nobody_approved_is_looked_at(
 
 async def test_nobody_accepted_is_an_error_and_leaves_nothing(api: Api, lane: int) -> None:
     sent = await send(api, ["1", "2"])
-    assert (sent.status, sent.json["type"]) == (422, "urn:tocsin:problem:nobody_accepted")
+    assert (sent.status, sent.json["type"]) == (422, "/problems/nobody_accepted")
     assert set(sent.json["fields"]) == {"to.0", "to.1"}
     assert await api.runtime.pool.fetchval("SELECT count(*) FROM runs") == 0
 
@@ -142,7 +141,7 @@ async def test_what_cannot_be_sent_so(
     api: Api, lane: int, fields: dict[str, Any], status: int, code: str
 ) -> None:
     sent = await api.post("/messages", ADMIN, {"to": [phone(1)], **fields})
-    assert (sent.status, sent.json["type"].rpartition(":")[2]) == (status, code), sent.body
+    assert (sent.status, sent.json["type"].rpartition("/")[2]) == (status, code), sent.body
     assert await api.runtime.pool.fetchval("SELECT count(*) FROM runs") == 0
 
 
@@ -215,7 +214,7 @@ async def test_what_still_waits_can_be_called_back(api: Api, lane: int) -> None:
         "cancelled_by_sender",
     )
     late = await api.post(f"/messages/{run}.2/cancel", OPERATOR)
-    assert (late.status, late.json["type"]) == (409, "urn:tocsin:problem:has_left")
+    assert (late.status, late.json["type"]) == (409, "/problems/has_left")
 
 
 async def test_a_repeated_request_sends_once(api: Api, lane: int) -> None:

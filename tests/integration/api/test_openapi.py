@@ -7,7 +7,14 @@ from service.api import callbacks, login
 from service.api.routes import OPS, PREFIX
 from tests.integration.api.conftest import Api
 
-UNDOCUMENTED = {"/healthz", "/readyz", "/metrics", f"{PREFIX}/openapi.json"}
+UNDOCUMENTED = {
+    "/problems",
+    "/problems/{code}",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    f"{PREFIX}/openapi.json",
+}
 
 
 async def test_the_document_is_valid_and_equals_the_routes(api: Api) -> None:

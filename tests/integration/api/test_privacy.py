@@ -166,7 +166,7 @@ async def test_an_erased_person_is_gone_and_locked_and_still_suppressed(api: Api
     assert (await api.post(f"/contacts/{contact}/unmask", ADMIN, WHY)).status == 404
     for run, code in ((sent, "erased"), (waiting, "erased")):
         answer = await api.post(f"/runs/{run}/messages/1/unmask", ADMIN, WHY)
-        assert (answer.status, answer.json["type"]) == (409, f"urn:tocsin:problem:{code}")
+        assert (answer.status, answer.json["type"]) == (409, f"/problems/{code}")
         assert NATIONAL.encode() not in answer.body
     (row,) = (await api.get(f"/runs/{waiting}/messages", ADMIN)).json["items"]
     assert (row["state"], row["reason"], row["phone"]) == ("cancelled", "erased", None)

@@ -20,7 +20,7 @@ def _check(answer: Any, status: int, code: str) -> dict[str, Any]:
     assert answer.status == status, answer.body
     assert answer.headers["Content-Type"] == "application/problem+json"
     problem: dict[str, Any] = answer.json
-    assert problem["type"] == f"urn:tocsin:problem:{code}"
+    assert problem["type"] == f"/problems/{code}"
     assert problem["status"] == status
     assert problem["title"]
     assert problem["detail"]
@@ -181,3 +181,14 @@ async def test_the_error_of_a_rule_tells_where_and_what_else(api: Api) -> None:
     problem = _check(answer, 422, "segment_rule")
     assert problem["position"] == 1
     assert "身份" in json.dumps(problem["suggestions"], ensure_ascii=False)
+
+
+async def test_the_type_of_a_problem_is_the_address_of_its_page(api: Api) -> None:
+    refused = await api.get("/segments", None)
+    where = refused.json["type"]
+    assert where == "/problems/unauthorized"
+    page = await api.get("/" + where, None)
+    assert (page.status, page.headers["Content-Type"]) == (200, "text/markdown; charset=utf-8")
+    assert page.body.decode().startswith("# unauthorized\n\nThere is no key")
+    assert b"`unauthorized`" in (await api.get("//problems", None)).body
+    assert (await api.get("//problems/%0d%0ax", None)).status == 404

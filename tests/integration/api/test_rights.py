@@ -12,7 +12,15 @@ from tests.factories import make_contact, make_draft
 from tests.integration.api.conftest import Api
 
 ROLES = ("admin", "operator", "approver", "viewer", "inspector")
-OPEN = {f"{PREFIX}/login", "/healthz", "/readyz", f"{PREFIX}/openapi.json", PREFIX + CALLBACKS}
+OPEN = {
+    "/problems",
+    "/problems/{code}",
+    f"{PREFIX}/login",
+    "/healthz",
+    "/readyz",
+    f"{PREFIX}/openapi.json",
+    PREFIX + CALLBACKS,
+}
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
 # Who may, by first letter: admin, operator, approver, viewer, inspector.

@@ -38,7 +38,7 @@ async def _undo(api: Api, import_id: str) -> Any:
     asked = await api.post(f"/imports/{import_id}/undo", OPERATOR)
     assert (asked.status, asked.json["undo"]["state"]) == (202, "waiting")
     again = await api.post(f"/imports/{import_id}/undo", OPERATOR)
-    assert (again.status, again.json["type"]) == (409, "urn:tocsin:problem:undo_waits")
+    assert (again.status, again.json["type"]) == (409, "/problems/undo_waits")
     assert (await api.get(f"/imports/{import_id}", OPERATOR)).json["undo"]["state"] == "waiting"
     async with api.runtime.pool.acquire() as conn:
         assert await run_undo(conn, UUID(import_id), api.clock.at)
@@ -67,7 +67,7 @@ async def test_a_workbook_is_taken_and_taken_back(api: Api) -> None:
     assert (await api.get("/rosters", OPERATOR)).json["items"] == []
     assert shown["undone_at"] == "2027-01-12T01:30:00Z"
     again = await api.post(f"/imports/{done['id']}/undo", OPERATOR)
-    assert (again.status, again.json["type"]) == (409, "urn:tocsin:problem:already_undone")
+    assert (again.status, again.json["type"]) == (409, "/problems/already_undone")
 
 
 async def test_only_ones_own_imports_are_taken_back(api: Api) -> None:
@@ -133,7 +133,7 @@ async def test_departments_have_lists_of_their_own(api: Api) -> None:
 
 async def test_what_is_wrong_with_a_list_is_said(api: Api) -> None:
     broken = await _put(api, {"members": [{"phone": "12"}]})
-    assert (broken.status, broken.json["type"]) == (422, "urn:tocsin:problem:no_recipients")
+    assert (broken.status, broken.json["type"]) == (422, "/problems/no_recipients")
     nameless = await api.call("PUT", "/rosters/%20/members", OPERATOR, json={"members": []})
     assert (nameless.status, list(nameless.json["fields"])) == (422, ["roster"])
     for body in ({"members": [{"name": "王"}]}, {"members": [{"phone": "1", "id_card": "2"}]}, {}):

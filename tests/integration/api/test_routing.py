@@ -128,7 +128,7 @@ async def test_an_override_is_entered_shown_used_and_forgotten(api: Api) -> None
     assert (said["carrier"], said["chosen"]) == ("china_unicom", unicom)
     assert (await api.call("DELETE", "/routes/overrides", ADMIN, json=ask)).status == 204
     again = await api.call("DELETE", "/routes/overrides", ADMIN, json=ask)
-    assert (again.status, again.json["type"]) == (404, "urn:tocsin:problem:not_found")
+    assert (again.status, again.json["type"]) == (404, "/problems/not_found")
     assert (await api.post("/routes/explain", SCHOOL, ask)).json["chosen"] == mobile
 
 
@@ -235,7 +235,7 @@ async def test_a_list_that_cannot_be_read_changes_nothing(
     }
     for content, code in refusals.items():
         refused = await upload(api, ADMIN, content)
-        assert (refused.status, refused.json["type"]) == (422, f"urn:tocsin:problem:{code}")
+        assert (refused.status, refused.json["type"]) == (422, f"/problems/{code}")
     assert (await upload(api, OPERATOR, LIST.encode())).status == 403
     monkeypatch.setattr(routing, "LIST_OCTETS", len(LIST.encode()) - 1)
     assert (await upload(api, ADMIN, LIST.encode())).status == 413

@@ -92,7 +92,7 @@ async def test_a_circle_is_refused_with_its_path(api: Api) -> None:
     assert answer.status == 422
     assert "甲 → 乙 → 甲" in answer.json["detail"]
     answer = await api.patch(path, OPERATOR, {"name": "丙"})
-    assert (answer.status, answer.json["type"]) == (409, "urn:tocsin:problem:segment_in_use")
+    assert (answer.status, answer.json["type"]) == (409, "/problems/segment_in_use")
     assert "乙 uses this segment" in answer.json["detail"]
     itself = await api.post("/segments", OPERATOR, {"name": "丁", "rule": "segment = 丁"})
     assert "丁 → 丁" in itself.json["detail"]

@@ -14,7 +14,7 @@ from tests.factories import make_draft, make_token
 from tests.integration.api.conftest import Answer, Api
 
 ADMIN, SCHOOL = ("county", "admin"), ("school", "admin")
-LAST = "urn:tocsin:problem:last_administrator"
+LAST = "/problems/last_administrator"
 
 
 async def test_a_disabled_users_keys_do_nothing(api: Api) -> None:
@@ -91,7 +91,7 @@ async def test_nobody_gives_rights_that_are_not_theirs(api: Api) -> None:
         await api.patch(f"/users/{api.teams['county'].admin.id}", token, {"disabled": True}),
         await api.post("/keys", token, {"user_id": viewer, "name": "k"}),
     ]
-    assert {answer.json["type"].rpartition(":")[2] for answer in refusals} == {"right_not_yours"}
+    assert {answer.json["type"].rpartition("/")[2] for answer in refusals} == {"right_not_yours"}
     made = await api.post("/users", token, {"login": "c", "name": "c", "rights": ["read"]})
     assert made.status == 201
     inspector = await _made(api, SCHOOL, "i", roles=["inspector"])

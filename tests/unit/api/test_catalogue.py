@@ -1,0 +1,57 @@
+"""Every error that the API may answer with has a page that says what to do."""
+
+import ast
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import service
+from service.api.catalogue import PROBLEMS, page
+from service.channels.gateway import GatewayError
+from service.errors import TocsinError
+
+ROOT = Path(service.__file__).parent
+BUILT = {"no_time_column", "no_status_column", "signature_taken", "extension_taken"}
+"""Codes that are put together of words where they are raised."""
+OF_THE_SERVER = {"error", "method_not_allowed"}
+
+
+def _subclasses(kind: type[TocsinError]) -> Iterator[type[TocsinError]]:
+    for below in kind.__subclasses__():
+        if not issubclass(below, GatewayError):  # answered as what they are to a channel
+            yield below
+            yield from _subclasses(below)
+
+
+def _codes() -> set[str]:
+    for module in pkgutil.walk_packages(service.__path__, "service."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    classes = {kind.__name__: kind for kind in _subclasses(TocsinError)}
+    found = {kind.code for kind in classes.values() if kind.__module__.split(".")[1] != "protocols"}
+    for path in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call):
+                continue
+            if getattr(node.func, "id", getattr(node.func, "attr", "")) not in classes:
+                continue
+            for word in node.keywords:
+                if word.arg == "code" and isinstance(word.value, ast.Constant):
+                    found.add(word.value.value)
+    return found
+
+
+def test_every_code_has_its_entry() -> None:
+    assert _codes() - PROBLEMS.keys() == set()
+    assert PROBLEMS.keys() >= BUILT | OF_THE_SERVER
+
+
+def test_no_entry_is_of_a_code_that_there_is_not() -> None:
+    written = "\n".join(path.read_text() for path in ROOT.rglob("*.py"))
+    gone = {code for code in PROBLEMS if f'"{code}"' not in written} - BUILT
+    assert gone == set()
+
+
+def test_the_page_in_the_documents_is_the_catalogue() -> None:
+    assert (ROOT.parent / "docs" / "problems.md").read_text("utf-8") == page()
