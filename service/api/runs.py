@@ -61,7 +61,11 @@ class ReportOut(Out):
     reached: int
     by_carrier: dict[str, GroupOut]
     by_area: dict[str, GroupOut]
-    by_role: dict[str, GroupOut]
+    by_role: dict[str, GroupOut] = Field(description="Who has several roles counts under each.")
+    merged: dict[str, dict[str, int]] = Field(
+        description="Roles of people who got their one text by another role: role, into which, how"
+        " many."
+    )
     by_reason: dict[str, int]
     parts: int
     started_at: Instant | None

@@ -165,7 +165,7 @@ async def preview_schedule(call: Call, body: SchedulePreviewBody) -> SchedulePre
     rule = None
     if body.rule is not None:
         written = await read_rule(call.conn, call.user.department_id, body.rule)
-        await check_rule(call.conn, written, call.now)
+        await check_rule(call.conn, written)
         rule = canonical(written.rule)
     county = await load_county(call.conn)
     terms = plan.terms(body.message_class, rule)

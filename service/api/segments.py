@@ -98,7 +98,7 @@ async def create_segment(call: Call, body: SegmentBody) -> SegmentOut:
     """Save a rule."""
     await store.lock_segments(call.conn, call.user.department_id)
     rule = await read_rule(call.conn, call.user.department_id, body.rule, name=body.name)
-    await check_rule(call.conn, rule, call.now)
+    await check_rule(call.conn, rule)
     made = await store.insert_segment(call.conn, call.user, body.name, body.rule, call.now)
     return _shown(made)
 
@@ -120,7 +120,7 @@ async def edit_segment(call: Call, segment_id: UUID, body: SegmentPatch) -> Segm
         rule = await read_rule(
             call.conn, segment.department_id, body.rule, name=name, segment_id=segment.id
         )
-        await check_rule(call.conn, rule, call.now)
+        await check_rule(call.conn, rule)
         segment = replace(segment, rule=body.rule, edited_by=call.user.id, edited_at=call.now)
     segment = replace(segment, name=name)
     await store.update_segment(call.conn, segment)
@@ -140,7 +140,7 @@ async def _check_unused(call: Call, segment: store.Segment) -> None:
 async def explain_segment(call: Call, body: RuleBody) -> ExplanationOut:
     """Say in plain words whom a rule means."""
     rule = await read_rule(call.conn, call.user.department_id, body.rule)
-    await check_rule(call.conn, rule, call.now)
+    await check_rule(call.conn, rule)
     areas = RuleAreas(await read_area_tree(call.conn))
     words = explain(rule.rule, areas.name)
     return ExplanationOut(

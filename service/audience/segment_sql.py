@@ -1,4 +1,4 @@
-"""A segment rule as one SQL condition over `PEOPLE`, values as parameters only.
+"""A segment rule as one SQL condition on a department's people, values as parameters only.
 
 Three-valued: `(sql) IS TRUE` is the target, `(sql) IS NULL` is counted as age_unclear. Only `age`
 can be NULL, where a person's band is unknown or straddles the comparison. Nobody matches who has
@@ -14,8 +14,17 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from service.audience.cells import WHITE
-from service.audience.segment import And, Comparison, Not, Or, Rule, SegmentError
+from service.audience.segment import (
+    And,
+    Comparison,
+    Not,
+    Or,
+    Rule,
+    SegmentError,
+    comparisons,
+)
 from service.audience.segment_words import FIELDS
+from service.audience.traits import ROLES
 
 AGE_BANDS = {
     "14-17": range(14, 18),
@@ -52,14 +61,33 @@ class AreaNames(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """One boolean SQL expression, and the values of its placeholders in order."""
+    """A rule in SQL.
+
+    sql: one boolean expression. source: what the statement must read from, so that the expression
+    finds `c` (contacts), `v` (overrides) and `k` (what lists that hold say of each person, with all
+    their roles in `k.roles`); it must keep to contacts of the department itself.
+    parameters: the values of the placeholders in order. role_order: all roles, the most telling
+    first.
+    """
 
     sql: str
+    source: str
     parameters: list[object]
+    role_order: tuple[str, ...]
 
+    def roles(self, column: str) -> str:
+        """The roles of a `k.roles` that was selected as this column, each once as an array.
 
-PEOPLE = "contacts c LEFT JOIN carrier_overrides v ON v.phone_hash = c.phone_hash"
-"""What a statement must read from, so that a condition finds `c` and `v`."""
+        The first is the one that counts: of those that the rule asks for, else any before resident.
+        """
+        order = ", ".join(f"'{role}'" for role in self.role_order)
+        return f"""CASE WHEN coalesce({column}, '') = '' THEN ARRAY[]::text[]
+            WHEN position(' ' IN {column}) = 0 THEN ARRAY[{column}]
+            ELSE ARRAY(SELECT role FROM (
+                           SELECT DISTINCT unnest(string_to_array({column}, ' ')) AS role) h
+                       WHERE role <> '' ORDER BY array_position(ARRAY[{order}], role))
+            END"""  # noqa: S608  # keys of ROLES, which nobody types
+
 
 CARRIER = "coalesce(v.carrier, c.carrier)"
 """Who serves a person's number: what is known of the number goes before what a list says."""
@@ -71,37 +99,29 @@ def _folded(column: str) -> str:
     return f"translate(lower({column}), U&'{white}', '')"
 
 
-def _linked(condition: str, source: str = "links l") -> str:
-    live = "l.contact_id = c.id AND l.left_by IS NULL{current}"
-    return f"EXISTS (SELECT FROM {source} WHERE {live} AND {condition})"
+_ENTRIES = {
+    "role": "l.roles && {}::text[]",
+    "org": "l.org = ANY({}::text[])",
+    "school": "l.school = ANY({}::text[])",
+    "grade": "l.grade = ANY({}::text[])",
+    "class": "l.class = ANY({}::text[])",
+    "roster": (
+        "l.roster_id = ANY(ARRAY(SELECT id FROM rosters"  # noqa: S608  # constants
+        f" WHERE {_folded('name')} = ANY({{}}::text[])))"
+    ),
+}
+"""Fields of what lists say: true of a person if true of any entry."""
 
-
-_CURRENT = " AND l.roster_id IN (SELECT id FROM rosters WHERE expires_on >= {day}::date)"
-
-_ON_A_CURRENT_ROSTER = """(
-    NOT EXISTS (SELECT FROM rosters r
-                WHERE r.department_id = c.department_id AND r.expires_on < {day}::date)
-    OR NOT EXISTS (SELECT FROM links l WHERE l.contact_id = c.id AND l.left_by IS NULL)
-    OR EXISTS (SELECT FROM links l JOIN rosters r ON r.id = l.roster_id
-               WHERE l.contact_id = c.id AND l.left_by IS NULL AND r.expires_on >= {day}::date))"""
-"""A person made by hand is on no roster, and no expiry applies."""
-
-
-_WITH_ROSTERS = "links l JOIN rosters r ON r.id = l.roster_id"
+_FOLDED = ("org", "school", "grade", "class")
+"""The texts of an entry, folded once however many comparisons ask for them."""
 
 _CONDITIONS = {
     "area": "(c.area_code IS NOT NULL AND c.area_code = ANY({}::text[]))",
     "gender": "(c.gender IS NOT NULL AND c.gender = ANY({}::text[]))",
     "carrier": f"({CARRIER} IS NOT NULL AND {CARRIER} = ANY({{}}::text[]))",
-    "role": _linked("l.roles && {}::text[]"),
-    "org": _linked(f"{_folded('l.org')} = ANY({{}}::text[])"),
-    "school": _linked(f"{_folded('l.school')} = ANY({{}}::text[])"),
-    "grade": _linked(f"{_folded('l.grade')} = ANY({{}}::text[])"),
-    "class": _linked(f"{_folded('l.class')} = ANY({{}}::text[])"),
-    "roster": _linked(f"{_folded('r.name')} = ANY({{}}::text[])", _WITH_ROSTERS),
     "department": (
-        "EXISTS (SELECT FROM departments d WHERE d.id = c.department_id"
-        f" AND {_folded('d.name')} = ANY({{}}::text[]))"
+        "(c.department_id = ANY(ARRAY(SELECT id FROM departments"  # noqa: S608  # constants
+        f" WHERE {_folded('name')} = ANY({{}}::text[]))))"
     ),
     "tag": (
         "EXISTS (SELECT FROM contact_tags t WHERE t.contact_id = c.id"
@@ -113,7 +133,7 @@ _CONDITIONS = {
         " AND m.state = 'delivered' AND s.department_id = c.department_id)"
     ),
 }
-"""What each field but age and last_sent means; none of these is ever NULL."""
+"""What each other field but age and last_sent means; none of these is ever NULL."""
 
 _SENT_SINCE = (
     "EXISTS (SELECT FROM messages m JOIN runs s ON s.id = m.run_id"
@@ -141,9 +161,14 @@ _COMPARE: dict[str, Callable[[int, int], bool]] = {
 
 
 def compile_rule(
-    rule: Rule, *, areas: AreaNames, today: date, first_parameter: int = 1
+    rule: Rule,
+    *,
+    areas: AreaNames,
+    department_id: UUID,
+    today: date,
+    first_parameter: int = 1,
 ) -> Compiled:
-    """The condition of a rule, its placeholders numbered from `first_parameter`.
+    """The condition of a rule on a department's people, placeholders from `first_parameter` on.
 
     `today` is the day in China: a roster counts to the end of its last day, and the days since
     somebody was last sent a text are counted back from it. The rule must use no other segments
@@ -152,20 +177,68 @@ def compile_rule(
     Raises:
         SegmentError: a rule names an area that does not exist, or several of one name.
     """
-    compiler = _Compiler(areas, first_parameter, today)
-    condition = f"(c.listed{compiler.on_a_current_roster} AND {compiler.condition(rule)})"
-    return Compiled(condition, compiler.parameters)
+    compiler = _Compiler(areas, first_parameter, department_id, today)
+    # A person made by hand is on no roster, and no expiry applies.
+    on_a_list = "(k.contact_id IS NULL OR k.holds)"
+    condition = f"(c.listed AND {on_a_list} AND {compiler.condition(rule)})"
+    return Compiled(condition, compiler.source(), compiler.parameters, _role_order(rule))
+
+
+def check_areas(rule: Rule, areas: AreaNames) -> None:
+    """Refuse a rule that names an unknown area; raises as `compile_rule`."""
+    for comparison in comparisons(rule):
+        if comparison.field == "area":
+            _area_codes(comparison, areas)
+
+
+def _role_order(rule: Rule) -> tuple[str, ...]:
+    """All roles: first those that the rule names, in its order, and resident last."""
+    named = [str(v) for c in comparisons(rule) if c.field == "role" for v in c.values]
+    others = [role for role in ROLES if role != "resident"]
+    return tuple(dict.fromkeys([*(role for role in named if role in ROLES), *others, "resident"]))
 
 
 class _Compiler:
-    def __init__(self, areas: AreaNames, first_parameter: int, today: date) -> None:
+    """Gathers parameters, and what is asked of the entries of lists.
+
+    All entries of the department are read once, whatever the rule; each comparison about them is
+    one column of that reading.
+    """
+
+    def __init__(
+        self, areas: AreaNames, first_parameter: int, department_id: UUID, today: date
+    ) -> None:
         self._areas = areas
         self._first = first_parameter
         self._today = today
+        self._asked: list[str] = []
+        self._texts: set[str] = set()
         self.parameters: list[object] = []
-        day = self._placeholder(today)
-        self._current = _CURRENT.format(day=day)
-        self.on_a_current_roster = f" AND {_ON_A_CURRENT_ROSTER.format(day=day)}"
+        self._day = self._placeholder(today)
+        self._department = self._placeholder(department_id)
+
+    def source(self) -> str:
+        """The tables of the statement."""
+        texts = "".join(f", {_folded(name)} AS {name}" for name in sorted(self._texts))
+        asked = "".join(
+            f", bool_or(l.holds AND {condition}) AS k{number}"
+            for number, condition in enumerate(self._asked)
+        )
+        return f"""contacts c
+            LEFT JOIN carrier_overrides v ON v.phone_hash = c.phone_hash
+            LEFT JOIN (
+                SELECT l.contact_id, bool_or(l.holds) AS holds,
+                       string_agg(array_to_string(l.roles, ' '), ' ') FILTER (WHERE l.holds)
+                           AS roles{asked}
+                FROM (
+                    SELECT contact_id, roster_id, roles, roster_id = ANY(ARRAY(
+                               SELECT id FROM rosters WHERE expires_on >= {self._day}::date))
+                               AS holds{texts}
+                    FROM links
+                    WHERE left_by IS NULL AND roster_id = ANY(ARRAY(
+                        SELECT id FROM rosters WHERE department_id = {self._department}::uuid))
+                    OFFSET 0) l
+                GROUP BY l.contact_id) k ON k.contact_id = c.id"""  # noqa: S608  # placeholders
 
     def condition(self, rule: Rule) -> str:
         match rule:
@@ -183,11 +256,18 @@ class _Compiler:
                 return f"({' OR '.join(map(self.condition, operands))})"
 
     def _comparison(self, comparison: Comparison) -> str:
-        values = self._stored(comparison)
-        condition = _CONDITIONS[comparison.field].format(
-            self._placeholder(values), current=self._current
-        )
+        place = self._placeholder(self._stored(comparison))
+        if comparison.field in _ENTRIES:
+            condition = self._entry(comparison.field, place)
+        else:
+            condition = _CONDITIONS[comparison.field].format(place)
         return f"(NOT {condition})" if comparison.operator == "!=" else condition
+
+    def _entry(self, field: str, place: str) -> str:
+        if field in _FOLDED:
+            self._texts.add(field)
+        self._asked.append(_ENTRIES[field].format(place))
+        return f"coalesce(k.k{len(self._asked) - 1}, false)"
 
     def _age(self, comparison: Comparison) -> str:
         whole, none = satisfied_bands(comparison)
@@ -220,32 +300,34 @@ class _Compiler:
     def _stored(self, comparison: Comparison) -> Sequence[object]:
         """The values as the columns hold them."""
         if comparison.field == "area":
-            return self._area_codes(comparison)
+            return _area_codes(comparison, self._areas)
         if comparison.field == "received":
             return [UUID(str(value)) for value in comparison.values]
         return list(comparison.values)
 
-    def _area_codes(self, comparison: Comparison) -> list[str]:
-        positions = comparison.positions or (1,) * len(comparison.values)
-        codes: set[str] = set()
-        for value, position in zip(comparison.values, positions, strict=True):
-            codes |= self._subtree(str(value), position)
-        return sorted(codes)
-
-    def _subtree(self, name: str, position: int) -> frozenset[str]:
-        try:
-            subtree = self._areas.subtree(name)
-        except AmbiguousArea as several:
-            expected = "a code, for several areas have this name"
-            raise SegmentError(position, name, expected, several.choices) from None
-        if subtree is None:
-            expected = f"the name or 12-digit code of an {FIELDS['area'].label}"
-            raise SegmentError(position, name, expected, self._areas.nearest(name))
-        return subtree
-
     def _placeholder(self, value: object) -> str:
         self.parameters.append(value)
         return f"${self._first + len(self.parameters) - 1}"
+
+
+def _area_codes(comparison: Comparison, areas: AreaNames) -> list[str]:
+    positions = comparison.positions or (1,) * len(comparison.values)
+    codes: set[str] = set()
+    for value, position in zip(comparison.values, positions, strict=True):
+        codes |= _subtree(str(value), position, areas)
+    return sorted(codes)
+
+
+def _subtree(name: str, position: int, areas: AreaNames) -> frozenset[str]:
+    try:
+        subtree = areas.subtree(name)
+    except AmbiguousArea as several:
+        expected = "a code, for several areas have this name"
+        raise SegmentError(position, name, expected, several.choices) from None
+    if subtree is None:
+        expected = f"the name or 12-digit code of an {FIELDS['area'].label}"
+        raise SegmentError(position, name, expected, areas.nearest(name))
+    return subtree
 
 
 def satisfied_bands(comparison: Comparison) -> tuple[list[str], list[str]]:

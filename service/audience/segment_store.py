@@ -5,12 +5,13 @@ a page begins.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from service.accounts.model import User
-from service.audience.segment_sql import CARRIER, PEOPLE, Compiled
+from service.audience.segment_sql import CARRIER, Compiled
 from service.audience.segment_uses import SavedRule
 from service.errors import Conflict, NotFound
 from service.storage.postgres import Connection, Record, UniqueViolation, one
@@ -20,6 +21,9 @@ FIRST_RULE_PARAMETER = 4
 
 SAMPLE = 5
 AGE_UNCLEAR = "age_unclear"
+
+WORK_MEMORY = "64MB"
+"""What one statement over all people of a department may use before it writes to disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Segment:
 class Counts:
     """How many people a rule means, by town, carrier and role, and who would be left out and why.
 
-    Somebody with several roles counts under each.
+    Somebody with several roles counts under each. some: phone hashes of a few in the target.
     """
 
     target: int = 0
@@ -47,6 +51,7 @@ class Counts:
     by_carrier: Counter[str] = field(default_factory=Counter)
     by_role: Counter[str] = field(default_factory=Counter)
     excluded: Counter[str] = field(default_factory=Counter)
+    some: list[bytes] = field(default_factory=list)
 
 
 async def insert_segment(
@@ -156,8 +161,9 @@ async def count_people(
     conn: Connection, department_id: UUID, condition: Compiled, message_class: str, now: datetime
 ) -> Counts:
     """Count whom a text of this class to those whom a compiled rule means among the department's
-    contacts would reach, in one statement.
+    contacts would reach, in one statement; needs a transaction.
     """
+    await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
     rows = await conn.fetch(
         f"""
         WITH stopped AS MATERIALIZED (
@@ -165,27 +171,18 @@ async def count_people(
             WHERE $3 = ANY (classes) AND (expires_at IS NULL OR expires_at > $2)
             GROUP BY phone_hash
         ), judged AS (
-            SELECT c.id, c.phone_hash, coalesce({CARRIER}, 'none') AS carrier,
-                   coalesce(left(c.area_code, 9) || '000', 'none') AS town,
+            SELECT c.phone_hash, coalesce({CARRIER}, 'none') AS carrier,
+                   coalesce(left(c.area_code, 9) || '000', 'none') AS town, k.roles,
                    ({condition.sql}) AS matches
-            FROM {PEOPLE} WHERE c.department_id = $1
+            FROM {condition.source} WHERE c.department_id = $1
             OFFSET 0  -- so that nobody is judged twice
-        ), people AS MATERIALIZED (
-            SELECT j.id, j.carrier, j.town,
-                CASE WHEN matches IS NULL THEN '{AGE_UNCLEAR}' ELSE s.reason END AS excluded
-            FROM judged j LEFT JOIN stopped s ON s.phone_hash = j.phone_hash
-            WHERE matches IS NOT FALSE
-        ), held AS (
-            SELECT DISTINCT p.id, r.role
-            FROM people p JOIN links l ON l.contact_id = p.id AND l.left_by IS NULL
-            CROSS JOIN unnest(l.roles) AS r(role)
-            WHERE p.excluded IS NULL
         )
-        SELECT excluded, carrier, town, NULL AS role, count(*) AS people FROM people
-        GROUP BY excluded, carrier, town
-        UNION ALL
-        SELECT NULL, NULL, NULL, role, count(*) FROM held GROUP BY role
-        ORDER BY town, carrier, role
+        SELECT CASE WHEN matches IS NULL THEN '{AGE_UNCLEAR}' ELSE s.reason END AS excluded,
+               j.carrier, j.town, j.roles, count(*) AS people,
+               (array_agg(j.phone_hash))[1:{SAMPLE}] AS some
+        FROM judged j LEFT JOIN stopped s ON s.phone_hash = j.phone_hash
+        WHERE matches IS NOT FALSE
+        GROUP BY 1, 2, 3, 4
         """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
         department_id,
         now,
@@ -193,21 +190,21 @@ async def count_people(
         *condition.parameters,
     )
     counts = Counts()
-    for row in rows:
+    for row in sorted(rows, key=lambda row: (row["town"], row["carrier"])):
         _add(counts, row)
     return counts
 
 
 def _add(counts: Counts, row: Record) -> None:
-    if row["role"]:
-        counts.by_role[row["role"]] += row["people"]
-        return
     if row["excluded"]:
         counts.excluded[row["excluded"]] += row["people"]
         return
     counts.target += row["people"]
+    counts.some = sorted([*counts.some, *row["some"]])[:SAMPLE]
     counts.by_area[row["town"]] += row["people"]
     counts.by_carrier[row["carrier"]] += row["people"]
+    for role in sorted(set((row["roles"] or "").split())):
+        counts.by_role[role] += row["people"]
 
 
 def shown(condition: Compiled) -> str:
@@ -215,7 +212,7 @@ def shown(condition: Compiled) -> str:
     department, $2 now, $3 the class of the text, and the rule's parameters follow.
     """
     return f"""
-        FROM {PEOPLE}
+        FROM {condition.source}
         WHERE c.department_id = $1 AND ({condition.sql}) IS TRUE
           AND NOT EXISTS (
             SELECT FROM suppressions p
@@ -225,19 +222,20 @@ def shown(condition: Compiled) -> str:
     """  # noqa: S608  # compiled from a parsed rule, whose values are parameters
 
 
-async def sample_people(
-    conn: Connection, department_id: UUID, condition: Compiled, message_class: str, now: datetime
+async def list_sample(
+    conn: Connection, department_id: UUID, phone_hashes: Sequence[bytes]
 ) -> list[Record]:
-    """A few of the people whom a text of this class to those whom a rule means would reach:
-    phone_cipher, name_cipher, area_code, carrier. Of a carrier's subscribers, nobody is shown.
+    """These people of a department: phone_cipher, name_cipher, area_code, carrier. Of a carrier's
+    subscribers, nobody is shown.
     """
     return await conn.fetch(
         f"""
         SELECT c.phone_cipher, c.name_cipher, c.area_code, {CARRIER} AS carrier
-        {shown(condition)} ORDER BY c.phone_hash LIMIT {SAMPLE}
-        """,  # compiled from a parsed rule, whose values are parameters
+        FROM contacts c LEFT JOIN carrier_overrides v ON v.phone_hash = c.phone_hash
+        WHERE c.department_id = $1 AND c.phone_hash = ANY($2)
+          AND NOT EXISTS (SELECT FROM departments d WHERE d.id = $1 AND d.kind = 'carrier')
+        ORDER BY c.phone_hash
+        """,  # noqa: S608  # constants
         department_id,
-        now,
-        message_class,
-        *condition.parameters,
+        phone_hashes,
     )

@@ -10,7 +10,7 @@ from service.audience.number import mask
 from service.audience.rosters import day_in_china
 from service.audience.segment import parse
 from service.audience.segment_areas import RuleAreas
-from service.audience.segment_sql import Compiled, compile_rule
+from service.audience.segment_sql import Compiled, check_areas, compile_rule
 from service.audience.segment_store import Counts
 from service.audience.segment_uses import WrittenOut, uses_segments, write_out
 from service.audience.store import read_area_tree
@@ -56,9 +56,10 @@ async def preview_rule(
         SegmentError: the rule cannot be read, or names an unknown area or segment.
     """
     tree = await read_area_tree(conn)
-    condition = compiled(await read_rule(conn, department_id, rule), tree, now)
+    written = await read_rule(conn, department_id, rule)
+    condition = compiled(written, department_id, tree, now)
     counts = await segment_store.count_people(conn, department_id, condition, message_class, now)
-    rows = await segment_store.sample_people(conn, department_id, condition, message_class, now)
+    rows = await segment_store.list_sample(conn, department_id, counts.some)
     return Preview(counts, [_person(row, keyring, tree) for row in rows])
 
 
@@ -70,7 +71,7 @@ async def count_target(
     Raises:
         SegmentError: it names an unknown area.
     """
-    condition = compiled(rule, await read_area_tree(conn), now)
+    condition = compiled(rule, department_id, await read_area_tree(conn), now)
     counts = await segment_store.count_people(conn, department_id, condition, message_class, now)
     return counts.target
 
@@ -102,13 +103,13 @@ async def read_rule(
     return write_out(parsed, saved, name=name)
 
 
-async def check_rule(conn: Connection, rule: WrittenOut, now: datetime) -> None:
+async def check_rule(conn: Connection, rule: WrittenOut) -> None:
     """Refuse a rule that names an unknown area.
 
     Raises:
         SegmentError: says where.
     """
-    compiled(rule, await read_area_tree(conn), now)
+    check_areas(rule.rule, RuleAreas(await read_area_tree(conn)))
 
 
 def sample_text(text: str) -> str:
@@ -116,11 +117,12 @@ def sample_text(text: str) -> str:
     return render(text, sample_values(text))
 
 
-def compiled(rule: WrittenOut, tree: AreaTree, now: datetime) -> Compiled:
-    """A rule as SQL; raises as `count_target`."""
+def compiled(rule: WrittenOut, department_id: UUID, tree: AreaTree, now: datetime) -> Compiled:
+    """A rule as SQL on a department's people; raises as `count_target`."""
     return compile_rule(
         rule.rule,
         areas=RuleAreas(tree),
+        department_id=department_id,
         today=day_in_china(now),
         first_parameter=segment_store.FIRST_RULE_PARAMETER,
     )

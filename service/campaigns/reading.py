@@ -31,7 +31,7 @@ from service.messages.template import (
 )
 from service.storage.postgres import Connection, Record
 
-EVERYBODY = Compiled("true", [])
+EVERYBODY = Compiled("true", "contacts c", [], ())
 
 SHOWN = 5
 _STEP, _MOST_READ = 200, 5_000
@@ -83,7 +83,7 @@ async def read_by(
     tree = await read_area_tree(conn)
     condition = EVERYBODY
     if rule is not None:
-        condition = compiled(await read_rule(conn, department_id, rule), tree, now)
+        condition = compiled(await read_rule(conn, department_id, rule), department_id, tree, now)
     readers = Readers(department_id, condition, message_class, now)
     facts = _Facts(keyring, tree)
     areas = await reader_store.areas_of(conn, readers)

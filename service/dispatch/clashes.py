@@ -89,7 +89,11 @@ async def _people(
 ) -> Compiled:
     written = await read_rule(conn, department_id, rule)
     return compile_rule(
-        written.rule, areas=RuleAreas(tree), today=day_in_china(now), first_parameter=first
+        written.rule,
+        areas=RuleAreas(tree),
+        department_id=department_id,
+        today=day_in_china(now),
+        first_parameter=first,
     )
 
 

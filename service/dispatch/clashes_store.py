@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from service.audience.segment_sql import PEOPLE, Compiled
+from service.audience.segment_sql import Compiled
 from service.dispatch.caps_store import repeat_ends, spans_end
 from service.storage.postgres import Connection, Record
 
@@ -27,7 +27,8 @@ _CAP = "SELECT * FROM frequency_caps WHERE class = $2 ORDER BY id DESC LIMIT 1"
 def _ours(condition: Compiled) -> str:
     return f"""
         SELECT c.phone_hash, coalesce(f.at, '{{}}') AS at, coalesce(f.texts, '{{}}') AS texts
-        FROM {PEOPLE} LEFT JOIN recent_texts f ON f.phone_hash = c.phone_hash AND f.class = $2
+        FROM {condition.source}
+        LEFT JOIN recent_texts f ON f.phone_hash = c.phone_hash AND f.class = $2
         WHERE c.department_id = $1 AND ({condition.sql}) IS TRUE AND NOT EXISTS (
             SELECT FROM suppressions p
             WHERE p.phone_hash = c.phone_hash AND $2 = ANY (p.classes)
@@ -93,7 +94,10 @@ async def count_clashing(
     theirs: whom the other one means; None: those whom its runs have still to reach.
     """
     if theirs is not None:
-        whom = f"SELECT c.phone_hash FROM {PEOPLE} WHERE c.department_id = $6 AND ({theirs.sql})"  # noqa: S608  # as above
+        whom = f"""
+            SELECT c.phone_hash FROM {theirs.source}
+            WHERE c.department_id = $6 AND ({theirs.sql})
+        """  # noqa: S608  # as above
     else:
         whom = """
             SELECT m.phone_hash FROM runs r JOIN messages m ON m.run_id = r.id

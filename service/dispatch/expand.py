@@ -63,6 +63,7 @@ async def expand_run(
         condition = compile_rule(
             parse(run["rule"], max_characters=len(run["rule"])),
             areas=areas,
+            department_id=run["department_id"],
             today=day_in_china(now),
             first_parameter=expand_store.FIRST_RULE_PARAMETER,
         )

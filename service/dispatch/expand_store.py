@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from service.audience.segment_sql import CARRIER, PEOPLE, Compiled
+from service.audience.segment_sql import CARRIER, Compiled
 from service.dispatch.caps_store import CURRENT, repeat_ends, spans_end
 from service.dispatch.route import Route
 from service.storage.postgres import Connection, Record, one
@@ -13,6 +13,9 @@ FIRST_RULE_PARAMETER = 11
 
 FEWEST_ROWS = 50
 """No run is cut into smaller slices, however many connections its channel has."""
+
+WORK_MEMORY = "128MB"
+"""What the one statement of an expansion may use at each step before it writes to disk."""
 
 _PRIORITY = {"urgent": 0, "normal": 1, "bulk": 2}
 
@@ -54,6 +57,7 @@ async def write_ledger(
     A person's carrier is that of an override, else the contact's own; the ledger counts under it.
     `needs` are the facts that the text's variables take from a contact: name, town, village.
     """
+    await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
     row = await conn.fetchrow(
         f"""
         WITH routes AS (
@@ -63,11 +67,16 @@ async def write_ledger(
             SELECT cap.*, hashtextextended(r.text, 0) AS text, r.over_cap, r.valid_until
             FROM runs r, LATERAL ({CURRENT}) cap WHERE r.id = $1
         ), meant AS (
-            SELECT c.id, c.phone_hash, c.phone_cipher, c.name_cipher, c.area_code, c.synthetic,
-                {CARRIER} AS carrier, ({condition.sql}) AS matches
-            FROM {PEOPLE} WHERE c.department_id = $2
+            SELECT c.phone_hash, c.phone_cipher, c.name_cipher, c.area_code, c.synthetic,
+                {CARRIER} AS carrier, k.roles, ({condition.sql}) AS matches
+            FROM {condition.source} WHERE c.department_id = $2
+            OFFSET 0  -- so that nobody is judged twice
+        ), stopped AS MATERIALIZED (
+            SELECT phone_hash, min(reason) AS reason FROM suppressions
+            WHERE $9 = ANY (classes) AND (expires_at IS NULL OR expires_at > $6)
+            GROUP BY phone_hash
         ), people AS MATERIALIZED (
-            SELECT c.id, c.phone_hash, c.phone_cipher, c.name_cipher, c.carrier, c.area_code,
+            SELECT c.phone_hash, c.phone_cipher, c.name_cipher, c.carrier, c.area_code, c.roles,
                 r.channel_id,
                 CASE
                     WHEN u.barred IS NOT NULL THEN u.barred
@@ -96,11 +105,7 @@ async def write_ledger(
             LEFT JOIN routes r ON r.carrier = c.carrier AND r.simulated = c.synthetic
             LEFT JOIN routes o ON o.carrier = c.carrier AND o.simulated <> c.synthetic
             LEFT JOIN areas a ON a.code = c.area_code
-            LEFT JOIN LATERAL (
-                SELECT reason FROM suppressions s
-                WHERE s.phone_hash = c.phone_hash AND $9 = ANY (s.classes)
-                  AND (s.expires_at IS NULL OR s.expires_at > $6)
-                ORDER BY reason LIMIT 1) s ON true
+            LEFT JOIN stopped s ON s.phone_hash = c.phone_hash
             LEFT JOIN LATERAL (
                 SELECT cap.over_cap, cap.valid_until, {repeat_ends("f.at", "f.texts", "cap.text")},
                        greatest({spans_end("f.at")}, {repeat_ends("f.at", "f.texts", "cap.text")})
@@ -112,8 +117,7 @@ async def write_ledger(
                                   carrier, area_code, roles, told)
             SELECT $1, row_number() OVER (ORDER BY channel_id, phone_hash), phone_hash,
                    phone_cipher, CASE WHEN $7 THEN name_cipher END, channel_id, carrier, area_code,
-                   ARRAY(SELECT DISTINCT role FROM links l, unnest(l.roles) AS role
-                         WHERE l.contact_id = people.id ORDER BY role),
+                   {condition.roles("roles")},
                    (SELECT is_told($2, 'message.final'))
             FROM people WHERE excluded IS NULL
             RETURNING 1

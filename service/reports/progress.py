@@ -47,6 +47,7 @@ async def run_report(conn: Connection, run_id: uuid.UUID) -> dict[str, Any]:
         "by_carrier": _grouped(cells, "carrier"),
         "by_area": _grouped(cells, "town"),
         "by_role": _grouped(await store.count_by_role(conn, run_id), "role"),
+        "merged": await store.count_merged(conn, run_id),
         "by_reason": dict(reasons),
         "parts": sum(cell["parts"] for cell in cells)
         + await store.count_earlier_parts(conn, run_id),

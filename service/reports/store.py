@@ -49,6 +49,25 @@ async def count_by_role(conn: Connection, run_id: uuid.UUID) -> list[Record]:
     )
 
 
+async def count_merged(conn: Connection, run_id: uuid.UUID) -> dict[str, dict[str, int]]:
+    """Of those who hold several roles: how many by the role that was merged, and into which.
+
+    The first role of a message is the one by which the person got the text.
+    """
+    rows = await conn.fetch(
+        """
+        SELECT r.role, m.roles[1] AS merged_into, count(*) AS people
+        FROM messages m, unnest(m.roles[2:]) AS r(role)
+        WHERE m.run_id = $1 GROUP BY 1, 2 ORDER BY 1, 2
+        """,
+        run_id,
+    )
+    merged: dict[str, dict[str, int]] = {}
+    for row in rows:
+        merged.setdefault(row["role"], {})[row["merged_into"]] = row["people"]
+    return merged
+
+
 async def count_exclusions(conn: Connection, run_id: uuid.UUID) -> dict[str, int]:
     """People left out at expansion, by reason."""
     rows = await conn.fetch(

@@ -12,9 +12,9 @@ from service.audience.model import Import, ImportRequest
 from service.audience.number import to_e164
 from service.audience.rosters import Member, ask_undo, day_in_china, put_members, run_undo
 from service.audience.segment import parse
-from service.audience.segment_sql import PEOPLE, compile_rule
-from service.audience.segment_store import list_rosters
+from service.audience.segment_sql import compile_rule
 from service.audience.staging_store import lock_contacts
+from service.audience.terms_store import list_rosters
 from service.crypto import Keyring
 from service.errors import Conflict, Invalid, NotFound
 from service.storage.postgres import Connection, Pool
@@ -42,11 +42,18 @@ class State:
     async def people(self, rule: str, *, today: date = date(2026, 1, 1)) -> set[str]:
         """The numbers that a rule means."""
         areas: Any = None
-        compiled = compile_rule(parse(rule), areas=areas, today=today)
-        rows = await self._conn.fetch(
-            f"SELECT c.phone_cipher FROM {PEOPLE} WHERE {compiled.sql}", *compiled.parameters
-        )
-        return {self._keyring.decrypt("phone", row[0]).removeprefix("+86") for row in rows}
+        found = set()
+        for department in await self._conn.fetch("SELECT id FROM departments"):
+            compiled = compile_rule(
+                parse(rule), areas=areas, department_id=department["id"], today=today
+            )
+            rows = await self._conn.fetch(
+                f"SELECT c.phone_cipher FROM {compiled.source} WHERE c.department_id = $2"
+                f" AND {compiled.sql}",
+                *compiled.parameters,
+            )
+            found |= {self._keyring.decrypt("phone", row[0]).removeprefix("+86") for row in rows}
+        return found
 
     async def name(self, number: str) -> str:
         cipher = await self._conn.fetchval(

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from service.audience.area import AreaTree, packaged_areas
 from service.audience.segment import And, Comparison, Not, Or, Rule, canonical, parse
 from service.audience.segment_areas import RuleAreas
-from service.audience.segment_sql import PEOPLE as SOURCE
 from service.audience.segment_sql import compile_rule
 from service.audience.segment_words import fold
 from service.audience.traits import ROLES
@@ -251,16 +250,27 @@ async def insert(conn: Any, number: int, person: Person) -> None:
 
 
 async def truths(conn: Any, rule: Rule, first_parameter: int = 1) -> list[Truth]:
-    """What PostgreSQL says of every person."""
-    compiled = compile_rule(rule, areas=AREAS, today=TODAY, first_parameter=first_parameter)
-    unused = [7] * (first_parameter - 1)
-    typed = "".join(f"${number + 1}::int, " for number in range(len(unused)))
-    rows = await conn.fetch(
-        f"SELECT {typed} {compiled.sql} AS truth FROM {SOURCE} ORDER BY c.phone_hash",
-        *unused,
-        *compiled.parameters,
-    )
-    return [row["truth"] for row in rows]
+    """What PostgreSQL says of every person, each of their own department."""
+    found: dict[bytes, Truth] = {}
+    for department in await conn.fetch("SELECT id FROM departments"):
+        compiled = compile_rule(
+            rule,
+            areas=AREAS,
+            department_id=department["id"],
+            today=TODAY,
+            first_parameter=first_parameter,
+        )
+        unused = [7] * (first_parameter - 1)
+        typed = "".join(f"${number + 1}::int, " for number in range(len(unused)))
+        rows = await conn.fetch(
+            f"SELECT {typed} c.phone_hash, {compiled.sql} AS truth, {compiled.roles('k.roles')}"
+            f" FROM {compiled.source} WHERE c.department_id = $"
+            f"{len(unused) + 2}",
+            *unused,
+            *compiled.parameters,
+        )
+        found |= {row["phone_hash"]: row["truth"] for row in rows}
+    return [found[phone] for phone in sorted(found)]
 
 
 # rule, numbers of the target, numbers of age_unclear

@@ -3,10 +3,13 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from service.audience.rosters import day_in_china
 from service.campaigns.preview import preview_rule
 from service.crypto import Keyring
 from service.dispatch.expand import expand_run
+from service.reports.progress import run_report
 from service.storage.postgres import Connection, Pool
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone
 
@@ -83,3 +86,41 @@ async def test_a_carriers_subscribers_go_over_its_own_lanes_to_its_own_network_a
     assert await pool.fetchval("SELECT reason FROM exclusions") == "no_route"
     assert await pool.fetchval("SELECT channels FROM runs WHERE id = $1", run) == [own.id]
     assert everybodys.id != own.id
+
+
+@pytest.mark.parametrize(
+    ("rule", "roles", "merged"),
+    [
+        ("role = parent", ["parent", "finance", "resident"], {"finance": 1, "resident": 1}),
+        ("role in (finance, parent)", ["finance", "parent", "resident"], None),
+        ("not role = driver", ["finance", "parent", "resident"], None),
+    ],
+)
+async def test_who_has_several_roles_gets_one_text_and_the_report_says_by_which(
+    pool: Pool, keyring: Keyring, now: Any, rule: str, roles: list[str], merged: Any
+) -> None:
+    """Of the roles that the rule asks for; else any before resident. The others are merged."""
+    today = day_in_china(now)
+    async with pool.acquire() as conn:
+        scene = await make_scene(conn, now)
+        await add_contacts(conn, keyring, scene, [phone(0)], now)
+        for name, held, last_day in (
+            ("a", ["resident", "parent"], today),
+            ("b", ["finance"], today),
+            ("expired", ["teacher"], today - timedelta(days=1)),
+        ):
+            await on_a_roster(conn, keyring, scene, [phone(0)], name, last_day)
+            await conn.execute("UPDATE links SET roles = $1 WHERE digest = $2", held, name.encode())
+        await add_channel(conn, keyring, 1, now)
+        run = await add_run(conn, scene, now)
+        await conn.execute("UPDATE runs SET rule = $2 WHERE id = $1", run, rule)
+    await expand_run(pool, run, now)
+    async with pool.acquire() as conn:
+        report = await run_report(conn, run)
+        written = await conn.fetchval("SELECT roles FROM messages")
+    assert written == roles
+    merged = merged or dict.fromkeys(roles[1:], 1)
+    assert report["merged"] == {role: {roles[0]: people} for role, people in merged.items()}
+    assert {role: group["target"] for role, group in report["by_role"].items()} == dict.fromkeys(
+        sorted(roles), 1
+    )

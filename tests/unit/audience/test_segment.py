@@ -1,6 +1,7 @@
 """The rule language: what it reads, what it refuses and where, and its normal form."""
 
 from datetime import date
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -37,6 +38,7 @@ from service.audience.traits import CARRIERS, ROLES
 from service.errors import Invalid
 
 RUN = "0199b3c0-1111-7222-8333-444444444444"
+DEPARTMENT = UUID(int=5)
 TODAY = date(2026, 11, 25)
 AREAS = RuleAreas(AreaTree(packaged_areas()))
 
@@ -303,13 +305,18 @@ def test_any_text_is_a_rule_or_a_named_mistake(text: str) -> None:
 
 def test_user_input_is_in_the_parameters_only() -> None:
     rule = parse("""org = "x'); DROP TABLE contacts; --" and age >= 60 and area = 旌阳镇""")
-    compiled = compile_rule(rule, areas=AREAS, today=TODAY, first_parameter=4)
+    compiled = compile_rule(
+        rule, areas=AREAS, department_id=DEPARTMENT, today=TODAY, first_parameter=4
+    )
     assert "DROP" not in compiled.sql.upper()
-    assert compiled.parameters[:2] == [TODAY, ["x');droptablecontacts;--"]]
-    for number in (4, 5, 6, 7, 8):
+    assert compiled.parameters[:3] == [TODAY, DEPARTMENT, ["x');droptablecontacts;--"]]
+    assert "DROP" not in compiled.source.upper()
+    for number in (4, 5, 6):
+        assert f"${number}::" in compiled.source
+    for number in (7, 8, 9):
         assert f"${number}::" in compiled.sql
-    assert "$9" not in compiled.sql
-    assert compiled.parameters[2:4] == [["60-69", "70+"], ["14-17", "18-25", "26-40", "41-59"]]
+    assert "$10" not in compiled.sql + compiled.source
+    assert compiled.parameters[3:5] == [["60-69", "70+"], ["14-17", "18-25", "26-40", "41-59"]]
 
 
 def comparison(text: str) -> Comparison:
@@ -367,14 +374,21 @@ def test_both_ends_of_a_band(band: str, first: int, last: int) -> None:
     ],
 )
 def test_area_means_its_subtree(name: str, count: int) -> None:
-    _, codes = compile_rule(parse(f"区域={name}"), areas=AREAS, today=TODAY).parameters
+    _, _, codes = compile_rule(
+        parse(f"区域={name}"), areas=AREAS, department_id=DEPARTMENT, today=TODAY
+    ).parameters
     assert isinstance(codes, list)
     assert len(codes) == count
 
 
 def test_unknown_area_is_explained() -> None:
     with pytest.raises(SegmentError) as caught:
-        compile_rule(parse("age > 60 and area in (旌德县, 旌阳真)"), areas=AREAS, today=TODAY)
+        compile_rule(
+            parse("age > 60 and area in (旌德县, 旌阳真)"),
+            areas=AREAS,
+            department_id=DEPARTMENT,
+            today=TODAY,
+        )
     assert (caught.value.position, caught.value.suggestions) == (28, ("旌阳镇",))
 
 
@@ -388,7 +402,9 @@ def test_area_of_several_places_lists_their_codes() -> None:
         ]
     )
     with pytest.raises(SegmentError) as caught:
-        compile_rule(parse("区域=新村村委会"), areas=RuleAreas(tree), today=TODAY)
+        compile_rule(
+            parse("区域=新村村委会"), areas=RuleAreas(tree), department_id=DEPARTMENT, today=TODAY
+        )
     assert caught.value.suggestions == (
         "341825100201 (甲镇新村村委会)",
         "341825101201 (乙镇新村村委会)",
