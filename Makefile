@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv demo up test check interop fuzz bench chaos soak county evening migrate lock
+.PHONY: help venv demo up test check interop fuzz model bench chaos soak county evening migrate lock
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -41,6 +41,11 @@ interop: venv ## foreign clients, servers and decoders at the other end of the w
 FUZZ_SECONDS ?= 600
 fuzz: venv ## ten minutes of broken packets for each decoder (long)
 	$(BIN)/python -m tests.fuzz.fuzz --seconds $(FUZZ_SECONDS) cmpp sgip smgp smpp
+
+MODEL_EXAMPLES ?= 2000
+model: venv ## random acts of random people on campaigns, beside an oracle (long)
+	TOCSIN_MODEL_EXAMPLES=$(MODEL_EXAMPLES) \
+		$(BIN)/python -m pytest -q tests/integration/api/test_campaign_model.py
 
 CHAOS_MINUTES ?= 15
 chaos: venv ## every fault in a broadcast of 20,000, then random ones (long)
