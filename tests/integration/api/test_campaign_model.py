@@ -267,6 +267,26 @@ class Campaigns(RuleBasedStateMachine):
             self.rewrite(number, "operator")
             self.approve(number, "third" if "approver" in it.approvals else "approver")
 
+    @rule(number=numbers)
+    def fire_while_all_is_stopped(self, number: int) -> None:
+        if self.plans[number].state == "scheduled":
+            self.stop("operator", on=True)
+            self.fire()
+            self.leave()
+
+    @rule(
+        number=numbers, end=st.sampled_from(("reject", "cancel")), act=st.sampled_from(sorted(FROM))
+    )
+    def try_after_the_end(self, number: int, end: str, act: str) -> None:
+        """Nothing brings back what was rejected or cancelled, not even an administrator."""
+        it = self.plans[number]
+        if it.state == "pending_approval" and end == "reject":
+            self.refuse(number, "third", "reject")
+        if it.state in {"rejected", "cancelled", "done"}:
+            body = {"reason": "r"} if act in REASONED else None
+            status, _ = self._act(act, "admin", it, body)
+            assert not self._expect(status, {"admin"}, "admin", act, it)
+
     @rule(
         number=numbers,
         user=st.sampled_from(("viewer", "stranger", "operator", "approver")),
