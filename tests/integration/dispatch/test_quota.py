@@ -62,7 +62,7 @@ async def test_two_connections_together_stay_within_the_days_quota(stage: SetUp)
         assert await hold_of(on) == Hold(
             MIDNIGHT, "the day's quota of 101 parts is used up", "quota"
         )
-        sender.clock.at = peer.clock.at = MIDNIGHT + timedelta(minutes=1)
+        sender.clock.at = peer.clock.at = on.now + timedelta(days=1)
 
         async def the_next_day() -> bool:
             return (await used(on, MIDNIGHT + timedelta(minutes=1)))[0] == 101
@@ -256,6 +256,6 @@ async def test_what_waits_for_tokens_is_not_written_into_the_maintenance(
 
         await until(back)
         assert gateway.written == []
-        sender.clock.at = MIDNIGHT + timedelta(minutes=61)
+        sender.clock.at = on.now + timedelta(days=1)  # the county's night is over, too
         await until(lambda: done(on), 10)
     assert len(gateway.written) == 4
