@@ -1,12 +1,13 @@
 """A county's broadcast that does not fit before the end of the hours: 118,000 people at 100 a
 second, begun at 19:50.
 
-Run as `python -m benchmarks.evening [--people N] [--speed N]`. A whole system runs at a simulated
-time that goes `speed` times as fast, with a TPS that is as many times as high: 100 parts a second
-of that time. At 19:50 the campaign fires; once nothing leaves any more the system is stopped, and
-started again at 7:59 of the next morning, as the night would take too long. It fails unless nothing
-was written from 20:00 on (by the instants at which texts were marked and at which the carrier took
-them), the rest went on at 8:00, and everybody got it once.
+Run as `python -m benchmarks.evening [--people N] [--speed N] [--minutes N]`. A whole system runs at
+a simulated time that goes `speed` times as fast, with a TPS that is as many times as high: 100
+parts a second of that time. The campaign fires so many minutes before 20:00; once nothing leaves
+any more the system is stopped, and started again at 7:59 of the next morning, as the night would
+take too long. It fails unless nothing was written from 20:00 on (by the instants at which texts
+were marked and at which the carrier took them), the rest went on at 8:00, and everybody got it
+once; a text that failed for a passing reason is tried once more, as everywhere.
 """
 
 import argparse
@@ -26,11 +27,18 @@ from tests.harness.live import Launched, Live, eventually
 
 TPS = 100
 SHANGHAI = ZoneInfo("Asia/Shanghai")
-EVENING, END = "2027-01-12T19:50+08:00", datetime(2027, 1, 12, 20, tzinfo=SHANGHAI)
-MORNING, OPENING = "2027-01-13T07:59+08:00", datetime(2027, 1, 13, 8, tzinfo=SHANGHAI)
+END = datetime(2027, 1, 12, 20, tzinfo=SHANGHAI)
+OPENING = datetime(2027, 1, 13, 8, tzinfo=SHANGHAI)
+MORNING = (OPENING - timedelta(minutes=1)).isoformat()
 GRACE = timedelta(seconds=1)
 """What was written just before the end may reach the carrier just after it."""
-MOST_SECONDS = 1_200.0
+MOST_SECONDS = 1_800.0
+TRIED_AGAIN = """
+    SELECT count(*) FROM messages m
+    WHERE m.state <> 'queued' AND EXISTS (
+        SELECT FROM attempts a
+        WHERE a.run_id = m.run_id AND a.no = m.no AND a.next_at IS NOT NULL)
+"""
 
 
 class Failed(Exception):
@@ -64,7 +72,7 @@ def _at(instant: datetime) -> str:
     return f"{instant.astimezone(SHANGHAI):%m-%d %H:%M:%S.%f}"[:-3]
 
 
-async def run(people: int, speed: float, folder: Path) -> None:
+async def run(people: int, speed: float, before: timedelta, folder: Path) -> None:
     """Take the campaign through the evening and the morning."""
     arguments = ("--speed", str(speed), "--tps", str(int(TPS * speed)), "--lanes", "cmpp")
     arguments += ("--window", "256", "--max-delay", "0.5")
@@ -74,7 +82,7 @@ async def run(people: int, speed: float, folder: Path) -> None:
         await early.people(contact_file(numbers(people)))
     finally:
         early.stop()
-    evening = Live(folder, *arguments, "--clock", EVENING)
+    evening = Live(folder, *arguments, "--clock", (END - before).isoformat())
     evening.start()
     try:
         launched = await evening.launch(validity_minutes=1_440)
@@ -85,18 +93,29 @@ async def run(people: int, speed: float, folder: Path) -> None:
     began = time.time()
     morning.start()
     try:
-        await Launched(morning, launched.campaign, began).handed_off(MOST_SECONDS)
-        instants, _ = _seen(morning, began)
-        _check(f"went on at {_at(min(instants))}", min(instants) >= OPENING)
-        span = (max(instants) - min(instants)).total_seconds()
-        pace = f"{len(instants) / span:.1f} a second"
-        print(f"     {len(instants):,} until {_at(max(instants))}: {pace}")
-        _, numbers_seen = _seen(morning, 0.0)
-        _check(f"{people:,} people got it", len(numbers_seen) == people)
-        _check("everybody once", set(numbers_seen.values()) == {1})
-        _check("no more than in two parts", sent_by_night + len(instants) == people)
+        await _morning(morning, began, people, sent_by_night)
     finally:
         morning.stop()
+
+
+async def _morning(live: Live, began: float, people: int, sent_by_night: int) -> None:
+    async def everybody() -> bool:
+        return len(_seen(live, 0.0)[1]) == people
+
+    await eventually(everybody, MOST_SECONDS, every=2.0)
+    instants = sorted(_seen(live, began)[0])
+    _check(f"went on at {_at(instants[0])}", instants[0] >= OPENING)
+    span = (instants[-1] - instants[0]).total_seconds()
+    pace = f"{len(instants) / span:.1f} a second"
+    print(f"     {len(instants):,} until {_at(instants[-1])}: {pace}")
+    _, seen = _seen(live, 0.0)
+    twice = sum(count > 1 for count in seen.values())
+    tried = await live.query(TRIED_AGAIN)
+    _check(f"{people:,} people got it, {sent_by_night:,} of them by night", len(seen) == people)
+    _check(
+        f"nobody twice but {twice:,} of the {tried:,} whose first text failed for a passing reason",
+        twice <= tried and max(seen.values()) <= 2,
+    )
 
 
 async def _evening(live: Live, launched: Launched) -> int:
@@ -105,7 +124,7 @@ async def _evening(live: Live, launched: Launched) -> int:
             return False
         return await launched.count("submitting") == 0
 
-    await eventually(waits, MOST_SECONDS)
+    await eventually(waits, MOST_SECONDS, every=1.0)
     instants, _ = _seen(live, launched.began)
     marked = await live.query("SELECT max(marked_at) FROM messages")
     span = (max(instants) - min(instants)).total_seconds()
@@ -120,10 +139,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--people", type=int, default=118_000)
     parser.add_argument("--speed", type=float, default=10.0)
+    parser.add_argument("--minutes", type=float, default=10.0, help="how long before 20:00")
     options = parser.parse_args()
+    before = timedelta(minutes=options.minutes)
     os.environ["TOCSIN_TEST_SEND_ABOVE"] = str(options.people)  # nobody here has a phone
     with tempfile.TemporaryDirectory(prefix="tocsin-evening-") as parent:
-        asyncio.run(run(options.people, options.speed, Path(parent) / "data"))
+        asyncio.run(run(options.people, options.speed, before, Path(parent) / "data"))
 
 
 if __name__ == "__main__":

@@ -201,8 +201,10 @@ class Launched:
             await conn.close()
 
 
-async def eventually(check: Callable[[], Awaitable[bool]], seconds: float) -> None:
+async def eventually(
+    check: Callable[[], Awaitable[bool]], seconds: float, every: float = 0.1
+) -> None:
     """Wait until something is true, or fail."""
     async with asyncio.timeout(seconds):
         while not await check():
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(every)
