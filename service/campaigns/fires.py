@@ -97,7 +97,8 @@ def candidates(
     """
     if schedule.kind != "recurring":
         planned = schedule.start_at or since
-        return iter([] if after is not None else [Fire(planned, planned)])
+        done = after is not None and after >= planned
+        return iter([] if done else [Fire(planned, planned)])
     return (
         fire
         for fire in fires(schedule, terms, county)

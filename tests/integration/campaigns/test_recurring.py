@@ -1,6 +1,7 @@
 """Recurring campaigns: each fire of the plan once, recorded, through outages and jumping clocks."""
 
 import asyncio
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.campaigns import county_store, fire_store, lifecycle, planning, store
+from service.campaigns import approval, county_store, fire_store, lifecycle, planning, store
 from service.campaigns.fires import fires
 from service.campaigns.firing import arm_again, fire_due
 from service.campaigns.holidays import Changes, Notice
@@ -198,6 +199,27 @@ async def test_paused_it_waits_and_its_missed_fires_follow_the_plan(
     assert resumed.state is State.SCHEDULED
     assert await fire_due(pool, _at("2027-01-14T12:00")) == []
     assert await _outcomes(pool, campaign.id) == ["(01-13)", "(01-14)"]
+
+
+async def test_a_plan_that_recurred_may_become_one_that_fires_once(
+    pool: Pool, now: datetime
+) -> None:
+    team, campaign = await _scheduled(pool, now, _plan("FREQ=DAILY"))
+    await fire_due(pool, _at("2027-01-13T09:00"))
+    edited = _at("2027-01-13T12:00")
+    await _close_runs(pool, edited)
+    once = Schedule("once", _at("2027-01-20T10:00"))
+    async with transaction(pool) as conn:
+        await planning.edit(
+            conn, team.operator, campaign.id, lambda plan: replace(plan, schedule=once), edited
+        )
+        await approval.submit(conn, team.operator, campaign.id, edited)
+        await approval.approve(conn, team.approver, campaign.id, "", edited)
+    assert await fire_due(pool, _at("2027-01-20T09:59")) == []
+    assert len(await fire_due(pool, _at("2027-01-20T10:00"))) == 1
+    await _close_runs(pool, _at("2027-01-20T11:00"))
+    assert (await _load(pool, campaign)).state is State.DONE
+    assert await _fired_at(pool, campaign) == ["01-13 09:00", "01-20 10:00"]
 
 
 async def test_a_new_calendar_moves_what_is_to_come(pool: Pool, now: datetime) -> None:
