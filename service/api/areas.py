@@ -71,6 +71,14 @@ async def list_areas(call: Call, query: AreaQuery) -> Page[AreaOut]:
     return cut(Page[AreaOut], found[: query.wanted], query, key=lambda area: area.code)
 
 
+async def get_area(call: Call, code: str) -> AreaOut:
+    """Show an area."""
+    area = (await read_area_tree(call.conn)).areas.get(code)
+    if area is None:
+        raise NotFound("there is no area of this code")
+    return AreaOut.model_validate(area)
+
+
 async def create_area(call: Call, body: AreaBody) -> EditedAreaOut:
     """Add a town, village or group to the tree."""
     await store.lock_areas(call.conn)

@@ -11,6 +11,7 @@ from service.api.paging import PageQuery, cut
 from service.api.schema import Instant, Out, Page
 from service.audience import terms_store
 from service.audience.rosters import day_in_china
+from service.errors import NotFound
 
 
 class LatestOut(Out):
@@ -43,6 +44,16 @@ class RosterOut(Out):
     confirmed_at: Instant | None = Field(description="When somebody said that it still holds.")
     confirmed_by: UUID | None
     latest: LatestOut | None = Field(description="The latest import that is in force.")
+
+
+async def get_roster(call: Call, name: str) -> RosterOut:
+    """Show a list of your department."""
+    found = await terms_store.list_rosters(
+        call.conn, call.user.department_id, None, 1, day_in_china(call.now), name=name
+    )
+    if not found:
+        raise NotFound("your department has no list of this name")
+    return RosterOut.model_validate(found[0])
 
 
 async def list_rosters(call: Call, query: PageQuery) -> Page[RosterOut]:

@@ -83,9 +83,15 @@ async def set_evidence(conn: Connection, roster_id: UUID, evidence: Evidence) ->
 
 
 async def list_rosters(
-    conn: Connection, scope: UUID | None, before: UUID | None, limit: int, today: date
+    conn: Connection,
+    scope: UUID | None,
+    before: UUID | None,
+    limit: int,
+    today: date,
+    *,
+    name: str | None = None,
 ) -> list[Roster]:
-    """A page of rosters, each with the latest import in force."""
+    """A page of rosters, each with the latest import in force; `name` means that one alone."""
     rows = await conn.fetch(
         """
         SELECT r.id, r.department_id, r.name, r.basis, r.purpose, r.evidence, r.evidence_on,
@@ -104,11 +110,13 @@ async def list_rosters(
             ORDER BY id DESC LIMIT 1
         ) AS i ON true
         WHERE ($1::uuid IS NULL OR r.department_id = $1) AND ($2::uuid IS NULL OR r.id < $2)
+          AND ($5::text IS NULL OR r.name = $5)
         ORDER BY r.id DESC LIMIT $3
         """,
         scope,
         before,
         limit,
         today,
+        name,
     )
     return [Roster(**row) for row in rows]

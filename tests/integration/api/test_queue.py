@@ -261,7 +261,7 @@ async def test_the_county_sets_a_departments_weight(api: Api) -> None:
     assert (changed.status, changed.json["weight"]) == (200, 40)
     (seen,) = (await api.get("/departments", SCHOOL)).json["items"]
     assert seen == changed.json
-    for weight in (0, 101, None, "9"):
+    for weight in (0, 101, "9"):
         assert (await api.patch(path, ADMIN, {"weight": weight})).status == 422
     assert (await api.patch(path, ("school", "admin"), {"weight": 90})).status == 403
     made = await api.post("/departments", ADMIN, {"name": "教育局", "weight": 30})
