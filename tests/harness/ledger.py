@@ -76,7 +76,7 @@ async def make_scene(
     )
     segment = await conn.fetchval(
         "INSERT INTO segments (department_id, name, rule, edited_by, created_at, edited_at) "
-        "VALUES ($1, 's', 'carrier = mobile', $2, $3, $3) RETURNING id",
+        "VALUES ($1, 's', 'carrier != broadnet', $2, $3, $3) RETURNING id",
         department,
         people[0],
         now,
@@ -115,7 +115,7 @@ async def add_run(
             schedule, state, created_by, created_at, edited_by, frozen_rule, text_edited_by,
             rule_edited_by, submitted_by, submitted_at, content_hash, approved_by, approved_at,
             approved_hash)
-        VALUES ($1, 'c', $2, $3, $4, '{}', 'running', $5, $7, $5, 'carrier = mobile', $5, $5, $5,
+        VALUES ($1, 'c', $2, $3, $4, '{}', 'running', $5, $7, $5, 'carrier != broadnet', $5, $5, $5,
             $7, 'h', $6, $7, 'h')
         RETURNING id
         """,
@@ -131,7 +131,7 @@ async def add_run(
         """
         INSERT INTO runs (campaign_id, department_id, fire_at, state, priority, class, text, rule,
             send_hours, timezone, valid_until, max_tps, created_at)
-        VALUES ($1, $2, $3, 'expanding', $4, 'public_interest', $5, 'carrier = mobile', $6,
+        VALUES ($1, $2, $3, 'expanding', $4, 'public_interest', $5, 'carrier != broadnet', $6,
             'Asia/Shanghai', $7, $8, $3)
         RETURNING id
         """,
