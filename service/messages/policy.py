@@ -111,6 +111,7 @@ def policy_from(changes: Mapping[str, Any]) -> Policy:
     merged = {**_SHIPPED, "levels": {}, **changes}
     _check_levels(merged["levels"])
     _check_hotlines(merged["hotlines"])
+    _check_hosts(merged["link_hosts"])
     return Policy(
         levels=dict(merged["levels"]),
         never_words={key: tuple(words) for key, words in merged["never_words"].items()},
@@ -134,6 +135,21 @@ def _check_hotlines(hotlines: list[str]) -> None:
             problem = "a hotline has 3 to 6 digits; other numbers are registered by department"
             raise Invalid(problem, fields={f"hotlines.{place}": problem})
 
+
+_OPEN_TO_ALL = frozenset({"gov.cn", "com.cn", "net.cn", "org.cn", "edu.cn", "ac.cn", "co.uk"})
+"""Under these anybody can have a name of their own."""
+
+
+def _check_hosts(hosts: list[str]) -> None:
+    for place, host in enumerate(hosts):
+        labels = host.split(".")
+        whole = len(labels) > 1 and all(_LABEL.fullmatch(label) for label in labels)
+        if not whole or host in _OPEN_TO_ALL:
+            problem = "a host is a registered domain in lower case, e.g. jdga.gov.cn"
+            raise Invalid(problem, fields={f"link_hosts.{place}": problem})
+
+
+_LABEL = re.compile("(?!xn--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 SHIPPED = policy_from({})
 """The policy of a county that has changed nothing."""

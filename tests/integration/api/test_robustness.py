@@ -45,6 +45,13 @@ ODD: list[Any] = [
     {"": ""},
     {"a": {"b": []}},
 ]
+SENDER = {
+    "tenant": "局",
+    "tenant_type": "police",
+    "signatures": ["局"],
+    "landlines": ["0563-0600110"],
+    "links_enabled": True,
+}
 BODIES: dict[str, dict[str, Any]] = {
     "/uncertain/decide": {
         "ids": [f"{NOBODY}.1"],
@@ -115,8 +122,28 @@ BODIES: dict[str, dict[str, Any]] = {
     "/segments/preview": {"rule": "性别 = 女"},
     "/segments/{segment_id}": {"name": "n", "rule": "性别 = 女"},
     "/templates": {"name": "n", "class": "service", "topic": "", "language": "zh", "text": TEXT},
-    "/templates/lint": {"text": TEXT, "class": "service", "values": {}, "context": {}},
+    "/templates/lint": {"text": TEXT, "class": "service", "values": {}, "context": SENDER},
     "/templates/{template_id}/versions": {"text": TEXT},
+    "/templates/{template_id}/approve": {"version": 1, "acknowledged": ["R21"]},
+    "/templates/{template_id}/filings": {
+        "channel_id": 1,
+        "version": 1,
+        "state": "filed",
+        "reference": "",
+        "contacts": ["96110"],
+        "links": [],
+        "note": "",
+    },
+    "/channels/{channel_id}/filing": {"required": True},
+    "/lint/rules": {
+        "levels": {"R14": "review"},
+        "hotlines": ["110"],
+        "protected_names": ["公安"],
+        "link_hosts": ["a.gov.cn"],
+        "never_words": {"*": ["x"]},
+        "reason": "r",
+    },
+    "/departments/{department_id}/sender": {"landlines": ["12345"], "links": True, "reason": "r"},
     "/campaigns": {
         "name": "n",
         "template_id": NOBODY,

@@ -302,6 +302,10 @@ def test_a_county_moves_levels_and_lists() -> None:
         ({"levels": {"R26": "warn"}}, "levels.R26"),
         ({"levels": {"R01": "off"}}, "levels.R01"),
         ({"hotlines": ["110", "13x"]}, "hotlines.1"),
+        ({"link_hosts": ["gov.cn"]}, "link_hosts.0"),
+        ({"link_hosts": ["cn"]}, "link_hosts.0"),
+        ({"link_hosts": ["jdga.gov.cn", "https://a.gov.cn"]}, "link_hosts.1"),
+        ({"link_hosts": ["xn--a.cn"]}, "link_hosts.0"),
     ],
 )
 def test_a_policy_that_makes_no_sense_is_refused(changes: dict[str, Any], field: str) -> None:
