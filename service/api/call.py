@@ -58,15 +58,18 @@ class Call:
             self.concerns = (kind, str(object_id))
         self.noted.update(facts)
 
-    async def need_people(self, department_id: UUID) -> None:
+    async def need_people(self, department_id: UUID | None) -> None:
         """Refuse to show single people of a carrier's subscriber base to anybody else.
+
+        Nothing is said of what the caller does not see, nor of what is not there (None): whoever
+        looks it up finds nothing.
 
         Raises:
             Forbidden: these are another's subscribers; only counts leave them.
         """
-        if department_id != self.user.department_id and await subscriber_base(
-            self.conn, department_id
-        ):
+        if department_id is None or department_id == self.user.department_id:
+            return
+        if self.user.sees(department_id) and await subscriber_base(self.conn, department_id):
             raise Forbidden(
                 "a carrier's subscribers are shown to nobody outside the carrier; the counts are"
                 " in the report",

@@ -197,8 +197,10 @@ async def _words(call: Call, body: SendBody) -> Words:
 
 
 async def _statuses(call: Call, run_id: UUID, nos: list[int]) -> list[StatusOut]:
-    if await run_store.get_run(call.conn, run_id, call.user.scope) is None:
+    run = await run_store.get_run(call.conn, run_id, call.user.scope)
+    if run is None:
         return []
+    await call.need_people(run.department_id)
     rows = await progress.find_messages(call.conn, call.runtime.keyring, run_id, nos)
     return [
         StatusOut.model_validate(

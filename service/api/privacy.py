@@ -8,8 +8,10 @@ from pydantic import Field
 
 from service.api.call import Call
 from service.api.schema import Body, Instant, Line, Out, Query, Text
+from service.audience.contact_store import holder_of_contact
 from service.audience.number import mask, parse_phone
 from service.audience.rosters import CHINA
+from service.campaigns.run_store import get_run
 from service.errors import Invalid
 from service.messages.ledger import MessageState
 from service.privacy import disclose, erase, retention_store
@@ -152,6 +154,7 @@ class ErasureReportOut(Out):
 
 async def unmask_contact(call: Call, contact_id: UUID, body: ReasonBody) -> UnmaskedOut:
     """See a contact in full; that you did, and why, is noted."""
+    await call.need_people(await holder_of_contact(call.conn, contact_id))
     found = await disclose.unmask_contact(
         call.conn, call.runtime.keyring, call.user, contact_id, call.by(body.reason)
     )
@@ -160,6 +163,8 @@ async def unmask_contact(call: Call, contact_id: UUID, body: ReasonBody) -> Unma
 
 async def unmask_message(call: Call, run_id: UUID, no: int, body: ReasonBody) -> UnmaskedOut:
     """See a message's recipient in full; that you did, and why, is noted."""
+    run = await get_run(call.conn, run_id, call.user.scope)
+    await call.need_people(run.department_id if run else None)
     found = await disclose.unmask_message(
         call.conn, call.runtime.keyring, call.user, (run_id, no), call.by(body.reason)
     )

@@ -85,6 +85,14 @@ async def find_contact(
     return _contact(row, keyring) if row else None
 
 
+async def holder_of_contact(conn: Connection, contact_id: UUID) -> UUID | None:
+    """The department that holds a person; None: there is none of this id."""
+    holder: UUID | None = await conn.fetchval(
+        "SELECT department_id FROM contacts WHERE id = $1", contact_id
+    )
+    return holder
+
+
 async def subscriber_base(conn: Connection, department_id: UUID) -> str | None:
     """The carrier whose subscribers a department's people are; None: they are the people of a
     list like any other. Whoever asks for single people of another's base must be refused.

@@ -1,11 +1,12 @@
 """Persons, lists and areas over HTTP: read, corrected, removed, with where everything came from."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from service.storage.postgres import transaction
-from tests.factories import make_contact, make_team, make_token
+from tests.factories import Team, make_contact, make_draft, make_team, make_token
 from tests.integration.api.conftest import Api
 
 OPERATOR = ("school", "operator")
@@ -220,7 +221,7 @@ async def test_the_tree_is_kept_by_the_county(api: Api) -> None:
         "341825100700",
         "village",
     )
-    assert (await api.post("/areas", COUNTY, new)).json["type"].endswith(":area_exists")
+    assert (await api.post("/areas", COUNTY, new)).json["type"].endswith("/area_exists")
     group = await api.post("/areas", COUNTY, {"parent": "341825100700", "name": "一组"})
     assert (group.json["code"], group.json["level"]) == ("341825100700700", "group")
     person = await made(api)
@@ -263,3 +264,44 @@ async def test_a_carriers_subscribers_are_seen_by_the_carrier_alone(api: Api) ->
     refused = await api.get(rejects, COUNTY)
     assert (refused.status, refused.json["type"]) == (403, "/problems/subscriber_base")
     assert (await api.get(rejects, token)).status == 200
+    run = await _sent(api, team)
+    for method, path in (
+        ("POST", f"/contacts/{own['id']}/unmask"),
+        ("POST", f"/runs/{run}/messages/1/unmask"),
+        ("GET", f"/runs/{run}/messages"),
+        ("GET", f"/messages/{run}.1"),
+    ):
+        body = {"json": {"reason": "举报核实"}} if method == "POST" else {}
+        refused = await api.call(method, path, COUNTY, **body)
+        assert (refused.status, refused.json["type"]) == (
+            403,
+            "/problems/subscriber_base",
+        ), path
+        stranger = await api.call(method, path, ("school", "admin"), **body)
+        assert stranger.status == 404, path
+    assert (await api.get(f"/runs/{run}/report", COUNTY)).json["states"] == {"queued": 1}
+
+
+async def _sent(api: Api, team: Team) -> UUID:
+    """A run of a department with one message."""
+    async with transaction(api.runtime.pool) as conn:
+        draft = await make_draft(conn, team.operator, now=api.clock.at)
+        run: UUID = await conn.fetchval(
+            """
+            INSERT INTO runs (campaign_id, department_id, fire_at, state, priority, class, text,
+                              rule, send_hours, timezone, created_at)
+            VALUES ($1, $2, $3, 'running', 'normal', 'service', '', '', '[]', '', $3) RETURNING id
+            """,
+            draft.id,
+            team.department_id,
+            api.clock.at,
+        )
+        await conn.execute(
+            """
+            INSERT INTO messages (run_id, no, phone_hash, phone_cipher, channel_id, carrier, roles)
+            VALUES ($1, 1, '', $2, 1, 'china_mobile', '{}')
+            """,
+            run,
+            api.runtime.keyring.encrypt("phone", "+8619790000001"),
+        )
+    return run

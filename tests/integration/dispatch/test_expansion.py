@@ -76,7 +76,7 @@ async def test_a_carriers_subscribers_go_over_its_own_lanes_to_its_own_network_a
             now,
         )
         everybodys = await add_channel(conn, keyring, 1, now, rank=1)
-        own = await add_channel(conn, keyring, 2, now, rank=9)
+        own = await add_channel(conn, keyring, 2, now, rank=9, on_net_only=False)
         await conn.execute("UPDATE channels SET carriers = '{china_mobile}' WHERE id = $1", own.id)
         run = await add_run(conn, scene, now)
         await conn.execute("UPDATE runs SET rule = 'gender != f' WHERE id = $1", run)
