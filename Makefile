@@ -23,11 +23,11 @@ $(STAMP): requirements.lock pyproject.toml
 demo: venv ## one real broadcast on the simulator, from a dirty roster to a report
 	$(BIN)/tocsin demo
 
-up: venv ## the whole system on this machine, left running
-	$(BIN)/tocsin up
+up: venv ## the whole system on this machine, left running; its day begins at 09:30
+	$(BIN)/tocsin up --clock "$$(date +%Y-%m-%d)T09:30+08:00"
 
 test: venv ## all tests, with a PostgreSQL and a Valkey of their own
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 check: venv ## format, lint, strict types, import contracts
 	$(BIN)/ruff format --check .

@@ -62,7 +62,8 @@ class ScheduleBody(Body):
     timezone: Line = DEFAULT_TIMEZONE
     send_hours: HourSpans = Field(
         default=list(DEFAULT_HOURS),
-        description='The end may be "24:00". They narrow the hours of the county.',
+        description='The end may be "24:00". They narrow the hours of the county. Left out: what'
+        " the class may, and what suits the audience if the rule means parents or elderly alone.",
     )
     beyond_hours: bool = Field(
         default=False,
@@ -84,7 +85,13 @@ class ScheduleBody(Body):
 
     def schedule(self) -> Schedule:
         """The schedule that the rules know."""
-        return Schedule(**self.model_dump() | {"send_hours": tuple(self.send_hours)})
+        return Schedule(
+            **self.model_dump()
+            | {
+                "send_hours": tuple(self.send_hours),
+                "own_hours": "send_hours" in self.model_fields_set,
+            }
+        )
 
 
 class ScheduleOut(Out):
@@ -99,6 +106,7 @@ class ScheduleOut(Out):
     quiet_days: str
     timezone: str
     send_hours: list[tuple[str, str]]
+    own_hours: bool = Field(description="The plan said its hours itself.")
     beyond_hours: bool
     late: str
     validity_minutes: int

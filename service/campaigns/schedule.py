@@ -26,6 +26,7 @@ _ADDED: dict[str, object] = {
     "holidays": "send",
     "quiet_days": "keep",
     "beyond_hours": False,
+    "own_hours": False,
 }
 """Fields that came later, with what they mean where they are absent: a stored schedule has them
 only if they differ, so that what was approved without them keeps its hash."""
@@ -45,6 +46,7 @@ class Schedule:
         to the next or the previous working day.
     quiet_days: `send` lets texts leave on quiet days that are not binding.
     beyond_hours: an administrator let it go beyond the hours allowed to its class, to their limit.
+    own_hours: the plan says its hours itself, so those that suit an audience do not apply.
     """
 
     kind: Literal["now", "once", "recurring"] = "now"
@@ -59,6 +61,7 @@ class Schedule:
     holidays: Literal["send", "skip", "next_workday", "previous_workday"] = "send"
     quiet_days: Literal["keep", "send"] = "keep"
     beyond_hours: bool = False
+    own_hours: bool = False
 
     @property
     def zone(self) -> ZoneInfo:
@@ -71,7 +74,7 @@ class Schedule:
             self.send_hours,
             self.zone,
             message_class,
-            audience_of(rule) if rule is not None else None,
+            audience_of(rule) if rule is not None and not self.own_hours else None,
             self.beyond_hours,
             self.quiet_days == "send",
         )

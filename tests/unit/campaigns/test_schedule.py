@@ -146,3 +146,8 @@ def test_a_plain_schedule_is_fine() -> None:
     check(Schedule())
     check(Schedule(send_hours=(("00:00", "24:00"),)))
     check(Schedule(send_hours=(("08:00", "12:00"), ("12:00", "20:00"))))
+
+
+def test_a_plan_that_says_its_hours_is_not_kept_to_those_of_its_audience() -> None:
+    assert Schedule().terms("public_interest", "role = parent").audience == "parents"
+    assert Schedule(own_hours=True).terms("public_interest", "role = parent").audience is None
