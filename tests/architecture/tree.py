@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("service", "workers")
+PACKAGES = ("service", "workers", "clients/python/tocsin_client")
 
 _GENERATED = {"__pycache__", "build", "dist", "node_modules"}
 _SHOWN_IN_HIDING = {".ci", ".github"}

@@ -1,0 +1,264 @@
+"""What is sent, when, and what it amounted to: templates, campaigns, runs."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Literal, cast
+
+from tocsin_client.link import Link
+from tocsin_client.types import (
+    OPEN,
+    Campaign,
+    CampaignDetail,
+    CampaignPreview,
+    CampaignState,
+    Lint,
+    Message,
+    MessageClass,
+    MessageState,
+    Priority,
+    Report,
+    Run,
+    Schedule,
+    Started,
+    Template,
+)
+
+
+class Templates:
+    """`tocsin.templates`."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def create(
+        self,
+        name: str,
+        text: str,
+        *,
+        message_class: MessageClass = "public_interest",
+        topic: str = "",
+        language: str = "zh",
+        idempotency_key: str | None = None,
+    ) -> Template:
+        """Keep a text, with variables like {姓名}; `parts` and `lint` say how it travels."""
+        body = {
+            "name": name,
+            "text": text,
+            "class": message_class,
+            "topic": topic,
+            "language": language,
+        }
+        return cast(Template, await self._link.post("/templates", body, key=idempotency_key))
+
+    async def lint(
+        self,
+        text: str,
+        *,
+        message_class: MessageClass = "public_interest",
+        values: Mapping[str, str] | None = None,
+    ) -> Lint:
+        """Check a text without keeping it; `values`: of its variables."""
+        body: dict[str, Any] = {"text": text, "class": message_class}
+        if values is not None:
+            body["values"] = dict(values)
+        return cast(Lint, await self._link.post("/templates/lint", body))
+
+    async def get(self, template_id: str) -> Template:
+        """A template with its latest version."""
+        return cast(Template, await self._link.get(f"/templates/{template_id}"))
+
+    async def list(self) -> AsyncIterator[Template]:
+        """The templates that you see."""
+        async for template in self._link.pages("/templates"):
+            yield template
+
+    async def add_version(
+        self, template_id: str, text: str, *, idempotency_key: str | None = None
+    ) -> Template:
+        """Give a template a new text; what was submitted with the old one is submitted again."""
+        path = f"/templates/{template_id}/versions"
+        return cast(Template, await self._link.post(path, {"text": text}, key=idempotency_key))
+
+    async def approve(
+        self, template_id: str, version: int, *, acknowledged: Sequence[str] = ()
+    ) -> Template:
+        """Approve what somebody else wrote, for direct sends.
+
+        acknowledged: the rules of lint whose findings of level review you have read.
+        """
+        body = {"version": version, "acknowledged": list(acknowledged)}
+        return cast(Template, await self._link.post(f"/templates/{template_id}/approve", body))
+
+
+class Campaigns:
+    """`tocsin.campaigns`."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def create(  # noqa: PLR0913  # all but the name by name
+        self,
+        name: str,
+        *,
+        template_id: str,
+        segment_id: str,
+        schedule: Schedule | None = None,
+        channels: Literal["auto"] | Sequence[int] = "auto",
+        priority: Priority = "normal",
+        max_tps: int | None = None,
+        drill: bool = False,
+        more: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> CampaignDetail:
+        """Plan a campaign; it is a draft, and nothing leaves before two persons agree.
+
+        more: other fields of the plan, such as `period`, `safety`, `over_cap`.
+        """
+        body: dict[str, Any] = {
+            "name": name,
+            "template_id": template_id,
+            "segment_id": segment_id,
+            "channels": channels if channels == "auto" else list(channels),
+            "priority": priority,
+            "drill": drill,
+            **(more or {}),
+        }
+        if schedule is not None:
+            body["schedule"] = schedule
+        if max_tps is not None:
+            body["max_tps"] = max_tps
+        made = await self._link.post("/campaigns", body, key=idempotency_key)
+        return cast(CampaignDetail, made)
+
+    async def edit(self, campaign_id: str, changes: Mapping[str, Any]) -> CampaignDetail:
+        """Change a campaign that has not begun to send; its approval is void."""
+        made = await self._link.patch(f"/campaigns/{campaign_id}", dict(changes))
+        return cast(CampaignDetail, made)
+
+    async def get(self, campaign_id: str) -> CampaignDetail:
+        """A campaign with everything that happened to it."""
+        return cast(CampaignDetail, await self._link.get(f"/campaigns/{campaign_id}"))
+
+    async def list(self, *, state: CampaignState | None = None) -> AsyncIterator[Campaign]:
+        """The campaigns that you see: all, or those in one state."""
+        async for campaign in self._link.pages("/campaigns", {"state": state}):
+            yield campaign
+
+    async def preview(self, campaign_id: str) -> CampaignPreview:
+        """Whom it would reach now, and what one of them would read."""
+        found = await self._link.get(f"/campaigns/{campaign_id}/preview")
+        return cast(CampaignPreview, found)
+
+    async def submit(self, campaign_id: str) -> CampaignDetail:
+        """Put a draft before an approver."""
+        return await self._act(campaign_id, "submit", {})
+
+    async def approve(
+        self, campaign_id: str, *, reason: str = "", acknowledged: Sequence[str] = ()
+    ) -> CampaignDetail:
+        """Approve what somebody else submitted; it fires at its time."""
+        body = {"reason": reason, "acknowledged": list(acknowledged)}
+        return await self._act(campaign_id, "approve", body)
+
+    async def send_back(self, campaign_id: str, reason: str) -> CampaignDetail:
+        """Return a submitted campaign to its planners, to be mended."""
+        return await self._act(campaign_id, "return", {"reason": reason})
+
+    async def reject(self, campaign_id: str, reason: str) -> CampaignDetail:
+        """Refuse a submitted campaign for good."""
+        return await self._act(campaign_id, "reject", {"reason": reason})
+
+    async def release(self, campaign_id: str, reason: str = "") -> CampaignDetail:
+        """Let a campaign on hold fire now."""
+        return await self._act(campaign_id, "release", {"reason": reason})
+
+    async def pause(self, campaign_id: str, reason: str = "") -> CampaignDetail:
+        """Stop handing off; after the answer, nothing that was not already leaving goes out."""
+        return await self._act(campaign_id, "pause", {"reason": reason})
+
+    async def resume(self, campaign_id: str, reason: str = "") -> CampaignDetail:
+        """Go on where it was paused."""
+        return await self._act(campaign_id, "resume", {"reason": reason})
+
+    async def cancel(self, campaign_id: str, reason: str = "") -> CampaignDetail:
+        """End it; what has left has left."""
+        return await self._act(campaign_id, "cancel", {"reason": reason})
+
+    async def test_send(self, campaign_id: str) -> Started:
+        """Send what was submitted to your own phone, before you approve it."""
+        return cast(Started, await self._link.post(f"/campaigns/{campaign_id}/test-send"))
+
+    async def runs(self, campaign_id: str) -> AsyncIterator[Run]:
+        """The fires of a campaign, from new to old."""
+        async for run in self._link.pages(f"/campaigns/{campaign_id}/runs"):
+            yield run
+
+    async def wait_for_run(
+        self,
+        campaign_id: str,
+        *,
+        timeout: float = 120,  # noqa: ASYNC109  # of the whole wait
+        every: float = 1.0,
+    ) -> Run:
+        """The latest run, once there is one.
+
+        Raises:
+            TimeoutError: it has not fired within `timeout` seconds.
+        """
+        async with asyncio.timeout(timeout):
+            while True:
+                async for run in self.runs(campaign_id):
+                    return run
+                await asyncio.sleep(every)
+
+    async def _act(self, campaign_id: str, act: str, body: Mapping[str, Any]) -> CampaignDetail:
+        """One step; repeated by the link under one key only, so a step is never taken twice."""
+        path = f"/campaigns/{campaign_id}/{act}"
+        return cast(CampaignDetail, await self._link.post(path, body))
+
+
+class Runs:
+    """`tocsin.runs`."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def get(self, run_id: str) -> Run:
+        """A run."""
+        return cast(Run, await self._link.get(f"/runs/{run_id}"))
+
+    async def report(self, run_id: str) -> Report:
+        """What a run amounts to at this moment."""
+        return cast(Report, await self._link.get(f"/runs/{run_id}/report"))
+
+    async def messages(
+        self, run_id: str, *, state: MessageState | None = None
+    ) -> AsyncIterator[Message]:
+        """The ledger of a run in its order: all of it, or the texts in one state."""
+        async for message in self._link.pages(f"/runs/{run_id}/messages", {"state": state}):
+            yield message
+
+    async def follow(
+        self, run_id: str, *, until: Literal["sent", "settled"] = "sent", every: float = 2.0
+    ) -> AsyncIterator[Report]:
+        """The report now, then whenever it has changed, until the run is `sent` or `settled`.
+
+        sent: everything has been handed off, or was cancelled. settled: every text is in a final
+        state as well, for which a receipt may take up to three days.
+        """
+        seen: Report | None = None
+        while True:
+            report = await self.report(run_id)
+            if report != seen:
+                yield report
+            seen = report
+            if _over(report, until):
+                return
+            await asyncio.sleep(every)
+
+
+def _over(report: Report, until: str) -> bool:
+    if report["state"] not in {"sent", "cancelled"}:
+        return False
+    open_now = sum(count for state, count in report["states"].items() if state in OPEN)
+    return until == "sent" or open_now == 0

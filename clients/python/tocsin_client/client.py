@@ -1,0 +1,44 @@
+"""One service, one key, and everything that can be asked of it."""
+
+from types import TracebackType
+from typing import Self
+
+from tocsin_client.audience import Imports, Rosters, Segments, Suppressions
+from tocsin_client.campaigns import Campaigns, Runs, Templates
+from tocsin_client.link import Link, Patience
+from tocsin_client.messages import Messages
+from tocsin_client.operations import Channels, StopAll, Uncertain
+
+
+class Tocsin:
+    """A client, to be used in `async with`.
+
+    url: of the service, e.g. `https://sms.example.gov.cn`. key: `tk_…`, which acts as its user.
+    patience: how long one act is tried when the service cannot be reached.
+
+    Raises:
+        ValueError: `url` is no address, or `key` is empty.
+    """
+
+    def __init__(self, url: str, key: str, *, patience: Patience | None = None) -> None:
+        self._link = Link(url, key, patience or Patience())
+        self.messages = Messages(self._link)
+        self.imports = Imports(self._link)
+        self.rosters = Rosters(self._link)
+        self.segments = Segments(self._link)
+        self.suppressions = Suppressions(self._link)
+        self.templates = Templates(self._link)
+        self.campaigns = Campaigns(self._link)
+        self.runs = Runs(self._link)
+        self.uncertain = Uncertain(self._link)
+        self.channels = Channels(self._link)
+        self.stop_all = StopAll(self._link)
+
+    async def __aenter__(self) -> Self:
+        self._link.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        await self._link.close()

@@ -1,0 +1,93 @@
+"""What operators look after: texts in doubt, channels, and the switch that stops everything."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Literal, cast
+
+from tocsin_client.link import Link
+from tocsin_client.types import (
+    Channel,
+    ChannelHealth,
+    ChannelQueue,
+    Decided,
+    Decision,
+    Doubt,
+    Stand,
+)
+
+
+class Uncertain:
+    """`tocsin.uncertain`: texts that may have left and have no answer."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def list(
+        self, *, run_id: str | None = None, channel_id: int | None = None
+    ) -> AsyncIterator[Doubt]:
+        """All that you see, or those of a run or a channel."""
+        query = {"run": run_id, "channel": channel_id}
+        async for doubt in self._link.pages("/uncertain", query):
+            yield doubt
+
+    async def decide(
+        self,
+        decision: Decision,
+        reason: str,
+        *,
+        ids: Sequence[str] = (),
+        run_id: str | None = None,
+        channel_id: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Decided:
+        """Say what became of some by their `ids`, or of all of a run; `reason`: how you know."""
+        body: dict[str, Any] = {"decision": decision, "reason": reason}
+        if ids:
+            body["ids"] = list(ids)
+        if run_id is not None:
+            body["run_id"] = run_id
+        if channel_id is not None:
+            body["channel_id"] = channel_id
+        made = await self._link.post("/uncertain/decide", body, key=idempotency_key)
+        return cast(Decided, made)
+
+
+class Channels:
+    """`tocsin.channels`."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def list(self) -> AsyncIterator[Channel]:
+        """All channels."""
+        for channel in (await self._link.get("/channels"))["items"]:
+            yield channel
+
+    async def health(self, channel_id: int) -> ChannelHealth:
+        """How a channel is doing, since when and why."""
+        return cast(ChannelHealth, await self._link.get(f"/channels/{channel_id}/health"))
+
+    async def queue(self, channel_id: int) -> ChannelQueue:
+        """What waits on a channel, what holds it, and for how long."""
+        return cast(ChannelQueue, await self._link.get(f"/channels/{channel_id}/queue"))
+
+
+class StopAll:
+    """`tocsin.stop_all`: for users of county, police and carrier departments."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def get(self) -> Stand:
+        """Whether everything is stopped, since when and why."""
+        return cast(Stand, await self._link.get("/stop-all"))
+
+    async def stop(self, reason: str) -> Stand:
+        """Stop all sending; after the answer, nothing that was not already leaving goes out."""
+        return cast(Stand, await self._link.post("/stop-all", {"reason": reason}))
+
+    async def lift(
+        self, reason: str, *, direct_runs: Literal["resume", "cancel"] = "cancel"
+    ) -> Stand:
+        """Let sending go on."""
+        body = {"reason": reason, "direct_runs": direct_runs}
+        return cast(Stand, await self._link.post("/stop-all/lift", body))

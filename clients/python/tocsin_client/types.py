@@ -1,0 +1,489 @@
+"""What the service answers, and what it takes, as types.
+
+Answers are dictionaries just as they came. The service may add members at any time and never
+renames one; what is listed here is there. Instants are texts, RFC 3339 with an offset.
+
+One module: it is a list to look things up in, and nothing is decided here.
+"""
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+MessageClass = Literal["public_interest", "service", "warning"]
+Basis = Literal["duty", "contract_hr", "consent", "emergency"]
+SuppressionReason = Literal["opted_out", "protected", "dead_number", "complaint"]
+Priority = Literal["urgent", "normal", "bulk"]
+Decision = Literal["delivered", "unknown", "resend", "not_sent"]
+MessageState = Literal[
+    "queued",
+    "submitting",
+    "submitted",
+    "delivered",
+    "undelivered",
+    "expired",
+    "rejected",
+    "unknown",
+    "uncertain",
+    "suppressed",
+    "cancelled",
+]
+CampaignState = Literal[
+    "draft",
+    "pending_approval",
+    "returned",
+    "rejected",
+    "scheduled",
+    "running",
+    "paused",
+    "held",
+    "done",
+    "cancelled",
+]
+
+OPEN: frozenset[str] = frozenset({"queued", "submitting", "submitted", "uncertain"})
+"""States of a message that are not final."""
+
+
+_Classed = TypedDict("_Classed", {"class": str})
+_SchoolClass = TypedDict("_SchoolClass", {"class": str}, total=False)
+
+
+class Recipient(TypedDict):
+    """Somebody to be written to, with the values of the text's variables."""
+
+    phone: str
+    variables: NotRequired[dict[str, str]]
+
+
+class RejectedRecipient(TypedDict):
+    """Somebody who is not written to; `index` is the place in `to`, counted from 0."""
+
+    index: int
+    reason: str
+    message: str
+
+
+class Sent(TypedDict):
+    """A direct send; the text of the nth accepted recipient is `run_id` + "." + n, from 1."""
+
+    run_id: str
+    accepted: int
+    rejected: list[RejectedRecipient]
+
+
+class Plain(TypedDict):
+    """A sentence for people."""
+
+    zh: str
+    en: str
+
+
+class Message(TypedDict):
+    """One row of the ledger of a run; the phone is masked."""
+
+    id: str
+    no: int
+    phone: str | None
+    state: MessageState
+    reason: str | None
+    code: str | None
+    carrier: str
+    area_code: str | None
+    attempt: int
+    part_count: int | None
+    submitted_at: str | None
+    final_at: str | None
+
+
+class MessageStatus(Message):
+    """What became of one text, also in words."""
+
+    run_id: str
+    plain: Plain
+
+
+class Statuses(TypedDict):
+    """The texts asked for, and those that are not there, or not yours."""
+
+    items: list[MessageStatus]
+    not_found: list[str]
+
+
+class ImportAccepted(TypedDict):
+    """A file that waits to be read."""
+
+    id: str
+    state: str
+
+
+class Import(ImportAccepted):
+    """A file, with its report once it has been read."""
+
+    roster: str
+    file_name: str
+    dry_run: bool
+    rows_read: int
+    report: dict[str, Any] | None
+    created_at: str
+    finished_at: str | None
+
+
+class Undo(TypedDict):
+    """An import that is being taken back."""
+
+    id: str
+
+
+class Rows(TypedDict):
+    """What became of rows; read = accepted + rejected + duplicate + skipped."""
+
+    read: int
+    accepted: int
+    rejected: int
+    duplicate: int
+    skipped: int
+
+
+class MembersChange(TypedDict):
+    """What a new list changed of a roster."""
+
+    import_id: str
+    roster_id: str
+    added: int
+    changed: int
+    left: int
+    rows: Rows
+    rejected: dict[str, int]
+    warnings: dict[str, int]
+
+
+class Member(_SchoolClass, total=False):
+    """One person of a roster; all but `phone` may be left out. `class` is a school class."""
+
+    phone: str
+    name: str
+    gender: str
+    age: str | int
+    age_band: str
+    area_code: str | int
+    town: str
+    village: str
+    roles: list[str]
+    org: str
+    org_type: str
+    school: str
+    grade: str
+    guardian_of: str
+    carrier: str
+    consent_basis: str
+    source_dept: str
+    valid_until: str
+    note: str
+
+
+class Roster(TypedDict):
+    """An imported list."""
+
+    id: str
+    name: str
+    basis: str
+    expires_on: str
+    expired: bool
+    contacts: int
+
+
+class Person(TypedDict):
+    """Somebody, masked."""
+
+    phone: str
+    name: str
+    area: str
+    carrier: str | None
+
+
+class Preview(TypedDict):
+    """Whom a rule means right now, and who is left out and why."""
+
+    target: int
+    by_area: dict[str, int]
+    by_carrier: dict[str, int]
+    by_role: dict[str, int]
+    excluded: dict[str, int]
+    sample: list[Person]
+
+
+class Explanation(TypedDict):
+    """A rule in plain words."""
+
+    canonical: str
+    english: str
+    chinese: str
+
+
+class Segment(TypedDict):
+    """A saved rule."""
+
+    id: str
+    name: str
+    rule: str
+    canonical: str
+
+
+class Finding(TypedDict):
+    """What a rule of lint found; `at` is the character, counted from 1."""
+
+    rule: str
+    level: str
+    message: str
+    at: int
+
+
+class Lint(TypedDict):
+    """Everything that lint has to say."""
+
+    lint: list[Finding]
+
+
+class Template(_Classed, Lint):
+    """A template with its latest version."""
+
+    id: str
+    name: str
+    topic: str
+    language: str
+    text: str
+    version: int
+    characters: int
+    encoding: str
+    parts: int
+    variables: list[str]
+    approved_by: str | None
+
+
+class Schedule(TypedDict, total=False):
+    """When a campaign fires, and what limits its texts; left out: at once, 08:00 to 20:00."""
+
+    kind: Literal["now", "once", "recurring"]
+    start_at: str | None
+    rrule: str | None
+    until: str | None
+    timezone: str
+    send_hours: list[list[str]]
+    late: Literal["run", "hold", "skip"]
+    validity_minutes: int
+
+
+class Move(TypedDict):
+    """One step of a campaign's life; without a user it was the clock's."""
+
+    from_state: str
+    to_state: str
+    user_id: str | None
+    reason: str
+    at: str
+
+
+class Campaign(_Classed):
+    """A plan."""
+
+    id: str
+    name: str
+    template_id: str
+    segment_id: str
+    priority: str
+    state: CampaignState
+    next_fire_at: str | None
+    submitted_by: str | None
+    approved_by: str | None
+    baseline: int | None
+
+
+class CampaignDetail(Campaign):
+    """A plan with everything that happened to it."""
+
+    moves: list[Move]
+
+
+class CampaignPreview(Preview):
+    """Whom a campaign would reach now, and one text as it will read."""
+
+    lint: list[Finding]
+    parts: int
+    text: str
+
+
+class Started(TypedDict):
+    """A run that has begun."""
+
+    run_id: str
+
+
+class Run(_Classed):
+    """One fire of a campaign, or a direct run; `target` is null until its ledger is written."""
+
+    id: str
+    kind: str
+    mode: str
+    campaign_id: str | None
+    state: Literal["expanding", "running", "paused", "sent", "cancelled"]
+    target: int | None
+    fire_at: str
+    started_at: str | None
+    finished_at: str | None
+
+
+class Group(TypedDict):
+    """The figures of one carrier, town or role."""
+
+    target: int
+    reached: int
+    states: dict[MessageState, int]
+
+
+class Report(TypedDict):
+    """What a run amounts to; target = Σ states. Reached means: a receipt says delivered."""
+
+    run_id: str
+    campaign_id: str | None
+    state: str
+    target: int
+    excluded: dict[str, int]
+    states: dict[MessageState, int]
+    reached: int
+    by_carrier: dict[str, Group]
+    by_area: dict[str, Group]
+    by_role: dict[str, Group]
+    by_reason: dict[str, int]
+    parts: int
+    started_at: str | None
+    finished_at: str | None
+
+
+class Suppression(TypedDict):
+    """A number that is not sent texts of some classes; which number is not told."""
+
+    id: str
+    reason: str
+    classes: list[MessageClass]
+    note: str
+    created_at: str
+    expires_at: str | None
+
+
+class NewSuppression(Suppression):
+    """A suppression with the masked number; `is_new`: it was not there before."""
+
+    phone: str
+    is_new: bool
+
+
+class Suppressed(TypedDict):
+    """What became of a request to suppress numbers."""
+
+    added: int
+    items: list[NewSuppression]
+
+
+class Doubt(_Classed):
+    """A text that may have left and has no answer."""
+
+    id: str
+    run_id: str
+    channel_id: int
+    channel: str
+    phone: str
+    attempt: int
+    marked_at: str
+    may_decide_at: str
+
+
+class Skipped(TypedDict):
+    """A hand-off that was left as it was."""
+
+    id: str
+    reason: str
+
+
+class Decided(TypedDict):
+    """What became of a decision; without an id nothing was decided."""
+
+    decision_id: str | None
+    decided: int
+    skipped: int
+    items: list[Skipped]
+
+
+class Channel(TypedDict):
+    """A way out."""
+
+    id: int
+    name: str
+    kind: str
+    simulated: bool
+    carriers: list[str]
+    tps: int | None
+    enabled: bool
+    held_until: str | None
+    held_why: str
+
+
+class Connection(TypedDict):
+    """One connection of a channel."""
+
+    slot: int
+    state: str
+    note: str
+
+
+class ChannelHealth(TypedDict):
+    """How a channel is doing."""
+
+    connections: list[Connection]
+    queued_estimate: int
+    state: str
+    why: str
+    since: str | None
+
+
+class WaitReason(TypedDict):
+    """Why something waits other than for its turn."""
+
+    name: str
+    until: str | None
+    detail: str
+
+
+class Waiting(TypedDict):
+    """What waits of one class; an expected wait that nobody can know is null."""
+
+    priority: str
+    messages: int
+    paused: int
+    parts: int | None
+    expected_wait_seconds: int | None
+    reasons: list[WaitReason]
+
+
+class ChannelQueue(TypedDict):
+    """What waits on a channel, by class, and what holds all of it."""
+
+    tps: int | None
+    rate: float | None
+    reasons: list[WaitReason]
+    classes: list[Waiting]
+
+
+class Stop(TypedDict):
+    """One stop of everything."""
+
+    id: int
+    cause: str
+    reason: str
+    stopped_at: str
+    lifted_at: str | None
+
+
+class Stand(TypedDict):
+    """Whether everything is stopped, and by which stop."""
+
+    stopped: bool
+    stop: Stop | None

@@ -1,0 +1,57 @@
+"""A wire to a server that loses answers: the effect is there, the answer is not."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+_OCTETS = 64 * 1024
+
+
+@dataclass
+class LossyWire:
+    """`lose` answers are thrown away, each with its connection; `url`: where to connect to."""
+
+    host: str
+    port: int
+    url: str = ""
+    lose: int = 0
+    lost: int = 0
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(self.host, self.port)
+        asking = asyncio.create_task(_pump(reader, back))
+        try:
+            while octets := await there.read(_OCTETS):
+                if self.lose:
+                    self.lose -= 1
+                    self.lost += 1
+                    writer.transport.abort()
+                    return
+                writer.write(octets)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        finally:
+            asking.cancel()
+            for end in (writer, back):
+                end.close()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while octets := await reader.read(_OCTETS):
+            writer.write(octets)
+            await writer.drain()
+    writer.close()
+
+
+@asynccontextmanager
+async def lossy(host: str, port: int) -> AsyncIterator[LossyWire]:
+    """A wire to a server; it loses nothing until it is told to."""
+    wire = LossyWire(host, port)
+    server = await asyncio.start_server(wire._carry, "127.0.0.1", 0)
+    wire.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server:
+        yield wire
