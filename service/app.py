@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from aiohttp import web
 
-from service.api import callbacks, catalogue
+from service.api import callbacks, catalogue, reference
 from service.api.health import healthz, readyz
 from service.api.limiter import Limiter
 from service.api.metrics import Metrics
@@ -34,6 +34,7 @@ def create_app(runtime: Runtime) -> web.Application:
     app.router.add_get(catalogue.PREFIX + "{code}", catalogue.show_one)
     app.router.add_get("/metrics", Metrics().show)
     app.router.add_get(f"{PREFIX}/openapi.json", _openapi)
+    reference.add_routes(app.router)
     readers = {op.path: op for op in OPS if op.method == "GET"}
     for op in OPS:
         app.router.add_route(op.method, PREFIX + op.path, endpoint(op, readers.get(op.path)))

@@ -8,11 +8,13 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
 from service.api.call import Download
+from service.api.examples import EXAMPLES
 from service.api.idempotency import HEADER, MAX_LENGTH
 from service.api.op import Op
 from service.api.problems import HEADERS, MEDIA_TYPE, TITLES
 from service.api.schema import Out
-from service.api.version import IF_MATCH
+from service.api.tags import TAGS
+from service.api.version import ETAG, IF_MATCH, IF_NONE_MATCH
 
 REF = "#/components/schemas/{model}"
 Schema = dict[str, Any]
@@ -55,12 +57,21 @@ def document(ops: Sequence[Op], prefix: str, version: str) -> Schema:
         "openapi": "3.1.0",
         "info": {"title": "Tocsin", "version": version, "description": ABOUT},
         "security": [{"key": []}],
+        "tags": [{"name": name, "description": about} for name, about in TAGS.items()],
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {"key": _SCHEME},
         },
     }
+
+
+_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "`tk_…`, a key that an administrator made and another one activated; it acts as"
+    " its user, within its scopes. Or the token of a login.",
+}
 
 
 def _operation(op: Op, references: dict[Any, Schema], schemas: Schema) -> Schema:
@@ -79,6 +90,9 @@ def _operation(op: Op, references: dict[Any, Schema], schemas: Schema) -> Schema
         operation["parameters"].append(_idempotency_key())
     if op.edits:
         operation["parameters"].append(_if_match())
+    if _is_versioned(op):
+        operation["parameters"].append(_if_none_match())
+        operation["responses"]["304"] = {"description": "It is as you saw it."}
     if op.body:
         operation["requestBody"] = _request_body(op, references[op.body, "validation"], schemas)
     return operation
@@ -147,12 +161,26 @@ def _if_match() -> Schema:
     }
 
 
+def _is_versioned(op: Op) -> bool:
+    return op.method == "GET" and op.out is not None and issubclass(op.out, BaseModel)
+
+
+def _if_none_match() -> Schema:
+    return {
+        "name": IF_NONE_MATCH,
+        "in": "header",
+        "required": False,
+        "description": "The ETag of what you have: the answer is 304 while it is still so.",
+        "schema": {"type": "string"},
+    }
+
+
 def _request_body(op: Op, reference: Schema, schemas: Schema) -> Schema:
     if not op.takes_file:
-        return {
-            "required": not op.body_optional,
-            "content": {"application/json": {"schema": reference}},
-        }
+        content: Schema = {"schema": reference}
+        if op.name in EXAMPLES:
+            content["examples"] = {"usual": {"value": EXAMPLES[op.name]}}
+        return {"required": not op.body_optional, "content": {"application/json": content}}
     form = schemas[_model_name(reference)]
     file = {"file": {"contentMediaType": "application/octet-stream"}}
     whole = form | {
@@ -173,7 +201,13 @@ def _success(op: Op, references: dict[Any, Schema]) -> Schema:
     if issubclass(op.out, Download):
         return {"description": "A file.", "content": {op.media: {"schema": {"type": "string"}}}}
     schema = references[op.out, "serialization"]
-    return {"description": op.summary, "content": {"application/json": {"schema": schema}}}
+    answer: Schema = {
+        "description": op.summary,
+        "content": {"application/json": {"schema": schema}},
+    }
+    if op.method in {"GET", "PATCH"}:
+        answer["headers"] = {ETAG: {"schema": {"type": "string"}}}
+    return answer
 
 
 def _refusal(status: int, references: dict[Any, Schema]) -> Schema:

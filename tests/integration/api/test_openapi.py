@@ -1,10 +1,16 @@
 """The OpenAPI document is valid 3.1 and says exactly what the server does."""
 
+import json
+import re
+
+import pytest
 from aiohttp import web
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from service.api import callbacks, login
+from service.api import callbacks, login, reference
+from service.api.examples import EXAMPLES
 from service.api.routes import OPS, PREFIX
+from service.api.tags import TAGS
 from tests.integration.api.conftest import Api
 
 UNDOCUMENTED = {
@@ -14,6 +20,8 @@ UNDOCUMENTED = {
     "/readyz",
     "/metrics",
     f"{PREFIX}/openapi.json",
+    "/api/docs",
+    "/api/docs/{name}",
 }
 
 
@@ -62,3 +70,42 @@ async def test_the_upload_is_a_form_with_a_file(api: Api) -> None:
     schema = body["content"]["multipart/form-data"]["schema"]
     assert set(schema["required"]) == {"roster", "file"}
     assert schema["additionalProperties"] is False
+
+
+async def test_every_part_says_what_it_is_about(api: Api) -> None:
+    document = (await api.get("/openapi.json", None)).json
+    used = {
+        tag for item in document["paths"].values() for op in item.values() for tag in op["tags"]
+    }
+    about = {tag["name"]: tag["description"] for tag in document["tags"]}
+    assert not used - set(about), f"say in service/api/tags.py what these are about: {used}"
+    assert set(TAGS) == used, "a part that has no address any more"
+    assert all(sentence.endswith(".") for sentence in about.values())
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_an_example_is_a_body_that_is_taken(name: str) -> None:
+    (op,) = [op for op in OPS if op.name == name]
+    assert op.body is not None
+    op.body.model_validate_json(json.dumps(EXAMPLES[name]))
+
+
+async def test_the_reference_is_served_whole_and_asks_nobody_else(api: Api) -> None:
+    for name, kind in (
+        ("", "text/html"),
+        ("/page.js", "text/javascript"),
+        ("/page.css", "text/css"),
+    ):
+        answer = await api.get(f"//api/docs{name}", None)
+        assert answer.status == 200
+        assert answer.headers["Content-Type"] == f"{kind}; charset=utf-8"
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        text = answer.body.decode()
+        assert not re.search(r"(?:https?:)?//[a-z]|innerHTML| style=| on[a-z]+=", text), name
+    page = (await api.get("//api/docs", None)).body.decode()
+    for address in re.findall(r'(?:src|href)="([^"#]+)"', page):
+        assert (await api.get(f"//api/{address}", None)).status == 200, address
+    assert (await api.get("//api/docs/__init__.py", None)).status == 404
+    assert reference.PATH == "/api/docs"

@@ -19,6 +19,8 @@ OPEN = {
     "/healthz",
     "/readyz",
     f"{PREFIX}/openapi.json",
+    "/api/docs",
+    "/api/docs/{name}",
     PREFIX + CALLBACKS,
 }
 NOBODY = "00000000-0000-0000-0000-000000000000"
