@@ -111,22 +111,31 @@ async def give_back(conn: Connection, run_id: UUID, unsent: Sequence[Record]) ->
 async def _add(
     conn: Connection, department_id: UUID, amounts: Sequence[tuple[str, date, int]]
 ) -> bool:
-    """Whether anything is counted for the department at all."""
-    status = await conn.execute(
+    """Change what is counted; whether anything is counted for the department at all.
+
+    The rows are locked in a statement of their own: what the next one adds to is what the last
+    holder of the locks left.
+    """
+    spans, days = [span for span, _, _ in amounts], [since for _, since, _ in amounts]
+    await conn.execute(
         """
-        WITH amount AS (
-            SELECT u.ctid AS row, a.parts
-            FROM unnest($2::text[], $3::date[], $4::bigint[]) AS a(span, since, parts)
-            JOIN department_use u
-              ON u.department_id = $1 AND u.span = a.span AND u.since = a.since
-            ORDER BY u.span, u.since FOR UPDATE OF u
-        )
-        UPDATE department_use u SET parts = greatest(0, u.parts + a.parts)
-        FROM amount a WHERE u.ctid = a.row
+        SELECT FROM department_use u JOIN unnest($2::text[], $3::date[]) AS a(span, since)
+          ON u.department_id = $1 AND u.span = a.span AND u.since = a.since
+        ORDER BY u.span, u.since FOR UPDATE OF u
         """,
         department_id,
-        [span for span, _, _ in amounts],
-        [since for _, since, _ in amounts],
+        spans,
+        days,
+    )
+    status = await conn.execute(
+        """
+        UPDATE department_use u SET parts = greatest(0, u.parts + a.parts)
+        FROM unnest($2::text[], $3::date[], $4::bigint[]) AS a(span, since, parts)
+        WHERE u.department_id = $1 AND u.span = a.span AND u.since = a.since
+        """,
+        department_id,
+        spans,
+        days,
         [parts for _, _, parts in amounts],
     )
     return not status.endswith(" 0")

@@ -99,19 +99,28 @@ async def _lock(conn: Connection, channel_id: int, now: datetime) -> list[Record
 
 
 async def _add(conn: Connection, channel_id: int, amounts: Sequence[tuple[str, date, int]]) -> None:
+    """Change what is counted. The rows are locked in a statement of their own: what the next one
+    adds to is what the last holder of the locks left.
+    """
+    spans, days = [span for span, _, _ in amounts], [since for _, since, _ in amounts]
     await conn.execute(
         """
-        WITH amount AS (
-            SELECT q.ctid AS row, a.parts
-            FROM unnest($2::text[], $3::date[], $4::bigint[]) AS a(span, since, parts)
-            JOIN quota_use q ON q.channel_id = $1 AND q.span = a.span AND q.since = a.since
-            ORDER BY q.span, q.since FOR UPDATE OF q
-        )
-        UPDATE quota_use q SET parts = greatest(0, q.parts + a.parts)
-        FROM amount a WHERE q.ctid = a.row
+        SELECT FROM quota_use q JOIN unnest($2::text[], $3::date[]) AS a(span, since)
+          ON q.channel_id = $1 AND q.span = a.span AND q.since = a.since
+        ORDER BY q.span, q.since FOR UPDATE OF q
         """,
         channel_id,
-        [span for span, _, _ in amounts],
-        [since for _, since, _ in amounts],
+        spans,
+        days,
+    )
+    await conn.execute(
+        """
+        UPDATE quota_use q SET parts = greatest(0, q.parts + a.parts)
+        FROM unnest($2::text[], $3::date[], $4::bigint[]) AS a(span, since, parts)
+        WHERE q.channel_id = $1 AND q.span = a.span AND q.since = a.since
+        """,
+        channel_id,
+        spans,
+        days,
         [parts for _, _, parts in amounts],
     )

@@ -259,3 +259,31 @@ async def test_what_waits_for_tokens_is_not_written_into_the_maintenance(
         sender.clock.at = on.now + timedelta(days=1)  # the county's night is over, too
         await until(lambda: done(on), 10)
     assert len(gateway.written) == 4
+
+
+async def test_what_is_given_back_while_others_count_is_counted_too(stage: SetUp) -> None:
+    on = await stage(1)
+    await settle(on, daily_quota=1_000)
+    unsent = [{"marked_at": on.now, "part_count": 1}]
+
+    async def reserve_and_wait(go: asyncio.Event) -> None:
+        async with transaction(on.pool) as conn:
+            await quota_store.free_parts(conn, on.channel.id, on.now)
+            await quota_store.use(conn, on.channel.id, 10, on.now)
+            await go.wait()
+
+    async def give_back() -> None:
+        async with transaction(on.pool) as conn:
+            await quota_store.give_back(conn, on.channel.id, unsent)
+
+    go = asyncio.Event()
+    go.set()
+    await reserve_and_wait(go)
+    go.clear()
+    reserving = asyncio.create_task(reserve_and_wait(go))
+    await asyncio.sleep(0.1)
+    giving = [asyncio.create_task(give_back()) for _ in range(5)]
+    await asyncio.sleep(0.3)
+    go.set()
+    await asyncio.gather(reserving, *giving)
+    assert await used(on) == (15, 15)
