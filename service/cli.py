@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import uvloop
 from pydantic import BaseModel, ValidationError
 from redis.asyncio import Redis
+from tocsin_client.ctl.command import add_arguments as add_ctl_arguments
 
 from service.accounts.audit import Act
 from service.accounts.audit_command import add_arguments as add_audit_arguments
@@ -163,6 +164,7 @@ _WITH_ARGUMENTS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]
     "suppressions": (add_suppression_arguments, "numbers that are never sent to / 禁发号码"),
     "audit": (add_audit_arguments, "prove the audit trail"),
     "holidays": (add_holiday_arguments, "the calendar of holidays / 节假日"),
+    "ctl": (add_ctl_arguments, "operate a service over its API / 通过接口操作"),
     "simulate": (add_simulate_arguments, "run a simulated carrier, or steer one that runs"),
 }
 

@@ -1,0 +1,280 @@
+"""What each command does: one call of the client, and which members of the answer are shown."""
+
+import argparse
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tocsin_client import ImportFailed, Tocsin
+from tocsin_client.ctl.screen import Screen
+
+Options = argparse.Namespace
+Act = Callable[[Tocsin, Options, Screen], Awaitable[int | None]]
+
+BAD = 1
+"""The exit code of what was asked and found bad: a blocked text, a file that cannot be read."""
+
+IMPORT = ("id", "state", "roster", "file_name", "rows_read", "finished_at", "report")
+CAMPAIGN = (
+    *("id", "name", "state", "class", "priority", "template_id", "segment_id"),
+    *("baseline", "next_fire_at", "submitted_by", "approved_by"),
+)
+REPORT = (
+    *("run_id", "state", "target", "reached", "parts", "states", "by_reason", "excluded"),
+    *("started_at", "finished_at"),
+)
+TEMPLATE = ("id", "name", "class", "version", "parts", "encoding", "variables", "lint")
+Item = TypeVar("Item")
+
+
+async def _each(items: Iterable[Item]) -> AsyncIterator[Item]:
+    for item in items:
+        yield item
+
+
+def _text(given: str) -> str:
+    """The words themselves; `-`: standard input, `@FILE`: a file."""
+    if given == "-":
+        return sys.stdin.read().rstrip("\n")
+    return Path(given[1:]).read_text("utf-8").rstrip("\n") if given.startswith("@") else given
+
+
+async def add_import(tocsin: Tocsin, o: Options, screen: Screen) -> int | None:
+    """Give in a file, and wait until it has been read."""
+    taken = await tocsin.imports.upload(
+        o.file,
+        roster=o.roster,
+        basis=o.basis,
+        expires_on=o.expires_on,
+        encoding=o.encoding,
+        mode=o.mode,
+        dry_run=o.dry_run,
+    )
+    if o.no_wait:
+        screen.facts(taken, IMPORT)
+        return None
+    try:
+        screen.facts(await tocsin.imports.wait(taken["id"], timeout=o.timeout), IMPORT)
+    except ImportFailed:
+        screen.facts(await tocsin.imports.get(taken["id"]), IMPORT)
+        return BAD
+    return None
+
+
+async def show_import(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """An import and its report."""
+    screen.facts(await tocsin.imports.get(o.id), IMPORT)
+
+
+async def list_rejects(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """The rejected rows."""
+    names = ("sheet", "row", "code", "reason", "value", "suggestion")
+    await screen.table(tocsin.imports.rejects(o.id), names)
+
+
+async def undo_import(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Have an import taken back."""
+    screen.facts(await tocsin.imports.undo(o.id), ("id", "undo"))
+
+
+async def list_rosters(tocsin: Tocsin, _: Options, screen: Screen) -> None:
+    """The rosters."""
+    names = ("id", "name", "contacts", "basis", "expires_on", "expired")
+    await screen.table(tocsin.rosters.list(), names)
+
+
+async def preview_rule(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Whom a rule means."""
+    found = await tocsin.segments.preview(_text(o.rule))
+    screen.facts(found, ("target", "by_area", "by_carrier", "by_role", "excluded", "sample"))
+
+
+async def list_segments(tocsin: Tocsin, _: Options, screen: Screen) -> None:
+    """The saved rules."""
+    await screen.table(tocsin.segments.list(), ("id", "name", "rule"))
+
+
+async def create_segment(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Save a rule."""
+    made = await tocsin.segments.create(o.name, _text(o.rule))
+    screen.facts(made, ("id", "name", "canonical"))
+
+
+async def lint_text(tocsin: Tocsin, o: Options, screen: Screen) -> int | None:
+    """What lint says; bad if a finding blocks."""
+    found = await tocsin.templates.lint(_text(o.text), message_class=o.message_class)
+    await screen.table(_each(found["lint"]), ("rule", "level", "at", "message"))
+    return BAD if any(finding["level"] == "block" for finding in found["lint"]) else None
+
+
+async def list_templates(tocsin: Tocsin, _: Options, screen: Screen) -> None:
+    """The templates."""
+    names = ("id", "name", "class", "version", "parts", "approved_by")
+    await screen.table(tocsin.templates.list(), names)
+
+
+async def create_template(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Keep a text."""
+    made = await tocsin.templates.create(o.name, _text(o.text), message_class=o.message_class)
+    screen.facts(made, TEMPLATE)
+
+
+async def approve_template(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Approve a text for direct sends."""
+    made = await tocsin.templates.approve(o.id, o.version, acknowledged=o.acknowledged)
+    screen.facts(made, (*TEMPLATE, "approved_by"))
+
+
+async def list_campaigns(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """The campaigns."""
+    names = ("id", "name", "state", "priority", "next_fire_at")
+    await screen.table(tocsin.campaigns.list(state=o.state), names)
+
+
+async def show_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """A campaign."""
+    screen.facts(await tocsin.campaigns.get(o.id), (*CAMPAIGN, "moves"))
+
+
+async def create_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Plan a campaign; what the file says beside the options goes along."""
+    more: dict[str, Any] = json.loads(_text(f"@{o.plan}")) if o.plan else {}
+    if o.start_at:
+        more["schedule"] = more.get("schedule", {}) | {"kind": "once", "start_at": o.start_at}
+    made = await tocsin.campaigns.create(
+        o.name,
+        template_id=o.template,
+        segment_id=o.segment,
+        channels=o.channel or "auto",
+        priority=o.priority,
+        max_tps=o.max_tps,
+        drill=o.drill,
+        more=more,
+    )
+    screen.facts(made, CAMPAIGN)
+
+
+async def preview_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Whom a campaign would reach, and what they would read."""
+    found = await tocsin.campaigns.preview(o.id)
+    names = ("target", "parts", "text", "by_area", "by_carrier", "excluded", "lint", "estimate")
+    screen.facts(found, names)
+
+
+async def submit_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Put a draft before an approver."""
+    screen.facts(await tocsin.campaigns.submit(o.id), CAMPAIGN)
+
+
+async def approve_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Approve what somebody else submitted."""
+    done = await tocsin.campaigns.approve(o.id, reason=o.reason, acknowledged=o.acknowledged)
+    screen.facts(done, CAMPAIGN)
+
+
+def steer(name: str) -> Act:
+    """A step of a campaign's life that takes a reason."""
+
+    async def act(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+        screen.facts(await getattr(tocsin.campaigns, name)(o.id, o.reason), CAMPAIGN)
+
+    return act
+
+
+async def list_runs(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """The runs of a campaign."""
+    names = ("id", "kind", "mode", "state", "target", "fire_at", "finished_at")
+    await screen.table(tocsin.campaigns.runs(o.campaign), names)
+
+
+async def show_report(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """What a run amounts to, now or until it is sent."""
+    if not o.follow:
+        screen.facts(await tocsin.runs.report(o.run_id), REPORT)
+        return
+    async for report in tocsin.runs.follow(o.run_id, every=o.every):
+        names = REPORT if report["state"] in {"sent", "cancelled"} else ("state", "states")
+        screen.facts(report, names)
+
+
+async def list_messages(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """The ledger of a run."""
+    names = ("id", "phone", "state", "reason", "code", "carrier", "submitted_at", "final_at")
+    await screen.table(tocsin.runs.messages(o.run_id, state=o.state), names)
+
+
+async def list_doubts(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """What is in doubt."""
+    names = ("id", "phone", "channel", "attempt", "marked_at", "may_decide_at")
+    await screen.table(tocsin.uncertain.list(run_id=o.run_id, channel_id=o.channel), names)
+
+
+async def decide_doubts(tocsin: Tocsin, o: Options, screen: Screen) -> int | None:
+    """Say what became of texts in doubt; bad if none was decided."""
+    decided = await tocsin.uncertain.decide(
+        o.decision, o.reason, ids=o.id, run_id=o.run_id, channel_id=o.channel
+    )
+    screen.facts(decided, ("decision_id", "decided", "skipped", "items"))
+    return None if decided["decided"] else BAD
+
+
+async def list_suppressions(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """The suppressions: all, or those of a number from standard input."""
+    phone = _text("-") if o.phone else None
+    names = ("id", "reason", "classes", "note", "created_at", "expires_at")
+    await screen.table(tocsin.suppressions.list(phone=phone), names)
+
+
+async def add_suppressions(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Stop texts to numbers from standard input, one a line."""
+    phones = [line.strip() for line in _text("-").splitlines() if line.strip()]
+    made = await tocsin.suppressions.add(
+        phones, reason=o.reason, classes=o.classes, note=o.note, expires_at=o.expires_at
+    )
+    await screen.table(_each(made["items"]), ("id", "phone", "reason", "classes", "is_new"))
+
+
+async def lift_suppression(tocsin: Tocsin, o: Options, _: Screen) -> None:
+    """Let a number be sent to again."""
+    await tocsin.suppressions.lift(o.id)
+
+
+async def list_channels(tocsin: Tocsin, _: Options, screen: Screen) -> None:
+    """The channels."""
+    names = ("id", "name", "kind", "carriers", "tps", "enabled", "held_until", "held_why")
+    await screen.table(tocsin.channels.list(), names)
+
+
+async def show_health(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """How a channel is doing."""
+    names = ("state", "why", "since", "queued_estimate", "connections", "figures")
+    screen.facts(await tocsin.channels.health(o.id), names)
+
+
+async def show_queue(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """What waits on a channel."""
+    found = await tocsin.channels.queue(o.id)
+    screen.facts(found, ("tps", "rate", "reasons", "day", "month"))
+    if not screen.as_json:
+        names = ("priority", "messages", "parts", "paused", "expected_wait_seconds", "reasons")
+        await screen.table(_each(found["classes"]), names)
+
+
+STAND = ("stopped", "stop")
+
+
+async def show_stop(tocsin: Tocsin, _: Options, screen: Screen) -> None:
+    """Whether everything is stopped."""
+    screen.facts(await tocsin.stop_all.get(), STAND)
+
+
+async def stop_all(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Stop all sending."""
+    screen.facts(await tocsin.stop_all.stop(o.reason), STAND)
+
+
+async def lift_stop(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Let sending go on."""
+    screen.facts(await tocsin.stop_all.lift(o.reason, direct_runs=o.direct_runs), STAND)

@@ -1,0 +1,99 @@
+"""What a command says: tables and facts for people, JSON for programs, in the language of LANG."""
+
+import json
+import os
+import sys
+import unicodedata
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, TextIO
+
+_FIRST_ROWS = 500
+
+
+def speaks_chinese(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether LC_ALL, LC_MESSAGES or LANG, the first that is set, asks for Chinese."""
+    names = ("LC_ALL", "LC_MESSAGES", "LANG")
+    told = next((environment[name] for name in names if environment.get(name)), "")
+    return told.lower().startswith("zh")
+
+
+def say(english: str, chinese: str) -> str:
+    """A sentence in the language that is asked for."""
+    return chinese if speaks_chinese() else english
+
+
+class Screen:
+    """Where a command's answer goes. as_json: a value a line, as the API gave it."""
+
+    def __init__(self, *, as_json: bool, out: TextIO | None = None) -> None:
+        self.as_json = as_json
+        self._out = out or sys.stdout
+
+    def facts(self, answer: Mapping[str, Any], names: Sequence[str]) -> None:
+        """One thing: these of its members, a line each."""
+        if self.as_json:
+            self._json(answer)
+            return
+        shown = [(name, cell(answer[name])) for name in names if name in answer]
+        wide = max((width(name) for name, _ in shown), default=0)
+        for name, value in shown:
+            self._line(f"{padded(name, wide)}  {value}")
+
+    async def table(self, items: AsyncIterator[Any], names: Sequence[str]) -> None:
+        """A list: these members of each. It is printed while it comes."""
+        if self.as_json:
+            async for item in items:
+                self._json(item)
+            return
+        waiting = [list(names)]
+        widths: list[int] = []
+        async for item in items:
+            row = [cell(item.get(name)) for name in names]
+            if widths:
+                self._row(row, widths)
+                continue
+            waiting.append(row)
+            if len(waiting) > _FIRST_ROWS:
+                widths = self._begin(waiting)
+        if not widths:
+            self._begin(waiting)
+
+    def _begin(self, rows: Sequence[Sequence[str]]) -> list[int]:
+        widths = [max(width(value) for value in column) for column in zip(*rows, strict=True)]
+        for row in rows:
+            self._row(row, widths)
+        return widths
+
+    def _row(self, row: Sequence[str], widths: Sequence[int]) -> None:
+        self._line("  ".join(map(padded, row, widths)).rstrip())
+
+    def _json(self, value: object) -> None:
+        self._line(json.dumps(value, ensure_ascii=False))
+
+    def _line(self, text: str) -> None:
+        print(text, file=self._out, flush=True)
+
+
+def cell(value: object) -> str:
+    """A value on one line; nothing that could steer a terminal comes through."""
+    if value is None:
+        text = "-"
+    elif isinstance(value, bool):
+        text = say("yes", "是") if value else say("no", "否")
+    elif isinstance(value, Mapping):
+        text = "  ".join(f"{name} {cell(part)}" for name, part in value.items()) or "-"
+    elif isinstance(value, list):
+        text = ", ".join(map(cell, value)) or "-"
+    else:
+        text = str(value)
+    return "".join(sign if sign.isprintable() else "�" for sign in text)
+
+
+def width(text: str) -> int:
+    """How many columns a text takes: Chinese characters take two."""
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
+
+
+def padded(text: str, wide: int) -> str:
+    """A text filled up to so many columns."""
+    return text + " " * (wide - width(text))

@@ -1,0 +1,212 @@
+"""`tocsin ctl` against the real server: what it does, what it prints, how it ends."""
+
+import asyncio
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tocsin_client.ctl.command import main
+from tocsin_client.ctl.screen import cell, padded, speaks_chinese, width
+
+from service.audience.loading import run_import
+from tests.factories import TEXT, phone
+from tests.harness.lossy import LossyWire
+from tests.integration.api.conftest import Api
+from tests.integration.api.test_routing import channel
+
+RULE = "carrier in (mobile, unicom, telecom, broadnet)"
+
+
+@dataclass
+class Ended:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def rows(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Shell = Callable[..., Awaitable[Ended]]
+
+
+@pytest.fixture
+def shell(
+    api: Api, wire: LossyWire, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Shell:
+    """Runs a command as somebody of the school's, in a thread, as a program of its own would."""
+    monkeypatch.setenv("TOCSIN_API_URL", wire.url)
+    monkeypatch.setenv("LC_ALL", "C")
+
+    async def run(
+        *words: str, who: str = "operator", stdin: str = "", where: str = "school"
+    ) -> Ended:
+        monkeypatch.setenv("TOCSIN_API_KEY", api.tokens[where, who])
+        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+        try:
+            code = await asyncio.to_thread(main, ["--patience", "2", *words])
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return Ended(code, *capsys.readouterr())
+
+    return run
+
+
+async def one(shell: Shell, *words: str, **more: str) -> Any:
+    """The one value that a command prints as JSON."""
+    ended = await shell("--json", *words, **more)
+    assert ended.code == 0, ended.err
+    (row,) = ended.rows
+    return row
+
+
+async def test_a_campaign_from_a_shell(api: Api, shell: Shell, tmp_path: Path) -> None:
+    lane = await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
+    file = tmp_path / "people.csv"
+    file.write_text(f"phone,name\n{phone(1)},王小明\n没有,李四\n", "utf-8")
+    taken = await one(shell, "imports", "add", str(file), "--roster", "r", "--no-wait")
+    async with api.runtime.pool.acquire() as conn:
+        await run_import(conn, api.runtime.keyring, taken["id"], api.clock.at)
+    shown = await shell("imports", "show", taken["id"])
+    assert "state        done" in shown.out
+    rejects = await shell("imports", "rejects", taken["id"])
+    assert rejects.out.splitlines()[0].split() == [
+        *("sheet", "row", "code", "reason", "value", "suggestion"),
+    ]
+    assert "placeholder" in rejects.out
+    assert (await one(shell, "segments", "preview", RULE))["target"] == 1
+    template = await one(shell, "templates", "create", "t", "-", stdin=TEXT + "\n")
+    assert template["text"] == TEXT
+    segment = await one(shell, "segments", "create", "s", RULE)
+    plan = tmp_path / "plan.json"
+    plan.write_text('{"over_cap": "stop", "schedule": {"validity_minutes": 60}}')
+    made = await one(
+        *(shell, "campaigns", "create", "c", "--template", template["id"], "--segment"),
+        *(segment["id"], "--plan", str(plan), "--start-at", "2027-01-20T09:30:00+08:00"),
+        *("--channel", str(lane)),
+    )
+    assert (made["over_cap"], made["channels"]) == ("stop", [lane])
+    assert (made["schedule"]["kind"], made["schedule"]["validity_minutes"]) == ("once", 60)
+    campaign = made["id"]
+    assert (await one(shell, "campaigns", "preview", campaign))["target"] == 1
+    await one(shell, "campaigns", "submit", campaign)
+    refused = await shell("campaigns", "approve", campaign)
+    assert (refused.code, refused.out) == (3, "")
+    assert refused.err.startswith("tocsin: 403 ")
+    approve = ("campaigns", "approve", campaign, "--reason", "ok")
+    assert (await one(shell, *approve, who="approver"))["state"] == "scheduled"
+    for act, state in (("pause", "paused"), ("resume", "scheduled"), ("cancel", "cancelled")):
+        assert (await one(shell, "campaigns", act, campaign))["state"] == state
+    again = await shell("campaigns", "resume", campaign)
+    assert (again.code, "409" in again.err) == (1, True)
+    listed = await shell("campaigns", "list", "--state", "cancelled")
+    assert [line.split()[0] for line in listed.out.splitlines()] == ["id", campaign]
+    assert (await shell("runs", "list", campaign)).out.splitlines()[1:] == []
+
+
+async def test_lint_is_an_exit_code(shell: Shell) -> None:
+    assert (await shell("templates", "lint", TEXT)).code == 0
+    blocked = await shell("templates", "lint", "验证码发我，点 http://bit.ly/x 领奖")
+    assert blocked.code == 1
+    assert "block" in blocked.out
+
+
+async def test_a_run_its_report_and_its_ledger(api: Api, shell: Shell) -> None:
+    lane = await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
+    made = await api.post(
+        *("/templates", ("school", "operator")), {"name": "t", "class": "service", "text": TEXT}
+    )
+    template = made.json["id"]
+    await one(shell, "templates", "approve", template, "1", who="approver")
+    body = {"to": [phone(1), phone(2)], "template_id": template}
+    run = (await api.post("/messages", ("school", "operator"), body)).json["run_id"]
+    report = await one(shell, "runs", "report", run)
+    assert report["target"] == sum(report["states"].values()) == 2
+    assert "target       2" in (await shell("runs", "report", run)).out
+    ledger = await shell("--json", "runs", "messages", run, "--state", "queued")
+    assert [row["no"] for row in ledger.rows] == [1, 2]
+    await api.runtime.pool.execute("UPDATE runs SET state = 'sent'")  # what the sweep does
+    followed = await shell("runs", "report", run, "--follow", "--every", "0.1")
+    assert followed.out.count("target") == 1
+    assert (await one(shell, "channels", "queue", str(lane)))["tps"]
+    assert (await one(shell, "channels", "health", str(lane)))["state"] == "closed"
+    assert (await shell("channels", "list")).out.splitlines()[1].split()[0] == str(lane)
+    assert (await shell("uncertain", "list", "--run", run)).code == 0
+    none = await shell("uncertain", "decide", "unknown", "--reason", "x", "--run", run)
+    assert (none.code, "decided      0" in none.out) == (1, True)
+
+
+async def test_numbers_come_from_standard_input(shell: Shell) -> None:
+    added = await shell("suppressions", "add", stdin=f"{phone(1)}\n\n197 9000 0002\n")
+    assert added.code == 0, added.err
+    assert phone(1)[3:] not in added.out
+    found = await one(shell, "suppressions", "list", "--phone", stdin=phone(1))
+    assert (await shell("suppressions", "lift", found["id"])).code == 0
+    gone = await shell("suppressions", "lift", found["id"])
+    assert gone.code == 4
+    assert len((await shell("--json", "suppressions", "list")).rows) == 1
+
+
+async def test_everything_is_stopped_from_a_shell(shell: Shell) -> None:
+    stop = ("stop-all", "stop", "--reason", "wrong text")
+    assert (await shell(*stop)).code == 3
+    assert (await one(shell, *stop, where="county"))["stopped"]
+    assert "stopped  yes" in (await shell("stop-all", "status")).out
+    lift = ("stop-all", "lift", "--reason", "mended")
+    assert not (await one(shell, *lift, where="county"))["stopped"]
+
+
+async def test_how_it_ends_when_it_cannot_begin(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, api: Api
+) -> None:
+    assert (await shell("campaigns", "dance")).code == 2
+    key = tmp_path / "key"
+    key.write_text("tk_wrong\n")
+    assert (await shell("--key-file", str(key), "stop-all", "status")).code == 3
+    key.write_text(api.tokens["school", "viewer"] + "\n")
+    assert (await shell("--key-file", str(key), "stop-all", "status")).code == 0
+    assert (await shell("--url", "http://127.0.0.1:1", "stop-all", "status")).code == 5
+    missing = await shell("imports", "add", str(tmp_path / "none.csv"), "--roster", "r")
+    assert (missing.code, "none.csv" in missing.err) == (2, True)
+    monkeypatch.delenv("TOCSIN_API_URL")
+    assert (await shell("stop-all", "status")).code == 2
+
+
+def test_the_help_speaks_the_language_of_the_shell() -> None:
+    for language, word in (("zh_CN.UTF-8", "全部停发"), ("en_US.UTF-8", "stops everything")):
+        done = subprocess.run(
+            [sys.executable, "-m", "service", "ctl", "--help"],
+            env={"LANG": language, "PYTHONIOENCODING": "utf-8"},
+            capture_output=True,
+            encoding="utf-8",
+            check=True,
+        )
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("told", "chinese"),
+    [
+        ({}, False),
+        ({"LANG": "zh_CN.UTF-8"}, True),
+        ({"LC_ALL": "C", "LANG": "zh_CN.UTF-8"}, False),
+        ({"LC_ALL": "", "LC_MESSAGES": "zh_TW", "LANG": "en_US"}, True),
+    ],
+)
+def test_whose_language_it_is(told: dict[str, str], chinese: bool) -> None:
+    assert speaks_chinese(told) is chinese
+
+
+def test_a_cell_stays_on_its_line_and_in_its_column() -> None:
+    assert cell("a\x1b[31m\nb") == "a�[31m�b"
+    assert (width("财务a"), padded("财务", 6)) == (5, "财务  ")
+    assert cell({"a": [1, None]}) == "a 1, -"
