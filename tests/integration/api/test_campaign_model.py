@@ -243,9 +243,9 @@ class Campaigns(RuleBasedStateMachine):
         if not self._expect(status, APPROVERS, user, "approve", it):
             return
         if user in it.hands():
-            assert (status, shown["type"].rpartition(":")[2]) == (403, "second_person_needed")
+            assert (status, shown["type"].rpartition("/")[2]) == (403, "second_person_needed")
         elif it.stale:
-            assert (status, shown["type"].rpartition(":")[2]) == (409, "changed_since_submission")
+            assert (status, shown["type"].rpartition("/")[2]) == (409, "changed_since_submission")
         else:
             assert status == 200, shown
             it.approvals.append(user)
