@@ -359,10 +359,11 @@ async def test_reading_a_large_file_does_not_hold_up_the_event_loop(upload: Uplo
             await asyncio.sleep(0.01)
             gaps.append(time.monotonic() - before)
 
-    ticking = asyncio.create_task(tick())
+    ticking, began = asyncio.create_task(tick()), time.monotonic()
     await upload(CONTACTS / f"{COUNTY}.csv")
     ticking.cancel()
-    assert max(gaps) < 0.5
+    held_up = sum(gap for gap in gaps if gap > 0.1)
+    assert held_up < 0.3 * (time.monotonic() - began), gaps
 
 
 async def test_suppressions_are_counted_while_they_hold(
