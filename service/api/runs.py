@@ -157,6 +157,7 @@ async def list_messages(call: Call, run_id: UUID, query: MessageQuery) -> Page[M
 async def get_evidence(call: Call, run_id: UUID) -> Download:
     """Download the signed evidence of a run: who approved what, for whom, and what came of it."""
     run = await _visible(call, run_id)
+    await call.need_people(run.department_id)  # the ledger is in it, if under hashes
     if run.target is None:
         raise Conflict("the run has no ledger yet; ask again in a minute", code="no_ledger_yet")
     runtime = call.runtime

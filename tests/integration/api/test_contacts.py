@@ -269,6 +269,7 @@ async def test_a_carriers_subscribers_are_seen_by_the_carrier_alone(api: Api) ->
         ("POST", f"/contacts/{own['id']}/unmask"),
         ("POST", f"/runs/{run}/messages/1/unmask"),
         ("GET", f"/runs/{run}/messages"),
+        ("GET", f"/runs/{run}/evidence"),
         ("GET", f"/messages/{run}.1"),
     ):
         body = {"json": {"reason": "举报核实"}} if method == "POST" else {}
