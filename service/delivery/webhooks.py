@@ -39,12 +39,13 @@ SECRET = "webhook_secret"  # noqa: S105  # a kind of field
 """The kind of field that secrets are encrypted as."""
 
 HAND_OUT = 1_000
-BATCH = 100
+BATCH = 40
 AT_ONCE = 8
 """How many calls of one webhook are made at once."""
 
 CALL_SECONDS, CONNECT_SECONDS = 10.0, 5.0
 CLAIM_SECONDS = 60.0
+"""Longer than a batch of calls takes that are all answered at the last moment."""
 KEPT = timedelta(days=30)
 """How long what was told can be replayed."""
 

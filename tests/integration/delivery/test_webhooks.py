@@ -21,6 +21,7 @@ from service.delivery import webhook_calls_store as calls
 from service.delivery import webhook_store as store
 from service.delivery.webhook import networks, new_secret
 from service.delivery.webhooks import KEPT, SECRET, call_due, forget, hand_out
+from service.dispatch import allowance_store
 from service.storage.postgres import Pool, Record, transaction
 from tests.factories import Team, make_draft, make_team
 
@@ -412,3 +413,16 @@ async def test_the_callback_of_one_send_is_told_of_its_run_alone(
     await world.end(1)
     assert await world.call() == 1
     assert receiver.told[0]["data"]["run_id"] == str(mine)
+
+
+async def test_a_quota_is_warned_of_once(world: World, receiver: Receiver) -> None:
+    world.webhook = await world.add_webhook(receiver.url, ["quota.warning"])
+    await world.pool.execute("UPDATE departments SET daily_quota = 10, yearly_quota = 1000")
+    for used in (7, 0, 1, 2):
+        async with transaction(world.pool) as conn:
+            await allowance_store.free_parts(conn, world.team.department_id, world.clock.at)
+            await allowance_store.use(conn, world.team.department_id, used, world.clock.at)
+    assert await world.call() == 1
+    (event,) = receiver.told
+    assert (event["type"], event["data"]["span"]) == ("quota.warning", "day")
+    assert (event["data"]["used"], event["data"]["quota"]) == (8, 10)
