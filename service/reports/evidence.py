@@ -26,7 +26,7 @@ from service.campaigns.approval import frozen_content
 from service.campaigns.planning import load
 from service.crypto import Keyring
 from service.reports import progress, store
-from service.storage.postgres import Connection, Pool, Record, one
+from service.storage.postgres import Connection, Record, one
 
 PURPOSE = "evidence"
 """Of the key that signs."""
@@ -43,15 +43,15 @@ LEDGER = (
 
 
 async def evidence(
-    pool: Pool, keyring: Keyring, run_id: UUID, now: datetime
+    conn: Connection, keyring: Keyring, run_id: UUID, now: datetime
 ) -> AsyncIterator[bytes]:
-    """The archive of a run, in pieces; all that is in it is of one moment."""
+    """The archive of a run, in pieces; all that is in it is of one moment.
+
+    Must be read inside a transaction in which nothing was asked yet.
+    """
     with SpooledTemporaryFile(max_size=IN_MEMORY) as file:
-        async with (
-            pool.acquire() as conn,
-            conn.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            await _write(file, conn, keyring, one(await store.get_run(conn, run_id)), now)
+        await store.read_one_moment(conn)
+        await _write(file, conn, keyring, one(await store.get_run(conn, run_id)), now)
         file.seek(0)
         while piece := file.read(CHUNK):
             yield piece

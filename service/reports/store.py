@@ -77,6 +77,11 @@ async def count_exclusions(conn: Connection, run_id: uuid.UUID) -> dict[str, int
     return {row["reason"]: row["people"] for row in rows}
 
 
+async def read_one_moment(conn: Connection) -> None:
+    """Let the transaction that begins here see the database as it is now, to its end."""
+    await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+
 async def logins(conn: Connection) -> dict[uuid.UUID, str]:
     """The login of each user."""
     return {row["id"]: row["login"] for row in await conn.fetch("SELECT id, login FROM users")}

@@ -1,5 +1,6 @@
 """The signed evidence of a run: it fits, it is checked without us, and no change goes unseen."""
 
+import asyncio
 import io
 import json
 import subprocess
@@ -155,3 +156,19 @@ async def test_a_lie_of_ours_is_seen_too(
         "the ledger does not add up to the report",
         "the text, the rule or the plan is not what was approved",
     ]
+
+
+async def test_it_takes_the_connection_of_its_request_and_no_other(
+    api: Api, archive: bytes
+) -> None:
+    """Else as many at once as there are connections would wait for each other for ever."""
+    run = json.loads(unpacked(archive)["run.json"])["report"]["run_id"]
+    pool = api.runtime.pool
+    taken = [await pool.acquire() for _ in range(pool.get_max_size() - 1)]
+    try:
+        async with asyncio.timeout(10):
+            again = await api.get(f"/runs/{run}/evidence", ADMIN)
+    finally:
+        for conn in taken:
+            await pool.release(conn)
+    assert faults(packed(unpacked(again.body)), await the_key(api)) == []
