@@ -55,10 +55,10 @@ async def wrote(gateway: Scripted, count: int, seconds: float = 20) -> None:
     await until(enough, seconds)
 
 
-def slow() -> Scripted:
-    """A carrier that answers after a hundredth of a second: a window takes its time."""
+def slow(seconds: float = 0.01) -> Scripted:
+    """A carrier that takes so long to answer: a window takes its time."""
     gateway = Scripted(lambda _: Accept)
-    gateway.delay = lambda: 0.01
+    gateway.delay = lambda: seconds
     return gateway
 
 
@@ -153,11 +153,14 @@ async def test_runs_of_a_department_take_turns(stage: SetUp) -> None:
 
 
 async def test_a_share_holds_over_two_connections(stage: SetUp) -> None:
-    """One department has work for both, the other a single slice, which only one can hold."""
+    """One department has work for both, the other a single slice, which only one can hold.
+
+    So slow that they tell each other several times meanwhile what they handed off.
+    """
     on = await stage(2_500, window=8, connections=2)
     await on.pool.execute("UPDATE channels SET connections = 1")  # else it would be cut in two
     await another(on, 1, 900)
-    gateways = [slow(), slow()]
+    gateways = [slow(0.03), slow(0.03)]
     async with working(on, gateways[0]), working(on, gateways[1], lease=await on.must_lease(1)):
 
         async def both() -> bool:
@@ -165,7 +168,7 @@ async def test_a_share_holds_over_two_connections(stage: SetUp) -> None:
 
         await until(both, 20)
         had = whose(gateways[0]) + whose(gateways[1])
-    assert had[1] / had.total() >= 0.35, had  # 0.25 if each looked at itself alone
+    assert had[1] / had.total() >= 0.4, had  # 0.25 if each looked at itself alone
 
 
 async def test_after_a_restart_a_newcomer_does_not_take_all(stage: SetUp) -> None:
