@@ -13,7 +13,7 @@ from service.api.schema import Body, Instant, Int, Line, Out, Page, Text
 from service.audience.segment import canonical
 from service.campaigns import fire_store, planning, schedule
 from service.campaigns.county_store import load_county
-from service.campaigns.fires import Fire, upcoming
+from service.campaigns.fires import Fire, next_look, upcoming
 from service.campaigns.hours import County, HourTerms
 from service.campaigns.notes import notes_of
 from service.campaigns.preview import check_rule, read_rule
@@ -34,7 +34,7 @@ SHOWN = 5
 class ScheduleBody(Body):
     """When the campaign fires, and what limits its texts afterwards."""
 
-    kind: Literal["now", "once", "recurring"] = "now"
+    kind: Literal["now", "once", "recurring", "joining"] = "now"
     start_at: Instant | None = Field(
         default=None,
         description="For once: the instant. For recurring: from when on; its time of day is that"
@@ -46,7 +46,12 @@ class ScheduleBody(Body):
         " INTERVAL, BYDAY, BYMONTHDAY, COUNT or UNTIL. Any other part is refused.",
     )
     until: Instant | None = Field(
-        default=None, description="For recurring: no fire is planned later than this."
+        default=None, description="For recurring and joining: no fire is planned later than this."
+    )
+    roles: Annotated[list[Line], Field(max_length=20)] = Field(
+        default=[],
+        description="For joining: it fires for whoever newly has one of these roles after the"
+        " approval, such as finance or owner; once a person.",
     )
     days: Literal["all", "workdays"] = Field(
         default="all",
@@ -79,7 +84,7 @@ class ScheduleBody(Body):
 
     @model_validator(mode="after")
     def _recurrence(self) -> "ScheduleBody":
-        if self.kind != "recurring" and (self.rrule or self.until):
+        if self.kind != "recurring" and (self.rrule or (self.until and self.kind != "joining")):
             raise ValueError("rrule and until belong to recurring schedules")
         return self
 
@@ -89,6 +94,7 @@ class ScheduleBody(Body):
             **self.model_dump()
             | {
                 "send_hours": tuple(self.send_hours),
+                "roles": tuple(sorted(set(self.roles))),
                 "own_hours": "send_hours" in self.model_fields_set,
             }
         )
@@ -101,6 +107,7 @@ class ScheduleOut(Out):
     start_at: Instant | None
     rrule: str | None
     until: Instant | None
+    roles: list[str]
     days: str
     holidays: str
     quiet_days: str
@@ -179,6 +186,9 @@ async def preview_schedule(call: Call, body: SchedulePreviewBody) -> SchedulePre
     terms = plan.terms(body.message_class, rule)
     if plan.kind == "recurring":
         ahead = upcoming(plan, terms, county, call.now, body.count)
+    elif plan.kind == "joining":
+        look = next_look(plan, terms, county, call.now)
+        ahead = [] if look is None else [Fire(look, look)]
     else:
         at = plan.start_at or call.now
         ahead = [Fire(at, at)] if at >= call.now else []

@@ -38,6 +38,7 @@ from service.campaigns.model import (
     Submission,
     check_move,
 )
+from service.campaigns.newcomer_store import watch
 from service.campaigns.planning import load
 from service.campaigns.preview import count_target, read_rule
 from service.errors import Conflict, Forbidden, Invalid
@@ -126,11 +127,19 @@ async def approve(
     if content.message_class == WARNING and campaign.approved_by is None:
         await store.move(conn, campaign_id, Act.APPROVE, State.PENDING_APPROVAL, by)
         return await load(conn, campaign_id, None)
+    await _wait_for_first_fire(conn, campaign_id, content, now)
+    await store.move(conn, campaign_id, Act.APPROVE, State.SCHEDULED, by)
+    return await load(conn, campaign_id, None)
+
+
+async def _wait_for_first_fire(
+    conn: Connection, campaign_id: UUID, content: Content, now: datetime
+) -> None:
+    """Whoever has a role by now is nobody new to a plan for newcomers."""
+    await watch(conn, campaign_id, content.plan.schedule.roles, now)
     begin = max(now, content.plan.period_start or now)
     fire = next_fire(content.plan.schedule, content.terms, await load_county(conn), begin)
     await store.set_next_fire(conn, campaign_id, fire.at if fire else begin)
-    await store.move(conn, campaign_id, Act.APPROVE, State.SCHEDULED, by)
-    return await load(conn, campaign_id, None)
 
 
 async def _answer_for_doubts(

@@ -16,6 +16,8 @@ from service.campaigns.recurrence import parse
 from service.campaigns.schedule import Schedule
 
 SUPERSEDED = "nothing could fire in time; a later fire took its place"
+LOOK_EVERY = timedelta(minutes=10)
+"""How often a plan for newcomers looks for them, within send hours."""
 _DAY = timedelta(days=1)
 _SEARCH_DAYS = 62
 
@@ -95,6 +97,9 @@ def candidates(
     """The fires of a plan that was approved at `since` which nobody has dealt with yet; `after` is
     the planned instant of the last that somebody has.
     """
+    if schedule.kind == "joining":
+        look = next_look(schedule, terms, county, since)
+        return iter([] if look is None else [Fire(look, look)])
     if schedule.kind != "recurring":
         planned = schedule.start_at or since
         done = after is not None and after >= planned
@@ -104,6 +109,22 @@ def candidates(
         for fire in fires(schedule, terms, county)
         if fire.at > since and (after is None or fire.planned_at > after)
     )
+
+
+def next_look(
+    schedule: Schedule, terms: HourTerms, county: County, after: datetime
+) -> datetime | None:
+    """When a plan for newcomers looks next: at each ten minutes of the clock and whenever its hours
+    open, for whom it finds is written to at once; None: not again.
+
+    So nobody waits longer than from one opening to the next: 24 hours, but for quiet days.
+    """
+    at = county.next_opening(after + LOOK_EVERY - _past_a_look(after), terms)
+    return at if schedule.until is None or at <= schedule.until else None
+
+
+def _past_a_look(instant: datetime) -> timedelta:
+    return (instant - datetime.min.replace(tzinfo=UTC)) % LOOK_EVERY
 
 
 def turn(ahead: Iterable[Fire], now: datetime) -> Turn:

@@ -14,6 +14,7 @@ from service.campaigns.approval import frozen_content, reopen_if_drifted
 from service.campaigns.county_store import load_county
 from service.campaigns.fires import Fire, Turn, candidates, turn
 from service.campaigns.hours import County
+from service.campaigns.joining import look
 from service.campaigns.model import Act, By, Campaign, Content, State
 from service.campaigns.schedule import LATE, validity_end
 from service.campaigns.stop_store import stop_in_force
@@ -61,6 +62,20 @@ async def _fire(
         await _hold(conn, campaign, By(None, why, now))
         return None
     county = await load_county(conn)
+    if campaign.plan.schedule.kind == "joining":
+        return await look(conn, campaign, content, county, drift, now)
+    return await _fire_planned(conn, campaign, content, county, drift, now)
+
+
+async def _fire_planned(
+    conn: Connection,
+    campaign: Campaign,
+    content: Content,
+    county: County,
+    drift: float,
+    now: datetime,
+) -> UUID | None:
+    campaign_id = campaign.id
     what = await _turn(conn, campaign, content, county, now)
     await fire_store.insert_skipped(conn, campaign_id, what.passed, now)
     if what.fire is None:  # the calendar has changed, or somebody released it before its time
@@ -118,6 +133,8 @@ async def _turn(
     after = await fire_store.last_planned(conn, campaign.id)
     approved = campaign.approved_at or now
     since = max(approved, campaign.plan.period_start or approved)
+    if schedule.kind == "joining":
+        since = max(since, now)
     return turn(candidates(schedule, content.terms, county, since, after), now)
 
 
@@ -150,7 +167,7 @@ async def arm_again(conn: Connection, now: datetime) -> int:
             campaign is None
             or campaign.next_fire_at is None
             or campaign.next_fire_at <= now
-            or campaign.plan.schedule.kind != "recurring"
+            or campaign.plan.schedule.kind not in ("recurring", "joining")
         ):
             continue
         what = await _turn(conn, campaign, frozen_content(campaign), county, now)

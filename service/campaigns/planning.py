@@ -11,7 +11,7 @@ from service.accounts.model import User
 from service.audience import segment_store
 from service.campaigns import schedule, store
 from service.campaigns.county_store import load_county
-from service.campaigns.fires import Fire, upcoming
+from service.campaigns.fires import Fire, next_look, upcoming
 from service.campaigns.hours import HORIZON, County, HourTerms
 from service.campaigns.model import ENDED, Act, By, Campaign, Plan, State, check_move
 from service.campaigns.schedule import Schedule
@@ -185,6 +185,9 @@ async def fires_ahead(
     plan = campaign.plan.schedule
     if plan.kind == "recurring":
         return upcoming(plan, await hour_terms(conn, campaign), county, now, count)
+    if plan.kind == "joining" and campaign.next_fire_at is None:
+        ahead = next_look(plan, await hour_terms(conn, campaign), county, now)
+        return [] if ahead is None else [Fire(ahead, ahead)]
     at = campaign.next_fire_at or plan.start_at or now
     return [Fire(plan.start_at or at, at)]
 

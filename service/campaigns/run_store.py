@@ -29,10 +29,10 @@ async def insert_run(
         INSERT INTO runs (campaign_id, department_id, fire_at, state, priority, class, text, rule,
                           channels, send_hours, timezone, valid_until, max_tps, created_at,
                           audience, beyond_hours, on_quiet_days, baseline, key_mode,
-                          over_cap, safety, mode)
+                          over_cap, safety, newcomers, mode)
         SELECT id, department_id, $12, 'expanding', priority, $2, $3, $4,
                channels, $5, $6, least($7, period_end), max_tps, $8, $9, $10, $11, baseline,
-               key_mode, over_cap, safety, CASE WHEN drill THEN 'drill' ELSE 'real' END
+               key_mode, over_cap, safety, $13, CASE WHEN drill THEN 'drill' ELSE 'real' END
         FROM campaigns WHERE id = $1
         ON CONFLICT (campaign_id, fire_at) DO NOTHING
         RETURNING id
@@ -49,6 +49,7 @@ async def insert_run(
         terms.beyond,
         terms.on_quiet_days,
         fire_at,
+        schedule.get("roles"),
     )
     return run_id
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from service.audience.traits import ROLES
 from service.campaigns.hours import County, HourTerms, audience_of, hour_problems
 from service.campaigns.recurrence import RecurrenceError, parse
 from service.errors import Invalid
@@ -20,6 +21,7 @@ LATE = timedelta(minutes=15)
 """A fire that comes later than this follows the plan's `late` policy."""
 
 _ADDED: dict[str, object] = {
+    "roles": (),
     "rrule": None,
     "until": None,
     "days": "all",
@@ -40,7 +42,9 @@ class Schedule:
     late: what to do when the fire comes too late: run it all the same, hold it for a person, skip.
     validity_minutes: how long a text may still be delivered, from the fire or the first send hour
         after it.
-    rrule, until: for `recurring`, see `recurrence`; until is the last instant of a fire.
+    rrule: for `recurring`, see `recurrence`.
+    until: for `recurring` and `joining`, the last instant of a fire.
+    roles: for `joining`: it fires for whoever newly has one of these, see `joining`.
     days: `workdays` lets it fire on working days of the Chinese calendar only.
     holidays: what becomes of a fire on a public holiday: it is sent all the same, skipped, or moved
         to the next or the previous working day.
@@ -49,7 +53,7 @@ class Schedule:
     own_hours: the plan says its hours itself, so those that suit an audience do not apply.
     """
 
-    kind: Literal["now", "once", "recurring"] = "now"
+    kind: Literal["now", "once", "recurring", "joining"] = "now"
     start_at: datetime | None = None
     timezone: str = DEFAULT_TIMEZONE
     send_hours: tuple[tuple[str, str], ...] = DEFAULT_HOURS
@@ -62,6 +66,7 @@ class Schedule:
     quiet_days: Literal["keep", "send"] = "keep"
     beyond_hours: bool = False
     own_hours: bool = False
+    roles: tuple[str, ...] = ()
 
     @property
     def zone(self) -> ZoneInfo:
@@ -86,6 +91,7 @@ class Schedule:
             "until": _text(self.until),
             "send_hours": [list(h) for h in self.send_hours],
         }
+        found |= {"roles": sorted(self.roles)} if self.roles else {}
         return {
             name: value
             for name, value in found.items()
@@ -103,6 +109,7 @@ class Schedule:
                 "start_at": datetime.fromisoformat(start) if start else None,
                 "until": datetime.fromisoformat(until) if until else None,
                 "send_hours": hours,
+                "roles": tuple(stored.get("roles", ())),
             }
         )
 
@@ -130,8 +137,11 @@ def _problems(schedule: Schedule) -> Iterator[tuple[str, str]]:
         yield from _recurrence_problems(schedule)
     else:
         for field in ("rrule", "until", "days", "holidays"):
+            if field == "until" and schedule.kind == "joining":
+                continue
             if getattr(schedule, field) != _ADDED[field]:
                 yield field, f"{field} belongs to recurring schedules"
+    yield from _joining_problems(schedule)
     if schedule.kind == "once" and schedule.start_at is None:
         yield "start_at", "once needs the instant of the fire"
     if schedule.kind == "now" and schedule.start_at is not None:
@@ -142,6 +152,20 @@ def _problems(schedule: Schedule) -> Iterator[tuple[str, str]]:
         yield "timezone", "there is no such time zone; write it like Asia/Shanghai"
     for problem in hour_problems(schedule.send_hours):
         yield "send_hours", problem
+
+
+def _joining_problems(schedule: Schedule) -> Iterator[tuple[str, str]]:
+    if schedule.kind != "joining":
+        if schedule.roles:
+            yield "roles", "roles belong to schedules of kind joining"
+        return
+    unknown = [role for role in schedule.roles if role not in ROLES]
+    if unknown or not schedule.roles:
+        yield "roles", f"joining needs the roles it fires for, of {', '.join(ROLES)}"
+    if schedule.start_at is not None:
+        yield "start_at", "joining looks from the approval on; a later begin is the plan's period"
+    if schedule.late != "run":
+        yield "late", "joining has no instant that it could be late for; leave it at run"
 
 
 def _recurrence_problems(schedule: Schedule) -> Iterator[tuple[str, str]]:

@@ -61,6 +61,7 @@ async def plans_near(
 ) -> list[Record]:
     """Other plans of the class, of any department, that fire near this one, the nearest first.
 
+    Plans for newcomers are left out, for whom they will mean is not known before.
     waits: it has still to fire; else it is sending, and those whom it has not reached yet count.
     """
     return await conn.fetch(
@@ -73,7 +74,8 @@ async def plans_near(
             JOIN template_versions v ON v.id = c.template_version_id
             JOIN templates t ON t.id = v.template_id
             WHERE c.id <> $1 AND t.class = $2 AND c.frozen_rule IS NOT NULL
-              AND c.state IN ('scheduled', 'running', 'paused', 'held')) o
+              AND c.state IN ('scheduled', 'running', 'paused', 'held')
+              AND c.schedule->>'kind' IS DISTINCT FROM 'joining') o
         WHERE o.fires_at BETWEEN $3::timestamptz - $5::interval AND $3 + $5::interval
         ORDER BY abs(extract(epoch FROM o.fires_at - $3)), o.id LIMIT $6
         """,

@@ -20,6 +20,7 @@ from service.audience.segment_sql import compile_rule
 from service.audience.store import read_area_tree
 from service.campaigns.county_store import load_county
 from service.campaigns.hours import HourTerms
+from service.campaigns.newcomer_store import New, newcomers, note_met
 from service.campaigns.safety import Safety
 from service.crypto import Keyring
 from service.dispatch import expand_store
@@ -58,11 +59,10 @@ async def expand_run(
         if run["campaign_state"] == "cancelled":
             await expand_store.finish_expansion(conn, run_id, "cancelled", 0, now)
             return Expansion(0, 0, [])
-        areas = RuleAreas(await read_area_tree(conn))
         needs = {CONTACT_VARIABLES[name] for name in variables(run["text"])}
         condition = compile_rule(
             parse(run["rule"], max_characters=len(run["rule"])),
-            areas=areas,
+            areas=RuleAreas(await read_area_tree(conn)),
             department_id=run["department_id"],
             today=day_in_china(now),
             first_parameter=expand_store.FIRST_RULE_PARAMETER,
@@ -78,6 +78,7 @@ async def expand_run(
             condition,
             now,
             (await load_county(conn)).next_opening(now, HourTerms.of_run(run)),
+            _among(run, len(condition.parameters), now),
         )
         channels = await _cut(conn, run, target, keyring, now)
         state = "paused" if run["campaign_state"] == "paused" else "running"
@@ -86,10 +87,23 @@ async def expand_run(
     return Expansion(target, excluded, channels)
 
 
+def _among(run: Record, parameters: int, now: datetime) -> New:
+    """Of whom a run is: of everybody, or of those who are new to its plan."""
+    if not run["newcomers"]:
+        return expand_store.EVERYBODY
+    first = expand_store.FIRST_RULE_PARAMETER + parameters
+    return newcomers(run["campaign_id"], run["newcomers"], now, first)
+
+
 async def _cut(
     conn: Connection, run: Record, target: int, keyring: Keyring | None, now: datetime
 ) -> list[int]:
-    """Make slices of a ledger, its canary apart; returns the channels that have work now."""
+    """Make slices of a ledger, its canary apart; returns the channels that have work now.
+
+    A plan for newcomers has met whoever is in it, by their own numbers also in a drill.
+    """
+    if run["newcomers"]:
+        await note_met(conn, run["id"], run["campaign_id"], now)
     if run["mode"] == "drill":
         await stand_in(conn, keyring, run["id"], target)
     if run["key_mode"] == Mode.TEST:

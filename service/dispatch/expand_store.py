@@ -5,11 +5,14 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from service.audience.segment_sql import CARRIER, Compiled
+from service.campaigns.newcomer_store import New
 from service.dispatch.caps_store import CURRENT, repeat_ends, spans_end
 from service.dispatch.route import Route
 from service.storage.postgres import Connection, Record, one
 
 FIRST_RULE_PARAMETER = 11
+
+EVERYBODY = New("true", [])
 
 FEWEST_ROWS = 50
 """No run is cut into smaller slices, however many connections its channel has."""
@@ -48,6 +51,7 @@ async def write_ledger(
     condition: Compiled,
     now: datetime,
     leaves_at: datetime,
+    among: New = EVERYBODY,
 ) -> tuple[int, int]:
     """Write a row for each person the rule means, or the reason why not; returns both counts.
 
@@ -55,6 +59,7 @@ async def write_ledger(
     left out, unless the text may wait until there is room. That is a forecast: the mark decides.
 
     A person's carrier is that of an override, else the contact's own; the ledger counts under it.
+    Only people `among` whom a condition holds are looked at; its parameters follow the rule's.
     `needs` are the facts that the text's variables take from a contact: name, town, village.
     """
     await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
@@ -69,7 +74,7 @@ async def write_ledger(
         ), meant AS (
             SELECT c.phone_hash, c.phone_cipher, c.name_cipher, c.area_code, c.synthetic,
                 {CARRIER} AS carrier, k.roles, ({condition.sql}) AS matches
-            FROM {condition.source} WHERE c.department_id = $2
+            FROM {condition.source} WHERE c.department_id = $2 AND {among.sql}
             OFFSET 0  -- so that nobody is judged twice
         ), stopped AS MATERIALIZED (
             SELECT phone_hash, min(reason) AS reason FROM suppressions
@@ -140,6 +145,7 @@ async def write_ledger(
         run["class"],
         leaves_at,
         *condition.parameters,
+        *among.parameters,
     )
     counts = one(row)
     return counts["target"], counts["excluded"]

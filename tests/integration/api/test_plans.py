@@ -178,3 +178,32 @@ async def test_a_drill_without_a_simulated_channel_reaches_nobody(api: Api) -> N
     reasons = await api.runtime.pool.fetch("SELECT reason FROM exclusions")
     assert [row["reason"] for row in reasons] == ["no_route"]
     assert isinstance(run, UUID)
+
+
+async def test_a_plan_for_newcomers_writes_to_a_person_who_is_added_by_hand(api: Api) -> None:
+    pool = api.runtime.pool
+    async with transaction(pool) as conn:
+        await add_channel(conn, api.runtime.keyring, 1, api.clock.at)
+    campaign = await _draft(api, schedule={"kind": "joining", "roles": ["owner", "finance"]})
+    approved = await _approve(api, campaign)
+    assert approved["schedule"]["roles"] == ["finance", "owner"]
+    look = api.clock.at + timedelta(minutes=10)
+    for shown in (approved, (await api.get(f"/campaigns/{campaign}", OPERATOR)).json):
+        assert [fire["at"] for fire in shown["next_fires"]] == [f"{look:%FT%TZ}"]
+    person = {"phone": "19790001230", "roles": ["finance"], "roster": "财务人员", "basis": "duty"}
+    assert (await api.post("/contacts", OPERATOR, person)).status == 201
+    (run,) = await fire_due(pool, look)
+    expansion = await expand_run(pool, run, look)
+    assert expansion is not None
+    assert (expansion.target, expansion.excluded) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [{"kind": "joining"}, {"kind": "joining", "roles": ["boss"]}, {"roles": ["finance"]}],
+)
+async def test_a_plan_for_nobody_is_refused(api: Api, schedule: dict[str, Any]) -> None:
+    campaign = await _draft(api)
+    refused = await api.patch(f"/campaigns/{campaign}", OPERATOR, {"schedule": schedule})
+    assert refused.status == 422
+    assert "schedule.roles" in refused.json["fields"]

@@ -115,6 +115,10 @@ def test_a_schedule_survives_storage() -> None:
     )
     assert Schedule.from_json(schedule.as_json()) == schedule
     assert Schedule.from_json(Schedule().as_json()) == Schedule()
+    assert "roles" not in Schedule().as_json()
+    joining = Schedule("joining", roles=("finance", "owner"), until=_at("2027-02-01T09:00"))
+    assert Schedule.from_json(joining.as_json()) == joining
+    check(joining)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +128,13 @@ def test_a_schedule_survives_storage() -> None:
         (Schedule("recurring", _at("2027-02-01T09:00")), "rrule"),
         (Schedule("once"), "start_at"),
         (Schedule("now", _at("2027-02-01T09:00")), "start_at"),
+        (Schedule("joining"), "roles"),
+        (Schedule("joining", roles=("finance", "boss")), "roles"),
+        (Schedule("joining", _at("2027-02-01T09:00"), roles=("finance",)), "start_at"),
+        (Schedule("joining", roles=("finance",), late="skip"), "late"),
+        (Schedule("joining", roles=("finance",), rrule="FREQ=DAILY"), "rrule"),
+        (Schedule(roles=("finance",)), "roles"),
+        (Schedule(until=_at("2027-02-01T09:00")), "until"),
         (Schedule(timezone="Mars/Olympus"), "timezone"),
         (Schedule(timezone="../etc/passwd"), "timezone"),
         (Schedule(timezone="Asia"), "timezone"),
