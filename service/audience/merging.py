@@ -4,8 +4,8 @@ A thread reads and encrypts the next rows while the database merges the last one
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -54,14 +54,17 @@ async def load(
     """
     await staging_store.create_staging(conn)
     merge = None if claimed.dry_run else await _begin(conn, claimed, now)
-    async with aclosing(_ahead(_batches(reading, keyring))) as batches:
-        rows = 0
-        async for staged in batches:
-            await staging_store.copy_staged(conn, claimed.id, staged)
+    next_batch, rows = _batches(reading, keyring), 0
+    async with _reading(next_batch) as ahead:
+        staged = await asyncio.shield(ahead)
+    while staged:
+        await staging_store.copy_staged(conn, claimed.id, staged)
+        async with _reading(next_batch) as ahead:
             if merge:
                 await _merge_batch(conn, merge, now)
             rows += staged.rows
             await progress(rows)
+            staged = await asyncio.shield(ahead)
     report = reading.report(await staging_store.find_repeats(conn, now))
     await staging_store.drop_staging(conn)
     if claimed.mode == "replace" and not report["recipients"]["total"] and report["rows"]["read"]:
@@ -82,13 +85,18 @@ async def _begin(conn: Connection, claimed: Import, now: datetime) -> _Merge:
     return _Merge(claimed, roster_id, await roster_store.has_links(conn, roster_id))
 
 
-async def _ahead(next_batch: Callable[[], Staged | None]) -> AsyncGenerator[Staged]:
-    """The batches; while one is taken, a thread makes the next."""
-    ahead = asyncio.create_task(asyncio.to_thread(next_batch))
+@asynccontextmanager
+async def _reading(
+    next_batch: Callable[[], Staged | None],
+) -> AsyncIterator[asyncio.Future[Staged | None]]:
+    """A thread makes the next batch, while the database merges the last one.
+
+    Not while that is copied: then this process has work of its own, and the two would wait for one
+    another's turns at the interpreter. However the body ends, it ends after the thread.
+    """
+    ahead = asyncio.ensure_future(asyncio.to_thread(next_batch))
     try:
-        while staged := await ahead:
-            ahead = asyncio.create_task(asyncio.to_thread(next_batch))
-            yield staged
+        yield ahead
     finally:
         await asyncio.gather(ahead, return_exceptions=True)  # it reads from what is closed next
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from datetime import date, datetime, timedelta
@@ -10,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from service.audience import staging_store, store
+from service.audience import merging, staging_store, store
 from service.audience.loading import ATTEMPTS, create_import, run_import
 from service.audience.model import Import, ImportRequest
 from service.audience.number import to_e164
 from service.audience.prefix import packaged_prefixes
+from service.audience.staging import Staged, Stager
 from service.audience.suppression import add_suppressions, read_optouts
 from service.crypto import Keyring
 from service.errors import Invalid, NotFound
@@ -24,6 +26,7 @@ from tests.factories import suppression
 CONTACTS = Path(__file__).resolve().parents[2] / "data" / "contacts"
 COUNTY = "county-20000-dirty-gb18030"
 LIST = "手机,姓名,身份,单位,处理依据\n19790001234,张三,会计,甲,consent\n19790001235,李四,,乙,\n"
+PATIENCE = 30.0
 Upload = Callable[..., Awaitable[Import]]
 
 
@@ -364,6 +367,34 @@ async def test_reading_a_large_file_does_not_hold_up_the_event_loop(upload: Uplo
     ticking.cancel()
     held_up = sum(gap for gap in gaps if gap > 0.1)
     assert held_up < 0.3 * (time.monotonic() - began), gaps
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+async def test_an_import_that_is_cancelled_ends_after_its_reading(
+    upload: Upload, conn: Connection, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    """The thread reads from a file that is closed with the import."""
+    reading, go_on, calls = threading.Event(), threading.Event(), []
+    stage = Stager.stage
+
+    def slow(stager: Stager, results: Any) -> Staged:
+        calls.append(1)
+        if len(calls) == batch:
+            reading.set()
+            go_on.wait(PATIENCE)
+        return stage(stager, results)
+
+    monkeypatch.setattr(merging, "BATCH_ROWS", 1)
+    monkeypatch.setattr(Stager, "stage", slow)
+    importing = asyncio.create_task(upload(LIST))
+    assert await asyncio.to_thread(reading.wait, PATIENCE)
+    importing.cancel()
+    ended, _ = await asyncio.wait({importing}, timeout=0.2)
+    assert not ended
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await importing
+    assert await _count(conn, "contacts") == 0
 
 
 async def test_suppressions_are_counted_while_they_hold(
