@@ -52,6 +52,13 @@ class QuietBody(Body):
     binding: bool = Field(default=True, description="Also for plans that send on quiet days.")
 
 
+class SchoolDayBody(Body):
+    """The day in its year of what can otherwise only be guessed, see `GET /festivals`."""
+
+    festival: Literal["winter_holiday", "spring_term", "summer_holiday", "autumn_term"]
+    date: date
+
+
 class CalendarBody(Body):
     """What the county says beyond the shipped facts, whole; and why it changes."""
 
@@ -60,6 +67,7 @@ class CalendarBody(Body):
     without: list[Line] = Field(
         default=[], max_length=20, description="Built-in quiet days that the county does not keep."
     )
+    school_days: list[SchoolDayBody] = Field(default=[], max_length=200)
     reason: Line
     version: Version = None
 
@@ -89,6 +97,13 @@ class QuietOut(Out):
     binding: bool
 
 
+class SchoolDayOut(Out):
+    """The day of a school year that the county has entered."""
+
+    festival: str
+    date: date
+
+
 class NoticeOut(Out):
     """The holidays and working weekends that were announced for a year."""
 
@@ -112,6 +127,7 @@ class CalendarOut(Out):
     notices: list[NoticeOut] = Field(description="Those that the county has entered.")
     quiet: list[QuietOut] = Field(description="Those that the county has entered.")
     without: list[str]
+    school_days: list[SchoolDayOut]
     version: int = Field(description="0: the county has set nothing.")
 
 
@@ -183,6 +199,7 @@ async def set_holidays(call: Call, body: CalendarBody) -> CalendarOut:
             for q in body.quiet
         ),
         tuple(body.without),
+        tuple((day.festival, day.date) for day in body.school_days),
     )
     await county_settings.set_calendar(
         call.conn, changes, body.reason, call.user.id, call.now, version=body.version
@@ -246,18 +263,20 @@ async def _calendar(call: Call, year: int | None) -> CalendarOut:
         official=source is not None,
         source=source,
         official_until=holidays.official_until,
-        warning=_warning(holidays, wanted.year) if source is None else None,
+        warning=warning_of(holidays, wanted.year) if source is None else None,
         days=sorted(days, key=lambda day: day.date),
         quiet_days=[QuietOut.model_validate(q) for q in holidays.quiet_in(wanted.year)],
         built_in_quiet=dict(BUILT_IN_QUIET),
         notices=[NoticeOut.model_validate(notice) for notice in changes.notices],
         quiet=[QuietOut.model_validate(q) for q in changes.quiet],
         without=list(changes.without),
+        school_days=[SchoolDayOut(festival=name, date=day) for name, day in changes.school_days],
         version=await _version(call, "calendar"),
     )
 
 
-def _warning(holidays: Holidays, year: int) -> str:
+def warning_of(holidays: Holidays, year: int) -> str:
+    """What is missing in a year of which no notice is known, as a sentence."""
     lunar = "" if year <= COMPUTED_UNTIL else f" Lunar dates are known until {COMPUTED_UNTIL} only."
     return (
         f"No notice of {year} is known: these are the days off by law, computed, without working"

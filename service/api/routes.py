@@ -16,6 +16,7 @@ from service.api import (
     departments,
     deputies,
     doubt,
+    festivals,
     filings,
     guests,
     holidays,
@@ -166,6 +167,8 @@ OPS = (
     Op("GET",    CAMPAIGN + "/fires", schedules.list_fires, R.REPORTS),
     Op("POST",   "/schedules/preview", schedules.preview_schedule, R.READ, changes=False),
 
+    Op("GET",    "/festivals", festivals.list_festivals, R.READ),
+    Op("POST",   "/schedules/festival", festivals.plan_around, R.READ, changes=False),
     Op("GET",    "/holidays", holidays.get_holidays, R.READ),
     Op("PUT",    "/holidays", holidays.set_holidays, R.CALENDAR, errors=(409,)),
     Op("POST",   "/holidays/notice", holidays.import_notice, R.CALENDAR),

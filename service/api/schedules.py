@@ -1,7 +1,7 @@
 """Schedules: what a plan says of its time, when it would fire, and what became of its fires."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from service.campaigns.schedule import (
     DEFAULT_HOURS,
     DEFAULT_TIMEZONE,
     DEFAULT_VALIDITY_MINUTES,
+    MOST_DATES,
     Schedule,
 )
 
@@ -44,6 +45,11 @@ class ScheduleBody(Body):
         default=None,
         description="For recurring: an RRULE of RFC 5545 with FREQ=DAILY, WEEKLY or MONTHLY,"
         " INTERVAL, BYDAY, BYMONTHDAY, COUNT or UNTIL. Any other part is refused.",
+    )
+    dates: Annotated[list[date], Field(max_length=MOST_DATES)] = Field(
+        default=[],
+        description="For recurring, in place of a rule: on these days, in order. `POST"
+        " /schedules/festival` finds those around a festival.",
     )
     until: Instant | None = Field(
         default=None, description="For recurring and joining: no fire is planned later than this."
@@ -95,6 +101,7 @@ class ScheduleBody(Body):
             | {
                 "send_hours": tuple(self.send_hours),
                 "roles": tuple(sorted(set(self.roles))),
+                "dates": tuple(self.dates),
                 "own_hours": "send_hours" in self.model_fields_set,
             }
         )
@@ -106,6 +113,7 @@ class ScheduleOut(Out):
     kind: str
     start_at: Instant | None
     rrule: str | None
+    dates: list[date]
     until: Instant | None
     roles: list[str]
     days: str

@@ -13,6 +13,7 @@ TAGS = {
     "deputies": "Who approves while an approver is away.",
     "evidence-key": "The key that proves what was exported.",
     "guests": "The numbers that trial keys may reach.",
+    "festivals": "Days that plans are counted from, and the usual plans around them.",
     "holidays": "The calendar that recurring campaigns follow.",
     "imports": "Contact files in, with what became of each row.",
     "inbound": "What people wrote back.",

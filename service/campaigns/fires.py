@@ -149,15 +149,19 @@ def turn(ahead: Iterable[Fire], now: datetime) -> Turn:
 
 
 def _planned(schedule: Schedule, county: County) -> Iterator[datetime]:
-    """The instants that the rule gives."""
-    if schedule.start_at is None or schedule.rrule is None:
+    """The instants that the rule or the dates give."""
+    if schedule.start_at is None:
         return
-    rule, zone = parse(schedule.rrule), schedule.zone
+    zone = schedule.zone
     start = schedule.start_at.astimezone(zone)
-    ends = (schedule.until, rule.ends_at(zone))
+    rule = parse(schedule.rrule) if schedule.rrule else None
+    ends = (schedule.until, rule.ends_at(zone) if rule else None)
     end = min((e for e in ends if e is not None), default=None)
     everyday = schedule.days == "all"
-    for day in rule.days(start.date(), lambda d: everyday or county.holidays.is_workday(d)):
+    days: Iterable[date] = schedule.dates
+    if rule is not None:
+        days = rule.days(start.date(), lambda d: everyday or county.holidays.is_workday(d))
+    for day in days:
         # A time that clocks leave out is taken by the offset before the gap, as RFC 5545 says.
         instant = datetime.combine(day, start.time(), zone).astimezone(UTC)
         if end is not None and instant > end:

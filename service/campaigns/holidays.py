@@ -9,7 +9,7 @@ hours of days, in which texts of some classes do not leave.
 import tomllib
 from calendar import isleap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from enum import StrEnum
 from importlib.resources import files
@@ -106,12 +106,14 @@ class Quiet:
 class Changes:
     """What the county has said beyond the shipped facts.
 
-    without: names of built-in quiet days that it does not keep.
+    without: names of built-in quiet days that it does not keep. school_days: the days that
+    `festivals` can only guess, such as the start of term.
     """
 
     notices: tuple[Notice, ...] = ()
     quiet: tuple[Quiet, ...] = ()
     without: tuple[str, ...] = ()
+    school_days: tuple[tuple[str, date], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The changes as stored."""
@@ -119,6 +121,7 @@ class Changes:
             "notices": [notice.as_json() for notice in self.notices],
             "quiet": [quiet.as_json() for quiet in self.quiet],
             "without": list(self.without),
+            "school_days": [[name, day.isoformat()] for name, day in self.school_days],
         }
 
     @classmethod
@@ -128,12 +131,13 @@ class Changes:
             tuple(map(Notice.from_json, stored["notices"])),
             tuple(map(Quiet.from_json, stored["quiet"])),
             tuple(stored["without"]),
+            tuple((name, date.fromisoformat(day)) for name, day in stored.get("school_days", ())),
         )
 
     def with_notice(self, notice: Notice) -> "Changes":
         """The same with this notice in place of any other of its year."""
         others = tuple(n for n in self.notices if n.year != notice.year)
-        return Changes((*others, notice), self.quiet, self.without)
+        return replace(self, notices=(*others, notice))
 
 
 @dataclass(frozen=True)
@@ -221,6 +225,10 @@ def check_changes(changes: Changes) -> None:
         if not quiet.first <= quiet.last <= quiet.first + 366 * _DAY:
             problem = f"{quiet.name}: the last day must not be before the first, nor a year later"
             raise Invalid(problem, fields={"quiet": problem})
+    entered = [(name, day.year) for name, day in changes.school_days]
+    if len(entered) != len(set(entered)):
+        problem = "a school day has one date a year"
+        raise Invalid(problem, fields={"school_days": problem})
     if unknown := sorted(set(changes.without) - set(BUILT_IN_QUIET)):
         problem = f"there are no quiet days {unknown[0]}; the built-in ones are " + ", ".join(
             BUILT_IN_QUIET
@@ -262,6 +270,17 @@ def _by_law(day: date) -> str | None:
         return "春节"
     others = zip(lunar[1:], ("清明节", "端午节", "中秋节"), strict=True)
     return next((name for text, name in others if _on(day.year, text) == day), None)
+
+
+def lunar_days(year: int) -> tuple[date, date, date, date] | None:
+    """The first day of the lunar year, Qingming, the Dragon Boat and the Mid-Autumn Festival; None
+    for years that are not computed.
+    """
+    lunar = _LUNAR.get(str(year))
+    if lunar is None:
+        return None
+    first, qingming, dragon_boat, mid_autumn = (_on(year, text) for text in lunar)
+    return first, qingming, dragon_boat, mid_autumn
 
 
 def _on(year: int, month_day: str) -> date:

@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -17,12 +17,14 @@ from service.errors import Invalid
 DEFAULT_HOURS = (("08:00", "20:00"),)
 DEFAULT_TIMEZONE = "Asia/Shanghai"
 DEFAULT_VALIDITY_MINUTES = 48 * 60
+MOST_DATES = 366
 LATE = timedelta(minutes=15)
 """A fire that comes later than this follows the plan's `late` policy."""
 
 _ADDED: dict[str, object] = {
     "roles": (),
     "rrule": None,
+    "dates": (),
     "until": None,
     "days": "all",
     "holidays": "send",
@@ -42,7 +44,7 @@ class Schedule:
     late: what to do when the fire comes too late: run it all the same, hold it for a person, skip.
     validity_minutes: how long a text may still be delivered, from the fire or the first send hour
         after it.
-    rrule: for `recurring`, see `recurrence`.
+    rrule: for `recurring`, see `recurrence`. dates: for `recurring`, in place of a rule: the days.
     until: for `recurring` and `joining`, the last instant of a fire.
     roles: for `joining`: it fires for whoever newly has one of these, see `joining`.
     days: `workdays` lets it fire on working days of the Chinese calendar only.
@@ -67,6 +69,7 @@ class Schedule:
     beyond_hours: bool = False
     own_hours: bool = False
     roles: tuple[str, ...] = ()
+    dates: tuple[date, ...] = ()
 
     @property
     def zone(self) -> ZoneInfo:
@@ -92,6 +95,7 @@ class Schedule:
             "send_hours": [list(h) for h in self.send_hours],
         }
         found |= {"roles": sorted(self.roles)} if self.roles else {}
+        found |= {"dates": [day.isoformat() for day in self.dates]} if self.dates else {}
         return {
             name: value
             for name, value in found.items()
@@ -110,6 +114,7 @@ class Schedule:
                 "until": datetime.fromisoformat(until) if until else None,
                 "send_hours": hours,
                 "roles": tuple(stored.get("roles", ())),
+                "dates": tuple(map(date.fromisoformat, stored.get("dates", ()))),
             }
         )
 
@@ -136,7 +141,7 @@ def _problems(schedule: Schedule) -> Iterator[tuple[str, str]]:
     if schedule.kind == "recurring":
         yield from _recurrence_problems(schedule)
     else:
-        for field in ("rrule", "until", "days", "holidays"):
+        for field in ("rrule", "dates", "until", "days", "holidays"):
             if field == "until" and schedule.kind == "joining":
                 continue
             if getattr(schedule, field) != _ADDED[field]:
@@ -146,12 +151,16 @@ def _problems(schedule: Schedule) -> Iterator[tuple[str, str]]:
         yield "start_at", "once needs the instant of the fire"
     if schedule.kind == "now" and schedule.start_at is not None:
         yield "start_at", "now has no instant of its own; use once"
+    yield from _zone_problems(schedule)
+    for problem in hour_problems(schedule.send_hours):
+        yield "send_hours", problem
+
+
+def _zone_problems(schedule: Schedule) -> Iterator[tuple[str, str]]:
     try:
         _ = schedule.zone
     except (ZoneInfoNotFoundError, ValueError, OSError):
         yield "timezone", "there is no such time zone; write it like Asia/Shanghai"
-    for problem in hour_problems(schedule.send_hours):
-        yield "send_hours", problem
 
 
 def _joining_problems(schedule: Schedule) -> Iterator[tuple[str, str]]:
@@ -173,8 +182,11 @@ def _recurrence_problems(schedule: Schedule) -> Iterator[tuple[str, str]]:
         yield "start_at", "recurring needs the instant from which on it fires"
     elif schedule.until is not None and schedule.until <= schedule.start_at:
         yield "until", "until must be later than start_at"
+    if schedule.dates:
+        yield from _date_problems(schedule)
+        return
     if not schedule.rrule:
-        yield "rrule", "recurring needs a rule, such as FREQ=WEEKLY;BYDAY=FR"
+        yield "rrule", "recurring needs a rule, such as FREQ=WEEKLY;BYDAY=FR, or dates"
         return
     try:
         rule = parse(schedule.rrule)
@@ -189,6 +201,19 @@ def _recurrence_problems(schedule: Schedule) -> Iterator[tuple[str, str]]:
         (),
     ):
         yield "days", "workdays takes the rule FREQ=DAILY, without INTERVAL and BYDAY"
+
+
+def _date_problems(schedule: Schedule) -> Iterator[tuple[str, str]]:
+    if schedule.rrule or schedule.until is not None or schedule.days != "all":
+        yield "dates", "dates say all the days; leave out rrule, until and days"
+    if list(schedule.dates) != sorted(set(schedule.dates)) or len(schedule.dates) > MOST_DATES:
+        yield "dates", f"give each date once, in order, and at most {MOST_DATES}"
+    elif (
+        schedule.start_at is not None
+        and not any(_zone_problems(schedule))
+        and schedule.dates[0] < schedule.start_at.astimezone(schedule.zone).date()
+    ):
+        yield "dates", "no date may lie before the day of start_at"
 
 
 def validity_end(

@@ -120,3 +120,74 @@ async def test_hours_are_set_and_apply_to_what_is_planned(api: Api) -> None:
     assert (refused.status, "classes" in refused.json["fields"]) == (422, True)
     history = (await api.get("/send-hours/history", OPERATOR)).json["items"]
     assert [entry["reason"] for entry in history] == ["夏季"]
+
+
+async def test_days_around_a_festival_are_answered_with_dates_that_a_campaign_takes(
+    api: Api,
+) -> None:
+    around = {"festival": "spring_festival", "days": [-20, 0], "year": 2027, "time": "10:00"}
+    found = await api.post("/schedules/festival", OPERATOR, around)
+    assert found.status == 200, found.body
+    answer = found.json
+    assert answer["festival"]["day"] == "2027-02-06"
+    assert answer["schedule"]["dates"] == ["2027-01-17", "2027-02-06"]
+    assert [fire["at"] for fire in answer["fires"]] == [
+        "2027-01-17T02:00:00Z",
+        "2027-02-07T02:00:00Z",
+    ]
+    assert "quiet day (春节初一)" in answer["fires"][1]["note"]
+    assert (answer["official"], answer["official_until"]) == (False, "2026-12-31")
+    assert "No notice of 2027 is known" in answer["warning"]
+    campaign = await _planned(api, schedule=answer["schedule"])
+    await _act(api, OPERATOR, campaign, "submit")
+    approved = await _act(api, APPROVER, campaign, "approve")
+    assert approved["next_fire_at"] == "2027-01-17T02:00:00Z"
+    assert approved["schedule"]["dates"] == answer["schedule"]["dates"]
+    # Once the notice is known, the same question has an official answer.
+    assert (await api.post("/holidays/notice", ADMIN, {"text": NOTICE})).status == 200
+    known = (await api.post("/schedules/festival", OPERATOR, around)).json
+    assert (known["official"], known["warning"]) == (True, None)
+
+
+async def test_the_start_of_term_is_a_guess_until_somebody_enters_it(api: Api) -> None:
+    around = {"preset": "spring_term_parents", "year": 2027}
+    guessed = (await api.post("/schedules/festival", OPERATOR, around)).json
+    assert guessed["festival"]["basis"] == "custom"
+    assert "春季开学 is a guess, 2027-02-21" in guessed["warning"]
+    day = {"festival": "spring_term", "date": "2027-02-25"}
+    body = {"school_days": [day], "reason": "县教体局校历"}
+    assert (await _put(api, "/holidays", body)).json["school_days"] == [day]
+    found = (await api.post("/schedules/festival", OPERATOR, around)).json
+    assert found["schedule"]["dates"] == ["2027-02-22", "2027-03-02"]
+    assert found["period"]["end"] == "2027-03-11T16:00:00Z"
+    assert "guess" not in found["warning"]
+    listed = (await api.get("/festivals?year=2027", OPERATOR)).json
+    assert {p["name"]: p["dates"] for p in listed["presets"]}["spring_term_parents"] == [
+        "2027-02-22",
+        "2027-03-02",
+    ]
+    # What the county keeps of the calendar is kept when a notice comes.
+    await api.post("/holidays/notice", ADMIN, {"text": NOTICE})
+    assert (await api.get("/holidays", OPERATOR)).json["school_days"] == [day]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"year": 2027}, None),
+        ({"year": 2027, "preset": "returnees", "festival": "qingming"}, None),
+        ({"year": 2027, "festival": "qingming"}, None),
+        ({"year": 2027, "festival": "easter", "days": [1]}, "festival"),
+        ({"year": 2099, "preset": "returnees"}, "year"),
+        ({"year": 2027, "preset": "returnees", "time": "25:00"}, "time"),
+        ({"year": 2027, "preset": "returnees", "timezone": "Mars/Olympus"}, "time"),
+        ({"year": 2027, "preset": "returnees", "rule": "area ="}, "rule"),
+        ({"year": 2027, "festival": "qingming", "days": [181]}, None),
+    ],
+)
+async def test_a_festival_that_is_not_known_is_refused(
+    api: Api, body: dict[str, Any], field: str | None
+) -> None:
+    refused = await api.post("/schedules/festival", OPERATOR, body)
+    assert refused.status == 422, refused.body
+    assert field is None or field in refused.json["fields"]

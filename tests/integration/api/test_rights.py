@@ -150,6 +150,8 @@ TABLE = {
     "POST /campaigns/{campaign_id}/cancel": "aop",
     "GET /campaigns/{campaign_id}/fires": "aopvi",
     "POST /schedules/preview": "aopv",
+    "GET /festivals": "aopv",
+    "POST /schedules/festival": "aopv",
     "GET /holidays": "aopv",
     "PUT /holidays": "a",
     "POST /holidays/notice": "a",
