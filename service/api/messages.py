@@ -1,11 +1,13 @@
 """Direct sends, and what became of one text: who asks sees the own department's only."""
 
+from dataclasses import asdict
 from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
 from service.accounts import department_store
+from service.accounts.key import Mode
 from service.accounts.model import Right
 from service.api import webhooks
 from service.api.call import Call
@@ -13,9 +15,9 @@ from service.api.runs import MessageOut
 from service.api.schema import Body, Line, Out, Text
 from service.api.webhooks import WebAddress
 from service.campaigns import run_store
-from service.dispatch import direct_send, direct_store
+from service.dispatch import direct, direct_send, direct_store
 from service.dispatch.direct_send import Named, Sender, Words
-from service.errors import Conflict, Invalid, NotFound
+from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.messages import store as templates
 from service.queue import Job
 from service.reports import plain, progress
@@ -67,6 +69,20 @@ class SendOut(Out):
     run_id: UUID
     accepted: int
     rejected: list[RejectedOut]
+
+
+class CancelledOut(Out):
+    """A cancelled direct run; `cancelled`, `stopped`, `left` and `leaving` are all its texts."""
+
+    run_id: UUID
+    state: str
+    cancelled: int = Field(description="Texts that were called back and will not leave.")
+    stopped: int = Field(description="Texts that had been stopped before, such as by an opt-out.")
+    left: int = Field(description="Texts that the carrier has taken, refused or may have taken.")
+    leaving: int = Field(
+        description="Texts being handed to the carrier at this moment. Those that turn out not to"
+        " have left are cancelled as well."
+    )
 
 
 class PlainOut(Out):
@@ -128,10 +144,10 @@ def _sender(call: Call, limit: int) -> Sender:
     """Who sends, within the limits of the key."""
     user, key = call.user, call.key
     if key is None:
-        return Sender(user.id, user.id, user.department_id, limit)
+        return Sender(_sender_id(call), user.id, user.department_id, limit)
     grant = key.grant
     return Sender(
-        key.first_id,
+        _sender_id(call),
         user.id,
         user.department_id,
         limit,
@@ -180,6 +196,49 @@ async def cancel_message(call: Call, message_id: str) -> StatusOut:
             f"it is {status.state} and cannot be called back: {status.plain.en}", code="has_left"
         )
     return await get_message(call, message_id)
+
+
+async def cancel_run(call: Call, run_id: UUID) -> CancelledOut:
+    """Cancel what has not begun to leave of a direct run, all at once.
+
+    Whoever may cancel campaigns may; a key that may only send, what it has sent itself.
+    """
+    if not call.user.may(Right.CONTROL):
+        call.user.need(Right.SEND)
+    run = await run_store.get_run(call.conn, run_id, call.user.scope)
+    if run is None:
+        raise NotFound(f"there is no run {run_id}")
+    if run.kind != "direct":
+        raise Conflict(
+            "it is no direct send; a campaign is cancelled as a whole, a reply not at all",
+            code="not_direct",
+        )
+    await _check_own(call, run_id)
+    done = await direct.cancel(call.conn, run_id, call.now)
+    run = await run_store.get_run(call.conn, run_id, None) or run
+    call.note(**asdict(done))
+    return CancelledOut(run_id=run_id, state=run.state, **asdict(done))
+
+
+async def _check_own(call: Call, run_id: UUID) -> None:
+    """Refuse a sender what another one sent, and a key that is not live what is of another mode."""
+    sent_by, mode = await direct_store.get_sender(call.conn, run_id)
+    if call.mode is not Mode.LIVE and call.mode is not mode:
+        raise Forbidden(
+            f"a {call.mode.value} key may only cancel what a {call.mode.value} key has sent",
+            code="out_of_scope",
+        )
+    if not call.user.may(Right.CONTROL) and sent_by != _sender_id(call):
+        raise Forbidden(
+            "another key or user has sent this; to cancel it takes the right to"
+            f" {Right.CONTROL.value}",
+            code="out_of_scope",
+        )
+
+
+def _sender_id(call: Call) -> UUID:
+    """Who a direct send counts for: the key, over its rotations, or the user without one."""
+    return call.key.first_id if call.key else call.user.id
 
 
 async def _words(call: Call, body: SendBody) -> Words:

@@ -183,6 +183,7 @@ OPS = (
     Op("GET",    "/stop-all/record", stops.list_stops, R.READ),
 
     Op("GET",    "/runs/{run_id}", runs.get_run, R.REPORTS),
+    Op("POST",   "/runs/{run_id}/cancel", messages.cancel_run, None),
     Op("GET",    "/runs/{run_id}/report", runs.get_report, R.REPORTS),
     Op("GET",    "/runs/{run_id}/evidence", runs.get_evidence, R.AUDIT, errors=(409,),
        media="application/zip"),

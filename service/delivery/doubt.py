@@ -177,7 +177,7 @@ def _settled(row: Record, decision: Decision) -> Settled:
     if decision in (Decision.RESEND, Decision.NOT_SENT):
         state = "queued"
         if row["cancelled"]:  # it never left, and is not to any more
-            state, reason = "cancelled", "campaign_cancelled"
+            state, reason = "cancelled", row["cancel_reason"]
     return Settled(row["run_id"], row["no"], row["attempt"], state, reason)
 
 

@@ -123,6 +123,7 @@ async def lock_doubts(conn: Connection, keys: Collection[Key]) -> list[Record]:
         SELECT u.run_id, u.no, u.attempt, u.channel_id, u.phone_hash, u.marked_at, u.since,
                r.class, r.valid_until,
                r.state = 'cancelled' OR coalesce(c.state = 'cancelled', false) AS cancelled,
+               coalesce(r.cancel_reason, 'campaign_cancelled') AS cancel_reason,
                EXISTS (SELECT FROM parts p WHERE p.run_id = u.run_id AND p.no = u.no
                          AND p.attempt = u.attempt
                          AND (l.kind <> ALL ($3) OR p.state IS NOT NULL)) AS taken,

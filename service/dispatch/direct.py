@@ -3,10 +3,11 @@
 Such a run is written in one transaction together with its whole ledger, and is running from the
 beginning; from there on it takes the way of every run: slices, marks under the same locks, hours,
 suppressions, pace, receipts, report. Who may start one, to whom and with what text, is for the
-caller to bound (design §6). It cannot be paused; what holds a channel holds it, too.
+caller to bound (design §6). It cannot be paused, but cancelled; what holds a channel holds it, too.
 """
 
 import uuid
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from service.accounts.key import Mode
 from service.dispatch import direct_store, expand_store
 from service.dispatch.direct_store import NewRun, Recipient
 from service.dispatch.expand import SLICE_ROWS
+from service.messages.ledger import OPEN, MessageState
 from service.storage.postgres import Connection
 
 
@@ -44,3 +46,34 @@ async def start(
         channels = await expand_store.write_slices(conn, run, SLICE_ROWS)
     await expand_store.finish_expansion(conn, run["id"], "running", target, now)
     return Started(run["id"], target, excluded, channels)
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """What became of the texts of a direct run that was cancelled; together they are its target.
+
+    cancelled: those that will not leave. stopped: those that were stopped before, for a reason of
+    their own. left: those that the carrier has, or had. leaving: those on their way to it in this
+    moment; the ones that turn out not to have been written are cancelled, too.
+    """
+
+    cancelled: int
+    stopped: int
+    left: int
+    leaving: int
+
+
+async def cancel(conn: Connection, run_id: uuid.UUID, now: datetime) -> Cancelled:
+    """End a direct run; must run in a transaction. Doing it again changes nothing.
+
+    Nothing is marked any more once this has answered (invariant I7), nor tried again. A run of
+    which nothing could be called back, because all of it has ended, stays what it is.
+    """
+    await direct_store.lock_direct_run(conn, run_id)
+    called_back = await direct_store.cancel_queued(conn, run_id, now)
+    states = Counter(await direct_store.count_states(conn, run_id))
+    if called_back or any(states[state] for state in OPEN):
+        await direct_store.cancel_run(conn, run_id, now)
+    cancelled, stopped = states[MessageState.CANCELLED], states[MessageState.SUPPRESSED]
+    leaving = states[MessageState.SUBMITTING]
+    return Cancelled(cancelled, stopped, states.total() - cancelled - stopped - leaving, leaving)

@@ -231,6 +231,70 @@ async def exclusions(conn: Connection, run_id: UUID) -> list[Record]:
     return await conn.fetch("SELECT phone_hash, reason FROM exclusions WHERE run_id = $1", run_id)
 
 
+CANCELLED_BY_SENDER = "cancelled_by_sender"
+"""The reason of a direct send's text that its sender called back."""
+
+
+async def lock_direct_run(conn: Connection, run_id: UUID) -> None:
+    """Wait until nothing of a run is half-marked, and let none of it be marked, moved to another
+    channel or given back before the end of the transaction (invariant I7).
+
+    The row before the lock, as everybody does who takes both.
+    """
+    await conn.execute("SELECT FROM runs WHERE id = $1 FOR NO KEY UPDATE", run_id)
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))", run_id)
+
+
+async def cancel_queued(conn: Connection, run_id: UUID, now: datetime) -> int:
+    """Cancel whatever of a run is queued; returns how many texts."""
+    status = await conn.execute(
+        """
+        UPDATE messages SET state = 'cancelled', reason = $3, final_at = $2
+        WHERE run_id = $1 AND state = 'queued'
+        """,
+        run_id,
+        now,
+        CANCELLED_BY_SENDER,
+    )
+    return affected(status)
+
+
+async def cancel_run(conn: Connection, run_id: UUID, now: datetime) -> None:
+    """Let nothing of a direct run leave any more; what comes back has the sender's reason, too."""
+    await conn.execute(
+        """
+        UPDATE runs SET state = 'cancelled', cancel_reason = $3, settle_at = NULL,
+            finished_at = coalesce(finished_at, $2)
+        WHERE id = $1 AND kind = 'direct' AND state IN ('running', 'paused', 'sent')
+        """,
+        run_id,
+        now,
+        CANCELLED_BY_SENDER,
+    )
+
+
+async def count_states(conn: Connection, run_id: UUID) -> dict[str, int]:
+    """How many texts of a run are in each state."""
+    rows = await conn.fetch(
+        "SELECT state::text, count(*) AS n FROM messages WHERE run_id = $1 GROUP BY 1", run_id
+    )
+    return {row["state"]: row["n"] for row in rows}
+
+
+async def get_sender(conn: Connection, run_id: UUID) -> tuple[UUID, Mode]:
+    """Who sent a direct run, a key or a user without one, and the mode of that key."""
+    row = await conn.fetchrow(
+        """
+        SELECT coalesce(d.sender_id, r.sent_by) AS sender_id, r.key_mode
+        FROM runs r LEFT JOIN direct_sends d ON d.run_id = r.id
+        WHERE r.id = $1
+        """,
+        run_id,
+    )
+    found = one(row)
+    return found["sender_id"], Mode(found["key_mode"])
+
+
 async def cancel_message(conn: Connection, run_id: UUID, no: int, now: datetime) -> bool:
     """Cancel a text that is still queued; False: it is not (any more).
 
@@ -239,11 +303,12 @@ async def cancel_message(conn: Connection, run_id: UUID, no: int, now: datetime)
     await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))", run_id)
     status = await conn.execute(
         """
-        UPDATE messages SET state = 'cancelled', reason = 'cancelled_by_sender', final_at = $3
+        UPDATE messages SET state = 'cancelled', reason = $4, final_at = $3
         WHERE run_id = $1 AND no = $2 AND state = 'queued'
         """,
         run_id,
         no,
         now,
+        CANCELLED_BY_SENDER,
     )
     return bool(affected(status))

@@ -137,7 +137,8 @@ async def give_back(
             UPDATE messages m SET
                 state = CASE r.state WHEN 'cancelled' THEN 'cancelled'
                                      ELSE 'queued' END::message_state,
-                reason = CASE r.state WHEN 'cancelled' THEN 'campaign_cancelled' END,
+                reason = CASE r.state WHEN 'cancelled'
+                              THEN coalesce(r.cancel_reason, 'campaign_cancelled') END,
                 final_at = CASE r.state WHEN 'cancelled' THEN $4::timestamptz END,
                 marked_at = NULL
             FROM asked a, runs r, ours

@@ -132,7 +132,8 @@ async def leftover_slices(
 
 _LEFT_OVER = """
     SELECT s.run_id, s.no, s.channel_id, s.first_no, s.last_no, s.epoch IS NULL AS free,
-           r.state = 'cancelled' AS cancelled
+           r.state = 'cancelled' AS cancelled,
+           coalesce(r.cancel_reason, 'campaign_cancelled') AS cancel_reason
     FROM slices s JOIN runs r ON r.id = s.run_id
     WHERE s.done_at IS NULL AND (r.state = 'cancelled' OR (
         r.state IN ('running', 'paused') AND r.valid_until <= $1 AND s.epoch IS NULL))
@@ -161,13 +162,14 @@ async def stop_slice(conn: Connection, run_id: uuid.UUID, slice_no: int, now: da
         """
         UPDATE messages SET
             state = CASE WHEN $6 THEN 'cancelled' ELSE 'suppressed' END::message_state,
-            reason = CASE WHEN $6 THEN 'campaign_cancelled' ELSE 'validity_over' END,
+            reason = CASE WHEN $6 THEN $7 ELSE 'validity_over' END,
             final_at = $5
         WHERE run_id = $1 AND channel_id = $2 AND no BETWEEN $3 AND $4 AND state = 'queued'
         """,
         *stretch,
         now,
         found["cancelled"],
+        found["cancel_reason"],
     )
     await conn.execute(
         """

@@ -18,6 +18,7 @@ from service.messages.ledger import MessageState
 from service.reports.plain import REASONS, STATES
 from tests.factories import phone
 from tests.integration.api.conftest import Answer, Api
+from tests.integration.api.test_keys import active_key
 from tests.integration.api.test_routing import channel
 
 OPERATOR = ("school", "operator")
@@ -232,3 +233,57 @@ def test_every_state_and_every_reason_of_carriers_has_words() -> None:
     assert set(STATES) == set(MessageState)
     assert {reason.value for reason in Reason if reason.value} <= set(REASONS)
     assert json.dumps([*STATES.values(), *REASONS.values()]).count('""') == 0
+
+
+async def test_a_whole_send_is_called_back_at_once(api: Api, lane: int) -> None:
+    hook = {"callback_url": "https://a.cn/told", "template_id": await template(api)}
+    run = (await send(api, [phone(n) for n in (1, 2, 3)], **hook)).json["run_id"]
+    await api.runtime.pool.execute("UPDATE messages SET state = 'submitted' WHERE no = 2")
+    answers = [await api.post(f"/runs/{run}/cancel", OPERATOR) for _ in range(2)]
+    for back in answers:
+        assert (back.status, back.json) == (
+            200,
+            {
+                "run_id": run,
+                "state": "cancelled",
+                "cancelled": 2,
+                "stopped": 0,
+                "left": 1,
+                "leaving": 0,
+            },
+        )
+    one = (await api.get(f"/messages/{run}.1", OPERATOR)).json
+    assert one["plain"]["en"] == "It was cancelled before it left: the sender cancelled it."
+    told = await api.runtime.pool.fetch("SELECT data FROM webhook_events")
+    assert [event["data"]["reason"] for event in told] == ["cancelled_by_sender"] * 2
+
+
+async def test_who_may_call_a_send_back(api: Api, lane: int) -> None:
+    """Whoever steers sending in the department; a key that may only send, its own sends alone."""
+    sender, other, reader, trial = [
+        (await active_key(api, **grant))["token"]
+        for grant in (
+            {"scopes": ["send:template"]},
+            {"scopes": ["send:template"]},
+            {"scopes": ["read"]},
+            {"mode": "trial"},
+        )
+    ]
+    text = {"name": "t", "class": "service", "text": WORDS.replace("县教体局", "县公安局")}
+    made = await api.post("/templates", STRANGER, text)
+    approve = f"/templates/{made.json['id']}/approve"
+    assert (await api.post(approve, ("county", "approver"), {"version": 1})).status == 200
+    statuses = []
+    for who in (other, reader, trial, OPERATOR, sender, ("county", "approver")):
+        body = {"to": [phone(1)], "template_id": made.json["id"]}
+        sent = await api.post("/messages", sender, body)
+        assert sent.status == 202, sent.body
+        statuses.append((await api.post(f"/runs/{sent.json['run_id']}/cancel", who)).status)
+    assert statuses == [403, 403, 403, 404, 200, 200]
+
+
+async def test_a_campaigns_run_is_cancelled_by_its_campaign(api: Api, lane: int) -> None:
+    run = (await send(api, [phone(1)])).json["run_id"]
+    await api.runtime.pool.execute("UPDATE runs SET kind = 'reply', sent_by = NULL")
+    back = await api.post(f"/runs/{run}/cancel", OPERATOR)
+    assert (back.status, back.json["type"]) == (409, "/problems/not_direct")

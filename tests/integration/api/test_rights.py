@@ -164,6 +164,7 @@ TABLE = {
     "POST /stop-all/lift": "aop",
     "GET /stop-all/record": "aopv",
     "GET /runs/{run_id}": "aopvi",
+    "POST /runs/{run_id}/cancel": "aop",
     "GET /runs/{run_id}/report": "aopvi",
     "GET /runs/{run_id}/evidence": "a",
     "GET /evidence-key": "aopvi",

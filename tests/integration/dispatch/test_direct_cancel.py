@@ -1,0 +1,218 @@
+"""A direct run is cancelled as a whole: what has not begun to leave stays, whoever marks."""
+
+import asyncio
+import random
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from service.dispatch import direct, direct_store, store
+from service.dispatch.direct import Cancelled
+from service.dispatch.direct_store import NewRun, Recipient
+from service.dispatch.reroute_store import lock_runs
+from service.storage.postgres import transaction
+from tests.harness.ledger import ALWAYS, TEXT, phone
+from tests.harness.stage import Accept, Scripted, SetUp, Stage, done, mark, until, working
+
+SENT_BACK = "cancelled_by_sender"
+
+
+async def direct_run(on: Stage, people: int) -> Stage:
+    """A direct run on the stage's channel to as many people."""
+    new = NewRun(
+        kind="direct",
+        department_id=on.scene.department,
+        message_class="service",
+        priority="normal",
+        text=TEXT,
+        channels=[on.channel.id],
+        send_hours=ALWAYS,
+        timezone="Asia/Shanghai",
+        valid_until=on.now + timedelta(days=1),
+        sent_by=on.scene.operator,
+    )
+    numbers = [phone(1_000 + n) for n in range(people)]
+    named = [
+        Recipient(
+            on.keyring.phone_index(number),
+            on.keyring.encrypt("phone", number),
+            "china_mobile",
+            synthetic=True,
+            channel_id=on.channel.id,
+        )
+        for number in numbers
+    ]
+    async with transaction(on.pool) as conn:
+        made = await direct.start(conn, new, named, on.now)
+    return Stage(on.pool, on.keyring, on.scene, on.channel, made.run_id, on.now)
+
+
+async def cancel(on: Stage) -> Cancelled:
+    async with transaction(on.pool) as conn:
+        return await direct.cancel(conn, on.run, on.now)
+
+
+async def run_state(on: Stage) -> str:
+    value: str = await on.pool.fetchval("SELECT state FROM runs WHERE id = $1", on.run)
+    return value
+
+
+async def reasons(on: Stage) -> set[str | None]:
+    rows = await on.pool.fetch(
+        "SELECT DISTINCT reason FROM messages WHERE run_id = $1 AND state = 'cancelled'", on.run
+    )
+    return {row["reason"] for row in rows}
+
+
+@pytest.fixture
+async def sent(stage: SetUp) -> Stage:
+    """A direct run to six people, and nothing else to hand off."""
+    on = await direct_run(await stage(1), 6)
+    await on.pool.execute("UPDATE runs SET state = 'cancelled' WHERE id <> $1", on.run)
+    return on
+
+
+async def test_the_answer_counts_every_text_once(sent: Stage) -> None:
+    lease = await sent.must_lease()
+    await sent.claim(lease)
+    marked = await sent.mark(lease, [1, 2, 3])
+    await sent.record(await sent.result(2, marked[2]), await sent.result(3, marked[3], "rejected"))
+    await sent.pool.execute(
+        "UPDATE messages SET state = 'suppressed' WHERE run_id = $1 AND no = 4",
+        sent.run,
+    )
+    assert await cancel(sent) == Cancelled(cancelled=2, stopped=1, left=2, leaving=1)
+    assert await sent.states() == {
+        "cancelled": 2,
+        "suppressed": 1,
+        "submitted": 1,
+        "rejected": 1,
+        "submitting": 1,
+    }
+    assert (await run_state(sent), await reasons(sent)) == ("cancelled", {SENT_BACK})
+    assert await sent.mark(lease, [5, 6]) == {}
+    assert await sent.claim(lease) is None
+    assert await cancel(sent) == Cancelled(cancelled=2, stopped=1, left=2, leaving=1)
+
+
+async def test_what_comes_back_unwritten_is_cancelled_for_the_same_reason(sent: Stage) -> None:
+    lease = await sent.must_lease()
+    await sent.claim(lease)
+    marked = await sent.mark(lease, [1])
+    assert (await cancel(sent)).leaving == 1
+    await sent.give_back(list(marked.items()), lease)
+    assert await sent.states() == {"cancelled": 6}
+    assert await reasons(sent) == {SENT_BACK}
+    assert await cancel(sent) == Cancelled(cancelled=6, stopped=0, left=0, leaving=0)
+
+
+async def test_a_run_that_has_ended_stays_what_it_is(sent: Stage) -> None:
+    await sent.pool.execute("UPDATE messages SET state = 'delivered' WHERE run_id = $1", sent.run)
+    await sent.pool.execute("UPDATE runs SET state = 'sent' WHERE id = $1", sent.run)
+    assert await cancel(sent) == Cancelled(cancelled=0, stopped=0, left=6, leaving=0)
+    assert await run_state(sent) == "sent"
+
+
+async def test_what_the_carrier_refuses_after_the_cancel_is_not_tried_again(sent: Stage) -> None:
+    """All is handed off and the run is sent; a refusal for a passing reason comes afterwards."""
+    lease = await sent.must_lease()
+    await sent.claim(lease)
+    marked = await sent.mark(lease, [1, 2, 3, 4, 5, 6])
+    await sent.record(*[await sent.result(no, marked[no]) for no in marked if no != 1])
+    await sent.pool.execute("UPDATE runs SET state = 'sent' WHERE id = $1", sent.run)
+    assert await cancel(sent) == Cancelled(cancelled=0, stopped=0, left=5, leaving=1)
+    late = await sent.result(1, marked[1], "rejected")
+    late.reason = "network"
+    await sent.record(late)
+    assert await sent.state(1) == "rejected"
+    assert await run_state(sent) == "cancelled"
+
+
+async def test_after_a_cancel_has_answered_nothing_is_marked(
+    stage: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixty runs, each cancelled at a random moment while four connections mark and give back."""
+    base = await stage(1, connections=4)
+    await base.pool.execute("UPDATE runs SET state = 'cancelled'")
+    lease = await base.must_lease()
+    count = direct_store.count_states
+
+    async def slow_count(*args: Any) -> dict[str, int]:
+        await asyncio.sleep(random.uniform(0, 0.01))  # a cancel takes a moment to commit
+        return await count(*args)
+
+    monkeypatch.setattr(direct_store, "count_states", slow_count)
+    marks = 0
+    for _ in range(60):
+        on = await direct_run(base, 8)
+        slice_no = await on.claim(lease)
+        assert slice_no is not None
+        over = asyncio.Event()
+
+        async def keep_marking(
+            first: int, on: Stage = on, no: int = slice_no, over: asyncio.Event = over
+        ) -> None:
+            while not over.is_set():
+                async with transaction(on.pool) as conn:
+                    moved = await mark(conn, lease, on.run, [first, first + 4], no, on.now)
+                    await asyncio.sleep(random.uniform(0, 0.002))
+                await on.give_back(list(moved.items()), lease, no)
+                await asyncio.sleep(0.001)
+
+        markers = [asyncio.create_task(keep_marking(first)) for first in range(1, 5)]
+        await asyncio.sleep(random.uniform(0, 0.02))
+        answer = await cancel(on)
+        before = await on.marks()
+        await asyncio.sleep(random.uniform(0, 0.01))
+        assert await on.marks() == before
+        over.set()
+        await asyncio.gather(*markers)
+        assert (answer.cancelled + answer.leaving, answer.left) == (8, 0)
+        assert await on.states() == {"cancelled": 8}
+        marks += before
+        await base.pool.execute("UPDATE slices SET slot = NULL, epoch = NULL, done_at = now()")
+    assert marks > 200
+
+
+async def test_a_cancel_and_what_moves_a_text_wait_for_each_other(sent: Stage) -> None:
+    """Whoever records a refusal holds the run's row before its lock; so does the cancel."""
+    async with transaction(sent.pool) as conn:
+        await lock_runs(conn, [sent.run])
+        cancelling = asyncio.create_task(cancel(sent))
+        await asyncio.sleep(0.05)
+        assert not cancelling.done()
+    assert (await cancelling).cancelled == 6
+
+
+async def test_a_sender_at_work_loses_nobody_when_its_run_is_cancelled(
+    stage: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = await stage(1, window=8)
+    await base.pool.execute("UPDATE runs SET state = 'cancelled'")
+    on = await direct_run(base, 800)
+    whole = store.mark
+
+    async def slow_mark(*args: Any) -> Any:
+        moved = await whole(*args)
+        await asyncio.sleep(random.uniform(0, 0.003))
+        return moved
+
+    monkeypatch.setattr(store, "mark", slow_mark)
+    gateway = Scripted(lambda _: Accept)
+    gateway.delay = lambda: random.uniform(0, 0.004)
+    async with working(on, gateway) as sender:
+        await until(lambda: _has_sent(on, 50), 20)
+        answer = await cancel(on)
+        before = await on.marks()
+        await until(lambda: done(on), 20)
+        assert await on.marks() == before
+        await sender.end()
+    states = await on.states()
+    assert states["submitted"] + states["cancelled"] == 800
+    assert len(gateway.written) == states["submitted"] <= answer.left + answer.leaving
+    assert await reasons(on) == {SENT_BACK}
+
+
+async def _has_sent(on: Stage, least: int) -> bool:
+    return (await on.states()).get("submitted", 0) >= least
