@@ -44,13 +44,9 @@ _PLANNING = frozenset(
         Right.SEND_TEXT,
     }
 )
-LEAVES = {
-    Mode.LIVE: frozenset(Right),
-    Mode.TRIAL: _PLANNING | {Right.IMPORT},
-    Mode.TEST: _PLANNING,
-}
+LEAVES = {Mode.LIVE: frozenset(Right), Mode.TRIAL: _PLANNING, Mode.TEST: _PLANNING}
 """What a key leaves of the rights of its user by its mode: one that is not live does nothing that
-others would feel."""
+others would feel. What of it changes anything is said operation by operation (`Op.rehearsed`)."""
 
 USED_EVERY = timedelta(minutes=1)
 """How often it is written down that a key is used."""
@@ -111,6 +107,7 @@ class Key:
     """A key of a user; the token itself is shown once and never stored.
 
     department_id: the user's. replaces: the first key of the grant that it renews.
+    overlap: of one that waits for its second person: how long the old ones work beside it then.
     """
 
     id: UUID
@@ -122,6 +119,7 @@ class Key:
     replaces: UUID | None
     activated_by: UUID | None
     activated_at: datetime | None
+    overlap: timedelta | None = None
 
     @property
     def first_id(self) -> UUID:
@@ -139,6 +137,36 @@ class Key:
     def works(self, now: datetime) -> bool:
         """Whether anybody may use it now."""
         return self.state(now) == "active"
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether it is for some areas or rosters only."""
+        return self.grant.area_codes is not None or self.grant.rosters is not None
+
+    @property
+    def left_rights(self) -> frozenset[Right]:
+        """The rights that its scopes and its mode leave."""
+        left = frozenset(Right) if self.grant.scopes is None else rights_of(self.grant.scopes)
+        if Right.READ in left:
+            left |= {Right.REPORTS}
+        if Right.SEND_TEXT in left:
+            left |= {Right.SEND}
+        return left & LEAVES[self.grant.mode]
+
+    def covers(self, other: "Key") -> bool:
+        """Whether nobody gains anything who has this one and gets the other in its place."""
+        mine, theirs = self.grant, other.grant
+        return (
+            mine.user_id == theirs.user_id
+            and (mine.area_codes, mine.rosters)
+            in {(None, None), (theirs.area_codes, theirs.rosters)}
+            and other.left_rights <= self.left_rights
+            and mine.networks in {None, theirs.networks}
+            and (
+                mine.expires_at is None
+                or (theirs.expires_at is not None and theirs.expires_at <= mine.expires_at)
+            )
+        )
 
     def allows_roster(self, name: str) -> bool:
         """Whether it may fill the roster of this name."""
@@ -158,12 +186,7 @@ class Key:
 
     def limited(self, user: User) -> User:
         """Its user, with the rights that the key leaves."""
-        left = frozenset(Right) if self.grant.scopes is None else rights_of(self.grant.scopes)
-        if Right.READ in left:
-            left |= {Right.REPORTS}
-        if Right.SEND_TEXT in left:
-            left |= {Right.SEND}
-        left &= LEAVES[self.grant.mode]
+        left = self.left_rights
         return user if left == frozenset(Right) else user.limited(left)
 
     def need_address(self, address: str) -> None:

@@ -4,7 +4,7 @@ Lists go from new to old; `scope` is a department, or None for all, and `before`
 a page begins.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from service.accounts.key import USED_EVERY, Key, Mode, NewKey
@@ -18,19 +18,25 @@ _IN_SCOPE = "k.id = $1 AND ($2::uuid IS NULL OR u.department_id = $2)"
 
 
 async def insert_key(
-    conn: Connection, key: NewKey, token_hash: bytes, now: datetime, renews: Key | None = None
+    conn: Connection,
+    key: NewKey,
+    token_hash: bytes,
+    now: datetime,
+    renews: Key | None = None,
+    overlap: timedelta | None = None,
 ) -> UUID | None:
     """Store a key; None if its token is stored already.
 
-    It waits for a second person, unless it is one of the first accounts, or renews the token of a
-    key that has had one.
+    It waits for a second person, unless it is one of the first accounts, or takes the place of a
+    key that has had one. overlap: it waits, and the old ones work so long beside it then.
     """
+    at_once = renews if overlap is None else None
     key_id: UUID | None = await conn.fetchval(
         """
         INSERT INTO keys (user_id, name, token_hash, created_by, created_at, expires_at, mode,
                           scopes, area_codes, rosters, networks, requests_per_minute, bootstrap,
-                          replaces, activated_by, activated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                          replaces, activated_by, activated_at, overlap)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
         ON CONFLICT (token_hash) DO NOTHING
         RETURNING id
         """,
@@ -48,8 +54,9 @@ async def insert_key(
         key.requests_per_minute,
         key.bootstrap,
         renews.first_id if renews else None,
-        renews.activated_by if renews else None,
-        now if key.bootstrap or (renews and renews.activated_at) else None,
+        at_once.activated_by if at_once else None,
+        now if key.bootstrap or at_once else None,
+        overlap,
     )
     return key_id
 
@@ -129,6 +136,19 @@ async def end_key(conn: Connection, key_id: UUID, expires_at: datetime) -> None:
     )
 
 
+async def end_renewed(conn: Connection, key: Key, expires_at: datetime) -> None:
+    """Let all other tokens of a key's grant expire that work, unless they do so earlier."""
+    await conn.execute(
+        """
+        UPDATE keys SET expires_at = least(expires_at, $3)
+        WHERE coalesce(replaces, id) = $2 AND id <> $1 AND activated_at IS NOT NULL
+        """,
+        key.id,
+        key.first_id,
+        expires_at,
+    )
+
+
 async def revoke_key(conn: Connection, key_id: UUID, scope: UUID | None, now: datetime) -> None:
     """Put a key out of service for good; one that is already stays as it is.
 
@@ -167,4 +187,5 @@ def _key(row: Record) -> Key:
         replaces=row["replaces"],
         activated_by=row["activated_by"],
         activated_at=row["activated_at"],
+        overlap=row["overlap"],
     )

@@ -1,7 +1,7 @@
 """Tokens of keys: made at random, shown once, stored as a keyed hash."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -49,18 +49,18 @@ async def caller_of(conn: Connection, keyring: Keyring, token: str, now: datetim
     return Caller(key.limited(user), key, None, limits["department_requests"])
 
 
-async def user_of(conn: Connection, keyring: Keyring, token: str, now: datetime) -> User | None:
-    """The user for whom a token acts now, or None if for nobody (any more, or yet)."""
-    caller = await caller_of(conn, keyring, token, now)
-    return caller.user if caller else None
-
-
 async def issue(
-    conn: Connection, keyring: Keyring, key: NewKey, now: datetime, renews: Key | None = None
+    conn: Connection,
+    keyring: Keyring,
+    key: NewKey,
+    now: datetime,
+    renews: Key | None = None,
+    overlap: timedelta | None = None,
 ) -> tuple[Key, str]:
-    """Make a key, and the token that is shown this once."""
+    """Make a key, and the token that is shown this once; see `key_store.insert_key`."""
     token = new_token()
-    key_id = await key_store.insert_key(conn, key, token_hash(keyring, token), now, renews)
+    stored = token_hash(keyring, token)
+    key_id = await key_store.insert_key(conn, key, stored, now, renews, overlap)
     if key_id is None:
         raise Conflict("this token exists already; ask again")
     return await key_store.get_key(conn, key_id, None), token
@@ -69,7 +69,7 @@ async def issue(
 async def activate(
     conn: Connection, actor: User, key_id: UUID, scope: UUID | None, now: datetime
 ) -> Key:
-    """Let a key work, as the second person.
+    """Let a key work, as the second person; those that it renews end after its overlap.
 
     Raises:
         NotFound: there is none of this id in the scope.
@@ -87,35 +87,40 @@ async def activate(
             code="wrong_state",
         )
     await key_store.activate_key(conn, key_id, actor.id, now)
+    if key.overlap is not None:
+        await key_store.end_renewed(conn, key, now + key.overlap)
     return await key_store.get_key(conn, key_id, None)
 
 
 async def rotate(
     conn: Connection,
     keyring: Keyring,
-    key_id: UUID,
-    scope: UUID | None,
+    old: Key,
+    by: UUID | None,
     *,
     overlap: timedelta,
     now: datetime,
 ) -> tuple[Key, str]:
     """A new token for the same grant; the old one works for `overlap` longer.
 
-    The grant is that which a second person saw, so nobody is asked again.
+    by: whoever gets the token of somebody else's key: it works once a second person has activated
+    it, and until then the old one goes on. None: of one's own key, on which two persons have
+    agreed: nobody is asked again.
 
     Raises:
-        NotFound: there is none of this id in the scope.
-        Conflict: it does not work (any more, or yet).
+        Conflict: the key does not work (any more, or yet).
         Invalid: the overlap is too long.
     """
     if not timedelta(0) <= overlap <= MOST_OVERLAP:
         problem = f"give 0 to {MOST_OVERLAP // timedelta(hours=1)} hours"
         raise Invalid(f"the overlap is wrong: {problem}", fields={"overlap_hours": problem})
-    old = await key_store.get_key(conn, key_id, scope, lock=True)
     if not old.works(now):
         raise Conflict(
             "only a key that works can be rotated; make a new one instead", code="wrong_state"
         )
-    made = await issue(conn, keyring, old.grant, now, renews=old)
-    await key_store.end_key(conn, key_id, now + overlap)
+    if by is not None:
+        grant = replace(old.grant, created_by=by, bootstrap=False)
+        return await issue(conn, keyring, grant, now, old, overlap)
+    made = await issue(conn, keyring, old.grant, now, old)
+    await key_store.end_key(conn, old.id, now + overlap)
     return made

@@ -6,7 +6,7 @@ login exists or not, except that it is shut after too many attempts.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -96,6 +96,7 @@ async def session_caller(
     if found is None:
         return None
     session_id, user, temporary, requests = found
+    user = replace(user, logged_in=True)
     return Caller(user.limited(frozenset()) if temporary else user, None, session_id, requests)
 
 

@@ -4,10 +4,10 @@ Nobody hands on a right that is not theirs, and the last administrator of the co
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.accounts import department_store, keys, store
+from service.accounts import department_store, key_store, keys, store
 from service.accounts.department import Department, Settings, bare, check_place
 from service.accounts.key import Key, NewKey
 from service.accounts.model import NewUser, User, check_alone
@@ -160,3 +160,32 @@ async def activate_key(conn: Connection, actor: User, key_id: UUID, now: datetim
     user = await store.get_user(conn, key.grant.user_id, None)
     actor.may_grant(user.roles, user.rights)
     return key
+
+
+async def rotate_key(
+    conn: Connection,
+    keyring: Keyring,
+    actor: User,
+    asking: Key | None,
+    key_id: UUID,
+    overlap: timedelta,
+    now: datetime,
+) -> tuple[Key, str]:
+    """A new token for the grant of a key that the actor sees; returns it, shown this once.
+
+    It works at once if it is the actor's own and `asking`, the key through which they ask, lacks
+    nothing that it gives. Else somebody could come to act as another: it waits for a second
+    person.
+
+    Raises:
+        NotFound: there is none of this id in the actor's scope.
+        Forbidden: its user has rights that the actor has not.
+        Conflict, Invalid: as `keys.rotate`.
+    """
+    old = await key_store.get_key(conn, key_id, actor.scope, lock=True)
+    user = await store.get_user(conn, old.grant.user_id, None)
+    own = user.id == actor.id and (asking is None or asking.covers(old))
+    if not own:
+        actor.may_grant(user.roles, user.rights)
+    by = None if own else actor.id
+    return await keys.rotate(conn, keyring, old, by, overlap=overlap, now=now)

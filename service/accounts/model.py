@@ -92,6 +92,9 @@ KINDS_WITH: dict[Right, frozenset[str]] = {
 }
 """The kinds of department whose users have a right that touches everybody's sending."""
 
+KEY_ONLY = frozenset({Right.SEND_TEXT})
+"""Rights that take a key, on which two persons agreed; nobody has them by having logged in."""
+
 
 def check_alone(roles: Collection[Role], rights: Collection[Right]) -> None:
     """Refuse an inspector who is anything else, too.
@@ -127,7 +130,7 @@ class User:
 
     deputy_for: the approver they stand in for now. rights: beyond those of the roles.
     below: the departments under the own one. limited_to: the rights that the key or session
-    leaves; None: all there are.
+    leaves; None: all there are. logged_in: known by a session, not by a key.
     """
 
     id: UUID
@@ -141,6 +144,7 @@ class User:
     rights: frozenset[Right] = frozenset()
     below: frozenset[UUID] = frozenset()
     limited_to: frozenset[Right] | None = None
+    logged_in: bool = False
 
     @property
     def all_rights(self) -> frozenset[Right]:
@@ -156,6 +160,8 @@ class User:
         if self.department_kind not in KINDS_WITH.get(right, KINDS):
             return False
         if self.limited_to is not None and right not in self.limited_to:
+            return False
+        if self.logged_in and right in KEY_ONLY:
             return False
         if right is Right.APPROVE and self.deputy_for is not None:
             return True
@@ -173,6 +179,12 @@ class User:
             raise Forbidden(
                 f"this key may not {right.value}: that takes the scope {right.word}",
                 code="out_of_scope",
+            )
+        if self.logged_in and right in KEY_ONLY and right in self.all_rights:
+            raise Forbidden(
+                f"you may not {right.value} by having logged in: that takes a key, on which two"
+                " persons agreed",
+                code="key_needed",
             )
         having = " or ".join(role.value for role in Role if right in RIGHTS[role])
         whose = ""

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from service.accounts import key_store, keys, manage
+from service.accounts import key_store, manage
 from service.accounts.key import Key, Mode, NewKey
 from service.api.call import Call
 from service.api.departments import AreaCode, Requests
@@ -43,7 +43,7 @@ class KeyBody(Body):
 
 
 class RotateBody(Body):
-    """How long the old token works beside the new one."""
+    """How long the old token works beside the new one, once that works."""
 
     overlap_hours: Annotated[Int, Field(ge=0, le=720)] = 24
 
@@ -111,14 +111,15 @@ async def activate_key(call: Call, key_id: UUID) -> KeyOut:
 
 
 async def rotate_key(call: Call, key_id: UUID, body: RotateBody) -> NewKeyOut:
-    """Make a new token for the same grant; the old one works a while longer."""
-    key, token = await keys.rotate(
+    """Make a new token for the same grant; that of somebody else waits for a second person."""
+    key, token = await manage.rotate_key(
         call.conn,
         call.runtime.keyring,
+        call.user,
+        call.key,
         key_id,
-        call.user.scope,
-        overlap=timedelta(hours=body.overlap_hours),
-        now=call.now,
+        timedelta(hours=body.overlap_hours),
+        call.now,
     )
     return NewKeyOut.model_validate(_shown(key, call) | {"token": token})
 

@@ -13,10 +13,13 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
+from service.accounts.key import Key, Mode
 from service.accounts.model import Right
 from service.api.call import Download, Later
+from service.errors import Forbidden
 
 Handler = Callable[..., Coroutine[Any, Any, object]]
+_OUT = "out_of_scope"
 _RESERVED = frozenset({"call", "visit", "body", "query", "file", "return"})
 
 
@@ -29,6 +32,9 @@ class Op:
     media: of the answer, where it is a file.
     errors: statuses of refusals that do not follow from the signature.
     changes: whether it changes or reveals something although, or unless, the method says so.
+    rehearsed: whether it is for trial and test keys, too, although it changes something: nobody
+        else feels it.
+    narrow: whether it is for keys with limits of area or roster, too: it keeps to them.
     """
 
     method: str
@@ -39,6 +45,8 @@ class Op:
     errors: tuple[int, ...] = ()
     media: str = "text/csv"
     changes: bool | None = None
+    rehearsed: bool = False
+    narrow: bool = False
 
     @cached_property
     def hints(self) -> Mapping[str, Any]:
@@ -93,6 +101,34 @@ class Op:
     def is_open(self) -> bool:
         """Whether it is for those who are not known yet."""
         return "visit" in self.hints
+
+    @property
+    def takes_rehearsals(self) -> bool:
+        """Whether trial and test keys may call it, as far as their rights go."""
+        return self.rehearsed or not self.audited
+
+    @property
+    def takes_narrow(self) -> bool:
+        """Whether keys with limits of area or roster may: where it keeps to them, and counts."""
+        return self.narrow or (self.method == "GET" and self.right is Right.REPORTS)
+
+    def need_key(self, key: Key | None) -> None:
+        """Refuse a key that is made for less than this.
+
+        Raises:
+            Forbidden: it is a trial or test key, or one with limits to which this does not keep.
+        """
+        if key is None:
+            return
+        mode = key.grant.mode
+        if mode is not Mode.LIVE and not self.takes_rehearsals:
+            raise Forbidden(f"this is not for {mode.value} keys: take a live one", code=_OUT)
+        if key.is_narrow and not self.takes_narrow:
+            raise Forbidden(
+                "this key is for some areas or rosters only, and this would reach beyond them;"
+                " take a key without such limits",
+                code=_OUT,
+            )
 
     @property
     def edits(self) -> bool:

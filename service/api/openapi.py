@@ -24,6 +24,8 @@ ABOUT = (
     "Campaigns, audiences and reports of a bulk SMS broadcast service. Errors are RFC 9457"
     " problems with a stable `type`; an address that does not take a method answers 405 with"
     " `Allow`. Lists are paged by cursor. Instants are RFC 3339 with an offset."
+    " `x-keys` says which keys may call an operation: live ones, trial and test keys, and narrow"
+    " ones, which have limits of area or roster."
 )
 
 
@@ -80,6 +82,7 @@ def _operation(op: Op, references: dict[Any, Schema], schemas: Schema) -> Schema
         "tags": [op.path.split("/")[1]],
         "summary": op.summary,
         "description": _who_may(op),
+        "x-keys": _which_keys(op),
         "parameters": [*_path_parameters(op), *_query_parameters(op, references, schemas)],
         "responses": {str(op.status): _success(op, references)}
         | {str(status): _refusal(status, references) for status in op.statuses},
@@ -111,6 +114,13 @@ def _who_may(op: Op) -> str:
     if op.right is None:
         return "For everybody who is known."
     return f"Needs the right to {op.right.value}."
+
+
+def _which_keys(op: Op) -> list[str]:
+    """Which kinds of key may call it, as far as their rights go."""
+    kinds = {"live": True, "trial": op.takes_rehearsals, "test": op.takes_rehearsals}
+    kinds["narrow"] = op.takes_narrow
+    return [] if op.is_open else [kind for kind, may in kinds.items() if may]
 
 
 def _path_parameters(op: Op) -> list[Schema]:

@@ -1,7 +1,9 @@
 """Every URL of the API on one screen: method, path, handler, right, status, further refusals.
 
 All but GET leave an entry in the audit trail, and so does what gives out a file; `changes=False`:
-this one does not, it only asks.
+this one does not, it only asks. What changes anything is for live keys without limits alone;
+`rehearsed=True`: for trial and test keys, too; `narrow=True`: for keys with limits of area or
+roster, too.
 """
 
 from service.accounts.model import Right
@@ -78,7 +80,7 @@ OPS = (
     Op("POST",   "/logout", login.logout, None, 204),
     Op("GET",    "/sessions", login.list_sessions, None, errors=(404,)),
     Op("DELETE", "/sessions/{session_id}", login.end_session, None, 204),
-    Op("GET",    "/me", login.get_me, None),
+    Op("GET",    "/me", login.get_me, None, narrow=True),
     Op("POST",   "/me/password", login.change_password, None, 204),
     Op("POST",   "/me/totp", login.begin_totp, None, 201),
     Op("POST",   "/me/totp/confirm", login.confirm_totp, None),
@@ -95,14 +97,15 @@ OPS = (
     Op("POST",   "/deputies/{deputy_id}/end", deputies.end_deputy, R.APPROVE),
     Op("PUT",    "/account/phone", deputies.set_own_phone, R.READ),
 
-    Op("POST",   "/imports", imports.create_import, R.IMPORT, 202),
+    Op("POST",   "/imports", imports.create_import, R.IMPORT, 202, narrow=True),
     Op("GET",    "/imports/{import_id}", imports.get_import, R.READ),
     Op("GET",    "/imports/{import_id}/rejects", imports.get_rejects, R.READ),
     Op("POST",   "/imports/{import_id}/undo", imports.undo_import, R.IMPORT, 202),
     Op("GET",    "/rosters", audience.list_rosters, R.READ),
     Op("GET",    "/rosters/{name}", audience.get_roster, R.READ),
-    Op("PUT",    "/rosters/{name}/members", rosters.set_members, R.IMPORT, errors=(409,)),
-    Op("PATCH",  "/rosters/{name}", rosters.confirm_roster, R.IMPORT),
+    Op("PUT",    "/rosters/{name}/members", rosters.set_members, R.IMPORT, errors=(409,),
+       narrow=True),
+    Op("PATCH",  "/rosters/{name}", rosters.confirm_roster, R.IMPORT, narrow=True),
     Op("GET",    "/contacts", contacts.list_contacts, R.READ),
     Op("POST",   "/contacts", contacts.create_contact, R.IMPORT, 201),
     Op("GET",    "/contacts/{contact_id}", contacts.get_contact, R.READ),
@@ -122,14 +125,14 @@ OPS = (
     Op("PUT",    "/caps", caps.set_caps, R.CHANNELS),
 
     Op("GET",    "/segments", segments.list_segments, R.READ),
-    Op("POST",   "/segments", segments.create_segment, R.WRITE, 201),
+    Op("POST",   "/segments", segments.create_segment, R.WRITE, 201, rehearsed=True),
     Op("POST",   "/segments/preview", segments.preview_segment, R.READ, changes=False),
     Op("POST",   "/segments/explain", segments.explain_segment, R.READ, changes=False),
     Op("GET",    "/segments/{segment_id}", segments.get_segment, R.READ),
     Op("PATCH",  "/segments/{segment_id}", segments.edit_segment, R.WRITE, errors=(409,)),
 
     Op("GET",    "/templates", templates.list_templates, R.READ),
-    Op("POST",   "/templates", templates.create_template, R.WRITE, 201),
+    Op("POST",   "/templates", templates.create_template, R.WRITE, 201, rehearsed=True),
     Op("POST",   "/templates/lint", templates.lint_text, R.READ, changes=False),
     Op("GET",    "/templates/{template_id}", templates.get_template, R.READ),
     Op("POST",   "/templates/{template_id}/versions", templates.add_version, R.WRITE, 201),
@@ -145,20 +148,21 @@ OPS = (
     Op("PUT",    DEPARTMENT + "/sender", lint.set_sender, R.ACCOUNTS),
 
     Op("GET",    "/campaigns", campaigns.list_campaigns, R.REPORTS),
-    Op("POST",   "/campaigns", campaigns.create_campaign, R.PLAN, 201),
+    Op("POST",   "/campaigns", campaigns.create_campaign, R.PLAN, 201, rehearsed=True),
     Op("GET",    CAMPAIGN, campaigns.get_campaign, R.REPORTS),
-    Op("PATCH",  CAMPAIGN, campaigns.edit_campaign, R.PLAN, errors=(409,)),
+    Op("PATCH",  CAMPAIGN, campaigns.edit_campaign, R.PLAN, errors=(409,), rehearsed=True),
     Op("GET",    CAMPAIGN + "/preview", campaigns.preview_campaign, R.READ),
     Op("GET",    CAMPAIGN + "/runs", runs.list_runs, R.REPORTS),
-    Op("POST",   CAMPAIGN + "/clone", campaigns.clone_campaign, R.PLAN, 201),
+    Op("POST",   CAMPAIGN + "/clone", campaigns.clone_campaign, R.PLAN, 201, rehearsed=True),
     Op("GET",    CAMPAIGN + "/milestones", milestones.list_milestones, R.READ),
-    Op("POST",   CAMPAIGN + "/milestones", milestones.add_milestone, R.PLAN, 201),
-    Op("POST",   CAMPAIGN + "/milestones/{milestone_id}/done", milestones.finish_milestone, R.PLAN),
-    Op("POST",   CAMPAIGN + "/submit", campaigns.submit_campaign, R.SUBMIT),
-    Op("POST",   CAMPAIGN + "/approve", campaigns.approve_campaign, R.APPROVE),
+    Op("POST",   CAMPAIGN + "/milestones", milestones.add_milestone, R.PLAN, 201, rehearsed=True),
+    Op("POST",   CAMPAIGN + "/milestones/{milestone_id}/done", milestones.finish_milestone, R.PLAN,
+       rehearsed=True),
+    Op("POST",   CAMPAIGN + "/submit", campaigns.submit_campaign, R.SUBMIT, rehearsed=True),
+    Op("POST",   CAMPAIGN + "/approve", campaigns.approve_campaign, R.APPROVE, rehearsed=True),
     Op("POST",   CAMPAIGN + "/test-send", campaigns.test_campaign, R.APPROVE, 202),
-    Op("POST",   CAMPAIGN + "/return", campaigns.return_campaign, R.APPROVE),
-    Op("POST",   CAMPAIGN + "/reject", campaigns.reject_campaign, R.APPROVE),
+    Op("POST",   CAMPAIGN + "/return", campaigns.return_campaign, R.APPROVE, rehearsed=True),
+    Op("POST",   CAMPAIGN + "/reject", campaigns.reject_campaign, R.APPROVE, rehearsed=True),
     Op("POST",   CAMPAIGN + "/release", campaigns.release_campaign, R.CONTROL),
     Op("POST",   CAMPAIGN + "/pause", campaigns.pause_campaign, R.CONTROL),
     Op("POST",   CAMPAIGN + "/resume", campaigns.resume_campaign, R.CONTROL),
@@ -192,7 +196,7 @@ OPS = (
     Op("POST",   "/runs/{run_id}/messages/{no}/unmask", privacy.unmask_message, R.UNMASK),
     Op("GET",    "/runs/{run_id}/inbound", inbound.count_run_inbound, R.READ),
 
-    Op("POST",   "/messages", messages.send_messages, R.SEND, 202),
+    Op("POST",   "/messages", messages.send_messages, R.SEND, 202, rehearsed=True, narrow=True),
     Op("POST",   "/messages/status", messages.get_statuses, R.READ, changes=False),
     Op("GET",    "/messages/{message_id}", messages.get_message, R.READ),
     Op("POST",   "/messages/{message_id}/cancel", messages.cancel_message, R.SEND),

@@ -61,6 +61,7 @@ def endpoint(
         caller = replace(caller, user=user)
         if op.right is not None:
             caller.user.need(op.right)
+        op.need_key(caller.key)
         key = key_of(request)
         async with reading.arguments(op, request, runtime) as found:
             mark = reading.fingerprint(runtime.keyring, request, found)

@@ -235,6 +235,18 @@ async def test_a_key_changes_nothing_of_what_its_user_logs_in_with(
     assert kind(await api.post(path, ("county", "operator"), body)) == (403, "session_needed")
 
 
+async def test_words_of_ones_own_take_a_key(api: Api) -> None:
+    """Two persons grant it, and nobody but one person logs in."""
+    token = (await log_in(api, await person(api, "admin"), PASSWORD)).json["token"]
+    body = {"to": ["19790000001"], "text": "【旌德县教体局】家长会改在周五下午三点，地点不变。"}
+    assert kind(await api.post("/messages", token, body)) == (403, "key_needed")
+    may = {who: (await api.get("/me", who)).json["may"] for who in (token, api.tokens[ADMIN])}
+    assert "send:text" not in may[token]
+    assert set(may[api.tokens[ADMIN]]) - set(may[token]) == {"send:text"}
+    made = {"login": "second", "name": "n", "roles": ["admin"]}  # it may be handed on all the same
+    assert (await api.post("/users", token, made)).status == 201
+
+
 async def test_logins_are_written_down(api: Api) -> None:
     login = await person(api)
     await log_in(api, login, "wrong")
