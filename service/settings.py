@@ -1,10 +1,10 @@
 """Every setting, typed, defaulted and described; read once from TOCSIN_* environment variables."""
 
 from datetime import datetime
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.clock import Clock
@@ -122,14 +122,23 @@ class Settings(ClockSettings):
     @property
     def proxies(self) -> tuple[str, ...]:
         """The networks of our own proxies."""
-        return tuple(self.trusted_proxies.replace(",", " ").split())
+        return tuple(_listed(self.trusted_proxies))
 
-    @field_validator("trusted_proxies")
+    @property
+    def allowed_networks(self) -> list[IPv4Network | IPv6Network]:
+        """The private networks that webhooks may be in."""
+        return [ip_network(network) for network in _listed(self.webhook_networks)]
+
+    @field_validator("trusted_proxies", "webhook_networks")
     @classmethod
-    def _networks(cls, text: str) -> str:
-        for network in text.replace(",", " ").split():
-            ip_network(network, strict=False)
+    def _networks(cls, text: str, info: ValidationInfo) -> str:
+        for network in _listed(text):
+            ip_network(network, strict=info.field_name == "webhook_networks")
         return text
+
+
+def _listed(text: str) -> list[str]:
+    return text.replace(",", " ").split()
 
 
 def clock_of_environment() -> Clock:

@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from service.delivery.webhook import networks
 from service.delivery.webhooks import call_due
 from service.queue import Job
 from workers.context import Kind, runtime_of
@@ -12,7 +11,7 @@ from workers.context import Kind, runtime_of
 async def call_webhook(ctx: dict[str, Any], webhook_id: str) -> int:
     """Make one webhook's calls that are due."""
     runtime = runtime_of(ctx)
-    allowed = networks(runtime.settings.webhook_networks.replace(",", " ").split())
+    allowed = runtime.settings.allowed_networks
     taken = await call_due(runtime.pool, runtime.keyring, runtime.clock, UUID(webhook_id), allowed)
     if taken:
         await runtime.queue.ring(Job.CALL_WEBHOOK, webhook_id)

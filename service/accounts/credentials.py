@@ -104,7 +104,7 @@ def step_of_code(secret: bytes, code: str, now: datetime, after: int) -> int | N
     """The step whose code this is, if it is a recent one that was not taken yet."""
     for drift in _DRIFT:
         step = step_of(now) + drift
-        if step > after and secrets.compare_digest(code_at(secret, step), code):
+        if step > after and secrets.compare_digest(code_at(secret, step).encode(), code.encode()):
             return step
     return None
 

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from service.accounts.model import RIGHTS, Right, Role
 from service.storage.postgres import Connection, affected, one
 
 
@@ -96,15 +97,17 @@ async def end_deputy(conn: Connection, deputy_id: UUID, user_id: UUID, now: date
 
 
 async def absent_of(conn: Connection, user_id: UUID, now: datetime) -> UUID | None:
-    """For which active approver somebody stands in now."""
+    """For which active user with the right to approve somebody stands in now."""
     absent: UUID | None = await conn.fetchval(
         """
         SELECT d.absent_id FROM deputies d JOIN users u ON u.id = d.absent_id
         WHERE d.deputy_id = $1 AND d.starts_at <= $2 AND d.ends_at > $2 AND d.ended_at IS NULL
-          AND u.disabled_at IS NULL AND u.roles && '{approver,admin}'
+          AND u.disabled_at IS NULL AND (u.roles && $3 OR $4 = ANY (u.rights))
         ORDER BY d.id LIMIT 1
         """,
         user_id,
         now,
+        [role.value for role in Role if Right.APPROVE in RIGHTS[role]],
+        Right.APPROVE.word,
     )
     return absent

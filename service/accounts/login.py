@@ -130,7 +130,7 @@ async def _take_code(
     if not known.totp_confirmed or known.totp_cipher is None:
         return True
     secret = keyring.decrypt_bytes(SECRET, known.totp_cipher)
-    step = step_of_code(secret, code, now, known.totp_step) if code.isdecimal() else None
+    step = step_of_code(secret, code, now, known.totp_step)
     if step is not None:
         return await sessions.take_step(conn, known.user_id, step)
     code_hash = recovery_hash(keyring, known.user_id, code)

@@ -9,7 +9,6 @@ from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Int, Line, Out, Page, Text
 from service.audience import area_store as store
-from service.audience.area import Area
 from service.audience.area_edits import new_area
 from service.audience.store import read_area_tree
 from service.errors import Conflict, NotFound
@@ -53,10 +52,10 @@ class AreaOut(Out):
 
 
 class EditedAreaOut(AreaOut):
-    """An area that users keep."""
+    """An area, and who edited it last; null: it is as the program knew it."""
 
-    edited_at: Instant
-    edited_by: UUID
+    edited_at: Instant | None
+    edited_by: UUID | None
 
 
 async def list_areas(call: Call, query: AreaQuery) -> Page[AreaOut]:
@@ -71,12 +70,12 @@ async def list_areas(call: Call, query: AreaQuery) -> Page[AreaOut]:
     return cut(Page[AreaOut], found[: query.wanted], query, key=lambda area: area.code)
 
 
-async def get_area(call: Call, code: str) -> AreaOut:
+async def get_area(call: Call, code: str) -> EditedAreaOut:
     """Show an area."""
-    area = (await read_area_tree(call.conn)).areas.get(code)
-    if area is None:
+    found = await store.get_area(call.conn, code)
+    if found is None:
         raise NotFound("there is no area of this code")
-    return AreaOut.model_validate(area)
+    return EditedAreaOut.model_validate(found)
 
 
 async def create_area(call: Call, body: AreaBody) -> EditedAreaOut:
@@ -93,7 +92,7 @@ async def create_area(call: Call, body: AreaBody) -> EditedAreaOut:
     )
     await store.insert_area(call.conn, made, call.user.id, call.now)
     call.note("areas", made.code)
-    return _shown(call, made)
+    return await get_area(call, made.code)
 
 
 async def edit_area(call: Call, code: str, body: AreaPatch) -> EditedAreaOut:
@@ -112,8 +111,4 @@ async def edit_area(call: Call, code: str, body: AreaPatch) -> EditedAreaOut:
         raise Conflict("there is another area of this name beside it", code="area_exists")
     await store.update_area(call.conn, changed, call.user.id, call.now)
     call.note("areas", code)
-    return _shown(call, changed)
-
-
-def _shown(call: Call, area: Area) -> EditedAreaOut:
-    return EditedAreaOut(**area._asdict(), edited_at=call.now, edited_by=call.user.id)
+    return await get_area(call, code)

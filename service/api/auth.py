@@ -29,6 +29,8 @@ async def authenticate(request: web.Request, runtime: Runtime) -> Caller:
     if header[: len(_SCHEME)].lower() != _SCHEME:
         raise Unauthorized(f"a key is needed: {_HOW}")
     token = header[len(_SCHEME) :].strip()
+    if not token.isascii():
+        raise Unauthorized(f"a key has letters, digits and signs of ASCII only: {_HOW}")
     now = runtime.clock.now()
     async with runtime.pool.acquire() as conn:
         find = session_caller if token.startswith(SESSION) else caller_of
@@ -55,3 +57,8 @@ def address_of(request: web.Request, proxies: tuple[str, ...]) -> str:
     while path and is_within(address, proxies):
         address = path.pop()
     return address
+
+
+def printable(header: str) -> str:
+    """A header as it may be kept: octets that are no text have a sign in their place."""
+    return header.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

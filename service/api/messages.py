@@ -1,5 +1,6 @@
 """Direct sends, and what became of one text: who asks sees the own department's only."""
 
+import re
 from dataclasses import asdict
 from typing import Annotated, Literal
 from uuid import UUID
@@ -23,7 +24,8 @@ from service.queue import Job
 from service.reports import plain, progress
 
 MOST_RECIPIENTS = 1_000
-MessageId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{36}\.[0-9]{1,9}$")]
+MESSAGE_ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[0-9]{1,9}"
+MessageId = Annotated[str, StringConstraints(pattern=f"^{MESSAGE_ID}$")]
 
 
 class RecipientBody(Body):
@@ -270,8 +272,7 @@ async def _statuses(call: Call, run_id: UUID, nos: list[int]) -> list[StatusOut]
 
 
 def _parsed(message_id: str) -> tuple[UUID, int]:
+    if not re.fullmatch(MESSAGE_ID, message_id, re.ASCII):
+        raise NotFound("there is no such message: the address has a malformed id")
     run, _, no = message_id.partition(".")
-    try:
-        return UUID(run), int(no)
-    except ValueError as error:
-        raise NotFound(f"there is no message {message_id}") from error
+    return UUID(run), int(no)

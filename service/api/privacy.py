@@ -12,6 +12,7 @@ from service.audience.contact_store import holder_of_contact
 from service.audience.number import mask, parse_phone
 from service.audience.rosters import CHINA
 from service.campaigns.run_store import get_run
+from service.delivery.inbound import visible
 from service.errors import Invalid
 from service.messages.ledger import MessageState
 from service.privacy import disclose, erase, retention_store
@@ -174,6 +175,8 @@ async def unmask_message(call: Call, run_id: UUID, no: int, body: ReasonBody) ->
 
 async def unmask_inbound(call: Call, inbound_id: UUID, body: ReasonBody) -> UnmaskedOut:
     """See the sender of a text in full; that you did, and why, is noted."""
+    text = await visible(call.conn, call.user, inbound_id)
+    await call.need_people(text["department_id"])
     found = await disclose.unmask_inbound(
         call.conn, call.runtime.keyring, call.user, inbound_id, call.by(body.reason)
     )

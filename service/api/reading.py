@@ -65,7 +65,16 @@ def _path(op: Op, request: web.Request) -> Arguments:
 
 
 def _readers(op: Op) -> Mapping[str, Any]:
-    return {name: _channel_id if kind is int else kind for name, kind in op.parameters.items()}
+    known = {int: _channel_id, str: _name}
+    return {name: known.get(kind, kind) for name, kind in op.parameters.items()}
+
+
+def _name(text: str) -> str:
+    """A name that something may have: PostgreSQL keeps no NUL, and UTF-8 no half of a pair."""
+    text.encode()
+    if "\0" in text:
+        raise ValueError(text)
+    return text
 
 
 def _channel_id(text: str) -> int:

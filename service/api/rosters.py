@@ -6,8 +6,9 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field
 
+from service.api.audience import RosterOut, get_roster
 from service.api.call import Call
-from service.api.schema import Body, Instant, OptionalLine, Out, Text
+from service.api.schema import Body, OptionalLine, Out, Text
 from service.audience import terms_store
 from service.audience.contact import Evidence, check_evidence
 from service.audience.model import ImportRequest
@@ -106,21 +107,7 @@ class RosterPatch(Body):
     evidence_on: date | None = Field(default=None, description="The day of the consent.")
 
 
-class TermsOut(Out):
-    """On what a list rests, until when, and who said so last."""
-
-    id: UUID
-    name: str
-    basis: str
-    expires_on: date
-    purpose: str
-    evidence: str
-    evidence_on: date | None
-    confirmed_at: Instant
-    confirmed_by: UUID
-
-
-async def confirm_roster(call: Call, name: str, body: RosterPatch) -> TermsOut:
+async def confirm_roster(call: Call, name: str, body: RosterPatch) -> RosterOut:
     """Extend a list of your department, or say on what it rests and that it still holds."""
     call.need_roster(name)
     terms = await terms_store.get_roster(call.conn, call.user.department_id, name, lock=True)
@@ -136,7 +123,7 @@ async def confirm_roster(call: Call, name: str, body: RosterPatch) -> TermsOut:
     check_evidence(terms.basis, Evidence(terms.evidence, terms.evidence_on))
     await terms_store.confirm_roster(call.conn, terms, call.user.id, call.now)
     call.note("rosters", terms.id)
-    return TermsOut(**terms._asdict(), name=name, confirmed_at=call.now, confirmed_by=call.user.id)
+    return await get_roster(call, name)
 
 
 async def set_members(call: Call, name: str, body: MembersBody) -> MembersOut:

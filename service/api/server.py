@@ -16,7 +16,7 @@ from service.accounts.audit_store import insert_entry
 from service.accounts.deputies import standing_in
 from service.accounts.keys import Caller
 from service.api import reading, trail, version
-from service.api.auth import address_of, authenticate
+from service.api.auth import address_of, authenticate, printable
 from service.api.call import Call, Download, Later, Visit
 from service.api.idempotency import REPLAYED, Answer, Ticket, key_of
 from service.api.limiter import LOGINS_PER_MINUTE, Limit, Limiter
@@ -44,7 +44,7 @@ def endpoint(
             runtime,
             runtime.clock.now(),
             address_of(request, runtime.settings.proxies),
-            request.headers.get("User-Agent", ""),
+            printable(request.headers.get("User-Agent", "")),
         )
         limit = Limit("address", f"login:{visit.address}", LOGINS_PER_MINUTE)
         await request.config_dict[LIMITER].take([limit])

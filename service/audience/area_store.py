@@ -1,15 +1,41 @@
 """The SQL of areas that users keep."""
 
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from service.audience.area import Area
 from service.storage.postgres import Connection
 
 
+class EditedArea(NamedTuple):
+    """An area, when a person edited it last, and who."""
+
+    code: str
+    name: str
+    level: str
+    parent: str
+    population: int | None
+    edited_at: datetime | None
+    edited_by: UUID | None
+
+
 async def lock_areas(conn: Connection) -> None:
     """Let nobody else change the tree to the end of the transaction."""
     await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('areas', 0))")
+
+
+async def get_area(conn: Connection, code: str) -> EditedArea | None:
+    """The area of this code."""
+    row = await conn.fetchrow(
+        """
+        SELECT code, name, level, coalesce(parent_code, '') AS parent, population, edited_at,
+               edited_by
+        FROM areas WHERE code = $1
+        """,
+        code,
+    )
+    return EditedArea(*row) if row else None
 
 
 async def insert_area(conn: Connection, area: Area, user_id: UUID, now: datetime) -> None:

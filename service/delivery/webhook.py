@@ -17,10 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
-
-from service.errors import Invalid
 
 PREFIX = "whsec_"
 SECRET_OCTETS = 24
@@ -120,18 +118,6 @@ def rest_after(failures: int) -> timedelta:
 
 
 Network = IPv4Network | IPv6Network
-
-
-def networks(text: Collection[str]) -> list[Network]:
-    """The networks that a setting allows although they are private.
-
-    Raises:
-        Invalid: one is no network.
-    """
-    try:
-        return [ip_network(one) for one in text]
-    except ValueError as error:
-        raise Invalid(f"not a network such as 10.1.0.0/16: {error}") from error
 
 
 def may_call(address: str, allowed: Collection[Network]) -> bool:

@@ -265,7 +265,9 @@ async def test_a_carriers_subscribers_are_seen_by_the_carrier_alone(api: Api) ->
     assert (refused.status, refused.json["type"]) == (403, "/problems/subscriber_base")
     assert (await api.get(rejects, token)).status == 200
     run = await _sent(api, team)
+    text = await _written(api, team)
     for method, path in (
+        ("POST", f"/inbound/{text}/unmask"),
         ("POST", f"/contacts/{own['id']}/unmask"),
         ("POST", f"/runs/{run}/messages/1/unmask"),
         ("GET", f"/runs/{run}/messages"),
@@ -306,3 +308,22 @@ async def _sent(api: Api, team: Team) -> UUID:
             api.runtime.keyring.encrypt("phone", "+8619790000001"),
         )
     return run
+
+
+async def _written(api: Api, team: Team) -> UUID:
+    """A text from a handset that is a department's to read."""
+    keyring = api.runtime.keyring
+    text: UUID = await api.runtime.pool.fetchval(
+        """
+        INSERT INTO inbound_texts (id, channel_id, sender_hash, sender_cipher, recipient,
+                                   text_cipher, digest, missing, received_at, kind, state,
+                                   department_id)
+        VALUES (uuidv7(), 1, $1, $2, '10657001', $3, $1, 0, $5, 'other', 'new', $4) RETURNING id
+        """,
+        keyring.phone_index("+8619790000001"),
+        keyring.encrypt("phone", "+8619790000001"),
+        keyring.encrypt("inbound", "你好"),
+        team.department_id,
+        api.clock.at,
+    )
+    return text

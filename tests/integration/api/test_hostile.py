@@ -146,6 +146,29 @@ async def test_a_header_cannot_put_another_one_into_the_answer(api: Api, name: s
     assert all(evil not in value for value in answer.headers.values())
 
 
+@pytest.mark.parametrize(
+    ("path", "header", "status"),
+    [
+        ("/segments", "Authorization: Bearer tk_é", 401),
+        ("/segments", "Authorization: Bearer ts_\udce9", 401),
+        ("/segments", "Authorization: Bearer \udcff\udcfe", 401),
+        ("/login", "User-Agent: \udce9\udcff \udc80", 201),
+        ("/login", "X-Forwarded-For: \udce9", 201),
+        ("/login", "If-Match: \udce9", 201),
+    ],
+)
+async def test_a_header_of_any_octets_is_no_crash(
+    api: Api, path: str, header: str, status: int
+) -> None:
+    user = api.teams["county"].operator
+    given = (await api.post(f"/users/{user.id}/password", ADMIN)).json["password"]
+    body = json.dumps({"login": user.login, "password": given})
+    head = f"POST {PREFIX}{path} HTTP/1.1\r\nHost: x\r\n{header}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    said = await _raw(api, head.encode("utf-8", "surrogateescape"))
+    assert f" {status} " in said.decode(), said
+
+
 async def test_a_name_in_an_address_cannot_either(api: Api) -> None:
     path = "/rosters/a%0d%0aSet-Cookie:%20x=1/members"
     answer = await api.call("PUT", path, OPERATOR, json={"members": []})

@@ -141,6 +141,16 @@ async def test_a_recovery_code_opens_the_door_once(api: Api) -> None:
     assert all(codes[0].encode() not in row["code_hash"] for row in stored)
 
 
+@pytest.mark.parametrize("code", ["１２３４５６", "²²²²²²", "٠١٢٣٤٥", "😀", "12345\u0301"])
+async def test_a_code_of_other_digits_is_a_wrong_code(api: Api, code: str) -> None:
+    login = await person(api)
+    token = (await log_in(api, login, PASSWORD)).json["token"]
+    assert (await api.post("/me/totp", token, {"password": PASSWORD})).status == 201
+    assert (await api.post("/me/totp/confirm", token, {"code": code})).status == 422
+    await api.runtime.pool.execute("UPDATE users SET totp_confirmed_at = $1", api.clock.at)
+    assert kind(await log_in(api, login, PASSWORD, code)) == (401, "login_failed")
+
+
 async def test_asking_for_the_code_shuts_nobody_out(api: Api) -> None:
     login = await person(api)
     await _with_totp(api, login)

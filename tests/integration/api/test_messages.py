@@ -287,3 +287,14 @@ async def test_a_campaigns_run_is_cancelled_by_its_campaign(api: Api, lane: int)
     await api.runtime.pool.execute("UPDATE runs SET kind = 'reply', sent_by = NULL")
     back = await api.post(f"/runs/{run}/cancel", OPERATOR)
     assert (back.status, back.json["type"]) == (409, "/problems/not_direct")
+
+
+@pytest.mark.parametrize(
+    "no", ["99999999999999999999", "2147483648", "0", "-1", "１", "1_0", " 1", "+1", "1.0", ""]
+)
+async def test_what_no_message_can_be_called_is_not_there(api: Api, lane: int, no: str) -> None:
+    sent = await send(api, [phone(1)], template_id=await template(api))
+    run = sent.json["run_id"]
+    for method, act in (("GET", ""), ("POST", "/cancel")):
+        answer = await api.call(method, f"/messages/{run}.{no}{act}", OPERATOR)
+        assert answer.status == 404, answer.body

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+from yarl import URL
 
 from service.api.op import Op
 from service.api.routes import OPS, PREFIX
@@ -256,3 +257,17 @@ async def test_no_id_is_a_crash(api: Api, raw: bytes) -> None:
             path = PREFIX + op.path.split("{")[0] + raw.decode("latin-1") + "/x"
             answer = await api.get("/" + path, ADMIN)
             assert answer.status in {404, 405}, (path, answer.body)
+
+
+@pytest.mark.parametrize("raw", ["%00", "a%00b", "%ED%A0%80", "%FF", "%EF%BC%91", "%2F", "%0A"])
+async def test_no_name_in_an_address_is_a_crash(api: Api, raw: str) -> None:
+    for op in OPS:
+        texts = [name for name, kind in op.parameters.items() if kind is str]
+        if not texts:
+            continue
+        path = URL(PREFIX + _address(op, dict.fromkeys(texts, raw)), encoded=True)
+        body = BODIES.get(op.path, {"reason": "r"}) if op.body else None
+        async with api.client.request(
+            op.method, path, json=body, headers={"Authorization": f"Bearer {api.tokens[ADMIN]}"}
+        ) as answer:
+            assert str(answer.status) in {"200", "404", "422"}, (op.path, await answer.text())

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from service.api.routes import OPS
+from service.audience.store import load_areas
 from service.storage.postgres import transaction
 from tests.factories import make_draft
 from tests.integration.api.conftest import Answer, Api
@@ -17,19 +18,28 @@ EDITS = {
     "/segments/{segment_id}": {"name": "n"},
     "/campaigns/{campaign_id}": {"name": "n"},
     "/channels/{channel_id}": {"name": "n"},
+    "/rosters/{name}": {"purpose": "n"},
+    "/areas/{code}": {"population": 7},
 }
 
 
 async def address(api: Api, path: str) -> str:
     async with transaction(api.runtime.pool) as conn:
         draft = await make_draft(conn, api.teams["county"].operator, now=api.clock.at)
+        await load_areas(conn)
     channel = await api.post("/channels", ADMIN, CHANNEL)
+    town = {"parent": "341825000000", "name": "新镇", "code": "341825199000"}
+    assert (await api.post("/areas", ADMIN, town)).status == 201
+    members = {"members": [{"phone": "19790000001"}]}
+    assert (await api.call("PUT", "/rosters/r/members", ADMIN, json=members)).status == 200
     return path.format(
         department_id=api.teams["county"].department_id,
         user_id=api.teams["county"].viewer.id,
         segment_id=draft.plan.segment_id,
         campaign_id=draft.id,
         channel_id=channel.json["id"],
+        name="r",
+        code=town["code"],
     )
 
 
@@ -43,6 +53,14 @@ def test_every_edit_has_a_reader() -> None:
     assert {*EDITS} <= {op.path for op in OPS if op.edits}
 
 
+def test_an_edit_answers_with_what_its_reader_shows() -> None:
+    """Otherwise the version that it gives is of something that nobody can read."""
+    shown = {op.path: op.out for op in OPS if op.method == "GET"}
+    assert {op.path: op.out for op in OPS if op.edits} == {
+        op.path: shown[op.path] for op in OPS if op.edits
+    }
+
+
 @pytest.mark.parametrize("path", EDITS)
 async def test_an_edit_of_what_has_changed_is_refused(api: Api, path: str) -> None:
     where, body = await address(api, path), EDITS[path]
@@ -54,6 +72,7 @@ async def test_an_edit_of_what_has_changed_is_refused(api: Api, path: str) -> No
     edited = await patch(api, where, body, f'"other", {tag}')
     assert edited.status == 200, edited.body
     assert edited.headers["ETag"] != tag
+    assert edited.headers["ETag"] == (await api.get(where, ADMIN)).headers["ETag"]
     assert (await patch(api, where, body, tag)).status == 412
     assert (await patch(api, where, body, "*")).status == 200
     assert (await api.patch(where, ADMIN, body)).status == 200

@@ -141,6 +141,21 @@ async def test_a_deputy_approves_while_the_approver_is_away(
             await approval.approve(conn, plain, campaign, "", when)
 
 
+async def test_a_deputy_stands_in_for_whoever_has_the_right_by_itself(
+    conn: Connection, now: datetime
+) -> None:
+    team = await make_team(conn, now=now)
+    await conn.execute("UPDATE users SET rights = '{approve}' WHERE id = $1", team.viewer.id)
+    deputy = await _deputy(conn, team, now, team.viewer)
+    assert deputy.deputy_for == team.viewer.id
+    campaign = await _submitted(conn, team, now)
+    approved = await approval.approve(conn, deputy, campaign, "", now)
+    assert approved.approved_for == team.viewer.id
+    await conn.execute("UPDATE users SET rights = '{}' WHERE id = $1", team.viewer.id)
+    plain = replace(deputy, deputy_for=None)
+    assert (await deputies.standing_in(conn, plain, now)).deputy_for is None
+
+
 async def test_a_deputy_whose_time_was_ended_approves_nothing(
     conn: Connection, now: datetime
 ) -> None:

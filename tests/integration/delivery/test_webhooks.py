@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
+from ipaddress import ip_network
 from typing import Any, cast
 from uuid import UUID
 
@@ -19,13 +20,13 @@ from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery import webhook_calls_store as calls
 from service.delivery import webhook_store as store
-from service.delivery.webhook import networks, new_secret
+from service.delivery.webhook import new_secret
 from service.delivery.webhooks import KEPT, SECRET, call_due, forget, hand_out
 from service.dispatch import allowance_store
 from service.storage.postgres import Pool, Record, transaction
 from tests.factories import Team, make_draft, make_team
 
-LOOPBACK = networks(["127.0.0.0/8", "::1/128"])
+LOOPBACK = [ip_network("127.0.0.0/8"), ip_network("::1/128")]
 NOBODY = UUID(int=0)
 METADATA = "http://169.254.169.254/latest"
 ALL = ["message.final", "run.finished", "import.finished", "webhook.disabled"]
