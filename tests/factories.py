@@ -1,7 +1,7 @@
 """Things that tests need, with defaults: one line each to make."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from service.audience.suppression_store import NewSuppression
 from service.campaigns import approval, planning
 from service.campaigns.model import Campaign, Plan
 from service.campaigns.schedule import Schedule
+from service.campaigns.texts import MoreText
 from service.crypto import Keyring
 from service.messages.lint import lint
 from service.messages.store import Template, TemplateInfo, Version, template_insert
@@ -129,9 +130,18 @@ async def make_draft(
     schedule: Schedule | None = None,
     text: str = TEXT,
     rule: str = RULE,
+    further: Sequence[tuple[str, int | None]] = (),
+    writer: User | None = None,
 ) -> Campaign:
-    """A campaign of the user's department, with a template and a segment of its own."""
+    """A campaign of the user's department, with templates and a segment of its own.
+
+    further: the texts after the first, each with its `after_days`, which `writer` wrote.
+    """
     template = await make_template(conn, user, now=now, text=text)
+    more = [
+        MoreText((await make_template(conn, writer or user, now=now, text=words)).id, days)
+        for words, days in further
+    ]
     segment = await make_segment(conn, user, now=now, rule=rule)
     plan = Plan(
         name="反诈宣传",
@@ -141,15 +151,21 @@ async def make_draft(
         priority="normal",
         schedule=schedule or Schedule(),
         max_tps=None,
+        more_texts=tuple(more),
     )
     return await planning.create(conn, user, plan, now)
 
 
 async def make_scheduled(
-    conn: Connection, team: Team, *, now: datetime, schedule: Schedule | None = None
+    conn: Connection,
+    team: Team,
+    *,
+    now: datetime,
+    schedule: Schedule | None = None,
+    further: Sequence[tuple[str, int | None]] = (),
 ) -> Campaign:
     """A campaign that the team's operator submitted and its approver approved."""
-    draft = await make_draft(conn, team.operator, now=now, schedule=schedule)
+    draft = await make_draft(conn, team.operator, now=now, schedule=schedule, further=further)
     await approval.submit(conn, team.operator, draft.id, now)
     return await approval.approve(conn, team.approver, draft.id, "", now)
 

@@ -10,24 +10,19 @@ from pydantic import Field
 from service.accounts.key import Mode
 from service.accounts.model import User
 from service.api.call import Call
-from service.api.estimates import EstimateOut, estimate_out
 from service.api.paging import PageQuery, cut
 from service.api.safety_forms import PeriodBody, PeriodOut, SafetyBody, safety_out
 from service.api.schedules import SHOWN, FireOut, ScheduleBody, ScheduleOut, fires_out
 from service.api.schema import Body, Instant, Int, Line, OptionalLine, Out, Page
-from service.api.segments import PreviewOut, preview_out
-from service.api.templates import Acknowledged, TextOut, text_out
-from service.audience.segment_store import get_segment
+from service.api.templates import Acknowledged
 from service.campaigns import approval, lifecycle, planning, store
 from service.campaigns.county_store import load_county
 from service.campaigns.model import By, Campaign, Plan, State
 from service.campaigns.notes import notes_of
-from service.campaigns.preview import preview_rule, sample_text
-from service.dispatch.clashes import find_clashes
+from service.campaigns.texts import MOST_DAYS, MOST_TEXTS, MoreText
 from service.dispatch.rehearsal import test_send
 from service.dispatch.sweep_store import channels_with_work
 from service.errors import Forbidden
-from service.messages.verdict import judge
 from service.queue import Job
 from service.storage.postgres import Connection
 
@@ -36,6 +31,24 @@ Channels = Literal["auto"] | Annotated[list[ChannelId], Field(min_length=1, max_
 Priority = Literal["urgent", "normal", "bulk"]
 OverCap = Literal["defer", "stop"]
 MaxTPS = Annotated[Int, Field(ge=1)]
+
+
+class MoreTextBody(Body):
+    """A text after the first: so many days after the fire to the same people, or in turn."""
+
+    template_id: UUID
+    after_days: Annotated[Int, Field(ge=1, le=MOST_DAYS)] | None = Field(
+        default=None,
+        description="With all of them: a sequence, each text to those whom the fire meant. With"
+        " none, in a recurring schedule: each fire sends the text after the last one sent.",
+    )
+
+    def text(self) -> MoreText:
+        """What the rules know."""
+        return MoreText(**self.model_dump())
+
+
+MoreTexts = Annotated[list[MoreTextBody], Field(max_length=MOST_TEXTS - 1)]
 
 
 class CampaignBody(Body):
@@ -56,6 +69,7 @@ class CampaignBody(Body):
     period: PeriodBody = PeriodBody()
     drill: bool = Field(default=False, description="All real but the channel and the numbers.")
     safety: SafetyBody = SafetyBody()
+    more_texts: MoreTexts = Field(default=[])
 
 
 class CampaignPatch(Body):
@@ -72,6 +86,7 @@ class CampaignPatch(Body):
     period: PeriodBody | None = None
     drill: bool | None = None
     safety: SafetyBody | None = None
+    more_texts: MoreTexts | None = None
 
 
 class CloneBody(Body):
@@ -92,10 +107,25 @@ class ApprovalBody(ReasonBody):
     acknowledged: Acknowledged = Field(default=[])
 
 
+class TestBody(Body):
+    """Which of the campaign's texts, counted from 1."""
+
+    text_no: Annotated[Int, Field(ge=1, le=MOST_TEXTS)] = 1
+
+
 class RefusalBody(Body):
     """Why not; the planners are told."""
 
     reason: Line
+
+
+class MoreTextOut(Out):
+    """A text after the first."""
+
+    template_id: UUID
+    template_version_id: UUID
+    after_days: int | None
+    text: str
 
 
 class CampaignOut(Out):
@@ -115,6 +145,7 @@ class CampaignOut(Out):
     period: PeriodOut
     drill: bool
     safety: SafetyBody
+    more_texts: list[MoreTextOut]
     cloned_from: UUID | None
     message_class: str = Field(alias="class")
     state: State
@@ -156,32 +187,6 @@ class CampaignDetail(CampaignOut):
     moves: list[MoveOut]
 
 
-class ClashOut(Out):
-    """Another plan of the same days: how many people have room for one of the two texts only."""
-
-    campaign_id: UUID | None = Field(description="null: another department's.")
-    name: str | None
-    department: str
-    fires_at: Instant
-    people: int = Field(description="Of another department's plan rounded up to the next ten.")
-
-
-class CapsForecastOut(Out):
-    """What the caps will cost the campaign, if it fires when it is planned to, or now."""
-
-    fires_at: Instant
-    capped: int = Field(description="Those it means who have had enough then.")
-    others: list[ClashOut]
-
-
-class CampaignPreviewOut(PreviewOut, TextOut):
-    """Whom a campaign would reach now, what one of them would read, and when all would have it."""
-
-    text: str
-    estimate: EstimateOut | None = Field(description="Null: it has no fire to come.")
-    caps: CapsForecastOut
-
-
 class StartedOut(Out):
     """A run that was begun."""
 
@@ -217,6 +222,7 @@ async def create_campaign(call: Call, body: CampaignBody) -> CampaignDetail:
         period_end=body.period.end,
         drill=body.drill,
         safety=body.safety.safety(),
+        more_texts=tuple(text.text() for text in body.more_texts),
     )
     made = await planning.create(call.conn, call.user, plan, call.now, call.mode)
     return await _detail(call, made)
@@ -240,6 +246,8 @@ async def edit_campaign(call: Call, campaign_id: UUID, body: CampaignPatch) -> C
         changes["schedule"] = body.schedule.schedule()
     if body.safety is not None:
         changes["safety"] = body.safety.safety()
+    if body.more_texts is not None:
+        changes["more_texts"] = tuple(text.text() for text in body.more_texts)
     if (period := changes.pop("period", None)) is not None:
         changes |= {"period_start": period.start, "period_end": period.end}
     edited = await planning.edit(
@@ -273,14 +281,16 @@ async def approve_campaign(call: Call, campaign_id: UUID, body: ApprovalBody) ->
     return await _detail(call, approved)
 
 
-async def test_campaign(call: Call, campaign_id: UUID) -> StartedOut:
+async def test_campaign(call: Call, campaign_id: UUID, body: TestBody) -> StartedOut:
     """Send what was submitted to your own phone, before you approve it."""
     if call.mode is not Mode.LIVE:
         raise Forbidden(
             f"a {call.mode.value} key reaches no phone of an approver; take a live one",
             code="out_of_scope",
         )
-    started = await test_send(call.conn, call.runtime.keyring, call.user, campaign_id, call.now)
+    started = await test_send(
+        call.conn, call.runtime.keyring, call.user, campaign_id, call.now, body.text_no
+    )
     for channel_id in started.channels:
         call.after_commit(Job.DRAIN_CHANNEL, channel_id)
     return StartedOut(run_id=started.run_id)
@@ -321,37 +331,6 @@ async def cancel_campaign(call: Call, campaign_id: UUID, body: ReasonBody) -> Ca
     return await _steer(call, campaign_id, lifecycle.cancel, body.reason or "cancelled")
 
 
-async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:
-    """Count whom a campaign would reach now, and show what one of them would read."""
-    campaign = await planning.load(call.conn, campaign_id, call.user.scope)
-    segment = await get_segment(call.conn, campaign.plan.segment_id, None)
-    rule = campaign.frozen_rule or segment.rule
-    people = await preview_rule(
-        call.conn,
-        call.runtime.keyring,
-        campaign.department_id,
-        rule,
-        call.now,
-        message_class=campaign.message_class,
-    )
-    found = await judge(
-        call.conn,
-        campaign.department_id,
-        campaign.text,
-        campaign.message_class,
-        remember_at=call.now,
-    )
-    return CampaignPreviewOut(
-        **preview_out(people).model_dump(),
-        **text_out(campaign.text, found).model_dump(),
-        text=sample_text(campaign.text),
-        estimate=await estimate_out(call, campaign, people.counts.by_carrier),
-        caps=CapsForecastOut.model_validate(
-            await find_clashes(call.conn, call.user, campaign, rule, call.now)
-        ),
-    )
-
-
 Steer = Callable[[Connection, User, UUID, By], Awaitable[Campaign]]
 
 
@@ -390,6 +369,7 @@ def _facts(campaign: Campaign) -> dict[str, Any]:
         **plan,
         "period": PeriodOut(start=campaign.plan.period_start, end=campaign.plan.period_end),
         "safety": safety_out(campaign.plan.safety),
+        "more_texts": campaign.further,
         "channels": "auto" if channels is None else list(channels),
         "content_hash": campaign.content_hash.hex() if campaign.content_hash else None,
     }

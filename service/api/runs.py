@@ -25,6 +25,7 @@ class RunOut(Out):
     campaign_id: UUID | None = Field(description="Null for a direct run, such as our replies.")
     department_id: UUID
     fire_at: Instant
+    text_no: int = Field(description="Which of its campaign's texts, counted from 1.")
     state: Literal["expanding", "running", "paused", "sent", "cancelled"]
     priority: str
     message_class: str = Field(alias="class")

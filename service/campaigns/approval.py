@@ -1,6 +1,6 @@
 """Two persons: one submits, another approves exactly what was submitted (invariant I8).
 
-Submission freezes the text version, the rule with the segments that it uses written out, and their
+Submission freezes the text versions, the rule with the segments that it uses written out, and their
 editors, and binds everything by a hash. Who edits one of these segments afterwards changes nothing
 of an approval; before it, the submission is void.
 A warning comes from the police alone and takes two approvers. A deputy approves in the seat of an
@@ -9,7 +9,7 @@ first sent to the approver's own phone. The same conditions on persons stand as 
 database, for whatever this module overlooks.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -41,6 +41,7 @@ from service.campaigns.model import (
 from service.campaigns.newcomer_store import watch
 from service.campaigns.planning import load
 from service.campaigns.preview import count_target, read_rule
+from service.campaigns.texts import Words
 from service.errors import Conflict, Forbidden, Invalid
 from service.messages.signature import head
 from service.messages.store import Template, record_read, template_get
@@ -57,7 +58,7 @@ async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime
     Raises:
         NotFound: there is none of this id in the actor's scope.
         WrongState: it is not a draft.
-        TextBlocked: the text has findings of level `block`.
+        TextBlocked: a text has findings of level `block`.
         Forbidden: it is a warning, and the department is not the police.
         Invalid: a variable has no source, the fire lies in the past, or the department may not
             send such texts or use such channels.
@@ -66,8 +67,8 @@ async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
     check_move(Act.SUBMIT, campaign.state)
-    template, segment, rule = await _sources(conn, campaign)
-    content = _content(campaign, template, rule)
+    templates, segment, rule = await _sources(conn, campaign)
+    content = _content(campaign, templates, rule)
     _check_sendable(content, await load_county(conn), now)
     if content.message_class == WARNING:
         await _check_police(conn, campaign)
@@ -76,13 +77,14 @@ async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime
     await check_carriers_take(conn, campaign, content)
     submission = Submission(
         content=content,
-        text_edited_by=template.edited_by,
+        text_edited_by=templates[0].edited_by,
         rule_edited_by=segment.edited_by,
         submitted_by=actor.id,
         submitted_at=now,
         pending_until=now + PENDING,
         baseline=await count_target(conn, campaign.department_id, rule, content.message_class, now),
         rule_editors=sorted(rule.editors | {segment.edited_by}),
+        text_editors=sorted({template.edited_by for template in templates}),
         findings=findings,
     )
     await store.freeze(conn, campaign_id, submission)
@@ -146,7 +148,7 @@ async def _answer_for_doubts(
     conn: Connection, actor: User, campaign: Campaign, acknowledged: Collection[str], now: datetime
 ) -> None:
     """Keep which doubts of lint the approver has read; raises as `check_read`."""
-    read = check_read(campaign.verdict or (), acknowledged)
+    read = check_read(campaign.findings, acknowledged)
     await record_read(conn, read, actor.id, now, campaign_id=campaign.id)
 
 
@@ -157,8 +159,8 @@ async def _approvable(
     _check_second_person(actor, campaign)
     if campaign.pending_until is None or campaign.pending_until <= now:
         raise Conflict("the submission has expired; it must be submitted again", code="expired")
-    template, _, rule = await _sources(conn, campaign)
-    content = await judged_again(conn, campaign, _content(campaign, template, rule))
+    templates, _, rule = await _sources(conn, campaign)
+    content = await judged_again(conn, campaign, _content(campaign, templates, rule))
     if content.hash != campaign.content_hash:
         raise Conflict(
             "the text, the rule or the plan has changed since it was submitted; "
@@ -221,7 +223,7 @@ async def _refuse(conn: Connection, actor: User, campaign_id: UUID, act: Act, by
 
 
 def frozen_content(campaign: Campaign) -> Content:
-    """What a submitted campaign sends: its frozen text version and rule."""
+    """What a submitted campaign sends: its frozen text versions and rule."""
     if campaign.frozen_rule is None:
         raise ValueError("the campaign has no frozen rule")
     return Content(
@@ -231,37 +233,48 @@ def frozen_content(campaign: Campaign) -> Content:
         campaign.frozen_rule,
         campaign.plan,
         bound(campaign.verdict or ()),
+        tuple(
+            Words(text.template_version_id, text.text, text.after_days, bound(text.verdict or ()))
+            for text in campaign.further
+        ),
     )
 
 
 async def _sources(
     conn: Connection, campaign: Campaign
-) -> tuple[Template, segment_store.Segment, WrittenOut]:
-    """The text and the rule as they stand now, the rule with the segments that it uses."""
-    template = await template_get(conn, campaign.plan.template_id, None)
+) -> tuple[list[Template], segment_store.Segment, WrittenOut]:
+    """The texts and the rule as they stand now, the rule with the segments that it uses."""
+    plan = campaign.plan
+    wanted = [plan.template_id, *(text.template_id for text in plan.more_texts)]
+    templates = [await template_get(conn, template_id, None) for template_id in wanted]
     segment = await segment_store.get_segment(conn, campaign.plan.segment_id, None)
     rule = await read_rule(
         conn, segment.department_id, segment.rule, name=segment.name, segment_id=segment.id
     )
-    return template, segment, rule
+    return templates, segment, rule
 
 
-def _content(campaign: Campaign, template: Template, rule: WrittenOut) -> Content:
+def _content(campaign: Campaign, templates: Sequence[Template], rule: WrittenOut) -> Content:
+    first, *others = templates
+    further = zip(others, campaign.plan.more_texts, strict=True)
     return Content(
-        template.version_id,
-        template.text,
-        template.info.message_class,
+        first.version_id,
+        first.text,
+        first.info.message_class,
         canonical(rule.rule),
         campaign.plan,
+        further=tuple(Words(t.version_id, t.text, more.after_days) for t, more in further),
     )
 
 
 def _check_sendable(content: Content, county: County, now: datetime) -> None:
-    unknown = [name for name in variables(content.text) if name not in CONTACT_VARIABLES]
-    if unknown:
-        known = ", ".join(f"{{{name}}}" for name in CONTACT_VARIABLES)
-        problem = f"nothing fills {{{unknown[0]}}}; a campaign's text may use {known}"
-        raise Invalid(problem, fields={"template_id": problem})
+    for number, words in enumerate(content.texts):
+        unknown = [name for name in variables(words.text) if name not in CONTACT_VARIABLES]
+        if unknown:
+            known = ", ".join(f"{{{name}}}" for name in CONTACT_VARIABLES)
+            problem = f"nothing fills {{{unknown[0]}}}; a campaign's text may use {known}"
+            field = f"more_texts.{number - 1}.template_id" if number else "template_id"
+            raise Invalid(problem, fields={field: problem})
     begin = max(now, content.plan.period_start or now)
     fire = next_fire(content.plan.schedule, content.terms, county, begin)
     end = content.plan.period_end
@@ -284,9 +297,12 @@ async def _check_police(conn: Connection, campaign: Campaign) -> None:
 async def _check_tested(
     conn: Connection, actor: User, campaign: Campaign, content: Content
 ) -> None:
-    if not await store.was_tested(conn, campaign.id, content.hash, actor.id):
+    tested = await store.texts_tested(conn, campaign.id, content.hash, actor.id)
+    missing = set(range(1, len(content.texts) + 1)) - tested
+    if missing:
+        which = f"text {min(missing)}" if content.further else "it"
         raise Conflict(
-            f"it goes to {campaign.baseline} people: have it sent to your own phone first "
+            f"it goes to {campaign.baseline} people: have {which} sent to your own phone first "
             "(test-send), and approve once it has left",
             code="test_needed",
         )
@@ -298,12 +314,14 @@ async def _check_permits(conn: Connection, campaign: Campaign, content: Content)
     problems = permits.problems(content.message_class, content.plan.channels)
     if problems:
         raise Invalid("the plan asks for what is not allowed", fields=problems)
-    await check_signature(conn, campaign.department_id, head(content.text))
+    for words in content.texts:
+        await check_signature(conn, campaign.department_id, head(words.text))
 
 
 def _check_second_person(actor: User, campaign: Campaign) -> None:
     hands: dict[UUID | None, str] = {
         **dict.fromkeys(campaign.rule_editors, "wrote its rule, or a segment that it uses"),
+        **dict.fromkeys(campaign.text_editors, "wrote one of its texts"),
         campaign.submitted_by: "submitted it",
         campaign.edited_by: "edited it last",
         campaign.text_edited_by: "wrote its text",

@@ -1,4 +1,4 @@
-"""Whether a text may go to people: lint's verdict, and what approvers said of it.
+"""Whether texts may go to people: lint's verdict, and what approvers said of it.
 
 The verdict is part of what is submitted: if the text, the sender or the county's rules have changed
 so that lint says something else, the approval is refused, as for any other change. Likeness to what
@@ -6,10 +6,10 @@ was sent before (R24) changes by itself with the days, and so is not bound.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
-from service.campaigns.model import Campaign, Content, Verdict
+from service.campaigns.model import Campaign, Content
+from service.campaigns.texts import Verdict
 from service.messages.filing import check_filed
 from service.messages.filing_store import required_filings
 from service.messages.lint import Finding
@@ -27,17 +27,26 @@ def bound(findings: Sequence[Finding]) -> Verdict:
 
 async def judged_for_submission(
     conn: Connection, campaign: Campaign, content: Content, now: datetime
-) -> tuple[Content, list[Finding]]:
-    """What is submitted, with lint's verdict on its text, and all the findings.
+) -> tuple[Content, list[list[Finding]]]:
+    """What is submitted, with lint's verdict on its texts, and all the findings on each.
 
     Raises:
-        TextBlocked: the text has findings of level `block`.
+        TextBlocked: a text has findings of level `block`.
     """
-    found = await judge(
-        conn, campaign.department_id, content.text, content.message_class, remember_at=now
-    )
-    check_unblocked(found)
-    return replace(content, verdict=bound(found)), found
+    found = await _judge_all(conn, campaign, content, now)
+    for findings in found:
+        check_unblocked(findings)
+    return content.judged([bound(findings) for findings in found]), found
+
+
+async def _judge_all(
+    conn: Connection, campaign: Campaign, content: Content, remember_at: datetime | None
+) -> list[list[Finding]]:
+    whose, kind = campaign.department_id, content.message_class
+    return [
+        await judge(conn, whose, words.text, kind, remember_at=remember_at)
+        for words in content.texts
+    ]
 
 
 async def check_carriers_take(conn: Connection, campaign: Campaign, content: Content) -> None:
@@ -47,16 +56,15 @@ async def check_carriers_take(conn: Connection, campaign: Campaign, content: Con
         NotFiled: names the channels and what is missing there.
     """
     wanted = content.plan.channels
-    required = await required_filings(
-        conn,
-        content.template_version_id,
-        campaign.department_id,
-        list(wanted) if wanted is not None else None,
-    )
-    check_filed(content.text, required)
+    channels = list(wanted) if wanted is not None else None
+    for words in content.texts:
+        required = await required_filings(
+            conn, words.template_version_id, campaign.department_id, channels
+        )
+        check_filed(words.text, required)
 
 
 async def judged_again(conn: Connection, campaign: Campaign, content: Content) -> Content:
     """What is about to be approved, with what lint says of it now."""
-    found = await judge(conn, campaign.department_id, content.text, content.message_class)
-    return replace(content, verdict=bound(found))
+    found = await _judge_all(conn, campaign, content, None)
+    return content.judged([bound(findings) for findings in found])

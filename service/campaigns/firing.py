@@ -18,6 +18,7 @@ from service.campaigns.joining import look
 from service.campaigns.model import Act, By, Campaign, Content, State
 from service.campaigns.schedule import LATE, validity_end
 from service.campaigns.stop_store import stop_in_force
+from service.campaigns.texts import next_in_turn
 from service.storage.postgres import Connection, Pool, transaction
 
 DRIFT = 0.2
@@ -91,13 +92,22 @@ async def _fire_planned(
             await fire_store.insert_skipped(conn, campaign_id, [missed], now)
         return None
     valid_until = validity_end(campaign.plan.schedule, content.terms, county, now)
-    run_id = await run_store.insert_run(conn, campaign, content, fire_at, valid_until, now)
+    text_no = await _text_no(conn, campaign)
+    run_id = await run_store.insert_run(conn, campaign, content, fire_at, valid_until, now, text_no)
     if run_id is not None:
         await fire_store.insert_fired(conn, campaign_id, what.fire, run_id, now)
     await _wait_for(conn, campaign_id, what.following)
     note = f"fired; {what.fire.note}" if what.fire.note else "fired"
     await store.move(conn, campaign_id, Act.FIRE, State.RUNNING, By(None, note, now))
     return run_id
+
+
+async def _text_no(conn: Connection, campaign: Campaign) -> int:
+    """The text whose turn it is; a sequence begins with its first."""
+    if not campaign.plan.more_texts or campaign.plan.is_sequence:
+        return 1
+    last = await run_store.last_text(conn, campaign.id)
+    return next_in_turn(last, len(campaign.plan.more_texts) + 1)
 
 
 async def _obstacle(

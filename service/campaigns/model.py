@@ -6,7 +6,7 @@ What is approved is bound by a hash; any edit makes a draft of the campaign agai
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from uuid import UUID
 from service.campaigns.hours import HourTerms
 from service.campaigns.safety import UNSET, Safety
 from service.campaigns.schedule import Schedule
+from service.campaigns.texts import Further, MoreText, Verdict, Words, is_sequence
 from service.errors import Conflict
 from service.messages.lint import Finding
 from service.messages.policy import MessageClass
@@ -119,7 +120,7 @@ class Plan:
     over_cap: what becomes of a text to somebody who has had enough (`dispatch.caps`): `defer`, it
         waits for its turn while its validity allows; `stop`.
     period_start, period_end: outside of them nothing is fired or handed off. drill: everything is
-    real but the channel and the numbers.
+    real but the channel and the numbers. more_texts: those after the first, see `texts`.
     """
 
     name: str
@@ -134,6 +135,12 @@ class Plan:
     period_end: datetime | None = None
     drill: bool = False
     safety: Safety = UNSET
+    more_texts: tuple[MoreText, ...] = ()
+
+    @property
+    def is_sequence(self) -> bool:
+        """Whether further texts follow to the people of a fire; else they take turns."""
+        return is_sequence(self.more_texts)
 
     @property
     def period(self) -> tuple[datetime | None, datetime | None]:
@@ -163,6 +170,7 @@ class Campaign:
     edited_by: UUID
     frozen_rule: str | None
     text_edited_by: UUID | None
+    text_editors: list[UUID]
     rule_edited_by: UUID | None
     rule_editors: list[UUID]
     submitted_by: UUID | None
@@ -179,10 +187,12 @@ class Campaign:
     second_approved_at: datetime | None
     key_mode: str
     cloned_from: UUID | None
+    further: list[Further]
 
-
-Verdict = tuple[tuple[str, str, int], ...]
-"""What lint said of a text: rule, level and place of each finding."""
+    @property
+    def findings(self) -> list[Finding]:
+        """What lint said of all its texts at the submission."""
+        return [*(self.verdict or ()), *(f for text in self.further for f in text.verdict or ())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +205,22 @@ class Content:
     rule: str
     plan: Plan
     verdict: Verdict = ()
+    further: tuple[Words, ...] = ()
+
+    @property
+    def texts(self) -> tuple[Words, ...]:
+        """All its texts, in their order."""
+        first = Words(self.template_version_id, self.text, None, self.verdict)
+        return (first, *self.further)
+
+    def judged(self, verdicts: Sequence[Verdict]) -> "Content":
+        """The same, with what lint says of each of its texts."""
+        further = zip(self.further, verdicts[1:], strict=True)
+        return replace(
+            self,
+            verdict=verdicts[0],
+            further=tuple(words._replace(verdict=verdict) for words, verdict in further),
+        )
 
     @property
     def terms(self) -> HourTerms:
@@ -225,6 +251,11 @@ class Content:
             bound["drill"] = True
         if self.plan.safety != UNSET:
             bound["safety"] = self.plan.safety.as_json()
+        if self.further:
+            bound["further"] = [
+                words._asdict() | {"template_version_id": str(words.template_version_id)}
+                for words in self.further
+            ]
         text = json.dumps(bound, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return text.encode()
 
@@ -255,8 +286,8 @@ class Move(NamedTuple):
 class Submission(NamedTuple):
     """What a submission freezes: the editors, the count, and the hash that an approval binds.
 
-    rule_editors: who wrote the rule or a segment that it uses.
-    findings: what lint said of the text.
+    rule_editors: who wrote the rule or a segment that it uses; text_editors: any of the texts.
+    findings: what lint said of each text.
     """
 
     content: Content
@@ -267,7 +298,8 @@ class Submission(NamedTuple):
     pending_until: datetime
     baseline: int
     rule_editors: list[UUID]
-    findings: Sequence[Finding]
+    text_editors: list[UUID]
+    findings: Sequence[Sequence[Finding]]
 
 
 class Run(NamedTuple):
@@ -275,6 +307,7 @@ class Run(NamedTuple):
 
     mode: real, or a test to an approver's phone, which no total counts.
     baseline: how many people the rule meant when it was submitted; target: when it fired.
+    text_no: which of its campaign's texts it sends.
     """
 
     id: UUID
@@ -292,6 +325,7 @@ class Run(NamedTuple):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    text_no: int
 
 
 def check_move(act: Act, state: State) -> None:

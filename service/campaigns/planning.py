@@ -15,6 +15,7 @@ from service.campaigns.fires import Fire, next_look, upcoming
 from service.campaigns.hours import HORIZON, County, HourTerms
 from service.campaigns.model import ENDED, Act, By, Campaign, Plan, State, check_move
 from service.campaigns.schedule import Schedule
+from service.campaigns.texts import text_problems
 from service.channels.store import existing_channels
 from service.errors import Forbidden, Invalid, NotFound
 from service.messages.store import template_get
@@ -136,6 +137,7 @@ async def _check_plan(
     else:
         permits = await get_permits(conn, department_id)
         fields |= permits.problems(template.info.message_class, plan.channels)
+        fields |= await _text_problems(conn, department_id, plan, template.info.message_class)
     try:
         segment = await segment_store.get_segment(conn, plan.segment_id, department_id)
     except NotFound as error:
@@ -156,6 +158,23 @@ async def _check_plan(
     if (await load_county(conn)).next_opening(now, terms) >= now + HORIZON:
         problem = "nothing could leave: the plan's hours and the county's have none in common"
         raise Invalid(problem, fields={"schedule.send_hours": problem})
+
+
+async def _text_problems(
+    conn: Connection, department_id: UUID, plan: Plan, message_class: str
+) -> dict[str, str]:
+    """What is wrong with the texts after the first, which are all of one class."""
+    problems = dict(text_problems(plan.more_texts, plan.schedule.kind))
+    for number, text in enumerate(plan.more_texts):
+        field = f"more_texts.{number}.template_id"
+        try:
+            found = await template_get(conn, text.template_id, department_id)
+        except NotFound as error:
+            problems[field] = error.message
+        else:
+            if found.info.message_class != message_class:
+                problems[field] = f"all texts of a campaign are of one class, here {message_class}"
+    return problems
 
 
 def _check_right_to_go_beyond(actor: User, new: Schedule, before: Schedule | None) -> None:

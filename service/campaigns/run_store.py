@@ -20,6 +20,7 @@ async def insert_run(
     fire_at: datetime,
     valid_until: datetime,
     now: datetime,
+    text_no: int = 1,
 ) -> UUID | None:
     """Make the run of a fire, with a copy of what it sends; None if this fire has one."""
     schedule = campaign.plan.schedule.as_json()
@@ -29,17 +30,17 @@ async def insert_run(
         INSERT INTO runs (campaign_id, department_id, fire_at, state, priority, class, text, rule,
                           channels, send_hours, timezone, valid_until, max_tps, created_at,
                           audience, beyond_hours, on_quiet_days, baseline, key_mode,
-                          over_cap, safety, newcomers, mode)
+                          over_cap, safety, newcomers, text_no, mode)
         SELECT id, department_id, $12, 'expanding', priority, $2, $3, $4,
                channels, $5, $6, least($7, period_end), max_tps, $8, $9, $10, $11, baseline,
-               key_mode, over_cap, safety, $13, CASE WHEN drill THEN 'drill' ELSE 'real' END
+               key_mode, over_cap, safety, $13, $14, CASE WHEN drill THEN 'drill' ELSE 'real' END
         FROM campaigns WHERE id = $1
         ON CONFLICT (campaign_id, fire_at) DO NOTHING
         RETURNING id
         """,
         campaign.id,
         content.message_class,
-        content.text,
+        content.texts[text_no - 1].text,
         content.rule,
         schedule["send_hours"],
         schedule["timezone"],
@@ -50,13 +51,26 @@ async def insert_run(
         terms.on_quiet_days,
         fire_at,
         schedule.get("roles"),
+        text_no,
     )
     return run_id
 
 
+async def last_text(conn: Connection, campaign_id: UUID) -> int | None:
+    """The number of the text that the campaign's last fire sent; None: it has not fired."""
+    found: int | None = await conn.fetchval(
+        """
+        SELECT text_no FROM runs WHERE campaign_id = $1 AND mode <> 'test'
+        ORDER BY fire_at DESC LIMIT 1
+        """,
+        campaign_id,
+    )
+    return found
+
+
 _RUN = """
     SELECT id, kind, mode, campaign_id, department_id, fire_at, state, priority, class, baseline,
-           target, valid_until, created_at, started_at, finished_at
+           target, valid_until, created_at, started_at, finished_at, text_no
     FROM runs
 """
 

@@ -10,10 +10,16 @@ from uuid import UUID
 from service.campaigns.model import MOVES, Act, By, Campaign, Move, Plan, State, Submission
 from service.campaigns.safety import Safety
 from service.campaigns.schedule import Schedule
+from service.campaigns.texts import Further, MoreText
 from service.storage.postgres import Connection, Record, affected
 
 _CAMPAIGN = """
-    SELECT c.*, v.template_id, v.text, v.lint AS linted, t.class AS message_class
+    SELECT c.*, v.template_id, v.text, v.lint AS linted, t.class AS message_class,
+           coalesce((
+               SELECT jsonb_agg(jsonb_build_array(
+                          o.template_id, o.id, o.text, x.after_days, x.verdict) ORDER BY x.no)
+               FROM campaign_texts x JOIN template_versions o ON o.id = x.template_version_id
+               WHERE x.campaign_id = c.id), '[]') AS further
     FROM campaigns c
     JOIN template_versions v ON v.id = c.template_version_id
     JOIN templates t ON t.id = v.template_id
@@ -29,7 +35,7 @@ async def insert_campaign(
     key_mode: str = "live",
     cloned_from: UUID | None = None,
 ) -> UUID:
-    """Make a draft, with the latest version of its template."""
+    """Make a draft, with the latest versions of its templates."""
     campaign_id: UUID = await conn.fetchval(
         """
         INSERT INTO campaigns (department_id, name, template_version_id, segment_id, channels,
@@ -48,11 +54,12 @@ async def insert_campaign(
         key_mode,
         cloned_from,
     )
+    await _set_texts(conn, campaign_id, plan)
     return campaign_id
 
 
 async def update_plan(conn: Connection, campaign_id: UUID, plan: Plan, user_id: UUID) -> None:
-    """Change what a draft says, with the latest version of its template."""
+    """Change what a draft says, with the latest versions of its templates."""
     await conn.execute(
         """
         UPDATE campaigns c
@@ -65,6 +72,24 @@ async def update_plan(conn: Connection, campaign_id: UUID, plan: Plan, user_id: 
         campaign_id,
         *_columns(plan),
         user_id,
+    )
+    await _set_texts(conn, campaign_id, plan)
+
+
+async def _set_texts(conn: Connection, campaign_id: UUID, plan: Plan) -> None:
+    """Keep the texts after the first, each in its latest version."""
+    await conn.execute("DELETE FROM campaign_texts WHERE campaign_id = $1", campaign_id)
+    await conn.execute(
+        """
+        INSERT INTO campaign_texts (campaign_id, no, template_version_id, after_days)
+        SELECT $1, m.no + 1, (
+            SELECT id FROM template_versions WHERE template_id = m.template_id
+            ORDER BY no DESC LIMIT 1), m.after_days
+        FROM unnest($2::uuid[], $3::smallint[]) WITH ORDINALITY AS m(template_id, after_days, no)
+        """,
+        campaign_id,
+        [text.template_id for text in plan.more_texts],
+        [text.after_days for text in plan.more_texts],
     )
 
 
@@ -163,7 +188,7 @@ async def freeze(conn: Connection, campaign_id: UUID, submission: Submission) ->
         UPDATE campaigns
         SET template_version_id = $2, frozen_rule = $3, content_hash = $4, text_edited_by = $5,
             rule_edited_by = $6, submitted_by = $7, submitted_at = $8, pending_until = $9,
-            baseline = $10, rule_editors = $11, verdict = $12
+            baseline = $10, rule_editors = $11, text_editors = $12, verdict = $13
         WHERE id = $1
         """,
         campaign_id,
@@ -171,7 +196,18 @@ async def freeze(conn: Connection, campaign_id: UUID, submission: Submission) ->
         submission.content.rule,
         submission.content.hash,
         *submission[1:-1],
-        list(submission.findings),
+        list(submission.findings[0]),
+    )
+    further = zip(submission.content.further, submission.findings[1:], strict=True)
+    await conn.executemany(
+        """
+        UPDATE campaign_texts SET template_version_id = $3, verdict = $4
+        WHERE campaign_id = $1 AND no = $2
+        """,
+        [
+            (campaign_id, no, words.template_version_id, list(findings))
+            for no, (words, findings) in enumerate(further, 2)
+        ],
     )
 
 
@@ -230,36 +266,37 @@ async def department_kind(conn: Connection, department_id: UUID) -> str:
     return kind
 
 
-async def was_tested(
+async def texts_tested(
     conn: Connection, campaign_id: UUID, content_hash: bytes, user_id: UUID
-) -> bool:
-    """Whether exactly this left for the user's own phone, and was not refused."""
-    found: bool = await conn.fetchval(
+) -> set[int]:
+    """The numbers of the texts of exactly this that left for the user's own phone, not refused."""
+    rows = await conn.fetch(
         """
-        SELECT EXISTS (
-            SELECT FROM test_sends t JOIN messages m ON m.run_id = t.run_id
-            WHERE t.campaign_id = $1 AND t.content_hash = $2 AND t.user_id = $3
-              AND m.state IN ('submitted', 'delivered'))
+        SELECT DISTINCT t.text_no FROM test_sends t JOIN messages m ON m.run_id = t.run_id
+        WHERE t.campaign_id = $1 AND t.content_hash = $2 AND t.user_id = $3
+          AND m.state IN ('submitted', 'delivered')
         """,
         campaign_id,
         content_hash,
         user_id,
     )
-    return found
+    return {row["text_no"] for row in rows}
 
 
 async def void_submission(conn: Connection, campaign_id: UUID) -> None:
     """Forget the submission and the approval of a campaign that is a draft again."""
+    await conn.execute(
+        "UPDATE campaign_texts SET verdict = NULL WHERE campaign_id = $1", campaign_id
+    )
     await conn.execute(
         """
         UPDATE campaigns
         SET frozen_rule = NULL, verdict = NULL, content_hash = NULL, text_edited_by = NULL,
             rule_edited_by = NULL,
             submitted_by = NULL, submitted_at = NULL, pending_until = NULL, baseline = NULL,
-            rule_editors = '{}', approved_by = NULL, approved_at = NULL, approved_hash = NULL,
-            approved_for = NULL, second_approved_by = NULL, second_approved_for = NULL,
-            second_approved_at = NULL,
-            next_fire_at = NULL
+            rule_editors = '{}', text_editors = '{}', approved_by = NULL, approved_at = NULL,
+            approved_hash = NULL, approved_for = NULL, second_approved_by = NULL,
+            second_approved_for = NULL, second_approved_at = NULL, next_fire_at = NULL
         WHERE id = $1
         """,
         campaign_id,
@@ -306,6 +343,7 @@ async def overdue_approvals(conn: Connection, now: datetime) -> list[UUID]:
 
 
 def _campaign(row: Record) -> Campaign:
+    further = [Further(UUID(text[0]), UUID(text[1]), *text[2:]) for text in row["further"]]
     plan = Plan(
         name=row["name"],
         template_id=row["template_id"],
@@ -319,7 +357,8 @@ def _campaign(row: Record) -> Campaign:
         period_end=row["period_end"],
         drill=row["drill"],
         safety=Safety.from_json(row["safety"]),
+        more_texts=tuple(MoreText(text.template_id, text.after_days) for text in further),
     )
     replaced = {field.name for field in fields(Plan)}
     kept = {name: value for name, value in row.items() if name not in replaced}
-    return Campaign(plan=plan, **kept | {"state": State(row["state"])})
+    return Campaign(plan=plan, **kept | {"state": State(row["state"]), "further": further})

@@ -24,7 +24,7 @@ from service.dispatch.expand import SLICE_ROWS
 from service.dispatch.rehearsal_store import NewTest
 from service.dispatch.route import routes
 from service.dispatch.route_store import list_lanes
-from service.errors import Conflict
+from service.errors import Conflict, Invalid
 from service.storage.postgres import Connection
 
 VALIDITY = timedelta(hours=1)
@@ -33,25 +33,36 @@ MOST_A_DAY = 20
 
 
 async def test_send(
-    conn: Connection, keyring: Keyring, actor: User, campaign_id: UUID, now: datetime
+    conn: Connection,
+    keyring: Keyring,
+    actor: User,
+    campaign_id: UUID,
+    now: datetime,
+    text_no: int,
 ) -> Started:
-    """Send what was submitted to the actor's own phone.
+    """Send what was submitted to the actor's own phone; of several texts the one of this number.
 
     Raises:
         NotFound: there is none of this id in the actor's scope.
+        Invalid: the campaign has no text of this number.
         Conflict: it does not wait for approval, the actor has no phone or had too many tests, no
             channel takes the number, or it may not be written to.
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
     if campaign.state is not State.PENDING_APPROVAL:
         raise Conflict("only a campaign that waits for approval is tested", code="wrong_state")
+    if text_no > len(campaign.further) + 1:
+        problem = f"the campaign has {len(campaign.further) + 1} texts"
+        raise Invalid(problem, fields={"text_no": problem})
     cipher = await phone_store.get_phone(conn, actor.id)
     if cipher is None:
         raise Conflict("say first which phone is yours: PUT /account/phone", code="no_phone")
     if await rehearsal_store.count_tests(conn, actor.id, now - timedelta(days=1)) >= MOST_A_DAY:
         raise Conflict(f"you had {MOST_A_DAY} tests in 24 hours; try tomorrow", code="too_many")
     person = await _recipient(conn, keyring, campaign, keyring.decrypt("phone", cipher), now)
-    run = await rehearsal_store.insert_test(conn, _test(campaign, actor), now, now + VALIDITY)
+    run = await rehearsal_store.insert_test(
+        conn, _test(campaign, actor, text_no), now, now + VALIDITY
+    )
     if run is None:
         raise Conflict("another run of the campaign began in this very moment; try again")
     target, excluded = await direct_store.write_ledger(conn, run, [person], now)
@@ -62,9 +73,10 @@ async def test_send(
     return Started(run["id"], target, excluded, channels)
 
 
-def _test(campaign: Campaign, actor: User) -> NewTest:
+def _test(campaign: Campaign, actor: User, text_no: int) -> NewTest:
     content = frozen_content(campaign)
-    return NewTest(campaign.id, content.hash, actor.id, sample_text(content.text), content.rule)
+    text = sample_text(content.texts[text_no - 1].text)
+    return NewTest(campaign.id, content.hash, actor.id, text, content.rule, text_no)
 
 
 async def _recipient(

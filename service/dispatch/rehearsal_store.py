@@ -15,6 +15,7 @@ class NewTest(NamedTuple):
     user_id: UUID
     text: str
     rule: str
+    text_no: int
 
 
 async def insert_test(
@@ -28,17 +29,17 @@ async def insert_test(
         WITH run AS (
             INSERT INTO runs (campaign_id, department_id, fire_at, state, priority, class, text,
                               rule, channels, send_hours, timezone, valid_until, created_at, mode,
-                              over_cap)
-            SELECT c.id, c.department_id, $6, 'expanding', 'urgent', t.class, $4, $5, c.channels,
-                   '[["00:00", "24:00"]]', 'Asia/Shanghai', $7, $6, 'test', 'send'
+                              over_cap, text_no)
+            SELECT c.id, c.department_id, $7, 'expanding', 'urgent', t.class, $4, $5, c.channels,
+                   '[["00:00", "24:00"]]', 'Asia/Shanghai', $8, $7, 'test', 'send', $6
             FROM campaigns c JOIN template_versions v ON v.id = c.template_version_id
             JOIN templates t ON t.id = v.template_id
             WHERE c.id = $1
             ON CONFLICT (campaign_id, fire_at) DO NOTHING
             RETURNING *
         ), noted AS (
-            INSERT INTO test_sends (run_id, campaign_id, content_hash, user_id, sent_at)
-            SELECT id, $1, $2, $3, $6 FROM run
+            INSERT INTO test_sends (run_id, campaign_id, content_hash, user_id, text_no, sent_at)
+            SELECT id, $1, $2, $3, $6, $7 FROM run
         )
         SELECT * FROM run
         """,

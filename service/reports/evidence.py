@@ -76,7 +76,10 @@ async def _write(
 async def _documents(conn: Connection, run: Record) -> dict[str, bytes]:
     """The files that are not the ledger, by name."""
     report = await progress.run_report(conn, run["id"])
-    facts = ("kind", "fire_at", "class", "text", "rule", "priority", "valid_until", "created_at")
+    facts = (
+        "kind", "fire_at", "class", "text_no", "text", "rule", "priority", "valid_until",
+        "created_at",
+    )  # fmt: skip
     files = {
         "run.json": _json({name: run[name] for name in facts} | {"report": report}),
         "verify_evidence.py": VERIFIER.read_bytes(),

@@ -327,6 +327,7 @@ class Run(_Classed):
     state: Literal["expanding", "running", "paused", "sent", "cancelled"]
     target: int | None
     fire_at: str
+    text_no: int
     started_at: str | None
     finished_at: str | None
 

@@ -378,3 +378,26 @@ async def test_resuming_wakes_the_channels(api: Api, monkeypatch: Any) -> None:
     assert rung == []
     await _act(api, OPERATOR, campaign, "resume")
     assert rung == [(Job.DRAIN_CHANNEL, (channel,))]
+
+
+async def test_several_texts_are_planned_shown_and_changed(api: Api) -> None:
+    made = [
+        (await api.post("/templates", OPERATOR, {"name": f"反诈{n}", "text": f"{TEXT}{n}"})).json
+        for n in range(2)
+    ]
+    more = [{"template_id": made[n]["id"], "after_days": days} for n, days in ((0, 7), (1, 21))]
+    campaign = await _planned(api, more_texts=more)
+    shown = (await api.get(f"/campaigns/{campaign}", OPERATOR)).json
+    assert [(t["template_id"], t["after_days"], t["text"]) for t in shown["more_texts"]] == [
+        (made[n]["id"], days, f"{TEXT}{n}") for n, days in ((0, 7), (1, 21))
+    ]
+    read = (await api.get(f"/campaigns/{campaign}/preview", OPERATOR)).json
+    assert [(t["text"], t["parts"]) for t in read["more_texts"]] == [
+        (f"{TEXT}0", 1),
+        (f"{TEXT}1", 1),
+    ]
+    for wrong in ([*more, more[0]], [{"template_id": made[0]["id"]}], [{"after_days": 7}]):
+        refused = await api.patch(f"/campaigns/{campaign}", OPERATOR, {"more_texts": wrong})
+        assert refused.status == 422, refused.body
+    edited = await api.patch(f"/campaigns/{campaign}", OPERATOR, {"more_texts": []})
+    assert edited.json["more_texts"] == []

@@ -1,5 +1,6 @@
 """A text to the approver's own phone, which a release to very many people needs."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -113,3 +114,33 @@ async def test_why_there_is_no_test(api: Api) -> None:
     for bad in ("12345", 7):
         answer = await api.call("PUT", "/account/phone", APPROVER, json={"phone": bad})
         assert answer.status == 422
+
+
+async def test_of_several_texts_each_is_tested(api: Api) -> None:
+    team, now = api.teams["county"], api.clock.at
+    second = "【旌德县反诈中心】陌生人让你先付款再返利的，都是诈骗，请拨打96110。"
+    async with transaction(api.runtime.pool) as conn:
+        await add_channel(conn, api.runtime.keyring, 1, now)
+        for n in range(3):
+            await make_contact(conn, api.runtime.keyring, team.department_id, n, now=now)
+        draft = await make_draft(conn, team.operator, now=now, further=[(second, 7)])
+        await approval.submit(conn, team.operator, draft.id, now)
+    await _own_phone(api)
+    path = f"/campaigns/{draft.id}/test-send"
+    assert (await api.post(path, APPROVER, {"text_no": 3})).status == 422
+
+    async def approve() -> None:
+        async with transaction(api.runtime.pool) as conn:
+            await conn.execute("UPDATE messages SET state = 'delivered'")
+            await approval.approve(conn, team.approver, draft.id, "", api.clock.at, test_above=1)
+
+    for n, missing in ((1, "text 1"), (2, "text 2")):
+        with pytest.raises(Conflict, match=missing):
+            await approve()
+        api.clock.at += timedelta(seconds=1)
+        sent = await api.post(path, APPROVER, {"text_no": n})
+        run = (await api.get(f"/runs/{sent.json['run_id']}", OPERATOR)).json
+        assert run["text_no"] == n
+    async with transaction(api.runtime.pool) as conn:
+        assert await conn.fetchval("SELECT text FROM runs ORDER BY id DESC LIMIT 1") == second
+    await approve()

@@ -1,0 +1,92 @@
+"""What a campaign would amount to now: whom it reaches, what they read, when all have it."""
+
+from uuid import UUID
+
+from pydantic import Field
+
+from service.api.call import Call
+from service.api.estimates import EstimateOut, estimate_out
+from service.api.schema import Instant, Out
+from service.api.segments import PreviewOut, preview_out
+from service.api.templates import TextOut, text_out
+from service.audience.segment_store import get_segment
+from service.campaigns import planning
+from service.campaigns.model import Campaign
+from service.campaigns.preview import preview_rule, sample_text
+from service.dispatch.clashes import find_clashes
+from service.messages.verdict import judge
+
+
+class ClashOut(Out):
+    """Another plan of the same days: how many people have room for one of the two texts only."""
+
+    campaign_id: UUID | None = Field(description="null: another department's.")
+    name: str | None
+    department: str
+    fires_at: Instant
+    people: int = Field(description="Of another department's plan rounded up to the next ten.")
+
+
+class CapsForecastOut(Out):
+    """What the caps will cost the campaign, if it fires when it is planned to, or now."""
+
+    fires_at: Instant
+    capped: int = Field(description="Those it means who have had enough then.")
+    others: list[ClashOut]
+
+
+class FurtherTextOut(TextOut):
+    """A text after the first, as one of them would read it."""
+
+    text: str
+    after_days: int | None
+
+
+class CampaignPreviewOut(PreviewOut, TextOut):
+    """Whom a campaign would reach now, what one of them would read, and when all would have it."""
+
+    text: str
+    more_texts: list[FurtherTextOut]
+    estimate: EstimateOut | None = Field(description="Null: it has no fire to come.")
+    caps: CapsForecastOut
+
+
+async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:
+    """Count whom a campaign would reach now, and show what one of them would read."""
+    campaign = await planning.load(call.conn, campaign_id, call.user.scope)
+    segment = await get_segment(call.conn, campaign.plan.segment_id, None)
+    rule = campaign.frozen_rule or segment.rule
+    people = await preview_rule(
+        call.conn,
+        call.runtime.keyring,
+        campaign.department_id,
+        rule,
+        call.now,
+        message_class=campaign.message_class,
+    )
+    text = await _judged(call, campaign, campaign.text)
+    return CampaignPreviewOut(
+        **preview_out(people).model_dump(),
+        **text.model_dump(),
+        text=sample_text(campaign.text),
+        more_texts=[
+            FurtherTextOut(
+                **(await _judged(call, campaign, more.text)).model_dump(),
+                text=sample_text(more.text),
+                after_days=more.after_days,
+            )
+            for more in campaign.further
+        ],
+        estimate=await estimate_out(call, campaign, people.counts.by_carrier),
+        caps=CapsForecastOut.model_validate(
+            await find_clashes(call.conn, call.user, campaign, rule, call.now)
+        ),
+    )
+
+
+async def _judged(call: Call, campaign: Campaign, text: str) -> TextOut:
+    """A text with its length, and what lint says of it now."""
+    found = await judge(
+        call.conn, campaign.department_id, text, campaign.message_class, remember_at=call.now
+    )
+    return text_out(text, found)

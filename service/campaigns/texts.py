@@ -1,0 +1,83 @@
+"""Several texts of one campaign: a sequence to the same people, or texts in turn (pure).
+
+In a sequence the first text goes out at the fire, and each further one so many days later to those
+whom the fire meant. Texts in turn belong to a recurring plan: each fire sends the text after the
+one that was sent last, and the first again after the last.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+from uuid import UUID
+
+from service.messages.lint import Finding
+
+MOST_TEXTS = 20
+"""How many texts a campaign may have, the first one among them."""
+MOST_DAYS = 366
+"""How many days after the fire the last text of a sequence may follow."""
+
+Verdict = tuple[tuple[str, str, int], ...]
+"""What lint said of a text: rule, level and place of each finding."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoreText:
+    """A text of a plan after the first. after_days: how long after the fire; None: in turn."""
+
+    template_id: UUID
+    after_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Further:
+    """A text after the first as it is stored: its latest version, or the one submitted.
+
+    verdict: what lint said of it at the submission.
+    """
+
+    template_id: UUID
+    template_version_id: UUID
+    text: str
+    after_days: int | None
+    verdict: list[Finding] | None
+
+
+class Words(NamedTuple):
+    """One text as an approval binds it."""
+
+    template_version_id: UUID
+    text: str
+    after_days: int | None = None
+    verdict: Verdict = ()
+
+
+def is_sequence(texts: Sequence[MoreText]) -> bool:
+    """Whether each further text goes to the people of the fire."""
+    return bool(texts) and all(text.after_days is not None for text in texts)
+
+
+def next_in_turn(last: int | None, count: int) -> int:
+    """The number of the text, from 1 to `count`, that follows the one sent last; None: none was."""
+    return 1 if last is None else last % count + 1
+
+
+def text_problems(texts: Sequence[MoreText], kind: str) -> Iterator[tuple[str, str]]:
+    """What is wrong with the further texts of a plan whose schedule is of this kind, by field."""
+    if not texts:
+        return
+    if len(texts) >= MOST_TEXTS:
+        yield "more_texts", f"a campaign has at most {MOST_TEXTS} texts, the first among them"
+    days = [text.after_days for text in texts if text.after_days is not None]
+    if days and len(days) < len(texts):
+        yield "more_texts", "give after_days with each further text (a sequence) or with none"
+    elif not days:
+        if kind != "recurring":
+            yield "more_texts", "texts take turns in a recurring schedule; else give after_days"
+    elif kind == "recurring":
+        yield "more_texts", "a recurring schedule takes texts in turn: leave after_days out"
+    elif any(later <= earlier for earlier, later in pairwise(days)):
+        yield "more_texts", "each text comes at least a day after the one before"
+    elif not 1 <= days[0] <= days[-1] <= MOST_DAYS:
+        yield "more_texts", f"after_days is from 1 to {MOST_DAYS}"
