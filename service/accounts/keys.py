@@ -27,6 +27,11 @@ class Caller:
     session_id: UUID | None = None
     department_requests: int | None = None
 
+    @property
+    def id(self) -> UUID:
+        """The first key of the grant, whatever its token now; else the user who has logged in."""
+        return self.key.first_id if self.key else self.user.id
+
 
 def new_token(prefix: str = PREFIX) -> str:
     """A token with 256 random bits."""

@@ -35,6 +35,8 @@ class Op:
     rehearsed: whether it is for trial and test keys, too, although it changes something: nobody
         else feels it.
     narrow: whether it is for keys with limits of area or roster, too: it keeps to them.
+    kept: whether the answer to a POST is stored for whoever asks again under the same
+        Idempotency-Key; not one that shows a secret, or a person in full. It is done once even so.
     """
 
     method: str
@@ -47,6 +49,7 @@ class Op:
     changes: bool | None = None
     rehearsed: bool = False
     narrow: bool = False
+    kept: bool = True
 
     @cached_property
     def hints(self) -> Mapping[str, Any]:
@@ -101,6 +104,14 @@ class Op:
     def is_open(self) -> bool:
         """Whether it is for those who are not known yet."""
         return "visit" in self.hints
+
+    @property
+    def is_once(self) -> bool:
+        """Whether an Idempotency-Key makes it happen once: a POST, but for a file, for what is
+        asked of somebody outside, and for who is not known yet.
+        """
+        outside = get_origin(self.hints["return"]) is Later
+        return self.method == "POST" and not (self.is_open or outside or self.out is Download)
 
     @property
     def takes_rehearsals(self) -> bool:

@@ -89,8 +89,8 @@ def _operation(op: Op, references: dict[Any, Schema], schemas: Schema) -> Schema
     }
     if op.is_open:
         operation["security"] = []
-    if op.method == "POST":
-        operation["parameters"].append(_idempotency_key())
+    if op.is_once:
+        operation["parameters"].append(_idempotency_key(op))
     if op.edits:
         operation["parameters"].append(_if_match())
     if _is_versioned(op):
@@ -151,12 +151,15 @@ def _query_parameters(op: Op, references: dict[Any, Schema], schemas: Schema) ->
     ]
 
 
-def _idempotency_key() -> Schema:
+def _idempotency_key(op: Op) -> Schema:
+    again = "the same request gets the same answer"
+    if not op.kept:
+        again = "the answer is for once: the same request again is refused (409 `answered_once`)"
     return {
         "name": HEADER,
         "in": "header",
         "required": False,
-        "description": "Makes it safe to send the request again; one for each act.",
+        "description": f"Makes it safe to send the request again; one for each act; {again}.",
         "schema": {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH},
     }
 

@@ -3,7 +3,7 @@
 All but GET leave an entry in the audit trail, and so does what gives out a file; `changes=False`:
 this one does not, it only asks. What changes anything is for live keys without limits alone;
 `rehearsed=True`: for trial and test keys, too; `narrow=True`: for keys with limits of area or
-roster, too.
+roster, too. `kept=False`: the answer shows a secret or a person, and is not kept for a retry.
 """
 
 from service.accounts.model import Right
@@ -74,7 +74,7 @@ OPS = (
     Op("GET",    "/users/{user_id}", users.get_user, R.READ),
     Op("PATCH",  "/users/{user_id}", users.edit_user, R.ACCOUNTS, errors=(409,)),
 
-    Op("POST",   "/users/{user_id}/password", login.give_password, R.ACCOUNTS, 201),
+    Op("POST",   "/users/{user_id}/password", login.give_password, R.ACCOUNTS, 201, kept=False),
     Op("POST",   "/users/{user_id}/totp/reset", login.reset_totp, R.ACCOUNTS, 204),
 
     Op("POST",   "/login", login.login, None, 201),
@@ -83,14 +83,14 @@ OPS = (
     Op("DELETE", "/sessions/{session_id}", login.end_session, None, 204),
     Op("GET",    "/me", login.get_me, None, narrow=True),
     Op("POST",   "/me/password", login.change_password, None, 204),
-    Op("POST",   "/me/totp", login.begin_totp, None, 201),
-    Op("POST",   "/me/totp/confirm", login.confirm_totp, None),
+    Op("POST",   "/me/totp", login.begin_totp, None, 201, kept=False),
+    Op("POST",   "/me/totp/confirm", login.confirm_totp, None, kept=False),
 
     Op("GET",    "/keys", keys.list_keys, R.ACCOUNTS),
-    Op("POST",   "/keys", keys.create_key, R.ACCOUNTS, 201),
+    Op("POST",   "/keys", keys.create_key, R.ACCOUNTS, 201, kept=False),
     Op("GET",    "/keys/{key_id}", keys.get_key, R.ACCOUNTS),
     Op("POST",   "/keys/{key_id}/activate", keys.activate_key, R.ACCOUNTS),
-    Op("POST",   "/keys/{key_id}/rotate", keys.rotate_key, R.ACCOUNTS, 201),
+    Op("POST",   "/keys/{key_id}/rotate", keys.rotate_key, R.ACCOUNTS, 201, kept=False),
     Op("POST",   "/keys/{key_id}/revoke", keys.revoke_key, R.ACCOUNTS, 204),
     Op("GET",    "/audit", audit.list_audit, R.AUDIT),
     Op("GET",    "/deputies", deputies.list_deputies, R.READ),
@@ -194,7 +194,8 @@ OPS = (
        media="application/zip"),
     Op("GET",    "/evidence-key", runs.get_evidence_key, R.REPORTS),
     Op("GET",    "/runs/{run_id}/messages", runs.list_messages, R.READ),
-    Op("POST",   "/runs/{run_id}/messages/{no}/unmask", privacy.unmask_message, R.UNMASK),
+    Op("POST",   "/runs/{run_id}/messages/{no}/unmask", privacy.unmask_message, R.UNMASK,
+       kept=False),
     Op("GET",    "/runs/{run_id}/inbound", inbound.count_run_inbound, R.READ),
 
     Op("POST",   "/messages", messages.send_messages, R.SEND, 202, rehearsed=True, narrow=True),
@@ -203,11 +204,11 @@ OPS = (
     Op("POST",   "/messages/{message_id}/cancel", messages.cancel_message, R.SEND),
 
     Op("GET",    "/webhooks", webhooks.list_webhooks, R.READ),
-    Op("POST",   "/webhooks", webhooks.create_webhook, R.WEBHOOKS, 201),
+    Op("POST",   "/webhooks", webhooks.create_webhook, R.WEBHOOKS, 201, kept=False),
     Op("GET",    "/webhooks/{webhook_id}", webhooks.get_webhook, R.READ),
     Op("PATCH",  "/webhooks/{webhook_id}", webhooks.edit_webhook, R.WEBHOOKS),
     Op("DELETE", "/webhooks/{webhook_id}", webhooks.delete_webhook, R.WEBHOOKS, 204),
-    Op("POST",   "/webhooks/{webhook_id}/secret", webhooks.renew_secret, R.WEBHOOKS),
+    Op("POST",   "/webhooks/{webhook_id}/secret", webhooks.renew_secret, R.WEBHOOKS, kept=False),
     Op("POST",   "/webhooks/{webhook_id}/test", webhooks.send_test, R.WEBHOOKS, 202),
     Op("POST",   "/webhooks/{webhook_id}/replay", webhooks.replay, R.WEBHOOKS, 202),
     Op("GET",    "/webhooks/{webhook_id}/deliveries", webhooks.list_deliveries, R.READ),
@@ -217,10 +218,10 @@ OPS = (
     Op("POST",   "/inbound/{inbound_id}/take", inbound.take_inbound, R.SUPPRESS),
     Op("POST",   "/inbound/{inbound_id}/done", inbound.finish_inbound, R.SUPPRESS),
 
-    Op("POST",   "/inbound/{inbound_id}/unmask", privacy.unmask_inbound, R.UNMASK),
+    Op("POST",   "/inbound/{inbound_id}/unmask", privacy.unmask_inbound, R.UNMASK, kept=False),
 
-    Op("POST",   "/contacts/{contact_id}/unmask", privacy.unmask_contact, R.UNMASK),
-    Op("POST",   "/privacy/lookup", privacy.look_up_person, R.PRIVACY),
+    Op("POST",   "/contacts/{contact_id}/unmask", privacy.unmask_contact, R.UNMASK, kept=False),
+    Op("POST",   "/privacy/lookup", privacy.look_up_person, R.PRIVACY, kept=False),
     Op("GET",    "/privacy/report", privacy.get_report_of_erasures, R.PRIVACY),
     Op("POST",   "/privacy/erase", privacy.erase_person, R.PRIVACY),
 

@@ -62,10 +62,10 @@ def endpoint(
         if op.right is not None:
             caller.user.need(op.right)
         op.need_key(caller.key)
-        key = key_of(request)
+        key = key_of(request) if op.is_once else None
         async with reading.arguments(op, request, runtime) as found:
             mark = reading.fingerprint(runtime.keyring, request, found)
-            ticket = Ticket(caller.user.id, key, mark) if key else None
+            ticket = Ticket(caller.user.id, caller.id, key, mark, op.kept) if key else None
             exchange = _Exchange(op, request, runtime, caller, mark, ticket)
             exchange.reader = reader if op.edits else None
             return await exchange.run(found)

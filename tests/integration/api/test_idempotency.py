@@ -5,10 +5,15 @@ from datetime import timedelta
 from typing import Any
 
 from aiohttp import FormData
+from pydantic import BaseModel
 
+from service.accounts.model import Right
+from service.api.routes import OPS
 from service.api.store import KEPT, delete_old_answers
 from service.storage.postgres import transaction
+from tests.factories import make_contact, phone
 from tests.integration.api.conftest import Api
+from tests.integration.api.test_keys import active_key
 
 OPERATOR, ADMIN = ("county", "operator"), ("county", "admin")
 BODY = {"name": "家长", "rule": "身份 = 家长"}
@@ -44,6 +49,31 @@ async def test_keys_of_different_users_do_not_meet(api: Api) -> None:
     assert "Idempotent-Replayed" not in other.headers
 
 
+async def test_keys_of_one_user_do_not_meet_either(api: Api) -> None:
+    """One may be narrower than the other: it must not learn what that was told."""
+    first = await api.post("/segments", ADMIN, BODY, **_key("k1"))
+    other = await active_key(api, "admin")
+    made = await api.post("/segments", other["token"], BODY | {"name": "别的"}, **_key("k1"))
+    assert made.status == 201
+    assert made.json["id"] != first.json["id"]
+    new = await api.post(f"/keys/{other['id']}/rotate", other["token"], {})  # the same grant
+    again = await api.post("/segments", new.json["token"], BODY | {"name": "别的"}, **_key("k1"))
+    assert (again.body, again.headers["Idempotent-Replayed"]) == (made.body, "true")
+
+
+async def test_what_was_answered_before_callers_were_told_apart_is_only_said_to_be_done(
+    api: Api,
+) -> None:
+    first = await api.post("/segments", OPERATOR, BODY, **_key("k1"))
+    await api.runtime.pool.execute("UPDATE idempotency SET caller_id = NULL")
+    for token in (api.tokens[OPERATOR], (await active_key(api))["token"]):
+        again = await api.post("/segments", token, BODY, **_key("k1"))
+        assert (again.status, again.json["type"]) == (409, "/problems/answered_once")
+        assert first.json["id"] not in again.body.decode()
+    other = await api.post("/segments", ("school", "operator"), BODY, **_key("k1"))
+    assert other.status == 201
+
+
 async def test_a_failed_request_may_be_tried_again(api: Api) -> None:
     assert (await api.post("/segments", OPERATOR, {"name": "n"}, **_key("k1"))).status == 422
     assert (await api.post("/segments", OPERATOR, BODY, **_key("k1"))).status == 201
@@ -63,27 +93,70 @@ async def test_many_at_once_have_one_effect(api: Api) -> None:
 
 
 async def test_one_in_progress_is_a_conflict(api: Api) -> None:
-    user = api.teams["county"].operator
     async with transaction(api.runtime.pool) as conn:
+        key = await conn.fetchval(
+            "SELECT id FROM keys WHERE user_id = $1", api.teams["county"].operator.id
+        )
         await conn.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"idempotency {user.id} k1"
+            "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"idempotency {key} k1"
         )
         refused = await api.post("/segments", OPERATOR, BODY, **_key("k1"))
     assert refused.status == 409
     assert refused.json["type"] == "/problems/in_progress"
 
 
-async def test_a_token_is_answered_again_but_not_stored_in_clear(api: Api) -> None:
-    body = {"user_id": str(api.teams["county"].viewer.id), "name": "k"}
-    first = await api.post("/keys", ADMIN, body, **_key("k1"))
-    again = await api.post("/keys", ADMIN, body, **_key("k1"))
-    token = first.json["token"]
-    assert again.json["token"] == token
+async def _person(api: Api) -> str:
+    """The id of a contact of the county."""
     async with transaction(api.runtime.pool) as conn:
-        stored = await conn.fetchval("SELECT body FROM idempotency")
-        hashes = await conn.fetch("SELECT token_hash FROM keys")
-    assert token.encode() not in stored
-    assert all(token.encode() not in row["token_hash"] for row in hashes)
+        county = api.teams["county"].department_id
+        await make_contact(conn, api.runtime.keyring, county, 1, now=api.clock.at)
+        return str(await conn.fetchval("SELECT id FROM contacts"))
+
+
+async def test_what_is_shown_for_once_is_done_once_and_not_kept(api: Api) -> None:
+    viewer, contact = str(api.teams["county"].viewer.id), await _person(api)
+    hook = {"url": "https://sms.example.gov.cn/tocsin", "events": ["run.finished"]}
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ("/keys", {"user_id": viewer, "name": "k"}),
+        (f"/users/{viewer}/password", {}),
+        ("/webhooks", hook),
+        (f"/contacts/{contact}/unmask", {"reason": "r"}),
+        ("/privacy/lookup", {"phone": phone(1), "reason": "r"}),
+    ]
+    for n, (path, body) in enumerate(asked):
+        first = await api.post(path, ADMIN, body, **_key(f"k{n}"))
+        assert first.status in {200, 201}, first.body
+        again = await api.post(path, ADMIN, body, **_key(f"k{n}"))
+        assert (again.status, again.json["type"]) == (409, "/problems/answered_once"), path
+    async with transaction(api.runtime.pool) as conn:
+        kept = await conn.fetch("SELECT body FROM idempotency")
+        assert [row["body"] for row in kept] == [None] * len(asked)
+        assert await conn.fetchval("SELECT count(*) FROM webhooks") == 1
+        assert await conn.fetchval("SELECT count(*) FROM disclosures") == 2
+
+
+def test_no_answer_with_a_secret_or_a_person_is_kept() -> None:
+    """Told by the names of what is answered, whichever operation may come to answer it."""
+    secrets = {"token", "secret", "password", "recovery_codes", "uri"}
+    for op in OPS:
+        if not op.is_once:
+            continue
+        fields = set(op.out.model_fields) if op.out and issubclass(op.out, BaseModel) else set()
+        reveals = op.right in {Right.UNMASK, Right.PRIVACY} and op.name != "erase_person"
+        assert op.kept == (not fields & secrets and not reveals), op.name
+
+
+async def test_the_document_offers_the_header_where_it_does_something(api: Api) -> None:
+    document = (await api.get("/openapi.json", None)).json
+    offered = {
+        operation["operationId"]
+        for item in document["paths"].values()
+        for operation in item.values()
+        if any(given["name"] == "Idempotency-Key" for given in operation.get("parameters", ()))
+    }
+    assert offered == {op.name for op in OPS if op.is_once}
+    assert offered & {"login", "test_channel", "export_suppressions", "list_campaigns"} == set()
+    assert {"create_campaign", "create_key", "create_import", "send_messages"} <= offered
 
 
 def _form(content: bytes) -> FormData:

@@ -82,12 +82,13 @@ async def test_what_was_given_up_goes_on_under_its_key(
 
 
 async def test_one_in_progress_is_waited_for(api: Api, client: Clients) -> None:
-    user = api.teams["school"].operator
+    operators = api.teams["school"].operator.id
     released = asyncio.Event()
 
     async def hold() -> None:
         async with transaction(api.runtime.pool) as conn:
-            lock = f"idempotency {user.id} k1"
+            key = await conn.fetchval("SELECT id FROM keys WHERE user_id = $1", operators)
+            lock = f"idempotency {key} k1"
             await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", lock)
             locked.set()
             await released.wait()
