@@ -95,6 +95,9 @@ class Settings(ClockSettings):
     keep_expired_lists_days: int = Field(
         30, ge=0, le=1096, description="How long a list is kept after its last day."
     )
+    keep_guests_days: int = Field(
+        366, ge=1, le=1096, description="How long a guest of trial keys is kept, unless named anew."
+    )
     keep_records_days: int = Field(
         1096, ge=1096, description="How long audit entries and erasures are kept (three years)."
     )

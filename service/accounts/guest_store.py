@@ -24,18 +24,22 @@ class Guest(NamedTuple):
     phone_cipher: bytes
     note: str
     created_at: datetime
+    """When the number was named last: it goes some time after."""
 
 
 async def insert_guests(
     conn: Connection, actor: User, phones: Mapping[bytes, bytes], note: str, now: datetime
 ) -> list[tuple[Guest, bool]]:
-    """Add numbers (hash to cipher) to the actor's department; tells which are new."""
-    new = await conn.fetch(
+    """Add numbers (hash to cipher) to the actor's department, or name them anew; tells which are
+    new.
+    """
+    rows = await conn.fetch(
         f"""
         INSERT INTO guests (department_id, phone_hash, phone_cipher, note, created_by, created_at)
         SELECT $1, p.hash, p.cipher, $4, $5, $6
         FROM unnest($2::bytea[], $3::bytea[]) AS p(hash, cipher) ORDER BY p.hash
-        ON CONFLICT DO NOTHING RETURNING {_COLUMNS}
+        ON CONFLICT (department_id, phone_hash) DO UPDATE SET created_at = excluded.created_at
+        RETURNING {_COLUMNS}, old.id IS NULL AS is_new
         """,  # noqa: S608  # the columns stand above
         actor.department_id,
         list(phones),
@@ -44,13 +48,7 @@ async def insert_guests(
         actor.id,
         now,
     )
-    ids = {row["id"] for row in new}
-    rows = await conn.fetch(
-        f"SELECT {_COLUMNS} FROM guests WHERE department_id = $1 AND phone_hash = ANY ($2)",  # noqa: S608
-        actor.department_id,
-        list(phones),
-    )
-    return [(Guest(*row), row["id"] in ids) for row in rows]
+    return [(Guest(*tuple(row)[:-1]), row["is_new"]) for row in rows]
 
 
 async def list_guests(

@@ -76,6 +76,16 @@ class FoundMessageOut(Out):
     final_at: Instant | None
 
 
+class FoundGuestOut(Out):
+    """A department's list of guests, whom its trial keys may reach."""
+
+    id: UUID
+    department_id: UUID
+    department: str
+    note: str
+    created_at: Instant
+
+
 class FoundSuppressionOut(Out):
     """What is stopped to this number."""
 
@@ -91,7 +101,10 @@ class DisclosureOut(Out):
     id: UUID
     kind: Literal["contact", "message", "inbound", "lookup"]
     user_id: UUID
-    department_id: UUID
+    department_id: UUID = Field(description="Of whoever saw it.")
+    holder_id: UUID | None = Field(
+        description="Whose data it was; null: everybody's, in a lookup over all departments."
+    )
     reason: str
     at: Instant
 
@@ -112,6 +125,7 @@ class LookupOut(Out):
     contacts: list[FoundContactOut]
     messages: list[FoundMessageOut] = Field(description="The latest first.")
     more_messages: bool = Field(description="Whether there are older ones that are not told.")
+    guests: list[FoundGuestOut]
     suppressions: list[FoundSuppressionOut]
     inbound_texts: int
     disclosures: list[DisclosureOut] = Field(description="Before this one.")
@@ -124,6 +138,7 @@ class ErasedOut(Out):
     id: UUID
     contacts: int
     links: int = Field(description="Entries of lists.")
+    guests: int = Field(description="Places among the guests of trial keys.")
     pending: int = Field(description="Contacts that an import holds; they go when it ends.")
     cancelled: int = Field(description="Texts that waited.")
     kept: int = Field(description="Texts sent, which keep the number, locked, for the record duty.")

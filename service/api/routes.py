@@ -118,6 +118,7 @@ OPS = (
     Op("PATCH",  "/areas/{code}", areas.edit_area, R.AREAS, errors=(409,)),
     Op("GET",    "/suppressions", suppressions.list_suppressions, R.READ),
     Op("POST",   "/suppressions", suppressions.create_suppressions, R.SUPPRESS, 201),
+    Op("POST",   "/suppressions/lookup", suppressions.look_up_suppressions, R.READ, changes=False),
     Op("POST",   "/suppressions/imports", suppressions.import_suppressions, R.SUPPRESS),
     Op("POST",   "/suppressions/export", suppressions.export_suppressions, R.SUPPRESS),
     Op("DELETE", "/suppressions/{suppression_id}",

@@ -1,7 +1,7 @@
 """Numbers that are never sent to: entered, listed, taken from a file, given out, lifted."""
 
 import asyncio
-from typing import Literal
+from typing import Literal, get_args
 from uuid import UUID
 
 from pydantic import Field, model_validator
@@ -32,9 +32,8 @@ SuppressionReason = Literal["opted_out", "protected", "dead_number", "complaint"
 
 
 class SuppressionQuery(PageQuery):
-    """Which suppressions: all, or those of one number, for one reason, of one class."""
+    """Which suppressions: all, or those for one reason, of one class."""
 
-    phone: Text | None = Field(default=None, description="A number, in any usual form.")
     reason: SuppressionReason | None = None
     message_class: MessageClass | None = Field(
         default=None, alias="class", description="Those that stop texts of this class."
@@ -113,6 +112,19 @@ class SuppressionOut(Out):
     expires_at: Instant | None
 
 
+class NumberBody(Body):
+    """A number."""
+
+    phone: Text = Field(description="In any usual form.")
+
+
+class NumberOut(Out):
+    """What is stopped to a number, one item for each reason."""
+
+    phone: str = Field(description="Masked.")
+    items: list[SuppressionOut]
+
+
 class NewSuppressionOut(SuppressionOut):
     """A suppression with the masked number it was asked for; `is_new`: it was not there before."""
 
@@ -148,16 +160,23 @@ class SuppressionListOut(Out):
 
 async def list_suppressions(call: Call, query: SuppressionQuery) -> Page[SuppressionOut]:
     """List the suppressions that your department made."""
-    keyring = call.runtime.keyring
     which = Which(
         call.user.scope,
-        keyring.phone_index(parse_phone(query.phone)) if query.phone else None,
-        query.reason,
-        query.message_class,
-        call.now if query.in_force else None,
+        reason=query.reason,
+        message_class=query.message_class,
+        in_force_at=call.now if query.in_force else None,
     )
     found = await store.list_suppressions(call.conn, which, query.before, query.wanted)
     return cut(Page[SuppressionOut], found, query)
+
+
+async def look_up_suppressions(call: Call, body: NumberBody) -> NumberOut:
+    """Say what your department stopped to one number: it stands in no address, and so in no log."""
+    phone = parse_phone(body.phone)
+    which = Which(call.user.scope, call.runtime.keyring.phone_index(phone))
+    found = await store.list_suppressions(call.conn, which, None, len(get_args(SuppressionReason)))
+    items = [SuppressionOut.model_validate(suppression) for suppression in found]
+    return NumberOut(phone=mask(phone), items=items)
 
 
 async def create_suppressions(call: Call, body: SuppressionBody) -> SuppressedOut:

@@ -82,6 +82,7 @@ async def _unmask(
         user.id,
         keyring.encrypt(REASON, by.reason),
         by.at,
+        row["department_id"] or user.department_id,  # of no department: the county's
     )
     name = row["name_cipher"]
     return Unmasked(
@@ -98,7 +99,7 @@ async def look_up(
     phone_hash, scope = keyring.phone_index(phone), user.scope
     reason = keyring.encrypt(REASON, by.reason)
     seen = await store.list_disclosures(conn, phone_hash, scope)
-    new = Disclosure("lookup", None, phone_hash, user.department_id, user.id, reason, by.at)
+    new = Disclosure("lookup", None, phone_hash, user.department_id, user.id, reason, by.at, scope)
     disclosure_id = await store.insert_disclosure(conn, new)
     messages = await store.list_messages(conn, phone_hash, scope)
     return {
@@ -106,6 +107,7 @@ async def look_up(
         "contacts": _people(await store.list_memberships(conn, phone_hash, scope)),
         "messages": _dicts(messages[: store.MOST_MESSAGES]),
         "more_messages": len(messages) > store.MOST_MESSAGES,
+        "guests": _dicts(await store.list_guests(conn, phone_hash, scope)),
         "suppressions": _dicts(await store.list_suppressions(conn, phone_hash)),
         "inbound_texts": await store.count_inbound(conn, phone_hash, scope),
         "disclosures": [

@@ -1,7 +1,7 @@
 """Erasing a person, by number: at once, over all that the caller sees, and nothing leaves after it.
 
-Contact and list entries go, what waits is cancelled. What was sent keeps its cipher, locked, until
-the record duty is over; counts and the keyed hashes of suppressions stay.
+Contact, list entries and places among guests go, what waits is cancelled. What was sent keeps its
+cipher, locked, until the record duty is over; counts and the keyed hashes of suppressions stay.
 """
 
 from datetime import datetime, timedelta
@@ -27,6 +27,7 @@ class Erased(NamedTuple):
     id: UUID
     contacts: int
     links: int
+    guests: int
     pending: int
     cancelled: int
     kept: int
@@ -47,13 +48,15 @@ async def erase(
     erasure_id = await store.insert_erasure(conn, phone_hash, scope, (user.id, reason), by.at)
     await store.lock_erasures(conn)
     contacts, links, pending = await store.delete_contacts(conn, phone_hash, scope)
+    guests = await store.delete_guests(conn, phone_hash, scope)
     if scope is None:
         await store.forget_learned(conn, phone_hash)
     # No rows are locked before this: marks hold it while they wait for rows.
     await lock_suppressions(conn)
     cancelled = await store.cancel_queued(conn, phone_hash, scope, by.at)
     kept, last = await store.count_kept(conn, phone_hash, scope)
-    counts = {"contacts": contacts, "links": links, "pending": pending, "cancelled": cancelled}
-    await store.note_counts(conn, erasure_id, counts | {"kept": kept})
+    counts = {"contacts": contacts, "links": links, "guests": guests, "pending": pending}
+    counts |= {"cancelled": cancelled, "kept": kept}
+    await store.note_counts(conn, erasure_id, counts)
     kept_until = last + duty if last is not None else None
-    return Erased(erasure_id, contacts, links, pending, cancelled, kept, kept_until)
+    return Erased(erasure_id, contacts, links, guests, pending, cancelled, kept, kept_until)

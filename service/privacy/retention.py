@@ -30,14 +30,16 @@ class Terms:
     """How long things are kept.
 
     numbers: sent texts keep their number, and texts from handsets their words (record duty: six
-        months). rejects: rejected rows of imports. lists: lists after their last day. records:
-        audit entries, disclosures, erasures (Network Data Security Regulations art. 12: three
-        years).
+        months). rejects: rejected rows of imports. lists: lists after their last day. guests:
+        of trial keys, since they were named last (a year, as a list that says no last day).
+        records: audit entries, disclosures, erasures (Network Data Security Regulations art. 12:
+        three years).
     """
 
     numbers: timedelta = timedelta(days=183)
     rejects: timedelta = timedelta(days=90)
     lists: timedelta = timedelta(days=30)
+    guests: timedelta = timedelta(days=366)
     records: timedelta = timedelta(days=1096)
 
 
@@ -47,6 +49,7 @@ def terms_of(settings: Settings) -> Terms:
         timedelta(days=settings.keep_numbers_days),
         timedelta(days=settings.keep_rejects_days),
         timedelta(days=settings.keep_expired_lists_days),
+        timedelta(days=settings.keep_guests_days),
         timedelta(days=settings.keep_records_days),
     )
 
@@ -73,6 +76,7 @@ async def let_go(pool: Pool, terms: Terms, now: datetime, rows: int = ROWS) -> d
         "arrivals": until_empty(store.delete_arrivals, terms.numbers),
         "receipts": until_empty(store.delete_receipts, terms.numbers),
         "rejects": until_empty(store.delete_rejects, terms.rejects),
+        "guests": until_empty(store.delete_guests, terms.guests),
         "records": until_empty(store.delete_records, terms.records),
     }
     done = {kind: await _in_batches(pool, kind, batch, now) for kind, batch in kinds.items()}

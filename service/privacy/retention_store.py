@@ -148,6 +148,19 @@ async def lock_expired(conn: Connection, roster_id: UUID, before: date) -> bool:
     return row is not None
 
 
+async def delete_guests(conn: Connection, before: datetime, rows: int) -> int:
+    """Delete guests whom nobody has named anew since."""
+    status = await conn.execute(
+        """
+        DELETE FROM guests WHERE id IN (
+            SELECT id FROM guests WHERE created_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)
+        """,
+        before,
+        rows,
+    )
+    return affected(status)
+
+
 async def delete_records(conn: Connection, before: datetime, rows: int) -> int:
     """Delete who saw and erased whom, and audit entries, past their record duty; the seals stay."""
     status = await conn.execute(

@@ -15,7 +15,10 @@ MOST_MESSAGES = 500
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """That somebody sees something of a person; object_id: None for a lookup."""
+    """That somebody sees something of a person; object_id: None for a lookup.
+
+    holder_id: the department whose data it is; None: everybody's.
+    """
 
     kind: str
     object_id: str | None
@@ -24,6 +27,7 @@ class Disclosure:
     user_id: UUID
     reason_cipher: bytes
     at: datetime
+    holder_id: UUID | None
 
 
 async def insert_disclosure(conn: Connection, new: Disclosure) -> UUID:
@@ -31,8 +35,8 @@ async def insert_disclosure(conn: Connection, new: Disclosure) -> UUID:
     made: UUID = await conn.fetchval(
         """
         INSERT INTO disclosures (kind, object_id, phone_hash, department_id, user_id,
-                                 reason_cipher, at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
+                                 reason_cipher, at, holder_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id
         """,
         new.kind,
         new.object_id,
@@ -41,15 +45,16 @@ async def insert_disclosure(conn: Connection, new: Disclosure) -> UUID:
         new.user_id,
         new.reason_cipher,
         new.at,
+        new.holder_id,
     )
     return made
 
 
 async def find_contact(conn: Connection, contact_id: UUID, scope: UUID | None) -> Record | None:
-    """A contact's hash and ciphers."""
+    """A contact's hash and ciphers, and whose it is."""
     return await conn.fetchrow(
         """
-        SELECT phone_hash, phone_cipher, name_cipher, false AS erased FROM contacts
+        SELECT phone_hash, phone_cipher, name_cipher, department_id, false AS erased FROM contacts
         WHERE id = $1 AND ($2::uuid IS NULL OR department_id = $2)
         """,
         contact_id,
@@ -71,7 +76,7 @@ async def find_message(
     erased = _ERASED.format(hash="m.phone_hash", since="r.created_at", department="r.department_id")
     return await conn.fetchrow(
         f"""
-        SELECT m.phone_hash, m.phone_cipher, m.name_cipher, {erased} AS erased
+        SELECT m.phone_hash, m.phone_cipher, m.name_cipher, r.department_id, {erased} AS erased
         FROM runs r JOIN messages m ON m.run_id = r.id
         WHERE r.id = $1 AND m.no = $2 AND ($3::uuid IS NULL OR r.department_id = $3)
         """,  # noqa: S608  # a constant
@@ -89,7 +94,7 @@ async def find_inbound(conn: Connection, text_id: UUID, scope: UUID | None) -> R
     return await conn.fetchrow(
         f"""
         SELECT t.sender_hash AS phone_hash, t.sender_cipher AS phone_cipher,
-               NULL::bytea AS name_cipher, {erased} AS erased
+               NULL::bytea AS name_cipher, t.department_id, {erased} AS erased
         FROM inbound_texts t WHERE t.id = $1 AND ($2::uuid IS NULL OR t.department_id = $2)
         """,  # noqa: S608  # a constant
         text_id,
@@ -165,11 +170,12 @@ async def count_inbound(conn: Connection, phone_hash: bytes, scope: UUID | None)
 
 
 async def list_disclosures(conn: Connection, phone_hash: bytes, scope: UUID | None) -> list[Record]:
-    """Who saw this number in full, or looked it up."""
+    """Who saw this number in full, or looked it up, where it was the department's to show."""
     return await conn.fetch(
         """
-        SELECT id, kind, user_id, department_id, reason_cipher, at FROM disclosures
-        WHERE phone_hash = $1 AND ($2::uuid IS NULL OR department_id = $2) ORDER BY id
+        SELECT id, kind, user_id, department_id, holder_id, reason_cipher, at FROM disclosures
+        WHERE phone_hash = $1 AND ($2::uuid IS NULL OR holder_id IS NULL OR holder_id = $2)
+        ORDER BY id
         """,
         phone_hash,
         scope,
@@ -301,6 +307,29 @@ async def count_kept(
     return found["kept"], found["last"]
 
 
+async def list_guests(conn: Connection, phone_hash: bytes, scope: UUID | None) -> list[Record]:
+    """On which departments' lists of guests this number is."""
+    return await conn.fetch(
+        """
+        SELECT g.id, g.department_id, d.name AS department, g.note, g.created_at
+        FROM guests g JOIN departments d ON d.id = g.department_id
+        WHERE g.phone_hash = $1 AND ($2::uuid IS NULL OR g.department_id = $2) ORDER BY g.id
+        """,
+        phone_hash,
+        scope,
+    )
+
+
+async def delete_guests(conn: Connection, phone_hash: bytes, scope: UUID | None) -> int:
+    """Take the person off the lists of guests."""
+    status = await conn.execute(
+        "DELETE FROM guests WHERE phone_hash = $1 AND ($2::uuid IS NULL OR department_id = $2)",
+        phone_hash,
+        scope,
+    )
+    return affected(status)
+
+
 async def forget_learned(conn: Connection, phone_hash: bytes) -> None:
     """Drop what deliveries taught of the number's carrier."""
     await conn.execute("DELETE FROM carrier_overrides WHERE phone_hash = $1", phone_hash)
@@ -312,13 +341,18 @@ async def note_counts(conn: Connection, erasure_id: UUID, counts: dict[str, int]
 
 
 async def delete_left_behind(conn: Connection) -> int:
-    """Delete contacts that are older than the erasure of their person: somebody held them."""
-    status = await conn.execute(
-        """
-        DELETE FROM contacts c USING erasures e
-        WHERE c.phone_hash = e.phone_hash AND c.created_at <= e.erased_at
-          AND c.department_id IN (
-            SELECT id FROM departments WHERE e.department_id IS NULL OR id = e.department_id)
-        """
-    )
-    return affected(status)
+    """Delete contacts and guests that are older than the erasure of their person: somebody held
+    them, or was just writing them down.
+    """
+    left = 0
+    for table in ("contacts", "guests"):
+        status = await conn.execute(
+            f"""
+            DELETE FROM {table} c USING erasures e
+            WHERE c.phone_hash = e.phone_hash AND c.created_at <= e.erased_at
+              AND c.department_id IN (
+                SELECT id FROM departments WHERE e.department_id IS NULL OR id = e.department_id)
+            """  # noqa: S608  # two names
+        )
+        left += affected(status)
+    return left

@@ -26,7 +26,8 @@ MOBILE = re.compile(
 """Any mobile number, and a masked one."""
 
 WRONG: list[tuple[str, str, Any]] = [
-    ("GET", "/suppressions?phone={p}&unknown=1", None),
+    ("GET", "/suppressions?phone={p}", None),
+    ("POST", "/suppressions/lookup?phone={p}", {"phone": "{p}0"}),
     ("GET", "/contacts/{p}", None),
     ("GET", "/runs/{p}/messages", None),
     ("GET", "/{p}", None),
@@ -40,7 +41,7 @@ WRONG: list[tuple[str, str, Any]] = [
     ("PUT", "/rosters/x/members", {"members": [{"phone": "{p}", "name": ["{p}"]}]}),
 ]
 RIGHT: list[tuple[str, str, Any]] = [
-    ("GET", "/suppressions?phone={p}", None),
+    ("POST", "/suppressions/lookup", {"phone": "{p}"}),
     ("POST", "/suppressions", {"phone": "{p}", "reason": "dead_number", "note": NAME}),
     ("POST", "/privacy/lookup", {"phone": "+86 {p}", "reason": "{p}"}),
     ("POST", "/routes/explain", {"phone": "{p}"}),

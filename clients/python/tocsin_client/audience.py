@@ -204,7 +204,12 @@ class Suppressions:
 
     async def list(self, *, phone: str | None = None) -> AsyncIterator[Suppression]:
         """The suppressions that your department made: all, or those of one number."""
-        async for suppression in self._link.pages("/suppressions", {"phone": phone}):
+        if phone is not None:  # which belongs in a body: addresses are logged
+            found = await self._link.post("/suppressions/lookup", {"phone": phone})
+            for suppression in found["items"]:
+                yield suppression
+            return
+        async for suppression in self._link.pages("/suppressions"):
             yield suppression
 
     async def lift(self, suppression_id: str) -> None:

@@ -143,7 +143,7 @@ async def test_a_lookup_tells_everything_that_the_caller_sees(api: Api) -> None:
     part = (await api.post("/privacy/lookup", SCHOOL, {"phone": NATIONAL, **WHY})).json
     assert {c["department_id"] for c in part["contacts"]} == {school}
     assert [m["run_id"] for m in part["messages"]] == [str(theirs)]
-    assert part["disclosures"] == []  # the county's are not the school's to see
+    assert [d["kind"] for d in part["disclosures"]] == ["lookup"]  # over all departments
     nobody = (await api.post("/privacy/lookup", ADMIN, {"phone": "19790000009", **WHY})).json
     assert (nobody["contacts"], nobody["messages"], nobody["suppressions"]) == ([], [], [])
 
@@ -174,10 +174,67 @@ async def test_an_erased_person_is_gone_and_locked_and_still_suppressed(api: Api
     assert report["states"] == {"cancelled": 1}
     (row,) = (await api.get(f"/runs/{sent}/messages", ADMIN)).json["items"]
     assert (row["state"], row["phone"]) == ("delivered", "197****0001")
-    found = (await api.get(f"/suppressions?phone={NATIONAL}", ADMIN)).json["items"]
+    found = (await api.post("/suppressions/lookup", ADMIN, {"phone": NATIONAL})).json["items"]
     assert [s["reason"] for s in found] == ["complaint"]
     looked = (await api.post("/privacy/lookup", ADMIN, {"phone": NATIONAL, **WHY})).json
     assert (looked["contacts"], [e["id"] for e in looked["erasures"]]) == ([], [done["id"]])
+
+
+async def test_guests_of_trial_keys_are_told_and_erased(api: Api) -> None:
+    for who in (("county", "operator"), ("school", "operator")):
+        body = {"phones": [NATIONAL, "19790000002"], "note": "局里的人"}
+        assert (await api.post("/guests", who, body)).json["added"] == 2
+    county, school = (str(api.teams[name].department_id) for name in ("county", "school"))
+    for who, seen in ((ADMIN, [county, school]), (SCHOOL, [school])):
+        found = (await api.post("/privacy/lookup", who, {"phone": NATIONAL, **WHY})).json["guests"]
+        assert [(g["department_id"], g["note"]) for g in found] == [
+            (department, "局里的人") for department in seen
+        ]
+    assert (await erase(api, SCHOOL))["guests"] == 1
+    assert (await erase(api))["guests"] == 1
+    left = await api.runtime.pool.fetch("SELECT phone_hash FROM guests")
+    assert {row["phone_hash"] for row in left} == {api.runtime.keyring.phone_index(phone(2))}
+    day = "2027-01-12"
+    told = (await api.get(f"/privacy/report?since={day}&until={day}", ADMIN)).json["erased"]
+    assert told["guests"] == 2
+
+
+async def test_a_guest_written_down_during_the_erasure_goes_with_the_next_sweep(api: Api) -> None:
+    await erase(api)
+    assert (await api.post("/guests", ("county", "operator"), {"phones": [NATIONAL]})).status == 201
+    async with api.runtime.pool.acquire() as conn:
+        assert await delete_left_behind(conn) == 1  # of the same instant: not anew
+    api.clock.at += timedelta(seconds=1)
+    assert (await api.post("/guests", ("county", "operator"), {"phones": [NATIONAL]})).status == 201
+    async with api.runtime.pool.acquire() as conn:
+        assert await delete_left_behind(conn) == 0
+
+
+async def test_a_department_is_told_who_saw_its_people(api: Api) -> None:
+    """Whoever looked: also the county; and nothing of who saw another department's."""
+    contact, mine = await contact_of(api, "school"), await contact_of(api, "county")
+    run = await run_of(api, "school")
+    for path in (f"contacts/{contact}", f"contacts/{mine}", f"runs/{run}/messages/1"):
+        assert (await api.post(f"/{path}/unmask", ADMIN, WHY)).status == 200
+    await api.post("/privacy/lookup", ADMIN, {"phone": NATIONAL, **WHY})
+    await api.post("/privacy/lookup", SCHOOL, {"phone": NATIONAL, **WHY})
+    county, school = (str(api.teams[name].department_id) for name in ("county", "school"))
+    everything = (await api.post("/privacy/lookup", ADMIN, {"phone": NATIONAL, **WHY})).json
+    assert [(d["kind"], d["holder_id"], d["department_id"]) for d in everything["disclosures"]] == [
+        ("contact", school, county),
+        ("contact", county, county),
+        ("message", school, county),
+        ("lookup", None, county),
+        ("lookup", school, school),
+    ]
+    theirs = (await api.post("/privacy/lookup", SCHOOL, {"phone": NATIONAL, **WHY})).json
+    assert [(d["kind"], d["department_id"]) for d in theirs["disclosures"]] == [
+        ("contact", county),
+        ("message", county),
+        ("lookup", county),
+        ("lookup", school),
+        ("lookup", county),
+    ]
 
 
 async def test_a_department_erases_its_own_only(api: Api) -> None:

@@ -107,6 +107,7 @@ TABLE = {
     "PATCH /areas/{code}": "ao",
     "GET /suppressions": "aopv",
     "POST /suppressions": "ao",
+    "POST /suppressions/lookup": "aopv",
     "POST /suppressions/imports": "ao",
     "POST /suppressions/export": "ao",
     "DELETE /suppressions/{suppression_id}": "ao",

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from service.accounts import guest_store
 from service.accounts.audit import Act
 from service.accounts.audit_store import insert_entry
 from service.accounts.model import Role, User
@@ -255,6 +256,23 @@ async def test_receipts_that_met_nothing_go_and_those_that_wait_do_not(system: S
     assert await system.turn(TERMS.numbers) == {}
     assert await system.turn(TERMS.numbers + MOMENT) == {"receipts": 2}
     assert await system.value("SELECT array_agg(why) FROM receipts_unmatched") == ["parked"]
+
+
+async def test_a_guest_goes_a_year_after_being_named_last(system: System) -> None:
+    async def name(at: datetime, *numbers: int) -> list[bool]:
+        ciphers = {
+            system.keyring.phone_index(phone(n)): system.keyring.encrypt("phone", phone(n))
+            for n in numbers
+        }
+        async with transaction(system.pool) as conn:
+            made = await guest_store.insert_guests(conn, system.user, ciphers, "", at)
+        return sorted(is_new for _, is_new in made)
+
+    assert await name(system.now, 1, 2, 3) == [True] * 3
+    assert await name(system.now + timedelta(days=30), 3, 4) == [False, True]
+    assert await system.turn(TERMS.guests) == {}
+    assert await system.turn(TERMS.guests + MOMENT) == {"guests": 2}
+    assert await system.turn(TERMS.guests + timedelta(days=30) + MOMENT) == {"guests": 2}
 
 
 async def test_the_trail_loses_what_is_older_than_three_years_and_still_holds(
