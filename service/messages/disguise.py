@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,15 @@ _TRADITIONAL = (
     "異异銷销停停審审調调檢检察察院院國国際际會会長长門门問问聽听說说讓让給给對对應应當当後后時时"
     "間间萬万億亿無无為为從从來来這这過过進进遠远達达選选擇择確确體体運运動动畫画圖图書书戲戏遊游"
     "區区場场檔档據据標标準准幫帮護护衛卫嚴严緊紧懷怀傳传輸输錄录鑰钥匙匙頁页"
+    "總总記记黨党統统義义議议與与讀读寫写語语誰谁計计訂订討讨訓训設设訪访評评詞词試试詩诗誠诚詢询該该詳详誤误課课談谈謀谋謝谢識识變变豐丰負负貢贡貨货販贩貪贪貧贫購购貴贵貿贸賀贺賓宾"
+    "賞赏質质賴赖賺赚贈赠軍军軟软較较載载輕轻輛辆輩辈輪轮農农遲迟遷迁適适遺遗鄉乡鄰邻醫医釋释針针鈔钞鋪铺鋼钢錯错鍵键鎮镇鏡镜鐘钟鐵铁閉闭閱阅闊阔陽阳陰阴陸陆隊队階阶隨随隱隐雖虽雙双"
+    "雜杂離离難难雲云靈灵靜静響响項项順顺須须預预頒颁頻频題题顏颜願愿類类顧顾顯显風风飛飞飯饭飲饮飾饰養养餘余館馆馬马駕驾騎骑驚惊髮发鬥斗鬧闹魚鱼鮮鲜鳥鸟麗丽麥麦黃黄齊齐齒齿龍龙東东"
+    "兩两並并喪丧嘗尝圍围園园圓圆執执壞坏壓压壯壮聲声壽寿夠够奪夺奮奋婦妇媽妈寶宝將将專专尋寻層层屬属島岛崗岗嶺岭幣币幾几庫库廟庙廣广廳厅張张強强彈弹徑径復复惡恶惱恼愛爱態态慣惯慶庆"
+    "憂忧憑凭憲宪憶忆懲惩懶懒戰战拋抛捨舍掛挂採采揚扬換换揮挥損损搖摇搶抢撥拨撫抚擁拥擋挡擔担擠挤擬拟擴扩擾扰攔拦攜携攝摄敗败敘叙敵敌數数斷断暢畅暫暂曆历條条楊杨極极構构槍枪樂乐樓楼"
+    "樣样樸朴樹树橋桥橫横權权歐欧歡欢歲岁歷历歸归殘残殺杀毀毁氣气決决沒没況况淨净淺浅測测湯汤溝沟溫温滅灭滿满漁渔漢汉漲涨潔洁潤润濟济濫滥瀏浏灣湾災灾煉炼煙烟煩烦熱热燈灯燒烧營营爐炉"
+    "爭争爺爷牆墙狀状獨独獲获獵猎獻献現现環环產产畢毕療疗盜盗盡尽監监盤盘眾众矯矫礎础禮礼禍祸種种稱称積积穩稳窮穷竊窃競竞筆笔節节範范築筑簡简簽签籌筹籤签糧粮糾纠紀纪約约紅红純纯紙纸"
+    "紛纷細细終终組组絕绝絡络絲丝經经綠绿維维綱纲線线編编緩缓緝缉縣县縮缩績绩織织繪绘繩绳續续罰罚罷罢習习聖圣聞闻職职聰聪肅肃脅胁腦脑腳脚膠胶臉脸臨临臺台興兴舊旧艱艰藝艺莊庄華华葉叶"
+    "蓋盖藍蓝藥药蘭兰虛虚蟲虫術术衝冲裝装裡里製制複复襲袭見见規规視视親亲覽览覺觉觀观觸触"
 )
 _SIMPLIFIED = {
     ord(old): new
@@ -48,9 +58,8 @@ _SIMPLIFIED = {
 }
 """Traditional and variant forms of the characters that matter to the rules."""
 
-_PLAIN_LETTER = _SIMPLIFIED | {
-    ord(like): letter for letter, likes in _LOOKALIKES.items() for like in likes
-}
+_LATIN = {ord(like): letter for letter, likes in _LOOKALIKES.items() for like in likes}
+_PLAIN_LETTER = _SIMPLIFIED | _LATIN
 _FOREIGN_SCRIPTS = ("CYRILLIC ", "GREEK ", "ARMENIAN ", "CHEROKEE ", "COPTIC ")
 _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 _USEFUL_SYMBOLS = "°℃×÷±≤≥㎡"
@@ -59,9 +68,10 @@ _FULL_WIDTH_SIGNS = range(0xFF01, 0xFF5F)
 _TLD = "com|net|org|cn|top|xyz|vip|cc|info|club|shop|site|online|icu|me|io|co|app|link|work|tv|gov"
 _CHINESE_TLD = "中国|公司|网络|网址|网站|在线|商城|政务|公益|集团|手机|移动|企业|我爱你"
 
+_SCHEME = "[a-z][a-z0-9+.-]{0,30}://"
 _LINK = re.compile(
     rf"""
-      [a-z][a-z0-9+.-]{{0,30}}://\S*                                 # any scheme
+      {_SCHEME}(?:(?!{_SCHEME})[-!#-&*+./0-:=?-~])*              # a URL, up to the next
     | [a-z0-9._%+-]{{1,64}}@[a-z0-9.-]+                                # e-mail
     | (?<![0-9.])(?:[0-9]{{1,3}}\.){{3}}[0-9]{{1,3}}(?![0-9])   # IPv4
     | (?:[0-9a-f]{{1,4}}:){{3,7}}:?[0-9a-f]{{1,4}}              # IPv6
@@ -85,6 +95,20 @@ _SPACED_DIGITS = re.compile(
     """,
     re.VERBOSE,
 )
+
+_GROUPED_DIGITS = re.compile(
+    r"(?<![0-9])[0-9]{1,4}(?:\s*[-·•.*_~～/|:：—]\s*[0-9]{1,4}){2,}(?![0-9])"
+    r"|(?<![0-9])[0-9]{1,2}(?:\s*[、,，]\s*[0-9]{1,2}){2,}(?![0-9]|\s*[日号月周])"
+)
+"""A number in groups. Groups of three digits and more are read as numbers in themselves."""
+
+_DAY = r"(?:19|20)[0-9]{2}[-/.](?:0?[1-9]|1[0-2])(?:[-/.](?:[12][0-9]|3[01]|0?[1-9]))?"
+_CLOCK = "(?:[01]?[0-9]|2[0-4])[:：][0-5][0-9](?:[:：][0-5][0-9])?"
+_MOMENTS = re.compile(
+    rf"(?:{_DAY}|{_CLOCK})(?:\s*[-—~～]\s*(?:{_DAY}|{_CLOCK}|[0-9]{{1,2}}(?:[/.][0-9]{{1,2}})?))*"
+)
+_FEWEST_DIGITS = 7
+"""Fewer in groups are a ratio, a version, or a choice of answers."""
 
 _GAP = r"[^\w\n，。、；：！？“”‘’（）{}【】]{1,3}"
 _SPLIT_WORD = re.compile(
@@ -137,7 +161,7 @@ def links(text: str) -> Iterator[Found]:
     """Every URL, domain, e-mail or IP address, however it is spelled."""
     plain, origins = plain_view(text)
     for match in _LINK.finditer(plain):
-        yield Found(origins[match.start()], match[0])
+        yield Found(origins[match.start()], match[0].rstrip(".!?:"))
 
 
 def disguises(text: str) -> Iterator[tuple[Disguise, Found]]:
@@ -147,10 +171,25 @@ def disguises(text: str) -> Iterator[tuple[Disguise, Found]]:
         if places:
             shown = dict.fromkeys(_shown(text[index]) for index in places)
             yield kind, Found(places[0], " ".join(shown))
-    if match := _SPACED_DIGITS.search(text):
+    if match := _SPACED_DIGITS.search(text) or _grouped(text):
         yield SPACED, Found(match.start(), match[0])
     if match := _SPLIT_WORD.search(text):
         yield SPLIT, Found(match.start(), match[0])
+
+
+def _grouped(text: str) -> re.Match[str] | None:
+    """The first number that stands there in groups, and is no date, time or row of numbers."""
+    for match in _GROUPED_DIGITS.finditer(text):
+        groups = re.findall("[0-9]+", match[0])
+        ascending = all(int(a) < int(b) for a, b in pairwise(groups))
+        joined_by_dashes = not re.search("[^0-9 -]", match[0])  # as numbers ordinarily are
+        if (
+            sum(map(len, groups)) >= _FEWEST_DIGITS
+            and min(map(len, groups)) < 3
+            and not (ascending or joined_by_dashes or _MOMENTS.fullmatch(match[0]))
+        ):
+            return match
+    return None
 
 
 def plain_view(text: str) -> tuple[str, list[int]]:
@@ -194,7 +233,7 @@ def _is_foreign(character: str) -> bool:
     if not character.isalpha() or character.isascii():
         return False
     named = unicodedata.name(character, "")
-    return named.startswith(_FOREIGN_SCRIPTS) or ord(character) in _PLAIN_LETTER
+    return named.startswith(_FOREIGN_SCRIPTS) or ord(character) in _LATIN
 
 
 def _is_variant(character: str) -> bool:

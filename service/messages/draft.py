@@ -45,11 +45,13 @@ class Sentence:
 
     places: of its characters in the text as given.
     around: for a quotation, the sentence that quotes it and the next one; else "".
+    spoken_at: where in `around` it stands.
     """
 
     text: str
     places: tuple[int, ...]
     around: str = ""
+    spoken_at: int = 0
 
     @property
     def quoted(self) -> bool:
@@ -94,6 +96,11 @@ class Draft:
         return plain, [self.origins[place] for place in places]
 
     @cached_property
+    def closed(self) -> tuple[str, list[int]]:
+        """The plain view without gaps inside Chinese words, and the places as in `plain`."""
+        return _without_gaps(*self.plain)
+
+    @cached_property
     def sentences(self) -> tuple[Sentence, ...]:
         """All sentences behind the signature, then all quotations."""
         return tuple(_sentences(*self.plain))
@@ -122,6 +129,12 @@ def draft(
     return Draft(text, values, read, places, message_class, sender, policy)
 
 
+def closed(word: str) -> str:
+    """A word as it stands in `Draft.closed`, however it was written down."""
+    plain, places = disguise.plain_view(word)
+    return _without_gaps(plain, places)[0]
+
+
 def _sentences(plain: str, places: list[int]) -> Iterator[Sentence]:
     begin = plain.find("】") + 1 if plain.startswith("【") else 0
     text, kept = _without_gaps(plain[begin:], places[begin:])
@@ -134,10 +147,10 @@ def _sentences(plain: str, places: list[int]) -> Iterator[Sentence]:
         yield Sentence(outer[a:b], tuple(where[a:b]))
     for at, spoken, spoken_places in quotations:
         index = next(i for i, (_, b) in enumerate(spans) if at < b)
-        last = spans[min(index + 1, len(spans) - 1)][1]
-        around = outer[spans[index][0] : last]
+        first, last = spans[index][0], spans[min(index + 1, len(spans) - 1)][1]
+        around = outer[first:last]
         for a, b in _cut(spoken):
-            yield Sentence(spoken[a:b], tuple(spoken_places[a:b]), around)
+            yield Sentence(spoken[a:b], tuple(spoken_places[a:b]), around, at - first)
 
 
 def _cut(text: str) -> Iterator[tuple[int, int]]:

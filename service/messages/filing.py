@@ -86,5 +86,10 @@ def _missing(text: str, required: Required) -> str:
     numbers = {contact.digits for contact in contacts(known)} - set(filing.contacts)
     if numbers:
         return f"the filing lacks {len(numbers)} of the text's numbers"
-    hosts = {found.what for found in disguise.links(text)} - set(filing.links)
-    return "the filing lacks a link of the text" if hosts else ""
+    links = _links(text) - {link for filed in filing.links for link in _links(filed)}
+    return "the filing lacks a link of the text" if links else ""
+
+
+def _links(text: str) -> set[str]:
+    """The links of a text, each as lint reads it."""
+    return {found.what for found in disguise.links(text)}

@@ -22,9 +22,9 @@ def likeness(one: str, other: str) -> float:
     return 2 * (a & b).total() / total if total else 0.0
 
 
-def most_alike(text: str, others: Iterable[str]) -> tuple[float, str]:
-    """The one among others that is most like a text, and how much; 0 and "" if there is none."""
-    return max(((likeness(text, other), other) for other in others), default=(0.0, ""))
+def most_alike(text: str, others: Iterable[str]) -> float:
+    """How much a text is like the one among others that is most like it; 0 if there is none."""
+    return max((likeness(text, other) for other in others), default=0.0)
 
 
 @lru_cache(maxsize=4096)

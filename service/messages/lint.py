@@ -111,7 +111,7 @@ R24 needs what was sent before, R25 what the others found.
 
 
 def _sent_before(known: Draft, before: Sequence[str]) -> Iterator[Hit]:
-    share, _ = most_alike(known.body, before)
+    share = most_alike(known.body, before)
     if share >= LIKE_BEFORE:
         yield Hit(
             RULE_INFO["R24"].level,
@@ -124,7 +124,7 @@ def _sent_before(known: Draft, before: Sequence[str]) -> Iterator[Hit]:
 
 
 def _doubts(known: Draft, reviews: int) -> Iterator[Hit]:
-    share, _ = most_alike(known.body, SCAM_TEXTS)
+    share = most_alike(known.body, SCAM_TEXTS)
     if share >= LIKE_A_SCAM:
         yield Hit(
             "review",

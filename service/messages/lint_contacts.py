@@ -12,11 +12,11 @@ from service.messages.stance import excused
 MOST_CONTACTS = 2
 MOST_LINKS = 1
 
-_RUN = re.compile(r"(?<![0-9a-z_])[+]?[0-9](?:[0-9]|[ ()-]{1,2}(?=[0-9]))+")
+_RUN = re.compile(r"(?<![0-9])[+]?[0-9](?:[0-9]|[ ()-]{1,2}(?=[0-9]))+")
 _UNIT = re.compile(
     r"\s*(?:年|月|日|时|点|分|秒|天|周|岁|期|届|[千百十]?万|亿|元|块|角|起|人|次|个|条|名|户|件|"
     r"笔|套|家|位|字|份|张|"
-    r"栋|幢|楼|室|路|版|层|页|米|公里|里|克|斤|多|余|号(?!码)|%|‰|g(?![a-z])|km|kg|am|pm|people|"
+    r"栋|幢|楼|室|路|高速|国道|省道|县道|次|版|层|页|米|公里|里|克|斤|多|余|号(?!码)|%|‰|g(?![a-z])|km|kg|am|pm|people|"
     r"persons|cases|yuan|days|hours)"
 )
 _COUNTED_BEFORE = re.compile(r"(?:第|¥|￥|rmb|cny|nt?o\.|约|近|共|达|超过?)\s*$")
@@ -39,15 +39,21 @@ _SERVICE_NUMBER = re.compile(r"(?:400|800)[0-9]{7}|95[0-9]{3,6}|17[01][0-9]{8}|1
 _ANTI_FRAUD_WITH_AREA = re.compile(r"0[0-9]{2,3}96110")
 _EXTENSION = re.compile(r"[0-9]{3,}[\s,]*(?:转|分机|按|接|ext\.?)\s*[0-9]")
 
-_APP = (
-    "微信|薇信|威信|徽信|v信|vx|wx|wechat|qq|扣扣|企鹅号|telegram|电报|飞机|whatsapp|line|skype|钉钉|"
-    "抖音"
+_APPS = (
+    "微信|薇信|威信|徽信|v信|vx|wx|wechat|qq|扣扣|企鹅号|telegram|电报|飞机(?![场票航])|whatsapp|skype|"
+    "钉钉|抖音"
 )
+_LINE = "(?<![a-z])line(?![a-z])"
+"""A line is also one to call: somebody's name there follows its 号, id or 群."""
+_GROUP = "(?<!人)群(?![众体])"
+_ID = "(?=[a-z0-9_-]{5})[a-z0-9_-]+"
 _ELSEWHERE = re.compile(
-    rf"(?:添?加|\+|进入?|入|拉|关注|搜索?|私信|建)[^,。]{{0,6}}?(?:{_APP}|[^、,]{{0,2}}群|好友)"
-    rf"|(?:{_APP})\s*(?:号码?|群|id)?\s*[:：]?\s*(?=[a-z0-9_-]{{5}})[a-z0-9_-]+"
+    rf"(?:添|(?<![增更])加|\+|进入?|入|拉|关注|搜索?|私信|建)[^,。]{{0,6}}?"
+    rf"(?:{_APPS}|{_LINE}|[^、,]{{0,2}}{_GROUP}|好友)"
+    rf"|(?:{_APPS}|{_LINE}(?=\s*(?:号|id|群)))\s*(?:号码?|群|id)?\s*[:：]?\s*{_ID}"
     r"|扫(?:一扫|描|码|下方|以下|这个)|扫[^,]{0,4}码"
-    r"|\b(?:add|join|contact|message|chat)\b[^,]{0,16}?(?:wechat|whatsapp|telegram|qq|group)"
+    r"|\b(?:add|join|contact|message|chat)\b[^,]{0,16}?(?:wechat|whatsapp|telegram|qq|group|"
+    r"on line\b)"
     r"|scan (?:the|this|our)?[^,]{0,6}code"
 )
 
@@ -64,16 +70,27 @@ class Contact:
 def contacts(draft: Draft) -> Iterator[Contact]:
     """Every run of three digits or more that is no date, time, amount or count."""
     plain, places = draft.plain
-    spared = [m.span() for kind in (_TIME, _DATE, _AMOUNT) for m in kind.finditer(plain)]
-    for match in _RUN.finditer(plain):
-        digits = re.sub("[^0-9]", "", match[0])
-        if len(digits) < 3 or any(a <= match.start() < b for a, b in spared):
+    dressed = [m for kind in (_TIME, _DATE, _AMOUNT) for m in kind.finditer(plain)]
+    for match in sorted([*dressed, *_RUN.finditer(plain)], key=lambda m: (m.start(), -m.end())):
+        if match.re is _RUN and any(m.start() <= match.start() < m.end() for m in dressed):
             continue
-        called = _CALL.search(plain, max(0, match.start() - _CALL_REACH), match.start())
-        if len(digits) <= _LONGEST_COUNT and not called and _is_count(plain, match):
+        digits = re.sub("[^0-9]", "", match[0])
+        if len(digits) < 3 or _is_no_number(plain, match, len(digits)):
             continue
         foreign = match[0].startswith("+") or (digits.startswith("00") and len(digits) > 6)
         yield Contact(digits, places[match.start()], foreign)
+
+
+def _is_no_number(plain: str, match: re.Match[str], digits: int) -> bool:
+    """Whether it is a time, a date, an amount or a count. Called by its name as a number, nothing
+    is, but a short amount that has its unit (`来电1,200起`).
+    """
+    called = _CALL.search(plain, max(0, match.start() - _CALL_REACH), match.start())
+    if match.re is _RUN:
+        return digits <= _LONGEST_COUNT and not called and _is_count(plain, match)
+    if called:
+        return digits <= _LONGEST_COUNT and bool(_UNIT.match(plain, match.end()))
+    return match.re is not _AMOUNT or digits <= _LONGEST_COUNT or _is_count(plain, match)
 
 
 def _is_count(plain: str, match: re.Match[str]) -> bool:
@@ -86,7 +103,7 @@ def numbers(draft: Draft) -> Iterator[Hit]:
     seen: dict[str, int] = {}
     for contact in contacts(draft):
         seen.setdefault(contact.digits, contact.at)
-        if not (_is_known(draft, contact.digits) or _is_never(contact)):
+        if not (is_known(draft, contact.digits) or _is_never(contact)):
             yield Hit(
                 "block",
                 contact.at,
@@ -110,7 +127,7 @@ def numbers(draft: Draft) -> Iterator[Hit]:
 def private_numbers(draft: Draft) -> Iterator[Hit]:
     """R04: no mobile, unregistered service or foreign number, and no extension."""
     for contact in contacts(draft):
-        if _is_never(contact) and not _is_known(draft, contact.digits):
+        if _is_never(contact) and not is_known(draft, contact.digits):
             yield Hit(
                 "block",
                 contact.at,
@@ -130,7 +147,8 @@ def private_numbers(draft: Draft) -> Iterator[Hit]:
         )
 
 
-def _is_known(draft: Draft, digits: str) -> bool:
+def is_known(draft: Draft, digits: str) -> bool:
+    """Whether it is one of the county's hotlines, or registered for the department."""
     registered = draft.sender.landlines if draft.sender else frozenset[str]()
     return (
         digits in draft.policy.hotlines
@@ -193,7 +211,7 @@ def _link_fault(draft: Draft, link: str) -> tuple[str, str] | None:
     if not (draft.sender and draft.sender.links):
         return _NO_LINKS
     try:
-        parts = urlsplit(re.split(r"[^\x21-\x7e]", link)[0])
+        parts = urlsplit(link)
         host, port = parts.hostname or "", parts.port
     except ValueError:
         return _BAD_LINK

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from datetime import date
 
 from service.messages import lint_contacts, template
-from service.messages.draft import Draft, Hit, Sentence
-from service.messages.policy import ANY_CARRIER
-from service.messages.stance import excused, forbidden
+from service.messages.draft import Draft, Hit, Sentence, closed
+from service.messages.policy import ANY_CARRIER, Level
+from service.messages.stance import excused
 
 SMALLEST_SHOWN = 3
 """Fewer cases than this in a village point to people: k-anonymity with k = 3."""
@@ -22,9 +22,12 @@ _OFFERS = re.compile(
     "捐款到|购买[^,]{0,6}产品"
 )
 _REPLY = re.compile(
-    "(?:回复?|回短信|短信回)(?:数字|字母|短信)?[“\"'「]?(?P<what>[a-z0-9]+|[^,。;”]{0,12})|"
+    "(?<!没)(?<!未)(?:回复|短信回复?|回短信|(?<![找收返撤取挽召退追带拿驳])回(?="
+    "[“\"'「]?[a-z0-9]|“|数字|字母|姓名|身份|证件|卡号|银行卡|验证码|动态码|密码|住址|手机号|是|同意|确认))"
+    "(?:数字|字母|短信)?[“\"'「]?(?P<what>[a-z0-9]+|[^,。;”]{0,12})|"
     "\\breply (?:with )?(?P<english>[a-z0-9]+)"
 )
+"""To reply; other words with 回 are not (回家, 收回, 找回密码)."""
 _REPLIES = re.compile("(?:[1-9]|r|t|td|n|0000|00000|qx|stop|unsubscribe)(?![a-z0-9])")
 _PERSONAL = re.compile(
     "姓名|身份证|证件|卡号|银行卡|验证码|动态码|密码|住址|手机号|电话号码|家庭情况|是$|^(?:确认|"
@@ -108,14 +111,8 @@ def replies(draft: Draft) -> Iterator[Hit]:
     """R13: only opt-out words and single digits are asked for in reply."""
     for sentence in draft.sentences:
         for match in _REPLY.finditer(sentence.text):
-            what = match["english"] or match["what"] or ""
-            plain_sign = what[:1].isascii() and what[:1].isalnum()
-            bad = not _REPLIES.match(what) if plain_sign else bool(_PERSONAL.search(what))
-            if (
-                bad
-                and not forbidden(sentence, match.start())
-                and "没" not in sentence.text[: match.start()][-2:]
-            ):
+            end = _end_of_asked(match)
+            if end and not excused(sentence, match.start(), end):
                 yield _said(
                     sentence,
                     match,
@@ -125,11 +122,21 @@ def replies(draft: Draft) -> Iterator[Hit]:
                 )
 
 
+def _end_of_asked(reply: re.Match[str]) -> int | None:
+    """Where what must not be asked for in reply ends; None if nothing of the kind is."""
+    group = "english" if reply["english"] else "what"
+    what = reply[group]
+    if what[:1].isascii() and what[:1].isalnum():
+        return None if _REPLIES.match(what) else reply.end(group)
+    personal = _PERSONAL.search(what)
+    return reply.start(group) + personal.end() if personal else None
+
+
 def verification(draft: Draft) -> Iterator[Hit]:
     """R14: the reader can verify the text with somebody known."""
     if _ROUTES.search(draft.plain[0]):
         return
-    if any(contact.digits in draft.policy.hotlines for contact in lint_contacts.contacts(draft)):
+    if any(lint_contacts.is_known(draft, one.digits) for one in lint_contacts.contacts(draft)):
         return
     yield Hit(
         "warn",
@@ -190,11 +197,11 @@ def _is_identity(digits: str) -> bool:
 
 def never_words(draft: Draft) -> Iterator[Hit]:
     """R19: no word of the county's or a carrier's never list."""
-    plain, places = draft.plain
+    text, places = draft.closed
     for carrier, words in draft.policy.never_words.items():
         whose = "" if carrier == ANY_CARRIER else f" ({carrier})"
         for word in words:
-            if (at := plain.find(word.lower())) >= 0:
+            if (at := text.find(closed(word))) >= 0:
                 yield Hit(
                     "block",
                     places[at],
@@ -280,11 +287,8 @@ def purpose(draft: Draft) -> Iterator[Hit]:
                 )
 
 
-def _said(sentence: Sentence, match: re.Match[str], level: str, chinese: str, english: str) -> Hit:
+def _said(
+    sentence: Sentence, match: re.Match[str], level: Level, chinese: str, english: str
+) -> Hit:
     what = match[0]
-    return Hit(
-        "block" if level == "block" else "review",
-        sentence.places[match.start()],
-        chinese.format(what),
-        english.format(what),
-    )
+    return Hit(level, sentence.places[match.start()], chinese.format(what), english.format(what))

@@ -54,16 +54,18 @@ _OURSELVES = re.compile(
     "我[局院们校行司]|本[局院校行]|民警|警方|警官|公安|法院|检察|专案|工作人员|客服"
 )
 _FRAUD = (
+    "(?![^,]{0,6}(?:防|反诈|反骗|打击|抓|查|止付|拦|破|避免|为了?|以便))"
     "[^,]{0,6}?(?:诈骗|骗局|骗子|骗术|骗人|行骗|陷阱|圈套|套路|钓鱼|冒充|假冒|假的|虚假[^,]{0,4}|"
     "违法[^,]{0,4}|"
     "犯罪[^,]{0,2}|木马|谣言|垫付大单)(?:行为|手段|手法|分子|团伙|的?老?套路|的?圈套|的?话术|短信|"
     "网站|链接)?"
-    f"(?=$|[,:—…{QUOTED}])"
 )
+"""What a verdict says; not what somebody does against fraud, as in 这是为了防诈骗."""
+_ENDS = f"(?=$|[,:—…{QUOTED}])"
 _VERDICT = re.compile(
     "[^,]*?,?(?:后面|背后|其实|往往|这|那|说这话的|这样的|这种)*(?:都|均|全|皆|一律|必定?|就|"
     "多半?|多数|大多|肯定|"
-    f"一定|往往|也|可能)*(?:(?<!不)(?<!并非)(?:是|属于?|系))(?:典型的?)?{_FRAUD}"
+    f"一定|往往|也|可能)*(?:(?<!不)(?<!并非)(?:是|属于?|系))(?:典型的?)?{_FRAUD}{_ENDS}"
 )
 _WATCH_OUT = re.compile(
     "(?:当心|小心|警惕|谨防|提防|防范|严防|远离|识破|认清|抵制|勿信|别信|不信|莫信|不要相信|"
@@ -78,11 +80,6 @@ _ADVICE = re.compile(
     "[^,]*?的?,?(?:就|请|一律|务必|先|可|都|应|要|立即|马上)*(?:停|挂|拒|别|勿|不要|不理|不予|"
     "不给|问|打.{0,6}(?:电话|号码)|"
     "(?:当面|回拨|向.{0,8})?核实|报警|拨|当面|举报|告诉家|告诉孩子|告诉村|找)"
-)
-_NO_FRAUD = re.compile("(?:不是|并非|绝非|不属于|不算)[^,]{0,6}?(?:诈骗|骗局|骗子|骗人|骗|假)")
-_DISOWNED = re.compile(
-    "(?:骗|诈|假|冒充|套路|陷阱|钓鱼)|核实|挂断|挂电话|拒绝|不理|别信|勿信|不信|不要信|别当真|"
-    "没有|木马"
 )
 
 
@@ -127,7 +124,7 @@ def condemned(sentence: Sentence, start: int, end: int) -> bool:
     imperative = _IMPERATIVE.search(before)
     if imperative and not (reported and reported.start() < imperative.start()):
         return bool(_watched(before[imperative.end() :]))
-    if _OURSELVES.search(before) and not re.search("自称|冒充|不会|假", before):
+    if _OURSELVES.search(before) and not re.search("自称|冒充|不会|假[冒扮装称]", before):
         return False
     if _VERDICT.match(after) or _watched(sentence.text[:start]) or _FRAUDSTER_DOES.search(before):
         return True
@@ -141,6 +138,65 @@ def _watched(before: str) -> bool:
 
 def excused(sentence: Sentence, start: int, end: int) -> bool:
     """Whether what stands at [start, end) is forbidden, condemned, or quoted and disowned."""
-    if sentence.quoted and _DISOWNED.search(_NO_FRAUD.sub("", sentence.around)):
+    if sentence.quoted and _disowned(sentence):
         return True
     return forbidden(sentence, start) or condemned(sentence, start, end)
+
+
+_PAUSE = "[,。!?;:…—]*"
+_KIND = (
+    "(?:的|之类|这类|此类|等|类似|话术?|说法|短信|电话|来电|信息|消息|链接|要求|通知|广告|字样|套餐|"
+    "兼职|压缩包|邮件)*"
+)
+_SWINDLER = re.compile(
+    "^(?:有些?|有的|一些|很多|近期|当前|现在|最近|如今|常有|电话里|网上|群里|境外|凡是?|如|若|一旦|"
+    "接到|收到|遇到|有人|对方|陌生人)*"
+    "(?:(?:骗子|诈骗分子|诈骗团伙|不法分子|犯罪分子|嫌疑人|(?=冒充|谎称|自称|声称|假称|佯称|伪称|"
+    "假冒|编造))"
+    "(?:常|会|往往|多|经常|先|再|通过|以|用|借|让|要|叫|说|称|讲|发|打|冒充|谎称|自称|声称|假称|佯称|"
+    "伪称|假冒|编造|诱导|利用|群发))"
+)
+"""Whose words they are, at the beginning of the clause that quotes them."""
+_AUTHORITY = re.compile(
+    "公安|警|法院|检察|中心|[我本][局院校行所镇村县]|政府|银行|客服|工作人员|专员|通知|通告|公告|"
+    "告知|喜讯|提醒|要求"
+)
+_HEARD = re.compile(
+    "接到|收到|遇到|碰到|看到|听到|有人|对方|陌生|来电|类似|所谓|凡是?|遇有|如有|诸如|比如"
+)
+_SUCH = re.compile("之类|这类|此类|类似")
+_REFUSE = (
+    "(?:请|要|就|应|需|务必|一律|一定|千万|立即|马上|直接|都|全)*"
+    "(?:挂断|挂掉|挂电话|挂机|拒绝|拒接|报警|删除|不予?理|不信|不可信|不接|不要?点|不转|不回|不给|"
+    "当面核实|"
+    "(?:别|勿|莫|不要|切勿|请勿)[再轻相当]*(?:信|真|理|点|转|接|扫|回|加|给|汇|付|填|下载|安装))"
+)
+_REFUSED = re.compile(f"{_KIND}{_PAUSE}{_REFUSE}")
+_REFUSED_ITSELF = re.compile(f"{_KIND}{_PAUSE}{_REFUSE}(?:它|会|睬)*(?=$|[,。!?;])")
+_CALLED_FRAUD = re.compile(
+    f"{_KIND}{_PAUSE}(?:这|那|此|其实|说这话的|这样的|都|均|全|皆|一律|就|多半?|往往|肯定|一定|可能|"
+    f"也)*(?:(?<!不)(?:是|属于?|系)|纯属|(?=诈骗|骗|假的|陷阱|圈套|谣言))(?:典型的?)?{_FRAUD}"
+    "(?=$|[,。!?;:…—])"
+    r"|[^,.]*\b(?:is|are) (?:all |always |only |a |an )*(?:scams?|frauds?|fake|lies?)\b"
+)
+_DENIED = re.compile("(?:不是|并非|绝非|不属于|不算)[^,]{0,6}$")
+
+
+def _disowned(sentence: Sentence) -> bool:
+    """Whether the words around a quotation take it back.
+
+    They forbid it, call it a fraud, give it as a swindler's, or tell whoever hears it to refuse.
+    What is quoted as an authority's own, a verdict alone takes back: `反诈中心通知：“…”，别信骗子`
+    asks for it.
+    """
+    quoting, at = Sentence(sentence.around, ()), sentence.spoken_at
+    after = _NOT_NOT.sub("必", quoting.text[at + 1 :])
+    verdict = _CALLED_FRAUD.match(after)
+    if verdict and not _DENIED.search(verdict[0]):
+        return True
+    by = re.split("[,:—…]", quoting.text[:at].rstrip(",:—…"))[-1]
+    if forbidden(quoting, at) or _watched(by) or _SWINDLER.search(by):
+        return True
+    if _HEARD.search(by) or _SUCH.match(after):
+        return bool(_REFUSED.match(after))
+    return not _AUTHORITY.search(by) and bool(_REFUSED_ITSELF.match(after))

@@ -13,7 +13,7 @@ from service.storage.postgres import Connection, Record, UniqueViolation, one
 _LATEST = """
     SELECT t.id, t.department_id, t.name, t.class, t.topic, t.language, t.created_at,
            v.id AS version_id, v.no, v.text, v.lint, v.edited_by, v.created_at AS edited_at,
-           v.approved_by, v.approved_at, v.approved_lint
+           v.approved_by, v.approved_at
     FROM templates t
     JOIN LATERAL (
         SELECT * FROM template_versions WHERE template_id = t.id ORDER BY no DESC LIMIT 1
@@ -56,7 +56,6 @@ class Template:
     edited_at: datetime
     approved_by: UUID | None = None
     approved_at: datetime | None = None
-    approved_lint: list[Finding] | None = None
 
 
 async def template_insert(
@@ -221,5 +220,4 @@ def _template(row: Record) -> Template:
         edited_at=row["edited_at"],
         approved_by=row["approved_by"],
         approved_at=row["approved_at"],
-        approved_lint=row["approved_lint"],
     )

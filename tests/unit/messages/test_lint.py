@@ -253,6 +253,19 @@ LINKED = Sender("旌德县公安局", "police", frozenset({"旌德县公安局"}
         ("看https://a@www.jdga.gov.cn/ 。", LINKED, {"R05"}),
         ("看https://www.jdga.gov.cn/?u=https://a.top 。", LINKED, {"R05"}),
         ("看https://jdga.gov.cn/1 或https://jdga.gov.cn/2 。", LINKED, {"R05"}),
+        ("看https://jdga.gov.cn/fz，疑问拨110。", LINKED, set()),
+        ("看https://jdga.gov.cn，疑问拨110。", LINKED, set()),
+        ("看https://jdga.gov.cn。疑问拨110。", LINKED, set()),
+        ("看https://jdga.gov.cn/fz查询。", LINKED, set()),
+        ("看本局网站（https://jdga.gov.cn），拨110。", LINKED, set()),
+        ("See https://jdga.gov.cn/fz.", LINKED, set()),
+        ("看https://jdga.gov.cn/1，或https://a.top/2。", LINKED, {"R05"}),
+        ("看https://jdga.gov.cn/1,https://a.top/2。", LINKED, {"R05"}),
+        ("看https://jdga.gov.cn/1,a.top/2。", LINKED, {"R05"}),
+        ("看https://jdga.gov.cn/1；a.top/2。", LINKED, {"R05"}),
+        ("看https://jdga.gov.cn/1https://a.top/2。", LINKED, {"R05"}),
+        ("看https://jdga.gov.cn\\.a.top/2。", LINKED, {"R05"}),
+        ("看https://jdga.gov.cn@a.top/2。", LINKED, {"R05"}),
     ],
 )
 def test_what_a_department_has_registered(text: str, whose: Sender, rules: set[str]) -> None:
@@ -294,6 +307,48 @@ def test_a_county_moves_levels_and_lists() -> None:
     }
     long = lint(f"{SIGNED}{'字' * 250}，拨110。", policy=policy)
     assert ("R15", "warn") in {(f["rule"], f["level"]) for f in long}
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("锦鲤附体", "转发锦 鲤·附体。"),
+        ("锦鲤附体", "转发锦\u200b鲤附体。"),
+        ("总书记", "總書記。"),
+        ("總書記", "总书记。"),
+        ("锦鲤 附体", "转发锦鲤附体。"),
+        ("ＶＩＰ专享", "转发vip专享。"),
+        ("VIP专享", "转发ＶＩＰ专享。"),
+        ("萬億補貼", "万亿补贴。"),
+        ("歡樂豆", "欢乐豆。"),
+    ],
+)
+def test_a_word_of_the_never_list_is_found_however_it_is_written(word: str, text: str) -> None:
+    policy = policy_from({"never_words": {"*": [word]}})
+    found = [f for f in lint(SIGNED + text, policy=policy) if f["rule"] == "R19"]
+    assert [f["level"] for f in found] == ["block"]
+    assert text[found[0]["at"] - 1 - len(SIGNED)] in "锦总總ｖＶv万欢"
+
+
+def test_words_apart_are_no_word_of_the_never_list() -> None:
+    policy = policy_from({"never_words": {"*": ["国旗"]}})
+    assert "R19" not in rules_of(lint(f"{SIGNED}热爱祖国，旗帜鲜明，拨96110。", policy=policy))
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("拨9999。", True),
+        ("拨0563-0600110。", True),
+        ("拨0563-96110。", True),
+        ("拨96110。", False),
+        ("本周12起。", False),
+    ],
+)
+def test_the_countys_own_numbers_are_a_way_to_verify(text: str, *, known: bool) -> None:
+    policy = policy_from({"hotlines": ["110", "9999"]})
+    found = lint(f"{SIGNED}刷单违法，{text}", sender=POLICE, policy=policy)
+    assert ("R14" not in rules_of(found)) is known
 
 
 @pytest.mark.parametrize(
