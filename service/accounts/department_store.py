@@ -195,6 +195,27 @@ async def register(
     return Registered(*row)
 
 
+async def end_registration(
+    conn: Connection, what: str, value: str, department_id: UUID, now: datetime
+) -> None:
+    """Give up a signature or extension; nobody else gets it.
+
+    Raises:
+        NotFound: it is not the department's.
+    """
+    found = await conn.fetchval(
+        f"""
+        UPDATE {_REGISTERS[what]} SET ended_at = coalesce(ended_at, $3)
+        WHERE {what} = $1 AND department_id = $2 RETURNING true
+        """,  # noqa: S608  # both names stand above
+        value,
+        department_id,
+        now,
+    )
+    if not found:
+        raise NotFound(f"the department has no such {what}")
+
+
 async def list_registered(conn: Connection, what: str, department_id: UUID) -> list[Registered]:
     """The signatures or extensions of a department, from old to new."""
     rows = await conn.fetch(

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from service.api.schema import Body, Instant, Int, Line, Out
+from service.channels.extension import room
 from service.channels.model import Channel, ChannelSettings, Hold, merged, shown
 from service.channels.store import parse_settings
 from service.messages.signature import Signature
@@ -159,6 +160,10 @@ class ChannelOut(Out):
     )
     held_why: str
     held_by: str | None = Field(description="Whose hold it is: carrier, or quota.")
+    extension_digits: int | None = Field(
+        description="The most digits of a department's extension number behind the sender; null:"
+        " the sender cannot be lengthened, and texts leave from it as it is."
+    )
 
 
 def settings_of(body: ChannelBody) -> ChannelSettings:
@@ -196,11 +201,13 @@ def edited(channel: Channel, body: ChannelPatch) -> Channel:
 
 def channel_out(channel: Channel, hold: Hold | None, *, with_config: bool) -> ChannelOut:
     """A channel as it is shown; of its settings the secrets are `set` or `unset`."""
-    names = ChannelOut.model_fields.keys() - {"config", "held_until", "held_why", "held_by"}
+    own = {"config", "held_until", "held_why", "held_by", "extension_digits"}
+    names = ChannelOut.model_fields.keys() - own
     return ChannelOut(
         **{name: getattr(channel, name) for name in names},
         config=shown(channel.config) if with_config else None,
         held_until=hold.until if hold else None,
         held_why=hold.why if hold else "",
         held_by=hold.by if hold else None,
+        extension_digits=room(channel),
     )

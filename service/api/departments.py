@@ -18,8 +18,10 @@ from service.accounts.department import (
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Int, Line, OptionalLine, Out, Page, Query
+from service.channels import extension_store
+from service.channels.extension import check_room
 from service.channels.maintenance import day_of, month_of, year_of
-from service.channels.store import existing_channels
+from service.channels.store import existing_channels, readable_channels
 from service.errors import Forbidden, Invalid
 
 Kind = Literal[
@@ -220,6 +222,8 @@ async def edit_department(call: Call, department_id: UUID, body: DepartmentPatch
 
     made = await manage.edit_department(call.conn, call.user, department_id, change, call.now)
     await _check_channels(call, made.settings)
+    if "channels" in changes:
+        await _check_extensions(call, department_id, "channels")
     return DepartmentOut.of(made)
 
 
@@ -276,12 +280,30 @@ async def list_extensions(call: Call, department_id: UUID) -> Page[RegisteredOut
 
 async def register_extension(call: Call, department_id: UUID, body: ExtensionBody) -> RegisteredOut:
     """Register an extension number to a department; nobody else gets it. For the county."""
-    return await _register(call, "extension", body.extension, department_id)
+    made = await _register(call, "extension", body.extension, department_id)
+    await _check_extensions(call, department_id, "extension")
+    return made
+
+
+async def end_extension(call: Call, department_id: UUID, extension: str) -> None:
+    """Give up an extension number of a department; nobody else gets it. For the county."""
+    _need_the_county(call, "give up extensions")
+    await _seen(call, department_id)
+    await department_store.end_registration(
+        call.conn, "extension", extension, department_id, call.now
+    )
+
+
+async def _check_extensions(call: Call, department_id: UUID, field: str) -> None:
+    """Refuse what would not fit behind the number of a channel that the department may use."""
+    await extension_store.lock_extensions(call.conn)
+    extensions = await extension_store.extensions_in_use(call.conn, department_id)
+    for channel in await readable_channels(call.conn, call.runtime.keyring) if extensions else ():
+        check_room(channel.id, channel, extensions, field)
 
 
 async def _register(call: Call, what: str, value: str, department_id: UUID) -> RegisteredOut:
-    if not call.user.runs_the_county:
-        raise Forbidden(f"only an administrator of a county department may register {what}s")
+    _need_the_county(call, f"register {what}s")
     await _seen(call, department_id)
     made = await department_store.register(
         call.conn, what, value, department_id, by=call.user.id, now=call.now
@@ -295,6 +317,11 @@ async def _registered(call: Call, what: str, department_id: UUID) -> Page[Regist
     return Page[RegisteredOut](
         items=[RegisteredOut(**item._asdict()) for item in found], next_cursor=None
     )
+
+
+def _need_the_county(call: Call, act: str) -> None:
+    if not call.user.runs_the_county:
+        raise Forbidden(f"only an administrator of a county department may {act}")
 
 
 async def _seen(call: Call, department_id: UUID) -> Department:

@@ -64,6 +64,8 @@ OPS = (
     Op("POST",   DEPARTMENT + "/signatures", departments.register_signature, R.ACCOUNTS, 201),
     Op("GET",    DEPARTMENT + "/extensions", departments.list_extensions, R.REPORTS),
     Op("POST",   DEPARTMENT + "/extensions", departments.register_extension, R.ACCOUNTS, 201),
+    Op("DELETE", DEPARTMENT + "/extensions/{extension}",
+                 departments.end_extension, R.ACCOUNTS, 204),
 
     Op("GET",    "/guests", guests.list_guests, R.READ),
     Op("POST",   "/guests", guests.create_guests, R.IMPORT, 201),

@@ -148,6 +148,12 @@ class Gateway(ABC):
     own_references: ClassVar[bool] = False
     """Whether the reference of a part is a number of ours: having it proves nothing."""
 
+    number_setting: ClassVar[str] = ""
+    """The setting with the number that an extension is appended to; "": none can be."""
+
+    number_characters: ClassVar[int] = 0
+    """The most characters of that number and an extension together."""
+
     keeps_list: ClassVar[bool] = False
     """Whether the provider has a list of what it took, for `find`."""
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from service.channels.extension import check_room
+from service.channels.extension_store import extensions_in_use, lock_extensions
 from service.channels.maintenance import check_maintenance
 from service.channels.model import Channel, ChannelSettings, Hold, parse_config, revealed
 from service.channels.registry import load
@@ -115,8 +117,8 @@ async def insert_channel(
     """Set up a channel, with a row for each of its connections.
 
     Raises:
-        Invalid: it has more recipients to a submit than its kind can take, or hours of maintenance
-            that cannot be followed.
+        Invalid: it has more recipients to a submit than its kind can take, hours of maintenance
+            that cannot be followed, or too long a number for a department's extension.
         Conflict: the name is taken.
     """
     _check(settings)
@@ -139,6 +141,7 @@ async def insert_channel(
     except UniqueViolation as error:
         raise Conflict(f"there is a channel named {settings.name} already") from error
     channel = _channel(one(row), keyring)
+    await _check_extensions(conn, channel)
     await _add_connections(conn, channel)
     return channel
 
@@ -149,8 +152,8 @@ async def update_channel(conn: Connection, keyring: Keyring, channel: Channel) -
     Another quota ends the hold of the old one; if it is used up too, the next mark finds it.
 
     Raises:
-        Invalid: it has more recipients to a submit than its kind can take, or hours of maintenance
-            that cannot be followed.
+        Invalid: it has more recipients to a submit than its kind can take, hours of maintenance
+            that cannot be followed, or too long a number for a department's extension.
         Conflict: the name is taken.
     """
     _check(channel)
@@ -172,6 +175,7 @@ async def update_channel(conn: Connection, keyring: Keyring, channel: Channel) -
         )
     except UniqueViolation as error:
         raise Conflict(f"there is a channel named {channel.name} already") from error
+    await _check_extensions(conn, channel)
     await _add_connections(conn, channel)
 
 
@@ -278,6 +282,12 @@ def _check(settings: ChannelSettings) -> None:
             fields={"destinations": f"at most {most}"},
         )
     check_maintenance(settings.maintenance)
+
+
+async def _check_extensions(conn: Connection, channel: Channel) -> None:
+    await lock_extensions(conn)
+    field = f"config.{load()[channel.kind].number_setting}"
+    check_room(channel.id, channel, await extensions_in_use(conn, None), field)
 
 
 def _columns(settings: ChannelSettings, keyring: Keyring) -> tuple[object, ...]:

@@ -1,10 +1,11 @@
 """Texts from handsets: joined, matched, understood, and acted upon, in one transaction a batch.
 
 A text belongs to the last message that was handed off to that phone on that channel, and so to its
-campaign and department. What it means is decided in `words`. An opt-out stops publicity to that
-number at once, whoever sent it, under the same lock as a suppression that a person enters: once it
-is committed, nothing to that number is marked as leaving any more (invariant I7). What no rule may
-decide waits for a person of the department, and a clue for one of the police.
+campaign and department; one to the extension number of a department is for that department, and
+belongs to the last of its messages. What it means is decided in `words`. An opt-out stops publicity
+to that number at once, whoever sent it, under the same lock as a suppression that a person enters:
+once it is committed, nothing to that number is marked as leaving any more (invariant I7). What no
+rule may decide waits for a person of the department, and a clue for one of the police.
 
 Whatever is committed is whole: a process that dies in between leaves the arrivals unread, and the
 next one reads them again.
@@ -14,16 +15,19 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from uuid import UUID
 
 from service.accounts.model import User
 from service.audience.suppression import REFUSABLE
 from service.audience.suppression_store import lock_suppressions
+from service.channels.extension import behind
+from service.channels.extension_store import Owner, owners_of
+from service.channels.store import readable_channels
 from service.crypto import Keyring, Undecipherable
 from service.delivery import inbound_store as store
 from service.delivery import replies_store
-from service.delivery.inbound_store import Answered, NewText
+from service.delivery.addressed import Addressed, State, route
+from service.delivery.inbound_store import NewText
 from service.delivery.joining import REPEATED_WITHIN, Arrival, Joiner, Whole
 from service.delivery.words import Kind, Meaning, read
 from service.errors import Conflict, NotFound
@@ -43,14 +47,6 @@ PUBLICITY = ("public_interest",)
 
 BY_WORD = "replied with an opt-out word"
 BY_PERSON = "asked for it in a text that a person read"
-
-
-class State(StrEnum):
-    """Where a text is in its queue."""
-
-    NEW = "new"
-    TAKEN = "taken"
-    DONE = "done"
 
 
 MOVES: dict[State, frozenset[State]] = {
@@ -167,14 +163,24 @@ class _Reading:
     async def act(self, conn: Connection, now: datetime) -> None:
         """Write the texts and all that they cause; the lock that others wait for comes last."""
         new, stops = await self._tell_copies(conn)
+        called = await self._called(conn, new)
         answered = await store.last_messages(
             conn,
-            [(c.first.channel_id, c.first.sender_hash, c.whole.received_at) for c in new],
+            [
+                (
+                    candidate.first.channel_id,
+                    candidate.first.sender_hash,
+                    candidate.whole.received_at,
+                    whose.department_id if whose else None,
+                )
+                for candidate, (_, whose) in zip(new, called, strict=True)
+            ],
             ANSWERS_WITHIN,
         )
         police = await store.police_department(conn)
-        for place, candidate in enumerate(new):
-            self._texts.append(self._placed(candidate, answered.get(place), police))
+        for place, (candidate, (digits, whose)) in enumerate(zip(new, called, strict=True)):
+            to = Addressed(answered.get(place), whose, digits if whose else None)
+            self._texts.append(self._placed(candidate, to, police))
         await store.insert_texts(conn, self._texts)
         await store.count_copies(conn, list(self._same.values()))
         await store.settle_arrivals(conn, self._fates())
@@ -187,6 +193,20 @@ class _Reading:
             await replies_store.suppress_senders(
                 conn, stops, classes=PUBLICITY, note=BY_WORD, user_id=None, now=now
             )
+
+    async def _called(
+        self, conn: Connection, texts: Sequence[_Candidate]
+    ) -> list[tuple[str, Owner | None]]:
+        """For each text the digits behind the channel's number, and whose they are, if at all."""
+        if not texts:
+            return []
+        channels = {c.id: c for c in await readable_channels(conn, self._keyring)}
+        digits = []
+        for first in (text.first for text in texts):
+            channel = channels.get(first.channel_id)
+            digits.append(behind(channel, first.recipient) if channel else "")
+        owners = await owners_of(conn, set(digits) - {""})
+        return [(each, owners.get(each)) for each in digits]
 
     async def _tell_copies(
         self, conn: Connection
@@ -224,11 +244,9 @@ class _Reading:
         meaning = read(text, whole=not whole.missing)
         return _Candidate(whole, first, text, self._keyring.index("inbound", value), meaning)
 
-    def _placed(
-        self, candidate: _Candidate, answered: Answered | None, police: UUID | None
-    ) -> NewText:
+    def _placed(self, candidate: _Candidate, to: Addressed, police: UUID | None) -> NewText:
         whole, first, meaning = candidate.whole, candidate.first, candidate.meaning
-        place = route(meaning, answered, police)
+        place = route(meaning, to, police)
         return NewText(
             id=whole.id,
             channel_id=first.channel_id,
@@ -241,9 +259,10 @@ class _Reading:
             received_at=whole.received_at,
             kind=meaning.kind,
             answer=meaning.answer,
-            answered=answered,
+            answered=to.answered,
             department_id=place.department_id,
             state=place.state,
+            extension=to.extension,
         )
 
     def _fates(self) -> list[tuple[int, str, UUID | None]]:
@@ -271,32 +290,6 @@ class _Reading:
                 "copies": len(self._same) + len(self._joiner.copies),
             },
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Whose a text is to read, None: the county's; and whether it waits for them."""
-
-    department_id: UUID | None
-    state: State
-
-
-def route(meaning: Meaning, answered: Answered | None, police: UUID | None) -> Place:
-    """Where a text goes, and whether a person is to look at it.
-
-    An opt-out in answer to a work notice stops publicity like any other; whether the notices stop
-    too is for the department to decide. An answer to nothing that we sent counts for no run.
-    """
-    department = answered.department_id if answered else None
-    if meaning.kind is Kind.CLUE:
-        if answered is None or answered.department_kind != "police":
-            department = police or department
-        return Place(department, State.NEW)
-    if meaning.kind is Kind.OPT_OUT:
-        notice = answered is not None and answered.message_class == "service"
-        return Place(department, State.NEW if notice else State.DONE)
-    counted = meaning.kind is Kind.ANSWER and answered is not None
-    return Place(department, State.DONE if counted else State.NEW)
 
 
 async def visible(conn: Connection, user: User, text_id: UUID) -> Record:

@@ -42,6 +42,7 @@ class NewText:
     answered: Answered | None
     department_id: UUID | None
     state: str
+    extension: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +156,13 @@ async def texts_like(conn: Connection, digests: Sequence[bytes], since: datetime
 
 
 async def last_messages(
-    conn: Connection, asked: Sequence[tuple[int, bytes, datetime]], within: timedelta
+    conn: Connection,
+    asked: Sequence[tuple[int, bytes, datetime, UUID | None]],
+    within: timedelta,
 ) -> dict[int, Answered]:
     """What each text answers, by its place in `asked`: the last message that was handed off to that
     phone on that channel, so long before at most; our replies are none. Asked are (channel, phone
-    hash, received at).
+    hash, received at, department), of that department's messages alone if it is not None.
 
     Each run of that time is one look into the ledger's index on run and phone; the ledger is spared
     an index of its own for this.
@@ -167,8 +170,8 @@ async def last_messages(
     rows = await conn.fetch(
         """
         SELECT q.place, last.* FROM
-            unnest($1::smallint[], $2::bytea[], $3::timestamptz[]) WITH ORDINALITY
-                AS q(channel_id, phone_hash, received_at, place)
+            unnest($1::smallint[], $2::bytea[], $3::timestamptz[], $5::uuid[]) WITH ORDINALITY
+                AS q(channel_id, phone_hash, received_at, department_id, place)
         CROSS JOIN LATERAL (
             SELECT m.run_id, m.no AS message_no, r.campaign_id, r.department_id,
                    d.kind AS department_kind, r.class AS message_class
@@ -176,15 +179,17 @@ async def last_messages(
             JOIN messages m ON m.run_id = r.id AND m.phone_hash = q.phone_hash
             JOIN departments d ON d.id = r.department_id
             WHERE r.kind <> 'reply' AND r.created_at <= q.received_at
+              AND (q.department_id IS NULL OR r.department_id = q.department_id)
               AND (r.finished_at IS NULL OR r.finished_at > q.received_at - $4::interval)
               AND m.channel_id = q.channel_id AND m.state <> 'rejected'
               AND m.marked_at BETWEEN q.received_at - $4::interval AND q.received_at
             ORDER BY m.marked_at DESC, m.run_id DESC LIMIT 1) last
         """,
-        [channel_id for channel_id, _, _ in asked],
-        [phone_hash for _, phone_hash, _ in asked],
-        [received_at for _, _, received_at in asked],
+        [channel_id for channel_id, _, _, _ in asked],
+        [phone_hash for _, phone_hash, _, _ in asked],
+        [received_at for _, _, received_at, _ in asked],
         within,
+        [department_id for _, _, _, department_id in asked],
     )
     return {
         row["place"] - 1: Answered(**{key: row[key] for key in Answered.__slots__}) for row in rows
@@ -205,8 +210,8 @@ async def insert_texts(conn: Connection, texts: Sequence[NewText]) -> None:
         """
         INSERT INTO inbound_texts (id, channel_id, sender_hash, sender_cipher, recipient,
             text_cipher, digest, missing, received_at, kind, answer, run_id, message_no,
-            campaign_id, department_id, state, done_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+            campaign_id, department_id, state, extension, done_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
                 CASE $16 WHEN 'done' THEN $9::timestamptz END)
         """,
         [
@@ -227,6 +232,7 @@ async def insert_texts(conn: Connection, texts: Sequence[NewText]) -> None:
                 t.answered and t.answered.campaign_id,
                 t.department_id,
                 t.state,
+                t.extension,
             )
             for t in texts
         ],

@@ -5,10 +5,10 @@ runs, in one transaction with the note that it did: whatever dies in between, no
 twice, and what was answered has its row in a ledger before it leaves. A run a kind, channel and
 sender's name takes all that came together in a minute.
 
-An answer goes out over the channel that the text came in on, in the name under which the sender
-had been written to, in the class `service`, and within the send hours: whoever opts out at night
-is not woken for it. It goes to persons' mobile numbers only and so many times a day, so that no
-machine at the other end can keep us talking.
+An answer goes out over the channel that the text came in on, from the number that it went to, in
+the name under which the sender had been written to, in the class `service`, and within the send
+hours: whoever opts out at night is not woken for it. It goes to persons' mobile numbers only and so
+many times a day, so that no machine at the other end can keep us talking.
 """
 
 import json
@@ -75,6 +75,7 @@ class _Voice:
     channel_id: int
     department_id: UUID
     signature: str
+    extension: str
 
 
 _People = dict[bytes, tuple[Recipient, list[Due]]]
@@ -163,7 +164,7 @@ def _judge(row: Record, keyring: Keyring, now: datetime) -> tuple[_Voice, Recipi
     if not name:
         return Skip.NO_SIGNATURE
     return (
-        _Voice(row["kind"], row["channel_id"], row["department_id"], name),
+        _Voice(row["kind"], row["channel_id"], row["department_id"], name, row["extension"]),
         Recipient(
             row["sender_hash"],
             row["sender_cipher"],
@@ -219,6 +220,7 @@ async def _start(
         valid_until=now + ANSWERED_WITHIN,
         confirms=CONFIRMS.get(voice.kind),
         over_cap="send",
+        extension=voice.extension,
     )
     return await direct.start(conn, new, people, now)
 

@@ -90,13 +90,16 @@ async def replies_due(conn: Connection, now: datetime, limit: int) -> list[Recor
 
     department_id, signature: of those whose text it is to read, else of the county; null if there
     is no department at all. answered_text: what the sender had got from us, if anything.
-    lifted: it would confirm an opt-out that holds no more.
+    lifted: it would confirm an opt-out that holds no more. extension: the one that was written to,
+    if it is registered.
     """
     return await conn.fetch(
         """
         SELECT d.kind, d.cause, d.due_at, t.id AS text_id, t.channel_id, t.sender_hash,
                t.sender_cipher, t.recipient, o.id AS department_id, o.signature,
-               r.text AS answered_text,
+               r.text AS answered_text, coalesce((
+                 SELECT e.extension FROM extensions e
+                 WHERE e.extension = t.extension AND e.ended_at IS NULL), '') AS extension,
                d.kind = 'opt_out_confirmed' AND s.id IS NULL AS lifted
         FROM replies_due d
         JOIN inbound_texts t ON t.id = d.text_id

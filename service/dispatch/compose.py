@@ -53,6 +53,7 @@ class Work:
     """A claimed slice: what it says, who is still to get it, and how many are on their way.
 
     flow, weight: whose it is and how much it counts when turns are taken.
+    extension: the digits that its texts leave from, behind the channel's number.
     has_allowance: whether the department has a quota of its own.
     had: the parts of it that were marked, beside those of other runs of its flow.
     credit, next_at: tokens of the campaign's own pace that are saved up, and the loop's time before
@@ -69,6 +70,7 @@ class Work:
     flow: Flow
     weight: int
     rows: deque[Record]
+    extension: str = ""
     has_allowance: bool = False
     broken: list[int] = field(default_factory=list)
     outstanding: int = 0
@@ -93,8 +95,8 @@ class Work:
         return self.valid_until is not None and now >= self.valid_until
 
 
-def work_from(claimed: Record, rows: list[Record]) -> Work:
-    """The slice that `slice_store.claim_slice` returned, with its rows."""
+def work_from(claimed: Record, rows: list[Record], extension: str) -> Work:
+    """The slice that `slice_store.claim_slice` returned, with its rows, to leave from there."""
     return Work(
         run_id=claimed["run_id"],
         slice_no=claimed["no"],
@@ -106,6 +108,7 @@ def work_from(claimed: Record, rows: list[Record]) -> Work:
         flow=Flow(claimed["priority"], claimed["department_id"]),
         weight=claimed["weight"],
         rows=deque(rows),
+        extension=extension,
         has_allowance=claimed["has_allowance"],
     )
 

@@ -19,6 +19,7 @@ class NewRun:
     confirms: the reason of the suppressions that its texts confirm, and so pass; None: none.
     sent_by, template_version_id, webhook_id, key_mode: of a department's direct send.
     over_cap: what becomes of a text that a cap stops: defer, stop; send: it has no cap.
+    extension: the digits it leaves from; "": the bare number; None: those of its department.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class NewRun:
     webhook_id: UUID | None = None
     key_mode: Mode = Mode.LIVE
     over_cap: str = "stop"
+    extension: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,10 @@ async def insert_run(conn: Connection, new: NewRun, now: datetime) -> Record:
         """
         INSERT INTO runs (kind, department_id, fire_at, state, priority, class, text, channels,
                           send_hours, timezone, valid_until, confirms, sent_by,
-                          template_version_id, webhook_id, key_mode, over_cap, created_at)
+                          template_version_id, webhook_id, key_mode, over_cap, extension,
+                          created_at)
         VALUES ($1, $2, $10, 'expanding', $3, $4, $5, $6, $7, $8, $9, $11, $12, $13, $14, $15, $16,
-                $10)
+                $17, $10)
         RETURNING *
         """,
         new.kind,
@@ -82,6 +85,7 @@ async def insert_run(conn: Connection, new: NewRun, now: datetime) -> Record:
         new.webhook_id,
         new.key_mode,
         new.over_cap,
+        new.extension,
     )
     return one(row)
 

@@ -93,7 +93,10 @@ async def claim_slice(
         WHERE s.run_id = next.run_id AND s.no = next.no AND r.id = s.run_id
         RETURNING s.run_id, s.no, s.priority, s.first_no, s.last_no, r.text, r.class, r.max_tps,
                   r.send_hours, r.timezone, r.audience, r.beyond_hours, r.on_quiet_days,
-                  r.valid_until, r.department_id, d.weight,
+                  r.valid_until, r.department_id, d.weight, coalesce(r.extension, (
+                    SELECT e.extension FROM extensions e
+                    WHERE e.department_id = r.department_id AND e.ended_at IS NULL
+                    ORDER BY e.registered_at DESC, e.extension DESC LIMIT 1), '') AS extension,
                   num_nonnulls(d.daily_quota, d.monthly_quota, d.yearly_quota) > 0 AS has_allowance
         """,
         lease.channel_id,

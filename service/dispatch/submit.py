@@ -15,6 +15,7 @@ import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from service.channels.extension import fitting
 from service.channels.gateway import Gateway
 from service.channels.maintenance import maintenance_end
 from service.channels.model import Channel
@@ -232,7 +233,9 @@ class Sender:
                 await lease_store.recover_slice(conn, claimed["run_id"], claimed["no"], now)
                 rows = await self._rows_of(conn, claimed, now)
         self._claim_unsure = False
-        return work_from(claimed, rows) if claimed is not None else None
+        if claimed is None:
+            return None
+        return work_from(claimed, rows, fitting(self._channel, claimed["extension"]))
 
     async def _rows_of(self, conn: Connection, claimed: Record, now: datetime) -> list[Record]:
         """What a slice just taken still has to hand off.

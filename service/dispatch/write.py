@@ -250,6 +250,7 @@ class Writer:
             part,
             parcel.messages[0].reference,
             parcel.work.valid_until if channel.send_validity else None,
+            parcel.work.extension,
             receipt=channel.receipts == "all" or part.number == part.total,
         )
 

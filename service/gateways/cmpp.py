@@ -43,6 +43,7 @@ from service.protocols.stream import Address, LoginAnswer, StreamGateway
 
 MSG_FMT = {Coding.ASCII: 0, Coding.UCS2: 8, Coding.GB18030: 15}
 _Code = Annotated[int, Field(ge=1, le=0xFFFF_FFFF)]
+_SRC_ID_DIGITS = 21
 _CODINGS = {value: coding for coding, value in MSG_FMT.items()}
 
 
@@ -116,6 +117,8 @@ class CMPPGateway(StreamGateway[CMPPClient[SubmitResult]]):
     kind = "cmpp"
     protocol = "CMPP"
     config_model = CMPPConfig
+    number_setting = "access_number"
+    number_characters = _SRC_ID_DIGITS
     most_recipients = 99  # the specification's "less than 100"
 
     def __init__(self, config: CMPPConfig, deliver: Deliver, clock: Clock) -> None:
@@ -203,7 +206,6 @@ class CMPPGateway(StreamGateway[CMPPClient[SubmitResult]]):
         self.take(item, partial(self.link.acknowledge, sequence, deliver))
 
 
-_SRC_ID_DIGITS = 21
 _DIGITS = re.compile("[0-9]*")
 _UNVERIFIED = (
     "{0.host}:{0.port} accepted the login, but its own digest does not match the secret; "

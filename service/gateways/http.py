@@ -217,6 +217,8 @@ class HTTPGateway(RequestGateway[HTTPConfig]):
 
     kind = "http"
     config_model = HTTPConfig
+    number_setting = "sender"
+    number_characters = 20
 
     def __init__(
         self,

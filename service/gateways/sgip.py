@@ -195,6 +195,8 @@ class SGIPGateway(StreamGateway[SGIPClient[SubmitResult]]):
     kind = "sgip"
     protocol = "SGIP"
     config_model = SGIPConfig
+    number_setting = "access_number"
+    number_characters = NUMBER_OCTETS
     most_recipients = 83
     own_references = True
     """A packet has at most 2,048 octets: 143, 21 a recipient, and up to 160 of content."""

@@ -122,6 +122,8 @@ class SMGPGateway(StreamGateway[SMGPClient[SubmitResult]]):
     kind = "smgp"
     protocol = "SMGP"
     config_model = SMGPConfig
+    number_setting = "access_number"
+    number_characters = pdu.TERMINAL_OCTETS
     most_recipients = pdu.MOST_DESTINATIONS
 
     def __init__(self, config: SMGPConfig, deliver: Deliver, clock: Clock) -> None:

@@ -198,6 +198,8 @@ class SMPPGateway(StreamGateway[SMPPClient[SubmitResult]]):
     kind = "smpp"
     protocol = "SMPP"
     config_model = SMPPConfig
+    number_setting = "sender"
+    number_characters = address.SOURCE_CHARACTERS
 
     def __init__(self, config: SMPPConfig, deliver: Deliver, clock: Clock) -> None:
         timing = Timing(config.heartbeat_seconds, config.response_timeout_seconds)

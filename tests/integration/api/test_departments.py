@@ -1,5 +1,6 @@
 """Departments over HTTP: the tree, who sees what of it, and what belongs to one alone."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -161,3 +162,66 @@ async def test_the_signature_of_a_department_is_registered_with_it(api: Api) -> 
     refused = await make(api, "二", signature="旌德县一局")
     assert refused.json["type"] == "/problems/signature_taken"
     assert (await make(api, "二")).status == 201
+
+
+async def lane(api: Api, name: str, number: str, **more: Any) -> Answer:
+    config = {"host": "127.0.0.1", "account": "901234", "secret": "s3cr3t", "access_number": number}
+    body = {
+        "name": name,
+        "kind": "cmpp",
+        "simulated": True,
+        "carriers": ["china_mobile"],
+        "config": config,
+    }
+    return await api.post("/channels", ADMIN, body | more)
+
+
+async def extensions(api: Api, department: str) -> list[str]:
+    listed = (await api.get(f"/departments/{department}/extensions", ADMIN)).json["items"]
+    return [item["value"] for item in listed if item["ended_at"] is None]
+
+
+async def test_an_extension_has_room_behind_every_channel_that_is_used(api: Api) -> None:
+    """Whatever is changed last is refused: the extension, the channel, or what may be used."""
+    long, short = await lane(api, "长", "1" * 18), await lane(api, "短", "1" * 10)
+    assert [made.json["extension_digits"] for made in (long, short)] == [3, 11]
+    only_short = [short.json["id"]]
+    all_ways = (await make(api, "一")).json["id"]
+    bound = (await make(api, "二", channels=only_short)).json["id"]
+
+    too_long = await api.post(f"/departments/{all_ways}/extensions", ADMIN, {"extension": "96110"})
+    assert (too_long.status, too_long.json["type"]) == (422, "/problems/extension_too_long")
+    assert set(too_long.json["fields"]) == {"extension"}
+    assert await extensions(api, all_ways) == []
+    fits = await api.post(f"/departments/{bound}/extensions", ADMIN, {"extension": "96110"})
+    assert fits.status == 201
+
+    freed = await api.patch(f"/departments/{bound}", ADMIN, {"channels": None})
+    assert (freed.status, set(freed.json["fields"])) == (422, {"channels"})
+    path = f"/channels/{short.json['id']}"
+    longer = await api.patch(path, ADMIN, {"config": {"access_number": "1" * 17}})
+    assert (longer.status, set(longer.json["fields"])) == (422, {"config.access_number"})
+    assert "96110" in longer.json["detail"]
+    disabled = await api.patch(
+        path, ADMIN, {"config": {"access_number": "1" * 17}, "enabled": False}
+    )
+    assert disabled.status == 200
+    assert (await api.patch(path, ADMIN, {"enabled": True})).status == 422
+    given_up = await api.call("DELETE", f"/departments/{bound}/extensions/96110", ADMIN)
+    assert given_up.status == 204
+    assert (await api.patch(path, ADMIN, {"enabled": True})).status == 200
+    assert (await api.patch(f"/departments/{bound}", ADMIN, {"channels": None})).status == 200
+    gone = await api.call("DELETE", f"/departments/{all_ways}/extensions/96110", ADMIN)
+    assert gone.status == 404
+
+
+async def test_of_a_long_number_and_a_long_extension_at_once_one_is_refused(api: Api) -> None:
+    department = (await make(api, "一")).json["id"]
+    for digits in ("1234", "12345", "123456"):
+        answers = await asyncio.gather(
+            lane(api, f"路{digits}", "1" * 18),
+            api.post(f"/departments/{department}/extensions", ADMIN, {"extension": digits}),
+        )
+        assert sorted(answer.status for answer in answers) == [201, 422]
+        await api.runtime.pool.execute("DELETE FROM extensions")
+        await api.runtime.pool.execute("UPDATE channels SET enabled = false")

@@ -53,6 +53,7 @@ TABLE = {
     "POST /departments/{department_id}/signatures": "a",
     "GET /departments/{department_id}/extensions": "aopvi",
     "POST /departments/{department_id}/extensions": "a",
+    "DELETE /departments/{department_id}/extensions/{extension}": "a",
     "GET /guests": "aopv",
     "POST /guests": "ao",
     "DELETE /guests/{guest_id}": "ao",
@@ -213,6 +214,7 @@ COUNTY_ONLY = {
     "PATCH /departments/{department_id}",
     "POST /departments/{department_id}/signatures",
     "POST /departments/{department_id}/extensions",
+    "DELETE /departments/{department_id}/extensions/{extension}",
     "PUT /templates/{template_id}/filings",
     "PUT /channels/{channel_id}/filing",
     "PUT /lint/rules",
@@ -470,6 +472,7 @@ async def _things(api: Api, department: str) -> dict[str, str]:
         "session_id": str(session),
         "user_id": str(team.viewer.id),
         "department_id": str(team.department_id),
+        "extension": "96110",
         "contact_id": str(contact),
         "no": "1",
         "milestone_id": NOBODY,
@@ -494,7 +497,10 @@ BODIES: dict[str, Any] = {
     "POST /inbound/{inbound_id}/unmask": {"reason": "r"},
 }
 COUNTY_ACTS = (
-    {"PATCH /departments/{department_id}"}
+    {
+        "PATCH /departments/{department_id}",
+        "DELETE /departments/{department_id}/extensions/{extension}",
+    }
     | {f"POST /departments/{{department_id}}/{what}" for what in ("signatures", "extensions")}
     | {"PUT /departments/{department_id}/sender", "PUT /templates/{template_id}/filings"}
 )

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from service.accounts.department_store import end_registration, register
 from service.channels.gateway import Inbound
 from service.clock import Clock
 from service.crypto import Keyring
@@ -396,3 +397,50 @@ async def test_ids_are_in_the_order_of_arrival(handsets: Handsets) -> None:
     await handsets.read()
     assert [t["text"] for t in await handsets.texts()] == [f"第{n}条" for n in range(20)]
     assert all(isinstance(t["id"], uuid.UUID) for t in await handsets.texts())
+
+
+NUMBER = "1065720001234"  # of the channel in tests.harness.ledger
+
+
+async def test_a_text_to_an_extension_is_its_departments_and_answers_its_last_message(
+    handsets: Handsets,
+) -> None:
+    """Also if another department wrote to the person later; a clue goes to the police all the same,
+    and one to an extension of the police stays there.
+    """
+    mine = handsets.stage.scene.department
+    county, police = await handsets.department("county"), await handsets.department("police")
+    other_police = await handsets.department("police")
+    theirs = await handsets.department("education")
+    for digits, department in (("08", mine), ("96110", other_police), ("77", theirs)):
+        async with handsets.pool.acquire() as conn:
+            await register(conn, "extension", digits, department, by=None, now=handsets.now)
+    async with handsets.pool.acquire() as conn:
+        await end_registration(conn, "extension", "77", theirs, handsets.now)
+    later = handsets.now + SECOND
+    second = await handsets.stage.another_run()
+    await handsets.run_set(second.run, {"department_id": theirs})
+    await handsets.pool.execute(
+        "UPDATE messages SET state = 'submitted', marked_at = $2 WHERE run_id = $1",
+        second.run,
+        later,
+    )
+    run, at = handsets.stage.run, later + SECOND
+    cases = [
+        ("", "在吗", None, theirs, second.run),  # the last message on the channel
+        ("08", "在", "08", mine, run),
+        ("77", "好", "77", theirs, second.run),  # given up, and still theirs
+        ("96110", "请问", "96110", other_police, None),  # it has sent nothing
+        ("123", "喂", None, theirs, second.run),  # nobody's
+        ("08", "举报", "08", police, run),
+        ("96110", "报案", "96110", other_police, None),
+    ]
+    for digits, text, *_ in cases:
+        await handsets.write(0, text, recipient=NUMBER + digits, at=at)
+    await handsets.read(at)
+    found = {
+        text["text"]: (text["extension"], text["department_id"], text["run_id"])
+        for text in await handsets.texts()
+    }
+    assert found == {text: expected for _, text, *rest in cases for expected in [tuple(rest)]}
+    assert county not in {department for _, department, _ in found.values()}

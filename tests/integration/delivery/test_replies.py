@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from service.accounts.department_store import end_registration, register
 from service.campaigns.model import By
 from service.channels.gateway import Inbound
 from service.crypto import Keyring
@@ -583,3 +584,26 @@ async def test_what_would_stay_due_is_not_answered_at_all(
     assert await answering.runs() == []
     await answering.send()
     assert await answering.answered() == [(CONFIRMED, 0)]
+
+
+@pytest.mark.parametrize(
+    ("written_to", "ended", "leaves_from"), [("08", False, "08"), ("08", True, ""), ("", False, "")]
+)
+async def test_an_answer_leaves_from_the_number_that_was_written_to(
+    answering: Answering, written_to: str, ended: bool, leaves_from: str
+) -> None:
+    """Whatever the department's own extension is by now; from no number that nobody has."""
+    handsets = answering.handsets
+    mine = handsets.stage.scene.department
+    async with handsets.pool.acquire() as conn:
+        for minutes, digits in enumerate(("08", "96110")):
+            at = answering.now + timedelta(minutes=minutes)
+            await register(conn, "extension", digits, mine, by=None, now=at)
+    await handsets.write(0, "R", recipient="1065720001234" + written_to)
+    await handsets.read()
+    if ended:
+        async with handsets.pool.acquire() as conn:
+            await end_registration(conn, "extension", "08", mine, answering.now)
+    await answering.send()
+    (run,) = await answering.runs()
+    assert run["extension"] == leaves_from

@@ -39,9 +39,13 @@ def clock() -> Clock:
 def simulate(tmp_path: Path, clock: Clock) -> Callable[..., Any]:
     def start(**settings: Any) -> contextlib.AbstractAsyncContextManager[Simulator]:
         config = SimulatorConfig(
-            accounts=(Account(account="901234", secret=SecretStr("1qaz2wsx")),),
             journal=tmp_path / "journal",
-            **{"max_delay_seconds": 0.05, "faults": CalmFaults, **settings},
+            **{
+                "accounts": (Account(account="901234", secret=SecretStr("1qaz2wsx")),),
+                "max_delay_seconds": 0.05,
+                "faults": CalmFaults,
+                **settings,
+            },
         )
         return running(config, clock=clock)
 

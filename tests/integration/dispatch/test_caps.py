@@ -47,7 +47,7 @@ async def hand_off(on: Stage, at: datetime) -> list[int]:
     async with transaction(on.pool) as conn:
         nos = [row["no"] for row in rows]
         moved = await mark_rows(conn, lease, on, claimed["no"], nos, at)
-        await caps.settle(conn, work_from(claimed, rows), moved, County(), at)
+        await caps.settle(conn, work_from(claimed, rows, ""), moved, County(), at)
     async with transaction(on.pool) as conn:
         await slice_store.finish_slice(conn, lease, on.run, claimed["no"], None, at)
     return sorted(row["no"] for row in moved if row["state"] == "submitting")
