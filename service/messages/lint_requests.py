@@ -13,17 +13,20 @@ from service.messages.stance import condemned, demanded, excused, forbidden
 
 _ASKED_FOR = (
     "(?:短信|手机)?(?:验证码|校验码|动态码|动态口令|动态密码|授权码|识别码)|密码|口令|卡号|"
-    "银行账号|银行卡信息|"
+    "银行账号|银行卡(?:信息|密码|号|后四位|尾号)|卡密|付款码|"
     "身份证(?:号码?|信息|照片|正反面)?|证件号码?|人脸|刷脸|cvv|安全码"
 )
 _GIVE = (
     "提供|回复|告知|告诉|发送|发给|发来|发到|填写?|输入|录入|上传|出示|报(?!警|名|案|销|送|道|告|"
-    "备)|念|说出|转发|提交|交出|给我|给民警"
+    "备)|念|说出|转发|提交|交出|给我|给民警|"
+    "转告|报出|截图|拍照"
 )
 _SECRET_ASKED = re.compile(
     rf"(?P<verb>{_GIVE})[^,]{{0,14}}?(?:{_ASKED_FOR})"
     rf"|(?:{_ASKED_FOR})[^,]{{0,8}}?(?P<verb2>{_GIVE})"
     rf"|(?:{_ASKED_FOR}),(?:然后)?(?P<verb3>{_GIVE})"
+    r"|(?P<verb5>打开|开启|启用|进行|使用|配合|开)[^,]{0,6}?(?:共享屏幕|屏幕共享|远程(?:控制|协助))"
+    r"|(?P<verb6>共享)(?:您的|你的|手机)*屏幕"
     r"|\b(?P<verb4>send|give|enter|tell|provide|share|reply with|confirm|submit)\b[^,]{0,24}?"
     r"\b(?:codes?|passwords?|pin|otp|card numbers?|id numbers?)\b"
 )
@@ -31,6 +34,9 @@ _SECRET_ASKED = re.compile(
 _PAY = (
     "转账|转帐|转款|转钱|汇款|汇钱|打款|打钱|付款|付钱|支付(?!密码|宝|账户)|充值|垫付|垫资|垫钱|"
     "缴纳|缴费|补缴|"
+    "(?:转移|划转|归集|移入|移至|转存|存入)[^,]{0,6}?(?:账户|账号|卡)|"
+    "(?:准备|取出|提取|备好)[^,]{0,4}?(?:现金|黄金|存款|钱)|(?:钱|现金|存款|黄金)[^,]{0,2}?(?:取出|交给|寄给|寄到)|"
+    "(?:购?买)[^,]{0,3}?(?:黄金|金条|点卡|充值卡|购物卡|礼品卡|加油卡|虚拟币)|"
     "交(?:[^,]{0,6}?费|保证金|定金|押金|解冻金|钱|罚款)|(?:转|汇|存|打)(?:入|到|至|给)"
 )
 _MONEY_ASKED = re.compile(_PAY)
@@ -53,11 +59,12 @@ _REQUESTED_IN_ENGLISH = re.compile(
 
 _INSTALL = re.compile(r"下载|安装|\b(?:download|install)\b")
 _THE_APP = re.compile(
-    "(?:下载|安装)[^,。]{0,4}“?国家反诈中心|国家反诈中心”?(?:app|官方版)?[^,。]{0,6}(?:下载|安装)"
+    "(?:下载|安装)[^,。]{0,4}“?国家反诈中心|国家反诈中心”?(?:(?:app|官方版)[^,。:]{0,12}|[^,。:]{0,6})(?:下载|安装)"
 )
+_NOTHING_ELSE = re.compile("(?:和|并|后|安装|使用|注册|开启|即可|[,])|$")
 _THREAT = re.compile(
     "冻结|停用|停机|注销|失效|失信|异常|逾期|涉嫌|立案|通缉|洗钱|封停|封禁|限制出境|传唤|逮捕|"
-    "拘留|起诉|强制执行|列入黑名单|"
+    "拘留|拘捕|批捕|追究[^,]{0,6}?责任|涉[毒案诈]|起诉|强制执行|列入黑名单|"
     "将被?关停|扣分|过期"
 )
 _READER = re.compile(
@@ -65,6 +72,10 @@ _READER = re.compile(
     "电话|etc|养老|征信)?"
 )
 _NOT_OF_READER = re.compile("来电|对方|接到|收到|短信|链接|可能正?(?:遇|接触)|骗子|有人|网站|陌生")
+_OR_ELSE = re.compile(
+    "(?:不配合|拒不|逾期不|否则)[^,]{0,6}?,?(?:将|会|就|依法)[^,]{0,6}?(?:拘|捕|抓|追究|冻结|停[用机卡]|起诉|强制)"
+)
+"""Aimed at the reader, whether or not it says 您."""
 _THREAT_IN_ENGLISH = re.compile(
     r"\byour\b[^,]{0,30}?\b(?:frozen|suspended|blocked|expired|overdue|cancelled|arrest(?:ed)?|"
     r"deactivated)\b"
@@ -72,7 +83,8 @@ _THREAT_IN_ENGLISH = re.compile(
 _LURE = re.compile(
     "中奖|恭喜|领取|领奖|领红包|红包|返现|补贴到账|补助到账|积分(?:兑换|即将|清零)|免费(?:送|领|"
     "赠)|限时|优惠|秒到账|"
-    "高额(?:返利|回报|收益)|日入[百千万0-9]|日赚|稳赚不赔|稳赚|退税到账|奖金|"
+    "高额(?:返利|回报|收益)|日入[百千万0-9]|日赚|稳赚不赔|稳赚|退税到账|奖金|赚[^,]{0,4}佣金|每单[^,]{0,3}元|"
+    "待领|"
     r"\b(?:you (?:have )?won|prize|free gift|claim your|cash back)\b"
 )
 
@@ -130,12 +142,16 @@ def _is_asked_to_pay(sentence: Sentence, match: re.Match[str]) -> bool:
 
 def installs(draft: Draft) -> Iterator[Hit]:
     """R09: the only install is the national anti-fraud app, from an official store."""
+    plain, places = draft.plain
     linked = any(disguise.links(draft.body))
-    named = bool(_THE_APP.search(draft.plain[0]))
+    named = re.search("国家反诈中心”?app", plain)
+    the_app = {place for m in _THE_APP.finditer(plain) for place in places[m.start() : m.end()]}
     for sentence in draft.sentences:
-        official = named and re.search("应用商店|应用市场", sentence.text)
+        stored = re.search("应用商店|应用市场", sentence.text) and not linked
         for match in _INSTALL.finditer(sentence.text):
-            if (official and not linked) or excused(sentence, *match.span()):
+            bare = named and _NOTHING_ELSE.match(sentence.text, match.end())
+            official = stored and (bare or sentence.places[match.start()] in the_app)
+            if official or excused(sentence, *match.span()):
                 continue
             yield Hit(
                 "block",
@@ -156,6 +172,9 @@ def threats(draft: Draft) -> Iterator[Hit]:
                 break
         threat = _THREAT_IN_ENGLISH.search(sentence.text)
         if threat and not forbidden(sentence, threat.end() - 1):
+            yield _threat_hit(sentence, threat)
+        threat = _OR_ELSE.search(sentence.text)
+        if threat and not _threat_excused(sentence, threat):
             yield _threat_hit(sentence, threat)
 
 

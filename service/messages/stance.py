@@ -32,6 +32,7 @@ _CARRIES_ON = re.compile(
     "一切|所谓|"
     "和|与|跟|及|或者?|、|以及|并|通话|验证码|动态码|密码|卡号|身份证号?|电话|微信|qq|群|软件|app|"
     "程序|屏幕|共享|"
+    "(?:报|提供|填写?|输入?|泄露|透露|告知|转账|汇款|付款|扫码|回复)(?=[^,]{0,8}?[、和或])|"
     f"费用|手续费|保证金|定金|里|上|内|中|[{QUOTED}])*"
 )
 _ENGLISH_NOT = re.compile(
@@ -76,6 +77,8 @@ _FRAUDSTER_DOES = re.compile(
     "^(?:有些?|很多|这些|一些|常有|近期|当前)?(?:骗子|诈骗分子|不法分子|犯罪分子|犯罪团伙|嫌疑人)"
     "(?:常|会|往往|多|经常|先|再|通过|以|用|让|要|冒充|谎称|诱导|利用)"
 )
+_WHOEVER = re.compile("[^,]*的,?")
+"""先交钱的，…: of those who ask for it first."""
 _ADVICE = re.compile(
     "[^,]*?的?,?(?:就|请|一律|务必|先|可|都|应|要|立即|马上)*(?:停|挂|拒|别|勿|不要|不理|不予|"
     "不给|问|打.{0,6}(?:电话|号码)|"
@@ -128,7 +131,8 @@ def condemned(sentence: Sentence, start: int, end: int) -> bool:
         return False
     if _VERDICT.match(after) or _watched(sentence.text[:start]) or _FRAUDSTER_DOES.search(before):
         return True
-    return bool((reported or "先" in before) and _ADVICE.match(after))
+    named = reported or ("先" in before and _WHOEVER.match(after))
+    return bool(named and _ADVICE.match(after))
 
 
 def _watched(before: str) -> bool:
