@@ -184,7 +184,8 @@ def _settled(row: Record, decision: Decision) -> Settled:
 async def sweep_decided(conn: Connection, channel_id: int, now: datetime) -> None:
     """Give parked receipts of a channel to the decided hand-offs that they speak of.
 
-    Only where exactly one fits: one that may as well be of a hand-off still in doubt is ambiguous.
+    Only where exactly one fits, or it does not matter which one is (`pair`): one that may as well
+    be of a hand-off still in doubt is ambiguous.
     So this goes before `sweep_parked`, at the same `now`, and like it by one at a time. Once its
     hand-off has the receipt's reference, the fold ranks the receipt as any other.
     """

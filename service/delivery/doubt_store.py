@@ -314,7 +314,8 @@ async def parked_with_decided(
     """
     return await conn.fetch(
         """
-        SELECT x.id, x.ref, x.phone_hash, d.run_id, d.no, d.attempt, m.part_count,
+        SELECT x.id, x.ref, x.phone_hash, x.state, x.reason, x.code, d.run_id, d.no, d.attempt,
+               m.part_count,
                c.receipts = 'last' AS last_only, k.parts AS known,
                EXISTS (SELECT FROM uncertain u
                        WHERE u.channel_id = x.channel_id AND u.phone_hash = x.phone_hash
@@ -327,7 +328,7 @@ async def parked_with_decided(
         CROSS JOIN LATERAL (
             SELECT coalesce(array_agg(DISTINCT p.part), '{}') AS parts FROM parts p
             WHERE p.run_id = d.run_id AND p.no = d.no AND p.attempt = d.attempt) k
-        WHERE x.why = 'parked' AND x.channel_id = $1 AND x.received_at <= $2
+        WHERE x.why IN ('parked', 'ambiguous') AND x.channel_id = $1 AND x.received_at <= $2
           AND CASE c.receipts WHEN 'last' THEN m.part_count <> ALL (k.parts)
                               ELSE cardinality(k.parts) < m.part_count END
           AND NOT EXISTS (

@@ -4,15 +4,17 @@ A receipt is matched by (channel, carrier's reference), with the recipient where
 that meets nothing is parked: the answer to its submit may still be on its way, so both sides look
 again after their own commit and a sweep looks again later, for 72 h. A hand-off without an answer
 is settled by a receipt without a match only if it is the only one open to that phone on that
-channel (design §4). States are ranked: a late "buffered" undoes nothing, `unknown` yields to any
-later receipt, other final states stay and what contradicts them is kept as a conflict. What comes
-after a hand-off has been followed by another one is `late`'s.
+channel (design §4), or if it does not matter which one is (`pair`). States are ranked: a late
+"buffered" undoes nothing, `unknown` yields to any later receipt, other final states stay and what
+contradicts them is kept as a conflict. What comes after a hand-off has been followed by another one
+is `late`'s.
 """
 
 import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from service.delivery import late, store
@@ -241,7 +243,9 @@ async def sweep_parked(conn: Connection, channel_id: int, now: datetime) -> None
     if not await store.lock_fold(conn, channel_id):
         return
     await store.rematch(conn, channel_id, None)
-    pairings = await store.parked_with_doubt(conn, channel_id, now - SETTLE_AFTER)
+    pairings = await store.parked_with_doubt(
+        conn, channel_id, now - SETTLE_AFTER, now - store.RECEIPT_WAIT
+    )
     adopted, ambiguous = pair(pairings)
     if adopted:
         await store.adopt(conn, channel_id, adopted, now)
@@ -253,33 +257,73 @@ async def sweep_parked(conn: Connection, channel_id: int, now: datetime) -> None
 def pair(pairings: Iterable[Record]) -> tuple[list[tuple[Record, int]], list[int]]:
     """Which receipt settles which uncertain hand-off, with the part it stands for; and which
     receipts fit more than one hand-off or more parts than there are.
+
+    Of several hand-offs to a phone each is settled if as many receipts wait as they have parts
+    without a reference, and all say the same: whichever is whose, each one's end is the same.
     """
     by_receipt: dict[int, list[Record]] = defaultdict(list)
     for row in pairings:
         by_receipt[row["id"]].append(row)
-    new: dict[tuple[uuid.UUID, int], dict[bytes, int]] = defaultdict(dict)
-    adopted, ambiguous = [], []
-    for receipt, rows in by_receipt.items():
-        row = rows[0]
-        refs = new[row["run_id"], row["no"]]
-        part = _part_without_reference(row, refs.values())
-        if len(rows) > 1:
-            ambiguous.append(receipt)
-        elif row["ref"] in refs:
-            continue  # a duplicate of one just adopted; the rematch takes it along
-        elif part is None:
-            ambiguous.append(receipt)
+    pairs = _Pairs()
+    several: dict[frozenset[tuple[uuid.UUID, int, int]], list[list[Record]]] = defaultdict(list)
+    for rows in by_receipt.values():
+        if len(rows) == 1:
+            pairs.take(rows[0])
         else:
-            refs[row["ref"]] = part
-            adopted.append((row, part))
-    return adopted, ambiguous
+            several[frozenset((r["run_id"], r["no"], r["attempt"]) for r in rows)].append(rows)
+    for alike in several.values():
+        pairs.take_alike(alike)
+    return pairs.adopted, pairs.ambiguous
 
 
-def _part_without_reference(row: Record, adopted: Iterable[int]) -> int | None:
-    """The part of an uncertain hand-off that a receipt stands for: the first without a reference,
-    or the last, if only its report was asked for. None: each has its own already.
+@dataclass
+class _Pairs:
+    """Receipts given to hand-offs; those that cannot be."""
+
+    adopted: list[tuple[Record, int]] = field(default_factory=list)
+    ambiguous: list[int] = field(default_factory=list)
+    _new: dict[tuple[uuid.UUID, int], dict[bytes, int]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+
+    def take(self, row: Record) -> None:
+        """Give a receipt to the one hand-off that it fits."""
+        refs = self._new[_key(row)]
+        if row["ref"] in refs:
+            return  # a duplicate of one just adopted; the rematch takes it along
+        free = _parts_without_reference(row, refs.values())
+        if not free:
+            self.ambiguous.append(row["id"])
+            return
+        refs[row["ref"]] = free[0]
+        self.adopted.append((row, free[0]))
+
+    def take_alike(self, receipts: Sequence[list[Record]]) -> None:
+        """Give receipts that all fit the same hand-offs to them, if it does not matter how."""
+        final = {rows[0]["ref"]: rows for rows in receipts if rows[0]["state"] != "buffered"}
+        said = {
+            (row["state"], row["reason"], row["code"])
+            for row, *_ in receipts
+            if row["state"] != "buffered"
+        }
+        free = [
+            (at, part)
+            for at, row in enumerate(receipts[0])
+            for part in _parts_without_reference(row, self._new[_key(row)].values())
+        ]
+        if len(said) != 1 or len(final) != len(free):
+            self.ambiguous += [rows[0]["id"] for rows in receipts]
+            return
+        for rows, (at, part) in zip(final.values(), free, strict=True):
+            self._new[_key(rows[at])][rows[at]["ref"]] = part
+            self.adopted.append((rows[at], part))
+
+
+def _parts_without_reference(row: Record, adopted: Iterable[int]) -> list[int]:
+    """The parts of an uncertain hand-off that a receipt may stand for: those without a reference,
+    or the last, if only its report was asked for.
     """
     count: int = row["part_count"]
     asked = [count] if row["last_only"] else range(1, count + 1)
     taken = {*row["known"], *adopted}
-    return next((part for part in asked if part not in taken), None)
+    return [part for part in asked if part not in taken]

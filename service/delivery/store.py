@@ -288,17 +288,19 @@ async def rematch(conn: Connection, channel_id: int, refs: Sequence[bytes] | Non
 
 
 async def parked_with_doubt(
-    conn: Connection, channel_id: int, received_before: datetime
+    conn: Connection, channel_id: int, received_before: datetime, decided_after: datetime
 ) -> list[Record]:
-    """Parked receipts for phones with uncertain hand-offs on this channel, one row a pairing.
+    """Parked receipts for phones with uncertain hand-offs on this channel, one row a pairing; also
+    those that fitted several and may fit one by now.
 
     While another text to that phone is on its way on the channel, the receipt may be its: its
-    answer can take as long as the carrier likes.
+    answer can take as long as the carrier likes. Nor is it looked at where it may be of a hand-off
+    that was decided: `doubt.sweep_decided` has judged that.
     """
     return await conn.fetch(
         """
-        SELECT r.id, r.ref, r.phone_hash, u.run_id, u.no, u.attempt, m.part_count,
-               c.receipts = 'last' AS last_only,
+        SELECT r.id, r.ref, r.phone_hash, r.state, r.reason, r.code, u.run_id, u.no, u.attempt,
+               m.part_count, c.receipts = 'last' AS last_only,
                ARRAY(SELECT p.part FROM parts p
                      WHERE p.run_id = u.run_id AND p.no = u.no AND p.attempt = u.attempt) AS known
         FROM receipts_unmatched r
@@ -306,16 +308,21 @@ async def parked_with_doubt(
         JOIN uncertain u ON u.channel_id = r.channel_id AND u.phone_hash = r.phone_hash
             AND u.marked_at <= r.received_at
         JOIN messages m ON m.run_id = u.run_id AND m.no = u.no
-        WHERE r.why = 'parked' AND r.channel_id = $1 AND r.received_at <= $2
+        WHERE r.why IN ('parked', 'ambiguous') AND r.channel_id = $1 AND r.received_at <= $2
           AND NOT EXISTS (
             SELECT FROM slices s JOIN messages o
               ON o.run_id = s.run_id AND o.phone_hash = r.phone_hash
             WHERE s.channel_id = $1 AND s.done_at IS NULL AND o.state = 'submitting'
               AND o.no BETWEEN s.first_no AND s.last_no AND o.channel_id = s.channel_id)
+          AND (r.why = 'parked' OR r.received_at > $3 AND NOT EXISTS (
+            SELECT FROM doubts_decided d
+            WHERE d.channel_id = $1 AND d.phone_hash = r.phone_hash
+              AND d.marked_at <= r.received_at AND d.decided_at > $3))
         ORDER BY r.id, u.run_id, u.no
         """,
         channel_id,
         received_before,
+        decided_after,
     )
 
 
@@ -345,17 +352,20 @@ async def adopt(
 
 
 async def mark_ambiguous(conn: Connection, ids: Sequence[int]) -> None:
-    """These receipts fit more than one uncertain hand-off: a person decides."""
+    """These receipts fit more than one uncertain hand-off: a person decides, unless they fit one
+    only later.
+    """
     await conn.execute(
-        "UPDATE receipts_unmatched SET why = 'ambiguous' WHERE id = ANY($1)", list(ids)
+        "UPDATE receipts_unmatched SET why = 'ambiguous' WHERE id = ANY($1) AND why = 'parked'",
+        list(ids),
     )
 
 
 async def channels_with_receipts(conn: Connection) -> tuple[list[int], list[int]]:
-    """Channels with receipts to fold, and channels with parked ones."""
+    """Channels with receipts to fold, and channels with some that have met nothing so far."""
     inbox = await conn.fetch("SELECT DISTINCT channel_id FROM receipt_inbox")
     parked = await conn.fetch(
-        "SELECT DISTINCT channel_id FROM receipts_unmatched WHERE why = 'parked'"
+        "SELECT DISTINCT channel_id FROM receipts_unmatched WHERE why IN ('parked', 'ambiguous')"
     )
     return [row["channel_id"] for row in inbox], [row["channel_id"] for row in parked]
 

@@ -103,7 +103,10 @@ async def recover_slice(conn: Connection, run_id: uuid.UUID, slice_no: int, now:
         )
         INSERT INTO uncertain (channel_id, phone_hash, run_id, no, attempt, marked_at, since)
         SELECT channel_id, phone_hash, run_id, no, attempt, marked_at, $3 FROM lost
-        ON CONFLICT DO NOTHING
+        ON CONFLICT (run_id, no) DO UPDATE SET  -- one of an earlier hand-off says nothing
+            channel_id = excluded.channel_id, attempt = excluded.attempt,
+            marked_at = excluded.marked_at, since = excluded.since
+            WHERE uncertain.attempt <> excluded.attempt
         """,
         run_id,
         slice_no,

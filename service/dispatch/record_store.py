@@ -71,7 +71,10 @@ async def record_results(
             INSERT INTO uncertain (channel_id, phone_hash, run_id, no, attempt, marked_at, since)
             SELECT $10, phone_hash, run_id, no, attempt, marked_at, $1 FROM moved
             WHERE state = 'uncertain'
-            ON CONFLICT DO NOTHING
+            ON CONFLICT (run_id, no) DO UPDATE SET  -- one of an earlier hand-off says nothing
+                channel_id = excluded.channel_id, attempt = excluded.attempt,
+                marked_at = excluded.marked_at, since = excluded.since
+                WHERE uncertain.attempt <> excluded.attempt
         ), settled AS (
             DELETE FROM uncertain u USING moved
             WHERE moved.state <> 'uncertain' AND u.run_id = moved.run_id AND u.no = moved.no

@@ -535,6 +535,100 @@ async def test_two_hand_offs_in_doubt_to_one_phone_stay_listed(stage: SetUp) -> 
     assert await on.listed() == [(b"a", "ambiguous")]
 
 
+@pytest.mark.parametrize("swept_between", [True, False])
+async def test_as_many_receipts_as_hand_offs_in_doubt_that_say_the_same_settle_them(
+    stage: SetUp, *, swept_between: bool
+) -> None:
+    """Whichever is whose, each one's end is the same."""
+    on = await stage()
+    other = await another_run(on)
+    for run in (on, other):
+        await run.mark(1)
+    for run in (on, other):
+        await run.answered(1, state="uncertain")
+    for ref in (b"a", b"b"):
+        await on.receive(ref, "buffered", to=await on.phone(1))
+        await on.receive(ref, to=await on.phone(1))
+        await on.fold()
+        if swept_between:
+            await on.sweep()
+    await on.sweep()
+    await on.fold()
+    assert [await on.state(1), await other.state(1)] == ["delivered", "delivered"]
+    assert await on.doubts() == 0
+    assert await on.listed() == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [(b"a", "delivered"), (b"b", "undelivered")],
+        [(b"a", "buffered"), (b"b", "buffered")],
+        [(b"a", "delivered"), (b"a", "delivered")],
+        [(b"a", "delivered"), (b"b", "delivered"), (b"c", "delivered")],
+    ],
+)
+async def test_what_may_be_divided_otherwise_among_doubts_is_left_to_a_person(
+    stage: SetUp, said: list[tuple[bytes, str]]
+) -> None:
+    on = await stage()
+    other = await another_run(on)
+    for run in (on, other):
+        await run.mark(1)
+    for run in (on, other):
+        await run.answered(1, state="uncertain")
+    for ref, state in said:
+        await on.receive(ref, state, to=await on.phone(1))
+    await on.fold()
+    await on.sweep()
+    await on.fold()
+    assert [await on.state(1), await other.state(1)] == ["uncertain", "uncertain"]
+    assert await on.listed() == [(ref, "ambiguous") for ref, _ in said]
+
+
+async def test_a_receipt_that_fitted_two_doubts_settles_the_one_that_is_left(stage: SetUp) -> None:
+    """The other one's answer comes late: its process had been frozen, not killed."""
+    on = await stage()
+    other = await another_run(on)
+    for run in (on, other):
+        await run.mark(1)
+    for run in (on, other):
+        await run.answered(1, state="uncertain")
+    await on.receive(b"a", to=await on.phone(1))
+    await on.fold()
+    await on.sweep()
+    assert await on.listed() == [(b"a", "ambiguous")]
+    await other.answered(1, b"b")
+    await on.sweep()
+    await on.fold()
+    assert [await on.state(1), await other.state(1)] == ["delivered", "submitted"]
+    assert await on.listed() == []
+
+
+async def test_an_older_doubt_does_not_stand_for_one_on_another_lane(stage: SetUp) -> None:
+    """Whoever put it there and whoever had the answer wrote at the same moment, and the text then
+    took another lane, before the entry was swept away.
+    """
+    on = await stage()
+    await on.pool.execute(
+        "INSERT INTO uncertain (channel_id, phone_hash, run_id, no, attempt, marked_at, since) "
+        "SELECT 0, phone_hash, run_id, no, 0, $2, $2 FROM messages WHERE run_id = $1 AND no < 3",
+        on.run,
+        on.now - SECOND,
+    )
+    await on.mark(1, 2)
+    await on.answered(1, state="uncertain")
+    async with transaction(on.pool) as conn:
+        await lease_store.recover_slice(conn, on.run, 1, on.now)
+    for no, ref in ((1, b"a"), (2, b"b")):
+        await on.receive(ref, to=await on.phone(no))
+    await on.fold()
+    await on.sweep()
+    await on.fold()
+    assert [await on.state(1), await on.state(2)] == ["delivered", "delivered"]
+    assert await on.doubts() == 0
+
+
 async def test_more_references_than_parts_are_listed(stage: SetUp) -> None:
     on = await stage()
     await on.mark(1)
