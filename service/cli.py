@@ -20,6 +20,7 @@ from service.accounts.audit import Act
 from service.accounts.audit_command import add_arguments as add_audit_arguments
 from service.accounts.audit_store import insert_entry
 from service.accounts.bootstrap import bootstrap
+from service.accounts.password_command import add_arguments as add_password_arguments
 from service.api.channel_forms import (
     ChannelBody,
     ChannelPatch,
@@ -160,6 +161,7 @@ _WITH_ARGUMENTS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]
     "import": (add_import_arguments, "read a contact file onto a roster / 导入名单文件"),
     "channel": (_add_channel_commands, "set up, change and test the ways out"),
     "keys": (add_keys_arguments, "rotate the master key"),
+    "password": (add_password_arguments, "give somebody a password for once / 发放一次性密码"),
     "templates": (add_template_arguments, "load the starter library"),
     "suppressions": (add_suppression_arguments, "numbers that are never sent to / 禁发号码"),
     "audit": (add_audit_arguments, "prove the audit trail"),

@@ -153,6 +153,13 @@ class Key:
             left |= {Right.SEND}
         return left & LEAVES[self.grant.mode]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it gives all that a login of its user would."""
+        grant = self.grant
+        limits = (grant.expires_at, grant.scopes, grant.area_codes, grant.rosters, grant.networks)
+        return grant.mode is Mode.LIVE and not any(limit is not None for limit in limits)
+
     def covers(self, other: "Key") -> bool:
         """Whether nobody gains anything who has this one and gets the other in its place."""
         mine, theirs = self.grant, other.grant

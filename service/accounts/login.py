@@ -15,6 +15,7 @@ from service.accounts.audit import Act
 from service.accounts.audit_store import insert_entry
 from service.accounts.credentials import is_password, step_of_code
 from service.accounts.keys import Caller, new_token, token_hash
+from service.accounts.model import User
 from service.accounts.session_store import Credentials, Session
 from service.crypto import Keyring
 from service.errors import TocsinError
@@ -85,6 +86,24 @@ async def log_in(pool: Pool, keyring: Keyring, attempt: Attempt, now: datetime) 
     return await _open(pool, keyring, known, attempt, now)
 
 
+async def begin_guess(conn: Connection, user: User, now: datetime) -> Credentials:
+    """Count an attempt of somebody who has logged in to show once more who they are; as at a login,
+    it is counted as gone wrong until `session_store.end_attempts`.
+
+    Raises:
+        Locked: too many attempts went wrong.
+    """
+    known = await sessions.begin_attempt(conn, user.login, now)
+    if known is None:
+        raise Locked(await sessions.locked_until(conn, user.login, now) or now, now)
+    return known
+
+
+async def note_wrong(conn: Connection, known: Credentials, now: datetime) -> None:
+    """Write down an attempt that went wrong."""
+    await insert_entry(conn, _act("login_failed", known, None, now))
+
+
 async def session_caller(
     conn: Connection, keyring: Keyring, token: str, now: datetime
 ) -> Caller | None:
@@ -145,7 +164,7 @@ def recovery_hash(keyring: Keyring, user_id: UUID, code: str) -> bytes:
 async def _note_failure(pool: Pool, known: Credentials | None, now: datetime) -> None:
     if known is not None:
         async with transaction(pool) as conn:
-            await insert_entry(conn, _act("login_failed", known, None, now))
+            await note_wrong(conn, known, now)
 
 
 def _act(action: str, known: Credentials, session_id: UUID | None, now: datetime) -> Act:

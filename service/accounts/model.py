@@ -130,7 +130,8 @@ class User:
 
     deputy_for: the approver they stand in for now. rights: beyond those of the roles.
     below: the departments under the own one. limited_to: the rights that the key or session
-    leaves; None: all there are. logged_in: known by a session, not by a key.
+    leaves; None: all there are. logged_in: known by a session, not by a key. password_from: who
+    gave a password that waits for its second person.
     """
 
     id: UUID
@@ -145,6 +146,7 @@ class User:
     below: frozenset[UUID] = frozenset()
     limited_to: frozenset[Right] | None = None
     logged_in: bool = False
+    password_from: UUID | None = None
 
     @property
     def all_rights(self) -> frozenset[Right]:

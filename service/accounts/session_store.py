@@ -107,17 +107,50 @@ async def get_credentials(conn: Connection, user_id: UUID) -> Credentials:
 async def set_password(
     conn: Connection, user_id: UUID, password_hash: str, *, temporary: bool
 ) -> None:
-    """Store a password, and open the account again."""
+    """Store a password, and open the account again; one that was given and waits is gone."""
     await conn.execute(
         """
         UPDATE users SET password_hash = $2, password_temporary = $3, failed_logins = 0,
-            locked_until = NULL
+            locked_until = NULL, given_hash = NULL
         WHERE id = $1
         """,
         user_id,
         password_hash,
         temporary,
     )
+
+
+async def give_password(
+    conn: Connection, user_id: UUID, password_hash: str, by: UUID, now: datetime
+) -> None:
+    """Store a password that waits for a second person, in place of any other that does."""
+    await conn.execute(
+        """
+        UPDATE users SET given_hash = $2, given_by = $3, given_at = $4, given_confirmed_by = NULL
+        WHERE id = $1
+        """,
+        user_id,
+        password_hash,
+        by,
+        now,
+    )
+
+
+async def confirm_password(conn: Connection, user_id: UUID, by: UUID, since: datetime) -> bool:
+    """Let a password that was given since then count; False: none was. The database refuses
+    whoever gave it.
+    """
+    confirmed = await conn.fetchval(
+        """
+        UPDATE users SET password_hash = given_hash, password_temporary = true, failed_logins = 0,
+            locked_until = NULL, given_hash = NULL, given_confirmed_by = $2
+        WHERE id = $1 AND given_hash IS NOT NULL AND given_at > $3 RETURNING true
+        """,
+        user_id,
+        by,
+        since,
+    )
+    return bool(confirmed)
 
 
 async def set_totp(conn: Connection, user_id: UUID, cipher: bytes | None) -> None:

@@ -119,4 +119,5 @@ def user_from(row: Record) -> User:
         disabled_at=row["disabled_at"],
         rights=rights_of(row["rights"]),
         below=frozenset(row["below"]),
+        password_from=row["given_by"] if row["given_hash"] is not None else None,
     )

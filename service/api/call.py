@@ -12,7 +12,7 @@ from service.accounts.key import Key, Mode
 from service.accounts.model import User
 from service.audience.contact_store import subscriber_base
 from service.campaigns.model import By
-from service.errors import Forbidden
+from service.errors import Forbidden, TocsinError
 from service.queue import Job
 from service.runtime import Runtime
 from service.storage.postgres import Connection
@@ -93,6 +93,14 @@ class Call:
     def by(self, reason: str) -> By:
         """The caller, as the one who does something now and why."""
         return By(self.user.id, reason, self.now)
+
+
+class Counted(Exception):  # what it carries is the error
+    """A refusal after which stays what the handler wrote: an attempt that is counted."""
+
+    def __init__(self, refusal: TocsinError) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
 
 
 OutT = TypeVar("OutT", bound=BaseModel)

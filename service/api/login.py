@@ -1,15 +1,22 @@
 """Logging in and out, sessions, and what people log in with."""
 
 import asyncio
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from service.accounts import credentials, session_store, store
-from service.accounts.login import SECRET, Attempt, log_in, recovery_hash
+from service.accounts import credentials, passwords, session_store, store
+from service.accounts.login import (
+    SECRET,
+    Attempt,
+    begin_guess,
+    log_in,
+    note_wrong,
+    recovery_hash,
+)
 from service.accounts.model import Right
-from service.api.call import Call, Visit
+from service.api.call import Call, Counted, Visit
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Line, Out, Page, Text
 from service.api.users import UserOut
@@ -78,6 +85,9 @@ class GivenPasswordOut(Out):
     """A password for once, shown this once: whoever uses it must choose another."""
 
     password: str
+    state: Literal["pending", "active"] = Field(
+        description="pending: it counts once a second person has confirmed it."
+    )
 
 
 class SecretBody(Body):
@@ -159,7 +169,7 @@ async def end_session(call: Call, session_id: UUID) -> None:
 async def change_password(call: Call, body: PasswordBody) -> None:
     """Choose another password; your other sessions end."""
     session = _session(call)
-    await _check_current(call, "current", body.current)
+    await _check_password(call, "current", body.current)
     credentials.check_password(body.new, call.user.login)
     if body.new == body.current:
         raise Invalid("choose another password", fields={"new": "it is the one you have"})
@@ -171,7 +181,7 @@ async def change_password(call: Call, body: PasswordBody) -> None:
 async def begin_totp(call: Call, body: SecretBody) -> SecretOut:
     """Get a secret for your authenticator; it counts once you confirm it with a code."""
     _session(call)
-    known = await _check_current(call, "password", body.password)
+    known = await _check_password(call, "password", body.password)
     if known.totp_confirmed:
         raise Conflict(
             "you have an authenticator; an administrator can take it away", code="totp_exists"
@@ -192,10 +202,13 @@ async def confirm_totp(call: Call, body: CodeBody) -> RecoveryOut:
     if known.totp_cipher is None or known.totp_confirmed:
         raise Conflict("there is no secret to be confirmed: POST /me/totp", code="wrong_state")
     secret = keyring.decrypt_bytes(SECRET, known.totp_cipher)
+    await begin_guess(call.conn, call.user, call.now)
     step = credentials.step_of_code(secret, body.code, call.now, known.totp_step)
     if step is None:
         problem = "it is not the code of now; look at the clock of your authenticator"
-        raise Invalid(f"the code is wrong: {problem}", fields={"code": problem})
+        await note_wrong(call.conn, known, call.now)
+        raise Counted(Invalid(f"the code is wrong: {problem}", fields={"code": problem}))
+    await session_store.end_attempts(call.conn, call.user.id)
     codes = credentials.new_recovery_codes()
     hashes = [recovery_hash(keyring, call.user.id, code) for code in codes]
     await session_store.confirm_totp(call.conn, call.user.id, step, hashes, call.now)
@@ -203,32 +216,32 @@ async def confirm_totp(call: Call, body: CodeBody) -> RecoveryOut:
 
 
 async def give_password(call: Call, user_id: UUID) -> GivenPasswordOut:
-    """Give a user a password for once; the user's sessions end, and a shut account opens."""
-    await _manage(call, user_id)
-    password = credentials.new_password()
-    stored = await asyncio.to_thread(credentials.hash_password, password)
-    await session_store.set_password(call.conn, user_id, stored, temporary=True)
-    await session_store.revoke_sessions(call.conn, user_id, call.now)
-    return GivenPasswordOut(password=password)
+    """Give a user a password for once; it counts when a second person has confirmed it."""
+    password, at_once = await passwords.give(call.conn, call.user, call.key, user_id, call.now)
+    return GivenPasswordOut(password=password, state="active" if at_once else "pending")
+
+
+async def confirm_password(call: Call, user_id: UUID) -> None:
+    """Let a given password count, as the second person; sessions end, a shut account opens."""
+    await passwords.confirm(call.conn, call.user, user_id, call.now)
 
 
 async def reset_totp(call: Call, user_id: UUID) -> None:
     """Take a lost authenticator away; the user's sessions end."""
-    await _manage(call, user_id)
+    user = await store.get_user(call.conn, user_id, call.user.scope, lock=True)
+    call.user.may_grant(user.roles, user.rights)
     await session_store.set_totp(call.conn, user_id, None)
     await session_store.revoke_sessions(call.conn, user_id, call.now)
 
 
-async def _manage(call: Call, user_id: UUID) -> None:
-    """Refuse whoever could take over rights that are not theirs."""
-    user = await store.get_user(call.conn, user_id, call.user.scope, lock=True)
-    call.user.may_grant(user.roles, user.rights)
-
-
-async def _check_current(call: Call, field: str, password: str) -> session_store.Credentials:
-    known = await session_store.get_credentials(call.conn, call.user.id)
+async def _check_password(call: Call, field: str, password: str) -> session_store.Credentials:
+    """What the caller logs in with, once the password is theirs; attempts count as logins do."""
+    known = await begin_guess(call.conn, call.user, call.now)
     if not await asyncio.to_thread(credentials.is_password, password, known.password_hash):
-        raise Invalid("the password is wrong", fields={field: "it is not your password"})
+        await note_wrong(call.conn, known, call.now)
+        problem = "it is not your password"
+        raise Counted(Invalid("the password is wrong", fields={field: problem}))
+    await session_store.end_attempts(call.conn, call.user.id)
     return known
 
 

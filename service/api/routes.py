@@ -77,6 +77,7 @@ OPS = (
     Op("PATCH",  "/users/{user_id}", users.edit_user, R.ACCOUNTS, errors=(409,)),
 
     Op("POST",   "/users/{user_id}/password", login.give_password, R.ACCOUNTS, 201, kept=False),
+    Op("POST",   "/users/{user_id}/password/confirm", login.confirm_password, R.ACCOUNTS, 204),
     Op("POST",   "/users/{user_id}/totp/reset", login.reset_totp, R.ACCOUNTS, 204),
 
     Op("POST",   "/login", login.login, None, 201),

@@ -17,13 +17,13 @@ from service.accounts.deputies import standing_in
 from service.accounts.keys import Caller
 from service.api import reading, trail, version
 from service.api.auth import address_of, authenticate, printable
-from service.api.call import Call, Download, Later, Visit
+from service.api.call import Call, Counted, Download, Later, Visit
 from service.api.idempotency import REPLAYED, Answer, Ticket, key_of
 from service.api.limiter import LOGINS_PER_MINUTE, Limit, Limiter
 from service.api.op import Op
 from service.api.reading import Arguments
 from service.campaigns.planning import check_mode
-from service.errors import Unavailable
+from service.errors import TocsinError, Unavailable
 from service.runtime import Runtime
 from service.storage.postgres import COLLISIONS, Connection, acquire
 from service.web import HEADERS, REQUEST_ID, RUNTIME
@@ -120,10 +120,9 @@ class _Exchange:
                 if self.reader is not None:
                     given = self._request.headers.get(version.IF_MATCH)
                     await version.check_unchanged(call, self.reader, found, given)
-                result = await self._op.handler(call, **found)
-                await self._write_down(call, found, result)
-                if not isinstance(result, Download | Later):
-                    await self._keep(call, _answer(self._op, result))
+                result = await self._carry_out(call, found)
+            if isinstance(result, TocsinError):
+                raise result
             if isinstance(result, Download):
                 async with conn.transaction():
                     return await _send(self._request, result)
@@ -132,6 +131,17 @@ class _Exchange:
         if isinstance(result, Later):
             result = await result.make()
         return self._shown(_answer(self._op, result))
+
+    async def _carry_out(self, call: Call, found: Arguments) -> object:
+        """What the handler answers; its refusal, where what it counted must stay."""
+        try:
+            result = await self._op.handler(call, **found)
+        except Counted as counted:
+            return counted.refusal
+        await self._write_down(call, found, result)
+        if not isinstance(result, Download | Later):
+            await self._keep(call, _answer(self._op, result))
+        return result
 
     def _shown(self, answer: Answer) -> web.Response:
         """The answer with its version; without its body if the caller has that already."""

@@ -53,6 +53,9 @@ class UserOut(Out):
     rights: list[str]
     may: list[str]
     disabled_at: Instant | None
+    password_from: UUID | None = Field(
+        description="Who gave a password that waits for its second person."
+    )
 
     @classmethod
     def of(cls, user: User) -> Self:
@@ -66,6 +69,7 @@ class UserOut(Out):
             rights=sorted(right.word for right in user.rights),
             may=sorted(right.word for right in Right if user.may(right)),
             disabled_at=user.disabled_at,
+            password_from=user.password_from,
         )
 
 

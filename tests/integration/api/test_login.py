@@ -9,10 +9,13 @@ from uuid import UUID
 import pytest
 
 from service.accounts.credentials import code_at, step_of
+from service.accounts.passwords import WAITS
 from service.accounts.session_store import FREE_ATTEMPTS, IDLE, LIFETIME
-from service.storage.postgres import transaction
+from service.cli import main
+from service.storage.postgres import CheckViolation, transaction
 from tests.factories import make_token, make_user
 from tests.integration.api.conftest import Answer, Api
+from tests.integration.api.test_keys import active_key, second_admin
 
 ADMIN = ("county", "admin")
 PASSWORD = "correct horse battery"
@@ -23,10 +26,19 @@ async def log_in(api: Api, login: str, password: str, code: str | None = None) -
     return await api.post("/login", None, body)
 
 
+async def given_password(api: Api, user_id: UUID) -> str:
+    """A password for once, on which two administrators agreed."""
+    given = await api.post(f"/users/{user_id}/password", ADMIN)
+    if given.json["state"] == "pending":
+        path = f"/users/{user_id}/password/confirm"
+        assert (await api.post(path, await second_admin(api))).status == 204
+    return str(given.json["password"])
+
+
 async def person(api: Api, role: str = "operator") -> str:
     """A user who has chosen a password; returns the login."""
     user = getattr(api.teams["county"], role)
-    given = (await api.post(f"/users/{user.id}/password", ADMIN)).json["password"]
+    given = await given_password(api, user.id)
     token = (await log_in(api, user.login, given)).json["token"]
     body = {"current": given, "new": PASSWORD}
     assert (await api.post("/me/password", token, body)).status == 204
@@ -39,7 +51,7 @@ def kind(answer: Answer) -> tuple[int, str]:
 
 async def test_a_given_password_is_good_for_choosing_another_only(api: Api) -> None:
     user = api.teams["county"].operator
-    given = (await api.post(f"/users/{user.id}/password", ADMIN)).json["password"]
+    given = await given_password(api, user.id)
     opened = await log_in(api, user.login, given)
     assert (opened.status, opened.json["must_change_password"]) == (201, True)
     token = opened.json["token"]
@@ -51,6 +63,85 @@ async def test_a_given_password_is_good_for_choosing_another_only(api: Api) -> N
     assert kind(await log_in(api, user.login, given)) == (401, "login_failed")
     again = await log_in(api, user.login, PASSWORD)
     assert (again.status, again.json["must_change_password"]) == (201, False)
+
+
+async def test_nobody_becomes_the_second_person_by_giving_a_password(api: Api) -> None:
+    login, user = await person(api), api.teams["county"].operator
+    session = (await log_in(api, login, PASSWORD)).json["token"]
+    given = await api.post(f"/users/{user.id}/password", ADMIN)
+    assert (given.status, given.json["state"]) == (201, "pending")
+    shown = (await api.get(f"/users/{user.id}", ADMIN)).json
+    assert shown["password_from"] == str(api.teams["county"].admin.id)
+    path = f"/users/{user.id}/password/confirm"
+    assert kind(await api.post(path, ADMIN)) == (403, "second_person_needed")
+    assert (await log_in(api, login, given.json["password"])).status == 401
+    assert (await log_in(api, login, PASSWORD)).status == 201  # the old one goes on
+    assert (await api.post(path, await second_admin(api))).status == 204
+    assert (await api.get("/me", session)).status == 401
+    assert (await log_in(api, login, PASSWORD)).status == 401
+    opened = await log_in(api, login, given.json["password"])
+    assert (opened.status, opened.json["must_change_password"]) == (201, True)
+    assert (await api.get(f"/users/{user.id}", ADMIN)).json["password_from"] is None
+    assert kind(await api.post(path, await second_admin(api))) == (409, "wrong_state")
+
+
+async def test_the_database_wants_two_persons_for_a_password_too(api: Api) -> None:
+    user = api.teams["county"].operator.id
+    await api.post(f"/users/{user}/password", ADMIN)
+    with pytest.raises(CheckViolation, match="users_given_by_two"):
+        await api.runtime.pool.execute(
+            "UPDATE users SET given_confirmed_by = given_by WHERE id = $1", user
+        )
+
+
+async def test_a_given_password_waits_for_so_long(api: Api) -> None:
+    user = api.teams["county"].operator.id
+    await api.post(f"/users/{user}/password", ADMIN)
+    api.clock.at += WAITS
+    path = f"/users/{user}/password/confirm"
+    assert kind(await api.post(path, await second_admin(api))) == (409, "wrong_state")
+
+
+async def test_whoever_chooses_a_password_needs_none_that_was_given(api: Api) -> None:
+    login, user = await person(api), api.teams["county"].operator.id
+    token = (await log_in(api, login, PASSWORD)).json["token"]
+    await api.post(f"/users/{user}/password", ADMIN)
+    body = {"current": PASSWORD, "new": PASSWORD + " staple"}
+    assert (await api.post("/me/password", token, body)).status == 204
+    path = f"/users/{user}/password/confirm"
+    assert kind(await api.post(path, await second_admin(api))) == (409, "wrong_state")
+
+
+async def test_a_password_of_ones_own_takes_a_key_that_gives_as_much(api: Api) -> None:
+    admin = api.teams["county"].admin
+    path = f"/users/{admin.id}/password"
+    given = await api.post(path, ADMIN)
+    assert (given.status, given.json["state"]) == (201, "active")
+    opened = (await log_in(api, admin.login, given.json["password"])).json["token"]
+    body = {"current": given.json["password"], "new": PASSWORD}
+    assert (await api.post("/me/password", opened, body)).status == 204
+    near = await active_key(api, "admin", networks=["127.0.0.0/8"])
+    for token in (opened, near["token"]):  # whoever finds a session open must not stay
+        assert (await api.post(path, token)).json["state"] == "pending"
+    part = await active_key(api, "admin", scopes=["accounts"])
+    assert kind(await api.post(path, part["token"])) == (403, "right_not_yours")
+
+
+async def test_whoever_runs_the_machine_gives_the_first_password(
+    api: Api, database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TOCSIN_DATABASE_URL", database_url)
+    monkeypatch.setenv("TOCSIN_REDIS_URL", "redis://127.0.0.1:1")
+    monkeypatch.setenv("TOCSIN_KEY_FILE", "/nowhere")
+    login = api.teams["county"].admin.login
+    assert await asyncio.to_thread(main, ["password", login]) == 0
+    opened = await log_in(api, login, capsys.readouterr().out.strip())
+    assert (opened.status, opened.json["must_change_password"]) == (201, True)
+    via = await api.runtime.pool.fetchval(
+        "SELECT via FROM audit_entries WHERE action = 'give_password'"
+    )
+    assert via == "cli"
+    assert await asyncio.to_thread(main, ["password", "nobody"]) == 1
 
 
 @pytest.mark.parametrize("new", ["short", "a" * 20, "{login} and more of it", "x" * 129, PASSWORD])
@@ -101,6 +192,44 @@ async def test_a_thousand_at_once_are_no_more_than_the_first_few(api: Api) -> No
     answers = await asyncio.gather(*(log_in(api, login, f"wrong {n}") for n in range(30)))
     assert [answer.status for answer in answers].count(401) == FREE_ATTEMPTS
     assert (await log_in(api, login, PASSWORD)).status == 429
+
+
+GUESSES: list[tuple[str, dict[str, str]]] = [
+    ("/me/password", {"current": "wrong", "new": PASSWORD + " staple"}),
+    ("/me/totp", {"password": "wrong"}),
+    ("/me/totp/confirm", {"code": "000000"}),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), GUESSES)
+async def test_whoever_finds_a_session_open_cannot_guess_either(
+    api: Api, path: str, body: dict[str, str]
+) -> None:
+    login = await person(api)
+    token = (await log_in(api, login, PASSWORD)).json["token"]
+    assert (await api.post("/me/totp", token, {"password": PASSWORD})).status == 201
+    answers = [await api.post(path, token, body) for _ in range(FREE_ATTEMPTS + 2)]
+    assert [answer.status for answer in answers] == [422] * FREE_ATTEMPTS + [429] * 2
+    assert kind(answers[-1]) == (429, "locked")
+    assert answers[-1].headers["Retry-After"] == "30"
+    assert kind(await log_in(api, login, PASSWORD)) == (429, "locked")
+    right = body | {"current": PASSWORD, "password": PASSWORD}
+    assert (await api.post(path, token, {name: right[name] for name in body})).status == 429
+    noted = await api.runtime.pool.fetchval(
+        "SELECT count(*) FROM audit_entries WHERE action = 'login_failed'"
+    )
+    assert noted == FREE_ATTEMPTS
+    api.clock.at += timedelta(seconds=30)
+    assert (await api.post("/me/totp", token, {"password": PASSWORD})).status == 201
+    assert (await log_in(api, login, "wrong")).status == 401  # counted from the beginning again
+
+
+async def test_many_guesses_at_once_are_no_more_than_the_first_few(api: Api) -> None:
+    token = (await log_in(api, await person(api), PASSWORD)).json["token"]
+    answers = await asyncio.gather(
+        *(api.post("/me/totp", token, {"password": f"wrong {n}"}) for n in range(20))
+    )
+    assert [answer.status for answer in answers].count(422) == FREE_ATTEMPTS
 
 
 async def _with_totp(api: Api, login: str) -> tuple[bytes, list[str]]:
@@ -225,7 +354,8 @@ async def test_nobody_takes_over_whoever_may_do_more(api: Api) -> None:
         manager = await make_user(conn, now=api.clock.at, department_id=UUID(made["department_id"]))
         await conn.execute("UPDATE users SET rights = '{accounts,read}' WHERE id = $1", manager.id)
         token = await make_token(conn, api.runtime.keyring, manager, api.clock.at)
-    for path in ("password", "totp/reset"):
+    await api.post(f"/users/{api.teams['county'].admin.id}/password", await second_admin(api))
+    for path in ("password", "password/confirm", "totp/reset"):
         refused = await api.post(f"/users/{api.teams['county'].admin.id}/{path}", token)
         assert kind(refused) == (403, "right_not_yours")
 
@@ -263,6 +393,7 @@ async def test_logins_are_written_down(api: Api) -> None:
     acts = await api.runtime.pool.fetch("SELECT action FROM audit_entries ORDER BY id")
     assert [row["action"] for row in acts] == [
         "give_password",
+        "confirm_password",
         "login",
         "change_password",
         "login_failed",

@@ -62,6 +62,7 @@ TABLE = {
     "GET /users/{user_id}": "aopv",
     "PATCH /users/{user_id}": "a",
     "POST /users/{user_id}/password": "a",
+    "POST /users/{user_id}/password/confirm": "a",
     "POST /users/{user_id}/totp/reset": "a",
     "POST /login": "aopvi",
     "POST /logout": "",

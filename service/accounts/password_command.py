@@ -1,0 +1,38 @@
+"""`tocsin password`: a password for once, from whoever runs the machine.
+
+Alone: nobody else may be there yet, and they could write into the database, too. It is noted.
+"""
+
+import argparse
+import asyncio
+
+from service.accounts import passwords, store
+from service.accounts.audit import Act
+from service.accounts.audit_store import insert_entry
+from service.accounts.credentials import hash_password, new_password
+from service.errors import NotFound
+from service.settings import read_settings
+from service.storage.postgres import connect
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument("login", help="whose; the sessions end, and a shut account opens")
+    parser.set_defaults(run=lambda options: asyncio.run(_give(options.login)))
+
+
+async def _give(login: str) -> None:
+    settings = read_settings()
+    conn = await connect(settings.database_url)
+    try:
+        async with conn.transaction():
+            password, now = new_password(), settings.clock.now()
+            user = await store.find_user(conn, login)
+            if user is None:
+                raise NotFound(f"there is no user with the login {login}")
+            await passwords.put_in_force(conn, user.id, hash_password(password), now)
+            act = Act("give_password", now, "cli", object_kind="users", object_id=str(user.id))
+            await insert_entry(conn, act)
+    finally:
+        await conn.close()
+    print(password)

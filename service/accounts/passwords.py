@@ -1,0 +1,69 @@
+"""Passwords that somebody else gives: by one person, confirmed by another.
+
+Whoever gives a password could log in with it and be the second person to what they did themselves.
+So it counts once somebody else says so; until then the old one goes on. Whoever runs the machine
+may give one alone (`tocsin password`): they could write into the database, too.
+"""
+
+import asyncio
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from service.accounts import session_store, store
+from service.accounts.credentials import hash_password, new_password
+from service.accounts.key import Key
+from service.accounts.model import User
+from service.errors import Conflict, Forbidden
+from service.storage.postgres import Connection
+
+WAITS = timedelta(hours=72)
+"""How long a given password waits for its second person."""
+
+
+async def give(
+    conn: Connection, actor: User, asking: Key | None, user_id: UUID, now: datetime
+) -> tuple[str, bool]:
+    """A password for once, for a user whom the actor sees; and whether it counts already.
+
+    It does for one's own account, asked for with a key that gives all that a login would. A
+    session does not do: who finds one open must not stay.
+
+    Raises:
+        NotFound: there is none of this id in the actor's scope.
+        Forbidden: the user has rights that the actor has not.
+    """
+    user = await store.get_user(conn, user_id, actor.scope, lock=True)
+    actor.may_grant(user.roles, user.rights)
+    at_once = user.id == actor.id and asking is not None and asking.is_whole
+    password = new_password()
+    stored = await asyncio.to_thread(hash_password, password)
+    if at_once:
+        await put_in_force(conn, user_id, stored, now)
+    else:
+        await session_store.give_password(conn, user_id, stored, actor.id, now)
+    return password, at_once
+
+
+async def confirm(conn: Connection, actor: User, user_id: UUID, now: datetime) -> None:
+    """Let a given password count, as the second person; see `put_in_force`.
+
+    Raises:
+        NotFound: there is none of this id in the actor's scope.
+        Forbidden: the actor gave it, or the user has rights that the actor has not.
+        Conflict: none waits (any more).
+    """
+    user = await store.get_user(conn, user_id, actor.scope, lock=True)
+    actor.may_grant(user.roles, user.rights)
+    if user.password_from == actor.id:
+        raise Forbidden(
+            "you gave this password: somebody else must confirm it", code="second_person_needed"
+        )
+    if not await session_store.confirm_password(conn, user_id, actor.id, now - WAITS):
+        raise Conflict("no password waits to be confirmed; give one", code="wrong_state")
+    await session_store.revoke_sessions(conn, user_id, now)
+
+
+async def put_in_force(conn: Connection, user_id: UUID, stored: str, now: datetime) -> None:
+    """A password for once in the place of the old one; sessions end, and a shut account opens."""
+    await session_store.set_password(conn, user_id, stored, temporary=True)
+    await session_store.revoke_sessions(conn, user_id, now)
