@@ -13,7 +13,8 @@ from service.audience.loading import create_import, run_import
 from service.audience.model import Import, ImportRequest
 from service.audience.store import get_import, load_areas
 from service.crypto import Keyring
-from service.storage.postgres import Connection
+from service.storage.postgres import Connection, Pool
+from tests.harness.shell import Shell
 
 
 @dataclass(frozen=True)
@@ -86,3 +87,12 @@ def upload(conn: Connection, keyring: Keyring, department: Department, now: date
         return await get_import(conn, waiting.id)
 
     return run
+
+
+@pytest.fixture
+async def shell(pool: Pool, database_url: str, tmp_path: Path) -> Shell:
+    """A shell on this test's database, which has the areas and an operator `县局`."""
+    async with pool.acquire() as conn:
+        await load_areas(conn)
+        await _add_department(conn, "县局")
+    return Shell(database_url, tmp_path)

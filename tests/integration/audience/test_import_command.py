@@ -4,65 +4,26 @@ import asyncio
 import csv
 import json
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
-from service.audience import store
 from service.storage.postgres import Pool
+from tests.harness.shell import Said, Shell
 
 CONTACTS = Path(__file__).resolve().parents[2] / "data" / "contacts"
 
 
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
 Tocsin = Callable[..., Awaitable[Said]]
 
 
 @pytest.fixture
-async def start(pool: Pool, database_url: str, tmp_path: Path, new_department: Any) -> Start:
-    """Starts `tocsin import …` in the name of the operator `县局`."""
-    key = tmp_path / "key"
-    key.write_text("01" * 32)
-    key.chmod(0o600)
-    environment = {
-        "TOCSIN_DATABASE_URL": database_url,
-        "TOCSIN_REDIS_URL": "redis://127.0.0.1:1",  # nothing listens there; it is not needed
-        "TOCSIN_KEY_FILE": str(key),
-        "PATH": "",
-    }
-    async with pool.acquire() as conn:
-        await store.load_areas(conn)
-        await new_department(conn, "县局")
+def tocsin(shell: Shell) -> Tocsin:
+    """Runs `tocsin import …` to its end."""
 
-    async def run(*arguments: object, **more: str) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "service", "import", *map(str, arguments)),
-            env={**environment, **more},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-
-    return run
-
-
-@pytest.fixture
-def tocsin(start: Start) -> Tocsin:
-    """Runs it to its end."""
-
-    async def run(*arguments: object, **more: str) -> Said:
-        process = await start(*arguments, "--roster", "名单", **more)
-        out, err = await process.communicate()
-        assert process.returncode is not None
-        return Said(process.returncode, out.decode(), err.decode())
+    async def run(*arguments: object) -> Said:
+        return await shell.run("import", *arguments, "--roster", "名单")
 
     return run
 
@@ -133,10 +94,10 @@ async def test_what_is_wrong_is_one_plain_sentence(
     assert await pool.fetchval("SELECT count(*) FROM imports WHERE state = 'reading'") == 0
 
 
-async def test_breaking_it_off_leaves_nothing(start: Start, pool: Pool, tmp_path: Path) -> None:
+async def test_breaking_it_off_leaves_nothing(shell: Shell, pool: Pool, tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("phone\n" + "".join(f"1979{number:07}\n" for number in range(1, 60_000)))
-    process = await start(path, "--login", "县局", "--roster", "名单")
+    process = await shell.start("import", path, "--login", "县局", "--roster", "名单")
     async with asyncio.timeout(120):
         while not await pool.fetchval("SELECT max(rows_read) FROM import_progress"):
             await asyncio.sleep(0.01)

@@ -1,75 +1,34 @@
 """`tocsin suppressions` as a person uses it: a list goes in, hashes come out, with a trace."""
 
-import asyncio
 import csv
-import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import pytest
 
 from service.crypto import Keyring
 from service.storage.postgres import Pool
 from tests.factories import phone
+from tests.harness.shell import Shell
 
 LIST = "手机号,姓名\n19790000001,王五\n,李四\n19790000002,\n1234,\n"
 
 
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Tocsin = Callable[..., Awaitable[Said]]
-
-
-@pytest.fixture
-async def tocsin(pool: Pool, database_url: str, tmp_path: Path, new_department: Any) -> Tocsin:
-    """Runs `tocsin suppressions …`; there is an operator `县局`."""
-    key = tmp_path / "key"
-    key.write_text("01" * 32)
-    key.chmod(0o600)
-    environment = {
-        "TOCSIN_DATABASE_URL": database_url,
-        "TOCSIN_REDIS_URL": "redis://127.0.0.1:1",  # nothing listens there; it is not needed
-        "TOCSIN_KEY_FILE": str(key),
-        "PATH": "",
-    }
-    async with pool.acquire() as conn:
-        await new_department(conn, "县局")
-
-    async def run(*arguments: object) -> Said:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "service", "suppressions", *map(str, arguments)),
-            env=environment,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await process.communicate()
-        assert process.returncode is not None
-        return Said(process.returncode, out.decode(), err.decode())
-
-    return run
-
-
 async def test_a_list_goes_in_and_hashes_come_out(
-    tocsin: Tocsin, pool: Pool, keyring: Keyring, tmp_path: Path
+    shell: Shell, pool: Pool, keyring: Keyring, tmp_path: Path
 ) -> None:
     file = tmp_path / "list.csv"
     file.write_bytes(LIST.encode("gb18030"))
-    said = await tocsin(
-        "import", file, "--login", "县局", "--reason", "protected", "--note", "来函"
+    said = await shell.run(
+        "suppressions", "import", file, "--login", "县局", "--reason", "protected", "--note", "来函"
     )
     assert said.code == 0, said.err
     assert "2: added / 新增 2, known / 已有 0; rejected / 拒绝 2" in said.out
-    again = await tocsin("import", file, "--login", "县局", "--reason", "protected")
+    again = await shell.run(
+        "suppressions", "import", file, "--login", "县局", "--reason", "protected"
+    )
     assert "added / 新增 0, known / 已有 2" in again.out
     rows = await pool.fetch("SELECT owner, source, note FROM suppressions")
     assert [tuple(row) for row in rows] == [("县局", "list", "来函")] * 2
 
-    given = await tocsin("export", "--why", "对账")
+    given = await shell.run("suppressions", "export", "--why", "对账")
     assert given.code == 0, given.err
     lines = list(csv.DictReader(given.out.removeprefix("\ufeff").splitlines()))
     hashes = {keyring.phone_index(phone(n)).hex() for n in (1, 2)}
@@ -85,7 +44,7 @@ async def test_a_list_goes_in_and_hashes_come_out(
 
 
 async def test_what_cannot_be_done_is_said_and_leaves_nothing(
-    tocsin: Tocsin, pool: Pool, tmp_path: Path
+    shell: Shell, pool: Pool, tmp_path: Path
 ) -> None:
     file = tmp_path / "list.csv"
     file.write_text(LIST)
@@ -96,7 +55,7 @@ async def test_what_cannot_be_done_is_said_and_leaves_nothing(
         (("import", file, "--login", "县局", "--expires-at", past), "give a later instant"),
         (("export",), "--why"),
     ):
-        said = await tocsin(*arguments)
+        said = await shell.run("suppressions", *arguments)
         assert said.code != 0
         assert told in said.err
     assert not await pool.fetchval("SELECT EXISTS (SELECT FROM suppressions)")
