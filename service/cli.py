@@ -32,6 +32,7 @@ from service.api.channels import CodeBody
 from service.api.problems import invalid
 from service.app import serve
 from service.audience.import_command import add_arguments as add_import_arguments
+from service.audience.prefix_command import add_arguments as add_prefix_arguments
 from service.audience.store import load_areas
 from service.audience.suppression_command import add_arguments as add_suppression_arguments
 from service.campaigns.holiday_command import add_arguments as add_holiday_arguments
@@ -164,6 +165,7 @@ _WITH_ARGUMENTS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]
     "password": (add_password_arguments, "give somebody a password for once / 发放一次性密码"),
     "templates": (add_template_arguments, "load the starter library"),
     "suppressions": (add_suppression_arguments, "numbers that are never sent to / 禁发号码"),
+    "prefixes": (add_prefix_arguments, "whose the first seven digits are / 七位号段表"),
     "audit": (add_audit_arguments, "prove the audit trail"),
     "holidays": (add_holiday_arguments, "the calendar of holidays / 节假日"),
     "ctl": (add_ctl_arguments, "operate a service over its API / 通过接口操作"),

@@ -31,6 +31,7 @@ from service.api import (
     login,
     messages,
     milestones,
+    prefixes,
     privacy,
     queue,
     rosters,
@@ -251,6 +252,9 @@ OPS = (
     Op("GET",    "/channels/{channel_id}/queue", queue.get_queue, R.READ),
     Op("POST",   "/channels/{channel_id}/test", channels.test_channel, R.CHANNELS),
 
+    Op("GET",    "/prefixes", prefixes.get_prefixes, R.READ),
+    Op("POST",   "/prefixes/imports", prefixes.import_prefixes, R.CHANNELS),
+    Op("DELETE", "/prefixes", prefixes.delete_prefixes, R.CHANNELS, 204),
     Op("POST",   "/routes/explain", routing.explain_route, R.READ, changes=False),
     Op("POST",   "/routes/overrides/lookup", routing.look_up_override, R.READ),
     Op("POST",   "/routes/overrides/imports", routing.import_overrides, R.CHANNELS),

@@ -16,8 +16,9 @@ from service.api.channels import Carrier
 from service.api.problems import TooLarge
 from service.api.schema import Body, Instant, Line, Out, Text
 from service.api.upload import Upload
-from service.audience.number import carrier_of, is_synthetic, mask, parse_phone
+from service.audience.number import is_synthetic, mask, parse_phone
 from service.audience.prefix import packaged_prefixes
+from service.audience.prefix_store import current_prefixes, home_of
 from service.dispatch import route_store
 from service.dispatch.carrier_list import read_carrier_list
 from service.dispatch.route import Lane, Number, explain
@@ -104,7 +105,8 @@ class ExplainOut(KnownOut):
     """Where a number goes: `carrier` counts, from the override, else the list, else the prefix."""
 
     synthetic: bool
-    prefix_carrier: str | None
+    prefix_carrier: str | None = Field(description="By its block, else by its first digits.")
+    home: str | None = Field(description="Where its block was opened, if a table of blocks says.")
     contact_carrier: str | None = Field(description="By your department's own lists.")
     carrier: str | None
     channels: list[LaneOut]
@@ -120,12 +122,14 @@ async def explain_route(call: Call, body: ExplainBody) -> ExplainOut:
     _check(chosen, lanes)
     override = await route_store.get_override(call.conn, phone_hash)
     by_list = await route_store.contact_carrier(call.conn, call.user.department_id, phone_hash)
-    carrier = override.carrier if override else by_list or carrier_of(phone)
+    by_digits = (await current_prefixes(call.conn)).carrier_of(phone)
+    carrier = override.carrier if override else by_list or by_digits
     verdicts, first = explain(lanes, Number(carrier, is_synthetic(phone)), chosen)
     return ExplainOut(
         phone=mask(phone),
         synthetic=is_synthetic(phone),
-        prefix_carrier=carrier_of(phone),
+        prefix_carrier=by_digits,
+        home=await home_of(call.conn, phone),
         contact_carrier=by_list,
         override=OverrideOut.model_validate(override) if override else None,
         carrier=carrier,

@@ -95,12 +95,20 @@ def header_form(cell: str) -> str:
 
 
 class Vocabulary:
-    """The recognised headers, with those that the uploader has named for this file."""
+    """The recognised headers, with those that the uploader has named for this file.
 
-    def __init__(self, columns: Mapping[str, str] | None = None) -> None:
+    `known`: the headers of files that are no contact files, by their form; the column that has to
+    be there is called phone also in these.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, str] | None = None,
+        known: Mapping[str, Meaning] = _VOCABULARY,
+    ) -> None:
         self.named = dict(map(_named, (columns or {}).items()))
         """The forms of the headers that the uploader has named, each with its column."""
-        self._words = _VOCABULARY | {
+        self._words = dict(known) | {
             form: Meaning(column, 0) for form, column in self.named.items()
         }
 

@@ -13,7 +13,7 @@ from service.audience.cells import text_form
 from service.audience.files import Chunks, Sheet, Source, no_table, open_source
 from service.audience.header import SEARCHED_RECORDS, Vocabulary, find_header, header_form
 from service.audience.model import Listed, Rejected, Report, RowResult, Skipped
-from service.audience.prefix import LONGEST_PREFIX
+from service.audience.prefix import Prefix
 from service.audience.report import (
     RULES_VERSION,
     Kinds,
@@ -66,7 +66,7 @@ class ContactReading:
         self._rules = rules
         self._rows = RowCount()
         self._kinds = Kinds()
-        self._kinds_found: dict[tuple[str, str, str, str], tuple[str, int]] = {}
+        self._kinds_found: dict[tuple[Prefix | None, str, str, str], tuple[str, int]] = {}
         self._spellings = Spellings()
         self._skipped_sheets: list[dict[str, str]] = []
         self._tables = list(self._find_tables())
@@ -159,10 +159,10 @@ class ContactReading:
 
     def _kind(self, number: str, town: str, age_band: str, said: str) -> tuple[str, int]:
         """The carrier that serves a number, and the index of its kind."""
-        key = (number[:LONGEST_PREFIX], town, age_band, said)
+        prefix = self._rules.prefixes.find(number)
+        key = (prefix, town, age_band, said)
         found = self._kinds_found.get(key)
         if found is None:
-            prefix = self._rules.prefixes.find(number)
             allotted = prefix.carrier if prefix else ""
             carrier = said or allotted
             is_virtual = prefix is not None and prefix.kind == "mvno"

@@ -19,7 +19,7 @@ from service.audience.header import Vocabulary
 from service.audience.importing import ContactReading, Rules, read_contacts
 from service.audience.merging import load, unwatched
 from service.audience.model import BASES, MODES, Import, ImportRequest, Progress, Report
-from service.audience.prefix import packaged_prefixes
+from service.audience.prefix_store import current_prefixes
 from service.audience.report import RULES_VERSION
 from service.audience.spool import Spool
 from service.crypto import Keyring
@@ -164,7 +164,7 @@ async def abandon_import(conn: Connection, import_id: UUID, now: datetime) -> No
 async def _read(
     conn: Connection, keyring: Keyring, claimed: Import, now: datetime, progress: Progress
 ) -> tuple[str, Report]:
-    rules = Rules(await store.read_area_tree(conn), packaged_prefixes())
+    rules = Rules(await store.read_area_tree(conn), await current_prefixes(conn))
     try:
         # In a transaction of its own, a file found unreadable half-way leaves nothing.
         async with conn.transaction(), _waiting_file(conn, keyring, claimed.id) as spool:

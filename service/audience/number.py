@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from service.audience.cells import WHITE, is_placeholder, masked, squeeze, without_invisible
 from service.audience.prefix import Prefixes, national, packaged_prefixes
-from service.audience.prefix import carrier_of as carrier_of
 from service.audience.prefix import is_synthetic as is_synthetic
 from service.errors import Invalid
 

@@ -18,7 +18,7 @@ from service.audience.importing import ContactReading, Rules
 from service.audience.loading import check_request
 from service.audience.merging import load
 from service.audience.model import Import, ImportRequest, Report
-from service.audience.prefix import packaged_prefixes
+from service.audience.prefix_store import current_prefixes
 from service.audience.roster_store import Undone
 from service.crypto import Keyring
 from service.errors import Conflict
@@ -64,7 +64,7 @@ async def put_members(
         raise Conflict("a file for this roster has not been read yet; try again when it has")
     import_id = await store.insert_import(conn, checked, now)
     claimed = await store.get_import(conn, import_id)
-    rules = Rules(await store.read_area_tree(conn), packaged_prefixes())
+    rules = Rules(await store.read_area_tree(conn), await current_prefixes(conn))
     reading = await asyncio.to_thread(_open, members, rules)
     report = await load(conn, keyring, claimed, reading, now)
     await store.finish_import(conn, import_id, "done", report, now)

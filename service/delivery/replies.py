@@ -22,8 +22,9 @@ from functools import cache
 from pathlib import Path
 from uuid import UUID
 
-from service.audience.number import carrier_of, is_synthetic
-from service.audience.prefix import national, packaged_prefixes
+from service.audience.number import is_synthetic
+from service.audience.prefix import Prefixes, national
+from service.audience.prefix_store import current_prefixes
 from service.campaigns.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.crypto import Keyring, Undecipherable
 from service.delivery import replies_store as store
@@ -131,11 +132,12 @@ async def _sorted_out(
     """What is answered in which run, and what is not, with the reason."""
     senders = [row["sender_hash"] for row in rows]
     sent = await store.count_replies(conn, senders, now - timedelta(hours=24))
+    prefixes = await current_prefixes(conn)
     runs: dict[_Voice, _People] = {}
     skipped: dict[Due, str] = {}
     for row in rows:
         due, sender = (row["kind"], row["cause"]), row["sender_hash"]
-        judged = _judge(row, keyring, now)
+        judged = _judge(row, keyring, prefixes, now)
         if isinstance(judged, Skip):
             skipped[due] = judged.value
             continue
@@ -150,14 +152,16 @@ async def _sorted_out(
     return runs, skipped
 
 
-def _judge(row: Record, keyring: Keyring, now: datetime) -> tuple[_Voice, Recipient] | Skip:
+def _judge(
+    row: Record, keyring: Keyring, prefixes: Prefixes, now: datetime
+) -> tuple[_Voice, Recipient] | Skip:
     """What is answered to whom, or why nothing is."""
     try:
         phone = keyring.decrypt("phone", row["sender_cipher"])
     except Undecipherable:
         log.error("a sender cannot be deciphered", extra={"text_id": str(row["text_id"])})  # noqa: TRY400
         return Skip.UNREADABLE
-    obstacle = _obstacle(row, phone, now)
+    obstacle = _obstacle(row, phone, prefixes, now)
     if obstacle is not None:
         return obstacle
     name = signature.head(row["answered_text"] or "") or _signed(row["signature"])
@@ -168,14 +172,14 @@ def _judge(row: Record, keyring: Keyring, now: datetime) -> tuple[_Voice, Recipi
         Recipient(
             row["sender_hash"],
             row["sender_cipher"],
-            carrier_of(phone) or "",
+            prefixes.carrier_of(phone) or "",
             is_synthetic(phone),
             row["channel_id"],
         ),
     )
 
 
-def _obstacle(row: Record, phone: str, now: datetime) -> Skip | None:
+def _obstacle(row: Record, phone: str, prefixes: Prefixes, now: datetime) -> Skip | None:
     """Why this sender is not answered; None: nothing speaks against it."""
     if row["due_at"] <= now - ANSWERED_WITHIN:
         return Skip.TOO_LATE
@@ -183,15 +187,15 @@ def _obstacle(row: Record, phone: str, now: datetime) -> Skip | None:
         return Skip.LIFTED
     if _digits(phone) == _digits(row["recipient"]):
         return Skip.OURSELVES
-    return None if _is_a_persons(phone) else Skip.NOT_A_PERSON
+    return None if _is_a_persons(phone, prefixes) else Skip.NOT_A_PERSON
 
 
-def _is_a_persons(phone: str) -> bool:
+def _is_a_persons(phone: str, prefixes: Prefixes) -> bool:
     """Whether it is a mobile number that persons have: no device's, no satellite phone's."""
     number = national(phone)
     if phone != f"+86{number}" or not _MOBILE.fullmatch(number):
         return False
-    prefix = packaged_prefixes().find(number)
+    prefix = prefixes.find(number)
     return prefix is not None and prefix.kind in {"mno", "mvno"} and bool(prefix.carrier)
 
 

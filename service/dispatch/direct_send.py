@@ -18,7 +18,9 @@ from uuid import UUID
 from service.accounts.department import Permits
 from service.accounts.department_store import check_signature, get_permits
 from service.accounts.key import Mode
-from service.audience.number import carrier_of, is_synthetic, parse_phone
+from service.audience.number import is_synthetic, parse_phone
+from service.audience.prefix import Prefixes
+from service.audience.prefix_store import current_prefixes
 from service.campaigns.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.crypto import Keyring
 from service.dispatch import direct, direct_store
@@ -132,7 +134,7 @@ async def send(
     permits = await _permits(conn, sender, words)
     if words.template_version_id is None:
         await _check_lint(conn, sender, words.text)
-    people, refused = _sorted_out(keyring, words.text, named)
+    people, refused = _sorted_out(keyring, await current_prefixes(conn), words.text, named)
     refused += await _out_of_bounds(conn, sender, people)
     if not people:
         return Sent(None, 0, refused)
@@ -220,7 +222,7 @@ _People = dict[bytes, tuple[int, Recipient]]
 
 
 def _sorted_out(
-    keyring: Keyring, text: str, named: Sequence[Named]
+    keyring: Keyring, prefixes: Prefixes, text: str, named: Sequence[Named]
 ) -> tuple[_People, list[Refused]]:
     """Who can be written to, and who cannot, in the caller's order."""
     people: _People = {}
@@ -244,7 +246,7 @@ def _sorted_out(
             Recipient(
                 phone_hash,
                 keyring.encrypt("phone", phone),
-                carrier_of(phone) or "",
+                prefixes.carrier_of(phone) or "",
                 is_synthetic(phone),
                 None,
                 keyring.encrypt(VARIABLES, values) if values is not None else None,

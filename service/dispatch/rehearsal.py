@@ -11,7 +11,8 @@ from uuid import UUID
 
 from service.accounts import phone_store
 from service.accounts.model import User
-from service.audience.number import carrier_of, is_synthetic
+from service.audience.number import is_synthetic
+from service.audience.prefix_store import current_prefixes
 from service.campaigns.approval import frozen_content
 from service.campaigns.model import Campaign, State
 from service.campaigns.planning import load
@@ -82,7 +83,8 @@ def _test(campaign: Campaign, actor: User, text_no: int) -> NewTest:
 async def _recipient(
     conn: Connection, keyring: Keyring, campaign: Campaign, phone: str, now: datetime
 ) -> Recipient:
-    carrier, synthetic = carrier_of(phone) or "", is_synthetic(phone)
+    carrier = (await current_prefixes(conn)).carrier_of(phone) or ""
+    synthetic = is_synthetic(phone)
     for route in routes(await list_lanes(conn, now), campaign.plan.channels):
         if route.carrier == carrier and route.simulated == synthetic:
             return Recipient(

@@ -47,6 +47,7 @@ async def test_every_channel_is_explained(api: Api) -> None:
         "phone": MASKED,
         "synthetic": True,
         "prefix_carrier": "china_mobile",
+        "home": None,
         "contact_carrier": None,
         "override": None,
         "carrier": "china_mobile",

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from service.audience.number import (
     REASONS,
-    carrier_of,
     is_synthetic,
     mask,
     parse_phone,
@@ -86,7 +85,7 @@ def test_e164_stays_as_it_is() -> None:
     ],
 )
 def test_carrier_is_the_prefix_tables(phone: str, carrier: str | None) -> None:
-    assert carrier_of(phone) == carrier
+    assert packaged_prefixes().carrier_of(phone) == carrier
 
 
 @pytest.mark.parametrize(
