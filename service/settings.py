@@ -98,6 +98,9 @@ class Settings(ClockSettings):
     keep_guests_days: int = Field(
         366, ge=1, le=1096, description="How long a guest of trial keys is kept, unless named anew."
     )
+    keep_logins_days: int = Field(
+        183, ge=180, le=1096, description="How long a session is kept after its end (six months)."
+    )
     keep_records_days: int = Field(
         1096, ge=1096, description="How long audit entries and erasures are kept (three years)."
     )

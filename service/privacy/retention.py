@@ -11,6 +11,7 @@ from uuid import UUID
 
 from service.accounts.audit import Act
 from service.accounts.audit_store import insert_entry
+from service.accounts.passwords import WAITS
 from service.audience.roster_store import retire_links
 from service.audience.rosters import day_in_china
 from service.audience.staging_store import try_lock_contacts
@@ -32,25 +33,30 @@ class Terms:
     numbers: sent texts keep their number, and texts from handsets their words (record duty: six
         months). rejects: rejected rows of imports. lists: lists after their last day. guests:
         of trial keys, since they were named last (a year, as a list that says no last day).
-        records: audit entries, disclosures, erasures (Network Data Security Regulations art. 12:
-        three years).
+        logins: sessions since their end, with address and browser, and recovery codes since their
+        use (Cybersecurity Law art. 21: logs of a network for six months). passwords: given ones
+        that nobody confirmed. records: audit entries, disclosures, erasures (Network Data
+        Security Regulations art. 12: three years).
     """
 
     numbers: timedelta = timedelta(days=183)
     rejects: timedelta = timedelta(days=90)
     lists: timedelta = timedelta(days=30)
     guests: timedelta = timedelta(days=366)
+    logins: timedelta = timedelta(days=183)
+    passwords: timedelta = WAITS
     records: timedelta = timedelta(days=1096)
 
 
 def terms_of(settings: Settings) -> Terms:
     """The terms that the settings say."""
     return Terms(
-        timedelta(days=settings.keep_numbers_days),
-        timedelta(days=settings.keep_rejects_days),
-        timedelta(days=settings.keep_expired_lists_days),
-        timedelta(days=settings.keep_guests_days),
-        timedelta(days=settings.keep_records_days),
+        numbers=timedelta(days=settings.keep_numbers_days),
+        rejects=timedelta(days=settings.keep_rejects_days),
+        lists=timedelta(days=settings.keep_expired_lists_days),
+        guests=timedelta(days=settings.keep_guests_days),
+        logins=timedelta(days=settings.keep_logins_days),
+        records=timedelta(days=settings.keep_records_days),
     )
 
 
@@ -77,6 +83,8 @@ async def let_go(pool: Pool, terms: Terms, now: datetime, rows: int = ROWS) -> d
         "receipts": until_empty(store.delete_receipts, terms.numbers),
         "rejects": until_empty(store.delete_rejects, terms.rejects),
         "guests": until_empty(store.delete_guests, terms.guests),
+        "logins": until_empty(store.delete_logins, terms.logins),
+        "passwords": until_empty(store.drop_given_passwords, terms.passwords),
         "records": until_empty(store.delete_records, terms.records),
     }
     done = {kind: await _in_batches(pool, kind, batch, now) for kind, batch in kinds.items()}

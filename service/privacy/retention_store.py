@@ -125,6 +125,43 @@ async def delete_rejects(conn: Connection, before: datetime, rows: int) -> int:
     return affected(status)
 
 
+async def delete_logins(conn: Connection, before: datetime, rows: int) -> int:
+    """Delete sessions that ended, and recovery codes that were used, before."""
+    status = await conn.execute(
+        """
+        DELETE FROM sessions WHERE id IN (
+            SELECT id FROM sessions WHERE expires_at < $1
+            ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+        """,
+        before,
+        rows,
+    )
+    codes = await conn.execute(
+        """
+        DELETE FROM recovery_codes WHERE (user_id, code_hash) IN (
+            SELECT user_id, code_hash FROM recovery_codes WHERE used_at < $1
+            ORDER BY used_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+        """,
+        before,
+        rows,
+    )
+    return affected(status) + affected(codes)
+
+
+async def drop_given_passwords(conn: Connection, before: datetime, rows: int) -> int:
+    """Forget passwords that were given before and that nobody has confirmed."""
+    status = await conn.execute(
+        """
+        UPDATE users SET given_hash = NULL WHERE id IN (
+            SELECT id FROM users WHERE given_hash IS NOT NULL AND given_at < $1
+            LIMIT $2 FOR UPDATE SKIP LOCKED)
+        """,
+        before,
+        rows,
+    )
+    return affected(status)
+
+
 async def expired_roster(conn: Connection, before: date, after: UUID) -> Record | None:
     """The next roster whose last day was before, and its department; nobody waits to renew it."""
     return await conn.fetchrow(

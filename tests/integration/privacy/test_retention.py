@@ -13,6 +13,7 @@ from service.accounts.audit import Act
 from service.accounts.audit_store import insert_entry
 from service.accounts.model import Role, User
 from service.accounts.sealing import seal_committed, verify
+from service.accounts.session_store import give_password
 from service.audience.model import ImportRequest
 from service.audience.rosters import put_members
 from service.audience.staging_store import lock_contacts
@@ -195,6 +196,41 @@ async def test_a_list_that_is_renewed_meanwhile_stays(system: System) -> None:
     await system.roster("甲", A, days=100)
     assert await system.turn(late) == {}
     assert set(await system.people()) == {A}
+
+
+async def test_sessions_and_used_codes_go_after_their_term(system: System) -> None:
+    user, day = system.user.id, timedelta(days=1)
+    for token, since in ((b"a", timedelta()), (b"b", -day), (b"c", day)):
+        await system.pool.execute(
+            """
+            INSERT INTO sessions (user_id, token_hash, created_at, last_used_at, expires_at)
+            VALUES ($1, $2, $3, $3, $3)
+            """,
+            user,
+            token,
+            system.now + since,
+        )
+        await system.pool.execute(
+            "INSERT INTO recovery_codes (user_id, code_hash, used_at) VALUES ($1, $2, $3)",
+            user,
+            token,
+            None if token == b"c" else system.now + since,
+        )
+    tokens = "SELECT array_agg(convert_from(token_hash, 'utf8') ORDER BY token_hash) FROM sessions"
+    codes = "SELECT array_agg(convert_from(code_hash, 'utf8')) FROM recovery_codes"
+    assert await system.turn(TERMS.logins) == {"logins": 2}
+    assert await system.value(tokens) == ["a", "c"]
+    assert await system.turn(TERMS.logins + MOMENT) == {"logins": 2}
+    assert await system.value(tokens) == ["c"]
+    assert await system.value(codes) == ["c"]  # one that nobody has used is still good
+
+
+async def test_a_given_password_that_nobody_confirms_is_forgotten(system: System) -> None:
+    async with transaction(system.pool) as conn:
+        await give_password(conn, system.user.id, "x", system.user.id, system.now)
+    assert await system.turn(TERMS.passwords) == {}
+    assert await system.turn(TERMS.passwords + MOMENT) == {"passwords": 1}
+    assert await system.value("SELECT count(given_hash) FROM users") == 0
 
 
 async def test_rejected_rows_go_after_their_term_and_the_report_stays(system: System) -> None:
