@@ -175,6 +175,7 @@ OPS = (
     Op("POST",   CAMPAIGN + "/cancel", campaigns.cancel_campaign, R.CONTROL),
 
     Op("GET",    CAMPAIGN + "/fires", schedules.list_fires, R.REPORTS),
+    Op("GET",    CAMPAIGN + "/steps", schedules.list_steps, R.REPORTS),
     Op("POST",   "/schedules/preview", schedules.preview_schedule, R.READ, changes=False),
 
     Op("GET",    "/festivals", festivals.list_festivals, R.READ),

@@ -15,6 +15,8 @@ from service.messages.ledger import MessageState
 from service.reports import progress
 from service.reports.evidence import PURPOSE, evidence
 
+Relation = Literal["step", "resend", "top_up", "correction"]
+
 
 class RunOut(Out):
     """One fire of a campaign, or a direct run; `target` is null until its ledger is written."""
@@ -26,6 +28,12 @@ class RunOut(Out):
     department_id: UUID
     fire_at: Instant
     text_no: int = Field(description="Which of its campaign's texts, counted from 1.")
+    follows: UUID | None = Field(description="The run that it follows; null: it is a fire.")
+    relation: Relation | None = Field(
+        description="step: a later text of a sequence to the same people; resend: the same text to"
+        " those whom it did not reach; top_up: to those who have joined since; correction: another"
+        " text to those who got it."
+    )
     state: Literal["expanding", "running", "paused", "sent", "cancelled"]
     priority: str
     message_class: str = Field(alias="class")
@@ -52,6 +60,9 @@ class ReportOut(Out):
 
     run_id: UUID
     campaign_id: UUID | None
+    text_no: int
+    follows: UUID | None
+    relation: Relation | None
     state: str
     baseline: int | None = Field(
         description="How many people the rule meant when the campaign was submitted."

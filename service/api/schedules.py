@@ -11,7 +11,7 @@ from service.api.call import Call
 from service.api.paging import PageQuery, cut, unknown_cursor
 from service.api.schema import Body, Instant, Int, Line, Out, Page, Text
 from service.audience.segment import canonical
-from service.campaigns import fire_store, planning, schedule
+from service.campaigns import fire_store, planning, schedule, sequence_store
 from service.campaigns.county_store import load_county
 from service.campaigns.fires import Fire, next_look, upcoming
 from service.campaigns.hours import County, HourTerms
@@ -149,6 +149,20 @@ class FireRecordOut(Out):
     at: Instant
 
 
+class StepOut(Out):
+    """A text of a sequence after its first, to the people of one fire."""
+
+    id: int
+    origin_id: UUID = Field(description="The run of the fire.")
+    text_no: int
+    planned_at: Instant = Field(description="By the days of the plan.")
+    due_at: Instant = Field(description="As things are: a late step moves those after it.")
+    outcome: Literal["fired", "skipped"] | None = Field(description="Null: it is to come.")
+    note: str
+    run_id: UUID | None
+    at: Instant | None
+
+
 class SchedulePreviewBody(Body):
     """A schedule to be tried; the class and the rule decide which hours of the county apply."""
 
@@ -212,6 +226,13 @@ async def list_fires(call: Call, campaign_id: UUID, query: FireQuery) -> Page[Fi
     await planning.load(call.conn, campaign_id, call.user.scope)
     found = await fire_store.list_fires(call.conn, campaign_id, query.before_instant, query.wanted)
     return cut(Page[FireRecordOut], found, query, lambda fire: fire.planned_at.isoformat())
+
+
+async def list_steps(call: Call, campaign_id: UUID, query: PageQuery) -> Page[StepOut]:
+    """List the steps of a campaign's sequences, what became of each and what is to come."""
+    await planning.load(call.conn, campaign_id, call.user.scope)
+    found = await sequence_store.list_steps(call.conn, campaign_id, query.number, query.wanted)
+    return cut(Page[StepOut], found, query)
 
 
 def fires_out(fires: Sequence[Fire], terms: HourTerms, county: County) -> list[FireOut]:

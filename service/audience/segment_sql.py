@@ -161,14 +161,15 @@ _COMPARE: dict[str, Callable[[int, int], bool]] = {
 
 
 def compile_rule(
-    rule: Rule,
+    rule: Rule | None,
     *,
     areas: AreaNames,
     department_id: UUID,
     today: date,
     first_parameter: int = 1,
 ) -> Compiled:
-    """The condition of a rule on a department's people, placeholders from `first_parameter` on.
+    """The condition of a rule on a department's people, placeholders from `first_parameter` on;
+    None means everybody on a list that holds.
 
     `today` is the day in China: a roster counts to the end of its last day, and the days since
     somebody was last sent a text are counted back from it. The rule must use no other segments
@@ -180,7 +181,8 @@ def compile_rule(
     compiler = _Compiler(areas, first_parameter, department_id, today)
     # A person made by hand is on no roster, and no expiry applies.
     on_a_list = "(k.contact_id IS NULL OR k.holds)"
-    condition = f"(c.listed AND {on_a_list} AND {compiler.condition(rule)})"
+    asked = "true" if rule is None else compiler.condition(rule)
+    condition = f"(c.listed AND {on_a_list} AND {asked})"
     return Compiled(condition, compiler.source(), compiler.parameters, _role_order(rule))
 
 
@@ -191,9 +193,10 @@ def check_areas(rule: Rule, areas: AreaNames) -> None:
             _area_codes(comparison, areas)
 
 
-def _role_order(rule: Rule) -> tuple[str, ...]:
+def _role_order(rule: Rule | None) -> tuple[str, ...]:
     """All roles: first those that the rule names, in its order, and resident last."""
-    named = [str(v) for c in comparisons(rule) if c.field == "role" for v in c.values]
+    asked = () if rule is None else comparisons(rule)
+    named = [str(v) for c in asked if c.field == "role" for v in c.values]
     others = [role for role in ROLES if role != "resident"]
     return tuple(dict.fromkeys([*(role for role in named if role in ROLES), *others, "resident"]))
 

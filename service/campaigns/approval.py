@@ -20,14 +20,12 @@ from service.audience.segment import canonical
 from service.audience.segment_uses import WrittenOut
 from service.campaigns import store
 from service.campaigns.clearance import (
-    bound,
     check_carriers_take,
     judged_again,
     judged_for_submission,
 )
 from service.campaigns.county_store import load_county
 from service.campaigns.fires import next_fire
-from service.campaigns.hours import County
 from service.campaigns.model import (
     PENDING,
     Act,
@@ -41,6 +39,7 @@ from service.campaigns.model import (
 from service.campaigns.newcomer_store import watch
 from service.campaigns.planning import load
 from service.campaigns.preview import count_target, read_rule
+from service.campaigns.sequence import has_fired_for_good, plan_anew, steps_remain
 from service.campaigns.texts import Words
 from service.errors import Conflict, Forbidden, Invalid
 from service.messages.signature import head
@@ -69,9 +68,8 @@ async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime
     check_move(Act.SUBMIT, campaign.state)
     templates, segment, rule = await _sources(conn, campaign)
     content = _content(campaign, templates, rule)
-    _check_sendable(content, await load_county(conn), now)
-    if content.message_class == WARNING:
-        await _check_police(conn, campaign)
+    _check_variables(content)
+    await _check_fires(conn, campaign, content, now)
     await _check_permits(conn, campaign, content)
     content, findings = await judged_for_submission(conn, campaign, content, now)
     await check_carriers_take(conn, campaign, content)
@@ -129,19 +127,24 @@ async def approve(
     if content.message_class == WARNING and campaign.approved_by is None:
         await store.move(conn, campaign_id, Act.APPROVE, State.PENDING_APPROVAL, by)
         return await load(conn, campaign_id, None)
-    await _wait_for_first_fire(conn, campaign_id, content, now)
+    await _wait_for_first_fire(conn, campaign, content, now)
     await store.move(conn, campaign_id, Act.APPROVE, State.SCHEDULED, by)
     return await load(conn, campaign_id, None)
 
 
 async def _wait_for_first_fire(
-    conn: Connection, campaign_id: UUID, content: Content, now: datetime
+    conn: Connection, campaign: Campaign, content: Content, now: datetime
 ) -> None:
-    """Whoever has a role by now is nobody new to a plan for newcomers."""
-    await watch(conn, campaign_id, content.plan.schedule.roles, now)
+    """Whoever has a role by now is nobody new to a plan for newcomers; and a sequence that has
+    begun begins no second time.
+    """
+    await watch(conn, campaign.id, content.plan.schedule.roles, now)
+    await plan_anew(conn, campaign.id, content)
+    if await has_fired_for_good(conn, campaign):
+        return
     begin = max(now, content.plan.period_start or now)
     fire = next_fire(content.plan.schedule, content.terms, await load_county(conn), begin)
-    await store.set_next_fire(conn, campaign_id, fire.at if fire else begin)
+    await store.set_next_fire(conn, campaign.id, fire.at if fire else begin)
 
 
 async def _answer_for_doubts(
@@ -222,24 +225,6 @@ async def _refuse(conn: Connection, actor: User, campaign_id: UUID, act: Act, by
     return campaign
 
 
-def frozen_content(campaign: Campaign) -> Content:
-    """What a submitted campaign sends: its frozen text versions and rule."""
-    if campaign.frozen_rule is None:
-        raise ValueError("the campaign has no frozen rule")
-    return Content(
-        campaign.template_version_id,
-        campaign.text,
-        campaign.message_class,
-        campaign.frozen_rule,
-        campaign.plan,
-        bound(campaign.verdict or ()),
-        tuple(
-            Words(text.template_version_id, text.text, text.after_days, bound(text.verdict or ()))
-            for text in campaign.further
-        ),
-    )
-
-
 async def _sources(
     conn: Connection, campaign: Campaign
 ) -> tuple[list[Template], segment_store.Segment, WrittenOut]:
@@ -267,7 +252,7 @@ def _content(campaign: Campaign, templates: Sequence[Template], rule: WrittenOut
     )
 
 
-def _check_sendable(content: Content, county: County, now: datetime) -> None:
+def _check_variables(content: Content) -> None:
     for number, words in enumerate(content.texts):
         unknown = [name for name in variables(words.text) if name not in CONTACT_VARIABLES]
         if unknown:
@@ -275,7 +260,20 @@ def _check_sendable(content: Content, county: County, now: datetime) -> None:
             problem = f"nothing fills {{{unknown[0]}}}; a campaign's text may use {known}"
             field = f"more_texts.{number - 1}.template_id" if number else "template_id"
             raise Invalid(problem, fields={field: problem})
+
+
+async def _check_fires(
+    conn: Connection, campaign: Campaign, content: Content, now: datetime
+) -> None:
+    """Refuse a plan of which nothing is to come; of a sequence that has begun, the next step is."""
+    if await has_fired_for_good(conn, campaign):
+        texts = len(content.texts) if content.plan.is_sequence else 1
+        if not await steps_remain(conn, campaign.id, texts):
+            problem = "it has fired, and none of its texts is still to follow"
+            raise Invalid(problem, fields={"more_texts": problem})
+        return
     begin = max(now, content.plan.period_start or now)
+    county = await load_county(conn)
     fire = next_fire(content.plan.schedule, content.terms, county, begin)
     end = content.plan.period_end
     if end is not None and (fire.at if fire else begin) >= end:
@@ -310,6 +308,8 @@ async def _check_tested(
 
 async def _check_permits(conn: Connection, campaign: Campaign, content: Content) -> None:
     """What the department may use now, whatever it might when the campaign was planned."""
+    if content.message_class == WARNING:
+        await _check_police(conn, campaign)
     permits = await get_permits(conn, campaign.department_id)
     problems = permits.problems(content.message_class, content.plan.channels)
     if problems:

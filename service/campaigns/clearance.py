@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from service.campaigns.model import Campaign, Content
-from service.campaigns.texts import Verdict
+from service.campaigns.texts import Verdict, Words
 from service.messages.filing import check_filed
 from service.messages.filing_store import required_filings
 from service.messages.lint import Finding
@@ -68,3 +68,21 @@ async def judged_again(conn: Connection, campaign: Campaign, content: Content) -
     """What is about to be approved, with what lint says of it now."""
     found = await _judge_all(conn, campaign, content, None)
     return content.judged([bound(findings) for findings in found])
+
+
+def frozen_content(campaign: Campaign) -> Content:
+    """What a submitted campaign sends: its frozen text versions and rule."""
+    if campaign.frozen_rule is None:
+        raise ValueError("the campaign has no frozen rule")
+    return Content(
+        campaign.template_version_id,
+        campaign.text,
+        campaign.message_class,
+        campaign.frozen_rule,
+        campaign.plan,
+        bound(campaign.verdict or ()),
+        tuple(
+            Words(text.template_version_id, text.text, text.after_days, bound(text.verdict or ()))
+            for text in campaign.further
+        ),
+    )

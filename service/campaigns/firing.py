@@ -10,14 +10,16 @@ from datetime import datetime
 from uuid import UUID
 
 from service.campaigns import fire_store, run_store, store
-from service.campaigns.approval import frozen_content, reopen_if_drifted
+from service.campaigns.approval import reopen_if_drifted
+from service.campaigns.clearance import frozen_content
 from service.campaigns.county_store import load_county
 from service.campaigns.fires import Fire, Turn, candidates, turn
+from service.campaigns.holding import hold, obstacle
 from service.campaigns.hours import County
 from service.campaigns.joining import look
 from service.campaigns.model import Act, By, Campaign, Content, State
 from service.campaigns.schedule import LATE, validity_end
-from service.campaigns.stop_store import stop_in_force
+from service.campaigns.sequence import finish_if_over, fire_due_steps, plan_steps
 from service.campaigns.texts import next_in_turn
 from service.storage.postgres import Connection, Pool, transaction
 
@@ -29,7 +31,8 @@ log = logging.getLogger(__name__)
 
 
 async def fire_due(pool: Pool, now: datetime, *, drift: float = DRIFT) -> list[UUID]:
-    """Fire every campaign whose time has come; returns the runs, which are to be expanded.
+    """Fire every campaign and every step of a sequence whose time has come; returns the runs, which
+    are to be expanded.
 
     drift: one whose rule now means another number of people, by more than this share of the
     number that was approved, waits for a new approval instead.
@@ -49,7 +52,7 @@ async def fire_due(pool: Pool, now: datetime, *, drift: float = DRIFT) -> list[U
             continue
         if run_id is not None:
             runs.append(run_id)
-    return runs
+    return runs + await fire_due_steps(pool, now)
 
 
 async def _fire(
@@ -59,8 +62,8 @@ async def _fire(
     if campaign is None:
         return None
     content = frozen_content(campaign)
-    if (why := await _obstacle(conn, campaign, content, now)) is not None:
-        await _hold(conn, campaign, By(None, why, now))
+    if (why := await obstacle(conn, campaign, content, now)) is not None:
+        await hold(conn, campaign, By(None, why, now))
         return None
     county = await load_county(conn)
     if campaign.plan.schedule.kind == "joining":
@@ -96,6 +99,7 @@ async def _fire_planned(
     run_id = await run_store.insert_run(conn, campaign, content, fire_at, valid_until, now, text_no)
     if run_id is not None:
         await fire_store.insert_fired(conn, campaign_id, what.fire, run_id, now)
+        await plan_steps(conn, campaign, content, run_id, fire_at)
     await _wait_for(conn, campaign_id, what.following)
     note = f"fired; {what.fire.note}" if what.fire.note else "fired"
     await store.move(conn, campaign_id, Act.FIRE, State.RUNNING, By(None, note, now))
@@ -110,24 +114,13 @@ async def _text_no(conn: Connection, campaign: Campaign) -> int:
     return next_in_turn(last, len(campaign.plan.more_texts) + 1)
 
 
-async def _obstacle(
-    conn: Connection, campaign: Campaign, content: Content, now: datetime
-) -> str | None:
-    """Why only a person may let it fire."""
-    if (stop := await stop_in_force(conn)) is not None:
-        return f"everything is stopped: {stop.reason}"
-    if campaign.plan.period_end is not None and now >= campaign.plan.period_end:
-        return "the campaign's period is over"
-    return None if content.hash == campaign.approved_hash else "not what was approved"
-
-
 async def _too_late(
     conn: Connection, campaign: Campaign, what: Turn, fire: Fire, now: datetime
 ) -> bool:
     """Do with a late fire as the plan says; False: it takes place all the same."""
     by = By(None, "too late to fire", now)
     if campaign.plan.schedule.late == "hold":
-        await _hold(conn, campaign, by)
+        await hold(conn, campaign, by)
     elif campaign.plan.schedule.late == "skip":
         await fire_store.insert_skipped(conn, campaign.id, [fire._replace(note=by.reason)], now)
         await _skip(conn, campaign, what, by)
@@ -152,16 +145,11 @@ async def _wait_for(conn: Connection, campaign_id: UUID, fire: Fire | None) -> N
     await store.set_next_fire(conn, campaign_id, fire.at if fire else None)
 
 
-async def _hold(conn: Connection, campaign: Campaign, by: By) -> None:
-    await store.set_next_fire(conn, campaign.id, None)
-    await store.move(conn, campaign.id, Act.HOLD, State.HELD, by)
-
-
 async def _skip(conn: Connection, campaign: Campaign, what: Turn, by: By) -> None:
-    """Wait for the next fire; if there is none, be done, unless a run still goes on."""
+    """Wait for the next fire; if there is none, be done, unless something still goes on."""
     await _wait_for(conn, campaign.id, what.following)
-    if what.following is None and campaign.state is State.SCHEDULED:
-        await store.move(conn, campaign.id, Act.SKIP, State.DONE, by)
+    if what.following is None:
+        await finish_if_over(conn, campaign, by)
 
 
 async def arm_again(conn: Connection, now: datetime) -> int:

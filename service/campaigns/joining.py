@@ -19,6 +19,7 @@ from service.campaigns.hours import County
 from service.campaigns.model import PENDING, Act, By, Campaign, Content, State
 from service.campaigns.preview import read_rule
 from service.campaigns.schedule import validity_end
+from service.campaigns.sequence import finish_if_over, plan_steps
 from service.storage.postgres import Connection
 
 FEW = 50
@@ -49,9 +50,8 @@ async def look(
         await store.reopen_approval(conn, campaign.id, count, now + PENDING)
         return None
     if count == 0:
-        if following is None and campaign.state is State.SCHEDULED:
-            by = By(None, "no look is to come", now)
-            await store.move(conn, campaign.id, Act.SKIP, State.DONE, by)
+        if following is None:
+            await finish_if_over(conn, campaign, By(None, "no look is to come", now))
         return None
     planned = campaign.next_fire_at or now
     valid_until = validity_end(schedule, content.terms, county, now)
@@ -60,6 +60,7 @@ async def look(
         return None
     note = f"{count} new"
     await fire_store.insert_fired(conn, campaign.id, Fire(planned, planned, note), run_id, now)
+    await plan_steps(conn, campaign, content, run_id, planned)
     by = By(None, f"fired; {note}", now)
     await store.move(conn, campaign.id, Act.FIRE, State.RUNNING, by)
     return run_id

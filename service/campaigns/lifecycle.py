@@ -9,9 +9,10 @@ from datetime import datetime
 from uuid import UUID
 
 from service.accounts.model import User
-from service.campaigns import guard_store, run_store, store
+from service.campaigns import guard_store, run_store, sequence_store, store
 from service.campaigns.model import Act, By, Campaign, State, check_move
 from service.campaigns.planning import load
+from service.campaigns.sequence import has_fired_for_good
 from service.campaigns.stop_all import refuse_while_stopped
 from service.storage.postgres import Connection, Pool, transaction
 
@@ -65,6 +66,7 @@ async def cancel(conn: Connection, actor: User, campaign_id: UUID, by: By) -> Ca
     await run_store.set_runs(conn, runs, run_store.OPEN, "cancelled", by.at)
     await run_store.cancel_messages(conn, runs, by.at)
     await store.set_next_fire(conn, campaign_id, None)
+    await sequence_store.skip_open(conn, campaign_id, "cancelled", by.at)
     await store.move(conn, campaign_id, Act.CANCEL, State.CANCELLED, by)
     return await load(conn, campaign_id, None)
 
@@ -80,7 +82,9 @@ async def release(conn: Connection, actor: User, campaign_id: UUID, by: By) -> C
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
     check_move(Act.RELEASE, campaign.state)
     await refuse_while_stopped(conn)
-    await store.set_next_fire(conn, campaign_id, by.at)
+    if not await has_fired_for_good(conn, campaign):
+        await store.set_next_fire(conn, campaign_id, by.at)
+    await sequence_store.make_due(conn, campaign_id, by.at)
     await store.move(conn, campaign_id, Act.RELEASE, State.SCHEDULED, by)
     return await load(conn, campaign_id, None)
 

@@ -307,7 +307,8 @@ class Run(NamedTuple):
 
     mode: real, or a test to an approver's phone, which no total counts.
     baseline: how many people the rule meant when it was submitted; target: when it fired.
-    text_no: which of its campaign's texts it sends.
+    text_no: which of its campaign's texts it sends. follows, relation: the run that it follows from
+        and how: step, resend, top_up, correction.
     """
 
     id: UUID
@@ -326,6 +327,8 @@ class Run(NamedTuple):
     started_at: datetime | None
     finished_at: datetime | None
     text_no: int
+    follows: UUID | None
+    relation: str | None
 
 
 def check_move(act: Act, state: State) -> None:

@@ -9,13 +9,14 @@ from service.accounts.department_store import get_permits
 from service.accounts.key import Mode
 from service.accounts.model import User
 from service.audience import segment_store
-from service.campaigns import schedule, store
+from service.campaigns import schedule, sequence_store, store
 from service.campaigns.county_store import load_county
 from service.campaigns.fires import Fire, next_look, upcoming
 from service.campaigns.hours import HORIZON, County, HourTerms
 from service.campaigns.model import ENDED, Act, By, Campaign, Plan, State, check_move
 from service.campaigns.schedule import Schedule
-from service.campaigns.texts import text_problems
+from service.campaigns.sequence import has_fired_for_good, step_note
+from service.campaigns.texts import step_instants, text_problems
 from service.channels.store import existing_channels
 from service.errors import Forbidden, Invalid, NotFound
 from service.messages.store import template_get
@@ -194,21 +195,42 @@ def _hours(plan: Schedule) -> tuple[object, ...]:
 async def fires_ahead(
     conn: Connection, campaign: Campaign, county: County, now: datetime, count: int
 ) -> list[Fire]:
-    """The next fires of a campaign, those among them that the calendar leaves out too; for one that
-    is not approved, as if it were now.
+    """The next fires and steps of a campaign, those among them that the calendar leaves out too;
+    for one that is not approved, as if it were now.
     """
-    if campaign.state in ENDED or (
-        campaign.state in {State.RUNNING, State.PAUSED} and campaign.next_fire_at is None
+    if campaign.state in ENDED:
+        return []
+    steps = [
+        Fire(step.planned_at, step.due_at, step_note(step.text_no))
+        for step in await sequence_store.open_steps(conn, campaign.id, count)
+    ]
+    if campaign.plan.schedule.kind == "recurring":
+        terms = await hour_terms(conn, campaign)
+        waits = campaign.state not in {State.RUNNING, State.PAUSED} or campaign.next_fire_at
+        return upcoming(campaign.plan.schedule, terms, county, now, count) if waits else []
+    ahead = await _first_fire(conn, campaign, county, now)
+    return sorted(ahead + steps, key=lambda fire: fire.at)[:count]
+
+
+async def _first_fire(
+    conn: Connection, campaign: Campaign, county: County, now: datetime
+) -> list[Fire]:
+    """The fire of a plan that has one to come, with what follows it; or the next look."""
+    plan = campaign.plan.schedule
+    if campaign.next_fire_at is None and (
+        campaign.state in {State.RUNNING, State.PAUSED} or await has_fired_for_good(conn, campaign)
     ):
         return []
-    plan = campaign.plan.schedule
-    if plan.kind == "recurring":
-        return upcoming(plan, await hour_terms(conn, campaign), county, now, count)
-    if plan.kind == "joining" and campaign.next_fire_at is None:
-        ahead = next_look(plan, await hour_terms(conn, campaign), county, now)
-        return [] if ahead is None else [Fire(ahead, ahead)]
+    if plan.kind == "joining":
+        terms = await hour_terms(conn, campaign)
+        at = campaign.next_fire_at or next_look(plan, terms, county, now)
+        return [] if at is None else [Fire(at, at)]
     at = campaign.next_fire_at or plan.start_at or now
-    return [Fire(plan.start_at or at, at)]
+    days = [text.after_days for text in campaign.plan.more_texts]
+    return [
+        Fire(plan.start_at or at, at),
+        *(Fire(on, on, step_note(no)) for no, on in step_instants(days, at, plan.zone).items()),
+    ]
 
 
 async def hour_terms(conn: Connection, campaign: Campaign) -> HourTerms:

@@ -1,7 +1,8 @@
-"""The table of runs, each one fire of one campaign, in SQL."""
+"""The table of runs, each one fire of one campaign or what follows one, in SQL."""
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from service.campaigns.model import Campaign, Content, Run
@@ -13,6 +14,16 @@ SLICES_AT_ONCE = 10
 """How many slices a cancel empties itself, before it answers."""
 
 
+class Follow(NamedTuple):
+    """Which run another follows, and how; None: it is a fire."""
+
+    run_id: UUID | None
+    relation: str | None
+
+
+NO_FOLLOW = Follow(None, None)
+
+
 async def insert_run(
     conn: Connection,
     campaign: Campaign,
@@ -21,8 +32,11 @@ async def insert_run(
     valid_until: datetime,
     now: datetime,
     text_no: int = 1,
+    follow: Follow = NO_FOLLOW,
 ) -> UUID | None:
-    """Make the run of a fire, with a copy of what it sends; None if this fire has one."""
+    """Make the run of a fire, or one that follows another, with a copy of what it sends; None if
+    this fire or step has one.
+    """
     schedule = campaign.plan.schedule.as_json()
     terms = content.terms
     run_id: UUID | None = await conn.fetchval(
@@ -30,12 +44,14 @@ async def insert_run(
         INSERT INTO runs (campaign_id, department_id, fire_at, state, priority, class, text, rule,
                           channels, send_hours, timezone, valid_until, max_tps, created_at,
                           audience, beyond_hours, on_quiet_days, baseline, key_mode,
-                          over_cap, safety, newcomers, text_no, mode)
+                          over_cap, safety, newcomers, text_no, follows, relation,
+                          mode)
         SELECT id, department_id, $12, 'expanding', priority, $2, $3, $4,
                channels, $5, $6, least($7, period_end), max_tps, $8, $9, $10, $11, baseline,
-               key_mode, over_cap, safety, $13, $14, CASE WHEN drill THEN 'drill' ELSE 'real' END
+               key_mode, over_cap, safety, $13, $14, $15, $16,
+               CASE WHEN drill THEN 'drill' ELSE 'real' END
         FROM campaigns WHERE id = $1
-        ON CONFLICT (campaign_id, fire_at) DO NOTHING
+        ON CONFLICT DO NOTHING
         RETURNING id
         """,
         campaign.id,
@@ -50,8 +66,9 @@ async def insert_run(
         terms.beyond,
         terms.on_quiet_days,
         fire_at,
-        schedule.get("roles"),
+        schedule.get("roles") if follow.run_id is None else None,
         text_no,
+        *follow,
     )
     return run_id
 
@@ -60,7 +77,8 @@ async def last_text(conn: Connection, campaign_id: UUID) -> int | None:
     """The number of the text that the campaign's last fire sent; None: it has not fired."""
     found: int | None = await conn.fetchval(
         """
-        SELECT text_no FROM runs WHERE campaign_id = $1 AND mode <> 'test'
+        SELECT text_no FROM runs
+        WHERE campaign_id = $1 AND follows IS NULL AND mode <> 'test'
         ORDER BY fire_at DESC LIMIT 1
         """,
         campaign_id,
@@ -70,7 +88,8 @@ async def last_text(conn: Connection, campaign_id: UUID) -> int | None:
 
 _RUN = """
     SELECT id, kind, mode, campaign_id, department_id, fire_at, state, priority, class, baseline,
-           target, valid_until, created_at, started_at, finished_at, text_no
+           target, valid_until, created_at, started_at, finished_at, text_no, follows,
+           relation
     FROM runs
 """
 
@@ -177,10 +196,13 @@ async def campaigns_of(conn: Connection, runs: Sequence[UUID]) -> list[UUID]:
 async def finished_campaigns(
     conn: Connection, campaign_ids: Sequence[UUID]
 ) -> list[tuple[UUID, bool]]:
-    """Those of these campaigns that have no open run, and whether a fire is to come."""
+    """Those of these campaigns that have no open run, and whether a fire or step is to come."""
     rows = await conn.fetch(
         """
-        SELECT id, next_fire_at IS NOT NULL AS fires_again FROM campaigns c
+        SELECT id, next_fire_at IS NOT NULL OR EXISTS (
+                   SELECT FROM sequence_steps s WHERE s.campaign_id = c.id AND s.outcome IS NULL)
+                   AS fires_again
+        FROM campaigns c
         WHERE id = ANY($1) AND state = 'running'
           AND NOT EXISTS (SELECT FROM runs WHERE campaign_id = c.id AND state = ANY($2))
         ORDER BY id

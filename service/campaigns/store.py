@@ -334,6 +334,18 @@ async def lock_due_campaign(conn: Connection, campaign_id: UUID, now: datetime) 
     return _campaign(row) if row else None
 
 
+async def lock_sending_campaign(conn: Connection, campaign_id: UUID) -> Campaign | None:
+    """The campaign, locked, if it may send and no other scheduler has it."""
+    row = await conn.fetchrow(
+        f"""
+        {_CAMPAIGN} WHERE c.id = $1 AND c.state IN ('scheduled', 'running')
+        FOR UPDATE OF c SKIP LOCKED
+        """,
+        campaign_id,
+    )
+    return _campaign(row) if row else None
+
+
 async def overdue_approvals(conn: Connection, now: datetime) -> list[UUID]:
     """Campaigns that have waited too long for their approval."""
     rows = await conn.fetch(

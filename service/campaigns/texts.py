@@ -7,9 +7,11 @@ one that was sent last, and the first again after the last.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from service.messages.lint import Finding
 
@@ -61,6 +63,20 @@ def is_sequence(texts: Sequence[MoreText]) -> bool:
 def next_in_turn(last: int | None, count: int) -> int:
     """The number of the text, from 1 to `count`, that follows the one sent last; None: none was."""
     return 1 if last is None else last % count + 1
+
+
+def step_instants(
+    days: Sequence[int | None], fire_at: datetime, zone: ZoneInfo
+) -> dict[int, datetime]:
+    """When each further text follows a fire: the text's number and the instant, at the same time
+    of day in the plan's zone. Texts in turn follow nothing.
+    """
+    local = fire_at.astimezone(zone)
+    return {
+        number: (local + timedelta(days=after)).astimezone(UTC)
+        for number, after in enumerate(days, 2)
+        if after is not None
+    }
 
 
 def text_problems(texts: Sequence[MoreText], kind: str) -> Iterator[tuple[str, str]]:

@@ -27,6 +27,7 @@ from service.dispatch import expand_store
 from service.dispatch.drill import drill_routes, stand_in
 from service.dispatch.route import Route, routes
 from service.dispatch.route_store import list_lanes
+from service.dispatch.whom import Whom, by_rule, of_ledger
 from service.messages.signature import head
 from service.messages.template import CONTACT_VARIABLES, variables
 from service.storage.postgres import Connection, Pool, Record, transaction
@@ -60,13 +61,6 @@ async def expand_run(
             await expand_store.finish_expansion(conn, run_id, "cancelled", 0, now)
             return Expansion(0, 0, [])
         needs = {CONTACT_VARIABLES[name] for name in variables(run["text"])}
-        condition = compile_rule(
-            parse(run["rule"], max_characters=len(run["rule"])),
-            areas=RuleAreas(await read_area_tree(conn)),
-            department_id=run["department_id"],
-            today=day_in_china(now),
-            first_parameter=expand_store.FIRST_RULE_PARAMETER,
-        )
         permits = await get_permits(conn, run["department_id"])
         allowed, ways = await _ways(conn, run, permits.channels_of(run["channels"]), now)
         await expand_store.bound_run(conn, run_id, allowed, await _barred(conn, run, permits))
@@ -75,10 +69,9 @@ async def expand_run(
             run,
             ways,
             needs,
-            condition,
+            await _whom(conn, run, now),
             now,
             (await load_county(conn)).next_opening(now, HourTerms.of_run(run)),
-            _among(run, len(condition.parameters), now),
         )
         channels = await _cut(conn, run, target, keyring, now)
         state = "paused" if run["campaign_state"] == "paused" else "running"
@@ -87,12 +80,26 @@ async def expand_run(
     return Expansion(target, excluded, channels)
 
 
-def _among(run: Record, parameters: int, now: datetime) -> New:
-    """Of whom a run is: of everybody, or of those who are new to its plan."""
-    if not run["newcomers"]:
-        return expand_store.EVERYBODY
-    first = expand_store.FIRST_RULE_PARAMETER + parameters
-    return newcomers(run["campaign_id"], run["newcomers"], now, first)
+async def _whom(conn: Connection, run: Record, now: datetime) -> Whom:
+    """Whom a run is for: those whom its rule means, of them those who are new to its plan, or the
+    people of the run that it follows. A drill's people are nobody's numbers, on no list.
+    """
+    follows = run["follows"] is not None
+    rule = None if follows else parse(run["rule"], max_characters=len(run["rule"]))
+    condition = compile_rule(
+        rule,
+        areas=RuleAreas(await read_area_tree(conn)),
+        department_id=run["department_id"],
+        today=day_in_china(now),
+        first_parameter=expand_store.FIRST_RULE_PARAMETER,
+    )
+    first = expand_store.FIRST_RULE_PARAMETER + len(condition.parameters)
+    if follows:
+        members = New(f"m.run_id = ${first}", [run["follows"]])
+        return of_ledger(members, condition, must_be_listed=run["mode"] != "drill")
+    if run["newcomers"]:
+        return by_rule(condition, newcomers(run["campaign_id"], run["newcomers"], now, first))
+    return by_rule(condition)
 
 
 async def _cut(
@@ -104,7 +111,7 @@ async def _cut(
     """
     if run["newcomers"]:
         await note_met(conn, run["id"], run["campaign_id"], now)
-    if run["mode"] == "drill":
+    if run["mode"] == "drill" and run["follows"] is None:
         await stand_in(conn, keyring, run["id"], target)
     if run["key_mode"] == Mode.TEST:
         await expand_store.stop_tested(conn, run["id"], now)

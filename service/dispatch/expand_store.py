@@ -4,15 +4,12 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from service.audience.segment_sql import CARRIER, Compiled
-from service.campaigns.newcomer_store import New
 from service.dispatch.caps_store import CURRENT, repeat_ends, spans_end
 from service.dispatch.route import Route
+from service.dispatch.whom import Whom
 from service.storage.postgres import Connection, Record, one
 
 FIRST_RULE_PARAMETER = 11
-
-EVERYBODY = New("true", [])
 
 FEWEST_ROWS = 50
 """No run is cut into smaller slices, however many connections its channel has."""
@@ -48,18 +45,16 @@ async def write_ledger(
     run: Record,
     routes: Sequence[Route],
     needs: Collection[str],
-    condition: Compiled,
+    whom: Whom,
     now: datetime,
     leaves_at: datetime,
-    among: New = EVERYBODY,
 ) -> tuple[int, int]:
-    """Write a row for each person the rule means, or the reason why not; returns both counts.
+    """Write a row for each person the run is for, or the reason why not; returns both counts.
 
     Whoever has had enough, by the caps, at the instant `leaves_at` from which texts may leave is
     left out, unless the text may wait until there is room. That is a forecast: the mark decides.
 
     A person's carrier is that of an override, else the contact's own; the ledger counts under it.
-    Only people `among` whom a condition holds are looked at; its parameters follow the rule's.
     `needs` are the facts that the text's variables take from a contact: name, town, village.
     """
     await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
@@ -71,11 +66,7 @@ async def write_ledger(
         ), cap AS MATERIALIZED (
             SELECT cap.*, hashtextextended(r.text, 0) AS text, r.over_cap, r.valid_until
             FROM runs r, LATERAL ({CURRENT}) cap WHERE r.id = $1
-        ), meant AS (
-            SELECT c.phone_hash, c.phone_cipher, c.name_cipher, c.area_code, c.synthetic,
-                {CARRIER} AS carrier, k.roles, ({condition.sql}) AS matches
-            FROM {condition.source} WHERE c.department_id = $2 AND {among.sql}
-            OFFSET 0  -- so that nobody is judged twice
+        ), meant AS ({whom.sql}
         ), stopped AS MATERIALIZED (
             SELECT phone_hash, min(reason) AS reason FROM suppressions
             WHERE $9 = ANY (classes) AND (expires_at IS NULL OR expires_at > $6)
@@ -85,6 +76,7 @@ async def write_ledger(
                 r.channel_id,
                 CASE
                     WHEN u.barred IS NOT NULL THEN u.barred
+                    WHEN c.gone IS NOT NULL THEN c.gone
                     WHEN c.matches IS NULL THEN 'age_unclear'
                     WHEN u.key_mode = 'trial' AND g.phone_hash IS NULL THEN 'not_a_guest'
                     WHEN d.area_code IS NOT NULL AND c.area_code IS NOT NULL AND w.code IS NULL
@@ -122,7 +114,7 @@ async def write_ledger(
                                   carrier, area_code, roles, told)
             SELECT $1, row_number() OVER (ORDER BY channel_id, phone_hash), phone_hash,
                    phone_cipher, CASE WHEN $7 THEN name_cipher END, channel_id, carrier, area_code,
-                   {condition.roles("roles")},
+                   {whom.roles},
                    (SELECT is_told($2, 'message.final'))
             FROM people WHERE excluded IS NULL
             RETURNING 1
@@ -144,8 +136,7 @@ async def write_ledger(
         _area_levels(needs),
         run["class"],
         leaves_at,
-        *condition.parameters,
-        *among.parameters,
+        *whom.parameters,
     )
     counts = one(row)
     return counts["target"], counts["excluded"]

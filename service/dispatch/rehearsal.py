@@ -13,7 +13,7 @@ from service.accounts import phone_store
 from service.accounts.model import User
 from service.audience.number import is_synthetic
 from service.audience.prefix_store import current_prefixes
-from service.campaigns.approval import frozen_content
+from service.campaigns.clearance import frozen_content
 from service.campaigns.model import Campaign, State
 from service.campaigns.planning import load
 from service.campaigns.preview import sample_text

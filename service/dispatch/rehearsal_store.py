@@ -35,7 +35,7 @@ async def insert_test(
             FROM campaigns c JOIN template_versions v ON v.id = c.template_version_id
             JOIN templates t ON t.id = v.template_id
             WHERE c.id = $1
-            ON CONFLICT (campaign_id, fire_at) DO NOTHING
+            ON CONFLICT (campaign_id, fire_at) WHERE follows IS NULL DO NOTHING
             RETURNING *
         ), noted AS (
             INSERT INTO test_sends (run_id, campaign_id, content_hash, user_id, text_no, sent_at)

@@ -22,7 +22,7 @@ from uuid import UUID
 
 from service.accounts import audit_store
 from service.campaigns import store as campaigns
-from service.campaigns.approval import frozen_content
+from service.campaigns.clearance import frozen_content
 from service.campaigns.planning import load
 from service.crypto import Keyring
 from service.reports import progress, store

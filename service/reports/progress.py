@@ -38,6 +38,9 @@ async def run_report(conn: Connection, run_id: uuid.UUID) -> dict[str, Any]:
     return {
         "run_id": str(run_id),
         "campaign_id": run["campaign_id"],
+        "text_no": run["text_no"],
+        "follows": run["follows"],
+        "relation": run["relation"],
         "state": run["state"],
         "baseline": run["baseline"],
         "target": run["target"] if run["target"] is not None else 0,

@@ -328,6 +328,8 @@ class Run(_Classed):
     target: int | None
     fire_at: str
     text_no: int
+    follows: str | None
+    relation: Literal["step", "resend", "top_up", "correction"] | None
     started_at: str | None
     finished_at: str | None
 

@@ -143,6 +143,7 @@ TABLE = {
     "PATCH /campaigns/{campaign_id}": "ao",
     "GET /campaigns/{campaign_id}/preview": "aopv",
     "GET /campaigns/{campaign_id}/runs": "aopvi",
+    "GET /campaigns/{campaign_id}/steps": "aopvi",
     "POST /campaigns/{campaign_id}/clone": "ao",
     "GET /campaigns/{campaign_id}/milestones": "aopv",
     "POST /campaigns/{campaign_id}/milestones": "ao",

@@ -1,0 +1,204 @@
+"""The steps of sequences, in SQL: what is to follow which run, and what became of it, once."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from service.storage.postgres import Connection
+
+
+class Step(NamedTuple):
+    """One text of a sequence after its first, to the people of the run `origin_id`.
+
+    planned_at: by the days of the plan; due_at: as things are. outcome: None while it is to come.
+    """
+
+    id: int
+    origin_id: UUID
+    text_no: int
+    planned_at: datetime
+    due_at: datetime
+    outcome: str | None
+    note: str
+    run_id: UUID | None
+    at: datetime | None
+
+
+_STEP = """
+    SELECT id, origin_id, text_no, planned_at, due_at, outcome, note, run_id, at
+    FROM sequence_steps
+"""
+
+
+async def insert_steps(
+    conn: Connection, campaign_id: UUID, origin_id: UUID, planned: Mapping[int, datetime]
+) -> None:
+    """Plan the steps after a run: text numbers, each with its instant. What was dealt with stays,
+    and so do the texts before it.
+    """
+    await conn.execute(
+        """
+        INSERT INTO sequence_steps (origin_id, text_no, campaign_id, planned_at, due_at)
+        SELECT $1, no, $2, at, at FROM unnest($3::smallint[], $4::timestamptz[]) AS p(no, at)
+        WHERE no > (
+            SELECT coalesce(max(text_no), 0) FROM sequence_steps
+            WHERE origin_id = $1 AND outcome IS NOT NULL)
+        ON CONFLICT (origin_id, text_no) DO UPDATE
+            SET planned_at = excluded.planned_at, due_at = excluded.due_at
+        WHERE sequence_steps.outcome IS NULL
+          AND sequence_steps.planned_at <> excluded.planned_at
+        """,
+        origin_id,
+        campaign_id,
+        list(planned),
+        list(planned.values()),
+    )
+
+
+async def drop_steps(conn: Connection, origin_id: UUID, after: int) -> None:
+    """Forget the steps to come of texts with higher numbers, which there are no more."""
+    await conn.execute(
+        """
+        DELETE FROM sequence_steps WHERE origin_id = $1 AND text_no > $2 AND outcome IS NULL
+        """,
+        origin_id,
+        after,
+    )
+
+
+async def skip_open(conn: Connection, campaign_id: UUID, note: str, now: datetime) -> None:
+    """Record that no step of a campaign comes any more."""
+    await conn.execute(
+        """
+        UPDATE sequence_steps SET outcome = 'skipped', note = $2, at = $3
+        WHERE campaign_id = $1 AND outcome IS NULL
+        """,
+        campaign_id,
+        note,
+        now,
+    )
+
+
+async def open_origins(conn: Connection, campaign_id: UUID) -> list[tuple[UUID, datetime]]:
+    """The runs of a campaign that steps are still to follow, each with when it fired."""
+    rows = await conn.fetch(
+        """
+        SELECT id, fire_at FROM runs WHERE id IN (
+            SELECT origin_id FROM sequence_steps WHERE campaign_id = $1 AND outcome IS NULL)
+        ORDER BY id
+        """,
+        campaign_id,
+    )
+    return [(row["id"], row["fire_at"]) for row in rows]
+
+
+async def open_steps(conn: Connection, campaign_id: UUID, limit: int | None = None) -> list[Step]:
+    """The steps of a campaign that are to come, the next first."""
+    rows = await conn.fetch(
+        f"""
+        {_STEP} WHERE campaign_id = $1 AND outcome IS NULL ORDER BY due_at, text_no LIMIT $2
+        """,
+        campaign_id,
+        limit,
+    )
+    return [Step(*row) for row in rows]
+
+
+async def list_steps(conn: Connection, campaign_id: UUID, after: int, limit: int) -> list[Step]:
+    """A page of a campaign's steps, in the order in which they were planned."""
+    rows = await conn.fetch(
+        f"{_STEP} WHERE campaign_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+        campaign_id,
+        after,
+        limit,
+    )
+    return [Step(*row) for row in rows]
+
+
+async def has_begun(conn: Connection, campaign_id: UUID) -> bool:
+    """Whether steps are to follow a fire for everybody, not one for newcomers."""
+    found: bool = await conn.fetchval(
+        """
+        SELECT EXISTS (
+            SELECT FROM sequence_steps s JOIN runs r ON r.id = s.origin_id
+            WHERE s.campaign_id = $1 AND s.outcome IS NULL AND r.newcomers IS NULL)
+        """,
+        campaign_id,
+    )
+    return found
+
+
+async def due_steps(conn: Connection, now: datetime) -> list[tuple[UUID, UUID, int]]:
+    """Steps whose time has come, of campaigns that may send: campaign, origin, text number."""
+    rows = await conn.fetch(
+        """
+        SELECT s.campaign_id, s.origin_id, s.text_no
+        FROM sequence_steps s JOIN campaigns c ON c.id = s.campaign_id
+        WHERE s.outcome IS NULL AND s.due_at <= $1 AND c.state IN ('scheduled', 'running')
+        ORDER BY s.due_at, s.text_no
+        """,
+        now,
+    )
+    return [(row["campaign_id"], row["origin_id"], row["text_no"]) for row in rows]
+
+
+async def due_step(conn: Connection, origin_id: UUID, text_no: int, now: datetime) -> Step | None:
+    """A step, if it is still to come and due, and the ledger that it follows is written; ask with
+    the campaign locked.
+    """
+    row = await conn.fetchrow(
+        f"""
+        {_STEP} WHERE origin_id = $1 AND text_no = $2 AND outcome IS NULL AND due_at <= $3
+          AND EXISTS (SELECT FROM runs r WHERE r.id = origin_id AND r.target IS NOT NULL)
+        """,
+        origin_id,
+        text_no,
+        now,
+    )
+    return Step(*row) if row else None
+
+
+async def record(
+    conn: Connection, step: Step, outcome: str, note: str, run_id: UUID | None, now: datetime
+) -> None:
+    """Record what became of a step."""
+    await conn.execute(
+        """
+        UPDATE sequence_steps SET outcome = $3, note = $4, run_id = $5, at = $6
+        WHERE origin_id = $1 AND text_no = $2 AND outcome IS NULL
+        """,
+        step.origin_id,
+        step.text_no,
+        outcome,
+        note,
+        run_id,
+        now,
+    )
+
+
+async def keep_distance(conn: Connection, step: Step, now: datetime) -> None:
+    """Move the steps after one that takes place now, so that each keeps its days from it."""
+    await conn.execute(
+        """
+        UPDATE sequence_steps
+        SET due_at = greatest(due_at, $3::timestamptz + (planned_at - $4::timestamptz))
+        WHERE origin_id = $1 AND text_no > $2 AND outcome IS NULL
+        """,
+        step.origin_id,
+        step.text_no,
+        now,
+        step.planned_at,
+    )
+
+
+async def make_due(conn: Connection, campaign_id: UUID, now: datetime) -> None:
+    """Make a new time of the steps that are late: a person has let them go."""
+    await conn.execute(
+        """
+        UPDATE sequence_steps SET due_at = $2
+        WHERE campaign_id = $1 AND outcome IS NULL AND due_at < $2
+        """,
+        campaign_id,
+        now,
+    )
