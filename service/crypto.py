@@ -209,9 +209,9 @@ def write_key_file(keys: Keys) -> None:
 
 def create_key_file(path: Path) -> bytes:
     """Make a new master key in a file that only its owner can read, and return it."""
+    if path.exists():
+        raise FileExistsError(path)
     key = secrets.token_bytes(32)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(key.hex() + "\n")
+    write_key_file(Keys({FIRST_KEY: key}, None, path))
     return key

@@ -163,7 +163,7 @@ class Op:
         if self.parameters:
             found.add(404)
         if self.method == "POST":
-            found.add(409)
+            found |= {400, 409}  # its Idempotency-Key is no key, or is at work
         if self.edits:
             found.add(412)
         if self.body is not None:

@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 from service.api.call import Download
 from service.api.examples import EXAMPLES
 from service.api.idempotency import HEADER, MAX_LENGTH
+from service.api.links import links_of
 from service.api.op import Op
 from service.api.problems import HEADERS, MEDIA_TYPE, TITLES
 from service.api.schema import Out
@@ -52,9 +53,11 @@ def document(ops: Sequence[Op], prefix: str, version: str) -> Schema:
     schemas = definitions.get("$defs", {})
     paths: dict[str, Schema] = {}
     for op in ops:
-        paths.setdefault(prefix + op.path, {})[op.method.lower()] = _operation(
-            op, references, schemas
-        )
+        operation = _operation(op, references, schemas)
+        if links := links_of(op, ops):
+            operation["responses"][str(op.status)]["links"] = links
+        paths.setdefault(prefix + op.path, {})[op.method.lower()] = operation
+    _tell_pairs_plainly(schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tocsin", "version": version, "description": ABOUT},
@@ -66,6 +69,20 @@ def document(ops: Sequence[Op], prefix: str, version: str) -> Schema:
             "securitySchemes": {"key": _SCHEME},
         },
     }
+
+
+def _tell_pairs_plainly(schema: Any) -> None:
+    """Say of a tuple of like things that it is a list of so many: more readers know that form."""
+    if isinstance(schema, dict):
+        first, *rest = schema.get("prefixItems", [None])
+        if first is not None and all(other == first for other in rest):
+            del schema["prefixItems"]
+            schema["items"] = first
+        for part in schema.values():
+            _tell_pairs_plainly(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            _tell_pairs_plainly(part)
 
 
 _SCHEME = {

@@ -204,7 +204,8 @@ OPS = (
        kept=False),
     Op("GET",    "/runs/{run_id}/inbound", inbound.count_run_inbound, R.READ),
 
-    Op("POST",   "/messages", messages.send_messages, R.SEND, 202, rehearsed=True, narrow=True),
+    Op("POST",   "/messages", messages.send_messages, R.SEND, 202, errors=(404,),
+       rehearsed=True, narrow=True),
     Op("POST",   "/messages/status", messages.get_statuses, R.READ, changes=False),
     Op("GET",    "/messages/{message_id}", messages.get_message, R.READ),
     Op("POST",   "/messages/{message_id}/cancel", messages.cancel_message, R.SEND),

@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 
 from service.accounts.audit import Act
 from service.accounts.audit_store import insert_entry
-from service.crypto import Keyring, read_key_file, write_key_file
-from service.privacy import rotation
+from service.crypto import Keyring, Keys, read_key_file, write_key_file
+from service.errors import Conflict
+from service.privacy import rotation, rotation_store
 from service.runtime import check_key
 from service.settings import Settings, read_settings
 from service.storage.postgres import Connection, connect
@@ -29,14 +30,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @asynccontextmanager
-async def _database(settings: Settings) -> AsyncIterator[tuple[Connection, Keyring]]:
-    """A connection, and the keys, which must be the database's."""
-    keyring = Keyring(read_key_file(settings.key_file))
+async def _database(settings: Settings) -> AsyncIterator[tuple[Connection, Keys]]:
+    """A connection, and the keys, which must be the database's; no other command changes them.
+
+    Raises:
+        Conflict: another command is at work.
+    """
     conn = await connect(settings.database_url)
     try:
+        if not await rotation_store.try_lock_keys(conn):
+            raise Conflict("another `tocsin keys` is at work on this database; let it end first")
+        keys = read_key_file(settings.key_file)
         async with conn.transaction():
-            await check_key(conn, keyring)
-        yield conn, keyring
+            await check_key(conn, Keyring(keys))
+        yield conn, keys
     finally:
         await conn.close()
 
@@ -47,26 +54,28 @@ async def _write_down(conn: Connection, act: str, key_id: int, settings: Setting
 
 
 async def _add(settings: Settings) -> None:
-    async with _database(settings) as (conn, _):
-        added = max(rotation.add_key(read_key_file(settings.key_file)).masters)
+    async with _database(settings) as (conn, keys):
+        more = rotation.add_key(keys)
+        added = max(more.masters)
         async with conn.transaction():
-            await check_key(conn, Keyring(read_key_file(settings.key_file)))
+            await check_key(conn, Keyring(more))
             await _write_down(conn, "add_master_key", added, settings)
     print(f"key {added} is in {settings.key_file}; keep a copy of the file, then run:")
     print("tocsin keys rotate")
 
 
 async def _rotate(settings: Settings) -> None:
-    async with _database(settings) as (conn, keyring):
+    async with _database(settings) as (conn, keys):
+        keyring = Keyring(keys)
         await _write_down(conn, "rotate_master_key", keyring.key_id, settings)
         done = await rotation.rotate(conn, keyring, lambda t, n: print(f"{t}\t{n}", flush=True))
     print(f"{sum(done.values())} rows are under key {keyring.key_id} now")
 
 
 async def _retire(key_id: int, settings: Settings) -> None:
-    keys = read_key_file(settings.key_file)
-    async with _database(settings) as (conn, _), conn.transaction():
-        left = await rotation.retire(conn, keys, key_id)
-        await _write_down(conn, "retire_master_key", key_id, settings)
-    write_key_file(left)  # last: a key too many does no harm, a missing one stops every start
+    async with _database(settings) as (conn, keys):
+        async with conn.transaction():
+            left = await rotation.retire(conn, keys, key_id)
+            await _write_down(conn, "retire_master_key", key_id, settings)
+        write_key_file(left)  # last: a key too many does no harm, a missing one stops every start
     print(f"key {key_id} is out of {settings.key_file}; its copies can be destroyed")

@@ -4,6 +4,7 @@ All of it while the service runs. A process that meets a cipher of a key it does
 key file again; from then on it encrypts with the newest key, too.
 """
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +14,10 @@ from service.errors import Conflict
 from service.privacy import rotation_store as store
 from service.privacy.rotation_store import PAGES, TABLES, Stretch
 from service.storage.postgres import Connection
+
+MOST_PASSES = 30
+PAUSE_SECONDS = 1.0
+"""Between two passes: a hand-off that holds a row is over by then."""
 
 
 def add_key(keys: Keys) -> Keys:
@@ -37,17 +42,27 @@ async def rotate(
     In batches, a transaction each: whoever is killed begins again and finds what is left. Rows move
     and processes with an old key write while this goes on, so it passes until nothing is left.
     Needs a connection outside a transaction.
+
+    Raises:
+        Conflict: after many passes, something is still under an older key.
     """
     done = {ciphers.table: 0 for ciphers in TABLES}
     waiting = list(TABLES)
-    while waiting:
+    for _ in range(MOST_PASSES):
         for ciphers in waiting:
             rows = await _pass(conn, keyring, ciphers)
             done[ciphers.table] += rows
             if rows:
                 told(ciphers.table, done[ciphers.table])
-        waiting = [c for c in TABLES if await store.any_other(conn, c, keyring.key_id)]
-    return {table: rows for table, rows in done.items() if rows}
+        waiting = [c for c in TABLES if await store.any_older(conn, c, keyring.key_id)]
+        if not waiting:
+            return {table: rows for table, rows in done.items() if rows}
+        await asyncio.sleep(PAUSE_SECONDS)
+    names = ", ".join(ciphers.table for ciphers in waiting)
+    raise Conflict(
+        f"somebody holds rows of {names}, or writes them under an older key: start every process "
+        "again, and run `tocsin keys rotate` once more; what was done stays done"
+    )
 
 
 async def _pass(conn: Connection, keyring: Keyring, ciphers: store.Ciphers) -> int:

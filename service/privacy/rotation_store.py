@@ -73,9 +73,17 @@ async def count_pages(conn: Connection, table: str) -> int:
     return pages
 
 
-def _other(ciphers: Ciphers, place: str) -> str:
+async def try_lock_keys(conn: Connection) -> bool:
+    """Let nobody else change the keys for as long as the connection lives, if nobody does."""
+    locked: bool = await conn.fetchval(
+        "SELECT pg_try_advisory_lock(hashtextextended('master_keys', 0))"
+    )
+    return locked
+
+
+def _older(ciphers: Ciphers, place: str) -> str:
     return " OR ".join(
-        f"({column} IS NOT NULL AND length({column}) > 0 AND get_byte({column}, 0) <> {place})"
+        f"({column} IS NOT NULL AND length({column}) > 0 AND get_byte({column}, 0) < {place})"
         for column, _ in ciphers.kinds
     )
 
@@ -87,7 +95,7 @@ async def rewrite(
     key_id: int,
     anew: Callable[[str, bytes], bytes],
 ) -> int:
-    """Put what is under another key in this stretch under the new one; returns how many rows.
+    """Put what is under an older key in this stretch under the new one; returns how many rows.
 
     Rows that somebody holds are left for the next pass: a hand-off must not wait for this.
     """
@@ -96,7 +104,7 @@ async def rewrite(
         f"""
         SELECT ctid, {", ".join(columns)} FROM {ciphers.table}
         WHERE ctid >= format('(%s,0)', $1::bigint)::tid AND ctid < format('(%s,0)', $2::bigint)::tid
-          AND ({_other(ciphers, "$3")})
+          AND ({_older(ciphers, "$3")})
         FOR UPDATE SKIP LOCKED
         """,  # noqa: S608  # constants of this module
         *stretch,
@@ -120,10 +128,10 @@ async def rewrite(
     return len(rows)
 
 
-async def any_other(conn: Connection, ciphers: Ciphers, key_id: int) -> bool:
-    """Whether the table has a cipher under another key than this."""
+async def any_older(conn: Connection, ciphers: Ciphers, key_id: int) -> bool:
+    """Whether the table has a cipher under an older key than this."""
     found: bool = await conn.fetchval(
-        f"SELECT EXISTS (SELECT FROM {ciphers.table} WHERE {_other(ciphers, '$1')})",  # noqa: S608  # constants
+        f"SELECT EXISTS (SELECT FROM {ciphers.table} WHERE {_older(ciphers, '$1')})",  # noqa: S608  # constants
         key_id,
         timeout=3_600.0,
     )

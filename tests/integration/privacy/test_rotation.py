@@ -141,6 +141,33 @@ async def test_a_rotation_that_is_killed_goes_on_where_it_was(
     assert await under(pool, 1) == 0
 
 
+async def test_a_rotation_does_not_wait_for_ever_for_who_holds_a_row(
+    pool: Pool, key_file: Path, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add_people(pool, Keyring(read_key_file(key_file)), now, 3)
+    new = Keyring(add_key(read_key_file(key_file)))
+    monkeypatch.setattr(rotation, "PAUSE_SECONDS", 0.001)
+    async with transaction(pool) as holder, pool.acquire() as conn:
+        await holder.execute("SELECT FROM contacts LIMIT 1 FOR UPDATE")
+        with pytest.raises(Conflict, match="somebody holds rows of contacts"):
+            await asyncio.wait_for(rotate(conn, new), 20)
+        assert await under(pool, 2) == 2
+    async with pool.acquire() as conn:
+        assert await rotate(conn, new) == {"contacts": 1}
+
+
+async def test_whoever_knows_older_keys_only_turns_nothing_back(
+    pool: Pool, key_file: Path, now: datetime
+) -> None:
+    await add_people(pool, Keyring(read_key_file(key_file)), now, 2)
+    second = replace(add_key(read_key_file(key_file)), path=None)
+    newest = Keyring(add_key(read_key_file(key_file)))
+    async with pool.acquire() as conn:
+        assert await rotate(conn, newest) == {"contacts": 2}
+        assert await asyncio.wait_for(rotate(conn, Keyring(second)), 20) == {}
+    assert await under(pool, 3) == 2
+
+
 async def test_the_service_goes_on_meanwhile(pool: Pool, key_file: Path, now: datetime) -> None:
     """Processes that know the old key only write, and read what is new, and learn of it by that."""
     running = [Keyring(read_key_file(key_file)) for _ in range(3)]
@@ -233,6 +260,14 @@ async def test_the_commands_do_all_of_it_and_are_written_down(
         out, _ = await process.communicate()
         return process.returncode, out.decode()
 
+    async with pool.acquire() as conn:
+        await conn.execute("SELECT pg_advisory_lock(hashtextextended('master_keys', 0))")
+        before = read_key_file(key_file)
+        for command in ("add", "rotate", "retire 1"):
+            code, said = await tocsin(*command.split())
+            assert (code, "another `tocsin keys` is at work" in said) == (1, True)
+        assert read_key_file(key_file) == before
+        await conn.execute("SELECT pg_advisory_unlock_all()")
     assert await tocsin("add") == (
         0, f"key 2 is in {key_file}; keep a copy of the file, then run:\ntocsin keys rotate\n",
     )  # fmt: skip
