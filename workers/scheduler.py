@@ -32,6 +32,7 @@ from service.dispatch.watch import judge, limits_of
 from service.privacy.retention import let_go, terms_of
 from service.privacy.store import delete_left_behind
 from service.queue import Job
+from service.reports.counting import count_audiences
 from service.storage.postgres import transaction
 from workers.context import Kind, runtime_of
 
@@ -210,6 +211,13 @@ async def settle(ctx: dict[str, Any]) -> None:
 
 
 @alone
+async def count(ctx: dict[str, Any]) -> None:
+    """Count whom each plan means, for the calendar."""
+    runtime = runtime_of(ctx)
+    await count_audiences(runtime.pool, runtime.clock.now())
+
+
+@alone
 async def seal(ctx: dict[str, Any]) -> None:
     """Seal what was written down in the audit trail."""
     await seal_committed(runtime_of(ctx).pool)
@@ -260,6 +268,7 @@ CRONS = [
     cron(watch, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(guard, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(match, second=EVERY_FIFTH, keep_result=0, timeout=60),
+    cron(count, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(settle, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(forget, minute=ONCE_AN_HOUR, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
     cron(tidy, second=ONCE_A_MINUTE, keep_result=0, timeout=60),

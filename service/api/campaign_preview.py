@@ -24,7 +24,7 @@ class ClashOut(Out):
     name: str | None
     department: str
     fires_at: Instant
-    people: int = Field(description="Of another department's plan rounded up to the next ten.")
+    people: int = Field(description="Of another department's plan in tens.")
 
 
 class CapsForecastOut(Out):

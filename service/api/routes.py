@@ -11,6 +11,7 @@ from service.api import (
     areas,
     audience,
     audit,
+    calendar,
     campaign_preview,
     campaigns,
     caps,
@@ -152,6 +153,9 @@ OPS = (
     Op("GET",    "/lint/rules/history", lint.list_rule_changes, R.READ),
     Op("GET",    DEPARTMENT + "/sender", lint.get_sender, R.READ),
     Op("PUT",    DEPARTMENT + "/sender", lint.set_sender, R.ACCOUNTS),
+
+    Op("GET",    "/calendar", calendar.list_calendar, R.REPORTS),
+    Op("GET",    "/calendar/days", calendar.list_calendar_days, R.REPORTS),
 
     Op("GET",    "/campaigns", campaigns.list_campaigns, R.REPORTS),
     Op("POST",   "/campaigns", campaigns.create_campaign, R.PLAN, 201, rehearsed=True),

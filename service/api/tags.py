@@ -5,6 +5,7 @@ TAGS = {
     "areas": "The tree of areas, which rules and counts use.",
     "audit": "What was done, by whom and when; each entry is chained to the one before.",
     "callbacks": "Where gateways call us, with a signature and without a key.",
+    "calendar": "Every fire of all plans, past and to come, and what meets what.",
     "campaigns": "Broadcasts: planned, submitted by one person, approved by another, and steered.",
     "caps": "How many texts a person may get from all departments together.",
     "channels": "The ways out: carriers' accounts, how they are doing, and what waits on them.",

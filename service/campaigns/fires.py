@@ -47,13 +47,21 @@ class Turn(NamedTuple):
 
 def fires(schedule: Schedule, terms: HourTerms, county: County) -> Iterator[Fire]:
     """All fires of a plan that says their instants, in order, skipped ones too."""
+    return fires_since(schedule, terms, county, None)
+
+
+def fires_since(
+    schedule: Schedule, terms: HourTerms, county: County, since: datetime | None
+) -> Iterator[Fire]:
+    """The fires whose planned instants are not before one; None: all."""
     if schedule.start_at is None:
         return
     if schedule.kind != "recurring":
         yield Fire(schedule.start_at, schedule.start_at)
         return
     last = date.min
-    planned = itertools.chain(_planned(schedule, county), [None])
+    within = (at for at in _planned(schedule, county) if since is None or at >= since)
+    planned = itertools.chain(within, [None])
     for fire, following in itertools.pairwise(planned):
         if fire is None:
             return

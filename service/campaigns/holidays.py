@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -258,6 +259,7 @@ def _built_in_quiet(day: date) -> Iterator[Quiet]:
         yield Quiet(EXAM, day, day, binding=False)
 
 
+@lru_cache(maxsize=4_096)
 def _by_law(day: date) -> str | None:
     """The holiday that a day is by law, whatever a notice may add."""
     if fixed := _FACTS["by_law"]["fixed"].get(f"{day:%m-%d}"):

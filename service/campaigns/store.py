@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import datetime
 from uuid import UUID
 
-from service.campaigns.model import MOVES, Act, By, Campaign, Move, Plan, State, Submission
+from service.campaigns.model import ENDED, MOVES, Act, By, Campaign, Move, Plan, State, Submission
 from service.campaigns.safety import Safety
 from service.campaigns.schedule import Schedule
 from service.campaigns.texts import Further, MoreText
@@ -141,6 +141,22 @@ async def list_campaigns(
         before,
         limit,
         state,
+    )
+    return [_campaign(row) for row in rows]
+
+
+async def campaigns_ahead(conn: Connection, until: datetime) -> list[Campaign]:
+    """Campaigns of all departments that may fire before an instant, or would if they were approved,
+    by id.
+    """
+    rows = await conn.fetch(
+        f"""
+        {_CAMPAIGN}
+        WHERE c.state <> ALL ($2) AND (c.next_fire_at IS NULL OR c.next_fire_at < $1)
+        ORDER BY c.id
+        """,
+        until,
+        [state.value for state in ENDED],
     )
     return [_campaign(row) for row in rows]
 

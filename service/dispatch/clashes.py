@@ -4,8 +4,8 @@ A forecast for whoever plans or approves, at the instant at which the plan would
 costs people if they are meant by both, have room for one of the two texts and not for both. Whose
 text comes first gets the place, so the cost is named and not divided.
 
-Another department's plan has no name here and its number is rounded up to the next ten: nobody is
-to find out by a rule for one person whether somebody is on another department's list.
+Another department's plan has no name here, its number is in tens, and fewer than ten are not told:
+nobody is to find out by a rule for one person whether somebody is on another department's list.
 """
 
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ NEAR = timedelta(days=7)
 MOST = 20
 """How many other plans are looked at, the nearest first."""
 
-_ROUNDED_TO = 10
+TENS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Clash:
     """Another plan, and how many of those whom both mean get one text of the two.
 
-    campaign_id, name: None: it is another department's; then `people` is rounded up to ten.
+    campaign_id, name: None: it is another department's; then `people` is in tens.
     """
 
     campaign_id: UUID | None
@@ -79,7 +79,7 @@ async def find_clashes(
                 conn, tree, other["department_id"], other["frozen_rule"], first, now
             )
         people = await clashes_store.count_clashing(conn, plan, ours, other, theirs)
-        if people:
+        if people >= (1 if actor.sees(other["department_id"]) else TENS):
             found.append(_clash(actor, other, people))
     return Clashes(at, capped, found)
 
@@ -100,5 +100,5 @@ async def _people(
 def _clash(actor: User, other: Record, people: int) -> Clash:
     if actor.sees(other["department_id"]):
         return Clash(other["id"], other["name"], other["department"], other["fires_at"], people)
-    rounded = -(-people // _ROUNDED_TO) * _ROUNDED_TO
-    return Clash(None, None, other["department"], other["fires_at"], rounded)
+    in_tens = people - people % TENS
+    return Clash(None, None, other["department"], other["fires_at"], in_tens)

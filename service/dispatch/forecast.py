@@ -40,10 +40,10 @@ class Load:
             self.county.is_open(at, self.hours)
         )
 
-    def changes(self, at: datetime) -> Iterator[datetime]:
-        """Instants at which that may become otherwise."""
+    @property
+    def bounds(self) -> Iterator[datetime]:
+        """Instants at which that becomes otherwise, but for the hours."""
         yield from (instant for instant in (self.not_before, self.until) if instant is not None)
-        yield from self.county.changes(at, self.hours)
 
 
 @dataclass(slots=True)
@@ -143,7 +143,10 @@ def _next_change(
     if total > 0:
         ends += [free / total for free in lane.free.values()]
     instants = [at + timedelta(seconds=max(end, 0.001)) for end in ends]
-    instants += [change for load in left for change in load.changes(at)]
+    instants += [bound for load in left for bound in load.bounds]
+    hours = {(id(load.county), load.hours): load.county for load in left}  # most have the same
+    for (_, terms), county in hours.items():
+        instants += county.changes(at, terms)
     instants += [next_day(at)] if lane.free else []
     resting = maintenance_start(at, lane.maintenance)
     instants += [resting] if resting else []

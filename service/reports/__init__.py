@@ -1,1 +1,1 @@
-"""What it amounted to: counts and coverage of a run, and its ledger, masked."""
+"""What it amounted to: a run's counts, ledger and evidence; and what is to come: the calendar."""

@@ -158,6 +158,8 @@ TABLE = {
     "POST /campaigns/{campaign_id}/cancel": "aop",
     "GET /campaigns/{campaign_id}/fires": "aopvi",
     "POST /schedules/preview": "aopv",
+    "GET /calendar": "aopvi",
+    "GET /calendar/days": "aopvi",
     "GET /festivals": "aopv",
     "POST /schedules/festival": "aopv",
     "GET /holidays": "aopv",

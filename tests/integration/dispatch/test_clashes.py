@@ -89,7 +89,7 @@ async def test_the_plans_of_the_same_days_and_whom_they_cost(
         # The same text once more is too many, whenever.
         again = await add_plan(conn, ours, now + 6 * DAY, text="a")
         found = await look(conn, ours, plan, now)
-        assert shown(found) == (0, [(same_day, 17), (None, 20), (again, 17)])
+        assert shown(found) == (0, [(same_day, 17), (None, 10), (again, 17)])
         assert found.others[1].name is None
         department = await conn.fetchval(
             "SELECT name FROM departments WHERE id = $1", theirs.department
@@ -104,6 +104,19 @@ async def test_the_plans_of_the_same_days_and_whom_they_cost(
         costs = {c.fires_at: c.people for c in found.others}
         assert costs[now + 2 * DAY + 3 * HOUR] == 15
         assert costs[now + 5 * DAY] == 1
+
+
+async def test_nobody_is_found_on_another_departments_list_by_a_rule_for_few(
+    pool: Pool, keyring: Keyring, now: datetime
+) -> None:
+    (ours, _), (theirs, _) = await departments(pool, keyring, now, 2, 9)
+    async with pool.acquire() as conn:
+        plan = await add_plan(conn, ours, now + DAY, text="a")
+        await add_plan(conn, theirs, now + DAY, text="b")
+        assert shown(await look(conn, ours, plan, now)) == (0, [])
+        await add_contacts(conn, keyring, ours, [phone(9)], now)
+        await add_contacts(conn, keyring, theirs, [phone(9)], now)
+        assert shown(await look(conn, ours, plan, now)) == (0, [(None, 10)])
 
 
 @pytest.mark.parametrize("reached", [0, 4])

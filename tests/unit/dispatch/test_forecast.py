@@ -19,7 +19,8 @@ DAY = (("08:00", "20:00"),)
 
 def load(parts: float, priority: int = 1, department: int = 1, **more: Any) -> Load:
     opens = more.pop("opens", None)
-    hours = HourTerms(ALWAYS if opens is None else opens, BEIJING, "of no class of the county's")
+    spans = tuple((start, end) for start, end in (ALWAYS if opens is None else opens))
+    hours = HourTerms(spans, BEIJING, "of no class of the county's")
     values = {"weight": 10, "hours": hours, "county": County(), **more}
     return Load(Flow(priority, uuid.UUID(int=department)), parts=parts, **values)
 

@@ -1,0 +1,104 @@
+"""The SQL of audiences: counting whom a plan means, and keeping what was counted."""
+
+from collections.abc import Collection
+from datetime import datetime
+from uuid import UUID
+
+from service.audience.segment_sql import CARRIER, Compiled
+from service.audience.segment_store import WORK_MEMORY
+from service.campaigns.model import ENDED
+from service.reports.audience import SAMPLE, Audience
+from service.storage.postgres import Connection, Record, one
+
+FIRST_RULE_PARAMETER = 5
+
+
+async def next_uncounted(conn: Connection, before: datetime) -> Record | None:
+    """A plan that was not counted since `before`, or by another rule: id, department_id, class and
+    rule; None: there is none.
+    """
+    return await conn.fetchrow(
+        """
+        SELECT c.id, c.department_id, t.class, coalesce(c.frozen_rule, s.rule) AS rule
+        FROM campaigns c
+        JOIN segments s ON s.id = c.segment_id
+        JOIN template_versions v ON v.id = c.template_version_id
+        JOIN templates t ON t.id = v.template_id
+        LEFT JOIN audience_estimates e ON e.campaign_id = c.id
+        WHERE c.state <> ALL ($2)
+          AND (e.rule IS DISTINCT FROM coalesce(c.frozen_rule, s.rule) OR e.counted_at < $1)
+        ORDER BY e.counted_at NULLS FIRST, c.id LIMIT 1
+        """,
+        before,
+        [state.value for state in ENDED],
+    )
+
+
+async def count_audience(
+    conn: Connection, department_id: UUID, condition: Compiled, message_class: str, now: datetime
+) -> Audience:
+    """Whom a text of this class to those whom a compiled rule means would reach; needs a
+    transaction.
+    """
+    await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
+    row = one(
+        await conn.fetchrow(
+            f"""
+            WITH people AS MATERIALIZED (
+                SELECT c.phone_hash, coalesce({CARRIER}, 'none') AS carrier
+                FROM {condition.source}
+                WHERE c.department_id = $1 AND ({condition.sql}) IS TRUE AND NOT EXISTS (
+                    SELECT FROM suppressions p
+                    WHERE p.phone_hash = c.phone_hash AND $3 = ANY (p.classes)
+                      AND (p.expires_at IS NULL OR p.expires_at > $2)))
+            SELECT (SELECT count(*) FROM people) AS target,
+                   (SELECT coalesce(jsonb_object_agg(carrier, n), '{{}}') FROM (
+                        SELECT carrier, count(*) AS n FROM people GROUP BY carrier) g)
+                       AS by_carrier,
+                   ARRAY(SELECT hashbyteaextended(phone_hash, 0) AS hashed FROM people
+                         ORDER BY hashed LIMIT $4) AS sample
+            """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
+            department_id,
+            now,
+            message_class,
+            SAMPLE,
+            *condition.parameters,
+        )
+    )
+    return Audience(row["target"], row["by_carrier"], row["sample"])
+
+
+async def save_audience(
+    conn: Connection, campaign_id: UUID, rule: str, audience: Audience | None, now: datetime
+) -> None:
+    """Keep what was counted; None: the rule could not be read."""
+    await conn.execute(
+        """
+        INSERT INTO audience_estimates (campaign_id, rule, counted_at, target, by_carrier, sample)
+        SELECT id, $2, $3, $4, $5, $6 FROM campaigns WHERE id = $1
+        ON CONFLICT (campaign_id) DO UPDATE SET
+            rule = excluded.rule, counted_at = excluded.counted_at, target = excluded.target,
+            by_carrier = excluded.by_carrier, sample = excluded.sample
+        """,
+        campaign_id,
+        rule,
+        now,
+        audience.target if audience else None,
+        dict(audience.by_carrier) if audience else {},
+        list(audience.sample) if audience else [],
+    )
+
+
+async def saved_audiences(conn: Connection, campaign_ids: Collection[UUID]) -> dict[UUID, Audience]:
+    """What was counted of these plans."""
+    rows = await conn.fetch(
+        """
+        SELECT campaign_id, target, by_carrier, sample FROM audience_estimates
+        WHERE campaign_id = ANY ($1) AND target IS NOT NULL
+        """,
+        list(campaign_ids),
+    )
+    return {
+        row["campaign_id"]: Audience(row["target"], row["by_carrier"], row["sample"])
+        for row in rows
+    }

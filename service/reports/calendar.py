@@ -1,0 +1,301 @@
+"""The calendar of all plans: every fire of a span of days, its audience, lanes and finish.
+
+What has fired is read as it was recorded; what is to come follows from the plans as they stand, so
+nothing is stored and a moved holiday moves it at once. Audiences are those that were counted in the
+background (`counting`). Plans for newcomers, which fire whenever somebody joins, are there once
+they have fired. Another department's drafts are nobody else's business: they count nowhere.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from service.accounts.model import User
+from service.campaigns import store as campaign_store
+from service.campaigns.county_store import load_county
+from service.campaigns.fires import Fire, fires_since
+from service.campaigns.hours import BEIJING, County, HourTerms
+from service.campaigns.model import Campaign, State
+from service.campaigns.schedule import validity_end
+from service.campaigns.texts import next_in_turn
+from service.channels.model import Channel
+from service.dispatch.route import Lane, routes
+from service.dispatch.route_store import list_lanes
+from service.dispatch.waiting import Count, rate_of
+from service.reports import audience_store, calendar_store
+from service.reports.audience import Audience
+from service.reports.calendar_store import Department
+from service.storage.postgres import Connection, Record
+
+MOST_DAYS = 100
+_MOVED_AT_MOST = timedelta(days=62)
+_UNSUBMITTED = frozenset({State.DRAFT, State.RETURNED})
+_DAY = timedelta(days=1)
+
+
+class Key(NamedTuple):
+    """The place of a fire in the calendar; a plan has one fire at an instant."""
+
+    at: datetime
+    campaign_id: UUID
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """One fire. state: of its run once it has one, before that of its campaign, or `skipped`.
+
+    audience: whom it means, as counted; target: how many it had once it fired. terms: None once it
+    has fired. lanes: messages by channel.
+    """
+
+    key: Key
+    name: str
+    department_id: UUID
+    message_class: str
+    text: str
+    priority: str
+    state: str
+    planned_at: datetime
+    note: str
+    sends_from: datetime | None
+    valid_until: datetime | None
+    run_id: UUID | None = None
+    target: int | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    terms: HourTerms | None = None
+    max_tps: int | None = None
+    audience: Audience | None = None
+    lanes: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def day(self) -> date:
+        """The day in Beijing on which its texts begin to leave, or would have."""
+        return (self.sends_from or self.key.at).astimezone(BEIJING).date()
+
+    @property
+    def to_come(self) -> bool:
+        """Whether it has still to fire."""
+        return self.terms is not None
+
+    @property
+    def takes_place(self) -> bool:
+        """Whether its texts leave, or have."""
+        return self.state not in {"skipped", "cancelled"}
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """All fires of a span of days, in order, and what their lanes can do.
+
+    channels: those that can be read. rates: parts a second, where known. counters: how many parts
+    each channel makes of a text.
+    """
+
+    first: date
+    last: date
+    now: datetime
+    county: County
+    entries: Sequence[Entry]
+    channels: Mapping[int, Channel]
+    rates: Mapping[int, float]
+    counters: Mapping[int, Count]
+    departments: Mapping[UUID, Department]
+
+    def parts(self, entry: Entry, channel_id: int) -> int:
+        """The parts that a fire has for a channel."""
+        if channel_id not in self.counters:
+            return 0
+        return entry.lanes.get(channel_id, 0) * self.counters[channel_id](entry.text)
+
+    def by_day(self) -> dict[date, list[Entry]]:
+        """The fires that take place, by the day on which they begin."""
+        days: dict[date, list[Entry]] = {}
+        for entry in self.entries:
+            if entry.takes_place:
+                days.setdefault(entry.day, []).append(entry)
+        return days
+
+
+async def read_calendar(
+    conn: Connection,
+    actor: User,
+    span: tuple[date, date],
+    channels: Collection[Channel],
+    counters: Mapping[int, Count],
+    now: datetime,
+) -> Calendar:
+    """The calendar from one day in Beijing to another, both with it, as one user may know it: with
+    the fires of other departments, which only count.
+    """
+    first, last = span
+    county = await load_county(conn)
+    past = await _past(conn, first, last)
+    ahead = await _ahead(conn, actor, county, first, last, now)
+    rates = {c.id: await rate_of(conn, c, now) for c in channels}
+    return Calendar(
+        first,
+        last,
+        now,
+        county,
+        sorted([*past, *ahead], key=lambda entry: entry.key),
+        {channel.id: channel for channel in channels},
+        {channel_id: rate for channel_id, rate in rates.items() if rate is not None},
+        counters,
+        await calendar_store.departments(conn),
+    )
+
+
+async def _past(conn: Connection, first: date, last: date) -> list[Entry]:
+    rows = await calendar_store.past_fires(conn, None, _begin(first), _begin(last + _DAY))
+    lanes: dict[UUID, dict[int, int]] = {}
+    for row in await calendar_store.run_channels(conn, [r["run_id"] for r in rows if r["run_id"]]):
+        lanes.setdefault(row["run_id"], {})[row["channel_id"]] = row["messages"]
+    return [_fired(row, lanes.get(row["run_id"], {})) for row in rows]
+
+
+def _fired(row: Record, lanes: Mapping[int, int]) -> Entry:
+    return Entry(
+        Key(row["at"], row["campaign_id"]),
+        row["name"],
+        row["department_id"],
+        row["class"],
+        row["text"],
+        row["priority"],
+        row["status"],
+        row["planned_at"],
+        row["note"],
+        row["started_at"],
+        row["valid_until"],
+        row["run_id"],
+        row["target"],
+        row["started_at"],
+        row["finished_at"],
+        lanes=lanes,
+    )
+
+
+async def _ahead(
+    conn: Connection, actor: User, county: County, first: date, last: date, now: datetime
+) -> list[Entry]:
+    start, end = max(_begin(first), now), _begin(last + _DAY)
+    if start >= end:
+        return []
+    plans = await campaign_store.campaigns_ahead(conn, end)
+    plans = [c for c in plans if c.state not in _UNSUBMITTED or actor.sees(c.department_id)]
+    rules = await calendar_store.segment_rules(
+        conn, {c.plan.segment_id for c in plans if c.frozen_rule is None}
+    )
+    audiences = await audience_store.saved_audiences(conn, [c.id for c in plans])
+    lanes = await list_lanes(conn, now)
+    last_texts = await calendar_store.last_texts(conn, [c.id for c in plans if _takes_turns(c)])
+    entries: list[Entry] = []
+    for campaign in plans:
+        rule = campaign.frozen_rule or rules[campaign.plan.segment_id]
+        terms = campaign.plan.schedule.terms(campaign.message_class, rule)
+        audience = audiences.get(campaign.id)
+        messages = _by_channel(lanes, campaign, audience)
+        entries += [
+            _planned(campaign, terms, county, fire, text, audience, messages)
+            for fire, text in _in_turn(
+                campaign, _fires_of(campaign, terms, county, start, end), last_texts
+            )
+            if fire.at >= start
+        ]
+    return entries
+
+
+def _fires_of(
+    campaign: Campaign, terms: HourTerms, county: County, start: datetime, end: datetime
+) -> Iterator[Fire]:
+    """The fires of a plan from start to end, those that the calendar leaves out too; of one whose
+    texts take turns from the next one on.
+    """
+    schedule, armed = campaign.plan.schedule, campaign.next_fire_at
+    waiting = campaign.state in {State.SCHEDULED, State.RUNNING, State.PAUSED}
+    if (waiting and armed is None) or schedule.kind == "joining":
+        return
+    begin = max(filter(None, (start, armed, campaign.plan.period_start)))
+    if armed is not None and _takes_turns(campaign):
+        begin = armed
+    stop = min(filter(None, (end, campaign.plan.period_end)))
+    if schedule.kind != "recurring":
+        at = armed or schedule.start_at
+        if at is not None and start <= at < stop:
+            yield Fire(schedule.start_at or at, at)
+        return
+    ahead = fires_since(schedule, terms, county, begin - _MOVED_AT_MOST)
+    ahead = itertools.takewhile(lambda fire: fire.planned_at < stop + _MOVED_AT_MOST, ahead)
+    yield from (fire for fire in ahead if begin <= fire.at < stop)
+
+
+def _takes_turns(campaign: Campaign) -> bool:
+    return bool(campaign.further) and not campaign.plan.is_sequence
+
+
+def _in_turn(
+    campaign: Campaign, fires: Iterable[Fire], last_texts: Mapping[UUID, int]
+) -> Iterator[tuple[Fire, str]]:
+    """Each fire with the text that it sends, if all before it take place."""
+    texts = [campaign.text, *(further.text for further in campaign.further)]
+    last = last_texts.get(campaign.id)
+    for fire in fires:
+        no = next_in_turn(last, len(texts)) if _takes_turns(campaign) else 1
+        last = last if fire.skipped else no
+        yield fire, texts[no - 1]
+
+
+def _planned(
+    campaign: Campaign,
+    terms: HourTerms,
+    county: County,
+    fire: Fire,
+    text: str,
+    audience: Audience | None,
+    messages: Mapping[int, int],
+) -> Entry:
+    state = State.SCHEDULED if campaign.state is State.RUNNING else campaign.state
+    sends_from = valid_until = None
+    if not fire.skipped:
+        sends_from = county.next_opening(fire.at, terms)
+        valid_until = validity_end(campaign.plan.schedule, terms, county, fire.at)
+    return Entry(
+        Key(fire.at, campaign.id),
+        campaign.plan.name,
+        campaign.department_id,
+        campaign.message_class,
+        text,
+        campaign.plan.priority,
+        "skipped" if fire.skipped else state.value,
+        fire.planned_at,
+        fire.note,
+        sends_from,
+        valid_until,
+        terms=terms,
+        max_tps=campaign.plan.max_tps,
+        audience=audience,
+        lanes={} if fire.skipped else messages,
+    )
+
+
+def _by_channel(
+    lanes: Sequence[Lane], campaign: Campaign, audience: Audience | None
+) -> Mapping[int, int]:
+    """How many of an audience each channel would have; a real lane before a simulated one."""
+    if audience is None:
+        return {}
+    found = sorted(routes(lanes, campaign.plan.channels), key=lambda route: not route.simulated)
+    channel = {route.carrier: route.channel_id for route in found}
+    messages: Counter[int] = Counter()
+    for carrier, people in audience.by_carrier.items():
+        if carrier in channel:
+            messages[channel[carrier]] += people
+    return messages
+
+
+def _begin(day: date) -> datetime:
+    return datetime.combine(day, time(), BEIJING)

@@ -1,0 +1,49 @@
+"""Counting whom each plan means, in the background: once a day, and whenever its rule changes."""
+
+import time
+from datetime import datetime, timedelta
+
+from service.audience.rosters import day_in_china
+from service.audience.segment import SegmentError
+from service.audience.segment_areas import RuleAreas
+from service.audience.segment_sql import compile_rule
+from service.audience.store import read_area_tree
+from service.campaigns.preview import read_rule
+from service.reports import audience_store
+from service.reports.audience import Audience
+from service.storage.postgres import Connection, Pool, Record, transaction
+
+EVERY = timedelta(days=1)
+AT_ONCE_SECONDS = 2.0
+"""A turn counts no longer than this, but one plan at least."""
+
+
+async def count_audiences(pool: Pool, now: datetime) -> int:
+    """Count plans that were not counted for a day, or by another rule; returns how many."""
+    until = time.monotonic() + AT_ONCE_SECONDS
+    counted = 0
+    while counted == 0 or time.monotonic() < until:
+        async with transaction(pool) as conn:
+            plan = await audience_store.next_uncounted(conn, now - EVERY)
+            if plan is None:
+                break
+            audience = await _count(conn, plan, now)
+            await audience_store.save_audience(conn, plan["id"], plan["rule"], audience, now)
+        counted += 1
+    return counted
+
+
+async def _count(conn: Connection, plan: Record, now: datetime) -> Audience | None:
+    department_id = plan["department_id"]
+    try:
+        written = await read_rule(conn, department_id, plan["rule"])
+        condition = compile_rule(
+            written.rule,
+            areas=RuleAreas(await read_area_tree(conn)),
+            department_id=department_id,
+            today=day_in_china(now),
+            first_parameter=audience_store.FIRST_RULE_PARAMETER,
+        )
+    except SegmentError:  # an area or a segment that there is not any more; whoever edits is told
+        return None
+    return await audience_store.count_audience(conn, department_id, condition, plan["class"], now)
