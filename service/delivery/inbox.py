@@ -2,19 +2,20 @@
 
 Each gateway hands over what it reads and gets a future; a batch is committed every few
 milliseconds and only then are its futures done. While PostgreSQL is away the futures wait, the
-carrier's own window fills, and nothing is lost: back-pressure instead of a drop.
+carrier's own window fills, and nothing is lost: back-pressure instead of a drop. What no database
+would take is never acknowledged, and holds up nothing else.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from service.channels.gateway import Deliver, Inbound, Receipt
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery import store
-from service.storage.postgres import UNREACHABLE, Pool, transaction
+from service.storage.postgres import UNFIT, UNREACHABLE, Pool, transaction
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,23 @@ class Inbox:
             await asyncio.gather(ringing, return_exceptions=True)
 
     async def _flush(self) -> None:
-        batch = list(self._waiting)
+        """Store what waits, all at once; if something in it cannot be stored, all but that."""
+        batches = [list(self._waiting)]
+        while batches:
+            batch = batches.pop()
+            try:
+                await self._store(batch)
+            except UNFIT as error:
+                if len(batch) > 1:
+                    half = len(batch) // 2
+                    batches += [batch[half:], batch[:half]]
+                    continue
+                log.error("cannot be stored", extra={"why": type(error).__name__})  # noqa: TRY400
+                self._settle(batch, error)
+            else:
+                self._settle(batch, None)
+
+    async def _store(self, batch: Sequence[_Item]) -> None:
         now = self._clock.now()
         receipts = [(i.channel_id, i.item) for i in batch if isinstance(i.item, Receipt)]
         texts = [(i.channel_id, i.item) for i in batch if isinstance(i.item, Inbound)]
@@ -107,13 +124,20 @@ class Inbox:
                 await store.insert_receipts(conn, self._keyring, receipts, now)
             if texts:
                 await store.insert_inbound(conn, self._keyring, texts, now)
-        del self._waiting[: len(batch)]
-        for item in batch:
-            if not item.stored.done():
-                item.stored.set_result(None)
         self._to_ring.update(channel_id for channel_id, _ in receipts)
         self._texts_to_ring = self._texts_to_ring or bool(texts)
         self._unrung.set()
+
+    def _settle(self, batch: Sequence[_Item], error: Exception | None) -> None:
+        """The first that wait are stored, or cannot be."""
+        del self._waiting[: len(batch)]
+        for item in batch:
+            if item.stored.done():
+                continue
+            if error is None:
+                item.stored.set_result(None)
+            else:
+                item.stored.set_exception(error)
 
     async def _ring_forever(self) -> None:
         while True:

@@ -132,20 +132,23 @@ async def give_back(
               ON k.channel_id = s.channel_id AND k.slot = s.slot AND k.epoch = s.epoch
             WHERE s.run_id = $1 AND s.no = $5 AND s.channel_id = $6 AND s.slot = $7
               AND s.epoch = $8 AND k.owner = $9
+        ), fate AS (  -- a run that was sent stays so when its campaign is cancelled
+            SELECT r.cancel_reason, r.state = 'cancelled' OR coalesce(c.state, '') = 'cancelled'
+                       AS cancelled
+            FROM runs r LEFT JOIN campaigns c ON c.id = r.campaign_id WHERE r.id = $1
         ), asked AS MATERIALIZED (  -- row by row, as in the mark
             SELECT a.attempt, m.row FROM unnest($2::int[], $3::int[]) AS a(no, attempt), LATERAL (
                 SELECT ctid AS row FROM messages
                 WHERE run_id = $1 AND no = a.no AND channel_id = $6 OFFSET 0) m
         ), back AS (
             UPDATE messages m SET
-                state = CASE r.state WHEN 'cancelled' THEN 'cancelled'
-                                     ELSE 'queued' END::message_state,
-                reason = CASE r.state WHEN 'cancelled'
-                              THEN coalesce(r.cancel_reason, 'campaign_cancelled') END,
-                final_at = CASE r.state WHEN 'cancelled' THEN $4::timestamptz END,
+                state = CASE WHEN f.cancelled THEN 'cancelled' ELSE 'queued' END::message_state,
+                reason = CASE WHEN f.cancelled
+                              THEN coalesce(f.cancel_reason, 'campaign_cancelled') END,
+                final_at = CASE WHEN f.cancelled THEN $4::timestamptz END,
                 marked_at = NULL
-            FROM asked a, runs r, ours
-            WHERE m.ctid = a.row AND r.id = $1
+            FROM asked a, fate f, ours
+            WHERE m.ctid = a.row
               AND (m.attempt = a.attempt OR (a.attempt = 0 AND ours.held AND NOT EXISTS (
                 SELECT FROM slices o WHERE o.run_id = $1 AND o.no <> $5 AND o.channel_id = $6
                   AND m.no BETWEEN o.first_no AND o.last_no)))

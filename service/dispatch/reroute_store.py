@@ -103,12 +103,14 @@ async def move_strays(conn: Connection, ways: Sequence[tuple[Key, int]]) -> list
                 finished_at = NULL, settled_at = NULL
             WHERE r.state = 'sent' AND r.id IN (SELECT run_id FROM moved)
         ), cut AS (
-            INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority)
+            INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority, canary)
             SELECT moved.run_id,
                    s.last + row_number() OVER (PARTITION BY moved.run_id ORDER BY moved.no),
-                   moved.channel_id, moved.no, moved.no, s.priority
+                   moved.channel_id, moved.no, moved.no, s.priority, s.canary
             FROM moved CROSS JOIN LATERAL (
-                SELECT max(no) AS last, min(priority) AS priority  -- a run's are all the same
+                SELECT max(no) AS last, min(priority) AS priority,  -- a run's are all the same
+                       coalesce(bool_or(canary) FILTER (
+                           WHERE moved.no BETWEEN first_no AND last_no), false) AS canary
                 FROM slices WHERE run_id = moved.run_id) s
         )
         SELECT DISTINCT channel_id FROM moved

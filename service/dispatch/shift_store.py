@@ -136,11 +136,12 @@ async def move_queued(
               AND o.first_no = s.first_no AND o.last_no = s.last_no
             RETURNING o.channel_id
         ), cut AS (
-            INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority, touched)
+            INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority, canary,
+                                touched)
             SELECT s.run_id,
                    (SELECT max(no) FROM slices WHERE run_id = $1)
                        + row_number() OVER (ORDER BY w.channel_id),
-                   w.channel_id, s.first_no, s.last_no, s.priority, true
+                   w.channel_id, s.first_no, s.last_no, s.priority, s.canary, true
             FROM slice s, went w
             WHERE w.channel_id NOT IN (SELECT channel_id FROM opened)
         ), thinned AS (  -- its size does not say any more how much is in it

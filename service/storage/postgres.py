@@ -45,6 +45,10 @@ COLLISIONS: tuple[type[Exception], ...] = (
 )
 """Two writers met; the loser's transaction left nothing and can simply be run again."""
 
+UNFIT: tuple[type[Exception], ...] = (asyncpg.DataError, ValueError, TypeError, OverflowError)
+"""A value that PostgreSQL or the driver takes in no way: trying again changes nothing. To be caught
+before UNREACHABLE, which some of these are as well."""
+
 
 SESSION = {
     # A process that is frozen in the middle of a transaction must not hold its locks for ever.

@@ -5,6 +5,8 @@ from datetime import datetime
 
 import pytest
 
+from service.channels.gateway import Inbound, Receipt
+from service.channels.outcome import ReceiptState
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.inbox import Inbox
@@ -45,5 +47,35 @@ async def test_a_flood_while_the_database_stands_still_is_bounded_and_stored_onc
             assert (number, isinstance(answer, DeliverResp)) == (sequence, True)
         assert await pool.fetchval("SELECT count(*) FROM receipt_inbox") == FLOOD
         await gateway.close(drain_seconds=1)
+    storing.cancel()
+    await asyncio.gather(storing, return_exceptions=True)
+
+
+async def test_what_cannot_be_stored_holds_up_nothing_else(
+    pool: Pool, keyring: Keyring, now: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    """PostgreSQL takes no zero octet in a text: who sent one is not answered, the others are."""
+    inbox = Inbox(pool, keyring, Clock(now), lambda _: asyncio.sleep(0))
+    deliver = inbox.deliver_for(1)
+
+    def receipt(ref: bytes, code: str = "DELIVRD") -> Receipt:
+        return Receipt(ref, "", ReceiptState.DELIVERED, code, "", None)
+
+    stored = [deliver(receipt(b"%d" % n)) for n in range(10)]
+    bad = [deliver(receipt(b"bad", "DELI\0RD")), deliver(Inbound("+8613", "1\0", "text"))]
+    stored += [deliver(receipt(b"%d" % n)) for n in range(10, 20)]
+    stored.append(deliver(Inbound("+8613", "10657", "text")))
+    storing = asyncio.create_task(inbox.run())
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await asyncio.gather(*stored)
+        for future in bad:
+            with pytest.raises(Exception, match="0x00"):
+                await future
+    after = deliver(receipt(b"after"))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await after
+    assert await pool.fetchval("SELECT count(*) FROM receipt_inbox") == 21
+    assert await pool.fetchval("SELECT count(*) FROM inbound") == 1
+    assert "DELI" not in caplog.text
     storing.cancel()
     await asyncio.gather(storing, return_exceptions=True)

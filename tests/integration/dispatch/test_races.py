@@ -401,6 +401,29 @@ async def test_what_is_given_back_after_a_cancel_is_cancelled(stage: SetUp) -> N
     assert [await on.state(no) for no in (1, 2, 3)] == ["cancelled", "submitted", "cancelled"]
 
 
+async def test_what_comes_back_of_a_sent_run_after_its_campaign_was_cancelled_is_cancelled(
+    stage: SetUp,
+) -> None:
+    """A plan that fires again is cancelled between two fires; what the first one had handed off
+    turns out not to have been written, by a process that had been frozen.
+    """
+    on = await stage()
+    lease = await on.must_lease()
+    await on.claim(lease)
+    await on.mark(lease, [1])
+    await on.expire()
+    async with transaction(on.pool) as conn:
+        await lease_store.recover_connection(conn, on.channel.id, 0, on.now)
+    await on.pool.execute("UPDATE messages SET state = 'delivered' WHERE no <> 1")
+    await on.pool.execute("UPDATE slices SET done_at = $1", on.now)
+    await on.pool.execute("UPDATE runs SET state = 'sent', finished_at = $1", on.now)
+    await on.pool.execute("UPDATE campaigns SET state = 'cancelled'")
+    await on.give_back([(1, 1)])
+    assert await on.state(1) == "cancelled"
+    assert await on.pool.fetchval("SELECT state FROM runs") == "sent"
+    assert await on.claim(await on.must_lease()) is None
+
+
 async def test_a_lost_link_gives_back_what_was_not_written(stage: SetUp) -> None:
     """Marked, then the link is lost before the tokens come: nothing is in doubt."""
     on = await stage(8, window=4)

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from service.campaigns import lifecycle
+from service.campaigns import guard_store, lifecycle
+from service.campaigns.guard import guard_runs
+from service.campaigns.safety import Limits
 from service.crypto import Keyring
 from service.dispatch import reroute_store, shift, shift_store, store
 from service.dispatch.expand import expand_run
@@ -174,6 +176,35 @@ async def test_a_text_on_its_second_lane_stays_there(stage: SetUp) -> None:
     assert await shifted(on) == []
     assert await on.where(2) == ("queued", UNICOM)
     assert await events(on.pool, on.id(UNICOM)) == [("waiting", 1)]
+
+
+async def test_a_canary_that_moves_is_one_there_too(stage: SetUp) -> None:
+    """It goes first on the other channel as well, and until then the rest waits for it."""
+    on = await stage(people=12)
+    await on.pool.execute("UPDATE runs SET canary = 'sending'")
+    await on.pool.execute("UPDATE slices SET canary = (no = 1)")
+    await open_breaker(on.pool, on.id(MOBILE), on.now)
+    assert await shifted(on) == [on.id(UNICOM)]
+    async with on.pool.acquire() as conn:
+        assert (await guard_store.canary_stand(conn, on.run)).unsent == 10
+    await guard_runs(on.pool, Limits(0.2, 0.05, 0.02, timedelta(minutes=60), least=1), on.now)
+    assert (await on.run_row())["canary"] == "sending"
+    lease = await on.lease(UNICOM)
+    found = await on.claim(lease)
+    assert found is not None
+    assert found[1] == list(range(1, 11))
+    assert await on.claim(lease) is None, "the rest has to wait"
+
+
+async def test_a_canarys_text_may_take_its_second_lane_at_once(stage: SetUp) -> None:
+    on = await stage(people=12)
+    await on.pool.execute("UPDATE runs SET canary = 'sending'")
+    await on.pool.execute("UPDATE slices SET canary = (no = 1)")
+    await on.sent(MOBILE, *range(1, 11))
+    await on.ported(MOBILE, 2)
+    found = await on.claim(await on.lease(UNICOM))
+    assert found is not None
+    assert found[1] == [2]
 
 
 async def test_only_running_runs_move(stage: SetUp) -> None:
