@@ -26,7 +26,7 @@ async def create_department(
         Conflict: the name is taken, or the signature is another department's.
         Invalid: kind, carrier, parent and area do not go together.
     """
-    _need_the_county(actor, "make departments")
+    need_the_county(actor, "make departments")
     await _check_place(conn, new)
     made = await department_store.insert_department(conn, new, now)
     await _register_signature(conn, made, actor, now)
@@ -46,7 +46,7 @@ async def edit_department(
         NotFound: there is no such department.
         Forbidden, Conflict, Invalid: as `create_department`; or the county would lead no more.
     """
-    _need_the_county(actor, "change departments")
+    need_the_county(actor, "change departments")
     found = await department_store.get_department(conn, department_id, None, lock=True)
     new = change(found.settings)
     if new.kind != found.kind and department_id == actor.department_id:
@@ -59,7 +59,12 @@ async def edit_department(
     return made
 
 
-def _need_the_county(actor: User, what: str) -> None:
+def need_the_county(actor: User, what: str) -> None:
+    """Refuse whoever is no administrator of a county.
+
+    Raises:
+        Forbidden: says what only they may do.
+    """
     if not actor.runs_the_county:
         raise Forbidden(f"only an administrator of a county department may {what}")
 

@@ -120,6 +120,10 @@ class DepartmentOut(Out):
     created_at: Instant
     held_until: Instant | None = Field(description="Its quota is used up until then.")
     held_why: str
+    direct_send_limit: int = Field(
+        description="How many people each of its keys may send to in 24 hours without a campaign;"
+        " see `/direct-limits`."
+    )
 
     @classmethod
     def of(cls, found: Department) -> Self:
@@ -131,6 +135,7 @@ class DepartmentOut(Out):
             created_at=found.created_at,
             held_until=found.held_until,
             held_why=found.held_why,
+            direct_send_limit=found.direct_send_limit,
             **settings,
         )
 

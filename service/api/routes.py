@@ -19,6 +19,7 @@ from service.api import (
     contacts,
     departments,
     deputies,
+    direct_limits,
     doubt,
     festivals,
     filings,
@@ -68,6 +69,11 @@ OPS = (
     Op("POST",   DEPARTMENT + "/extensions", departments.register_extension, R.ACCOUNTS, 201),
     Op("DELETE", DEPARTMENT + "/extensions/{extension}",
                  departments.end_extension, R.ACCOUNTS, 204),
+
+    Op("GET",    DEPARTMENT + "/direct-limits", direct_limits.list_limits, R.REPORTS),
+    Op("POST",   DEPARTMENT + "/direct-limits", direct_limits.propose_limit, R.ACCOUNTS, 201),
+    Op("POST",   DEPARTMENT + "/direct-limits/{proposal_id}/confirm", direct_limits.confirm_limit,
+       R.ACCOUNTS),
 
     Op("GET",    "/guests", guests.list_guests, R.READ),
     Op("POST",   "/guests", guests.create_guests, R.IMPORT, 201),

@@ -1,13 +1,15 @@
 """Direct sends keep to what the department and the key may use."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from service.storage.postgres import transaction
+from service.accounts.direct_limits import WAITS
+from service.storage.postgres import CheckViolation, transaction
 from tests.factories import make_contact, phone
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_keys import ADMIN, active_key
+from tests.integration.api.test_keys import ADMIN, active_key, second_admin
 from tests.integration.api.test_routing import channel
 
 WORDS = "【旌德县教体局】家长会改在周五下午三点，地点不变。"
@@ -107,3 +109,65 @@ async def test_a_rotation_begins_no_new_day(api: Api) -> None:
     for token in (new.json["token"], again.json["token"]):
         status, body = await send(api, token, 3)
         assert (status, body["type"]) == (403, "/problems/needs_campaign")
+
+
+async def test_two_persons_set_how_many_people_are_sent_to_directly(api: Api) -> None:
+    county = f"/departments/{api.teams['county'].department_id}"
+    path = f"{county}/direct-limits"
+    key = await active_key(api, **SEND)
+    made = await api.post(path, ADMIN, {"limit": 1, "reason": "试用"})
+    assert (made.status, made.json["state"], made.json["limit"]) == (201, "pending", 1)
+    assert (await api.get(county, ADMIN)).json["direct_send_limit"] == 1000
+    confirm = f"{path}/{made.json['id']}/confirm"
+    own = await api.post(confirm, ADMIN)
+    assert (own.status, own.json["type"]) == (403, "/problems/second_person_needed")
+    assert (await send(api, key["token"], 1))[0] == 202
+    other = await second_admin(api)
+    done = await api.post(confirm, other)
+    assert (done.status, done.json["state"]) == (200, "confirmed")
+    assert done.json["confirmed_by"] != done.json["proposed_by"]
+    assert (await api.get(county, ADMIN)).json["direct_send_limit"] == 1
+    status, body = await send(api, key["token"], 2)
+    assert (status, body["type"]) == (403, "/problems/needs_campaign")
+    assert (await api.post(confirm, other)).status == 409
+    acts = await api.runtime.pool.fetch(
+        "SELECT action, object_id, details FROM audit_entries WHERE action ~ 'limit$' ORDER BY id"
+    )
+    facts = {"proposal": made.json["id"], "limit": 1}
+    assert [tuple(row) for row in acts] == [
+        (act, str(api.teams["county"].department_id), facts)
+        for act in ("propose_limit", "confirm_limit")
+    ]
+
+
+async def test_a_limit_that_was_replaced_or_waited_too_long_is_not_confirmed(api: Api) -> None:
+    path = f"/departments/{api.teams['school'].department_id}/direct-limits"
+    first, second = [
+        (await api.post(path, ADMIN, {"limit": limit, "reason": "r"})).json["id"]
+        for limit in (5, 50_000)
+    ]
+    other = await second_admin(api)
+    for proposal, wait in ((first, timedelta()), (second, WAITS)):
+        api.clock.at += wait
+        refused = await api.post(f"{path}/{proposal}/confirm", other)
+        assert (refused.status, refused.json["type"]) == (409, "/problems/wrong_state")
+    third = (await api.post(path, other, {"limit": 7, "reason": "r"})).json["id"]
+    elsewhere = f"/departments/{api.teams['county'].department_id}/direct-limits"
+    assert (await api.post(f"{elsewhere}/{third}/confirm", ADMIN)).status == 404
+    assert (await api.post(f"{path}/{third}/confirm", ADMIN)).status == 200
+    listed = (await api.get(path, ("school", "viewer"))).json["items"]
+    assert [(item["limit"], item["state"]) for item in listed] == [
+        (7, "confirmed"),
+        (50_000, "replaced"),
+        (5, "replaced"),
+    ]
+    assert (await api.post(path, ADMIN, {"limit": 50_001, "reason": "r"})).status == 422
+
+
+async def test_the_database_wants_two_persons_for_a_limit_too(api: Api) -> None:
+    path = f"/departments/{api.teams['school'].department_id}/direct-limits"
+    await api.post(path, ADMIN, {"limit": 5, "reason": "r"})
+    with pytest.raises(CheckViolation, match="direct_limits_two_persons"):
+        await api.runtime.pool.execute(
+            "UPDATE direct_limits SET confirmed_by = proposed_by, confirmed_at = proposed_at"
+        )

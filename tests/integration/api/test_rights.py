@@ -57,6 +57,9 @@ TABLE = {
     "GET /departments/{department_id}/extensions": "aopvi",
     "POST /departments/{department_id}/extensions": "a",
     "DELETE /departments/{department_id}/extensions/{extension}": "a",
+    "GET /departments/{department_id}/direct-limits": "aopvi",
+    "POST /departments/{department_id}/direct-limits": "a",
+    "POST /departments/{department_id}/direct-limits/{proposal_id}/confirm": "a",
     "GET /guests": "aopv",
     "POST /guests": "ao",
     "DELETE /guests/{guest_id}": "ao",
@@ -210,6 +213,8 @@ TABLE = {
     "POST /channels/{channel_id}/test": "a",
 }
 COUNTY_ONLY = {
+    "POST /departments/{department_id}/direct-limits",
+    "POST /departments/{department_id}/direct-limits/{proposal_id}/confirm",
     "PUT /caps",
     "PUT /holidays",
     "POST /holidays/notice",
@@ -297,6 +302,8 @@ async def test_each_role_may_what_the_table_says(api: Api, department: str) -> N
             if route in {"PUT /lint/rules", "PUT /departments/{department_id}/sender"}:
                 body = {"landlines": [], "reason": "x"} if "sender" in path else {"reason": "x"}
                 answer = await api.call(method, _filled(path), (department, role), json=body)
+            if path.endswith("/direct-limits") and method == "POST":
+                answer = await api.post(_filled(path), (department, role), BODIES[route])
             if path.endswith(("/signatures", "/extensions")) and method == "POST":
                 kind = path.rpartition("/")[2][:-1]
                 body = {kind: "某局" if kind == "signature" else "96110"}
@@ -485,6 +492,7 @@ async def _things(api: Api, department: str) -> dict[str, str]:
         "contact_id": str(contact),
         "no": "1",
         "milestone_id": NOBODY,
+        "proposal_id": NOBODY,
     }
 
 
@@ -501,6 +509,7 @@ BODIES: dict[str, Any] = {
     "POST /departments/{department_id}/signatures": {"signature": "某局"},
     "POST /departments/{department_id}/extensions": {"extension": "96110"},
     "PATCH /departments/{department_id}": {"weight": 20},
+    "POST /departments/{department_id}/direct-limits": {"limit": 1, "reason": "r"},
     "POST /contacts/{contact_id}/unmask": {"reason": "r"},
     "POST /runs/{run_id}/messages/{no}/unmask": {"reason": "r"},
     "POST /inbound/{inbound_id}/unmask": {"reason": "r"},
@@ -509,6 +518,8 @@ COUNTY_ACTS = (
     {
         "PATCH /departments/{department_id}",
         "DELETE /departments/{department_id}/extensions/{extension}",
+        "POST /departments/{department_id}/direct-limits",
+        "POST /departments/{department_id}/direct-limits/{proposal_id}/confirm",
     }
     | {f"POST /departments/{{department_id}}/{what}" for what in ("signatures", "extensions")}
     | {"PUT /departments/{department_id}/sender", "PUT /templates/{template_id}/filings"}

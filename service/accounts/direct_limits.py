@@ -1,0 +1,79 @@
+"""How many people a department may send to directly: one person proposes, another confirms.
+
+A direct send has no second person of its own, so this number is what keeps it from going round one
+(see `dispatch.direct_send`). Both are administrators of a county.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from service.accounts import department_store, direct_limit_store
+from service.accounts.direct_limit_store import Proposal
+from service.accounts.manage import need_the_county
+from service.accounts.model import User
+from service.errors import Conflict, Forbidden
+from service.storage.postgres import Connection
+
+WAITS = timedelta(days=7)
+"""How long a proposal waits, as a submitted campaign does."""
+
+State = Literal["pending", "confirmed", "replaced", "expired"]
+_WHAT = "set how many people are sent to directly"
+
+
+@dataclass(frozen=True, slots=True)
+class NewLimit:
+    """A limit to be proposed. people: in 24 hours, of each key."""
+
+    department_id: UUID
+    people: int
+    reason: str
+
+
+def state_of(proposal: Proposal, now: datetime) -> State:
+    """Where a proposal stands."""
+    if proposal.confirmed_at is not None:
+        return "confirmed"
+    if proposal.replaced_at is not None:
+        return "replaced"
+    return "expired" if proposal.proposed_at <= now - WAITS else "pending"
+
+
+async def propose(conn: Connection, actor: User, new: NewLimit, now: datetime) -> Proposal:
+    """Propose a limit, in place of a proposal that waits; nothing changes yet.
+
+    Raises:
+        Forbidden: the actor does not run the county.
+        NotFound: there is no such department.
+    """
+    need_the_county(actor, _WHAT)
+    await department_store.get_department(conn, new.department_id, None, lock=True)
+    await direct_limit_store.replace_waiting(conn, new.department_id, now)
+    return await direct_limit_store.insert_proposal(
+        conn, new.department_id, new.people, new.reason, actor.id, now
+    )
+
+
+async def confirm(
+    conn: Connection, actor: User, department_id: UUID, proposal_id: UUID, now: datetime
+) -> Proposal:
+    """Put a proposed limit in force, as the second person; the next direct send is held to it.
+
+    Raises:
+        Forbidden: the actor does not run the county, or proposed it.
+        NotFound: the department has no such proposal.
+        Conflict: it does not wait (any more).
+    """
+    need_the_county(actor, _WHAT)
+    await department_store.get_department(conn, department_id, None, lock=True)
+    found = await direct_limit_store.get_proposal(conn, department_id, proposal_id)
+    state = state_of(found, now)
+    if state != "pending":
+        raise Conflict(f"this proposal is {state}; make another one", code="wrong_state")
+    if found.proposed_by == actor.id:
+        raise Forbidden(
+            "you proposed this limit: somebody else must confirm it", code="second_person_needed"
+        )
+    return await direct_limit_store.put_in_force(conn, found, actor.id, now)
