@@ -20,10 +20,15 @@ async def hand_out(conn: Connection, limit: int, now: datetime) -> int:
             INSERT INTO webhook_deliveries (webhook_id, event_id, next_at)
             SELECT w.id, e.id, $2
             FROM news n JOIN webhook_events e ON e.id = n.event_id
-            LEFT JOIN runs r ON r.id = e.run_id
-            JOIN webhooks w ON w.department_id = e.department_id AND e.type = ANY (w.events)
-              AND w.deleted_at IS NULL AND w.disabled_at IS NULL
-              AND (NOT w.run_calls_back OR w.id = r.webhook_id)
+            CROSS JOIN LATERAL (  -- a department may have named any number of callback_urls
+                SELECT id, events FROM webhooks
+                WHERE department_id = e.department_id AND NOT run_calls_back
+                  AND deleted_at IS NULL AND disabled_at IS NULL
+                UNION ALL
+                SELECT b.id, b.events FROM runs r JOIN webhooks b ON b.id = r.webhook_id
+                WHERE r.id = e.run_id AND b.department_id = e.department_id AND b.run_calls_back
+                  AND b.deleted_at IS NULL AND b.disabled_at IS NULL) w
+            WHERE e.type = ANY (w.events)
             ON CONFLICT DO NOTHING
         )
         SELECT count(*) FROM news
@@ -204,13 +209,17 @@ async def replay(
 
 
 async def forget_events(conn: Connection, before: datetime, limit: int) -> int:
-    """Drop events older than that of which nothing waits; returns how many."""
+    """Drop events older than that, of the oldest so many; returns how many.
+
+    What still waits for a webhook is kept, unless that one is switched off: it could wait for ever.
+    """
     status = await conn.execute(
         """
         DELETE FROM webhook_events WHERE id IN (
-            SELECT id FROM webhook_events e WHERE at < $1 AND NOT EXISTS (
-                SELECT FROM webhook_deliveries d WHERE d.event_id = e.id AND d.state = 'waiting')
-            ORDER BY id LIMIT $2)
+            SELECT e.id FROM (SELECT id, at FROM webhook_events ORDER BY id LIMIT $2) e
+            WHERE e.at < $1 AND NOT EXISTS (
+                SELECT FROM webhook_deliveries d JOIN webhooks w ON w.id = d.webhook_id
+                WHERE d.event_id = e.id AND d.state = 'waiting' AND w.disabled_at IS NULL))
         """,
         before,
         limit,

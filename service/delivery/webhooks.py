@@ -67,8 +67,13 @@ async def hand_out(pool: Pool, now: datetime) -> list[UUID]:
 
 async def forget(pool: Pool, now: datetime) -> int:
     """Drop the oldest events that nobody can replay any more; returns how many."""
-    async with transaction(pool) as conn:
-        return await store.forget_events(conn, now - KEPT, HAND_OUT)
+    total = 0
+    while True:
+        async with transaction(pool) as conn:
+            count = await store.forget_events(conn, now - KEPT, HAND_OUT)
+        total += count
+        if count < HAND_OUT:
+            return total
 
 
 async def call_due(

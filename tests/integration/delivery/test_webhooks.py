@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hmac
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -400,6 +401,23 @@ async def test_what_was_told_long_ago_is_forgotten_and_what_waits_is_not(
     assert len(await world.deliveries()) == 1
 
 
+async def test_what_waits_for_a_webhook_that_is_switched_off_is_forgotten_in_the_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a receiver that nobody switches on again would be kept its events for ever."""
+    monkeypatch.setattr("service.delivery.webhooks.HAND_OUT", 1)
+    for no in (1, 2, 3):
+        await world.end(no)
+    await hand_out(world.pool, world.clock.at)
+    async with transaction(world.pool) as conn:
+        assert await store.disable(conn, world.webhook, "gone", world.clock.at)
+    world.clock.at += KEPT - timedelta(hours=1)
+    assert await forget(world.pool, world.clock.at) == 0
+    world.clock.at += timedelta(hours=2)
+    assert await forget(world.pool, world.clock.at) == 4  # and the word that it was switched off
+    assert await world.pool.fetchval("SELECT count(*) FROM webhook_deliveries") == 0
+
+
 async def test_the_callback_of_one_send_is_told_of_its_run_alone(
     world: World, receiver: Receiver
 ) -> None:
@@ -414,6 +432,33 @@ async def test_the_callback_of_one_send_is_told_of_its_run_alone(
     await world.end(1)
     assert await world.call() == 1
     assert receiver.told[0]["data"]["run_id"] == str(mine)
+
+
+async def test_however_many_callbacks_were_named_an_event_costs_the_same(world: World) -> None:
+    async def hand_out_some() -> float:
+        run = await world.add_run(300)
+        await world.pool.execute(
+            "UPDATE messages SET state = 'delivered', final_at = $2 WHERE run_id = $1",
+            run,
+            world.clock.at,
+        )
+        began = time.monotonic()
+        await hand_out(world.pool, world.clock.at)
+        return time.monotonic() - began
+
+    few = max([await hand_out_some() for _ in range(3)])
+    await world.pool.execute(
+        "INSERT INTO webhooks (department_id, url, events, run_calls_back, secret_cipher, "
+        "created_by, created_at) SELECT $1, 'https://x.example/' || n, "
+        "'{message.final,run.finished}', true, '', $2, $3 FROM generate_series(1, 10000) n",
+        world.team.department_id,
+        world.team.admin.id,
+        world.clock.at,
+    )
+    await world.pool.execute("ANALYZE webhooks")
+    many = min([await hand_out_some() for _ in range(3)])
+    assert many < 5 * few
+    assert await world.pool.fetchval("SELECT count(*) FROM webhook_deliveries") == 6 * 300
 
 
 async def test_a_quota_is_warned_of_once(world: World, receiver: Receiver) -> None:
