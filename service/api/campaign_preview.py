@@ -12,8 +12,10 @@ from service.api.templates import TextOut, text_out
 from service.audience.segment_store import get_segment
 from service.campaigns import planning
 from service.campaigns.model import Campaign
-from service.campaigns.preview import preview_rule, sample_text
+from service.campaigns.preview import preview_rule, read_rule, sample_text
+from service.campaigns.reading import audience_of
 from service.dispatch.clashes import find_clashes
+from service.messages.draft import Audience
 from service.messages.verdict import judge
 
 
@@ -64,14 +66,22 @@ async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:
         call.now,
         message_class=campaign.message_class,
     )
-    text = await _judged(call, campaign, campaign.text)
+    audience = await audience_of(
+        call.conn,
+        call.runtime.keyring,
+        campaign.department_id,
+        await read_rule(call.conn, campaign.department_id, rule),
+        ([campaign.text, *(more.text for more in campaign.further)], campaign.message_class),
+        call.now,
+    )
+    text = await _judged(call, campaign, campaign.text, audience)
     return CampaignPreviewOut(
         **preview_out(people).model_dump(),
         **text.model_dump(),
         text=sample_text(campaign.text),
         more_texts=[
             FurtherTextOut(
-                **(await _judged(call, campaign, more.text)).model_dump(),
+                **(await _judged(call, campaign, more.text, audience)).model_dump(),
                 text=sample_text(more.text),
                 after_days=more.after_days,
             )
@@ -84,9 +94,14 @@ async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:
     )
 
 
-async def _judged(call: Call, campaign: Campaign, text: str) -> TextOut:
+async def _judged(call: Call, campaign: Campaign, text: str, audience: Audience | None) -> TextOut:
     """A text with its length, and what lint says of it now."""
     found = await judge(
-        call.conn, campaign.department_id, text, campaign.message_class, remember_at=call.now
+        call.conn,
+        campaign.department_id,
+        text,
+        campaign.message_class,
+        audience=audience,
+        remember_at=call.now,
     )
     return text_out(text, found)

@@ -264,7 +264,10 @@ async def clone_campaign(call: Call, campaign_id: UUID, body: CloneBody) -> Camp
 
 async def submit_campaign(call: Call, campaign_id: UUID) -> CampaignDetail:
     """Put a draft before an approver; freezes text and rule."""
-    return await _detail(call, await approval.submit(call.conn, call.user, campaign_id, call.now))
+    submitted = await approval.submit(
+        call.conn, call.user, campaign_id, call.now, keyring=call.runtime.keyring
+    )
+    return await _detail(call, submitted)
 
 
 async def approve_campaign(call: Call, campaign_id: UUID, body: ApprovalBody) -> CampaignDetail:
@@ -277,6 +280,7 @@ async def approve_campaign(call: Call, campaign_id: UUID, body: ApprovalBody) ->
         call.now,
         test_above=call.runtime.settings.test_send_above,
         acknowledged=body.acknowledged,
+        keyring=call.runtime.keyring,
     )
     return await _detail(call, approved)
 

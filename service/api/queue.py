@@ -1,6 +1,5 @@
 """What waits on a channel, what holds it, and for how long."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
@@ -12,12 +11,10 @@ from pydantic import BeforeValidator, Field
 from service.api.call import Call
 from service.api.schema import Instant, Out
 from service.channels import store
-from service.channels.gateway import Inbound, Receipt
+from service.channels.cutting import splitter
 from service.channels.model import Channel
-from service.channels.registry import factory
 from service.clock import Clock
 from service.dispatch.waiting import read_queue
-from service.messages.signature import split_signed
 
 
 def _seconds(wait: object) -> object:
@@ -110,17 +107,5 @@ async def get_queue(call: Call, channel_id: int) -> QueueOut:
 
 def part_counter(channel: Channel, clock: Clock) -> Callable[[str], int]:
     """How many parts the channel makes of a text, as its hand-off does; the link is not opened."""
-    split = factory(channel.kind)(channel.config, _take_nothing, clock).split
-
-    @cache
-    def count(text: str) -> int:
-        mode, counts = channel.signature, channel.signature_counts
-        return len(split_signed(text, split, mode, counts=counts))
-
-    return count
-
-
-def _take_nothing(_: Receipt | Inbound) -> "asyncio.Future[None]":
-    refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    refused.cancel()
-    return refused
+    split = splitter(channel, clock)
+    return cache(lambda text: len(split(text)))

@@ -5,12 +5,15 @@ from uuid import UUID
 
 from pydantic import Field
 
+from service.accounts.department_store import get_permits
 from service.accounts.model import Role
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Int, Line, OptionalLine, Out, Page, Query, Text
 from service.audience.segment_store import get_segment
 from service.campaigns.reading import Read, read_by
+from service.channels.cutting import Cutter
+from service.channels.store import readable_channels
 from service.errors import Forbidden
 from service.messages import store
 from service.messages.lint import Finding, lint
@@ -136,6 +139,22 @@ class PreviewQuery(Query):
     )
 
 
+class CutOut(Out):
+    """What becomes of a text on a channel, with the signature where the channel's contract puts it
+    and opt-out words as written.
+    """
+
+    channel_id: int
+    channel: str
+    encoding: str | None = Field(description="UCS2, GSM7 …; null: the channel does not take it.")
+    parts: int | None = Field(description="What it is read and paid in.")
+    submits: int | None = Field(
+        description="What it leaves in: fewer than its parts where the carrier or provider cuts it."
+    )
+    fits: bool
+    problem: str | None = Field(description="Why it does not fit; null if it does.")
+
+
 class ReadOut(Out):
     """What one person would read, with phone and name masked; its length is the true one."""
 
@@ -143,6 +162,7 @@ class ReadOut(Out):
     text: str
     characters: int
     parts: int
+    channels: list[CutOut] = Field(description="On each channel that the text could take.")
 
 
 class TemplatePreviewOut(Out):
@@ -151,7 +171,7 @@ class TemplatePreviewOut(Out):
     version: int
     people: int
     missing: dict[str, int] = Field(
-        description="How many have no value for a variable; a run leaves them out."
+        description="How many have no value for a variable; with any, no campaign is submitted."
     )
     characters: int | None = Field(
         description="The length that nobody's text exceeds; null if nobody's can be filled."
@@ -159,6 +179,9 @@ class TemplatePreviewOut(Out):
     encoding: str | None
     parts: int | None
     exact: bool = Field(description="Whether the longest name was read, or its length is a bound.")
+    channels: list[CutOut] = Field(
+        description="That longest text on each channel that the department may use."
+    )
     at_random: list[ReadOut]
     longest: list[ReadOut]
 
@@ -204,6 +227,7 @@ async def preview_template(
         rule,
         (template.text, template.info.message_class),
         call.now,
+        await _cutters(call, template.department_id),
     )
     longest = found.longest
     return TemplatePreviewOut(
@@ -214,14 +238,29 @@ async def preview_template(
         encoding=longest.encoding if longest else None,
         parts=longest.parts if longest else None,
         exact=found.exact,
+        channels=[CutOut.model_validate(cut) for cut in found.cuts],
         at_random=[_read(read) for read in found.at_random],
         longest=[_read(read) for read in found.by_length],
     )
 
 
+async def _cutters(call: Call, department_id: UUID) -> list[Cutter]:
+    """Of the enabled channels that a department may use."""
+    permits = await get_permits(call.conn, department_id)
+    return [
+        Cutter(channel, call.runtime.clock)
+        for channel in await readable_channels(call.conn, call.runtime.keyring)
+        if channel.enabled and (permits.channels is None or channel.id in permits.channels)
+    ]
+
+
 def _read(read: Read) -> ReadOut:
     return ReadOut(
-        phone=read.phone, text=read.text, characters=read.size.characters, parts=read.size.parts
+        phone=read.phone,
+        text=read.text,
+        characters=read.size.characters,
+        parts=read.size.parts,
+        channels=[CutOut.model_validate(cut) for cut in read.cuts],
     )
 
 

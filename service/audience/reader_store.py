@@ -4,12 +4,13 @@ Names are enciphered. A cipher is as much longer than its text as any other, so 
 order people by the octets of their names without a name being read.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from service.audience.segment_sql import Compiled
-from service.audience.segment_store import shown
+from service.audience.segment_store import reached, shown
 from service.storage.postgres import Connection, Record
 
 
@@ -38,27 +39,60 @@ async def some_readers(conn: Connection, readers: Readers, limit: int) -> list[R
     )
 
 
-async def by_length_of_name(
-    conn: Connection, readers: Readers, limit: int, *, skip: int = 0
-) -> list[Record]:
-    """Those with the most octets in their names first: as above, with those octets."""
-    return await conn.fetch(
-        f"""
-        SELECT c.phone_cipher, c.name_cipher, c.area_code, octet_length(c.name_cipher) AS octets
-        {shown(readers.condition)} AND c.name_cipher IS NOT NULL
-        ORDER BY octet_length(c.name_cipher) DESC, c.phone_hash LIMIT {limit:d} OFFSET {skip:d}
-        """,  # compiled from a parsed rule, whose values are parameters
-        *readers.parameters,
-    )
+class Extremes(NamedTuple):
+    """What the values of a text are between.
+
+    areas: every area_code in which people are, with how many (people) and how many of them have no
+        name (nameless).
+    by_name: those with the most octets in their names, most first: phone_cipher, name_cipher,
+        area_code, octets. by_place: a few in the places with the longest names, the same of them.
+    """
+
+    areas: list[Record]
+    by_name: list[Record]
+    by_place: list[Record]
 
 
-async def areas_of(conn: Connection, readers: Readers) -> list[Record]:
-    """Every area in which they are, with how many are there and how many have no name."""
-    return await conn.fetch(
+async def extremes_of(
+    conn: Connection,
+    readers: Readers,
+    places: Mapping[str, int],
+    *,
+    most: int,
+    few: int,
+    only_shown: bool,
+) -> Extremes:
+    """Look for the longest and the missing values of all of them, in one statement.
+
+    places: the length of the name of each area. most: how many by name; few: by place.
+    only_shown: of those alone who may be shown; else of all whom the text would reach.
+    """
+    first = len(readers.parameters) + 1
+    source = (shown if only_shown else reached)(readers.condition)
+    rows = await conn.fetch(
         f"""
-        SELECT c.area_code, count(*) AS people,
-               count(*) FILTER (WHERE c.name_cipher IS NULL) AS nameless
-        {shown(readers.condition)} GROUP BY 1
-        """,  # compiled from a parsed rule, whose values are parameters
+        WITH people AS MATERIALIZED (
+            SELECT c.phone_hash, c.phone_cipher, c.name_cipher, c.area_code,
+                   octet_length(c.name_cipher) AS octets
+            {source}
+        ), places AS (
+            SELECT * FROM unnest(${first}::text[], ${first + 1}::int[]) AS w(area_code, characters)
+        )
+        SELECT 'area' AS of, area_code, count(*) AS people,
+               count(*) FILTER (WHERE octets IS NULL) AS nameless,
+               NULL::bytea AS phone_cipher, NULL::bytea AS name_cipher, NULL::int AS octets
+        FROM people GROUP BY area_code
+        UNION ALL
+        (SELECT 'name', area_code, NULL, NULL, phone_cipher, name_cipher, octets
+         FROM people WHERE octets IS NOT NULL ORDER BY octets DESC, phone_hash LIMIT {most:d})
+        UNION ALL
+        (SELECT 'place', area_code, NULL, NULL, phone_cipher, name_cipher, octets
+         FROM people JOIN places USING (area_code)
+         ORDER BY characters DESC, octets DESC NULLS LAST, phone_hash LIMIT {few:d})
+        """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
         *readers.parameters,
+        list(places),
+        list(places.values()),
     )
+    kinds = ([row for row in rows if row["of"] == kind] for kind in ("area", "name", "place"))
+    return Extremes(*kinds)

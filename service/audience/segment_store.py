@@ -207,9 +207,9 @@ def _add(counts: Counts, row: Record) -> None:
         counts.by_role[role] += row["people"]
 
 
-def shown(condition: Compiled) -> str:
-    """FROM and WHERE of those whom a text would reach and who may be shown, as `c`; $1 is the
-    department, $2 now, $3 the class of the text, and the rule's parameters follow.
+def reached(condition: Compiled) -> str:
+    """FROM and WHERE of those whom a text would reach, as `c`; $1 is the department, $2 now, $3 the
+    class of the text, and the rule's parameters follow.
     """
     return f"""
         FROM {condition.source}
@@ -218,8 +218,15 @@ def shown(condition: Compiled) -> str:
             SELECT FROM suppressions p
             WHERE p.phone_hash = c.phone_hash AND $3 = ANY (p.classes)
               AND (p.expires_at IS NULL OR p.expires_at > $2))
+    """  # compiled from a parsed rule, whose values are parameters
+
+
+def shown(condition: Compiled) -> str:
+    """As `reached`, of those who may be shown: a carrier's subscribers may not."""
+    return f"""
+        {reached(condition)}
           AND NOT EXISTS (SELECT FROM departments d WHERE d.id = $1 AND d.kind = 'carrier')
-    """  # noqa: S608  # compiled from a parsed rule, whose values are parameters
+    """
 
 
 async def list_sample(

@@ -41,6 +41,7 @@ from service.campaigns.planning import load
 from service.campaigns.preview import count_target, read_rule
 from service.campaigns.sequence import has_fired_for_good, plan_anew, steps_remain
 from service.campaigns.texts import Words
+from service.crypto import Keyring
 from service.errors import Conflict, Forbidden, Invalid
 from service.messages.signature import head
 from service.messages.store import Template, record_read, template_get
@@ -51,13 +52,23 @@ from service.storage.postgres import Connection
 WARNING, POLICE = "warning", "police"
 
 
-async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime) -> Campaign:
+async def submit(
+    conn: Connection,
+    actor: User,
+    campaign_id: UUID,
+    now: datetime,
+    *,
+    keyring: Keyring | None = None,
+) -> Campaign:
     """Put a draft before an approver, with the latest text and the rule as it stands.
+
+    keyring: to read the longest names; without it their octets are the bound of their characters.
 
     Raises:
         NotFound: there is none of this id in the actor's scope.
         WrongState: it is not a draft.
         TextBlocked: a text has findings of level `block`.
+        ValuesMissing: people whom the rule means have no value for a variable.
         Forbidden: it is a warning, and the department is not the police.
         Invalid: a variable has no source, the fire lies in the past, or the department may not
             send such texts or use such channels.
@@ -66,14 +77,25 @@ async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
     check_move(Act.SUBMIT, campaign.state)
+    await store.freeze(conn, campaign_id, await _submission(conn, actor, campaign, keyring, now))
+    await store.move(
+        conn, campaign_id, Act.SUBMIT, State.PENDING_APPROVAL, By(actor.id, "submitted", now)
+    )
+    return await load(conn, campaign_id, None)
+
+
+async def _submission(
+    conn: Connection, actor: User, campaign: Campaign, keyring: Keyring | None, now: datetime
+) -> Submission:
+    """What a draft comes to, once it is known that it may be submitted; raises as `submit`."""
     templates, segment, rule = await _sources(conn, campaign)
     content = _content(campaign, templates, rule)
     _check_variables(content)
     await _check_fires(conn, campaign, content, now)
     await _check_permits(conn, campaign, content)
-    content, findings = await judged_for_submission(conn, campaign, content, now)
+    content, findings = await judged_for_submission(conn, campaign, content, rule, keyring, now)
     await check_carriers_take(conn, campaign, content)
-    submission = Submission(
+    return Submission(
         content=content,
         text_edited_by=templates[0].edited_by,
         rule_edited_by=segment.edited_by,
@@ -85,11 +107,6 @@ async def submit(conn: Connection, actor: User, campaign_id: UUID, now: datetime
         text_editors=sorted({template.edited_by for template in templates}),
         findings=findings,
     )
-    await store.freeze(conn, campaign_id, submission)
-    await store.move(
-        conn, campaign_id, Act.SUBMIT, State.PENDING_APPROVAL, By(actor.id, "submitted", now)
-    )
-    return await load(conn, campaign_id, None)
 
 
 async def approve(
@@ -101,25 +118,27 @@ async def approve(
     *,
     test_above: int | None = None,
     acknowledged: Collection[str] = (),
+    keyring: Keyring | None = None,
 ) -> Campaign:
     """Approve what was submitted; it fires at its time. The first approval of a warning leaves it
     waiting for another.
 
     test_above: from how many people on the approver must have had the text on the own phone.
     acknowledged: the rules of lint whose findings of level `review` the approver has read.
+    keyring: as for `submit`.
 
     Raises:
         NotFound: there is none of this id in the actor's scope.
         Forbidden: the actor may not approve, or had a hand in the campaign.
         WrongState: it does not wait for approval.
-        Conflict: the approval has expired, the text or rule has changed since, or a test is
-            missing.
+        Conflict: it has expired, the text or rule has changed since, or a test is missing.
         Unread: the text has findings of level `review` that are not acknowledged.
+        ValuesMissing: by now people whom the rule means have no value for a variable.
     """
     actor.need(Right.APPROVE)
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
     check_move(Act.APPROVE, campaign.state)
-    content = await _approvable(conn, actor, campaign, now, test_above)
+    content = await _approvable(conn, actor, campaign, keyring, now, test_above)
     await _answer_for_doubts(conn, actor, campaign, acknowledged, now)
     for_whom = f" (for {actor.deputy_for})" if actor.deputy_for else ""
     by = By(actor.id, (reason or "approved") + for_whom, now)
@@ -156,14 +175,20 @@ async def _answer_for_doubts(
 
 
 async def _approvable(
-    conn: Connection, actor: User, campaign: Campaign, now: datetime, test_above: int | None
+    conn: Connection,
+    actor: User,
+    campaign: Campaign,
+    keyring: Keyring | None,
+    now: datetime,
+    test_above: int | None,
 ) -> Content:
     """What the actor is about to approve; raises as `approve`."""
     _check_second_person(actor, campaign)
     if campaign.pending_until is None or campaign.pending_until <= now:
         raise Conflict("the submission has expired; it must be submitted again", code="expired")
     templates, _, rule = await _sources(conn, campaign)
-    content = await judged_again(conn, campaign, _content(campaign, templates, rule))
+    content = _content(campaign, templates, rule)
+    content = await judged_again(conn, campaign, content, rule, keyring, now)
     if content.hash != campaign.content_hash:
         raise Conflict(
             "the text, the rule or the plan has changed since it was submitted; "

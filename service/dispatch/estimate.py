@@ -14,6 +14,7 @@ from datetime import date, datetime, timedelta
 from service.accounts.department_store import get_department
 from service.campaigns.hours import BEIJING, County, HourTerms
 from service.campaigns.model import Campaign
+from service.campaigns.preview import sample_text
 from service.channels.model import Channel
 from service.dispatch import queue_store, quota_store
 from service.dispatch.forecast import Load, forecast
@@ -82,7 +83,7 @@ class Estimator:
         lanes = []
         for channel_id, count in sorted(messages.items()):
             channel = self.channels[channel_id]
-            parts = float(count * self.counter(channel)(campaign.text))
+            parts = float(count * self.counter(channel)(sample_text(campaign.text)))
             load = Load(flow, weight, parts, terms, self.county, max_tps=max_tps)
             lanes.append(await self._lane(conn, channel, count, load, fire_at))
         ends = [lane.finishes_at for lane in lanes if lane.finishes_at is not None]

@@ -70,6 +70,19 @@ class Sentence:
         return begin, end
 
 
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Those who would read a text, as far as lint asks.
+
+    longest: the longest value that a variable has among them, by variable.
+    missing: how many have no value for a variable, by variable.
+    """
+
+    people: int
+    longest: Mapping[str, str]
+    missing: Mapping[str, int]
+
+
 @dataclass(frozen=True)
 class Draft:
     """The text under lint.
@@ -79,6 +92,7 @@ class Draft:
     body: the text with the given values in their places, as far as it is read.
     origins: where in `text` each character of `body`, and its end, comes from.
     sender: None where it is not known: then the rules on it are silent.
+    audience: None where it is not known: then values are as long as they may be.
     """
 
     text: str
@@ -88,6 +102,7 @@ class Draft:
     message_class: MessageClass = "public_interest"
     sender: Sender | None = None
     policy: Policy = SHIPPED
+    audience: Audience | None = None
 
     @cached_property
     def plain(self) -> tuple[str, list[int]]:
@@ -112,6 +127,7 @@ def draft(
     message_class: MessageClass = "public_interest",
     sender: Sender | None = None,
     policy: Policy = SHIPPED,
+    audience: Audience | None = None,
 ) -> Draft:
     """The text with the values that are given in their places."""
     body: list[str] = []
@@ -126,7 +142,7 @@ def draft(
     origins += range(done, len(text) + 1)
     read = "".join(body)[:READ_CHARACTERS]
     places = tuple(origins[: len(read) + 1])
-    return Draft(text, values, read, places, message_class, sender, policy)
+    return Draft(text, values, read, places, message_class, sender, policy, audience)
 
 
 def closed(word: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypedDict
 
 from service.messages import lint_contacts, lint_facts, lint_form, lint_requests
-from service.messages.draft import Draft, Hit, draft
+from service.messages.draft import Audience, Draft, Hit, draft
 from service.messages.likeness import most_alike
 from service.messages.policy import (
     RULE_INFO,
@@ -46,6 +46,7 @@ def lint(
     message_class: MessageClass = "public_interest",
     sender: Sender | None = None,
     policy: Policy = SHIPPED,
+    audience: Audience | None = None,
     sent_before: Sequence[str] = (),
 ) -> list[Finding]:
     """All findings on a text, in the order of the rules; never raises.
@@ -56,9 +57,10 @@ def lint(
         message_class: what kind of message it would be.
         sender: whose it is; None leaves out the rules on who may sign and warn.
         policy: the county's levels and lists.
+        audience: who would read it; then its length, and what is missing, are theirs.
         sent_before: texts that were sent within 30 days.
     """
-    known = draft(text, values, message_class, sender, policy)
+    known = draft(text, values, message_class, sender, policy, audience)
     hits = [(number, hit) for number, rule in RULES.items() for hit in rule(known)]
     hits += [("R24", hit) for hit in _sent_before(known, sent_before)]
     levels = [policy.level(number, hit.level) for number, hit in hits if number != "R24"]

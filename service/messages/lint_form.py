@@ -104,7 +104,8 @@ def _may_be_called(sender: Sender, word: str) -> bool:
 def length(draft: Draft) -> Iterator[Hit]:
     """R15: one part is best, two or three are paid for twice or three times, more is too long."""
     given = {name: value for name, value in (draft.values or {}).items() if value.strip()}
-    whole = template.render(draft.text, {**template.worst_values(draft.text), **given})
+    longest = draft.audience.longest if draft.audience else {}
+    whole = template.render(draft.text, {**template.worst_values(draft.text), **longest, **given})
     count = template.characters(whole)
     if count > template.MAX_CHARACTERS:
         yield Hit(
@@ -141,6 +142,7 @@ def filled(draft: Draft) -> Iterator[Hit]:
     for problem in template.variable_problems(draft.text):
         yield Hit("block", problem.at - 1, problem.chinese, problem.english)
     yield from _variables_at_the_ends(draft.text)
+    yield from _missing_among_readers(draft)
     if draft.values is None:
         return
     seen = set()
@@ -173,6 +175,23 @@ def _variables_at_the_ends(text: str) -> Iterator[Hit]:
             "不能以变量结尾，请在其后加上文字或句号",
             "the text ends with a variable; add words or a full stop after it",
         )
+
+
+def _missing_among_readers(draft: Draft) -> Iterator[Hit]:
+    if draft.audience is None:
+        return
+    people, places = draft.audience.people, template.slots(draft.text)
+    for variable, count in draft.audience.missing.items():
+        at = next((slot.start for slot in places if slot.variable == variable), None)
+        if at is not None:
+            yield Hit(
+                "block",
+                at,
+                f"变量“{variable}”有 {count} 人（共 {people} 人）没有值，请补全名单、"
+                "缩小范围或从文中删去",
+                f"the variable {variable} has no value for {count} of {people} people; complete"
+                " the list, mean fewer by the rule, or take it out of the text",
+            )
 
 
 def _value_faults(value: str) -> Iterator[tuple[str, str]]:

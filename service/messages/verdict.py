@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.messages import lint_store
+from service.messages.draft import Audience
 from service.messages.lint import Finding, lint
 from service.messages.policy import MessageClass
 from service.messages.signature import head
@@ -18,10 +19,12 @@ async def judge(
     message_class: MessageClass,
     values: Mapping[str, str] | None = None,
     *,
+    audience: Audience | None = None,
     remember_at: datetime | None = None,
 ) -> list[Finding]:
     """All findings on a text that a department would send.
 
+    audience: who would read it, where that is known.
     remember_at: now, to compare it with what the department sent before.
     """
     sent: Sequence[str] = ()
@@ -33,5 +36,6 @@ async def judge(
         message_class=message_class,
         sender=await lint_store.sender_get(conn, department_id, head(text).strip("【】")),
         policy=await lint_store.policy_get(conn),
+        audience=audience,
         sent_before=sent,
     )

@@ -2,8 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
-from tests.factories import TEXT
+from service.storage.postgres import transaction
+from tests.factories import TEXT, make_contact, make_draft
+from tests.harness.ledger import add_channel
 from tests.integration.api.conftest import Api
 
 DATA = json.loads(
@@ -90,3 +93,60 @@ async def test_a_preview_is_of_one_department(api: Api) -> None:
     for who in (OPERATOR, ("county", "admin")):
         assert (await api.get(f"{path}?segment_id={theirs}", who)).status == 404
     assert (await api.get(path, ("school", "operator"))).status == 404
+
+
+async def test_a_preview_says_how_each_channel_would_cut_the_text(api: Api) -> None:
+    county = api.teams["county"].department_id
+    async with transaction(api.runtime.pool) as conn:
+        keyring, now = api.runtime.keyring, api.clock.at
+        names = ("王小明", "买买提江·吾买尔", None)
+        for number, name in enumerate(names, 1):
+            cipher = keyring.encrypt("name", name) if name else None
+            await make_contact(conn, keyring, county, number, now=now, name_cipher=cipher)
+        ours = await add_channel(conn, keyring, 1, now)
+        added = await add_channel(
+            conn, keyring, 1, now, signature="carrier_head", signature_counts=False
+        )
+        await add_channel(conn, keyring, 1, now, enabled=False)
+    text = "【旌德县公安局】{姓名}" + "凡是要求转账的都是诈骗，拨96110。" * 3
+    template = (await api.post("/templates", OPERATOR, {"name": "n", "text": text})).json["id"]
+    seen = (await api.get(f"/templates/{template}/preview", OPERATOR)).json
+    assert (seen["people"], seen["missing"], seen["parts"]) == (3, {"姓名": 1}, 2)
+
+    def cuts(part: dict[str, Any]) -> dict[int, tuple[str, int, bool]]:
+        return {
+            cut["channel_id"]: (cut["encoding"], cut["parts"], cut["fits"])
+            for cut in part["channels"]
+        }
+
+    assert cuts(seen) == {ours.id: ("UCS2", 2, True), added.id: ("UCS2", 1, True)}
+    assert {cut["channel"] for cut in seen["channels"]} == {ours.name, added.name}
+    long, short = seen["longest"]
+    assert (long["characters"], cuts(long)) == (73, cuts(seen))
+    assert (short["characters"], cuts(short)) == (
+        68,
+        {ours.id: ("UCS2", 1, True), added.id: ("UCS2", 1, True)},
+    )
+    assert sorted(read["parts"] for read in seen["at_random"]) == [1, 2]
+    assert "王小明" not in json.dumps(seen, ensure_ascii=False)
+
+
+async def test_a_campaign_with_missing_values_is_named_before_it_is_submitted(api: Api) -> None:
+    text = TEXT.replace("凡是", "{姓名}您好，凡是")
+    async with transaction(api.runtime.pool) as conn:
+        await make_contact(
+            conn,
+            api.runtime.keyring,
+            api.teams["county"].department_id,
+            1,
+            now=api.clock.at,
+            name_cipher=None,
+        )
+        draft = await make_draft(conn, api.teams["county"].operator, now=api.clock.at, text=text)
+    path = f"/campaigns/{draft.id}"
+    found = (await api.get(f"{path}/preview", OPERATOR)).json["lint"]
+    assert [(f["rule"], f["level"]) for f in found] == [("R17", "block")]
+    refused = await api.post(f"{path}/submit", OPERATOR)
+    assert (refused.status, refused.json["type"]) == (422, "/problems/missing_value")
+    assert refused.json["fields"] == {"values.姓名": "1 of 1 people have none"}
+    assert (await api.get(path, OPERATOR)).json["state"] == "draft"

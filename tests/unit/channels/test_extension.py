@@ -18,7 +18,9 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 
 
-def channel(kind: str, number: str, **more: Any) -> ChannelSettings:
+def channel(
+    kind: str, number: str, more_config: dict[str, Any] | None = None, **more: Any
+) -> ChannelSettings:
     if kind == "twilio":
         own = {"account_sid": "AC" + "0" * 32, "auth_token": "t", "sender": number}
     elif kind == "http":
@@ -27,7 +29,7 @@ def channel(kind: str, number: str, **more: Any) -> ChannelSettings:
     else:
         setting = "sender" if kind == "smpp" else "access_number"
         own = COMMON | CONFIGS[kind] | {setting: number}
-    config = parse_settings(kind, own)
+    config = parse_settings(kind, own | (more_config or {}))
     return ChannelSettings(
         name="移动", kind=kind, simulated=True, carriers=("china_mobile",), config=config, **more
     )
