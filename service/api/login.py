@@ -20,7 +20,7 @@ from service.api.call import Call, Counted, Visit
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Line, Out, Page, Text
 from service.api.users import UserOut
-from service.errors import Conflict, Forbidden, Invalid
+from service.errors import Conflict, Invalid
 
 Password = Annotated[Text, StringConstraints(min_length=1, max_length=200)]
 Code = Annotated[Line, StringConstraints(max_length=40)]
@@ -130,8 +130,8 @@ async def login(visit: Visit, body: LoginBody) -> LoginOut:
 
 async def logout(call: Call) -> None:
     """End this session."""
-    session = _session(call)
-    await session_store.revoke_session(call.conn, session, call.user.id, None, call.now)
+    if call.session_id is not None:
+        await session_store.revoke_session(call.conn, call.session_id, call.user.id, None, call.now)
 
 
 async def get_me(call: Call) -> MeOut:
@@ -168,19 +168,17 @@ async def end_session(call: Call, session_id: UUID) -> None:
 
 async def change_password(call: Call, body: PasswordBody) -> None:
     """Choose another password; your other sessions end."""
-    session = _session(call)
     await _check_password(call, "current", body.current)
     credentials.check_password(body.new, call.user.login)
     if body.new == body.current:
         raise Invalid("choose another password", fields={"new": "it is the one you have"})
     stored = await asyncio.to_thread(credentials.hash_password, body.new)
     await session_store.set_password(call.conn, call.user.id, stored, temporary=False)
-    await session_store.revoke_sessions(call.conn, call.user.id, call.now, but=session)
+    await session_store.revoke_sessions(call.conn, call.user.id, call.now, but=call.session_id)
 
 
 async def begin_totp(call: Call, body: SecretBody) -> SecretOut:
     """Get a secret for your authenticator; it counts once you confirm it with a code."""
-    _session(call)
     known = await _check_password(call, "password", body.password)
     if known.totp_confirmed:
         raise Conflict(
@@ -196,7 +194,6 @@ async def begin_totp(call: Call, body: SecretBody) -> SecretOut:
 
 async def confirm_totp(call: Call, body: CodeBody) -> RecoveryOut:
     """Show that your authenticator has the secret; from now on its code is asked for."""
-    _session(call)
     keyring = call.runtime.keyring
     known = await session_store.get_credentials(call.conn, call.user.id)
     if known.totp_cipher is None or known.totp_confirmed:
@@ -243,9 +240,3 @@ async def _check_password(call: Call, field: str, password: str) -> session_stor
         raise Counted(Invalid("the password is wrong", fields={field: problem}))
     await session_store.end_attempts(call.conn, call.user.id)
     return known
-
-
-def _session(call: Call) -> UUID:
-    if call.session_id is None:
-        raise Forbidden("this takes a session: log in with your password", code="session_needed")
-    return call.session_id

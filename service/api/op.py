@@ -35,6 +35,7 @@ class Op:
     rehearsed: whether it is for trial and test keys, too, although it changes something: nobody
         else feels it.
     narrow: whether it is for keys with limits of area or roster, too: it keeps to them.
+    logged_in: whether it takes a person who has logged in, and is for no key.
     kept: whether the answer to a POST is stored for whoever asks again under the same
         Idempotency-Key; not one that shows a secret, or a person in full. It is done once even so.
     """
@@ -49,6 +50,7 @@ class Op:
     changes: bool | None = None
     rehearsed: bool = False
     narrow: bool = False
+    logged_in: bool = False
     kept: bool = True
 
     @cached_property
@@ -127,10 +129,15 @@ class Op:
         """Refuse a key that is made for less than this.
 
         Raises:
-            Forbidden: it is a trial or test key, or one with limits to which this does not keep.
+            Forbidden: it is a trial or test key, or one with limits to which this does not keep;
+                or this is for no key at all.
         """
         if key is None:
             return
+        if self.logged_in:
+            raise Forbidden(
+                "this takes a session: log in with your password", code="session_needed"
+            )
         mode = key.grant.mode
         if mode is not Mode.LIVE and not self.takes_rehearsals:
             raise Forbidden(f"this is not for {mode.value} keys: take a live one", code=_OUT)

@@ -98,7 +98,7 @@ def _operation(op: Op, references: dict[Any, Schema], schemas: Schema) -> Schema
         "operationId": op.name,
         "tags": [op.path.split("/")[1]],
         "summary": op.summary,
-        "description": _who_may(op),
+        "description": _who_may(op) + _said_of_keys(op),
         "x-keys": _which_keys(op),
         "parameters": [*_path_parameters(op), *_query_parameters(op, references, schemas)],
         "responses": {str(op.status): _success(op, references)}
@@ -135,9 +135,16 @@ def _who_may(op: Op) -> str:
 
 def _which_keys(op: Op) -> list[str]:
     """Which kinds of key may call it, as far as their rights go."""
-    kinds = {"live": True, "trial": op.takes_rehearsals, "test": op.takes_rehearsals}
+    kinds = {"live": not op.logged_in, "trial": op.takes_rehearsals, "test": op.takes_rehearsals}
     kinds["narrow"] = op.takes_narrow
     return [] if op.is_open else [kind for kind, may in kinds.items() if may]
+
+
+def _said_of_keys(op: Op) -> str:
+    if op.is_open:
+        return ""
+    kinds = _which_keys(op)
+    return f" Keys: {', '.join(kinds)}." if kinds else " Takes a login; not for keys."
 
 
 def _path_parameters(op: Op) -> list[Schema]:

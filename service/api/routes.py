@@ -3,7 +3,8 @@
 All but GET leave an entry in the audit trail, and so does what gives out a file; `changes=False`:
 this one does not, it only asks. What changes anything is for live keys without limits alone;
 `rehearsed=True`: for trial and test keys, too; `narrow=True`: for keys with limits of area or
-roster, too. `kept=False`: the answer shows a secret or a person, and is not kept for a retry.
+roster, too; `logged_in=True`: for no key, but whoever has logged in. `kept=False`: the answer shows
+a secret or a person, and is not kept for a retry.
 """
 
 from service.accounts.model import Right
@@ -89,13 +90,13 @@ OPS = (
     Op("POST",   "/users/{user_id}/totp/reset", login.reset_totp, R.ACCOUNTS, 204),
 
     Op("POST",   "/login", login.login, None, 201),
-    Op("POST",   "/logout", login.logout, None, 204),
+    Op("POST",   "/logout", login.logout, None, 204, logged_in=True),
     Op("GET",    "/sessions", login.list_sessions, None, errors=(404,)),
     Op("DELETE", "/sessions/{session_id}", login.end_session, None, 204),
     Op("GET",    "/me", login.get_me, None, narrow=True),
-    Op("POST",   "/me/password", login.change_password, None, 204),
-    Op("POST",   "/me/totp", login.begin_totp, None, 201, kept=False),
-    Op("POST",   "/me/totp/confirm", login.confirm_totp, None, kept=False),
+    Op("POST",   "/me/password", login.change_password, None, 204, logged_in=True),
+    Op("POST",   "/me/totp", login.begin_totp, None, 201, kept=False, logged_in=True),
+    Op("POST",   "/me/totp/confirm", login.confirm_totp, None, kept=False, logged_in=True),
 
     Op("GET",    "/keys", keys.list_keys, R.ACCOUNTS),
     Op("POST",   "/keys", keys.create_key, R.ACCOUNTS, 201, kept=False),
