@@ -11,7 +11,8 @@ from service.queue import EXPIRES_MS, decode, encode, queue_name, redis_settings
 from service.runtime import Runtime
 
 JOB_SECONDS = 60
-"""A crashed worker's job runs again after this and 10 s more; so jobs are short or chains."""
+"""A crashed worker's job runs again after this and 10 s more, if nobody rings before; so jobs are
+short or chains."""
 
 Job = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -21,12 +22,14 @@ class Kind:
     """One kind of worker: its queue, its jobs, its regular acts.
 
     connections: how many PostgreSQL connections it has of its own; 0: it shares the process's.
+    seconds: how long one of its jobs may take.
     """
 
     name: str
     jobs: Sequence[Job]
     crons: Sequence[CronJob] = field(default=())
     connections: int = 0
+    seconds: int = JOB_SECONDS
 
 
 def runtime_of(ctx: dict[str, Any]) -> Runtime:
@@ -38,13 +41,13 @@ def runtime_of(ctx: dict[str, Any]) -> Runtime:
 def make_worker(runtime: Runtime, kind: Kind, extra: dict[str, Any]) -> Worker:
     """An arq worker of one kind; `extra` joins the runtime in the jobs' context."""
     return Worker(
-        functions=[func(job, timeout=JOB_SECONDS, keep_result=0) for job in kind.jobs],
+        functions=[func(job, timeout=kind.seconds, keep_result=0) for job in kind.jobs],
         cron_jobs=list(kind.crons) or None,
         queue_name=queue_name(kind.name),
         redis_settings=redis_settings(runtime.settings.redis_url),
         ctx={"runtime": runtime, **extra},
         max_jobs=20,
-        job_timeout=JOB_SECONDS,
+        job_timeout=kind.seconds,
         keep_result=0,
         poll_delay=0.05,
         max_tries=10_000,  # tries are counted in PostgreSQL, where they matter

@@ -16,4 +16,8 @@ async def expand_run(ctx: dict[str, Any], run_id: str) -> None:
         await runtime.queue.ring(Job.DRAIN_CHANNEL, channel_id)
 
 
-KIND = Kind("expand", [expand_run])
+EXPAND_SECONDS = 3_600
+"""A ledger is one transaction, and a province's takes minutes; the sweep rings meanwhile, and
+whoever comes finds that somebody is at it."""
+
+KIND = Kind("expand", [expand_run], seconds=EXPAND_SECONDS)

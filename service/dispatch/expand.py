@@ -49,11 +49,14 @@ class Expansion:
 async def expand_run(
     pool: Pool, run_id: uuid.UUID, now: datetime, keyring: Keyring | None = None
 ) -> Expansion | None:
-    """Write the ledger of a run that is waiting for it; None if it is not (any more).
+    """Write the ledger of a run that is waiting for it; None if it is not (any more), or somebody
+    is at it.
 
     keyring: for the numbers of a drill.
     """
     async with transaction(pool) as conn:
+        if not await expand_store.lock_expansion(conn, run_id):
+            return None
         run = await expand_store.lock_expanding_run(conn, run_id)
         if run is None:
             return None

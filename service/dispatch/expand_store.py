@@ -20,6 +20,14 @@ WORK_MEMORY = "128MB"
 _PRIORITY = {"urgent": 0, "normal": 1, "bulk": 2}
 
 
+async def lock_expansion(conn: Connection, run_id: uuid.UUID) -> bool:
+    """Become the one who writes a run's ledger, for this transaction; False if somebody is."""
+    free: bool = await conn.fetchval(
+        "SELECT pg_try_advisory_xact_lock(hashtextextended('expand ' || $1::uuid::text, 0))", run_id
+    )
+    return free
+
+
 async def lock_expanding_run(conn: Connection, run_id: uuid.UUID) -> Record | None:
     """The run, locked, if its ledger is still to be written; with its campaign's state.
 

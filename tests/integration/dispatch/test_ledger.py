@@ -1,11 +1,13 @@
 """What the ledger itself guarantees (I1, I12), whatever the code above it thinks."""
 
+import asyncio
+
 import pytest
 
 from service.clock import Clock
 from service.crypto import Keyring
 from service.dispatch.expand import expand_run
-from service.storage.postgres import Pool, UniqueViolation
+from service.storage.postgres import Pool, UniqueViolation, transaction
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone, states
 
 
@@ -36,6 +38,27 @@ async def test_a_run_is_expanded_once(pool: Pool, keyring: Keyring, clock: Clock
     assert await expand_run(pool, run, clock.now()) is None
     async with pool.acquire() as conn:
         assert await states(conn, run) == {"queued": 3}
+
+
+async def test_a_ledger_that_is_being_written_is_left_to_whoever_writes_it(
+    pool: Pool, keyring: Keyring, clock: Clock
+) -> None:
+    """The sweep rings for it every few seconds; each ring would wait with a connection."""
+    async with pool.acquire() as conn:
+        scene = await make_scene(conn, clock.now())
+        await add_contacts(conn, keyring, scene, [phone(n) for n in range(3)], clock.now())
+        await add_channel(conn, keyring, 1, clock.now())
+        run = await add_run(conn, scene, clock.now())
+    async with transaction(pool) as conn:
+        await conn.execute("LOCK TABLE exclusions IN ACCESS EXCLUSIVE MODE")
+        writing = asyncio.create_task(expand_run(pool, run, clock.now()))
+        while not await conn.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)
+        async with asyncio.timeout(5):
+            assert await expand_run(pool, run, clock.now()) is None
+    made = await writing
+    assert made is not None
+    assert made.target == 3
 
 
 async def test_whom_nobody_may_reach_is_left_out_by_name(

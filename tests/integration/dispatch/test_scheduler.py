@@ -14,13 +14,15 @@ from service.clock import Clock
 from service.crypto import Keyring
 from service.dispatch import sweep_store
 from service.embedded import Valkey
-from service.queue import open_queue
+from service.queue import Job, open_queue
 from service.runtime import Runtime
 from service.settings import Settings
-from service.storage.postgres import Pool, open_pool
+from service.storage.postgres import Pool, open_pool, transaction
+from tests.harness.ledger import add_run
 from tests.harness.stage import SetUp
-from workers import scheduler
+from workers import expand, scheduler
 from workers.__main__ import _own_runtime
+from workers.context import make_worker
 
 
 @pytest.fixture
@@ -104,3 +106,30 @@ async def test_what_else_the_process_does_takes_no_connection_from_the_scheduler
             await stack.enter_async_context(shared.acquire())
         await asyncio.wait_for(scheduler.recover({"runtime": own}), 5)
         await asyncio.wait_for(scheduler.sweep({"runtime": own}), 5)
+
+
+async def test_a_ledger_may_take_longer_to_write_than_other_jobs_last(
+    stage: SetUp, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A province's ledger takes minutes; ended after one it would be begun anew for ever."""
+    monkeypatch.setattr("workers.context.JOB_SECONDS", 1)
+    on = await stage(3)
+    async with on.pool.acquire() as conn:
+        run = await add_run(conn, on.scene, on.now)
+    worker = make_worker(runtime, expand.KIND, {})
+    working = asyncio.create_task(worker.async_run())
+    async with transaction(on.pool) as conn:
+        await conn.execute("LOCK TABLE exclusions IN ACCESS EXCLUSIVE MODE")
+        await runtime.queue.ring(Job.EXPAND_RUN, run)
+        async with asyncio.timeout(10):
+            while not await conn.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(1.5)
+    try:
+        async with asyncio.timeout(10):
+            while await on.pool.fetchval("SELECT state FROM runs WHERE id = $1", run) != "running":
+                await asyncio.sleep(0.05)
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        await worker.pool.aclose(close_connection_pool=True)
