@@ -10,7 +10,7 @@ from uuid import UUID
 
 from service.campaigns import guard_store, run_store, store
 from service.campaigns.guard_store import Guarded
-from service.campaigns.model import Act, By, State
+from service.campaigns.model import MOVES, Act, By, State
 from service.campaigns.safety import Limits, alarm, is_over
 from service.settings import Settings
 from service.storage.postgres import Connection, Pool, transaction
@@ -81,8 +81,10 @@ async def _judge_canary(conn: Connection, run: Guarded, limits: Limits, now: dat
 
 
 async def _pause(conn: Connection, campaign_id: UUID, why: str, now: datetime) -> bool:
-    """Pause a campaign that is running; False if somebody moved it meanwhile."""
-    if await store.lock_state(conn, campaign_id) is not State.RUNNING:
+    """Pause a campaign that sends, or waits for its next fire while a run of it does; False if
+    somebody moved it meanwhile.
+    """
+    if await store.lock_state(conn, campaign_id) not in MOVES[Act.PAUSE][0]:
         return False
     runs = await run_store.lock_open_runs(conn, campaign_id)
     await run_store.set_runs(conn, runs, ["running"], "paused", now)

@@ -149,9 +149,13 @@ async def take_receipts(
             WHERE m.ctid = r.row AND m.state = 'submitted' AND r.state = 'delivered'
               AND r.alike = 1 AND r.part_count = 1 AND r.attempt = r.message_attempt
               AND r.first_channel_id IS NULL
-            RETURNING r.id, m.run_id, m.no
+            RETURNING r.id, m.run_id, m.no, m.phone_hash
         ), settled AS (
             DELETE FROM uncertain u USING arrived a WHERE u.run_id = a.run_id AND u.no = a.no
+        ), revived AS (  -- as `dead_numbers.revive`; what was counted before counts no more
+            DELETE FROM suppressions s USING arrived a
+            WHERE s.phone_hash = a.phone_hash AND s.reason = 'dead_number'
+              AND s.source = 'receipts'
         )
         SELECT t.count, t.last, r.*
         FROM (SELECT count(*) AS count, max(id) AS last FROM taken) t

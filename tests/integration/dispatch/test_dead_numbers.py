@@ -29,7 +29,7 @@ Send = Callable[[datetime, str], Awaitable[Stage]]
 @pytest.fixture
 async def send(pool: Pool, keyring: Keyring, now: datetime) -> Send:
     """Sends a warning to one person; what is said of it at an instant is told by a word: an
-    answer to the submit (refused) or a receipt (dead, off, delivered).
+    answer to the submit (refused) or a receipt (dead, off, delivered; nothing yet: there is none).
     """
     ((scene, channel),) = await departments(pool, keyring, now, 1, 1)
 
@@ -45,7 +45,8 @@ async def send(pool: Pool, keyring: Keyring, now: datetime) -> Send:
             await on.record(refused)
         else:
             await on.record(await on.result(1, 1, ref=on.run.bytes))
-            await receive(on, says)
+            if says != "nothing yet":
+                await receive(on, says)
         await pool.execute("UPDATE slices SET done_at = $1", at)
         return on
 
@@ -130,6 +131,18 @@ async def test_what_arrived_after_all_lifts_it(pool: Pool, now: datetime, send: 
     assert not await is_dead(pool, now + DAY)
     await send(now + 2 * DAY, "dead")
     assert not await is_dead(pool, now + 2 * DAY)  # the count began anew
+
+
+async def test_a_text_that_left_before_and_arrives_lifts_it(
+    pool: Pool, now: datetime, send: Send
+) -> None:
+    slow = await send(now, "nothing yet")
+    await send(now + HOUR, "dead")
+    await send(now + DAY, "dead")
+    assert await is_dead(pool, now + DAY)
+    await receive(slow, "delivered")
+    assert await slow.state(1) == "delivered"
+    assert not await is_dead(pool, now + DAY)
 
 
 async def test_what_a_person_entered_is_lifted_by_a_person_only(

@@ -215,6 +215,18 @@ async def test_what_the_ledger_says_pauses_a_run_and_is_not_held_against_it_agai
     assert await on.state() is State.RUNNING
 
 
+async def test_a_run_of_a_plan_that_waits_for_its_next_fire_is_guarded_too(
+    fire: Fire, now: datetime
+) -> None:
+    """A plan that was held at a later fire and released waits again, and its run still goes on."""
+    on = await fire(now - 2 * HOUR_AGO, 300, Safety())
+    await on.pool.execute("UPDATE campaigns SET state = 'scheduled'")
+    await _hand_off(on, "undelivered", "empty_number", now, 200)
+    await guard_runs(on.pool, LIMITS, now)
+    assert await on.state() is State.PAUSED
+    assert await on.pool.fetchval("SELECT state FROM runs") == "paused"
+
+
 async def test_readers_who_opt_out_pause_a_run(fire: Fire, now: datetime) -> None:
     on = await fire(now, 300, Safety())
     await _hand_off(on, "delivered", None, now, 300)
