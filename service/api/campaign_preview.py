@@ -9,10 +9,10 @@ from service.api.estimates import EstimateOut, estimate_out
 from service.api.schema import Instant, Out
 from service.api.segments import PreviewOut, preview_out
 from service.api.templates import TextOut, text_out
-from service.audience.segment_store import get_segment
 from service.campaigns import planning
+from service.campaigns.meant import count_meant, rule_text
 from service.campaigns.model import Campaign
-from service.campaigns.preview import preview_rule, read_rule, sample_text
+from service.campaigns.preview import read_rule, sample_text, with_sample
 from service.campaigns.reading import audience_of
 from service.dispatch.clashes import find_clashes
 from service.messages.draft import Audience
@@ -56,16 +56,9 @@ class CampaignPreviewOut(PreviewOut, TextOut):
 async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:
     """Count whom a campaign would reach now, and show what one of them would read."""
     campaign = await planning.load(call.conn, campaign_id, call.user.scope)
-    segment = await get_segment(call.conn, campaign.plan.segment_id, None)
-    rule = campaign.frozen_rule or segment.rule
-    people = await preview_rule(
-        call.conn,
-        call.runtime.keyring,
-        campaign.department_id,
-        rule,
-        call.now,
-        message_class=campaign.message_class,
-    )
+    rule = campaign.frozen_rule or await rule_text(call.conn, campaign.plan, None)
+    counts = await count_meant(call.conn, campaign, rule, campaign.message_class, call.now)
+    people = await with_sample(call.conn, call.runtime.keyring, campaign.department_id, counts)
     audience = await audience_of(
         call.conn,
         call.runtime.keyring,

@@ -136,7 +136,8 @@ class CampaignOut(Out):
     name: str
     template_id: UUID
     template_version_id: UUID
-    segment_id: UUID
+    segment_id: UUID | None = Field(description="Null: a correction goes to those who got a run.")
+    corrects: UUID | None = Field(description="The run that it corrects.")
     channels: Literal["auto"] | list[int]
     priority: str
     schedule: ScheduleOut
@@ -213,7 +214,7 @@ async def create_campaign(call: Call, body: CampaignBody) -> CampaignDetail:
         name=body.name,
         template_id=body.template_id,
         segment_id=body.segment_id,
-        channels=_channels(body.channels),
+        channels=chosen(body.channels),
         priority=body.priority,
         schedule=body.schedule.schedule(),
         max_tps=body.max_tps,
@@ -225,12 +226,12 @@ async def create_campaign(call: Call, body: CampaignBody) -> CampaignDetail:
         more_texts=tuple(text.text() for text in body.more_texts),
     )
     made = await planning.create(call.conn, call.user, plan, call.now, call.mode)
-    return await _detail(call, made)
+    return await detail_out(call, made)
 
 
 async def get_campaign(call: Call, campaign_id: UUID) -> CampaignDetail:
     """Show a campaign with everything that happened to it."""
-    return await _detail(call, await planning.load(call.conn, campaign_id, call.user.scope))
+    return await detail_out(call, await planning.load(call.conn, campaign_id, call.user.scope))
 
 
 async def edit_campaign(call: Call, campaign_id: UUID, body: CampaignPatch) -> CampaignDetail:
@@ -241,7 +242,7 @@ async def edit_campaign(call: Call, campaign_id: UUID, body: CampaignPatch) -> C
         if name == "max_tps" or getattr(body, name) is not None
     }
     if body.channels is not None:
-        changes["channels"] = _channels(body.channels)
+        changes["channels"] = chosen(body.channels)
     if body.schedule is not None:
         changes["schedule"] = body.schedule.schedule()
     if body.safety is not None:
@@ -253,13 +254,13 @@ async def edit_campaign(call: Call, campaign_id: UUID, body: CampaignPatch) -> C
     edited = await planning.edit(
         call.conn, call.user, campaign_id, lambda plan: replace(plan, **changes), call.now
     )
-    return await _detail(call, edited)
+    return await detail_out(call, edited)
 
 
 async def clone_campaign(call: Call, campaign_id: UUID, body: CloneBody) -> CampaignDetail:
     """Make a draft of the same plan; nothing of the first one's life goes along."""
     made = await planning.clone(call.conn, call.user, campaign_id, body.name, call.now, call.mode)
-    return await _detail(call, made)
+    return await detail_out(call, made)
 
 
 async def submit_campaign(call: Call, campaign_id: UUID) -> CampaignDetail:
@@ -267,7 +268,7 @@ async def submit_campaign(call: Call, campaign_id: UUID) -> CampaignDetail:
     submitted = await approval.submit(
         call.conn, call.user, campaign_id, call.now, keyring=call.runtime.keyring
     )
-    return await _detail(call, submitted)
+    return await detail_out(call, submitted)
 
 
 async def approve_campaign(call: Call, campaign_id: UUID, body: ApprovalBody) -> CampaignDetail:
@@ -282,7 +283,7 @@ async def approve_campaign(call: Call, campaign_id: UUID, body: ApprovalBody) ->
         acknowledged=body.acknowledged,
         keyring=call.runtime.keyring,
     )
-    return await _detail(call, approved)
+    return await detail_out(call, approved)
 
 
 async def test_campaign(call: Call, campaign_id: UUID, body: TestBody) -> StartedOut:
@@ -303,13 +304,13 @@ async def test_campaign(call: Call, campaign_id: UUID, body: TestBody) -> Starte
 async def return_campaign(call: Call, campaign_id: UUID, body: RefusalBody) -> CampaignDetail:
     """Return a submitted campaign to its planners, to be mended."""
     returned = await approval.send_back(call.conn, call.user, campaign_id, body.reason, call.now)
-    return await _detail(call, returned)
+    return await detail_out(call, returned)
 
 
 async def reject_campaign(call: Call, campaign_id: UUID, body: RefusalBody) -> CampaignDetail:
     """Refuse a submitted campaign for good."""
     rejected = await approval.reject(call.conn, call.user, campaign_id, body.reason, call.now)
-    return await _detail(call, rejected)
+    return await detail_out(call, rejected)
 
 
 async def release_campaign(call: Call, campaign_id: UUID, body: ReasonBody) -> CampaignDetail:
@@ -339,10 +340,11 @@ Steer = Callable[[Connection, User, UUID, By], Awaitable[Campaign]]
 
 
 async def _steer(call: Call, campaign_id: UUID, act: Steer, reason: str) -> CampaignDetail:
-    return await _detail(call, await act(call.conn, call.user, campaign_id, call.by(reason)))
+    return await detail_out(call, await act(call.conn, call.user, campaign_id, call.by(reason)))
 
 
-def _channels(channels: Channels) -> tuple[int, ...] | None:
+def chosen(channels: Channels) -> tuple[int, ...] | None:
+    """The channels as a plan has them, each once."""
     return None if channels == "auto" else tuple(dict.fromkeys(channels))
 
 
@@ -350,7 +352,8 @@ def _shown(campaign: Campaign) -> CampaignOut:
     return CampaignOut(**_facts(campaign))
 
 
-async def _detail(call: Call, campaign: Campaign) -> CampaignDetail:
+async def detail_out(call: Call, campaign: Campaign) -> CampaignDetail:
+    """A campaign with its text, its rule, and everything that happened to it."""
     moves = await store.list_moves(call.conn, campaign.id)
     county = await load_county(call.conn)
     terms = await planning.hour_terms(call.conn, campaign)

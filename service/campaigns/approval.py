@@ -15,7 +15,6 @@ from uuid import UUID
 
 from service.accounts.department_store import check_signature, get_permits
 from service.accounts.model import Right, User
-from service.audience import segment_store
 from service.audience.segment import canonical
 from service.audience.segment_uses import WrittenOut
 from service.campaigns import store
@@ -26,6 +25,7 @@ from service.campaigns.clearance import (
 )
 from service.campaigns.county_store import load_county
 from service.campaigns.fires import next_fire
+from service.campaigns.meant import count_meant, written_rule
 from service.campaigns.model import (
     PENDING,
     Act,
@@ -38,7 +38,6 @@ from service.campaigns.model import (
 )
 from service.campaigns.newcomer_store import watch
 from service.campaigns.planning import load
-from service.campaigns.preview import count_target, read_rule
 from service.campaigns.sequence import has_fired_for_good, plan_anew, steps_remain
 from service.campaigns.texts import Words
 from service.crypto import Keyring
@@ -88,7 +87,7 @@ async def _submission(
     conn: Connection, actor: User, campaign: Campaign, keyring: Keyring | None, now: datetime
 ) -> Submission:
     """What a draft comes to, once it is known that it may be submitted; raises as `submit`."""
-    templates, segment, rule = await _sources(conn, campaign)
+    templates, rule, ruled_by = await _sources(conn, campaign)
     content = _content(campaign, templates, rule)
     _check_variables(content)
     await _check_fires(conn, campaign, content, now)
@@ -98,12 +97,12 @@ async def _submission(
     return Submission(
         content=content,
         text_edited_by=templates[0].edited_by,
-        rule_edited_by=segment.edited_by,
+        rule_edited_by=ruled_by,
         submitted_by=actor.id,
         submitted_at=now,
         pending_until=now + PENDING,
-        baseline=await count_target(conn, campaign.department_id, rule, content.message_class, now),
-        rule_editors=sorted(rule.editors | {segment.edited_by}),
+        baseline=await _count(conn, campaign, content, now),
+        rule_editors=sorted(rule.editors | {ruled_by}),
         text_editors=sorted({template.edited_by for template in templates}),
         findings=findings,
     )
@@ -186,7 +185,7 @@ async def _approvable(
     _check_second_person(actor, campaign)
     if campaign.pending_until is None or campaign.pending_until <= now:
         raise Conflict("the submission has expired; it must be submitted again", code="expired")
-    templates, _, rule = await _sources(conn, campaign)
+    templates, rule, _ = await _sources(conn, campaign)
     content = _content(campaign, templates, rule)
     content = await judged_again(conn, campaign, content, rule, keyring, now)
     if content.hash != campaign.content_hash:
@@ -207,14 +206,17 @@ async def reopen_if_drifted(
     """Take back the approval of a campaign that is due and whose rule now means another number of
     people than was approved, by more than `share` of it; returns whether it did.
     """
-    rule = await read_rule(conn, campaign.department_id, content.rule)
-    count = await count_target(conn, campaign.department_id, rule, content.message_class, now)
+    count = await _count(conn, campaign, content, now)
     if campaign.baseline is None or abs(count - campaign.baseline) <= share * campaign.baseline:
         return False
     why = f"the rule now means {count} people, {campaign.baseline} when it was approved"
     await store.move(conn, campaign.id, Act.DRIFT, State.PENDING_APPROVAL, By(None, why, now))
     await store.reopen_approval(conn, campaign.id, count, now + PENDING)
     return True
+
+
+async def _count(conn: Connection, campaign: Campaign, content: Content, now: datetime) -> int:
+    return (await count_meant(conn, campaign, content.rule, content.message_class, now)).target
 
 
 async def send_back(
@@ -250,18 +252,14 @@ async def _refuse(conn: Connection, actor: User, campaign_id: UUID, act: Act, by
     return campaign
 
 
-async def _sources(
-    conn: Connection, campaign: Campaign
-) -> tuple[list[Template], segment_store.Segment, WrittenOut]:
-    """The texts and the rule as they stand now, the rule with the segments that it uses."""
+async def _sources(conn: Connection, campaign: Campaign) -> tuple[list[Template], WrittenOut, UUID]:
+    """The texts and the rule as they stand now, the rule with the segments that it uses and its
+    last editor.
+    """
     plan = campaign.plan
     wanted = [plan.template_id, *(text.template_id for text in plan.more_texts)]
     templates = [await template_get(conn, template_id, None) for template_id in wanted]
-    segment = await segment_store.get_segment(conn, campaign.plan.segment_id, None)
-    rule = await read_rule(
-        conn, segment.department_id, segment.rule, name=segment.name, segment_id=segment.id
-    )
-    return templates, segment, rule
+    return templates, *await written_rule(conn, campaign)
 
 
 def _content(campaign: Campaign, templates: Sequence[Template], rule: WrittenOut) -> Content:

@@ -18,6 +18,7 @@ from service.campaigns.holding import hold, obstacle
 from service.campaigns.hours import County
 from service.campaigns.joining import look
 from service.campaigns.model import Act, By, Campaign, Content, State
+from service.campaigns.run_store import NO_FOLLOW, Follow
 from service.campaigns.schedule import LATE, validity_end
 from service.campaigns.sequence import finish_if_over, fire_due_steps, plan_steps
 from service.campaigns.texts import next_in_turn
@@ -96,7 +97,11 @@ async def _fire_planned(
         return None
     valid_until = validity_end(campaign.plan.schedule, content.terms, county, now)
     text_no = await _text_no(conn, campaign)
-    run_id = await run_store.insert_run(conn, campaign, content, fire_at, valid_until, now, text_no)
+    corrects = campaign.plan.corrects
+    follow = Follow(corrects, "correction") if corrects is not None else NO_FOLLOW
+    run_id = await run_store.insert_run(
+        conn, campaign, content, fire_at, valid_until, now, text_no, follow
+    )
     if run_id is not None:
         await fire_store.insert_fired(conn, campaign_id, what.fire, run_id, now)
         await plan_steps(conn, campaign, content, run_id, fire_at)

@@ -118,14 +118,15 @@ class Plan:
     """What an editor decides about a campaign; the text and the rule are kept by reference.
 
     over_cap: what becomes of a text to somebody who has had enough (`dispatch.caps`): `defer`, it
-        waits for its turn while its validity allows; `stop`.
+        waits for its turn while its validity allows; `stop`; a correction: `send`.
     period_start, period_end: outside of them nothing is fired or handed off. drill: everything is
     real but the channel and the numbers. more_texts: those after the first, see `texts`.
+    corrects: the run whose people it goes to, in place of those of a segment.
     """
 
     name: str
     template_id: UUID
-    segment_id: UUID
+    segment_id: UUID | None
     channels: tuple[int, ...] | None
     priority: str
     schedule: Schedule
@@ -136,6 +137,7 @@ class Plan:
     drill: bool = False
     safety: Safety = UNSET
     more_texts: tuple[MoreText, ...] = ()
+    corrects: UUID | None = None
 
     @property
     def is_sequence(self) -> bool:
@@ -251,6 +253,8 @@ class Content:
             bound["drill"] = True
         if self.plan.safety != UNSET:
             bound["safety"] = self.plan.safety.as_json()
+        if self.plan.corrects is not None:
+            bound["corrects"] = str(self.plan.corrects)
         if self.further:
             bound["further"] = [
                 words._asdict() | {"template_version_id": str(words.template_version_id)}

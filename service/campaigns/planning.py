@@ -8,11 +8,11 @@ from uuid import UUID
 from service.accounts.department_store import get_permits
 from service.accounts.key import Mode
 from service.accounts.model import User
-from service.audience import segment_store
 from service.campaigns import schedule, sequence_store, store
 from service.campaigns.county_store import load_county
 from service.campaigns.fires import Fire, next_look, upcoming
 from service.campaigns.hours import HORIZON, County, HourTerms
+from service.campaigns.meant import correction_problems, rule_text
 from service.campaigns.model import ENDED, Act, By, Campaign, Plan, State, check_move
 from service.campaigns.schedule import Schedule
 from service.campaigns.sequence import has_fired_for_good, step_note
@@ -38,16 +38,23 @@ async def load(
 
 
 async def create(
-    conn: Connection, actor: User, plan: Plan, now: datetime, mode: Mode = Mode.LIVE
+    conn: Connection,
+    actor: User,
+    plan: Plan,
+    now: datetime,
+    mode: Mode = Mode.LIVE,
+    *,
+    department_id: UUID | None = None,
 ) -> Campaign:
-    """Make a draft for the actor's department; `mode` is that of the key.
+    """Make a draft for a department, the actor's if none is given; `mode` is that of the key.
 
     Raises:
         Invalid: the plan names something that is not there, or its schedule is wrong.
         Forbidden: only an administrator of the county may let it go beyond the county's hours.
     """
-    await _check_plan(conn, actor, actor.department_id, plan, now)
-    campaign_id = await store.insert_campaign(conn, actor.department_id, plan, actor.id, now, mode)
+    whose = department_id or actor.department_id
+    await _check_plan(conn, actor, whose, plan, now)
+    campaign_id = await store.insert_campaign(conn, whose, plan, actor.id, now, mode)
     return await load(conn, campaign_id, None)
 
 
@@ -130,7 +137,7 @@ async def _check_plan(
     before: Plan | None = None,
 ) -> None:
     fields = {}
-    template = segment = None
+    template = rule = None
     try:
         template = await template_get(conn, plan.template_id, department_id)
     except NotFound as error:
@@ -140,9 +147,10 @@ async def _check_plan(
         fields |= permits.problems(template.info.message_class, plan.channels)
         fields |= await _text_problems(conn, department_id, plan, template.info.message_class)
     try:
-        segment = await segment_store.get_segment(conn, plan.segment_id, department_id)
+        rule = await rule_text(conn, plan, department_id)
     except NotFound as error:
         fields["segment_id"] = error.message
+    fields |= correction_problems(plan)
     missing = set(plan.channels or ()) - await existing_channels(conn)
     if missing:
         fields["channels"] = f"there is no channel {', '.join(map(str, sorted(missing)))}"
@@ -151,11 +159,11 @@ async def _check_plan(
         fields["period.end"] = "a period ends after it starts"
     if plan.safety.canary_first is not None and plan.safety.canary_share is not None:
         fields["safety.canary"] = "give how many people go first, or which share, not both"
-    if fields or template is None or segment is None:
+    if fields or template is None or rule is None:
         raise Invalid("the plan is wrong, or names what is not there or not allowed", fields=fields)
     schedule.check(plan.schedule)
     _check_right_to_go_beyond(actor, plan.schedule, before.schedule if before else None)
-    terms = plan.schedule.terms(template.info.message_class, segment.rule)
+    terms = plan.schedule.terms(template.info.message_class, rule)
     if (await load_county(conn)).next_opening(now, terms) >= now + HORIZON:
         problem = "nothing could leave: the plan's hours and the county's have none in common"
         raise Invalid(problem, fields={"schedule.send_hours": problem})
@@ -237,5 +245,5 @@ async def hour_terms(conn: Connection, campaign: Campaign) -> HourTerms:
     """What a campaign says of its hours, by its rule as frozen or as it stands."""
     rule = campaign.frozen_rule
     if rule is None:
-        rule = (await segment_store.get_segment(conn, campaign.plan.segment_id, None)).rule
+        rule = await rule_text(conn, campaign.plan, None)
     return campaign.plan.schedule.terms(campaign.message_class, rule)

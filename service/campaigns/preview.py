@@ -59,21 +59,28 @@ async def preview_rule(
     written = await read_rule(conn, department_id, rule)
     condition = compiled(written, department_id, tree, now)
     counts = await segment_store.count_people(conn, department_id, condition, message_class, now)
+    return await with_sample(conn, keyring, department_id, counts)
+
+
+async def with_sample(
+    conn: Connection, keyring: Keyring, department_id: UUID, counts: Counts
+) -> Preview:
+    """Counts with a few of those who were counted."""
+    tree = await read_area_tree(conn)
     rows = await segment_store.list_sample(conn, department_id, counts.some)
     return Preview(counts, [_person(row, keyring, tree) for row in rows])
 
 
-async def count_target(
+async def count_people(
     conn: Connection, department_id: UUID, rule: WrittenOut, message_class: str, now: datetime
-) -> int:
+) -> Counts:
     """How many people a text of this class would reach by a rule.
 
     Raises:
         SegmentError: it names an unknown area.
     """
     condition = compiled(rule, department_id, await read_area_tree(conn), now)
-    counts = await segment_store.count_people(conn, department_id, condition, message_class, now)
-    return counts.target
+    return await segment_store.count_people(conn, department_id, condition, message_class, now)
 
 
 async def read_rule(
@@ -118,7 +125,7 @@ def sample_text(text: str) -> str:
 
 
 def compiled(rule: WrittenOut, department_id: UUID, tree: AreaTree, now: datetime) -> Compiled:
-    """A rule as SQL on a department's people; raises as `count_target`."""
+    """A rule as SQL on a department's people; raises as `count_people`."""
     return compile_rule(
         rule.rule,
         areas=RuleAreas(tree),

@@ -105,12 +105,16 @@ async def get_run(conn: Connection, run_id: UUID, scope: UUID | None) -> Run | N
 async def list_runs(
     conn: Connection, campaign_id: UUID, before: UUID | None, limit: int
 ) -> list[Run]:
-    """A page of a campaign's runs, from new to old."""
+    """A page of a campaign's runs and of their corrections, from new to old."""
     rows = await conn.fetch(
         f"""
-        {_RUN} WHERE campaign_id = $1 AND ($2::uuid IS NULL OR id < $2)
+        {_RUN} WHERE ($2::uuid IS NULL OR id < $2) AND id IN (
+            SELECT id FROM runs WHERE campaign_id = $1
+            UNION ALL
+            SELECT f.id FROM runs f JOIN runs r ON r.id = f.follows
+            WHERE r.campaign_id = $1 AND f.relation = 'correction')
         ORDER BY id DESC LIMIT $3
-        """,
+        """,  # noqa: S608  # constants
         campaign_id,
         before,
         limit,

@@ -40,10 +40,10 @@ async def insert_campaign(
         """
         INSERT INTO campaigns (department_id, name, template_version_id, segment_id, channels,
                                priority, schedule, max_tps, over_cap, period_start, period_end,
-                               drill, safety, state, created_by, edited_by, created_at, key_mode,
-                               cloned_from)
-        SELECT $1, $2, v.id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'draft', $14, $14, $15,
-               $16, $17
+                               drill, safety, corrects, state, created_by, edited_by, created_at,
+                               key_mode, cloned_from)
+        SELECT $1, $2, v.id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'draft', $15, $15,
+               $16, $17, $18
         FROM template_versions v WHERE v.template_id = $3 ORDER BY v.no DESC LIMIT 1
         RETURNING id
         """,
@@ -65,7 +65,7 @@ async def update_plan(conn: Connection, campaign_id: UUID, plan: Plan, user_id: 
         UPDATE campaigns c
         SET name = $2, segment_id = $4, channels = $5, priority = $6, schedule = $7, max_tps = $8,
             over_cap = $9, period_start = $10, period_end = $11, drill = $12, safety = $13,
-            edited_by = $14, template_version_id = (
+            corrects = $14, edited_by = $15, template_version_id = (
                 SELECT id FROM template_versions WHERE template_id = $3 ORDER BY no DESC LIMIT 1)
         WHERE c.id = $1
         """,
@@ -107,6 +107,7 @@ def _columns(plan: Plan) -> tuple[object, ...]:
         plan.period_end,
         plan.drill,
         plan.safety.as_json(),
+        plan.corrects,
     )
 
 
@@ -386,6 +387,7 @@ def _campaign(row: Record) -> Campaign:
         drill=row["drill"],
         safety=Safety.from_json(row["safety"]),
         more_texts=tuple(MoreText(text.template_id, text.after_days) for text in further),
+        corrects=row["corrects"],
     )
     replaced = {field.name for field in fields(Plan)}
     kept = {name: value for name, value in row.items() if name not in replaced}

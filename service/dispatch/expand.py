@@ -19,6 +19,7 @@ from service.audience.segment_areas import RuleAreas
 from service.audience.segment_sql import compile_rule
 from service.audience.store import read_area_tree
 from service.campaigns.county_store import load_county
+from service.campaigns.follower_store import to_be_corrected
 from service.campaigns.hours import HourTerms
 from service.campaigns.newcomer_store import New, newcomers, note_met
 from service.campaigns.safety import Safety
@@ -83,6 +84,16 @@ async def expand_run(
     return Expansion(target, excluded, channels)
 
 
+async def _members(conn: Connection, run: Record, first_parameter: int) -> New:
+    """Which rows of the ledger that a run follows it is for. Who asks for corrections of one run at
+    once waits for the other, so that nobody is in two.
+    """
+    if run["relation"] == "step":
+        return New(f"m.run_id = ${first_parameter}", [run["follows"]])
+    await expand_store.lock_followers(conn, run["follows"])
+    return to_be_corrected(run["follows"], run["id"], first_parameter)
+
+
 async def _whom(conn: Connection, run: Record, now: datetime) -> Whom:
     """Whom a run is for: those whom its rule means, of them those who are new to its plan, or the
     people of the run that it follows. A drill's people are nobody's numbers, on no list.
@@ -98,8 +109,9 @@ async def _whom(conn: Connection, run: Record, now: datetime) -> Whom:
     )
     first = expand_store.FIRST_RULE_PARAMETER + len(condition.parameters)
     if follows:
-        members = New(f"m.run_id = ${first}", [run["follows"]])
-        return of_ledger(members, condition, must_be_listed=run["mode"] != "drill")
+        members = await _members(conn, run, first)
+        listed = run["relation"] != "correction" and run["mode"] != "drill"
+        return of_ledger(members, condition, must_be_listed=listed)
     if run["newcomers"]:
         return by_rule(condition, newcomers(run["campaign_id"], run["newcomers"], now, first))
     return by_rule(condition)

@@ -48,6 +48,15 @@ async def lock_expanding_run(conn: Connection, run_id: uuid.UUID) -> Record | No
     )
 
 
+async def lock_followers(conn: Connection, run_id: uuid.UUID) -> None:
+    """Keep everybody else from writing a ledger that follows a run, to the end of the
+    transaction; in a statement of its own, so that the next one sees what was waited for.
+    """
+    await conn.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('follow ' || $1::uuid::text, 0))", run_id
+    )
+
+
 async def write_ledger(
     conn: Connection,
     run: Record,

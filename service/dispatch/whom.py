@@ -50,15 +50,21 @@ def of_ledger(members: New, lists: Compiled, *, must_be_listed: bool) -> Whom:
     left = f"NOT coalesce({lists.sql}, false)" if must_be_listed else f"{lists.sql} AND false"
     return Whom(
         f"""
-        SELECT m.phone_hash, coalesce(c.phone_cipher, m.phone_cipher) AS phone_cipher,
+        SELECT DISTINCT ON (m.phone_hash) m.phone_hash,
+            coalesce(c.phone_cipher, m.phone_cipher) AS phone_cipher,
             coalesce(c.name_cipher, m.name_cipher) AS name_cipher,
             coalesce(c.area_code, m.area_code) AS area_code, h.simulated AS synthetic,
             coalesce({CARRIER}, m.carrier) AS carrier, m.roles, true AS matches,
-            CASE WHEN coalesce(c.phone_cipher, m.phone_cipher) IS NULL THEN 'not_kept'
+            CASE WHEN EXISTS (
+                    SELECT FROM erasures e JOIN runs o ON o.id = m.run_id
+                    WHERE e.phone_hash = m.phone_hash AND e.erased_at >= o.created_at
+                      AND (e.department_id IS NULL OR e.department_id = $2)) THEN 'erased'
+                 WHEN coalesce(c.phone_cipher, m.phone_cipher) IS NULL THEN 'not_kept'
                  WHEN {left} THEN 'no_longer_listed' END AS gone
         FROM messages m JOIN channels h ON h.id = m.channel_id
         LEFT JOIN ({lists.source}) ON c.phone_hash = m.phone_hash AND c.department_id = $2
         WHERE {members.sql}
+        ORDER BY m.phone_hash, m.run_id DESC
         OFFSET 0
         """,  # noqa: S608  # constants and placeholders
         [*lists.parameters, *members.parameters],

@@ -19,6 +19,7 @@ from service.campaigns import store as campaign_store
 from service.campaigns.county_store import load_county
 from service.campaigns.fires import Fire, fires_since
 from service.campaigns.hours import BEIJING, County, HourTerms
+from service.campaigns.meant import rule_of
 from service.campaigns.model import Campaign, State
 from service.campaigns.schedule import validity_end
 from service.campaigns.texts import next_in_turn
@@ -179,6 +180,13 @@ def _fired(row: Record, lanes: Mapping[int, int]) -> Entry:
     )
 
 
+def _rule(campaign: Campaign, rules: Mapping[UUID, str]) -> str:
+    """The rule of a plan that nobody has submitted; a correction's stands for its run."""
+    if campaign.plan.corrects is not None:
+        return rule_of(campaign.plan.corrects)
+    return rules[campaign.plan.segment_id] if campaign.plan.segment_id else ""
+
+
 async def _ahead(
     conn: Connection, actor: User, county: County, first: date, last: date, now: datetime
 ) -> list[Entry]:
@@ -188,14 +196,14 @@ async def _ahead(
     plans = await campaign_store.campaigns_ahead(conn, end)
     plans = [c for c in plans if c.state not in _UNSUBMITTED or actor.sees(c.department_id)]
     rules = await calendar_store.segment_rules(
-        conn, {c.plan.segment_id for c in plans if c.frozen_rule is None}
+        conn, {c.plan.segment_id for c in plans if c.frozen_rule is None and c.plan.segment_id}
     )
     audiences = await audience_store.saved_audiences(conn, [c.id for c in plans])
     lanes = await list_lanes(conn, now)
     last_texts = await calendar_store.last_texts(conn, [c.id for c in plans if _takes_turns(c)])
     entries: list[Entry] = []
     for campaign in plans:
-        rule = campaign.frozen_rule or rules[campaign.plan.segment_id]
+        rule = campaign.frozen_rule or _rule(campaign, rules)
         terms = campaign.plan.schedule.terms(campaign.message_class, rule)
         audience = audiences.get(campaign.id)
         messages = _by_channel(lanes, campaign, audience)

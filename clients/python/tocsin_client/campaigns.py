@@ -227,6 +227,22 @@ class Runs:
         """A run."""
         return cast(Run, await self._link.get(f"/runs/{run_id}"))
 
+    async def correct(
+        self,
+        run_id: str,
+        name: str,
+        *,
+        template_id: str,
+        schedule: Schedule | None = None,
+        idempotency_key: str | None = None,
+    ) -> CampaignDetail:
+        """Draft a correction to those who got a run, or may have; submit it as any campaign."""
+        body: dict[str, Any] = {"name": name, "template_id": template_id}
+        if schedule is not None:
+            body["schedule"] = schedule
+        made = await self._link.post(f"/runs/{run_id}/correction", body, key=idempotency_key)
+        return cast(CampaignDetail, made)
+
     async def report(self, run_id: str) -> Report:
         """What a run amounts to at this moment."""
         return cast(Report, await self._link.get(f"/runs/{run_id}/report"))

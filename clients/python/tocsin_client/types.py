@@ -288,7 +288,8 @@ class Campaign(_Classed):
     id: str
     name: str
     template_id: str
-    segment_id: str
+    segment_id: str | None
+    corrects: str | None
     priority: str
     state: CampaignState
     next_fire_at: str | None

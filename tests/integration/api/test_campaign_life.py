@@ -6,6 +6,7 @@ import pytest
 
 from service.campaigns.firing import fire_due
 from service.campaigns.lifecycle import expire_pending
+from service.dispatch.expand import expand_run
 from service.queue import Job
 from service.storage.postgres import transaction
 from tests.factories import RULE, TEXT, make_contact, phone
@@ -401,3 +402,48 @@ async def test_several_texts_are_planned_shown_and_changed(api: Api) -> None:
         assert refused.status == 422, refused.body
     edited = await api.patch(f"/campaigns/{campaign}", OPERATOR, {"more_texts": []})
     assert edited.json["more_texts"] == []
+
+
+async def test_a_run_is_corrected_by_a_campaign_of_its_own(api: Api) -> None:
+    keyring, pool = api.runtime.keyring, api.runtime.pool
+    async with transaction(pool) as conn:
+        await add_channel(conn, keyring, 1, api.clock.at)
+        for n in range(3):
+            await make_contact(
+                conn, keyring, api.teams["county"].department_id, n, now=api.clock.at
+            )
+    campaign = await _planned(api)
+    await _act(api, OPERATOR, campaign, "submit")
+    await _act(api, APPROVER, campaign, "approve")
+    (run,) = await fire_due(pool, api.clock.at)
+    await expand_run(pool, run, api.clock.at)
+    right = await api.post("/templates", OPERATOR, {"name": "更正", "text": f"{TEXT}更正。"})
+    body = {"name": "更正", "template_id": right.json["id"]}
+    path = f"/runs/{run}/correction"
+    refused = await api.post(path, OPERATOR, body)
+    assert (refused.status, refused.json["type"]) == (409, "/problems/run_still_sends")
+    async with transaction(pool) as conn:
+        await conn.execute("UPDATE messages SET state = 'delivered' WHERE no < 3")
+        await conn.execute("UPDATE messages SET state = 'rejected' WHERE no = 3")
+        await conn.execute("UPDATE runs SET state = 'sent'")
+    key = {"headers": {"Idempotency-Key": "k"}}
+    made = await api.post(path, OPERATOR, body, **key)
+    assert made.status == 201, made.body
+    draft = made.json
+    assert (draft["corrects"], draft["segment_id"], draft["state"]) == (str(run), None, "draft")
+    assert (draft["over_cap"], draft["priority"]) == ("send", "urgent")
+    assert (await api.post(path, OPERATOR, body, **key)).json["id"] == draft["id"]
+    assert (await api.post(path, ("school", "operator"), body)).status == 404
+    shown = (await api.get(f"/campaigns/{draft['id']}/preview", OPERATOR)).json
+    assert (shown["target"], shown["by_carrier"]) == (2, {"china_mobile": 2})
+    await _act(api, OPERATOR, draft["id"], "submit")
+    await _act(api, APPROVER, draft["id"], "approve")
+    (correction,) = await fire_due(pool, api.clock.at)
+    await expand_run(pool, correction, api.clock.at)
+    report = (await api.get(f"/runs/{correction}/report", OPERATOR)).json
+    assert (report["follows"], report["relation"]) == (str(run), "correction")
+    assert report["target"] == 2
+    listed = (await api.get(f"/campaigns/{campaign}/runs", OPERATOR)).json["items"]
+    assert [item["id"] for item in listed] == [str(correction), str(run)]
+    evidence = await api.get(f"/runs/{correction}/evidence", ADMIN)
+    assert evidence.status == 200
