@@ -1,6 +1,6 @@
 """A test of a submitted campaign: its text, as it will read, to the approver's own phone.
 
-It takes the campaign's own channels and class, at any hour: whoever asks for it is awake. It is
+It takes the campaign's own channels and class, at any hour that the county allows the class. It is
 a run of its own mode, so that no report counts it among the people who were warned. It goes to
 nobody but whoever asks, and only so often: it must not become a way round the second person.
 """

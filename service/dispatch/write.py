@@ -1,7 +1,8 @@
 """The writing half of the hand-off on one connection: tokens, the write, and what the answer means.
 
 Everything that is put in here comes out again: as a result, or as unsent. Before each write the
-tokens are fresh, the lease is valid and the hours are open, and nothing else runs in between.
+tokens are fresh, the lease and the text are valid and the hours are open, and nothing else runs in
+between.
 """
 
 import asyncio
@@ -203,8 +204,9 @@ class Writer:
         return parcels
 
     def _is_open(self, work: Work) -> bool:
+        """Whether texts of this slice may be written now; what was too fast may be old by then."""
         now = self._shared.clock.now()
-        if maintenance_end(now, self._channel.maintenance) is not None:
+        if work.is_over(now) or maintenance_end(now, self._channel.maintenance) is not None:
             return False
         return self._shared.county.now.is_open(now, work.hours)
 

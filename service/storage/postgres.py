@@ -86,6 +86,10 @@ async def connected(url: str) -> AsyncIterator[OwnConnection]:
         await connection.close(timeout=5)
 
 
+COMMAND_SECONDS = 120
+"""How long a statement may take, unless whoever makes it says otherwise."""
+
+
 @asynccontextmanager
 async def open_pool(url: str, *, size: int) -> AsyncIterator[Pool]:
     """A pool of at most `size` connections, closed at the end."""
@@ -96,7 +100,7 @@ async def open_pool(url: str, *, size: int) -> AsyncIterator[Pool]:
         max_size=size,
         init=_prepare,
         reset=_keep,
-        command_timeout=120,
+        command_timeout=COMMAND_SECONDS,
         timeout=10,
     )
     try:

@@ -1114,6 +1114,19 @@ async def test_what_was_too_fast_is_not_written_again_after_a_pause(stage: SetUp
         assert len(gateway.written) == paused_at
 
 
+async def test_what_was_too_fast_is_not_written_again_past_its_validity(stage: SetUp) -> None:
+    on = await stage(6, window=4)
+    minutes = timedelta(minutes=3)
+    await on.pool.execute("UPDATE runs SET valid_until = $1", on.now + minutes)
+    gateway = Scripted(lambda _: TooFast)
+    written: list[datetime] = []
+    async with working(on, gateway) as sender:
+        gateway.delay = lambda: written.append(sender.clock.now()) or 0.0
+        await until(lambda: done(on), 8)
+    assert on.now < max(written) < on.now + minutes
+    assert await on.states() == {"suppressed": 6}
+
+
 async def test_what_a_gateway_refuses_to_write_is_not_in_doubt(stage: SetUp) -> None:
     """`submit` says: ValueError, before any is written. A wrong setting must cost nobody a text."""
     on = await stage(4, window=4)

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from redis.asyncio import Redis
@@ -113,12 +114,18 @@ async def test_a_ledger_may_take_longer_to_write_than_other_jobs_last(
 ) -> None:
     """A province's ledger takes minutes; ended after one it would be begun anew for ever."""
     monkeypatch.setattr("workers.context.JOB_SECONDS", 1)
+    monkeypatch.setattr("service.storage.postgres.COMMAND_SECONDS", 1)
     on = await stage(3)
     async with on.pool.acquire() as conn:
         run = await add_run(conn, on.scene, on.now)
+    async with open_pool(runtime.settings.database_url, size=2) as pool:
+        await _expanded_late(on.pool, replace(runtime, pool=pool), run)
+
+
+async def _expanded_late(pool: Pool, runtime: Runtime, run: UUID) -> None:
     worker = make_worker(runtime, expand.KIND, {})
     working = asyncio.create_task(worker.async_run())
-    async with transaction(on.pool) as conn:
+    async with transaction(pool) as conn:
         await conn.execute("LOCK TABLE exclusions IN ACCESS EXCLUSIVE MODE")
         await runtime.queue.ring(Job.EXPAND_RUN, run)
         async with asyncio.timeout(10):
@@ -127,7 +134,7 @@ async def test_a_ledger_may_take_longer_to_write_than_other_jobs_last(
         await asyncio.sleep(1.5)
     try:
         async with asyncio.timeout(10):
-            while await on.pool.fetchval("SELECT state FROM runs WHERE id = $1", run) != "running":
+            while await pool.fetchval("SELECT state FROM runs WHERE id = $1", run) != "running":
                 await asyncio.sleep(0.05)
     finally:
         working.cancel()
