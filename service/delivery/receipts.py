@@ -259,7 +259,8 @@ def pair(pairings: Iterable[Record]) -> tuple[list[tuple[Record, int]], list[int
     receipts fit more than one hand-off or more parts than there are.
 
     Of several hand-offs to a phone each is settled if as many receipts wait as they have parts
-    without a reference, and all say the same: whichever is whose, each one's end is the same.
+    without a reference, and all say the same: whichever is whose, each one's end is the same. Not
+    where some parts' receipts were not asked for: a carrier may send them all the same.
     """
     by_receipt: dict[int, list[Record]] = defaultdict(list)
     for row in pairings:
@@ -311,7 +312,8 @@ class _Pairs:
             for at, row in enumerate(receipts[0])
             for part in _parts_without_reference(row, self._new[_key(row)].values())
         ]
-        if len(said) != 1 or len(final) != len(free):
+        unasked = any(row["last_only"] and row["part_count"] > 1 for row in receipts[0])
+        if len(said) != 1 or len(final) != len(free) or unasked:
             self.ambiguous += [rows[0]["id"] for rows in receipts]
             return
         for rows, (at, part) in zip(final.values(), free, strict=True):

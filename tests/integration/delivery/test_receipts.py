@@ -586,6 +586,25 @@ async def test_what_may_be_divided_otherwise_among_doubts_is_left_to_a_person(
     assert await on.listed() == [(ref, "ambiguous") for ref, _ in said]
 
 
+async def test_where_only_the_last_part_is_asked_for_their_number_says_nothing(
+    stage: SetUp,
+) -> None:
+    """A carrier that reports each part all the same gives two for one text."""
+    on = await stage()
+    await on.pool.execute("UPDATE channels SET receipts = 'last'")
+    other = await another_run(on)
+    for run in (on, other):
+        await run.mark(1, parts=2)
+    for run in (on, other):
+        await run.answered(1, state="uncertain")
+    for ref in (b"a", b"b"):
+        await on.receive(ref, to=await on.phone(1))
+    await on.fold()
+    await on.sweep()
+    await on.fold()
+    assert [await on.state(1), await other.state(1)] == ["uncertain", "uncertain"]
+
+
 async def test_a_receipt_that_fitted_two_doubts_settles_the_one_that_is_left(stage: SetUp) -> None:
     """The other one's answer comes late: its process had been frozen, not killed."""
     on = await stage()
