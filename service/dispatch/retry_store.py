@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.dispatch.reroute_store import Key
+from service.dispatch.reroute_store import UNTOLD, Key
 from service.dispatch.retry import FAILURES
 from service.storage.postgres import Connection, Record
 
@@ -45,7 +45,7 @@ async def queue_again(conn: Connection, texts: Sequence[Again]) -> list[Key]:
     """
     ordered = sorted(texts, key=lambda text: (text.run_id, text.no))
     rows = await conn.fetch(
-        """
+        f"""
         WITH asked AS MATERIALIZED (  -- row by row, as in the mark
             SELECT a.run_id, a.no, a.reason, a.next_at, m.row
             FROM unnest($1::uuid[], $2::int[], $3::text[], $4::timestamptz[])
@@ -77,7 +77,7 @@ async def queue_again(conn: Connection, texts: Sequence[Again]) -> list[Key]:
                                   marked_at, submitted_at, ended_at, next_at)
             SELECT run_id, no, attempt, channel_id, part_count, state, reason, code,
                    marked_at, submitted_at, final_at, next_at FROM moved
-        ), due AS (
+        ), untold AS ({UNTOLD}), due AS (
             SELECT s.run_id, s.no, min(moved.next_at) AS at FROM moved
             JOIN slices s ON s.run_id = moved.run_id AND s.channel_id = moved.channel_id
               AND moved.no BETWEEN s.first_no AND s.last_no
@@ -97,7 +97,7 @@ async def queue_again(conn: Connection, texts: Sequence[Again]) -> list[Key]:
             WHERE r.state = 'sent' AND r.id IN (SELECT run_id FROM moved)
         )
         SELECT run_id, no FROM moved
-        """,
+        """,  # noqa: S608  # a constant
         [text.run_id for text in ordered],
         [text.no for text in ordered],
         [text.reason for text in ordered],

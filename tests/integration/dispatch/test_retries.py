@@ -137,6 +137,38 @@ async def test_a_submit_refused_for_a_passing_reason_is_handed_off_once_more(
     assert await on.states() == {"submitted": 1, "rejected": 2}
 
 
+async def test_a_department_is_told_of_the_end_and_of_no_failure_that_is_none(
+    stage: SetUp,
+) -> None:
+    """Neither of one that is tried again nor of one that takes another lane; both are an event."""
+    on = await stage(people=4)
+    await on.pool.execute("UPDATE messages SET told = true")
+    await on.sent(MOBILE, 1, 2, 3, 4)
+    await full(on, 1)
+    await on.ported(MOBILE, 2)
+    await on.delivered(MOBILE, 3)
+    await on.receive(MOBILE, 4, "undelivered", "DB:0141", "content_filter")
+    await on.fold(MOBILE)
+    assert await told(on) == [(3, "delivered"), (4, "undelivered")]
+    await on.sent(UNICOM, 2)
+    await on.delivered(UNICOM, 2)
+    on.now += HOUR / 2
+    await again(on, 1, b"second")
+    await report(on, b"second", "undelivered", FULL, "memory_full")
+    assert await told(on) == [
+        (3, "delivered"),
+        (4, "undelivered"),
+        (2, "delivered"),
+        (1, "undelivered"),
+    ]
+    assert await on.pool.fetchval("SELECT count(*) FROM webhook_news") == 4
+
+
+async def told(on: Lanes) -> list[tuple[int, str]]:
+    rows = await on.pool.fetch("SELECT data FROM webhook_events ORDER BY id")
+    return [(int(row["data"]["message_id"].split(".")[1]), row["data"]["state"]) for row in rows]
+
+
 async def test_answers_recorded_twice_bring_a_text_back_once(stage: SetUp) -> None:
     """The commit's answer was lost, so the batch is recorded again, and again much later."""
     on = await stage(people=1)
