@@ -5,10 +5,13 @@ a part of it or a receipt that contradicts the failure. Missed is who has nothin
 failures, at every hand-off of the text in the run and in what was sent again of it.
 """
 
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from service.audience.segment_sql import Compiled
 from service.campaigns.newcomer_store import New
+from service.storage.postgres import Connection
 
 FAILED = "('undelivered', 'expired', 'rejected')"
 
@@ -44,11 +47,97 @@ def to_be_corrected(run_id: UUID, correction_id: UUID | None, first_parameter: i
         m.run_id IN {_same_text(run)}
         AND EXISTS (SELECT FROM runs t WHERE t.id = m.run_id AND {_may_have("m", "t")})
         AND NOT EXISTS (
-            SELECT FROM runs f JOIN messages x ON x.run_id = f.id
-            WHERE f.follows = {run} AND f.relation = 'correction' AND f.id IS DISTINCT FROM {own}
+            SELECT FROM runs k JOIN runs f ON f.id IN {_same_text("k.id")}
+            JOIN messages x ON x.run_id = f.id
+            WHERE k.follows = {run} AND k.relation = 'correction' AND k.id IS DISTINCT FROM {own}
               AND x.phone_hash = m.phone_hash AND {_may_have("x", "f")})
         """  # noqa: S608  # constants and placeholders
     return New(sql, [run_id, correction_id])
+
+
+def missed(run_id: UUID, first_parameter: int) -> New:
+    """The condition on a row `m` that it is of somebody whom a run has certainly missed, and
+    nothing that was sent again of it has or may have reached. Nobody whose number does not exist.
+    """
+    run = f"${first_parameter}::uuid"
+    sql = f"""
+        m.run_id IN {_same_text(run)} AND {_failed("m")} AND NOT EXISTS (
+            SELECT FROM messages x JOIN runs t ON t.id = x.run_id
+            WHERE x.run_id IN {_same_text(run)} AND x.phone_hash = m.phone_hash
+              AND ({_may_have("x", "t")} OR {_dead("x")}))
+        """  # constants and placeholders
+    return New(sql, [run_id])
+
+
+def _failed(m: str) -> str:
+    return f"({m}.state IN {FAILED} OR ({m}.state = 'suppressed' AND {m}.reason = 'validity_over'))"
+
+
+def _dead(m: str) -> str:
+    return f"({m}.state IN {FAILED} AND {m}.reason IS NOT DISTINCT FROM 'empty_number')"
+
+
+class Missed(NamedTuple):
+    """How many of those whom a run was for it has not reached, by reason. again: whom the text may
+    be sent again to; not_again: whom not, of them `in_doubt` those who may have got it.
+    """
+
+    again: dict[str, int]
+    not_again: dict[str, int]
+
+
+async def count_missed(conn: Connection, run_id: UUID, now: datetime) -> Missed:
+    """Whom a run and what was sent again of it have missed, as suppressions are now."""
+    rows = await conn.fetch(
+        f"""
+        WITH person AS (
+            SELECT m.phone_hash, bool_or(m.state = 'delivered') AS got,
+                   bool_or({_may_have("m", "t")}) AS may, bool_or({_dead("m")}) AS dead,
+                   bool_or({_failed("m")}) AS failed,
+                   (array_agg(coalesce(m.reason, m.state::text)
+                              ORDER BY m.run_id DESC))[1] AS reason
+            FROM messages m JOIN runs t ON t.id = m.run_id
+            WHERE m.run_id IN {_same_text("$1")} GROUP BY m.phone_hash
+        ), judged AS (
+            SELECT p.failed AND NOT p.may AND NOT p.dead AND s.reason IS NULL AS again,
+                   CASE WHEN p.may THEN 'in_doubt' WHEN p.dead THEN 'empty_number'
+                        ELSE coalesce(s.reason, p.reason) END AS reason
+            FROM person p LEFT JOIN LATERAL (
+                SELECT min(reason) AS reason FROM suppressions
+                WHERE phone_hash = p.phone_hash AND (expires_at IS NULL OR expires_at > $2)
+                  AND (SELECT class FROM runs WHERE id = $1) = ANY (classes)) s ON true
+            WHERE NOT p.got
+        )
+        SELECT again, reason, count(*) AS people FROM judged GROUP BY again, reason ORDER BY reason
+        """,  # noqa: S608  # constants and placeholders
+        run_id,
+        now,
+    )
+    by_reason: dict[bool, dict[str, int]] = {True: {}, False: {}}
+    for row in rows:
+        by_reason[row["again"]][row["reason"]] = row["people"]
+    return Missed(by_reason[True], by_reason[False])
+
+
+def not_yet_in(campaign_id: UUID, first_parameter: int) -> New:
+    """The condition on a contact `c` that no ledger of a campaign has it."""
+    sql = f"""NOT EXISTS (
+            SELECT FROM runs r JOIN messages m ON m.run_id = r.id
+            WHERE r.campaign_id = ${first_parameter}::uuid AND r.mode <> 'test'
+              AND m.phone_hash = c.phone_hash)"""  # a placeholder
+    return New(sql, [campaign_id])
+
+
+async def is_corrected(conn: Connection, run_id: UUID) -> bool:
+    """Whether a run has a correction, or one is on its way."""
+    found: bool = await conn.fetchval(
+        """
+        SELECT EXISTS (
+            SELECT FROM campaigns WHERE corrects = $1 AND state NOT IN ('rejected', 'cancelled'))
+        """,
+        run_id,
+    )
+    return found
 
 
 def ledger_people(members: New) -> Compiled:

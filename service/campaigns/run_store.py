@@ -48,8 +48,8 @@ async def insert_run(
                           mode)
         SELECT id, department_id, $12, 'expanding', priority, $2, $3, $4,
                channels, $5, $6, least($7, period_end), max_tps, $8, $9, $10, $11, baseline,
-               key_mode, over_cap, safety, $13, $14, $15, $16,
-               CASE WHEN drill THEN 'drill' ELSE 'real' END
+               key_mode, CASE WHEN $16 = 'resend' THEN 'send' ELSE over_cap END, safety,
+               $13, $14, $15, $16, CASE WHEN drill THEN 'drill' ELSE 'real' END
         FROM campaigns WHERE id = $1
         ON CONFLICT DO NOTHING
         RETURNING id
@@ -71,6 +71,31 @@ async def insert_run(
         *follow,
     )
     return run_id
+
+
+async def last_fire(conn: Connection, campaign_id: UUID) -> Run | None:
+    """The run of the campaign's last fire."""
+    row = await conn.fetchrow(
+        f"""
+        {_RUN} WHERE campaign_id = $1 AND follows IS NULL AND mode <> 'test'
+        ORDER BY fire_at DESC LIMIT 1
+        """,
+        campaign_id,
+    )
+    return Run(*row) if row else None
+
+
+async def text_of(conn: Connection, run_id: UUID) -> str:
+    """What a run sends, before its variables are filled."""
+    text: str = await conn.fetchval("SELECT text FROM runs WHERE id = $1", run_id)
+    return text
+
+
+async def choose_channels(conn: Connection, run_id: UUID, channels: Sequence[int]) -> None:
+    """Keep a run that has no ledger yet to these channels."""
+    await conn.execute(
+        "UPDATE runs SET channels = $2 WHERE id = $1 AND state = 'expanding'", run_id, channels
+    )
 
 
 async def last_text(conn: Connection, campaign_id: UUID) -> int | None:

@@ -19,7 +19,7 @@ from service.audience.segment_areas import RuleAreas
 from service.audience.segment_sql import compile_rule
 from service.audience.store import read_area_tree
 from service.campaigns.county_store import load_county
-from service.campaigns.follower_store import to_be_corrected
+from service.campaigns.follower_store import missed, not_yet_in, to_be_corrected
 from service.campaigns.hours import HourTerms
 from service.campaigns.newcomer_store import New, newcomers, note_met
 from service.campaigns.safety import Safety
@@ -85,12 +85,14 @@ async def expand_run(
 
 
 async def _members(conn: Connection, run: Record, first_parameter: int) -> New:
-    """Which rows of the ledger that a run follows it is for. Who asks for corrections of one run at
-    once waits for the other, so that nobody is in two.
+    """Which rows of the ledger that a run follows it is for. Of two that follow one run at once the
+    second waits for the first, so that nobody is in both.
     """
     if run["relation"] == "step":
         return New(f"m.run_id = ${first_parameter}", [run["follows"]])
     await expand_store.lock_followers(conn, run["follows"])
+    if run["relation"] == "resend":
+        return missed(run["follows"], first_parameter)
     return to_be_corrected(run["follows"], run["id"], first_parameter)
 
 
@@ -98,7 +100,7 @@ async def _whom(conn: Connection, run: Record, now: datetime) -> Whom:
     """Whom a run is for: those whom its rule means, of them those who are new to its plan, or the
     people of the run that it follows. A drill's people are nobody's numbers, on no list.
     """
-    follows = run["follows"] is not None
+    follows = run["follows"] is not None and run["relation"] != "top_up"
     rule = None if follows else parse(run["rule"], max_characters=len(run["rule"]))
     condition = compile_rule(
         rule,
@@ -112,6 +114,8 @@ async def _whom(conn: Connection, run: Record, now: datetime) -> Whom:
         members = await _members(conn, run, first)
         listed = run["relation"] != "correction" and run["mode"] != "drill"
         return of_ledger(members, condition, must_be_listed=listed)
+    if run["relation"] == "top_up":
+        return by_rule(condition, not_yet_in(run["campaign_id"], first))
     if run["newcomers"]:
         return by_rule(condition, newcomers(run["campaign_id"], run["newcomers"], now, first))
     return by_rule(condition)

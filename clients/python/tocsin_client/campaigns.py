@@ -15,6 +15,7 @@ from tocsin_client.types import (
     Message,
     MessageClass,
     MessageState,
+    Missed,
     Priority,
     Report,
     Run,
@@ -188,6 +189,14 @@ class Campaigns:
         """Send what was submitted to your own phone, before you approve it."""
         return cast(Started, await self._link.post(f"/campaigns/{campaign_id}/test-send"))
 
+    async def top_up(
+        self, campaign_id: str, *, reason: str = "", idempotency_key: str | None = None
+    ) -> Started:
+        """Send the last fire's text to those who joined the segment since."""
+        path = f"/campaigns/{campaign_id}/top-up"
+        made = await self._link.post(path, {"reason": reason}, key=idempotency_key)
+        return cast(Started, made)
+
     async def runs(self, campaign_id: str) -> AsyncIterator[Run]:
         """The fires of a campaign, from new to old."""
         async for run in self._link.pages(f"/campaigns/{campaign_id}/runs"):
@@ -226,6 +235,27 @@ class Runs:
     async def get(self, run_id: str) -> Run:
         """A run."""
         return cast(Run, await self._link.get(f"/runs/{run_id}"))
+
+    async def missed(self, run_id: str) -> Missed:
+        """Whom a run has not reached, by reason, and to whom its text may be sent again."""
+        return cast(Missed, await self._link.get(f"/runs/{run_id}/missed"))
+
+    async def resend_missed(
+        self,
+        run_id: str,
+        *,
+        channels: Sequence[int] | None = None,
+        reason: str = "",
+        idempotency_key: str | None = None,
+    ) -> Started:
+        """Send the text again to those whom a run has certainly missed, over other channels if some
+        are given.
+        """
+        body: dict[str, Any] = {"reason": reason}
+        if channels is not None:
+            body["channels"] = list(channels)
+        path = f"/runs/{run_id}/resend-missed"
+        return cast(Started, await self._link.post(path, body, key=idempotency_key))
 
     async def correct(
         self,

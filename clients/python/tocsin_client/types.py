@@ -335,6 +335,13 @@ class Run(_Classed):
     finished_at: str | None
 
 
+class Missed(TypedDict):
+    """Whom a run has not reached, by reason: whom its text may be sent to again, and whom not."""
+
+    again: dict[str, int]
+    not_again: dict[str, int]
+
+
 class Group(TypedDict):
     """The figures of one carrier, town or role."""
 

@@ -447,3 +447,49 @@ async def test_a_run_is_corrected_by_a_campaign_of_its_own(api: Api) -> None:
     assert [item["id"] for item in listed] == [str(correction), str(run)]
     evidence = await api.get(f"/runs/{correction}/evidence", ADMIN)
     assert evidence.status == 200
+
+
+async def test_what_was_missed_is_counted_and_sent_again_and_who_joined_is_topped_up(
+    api: Api,
+) -> None:
+    keyring, pool, whose = api.runtime.keyring, api.runtime.pool, api.teams["county"].department_id
+    async with transaction(pool) as conn:
+        await add_channel(conn, keyring, 1, api.clock.at)
+        for n in range(3):
+            await make_contact(conn, keyring, whose, n, now=api.clock.at)
+    campaign = await _planned(api)
+    before = (await api.get(f"/campaigns/{campaign}/top-up", OPERATOR)).json
+    assert (before["people"], "not fired" in before["why"]) == (None, True)
+    await _act(api, OPERATOR, campaign, "submit")
+    await _act(api, APPROVER, campaign, "approve")
+    (run,) = await fire_due(pool, api.clock.at)
+    await expand_run(pool, run, api.clock.at)
+    async with transaction(pool) as conn:
+        await conn.execute("UPDATE messages SET state = 'delivered' WHERE no = 1")
+        await conn.execute("UPDATE messages SET state = 'uncertain' WHERE no = 2")
+        await conn.execute(
+            "UPDATE messages SET state = 'undelivered', reason = 'powered_off' WHERE no = 3"
+        )
+        await conn.execute("UPDATE runs SET state = 'sent'")
+        await make_contact(conn, keyring, whose, 9, now=api.clock.at)
+    missed = await api.get(f"/runs/{run}/missed", OPERATOR)
+    assert missed.json == {"again": {"powered_off": 1}, "not_again": {"in_doubt": 1}}
+    joined = (await api.get(f"/campaigns/{campaign}/top-up", OPERATOR)).json
+    assert joined == {"people": 1, "why": None}
+    relations = {}
+    for path in (f"/runs/{run}/resend-missed", f"/campaigns/{campaign}/top-up"):
+        key = {"headers": {"Idempotency-Key": path}}
+        started = await api.post(path, OPERATOR, {"reason": "r"}, **key)
+        assert started.status == 202, started.body
+        assert (await api.post(path, OPERATOR, {"reason": "r"}, **key)).json == started.json
+        made = started.json["run_id"]
+        await expand_run(pool, made, api.clock.at)
+        report = (await api.get(f"/runs/{made}/report", OPERATOR)).json
+        assert (report["target"], report["follows"]) == (1, str(run))
+        relations[made] = report["relation"]
+    assert list(relations.values()) == ["resend", "top_up"]
+    listed = (await api.get(f"/campaigns/{campaign}/runs", OPERATOR)).json["items"]
+    assert {item["id"]: item["relation"] for item in listed} == {**relations, str(run): None}
+    moves = (await api.get(f"/campaigns/{campaign}", OPERATOR)).json["moves"]
+    assert moves[-2]["reason"] == f"sent again to 1 whom run {run} missed: r"
+    assert moves[-1]["reason"] == "topped up with 1 who joined: r"
