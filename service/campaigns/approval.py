@@ -17,7 +17,7 @@ from service.accounts.department_store import check_signature, get_permits
 from service.accounts.model import Right, User
 from service.audience.segment import canonical
 from service.audience.segment_uses import WrittenOut
-from service.campaigns import store
+from service.campaigns import run_store, store
 from service.campaigns.clearance import (
     check_carriers_take,
     judged_again,
@@ -236,6 +236,7 @@ async def reject(
     Raises:
         NotFound: there is none of this id in the actor's scope.
         WrongState: it does not wait for approval.
+        Conflict: a run that was approved before still goes on.
     """
     await _refuse(conn, actor, campaign_id, Act.REJECT, By(actor.id, reason, now))
     return await load(conn, campaign_id, None)
@@ -248,6 +249,12 @@ async def _refuse(conn: Connection, actor: User, campaign_id: UUID, act: Act, by
     actor.need(Right.APPROVE)
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
     check_move(act, campaign.state)
+    if act is Act.REJECT and await run_store.goes_on(conn, campaign_id):
+        raise Conflict(
+            "a run of it that was approved before still goes on, and nobody could stop it then: "
+            "return the campaign, or cancel it",
+            code="wrong_state",
+        )
     await store.move(conn, campaign_id, act, _REFUSED[act], by)
     return campaign
 

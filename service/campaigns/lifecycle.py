@@ -100,7 +100,9 @@ async def finish_campaigns(
     for campaign_id, fires_again in await run_store.finished_campaigns(conn, campaign_ids):
         if fires_again:
             await store.move(conn, campaign_id, Act.WAIT, State.SCHEDULED, by)
-        elif await store.move(conn, campaign_id, Act.FINISH, State.DONE, by):
+        elif await store.move(conn, campaign_id, Act.FINISH, State.DONE, by) or await store.move(
+            conn, campaign_id, Act.SKIP, State.DONE, by
+        ):
             done.append(campaign_id)
     return done
 

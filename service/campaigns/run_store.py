@@ -166,6 +166,19 @@ async def lock_open_runs(conn: Connection, campaign_id: UUID) -> list[UUID]:
     return runs
 
 
+async def goes_on(conn: Connection, campaign_id: UUID) -> bool:
+    """Whether a run of a campaign is still going out; tests are none."""
+    found: bool = await conn.fetchval(
+        """
+        SELECT EXISTS (
+            SELECT FROM runs WHERE campaign_id = $1 AND state = ANY($2) AND mode <> 'test')
+        """,
+        campaign_id,
+        OPEN,
+    )
+    return found
+
+
 async def set_runs(
     conn: Connection, runs: Sequence[UUID], from_states: Sequence[str], to: str, now: datetime
 ) -> None:
@@ -232,7 +245,7 @@ async def finished_campaigns(
                    SELECT FROM sequence_steps s WHERE s.campaign_id = c.id AND s.outcome IS NULL)
                    AS fires_again
         FROM campaigns c
-        WHERE id = ANY($1) AND state = 'running'
+        WHERE id = ANY($1) AND state IN ('running', 'scheduled')
           AND NOT EXISTS (SELECT FROM runs WHERE campaign_id = c.id AND state = ANY($2))
         ORDER BY id
         """,

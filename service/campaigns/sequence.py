@@ -129,8 +129,10 @@ async def _too_late(conn: Connection, campaign: Campaign, step: Step, now: datet
 
 
 async def finish_if_over(conn: Connection, campaign: Campaign, by: By) -> None:
-    """A campaign that waits for nothing any more is done."""
-    if campaign.state is State.SCHEDULED and not await sequence_store.open_steps(
-        conn, campaign.id, 1
-    ):
+    """A campaign that waits for nothing any more is done, with its last run: while one goes on,
+    somebody may want to pause or cancel it.
+    """
+    if campaign.state is not State.SCHEDULED or await run_store.goes_on(conn, campaign.id):
+        return
+    if not await sequence_store.open_steps(conn, campaign.id, 1):
         await store.move(conn, campaign.id, Act.SKIP, State.DONE, by)

@@ -17,6 +17,7 @@ from service.campaigns.hours import County
 from service.campaigns.lifecycle import finish_campaigns
 from service.campaigns.model import By, Campaign, State
 from service.campaigns.schedule import Schedule
+from service.errors import Conflict
 from service.storage.postgres import Pool, transaction
 from tests.factories import Team, make_scheduled, make_team
 
@@ -184,6 +185,36 @@ async def test_it_fires_while_an_earlier_run_goes_on(pool: Pool, now: datetime) 
     assert (await _load(pool, campaign)).state is State.RUNNING
     await _close_runs(pool, _at("2027-01-15T09:00"))
     assert (await _load(pool, campaign)).state is State.DONE
+
+
+async def test_a_plan_ends_only_with_its_last_run(pool: Pool, now: datetime) -> None:
+    """Else nobody could pause or cancel what is still going out."""
+    plan = _plan("FREQ=DAILY;COUNT=2", late="skip")
+    _, campaign = await _scheduled(pool, now, plan)
+    await fire_due(pool, _at("2027-01-13T09:00"))
+    await pool.execute("UPDATE campaigns SET state = 'scheduled'")  # held and released meanwhile
+    late = _at("2027-01-14T10:00")
+    assert await fire_due(pool, late) == []
+    assert await _outcomes(pool, campaign.id) == ["01-13", "(01-14)"]
+    assert (await _load(pool, campaign)).state is State.SCHEDULED
+    await _close_runs(pool, late)
+    assert (await _load(pool, campaign)).state is State.DONE
+
+
+async def test_a_plan_is_not_rejected_while_a_run_of_it_goes_on(pool: Pool, now: datetime) -> None:
+    team, campaign = await _scheduled(pool, now, _plan("FREQ=DAILY"))
+    await fire_due(pool, _at("2027-01-13T09:00"))
+    await pool.execute("UPDATE campaigns SET baseline = 1000")
+    later = _at("2027-01-14T09:00")
+    await fire_due(pool, later)
+    assert (await _load(pool, campaign)).state is State.PENDING_APPROVAL
+    with pytest.raises(Conflict, match="cancel it"):
+        async with transaction(pool) as conn:
+            await approval.reject(conn, team.approver, campaign.id, "no", later)
+    await _close_runs(pool, later)
+    async with transaction(pool) as conn:
+        await approval.reject(conn, team.approver, campaign.id, "no", later)
+    assert (await _load(pool, campaign)).state is State.REJECTED
 
 
 async def test_paused_it_waits_and_its_missed_fires_follow_the_plan(
