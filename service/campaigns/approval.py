@@ -209,6 +209,8 @@ async def reopen_if_drifted(
     count = await _count(conn, campaign, content, now)
     if campaign.baseline is None or abs(count - campaign.baseline) <= share * campaign.baseline:
         return False
+    if campaign.plan.corrects is not None and count <= campaign.baseline:
+        return False  # by receipts; whoever was told something wrong is to hear of it at once
     why = f"the rule now means {count} people, {campaign.baseline} when it was approved"
     await store.move(conn, campaign.id, Act.DRIFT, State.PENDING_APPROVAL, By(None, why, now))
     await store.reopen_approval(conn, campaign.id, count, now + PENDING)

@@ -1,8 +1,8 @@
 """Who of a ledger got its text, or may have, and whom it missed for certain: conditions in SQL.
 
 May have got it: whatever left and has no certain failure; what is still to leave; and whoever has
-a part of it or a receipt that contradicts the failure. Missed is who has nothing but certain
-failures, at every hand-off of the text in the run and in what was sent again of it.
+a part of it or a receipt that contradicts the failure, laid aside or not. Missed is who has nothing
+but certain failures, at every hand-off of the text in the run and in what was sent again of it.
 """
 
 from datetime import datetime
@@ -13,6 +13,7 @@ from service.audience.segment_sql import Compiled
 from service.campaigns.newcomer_store import New
 from service.storage.postgres import Connection
 
+_LAID_ASIDE = "receipts_dismissed WHERE why = 'conflict' AND state = 'delivered'"
 FAILED = "('undelivered', 'expired', 'rejected')"
 
 
@@ -30,7 +31,11 @@ def _may_have(m: str, run: str) -> str:
                 SELECT FROM receipts_unmatched u
                 WHERE u.channel_id = p.channel_id AND u.ref = p.ref AND u.why = 'conflict'
                   AND u.state = 'delivered'
-                  AND (u.phone_hash IS NULL OR u.phone_hash = p.phone_hash)))))"""  # noqa: S608  # constants
+                  AND (u.phone_hash IS NULL OR u.phone_hash = p.phone_hash))
+                OR (p.channel_id, p.ref, p.phone_hash) IN (
+                    SELECT channel_id, ref, phone_hash FROM {_LAID_ASIDE})
+                OR (p.channel_id, p.ref) IN (
+                    SELECT channel_id, ref FROM {_LAID_ASIDE} AND phone_hash IS NULL))))"""  # noqa: S608  # constants
 
 
 def _same_text(run: str) -> str:

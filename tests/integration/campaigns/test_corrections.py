@@ -117,6 +117,37 @@ async def wrong(pool: Pool, keyring: Keyring, now: datetime) -> Wrong:
     return Wrong(pool, keyring, team, now)
 
 
+async def test_receipts_that_come_meanwhile_take_no_approval_back(wrong: Wrong) -> None:
+    """They make those who may have got it fewer; more would be another matter."""
+    await wrong.send(["submitted"] * 10)
+    await wrong.approve(await wrong.draft())
+    async with wrong.pool.acquire() as conn:
+        for number in range(5):
+            await wrong.set(conn, number, "undelivered")
+    (run,) = await wrong.fire()
+    assert await wrong.reached(run) == [5, 6, 7, 8, 9]
+
+
+async def test_a_contradicting_receipt_counts_also_once_it_was_laid_aside(wrong: Wrong) -> None:
+    await wrong.send(["undelivered", "undelivered", "delivered"])
+    await wrong.pool.execute(
+        """
+        WITH part AS (
+            INSERT INTO parts (channel_id, ref, phone_hash, run_id, no, part, attempt, at)
+            SELECT channel_id, phone_hash, phone_hash, run_id, no, 1, 1, $2 FROM messages
+            WHERE phone_hash = $1 RETURNING channel_id, ref, phone_hash)
+        INSERT INTO receipts_dismissed (id, channel_id, ref, phone_hash, state, reason, code,
+            received_at, why, dismissed_because, dismissed_by, dismissed_at)
+        SELECT 1, channel_id, ref, phone_hash, 'delivered', '', 'DELIVRD', $2, 'conflict', 'seen',
+               $3, $2 FROM part
+        """,
+        wrong.keyring.phone_index(phone(0)),
+        wrong.now,
+        wrong.team.operator.id,
+    )
+    assert (await wrong.correct())[1] == [0, 2]
+
+
 async def test_it_goes_to_all_who_got_it_or_may_have(wrong: Wrong) -> None:
     """The caps of the class, which allow one text a day, do not stop it."""
     await wrong.send(
