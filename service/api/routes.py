@@ -10,6 +10,7 @@ a secret or a person, and is not kept for a retry.
 from service.accounts.model import Right
 from service.api import (
     areas,
+    arrived,
     audience,
     audit,
     calendar,
@@ -225,6 +226,7 @@ OPS = (
     Op("POST",   "/messages", messages.send_messages, R.SEND, 202, errors=(404,),
        rehearsed=True, narrow=True),
     Op("POST",   "/messages/status", messages.get_statuses, R.READ, changes=False),
+    Op("POST",   "/messages/lookup", arrived.look_up_messages, R.READ),
     Op("GET",    "/messages/{message_id}", messages.get_message, R.READ),
     Op("POST",   "/messages/{message_id}/cancel", messages.cancel_message, R.SEND),
 

@@ -1,12 +1,14 @@
 """What a message's state and reason mean, in a sentence that anybody understands (pure).
 
 For whoever is asked "did my text arrive?"; the words promise nothing that the ledger does not know:
-only a receipt says that a text has arrived.
+only a receipt says that a text has arrived. Every code that can be stored has its words here.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import NamedTuple
 
+from service.audience.rosters import day_in_china
 from service.messages.ledger import MessageState as S
 
 
@@ -59,19 +61,81 @@ REASONS: Mapping[str, Sentence] = {
     "dead_number": Sentence("号码已确认是空号", "the number is known not to exist"),
     "complaint": Sentence("本人投诉过", "the person has complained"),
     "capped": Sentence("已达到收信次数上限", "the person has had as many texts as are allowed"),
+    "same_text": Sentence("近期已收到同样内容", "the person has had the same text lately"),
     "validity_over": Sentence("有效期已过", "its validity was over"),
     "cannot_be_composed": Sentence("内容无法生成", "the text could not be made"),
     "campaign_cancelled": Sentence("这次发送被取消", "its broadcast was cancelled"),
     "test_key": Sentence("测试密钥，不会发出", "it came from a test key, which sends nothing"),
     "cancelled_by_sender": Sentence("发送单位取消", "the sender cancelled it"),
     "erased": Sentence("本人资料已删除", "the person's data were erased"),
+    "decided": Sentence("由人工认定", "somebody here has decided so"),
+    "statement": Sentence("按运营商对账单认定", "the carrier's statement says so"),
+    "age_unclear": Sentence(
+        "年龄不详，无法判断是否属于对象", "it is not known whether the age fits"
+    ),
+    "no_name": Sentence("名单里没有姓名", "the list has no name, and the text greets by name"),
+    "no_area": Sentence("名单里没有所需的区域", "the list has no area, and the text names it"),
+    "not_a_guest": Sentence(
+        "试用密钥只发给试用名单上的人", "a trial key writes only to the department's guests"
+    ),
+    "outside_area": Sentence(
+        "不在本部门的区域内", "the person lives outside the department's area"
+    ),
+    "no_longer_listed": Sentence("已不在名单上", "the person is on the list no longer"),
+    "not_kept": Sentence("号码已按期清除", "the number is not kept any more"),
+    "no_route": Sentence("没有可用的通道", "no channel takes numbers of this carrier"),
+    "synthetic_range": Sentence(
+        "号码是测试号段", "the number is nobody's, and the channels are real"
+    ),
+    "not_synthetic": Sentence(
+        "模拟通道只发测试号段", "the channels are simulated and take nobody's numbers only"
+    ),
+    "class_not_allowed": Sentence(
+        "本部门不再有权发送这类短信", "the department may not send texts of this class any more"
+    ),
+    "signature_of_another": Sentence(
+        "签名属于其他部门", "the text begins with the signature of another department"
+    ),
 }
+
+SAID_BY_STATE = frozenset({"no_receipt", "no_answer"})
+"""Reasons that add nothing to their state's sentence."""
+
+LEFT_OUT = "left_out"
+"""Instead of a state: whom a broadcast meant, and who has no row in its ledger."""
+
+_LEFT_OUT = Sentence("没有列入这次发送", "The person was left out of this broadcast")
+
+STOPS: Mapping[str, Sentence] = {
+    "opted_out": Sentence("本人于 {since} 退订", "The person has refused such texts since {since}"),
+    "protected": Sentence(
+        "号码自 {since} 起受保护，不予发送",
+        "The number is protected and not written to since {since}",
+    ),
+    "dead_number": Sentence(
+        "号码自 {since} 起按空号停发",
+        "The number is taken for one that does not exist since {since}",
+    ),
+    "complaint": Sentence(
+        "本人投诉过，自 {since} 起停发", "The person has complained; nothing is sent since {since}"
+    ),
+}
+"""What a suppression stops, by its reason; {since} is a day in China."""
 
 
 def explain(state: str, reason: str | None) -> Sentence:
-    """What became of a text; a reason that has no words of its own is given by its code."""
-    said = STATES[S(state)]
-    if not reason:
+    """What became of a text, or that there is none (`LEFT_OUT`), and why."""
+    said = _LEFT_OUT if state == LEFT_OUT else STATES[S(state)]
+    if not reason or reason in SAID_BY_STATE:
         return Sentence(f"{said.zh}。", f"{said.en}.")
     why = REASONS.get(reason, Sentence(reason, reason))
     return Sentence(f"{said.zh}：{why.zh}。", f"{said.en}: {why.en}.")
+
+
+def explain_stop(reason: str, since: datetime, until: datetime | None) -> Sentence:
+    """Why nothing is sent to a number, since when, and until when if that is known."""
+    zh, en = (words.format(since=day_in_china(since)) for words in STOPS[reason])
+    if until is None:
+        return Sentence(f"{zh}。", f"{en}.")
+    day = day_in_china(until)
+    return Sentence(f"{zh}，至 {day} 止。", f"{en}, until {day}.")

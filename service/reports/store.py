@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 
 from service.storage.postgres import Connection, Record
 
@@ -152,4 +153,43 @@ async def list_attempts(conn: Connection, run_id: uuid.UUID, nos: Sequence[int])
         """,
         run_id,
         nos,
+    )
+
+
+async def list_sent_to(
+    conn: Connection, phone_hash: bytes, department_id: uuid.UUID, since: datetime, limit: int
+) -> list[Record]:
+    """What a department's runs since then meant for one number, the latest first: a row of the
+    ledger, or (`no` null) an exclusion. Run by run, as a ledger has its index by run first.
+    """
+    return await conn.fetch(
+        """
+        SELECT r.id AS run_id, r.campaign_id, r.class, r.text, r.created_at, m.no,
+               m.state::text, coalesce(m.reason, e.reason) AS reason, m.submitted_at, m.final_at
+        FROM runs r
+        LEFT JOIN LATERAL (
+            SELECT no, state, reason, submitted_at, final_at FROM messages
+            WHERE run_id = r.id AND phone_hash = $1 OFFSET 0) m ON true
+        LEFT JOIN exclusions e ON e.run_id = r.id AND e.phone_hash = $1
+        WHERE r.department_id = $2 AND r.created_at >= $3
+          AND (m.no IS NOT NULL OR e.reason IS NOT NULL)
+        ORDER BY r.created_at DESC, r.id DESC LIMIT $4
+        """,
+        phone_hash,
+        department_id,
+        since,
+        limit,
+    )
+
+
+async def list_stops(conn: Connection, phone_hash: bytes, now: datetime) -> list[Record]:
+    """What is stopped to a number now; it holds for all departments."""
+    return await conn.fetch(
+        """
+        SELECT reason, classes, created_at AS since, expires_at AS until FROM suppressions
+        WHERE phone_hash = $1 AND (expires_at IS NULL OR expires_at > $2)
+        ORDER BY created_at, reason
+        """,
+        phone_hash,
+        now,
     )

@@ -1,21 +1,17 @@
 """Direct sends over HTTP: who may, to whom, with what text; and what became of one text."""
 
 import asyncio
-import json
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from service.channels.outcome import Reason
 from service.coding.parts import split
 from service.crypto import Keyring
 from service.dispatch.compose import Composer, Work
 from service.dispatch.share import Flow
 from service.dispatch.slice_store import queued_rows
-from service.messages.ledger import MessageState
-from service.reports.plain import REASONS, STATES
 from tests.factories import phone
 from tests.integration.api.conftest import Answer, Api
 from tests.integration.api.test_keys import active_key
@@ -227,12 +223,6 @@ async def test_a_repeated_request_sends_once(api: Api, lane: int) -> None:
     ]
     assert answers[0] == answers[1]
     assert await api.runtime.pool.fetchval("SELECT count(*) FROM messages") == 1
-
-
-def test_every_state_and_every_reason_of_carriers_has_words() -> None:
-    assert set(STATES) == set(MessageState)
-    assert {reason.value for reason in Reason if reason.value} <= set(REASONS)
-    assert json.dumps([*STATES.values(), *REASONS.values()]).count('""') == 0
 
 
 async def test_a_whole_send_is_called_back_at_once(api: Api, lane: int) -> None:

@@ -190,6 +190,7 @@ TABLE = {
     "GET /runs/{run_id}/inbound": "aopv",
     "POST /messages": "ao",
     "POST /messages/status": "aopv",
+    "POST /messages/lookup": "aopv",
     "GET /messages/{message_id}": "aopv",
     "POST /messages/{message_id}/cancel": "ao",
     "GET /webhooks": "aopv",
