@@ -34,8 +34,8 @@ async def insert_run(
     text_no: int = 1,
     follow: Follow = NO_FOLLOW,
 ) -> UUID | None:
-    """Make the run of a fire, or one that follows another, with a copy of what it sends; None if
-    this fire or step has one.
+    """Make the run of a fire, or one that follows another, with a copy of what it sends and of who
+    released it, which outlive every edit of the campaign; None if this fire or step has one.
     """
     schedule = campaign.plan.schedule.as_json()
     terms = content.terms
@@ -45,11 +45,18 @@ async def insert_run(
                           channels, send_hours, timezone, valid_until, max_tps, created_at,
                           audience, beyond_hours, on_quiet_days, baseline, key_mode,
                           over_cap, safety, newcomers, text_no, follows, relation,
-                          mode)
+                          mode, content, release)
         SELECT id, department_id, $12, 'expanding', priority, $2, $3, $4,
                channels, $5, $6, least($7, period_end), max_tps, $8, $9, $10, $11, baseline,
                key_mode, CASE WHEN $16 = 'resend' THEN 'send' ELSE over_cap END, safety,
-               $13, $14, $15, $16, CASE WHEN drill THEN 'drill' ELSE 'real' END
+               $13, $14, $15, $16, CASE WHEN drill THEN 'drill' ELSE 'real' END, $17,
+               jsonb_build_object(
+                   'submitted_by', submitted_by, 'submitted_at', submitted_at,
+                   'approved_by', approved_by, 'approved_at', approved_at,
+                   'approved_for', approved_for, 'second_approved_by', second_approved_by,
+                   'second_approved_at', second_approved_at,
+                   'second_approved_for', second_approved_for,
+                   'approved_sha256', encode(approved_hash, 'hex'))
         FROM campaigns WHERE id = $1
         ON CONFLICT DO NOTHING
         RETURNING id
@@ -69,6 +76,7 @@ async def insert_run(
         schedule.get("roles") if follow.run_id is None else None,
         text_no,
         *follow,
+        content.canonical.decode(),
     )
     return run_id
 

@@ -2,9 +2,10 @@
 
 An archive that can be checked without us: `verify_evidence.py` lies in it and in the repository. It
 holds the text and the rule as they were approved (the canonical octets whose SHA-256 the approval
-binds), who moved the campaign when and why, the report, the ledger row by row under the keyed hash
-of each phone, and the entries of the audit trail about it with their seals. `manifest.json` has the
-SHA-256 of each file, and `manifest.sig` its Ed25519 signature. Nobody's number or name is in it.
+binds) and who approved them, as it was when the run was made, whatever the campaign is by now; who
+moved the campaign when and why, the report, the ledger row by row under the keyed hash of each
+phone, and the entries of the audit trail about it with their seals. `manifest.json` has the SHA-256
+of each file, and `manifest.sig` its Ed25519 signature. Nobody's number or name is in it.
 """
 
 import csv
@@ -23,6 +24,7 @@ from uuid import UUID
 from service.accounts import audit_store
 from service.campaigns import store as campaigns
 from service.campaigns.clearance import frozen_content
+from service.campaigns.model import Campaign
 from service.campaigns.planning import load
 from service.crypto import Keyring
 from service.reports import progress, store
@@ -87,7 +89,7 @@ async def _documents(conn: Connection, run: Record) -> dict[str, bytes]:
     about = [("runs", str(run["id"]))]
     if run["campaign_id"] is not None:
         about.append(("campaigns", str(run["campaign_id"])))
-        files |= await _campaign(conn, run["campaign_id"])
+        files |= await _campaign(conn, run)
     trail = [
         {"line": entry.line, "seal": None if seal is None else _seal(asdict(seal))}
         for entry, seal in await audit_store.entries_about(conn, about)
@@ -96,30 +98,57 @@ async def _documents(conn: Connection, run: Record) -> dict[str, bytes]:
     return files
 
 
-async def _campaign(conn: Connection, campaign_id: UUID) -> dict[str, bytes]:
-    """What was approved and by whom; the users by their logins."""
-    campaign = await load(conn, campaign_id, None)
+async def _campaign(conn: Connection, run: Record) -> dict[str, bytes]:
+    """What was approved and by whom when the run was made; the users by their logins."""
+    campaign = await load(conn, run["campaign_id"], None)
     logins = await store.logins(conn)
-    people = ("created_by", "submitted_by", "approved_by", "second_approved_by")
-    instants = ("submitted_at", "approved_at", "second_approved_at")
     moves = [
         move._asdict() | {"user_id": logins.get(move.user_id) if move.user_id else None}
-        for move in await campaigns.list_moves(conn, campaign_id)
+        for move in await campaigns.list_moves(conn, campaign.id)
     ]
+    content, release = _released(run, campaign)
     approval = {
-        "campaign_id": str(campaign_id),
+        "campaign_id": str(campaign.id),
         "name": campaign.plan.name,
         "state": campaign.state,
-        "baseline": campaign.baseline,
-        "approved_sha256": campaign.approved_hash.hex() if campaign.approved_hash else None,
-        **{name: logins.get(getattr(campaign, name)) for name in people},
-        **{name: getattr(campaign, name) for name in instants},
+        "baseline": run["baseline"],
+        "created_by": logins.get(campaign.created_by),
+        **{name: _by_login(value, logins) for name, value in release.items()},
         "moves": moves,
     }
     files = {"approval.json": _json(approval)}
-    if campaign.frozen_rule is not None:
-        files["content.json"] = frozen_content(campaign).canonical
-    return files
+    return files if content is None else files | {"content.json": content}
+
+
+_RELEASE = (
+    "submitted_by", "submitted_at", "approved_by", "approved_at", "approved_for",
+    "second_approved_by", "second_approved_at", "second_approved_for",
+)  # fmt: skip
+
+
+def _released(run: Record, campaign: Campaign) -> tuple[bytes | None, Mapping[str, Any]]:
+    """The octets that were approved for a run, and who did: what was kept with it.
+
+    Of a run that is older than this keeping, what the campaign says, if that was approved before
+    the run; of a test, which comes before any approval, nothing.
+    """
+    if run["release"] is not None:
+        return run["content"].encode(), run["release"]
+    approved = campaign.approved_at
+    if run["mode"] == "test" or approved is None or approved > run["created_at"]:
+        return None, dict.fromkeys((*_RELEASE, "approved_sha256"))
+    release = {name: getattr(campaign, name) for name in _RELEASE}
+    approved_hash = campaign.approved_hash
+    release["approved_sha256"] = approved_hash.hex() if approved_hash else None
+    return frozen_content(campaign).canonical, release
+
+
+def _by_login(value: object, logins: Mapping[UUID, str]) -> object:
+    """The login where something is a user's id, as such or as JSON keeps it."""
+    try:
+        return logins.get(UUID(str(value)), value)
+    except ValueError:
+        return value
 
 
 async def _add_ledger(archive: zipfile.ZipFile, conn: Connection, run_id: UUID) -> str:

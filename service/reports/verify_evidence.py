@@ -5,13 +5,12 @@ that of GET /api/v1/evidence-key, written down elsewhere; the one in the archive
 """
 
 import csv
-import hashlib
 import io
 import json
 import sys
 import zipfile
 from collections import Counter
-from typing import Any
+from hashlib import sha256
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -28,22 +27,24 @@ def faults(archive: zipfile.ZipFile, key: bytes) -> list[str]:
     for name in sorted(sums.keys() | {*archive.namelist()} - {"manifest.json", "manifest.sig"}):
         if name not in sums or name not in archive.namelist():
             found.append(f"{name} is not as in the manifest")
-        elif hashlib.sha256(archive.read(name)).hexdigest() != sums[name]:
+        elif sha256(archive.read(name)).hexdigest() != sums[name]:
             found.append(f"{name} was changed")
     if found:
         return found
-    report = json.loads(archive.read("run.json"))["report"]
+    run = json.loads(archive.read("run.json"))
     rows = csv.DictReader(io.TextIOWrapper(archive.open("ledger.csv"), "utf-8", newline=""))
     states = Counter(row["state"] for row in rows)
-    if dict(states) != report["states"] or states.total() != report["target"]:
+    if dict(states) != run["report"]["states"] or states.total() != run["report"]["target"]:
         found.append("the ledger does not add up to the report")
     if "content.json" in sums:
-        approved = json.loads(archive.read("approval.json"))["approved_sha256"]
-        if approved != hashlib.sha256(archive.read("content.json")).hexdigest():
+        content = json.loads(archive.read("content.json"))
+        if json.loads(archive.read("approval.json"))["approved_sha256"] != sums["content.json"]:
             found.append("the text, the rule or the plan is not what was approved")
-    trail: list[dict[str, Any]] = json.loads(archive.read("audit.json"))
-    for entry in trail:
-        digest = hashlib.sha256(entry["line"].encode()).hexdigest()
+        texts = [content, *content.get("further", [])]
+        if run["text"] != texts[run["text_no"] - 1]["text"] or run["rule"] != content["rule"]:
+            found.append("what was sent is not the text and the rule that were approved")
+    for entry in json.loads(archive.read("audit.json")):
+        digest = sha256(entry["line"].encode()).hexdigest()
         if entry["seal"] and entry["seal"]["digest"] != digest:
             found.append(f"the audit entry of seal {entry['seal']['no']} is not as it was sealed")
     return found
