@@ -18,8 +18,11 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from service import app
 from service.accounts.audit_store import insert_entry
+from service.accounts.keys import new_token, token_hash
+from service.accounts.login import PREFIX as SESSION
 from service.accounts.model import Right
 from service.accounts.sealing import seal_committed
+from service.accounts.session_store import insert_session
 from service.api import reading
 from service.api.call import Call, Download
 from service.api.op import Op
@@ -57,6 +60,15 @@ def address(op: Op) -> str:
     return PREFIX + op.path.format(**values)
 
 
+async def _session(api: Api) -> str:
+    """The token of the administrator, who has logged in."""
+    token, admin = new_token(SESSION), api.teams["county"].admin.id
+    async with transaction(api.runtime.pool) as conn:
+        stored = token_hash(api.runtime.keyring, token)
+        await insert_session(conn, admin, stored, address="", agent="", now=api.clock.at)
+    return token
+
+
 @pytest.mark.parametrize("fails", [False, True])
 async def test_no_handler_can_forget_its_entry(
     api: Api, monkeypatch: pytest.MonkeyPatch, fails: bool
@@ -67,10 +79,12 @@ async def test_no_handler_can_forget_its_entry(
 
     monkeypatch.setattr(app, "OPS", tuple(doing(op, act) for op in OPS))
     monkeypatch.setattr(reading, "arguments", _path_only)
-    headers = {"Authorization": f"Bearer {api.tokens[ADMIN]}"}
+    session = await _session(api)
     wrong = []
     async with TestClient(TestServer(app.create_app(api.runtime))) as client:
         for op in OPS:
+            token = session if op.logged_in else api.tokens[ADMIN]
+            headers = {"Authorization": f"Bearer {token}"}
             answer = await client.request(op.method, address(op), headers=headers)
             assert answer.status == (409 if fails else 200 if op.out is Download else op.status), op
             rows = await api.runtime.pool.fetch(
