@@ -146,6 +146,8 @@ TABLE = {
     "PATCH /campaigns/{campaign_id}": "ao",
     "GET /campaigns/{campaign_id}/preview": "aopv",
     "GET /campaigns/{campaign_id}/runs": "aopvi",
+    "GET /campaigns/{campaign_id}/report": "aopvi",
+    "GET /campaigns/{campaign_id}/report/export": "aopvi",
     "GET /campaigns/{campaign_id}/steps": "aopvi",
     "POST /runs/{run_id}/correction": "ao",
     "GET /runs/{run_id}/missed": "aopv",

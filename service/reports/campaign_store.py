@@ -1,0 +1,103 @@
+"""The SQL of a campaign's report: all its runs of some weeks, counted in the database."""
+
+from datetime import date
+from typing import NamedTuple
+from uuid import UUID
+
+from service.storage.postgres import Connection, Record
+
+
+class Span(NamedTuple):
+    """Which runs of a campaign: of one mode, from one Monday up to another, in China's days."""
+
+    campaign_id: UUID
+    mode: str
+    first: date
+    end: date
+
+
+_RUNS = """
+    WITH span AS MATERIALIZED (
+        SELECT r.id, date_trunc('week', r.fire_at AT TIME ZONE 'Asia/Shanghai')::date AS week,
+               r.relation, r.text_no, r.state, r.started_at, r.finished_at,
+               coalesce(nullif((
+                   SELECT t.topic FROM template_versions v JOIN templates t ON t.id = v.template_id
+                   WHERE t.department_id = r.department_id AND v.text = r.text
+                   ORDER BY v.id LIMIT 1), ''), 'none') AS topic
+        FROM runs r
+        WHERE r.campaign_id = $1 AND r.mode = $2
+          AND r.fire_at >= $3::date::timestamp AT TIME ZONE 'Asia/Shanghai'
+          AND r.fire_at < $4::date::timestamp AT TIME ZONE 'Asia/Shanghai')
+"""
+
+
+async def weeks_of(conn: Connection, campaign_id: UUID, mode: str) -> tuple[date, date] | None:
+    """The Mondays of a campaign's first run and of its last; None: it has no run of this mode."""
+    row = await conn.fetchrow(
+        """
+        SELECT date_trunc('week', min(fire_at) AT TIME ZONE 'Asia/Shanghai')::date AS first,
+               date_trunc('week', max(fire_at) AT TIME ZONE 'Asia/Shanghai')::date AS last
+        FROM runs WHERE campaign_id = $1 AND mode = $2
+        """,
+        campaign_id,
+        mode,
+    )
+    return None if row is None or row["first"] is None else (row["first"], row["last"])
+
+
+async def list_weeks(conn: Connection, span: Span) -> list[Record]:
+    """What there was to send each week: how many runs, of which texts, from when to when."""
+    return await conn.fetch(
+        f"""
+        {_RUNS}
+        SELECT week, relation, count(*) AS runs,
+               array_agg(DISTINCT text_no ORDER BY text_no) AS texts,
+               min(started_at) AS started_at,
+               CASE WHEN bool_and(finished_at IS NOT NULL) THEN max(finished_at) END AS finished_at
+        FROM span GROUP BY week, relation
+        """,  # noqa: S608  # constants
+        *span,
+    )
+
+
+async def count_messages(conn: Connection, span: Span) -> list[Record]:
+    """Messages and submitted parts by week, relation, topic, carrier and state."""
+    return await conn.fetch(
+        f"""
+        {_RUNS}
+        SELECT s.week, s.relation, s.topic, m.carrier, m.state::text, count(*) AS messages,
+               coalesce(sum(m.part_count) FILTER (WHERE m.submitted_at IS NOT NULL), 0) AS parts
+        FROM span s JOIN messages m ON m.run_id = s.id
+        GROUP BY s.week, s.relation, s.topic, m.carrier, m.state
+        """,  # noqa: S608  # constants
+        *span,
+    )
+
+
+async def count_earlier_parts(conn: Connection, span: Span) -> list[Record]:
+    """Parts that the carriers took at hand-offs which another one followed."""
+    return await conn.fetch(
+        f"""
+        {_RUNS}
+        SELECT s.week, s.relation, s.topic, m.carrier,
+               coalesce(sum(a.part_count), 0) AS parts
+        FROM span s JOIN attempts a ON a.run_id = s.id AND a.submitted_at IS NOT NULL
+            JOIN messages m ON m.run_id = a.run_id AND m.no = a.no
+        GROUP BY s.week, s.relation, s.topic, m.carrier
+        """,  # noqa: S608  # constants
+        *span,
+    )
+
+
+async def count_exclusions(conn: Connection, span: Span) -> list[Record]:
+    """People left out at expansion, by week, relation, topic, carrier and reason."""
+    return await conn.fetch(
+        f"""
+        {_RUNS}
+        SELECT s.week, s.relation, s.topic, coalesce(e.carrier, 'none') AS carrier, e.reason,
+               count(*) AS people
+        FROM span s JOIN exclusions e ON e.run_id = s.id
+        GROUP BY s.week, s.relation, s.topic, coalesce(e.carrier, 'none'), e.reason
+        """,  # noqa: S608  # constants
+        *span,
+    )
