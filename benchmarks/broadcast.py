@@ -36,7 +36,10 @@ QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is measured. delay: the longest the carrier holds a receipt back, in seconds."""
+    """What is measured. delay: the longest the carrier holds a receipt back, in seconds.
+
+    tps: parts a second that the channel may write; None: any number.
+    """
 
     people: int = 50_000
     window: int = 256
@@ -44,6 +47,8 @@ class Options:
     protocol: str = "cmpp"
     delay: float = 0.5
     profile: bool = False
+    tps: int | None = None
+    api_processes: int = 1
 
 
 @dataclass(slots=True)
@@ -92,7 +97,8 @@ async def broadcasting(options: Options, folder: Path) -> AsyncIterator[tuple[Li
         Database(folder / "postgres", instrumented=options.profile) as database,
         environment({"TOCSIN_DATABASE_URL": database.url, **variables}),
     ):
-        live = Live(data, "--clock", MORNING, "--channels", "none")
+        apis = ("--api-processes", str(options.api_processes))
+        live = Live(data, "--clock", MORNING, "--channels", "none", *apis)
         live.start()
         try:
             clock = data / "clock.json"
@@ -121,7 +127,7 @@ async def _open_channel(live: Live, carrier: Carrier, options: Options) -> None:
         "simulated": True,
         "carriers": ALL_CARRIERS,
         "config": carrier.channel(),
-        "tps": None,
+        "tps": options.tps,
         "window": options.window,
         "destinations": options.destinations,
     }
@@ -151,7 +157,7 @@ async def run(options: Options) -> Figures:
 async def _measure(
     options: Options, live: Live, carrier: Carrier, conn: OwnConnection, folder: Path
 ) -> Figures:
-    pids = {name: _pid(live, folder, name) for name in OURS} | {CARRIER: carrier.pid}
+    pids = {name: pid_of(live, folder, name) for name in OURS} | {CARRIER: carrier.pid}
     if options.profile:
         await conn.execute("CREATE EXTENSION pg_stat_statements")
         await conn.execute("SELECT pg_stat_statements_reset()")
@@ -172,7 +178,8 @@ async def _measure(
     return await _figures(options, conn, sent, watch, (micros, notes))
 
 
-def _pid(live: Live, folder: Path, name: str) -> int:
+def pid_of(live: Live, folder: Path, name: str) -> int:
+    """The process of this name; PostgreSQL's is the postmaster."""
     if name == "postgres":
         return int((folder / "postgres/data/postmaster.pid").read_text().split("\n")[0])
     return live.pid(name)
