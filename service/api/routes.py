@@ -192,7 +192,7 @@ OPS = (
 
     Op("GET",    CAMPAIGN + "/fires", schedules.list_fires, R.REPORTS),
     Op("GET",    CAMPAIGN + "/top-up", following.get_top_up, R.READ),
-    Op("POST",   CAMPAIGN + "/top-up", following.top_up, R.CONTROL, 202, errors=(409,)),
+    Op("POST",   CAMPAIGN + "/top-up", following.top_up, R.CONTROL, 202),
     Op("GET",    CAMPAIGN + "/steps", schedules.list_steps, R.REPORTS),
     Op("POST",   "/schedules/preview", schedules.preview_schedule, R.READ, changes=False),
 
@@ -215,9 +215,8 @@ OPS = (
     Op("POST",   "/runs/{run_id}/cancel", messages.cancel_run, None),
     Op("GET",    "/runs/{run_id}/report", runs.get_report, R.REPORTS),
     Op("GET",    "/runs/{run_id}/missed", following.get_missed, R.READ),
-    Op("POST",   "/runs/{run_id}/resend-missed", following.resend_missed, R.CONTROL, 202,
-       errors=(409,)),
-    Op("POST",   "/runs/{run_id}/correction", following.correct_run, R.PLAN, 201, errors=(409,)),
+    Op("POST",   "/runs/{run_id}/resend-missed", following.resend_missed, R.CONTROL, 202),
+    Op("POST",   "/runs/{run_id}/correction", following.correct_run, R.PLAN, 201),
     Op("GET",    "/runs/{run_id}/evidence", runs.get_evidence, R.AUDIT, errors=(409,),
        media="application/zip"),
     Op("GET",    "/evidence-key", runs.get_evidence_key, R.REPORTS),

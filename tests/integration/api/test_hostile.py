@@ -16,6 +16,7 @@ from service.api.routes import OPS, PREFIX
 from service.storage.postgres import transaction
 from tests.factories import make_draft
 from tests.integration.api.conftest import Answer, Api
+from tests.integration.api.test_login import PASSWORD, log_in, person
 from tests.integration.api.test_robustness import BODIES
 
 ADMIN, OPERATOR, SCHOOL = ("county", "admin"), ("county", "operator"), ("school", "operator")
@@ -160,9 +161,7 @@ async def test_a_header_cannot_put_another_one_into_the_answer(api: Api, name: s
 async def test_a_header_of_any_octets_is_no_crash(
     api: Api, path: str, header: str, status: int
 ) -> None:
-    user = api.teams["county"].operator
-    given = (await api.post(f"/users/{user.id}/password", ADMIN)).json["password"]
-    body = json.dumps({"login": user.login, "password": given})
+    body = json.dumps({"login": await person(api), "password": PASSWORD})
     head = f"POST {PREFIX}{path} HTTP/1.1\r\nHost: x\r\n{header}\r\n"
     head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
     said = await _raw(api, head.encode("utf-8", "surrogateescape"))
@@ -182,12 +181,15 @@ FIELDS = ("id", "state", "department_id", "created_by", "approved_by", "activate
 
 async def test_no_field_is_taken_that_is_not_offered(api: Api) -> None:
     taken = []
+    session = (await log_in(api, await person(api, "admin"), PASSWORD)).json["token"]
     for op in WITH_JSON:
         assert op.body is not None
         offered = {field.alias or name for name, field in op.body.model_fields.items()}
         for field in {*FIELDS} - offered:
             body = {**BODIES.get(op.path, {"reason": "r"}), field: "x"}
-            answer = await api.call(op.method, filled(op), ADMIN, json=body)
+            answer = await api.call(
+                op.method, filled(op), session if op.logged_in else ADMIN, json=body
+            )
             if answer.status != 422 or field not in answer.json.get("fields", {}):
                 taken.append((op.method, op.path, field, answer.status))
     assert taken == []

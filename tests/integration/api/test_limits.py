@@ -14,7 +14,7 @@ from service.api.server import LIMITER
 from service.embedded import Valkey
 from service.settings import Settings
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_keys import ADMIN, active_key
+from tests.integration.api.test_keys import ADMIN, active_key, second_admin
 
 NOW = 1_800_000_030.0  # in the middle of a minute
 
@@ -138,6 +138,8 @@ async def test_a_key_is_told_of_its_limits_and_stopped_at_them(api: Api) -> None
     assert 1 <= int(refused.headers["Retry-After"]) <= 120
     assert (await api.get("/campaigns", ("county", "operator"))).status == 200
     new = await api.post(f"/keys/{key['id']}/rotate", ADMIN, {})
+    path = f"/keys/{new.json['id']}/activate"
+    assert (await api.post(path, await second_admin(api))).status == 200
     assert (await api.get("/campaigns", new.json["token"])).status == 429  # the same grant
 
 
