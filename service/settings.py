@@ -93,7 +93,10 @@ class Settings(ClockSettings):
         90, ge=1, le=1096, description="How long the rejected rows of an import are kept."
     )
     keep_expired_lists_days: int = Field(
-        30, ge=0, le=1096, description="How long a list is kept after its last day."
+        30,
+        ge=0,
+        le=1096,
+        description="How long a list is kept after its last day, and an entry that left.",
     )
     keep_guests_days: int = Field(
         366, ge=1, le=1096, description="How long a guest of trial keys is kept, unless named anew."

@@ -242,6 +242,44 @@ async def retire_links(conn: Connection, roster_id: UUID, most: int, now: dateti
     return count
 
 
+async def retire_left(
+    conn: Connection, department_id: UUID, before: datetime, most: int, now: datetime
+) -> int:
+    """Delete so many entries that newer lists took off before an instant, and the people whom only
+    they knew; how many entries. The department's contacts must be locked.
+
+    The imports that had taken them off cannot be undone any more.
+    """
+    await conn.execute(_TOUCHED)
+    count: int = await conn.fetchval(
+        """
+        WITH gone AS (
+            DELETE FROM links WHERE id IN (
+                SELECT l.id FROM links l JOIN contacts c ON c.id = l.contact_id
+                WHERE l.left_at < $2 AND c.department_id = $1 ORDER BY l.left_at LIMIT $3)
+            RETURNING contact_id, left_by
+        ), noted AS (
+            INSERT INTO touched SELECT contact_id FROM gone ON CONFLICT DO NOTHING
+        ), ended AS (
+            UPDATE imports SET left_erased = true
+            WHERE id IN (SELECT left_by FROM gone) AND NOT left_erased
+        )
+        SELECT count(*) FROM gone
+        """,
+        department_id,
+        before,
+        most,
+    )
+    await _settle_touched(conn, now)
+    return count
+
+
+async def has_let_go(conn: Connection, import_id: UUID) -> bool:
+    """Whether somebody whom an import took off is not kept any more."""
+    gone: bool = await conn.fetchval("SELECT left_erased FROM imports WHERE id = $1", import_id)
+    return gone
+
+
 _TOUCHED = "CREATE TEMPORARY TABLE touched (contact_id uuid PRIMARY KEY) ON COMMIT DROP"
 
 

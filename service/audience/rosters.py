@@ -90,7 +90,7 @@ async def ask_undo(conn: Connection, asked: Import, user_id: UUID, now: datetime
 
     Raises:
         Conflict: it was a dry run, has not been read or not to its end, is undone already or being
-            undone, or a later list has replaced it.
+            undone, a later list has replaced it, or whom it took off is not kept any more.
     """
     if asked.state != "done" or asked.dry_run:
         raise Conflict("only an import that has been stored can be undone")
@@ -107,6 +107,12 @@ async def _check_undoable(conn: Connection, asked: Import) -> None:
     if later is not None:
         raise Conflict(
             f"a later list has replaced this one; undo import {later} first", code="replaced_since"
+        )
+    if await roster_store.has_let_go(conn, asked.id):
+        raise Conflict(
+            "whom this list took off the roster is not kept any more, and could not come back;"
+            " upload the list as it was before",
+            code="left_erased",
         )
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from service.accounts.audit import Act
 from service.accounts.audit_store import insert_entry
 from service.accounts.passwords import WAITS
-from service.audience.roster_store import retire_links
+from service.audience.roster_store import retire_left, retire_links
 from service.audience.rosters import day_in_china
 from service.audience.staging_store import try_lock_contacts
 from service.privacy import retention_store as store
@@ -31,7 +31,8 @@ class Terms:
     """How long things are kept.
 
     numbers: sent texts keep their number, and texts from handsets their words (record duty: six
-        months). rejects: rejected rows of imports. lists: lists after their last day. guests:
+        months). rejects: rejected rows of imports. lists: lists after their last day, and entries
+        that a newer list took off. guests:
         of trial keys, since they were named last (a year, as a list that says no last day).
         logins: sessions since their end, with address and browser, and recovery codes since their
         use (Cybersecurity Law art. 21: logs of a network for six months). passwords: given ones
@@ -89,6 +90,7 @@ async def let_go(pool: Pool, terms: Terms, now: datetime, rows: int = ROWS) -> d
     }
     done = {kind: await _in_batches(pool, kind, batch, now) for kind, batch in kinds.items()}
     done["list_entries"] = await _expired_lists(pool, now - terms.lists, now, rows)
+    done["left_entries"] = await _left_entries(pool, now - terms.lists, now, rows)
     return {kind: count for kind, count in done.items() if count}
 
 
@@ -133,3 +135,21 @@ async def _expired_lists(pool: Pool, last: datetime, now: datetime, rows: int) -
             return await retire_links(conn, roster_id, rows, now) or None
 
         total += await _in_batches(pool, "list_entries", batch, now)
+
+
+async def _left_entries(pool: Pool, before: datetime, now: datetime, rows: int) -> int:
+    """What newer lists took off long ago, by department; one that is importing has to wait."""
+    total, seen = 0, list[UUID]()
+    while True:
+        async with pool.acquire() as conn:
+            department = await store.department_with_left(conn, before, seen)
+        if department is None:
+            return total
+        seen.append(department)
+
+        async def batch(conn: Connection, whose: UUID = department) -> int | None:
+            if not await try_lock_contacts(conn, whose):
+                return None
+            return await retire_left(conn, whose, before, rows, now) or None
+
+        total += await _in_batches(pool, "left_entries", batch, now)

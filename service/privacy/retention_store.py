@@ -1,5 +1,6 @@
 """The SQL of retention: one batch of what is not kept any more, and the counts of it."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -183,6 +184,21 @@ async def lock_expired(conn: Connection, roster_id: UUID, before: date) -> bool:
         "SELECT FROM rosters WHERE id = $1 AND expires_on < $2 FOR UPDATE", roster_id, before
     )
     return row is not None
+
+
+async def department_with_left(
+    conn: Connection, before: datetime, seen: Sequence[UUID]
+) -> UUID | None:
+    """A department that has entries which a newer list took off before, and was not seen yet."""
+    found: UUID | None = await conn.fetchval(
+        """
+        SELECT c.department_id FROM links l JOIN contacts c ON c.id = l.contact_id
+        WHERE l.left_at < $1 AND NOT c.department_id = ANY($2) ORDER BY l.left_at LIMIT 1
+        """,
+        before,
+        seen,
+    )
+    return found
 
 
 async def delete_guests(conn: Connection, before: datetime, rows: int) -> int:

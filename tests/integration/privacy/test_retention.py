@@ -15,10 +15,11 @@ from service.accounts.model import Role, User
 from service.accounts.sealing import seal_committed, verify
 from service.accounts.session_store import give_password
 from service.audience.model import ImportRequest
-from service.audience.rosters import put_members
+from service.audience.rosters import ask_undo, put_members
 from service.audience.staging_store import lock_contacts
-from service.audience.store import load_areas
+from service.audience.store import load_areas, lock_import
 from service.crypto import Keyring
+from service.errors import Conflict
 from service.privacy.retention import Terms, let_go
 from service.storage.postgres import Pool, transaction
 from tests.factories import make_draft, make_user, phone
@@ -71,8 +72,8 @@ class System:
             )
         return run
 
-    async def roster(self, name: str, *members: str, days: int = 10) -> None:
-        """A list whose last day is so many days away."""
+    async def roster(self, name: str, *members: str, days: int = 10) -> UUID:
+        """A list whose last day is so many days away; returns its import."""
         async with transaction(self.pool) as conn:
             request = ImportRequest(
                 department_id=self.user.department_id,
@@ -84,7 +85,7 @@ class System:
                 mode="replace",
             )
             rows = [{"phone": member, "name": f"{name}里的人"} for member in members]
-            await put_members(conn, self.keyring, request, rows, self.now)
+            return (await put_members(conn, self.keyring, request, rows, self.now)).import_id
 
     async def people(self) -> dict[str, str]:
         rows = await self.pool.fetch("SELECT phone_cipher, name_cipher FROM contacts WHERE listed")
@@ -196,6 +197,35 @@ async def test_a_list_that_is_renewed_meanwhile_stays(system: System) -> None:
     await system.roster("甲", A, days=100)
     assert await system.turn(late) == {}
     assert set(await system.people()) == {A}
+
+
+async def test_who_left_a_list_goes_though_the_list_is_kept_current(system: System) -> None:
+    """A school's list is renewed for years; a family that moved away is not kept for as long."""
+    await system.roster("甲", A, B, days=300)
+    await system.roster("乙", B, days=300)
+    left = await system.roster("甲", C, days=300)
+    assert await system.value("SELECT count(*) FROM contacts") == 3
+    assert await system.turn(TERMS.lists) == {}
+    assert await system.turn(TERMS.lists + MOMENT, rows=1) == {"left_entries": 2}
+    assert await system.people() == {B: "乙里的人", C: "甲里的人"}
+    assert await system.value("SELECT count(*) FROM contacts") == 2
+    assert await system.turn(TERMS.lists + MOMENT) == {}
+    # What the new list took off could not come back.
+    async with transaction(system.pool) as conn:
+        asked = await lock_import(conn, left)
+        with pytest.raises(Conflict, match="is not kept any more") as refused:
+            await ask_undo(conn, asked, system.user.id, system.now)
+    assert refused.value.code == "left_erased"
+
+
+async def test_who_left_while_the_department_imports_goes_at_the_next_turn(system: System) -> None:
+    await system.roster("甲", A, days=300)
+    await system.roster("甲", B, days=300)
+    late = TERMS.lists + MOMENT
+    async with transaction(system.pool) as conn:
+        await lock_contacts(conn, system.user.department_id)
+        assert await asyncio.wait_for(system.turn(late), 5) == {}
+    assert await system.turn(late) == {"left_entries": 1}
 
 
 async def test_sessions_and_used_codes_go_after_their_term(system: System) -> None:
