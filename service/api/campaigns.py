@@ -181,6 +181,8 @@ class MoveOut(Out):
 class CampaignDetail(CampaignOut):
     """A campaign with its text, its rule as frozen at submission, and everything that happened."""
 
+    BY_THE_CLOCK = frozenset({"next_fires", "schedule_notes"})
+
     text: str
     frozen_rule: str | None
     next_fires: list[FireOut] = Field(description="The next five, and those left out among them.")

@@ -5,7 +5,7 @@ Input knows no unknown fields and no NUL characters; whole numbers may be writte
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, ClassVar, Generic, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -35,7 +35,12 @@ class Query(BaseModel):
 
 
 class Out(BaseModel):
-    """A part of an answer; read from our own objects by attribute."""
+    """A part of an answer; read from our own objects by attribute.
+
+    BY_THE_CLOCK: members that are worked out anew whenever somebody looks, and are no change.
+    """
+
+    BY_THE_CLOCK: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(from_attributes=True, validate_by_name=True, validate_by_alias=True)
 

@@ -147,7 +147,7 @@ class _Exchange:
         """The answer with its version; without its body if the caller has that already."""
         if self._op.method not in {"GET", "PATCH"} or not answer.body:
             return _response(answer, {})
-        tag = version.tag_of(answer.body)
+        tag = version.tag_of(answer.body, getattr(self._op.out, "BY_THE_CLOCK", frozenset()))
         had = self._request.headers.get(version.IF_NONE_MATCH)
         if self._op.method == "GET" and had is not None and version.names(had, tag):
             return web.Response(status=304, headers={version.ETAG: tag})

@@ -1,11 +1,13 @@
 """ETag, If-Match, If-None-Match (RFC 9110 §13): who edits says what they had seen.
 
-The version of a thing is the hash of what its GET shows. An edit with If-Match is carried out only
+The version of a thing is the hash of what its GET shows, but for what moves with the clock alone,
+as the next fires of a plan do. An edit with If-Match is carried out only
 if the thing is still so; all edits of one thing come one after the other, so that of two who saw
 the same, one is told.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 
 from pydantic import BaseModel
@@ -14,14 +16,18 @@ from service.api import store
 from service.api.call import Call
 from service.api.op import Op
 from service.api.problems import Stale
+from service.api.schema import Out
 
 ETAG = "ETag"
 IF_MATCH = "If-Match"
 IF_NONE_MATCH = "If-None-Match"
 
 
-def tag_of(body: bytes) -> str:
-    """The version of a thing that is shown so."""
+def tag_of(body: bytes, moving: frozenset[str]) -> str:
+    """The version of a thing that is shown so, without its members that move with the clock."""
+    if moving:
+        told = json.loads(body)
+        body = json.dumps([(name, told[name]) for name in told if name not in moving]).encode()
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
@@ -50,5 +56,5 @@ async def check_unchanged(
     if header is None:
         return
     result = await reader.handler(call, **own)
-    if not isinstance(result, BaseModel) or not names(header, tag_of(shown(result))):
+    if not isinstance(result, Out) or not names(header, tag_of(shown(result), result.BY_THE_CLOCK)):
         raise Stale("this has changed since you saw it; read it again, and edit what it is now")
