@@ -24,6 +24,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         folder,
         *("--clock", MORNING, "--tps", str(TPS), "--window", str(WINDOW), "--max-delay", "3"),
         *("--profile", "carrier"),
+        TOCSIN_WEBHOOK_NETWORKS="127.0.0.1",
     )
     system.start()
     try:

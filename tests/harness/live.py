@@ -24,10 +24,14 @@ TEXT = "【旌德县公安局】先做小任务返小钱、再让垫付大单的
 
 
 class Live:
-    """`tocsin up` in a folder; `summary` is the line of JSON that it prints."""
+    """`tocsin up` in a folder; `summary` is the line of JSON that it prints.
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    environment: beyond that of the tests.
+    """
+
+    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
         self.folder = folder
+        self._environment = os.environ | environment
         self._command = [
             *(sys.executable, "-m", "service", "up", "--json", "--port", "0"),
             *("--data", str(folder), *arguments),
@@ -37,7 +41,9 @@ class Live:
 
     def start(self) -> None:
         with (self.folder.parent / f"{self.folder.name}.up.log").open("ab") as log:
-            self.process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=log)
+            self.process = subprocess.Popen(
+                self._command, env=self._environment, stdout=subprocess.PIPE, stderr=log
+            )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, f"tocsin up ended with {self.process.wait()}; see {log.name}"
