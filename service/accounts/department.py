@@ -53,6 +53,7 @@ class Settings:
     weight: its share of a channel beside those of others. area_code: whose people it may send to.
     carrier: whose network one of kind carrier runs. classes, channels: what it may send, and how;
     None: all channels. Quotas in parts, by the calendar in Beijing; None: no limit.
+    notices_end_by_reply: an opt-out word in reply to a work notice ends its notices by itself.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Settings:
     monthly_quota: int | None = None
     yearly_quota: int | None = None
     requests_per_minute: int | None = None
+    notices_end_by_reply: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from service.storage.postgres import (
 _COLUMNS = (
     "name", "kind", "signature", "weight", "parent_id", "area_code", "carrier", "leader", "classes",
     "channels", "daily_quota", "monthly_quota", "yearly_quota", "requests_per_minute",
+    "notices_end_by_reply",
 )  # fmt: skip
 
 

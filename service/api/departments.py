@@ -39,6 +39,10 @@ Requests = Annotated[Int, Field(ge=1, description="Requests a minute; null: the 
 AreaCode = Annotated[str, StringConstraints(pattern="^[0-9]{12}$")]
 ChannelIds = Annotated[list[Annotated[Int, Field(ge=0, le=32767)]], Field(max_length=100)]
 MOST_DAYS = 3 * 366
+_BY_REPLY = (
+    "Whether an opt-out word in reply to one of its work notices ends them by itself; else a person"
+    " of the department decides."
+)
 
 
 class DepartmentBody(Body):
@@ -64,6 +68,7 @@ class DepartmentBody(Body):
     monthly_quota: Quota | None = None
     yearly_quota: Quota | None = None
     requests_per_minute: Requests | None = None
+    notices_end_by_reply: bool = Field(default=False, description=_BY_REPLY)
 
 
 class DepartmentPatch(Body):
@@ -83,6 +88,7 @@ class DepartmentPatch(Body):
     monthly_quota: Quota | None = None
     yearly_quota: Quota | None = None
     requests_per_minute: Requests | None = None
+    notices_end_by_reply: bool | None = None
 
 
 _MAY_BE_NULL = frozenset(
@@ -117,6 +123,7 @@ class DepartmentOut(Out):
     monthly_quota: int | None
     yearly_quota: int | None
     requests_per_minute: int | None
+    notices_end_by_reply: bool = Field(description=_BY_REPLY)
     created_at: Instant
     held_until: Instant | None = Field(description="Its quota is used up until then.")
     held_why: str

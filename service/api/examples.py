@@ -5,6 +5,7 @@ from typing import Any
 _TEMPLATE = "01a2b3c4-0000-7000-8000-000000000001"
 _SEGMENT = "01a2b3c4-0000-7000-8000-000000000002"
 _RUN = "01a2b3c4-0000-7000-8000-000000000003"
+_DEPARTMENT = "01a2b3c4-0000-7000-8000-000000000004"
 _TEXT = "【旌德县反诈中心】{姓名}您好，转账前请先核实。"
 
 EXAMPLES: dict[str, dict[str, Any]] = {
@@ -19,7 +20,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "basis": "duty",
         "expires_on": "2027-12-31",
     },
-    "create_suppressions": {"phone": "197 9000 0001", "reason": "opted_out", "note": "来电"},
+    "create_suppressions": {
+        "phone": "197 9000 0001",
+        "reason": "opted_out",
+        "classes": ["service"],
+        "department_id": _DEPARTMENT,
+        "note": "来电",
+    },
     "create_segment": {"name": "旌阳财务", "rule": "身份 = 财务人员 且 区域 = 旌阳镇"},
     "preview_segment": {"rule": "身份 = 财务人员 且 区域 = 旌阳镇"},
     "explain_segment": {"rule": "年龄 >= 60 且 区域 = 旌阳镇"},

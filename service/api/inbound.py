@@ -35,7 +35,7 @@ class InboundQuery(PageQuery):
 class ReplyOut(Out):
     """An answer of ours: due, in the ledger of a run (or among its exclusions), or not sent."""
 
-    kind: Literal["opt_out_confirmed", "clue_received"]
+    kind: Literal["opt_out_confirmed", "notices_confirmed", "clue_received"]
     due_at: Instant
     settled_at: Instant | None
     run_id: UUID | None

@@ -93,6 +93,9 @@ class FoundSuppressionOut(Out):
     classes: list[str]
     created_at: Instant
     expires_at: Instant | None
+    department: str | None = Field(
+        description="Whose work notices alone are stopped; null: everybody's."
+    )
 
 
 class DisclosureOut(Out):

@@ -1,11 +1,12 @@
 """Numbers that are never sent to: entered, listed, taken from a file, given out, lifted."""
 
 import asyncio
-from typing import Literal, get_args
+from typing import Literal
 from uuid import UUID
 
 from pydantic import Field, model_validator
 
+from service.accounts.department_store import get_department
 from service.api.call import Call, Download
 from service.api.paging import PageQuery, cut
 from service.api.problems import TooLarge
@@ -19,25 +20,32 @@ from service.audience.suppression import (
     read_optouts,
     stopped_classes,
     suppressions_csv,
+    whose_notices,
 )
 from service.audience.suppression_store import NewSuppression, Which
-from service.errors import Invalid
+from service.errors import Invalid, NotFound
 
 MAX_PHONES = 1_000
 MAX_REJECTED = 1_000
+MOST_OF_ONE = 1_000
+"""More departments than that do not stop their notices to one number."""
 LIST_OCTETS = 4 * 1024 * 1024
 
 MessageClass = Literal["public_interest", "service", "warning"]
 SuppressionReason = Literal["opted_out", "protected", "dead_number", "complaint"]
 
 
+_WHOSE = "Whose work notices alone (class service) it stops; publicity stops for the whole county."
+
+
 class SuppressionQuery(PageQuery):
-    """Which suppressions: all, or those for one reason, of one class."""
+    """Which suppressions: all, or those for one reason, of one class, of one's notices."""
 
     reason: SuppressionReason | None = None
     message_class: MessageClass | None = Field(
         default=None, alias="class", description="Those that stop texts of this class."
     )
+    department_id: UUID | None = Field(default=None, description=_WHOSE)
     in_force: bool = Field(default=False, description="Without those whose end has passed.")
 
 
@@ -46,7 +54,13 @@ class _Terms(Body):
     classes: list[MessageClass] | None = Field(
         default=None,
         min_length=1,
-        description="What it stops. Left out: all, or what can be refused for opted_out.",
+        description="What it stops. Left out: all, or what can be refused for opted_out; the work"
+        " notices alone where a department is named.",
+    )
+    department_id: UUID | None = Field(
+        default=None,
+        description=f"{_WHOSE} Left out: your department's; for an administrator of a county,"
+        " everybody's.",
     )
     owner: OptionalLine = Field(
         default="",
@@ -81,6 +95,10 @@ class SuppressionListForm(Body):
     """What is said of a file with a column of numbers (手机号); its other columns do not matter."""
 
     reason: SuppressionReason = "opted_out"
+    department_id: UUID | None = Field(
+        default=None,
+        description=f"{_WHOSE} Then the list stops nothing else. Left out: as for single numbers.",
+    )
     owner: OptionalLine = Field(
         default="",
         description="Who answers for protected numbers. Left out: your department.",
@@ -110,6 +128,8 @@ class SuppressionOut(Out):
     created_by: UUID | None
     created_at: Instant
     expires_at: Instant | None
+    department_id: UUID | None = Field(description=f"{_WHOSE} null: everybody's.")
+    department: str | None = Field(description="Its name.")
 
 
 class NumberBody(Body):
@@ -119,7 +139,7 @@ class NumberBody(Body):
 
 
 class NumberOut(Out):
-    """What is stopped to a number, one item for each reason."""
+    """What is stopped to a number, one item for each reason and department."""
 
     phone: str = Field(description="Masked.")
     items: list[SuppressionOut]
@@ -159,11 +179,12 @@ class SuppressionListOut(Out):
 
 
 async def list_suppressions(call: Call, query: SuppressionQuery) -> Page[SuppressionOut]:
-    """List the suppressions that your department made."""
+    """List the suppressions that your department made, and those of its own work notices."""
     which = Which(
         call.user.scope,
         reason=query.reason,
         message_class=query.message_class,
+        department_id=query.department_id,
         in_force_at=call.now if query.in_force else None,
     )
     found = await store.list_suppressions(call.conn, which, query.before, query.wanted)
@@ -174,7 +195,7 @@ async def look_up_suppressions(call: Call, body: NumberBody) -> NumberOut:
     """Say what your department stopped to one number: it stands in no address, and so in no log."""
     phone = parse_phone(body.phone)
     which = Which(call.user.scope, call.runtime.keyring.phone_index(phone))
-    found = await store.list_suppressions(call.conn, which, None, len(get_args(SuppressionReason)))
+    found = await store.list_suppressions(call.conn, which, None, MOST_OF_ONE)
     items = [SuppressionOut.model_validate(suppression) for suppression in found]
     return NumberOut(phone=mask(phone), items=items)
 
@@ -185,13 +206,16 @@ async def create_suppressions(call: Call, body: SuppressionBody) -> SuppressedOu
         raise Invalid("the end has passed", fields={"expires_at": "give a later instant"})
     index = call.runtime.keyring.phone_index
     phones = {index(phone): phone for phone in _phones(body)}
+    classes = body.classes or stopped_classes(body.reason, body.department_id)
+    whose = whose_notices(call.user, body.reason, classes, body.department_id)
     new = NewSuppression(
         reason=body.reason,
-        classes=list(dict.fromkeys(body.classes or stopped_classes(body.reason))),
+        classes=list(dict.fromkeys(classes)),
         note=body.note,
         created_by=call.user.id,
         expires_at=body.expires_at,
         owner=await _owner(call, body.reason, body.owner),
+        department_id=await _existing(call, whose),
     )
     await store.lock_suppressions(call.conn)
     made = await store.insert_suppressions(call.conn, phones, new, call.now)
@@ -216,14 +240,17 @@ async def import_suppressions(
     found = await asyncio.to_thread(
         read_optouts, lambda: pieces, packaged_prefixes(), encoding=body.encoding
     )
+    classes = stopped_classes(body.reason, body.department_id)
+    whose = whose_notices(call.user, body.reason, classes, body.department_id)
     new = NewSuppression(
         reason=body.reason,
-        classes=stopped_classes(body.reason),
+        classes=classes,
         note=body.note,
         created_by=call.user.id,
         expires_at=body.expires_at,
         owner=await _owner(call, body.reason, body.owner),
         source="list",
+        department_id=await _existing(call, whose),
     )
     keyring = call.runtime.keyring
     entered = await add_suppressions(call.conn, keyring, found.phones, new, call.now)
@@ -241,7 +268,7 @@ async def import_suppressions(
 
 
 async def export_suppressions(call: Call, body: SuppressionExportBody) -> Download:
-    """Download the suppressions that your department made; the keyed hash stands for the number."""
+    """Download what `GET /suppressions` lists; the keyed hash stands for the number."""
     which = Which(
         call.user.scope, reason=body.reason, in_force_at=call.now if body.in_force else None
     )
@@ -254,6 +281,17 @@ async def export_suppressions(call: Call, body: SuppressionExportBody) -> Downlo
 async def delete_suppression(call: Call, suppression_id: UUID) -> None:
     """Lift a suppression."""
     await store.delete_suppression(call.conn, suppression_id, call.user.scope)
+
+
+async def _existing(call: Call, department_id: UUID | None) -> UUID | None:
+    """The department, if there is one of this id."""
+    if department_id is not None and department_id != call.user.department_id:
+        try:
+            await get_department(call.conn, department_id, None)
+        except NotFound as error:
+            problem = "there is no such department"
+            raise Invalid(f"department_id: {problem}", fields={"department_id": problem}) from error
+    return department_id
 
 
 async def _owner(call: Call, reason: str, owner: str) -> str:

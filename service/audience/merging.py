@@ -65,7 +65,7 @@ async def load(
             rows += staged.rows
             await progress(rows)
             staged = await asyncio.shield(ahead)
-    report = reading.report(await staging_store.find_repeats(conn, now))
+    report = reading.report(await staging_store.find_repeats(conn, claimed.department_id, now))
     await staging_store.drop_staging(conn)
     if claimed.mode == "replace" and not report["recipients"]["total"] and report["rows"]["read"]:
         raise FileRefused(

@@ -13,6 +13,7 @@ from uuid import UUID
 from service.accounts.model import User
 from service.audience.segment_sql import CARRIER, Compiled
 from service.audience.segment_uses import SavedRule
+from service.audience.suppression_store import stops
 from service.errors import Conflict, NotFound
 from service.storage.postgres import Connection, Record, UniqueViolation, one
 
@@ -167,9 +168,9 @@ async def count_people(
     rows = await conn.fetch(
         f"""
         WITH stopped AS MATERIALIZED (
-            SELECT phone_hash, min(reason) AS reason FROM suppressions
-            WHERE $3 = ANY (classes) AND (expires_at IS NULL OR expires_at > $2)
-            GROUP BY phone_hash
+            SELECT p.phone_hash, min(p.reason) AS reason FROM suppressions p
+            WHERE {stops("p", "$3", "$1", "$2")}
+            GROUP BY p.phone_hash
         ), judged AS (
             SELECT c.phone_hash, coalesce({CARRIER}, 'none') AS carrier,
                    coalesce(left(c.area_code, 9) || '000', 'none') AS town, k.roles,
@@ -216,8 +217,7 @@ def reached(condition: Compiled) -> str:
         WHERE c.department_id = $1 AND ({condition.sql}) IS TRUE
           AND NOT EXISTS (
             SELECT FROM suppressions p
-            WHERE p.phone_hash = c.phone_hash AND $3 = ANY (p.classes)
-              AND (p.expires_at IS NULL OR p.expires_at > $2))
+            WHERE p.phone_hash = c.phone_hash AND {stops("p", "$3", "$1", "$2")})
     """  # compiled from a parsed rule, whose values are parameters
 
 

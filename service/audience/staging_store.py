@@ -205,7 +205,7 @@ async def delete_erased(conn: Connection, department_id: UUID, import_id: UUID) 
     )
 
 
-async def find_repeats(conn: Connection, now: datetime) -> Repeats:
+async def find_repeats(conn: Connection, department_id: UUID, now: datetime) -> Repeats:
     """What the staged rows say of numbers that stand in more than one row (import rules §10).
 
     `occurrences` and `outcomes` have it row by row, until `drop_staging`.
@@ -243,7 +243,7 @@ async def find_repeats(conn: Connection, now: datetime) -> Repeats:
         kinds=await _counts(conn, _KINDS),
         roles_listed=await _counts(conn, _ROLES_LISTED),
         roles_joined=await _counts(conn, _ROLES_JOINED),
-        suppressed=await _count_suppressed(conn, now),
+        suppressed=await _count_suppressed(conn, department_id, now),
     )
 
 
@@ -265,14 +265,17 @@ async def _counts(conn: Connection, query: str) -> dict[Any, int]:
     return {row[0]: row[1] for row in await conn.fetch(query, timeout=MERGE_SECONDS)}
 
 
-async def _count_suppressed(conn: Connection, now: datetime) -> int:
+async def _count_suppressed(conn: Connection, department_id: UUID, now: datetime) -> int:
     count: int = await conn.fetchval(
         """
         SELECT count(DISTINCT s.phone_hash) FROM staged_rows s
         WHERE s.phone_hash IN (SELECT p.phone_hash FROM suppressions p
-                               WHERE p.expires_at IS NULL OR p.expires_at > $1)
+                               WHERE (p.expires_at IS NULL OR p.expires_at > $1)
+                                 AND (p.department_id IS NULL OR p.department_id = $2
+                                      OR 'public_interest' = ANY (p.classes)))
         """,
         now,
+        department_id,
         timeout=MERGE_SECONDS,
     )
     return count

@@ -1,11 +1,13 @@
 """Numbers that are never sent to, and the opt-out lists that carriers hand over (§11)."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import NamedTuple
+from uuid import UUID
 
+from service.accounts.model import User
 from service.audience import suppression_store
 from service.audience.area import AreaTree
 from service.audience.cells import neutral
@@ -18,7 +20,7 @@ from service.audience.rejects import BOM, csv_line
 from service.audience.rows import Refusal, RowReader, Rules, Skip
 from service.audience.suppression_store import NewSuppression, Which
 from service.crypto import Keyring
-from service.errors import Invalid
+from service.errors import Forbidden, Invalid
 from service.storage.postgres import Connection
 
 REASONS = ("opted_out", "protected", "dead_number", "complaint")
@@ -29,9 +31,40 @@ REFUSABLE = ("public_interest", "service")
 CLASSES = (*REFUSABLE, "warning")
 
 
-def stopped_classes(reason: str) -> tuple[str, ...]:
-    """The classes that a suppression of this reason stops where nobody says otherwise."""
+NOTICES = ("service",)
+"""The class of a department's work notices, the only one that is refused of one alone."""
+
+
+def stopped_classes(reason: str, department_id: UUID | None = None) -> tuple[str, ...]:
+    """The classes that a suppression of this reason stops where nobody says otherwise; a department
+    that is named is one whose work notices alone are refused.
+    """
+    if department_id is not None:
+        return NOTICES
     return REFUSABLE if reason == "opted_out" else CLASSES
+
+
+def whose_notices(
+    user: User, reason: str, classes: Collection[str], department_id: UUID | None
+) -> UUID | None:
+    """Whose work notices what a user enters stops; None: everybody's, or none at all.
+
+    A department refuses its own for people, never another's; the county's lead those of one that
+    is named, or of all.
+
+    Raises:
+        Invalid: a department is named, and nobody refuses its notices.
+        Forbidden: it is not the user's own.
+    """
+    refused = reason == "opted_out" and "service" in classes
+    if department_id is None:
+        return user.scope if refused else None
+    if not refused:
+        problem = "only an opt-out of class service is of one department's texts"
+        raise Invalid(f"department_id: {problem}", fields={"department_id": problem})
+    if not user.sees(department_id):
+        raise Forbidden("you may stop the notices of your own department only")
+    return department_id
 
 
 class OptOuts(NamedTuple):
@@ -109,7 +142,7 @@ async def add_suppressions(
 
 _COLUMNS = (
     *("phone_hash", "reason", "classes", "owner", "source", "note"),
-    *("created_at", "expires_at"),
+    *("created_at", "expires_at", "department"),
 )
 
 
@@ -128,5 +161,6 @@ async def suppressions_csv(conn: Connection, which: Which) -> AsyncIterator[str]
                 neutral(one.note),
                 one.created_at.isoformat(),
                 expires,
+                neutral(one.department or ""),
             )
         )

@@ -9,9 +9,11 @@ import asyncio
 import sys
 from datetime import datetime
 from pathlib import Path
+from uuid import UUID
 
 from service.accounts.audit import Act
 from service.accounts.audit_store import insert_entry
+from service.accounts.department_store import find_department
 from service.accounts.model import Right, User
 from service.accounts.store import find_user
 from service.audience import suppression_store as store
@@ -23,6 +25,7 @@ from service.audience.suppression import (
     read_optouts,
     stopped_classes,
     suppressions_csv,
+    whose_notices,
 )
 from service.audience.suppression_store import NewSuppression, Which
 from service.clock import parse_instant
@@ -42,6 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     take.add_argument("file", type=Path, metavar="FILE", help="CSV or XLSX with a column 手机号")
     take.add_argument("--login", required=True, help="in whose name / 以哪个用户的名义")
     take.add_argument("--reason", choices=REASONS, default="opted_out", help="why / 原因")
+    take.add_argument(
+        "--department",
+        help="whose work notices alone; default: the user's / 仅停发该单位的工作通知",
+    )
     take.add_argument("--owner", default="", help="who answers for protected numbers / 责任单位")
     take.add_argument("--note", default="", help="where the list comes from / 来源")
     take.add_argument("--expires-at", type=_instant, help="until when; default: for good / 截止")
@@ -75,14 +82,17 @@ async def _import(options: argparse.Namespace, settings: Settings) -> int:
             owner = options.owner
             if options.reason == "protected" and not owner:
                 owner = await store.department_name(conn, user.department_id)
+            named = await _department(conn, options.department)
+            classes = stopped_classes(options.reason, named)
             new = NewSuppression(
                 reason=options.reason,
-                classes=stopped_classes(options.reason),
+                classes=classes,
                 note=options.note,
                 created_by=user.id,
                 expires_at=options.expires_at,
                 owner=owner,
                 source="list",
+                department_id=whose_notices(user, options.reason, classes, named),
             )
             entered = await add_suppressions(conn, keyring, found.phones, new, now)
             details = {"in_name_of": str(user.id), "numbers": entered.numbers}
@@ -109,6 +119,16 @@ async def _user(conn: Connection, login: str) -> User:
         raise Invalid(problem, fields={"login": problem})
     user.need(Right.SUPPRESS)
     return user
+
+
+async def _department(conn: Connection, name: str | None) -> UUID | None:
+    if name is None:
+        return None
+    found = await find_department(conn, name)
+    if found is None:
+        problem = "there is no department of this name / 没有此单位"
+        raise Invalid(problem, fields={"department": problem})
+    return found.id
 
 
 async def _export(options: argparse.Namespace, settings: Settings) -> int:

@@ -19,6 +19,7 @@ class Suppression:
     keyed hash.
 
     owner: who answers for a protected number. source: person, list, reply, receipts.
+    department_id, department: the one whose work notices an opt-out stops; None: everybody's.
     """
 
     id: UUID
@@ -30,11 +31,16 @@ class Suppression:
     created_by: UUID | None
     created_at: datetime
     expires_at: datetime | None
+    department_id: UUID | None
+    department: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class NewSuppression:
-    """Why, which classes, by whom and until when numbers are not to be sent; None: for good."""
+    """Why, which classes, by whom and until when numbers are not to be sent; None: for good.
+
+    department_id: as of a suppression.
+    """
 
     reason: str
     classes: Sequence[str]
@@ -43,19 +49,33 @@ class NewSuppression:
     expires_at: datetime | None
     owner: str = ""
     source: str = "person"
+    department_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """Which suppressions: those that the scope's users made, of one number, for one reason, that
-    stop one class, that are in force at an instant. None: whatever it is.
+    """Which suppressions: those of the scope, of one number, for one reason, that stop one class,
+    of one department's notices alone, that are in force at an instant. None: whatever it is.
+
+    Of a scope are those of its own work notices, and else those that its users made.
     """
 
     scope: UUID | None = None
     phone_hash: bytes | None = None
     reason: str | None = None
     message_class: str | None = None
+    department_id: UUID | None = None
     in_force_at: datetime | None = None
+
+
+def stops(suppression: str, message_class: str, department: str, now: str) -> str:
+    """SQL: whether a suppression holds at an instant for texts of this class that this department
+    sends. Publicity that was refused stops whoever sends it; work notices may be those of one.
+    """
+    return f"""{message_class} = ANY ({suppression}.classes)
+        AND ({suppression}.expires_at IS NULL OR {suppression}.expires_at > {now})
+        AND ({suppression}.department_id IS NULL OR {suppression}.department_id = {department}
+             OR {message_class} <> 'service')"""
 
 
 async def lock_suppressions(conn: Connection) -> None:
@@ -66,13 +86,15 @@ async def lock_suppressions(conn: Connection) -> None:
     await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('suppressions', 0))")
 
 
+_DEPARTMENT = "(SELECT name FROM departments WHERE id = s.department_id) AS department"
+
 _INSERT = """
     INSERT INTO suppressions AS s (phone_hash, reason, note, created_by, created_at, expires_at,
-                                   classes, owner, source)
+                                   classes, owner, source, department_id)
     SELECT DISTINCT u.phone_hash, $2, $3, $4::uuid, $5::timestamptz, $6::timestamptz,
-           $7::text[], $8, $9
+           $7::text[], $8, $9, $10::uuid
     FROM unnest($1::bytea[]) AS u (phone_hash) ORDER BY 1
-    ON CONFLICT (phone_hash, reason) DO UPDATE SET
+    ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET
         classes = CASE WHEN s.expires_at <= $5 THEN excluded.classes
                        ELSE ARRAY(SELECT DISTINCT c FROM unnest(s.classes || excluded.classes)
                                       AS u(c) ORDER BY c) END,
@@ -97,6 +119,7 @@ def _row(phone_hashes: Iterable[bytes], new: NewSuppression, now: datetime) -> t
         list(new.classes),
         new.owner,
         new.source,
+        new.department_id,
     )
 
 
@@ -109,7 +132,8 @@ async def insert_suppressions(
     only followed from receipts is from then on the word of whoever says so.
     """
     rows = await conn.fetch(
-        f"{_INSERT} RETURNING s.*, old.id IS NULL AS is_new", *_row(phone_hashes, new, now)
+        f"{_INSERT} RETURNING s.*, {_DEPARTMENT}, old.id IS NULL AS is_new",
+        *_row(phone_hashes, new, now),
     )
     return {row["phone_hash"]: (_suppression(row), row["is_new"]) for row in rows}
 
@@ -129,14 +153,15 @@ async def enter_suppressions(
     return counts["numbers"], counts["added"]
 
 
-_WHICH = """
-    SELECT s.* FROM suppressions s LEFT JOIN users u ON u.id = s.created_by
-    WHERE ($1::uuid IS NULL OR u.department_id = $1)
+_WHICH = f"""
+    SELECT s.*, {_DEPARTMENT} FROM suppressions s LEFT JOIN users u ON u.id = s.created_by
+    WHERE ($1::uuid IS NULL OR coalesce(s.department_id, u.department_id) = $1)
       AND ($2::bytea IS NULL OR s.phone_hash = $2)
       AND ($3::text IS NULL OR s.reason = $3)
       AND ($4::text IS NULL OR $4 = ANY (s.classes))
-      AND ($5::timestamptz IS NULL OR s.expires_at IS NULL OR s.expires_at > $5)
-"""
+      AND ($5::uuid IS NULL OR s.department_id = $5)
+      AND ($6::timestamptz IS NULL OR s.expires_at IS NULL OR s.expires_at > $6)
+"""  # noqa: S608  # a constant
 
 
 def _values(which: Which) -> tuple[object, ...]:
@@ -145,6 +170,7 @@ def _values(which: Which) -> tuple[object, ...]:
         which.phone_hash,
         which.reason,
         which.message_class,
+        which.department_id,
         which.in_force_at,
     )
 
@@ -154,7 +180,7 @@ async def list_suppressions(
 ) -> list[Suppression]:
     """A page of suppressions."""
     rows = await conn.fetch(
-        f"{_WHICH} AND ($6::uuid IS NULL OR s.id < $6) ORDER BY s.id DESC LIMIT $7",
+        f"{_WHICH} AND ($7::uuid IS NULL OR s.id < $7) ORDER BY s.id DESC LIMIT $8",
         *_values(which),
         before,
         limit,
@@ -200,14 +226,15 @@ async def delete_suppression(conn: Connection, suppression_id: UUID, scope: UUID
     """Lift a suppression; what carriers said of a dead number is forgotten with it.
 
     Raises:
-        NotFound: there is none of this id that the scope's users made.
+        NotFound: there is none of this id in the scope; see `Which`.
     """
     status = await conn.execute(
         """
         WITH lifted AS MATERIALIZED (
-            SELECT s.id, s.phone_hash, s.reason FROM suppressions s
-            WHERE s.id = $1 AND ($2::uuid IS NULL OR EXISTS (
-                SELECT FROM users u WHERE u.id = s.created_by AND u.department_id = $2))
+            SELECT s.id, s.phone_hash, s.reason
+            FROM suppressions s LEFT JOIN users u ON u.id = s.created_by
+            WHERE s.id = $1
+              AND ($2::uuid IS NULL OR coalesce(s.department_id, u.department_id) = $2)
         ), forgotten AS (
             DELETE FROM dead_reports d USING lifted l
             WHERE l.reason = 'dead_number' AND d.phone_hash = l.phone_hash
@@ -238,4 +265,6 @@ def _suppression(row: Record) -> Suppression:
         created_by=row["created_by"],
         created_at=row["created_at"],
         expires_at=row["expires_at"],
+        department_id=row["department_id"],
+        department=row["department"],
     )

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.audience.segment_sql import Compiled
+from service.audience.suppression_store import stops
 from service.campaigns.newcomer_store import New
 from service.storage.postgres import Connection
 
@@ -107,11 +108,11 @@ async def count_missed(conn: Connection, run_id: UUID, now: datetime) -> Missed:
             SELECT p.failed AND NOT p.may AND NOT p.dead AND s.reason IS NULL AS again,
                    CASE WHEN p.may THEN 'in_doubt' WHEN p.dead THEN 'empty_number'
                         ELSE coalesce(s.reason, p.reason) END AS reason
-            FROM person p LEFT JOIN LATERAL (
-                SELECT min(reason) AS reason FROM suppressions
-                WHERE phone_hash = p.phone_hash AND (expires_at IS NULL OR expires_at > $2)
-                  AND (SELECT class FROM runs WHERE id = $1) = ANY (classes)) s ON true
-            WHERE NOT p.got
+            FROM runs r, person p LEFT JOIN LATERAL (
+                SELECT min(x.reason) AS reason FROM suppressions x
+                WHERE x.phone_hash = p.phone_hash
+                  AND {stops("x", "r.class", "r.department_id", "$2")}) s ON true
+            WHERE r.id = $1 AND NOT p.got
         )
         SELECT again, reason, count(*) AS people FROM judged GROUP BY again, reason ORDER BY reason
         """,  # noqa: S608  # constants and placeholders

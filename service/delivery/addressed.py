@@ -57,7 +57,8 @@ def route(meaning: Meaning, to: Addressed, police: UUID | None) -> Place:
     """Where a text goes, and whether a person is to look at it.
 
     An opt-out in answer to a work notice stops publicity like any other; whether the notices stop
-    too is for the department to decide. An answer to nothing that we sent counts for no run.
+    too is for the department to decide, unless it lets them end so. An answer to nothing that we
+    sent counts for no run.
     """
     department, answered = to.department_id, to.answered
     if meaning.kind is Kind.CLUE:
@@ -66,6 +67,7 @@ def route(meaning: Meaning, to: Addressed, police: UUID | None) -> Place:
         return Place(department, State.NEW)
     if meaning.kind is Kind.OPT_OUT:
         notice = answered is not None and answered.message_class == "service"
-        return Place(department, State.NEW if notice else State.DONE)
+        undecided = notice and not (answered and answered.ends_notices)
+        return Place(department, State.NEW if undecided else State.DONE)
     counted = meaning.kind is Kind.ANSWER and answered is not None
     return Place(department, State.DONE if counted else State.NEW)

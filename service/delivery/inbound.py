@@ -3,9 +3,10 @@
 A text belongs to the last message that was handed off to that phone on that channel, and so to its
 campaign and department; one to the extension number of a department is for that department, and
 belongs to the last of its messages. What it means is decided in `words`. An opt-out stops publicity
-to that number at once, whoever sent it, under the same lock as a suppression that a person enters:
-once it is committed, nothing to that number is marked as leaving any more (invariant I7). What no
-rule may decide waits for a person of the department, and a clue for one of the police.
+to that number at once, whoever sent it, and in reply to a work notice also the notices of that one
+department, if it lets them end so; under the same lock as a suppression that a person enters: once
+it is committed, nothing to that number is marked as leaving any more (invariant I7). What no rule
+may decide waits for a person of the department, and a clue for one of the police.
 
 Whatever is committed is whole: a process that dies in between leaves the arrivals unread, and the
 next one reads them again.
@@ -18,7 +19,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from service.accounts.model import User
-from service.audience.suppression import REFUSABLE
 from service.audience.suppression_store import lock_suppressions
 from service.channels.extension import behind
 from service.channels.extension_store import Owner, owners_of
@@ -29,6 +29,7 @@ from service.delivery import replies_store
 from service.delivery.addressed import Addressed, State, route
 from service.delivery.inbound_store import NewText
 from service.delivery.joining import REPEATED_WITHIN, Arrival, Joiner, Whole
+from service.delivery.replies_store import Stop
 from service.delivery.words import Kind, Meaning, read
 from service.errors import Conflict, NotFound
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
@@ -41,9 +42,6 @@ PARTS_WAIT = timedelta(hours=24)
 
 ANSWERS_WITHIN = timedelta(days=30)
 """How long after a message a text from its recipient is taken for an answer to it."""
-
-PUBLICITY = ("public_interest",)
-"""What an opt-out stops by itself: work notices are the department's to stop (practice rules)."""
 
 BY_WORD = "replied with an opt-out word"
 BY_PERSON = "asked for it in a text that a person read"
@@ -187,12 +185,14 @@ class _Reading:
         clues = [text.id for text in self._texts if text.kind == Kind.CLUE]
         if clues:
             await replies_store.owe_receipt(conn, clues, now)
-        stops += [(t.sender_hash, t.id) for t in self._texts if t.kind == Kind.OPT_OUT]
+        stops += [
+            Stop(t.sender_hash, t.id, t.answered.notices_of if t.answered else None)
+            for t in self._texts
+            if t.kind == Kind.OPT_OUT
+        ]
         if stops:
             await lock_suppressions(conn)
-            await replies_store.suppress_senders(
-                conn, stops, classes=PUBLICITY, note=BY_WORD, user_id=None, now=now
-            )
+            await replies_store.suppress_senders(conn, stops, note=BY_WORD, user_id=None, now=now)
 
     async def _called(
         self, conn: Connection, texts: Sequence[_Candidate]
@@ -208,10 +208,8 @@ class _Reading:
         owners = await owners_of(conn, set(digits) - {""})
         return [(each, owners.get(each)) for each in digits]
 
-    async def _tell_copies(
-        self, conn: Connection
-    ) -> tuple[list[_Candidate], list[tuple[bytes, UUID]]]:
-        """The texts that did not come before, and the opt-outs that did: (phone hash, text).
+    async def _tell_copies(self, conn: Connection) -> tuple[list[_Candidate], list[Stop]]:
+        """The texts that did not come before, and what the opt-outs that did stop.
 
         An opt-out that comes again stops again: twice costs nothing, and if the suppression was
         lifted in between, a copy cannot be told from a second thought.
@@ -221,8 +219,8 @@ class _Reading:
             return [], []
         digests = [candidate.digest for candidate in candidates]
         since = min(c.whole.received_at for c in candidates) - REPEATED_WITHIN
-        seen: dict[bytes, tuple[UUID, datetime]] = {
-            row["digest"]: (row["id"], row["received_at"])
+        seen: dict[bytes, tuple[UUID, datetime, UUID | None]] = {
+            row["digest"]: (row["id"], row["received_at"], row["notices_of"])
             for row in await store.texts_like(conn, digests, since)
         }
         new, stops = [], []
@@ -230,12 +228,12 @@ class _Reading:
             whole = candidate.whole
             first = seen.get(candidate.digest)
             if first is None or whole.received_at - first[1] > REPEATED_WITHIN:
-                seen[candidate.digest] = whole.id, whole.received_at
+                seen[candidate.digest] = whole.id, whole.received_at, None
                 new.append(candidate)
                 continue
             self._same[whole.id] = first[0]
             if candidate.meaning.kind is Kind.OPT_OUT:
-                stops.append((candidate.first.sender_hash, first[0]))
+                stops.append(Stop(candidate.first.sender_hash, first[0], first[2]))
         return new, stops
 
     def _candidate(self, whole: Whole) -> _Candidate:
@@ -330,7 +328,7 @@ async def finish(
     conn: Connection, user: User, text_id: UUID, outcome: Outcome, now: datetime
 ) -> Record:
     """Close a text that was taken; with `opt_out`, stop publicity to its sender in the same act,
-    and work notices as well if it answers one: then their department has decided.
+    and the work notices of the department as well if it answers one of them: it has decided.
 
     Raises:
         NotFound: as `visible`.
@@ -350,10 +348,8 @@ async def finish(
         advice = "take it first" if row["state"] == State.NEW else "nothing is left to do"
         raise Conflict(f"this text is {row['state']}: {advice}")
     if outcome.opt_out:
-        stop = [(row["sender_hash"], text_id)]
-        classes = REFUSABLE if row["answered_class"] == "service" else PUBLICITY
+        own = row["notice_of"] is not None and row["notice_of"] == row["department_id"]
+        stop = Stop(row["sender_hash"], text_id, row["notice_of"] if own else None)
         await lock_suppressions(conn)
-        await replies_store.suppress_senders(
-            conn, stop, classes=classes, note=BY_PERSON, user_id=user.id, now=now
-        )
+        await replies_store.suppress_senders(conn, [stop], note=BY_PERSON, user_id=user.id, now=now)
     return await visible(conn, user, text_id)

@@ -14,7 +14,10 @@ from service.storage.postgres import Connection, Record
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The message that a text answers: whose it is, and of which class."""
+    """The message that a text answers: whose it is, and of which class.
+
+    ends_notices: it is a work notice of a department whose notices end by a reply.
+    """
 
     run_id: UUID
     message_no: int
@@ -22,6 +25,12 @@ class Answered:
     department_id: UUID
     department_kind: str
     message_class: str
+    ends_notices: bool
+
+    @property
+    def notices_of(self) -> UUID | None:
+        """Whose work notices an opt-out word ends by itself, if any: its department lets it."""
+        return self.department_id if self.ends_notices else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +153,15 @@ async def new_ids(conn: Connection, count: int) -> list[UUID]:
 
 
 async def texts_like(conn: Connection, digests: Sequence[bytes], since: datetime) -> list[Record]:
-    """Texts with these digests since an instant, the oldest first: id, digest, received_at."""
+    """Texts with these digests since an instant, the oldest first: id, digest, received_at, and
+    notices_of: whose work notices an opt-out in reply to what they answer ends by itself.
+    """
     return await conn.fetch(
         """
-        SELECT id, digest, received_at FROM inbound_texts
-        WHERE digest = ANY($1) AND received_at >= $2 ORDER BY received_at, id
+        SELECT t.id, t.digest, t.received_at, d.id AS notices_of FROM inbound_texts t
+        LEFT JOIN runs r ON r.id = t.run_id AND r.class = 'service'
+        LEFT JOIN departments d ON d.id = r.department_id AND d.notices_end_by_reply
+        WHERE t.digest = ANY($1) AND t.received_at >= $2 ORDER BY t.received_at, t.id
         """,
         list(digests),
         since,
@@ -174,7 +187,8 @@ async def last_messages(
                 AS q(channel_id, phone_hash, received_at, department_id, place)
         CROSS JOIN LATERAL (
             SELECT m.run_id, m.no AS message_no, r.campaign_id, r.department_id,
-                   d.kind AS department_kind, r.class AS message_class
+                   d.kind AS department_kind, r.class AS message_class,
+                   r.class = 'service' AND d.notices_end_by_reply AS ends_notices
             FROM runs r
             JOIN messages m ON m.run_id = r.id AND m.phone_hash = q.phone_hash
             JOIN departments d ON d.id = r.department_id
@@ -254,7 +268,8 @@ async def count_copies(conn: Connection, texts: Sequence[UUID]) -> None:
 _TEXT = """
     t.*, (SELECT c.id FROM contacts c
           WHERE c.department_id = t.department_id AND c.phone_hash = t.sender_hash) AS contact_id,
-    (SELECT r.class FROM runs r WHERE r.id = t.run_id) AS answered_class,
+    (SELECT r.department_id FROM runs r
+     WHERE r.id = t.run_id AND r.class = 'service') AS notice_of,
     (SELECT coalesce(jsonb_agg(jsonb_build_object(
                 'kind', d.kind, 'due_at', d.due_at, 'settled_at', d.settled_at,
                 'run_id', d.run_id, 'skipped', d.skipped) ORDER BY d.kind), '[]')

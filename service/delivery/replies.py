@@ -52,7 +52,7 @@ TEXTS = Path(__file__).parents[2] / "templates" / "messages" / "replies.json"
 
 _MOBILE = re.compile(r"1[0-9]{10}")
 
-CONFIRMS = {"opt_out_confirmed": "opted_out"}
+CONFIRMS = {"opt_out_confirmed": "opted_out", "notices_confirmed": "opted_out"}
 """The reason of the suppressions that a kind of reply confirms."""
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from service.storage.postgres import Connection, Record, affected
@@ -10,49 +11,66 @@ Due = tuple[str, UUID]
 """A reply that is owed: its kind, and its cause."""
 
 
-async def suppress_senders(
-    conn: Connection,
-    asked: Sequence[tuple[bytes, UUID]],
-    *,
-    classes: Sequence[str],
-    note: str,
-    user_id: UUID | None,
-    now: datetime,
-) -> None:
-    """Stop these classes to senders for good, (phone hash, text), and owe each one confirmation.
+class Stop(NamedTuple):
+    """Who wants no more publicity, in which text, and of which department no work notices."""
 
-    The caller holds the lock of the suppressions.
+    phone_hash: bytes
+    text_id: UUID
+    notices_of: UUID | None = None
+
+
+async def suppress_senders(
+    conn: Connection, stops: Sequence[Stop], *, note: str, user_id: UUID | None, now: datetime
+) -> None:
+    """Stop publicity to senders for good, and the notices of a department where one is named; owe
+    each one confirmation, which says what has ended.
+
+    Whoever is told that the notices have ended is told with them that publicity has, and not by a
+    text more. The caller holds the lock of the suppressions.
     """
     await conn.execute(
         """
         WITH asked AS (
-            SELECT DISTINCT ON (phone_hash) phone_hash, text_id
-            FROM unnest($1::bytea[], $2::uuid[]) AS a(phone_hash, text_id)
-            ORDER BY phone_hash, text_id
+            SELECT DISTINCT ON (phone_hash, notices_of) phone_hash, text_id, notices_of
+            FROM unnest($1::bytea[], $2::uuid[], $3::uuid[]) AS a(phone_hash, text_id, notices_of)
+            ORDER BY phone_hash, notices_of, text_id
+        ), wanted AS (
+            (SELECT DISTINCT ON (phone_hash) phone_hash, text_id, NULL::uuid AS department_id,
+                    '{public_interest}'::text[] AS classes
+             FROM asked ORDER BY phone_hash, text_id)
+            UNION ALL
+            SELECT phone_hash, text_id, notices_of, '{service}' FROM asked
+            WHERE notices_of IS NOT NULL
         ), stopped AS (
             INSERT INTO suppressions AS s
-                (phone_hash, reason, note, created_by, created_at, classes, source)
-            SELECT phone_hash, 'opted_out', $3, $4::uuid, $5::timestamptz, $6::text[],
-                   CASE WHEN $4::uuid IS NULL THEN 'reply' ELSE 'person' END FROM asked
-            ORDER BY phone_hash
-            ON CONFLICT (phone_hash, reason) DO UPDATE SET
+                (phone_hash, reason, note, created_by, created_at, classes, source, department_id)
+            SELECT phone_hash, 'opted_out', $4, $5::uuid, $6::timestamptz, classes,
+                   CASE WHEN $5::uuid IS NULL THEN 'reply' ELSE 'person' END, department_id
+            FROM wanted ORDER BY phone_hash, department_id
+            ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET
                 expires_at = NULL,
-                classes = CASE WHEN s.expires_at <= $5 THEN excluded.classes
+                classes = CASE WHEN s.expires_at <= $6 THEN excluded.classes
                                ELSE ARRAY(SELECT DISTINCT c FROM unnest(
                                    s.classes || excluded.classes) AS u(c) ORDER BY c) END
-            RETURNING s.id, s.phone_hash
+            RETURNING s.id, s.phone_hash, s.department_id, old.id IS NULL AS is_new
         )
         INSERT INTO replies_due (kind, cause, text_id, due_at)
-        SELECT 'opt_out_confirmed', s.id, a.text_id, $5 FROM stopped s JOIN asked a
-            ON a.phone_hash = s.phone_hash
+        SELECT CASE WHEN s.department_id IS NULL THEN 'opt_out_confirmed'
+                    ELSE 'notices_confirmed' END, s.id, w.text_id, $6
+        FROM stopped s JOIN wanted w ON w.phone_hash = s.phone_hash
+            AND w.department_id IS NOT DISTINCT FROM s.department_id
+        WHERE s.department_id IS NOT NULL OR NOT EXISTS (
+            SELECT FROM stopped n
+            WHERE n.phone_hash = s.phone_hash AND n.department_id IS NOT NULL
+              AND (n.is_new OR NOT s.is_new))
         ON CONFLICT DO NOTHING
         """,
-        [phone_hash for phone_hash, _ in asked],
-        [text_id for _, text_id in asked],
+        [stop.phone_hash for stop in stops],
+        [stop.text_id for stop in stops],
+        [stop.notices_of for stop in stops],
         note,
         user_id,
         now,
-        list(classes),
     )
 
 
@@ -100,7 +118,7 @@ async def replies_due(conn: Connection, now: datetime, limit: int) -> list[Recor
                r.text AS answered_text, coalesce((
                  SELECT e.extension FROM extensions e
                  WHERE e.extension = t.extension AND e.ended_at IS NULL), '') AS extension,
-               d.kind = 'opt_out_confirmed' AND s.id IS NULL AS lifted
+               d.kind <> 'clue_received' AND s.id IS NULL AS lifted
         FROM replies_due d
         JOIN inbound_texts t ON t.id = d.text_id
         LEFT JOIN runs r ON r.id = t.run_id

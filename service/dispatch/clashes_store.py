@@ -5,6 +5,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.audience.segment_sql import Compiled
+from service.audience.suppression_store import stops
 from service.dispatch.caps_store import repeat_ends, spans_end
 from service.storage.postgres import Connection, Record
 
@@ -31,8 +32,7 @@ def _ours(condition: Compiled) -> str:
         LEFT JOIN recent_texts f ON f.phone_hash = c.phone_hash AND f.class = $2
         WHERE c.department_id = $1 AND ({condition.sql}) IS TRUE AND NOT EXISTS (
             SELECT FROM suppressions p
-            WHERE p.phone_hash = c.phone_hash AND $2 = ANY (p.classes)
-              AND (p.expires_at IS NULL OR p.expires_at > $5))
+            WHERE p.phone_hash = c.phone_hash AND {stops("p", "$2", "$1", "$5")})
     """  # noqa: S608  # compiled from a parsed rule, whose values are parameters
 
 

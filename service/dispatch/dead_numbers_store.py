@@ -63,7 +63,7 @@ async def suppress_dead(
         SELECT phone_hash, 'dead_number', format('empty number on %s and %s', one, other),
                'receipts', $4, $3, '{public_interest,service,warning}'
         FROM dead ORDER BY phone_hash
-        ON CONFLICT (phone_hash, reason) DO UPDATE SET
+        ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET
             note = excluded.note, source = excluded.source, created_by = NULL,
             created_at = excluded.created_at, expires_at = excluded.expires_at,
             classes = excluded.classes

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.accounts.key import Mode
+from service.audience.suppression_store import stops
 from service.storage.postgres import Connection, Record, affected, one
 
 
@@ -98,7 +99,7 @@ async def write_ledger(
     A phone that is named several times counts once. The reasons are those of an expansion.
     """
     row = await conn.fetchrow(
-        """
+        f"""
         WITH named AS (
             SELECT DISTINCT ON (phone_hash) * FROM unnest(
                 $2::bytea[], $3::bytea[], $4::text[], $5::boolean[], $6::smallint[], $10::bytea[])
@@ -118,15 +119,14 @@ async def write_ledger(
             LEFT JOIN carrier_overrides v ON v.phone_hash = n.phone_hash
             LEFT JOIN LATERAL (
                 SELECT reason FROM suppressions s
-                WHERE s.phone_hash = n.phone_hash AND $7 = ANY (s.classes)
-                  AND s.reason IS DISTINCT FROM $8
-                  AND (s.expires_at IS NULL OR s.expires_at > $9)
+                WHERE s.phone_hash = n.phone_hash AND s.reason IS DISTINCT FROM $8
+                  AND {stops("s", "$7", "$12", "$9")}
                 ORDER BY reason LIMIT 1) s ON true
         ), kept AS (
             INSERT INTO messages (run_id, no, phone_hash, phone_cipher, variables_cipher,
                                   channel_id, carrier, roles, told)
             SELECT $1, row_number() OVER (ORDER BY channel_id, phone_hash), phone_hash,
-                   phone_cipher, variables_cipher, channel_id, carrier, '{}',
+                   phone_cipher, variables_cipher, channel_id, carrier, '{{}}',
                    (SELECT $11::uuid IS NOT NULL OR is_told($12, 'message.final'))
             FROM people WHERE excluded IS NULL
             RETURNING 1
@@ -136,7 +136,7 @@ async def write_ledger(
             RETURNING 1
         )
         SELECT (SELECT count(*) FROM kept) AS target, (SELECT count(*) FROM left_out) AS excluded
-        """,
+        """,  # noqa: S608  # constants
         run["id"],
         [r.phone_hash for r in recipients],
         [r.phone_cipher for r in recipients],

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from service.audience.suppression_store import stops
 from service.dispatch.caps_store import CURRENT, repeat_ends, spans_end
 from service.dispatch.route import Route
 from service.dispatch.whom import Whom
@@ -88,9 +89,9 @@ async def write_ledger(
             FROM runs r, LATERAL ({CURRENT}) cap WHERE r.id = $1
         ), meant AS ({whom.sql}
         ), stopped AS MATERIALIZED (
-            SELECT phone_hash, min(reason) AS reason FROM suppressions
-            WHERE $9 = ANY (classes) AND (expires_at IS NULL OR expires_at > $6)
-            GROUP BY phone_hash
+            SELECT p.phone_hash, min(p.reason) AS reason FROM suppressions p
+            WHERE {stops("p", "$9", "$2", "$6")}
+            GROUP BY p.phone_hash
         ), people AS MATERIALIZED (
             SELECT c.phone_hash, c.phone_cipher, c.name_cipher, c.carrier, c.area_code, c.roles,
                 r.channel_id,

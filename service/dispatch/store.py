@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
+from service.audience.suppression_store import stops
 from service.dispatch.caps_store import CURRENT, RESERVED
 from service.dispatch.lease_store import Lease
 from service.storage.postgres import Connection, Record
@@ -52,8 +53,8 @@ async def mark(
     """Mark messages as leaving, or stop them for good; `rows` are (no, part count).
 
     `stop` is a reason to stop them all, such as a validity that is over. A suppression stops texts
-    of its classes, but no confirmation of itself; the erasure of a person stops all older runs. A
-    place under the person's cap is taken here.
+    of its classes, of one department or of all, but no confirmation of itself; the erasure of a
+    person stops all older runs. A place under the person's cap is taken here.
 
     Returns (no, attempt, state) of those that moved, and with the state `capped` of those that are
     queued and have no place (see `caps`). The rest may not leave now: everything is stopped, the
@@ -86,9 +87,9 @@ async def mark(
                       AND (e.department_id IS NULL OR e.department_id = permit.department_id)
                     LIMIT 1), (
                     SELECT p.reason FROM suppressions p
-                    WHERE p.phone_hash = m.phone_hash AND permit.class = ANY (p.classes)
+                    WHERE p.phone_hash = m.phone_hash
                       AND p.reason IS DISTINCT FROM permit.confirms
-                      AND (p.expires_at IS NULL OR p.expires_at > $9)
+                      AND {stops("p", "permit.class", "permit.department_id", "$9")}
                     ORDER BY p.reason LIMIT 1)) AS stop
             FROM permit, asked a, LATERAL (
                 -- Row by row: statistics know nothing of a run that was written a moment ago, and

@@ -145,14 +145,23 @@ async def list_messages(conn: Connection, phone_hash: bytes, scope: UUID | None)
     )
 
 
-async def list_suppressions(conn: Connection, phone_hash: bytes) -> list[Record]:
-    """What is stopped to this number; it holds for all departments."""
+async def list_suppressions(
+    conn: Connection, phone_hash: bytes, scope: UUID | None
+) -> list[Record]:
+    """What is stopped to this number: for all departments, and of the scope's own notices."""
     return await conn.fetch(
         """
-        SELECT reason, classes, created_at, expires_at FROM suppressions
-        WHERE phone_hash = $1 ORDER BY created_at
+        SELECT s.reason, s.created_at, s.expires_at, d.name AS department,
+               CASE WHEN s.department_id <> $2 THEN '{public_interest}' ELSE s.classes END
+                   AS classes
+        FROM suppressions s
+        LEFT JOIN departments d ON d.id = s.department_id AND ($2::uuid IS NULL OR d.id = $2)
+        WHERE s.phone_hash = $1 AND ($2::uuid IS NULL OR s.department_id IS NULL
+            OR s.department_id = $2 OR 'public_interest' = ANY (s.classes))
+        ORDER BY s.created_at
         """,
         phone_hash,
+        scope,
     )
 
 

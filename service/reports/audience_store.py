@@ -6,6 +6,7 @@ from uuid import UUID
 
 from service.audience.segment_sql import CARRIER, Compiled
 from service.audience.segment_store import WORK_MEMORY
+from service.audience.suppression_store import stops
 from service.campaigns.model import ENDED
 from service.reports.audience import SAMPLE, Audience
 from service.storage.postgres import Connection, Record, one
@@ -49,8 +50,7 @@ async def count_audience(
                 FROM {condition.source}
                 WHERE c.department_id = $1 AND ({condition.sql}) IS TRUE AND NOT EXISTS (
                     SELECT FROM suppressions p
-                    WHERE p.phone_hash = c.phone_hash AND $3 = ANY (p.classes)
-                      AND (p.expires_at IS NULL OR p.expires_at > $2)))
+                    WHERE p.phone_hash = c.phone_hash AND {stops("p", "$3", "$1", "$2")}))
             SELECT (SELECT count(*) FROM people) AS target,
                    (SELECT coalesce(jsonb_object_agg(carrier, n), '{{}}') FROM (
                         SELECT carrier, count(*) AS n FROM people GROUP BY carrier) g)

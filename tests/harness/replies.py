@@ -87,14 +87,17 @@ class Answering:
             await expand_run(self.handsets.pool, run, self.now)
         return run
 
-    async def suppress(self, person: int, reason: str, classes: list[str]) -> uuid.UUID:
+    async def suppress(
+        self, person: int, reason: str, classes: list[str], department: uuid.UUID | None = None
+    ) -> uuid.UUID:
         made: uuid.UUID = await self.handsets.pool.fetchval(
-            "INSERT INTO suppressions (phone_hash, reason, created_at, classes) "
-            "VALUES ($1, $2, $3, $4) RETURNING id",
+            "INSERT INTO suppressions (phone_hash, reason, created_at, classes, department_id) "
+            "VALUES ($1, $2, $3, $4, $5) RETURNING id",
             self.handsets.keyring.phone_index(phone(person)),
             reason,
             self.now,
             classes,
+            department,
         )
         return made
 

@@ -192,14 +192,20 @@ class Suppressions:
         classes: Sequence[MessageClass] | None = None,
         note: str = "",
         expires_at: str | None = None,
+        department_id: str | None = None,
         idempotency_key: str | None = None,
     ) -> Suppressed:
-        """Stop texts to numbers; once this has answered, no hand-off to them begins any more."""
+        """Stop texts to numbers; once this has answered, no hand-off to them begins any more.
+
+        department_id: stop the work notices of this department alone.
+        """
         body: dict[str, Any] = {"phones": list(phones), "reason": reason, "note": note}
         if classes is not None:
             body["classes"] = list(classes)
         if expires_at is not None:
             body["expires_at"] = expires_at
+        if department_id is not None:
+            body["department_id"] = department_id
         return cast(Suppressed, await self._link.post("/suppressions", body, key=idempotency_key))
 
     async def list(self, *, phone: str | None = None) -> AsyncIterator[Suppression]:

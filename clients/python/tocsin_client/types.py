@@ -370,7 +370,10 @@ class Report(TypedDict):
 
 
 class Suppression(TypedDict):
-    """A number that is not sent texts of some classes; which number is not told."""
+    """A number that is not sent texts of some classes; which number is not told.
+
+    department_id: whose work notices alone are stopped; None: everybody's.
+    """
 
     id: str
     reason: str
@@ -378,6 +381,8 @@ class Suppression(TypedDict):
     note: str
     created_at: str
     expires_at: str | None
+    department_id: str | None
+    department: str | None
 
 
 class NewSuppression(Suppression):

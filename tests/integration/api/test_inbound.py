@@ -232,7 +232,7 @@ async def test_a_person_may_read_an_opt_out_in_a_sentence(api: Api, sent: Sent) 
 async def test_who_wants_no_more_notices_is_for_their_department_to_say(
     api: Api, sent: Sent
 ) -> None:
-    """The word alone stops publicity; the department that sent the notice stops notices, too."""
+    """The word alone stops publicity; the department that sent the notice ends its notices, too."""
     pool = api.runtime.pool
     await pool.execute("UPDATE runs SET class = 'service'")
     await write(api, (1, "R"))
@@ -241,10 +241,29 @@ async def test_who_wants_no_more_notices_is_for_their_department_to_say(
     (item,) = await listed(api, SCHOOL)
     await api.post(f"/inbound/{item['id']}/take", SCHOOL)
     await api.post(f"/inbound/{item['id']}/done", SCHOOL, {"opt_out": True})
-    (by_person,) = (await api.post("/suppressions/lookup", ADMIN, {"phone": phone(1)})).json[
-        "items"
+    found = (await api.post("/suppressions/lookup", ADMIN, {"phone": phone(1)})).json["items"]
+    school = str(api.teams["school"].department_id)
+    assert [(s["classes"], s["department_id"]) for s in found] == [
+        (["service"], school),
+        (["public_interest"], None),
     ]
-    assert by_person["classes"] == ["public_interest", "service"]
+    assert [due["kind"] for due in (await listed(api, SCHOOL))[0]["replies"]] == [
+        "notices_confirmed",
+        "opt_out_confirmed",
+    ]
+
+
+async def test_nobody_ends_the_notices_of_a_department_whose_text_it_is_not(
+    api: Api, sent: Sent
+) -> None:
+    """The police work off a clue that answers a notice of the school."""
+    await api.runtime.pool.execute("UPDATE runs SET class = 'service'")
+    await write(api, (1, "群里有人被骗，别再发了"))
+    (item,) = await listed(api, POLICE)
+    await api.post(f"/inbound/{item['id']}/take", POLICE)
+    await api.post(f"/inbound/{item['id']}/done", POLICE, {"opt_out": True})
+    found = (await api.post("/suppressions/lookup", ADMIN, {"phone": phone(1)})).json["items"]
+    assert [(s["classes"], s["department_id"]) for s in found] == [(["public_interest"], None)]
 
 
 async def test_a_text_says_how_it_is_answered(api: Api, sent: Sent) -> None:

@@ -1,6 +1,7 @@
 """What a suppression stops, over HTTP: its classes, and who is left out of which preview."""
 
 import csv
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from aiohttp import FormData
 
 from service.audience.suppression import add_suppressions
+from service.privacy.store import list_suppressions as list_found
 from service.storage.postgres import transaction
 from tests.factories import make_contact, phone, suppression
 from tests.integration.api.conftest import Api
@@ -16,6 +18,7 @@ ADMIN = ("county", "admin")
 OPERATOR = ("school", "operator")
 ALL = ["public_interest", "service", "warning"]
 REFUSABLE = ALL[:2]
+WHO = {"phone": phone(1), "reason": "来电查询"}
 
 
 async def suppress(api: Api, **body: Any) -> list[str]:
@@ -47,14 +50,16 @@ async def test_what_a_reason_stops_where_nobody_says_otherwise(
 
 async def test_classes_can_be_chosen_and_are_added_to_those_that_hold(api: Api) -> None:
     assert await suppress(api, classes=["service", "service"]) == ["service"]
-    assert await suppress(api, classes=["public_interest"]) == REFUSABLE
+    assert await suppress(api) == REFUSABLE
+    assert await suppress(api, classes=["service"]) == REFUSABLE
+    assert await suppress(api, classes=["public_interest"]) == ["public_interest"]  # the county's
     assert await suppress(api, reason="complaint", classes=["warning"]) == ["warning"]
 
 
 async def test_what_has_passed_is_not_added_to(api: Api) -> None:
-    await suppress(api, classes=["service"])
+    await suppress(api)
     await api.runtime.pool.execute("UPDATE suppressions SET expires_at = $1", api.clock.at)
-    assert await suppress(api, classes=["public_interest"]) == ["public_interest"]
+    assert await suppress(api, classes=["service"]) == ["service"]
 
 
 @pytest.mark.parametrize(
@@ -71,6 +76,92 @@ async def test_wrong_classes_are_refused_and_leave_nothing(api: Api, body: dict[
     answer = await api.post("/suppressions", OPERATOR, {"phone": phone(1), **body})
     assert answer.status == 422, answer.body
     assert not await api.runtime.pool.fetchval("SELECT EXISTS (SELECT FROM suppressions)")
+
+
+@pytest.mark.parametrize(
+    ("who", "body", "answer"),
+    [
+        (OPERATOR, {}, (REFUSABLE, "school")),
+        (OPERATOR, {"classes": ["service"]}, (["service"], "school")),
+        (OPERATOR, {"department": "school"}, (["service"], "school")),
+        (OPERATOR, {"department": "school", "classes": REFUSABLE}, (REFUSABLE, "school")),
+        (OPERATOR, {"classes": ["public_interest"]}, (["public_interest"], None)),
+        (OPERATOR, {"reason": "complaint"}, (ALL, None)),
+        (OPERATOR, {"department": "county"}, 403),
+        (OPERATOR, {"department": "school", "reason": "complaint"}, 422),
+        (OPERATOR, {"department": "school", "classes": ["public_interest"]}, 422),
+        (ADMIN, {}, (REFUSABLE, None)),
+        (ADMIN, {"department": "school"}, (["service"], "school")),
+        (ADMIN, {"department": "nobody"}, 422),
+    ],
+    ids=str,
+)
+async def test_whose_notices_an_opt_out_stops(
+    api: Api, who: tuple[str, str], body: dict[str, Any], answer: Any
+) -> None:
+    """A department stops its own, one by one and by a list; the county's lead any, or all."""
+    ids = {name: str(team.department_id) for name, team in api.teams.items()}
+    ids["nobody"] = str(uuid.UUID(int=0))
+    sent = {key: value for key, value in body.items() if key != "department"}
+    if "department" in body:
+        sent["department_id"] = ids[body["department"]]
+    one = await api.post("/suppressions", who, {"phone": phone(1), **sent})
+    form = {key: value for key, value in sent.items() if key != "classes"}
+    by_list = None if "classes" in body else await upload(api, LIST, who, **form)
+    if isinstance(answer, int):
+        assert one.status == answer, one.body
+        assert by_list is None or by_list.status == answer, by_list.body
+        assert not await api.runtime.pool.fetchval("SELECT EXISTS (SELECT FROM suppressions)")
+        return
+    classes, whose = answer
+    expected = (classes, ids.get(whose))
+    (item,) = one.json["items"]
+    assert (item["classes"], item["department_id"]) == expected
+    assert by_list is None or by_list.json["known"] == 1  # the same number for the same notices
+    found = (await api.get("/suppressions", ADMIN)).json["items"]
+    assert {(tuple(s["classes"]), s["department_id"]) for s in found} == {
+        (tuple(classes), ids.get(whose))
+    }
+
+
+async def test_a_department_sees_gives_out_and_lifts_the_opt_outs_of_its_own_notices(
+    api: Api,
+) -> None:
+    """Whoever entered them; and nobody but the county those of all departments."""
+    school, county = (str(api.teams[name].department_id) for name in ("school", "county"))
+    made = {}
+    for whose in (school, county, None):
+        body = {"phone": phone(1), "department_id": whose}
+        made[whose] = (await api.post("/suppressions", ADMIN, body)).json["items"][0]["id"]
+    for path in ("/suppressions", f"/suppressions?department_id={school}"):
+        listed = (await api.get(path, OPERATOR)).json["items"]
+        assert [(s["id"], s["department"]) for s in listed] == [(made[school], await _name(api))]
+    assert (await api.get(f"/suppressions?department_id={county}", OPERATOR)).json["items"] == []
+    given = await api.post("/suppressions/export", OPERATOR, {"why": "对账"})
+    rows = list(csv.DictReader(given.body.decode("utf-8-sig").splitlines()))
+    assert [(row["classes"], row["department"]) for row in rows] == [("service", await _name(api))]
+    looked = await api.post("/privacy/lookup", ("school", "admin"), WHO)
+    assert [(s["classes"], s["department"]) for s in looked.json["suppressions"]] == [
+        (["service"], await _name(api)),
+        (REFUSABLE, None),
+    ]
+    for whose, status in ((county, 404), (None, 404), (school, 204)):
+        lifted = await api.call("DELETE", f"/suppressions/{made[whose]}", OPERATOR)
+        assert lifted.status == status
+    left = (await api.post("/suppressions/lookup", ADMIN, {"phone": phone(1)})).json["items"]
+    assert {item["department_id"] for item in left} == {county, None}
+
+
+async def test_of_another_departments_opt_out_only_what_holds_here_is_told(api: Api) -> None:
+    """And it holds beyond the person's erasure, as every suppression does."""
+    await suppress(api)
+    await api.post("/privacy/erase", ADMIN, WHO)
+    looked = (await api.post("/privacy/lookup", ("school", "admin"), WHO)).json["suppressions"]
+    assert [(s["classes"], s["department"]) for s in looked] == [(REFUSABLE, await _name(api))]
+    async with transaction(api.runtime.pool) as conn:
+        index = api.runtime.keyring.phone_index(phone(1))
+        other = await list_found(conn, index, uuid.UUID(int=1))
+    assert [(s["classes"], s["department"]) for s in other] == [(["public_interest"], None)]
 
 
 async def test_a_preview_leaves_out_whom_its_class_leaves_out(api: Api) -> None:
@@ -115,12 +206,12 @@ LIST = "姓名,手机号\n王五,197 9000 0001\n李四,19790000002\n,12345\n赵�
 )
 
 
-async def upload(api: Api, content: bytes, **fields: str) -> Any:
+async def upload(api: Api, content: bytes, who: tuple[str, str] = OPERATOR, **fields: str) -> Any:
     form = FormData()
     for name, value in fields.items():
         form.add_field(name, value)
     form.add_field("file", content, filename="list.csv", content_type="text/csv")
-    return await api.call("POST", "/suppressions/imports", OPERATOR, data=form)
+    return await api.call("POST", "/suppressions/imports", who, data=form)
 
 
 async def test_a_list_is_entered_whole_and_says_what_became_of_each_row(api: Api) -> None:

@@ -43,6 +43,21 @@ async def test_a_list_goes_in_and_hashes_come_out(
     assert await pool.fetchval("SELECT reason FROM suppression_exports") == "对账"
 
 
+async def test_a_list_may_be_of_one_departments_notices_alone(
+    shell: Shell, pool: Pool, tmp_path: Path
+) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(LIST)
+    said = await shell.run(
+        "suppressions", "import", file, "--login", "县局", "--department", "县局"
+    )
+    assert said.code == 0, said.err
+    rows = await pool.fetch(
+        "SELECT s.classes, d.name FROM suppressions s JOIN departments d ON d.id = s.department_id"
+    )
+    assert [tuple(row) for row in rows] == [(["service"], "县局")] * 2
+
+
 async def test_what_cannot_be_done_is_said_and_leaves_nothing(
     shell: Shell, pool: Pool, tmp_path: Path
 ) -> None:
@@ -53,6 +68,7 @@ async def test_what_cannot_be_done_is_said_and_leaves_nothing(
         (("import", tmp_path / "none.csv", "--login", "县局"), "cannot be read"),
         (("import", file, "--login", "nobody"), "no user with this login"),
         (("import", file, "--login", "县局", "--expires-at", past), "give a later instant"),
+        (("import", file, "--login", "县局", "--department", "无"), "no department of this name"),
         (("export",), "--why"),
     ):
         said = await shell.run("suppressions", *arguments)

@@ -43,7 +43,7 @@ async def operator(conn: Connection, handsets: Handsets, login: str) -> User:
     return await accounts.insert_user(conn, new)
 
 
-@pytest.mark.parametrize("by", ["word", "person"])
+@pytest.mark.parametrize("by", ["word", "person", "word to a notice"])
 async def test_an_opt_out_waits_for_the_mark_in_flight_and_none_follows_it(
     pool: Pool, keyring: Keyring, now: datetime, by: str
 ) -> None:
@@ -54,7 +54,11 @@ async def test_an_opt_out_waits_for_the_mark_in_flight_and_none_follows_it(
     lease = await stage.must_lease()
     assert await stage.claim(lease) is not None
     no = await handsets.no_of(0)
-    await handsets.write(0, "R" if by == "word" else "别再发了")
+    if by == "word to a notice":
+        await pool.execute("UPDATE departments SET notices_end_by_reply = true")
+        await pool.execute("UPDATE runs SET class = 'service'")
+        await pool.execute("UPDATE messages SET marked_at = $1 WHERE no = $2", now, no)
+    await handsets.write(0, "别再发了" if by == "person" else "R")
     if by == "person":
         await handsets.read()
         async with transaction(pool) as conn:
@@ -69,7 +73,7 @@ async def test_an_opt_out_waits_for_the_mark_in_flight_and_none_follows_it(
         )
 
     async def stop() -> None:
-        if by == "word":
+        if by != "person":
             await handsets.read()
         else:
             async with transaction(pool) as conn:

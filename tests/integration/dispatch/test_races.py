@@ -134,12 +134,18 @@ async def test_fifty_pauses_of_a_working_sender_repeat_nobody(
     assert set(Counter(gateway.written).values()) == {1}
 
 
-async def test_after_an_opt_out_has_answered_its_phone_is_not_marked(stage: SetUp) -> None:
+@pytest.mark.parametrize("message_class", ["public_interest", "service"])
+async def test_after_an_opt_out_has_answered_its_phone_is_not_marked(
+    stage: SetUp, message_class: str
+) -> None:
+    """One of the sender's own notices alone stops these as one of publicity stops publicity."""
     on = await stage(1)
+    await on.pool.execute("UPDATE runs SET class = $1", message_class)
+    whose = on.scene.department if message_class == "service" else None
     lease = await on.must_lease()
     await on.claim(lease)
     hashed = on.keyring.phone_index(phone(0))
-    for _ in range(150):
+    for _ in range(75):
         over = asyncio.Event()
 
         async def keep_marking(over: asyncio.Event = over) -> None:
@@ -154,10 +160,12 @@ async def test_after_an_opt_out_has_answered_its_phone_is_not_marked(stage: SetU
         async with transaction(on.pool) as conn:
             await lock_suppressions(conn)
             await conn.execute(
-                "INSERT INTO suppressions (phone_hash, reason, created_at) "
-                "VALUES ($1, 'opted_out', $2)",
+                "INSERT INTO suppressions (phone_hash, reason, created_at, classes, department_id) "
+                "VALUES ($1, 'opted_out', $2, ARRAY[$3::text], $4)",
                 hashed,
                 on.now,
+                message_class,
+                whose,
             )
         before = await on.marks()
         await asyncio.sleep(random.uniform(0, 0.004))

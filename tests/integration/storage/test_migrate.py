@@ -2,7 +2,9 @@
 
 import pytest
 
+from service.audience.suppression_store import stops
 from service.errors import Misconfigured
+from service.storage import migrate as module
 from service.storage.migrate import migrate, migrations
 from service.storage.postgres import Connection
 
@@ -23,3 +25,38 @@ async def test_a_newer_database_is_refused(conn: Connection) -> None:
     await conn.execute("INSERT INTO migrations (name, digest) VALUES ('9999_x.sql', '\\x00')")
     with pytest.raises(Misconfigured, match="newer version"):
         await migrate(conn)
+
+
+async def test_suppressions_from_before_stop_what_they_stopped(
+    conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of whatever department: none of them was of one department's notices alone."""
+    known = migrations()
+    await conn.execute("CREATE SCHEMA earlier; SET search_path TO earlier")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "migrations", lambda: [m for m in known if m.name < "0080"])
+        await migrate(conn)
+    for n, (reason, classes) in enumerate(
+        (
+            ("opted_out", ["public_interest"]),
+            ("opted_out", ["service"]),
+            ("opted_out", ["public_interest", "service"]),
+            ("complaint", ["public_interest", "service", "warning"]),
+        )
+    ):
+        await conn.execute(
+            "INSERT INTO suppressions (phone_hash, reason, classes, created_at) "
+            "VALUES (decode(md5($1), 'hex'), $2, $3, now())",
+            str(n),
+            reason,
+            classes,
+        )
+    assert (await migrate(conn))[0].startswith("0080")
+    holds = stops("p", "c.name", "gen_random_uuid()", "now()")
+    rows = await conn.fetch(
+        "SELECT p.classes, array_agg(c.name ORDER BY c.name) FILTER (WHERE "
+        f"{holds}) AS stopped FROM suppressions p, "
+        "unnest(ARRAY['public_interest', 'service', 'warning']) AS c(name) GROUP BY p.id, p.classes"
+    )
+    assert len(rows) == 4
+    assert all(row["stopped"] == row["classes"] for row in rows)

@@ -12,7 +12,10 @@ from service.messages.signature import head
 LONGEST = f"【{'旌' * LONGEST_SIGNATURE}】"
 
 
-@pytest.mark.parametrize("kind", ["opt_out_confirmed", "clue_received"])
+KINDS = ["clue_received", "notices_confirmed", "opt_out_confirmed"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_answer_is_one_part_and_may_be_sent(kind: str) -> None:
     text = LONGEST + reply_texts()[kind]
     assert head(text) == LONGEST
@@ -21,17 +24,19 @@ def test_an_answer_is_one_part_and_may_be_sent(kind: str) -> None:
 
 
 def test_every_kind_has_its_words_and_only_they() -> None:
-    assert sorted(reply_texts()) == ["clue_received", "opt_out_confirmed"]
+    assert sorted(reply_texts()) == KINDS
     assert set(CONFIRMS) <= set(reply_texts())
 
 
-@pytest.mark.parametrize("kind", ["opt_out_confirmed", "clue_received"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_answer_that_comes_back_as_an_echo_causes_no_other(kind: str) -> None:
     """What is no opt-out and no clue owes no answer."""
     assert read(LONGEST + reply_texts()[kind]).kind is Kind.OTHER
 
 
 def test_a_confirmation_says_what_ends_and_what_does_not() -> None:
-    text = reply_texts()["opt_out_confirmed"]
-    assert "已退订" in text
-    assert "紧急预警除外" in text
+    for kind in CONFIRMS:
+        text = reply_texts()[kind]
+        assert "已退订本地公益短信" in text
+        assert "紧急预警除外" in text
+        assert ("工作通知" in text) == (kind == "notices_confirmed")

@@ -223,7 +223,7 @@ async def decide_doubts(tocsin: Tocsin, o: Options, screen: Screen) -> int | Non
 async def list_suppressions(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """The suppressions: all, or those of a number from standard input."""
     phone = _text("-") if o.phone else None
-    names = ("id", "reason", "classes", "note", "created_at", "expires_at")
+    names = ("id", "reason", "classes", "department", "note", "created_at", "expires_at")
     await screen.table(tocsin.suppressions.list(phone=phone), names)
 
 
@@ -231,7 +231,12 @@ async def add_suppressions(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """Stop texts to numbers from standard input, one a line."""
     phones = [line.strip() for line in _text("-").splitlines() if line.strip()]
     made = await tocsin.suppressions.add(
-        phones, reason=o.reason, classes=o.classes, note=o.note, expires_at=o.expires_at
+        phones,
+        reason=o.reason,
+        classes=o.classes,
+        note=o.note,
+        expires_at=o.expires_at,
+        department_id=o.department_id,
     )
     await screen.table(_each(made["items"]), ("id", "phone", "reason", "classes", "is_new"))
 

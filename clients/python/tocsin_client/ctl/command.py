@@ -256,6 +256,11 @@ def _suppressions(of: Commands) -> None:
     )
     add.add_argument("--reason", choices=get_args(SuppressionReason), default="opted_out")
     add.add_argument("--classes", nargs="+", choices=get_args(MessageClass))
+    add.add_argument(
+        "--department",
+        dest="department_id",
+        help=say("stop its work notices alone", "仅停发该单位的工作通知"),
+    )
     add.add_argument("--note", default="")
     add.add_argument("--expires-at", metavar="RFC3339")
     _id(of, "lift", acts.lift_suppression, ("let it be sent to again", "解除"))
