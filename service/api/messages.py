@@ -71,6 +71,9 @@ class SendOut(Out):
     run_id: UUID
     accepted: int
     rejected: list[RejectedOut]
+    ids: list[str | None] = Field(
+        description="Of each text, by the place of its recipient in `to`; null: rejected."
+    )
 
 
 class CancelledOut(Out):
@@ -139,6 +142,10 @@ async def send_messages(call: Call, body: SendBody) -> SendOut:
         run_id=sent.run_id,
         accepted=sent.accepted,
         rejected=[RejectedOut.model_validate(refused) for refused in sent.refused],
+        ids=[
+            f"{sent.run_id}.{sent.numbers[index]}" if index in sent.numbers else None
+            for index in range(len(body.to))
+        ],
     )
 
 

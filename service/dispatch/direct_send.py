@@ -105,13 +105,15 @@ class Refused:
 class Sent:
     """What a direct send came to; `accepted` people have a row in the ledger of the run.
 
-    run_id: None if nobody could be written to; then there is no run.
+    run_id: None if nobody could be written to; then there is no run. numbers: in the ledger, by the
+    place in the list of those who were named, from 0.
     """
 
     run_id: UUID | None
     accepted: int
     refused: Sequence[Refused]
     channels: Sequence[int] = ()
+    numbers: Mapping[int, int] = field(default_factory=dict)
 
 
 async def send(
@@ -143,11 +145,15 @@ async def send(
     new = _run(sender, words, recipients, webhook_id, now)
     started = await direct.start(conn, new, recipients, now)
     await direct_store.note_send(conn, started.run_id, sender.id, len(people), now)
-    for row in await direct_store.exclusions(conn, started.run_id):
+    numbers = {}
+    for row in await direct_store.list_people(conn, started.run_id):
         index, reason = people[row["phone_hash"]][0], row["reason"]
-        refused.append(Refused(index, reason, LEFT_OUT.get(reason, f"left out: {reason}")))
+        if reason is None:
+            numbers[index] = row["no"]
+        else:
+            refused.append(Refused(index, reason, LEFT_OUT.get(reason, f"left out: {reason}")))
     refused.sort(key=lambda r: r.index)
-    return Sent(started.run_id, started.target, refused, sorted(started.channels))
+    return Sent(started.run_id, started.target, refused, sorted(started.channels), numbers)
 
 
 async def _permits(conn: Connection, sender: Sender, words: Words) -> Permits:

@@ -230,9 +230,16 @@ async def note_send(
     )
 
 
-async def exclusions(conn: Connection, run_id: UUID) -> list[Record]:
-    """Who was left out of a run, with the reason."""
-    return await conn.fetch("SELECT phone_hash, reason FROM exclusions WHERE run_id = $1", run_id)
+async def list_people(conn: Connection, run_id: UUID) -> list[Record]:
+    """Everybody of a run by the phone: the number in its ledger, or the reason for none."""
+    return await conn.fetch(
+        """
+        SELECT phone_hash, no, NULL AS reason FROM messages WHERE run_id = $1
+        UNION ALL
+        SELECT phone_hash, NULL, reason FROM exclusions WHERE run_id = $1
+        """,
+        run_id,
+    )
 
 
 CANCELLED_BY_SENDER = "cancelled_by_sender"

@@ -63,11 +63,12 @@ class RejectedRecipient(TypedDict):
 
 
 class Sent(TypedDict):
-    """A direct send; the text of the nth accepted recipient is `run_id` + "." + n, from 1."""
+    """A direct send. ids: of each text, by the place of its recipient in `to`; None: rejected."""
 
     run_id: str
     accepted: int
     rejected: list[RejectedRecipient]
+    ids: list[str | None]
 
 
 class Plain(TypedDict):

@@ -57,9 +57,17 @@ async def test_each_recipient_is_in_the_ledger_or_refused_by_name(api: Api, lane
         [(2, "invalid"), (3, "duplicate"), (4, "opted_out")],
     )
     assert all(digits not in sent.body.decode() for digits in ("12345", phone(1)[3:], phone(3)[3:]))
+    assert [given is None for given in sent.json["ids"]] == [False, False, True, True, True]
     report = (await api.get(f"/runs/{sent.json['run_id']}/report", OPERATOR)).json
     assert (report["target"], report["states"]) == (2, {"queued": 2})
     assert report["excluded"] == {"opted_out": 1}
+
+
+async def test_whose_a_text_is_is_told_by_the_place_in_the_list(api: Api, lane: int) -> None:
+    numbers = range(1, 20)
+    ids = (await send(api, [phone(n) for n in numbers])).json["ids"]
+    found = (await api.post("/messages/status", OPERATOR, {"ids": ids})).json["items"]
+    assert [int(item["phone"][-4:]) for item in found] == list(numbers)
 
 
 async def test_each_gets_the_values_that_were_given_for_it(
