@@ -11,7 +11,7 @@ from service.api.holidays import warning_of
 from service.api.milestones import MilestoneOut
 from service.api.paging import PageQuery, cut, unknown_cursor
 from service.api.queue import part_counter
-from service.api.schema import Instant, Out, Page, Query
+from service.api.schema import Day, Instant, Out, Page, Query
 from service.campaigns.hours import BEIJING
 from service.campaigns.milestones import Milestone
 from service.channels.store import readable_channels
@@ -40,8 +40,8 @@ FireState = Literal[
 class SpanQuery(Query):
     """Which days in Beijing, both with it."""
 
-    first: date | None = Field(default=None, alias="from", description="Default: today.")
-    last: date | None = Field(
+    first: Day | None = Field(default=None, alias="from", description="Default: today.")
+    last: Day | None = Field(
         default=None,
         alias="to",
         description=f"Default: {DEFAULT_DAYS} days in all; at most {MOST_DAYS}.",

@@ -1,6 +1,5 @@
 """Persons: what a department knows of them and from where, corrected and removed by hand."""
 
-from datetime import date
 from typing import Any, Literal
 from uuid import UUID
 
@@ -9,7 +8,7 @@ from pydantic import Field
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.rosters import MemberBody
-from service.api.schema import Body, Instant, Line, OptionalLine, Out, Page, Text
+from service.api.schema import Body, Day, Instant, Line, OptionalLine, Out, Page, Text
 from service.audience import contact_store as store
 from service.audience import terms_store
 from service.audience.contact import (
@@ -43,9 +42,9 @@ class ContactBody(MemberBody):
 
     roster: Line = Field(description="The list; it is made if there is none of this name.")
     basis: Basis | None = Field(default=None, description="Of a new list; default: duty.")
-    expires_on: date | None = Field(default=None, description="Of a new list; default: a year on.")
+    expires_on: Day | None = Field(default=None, description="Of a new list; default: a year on.")
     evidence: OptionalLine = Field(default="", description="Where the consent is kept.")
-    evidence_on: date | None = Field(default=None, description="The day of the consent.")
+    evidence_on: Day | None = Field(default=None, description="The day of the consent.")
     tags: list[Text] = Field(default_factory=list)
 
 

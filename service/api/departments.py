@@ -17,7 +17,7 @@ from service.accounts.department import (
 )
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
-from service.api.schema import Body, Instant, Int, Line, OptionalLine, Out, Page, Query
+from service.api.schema import Body, Day, Instant, Int, Line, OptionalLine, Out, Page, Query
 from service.channels import extension_store
 from service.channels.extension import check_room
 from service.channels.maintenance import day_of, month_of, year_of
@@ -158,7 +158,7 @@ class QuotaOut(Out):
 class CountsQuery(Query):
     """Since which day campaigns and runs are counted."""
 
-    since: date | None = Field(default=None, description="Default: 30 days ago.")
+    since: Day | None = Field(default=None, description="Default: 30 days ago.")
 
 
 class CountsOut(Out):

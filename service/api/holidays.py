@@ -9,7 +9,7 @@ from pydantic import Field
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schedules import Hour, HourSpans
-from service.api.schema import Body, Instant, Int, Line, Out, Page, Query, Text
+from service.api.schema import Body, Day, Instant, Int, Line, Out, Page, Query, Text
 from service.campaigns import county_settings, county_store
 from service.campaigns.county_store import Kind
 from service.campaigns.holidays import (
@@ -37,16 +37,16 @@ class NoticeBody(Body):
 
     year: Year
     source: Line
-    holidays: dict[date, Line] = Field(max_length=100)
-    workdays: list[date] = Field(max_length=30)
+    holidays: dict[Day, Line] = Field(max_length=100)
+    workdays: list[Day] = Field(max_length=30)
 
 
 class QuietBody(Body):
     """Days, or hours of them, in which texts of some classes do not leave."""
 
     name: Line
-    first: date
-    last: date
+    first: Day
+    last: Day
     hours: HourSpans = Field(default=list(ALL_DAY))
     classes: list[QuietClass] = Field(default=["public_interest"], min_length=1)
     binding: bool = Field(default=True, description="Also for plans that send on quiet days.")
@@ -56,7 +56,7 @@ class SchoolDayBody(Body):
     """The day in its year of what can otherwise only be guessed, see `GET /festivals`."""
 
     festival: Literal["winter_holiday", "spring_term", "summer_holiday", "autumn_term"]
-    date: date
+    date: Day
 
 
 class CalendarBody(Body):

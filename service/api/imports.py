@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BeforeValidator, Field
 
 from service.api.call import Call, Download
-from service.api.schema import Body, Instant, Line, Out, Text
+from service.api.schema import Body, Day, Instant, Line, Out, Text
 from service.api.upload import Upload
 from service.audience.loading import create_import as store_file
 from service.audience.model import Import, ImportRequest
@@ -38,7 +38,7 @@ class ImportForm(Body):
     basis: Literal["duty", "contract_hr", "consent", "emergency"] = Field(
         default="duty", description="Why the department may write to them; a row's own value wins."
     )
-    expires_on: date | None = Field(
+    expires_on: Day | None = Field(
         default=None, description="The list's last day; default: a year on."
     )
     encoding: Line | None = Field(default=None, description="Of a text file; default: found out.")

@@ -4,7 +4,7 @@ from datetime import date
 from uuid import UUID
 
 from service.api.call import Call
-from service.api.schema import Body, Instant, Line, OptionalLine, Out
+from service.api.schema import Body, Day, Instant, Line, OptionalLine, Out
 from service.campaigns import milestones
 from service.campaigns.milestones import Milestone
 
@@ -13,7 +13,7 @@ class MilestoneBody(Body):
     """What is to be reached, and by which day."""
 
     name: Line
-    due_on: date
+    due_on: Day
 
 
 class DoneBody(Body):

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from service.api.call import Call
-from service.api.schema import Body, Instant, Line, Out, Query, Text
+from service.api.schema import Body, Day, Instant, Line, Out, Query, Text
 from service.audience.contact_store import holder_of_contact
 from service.audience.number import mask, parse_phone
 from service.audience.rosters import CHINA
@@ -148,14 +148,14 @@ class ErasedOut(Out):
     kept_until: Instant | None
 
 
-Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2200, 12, 31))]
+ReportDay = Annotated[Day, Field(ge=date(2000, 1, 1), le=date(2200, 12, 31))]
 
 
 class ReportQuery(Query):
     """Which days, of Chinese time, the last one included."""
 
-    since: Day
-    until: Day
+    since: ReportDay
+    until: ReportDay
 
 
 class ErasureReportOut(Out):

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ValidationError
 
 from service.api.op import Op
@@ -23,6 +24,14 @@ READ_SECONDS = 30.0
 """How long a JSON body may take as a whole, and a form from one piece to the next."""
 MOST_DIGITS = 100
 _FILE = "file"
+_ILL_FORMED = (
+    ValueError,
+    RuntimeError,
+    AssertionError,
+    HttpProcessingError,
+    web.RequestPayloadError,
+)
+"""What aiohttp's reader of forms raises at what is none."""
 
 Arguments = dict[str, Any]
 Read = TypeVar("Read")
@@ -176,22 +185,27 @@ async def _form(
 
 
 async def _parts(request: web.Request) -> AsyncIterator[BodyPartReader]:
-    try:
-        reader = await request.multipart()
-        for _ in range(MAX_FORM_PARTS):
-            part = await _in_time(reader.next())
-            if part is None:
-                return
-            if not isinstance(part, BodyPartReader) or not part.name:
-                raise Malformed("every part of the form must be a field with a name")
-            yield part
-    except (ValueError, web.RequestPayloadError) as error:
-        raise Malformed("the body is not a well-formed multipart form") from error
+    reader = await _of_form(request.multipart())
+    for _ in range(MAX_FORM_PARTS):
+        part = await _of_form(reader.next())
+        if part is None:
+            return
+        if not isinstance(part, BodyPartReader) or not part.name:
+            raise Malformed("every part of the form must be a field with a name")
+        yield part
     raise Malformed(f"a form has at most {MAX_FORM_PARTS} parts")
 
 
+async def _of_form(reading: Awaitable[Read]) -> Read:
+    """The next piece of a form, in time."""
+    try:
+        return await _in_time(reading)
+    except _ILL_FORMED as error:
+        raise Malformed("the body is not a well-formed multipart form") from error
+
+
 async def _spool(part: BodyPartReader, upload: Upload, limit: int) -> None:
-    while chunk := await _in_time(part.read_chunk(CHUNK_OCTETS)):
+    while chunk := await _of_form(part.read_chunk(CHUNK_OCTETS)):
         if upload.size + len(chunk) > limit:
             raise TooLarge(f"the file is larger than {limit:,} octets; split it into several")
         upload.append(chunk)
@@ -199,11 +213,14 @@ async def _spool(part: BodyPartReader, upload: Upload, limit: int) -> None:
 
 async def _field(part: BodyPartReader) -> str:
     octets = bytearray()
-    while chunk := await _in_time(part.read_chunk()):
+    while chunk := await _of_form(part.read_chunk()):
         octets += chunk
         if len(octets) > FIELD_OCTETS:
             raise TooLarge(f"a field of the form is larger than {FIELD_OCTETS:,} octets")
-    return octets.decode("utf-8")
+    try:
+        return octets.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Malformed("a field of the form is not UTF-8") from error
 
 
 def _validated(model: type[BaseModel], fields: Mapping[str, str], *, what: str) -> BaseModel:

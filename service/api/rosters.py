@@ -1,6 +1,6 @@
 """A department's list, kept current by its own system."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from service.api.audience import RosterOut, get_roster
 from service.api.call import Call
-from service.api.schema import Body, OptionalLine, Out, Text
+from service.api.schema import Body, Day, OptionalLine, Out, Text
 from service.audience import terms_store
 from service.audience.contact import Evidence, check_evidence
 from service.audience.model import ImportRequest
@@ -69,7 +69,7 @@ class MembersBody(Body):
 
     members: list[MemberBody] = Field(max_length=MOST_MEMBERS)
     basis: Literal["duty", "contract_hr", "consent", "emergency"] = "duty"
-    expires_on: date | None = Field(
+    expires_on: Day | None = Field(
         default=None, description="The list's last day; default: a year on."
     )
 
@@ -100,11 +100,11 @@ class MembersOut(Out):
 class RosterPatch(Body):
     """What a list rests on, said again; the rest stays. Saying nothing confirms it as it is."""
 
-    expires_on: date | None = Field(default=None, description="Its last day.")
+    expires_on: Day | None = Field(default=None, description="Its last day.")
     basis: Literal["duty", "contract_hr", "consent", "emergency"] | None = None
     purpose: OptionalLine | None = Field(default=None, description="What it is for.")
     evidence: OptionalLine | None = Field(default=None, description="Where the consent is kept.")
-    evidence_on: date | None = Field(default=None, description="The day of the consent.")
+    evidence_on: Day | None = Field(default=None, description="The day of the consent.")
 
 
 async def confirm_roster(call: Call, name: str, body: RosterPatch) -> RosterOut:

@@ -278,7 +278,7 @@ OPS = (
 
     Op("GET",    "/prefixes", prefixes.get_prefixes, R.READ),
     Op("POST",   "/prefixes/imports", prefixes.import_prefixes, R.CHANNELS),
-    Op("DELETE", "/prefixes", prefixes.delete_prefixes, R.CHANNELS, 204),
+    Op("DELETE", "/prefixes", prefixes.delete_prefixes, R.CHANNELS, 204, errors=(404,)),
     Op("POST",   "/routes/explain", routing.explain_route, R.READ, changes=False),
     Op("POST",   "/routes/overrides/lookup", routing.look_up_override, R.READ),
     Op("POST",   "/routes/overrides/imports", routing.import_overrides, R.CHANNELS),

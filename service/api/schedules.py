@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from service.api.call import Call
 from service.api.paging import PageQuery, cut, unknown_cursor
-from service.api.schema import Body, Instant, Int, Line, Out, Page, Text
+from service.api.schema import Body, Day, Instant, Int, Line, Out, Page, Text
 from service.audience.segment import canonical
 from service.campaigns import fire_store, planning, schedule, sequence_store
 from service.campaigns.county_store import load_county
@@ -46,7 +46,7 @@ class ScheduleBody(Body):
         description="For recurring: an RRULE of RFC 5545 with FREQ=DAILY, WEEKLY or MONTHLY,"
         " INTERVAL, BYDAY, BYMONTHDAY, COUNT or UNTIL. Any other part is refused.",
     )
-    dates: Annotated[list[date], Field(max_length=MOST_DATES)] = Field(
+    dates: Annotated[list[Day], Field(max_length=MOST_DATES)] = Field(
         default=[],
         description="For recurring, in place of a rule: on these days, in order. `POST"
         " /schedules/festival` finds those around a festival.",

@@ -1,10 +1,11 @@
 """The types that all bodies, queries and answers are made of.
 
 Input knows no unknown fields and no NUL characters; whole numbers may be written 5 or 5.0, but not
-"5" or true; instants have an offset.
+"5" or true; instants have an offset, and neither they nor days are numbers.
 """
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, date, datetime
 from typing import Annotated, ClassVar, Generic, TypeVar
 
 from pydantic import (
@@ -70,6 +71,23 @@ def _one_line(text: str) -> str:
     return text
 
 
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_BEGIN_OF_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d")
+
+
+def _written_day(value: object) -> object:
+    if isinstance(value, date) or (isinstance(value, str) and _DAY.fullmatch(value)):
+        return value
+    raise ValueError("write a day like 2027-01-31")
+
+
+def _written_instant(value: object) -> object:
+    """Pydantic would take a number, too: seconds since 1970, or milliseconds, as it guesses."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _BEGIN_OF_INSTANT.match(value)):
+        return value
+    raise ValueError("write an instant like 2027-01-31T09:30:00+08:00")
+
+
 def _in_utc(instant: datetime) -> datetime:
     if not _YEARS[0] <= instant.year <= _YEARS[1]:
         raise ValueError(f"the year must be between {_YEARS[0]} and {_YEARS[1]}")
@@ -90,5 +108,8 @@ OptionalLine = Annotated[
 Line = Annotated[OptionalLine, StringConstraints(min_length=1)]
 """One line of text."""
 
-Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_written_instant), AfterValidator(_in_utc)]
 """An instant with its offset, kept in UTC."""
+
+Day = Annotated[date, BeforeValidator(_written_day)]
+"""A day as RFC 3339 writes it, and nothing else that could be read as one."""

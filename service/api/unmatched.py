@@ -7,7 +7,7 @@ from pydantic import Field
 
 from service.api.call import Call, Download
 from service.api.paging import PageQuery, cut
-from service.api.schema import Body, Instant, Line, Out, Page, Query
+from service.api.schema import Body, Day, Instant, Line, Out, Page, Query
 from service.delivery import reconcile, unmatched, unmatched_store
 from service.delivery.unmatched_store import Kept
 from service.errors import Invalid
@@ -75,7 +75,7 @@ class DismissedOut(Out):
 class ReconciliationQuery(Query):
     """Which day, of Chinese time, and which channel."""
 
-    day: date
+    day: Day
     channel: int | None = Field(default=None, ge=0, le=32767)
 
 

@@ -79,7 +79,7 @@ async def set_required(conn: Connection, channel_id: int, *, required: bool | No
     """
     holds: bool | None = await conn.fetchval(
         """
-        UPDATE channels SET requires_filing = $2 WHERE id = $1
+        UPDATE channels SET requires_filing = $2 WHERE id = $1::int
         RETURNING coalesce(requires_filing, NOT simulated)
         """,
         channel_id,

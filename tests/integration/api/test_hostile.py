@@ -119,6 +119,49 @@ async def test_a_file_that_drips_is_not_waited_for(
     assert b" 408 " in await _raw(api, form, then=begun)
 
 
+FORM = "multipart/form-data; boundary=b"
+FIELD = b'--b\r\nContent-Disposition: form-data; name="roster"\r\n\r\n'
+FORMS = {
+    "no parts": (FORM, b""),
+    "no boundary": ("multipart/form-data", FIELD + b"r\r\n--b--\r\n"),
+    "a boundary too long": (f"{FORM}{'b' * 100}", b""),
+    "another boundary": (FORM, FIELD.replace(b"--b", b"--c") + b"r\r\n--c--\r\n"),
+    "no end": (FORM, FIELD + b"r"),
+    "no disposition": (FORM, b"--b\r\n\r\nr\r\n--b--\r\n"),
+    "no header": (FORM, b"--b\r\n[[], {'\xc3\xaa'\r\n\r\nr\r\n--b--\r\n"),
+    "a header of NUL": (FORM, b"--b\r\nX: \0\r\n\r\nr\r\n--b--\r\n"),
+    "a long header": (FORM, b"--b\r\nX: " + b"x" * 900_000 + b"\r\n\r\nr\r\n--b--\r\n"),
+    "many headers": (FORM, b"--b\r\n" + b"X: x\r\n" * 50_000 + b"\r\nr\r\n--b--\r\n"),
+    "octets that are no text": (FORM, FIELD + b"\xff\xfe\r\n--b--\r\n"),
+    "a length that is none": (
+        FORM, FIELD[:-2] + b"Content-Length: x\r\n\r\nr\r\n--b--\r\n",
+    ),
+    "a length that is too long": (
+        FORM, FIELD[:-2] + b"Content-Length: 99\r\n\r\nr\r\n--b--\r\n",
+    ),
+    "a form in a form": (
+        FORM, b"--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c--\r\n--b--\r\n",
+    ),
+    "a charset for all": (
+        FORM,
+        b'--b\r\nContent-Disposition: form-data; name="_charset_"\r\n\r\n' + b"x" * 99
+        + b"\r\n--b--\r\n",
+    ),
+    "very many parts": (FORM, (FIELD + b"r\r\n") * 2_000 + b"--b--\r\n"),
+}  # fmt: skip
+
+
+async def test_a_form_that_is_none_is_malformed(api: Api) -> None:
+    wrong = {}
+    for what, (media_type, octets) in FORMS.items():
+        answer = await api.call(
+            "POST", "/imports", OPERATOR, data=octets, headers={"Content-Type": media_type}
+        )
+        if kind(answer) not in {(400, "malformed"), (422, "invalid")}:
+            wrong[what] = kind(answer)
+    assert wrong == {}
+
+
 @pytest.mark.parametrize(
     "more",
     [

@@ -271,3 +271,30 @@ async def test_no_name_in_an_address_is_a_crash(api: Api, raw: str) -> None:
             op.method, path, json=body, headers={"Authorization": f"Bearer {api.tokens[ADMIN]}"}
         ) as answer:
             assert str(answer.status) in {"200", "404", "422"}, (op.path, await answer.text())
+
+
+async def test_no_number_in_an_address_is_a_crash(api: Api) -> None:
+    """As large as the columns are, and a little larger."""
+    for op in OPS:
+        numbers = [name for name, kind in op.parameters.items() if kind is int]
+        for number in (2**15 - 1, 2**15, 2**31 - 1, 2**31, 2**63) if numbers else ():
+            body = BODIES.get(op.path, {"reason": "r"}) if op.body else None
+            path = _address(op, dict.fromkeys(numbers, number))
+            answer = await api.call(op.method, path, ADMIN, json=body)
+            assert answer.status in {404, 422}, (op.method, path, answer.body)
+
+
+async def test_a_number_is_no_day_and_no_instant(api: Api) -> None:
+    async with transaction(api.runtime.pool) as conn:
+        draft = await make_draft(conn, api.teams["county"].operator, now=api.clock.at)
+    key = {"user_id": str(api.teams["county"].viewer.id), "name": "n"}
+    for where, name, body, good, bad in (
+        (f"/campaigns/{draft.id}/milestones", "due_on", {"name": "n"}, "2027-01-31",
+         [20_000, "20000", "2027-01-31T00:00:00Z"]),
+        ("/keys", "expires_at", key, "2030-01-01T00:00:00Z",
+         [1_900_000_000, 1.9e9, "1900000000", "2030-01-01"]),
+    ):  # fmt: skip
+        assert (await api.post(where, ADMIN, {**body, name: good})).status == 201
+        for value in bad:
+            answer = await api.post(where, ADMIN, {**body, name: value})
+            assert (answer.status, [*answer.json["fields"]]) == (422, [name]), value

@@ -1,0 +1,134 @@
+"""Something of each kind that a department has, for tests that go through all addresses."""
+
+from service.delivery.webhook_store import insert_webhook
+from service.storage.postgres import transaction
+from tests.factories import make_contact, make_draft
+from tests.integration.api.conftest import Api
+
+NOBODY = "00000000-0000-0000-0000-000000000000"
+
+
+async def make_things(api: Api, department: str) -> dict[str, str]:
+    """One of each, as the parameters of addresses call it: its id there."""
+    team = api.teams[department]
+    async with transaction(api.runtime.pool) as conn:
+        draft = await make_draft(conn, team.operator, now=api.clock.at)
+        run = await conn.fetchval(
+            """
+            INSERT INTO runs (campaign_id, department_id, fire_at, state, priority, class, text,
+                              rule, send_hours, timezone, target, created_at)
+            VALUES ($1, $2, $3, 'running', 'normal', 'service', '', '', '[]', '', 1, $3)
+            RETURNING id
+            """,
+            draft.id,
+            team.department_id,
+            api.clock.at,
+        )
+        await conn.execute(
+            """
+            INSERT INTO messages (run_id, no, phone_hash, phone_cipher, channel_id, carrier, roles)
+            VALUES ($1, 1, $3, $2, 1, '', '{}')
+            """,
+            run,
+            api.runtime.keyring.encrypt("phone", "+8619790000001"),
+            api.runtime.keyring.phone_index("+8619790000001"),
+        )
+        webhook = await insert_webhook(
+            conn,
+            team.department_id,
+            "https://a.cn",
+            ["run.finished"],
+            b"",
+            team.admin.id,
+            api.clock.at,
+        )
+        imported = await conn.fetchval(
+            """
+            INSERT INTO imports (department_id, created_by, roster, basis, expires_on, file_name,
+                                 file_bytes, file_sha256, created_at)
+            VALUES ($1, $2, 'r', 'duty', '2028-01-01', 'f', 0, '', $3) RETURNING id
+            """,
+            team.department_id,
+            team.operator.id,
+            api.clock.at,
+        )
+        suppression = await conn.fetchval(
+            """
+            INSERT INTO suppressions (phone_hash, reason, created_by, created_at)
+            VALUES (decode(md5($1), 'hex'), 'opted_out', $2, $3) RETURNING id
+            """,
+            department,
+            team.operator.id,
+            api.clock.at,
+        )
+        text = await conn.fetchval(
+            """
+            INSERT INTO inbound_texts (id, channel_id, sender_hash, sender_cipher, recipient,
+                text_cipher, digest, missing, received_at, kind, department_id, state)
+            VALUES (uuidv7(), 1, decode(md5($1), 'hex'), $2, '', $3, decode(md5($1), 'hex'), 0, $4,
+                    'other', $5, 'new') RETURNING id
+            """,
+            department,
+            api.runtime.keyring.encrypt("phone", ""),
+            api.runtime.keyring.encrypt("inbound", ""),
+            api.clock.at,
+            team.department_id,
+        )
+        deputy = await conn.fetchval(
+            """
+            INSERT INTO deputies (absent_id, deputy_id, starts_at, ends_at, reason, named_by,
+                                  named_at)
+            VALUES ($1, $2, $3, $3::timestamptz + interval '9 days', 'r', $1, $3) RETURNING id
+            """,
+            team.approver.id,
+            team.viewer.id,
+            api.clock.at,
+        )
+        session = await conn.fetchval(
+            """
+            INSERT INTO sessions (user_id, token_hash, created_at, last_used_at, expires_at)
+            VALUES ($1, decode(md5($2), 'hex'), $3, $3, $3::timestamptz + interval '1 hour')
+            RETURNING id
+            """,
+            team.operator.id,
+            department,
+            api.clock.at,
+        )
+        guest = await conn.fetchval(
+            """
+            INSERT INTO guests (department_id, phone_hash, phone_cipher, created_by, created_at)
+            VALUES ($1, decode(md5($5), 'hex'), $4, $2, $3) RETURNING id
+            """,
+            team.department_id,
+            team.operator.id,
+            api.clock.at,
+            api.runtime.keyring.encrypt("phone", "+8619790000001"),
+            department,
+        )
+        await make_contact(conn, api.runtime.keyring, team.department_id, 1, now=api.clock.at)
+        contact = await conn.fetchval(
+            "SELECT id FROM contacts WHERE department_id = $1", team.department_id
+        )
+        key = await conn.fetchval("SELECT id FROM keys WHERE user_id = $1", team.viewer.id)
+    return {
+        "campaign_id": str(draft.id),
+        "template_id": str(draft.plan.template_id),
+        "segment_id": str(draft.plan.segment_id),
+        "run_id": str(run),
+        "message_id": f"{run}.1",
+        "webhook_id": str(webhook.id),
+        "import_id": str(imported),
+        "suppression_id": str(suppression),
+        "inbound_id": str(text),
+        "key_id": str(key),
+        "deputy_id": str(deputy),
+        "guest_id": str(guest),
+        "session_id": str(session),
+        "user_id": str(team.viewer.id),
+        "department_id": str(team.department_id),
+        "extension": "96110",
+        "contact_id": str(contact),
+        "no": "1",
+        "milestone_id": NOBODY,
+        "proposal_id": NOBODY,
+    }
