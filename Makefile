@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv demo up test check interop fuzz model bench chaos soak county evening migrate lock
+.PHONY: help venv demo up test crash check interop fuzz model bench chaos soak county evening migrate lock
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -28,6 +28,9 @@ up: venv ## the whole system on this machine, left running; its day begins at 09
 
 test: venv ## all tests, with a PostgreSQL and a Valkey of their own
 	$(BIN)/python -m pytest -n 3 --dist loadgroup
+
+crash: venv ## kill -9 of each process, and a full disk, under a broadcast of 18,700 (minutes)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m crash
 
 check: venv ## format, lint, strict types, import contracts
 	$(BIN)/ruff format --check .

@@ -17,6 +17,8 @@ from service.storage.postgres import UNREACHABLE, connect
 from tests.chaos.cell import Outcome, reckon
 from tests.chaos.system import System, until
 
+pytestmark = pytest.mark.crash
+
 PEOPLE = 1_500
 TPS = 80
 PANIC_SECONDS = 20.0

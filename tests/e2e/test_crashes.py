@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from tests.e2e.conftest import IN_DOUBT
 from tests.harness.live import Launched, Live, eventually
 
-pytestmark = pytest.mark.xdist_group("live")
+pytestmark = [pytest.mark.xdist_group("live"), pytest.mark.crash]
 
 RECOVERY_SECONDS = 30.0
 
