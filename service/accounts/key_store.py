@@ -5,11 +5,12 @@ a page begins.
 """
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.key import USED_EVERY, Key, Mode, NewKey
 from service.accounts.model import User
-from service.accounts.store import USERS, user_from
+from service.accounts.store import USER_COLUMNS, user_from
 from service.errors import NotFound
 from service.storage.postgres import Connection, Record
 
@@ -61,20 +62,34 @@ async def insert_key(
     return key_id
 
 
-async def find_key(conn: Connection, token_hash: bytes) -> tuple[Key, User, Record] | None:
-    """The key of a token, the user for whom it acts, and the department's row of limits."""
+class Found(NamedTuple):
+    """A key, the user for whom it acts, the requests a minute of the department, and whether the
+    user may stand in for somebody (see `deputies_store.absent_of`).
+    """
+
+    key: Key
+    user: User
+    department_requests: int | None
+    deputises: bool
+
+
+async def find_key(conn: Connection, token_hash: bytes, now: datetime) -> Found | None:
+    """The key of a token, in one statement: every request begins with it."""
     row = await conn.fetchrow(
-        """
-        SELECT k.*, u.department_id, d.requests_per_minute AS department_requests
+        f"""
+        SELECT k.*, u.department_id, d.requests_per_minute AS department_requests,
+               EXISTS (SELECT FROM deputies p WHERE p.deputy_id = u.id AND p.ends_at > $2)
+                   AS deputises, {USER_COLUMNS}
         FROM keys k JOIN users u ON u.id = k.user_id JOIN departments d ON d.id = u.department_id
         WHERE k.token_hash = $1
-        """,
+        """,  # noqa: S608  # the columns are constants
         token_hash,
+        now,
     )
     if row is None:
         return None
-    user = await conn.fetchrow(f"{USERS} WHERE u.id = $1", row["user_id"])
-    return (_key(row), user_from(user), row) if user else None
+    user = user_from(row, "user_")
+    return Found(_key(row), user, row["department_requests"], row["deputises"])
 
 
 async def get_key(conn: Connection, key_id: UUID, scope: UUID | None, *, lock: bool = False) -> Key:

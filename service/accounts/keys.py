@@ -20,12 +20,14 @@ class Caller:
     """Who asks: a user, through a key or a session.
 
     department_requests: how many requests a minute the department has; None: as set for all.
+    deputises: whether the user may stand in for somebody who is away, as far as is known.
     """
 
     user: User
     key: Key | None = None
     session_id: UUID | None = None
     department_requests: int | None = None
+    deputises: bool = True
 
     @property
     def id(self) -> UUID:
@@ -45,13 +47,13 @@ def token_hash(keyring: Keyring, token: str) -> bytes:
 
 async def caller_of(conn: Connection, keyring: Keyring, token: str, now: datetime) -> Caller | None:
     """For whom a token acts now, or None if for nobody (any more, or yet)."""
-    found = await key_store.find_key(conn, token_hash(keyring, token))
+    found = await key_store.find_key(conn, token_hash(keyring, token), now)
     if found is None:
         return None
-    key, user, limits = found
+    key, user, requests, deputises = found
     if not key.works(now) or user.disabled_at is not None:
         return None
-    return Caller(key.limited(user), key, None, limits["department_requests"])
+    return Caller(key.limited(user), key, None, requests, deputises)
 
 
 async def issue(

@@ -15,6 +15,13 @@ USERS = """
            ARRAY(SELECT departments_below(u.department_id)) AS below
     FROM users u JOIN departments d ON d.id = u.department_id
 """
+USER_COLUMNS = """
+    u.id AS user_id, u.department_id AS user_department_id, d.kind AS user_department_kind,
+    u.login AS user_login, u.name AS user_name, u.roles AS user_roles, u.rights AS user_rights,
+    u.disabled_at AS user_disabled_at, u.given_by AS user_given_by, u.given_hash AS user_given_hash,
+    ARRAY(SELECT departments_below(u.department_id)) AS user_below
+"""
+"""What makes a user, for a statement that finds other things as well: `user_from(row, "user_")`."""
 
 
 async def insert_user(conn: Connection, new: NewUser) -> User:
@@ -107,17 +114,18 @@ async def list_users(
     return [user_from(row) for row in rows]
 
 
-def user_from(row: Record) -> User:
-    """The user of a row of USERS."""
+def user_from(row: Record, prefix: str = "") -> User:
+    """The user of a row of USERS, or of one with USER_COLUMNS."""
+    given_hash = row[f"{prefix}given_hash"]
     return User(
-        id=row["id"],
-        department_id=row["department_id"],
-        department_kind=row["department_kind"],
-        login=row["login"],
-        name=row["name"],
-        roles=frozenset(map(Role, row["roles"])),
-        disabled_at=row["disabled_at"],
-        rights=rights_of(row["rights"]),
-        below=frozenset(row["below"]),
-        password_from=row["given_by"] if row["given_hash"] is not None else None,
+        id=row[f"{prefix}id"],
+        department_id=row[f"{prefix}department_id"],
+        department_kind=row[f"{prefix}department_kind"],
+        login=row[f"{prefix}login"],
+        name=row[f"{prefix}name"],
+        roles=frozenset(map(Role, row[f"{prefix}roles"])),
+        disabled_at=row[f"{prefix}disabled_at"],
+        rights=rights_of(row[f"{prefix}rights"]),
+        below=frozenset(row[f"{prefix}below"]),
+        password_from=row[f"{prefix}given_by"] if given_hash is not None else None,
     )

@@ -3,9 +3,12 @@
 A key may be bound to networks; behind a proxy of ours, the address is the one that it names.
 """
 
+from dataclasses import replace
+
 from aiohttp import web
 
 from service.accounts import key_store
+from service.accounts.deputies import standing_in
 from service.accounts.key import is_within
 from service.accounts.keys import Caller, caller_of
 from service.accounts.login import PREFIX as SESSION
@@ -19,7 +22,7 @@ _HOW = "send the header Authorization: Bearer, followed by a key"
 
 
 async def authenticate(request: web.Request, runtime: Runtime) -> Caller:
-    """For whom the request's token acts.
+    """For whom the request's token acts, and in whose place.
 
     Raises:
         Unauthorized: there is no token, or it is unknown, expired, revoked or not activated yet.
@@ -42,6 +45,8 @@ async def authenticate(request: web.Request, runtime: Runtime) -> Caller:
         if caller.key is not None:
             caller.key.need_address(address_of(request, runtime.settings.proxies))
             await key_store.touch_key(conn, caller.key, now)
+        if caller.deputises:
+            caller = replace(caller, user=await standing_in(conn, caller.user, now))
     request[USER_ID] = str(caller.user.id)
     return caller
 

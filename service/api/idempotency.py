@@ -54,12 +54,12 @@ class Ticket:
                 once.
             Invalid: the key was used for something else.
         """
-        if not await store.try_lock_key(conn, self.caller_id, self.key):
+        stored = await store.take_key(conn, self.user_id, self.caller_id, self.key)
+        if not stored["free"]:
             raise Conflict(
                 f"a request with this {HEADER} is in progress; ask again", code="in_progress"
             )
-        stored = await store.find_answer(conn, self.user_id, self.caller_id, self.key)
-        if stored is None:
+        if not stored["stored"]:
             return None
         if stored["fingerprint"] != self.fingerprint:
             problem = f"this {HEADER} was used for another request; take a new one"
@@ -73,7 +73,11 @@ class Ticket:
         return Answer(stored["status"], keyring.decrypt_bytes(_ANSWER, stored["body"]))
 
     async def keep(self, conn: Connection, keyring: Keyring, answer: Answer, now: datetime) -> None:
-        """Store the answer, or that there was one, in the transaction of its effect."""
+        """Store the answer, or that there was one, in the transaction of its effect.
+
+        Raises:
+            Overtaken: the same request has been answered meanwhile.
+        """
         body = keyring.encrypt_bytes(_ANSWER, answer.body) if self.kept else None
         entry = (self.fingerprint, answer.status, body)
         await store.insert_answer(conn, (self.user_id, self.caller_id), self.key, entry, now)

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
-from service.accounts import department_store
 from service.accounts.key import Mode
 from service.accounts.model import Right
 from service.api import webhooks
@@ -120,15 +119,13 @@ class StatusesOut(Out):
 async def send_messages(call: Call, body: SendBody) -> SendOut:
     """Send a text to up to 1,000 people who are named; for more, plan a campaign."""
     words = await _words(call, body)
-    department = await department_store.get_department(call.conn, call.user.department_id, None)
-    sender = _sender(call, department.direct_send_limit)
     named = [
         Named(one, {}) if isinstance(one, str) else Named(one.phone, one.variables)
         for one in body.to
     ]
     webhook_id = await webhooks.for_callback(call, body.callback_url)
     sent = await direct_send.send(
-        call.conn, call.runtime.keyring, sender, words, named, webhook_id, call.now
+        call.conn, call.runtime.keyring, _sender(call), words, named, webhook_id, call.now
     )
     if sent.run_id is None:
         raise Invalid(
@@ -149,20 +146,14 @@ async def send_messages(call: Call, body: SendBody) -> SendOut:
     )
 
 
-def _sender(call: Call, limit: int) -> Sender:
+def _sender(call: Call) -> Sender:
     """Who sends, within the limits of the key."""
     user, key = call.user, call.key
     if key is None:
-        return Sender(_sender_id(call), user.id, user.department_id, limit)
+        return Sender(_sender_id(call), user.id, user.department_id)
     grant = key.grant
     return Sender(
-        _sender_id(call),
-        user.id,
-        user.department_id,
-        limit,
-        grant.mode,
-        grant.area_codes,
-        grant.rosters,
+        _sender_id(call), user.id, user.department_id, grant.mode, grant.area_codes, grant.rosters
     )
 
 

@@ -3,19 +3,17 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.storage.postgres import Connection, Record, affected
+from service.storage.postgres import (
+    Connection,
+    Overtaken,
+    Record,
+    UniqueViolation,
+    affected,
+    one,
+)
 
 KEPT = timedelta(days=7)
 """How long an answer is kept for a caller who tries again."""
-
-
-async def try_lock_key(conn: Connection, caller_id: UUID, key: str) -> bool:
-    """Take the key for the rest of the transaction; False while another request has it."""
-    locked: bool = await conn.fetchval(
-        "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))",
-        f"idempotency {caller_id} {key}",
-    )
-    return locked
 
 
 async def lock_edit(conn: Connection, path: str) -> None:
@@ -23,21 +21,29 @@ async def lock_edit(conn: Connection, path: str) -> None:
     await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('edit ' || $1, 0))", path)
 
 
-async def find_answer(conn: Connection, user_id: UUID, caller_id: UUID, key: str) -> Record | None:
-    """The stored answer under a key: caller_id, fingerprint, status and body.
+async def take_key(conn: Connection, user_id: UUID, caller_id: UUID, key: str) -> Record:
+    """Take an Idempotency-Key for the rest of the transaction, and what is stored under it.
 
-    caller_id is NULL in those of the user from before callers were told apart.
+    free: whether nobody else has it right now. stored: whether there is an answer: caller_id,
+    fingerprint, status and body. caller_id is NULL in those of the user from before callers were
+    told apart. One statement sees what was committed before it began: an answer that is committed
+    between that and the lock is not found, and then refused by `insert_answer`.
     """
-    return await conn.fetchrow(
+    row = await conn.fetchrow(
         """
-        SELECT caller_id, fingerprint, status, body FROM idempotency
-        WHERE key = $3 AND (caller_id = $2 OR caller_id IS NULL AND user_id = $1)
-        ORDER BY caller_id LIMIT 1
+        SELECT pg_try_advisory_xact_lock(hashtextextended($4, 0)) AS free,
+               i.fingerprint IS NOT NULL AS stored, i.*
+        FROM (VALUES (1)) AS one LEFT JOIN LATERAL (
+            SELECT caller_id, fingerprint, status, body FROM idempotency
+            WHERE key = $3 AND (caller_id = $2 OR caller_id IS NULL AND user_id = $1)
+            ORDER BY caller_id LIMIT 1) i ON true
         """,
         user_id,
         caller_id,
         key,
+        f"idempotency {caller_id} {key}",
     )
+    return one(row)
 
 
 async def insert_answer(
@@ -47,17 +53,24 @@ async def insert_answer(
     answer: tuple[bytes, int, bytes | None],
     now: datetime,
 ) -> None:
-    """Store an answer of a user and caller: fingerprint, status, and body unless for once."""
-    await conn.execute(
-        """
-        INSERT INTO idempotency (user_id, caller_id, key, fingerprint, status, body, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
-        """,
-        *caller,
-        key,
-        *answer,
-        now,
-    )
+    """Store an answer of a user and caller: fingerprint, status, and body unless for once.
+
+    Raises:
+        Overtaken: the same request has been answered meanwhile.
+    """
+    try:
+        await conn.execute(
+            """
+            INSERT INTO idempotency (user_id, caller_id, key, fingerprint, status, body, created_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            """,
+            *caller,
+            key,
+            *answer,
+            now,
+        )
+    except UniqueViolation as error:
+        raise Overtaken from error
 
 
 async def delete_old_answers(conn: Connection, now: datetime) -> int:

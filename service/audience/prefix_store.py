@@ -93,7 +93,11 @@ async def current_prefixes(conn: Connection) -> Prefixes:
     """What the digits of numbers say now: by the table of blocks, if there is one, and the
     packaged one.
     """
-    table_id: UUID | None = await conn.fetchval("SELECT id FROM block_tables")
+    return await prefixes_of(conn, await conn.fetchval("SELECT id FROM block_tables"))
+
+
+async def prefixes_of(conn: Connection, table_id: UUID | None) -> Prefixes:
+    """What they say by the table of blocks that was just seen to be in force, None if none was."""
     if table_id is None:
         return packaged_prefixes()
     if table_id not in _kept:

@@ -8,8 +8,8 @@ caller to bound (design §6). It cannot be paused, but cancelled; what holds a c
 
 import uuid
 from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from service.accounts.key import Mode
@@ -22,12 +22,16 @@ from service.storage.postgres import Connection
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What a direct run came to: people in the target, people left out, channels to wake."""
+    """What a direct run came to: people in the target, how many were left out, channels to wake;
+    by the hash of the phone, the number in the ledger or the reason why there is none.
+    """
 
     run_id: uuid.UUID
     target: int
     excluded: int
     channels: Collection[int]
+    numbers: Mapping[bytes, int] = field(default_factory=dict)
+    left_out: Mapping[bytes, str] = field(default_factory=dict)
 
 
 async def start(
@@ -37,15 +41,13 @@ async def start(
 
     Must run in a transaction, together with whatever must not happen twice (invariant I1).
     """
-    run = await direct_store.insert_run(conn, new, now)
-    target, excluded = await direct_store.write_ledger(conn, run, recipients, now)
+    run, numbers, left_out = await direct_store.write_run(conn, new, recipients, now)
     channels: Collection[int] = ()
     if new.key_mode is Mode.TEST:
         await expand_store.stop_tested(conn, run["id"], now)
     else:
         channels = await expand_store.write_slices(conn, run, SLICE_ROWS)
-    await expand_store.finish_expansion(conn, run["id"], "running", target, now)
-    return Started(run["id"], target, excluded, channels)
+    return Started(run["id"], len(numbers), len(left_out), channels, numbers, left_out)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,16 +15,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.accounts.department import Permits
-from service.accounts.department_store import check_signature, get_permits
+from service.accounts.department import Permits, SignatureLent, bare
 from service.accounts.key import Mode
 from service.audience.number import is_synthetic, parse_phone
 from service.audience.prefix import Prefixes
-from service.audience.prefix_store import current_prefixes
+from service.audience.prefix_store import prefixes_of
 from service.campaigns.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.crypto import Keyring
 from service.dispatch import direct, direct_store
-from service.dispatch.direct_store import NewRun, Recipient
+from service.dispatch.direct_store import NewRun, Recipient, Terms
 from service.dispatch.route import Route, routes
 from service.dispatch.route_store import list_lanes, overrides_of
 from service.errors import Conflict, Forbidden, Invalid
@@ -78,7 +77,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who sends. id: the key, or the user without one. limit: people in 24 hours.
+    """Who sends. id: the key, or the user without one.
 
     key_mode, area_codes, rosters: of the key; None: whoever is named.
     """
@@ -86,7 +85,6 @@ class Sender:
     id: UUID
     user_id: UUID
     department_id: UUID
-    limit: int
     key_mode: Mode = Mode.LIVE
     area_codes: Sequence[str] | None = None
     rosters: Sequence[str] | None = None
@@ -133,46 +131,51 @@ async def send(
         SignatureLent: the text begins with the signature of another department.
     """
     check_words(words)
-    permits = await _permits(conn, sender, words)
+    terms = await direct_store.read_terms(
+        conn, sender.department_id, sender.id, now - DAY, bare(head(words.text))
+    )
+    _check_terms(terms, words)
     if words.template_version_id is None:
         await _check_lint(conn, sender, words.text)
-    people, refused = _sorted_out(keyring, await current_prefixes(conn), words.text, named)
-    refused += await _out_of_bounds(conn, sender, people)
+    prefixes = await prefixes_of(conn, terms.block_table)
+    people, refused = _sorted_out(keyring, prefixes, words.text, named)
+    refused += await _out_of_bounds(conn, sender, terms, people)
     if not people:
         return Sent(None, 0, refused)
-    await _within_limit(conn, sender, len(people), now)
-    recipients = await _routed(conn, [person for _, person in people.values()], permits, now)
+    _check_limit(terms, len(people))
+    recipients = await _routed(conn, [person for _, person in people.values()], terms.permits, now)
     new = _run(sender, words, recipients, webhook_id, now)
     started = await direct.start(conn, new, recipients, now)
-    await direct_store.note_send(conn, started.run_id, sender.id, len(people), now)
-    numbers = {}
-    for row in await direct_store.list_people(conn, started.run_id):
-        index, reason = people[row["phone_hash"]][0], row["reason"]
-        if reason is None:
-            numbers[index] = row["no"]
-        else:
-            refused.append(Refused(index, reason, LEFT_OUT.get(reason, f"left out: {reason}")))
+    numbers = {people[phone_hash][0]: no for phone_hash, no in started.numbers.items()}
+    for phone_hash, reason in started.left_out.items():
+        index = people[phone_hash][0]
+        refused.append(Refused(index, reason, LEFT_OUT.get(reason, f"left out: {reason}")))
     refused.sort(key=lambda r: r.index)
     return Sent(started.run_id, started.target, refused, sorted(started.channels), numbers)
 
 
-async def _permits(conn: Connection, sender: Sender, words: Words) -> Permits:
-    """What the department may use, once it is known that it may send this."""
-    permits = await get_permits(conn, sender.department_id)
-    if words.message_class not in permits.classes:
+def _check_terms(terms: Terms, words: Words) -> None:
+    """Refuse what the department may not send."""
+    if words.message_class not in terms.permits.classes:
         problem = f"the department may not send texts of class {words.message_class}"
         raise Invalid(problem, fields={"class": problem}, code="class_not_allowed")
-    await check_signature(conn, sender.department_id, head(words.text))
-    return permits
+    if terms.lent:
+        raise SignatureLent(head(words.text))
 
 
-async def _out_of_bounds(conn: Connection, sender: Sender, people: "_People") -> list[Refused]:
-    """Take out whom the department or the key may not send to."""
+async def _out_of_bounds(
+    conn: Connection, sender: Sender, terms: Terms, people: "_People"
+) -> list[Refused]:
+    """Take out whom the department or the key may not send to, if it is bound at all."""
+    guests_only = sender.key_mode is Mode.TRIAL
+    bounds = (terms.area_code, sender.area_codes, sender.rosters)
+    if not guests_only and all(bound is None for bound in bounds):
+        return []
     reasons = await direct_store.out_of_bounds(
         conn,
         sender.department_id,
         list(people),
-        guests_only=sender.key_mode is Mode.TRIAL,
+        guests_only=guests_only,
         area_codes=sender.area_codes,
         rosters=sender.rosters,
     )
@@ -302,18 +305,21 @@ def _run(
         timezone=DEFAULT_TIMEZONE,
         valid_until=now + DAY,
         sent_by=sender.user_id,
+        sender_id=sender.id,
         template_version_id=words.template_version_id,
         webhook_id=webhook_id,
         key_mode=sender.key_mode,
     )
 
 
-async def _within_limit(conn: Connection, sender: Sender, people: int, now: datetime) -> None:
-    used = await direct_store.sent_since(conn, sender.id, now - DAY)
-    if used + people > sender.limit:
+def _check_limit(terms: Terms, people: int) -> None:
+    """Refuse more people than there is room for. What is sent at the same time is not seen here:
+    that is for the commit, after which this is asked again.
+    """
+    if terms.used + people > terms.limit:
         raise Forbidden(
-            f"direct sends reach at most {sender.limit} people in 24 hours, and this key has sent "
-            f"to {used}; for {people} more plan a campaign, which a second person approves",
+            f"direct sends reach at most {terms.limit} people in 24 hours, and this key has sent "
+            f"to {terms.used}; for {people} more plan a campaign, which a second person approves",
             code="needs_campaign",
         )
 

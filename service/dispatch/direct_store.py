@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
+from service.accounts.department import Permits
 from service.accounts.key import Mode
 from service.audience.suppression_store import stops
 from service.storage.postgres import Connection, Record, affected, one
@@ -19,6 +21,7 @@ class NewRun:
     send_hours, timezone: as of a schedule. valid_until: past it, nothing is handed off.
     confirms: the reason of the suppressions that its texts confirm, and so pass; None: none.
     sent_by, template_version_id, webhook_id, key_mode: of a department's direct send.
+    sender_id: against whose limit its recipients count: a key's, or that of a user without one.
     over_cap: what becomes of a text that a cap stops: defer, stop; send: it has no cap.
     extension: the digits it leaves from; "": the bare number; None: those of its department.
     """
@@ -37,6 +40,7 @@ class NewRun:
     template_version_id: UUID | None = None
     webhook_id: UUID | None = None
     key_mode: Mode = Mode.LIVE
+    sender_id: UUID | None = None
     over_cap: str = "stop"
     extension: str | None = None
 
@@ -58,91 +62,144 @@ class Recipient:
     variables_cipher: bytes | None = None
 
 
-async def insert_run(conn: Connection, new: NewRun, now: datetime) -> Record:
-    """Make a direct run whose ledger is still to be written."""
-    row = await conn.fetchrow(
-        """
-        INSERT INTO runs (kind, department_id, fire_at, state, priority, class, text, channels,
-                          send_hours, timezone, valid_until, confirms, sent_by,
-                          template_version_id, webhook_id, key_mode, over_cap, extension,
-                          created_at)
-        VALUES ($1, $2, $10, 'expanding', $3, $4, $5, $6, $7, $8, $9, $11, $12, $13, $14, $15, $16,
-                $17, $10)
-        RETURNING *
-        """,
-        new.kind,
-        new.department_id,
-        new.priority,
-        new.message_class,
-        new.text,
-        list(new.channels),
-        [list(span) for span in new.send_hours],
-        new.timezone,
-        new.valid_until,
-        now,
-        new.confirms,
-        new.sent_by,
-        new.template_version_id,
-        new.webhook_id,
-        new.key_mode,
-        new.over_cap,
-        new.extension,
+_PEOPLE = f"""
+    named AS (
+        SELECT DISTINCT ON (phone_hash) * FROM unnest(
+            (SELECT $2::bytea[]), (SELECT $3::bytea[]), (SELECT $4::text[]),
+            (SELECT $5::boolean[]), (SELECT $6::smallint[]), (SELECT $10::bytea[]))
+            AS n(phone_hash, phone_cipher, carrier, synthetic, channel_id, variables_cipher)
+        ORDER BY phone_hash
+    ), people AS MATERIALIZED (
+        SELECT n.phone_hash, n.phone_cipher, n.channel_id, n.variables_cipher,
+            coalesce(v.carrier, n.carrier) AS carrier,
+            CASE
+                WHEN s.reason IS NOT NULL THEN s.reason
+                WHEN c.id IS NULL THEN 'no_route'
+                WHEN n.synthetic AND NOT c.simulated THEN 'synthetic_range'
+                WHEN c.simulated AND NOT n.synthetic THEN 'not_synthetic'
+            END AS excluded
+        FROM named n
+        LEFT JOIN channels c ON c.id = n.channel_id
+        LEFT JOIN carrier_overrides v ON v.phone_hash = n.phone_hash
+        LEFT JOIN LATERAL (
+            SELECT reason FROM suppressions s
+            WHERE s.phone_hash = n.phone_hash AND s.reason IS DISTINCT FROM $8
+              AND {stops("s", "$7", "$12", "$9")}
+            ORDER BY reason LIMIT 1) s ON true
     )
-    return one(row)
+"""  # noqa: S608  # constants
+"""The recipients, each once however often a phone is named, and why somebody is left out: the
+reasons of an expansion. The arrays stand in sub-selects, so that the planner does not look at them:
+one plan then does for all, and is not made anew for each send.
+"""
+
+_ROWS = """
+    kept AS (
+        INSERT INTO messages (run_id, no, phone_hash, phone_cipher, variables_cipher,
+                              channel_id, carrier, roles, told)
+        SELECT run.id, row_number() OVER (ORDER BY channel_id, phone_hash), phone_hash,
+               phone_cipher, variables_cipher, channel_id, carrier, '{}',
+               (SELECT $11::uuid IS NOT NULL OR is_told($12, 'message.final'))
+        FROM people, run WHERE excluded IS NULL
+        RETURNING phone_hash, no
+    ), left_out AS (
+        INSERT INTO exclusions (run_id, phone_hash, reason, carrier)
+        SELECT run.id, phone_hash, excluded, carrier FROM people, run
+        WHERE excluded IS NOT NULL
+        RETURNING phone_hash, reason
+    )
+"""
+"""The ledger of `run`: a row for each of `people`, or the reason why not."""
 
 
-async def write_ledger(
-    conn: Connection, run: Record, recipients: Sequence[Recipient], now: datetime
-) -> tuple[int, int]:
-    """Write a row for each recipient, or the reason why not; returns both counts.
-
-    A phone that is named several times counts once. The reasons are those of an expansion.
-    """
-    row = await conn.fetchrow(
-        f"""
-        WITH named AS (
-            SELECT DISTINCT ON (phone_hash) * FROM unnest(
-                $2::bytea[], $3::bytea[], $4::text[], $5::boolean[], $6::smallint[], $10::bytea[])
-                AS n(phone_hash, phone_cipher, carrier, synthetic, channel_id, variables_cipher)
-            ORDER BY phone_hash
-        ), people AS MATERIALIZED (
-            SELECT n.phone_hash, n.phone_cipher, n.channel_id, n.variables_cipher,
-                coalesce(v.carrier, n.carrier) AS carrier,
-                CASE
-                    WHEN s.reason IS NOT NULL THEN s.reason
-                    WHEN c.id IS NULL THEN 'no_route'
-                    WHEN n.synthetic AND NOT c.simulated THEN 'synthetic_range'
-                    WHEN c.simulated AND NOT n.synthetic THEN 'not_synthetic'
-                END AS excluded
-            FROM named n
-            LEFT JOIN channels c ON c.id = n.channel_id
-            LEFT JOIN carrier_overrides v ON v.phone_hash = n.phone_hash
-            LEFT JOIN LATERAL (
-                SELECT reason FROM suppressions s
-                WHERE s.phone_hash = n.phone_hash AND s.reason IS DISTINCT FROM $8
-                  AND {stops("s", "$7", "$12", "$9")}
-                ORDER BY reason LIMIT 1) s ON true
-        ), kept AS (
-            INSERT INTO messages (run_id, no, phone_hash, phone_cipher, variables_cipher,
-                                  channel_id, carrier, roles, told)
-            SELECT $1, row_number() OVER (ORDER BY channel_id, phone_hash), phone_hash,
-                   phone_cipher, variables_cipher, channel_id, carrier, '{{}}',
-                   (SELECT $11::uuid IS NOT NULL OR is_told($12, 'message.final'))
-            FROM people WHERE excluded IS NULL
-            RETURNING 1
-        ), left_out AS (
-            INSERT INTO exclusions (run_id, phone_hash, reason, carrier)
-            SELECT $1, phone_hash, excluded, carrier FROM people WHERE excluded IS NOT NULL
-            RETURNING 1
-        )
-        SELECT (SELECT count(*) FROM kept) AS target, (SELECT count(*) FROM left_out) AS excluded
-        """,  # noqa: S608  # constants
-        run["id"],
+def _named(recipients: Sequence[Recipient]) -> list[Sequence[object]]:
+    """The recipients as `_PEOPLE` takes them, from $2 on."""
+    return [
         [r.phone_hash for r in recipients],
         [r.phone_cipher for r in recipients],
         [r.carrier for r in recipients],
         [r.synthetic for r in recipients],
         [r.channel_id for r in recipients],
+    ]
+
+
+class Written(NamedTuple):
+    """A run with its whole ledger: by the hash of the phone, the number in it, or why there is none."""
+
+    run: Record
+    numbers: dict[bytes, int]
+    left_out: dict[bytes, str]
+
+
+async def write_run(
+    conn: Connection, new: NewRun, recipients: Sequence[Recipient], now: datetime
+) -> Written:
+    """Make a direct run and its whole ledger, in one statement; its slices are still to be cut.
+
+    It counts against the limit of its sender: the commit is refused, as a collision, if sends that
+    were made at the same time leave no room for it.
+    """
+    row = await conn.fetchrow(
+        f"""
+        WITH {_PEOPLE}, run AS (
+            INSERT INTO runs (kind, department_id, fire_at, state, priority, class, text, channels,
+                              send_hours, timezone, valid_until, confirms, sent_by,
+                              template_version_id, webhook_id, key_mode, over_cap, extension,
+                              target, created_at, started_at)
+            SELECT $1, $12, $9, 'running', $13, $7, $14, $15, $16, $17, $18, $8, $19, $20, $11,
+                   $21, $22, $23, (SELECT count(*) FROM people WHERE excluded IS NULL), $9, $9
+            RETURNING id, priority
+        ), counted AS (
+            INSERT INTO direct_sends (run_id, sender_id, recipients, at)
+            SELECT id, $24, (SELECT count(*) FROM named), $9 FROM run WHERE $24::uuid IS NOT NULL
+        ), {_ROWS}
+        SELECT run.id, run.priority,
+               ARRAY(SELECT phone_hash FROM kept ORDER BY no) AS kept,
+               ARRAY(SELECT no FROM kept ORDER BY no) AS numbers,
+               ARRAY(SELECT phone_hash FROM left_out ORDER BY 1) AS left_out,
+               ARRAY(SELECT reason FROM left_out ORDER BY phone_hash) AS reasons
+        FROM run
+        """,  # noqa: S608  # constants
+        new.kind,
+        *_named(recipients),
+        new.message_class,
+        new.confirms,
+        now,
+        [r.variables_cipher for r in recipients],
+        new.webhook_id,
+        new.department_id,
+        new.priority,
+        new.text,
+        list(new.channels),
+        [list(span) for span in new.send_hours],
+        new.timezone,
+        new.valid_until,
+        new.sent_by,
+        new.template_version_id,
+        new.key_mode,
+        new.over_cap,
+        new.extension,
+        new.sender_id,
+    )
+    run = one(row)
+    return Written(
+        run,
+        dict(zip(run["kept"], run["numbers"], strict=True)),
+        dict(zip(run["left_out"], run["reasons"], strict=True)),
+    )
+
+
+async def write_ledger(
+    conn: Connection, run: Record, recipients: Sequence[Recipient], now: datetime
+) -> tuple[int, int]:
+    """Write the ledger of a run that is there already; returns how many are in it and left out."""
+    row = await conn.fetchrow(
+        f"""
+        WITH run AS (SELECT $1::uuid AS id), {_PEOPLE}, {_ROWS}
+        SELECT (SELECT count(*) FROM kept) AS target, (SELECT count(*) FROM left_out) AS excluded
+        """,  # noqa: S608  # constants
+        run["id"],
+        *_named(recipients),
         run["class"],
         run["confirms"],
         now,
@@ -152,6 +209,53 @@ async def write_ledger(
     )
     counts = one(row)
     return counts["target"], counts["excluded"]
+
+
+class Terms(NamedTuple):
+    """What bounds a department's direct sends.
+
+    limit: people in 24 hours, of each sender. used: by this one. lent: whether the text's signature
+    is registered to another department. block_table: the one of number blocks that is in force.
+    """
+
+    limit: int
+    used: int
+    permits: Permits
+    area_code: str | None
+    lent: bool
+    block_table: UUID | None
+
+
+async def read_terms(
+    conn: Connection, department_id: UUID, sender_id: UUID, since: datetime, signature: str
+) -> Terms:
+    """What bounds a direct send now, all in one statement.
+
+    sender_id, since: whose sends are counted, and from when. signature: the text's, without 【】.
+    """
+    row = one(
+        await conn.fetchrow(
+            """
+            SELECT direct_send_limit, classes, channels, area_code,
+                   EXISTS (SELECT FROM signatures
+                           WHERE signature = $2 AND department_id <> $1) AS lent,
+                   (SELECT id FROM block_tables) AS block_table, direct_used($3, $4) AS used
+            FROM departments WHERE id = $1
+            """,
+            department_id,
+            signature,
+            sender_id,
+            since,
+        )
+    )
+    return Terms(
+        row["direct_send_limit"],
+        row["used"],
+        Permits(tuple(row["classes"]), row["channels"]),
+        row["area_code"],
+        row["lent"],
+        row["block_table"],
+    )
 
 
 async def out_of_bounds(
@@ -199,47 +303,6 @@ async def out_of_bounds(
         rosters,
     )
     return {row["hash"]: row["reason"] for row in rows}
-
-
-async def sent_since(conn: Connection, sender_id: UUID, since: datetime) -> int:
-    """How many people a sender's direct sends have named since then.
-
-    Locked to the end of the transaction: of two sends at once, the second counts the first.
-    """
-    await conn.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended('direct ' || $1::uuid::text, 0))", sender_id
-    )
-    count: int = await conn.fetchval(
-        "SELECT coalesce(sum(recipients), 0) FROM direct_sends WHERE sender_id = $1 AND at > $2",
-        sender_id,
-        since,
-    )
-    return count
-
-
-async def note_send(
-    conn: Connection, run_id: UUID, sender_id: UUID, recipients: int, now: datetime
-) -> None:
-    """Count a direct send against the sender's limit."""
-    await conn.execute(
-        "INSERT INTO direct_sends (run_id, sender_id, recipients, at) VALUES ($1, $2, $3, $4)",
-        run_id,
-        sender_id,
-        recipients,
-        now,
-    )
-
-
-async def list_people(conn: Connection, run_id: UUID) -> list[Record]:
-    """Everybody of a run by the phone: the number in its ledger, or the reason for none."""
-    return await conn.fetch(
-        """
-        SELECT phone_hash, no, NULL AS reason FROM messages WHERE run_id = $1
-        UNION ALL
-        SELECT phone_hash, NULL, reason FROM exclusions WHERE run_id = $1
-        """,
-        run_id,
-    )
 
 
 CANCELLED_BY_SENDER = "cancelled_by_sender"

@@ -39,9 +39,15 @@ UNREACHABLE: tuple[type[Exception], ...] = (
 """What a database that is down, restarting or full (of connections, of data) raises: wait and try
 again."""
 
+
+class Overtaken(Exception):  # no fault of anybody
+    """Somebody else did the same and has committed it; whoever tries again will see it."""
+
+
 COLLISIONS: tuple[type[Exception], ...] = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
+    Overtaken,
 )
 """Two writers met; the loser's transaction left nothing and can simply be run again."""
 

@@ -1,12 +1,13 @@
 """Direct sends keep to what the department and the key may use."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from service.accounts.direct_limits import WAITS
-from service.storage.postgres import CheckViolation, transaction
+from service.storage.postgres import COLLISIONS, CheckViolation, transaction
 from tests.factories import make_contact, phone
 from tests.integration.api.conftest import Api
 from tests.integration.api.test_keys import ADMIN, active_key, second_admin
@@ -171,3 +172,65 @@ async def test_the_database_wants_two_persons_for_a_limit_too(api: Api) -> None:
         await api.runtime.pool.execute(
             "UPDATE direct_limits SET confirmed_by = proposed_by, confirmed_at = proposed_at"
         )
+
+
+async def allow(api: Api, people: int) -> None:
+    """Let each sender of the county name so many people in 24 hours."""
+    await api.runtime.pool.execute("UPDATE departments SET direct_send_limit = $1", people)
+
+
+async def test_of_sends_at_once_no_more_pass_than_there_is_room_for(api: Api) -> None:
+    token = (await active_key(api, **SEND))["token"]
+    await allow(api, 25)
+    sends = [send(api, token, *range(start, start + 10)) for start in range(1, 51, 10)]
+    answers = await asyncio.gather(*sends)
+    assert sorted(status for status, _ in answers) == [202, 202, 403, 403, 403]
+    assert {body["type"] for status, body in answers if status == 403} == {
+        "/problems/needs_campaign"
+    }
+    assert (await send(api, token, *range(60, 65)))[0] == 202
+    assert (await send(api, token, 70))[0] == 403
+
+
+async def test_the_24_hours_are_those_of_each_send(api: Api) -> None:
+    token = (await active_key(api, **SEND))["token"]
+    await allow(api, 3)
+    start = api.clock.at
+    for minutes, number, status in (
+        (0, 1, 202),
+        (4, 2, 202),
+        (11, 3, 202),
+        (12, 4, 403),
+        (24 * 60 + 2, 4, 202),
+        (24 * 60 + 3, 5, 403),
+        (24 * 60 + 5, 5, 202),
+        (24 * 60 + 6, 6, 403),
+        (24 * 60 + 12, 6, 202),
+    ):
+        api.clock.at = start + timedelta(minutes=minutes, seconds=1)
+        assert (await send(api, token, number))[0] == status, minutes
+
+
+async def test_far_from_the_limit_a_small_send_waits_for_no_other(api: Api) -> None:
+    """A large one does, and counts those that it has waited for."""
+    token = (await active_key(api, **SEND))["token"]
+    pool = api.runtime.pool
+    await send(api, token, 1)
+    note = """
+        WITH run AS (INSERT INTO runs SELECT * FROM jsonb_populate_record(
+            (SELECT r FROM runs r LIMIT 1), jsonb_build_object('id', uuidv7())) RETURNING id)
+        INSERT INTO direct_sends SELECT id, sender_id, $1, at
+        FROM run, (SELECT * FROM direct_sends LIMIT 1) s
+    """
+    at_once = int(await pool.fetchval("SHOW max_connections"))
+    await allow(api, 10 * at_once + 40)
+    async with transaction(pool) as first, transaction(pool) as second:
+        for conn in (first, second):
+            await conn.execute(note, 10)
+            await asyncio.wait_for(conn.execute("SET CONSTRAINTS ALL IMMEDIATE"), 5)
+        large = asyncio.create_task(pool.execute(note, 10 * at_once + 20))
+        done, _ = await asyncio.wait([large], timeout=0.3)
+        assert not done
+    with pytest.raises(COLLISIONS, match="more people than"):
+        await large
+    assert await pool.fetchval("SELECT sum(recipients) FROM direct_use") == 21

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -237,3 +238,21 @@ async def test_a_key_fills_no_roster_but_its_own(api: Api) -> None:
     assert (other.status, other.json["type"]) == (403, "/problems/out_of_scope")
     other = await api.call("PATCH", "/rosters/财务", key["token"], json={})
     assert (other.status, other.json["type"]) == (403, "/problems/out_of_scope")
+
+
+async def test_a_key_stands_in_for_whoever_is_away_from_the_first_to_the_last_moment(
+    api: Api,
+) -> None:
+    team, start = api.teams["county"], api.clock.at + timedelta(hours=1)
+    body = {
+        "absent_id": str(team.approver.id),
+        "deputy_id": str(team.operator.id),
+        "starts_at": start.isoformat(),
+        "ends_at": (start + timedelta(hours=1)).isoformat(),
+        "reason": "leave",
+    }
+    assert (await api.post("/deputies", ("county", "approver"), body)).status == 201
+    path = f"/campaigns/{uuid4()}/approve"
+    for seconds, status in ((-1, 403), (0, 404), (3599, 404), (3600, 403)):
+        api.clock.at = start + timedelta(seconds=seconds)
+        assert (await api.post(path, ("county", "operator"), {})).status == status, seconds

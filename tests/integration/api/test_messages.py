@@ -7,6 +7,8 @@ from uuid import UUID
 
 import pytest
 
+from service.api import store as api_store
+from service.api.idempotency import REPLAYED
 from service.coding.parts import split
 from service.crypto import Keyring
 from service.dispatch.compose import Composer, Work
@@ -230,6 +232,27 @@ async def test_a_repeated_request_sends_once(api: Api, lane: int) -> None:
         for _ in range(2)
     ]
     assert answers[0] == answers[1]
+    assert await api.runtime.pool.fetchval("SELECT count(*) FROM messages") == 1
+
+
+async def test_a_repeat_that_did_not_see_the_first_one_commit_sends_nothing(
+    api: Api, lane: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer was not there yet when the repeat looked, and the lock was free already."""
+    body = {"to": [phone(1)], "template_id": await template(api)}
+    options = {"headers": {"Idempotency-Key": "k1"}}
+    first = await api.post("/messages", OPERATOR, body, **options)
+    real, looked = api_store.take_key, 0
+
+    async def early(*arguments: Any) -> Any:
+        nonlocal looked
+        looked += 1
+        return {"free": True, "stored": False} if looked == 1 else await real(*arguments)
+
+    monkeypatch.setattr(api_store, "take_key", early)
+    again = await api.post("/messages", OPERATOR, body, **options)
+    assert (again.status, again.body, looked) == (202, first.body, 2)
+    assert again.headers[REPLAYED] == "true"
     assert await api.runtime.pool.fetchval("SELECT count(*) FROM messages") == 1
 
 
