@@ -74,6 +74,15 @@ class CarrierWeekOut(FiguresOut):
     finished_at: Instant | None = Field(description="Of the last; null: one still sends.")
 
 
+class LaneWeekOut(Out):
+    """What one channel took in one week, whosever numbers they were."""
+
+    week: date
+    channel_id: int
+    channel: str | None
+    parts: int
+
+
 class CampaignReportOut(Out):
     """What a campaign amounts to; a text that is sent again counts again, in a row of its own."""
 
@@ -88,6 +97,10 @@ class CampaignReportOut(Out):
         description='By the topic of the text; "none": it has none.'
     )
     weeks: list[CarrierWeekOut]
+    lanes: list[LaneWeekOut] = Field(
+        description="To hold against what the carriers say. A number that was ported takes another"
+        " lane than its carrier's, and two if nobody knew."
+    )
 
 
 async def get_campaign_report(

@@ -96,6 +96,7 @@ async def campaign_report(
     if weeks is not None:
         span = Span(campaign_id, mode, weeks[0], weeks[1] + _WEEK)
         rows = await _rows(conn, span, totals)
+    names = await store.channel_names(conn) if totals.lanes else {}
     return {
         "campaign_id": campaign_id,
         "mode": mode,
@@ -108,6 +109,10 @@ async def campaign_report(
         "by_carrier": _as_json(totals.by_carrier),
         "by_topic": _as_json(totals.by_topic),
         "weeks": rows,
+        "lanes": [
+            {"week": week, "channel_id": lane, "channel": names.get(lane), "parts": parts}
+            for (week, lane), parts in sorted(totals.lanes.items())
+        ],
     }
 
 
@@ -119,6 +124,7 @@ class _Totals:
         self.by_carrier: dict[str, Figures] = defaultdict(Figures)
         self.by_topic: dict[str, Figures] = defaultdict(Figures)
         self.rows: dict[Key, Figures] = defaultdict(Figures)
+        self.lanes: Counter[tuple[date, int]] = Counter()
 
     def of(self, cell: Record) -> Iterable[Figures]:
         """Whatever a cell counts in."""
@@ -126,15 +132,21 @@ class _Totals:
         carrier, topic = self.by_carrier[cell["carrier"]], self.by_topic[cell["topic"]]
         return self.all, carrier, topic, self.rows[key]
 
+    def add_parts(self, cell: Record) -> None:
+        """Count parts where they count, and for the lane that took them."""
+        for figures in self.of(cell):
+            figures.parts += cell["parts"]
+        if cell["parts"]:
+            self.lanes[cell["week"], cell["channel_id"]] += cell["parts"]
+
 
 async def _rows(conn: Connection, span: Span, totals: _Totals) -> list[dict[str, Any]]:
     for cell in await store.count_messages(conn, span):
         for figures in totals.of(cell):
             figures.states[cell["state"]] += cell["messages"]
-            figures.parts += cell["parts"]
+        totals.add_parts(cell)
     for cell in await store.count_earlier_parts(conn, span):
-        for figures in totals.of(cell):
-            figures.parts += cell["parts"]
+        totals.add_parts(cell)
     for cell in await store.count_exclusions(conn, span):
         for figures in totals.of(cell):
             figures.excluded[cell["reason"]] += cell["people"]

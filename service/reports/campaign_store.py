@@ -61,32 +61,38 @@ async def list_weeks(conn: Connection, span: Span) -> list[Record]:
 
 
 async def count_messages(conn: Connection, span: Span) -> list[Record]:
-    """Messages and submitted parts by week, relation, topic, carrier and state."""
+    """Messages and submitted parts by week, relation, topic, carrier, channel and state."""
     return await conn.fetch(
         f"""
         {_RUNS}
-        SELECT s.week, s.relation, s.topic, m.carrier, m.state::text, count(*) AS messages,
+        SELECT s.week, s.relation, s.topic, m.carrier, m.channel_id, m.state::text,
+               count(*) AS messages,
                coalesce(sum(m.part_count) FILTER (WHERE m.submitted_at IS NOT NULL), 0) AS parts
         FROM span s JOIN messages m ON m.run_id = s.id
-        GROUP BY s.week, s.relation, s.topic, m.carrier, m.state
+        GROUP BY s.week, s.relation, s.topic, m.carrier, m.channel_id, m.state
         """,  # noqa: S608  # constants
         *span,
     )
 
 
 async def count_earlier_parts(conn: Connection, span: Span) -> list[Record]:
-    """Parts that the carriers took at hand-offs which another one followed."""
+    """Parts that the carriers took at hand-offs which another one followed, perhaps elsewhere."""
     return await conn.fetch(
         f"""
         {_RUNS}
-        SELECT s.week, s.relation, s.topic, m.carrier,
+        SELECT s.week, s.relation, s.topic, m.carrier, a.channel_id,
                coalesce(sum(a.part_count), 0) AS parts
         FROM span s JOIN attempts a ON a.run_id = s.id AND a.submitted_at IS NOT NULL
             JOIN messages m ON m.run_id = a.run_id AND m.no = a.no
-        GROUP BY s.week, s.relation, s.topic, m.carrier
+        GROUP BY s.week, s.relation, s.topic, m.carrier, a.channel_id
         """,  # noqa: S608  # constants
         *span,
     )
+
+
+async def channel_names(conn: Connection) -> dict[int, str]:
+    """The name of each channel."""
+    return {row["id"]: row["name"] for row in await conn.fetch("SELECT id, name FROM channels")}
 
 
 async def count_exclusions(conn: Connection, span: Span) -> list[Record]:

@@ -3,9 +3,7 @@ out on the next day on which texts may leave, everybody once (I6).
 """
 
 import json
-import time
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from service.crypto import Keyring
 from service.dispatch.write import Writer
 from service.storage.postgres import Connection, Pool
 from tests.harness.ledger import states
+from tests.harness.moved_clock import MovedClock
 from tests.integration.dispatch.conftest import eventually
 from tests.integration.dispatch.test_submit import handed_off, ready
 
@@ -28,25 +27,6 @@ PEOPLE, TPS = 500, 200
 
 def _at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=SHANGHAI).astimezone(UTC)
-
-
-@dataclass
-class MovedClock:
-    """A clock that goes as fast as the world's, and is moved by hand. moves: (real, shown)."""
-
-    moves: list[tuple[float, datetime]] = field(default_factory=list)
-    speed: float = 1.0
-    simulated: bool = True
-
-    def move(self, to: datetime) -> None:
-        self.moves.append((time.time(), to))
-
-    def now(self) -> datetime:
-        return self.at(time.time())
-
-    def at(self, real: float) -> datetime:
-        began, shown = max((m for m in self.moves if m[0] <= real), default=self.moves[0])
-        return shown + timedelta(seconds=real - began)
 
 
 @pytest.fixture
