@@ -1,7 +1,7 @@
 """Did my text arrive? What was sent lately to one number, in plain words, for a department's clerk.
 
 The number stands in the body: addresses are logged. The department's own texts only, and that
-somebody asked is in the audit trail. What is stopped to a number holds for all departments.
+somebody asked is in the audit trail.
 """
 
 from datetime import timedelta
@@ -45,7 +45,7 @@ class ArrivedOut(Out):
 
 
 class StoppedOut(Out):
-    """Why texts of some classes are not sent to this number now."""
+    """Why texts of some classes that you would send do not go to this number now."""
 
     reason: str
     classes: list[str]
@@ -73,7 +73,7 @@ async def look_up_messages(call: Call, body: ArrivedBody) -> AllArrivedOut:
     rows = await store.list_sent_to(
         call.conn, phone_hash, call.user.department_id, since, MOST_TEXTS
     )
-    stops = await store.list_stops(call.conn, phone_hash, call.now)
+    stops = await store.list_stops(call.conn, phone_hash, call.user.department_id, call.now)
     return AllArrivedOut(
         phone=mask(phone),
         items=[_shown(row) for row in rows],

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
+from service.audience.suppression_store import stops
 from service.storage.postgres import Connection, Record
 
 
@@ -182,14 +183,20 @@ async def list_sent_to(
     )
 
 
-async def list_stops(conn: Connection, phone_hash: bytes, now: datetime) -> list[Record]:
-    """What is stopped to a number now; it holds for all departments."""
+async def list_stops(
+    conn: Connection, phone_hash: bytes, department_id: uuid.UUID, now: datetime
+) -> list[Record]:
+    """What is stopped now of what this department sends to a number."""
     return await conn.fetch(
-        """
-        SELECT reason, classes, created_at AS since, expires_at AS until FROM suppressions
-        WHERE phone_hash = $1 AND (expires_at IS NULL OR expires_at > $2)
-        ORDER BY created_at, reason
-        """,
+        f"""
+        SELECT reason, held AS classes, created_at AS since, expires_at AS until
+        FROM (
+            SELECT s.*, ARRAY(SELECT c FROM unnest(s.classes) c WHERE {stops("s", "c", "$2", "$3")})
+                AS held
+            FROM suppressions s WHERE s.phone_hash = $1) s
+        WHERE held <> '{{}}' ORDER BY created_at, reason
+        """,  # noqa: S608  # constants
         phone_hash,
+        department_id,
         now,
     )

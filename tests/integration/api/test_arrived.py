@@ -50,3 +50,17 @@ async def test_the_texts_of_another_department_are_not_told(api: Api, lane: int)
     assert len((await api.post("/messages/lookup", ADMIN, NUMBER)).json["items"]) == 1
     wrong = await api.post("/messages/lookup", OPERATOR, {"phone": "12345"})
     assert wrong.status == 422
+
+
+async def test_notices_of_another_department_that_are_refused_stop_none_of_yours(
+    api: Api, lane: int
+) -> None:
+    await api.post("/suppressions", STRANGER, {"phone": phone(1), "reason": "opted_out"})
+    theirs = api.teams["county"].department_id
+    await api.runtime.pool.execute("UPDATE suppressions SET department_id = $1", theirs)
+    for who, classes in (
+        (OPERATOR, ["public_interest"]),
+        (STRANGER, ["public_interest", "service"]),
+    ):
+        (stopped,) = (await api.post("/messages/lookup", who, NUMBER)).json["stopped"]
+        assert stopped["classes"] == classes
