@@ -13,7 +13,7 @@ from urllib.parse import quote
 from aiohttp import FormData
 
 from tocsin_client.errors import ImportFailed
-from tocsin_client.link import Link
+from tocsin_client.link import Link, into
 from tocsin_client.types import (
     Basis,
     Explanation,
@@ -96,14 +96,7 @@ class Imports:
 
     async def save_rejects(self, import_id: str, file: IO[bytes]) -> None:
         """Write the rejected rows with their reasons into a file, as CSV (UTF-8 with BOM)."""
-
-        async def take(chunks: AsyncIterator[bytes]) -> None:
-            file.seek(0)
-            file.truncate()
-            async for chunk in chunks:
-                file.write(chunk)
-
-        await self._link.download(f"/imports/{import_id}/rejects", take)
+        await self._link.download(f"/imports/{import_id}/rejects", into(file))
 
     async def rejects(self, import_id: str) -> AsyncIterator[dict[str, str]]:
         """The rejected rows: `sheet`, `row`, `code`, `reason`, `value` (masked), `suggestion`."""
@@ -128,6 +121,10 @@ class Rosters:
         """The lists that you see."""
         async for roster in self._link.pages("/rosters"):
             yield roster
+
+    async def get(self, name: str) -> Roster:
+        """A list of your department."""
+        return cast(Roster, await self._link.get(f"/rosters/{quote(name, safe='')}"))
 
     async def set_members(
         self,

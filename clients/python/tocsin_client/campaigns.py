@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import IO, Any, Literal, cast
 
-from tocsin_client.link import Link
+from tocsin_client.link import Link, into
 from tocsin_client.types import (
     OPEN,
     Campaign,
     CampaignDetail,
     CampaignPreview,
+    CampaignReport,
     CampaignState,
     Lint,
     Message,
@@ -131,10 +132,23 @@ class Campaigns:
         made = await self._link.post("/campaigns", body, key=idempotency_key)
         return cast(CampaignDetail, made)
 
-    async def edit(self, campaign_id: str, changes: Mapping[str, Any]) -> CampaignDetail:
-        """Change a campaign that has not begun to send; its approval is void."""
-        made = await self._link.patch(f"/campaigns/{campaign_id}", dict(changes))
-        return cast(CampaignDetail, made)
+    async def edit(
+        self, campaign_id: str, changes: Mapping[str, Any], *, version: str | None = None
+    ) -> CampaignDetail:
+        """Change a campaign that has not begun to send; its approval is void.
+
+        version: of what you saw, from `get_versioned`.
+
+        Raises:
+            Stale: it is not what you saw any more.
+        """
+        path = f"/campaigns/{campaign_id}"
+        return cast(CampaignDetail, await self._link.patch(path, dict(changes), version=version))
+
+    async def get_versioned(self, campaign_id: str) -> tuple[CampaignDetail, str]:
+        """A campaign, and its version for `edit`."""
+        found, version = await self._link.get_versioned(f"/campaigns/{campaign_id}")
+        return cast(CampaignDetail, found), version
 
     async def get(self, campaign_id: str) -> CampaignDetail:
         """A campaign with everything that happened to it."""
@@ -196,6 +210,14 @@ class Campaigns:
         path = f"/campaigns/{campaign_id}/top-up"
         made = await self._link.post(path, {"reason": reason}, key=idempotency_key)
         return cast(Started, made)
+
+    async def report(
+        self, campaign_id: str, *, first: str | None = None, last: str | None = None
+    ) -> CampaignReport:
+        """What a plan amounts to by week and carrier; `first`, `last`: days, as in 2027-01-12."""
+        query = {"from": first, "to": last}
+        found = await self._link.get(f"/campaigns/{campaign_id}/report", query)
+        return cast(CampaignReport, found)
 
     async def runs(self, campaign_id: str) -> AsyncIterator[Run]:
         """The fires of a campaign, from new to old."""
@@ -276,6 +298,10 @@ class Runs:
     async def report(self, run_id: str) -> Report:
         """What a run amounts to at this moment."""
         return cast(Report, await self._link.get(f"/runs/{run_id}/report"))
+
+    async def save_evidence(self, run_id: str, file: IO[bytes]) -> None:
+        """Write the signed evidence of a run into a file, as ZIP: who approved what, what came."""
+        await self._link.download(f"/runs/{run_id}/evidence", into(file))
 
     async def messages(
         self, run_id: str, *, state: MessageState | None = None

@@ -1,13 +1,15 @@
 """One service, one key, and everything that can be asked of it."""
 
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from tocsin_client.audience import Imports, Rosters, Segments, Suppressions
 from tocsin_client.campaigns import Campaigns, Runs, Templates
+from tocsin_client.hooks import Webhooks
 from tocsin_client.link import Link, Patience
 from tocsin_client.messages import Messages
-from tocsin_client.operations import Channels, StopAll, Uncertain
+from tocsin_client.operations import Audit, Channels, Keys, StopAll, Uncertain
+from tocsin_client.types import Me
 
 
 class Tocsin:
@@ -30,9 +32,16 @@ class Tocsin:
         self.templates = Templates(self._link)
         self.campaigns = Campaigns(self._link)
         self.runs = Runs(self._link)
+        self.webhooks = Webhooks(self._link)
         self.uncertain = Uncertain(self._link)
         self.channels = Channels(self._link)
         self.stop_all = StopAll(self._link)
+        self.keys = Keys(self._link)
+        self.audit = Audit(self._link)
+
+    async def me(self) -> Me:
+        """As whom the key acts, and what it may."""
+        return cast(Me, await self._link.get("/me"))
 
     async def __aenter__(self) -> Self:
         self._link.open()

@@ -3,11 +3,20 @@
 TocsinError
 ├── Refused              the service answered no: `code` is stable, `fields` says what to mend
 │   ├── Unauthorized     401: no valid key
-│   ├── Forbidden        403: the right is missing, or a second person is needed
+│   ├── Forbidden        403: the right is missing
+│   │   ├── NeedsCampaign       more people, or another class, than may be sent without one
+│   │   ├── OutOfScope          the key leaves this out, not the user
+│   │   └── SecondPersonNeeded  you had a hand in it
 │   ├── NotFound         404: nothing there, or not yours
 │   ├── Conflict         409: the present state does not allow it
+│   │   ├── AnsweredOnce        it is done; its answer was for once, and lost
+│   │   ├── HasLeft             it cannot be called back
+│   │   └── WrongState          `detail` says which state it takes
 │   ├── Stale            412: somebody has changed it since you saw it
 │   ├── Invalid          422: a field is wrong
+│   │   ├── NobodyAccepted      none of the recipients can be written to
+│   │   └── RuleInvalid         `problem` has `position` and `suggestions`
+│   ├── TextBlocked      409 or 422: lint blocks it; `problem["findings"]` or `fields` says why
 │   └── TooManyRequests  429: still, after waiting as long as was allowed
 ├── Unavailable          no answer, or 502 to 504, after every try
 ├── ImportFailed         the file could not be read
@@ -61,6 +70,18 @@ class Forbidden(Refused):
     """The right is missing, or a second person is needed."""
 
 
+class NeedsCampaign(Forbidden):
+    """More people, or another class, than may be sent without a campaign."""
+
+
+class OutOfScope(Forbidden):
+    """The key's scopes, limits or mode leave this out."""
+
+
+class SecondPersonNeeded(Forbidden):
+    """You had a hand in it; somebody else must do this."""
+
+
 class NotFound(Refused):
     """There is no such thing, or it is not yours."""
 
@@ -69,12 +90,36 @@ class Conflict(Refused):
     """The present state does not allow it."""
 
 
+class AnsweredOnce(Conflict):
+    """It was done under this key, and its answer, which shows a secret or a person, is not kept."""
+
+
+class HasLeft(Conflict):
+    """The text is on its way or has arrived; it cannot be called back."""
+
+
+class WrongState(Conflict):
+    """It is in a state that does not allow this."""
+
+
 class Stale(Refused):
     """Somebody has changed it since you saw it."""
 
 
 class Invalid(Refused):
     """A field is wrong."""
+
+
+class NobodyAccepted(Invalid):
+    """None of the recipients can be written to; `fields` says why of each."""
+
+
+class RuleInvalid(Invalid):
+    """The rule cannot be read; `problem["position"]` says where."""
+
+
+class TextBlocked(Refused):
+    """Lint blocks the text, or doubts it where nobody else would read it."""
 
 
 class TooManyRequests(Refused):
@@ -90,6 +135,25 @@ REFUSALS: Mapping[int, type[Refused]] = {
     422: Invalid,
     429: TooManyRequests,
 }
+"""What a refusal is by its status."""
+
+BY_CODE: Mapping[str, type[Refused]] = {
+    "answered_once": AnsweredOnce,
+    "has_left": HasLeft,
+    "needs_campaign": NeedsCampaign,
+    "nobody_accepted": NobodyAccepted,
+    "out_of_scope": OutOfScope,
+    "second_person_needed": SecondPersonNeeded,
+    "segment_rule": RuleInvalid,
+    "text_blocked": TextBlocked,
+    "wrong_state": WrongState,
+}
+"""What it is by its type, where a program may want to act upon that."""
+
+
+def kind_of(status: int, code: str) -> type[Refused]:
+    """The class of a refusal: that of its type if that has one, else that of its status."""
+    return BY_CODE.get(code) or REFUSALS.get(status, Refused)
 
 
 class Unavailable(TocsinError):

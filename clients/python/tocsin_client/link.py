@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any
 from uuid import uuid4
 
 from aiohttp import (
@@ -31,7 +31,7 @@ from aiohttp import (
 )
 from yarl import URL
 
-from tocsin_client.errors import REFUSALS, NotFound, Refused, Unavailable
+from tocsin_client.errors import NotFound, Refused, Unavailable, kind_of
 
 API = "/api/v1"
 CONNECT_SECONDS = 10.0
@@ -69,6 +69,7 @@ class _Act:
     """One request; `form` makes a body anew for each try, since a file is read by sending it.
 
     sent: how often it has left, also where aiohttp repeated it on a new connection by itself.
+    version: of the thing that was answered, its ETag.
     """
 
     method: str
@@ -77,6 +78,7 @@ class _Act:
     body: object = field(default=None, repr=False)  # people's numbers
     form: Callable[[], FormData] | None = None
     sent: int = field(default=0, init=False)
+    version: str = field(default="", init=False)
 
     @property
     def key(self) -> str | None:
@@ -129,9 +131,17 @@ class Link:
         """The answer to a PUT."""
         return await self._ask(self._act("PUT", path, body=body))
 
-    async def patch(self, path: str, body: object) -> Any:
-        """The answer to a PATCH."""
-        return await self._ask(self._act("PATCH", path, body=body))
+    async def patch(self, path: str, body: object, *, version: str | None = None) -> Any:
+        """The answer to a PATCH; `version`: refused (`Stale`) if the thing is not what it was."""
+        act = self._act("PATCH", path, body=body)
+        if version is not None:
+            act.headers = {**act.headers, "If-Match": version}
+        return await self._ask(act)
+
+    async def get_versioned(self, path: str) -> tuple[Any, str]:
+        """The answer to a GET, and its version, for `patch`."""
+        act = self._act("GET", path)
+        return await self._ask(act), act.version
 
     async def delete(self, path: str) -> None:
         """Have something deleted."""
@@ -207,6 +217,7 @@ class Link:
         async with self._sent(act) as answer:
             if not 200 <= answer.status < 300:
                 raise await _refusal(act, answer)
+            act.version = answer.headers.get("ETag", "")
             if take is not None:
                 return await take(answer.content.iter_chunked(64 * 1024))
             if not await answer.read():
@@ -233,6 +244,18 @@ class Link:
             yield answer
 
 
+def into(file: IO[bytes]) -> Callable[[AsyncIterator[bytes]], Any]:
+    """For `download`: write into a file; from its beginning, whenever the octets begin anew."""
+
+    async def take(chunks: AsyncIterator[bytes]) -> None:
+        file.seek(0)
+        file.truncate()
+        async for chunk in chunks:
+            file.write(chunk)
+
+    return take
+
+
 def _passes(error: Refused) -> bool:
     return error.status in PASSING or (error.status == 409 and error.code == "in_progress")
 
@@ -256,7 +279,8 @@ async def _refusal(act: _Act, answer: ClientResponse) -> Refused:
     if not isinstance(problem, dict) or "type" not in problem:
         return _stranger(act, answer)
     given = answer.headers.get("Retry-After", "")
-    return REFUSALS.get(answer.status, Refused)(
+    kind = kind_of(answer.status, str(problem["type"]).rpartition("/")[2])
+    return kind(
         answer.status,
         problem,
         idempotency_key=act.key,

@@ -1,10 +1,21 @@
 """Direct sends: a text to up to 1,000 people who are named, and what became of each."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import cast
 
 from tocsin_client.link import Link
-from tocsin_client.types import MessageClass, MessageStatus, Recipient, Sent, Statuses
+from tocsin_client.types import (
+    OPEN,
+    CancelledSend,
+    MessageClass,
+    MessageStatus,
+    Recipient,
+    Sent,
+    SentTo,
+    Statuses,
+    Unmasked,
+)
 
 MOST_RECIPIENTS = 1_000
 
@@ -32,8 +43,10 @@ class Messages:
         idempotency_key: yours, if you may ask again after your own program was restarted.
 
         Raises:
-            Invalid: nobody can be written to, or the text is wrong.
-            Forbidden: `needs_campaign` above the department's limit in 24 hours.
+            NobodyAccepted: none of them can be written to.
+            TextBlocked: lint blocks the words, or doubts them.
+            Invalid: something else is wrong; `fields` says what.
+            NeedsCampaign: more people than the department's limit in 24 hours.
         """
         body = {
             "to": list(to),
@@ -49,6 +62,28 @@ class Messages:
         """What became of one text."""
         return cast(MessageStatus, await self._link.get(f"/messages/{message_id}"))
 
+    async def wait(
+        self,
+        message_id: str,
+        *,
+        timeout: float = 300,  # noqa: ASYNC109  # of the whole wait
+        every: float = 1.0,
+    ) -> MessageStatus:
+        """What became of one text, once that is final; a receipt may take up to three days.
+
+        Raises:
+            TimeoutError: it is still open after `timeout` seconds.
+        """
+        async with asyncio.timeout(timeout):
+            while (status := await self.get(message_id))["state"] in OPEN:  # noqa: ASYNC110  # it is elsewhere
+                await asyncio.sleep(every)
+        return status
+
+    async def to_number(self, phone: str, *, days: int = 31) -> SentTo:
+        """Did it arrive? Your department's latest texts to a number, and what is stopped to it."""
+        body = {"phone": phone, "days": days}  # in a body: addresses are logged
+        return cast(SentTo, await self._link.post("/messages/lookup", body))
+
     async def statuses(self, message_ids: Sequence[str]) -> Statuses:
         """What became of up to 1,000 texts."""
         return cast(Statuses, await self._link.post("/messages/status", {"ids": [*message_ids]}))
@@ -57,6 +92,16 @@ class Messages:
         """Call back one text of a direct send.
 
         Raises:
-            Conflict: `has_left`, it has begun to leave.
+            HasLeft: it has begun to leave.
         """
         return cast(MessageStatus, await self._link.post(f"/messages/{message_id}/cancel"))
+
+    async def cancel_send(self, run_id: str) -> CancelledSend:
+        """Call back whatever of a direct send has not begun to leave, all at once."""
+        return cast(CancelledSend, await self._link.post(f"/runs/{run_id}/cancel"))
+
+    async def unmask(self, message_id: str, reason: str) -> Unmasked:
+        """The recipient of a text in full. It takes a right, and is noted with the reason."""
+        run_id, _, no = message_id.partition(".")
+        path = f"/runs/{run_id}/messages/{no}/unmask"
+        return cast(Unmasked, await self._link.post(path, {"reason": reason}))

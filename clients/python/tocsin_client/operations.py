@@ -1,16 +1,18 @@
-"""What operators look after: texts in doubt, channels, and the switch that stops everything."""
+"""What operators look after: texts in doubt, channels, the switch that stops everything, keys."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal, cast
 
 from tocsin_client.link import Link
 from tocsin_client.types import (
+    AuditEntry,
     Channel,
     ChannelHealth,
     ChannelQueue,
     Decided,
     Decision,
     Doubt,
+    Key,
     Stand,
 )
 
@@ -91,3 +93,43 @@ class StopAll:
         """Let sending go on."""
         body = {"reason": reason, "direct_runs": direct_runs}
         return cast(Stand, await self._link.post("/stop-all/lift", body))
+
+
+class Keys:
+    """`tocsin.keys`: for administrators."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def list(self) -> AsyncIterator[Key]:
+        """The keys of your department, without their tokens."""
+        async for key in self._link.pages("/keys"):
+            yield key
+
+    async def activate(self, key_id: str) -> Key:
+        """Let a key work that somebody else has made."""
+        return cast(Key, await self._link.post(f"/keys/{key_id}/activate"))
+
+    async def revoke(self, key_id: str) -> None:
+        """End a key at once."""
+        await self._link.post(f"/keys/{key_id}/revoke")
+
+
+class Audit:
+    """`tocsin.audit`: what was done, for administrators."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def entries(
+        self,
+        *,
+        action: str | None = None,
+        object_id: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> AsyncIterator[AuditEntry]:
+        """What was done in your department, from new to old; `action` as in `approve_campaign`."""
+        query = {"action": action, "object_id": object_id, "since": since, "until": until}
+        async for entry in self._link.pages("/audit", query):
+            yield entry

@@ -102,6 +102,58 @@ class MessageStatus(Message):
     plain: Plain
 
 
+class SentText(_Classed):
+    """A text to a number, or a broadcast that left it out (`id` None, `state` left_out)."""
+
+    id: str | None
+    run_id: str
+    campaign_id: str | None
+    text: str
+    created_at: str
+    state: MessageState | Literal["left_out"]
+    reason: str | None
+    submitted_at: str | None
+    final_at: str | None
+    plain: Plain
+
+
+class Stopped(TypedDict):
+    """Why texts of some classes that you would send do not go to a number now."""
+
+    reason: str
+    classes: list[str]
+    since: str
+    until: str | None
+    plain: Plain
+
+
+class SentTo(TypedDict):
+    """The latest texts to a number, from new to old, and what is stopped to it."""
+
+    phone: str
+    items: list[SentText]
+    stopped: list[Stopped]
+
+
+class CancelledSend(TypedDict):
+    """A send that was called back: all its texts are one of the four."""
+
+    run_id: str
+    state: str
+    cancelled: int
+    stopped: int
+    left: int
+    leaving: int
+
+
+class Unmasked(TypedDict):
+    """A person in full, and the id under which it is noted that you saw it."""
+
+    phone: str
+    name: str | None
+    disclosure_id: str
+
+
 class Statuses(TypedDict):
     """The texts asked for, and those that are not there, or not yours."""
 
@@ -504,3 +556,93 @@ class Stand(TypedDict):
 
     stopped: bool
     stop: Stop | None
+
+
+EventType = Literal[
+    "message.final",
+    "run.finished",
+    "inbound.received",
+    "import.finished",
+    "quota.warning",
+    "webhook.disabled",
+]
+DeliveryState = Literal["waiting", "delivered", "given_up"]
+
+
+class Webhook(TypedDict):
+    """An address that is called; `run_calls_back`: a direct send named it as its callback_url."""
+
+    id: str
+    url: str
+    events: list[str]
+    run_calls_back: bool
+    created_at: str
+    failing_since: str | None
+    disabled_at: str | None
+    disabled_why: str | None
+
+
+class NewWebhook(Webhook):
+    """A webhook just made, with its secret, which is shown this once."""
+
+    secret: str
+
+
+class Delivery(TypedDict):
+    """One event and its calls; `status` and `error` are of the last one."""
+
+    event_id: str
+    type: str
+    at: str
+    state: DeliveryState
+    attempt: int
+    next_at: str | None
+    status: int | None
+    error: str | None
+
+
+class Me(TypedDict):
+    """As whom a key acts; `may`: what it may, within its scopes."""
+
+    id: str
+    department_id: str
+    login: str
+    name: str
+    roles: list[str]
+    may: list[str]
+
+
+class Key(TypedDict):
+    """A key, without its token."""
+
+    id: str
+    user_id: str
+    name: str
+    state: str
+    mode: str
+    scopes: list[str] | None
+    created_at: str
+    expires_at: str | None
+    last_used_at: str | None
+
+
+class AuditEntry(TypedDict):
+    """Something that was done; it holds ids, hashes and counts, and no personal data."""
+
+    id: str
+    at: str
+    via: str
+    actor_id: str | None
+    action: str
+    object_kind: str | None
+    object_id: str | None
+    details: dict[str, Any]
+
+
+class CampaignReport(TypedDict):
+    """A plan by week and carrier: target = reached + failed + unknown + stopped + open, always."""
+
+    total: dict[str, Any]
+    by_carrier: dict[str, Any]
+    by_topic: dict[str, Any]
+    weeks: list[dict[str, Any]]

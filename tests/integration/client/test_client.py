@@ -2,10 +2,29 @@
 
 import asyncio
 import io
+import json
+import zipfile
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
-from tocsin_client import Conflict, Forbidden, ImportFailed, Invalid, NotFound, Tocsin, Unauthorized
+from tocsin_client import (
+    Conflict,
+    Forbidden,
+    HasLeft,
+    ImportFailed,
+    NotFound,
+    RuleInvalid,
+    Stale,
+    TextBlocked,
+    Tocsin,
+    Unauthorized,
+    WrongState,
+)
+from tocsin_client.errors import BY_CODE, kind_of
+from tocsin_client.types import SentText
 
+import service.api
 from service.audience.loading import run_import
 from tests.factories import TEXT, phone
 from tests.harness.lossy import LossyWire
@@ -14,6 +33,7 @@ from tests.integration.api.test_routing import channel
 from tests.integration.client.conftest import Clients
 
 FILE = "phone,name\n19790000001,王小明\n19790000002,李四\n没有,张三\n".encode()
+PROBLEMS = Path(service.api.__file__).with_name("problems.json")
 RULE = "carrier in (mobile, unicom, telecom, broadnet)"
 
 
@@ -67,7 +87,7 @@ async def test_members_preview_and_words(client: Clients) -> None:
         assert found["target"] == 1
         assert found["sample"][0]["phone"] != phone(1)
         assert "家长" in (await operator.segments.explain("身份 = 家长"))["chinese"]
-        with pytest.raises(Invalid, match="身分") as caught:
+        with pytest.raises(RuleInvalid, match="身分") as caught:
             await operator.segments.preview("身分 = 家长")
         assert caught.value.code == "segment_rule"
         assert caught.value.problem["position"] == 1
@@ -102,7 +122,12 @@ async def test_a_campaign_by_two_persons_to_its_report(api: Api, client: Clients
         plan = await operator.campaigns.create(
             "c", template_id=text["id"], segment_id=segment["id"], schedule={"kind": "now"}
         )
-        plan = await operator.campaigns.edit(plan["id"], {"name": "d", "max_tps": 5})
+        plan, version = await operator.campaigns.get_versioned(plan["id"])
+        api.clock.at += timedelta(minutes=1)
+        changes = {"name": "d", "max_tps": 5}
+        plan = await operator.campaigns.edit(plan["id"], changes, version=version)
+        with pytest.raises(Stale):
+            await operator.campaigns.edit(plan["id"], {"name": "e"}, version=version)
         assert (await operator.campaigns.preview(plan["id"]))["target"] == 3
         await operator.campaigns.submit(plan["id"])
         with pytest.raises(Forbidden):
@@ -112,8 +137,9 @@ async def test_a_campaign_by_two_persons_to_its_report(api: Api, client: Clients
         assert (await approver.campaigns.approve(plan["id"], reason="ok"))["state"] == "scheduled"
         assert (await operator.campaigns.pause(plan["id"]))["state"] == "paused"
         assert (await operator.campaigns.resume(plan["id"]))["state"] == "scheduled"
-        with pytest.raises(Conflict):
+        with pytest.raises(WrongState):
             await operator.campaigns.resume(plan["id"])
+        assert (await operator.campaigns.report(plan["id"]))["total"]["target"] == 0
         listed = [c["id"] async for c in operator.campaigns.list(state="scheduled")]
         assert listed == [plan["id"]]
         cancelled = await operator.campaigns.cancel(plan["id"], "enough")
@@ -144,8 +170,11 @@ async def test_a_run_is_followed_until_nothing_is_left(api: Api, client: Clients
         states = await operator.messages.statuses([ledger[0]["id"], f"{run_id}.9"])
         assert states["items"][0]["plain"]["zh"]
         assert states["not_found"] == [f"{run_id}.9"]
-        with pytest.raises(Conflict, match="has_left"):
+        with pytest.raises(HasLeft):
             await operator.messages.cancel(ledger[0]["id"])
+        assert sent["ids"] == [item and item["id"] for item in await by_number(operator, 1, 2, 3)]
+        assert (await operator.messages.wait(ledger[0]["id"]))["reason"] == "cancelled_by_sender"
+        assert (await operator.messages.cancel_send(run_id))["cancelled"] == 2
         assert (await operator.runs.get(run_id))["kind"] == "direct"
         queue = await operator.channels.queue(lane)
         assert queue["classes"] == []
@@ -154,6 +183,66 @@ async def test_a_run_is_followed_until_nothing_is_left(api: Api, client: Clients
         assert [d async for d in operator.uncertain.list(run_id=run_id)] == []
         decided = await operator.uncertain.decide("unknown", "no statement", run_id=run_id)
         assert decided["decided"] == 0
+
+
+async def by_number(operator: Tocsin, *numbers: int) -> list[SentText | None]:
+    """The latest text to each number, if there is one."""
+    found = [await operator.messages.to_number(phone(n)) for n in numbers]
+    return [sent["items"][0] if sent["items"] else None for sent in found]
+
+
+async def test_an_address_is_called_and_its_calls_are_seen(client: Clients) -> None:
+    async with client("operator") as operator:
+        made = await operator.webhooks.create("https://a.gov.cn/told", ["message.final"])
+        assert made["secret"].startswith("whsec_")
+        assert await operator.webhooks.renew_secret(made["id"]) != made["secret"]
+        event = await operator.webhooks.test(made["id"])
+        (told,) = [told async for told in operator.webhooks.deliveries(made["id"])]
+        assert (told["event_id"], told["state"]) == (event, "waiting")
+        edited = await operator.webhooks.edit(made["id"], events=["run.finished"])
+        assert (await operator.webhooks.get(made["id"])) == edited
+        assert edited["events"] == ["run.finished"]
+        assert await operator.webhooks.replay(made["id"], "2027-01-01T00:00:00Z") == 0
+        assert [found["id"] async for found in operator.webhooks.list()] == [made["id"]]
+        await operator.webhooks.delete(made["id"])
+        with pytest.raises(NotFound):
+            await operator.webhooks.get(made["id"])
+
+
+async def test_an_administrator_looks_and_takes_away(api: Api, client: Clients) -> None:
+    await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
+    async with client("admin") as admin, client("operator") as operator:
+        assert (await operator.me())["roles"] == ["operator"]
+        sent = await admin.messages.send(
+            [phone(1)], text=TEXT.replace("{姓名}", "王小明"), message_class="service"
+        )
+        with pytest.raises(TextBlocked):
+            await admin.messages.send([phone(1)], text="点 http://bit.ly/x 领奖")
+        with pytest.raises(Forbidden):
+            await operator.messages.unmask(str(sent["ids"][0]), "asked by phone")
+        seen = await admin.messages.unmask(str(sent["ids"][0]), "asked by phone")
+        assert seen["phone"].endswith(phone(1))
+        entries = [entry async for entry in admin.audit.entries(action="unmask_message")]
+        assert [entry["object_id"] for entry in entries] == sent["ids"]
+        with pytest.raises(NotFound):
+            await admin.keys.activate("00000000-0000-0000-0000-000000000000")
+        mine = (await operator.me())["id"]
+        (key,) = [key["id"] async for key in admin.keys.list() if key["user_id"] == mine]
+        await admin.keys.revoke(key)
+        with pytest.raises(Unauthorized):
+            await operator.me()
+        evidence = io.BytesIO()
+        await api.runtime.pool.execute("UPDATE runs SET state = 'sent', settled_at = now()")
+        await admin.runs.save_evidence(sent["run_id"], evidence)
+        assert zipfile.ZipFile(evidence).testzip() is None
+
+
+def test_a_refusal_is_of_its_type_where_that_has_a_class() -> None:
+    known = json.loads(PROBLEMS.read_text("utf-8"))
+    assert BY_CODE.keys() <= known.keys(), "a problem that the service does not know"
+    assert kind_of(409, "wrong_state") is WrongState
+    assert kind_of(409, "segment_in_use") is Conflict
+    assert issubclass(kind_of(403, "out_of_scope"), Forbidden)
 
 
 async def test_everything_is_stopped_and_goes_on(api: Api, wire: LossyWire) -> None:

@@ -33,6 +33,10 @@ NAMES = {
     "Waiting": "ClassWaitingOut",
     "WaitReason": "ReasonOut",
     "ImportAccepted": "ImportAccepted",
+    "SentText": "ArrivedOut",
+    "SentTo": "AllArrivedOut",
+    "CancelledSend": "CancelledOut",
+    "AuditEntry": "service__api__audit__EntryOut",
 }
 """The API's name of a type, where it is not ours and `Out`."""
 
