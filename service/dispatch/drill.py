@@ -1,9 +1,10 @@
 """Drills: a campaign in which everything is real but the channel and the numbers.
 
 It goes over simulated channels alone. Those take nobody's number (invariant I12), so each person of
-the ledger is given one of nobody's in place of the own; who it was stands nowhere in it, only the
-carrier, the area and the roles, by which a drill is counted. It touches no real person's cap, doubt
-or history.
+the ledger is given one of nobody's in place of the own, and a name of as many characters where the
+text has one; who it was stands nowhere in it, only the carrier, the area and the roles, by which a
+drill is counted. So an erasure, which goes by numbers, leaves nobody's name behind in a drill. It
+touches no real person's cap, doubt or history.
 """
 
 import uuid
@@ -34,7 +35,7 @@ def drill_routes(lanes: Iterable[Lane], chosen: list[int] | None) -> list[Route]
 async def stand_in(
     conn: Connection, keyring: Keyring | None, run_id: uuid.UUID, target: int
 ) -> None:
-    """Give every row of a drill's new ledger a number of nobody's, in its transaction.
+    """Give every row of a drill's new ledger a number and a name of nobody's, in its transaction.
 
     Raises:
         Invalid: there are more people than such numbers.
@@ -46,8 +47,19 @@ async def stand_in(
     for first in range(1, target + 1, BATCH_ROWS):
         numbers = range(first, min(first + BATCH_ROWS, target + 1))
         await expand_store.replace_phones(conn, run_id, [_stand_in(keyring, no) for no in numbers])
+        names = await expand_store.names_between(conn, run_id, numbers[0], numbers[-1])
+        await expand_store.replace_names(
+            conn, run_id, [(no, _nobodys_name(keyring, cipher)) for no, cipher in names]
+        )
 
 
 def _stand_in(keyring: Keyring, no: int) -> tuple[int, bytes, bytes]:
     phone = f"+86{FIRST_STAND_IN + no - 1}"
     return no, keyring.phone_index(phone), keyring.encrypt("phone", phone)
+
+
+def _nobodys_name(keyring: Keyring, cipher: bytes) -> bytes:
+    """A name that takes as much room in a text: as many letters, or as many units of UTF-16."""
+    name = keyring.decrypt("name", cipher)
+    units = ("x" if char.isascii() else "某" * (1 + (ord(char) > 0xFFFF)) for char in name)
+    return keyring.encrypt("name", "".join(units))

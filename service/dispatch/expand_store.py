@@ -211,6 +211,38 @@ async def replace_phones(
     )
 
 
+async def names_between(
+    conn: Connection, run_id: uuid.UUID, first: int, last: int
+) -> list[tuple[int, bytes]]:
+    """The ciphers of names in a stretch of a ledger, by no."""
+    rows = await conn.fetch(
+        """
+        SELECT no, name_cipher FROM messages
+        WHERE run_id = $1 AND no BETWEEN $2 AND $3 AND name_cipher IS NOT NULL
+        """,
+        run_id,
+        first,
+        last,
+    )
+    return [(row["no"], row["name_cipher"]) for row in rows]
+
+
+async def replace_names(
+    conn: Connection, run_id: uuid.UUID, rows: Sequence[tuple[int, bytes]]
+) -> None:
+    """Give rows of a ledger other names: (no, cipher)."""
+    await conn.execute(
+        """
+        UPDATE messages m SET name_cipher = n.cipher
+        FROM unnest($2::int[], $3::bytea[]) AS n(no, cipher)
+        WHERE m.run_id = $1 AND m.no = n.no
+        """,
+        run_id,
+        [no for no, _ in rows],
+        [cipher for _, cipher in rows],
+    )
+
+
 async def write_slices(
     conn: Connection, run: Record, rows: int, canary: int | None = None
 ) -> list[int]:

@@ -9,7 +9,7 @@ import pytest
 from service.campaigns.firing import fire_due
 from service.dispatch.expand import expand_run
 from service.storage.postgres import transaction
-from tests.factories import make_contact, make_draft, make_scheduled
+from tests.factories import TEXT, make_contact, make_draft, make_scheduled
 from tests.harness.ledger import add_channel
 from tests.integration.api.conftest import Api
 
@@ -160,6 +160,30 @@ async def test_a_drill_takes_simulated_channels_and_nobodys_numbers(api: Api) ->
     assert carriers == ["china_mobile", "china_mobile", "china_unicom", "china_unicom"]
     shown = (await api.get(f"/runs/{run}", OPERATOR)).json
     assert shown["mode"] == "drill"
+
+
+async def test_a_drill_has_nobodys_name(api: Api) -> None:
+    """An erasure goes by numbers, and would find no name under one that is nobody's."""
+    keyring, now, team = api.runtime.keyring, api.clock.at, api.teams["county"]
+    names = ["王小明", "欧阳𬭎", "Wang Li"]
+    async with transaction(api.runtime.pool) as conn:
+        await add_channel(conn, keyring, 1, now)
+        for n, name in enumerate(names):
+            cipher = keyring.encrypt("name", name)
+            await make_contact(conn, keyring, team.department_id, n, now=now, name_cipher=cipher)
+        text = TEXT.replace("】", "】{姓名}您好：")
+        draft = await make_draft(conn, team.operator, now=now, text=text)
+    await api.patch(f"/campaigns/{draft.id}", OPERATOR, {"drill": True})
+    await _approve(api, str(draft.id))
+    (run,) = await fire_due(api.runtime.pool, now)
+    assert await expand_run(api.runtime.pool, run, now, keyring) is not None
+    rows = await api.runtime.pool.fetch("SELECT name_cipher FROM messages WHERE run_id = $1", run)
+    shown = sorted(keyring.decrypt("name", row["name_cipher"]) for row in rows)
+    assert shown == [
+        "xxxxxxx",
+        "某某某",
+        "某某某某",
+    ]  # as long as theirs, one with a rare character
 
 
 async def test_a_drill_without_a_simulated_channel_reaches_nobody(api: Api) -> None:
