@@ -32,6 +32,7 @@ async def unmask_contact(
 
     Raises:
         NotFound: there is none of this id in the caller's scope.
+        Conflict: it is of somebody under 18.
     """
     row = await store.find_contact(conn, contact_id, user.scope)
     return await _unmask(conn, keyring, user, ("contact", str(contact_id)), row, by)
@@ -44,7 +45,7 @@ async def unmask_message(
 
     Raises:
         NotFound: there is none in the caller's scope.
-        Conflict: the person was erased, or the number is not kept any more.
+        Conflict: the person was erased or is under 18, or the number is not kept any more.
     """
     run_id, no = message
     row = await store.find_message(conn, run_id, no, user.scope)
@@ -54,7 +55,9 @@ async def unmask_message(
 async def unmask_inbound(
     conn: Connection, keyring: Keyring, user: User, text_id: UUID, by: By
 ) -> Unmasked:
-    """The sender of a text in full; raises as `unmask_message`."""
+    """The sender of a text in full, of whatever age: somebody may need help; raises as
+    `unmask_message`.
+    """
     row = await store.find_inbound(conn, text_id, user.scope)
     return await _unmask(conn, keyring, user, ("inbound", str(text_id)), row, by)
 
@@ -72,6 +75,12 @@ async def _unmask(
         raise NotFound(f"there is no {kind} {object_id}")
     if row["erased"]:
         raise Conflict("this person was erased: nobody sees the number any more", code="erased")
+    if row["minor"]:
+        raise Conflict(
+            "this person is 14 to 17 years old, and shown to nobody in full; ask the school or the"
+            " guardian",
+            code="minor_masked",
+        )
     if row["phone_cipher"] is None:
         raise Conflict("the number is not kept any more, only that it was there", code="not_kept")
     new = Disclosure(

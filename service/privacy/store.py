@@ -9,6 +9,10 @@ from uuid import UUID
 
 from service.storage.postgres import Connection, Record, affected, one
 
+_MINOR = "'14-17'"
+"""The age band of those whom lists may have and whom nobody sees in full: the least access, as the
+Regulations on the Protection of Minors Online say (art. 36). Who is younger is not stored."""
+
 MOST_MESSAGES = 500
 """How many texts a lookup tells, the latest first."""
 
@@ -51,12 +55,13 @@ async def insert_disclosure(conn: Connection, new: Disclosure) -> UUID:
 
 
 async def find_contact(conn: Connection, contact_id: UUID, scope: UUID | None) -> Record | None:
-    """A contact's hash and ciphers, and whose it is."""
+    """A contact's hash and ciphers, whose it is, and whether it is of a minor."""
     return await conn.fetchrow(
-        """
-        SELECT phone_hash, phone_cipher, name_cipher, department_id, false AS erased FROM contacts
+        f"""
+        SELECT phone_hash, phone_cipher, name_cipher, department_id, false AS erased,
+               age_band IS NOT DISTINCT FROM {_MINOR} AS minor FROM contacts
         WHERE id = $1 AND ($2::uuid IS NULL OR department_id = $2)
-        """,
+        """,  # noqa: S608  # a constant
         contact_id,
         scope,
     )
@@ -72,14 +77,19 @@ _ERASED = """
 async def find_message(
     conn: Connection, run_id: UUID, no: int, scope: UUID | None
 ) -> Record | None:
-    """A message's hash and ciphers, and whether its person was erased since."""
+    """A message's hash and ciphers, whether its person was erased since, and whether the run's
+    department knows the person as a minor.
+    """
     erased = _ERASED.format(hash="m.phone_hash", since="r.created_at", department="r.department_id")
     return await conn.fetchrow(
         f"""
-        SELECT m.phone_hash, m.phone_cipher, m.name_cipher, r.department_id, {erased} AS erased
+        SELECT m.phone_hash, m.phone_cipher, m.name_cipher, r.department_id, {erased} AS erased,
+               EXISTS (SELECT FROM contacts c
+                       WHERE c.department_id = r.department_id AND c.phone_hash = m.phone_hash
+                         AND c.age_band = {_MINOR}) AS minor
         FROM runs r JOIN messages m ON m.run_id = r.id
         WHERE r.id = $1 AND m.no = $2 AND ($3::uuid IS NULL OR r.department_id = $3)
-        """,  # noqa: S608  # a constant
+        """,  # noqa: S608  # constants
         run_id,
         no,
         scope,
@@ -94,7 +104,7 @@ async def find_inbound(conn: Connection, text_id: UUID, scope: UUID | None) -> R
     return await conn.fetchrow(
         f"""
         SELECT t.sender_hash AS phone_hash, t.sender_cipher AS phone_cipher,
-               NULL::bytea AS name_cipher, t.department_id, {erased} AS erased
+               NULL::bytea AS name_cipher, t.department_id, {erased} AS erased, false AS minor
         FROM inbound_texts t WHERE t.id = $1 AND ($2::uuid IS NULL OR t.department_id = $2)
         """,  # noqa: S608  # a constant
         text_id,

@@ -109,6 +109,21 @@ async def test_what_was_seen_in_full_is_noted_with_its_reason(api: Api) -> None:
         assert not any(secret in row[0] or secret.encode().hex() in row[0] for row in stored)
 
 
+async def test_nobody_of_14_to_17_is_shown_in_full(api: Api) -> None:
+    contact, run = await contact_of(api, "school"), await run_of(api, "school")
+    other = await run_of(api, "school", number=2)  # of somebody who is on no list any more
+    for age_band, status in (("14-17", 409), ("18-25", 200)):
+        await api.runtime.pool.execute("UPDATE contacts SET age_band = $1", age_band)
+        for path in (f"/contacts/{contact}/unmask", f"/runs/{run}/messages/1/unmask"):
+            answer = await api.post(path, SCHOOL, WHY)
+            assert answer.status == status, path
+            if status == 409:
+                assert answer.json["type"] == "/problems/minor_masked"
+        assert (await api.post(f"/runs/{other}/messages/1/unmask", SCHOOL, WHY)).status == 200
+    noted = await api.runtime.pool.fetchval("SELECT count(*) FROM disclosures")
+    assert noted == 4  # what was refused is none
+
+
 @pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "  "}])
 async def test_without_a_reason_nothing_is_shown(api: Api, body: dict[str, str]) -> None:
     contact = await contact_of(api, "county")
