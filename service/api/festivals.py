@@ -41,7 +41,7 @@ class FestivalOut(Out):
     name: str
     title: str
     day: date
-    basis: Literal["fixed", "lunar", "entered", "custom"] = Field(
+    basis: Literal["fixed", "lunar", "solar_term", "entered", "custom"] = Field(
         description="What says the day. custom: a guess; the county enters the day that the"
         " province set with `school_days` of PUT /holidays."
     )

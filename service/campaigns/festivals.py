@@ -1,7 +1,8 @@
 """Which day a festival or a day of school is, and what plans are usual around it (pure).
 
 A plan says "20 days before the Spring Festival"; what it is approved with is dates. Festivals are
-of the sun's calendar or the moon's, and so certain for each computed year. Days of school are the
+of the sun's calendar or the moon's, or, as Qingming, a term of the sun's course, and so certain for
+each computed year. Days of school are the
 province's to set: until somebody enters them (`PUT /holidays`) they are guessed by custom, and
 whoever shows them says so.
 """
@@ -16,7 +17,7 @@ from service.campaigns.holidays import COMPUTED_UNTIL, Holidays, lunar_days
 from service.campaigns.schedule import Schedule
 from service.errors import Invalid
 
-Basis = Literal["fixed", "lunar", "entered", "custom"]
+Basis = Literal["fixed", "lunar", "solar_term", "entered", "custom"]
 FIRST_YEAR = 2025
 FARTHEST = 180
 """How many days from a festival a day may lie that is named by it."""
@@ -50,7 +51,7 @@ class Preset:
 
 
 def _nth(place: int, days: int = 0) -> Callable[[int], date]:
-    """A day of the moon's calendar, or so many days after it."""
+    """A computed day of a year (`lunar_days`), or so many days after it."""
 
     def find(year: int) -> date:
         lunar = lunar_days(year)
@@ -74,7 +75,7 @@ _DAYS: Mapping[str, tuple[str, Basis, Callable[[int], date]]] = {
     "spring_festival": ("春节", "lunar", _nth(0)),
     "lantern_festival": ("元宵节", "lunar", _nth(0, 14)),
     "spring_term": ("春季开学", "custom", _nth(0, 15)),
-    "qingming": ("清明节", "lunar", _nth(1)),
+    "qingming": ("清明节", "solar_term", _nth(1)),
     "labour_day": ("劳动节", "fixed", _fixed(5, 1)),
     "dragon_boat": ("端午节", "lunar", _nth(2)),
     "summer_holiday": ("暑假", "custom", _fixed(7, 5)),

@@ -275,8 +275,8 @@ def _by_law(day: date) -> str | None:
 
 
 def lunar_days(year: int) -> tuple[date, date, date, date] | None:
-    """The first day of the lunar year, Qingming, the Dragon Boat and the Mid-Autumn Festival; None
-    for years that are not computed.
+    """The first day of the lunar year, Qingming (a term of the sun's course), the Dragon Boat and
+    the Mid-Autumn Festival; None for years that are not computed.
     """
     lunar = _LUNAR.get(str(year))
     if lunar is None:

@@ -30,7 +30,7 @@ ENTERED = Changes(school_days=(("spring_term", date(2027, 2, 25)),))
         ("spring_festival", 2027, "2027-02-06", "lunar"),
         ("spring_festival", 2031, "2031-01-23", "lunar"),
         ("lantern_festival", 2027, "2027-02-20", "lunar"),
-        ("qingming", 2027, "2027-04-05", "lunar"),
+        ("qingming", 2027, "2027-04-05", "solar_term"),
         ("dragon_boat", 2026, "2026-06-19", "lunar"),
         ("mid_autumn", 2027, "2027-09-15", "lunar"),
         ("national_day", 2060, "2060-10-01", "fixed"),
