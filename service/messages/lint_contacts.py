@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from service.messages import disguise
-from service.messages.draft import Draft, Hit
+from service.messages.draft import QUOTED, Draft, Hit
 from service.messages.stance import excused
 
 MOST_CONTACTS = 2
@@ -56,7 +56,13 @@ _ELSEWHERE = re.compile(
     r"|\b(?:add|join|contact|message|chat)\b[^,]{0,16}?(?:wechat|whatsapp|telegram|qq|group|"
     r"on line\b)"
     r"|scan (?:the|this|our)?[^,]{0,6}code"
+    r"|\b(?:click|tap|open|follow)\b[^,]{0,10}?\blinks?\b"
 )
+_SITE = re.compile(
+    f"(?:关注|搜索)[^,]{{0,10}}?(?:公众号|小程序|视频号|{QUOTED})"
+    "|(?:登[录陆]|访问|进入|打开)[^,]{0,10}?(?:网站|官网|小程序|公众号|平台|(?<![上联互])网(?=[查办填登核]|,|$))"
+)
+"""A site or account by its name, which anybody may have taken: a person has to know it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +242,15 @@ def elsewhere(draft: Draft) -> Iterator[Hit]:
                     f"a move to another channel ({match[0]}); take it out, or forbid it in so "
                     f"many words",
                 )
+        site = _SITE.search(sentence.text)
+        if site and "应用商店" not in sentence.text and not excused(sentence, *site.span()):
+            yield Hit(
+                "review",
+                sentence.places[site.start()],
+                "请人去某个网站或账号，请核对它确属本单位，且名称无人可冒用",
+                "sends people to a site or account by name; make sure that it is the department's"
+                " own",
+            )
 
 
 def in_value(value: str) -> bool:

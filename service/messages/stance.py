@@ -28,7 +28,7 @@ _CARRIES_ON = re.compile(
     "线上|"
     "私下|在|的|因为|因|听信|相信|听|信|按照?|说|就|而|把|将|向|给|对|为|替|往|到|至|点击?|打开|"
     "扫|回|没|"
-    "短信|链接|二维码|银行|存款|钱款?|资金|一分|个人|信息|账户|账号|陌生|不明|来历|指定|收款|任何|"
+    "短信|链接|二维码|银行卡?|存折|电话卡|手机卡?|收到|数字|存款|钱款?|资金|一分|个人|信息|账户|账号|陌生|不明|来历|指定|收款|任何|"
     "一切|所谓|"
     "和|与|跟|及|或者?|、|以及|并|通话|验证码|动态码|密码|卡号|身份证号?|电话|微信|qq|群|软件|app|"
     "程序|屏幕|共享|"
@@ -87,10 +87,12 @@ _ADVICE = re.compile(
 
 
 def forbidden(sentence: Sentence, at: int) -> bool:
-    """Whether a negation is bound to the word at this place of the sentence."""
+    """Whether a negation is bound to the word at this place of the sentence, without exception."""
     begin, end = sentence.clause(at)
     if sentence.text[at : at + 1].isascii() and _ENGLISH_NOT.search(sentence.text, begin, at):
-        return True
+        return not _ENGLISH_EXCEPT.search(sentence.text, at, end)
+    if _EXCEPT.search(sentence.text, 0, end):
+        return False
     before = sentence.text[max(begin, at - _REACH) : at]
     before = _NOT_NOT.sub(lambda match: "必" * len(match[0]), before)
     for match in reversed(list(_NEGATION.finditer(before))):
@@ -99,9 +101,13 @@ def forbidden(sentence: Sentence, at: int) -> bool:
     return False
 
 
+_EXCEPT = re.compile("除了?[^,]{1,12}?(?:以|之)?外(?!地|省|国|卖)")
+_ENGLISH_EXCEPT = re.compile(r"\b(?:except|unless|but (?:with|to)|other than)\b")
+"""`除民警外请勿提供验证码` asks for it."""
 _IF = re.compile("(?:如果?|若|要是|假如|倘若?|一旦|凡|逾期)[^,]{0,4}$")
 _OR_ELSE = re.compile(
     "[^,]*?(?:就|则|将|便|会)(?:要|会|被)?(?:抓|冻|停|罚|拘|失|影响|注销|追|起诉|视为)"
+    "|[^,]*?(?:怎么|怎能|如何|岂能|哪能|无法|没法)"
 )
 
 

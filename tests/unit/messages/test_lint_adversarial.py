@@ -162,9 +162,64 @@ SCAMS = [
     ("R11", "您有一笔补贴待领，请到窗口核实。"),
     ("R11", "在家刷单，每单5元，反诈中心监管。"),
     ("R09", "下载国家反诈中心App请到官方应用商店，另请安装会议软件。"),
+    # Codes and cards by other names, and who is handed them.
+    ("R07", "务必将收到的六位数字告知来电民警。"),
+    ("R07", "请将短信里的数字报给我们。"),
+    ("R07", "请把银行卡寄给专案组保管。"),
+    ("R07", "请将您的银行卡交给上门的工作人员。"),
+    ("R07", "请进行人脸识别验证，否则账户停用。"),
+    ("R07", "请同意屏幕控制请求。"),
+    ("R07", "请开启呼叫转移，输入**21*。"),
+    ("R07", "验证码请即刻回传专案组。"),
+    ("R07", "请提供亲友联系方式。"),
+    ("R07", "退款请提供支付宝账号。"),
+    ("R07", "请报银行预留手机号。"),
+    ("R07", "没有验证码民警无法止付，请尽快提供。"),
+    # A negation that makes an exception, or a question that is none.
+    ("R07", "不提供验证码怎么能止付呢？"),
+    ("R07", "除民警外请勿提供验证码。"),
+    ("R08", "只有民警可以要求您转账，请配合。"),
+    ("R07", "Never share your code except with our officer."),
+    # Who is kept from those who would stop it.
+    ("R10", "请勿挂断民警电话，保持通话。"),
+    ("R10", "请不要告诉家人，民警会指导您。"),
+    ("R10", "本案保密，请勿向他人透露。"),
+    ("R10", "请立即关机等待民警联系。"),
+    ("R10", "请速回电，逾期后果自负。"),
+    ("R10", "未完成认证将影响您的子女上学。"),
+    ("R08", "请前往指定ATM机，按民警提示操作。"),
+    ("R08", "请购买京东E卡保全资产。"),
+    ("R08", "请开通数字人民币钱包接收退款。"),
+    ("R08", "Do not worry, move your money to the account we give you."),
+    ("R08", "Buy gift cards and read us the numbers."),
+    ("R06", "Click the link below."),
+    ("R11", "恭贺您获得反诈达人大奖。"),
+    ("R11", "贷款额度已批，请办理。"),
+    ("R11", "征信逾期可代为消除，请到网点咨询。"),
 ]
 
+DOUBTFUL = [
+    "请登陆旌德反诈网查询您的案件编号。",
+    "请用浏览器搜索“旌德止付平台”填写资料。",
+    "请关注公众号旌德止付登记。",
+    "请在支付宝搜索小程序“资金保全”办理。",
+]
+"""A site or an account by its name: a person has to know it."""
+
 HONEST = [
+    "接到96110来电请勿挂断，民警在劝阻您。",
+    "要您瞒着家人、保持通话的“民警”都是骗子，疑问拨96110。",
+    "骗子会叫您不要告诉家人，请挂断，疑问拨96110。",
+    "请勿把银行卡借给他人，疑问拨110。",
+    "不要把手机收到的数字念给任何人，疑问拨96110。",
+    "不要开启呼叫转移，疑问拨96110。",
+    "要您做人脸识别的陌生来电，请挂断，疑问拨96110。",
+    "自称可修复征信的都是骗子，疑问拨96110。",
+    "别信“贷款额度已批”的短信，疑问拨96110。",
+    "让您去ATM机操作的，都是诈骗，请拨110。",
+    "请把这条短信告诉家人，疑问拨96110。",
+    "Do not click any link in such messages. Call 96110.",
+    "Never buy gift cards for strangers. Call 96110.",
     "请勿提供验证码，民警不会索要。拿不准拨96110。",
     "任何时候都不要向陌生人提供短信验证码和银行卡密码。疑问拨96110。",
     "切勿轻信“客服”，切勿转账。疑问拨96110。",
@@ -283,6 +338,12 @@ def blocked(text: str) -> set[str]:
 @pytest.mark.parametrize(("rule", "text"), SCAMS, ids=[text for _, text in SCAMS])
 def test_what_tries_to_pass_is_blocked(rule: str, text: str) -> None:
     assert rule in blocked(SIGNED + text)
+
+
+@pytest.mark.parametrize("text", DOUBTFUL)
+def test_a_site_by_its_name_needs_a_person(text: str) -> None:
+    found = of_level(lint(SIGNED + text, {}, sender=POLICE), "review")
+    assert "R06" in {finding["rule"] for finding in found}
 
 
 @pytest.mark.parametrize("text", HONEST)
