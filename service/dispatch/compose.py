@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
+from service.audience.number import is_synthetic
 from service.campaigns.hours import HourTerms
 from service.coding.parts import Part
 from service.crypto import Keyring
@@ -72,7 +73,7 @@ class Work:
     rows: deque[Record]
     extension: str = ""
     has_allowance: bool = False
-    broken: list[int] = field(default_factory=list)
+    broken: list[tuple[int, str]] = field(default_factory=list)
     outstanding: int = 0
     not_before: datetime | None = None
     fixed_parts: tuple[Part, ...] | None = None
@@ -113,6 +114,16 @@ def work_from(claimed: Record, rows: list[Record], extension: str) -> Work:
     )
 
 
+class WrongKind(Exception):
+    """A number that the channel must not have: nobody's on a real one, somebody's on a simulated
+    one (invariant I12). An expansion leaves these out; this is the last look, at the number itself.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
 class Composer:
     """Makes messages out of rows, for one channel's way of cutting texts."""
 
@@ -124,20 +135,29 @@ class Composer:
         *,
         signature: Signature = "ours_head",
         signature_counts: bool = True,
+        simulated: bool,
     ) -> None:
         """`areas` maps an area code to the names of its town and village ("" if above them);
-        `signature` and `signature_counts` are the channel's.
+        `signature`, `signature_counts` and `simulated` are the channel's.
         """
         self._keyring = keyring
+        self._simulated = simulated
         self._areas = areas
         self._split = partial(split_signed, split=split, mode=signature, counts=signature_counts)
 
     def compose(self, work: Work, row: Record) -> Message:
-        """The message of one row."""
+        """The message of one row.
+
+        Raises:
+            WrongKind: the channel must not have its number.
+        """
+        phone = self._keyring.decrypt("phone", row["phone_cipher"])
+        if is_synthetic(phone) != self._simulated:
+            raise WrongKind("not_synthetic" if self._simulated else "synthetic_range")
         return Message(
             work=work,
             no=row["no"],
-            phone=self._keyring.decrypt("phone", row["phone_cipher"]),
+            phone=phone,
             phone_hash=row["phone_hash"],
             parts=self._parts(work, row),
             reference=next(_references) & 0xFFFF,

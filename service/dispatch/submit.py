@@ -30,7 +30,7 @@ from service.dispatch import (
     slice_store,
     store,
 )
-from service.dispatch.compose import Composer, Message, Work, work_from
+from service.dispatch.compose import Composer, Message, Work, WrongKind, work_from
 from service.dispatch.lease import HeldLease
 from service.dispatch.pace import run_limit
 from service.dispatch.permits import Permits
@@ -68,6 +68,7 @@ class Sender:
             gateway.split,
             signature=channel.signature,
             signature_counts=channel.signature_counts,
+            simulated=channel.simulated,
         )
         size = channel.window * channel.destinations
         self._permits = Permits(size)
@@ -281,9 +282,9 @@ class Sender:
         for row in list(work.rows)[:limit]:
             try:
                 message = self._composer.compose(work, row)
-            except (TocsinError, Undecipherable) as error:
+            except (TocsinError, Undecipherable, WrongKind) as error:
                 log.error("a text cannot be made", extra={"no": row["no"], "why": str(error)})  # noqa: TRY400
-                work.broken.append(row["no"])
+                work.broken.append((row["no"], _why_none(error)))
             else:
                 if not await self._own_pace_allows(work, len(message.parts), limit):
                     break
@@ -329,8 +330,7 @@ class Sender:
             asked, ended = await allowance.within(conn, work, asked, now, off=bool(stop))
             rows = [(message.no, len(message.parts)) for message in asked]
             moved = await self._mark_rows(conn, work, rows, stop, now)
-            broken = [(no, 1) for no in work.broken]
-            await self._mark_rows(conn, work, broken, "cannot_be_composed", now)
+            await self._stop_broken(conn, work, now)
             await caps.settle(conn, work, moved, self._shared.county.now, now)
             if len(moved) < len(asked):
                 if await store.run_state(conn, work.run_id) == "running":
@@ -348,6 +348,12 @@ class Sender:
             message.attempt = attempts[message.no]
             message.open_parts = len(message.parts)
         return marked
+
+    async def _stop_broken(self, conn: Connection, work: Work, now: datetime) -> None:
+        """Stop the rows that gave no message, each by its reason."""
+        for why in sorted({why for _, why in work.broken}):
+            rows = [(no, 1) for no, reason in work.broken if reason == why]
+            await self._mark_rows(conn, work, rows, why, now)
 
     async def _mark_rows(
         self,
@@ -384,3 +390,10 @@ class Sender:
 
 def _parts(messages: Iterable[Message]) -> int:
     return sum(len(message.parts) for message in messages)
+
+
+def _why_none(error: Exception) -> str:
+    """Why a row that gives no message is stopped."""
+    if isinstance(error, WrongKind):
+        return error.reason
+    return "cannot_be_composed"

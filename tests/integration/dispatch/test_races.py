@@ -10,6 +10,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -877,6 +878,31 @@ async def test_a_message_that_cannot_be_composed_stops_nobody_else(stage: SetUp)
         await until(lambda: _handed_off(on, 4), 5)
         assert sender.task is not None
         assert not sender.task.done()
+
+
+NOBODYS_EVER = "+8610000000001"
+"""No mobile, and in no synthetic range: it stands for a number that may be somebody's."""
+
+
+@pytest.mark.parametrize(
+    ("simulated", "stopped"), [(True, {3: "not_synthetic"}), (False, {1: "synthetic_range"})]
+)
+async def test_a_number_that_the_channel_must_not_have_is_never_written(
+    stage: SetUp, simulated: bool, stopped: dict[int, str]
+) -> None:
+    """Whatever the ledger came by it: the number itself is looked at before it is marked."""
+    on = await stage(4)
+    on.channel = replace(on.channel, simulated=simulated)
+    cipher = on.keyring.encrypt("phone", NOBODYS_EVER)
+    of_somebody = [3] if simulated else [2, 3, 4]
+    await on.pool.execute(
+        "UPDATE messages SET phone_cipher = $1 WHERE no = ANY($2)", cipher, of_somebody
+    )
+    gateway = Scripted(lambda _: Accept)
+    async with working(on, gateway):
+        await until(lambda: _handed_off(on, 3), 5)
+    rows = await on.pool.fetch("SELECT no, reason FROM messages WHERE state = 'suppressed'")
+    assert {row["no"]: row["reason"] for row in rows} == stopped
 
 
 async def _handed_off(on: Stage, count: int) -> bool:
