@@ -7,9 +7,12 @@ time instead: a sped-up calendar must not stretch a lease.
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from service.errors import Misconfigured
+
+CHINA = ZoneInfo("Asia/Shanghai")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,11 @@ class Clock:
     def simulated(self) -> bool:
         """Whether this is not the world's own time; real channels refuse to work then."""
         return self.start is not None
+
+
+def day_in_china(now: datetime) -> date:
+    """The calendar day there: what has a last day is valid to its end."""
+    return now.astimezone(CHINA).date()
 
 
 def parse_instant(text: str) -> datetime:

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from service.api.call import Call
+from service.api.consent import EvidenceOut
 from service.api.paging import PageQuery, cut
 from service.api.schema import Instant, Out, Page
 from service.audience import terms_store
@@ -24,7 +25,7 @@ class LatestOut(Out):
     left: int
 
 
-class RosterOut(Out):
+class RosterOut(EvidenceOut):
     """An imported list."""
 
     id: UUID
@@ -35,11 +36,13 @@ class RosterOut(Out):
     )
     basis: str
     purpose: str
-    evidence: str = Field(description="Where the consent is kept, if the basis is consent.")
-    evidence_on: date | None
     expires_on: date
     expired: bool = Field(description="Past its last day: nobody is written to by it.")
     contacts: int = Field(description="How many people are on it now.")
+    unshown: int = Field(
+        description="Of them, how many by a consent that nothing shows, neither of the list nor of"
+        " their import or row."
+    )
     created_at: Instant
     confirmed_at: Instant | None = Field(description="When somebody said that it still holds.")
     confirmed_by: UUID | None

@@ -6,22 +6,22 @@ from uuid import UUID
 from pydantic import Field
 
 from service.api.call import Call
+from service.api.consent import EvidenceBody, EvidenceOut
 from service.api.paging import PageQuery, cut
 from service.api.rosters import MemberBody
 from service.api.schema import Body, Day, Instant, Line, OptionalLine, Out, Page, Text
 from service.audience import contact_store as store
 from service.audience import terms_store
+from service.audience.consent import check_evidence
 from service.audience.contact import (
     Contact,
     Entry,
-    Evidence,
-    check_evidence,
     corrected_name,
     read_tags,
 )
 from service.audience.model import ImportRequest
 from service.audience.number import REASONS, mask, parse_phone
-from service.audience.rosters import put_members
+from service.audience.rosters import day_in_china, put_members
 from service.audience.store import read_area_tree
 from service.errors import Invalid, NotFound
 
@@ -37,14 +37,12 @@ class ContactQuery(PageQuery):
     tag: Text | None = None
 
 
-class ContactBody(MemberBody):
+class ContactBody(MemberBody, EvidenceBody):
     """A person to be put on a list, and what the list rests on."""
 
     roster: Line = Field(description="The list; it is made if there is none of this name.")
     basis: Basis | None = Field(default=None, description="Of a new list; default: duty.")
     expires_on: Day | None = Field(default=None, description="Of a new list; default: a year on.")
-    evidence: OptionalLine = Field(default="", description="Where the consent is kept.")
-    evidence_on: Day | None = Field(default=None, description="The day of the consent.")
     tags: list[Text] = Field(default_factory=list)
 
 
@@ -81,7 +79,7 @@ class ContactOut(Out):
     edited_by: UUID | None
 
 
-class EntryOut(Out):
+class EntryOut(EvidenceOut):
     """What one row of one list says of a person, and where it came from."""
 
     roster: str
@@ -98,6 +96,9 @@ class EntryOut(Out):
     imported_by: UUID | None
     imported_at: Instant | None
     left_at: Instant | None = Field(description="Since when a newer list does not say so.")
+    evidence_of: Literal["import", "roster"] | None = Field(
+        description="Whether the consent was shown with the import or for the list as a whole."
+    )
 
 
 class ContactDetail(ContactOut):
@@ -126,9 +127,8 @@ async def create_contact(call: Call, body: ContactBody) -> ContactDetail:
     call.need_roster(body.roster)
     department_id = call.user.department_id
     known = await terms_store.get_roster(call.conn, department_id, body.roster)
-    evidence = Evidence(body.evidence, body.evidence_on)
     if known is None:
-        check_evidence(body.basis or "duty", evidence)
+        check_evidence(body.basis or "duty", body.shown, day_in_china(call.now))
     tags = read_tags(body.tags)
     phone = parse_phone(body.phone)
     request = ImportRequest(
@@ -138,13 +138,11 @@ async def create_contact(call: Call, body: ContactBody) -> ContactDetail:
         file_name="",
         basis=known.basis if known else body.basis or "duty",
         expires_on=known.expires_on if known else body.expires_on,
+        evidence=body.shown,
     )
     keyring = call.runtime.keyring
     made = await put_members(call.conn, keyring, request, [body.columns()], call.now)
     _check_taken(made.report["rejected"])
-    if evidence.reference and known is None:
-        roster_id = UUID(made.report["stored"]["roster_id"])
-        await terms_store.set_evidence(call.conn, roster_id, evidence)
     contact = await store.find_contact(
         call.conn, keyring, department_id, keyring.phone_index(phone)
     )

@@ -17,8 +17,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "get_statuses": {"ids": [f"{_RUN}.1", f"{_RUN}.2"]},
     "set_members": {
         "members": [{"phone": "19790000001", "name": "王小明", "roles": ["parent"]}],
-        "basis": "duty",
+        "basis": "consent",
         "expires_on": "2027-12-31",
+        "evidence": "档案 2027-3",
+        "evidence_on": "2027-01-04",
+        "evidence_by": "旌阳小学教务处",
+        "evidence_how": "paper",
+        "evidence_form": "家长告知书第 2 版",
     },
     "create_suppressions": {
         "phone": "197 9000 0001",

@@ -9,7 +9,8 @@ from uuid import UUID
 from pydantic import BeforeValidator, Field
 
 from service.api.call import Call, Download
-from service.api.schema import Body, Day, Instant, Line, Out, Text
+from service.api.consent import FIELDS, EvidenceBody, EvidenceOut
+from service.api.schema import Day, Instant, Line, Out, Text
 from service.api.upload import Upload
 from service.audience.loading import create_import as store_file
 from service.audience.model import Import, ImportRequest
@@ -31,7 +32,7 @@ def _mapping(value: object) -> object:
         raise ValueError('write a JSON object like {"phone": "联系方式"}') from error
 
 
-class ImportForm(Body):
+class ImportForm(EvidenceBody):
     """What the uploader says of a contact file."""
 
     roster: Line = Field(description="The name of the list that the people come onto.")
@@ -78,7 +79,7 @@ class UndoAccepted(Out):
     undo: UndoOut
 
 
-class ImportOut(ImportAccepted):
+class ImportOut(ImportAccepted, EvidenceOut):
     """An import, with its report once it has been read."""
 
     department_id: UUID
@@ -104,7 +105,8 @@ async def create_import(call: Call, body: ImportForm, file: Upload) -> ImportAcc
         department_id=call.user.department_id,
         user_id=call.user.id,
         file_name=file.file_name,
-        **body.model_dump(),
+        evidence=body.shown,
+        **body.model_dump(exclude={*FIELDS}),
     )
     made = await store_file(
         call.conn,

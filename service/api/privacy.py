@@ -7,11 +7,12 @@ from uuid import UUID
 from pydantic import Field
 
 from service.api.call import Call
+from service.api.consent import EvidenceOut
 from service.api.schema import Body, Day, Instant, Line, Out, Query, Text
 from service.audience.contact_store import holder_of_contact
 from service.audience.number import mask, parse_phone
-from service.audience.rosters import CHINA
 from service.campaigns.run_store import get_run
+from service.clock import CHINA
 from service.delivery.inbound import visible
 from service.errors import Invalid
 from service.messages.ledger import MessageState
@@ -39,7 +40,7 @@ class UnmaskedOut(Out):
     disclosure_id: UUID
 
 
-class MembershipOut(Out):
+class MembershipOut(EvidenceOut):
     """A list that the person is on, or was (`listed` false)."""
 
     roster_id: UUID
@@ -47,6 +48,9 @@ class MembershipOut(Out):
     basis: str
     expires_on: date
     listed: bool
+    evidence_of: Literal["import", "roster"] | None = Field(
+        description="Whether the consent was shown with the import or for the list as a whole."
+    )
 
 
 class FoundContactOut(Out):

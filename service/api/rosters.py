@@ -8,9 +8,10 @@ from pydantic import BeforeValidator, Field
 
 from service.api.audience import RosterOut, get_roster
 from service.api.call import Call
+from service.api.consent import EvidenceBody, evidence_of
 from service.api.schema import Body, Day, OptionalLine, Out, Text
 from service.audience import terms_store
-from service.audience.contact import Evidence, check_evidence
+from service.audience.consent import How, check_evidence
 from service.audience.model import ImportRequest
 from service.audience.rosters import MOST_MEMBERS, day_in_china, put_members
 from service.audience.traits import ROLES
@@ -64,7 +65,7 @@ class MemberBody(Body):
         return {**values, "roles": ";".join(self.roles)}
 
 
-class MembersBody(Body):
+class MembersBody(EvidenceBody):
     """The whole list; whoever is not on it leaves the roster."""
 
     members: list[MemberBody] = Field(max_length=MOST_MEMBERS)
@@ -103,8 +104,17 @@ class RosterPatch(Body):
     expires_on: Day | None = Field(default=None, description="Its last day.")
     basis: Literal["duty", "contract_hr", "consent", "emergency"] | None = None
     purpose: OptionalLine | None = Field(default=None, description="What it is for.")
-    evidence: OptionalLine | None = Field(default=None, description="Where the consent is kept.")
+    evidence: OptionalLine | None = Field(
+        default=None,
+        description="Where the consent is kept. Another than before: what else is said of it is to"
+        " be said again.",
+    )
     evidence_on: Day | None = Field(default=None, description="The day of the consent.")
+    evidence_by: OptionalLine | None = Field(default=None, description="Who asked for it.")
+    evidence_how: How | None = Field(default=None, description="In which way it was given.")
+    evidence_form: OptionalLine | None = Field(
+        default=None, description="The wording that was agreed to, with its version."
+    )
 
 
 async def confirm_roster(call: Call, name: str, body: RosterPatch) -> RosterOut:
@@ -113,14 +123,19 @@ async def confirm_roster(call: Call, name: str, body: RosterPatch) -> RosterOut:
     terms = await terms_store.get_roster(call.conn, call.user.department_id, name, lock=True)
     if terms is None:
         raise NotFound("your department has no list of this name")
-    terms = terms._replace(**body.model_dump(exclude_unset=True, exclude_none=True))
-    if terms.expires_on < day_in_china(call.now):
+    said, today = body.model_dump(exclude_unset=True, exclude_none=True), day_in_china(call.now)
+    if said.get("evidence", terms.evidence) != terms.evidence:
+        terms = terms._replace(
+            evidence_on=None, evidence_by="", evidence_how=None, evidence_form=""
+        )
+    terms = terms._replace(**said)
+    if terms.expires_on < today:
         problem = "give the last day on which the list is valid; it has passed"
         raise Invalid("the list has expired", fields={"expires_on": problem})
-    if terms.expires_on > day_in_china(call.now) + LONGEST_VALIDITY:
+    if terms.expires_on > today + LONGEST_VALIDITY:
         problem = f"a list holds at most {LONGEST_VALIDITY.days} days; confirm it again then"
         raise Invalid("the list cannot hold for so long", fields={"expires_on": problem})
-    check_evidence(terms.basis, Evidence(terms.evidence, terms.evidence_on))
+    check_evidence(terms.basis, evidence_of(terms), today)
     await terms_store.confirm_roster(call.conn, terms, call.user.id, call.now)
     call.note("rosters", terms.id)
     return await get_roster(call, name)
@@ -137,6 +152,7 @@ async def set_members(call: Call, name: str, body: MembersBody) -> MembersOut:
         basis=body.basis,
         expires_on=body.expires_on,
         mode="replace",
+        evidence=body.shown,
     )
     members = [member.columns() for member in body.members]
     made = await put_members(call.conn, call.runtime.keyring, request, members, call.now)

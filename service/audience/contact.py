@@ -19,7 +19,8 @@ class Entry:
     """What one row of one list says of a person, and where it came from.
 
     guardian_of: whose guardian the row says they are. left_at: since when a newer list does not
-    have it any more.
+    have it any more. evidence: what shows the person's consent, where the list rests on it;
+    evidence_of: whether that was said of the import or of the roster as a whole.
     """
 
     roster: str
@@ -36,6 +37,12 @@ class Entry:
     imported_by: UUID | None
     imported_at: datetime | None
     left_at: datetime | None
+    evidence: str
+    evidence_on: date | None
+    evidence_by: str
+    evidence_how: str | None
+    evidence_form: str
+    evidence_of: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,31 +69,6 @@ class Contact:
     updated_at: datetime
     edited_at: datetime | None
     edited_by: UUID | None
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What shows that the people of a list consented, and since which day."""
-
-    reference: str
-    on: date | None
-
-
-def check_evidence(basis: str, evidence: Evidence) -> None:
-    """Refuse a list on the basis of consent that nothing shows (PIPL articles 13 and 14).
-
-    Raises:
-        Invalid: the reference or its day is missing.
-    """
-    fields = {}
-    if basis == "consent" and not evidence.reference:
-        fields["evidence"] = "say where the consent is kept, such as a file number"
-    if evidence.reference and evidence.on is None:
-        fields["evidence_on"] = "give the day of the consent"
-    if evidence.on is not None and not evidence.reference:
-        fields["evidence"] = "say what was given on that day"
-    if fields:
-        raise Invalid("the basis of the list is not shown", fields=fields)
 
 
 def corrected_name(typed: str) -> str:

@@ -10,6 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.audience.contact import Contact, Entry
+from service.audience.terms_store import shown_evidence
 from service.crypto import Keyring
 from service.storage.postgres import Connection, Record, affected
 
@@ -106,15 +107,16 @@ async def subscriber_base(conn: Connection, department_id: UUID) -> str | None:
 async def list_entries(conn: Connection, keyring: Keyring, contact_id: UUID) -> list[Entry]:
     """What each list says of a person, in the order in which it came, with those that ended."""
     rows = await conn.fetch(
-        """
+        f"""
         SELECT r.name AS roster, l.roles, l.org, l.school, l.grade, l.class AS class_,
                l.guardian_of_cipher, l.consent_basis, l.import_id,
                coalesce(i.file_name, '') AS file_name, l.row_no AS row,
-               i.created_by AS imported_by, i.created_at AS imported_at, l.left_at
+               i.created_by AS imported_by, i.created_at AS imported_at, l.left_at,
+               {shown_evidence("i", "r")}
         FROM links l JOIN rosters r ON r.id = l.roster_id
         LEFT JOIN imports i ON i.id = l.import_id
         WHERE l.contact_id = $1 ORDER BY l.id
-        """,
+        """,  # noqa: S608  # names of columns
         contact_id,
     )
     return [_entry(row, keyring) for row in rows]

@@ -20,6 +20,7 @@ from service.accounts.audit_store import insert_entry
 from service.accounts.model import Right, User
 from service.accounts.store import find_user
 from service.audience import store
+from service.audience.consent import CONSENT, WAYS, Evidence
 from service.audience.loading import CHUNK_OCTETS, abandon_import, create_import, run_import
 from service.audience.model import BASES, MODES, Import, ImportRequest, Report
 from service.audience.number import REASONS
@@ -56,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="in whose name; the list is their department's / 以哪个用户的名义导入，名单归其单位",
     )
     _add_list_arguments(parser)
+    _add_evidence_arguments(parser)
     parser.add_argument(
         "--encoding", help="of a text file; default: found out / 文本编码，默认自动"
     )
@@ -95,6 +97,29 @@ def _add_list_arguments(parser: argparse.ArgumentParser) -> None:
         type=_day,
         metavar="YYYY-MM-DD",
         help="the list's last day; default: a year on / 名单有效期，默认一年",
+    )
+
+
+def _add_evidence_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--evidence",
+        default="",
+        help="where the consent is kept, such as a file number / 同意凭据存放处或编号",
+    )
+    parser.add_argument(
+        "--evidence-on",
+        type=_day,
+        metavar="YYYY-MM-DD",
+        help="its day / 同意日期（多人取最后一天）",
+    )
+    parser.add_argument("--evidence-by", default="", help="who asked for it / 由谁征得")
+    parser.add_argument(
+        "--evidence-how",
+        choices=WAYS,
+        help="in which way / 方式：书面、网上、短信、电话、当面",
+    )
+    parser.add_argument(
+        "--evidence-form", default="", help="the wording and its version / 告知书名称与版本"
     )
 
 
@@ -158,6 +183,7 @@ async def _keep(
         columns=dict(options.column) or None,
         dry_run=options.dry_run,
         mode=options.mode,
+        evidence=_evidence(options),
     )
     now = settings.clock.now()
     async with conn.transaction():
@@ -181,6 +207,16 @@ async def _keep(
         )
         await insert_entry(conn, act)
     return made
+
+
+def _evidence(options: argparse.Namespace) -> Evidence:
+    return Evidence(
+        options.evidence,
+        options.evidence_on,
+        options.evidence_by,
+        options.evidence_how,
+        options.evidence_form,
+    )
 
 
 async def _user(conn: Connection, login: str) -> User:
@@ -259,6 +295,8 @@ def report_lines(done: Import, report: Report) -> list[str]:
         )
     for title, codes in (("rejected / 拒绝", "rejected"), ("fixed / 自动修正", "fixed")):
         lines += _listed(title, report[codes])
+    if done.basis == CONSENT and not done.evidence:
+        lines.append("nothing shows the consent: give --evidence / 未说明同意凭据")
     lines += _listed("warnings / 提示", report["warnings"])
     refused = [column for table in report["tables"] for column in table["refused"]]
     lines += [

@@ -22,6 +22,7 @@ from service.audience.model import BASES, MODES, Import, ImportRequest, Progress
 from service.audience.prefix_store import current_prefixes
 from service.audience.report import RULES_VERSION
 from service.audience.spool import Spool
+from service.clock import day_in_china
 from service.crypto import Keyring
 from service.errors import Invalid
 from service.storage.postgres import Connection
@@ -86,9 +87,11 @@ def check_request(request: ImportRequest, now: datetime) -> ImportRequest:
         fields["basis"] = f"write one of {', '.join(BASES)}"
     if request.mode not in MODES:
         fields["mode"] = f"write one of {', '.join(MODES)}"
-    expires_on = request.expires_on or _a_year_after(now.date())
-    if expires_on < now.date():
+    today = day_in_china(now)
+    expires_on = request.expires_on or _a_year_after(today)
+    if expires_on < today:
         fields["expires_on"] = "this day has passed; give the last day on which the list is valid"
+    fields |= request.evidence.problems(today)
     if fields:
         raise Invalid("the import cannot be accepted", fields=fields)
     Vocabulary(request.columns)

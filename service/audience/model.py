@@ -9,6 +9,8 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from service.audience.consent import NOTHING, Evidence
+
 BASES = ("duty", "contract_hr", "consent", "emergency")
 """Why a department may write to the people of a roster."""
 
@@ -85,7 +87,10 @@ RowResult = Listed | Rejected | Skipped
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """What an uploader asks for; `expires_on` None means twelve months."""
+    """What an uploader asks for; `expires_on` None means twelve months.
+
+    evidence: what shows that the people of the file consented, where that is the basis.
+    """
 
     department_id: UUID
     user_id: UUID
@@ -97,6 +102,7 @@ class ImportRequest:
     columns: Mapping[str, str] | None = None
     dry_run: bool = False
     mode: str = "add"
+    evidence: Evidence = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +133,8 @@ class Import:
     undone_at: datetime | None
     rows_read: int
     undo: Mapping[str, Any] | None
+    evidence: str
+    evidence_on: date | None
+    evidence_by: str
+    evidence_how: str | None
+    evidence_form: str

@@ -44,25 +44,38 @@ class Undone(NamedTuple):
 
 
 async def upsert_roster(conn: Connection, request: Import, now: datetime) -> UUID:
-    """The roster of an import, which takes the basis and expiry of the latest one.
+    """The roster of an import, which takes the basis and expiry of the latest one. What shows a
+    consent holds for the whole roster if that is new or replaced, else for the file's rows alone.
 
     Its row stays locked to the end of the transaction: one import a roster at a time.
     """
     roster_id: UUID = await conn.fetchval(
-        """
-        INSERT INTO rosters (department_id, name, basis, expires_on, created_at)
-        VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (department_id, name)
-            DO UPDATE SET basis = excluded.basis, expires_on = excluded.expires_on
+        f"""
+        INSERT INTO rosters AS r (department_id, name, basis, expires_on, created_at,
+                                  {", ".join(EVIDENCE)})
+        SELECT department_id, roster, basis, expires_on, $2, {", ".join(EVIDENCE)}
+        FROM imports WHERE id = $1
+        ON CONFLICT (department_id, name) DO UPDATE SET
+            basis = excluded.basis, expires_on = excluded.expires_on,
+            {_evidence_if("$3 AND excluded.evidence <> ''", "excluded")}
         RETURNING id
-        """,
-        request.department_id,
-        request.roster,
-        request.basis,
-        request.expires_on,
+        """,  # noqa: S608  # names of columns
+        request.id,
         now,
+        request.mode == "replace",
     )
     return roster_id
+
+
+EVIDENCE = ("evidence", "evidence_on", "evidence_by", "evidence_how", "evidence_form")
+"""What shows a consent: columns of imports and of rosters alike."""
+
+
+def _evidence_if(condition: str, other: str) -> str:
+    """SQL that sets a roster's evidence to another's under a condition."""
+    return ", ".join(
+        f"{name} = CASE WHEN {condition} THEN {other}.{name} ELSE r.{name} END" for name in EVIDENCE
+    )
 
 
 async def has_links(conn: Connection, roster_id: UUID) -> bool:
@@ -415,21 +428,24 @@ async def _delete_links(conn: Connection, roster_id: UUID, import_id: UUID) -> i
 
 
 async def settle_roster(conn: Connection, roster_id: UUID, undone: Import) -> None:
-    """After an undo: basis and expiry of the latest import still in force; without one and without
-    anybody on it, the roster goes.
+    """After an undo: basis and expiry of the latest import still in force, and what shows a
+    consent if the roster had it of the one undone; without any and without anybody on it, the
+    roster goes.
     """
     await conn.execute(
-        """
-        UPDATE rosters r SET basis = latest.basis, expires_on = latest.expires_on
-        FROM (SELECT basis, expires_on FROM imports
+        f"""
+        UPDATE rosters r SET basis = latest.basis, expires_on = latest.expires_on,
+            {_evidence_if("$4 <> '' AND r.evidence = $4", "latest")}
+        FROM (SELECT * FROM imports
               WHERE department_id = $2 AND roster = $3 AND state = 'done' AND NOT dry_run
                 AND undone_at IS NULL
               ORDER BY id DESC LIMIT 1) AS latest
         WHERE r.id = $1
-        """,
+        """,  # noqa: S608  # names of columns
         roster_id,
         undone.department_id,
         undone.roster,
+        undone.evidence,
     )
     await conn.execute(
         """

@@ -7,9 +7,8 @@ its rejects; it replaces what the roster held before.
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from service.audience import roster_store, staging_store, store
 from service.audience.files import Sheet, Source
@@ -20,12 +19,12 @@ from service.audience.merging import load
 from service.audience.model import Import, ImportRequest, Report
 from service.audience.prefix_store import current_prefixes
 from service.audience.roster_store import Undone
+from service.clock import day_in_china as day_in_china
 from service.crypto import Keyring
 from service.errors import Conflict
 from service.storage.postgres import Connection
 
 MOST_MEMBERS = 5_000
-CHINA = ZoneInfo("Asia/Shanghai")
 
 Member = Mapping[str, str]
 """One person: the columns of an import that are known of them, as text."""
@@ -37,11 +36,6 @@ class NewList:
 
     import_id: UUID
     report: Report
-
-
-def day_in_china(now: datetime) -> date:
-    """The calendar day there: a roster is valid to the end of its last one."""
-    return now.astimezone(CHINA).date()
 
 
 async def put_members(

@@ -1,6 +1,7 @@
 """The SQL of the audience: waiting files, imports, rejects, areas, suppressions."""
 
 from collections.abc import AsyncIterator
+from dataclasses import astuple
 from datetime import datetime
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from service.storage.postgres import Connection, affected
 _IMPORT = """
     id, department_id, created_by, roster, basis, expires_on, file_name, file_bytes, file_sha256,
     encoding, columns, dry_run, mode, state, report, created_at, finished_at, undone_at,
+    evidence, evidence_on, evidence_by, evidence_how, evidence_form,
     coalesce((report #>> '{rows,read}')::bigint,
              (SELECT rows_read FROM import_progress WHERE import_id = imports.id), 0) AS rows_read,
     CASE WHEN undo_asked_at IS NULL THEN undo ELSE '{"state": "waiting"}' END AS undo
@@ -28,8 +30,9 @@ async def insert_import(conn: Connection, request: ImportRequest, now: datetime)
     import_id: UUID = await conn.fetchval(
         """
         INSERT INTO imports (department_id, created_by, roster, basis, expires_on, file_name,
-                             file_bytes, file_sha256, encoding, columns, dry_run, mode, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, 0, '', $7, $8, $9, $10, $11)
+                             file_bytes, file_sha256, encoding, columns, dry_run, mode, created_at,
+                             evidence, evidence_on, evidence_by, evidence_how, evidence_form)
+        VALUES ($1, $2, $3, $4, $5, $6, 0, '', $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
         RETURNING id
         """,
         request.department_id,
@@ -43,6 +46,7 @@ async def insert_import(conn: Connection, request: ImportRequest, now: datetime)
         request.dry_run,
         request.mode,
         now,
+        *astuple(request.evidence),
     )
     return import_id
 

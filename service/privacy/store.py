@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from service.audience.terms_store import shown_evidence
 from service.storage.postgres import Connection, Record, affected, one
 
 _MINOR = "'14-17'"
@@ -113,20 +114,23 @@ async def find_inbound(conn: Connection, text_id: UUID, scope: UUID | None) -> R
 
 
 async def list_memberships(conn: Connection, phone_hash: bytes, scope: UUID | None) -> list[Record]:
-    """The contacts with this number and the lists they are or were on."""
+    """The contacts with this number and the lists they are or were on, with what shows a consent
+    by the latest row that holds.
+    """
     return await conn.fetch(
-        """
-        SELECT c.id AS contact_id, c.department_id, d.name AS department, c.created_at,
+        f"""
+        SELECT DISTINCT ON (d.name, c.id, r.name)
+               c.id AS contact_id, c.department_id, d.name AS department, c.created_at,
                r.id AS roster_id, r.name AS roster, r.basis, r.expires_on,
-               bool_or(l.left_by IS NULL) AS listed
+               l.left_by IS NULL AS listed, {shown_evidence("i", "r")}
         FROM departments d
         JOIN contacts c ON c.department_id = d.id AND c.phone_hash = $1
         LEFT JOIN links l ON l.contact_id = c.id
         LEFT JOIN rosters r ON r.id = l.roster_id
+        LEFT JOIN imports i ON i.id = l.import_id
         WHERE $2::uuid IS NULL OR d.id = $2
-        GROUP BY c.id, d.name, r.id
-        ORDER BY d.name, c.id, r.name
-        """,
+        ORDER BY d.name, c.id, r.name, l.left_by IS NULL DESC, l.id DESC
+        """,  # noqa: S608  # names of columns
         phone_hash,
         scope,
     )

@@ -16,6 +16,7 @@ from tocsin_client.errors import ImportFailed
 from tocsin_client.link import Link, into
 from tocsin_client.types import (
     Basis,
+    Evidence,
     Explanation,
     Import,
     ImportAccepted,
@@ -51,6 +52,7 @@ class Imports:
         columns: Mapping[str, str] | None = None,
         mode: Literal["add", "replace"] = "add",
         dry_run: bool = False,
+        evidence: Evidence | None = None,
         file_name: str | None = None,
         idempotency_key: str | None = None,
     ) -> ImportAccepted:
@@ -58,6 +60,7 @@ class Imports:
 
         columns: from the service's column names to the file's headers. mode: with `replace`,
         whoever is not in the file leaves the roster. dry_run: a report, and nobody is stored.
+        evidence: what shows that the people consented, where that is the basis.
         """
         fields = {"roster": roster, "basis": basis, "mode": mode, "dry_run": str(dry_run).lower()}
         optional = {
@@ -65,6 +68,7 @@ class Imports:
             "encoding": encoding,
             "columns": json.dumps(dict(columns), ensure_ascii=False) if columns else None,
         }
+        optional |= cast(dict[str, str | None], evidence or {})
         fields |= {name: value for name, value in optional.items() if value is not None}
         name = file_name or (file.name if isinstance(file, Path) else "contacts.csv")
 
@@ -133,9 +137,10 @@ class Rosters:
         *,
         basis: Basis = "duty",
         expires_on: str | None = None,
+        evidence: Evidence | None = None,
     ) -> MembersChange:
         """Make a roster hold exactly these people; whoever is not among them leaves it."""
-        body: dict[str, Any] = {"members": list(members), "basis": basis}
+        body: dict[str, Any] = {"members": list(members), "basis": basis, **(evidence or {})}
         if expires_on is not None:
             body["expires_on"] = expires_on
         path = f"/rosters/{quote(name, safe='')}/members"

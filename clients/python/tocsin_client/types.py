@@ -233,6 +233,18 @@ class Member(_SchoolClass, total=False):
     note: str
 
 
+class Evidence(TypedDict, total=False):
+    """What shows a consent: where it is kept, its day, who asked for it, in which way (paper,
+    online, sms, phone, in_person), and the wording with its version. The first two are needed.
+    """
+
+    evidence: str
+    evidence_on: str
+    evidence_by: str
+    evidence_how: str
+    evidence_form: str
+
+
 class Roster(TypedDict):
     """An imported list."""
 

@@ -94,6 +94,22 @@ async def test_what_is_wrong_is_one_plain_sentence(
     assert await pool.fetchval("SELECT count(*) FROM imports WHERE state = 'reading'") == 0
 
 
+async def test_what_shows_a_consent_is_kept_or_said_to_be_missing(
+    tocsin: Tocsin, pool: Pool, tmp_path: Path
+) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text("手机\n19790000001\n")
+    consent = (file, "--login", "县局", "--basis", "consent")
+    said = await tocsin(*consent)
+    assert (said.code, "未说明同意凭据" in said.out) == (0, True), said.err
+    said = await tocsin(
+        *consent, "--evidence", "档案 7", "--evidence-on", "2026-01-04", "--evidence-how", "paper"
+    )
+    assert (said.code, "未说明同意凭据" in said.out) == (0, False), said.err
+    rows = await pool.fetch("SELECT evidence, evidence_how FROM imports ORDER BY id")
+    assert [tuple(row) for row in rows] == [("", None), ("档案 7", "paper")]
+
+
 async def test_breaking_it_off_leaves_nothing(shell: Shell, pool: Pool, tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("phone\n" + "".join(f"1979{number:07}\n" for number in range(1, 60_000)))
