@@ -12,6 +12,7 @@ from uuid import UUID
 from service.accounts.key import Mode
 from service.accounts.model import User
 from service.campaigns import planning, run_store
+from service.campaigns.follower_store import still_sends
 from service.campaigns.model import Campaign, Plan, Run
 from service.errors import Conflict, NotFound
 from service.storage.postgres import Connection
@@ -24,21 +25,21 @@ async def correct(
 
     Raises:
         NotFound: there is no such run in the actor's scope.
-        Conflict: it is a test or a reply, or it still sends.
+        Conflict: it is a test or a reply, or its text is still going out.
         Invalid: the plan names something that is not there, or does not suit a correction.
     """
     run = await run_store.get_run(conn, run_id, actor.scope)
     if run is None:
         raise NotFound(f"there is no run {run_id}")
-    _check_correctable(run)
+    await _check_correctable(conn, run)
     plan = replace(plan, drill=run.mode == "drill")
     return await planning.create(conn, actor, plan, now, mode, department_id=run.department_id)
 
 
-def _check_correctable(run: Run) -> None:
+async def _check_correctable(conn: Connection, run: Run) -> None:
     if run.mode == "test" or run.kind == "reply":
         raise Conflict("tests and replies are not corrected", code="wrong_kind_of_run")
-    if run.state not in {"sent", "cancelled"}:
+    if await still_sends(conn, run.id):
         raise Conflict(
             "the run still sends what is to be corrected: cancel its campaign, or wait until it is"
             " sent",

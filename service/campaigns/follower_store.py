@@ -12,6 +12,7 @@ from uuid import UUID
 from service.audience.segment_sql import Compiled
 from service.audience.suppression_store import stops
 from service.campaigns.newcomer_store import New
+from service.campaigns.run_store import OPEN
 from service.storage.postgres import Connection
 
 _LAID_ASIDE = "receipts_dismissed WHERE why = 'conflict' AND state = 'delivered'"
@@ -142,6 +143,19 @@ async def is_corrected(conn: Connection, run_id: UUID) -> bool:
             SELECT FROM campaigns WHERE corrects = $1 AND state NOT IN ('rejected', 'cancelled'))
         """,
         run_id,
+    )
+    return found
+
+
+async def still_sends(conn: Connection, run_id: UUID) -> bool:
+    """Whether the text of a run is still going out: in the run, or sent again of it."""
+    found: bool = await conn.fetchval(
+        f"""
+        SELECT EXISTS (
+            SELECT FROM runs WHERE id IN {_same_text("$1")} AND state = ANY($2))
+        """,  # noqa: S608  # constants
+        run_id,
+        OPEN,
     )
     return found
 

@@ -110,8 +110,8 @@ async def top_up(conn: Connection, actor: User, campaign_id: UUID, share: float,
 
     Raises:
         NotFound: there is none of this id in the actor's scope.
-        Conflict: it has no rule to ask, has not fired or not lately, nobody or too many joined; or
-            it may not send now, or is not what was approved.
+        Conflict: it has no rule to ask, has not fired or not lately, or has another text since;
+            nobody or too many joined; or it may not send now, or is not what was approved.
     """
     campaign, content = await _approved(conn, actor, campaign_id, by.at)
     last = await _last_fire(conn, campaign, by.at)
@@ -175,10 +175,14 @@ async def _check_resendable(conn: Connection, root: Run, content: Content, now: 
         raise Conflict(
             "the run was corrected, or is about to be; its text is not sent again", code="corrected"
         )
+    await _check_same_text(conn, root, content)
+
+
+async def _check_same_text(conn: Connection, run: Run, content: Content) -> None:
+    """The text that a run sent must be the one that is approved now, at the same place."""
     texts = content.texts
-    if root.text_no > len(texts) or texts[root.text_no - 1].text != await run_store.text_of(
-        conn, root.id
-    ):
+    sent = await run_store.text_of(conn, run.id)
+    if run.text_no > len(texts) or texts[run.text_no - 1].text != sent:
         raise Conflict("the campaign has another text by now", code="changed_since_submission")
 
 
@@ -249,6 +253,7 @@ async def _last_fire(conn: Connection, campaign: Campaign, now: datetime) -> Run
             f"it fired more than {TOP_UP_WITHIN.days} days ago: clone it, and have it approved",
             code="too_old",
         )
+    await _check_same_text(conn, last, frozen_content(campaign))
     return last
 
 

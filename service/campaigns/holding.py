@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from service.campaigns import store
+from service.campaigns.follower_store import still_sends
 from service.campaigns.model import Act, By, Campaign, Content, State
 from service.campaigns.stop_store import stop_in_force
 from service.storage.postgres import Connection
@@ -16,6 +17,9 @@ async def obstacle(
         return f"everything is stopped: {stop.reason}"
     if campaign.plan.period_end is not None and now >= campaign.plan.period_end:
         return "the campaign's period is over"
+    corrects = campaign.plan.corrects
+    if corrects is not None and await still_sends(conn, corrects):
+        return "what it corrects still sends: cancel that campaign, or wait until it is sent"
     return None if content.hash == campaign.approved_hash else "not what was approved"
 
 

@@ -11,11 +11,11 @@ import pytest
 
 from service.accounts.key import Mode
 from service.audience.suppression_store import insert_suppressions
-from service.campaigns import approval, planning
+from service.campaigns import approval, further_runs, lifecycle, planning, store
 from service.campaigns.corrections import correct
 from service.campaigns.firing import fire_due
 from service.campaigns.lifecycle import finish_campaigns
-from service.campaigns.model import Campaign, Plan, State
+from service.campaigns.model import By, Campaign, Plan, State
 from service.campaigns.schedule import Schedule
 from service.crypto import Keyring
 from service.dispatch import expand_store
@@ -314,6 +314,33 @@ async def test_what_still_sends_is_not_corrected(wrong: Wrong, state: str) -> No
     await wrong.send(["delivered"], state)
     with pytest.raises(Conflict, match="still sends"):
         await wrong.draft()
+
+
+async def _sent_again(wrong: Wrong) -> UUID:
+    by = By(wrong.team.operator.id, "", wrong.now)
+    async with transaction(wrong.pool) as conn:
+        return await further_runs.resend_missed(conn, wrong.team.operator, wrong.run_id, None, by)
+
+
+async def test_what_is_being_sent_again_is_not_corrected_before_it_has_left(wrong: Wrong) -> None:
+    """Else somebody would read that it was wrong, and then what was wrong."""
+    await wrong.send(["delivered", "expired"])
+    again = await _sent_again(wrong)
+    with pytest.raises(Conflict, match="still sends"):
+        await wrong.draft()
+    await wrong.pool.execute("UPDATE runs SET state = 'sent' WHERE id = $1", again)
+    approved = await wrong.approve(await wrong.draft())
+    for run_id in (again, wrong.run_id):  # asked for in the same moment; moved to another lane
+        await wrong.pool.execute("UPDATE runs SET state = 'running' WHERE id = $1", run_id)
+        assert await wrong.fire() == []
+        async with transaction(wrong.pool) as conn:
+            held = await planning.load(conn, approved.id, None)
+            (*_, move) = await store.list_moves(conn, approved.id)
+            assert (held.state, "still sends" in move.reason) == (State.HELD, True)
+            await conn.execute("UPDATE runs SET state = 'sent' WHERE id = $1", run_id)
+            by = By(wrong.team.operator.id, "", wrong.now)
+            await lifecycle.release(conn, wrong.team.operator, approved.id, by)
+    assert len(await wrong.fire()) == 1
 
 
 async def test_other_departments_runs_are_not_there(wrong: Wrong) -> None:

@@ -12,7 +12,7 @@ import pytest
 from service.accounts.key import Mode
 from service.accounts.model import Role, User
 from service.audience.suppression_store import insert_suppressions
-from service.campaigns import further_runs, lifecycle, planning
+from service.campaigns import approval, further_runs, lifecycle, planning
 from service.campaigns.corrections import correct
 from service.campaigns.firing import fire_due
 from service.campaigns.lifecycle import finish_campaigns
@@ -432,6 +432,34 @@ async def test_a_recurring_plan_is_topped_up_with_its_last_text(sent: Sent) -> N
     assert await sent.pool.fetchval("SELECT text_no FROM runs WHERE id = $1", run) == 2
     await sent.expand(run)
     assert await sent.reached(run) == [1]
+
+
+async def test_a_plan_that_has_other_texts_by_now_is_not_topped_up(sent: Sent) -> None:
+    """The text of its last fire is none of those that were approved since."""
+    daily = Schedule("recurring", sent.now + MINUTE, rrule="FREQ=DAILY")
+    await sent.add(0)
+    async with transaction(sent.pool) as conn:
+        sent.campaign = await make_scheduled(
+            conn, sent.team, now=sent.now, schedule=daily, further=[(LATER[0][0], None)]
+        )
+    for _ in range(2):
+        sent.now += DAY
+        (run,) = await fire_due(sent.pool, sent.now)
+        await sent.expand(run)
+        await sent.end(run, {})
+    async with transaction(sent.pool) as conn:
+        await planning.edit(
+            conn,
+            sent.team.operator,
+            sent.campaign.id,
+            lambda plan: replace(plan, more_texts=()),
+            sent.now,
+        )
+        await approval.submit(conn, sent.team.operator, sent.campaign.id, sent.now)
+        await approval.approve(conn, sent.team.approver, sent.campaign.id, "", sent.now)
+    await sent.add(1)
+    with pytest.raises(Conflict, match="another text by now"):
+        await sent.top_up()
 
 
 async def test_many_who_joined_need_an_approval_of_their_own(sent: Sent) -> None:
