@@ -124,7 +124,7 @@ def _named(recipients: Sequence[Recipient]) -> list[Sequence[object]]:
 
 
 class Written(NamedTuple):
-    """A run with its whole ledger: by the hash of the phone, the number in it, or why there is none."""
+    """A run with its whole ledger: by the hash of a phone its number there, or why it has none."""
 
     run: Record
     numbers: dict[bytes, int]

@@ -56,8 +56,9 @@ async def record_results(
             SELECT a.at, ($2::uuid[])[a.run] AS run_id, a.no, a.attempt,
                    ($3::message_state[])[a.outcome] AS state, ($4::text[])[a.outcome] AS reason,
                    ($5::text[])[a.outcome] AS code
-            FROM unnest($6::smallint[], $7::int[], $8::int[], $9::smallint[]) WITH ORDINALITY
-                AS a(run, no, attempt, outcome, at)
+            -- In sub-selects, so that the planner does not look at them: one plan does for all.
+            FROM unnest((SELECT $6::smallint[]), (SELECT $7::int[]), (SELECT $8::int[]),
+                    (SELECT $9::smallint[])) WITH ORDINALITY AS a(run, no, attempt, outcome, at)
         ), moved AS (
             UPDATE messages m SET
                 state = r.state, reason = r.reason, code = r.code,
@@ -82,7 +83,8 @@ async def record_results(
         INSERT INTO parts (channel_id, ref, phone_hash, run_id, no, part, attempt, at)
         SELECT $10, p.ref, COALESCE(v.phone_hash, m.phone_hash), r.run_id, r.no, p.part, r.attempt,
                $1
-        FROM unnest($11::int[], $12::smallint[], $13::bytea[]) AS p(at, part, ref)
+        FROM unnest((SELECT $11::int[]), (SELECT $12::smallint[]), (SELECT $13::bytea[]))
+            AS p(at, part, ref)
         JOIN result r ON r.at = p.at
         LEFT JOIN moved v ON v.at = p.at
         LEFT JOIN messages m ON v.at IS NULL AND m.run_id = r.run_id AND m.no = r.no

@@ -182,21 +182,36 @@ async def finish_slice(
 
     The run's lock is taken alone first: what is being marked or given back must be seen. If all
     that is left failed before and is not due again yet, or waits for a cap, it is free when the
-    first of them is due.
+    first of them is due. A run without a campaign ends with the last of its slices: there may be
+    hundreds a second, and every claim looks at those that run. One whose row somebody else has
+    locked is left to the sweep.
     Returns whether it is done.
     """
     await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))", run_id)
     done = await conn.fetchval(
         """
-        UPDATE slices s SET
-            slot = NULL, epoch = NULL, not_before = $6,
-            done_at = CASE WHEN NOT EXISTS (
-                SELECT FROM messages m
-                WHERE m.run_id = s.run_id AND m.no BETWEEN s.first_no AND s.last_no
-                  AND m.channel_id = s.channel_id
-                  AND m.state IN ('queued', 'submitting')) THEN $7::timestamptz END
-        WHERE s.run_id = $4 AND s.no = $5 AND s.channel_id = $1 AND s.slot = $2 AND s.epoch = $3
-        RETURNING done_at IS NOT NULL
+        WITH free AS (
+            UPDATE slices s SET
+                slot = NULL, epoch = NULL, not_before = $6,
+                done_at = CASE WHEN NOT EXISTS (
+                    SELECT FROM messages m
+                    WHERE m.run_id = s.run_id AND m.no BETWEEN s.first_no AND s.last_no
+                      AND m.channel_id = s.channel_id
+                      AND m.state IN ('queued', 'submitting')) THEN $7::timestamptz END
+            WHERE s.run_id = $4 AND s.no = $5 AND s.channel_id = $1 AND s.slot = $2 AND s.epoch = $3
+            RETURNING s.run_id, s.no, s.done_at
+        ), last AS (
+            SELECT r.id FROM free f JOIN runs r ON r.id = f.run_id
+            WHERE f.done_at IS NOT NULL AND r.campaign_id IS NULL AND r.state = 'running'
+              AND NOT EXISTS (
+                SELECT FROM slices s
+                WHERE s.run_id = f.run_id AND s.no <> f.no AND s.done_at IS NULL)
+            FOR NO KEY UPDATE OF r SKIP LOCKED
+        ), sent AS (
+            UPDATE runs r SET state = 'sent', finished_at = $7, settle_at = NULL
+            FROM last WHERE r.id = last.id
+        )
+        SELECT done_at IS NOT NULL FROM free
         """,
         lease.channel_id,
         lease.slot,

@@ -78,7 +78,8 @@ async def mark(
               AND NOT EXISTS (
                 SELECT FROM lane_breakers b WHERE b.channel_id = $1 AND b.state = 'open')
         ), asked AS (
-            SELECT * FROM unnest($7::int[], $8::smallint[]) AS a(no, part_count)
+            -- In sub-selects, so that the planner does not look at them: one plan does for all.
+            SELECT * FROM unnest((SELECT $7::int[]), (SELECT $8::smallint[])) AS a(no, part_count)
         ), candidate AS MATERIALIZED (
             SELECT m.row, a.no, a.part_count, m.phone_hash,
                 COALESCE($10, (

@@ -130,9 +130,10 @@ async def test_whom_a_direct_run_leaves_out(answering: Answering) -> None:
             sent_by=on.scene.operator,
         )
         async with transaction(on.pool) as conn:
-            run = await direct_store.insert_run(conn, new, answering.now)
-            await direct_store.write_ledger(conn, run, named, answering.now)
-        assert await excluded(answering, run["id"]) == refusing(message_class), message_class
+            written = await direct_store.write_run(conn, new, named, answering.now)
+        assert await excluded(answering, written.run["id"]) == refusing(message_class), (
+            message_class
+        )
 
 
 async def test_what_is_counted_before_is_what_an_expansion_leaves_out(

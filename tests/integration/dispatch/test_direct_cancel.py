@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.dispatch import direct, direct_store, store
+from service.dispatch import direct, direct_store, slice_store, store
 from service.dispatch.direct import Cancelled
 from service.dispatch.direct_store import NewRun, Recipient
 from service.dispatch.reroute_store import lock_runs
@@ -216,3 +216,36 @@ async def test_a_sender_at_work_loses_nobody_when_its_run_is_cancelled(
 
 async def _has_sent(on: Stage, least: int) -> bool:
     return (await on.states()).get("submitted", 0) >= least
+
+
+async def test_a_run_ends_with_its_last_slice_unless_somebody_has_its_row(sent: Stage) -> None:
+    """Then the sweep ends it: whoever works on it waits for nobody who may wait for the run."""
+    lease = await sent.must_lease()
+
+    async def finish(no: int, *, done: bool = True) -> str:
+        async with transaction(sent.pool) as conn:
+            ended = await slice_store.finish_slice(conn, lease, sent.run, no, None, sent.now)
+        assert ended == done
+        return await run_state(sent)
+
+    await sent.pool.execute(
+        "WITH first AS (UPDATE slices SET last_no = 3 WHERE run_id = $1)"
+        " INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority)"
+        " SELECT run_id, 2, channel_id, 4, 6, priority FROM slices WHERE run_id = $1",
+        sent.run,
+    )
+    for slice_no, rows in ((1, [1, 2, 3]), (2, [4, 5, 6])):
+        assert await sent.claim(lease) == slice_no
+        assert await finish(slice_no, done=False) == "running"
+        assert await sent.claim(lease) == slice_no
+        marked = await sent.mark(lease, rows, slice_no)
+        await sent.record(*[await sent.result(no, marked[no]) for no in rows])
+        if slice_no == 1:
+            assert await finish(1) == "running"
+    async with transaction(sent.pool) as conn:
+        await conn.execute("SELECT FROM runs WHERE id = $1 FOR NO KEY UPDATE", sent.run)
+        assert await asyncio.wait_for(finish(2), 5) == "running"
+    await sent.pool.execute("UPDATE slices SET done_at = NULL, slot = $2, epoch = $3 WHERE run_id"
+                            " = $1 AND no = 2", sent.run, lease.slot, lease.epoch)  # fmt: skip
+    assert await finish(2) == "sent"
+    assert await sent.pool.fetchval("SELECT finished_at FROM runs WHERE id = $1", sent.run)
