@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 PREFIX = "whsec_"
@@ -121,9 +121,24 @@ Network = IPv4Network | IPv6Network
 
 
 def may_call(address: str, allowed: Collection[Network]) -> bool:
-    """Whether an IP address may be called: a public one, or one that is allowed by name."""
+    """Whether an IP address may be called: a public one, or one that is allowed by name.
+
+    What carries an IPv4 address within (mapped, 6to4, NAT64) leads there, and is judged by it.
+    """
     found = ip_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None) or getattr(found, "sixtofour", None)
     if any(found in network for network in allowed if network.version == found.version):
         return True
-    return found.is_global and not found.is_multicast and (mapped is None or mapped.is_global)
+    if isinstance(found, IPv4Address):
+        return found.is_global and not found.is_multicast
+    if (within := found.ipv4_mapped or found.sixtofour or _translated(found)) is not None:
+        return within.is_global and not within.is_multicast
+    odd = found.is_multicast or found.is_reserved or found.is_site_local
+    return found.is_global and not odd
+
+
+_NAT64 = IPv6Network("64:ff9b::/96")
+
+
+def _translated(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address behind a translator's prefix (RFC 6052)."""
+    return IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
