@@ -26,6 +26,11 @@ EXEMPT = "warning"
 HORIZON = timedelta(days=62)
 """Further ahead nobody looks for the next opening."""
 
+DAYTIME = (("07:00", "22:00"),)
+"""The utmost that a county can set for anything but warnings: nobody is woken by a wrong entry. No
+carrier or vendor whose rules are known takes publicity before 8:00 or after 22:00.
+"""
+
 _MINUTE = timedelta(minutes=1)
 _SEARCH_DAYS = 4
 _ELDERLY_FROM = 60
@@ -111,9 +116,10 @@ def check_rules(rules: HourRules) -> None:
         for problem in hour_problems(given):
             raise Invalid(f"{where}: {problem}", fields={where: problem})
     for name, hours in rules.classes.items():
-        if intersect(minutes_of(hours.allowed), minutes_of(hours.limit)) != sorted(
-            minutes_of(hours.allowed)
-        ):
+        if not _is_within(hours.limit, DAYTIME):
+            where, problem = f"classes.{name}.limit", "must lie within 07:00 and 22:00, by day"
+            raise Invalid(f"{where}: {problem}", fields={where: problem})
+        if not _is_within(hours.allowed, hours.limit):
             where, problem = f"classes.{name}.allowed", "must lie within the limit"
             raise Invalid(f"{where}: {problem}", fields={where: problem})
         for audience, theirs in rules.audiences.items():
@@ -121,6 +127,11 @@ def check_rules(rules: HourRules) -> None:
                 where = f"audiences.{audience}"
                 problem = f"leaves nothing of what {name} may"
                 raise Invalid(f"{where}: {problem}", fields={where: problem})
+
+
+def _is_within(inner: Spans, outer: Spans) -> bool:
+    minutes = minutes_of(inner)
+    return intersect(minutes, minutes_of(outer)) == sorted(minutes)
 
 
 class Row(Protocol):

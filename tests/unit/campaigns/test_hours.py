@@ -177,6 +177,10 @@ def _with_class(
         (_with_class((("07:00", "20:00"),), SPAN), "classes.service.allowed"),
         (_with_class((), SPAN), "classes.service.allowed"),
         (_with_class(SPAN, (("08:00", "25:00"),)), "classes.service.limit"),
+        # The night is nobody's to open.
+        (_with_class(SPAN, (("08:00", "24:00"),)), "classes.service.limit"),
+        (_with_class(SPAN, (("06:59", "22:00"),)), "classes.service.limit"),
+        (_with_class(SPAN, (("08:00", "21:00"), ("22:00", "22:01"))), "classes.service.limit"),
         (HourRules(DEFAULTS.classes, {"elderly": (("21:00", "22:00"),)}), "audiences.elderly"),
         (HourRules(DEFAULTS.classes, {"elderly": (("22:00", "21:00"),)}), "audiences.elderly"),
     ],
@@ -189,4 +193,5 @@ def test_rules_that_cannot_be_followed_are_refused(rules: HourRules, field: str)
 
 def test_rules_survive_storage() -> None:
     check_rules(DEFAULTS)
+    check_rules(_with_class((("07:00", "20:00"),), (("07:00", "22:00"),)))
     assert HourRules.from_json(DEFAULTS.as_json()) == DEFAULTS
