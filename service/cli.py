@@ -7,14 +7,14 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import uvloop
 from pydantic import BaseModel, ValidationError
 from redis.asyncio import Redis
-from tocsin_client.ctl.command import add_arguments as add_ctl_arguments
+from tocsin_client.ctl.command import main as ctl
 
 from service.accounts.audit import Act
 from service.accounts.audit_command import add_arguments as add_audit_arguments
@@ -65,7 +65,10 @@ from service.up import UpOptions, run_up
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Our own errors are one plain sentence."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == ["ctl"]:  # of another package, whose help speaks two languages
+        return ctl(given[1:], prog="tocsin ctl")
+    options = _parser().parse_args(given)
     end_with_parent()
     configure(os.environ.get("TOCSIN_LOG_LEVEL", options.log_level))
     try:
@@ -110,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     for name, (add_arguments, what) in _WITH_ARGUMENTS.items():
         add_arguments(commands.add_parser(name, help=what))
+    commands.add_parser("ctl", help="operate a service over its API / 通过接口操作")  # see main
     return parser
 
 
@@ -168,7 +172,6 @@ _WITH_ARGUMENTS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]
     "prefixes": (add_prefix_arguments, "whose the first seven digits are / 七位号段表"),
     "audit": (add_audit_arguments, "prove the audit trail"),
     "holidays": (add_holiday_arguments, "the calendar of holidays / 节假日"),
-    "ctl": (add_ctl_arguments, "operate a service over its API / 通过接口操作"),
     "simulate": (add_simulate_arguments, "run a simulated carrier, or steer one that runs"),
 }
 
@@ -183,27 +186,11 @@ def _lanes(text: str) -> tuple[str, ...]:
 
 
 def _up(options: argparse.Namespace) -> None:
-    run_up(
-        UpOptions(
-            data=options.data,
-            port=options.port,
-            clock_start=parse_instant(options.clock) if options.clock else None,
-            speed=options.speed,
-            channels=options.channels,
-            lanes=options.lanes,
-            profile=options.profile,
-            tps=options.tps or None,
-            window=options.window,
-            connections=options.connections,
-            api_processes=options.api_processes,
-            scheduler_processes=options.scheduler_processes,
-            work_processes=options.work_processes,
-            channel_processes=options.channel_processes,
-            max_delay=options.max_delay,
-            response_delay=options.response_delay,
-        ),
-        as_json=options.json,
-    )
+    clock = parse_instant(options.clock) if options.clock else None
+    names = {field.name for field in fields(UpOptions)} - {"clock_start", "tps"}
+    same = {name: getattr(options, name) for name in names}
+    up = UpOptions(clock_start=clock, tps=options.tps or None, **same)
+    run_up(up, as_json=options.json)
 
 
 def _serve(_: argparse.Namespace) -> None:

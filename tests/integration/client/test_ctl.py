@@ -1,20 +1,24 @@
 """`tocsin ctl` against the real server: what it does, what it prints, how it ends."""
 
+import argparse
 import asyncio
 import io
 import json
+import re
+import shlex
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tocsin_client.ctl.command import main
-from tocsin_client.ctl.screen import cell, padded, speaks_chinese, width
+from tocsin_client.ctl.command import main, parser
+from tocsin_client.ctl.screen import LANGUAGE, cell, padded, speaks_chinese, width
 
 from service.audience.loading import run_import
+from tests.architecture.tree import ROOT
 from tests.factories import TEXT, phone
 from tests.harness.lossy import LossyWire
 from tests.integration.api.conftest import Api
@@ -179,6 +183,89 @@ async def test_how_it_ends_when_it_cannot_begin(
     assert (missing.code, "none.csv" in missing.err) == (2, True)
     monkeypatch.delenv("TOCSIN_API_URL")
     assert (await shell("stop-all", "status")).code == 2
+
+
+async def test_what_somebody_on_duty_does(api: Api, shell: Shell, tmp_path: Path) -> None:
+    """Find a text, call it back, see whom a run missed, keep the evidence, take a key away."""
+    await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
+    body = {"to": [phone(1), phone(2)], "text": TEXT.replace("{姓名}", "王小明")}
+    run = (await api.post("/messages", ("school", "admin"), body)).json["run_id"]
+    (found,) = (await one(shell, "messages", "lookup", stdin=phone(1)))["items"]
+    table = (await shell("--lang", "zh", "messages", "lookup", stdin=phone(1))).out
+    assert (found["run_id"], "还在排队，尚未发出。" in table) == (run, True)
+    assert "It waits" in (await shell("--lang=en", "messages", "show", found["id"])).out
+    assert (await one(shell, "messages", "cancel", found["id"]))["state"] == "cancelled"
+    assert (await one(shell, "runs", "show", run))["kind"] == "direct"
+    assert (await one(shell, "runs", "cancel", run))["cancelled"] == 2
+    assert (await shell("runs", "missed", run)).code == 0
+    assert (await shell("runs", "resend-missed", run, "--reason", "x")).code == 1
+    unmask = ("messages", "unmask", found["id"], "--reason", "asked by phone")
+    assert (await shell(*unmask)).code == 3
+    assert (await one(shell, *unmask, who="admin"))["phone"].endswith(phone(1))
+    pack = tmp_path / "evidence.zip"
+    assert (await shell("runs", "evidence", run, str(pack))).code == 3
+    assert not pack.exists(), "a refusal leaves no file"
+    kept = await shell("runs", "evidence", run, str(pack), who="admin")
+    assert (kept.code, pack.read_bytes()[:2]) == (0, b"PK"), kept.err
+    assert (await shell("runs", "evidence", run, str(pack), who="admin")).code == 2
+    actions = (await shell("audit", "list", "--object", run, who="admin")).out
+    assert "cancel_run" in actions
+    mine = (await one(shell, "me", "show"))["id"]
+    listed = (await shell("--json", "keys", "list", who="admin")).rows
+    (key,) = [key["id"] for key in listed if key["user_id"] == mine]
+    assert (await shell("keys", "revoke", key, who="admin")).code == 0
+    assert (await shell("me", "show")).code == 3
+    assert (await shell("webhooks", "list", who="admin")).code == 0
+
+
+def parsers(of: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """A parser, and all that stand below it."""
+    yield of
+    for action in of._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            assert {choice.dest for choice in action._choices_actions} == set(action.choices)
+            for below in action.choices.values():
+                yield from parsers(below)
+
+
+@pytest.mark.parametrize(
+    ("language", "speaks", "other"),
+    [("zh", r"[一-鿿]", r"[a-z]+ [a-z]+ [a-z]+"), ("en", r"[a-z]", r"[一-鿿]")],
+)
+def test_each_word_of_the_help_is_there_and_in_one_language(
+    language: str, speaks: str, other: str
+) -> None:
+    before = LANGUAGE.set(language)
+    try:
+        all_of_them = list(parsers(parser("tocsin-ctl")))
+        assert len(all_of_them) > 60
+        for made in all_of_them:
+            words = [made.description, made.epilog or made.description]
+            for action in made._actions:
+                if isinstance(action, argparse._SubParsersAction):
+                    words += [choice.help for choice in action._choices_actions]
+                else:
+                    words.append(action.help)
+            for said in words:
+                assert said, made.prog
+                assert re.search(speaks, said), f"{made.prog}: {said}"
+                assert not re.search(other, said), f"{made.prog}: {said}"
+            assert len(re.findall("usage: |用法：", made.format_help())) == 1, made.prog
+            headings = re.findall(r"^[a-z ]+:", made.format_help(), re.MULTILINE)
+            assert not headings or language == "en", (made.prog, headings)
+    finally:
+        LANGUAGE.reset(before)
+
+
+def test_every_command_that_the_documents_show_is_one() -> None:
+    pages = (ROOT / name for name in ("docs/operating.md", "clients/python/README.md"))
+    text = "\n".join(page.read_text("utf-8") for page in pages)
+    shown = re.findall(r"(?:^|`)tocsin[ -]ctl ([a-z-]+ [^`\n]*)", text, re.MULTILINE)
+    shown += re.findall(r"^tocsin-ctl (--json [^`\n]*)", text, re.MULTILINE)
+    assert len(shown) > 20
+    for words in shown:
+        given = shlex.split(re.split(r" [<|#\[]", words)[0].replace("$", ""))
+        assert parser("tocsin-ctl").parse_args(given).act, words
 
 
 def test_the_help_speaks_the_language_of_the_shell() -> None:

@@ -1,17 +1,14 @@
 """What each command does: one call of the client, and which members of the answer are shown."""
 
-import argparse
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tocsin_client import ImportFailed, Tocsin
+from tocsin_client.ctl.parser import Act, Options
 from tocsin_client.ctl.screen import Screen
-
-Options = argparse.Namespace
-Act = Callable[[Tocsin, Options, Screen], Awaitable[int | None]]
 
 BAD = 1
 """The exit code of what was asked and found bad: a blocked text, a file that cannot be read."""
@@ -29,12 +26,13 @@ TEMPLATE = ("id", "name", "class", "version", "parts", "encoding", "variables", 
 Item = TypeVar("Item")
 
 
-async def _each(items: Iterable[Item]) -> AsyncIterator[Item]:
+async def each(items: Iterable[Item]) -> AsyncIterator[Item]:
+    """What is there already, as a list that comes."""
     for item in items:
         yield item
 
 
-def _text(given: str) -> str:
+def read_text(given: str) -> str:
     """The words themselves; `-`: standard input, `@FILE`: a file."""
     if given == "-":
         return sys.stdin.read().rstrip("\n")
@@ -87,7 +85,7 @@ async def list_rosters(tocsin: Tocsin, _: Options, screen: Screen) -> None:
 
 async def preview_rule(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """Whom a rule means."""
-    found = await tocsin.segments.preview(_text(o.rule))
+    found = await tocsin.segments.preview(read_text(o.rule))
     screen.facts(found, ("target", "by_area", "by_carrier", "by_role", "excluded", "sample"))
 
 
@@ -98,14 +96,14 @@ async def list_segments(tocsin: Tocsin, _: Options, screen: Screen) -> None:
 
 async def create_segment(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """Save a rule."""
-    made = await tocsin.segments.create(o.name, _text(o.rule))
+    made = await tocsin.segments.create(o.name, read_text(o.rule))
     screen.facts(made, ("id", "name", "canonical"))
 
 
 async def lint_text(tocsin: Tocsin, o: Options, screen: Screen) -> int | None:
     """What lint says; bad if a finding blocks."""
-    found = await tocsin.templates.lint(_text(o.text), message_class=o.message_class)
-    await screen.table(_each(found["lint"]), ("rule", "level", "at", "message"))
+    found = await tocsin.templates.lint(read_text(o.text), message_class=o.message_class)
+    await screen.table(each(found["lint"]), ("rule", "level", "at", "message"))
     return BAD if any(finding["level"] == "block" for finding in found["lint"]) else None
 
 
@@ -117,7 +115,7 @@ async def list_templates(tocsin: Tocsin, _: Options, screen: Screen) -> None:
 
 async def create_template(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """Keep a text."""
-    made = await tocsin.templates.create(o.name, _text(o.text), message_class=o.message_class)
+    made = await tocsin.templates.create(o.name, read_text(o.text), message_class=o.message_class)
     screen.facts(made, TEMPLATE)
 
 
@@ -140,7 +138,7 @@ async def show_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
 
 async def create_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """Plan a campaign; what the file says beside the options goes along."""
-    more: dict[str, Any] = json.loads(_text(f"@{o.plan}")) if o.plan else {}
+    more: dict[str, Any] = json.loads(read_text(f"@{o.plan}")) if o.plan else {}
     if o.start_at:
         more["schedule"] = more.get("schedule", {}) | {"kind": "once", "start_at": o.start_at}
     made = await tocsin.campaigns.create(
@@ -186,15 +184,15 @@ def steer(name: str) -> Act:
 async def list_runs(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """The runs of a campaign."""
     names = ("id", "kind", "mode", "state", "target", "fire_at", "finished_at")
-    await screen.table(tocsin.campaigns.runs(o.campaign), names)
+    await screen.table(tocsin.campaigns.runs(o.id), names)
 
 
 async def show_report(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """What a run amounts to, now or until it is sent."""
     if not o.follow:
-        screen.facts(await tocsin.runs.report(o.run_id), REPORT)
+        screen.facts(await tocsin.runs.report(o.id), REPORT)
         return
-    async for report in tocsin.runs.follow(o.run_id, every=o.every):
+    async for report in tocsin.runs.follow(o.id, every=o.every):
         names = REPORT if report["state"] in {"sent", "cancelled"} else ("state", "states")
         screen.facts(report, names)
 
@@ -202,7 +200,7 @@ async def show_report(tocsin: Tocsin, o: Options, screen: Screen) -> None:
 async def list_messages(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """The ledger of a run."""
     names = ("id", "phone", "state", "reason", "code", "carrier", "submitted_at", "final_at")
-    await screen.table(tocsin.runs.messages(o.run_id, state=o.state), names)
+    await screen.table(tocsin.runs.messages(o.id, state=o.state), names)
 
 
 async def list_doubts(tocsin: Tocsin, o: Options, screen: Screen) -> None:
@@ -222,14 +220,14 @@ async def decide_doubts(tocsin: Tocsin, o: Options, screen: Screen) -> int | Non
 
 async def list_suppressions(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """The suppressions: all, or those of a number from standard input."""
-    phone = _text("-") if o.phone else None
+    phone = read_text("-") if o.phone else None
     names = ("id", "reason", "classes", "department", "note", "created_at", "expires_at")
     await screen.table(tocsin.suppressions.list(phone=phone), names)
 
 
 async def add_suppressions(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """Stop texts to numbers from standard input, one a line."""
-    phones = [line.strip() for line in _text("-").splitlines() if line.strip()]
+    phones = [line.strip() for line in read_text("-").splitlines() if line.strip()]
     made = await tocsin.suppressions.add(
         phones,
         reason=o.reason,
@@ -238,7 +236,7 @@ async def add_suppressions(tocsin: Tocsin, o: Options, screen: Screen) -> None:
         expires_at=o.expires_at,
         department_id=o.department_id,
     )
-    await screen.table(_each(made["items"]), ("id", "phone", "reason", "classes", "is_new"))
+    await screen.table(each(made["items"]), ("id", "phone", "reason", "classes", "is_new"))
 
 
 async def lift_suppression(tocsin: Tocsin, o: Options, _: Screen) -> None:
@@ -264,7 +262,7 @@ async def show_queue(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     screen.facts(found, ("tps", "rate", "reasons", "day", "month"))
     if not screen.as_json:
         names = ("priority", "messages", "parts", "paused", "expected_wait_seconds", "reasons")
-        await screen.table(_each(found["classes"]), names)
+        await screen.table(each(found["classes"]), names)
 
 
 STAND = ("stopped", "stop")

@@ -5,13 +5,20 @@ import os
 import sys
 import unicodedata
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any, TextIO
 
 _FIRST_ROWS = 500
 
 
+LANGUAGE: ContextVar[str] = ContextVar("LANGUAGE", default="")
+"""What `--lang` says: zh, en, or nothing."""
+
+
 def speaks_chinese(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether LC_ALL, LC_MESSAGES or LANG, the first that is set, asks for Chinese."""
+    """Whether `--lang`, LC_ALL, LC_MESSAGES or LANG, the first that is set, asks for Chinese."""
+    if LANGUAGE.get():
+        return LANGUAGE.get() == "zh"
     names = ("LC_ALL", "LC_MESSAGES", "LANG")
     told = next((environment[name] for name in names if environment.get(name)), "")
     return told.lower().startswith("zh")

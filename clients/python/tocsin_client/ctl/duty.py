@@ -1,0 +1,144 @@
+"""What somebody on duty does besides: one text, whom a run missed, keys, the trail, evidence."""
+
+import shutil
+import tempfile
+
+from tocsin_client import Tocsin
+from tocsin_client.ctl.acts import each, read_text
+from tocsin_client.ctl.parser import Options
+from tocsin_client.ctl.screen import Screen, speaks_chinese
+
+_MEMORY_OCTETS = 1024 * 1024
+
+STATUS = (
+    *("id", "phone", "state", "plain", "reason", "code", "carrier", "attempt"),
+    *("submitted_at", "final_at"),
+)
+
+
+async def show_me(tocsin: Tocsin, _: Options, screen: Screen) -> None:
+    """Whose the key is."""
+    screen.facts(await tocsin.me(), ("id", "login", "name", "department_id", "roles", "may"))
+
+
+async def look_up_number(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """The latest texts to a number from standard input, and what is stopped to it."""
+    found = await tocsin.messages.to_number(read_text("-"), days=o.days)
+    items = [dict(item) | {"plain": _said(item["plain"])} for item in found["items"]]
+    stopped = [dict(stop) | {"plain": _said(stop["plain"])} for stop in found["stopped"]]
+    if screen.as_json:
+        screen.facts(found, ())
+        return
+    await screen.table(each(items), ("id", "run_id", "created_at", "state", "plain"))
+    if stopped:
+        await screen.table(each(stopped), ("reason", "classes", "plain"))
+
+
+async def show_message(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """One text, and why."""
+    _status(screen, dict(await tocsin.messages.get(o.id)))
+
+
+async def cancel_message(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Call one text back."""
+    _status(screen, dict(await tocsin.messages.cancel(o.id)))
+
+
+async def unmask_message(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """The recipient of a text in full."""
+    seen = await tocsin.messages.unmask(o.id, o.reason)
+    screen.facts(seen, ("phone", "name", "disclosure_id"))
+
+
+async def show_run(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """A run."""
+    names = ("id", "kind", "mode", "campaign_id", "state", "target", "fire_at", "finished_at")
+    screen.facts(await tocsin.runs.get(o.id), names)
+
+
+async def show_missed(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Whom a run did not reach, and to whom it may be sent again."""
+    found = await tocsin.runs.missed(o.id)
+    screen.facts(found, tuple(found))
+
+
+async def resend_missed(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Send a run's text again to those whom it has certainly missed."""
+    made = await tocsin.runs.resend_missed(o.id, channels=o.channel, reason=o.reason)
+    screen.facts(made, ("run_id",))
+
+
+async def cancel_send(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Call a direct send back."""
+    names = ("run_id", "state", "cancelled", "stopped", "left", "leaving")
+    screen.facts(await tocsin.messages.cancel_send(o.id), names)
+
+
+async def save_evidence(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Keep the signed evidence of a run; a file is there whole, or not at all."""
+    with tempfile.SpooledTemporaryFile(max_size=_MEMORY_OCTETS) as pack:
+        await tocsin.runs.save_evidence(o.id, pack)
+        octets = pack.tell()
+        pack.seek(0)
+        with o.file.open("xb") as file:
+            shutil.copyfileobj(pack, file)
+    screen.facts({"file": str(o.file), "octets": octets}, ("file", "octets"))
+
+
+async def show_campaign_report(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """A campaign week by week."""
+    found = await tocsin.campaigns.report(o.id)
+    if screen.as_json:
+        screen.facts(found, ())
+        return
+    figures = ("target", "reached", "failed", "unknown", "stopped", "open", "parts")
+    await screen.table(each(found["weeks"]), ("week", "carrier", "relation", *figures))
+    screen.facts(found["total"], figures)
+
+
+async def list_webhooks(tocsin: Tocsin, _: Options, screen: Screen) -> None:
+    """The addresses that are called."""
+    names = ("id", "url", "events", "failing_since", "disabled_at", "disabled_why")
+    await screen.table(tocsin.webhooks.list(), names)
+
+
+async def list_deliveries(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """What was told to an address."""
+    names = ("event_id", "type", "at", "state", "attempt", "status", "error", "next_at")
+    await screen.table(tocsin.webhooks.deliveries(o.id, state=o.state), names)
+
+
+async def list_keys(tocsin: Tocsin, _: Options, screen: Screen) -> None:
+    """The keys."""
+    names = ("id", "name", "user_id", "state", "mode", "scopes", "expires_at", "last_used_at")
+    await screen.table(tocsin.keys.list(), names)
+
+
+async def activate_key(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Let a key work that somebody else has made."""
+    screen.facts(await tocsin.keys.activate(o.id), ("id", "name", "state", "mode", "scopes"))
+
+
+async def revoke_key(tocsin: Tocsin, o: Options, _: Screen) -> None:
+    """End a key."""
+    await tocsin.keys.revoke(o.id)
+
+
+async def list_audit(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """What was done."""
+    found = tocsin.audit.entries(
+        action=o.action, object_id=o.object_id, since=o.since, until=o.until
+    )
+    await screen.table(found, ("at", "via", "actor_id", "action", "object_kind", "object_id"))
+
+
+def _status(screen: Screen, status: dict[str, object]) -> None:
+    """A text with its sentence, in one language unless a program reads it."""
+    if not screen.as_json:
+        status["plain"] = _said(status["plain"])
+    screen.facts(status, STATUS)
+
+
+def _said(plain: object) -> object:
+    """A sentence in the language that is asked for."""
+    return plain["zh" if speaks_chinese() else "en"] if isinstance(plain, dict) else plain

@@ -1,0 +1,266 @@
+"""What there is on the command line, in English and Chinese: nouns, acts, and what each takes.
+
+One module: it is a table to be read from top to bottom.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+from tocsin_client.ctl import acts, duty
+from tocsin_client.ctl.parser import Commands, Parser, Words, act, act_on, reason
+from tocsin_client.types import (
+    Basis,
+    CampaignState,
+    Decision,
+    DeliveryState,
+    MessageClass,
+    MessageState,
+    Priority,
+    SuppressionReason,
+)
+
+CAMPAIGN: Words = ("the campaign's id", "任务编号")
+RUN: Words = ("the run's id", "批次编号")
+MESSAGE: Words = ("the text's id: RUN.NUMBER", "短信编号：批次.序号")
+CHANNEL: Words = ("a channel's id", "通道编号")
+RULE: Words = ("a rule; - or @FILE reads it", "规则；- 或 @文件 读取")
+TEXT: Words = ("a text; - or @FILE reads it", "正文；- 或 @文件 读取")
+SECONDS = {"type": float, "metavar": "SECONDS"}
+INSTANT = {"metavar": "RFC3339"}
+
+
+def _acknowledged(parser: Parser) -> None:
+    words = ("a doubt of lint that you have read", "已阅的疑点规则，如 R21")
+    parser.take("--acknowledged", words=words, action="append", default=[], metavar="RULE")
+
+
+def _class(parser: Parser) -> None:
+    words = ("the text's class; default: public_interest", "短信类别，默认 public_interest")
+    choices = get_args(MessageClass)
+    parser.take(
+        "--class", words=words, dest="message_class", choices=choices, default="public_interest"
+    )
+
+
+def _me(of: Commands) -> None:
+    act(of, "show", duty.show_me, ("whose the key is, and what it may", "密钥属于谁、有哪些权限"))
+
+
+def _imports(of: Commands) -> None:
+    add = act(of, "add", acts.add_import, ("give in a file, and wait", "导入并等待结果"))
+    add.take("file", words=("CSV or XLSX", "CSV 或 XLSX 文件"), type=Path)
+    add.take("--roster", words=("the list's name", "名单名称"), required=True)
+    basis = ("what it rests on; default: duty", "依据，默认 duty（履职）")
+    add.take("--basis", words=basis, choices=get_args(Basis), default="duty")
+    add.take("--expires-on", words=("the list's last day", "名单有效至"), metavar="YYYY-MM-DD")
+    add.take("--encoding", words=("of the file; default: found out", "文件编码，默认自动识别"))
+    mode = ("replace: who is not in it leaves the list", "replace：不在文件中的人退出名单")
+    add.take("--mode", words=mode, choices=["add", "replace"], default="add")
+    add.take(
+        "--dry-run",
+        words=("a report, and nobody is stored", "只出报告，不入库"),
+        action="store_true",
+    )
+    add.take("--no-wait", words=("do not wait for its end", "不等待结果"), action="store_true")
+    wait = ("how long to wait for its end", "最长等待时间（秒）")
+    add.take("--timeout", words=wait, default=600, **SECONDS)
+    what = ("the import's id", "导入编号")
+    act_on(of, "show", acts.show_import, ("its report", "查看导入报告"), what)
+    act_on(of, "rejects", acts.list_rejects, ("its rejected rows", "被拒绝的行"), what)
+    act_on(of, "undo", acts.undo_import, ("take it back", "撤销导入"), what)
+
+
+def _rosters(of: Commands) -> None:
+    act(of, "list", acts.list_rosters, ("all of them", "全部名单"))
+
+
+def _segments(of: Commands) -> None:
+    preview = act(of, "preview", acts.preview_rule, ("whom it means", "预览人数"))
+    preview.take("rule", words=RULE)
+    create = act(of, "create", acts.create_segment, ("save a rule", "保存规则"))
+    create.take("name", words=("its name", "名称"))
+    create.take("rule", words=RULE)
+    act(of, "list", acts.list_segments, ("all of them", "全部规则"))
+
+
+def _templates(of: Commands) -> None:
+    lint = act(of, "lint", acts.lint_text, ("check a text", "检查文本"))
+    lint.take("text", words=TEXT)
+    create = act(of, "create", acts.create_template, ("keep a text", "保存模板"))
+    create.take("name", words=("its name", "名称"))
+    create.take("text", words=TEXT)
+    for parser in (lint, create):
+        _class(parser)
+    words = ("let it be sent directly", "批准用于直接发送")
+    approve = act_on(of, "approve", acts.approve_template, words, ("the text's id", "模板编号"))
+    approve.take("version", words=("which version you have read", "已阅的版本号"), type=int)
+    _acknowledged(approve)
+    act(of, "list", acts.list_templates, ("all of them", "全部模板"))
+
+
+def _campaigns(of: Commands) -> None:
+    listed = act(of, "list", acts.list_campaigns, ("all, or of one state", "全部或某状态"))
+    listed.take("--state", words=("only these", "仅此状态"), choices=get_args(CampaignState))
+    create = act(of, "create", acts.create_campaign, ("plan one", "新建草稿"))
+    create.take("name", words=("its name", "名称"))
+    create.take("--template", words=("the text's id", "模板编号"), required=True, metavar="ID")
+    create.take("--segment", words=("the rule's id", "规则编号"), required=True, metavar="ID")
+    create.take("--start-at", words=("else at once", "发送时间，默认立即"), **INSTANT)
+    create.take("--channel", words=CHANNEL, type=int, action="append", metavar="ID")
+    first = ("what goes before what; default: normal", "优先级，默认 normal")
+    create.take("--priority", words=first, choices=get_args(Priority), default="normal")
+    create.take("--max-tps", words=("at most so many a second", "每秒上限"), type=int)
+    create.take("--drill", words=("a drill", "演练"), action="store_true")
+    more = ("more of the plan, JSON", "计划的其余部分，JSON 文件")
+    create.take("--plan", words=more, metavar="FILE")
+    for name, does, words in (
+        ("show", acts.show_campaign, ("one with its history", "查看任务及经过")),
+        ("preview", acts.preview_campaign, ("whom it would reach", "预览将发给谁")),
+        ("submit", acts.submit_campaign, ("put it before an approver", "提交审批")),
+        ("report", duty.show_campaign_report, ("week by week, by carrier", "按周、按运营商统计")),
+    ):
+        act_on(of, name, does, words, CAMPAIGN)
+    second = ("agree, as the second person", "以第二人身份批准")
+    approve = act_on(of, "approve", acts.approve_campaign, second, CAMPAIGN)
+    reason(approve, required=False)
+    _acknowledged(approve)
+    for name, method, words in (
+        ("return", "send_back", ("give it back to be mended", "退回修改")),
+        ("reject", "reject", ("refuse it for good", "驳回")),
+        ("release", "release", ("let it fire now", "放行")),
+        ("pause", "pause", ("stop handing off", "暂停")),
+        ("resume", "resume", ("go on", "继续")),
+        ("cancel", "cancel", ("end it", "取消")),
+    ):
+        parser = act_on(of, name, acts.steer(method), words, CAMPAIGN)
+        reason(parser, required=name in {"return", "reject"})
+
+
+def _runs(of: Commands) -> None:
+    act_on(of, "list", acts.list_runs, ("those of a campaign", "某任务的批次"), CAMPAIGN)
+    act_on(of, "show", duty.show_run, ("one of them", "查看批次"), RUN)
+    words = ("what it amounts to", "发送报告")
+    report = act_on(of, "report", acts.show_report, words, RUN)
+    report.take("--follow", words=("until it is sent", "跟踪至发完"), action="store_true")
+    report.take("--every", words=("how often to look", "查看间隔（秒）"), default=2.0, **SECONDS)
+    messages = act_on(of, "messages", acts.list_messages, ("its ledger", "逐条明细"), RUN)
+    messages.take("--state", words=("only these", "仅此状态"), choices=get_args(MessageState))
+    act_on(
+        of, "missed", duty.show_missed, ("whom it did not reach, and why", "未送达的人及原因"), RUN
+    )
+    again = ("send it again to whom it missed", "向未送达的人补发")
+    resend = act_on(of, "resend-missed", duty.resend_missed, again, RUN)
+    resend.take("--channel", words=CHANNEL, type=int, action="append", metavar="ID")
+    reason(resend, required=True)
+    act_on(of, "cancel", duty.cancel_send, ("call a direct send back", "撤回一次直接发送"), RUN)
+    proof = ("keep its signed evidence", "保存签名的证据包")
+    evidence = act_on(of, "evidence", duty.save_evidence, proof, RUN)
+    evidence.take("file", words=("the ZIP to write", "要写入的 ZIP 文件"), type=Path)
+
+
+def _messages(of: Commands) -> None:
+    words = ("the latest to a number from stdin", "从标准输入读号码，查最近的短信")
+    lookup = act(of, "lookup", duty.look_up_number, words)
+    lookup.take("--days", words=("how far back", "往前查多少天"), type=int, default=31)
+    act_on(
+        of, "show", duty.show_message, ("what became of one, and why", "是否送达、原因"), MESSAGE
+    )
+    act_on(of, "cancel", duty.cancel_message, ("call one back", "撤回一条"), MESSAGE)
+    full = ("see the number in full; it is noted", "查看完整号码，会留痕")
+    reason(act_on(of, "unmask", duty.unmask_message, full, MESSAGE), required=True)
+
+
+def _uncertain(of: Commands) -> None:
+    listed = act(of, "list", acts.list_doubts, ("all, or of a run", "全部或某批次"))
+    decide = act(of, "decide", acts.decide_doubts, ("say what became of them", "认定结果"))
+    became = ("what became of them", "认定的结果")
+    decide.take("decision", words=became, choices=get_args(Decision))
+    decide.take("--id", words=MESSAGE, action="append", default=[])
+    reason(decide, required=True)
+    for parser in (listed, decide):
+        parser.take("--run", words=RUN, dest="run_id")
+        parser.take("--channel", words=CHANNEL, type=int)
+
+
+def _suppressions(of: Commands) -> None:
+    listed = act(of, "list", acts.list_suppressions, ("all, or of a number", "全部或某号码"))
+    number = ("a number from stdin", "从标准输入读号码")
+    listed.take("--phone", words=number, action="store_true")
+    numbers = ("numbers from stdin, one a line", "从标准输入逐行读号码")
+    add = act(of, "add", acts.add_suppressions, numbers)
+    why = ("default: opted_out", "原因，默认 opted_out（退订）")
+    add.take("--reason", words=why, choices=get_args(SuppressionReason), default="opted_out")
+    classes = ("what it stops; default: by the reason", "停发哪些类别，默认按原因")
+    add.take("--classes", words=classes, nargs="+", choices=get_args(MessageClass))
+    alone = ("stop its work notices alone", "仅停发该单位的工作通知")
+    add.take("--department", words=alone, dest="department_id", metavar="ID")
+    add.take("--note", words=("where it comes from", "备注"), default="")
+    add.take(
+        "--expires-at", words=("until when; default: for good", "截止时间，默认永久"), **INSTANT
+    )
+    lifted = ("let it be sent to again", "解除停发")
+    act_on(of, "lift", acts.lift_suppression, lifted, ("its id", "停发记录编号"))
+
+
+def _channels(of: Commands) -> None:
+    act(of, "list", acts.list_channels, ("all of them", "全部通道"))
+    for name, does, words in (
+        ("health", acts.show_health, ("how it is doing", "通道状态")),
+        ("queue", acts.show_queue, ("what waits on it", "排队情况")),
+    ):
+        act(of, name, does, words).take("id", words=CHANNEL, type=int, metavar="ID")
+
+
+def _webhooks(of: Commands) -> None:
+    act(of, "list", duty.list_webhooks, ("all of them", "全部回调地址"))
+    told = ("what was told, and how it went", "通知记录及结果")
+    deliveries = act_on(of, "deliveries", duty.list_deliveries, told, ("its id", "回调编号"))
+    deliveries.take("--state", words=("only these", "仅此状态"), choices=get_args(DeliveryState))
+
+
+def _keys(of: Commands) -> None:
+    what = ("the key's id", "密钥编号")
+    act(of, "list", duty.list_keys, ("all of them, without tokens", "全部密钥（不含密文）"))
+    agreed = ("agree, as the second person", "以第二人身份启用")
+    act_on(of, "activate", duty.activate_key, agreed, what)
+    act_on(of, "revoke", duty.revoke_key, ("end it at once", "立即吊销"), what)
+
+
+def _audit(of: Commands) -> None:
+    listed = act(
+        of, "list", duty.list_audit, ("what was done, from new to old", "操作记录，由近及远")
+    )
+    listed.take("--action", words=("e.g. approve_campaign", "如 approve_campaign"))
+    listed.take("--object", words=("the id of a thing", "对象编号"), dest="object_id", metavar="ID")
+    listed.take("--since", words=("from then on", "起始时间"), **INSTANT)
+    listed.take("--until", words=("before then", "截止时间"), **INSTANT)
+
+
+def _stop_all(of: Commands) -> None:
+    act(of, "status", acts.show_stop, ("whether all is stopped", "是否已停发"))
+    reason(act(of, "stop", acts.stop_all, ("stop everything", "全部停发")), required=True)
+    lift = act(of, "lift", acts.lift_stop, ("let sending go on", "恢复发送"))
+    reason(lift, required=True)
+    direct = ("direct sends; default: cancel", "直接发送如何处理，默认取消")
+    lift.take("--direct-runs", words=direct, choices=["resume", "cancel"], default="cancel")
+
+
+NOUNS: tuple[tuple[str, Words, Callable[[Commands], None]], ...] = (
+    ("stop-all", ("the switch that stops everything", "全部停发"), _stop_all),
+    ("campaigns", ("broadcasts", "群发任务"), _campaigns),
+    ("runs", ("fires of a campaign, and direct sends", "发送批次与报告"), _runs),
+    ("messages", ("one text: did it arrive?", "单条短信：是否送达"), _messages),
+    ("uncertain", ("texts that may have left", "去向不明的短信"), _uncertain),
+    ("channels", ("the ways out", "通道"), _channels),
+    ("suppressions", ("whoever must not be sent to", "不再发送的号码"), _suppressions),
+    ("imports", ("contact files", "导入名单文件"), _imports),
+    ("rosters", ("imported lists", "名单"), _rosters),
+    ("segments", ("audience rules", "人群规则"), _segments),
+    ("templates", ("texts", "短信模板"), _templates),
+    ("webhooks", ("addresses that are called", "回调地址"), _webhooks),
+    ("keys", ("who may ask; for administrators", "密钥（管理员）"), _keys),
+    ("audit", ("what was done; for administrators", "操作审计（管理员）"), _audit),
+    ("me", ("who I am", "我的身份"), _me),
+)
+"""What there is, in the order in which it is needed on a bad day."""

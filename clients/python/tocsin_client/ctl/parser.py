@@ -1,0 +1,62 @@
+"""Parsers whose help is wholly in one language, and never without a word."""
+
+import argparse
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from tocsin_client import Tocsin
+from tocsin_client.ctl.screen import Screen, say
+
+Options = argparse.Namespace
+Act = Callable[[Tocsin, Options, Screen], Awaitable[int | None]]
+Words = tuple[str, str]
+"""In English and in Chinese."""
+
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001  # its only name
+
+
+class _Help(argparse.HelpFormatter):
+    def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
+        """The usage, under its name in the language that is asked for."""
+        named = say("usage: ", "用法：") if prefix is None else prefix
+        super().add_usage(usage, actions, groups, named)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says the headings of its help in the language that is asked for."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**{"add_help": False, "formatter_class": _Help, **more})
+        self._positionals.title = say("what it takes", "参数")
+        self._optionals.title = say("options", "选项")
+        self.add_argument("-h", "--help", action="help", help=say("say this", "显示本说明"))
+
+    def take(self, *names: str, words: Words, **more: Any) -> None:
+        """Add an argument, with its help."""
+        self.add_argument(*names, help=say(*words), **more)
+
+    def below(self, called: Words) -> "Commands":
+        """Make room for commands below this one."""
+        return self.add_subparsers(required=True, metavar=say(*called), title=say(*called))
+
+
+def act(of: Commands, name: str, does: Act, words: Words) -> Parser:
+    """Add what can be done with a noun."""
+    said = say(*words)
+    parser = of.add_parser(name, help=said, description=said)
+    parser.set_defaults(act=does)
+    return parser
+
+
+def act_on(of: Commands, name: str, does: Act, words: Words, what: Words) -> Parser:
+    """The same, done to one thing by its id."""
+    parser = act(of, name, does, words)
+    parser.take("id", words=what, metavar="ID")
+    return parser
+
+
+def reason(parser: Parser, *, required: bool) -> None:
+    """Add why it is done."""
+    parser.take(
+        "--reason", words=("why; it is kept", "理由，会留存"), required=required, default=""
+    )
