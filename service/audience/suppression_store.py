@@ -88,24 +88,45 @@ async def lock_suppressions(conn: Connection) -> None:
 
 _DEPARTMENT = "(SELECT name FROM departments WHERE id = s.department_id) AS department"
 
-_INSERT = """
+
+def merged(now: str) -> str:
+    """SQL: what becomes of a suppression `s` when another one of the same number, reason and
+    department is entered: the more of both. It is never shortened, and stops what it stopped
+    before as well.
+
+    One that only followed from receipts is from then on the word of whoever says so; a person's
+    own word in a reply belongs to no department. One that has passed is no more: the new one takes
+    its place whole.
+    """
+    passed = f"s.expires_at <= {now}"
+    said = f"{passed} OR s.source = 'receipts' OR excluded.source = 'reply'"
+    return f"""
+        id = CASE WHEN {passed} THEN excluded.id ELSE s.id END,
+        note = CASE WHEN {passed} THEN excluded.note ELSE s.note END,
+        owner = CASE WHEN {passed} THEN excluded.owner
+                     ELSE coalesce(nullif(excluded.owner, ''), s.owner) END,
+        source = CASE WHEN {said} THEN excluded.source ELSE s.source END,
+        created_by = CASE WHEN {said} THEN excluded.created_by ELSE s.created_by END,
+        created_at = CASE WHEN {passed} THEN excluded.created_at ELSE s.created_at END,
+        classes = CASE WHEN {passed} THEN excluded.classes
+                       ELSE ARRAY(SELECT DISTINCT c FROM unnest(s.classes || excluded.classes)
+                                      AS u(c) ORDER BY c) END,
+        expires_at = CASE WHEN s.expires_at IS NULL OR excluded.expires_at IS NULL THEN NULL
+                          ELSE greatest(s.expires_at, excluded.expires_at) END
+    """  # noqa: S608  # constants and a placeholder
+
+
+IS_NEW = "old.id IS DISTINCT FROM s.id AS is_new"
+"""SQL: whether there was none in force before."""
+
+_INSERT = f"""
     INSERT INTO suppressions AS s (phone_hash, reason, note, created_by, created_at, expires_at,
                                    classes, owner, source, department_id)
     SELECT DISTINCT u.phone_hash, $2, $3, $4::uuid, $5::timestamptz, $6::timestamptz,
            $7::text[], $8, $9, $10::uuid
     FROM unnest($1::bytea[]) AS u (phone_hash) ORDER BY 1
-    ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET
-        classes = CASE WHEN s.expires_at <= $5 THEN excluded.classes
-                       ELSE ARRAY(SELECT DISTINCT c FROM unnest(s.classes || excluded.classes)
-                                      AS u(c) ORDER BY c) END,
-        owner = coalesce(nullif(excluded.owner, ''), s.owner),
-        source = CASE s.source WHEN 'receipts' THEN excluded.source ELSE s.source END,
-        created_by = CASE s.source WHEN 'receipts' THEN excluded.created_by
-                                   ELSE s.created_by END,
-        expires_at =
-            CASE WHEN s.expires_at IS NULL OR excluded.expires_at IS NULL THEN NULL
-                 ELSE greatest(s.expires_at, excluded.expires_at) END
-"""
+    ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET {merged("$5")}
+"""  # noqa: S608  # constants
 
 
 def _row(phone_hashes: Iterable[bytes], new: NewSuppression, now: datetime) -> tuple[object, ...]:
@@ -126,13 +147,11 @@ def _row(phone_hashes: Iterable[bytes], new: NewSuppression, now: datetime) -> t
 async def insert_suppressions(
     conn: Connection, phone_hashes: Iterable[bytes], new: NewSuppression, now: datetime
 ) -> dict[bytes, tuple[Suppression, bool]]:
-    """Stop these classes to these numbers; each with its suppression and whether that is new.
-
-    One that exists already is never shortened, and stops what it stopped before as well. One that
-    only followed from receipts is from then on the word of whoever says so.
+    """Stop these classes to these numbers; each with its suppression and whether that is new. What
+    becomes of one that exists already says `merged`.
     """
     rows = await conn.fetch(
-        f"{_INSERT} RETURNING s.*, {_DEPARTMENT}, old.id IS NULL AS is_new",
+        f"{_INSERT} RETURNING s.*, {_DEPARTMENT}, {IS_NEW}",
         *_row(phone_hashes, new, now),
     )
     return {row["phone_hash"]: (_suppression(row), row["is_new"]) for row in rows}
@@ -144,7 +163,7 @@ async def enter_suppressions(
     """The same for many numbers; returns how many there are, and how many of them are new."""
     row = await conn.fetchrow(
         f"""
-        WITH made AS ({_INSERT} RETURNING old.id IS NULL AS is_new)
+        WITH made AS ({_INSERT} RETURNING {IS_NEW})
         SELECT count(*) AS numbers, count(*) FILTER (WHERE is_new) AS added FROM made
         """,  # noqa: S608  # a constant
         *_row(phone_hashes, new, now),

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from service.audience.suppression_store import IS_NEW, merged
 from service.storage.postgres import Connection, Record, affected
 
 Due = tuple[str, UUID]
@@ -29,17 +30,17 @@ async def suppress_senders(
     text more. The caller holds the lock of the suppressions.
     """
     await conn.execute(
-        """
+        f"""
         WITH asked AS (
             SELECT DISTINCT ON (phone_hash, notices_of) phone_hash, text_id, notices_of
             FROM unnest($1::bytea[], $2::uuid[], $3::uuid[]) AS a(phone_hash, text_id, notices_of)
             ORDER BY phone_hash, notices_of, text_id
         ), wanted AS (
             (SELECT DISTINCT ON (phone_hash) phone_hash, text_id, NULL::uuid AS department_id,
-                    '{public_interest}'::text[] AS classes
+                    '{{public_interest}}'::text[] AS classes
              FROM asked ORDER BY phone_hash, text_id)
             UNION ALL
-            SELECT phone_hash, text_id, notices_of, '{service}' FROM asked
+            SELECT phone_hash, text_id, notices_of, '{{service}}' FROM asked
             WHERE notices_of IS NOT NULL
         ), stopped AS (
             INSERT INTO suppressions AS s
@@ -47,12 +48,8 @@ async def suppress_senders(
             SELECT phone_hash, 'opted_out', $4, $5::uuid, $6::timestamptz, classes,
                    CASE WHEN $5::uuid IS NULL THEN 'reply' ELSE 'person' END, department_id
             FROM wanted ORDER BY phone_hash, department_id
-            ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET
-                expires_at = NULL,
-                classes = CASE WHEN s.expires_at <= $6 THEN excluded.classes
-                               ELSE ARRAY(SELECT DISTINCT c FROM unnest(
-                                   s.classes || excluded.classes) AS u(c) ORDER BY c) END
-            RETURNING s.id, s.phone_hash, s.department_id, old.id IS NULL AS is_new
+            ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET {merged("$6")}
+            RETURNING s.id, s.phone_hash, s.department_id, {IS_NEW}
         )
         INSERT INTO replies_due (kind, cause, text_id, due_at)
         SELECT CASE WHEN s.department_id IS NULL THEN 'opt_out_confirmed'
@@ -64,7 +61,7 @@ async def suppress_senders(
             WHERE n.phone_hash = s.phone_hash AND n.department_id IS NOT NULL
               AND (n.is_new OR NOT s.is_new))
         ON CONFLICT DO NOTHING
-        """,
+        """,  # noqa: S608  # constants
         [stop.phone_hash for stop in stops],
         [stop.text_id for stop in stops],
         [stop.notices_of for stop in stops],

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
 
+from service.audience.suppression_store import IS_NEW, merged
 from service.dispatch.reroute_store import Key
 from service.storage.postgres import Connection
 
@@ -35,10 +36,10 @@ async def suppress_dead(
     conn: Connection, phones: Sequence[bytes], since: datetime, until: datetime, now: datetime
 ) -> int:
     """Suppress those of these phones that were called empty on two days since then, and have had no
-    delivery since the first of them; returns how many.
+    delivery since the first of them; returns how many were not yet.
     """
     rows = await conn.fetch(
-        """
+        f"""
         WITH called AS MATERIALIZED (
             SELECT d.phone_hash, min(d.at) AS first
             FROM unnest($1::bytea[]) AS p(phone_hash)
@@ -61,21 +62,17 @@ async def suppress_dead(
         INSERT INTO suppressions AS s
             (phone_hash, reason, note, source, created_at, expires_at, classes)
         SELECT phone_hash, 'dead_number', format('empty number on %s and %s', one, other),
-               'receipts', $4, $3, '{public_interest,service,warning}'
+               'receipts', $4, $3, '{{public_interest,service,warning}}'
         FROM dead ORDER BY phone_hash
-        ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET
-            note = excluded.note, source = excluded.source, created_by = NULL,
-            created_at = excluded.created_at, expires_at = excluded.expires_at,
-            classes = excluded.classes
-        WHERE s.expires_at <= $4
-        RETURNING 1
-        """,
+        ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET {merged("$4")}
+        RETURNING {IS_NEW}
+        """,  # noqa: S608  # constants
         list(phones),
         since,
         until,
         now,
     )
-    return len(rows)
+    return sum(row["is_new"] for row in rows)
 
 
 async def forget_reports(conn: Connection, keys: Collection[Key]) -> None:

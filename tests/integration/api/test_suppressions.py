@@ -62,6 +62,21 @@ async def test_what_has_passed_is_not_added_to(api: Api) -> None:
     assert await suppress(api, classes=["service"]) == ["service"]
 
 
+async def test_what_has_passed_is_replaced_whole_by_whoever_enters_it_again(api: Api) -> None:
+    """It is theirs to see and to lift, and counts as new."""
+    soon = (api.clock.at + timedelta(hours=1)).isoformat()
+    await suppress(api, reason="complaint", note="旧", expires_at=soon)
+    api.clock.at += timedelta(hours=1)
+    county = ("county", "operator")
+    body = {"phone": phone(1), "reason": "complaint", "note": "新"}
+    made = (await api.post("/suppressions", county, body)).json
+    assert made["added"] == 1
+    (item,) = (await api.get("/suppressions", county)).json["items"]
+    assert (item["note"], item["created_by"]) == ("新", str(api.teams["county"].operator.id))
+    assert (await api.get("/suppressions", OPERATOR)).json["items"] == []
+    assert (await api.call("DELETE", f"/suppressions/{item['id']}", county)).status == 204
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -254,6 +254,22 @@ async def test_an_opt_out_stops_and_is_confirmed_once(handsets: Handsets) -> Non
     assert await second.state(nos[0]) == "suppressed"
 
 
+async def test_what_the_person_says_belongs_to_no_department(handsets: Handsets) -> None:
+    """A department had entered it, until tomorrow; whoever wrote back has said so for good."""
+    await handsets.pool.execute(
+        "INSERT INTO suppressions (phone_hash, reason, created_at, expires_at, created_by, classes)"
+        " VALUES ($1, 'opted_out', $2, $3, $4, '{public_interest}')",
+        handsets.keyring.phone_index(phone(0)),
+        handsets.now,
+        handsets.now + DAY,
+        handsets.stage.scene.operator,
+    )
+    await handsets.write(0, "R")
+    await handsets.read()
+    row = await handsets.pool.fetchrow("SELECT * FROM suppressions")
+    assert (row["source"], row["created_by"], row["expires_at"]) == ("reply", None, None)
+
+
 async def test_an_opt_out_makes_a_passing_suppression_last(handsets: Handsets) -> None:
     await handsets.pool.execute(
         "INSERT INTO suppressions (phone_hash, reason, created_at, expires_at) "

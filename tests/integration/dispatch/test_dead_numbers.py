@@ -163,6 +163,22 @@ async def test_what_a_person_entered_is_lifted_by_a_person_only(
     assert await is_dead(pool, now + 4 * DAY)
 
 
+async def test_two_answers_outlast_what_a_person_entered_for_a_shorter_time(
+    pool: Pool, keyring: Keyring, now: datetime, send: Send
+) -> None:
+    """And for fewer classes: it is the more of both, and still the person's word."""
+    new = suppression("dead_number", classes=["public_interest"], expires_at=now + 9 * DAY)
+    async with transaction(pool) as conn:
+        await add_suppressions(conn, keyring, [phone(0)], new, now)
+    await send(now, "dead")
+    last = await send(now + DAY, "dead")
+    row = await pool.fetchrow("SELECT * FROM suppressions")
+    assert (row["source"], row["expires_at"]) == ("person", now + DAY + dead_numbers.STOPPED_FOR)
+    assert row["classes"] == ["public_interest", "service", "warning"]
+    await receive(last, "delivered")
+    assert await is_dead(pool, now + DAY)
+
+
 async def test_once_a_person_has_lifted_it_the_count_begins_anew(
     pool: Pool, now: datetime, send: Send
 ) -> None:
