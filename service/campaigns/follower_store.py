@@ -5,6 +5,7 @@ a part of it or a receipt that contradicts the failure, laid aside or not. Misse
 but certain failures, at every hand-off of the text in the run and in what was sent again of it.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -13,7 +14,7 @@ from service.audience.segment_sql import Compiled
 from service.audience.suppression_store import stops
 from service.campaigns.newcomer_store import New
 from service.campaigns.run_store import OPEN
-from service.storage.postgres import Connection
+from service.storage.postgres import Connection, affected
 
 _LAID_ASIDE = "receipts_dismissed WHERE why = 'conflict' AND state = 'delivered'"
 FAILED = "('undelivered', 'expired', 'rejected')"
@@ -145,6 +146,42 @@ async def is_corrected(conn: Connection, run_id: UUID) -> bool:
         run_id,
     )
     return found
+
+
+ARRIVED = "arrived"
+"""Why a text is not sent again: a receipt has said meanwhile that it arrived, whole or in part."""
+
+
+async def stop_arrived(conn: Connection, run_ids: Collection[UUID], now: datetime) -> int:
+    """Stop what waits to be sent again to people who turn out to have got the text or a part of
+    it; returns how many. run_ids: runs of which receipts say so, or that are being sent again.
+
+    Whoever's row is locked is about to leave, and is left alone. A receipt and a ledger that are
+    written at once miss each other; so both sides come here after they have committed.
+    """
+    status = await conn.execute(
+        f"""
+        WITH waiting AS MATERIALIZED (
+            SELECT m.ctid AS row FROM runs f JOIN messages m ON m.run_id = f.id
+            WHERE f.relation = 'resend' AND f.state = ANY($2) AND m.state = 'queued'
+              AND EXISTS (SELECT FROM runs t WHERE t.id = ANY($1) AND (
+                    t.id IN (f.id, f.follows)
+                    OR t.relation = 'resend' AND t.follows = f.follows))
+              AND EXISTS (
+                SELECT FROM messages x JOIN runs t ON t.id = x.run_id
+                WHERE x.run_id IN {_same_text("f.follows")} AND x.run_id <> f.id
+                  AND x.phone_hash = m.phone_hash AND {_may_have("x", "t")})
+            FOR UPDATE OF m SKIP LOCKED
+        )
+        UPDATE messages m SET state = 'suppressed', reason = $3, final_at = $4
+        FROM waiting w WHERE m.ctid = w.row AND m.state = 'queued'
+        """,  # noqa: S608  # constants
+        list(run_ids),
+        OPEN,
+        ARRIVED,
+        now,
+    )
+    return affected(status)
 
 
 async def still_sends(conn: Connection, run_id: UUID) -> bool:

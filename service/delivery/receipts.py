@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from service.campaigns.follower_store import stop_arrived
 from service.delivery import late, store
 from service.delivery.store import Change
 from service.dispatch import dead_numbers, followup, reroute
@@ -31,6 +32,7 @@ SETTLE_AFTER = timedelta(seconds=2)
 """A parked receipt is given to an uncertain hand-off only when it is older: by then the answer to
 any other submit to that phone is committed."""
 
+_NOT_REACHED = {*FAILURES, "suppressed"}
 _FAILED = ("undelivered", "expired", "rejected", "unknown")
 
 Wake = Callable[[int], Awaitable[None]]
@@ -72,6 +74,9 @@ async def _fold_batch(
             return 0, [], 0
         taken = await store.take_receipts(conn, channel_id, BATCH, now, after)
         parked, channels = await _fold(conn, taken.rows, now)
+    if against := _runs_against_failures(taken.rows):
+        async with transaction(pool) as conn:
+            await stop_arrived(conn, against, now)
     if parked:
         async with transaction(pool) as conn:
             await store.rematch(conn, channel_id, parked)
@@ -109,6 +114,17 @@ async def _fold(
         why = ["parked"] * len(unmatched) + ["conflict"] * len(conflicts)
         await store.insert_unmatched(conn, kept, why)
     return [row["ref"] for row in unmatched], channels
+
+
+def _runs_against_failures(rows: Iterable[Record]) -> set[uuid.UUID]:
+    """The runs of which a text arrived, whole or in part, that had ended in another way: somebody
+    may be sending it again.
+    """
+    return {
+        row["run_id"]
+        for row in rows
+        if row["state"] == "delivered" and row["message_state"] in _NOT_REACHED
+    }
 
 
 async def _apply(

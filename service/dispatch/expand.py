@@ -19,7 +19,7 @@ from service.audience.segment_areas import RuleAreas
 from service.audience.segment_sql import compile_rule
 from service.audience.store import read_area_tree
 from service.campaigns.county_store import load_county
-from service.campaigns.follower_store import missed, not_yet_in, to_be_corrected
+from service.campaigns.follower_store import missed, not_yet_in, stop_arrived, to_be_corrected
 from service.campaigns.hours import HourTerms
 from service.campaigns.newcomer_store import New, newcomers, note_met
 from service.campaigns.safety import Safety
@@ -80,6 +80,9 @@ async def expand_run(
         channels = await _cut(conn, run, target, keyring, now)
         state = "paused" if run["campaign_state"] == "paused" else "running"
         await expand_store.finish_expansion(conn, run_id, state, target, now)
+    if run["relation"] == "resend":
+        async with transaction(pool) as conn:
+            await stop_arrived(conn, [run_id], now)
     log.info("expanded", extra={"run_id": str(run_id), "target": target, "excluded": excluded})
     return Expansion(target, excluded, channels)
 

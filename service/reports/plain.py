@@ -63,6 +63,7 @@ REASONS: Mapping[str, Sentence] = {
     "capped": Sentence("已达到收信次数上限", "the person has had as many texts as are allowed"),
     "same_text": Sentence("近期已收到同样内容", "the person has had the same text lately"),
     "validity_over": Sentence("有效期已过", "its validity was over"),
+    "arrived": Sentence("第一次发送后来已送达", "the first sending had arrived after all"),
     "cannot_be_composed": Sentence("内容无法生成", "the text could not be made"),
     "campaign_cancelled": Sentence("这次发送被取消", "its broadcast was cancelled"),
     "test_key": Sentence("测试密钥，不会发出", "it came from a test key, which sends nothing"),

@@ -19,6 +19,8 @@ from service.campaigns.lifecycle import finish_campaigns
 from service.campaigns.model import By, Campaign, Plan, State
 from service.campaigns.schedule import Schedule
 from service.crypto import Keyring
+from service.delivery.receipts import fold_receipts
+from service.dispatch import expand_store
 from service.dispatch.expand import expand_run
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.storage.postgres import Pool, transaction
@@ -92,6 +94,18 @@ class Sent:
         rows = await self.pool.fetch("SELECT phone_cipher FROM messages WHERE run_id = $1", run_id)
         phones = [self.keyring.decrypt("phone", row["phone_cipher"]) for row in rows]
         return sorted(int(number[-7:]) for number in phones)
+
+    async def became(self, run_id: UUID) -> dict[int, tuple[str, str | None]]:
+        rows = await self.pool.fetch(
+            "SELECT phone_cipher, state::text, reason FROM messages WHERE run_id = $1", run_id
+        )
+        return {
+            int(self.keyring.decrypt("phone", row["phone_cipher"])[-7:]): (
+                row["state"],
+                row["reason"],
+            )
+            for row in rows
+        }
 
     async def again(
         self,
@@ -218,6 +232,62 @@ async def test_a_receipt_that_comes_before_the_ledger_takes_its_person_out(sent:
     )
     await sent.expand(run)
     assert await sent.reached(run) == [1]
+
+
+async def _arrives(sent: Sent, *numbers: int) -> None:
+    """Receipts say that the first run's text has arrived after all, against what others said."""
+    for number in numbers:
+        hashed = sent.keyring.phone_index(phone(number))
+        await sent.pool.execute(
+            "INSERT INTO parts (channel_id, ref, phone_hash, run_id, no, part, attempt, at)"
+            " SELECT channel_id, phone_hash, phone_hash, run_id, no, 1, 1, $3 FROM messages"
+            " WHERE phone_hash = $1 AND run_id = $2",
+            hashed,
+            sent.run_id,
+            sent.now,
+        )
+        channel_id = await sent.pool.fetchval(
+            "INSERT INTO receipt_inbox (channel_id, ref, state, reason, code, received_at)"
+            " SELECT channel_id, ref, 'delivered', '', 'DELIVRD', at FROM parts"
+            " WHERE phone_hash = $1 RETURNING channel_id",
+            hashed,
+        )
+        await fold_receipts(sent.pool, channel_id, sent.now)
+
+
+async def test_a_receipt_that_comes_before_the_text_has_left_again_stops_it(sent: Sent) -> None:
+    await sent.fire(dict.fromkeys(range(4), ("expired", "powered_off")))
+    await sent.pool.execute("UPDATE messages SET part_count = 1 + no % 2")
+    first = await sent.again()
+    await sent.expand(first)
+    await sent.end(first, {3: ("submitted", None)})
+    await sent.pool.execute("UPDATE runs SET state = 'running' WHERE id = $1", first)
+    await _arrives(sent, 0, 1, 3)
+    assert await sent.became(first) == {
+        0: ("suppressed", "arrived"),
+        1: ("suppressed", "arrived"),
+        2: ("queued", None),
+        3: ("submitted", None),  # it has left
+    }
+
+
+async def test_one_that_comes_while_the_ledger_is_written_stops_it_too(
+    sent: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sent.fire(dict.fromkeys(range(2), ("expired", "powered_off")))
+    await sent.pool.execute("UPDATE messages SET part_count = 1")
+    run = await sent.again()
+    finish = expand_store.finish_expansion
+
+    async def after_a_receipt(*args: Any) -> None:
+        await _arrives(sent, 0)  # it sees nothing of this ledger, nor the ledger of it
+        await finish(*args)
+
+    monkeypatch.setattr(expand_store, "finish_expansion", after_a_receipt)
+    made = await expand_run(sent.pool, run, sent.now)
+    assert made is not None
+    assert made.target == 2
+    assert await sent.became(run) == {0: ("suppressed", "arrived"), 1: ("queued", None)}
 
 
 async def test_asked_for_twice_it_goes_out_once(sent: Sent) -> None:
