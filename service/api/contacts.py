@@ -1,5 +1,6 @@
 """Persons: what a department knows of them and from where, corrected and removed by hand."""
 
+from datetime import date
 from typing import Any, Literal
 from uuid import UUID
 
@@ -96,6 +97,9 @@ class EntryOut(EvidenceOut):
     imported_by: UUID | None
     imported_at: Instant | None
     left_at: Instant | None = Field(description="Since when a newer list does not say so.")
+    last_day: date | None = Field(
+        description="To the end of which day, in China, it counts; null: as long as its list."
+    )
     evidence_of: Literal["import", "roster"] | None = Field(
         description="Whether the consent was shown with the import or for the list as a whole."
     )

@@ -19,8 +19,9 @@ class Entry:
     """What one row of one list says of a person, and where it came from.
 
     guardian_of: whose guardian the row says they are. left_at: since when a newer list does not
-    have it any more. evidence: what shows the person's consent, where the list rests on it;
-    evidence_of: whether that was said of the import or of the roster as a whole.
+    have it any more. last_day: to the end of which it counts, if the row says so. evidence: what
+    shows the person's consent, where the list rests on it; evidence_of: whether that was said of
+    the import or of the roster as a whole.
     """
 
     roster: str
@@ -37,6 +38,7 @@ class Entry:
     imported_by: UUID | None
     imported_at: datetime | None
     left_at: datetime | None
+    last_day: date | None
     evidence: str
     evidence_on: date | None
     evidence_by: str

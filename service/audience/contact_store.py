@@ -111,7 +111,7 @@ async def list_entries(conn: Connection, keyring: Keyring, contact_id: UUID) -> 
         SELECT r.name AS roster, l.roles, l.org, l.school, l.grade, l.class AS class_,
                l.guardian_of_cipher, l.consent_basis, l.import_id,
                coalesce(i.file_name, '') AS file_name, l.row_no AS row,
-               i.created_by AS imported_by, i.created_at AS imported_at, l.left_at,
+               i.created_by AS imported_by, i.created_at AS imported_at, l.left_at, l.last_day,
                {shown_evidence("i", "r")}
         FROM links l JOIN rosters r ON r.id = l.roster_id
         LEFT JOIN imports i ON i.id = l.import_id

@@ -236,6 +236,7 @@ class _Compiler:
                 FROM (
                     SELECT contact_id, roster_id, roles, roster_id = ANY(ARRAY(
                                SELECT id FROM rosters WHERE expires_on >= {self._day}::date))
+                               AND (last_day IS NULL OR last_day >= {self._day}::date)
                                AS holds{texts}
                     FROM links
                     WHERE left_by IS NULL AND roster_id = ANY(ARRAY(

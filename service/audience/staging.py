@@ -8,6 +8,7 @@ import hashlib
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, NamedTuple
 
 from service.audience.ages import UNKNOWN
@@ -15,7 +16,7 @@ from service.audience.model import Link, Listed, Rejected, RowResult
 from service.audience.number import to_e164
 from service.audience.prefix import is_synthetic_segment
 from service.audience.report import remark_bits
-from service.audience.traits import role_bits
+from service.audience.traits import read_day, role_bits
 from service.crypto import HASH_OCTETS, Keyring
 
 TABLE_SHIFT = 32
@@ -62,6 +63,7 @@ class StagedNumber(NamedTuple):
     consent_basis: str
     source_dept: str
     valid_until: str
+    last_day: date | None
     note_cipher: bytes | None
     synthetic: bool
 
@@ -155,6 +157,7 @@ class Stager:
             link.consent_basis,
             link.source_dept,
             link.valid_until,
+            read_day(link.valid_until) if link.valid_until else None,
             self._cipher("note", link.note),
             row.synthetic,
         )

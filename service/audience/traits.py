@@ -1,6 +1,7 @@
 """Gender, roles, carrier and the free text columns of a row: import rules §9."""
 
 import re
+from datetime import date
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -50,6 +51,9 @@ _TRUE = frozenset({"1", "true", "yes", "y", "是"})
 _PERSONAL_NUMBER = re.compile(
     "(?<![0-9])(?:[0-9]{17}[0-9Xx]|[0-9]{16}|[0-9]{19})(?![0-9Xx])"
 )  # the shapes of an ID card and of a bank card
+_DAY = re.compile(
+    "(2[0-9]{3})(?:([-/.年])([0-9]{1,2})(?:[-/.月])([0-9]{1,2})日?|([0-9]{2})([0-9]{2}))(?: 0?0:00(?::00)?)?"
+)
 _CACHED_CELLS = 16_384
 
 
@@ -126,3 +130,16 @@ def read_text(cell: str) -> Text:
     text = text_form(cell)
     refused = _PERSONAL_NUMBER.search(text) is not None
     return Text("" if refused else text, refused, is_formula(cell, text))
+
+
+@lru_cache(_CACHED_CELLS)
+def read_day(text: str) -> date | None:
+    """The day that a stored text means, as offices and workbooks write it; None if it is none."""
+    match = _DAY.fullmatch(text)
+    if match is None:
+        return None
+    year, _, month, day, *together = match.groups()
+    try:
+        return date(int(year), int(month or together[0]), int(day or together[1]))
+    except ValueError:
+        return None

@@ -381,6 +381,31 @@ async def test_expired_rosters_address_nobody(upload: Upload, state: State, now:
     assert await state.people("role = finance", today=tomorrow) == {A, B, C}
 
 
+async def test_an_entry_counts_to_its_own_last_day(
+    upload: Upload, state: State, now: datetime
+) -> None:
+    """As offices write it beside each person; other words end nothing."""
+    today = day_in_china(now)
+    lines = ["手机,姓名,身份,有效期至"]
+    for number, day in (
+        (A, f"{today:%Y-%m-%d}"),
+        (B, f"{today:%Y年%m月%d日}"),
+        (C, "长期"),
+        (D, ""),
+    ):
+        lines.append(f"{number},张三,会计,{day}")
+    await upload("\n".join(lines))
+    everybody = {A, B, C, D}
+    assert await state.people("role = finance", today=today) == everybody
+    tomorrow = today + timedelta(days=1)
+    assert await state.people("role = finance", today=tomorrow) == {C, D}
+    assert await state.people("not role = owner", today=tomorrow) == {C, D}
+    # A newer file gives another day, and on another list they are all the same.
+    await upload("\n".join([lines[0], f"{A},张三,会计,{tomorrow:%Y/%m/%d}"]))
+    await upload(table((B, "张三", "会计")), roster="另一")
+    assert await state.people("role = finance", today=tomorrow) == everybody
+
+
 def test_a_day_begins_at_midnight_in_china() -> None:
     assert day_in_china(datetime.fromisoformat("2027-01-11T15:59:59Z")) == date(2027, 1, 11)
     assert day_in_china(datetime.fromisoformat("2027-01-11T16:00:00Z")) == date(2027, 1, 12)

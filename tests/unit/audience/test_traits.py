@@ -1,11 +1,14 @@
 """Gender, roles, carrier and text columns (import rules §9)."""
 
+from datetime import date
+
 import pytest
 
 from service.audience.traits import (
     CARRIERS,
     ROLES,
     read_carrier,
+    read_day,
     read_flag,
     read_gender,
     read_roles,
@@ -95,3 +98,20 @@ def test_text_columns(cell: str, value: str, refused: bool, formula: bool) -> No
 @pytest.mark.parametrize(("cell", "flag"), [("1", True), ("是", True), ("0", False), ("", False)])
 def test_flag(cell: str, flag: bool) -> None:
     assert read_flag(cell) is flag
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2027-06-03", "2027-6-3", "2027/06/03", "2027/6/3", "2027.6.3", "2027年6月3日", "2027年06月03"]
+    + ["20270603", "2027-06-03 00:00:00"],
+)
+def test_a_day_as_offices_and_workbooks_write_it(text: str) -> None:
+    assert read_day(text) == date(2027, 6, 3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "长期", "2027", "2027-06", "2027-13-01", "2027-02-30", "27-06-03", "46541", "3-6-2027"],
+)
+def test_what_is_no_day_ends_nothing(text: str) -> None:
+    assert read_day(text) is None
