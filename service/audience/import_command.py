@@ -1,8 +1,8 @@
 """`tocsin import`: a contact file from this machine's disk onto a roster, read by this process.
 
-It needs the database and the key, as the server has them, and neither the API nor a worker: the
-file is kept, claimed and read exactly as an upload is. A second command or a worker that comes for
-the same import leaves it alone.
+It needs the settings of the server, and neither its API nor a worker, and it does not call Redis:
+the file is kept, claimed and read exactly as an upload is. A second command or a worker that comes
+for the same import leaves it alone.
 """
 
 import argparse
@@ -144,6 +144,8 @@ def _run(options: argparse.Namespace) -> int:
 async def _import(options: argparse.Namespace, settings: Settings) -> int:
     """0 if the file has been read to its end."""
     keyring = Keyring(read_key_file(settings.key_file))
+    if options.rejects:
+        _check_writable(options.rejects)
     url = settings.database_url
     async with connected(url) as conn, connected(url) as beside:
         await check_key(conn, keyring)
@@ -258,6 +260,18 @@ class _Bar:
         """Clear the line."""
         if self._shown:
             self._out.write("\r\x1b[K")
+
+
+def _check_writable(path: Path) -> None:
+    """Refuse a file that could not be written once the import is done: it cannot be run again."""
+    try:
+        was_there = path.exists()
+        path.open("ab").close()
+    except OSError as error:
+        problem = f"{path} cannot be written ({error.strerror}) / 文件无法写入"
+        raise Misconfigured(problem) from error
+    if not was_there:
+        path.unlink()
 
 
 async def _write_rejects(conn: Connection, keyring: Keyring, done: Import, path: Path) -> None:

@@ -77,6 +77,10 @@ async def test_the_report_for_a_person_is_in_both_languages(
         ([CONTACTS / "tiny.csv", "--login", "看客"], "you may not import"),
         ([CONTACTS / "no-such.csv", "--login", "县局"], "cannot be read (No such file"),
         ([CONTACTS / "tiny.csv", "--login", "县局", "--expires-on", "2020-01-01"], "has passed"),
+        (
+            [CONTACTS / "tiny.csv", "--login", "县局", "--rejects", "/no/such/r.csv"],
+            "be written (No",
+        ),
     ],
 )
 async def test_what_is_wrong_is_one_plain_sentence(
