@@ -20,6 +20,7 @@ from service.channels.maintenance import (
     next_year,
     year_of,
 )
+from service.dispatch.quota_store import add_parts
 from service.storage.postgres import Connection, Record
 
 _SINCE = {"day": day_of, "month": month_of, "year": year_of}
@@ -76,7 +77,7 @@ async def free_parts(conn: Connection, department_id: UUID, now: datetime) -> Le
 async def use(conn: Connection, department_id: UUID, parts: int, now: datetime) -> None:
     """Count parts that were marked as leaving; `free_parts` first, in the same transaction."""
     spans = [(span, since(now), parts) for span, since in sorted(_SINCE.items())]
-    await _add(conn, department_id, spans)
+    await add_parts(conn, "department_use", department_id, spans)
 
 
 async def hold(conn: Connection, department_id: UUID, left: Left) -> None:
@@ -97,7 +98,7 @@ async def give_back(conn: Connection, run_id: UUID, unsent: Sequence[Record]) ->
         for span, since in _SINCE.items():
             spans[span, since(row["marked_at"])] -= row["part_count"]
     amounts = [(span, since, parts) for (span, since), parts in sorted(spans.items())]
-    if await _add(conn, department_id, amounts):
+    if await add_parts(conn, "department_use", department_id, amounts):
         # There is room again; the next mark holds it anew where nothing fits into it.
         await conn.execute(
             """
@@ -106,36 +107,3 @@ async def give_back(conn: Connection, run_id: UUID, unsent: Sequence[Record]) ->
             """,
             department_id,
         )
-
-
-async def _add(
-    conn: Connection, department_id: UUID, amounts: Sequence[tuple[str, date, int]]
-) -> bool:
-    """Change what is counted; whether anything is counted for the department at all.
-
-    The rows are locked in a statement of their own: what the next one adds to is what the last
-    holder of the locks left.
-    """
-    spans, days = [span for span, _, _ in amounts], [since for _, since, _ in amounts]
-    await conn.execute(
-        """
-        SELECT FROM department_use u JOIN unnest($2::text[], $3::date[]) AS a(span, since)
-          ON u.department_id = $1 AND u.span = a.span AND u.since = a.since
-        ORDER BY u.span, u.since FOR UPDATE OF u
-        """,
-        department_id,
-        spans,
-        days,
-    )
-    status = await conn.execute(
-        """
-        UPDATE department_use u SET parts = greatest(0, u.parts + a.parts)
-        FROM unnest($2::text[], $3::date[], $4::bigint[]) AS a(span, since, parts)
-        WHERE u.department_id = $1 AND u.span = a.span AND u.since = a.since
-        """,
-        department_id,
-        spans,
-        days,
-        [parts for _, _, parts in amounts],
-    )
-    return not status.endswith(" 0")

@@ -9,10 +9,12 @@ nothing is counted for it.
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
 
 from service.channels.maintenance import day_of, month_of, next_day, next_month
 from service.channels.model import Hold
-from service.storage.postgres import Connection, Record
+from service.storage.postgres import Connection, Record, affected
 
 
 async def free_parts(conn: Connection, channel_id: int, now: datetime) -> tuple[int, Hold]:
@@ -46,7 +48,12 @@ async def free_parts(conn: Connection, channel_id: int, now: datetime) -> tuple[
 
 async def use(conn: Connection, channel_id: int, parts: int, now: datetime) -> None:
     """Count parts that were marked as leaving; `free_parts` first, in the same transaction."""
-    await _add(conn, channel_id, [("day", day_of(now), parts), ("month", month_of(now), parts)])
+    await add_parts(
+        conn,
+        "quota_use",
+        channel_id,
+        [("day", day_of(now), parts), ("month", month_of(now), parts)],
+    )
 
 
 async def give_back(conn: Connection, channel_id: int, unsent: Sequence[Record]) -> None:
@@ -55,7 +62,12 @@ async def give_back(conn: Connection, channel_id: int, unsent: Sequence[Record])
     for row in unsent:
         spans["day", day_of(row["marked_at"])] -= row["part_count"]
         spans["month", month_of(row["marked_at"])] -= row["part_count"]
-    await _add(conn, channel_id, [(span, since, n) for (span, since), n in sorted(spans.items())])
+    await add_parts(
+        conn,
+        "quota_use",
+        channel_id,
+        [(span, since, n) for (span, since), n in sorted(spans.items())],
+    )
     # There is room again; the next mark holds the channel anew where nothing fits into it.
     await conn.execute(
         """
@@ -98,29 +110,42 @@ async def _lock(conn: Connection, channel_id: int, now: datetime) -> list[Record
     )
 
 
-async def _add(conn: Connection, channel_id: int, amounts: Sequence[tuple[str, date, int]]) -> None:
-    """Change what is counted. The rows are locked in a statement of their own: what the next one
-    adds to is what the last holder of the locks left.
+async def add_parts(
+    conn: Connection,
+    table: Literal["quota_use", "department_use"],
+    owner: int | UUID,
+    amounts: Sequence[tuple[str, date, int]],
+) -> bool:
+    """Change what is counted of a channel, or of a department, by span and its first day; whether
+    anything is counted there at all.
+
+    The rows are locked in a statement of their own: what the next one adds to is what the last
+    holder of the locks left.
     """
+    key = _OWNERS[table]
     spans, days = [span for span, _, _ in amounts], [since for _, since, _ in amounts]
     await conn.execute(
-        """
-        SELECT FROM quota_use q JOIN unnest($2::text[], $3::date[]) AS a(span, since)
-          ON q.channel_id = $1 AND q.span = a.span AND q.since = a.since
-        ORDER BY q.span, q.since FOR UPDATE OF q
-        """,
-        channel_id,
+        f"""
+        SELECT FROM {table} u JOIN unnest($2::text[], $3::date[]) AS a(span, since)
+          ON u.{key} = $1 AND u.span = a.span AND u.since = a.since
+        ORDER BY u.span, u.since FOR UPDATE OF u
+        """,  # names of ours
+        owner,
         spans,
         days,
     )
-    await conn.execute(
-        """
-        UPDATE quota_use q SET parts = greatest(0, q.parts + a.parts)
+    status = await conn.execute(
+        f"""
+        UPDATE {table} u SET parts = greatest(0, u.parts + a.parts)
         FROM unnest($2::text[], $3::date[], $4::bigint[]) AS a(span, since, parts)
-        WHERE q.channel_id = $1 AND q.span = a.span AND q.since = a.since
-        """,
-        channel_id,
+        WHERE u.{key} = $1 AND u.span = a.span AND u.since = a.since
+        """,  # noqa: S608  # names of ours
+        owner,
         spans,
         days,
         [parts for _, _, parts in amounts],
     )
+    return affected(status) > 0
+
+
+_OWNERS = {"quota_use": "channel_id", "department_use": "department_id"}
