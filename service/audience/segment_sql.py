@@ -37,6 +37,11 @@ AGE_BANDS = {
 """The ages that each band of `contacts.age_band` stands for."""
 
 
+def holds_on(roster: str, day: str) -> str:
+    """SQL: whether a roster is valid on a day; it is to the end of its last one."""
+    return f"{roster}.expires_on >= {day}::date"
+
+
 class AmbiguousArea(Exception):
     """Several areas have this name; `choices` are their codes, each with where it lies."""
 
@@ -235,7 +240,7 @@ class _Compiler:
                            AS roles{asked}
                 FROM (
                     SELECT contact_id, roster_id, roles, roster_id = ANY(ARRAY(
-                               SELECT id FROM rosters WHERE expires_on >= {self._day}::date))
+                               SELECT id FROM rosters o WHERE {holds_on("o", self._day)}))
                                AND (last_day IS NULL OR last_day >= {self._day}::date)
                                AS holds{texts}
                     FROM links

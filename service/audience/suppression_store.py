@@ -172,9 +172,14 @@ async def enter_suppressions(
     return counts["numbers"], counts["added"]
 
 
+def _of(scope: str) -> str:
+    """SQL: whether a suppression `s`, entered by the user `u`, is of a scope; see `Which`."""
+    return f"({scope}::uuid IS NULL OR coalesce(s.department_id, u.department_id) = {scope})"
+
+
 _WHICH = f"""
     SELECT s.*, {_DEPARTMENT} FROM suppressions s LEFT JOIN users u ON u.id = s.created_by
-    WHERE ($1::uuid IS NULL OR coalesce(s.department_id, u.department_id) = $1)
+    WHERE {_of("$1")}
       AND ($2::bytea IS NULL OR s.phone_hash = $2)
       AND ($3::text IS NULL OR s.reason = $3)
       AND ($4::text IS NULL OR $4 = ANY (s.classes))
@@ -248,18 +253,17 @@ async def delete_suppression(conn: Connection, suppression_id: UUID, scope: UUID
         NotFound: there is none of this id in the scope; see `Which`.
     """
     status = await conn.execute(
-        """
+        f"""
         WITH lifted AS MATERIALIZED (
             SELECT s.id, s.phone_hash, s.reason
             FROM suppressions s LEFT JOIN users u ON u.id = s.created_by
-            WHERE s.id = $1
-              AND ($2::uuid IS NULL OR coalesce(s.department_id, u.department_id) = $2)
+            WHERE s.id = $1 AND {_of("$2")}
         ), forgotten AS (
             DELETE FROM dead_reports d USING lifted l
             WHERE l.reason = 'dead_number' AND d.phone_hash = l.phone_hash
         )
         DELETE FROM suppressions s USING lifted l WHERE s.id = l.id
-        """,
+        """,  # noqa: S608  # constants
         suppression_id,
         scope,
     )

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from service.audience.consent import CONSENT
 from service.audience.roster_store import EVIDENCE
+from service.audience.segment_sql import holds_on
 from service.storage.postgres import Connection
 
 
@@ -110,7 +111,7 @@ async def list_rosters(
         f"""
         SELECT r.id, r.department_id, r.name, r.basis, r.purpose,
                {", ".join(f"r.{name}" for name in EVIDENCE)},
-               r.expires_on, r.expires_on < $4 AS expired, r.created_at, r.confirmed_at,
+               r.expires_on, NOT {holds_on("r", "$4")} AS expired, r.created_at, r.confirmed_at,
                r.confirmed_by, i.latest,
                CASE WHEN d.kind = 'carrier' THEN 'subscriber_base' ELSE 'department' END AS kind,
                p.contacts, p.unshown

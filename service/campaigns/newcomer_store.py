@@ -12,7 +12,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.audience.rosters import day_in_china
-from service.audience.segment_sql import Compiled
+from service.audience.segment_sql import Compiled, holds_on
 from service.storage.postgres import Connection
 
 FIRST_PARAMETER = 2
@@ -79,7 +79,7 @@ def newcomers(campaign_id: UUID, roles: Sequence[str], now: datetime, first_para
             JOIN contacts p ON p.id = l.contact_id
             CROSS JOIN unnest(l.roles) AS r(role)
             WHERE l.left_by IS NULL AND l.roles && {named}::text[] AND r.role = ANY({named})
-              AND o.expires_on >= {day}::date
+              AND {holds_on("o", day)}
               AND o.department_id = (SELECT department_id FROM campaigns WHERE id = {campaign})
               AND NOT EXISTS (
                 SELECT FROM acquaintances a

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from service.audience.segment_sql import holds_on
 from service.storage.postgres import Connection, Record, affected
 
 
@@ -166,13 +167,13 @@ async def drop_given_passwords(conn: Connection, before: datetime, rows: int) ->
 async def expired_roster(conn: Connection, before: date, after: UUID) -> Record | None:
     """The next roster whose last day was before, and its department; nobody waits to renew it."""
     return await conn.fetchrow(
-        """
+        f"""
         SELECT r.id, r.department_id FROM rosters r
-        WHERE r.expires_on < $1 AND r.id > $2
+        WHERE NOT {holds_on("r", "$1")} AND r.id > $2
           AND NOT EXISTS (SELECT FROM imports i WHERE i.department_id = r.department_id
                             AND i.roster = r.name AND i.state = 'reading')
         ORDER BY r.id LIMIT 1
-        """,
+        """,  # noqa: S608  # placeholders
         before,
         after,
     )
@@ -181,7 +182,9 @@ async def expired_roster(conn: Connection, before: date, after: UUID) -> Record 
 async def lock_expired(conn: Connection, roster_id: UUID, before: date) -> bool:
     """Lock a roster; whether it is still expired."""
     row = await conn.fetchrow(
-        "SELECT FROM rosters WHERE id = $1 AND expires_on < $2 FOR UPDATE", roster_id, before
+        f"SELECT FROM rosters r WHERE id = $1 AND NOT {holds_on('r', '$2')} FOR UPDATE",
+        roster_id,
+        before,
     )
     return row is not None
 
