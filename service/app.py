@@ -20,6 +20,14 @@ from service.web import RUNTIME, request_log, show_request_id
 
 JSON_OCTETS = 1024 * 1024
 SHUTDOWN_SECONDS = 15.0
+LINGER_SECONDS = 5.0
+"""How long the rest of a body that was refused is taken and thrown away, before the connection is
+closed: so long the answer has to arrive.
+"""
+HEAD_SECONDS = 75.0
+"""How long a connection may hold its place without a whole head of a request: silent, idle, or
+dripping one. A proxy in front must let go of an idle one earlier; most do after 60 seconds.
+"""
 
 
 def create_app(runtime: Runtime) -> web.Application:
@@ -58,7 +66,14 @@ async def serve(runtime: Runtime, host: str, port: int, ready: Callable[[int], N
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stop.set)
-    runner = web.AppRunner(create_app(runtime), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    runner = web.AppRunner(
+        create_app(runtime),
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        keepalive_timeout=HEAD_SECONDS,
+        lingering_time=LINGER_SECONDS,
+        auto_decompress=False,  # a packed body is refused; see reading
+    )
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()

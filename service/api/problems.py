@@ -35,6 +35,8 @@ from service.web import REQUEST_ID
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+MOST_FIELDS = 100
+"""So many faults of one body are told; whoever mends them is told of the next."""
 
 
 class Malformed(TocsinError):
@@ -136,7 +138,7 @@ def status_of(error: TocsinError) -> int:
 def invalid(error: ValidationError, *, what: str) -> TocsinError:
     """What Pydantic found wrong, as our own error."""
     fields: dict[str, str] = {}
-    for item in error.errors(include_url=False, include_input=False):
+    for item in error.errors(include_url=False, include_input=False)[:MOST_FIELDS]:
         if item["type"] == "json_invalid":
             return Malformed("the body is not JSON: " + item["msg"].removeprefix("Invalid JSON: "))
         path = ".".join(str(part) for part in item["loc"] if "[" not in str(part)) or what

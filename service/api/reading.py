@@ -23,6 +23,8 @@ MAX_FORM_PARTS = 20
 READ_SECONDS = 30.0
 """How long a JSON body may take as a whole, and a form from one piece to the next."""
 MOST_DIGITS = 100
+MOST_NAMES = 1_000
+"""In one object; no operation takes as many."""
 _FILE = "file"
 _ILL_FORMED = (
     ValueError,
@@ -45,6 +47,8 @@ async def arguments(op: Op, request: web.Request, runtime: Runtime) -> AsyncIter
         Malformed, TooLarge, Unsupported, Invalid, NotFound: as the request deserves.
     """
     found = _path(op, request)
+    if op.body is not None and request.headers.get("Content-Encoding", "identity") != "identity":
+        raise Unsupported("the body must not be packed: send it without a Content-Encoding")
     if op.query is not None:
         found["query"] = _query(op.query, request)
     if op.takes_file and op.body is not None:
@@ -129,7 +133,8 @@ def check_plain(raw: bytes) -> None:
     """Refuse JSON that two readers could read differently, or that is made to hurt one.
 
     Raises:
-        Malformed: a name twice in one object, a number with very many digits, or deep nesting.
+        Malformed: a name twice in one object, or very many names; a number with very many digits;
+            deep nesting.
             What is no JSON at all is for the reader to say.
     """
     try:
@@ -141,6 +146,8 @@ def check_plain(raw: bytes) -> None:
 
 
 def _once(pairs: list[tuple[str, object]]) -> None:
+    if len(pairs) > MOST_NAMES:
+        raise Malformed(f"the body has an object of more than {MOST_NAMES:,} names")
     if len({name for name, _ in pairs}) < len(pairs):
         raise Malformed("the body has a name twice in one object; give each once")
 

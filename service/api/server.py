@@ -6,6 +6,8 @@ An answer that takes a call to somebody outside is made after the transaction, a
 is true only once. A file is sent after the transaction that wrote down who took it.
 """
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -26,7 +28,11 @@ from service.runtime import Runtime
 from service.storage.postgres import COLLISIONS, Connection, acquire
 from service.web import HEADERS, REQUEST_ID, RUNTIME
 
+log = logging.getLogger(__name__)
+
 ATTEMPTS = 4
+WRITE_SECONDS = 30.0
+"""How long whoever gets a file may take over one piece: a connection to the database waits."""
 JSON = "application/json"
 LIMITER = web.AppKey("limiter", Limiter)
 
@@ -188,10 +194,28 @@ async def _send(request: web.Request, download: Download) -> web.StreamResponse:
     await response.prepare(request)
     try:
         async for chunk in download.chunks:
-            await response.write(chunk if isinstance(chunk, bytes) else chunk.encode())
+            piece = chunk if isinstance(chunk, bytes) else chunk.encode()
+            if not await _written(response, piece):
+                _abort(request)
+                return response
     except Exception:
-        if request.transport is not None:  # half a file must not look like a whole one
-            request.transport.abort()
+        _abort(request)
         raise
     await response.write_eof()
     return response
+
+
+async def _written(response: web.StreamResponse, piece: bytes) -> bool:
+    """Whether whoever asked has taken a piece in time, all but what fits into buffers."""
+    try:
+        await asyncio.wait_for(response.write(piece), WRITE_SECONDS)
+    except TimeoutError:
+        log.warning("a file was not taken", extra={"seconds": WRITE_SECONDS})
+        return False
+    return True
+
+
+def _abort(request: web.Request) -> None:
+    """Half a file must not look like a whole one."""
+    if request.transport is not None:
+        request.transport.abort()

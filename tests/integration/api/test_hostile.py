@@ -4,11 +4,13 @@ import asyncio
 import io
 import json
 import time
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import pytest
+from aiohttp import FormData
 from aiohttp.test_utils import TestServer
+from pydantic import BaseModel
 
 from service.api import reading
 from service.api.op import Op
@@ -60,6 +62,57 @@ async def test_a_body_that_is_made_to_hurt_is_malformed(api: Api, raw: bytes) ->
     assert time.monotonic() - started < 5
 
 
+MANY = ",".join(f'"{n}": 1' for n in range(80_000))
+BOMBS = (
+    "[" * 100_000,
+    '{"a":' * 100_000,
+    "9" * 1_000_000,
+    f"{{{MANY}}}",
+    f'{{"reason": {{{MANY}}}}}',
+    f"[{','.join(['[]'] * 300_000)}]",
+    f'{{"reason": "{"长" * 340_000}"}}',
+    '"' + "\\ud800" * 150_000,
+    f'{{"members": [{",".join(["{}"] * 300_000)}], "to": [{",".join(["{}"] * 30_000)}]}}',
+)
+
+
+async def test_no_body_of_any_operation_hurts(api: Api) -> None:
+    """Each operation meets one of the bombs, and infinity in each field."""
+    wrong = []
+    for n, op in enumerate(WITH_JSON):
+        assert op.body is not None
+        names = [field.alias or name for name, field in op.body.model_fields.items()]
+        infinite = ",".join(f'"{name}": 1e999999' for name in names)
+        for raw in (BOMBS[n % len(BOMBS)], f"{{{infinite}}}"):
+            started = time.monotonic()
+            answer = await api.call(op.method, filled(op), ADMIN, data=raw, headers=JSON)
+            took = time.monotonic() - started
+            if answer.status not in {400, 403, 413, 422} or took > 3 or len(answer.body) > 20_000:
+                wrong.append((op.method, op.path, raw[:20], answer.status, took))
+    assert wrong == []
+
+
+def test_no_part_of_a_body_takes_a_field_that_is_not_offered() -> None:
+    """Not only its top; the next test sends some to each operation."""
+    open_, seen = set(), set()
+
+    def walk(kind: Any) -> None:
+        for inner in get_args(kind):
+            walk(inner)
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in seen:
+            seen.add(kind)
+            if kind.model_config.get("extra") != "forbid":
+                open_.add(kind)
+            for field in kind.model_fields.values():
+                walk(field.annotation)
+
+    for op in OPS:
+        walk(op.body)
+        walk(op.query)
+    assert len(seen) > len(OPS) / 2
+    assert open_ == set()
+
+
 async def test_a_body_that_is_too_large_is_refused_however_it_comes(api: Api) -> None:
     large = json.dumps({"name": "n", "rule": "x" * 1_100_000}).encode()
 
@@ -72,8 +125,10 @@ async def test_a_body_that_is_too_large_is_refused_however_it_comes(api: Api) ->
         assert kind(answer) == (413, "too_large")
 
 
-async def _raw(api: Api, octets: bytes, *, then: bytes = b"") -> bytes:
-    """What the server says to these octets, and to others a moment later."""
+async def _raw(api: Api, octets: bytes, *, then: bytes = b"", whole: bool = False) -> bytes:
+    """What the server says to these octets, and to others a moment later: its first line, or all
+    that comes at once.
+    """
     server = api.client.server
     assert isinstance(server, TestServer)
     reader, writer = await asyncio.open_connection(server.host, server.port)
@@ -83,7 +138,8 @@ async def _raw(api: Api, octets: bytes, *, then: bytes = b"") -> bytes:
         if then:
             await asyncio.sleep(0.05)
             writer.write(then)
-        return await asyncio.wait_for(reader.readuntil(b"\r\n"), 10)
+        first = await asyncio.wait_for(reader.readuntil(b"\r\n"), 10)
+        return first + await reader.read(65_536) if whole else first
     finally:
         writer.close()
 
@@ -220,6 +276,58 @@ async def test_a_name_in_an_address_cannot_either(api: Api) -> None:
 
 FIELDS = ("id", "state", "department_id", "created_by", "approved_by", "activated_at", "key_mode",
           "roles", "rights", "password_hash", "token", "bootstrap", "held_until")  # fmt: skip
+
+
+async def test_no_form_and_no_query_takes_a_field_that_is_not_offered(api: Api) -> None:
+    taken = []
+    for op in OPS:
+        field = "created_by"
+        if op.query is not None:
+            path = f"{filled(op)}?{field}=x"
+            answer = await api.call(op.method, path, ADMIN, json={} if op.body else None)
+        elif op.takes_file:
+            form = FormData({field: "x", "roster": "r", "source": "s", "channel_id": "1"})
+            form.add_field("file", b"phone\n19790000001\n", filename="f.csv")
+            answer = await api.call(op.method, filled(op), ADMIN, data=form)
+        else:
+            continue
+        if answer.status != 422 or field not in answer.json.get("fields", {}):
+            taken.append((op.method, op.path, answer.status, answer.body))
+    assert taken == []
+
+
+ODD_HEADERS = {
+    "Idempotency-Key: ": {400},
+    "Idempotency-Key: " + "k" * 255: {201},
+    "Idempotency-Key: " + "k" * 256: {400},
+    "Idempotency-Key: \udce9\udcff": {400},
+    "Idempotency-Key: a\x00b": {400},
+    "Idempotency-Key: a\x01b": {400},
+    "Idempotency-Key: a\r\n b": {400},
+    "Idempotency-Key: a\nSet-Cookie: x=1": {400},
+    "X-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: gopher": {201},
+    "X-Forwarded-For: evil.example, ::1, 127.0.0.1:99999": {201},
+    "Forwarded: host=evil.example;for=_x": {201},
+    "X-HTTP-Method-Override: DELETE": {201},
+    "X-Original-URL: /evil.example": {201},
+    "Host: evil.example": {400},
+    "X-Request-Id: evil.example\x0bx": {400},
+    "Content-Type: application/json; charset=evil.example": {400},
+    "X-Many: x\r\n" * 3_000 + "X-Last: x": {400},
+}
+
+
+async def test_a_header_changes_nothing_but_what_it_is_for(api: Api) -> None:
+    wrong = {}
+    for n, (header, statuses) in enumerate(ODD_HEADERS.items()):
+        body = json.dumps({"name": f"n{n}", "rule": "性别 = 女"}).encode()
+        head = _head(api, f"Content-Length: {len(body)}").decode()[:-2] + header + "\r\n\r\n"
+        said = await _raw(api, head.encode("utf-8", "surrogateescape") + body, whole=True)
+        status = int(said.split()[1])
+        shown = said.partition(b"\r\n\r\n")[0]
+        if status not in statuses or b"evil" in shown or b"Set-Cookie" in shown:
+            wrong[header[:60]] = said[:300]
+    assert wrong == {}
 
 
 async def test_no_field_is_taken_that_is_not_offered(api: Api) -> None:

@@ -1,13 +1,14 @@
 """Every route × role × two departments against one table, and no route without a key."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from aiohttp import web
 
 from service.api.routes import CALLBACKS, OPS, PREFIX
 from tests.harness.things import make_things
-from tests.integration.api.conftest import Api
+from tests.integration.api.conftest import Answer, Api
 from tests.integration.api.test_keys import active_key
 
 ROLES = ("admin", "operator", "approver", "viewer", "inspector")
@@ -418,8 +419,30 @@ COUNTY_ACTS = (
 """Refused to others whatever the department, before anything is looked up."""
 
 
+async def _rows(api: Api) -> dict[str, str]:
+    """A digest of each table, but of the times at which keys were used."""
+    digests = {}
+    tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'keys'"
+    for row in await api.runtime.pool.fetch(tables):
+        digest = f"""SELECT md5(string_agg(t::text, ',' ORDER BY t::text)) FROM "{row[0]}" t"""
+        digests[row[0]] = await api.runtime.pool.fetchval(digest)
+    return digests
+
+
+def _said(answer: Answer, things: dict[str, str]) -> tuple[int, str, str]:
+    """An answer without the ids in it."""
+    detail = answer.json["detail"]
+    for name, value in things.items():
+        detail = detail.replace(value, name) if len(value) > 9 else detail
+    return answer.status, answer.json["type"], detail
+
+
 async def test_another_departments_things_do_not_exist(api: Api) -> None:
+    """The answer is that to what nobody has, word for word, and nothing has changed."""
     theirs = await make_things(api, "county")
+    nobodys = theirs | {name: str(uuid4()) for name, value in theirs.items() if len(value) == 36}
+    nobodys["message_id"] = f"{nobodys['run_id']}.1"
+    before = await _rows(api)
     wrong = []
     for op in OPS:
         if not op.parameters or op.parameters.keys() & {"channel_id", "code"}:
@@ -431,7 +454,12 @@ async def test_another_departments_things_do_not_exist(api: Api) -> None:
         answer = await api.call(op.method, path, ("school", "admin"), json=body)
         if answer.status != (403 if f"{op.method} {op.path}" in COUNTY_ACTS else 404):
             wrong.append((op.method, op.path, answer.status))
+        path = op.path.format(**nobodys)
+        nothing = await api.call(op.method, path, ("school", "admin"), json=body)
+        if _said(answer, theirs) != _said(nothing, nobodys):
+            wrong.append((op.method, op.path, answer.json["detail"], nothing.json["detail"]))
     assert wrong == []
+    assert await _rows(api) == before
     for path in ("segments", "templates", "campaigns", "suppressions", "departments", "users"):
         items = (await api.get(f"/{path}", ("school", "admin"))).json["items"]
         assert not {item["id"] for item in items} & set(theirs.values()), path
