@@ -24,7 +24,7 @@ from service.campaigns.clearance import (
     judged_for_submission,
 )
 from service.campaigns.county_store import load_county
-from service.campaigns.fires import next_fire
+from service.campaigns.fires import next_fire, opens
 from service.campaigns.meant import count_meant, written_rule
 from service.campaigns.model import (
     PENDING,
@@ -160,8 +160,9 @@ async def _wait_for_first_fire(
     await plan_anew(conn, campaign.id, content)
     if await has_fired_for_good(conn, campaign):
         return
-    begin = max(now, content.plan.period_start or now)
-    fire = next_fire(content.plan.schedule, content.terms, await load_county(conn), begin)
+    schedule = content.plan.schedule
+    begin = opens(schedule, now, content.plan.period_start)
+    fire = next_fire(schedule, content.terms, await load_county(conn), begin)
     await store.set_next_fire(conn, campaign.id, fire.at if fire else begin)
 
 
@@ -304,7 +305,7 @@ async def _check_fires(
             problem = "it has fired, and none of its texts is still to follow"
             raise Invalid(problem, fields={"more_texts": problem})
         return
-    begin = max(now, content.plan.period_start or now)
+    begin = opens(content.plan.schedule, now, content.plan.period_start)
     county = await load_county(conn)
     fire = next_fire(content.plan.schedule, content.terms, county, begin)
     end = content.plan.period_end

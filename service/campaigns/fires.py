@@ -95,6 +95,15 @@ def next_fire(schedule: Schedule, terms: HourTerms, county: County, now: datetim
     return turn(candidates(schedule, terms, county, now, None), datetime.min.replace(tzinfo=UTC))[2]
 
 
+def opens(schedule: Schedule, after: datetime, period_start: datetime | None) -> datetime:
+    """The instant after which a plan's fires take place that may fire after one, within its period:
+    a fire at the very start of the period is in it.
+    """
+    if period_start is None or period_start <= after:
+        return after
+    return period_start - datetime.resolution if schedule.kind == "recurring" else period_start
+
+
 def candidates(
     schedule: Schedule,
     terms: HourTerms,

@@ -13,7 +13,7 @@ from service.campaigns import fire_store, run_store, store
 from service.campaigns.approval import reopen_if_drifted
 from service.campaigns.clearance import frozen_content
 from service.campaigns.county_store import load_county
-from service.campaigns.fires import Fire, Turn, candidates, turn
+from service.campaigns.fires import Fire, Turn, candidates, opens, turn
 from service.campaigns.holding import hold, obstacle
 from service.campaigns.hours import County
 from service.campaigns.joining import look
@@ -140,7 +140,7 @@ async def _turn(
     schedule = campaign.plan.schedule
     after = await fire_store.last_planned(conn, campaign.id)
     approved = campaign.approved_at or now
-    since = max(approved, campaign.plan.period_start or approved)
+    since = opens(schedule, approved, campaign.plan.period_start)
     if schedule.kind == "joining":
         since = max(since, now)
     return turn(candidates(schedule, content.terms, county, since, after), now)

@@ -10,7 +10,7 @@ from service.accounts.key import Mode
 from service.accounts.model import User
 from service.campaigns import schedule, sequence_store, store
 from service.campaigns.county_store import load_county
-from service.campaigns.fires import Fire, next_look, upcoming
+from service.campaigns.fires import Fire, next_look, opens, upcoming
 from service.campaigns.hours import HORIZON, County, HourTerms
 from service.campaigns.meant import correction_problems, rule_text
 from service.campaigns.model import ENDED, Act, By, Campaign, Plan, State, check_move
@@ -215,7 +215,10 @@ async def fires_ahead(
     if campaign.plan.schedule.kind == "recurring":
         terms = await hour_terms(conn, campaign)
         waits = campaign.state not in {State.RUNNING, State.PAUSED} or campaign.next_fire_at
-        return upcoming(campaign.plan.schedule, terms, county, now, count) if waits else []
+        begin, end = campaign.plan.period
+        since = opens(campaign.plan.schedule, now, begin)
+        ahead = upcoming(campaign.plan.schedule, terms, county, since, count) if waits else []
+        return [fire for fire in ahead if end is None or fire.at < end]
     ahead = await _first_fire(conn, campaign, county, now)
     return sorted(ahead + steps, key=lambda fire: fire.at)[:count]
 

@@ -74,6 +74,35 @@ async def test_nothing_fires_before_a_period_or_after_it(api: Api) -> None:
     assert len(await fire_due(api.runtime.pool, end)) == 1
 
 
+async def test_a_recurring_plan_fires_at_the_very_start_of_its_period_and_shows_none_outside(
+    api: Api,
+) -> None:
+    first = api.clock.at + timedelta(days=3)
+    campaign = await _draft(
+        api,
+        schedule={
+            "kind": "recurring",
+            "start_at": (first - timedelta(days=2)).isoformat(),
+            "rrule": "FREQ=DAILY",
+        },
+        period={"start": first.isoformat(), "end": (first + timedelta(days=2)).isoformat()},
+    )
+
+    async def shown() -> list[str]:
+        answer = await api.get(f"/campaigns/{campaign}", OPERATOR)
+        return [fire["at"] for fire in answer.json["next_fires"]]
+
+    days = [f"{first + timedelta(days=n):%FT%TZ}" for n in range(2)]
+    assert await shown() == days
+    await _approve(api, campaign)
+    assert await shown() == days
+    for n in range(2):
+        api.clock.at = first + timedelta(days=n)
+        assert await fire_due(api.runtime.pool, api.clock.at - timedelta(seconds=1)) == []
+        assert len(await fire_due(api.runtime.pool, api.clock.at)) == 1
+        assert await shown() == days[n + 1 :]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
