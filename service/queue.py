@@ -9,12 +9,13 @@ until then) never silences the next second's. That two of a kind may run at once
 the work is, by locks in PostgreSQL.
 """
 
+import asyncio
 import contextlib
 import json
 import logging
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -22,6 +23,7 @@ from arq.connections import ArqRedis, RedisSettings, create_pool
 from redis.exceptions import RedisError
 
 log = logging.getLogger(__name__)
+REST_SECONDS = 0.05  # as often as workers look
 EXPIRES_MS = 5 * 60 * 1000  # an old bell says nothing that the sweep does not say again
 
 
@@ -66,11 +68,16 @@ def decode(data: bytes) -> dict[str, Any]:
     return job
 
 
+_Ask = tuple[Job, tuple[object, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Queue:
     """The bell."""
 
     arq: ArqRedis
+    _resting: dict[_Ask, asyncio.Task[None]] = field(default_factory=dict)
+    _again: set[_Ask] = field(default_factory=set)
 
     async def ring(self, job: Job, *ids: object) -> None:
         """Ask for a job soon. A bell that cannot be rung is logged and left to the sweep."""
@@ -86,6 +93,35 @@ class Queue:
         except (RedisError, OSError) as error:
             log.warning("bell not rung", extra={"job": job.value, "ids": text, "why": str(error)})
 
+    async def ring_once(self, job: Job, *ids: object) -> None:
+        """Ask for a job as `ring` does; but whoever asks for the same within REST_SECONDS does not
+        wait, and all of them are one ring at the end of it: it is rung after the last has asked.
+        """
+        ask = (job, ids)
+        if ask in self._resting:
+            self._again.add(ask)
+            return
+        self._resting[ask] = asyncio.create_task(self._rest(ask))
+        await self.ring(job, *ids)
+
+    async def _rest(self, ask: _Ask) -> None:
+        job, ids = ask
+        try:
+            while True:
+                await asyncio.sleep(REST_SECONDS)
+                if ask not in self._again:
+                    return
+                self._again.discard(ask)
+                await self.ring(job, *ids)
+        except Exception:
+            log.exception("bell not rung", extra={"job": job.value})
+        finally:
+            del self._resting[ask]
+
+    async def rested(self) -> None:
+        """Once everything that was asked for has been rung."""
+        await asyncio.gather(*self._resting.values())
+
 
 @contextlib.asynccontextmanager
 async def open_queue(redis_url: str) -> AsyncIterator[Queue]:
@@ -94,9 +130,11 @@ async def open_queue(redis_url: str) -> AsyncIterator[Queue]:
     pool = await create_pool(
         settings, job_serializer=encode, job_deserializer=decode, expires_extra_ms=EXPIRES_MS
     )
+    queue = Queue(pool)
     try:
-        yield Queue(pool)
+        yield queue
     finally:
+        await queue.rested()
         await pool.aclose(close_connection_pool=True)
 
 

@@ -128,7 +128,7 @@ class _Exchange:
                 async with conn.transaction():
                     return await _send(self._request, result)
         for job, ids in call.bells:
-            await runtime.queue.ring(job, *ids)
+            await runtime.queue.ring_once(job, *ids)
         if isinstance(result, Later):
             result = await result.make()
         return self._shown(_answer(self._op, result))

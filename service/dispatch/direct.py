@@ -41,11 +41,14 @@ async def start(
 
     Must run in a transaction, together with whatever must not happen twice (invariant I1).
     """
-    run, numbers, left_out = await direct_store.write_run(conn, new, recipients, now)
-    channels: Collection[int] = ()
-    if new.key_mode is Mode.TEST:
+    tested = new.key_mode is Mode.TEST
+    few = len(recipients) <= expand_store.FEWEST_ROWS  # then there is nothing to cut
+    run, numbers, left_out, channels = await direct_store.write_run(
+        conn, new, recipients, now, one_slice=few and not tested
+    )
+    if tested:
         await expand_store.stop_tested(conn, run["id"], now)
-    else:
+    elif not few:
         channels = await expand_store.write_slices(conn, run, SLICE_ROWS)
     return Started(run["id"], len(numbers), len(left_out), channels, numbers, left_out)
 

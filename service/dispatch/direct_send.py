@@ -22,8 +22,9 @@ from service.audience.prefix import Prefixes
 from service.audience.prefix_store import prefixes_of
 from service.campaigns.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.crypto import Keyring
-from service.dispatch import direct, direct_store
-from service.dispatch.direct_store import NewRun, Recipient, Terms
+from service.dispatch import direct, direct_bounds_store
+from service.dispatch.direct_bounds_store import Terms
+from service.dispatch.direct_store import NewRun, Recipient
 from service.dispatch.route import Route, routes
 from service.dispatch.route_store import list_lanes, overrides_of
 from service.errors import Conflict, Forbidden, Invalid
@@ -131,7 +132,7 @@ async def send(
         SignatureLent: the text begins with the signature of another department.
     """
     check_words(words)
-    terms = await direct_store.read_terms(
+    terms = await direct_bounds_store.read_terms(
         conn, sender.department_id, sender.id, now - DAY, bare(head(words.text))
     )
     _check_terms(terms, words)
@@ -171,7 +172,7 @@ async def _out_of_bounds(
     bounds = (terms.area_code, sender.area_codes, sender.rosters)
     if not guests_only and all(bound is None for bound in bounds):
         return []
-    reasons = await direct_store.out_of_bounds(
+    reasons = await direct_bounds_store.out_of_bounds(
         conn,
         sender.department_id,
         list(people),

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.department import Permits
 from service.accounts.key import Mode
 from service.audience.suppression_store import stops
+from service.dispatch.expand_store import PRIORITY
 from service.storage.postgres import Connection, Record, affected, one
 
 
@@ -101,7 +101,7 @@ _ROWS = """
                phone_cipher, variables_cipher, channel_id, carrier, '{}',
                (SELECT $11::uuid IS NOT NULL OR is_told($12, 'message.final'))
         FROM people, run WHERE excluded IS NULL
-        RETURNING phone_hash, no
+        RETURNING phone_hash, no, channel_id
     ), left_out AS (
         INSERT INTO exclusions (run_id, phone_hash, reason, carrier)
         SELECT run.id, phone_hash, excluded, carrier FROM people, run
@@ -123,18 +123,45 @@ def _named(recipients: Sequence[Recipient]) -> list[Sequence[object]]:
     ]
 
 
+def _run_values(new: NewRun) -> list[object]:
+    """What else a run is made of, as `write_run` takes it from $13 on."""
+    return [
+        new.priority,
+        new.text,
+        list(new.channels),
+        [list(span) for span in new.send_hours],
+        new.timezone,
+        new.valid_until,
+        new.sent_by,
+        new.template_version_id,
+        new.key_mode,
+        new.over_cap,
+        new.extension,
+        new.sender_id,
+    ]
+
+
 class Written(NamedTuple):
-    """A run with its whole ledger: by the hash of a phone its number there, or why it has none."""
+    """A run with its whole ledger: by the hash of a phone its number there, or why it has none; and
+    the channels on which it has slices.
+    """
 
     run: Record
     numbers: dict[bytes, int]
     left_out: dict[bytes, str]
+    channels: Sequence[int]
 
 
 async def write_run(
-    conn: Connection, new: NewRun, recipients: Sequence[Recipient], now: datetime
+    conn: Connection,
+    new: NewRun,
+    recipients: Sequence[Recipient],
+    now: datetime,
+    *,
+    one_slice: bool = False,
 ) -> Written:
-    """Make a direct run and its whole ledger, in one statement; its slices are still to be cut.
+    """Make a direct run and its whole ledger, in one statement. Its slices are still to be cut, but
+    for `one_slice`, on each of its channels.
 
     It counts against the limit of its sender: the commit is refused, as a collision, if sends that
     were made at the same time leave no room for it.
@@ -152,8 +179,16 @@ async def write_run(
         ), counted AS (
             INSERT INTO direct_sends (run_id, sender_id, recipients, at)
             SELECT id, $24, (SELECT count(*) FROM named), $9 FROM run WHERE $24::uuid IS NOT NULL
-        ), {_ROWS}
-        SELECT run.id, run.priority,
+        ), {_ROWS}, cut AS (
+            INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority)
+            SELECT run.id, row_number() OVER (ORDER BY k.channel_id), k.channel_id, k.first, k.last,
+                   $25
+            FROM run, (SELECT channel_id, min(no) AS first, max(no) AS last
+                       FROM kept GROUP BY channel_id) k
+            WHERE $26
+            RETURNING channel_id
+        )
+        SELECT run.id, run.priority, ARRAY(SELECT channel_id FROM cut) AS channels,
                ARRAY(SELECT phone_hash FROM kept ORDER BY no) AS kept,
                ARRAY(SELECT no FROM kept ORDER BY no) AS numbers,
                ARRAY(SELECT phone_hash FROM left_out ORDER BY 1) AS left_out,
@@ -168,24 +203,16 @@ async def write_run(
         [r.variables_cipher for r in recipients],
         new.webhook_id,
         new.department_id,
-        new.priority,
-        new.text,
-        list(new.channels),
-        [list(span) for span in new.send_hours],
-        new.timezone,
-        new.valid_until,
-        new.sent_by,
-        new.template_version_id,
-        new.key_mode,
-        new.over_cap,
-        new.extension,
-        new.sender_id,
+        *_run_values(new),
+        PRIORITY[new.priority],
+        one_slice,
     )
     run = one(row)
     return Written(
         run,
         dict(zip(run["kept"], run["numbers"], strict=True)),
         dict(zip(run["left_out"], run["reasons"], strict=True)),
+        run["channels"],
     )
 
 
@@ -209,100 +236,6 @@ async def write_ledger(
     )
     counts = one(row)
     return counts["target"], counts["excluded"]
-
-
-class Terms(NamedTuple):
-    """What bounds a department's direct sends.
-
-    limit: people in 24 hours, of each sender. used: by this one. lent: whether the text's signature
-    is registered to another department. block_table: the one of number blocks that is in force.
-    """
-
-    limit: int
-    used: int
-    permits: Permits
-    area_code: str | None
-    lent: bool
-    block_table: UUID | None
-
-
-async def read_terms(
-    conn: Connection, department_id: UUID, sender_id: UUID, since: datetime, signature: str
-) -> Terms:
-    """What bounds a direct send now, all in one statement.
-
-    sender_id, since: whose sends are counted, and from when. signature: the text's, without 【】.
-    """
-    row = one(
-        await conn.fetchrow(
-            """
-            SELECT direct_send_limit, classes, channels, area_code,
-                   EXISTS (SELECT FROM signatures
-                           WHERE signature = $2 AND department_id <> $1) AS lent,
-                   (SELECT id FROM block_tables) AS block_table, direct_used($3, $4) AS used
-            FROM departments WHERE id = $1
-            """,
-            department_id,
-            signature,
-            sender_id,
-            since,
-        )
-    )
-    return Terms(
-        row["direct_send_limit"],
-        row["used"],
-        Permits(tuple(row["classes"]), row["channels"]),
-        row["area_code"],
-        row["lent"],
-        row["block_table"],
-    )
-
-
-async def out_of_bounds(
-    conn: Connection,
-    department_id: UUID,
-    phones: Sequence[bytes],
-    *,
-    guests_only: bool,
-    area_codes: Sequence[str] | None,
-    rosters: Sequence[str] | None,
-) -> dict[bytes, str]:
-    """Whom of these phones the department, or the key with its limits, may not send to, and why.
-
-    Somebody whom the department does not know is in no roster, and lives in none of a key's areas;
-    outside the department's own area is only who is known to be.
-    """
-    rows = await conn.fetch(
-        """
-        WITH person AS (
-            SELECT p.hash, c.id, c.area_code FROM unnest($2::bytea[]) AS p(hash)
-            LEFT JOIN contacts c ON c.department_id = $1 AND c.phone_hash = p.hash
-        ), bounded AS (
-            SELECT p.hash, CASE
-                WHEN $3 AND NOT EXISTS (
-                    SELECT FROM guests g WHERE g.department_id = $1 AND g.phone_hash = p.hash)
-                    THEN 'not_a_guest'
-                WHEN d.area_code IS NOT NULL AND p.area_code IS NOT NULL
-                    AND NOT p.area_code IN (SELECT areas_within(d.area_code)) THEN 'outside_area'
-                WHEN $4::text[] IS NOT NULL AND (p.area_code IS NULL OR NOT EXISTS (
-                    SELECT FROM unnest($4) AS t(top), areas_within(t.top) AS w(code)
-                    WHERE w.code = p.area_code)) THEN 'outside_key'
-                WHEN $5::text[] IS NOT NULL AND NOT EXISTS (
-                    SELECT FROM links l JOIN rosters r ON r.id = l.roster_id
-                    WHERE l.contact_id = p.id AND l.left_at IS NULL
-                      AND r.department_id = $1 AND r.name = ANY ($5)) THEN 'outside_key'
-                END AS reason
-            FROM person p JOIN departments d ON d.id = $1
-        )
-        SELECT hash, reason FROM bounded WHERE reason IS NOT NULL
-        """,
-        department_id,
-        phones,
-        guests_only,
-        area_codes,
-        rosters,
-    )
-    return {row["hash"]: row["reason"] for row in rows}
 
 
 CANCELLED_BY_SENDER = "cancelled_by_sender"

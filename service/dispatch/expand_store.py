@@ -21,7 +21,8 @@ WORK_MEMORY = "128MB"
 STATEMENT_SECONDS = 3_600
 """How long the ledger itself may take, and its slices: a province is large, and disks are slow."""
 
-_PRIORITY = {"urgent": 0, "normal": 1, "bulk": 2}
+PRIORITY = {"urgent": 0, "normal": 1, "bulk": 2}
+"""As slices have it."""
 
 
 async def lock_expansion(conn: Connection, run_id: uuid.UUID) -> bool:
@@ -285,7 +286,7 @@ async def write_slices(
         SELECT DISTINCT channel_id FROM written
         """,
         run["id"],
-        _PRIORITY[run["priority"]],
+        PRIORITY[run["priority"]],
         rows,
         FEWEST_ROWS,
         canary,

@@ -63,6 +63,8 @@ async def test_each_recipient_is_in_the_ledger_or_refused_by_name(api: Api, lane
     report = (await api.get(f"/runs/{sent.json['run_id']}/report", OPERATOR)).json
     assert (report["target"], report["states"]) == (2, {"queued": 2})
     assert report["excluded"] == {"opted_out": 1}
+    slices = await api.runtime.pool.fetch("SELECT no, channel_id, first_no, last_no FROM slices")
+    assert [tuple(row) for row in slices] == [(1, lane, 1, 2)]
 
 
 async def test_whose_a_text_is_is_told_by_the_place_in_the_list(api: Api, lane: int) -> None:

@@ -15,7 +15,7 @@ from service.delivery import doubt, replies_store, store
 from service.delivery.doubt import Decision
 from service.delivery.doubt_store import Which
 from service.delivery.replies import ANSWERED_WITHIN, MOST_A_DAY, TOGETHER, reply_texts, waits
-from service.dispatch import direct, direct_store, expand_store, reroute, reroute_store
+from service.dispatch import direct, direct_store, reroute, reroute_store
 from service.dispatch.direct_store import NewRun, Recipient
 from service.reports.progress import run_report
 from service.storage.postgres import CheckViolation, Connection, Pool, transaction
@@ -479,7 +479,6 @@ STEPS = [
     (replies_store, "replies_due"),
     (replies_store, "settle_by_reason"),
     (direct_store, "write_run"),
-    (expand_store, "write_slices"),
     (replies_store, "settle_by_run"),
 ]
 

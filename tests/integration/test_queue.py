@@ -1,0 +1,41 @@
+"""The bell of a process that asks for the same work again and again."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from service.embedded import Valkey
+from service.queue import Job, open_queue
+
+
+async def test_whoever_asks_together_rings_once_more_after_the_last(
+    valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many asks are two rings, the first at once; nothing asked for is lost, at the end either."""
+    rung: list[tuple[str, str, int]] = []
+    asked = 0
+    async with open_queue(valkey.url) as queue:
+        real = queue.arq.enqueue_job
+
+        async def enqueue(job: str, channel: str, **options: Any) -> None:
+            rung.append((job, channel, asked))
+            await real(job, channel, **options)
+
+        monkeypatch.setattr(queue.arq, "enqueue_job", enqueue)
+        while asked < 20:
+            asked += 1
+            await queue.ring_once(Job.DRAIN_CHANNEL, 1)
+            await asyncio.sleep(0)
+        await queue.ring_once(Job.DRAIN_CHANNEL, 2)
+        await queue.rested()
+        asked = 99
+        await queue.ring_once(Job.DRAIN_CHANNEL, 1)
+        await queue.ring_once(Job.DRAIN_CHANNEL, 1)
+    assert [ring for ring in rung if ring[1] == "1"] == [
+        ("drain_channel", "1", 1),
+        ("drain_channel", "1", 20),
+        ("drain_channel", "1", 99),
+        ("drain_channel", "1", 99),
+    ]
+    assert [ring for ring in rung if ring[1] == "2"] == [("drain_channel", "2", 20)]
