@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv demo up test crash check interop fuzz model bench chaos soak county evening migrate lock
+.PHONY: help venv demo up test crash check interop fuzz model contract bench chaos soak county evening migrate lock
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -49,6 +49,11 @@ MODEL_EXAMPLES ?= 2000
 model: venv ## random acts of random people on campaigns, beside an oracle (long)
 	TOCSIN_MODEL_EXAMPLES=$(MODEL_EXAMPLES) \
 		$(BIN)/python -m pytest -q tests/integration/api/test_campaign_model.py
+
+CONTRACT_CASES ?= 5300
+contract: venv ## requests made up from the OpenAPI document, by themselves and along its links (long)
+	TOCSIN_API_CASES=$(CONTRACT_CASES) \
+		$(BIN)/python -m pytest -q tests/integration/api/test_any_request.py
 
 CHAOS_MINUTES ?= 15
 chaos: venv ## every fault in a broadcast of 20,000, then random ones (long)

@@ -105,7 +105,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
             api.runtime.keyring.encrypt("phone", "+8619790000001"),
             department,
         )
-        await make_contact(conn, api.runtime.keyring, team.department_id, 1, now=api.clock.at)
+        await make_contact(conn, api.runtime.keyring, team.department_id, 99, now=api.clock.at)
         contact = await conn.fetchval(
             "SELECT id FROM contacts WHERE department_id = $1", team.department_id
         )

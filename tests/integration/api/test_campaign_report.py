@@ -27,7 +27,7 @@ MOBILE, UNICOM = "china_mobile", "china_unicom"
 SECOND = "【旌德县反诈中心】自称客服要退款、让你共享屏幕的，都是诈骗，请拨打96110。"
 
 
-async def _sent(api: Api, weeks: int = 3) -> tuple[UUID, list[UUID]]:
+async def sent(api: Api, weeks: int = 3) -> tuple[UUID, list[UUID]]:
     """A weekly plan of the school with two texts in turn to six people of two carriers, of whom one
     has opted out; and its runs. The first is on Monday, 25 January, while it
     is Sunday in UTC.
@@ -71,7 +71,7 @@ async def _report(api: Api, campaign: UUID, query: str = "") -> Any:
 
 
 async def test_each_week_and_carrier_has_a_row_that_adds_up(api: Api) -> None:
-    campaign, runs = await _sent(api, 2)
+    campaign, runs = await sent(api, 2)
     pool = api.runtime.pool
     async with transaction(pool) as conn:
         await conn.execute(
@@ -113,7 +113,7 @@ async def test_each_week_and_carrier_has_a_row_that_adds_up(api: Api) -> None:
 
 
 async def test_what_was_sent_again_has_a_row_of_its_own(api: Api) -> None:
-    campaign, (run,) = await _sent(api, 1)
+    campaign, (run,) = await sent(api, 1)
     now = api.clock.at + WEEK
     async with transaction(api.runtime.pool) as conn:
         found = await planning.load(conn, campaign, None)
@@ -137,7 +137,7 @@ async def test_what_was_sent_again_has_a_row_of_its_own(api: Api) -> None:
 
 
 async def test_every_state_is_counted_once(api: Api) -> None:
-    campaign, (run,) = await _sent(api, 1)
+    campaign, (run,) = await sent(api, 1)
     people = await api.runtime.pool.fetchval("SELECT count(*) FROM messages")
     for state in MessageState:
         await api.runtime.pool.execute(
@@ -151,7 +151,7 @@ async def test_every_state_is_counted_once(api: Api) -> None:
 
 
 async def test_it_may_be_asked_for_some_weeks(api: Api) -> None:
-    campaign, _ = await _sent(api)
+    campaign, _ = await sent(api)
     for query, weeks, complete in (
         ("", ["2027-01-25", "2027-02-01", "2027-02-08"], True),
         ("?from=2027-02-02&to=2027-02-07", ["2027-02-01"], False),
@@ -168,7 +168,7 @@ async def test_it_may_be_asked_for_some_weeks(api: Api) -> None:
 
 
 async def test_a_drill_is_counted_apart(api: Api) -> None:
-    campaign, (first, _) = await _sent(api, 2)
+    campaign, (first, _) = await sent(api, 2)
     for mode in ("test", "drill"):
         await api.runtime.pool.execute("UPDATE runs SET mode = $2 WHERE id = $1", first, mode)
         real = await _report(api, campaign, "?from=2027-01-25")
@@ -179,7 +179,7 @@ async def test_a_drill_is_counted_apart(api: Api) -> None:
 
 
 async def test_the_file_has_the_same_rows(api: Api) -> None:
-    campaign, _ = await _sent(api, 2)
+    campaign, _ = await sent(api, 2)
     rows = (await _report(api, campaign))["weeks"]
     answer = await api.get(f"/campaigns/{campaign}/report/export", VIEWER)
     assert answer.headers["Content-Type"].startswith("text/csv")
@@ -193,7 +193,7 @@ async def test_the_file_has_the_same_rows(api: Api) -> None:
 
 @pytest.mark.parametrize("path", ["report", "report/export"])
 async def test_it_is_for_those_who_may_see_the_counts(api: Api, path: str) -> None:
-    campaign, _ = await _sent(api, 1)
+    campaign, _ = await sent(api, 1)
     at = f"/campaigns/{campaign}/{path}"
     assert (await api.get(at, ("county", "inspector"))).status == 200
     assert (await api.get(at, ("county", "viewer"))).status == 404

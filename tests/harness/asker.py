@@ -1,0 +1,327 @@
+"""Asks a server what Schemathesis makes up from its OpenAPI document, and looks at each answer.
+
+What is made up at random is refused long before anything is done with it. So true ids, and words
+that the service knows, take the place of some of it, and several persons ask; what an answer shows
+is known from then on. Schemathesis looks again at what has become of the request, and judges the
+answer by that.
+"""
+
+import json
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+from schemathesis import Case, Response
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.failures import FailureGroup
+from schemathesis.generation import GenerationMode
+from schemathesis.generation.stateful.state_machine import (
+    APIStateMachine,
+    StepInput,
+    StepOutput,
+)
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+    use_after_free,
+)
+
+from tests.harness.words import FILES, QUERIES, WORDS, new_name
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+SAME = {"absent_id": "user_id", "deputy_id": "user_id"}
+"""Fields of bodies by the parameter that means the same."""
+
+NUMBER = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)")
+MOST_KNOWN = 40
+PLAIN = 0.35
+"""How often a request that is right is sent just as it usually is."""
+SURPRISE = 0.15
+"""How often a field of a usual body is what was made up for it."""
+TIMEOUT = 30
+
+
+@dataclass
+class Tally:
+    """How each operation has answered, and what was wrong with an answer, each kind once."""
+
+    answers: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+    findings: dict[tuple[str, str], str] = field(default_factory=dict)
+    modes: Counter[str] = field(default_factory=Counter)
+    refusals: dict[str, str] = field(default_factory=dict)
+    """The last refusal of each, for whoever wonders why it was never carried out."""
+
+    @property
+    def cases(self) -> int:
+        return sum(counts.total() for counts in self.answers.values())
+
+    def done(self) -> set[str]:
+        """The operations that were carried out at least once."""
+        return {
+            label
+            for label, counts in self.answers.items()
+            if any(200 <= status < 300 for status in counts)
+        }
+
+    def note(self, label: str, what: str, more: str) -> None:
+        self.findings.setdefault((label, what), more)
+
+
+@dataclass
+class World:
+    """Who asks of what.
+
+    people: tokens, each as often as it is to be taken; admins: of those who may do all.
+    person: makes the token of a new one, for what only a person does who has logged in.
+    known: the parameters of an address by the last of them; those under `campaign_id of
+        approve_campaign` are good for that operation, once.
+    bodies: what the service takes, by operation.
+    spared: ids of who asks here, and of what they need: nothing is changed about them.
+    before, after: what is to be done so that an operation can be carried out, and once it was.
+    """
+
+    people: Sequence[str]
+    admins: Sequence[str]
+    person: Callable[[], str]
+    known: dict[str, list[dict[str, str]]]
+    bodies: Mapping[str, Mapping[str, Any]]
+    spared: frozenset[str]
+    before: Mapping[str, Callable[[], None]]
+    after: Mapping[str, Callable[[], None]]
+
+
+class Asker:
+    """Asks as one of several people, and keeps the tally."""
+
+    def __init__(self, url: str, world: World, seed: int) -> None:
+        self.tally = Tally()
+        self._url = url
+        self._world = world
+        self._random = random.Random(seed)
+        self._begun: set[str] = set()
+        self._share = 1.0
+        self._session = requests.Session()
+
+    # ---- before
+
+    def prepare(self, case: Case, *, linked: bool = False) -> bool:
+        """Put what is true in the place of some of what was made up; a link's address stays.
+
+        True: all is as it is usually sent; so is the first right request of each operation.
+        """
+        operation = _name(case)
+        negative = case.meta is not None and case.meta.generation.mode is GenerationMode.NEGATIVE
+        first = operation not in self._begun
+        plain = not negative and not linked and (first or self._random.random() < PLAIN)
+        self._share = 1.0 if plain else 0.3 if negative else 0.8
+        if plain:
+            self._begun.add(operation)
+            case.headers.clear()
+            self._world.before.get(operation, _nothing)()
+        parameters = dict(case.path_parameters or {})
+        spared = self._world.spared & set(map(str, parameters.values()))
+        if parameters and ((not linked and self._luck()) or spared):
+            case.path_parameters = parameters | self._parameters_of(case, operation, plain)
+        if plain:
+            case.query = dict(QUERIES.get(operation, {}))
+        elif case.query and self._luck():
+            case.query = self._with_words(case.query)
+        if isinstance(case.body, dict):
+            case.body = self._body(operation, case.body, plain)
+        return plain
+
+    def _luck(self) -> bool:
+        return self._random.random() < self._share
+
+    def _parameters_of(self, case: Case, operation: str, plain: bool) -> dict[str, Any]:
+        names = re.findall(r"{(\w+)}", case.path)
+        found: dict[str, Any] = {}
+        for name in names:
+            fitting = self._world.known.get(f"{name} of {operation}")
+            if plain and fitting:
+                found |= fitting.pop()
+            elif items := self._world.known.get(name):
+                found |= items[-1] if plain else self._random.choice(items)
+        return {name: found[name] for name in names if name in found}
+
+    def _id(self, name: str) -> Any:
+        items = self._world.known.get(name)
+        if not items or not name.endswith("_id"):
+            return None
+        found = self._random.choice(items)[name]
+        return int(found) if name == "channel_id" else found
+
+    def _body(self, operation: str, made: dict[str, Any], plain: bool) -> dict[str, Any]:
+        body = dict(made)
+        if plain:
+            body = self._usual(operation)
+        elif self._luck():
+            some = {name: made[name] for name in made if self._random.random() < SURPRISE}
+            body = self._usual(operation) | some
+        if not plain and self._luck():
+            body = self._with_words(body)
+        if operation in FILES and (self._luck() or not isinstance(body.get("file"), bytes)):
+            body["file"] = FILES[operation]
+        return body
+
+    def _usual(self, operation: str) -> dict[str, Any]:
+        """The usual body, with ids of what is there and a name that is new."""
+        body = dict(self._world.bodies.get(operation, {}))
+        for name in body:
+            items = self._world.known.get(SAME.get(name, name))
+            if items and name.endswith("_id"):
+                last = items[-1][SAME.get(name, name)]
+                body[name] = int(last) if name == "channel_id" else last
+            elif name == "name" or (name == "login" and operation != "login"):
+                body[name] = new_name()
+        return body
+
+    def _with_words(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        filled = {}
+        for name, value in fields.items():
+            known = self._id(SAME.get(name, name))
+            if known is None and name in WORDS:
+                words = WORDS[name]
+                known = self._random.choice(words) if isinstance(words, list) else words()
+            if name == "ids" and value and isinstance(value, list) and isinstance(value[0], str):
+                known = [self._id("message_id")]
+            if name == "channels" and isinstance(value, list):
+                known = [self._id("channel_id")]
+            filled[name] = known if known is not None and self._luck() else value
+        return filled
+
+    # ---- the request
+
+    def who(self, case: Case, plain: bool) -> str | None:
+        """The token of somebody; seldom none, or one that nobody has."""
+        if not plain and self._random.random() < 0.03:
+            return self._random.choice([None, "tk_unknown", ""])
+        if "Takes a login" in case.operation.definition.raw["description"]:
+            return self._world.person()
+        return self._random.choice(self._world.admins if plain else self._world.people)
+
+    def call_options(self, token: str | None) -> dict[str, Any]:
+        """How a case is sent."""
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        return {
+            "base_url": self._url,
+            "session": self._session,
+            "headers": headers,
+            "timeout": TIMEOUT,
+        }
+
+    def ask(self, case: Case) -> None:
+        """Send a case and look at the answer."""
+        token = self.who(case, self.prepare(case))
+        self.look(case, case.call(**self.call_options(token)), token)
+
+    def machine(self, base: type[APIStateMachine]) -> type[APIStateMachine]:
+        """What follows the links of the document, asking as this does."""
+        asker = self
+
+        class Machine(base):  # type: ignore[misc, valid-type]
+            def step(self, input: StepInput) -> StepOutput:  # noqa: A002
+                linked = input.transition is not None and input.is_applied
+                token = asker.who(input.case, asker.prepare(input.case, linked=linked))
+                response = input.case.call(**asker.call_options(token))
+                self.after_call(response, input.case)
+                asker.look(input.case, response, token, self.recorder)
+                return StepOutput(response, input.case)
+
+        return Machine
+
+    # ---- after
+
+    def look(self, case: Case, response: Response, token: str | None, recorder: Any = None) -> None:
+        """Look at an answer, and remember what it shows."""
+        label, status = case.operation.label, response.status_code
+        self.tally.answers[label][status] += 1
+        mode = case.meta.generation.mode.value if case.meta else "none"
+        self.tally.modes[mode] += 1
+        is_open = case.operation.definition.raw.get("security") == []
+        known = token in self._world.people or (token or "").startswith("ts_")
+        if not is_open and not known and status != 401:
+            self.tally.note(label, f"{status} without a key", _told(case, response))
+        if status >= 400:
+            self.tally.refusals[label] = f"{status} {response.json().get('detail')}"
+            if NUMBER.search(response.text):
+                self.tally.note(label, "a number in an error", _told(case, response))
+        self._check(case, response, recorder)
+        if 200 <= status < 300:
+            self._learn(case, response)
+            self._world.after.get(_name(case), _nothing)()
+
+    def _check(self, case: Case, response: Response, recorder: Any) -> None:
+        """What Schemathesis finds wrong; of forms with files it cannot tell which are right."""
+        is_wrong = case.meta is not None and any(
+            part.mode is GenerationMode.NEGATIVE for part in case.meta.components.values()
+        )
+        checks = [*CHECKS]
+        if is_wrong and _name(case) not in FILES:
+            checks.append(negative_data_rejection)
+        if recorder is not None:
+            checks.append(use_after_free)
+        try:
+            case.validate_response(response, checks=checks, recorder=recorder)
+        except FailureGroup as failures:
+            for failure in failures.exceptions:
+                what = f"{getattr(failure, 'title', failure)} ({response.status_code})"
+                why = str(getattr(failure, "message", ""))[:300]
+                label = case.operation.label
+                self.tally.note(label, what, f"{why}\n{_told(case, response)}")
+
+    def _learn(self, case: Case, response: Response) -> None:
+        if "json" not in response.headers.get("content-type", [""])[0]:
+            return
+        shown = response.json()
+        if not isinstance(shown, dict):
+            return
+        for name, ids in (("run_id", [shown.get("run_id")]), ("message_id", shown.get("ids"))):
+            for value in ids or []:
+                self._remember(name, value, {})
+        things = shown.get("items", [shown])
+        below = re.compile(re.escape(case.path) + r"/{(\w+)}")
+        for name in {found[1] for path in self._paths(case) if (found := below.match(path))}:
+            called = "id" if name.endswith("_id") else name
+            for thing in things[:3] if isinstance(things, list) else []:
+                value = thing.get(called) if isinstance(thing, dict) else None
+                self._remember(name, value, case.path_parameters or {})
+
+    def _remember(self, name: str, value: object, others: Mapping[str, Any]) -> None:
+        if value is not None and str(value) not in self._world.spared:
+            items = self._world.known.setdefault(name, [])
+            items.append({**others, name: str(value)})
+            del items[1:-MOST_KNOWN]  # the first is what there was at the beginning
+
+    def _paths(self, case: Case) -> Sequence[str]:
+        paths: Sequence[str] = case.operation.schema.raw_schema["paths"].keys()
+        return paths
+
+
+def _name(case: Case) -> str:
+    return str(case.operation.definition.raw["operationId"])
+
+
+def _told(case: Case, response: Response) -> str:
+    sent = json.dumps(case.body, ensure_ascii=False, default=repr)
+    return (
+        f"{case.method} {case.formatted_path} {case.query} {sent[:600]}"
+        f" -> {response.status_code} {response.text[:400]}"
+    )
+
+
+def _nothing() -> None:
+    """What most operations need before and after."""
