@@ -10,6 +10,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 MessageClass = Literal["public_interest", "service", "warning"]
 Basis = Literal["duty", "contract_hr", "consent", "emergency"]
+Way = Literal["paper", "online", "sms", "phone", "in_person"]
 SuppressionReason = Literal["opted_out", "protected", "dead_number", "complaint"]
 Priority = Literal["urgent", "normal", "bulk"]
 Decision = Literal["delivered", "unknown", "resend", "not_sent"]
@@ -234,14 +235,14 @@ class Member(_SchoolClass, total=False):
 
 
 class Evidence(TypedDict, total=False):
-    """What shows a consent: where it is kept, its day, who asked for it, in which way (paper,
-    online, sms, phone, in_person), and the wording with its version. The first two are needed.
+    """What shows a consent: where it is kept, its day, who asked for it, in which way, and the
+    wording with its version. The first two are needed.
     """
 
     evidence: str
     evidence_on: str
     evidence_by: str
-    evidence_how: str
+    evidence_how: Way
     evidence_form: str
 
 

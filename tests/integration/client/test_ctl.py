@@ -77,11 +77,13 @@ async def test_a_campaign_from_a_shell(api: Api, shell: Shell, tmp_path: Path) -
     lane = await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
     file = tmp_path / "people.csv"
     file.write_text(f"phone,name\n{phone(1)},王小明\n没有,李四\n", "utf-8")
-    taken = await one(shell, "imports", "add", str(file), "--roster", "r", "--no-wait")
+    shown = ("--basis", "consent", "--evidence", "档案 7", "--evidence-on", "2027-01-04")
+    taken = await one(shell, "imports", "add", str(file), "--roster", "r", *shown, "--no-wait")
     async with api.runtime.pool.acquire() as conn:
         await run_import(conn, api.runtime.keyring, taken["id"], api.clock.at)
-    shown = await shell("imports", "show", taken["id"])
-    assert "state        done" in shown.out
+    told = await shell("imports", "show", taken["id"])
+    assert "state        done" in told.out
+    assert await api.runtime.pool.fetchval("SELECT evidence FROM rosters") == "档案 7"
     rejects = await shell("imports", "rejects", taken["id"])
     assert rejects.out.splitlines()[0].split() == [
         *("sheet", "row", "code", "reason", "value", "suggestion"),
@@ -158,6 +160,9 @@ async def test_numbers_come_from_standard_input(shell: Shell) -> None:
     gone = await shell("suppressions", "lift", found["id"])
     assert gone.code == 4
     assert len((await shell("--json", "suppressions", "list")).rows) == 1
+    mine = (await one(shell, "me", "show"))["department_id"]
+    notices = await one(shell, "suppressions", "add", "--department", mine, stdin=phone(3))
+    assert (notices["classes"], notices["department_id"]) == (["service"], mine)
 
 
 async def test_everything_is_stopped_from_a_shell(shell: Shell) -> None:

@@ -24,6 +24,7 @@ NAMES = {
     "Undo": "UndoAccepted",
     "MembersChange": "MembersOut",
     "Member": "MemberBody",
+    "Evidence": "MembersBody",
     "Suppression": "SuppressionOut",
     "NewSuppression": "NewSuppressionOut",
     "Schedule": "ScheduleBody",

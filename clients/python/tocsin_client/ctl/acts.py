@@ -4,11 +4,12 @@ import json
 import sys
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from tocsin_client import ImportFailed, Tocsin
 from tocsin_client.ctl.parser import Act, Options
 from tocsin_client.ctl.screen import Screen
+from tocsin_client.types import Evidence
 
 BAD = 1
 """The exit code of what was asked and found bad: a blocked text, a file that cannot be read."""
@@ -39,6 +40,12 @@ def read_text(given: str) -> str:
     return Path(given[1:]).read_text("utf-8").rstrip("\n") if given.startswith("@") else given
 
 
+def _evidence(o: Options) -> Evidence:
+    names = ("evidence", "evidence_on", "evidence_by", "evidence_how", "evidence_form")
+    said = {name: getattr(o, name) for name in names}
+    return cast(Evidence, {name: value for name, value in said.items() if value is not None})
+
+
 async def add_import(tocsin: Tocsin, o: Options, screen: Screen) -> int | None:
     """Give in a file, and wait until it has been read."""
     taken = await tocsin.imports.upload(
@@ -46,6 +53,7 @@ async def add_import(tocsin: Tocsin, o: Options, screen: Screen) -> int | None:
         roster=o.roster,
         basis=o.basis,
         expires_on=o.expires_on,
+        evidence=_evidence(o),
         encoding=o.encoding,
         mode=o.mode,
         dry_run=o.dry_run,

@@ -18,6 +18,7 @@ from tocsin_client.types import (
     MessageState,
     Priority,
     SuppressionReason,
+    Way,
 )
 
 CAMPAIGN: Words = ("the campaign's id", "任务编号")
@@ -47,6 +48,18 @@ def _me(of: Commands) -> None:
     act(of, "show", duty.show_me, ("whose the key is, and what it may", "密钥属于谁、有哪些权限"))
 
 
+def _evidence(add: Parser) -> None:
+    """What shows a consent."""
+    kept = ("where the consent is kept", "同意凭据存放处或编号")
+    add.take("--evidence", words=kept)
+    day = ("the day of the consent", "同意日期（多人取最后一天）")
+    add.take("--evidence-on", words=day, metavar="YYYY-MM-DD")
+    add.take("--evidence-by", words=("who asked for it", "由谁征得"))
+    how = ("in which way", "方式：书面、网上、短信、电话、当面")
+    add.take("--evidence-how", words=how, choices=get_args(Way))
+    add.take("--evidence-form", words=("the wording, with its version", "告知书名称与版本"))
+
+
 def _imports(of: Commands) -> None:
     add = act(of, "add", acts.add_import, ("give in a file, and wait", "导入并等待结果"))
     add.take("file", words=("CSV or XLSX", "CSV 或 XLSX 文件"), type=Path)
@@ -54,6 +67,7 @@ def _imports(of: Commands) -> None:
     basis = ("what it rests on; default: duty", "依据，默认 duty（履职）")
     add.take("--basis", words=basis, choices=get_args(Basis), default="duty")
     add.take("--expires-on", words=("the list's last day", "名单有效至"), metavar="YYYY-MM-DD")
+    _evidence(add)
     add.take("--encoding", words=("of the file; default: found out", "文件编码，默认自动识别"))
     mode = ("replace: who is not in it leaves the list", "replace：不在文件中的人退出名单")
     add.take("--mode", words=mode, choices=["add", "replace"], default="add")
