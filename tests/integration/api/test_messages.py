@@ -237,6 +237,22 @@ async def test_a_repeated_request_sends_once(api: Api, lane: int) -> None:
     assert await api.runtime.pool.fetchval("SELECT count(*) FROM messages") == 1
 
 
+async def test_fifty_tasks_with_one_key_make_one_run(api: Api, lane: int) -> None:
+    body = {"to": [phone(1), phone(2)], "template_id": await template(api)}
+    headers = {"Idempotency-Key": "once"}
+    answers = await asyncio.gather(
+        *(api.post("/messages", OPERATOR, body, headers=headers) for _ in range(50))
+    )
+    sent = [answer for answer in answers if answer.status == 202]
+    told = {answer.json["type"] for answer in answers if answer.status != 202}
+    assert told <= {"/problems/in_progress"}
+    assert len({answer.json["run_id"] for answer in sent}) == 1
+    pool = api.runtime.pool
+    assert await pool.fetchval("SELECT count(*) FROM runs WHERE kind = 'direct'") == 1
+    assert await pool.fetchval("SELECT count(*) FROM messages") == 2
+    assert await pool.fetchval("SELECT sum(recipients) FROM direct_sends") == 2
+
+
 async def test_a_repeat_that_did_not_see_the_first_one_commit_sends_nothing(
     api: Api, lane: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
