@@ -12,7 +12,7 @@ from service.accounts.model import User
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.safety_forms import PeriodBody, PeriodOut, SafetyBody, safety_out
-from service.api.schedules import SHOWN, FireOut, ScheduleBody, ScheduleOut, fires_out
+from service.api.schedules import SHOWN, FireOut, ScheduleBody, ScheduleOut, fires_out, repeats
 from service.api.schema import Body, Instant, Int, Line, OptionalLine, Out, Page
 from service.api.templates import Acknowledged
 from service.campaigns import approval, lifecycle, planning, store
@@ -363,7 +363,7 @@ async def detail_out(call: Call, campaign: Campaign) -> CampaignDetail:
     return CampaignDetail(
         **_facts(campaign),
         next_fires=fires_out(ahead, terms, county),
-        schedule_notes=notes_of(ahead, terms, county),
+        schedule_notes=notes_of(ahead, terms, county) + await repeats(call, campaign, county),
         moves=[MoveOut.model_validate(move) for move in moves],
     )
 

@@ -15,7 +15,8 @@ from service.campaigns import fire_store, planning, schedule, sequence_store
 from service.campaigns.county_store import load_county
 from service.campaigns.fires import Fire, next_look, upcoming
 from service.campaigns.hours import County, HourTerms
-from service.campaigns.notes import notes_of
+from service.campaigns.model import Campaign
+from service.campaigns.notes import notes_of, repeat_notes
 from service.campaigns.preview import check_rule, read_rule
 from service.campaigns.schedule import (
     DEFAULT_HOURS,
@@ -24,6 +25,7 @@ from service.campaigns.schedule import (
     MOST_DATES,
     Schedule,
 )
+from service.dispatch.caps import list_caps
 
 Hour = Annotated[str, Field(pattern=r"^\d\d:\d\d$")]
 HourSpans = Annotated[list[tuple[Hour, Hour]], Field(min_length=1, max_length=24)]
@@ -193,6 +195,20 @@ class FireQuery(PageQuery):
             return None if text is None else datetime.fromisoformat(text)
         except ValueError as error:
             raise unknown_cursor() from error
+
+
+async def repeats(call: Call, campaign: Campaign, county: County) -> list[str]:
+    """What the planner of a recurring campaign should know of its texts that come again."""
+    if campaign.plan.schedule.kind != "recurring":
+        return []
+    in_force = await list_caps(call.conn, history=False)
+    if all(
+        caps.limits.same_text for caps in in_force if caps.message_class == campaign.message_class
+    ):
+        return []
+    texts = 1 if campaign.plan.is_sequence else len(campaign.further) + 1
+    ahead = await planning.fires_ahead(call.conn, campaign, county, call.now, texts + SHOWN)
+    return list(repeat_notes(ahead, texts))
 
 
 async def preview_schedule(call: Call, body: SchedulePreviewBody) -> SchedulePreviewOut:

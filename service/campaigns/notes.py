@@ -1,10 +1,14 @@
 """What a planner should know of a plan's time before it is approved, as sentences (pure)."""
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 from service.campaigns.fires import Fire
 from service.campaigns.hours import BEIJING, EXEMPT, County, HourTerms, intersect, minutes_of
 
+SAME_TEXT_WITHIN = timedelta(days=30)
+"""As the caps have it (docs/caps.md)."""
+_DAY = timedelta(days=1)
 _MINUTE = "%Y-%m-%d %H:%M"
 
 
@@ -15,6 +19,20 @@ def notes_of(fires: Sequence[Fire], terms: HourTerms, county: County) -> list[st
         *_wait_notes(fires, terms, county),
         *_calendar_notes(fires, county),
     ]
+
+
+def repeat_notes(fires: Sequence[Fire], texts: int) -> Iterator[str]:
+    """That a text comes again too soon, in a plan with so many texts in turn, of a class in which
+    nobody gets the same text again within SAME_TEXT_WITHIN.
+    """
+    at = [fire.at for fire in fires if not fire.skipped]
+    gaps = [again - first for first, again in zip(at, at[texts:], strict=False)]
+    if gaps and min(gaps) < SAME_TEXT_WITHIN:
+        yield (
+            f"The same text comes again after {min(gaps) / _DAY:.3g} days, and nobody gets it "
+            f"again within {SAME_TEXT_WITHIN.days}: who had it waits, or is left out (same_text) "
+            "if its validity ends before. Give the plan more texts, to be sent in turn."
+        )
 
 
 def _hour_notes(terms: HourTerms, county: County) -> Iterator[str]:

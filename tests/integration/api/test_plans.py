@@ -74,6 +74,42 @@ async def test_nothing_fires_before_a_period_or_after_it(api: Api) -> None:
     assert len(await fire_due(api.runtime.pool, end)) == 1
 
 
+async def test_a_planner_is_told_that_a_text_comes_again_too_soon(api: Api) -> None:
+    """Nobody gets the same text again within 30 days; a plan that forgets it reaches nobody."""
+    weekly = {
+        "kind": "recurring",
+        "start_at": (api.clock.at + timedelta(days=1)).isoformat(),
+        "rrule": "FREQ=WEEKLY",
+    }
+    words = "【旌德县反诈中心】第{}条提醒：凡是要您先转账的都先停一停，有疑问请拨打96110。"
+    others = []
+    for no in "二三四五":
+        body = {"name": no, "class": "public_interest", "text": words.format(no)}
+        made = await api.post("/templates", OPERATOR, body)
+        others.append({"template_id": made.json["id"]})
+
+    async def again(campaign: str) -> list[str]:
+        notes = (await api.get(f"/campaigns/{campaign}", OPERATOR)).json["schedule_notes"]
+        return [note.split(",")[0] for note in notes if "same text" in note]
+
+    alone = await _draft(api, schedule=weekly)
+    four = await _draft(api, schedule=weekly, more_texts=others[:3])
+    five = await _draft(api, schedule=weekly, more_texts=others)
+    once = await _draft(
+        api, schedule=weekly | {"rrule": "FREQ=WEEKLY;COUNT=4"}, more_texts=others[:3]
+    )
+    assert [await again(one) for one in (alone, four, five, once)] == [
+        ["The same text comes again after 7 days"],
+        ["The same text comes again after 28 days"],
+        [],
+        [],
+    ]
+    limits = {"per_day": 1, "per_week": 2, "per_month": 6, "same_text": True}
+    body = {"class": "public_interest", **limits, "reason": "r"}
+    assert (await api.call("PUT", "/caps", ("county", "admin"), json=body)).status == 200
+    assert await again(alone) == []
+
+
 async def test_a_recurring_plan_fires_at_the_very_start_of_its_period_and_shows_none_outside(
     api: Api,
 ) -> None:
