@@ -38,6 +38,7 @@ class Op:
     logged_in: whether it takes a person who has logged in, and is for no key.
     kept: whether the answer to a POST is stored for whoever asks again under the same
         Idempotency-Key; not one that shows a secret, or a person in full. It is done once even so.
+    whole: whether a PUT sets, and answers, just what the GET of its address shows.
     """
 
     method: str
@@ -52,6 +53,7 @@ class Op:
     narrow: bool = False
     logged_in: bool = False
     kept: bool = True
+    whole: bool = False
 
     @cached_property
     def hints(self) -> Mapping[str, Any]:
@@ -151,7 +153,7 @@ class Op:
     @property
     def edits(self) -> bool:
         """Whether it changes one thing that a GET of the same address shows."""
-        return self.method == "PATCH" and bool(self.parameters)
+        return self.whole or (self.method == "PATCH" and bool(self.parameters))
 
     @property
     def name(self) -> str:

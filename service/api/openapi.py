@@ -242,7 +242,7 @@ def _success(op: Op, references: dict[Any, Schema]) -> Schema:
         "description": op.summary,
         "content": {"application/json": {"schema": schema}},
     }
-    if op.method in {"GET", "PATCH"}:
+    if op.method == "GET" or op.edits:
         answer["headers"] = {ETAG: {"schema": {"type": "string"}}}
     return answer
 

@@ -109,6 +109,8 @@ def _query(model: type[BaseModel], request: web.Request) -> BaseModel:
 
 
 async def _json(op: Op, model: type[BaseModel], request: web.Request) -> BaseModel:
+    if (request.content_length or 0) > request.client_max_size:
+        raise TooLarge(f"the body is larger than {request.client_max_size:,} octets")
     raw = await _in_time(request.read())
     if raw or not op.body_optional:
         _check_json(request)
@@ -170,6 +172,9 @@ async def _form(
 ) -> AsyncIterator[Arguments]:
     if request.content_type != "multipart/form-data":
         raise Unsupported("the body must be multipart/form-data")
+    limit = runtime.settings.import_max_bytes
+    if (request.content_length or 0) > limit + MAX_FORM_PARTS * FIELD_OCTETS:
+        raise TooLarge(f"the file is larger than {limit:,} octets; split it into several")
     fields: dict[str, str] = {}
     upload: Upload | None = None
     try:
@@ -179,7 +184,7 @@ async def _form(
                 raise Invalid(f"the form has {name} twice", fields={name: "give it once"})
             if name == _FILE:
                 upload = Upload(runtime.keyring, part.filename or "")
-                await _spool(part, upload, runtime.settings.import_max_bytes)
+                await _spool(part, upload, limit)
             else:
                 fields[name] = await _field(part)
         body = _validated(model, fields, what="form")

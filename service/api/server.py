@@ -146,7 +146,7 @@ class _Exchange:
 
     def _shown(self, answer: Answer) -> web.Response:
         """The answer with its version; without its body if the caller has that already."""
-        if self._op.method not in {"GET", "PATCH"} or not answer.body:
+        if not (self._op.method == "GET" or self._op.edits) or not answer.body:
             return _response(answer, {})
         tag = version.tag_of(answer.body, getattr(self._op.out, "BY_THE_CLOCK", frozenset()))
         had = self._request.headers.get(version.IF_NONE_MATCH)

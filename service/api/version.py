@@ -55,6 +55,7 @@ async def check_unchanged(
     await store.lock_edit(call.conn, reader.path.format(**own))
     if header is None:
         return
-    result = await reader.handler(call, **own)
+    asked = {} if reader.query is None else {"query": reader.query()}
+    result = await reader.handler(call, **own, **asked)
     if not isinstance(result, Out) or not names(header, tag_of(shown(result), result.BY_THE_CLOCK)):
         raise Stale("this has changed since you saw it; read it again, and edit what it is now")

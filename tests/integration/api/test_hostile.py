@@ -125,6 +125,23 @@ async def test_a_body_that_is_too_large_is_refused_however_it_comes(api: Api) ->
         assert kind(answer) == (413, "too_large")
 
 
+@pytest.mark.parametrize(
+    ("path", "media_type", "limit"),
+    [
+        ("/segments", "application/json", 1024 * 1024),
+        ("/imports", "multipart/form-data; boundary=b", 300_000 + 20 * 64 * 1024),
+    ],
+)
+async def test_a_body_that_is_said_to_be_too_large_is_not_waited_for(
+    api: Api, monkeypatch: pytest.MonkeyPatch, path: str, media_type: str, limit: int
+) -> None:
+    monkeypatch.setattr(reading, "READ_SECONDS", 0.3)
+    for length, status in ((limit, b" 408 "), (limit + 1, b" 413 "), (10**15, b" 413 ")):
+        head = _head(api, f"Content-Length: {length}").replace(b"/segments", path.encode())
+        given = head.replace(b"application/json", media_type.encode())
+        assert status in await _raw(api, given), (path, length)
+
+
 async def _raw(api: Api, octets: bytes, *, then: bytes = b"", whole: bool = False) -> bytes:
     """What the server says to these octets, and to others a moment later: its first line, or all
     that comes at once.
