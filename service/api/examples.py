@@ -1,10 +1,14 @@
-"""Bodies as they are sent, for the reference, by operation; a test reads each with its model."""
+"""Bodies as they are sent, for the reference, by operation; a test reads each with its model.
+
+Those of an upload are the fields of its form, beside the file.
+"""
 
 from typing import Any
 
 _TEMPLATE = "01a2b3c4-0000-7000-8000-000000000001"
 _SEGMENT = "01a2b3c4-0000-7000-8000-000000000002"
 _RUN = "01a2b3c4-0000-7000-8000-000000000003"
+_USER = "01a2b3c4-0000-7000-8000-000000000004"
 _DEPARTMENT = "01a2b3c4-0000-7000-8000-000000000004"
 _TEXT = "【旌德县反诈中心】{姓名}您好，转账前请先核实。"
 
@@ -66,4 +70,139 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "events": ["message.final", "run.finished"],
     },
     "explain_route": {"phone": "197 9000 0001"},
+    "create_department": {
+        "name": "旌阳小学",
+        "kind": "school",
+        "signature": "旌阳小学",
+        "weight": 20,
+    },
+    "edit_department": {"leader": "王校长", "daily_quota": 5000},
+    "register_signature": {"signature": "旌德县教体局"},
+    "register_extension": {"extension": "01"},
+    "propose_limit": {"limit": 5000, "reason": "高考前每天通知考生"},
+    "create_guests": {"phones": ["197 9000 0001"], "note": "办公室王老师"},
+    "create_user": {"login": "wang", "name": "王老师", "roles": ["operator"]},
+    "edit_user": {"roles": ["viewer"], "disabled": False},
+    "login": {"login": "wang", "password": "correct horse battery", "code": "123456"},
+    "change_password": {"current": "gm74ejekc2b6kzvd", "new": "correct horse battery"},
+    "begin_totp": {"password": "correct horse battery"},
+    "confirm_totp": {"code": "123456"},
+    "create_key": {
+        "user_id": _USER,
+        "name": "家校平台 测试",
+        "mode": "test",
+        "scopes": ["read", "send:template"],
+        "expires_at": "2027-12-31T23:59:59+08:00",
+        "networks": ["203.0.113.0/24"],
+    },
+    "rotate_key": {"overlap_hours": 24},
+    "name_deputy": {
+        "deputy_id": _USER,
+        "starts_at": "2027-02-01T00:00:00+08:00",
+        "ends_at": "2027-02-08T00:00:00+08:00",
+        "reason": "出差",
+    },
+    "set_own_phone": {"phone": "197 9000 0001"},
+    "create_import": {"roster": "财务人员", "basis": "duty", "expires_on": "2027-12-31"},
+    "confirm_roster": {"basis": "duty", "expires_on": "2028-12-31", "purpose": "反诈提醒"},
+    "create_contact": {
+        "roster": "财务人员",
+        "phone": "197 9000 0001",
+        "name": "王小明",
+        "roles": ["finance"],
+        "expires_on": "2027-12-31",
+    },
+    "edit_contact": {"name": "王晓明", "tags": ["网格员"]},
+    "create_area": {"parent": "341825000000", "name": "新镇", "code": "341825199000"},
+    "edit_area": {"population": 12000},
+    "look_up_suppressions": {"phone": "197 9000 0001"},
+    "import_suppressions": {"reason": "opted_out", "note": "中国移动 2027-01"},
+    "export_suppressions": {"why": "与运营商核对", "reason": "opted_out"},
+    "set_caps": {
+        "class": "public_interest",
+        "per_day": 1,
+        "per_week": 2,
+        "per_month": 6,
+        "same_text": True,
+        "reason": "群众反映过多",
+    },
+    "edit_segment": {"rule": "身份 = 财务人员"},
+    "set_filing": {"channel_id": 1, "version": 1, "state": "filed", "reference": "AH-2027-0001"},
+    "set_filing_required": {"required": True},
+    "set_rules": {"levels": {"R14": "review"}, "hotlines": ["96110"], "reason": "县里的要求"},
+    "set_sender": {"landlines": ["0563-8600110"], "reason": "教体局值班电话"},
+    "edit_campaign": {"name": "财务转账提醒（二）", "priority": "bulk"},
+    "clone_campaign": {"name": "财务转账提醒 二月"},
+    "add_milestone": {"name": "首批发送", "due_on": "2027-01-31"},
+    "finish_milestone": {"note": "已完成"},
+    "test_campaign": {},
+    "release_campaign": {"reason": "已核对"},
+    "resume_campaign": {"reason": "已核对"},
+    "top_up": {"reason": "新入职的财务人员"},
+    "preview_schedule": {
+        "schedule": {
+            "kind": "recurring",
+            "start_at": "2027-01-20T09:30:00+08:00",
+            "rrule": "FREQ=MONTHLY;BYMONTHDAY=20",
+        },
+        "count": 5,
+    },
+    "plan_around": {"festival": "spring_festival", "year": 2028, "days": [-7, -1], "time": "09:30"},
+    "set_holidays": {
+        "quiet": [{"name": "中考", "first": "2027-06-14", "last": "2027-06-16"}],
+        "reason": "考试期间不打扰",
+    },
+    "import_notice": {"text": "国务院办公厅关于2028年部分节假日安排的通知 …"},
+    "set_send_hours": {
+        "classes": {
+            "public_interest": {
+                "allowed": [["08:00", "20:00"]],
+                "limit": [["07:00", "22:00"]],
+                "preferred": [["09:00", "11:30"]],
+            }
+        },
+        "audiences": {"elderly": [["08:30", "18:00"]]},
+        "reason": "老人早睡",
+    },
+    "resend_missed": {"reason": "通道故障", "channels": [2]},
+    "correct_run": {"name": "更正：财务转账提醒", "template_id": _TEMPLATE},
+    "unmask_message": {"reason": "本人来电核实"},
+    "unmask_inbound": {"reason": "回电核实线索"},
+    "unmask_contact": {"reason": "本人来电核实"},
+    "look_up_messages": {"phone": "197 9000 0001", "days": 31},
+    "edit_webhook": {"enabled": True},
+    "replay": {"since": "2027-01-12T00:00:00+08:00", "which": "given_up"},
+    "finish_inbound": {"note": "已回电", "opt_out": False},
+    "look_up_person": {"phone": "197 9000 0001", "reason": "本人来信查询"},
+    "erase_person": {"phone": "197 9000 0001", "reason": "本人来信要求删除"},
+    "read_statement": {"channel_id": 1, "reason": "中国移动 1 月 12 日对账单"},
+    "set_policy": {"class": "service", "allowed": False, "reason": "宁缺勿重"},
+    "dismiss_unmatched": {"ids": [1742], "reason": "运营商确认为测试"},
+    "create_channel": {
+        "name": "移动",
+        "kind": "cmpp",
+        "simulated": False,
+        "tps": 500,
+        "carriers": ["china_mobile"],
+        "config": {
+            "host": "203.0.113.10",
+            "port": 7890,
+            "account": "901234",
+            "secret": "…",
+            "access_number": "1065720001234",
+        },
+    },
+    "put_code": {
+        "kind": "cmpp",
+        "applies_to": "receipt",
+        "code": "MK:0012",
+        "outcome": "undelivered",
+        "reason": "powered_off",
+    },
+    "edit_channel": {"tps": 300, "held_until": None},
+    "import_prefixes": {"source": "工信部 2027-01"},
+    "look_up_override": {"phone": "197 9000 0001"},
+    "import_overrides": {},
+    "set_override": {"phone": "197 9000 0001", "carrier": "china_unicom"},
+    "delete_override": {"phone": "197 9000 0001"},
 }

@@ -8,11 +8,13 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
 from service.api.call import Download
+from service.api.catalogue import PROBLEMS
 from service.api.examples import EXAMPLES
 from service.api.idempotency import HEADER, MAX_LENGTH
 from service.api.links import links_of
 from service.api.op import Op
 from service.api.problems import HEADERS, MEDIA_TYPE, TITLES
+from service.api.samples import Samples
 from service.api.schema import Out
 from service.api.tags import TAGS
 from service.api.version import ETAG, IF_MATCH, IF_NONE_MATCH
@@ -58,6 +60,7 @@ def document(ops: Sequence[Op], prefix: str, version: str) -> Schema:
             operation["responses"][str(op.status)]["links"] = links
         paths.setdefault(prefix + op.path, {})[op.method.lower()] = operation
     _tell_pairs_plainly(schemas)
+    _show_answers(paths, Samples(schemas))
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tocsin", "version": version, "description": ABOUT},
@@ -67,8 +70,52 @@ def document(ops: Sequence[Op], prefix: str, version: str) -> Schema:
         "components": {
             "schemas": schemas,
             "securitySchemes": {"key": _SCHEME},
+            "examples": {f"problem_{status}": {"value": problem_of(status)} for status in _CODES},
         },
     }
+
+
+def _show_answers(paths: Schema, samples: Samples) -> None:
+    """Give each answer an example, and each refusal one of its status."""
+    for item in paths.values():
+        for operation in item.values():
+            for status, answer in operation["responses"].items():
+                for media, content in answer.get("content", {}).items():
+                    if media == MEDIA_TYPE:
+                        content["examples"] = {"usual": {"$ref": _PROBLEM.format(status=status)}}
+                    elif media == "application/json":
+                        content["example"] = samples.of(content["schema"])
+
+
+_PROBLEM = "#/components/examples/problem_{status}"
+_CODES = {
+    400: "malformed",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    408: "too_slow",
+    409: "conflict",
+    412: "stale",
+    413: "too_large",
+    415: "unsupported_media_type",
+    422: "invalid",
+    429: "too_many_requests",
+    500: "error",
+    503: "unavailable",
+}
+
+
+def problem_of(status: int) -> dict[str, Any]:
+    """A problem of this status, as it is answered."""
+    code = _CODES[status]
+    found = {
+        "type": f"/problems/{code}",
+        "title": TITLES[status],
+        "status": status,
+        "detail": PROBLEMS[code],
+        "request_id": "5f0c62d1-0b8f7a11-9e2c4d7a-3b6e1f02",
+    }
+    return found | ({"fields": {"reason": "Field required"}} if status == 422 else {})
 
 
 def _tell_pairs_plainly(schema: Any) -> None:
@@ -214,9 +261,7 @@ def _if_none_match() -> Schema:
 
 def _request_body(op: Op, reference: Schema, schemas: Schema) -> Schema:
     if not op.takes_file:
-        content: Schema = {"schema": reference}
-        if op.name in EXAMPLES:
-            content["examples"] = {"usual": {"value": EXAMPLES[op.name]}}
+        content: Schema = {"schema": reference, "examples": _examples(op)}
         return {"required": not op.body_optional, "content": {"application/json": content}}
     form = schemas[_model_name(reference)]
     file = {"file": {"contentMediaType": "application/octet-stream"}}
@@ -224,7 +269,14 @@ def _request_body(op: Op, reference: Schema, schemas: Schema) -> Schema:
         "properties": form["properties"] | file,
         "required": [*form.get("required", ()), "file"],
     }
-    return {"required": True, "content": {"multipart/form-data": {"schema": whole}}}
+    content = {"schema": whole, "examples": _examples(op)}
+    return {"required": True, "content": {"multipart/form-data": content}}
+
+
+def _examples(op: Op) -> Schema:
+    """The body as it is usually sent; of an upload with what stands for the file."""
+    usual = EXAMPLES[op.name] | ({"file": "(the file)"} if op.takes_file else {})
+    return {"usual": {"value": usual}}
 
 
 def _model_name(reference: Schema) -> str:

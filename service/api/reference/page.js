@@ -80,7 +80,8 @@ function responses(operation) {
     const content = Object.values(answer.content || {})[0];
     const box = make("details", {}, make("summary", {}, answer.description));
     if (content) box.addEventListener("toggle", () => {
-      if (box.open && box.childElementCount === 1) box.append(shape(content.schema));
+      if (box.open && box.childElementCount === 1)
+        box.append(make("pre", {}, example(content)), shape(content.schema));
     });
     table.append(make("tr", {}, make("th", {}, status), make("td", {}, content ? box : answer.description)));
   }
@@ -88,7 +89,8 @@ function responses(operation) {
 }
 
 function example(content) {
-  const first = Object.values(content.examples || {})[0];
+  let first = "example" in content ? {value: content.example} : Object.values(content.examples || {})[0];
+  if (first && first.$ref) first = whole.components.examples[first.$ref.split("/").pop()];
   return first ? JSON.stringify(first.value, null, 2) : "{}";
 }
 

@@ -1,14 +1,15 @@
 """The OpenAPI document is valid 3.1 and says exactly what the server does."""
 
-import json
 import re
+from typing import Any
 
 import pytest
 from aiohttp import web
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+import service.app as application
 from service.api import callbacks, login, reference
-from service.api.examples import EXAMPLES
+from service.api.openapi import document
 from service.api.routes import OPS, PREFIX
 from service.api.tags import TAGS
 from tests.integration.api.conftest import Api
@@ -42,6 +43,30 @@ async def test_the_document_is_valid_and_equals_the_routes(api: Api) -> None:
         if resource.canonical not in UNDOCUMENTED
     }
     assert documented == served
+
+
+async def test_the_document_is_made_once_for_everybody(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes a quarter of a second, and anybody may ask for it."""
+    made: list[int] = []
+
+    def counted(*arguments: Any) -> Any:
+        made.append(1)
+        return document(*arguments)
+
+    monkeypatch.setattr(application, "document", counted)
+    application._description.cache_clear()
+    packed = await api.get("/openapi.json", None)
+    plain = await api.get("/openapi.json", None, headers={"Accept-Encoding": "identity"})
+    assert (packed.headers["Content-Encoding"], "Content-Encoding" in plain.headers) == (
+        "gzip",
+        False,
+    )
+    assert packed.json == plain.json
+    had = {"If-None-Match": plain.headers["ETag"]}
+    assert (await api.get("/openapi.json", None, headers=had)).status == 304
+    assert made == [1]
 
 
 async def test_names_are_unique_and_every_operation_explains_itself(api: Api) -> None:
@@ -81,13 +106,6 @@ async def test_every_part_says_what_it_is_about(api: Api) -> None:
     assert not used - set(about), f"say in service/api/tags.py what these are about: {used}"
     assert set(TAGS) == used, "a part that has no address any more"
     assert all(sentence.endswith(".") for sentence in about.values())
-
-
-@pytest.mark.parametrize("name", sorted(EXAMPLES))
-def test_an_example_is_a_body_that_is_taken(name: str) -> None:
-    (op,) = [op for op in OPS if op.name == name]
-    assert op.body is not None
-    op.body.model_validate_json(json.dumps(EXAMPLES[name]))
 
 
 async def test_the_reference_is_served_whole_and_asks_nobody_else(api: Api) -> None:
