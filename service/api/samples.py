@@ -115,5 +115,5 @@ def _takes(schema: Schema, value: Any) -> bool:
     if schema.get("format") or schema.get("pattern"):
         return False
     if isinstance(value, list):
-        return "array" in kinds and schema.get("items", {}).get("type") != "object"
+        return "array" in kinds and schema.get("items", {}).get("type") == "string"
     return "string" in kinds
