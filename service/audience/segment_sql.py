@@ -13,7 +13,6 @@ from typing import Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from service.audience.cells import WHITE
 from service.audience.segment import (
     And,
     Comparison,
@@ -98,12 +97,6 @@ CARRIER = "coalesce(v.carrier, c.carrier)"
 """Who serves a person's number: what is known of the number goes before what a list says."""
 
 
-def _folded(column: str) -> str:
-    """`segment_words.fold` in SQL, for a text that is in NFKC as imports store it."""
-    white = "".join(f"\\{ord(character):04x}" for character in WHITE)
-    return f"translate(lower({column}), U&'{white}', '')"
-
-
 _ENTRIES = {
     "role": "l.roles && {}::text[]",
     "org": "l.org = ANY({}::text[])",
@@ -111,26 +104,27 @@ _ENTRIES = {
     "grade": "l.grade = ANY({}::text[])",
     "class": "l.class = ANY({}::text[])",
     "roster": (
-        "l.roster_id = ANY(ARRAY(SELECT id FROM rosters"  # noqa: S608  # constants
-        f" WHERE {_folded('name')} = ANY({{}}::text[])))"
+        "l.roster_id = ANY(ARRAY(SELECT id FROM rosters WHERE folded(name) = ANY({}::text[])))"
     ),
 }
 """Fields of what lists say: true of a person if true of any entry."""
 
 _FOLDED = ("org", "school", "grade", "class")
-"""The texts of an entry, folded once however many comparisons ask for them."""
+"""The texts of an entry, which `links` keeps folded as well: `folded` in SQL is
+`segment_words.fold`, for a text that is in NFKC as imports store it.
+"""
 
 _CONDITIONS = {
     "area": "(c.area_code IS NOT NULL AND c.area_code = ANY({}::text[]))",
     "gender": "(c.gender IS NOT NULL AND c.gender = ANY({}::text[]))",
     "carrier": f"({CARRIER} IS NOT NULL AND {CARRIER} = ANY({{}}::text[]))",
     "department": (
-        "(c.department_id = ANY(ARRAY(SELECT id FROM departments"  # noqa: S608  # constants
-        f" WHERE {_folded('name')} = ANY({{}}::text[]))))"
+        "(c.department_id = ANY(ARRAY(SELECT id FROM departments"
+        " WHERE folded(name) = ANY({}::text[]))))"
     ),
     "tag": (
         "EXISTS (SELECT FROM contact_tags t WHERE t.contact_id = c.id"
-        f" AND {_folded('t.tag')} = ANY({{}}::text[]))"
+        " AND folded(t.tag) = ANY({}::text[]))"
     ),
     "received": (
         "EXISTS (SELECT FROM messages m JOIN runs s ON s.id = m.run_id"
@@ -227,7 +221,7 @@ class _Compiler:
 
     def source(self) -> str:
         """The tables of the statement."""
-        texts = "".join(f", {_folded(name)} AS {name}" for name in sorted(self._texts))
+        texts = "".join(f", {name}_folded AS {name}" for name in sorted(self._texts))
         asked = "".join(
             f", bool_or(l.holds AND {condition}) AS k{number}"
             for number, condition in enumerate(self._asked)

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.audience.area import AreaTree, packaged_areas
+from service.audience.cells import WHITE, text_form
 from service.audience.segment import And, Comparison, Not, Or, Rule, canonical, parse
 from service.audience.segment_areas import RuleAreas
 from service.audience.segment_sql import compile_rule
@@ -381,3 +382,16 @@ async def test_any_rule_means_the_same_to_postgresql(people: Any, rule: Rule) ->
     expected = [holds(rule, person) for person in PEOPLE]
     assert await truths(people, rule) == expected
     assert await truths(people, parse(canonical(rule))) == expected
+
+
+async def test_what_lists_say_is_kept_as_rules_compare_it(people: Any) -> None:
+    """Also after it has changed: with every white character."""
+    texts = [*(f"A{white}县 Ä{white}" for white in WHITE), "", "一中"]
+    columns = [f"{name}_folded" for name in ("org", "school", "grade", "class")]
+    for text in map(text_form, texts):
+        rows = await people.fetch(
+            "UPDATE links SET org = $1, school = $1, grade = $1, class = $1"
+            f" RETURNING {', '.join(columns)}",
+            text,
+        )
+        assert {value for row in rows for value in row.values()} == {fold(text)}
