@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _OCTETS = 64 * 1024
 
@@ -18,8 +18,13 @@ class LossyWire:
     url: str = ""
     lose: int = 0
     lost: int = 0
+    _carrying: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        mine = asyncio.current_task()
+        assert mine is not None
+        self._carrying.add(mine)
+        mine.add_done_callback(self._carrying.discard)
         there, back = await asyncio.open_connection(self.host, self.port)
         asking = asyncio.create_task(_pump(reader, back))
         try:
@@ -37,6 +42,14 @@ class LossyWire:
             asking.cancel()
             for end in (writer, back):
                 end.close()
+            await asyncio.gather(asking, return_exceptions=True)
+
+    async def end(self) -> None:
+        """Carry nothing any more, and wait until nothing is carried."""
+        carrying = list(self._carrying)
+        for task in carrying:
+            task.cancel()
+        await asyncio.gather(*carrying, return_exceptions=True)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -54,4 +67,7 @@ async def lossy(host: str, port: int) -> AsyncIterator[LossyWire]:
     server = await asyncio.start_server(wire._carry, "127.0.0.1", 0)
     wire.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server:
-        yield wire
+        try:
+            yield wire
+        finally:
+            await wire.end()
