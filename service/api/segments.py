@@ -85,6 +85,10 @@ class PreviewOut(Out):
     by_carrier: dict[str, int]
     by_role: dict[str, int] = Field(description="Who has several roles counts under each.")
     excluded: dict[str, int]
+    ended: int = Field(
+        description="People of the department, whatever the rule, who are on lists that have ended"
+        " only, or rest on nothing any more: extend or renew the list."
+    )
     sample: list[PersonOut]
 
 
@@ -170,6 +174,7 @@ def preview_out(preview: Preview) -> PreviewOut:
         by_carrier=counts.by_carrier,
         by_role=counts.by_role,
         excluded=counts.excluded,
+        ended=counts.ended,
         sample=[PersonOut.model_validate(person) for person in preview.sample],
     )
 

@@ -22,6 +22,8 @@ FIRST_RULE_PARAMETER = 4
 
 SAMPLE = 5
 AGE_UNCLEAR = "age_unclear"
+_ENDED = "ended"
+"""No reason of anybody's: of those on lists that have ended no rule asks anything."""
 
 WORK_MEMORY = "64MB"
 """What one statement over all people of a department may use before it writes to disk."""
@@ -45,6 +47,7 @@ class Counts:
     """How many people a rule means, by town, carrier and role, and who would be left out and why.
 
     Somebody with several roles counts under each. some: phone hashes of a few in the target.
+    ended: people of the department, whatever the rule, who are on ended lists only.
     """
 
     target: int = 0
@@ -52,6 +55,7 @@ class Counts:
     by_carrier: Counter[str] = field(default_factory=Counter)
     by_role: Counter[str] = field(default_factory=Counter)
     excluded: Counter[str] = field(default_factory=Counter)
+    ended: int = 0
     some: list[bytes] = field(default_factory=list)
 
 
@@ -174,15 +178,16 @@ async def count_people(
         ), judged AS (
             SELECT c.phone_hash, coalesce({CARRIER}, 'none') AS carrier,
                    coalesce(left(c.area_code, 9) || '000', 'none') AS town, k.roles,
-                   ({condition.sql}) AS matches
+                   ({condition.sql}) AS matches, c.listed AND NOT k.holds AS ended
             FROM {condition.source} WHERE c.department_id = $1
             OFFSET 0  -- so that nobody is judged twice
         )
-        SELECT CASE WHEN matches IS NULL THEN '{AGE_UNCLEAR}' ELSE s.reason END AS excluded,
+        SELECT CASE WHEN ended THEN '{_ENDED}' WHEN matches IS NULL THEN '{AGE_UNCLEAR}'
+                    ELSE s.reason END AS excluded,
                j.carrier, j.town, j.roles, count(*) AS people,
                (array_agg(j.phone_hash))[1:{SAMPLE}] AS some
         FROM judged j LEFT JOIN stopped s ON s.phone_hash = j.phone_hash
-        WHERE matches IS NOT FALSE
+        WHERE matches IS NOT FALSE OR ended
         GROUP BY 1, 2, 3, 4
         """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
         department_id,
@@ -197,6 +202,9 @@ async def count_people(
 
 
 def _add(counts: Counts, row: Record) -> None:
+    if row["excluded"] == _ENDED:
+        counts.ended += row["people"]
+        return
     if row["excluded"]:
         counts.excluded[row["excluded"]] += row["people"]
         return

@@ -274,6 +274,7 @@ class Preview(TypedDict):
     by_carrier: dict[str, int]
     by_role: dict[str, int]
     excluded: dict[str, int]
+    ended: int
     sample: list[Person]
 
 

@@ -1,5 +1,6 @@
 """Workbooks, newer lists, members and undoing over HTTP."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -52,6 +53,22 @@ async def _put(api: Api, body: Any, who: tuple[str, str] = OPERATOR) -> Answer:
 async def _roster(api: Api) -> Any:
     (roster,) = (await api.get("/rosters", OPERATOR)).json["items"]
     return roster
+
+
+async def test_a_preview_says_who_is_on_ended_lists_only(api: Api) -> None:
+    """Else a list would shrink from one day to the next, and nobody would know why."""
+    async with transaction(api.runtime.pool) as conn:
+        await load_areas(conn)
+    today, later = "2027-01-12", "2027-12-31"
+    rows = [f"1979000000{n},张三,会计,{today if n < 3 else later}" for n in range(1, 6)]
+    await _import(api, "\n".join(["手机,姓名,身份,有效期至", *rows]).encode())
+    expected = ((0, 5, 0), (1, 3, 2), (400, 0, 5))  # days later; meant; on ended lists
+    began = api.clock.at
+    for days, target, ended in expected:
+        api.clock.at = began + timedelta(days=days)
+        for rule, people in (("身份 = 财务人员", target), ("身份 = 司机", 0)):
+            found = (await api.post("/segments/preview", OPERATOR, {"rule": rule})).json
+            assert (found["target"], found["ended"], found["excluded"]) == (people, ended, {}), days
 
 
 async def test_a_workbook_is_taken_and_taken_back(api: Api) -> None:
