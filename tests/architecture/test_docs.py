@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from service.settings import describe_environment
 from tests.architecture.tree import ROOT, text_files
 
 DOCUMENTS = [
@@ -61,6 +62,24 @@ def test_names_that_are_said_to_be_in_a_file_are_there(document: Path) -> None:
 def functions_in(path: Path) -> set[str]:
     tree = ast.parse(path.read_text("utf-8"))
     return {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def test_every_setting_is_in_the_table_with_its_default() -> None:
+    table = (ROOT / "docs/operating.md").read_text("utf-8")
+    told = dict[str, str]()
+    for cell, defaults in re.findall(r"^\| (`TOCSIN_[^|]+`) \| ([^|]+) \|", table, re.MULTILINE):
+        given = defaults.split(", ")
+        names = re.findall(r"TOCSIN_\w+", cell)
+        told |= dict(zip(names, given * (len(names) // len(given)), strict=True))
+    shipped = dict(re.findall(r"^(?:# )?(TOCSIN_\w+)=(.*)$", describe_environment(), re.MULTILINE))
+    assert told.keys() == shipped.keys()
+    words = {"": ("needed", "none", "real time"), "0.0": ("real time",), "1.0": ("real time",)}
+    wrong = [
+        f"{name}: {told[name]}, not {default}"
+        for name, default in shipped.items()
+        if told[name] not in (default, default.removesuffix(".0"), *words.get(default, ()))
+    ]
+    assert not wrong, wrong
 
 
 def test_make_targets_that_are_named_exist() -> None:
