@@ -85,6 +85,16 @@ def _dead(m: str) -> str:
     return f"({m}.state IN {FAILED} AND {m}.reason IS NOT DISTINCT FROM 'empty_number')"
 
 
+def uncorrected(run: str) -> str:
+    """The condition that the text of a row `run` of runs has no correction on its way: one that has
+    must not leave again, or somebody would read what was wrong after what is right.
+    """
+    return f"""NOT EXISTS (
+            SELECT FROM runs k WHERE k.relation = 'correction' AND k.state <> 'cancelled'
+              AND k.follows IN (
+                {run}.id, CASE WHEN {run}.relation = 'resend' THEN {run}.follows END))"""
+
+
 class Missed(NamedTuple):
     """How many of those whom a run was for it has not reached, by reason. again: whom the text may
     be sent again to; not_again: whom not, of them `in_doubt` those who may have got it.

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from service.campaigns.follower_store import uncorrected
 from service.channels.outcome import Reason
 from service.storage.postgres import Connection, Record
 
@@ -55,10 +56,10 @@ async def find_strays(conn: Connection, keys: Sequence[Key], now: datetime) -> l
     `known` by an override, the channels `chosen` for the run.
 
     They failed since the number is of another network, for the first time; no part of them has
-    arrived at any attempt; their run is not cancelled, and its validity not over.
+    arrived at any attempt; their run is not cancelled nor corrected, and its validity not over.
     """
     return await conn.fetch(
-        """
+        f"""
         SELECT m.run_id, m.no, m.channel_id, v.carrier AS known, r.channels AS chosen
         FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
         JOIN messages m ON m.run_id = k.run_id AND m.no = k.no
@@ -69,10 +70,11 @@ async def find_strays(conn: Connection, keys: Sequence[Key], now: datetime) -> l
           AND m.first_channel_id IS NULL
           AND r.state IN ('running', 'paused', 'sent') AND c.state IS DISTINCT FROM 'cancelled'
           AND (r.valid_until IS NULL OR r.valid_until > $3)
+          AND {uncorrected("r")}
           AND NOT EXISTS (
             SELECT FROM parts p
             WHERE p.run_id = m.run_id AND p.no = m.no AND p.state = 'delivered')
-        """,
+        """,  # noqa: S608  # an alias
         [run_id for run_id, _ in keys],
         [no for _, no in keys],
         now,

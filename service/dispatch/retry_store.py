@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from service.campaigns.follower_store import uncorrected
 from service.dispatch.reroute_store import UNTOLD, Key
 from service.dispatch.retry import FAILURES
 from service.storage.postgres import Connection, Record
@@ -40,8 +41,9 @@ async def queue_again(conn: Connection, texts: Sequence[Again]) -> list[Key]:
     """Put failed texts back into their queue, each until its instant; returns those that went.
 
     A text goes if it failed as is said, was never tried again for a passing reason before, no part
-    of it has arrived at any attempt, and neither its run nor its campaign is cancelled. A run that
-    was taken for finished is open again, and paused if its campaign is. `reroute.lock` first.
+    of it has arrived at any attempt, its run is not corrected, and neither that nor its campaign is
+    cancelled. A run that was taken for finished is open again, and paused if its campaign is.
+    `reroute.lock` first.
     """
     ordered = sorted(texts, key=lambda text: (text.run_id, text.no))
     rows = await conn.fetch(
@@ -58,6 +60,7 @@ async def queue_again(conn: Connection, texts: Sequence[Again]) -> list[Key]:
             LEFT JOIN campaigns c ON c.id = r.campaign_id
             WHERE r.state IN ('running', 'paused', 'sent')
               AND c.state IS DISTINCT FROM 'cancelled'
+              AND {uncorrected("r")}
               AND NOT EXISTS (
                 SELECT FROM attempts x
                 WHERE x.run_id = a.run_id AND x.no = a.no AND x.next_at IS NOT NULL)

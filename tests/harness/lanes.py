@@ -161,6 +161,16 @@ class Lanes:
             await self.receive(carrier, no, "delivered", "DELIVRD")
         await self.fold(carrier)
 
+    async def correct(self) -> None:
+        """A correction of the run has fired."""
+        await self.pool.execute(
+            "INSERT INTO runs (campaign_id, department_id, fire_at, state, priority, class, text,"
+            " rule, send_hours, timezone, created_at, follows, relation)"
+            " SELECT campaign_id, department_id, fire_at, 'running', priority, class, text, rule,"
+            " send_hours, timezone, created_at, id, 'correction' FROM runs WHERE id = $1",
+            self.run,
+        )
+
     # ---- looking
 
     async def row(self, no: int) -> Any:

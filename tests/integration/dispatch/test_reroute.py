@@ -189,6 +189,11 @@ async def _cancelled_campaign_of_a_sent_run(on: Lanes) -> None:
     await on.ported(MOBILE, 1)
 
 
+async def _corrected(on: Lanes) -> None:
+    await on.correct()
+    await on.ported(MOBILE, 1)
+
+
 async def _another_kind_of_lane(on: Lanes) -> None:
     await on.pool.execute("ALTER TABLE channels DISABLE TRIGGER channels_simulated_is_final")
     await alter(on.pool, on.lanes[UNICOM], simulated=False)
@@ -209,6 +214,7 @@ async def _expired_with_that_reason(on: Lanes) -> None:
         _validity_over,
         _cancelled_run,
         _cancelled_campaign_of_a_sent_run,
+        _corrected,
         _another_kind_of_lane,
         _expired_with_that_reason,
     ],

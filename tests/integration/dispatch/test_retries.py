@@ -291,6 +291,11 @@ async def _cancelled_campaign_of_a_sent_run(on: Lanes) -> None:
     await full(on, 1)
 
 
+async def _corrected(on: Lanes) -> None:
+    await on.correct()
+    await full(on, 1)
+
+
 async def _contradicted_at_once(on: Lanes) -> None:
     await on.receive(MOBILE, 1, "undelivered", FULL, "memory_full")
     await on.delivered(MOBILE, 1)
@@ -305,6 +310,7 @@ async def _contradicted_at_once(on: Lanes) -> None:
         _without_an_end,
         _cancelled,
         _cancelled_campaign_of_a_sent_run,
+        _corrected,
         _contradicted_at_once,
     ],
     ids=lambda happening: happening.__name__.strip("_"),
