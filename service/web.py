@@ -22,6 +22,9 @@ HEADERS = web.RequestKey("headers", dict[str, str])
 """What every answer to this request says beside its own headers."""
 
 REQUEST_ID_HEADER = "X-Request-Id"
+CAUTION = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""What is answered concerns people: no proxy and no browser keeps it, or guesses what it is."""
+
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -74,5 +77,8 @@ def _log_access(request: web.Request, status: int, seconds: float) -> None:
 
 async def show_request_id(request: web.BaseRequest, response: web.StreamResponse) -> None:
     """Tell the caller the request's id, and the like, as the answer's head is about to leave."""
+    for name, value in CAUTION.items():
+        response.headers.setdefault(name, value)
+    response.headers["Server"] = "tocsin"  # and of which version is nobody's business
     response.headers[REQUEST_ID_HEADER] = request.get(REQUEST_ID, "")
     response.headers.update(request.get(HEADERS, {}))

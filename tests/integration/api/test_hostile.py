@@ -253,6 +253,26 @@ async def test_a_head_that_two_could_read_differently_is_refused(
     assert b" 400 " in await _raw(api, _head(api, *more))
 
 
+async def test_no_answer_is_kept_on_its_way_nor_taken_for_what_it_is_not(api: Api) -> None:
+    answers = [
+        await api.get("/segments", OPERATOR),
+        await api.get("/segments", None),
+        await api.get("/nothing", OPERATOR),
+        await api.get(f"/segments/{NOBODY}", OPERATOR),
+        await api.get("/receipts/unmatched/export", OPERATOR),
+        await api.post("/segments", OPERATOR, {}),
+        await api.post("/login", None, {"login": "l", "password": "p"}),
+        await api.get("//metrics", OPERATOR),
+        await api.get("//healthz", None),
+    ]
+    for answer in answers:
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Server"] == "tocsin"
+    page = await api.get("//api/docs", None)
+    assert page.headers.getall("Cache-Control") == ["no-cache"]
+
+
 @pytest.mark.parametrize("name", ["Idempotency-Key", "X-Request-Id", "If-Match", "User-Agent"])
 async def test_a_header_cannot_put_another_one_into_the_answer(api: Api, name: str) -> None:
     evil = "a%0d%0aSet-Cookie: x=1"
