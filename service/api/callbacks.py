@@ -6,14 +6,17 @@ told so (503). Repeats are harmless: receipts are matched by reference and folde
 
 A slow PostgreSQL makes callers wait, but only so many: whoever comes then is told to come again
 (503 with Retry-After), so that a flood of callbacks costs neither memory nor the rest of the API.
+Nobody has signed anything before the body is there: so whoever sends it slowly waits elsewhere than
+those whose receipts are being stored, and not for long.
 """
 
+import asyncio
 from typing import Any
 
 from aiohttp import web
 
 from service.api.openapi import REF
-from service.api.problems import HEADERS, MEDIA_TYPE, TITLES, Malformed, TooLarge
+from service.api.problems import HEADERS, MEDIA_TYPE, TITLES, Malformed, Slow, TooLarge
 from service.channels.gateway import (
     Callback,
     CallbackAnswer,
@@ -36,6 +39,12 @@ BODY_OCTETS = 256 * 1024
 MOST_WAITING = 200
 """Callbacks that may be in hand at once in one process."""
 
+MOST_COMING = 1_000
+"""Callbacks whose bodies may be on their way at once in one process: at most 256 MB."""
+
+BODY_SECONDS = 10.0
+"""How long a body may take: providers send it at once."""
+
 _MOST_ID = 2**15
 _NONE = "there is no channel of this name or id that takes callbacks"
 
@@ -46,25 +55,34 @@ class Callbacks:
     def __init__(self, most: int = MOST_WAITING) -> None:
         self._most = most
         self._waiting = 0
+        self._coming = 0
 
     async def receive(self, request: web.Request) -> web.Response:
         """Take a provider's receipts and texts.
 
         Raises:
-            Unavailable: too many others wait to be stored.
+            Unavailable: too many others wait to be stored, or send theirs.
         """
-        if self._waiting >= self._most:
-            raise Unavailable("too many callbacks wait to be stored; call again soon")
+        self._need_room()
+        self._coming += 1
+        try:
+            body = await _body(request)
+        finally:
+            self._coming -= 1
+        self._need_room()
         self._waiting += 1
         try:
-            return await _receive(request)
+            return await _receive(request, body)
         finally:
             self._waiting -= 1
 
+    def _need_room(self) -> None:
+        if self._waiting >= self._most or self._coming >= MOST_COMING:
+            raise Unavailable("too many callbacks wait to be stored; call again soon")
 
-async def _receive(request: web.Request) -> web.Response:
+
+async def _receive(request: web.Request, body: bytes) -> web.Response:
     runtime = request.config_dict[RUNTIME]
-    body = await _body(request)
     async with runtime.pool.acquire() as conn:
         channel = await find_channel(conn, runtime.keyring, request.match_info["channel"])
     answer = _read(channel, request, body, runtime)
@@ -81,7 +99,7 @@ def path_item() -> dict[str, Any]:
             "content": {MEDIA_TYPE: problem},
             "headers": {name: {"schema": {"type": "string"}} for name in HEADERS.get(status, {})},
         }
-        for status in (400, 403, 404, 413, 503)
+        for status in (400, 403, 404, 408, 413, 503)
     }
     return {
         "post": {
@@ -116,12 +134,17 @@ async def _body(request: web.Request) -> bytes:
 
     Raises:
         TooLarge: it is longer than any provider's.
+        Slow: it does not come.
     """
     body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > BODY_OCTETS:
-            raise TooLarge(f"a callback has at most {BODY_OCTETS:,} octets")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > BODY_OCTETS:
+                    raise TooLarge(f"a callback has at most {BODY_OCTETS:,} octets")
+    except TimeoutError as error:
+        raise Slow(f"the body did not come within {BODY_SECONDS:g} seconds") from error
     return bytes(body)
 
 

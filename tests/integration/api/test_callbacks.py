@@ -284,7 +284,7 @@ def test_the_document_with_this_address_is_valid() -> None:
     OpenAPIV31SpecValidator(whole).validate()
     operation = whole["paths"][PREFIX + CALLBACKS]["post"]
     assert operation["security"] == []
-    assert set(operation["responses"]) == {"200", "400", "403", "404", "413", "503"}
+    assert set(operation["responses"]) == {"200", "400", "403", "404", "408", "413", "503"}
 
 
 async def test_when_too_many_wait_for_the_database_the_next_is_told_to_come_again(
@@ -314,3 +314,25 @@ async def test_when_too_many_wait_for_the_database_the_next_is_told_to_come_agai
     assert [(await answer).status for answer in waiting] == [200] * MOST
     assert len(await stored(runtime, "receipt_inbox")) == MOST
     assert (await say(client, made.id, [RECEIPT])).status == 200
+
+
+async def test_strangers_who_send_slowly_keep_no_receipt_out(
+    client: TestClient, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of them could sign; they would only have to hold all places for ever."""
+    monkeypatch.setattr(callbacks, "BODY_SECONDS", 1.0)
+    made = await channel(runtime, "http")
+    coming = asyncio.Event()
+
+    async def never() -> AsyncIterator[bytes]:
+        yield b"{"
+        coming.set()
+        await asyncio.Event().wait()
+
+    path = f"{PREFIX}/callbacks/{made.id}"
+    slow = [asyncio.create_task(client.post(path, data=never())) for _ in range(3 * MOST)]
+    await coming.wait()
+    assert (await say(client, made.id, [RECEIPT])).status == 200
+    assert {(await answer).status for answer in slow} == {408}
+    monkeypatch.setattr(callbacks, "MOST_COMING", 0)
+    assert (await say(client, made.id, [RECEIPT])).status == 503
