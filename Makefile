@@ -51,8 +51,9 @@ model: venv ## random acts of random people on campaigns, beside an oracle (long
 		$(BIN)/python -m pytest -q tests/integration/api/test_campaign_model.py
 
 CONTRACT_CASES ?= 5300
+CONTRACT_SEED ?= 0
 contract: venv ## requests made up from the OpenAPI document, by themselves and along its links (long)
-	TOCSIN_API_CASES=$(CONTRACT_CASES) \
+	TOCSIN_API_CASES=$(CONTRACT_CASES) TOCSIN_API_SEED=$(CONTRACT_SEED) \
 		$(BIN)/python -m pytest -q tests/integration/api/test_any_request.py
 
 CHAOS_MINUTES ?= 15
