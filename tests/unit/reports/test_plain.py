@@ -29,6 +29,7 @@ NO_REASONS = {
     *MessageState,
     *("running", "paused", "scheduled", "sent", "held", "expanding", "draft", "open", "closed"),
     *("waiting", "stopped", "passed", "moved_on", "in_doubt", "without_message", "reply"),
+    *("opt_out_confirmed", "notices_confirmed"),
     *(
         "real",
         "drill",
