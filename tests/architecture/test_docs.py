@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from service.api.routes import OPS
 from service.settings import describe_environment
 from tests.architecture.tree import ROOT, text_files
 
@@ -62,6 +63,20 @@ def test_names_that_are_said_to_be_in_a_file_are_there(document: Path) -> None:
 def functions_in(path: Path) -> set[str]:
     tree = ast.parse(path.read_text("utf-8"))
     return {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_addresses_that_are_asked_for_are_the_apis(document: Path) -> None:
+    """And whoever reads them finds what `api` and `$API` are."""
+    text = document.read_text("utf-8")
+    blocks = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+    served = [re.compile(re.sub(r"\{\w+\}", "[^/]+", op.path)) for op in OPS]
+    asked = re.findall(r"\$API(/[^\s\"?;|)]+)", blocks)
+    unknown = [path for path in asked if not any(path_of.fullmatch(path) for path_of in served)]
+    assert not unknown, unknown
+    assert "call $" not in blocks
+    if re.search(r"^(?:\w+=\$\w+ )?api .*\$API", blocks, re.MULTILINE):
+        assert "api() {" in blocks or "(api.md#before-the-first-command)" in text
 
 
 def test_every_setting_is_in_the_table_with_its_default() -> None:
