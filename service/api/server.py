@@ -31,8 +31,10 @@ from service.web import HEADERS, REQUEST_ID, RUNTIME
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 4
-WRITE_SECONDS = 30.0
-"""How long whoever gets a file may take over one piece: a connection to the database waits."""
+WRITE_SECONDS = 8.0
+"""How long whoever gets a file may take over one piece: a connection to the database waits, and
+PostgreSQL would end it after ten seconds.
+"""
 JSON = "application/json"
 LIMITER = web.AppKey("limiter", Limiter)
 
