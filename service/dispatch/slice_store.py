@@ -34,8 +34,8 @@ async def claim_slice(
     Runs of which the caller holds a slice already are passed over. What is `held` has its turns;
     so first comes what the caller has nothing of, a class or a department in one, then urgent
     before normal before bulk, then the department that is furthest behind (see `share`); within a
-    department the runs take turns, slice by slice (I11). `full`: only what the caller has nothing
-    of, or what is more urgent than something that it has.
+    department the runs take turns, slice by slice (I11), of those without a campaign the oldest.
+    `full`: only what the caller has nothing of, or what is more urgent than something that it has.
 
     Must run in a transaction.
     """
@@ -43,14 +43,29 @@ async def claim_slice(
     return await conn.fetchrow(
         """
         WITH held AS (
-            SELECT * FROM unnest($6::uuid[], $7::smallint[], $8::uuid[])
+            -- In sub-selects, so that the planner does not look at them: one plan does for all.
+            SELECT * FROM unnest((SELECT $6::uuid[]), (SELECT $7::smallint[]), (SELECT $8::uuid[]))
                 AS h(run_id, priority, department_id)
         ), candidate AS (
             SELECT s.run_id, s.no, s.priority, EXISTS (
                     SELECT FROM held h
                     WHERE h.priority = s.priority AND h.department_id = r.department_id) AS known,
                 greatest(a.virtual_time, p.present, 0) AS behind
-            FROM runs r CROSS JOIN LATERAL (
+            FROM (
+                SELECT id, department_id, canary FROM runs
+                WHERE state = 'running' AND campaign_id IS NOT NULL
+                UNION ALL
+                -- There may be hundreds, of one text each: those whose turn may come.
+                SELECT o.id, d.id, NULL FROM departments d CROSS JOIN LATERAL (
+                    SELECT id FROM runs o
+                    WHERE o.department_id = d.id AND o.campaign_id IS NULL AND o.state = 'running'
+                      AND NOT EXISTS (SELECT FROM held h WHERE h.run_id = o.id)
+                      AND EXISTS (
+                        SELECT FROM slices s
+                        WHERE s.channel_id = $1 AND s.run_id = o.id AND s.done_at IS NULL
+                          AND s.epoch IS NULL AND (s.not_before IS NULL OR s.not_before <= $5))
+                    ORDER BY o.id LIMIT $10) o
+            ) r CROSS JOIN LATERAL (
                 -- Run by run along the index: statistics know nothing of a run just written. More
                 -- than one, for others may be taking the first of them at this moment.
                 SELECT run_id, no, priority FROM slices
@@ -63,8 +78,7 @@ async def claim_slice(
             LEFT JOIN (
                 SELECT priority, max(started) AS present FROM shares
                 WHERE channel_id = $1 GROUP BY priority) p ON p.priority = s.priority
-            WHERE r.state = 'running'
-              AND NOT EXISTS (SELECT FROM stops WHERE lifted_at IS NULL)
+            WHERE NOT EXISTS (SELECT FROM stops WHERE lifted_at IS NULL)
               AND NOT EXISTS (SELECT FROM held h WHERE h.run_id = r.id)
               AND NOT EXISTS (SELECT FROM channels c WHERE c.id = $1 AND c.held_until > $5)
               AND NOT EXISTS (

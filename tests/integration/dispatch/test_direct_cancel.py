@@ -249,3 +249,29 @@ async def test_a_run_ends_with_its_last_slice_unless_somebody_has_its_row(sent: 
                             " = $1 AND no = 2", sent.run, lease.slot, lease.epoch)  # fmt: skip
     assert await finish(2) == "sent"
     assert await sent.pool.fetchval("SELECT finished_at FROM runs WHERE id = $1", sent.run)
+
+
+async def test_direct_runs_that_wait_or_are_held_hide_none_whose_turn_it_is(sent: Stage) -> None:
+    """However many they are; of those that do not wait the oldest comes first."""
+    await sent.pool.execute(
+        "WITH run AS (INSERT INTO runs SELECT (jsonb_populate_record(r, jsonb_build_object("
+        " 'id', uuidv7()))).* FROM runs r, generate_series(1, 40) WHERE r.id = $1 RETURNING id)"
+        " INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority, not_before)"
+        " SELECT id, 1, $2, 1, 1, 1, $3 FROM run",
+        sent.run,
+        sent.channel.id,
+        sent.now + timedelta(minutes=1),
+    )
+    lease = await sent.must_lease()
+    oldest = [row["id"] for row in await sent.pool.fetch(
+        "SELECT id FROM runs WHERE kind = 'direct' ORDER BY id")]  # fmt: skip
+    assert oldest[0] == sent.run
+    due = [oldest[0], oldest[33], oldest[39]]
+    await sent.pool.execute("UPDATE slices SET not_before = NULL WHERE run_id = ANY ($1)", due)
+    held: list[slice_store.Held] = []
+    for expected in [*due, None]:
+        async with transaction(sent.pool) as conn:
+            claimed = await slice_store.claim_slice(conn, lease, sent.now, held)
+        assert (claimed and claimed["run_id"]) == expected
+        if claimed is not None:
+            held.append((claimed["run_id"], claimed["priority"], claimed["department_id"]))
