@@ -133,6 +133,7 @@ async def send_messages(call: Call, body: SendBody) -> SendOut:
             fields={f"to.{refused.index}": refused.message for refused in sent.refused},
             code="nobody_accepted",
         )
+    call.note("runs", sent.run_id, accepted=sent.accepted, rejected=len(sent.refused))
     for channel_id in sent.channels:
         call.after_commit(Job.DRAIN_CHANNEL, channel_id)
     return SendOut(

@@ -214,6 +214,7 @@ async def test_what_somebody_on_duty_does(api: Api, shell: Shell, tmp_path: Path
     assert (kept.code, pack.read_bytes()[:2]) == (0, b"PK"), kept.err
     assert (await shell("runs", "evidence", run, str(pack), who="admin")).code == 2
     actions = (await shell("audit", "list", "--object", run, who="admin")).out
+    assert "send_messages" in actions, "who sent it is found by its run"
     assert "cancel_run" in actions
     mine = (await one(shell, "me", "show"))["id"]
     listed = (await shell("--json", "keys", "list", who="admin")).rows
