@@ -5,7 +5,7 @@ import io
 import json
 import time
 from typing import Any, get_args
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from aiohttp import FormData
@@ -17,12 +17,14 @@ from service.api.op import Op
 from service.api.routes import OPS, PREFIX
 from service.storage.postgres import transaction
 from tests.factories import make_draft
+from tests.harness.things import make_things
 from tests.integration.api.conftest import Answer, Api
 from tests.integration.api.test_login import PASSWORD, log_in, person
 from tests.integration.api.test_robustness import BODIES
 
 ADMIN, OPERATOR, SCHOOL = ("county", "admin"), ("county", "operator"), ("school", "operator")
 JSON = {"Content-Type": "application/json"}
+AWAY = {"starts_at": "2027-02-01T02:00:00Z", "ends_at": "2027-02-20T02:00:00Z", "reason": "r"}
 NOBODY = "00000000-0000-0000-0000-000000000000"
 WITH_JSON = [op for op in OPS if op.body is not None and not op.takes_file and not op.is_open]
 
@@ -404,3 +406,49 @@ async def test_nothing_of_another_department_can_be_named_in_a_body(api: Api) ->
     assert (await api.post("/messages", SCHOOL, sent)).status == 404
     asked = await api.post("/messages/status", SCHOOL, {"ids": [f"{UUID(int=1)}.1"]})
     assert asked.json["items"] == []
+
+
+NAMED: dict[str, dict[str, Any]] = {
+    "POST /keys": {"user_id": "{user_id}", "name": "k"},
+    "POST /users": {"department_id": "{department_id}", "login": "x", "name": "n"},
+    "POST /deputies": {"absent_id": "{user_id}", "deputy_id": "{user_id}", **AWAY},
+    "PATCH /campaigns/{own campaign_id}": {"more_texts": [{"template_id": "{template_id}"}]},
+    "POST /runs/{own run_id}/correction": {"name": "n", "template_id": "{template_id}"},
+    "POST /messages": {"to": ["19790000001"], "template_id": "{template_id}"},
+    "POST /messages/status": {"ids": ["{message_id}"]},
+    "POST /uncertain/decide": {"ids": ["{message_id}"], "decision": "delivered", "reason": "r"},
+    "GET /sessions?user_id={user_id}": {},
+    "GET /audit?actor_id={user_id}": {},
+    "GET /templates/{own template_id}/preview?segment_id={segment_id}": {},
+    "GET /inbound?campaign={campaign_id}": {},
+    "GET /uncertain?run={run_id}": {},
+    "GET /uncertain?department={department_id}": {},
+}
+"""Where an id of something may stand, but in the address."""
+
+
+async def test_what_is_named_beside_the_address_is_ones_own_too(api: Api) -> None:
+    """The answer is word for word that to what nobody has."""
+    theirs, own = await make_things(api, "county"), await make_things(api, "school")
+    nobodys = {name: str(uuid4()) for name in theirs} | {"message_id": f"{uuid4()}.1"}
+    mine = {f"own {name}": value for name, value in own.items()}
+
+    async def answered(things: dict[str, str], route: str) -> tuple[int, str]:
+        def named(text: str) -> str:
+            for name, value in (things | mine).items():
+                text = text.replace(f"{{{name}}}", value)
+            return text
+
+        method, path = named(route).split(" ")
+        body = json.loads(named(json.dumps(NAMED[route])))
+        answer = await api.call(method, path, ("school", "admin"), json=body or None)
+        told = {**answer.json, "request_id": ""}
+        said = json.dumps(told)
+        for name in sorted(things, key=lambda name: -len(things[name])):
+            said = said.replace(things[name], name) if len(things[name]) > 9 else said
+        return answer.status, said
+
+    for route in NAMED:
+        one = await answered(theirs, route)
+        assert one == await answered(nobodys, route), route
+        assert one[0] in {200, 403, 404, 409, 422}, route
