@@ -51,6 +51,7 @@ class Skip(StrEnum):
     NOT_IN_DOUBT = "not_in_doubt"  # there is none, or it is settled already
     VALIDITY_OVER = "validity_over"
     CAMPAIGN_CANCELLED = "campaign_cancelled"
+    CORRECTED = "corrected"  # its text is known to be wrong
     PART_TAKEN = "part_taken"  # the carrier gave a reference, so it did leave
     PART_ARRIVED = "part_arrived"
     RECEIPT_WAITS = "receipt_waits"
@@ -158,18 +159,17 @@ async def _check_policy(conn: Connection, classes: Collection[str]) -> None:
 def _obstacle(
     row: Record, decision: Decision, now: datetime, waiting: Collection[Key]
 ) -> Skip | None:
-    """Why this one is not handed off again; None: it is."""
-    if decision is Decision.RESEND and row["cancelled"]:
-        return Skip.CAMPAIGN_CANCELLED
-    if not row["cancelled"] and row["valid_until"] is not None and row["valid_until"] <= now:
-        return Skip.VALIDITY_OVER
-    if row["arrived"]:
-        return Skip.PART_ARRIVED
-    if decision is Decision.NOT_SENT and row["taken"]:
-        return Skip.PART_TAKEN
-    if _key(row) in waiting:
-        return Skip.RECEIPT_WAITS
-    return None
+    """Why this one is not handed off again; None: it is. The first that holds is said."""
+    sends, until = not row["cancelled"], row["valid_until"]
+    obstacles = {
+        Skip.CAMPAIGN_CANCELLED: decision is Decision.RESEND and not sends,
+        Skip.VALIDITY_OVER: sends and until is not None and until <= now,
+        Skip.CORRECTED: sends and row["corrected"],
+        Skip.PART_ARRIVED: row["arrived"],
+        Skip.PART_TAKEN: decision is Decision.NOT_SENT and row["taken"],
+        Skip.RECEIPT_WAITS: _key(row) in waiting,
+    }
+    return next((skip for skip, holds in obstacles.items() if holds), None)
 
 
 def _settled(row: Record, decision: Decision) -> Settled:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from service.campaigns.follower_store import uncorrected
 from service.campaigns.model import By
 from service.channels.registry import own_reference_kinds
 from service.storage.postgres import Connection, Record, one
@@ -114,14 +115,14 @@ async def lock_folds(conn: Connection, channels: Collection[int]) -> None:
 async def lock_doubts(conn: Connection, keys: Collection[Key]) -> list[Record]:
     """Lock those of these rows that are still in doubt; returns them with what a decision turns on.
 
-    taken: whether the carrier took a part of this attempt: its reference says so, or where that is
-    a number of ours, a receipt; arrived: whether one of any attempt has arrived.
+    taken: whether the carrier took a part of this attempt, by its reference or, where that is ours,
+    a receipt; arrived: whether one of any attempt has arrived; corrected: whether the run is.
     """
     ordered = sorted(keys)
     return await conn.fetch(
-        """
+        f"""
         SELECT u.run_id, u.no, u.attempt, u.channel_id, u.phone_hash, u.marked_at, u.since,
-               r.class, r.valid_until,
+               r.class, r.valid_until, NOT {uncorrected("r")} AS corrected,
                r.state = 'cancelled' OR coalesce(c.state = 'cancelled', false) AS cancelled,
                coalesce(r.cancel_reason, 'campaign_cancelled') AS cancel_reason,
                EXISTS (SELECT FROM parts p WHERE p.run_id = u.run_id AND p.no = u.no
@@ -138,7 +139,7 @@ async def lock_doubts(conn: Connection, keys: Collection[Key]) -> list[Record]:
         WHERE m.state = 'uncertain'
         ORDER BY u.run_id, u.no
         FOR UPDATE OF m
-        """,
+        """,  # noqa: S608  # an alias
         [run_id for run_id, _ in ordered],
         [no for _, no in ordered],
         own_reference_kinds(),

@@ -26,6 +26,7 @@ from tests.harness.ledger import (
     add_channel,
     add_contacts,
     add_run,
+    correct,
     make_scene,
     phone,
     states,
@@ -163,13 +164,7 @@ class Lanes:
 
     async def correct(self) -> None:
         """A correction of the run has fired."""
-        await self.pool.execute(
-            "INSERT INTO runs (campaign_id, department_id, fire_at, state, priority, class, text,"
-            " rule, send_hours, timezone, created_at, follows, relation)"
-            " SELECT campaign_id, department_id, fire_at, 'running', priority, class, text, rule,"
-            " send_hours, timezone, created_at, id, 'correction' FROM runs WHERE id = $1",
-            self.run,
-        )
+        await correct(self.pool, self.run)
 
     # ---- looking
 

@@ -10,7 +10,7 @@ from typing import Any
 from service.channels.model import CARRIERS, Channel, ChannelSettings
 from service.channels.store import insert_channel, parse_settings
 from service.crypto import Keyring
-from service.storage.postgres import Connection
+from service.storage.postgres import Connection, Pool
 
 ALWAYS = [["00:00", "24:00"]]
 TEXT = "【旌德县公安局】先做小任务返小钱、再让垫付大单的，都是刷单诈骗。拿不准拨96110。"
@@ -173,6 +173,17 @@ async def add_channel(
         **settings,
     )
     return await insert_channel(conn, keyring, channel, now)
+
+
+async def correct(pool: Pool, run_id: uuid.UUID) -> None:
+    """A correction of a run has fired."""
+    await pool.execute(
+        "INSERT INTO runs (campaign_id, department_id, fire_at, state, priority, class, text,"
+        " rule, send_hours, timezone, created_at, follows, relation)"
+        " SELECT campaign_id, department_id, fire_at, 'running', priority, class, text, rule,"
+        " send_hours, timezone, created_at, id, 'correction' FROM runs WHERE id = $1",
+        run_id,
+    )
 
 
 async def states(conn: Connection, run_id: uuid.UUID) -> dict[str, int]:

@@ -16,6 +16,7 @@ from service.errors import Conflict
 from service.messages.ledger import MOVES, MessageState
 from service.storage.postgres import CheckViolation, UniqueViolation, transaction
 from tests.harness.doubt import Doubts, doubtful
+from tests.harness.ledger import correct
 from tests.harness.stage import mark
 
 Begin = Callable[..., Awaitable[Doubts]]
@@ -236,6 +237,10 @@ async def _over(on: Doubts) -> None:
     await on.pool.execute("UPDATE runs SET valid_until = $1", on.later)
 
 
+async def _corrected(on: Doubts) -> None:
+    await correct(on.pool, on.on.run)
+
+
 async def _taken(on: Doubts) -> None:
     await on.pool.execute(
         "INSERT INTO parts (channel_id, ref, phone_hash, run_id, no, part, attempt, at) "
@@ -280,6 +285,7 @@ async def _taken_says_a_receipt(on: Doubts) -> None:
         (_cancelled, Skip.CAMPAIGN_CANCELLED, None),
         (_cancelled_campaign, Skip.CAMPAIGN_CANCELLED, None),
         (_over, Skip.VALIDITY_OVER, Skip.VALIDITY_OVER),
+        (_corrected, Skip.CORRECTED, Skip.CORRECTED),
         (_taken, None, Skip.PART_TAKEN),
         (_taken_says_our_own_number, None, None),
         (_taken_says_a_receipt, None, Skip.PART_TAKEN),
