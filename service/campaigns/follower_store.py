@@ -208,12 +208,14 @@ async def still_sends(conn: Connection, run_id: UUID) -> bool:
 
 
 def ledger_people(members: New) -> Compiled:
-    """People of ledgers as a preview counts them: those rows `m` that `members` says."""
+    """People of ledgers as a preview counts them: those rows `m` that `members` says. Of a ledger
+    they are, whatever has become of their lists.
+    """
     source = f"""(
             SELECT DISTINCT ON (m.phone_hash) m.phone_hash, m.carrier, m.area_code, m.roles,
-                   r.department_id
+                   r.department_id, true AS listed
             FROM messages m JOIN runs r ON r.id = m.run_id WHERE {members.sql}
             ORDER BY m.phone_hash) c
         LEFT JOIN carrier_overrides v ON v.phone_hash = c.phone_hash
-        CROSS JOIN LATERAL (SELECT array_to_string(c.roles, ' ') AS roles) k"""  # noqa: S608  # as above
+        CROSS JOIN LATERAL (SELECT array_to_string(c.roles, ' ') AS roles, true AS holds) k"""  # noqa: S608  # as above
     return Compiled("true", source, list(members.parameters), ())
