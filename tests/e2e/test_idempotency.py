@@ -5,20 +5,21 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientError, ClientSession, FormData
+from aiohttp import ClientError, ClientResponse, ClientSession, FormData
 from redis.asyncio import Redis
 
 from service.accounts.bootstrap import bootstrap
 from service.crypto import Keyring
 from service.embedded import Valkey
 from service.storage.postgres import Pool, transaction
+from tests.integration.api.test_channels import BODY as CHANNEL
 
 PAUSE_MS = 30_000
 
@@ -61,32 +62,75 @@ async def serving(environment: dict[str, str]) -> AsyncIterator[asyncio.subproce
         await process.wait()
 
 
-async def upload(environment: dict[str, str], token: str) -> tuple[int, bytes, str | None]:
-    form = FormData()
-    form.add_field("roster", "名单")
-    form.add_field("file", b"phone\n19790000001", filename="f.csv", content_type="text/csv")
-    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "once"}
-    url = f"http://127.0.0.1:{environment['TOCSIN_API_PORT']}/api/v1/imports"
-    async with ClientSession() as session, session.post(url, data=form, headers=headers) as answer:
+Ask = Callable[[ClientSession], AbstractAsyncContextManager[ClientResponse]]
+ONCE = {"Idempotency-Key": "once"}
+
+
+@asynccontextmanager
+async def client(environment: dict[str, str], token: str) -> AsyncIterator[ClientSession]:
+    base = f"http://127.0.0.1:{environment['TOCSIN_API_PORT']}/api/v1/"
+    async with ClientSession(base, headers={"Authorization": f"Bearer {token}"}) as session:
+        yield session
+
+
+async def made(environment: dict[str, str], token: str, path: str, body: Any) -> Any:
+    async with client(environment, token) as session, session.post(path, json=body) as answer:
+        assert answer.status in {200, 201}, await answer.text()
+        return await answer.json()
+
+
+async def to_upload(environment: dict[str, str], tokens: dict[str, str]) -> Ask:
+    def ask(session: ClientSession) -> AbstractAsyncContextManager[ClientResponse]:
+        form = FormData()
+        form.add_field("roster", "名单")
+        form.add_field("file", b"phone\n19790000001", filename="f.csv", content_type="text/csv")
+        return session.post("imports", data=form, headers=ONCE)
+
+    return ask
+
+
+async def to_send(environment: dict[str, str], tokens: dict[str, str]) -> Ask:
+    await made(environment, tokens["admin"], "channels", CHANNEL | {"name": "lane"})
+    words = {"name": "t", "class": "service", "text": "【旌德县反诈中心】会议改在周五。"}
+    template = await made(environment, tokens["operator"], "templates", words)
+    path = f"templates/{template['id']}/approve"
+    await made(environment, tokens["approver"], path, {"version": 1})
+    body = {"to": ["19790000001", "19790000002"], "template_id": template["id"]}
+    return lambda session: session.post("messages", json=body, headers=ONCE)
+
+
+async def asked_for(
+    environment: dict[str, str], token: str, ask: Ask
+) -> tuple[int, bytes, str | None]:
+    async with client(environment, token) as session, ask(session) as answer:
         return answer.status, await answer.read(), answer.headers.get("Idempotent-Replayed")
 
 
-async def _imports(pool: Pool) -> int:
-    count: int = await pool.fetchval("SELECT count(*) FROM imports")
-    return count
-
-
+@pytest.mark.parametrize(
+    ("prepare", "count"),
+    [
+        (to_upload, "SELECT count(*) FROM imports"),
+        (to_send, "SELECT count(DISTINCT run_id) FROM messages"),
+    ],
+    ids=["a list", "a send"],
+)
 async def test_a_kill_between_effect_and_answer_leaves_one_effect(
-    environment: dict[str, str], pool: Pool, redis: Redis, now: datetime
+    environment: dict[str, str],
+    pool: Pool,
+    redis: Redis,
+    now: datetime,
+    prepare: Callable[[dict[str, str], dict[str, str]], Awaitable[Ask]],
+    count: str,
 ) -> None:
     async with transaction(pool) as conn:
         tokens = await bootstrap(conn, Keyring(b"\x01" * 32), now)
-    asked: asyncio.Task[Any]
+    operator = tokens["operator"]
     async with serving(environment) as process:
+        ask = await prepare(environment, tokens)
         # Once it is committed, the bell is rung: it is made to hang there, the answer unsent.
         await redis.client_pause(PAUSE_MS, all=False)  # of writes
-        asked = asyncio.create_task(upload(environment, tokens["operator"]))
-        while await _imports(pool) == 0:
+        asked = asyncio.create_task(asked_for(environment, operator, ask))
+        while await pool.fetchval(count) == 0:
             assert not asked.done()
             await asyncio.sleep(0.01)
         assert not asked.done()
@@ -95,7 +139,7 @@ async def test_a_kill_between_effect_and_answer_leaves_one_effect(
             await asked
     await redis.client_unpause()
     async with serving(environment):
-        status, first, replayed = await upload(environment, tokens["operator"])
+        status, first, replayed = await asked_for(environment, operator, ask)
         assert (status, replayed) == (202, "true")
-        assert (await upload(environment, tokens["operator"]))[1] == first
-    assert await _imports(pool) == 1
+        assert (await asked_for(environment, operator, ask))[1] == first
+    assert await pool.fetchval(count) == 1
