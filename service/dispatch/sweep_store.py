@@ -1,4 +1,9 @@
-"""The SQL of the sweep: what is open in PostgreSQL, and what is finished."""
+"""The SQL of the sweep: what is open in PostgreSQL, and what is finished.
+
+What has no open slice is asked for with NOT IN, which is hashed whatever a plan was made for. A
+plan lives as long as its connection: one for NOT EXISTS that was made while there were few slices
+reads all of them for each run, and took 0.7 s once there were thousands of direct sends.
+"""
 
 import uuid
 from datetime import datetime
@@ -33,8 +38,8 @@ async def close_finished_runs(conn: Connection, now: datetime) -> list[uuid.UUID
     campaigns = await conn.fetch(
         """
         SELECT c.id FROM campaigns c WHERE EXISTS (
-            SELECT FROM runs r WHERE r.campaign_id = c.id AND r.state = 'running' AND NOT EXISTS (
-                SELECT FROM slices s WHERE s.run_id = r.id AND s.done_at IS NULL))
+            SELECT FROM runs r WHERE r.campaign_id = c.id AND r.state = 'running'
+              AND r.id NOT IN (SELECT run_id FROM slices WHERE done_at IS NULL))
         ORDER BY c.id FOR UPDATE OF c SKIP LOCKED
         """
     )
@@ -66,8 +71,8 @@ async def close_direct_runs(conn: Connection, now: datetime) -> None:
     runs = await conn.fetch(
         """
         SELECT r.id FROM runs r
-        WHERE r.campaign_id IS NULL AND r.state = 'running' AND NOT EXISTS (
-            SELECT FROM slices s WHERE s.run_id = r.id AND s.done_at IS NULL)
+        WHERE r.campaign_id IS NULL AND r.state = 'running'
+          AND r.id NOT IN (SELECT run_id FROM slices WHERE done_at IS NULL)
         ORDER BY r.id FOR NO KEY UPDATE OF r SKIP LOCKED
         """
     )
