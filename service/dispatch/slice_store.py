@@ -28,6 +28,7 @@ async def claim_slice(
     held: Sequence[Held] = (),
     *,
     full: bool = False,
+    campaigns_first: bool = False,
 ) -> Record | None:
     """Take the next slice of a running run on this channel, with what is needed to send it.
 
@@ -36,6 +37,8 @@ async def claim_slice(
     before normal before bulk, then the department that is furthest behind (see `share`); within a
     department the runs take turns, slice by slice (I11), of those without a campaign the oldest.
     `full`: only what the caller has nothing of, or what is more urgent than something that it has.
+    `campaigns_first`: of a department's runs, before its direct ones; for whoever took a direct one
+    last. There may always be one more of these, and each is at its first slice.
 
     Must run in a transaction.
     """
@@ -47,16 +50,16 @@ async def claim_slice(
             SELECT * FROM unnest((SELECT $6::uuid[]), (SELECT $7::smallint[]), (SELECT $8::uuid[]))
                 AS h(run_id, priority, department_id)
         ), candidate AS (
-            SELECT s.run_id, s.no, s.priority, EXISTS (
+            SELECT s.run_id, s.no, s.priority, r.direct, EXISTS (
                     SELECT FROM held h
                     WHERE h.priority = s.priority AND h.department_id = r.department_id) AS known,
                 greatest(a.virtual_time, p.present, 0) AS behind
             FROM (
-                SELECT id, department_id, canary FROM runs
+                SELECT id, department_id, canary, false AS direct FROM runs
                 WHERE state = 'running' AND campaign_id IS NOT NULL
                 UNION ALL
                 -- There may be hundreds, of one text each: those whose turn may come.
-                SELECT o.id, d.id, NULL FROM departments d CROSS JOIN LATERAL (
+                SELECT o.id, d.id, NULL, true FROM departments d CROSS JOIN LATERAL (
                     SELECT id FROM runs o
                     WHERE o.department_id = d.id AND o.campaign_id IS NULL AND o.state = 'running'
                       AND NOT EXISTS (SELECT FROM held h WHERE h.run_id = o.id)
@@ -92,13 +95,13 @@ async def claim_slice(
         ), first AS (
             SELECT * FROM candidate c
             WHERE NOT $9 OR NOT c.known OR c.priority < (SELECT max(priority) FROM held)
-            ORDER BY c.known, c.priority, c.behind, c.no, c.run_id
+            ORDER BY c.known, c.priority, c.behind, $11 AND c.direct, c.no, c.run_id
             LIMIT $10
         ), next AS (
             SELECT s.run_id, s.no
             FROM first c JOIN slices s ON s.run_id = c.run_id AND s.no = c.no
             WHERE s.channel_id = $1 AND s.done_at IS NULL AND s.epoch IS NULL
-            ORDER BY c.known, c.priority, c.behind, c.no, c.run_id
+            ORDER BY c.known, c.priority, c.behind, $11 AND c.direct, c.no, c.run_id
             LIMIT 1
             FOR UPDATE OF s SKIP LOCKED
         )
@@ -111,7 +114,8 @@ async def claim_slice(
                     SELECT e.extension FROM extensions e
                     WHERE e.department_id = r.department_id AND e.ended_at IS NULL
                     ORDER BY e.registered_at DESC, e.extension DESC LIMIT 1), '') AS extension,
-                  num_nonnulls(d.daily_quota, d.monthly_quota, d.yearly_quota) > 0 AS has_allowance
+                  num_nonnulls(d.daily_quota, d.monthly_quota, d.yearly_quota) > 0 AS has_allowance,
+                  r.campaign_id IS NULL AS direct
         """,
         lease.channel_id,
         lease.slot,
@@ -123,6 +127,7 @@ async def claim_slice(
         [department for _, _, department in held],
         full,
         CLAIMED_AT_ONCE,
+        campaigns_first,
     )
 
 

@@ -48,8 +48,7 @@ READ_AHEAD = 0.4  # seconds of the channel's TPS that its connections may mark a
 LOOK_SECONDS = 0.4  # between looks for a slice of another run while there is one
 MOST_SLICES = 8
 MOST_FLOWS = 64
-"""The slices in hand; more than MOST_SLICES only of further classes and departments, or of what is
-more urgent than something in hand."""
+"""The slices in hand; beyond MOST_SLICES only of more classes or departments, or more urgent."""
 
 
 class Sender:
@@ -81,6 +80,7 @@ class Sender:
         self._tell_at = 0.0
         self._look_at = 0.0
         self._claim_unsure = False
+        self._direct_last = False
         self._recorder = Recorder(shared, held.lease, self._permits)
         self._writer = Writer(shared, channel, held, gateway, self._recorder)
         self._writing: asyncio.Task[None]
@@ -228,7 +228,9 @@ class Sender:
                 known = [w.key for w in (*self._works, *self._recorder.leaving)]
                 await slice_store.release_unknown(conn, lease, known)
             full = len(held) >= MOST_SLICES
-            claimed = await slice_store.claim_slice(conn, lease, now, held, full=full)
+            claimed = await slice_store.claim_slice(
+                conn, lease, now, held, full=full, campaigns_first=self._direct_last
+            )
             rows = []
             if claimed is not None:
                 await lease_store.recover_slice(conn, claimed["run_id"], claimed["no"], now)
@@ -236,6 +238,7 @@ class Sender:
         self._claim_unsure = False
         if claimed is None:
             return None
+        self._direct_last = claimed["direct"]
         return work_from(claimed, rows, fitting(self._channel, claimed["extension"]))
 
     async def _rows_of(self, conn: Connection, claimed: Record, now: datetime) -> list[Record]:
@@ -269,9 +272,6 @@ class Sender:
     def _rests(self, now: datetime) -> bool:
         """Whether these are the channel's hours of maintenance."""
         return maintenance_end(now, self._channel.maintenance) is not None
-
-    def _is_open(self, work: Work, now: datetime) -> bool:
-        return self._shared.county.now.is_open(now, work.hours)
 
     async def _next_batch(self, work: Work, limit: int) -> list[Message]:
         """Up to `limit` messages of a slice, no more than its campaign's own pace allows.
@@ -321,7 +321,7 @@ class Sender:
             if self._rests(now):
                 work.rows.clear()
                 return []
-            if not self._is_open(work, now):
+            if not self._shared.county.now.is_open(now, work.hours):
                 work.not_before = self._shared.county.now.next_opening(now, work.hours)
                 work.rows.clear()
                 return []

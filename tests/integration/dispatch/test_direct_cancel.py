@@ -18,7 +18,7 @@ from tests.harness.stage import Accept, Scripted, SetUp, Stage, done, mark, unti
 SENT_BACK = "cancelled_by_sender"
 
 
-async def direct_run(on: Stage, people: int) -> Stage:
+async def direct_run(on: Stage, people: int, first: int = 1_000) -> Stage:
     """A direct run on the stage's channel to as many people."""
     new = NewRun(
         kind="direct",
@@ -32,7 +32,7 @@ async def direct_run(on: Stage, people: int) -> Stage:
         valid_until=on.now + timedelta(days=1),
         sent_by=on.scene.operator,
     )
-    numbers = [phone(1_000 + n) for n in range(people)]
+    numbers = [phone(first + n) for n in range(people)]
     named = [
         Recipient(
             on.keyring.phone_index(number),

@@ -23,6 +23,7 @@ from service.storage.postgres import Pool, transaction
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone
 from tests.harness.stage import Accept, Scripted, SetUp, Stage, done, until, working
 from tests.integration.dispatch.conftest import eventually
+from tests.integration.dispatch.test_direct_cancel import direct_run
 
 FAR = 100_000  # the numbers of one department lie this far from those of the next
 
@@ -150,6 +151,21 @@ async def test_runs_of_a_department_take_turns(stage: SetUp) -> None:
         await wrote(gateway, 300)
         queued = [(await one.states())["queued"] for one in (on, second)]
     assert abs(queued[0] - queued[1]) <= 60
+
+
+async def test_texts_sent_one_by_one_keep_no_campaign_of_their_department_waiting(
+    stage: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.dispatch.expand.SLICE_ROWS", 50)
+    on = await stage(200, window=64)
+    for number in range(200):
+        await direct_run(on, 1, first=1_000 + number)
+    gateway = Scripted(lambda _: Accept)
+    async with working(on, gateway):
+        await until(lambda: done(on), 40)
+        numbers = Counter(int(number[3:]) - 19790000000 for number, _ in gateway.written)
+    assert set(numbers.values()) == {1}
+    assert 0 < sum(number >= 1_000 for number in numbers) < 100
 
 
 async def test_a_share_holds_over_two_connections(stage: SetUp) -> None:
