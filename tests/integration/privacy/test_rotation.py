@@ -181,7 +181,10 @@ async def test_the_service_goes_on_meanwhile(pool: Pool, key_file: Path, now: da
         for n in range(first, first + 10_000):
             async with transaction(pool) as conn:
                 await make_contact(conn, keyring, department, n, now=now)
-                await conn.execute("UPDATE contacts SET updated_at = now() WHERE random() < 0.1")
+                await conn.execute(
+                    "UPDATE contacts SET updated_at = now() WHERE id IN ("
+                    " SELECT id FROM contacts WHERE random() < 0.1 ORDER BY id FOR UPDATE)"
+                )
             written += 1
             await names(pool, keyring)
             if over.is_set():
