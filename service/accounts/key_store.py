@@ -88,7 +88,7 @@ async def find_key(conn: Connection, token_hash: bytes, now: datetime) -> Found 
     )
     if row is None:
         return None
-    user = user_from(row, "user_")
+    user = user_from(row)
     return Found(_key(row), user, row["department_requests"], row["deputises"])
 
 

@@ -10,18 +10,14 @@ from service.accounts.model import NewUser, Role, User, rights_of
 from service.errors import Conflict, NotFound
 from service.storage.postgres import Connection, Record, UniqueViolation
 
-USERS = """
-    SELECT u.*, d.kind AS department_kind,
-           ARRAY(SELECT departments_below(u.department_id)) AS below
-    FROM users u JOIN departments d ON d.id = u.department_id
-"""
 USER_COLUMNS = """
     u.id AS user_id, u.department_id AS user_department_id, d.kind AS user_department_kind,
     u.login AS user_login, u.name AS user_name, u.roles AS user_roles, u.rights AS user_rights,
     u.disabled_at AS user_disabled_at, u.given_by AS user_given_by, u.given_hash AS user_given_hash,
     ARRAY(SELECT departments_below(u.department_id)) AS user_below
 """
-"""What makes a user, for a statement that finds other things as well: `user_from(row, "user_")`."""
+"""What makes a user (`user_from`), also beside what else a statement finds."""
+USERS = f"SELECT {USER_COLUMNS} FROM users u JOIN departments d ON d.id = u.department_id"  # noqa: S608  # a constant
 
 
 async def insert_user(conn: Connection, new: NewUser) -> User:
@@ -114,18 +110,17 @@ async def list_users(
     return [user_from(row) for row in rows]
 
 
-def user_from(row: Record, prefix: str = "") -> User:
-    """The user of a row of USERS, or of one with USER_COLUMNS."""
-    given_hash = row[f"{prefix}given_hash"]
+def user_from(row: Record) -> User:
+    """The user of a row with USER_COLUMNS."""
     return User(
-        id=row[f"{prefix}id"],
-        department_id=row[f"{prefix}department_id"],
-        department_kind=row[f"{prefix}department_kind"],
-        login=row[f"{prefix}login"],
-        name=row[f"{prefix}name"],
-        roles=frozenset(map(Role, row[f"{prefix}roles"])),
-        disabled_at=row[f"{prefix}disabled_at"],
-        rights=rights_of(row[f"{prefix}rights"]),
-        below=frozenset(row[f"{prefix}below"]),
-        password_from=row[f"{prefix}given_by"] if given_hash is not None else None,
+        id=row["user_id"],
+        department_id=row["user_department_id"],
+        department_kind=row["user_department_kind"],
+        login=row["user_login"],
+        name=row["user_name"],
+        roles=frozenset(map(Role, row["user_roles"])),
+        disabled_at=row["user_disabled_at"],
+        rights=rights_of(row["user_rights"]),
+        below=frozenset(row["user_below"]),
+        password_from=row["user_given_by"] if row["user_given_hash"] is not None else None,
     )
