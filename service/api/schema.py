@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 Item = TypeVar("Item")
+Moment = TypeVar("Moment", bound=date)
 MAX_INT = 2**31 - 1
 _YEARS = (2000, 2200)
 
@@ -81,6 +82,12 @@ def _written_day(value: object) -> object:
     raise ValueError("write a day like 2027-01-31")
 
 
+def _in_our_years(day: Moment) -> Moment:
+    if not _YEARS[0] <= day.year <= _YEARS[1]:
+        raise ValueError(f"the year must be between {_YEARS[0]} and {_YEARS[1]}")
+    return day
+
+
 def _written_instant(value: object) -> object:
     """Pydantic would take a number, too: seconds since 1970, or milliseconds, as it guesses."""
     if isinstance(value, datetime) or (isinstance(value, str) and _BEGIN_OF_INSTANT.match(value)):
@@ -89,9 +96,7 @@ def _written_instant(value: object) -> object:
 
 
 def _in_utc(instant: datetime) -> datetime:
-    if not _YEARS[0] <= instant.year <= _YEARS[1]:
-        raise ValueError(f"the year must be between {_YEARS[0]} and {_YEARS[1]}")
-    return instant.astimezone(UTC)
+    return _in_our_years(instant).astimezone(UTC)
 
 
 Int = Annotated[int, BeforeValidator(_whole), Field(le=MAX_INT)]
@@ -113,3 +118,5 @@ Instant = Annotated[AwareDatetime, BeforeValidator(_written_instant), AfterValid
 
 Day = Annotated[date, BeforeValidator(_written_day)]
 """A day as RFC 3339 writes it, and nothing else that could be read as one."""
+SpanDay = Annotated[Day, AfterValidator(_in_our_years)]
+"""An end of a span of days to look at: there are weeks around it."""

@@ -129,9 +129,8 @@ def _rows(sheet: Sheet, words: Vocabulary) -> Iterator[tuple[int, tuple[str, ...
     if header is None or missing:
         raise _no_column(missing or "phone")
     places = [header.columns.get(column) for column in HEADERS]
-    below = header.rows[-1]
-    for row, record in enumerate(islice(sheet.records(), below, None), below + 1):
-        if row - below > MOST_ROWS:
+    for row, record in header.below(sheet.records()):
+        if row - header.rows[-1] > MOST_ROWS:
             raise FileRefused(
                 f"the table has more than {MOST_ROWS:,} rows; there are {BLOCKS:,} blocks at most",
                 code="too_many_rows",

@@ -5,8 +5,9 @@ their values are never stored, logged or shown; the report names the column and 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 from service.audience.cells import WHITE, squeeze, text_form
@@ -155,6 +156,11 @@ class Header:
     titles: tuple[str, ...]
     columns: Mapping[str, int]
     refused: tuple[RefusedColumn, ...]
+
+    def below(self, records: Iterable[list[str]]) -> Iterator[tuple[int, list[str]]]:
+        """The records of the table under its header, each with its 1-based row."""
+        last = self.rows[-1]
+        return enumerate(islice(records, last, None), last + 1)
 
     @property
     def width(self) -> int:

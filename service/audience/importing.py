@@ -117,10 +117,9 @@ class ContactReading:
         self, number: int, sheet: Sheet, table: TableCount, reader: RowReader
     ) -> Iterator[RowResult]:
         """The rows below the header; blank ones after the last that is not blank are not read."""
-        below = table.header.rows[-1]
         refused = [column.index for column in table.header.refused]
         blank = 0  # they stand next to each other, and there may be a file full of them
-        for row, record in enumerate(islice(sheet.records(), below, None), below + 1):
+        for row, record in table.header.below(sheet.records()):
             cells = reader.cells(record)
             verdict = reader.read(cells)
             if isinstance(verdict, Person):

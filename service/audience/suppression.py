@@ -101,8 +101,7 @@ def _read_sheet(
     phones: dict[str, None],
     rejected: list[Rejected],
 ) -> None:
-    below = header.rows[-1]
-    for row, record in enumerate(islice(sheet.records(), below, None), below + 1):
+    for row, record in header.below(sheet.records()):
         verdict = reader.read(reader.cells(record))
         if isinstance(verdict, Refusal):
             rejected.append(

@@ -93,9 +93,8 @@ def read_lines(
             _column(header, _TIME_HEADERS, "time", "提交时间"),
             _column(header, _STATUS_HEADERS, "status", "状态"),
         )
-        below = header.rows[-1]
-        for row, record in enumerate(islice(sheet.records(), below, None), below + 1):
-            if row - below > MAX_LINES:
+        for row, record in header.below(sheet.records()):
+            if row - header.rows[-1] > MAX_LINES:
                 raise FileRefused(
                     f"the statement has more than {MAX_LINES:,} lines; split it by day",
                     code="too_many_rows",

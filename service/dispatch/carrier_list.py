@@ -65,8 +65,7 @@ def _rows(sheet: Sheet, words: Vocabulary) -> Iterator[tuple[int, str, str]]:
             code="no_carrier_column",
         )
     places = header.columns["phone"], header.columns["carrier"]
-    below = header.rows[-1]
-    for row, record in enumerate(islice(sheet.records(), below, None), below + 1):
+    for row, record in header.below(sheet.records()):
         if any(cell.strip() for cell in record):
             phone, carrier = (record[at] if at < len(record) else "" for at in places)
             yield row, phone, carrier

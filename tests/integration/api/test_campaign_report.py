@@ -163,7 +163,12 @@ async def test_it_may_be_asked_for_some_weeks(api: Api) -> None:
         report = await _report(api, campaign, query)
         found = (sorted({row["week"] for row in report["weeks"]}), report["complete"])
         assert found == (weeks, complete), query
-    for query in ("?from=2027-02-08&to=2027-02-07", "?from=2026-01-01&to=2027-02-01", "?mode=test"):
+    for query in (
+        "?from=2027-02-08&to=2027-02-07",
+        "?from=2026-01-01&to=2027-02-01",
+        "?mode=test",
+        "?from=1799971200",
+    ):
         assert (await api.get(f"/campaigns/{campaign}/report{query}", VIEWER)).status == 422
 
 
