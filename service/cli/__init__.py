@@ -1,0 +1,110 @@
+"""The `tocsin` command: all that is done from a shell; `tocsin --help` lists it.
+
+Only the module of the command that is asked for is imported: half of what a short command took was
+reading the code of all the others.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
+
+from service.errors import Invalid, TocsinError
+from service.logs import configure
+from service.parent import end_with_parent
+
+COMMANDS = {
+    "up": ("service.cli.up:add_up", "run the whole system on this machine"),
+    "demo": ("service.cli.demo:add_demo", "take one real broadcast through a fresh system"),
+    "serve": ("service.cli.serve:add_serve", "run the HTTP API"),
+    "migrate": (
+        "service.cli.database:add_migrate",
+        "bring the database up to date, and load the areas",
+    ),
+    "hold-all": (
+        "service.cli.database:add_hold_all",
+        "stop everything, as after a restored backup",
+    ),
+    "bootstrap": (
+        "service.cli.database:add_bootstrap",
+        "make the first department, users and keys; prints the keys once",
+    ),
+    "env": ("service.cli.database:add_env", "print every setting with its meaning"),
+    "import": (
+        "service.audience.import_command:add_arguments",
+        "read a contact file onto a roster / 导入名单文件",
+    ),
+    "channel": ("service.cli.channels:add_arguments", "set up, change and test the ways out"),
+    "keys": ("service.privacy.keys_command:add_arguments", "rotate the master key"),
+    "password": (
+        "service.accounts.password_command:add_arguments",
+        "give somebody a password for once / 发放一次性密码",
+    ),
+    "templates": ("service.messages.starter_command:add_arguments", "load the starter library"),
+    "suppressions": (
+        "service.audience.suppression_command:add_arguments",
+        "numbers that are never sent to / 禁发号码",
+    ),
+    "prefixes": (
+        "service.audience.prefix_command:add_arguments",
+        "whose the first seven digits are / 七位号段表",
+    ),
+    "audit": ("service.accounts.audit_command:add_arguments", "prove the audit trail"),
+    "holidays": (
+        "service.campaigns.holiday_command:add_arguments",
+        "the calendar of holidays / 节假日",
+    ),
+    "simulate": (
+        "service.simulator.command:add_arguments",
+        "run a simulated carrier, or steer one that runs",
+    ),
+    "ctl": ("tocsin_client.ctl.command:main", "operate a service over its API / 通过接口操作"),
+}
+"""Each command: what adds its arguments, as `module:function`, and what it does."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code. Our own errors are one plain sentence."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == ["ctl"]:  # of another package, whose help speaks two languages
+        code: int = _load("ctl")(given[1:], prog="tocsin ctl")
+        return code
+    options = _parser(given[:1]).parse_args(given)
+    end_with_parent()
+    configure(os.environ.get("TOCSIN_LOG_LEVEL", options.log_level))
+    return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        code: int | None = options.run(options)
+    except TocsinError as error:
+        print(f"tocsin: {error.message}", file=sys.stderr)
+        for field, why in error.fields.items() if isinstance(error, Invalid) else ():
+            print(f"  {field}: {why}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return code or 0
+
+
+def _parser(asked: Sequence[str]) -> argparse.ArgumentParser:
+    """All commands by name; the one asked for with its arguments."""
+    parser = argparse.ArgumentParser(
+        prog="tocsin", description="Bulk SMS and broadcasts, planned, sent and proved."
+    )
+    parser.set_defaults(log_level="WARNING")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, (_, what) in COMMANDS.items():
+        command = commands.add_parser(name, help=what)
+        if name in asked:
+            _load(name)(command)
+    return parser
+
+
+def _load(name: str) -> Callable[..., Any]:
+    module, function = COMMANDS[name][0].split(":")
+    found: Callable[..., Any] = getattr(import_module(module), function)
+    return found

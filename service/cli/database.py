@@ -1,0 +1,96 @@
+"""What is done to the database from a shell: bring it up to date, make the first keys, hold all."""
+
+import argparse
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from service.accounts.audit import Act
+from service.accounts.audit_store import insert_entry
+from service.accounts.bootstrap import bootstrap
+from service.audience.store import load_areas
+from service.campaigns.stop_all import hold_all
+from service.crypto import Keyring, read_key_file
+from service.runtime import check_key
+from service.settings import Settings, describe_environment, read_settings
+from service.storage.migrate import migrate
+from service.storage.postgres import Connection, connect
+
+
+def add_migrate(parser: argparse.ArgumentParser) -> None:
+    """Say what `tocsin migrate` runs."""
+    parser.set_defaults(run=_migrate, log_level="INFO")
+
+
+def add_hold_all(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `tocsin hold-all`."""
+    parser.add_argument("--reason", default="held by hand after a restored backup")
+    parser.set_defaults(run=_hold_all)
+
+
+def add_bootstrap(parser: argparse.ArgumentParser) -> None:
+    """Say what `tocsin bootstrap` runs."""
+    parser.set_defaults(run=_bootstrap)
+
+
+def add_env(parser: argparse.ArgumentParser) -> None:
+    """Say what `tocsin env` runs."""
+    parser.set_defaults(run=lambda _: print(describe_environment()))
+
+
+def _migrate(_: argparse.Namespace) -> None:
+    asyncio.run(_migrate_database(read_settings()))
+
+
+async def _migrate_database(settings: Settings) -> None:
+    conn = await connect(settings.database_url)
+    try:
+        for name in await migrate(conn):
+            print(f"applied {name}")
+        await load_areas(conn)
+    finally:
+        await conn.close()
+
+
+def _hold_all(options: argparse.Namespace) -> None:
+    asyncio.run(_hold_database(options.reason, read_settings()))
+
+
+async def _hold_database(reason: str, settings: Settings) -> None:
+    async with opened(settings) as (conn, _):
+        stop = await hold_all(conn, reason, settings.clock.now())
+        await write_down(conn, "hold_all", settings, ("stops", str(stop.id)))
+    print(f"everything is on hold since {stop.stopped_at.isoformat()}: {stop.reason}")
+
+
+def _bootstrap(_: argparse.Namespace) -> None:
+    asyncio.run(_bootstrap_database(read_settings()))
+
+
+async def _bootstrap_database(settings: Settings) -> None:
+    async with opened(settings) as (conn, keyring):
+        keys = await bootstrap(conn, keyring, settings.clock.now(), tokens={})
+    print(json.dumps(keys))
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[tuple[Connection, Keyring]]:
+    """A transaction of its own, and the key, which must be the database's."""
+    keyring = Keyring(read_key_file(settings.key_file))
+    conn = await connect(settings.database_url)
+    try:
+        async with conn.transaction():
+            await check_key(conn, keyring)
+            yield conn, keyring
+    finally:
+        await conn.close()
+
+
+async def write_down(
+    conn: Connection, act: str, settings: Settings, concerns: tuple[str, str | None]
+) -> None:
+    """Put an act of the command line into the audit trail, in the transaction of its effect."""
+    kind, object_id = concerns
+    now = settings.clock.now()
+    await insert_entry(conn, Act(act, now, "cli", object_kind=kind, object_id=object_id))

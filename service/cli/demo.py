@@ -1,0 +1,14 @@
+"""`tocsin demo`: one real broadcast."""
+
+import argparse
+from pathlib import Path
+
+from service.demo import run_demo
+
+
+def add_demo(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `tocsin demo`."""
+    parser.add_argument("--data", type=Path, help="data folder; default: a temporary one")
+    parser.add_argument("--file", type=Path, help="a contact file; default: the county's")
+    parser.add_argument("--tps", type=int, default=500, help="parts per second")
+    parser.set_defaults(run=lambda o: run_demo(data=o.data, file=o.file, tps=o.tps))
