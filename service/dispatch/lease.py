@@ -8,10 +8,11 @@ stopped and continued finds its deadline over before it can touch the link.
 import asyncio
 import logging
 import time
+from datetime import datetime
 
 from service.dispatch import lease_store
 from service.dispatch.lease_store import LEASE, Lease
-from service.storage.postgres import UNREACHABLE, Pool
+from service.storage.postgres import UNREACHABLE, Pool, acquire
 
 log = logging.getLogger(__name__)
 RENEW_SECONDS = 4.0
@@ -38,11 +39,25 @@ class HeldLease:
         self.fenced = asyncio.Event()
         """Set once somebody else holds the connection: stop at once."""
         self._deadline = uptime() + LEASE.total_seconds() - MARGIN_SECONDS
+        self._known: tuple[str, str, datetime] | None = None
 
     @property
     def valid(self) -> bool:
         """Whether writing to the carrier is allowed at this very moment."""
         return not self.fenced.is_set() and uptime() < self._deadline
+
+    async def note(self, pool: Pool, state: str, why: str, now: datetime) -> None:
+        """Write down whether the link is up, and in plain words why not.
+
+        Each renewal writes it again, for the database may be away now: a link that is up and not
+        known to be is judged as one that does not work.
+        """
+        self._known = state, why, now
+        try:
+            async with acquire(pool) as conn:
+                await lease_store.note_connection(conn, self.lease, *self._known)
+        except UNREACHABLE as error:
+            log.warning("state not noted", extra={"why": str(error)})
 
     async def keep(self, pool: Pool) -> None:
         """Renew until fenced or cancelled; a database that is away only lets the deadline pass.
@@ -76,7 +91,10 @@ class HeldLease:
         async with pool.acquire(timeout=ANSWER_SECONDS) as conn:
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    return await lease_store.renew_connection(conn, self.lease)
+                    ours = await lease_store.renew_connection(conn, self.lease)
+                    if self._known is not None:
+                        await lease_store.note_connection(conn, self.lease, *self._known)
+                    return ours
             except BaseException:
                 conn.terminate()  # it may hang for long, and the next renewal needs another
                 raise

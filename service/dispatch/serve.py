@@ -128,13 +128,8 @@ class Link:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
 
-    async def _note(self, held: HeldLease, state: str, note: str) -> None:
-        try:
-            async with self._handoff.pool.acquire() as conn:
-                now = self._handoff.clock.now()
-                await lease_store.note_connection(conn, held.lease, state, note, now)
-        except UNREACHABLE as error:
-            log.warning("state not noted", extra={"why": str(error)})
+    async def _note(self, held: HeldLease, state: str, why: str) -> None:
+        await held.note(self._handoff.pool, state, why, self._handoff.clock.now())
 
     async def _pause(self, seconds: float) -> None:
         try:

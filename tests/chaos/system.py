@@ -139,8 +139,15 @@ class System:
         )
 
     async def ready(self) -> None:
-        """Wait until every connection is up."""
-        await until(self.is_whole, 60, "all connections up")
+        """Wait until every connection is up; one that is not says why."""
+        try:
+            await until(self.is_whole, 60, "all connections up")
+        except Breach as breach:
+            rows = await self.rows(
+                "SELECT c.name, n.slot, n.state::text, n.note, n.expires_at::text "
+                "FROM connections n JOIN channels c ON c.id = n.channel_id ORDER BY 1, 2"
+            )
+            raise Breach(f"{breach}: {[tuple(row) for row in rows]}") from None
 
     def stop(self) -> None:
         """Stop everything."""

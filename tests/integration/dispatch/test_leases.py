@@ -60,6 +60,35 @@ async def test_a_pool_without_a_free_connection_lets_no_lease_run_out(
         assert await watching.fetchval("SELECT max(epoch) FROM connections") == 1
 
 
+async def test_what_could_not_be_noted_of_a_link_is_written_by_the_next_renewal(
+    pool: Pool,
+    keyring: Keyring,
+    serve: Callable[..., Awaitable[ChannelServer]],
+    simulate: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Noted once and lost, a link that works would be shown, and judged, as down for ever."""
+    note, lost = lease_store.note_connection, []
+
+    async def cut_once(conn: Any, mine: lease_store.Lease, state: str, *more: Any) -> None:
+        if not lost:
+            lost.append(state)
+            raise ConnectionResetError("the network is cut for a moment")
+        await note(conn, mine, state, *more)
+
+    monkeypatch.setattr(lease_store, "note_connection", cut_once)
+    async with simulate() as simulator:
+        async with pool.acquire() as conn:
+            await add_channel(conn, keyring, simulator.ports["cmpp"], NOW)
+        await serve()
+
+        async def up() -> bool:
+            return await pool.fetchval("SELECT count(*) FROM connections WHERE state = 'up'") == 1
+
+        await eventually(up)
+        assert lost == ["up"]
+
+
 async def test_a_renewal_that_hangs_is_tried_again_over_another_connection(
     stage: SetUp, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
