@@ -13,7 +13,7 @@ import pytest
 from tests.harness.live import MORNING, Live, eventually
 from tests.integration.dispatch.test_pace import busiest_second
 
-pytestmark = pytest.mark.xdist_group("pace")
+pytestmark = pytest.mark.xdist_group("matrix")  # no three whole systems at once
 
 TPS = 400
 PEOPLE = 4_000
