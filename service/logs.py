@@ -20,6 +20,9 @@ _MOBILE = re.compile(
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32,}"
     r"|(?<!\d)((?:(?:00|\+)?86[ -]?)?[1１]\d{2})(?:\d{4}|[ -]\d{4}[ -])(\d{4})(?!\d)"
 )
+_CANDIDATE = re.compile(r"[1１]\d{2}(?:\d{4}|[ -]\d{4}[ -])\d{4}")
+"""What every number has that `_MOBILE` masks: a text without it is left alone, at once. Nearly all
+are, and `_MOBILE` tries each digit of each id first."""
 _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -35,6 +38,8 @@ def log_context(**ids: str) -> Iterator[None]:
 
 def masked(text: str) -> str:
     """The text with every mobile number in it shown as 197****1234."""
+    if _CANDIDATE.search(text) is None:
+        return text
     return _MOBILE.sub(lambda found: f"{found[1]}****{found[2]}" if found[1] else found[0], text)
 
 

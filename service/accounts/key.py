@@ -44,7 +44,8 @@ _PLANNING = frozenset(
         Right.SEND_TEXT,
     }
 )
-LEAVES = {Mode.LIVE: frozenset(Right), Mode.TRIAL: _PLANNING, Mode.TEST: _PLANNING}
+_ALL = frozenset(Right)
+LEAVES = {Mode.LIVE: _ALL, Mode.TRIAL: _PLANNING, Mode.TEST: _PLANNING}
 """What a key leaves of the rights of its user by its mode: one that is not live does nothing that
 others would feel. What of it changes anything is said operation by operation (`Op.rehearsed`)."""
 
@@ -146,7 +147,7 @@ class Key:
     @property
     def left_rights(self) -> frozenset[Right]:
         """The rights that its scopes and its mode leave."""
-        left = frozenset(Right) if self.grant.scopes is None else rights_of(self.grant.scopes)
+        left = _ALL if self.grant.scopes is None else rights_of(self.grant.scopes)
         if Right.READ in left:
             left |= {Right.REPORTS}
         if Right.SEND_TEXT in left:
@@ -194,7 +195,7 @@ class Key:
     def limited(self, user: User) -> User:
         """Its user, with the rights that the key leaves."""
         left = self.left_rights
-        return user if left == frozenset(Right) else user.limited(left)
+        return user if left == _ALL else user.limited(left)
 
     def need_address(self, address: str) -> None:
         """Refuse whoever asks from elsewhere.

@@ -107,10 +107,12 @@ def check_alone(roles: Collection[Role], rights: Collection[Right]) -> None:
         raise Invalid(problem, fields={"roles": problem})
 
 
+_BY_WORD = {right.word: right for right in Right}
+
+
 def rights_of(words: Iterable[str]) -> frozenset[Right]:
     """The rights that words mean; a word of none is passed over."""
-    known = {right.word: right for right in Right}
-    return frozenset(known[word] for word in words if word in known)
+    return frozenset(_BY_WORD[word] for word in words if word in _BY_WORD)
 
 
 @dataclass(frozen=True, slots=True)

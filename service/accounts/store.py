@@ -14,9 +14,11 @@ USER_COLUMNS = """
     u.id AS user_id, u.department_id AS user_department_id, d.kind AS user_department_kind,
     u.login AS user_login, u.name AS user_name, u.roles AS user_roles, u.rights AS user_rights,
     u.disabled_at AS user_disabled_at, u.given_by AS user_given_by, u.given_hash AS user_given_hash,
-    ARRAY(SELECT departments_below(u.department_id)) AS user_below
+    CASE WHEN EXISTS (SELECT FROM departments c WHERE c.parent_id = u.department_id)
+        THEN ARRAY(SELECT departments_below(u.department_id)) ELSE '{}' END AS user_below
 """
-"""What makes a user (`user_from`), also beside what else a statement finds."""
+"""What makes a user (`user_from`), also beside what else a statement finds. Most departments have
+none below, and are not asked for those below them."""
 USERS = f"SELECT {USER_COLUMNS} FROM users u JOIN departments d ON d.id = u.department_id"  # noqa: S608  # a constant
 
 

@@ -60,34 +60,34 @@ class Op:
         """The annotations of the handler."""
         return get_type_hints(self.handler, include_extras=True)
 
-    @property
+    @cached_property
     def body(self) -> type[BaseModel] | None:
         """The model of the body."""
         return self.hints.get("body")
 
-    @property
+    @cached_property
     def body_optional(self) -> bool:
         """Whether an empty body will do."""
         return self.body is not None and not any(
             field.is_required() for field in self.body.model_fields.values()
         )
 
-    @property
+    @cached_property
     def takes_file(self) -> bool:
         """Whether the body is a form with a file."""
         return "file" in self.hints
 
-    @property
+    @cached_property
     def query(self) -> type[BaseModel] | None:
         """The model of the query string."""
         return self.hints.get("query")
 
-    @property
+    @cached_property
     def parameters(self) -> Mapping[str, type]:
         """The path parameters with their types."""
         return {name: hint for name, hint in self.hints.items() if name not in _RESERVED}
 
-    @property
+    @cached_property
     def out(self) -> type[BaseModel] | type[Download] | None:
         """The model of the answer; None: there is nothing to say."""
         answer = self.hints["return"]
@@ -95,7 +95,7 @@ class Op:
             answer = get_args(answer)[0]
         return None if answer is type(None) else answer
 
-    @property
+    @cached_property
     def audited(self) -> bool:
         """Whether the audit trail gets an entry: for all but GET, and for files given out."""
         if self.is_open:
@@ -104,12 +104,12 @@ class Op:
             return self.changes
         return self.method != "GET" or self.out is Download
 
-    @property
+    @cached_property
     def is_open(self) -> bool:
         """Whether it is for those who are not known yet."""
         return "visit" in self.hints
 
-    @property
+    @cached_property
     def is_once(self) -> bool:
         """Whether an Idempotency-Key makes it happen once: a POST, but for a file, for what is
         asked of somebody outside, and for who is not known yet.
