@@ -32,14 +32,17 @@ class Listed(NamedTuple):
     seal_no: int | None
 
 
-async def insert_entry(conn: Connection, act: Act) -> UUID:
-    """Write down an act, in the transaction of its effect; returns the entry's id."""
-    entry_id: UUID = await conn.fetchval(
-        """
-        INSERT INTO audit_entries (action, at, via, actor_id, department_id, object_kind, object_id,
-                                   request_id, request_hash, details)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id
-        """,
+INSERT_ENTRY = """
+    INSERT INTO audit_entries (action, at, via, actor_id, department_id, object_kind, object_id,
+                               request_id, request_hash, details)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id
+"""
+"""Writes down an act, also beside what else a statement does; it takes `entry_values`."""
+
+
+def entry_values(act: Act) -> list[object]:
+    """What INSERT_ENTRY takes, from $1 to $10."""
+    return [
         act.action,
         act.at,
         act.via,
@@ -50,7 +53,12 @@ async def insert_entry(conn: Connection, act: Act) -> UUID:
         act.request_id,
         act.request_hash,
         dict(act.details),
-    )
+    ]
+
+
+async def insert_entry(conn: Connection, act: Act) -> UUID:
+    """Write down an act, in the transaction of its effect; returns the entry's id."""
+    entry_id: UUID = await conn.fetchval(INSERT_ENTRY, *entry_values(act))
     return entry_id
 
 

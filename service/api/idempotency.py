@@ -12,6 +12,7 @@ from uuid import UUID
 
 from aiohttp import web
 
+from service.accounts.audit import Act
 from service.api import store
 from service.api.problems import Malformed
 from service.crypto import Keyring
@@ -72,15 +73,18 @@ class Ticket:
             )
         return Answer(stored["status"], keyring.decrypt_bytes(_ANSWER, stored["body"]))
 
-    async def keep(self, conn: Connection, keyring: Keyring, answer: Answer, now: datetime) -> None:
-        """Store the answer, or that there was one, in the transaction of its effect.
+    async def keep(
+        self, conn: Connection, keyring: Keyring, answer: Answer, act: Act | None, now: datetime
+    ) -> None:
+        """Store the answer, or that there was one, and with it the audit entry of the act, if it
+        is one, in the transaction of its effect.
 
         Raises:
             Overtaken: the same request has been answered meanwhile.
         """
         body = keyring.encrypt_bytes(_ANSWER, answer.body) if self.kept else None
         entry = (self.fingerprint, answer.status, body)
-        await store.insert_answer(conn, (self.user_id, self.caller_id), self.key, entry, now)
+        await store.insert_answer(conn, (self.user_id, self.caller_id), self.key, entry, act, now)
 
 
 def key_of(request: web.Request) -> str | None:

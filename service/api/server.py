@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from pydantic import BaseModel
 
+from service.accounts.audit import Act
 from service.accounts.audit_store import insert_entry
 from service.accounts.keys import Caller
 from service.api import reading, trail, version
@@ -133,18 +134,21 @@ class _Exchange:
             await runtime.queue.ring_once(job, *ids)
         if isinstance(result, Later):
             result = await result.make()
-        return self._shown(_answer(self._op, result))
+        return self._shown(result if isinstance(result, Answer) else _answer(self._op, result))
 
     async def _carry_out(self, call: Call, found: Arguments) -> object:
-        """What the handler answers; its refusal, where what it counted must stay."""
+        """What the handler answers, written down; its refusal, where what it counted must stay."""
         try:
             result = await self._op.handler(call, **found)
         except Counted as counted:
             return counted.refusal
-        await self._write_down(call, found, result)
-        if not isinstance(result, Download | Later):
-            await self._keep(call, _answer(self._op, result))
-        return result
+        act = self._act(call, found, result) if self._op.audited else None
+        if isinstance(result, Download | Later):
+            await self._write_down(call, act, None)
+            return result
+        answer = _answer(self._op, result)
+        await self._write_down(call, act, answer)
+        return answer
 
     def _shown(self, answer: Answer) -> web.Response:
         """The answer with its version; without its body if the caller has that already."""
@@ -161,13 +165,14 @@ class _Exchange:
             return None
         return await self._ticket.stored_answer(conn, self._runtime.keyring)
 
-    async def _keep(self, call: Call, answer: Answer) -> None:
-        if self._ticket is not None:
-            await self._ticket.keep(call.conn, self._runtime.keyring, answer, call.now)
+    def _act(self, call: Call, found: Arguments, result: object) -> Act:
+        return trail.act(self._op, call, found, result, self._request[REQUEST_ID], self._mark)
 
-    async def _write_down(self, call: Call, found: Arguments, result: object) -> None:
-        if self._op.audited:
-            act = trail.act(self._op, call, found, result, self._request[REQUEST_ID], self._mark)
+    async def _write_down(self, call: Call, act: Act | None, answer: Answer | None) -> None:
+        """The entry in the audit trail, and the answer for whoever asks again under its key."""
+        if self._ticket is not None and answer is not None:
+            await self._ticket.keep(call.conn, self._runtime.keyring, answer, act, call.now)
+        elif act is not None:
             await insert_entry(call.conn, act)
 
 

@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from service.accounts.audit import Act
+from service.accounts.audit_store import INSERT_ENTRY, entry_values
 from service.storage.postgres import (
     Connection,
     Overtaken,
@@ -51,26 +53,30 @@ async def insert_answer(
     caller: tuple[UUID, UUID],
     key: str,
     answer: tuple[bytes, int, bytes | None],
+    act: Act | None,
     now: datetime,
 ) -> None:
-    """Store an answer of a user and caller: fingerprint, status, and body unless for once.
+    """Store an answer of a user and caller (fingerprint, status, and body unless for once), and
+    with it the entry of the act, if it is one, in the same statement.
 
     Raises:
         Overtaken: the same request has been answered meanwhile.
     """
+    values = [*caller, key, *answer, now]
     try:
-        await conn.execute(
-            """
-            INSERT INTO idempotency (user_id, caller_id, key, fingerprint, status, body, created_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7)
-            """,
-            *caller,
-            key,
-            *answer,
-            now,
-        )
+        if act is None:
+            await conn.execute(_INSERT_ANSWER.format(*range(1, 8)), *values)
+        else:
+            await conn.execute(_INSERT_BOTH, *entry_values(act), *values)
     except UniqueViolation as error:
         raise Overtaken from error
+
+
+_INSERT_ANSWER = """
+    INSERT INTO idempotency (user_id, caller_id, key, fingerprint, status, body, created_at)
+    VALUES (${}, ${}, ${}, ${}, ${}, ${}, ${})
+"""
+_INSERT_BOTH = f"WITH entry AS ({INSERT_ENTRY}) {_INSERT_ANSWER.format(*range(11, 18))}"
 
 
 async def delete_old_answers(conn: Connection, now: datetime) -> int:

@@ -1,19 +1,23 @@
 """The SQL of what bounds a direct send: the department's terms, and whom a key may write to."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.department import Permits
+from service.dispatch.route import Lane
+from service.dispatch.route_store import lane_from, lanes
 from service.storage.postgres import Connection, one
 
 
 class Terms(NamedTuple):
-    """What bounds a department's direct sends.
+    """What bounds a department's direct sends, and what decides which way they take.
 
     limit: people in 24 hours, of each sender. used: by this one. lent: whether the text's signature
     is registered to another department. block_table: the one of number blocks that is in force.
+    lanes: all channels, by id. overrides: by the hash of a phone, the carrier that is known against
+    its prefix.
     """
 
     limit: int
@@ -22,28 +26,43 @@ class Terms(NamedTuple):
     area_code: str | None
     lent: bool
     block_table: UUID | None
+    lanes: Sequence[Lane]
+    overrides: Mapping[bytes, str]
 
 
 async def read_terms(
-    conn: Connection, department_id: UUID, sender_id: UUID, since: datetime, signature: str
+    conn: Connection,
+    department_id: UUID,
+    sender_id: UUID,
+    since: datetime,
+    signature: str,
+    phones: Sequence[bytes],
+    now: datetime,
 ) -> Terms:
     """What bounds a direct send now, all in one statement.
 
     sender_id, since: whose sends are counted, and from when. signature: the text's, without 【】.
+    phones: the hashes of those who are to get it.
     """
     row = one(
         await conn.fetchrow(
-            """
+            # A sub-select: the planner does not look at the numbers, and one plan does for all.
+            f"""
             SELECT direct_send_limit, classes, channels, area_code,
                    EXISTS (SELECT FROM signatures
                            WHERE signature = $2 AND department_id <> $1) AS lent,
-                   (SELECT id FROM block_tables) AS block_table, direct_used($3, $4) AS used
+                   (SELECT id FROM block_tables) AS block_table,
+                   direct_used($3, $4) AS used, ARRAY({lanes("$6")}) AS lanes,
+                   ARRAY(SELECT (phone_hash, carrier) FROM carrier_overrides
+                         WHERE phone_hash = ANY ((SELECT $5::bytea[])::bytea[])) AS overrides
             FROM departments WHERE id = $1
-            """,
+            """,  # noqa: S608  # constants
             department_id,
             signature,
             sender_id,
             since,
+            phones,
+            now,
         )
     )
     return Terms(
@@ -53,6 +72,8 @@ async def read_terms(
         row["area_code"],
         row["lent"],
         row["block_table"],
+        [lane_from(lane) for lane in row["lanes"]],
+        dict(row["overrides"]),
     )
 
 

@@ -11,11 +11,12 @@ A recipient who cannot be written to is refused by name and holds up nobody else
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.department import Permits, SignatureLent, bare
+from service.accounts.department import SignatureLent, bare
 from service.accounts.key import Mode
 from service.audience.number import is_synthetic, parse_phone
 from service.audience.prefix import Prefixes
@@ -25,8 +26,7 @@ from service.crypto import Keyring
 from service.dispatch import direct, direct_bounds_store
 from service.dispatch.direct_bounds_store import Terms
 from service.dispatch.direct_store import NewRun, Recipient
-from service.dispatch.route import Route, routes
-from service.dispatch.route_store import list_lanes, overrides_of
+from service.dispatch.route import routes
 from service.errors import Conflict, Forbidden, Invalid
 from service.messages.lint import Finding, lint
 from service.messages.signature import head
@@ -132,24 +132,23 @@ async def send(
         SignatureLent: the text begins with the signature of another department.
     """
     check_words(words)
+    people, refused = _sorted_out(keyring, words.text, named)
     terms = await direct_bounds_store.read_terms(
-        conn, sender.department_id, sender.id, now - DAY, bare(head(words.text))
+        conn, sender.department_id, sender.id, now - DAY, bare(head(words.text)), list(people), now
     )
     _check_terms(terms, words)
     if words.template_version_id is None:
         await _check_lint(conn, sender, words.text)
-    prefixes = await prefixes_of(conn, terms.block_table)
-    people, refused = _sorted_out(keyring, prefixes, words.text, named)
     refused += await _out_of_bounds(conn, sender, terms, people)
     if not people:
         return Sent(None, 0, refused)
     _check_limit(terms, len(people))
-    recipients = await _routed(conn, [person for _, person in people.values()], terms.permits, now)
+    recipients = _routed(keyring, await prefixes_of(conn, terms.block_table), terms, people)
     new = _run(sender, words, recipients, webhook_id, now)
     started = await direct.start(conn, new, recipients, now)
-    numbers = {people[phone_hash][0]: no for phone_hash, no in started.numbers.items()}
+    numbers = {people[phone_hash].place: no for phone_hash, no in started.numbers.items()}
     for phone_hash, reason in started.left_out.items():
-        index = people[phone_hash][0]
+        index = people[phone_hash].place
         refused.append(Refused(index, reason, LEFT_OUT.get(reason, f"left out: {reason}")))
     refused.sort(key=lambda r: r.index)
     return Sent(started.run_id, started.target, refused, sorted(started.channels), numbers)
@@ -181,7 +180,7 @@ async def _out_of_bounds(
         rosters=sender.rosters,
     )
     return [
-        Refused(people.pop(phone_hash)[0], reason, LEFT_OUT[reason])
+        Refused(people.pop(phone_hash).place, reason, LEFT_OUT[reason])
         for phone_hash, reason in reasons.items()
     ]
 
@@ -227,12 +226,22 @@ def _serious(findings: Sequence[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding["level"] in {"block", "review"}]
 
 
-_People = dict[bytes, tuple[int, Recipient]]
-"""By the hash of the phone: the place in the caller's list, and who it is."""
+class _Person(NamedTuple):
+    """Somebody who can be written to: the place in the caller's list, the number in E.164, and the
+    values of the text's variables as JSON, if it has any.
+    """
+
+    place: int
+    phone: str
+    values: str | None
+
+
+_People = dict[bytes, _Person]
+"""By the hash of the phone."""
 
 
 def _sorted_out(
-    keyring: Keyring, prefixes: Prefixes, text: str, named: Sequence[Named]
+    keyring: Keyring, text: str, named: Sequence[Named]
 ) -> tuple[_People, list[Refused]]:
     """Who can be written to, and who cannot, in the caller's order."""
     people: _People = {}
@@ -247,21 +256,11 @@ def _sorted_out(
             continue
         phone_hash = keyring.phone_index(phone)
         if phone_hash in people:
-            first = people[phone_hash][0]
+            first = people[phone_hash].place
             refused.append(Refused(index, "duplicate", f"the same number as to.{first}"))
             continue
         values = json.dumps(dict(one.values), ensure_ascii=False) if wanted else None
-        people[phone_hash] = (
-            index,
-            Recipient(
-                phone_hash,
-                keyring.encrypt("phone", phone),
-                prefixes.carrier_of(phone) or "",
-                is_synthetic(phone),
-                None,
-                keyring.encrypt(VARIABLES, values) if values is not None else None,
-            ),
-        )
+        people[phone_hash] = _Person(index, phone, values)
     return people, refused
 
 
@@ -325,22 +324,26 @@ def _check_limit(terms: Terms, people: int) -> None:
         )
 
 
-async def _routed(
-    conn: Connection, people: Sequence[Recipient], permits: Permits, now: datetime
-) -> list[Recipient]:
+def _routed(keyring: Keyring, prefixes: Prefixes, terms: Terms, people: _People) -> list[Recipient]:
     """Each with the channel that its number takes, if any does.
 
     Where only a channel of the other kind would do (simulated or real), it is named all the same:
     the ledger refuses it with that reason (invariant I12).
     """
-    lanes = await list_lanes(conn, now)
-    ways = {(r.carrier, r.simulated): r for r in routes(lanes, permits.channels_of(None))}
-    overrides = await overrides_of(conn, [person.phone_hash for person in people])
+    by_prefix = {h: prefixes.carrier_of(person.phone) or "" for h, person in people.items()}
+    carriers = {**by_prefix, **terms.overrides}
+    found = routes(terms.lanes, terms.permits.channels_of(None), set(carriers.values()))
+    ways = {(route.carrier, route.simulated): route.channel_id for route in found}
 
-    def routed(person: Recipient) -> Recipient:
-        carrier = overrides.get(person.phone_hash, person.carrier)
-        way: Route | None = ways.get((carrier, person.synthetic))
-        way = way or ways.get((carrier, not person.synthetic))
-        return replace(person, channel_id=way.channel_id if way else None)
+    def routed(phone_hash: bytes, person: _Person) -> Recipient:
+        carrier, synthetic = carriers[phone_hash], is_synthetic(person.phone)
+        return Recipient(
+            phone_hash,
+            keyring.encrypt("phone", person.phone),
+            by_prefix[phone_hash],
+            synthetic,
+            ways.get((carrier, synthetic), ways.get((carrier, not synthetic))),
+            keyring.encrypt(VARIABLES, person.values) if person.values is not None else None,
+        )
 
-    return [routed(person) for person in people]
+    return [routed(phone_hash, person) for phone_hash, person in people.items()]

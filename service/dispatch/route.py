@@ -68,14 +68,19 @@ _OTHER_NUMBERS = {
 }
 
 
-def routes(lanes: Iterable[Lane], chosen: Collection[int] | None) -> list[Route]:
+def routes(
+    lanes: Iterable[Lane], chosen: Collection[int] | None, only: Collection[str] | None = None
+) -> list[Route]:
     """The channel for each carrier's numbers, synthetic ones and others apart.
 
-    `chosen`: the campaign's own list of channels; None leaves the choice open. A carrier that no
-    lane takes has no route: its people are excluded, with that reason.
+    `chosen`: the campaign's own list of channels; None leaves the choice open. `only`: the carriers
+    that are asked for; None: all. A carrier that no lane takes has no route: its people are
+    excluded, with that reason.
     """
     known = list(lanes)
     carriers = {*CARRIERS, *(carrier for lane in known for carrier in lane.carriers)}
+    if only is not None:
+        carriers.intersection_update(only)
     found = []
     for carrier, synthetic in product(sorted(carriers), (False, True)):
         lane = best(known, Number(carrier, synthetic), chosen)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from service.dispatch.route import Lane
@@ -24,19 +25,25 @@ class Override:
     set_at: datetime
 
 
-async def list_lanes(conn: Connection, now: datetime) -> list[Lane]:
-    """All channels as far as routing needs them, by id; a configuration need not be readable."""
-    rows = await conn.fetch(
-        """
-        SELECT id, name, simulated, carriers, enabled, on_net_only, rank,
-               coalesce(held_until > $1, false) AS held,
-               coalesce(b.state <> 'closed', false) AS open
+def lanes(now: str) -> str:
+    """SQL: a record for `lane_from` of each channel, by id, as it is at an instant."""
+    return f"""
+        SELECT (id, name, simulated, carriers, enabled, on_net_only, rank,
+                coalesce(held_until > {now}, false), coalesce(b.state <> 'closed', false))
         FROM channels LEFT JOIN lane_breakers b ON b.channel_id = id
         ORDER BY id
-        """,
-        now,
-    )
-    return [Lane(**{**row, "carriers": tuple(row["carriers"])}) for row in rows]
+    """  # noqa: S608  # a placeholder
+
+
+def lane_from(record: Sequence[Any]) -> Lane:
+    """A channel as far as routing needs it; its configuration need not be readable."""
+    channel_id, name, simulated, carriers, *rest = record
+    return Lane(channel_id, name, simulated, tuple(carriers), *rest)
+
+
+async def list_lanes(conn: Connection, now: datetime) -> list[Lane]:
+    """All channels as far as routing needs them, by id."""
+    return [lane_from(row[0]) for row in await conn.fetch(lanes("$1"), now)]
 
 
 async def get_override(conn: Connection, phone_hash: bytes) -> Override | None:
@@ -49,17 +56,6 @@ async def get_override(conn: Connection, phone_hash: bytes) -> Override | None:
         phone_hash,
     )
     return Override(**row) if row else None
-
-
-async def overrides_of(conn: Connection, phone_hashes: Sequence[bytes]) -> dict[bytes, str]:
-    """The carriers of those of these numbers of which one is known against their prefix."""
-    rows = await conn.fetch(
-        # A sub-select: the planner does not look at the numbers, and one plan does for all.
-        "SELECT phone_hash, carrier FROM carrier_overrides"
-        " WHERE phone_hash = ANY((SELECT $1::bytea[])::bytea[])",
-        list(phone_hashes),
-    )
-    return {row["phone_hash"]: row["carrier"] for row in rows}
 
 
 async def set_override(

@@ -4,7 +4,12 @@ import pytest
 from aiohttp import FormData
 
 from service.api import prefixes
+from service.crypto import Keyring
+from service.dispatch.route_store import set_override
+from tests.factories import phone
 from tests.integration.api.conftest import Api
+from tests.integration.api.test_messages import send
+from tests.integration.api.test_routing import channel
 
 ADMIN, VIEWER = ("county", "admin"), ("county", "viewer")
 TABLE = "号段,运营商,省份,城市\n1979000,联通,安徽,宣城\n1979001,联通,,\n1440000,移动,,\n"
@@ -49,3 +54,19 @@ async def test_a_table_that_makes_no_sense_leaves_the_old_one(
     huge = await api.call("POST", "/prefixes/imports", ADMIN, data=form(TABLE))
     assert huge.status == 413
     assert (await api.get("/prefixes", VIEWER)).json["table"]["blocks"] == 2
+
+
+async def test_a_known_carrier_goes_before_the_prefix_in_a_direct_send(
+    api: Api, keyring: Keyring
+) -> None:
+    lanes = [await channel(api, carrier, carrier) for carrier in ("china_mobile", "china_unicom")]
+    ported = keyring.phone_index(phone(2))
+    user = api.teams["school"].operator.id
+    async with api.runtime.pool.acquire() as conn:
+        await set_override(conn, ported, "china_unicom", user, api.clock.at)
+    assert (await send(api, [phone(1), phone(2)])).json["accepted"] == 2
+    rows = await api.runtime.pool.fetch("SELECT channel_id, carrier, phone_hash FROM messages")
+    assert {(row["channel_id"], row["carrier"], row["phone_hash"] == ported) for row in rows} == {
+        (lanes[0], "china_mobile", False),
+        (lanes[1], "china_unicom", True),
+    }

@@ -165,6 +165,12 @@ def test_a_campaigns_own_list_limits_its_routes() -> None:
     assert routes(lanes, [3]) == []
 
 
+def test_routes_may_be_asked_for_some_carriers_only() -> None:
+    lanes = [lane(1, MOBILE), lane(2, on_net_only=False)]
+    found = [(route.carrier, route.channel_id) for route in routes(lanes, None, {UNICOM, "none"})]
+    assert found == [(UNICOM, 2)]
+
+
 OBSTACLES = [
     (lane(1, MOBILE, enabled=False), SYNTHETIC, None, "switched off"),
     (lane(1, MOBILE), SYNTHETIC, [2], "chosen"),
