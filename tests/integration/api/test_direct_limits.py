@@ -1,6 +1,7 @@
 """Direct sends keep to what the department and the key may use."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -193,9 +194,11 @@ async def test_of_sends_at_once_no_more_pass_than_there_is_room_for(api: Api) ->
 
 
 async def test_the_24_hours_are_those_of_each_send(api: Api) -> None:
+    """Whatever has been put together of what was counted."""
     token = (await active_key(api, **SEND))["token"]
     await allow(api, 3)
-    start = api.clock.at
+    start, pool = api.clock.at, api.runtime.pool
+    fold = "SELECT fold_direct_use(sender_id, $1) FROM (SELECT DISTINCT sender_id FROM direct_use)"
     for minutes, number, status in (
         (0, 1, 202),
         (4, 2, 202),
@@ -209,10 +212,14 @@ async def test_the_24_hours_are_those_of_each_send(api: Api) -> None:
     ):
         api.clock.at = start + timedelta(minutes=minutes, seconds=1)
         assert (await send(api, token, number))[0] == status, minutes
+        await pool.execute(fold, api.clock.at)
+    spans = await pool.fetch("SELECT share = 0 AS over FROM direct_use ORDER BY span")
+    assert [row["over"] for row in spans] == [True, True, False, False]
 
 
 async def test_far_from_the_limit_a_small_send_waits_for_no_other(api: Api) -> None:
-    """A large one does, and counts those that it has waited for."""
+    """A large one does, and counts those that it has waited for. Nine, for there once were eight
+    rows to count in."""
     token = (await active_key(api, **SEND))["token"]
     pool = api.runtime.pool
     await send(api, token, 1)
@@ -224,8 +231,9 @@ async def test_far_from_the_limit_a_small_send_waits_for_no_other(api: Api) -> N
     """
     at_once = int(await pool.fetchval("SHOW max_connections"))
     await allow(api, 10 * at_once + 40)
-    async with transaction(pool) as first, transaction(pool) as second:
-        for conn in (first, second):
+    async with AsyncExitStack() as stack:
+        for _ in range(9):
+            conn = await stack.enter_async_context(transaction(pool))
             await conn.execute(note, 10)
             await asyncio.wait_for(conn.execute("SET CONSTRAINTS ALL IMMEDIATE"), 5)
         large = asyncio.create_task(pool.execute(note, 10 * at_once + 20))
@@ -233,4 +241,4 @@ async def test_far_from_the_limit_a_small_send_waits_for_no_other(api: Api) -> N
         assert not done
     with pytest.raises(COLLISIONS, match="more people than"):
         await large
-    assert await pool.fetchval("SELECT sum(recipients) FROM direct_use") == 21
+    assert await pool.fetchval("SELECT sum(recipients) FROM direct_use") == 91
