@@ -21,13 +21,15 @@ from statistics import median
 from benchmarks.postgres import Database
 from benchmarks.process import PROC
 from service.crypto import Keyring
-from service.dispatch import lease_store, slice_store, store
+from service.dispatch import lease_store, store
 from service.dispatch.expand import expand_run
 from service.dispatch.lease_store import Lease
+from service.dispatch.store import Asked
 from service.storage.migrate import migrate
 from service.storage.postgres import Connection, Pool, connect, open_pool, transaction
 from tests.conftest import NOW
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone
+from tests.harness.stage import claim_one
 
 FREE, FIRST, LATER = "no cap", "first text to a person", "a later one"
 
@@ -64,7 +66,7 @@ class Bench:
         left = {kind: [] for kind in work}
         for kind, (run, lease) in work.items():
             async with transaction(self.pool) as conn:
-                while (claimed := await slice_store.claim_slice(conn, lease, at)) is not None:
+                while (claimed := await claim_one(conn, lease, at)) is not None:
                     nos = range(claimed["first_no"], claimed["last_no"] + 1)
                     lots = [
                         nos[i : i + self.options.batch]
@@ -76,8 +78,8 @@ class Bench:
                 async with transaction(self.pool) as conn:
                     await store.lock_for_mark(conn, lease, run)
                     began = busy_seconds(conn)
-                    rows = [(no, 1) for no in nos]
-                    moved = await store.mark(conn, lease, run, slice_no, rows, None, at)
+                    asked = [Asked(run, slice_no, no, 1) for no in nos]
+                    moved = await store.mark(conn, lease, asked, at)
                     took = busy_seconds(conn) - began
                 assert [row["state"] for row in moved] == ["submitting"] * len(nos)
                 self.micros[kind].append(1e6 * took / len(nos))

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from service.delivery.receipts import recheck
 from service.dispatch.serve import ChannelServer
 from service.queue import Job
 from service.runtime import Runtime
+from service.storage.postgres import BY_KEY, open_pool
 from workers.context import Kind
 
 
@@ -26,6 +28,16 @@ KIND = Kind("channel", [drain_channel])
 @contextlib.asynccontextmanager
 async def serving(runtime: Runtime, stop: asyncio.Event) -> AsyncIterator[dict[str, Any]]:
     """Serve the channels until `stop`; at the end drain them and store the last receipts."""
+    settings = runtime.settings
+    async with (
+        open_pool(settings.database_url, size=settings.pool_size, session=BY_KEY) as pool,
+        _server(replace(runtime, pool=pool), stop) as server,
+    ):
+        yield {"server": server}
+
+
+@contextlib.asynccontextmanager
+async def _server(runtime: Runtime, stop: asyncio.Event) -> AsyncIterator[ChannelServer]:
     inbox = Inbox(
         runtime.pool,
         runtime.keyring,
@@ -41,7 +53,7 @@ async def serving(runtime: Runtime, stop: asyncio.Event) -> AsyncIterator[dict[s
     for task in (storing, serving_):  # either ending is the end of this process; `up` starts anew
         task.add_done_callback(lambda _: stop.set())
     try:
-        yield {"server": server}
+        yield server
     finally:
         stop.set()
         await asyncio.gather(serving_, return_exceptions=True)

@@ -19,13 +19,13 @@ log = logging.getLogger(__name__)
 
 
 async def within(
-    conn: Connection, work: Work, batch: list[Message], now: datetime, *, off: bool
+    conn: Connection, work: Work, batch: list[Message], now: datetime
 ) -> tuple[list[Message], Left | None]:
     """The first of a batch, as far as the department's quota goes; what is left if it ends there.
 
-    off: none of the batch leaves, so it needs none.
+    work: any slice of that department's.
     """
-    if off or not (batch and work.has_allowance):
+    if not (batch and work.has_allowance):
         return batch, None
     left = await allowance_store.free_parts(conn, work.flow.department, now)
     if left is None:

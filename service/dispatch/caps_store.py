@@ -56,32 +56,35 @@ def _at_others(run: str) -> tuple[str, str]:
     return at, texts
 
 
+_RUN = "excluded.runs[1]"
+
+
 def _newest(array: str, value: str) -> str:
-    own = f"CASE WHEN $4 = ANY (f.runs) THEN {_others(array, '$4')} ELSE f.{array} END"
+    own = f"CASE WHEN {_RUN} = ANY (f.runs) THEN {_others(array, _RUN)} ELSE f.{array} END"
     return f"(ARRAY[{value}] || {own})[:{KEPT}]"
 
 
 def _room() -> str:
-    cap = "(SELECT {} FROM permit)"
-    text = cap.format("text")
+    cap = f"(SELECT {{}} FROM permit p WHERE p.run_id = {_RUN})"  # noqa: S608
+    text = "excluded.texts[1]"
 
     def ends(at: str, texts: str) -> str:
         return f"greatest({spans_end(at, cap)}, {repeat_ends(at, texts, text, cap)})"
 
     return (
-        f"(CASE WHEN $4 = ANY (f.runs) THEN {ends(_others('at', '$4'), _others('texts', '$4'))} "
-        f"ELSE {ends('f.at', 'f.texts')} END > $9) IS NOT TRUE"
+        f"(CASE WHEN {_RUN} = ANY (f.runs) THEN {ends(_others('at', _RUN), _others('texts', _RUN))}"
+        f" ELSE {ends('f.at', 'f.texts')} END > $9) IS NOT TRUE"
     )
 
 
 RESERVED = f"""
     INSERT INTO recent_texts AS f (phone_hash, class, at, runs, texts)
-    SELECT v.phone_hash, p.class, ARRAY[$9::timestamptz], ARRAY[$4::uuid], ARRAY[p.text]
-    FROM verdict v, permit p WHERE v.stop IS NULL AND p.capped
+    SELECT v.phone_hash, v.class, ARRAY[$9::timestamptz], ARRAY[v.run_id], ARRAY[v.text]
+    FROM verdict v WHERE v.stop IS NULL AND v.counted
     ORDER BY v.phone_hash
     ON CONFLICT (phone_hash, class) DO UPDATE SET
         at = {_newest("at", "greatest($9, f.at[1])")},
-        runs = {_newest("runs", "$4")},
+        runs = {_newest("runs", _RUN)},
         texts = {_newest("texts", "excluded.texts[1]")}
     WHERE {_room()}
     RETURNING phone_hash

@@ -55,6 +55,7 @@ class Work:
 
     flow, weight: whose it is and how much it counts when turns are taken.
     extension: the digits that its texts leave from, behind the channel's number.
+    few: whether it is one of a direct run's, with few rows; such are marked and finished together.
     has_allowance: whether the department has a quota of its own.
     had: the parts of it that were marked, beside those of other runs of its flow.
     credit, next_at: tokens of the campaign's own pace that are saved up, and the loop's time before
@@ -73,6 +74,7 @@ class Work:
     rows: deque[Record]
     extension: str = ""
     has_allowance: bool = False
+    few: bool = False
     broken: list[tuple[int, str]] = field(default_factory=list)
     outstanding: int = 0
     not_before: datetime | None = None
@@ -97,7 +99,7 @@ class Work:
 
 
 def work_from(claimed: Record, rows: list[Record], extension: str) -> Work:
-    """The slice that `slice_store.claim_slice` returned, with its rows, to leave from there."""
+    """A slice that `slice_store.claim_slices` returned, with its rows, to leave from there."""
     return Work(
         run_id=claimed["run_id"],
         slice_no=claimed["no"],
@@ -111,6 +113,7 @@ def work_from(claimed: Record, rows: list[Record], extension: str) -> Work:
         rows=deque(rows),
         extension=extension,
         has_allowance=claimed["has_allowance"],
+        few=claimed["few"],
     )
 
 

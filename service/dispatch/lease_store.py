@@ -5,6 +5,7 @@ instant comes in as `now`.
 """
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -83,22 +84,26 @@ async def _recover(conn: Connection, channel_id: int, slot: int, now: datetime) 
         channel_id,
         slot,
     )
-    for orphan in orphans:
-        await recover_slice(conn, orphan["run_id"], orphan["no"], now)
+    await recover_slices(conn, [(orphan["run_id"], orphan["no"]) for orphan in orphans], now)
 
 
-async def recover_slice(conn: Connection, run_id: uuid.UUID, slice_no: int, now: datetime) -> None:
-    """Messages that are marked as leaving in a slice that nobody works on may have left and will
+async def recover_slices(
+    conn: Connection, slices: Sequence[tuple[uuid.UUID, int]], now: datetime
+) -> None:
+    """Messages that are marked as leaving in slices that nobody works on may have left and will
     get no answer: they become uncertain, and are never sent again blindly (I3, I4).
     """
     await conn.execute(
         """
-        WITH lost AS (
+        WITH marked AS MATERIALIZED (  -- slice by slice, whatever the statistics know of the runs
+            SELECT m.row FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
+            JOIN slices s ON s.run_id = k.run_id AND s.no = k.no, LATERAL (
+                SELECT ctid AS row FROM messages
+                WHERE run_id = s.run_id AND no BETWEEN s.first_no AND s.last_no
+                  AND channel_id = s.channel_id AND state = 'submitting' OFFSET 0) m
+        ), lost AS (
             UPDATE messages m SET state = 'uncertain', reason = 'no_answer'
-            FROM slices s
-            WHERE s.run_id = $1 AND s.no = $2
-              AND m.run_id = $1 AND m.no BETWEEN s.first_no AND s.last_no
-              AND m.channel_id = s.channel_id AND m.state = 'submitting'
+            FROM marked WHERE m.ctid = marked.row AND m.state = 'submitting'
             RETURNING m.channel_id, m.phone_hash, m.run_id, m.no, m.attempt, m.marked_at
         )
         INSERT INTO uncertain (channel_id, phone_hash, run_id, no, attempt, marked_at, since)
@@ -108,8 +113,8 @@ async def recover_slice(conn: Connection, run_id: uuid.UUID, slice_no: int, now:
             marked_at = excluded.marked_at, since = excluded.since
             WHERE uncertain.attempt <> excluded.attempt
         """,
-        run_id,
-        slice_no,
+        [run_id for run_id, _ in slices],
+        [no for _, no in slices],
         now,
     )
 

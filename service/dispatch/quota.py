@@ -12,13 +12,10 @@ from service.storage.postgres import Connection
 
 
 async def within(
-    conn: Connection, channel: Channel, batch: list[Message], now: datetime, *, off: bool
+    conn: Connection, channel: Channel, batch: list[Message], now: datetime
 ) -> tuple[list[Message], Hold | None]:
-    """The first of a batch, as far as the channel's quota goes; the hold if it ends there.
-
-    off: none of the batch leaves, so it needs none.
-    """
-    if off or not (batch and channel.has_quota):
+    """The first of a batch, as far as the channel's quota goes; the hold if it ends there."""
+    if not (batch and channel.has_quota):
         return batch, None
     free, hold = await quota_store.free_parts(conn, channel.id, now)
     sums = itertools.accumulate(len(message.parts) for message in batch)

@@ -124,12 +124,14 @@ class Recorder:
             await self._record(list(self._settled), now)
         if self._unsent:
             await self._give_back(list(self._unsent), now)
-        for work in [w for w in self.leaving if not w.outstanding]:
+        ended = [work for work in self.leaving if not work.outstanding]
+        few = [work for work in ended if work.few]
+        for works in [*([few] if few else []), *([work] for work in ended if not work.few)]:
+            slices = [slice_store.Ended(*work.key, work.not_before) for work in works]
             async with transaction(self._shared.pool) as conn:
-                await slice_store.finish_slice(
-                    conn, self._lease, work.run_id, work.slice_no, work.not_before, now
-                )
-            self.leaving.remove(work)
+                await slice_store.finish_slices(conn, self._lease, slices, now)
+            for work in works:
+                self.leaving.remove(work)
 
     async def _record(self, messages: list[Message], now: datetime) -> None:
         results = [result_of(message) for message in messages]

@@ -7,21 +7,37 @@ and epoch written in it; a claim holds the connection's shared lock, see `store`
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from service.dispatch.lease_store import Lease
 from service.dispatch.store import lock_holder
 from service.storage.postgres import Connection, Record
 
-CLAIMED_AT_ONCE = 16
+CLAIMED_AT_ONCE = 32
 """How many connections of a channel may be taking slices at the same moment; more of them look
-again a little later.
+again a little later. And how many of a department's direct runs one of them takes together.
 """
+
+FEW_ROWS = 16
+"""Slices of direct runs are taken together if they have no more rows."""
 
 Held = tuple[uuid.UUID, int, uuid.UUID]
 """A slice that a connection works on: its run, its priority, and its department."""
 
 
-async def claim_slice(
+class Ended(NamedTuple):
+    """A slice that is let go of. not_before: when what is left in it may be taken again."""
+
+    run_id: uuid.UUID
+    no: int
+    not_before: datetime | None = None
+
+
+def _columns(held: Sequence[Held]) -> tuple[Sequence[object], ...]:
+    return [h[0] for h in held], [h[1] for h in held], [h[2] for h in held]
+
+
+async def claim_slices(
     conn: Connection,
     lease: Lease,
     now: datetime,
@@ -29,8 +45,11 @@ async def claim_slice(
     *,
     full: bool = False,
     campaigns_first: bool = False,
-) -> Record | None:
-    """Take the next slice of a running run on this channel, with what is needed to send it.
+    most: int = CLAIMED_AT_ONCE,
+) -> list[Record]:
+    """Take the next slice of a running run on this channel, with what is needed to send it; or
+    none. If it is a direct run's, of a few rows, then with it up to `most` others like it of the
+    same department and class: there may be hundreds a second, of one text each.
 
     Runs of which the caller holds a slice already are passed over. What is `held` has its turns;
     so first comes what the caller has nothing of, a class or a department in one, then urgent
@@ -40,17 +59,18 @@ async def claim_slice(
     `campaigns_first`: of a department's runs, before its direct ones; for whoever took a direct one
     last. There may always be one more of these, and each is at its first slice.
 
-    Must run in a transaction.
+    Returns the oldest runs first; must run in a transaction.
     """
     await lock_holder(conn, lease)
-    return await conn.fetchrow(
+    claimed = await conn.fetch(
         """
         WITH held AS (
             -- In sub-selects, so that the planner does not look at them: one plan does for all.
             SELECT * FROM unnest((SELECT $6::uuid[]), (SELECT $7::smallint[]), (SELECT $8::uuid[]))
                 AS h(run_id, priority, department_id)
         ), candidate AS (
-            SELECT s.run_id, s.no, s.priority, r.direct, EXISTS (
+            SELECT s.run_id, s.no, s.priority, r.department_id, r.direct,
+                r.direct AND s.last_no - s.first_no < $12 AS few, EXISTS (
                     SELECT FROM held h
                     WHERE h.priority = s.priority AND h.department_id = r.department_id) AS known,
                 greatest(a.virtual_time, p.present, 0) AS behind
@@ -63,15 +83,16 @@ async def claim_slice(
                     SELECT id FROM runs o
                     WHERE o.department_id = d.id AND o.campaign_id IS NULL AND o.state = 'running'
                       AND NOT EXISTS (SELECT FROM held h WHERE h.run_id = o.id)
-                      AND EXISTS (
-                        SELECT FROM slices s
+                      AND (  -- no EXISTS: that may be planned as a look at all slices for each run
+                        SELECT s.no FROM slices s
                         WHERE s.channel_id = $1 AND s.run_id = o.id AND s.done_at IS NULL
-                          AND s.epoch IS NULL AND (s.not_before IS NULL OR s.not_before <= $5))
+                          AND s.epoch IS NULL AND (s.not_before IS NULL OR s.not_before <= $5)
+                        LIMIT 1) IS NOT NULL
                     ORDER BY o.id LIMIT $10) o
             ) r CROSS JOIN LATERAL (
                 -- Run by run along the index: statistics know nothing of a run just written. More
                 -- than one, for others may be taking the first of them at this moment.
-                SELECT run_id, no, priority FROM slices
+                SELECT run_id, no, priority, first_no, last_no FROM slices
                 WHERE channel_id = $1 AND run_id = r.id AND done_at IS NULL AND epoch IS NULL
                   AND (not_before IS NULL OR not_before <= $5)
                   AND (canary OR coalesce(r.canary, 'passed') = 'passed')
@@ -97,12 +118,18 @@ async def claim_slice(
             WHERE NOT $9 OR NOT c.known OR c.priority < (SELECT max(priority) FROM held)
             ORDER BY c.known, c.priority, c.behind, $11 AND c.direct, c.no, c.run_id
             LIMIT $10
-        ), next AS (
-            SELECT s.run_id, s.no
-            FROM first c JOIN slices s ON s.run_id = c.run_id AND s.no = c.no
-            WHERE s.channel_id = $1 AND s.done_at IS NULL AND s.epoch IS NULL
+        ), head AS MATERIALIZED (
+            SELECT c.few, c.priority, c.department_id FROM first c
             ORDER BY c.known, c.priority, c.behind, $11 AND c.direct, c.no, c.run_id
             LIMIT 1
+        ), next AS (
+            SELECT s.run_id, s.no, c.few
+            FROM head h, first c JOIN slices s ON s.run_id = c.run_id AND s.no = c.no
+            WHERE s.channel_id = $1 AND s.done_at IS NULL AND s.epoch IS NULL
+              AND (NOT h.few OR c.few AND c.priority = h.priority
+                   AND c.department_id = h.department_id)
+            ORDER BY c.known, c.priority, c.behind, $11 AND c.direct, c.no, c.run_id
+            LIMIT (SELECT CASE WHEN few THEN $13::int ELSE 1 END FROM head)
             FOR UPDATE OF s SKIP LOCKED
         )
         UPDATE slices s SET slot = $2, epoch = $3, touched = true
@@ -115,20 +142,21 @@ async def claim_slice(
                     WHERE e.department_id = r.department_id AND e.ended_at IS NULL
                     ORDER BY e.registered_at DESC, e.extension DESC LIMIT 1), '') AS extension,
                   num_nonnulls(d.daily_quota, d.monthly_quota, d.yearly_quota) > 0 AS has_allowance,
-                  r.campaign_id IS NULL AS direct
+                  r.campaign_id IS NULL AS direct, next.few
         """,
         lease.channel_id,
         lease.slot,
         lease.epoch,
         lease.owner,
         now,
-        [run_id for run_id, _, _ in held],
-        [priority for _, priority, _ in held],
-        [department for _, _, department in held],
+        *_columns(held),
         full,
         CLAIMED_AT_ONCE,
         campaigns_first,
+        FEW_ROWS,
+        most,
     )
+    return sorted(claimed, key=lambda row: row["run_id"])
 
 
 async def release_unknown(
@@ -154,95 +182,102 @@ async def release_unknown(
 
 
 async def queued_rows(
-    conn: Connection,
-    run_id: uuid.UUID,
-    channel_id: int,
-    first_no: int,
-    last_no: int,
-    now: datetime,
+    conn: Connection, channel_id: int, slices: Sequence[tuple[uuid.UUID, int, int]], now: datetime
 ) -> list[Record]:
-    """The messages of a slice that are still to be handed off, and may be now.
+    """The messages of slices that are still to be handed off, and may be now; `slices` are (run,
+    first number, last number).
 
-    A message in its range that was routed again to another channel is none of them, nor is one that
-    failed and is not due again yet, or that a cap holds back.
+    A message in their range that was routed again to another channel is none of them, nor is one
+    that failed and is not due again yet, or that a cap holds back.
     """
     return await conn.fetch(
         """
-        SELECT no, attempt, phone_hash, phone_cipher, name_cipher, variables_cipher, area_code
-        FROM messages m
-        WHERE run_id = $1 AND no BETWEEN $2 AND $3 AND state = 'queued'
-          AND channel_id = $5
-          AND (m.attempt = 0 OR NOT EXISTS (
-            SELECT FROM attempts a
-            WHERE a.run_id = $1 AND a.no BETWEEN $2 AND $3 AND a.no = m.no
-              AND a.attempt = m.attempt AND a.next_at > $4))
-          AND NOT EXISTS (
-            SELECT FROM deferrals d
-            WHERE d.run_id = $1 AND d.no BETWEEN $2 AND $3 AND d.no = m.no AND d.not_before > $4)
-        ORDER BY no
+        SELECT m.* FROM unnest($2::uuid[], $3::int[], $4::int[]) AS s(run_id, first_no, last_no),
+            LATERAL (
+                SELECT run_id, no, attempt, phone_hash, phone_cipher, name_cipher,
+                       variables_cipher, area_code
+                FROM messages m
+                WHERE run_id = s.run_id AND no BETWEEN s.first_no AND s.last_no
+                  AND state = 'queued' AND channel_id = $1
+                  AND (m.attempt = 0 OR NOT EXISTS (
+                    SELECT FROM attempts a
+                    WHERE a.run_id = s.run_id AND a.no BETWEEN s.first_no AND s.last_no
+                      AND a.no = m.no AND a.attempt = m.attempt AND a.next_at > $5))
+                  AND NOT EXISTS (
+                    SELECT FROM deferrals d
+                    WHERE d.run_id = s.run_id AND d.no BETWEEN s.first_no AND s.last_no
+                      AND d.no = m.no AND d.not_before > $5)
+                ORDER BY no) m
         """,
-        run_id,
-        first_no,
-        last_no,
-        now,
         channel_id,
+        [run_id for run_id, _, _ in slices],
+        [first for _, first, _ in slices],
+        [last for _, _, last in slices],
+        now,
     )
 
 
-async def finish_slice(
-    conn: Connection,
-    lease: Lease,
-    run_id: uuid.UUID,
-    slice_no: int,
-    not_before: datetime | None,
-    now: datetime,
-) -> bool:
-    """Let go of a slice: done if nothing in it is left to hand off, else free for another time.
+async def finish_slices(
+    conn: Connection, lease: Lease, slices: Sequence[Ended], now: datetime
+) -> int:
+    """Let go of slices: done if nothing in them is left to hand off, else free for another time.
 
-    The run's lock is taken alone first: what is being marked or given back must be seen. If all
+    The runs' locks are taken alone first: what is being marked or given back must be seen. If all
     that is left failed before and is not due again yet, or waits for a cap, it is free when the
     first of them is due. A run without a campaign ends with the last of its slices: there may be
     hundreds a second, and every claim looks at those that run. One whose row somebody else has
     locked is left to the sweep.
-    Returns whether it is done.
+    Returns how many are done.
     """
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))", run_id)
-    done = await conn.fetchval(
+    ordered = sorted(slices, key=lambda s: (s.run_id, s.no))
+    await conn.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended(run::text, 0)) FROM unnest($1::uuid[]) run",
+        list(dict.fromkeys(s.run_id for s in ordered)),
+    )
+    rows = await conn.fetch(
         """
         WITH free AS (
             UPDATE slices s SET
-                slot = NULL, epoch = NULL, not_before = $6,
+                slot = NULL, epoch = NULL, not_before = e.not_before,
                 done_at = CASE WHEN NOT EXISTS (
                     SELECT FROM messages m
                     WHERE m.run_id = s.run_id AND m.no BETWEEN s.first_no AND s.last_no
                       AND m.channel_id = s.channel_id
                       AND m.state IN ('queued', 'submitting')) THEN $7::timestamptz END
-            WHERE s.run_id = $4 AND s.no = $5 AND s.channel_id = $1 AND s.slot = $2 AND s.epoch = $3
+            FROM unnest((SELECT $4::uuid[]), (SELECT $5::int[]), (SELECT $6::timestamptz[]))
+                AS e(run_id, no, not_before)
+            WHERE s.run_id = e.run_id AND s.no = e.no
+              AND s.channel_id = $1 AND s.slot = $2 AND s.epoch = $3
             RETURNING s.run_id, s.no, s.done_at
         ), last AS (
-            SELECT r.id FROM free f JOIN runs r ON r.id = f.run_id
-            WHERE f.done_at IS NOT NULL AND r.campaign_id IS NULL AND r.state = 'running'
-              AND NOT EXISTS (
-                SELECT FROM slices s
-                WHERE s.run_id = f.run_id AND s.no <> f.no AND s.done_at IS NULL)
-            FOR NO KEY UPDATE OF r SKIP LOCKED
+            SELECT r.id
+            FROM (SELECT DISTINCT run_id FROM free WHERE done_at IS NOT NULL) f, LATERAL (
+                SELECT id FROM runs  -- run by run, as in the mark
+                WHERE id = f.run_id AND campaign_id IS NULL AND state = 'running'
+                  AND NOT EXISTS (
+                    SELECT FROM slices s
+                    WHERE s.run_id = f.run_id AND s.done_at IS NULL AND NOT EXISTS (
+                        SELECT FROM free o
+                        WHERE o.run_id = s.run_id AND o.no = s.no AND o.done_at IS NOT NULL))
+                FOR NO KEY UPDATE SKIP LOCKED OFFSET 0) r
         ), sent AS (
             UPDATE runs r SET state = 'sent', finished_at = $7, settle_at = NULL
             FROM last WHERE r.id = last.id
         )
-        SELECT done_at IS NOT NULL FROM free
+        SELECT run_id, no, done_at IS NOT NULL AS done FROM free
         """,
         lease.channel_id,
         lease.slot,
         lease.epoch,
-        run_id,
-        slice_no,
-        not_before,
+        [s.run_id for s in ordered],
+        [s.no for s in ordered],
+        [s.not_before for s in ordered],
         now,
     )
-    if done is False:
-        await _wait_for_the_first(conn, run_id, slice_no, now)
-    return bool(done)
+    for row in rows:
+        if not row["done"]:
+            await _wait_for_the_first(conn, row["run_id"], row["no"], now)
+    return sum(row["done"] for row in rows)
 
 
 async def _wait_for_the_first(

@@ -10,6 +10,7 @@ snapshot is younger than the lock.
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from service.audience.suppression_store import stops
 from service.dispatch.caps_store import CURRENT, RESERVED
@@ -26,51 +27,66 @@ async def lock_holder(conn: Connection, lease: Lease) -> None:
     )
 
 
-async def lock_for_mark(conn: Connection, lease: Lease, run_id: uuid.UUID) -> None:
+async def lock_for_mark(conn: Connection, lease: Lease, *runs: uuid.UUID) -> None:
     """The shared locks of a mark, in a statement before it; see the module's docstring."""
     await conn.execute(
         """
-        SELECT pg_advisory_xact_lock_shared(hashtextextended('stop_all', 0)),
-               pg_advisory_xact_lock_shared(hashtextextended($1::uuid::text, 0)),
-               pg_advisory_xact_lock_shared(hashtextextended('suppressions', 0)),
+        WITH all_runs AS MATERIALIZED (
+            SELECT pg_advisory_xact_lock_shared(hashtextextended('stop_all', 0))
+        ), each AS MATERIALIZED (
+            SELECT pg_advisory_xact_lock_shared(hashtextextended(r.run::text, 0))
+            FROM all_runs, unnest($1::uuid[]) WITH ORDINALITY AS r(run, at) ORDER BY r.at
+        )
+        SELECT pg_advisory_xact_lock_shared(hashtextextended('suppressions', 0)),
                pg_advisory_xact_lock_shared(hashtextextended('connection', $2 * 1000 + $3))
+        FROM (SELECT count(*) FROM each) AS after
         """,
-        run_id,
+        sorted(runs),
         lease.channel_id,
         lease.slot,
     )
 
 
+class Asked(NamedTuple):
+    """A message that is to be marked. parts: how many; stop: why it is stopped for good instead."""
+
+    run_id: uuid.UUID
+    slice_no: int
+    no: int
+    parts: int
+    stop: str | None = None
+
+
 async def mark(
-    conn: Connection,
-    lease: Lease,
-    run_id: uuid.UUID,
-    slice_no: int,
-    rows: Sequence[tuple[int, int]],
-    stop: str | None,
-    now: datetime,
+    conn: Connection, lease: Lease, asked: Sequence[Asked], now: datetime
 ) -> list[Record]:
-    """Mark messages as leaving, or stop them for good; `rows` are (no, part count).
+    """Mark messages as leaving, or stop them for good; no two of them have the same phone.
 
-    `stop` is a reason to stop them all, such as a validity that is over. A suppression stops texts
-    of its classes, of one department or of all, but no confirmation of itself; the erasure of a
-    person stops all older runs. A place under the person's cap is taken here.
+    A suppression stops texts of its classes, of one department or of all, but no confirmation of
+    itself; the erasure of a person stops all older runs. A place under the person's cap is taken
+    here.
 
-    Returns (no, attempt, state) of those that moved, and with the state `capped` of those that are
-    queued and have no place (see `caps`). The rest may not leave now: everything is stopped, the
-    run is not running, the channel is held, the lease or the slice is not ours, the row is no
-    longer queued, or its phone has an uncertain hand-off on this channel.
+    Returns (run_id, no, attempt, state) of those that moved, and with the state `capped` of those
+    that are queued and have no place (see `caps`). The rest may not leave now: everything is
+    stopped, the run is not running, the channel is held, the lease or the slice is not ours, the
+    row is no longer queued, or its phone has an uncertain hand-off on this channel.
     """
+    slices = list(dict.fromkeys((a.run_id, a.slice_no) for a in asked))
+    slice_at = {key: index for index, key in enumerate(slices, start=1)}
     return await conn.fetch(
         f"""
-        WITH permit AS (
-            SELECT r.class, r.confirms, r.department_id, r.created_at,
+        WITH permit AS MATERIALIZED (
+            SELECT w.at, r.id AS run_id, r.class, r.confirms, r.department_id, r.created_at,
                    hashtextextended(r.text, 0) AS text,
-                   cap.id IS NOT NULL AS capped, cap.per_day, cap.per_week, cap.per_month,
+                   cap.id IS NOT NULL AS counted, cap.per_day, cap.per_week, cap.per_month,
                    cap.same_text
-            FROM runs r LEFT JOIN LATERAL ({CURRENT}) cap ON true, slices s, connections k
-            WHERE r.id = $4 AND r.state = 'running'
-              AND s.run_id = $4 AND s.no = $5 AND s.slot = $2 AND s.epoch = $3
+            -- In sub-selects, so that the planner does not look at them: one plan does for all.
+            FROM unnest((SELECT $4::uuid[]), (SELECT $5::int[])) WITH ORDINALITY
+                    AS w(run_id, slice_no, at)
+                JOIN runs r ON r.id = w.run_id
+                JOIN slices s ON s.run_id = w.run_id AND s.no = w.slice_no
+                LEFT JOIN LATERAL ({CURRENT}) cap ON true, connections k
+            WHERE r.state = 'running' AND s.slot = $2 AND s.epoch = $3
               AND k.channel_id = $1 AND k.slot = $2 AND k.epoch = $3 AND k.owner = $6
               AND k.expires_at > clock_timestamp()
               AND NOT EXISTS (SELECT FROM stops WHERE lifted_at IS NULL)
@@ -78,25 +94,26 @@ async def mark(
               AND NOT EXISTS (
                 SELECT FROM lane_breakers b WHERE b.channel_id = $1 AND b.state = 'open')
         ), asked AS (
-            -- In sub-selects, so that the planner does not look at them: one plan does for all.
-            SELECT * FROM unnest((SELECT $7::int[]), (SELECT $8::smallint[])) AS a(no, part_count)
+            SELECT * FROM unnest((SELECT $7::smallint[]), (SELECT $8::int[]),
+                    (SELECT $10::smallint[]), (SELECT $11::text[]))
+                AS a(slice, no, part_count, stop)
         ), candidate AS MATERIALIZED (
-            SELECT m.row, a.no, a.part_count, m.phone_hash,
-                COALESCE($10, (
+            SELECT m.row, a.no, a.part_count, m.phone_hash, p.run_id, p.class, p.text, p.counted,
+                COALESCE(a.stop, (
                     SELECT 'erased' FROM erasures e
-                    WHERE e.phone_hash = m.phone_hash AND e.erased_at >= permit.created_at
-                      AND (e.department_id IS NULL OR e.department_id = permit.department_id)
+                    WHERE e.phone_hash = m.phone_hash AND e.erased_at >= p.created_at
+                      AND (e.department_id IS NULL OR e.department_id = p.department_id)
                     LIMIT 1), (
-                    SELECT p.reason FROM suppressions p
-                    WHERE p.phone_hash = m.phone_hash
-                      AND p.reason IS DISTINCT FROM permit.confirms
-                      AND {stops("p", "permit.class", "permit.department_id", "$9")}
-                    ORDER BY p.reason LIMIT 1)) AS stop
-            FROM permit, asked a, LATERAL (
+                    SELECT o.reason FROM suppressions o
+                    WHERE o.phone_hash = m.phone_hash
+                      AND o.reason IS DISTINCT FROM p.confirms
+                      AND {stops("o", "p.class", "p.department_id", "$9")}
+                    ORDER BY o.reason LIMIT 1)) AS stop
+            FROM asked a JOIN permit p ON p.at = a.slice, LATERAL (
                 -- Row by row: statistics know nothing of a run that was written a moment ago, and
                 -- a join may be planned as one pass over the whole of it for every batch.
                 SELECT ctid AS row, phone_hash FROM messages
-                WHERE run_id = $4 AND no = a.no AND state = 'queued' AND channel_id = $1
+                WHERE run_id = p.run_id AND no = a.no AND state = 'queued' AND channel_id = $1
                 OFFSET 0) m
         ), verdict AS MATERIALIZED (
             SELECT * FROM candidate c
@@ -104,7 +121,7 @@ async def mark(
                 SELECT FROM uncertain u
                 WHERE u.channel_id = $1 AND u.phone_hash = c.phone_hash)
         ), reserved AS ({RESERVED}), placed AS MATERIALIZED (
-            SELECT v.*, v.stop IS NULL AND (SELECT capped FROM permit)
+            SELECT v.*, v.stop IS NULL AND v.counted
                 AND v.phone_hash NOT IN (SELECT phone_hash FROM reserved) AS capped
             FROM verdict v
         ), moved AS (
@@ -118,21 +135,22 @@ async def mark(
                 final_at = CASE WHEN v.stop IS NOT NULL THEN $9::timestamptz END
             FROM placed v
             WHERE m.ctid = v.row AND m.state = 'queued' AND NOT v.capped
-            RETURNING m.no, m.attempt, m.state::text
+            RETURNING m.run_id, m.no, m.attempt, m.state::text
         )
-        SELECT no, attempt, state FROM moved
-        UNION ALL SELECT no, 0, 'capped' FROM placed WHERE capped
+        SELECT run_id, no, attempt, state FROM moved
+        UNION ALL SELECT run_id, no, 0, 'capped' FROM placed WHERE capped
         """,  # noqa: S608  # constants
         lease.channel_id,
         lease.slot,
         lease.epoch,
-        run_id,
-        slice_no,
+        [run_id for run_id, _ in slices],
+        [no for _, no in slices],
         lease.owner,
-        [no for no, _ in rows],
-        [count for _, count in rows],
+        [slice_at[a.run_id, a.slice_no] for a in asked],
+        [a.no for a in asked],
         now,
-        stop,
+        [a.parts for a in asked],
+        [a.stop for a in asked],
     )
 
 

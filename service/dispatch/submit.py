@@ -12,43 +12,30 @@ A connection works on a slice of each class and department that has any, and the
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
-from service.channels.extension import fitting
 from service.channels.gateway import Gateway
 from service.channels.maintenance import maintenance_end
 from service.channels.model import Channel
 from service.crypto import Undecipherable
-from service.dispatch import (
-    allowance,
-    caps,
-    lease_store,
-    quota,
-    retry_store,
-    share_store,
-    slice_store,
-    store,
-)
-from service.dispatch.compose import Composer, Message, Work, WrongKind, work_from
+from service.dispatch import share_store
+from service.dispatch.claim import Claims
+from service.dispatch.compose import Composer, Message, Work, WrongKind
 from service.dispatch.lease import HeldLease
+from service.dispatch.mark import mark
 from service.dispatch.pace import run_limit
 from service.dispatch.permits import Permits
 from service.dispatch.record import Handoff, Recorder
 from service.dispatch.share import Flow, Turns
 from service.dispatch.write import IDLE_SECONDS, PASSING, RETRY_SECONDS, Writer
 from service.errors import TocsinError
-from service.storage.postgres import Connection, Record, transaction
 
 log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 10.0
-BLOCKED = timedelta(seconds=30)  # before rows whose phone is in doubt elsewhere are looked at again
 READ_AHEAD = 0.4  # seconds of the channel's TPS that its connections may mark ahead of the tokens
 LOOK_SECONDS = 0.4  # between looks for a slice of another run while there is one
-MOST_SLICES = 8
-MOST_FLOWS = 64
-"""The slices in hand; beyond MOST_SLICES only of more classes or departments, or more urgent."""
 
 
 class Sender:
@@ -79,8 +66,7 @@ class Sender:
         self._waiting: set[Flow] = set()
         self._tell_at = 0.0
         self._look_at = 0.0
-        self._claim_unsure = False
-        self._direct_last = False
+        self._claims = Claims(shared, channel, held)
         self._recorder = Recorder(shared, held.lease, self._permits)
         self._writer = Writer(shared, channel, held, gateway, self._recorder)
         self._writing: asyncio.Task[None]
@@ -132,17 +118,17 @@ class Sender:
             return False
         now = asyncio.get_running_loop().time()
         await self._look_for_work(now)
-        work = self._next_work(now)
-        if work is None:
+        works = self._next_works(now)
+        if not works:
             if not self._works:
                 return False
             await asyncio.sleep(min(min(w.next_at for w in self._works) - now, LOOK_SECONDS))
             return True
-        limit = self._room(work)
+        limit = self._room(works[0])
         if limit < (self._lump if self._writer.waiting else 1):
             await self._permits.wait_free(IDLE_SECONDS, even_if_free=True)
             return True
-        await self._hand_off(work, limit)
+        await self._hand_off(works, limit)
         return True
 
     def _room(self, work: Work) -> int:
@@ -158,28 +144,31 @@ class Sender:
             room = min(room, ahead - self._writer.waiting // work.parts_each)
         return room
 
-    async def _hand_off(self, work: Work, limit: int) -> None:
-        batch = await self._next_batch(work, limit)
-        if not batch and not work.broken:
-            if not work.rows:
-                self._let_go(work)
+    async def _hand_off(self, works: Sequence[Work], limit: int) -> None:
+        """Mark a batch of these slices, which are of one flow, and have it written."""
+        batch = await self._next_batch(works, limit)
+        if not batch and not any(work.broken for work in works):
+            self._let_go_of_empty(works)
             return
         self._permits.take(len(batch))
-        work.outstanding += len(batch)
+        for message in batch:
+            message.work.outstanding += 1
         try:
-            marked = await self._mark(work, batch)
+            marked = await mark(self._shared, self._channel, self._held, works, batch)
         except BaseException:
             # The commit's answer may be lost, not the commit: undo the marks that may be there.
             self._recorder.unsent(batch)
-            self._let_go(work)
+            for work in works:
+                self._let_go(work)
             raise
-        work.outstanding -= len(batch) - len(marked)
+        for message in batch:
+            message.work.outstanding -= not message.attempt
         self._permits.give(len(batch) - len(marked))
-        parts = _parts(marked)
-        work.had += parts
-        self._turns.charge(work.flow, parts, self._waiting)
-        if not work.rows:
-            self._let_go(work)
+        for message in marked:
+            message.work.had += len(message.parts)
+        parts = sum(len(message.parts) for message in marked)
+        self._turns.charge(works[0].flow, parts, self._waiting)
+        self._let_go_of_empty(works)
         self._writer.put(marked)
 
     async def _look_for_work(self, now: float) -> None:
@@ -190,70 +179,33 @@ class Sender:
         if self._works and now < self._look_at:
             return
         self._look_at = now + LOOK_SECONDS
-        try:
-            work = await self._claim()
-        except BaseException:
-            self._claim_unsure = True
-            raise
-        if work is None:
+        await self._tell_shares(self._shared.clock.now())
+        claimed = await self._claims.take(self._works, self._recorder.leaving)
+        if not claimed:
             return
         self._look_at = now
-        fellows = [held.had for held in self._works if held.flow == work.flow]
+        flow = claimed[0].flow
+        fellows = [held.had for held in self._works if held.flow == flow]
         if not fellows:
-            self._turns.enter(work.flow, work.weight)
-        work.had = max(fellows, default=0)
-        self._works.append(work)
+            self._turns.enter(flow, claimed[0].weight)
+        for work in claimed:
+            work.had = max(fellows, default=0)
+        self._works += claimed
 
-    def _next_work(self, now: float) -> Work | None:
-        """A slice of the class and department whose turn it is, of the run that had the least.
+    def _next_works(self, now: float) -> list[Work]:
+        """A slice of the class and department whose turn it is, of the run that had the least; if
+        it has few rows, all others like it.
 
-        None: there is none, or all wait for their campaigns' own pace.
+        Empty: there is none, or all wait for their campaigns' own pace.
         """
         due = [work for work in self._works if work.next_at <= now]
         if not due:
-            return None
+            return []
         self._waiting = {work.flow for work in due}
         flow = self._turns.pick(self._waiting)
-        return min((work for work in due if work.flow == flow), key=lambda work: work.had)
-
-    async def _claim(self) -> Work | None:
-        now = self._shared.clock.now()
-        lease = self._held.lease
-        await self._tell_shares(now)
-        if len(self._works) >= MOST_FLOWS:
-            return None
-        held = [(w.run_id, w.flow.priority, w.flow.department) for w in self._works]
-        async with transaction(self._shared.pool) as conn:
-            if self._claim_unsure:
-                known = [w.key for w in (*self._works, *self._recorder.leaving)]
-                await slice_store.release_unknown(conn, lease, known)
-            full = len(held) >= MOST_SLICES
-            claimed = await slice_store.claim_slice(
-                conn, lease, now, held, full=full, campaigns_first=self._direct_last
-            )
-            rows = []
-            if claimed is not None:
-                await lease_store.recover_slice(conn, claimed["run_id"], claimed["no"], now)
-                rows = await self._rows_of(conn, claimed, now)
-        self._claim_unsure = False
-        if claimed is None:
-            return None
-        self._direct_last = claimed["direct"]
-        return work_from(claimed, rows, fitting(self._channel, claimed["extension"]))
-
-    async def _rows_of(self, conn: Connection, claimed: Record, now: datetime) -> list[Record]:
-        """What a slice just taken still has to hand off.
-
-        Of a text that had been handed off before, that hand-off may have arrived in the very
-        moment in which the text came back: whoever was second did not see the other.
-        """
-        run_id, first, last = claimed["run_id"], claimed["first_no"], claimed["last_no"]
-        rows = await slice_store.queued_rows(conn, run_id, self._channel.id, first, last, now)
-        again = [(run_id, row["no"]) for row in rows if row["attempt"]]
-        if not again:
-            return rows
-        arrived = await retry_store.withdraw(conn, again, now)
-        return [row for row in rows if (run_id, row["no"]) not in arrived]
+        turn = [work for work in due if work.flow == flow]
+        work = min(turn, key=lambda work: work.had)
+        return [other for other in turn if other.few] if work.few else [work]
 
     async def _tell_shares(self, now: datetime) -> None:
         """Tell the channel's other connections what was handed off here, and learn of theirs, now
@@ -273,7 +225,19 @@ class Sender:
         """Whether these are the channel's hours of maintenance."""
         return maintenance_end(now, self._channel.maintenance) is not None
 
-    async def _next_batch(self, work: Work, limit: int) -> list[Message]:
+    async def _next_batch(self, works: Sequence[Work], limit: int) -> list[Message]:
+        """Up to `limit` messages of these slices, each to another phone."""
+        batch: list[Message] = []
+        phones: set[bytes] = set()
+        for work in works:
+            if any(row["phone_hash"] in phones for row in work.rows):
+                continue  # its turn comes when the other one is marked
+            batch += await self._batch_of(work, limit - len(batch))
+            if work.few:
+                phones |= {message.phone_hash for message in batch}
+        return batch
+
+    async def _batch_of(self, work: Work, limit: int) -> list[Message]:
         """Up to `limit` messages of a slice, no more than its campaign's own pace allows.
 
         A row that cannot be made into a message stops nobody else; it is stopped by name.
@@ -309,64 +273,10 @@ class Sender:
         work.credit -= parts
         return True
 
-    async def _mark(self, work: Work, batch: list[Message]) -> list[Message]:
-        """Mark a batch as leaving; the hours, the validity and the quota are looked at under the
-        locks (I6).
-
-        Returns the messages that may leave; what else is to be known is noted in `work`.
-        """
-        async with transaction(self._shared.pool) as conn:
-            await store.lock_for_mark(conn, self._held.lease, work.run_id)
-            now = self._shared.clock.now()
-            if self._rests(now):
-                work.rows.clear()
-                return []
-            if not self._shared.county.now.is_open(now, work.hours):
-                work.not_before = self._shared.county.now.next_opening(now, work.hours)
-                work.rows.clear()
-                return []
-            stop = "validity_over" if work.is_over(now) else None
-            asked, hold = await quota.within(conn, self._channel, batch, now, off=bool(stop))
-            asked, ended = await allowance.within(conn, work, asked, now, off=bool(stop))
-            rows = [(message.no, len(message.parts)) for message in asked]
-            moved = await self._mark_rows(conn, work, rows, stop, now)
-            await self._stop_broken(conn, work, now)
-            await caps.settle(conn, work, moved, self._shared.county.now, now)
-            if len(moved) < len(asked):
-                if await store.run_state(conn, work.run_id) == "running":
-                    work.not_before = now + BLOCKED
-                else:
-                    work.rows.clear()
-            attempts = {row["no"]: row["attempt"] for row in moved if row["state"] == "submitting"}
-            marked = [message for message in batch if message.no in attempts]
-            await quota.use(conn, self._channel, marked, hold, now)
-            await allowance.use(conn, work, marked, ended, now)
-            if hold or ended:
-                work.rows.clear()
-        work.broken.clear()
-        for message in marked:
-            message.attempt = attempts[message.no]
-            message.open_parts = len(message.parts)
-        return marked
-
-    async def _stop_broken(self, conn: Connection, work: Work, now: datetime) -> None:
-        """Stop the rows that gave no message, each by its reason."""
-        for why in sorted({why for _, why in work.broken}):
-            rows = [(no, 1) for no, reason in work.broken if reason == why]
-            await self._mark_rows(conn, work, rows, why, now)
-
-    async def _mark_rows(
-        self,
-        conn: Connection,
-        work: Work,
-        rows: list[tuple[int, int]],
-        stop: str | None,
-        now: datetime,
-    ) -> list[Record]:
-        if not rows:
-            return []
-        lease = self._held.lease
-        return await store.mark(conn, lease, work.run_id, work.slice_no, rows, stop, now)
+    def _let_go_of_empty(self, works: Iterable[Work]) -> None:
+        for work in works:
+            if not work.rows:
+                self._let_go(work)
 
     def _let_go(self, work: Work) -> None:
         """Take no more rows from this slice; it is finished once its last result is in."""
@@ -386,10 +296,6 @@ class Sender:
         self._writer.give_up()
         await self._recorder.until_idle()
         await self._writer.stop()
-
-
-def _parts(messages: Iterable[Message]) -> int:
-    return sum(len(message.parts) for message in messages)
 
 
 def _why_none(error: Exception) -> str:

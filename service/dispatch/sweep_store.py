@@ -8,7 +8,7 @@ reads all of them for each run, and took 0.7 s once there were thousands of dire
 import uuid
 from datetime import datetime
 
-from service.dispatch.lease_store import recover_slice
+from service.dispatch.lease_store import recover_slices
 from service.storage.postgres import Connection, affected
 
 
@@ -161,7 +161,7 @@ async def stop_slice(conn: Connection, run_id: uuid.UUID, slice_no: int, now: da
     if found is None:
         return 0
     if found["free"]:
-        await recover_slice(conn, run_id, slice_no, now)
+        await recover_slices(conn, [(run_id, slice_no)], now)
     stretch = run_id, found["channel_id"], found["first_no"], found["last_no"]
     status = await conn.execute(
         """

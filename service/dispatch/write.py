@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 
 from service.channels.codes import NO_CODES
 from service.channels.gateway import Gateway, Submission, SubmitResult
@@ -180,16 +181,23 @@ class Writer:
                 log.warning("Redis is so slow that tokens are too old to be used")
         else:
             self._stale = 0
-            self._submit(self._taken(grant.count))
+            self._write(grant.count)
 
     def _wanted(self) -> int:
-        """The recipients of the parcels that have a slot and share the first one's slice."""
-        work, wanted = self._pending[0].work, 0
-        for parcel, _ in zip(self._pending, range(self._slots.free), strict=False):
-            if parcel.work is not work:
-                break
-            wanted += len(parcel.messages)
-        return wanted
+        """The recipients of the parcels that have a slot."""
+        return sum(len(parcel.messages) for parcel in islice(self._pending, self._slots.free))
+
+    def _write(self, tokens: int) -> None:
+        """Write what the tokens pay for, unless some of it may not be written any more."""
+        parcels = self._taken(tokens)
+        works = dict.fromkeys(parcel.work for parcel in parcels if not parcel.begun)
+        closed = [work for work in works if not self._is_open(work)]
+        if not closed:
+            self._submit(parcels)
+            return
+        self._pending.extendleft(reversed(parcels))
+        for work in closed:
+            self._abandon_unbegun(work)
 
     def _taken(self, tokens: int) -> list[Parcel]:
         """Take as many parcels as the tokens pay for; the last one is cut where they end."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -64,6 +64,14 @@ SESSION = {
 }
 
 
+BY_KEY = {
+    # A plan is kept as long as its connection, and the first ones may be made while the tables are
+    # as good as empty: then they would read whole tables for ever.
+    "enable_seqscan": "off",
+}
+"""For a pool whose statements all look things up by a key."""
+
+
 async def _prepare(connection: OwnConnection) -> None:
     for name in ("json", "jsonb"):
         await connection.set_type_codec(
@@ -97,11 +105,11 @@ COMMAND_SECONDS = 120
 
 
 @asynccontextmanager
-async def open_pool(url: str, *, size: int) -> AsyncIterator[Pool]:
-    """A pool of at most `size` connections, closed at the end."""
+async def open_pool(url: str, *, size: int, session: Mapping[str, str] = {}) -> AsyncIterator[Pool]:
+    """A pool of at most `size` connections, closed at the end; session: further settings."""
     pool: Pool = await asyncpg.create_pool(
         url,
-        server_settings=SESSION,
+        server_settings={**SESSION, **session},
         min_size=0,
         max_size=size,
         init=_prepare,

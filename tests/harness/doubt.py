@@ -17,6 +17,7 @@ from service.delivery.receipts import SETTLE_AFTER, fold_receipts, sweep_parked
 from service.dispatch import lease_store, slice_store, sweep_store
 from service.dispatch.expand import expand_run
 from service.dispatch.lease_store import Lease
+from service.dispatch.slice_store import Ended
 from service.storage.postgres import Pool, transaction
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone
 from tests.harness.stage import Stage
@@ -60,7 +61,7 @@ class Doubts:
     async def finish_slice(self) -> None:
         """Its holder finds nothing more in it and lets go."""
         async with transaction(self.pool) as conn:
-            await slice_store.finish_slice(conn, self.lease, self.on.run, 1, None, self.on.now)
+            await slice_store.finish_slices(conn, self.lease, [Ended(self.on.run, 1)], self.on.now)
 
     async def finish(self) -> None:
         """The slice is done and the run closed, as the sweep does."""

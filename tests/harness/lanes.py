@@ -20,6 +20,8 @@ from service.dispatch import lease_store, record_store, route_store, slice_store
 from service.dispatch.expand import expand_run
 from service.dispatch.lease_store import Lease
 from service.dispatch.record_store import Result
+from service.dispatch.slice_store import Ended
+from service.dispatch.store import Asked
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import (
     Scene,
@@ -31,6 +33,7 @@ from tests.harness.ledger import (
     phone,
     states,
 )
+from tests.harness.stage import claim_one
 
 MOBILE, UNICOM, TELECOM, _ = CARRIERS
 NP = "NP:1243"
@@ -67,16 +70,14 @@ class Lanes:
     async def claim(self, lease: Lease) -> tuple[int, list[int]] | None:
         """Take a slice as a connection does: its number, and the rows still to be handed off."""
         async with transaction(self.pool) as conn:
-            found = await slice_store.claim_slice(conn, lease, self.now)
+            found = await claim_one(conn, lease, self.now)
             if found is None:
                 return None
-            await lease_store.recover_slice(conn, found["run_id"], found["no"], self.now)
+            await lease_store.recover_slices(conn, [(found["run_id"], found["no"])], self.now)
             rows = await slice_store.queued_rows(
                 conn,
-                found["run_id"],
                 lease.channel_id,
-                found["first_no"],
-                found["last_no"],
+                [(found["run_id"], found["first_no"], found["last_no"])],
                 self.now,
             )
         return found["no"], [row["no"] for row in rows]
@@ -84,8 +85,8 @@ class Lanes:
     async def mark(self, lease: Lease, slice_no: int, *nos: int, parts: int = 1) -> list[int]:
         async with transaction(self.pool) as conn:
             await store.lock_for_mark(conn, lease, self.run)
-            rows = [(no, parts) for no in nos]
-            moved = await store.mark(conn, lease, self.run, slice_no, rows, None, self.now)
+            asked = [Asked(self.run, slice_no, no, parts) for no in nos]
+            moved = await store.mark(conn, lease, asked, self.now)
         return sorted(row["no"] for row in moved if row["state"] == "submitting")
 
     async def result(
@@ -115,7 +116,8 @@ class Lanes:
 
     async def finish(self, lease: Lease, slice_no: int) -> bool:
         async with transaction(self.pool) as conn:
-            return await slice_store.finish_slice(conn, lease, self.run, slice_no, None, self.now)
+            ended = [Ended(self.run, slice_no)]
+            return bool(await slice_store.finish_slices(conn, lease, ended, self.now))
 
     async def sent(self, carrier: str, *nos: int, parts: int = 1) -> None:
         """Claim, mark and submit on this carrier's lane; `ref` gives each part's reference."""

@@ -24,8 +24,10 @@ from service.dispatch.lease_store import Lease
 from service.dispatch.pace import Grant, Limit
 from service.dispatch.record import Handoff
 from service.dispatch.record_store import Result
+from service.dispatch.slice_store import Held
+from service.dispatch.store import Asked
 from service.dispatch.submit import Sender
-from service.storage.postgres import Connection, Pool, transaction
+from service.storage.postgres import Connection, Pool, Record, transaction
 from tests.harness.ledger import (
     Scene,
     add_run,
@@ -84,10 +86,10 @@ class Stage:
 
     async def claim(self, lease: Lease) -> int | None:
         async with transaction(self.pool) as conn:
-            claimed = await slice_store.claim_slice(conn, lease, self.now)
+            claimed = await claim_one(conn, lease, self.now)
             if claimed is None:
                 return None
-            await lease_store.recover_slice(conn, claimed["run_id"], claimed["no"], self.now)
+            await lease_store.recover_slices(conn, [(claimed["run_id"], claimed["no"])], self.now)
             return int(claimed["no"])
 
     async def mark(
@@ -165,6 +167,14 @@ class Stage:
         return Stage(self.pool, self.keyring, self.scene, self.channel, run, self.now)
 
 
+async def claim_one(
+    conn: Connection, lease: Lease, now: datetime, held: Sequence[Held] = (), **how: bool
+) -> Record | None:
+    """One slice, whatever there is beside it."""
+    claimed = await slice_store.claim_slices(conn, lease, now, held, most=1, **how)
+    return claimed[0] if claimed else None
+
+
 async def mark(
     conn: Connection,
     lease: Lease,
@@ -175,7 +185,7 @@ async def mark(
     parts: int = 1,
 ) -> dict[int, int]:
     await store.lock_for_mark(conn, lease, run)
-    moved = await store.mark(conn, lease, run, slice_no, [(no, parts) for no in nos], None, now)
+    moved = await store.mark(conn, lease, [Asked(run, slice_no, no, parts) for no in nos], now)
     return {row["no"]: row["attempt"] for row in moved if row["state"] == "submitting"}
 
 

@@ -33,7 +33,7 @@ from service.campaigns.firing import fire_due
 from service.campaigns.lifecycle import finish_campaigns
 from service.clock import Clock
 from service.crypto import Keyring
-from service.dispatch import lease_store, slice_store, sweep_store
+from service.dispatch import lease_store, sweep_store
 from service.dispatch.expand import expand_run
 from service.embedded import Postgres, Valkey
 from service.queue import open_queue
@@ -42,7 +42,7 @@ from service.settings import Settings
 from service.storage.postgres import Connection, connect, open_pool, transaction
 from tests.factories import TEXT, make_contact, make_draft, make_token, make_user
 from tests.harness.ledger import add_channel
-from tests.harness.stage import mark
+from tests.harness.stage import claim_one, mark
 from tests.integration.api.conftest import HandClock
 
 BUDGET = 35
@@ -374,7 +374,7 @@ class Campaigns(RuleBasedStateMachine):
         open_slices = await pool.fetch("SELECT run_id, no FROM slices WHERE done_at IS NULL")
         for _ in open_slices:
             async with transaction(pool) as conn:
-                claimed = await slice_store.claim_slice(conn, lease, now)
+                claimed = await claim_one(conn, lease, now)
                 if claimed is None:
                     break
                 run = claimed["run_id"]

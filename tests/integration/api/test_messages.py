@@ -82,7 +82,7 @@ async def test_each_gets_the_values_that_were_given_for_it(
     sent = await send(api, to, template_id=chosen)
     run_id = UUID(sent.json["run_id"])
     async with api.runtime.pool.acquire() as conn:
-        rows = await queued_rows(conn, run_id, lane, 1, 9, api.clock.at)
+        rows = await queued_rows(conn, lane, [(run_id, 1, 9)], api.clock.at)
         stored = await conn.fetchval("SELECT string_agg(m::text, '') FROM messages m")
     work = Work(
         run_id, 1, GREETING, "service", None, hours=None, valid_until=None,  # type: ignore[arg-type]

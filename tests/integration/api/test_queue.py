@@ -10,13 +10,13 @@ import pytest
 
 from service.channels.model import Channel, Hold
 from service.channels.store import get_hold, hold_channel
-from service.dispatch import lease_store, share_store, slice_store
+from service.dispatch import lease_store, share_store
 from service.dispatch.expand import expand_run
 from service.dispatch.lease_store import Lease
 from service.dispatch.share import Charge, Flow
 from service.storage.postgres import transaction
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone
-from tests.harness.stage import mark
+from tests.harness.stage import claim_one, mark
 from tests.integration.api.conftest import Api
 
 ADMIN, VIEWER = ("county", "admin"), ("county", "viewer")
@@ -101,7 +101,7 @@ async def test_what_has_been_handed_off_waits_no_more(lane: Lane) -> None:
     lease = await lane.connect()
     run = await lane.run()
     async with transaction(lane.api.runtime.pool) as conn:
-        assert await slice_store.claim_slice(conn, lease, lane.api.clock.at) is not None
+        assert await claim_one(conn, lease, lane.api.clock.at) is not None
         await mark(conn, lease, run, range(1, 41), 1, lane.api.clock.at)
     assert (await lane.only())["messages"] == 260
 

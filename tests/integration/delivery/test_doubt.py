@@ -195,7 +195,8 @@ async def test_what_is_handed_off_again_goes_out_once_from_a_run_that_was_closed
     await on.check()
     assert await on.on.claim(on.lease) == 1
     async with on.pool.acquire() as conn:
-        queued = await slice_store.queued_rows(conn, on.on.run, on.on.channel.id, 1, 2, on.later)
+        span = (on.on.run, 1, 2)
+        queued = await slice_store.queued_rows(conn, on.on.channel.id, [span], on.later)
     assert [r["no"] for r in queued] == [1]
     assert await on.on.mark(on.lease, [1, 2]) == {1: 2}
     await on.on.record(await on.on.result(1, 2, ref=b"again"))

@@ -167,7 +167,7 @@ async def test_a_recovery_puts_nothing_in_doubt_that_was_put_back(
     await on.allow_resend()
     await on.decide(1, decision=decision)
     async with transaction(on.pool) as conn:
-        await lease_store.recover_slice(conn, on.on.run, 1, on.later)
+        await lease_store.recover_slices(conn, [(on.on.run, 1)], on.later)
     assert await on.on.state(1) == "queued"
     assert await on.on.claim(lease) == 1
     assert await on.on.mark(lease, [1]) == {1: 2}
@@ -300,7 +300,7 @@ async def test_everybody_at_once_loses_nobody_and_moves_along_the_table(
     async def recover() -> None:
         for _ in range(10):
             async with transaction(on.pool) as conn:
-                await lease_store.recover_slice(conn, on.on.run, 1, on.later)
+                await lease_store.recover_slices(conn, [(on.on.run, 1)], on.later)
 
     async with asyncio.timeout(90):
         await asyncio.gather(

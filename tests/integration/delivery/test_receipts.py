@@ -21,13 +21,14 @@ from service.crypto import Keyring
 from service.delivery import receipts, store
 from service.delivery.receipts import SETTLE_AFTER, fold_receipts, recheck, sweep_parked
 from service.delivery.settle_store import settle_runs
-from service.dispatch import lease_store, record_store, slice_store, sweep_store
+from service.dispatch import lease_store, record_store, sweep_store
 from service.dispatch import store as dispatch
 from service.dispatch.expand import expand_run
 from service.dispatch.lease_store import Lease
 from service.dispatch.record_store import Result
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone
+from tests.harness.stage import claim_one
 
 DAYS_3 = timedelta(hours=72)
 SECOND = timedelta(seconds=1)
@@ -48,9 +49,8 @@ class Stage:
     async def mark(self, *nos: int, parts: int = 1) -> None:
         async with transaction(self.pool) as conn:
             await dispatch.lock_for_mark(conn, self.lease, self.run)
-            moved = await dispatch.mark(
-                conn, self.lease, self.run, 1, [(no, parts) for no in nos], None, self.now
-            )
+            asked = [dispatch.Asked(self.run, 1, no, parts) for no in nos]
+            moved = await dispatch.mark(conn, self.lease, asked, self.now)
         assert len(moved) == len(nos)
 
     async def result(self, no: int, state: str, *refs: bytes) -> Result:
@@ -144,7 +144,7 @@ async def _begin(
         await lease_store.ensure_connections(conn, channel.id, slot + 1)
         lease = await lease_store.claim_connection(conn, channel.id, slot, uuid.uuid4(), now)
         assert lease is not None
-        assert await slice_store.claim_slice(conn, lease, now) is not None
+        assert await claim_one(conn, lease, now) is not None
     return Stage(pool, keyring, scene, channel, run, now, lease)
 
 
@@ -638,7 +638,7 @@ async def test_an_older_doubt_does_not_stand_for_one_on_another_lane(stage: SetU
     await on.mark(1, 2)
     await on.answered(1, state="uncertain")
     async with transaction(on.pool) as conn:
-        await lease_store.recover_slice(conn, on.run, 1, on.now)
+        await lease_store.recover_slices(conn, [(on.run, 1)], on.now)
     for no, ref in ((1, b"a"), (2, b"b")):
         await on.receive(ref, to=await on.phone(no))
     await on.fold()

@@ -17,11 +17,13 @@ from service.crypto import Keyring
 from service.dispatch import caps, lease_store, slice_store, store
 from service.dispatch.caps import Limits
 from service.dispatch.compose import work_from
+from service.dispatch.slice_store import Ended
+from service.dispatch.store import Asked
 from service.errors import Invalid
 from service.storage.postgres import Pool, open_pool, transaction
 from tests.harness.crowd import departments, launch, received
 from tests.harness.ledger import TEXT, phone
-from tests.harness.stage import Accept, Scripted, Stage, mark, until, working
+from tests.harness.stage import Accept, Scripted, Stage, claim_one, mark, until, working
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -39,17 +41,17 @@ async def hand_off(on: Stage, at: datetime) -> list[int]:
     async with transaction(on.pool) as conn:
         others = await conn.fetch("SELECT id, department_id FROM runs WHERE id <> $1", on.run)
         held = [(row["id"], 1, row["department_id"]) for row in others]
-        claimed = await slice_store.claim_slice(conn, lease, at, held)
+        claimed = await claim_one(conn, lease, at, held)
         if claimed is None:
             return []
-        span = claimed["run_id"], on.channel.id, claimed["first_no"], claimed["last_no"]
-        rows = await slice_store.queued_rows(conn, *span, at)
+        span = claimed["run_id"], claimed["first_no"], claimed["last_no"]
+        rows = await slice_store.queued_rows(conn, on.channel.id, [span], at)
     async with transaction(on.pool) as conn:
         nos = [row["no"] for row in rows]
         moved = await mark_rows(conn, lease, on, claimed["no"], nos, at)
         await caps.settle(conn, work_from(claimed, rows, ""), moved, County(), at)
     async with transaction(on.pool) as conn:
-        await slice_store.finish_slice(conn, lease, on.run, claimed["no"], None, at)
+        await slice_store.finish_slices(conn, lease, [Ended(on.run, claimed["no"])], at)
     return sorted(row["no"] for row in moved if row["state"] == "submitting")
 
 
@@ -57,7 +59,7 @@ async def mark_rows(
     conn: Any, lease: Any, on: Stage, slice_no: int, nos: list[int], at: datetime
 ) -> Any:
     await store.lock_for_mark(conn, lease, on.run)
-    return await store.mark(conn, lease, on.run, slice_no, [(no, 1) for no in nos], None, at)
+    return await store.mark(conn, lease, [Asked(on.run, slice_no, no, 1) for no in nos], at)
 
 
 # ---- two departments at once
@@ -246,8 +248,9 @@ async def test_what_waits_leaves_within_the_hours_once_there_is_room(
     assert await pool.fetchval("SELECT not_before FROM slices") == morning
     before = morning - timedelta(seconds=1)
     async with pool.acquire() as conn:  # also while others of its slice are handed off
-        assert await slice_store.queued_rows(conn, on.run, on.channel.id, 1, 9, before) == []
-        assert len(await slice_store.queued_rows(conn, on.run, on.channel.id, 1, 9, morning)) == 1
+        span = (on.run, 1, 9)
+        assert await slice_store.queued_rows(conn, on.channel.id, [span], before) == []
+        assert len(await slice_store.queued_rows(conn, on.channel.id, [span], morning)) == 1
     assert await hand_off(on, before) == []
     assert await hand_off(on, morning) == [1]
     assert await verdicts(on) == {1: LEAVES}
@@ -336,7 +339,7 @@ async def _taken(on: Stage) -> None:
 
 async def _killed(on: Stage) -> None:
     async with transaction(on.pool) as conn:
-        await lease_store.recover_slice(conn, on.run, 1, on.now)
+        await lease_store.recover_slices(conn, [(on.run, 1)], on.now)
     assert await on.state(1) == "uncertain"
 
 

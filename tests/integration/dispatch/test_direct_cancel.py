@@ -11,9 +11,20 @@ from service.dispatch import direct, direct_store, slice_store, store
 from service.dispatch.direct import Cancelled
 from service.dispatch.direct_store import NewRun, Recipient
 from service.dispatch.reroute_store import lock_runs
+from service.dispatch.slice_store import Ended
 from service.storage.postgres import transaction
 from tests.harness.ledger import ALWAYS, TEXT, phone
-from tests.harness.stage import Accept, Scripted, SetUp, Stage, done, mark, until, working
+from tests.harness.stage import (
+    Accept,
+    Scripted,
+    SetUp,
+    Stage,
+    claim_one,
+    done,
+    mark,
+    until,
+    working,
+)
 
 SENT_BACK = "cancelled_by_sender"
 
@@ -224,7 +235,7 @@ async def test_a_run_ends_with_its_last_slice_unless_somebody_has_its_row(sent: 
 
     async def finish(no: int, *, done: bool = True) -> str:
         async with transaction(sent.pool) as conn:
-            ended = await slice_store.finish_slice(conn, lease, sent.run, no, None, sent.now)
+            ended = await slice_store.finish_slices(conn, lease, [Ended(sent.run, no)], sent.now)
         assert ended == done
         return await run_state(sent)
 
@@ -271,7 +282,7 @@ async def test_direct_runs_that_wait_or_are_held_hide_none_whose_turn_it_is(sent
     held: list[slice_store.Held] = []
     for expected in [*due, None]:
         async with transaction(sent.pool) as conn:
-            claimed = await slice_store.claim_slice(conn, lease, sent.now, held)
+            claimed = await claim_one(conn, lease, sent.now, held)
         assert (claimed and claimed["run_id"]) == expected
         if claimed is not None:
             held.append((claimed["run_id"], claimed["priority"], claimed["department_id"]))

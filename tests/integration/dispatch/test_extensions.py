@@ -17,7 +17,7 @@ from service.channels.store import insert_channel, parse_settings
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.inbound import read_inbound
-from service.dispatch import direct, slice_store
+from service.dispatch import direct
 from service.dispatch.direct_store import NewRun, Recipient
 from service.dispatch.serve import ChannelServer
 from service.embedded import free_port
@@ -26,7 +26,7 @@ from service.simulator.replies import Replies, originate
 from service.simulator.run import Simulator
 from service.storage.postgres import Pool, transaction
 from tests.harness.ledger import ALWAYS, Scene, make_scene, phone
-from tests.harness.stage import Scripted, SetUp, Stage, done, until, working
+from tests.harness.stage import Scripted, SetUp, Stage, claim_one, done, until, working
 from tests.integration.dispatch.conftest import eventually
 
 SECRET = "1qaz2wsx"
@@ -174,7 +174,7 @@ async def extension_of(on: Stage) -> str:
     lease = await on.take_over()
     async with transaction(on.pool) as conn:
         await conn.execute("UPDATE slices SET slot = NULL, epoch = NULL")
-        claimed = await slice_store.claim_slice(conn, lease, on.now)
+        claimed = await claim_one(conn, lease, on.now)
     assert claimed is not None
     return str(claimed["extension"])
 

@@ -176,7 +176,7 @@ async def town(
     monkeypatch.setattr("service.dispatch.write.IDLE_SECONDS", 0.2)
     monkeypatch.setattr("service.dispatch.submit.IDLE_SECONDS", 0.2)
     monkeypatch.setattr("service.dispatch.health.PROBE_SECONDS", 0.3)
-    monkeypatch.setattr("service.dispatch.submit.BLOCKED", timedelta(seconds=0.2))
+    monkeypatch.setattr("service.dispatch.mark.BLOCKED", timedelta(seconds=0.2))
     monkeypatch.setattr("service.dispatch.shift.LOOK_AGAIN", timedelta(seconds=0.2))
     monkeypatch.setattr("service.dispatch.expand.SLICE_ROWS", 200)
     async with AsyncExitStack() as stack:

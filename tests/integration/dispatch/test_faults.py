@@ -144,7 +144,7 @@ async def test_after_a_fault(
     monkeypatch.setattr("service.dispatch.serve.RETRY_FIRST", 0.05)
     monkeypatch.setattr("service.dispatch.serve.RETRY_MOST", 0.2)
     monkeypatch.setattr("service.dispatch.serve.REFUSED_SECONDS", 0.2)
-    monkeypatch.setattr("service.dispatch.submit.BLOCKED", timedelta(seconds=0.2))
+    monkeypatch.setattr("service.dispatch.mark.BLOCKED", timedelta(seconds=0.2))
     row = FAULTS[fault]
     journal = tmp_path / "journal"
     listener = Listener(port=free_port(), login=ACCOUNT, password=SECRET)

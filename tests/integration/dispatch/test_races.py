@@ -36,6 +36,8 @@ from service.dispatch.lease import HeldLease
 from service.dispatch.lease_store import Lease
 from service.dispatch.pace import Grant, Limit, Pace, channel_limit
 from service.dispatch.serve import ChannelServer
+from service.dispatch.slice_store import Ended
+from service.dispatch.store import Asked
 from service.messages.ledger import MOVES, MessageState
 from service.runtime import Runtime
 from service.settings import Settings
@@ -252,7 +254,7 @@ async def test_an_old_holder_marks_and_claims_nothing_but_its_results_count(stag
     assert await on.claim(new) == 1
     assert await on.mark(old, [3]) == {}
     async with transaction(on.pool) as conn:
-        assert not await slice_store.finish_slice(conn, old, on.run, 1, None, on.now)
+        assert not await slice_store.finish_slices(conn, old, [Ended(on.run, 1)], on.now)
         await lease_store.release_connection(conn, old, on.now)
     held = await on.pool.fetchrow("SELECT owner, epoch, note FROM connections")
     assert tuple(held) == (new.owner, new.epoch, "")
@@ -532,13 +534,12 @@ async def _every_statement(on: Stage, lease: Lease) -> dict[str, Callable[[], Aw
     async def stop() -> None:
         async with transaction(on.pool) as conn:
             await store.lock_for_mark(conn, lease, on.run)
-            await store.mark(
-                conn, lease, on.run, 1, [(no, 1) for no in nos], "validity_over", on.now
-            )
+            asked = [Asked(on.run, 1, no, 1, "validity_over") for no in nos]
+            await store.mark(conn, lease, asked, on.now)
 
     async def recover() -> None:
         async with transaction(on.pool) as conn:
-            await lease_store.recover_slice(conn, on.run, 1, on.now)
+            await lease_store.recover_slices(conn, [(on.run, 1)], on.now)
 
     async def back_after_cancel() -> None:
         await on.pool.execute("UPDATE runs SET state = 'cancelled'")
@@ -635,13 +636,13 @@ async def test_a_run_is_sent_only_when_no_slice_is_open(stage: SetUp) -> None:
 
     assert await close() == []
     async with transaction(on.pool) as conn:
-        assert not await slice_store.finish_slice(conn, lease, on.run, 1, None, on.now)
+        assert not await slice_store.finish_slices(conn, lease, [Ended(on.run, 1)], on.now)
     assert await close() == []
     assert await on.claim(lease) == 1
     await on.mark(lease, [4])
     await on.record(await on.result(4, 1))
     async with transaction(on.pool) as conn:
-        assert await slice_store.finish_slice(conn, lease, on.run, 1, None, on.now)
+        assert await slice_store.finish_slices(conn, lease, [Ended(on.run, 1)], on.now)
     async with on.pool.acquire() as conn:
         assert await close() == [await on.campaign(conn)]
 
@@ -704,7 +705,7 @@ async def test_what_is_given_back_to_a_finished_slice_is_still_sent(stage: SetUp
     await on.mark(new, [2])
     await on.record(await on.result(2, 1, ref=b"b"))
     async with transaction(on.pool) as conn:
-        assert await slice_store.finish_slice(conn, new, on.run, 1, None, on.now)
+        assert await slice_store.finish_slices(conn, new, [Ended(on.run, 1)], on.now)
     await on.give_back([(1, 1)])
     async with transaction(on.pool) as conn:
         closed = await sweep_store.close_finished_runs(conn, on.now)
@@ -920,7 +921,7 @@ async def test_a_phone_in_doubt_does_not_keep_a_run_open_past_its_validity(stage
     )
     async with transaction(on.pool) as conn:
         await store.lock_for_mark(conn, lease, on.run)
-        await store.mark(conn, lease, on.run, 1, [(1, 1)], "validity_over", on.now)
+        await store.mark(conn, lease, [Asked(on.run, 1, 1, 1, "validity_over")], on.now)
     assert await on.state(1) == "suppressed"
 
 
@@ -1047,7 +1048,7 @@ async def test_a_slice_is_not_finished_while_something_is_given_back_to_it(stage
 
     async def finish() -> bool:
         async with transaction(on.pool) as conn:
-            return await slice_store.finish_slice(conn, new, on.run, 1, None, on.now)
+            return await slice_store.finish_slices(conn, new, [Ended(on.run, 1)], on.now)
 
     async with transaction(on.pool) as conn:
         await store.lock_for_mark(conn, old, on.run)
@@ -1069,7 +1070,7 @@ async def test_a_run_is_not_closed_while_something_is_given_back_to_it(stage: Se
     await on.mark(new, [2])
     await on.record(await on.result(2, 1, ref=b"b"))
     async with transaction(on.pool) as conn:
-        assert await slice_store.finish_slice(conn, new, on.run, 1, None, on.now)
+        assert await slice_store.finish_slices(conn, new, [Ended(on.run, 1)], on.now)
 
     async def close() -> None:
         async with transaction(on.pool) as conn:

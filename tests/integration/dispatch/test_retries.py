@@ -15,6 +15,7 @@ from service.delivery import store as delivery
 from service.delivery.receipts import fold_receipts
 from service.dispatch import lease_store, record_store, retry_store, slice_store, store
 from service.dispatch.expand import expand_run
+from service.dispatch.slice_store import Ended
 from service.reports import progress
 from service.storage.postgres import Pool, transaction
 from tests.harness.lanes import MOBILE, NP, UNICOM, Lanes, lay_out, ref
@@ -250,7 +251,7 @@ async def test_what_was_never_written_goes_back_at_once(
     assert await on.mark(first, [1]) == {1: 1}
     await on.give_back([(1, 1)], first)
     async with transaction(pool) as conn:
-        await slice_store.finish_slice(conn, first, on.run, 1, None, now)
+        await slice_store.finish_slices(conn, first, [Ended(on.run, 1)], now)
     second = await on.must_lease(1)
     assert await on.claim(second) == 1
     assert await on.mark(second, [1]) == {1: 2}
@@ -529,14 +530,14 @@ async def test_nothing_turns_in_circles_while_a_text_waits(
     monkeypatch.setattr("service.dispatch.submit.IDLE_SECONDS", 0.01)
     on = await one_text(pool, keyring, now)
     let_go = 0
-    finish = slice_store.finish_slice
+    finish = slice_store.finish_slices
 
-    async def counted(*args: Any) -> bool:
+    async def counted(*args: Any) -> int:
         nonlocal let_go
         let_go += 1
         return await finish(*args)
 
-    monkeypatch.setattr(slice_store, "finish_slice", counted)
+    monkeypatch.setattr(slice_store, "finish_slices", counted)
     gateway = Scripted(lambda _: Accept)
     async with working(on, gateway) as sender:
         await until(lambda: is_in(on, "submitted"))

@@ -186,14 +186,14 @@ async def test_over_tcp_a_text_is_submitted_twice_only_where_the_first_time_pass
     delays = {**retry.DELAYS, Reason.MEMORY_FULL: timedelta(seconds=2)}
     monkeypatch.setattr(retry, "DELAYS", MappingProxyType(delays))
     people, let_go = 3_000, 0
-    finish = slice_store.finish_slice
+    finish = slice_store.finish_slices
 
-    async def counted(*args: Any) -> bool:
+    async def counted(*args: Any) -> int:
         nonlocal let_go
         let_go += 1
         return await finish(*args)
 
-    monkeypatch.setattr(slice_store, "finish_slice", counted)
+    monkeypatch.setattr(slice_store, "finish_slices", counted)
     async with simulate(profile="carrier", seed=3) as carrier, pool.acquire() as conn:
         scene = await make_scene(conn, clock.now())
         numbers = [phone(n) for n in range(people)]

@@ -18,6 +18,7 @@ from service.dispatch import reroute_store, shift, shift_store, store
 from service.dispatch.expand import expand_run
 from service.dispatch.lease_store import Lease
 from service.dispatch.shift import LOOK_AGAIN, OFF_GRACE, shift_waiting
+from service.dispatch.store import Asked
 from service.storage.postgres import COLLISIONS, Connection, Pool, transaction
 from tests.harness.lanes import MOBILE, TELECOM, UNICOM, Lanes, alter, lay_out, ref
 from tests.harness.ledger import add_run
@@ -401,7 +402,9 @@ async def test_a_mark_in_flight_is_waited_for_and_nothing_marked_moves(stage: Se
     await on.claim(lease)
     async with transaction(on.pool) as conn:
         await store.lock_for_mark(conn, lease, on.run)
-        moved = await store.mark(conn, lease, on.run, 1, [(1, 1), (2, 1)], None, on.now)
+        moved = await store.mark(
+            conn, lease, [Asked(on.run, 1, 1, 1), Asked(on.run, 1, 2, 1)], on.now
+        )
         assert len(moved) == 2
         await open_breaker(on.pool, on.id(MOBILE), on.now)
         shifting = asyncio.create_task(shifted(on))

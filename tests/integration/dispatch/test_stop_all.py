@@ -13,14 +13,14 @@ from service.accounts.model import Role
 from service.campaigns import stop_all
 from service.clock import Clock
 from service.crypto import Keyring
-from service.dispatch import direct, slice_store, sweep_store
+from service.dispatch import direct, sweep_store
 from service.dispatch.direct_store import NewRun, Recipient
 from service.dispatch.expand import expand_run
 from service.simulator.journal import submits
 from service.storage.postgres import Pool, transaction
 from tests.factories import make_user
 from tests.harness.ledger import ALWAYS, add_channel, add_contacts, add_run, make_scene, phone
-from tests.harness.stage import SetUp, Stage, mark
+from tests.harness.stage import SetUp, Stage, claim_one, mark
 from tests.integration.dispatch.conftest import eventually
 
 PEOPLE = 3_000
@@ -154,7 +154,7 @@ async def test_direct_runs_stop_as_well_and_nobody_claims_or_is_rung_for(stage: 
     await _stop(on.pool, person, on.now)
     lease = await on.must_lease()
     async with transaction(on.pool) as conn:
-        assert await slice_store.claim_slice(conn, lease, on.now) is None
+        assert await claim_one(conn, lease, on.now) is None
         assert await sweep_store.channels_with_work(conn, on.now) == []
 
 

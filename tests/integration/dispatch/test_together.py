@@ -1,0 +1,164 @@
+"""Direct runs of a text each are taken, marked and finished together, and each stays its own."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from service.dispatch import slice_store, store
+from service.dispatch.slice_store import Ended
+from service.dispatch.store import Asked
+from service.storage.postgres import Record, transaction
+from tests.harness.ledger import phone
+from tests.harness.stage import Accept, Scripted, SetUp, Stage, until, working
+from tests.integration.dispatch.test_direct_cancel import cancel, direct_run, run_state
+
+FIRST = 1_000
+
+
+@pytest.fixture
+async def on(stage: SetUp) -> Stage:
+    """A channel with nothing to hand off."""
+    on = await stage(1, window=64)
+    await on.pool.execute("UPDATE runs SET state = 'cancelled'")
+    return on
+
+
+async def sends(on: Stage, count: int) -> list[Stage]:
+    """As many direct runs, each to somebody else."""
+    return [await direct_run(on, 1, first=FIRST + number) for number in range(count)]
+
+
+async def sent(*runs: Stage) -> bool:
+    return {await run_state(run) for run in runs} == {"sent"}
+
+
+async def claim(on: Stage, lease: Any, most: int = 32) -> list[Record]:
+    async with transaction(on.pool) as conn:
+        return await slice_store.claim_slices(conn, lease, on.now, most=most)
+
+
+async def mark(on: Stage, lease: Any, runs: list[Stage], stop: str | None = None) -> set[Any]:
+    """Which of the runs' texts may leave."""
+    async with transaction(on.pool) as conn:
+        await store.lock_for_mark(conn, lease, *(run.run for run in runs))
+        asked = [Asked(run.run, 1, 1, 1, stop) for run in runs]
+        moved = await store.mark(conn, lease, asked, on.now)
+    return {row["run_id"] for row in moved if row["state"] == "submitting"}
+
+
+async def test_a_crowd_of_single_texts_takes_few_transactions(
+    on: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = await sends(on, 60)
+    acts = {"claim_slices": 0, "finish_slices": 0, "mark": 0}
+
+    def counted(module: Any, name: str) -> None:
+        act = getattr(module, name)
+
+        async def count(*args: Any, **more: Any) -> Any:
+            acts[name] += 1
+            return await act(*args, **more)
+
+        monkeypatch.setattr(module, name, count)
+
+    counted(slice_store, "claim_slices")
+    counted(slice_store, "finish_slices")
+    counted(store, "mark")
+    gateway = Scripted(lambda _: Accept)
+    async with working(on, gateway):
+        await until(lambda: sent(*runs), 20)
+    assert sorted(number for number, _ in gateway.written) == [phone(FIRST + n) for n in range(60)]
+    assert acts["mark"] <= 6, acts
+    assert acts["finish_slices"] <= 8, acts
+    assert acts["claim_slices"] <= 10, acts
+
+
+async def test_two_sends_to_one_person_both_leave_one_after_the_other(on: Stage) -> None:
+    runs = [await direct_run(on, 1, first=FIRST) for _ in range(3)]
+    gateway = Scripted(lambda _: Accept)
+    async with working(on, gateway):
+        await until(lambda: sent(*runs), 20)
+    assert [number for number, _ in gateway.written] == [phone(FIRST)] * 3
+    assert [await run.states() for run in runs] == [{"submitted": 1}] * 3
+
+
+async def test_a_send_that_is_cancelled_does_not_leave_and_holds_up_no_other(on: Stage) -> None:
+    runs = await sends(on, 5)
+    lease = await on.must_lease()
+    assert len(await claim(on, lease)) == 5
+    assert (await cancel(runs[2])).cancelled == 1
+    assert await mark(on, lease, runs) == {run.run for run in runs if run is not runs[2]}
+    assert await runs[2].states() == {"cancelled": 1}
+
+
+async def test_who_cancels_any_of_them_waits_for_the_mark_of_all(on: Stage) -> None:
+    runs = await sends(on, 3)
+    lease = await on.must_lease()
+    async with transaction(on.pool) as conn:
+        await store.lock_for_mark(conn, lease, *(run.run for run in runs))
+        cancelling = [asyncio.create_task(cancel(run)) for run in runs]
+        _, waiting = await asyncio.wait(cancelling, timeout=0.2)
+        assert len(waiting) == 3
+    assert [answer.cancelled for answer in await asyncio.gather(*cancelling)] == [1, 1, 1]
+
+
+async def test_somebody_who_refuses_gets_nothing_and_holds_up_no_other(on: Stage) -> None:
+    runs = await sends(on, 5)
+    await on.pool.execute(
+        "INSERT INTO suppressions (phone_hash, reason, classes, created_at) SELECT phone_hash,"
+        " 'opted_out', '{service}', $2 FROM messages WHERE run_id = $1",
+        runs[1].run,
+        on.now,
+    )
+    gateway = Scripted(lambda _: Accept)
+    async with working(on, gateway):
+        await until(lambda: sent(*runs), 20)
+    assert phone(FIRST + 1) not in {number for number, _ in gateway.written}
+    assert [await run.states() for run in runs[:3]] == [
+        {"submitted": 1},
+        {"suppressed": 1},
+        {"submitted": 1},
+    ]
+
+
+async def test_each_has_its_own_validity_and_hours(on: Stage) -> None:
+    over, closed, free = await sends(on, 3)
+    await on.pool.execute(
+        "UPDATE runs SET valid_until = $2 WHERE id = $1", over.run, on.now - timedelta(minutes=1)
+    )
+    await on.pool.execute(
+        'UPDATE runs SET send_hours = \'[["02:00", "02:30"]]\' WHERE id = $1', closed.run
+    )
+    gateway = Scripted(lambda _: Accept)
+    async with working(on, gateway):
+        await until(lambda: sent(over, free), 20)
+    assert [number for number, _ in gateway.written] == [phone(FIRST + 2)]
+    assert await over.states() == {"suppressed": 1}
+    assert (await closed.states(), await closed.marks()) == ({"queued": 1}, 0)
+    waits = await on.pool.fetchval("SELECT not_before FROM slices WHERE run_id = $1", closed.run)
+    assert waits > on.now
+
+
+async def test_what_a_dead_holder_had_marked_of_several_is_in_doubt(on: Stage) -> None:
+    runs = await sends(on, 4)
+    lease = await on.must_lease()
+    assert len(await claim(on, lease)) == 4
+    assert len(await mark(on, lease, runs[:3])) == 3
+    await on.take_over()
+    assert [await run.states() for run in runs] == [{"uncertain": 1}] * 3 + [{"queued": 1}]
+    async with transaction(on.pool) as conn:
+        ended = [Ended(run.run, 1) for run in runs]
+        assert await slice_store.finish_slices(conn, lease, ended, on.now) == 0
+
+
+async def test_a_big_direct_run_and_those_of_others_are_taken_alone(on: Stage) -> None:
+    big = await direct_run(on, 17, first=FIRST + 100)
+    runs = await sends(on, 3)
+    lease = await on.must_lease()
+    assert [row["run_id"] for row in await claim(on, lease)] == [big.run]
+    other = await on.pool.fetchval("INSERT INTO departments (name) VALUES ('another') RETURNING id")
+    await on.pool.execute("UPDATE runs SET department_id = $2 WHERE id = $1", runs[2].run, other)
+    taken = [{row["run_id"] for row in await claim(on, lease)} for _ in range(2)]
+    assert sorted(taken, key=len) == [{runs[2].run}, {runs[0].run, runs[1].run}]
