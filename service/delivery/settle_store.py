@@ -6,10 +6,11 @@ been silent for longest reaches its 72 h.
 """
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from service.delivery.store import RECEIPT_WAIT
-from service.storage.postgres import Connection, Record, one
+from service.storage.postgres import Connection, Record
 
 SOONEST, LATEST = timedelta(seconds=10), timedelta(hours=1)
 """The bounds of the time between two looks at one run."""
@@ -18,68 +19,89 @@ CLAIMED = timedelta(minutes=5)
 """For so long a look is somebody's; one that died in it is taken up after that."""
 
 BATCH_ROWS = 10_000
+LOOKS = 100
+"""How many rows are given up at a time, and how many runs at most are looked at together, of that
+many rows: there may be hundreds of one text each in a second.
+"""
 
 
 async def settle_runs(conn: Connection, now: datetime) -> None:
     """Look at every run that is due for it. Needs no transaction: each statement is whole."""
-    while (run := await _next_look(conn, now)) is not None:
-        await _look(conn, run, now)
+    while runs := await _next_looks(conn, now):
+        await _look(conn, runs, now)
 
 
-async def _next_look(conn: Connection, now: datetime) -> Record | None:
-    """The run to look at next, for us alone for a while."""
-    return await conn.fetchrow(
+async def _next_looks(conn: Connection, now: datetime) -> list[Record]:
+    """The runs to look at next, for us alone for a while: one, or several small ones."""
+    return await conn.fetch(
         """
-        UPDATE runs SET settle_at = $2 WHERE id = (
-            SELECT id FROM runs
+        WITH due AS MATERIALIZED (
+            SELECT id, coalesce(target, 0) AS target, settle_at FROM runs
             WHERE state IN ('sent', 'cancelled') AND settled_at IS NULL
               AND (settle_at IS NULL OR settle_at <= $1)
-            ORDER BY settle_at NULLS FIRST LIMIT 1 FOR UPDATE SKIP LOCKED)
-        RETURNING id, coalesce(finished_at, created_at) AS since
+            ORDER BY settle_at NULLS FIRST LIMIT $3 FOR UPDATE SKIP LOCKED
+        ), chosen AS (
+            SELECT id, sum(target) OVER w AS rows, row_number() OVER w AS at FROM due
+            WINDOW w AS (ORDER BY settle_at NULLS FIRST, id)
+        )
+        UPDATE runs r SET settle_at = $2
+        FROM chosen c WHERE r.id = c.id AND (c.at = 1 OR c.rows <= $4)
+        RETURNING r.id, coalesce(r.finished_at, r.created_at) AS since
         """,
         now,
         now + CLAIMED,
+        LOOKS,
+        BATCH_ROWS,
     )
 
 
-async def _look(conn: Connection, run: Record, now: datetime) -> None:
-    found = await _count_open(conn, run["id"])
-    if found["silent_since"] is not None and found["silent_since"] < now - RECEIPT_WAIT:
-        await _give_up_silent(conn, run["id"], found["last_no"], now)
-        found = await _count_open(conn, run["id"])
-    again = now + min(max((now - run["since"]) / 10, SOONEST), LATEST)
-    if found["silent_since"] is not None:
-        # Just past it: a text is silent for more than 72 h, not for 72 h.
-        end = found["silent_since"] + RECEIPT_WAIT + timedelta(microseconds=1)
-        again = min(again, end)
+async def _look(conn: Connection, runs: Sequence[Record], now: datetime) -> None:
+    since = {run["id"]: run["since"] for run in runs}
+    found = await _count_open(conn, list(since))
+    silent = [run for run in found if (at := run["silent_since"]) and at < now - RECEIPT_WAIT]
+    for run in silent:
+        await _give_up_silent(conn, run["id"], run["last_no"], now)
+    if silent:
+        found = await _count_open(conn, list(since))
     await conn.execute(
         """
-        UPDATE runs SET settle_at = $2, settled_at = CASE WHEN NOT $3 AND NOT EXISTS (
-            SELECT FROM messages WHERE run_id = $1
+        UPDATE runs r SET settle_at = a.again, settled_at = CASE WHEN NOT a.open AND NOT EXISTS (
+            SELECT FROM messages WHERE run_id = a.id
               AND state IN ('queued', 'submitting', 'submitted', 'uncertain'))
             THEN $4::timestamptz END
-        WHERE id = $1 AND state IN ('sent', 'cancelled') AND settled_at IS NULL
+        FROM unnest($1::uuid[], $2::timestamptz[], $3::bool[]) AS a(id, again, open)
+        WHERE r.id = a.id AND r.state IN ('sent', 'cancelled') AND r.settled_at IS NULL
         """,
-        run["id"],
-        again,
-        found["open"] > 0,
+        [run["id"] for run in found],
+        [_next_look(since[run["id"]], run["silent_since"], now) for run in found],
+        [run["open"] > 0 for run in found],
         now,
     )
 
 
-async def _count_open(conn: Connection, run_id: uuid.UUID) -> Record:
-    """How many messages are open, since when the first of them has had no receipt, the last no."""
-    row = await conn.fetchrow(
+def _next_look(since: datetime, silent_since: datetime | None, now: datetime) -> datetime:
+    again = now + min(max((now - since) / 10, SOONEST), LATEST)
+    if silent_since is None:
+        return again
+    # Just past it: a text is silent for more than 72 h, not for 72 h.
+    return min(again, silent_since + RECEIPT_WAIT + timedelta(microseconds=1))
+
+
+async def _count_open(conn: Connection, runs: Sequence[uuid.UUID]) -> list[Record]:
+    """Of each run: how many messages are open, since when the first of them has had no receipt,
+    the last no.
+    """
+    return await conn.fetch(
         """
-        SELECT count(*) FILTER (
-                   WHERE state IN ('queued', 'submitting', 'submitted', 'uncertain')) AS open,
-               min(submitted_at) FILTER (WHERE state = 'submitted') AS silent_since,
-               max(no) AS last_no
-        FROM messages WHERE run_id = $1
+        SELECT a.id, m.* FROM unnest($1::uuid[]) AS a(id), LATERAL (
+            SELECT count(*) FILTER (
+                       WHERE state IN ('queued', 'submitting', 'submitted', 'uncertain')) AS open,
+                   min(submitted_at) FILTER (WHERE state = 'submitted') AS silent_since,
+                   max(no) AS last_no
+            FROM messages WHERE run_id = a.id) m
         """,
-        run_id,
+        runs,
     )
-    return one(row)
 
 
 async def _give_up_silent(conn: Connection, run_id: uuid.UUID, last_no: int, now: datetime) -> None:

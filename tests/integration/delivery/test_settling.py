@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -156,3 +157,30 @@ async def test_a_run_that_was_opened_again_is_looked_at_as_soon_as_it_is_sent(
     async with on.pool.acquire() as conn, conn.transaction():
         await sweep_store.close_finished_runs(conn, on.now + timedelta(hours=20))
     assert await next_look(on) is None
+
+
+async def test_small_runs_are_looked_at_together_and_a_big_one_alone(
+    stage: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on = await sent(stage)
+    await on.pool.execute(
+        "INSERT INTO runs SELECT (jsonb_populate_record(r, jsonb_build_object('id', uuidv7(),"
+        " 'campaign_id', NULL, 'kind', 'direct', 'rule', NULL,"
+        " 'sent_by', $2::uuid, 'target', t.target))).*"
+        " FROM runs r, unnest($1::int[]) AS t(target)",
+        [1, 1, 1, 50_000],
+        on.scene.operator,
+    )
+    looks = []
+    look = settle_store._look
+
+    async def counted(conn: Any, runs: Any, now: datetime) -> None:
+        looks.append(len(runs))
+        await look(conn, runs, now)
+
+    monkeypatch.setattr(settle_store, "_look", counted)
+    await settle(on, on.now + MINUTE)
+    assert sum(looks) == 5
+    assert 2 <= len(looks) <= 3
+    open_still = await on.pool.fetch("SELECT id FROM runs WHERE settled_at IS NULL")
+    assert [row["id"] for row in open_still] == [on.run]
