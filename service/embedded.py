@@ -11,6 +11,7 @@ while the files stay root's; a normal user needs nothing of the kind.
 import errno
 import hashlib
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -18,6 +19,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,14 +30,18 @@ START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 SOCKET_PATH_LIMIT = 90  # sun_path holds 107 octets; the servers append a file name
 MAJOR = "18"
+PORTS = range(16_000, 32_000)
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nothing listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port on loopback that nothing listens on right now. It is none of those that systems
+    give to outgoing connections (from 32,768 on): one of these could take it meanwhile.
+    """
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise Misconfigured("no port is free on loopback")
 
 
 def write_private(path: Path, text: str) -> None:
