@@ -22,7 +22,7 @@ from service.channels.gateway import (
 from service.channels.outcome import Outcome, ReceiptState
 from service.clock import Clock
 from service.gateways.cmpp import CMPPConfig, CMPPGateway
-from service.protocols import stream
+from service.protocols import client, stream
 from service.protocols.cmpp.pdu import (
     ActiveTest,
     ActiveTestResp,
@@ -118,7 +118,10 @@ def report(stat: str = "DELIVRD", **others: Any) -> Deliver:
 
 
 @pytest.mark.parametrize("version", ["2.0", "3.0"])
-async def test_opening_logs_in_with_the_recorded_packet(version: str) -> None:
+async def test_opening_logs_in_with_the_recorded_packet(
+    version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "LOGOUT_SECONDS", 0.05)  # nobody answers it here
     recorded = f"cmpp{version.replace('.', '')}-connect"
     async with carrier() as scripted:
         gateway = CMPPGateway(settings(scripted.port, version=version), Store().deliver, CLOCK)
@@ -147,7 +150,10 @@ async def test_a_gateway_that_must_be_verified_and_cannot_is_refused_in_plain_wo
         assert await answer(future) == SubmitResult(Outcome.NOT_SENT)
 
 
-async def test_a_gateway_that_must_be_verified_and_can_be_is_taken() -> None:
+async def test_a_gateway_that_must_be_verified_and_can_be_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(client, "LOGOUT_SECONDS", 0.05)  # nobody answers it here
     async with carrier() as scripted:
         config = settings(scripted.port, verify_gateway=True)
         gateway = CMPPGateway(config, Store().deliver, CLOCK)

@@ -23,6 +23,7 @@ from service.channels.outcome import Outcome
 from service.clock import Clock
 from service.coding.parts import Coding, decode
 from service.gateways.smgp import SMGPConfig, SMGPGateway
+from service.protocols import client
 from service.protocols.smgp.pdu import (
     ActiveTest,
     ActiveTestResp,
@@ -122,7 +123,8 @@ def report(stat: str = "DELIVRD", err: str = "000", **others: Any) -> Deliver:
 # Opening
 
 
-async def test_opening_logs_in_with_the_recorded_packet() -> None:
+async def test_opening_logs_in_with_the_recorded_packet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "LOGOUT_SECONDS", 0.05)  # nobody answers it here
     async with carrier() as scripted:
         gateway = SMGPGateway(settings(scripted.port), Store().deliver, CLOCK)
         opening = asyncio.create_task(gateway.open())
