@@ -61,6 +61,7 @@ class Keyring:
     def __init__(self, keys: Keys | bytes) -> None:
         self._take(Keys({FIRST_KEY: keys}) if isinstance(keys, bytes) else keys)
         self._index_key = self._keys.index_key()
+        self._index = hmac.new(self._index_key, digestmod=hashlib.sha256)
 
     def _take(self, keys: Keys) -> None:
         if not keys.masters or any(len(master) != 32 for master in keys.masters.values()):
@@ -117,8 +118,11 @@ class Keyring:
 
     def index(self, kind: str, value: str) -> bytes:
         """The keyed hash of a value, 16 octets: for look-up and uniqueness, not reversible."""
-        message = kind.encode() + b"\0" + value.encode()
-        return hmac.digest(self._index_key, message, hashlib.sha256)[:HASH_OCTETS]
+        # A copy, for OpenSSL looks an algorithm up anew for each that is made, which takes longer
+        # than the hash.
+        mac = self._index.copy()
+        mac.update(kind.encode() + b"\0" + value.encode())
+        return mac.digest()[:HASH_OCTETS]
 
     def sign(self, purpose: str, data: bytes) -> bytes:
         """The Ed25519 signature of octets; the key is that of a purpose, and outlives rotations."""
