@@ -14,7 +14,9 @@ from service.storage.postgres import Connection, Record, transaction
 
 MOST_SLICES = 8
 MOST_FLOWS = 64
-"""The slices in hand; beyond MOST_SLICES only of more classes or departments, or more urgent."""
+"""The slices in hand, where those that were taken together count as one; beyond MOST_SLICES only
+of more classes or departments, or more urgent.
+"""
 
 
 class Claims:
@@ -29,7 +31,7 @@ class Claims:
 
     async def take(self, works: Sequence[Work], leaving: Iterable[Work]) -> list[Work]:
         """What comes next beside the slices in hand; leaving: those that wait for results."""
-        if len(works) >= MOST_FLOWS:
+        if _in_hand(works) >= MOST_FLOWS:
             return []
         try:
             return await self._take(works, leaving)
@@ -41,7 +43,7 @@ class Claims:
         now = self._shared.clock.now()
         lease = self._held.lease
         held = [(w.run_id, w.flow.priority, w.flow.department) for w in works]
-        full = len(held) >= MOST_SLICES
+        full = _in_hand(works) >= MOST_SLICES
         async with transaction(self._shared.pool) as conn:
             if self._unsure:
                 known = [work.key for work in (*works, *leaving)]
@@ -79,3 +81,7 @@ class Claims:
             if (row["run_id"], row["no"]) not in arrived:
                 found[row["run_id"]].append(row)
         return found
+
+
+def _in_hand(works: Sequence[Work]) -> int:
+    return len({(work.flow, None if work.few else work.key) for work in works})

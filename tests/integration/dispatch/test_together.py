@@ -1,6 +1,7 @@
 """Direct runs of a text each are taken, marked and finished together, and each stays its own."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -162,3 +163,29 @@ async def test_a_big_direct_run_and_those_of_others_are_taken_alone(on: Stage) -
     await on.pool.execute("UPDATE runs SET department_id = $2 WHERE id = $1", runs[2].run, other)
     taken = [{row["run_id"] for row in await claim(on, lease)} for _ in range(2)]
     assert sorted(taken, key=len) == [{runs[2].run}, {runs[0].run, runs[1].run}]
+
+
+async def test_an_urgent_text_does_not_wait_for_those_that_were_taken_together(on: Stage) -> None:
+    runs = await sends(on, 120)
+    for number in range(3):
+        await on.pool.execute(
+            "WITH other AS (INSERT INTO departments (name) VALUES ($1) RETURNING id)"
+            " UPDATE runs SET department_id = other.id FROM other WHERE runs.id = ANY ($2)",
+            f"department {number}",
+            [run.run for run in runs[number::3]],
+        )
+    gateway = Scripted(lambda _: Accept)
+    gateway.delay = lambda: 0.1
+    channel = replace(on.channel, window=1)
+    slow = Stage(on.pool, on.keyring, on.scene, channel, on.run, on.now)
+
+    async def wrote(count: int) -> bool:
+        return len(gateway.written) >= count
+
+    async with working(slow, gateway):
+        await until(lambda: wrote(4), 20)
+        urgent = await direct_run(on, 1, first=FIRST + 500)
+        await on.pool.execute("UPDATE slices SET priority = 0 WHERE run_id = $1", urgent.run)
+        before = len(gateway.written)
+        await until(lambda: sent(urgent), 20)
+        assert len(gateway.written) < before + 12
