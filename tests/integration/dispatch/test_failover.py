@@ -12,7 +12,7 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -134,6 +134,10 @@ class Town:
         in_doubt = now.pop("uncertain", 0)
         return in_doubt <= self.doubt and not {"queued", "submitting", "submitted"} & now.keys()
 
+    async def moved(self) -> bool:
+        """Whether the other carrier has taken what is well over a third of all."""
+        return self.second.taken() > self.people * 0.4
+
     async def breaker_is(self, carrier: Carrier, state: str) -> None:
         async def so() -> bool:
             row = await breaker(self.pool, carrier.channel.id)
@@ -198,7 +202,7 @@ async def town(
             )
             return Carrier(simulator, channel, journal)
 
-        async def set_up(people: int = 800, *, other: bool = True) -> Town:
+        async def set_up(people: int = 600, *, other: bool = True) -> Town:
             async with pool.acquire() as conn:
                 scene = await make_scene(conn, clock.now())
                 await add_contacts(conn, keyring, scene, fortunate(people), clock.now())
@@ -216,8 +220,6 @@ async def town(
 
 async def shorten_timeouts(pool: Pool, keyring: Keyring) -> None:
     """Answers that do not come in 0.6 s never do."""
-    from dataclasses import replace
-
     from service.channels.store import list_channels, update_channel
 
     async with transaction(pool) as conn:
@@ -244,13 +246,16 @@ async def test_the_rest_goes_out_over_the_other_channel(
     async with here.pool.acquire() as conn:  # of itself the simulator refuses only for other sakes
         code = Code("cmpp", "submit", "208", "rejected", "account", "")
         await put_code(conn, code, here.clock.now())
-    async with watching(here.pool, redis, here.clock, LIMITS):
+    # Where slowness is not the matter, a busy machine must not open the other channel for it.
+    limits = LIMITS if how == "slow" else replace(LIMITS, slow=10.0)
+    async with watching(here.pool, redis, here.clock, limits):
         await here.under_way(0.2)
         await here.first.breaks(**faults)
         here.doubt = WINDOW * CONNECTIONS if how == "gone" else 0
         await here.breaker_is(here.first, "open")
         row = await breaker(here.pool, here.first.channel.id)
         assert not cause or row["cause"] == cause
+        await eventually(here.moved, 30)
         await here.first.heals()
         await eventually(here.settled, 60)
         await here.breaker_is(here.first, "closed")
@@ -262,7 +267,6 @@ async def test_the_rest_goes_out_over_the_other_channel(
     assert final.keys() <= {"delivered", "rejected", "uncertain"}
     assert here.people - refused - in_doubt <= len(took) <= here.people - refused
     assert refused <= 3 * (IN_A_ROW + WINDOW * CONNECTIONS) if how == "refuses" else refused == 0
-    assert here.second.taken() > here.people * 0.4
     # It is recorded: what happened, and that it was seen once by two schedulers.
     recorded = await events(here.pool, here.first.channel.id)
     kinds = [kind for kind, _ in recorded]
@@ -275,7 +279,7 @@ async def test_the_rest_goes_out_over_the_other_channel(
 async def test_with_no_other_channel_they_wait_and_the_trial_finds_the_way_back(
     town: Callable[..., Awaitable[Town]], redis: Any
 ) -> None:
-    here = await town(600, other=False)
+    here = await town(400, other=False)
     async with watching(here.pool, redis, here.clock, LIMITS):
         await here.under_way(0.2)
         await here.first.breaks(swallow_responses=1.0)
