@@ -323,7 +323,8 @@ async def kill(task: "asyncio.Task[None]") -> None:
         await task
 
 
-async def until(check: Callable[[], Awaitable[bool]], seconds: float = 5.0) -> None:
+async def until(check: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
+    """Wait until something is true, or fail; long enough for a machine that is busy."""
     async with asyncio.timeout(seconds):
         while not await check():
             await asyncio.sleep(0.005)

@@ -752,7 +752,7 @@ async def test_a_slice_whose_claim_was_not_answered_is_worked_on(stage: SetUp) -
     wire.lose_commit_after = "UPDATE slices s SET slot"
     gateway = Scripted(lambda _: Accept)
     async with working(on, gateway, pool=wire):
-        await until(lambda: done(on), 5)
+        await until(lambda: done(on))
 
 
 @pytest.mark.parametrize("window", [1, 4])
@@ -790,7 +790,7 @@ async def test_a_database_that_dies_while_tokens_are_awaited_loses_nobody(stage:
         await asyncio.wait_for(died.wait(), 5)
         await asyncio.sleep(1.0)
         wire.broken = None
-        await until(lambda: done(on), 5)
+        await until(lambda: done(on))
 
 
 async def test_a_gateway_that_cannot_write_a_part_hangs_nobody(stage: SetUp) -> None:
@@ -850,7 +850,7 @@ async def test_a_full_disk_of_the_database_stops_nothing_for_good(stage: SetUp) 
         wire.broken = asyncpg.DiskFullError("could not extend file")
         await asyncio.sleep(0.5)
         wire.broken = None
-        await until(lambda: done(on), 5)
+        await until(lambda: done(on))
 
 
 async def test_a_lease_is_kept_after_an_error_of_any_kind(
@@ -1157,7 +1157,7 @@ async def test_what_was_too_fast_is_not_written_again_past_its_validity(stage: S
     written: list[datetime] = []
     async with working(on, gateway) as sender:
         gateway.delay = lambda: written.append(sender.clock.now()) or 0.0
-        await until(lambda: done(on), 8)
+        await until(lambda: done(on))
     assert on.now < max(written) < on.now + minutes
     assert await on.states() == {"suppressed": 6}
 
