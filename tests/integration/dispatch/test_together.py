@@ -1,6 +1,8 @@
 """Direct runs of a text each are taken, marked and finished together, and each stays its own."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 from service.dispatch import slice_store, store
 from service.dispatch.slice_store import Ended
 from service.dispatch.store import Asked
-from service.storage.postgres import Record, transaction
+from service.storage.postgres import BY_KEY, Connection, Pool, Record, open_pool, transaction
 from tests.harness.ledger import phone
 from tests.harness.stage import Accept, Scripted, SetUp, Stage, until, working
 from tests.integration.dispatch.test_direct_cancel import cancel, direct_run, run_state
@@ -189,3 +191,65 @@ async def test_an_urgent_text_does_not_wait_for_those_that_were_taken_together(o
         before = len(gateway.written)
         await until(lambda: sent(urgent), 20)
         assert len(gateway.written) < before + 12
+
+
+async def test_plans_that_were_made_for_empty_tables_read_little_of_full_ones(
+    on: Stage, database_url: str
+) -> None:
+    """A plan is kept as long as its connection: the one of the first minute serves for days."""
+    await on.pool.execute("DELETE FROM slices")
+    lease = await on.must_lease()
+    async with open_pool(database_url, size=1, session=BY_KEY) as pool:
+        kept = replace(on, pool=pool)
+        for _ in range(8):  # the driver's and the server's plan are made by then
+            assert await claim(kept, lease) == []
+            assert await mark(kept, lease, [on]) == set()
+            assert await finish(kept, lease, [on]) == 0
+        await sends(on, 1)
+        await on.pool.execute(MANY, 2_000)
+        claimed = await claim(kept, lease)
+        runs = [replace(on, run=row["run_id"]) for row in claimed]
+        assert len(runs) == 32
+        held = [(row["run_id"], row["priority"], row["department_id"]) for row in claimed]
+        async with reading(pool, 1_000) as conn:
+            assert len(await slice_store.claim_slices(conn, lease, on.now, held)) == 32
+        assert len(await mark(kept, lease, runs)) == 32
+        await on.pool.execute("UPDATE messages SET state = 'submitted' WHERE state = 'submitting'")
+        assert await finish(kept, lease, runs, most=400) == 32
+
+
+MANY = """
+    WITH run AS (
+        INSERT INTO runs SELECT (jsonb_populate_record(r, jsonb_build_object('id', uuidv7()))).*
+        FROM runs r, generate_series(1, $1) WHERE r.kind = 'direct' RETURNING id
+    ), text AS (
+        INSERT INTO messages
+        SELECT (jsonb_populate_record(m, jsonb_build_object('run_id', run.id, 'phone_hash',
+            substr(sha256(run.id::text::bytea), 1, length(m.phone_hash))))).*
+        FROM run, messages m JOIN runs r ON r.id = m.run_id WHERE r.kind = 'direct'
+    )
+    INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority)
+    SELECT run.id, 1, s.channel_id, 1, 1, s.priority FROM run, slices s
+"""
+"""As many direct runs as are asked for, like the one that there is."""
+
+
+@asynccontextmanager
+async def reading(pool: Pool, most: int) -> AsyncIterator[Connection]:
+    """A transaction that looks at so many rows of runs, slices and texts at most."""
+    sql = (
+        "SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::int"
+        " FROM pg_stat_xact_user_tables WHERE relname IN ('runs', 'slices', 'messages')"
+    )
+    async with transaction(pool) as conn:
+        before = await conn.fetchval(sql)
+        yield conn
+        read = await conn.fetchval(sql) - before
+    assert read < most
+
+
+async def finish(on: Stage, lease: Any, runs: list[Stage], most: int = 1) -> int:
+    """How many are done; most: how many rows may be read for that."""
+    async with reading(on.pool, most) as conn:
+        ended = [Ended(run.run, 1) for run in runs]
+        return await slice_store.finish_slices(conn, lease, ended, on.now)
