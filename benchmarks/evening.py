@@ -13,7 +13,6 @@ once; a text that failed for a passing reason is tried once more, as everywhere.
 import argparse
 import asyncio
 import json
-import os
 import tempfile
 import time
 from collections import Counter
@@ -142,7 +141,6 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="how long before 20:00")
     options = parser.parse_args()
     before = timedelta(minutes=options.minutes)
-    os.environ["TOCSIN_TEST_SEND_ABOVE"] = str(options.people)  # nobody here has a phone
     with tempfile.TemporaryDirectory(prefix="tocsin-evening-") as parent:
         asyncio.run(run(options.people, options.speed, before, Path(parent) / "data"))
 
