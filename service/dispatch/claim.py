@@ -44,12 +44,19 @@ class Claims:
         lease = self._held.lease
         held = [(w.run_id, w.flow.priority, w.flow.department) for w in works]
         full = _in_hand(works) >= MOST_SLICES
+        together = sum(work.few for work in works)
         async with transaction(self._shared.pool) as conn:
             if self._unsure:
                 known = [work.key for work in (*works, *leaving)]
                 await slice_store.release_unknown(conn, lease, known)
             claimed = await slice_store.claim_slices(
-                conn, lease, now, held, full=full, campaigns_first=self._direct_last
+                conn,
+                lease,
+                now,
+                held,
+                full=full,
+                campaigns_first=self._direct_last or together > 0,
+                most=max(0, slice_store.CLAIMED_AT_ONCE - together),
             )
             rows: dict[UUID, list[Record]] = {}
             if claimed:

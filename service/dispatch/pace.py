@@ -75,8 +75,13 @@ for i, key in ipairs(KEYS) do
 end
 if n < 0 then n = 0 end
 for i, key in ipairs(KEYS) do
-  redis.call('HSET', key, 'tat', string.format('%.0f', tats[i] + n * ivs[i]))
+  local tat = tats[i] + n * ivs[i]
+  redis.call('HSET', key, 'tat', string.format('%.0f', tat))
   redis.call('EXPIRE', key, {FORGET_SECONDS})
+  if n > 0 then
+    local burst = tonumber(ARGV[2 * i + 2])
+    wait = math.max(wait, (tat - now) - (burst - math.min(least, burst)) * ivs[i])
+  end
 end
 return {{n, wait}}
 """
@@ -141,7 +146,9 @@ def _limit(key: str, tps: int, lot: int) -> Limit:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """`count` tokens to be used before MAX_AGE is over, or none and the seconds to wait."""
+    """`count` tokens to be used before MAX_AGE is over; and the seconds until there are as many
+    again as were asked for at least.
+    """
 
     count: int
     wait: float

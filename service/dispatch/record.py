@@ -7,6 +7,7 @@ so the connection stops handing off by itself.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -26,7 +27,8 @@ from service.storage.postgres import COLLISIONS, UNREACHABLE, Connection, Pool, 
 
 log = logging.getLogger(__name__)
 
-FLUSH_SECONDS = 0.002  # how long a result waits for company
+FLUSH_SECONDS = 0.02
+"""How long a result waits for company; no longer than until an eighth of the permits wait so."""
 RETRY_SECONDS = 0.5
 
 Recheck = Callable[[Connection, int, Sequence[bytes]], Awaitable[None]]
@@ -74,12 +76,15 @@ class Recorder:
         self._unsent: list[Message] = []
         self.leaving: list[Work] = []
         self._dirty = asyncio.Event()
+        self._many = asyncio.Event()
         self._flushed = asyncio.Event()
 
     def settled(self, message: Message) -> None:
         """All parts of a message have their answer."""
         self._settled.append(message)
         self._dirty.set()
+        if len(self._settled) * 8 >= self._size:
+            self._many.set()
 
     def unsent(self, messages: Sequence[Message]) -> None:
         """These may be marked and provably were never written: they go back."""
@@ -101,8 +106,10 @@ class Recorder:
         """Record until cancelled."""
         while True:
             await self._dirty.wait()
-            await asyncio.sleep(FLUSH_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._many.wait(), FLUSH_SECONDS)
             self._dirty.clear()
+            self._many.clear()
             try:
                 await self._flush()
             except (*UNREACHABLE, *COLLISIONS) as error:

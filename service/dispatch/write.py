@@ -182,6 +182,8 @@ class Writer:
         else:
             self._stale = 0
             self._write(grant.count)
+            if self._pending and self._lot == 1:  # else what is marked meanwhile may fill a lot
+                await asyncio.sleep(min(grant.wait, LOOK_SECONDS))
 
     def _wanted(self) -> int:
         """The recipients of the parcels that have a slot."""

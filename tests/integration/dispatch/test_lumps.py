@@ -1,12 +1,13 @@
 """Under a TPS, tokens come in lumps and marks are worth a transaction, or they cost a machine."""
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
-from service.dispatch import store
+from service.dispatch import record, record_store, store
 from service.dispatch.pace import Grant, Limit, Pace
 from tests.harness.stage import Accept, Scripted, SetUp, done, until, working
 
@@ -44,3 +45,32 @@ async def test_neither_tokens_nor_marks_come_one_by_one(
     assert sum(pace.granted) >= PEOPLE
     assert sum(pace.granted) / len(pace.granted) > 4, "half a burst is five"
     assert sum(marked) / len(marked) > 8, "a quarter of the window is sixteen"
+
+
+async def test_results_wait_for_company_and_no_permit_waits_for_them(
+    stage: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[int] = []
+    recorded = record_store.record_results
+
+    async def counted(conn: Any, channel_id: int, results: Any, now: Any) -> Any:
+        batches.append(len(results))
+        return await recorded(conn, channel_id, results, now)
+
+    monkeypatch.setattr(record_store, "record_results", counted)
+    on = await stage(200, window=400)
+    gateway = Scripted(lambda _: Accept)
+    gateway.delay = lambda: random.uniform(0, 0.2)
+    async with working(on, gateway):
+        await until(lambda: done(on), 20)
+    assert sum(batches) == 200
+    assert len(batches) <= 20
+
+
+async def test_results_wait_for_no_company_once_they_hold_an_eighth_of_the_permits(
+    stage: SetUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record, "FLUSH_SECONDS", 60)
+    on = await stage(100, window=8)
+    async with working(on, Scripted(lambda _: Accept)):
+        await until(lambda: done(on), 20)

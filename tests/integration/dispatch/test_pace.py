@@ -147,3 +147,14 @@ async def test_without_redis_nothing_is_granted() -> None:
                 await Pace(nowhere).take(limits, 1)
     finally:
         await nowhere.aclose()
+
+
+async def test_a_grant_says_when_there_are_as_many_again(redis: Redis) -> None:
+    limit = channel_limit(3, 500)  # five at once, 490 a second
+    assert (await Pace(redis).take([limit], 100)).count == 0  # a new bucket is empty
+    await asyncio.sleep(0.03)
+    first = await Pace(redis).take([limit], 100, least=2)
+    assert first.count == limit.burst == 5
+    assert first.wait == pytest.approx(2 / 490, rel=0.01)
+    again = await Pace(redis).take([limit], 100, least=5)
+    assert (again.count, again.wait > first.wait) == (0, True)
