@@ -98,7 +98,9 @@ async def broadcasting(options: Options, folder: Path) -> AsyncIterator[tuple[Li
         environment({"TOCSIN_DATABASE_URL": database.url, **variables}),
     ):
         apis = ("--api-processes", str(options.api_processes))
-        live = Live(data, "--clock", MORNING, "--channels", "none", *apis)
+        live = Live(
+            data, "--clock", MORNING, "--channels", "none", *apis, TOCSIN_WORKER_NICENESS="10"
+        )
         live.start()
         try:
             clock = data / "clock.json"
@@ -246,6 +248,7 @@ def main() -> None:
     default = Options()
     parser.add_argument("--people", type=int, default=default.people)
     parser.add_argument("--window", type=int, default=default.window)
+    parser.add_argument("--tps", type=int, help="of the channel; default: none")
     parser.add_argument("--destinations", type=int, default=default.destinations)
     parser.add_argument("--protocol", choices=["cmpp", "sgip", "smgp", "smpp"], default="cmpp")
     parser.add_argument("--delay", type=float, default=default.delay)

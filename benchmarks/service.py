@@ -44,7 +44,7 @@ from tests.harness.live import EVERYBODY, Live
 
 SEND = "/api/v1/messages"
 CAMPAIGN_TPS = 500
-TPS_SHARE = 1.05  # of what leaves: a bucket grants a little less than a channel's TPS
+TPS_SHARE = 1.15  # of what is to leave: on a busy machine a bucket's tokens are not all used
 CONNECTIONS = 64
 BASELINE_RATE = 10
 WARM_SECONDS, ALONE_SECONDS = 3, 10

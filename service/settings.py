@@ -54,6 +54,13 @@ class Settings(ClockSettings):
         30_000, ge=1, description="Requests a minute of a department, unless it has its own."
     )
     pool_size: int = Field(8, ge=2, le=100, description="PostgreSQL connections per process.")
+    worker_niceness: int = Field(
+        10,
+        ge=0,
+        le=19,
+        description="How far workers stand back for the API and the database where they share a "
+        "machine: who waits for an answer goes first.",
+    )
     connections_per_process: int = Field(
         0, ge=0, description="Carrier connections one channel process holds at most; 0: no limit."
     )

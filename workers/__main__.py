@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from contextlib import AsyncExitStack
@@ -67,6 +68,7 @@ def main(arguments: list[str]) -> int:
     try:
         settings = read_settings()
         configure(settings.log_level)
+        os.nice(settings.worker_niceness)
         uvloop.run(run(settings, [KINDS[name] for name in arguments or KINDS]))
     except TocsinError as error:
         print(f"tocsin: {error.message}", file=sys.stderr)  # noqa: T201

@@ -12,6 +12,7 @@ from tests.harness.live import MORNING, Live
 TPS = 700
 WINDOW = 64
 LANES = 3
+STANDS_BACK = 1
 IN_DOUBT = LANES * WINDOW
 """The most that a crash may leave in doubt: a window on each connection."""
 
@@ -25,6 +26,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         *("--clock", MORNING, "--tps", str(TPS), "--window", str(WINDOW), "--max-delay", "3"),
         *("--profile", "carrier"),
         TOCSIN_WEBHOOK_NETWORKS="127.0.0.1",
+        TOCSIN_WORKER_NICENESS=str(STANDS_BACK),
     )
     system.start()
     try:

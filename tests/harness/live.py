@@ -23,8 +23,8 @@ EVERYBODY = "carrier in (mobile, unicom, telecom, broadnet)"
 TEXT = "【旌德县公安局】先做小任务返小钱、再让垫付大单的，都是刷单诈骗。拿不准拨96110。"
 
 
-ALONE = {"TOCSIN_TEST_SEND_ABOVE": "10000000"}
-"""Nobody here has a phone for a test-send."""
+ALONE = {"TOCSIN_TEST_SEND_ABOVE": "10000000", "TOCSIN_WORKER_NICENESS": "0"}
+"""Nobody here has a phone for a test-send, and the workers are to get on beside other tests."""
 
 
 class Live:
