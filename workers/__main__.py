@@ -58,6 +58,18 @@ async def _own_runtime(stack: AsyncExitStack, runtime: Runtime, kind: Kind) -> R
     return replace(runtime, pool=pool)
 
 
+def stand_back(niceness: int) -> None:
+    """Let others on this machine go first (decision 0100), as work that nobody waits for: such
+    processes interrupt nobody when they wake. Not every system, or container, allows that.
+    """
+    os.nice(niceness)
+    if niceness and sys.platform == "linux":
+        try:
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        except OSError as error:
+            log.warning("not scheduled as a batch", extra={"why": str(error)})
+
+
 def main(arguments: list[str]) -> int:
     """Run the kinds named on the command line; all without names. Returns the exit code."""
     unknown = [name for name in arguments if name not in KINDS]
@@ -68,7 +80,7 @@ def main(arguments: list[str]) -> int:
     try:
         settings = read_settings()
         configure(settings.log_level)
-        os.nice(settings.worker_niceness)
+        stand_back(settings.worker_niceness)
         uvloop.run(run(settings, [KINDS[name] for name in arguments or KINDS]))
     except TocsinError as error:
         print(f"tocsin: {error.message}", file=sys.stderr)  # noqa: T201

@@ -18,6 +18,8 @@ def test_workers_stand_back_and_the_api_does_not(live: Live) -> None:
 
     workers = {name: back(name) for name in ("channel-0", "scheduler", "work")}
     assert workers == dict.fromkeys(workers, min(STANDS_BACK, 19 - own))
+    policies = {name: os.sched_getscheduler(live.pid(name)) for name in (*workers, "api")}
+    assert policies == {**dict.fromkeys(workers, os.SCHED_BATCH), "api": os.SCHED_OTHER}
     assert {name: back(name) for name in ("api", "valkey", "postgres")} == {
         "api": 0,
         "valkey": 0,
