@@ -102,8 +102,11 @@ async def test_a_lost_link_leaves_at_most_a_window_in_doubt_and_receipts_settle_
             await serve()
 
             async def stuck() -> bool:
-                marked = (await states(conn, run)).get("submitting", 0)
-                return marked == 16
+                """A window is marked, and the carrier has all of it: nothing is on its way."""
+                found = await states(conn, run)
+                if found.get("submitting") != 16:
+                    return False
+                return found["queued"] == 1_000 - len(submits(tmp_path))
 
             await eventually(stuck)
         async with simulate(cmpp_port=port, max_delay_seconds=0.0):
