@@ -48,8 +48,8 @@ async def claim_slices(
     most: int = CLAIMED_AT_ONCE,
 ) -> list[Record]:
     """Take the next slice of a running run on this channel, with what is needed to send it; or
-    none. If it is a direct run's, of a few rows, then with it up to `most` others like it of the
-    same department and class: there may be hundreds a second, of one text each.
+    none. If it is a direct run's, of a few rows, then with others like it of the same department
+    and class, `most` in all (0: then none): there may be hundreds a second, of one text each.
 
     Runs of which the caller holds a slice already are passed over. What is `held` has its turns;
     so first comes what the caller has nothing of, a class or a department in one, then urgent

@@ -230,7 +230,7 @@ class Sender:
         batch: list[Message] = []
         phones: set[bytes] = set()
         for work in works:
-            if any(row["phone_hash"] in phones for row in work.rows):
+            if phones and any(row["phone_hash"] in phones for row in work.rows):
                 continue  # its turn comes when the other one is marked
             batch += await self._batch_of(work, limit - len(batch))
             if work.few:
