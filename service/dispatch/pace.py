@@ -1,12 +1,12 @@
 """Pace: no channel writes more than its TPS in any second, over all processes (invariant I5).
 
 A generic cell rate algorithm in Redis on the server's clock, over several keys at once (channel,
-campaign), with partial grants and the cost in parts. What is granted in a second is at most
-rate + burst, and what is written in a second was granted in that second and MAX_AGE more, so with
-burst = TPS/100 and rate = TPS − 2·burst the writer's own count stays within TPS. A key that is
-missing (first use, or Redis was emptied), or that lies in a far future because the server's clock
-jumped back, starts with nothing to grant, so that losing it never lets a burst through. Redis
-unreachable means nothing is granted.
+campaign), with partial grants and the cost in parts. What is written in a second was granted in
+that second and MAX_AGE more, which is at most rate · (1 + MAX_AGE) + burst: so the rate is what the
+burst leaves of the TPS, and the writer's own count stays within it. A burst of TPS/50 is what a
+writer that wakes late can make good. A key that is missing (first use, or Redis was emptied), or
+that lies in a far future because the server's clock jumped back, starts with nothing to grant, so
+that losing it never lets a burst through. Redis unreachable means nothing is granted.
 
 Where the carrier says "too fast", the whole account stops for a moment and then goes on at four
 fifths of its pace, which climbs back by a fiftieth of the full one each clean five seconds.
@@ -25,7 +25,7 @@ MAX_AGE = 0.010
 """Seconds after which an unused token is thrown away, from before it was asked for."""
 
 SLOW_BELOW = 50
-"""Below this TPS a hundredth of it is no whole token: burst 1 and a 2 % longer interval."""
+"""Below this TPS a fiftieth of it is no whole token: burst 1 and a 2 % longer interval."""
 
 HOLD_MOST_SECONDS = 30
 """No pause is longer; a token due later than that means a clock that jumped back."""
@@ -140,8 +140,8 @@ def run_limit(run_id: object, tps: int) -> Limit:
 def _limit(key: str, tps: int, lot: int) -> Limit:
     if tps < SLOW_BELOW and lot == 1:
         return Limit(key, 1_020_000 / tps, 1)
-    burst = max(1, tps // 100, lot)
-    return Limit(key, 1_000_000 / (tps - 2 * burst), burst)
+    burst = max(tps // SLOW_BELOW, lot)
+    return Limit(key, 1_000_000 * (1 + MAX_AGE) / (tps - burst), burst)
 
 
 @dataclass(frozen=True, slots=True)

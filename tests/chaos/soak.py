@@ -2,7 +2,7 @@
 
 Run: python -m tests.chaos.soak [--minutes 20] [--rate 2000] [--every 30]
 
-One lane with a TPS a little above the rate, for the pace keeps two hundredths below a TPS and
+One lane with a TPS a little above the rate, for the pace keeps three hundredths below a TPS and
 throws away what a busy machine did not use in time; two of each process; broadcasts to a minute's
 worth of people one after the other without a gap. A line every 30 s. The first fifth warms up and
 is left aside; of the rest the second half is held against the first, as `not_flat` says. At the end

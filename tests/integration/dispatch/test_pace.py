@@ -101,7 +101,18 @@ async def test_the_pace_climbs_back_while_nothing_is_too_fast(redis: Redis) -> N
         written: list[float] = []
         await pace.take([limit], 1)
         await spend(pace, [limit], time.monotonic() + 1.2, written)
-        assert busiest_second(written) == pytest.approx(490 * share + 5, rel=0.08)
+        assert busiest_second(written) == pytest.approx(485 * share + 10, rel=0.08)
+
+
+async def test_a_writer_that_wakes_late_loses_no_tokens(redis: Redis) -> None:
+    pace, limit = Pace(redis), channel_limit(1, 2000)
+    written: list[float] = []
+    began = time.monotonic()
+    while time.monotonic() < began + 2.5:
+        written += [time.monotonic()] * (await pace.take([limit], 100)).count
+        await asyncio.sleep(0.015)
+    assert busiest_second(written) <= 2000
+    assert len(written) > 0.85 * 2000 * 2.5
 
 
 @pytest.mark.parametrize(("tps", "lot"), [(400, 50), (100, 12), (30, 3)])
@@ -132,6 +143,15 @@ def test_a_lot_is_no_more_than_an_eighth_of_a_second() -> None:
     assert [lot_size(100, tps) for tps in (None, 4000, 400, 100, 7)] == [100, 100, 50, 12, 1]
 
 
+def test_the_oldest_tokens_of_a_second_fit_with_its_own_into_the_tps() -> None:
+    for tps in (*range(1, 120), 199, 500, 999, 4000):
+        for lot in {lot_size(lot, tps) for lot in (1, 7, 100)}:
+            limit = channel_limit(1, tps, lot)
+            rate = 1_000_000 / limit.interval
+            assert int(limit.burst + (1 + MAX_AGE) * rate - 1e-6) <= tps, (tps, lot)
+            assert rate >= 0.96 * tps or lot > 1, (tps, rate)
+
+
 async def test_an_old_token_is_stale(redis: Redis) -> None:
     grant = await Pace(redis).take([], 1)
     assert not grant.stale
@@ -150,11 +170,11 @@ async def test_without_redis_nothing_is_granted() -> None:
 
 
 async def test_a_grant_says_when_there_are_as_many_again(redis: Redis) -> None:
-    limit = channel_limit(3, 500)  # five at once, 490 a second
+    limit = channel_limit(3, 500)  # ten at once, 485 a second
     assert (await Pace(redis).take([limit], 100)).count == 0  # a new bucket is empty
-    await asyncio.sleep(0.03)
+    await asyncio.sleep(0.05)
     first = await Pace(redis).take([limit], 100, least=2)
-    assert first.count == limit.burst == 5
-    assert first.wait == pytest.approx(2 / 490, rel=0.01)
-    again = await Pace(redis).take([limit], 100, least=5)
+    assert first.count == limit.burst == 10
+    assert first.wait == pytest.approx(2 / 485.1, rel=0.01)
+    again = await Pace(redis).take([limit], 100, least=10)
     assert (again.count, again.wait > first.wait) == (0, True)
