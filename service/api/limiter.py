@@ -2,15 +2,16 @@
 
 A sliding window over two counters of a minute each, the older one by the share of it that still
 lies in the window. Both limits of a request are looked at in one script in Redis, so that what one
-of them refuses does not count against the other. Redis away neither opens the gate nor shuts it:
-each process counts for itself then, by the same rule, so that a limit is at most as many times as
-wide as there are processes.
+of them refuses does not count against the other. Whoever asks often, and may, is counted some
+requests ahead, so that not each of them asks Redis: that is counted too much for a moment, never
+too little. Redis away neither opens the gate nor shuts it: each process counts for itself then, by
+the same rule, so that a limit is at most as many times as wide as there are processes.
 """
 
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from redis.asyncio import Redis
@@ -25,33 +26,38 @@ ANSWER_SECONDS = 0.5
 """Redis has so long to answer; then it is taken to be away, and left alone for a while."""
 AWAY_SECONDS = 5.0
 
+AHEAD_SECONDS = 1.0
+"""What was counted ahead is used in this time or not at all."""
+AHEAD_SHARE = 600
+"""No more than one in so many of a limit's requests is counted ahead: a tenth of a second's."""
+
 LOGINS_PER_MINUTE = 120
 """From one address, behind which there may be a whole office; accounts are shut one by one."""
 
 POLICY = "RateLimit-Policy"
 STATE = "RateLimit"
 
-# Of each key: the counts of the present minute and of the one before. A request is counted only if
-# every limit has room for it.
+# Of each key: the counts of the present minute and of the one before. Requests are counted only if
+# every limit has room for them; the last argument says how many are wanted.
 _TAKE = f"""
 local t = redis.call('TIME')
 local now = t[1] + t[2] / 1000000
 local slot = math.floor(now / {WINDOW_SECONDS})
-local counts, room = {{}}, true
+local counts, room = {{}}, tonumber(ARGV[#KEYS + 1])
 for i, key in ipairs(KEYS) do
   local current = tonumber(redis.call('GET', key .. ':' .. slot)) or 0
   local before = tonumber(redis.call('GET', key .. ':' .. slot - 1)) or 0
   local used = before * (1 - now / {WINDOW_SECONDS} + slot) + current
   counts[2 * i - 1], counts[2 * i] = before, current
-  if used + 1 > tonumber(ARGV[i]) then room = false end
+  room = math.min(room, math.floor(tonumber(ARGV[i]) - used))
 end
-if room then
+if room > 0 then
   for i, key in ipairs(KEYS) do
-    redis.call('INCR', key .. ':' .. slot)
+    redis.call('INCRBY', key .. ':' .. slot, room)
     redis.call('EXPIRE', key .. ':' .. slot, {2 * WINDOW_SECONDS})
   end
 end
-return {{room and 1 or 0, tostring(now), unpack(counts)}}
+return {{room, tostring(now), unpack(counts)}}
 """
 
 
@@ -101,6 +107,40 @@ class _Count(NamedTuple):
         return self.now % WINDOW_SECONDS / WINDOW_SECONDS
 
 
+@dataclass(slots=True)
+class _Ahead:
+    """Requests of a caller that are counted and not made yet. size: how many were asked for last.
+
+    counts: before the next of them.
+    """
+
+    size: int = 1
+    left: int = 0
+    until: float = 0.0
+    counts: list[_Count] = field(default_factory=list)
+
+    def next_size(self, most: int) -> int:
+        """How many to ask for: twice as many as last time, if those were used up in time."""
+        self.size = min(most, 2 * self.size) if time.monotonic() < self.until else 1
+        return self.size
+
+    def put(self, count: int, counts: Sequence[_Count], asked_at: float) -> None:
+        """Keep what was counted beside the request that asked."""
+        self.left += count
+        self.until = asked_at + AHEAD_SECONDS
+        self.counts = [own._replace(current=own.current + 1) for own in counts]
+
+    def take(self) -> list[_Count]:
+        """The counts before a request, if it is one that is counted already; else nothing."""
+        if not self.left or time.monotonic() >= self.until:
+            self.left = 0
+            return []
+        found = self.counts
+        self.left -= 1
+        self.counts = [own._replace(current=own.current + 1) for own in found]
+        return found
+
+
 class Limiter:
     """The limits of one process, which share their counts through Redis."""
 
@@ -109,6 +149,7 @@ class Limiter:
         self._settings = settings
         self._away_until = 0.0
         self._own: dict[tuple[str, int], int] = {}
+        self._ahead: dict[tuple[Limit, ...], _Ahead] = {}
 
     def limits_of(self, caller: Caller) -> list[Limit]:
         """The limits of a caller: of the key over its rotations, or the person; the department."""
@@ -134,12 +175,17 @@ class Limiter:
         return _headers(limits, counts)
 
     async def _counted(self, limits: Sequence[Limit]) -> tuple[bool, list[_Count]]:
-        if time.monotonic() >= self._away_until:
+        most = min(limit.most for limit in limits) // AHEAD_SHARE
+        ahead = self._ahead_of(limits) if most > 1 else _Ahead()
+        if found := ahead.take():
+            return True, found
+        asked_at = time.monotonic()
+        if asked_at >= self._away_until:
             try:
                 answer = await asyncio.wait_for(
                     self._take(
                         keys=[f"requests:{limit.key}" for limit in limits],
-                        args=[limit.most for limit in limits],
+                        args=[*(limit.most for limit in limits), ahead.next_size(most)],
                     ),
                     ANSWER_SECONDS,
                 )
@@ -148,8 +194,20 @@ class Limiter:
             else:
                 room, now, *counts = answer
                 pairs = zip(counts[::2], counts[1::2], strict=True)
-                return bool(room), [_Count(before, own, float(now)) for before, own in pairs]
+                found = [_Count(before, own, float(now)) for before, own in pairs]
+                if room > 0:
+                    ahead.put(room - 1, found, asked_at)
+                return room > 0, found
         return self._counted_here(limits, time.time())
+
+    def _ahead_of(self, limits: Sequence[Limit]) -> _Ahead:
+        """What is counted ahead of a caller; callers that have gone quiet are forgotten."""
+        key = tuple(limits)
+        if key not in self._ahead:
+            now = time.monotonic()
+            self._ahead = {who: of for who, of in self._ahead.items() if now < of.until}
+            self._ahead[key] = _Ahead()
+        return self._ahead[key]
 
     def _counted_here(self, limits: Sequence[Limit], now: float) -> tuple[bool, list[_Count]]:
         slot = int(now // WINDOW_SECONDS)

@@ -61,6 +61,37 @@ async def test_two_processes_share_a_limit(redis: Redis, settings: Settings) -> 
     assert await taken(one, limits, 6) + await taken(other, limits, 6) == 10
 
 
+async def test_who_asks_often_is_counted_ahead_and_has_not_one_request_more(
+    redis: Redis, settings: Settings
+) -> None:
+    one, other = Limiter(redis, settings), Limiter(redis, settings)
+    limits = [Limit("key", "a", 3_000), Limit("department", "d", 60_000)]
+    await redis.config_resetstat()
+    assert await taken(one, limits, 20) + await taken(other, limits, 2_000) == 2_020
+    asked = (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"]
+    assert asked < 2_020 / 4, "no more than five at once are counted ahead"
+    left = await taken(one, limits, 2_000) + await taken(other, limits, 2_000)
+    assert 980 - 5 <= left <= 980, "what the other one was counted ahead may be lost"
+
+
+async def test_each_of_those_counted_ahead_is_told_what_is_left(
+    redis: Redis, settings: Settings
+) -> None:
+    subject, limits = Limiter(redis, settings), [Limit("key", "a", 6_000)]
+    told = [(await subject.take(limits))["RateLimit"] for _ in range(40)]
+    assert [int(state.split("r=")[1].split(";")[0]) for state in told] == [*range(5_999, 5_959, -1)]
+
+
+async def test_who_asks_seldom_is_not_counted_ahead(
+    redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limiter, "AHEAD_SECONDS", 0.0)
+    subject, limits = Limiter(redis, settings), [Limit("key", "a", 6_000)]
+    assert await taken(subject, limits, 20) == 20
+    counted = [int(await redis.get(key)) for key in await redis.keys("requests:a:*")]
+    assert sum(counted) == 20
+
+
 async def test_redis_away_neither_opens_the_gate_nor_shuts_it(
     away: Redis, settings: Settings
 ) -> None:
