@@ -23,7 +23,8 @@ from arq.connections import ArqRedis, RedisSettings, create_pool
 from redis.exceptions import RedisError
 
 log = logging.getLogger(__name__)
-REST_SECONDS = 0.05  # as often as workers look
+LOOK_SECONDS = 0.1
+"""How often workers look whether the bell was rung, so it need not be rung more often."""
 EXPIRES_MS = 5 * 60 * 1000  # an old bell says nothing that the sweep does not say again
 
 
@@ -94,7 +95,7 @@ class Queue:
             log.warning("bell not rung", extra={"job": job.value, "ids": text, "why": str(error)})
 
     async def ring_once(self, job: Job, *ids: object) -> None:
-        """Ask for a job as `ring` does; but whoever asks for the same within REST_SECONDS does not
+        """Ask for a job as `ring` does; but whoever asks for the same within LOOK_SECONDS does not
         wait, and all of them are one ring at the end of it: it is rung after the last has asked.
         """
         ask = (job, ids)
@@ -108,7 +109,7 @@ class Queue:
         job, ids = ask
         try:
             while True:
-                await asyncio.sleep(REST_SECONDS)
+                await asyncio.sleep(LOOK_SECONDS)
                 if ask not in self._again:
                     return
                 self._again.discard(ask)

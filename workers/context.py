@@ -7,7 +7,7 @@ from typing import Any
 from arq.cron import CronJob
 from arq.worker import Worker, func
 
-from service.queue import EXPIRES_MS, decode, encode, queue_name, redis_settings
+from service.queue import EXPIRES_MS, LOOK_SECONDS, decode, encode, queue_name, redis_settings
 from service.runtime import Runtime
 
 JOB_SECONDS = 60
@@ -49,7 +49,7 @@ def make_worker(runtime: Runtime, kind: Kind, extra: dict[str, Any]) -> Worker:
         max_jobs=20,
         job_timeout=kind.seconds,
         keep_result=0,
-        poll_delay=0.05,
+        poll_delay=LOOK_SECONDS,
         max_tries=10_000,  # tries are counted in PostgreSQL, where they matter
         job_completion_wait=25,
         health_check_interval=5,
