@@ -10,6 +10,7 @@ from service.dispatch import lease_store, retry_store, slice_store
 from service.dispatch.compose import Work, work_from
 from service.dispatch.lease import HeldLease
 from service.dispatch.record import Handoff
+from service.dispatch.slice_store import Held
 from service.storage.postgres import Connection, Record, transaction
 
 MOST_SLICES = 8
@@ -42,9 +43,8 @@ class Claims:
     async def _take(self, works: Sequence[Work], leaving: Iterable[Work]) -> list[Work]:
         now = self._shared.clock.now()
         lease = self._held.lease
-        held = [(w.run_id, w.flow.priority, w.flow.department) for w in works]
+        held = [Held(w.run_id, w.flow.priority, w.flow.department, w.few) for w in works]
         full = _in_hand(works) >= MOST_SLICES
-        together = sum(work.few for work in works)
         async with transaction(self._shared.pool) as conn:
             if self._unsure:
                 known = [work.key for work in (*works, *leaving)]
@@ -55,8 +55,7 @@ class Claims:
                 now,
                 held,
                 full=full,
-                campaigns_first=self._direct_last or together > 0,
-                most=max(0, slice_store.CLAIMED_AT_ONCE - together),
+                campaigns_first=self._direct_last or any(work.few for work in works),
             )
             rows: dict[UUID, list[Record]] = {}
             if claimed:

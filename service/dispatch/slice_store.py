@@ -15,14 +15,23 @@ from service.storage.postgres import Connection, Record
 
 CLAIMED_AT_ONCE = 32
 """How many connections of a channel may be taking slices at the same moment; more of them look
-again a little later. And how many of a department's direct runs one of them takes together.
+again a little later.
 """
 
 FEW_ROWS = 16
 """Slices of direct runs are taken together if they have no more rows."""
 
-Held = tuple[uuid.UUID, int, uuid.UUID]
-"""A slice that a connection works on: its run, its priority, and its department."""
+TOGETHER = 32
+"""How many of those a connection has in hand of one class and department."""
+
+
+class Held(NamedTuple):
+    """A slice that a connection works on. few: whether it was one of those taken together."""
+
+    run_id: uuid.UUID
+    priority: int
+    department_id: uuid.UUID
+    few: bool = False
 
 
 class Ended(NamedTuple):
@@ -34,7 +43,7 @@ class Ended(NamedTuple):
 
 
 def _columns(held: Sequence[Held]) -> tuple[Sequence[object], ...]:
-    return [h[0] for h in held], [h[1] for h in held], [h[2] for h in held]
+    return tuple([h[column] for h in held] for column in range(len(Held._fields)))
 
 
 async def claim_slices(
@@ -45,11 +54,12 @@ async def claim_slices(
     *,
     full: bool = False,
     campaigns_first: bool = False,
-    most: int = CLAIMED_AT_ONCE,
+    most: int = TOGETHER,
 ) -> list[Record]:
     """Take the next slice of a running run on this channel, with what is needed to send it; or
     none. If it is a direct run's, of a few rows, then with others like it of the same department
-    and class, `most` in all (0: then none): there may be hundreds a second, of one text each.
+    and class, so that `most` of these are in hand: there may be hundreds a second, of one text
+    each. Where so many are in hand already, none of them is the next.
 
     Runs of which the caller holds a slice already are passed over. What is `held` has its turns;
     so first comes what the caller has nothing of, a class or a department in one, then urgent
@@ -66,13 +76,16 @@ async def claim_slices(
         """
         WITH held AS (
             -- In sub-selects, so that the planner does not look at them: one plan does for all.
-            SELECT * FROM unnest((SELECT $6::uuid[]), (SELECT $7::smallint[]), (SELECT $8::uuid[]))
-                AS h(run_id, priority, department_id)
+            SELECT * FROM unnest((SELECT $6::uuid[]), (SELECT $7::smallint[]), (SELECT $8::uuid[]),
+                                 (SELECT $9::boolean[]))
+                AS h(run_id, priority, department_id, few)
+        ), flow AS (
+            SELECT priority, department_id, count(*) FILTER (WHERE few) AS in_hand
+            FROM held GROUP BY priority, department_id
         ), candidate AS (
             SELECT s.run_id, s.no, s.priority, r.department_id, r.direct,
-                r.direct AND s.last_no - s.first_no < $12 AS few, EXISTS (
-                    SELECT FROM held h
-                    WHERE h.priority = s.priority AND h.department_id = r.department_id) AS known,
+                r.direct AND s.last_no - s.first_no < $13 AS few,
+                f.in_hand IS NOT NULL AS known, coalesce(f.in_hand, 0) AS in_hand,
                 greatest(a.virtual_time, p.present, 0) AS behind
             FROM (
                 SELECT id, department_id, canary, false AS direct FROM runs
@@ -88,7 +101,7 @@ async def claim_slices(
                         WHERE s.channel_id = $1 AND s.run_id = o.id AND s.done_at IS NULL
                           AND s.epoch IS NULL AND (s.not_before IS NULL OR s.not_before <= $5)
                         LIMIT 1) IS NOT NULL
-                    ORDER BY o.id LIMIT $10) o
+                    ORDER BY o.id LIMIT $11) o
             ) r CROSS JOIN LATERAL (
                 -- Run by run along the index: statistics know nothing of a run just written. More
                 -- than one, for others may be taking the first of them at this moment.
@@ -96,7 +109,9 @@ async def claim_slices(
                 WHERE channel_id = $1 AND run_id = r.id AND done_at IS NULL AND epoch IS NULL
                   AND (not_before IS NULL OR not_before <= $5)
                   AND (canary OR coalesce(r.canary, 'passed') = 'passed')
-                ORDER BY no LIMIT $10) s
+                ORDER BY no LIMIT $11) s
+            LEFT JOIN flow f
+              ON f.priority = s.priority AND f.department_id = r.department_id
             LEFT JOIN shares a ON a.channel_id = $1 AND a.priority = s.priority
               AND a.department_id = r.department_id
             LEFT JOIN (
@@ -115,12 +130,13 @@ async def claim_slices(
                   AND k.expires_at > clock_timestamp())
         ), first AS (
             SELECT * FROM candidate c
-            WHERE NOT $9 OR NOT c.known OR c.priority < (SELECT max(priority) FROM held)
-            ORDER BY c.known, c.priority, c.behind, $11 AND c.direct, c.no, c.run_id
-            LIMIT $10
+            WHERE (NOT $10 OR NOT c.known OR c.priority < (SELECT max(priority) FROM held))
+              AND (NOT c.few OR c.in_hand < $14)
+            ORDER BY c.known, c.priority, c.behind, $12 AND c.direct, c.no, c.run_id
+            LIMIT $11
         ), head AS MATERIALIZED (
-            SELECT c.few, c.priority, c.department_id FROM first c
-            ORDER BY c.known, c.priority, c.behind, $11 AND c.direct, c.no, c.run_id
+            SELECT c.few, c.priority, c.department_id, c.in_hand FROM first c
+            ORDER BY c.known, c.priority, c.behind, $12 AND c.direct, c.no, c.run_id
             LIMIT 1
         ), next AS (
             SELECT s.run_id, s.no, c.few
@@ -128,8 +144,8 @@ async def claim_slices(
             WHERE s.channel_id = $1 AND s.done_at IS NULL AND s.epoch IS NULL
               AND (NOT h.few OR c.few AND c.priority = h.priority
                    AND c.department_id = h.department_id)
-            ORDER BY c.known, c.priority, c.behind, $11 AND c.direct, c.no, c.run_id
-            LIMIT (SELECT CASE WHEN few THEN $13::int ELSE 1 END FROM head)
+            ORDER BY c.known, c.priority, c.behind, $12 AND c.direct, c.no, c.run_id
+            LIMIT (SELECT CASE WHEN few THEN $14::int - in_hand ELSE 1 END FROM head)
             FOR UPDATE OF s SKIP LOCKED
         )
         UPDATE slices s SET slot = $2, epoch = $3, touched = true

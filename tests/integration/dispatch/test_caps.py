@@ -17,7 +17,7 @@ from service.crypto import Keyring
 from service.dispatch import caps, lease_store, slice_store, store
 from service.dispatch.caps import Limits
 from service.dispatch.compose import work_from
-from service.dispatch.slice_store import Ended
+from service.dispatch.slice_store import Ended, Held
 from service.dispatch.store import Asked
 from service.errors import Invalid
 from service.storage.postgres import Pool, open_pool, transaction
@@ -40,7 +40,7 @@ async def hand_off(on: Stage, at: datetime) -> list[int]:
     lease = await on.take_over()
     async with transaction(on.pool) as conn:
         others = await conn.fetch("SELECT id, department_id FROM runs WHERE id <> $1", on.run)
-        held = [(row["id"], 1, row["department_id"]) for row in others]
+        held = [Held(row["id"], 1, row["department_id"]) for row in others]
         claimed = await claim_one(conn, lease, at, held)
         if claimed is None:
             return []

@@ -11,7 +11,7 @@ from service.dispatch import direct, direct_store, slice_store, store
 from service.dispatch.direct import Cancelled
 from service.dispatch.direct_store import NewRun, Recipient
 from service.dispatch.reroute_store import lock_runs
-from service.dispatch.slice_store import Ended
+from service.dispatch.slice_store import Ended, Held
 from service.storage.postgres import transaction
 from tests.harness.ledger import ALWAYS, TEXT, phone
 from tests.harness.stage import (
@@ -279,10 +279,10 @@ async def test_direct_runs_that_wait_or_are_held_hide_none_whose_turn_it_is(sent
     assert oldest[0] == sent.run
     due = [oldest[0], oldest[33], oldest[39]]
     await sent.pool.execute("UPDATE slices SET not_before = NULL WHERE run_id = ANY ($1)", due)
-    held: list[slice_store.Held] = []
+    held: list[Held] = []
     for expected in [*due, None]:
         async with transaction(sent.pool) as conn:
             claimed = await claim_one(conn, lease, sent.now, held)
         assert (claimed and claimed["run_id"]) == expected
         if claimed is not None:
-            held.append((claimed["run_id"], claimed["priority"], claimed["department_id"]))
+            held.append(Held(claimed["run_id"], claimed["priority"], claimed["department_id"]))

@@ -1,7 +1,7 @@
 """Direct runs of a text each are taken, marked and finished together, and each stays its own."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from service.dispatch import slice_store, store
-from service.dispatch.slice_store import Ended
+from service.dispatch.slice_store import Ended, Held
 from service.dispatch.store import Asked
 from service.storage.postgres import BY_KEY, Connection, Pool, Record, open_pool, transaction
 from tests.harness.ledger import phone
@@ -37,9 +37,9 @@ async def sent(*runs: Stage) -> bool:
     return {await run_state(run) for run in runs} == {"sent"}
 
 
-async def claim(on: Stage, lease: Any, most: int = 32) -> list[Record]:
+async def claim(on: Stage, lease: Any, most: int = 32, held: Sequence[Held] = ()) -> list[Record]:
     async with transaction(on.pool) as conn:
-        return await slice_store.claim_slices(conn, lease, on.now, most=most)
+        return await slice_store.claim_slices(conn, lease, on.now, held, most=most)
 
 
 async def mark(on: Stage, lease: Any, runs: list[Stage], stop: str | None = None) -> set[Any]:
@@ -167,6 +167,33 @@ async def test_a_big_direct_run_and_those_of_others_are_taken_alone(on: Stage) -
     assert sorted(taken, key=len) == [{runs[2].run}, {runs[0].run, runs[1].run}]
 
 
+async def test_those_in_hand_keep_no_other_class_and_no_other_department_waiting(
+    on: Stage,
+) -> None:
+    runs = await sends(on, 38)
+    lease = await on.must_lease()
+
+    async def more(held: Sequence[Held]) -> list[Any]:
+        return [row["run_id"] for row in await claim(on, lease, held=held)]
+
+    flow = Held(on.run, 1, on.scene.department, few=True)
+    held = [flow._replace(run_id=run) for run in await more([])]
+    assert len(held) == 32
+    assert await more(held) == [], "no more of one class and department"
+    urgent, first, second = runs[34:37]
+    await on.pool.execute("UPDATE slices SET priority = 0 WHERE run_id = $1", urgent.run)
+    assert await more(held) == [urgent.run]
+    held.append(flow._replace(run_id=urgent.run, priority=0))
+    other = await on.pool.fetchval("INSERT INTO departments (name) VALUES ('another') RETURNING id")
+    theirs = [first.run, second.run]
+    await on.pool.execute("UPDATE runs SET department_id = $2 WHERE id = ANY ($1)", theirs, other)
+    known = flow._replace(department_id=other)  # and so not before the others for being new
+    assert await more([*held, known]) == theirs
+    held += [known._replace(run_id=run) for run in theirs]
+    campaign = flow._replace(run_id=second.run, few=False)
+    assert await more([*held[1:], campaign]) == [runs[32].run], "as many as there is room for"
+
+
 async def test_an_urgent_text_does_not_wait_for_those_that_were_taken_together(on: Stage) -> None:
     runs = await sends(on, 120)
     for number in range(3):
@@ -210,7 +237,7 @@ async def test_plans_that_were_made_for_empty_tables_read_little_of_full_ones(
         claimed = await claim(kept, lease)
         runs = [replace(on, run=row["run_id"]) for row in claimed]
         assert len(runs) == 32
-        held = [(row["run_id"], row["priority"], row["department_id"]) for row in claimed]
+        held = [Held(row["run_id"], row["priority"], row["department_id"]) for row in claimed]
         async with reading(pool, 1_000) as conn:
             assert len(await slice_store.claim_slices(conn, lease, on.now, held)) == 32
         assert len(await mark(kept, lease, runs)) == 32

@@ -168,8 +168,8 @@ async def test_the_eased_pace_is_kept_and_climbs(redis: Any) -> None:
     grant = await pace.take([limit], 1000)
     assert grant.count <= 1000 * SLOWEST * 0.5 * 1.5
     await redis.hset(limit.key, "slowed", int((await redis.time())[0] - 1_000) * 1_000_000)
-    await asyncio.sleep(0.15)
-    assert (await pace.take([limit], 1000)).count >= 10
+    await asyncio.sleep(0.3)  # a burst at the slowest pace has its time yet
+    assert (await pace.take([limit], 1000)).count >= 20
     assert await pace.ease(limit) == SLOWEST, "however far it had climbed"
 
 
