@@ -58,8 +58,7 @@ async def claim_slices(
 ) -> list[Record]:
     """Take the next slice of a running run on this channel, with what is needed to send it; or
     none. If it is a direct run's, of a few rows, then with others like it of the same department
-    and class, so that `most` of these are in hand: there may be hundreds a second, of one text
-    each. Where so many are in hand already, none of them is the next.
+    and class, until `most` of these are in hand: there may be hundreds a second, of one text each.
 
     Runs of which the caller holds a slice already are passed over. What is `held` has its turns;
     so first comes what the caller has nothing of, a class or a department in one, then urgent
