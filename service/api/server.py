@@ -116,15 +116,15 @@ class _Exchange:
                 key=self._caller.key,
                 session_id=self._caller.session_id,
             )
-            async with conn.transaction():
-                if stored := await self._stored_answer(conn):
+            try:
+                async with conn.transaction():
+                    if stored := await self._stored_answer(conn):
+                        return _response(stored, {REPLAYED: "true"})
+                    result = await self._checked(call, found)
+            except TocsinError:
+                if stored := await self._answered_meanwhile(conn):
                     return _response(stored, {REPLAYED: "true"})
-                if self._op.method != "GET" and "campaign_id" in found:
-                    await check_mode(conn, found["campaign_id"], call.mode)
-                if self.reader is not None:
-                    given = self._request.headers.get(version.IF_MATCH)
-                    await version.check_unchanged(call, self.reader, found, given)
-                result = await self._carry_out(call, found)
+                raise
             if isinstance(result, TocsinError):
                 raise result
             if isinstance(result, Download):
@@ -135,6 +135,15 @@ class _Exchange:
         if isinstance(result, Later):
             result = await result.make()
         return self._shown(result if isinstance(result, Answer) else _answer(self._op, result))
+
+    async def _checked(self, call: Call, found: Arguments) -> object:
+        """What comes of it, if the key has the right mode and nobody has changed what is edited."""
+        if self._op.method != "GET" and "campaign_id" in found:
+            await check_mode(call.conn, found["campaign_id"], call.mode)
+        if self.reader is not None:
+            given = self._request.headers.get(version.IF_MATCH)
+            await version.check_unchanged(call, self.reader, found, given)
+        return await self._carry_out(call, found)
 
     async def _carry_out(self, call: Call, found: Arguments) -> object:
         """What the handler answers, written down; its refusal, where what it counted must stay."""
@@ -164,6 +173,15 @@ class _Exchange:
         if self._ticket is None:
             return None
         return await self._ticket.stored_answer(conn, self._runtime.keyring)
+
+    async def _answered_meanwhile(self, conn: Connection) -> Answer | None:
+        """The answer of the same request, committed in the very moment in which it was looked for:
+        what it has done is why this one is refused.
+        """
+        if self._ticket is None:
+            return None
+        async with conn.transaction():
+            return await self._stored_answer(conn)
 
     def _act(self, call: Call, found: Arguments, result: object) -> Act:
         return trail.act(self._op, call, found, result, self._request[REQUEST_ID], self._mark)

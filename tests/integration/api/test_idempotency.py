@@ -4,10 +4,13 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from aiohttp import FormData
 from pydantic import BaseModel
 
 from service.accounts.model import Right
+from service.api import store
+from service.api.idempotency import REPLAYED
 from service.api.routes import OPS
 from service.api.store import KEPT, delete_old_answers
 from service.storage.postgres import transaction
@@ -90,6 +93,27 @@ async def test_many_at_once_have_one_effect(api: Api) -> None:
     assert {answer.json["type"] for answer in refused} <= {"/problems/in_progress"}
     assert len({answer.body for answer in answers if answer.status == 201}) == 1
     assert len((await api.get("/segments", OPERATOR)).json["items"]) == 1
+
+
+async def test_an_answer_that_is_committed_while_it_is_looked_for_is_found(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the act itself is refused, for it has been done; that is nobody's answer."""
+    first = await api.post("/segments", OPERATOR, BODY, **_key("k1"))
+    look: Any = store.take_key
+    looks: list[Any] = []
+
+    async def too_early(*arguments: Any) -> Any:
+        looks.append(row := await look(*arguments))
+        return row if len(looks) > 1 else {**row, "stored": False}
+
+    monkeypatch.setattr(store, "take_key", too_early)
+    again = await api.post("/segments", OPERATOR, BODY, **_key("k1"))
+    assert (again.status, again.body) == (201, first.body)
+    assert again.headers[REPLAYED] == "true"
+    monkeypatch.undo()
+    refused = await api.post("/segments", OPERATOR, BODY, **_key("k2"))
+    assert (refused.status, refused.json["type"]) == (409, "/problems/conflict")
 
 
 async def test_one_in_progress_is_a_conflict(api: Api) -> None:
