@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
 
-from service.audience import store
+from service.audience import staging_store, store
 from service.audience.cells import text_form
 from service.audience.files import check_encoding
 from service.audience.header import Vocabulary
@@ -153,6 +153,8 @@ async def run_import(
         else:
             state, report = await _read(conn, keyring, claimed, now, progress)
         await store.finish_import(conn, import_id, state, report, now)
+    if state == "done":
+        await staging_store.count_anew(conn)
     return True
 
 

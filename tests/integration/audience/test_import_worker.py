@@ -17,7 +17,7 @@ import pytest
 from service.audience import loading, store
 from service.audience.loading import create_import, run_import
 from service.audience.model import ImportRequest
-from service.audience.rosters import ask_undo
+from service.audience.rosters import ask_undo, run_undo
 from service.audience.staging_store import lock_contacts
 from service.crypto import Keyring
 from service.embedded import Valkey
@@ -233,6 +233,23 @@ async def test_a_job_takes_an_import_back_and_waits_for_whoever_writes(
     async with asyncio.timeout(PATIENCE):
         while imports._under_way:
             await asyncio.sleep(0.02)
+
+
+async def test_an_import_is_taken_back_in_time_whatever_the_statistics_knew(
+    pool: Pool, keyring: Keyring, waiting: UUID, now: datetime
+) -> None:
+    """They may have been collected amid the import, when none of its rows was there yet."""
+    async with pool.acquire() as conn:
+        await conn.execute(
+            "UPDATE pg_class SET reltuples = 0, relpages = 1 WHERE relname IN ('contacts', 'links')"
+        )
+        assert await run_import(conn, keyring, waiting, now)
+        done = await store.get_import(conn, waiting)
+        async with conn.transaction():
+            await ask_undo(conn, done, done.created_by, now)
+        async with asyncio.timeout(PATIENCE / 4):  # it takes a second, and took minutes
+            assert await run_undo(conn, waiting, now)
+        assert await conn.fetchval("SELECT count(*) FROM contacts") == 0
 
 
 async def test_a_process_reads_few_files_at_once_and_says_why_one_broke_off(
