@@ -154,7 +154,7 @@ async def run_import(
             state, report = await _read(conn, keyring, claimed, now, progress)
         await store.finish_import(conn, import_id, state, report, now)
     if state == "done":
-        await staging_store.count_anew(conn)
+        await staging_store.analyze(conn)
     return True
 
 

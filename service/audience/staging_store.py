@@ -281,7 +281,7 @@ async def _count_suppressed(conn: Connection, department_id: UUID, now: datetime
     return count
 
 
-async def count_anew(conn: Connection) -> None:
+async def analyze(conn: Connection) -> None:
     """Let PostgreSQL learn what an import has written. Statistics that it collected by itself amid
     the import know none of it: to undo one of 20,000 people by them took minutes, not a second.
     """

@@ -104,7 +104,7 @@ async def test_the_pace_climbs_back_while_nothing_is_too_fast(redis: Redis) -> N
         assert busiest_second(written) == pytest.approx(485 * share + 10, rel=0.08)
 
 
-async def test_a_writer_that_wakes_late_loses_no_tokens(redis: Redis) -> None:
+async def test_a_writer_that_wakes_late_loses_few_tokens(redis: Redis) -> None:
     pace, limit = Pace(redis), channel_limit(1, 2000)
     written: list[float] = []
     began = time.monotonic()
