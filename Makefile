@@ -72,7 +72,7 @@ bench: venv ## the figures in docs/performance.md, Kannel beside them (fetches i
 	$(BIN)/python -m benchmarks.table
 	$(BIN)/python -m benchmarks.broadcast --profile
 	$(BIN)/python -m benchmarks.urgent
-	$(BIN)/python -m benchmarks.service
+	$(BIN)/python -m benchmarks.direct_sends
 
 COUNTY_ROWS ?= 118000
 county: venv ## a dirty county's file gives its truth, row by row; then its import's time and memory

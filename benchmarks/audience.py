@@ -10,9 +10,9 @@ by the clock stands PostgreSQL's processor time, which a busy machine changes le
 
 # a benchmark prints
 
+import argparse
 import asyncio
 import random
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -210,9 +210,11 @@ async def measure(url: str, count: int) -> None:
             await measure_expansion(pool, watch, scene, rule)
 
 
-def main(sizes: list[int]) -> None:
+def main() -> None:
     """Measure each size in a database of its own."""
-    for size in sizes:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("people", type=int, nargs="*", default=[120_000, 1_000_000])
+    for size in parser.parse_args().people:
         with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
             server = Postgres(Path(folder))
             server.start()
@@ -225,4 +227,4 @@ def main(sizes: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    main([int(size) for size in sys.argv[1:]] or [120_000, 1_000_000])
+    main()

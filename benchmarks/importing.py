@@ -8,10 +8,10 @@ rows a second stand the processor's microseconds a row, by process, which a busy
 less, and the time as a multiple of a bare COPY of the same rows into a table without an index.
 """
 
+import argparse
 import asyncio
 import importlib.util
 import os
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -177,8 +177,11 @@ async def prepare(url: str) -> None:
     await connection.close()
 
 
-def main(sizes: list[int]) -> None:
+def main() -> None:
     """Measure each size."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", type=int, nargs="*", default=[20_000, 118_000])
+    sizes = parser.parse_args().rows
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
         server = Postgres(Path(folder))
         server.start()
@@ -198,4 +201,4 @@ def main(sizes: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    main([int(size) for size in sys.argv[1:]] or [20_000, 118_000])
+    main()

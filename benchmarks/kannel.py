@@ -6,8 +6,8 @@ takes each text over HTTP (`sendsms`) and calls a sink back with what became of 
 crash loses what it holds; we are compared with it all the same.
 """
 
+import argparse
 import asyncio
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -282,10 +282,12 @@ def _figures(
 
 def main() -> None:
     """Run it once."""
-    messages = int(sys.argv[1]) if len(sys.argv) > 1 else 50_000
-    window = int(sys.argv[2]) if len(sys.argv) > 2 else 256
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("messages", type=int, nargs="?", default=50_000)
+    parser.add_argument("window", type=int, nargs="?", default=256)
+    given = parser.parse_args()
     try:
-        found = uvloop.run(run(messages, window, 0.5))
+        found = uvloop.run(run(given.messages, given.window, 0.5))
     except NotHere as error:
         print(f"skipped: {error}")
     else:

@@ -5,8 +5,8 @@ Run as `python -m benchmarks.postgres [MESSAGES]`: the same message lives that a
 of 1,000, by one client and by two. It is the limit that the machine sets to any ledger.
 """
 
+import argparse
 import asyncio
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -148,7 +148,9 @@ async def measure(clients: int, messages: int = MESSAGES) -> tuple[float, float]
 
 def main() -> None:
     """Measure one client and two."""
-    messages = int(sys.argv[1]) if len(sys.argv) > 1 else MESSAGES
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("messages", type=int, nargs="?", default=MESSAGES)
+    messages = parser.parse_args().messages
     for clients in (1, 2):
         rate, micros = asyncio.run(measure(clients, messages))
         print(f"{clients} client{'s' * (clients > 1)}: {rate:9,.0f} lives/s  {micros:6.1f} µs each")

@@ -1,9 +1,10 @@
 """The session alone against a null server, beside a bare asyncio.Protocol with the same frames.
 
-Run: python benchmarks/session.py [submits]. The server is a process of its own that answers every
+Run: python -m benchmarks.session [submits]. The server is a process of its own that answers every
 SUBMIT with success and does nothing else. The last columns are what the client's processor did.
 """
 
+import argparse
 import asyncio
 import multiprocessing
 import sys
@@ -249,7 +250,9 @@ def measure(wire: Wire, submits: int) -> dict[str, tuple[float, float]]:
 
 def main() -> None:
     """Measure each protocol, bare and through its gateway, and print a table."""
-    submits = int(sys.argv[1]) if len(sys.argv) > 1 else SUBMITS
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("submits", type=int, nargs="?", default=SUBMITS)
+    submits = parser.parse_args().submits
     tell(f"{'':>6} {'':>8} {'submits/s':>12} {'µs of processor each':>22}")
     for wire in WIRES:
         for name, (rate, each) in measure(wire, submits).items():

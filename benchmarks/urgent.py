@@ -5,6 +5,7 @@ is under way when an urgent one to a window's worth of them is approved. Printed
 when the urgent ledger was written, until its first and its last text had the carrier's answer.
 """
 
+import argparse
 import asyncio
 import sys
 import tempfile
@@ -96,8 +97,11 @@ _SENT = (
 
 def main() -> None:
     """Run it; exit code 1 if it took longer than a window and a second."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 118_000
-    tps = int(sys.argv[2]) if len(sys.argv) > 2 else 500
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("people", type=int, nargs="?", default=118_000)
+    parser.add_argument("tps", type=int, nargs="?", default=500)
+    given = parser.parse_args()
+    count, tps = given.people, given.tps
     with tempfile.TemporaryDirectory(prefix="tocsin-urgent-") as folder:
         live = Live(
             Path(folder) / "data",

@@ -5,9 +5,9 @@ acknowledged at the same time. The last columns are what both processors did for
 its receipt included.
 """
 
+import argparse
 import asyncio
 import multiprocessing
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -122,7 +122,9 @@ async def measure(kind: str, port: int, pid: int, window: int, submits: int) -> 
 
 def main() -> None:
     """Measure every protocol and window and print a table."""
-    submits = int(sys.argv[1]) if len(sys.argv) > 1 else SUBMITS
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("submits", type=int, nargs="?", default=SUBMITS)
+    submits = parser.parse_args().submits
     ours, theirs = multiprocessing.Pipe()
     with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as folder:
         process = multiprocessing.get_context("spawn").Process(

@@ -1,6 +1,7 @@
 """Direct sends over HTTP beside a campaign that is under way: how long does an answer take?
 
-Run as `python -m benchmarks.service [--people N] [--seconds N] [--rate N] [--apis N] [--profile]`.
+Run as `python -m benchmarks.direct_sends [--people N] [--seconds N] [--rate N] [--apis N]
+[--profile]`.
 A whole system of its own: PostgreSQL with fsync, Valkey, the workers, `--apis` processes of the
 API, and the simulated carrier over TCP. A campaign to so many people leaves at 500 a second; beside
 it comes POST /messages with one recipient, `--rate` a second at instants fixed in advance, each

@@ -1,13 +1,13 @@
-"""How long the calendar of all plans takes: `python -m benchmarks.calendar [plans]`.
+"""How long the calendar of all plans takes: `python -m benchmarks.plan_calendar [plans]`.
 
 Plans of ten departments, each to a tenth of 100,000 people over three lanes: half of them weekly,
 a quarter on each working day, the rest once. All audiences are counted first. Times are of the
 whole request over HTTP, the median of five.
 """
 
+import argparse
 import asyncio
 import statistics
-import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
@@ -87,7 +87,7 @@ async def _time(client: TestClient, path: str, token: str) -> tuple[float, int]:
     return statistics.median(took), len(body["items"])
 
 
-async def main(plans: int) -> None:
+async def measure(plans: int) -> None:
     """Make so many plans, count their audiences, and ask for the calendar."""
     folder = Path(tempfile.mkdtemp(prefix="tocsin-calendar-"))
     for name in ("postgres", "valkey"):
@@ -131,5 +131,12 @@ async def main(plans: int) -> None:
         postgres.stop()
 
 
+def main() -> None:
+    """Run it once."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("plans", type=int, nargs="?", default=200)
+    asyncio.run(measure(parser.parse_args().plans))
+
+
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 200))
+    main()
