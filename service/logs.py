@@ -1,9 +1,11 @@
 """Logging: one JSON object a line, with the ids of the work at hand and never a phone number.
 
 Messages are constants, facts go into `extra=`. Whatever still looks like a mobile number in a
-message or a fact is masked before it is written; texts of messages are never logged.
+message or a fact is masked before it is written; texts of messages are never logged. What may
+happen with each message, each login or each pause is logged `seldom`.
 """
 
+import asyncio
 import json
 import logging
 import re
@@ -11,8 +13,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
 _context: ContextVar[dict[str, str] | None] = ContextVar("log_context", default=None)
 _MOBILE = re.compile(
@@ -34,6 +38,50 @@ def log_context(**ids: str) -> Iterator[None]:
         yield
     finally:
         _context.reset(token)
+
+
+SELDOM_SECONDS = 60.0
+"""How often the same is logged by `seldom`."""
+
+
+@dataclass(slots=True)
+class _Unlogged:
+    """How often the same happened since it was last logged, and the facts of the last time."""
+
+    times: int = 0
+    facts: dict[str, Any] | None = None
+
+
+_unlogged: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Any, _Unlogged]] = WeakKeyDictionary()
+
+
+def seldom(logger: logging.Logger, level: int, message: str, **facts: Any) -> None:
+    """Log what may happen thousands of times a minute: the first time at once, then once a minute.
+
+    Each later line has `times`, how often it happened since the line before, and the facts of the
+    last time. Channels are apart, as far as `log_context` names them. What was counted and not yet
+    logged when the loop ends is lost. To be called in a running loop.
+    """
+    loop = asyncio.get_running_loop()
+    key = logger.name, message, tuple(sorted((_context.get() or {}).items()))
+    waiting = _unlogged.setdefault(loop, {})
+    same = waiting.get(key)
+    if same is not None:
+        same.times += 1
+        same.facts = facts
+        return
+    logger.log(level, message, extra=facts)
+    waiting[key] = same = _Unlogged()
+
+    def minute_over() -> None:
+        if not same.times:
+            del waiting[key]
+            return
+        logger.log(level, message, extra={**(same.facts or {}), "times": same.times})
+        same.times = 0
+        loop.call_later(SELDOM_SECONDS, minute_over)
+
+    loop.call_later(SELDOM_SECONDS, minute_over)
 
 
 def masked(text: str) -> str:

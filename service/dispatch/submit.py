@@ -30,6 +30,7 @@ from service.dispatch.record import Handoff, Recorder
 from service.dispatch.share import Flow, Turns
 from service.dispatch.write import IDLE_SECONDS, PASSING, RETRY_SECONDS, Writer
 from service.errors import TocsinError
+from service.logs import seldom
 
 log = logging.getLogger(__name__)
 
@@ -247,7 +248,8 @@ class Sender:
             try:
                 message = self._composer.compose(work, row)
             except (TocsinError, Undecipherable, WrongKind) as error:
-                log.error("a text cannot be made", extra={"no": row["no"], "why": str(error)})  # noqa: TRY400
+                why = {"no": row["no"], "why": str(error)}
+                seldom(log, logging.ERROR, "a text cannot be made", **why)
                 work.broken.append((row["no"], _why_none(error)))
             else:
                 if not await self._own_pace_allows(work, len(message.parts), limit):

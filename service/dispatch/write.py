@@ -29,6 +29,7 @@ from service.dispatch.permits import Permits
 from service.dispatch.record import Handoff, Recorder
 from service.dispatch.throttle import Throttle
 from service.errors import Unavailable
+from service.logs import seldom
 from service.storage.postgres import COLLISIONS, UNREACHABLE
 
 log = logging.getLogger(__name__)
@@ -239,7 +240,7 @@ class Writer:
                 for parcel in parcels:
                     self._submit([parcel])
             else:
-                log.error("a text cannot be written", extra={"why": str(error)})  # noqa: TRY400
+                seldom(log, logging.ERROR, "a text cannot be written", why=str(error))
                 refused = SubmitResult(Outcome.REJECTED, code="unwritable", reason=Reason.FORMAT)
                 self._close(parcels[0], refused)
             return
@@ -322,7 +323,7 @@ class Writer:
         self._put.set()
         if not pause:
             return
-        log.warning("carrier says too fast", extra={"pause_seconds": pause, "code": result.code})
+        seldom(log, logging.WARNING, "carrier says too fast", pause_seconds=pause, code=result.code)
         if self._limits:
             task = asyncio.ensure_future(self._slow_down(pause))
             self._slowing.add(task)
@@ -334,7 +335,7 @@ class Writer:
         except Unavailable as error:
             log.warning("slowing down failed", extra={"why": str(error)})
         else:
-            log.info("slowed down", extra={"share_of_tps": round(share, 3)})
+            seldom(log, logging.INFO, "slowed down", share_of_tps=round(share, 3))
 
     def _may_not_send(self, result: SubmitResult) -> None:
         """The carrier wants nothing from this account for now: nobody marks, all goes back."""

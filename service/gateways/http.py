@@ -8,7 +8,6 @@ Settings and an example: docs/protocols/http.md.
 import asyncio
 import logging
 import re
-import ssl
 import uuid
 from collections.abc import Mapping
 from typing import Literal
@@ -29,6 +28,7 @@ from service.channels.gateway import (
 from service.channels.outcome import Outcome
 from service.clock import Clock
 from service.errors import Invalid
+from service.logs import seldom
 from service.protocols.http.client import (
     CONNECT_SECONDS,
     Answer,
@@ -36,6 +36,7 @@ from service.protocols.http.client import (
     Outgoing,
     Unanswered,
     retry_after,
+    trusted,
     why,
 )
 from service.protocols.http.gateway import RequestGateway, text_of
@@ -244,7 +245,7 @@ class HTTPGateway(RequestGateway[HTTPConfig]):
     async def sign_in(self) -> None:
         """See whether somebody answers; there is no login, so the first text is the first test."""
         address = urlsplit(self._config.url)
-        tls = ssl.create_default_context() if address.scheme == "https" else None
+        tls = await asyncio.to_thread(trusted) if address.scheme == "https" else None
         port = address.port or (443 if tls else 80)
         try:
             async with asyncio.timeout(min(CONNECT_SECONDS, self._config.timeout_seconds)):
@@ -265,7 +266,7 @@ class HTTPGateway(RequestGateway[HTTPConfig]):
         try:
             answer = await self.client.send(outgoing)
         except Unanswered as error:
-            log.warning("a request has no answer", extra={"why": str(error)})
+            seldom(log, logging.WARNING, "a request has no answer", why=str(error))
             return SubmitResult(Outcome.UNANSWERED, refs=own)
         return self._submit_result(answer, own)
 

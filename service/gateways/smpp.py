@@ -188,7 +188,8 @@ class SMPPConfig(BaseModel):
     @field_validator("tls_ca")
     @classmethod
     def _certificates_can_be_read(cls, authorities: str) -> str:
-        tls.context(authorities, verify=True)
+        if authorities:  # the system's are not read for every look at the settings
+            tls.context(authorities, verify=True)
         return authorities
 
 
@@ -206,11 +207,12 @@ class SMPPGateway(StreamGateway[SMPPClient[SubmitResult]]):
         link = SMPPClient[SubmitResult](
             timing, read_answer=self._submit_result, on_deliver=self._delivered
         )
+        trusted = partial(tls.context, config.tls_ca, verify=config.tls_verify)
         where = Address(
             config.host,
             config.port,
             config.response_timeout_seconds,
-            tls=tls.context(config.tls_ca, verify=config.tls_verify) if config.tls else None,
+            tls=trusted if config.tls else None,
             server_name=config.tls_server_name or None,
         )
         super().__init__(link, where, deliver)

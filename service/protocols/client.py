@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Generic, NamedTuple, TypeVar
 
+from service.logs import seldom
 from service.protocols.frame import Frames
 from service.protocols.session import Session, Timing
 from service.protocols.window import Window
@@ -95,7 +96,7 @@ class Client(Session, Generic[Login, Answer, Result]):
         """The answer to a submit has come."""
         entry = self._window.take(sequence)
         if entry is None:
-            logger.warning(LATE_ANSWER, extra={"sequence": sequence, "answer": repr(answer)})
+            seldom(logger, logging.WARNING, LATE_ANSWER, sequence=sequence, answer=repr(answer))
             return
         _, recipients, future = entry
         if not future.done():

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
+from service.logs import seldom
 from service.protocols.frame import Frames, Malformed
 
 logger = logging.getLogger(__name__)
@@ -122,7 +123,7 @@ class Session(asyncio.Protocol, ABC):
         """One more request of the other side is taken, and answered once it is stored."""
         self._unstored += 1
         if self._unstored >= MOST_UNSTORED and self._paused_at is None and self.is_open:
-            logger.warning(PAUSED, extra={"waiting": self._unstored})
+            seldom(logger, logging.WARNING, PAUSED, waiting=self._unstored)
             self._paused_at = self.loop.time()
             cast(asyncio.Transport, self._transport).pause_reading()
 
@@ -184,7 +185,7 @@ class Session(asyncio.Protocol, ABC):
                     break
         except Malformed as error:
             self.fault = error
-            logger.warning(MALFORMED, extra={"fault": error.message})
+            seldom(logger, logging.WARNING, MALFORMED, fault=error.message)
             self.close(error.message)
             return
         self.flush()
@@ -195,7 +196,7 @@ class Session(asyncio.Protocol, ABC):
             self._timer.cancel()
         self.reason = self.reason or (str(error) if error else "closed by the other side")
         self._outbox.clear()
-        logger.info(LINK_CLOSED, extra={"reason": self.reason})
+        seldom(logger, logging.INFO, LINK_CLOSED, reason=self.reason)
         self.on_lost()
         self.lost.set()
 
@@ -208,7 +209,7 @@ class Session(asyncio.Protocol, ABC):
         if not self.is_open:
             return
         now = self.loop.time()
-        logger.info(RESUMED, extra={"seconds": round(now - paused_at, 1)})
+        seldom(logger, logging.INFO, RESUMED, seconds=round(now - paused_at, 1))
         self._received_at = now
         self._waiting_since = None if self._waiting_since is None else now
         self.on_unread()

@@ -25,6 +25,7 @@ from service.channels.gateway import (
     Unreachable,
 )
 from service.channels.outcome import Outcome
+from service.logs import seldom
 from service.protocols.client import Client, Request
 from service.protocols.meaning import LoginMeaning
 from service.protocols.session import connect
@@ -40,12 +41,15 @@ OPEN_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the carrier's gateway is, and how long it may take to answer."""
+    """Where the carrier's gateway is, and how long it may take to answer.
+
+    tls: gives the context for TLS, where there is TLS; called in a thread, for it may read files.
+    """
 
     host: str
     port: int
     response_timeout_seconds: float
-    tls: ssl.SSLContext | None = None
+    tls: Callable[[], ssl.SSLContext] | None = None
     server_name: str | None = None
 
     def __str__(self) -> str:
@@ -102,7 +106,7 @@ class StreamGateway(Gateway, Generic[ClientT]):
                     self.link,
                     address.host,
                     address.port,
-                    tls=address.tls,
+                    tls=await asyncio.to_thread(address.tls) if address.tls else None,
                     server_name=address.server_name,
                 )
                 answer = await self.log_in()
@@ -139,7 +143,7 @@ class StreamGateway(Gateway, Generic[ClientT]):
         What cannot be stored is not acknowledged: the carrier sends it again.
         """
         if item is None:
-            logger.warning(UNREADABLE)
+            seldom(logger, logging.WARNING, UNREADABLE)
             acknowledge()
             return
         self.link.storing()
@@ -150,7 +154,7 @@ class StreamGateway(Gateway, Generic[ClientT]):
     def _stored(self, acknowledge: Callable[[], None], stored: "asyncio.Future[None]") -> None:
         self._storing.discard(stored)
         if stored.cancelled() or stored.exception() is not None:
-            logger.error(NOT_STORED)
+            seldom(logger, logging.ERROR, NOT_STORED)
         else:
             acknowledge()
         self.link.stored()

@@ -1,13 +1,17 @@
 """What is left of a number that somebody logs all the same."""
 
+import asyncio
 import json
 import logging
 import random
 import uuid
+from asyncio import BaseEventLoop
 
 import pytest
 
-from service.logs import JSONFormatter, masked
+from service.logs import SELDOM_SECONDS, JSONFormatter, log_context, masked, seldom
+
+log = logging.getLogger(__name__)
 
 
 @pytest.mark.parametrize(
@@ -49,3 +53,51 @@ def test_message_facts_and_traceback_of_a_line_are_masked() -> None:
     line = JSONFormatter().format(record)
     assert "9000" not in line
     assert json.loads(line)["message"] == "to 197****1234"
+
+
+class TestSeldom:
+    """What may happen with each message is logged once a minute."""
+
+    @pytest.fixture
+    def clock(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+        """The loop's time, which only the test moves on."""
+        at = [1000.0]
+        monkeypatch.setattr(BaseEventLoop, "time", lambda _: at[0])
+        return at
+
+    async def _minute(self, clock: list[float]) -> None:
+        clock[0] += SELDOM_SECONDS
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    async def test_a_burst_is_a_line_at_once_and_one_with_its_count(
+        self, clock: list[float], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for number in range(137):
+            seldom(log, logging.WARNING, "paused", waiting=number)
+        assert [vars(record)["waiting"] for record in caplog.records] == [0]
+        await self._minute(clock)
+        last = vars(caplog.records[-1])
+        assert len(caplog.records) == 2
+        assert (last["times"], last["waiting"], last["levelname"]) == (136, 136, "WARNING")
+
+    async def test_after_a_quiet_minute_the_next_is_logged_at_once(
+        self, clock: list[float], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        seldom(log, logging.WARNING, "paused")
+        await self._minute(clock)
+        assert len(caplog.records) == 1
+        seldom(log, logging.WARNING, "paused")
+        assert len(caplog.records) == 2
+
+    async def test_channels_and_messages_are_apart(
+        self, clock: list[float], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for _ in range(3):
+            for channel in ("mobile", "unicom"):
+                with log_context(channel=channel):
+                    seldom(log, logging.WARNING, "paused")
+                    seldom(log, logging.WARNING, "not stored")
+        assert len(caplog.records) == 4
+        await self._minute(clock)
+        assert [vars(record)["times"] for record in caplog.records[4:]] == [2] * 4

@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import cache
 from types import SimpleNamespace
 
 import aiohttp
@@ -26,6 +27,12 @@ ANSWER_OCTETS = 256 * 1024
 MOST_RETRY_AFTER = 86_400.0
 
 _FAILURES = (aiohttp.ClientError, OSError, TimeoutError)
+
+
+@cache
+def trusted() -> ssl.SSLContext:
+    """What the system trusts, read once; for a thread, as it takes tens of milliseconds."""
+    return ssl.create_default_context()
 
 
 class NotSent(Exception):

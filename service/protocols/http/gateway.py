@@ -23,6 +23,7 @@ from service.channels.gateway import (
 from service.channels.outcome import Outcome
 from service.coding.parts import Coding, Part, decode
 from service.errors import Invalid
+from service.logs import seldom
 from service.protocols.http.client import HTTPClient, NotSent, Unanswered
 
 log = logging.getLogger(__name__)
@@ -148,11 +149,11 @@ class RequestGateway(CallbackGateway[ConfigT]):
         if error is None:
             return task.result()
         if isinstance(error, NotSent):
-            log.warning("a request had no connection", extra={"why": str(error)})
+            seldom(log, logging.WARNING, "a request had no connection", why=str(error))
             self._retired = True
             return SubmitResult(Outcome.NOT_SENT)
         if isinstance(error, Unanswered):
-            log.warning("a request has no answer", extra={"why": str(error)})
+            seldom(log, logging.WARNING, "a request has no answer", why=str(error))
         else:
             log.error("a request failed unexpectedly", exc_info=error)
         return SubmitResult(Outcome.UNANSWERED)

@@ -16,6 +16,7 @@ from typing import Self
 
 from service.channels.gateway import Deliver as Take
 from service.channels.gateway import Inbound, Receipt
+from service.logs import seldom
 from service.protocols.sgip.packet import PDU
 from service.protocols.sgip.pdu import Bind, Deliver, Report
 from service.protocols.sgip.session import LOGIN_TO_SP, SPSession
@@ -99,7 +100,7 @@ class CarrierLink(SPSession):
         address, *_ = transport.get_extra_info("peername") or ("",)
         self._listener.links.add(self)
         if not self._door.admits(address):
-            logger.warning(STRANGER, extra={"address": address})
+            seldom(logger, logging.WARNING, STRANGER, address=address)
             self.abort("connections from this address are not allowed")
         elif len(self._listener.links) > self._door.connections + MOST_STRANGERS:
             self.abort("too many connections")
@@ -127,7 +128,7 @@ class CarrierLink(SPSession):
     def _log_in(self, sequence: int, bind: Bind) -> None:
         result = self._login_result(bind)
         level = logging.INFO if result == OK else logging.WARNING
-        logger.log(level, LOGIN, extra={"result": result})
+        seldom(logger, level, LOGIN, result=result)
         self.answer(sequence, bind, result)
         if result == OK:
             self.bound = True
@@ -217,7 +218,7 @@ class Listener:
         """Hand on what the carrier sent; it is acknowledged when stored, or sent again."""
         item = self._read(pdu)
         if item is None:
-            logger.info(NOT_OURS)
+            seldom(logger, logging.INFO, NOT_OURS)
             link.answer(sequence, pdu)
             return
         link.storing()
@@ -230,7 +231,7 @@ class Listener:
     ) -> None:
         self._storing.discard(stored)
         if stored.cancelled() or stored.exception() is not None:
-            logger.error(NOT_STORED)
+            seldom(logger, logging.ERROR, NOT_STORED)
         else:
             acknowledge()
         link.stored()

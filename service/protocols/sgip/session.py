@@ -10,6 +10,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable
 
+from service.logs import seldom
 from service.protocols.client import Client, Request, Result
 from service.protocols.frame import Frames
 from service.protocols.session import Session, Timing
@@ -98,10 +99,10 @@ class SPSession(SGIPSession):
         if isinstance(pdu, Report | Deliver):
             self.on_deliver(sequence, pdu)
         elif isinstance(pdu, UserRpt):
-            logger.info(USER_CHANGED, extra={"condition": pdu.user_condition})
+            seldom(logger, logging.INFO, USER_CHANGED, condition=pdu.user_condition)
             self.answer(sequence, pdu)
         elif isinstance(pdu, Bind | Submit):
-            logger.warning(NOT_SERVED, extra={"command": type(pdu).__name__})
+            seldom(logger, logging.WARNING, NOT_SERVED, command=type(pdu).__name__)
             self.answer(sequence, pdu, BOUND_ALREADY if isinstance(pdu, Bind) else BAD_PARAMETER)
 
 

@@ -8,6 +8,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 
+from service.logs import seldom
 from service.protocols.client import Client, Request, Result
 from service.protocols.frame import BadLength, Frames, Malformed
 from service.protocols.session import Session, Timing
@@ -90,11 +91,11 @@ class SMPPSession(Session):
         command = pdu.command_id if isinstance(pdu, Unknown) else pdu.command
         if command & RESPONSE or isinstance(pdu, Response | AlertNotification | Outbind):
             return
-        logger.warning(NOT_OFFERED, extra={"command": f"{command:#x}"})
+        seldom(logger, logging.WARNING, NOT_OFFERED, command=f"{command:#x}")
         self.send(encode(sequence, GenericNack(command_status=ESME_RINVCMDID)))
 
     def _refuse_short(self, frame: bytes, error: Malformed) -> None:
-        logger.warning(TOO_SHORT, extra={"fault": error.message})
+        seldom(logger, logging.WARNING, TOO_SHORT, fault=error.message)
         if not frame[4] & RESPONSE >> 24:
             nack = GenericNack(command_status=ESME_RINVCMDLEN)
             self.send(encode(sequence_of(frame), nack))
@@ -164,7 +165,7 @@ class SMPPClient(SMPPSession, Client[BindResp, SubmitSMResp, Result]):
     def _nacked(self, sequence: int, nack: GenericNack) -> None:
         """A generic_nack with a number of ours answers that request."""
         status = nack.command_status or ESME_RUNKNOWNERR
-        logger.warning(NACKED, extra={"sequence": sequence, "status": status})
+        seldom(logger, logging.WARNING, NACKED, sequence=sequence, status=status)
         if sequence == self._login_sequence:
             self.login_answered(BindResp(command_status=status))
         elif sequence in self._window:

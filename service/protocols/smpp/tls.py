@@ -1,12 +1,20 @@
 """TLS around an SMPP link: whom to trust, and what a failed handshake means."""
 
 import ssl
+from functools import lru_cache
 
 from service.channels.gateway import Unreachable
 
+MOST_CONTEXTS = 64
+"""Contexts that are kept; far more than a system has channels under TLS."""
 
+
+@lru_cache(MOST_CONTEXTS)
 def context(authorities: str, *, verify: bool) -> ssl.SSLContext:
-    """A client's context.
+    """A client's context, made once for these settings and shared by all their links.
+
+    Making one reads the system's certificates, which takes tens of milliseconds: in a thread. What
+    the system trusts from then on is known after a restart.
 
     authorities: certificates in PEM that are trusted instead of the system's; "" for those.
     verify: False takes any certificate.

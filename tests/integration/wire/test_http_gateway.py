@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import ssl
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,6 +20,7 @@ from service.channels.outcome import Outcome, Reason
 from service.clock import Clock
 from service.errors import Invalid
 from service.gateways.http import HTTPConfig, HTTPGateway
+from service.protocols.http.client import trusted
 from tests.harness.session import PATIENCE_SECONDS
 from tests.integration.wire.http_provider import (
     PHONE,
@@ -287,6 +290,26 @@ async def test_an_untrusted_certificate_is_unreachable(tmp_path: Path) -> None:
         with pytest.raises(Unreachable, match="certificate"):
             await gateway.open()
         assert there.seen == []
+
+
+async def test_what_the_system_trusts_is_read_once_and_not_in_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads: list[threading.Thread] = []
+    make = ssl.create_default_context
+
+    def counted() -> ssl.SSLContext:
+        threads.append(threading.current_thread())
+        return make()
+
+    monkeypatch.setattr(ssl, "create_default_context", counted)
+    trusted.cache_clear()
+    for _ in range(3):
+        config = settings(f"https://127.0.0.1:{await free_port()}/")
+        with pytest.raises(Unreachable):
+            await HTTPGateway(config, nothing_delivered, CLOCK).open()
+    assert len(threads) == 1
+    assert threads[0] is not threading.main_thread()
 
 
 async def test_an_unknown_name_is_unreachable() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 from service.channels.gateway import Unreachable
 from service.channels.outcome import Outcome
 from service.clock import Clock
-from service.gateways.smpp import SMPPGateway
+from service.gateways.smpp import SMPPConfig, SMPPGateway
+from service.protocols.smpp import tls
 from service.simulator.run import running
 from tests.harness.certificates import Made, make
 from tests.harness.session import PATIENCE_SECONDS
@@ -34,6 +36,41 @@ async def refused(port: int, **options: Any) -> AsyncIterator[Unreachable]:
         await asyncio.wait_for(gateway.open(), PATIENCE_SECONDS)
     yield error.value
     assert not gateway.link.ready
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[threading.Thread]:
+    """The thread of each context for TLS that a client makes from here on."""
+    threads: list[threading.Thread] = []
+    make_one = ssl.create_default_context
+
+    def counted(*given: Any, **options: Any) -> ssl.SSLContext:
+        if ssl.Purpose.CLIENT_AUTH not in given:
+            threads.append(threading.current_thread())
+        return make_one(*given, **options)
+
+    monkeypatch.setattr(ssl, "create_default_context", counted)
+    tls.context.cache_clear()
+    return threads
+
+
+async def test_looking_at_the_settings_makes_no_context(made: list[threading.Thread]) -> None:
+    """The channels table is read every two seconds, in the loop that sends."""
+    for _ in range(3):
+        stored = SMPPConfig.model_validate(settings(2775, tls=True, tls_ca="").model_dump())
+        SMPPGateway(stored, Inbox().deliver, Clock())
+    assert not made
+
+
+async def test_a_context_is_made_once_and_not_in_the_loop(
+    certificate: Made, made: list[threading.Thread]
+) -> None:
+    async with running(config(tls_certificate=certificate.server)) as carrier:
+        for _ in range(3):
+            async with connected(carrier.ports["smpp"], Inbox(), tls=True, tls_verify=False):
+                pass
+    assert len(made) == 1
+    assert made[0] is not threading.main_thread()
 
 
 @pytest.mark.parametrize("verify", [True, False])

@@ -10,7 +10,7 @@ import pytest
 
 from service.channels.outcome import Outcome
 from service.protocols.cmpp.pdu import SubmitResp
-from service.protocols.session import Session
+from service.protocols.session import PAUSED, Session
 from tests.harness import sgip
 from tests.harness.session import PATIENCE_SECONDS
 from tests.unit.gateways import (
@@ -115,6 +115,17 @@ async def test_no_more_is_taken_than_may_wait_and_nothing_is_lost(opened: Open) 
         acknowledged = [(await on.peer.read())[0] for _ in range(FLOOD)]
         assert acknowledged == [on.number(counter) for counter in range(1, FLOOD + 1)]
         assert on.taken == FLOOD
+
+
+async def test_a_carrier_that_is_stopped_again_and_again_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with cmpp() as on:
+        for turn in range(1, 6):
+            on.flood(MOST)
+            await on.until_taken(turn * MOST)
+            on.store_all()
+    assert [record.message for record in caplog.records].count(PAUSED) == 1
 
 
 @pytest.mark.parametrize("opened", LINKS)
