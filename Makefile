@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv demo up test crash check interop fuzz model contract bench chaos soak county evening migrate lock
+.PHONY: help venv demo up test crash check interop fuzz model contract bench chaos corpus soak county evening migrate lock
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -40,6 +40,9 @@ check: venv ## format, lint, strict types, import contracts
 
 interop: venv ## foreign clients, servers and decoders at the other end of the wire (fetches them)
 	interop/run
+
+corpus: venv ## what lint stops of the scams, and what of the honest texts, by rule and by kind
+	$(BIN)/python -m tests.lint_corpus
 
 FUZZ_SECONDS ?= 600
 fuzz: venv ## ten minutes of broken packets for each decoder (long)

@@ -1,0 +1,151 @@
+"""How lint judges a corpus of scams and honest texts: recall, false alarms, by rule and by kind.
+
+`python -m tests.lint_corpus` prints it for every file of `tests/data/lint-corpus`; `--wrong` also
+lists the scams that pass and the honest texts that do not. A text is judged as if its signature
+were registered for its department and the department were one of the police, so that neither R02
+nor R23 catches anything for us: what is measured is what the words say.
+
+`first.json` and `second.json` were at hand when the rules were written. `kept.json` was not: its
+SHA-256 was committed first (`kept.json.sha256`), and it is measured only if it has that hash.
+"""
+
+import argparse
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+from service.messages.lint import lint
+from service.messages.policy import MessageClass, Sender
+
+CORPUS = Path(__file__).parent / "data" / "lint-corpus"
+KEPT = CORPUS / "kept.json"
+
+_LANDLINES = frozenset({"05630600110"})
+
+Verdict = Literal["block", "review", "pass"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A text of the corpus, and what lint said: its verdict, and the level of each rule."""
+
+    id: str
+    scam: bool
+    type: str
+    text: str
+    verdict: Verdict
+    rules: dict[str, Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many of some texts lint blocked, sent to a person, and let pass."""
+
+    texts: int
+    blocked: int
+    reviewed: int
+
+    @property
+    def stopped(self) -> float:
+        """The share that was blocked or sent to a person, from 0 to 1."""
+        return (self.blocked + self.reviewed) / self.texts if self.texts else 0.0
+
+    def __str__(self) -> str:
+        def percent(count: int) -> str:
+            return f"{count:4d} {count / self.texts:6.1%}" if self.texts else f"{count:4d}       "
+
+        passed = self.texts - self.blocked - self.reviewed
+        return (
+            f"{self.texts:4d} texts, block {percent(self.blocked)}, "
+            f"review {percent(self.reviewed)}, pass {percent(passed)}"
+        )
+
+
+def expected_hash() -> str:
+    """The SHA-256 of the kept file as it was committed before the rules changed."""
+    return (CORPUS / "kept.json.sha256").read_text("ascii").split()[0]
+
+
+def actual_hash() -> str:
+    """The SHA-256 of the kept file as it is.
+
+    Raises:
+        FileNotFoundError: there is no kept file here.
+    """
+    return hashlib.sha256(KEPT.read_bytes()).hexdigest()
+
+
+def judge(path: Path) -> list[Judged]:
+    """Every text of a file with lint's verdict."""
+    return [_judge(row) for row in json.loads(path.read_text("utf-8"))]
+
+
+def _judge(row: dict[str, str]) -> Judged:
+    text = row["text"]
+    message_class = cast(MessageClass, row["class"])
+    signature = re.match("【([^】]*)】", text)
+    name = signature[1] if signature else ""
+    sender = Sender(name, "police", frozenset({name}), _LANDLINES)
+    rules: dict[str, Verdict] = {}
+    for finding in lint(text, {}, message_class=message_class, sender=sender):
+        level = finding["level"]
+        if level != "warn" and rules.get(finding["rule"]) != "block":
+            rules[finding["rule"]] = level
+    levels = set(rules.values())
+    verdict: Verdict = "block" if "block" in levels else "review" if levels else "pass"
+    return Judged(row["id"], row["kind"] == "scam", row["type"], text, verdict, rules)
+
+
+def share(texts: Sequence[Judged]) -> Share:
+    """The verdicts on some texts, counted."""
+    verdicts = Counter(text.verdict for text in texts)
+    return Share(len(texts), verdicts["block"], verdicts["review"])
+
+
+def _lines(texts: Sequence[Judged]) -> Iterator[str]:
+    scams = [text for text in texts if text.scam]
+    honest = [text for text in texts if not text.scam]
+    yield f"  scam    {share(scams)}"
+    yield f"  honest  {share(honest)}"
+    yield "  by rule          scams: block review   honest: block review"
+    for rule in sorted({rule for text in texts for rule in text.rules}):
+        counts = [
+            sum(text.rules.get(rule) == level for text in kind)
+            for kind in (scams, honest)
+            for level in ("block", "review")
+        ]
+        yield f"    {rule}  {counts[0]:18d} {counts[1]:6d} {counts[2]:15d} {counts[3]:6d}"
+    for name, kind in (("scam", scams), ("honest", honest)):
+        yield f"  {name} texts by type"
+        for known in sorted({text.type for text in kind}):
+            yield f"    {known:18s} {share([text for text in kind if text.type == known])}"
+
+
+def _wrong(texts: Sequence[Judged]) -> Iterator[str]:
+    for text in texts:
+        if text.scam == (text.verdict == "pass"):
+            rules = " ".join(sorted(text.rules))
+            yield f"  {text.id} {text.type} {text.verdict} {rules}\n    {text.text}"
+
+
+def main() -> None:
+    """Print the figures of every file."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--wrong", action="store_true", help="list what was misjudged")
+    parser.add_argument("files", nargs="*", type=Path, help="other files than the corpus")
+    given = parser.parse_args()
+    for path in given.files or sorted(CORPUS.glob("*.json")):
+        if path == KEPT and actual_hash() != expected_hash():
+            raise SystemExit(f"{path}: not the file whose SHA-256 was committed")
+        texts = judge(path)
+        print(path.name)
+        print(*_lines(texts), *(_wrong(texts) if given.wrong else ()), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
