@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.dispatch import allowance_store, caps_store, followup, quota_store
+from service.dispatch import allowance_store, caps_store, followup, quota_store, reroute_store
 from service.dispatch.followup import Failure
 from service.dispatch.lease_store import Lease
 from service.storage.postgres import Connection
@@ -127,6 +127,7 @@ async def give_back(
     the persons' caps their places.
     """
     run_id, slice_no = work
+    await reroute_store.lock_put_back(conn, [run_id])
     back = await conn.fetch(
         """
         WITH ours AS (

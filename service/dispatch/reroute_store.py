@@ -21,9 +21,30 @@ UNTOLD = """
 is not to be told, for it is none."""
 
 
+PUT_BACK = "hashtextextended('put back ' || {}::text, 0)"
+"""The key of a run's lock for putting messages back into its queue. Whoever does that holds it
+shared, and a connection that finishes a slice holds it alone: in a slice that is done nothing may
+be queued. A mark does not need it, for it only takes messages out of the queue.
+"""
+
+
+async def lock_put_back(conn: Connection, runs: Collection[uuid.UUID]) -> None:
+    """Keep the slices of these runs from being finished, to the end of the transaction.
+
+    After the runs' own locks, as `slice_store.finish_slices` does, and in a statement of its own.
+    """
+    await conn.execute(
+        f"""
+        SELECT pg_advisory_xact_lock_shared({PUT_BACK.format("id")})
+        FROM unnest($1::uuid[]) AS u(id)
+        """,  # noqa: S608  # a constant
+        sorted(runs),
+    )
+
+
 async def lock_runs(conn: Connection, runs: Collection[uuid.UUID]) -> None:
-    """Keep the campaigns of these runs from being paused, cancelled or closed, to the end of the
-    transaction, and others from adding slices to the runs.
+    """Keep the campaigns of these runs from being paused, cancelled or closed, and their slices
+    from being finished, to the end of the transaction, and others from adding slices to the runs.
 
     Campaigns before runs, as everybody does who locks both; a run without a campaign stands for its
     own. In statements of their own, so that the next one's snapshot is younger than the locks.
@@ -49,6 +70,7 @@ async def lock_runs(conn: Connection, runs: Collection[uuid.UUID]) -> None:
         """,
         ids,
     )
+    await lock_put_back(conn, ids)
 
 
 async def find_strays(conn: Connection, keys: Sequence[Key], now: datetime) -> list[Record]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from service.dispatch.lease_store import Lease
+from service.dispatch.reroute_store import PUT_BACK
 from service.dispatch.store import lock_holder
 from service.storage.postgres import Connection, Record
 
@@ -237,18 +238,15 @@ async def finish_slices(
 ) -> int:
     """Let go of slices: done if nothing in them is left to hand off, else free for another time.
 
-    The runs' locks are taken alone first: what is being marked or given back must be seen. If all
-    that is left failed before and is not due again yet, or waits for a cap, it is free when the
-    first of them is due. A run without a campaign ends with the last of its slices: there may be
-    hundreds a second, and every claim looks at those that run. One whose row somebody else has
-    locked is left to the sweep.
+    What is being put back into a slice must be seen, so the runs' locks for that are taken alone
+    first; the runs' own only shared, so that marks go on. If all that is left failed before and is
+    not due again yet, or waits for a cap, the slice is free when the first of them is due. A run
+    without a campaign ends with the last of its slices: there may be hundreds a second, and every
+    claim looks at those that run. One whose row somebody else has locked is left to the sweep.
     Returns how many are done.
     """
     ordered = sorted(slices, key=lambda s: (s.run_id, s.no))
-    await conn.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended(run::text, 0)) FROM unnest($1::uuid[]) run",
-        list(dict.fromkeys(s.run_id for s in ordered)),
-    )
+    await _lock_to_finish(conn, list(dict.fromkeys(s.run_id for s in ordered)))
     rows = await conn.fetch(
         """
         WITH free AS (
@@ -293,6 +291,27 @@ async def finish_slices(
         if not row["done"]:
             await _wait_for_the_first(conn, row["run_id"], row["no"], now)
     return sum(row["done"] for row in rows)
+
+
+async def _lock_to_finish(conn: Connection, runs: Sequence[uuid.UUID]) -> None:
+    """The locks of finishing, in a statement before it: all of the runs' own before any other, for
+    whoever holds the lock of putting back must not wait for a run's own.
+
+    Shared, a run's own keeps pauses, cancels and shifts away. A mark, which has it shared as well,
+    is not waited for: a message that is being marked is `queued` here, and then the slice is not
+    done, which is as true of a marked one.
+    """
+    await conn.execute(
+        f"""
+        WITH own AS MATERIALIZED (
+            SELECT pg_advisory_xact_lock_shared(hashtextextended(id::text, 0))
+            FROM unnest($1::uuid[]) AS u(id)
+        )
+        SELECT pg_advisory_xact_lock({PUT_BACK.format("u.id")})
+        FROM (SELECT count(*) FROM own) AS after, unnest($1::uuid[]) AS u(id)
+        """,  # noqa: S608  # a constant
+        runs,
+    )
 
 
 async def _wait_for_the_first(

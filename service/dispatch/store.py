@@ -4,7 +4,8 @@ Four advisory locks order it against everybody else, taken shared by every mark 
 whoever must know that nothing is half-marked when they answer: that of all runs (stop-all), the
 run's (pause, cancel), the suppressions' (opt-out), and the connection's (a lease that changes
 hands). They are taken in this order, and in a statement of their own, so that the next statement's
-snapshot is younger than the lock.
+snapshot is younger than the lock. Whoever finishes a slice or puts messages back takes the run's
+shared as well, and then one more that marks do not need: see `reroute_store.PUT_BACK`.
 """
 
 import uuid
