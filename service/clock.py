@@ -45,6 +45,14 @@ def day_in_china(now: datetime) -> date:
     return now.astimezone(CHINA).date()
 
 
+def written(at: datetime, zone: ZoneInfo) -> str:
+    """An instant as people and programs read it: RFC 3339, with the offset of the county's zone.
+
+    zone: `Settings.zone`. Text that is hashed or signed stays in UTC, whatever the zone.
+    """
+    return at.astimezone(zone).isoformat()
+
+
 def parse_instant(text: str) -> datetime:
     """An RFC 3339 instant with offset, as UTC.
 

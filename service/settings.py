@@ -3,11 +3,12 @@
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.clock import Clock
+from service.clock import CHINA, Clock
 from service.errors import Misconfigured
 
 
@@ -66,6 +67,10 @@ class Settings(ClockSettings):
     )
     import_max_bytes: int = Field(
         128 * 1024 * 1024, ge=1, description="Largest contact file that is taken, in octets."
+    )
+    timezone: str = Field(
+        CHINA.key,
+        description="The county's time zone: instants are written with its offset from UTC.",
     )
     drift_share: float = Field(
         0.2,
@@ -141,6 +146,11 @@ class Settings(ClockSettings):
         return tuple(_listed(self.trusted_proxies))
 
     @property
+    def zone(self) -> ZoneInfo:
+        """The county's time zone."""
+        return ZoneInfo(self.timezone)
+
+    @property
     def allowed_networks(self) -> list[IPv4Network | IPv6Network]:
         """The private networks that webhooks may be in."""
         return [ip_network(network) for network in _listed(self.webhook_networks)]
@@ -151,6 +161,14 @@ class Settings(ClockSettings):
         for network in _listed(text):
             ip_network(network, strict=info.field_name == "webhook_networks")
         return text
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, name: str) -> str:
+        try:
+            return ZoneInfo(name).key
+        except (OSError, ValueError, KeyError) as error:  # a folder, no file; a path; unknown
+            raise ValueError("write the name of a time zone, like Asia/Shanghai") from error
 
 
 def _listed(text: str) -> list[str]:

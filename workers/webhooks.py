@@ -11,8 +11,15 @@ from workers.context import Kind, runtime_of
 async def call_webhook(ctx: dict[str, Any], webhook_id: str) -> int:
     """Make one webhook's calls that are due."""
     runtime = runtime_of(ctx)
-    allowed = runtime.settings.allowed_networks
-    taken = await call_due(runtime.pool, runtime.keyring, runtime.clock, UUID(webhook_id), allowed)
+    settings = runtime.settings
+    taken = await call_due(
+        runtime.pool,
+        runtime.keyring,
+        runtime.clock,
+        UUID(webhook_id),
+        settings.allowed_networks,
+        settings.zone,
+    )
     if taken:
         await runtime.queue.ring(Job.CALL_WEBHOOK, webhook_id)
     return taken

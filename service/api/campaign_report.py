@@ -113,7 +113,9 @@ async def get_campaign_report(
 async def export_campaign_report(call: Call, campaign_id: UUID, query: WeeksQuery) -> Download:
     """Download the rows of a campaign's report as CSV."""
     report = await _report(call, campaign_id, query)
-    return Download("text/csv", f"report-{campaign_id}.csv", report_csv(report))
+    return Download(
+        "text/csv", f"report-{campaign_id}.csv", report_csv(report, call.runtime.settings.zone)
+    )
 
 
 async def _report(call: Call, campaign_id: UUID, query: WeeksQuery) -> dict[str, Any]:

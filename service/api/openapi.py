@@ -26,7 +26,8 @@ Mode = Literal["validation", "serialization"]
 ABOUT = (
     "Campaigns, audiences and reports of a bulk SMS broadcast service. Errors are RFC 9457"
     " problems with a stable `type`; an address that does not take a method answers 405 with"
-    " `Allow`. Lists are paged by cursor. Instants are RFC 3339 with an offset."
+    " `Allow`. Lists are paged by cursor. Instants are RFC 3339 with an offset;"
+    " answers have the county's, +08:00."
     " `x-keys` says which keys may call an operation: live ones, trial and test keys, and narrow"
     " ones, which have limits of area or roster."
 )

@@ -7,6 +7,7 @@ what is wrong with each field and how to mend it. No value that was sent comes b
 import json
 import logging
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
@@ -17,6 +18,7 @@ from service.accounts.login import Locked, LoginFailed
 from service.api.catalogue import PREFIX
 from service.api.limiter import TooMany
 from service.audience.segment import SegmentError
+from service.clock import written
 from service.delivery.doubt import TooEarly
 from service.errors import (
     Conflict,
@@ -30,7 +32,7 @@ from service.errors import (
 from service.logs import masked
 from service.messages.text_approval import TextBlocked, Unread
 from service.storage.postgres import UNREACHABLE, OutOfRoom, TooManyConnections
-from service.web import REQUEST_ID
+from service.web import REQUEST_ID, RUNTIME
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +127,7 @@ EXTRAS: dict[type[TocsinError], Callable[[Any], dict[str, object]]] = {
     },
     TextBlocked: lambda error: {"findings": error.findings},
     Unread: lambda error: {"findings": error.findings},
-    TooEarly: lambda error: {"may_at": error.may_at.isoformat()},
+    TooEarly: lambda error: {"may_at": error.may_at},
 }
 """What some errors say beyond a sentence."""
 
@@ -203,6 +205,11 @@ def problem(
     extras: Mapping[str, object] | None = None,
 ) -> web.Response:
     """A problem as a response."""
+    zone = request.config_dict[RUNTIME].settings.zone
+
+    def shown(item: object) -> object:
+        return written(item, zone) if isinstance(item, datetime) else str(item)
+
     body = {
         "type": PREFIX + code,
         "title": TITLES.get(status, detail),
@@ -213,6 +220,6 @@ def problem(
     }
     return web.Response(
         status=status,
-        body=masked(json.dumps(body, ensure_ascii=False)).encode("utf-8", "replace"),
+        body=masked(json.dumps(body, ensure_ascii=False, default=shown)).encode("utf-8", "replace"),
         headers={"Content-Type": MEDIA_TYPE, **HEADERS.get(status, {})},
     )

@@ -172,7 +172,7 @@ async def get_evidence(call: Call, run_id: UUID) -> Download:
     await call.need_people(run.department_id)  # the ledger is in it, if under hashes
     if run.target is None:
         raise Conflict("the run has no ledger yet; ask again in a minute", code="no_ledger_yet")
-    pieces = evidence(call.conn, call.runtime.keyring, run_id, call.now)
+    pieces = evidence(call.conn, call.runtime.keyring, run_id, call.now, call.runtime.settings.zone)
     return Download("application/zip", f"evidence-{run_id}.zip", pieces)
 
 

@@ -45,7 +45,7 @@ NAMED: Mapping[str, Any] = {
 
 FORMATS: Mapping[str, Any] = {
     "uuid": _ID,
-    "date-time": "2027-01-12T01:30:00Z",
+    "date-time": "2027-01-12T09:30:00+08:00",
     "date": "2027-01-12",
 }
 

@@ -7,6 +7,7 @@ Input knows no unknown fields and no NUL characters; whole numbers may be writte
 import re
 from datetime import UTC, date, datetime
 from typing import Annotated, ClassVar, Generic, TypeVar
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +16,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
+    SerializationInfo,
     StringConstraints,
 )
 
@@ -22,6 +25,7 @@ Item = TypeVar("Item")
 Moment = TypeVar("Moment", bound=date)
 MAX_INT = 2**31 - 1
 _YEARS = (2000, 2200)
+ZONE = "zone"
 
 
 class Body(BaseModel):
@@ -99,6 +103,14 @@ def _in_utc(instant: datetime) -> datetime:
     return _in_our_years(instant).astimezone(UTC)
 
 
+def as_json(answer: BaseModel, zone: ZoneInfo) -> bytes:
+    """What an answer says, as JSON: the one place where answers are written.
+
+    zone: the county's, with whose offset instants are written.
+    """
+    return answer.model_dump_json(by_alias=True, context={ZONE: zone}).encode()
+
+
 Int = Annotated[int, BeforeValidator(_whole), Field(le=MAX_INT)]
 """A whole number as JSON Schema means it: 5.0 is one, "5" and true are not."""
 
@@ -113,8 +125,19 @@ OptionalLine = Annotated[
 Line = Annotated[OptionalLine, StringConstraints(min_length=1)]
 """One line of text."""
 
-Instant = Annotated[AwareDatetime, BeforeValidator(_written_instant), AfterValidator(_in_utc)]
-"""An instant with its offset, kept in UTC."""
+
+def _shown_instant(instant: datetime, info: SerializationInfo) -> datetime:
+    """With the offset of the zone in which the answer is written; in UTC where there is none."""
+    return instant.astimezone(info.context[ZONE]) if info.context else instant
+
+
+Instant = Annotated[
+    AwareDatetime,
+    BeforeValidator(_written_instant),
+    AfterValidator(_in_utc),
+    PlainSerializer(_shown_instant, return_type=datetime, when_used="json"),
+]
+"""An instant with its offset, kept in UTC and answered with the county's offset: see `as_json`."""
 
 Day = Annotated[date, BeforeValidator(_written_day)]
 """A day as RFC 3339 writes it, and nothing else that could be read as one."""

@@ -9,6 +9,7 @@ is true only once. A file is sent after the transaction that wrote down who took
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -23,6 +24,7 @@ from service.api.idempotency import REPLAYED, Answer, Ticket, key_of
 from service.api.limiter import LOGINS_PER_MINUTE, Limit, Limiter
 from service.api.op import Op
 from service.api.reading import Arguments
+from service.api.schema import as_json
 from service.campaigns.planning import check_mode
 from service.errors import TocsinError, Unavailable
 from service.runtime import Runtime
@@ -56,7 +58,9 @@ def endpoint(
         limit = Limit("address", f"login:{visit.address}", LOGINS_PER_MINUTE)
         await request.config_dict[LIMITER].take([limit])
         async with reading.arguments(op, request, runtime) as found:
-            return _response(_answer(op, await op.handler(visit, **found)), {})
+            return _response(
+                _answer(op, await op.handler(visit, **found), runtime.settings.zone), {}
+            )
 
     async def answer(request: web.Request) -> web.StreamResponse:
         runtime = request.config_dict[RUNTIME]
@@ -134,7 +138,7 @@ class _Exchange:
             await runtime.queue.ring_once(job, *ids)
         if isinstance(result, Later):
             result = await result.make()
-        return self._shown(result if isinstance(result, Answer) else _answer(self._op, result))
+        return self._shown(result if isinstance(result, Answer) else self._answer(result))
 
     async def _checked(self, call: Call, found: Arguments) -> object:
         """What comes of it, if the key has the right mode and nobody has changed what is edited."""
@@ -155,9 +159,12 @@ class _Exchange:
         if isinstance(result, Download | Later):
             await self._write_down(call, act, None)
             return result
-        answer = _answer(self._op, result)
+        answer = self._answer(result)
         await self._write_down(call, act, answer)
         return answer
+
+    def _answer(self, result: object) -> Answer:
+        return _answer(self._op, result, self._runtime.settings.zone)
 
     def _shown(self, answer: Answer) -> web.Response:
         """The answer with its version; without its body if the caller has that already."""
@@ -194,10 +201,10 @@ class _Exchange:
             await insert_entry(call.conn, act)
 
 
-def _answer(op: Op, result: object) -> Answer:
+def _answer(op: Op, result: object, zone: ZoneInfo) -> Answer:
     if not isinstance(result, BaseModel):
         return Answer(op.status, b"")
-    return Answer(op.status, version.shown(result))
+    return Answer(op.status, as_json(result, zone))
 
 
 def _response(answer: Answer, headers: dict[str, str]) -> web.Response:

@@ -275,7 +275,8 @@ async def export_suppressions(call: Call, body: SuppressionExportBody) -> Downlo
     count = await store.count_suppressions(call.conn, which)
     export = await store.insert_export(call.conn, call.user.id, body.why, count, call.now)
     call.note("suppression_exports", export, suppressions=count)
-    return Download("text/csv", "suppressions.csv", suppressions_csv(call.conn, which))
+    lines = suppressions_csv(call.conn, which, call.runtime.settings.zone)
+    return Download("text/csv", "suppressions.csv", lines)
 
 
 async def delete_suppression(call: Call, suppression_id: UUID) -> None:

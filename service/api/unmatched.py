@@ -148,7 +148,7 @@ def _receipt(call: Call, row: Record) -> UnmatchedOut:
 async def export_unmatched(call: Call, query: ExportQuery) -> Download:
     """Download these receipts as a file for a spreadsheet, phones masked."""
     kept = Kept(query.why, query.channel, call.user.scope)
-    lines = unmatched.kept_csv(call.conn, call.runtime.keyring, kept)
+    lines = unmatched.kept_csv(call.conn, call.runtime.keyring, kept, call.runtime.settings.zone)
     return Download("text/csv", "receipts-unmatched.csv", lines)
 
 

@@ -10,13 +10,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from pydantic import BaseModel
-
 from service.api import store
 from service.api.call import Call
 from service.api.op import Op
 from service.api.problems import Stale
-from service.api.schema import Out
+from service.api.schema import Out, as_json
 
 ETAG = "ETag"
 IF_MATCH = "If-Match"
@@ -37,11 +35,6 @@ def names(header: str, tag: str) -> bool:
     return "*" in given or tag in given
 
 
-def shown(result: BaseModel) -> bytes:
-    """What an answer says, as JSON."""
-    return result.model_dump_json(by_alias=True).encode()
-
-
 async def check_unchanged(
     call: Call, reader: Op, arguments: Mapping[str, object], header: str | None
 ) -> None:
@@ -57,5 +50,7 @@ async def check_unchanged(
         return
     asked = {} if reader.query is None else {"query": reader.query()}
     result = await reader.handler(call, **own, **asked)
-    if not isinstance(result, Out) or not names(header, tag_of(shown(result), result.BY_THE_CLOCK)):
+    if not isinstance(result, Out) or not names(
+        header, tag_of(as_json(result, call.runtime.settings.zone), result.BY_THE_CLOCK)
+    ):
         raise Stale("this has changed since you saw it; read it again, and edit what it is now")

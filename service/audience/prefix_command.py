@@ -18,6 +18,7 @@ from service.audience.blocks import BlockTable, read_blocks
 from service.audience.carriers import judge_anew
 from service.audience.number import REASONS
 from service.audience.prefix import packaged_prefixes
+from service.clock import written
 from service.crypto import Keyring, read_key_file
 from service.errors import Misconfigured
 from service.runtime import check_key
@@ -55,7 +56,9 @@ async def _show(settings: Settings) -> None:
     if table is None:
         print("no table of number blocks: the first 3 or 4 digits count / 没有七位号段表")
         return
-    print(f"{table.source}: blocks / 号段 {table.blocks:,}, {table.taken_at.isoformat()}")
+    print(
+        f"{table.source}: blocks / 号段 {table.blocks:,}, {written(table.taken_at, settings.zone)}"
+    )
     print("\n".join(f"{carrier}\t{blocks:,}" for carrier, blocks in sorted(counts.items())))
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from service.accounts.model import User
 from service.audience import suppression_store
@@ -19,6 +20,7 @@ from service.audience.prefix import Prefixes
 from service.audience.rejects import BOM, csv_line
 from service.audience.rows import Refusal, RowReader, Rules, Skip
 from service.audience.suppression_store import NewSuppression, Which
+from service.clock import written
 from service.crypto import Keyring
 from service.errors import Forbidden, Invalid
 from service.storage.postgres import Connection
@@ -145,11 +147,11 @@ _COLUMNS = (
 )
 
 
-async def suppressions_csv(conn: Connection, which: Which) -> AsyncIterator[str]:
+async def suppressions_csv(conn: Connection, which: Which, zone: ZoneInfo) -> AsyncIterator[str]:
     """The suppressions as lines of CSV for a spreadsheet: the keyed hash stands for the number."""
     yield BOM + csv_line(_COLUMNS)
     async for phone_hash, one in suppression_store.each_suppression(conn, which):
-        expires = one.expires_at.isoformat() if one.expires_at else ""
+        expires = written(one.expires_at, zone) if one.expires_at else ""
         yield csv_line(
             (
                 phone_hash.hex(),
@@ -158,7 +160,7 @@ async def suppressions_csv(conn: Connection, which: Which) -> AsyncIterator[str]
                 neutral(one.owner),
                 one.source,
                 neutral(one.note),
-                one.created_at.isoformat(),
+                written(one.created_at, zone),
                 expires,
                 neutral(one.department or ""),
             )

@@ -148,6 +148,6 @@ async def _export(options: argparse.Namespace, settings: Settings) -> int:
             )
             await insert_entry(conn, act)
         async with conn.transaction():
-            async for line in suppressions_csv(conn, which):
+            async for line in suppressions_csv(conn, which, settings.zone):
                 sys.stdout.write(line)
     return 0

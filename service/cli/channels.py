@@ -21,12 +21,14 @@ from service.api.channel_forms import (
 )
 from service.api.channels import CodeBody
 from service.api.problems import invalid
+from service.api.schema import as_json
 from service.channels import codes_store
 from service.channels import store as channels
 from service.channels.codes import Code
 from service.channels.model import Channel
 from service.channels.trial import try_channel
 from service.cli.database import opened, write_down
+from service.clock import written
 from service.crypto import Keyring
 from service.errors import Misconfigured
 from service.settings import Settings, read_settings
@@ -87,7 +89,7 @@ async def _list_channels(
         health = await channels.get_health(conn, channel.id)
         state = f"{health.up}/{channel.connections} up" if channel.enabled else "disabled"
         if hold := holds.get(channel.id):
-            state += f", held until {hold.until.isoformat()}: {hold.why}"
+            state += f", held until {written(hold.until, settings.zone)}: {hold.why}"
         reality = "simulated" if channel.simulated else "real"
         carriers = ",".join(channel.carriers)
         print(f"{channel.id}\t{channel.name}\t{channel.kind}\t{reality}\t{carriers}\t{state}")
@@ -124,7 +126,7 @@ async def _set_channel(
 
 async def _shown(conn: Connection, channel: Channel, settings: Settings) -> object:
     hold = await channels.get_hold(conn, channel.id, settings.clock.now())
-    return channel_out(channel, hold, with_config=True).model_dump(mode="json")
+    return json.loads(as_json(channel_out(channel, hold, with_config=True), settings.zone))
 
 
 def _run_codes(options: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ from service.accounts.audit_store import insert_entry
 from service.accounts.bootstrap import bootstrap
 from service.audience.store import load_areas
 from service.campaigns.stop_all import hold_all
+from service.clock import written
 from service.crypto import Keyring, read_key_file
 from service.runtime import check_key
 from service.settings import Settings, describe_environment, read_settings
@@ -61,7 +62,7 @@ async def _hold_database(reason: str, settings: Settings) -> None:
     async with opened(settings) as (conn, _):
         stop = await hold_all(conn, reason, settings.clock.now())
         await write_down(conn, "hold_all", settings, ("stops", str(stop.id)))
-    print(f"everything is on hold since {stop.stopped_at.isoformat()}: {stop.reason}")
+    print(f"everything is on hold since {written(stop.stopped_at, settings.zone)}: {stop.reason}")
 
 
 def _bootstrap(_: argparse.Namespace) -> None:

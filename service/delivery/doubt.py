@@ -14,10 +14,11 @@ import logging
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from service.campaigns.model import By
+from service.clock import CHINA
 from service.delivery import doubt_store as doubts
 from service.delivery import store
 from service.delivery.doubt_store import Key, Settled, Which
@@ -63,7 +64,7 @@ class TooEarly(Conflict):
     code = "too_early"
 
     def __init__(self, may_at: datetime) -> None:
-        at = may_at.astimezone(UTC).isoformat(timespec="milliseconds")
+        at = may_at.astimezone(CHINA).isoformat(timespec="milliseconds")
         super().__init__(
             f"the answer or a receipt may still come; decide at {at} or later, "
             f"{WAIT.total_seconds() / 60:.0f} minutes after the last of them was put in doubt"

@@ -9,11 +9,13 @@ import io
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from service.audience.cells import neutral
 from service.audience.number import mask
 from service.audience.rejects import BOM
 from service.campaigns.model import By
+from service.clock import written
 from service.crypto import Keyring
 from service.delivery import unmatched_store as store
 from service.delivery.unmatched_store import Kept
@@ -67,7 +69,9 @@ async def dismiss(conn: Connection, ids: Sequence[int], scope: UUID | None, by: 
     return Dismissal(await store.dismiss(conn, aside, by), skipped)
 
 
-async def kept_csv(conn: Connection, keyring: Keyring, kept: Kept) -> AsyncIterator[str]:
+async def kept_csv(
+    conn: Connection, keyring: Keyring, kept: Kept, zone: ZoneInfo
+) -> AsyncIterator[str]:
     """All of them as the lines of a CSV for Excel: masked, and no value is a formula to it."""
     yield BOM + _line(COLUMNS)
     async for row in store.stream_kept(conn, kept):
@@ -76,8 +80,8 @@ async def kept_csv(conn: Connection, keyring: Keyring, kept: Kept) -> AsyncItera
             "ref": shown_ref(row["ref"]),
             "phone": shown_phone(row, keyring) or "",
             "messages": " ".join(row["messages"]),
-            "done_at": row["done_at"].isoformat() if row["done_at"] else "",
-            "received_at": row["received_at"].isoformat(),
+            "done_at": written(row["done_at"], zone) if row["done_at"] else "",
+            "received_at": written(row["received_at"], zone),
         }
         yield _line(neutral(str(shown[name])) for name in COLUMNS)
 

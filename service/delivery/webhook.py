@@ -19,6 +19,9 @@ from enum import StrEnum
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
+from zoneinfo import ZoneInfo
+
+from service.clock import written
 
 PREFIX = "whsec_"
 SECRET_OCTETS = 24
@@ -45,6 +48,11 @@ MOST_REST = timedelta(minutes=10)
 
 GONE = 410
 """The receiver's word that it wants no more calls; the webhook is disabled at once."""
+
+
+INSTANTS = ("final_at", "settled_at")
+"""The members of an event's data that are instants; the database writes them in a zone of its own.
+"""
 
 
 class Event(StrEnum):
@@ -84,9 +92,24 @@ def signature(secret: str, event_id: str, timestamp: int, body: bytes) -> str:
     return "v1," + base64.b64encode(hmac.digest(key, signed, sha256)).decode()
 
 
-def body_of(event_type: str, at: datetime, version: int, data: Mapping[str, Any]) -> bytes:
-    """The JSON of a call. version: of two events about one thing, the higher is the newer."""
-    content = {"type": event_type, "timestamp": at.isoformat(), "version": version, "data": data}
+def body_of(
+    event_type: str, at: datetime, version: int, data: Mapping[str, Any], zone: ZoneInfo
+) -> bytes:
+    """The JSON of a call. version: of two events about one thing, the higher is the newer.
+
+    zone: the county's, with whose offset instants are written.
+    """
+    given = {
+        name: written(datetime.fromisoformat(data[name]), zone)
+        for name in INSTANTS
+        if data.get(name)
+    }
+    content = {
+        "type": event_type,
+        "timestamp": written(at, zone),
+        "version": version,
+        "data": {**data, **given},
+    }
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import aiohttp
 
@@ -77,9 +78,17 @@ async def forget(pool: Pool, now: datetime) -> int:
 
 
 async def call_due(
-    pool: Pool, keyring: Keyring, clock: Clock, webhook_id: UUID, allowed: Collection[Network]
+    pool: Pool,
+    keyring: Keyring,
+    clock: Clock,
+    webhook_id: UUID,
+    allowed: Collection[Network],
+    zone: ZoneInfo,
 ) -> int:
-    """Make the calls of one webhook that are due; returns how many were taken by the receiver."""
+    """Make the calls of one webhook that are due; returns how many were taken by the receiver.
+
+    zone: with whose offset instants are written.
+    """
     now = clock.now()
     until = now + timedelta(seconds=CLAIM_SECONDS * clock.speed)
     async with transaction(pool) as conn:
@@ -94,7 +103,7 @@ async def call_due(
         cookie_jar=aiohttp.DummyCookieJar(),
     )
     async with session:
-        return await _Calls(pool, keyring, clock, webhook_id, session).make(rows)
+        return await _Calls(pool, keyring, clock, webhook_id, session, zone).make(rows)
 
 
 class _Calls:
@@ -107,7 +116,9 @@ class _Calls:
         clock: Clock,
         webhook_id: UUID,
         session: aiohttp.ClientSession,
+        zone: ZoneInfo,
     ) -> None:
+        self._zone = zone
         self._pool = pool
         self._keyring = keyring
         self._clock = clock
@@ -127,7 +138,7 @@ class _Calls:
         return taken
 
     async def _call(self, row: Record) -> Outcome:
-        body = body_of(row["type"], row["at"], row["event_id"], row["data"])
+        body = body_of(row["type"], row["at"], row["event_id"], row["data"], self._zone)
         secret = self._keyring.decrypt(SECRET, row["secret_cipher"])
         headers = headers_of(secret, f"evt_{row['event_id']}", body, time.time())
         try:

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from service.audience.rejects import BOM, csv_line
+from service.clock import written
 from service.messages.ledger import OPEN, MessageState
 from service.reports import campaign_store as store
 from service.reports.campaign_store import Span
@@ -170,8 +172,8 @@ COLUMNS = (
 )  # fmt: skip
 
 
-async def report_csv(report: Mapping[str, Any]) -> AsyncIterator[str]:
-    """The rows of a report as CSV for Excel."""
+async def report_csv(report: Mapping[str, Any], zone: ZoneInfo) -> AsyncIterator[str]:
+    """The rows of a report as CSV for Excel, instants with the offset of a zone."""
     yield BOM + csv_line(COLUMNS)
     for row in report["weeks"]:
         shown = {
@@ -179,11 +181,11 @@ async def report_csv(report: Mapping[str, Any]) -> AsyncIterator[str]:
             "relation": row["relation"] or "",
             "texts": " ".join(map(str, row["texts"])),
             "excluded": " ".join(f"{why}:{n}" for why, n in sorted(row["excluded"].items())),
-            "started_at": _instant(row["started_at"]),
-            "finished_at": _instant(row["finished_at"]),
+            "started_at": _instant(row["started_at"], zone),
+            "finished_at": _instant(row["finished_at"], zone),
         }
         yield csv_line(str(shown[name]) for name in COLUMNS)
 
 
-def _instant(at: datetime | None) -> str:
-    return at.isoformat() if at else ""
+def _instant(at: datetime | None, zone: ZoneInfo) -> str:
+    return written(at, zone) if at else ""

@@ -5,7 +5,8 @@ holds the text and the rule as they were approved (the canonical octets whose SH
 binds) and who approved them, as it was when the run was made, whatever the campaign is by now; who
 moved the campaign when and why, the report, the ledger row by row under the keyed hash of each
 phone, and the entries of the audit trail about it with their seals. `manifest.json` has the SHA-256
-of each file, and `manifest.sig` its Ed25519 signature. Nobody's number or name is in it.
+of each file, and `manifest.sig` its Ed25519 signature. Nobody's number or name is in it. Instants
+have the county's offset, but in what was hashed: `content.json` and the lines of the trail are UTC.
 """
 
 import csv
@@ -15,17 +16,19 @@ import json
 import zipfile
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from service.accounts import audit_store
 from service.campaigns import store as campaigns
 from service.campaigns.clearance import frozen_content
 from service.campaigns.model import Campaign
 from service.campaigns.planning import load
+from service.clock import written
 from service.crypto import Keyring
 from service.reports import progress, store
 from service.storage.postgres import Connection, Record, one
@@ -45,7 +48,7 @@ LEDGER = (
 
 
 async def evidence(
-    conn: Connection, keyring: Keyring, run_id: UUID, now: datetime
+    conn: Connection, keyring: Keyring, run_id: UUID, now: datetime, zone: ZoneInfo
 ) -> AsyncIterator[bytes]:
     """The archive of a run, in pieces; all that is in it is of one moment.
 
@@ -53,29 +56,38 @@ async def evidence(
     """
     with SpooledTemporaryFile(max_size=IN_MEMORY) as file:
         await store.read_one_moment(conn)
-        await _write(file, conn, keyring, one(await store.get_run(conn, run_id)), now)
+        await _write(file, conn, keyring, one(await store.get_run(conn, run_id)), now, zone)
         file.seek(0)
         while piece := file.read(CHUNK):
             yield piece
 
 
 async def _write(
-    file: IO[bytes], conn: Connection, keyring: Keyring, run: Record, now: datetime
+    file: IO[bytes],
+    conn: Connection,
+    keyring: Keyring,
+    run: Record,
+    now: datetime,
+    zone: ZoneInfo,
 ) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        sums = {
-            name: _add(archive, name, data) for name, data in (await _documents(conn, run)).items()
-        }
-        sums["ledger.csv"] = await _add_ledger(archive, conn, run["id"])
-        manifest = _json({
-            "run_id": str(run["id"]), "made_at": _instant(now), "sha256": sums,
-            "public_key": keyring.public_key(PURPOSE).hex(),
-        })  # fmt: skip
+        documents = await _documents(conn, run, zone)
+        sums = {name: _add(archive, name, data) for name, data in documents.items()}
+        sums["ledger.csv"] = await _add_ledger(archive, conn, run["id"], zone)
+        manifest = _json(
+            {
+                "run_id": str(run["id"]),
+                "made_at": now,
+                "sha256": sums,
+                "public_key": keyring.public_key(PURPOSE).hex(),
+            },
+            zone,
+        )
         archive.writestr("manifest.json", manifest)
         archive.writestr("manifest.sig", keyring.sign(PURPOSE, manifest))
 
 
-async def _documents(conn: Connection, run: Record) -> dict[str, bytes]:
+async def _documents(conn: Connection, run: Record, zone: ZoneInfo) -> dict[str, bytes]:
     """The files that are not the ledger, by name."""
     report = await progress.run_report(conn, run["id"])
     facts = (
@@ -83,22 +95,22 @@ async def _documents(conn: Connection, run: Record) -> dict[str, bytes]:
         "created_at",
     )  # fmt: skip
     files = {
-        "run.json": _json({name: run[name] for name in facts} | {"report": report}),
+        "run.json": _json({name: run[name] for name in facts} | {"report": report}, zone),
         "verify_evidence.py": VERIFIER.read_bytes(),
     }
     about = [("runs", str(run["id"]))]
     if run["campaign_id"] is not None:
         about.append(("campaigns", str(run["campaign_id"])))
-        files |= await _campaign(conn, run)
+        files |= await _campaign(conn, run, zone)
     trail = [
         {"line": entry.line, "seal": None if seal is None else _seal(asdict(seal))}
         for entry, seal in await audit_store.entries_about(conn, about)
     ]
-    files["audit.json"] = _json(trail)
+    files["audit.json"] = _json(trail, zone)
     return files
 
 
-async def _campaign(conn: Connection, run: Record) -> dict[str, bytes]:
+async def _campaign(conn: Connection, run: Record, zone: ZoneInfo) -> dict[str, bytes]:
     """What was approved and by whom when the run was made; the users by their logins."""
     campaign = await load(conn, run["campaign_id"], None)
     logins = await store.logins(conn)
@@ -113,10 +125,10 @@ async def _campaign(conn: Connection, run: Record) -> dict[str, bytes]:
         "state": campaign.state,
         "baseline": run["baseline"],
         "created_by": logins.get(campaign.created_by),
-        **{name: _by_login(value, logins) for name, value in release.items()},
+        **{name: _shown(name, value, logins) for name, value in release.items()},
         "moves": moves,
     }
-    files = {"approval.json": _json(approval)}
+    files = {"approval.json": _json(approval, zone)}
     return files if content is None else files | {"content.json": content}
 
 
@@ -143,15 +155,21 @@ def _released(run: Record, campaign: Campaign) -> tuple[bytes | None, Mapping[st
     return frozen_content(campaign).canonical, release
 
 
-def _by_login(value: object, logins: Mapping[UUID, str]) -> object:
-    """The login where something is a user's id, as such or as JSON keeps it."""
+def _shown(name: str, value: object, logins: Mapping[UUID, str]) -> object:
+    """The login where something is a user's id, and the instant where it is one, as such or as
+    JSON keeps it.
+    """
+    if name.endswith("_at") and isinstance(value, str):
+        return datetime.fromisoformat(value)
     try:
         return logins.get(UUID(str(value)), value)
     except ValueError:
         return value
 
 
-async def _add_ledger(archive: zipfile.ZipFile, conn: Connection, run_id: UUID) -> str:
+async def _add_ledger(
+    archive: zipfile.ZipFile, conn: Connection, run_id: UUID, zone: ZoneInfo
+) -> str:
     """Write the ledger row by row; memory holds some lines of it."""
     digest = hashlib.sha256()
     with archive.open("ledger.csv", "w", force_zip64=True) as file:
@@ -168,7 +186,7 @@ async def _add_ledger(archive: zipfile.ZipFile, conn: Connection, run_id: UUID) 
             lines.truncate()
 
         async for row in store.walk_ledger(conn, run_id):
-            writer.writerow([_cell(row[name]) for name in LEDGER])
+            writer.writerow([_cell(row[name], zone) for name in LEDGER])
             count += 1
             if count % LINES_AT_ONCE == 0:
                 flush()
@@ -185,16 +203,12 @@ def _seal(seal: Mapping[str, Any]) -> dict[str, Any]:
     return {"no": seal["no"], "digest": seal["digest"].hex(), "seal": seal["seal"].hex()}
 
 
-def _cell(value: object) -> object:
-    return _instant(value) if isinstance(value, datetime) else value
+def _cell(value: object, zone: ZoneInfo) -> object:
+    return written(value, zone) if isinstance(value, datetime) else value
 
 
-def _instant(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat()
-
-
-def _json(value: object) -> bytes:
+def _json(value: object, zone: ZoneInfo) -> bytes:
     def other(item: object) -> object:
-        return _instant(item) if isinstance(item, datetime) else str(item)
+        return written(item, zone) if isinstance(item, datetime) else str(item)
 
     return json.dumps(value, ensure_ascii=False, indent=1, default=other).encode()

@@ -73,6 +73,7 @@ class Api:
         url = PREFIX + path if not path.startswith("//") else path[1:]
         async with self.client.request(method, url, headers=headers, **options) as response:
             answer = Answer(response.status, response.headers, await response.read())
+        check_offsets(url, answer)
         if answer.status < 300:
             await self._check_trail(method, url, answer)
         return answer
@@ -102,6 +103,30 @@ class Api:
 
     async def patch(self, path: str, who: tuple[str, str] | str | None, body: Any) -> Answer:
         return await self.call("PATCH", path, who, json=body)
+
+
+_INSTANT = re.compile(
+    rb"2[01]\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?P<offset>Z|[+-]\d\d:\d\d)?(?![\d:])"
+)
+"""Of our years, as RFC 3339 writes it, or nearly; sentences have the time of day after a space."""
+
+
+def check_offsets(url: str, answer: Answer) -> None:
+    """Whatever any test is answered, its instants have the county's offset."""
+    if answer.headers.get("Content-Type", "").partition(";")[0] == "application/zip":
+        return
+    found = (instant for instant in _INSTANT.finditer(answer.body) if _is_instant(instant[0]))
+    wrong = {instant[0] for instant in found if instant["offset"] != b"+08:00"}
+    assert not wrong, f"{url} shows {wrong}"
+
+
+def _is_instant(text: bytes) -> bool:
+    """Whether there is such a day: what somebody typed as a name stays as it was typed."""
+    try:
+        datetime.fromisoformat(text.decode())
+    except ValueError:
+        return False
+    return True
 
 
 def _leads_to(path: str, url: str) -> bool:

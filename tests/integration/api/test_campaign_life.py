@@ -10,6 +10,7 @@ from service.dispatch.expand import expand_run
 from service.queue import Job
 from service.storage.postgres import transaction
 from tests.factories import RULE, TEXT, make_contact, phone
+from tests.harness.instants import instant
 from tests.harness.ledger import add_channel
 from tests.integration.api.conftest import Api
 
@@ -172,14 +173,14 @@ async def test_an_edit_voids_the_approval(api: Api) -> None:
     assert edited.json["state"] == "draft"
     assert edited.json["approved_by"] is None
     assert edited.json["next_fire_at"] is None
-    assert edited.json["schedule"]["start_at"] == "2027-01-20T02:00:00Z"
+    assert edited.json["schedule"]["start_at"] == instant("2027-01-20T02:00:00Z")
     assert (await api.post(f"/campaigns/{campaign}/approve", APPROVER)).status == 409
 
 
 async def test_a_pending_approval_expires(api: Api) -> None:
     campaign = await _planned(api)
     submitted = await _act(api, OPERATOR, campaign, "submit")
-    assert submitted["pending_until"] == "2027-01-19T01:30:00Z"
+    assert submitted["pending_until"] == instant("2027-01-19T01:30:00Z")
     api.clock.at = api.clock.at.replace(day=19, hour=2)
     refused = await api.post(f"/campaigns/{campaign}/approve", APPROVER)
     assert (refused.status, refused.json["type"]) == (409, "/problems/expired")
@@ -255,7 +256,7 @@ async def test_a_recurring_campaign_shows_its_next_five_fires(api: Api) -> None:
     [
         (
             {"schedule": {"kind": "once", "start_at": "2027-02-05T10:00:00+08:00"}},
-            ["2027-02-07T00:00:00Z"],
+            [instant("2027-02-07T00:00:00Z")],
             "waits for its hours until 2027-02-07 08:00",
         ),
         (
@@ -266,13 +267,13 @@ async def test_a_recurring_campaign_shows_its_next_five_fires(api: Api) -> None:
                     "quiet_days": "send",
                 }
             },
-            ["2027-02-05T02:00:00Z"],
+            [instant("2027-02-05T02:00:00Z")],
             "computed",
         ),
         ({"schedule": {"kind": "now"}, "class": "warning"}, None, "at any hour"),
         (
             {"schedule": {"kind": "now"}, "rule": "身份 = 家长 且 运营商 = 移动"},
-            ["2027-01-12T09:00:00Z"],
+            [instant("2027-01-12T09:00:00Z")],
             "17:00 to 19:30",
         ),
         (

@@ -11,6 +11,7 @@ from service.channels.store import get_channel, get_hold, hold_channel
 from service.dispatch.lease_store import claim_connection
 from service.queue import queue_name
 from service.storage.postgres import transaction
+from tests.harness.instants import instant
 from tests.integration.api.conftest import Api
 
 ADMIN, VIEWER = ("county", "admin"), ("county", "viewer")
@@ -94,7 +95,7 @@ async def test_health_tells_the_connections_and_the_work(api: Api) -> None:
         await claim_connection(conn, channel_id, 1, owner, api.clock.at)
     health = (await api.get(f"/channels/{channel_id}/health", VIEWER)).json
     assert [c["slot"] for c in health["connections"]] == [0, 1]
-    assert health["connections"][1]["changed_at"] == "2027-01-12T01:30:00Z"
+    assert health["connections"][1]["changed_at"] == instant("2027-01-12T01:30:00Z")
     assert (health["open_slices"], health["queued_estimate"]) == (0, 0)
     fewer = await api.patch(f"/channels/{channel_id}", ADMIN, {"connections": 1})
     assert fewer.status == 200
@@ -192,7 +193,7 @@ async def test_a_hold_is_shown_until_it_ends_or_is_lifted(api: Api) -> None:
         await hold_channel(conn, made["id"], Hold(until, "the day's amount is used up"))
     held = (await api.get(path, VIEWER)).json
     assert (held["held_until"], held["held_why"]) == (
-        "2027-01-12T03:30:00Z",
+        instant("2027-01-12T03:30:00Z"),
         "the day's amount is used up",
     )
     assert (await api.get("/channels", VIEWER)).json["items"] == [held]

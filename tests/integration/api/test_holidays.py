@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.harness.instants import instant
 from tests.integration.api.conftest import Api
 from tests.integration.api.test_campaign_life import _act, _planned
 
@@ -115,7 +116,7 @@ async def test_hours_are_set_and_apply_to_what_is_planned(api: Api) -> None:
     changed = await _put(api, "/send-hours", body)
     assert changed.status == 200, changed.body
     tried = await api.post("/schedules/preview", OPERATOR, {"schedule": {"kind": "now"}})
-    assert tried.json["fires"][0]["sends_from"] == "2027-01-12T02:00:00Z"
+    assert tried.json["fires"][0]["sends_from"] == instant("2027-01-12T02:00:00Z")
     del body["classes"]["public_interest"]  # would be publicity at any hour
     refused = await _put(api, "/send-hours", body | {"version": changed.json["version"]})
     assert (refused.status, "classes" in refused.json["fields"]) == (422, True)
@@ -133,8 +134,8 @@ async def test_days_around_a_festival_are_answered_with_dates_that_a_campaign_ta
     assert answer["festival"]["day"] == "2027-02-06"
     assert answer["schedule"]["dates"] == ["2027-01-17", "2027-02-06"]
     assert [fire["at"] for fire in answer["fires"]] == [
-        "2027-01-17T02:00:00Z",
-        "2027-02-07T02:00:00Z",
+        instant("2027-01-17T02:00:00Z"),
+        instant("2027-02-07T02:00:00Z"),
     ]
     assert "quiet day (春节初一)" in answer["fires"][1]["note"]
     assert (answer["official"], answer["official_until"]) == (False, "2026-12-31")
@@ -142,7 +143,7 @@ async def test_days_around_a_festival_are_answered_with_dates_that_a_campaign_ta
     campaign = await _planned(api, schedule=answer["schedule"])
     await _act(api, OPERATOR, campaign, "submit")
     approved = await _act(api, APPROVER, campaign, "approve")
-    assert approved["next_fire_at"] == "2027-01-17T02:00:00Z"
+    assert approved["next_fire_at"] == instant("2027-01-17T02:00:00Z")
     assert approved["schedule"]["dates"] == answer["schedule"]["dates"]
     # Once the notice is known, the same question has an official answer.
     assert (await api.post("/holidays/notice", ADMIN, {"text": NOTICE})).status == 200
@@ -160,7 +161,7 @@ async def test_the_start_of_term_is_a_guess_until_somebody_enters_it(api: Api) -
     assert (await _put(api, "/holidays", body)).json["school_days"] == [day]
     found = (await api.post("/schedules/festival", OPERATOR, around)).json
     assert found["schedule"]["dates"] == ["2027-02-22", "2027-03-02"]
-    assert found["period"]["end"] == "2027-03-11T16:00:00Z"
+    assert found["period"]["end"] == instant("2027-03-11T16:00:00Z")
     assert "guess" not in found["warning"]
     listed = (await api.get("/festivals?year=2027", OPERATOR)).json
     assert {p["name"]: p["dates"] for p in listed["presets"]}["spring_term_parents"] == [

@@ -14,6 +14,7 @@ from service.delivery.inbound import read_inbound
 from service.delivery.replies import send_replies
 from service.storage.postgres import transaction
 from tests.factories import make_contact, make_draft, make_token, make_user, phone
+from tests.harness.instants import instant
 from tests.integration.api.conftest import Api
 
 ADMIN = ("county", "admin")
@@ -129,11 +130,11 @@ async def test_what_a_text_says_of_itself(api: Api, sent: Sent) -> None:
         "campaign_id": sent.campaign,
         "run_id": sent.run,
         "department_id": str(api.teams["school"].department_id),
-        "received_at": api.clock.at.isoformat().replace("+00:00", "Z"),
+        "received_at": instant(api.clock.at),
         "taken_by": None,
         "taken_at": None,
         "done_by": None,
-        "done_at": api.clock.at.isoformat().replace("+00:00", "Z"),
+        "done_at": instant(api.clock.at),
         "note": None,
         "replies": [],
     }
@@ -282,7 +283,7 @@ async def test_a_text_says_how_it_is_answered(api: Api, sent: Sent) -> None:
     assert item["replies"] == [owed]
     api.clock.at += HOUR
     await send_replies(runtime.pool, runtime.keyring, api.clock.at)
-    settled = api.clock.at.isoformat().replace("+00:00", "Z")
+    settled = instant(api.clock.at)
     (shown,) = (await api.get(f"/inbound/{item['id']}", SCHOOL)).json["replies"]
     run_id = shown["run_id"]
     assert shown == owed | {"settled_at": settled, "run_id": run_id}

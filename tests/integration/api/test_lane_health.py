@@ -7,6 +7,7 @@ from service.dispatch.pace import Pace
 from service.dispatch.shift import shift_waiting
 from service.dispatch.watch import judge, limits_of
 from service.storage.postgres import transaction
+from tests.harness.instants import instant
 from tests.harness.ledger import add_contacts, add_run, make_scene, phone
 from tests.harness.sick import SECOND, seen, serve_lane, tell
 from tests.integration.api.conftest import Api
@@ -59,9 +60,9 @@ async def test_it_says_what_is_wrong_since_when_and_what_was_done(api: Api) -> N
     await tell(runtime.pool, lease.owner, channel, api.clock.at - 10 * SECOND, seen(unanswered=1))
     await look(api)
     after = (await api.get(path, ADMIN)).json
-    assert (after["state"], after["since"]) == ("open", "2027-01-12T01:30:30Z")
+    assert (after["state"], after["since"]) == ("open", instant("2027-01-12T01:30:30Z"))
     assert after["why"] == "61 of 101 submits went wrong: 61 without an answer."
-    assert after["next_trial_at"] == "2027-01-12T01:31:00Z"
+    assert after["next_trial_at"] == instant("2027-01-12T01:31:00Z")
     assert after["figures"]["accepted"] == 0, "since it was opened"
     shifted, opened = after["events"]
     assert (opened["kind"], opened["figures"]["unanswered"]) == ("opened", 61)

@@ -10,6 +10,7 @@ from service.campaigns.firing import fire_due
 from service.dispatch.expand import expand_run
 from service.storage.postgres import transaction
 from tests.factories import TEXT, make_contact, make_draft, make_scheduled
+from tests.harness.instants import instant
 from tests.harness.ledger import add_channel
 from tests.integration.api.conftest import Api
 
@@ -128,7 +129,7 @@ async def test_a_recurring_plan_fires_at_the_very_start_of_its_period_and_shows_
         answer = await api.get(f"/campaigns/{campaign}", OPERATOR)
         return [fire["at"] for fire in answer.json["next_fires"]]
 
-    days = [f"{first + timedelta(days=n):%FT%TZ}" for n in range(2)]
+    days = [instant(first + timedelta(days=n)) for n in range(2)]
     assert await shown() == days
     await _approve(api, campaign)
     assert await shown() == days
@@ -278,7 +279,7 @@ async def test_a_plan_for_newcomers_writes_to_a_person_who_is_added_by_hand(api:
     assert approved["schedule"]["roles"] == ["finance", "owner"]
     look = api.clock.at + timedelta(minutes=10)
     for shown in (approved, (await api.get(f"/campaigns/{campaign}", OPERATOR)).json):
-        assert [fire["at"] for fire in shown["next_fires"]] == [f"{look:%FT%TZ}"]
+        assert [fire["at"] for fire in shown["next_fires"]] == [instant(look)]
     person = {"phone": "19790001230", "roles": ["finance"], "roster": "财务人员", "basis": "duty"}
     assert (await api.post("/contacts", OPERATOR, person)).status == 201
     (run,) = await fire_due(pool, look)

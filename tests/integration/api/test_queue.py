@@ -15,6 +15,7 @@ from service.dispatch.expand import expand_run
 from service.dispatch.lease_store import Lease
 from service.dispatch.share import Charge, Flow
 from service.storage.postgres import transaction
+from tests.harness.instants import instant
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone
 from tests.harness.stage import claim_one, mark
 from tests.integration.api.conftest import Api
@@ -138,7 +139,9 @@ async def test_closed_hours_are_waited_out(lane: Lane) -> None:
     await lane.run(send_hours=[["10:00", "11:00"]])  # it is 09:30
     waiting = await lane.only()
     assert waiting["expected_wait_seconds"] == 30 * 60 + 3
-    assert waiting["reasons"] == [{"name": "hours", "until": "2027-01-12T02:00:00Z", "detail": ""}]
+    assert waiting["reasons"] == [
+        {"name": "hours", "until": instant("2027-01-12T02:00:00Z"), "detail": ""}
+    ]
 
 
 async def test_maintenance_and_a_carriers_hold_are_named(lane: Lane) -> None:
@@ -151,8 +154,8 @@ async def test_maintenance_and_a_carriers_hold_are_named(lane: Lane) -> None:
         await hold_channel(conn, lane.channel.id, Hold(until, "no balance"))
     queue = await lane.queue()
     assert queue["reasons"] == [
-        {"name": "carrier", "until": "2027-01-12T01:35:00Z", "detail": "no balance"},
-        {"name": "maintenance", "until": "2027-01-12T01:45:00Z", "detail": ""},
+        {"name": "carrier", "until": instant("2027-01-12T01:35:00Z"), "detail": "no balance"},
+        {"name": "maintenance", "until": instant("2027-01-12T01:45:00Z"), "detail": ""},
     ]
     assert queue["classes"][0]["expected_wait_seconds"] == 15 * 60 + 3
 

@@ -11,6 +11,7 @@ from service.channels.model import Hold
 from service.channels.store import hold_channel
 from service.storage.postgres import transaction
 from tests.factories import make_contact, phone
+from tests.harness.instants import instant
 from tests.integration.api.conftest import Api
 from tests.integration.api.test_channels import BODY as CHANNEL
 
@@ -120,7 +121,7 @@ async def test_an_override_is_entered_shown_used_and_forgotten(api: Api) -> None
         "source": "operator",
         "channel_id": None,
         "set_by": str(api.teams["county"].admin.id),
-        "set_at": "2027-01-12T01:30:00Z",
+        "set_at": instant("2027-01-12T01:30:00Z"),
     }
     assert made.json == {"phone": MASKED, "override": entered}
     assert (await api.post("/routes/overrides/lookup", SCHOOL, ask)).json == made.json

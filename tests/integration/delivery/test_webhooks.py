@@ -17,7 +17,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from service.clock import Clock
+from service.clock import CHINA, Clock
 from service.crypto import Keyring
 from service.delivery import webhook_calls_store as calls
 from service.delivery import webhook_store as store
@@ -144,7 +144,7 @@ class World:
         if chosen not in due:
             return 0
         clock = cast(Clock, self.clock)
-        return await call_due(self.pool, self.keyring, clock, chosen, LOOPBACK)
+        return await call_due(self.pool, self.keyring, clock, chosen, LOOPBACK, CHINA)
 
     async def deliveries(self) -> list[Record]:
         async with self.pool.acquire() as conn:
@@ -270,9 +270,9 @@ async def test_one_that_hangs_is_let_go_and_delays_no_other(
     await hand_out(world.pool, world.clock.at)
     clock = cast(Clock, world.clock)
     hanging = asyncio.create_task(
-        call_due(world.pool, world.keyring, clock, world.webhook, LOOPBACK)
+        call_due(world.pool, world.keyring, clock, world.webhook, LOOPBACK, CHINA)
     )
-    assert await call_due(world.pool, world.keyring, clock, other, LOOPBACK) == 1
+    assert await call_due(world.pool, world.keyring, clock, other, LOOPBACK, CHINA) == 1
     assert await hanging == 0
     gone.set()
     assert "no answer within" in (await world.deliveries())[0]["error"]
@@ -297,7 +297,7 @@ async def test_our_own_network_is_not_called(world: World, receiver: Receiver, h
     await world.end(1)
     await hand_out(world.pool, world.clock.at)
     clock = cast(Clock, world.clock)
-    assert await call_due(world.pool, world.keyring, clock, chosen, []) == 0
+    assert await call_due(world.pool, world.keyring, clock, chosen, [], CHINA) == 0
     assert receiver.calls == []
     world.webhook = chosen
     error = (await world.deliveries())[0]["error"]
@@ -384,7 +384,10 @@ async def test_two_callers_at_once_make_each_call_once(world: World, receiver: R
     await hand_out(world.pool, world.clock.at)
     clock = cast(Clock, world.clock)
     taken = await asyncio.gather(
-        *[call_due(world.pool, world.keyring, clock, world.webhook, LOOPBACK) for _ in range(4)]
+        *[
+            call_due(world.pool, world.keyring, clock, world.webhook, LOOPBACK, CHINA)
+            for _ in range(4)
+        ]
     )
     assert sum(taken) == len(receiver.calls) == 3
 
