@@ -69,7 +69,7 @@ async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:
     )
     text = await _judged(call, campaign, campaign.text, audience)
     return CampaignPreviewOut(
-        **preview_out(people).model_dump(),
+        **(await preview_out(call, people)).model_dump(),
         **text.model_dump(),
         text=sample_text(campaign.text),
         more_texts=[

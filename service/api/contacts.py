@@ -1,5 +1,6 @@
 """Persons: what a department knows of them and from where, corrected and removed by hand."""
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any, Literal
 from uuid import UUID
@@ -10,9 +11,10 @@ from service.api.call import Call
 from service.api.consent import EvidenceBody, EvidenceOut
 from service.api.paging import PageQuery, cut
 from service.api.rosters import MemberBody
-from service.api.schema import Body, Day, Instant, Line, OptionalLine, Out, Page, Text
+from service.api.schema import AreaName, Body, Day, Instant, Line, OptionalLine, Out, Page, Text
 from service.audience import contact_store as store
 from service.audience import terms_store
+from service.audience.area_store import area_names
 from service.audience.consent import check_evidence
 from service.audience.contact import (
     Contact,
@@ -70,6 +72,7 @@ class ContactOut(Out):
     gender: str | None
     age_band: str | None
     area_code: str | None
+    area_name: AreaName
     carrier: str | None
     roles: list[str]
     tags: list[str]
@@ -123,7 +126,9 @@ async def list_contacts(call: Call, query: ContactQuery) -> Page[ContactOut]:
         roster=query.roster,
         tag=query.tag,
     )
-    return cut(Page[ContactOut], [ContactOut(**_shown(contact)) for contact in found], query)
+    names = await area_names(call.conn, (contact.area_code for contact in found))
+    shown = [ContactOut(**_shown(contact, names)) for contact in found]
+    return cut(Page[ContactOut], shown, query)
 
 
 async def create_contact(call: Call, body: ContactBody) -> ContactDetail:
@@ -212,12 +217,19 @@ async def _visible(call: Call, contact_id: UUID) -> Contact:
 async def _detail(call: Call, contact_id: UUID) -> ContactDetail:
     contact = await _visible(call, contact_id)
     entries = await store.list_entries(call.conn, call.runtime.keyring, contact_id)
-    return ContactDetail(**_shown(contact), entries=[_entry(entry) for entry in entries])
+    names = await area_names(call.conn, [contact.area_code])
+    return ContactDetail(**_shown(contact, names), entries=[_entry(entry) for entry in entries])
 
 
-def _shown(contact: Contact) -> dict[str, Any]:
-    values = {name: getattr(contact, name) for name in ContactOut.model_fields}
-    return values | {"phone": mask(contact.phone), "name": masked_name(contact.name)}
+def _shown(contact: Contact, areas: Mapping[str, str]) -> dict[str, Any]:
+    values = {
+        name: getattr(contact, name) for name in ContactOut.model_fields if hasattr(contact, name)
+    }
+    return values | {
+        "phone": mask(contact.phone),
+        "name": masked_name(contact.name),
+        "area_name": areas.get(contact.area_code or ""),
+    }
 
 
 def _entry(entry: Entry) -> EntryOut:

@@ -1,5 +1,6 @@
 """Departments: the tree, what each may use, its signatures, extension numbers and guests."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal, Self
@@ -17,7 +18,19 @@ from service.accounts.department import (
 )
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
-from service.api.schema import Body, Day, Instant, Int, Line, OptionalLine, Out, Page, Query
+from service.api.schema import (
+    AreaName,
+    Body,
+    Day,
+    Instant,
+    Int,
+    Line,
+    OptionalLine,
+    Out,
+    Page,
+    Query,
+)
+from service.audience.area_store import area_names
 from service.channels import extension_store
 from service.channels.extension import check_room
 from service.channels.maintenance import day_of, month_of, year_of
@@ -115,6 +128,7 @@ class DepartmentOut(Out):
     weight: int
     parent_id: UUID | None
     area_code: str | None
+    area_name: AreaName
     carrier: str | None
     leader: str
     classes: list[str]
@@ -133,8 +147,8 @@ class DepartmentOut(Out):
     )
 
     @classmethod
-    def of(cls, found: Department) -> Self:
-        """What is shown of a department."""
+    def of(cls, found: Department, areas: Mapping[str, str]) -> Self:
+        """What is shown of a department; `areas`: the names of areas by code."""
         settings = {name: getattr(found.settings, name) for name in cls.model_fields
                     if hasattr(found.settings, name)}  # fmt: skip
         return cls(
@@ -143,6 +157,7 @@ class DepartmentOut(Out):
             held_until=found.held_until,
             held_why=found.held_why,
             direct_send_limit=found.direct_send_limit,
+            area_name=areas.get(found.settings.area_code or ""),
             **settings,
         )
 
@@ -201,12 +216,17 @@ async def list_departments(call: Call, query: PageQuery) -> Page[DepartmentOut]:
     found = await department_store.list_departments(
         call.conn, call.user.count_scope, query.before, query.wanted
     )
-    return cut(Page[DepartmentOut], [DepartmentOut.of(item) for item in found], query)
+    names = await area_names(call.conn, (item.settings.area_code for item in found))
+    return cut(Page[DepartmentOut], [DepartmentOut.of(item, names) for item in found], query)
+
+
+async def _shown(call: Call, found: Department) -> DepartmentOut:
+    return DepartmentOut.of(found, await area_names(call.conn, [found.settings.area_code]))
 
 
 async def get_department(call: Call, department_id: UUID) -> DepartmentOut:
     """Show a department."""
-    return DepartmentOut.of(await _seen(call, department_id))
+    return await _shown(call, await _seen(call, department_id))
 
 
 async def create_department(call: Call, body: DepartmentBody) -> DepartmentOut:
@@ -216,7 +236,7 @@ async def create_department(call: Call, body: DepartmentBody) -> DepartmentOut:
         values["classes"] = default_classes(body.kind)
     new = Settings(**_tuples(values))
     await _check_channels(call, new)
-    return DepartmentOut.of(await manage.create_department(call.conn, call.user, new, call.now))
+    return await _shown(call, await manage.create_department(call.conn, call.user, new, call.now))
 
 
 async def edit_department(call: Call, department_id: UUID, body: DepartmentPatch) -> DepartmentOut:
@@ -236,7 +256,7 @@ async def edit_department(call: Call, department_id: UUID, body: DepartmentPatch
     await _check_channels(call, made.settings)
     if "channels" in changes:
         await _check_extensions(call, department_id, "channels")
-    return DepartmentOut.of(made)
+    return await _shown(call, made)
 
 
 async def get_counts(call: Call, department_id: UUID, query: CountsQuery) -> CountsOut:

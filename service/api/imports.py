@@ -12,6 +12,7 @@ from service.api.call import Call, Download
 from service.api.consent import FIELDS, EvidenceBody, EvidenceOut
 from service.api.schema import Day, Instant, Line, Out, Text
 from service.api.upload import Upload
+from service.audience.area_store import area_names
 from service.audience.loading import create_import as store_file
 from service.audience.model import Import, ImportRequest
 from service.audience.rejects import list_rejects, rejects_csv
@@ -92,6 +93,9 @@ class ImportOut(ImportAccepted, EvidenceOut):
     mode: str
     rows_read: int = Field(description="How many rows have been read; grows while it is reading.")
     report: dict[str, Any] | None
+    area_names: dict[str, str] = Field(
+        description="The names of the areas in the report's `recipients.by_town`."
+    )
     created_at: Instant
     finished_at: Instant | None
     undone_at: Instant | None
@@ -122,7 +126,10 @@ async def create_import(call: Call, body: ImportForm, file: Upload) -> ImportAcc
 
 async def get_import(call: Call, import_id: UUID) -> ImportOut:
     """Show an import and its report."""
-    return ImportOut.model_validate(await _visible(call, import_id))
+    found = await _visible(call, import_id)
+    towns = ((found.report or {}).get("recipients") or {}).get("by_town", ())
+    shown = {name: getattr(found, name) for name in ImportOut.model_fields if hasattr(found, name)}
+    return ImportOut(**shown, area_names=await area_names(call.conn, towns))
 
 
 async def undo_import(call: Call, import_id: UUID) -> UndoAccepted:

@@ -1,5 +1,6 @@
 """Keys: made by one person, activated by another, rotated and revoked."""
 
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
@@ -12,6 +13,7 @@ from service.api.call import Call
 from service.api.departments import AreaCode, Requests
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Int, Line, Out, Page
+from service.audience.area_store import area_names
 
 Scope = Annotated[str, StringConstraints(pattern="^[a-z_:]{1,40}$")]
 
@@ -59,6 +61,7 @@ class KeyOut(Out):
     mode: Mode
     scopes: list[str] | None
     area_codes: list[str] | None
+    area_names: list[str | None] | None = Field(description="Of `area_codes`, in their order.")
     rosters: list[str] | None
     networks: list[str] | None
     requests_per_minute: int | None
@@ -72,9 +75,9 @@ class KeyOut(Out):
     replaces: UUID | None = Field(description="The first key of the grant that it renews.")
 
     @classmethod
-    def of(cls, key: Key, call: Call) -> Self:
+    async def of(cls, call: Call, key: Key) -> Self:
         """What is shown of a key."""
-        return cls.model_validate(_shown(key, call))
+        return cls.model_validate(_shown(key, call, await _area_names(call, [key])))
 
 
 class NewKeyOut(KeyOut):
@@ -86,12 +89,14 @@ class NewKeyOut(KeyOut):
 async def list_keys(call: Call, query: PageQuery) -> Page[KeyOut]:
     """List the keys of the users that you see."""
     found = await key_store.list_keys(call.conn, call.user.scope, query.before, query.wanted)
-    return cut(Page[KeyOut], [KeyOut.of(key, call) for key in found], query)
+    names = await _area_names(call, found)
+    shown = [KeyOut.model_validate(_shown(key, call, names)) for key in found]
+    return cut(Page[KeyOut], shown, query)
 
 
 async def get_key(call: Call, key_id: UUID) -> KeyOut:
     """Show a key."""
-    return KeyOut.of(await key_store.get_key(call.conn, key_id, call.user.scope), call)
+    return await KeyOut.of(call, await key_store.get_key(call.conn, key_id, call.user.scope))
 
 
 async def create_key(call: Call, body: KeyBody) -> NewKeyOut:
@@ -102,12 +107,13 @@ async def create_key(call: Call, body: KeyBody) -> NewKeyOut:
     }
     new = NewKey(created_by=call.user.id, **values)
     key, token = await manage.create_key(call.conn, call.runtime.keyring, call.user, new, call.now)
-    return NewKeyOut.model_validate(_shown(key, call) | {"token": token})
+    names = await _area_names(call, [key])
+    return NewKeyOut.model_validate(_shown(key, call, names) | {"token": token})
 
 
 async def activate_key(call: Call, key_id: UUID) -> KeyOut:
     """Let a key work, as the second person."""
-    return KeyOut.of(await manage.activate_key(call.conn, call.user, key_id, call.now), call)
+    return await KeyOut.of(call, await manage.activate_key(call.conn, call.user, key_id, call.now))
 
 
 async def rotate_key(call: Call, key_id: UUID, body: RotateBody) -> NewKeyOut:
@@ -121,7 +127,8 @@ async def rotate_key(call: Call, key_id: UUID, body: RotateBody) -> NewKeyOut:
         timedelta(hours=body.overlap_hours),
         call.now,
     )
-    return NewKeyOut.model_validate(_shown(key, call) | {"token": token})
+    names = await _area_names(call, [key])
+    return NewKeyOut.model_validate(_shown(key, call, names) | {"token": token})
 
 
 async def revoke_key(call: Call, key_id: UUID) -> None:
@@ -129,8 +136,19 @@ async def revoke_key(call: Call, key_id: UUID) -> None:
     await key_store.revoke_key(call.conn, key_id, call.user.scope, call.now)
 
 
-def _shown(key: Key, call: Call) -> dict[str, object]:
+async def _area_names(call: Call, keys: Iterable[Key]) -> Mapping[str, str]:
+    codes = (code for key in keys for code in key.grant.area_codes or ())
+    return await area_names(call.conn, codes)
+
+
+def _shown(key: Key, call: Call, areas: Mapping[str, str]) -> dict[str, object]:
     grant = {name: getattr(key.grant, name) for name in KeyOut.model_fields
              if hasattr(key.grant, name)}  # fmt: skip
     own = {name: getattr(key, name) for name in KeyOut.model_fields if hasattr(key, name)}
-    return grant | own | {"state": key.state(call.now)}
+    codes = key.grant.area_codes
+    return {
+        **grant,
+        **own,
+        "state": key.state(call.now),
+        "area_names": None if codes is None else [areas.get(code) for code in codes],
+    }

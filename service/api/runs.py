@@ -7,7 +7,7 @@ from pydantic import Field
 
 from service.api.call import Call, Download
 from service.api.paging import PageQuery, cut
-from service.api.schema import Instant, Out, Page
+from service.api.schema import AreaName, Instant, Out, Page
 from service.campaigns import planning, run_store
 from service.campaigns.model import Run
 from service.errors import Conflict, NotFound
@@ -55,6 +55,12 @@ class GroupOut(Out):
     states: dict[MessageState, int]
 
 
+class AreaGroupOut(GroupOut):
+    """The figures of one town."""
+
+    area_name: AreaName
+
+
 class ReportOut(Out):
     """What a run amounts to; target = Σ states, always. Reached means: a receipt says delivered."""
 
@@ -72,7 +78,7 @@ class ReportOut(Out):
     states: dict[MessageState, int]
     reached: int
     by_carrier: dict[str, GroupOut]
-    by_area: dict[str, GroupOut]
+    by_area: dict[str, AreaGroupOut]
     by_role: dict[str, GroupOut] = Field(description="Who has several roles counts under each.")
     merged: dict[str, dict[str, int]] = Field(
         description="Roles of people who got their one text by another role: role, into which, how"
@@ -113,6 +119,7 @@ class MessageOut(Out):
     code: str | None
     carrier: str
     area_code: str | None
+    area_name: AreaName
     attempt: int
     part_count: int | None
     marked_at: Instant | None

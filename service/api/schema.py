@@ -141,5 +141,11 @@ Instant = Annotated[
 
 Day = Annotated[date, BeforeValidator(_written_day)]
 """A day as RFC 3339 writes it, and nothing else that could be read as one."""
+AreaName = Annotated[
+    str | None,
+    Field(description="Its name, after that of its town; null: no such area (any more)."),
+]
+"""The name of the area of whose code it stands beside."""
+
 SpanDay = Annotated[Day, AfterValidator(_in_our_years)]
 """An end of a span of days to look at: there are weeks around it."""

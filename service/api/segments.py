@@ -10,6 +10,7 @@ from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Line, Out, Page, Text
 from service.audience import segment_store as store
+from service.audience.area_store import area_names
 from service.audience.segment import MAX_CHARACTERS, canonical, comparisons, parse
 from service.audience.segment_areas import RuleAreas
 from service.audience.segment_explain import explain
@@ -82,6 +83,7 @@ class PreviewOut(Out):
 
     target: int
     by_area: dict[str, int]
+    area_names: dict[str, str] = Field(description="The names of the areas of `by_area`.")
     by_carrier: dict[str, int]
     by_role: dict[str, int] = Field(description="Who has several roles counts under each.")
     excluded: dict[str, int]
@@ -162,15 +164,16 @@ async def preview_segment(call: Call, body: RuleBody) -> PreviewOut:
     found = await preview_rule(
         call.conn, call.runtime.keyring, call.user.department_id, body.rule, call.now
     )
-    return preview_out(found)
+    return await preview_out(call, found)
 
 
-def preview_out(preview: Preview) -> PreviewOut:
+async def preview_out(call: Call, preview: Preview) -> PreviewOut:
     """A preview as an answer."""
     counts = preview.counts
     return PreviewOut(
         target=counts.target,
         by_area=counts.by_area,
+        area_names=await area_names(call.conn, counts.by_area),
         by_carrier=counts.by_carrier,
         by_role=counts.by_role,
         excluded=counts.excluded,

@@ -1,5 +1,6 @@
 """The SQL of areas that users keep."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -36,6 +37,30 @@ async def get_area(conn: Connection, code: str) -> EditedArea | None:
         code,
     )
     return EditedArea(*row) if row else None
+
+
+async def area_names(conn: Connection, codes: Iterable[str | None]) -> dict[str, str]:
+    """The names of these areas by code; what lies in a town stands after the town's name.
+
+    A code that no area has (any more), or None, is left out.
+    """
+    wanted = {code for code in codes if code}
+    if not wanted:
+        return {}
+    rows = await conn.fetch(
+        """
+        WITH RECURSIVE up AS (
+            SELECT code, name, parent_code, level FROM areas WHERE code = ANY ($1)
+            UNION ALL
+            SELECT up.code, a.name || ' ' || up.name, a.parent_code, a.level
+            FROM up JOIN areas a ON a.code = up.parent_code
+            WHERE up.level IN ('village', 'community', 'group')
+        )
+        SELECT DISTINCT ON (code) code, name FROM up ORDER BY code, length(name) DESC
+        """,
+        list(wanted),
+    )
+    return {row["code"]: row["name"] for row in rows}
 
 
 async def insert_area(conn: Connection, area: Area, user_id: UUID, now: datetime) -> None:

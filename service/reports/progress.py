@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from service.audience.area_store import area_names
 from service.audience.number import mask
 from service.crypto import Keyring
 from service.errors import NotFound
@@ -48,7 +49,7 @@ async def run_report(conn: Connection, run_id: uuid.UUID) -> dict[str, Any]:
         "states": dict(states),
         "reached": states[REACHED],
         "by_carrier": _grouped(cells, "carrier"),
-        "by_area": _grouped(cells, "town"),
+        "by_area": await _named(conn, _grouped(cells, "town")),
         "by_role": _grouped(await store.count_by_role(conn, run_id), "role"),
         "merged": await store.count_merged(conn, run_id),
         "by_reason": dict(reasons),
@@ -68,6 +69,11 @@ def _grouped(cells: Iterable[Record], key: str) -> dict[str, dict[str, Any]]:
         value: {"target": states.total(), "reached": states[REACHED], "states": dict(states)}
         for value, states in sorted(groups.items())
     }
+
+
+async def _named(conn: Connection, towns: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    names = await area_names(conn, towns)
+    return {code: {**figures, "area_name": names.get(code)} for code, figures in towns.items()}
 
 
 async def list_messages(
@@ -99,7 +105,12 @@ async def _with_attempts(
     attempts: dict[int, list[Record]] = defaultdict(list)
     for attempt in await store.list_attempts(conn, run_id, [row["no"] for row in rows]):
         attempts[attempt["no"]].append(attempt)
-    return [_message(row, attempts[row["no"]], keyring) for row in rows]
+    areas = await area_names(conn, (row["area_code"] for row in rows))
+    return [
+        _message(row, attempts[row["no"]], keyring)
+        | {"area_name": areas.get(row["area_code"] or "")}
+        for row in rows
+    ]
 
 
 def _message(row: Record, attempts: list[Record], keyring: Keyring) -> dict[str, Any]:

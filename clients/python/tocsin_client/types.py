@@ -90,6 +90,7 @@ class Message(TypedDict):
     code: str | None
     carrier: str
     area_code: str | None
+    area_name: str | None
     attempt: int
     part_count: int | None
     submitted_at: str | None
@@ -177,6 +178,7 @@ class Import(ImportAccepted):
     dry_run: bool
     rows_read: int
     report: dict[str, Any] | None
+    area_names: dict[str, str]
     created_at: str
     finished_at: str | None
 
@@ -271,6 +273,7 @@ class Preview(TypedDict):
 
     target: int
     by_area: dict[str, int]
+    area_names: dict[str, str]
     by_carrier: dict[str, int]
     by_role: dict[str, int]
     excluded: dict[str, int]
@@ -417,6 +420,12 @@ class Group(TypedDict):
     states: dict[MessageState, int]
 
 
+class AreaGroup(Group):
+    """The figures of one town."""
+
+    area_name: str | None
+
+
 class Report(TypedDict):
     """What a run amounts to; target = Σ states. Reached means: a receipt says delivered."""
 
@@ -428,7 +437,7 @@ class Report(TypedDict):
     states: dict[MessageState, int]
     reached: int
     by_carrier: dict[str, Group]
-    by_area: dict[str, Group]
+    by_area: dict[str, AreaGroup]
     by_role: dict[str, Group]
     by_reason: dict[str, int]
     parts: int

@@ -13,6 +13,7 @@ from service.audience.store import load_areas
 from service.queue import Job
 from service.storage.postgres import transaction
 from tests.factories import make_contact, phone
+from tests.harness.instants import instant
 from tests.integration.api.conftest import Api
 
 OPERATOR, SCHOOL = ("county", "operator"), ("school", "operator")
@@ -142,7 +143,7 @@ async def test_a_suppression_is_never_shortened(api: Api) -> None:
     longer = {**forever, "expires_at": (api.clock.at + timedelta(days=9)).isoformat()}
     for body in (longer, until):
         answer = await api.post("/suppressions", OPERATOR, body)
-    assert answer.json["items"][0]["expires_at"] == "2027-01-21T01:30:00Z"
+    assert answer.json["items"][0]["expires_at"] == instant("2027-01-21T01:30:00Z")
     for body in (forever, until):
         answer = await api.post("/suppressions", SCHOOL, body)
         assert answer.json["items"][0]["expires_at"] is None
@@ -179,6 +180,7 @@ async def test_a_preview_counts_people_and_says_who_is_left_out(api: Api) -> Non
     assert preview["target"] == 2
     assert preview["excluded"] == {"age_unclear": 1, "complaint": 1}
     assert preview["by_area"] == {"341825100000": 1, "none": 1}
+    assert preview["area_names"] == {"341825100000": "旌阳镇"}
     assert preview["by_carrier"] == {"china_mobile": 2}
     assert {person["phone"] for person in preview["sample"]} == {"197****0001", "197****0002"}
     assert {person["area"] for person in preview["sample"]} == {"旌阳镇", ""}
@@ -194,7 +196,7 @@ async def test_a_segment_keeps_what_was_typed_and_what_it_means(api: Api) -> Non
     assert renamed["edited_by"] == made.json["edited_by"]  # a name is no rule
     changed = (await api.patch(path, ("county", "admin"), {"rule": "年龄>=70"})).json
     assert changed["edited_by"] == str(api.teams["county"].admin.id)
-    assert changed["edited_at"] == "2027-01-12T02:30:00Z"
+    assert changed["edited_at"] == instant("2027-01-12T02:30:00Z")
     assert (await api.get(path, OPERATOR)).json == changed
     taken = await api.post("/segments", OPERATOR, {"name": "老年妇女", "rule": "年龄>=60"})
     assert taken.status == 409

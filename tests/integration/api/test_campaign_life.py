@@ -108,6 +108,7 @@ async def test_report_and_messages_of_a_run(api: Api) -> None:
     assert report["target"] == 3 == sum(report["states"].values())
     assert report["reached"] == 1
     assert report["by_area"]["341825100000"]["target"] == 3
+    assert "area_name" in report["by_area"]["341825100000"]
     first = (await api.get(f"/runs/{run}/messages?limit=2", OPERATOR)).json
     assert [item["phone"] for item in first["items"]] == ["197****0001", "197****0002"]
     rest = await api.get(f"/runs/{run}/messages?cursor={first['next_cursor']}", OPERATOR)
