@@ -39,7 +39,14 @@ from service.protocols.cmpp.status import (
 from service.protocols.cmpp.version import BY_NAME
 from service.protocols.number import to_e164, to_national
 from service.protocols.session import Timing
-from service.protocols.stream import Address, LoginAnswer, StreamGateway
+from service.protocols.stream import (
+    Address,
+    Heartbeat,
+    LoginAnswer,
+    ResponseTimeout,
+    Silence,
+    StreamGateway,
+)
 
 MSG_FMT = {Coding.ASCII: 0, Coding.UCS2: 8, Coding.GB18030: 15}
 _Code = Annotated[int, Field(ge=1, le=0xFFFF_FFFF)]
@@ -88,12 +95,9 @@ class CMPPConfig(BaseModel):
     coding: Literal["ucs2", "gb18030"] = Field(
         default="ucs2", description="Msg_Fmt of texts: ucs2 (8) or gb18030 (15)"
     )
-    response_timeout_seconds: float = Field(
-        default=60.0, gt=0, description="Longest wait for an answer (timer T)"
-    )
-    heartbeat_seconds: float = Field(
-        default=30.0, gt=0, description="Silence after which a heartbeat is sent (timer C)"
-    )
+    response_timeout_seconds: ResponseTimeout = 60.0
+    heartbeat_seconds: Heartbeat = 10.0
+    silence_seconds: Silence = 15.0
     allow_ascii: bool = Field(
         default=False, description="Send texts of only ASCII characters as ASCII"
     )
@@ -122,7 +126,9 @@ class CMPPGateway(StreamGateway[CMPPClient[SubmitResult]]):
     most_recipients = 99  # the specification's "less than 100"
 
     def __init__(self, config: CMPPConfig, deliver: Deliver, clock: Clock) -> None:
-        timing = Timing(config.heartbeat_seconds, config.response_timeout_seconds)
+        timing = Timing(
+            config.heartbeat_seconds, config.response_timeout_seconds, config.silence_seconds
+        )
         codes = not_now(
             too_fast=config.too_fast_codes,
             suspended=config.suspended_codes,

@@ -41,7 +41,7 @@ from service.protocols.sgip.status import (
     report_meaning,
     submit_meaning,
 )
-from service.protocols.stream import Address, LoginAnswer, StreamGateway
+from service.protocols.stream import Address, LoginAnswer, ResponseTimeout, Silence, StreamGateway
 
 logger = logging.getLogger(__name__)
 
@@ -105,9 +105,8 @@ class SGIPConfig(BaseModel):
     ascii_part: Literal[134, 153] = Field(
         default=134, description="ASCII characters in a part of a long text"
     )
-    response_timeout_seconds: float = Field(
-        default=30.0, gt=0, description="Longest wait for an answer"
-    )
+    response_timeout_seconds: ResponseTimeout = 30.0
+    silence_seconds: Silence = 25.0
     idle_seconds: float | None = Field(
         default=40.0,
         gt=0,
@@ -210,6 +209,7 @@ class SGIPGateway(StreamGateway[SGIPClient[SubmitResult]]):
         link = SGIPClient[SubmitResult](
             SequenceNumbers(config.node_number),
             response_timeout_seconds=config.response_timeout_seconds,
+            silence_seconds=config.silence_seconds,
             idle_seconds=config.idle_seconds or math.inf,
             read_answer=self._submit_result,
             on_deliver=self._delivered,

@@ -39,7 +39,14 @@ from service.protocols.smgp.status import (
 )
 from service.protocols.smgp.times import read_minute, write_validity
 from service.protocols.smgp.tlv import NO_OPTIONS, Options
-from service.protocols.stream import Address, LoginAnswer, StreamGateway
+from service.protocols.stream import (
+    Address,
+    Heartbeat,
+    LoginAnswer,
+    ResponseTimeout,
+    Silence,
+    StreamGateway,
+)
 
 MSG_FORMAT = {Coding.ASCII: 0, Coding.UCS2: 8, Coding.GB18030: 15}
 _CODINGS = {value: coding for coding, value in MSG_FORMAT.items()}
@@ -108,12 +115,9 @@ class SMGPConfig(BaseModel):
         default=TOO_FAST,
         description="Status codes by which this carrier says too fast: send again, slower",
     )
-    response_timeout_seconds: float = Field(
-        default=60.0, gt=0, description="Longest wait for an answer (timer T)"
-    )
-    heartbeat_seconds: float = Field(
-        default=30.0, gt=0, description="Silence after which a heartbeat is sent (timer C)"
-    )
+    response_timeout_seconds: ResponseTimeout = 60.0
+    heartbeat_seconds: Heartbeat = 10.0
+    silence_seconds: Silence = 15.0
 
 
 class SMGPGateway(StreamGateway[SMGPClient[SubmitResult]]):
@@ -127,7 +131,9 @@ class SMGPGateway(StreamGateway[SMGPClient[SubmitResult]]):
     most_recipients = pdu.MOST_DESTINATIONS
 
     def __init__(self, config: SMGPConfig, deliver: Deliver, clock: Clock) -> None:
-        timing = Timing(config.heartbeat_seconds, config.response_timeout_seconds)
+        timing = Timing(
+            config.heartbeat_seconds, config.response_timeout_seconds, config.silence_seconds
+        )
         link = SMGPClient[SubmitResult](
             timing,
             read_answer=partial(_submit_result, frozenset(config.too_fast_codes)),

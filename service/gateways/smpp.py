@@ -25,6 +25,7 @@ from service.channels.outcome import Outcome, Reason
 from service.clock import Clock
 from service.coding import udh
 from service.coding.parts import Coding, Part, fits, split
+from service.protocols import stream
 from service.protocols.client import Request
 from service.protocols.session import Timing
 from service.protocols.smpp import address, coding, pdu, tls
@@ -171,12 +172,9 @@ class SMPPConfig(BaseModel):
     daily_limit_codes: tuple[_Code, ...] = Field(
         default=(), description="The SMSC's own codes that mean: the day's amount is used up"
     )
-    response_timeout_seconds: float = Field(
-        default=60.0, gt=0, description="Longest wait for an answer"
-    )
-    heartbeat_seconds: float = Field(
-        default=30.0, gt=0, description="Silence after which an enquire_link is sent"
-    )
+    response_timeout_seconds: stream.ResponseTimeout = 60.0
+    heartbeat_seconds: stream.Heartbeat = 10.0
+    silence_seconds: stream.Silence = 15.0
 
     @field_validator("password")
     @classmethod
@@ -203,7 +201,9 @@ class SMPPGateway(StreamGateway[SMPPClient[SubmitResult]]):
     number_characters = address.SOURCE_CHARACTERS
 
     def __init__(self, config: SMPPConfig, deliver: Deliver, clock: Clock) -> None:
-        timing = Timing(config.heartbeat_seconds, config.response_timeout_seconds)
+        timing = Timing(
+            config.heartbeat_seconds, config.response_timeout_seconds, config.silence_seconds
+        )
         link = SMPPClient[SubmitResult](
             timing, read_answer=self._submit_result, on_deliver=self._delivered
         )

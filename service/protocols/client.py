@@ -62,6 +62,11 @@ class Client(Session, Generic[Login, Answer, Result]):
         return self._logged_in and self.is_open
 
     @property
+    def takes_heartbeats(self) -> bool:
+        """Not before the login, nor after the logout."""
+        return self._logged_in and super().takes_heartbeats
+
+    @property
     def unanswered(self) -> list["asyncio.Future[Result]"]:
         """The submits in flight."""
         return [future for _, _, future in self._window.items()]

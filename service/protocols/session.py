@@ -1,7 +1,9 @@
 """One TCP link, whatever the protocol: frames in, joined writes out, heartbeat, silence, closing.
 
-Decided here: when a link is dead. It is when something of ours went unanswered for the response
-timeout and nothing at all was received meanwhile. Reconnecting is not decided here.
+Decided here: when a link is dead. It is when something of ours went unanswered for a while and
+nothing at all was received meanwhile; a heartbeat was among it, where the protocol has one, so that
+a carrier that is slow with submits is not taken for a dead one. Nothing waits for the socket: a
+full send buffer keeps no link from being cut. Reconnecting is not decided here.
 
 And how much of what came may wait to be stored: a carrier keeps within a window of its own, and one
 that does not is not read any further, until half of it is stored. TCP then tells it to wait.
@@ -9,6 +11,7 @@ that does not is not read any further, until half of it is stored. TCP then tell
 
 import asyncio
 import logging
+import math
 import ssl
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -32,19 +35,31 @@ CLOSE_SECONDS = 5.0
 
 _MAX_TICK_SECONDS = 1.0
 _TICKS_IN_A_TIMEOUT = 8
+_PROBES_IN_A_SILENCE = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The timers of a link; the books call them C and T."""
+    """The timers of a link; the books call the first two C and T.
+
+    heartbeat_seconds: without anything received until a heartbeat is sent; infinite: there is none.
+    response_timeout_seconds: until a request of ours is given up.
+    silence_seconds: until the link is, while a request waits and nothing is received at all.
+    """
 
     heartbeat_seconds: float = 30.0
     response_timeout_seconds: float = 60.0
+    silence_seconds: float = math.inf
+
+    @property
+    def longest_silence(self) -> float:
+        """Seconds without a sign of life, while a request waits, until a link is dead."""
+        return min(self.silence_seconds, self.response_timeout_seconds)
 
     @property
     def tick_seconds(self) -> float:
         """How often a session looks at the time."""
-        shortest = min(self.heartbeat_seconds, self.response_timeout_seconds)
+        shortest = min(self.heartbeat_seconds, self.longest_silence)
         return min(shortest / _TICKS_IN_A_TIMEOUT, _MAX_TICK_SECONDS)
 
 
@@ -89,6 +104,11 @@ class Session(asyncio.Protocol, ABC):
 
     def on_lost(self) -> None:
         """Settle what the link leaves open; called once, when it is gone."""
+
+    @property
+    def takes_heartbeats(self) -> bool:
+        """Whether a heartbeat may be sent now, as far as the protocol allows it."""
+        return math.isfinite(self._timing.heartbeat_seconds)
 
     @property
     def is_open(self) -> bool:
@@ -235,11 +255,17 @@ class Session(asyncio.Protocol, ABC):
 
     def _is_silent(self, now: float) -> bool:
         since = None if self._paused_at is not None else self._waiting_since
-        return since is not None and now - since >= self._timing.response_timeout_seconds
+        return since is not None and now - since >= self._timing.longest_silence
 
     def _keep_alive(self, now: float) -> None:
-        quiet_since = max(self._received_at, self._heartbeat_at)
-        if now - quiet_since >= self._timing.heartbeat_seconds:
+        """Send a heartbeat where nothing was received for long, or something waits for its answer:
+        a carrier that is slow with it shows by the heartbeat's that it lives.
+        """
+        timing, waits = self._timing, self._waiting_since
+        probe = timing.silence_seconds / _PROBES_IN_A_SILENCE
+        overdue = waits is not None and now - max(waits, self._heartbeat_at) >= probe
+        quiet = now - max(self._received_at, self._heartbeat_at) >= timing.heartbeat_seconds
+        if self.takes_heartbeats and (quiet or overdue):
             self._heartbeat_at = now
             self.request(self.heartbeat())
 

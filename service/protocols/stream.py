@@ -11,7 +11,9 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
+
+from pydantic import Field
 
 from service.channels.gateway import (
     Deliver,
@@ -37,6 +39,21 @@ UNREADABLE = "a deliver that cannot be read is acknowledged and ignored"
 
 OPEN_SECONDS = 15.0
 """How long connecting and logging in may take together."""
+
+
+ResponseTimeout = Annotated[float, Field(gt=0, description="Longest wait for an answer (timer T)")]
+Heartbeat = Annotated[
+    float, Field(gt=0, description="Silence after which a heartbeat is sent (timer C)")
+]
+Silence = Annotated[
+    float,
+    Field(
+        gt=0,
+        description="Link given up after so long without a sign of life, a heartbeat's answer "
+        "neither, while something waits for its answer",
+    ),
+]
+"""The timers of a link, as settings of every kind that has one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,8 +57,8 @@ _RESPONSES: dict[type[PDU], type[Response]] = {
 class SGIPSession(Session):
     """What both sides of an SGIP link do alike."""
 
-    def __init__(self, response_timeout_seconds: float) -> None:
-        timing = Timing(math.inf, response_timeout_seconds)
+    def __init__(self, response_timeout_seconds: float, silence_seconds: float = math.inf) -> None:
+        timing = Timing(math.inf, response_timeout_seconds, silence_seconds)
         super().__init__(Frames(minimum=HEADER_OCTETS, maximum=MAX_FRAME_OCTETS), timing)
 
     @abstractmethod
@@ -118,12 +118,13 @@ class SGIPClient(SPSession, Client[BindResp, SubmitResp, Result]):
         numbers: SequenceNumbers,
         *,
         response_timeout_seconds: float,
+        silence_seconds: float,
         idle_seconds: float,
         read_answer: Callable[[SubmitResp | None, int, int], Result],
         on_deliver: Callable[[int, Deliver | Report], None],
         on_gone: Callable[[bool], None],
     ) -> None:
-        super().__init__(response_timeout_seconds)
+        super().__init__(response_timeout_seconds, silence_seconds)
         self.read_answer = read_answer
         self.on_deliver = on_deliver
         self._on_gone = on_gone

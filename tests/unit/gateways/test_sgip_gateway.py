@@ -480,7 +480,7 @@ async def test_what_could_not_be_stored_is_not_acknowledged(
         store.futures[2].set_result(None)
         assert await smg.read() == (number(3), ReportResp(0))
         assert await nothing_was_acknowledged(smg)
-    assert caplog.messages.count(stream.NOT_STORED) == 2
+    assert caplog.messages.count(stream.NOT_STORED) == 1
 
 
 async def test_a_report_may_come_before_the_answer_to_its_submit() -> None:
@@ -588,7 +588,7 @@ async def test_commands_that_an_sp_does_not_serve_are_answered_with_an_error(
         assert await smg.ask(number(1), submit) == (number(1), SubmitResp(5))
         bind = Bind(2, "smg0371", "smgpass")
         assert await smg.ask(number(2), bind) == (number(2), BindResp(2))
-    assert caplog.messages.count(NOT_SERVED) == 2
+    assert caplog.messages.count(NOT_SERVED) == 1
 
 
 async def test_unknown_commands_and_answers_to_nothing_are_dropped() -> None:
