@@ -15,7 +15,7 @@ from arq.cron import cron
 from service.accounts.sealing import seal_committed
 from service.api.store import delete_old_answers
 from service.audience.store import waiting_imports, waiting_undos
-from service.campaigns import restored
+from service.campaigns import missed, restored
 from service.campaigns.firing import fire_due
 from service.campaigns.guard import guard_runs
 from service.campaigns.guard import limits_of as limits_of_runs
@@ -79,6 +79,13 @@ async def fire(ctx: dict[str, Any]) -> None:
         await finish_campaigns(conn, await sweep_store.close_finished_runs(conn, now), now)
     async with transaction(runtime.pool) as conn:
         await sweep_store.close_direct_runs(conn, now)
+
+
+@alone
+async def record_missed(ctx: dict[str, Any]) -> None:
+    """Record the fires that were missed, and tell of campaigns that do not fire any more."""
+    runtime = runtime_of(ctx)
+    await missed.record_missed(runtime.pool, runtime.clock.now())
 
 
 @alone
@@ -266,6 +273,7 @@ CRONS = [
     cron(recover, second=EVERY_FIFTH, keep_result=0, timeout=20, run_at_startup=True),
     cron(sweep, second=EVERY_FIFTH, keep_result=0, timeout=20, run_at_startup=True),
     cron(watch, second=EVERY_FIFTH, keep_result=0, timeout=60),
+    cron(record_missed, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(guard, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(match, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(count, second=EVERY_FIFTH, keep_result=0, timeout=60),

@@ -11,8 +11,7 @@ from uuid import UUID
 from pydantic import Field
 
 from service.api.call import Call
-from service.api.messages import PlainOut
-from service.api.schema import Body, Instant, Int, Out, Text
+from service.api.schema import Body, Instant, Int, Out, PlainOut, Text
 from service.audience.number import mask, parse_phone
 from service.messages.ledger import MessageState
 from service.reports import plain, store

@@ -11,13 +11,14 @@ from service.api.holidays import warning_of
 from service.api.milestones import MilestoneOut
 from service.api.paging import PageQuery, cut, unknown_cursor
 from service.api.queue import part_counter
-from service.api.schema import Instant, Out, Page, Query, SpanDay
+from service.api.schema import Instant, Out, Page, PlainOut, Query, SpanDay
 from service.campaigns.hours import BEIJING
 from service.campaigns.milestones import Milestone
 from service.channels.store import readable_channels
 from service.dispatch.clashes import TENS
 from service.reports import calendar_store
 from service.reports.calendar import MOST_DAYS, Calendar, Entry, Key, read_calendar
+from service.reports.interruptions import explain_fire
 from service.reports.overlaps import LaneDay, finishes, lane_days, meetings
 
 DEFAULT_DAYS = 31
@@ -34,6 +35,7 @@ FireState = Literal[
     "sent",
     "cancelled",
     "skipped",
+    "missed",
 ]
 
 
@@ -121,11 +123,15 @@ class CalendarFireOut(Out):
     message_class: str = Field(alias="class")
     text: str
     state: FireState = Field(
-        description="Of its run once it has fired; before that of its campaign, or skipped."
+        description="Of its run once it has fired; before that of its campaign, or skipped, held,"
+        " missed."
     )
     planned_at: Instant = Field(description="By the rule.")
     at: Instant = Field(description="By the calendar, or when it fired.")
     note: str
+    plain: PlainOut | None = Field(
+        description="What became of it, and why, if it did not take place by itself in time."
+    )
     sends_from: Instant | None = Field(description="The first instant of its send window.")
     valid_until: Instant | None = Field(description="After this nothing of it leaves.")
     people: int | None = Field(
@@ -269,6 +275,9 @@ def _fire(
         | {
             "campaign_id": entry.key.campaign_id,
             "at": entry.key.at,
+            "plain": explain_fire(entry.outcome, entry.code)
+            if entry.outcome is not None and entry.code
+            else None,
             "people": _people(entry),
             "finishes_at": entry.finished_at or finishes_at,
             "lanes": lane_days(calendar, [entry]),

@@ -1,6 +1,6 @@
-"""Campaigns: plan, submit, approve, and steer."""
+"""Campaigns: plan, submit, approve; `steering` has what comes after."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -8,23 +8,31 @@ from uuid import UUID
 from pydantic import Field
 
 from service.accounts.key import Mode
-from service.accounts.model import User
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.safety_forms import PeriodBody, PeriodOut, SafetyBody, safety_out
-from service.api.schedules import SHOWN, FireOut, ScheduleBody, ScheduleOut, fires_out, repeats
+from service.api.schedules import (
+    SHOWN,
+    FireOut,
+    FireRecordOut,
+    ScheduleBody,
+    ScheduleOut,
+    fires_out,
+    record_out,
+    repeats,
+)
 from service.api.schema import Body, Instant, Int, Line, OptionalLine, Out, Page
 from service.api.templates import Acknowledged
-from service.campaigns import approval, lifecycle, planning, store
+from service.campaigns import approval, fire_store, planning, store
 from service.campaigns.county_store import load_county
-from service.campaigns.model import By, Campaign, Plan, State
+from service.campaigns.fire_store import FireRecord
+from service.campaigns.missed import decide_late
+from service.campaigns.model import Campaign, Plan, State
 from service.campaigns.notes import notes_of
 from service.campaigns.texts import MOST_DAYS, MOST_TEXTS, MoreText
 from service.dispatch.rehearsal import test_send
-from service.dispatch.sweep_store import channels_with_work
 from service.errors import Forbidden
 from service.queue import Job
-from service.storage.postgres import Connection
 
 ChannelId = Annotated[Int, Field(ge=0, le=2**15 - 1)]
 Channels = Literal["auto"] | Annotated[list[ChannelId], Field(min_length=1, max_length=100)]
@@ -105,6 +113,11 @@ class ApprovalBody(ReasonBody):
     """Why, and which doubts of lint were read."""
 
     acknowledged: Acknowledged = Field(default=[])
+    missed: Literal["run", "hold", "skip"] | None = Field(
+        default=None,
+        description="What becomes of its fire if that is more than 15 minutes late by now. Needed"
+        " if it is and the plan says `late: hold`.",
+    )
 
 
 class TestBody(Body):
@@ -176,6 +189,7 @@ class MoveOut(Out):
     user_id: UUID | None
     reason: str
     at: Instant
+    code: str = Field(description="Why, as one word; empty: a person's act says it.")
 
 
 class CampaignDetail(CampaignOut):
@@ -188,6 +202,13 @@ class CampaignDetail(CampaignOut):
     next_fires: list[FireOut] = Field(description="The next five, and those left out among them.")
     schedule_notes: list[str] = Field(description="What the planner should know of its time.")
     moves: list[MoveOut]
+    held_fires: list[FireRecordOut] = Field(
+        description="Fires that wait for a person's release; other fires go on beside them."
+    )
+    decided_fires: list[FireRecordOut] = Field(
+        description="Of fires that were missed: what this request has decided, by itself or by the"
+        " plan. Empty where nothing was."
+    )
 
 
 class StartedOut(Out):
@@ -285,7 +306,11 @@ async def approve_campaign(call: Call, campaign_id: UUID, body: ApprovalBody) ->
         acknowledged=body.acknowledged,
         keyring=call.runtime.keyring,
     )
-    return await detail_out(call, approved)
+    if approved.state is State.SCHEDULED:
+        await decide_late(call.conn, approved, body.missed, call.by(body.reason or "approved"))
+        approved = await planning.load(call.conn, campaign_id, None)
+    decided = await fire_store.decided_at(call.conn, campaign_id, call.now)
+    return await detail_out(call, approved, decided)
 
 
 async def test_campaign(call: Call, campaign_id: UUID, body: TestBody) -> StartedOut:
@@ -315,36 +340,6 @@ async def reject_campaign(call: Call, campaign_id: UUID, body: RefusalBody) -> C
     return await detail_out(call, rejected)
 
 
-async def release_campaign(call: Call, campaign_id: UUID, body: ReasonBody) -> CampaignDetail:
-    """Let a campaign on hold fire now."""
-    return await _steer(call, campaign_id, lifecycle.release, body.reason or "released")
-
-
-async def pause_campaign(call: Call, campaign_id: UUID, body: ReasonBody) -> CampaignDetail:
-    """Stop handing off; after the answer, nothing that was not already leaving goes out."""
-    return await _steer(call, campaign_id, lifecycle.pause, body.reason or "paused")
-
-
-async def resume_campaign(call: Call, campaign_id: UUID, body: ReasonBody) -> CampaignDetail:
-    """Go on where it was paused."""
-    resumed = await _steer(call, campaign_id, lifecycle.resume, body.reason or "resumed")
-    for channel_id in await channels_with_work(call.conn, call.now):
-        call.after_commit(Job.DRAIN_CHANNEL, channel_id)
-    return resumed
-
-
-async def cancel_campaign(call: Call, campaign_id: UUID, body: ReasonBody) -> CampaignDetail:
-    """End it; what is still queued is cancelled, what has left has left."""
-    return await _steer(call, campaign_id, lifecycle.cancel, body.reason or "cancelled")
-
-
-Steer = Callable[[Connection, User, UUID, By], Awaitable[Campaign]]
-
-
-async def _steer(call: Call, campaign_id: UUID, act: Steer, reason: str) -> CampaignDetail:
-    return await detail_out(call, await act(call.conn, call.user, campaign_id, call.by(reason)))
-
-
 def chosen(channels: Channels) -> tuple[int, ...] | None:
     """The channels as a plan has them, each once."""
     return None if channels == "auto" else tuple(dict.fromkeys(channels))
@@ -354,8 +349,13 @@ def _shown(campaign: Campaign) -> CampaignOut:
     return CampaignOut(**_facts(campaign))
 
 
-async def detail_out(call: Call, campaign: Campaign) -> CampaignDetail:
-    """A campaign with its text, its rule, and everything that happened to it."""
+async def detail_out(
+    call: Call, campaign: Campaign, decided: Sequence[FireRecord] = ()
+) -> CampaignDetail:
+    """A campaign with its text, its rule, and everything that happened to it.
+
+    decided: fires of which the request has decided something.
+    """
     moves = await store.list_moves(call.conn, campaign.id)
     county = await load_county(call.conn)
     terms = await planning.hour_terms(call.conn, campaign)
@@ -365,6 +365,8 @@ async def detail_out(call: Call, campaign: Campaign) -> CampaignDetail:
         next_fires=fires_out(ahead, terms, county),
         schedule_notes=notes_of(ahead, terms, county) + await repeats(call, campaign, county),
         moves=[MoveOut.model_validate(move) for move in moves],
+        held_fires=[record_out(f) for f in await fire_store.held_fires(call.conn, campaign.id)],
+        decided_fires=[record_out(fire) for fire in decided],
     )
 
 

@@ -12,7 +12,7 @@ from service.accounts.model import Right
 from service.api import webhooks
 from service.api.call import Call
 from service.api.runs import MessageOut
-from service.api.schema import Body, Line, Out, Text
+from service.api.schema import Body, Line, Out, PlainOut, Text
 from service.api.webhooks import WebAddress
 from service.campaigns import run_store
 from service.dispatch import direct, direct_send, direct_store
@@ -87,13 +87,6 @@ class CancelledOut(Out):
         description="Texts being handed to the carrier at this moment. Those that turn out not to"
         " have left are cancelled as well."
     )
-
-
-class PlainOut(Out):
-    """A sentence for people."""
-
-    zh: str
-    en: str
 
 
 class StatusOut(MessageOut):

@@ -9,10 +9,11 @@ from pydantic import Field, model_validator
 
 from service.api.call import Call
 from service.api.paging import PageQuery, cut, unknown_cursor
-from service.api.schema import Body, Day, Instant, Int, Line, Out, Page, Text
+from service.api.schema import Body, Day, Instant, Int, Line, Out, Page, PlainOut, Text
 from service.audience.segment import canonical
 from service.campaigns import fire_store, planning, schedule, sequence_store
 from service.campaigns.county_store import load_county
+from service.campaigns.fire_store import FireRecord
 from service.campaigns.fires import Fire, next_look, upcoming
 from service.campaigns.hours import County, HourTerms
 from service.campaigns.model import Campaign
@@ -26,6 +27,7 @@ from service.campaigns.schedule import (
     Schedule,
 )
 from service.dispatch.caps import list_caps
+from service.reports.interruptions import explain_fire
 
 Hour = Annotated[str, Field(pattern=r"^\d\d:\d\d$")]
 HourSpans = Annotated[list[tuple[Hour, Hour]], Field(min_length=1, max_length=24)]
@@ -86,6 +88,10 @@ class ScheduleBody(Body):
     late: Literal["run", "hold", "skip"] = Field(
         default="run", description="What to do if it can only fire more than 15 minutes late."
     )
+    hold_following: bool = Field(
+        default=False,
+        description="For recurring with late: hold: a fire that is held holds those after it, too.",
+    )
     validity_minutes: Annotated[Int, Field(ge=1, le=MAX_VALIDITY_MINUTES)] = (
         DEFAULT_VALIDITY_MINUTES
     )
@@ -126,6 +132,7 @@ class ScheduleOut(Out):
     own_hours: bool = Field(description="The plan said its hours itself.")
     beyond_hours: bool
     late: str
+    hold_following: bool
     validity_minutes: int
 
 
@@ -145,9 +152,15 @@ class FireRecordOut(Out):
     """What became of a fire."""
 
     planned_at: Instant
-    outcome: Literal["fired", "skipped"]
+    outcome: Literal["fired", "skipped", "held", "missed"] = Field(
+        description="held: it waits for a person's release. missed: its time passed while its"
+        " campaign was paused, held or not approved."
+    )
+    code: str = Field(description="Why it did not take place by itself in time, as one word.")
     note: str
+    plain: PlainOut
     run_id: UUID | None
+    released_at: Instant | None = Field(description="When a person let go what was held.")
     at: Instant
 
 
@@ -241,7 +254,14 @@ async def list_fires(call: Call, campaign_id: UUID, query: FireQuery) -> Page[Fi
     """List what became of each fire of a campaign, from new to old."""
     await planning.load(call.conn, campaign_id, call.user.scope)
     found = await fire_store.list_fires(call.conn, campaign_id, query.before_instant, query.wanted)
-    return cut(Page[FireRecordOut], found, query, lambda fire: fire.planned_at.isoformat())
+    shown = [record_out(fire) for fire in found]
+    return cut(Page[FireRecordOut], shown, query, lambda fire: fire.planned_at.isoformat())
+
+
+def record_out(fire: FireRecord) -> FireRecordOut:
+    """What became of a fire, as it is shown."""
+    plain = explain_fire(fire.outcome, fire.code)
+    return FireRecordOut.model_validate({**fire._asdict(), "plain": plain})
 
 
 async def list_steps(call: Call, campaign_id: UUID, query: PageQuery) -> Page[StepOut]:

@@ -51,6 +51,13 @@ class Out(BaseModel):
     model_config = ConfigDict(from_attributes=True, validate_by_name=True, validate_by_alias=True)
 
 
+class PlainOut(Out):
+    """A sentence for people."""
+
+    zh: str
+    en: str
+
+
 class Page(Out, Generic[Item]):
     """A part of a list; `next_cursor` leads to the next one and is null at the end."""
 

@@ -17,14 +17,14 @@ from service.accounts.department_store import check_signature, get_permits
 from service.accounts.model import Right, User
 from service.audience.segment import canonical
 from service.audience.segment_uses import WrittenOut
-from service.campaigns import run_store, store
+from service.campaigns import fire_store, run_store, store
 from service.campaigns.clearance import (
     check_carriers_take,
     judged_again,
     judged_for_submission,
 )
 from service.campaigns.county_store import load_county
-from service.campaigns.fires import next_fire, opens
+from service.campaigns.fires import Why, next_fire, opens
 from service.campaigns.meant import count_meant, written_rule
 from service.campaigns.model import (
     PENDING,
@@ -37,7 +37,7 @@ from service.campaigns.model import (
     check_move,
 )
 from service.campaigns.newcomer_store import watch
-from service.campaigns.planning import load
+from service.campaigns.planning import fires_ahead, load
 from service.campaigns.sequence import has_fired_for_good, plan_anew, steps_remain
 from service.campaigns.texts import Words
 from service.crypto import Keyring
@@ -80,7 +80,11 @@ async def submit(
     await store.move(
         conn, campaign_id, Act.SUBMIT, State.PENDING_APPROVAL, By(actor.id, "submitted", now)
     )
-    return await load(conn, campaign_id, None)
+    submitted = await load(conn, campaign_id, None)
+    ahead = await fires_ahead(conn, submitted, await load_county(conn), now, 1)
+    expected = next((fire.at for fire in ahead if not fire.skipped), None)
+    await fire_store.set_expected(conn, campaign_id, expected)
+    return submitted
 
 
 async def _submission(
@@ -213,7 +217,9 @@ async def reopen_if_drifted(
     if campaign.plan.corrects is not None and count <= campaign.baseline:
         return False  # by receipts; whoever was told something wrong is to hear of it at once
     why = f"the rule now means {count} people, {campaign.baseline} when it was approved"
-    await store.move(conn, campaign.id, Act.DRIFT, State.PENDING_APPROVAL, By(None, why, now))
+    await store.move(
+        conn, campaign.id, Act.DRIFT, State.PENDING_APPROVAL, By(None, why, now, Why.DRIFTED)
+    )
     await store.reopen_approval(conn, campaign.id, count, now + PENDING)
     return True
 
@@ -226,7 +232,9 @@ async def send_back(
     conn: Connection, actor: User, campaign_id: UUID, reason: str, now: datetime
 ) -> Campaign:
     """Return a submitted campaign to its planners, to be mended; raises as `reject`."""
-    campaign = await _refuse(conn, actor, campaign_id, Act.RETURN, By(actor.id, reason, now))
+    campaign = await _refuse(
+        conn, actor, campaign_id, Act.RETURN, By(actor.id, reason, now, Why.RETURNED)
+    )
     await store.void_submission(conn, campaign.id)
     return await load(conn, campaign_id, None)
 
@@ -259,6 +267,7 @@ async def _refuse(conn: Connection, actor: User, campaign_id: UUID, act: Act, by
             code="wrong_state",
         )
     await store.move(conn, campaign_id, act, _REFUSED[act], by)
+    await fire_store.skip_held(conn, campaign_id, Why.RETURNED, by.reason, by.at)
     return campaign
 
 

@@ -8,6 +8,7 @@ that nobody gets two texts of a plan at once.
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
 from typing import NamedTuple
 
 from service.campaigns.holidays import Kind
@@ -22,16 +23,40 @@ _DAY = timedelta(days=1)
 _SEARCH_DAYS = 62
 
 
+class Why(StrEnum):
+    """Why a campaign or a fire does not go on by itself; `reports.interruptions` has the words."""
+
+    LATE = "late"
+    STOPPED = "stopped"
+    PERIOD_OVER = "period_over"
+    STILL_SENDS = "still_sends"
+    NOT_APPROVED = "not_approved"
+    DRIFTED = "drifted"
+    SUPERSEDED = "superseded"
+    CALENDAR = "calendar"
+    PERSON = "person"
+    PAUSED = "paused"
+    HELD = "held"
+    UNAPPROVED = "pending_approval"
+    DRAFT = "draft"
+    GUARD = "guard"
+    RESTORED = "restored"
+    EDITED = "edited"
+    RETURNED = "returned"
+    APPROVAL_EXPIRED = "approval_expired"
+
+
 class Fire(NamedTuple):
     """One fire: the instant by the rule, the one by the calendar, and what there is to say.
 
-    skipped: it does not take place.
+    skipped: it does not take place. code: why, if it did not take place by itself in time.
     """
 
     planned_at: datetime
     at: datetime
     note: str = ""
     skipped: bool = False
+    code: str = ""
 
 
 class Turn(NamedTuple):
@@ -69,9 +94,8 @@ def fires_since(
         day = _local_day(found.at, schedule)
         beyond = following is not None and day >= _local_day(following, schedule)
         if not found.skipped and found.at != fire and (beyond or day <= last):
-            found = found._replace(
-                at=fire, skipped=True, note=f"{found.note}; another fire of the plan comes first"
-            )
+            note = f"{found.note}; another fire of the plan comes first"
+            found = found._replace(at=fire, skipped=True, note=note, code=Why.CALENDAR)
         if not found.skipped:
             last = day
         yield found
@@ -159,7 +183,7 @@ def turn(ahead: Iterable[Fire], now: datetime) -> Turn:
             return Turn(passed, due, fire)
         else:
             if due is not None:
-                passed.append(due._replace(note=SUPERSEDED))
+                passed.append(due._replace(note=SUPERSEDED, code=Why.SUPERSEDED))
             passed += left_out
             left_out, due = [], fire
     return Turn(passed + left_out, due, None)
@@ -192,7 +216,8 @@ def _moved(planned: datetime, schedule: Schedule, terms: HourTerms, county: Coun
     day = county.holidays.day(_local_day(planned, schedule))
     if day.kind is Kind.HOLIDAY and schedule.holidays != "send":
         if schedule.holidays == "skip":
-            return fire._replace(note=f"{day.date} is a public holiday ({day.name})", skipped=True)
+            note = f"{day.date} is a public holiday ({day.name})"
+            return fire._replace(note=note, skipped=True, code=Why.CALENDAR)
         step = _DAY if schedule.holidays == "next_workday" else -_DAY
         target = _first(day.date + step, step, county.holidays.is_workday)
         note = f"moved from {day.date}, a public holiday ({day.name})"

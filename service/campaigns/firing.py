@@ -1,5 +1,7 @@
 """Firing: what is due makes its run, once; what comes too late follows the plan.
 
+A fire that is held waits by itself for a person (`holding`), and makes its run when it is released.
+
 Each fire is recorded under its planned instant, fired or skipped, in the transaction that moves the
 campaign on; so an outage, a clock that jumps and any number of schedulers lose none and repeat
 none. Of several that an outage made late, the last stands for all.
@@ -13,10 +15,11 @@ from service.campaigns import fire_store, run_store, store
 from service.campaigns.approval import reopen_if_drifted
 from service.campaigns.clearance import frozen_content
 from service.campaigns.county_store import load_county
-from service.campaigns.fires import Fire, Turn, candidates, opens, turn
-from service.campaigns.holding import hold, obstacle
+from service.campaigns.fires import Fire, Turn, Why
+from service.campaigns.holding import TOO_LATE, Obstacle, hold, hold_fire, obstacle
 from service.campaigns.hours import County
 from service.campaigns.joining import look
+from service.campaigns.missed import turn_of
 from service.campaigns.model import Act, By, Campaign, Content, State
 from service.campaigns.run_store import NO_FOLLOW, Follow
 from service.campaigns.schedule import LATE, validity_end
@@ -32,14 +35,14 @@ log = logging.getLogger(__name__)
 
 
 async def fire_due(pool: Pool, now: datetime, *, drift: float = DRIFT) -> list[UUID]:
-    """Fire every campaign and every step of a sequence whose time has come; returns the runs, which
-    are to be expanded.
+    """Fire every campaign and every step of a sequence whose time has come, and every fire that a
+    person let go; returns the runs, which are to be expanded.
 
     drift: one whose rule now means another number of people, by more than this share of the
     number that was approved, waits for a new approval instead.
 
-    Each campaign is one transaction, and its trouble holds up no other. Any number of schedulers
-    may do this at once: a fire has one run.
+    Each campaign is one transaction, and its trouble holds up no other; whoever is concerned is
+    told of it. Any number of schedulers may do this at once: a fire has one run.
     """
     async with pool.acquire() as conn:
         due = await store.due_campaigns(conn, now)
@@ -50,10 +53,56 @@ async def fire_due(pool: Pool, now: datetime, *, drift: float = DRIFT) -> list[U
                 run_id = await _fire(conn, campaign_id, now, drift)
         except Exception:
             log.exception("campaign not fired", extra={"campaign_id": str(campaign_id)})
+            await _note_trouble(pool, campaign_id, now)
             continue
         if run_id is not None:
             runs.append(run_id)
-    return runs + await fire_due_steps(pool, now)
+    return runs + await _fire_released(pool, now, drift) + await fire_due_steps(pool, now)
+
+
+async def _note_trouble(pool: Pool, campaign_id: UUID, now: datetime) -> None:
+    """A campaign that cannot fire is an alarm, not only a line in the log."""
+    async with transaction(pool) as conn:
+        await fire_store.set_silent(conn, campaign_id, now)
+
+
+async def _fire_released(pool: Pool, now: datetime, drift: float) -> list[UUID]:
+    async with pool.acquire() as conn:
+        released = await fire_store.released_fires(conn)
+    runs = []
+    for campaign_id, planned_at in released:
+        try:
+            async with transaction(pool) as conn:
+                run_id = await _fire_one_released(conn, campaign_id, planned_at, now, drift)
+        except Exception:
+            log.exception("released fire not fired", extra={"campaign_id": str(campaign_id)})
+            await _note_trouble(pool, campaign_id, now)
+            continue
+        if run_id is not None:
+            runs.append(run_id)
+    return runs
+
+
+async def _fire_one_released(
+    conn: Connection, campaign_id: UUID, planned_at: datetime, now: datetime, drift: float
+) -> UUID | None:
+    """Fire what a person let go; the release made a new time of it."""
+    campaign = await store.lock_sending_campaign(conn, campaign_id)
+    found = await fire_store.released_fire(conn, campaign_id, planned_at)
+    if campaign is None or found is None:
+        return None
+    content, county = frozen_content(campaign), await load_county(conn)
+    fire = Fire(planned_at, now, found.note, code=Why.LATE)
+    if (why := await obstacle(conn, campaign, content, now)) is not None:
+        following = (
+            None if campaign.next_fire_at is None else fire._replace(at=campaign.next_fire_at)
+        )
+        await hold_fire(conn, campaign, fire, Turn([], None, following), why, now)
+        return None
+    if await reopen_if_drifted(conn, campaign, content, drift, now):
+        await _skip_drifted(conn, campaign, fire, now)
+        return None
+    return await _make_run(conn, campaign, content, county, fire, now, now)
 
 
 async def _fire(
@@ -62,14 +111,14 @@ async def _fire(
     campaign = await store.lock_due_campaign(conn, campaign_id, now)
     if campaign is None:
         return None
-    content = frozen_content(campaign)
-    if (why := await obstacle(conn, campaign, content, now)) is not None:
-        await hold(conn, campaign, By(None, why, now))
+    content, county = frozen_content(campaign), await load_county(conn)
+    why = await obstacle(conn, campaign, content, now)
+    if campaign.plan.schedule.kind != "joining":
+        return await _fire_planned(conn, campaign, content, county, drift, why, now)
+    if why is not None:
+        await hold(conn, campaign, why.by(now))
         return None
-    county = await load_county(conn)
-    if campaign.plan.schedule.kind == "joining":
-        return await look(conn, campaign, content, county, drift, now)
-    return await _fire_planned(conn, campaign, content, county, drift, now)
+    return await look(conn, campaign, content, county, drift, now)
 
 
 async def _fire_planned(
@@ -78,37 +127,67 @@ async def _fire_planned(
     content: Content,
     county: County,
     drift: float,
+    why: Obstacle | None,
     now: datetime,
 ) -> UUID | None:
-    campaign_id = campaign.id
-    what = await _turn(conn, campaign, content, county, now)
-    await fire_store.insert_skipped(conn, campaign_id, what.passed, now)
+    what = await turn_of(conn, campaign, content, county, now)
+    await fire_store.insert_skipped(conn, campaign.id, what.passed, now)
     if what.fire is None:  # the calendar has changed, or somebody released it before its time
         await _skip(conn, campaign, what, By(None, "no fire is to come", now))
         return None
+    if why is not None:
+        await hold_fire(conn, campaign, what.fire, what, why, now)
+        return None
     # A person who released it made a new time of it.
-    fire_at = max(what.fire.at, campaign.next_fire_at or now)
-    if now - fire_at > LATE and await _too_late(conn, campaign, what, what.fire, now):
-        return None
+    fire, fire_at = what.fire, max(what.fire.at, campaign.next_fire_at or now)
+    if now - fire_at > LATE:
+        if await _too_late(conn, campaign, what, fire, now):
+            return None
+        fire = fire._replace(code=Why.LATE)
     if await reopen_if_drifted(conn, campaign, content, drift, now):
-        if campaign.plan.schedule.kind == "recurring":  # any other waits for its approval
-            missed = what.fire._replace(note=DRIFTED)
-            await fire_store.insert_skipped(conn, campaign_id, [missed], now)
+        await _skip_drifted(conn, campaign, fire, now)
         return None
+    run_id = await _make_run(conn, campaign, content, county, fire, fire_at, now)
+    await _wait_for(conn, campaign.id, what.following)
+    return run_id
+
+
+async def _make_run(
+    conn: Connection,
+    campaign: Campaign,
+    content: Content,
+    county: County,
+    fire: Fire,
+    fire_at: datetime,
+    now: datetime,
+) -> UUID | None:
+    """The run of a fire, and what is to follow it; None: another one has this instant."""
     valid_until = validity_end(campaign.plan.schedule, content.terms, county, now)
-    text_no = await _text_no(conn, campaign)
     corrects = campaign.plan.corrects
     follow = Follow(corrects, "correction") if corrects is not None else NO_FOLLOW
     run_id = await run_store.insert_run(
-        conn, campaign, content, fire_at, valid_until, now, text_no, follow
+        conn,
+        campaign,
+        content,
+        fire_at,
+        valid_until,
+        now,
+        await _text_no(conn, campaign),
+        follow,
     )
     if run_id is not None:
-        await fire_store.insert_fired(conn, campaign_id, what.fire, run_id, now)
+        await fire_store.insert_fired(conn, campaign.id, fire, run_id, now)
         await plan_steps(conn, campaign, content, run_id, fire_at)
-    await _wait_for(conn, campaign_id, what.following)
-    note = f"fired; {what.fire.note}" if what.fire.note else "fired"
-    await store.move(conn, campaign_id, Act.FIRE, State.RUNNING, By(None, note, now))
+    note = f"fired; {fire.note}" if fire.note else "fired"
+    await store.move(conn, campaign.id, Act.FIRE, State.RUNNING, By(None, note, now))
     return run_id
+
+
+async def _skip_drifted(conn: Connection, campaign: Campaign, fire: Fire, now: datetime) -> None:
+    """A fire of a plan that recurs is over; any other waits for its approval."""
+    if campaign.plan.schedule.kind == "recurring":
+        missed = fire._replace(note=DRIFTED, code=Why.DRIFTED)
+        await fire_store.insert_skipped(conn, campaign.id, [missed], now)
 
 
 async def _text_no(conn: Connection, campaign: Campaign) -> int:
@@ -123,27 +202,15 @@ async def _too_late(
     conn: Connection, campaign: Campaign, what: Turn, fire: Fire, now: datetime
 ) -> bool:
     """Do with a late fire as the plan says; False: it takes place all the same."""
-    by = By(None, "too late to fire", now)
     if campaign.plan.schedule.late == "hold":
-        await hold(conn, campaign, by)
+        await hold_fire(conn, campaign, fire, what, TOO_LATE, now)
     elif campaign.plan.schedule.late == "skip":
-        await fire_store.insert_skipped(conn, campaign.id, [fire._replace(note=by.reason)], now)
-        await _skip(conn, campaign, what, by)
+        late = fire._replace(note=TOO_LATE.sentence, code=TOO_LATE.code)
+        await fire_store.insert_skipped(conn, campaign.id, [late], now)
+        await _skip(conn, campaign, what, TOO_LATE.by(now))
     else:
         return False
     return True
-
-
-async def _turn(
-    conn: Connection, campaign: Campaign, content: Content, county: County, now: datetime
-) -> Turn:
-    schedule = campaign.plan.schedule
-    after = await fire_store.last_planned(conn, campaign.id)
-    approved = campaign.approved_at or now
-    since = opens(schedule, approved, campaign.plan.period_start)
-    if schedule.kind == "joining":
-        since = max(since, now)
-    return turn(candidates(schedule, content.terms, county, since, after), now)
 
 
 async def _wait_for(conn: Connection, campaign_id: UUID, fire: Fire | None) -> None:
@@ -173,7 +240,7 @@ async def arm_again(conn: Connection, now: datetime) -> int:
             or campaign.plan.schedule.kind not in ("recurring", "joining")
         ):
             continue
-        what = await _turn(conn, campaign, frozen_content(campaign), county, now)
+        what = await turn_of(conn, campaign, frozen_content(campaign), county, now)
         fire = what.fire or what.following
         at = fire.at if fire else now
         if at != campaign.next_fire_at:

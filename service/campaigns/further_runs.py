@@ -156,7 +156,7 @@ async def _approved(
         )
     content = frozen_content(campaign)
     if (why := await obstacle(conn, campaign, content, now)) is not None:
-        raise Conflict(f"nothing may be sent now: {why}", code="may_not_send")
+        raise Conflict(f"nothing may be sent now: {why.sentence}", code="may_not_send")
     if await newcomer_store.is_expanding(conn, campaign.id):
         raise Conflict("a ledger of it is being written; try again in a minute", code="in_progress")
     return campaign, content

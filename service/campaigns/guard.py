@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from service.campaigns import guard_store, run_store, store
+from service.campaigns.fires import Why
 from service.campaigns.guard_store import Guarded
 from service.campaigns.model import MOVES, Act, By, State
 from service.campaigns.safety import Limits, alarm, is_over
@@ -88,6 +89,6 @@ async def _pause(conn: Connection, campaign_id: UUID, why: str, now: datetime) -
         return False
     runs = await run_store.lock_open_runs(conn, campaign_id)
     await run_store.set_runs(conn, runs, ["running"], "paused", now)
-    await store.move(conn, campaign_id, Act.PAUSE, State.PAUSED, By(None, why, now))
+    await store.move(conn, campaign_id, Act.PAUSE, State.PAUSED, By(None, why, now, Why.GUARD))
     log.error("campaign paused", extra={"campaign_id": str(campaign_id), "why": why})
     return True

@@ -14,7 +14,7 @@ from service.audience.segment_areas import RuleAreas
 from service.audience.segment_sql import compile_rule
 from service.audience.store import read_area_tree
 from service.campaigns import fire_store, newcomer_store, run_store, store
-from service.campaigns.fires import Fire, next_look
+from service.campaigns.fires import Fire, Why, next_look
 from service.campaigns.hours import County
 from service.campaigns.model import PENDING, Act, By, Campaign, Content, State
 from service.campaigns.preview import read_rule
@@ -46,7 +46,9 @@ async def look(
     count = await _count(conn, campaign, content, county, now)
     if count > max(FEW, (campaign.baseline or 0) * (1 + share)):
         why = f"{count} people are new at once; {campaign.baseline} in all when it was approved"
-        await store.move(conn, campaign.id, Act.DRIFT, State.PENDING_APPROVAL, By(None, why, now))
+        await store.move(
+            conn, campaign.id, Act.DRIFT, State.PENDING_APPROVAL, By(None, why, now, Why.DRIFTED)
+        )
         await store.reopen_approval(conn, campaign.id, count, now + PENDING)
         return None
     if count == 0:

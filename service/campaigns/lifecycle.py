@@ -9,7 +9,9 @@ from datetime import datetime
 from uuid import UUID
 
 from service.accounts.model import User
-from service.campaigns import guard_store, run_store, sequence_store, store
+from service.campaigns import fire_store, guard_store, run_store, sequence_store, store
+from service.campaigns.fires import Why
+from service.campaigns.missed import Choice, decide_late, release_fire, release_whole
 from service.campaigns.model import Act, By, Campaign, State, check_move
 from service.campaigns.planning import load
 from service.campaigns.sequence import has_fired_for_good
@@ -32,12 +34,18 @@ async def pause(conn: Connection, actor: User, campaign_id: UUID, by: By) -> Cam
     return await load(conn, campaign_id, None)
 
 
-async def resume(conn: Connection, actor: User, campaign_id: UUID, by: By) -> Campaign:
+async def resume(
+    conn: Connection, actor: User, campaign_id: UUID, by: By, missed: Choice | None = None
+) -> Campaign:
     """Go on where it was paused; one that had not fired yet waits for its time again.
+
+    missed: what becomes of the fires that are late by now; without it they follow the plan.
 
     Raises:
         NotFound: there is none of this id in the actor's scope.
         WrongState: it is not paused.
+        MissedFires: fires are late, the plan holds such, and `missed` does not say what to do.
+        Conflict: the plan skips late fires, and `missed` says otherwise.
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
     check_move(Act.RESUME, campaign.state)
@@ -46,6 +54,7 @@ async def resume(conn: Connection, actor: User, campaign_id: UUID, by: By) -> Ca
     await run_store.set_runs(conn, runs, ["paused"], "running", by.at)
     to = State.RUNNING if runs or campaign.next_fire_at is None else State.SCHEDULED
     await store.move(conn, campaign_id, Act.RESUME, to, by)
+    await decide_late(conn, campaign, missed, by)
     await finish_campaigns(conn, [campaign_id], by.at)
     return await load(conn, campaign_id, None)
 
@@ -66,26 +75,44 @@ async def cancel(conn: Connection, actor: User, campaign_id: UUID, by: By) -> Ca
     await run_store.set_runs(conn, runs, run_store.OPEN, "cancelled", by.at)
     await run_store.cancel_messages(conn, runs, by.at)
     await store.set_next_fire(conn, campaign_id, None)
+    await fire_store.skip_held(conn, campaign_id, Why.PERSON, "cancelled", by.at)
     await sequence_store.skip_open(conn, campaign_id, "cancelled", by.at)
     await store.move(conn, campaign_id, Act.CANCEL, State.CANCELLED, by)
     return await load(conn, campaign_id, None)
 
 
-async def release(conn: Connection, actor: User, campaign_id: UUID, by: By) -> Campaign:
-    """Let a campaign on hold fire now.
+async def release(
+    conn: Connection,
+    actor: User,
+    campaign_id: UUID,
+    by: By,
+    missed: Choice | None = None,
+    planned_at: datetime | None = None,
+) -> Campaign:
+    """Let a campaign on hold fire now, or a fire of it that is held while the campaign goes on.
+
+    missed: `skip` leaves out what is held in place of sending it. planned_at: which fire, where
+    several are held.
 
     Raises:
         NotFound: there is none of this id in the actor's scope.
-        WrongState: it is not on hold.
+        WrongState: it is not on hold, and none of its fires is.
         Stopped: everything is stopped.
+        MissedFires, SeveralHeld, Conflict: as in `missed`.
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
-    check_move(Act.RELEASE, campaign.state)
+    held = await fire_store.held_fires(conn, campaign_id)
+    sends = campaign.state in {State.SCHEDULED, State.RUNNING}
+    if not (sends and held):
+        check_move(Act.RELEASE, campaign.state)
     await refuse_while_stopped(conn)
-    if not await has_fired_for_good(conn, campaign):
-        await store.set_next_fire(conn, campaign_id, by.at)
-    await sequence_store.make_due(conn, campaign_id, by.at)
-    await store.move(conn, campaign_id, Act.RELEASE, State.SCHEDULED, by)
+    if campaign.state is State.HELD:
+        await sequence_store.make_due(conn, campaign_id, by.at)
+        await store.move(conn, campaign_id, Act.RELEASE, State.SCHEDULED, by)
+        if not await has_fired_for_good(conn, campaign):
+            await release_whole(conn, campaign, held, missed, by)
+    else:
+        await release_fire(conn, campaign, held, planned_at, missed, by)
     return await load(conn, campaign_id, None)
 
 
@@ -119,7 +146,7 @@ async def reopen_campaigns(
 async def expire_pending(pool: Pool, now: datetime) -> list[UUID]:
     """Return every campaign that waited too long for its approval; returns them."""
     async with transaction(pool) as conn:
-        by = By(None, "the approval did not come in time", now)
+        by = By(None, "the approval did not come in time", now, Why.APPROVAL_EXPIRED)
         expired = []
         for campaign_id in await store.overdue_approvals(conn, now):
             if await store.move(conn, campaign_id, Act.EXPIRE, State.RETURNED, by):

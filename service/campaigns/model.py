@@ -270,11 +270,12 @@ class Content:
 
 
 class By(NamedTuple):
-    """Who moves a campaign, why and when; the clock has no user."""
+    """Who moves a campaign, why and when; the clock has no user. code: why (`fires.Why`)."""
 
     user_id: UUID | None
     reason: str
     at: datetime
+    code: str = ""
 
 
 class Move(NamedTuple):
@@ -285,6 +286,7 @@ class Move(NamedTuple):
     user_id: UUID | None
     reason: str
     at: datetime
+    code: str
 
 
 class Submission(NamedTuple):

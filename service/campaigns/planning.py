@@ -8,9 +8,9 @@ from uuid import UUID
 from service.accounts.department_store import get_permits
 from service.accounts.key import Mode
 from service.accounts.model import User
-from service.campaigns import schedule, sequence_store, store
+from service.campaigns import fire_store, schedule, sequence_store, store
 from service.campaigns.county_store import load_county
-from service.campaigns.fires import Fire, next_look, opens, upcoming
+from service.campaigns.fires import Fire, Why, next_look, opens, upcoming
 from service.campaigns.hours import HORIZON, County, HourTerms
 from service.campaigns.meant import correction_problems, rule_text
 from service.campaigns.model import ENDED, Act, By, Campaign, Plan, State, check_move
@@ -121,8 +121,9 @@ async def edit(
     plan = change(campaign.plan)
     await _check_plan(conn, actor, campaign.department_id, plan, now, campaign.plan)
     if campaign.state is not State.DRAFT:
-        by = By(actor.id, "edited", now)
+        by = By(actor.id, "edited", now, Why.EDITED)
         await store.move(conn, campaign_id, Act.EDIT, State.DRAFT, by)
+        await fire_store.skip_held(conn, campaign_id, by.code, by.reason, now)
         await store.void_submission(conn, campaign_id)
     await store.update_plan(conn, campaign_id, plan, actor.id)
     return await load(conn, campaign_id, None)

@@ -246,11 +246,15 @@ async def campaigns_of(conn: Connection, runs: Sequence[UUID]) -> list[UUID]:
 async def finished_campaigns(
     conn: Connection, campaign_ids: Sequence[UUID]
 ) -> list[tuple[UUID, bool]]:
-    """Those of these campaigns that have no open run, and whether a fire or step is to come."""
+    """Those of these campaigns that have no open run, and whether a fire or step is to come, or
+    waits for a person.
+    """
     rows = await conn.fetch(
         """
         SELECT id, next_fire_at IS NOT NULL OR EXISTS (
                    SELECT FROM sequence_steps s WHERE s.campaign_id = c.id AND s.outcome IS NULL)
+                   OR EXISTS (
+                   SELECT FROM campaign_fires f WHERE f.campaign_id = c.id AND f.outcome = 'held')
                    AS fires_again
         FROM campaigns c
         WHERE id = ANY($1) AND state IN ('running', 'scheduled')

@@ -31,6 +31,7 @@ _ADDED: dict[str, object] = {
     "quiet_days": "keep",
     "beyond_hours": False,
     "own_hours": False,
+    "hold_following": False,
 }
 """Fields that came later, with what they mean where they are absent: a stored schedule has them
 only if they differ, so that what was approved without them keeps its hash."""
@@ -53,6 +54,7 @@ class Schedule:
     quiet_days: `send` lets texts leave on quiet days that are not binding.
     beyond_hours: an administrator let it go beyond the hours allowed to its class, to their limit.
     own_hours: the plan says its hours itself, so those that suit an audience do not apply.
+    hold_following: a fire that is held holds those after it, too.
     """
 
     kind: Literal["now", "once", "recurring", "joining"] = "now"
@@ -70,6 +72,12 @@ class Schedule:
     own_hours: bool = False
     roles: tuple[str, ...] = ()
     dates: tuple[date, ...] = ()
+    hold_following: bool = False
+
+    @property
+    def waits_as_one(self) -> bool:
+        """Whether the whole plan waits while one of its fires is held."""
+        return self.kind != "recurring" or self.hold_following
 
     @property
     def zone(self) -> ZoneInfo:
@@ -147,6 +155,8 @@ def _problems(schedule: Schedule) -> Iterator[tuple[str, str]]:
             if getattr(schedule, field) != _ADDED[field]:
                 yield field, f"{field} belongs to recurring schedules"
     yield from _joining_problems(schedule)
+    if schedule.hold_following and (schedule.kind, schedule.late) != ("recurring", "hold"):
+        yield "hold_following", "hold_following belongs to recurring schedules with late: hold"
     if schedule.kind == "once" and schedule.start_at is None:
         yield "start_at", "once needs the instant of the fire"
     if schedule.kind == "now" and schedule.start_at is not None:

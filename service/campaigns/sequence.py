@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from service.campaigns import run_store, sequence_store, store
+from service.campaigns import fire_store, run_store, sequence_store, store
 from service.campaigns.clearance import frozen_content
 from service.campaigns.county_store import load_county
-from service.campaigns.holding import hold, obstacle
+from service.campaigns.holding import TOO_LATE, hold, obstacle
 from service.campaigns.model import Act, By, Campaign, Content, State
 from service.campaigns.run_store import Follow
 from service.campaigns.schedule import LATE, validity_end
@@ -94,7 +94,7 @@ async def _fire_step(
         return None
     content = frozen_content(campaign)
     if (why := await obstacle(conn, campaign, content, now)) is not None:
-        await hold(conn, campaign, By(None, why, now))
+        await hold(conn, campaign, why.by(now))
         return None
     if now - step.due_at > LATE and await _too_late(conn, campaign, step, now):
         return None
@@ -117,9 +117,10 @@ async def _fire_step(
 
 async def _too_late(conn: Connection, campaign: Campaign, step: Step, now: datetime) -> bool:
     """Do with a late step as the plan says; False: it takes place all the same."""
-    why = "too late to fire"
+    why = TOO_LATE.sentence
     if campaign.plan.schedule.late == "hold":
-        await hold(conn, campaign, By(None, f"{why}: {step_note(step.text_no)}", now))
+        by = By(None, f"{why}: {step_note(step.text_no)}", now, TOO_LATE.code)
+        await hold(conn, campaign, by)
     elif campaign.plan.schedule.late == "skip":
         await sequence_store.record(conn, step, "skipped", why, None, now)
         await finish_if_over(conn, campaign, By(None, why, now))
@@ -134,5 +135,6 @@ async def finish_if_over(conn: Connection, campaign: Campaign, by: By) -> None:
     """
     if campaign.state is not State.SCHEDULED or await run_store.goes_on(conn, campaign.id):
         return
-    if not await sequence_store.open_steps(conn, campaign.id, 1):
+    waits = await fire_store.fire_waits(conn, campaign.id)
+    if not waits and not await sequence_store.open_steps(conn, campaign.id, 1):
         await store.move(conn, campaign.id, Act.SKIP, State.DONE, by)

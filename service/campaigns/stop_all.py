@@ -1,8 +1,8 @@
 """Stopping everything: one switch for all campaigns and direct runs of the installation (I7).
 
 Once the stop has answered, nothing is marked as leaving until somebody lifts it; what was marked
-before may still leave. Campaigns stay what they are and go on when it is lifted; those whose time
-comes meanwhile are held, each to be released by a person.
+before may still leave. Campaigns stay what they are and go on when it is lifted; each fire whose
+time comes meanwhile is held, to be released by a person.
 
 A database that was restored from a backup does not know what left after the backup was taken. So
 it is stopped as well, and more: what was scheduled is held, what was running is paused, and each
@@ -13,6 +13,7 @@ from datetime import datetime
 
 from service.accounts.model import User
 from service.campaigns import run_store, stop_store, store
+from service.campaigns.fires import Why
 from service.campaigns.model import Act, By, State
 from service.campaigns.stop_store import Stop
 from service.errors import Conflict
@@ -59,7 +60,7 @@ async def hold_all(conn: Connection, reason: str, now: datetime) -> Stop:
     campaigns = await stop_store.open_campaigns(conn)
     await stop_store.lock_marks_out(conn)
     await stop_store.insert_stop(conn, "restored", reason, None, now)
-    by = By(None, reason, now)
+    by = By(None, reason, now, Why.RESTORED)
     for campaign_id, state in campaigns:
         if state == State.SCHEDULED:
             await store.set_next_fire(conn, campaign_id, None)

@@ -173,8 +173,8 @@ async def move(conn: Connection, campaign_id: UUID, act: Act, to: State, by: By)
             UPDATE campaigns SET state = $2 WHERE id = $1 AND state = ANY($3)
             RETURNING id, old.state AS from_state, new.state AS to_state
         )
-        INSERT INTO campaign_moves (campaign_id, from_state, to_state, user_id, reason, at)
-        SELECT id, from_state, to_state, $4, $5, $6 FROM moved
+        INSERT INTO campaign_moves (campaign_id, from_state, to_state, user_id, reason, at, code)
+        SELECT id, from_state, to_state, $4, $5, $6, $7 FROM moved
         """,
         campaign_id,
         to.value,
@@ -182,6 +182,7 @@ async def move(conn: Connection, campaign_id: UUID, act: Act, to: State, by: By)
         by.user_id,
         by.reason,
         by.at,
+        by.code,
     )
     return bool(affected(status))
 
@@ -190,7 +191,7 @@ async def list_moves(conn: Connection, campaign_id: UUID) -> list[Move]:
     """Everything that happened to a campaign, from old to new."""
     rows = await conn.fetch(
         """
-        SELECT from_state, to_state, user_id, reason, at FROM campaign_moves
+        SELECT from_state, to_state, user_id, reason, at, code FROM campaign_moves
         WHERE campaign_id = $1 ORDER BY id
         """,
         campaign_id,
@@ -321,8 +322,13 @@ async def void_submission(conn: Connection, campaign_id: UUID) -> None:
 
 
 async def set_next_fire(conn: Connection, campaign_id: UUID, at: datetime | None) -> None:
-    """When the campaign fires next; None: not again."""
-    await conn.execute("UPDATE campaigns SET next_fire_at = $2 WHERE id = $1", campaign_id, at)
+    """When the campaign fires next; None: not again, or not before a person lets it."""
+    told = ", expected_at = $2, silent_since = NULL" if at is not None else ""
+    await conn.execute(
+        f"UPDATE campaigns SET next_fire_at = $2{told} WHERE id = $1",  # noqa: S608  # constants
+        campaign_id,
+        at,
+    )
 
 
 async def due_campaigns(conn: Connection, now: datetime) -> list[UUID]:
@@ -389,6 +395,6 @@ def _campaign(row: Record) -> Campaign:
         more_texts=tuple(MoreText(text.template_id, text.after_days) for text in further),
         corrects=row["corrects"],
     )
-    replaced = {field.name for field in fields(Plan)}
+    replaced = {field.name for field in fields(Plan)} | {"expected_at", "silent_since"}
     kept = {name: value for name, value in row.items() if name not in replaced}
     return Campaign(plan=plan, **kept | {"state": State(row["state"]), "further": further})

@@ -65,6 +65,22 @@ class Event(StrEnum):
     QUOTA_WARNING = "quota.warning"
     WEBHOOK_DISABLED = "webhook.disabled"
     WEBHOOK_TEST = "webhook.test"
+    STOPPED = "stop_all.stopped"
+    LIFTED = "stop_all.lifted"
+    CAMPAIGN_HELD = "campaign.held"
+    CAMPAIGN_RELEASED = "campaign.released"
+    CAMPAIGN_PAUSED = "campaign.paused"
+    CAMPAIGN_RESUMED = "campaign.resumed"
+    CAMPAIGN_RETURNED = "campaign.returned"
+    CAMPAIGN_REOPENED = "campaign.reopened"
+    CAMPAIGN_NOT_FIRING = "campaign.not_firing"
+    FIRE_HELD = "fire.held"
+    FIRE_RELEASED = "fire.released"
+    FIRE_MISSED = "fire.missed"
+    FIRE_SKIPPED = "fire.skipped"
+    FIRE_LATE = "fire.late"
+    CHANNEL_SHUT = "channel.shut"
+    CHANNEL_RECOVERED = "channel.recovered"
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,8 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """One fire. state: of its run once it has one, before that of its campaign, or `skipped`.
+    """One fire. state: of its run once it has one, before that of its campaign, or what became of
+    it: `skipped`, `held`, `missed`; then code says why (`fires.Why`), and outcome which.
 
     audience: whom it means, as counted; target: how many it had once it fired. terms: None once it
     has fired. lanes: messages by channel.
@@ -72,6 +73,8 @@ class Entry:
     max_tps: int | None = None
     audience: Audience | None = None
     lanes: Mapping[int, int] = field(default_factory=dict)
+    outcome: str | None = None
+    code: str = ""
 
     @property
     def day(self) -> date:
@@ -86,7 +89,7 @@ class Entry:
     @property
     def takes_place(self) -> bool:
         """Whether its texts leave, or have."""
-        return self.state not in {"skipped", "cancelled"}
+        return self.state not in {"skipped", "cancelled", "missed"} and self.outcome != "held"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +180,8 @@ def _fired(row: Record, lanes: Mapping[int, int]) -> Entry:
         row["started_at"],
         row["finished_at"],
         lanes=lanes,
+        outcome=row["outcome"],
+        code=row["code"],
     )
 
 

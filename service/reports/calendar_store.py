@@ -45,7 +45,8 @@ async def past_fires(
     """What became of the fires of a department's campaigns (None: of all) from start to end."""
     return await conn.fetch(
         """
-        SELECT f.campaign_id, f.planned_at, f.note, f.run_id, c.name, c.department_id, c.priority,
+        SELECT f.campaign_id, f.planned_at, f.note, f.outcome, f.code, f.run_id, c.name,
+               c.department_id, c.priority,
                coalesce(r.fire_at, f.planned_at) AS at, coalesce(r.class, t.class) AS class,
                coalesce(r.text, v.text) AS text, coalesce(r.state, f.outcome) AS status, r.target,
                r.valid_until, r.started_at, r.finished_at, r.mode

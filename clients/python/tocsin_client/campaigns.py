@@ -12,6 +12,7 @@ from tocsin_client.types import (
     CampaignPreview,
     CampaignReport,
     CampaignState,
+    LateChoice,
     Lint,
     Message,
     MessageClass,
@@ -169,11 +170,19 @@ class Campaigns:
         return await self._act(campaign_id, "submit", {})
 
     async def approve(
-        self, campaign_id: str, *, reason: str = "", acknowledged: Sequence[str] = ()
+        self,
+        campaign_id: str,
+        *,
+        reason: str = "",
+        acknowledged: Sequence[str] = (),
+        missed: LateChoice | None = None,
     ) -> CampaignDetail:
-        """Approve what somebody else submitted; it fires at its time."""
-        body = {"reason": reason, "acknowledged": list(acknowledged)}
-        return await self._act(campaign_id, "approve", body)
+        """Approve what somebody else submitted; it fires at its time.
+
+        missed: what becomes of its fire if that is late by now.
+        """
+        body: dict[str, Any] = {"reason": reason, "acknowledged": list(acknowledged)}
+        return await self._act(campaign_id, "approve", _with(body, missed=missed))
 
     async def send_back(self, campaign_id: str, reason: str) -> CampaignDetail:
         """Return a submitted campaign to its planners, to be mended."""
@@ -183,17 +192,33 @@ class Campaigns:
         """Refuse a submitted campaign for good."""
         return await self._act(campaign_id, "reject", {"reason": reason})
 
-    async def release(self, campaign_id: str, reason: str = "") -> CampaignDetail:
-        """Let a campaign on hold fire now."""
-        return await self._act(campaign_id, "release", {"reason": reason})
+    async def release(
+        self,
+        campaign_id: str,
+        reason: str = "",
+        *,
+        missed: Literal["run", "skip"] | None = None,
+        planned_at: str | None = None,
+    ) -> CampaignDetail:
+        """Let a campaign on hold, or a fire of it that is held, go now; `missed="skip"`: leave it
+        out. planned_at: which fire, where several are held.
+        """
+        body = _with({"reason": reason}, missed=missed, planned_at=planned_at)
+        return await self._act(campaign_id, "release", body)
 
     async def pause(self, campaign_id: str, reason: str = "") -> CampaignDetail:
         """Stop handing off; after the answer, nothing that was not already leaving goes out."""
         return await self._act(campaign_id, "pause", {"reason": reason})
 
-    async def resume(self, campaign_id: str, reason: str = "") -> CampaignDetail:
-        """Go on where it was paused."""
-        return await self._act(campaign_id, "resume", {"reason": reason})
+    async def resume(
+        self, campaign_id: str, reason: str = "", *, missed: LateChoice | None = None
+    ) -> CampaignDetail:
+        """Go on where it was paused; `decided_fires` says what becomes of the fires it missed.
+
+        missed: run the last of them now, hold it for a release, or skip them; needed where the plan
+        holds late fires.
+        """
+        return await self._act(campaign_id, "resume", _with({"reason": reason}, missed=missed))
 
     async def cancel(self, campaign_id: str, reason: str = "") -> CampaignDetail:
         """End it; what has left has left."""
@@ -327,6 +352,11 @@ class Runs:
             if _over(report, until):
                 return
             await asyncio.sleep(every)
+
+
+def _with(body: dict[str, Any], **more: object) -> dict[str, Any]:
+    """The body with what is given besides."""
+    return body | {name: value for name, value in more.items() if value is not None}
 
 
 def _over(report: Report, until: str) -> bool:

@@ -329,6 +329,9 @@ class Template(_Classed, Lint):
     approved_by: str | None
 
 
+LateChoice = Literal["run", "hold", "skip"]
+
+
 class Schedule(TypedDict, total=False):
     """When a campaign fires, and what limits its texts; left out: at once, 08:00 to 20:00."""
 
@@ -338,8 +341,21 @@ class Schedule(TypedDict, total=False):
     until: str | None
     timezone: str
     send_hours: list[list[str]]
-    late: Literal["run", "hold", "skip"]
+    late: LateChoice
+    hold_following: bool
     validity_minutes: int
+
+
+class FireRecord(TypedDict):
+    """What became of a fire; `held`: it waits for a release, `missed`: nothing was decided yet."""
+
+    planned_at: str
+    outcome: Literal["fired", "skipped", "held", "missed"]
+    code: str
+    plain: Plain
+    run_id: str | None
+    released_at: str | None
+    at: str
 
 
 class Move(TypedDict):
@@ -350,6 +366,7 @@ class Move(TypedDict):
     user_id: str | None
     reason: str
     at: str
+    code: str
 
 
 class Campaign(_Classed):
@@ -372,6 +389,8 @@ class CampaignDetail(Campaign):
     """A plan with everything that happened to it."""
 
     moves: list[Move]
+    held_fires: list[FireRecord]
+    decided_fires: list[FireRecord]
 
 
 class CampaignPreview(Preview):
@@ -588,6 +607,22 @@ EventType = Literal[
     "import.finished",
     "quota.warning",
     "webhook.disabled",
+    "stop_all.stopped",
+    "stop_all.lifted",
+    "campaign.held",
+    "campaign.released",
+    "campaign.paused",
+    "campaign.resumed",
+    "campaign.returned",
+    "campaign.reopened",
+    "campaign.not_firing",
+    "fire.held",
+    "fire.released",
+    "fire.missed",
+    "fire.skipped",
+    "fire.late",
+    "channel.shut",
+    "channel.recovered",
 ]
 DeliveryState = Literal["waiting", "delivered", "given_up"]
 

@@ -9,13 +9,21 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.campaigns import approval, county_store, fire_store, lifecycle, planning, store
+from service.campaigns import (
+    approval,
+    county_store,
+    fire_store,
+    lifecycle,
+    missed,
+    planning,
+    store,
+)
 from service.campaigns.fires import fires
 from service.campaigns.firing import arm_again, fire_due
 from service.campaigns.holidays import Changes, Notice
 from service.campaigns.hours import County
 from service.campaigns.lifecycle import finish_campaigns
-from service.campaigns.model import By, Campaign, State
+from service.campaigns.model import By, Campaign, State, WrongState
 from service.campaigns.schedule import Schedule
 from service.errors import Conflict
 from service.storage.postgres import Pool, transaction
@@ -54,11 +62,12 @@ async def _close_runs(pool: Pool, now: datetime) -> None:
 
 
 async def _outcomes(pool: Pool, campaign_id: UUID) -> list[str]:
-    """The days of the plan, those in brackets left out."""
+    """The days of the plan: (left out), [held], <missed>."""
     async with pool.acquire() as conn:
         found = await fire_store.list_fires(conn, campaign_id, None, 1_000)
     days = [(f"{f.planned_at.astimezone(SHANGHAI):%m-%d}", f.outcome) for f in reversed(found)]
-    return [day if outcome == "fired" else f"({day})" for day, outcome in days]
+    shown = {"fired": "{}", "skipped": "({})", "held": "[{}]", "missed": "<{}>"}
+    return [shown[outcome].format(day) for day, outcome in days]
 
 
 async def _fired_at(pool: Pool, campaign: Campaign) -> list[str]:
@@ -119,14 +128,14 @@ async def test_a_year_of_each_kind_under_two_schedulers(pool: Pool, now: datetim
         ("hold", MINUTE, ["13", "14"], State.RUNNING),
         ("skip", MINUTE, ["13", "14"], State.RUNNING),
         ("run", 16 * MINUTE, ["13", "14"], State.RUNNING),
-        ("hold", 16 * MINUTE, ["13"], State.HELD),
+        ("hold", 16 * MINUTE, ["13", "[14]"], State.SCHEDULED),
         ("skip", 16 * MINUTE, ["13", "(14)"], State.SCHEDULED),
         # Of several, the last stands for all.
         ("run", DAY + 5 * MINUTE, ["13", "(14)", "15"], State.RUNNING),
         ("hold", DAY + 5 * MINUTE, ["13", "(14)", "15"], State.RUNNING),
         ("skip", DAY + 5 * MINUTE, ["13", "(14)", "15"], State.RUNNING),
         ("run", 3 * DAY + HOUR, ["13", "(14)", "(15)", "(16)", "17"], State.RUNNING),
-        ("hold", 3 * DAY + HOUR, ["13", "(14)", "(15)", "(16)"], State.HELD),
+        ("hold", 3 * DAY + HOUR, ["13", "(14)", "(15)", "(16)", "[17]"], State.SCHEDULED),
         ("skip", 3 * DAY + HOUR, ["13", "(14)", "(15)", "(16)", "(17)"], State.SCHEDULED),
     ],
 )
@@ -143,8 +152,7 @@ async def test_after_an_outage(
     assert found == outcomes
     after = await _load(pool, campaign)
     assert after.state is state
-    if state is not State.HELD:  # the next one is due on the day after
-        assert after.next_fire_at == _at("2027-01-13T09:00") + (len(outcomes)) * DAY
+    assert after.next_fire_at == _at("2027-01-13T09:00") + len(outcomes) * DAY
     async with pool.acquire() as conn:
         doubles = await conn.fetchval(
             "SELECT count(*) - count(DISTINCT fire_at) FROM runs WHERE campaign_id = $1",
@@ -153,16 +161,117 @@ async def test_after_an_outage(
     assert doubles == 0
 
 
-async def test_what_was_held_fires_once_released_and_goes_on(pool: Pool, now: datetime) -> None:
+async def test_a_fire_that_is_held_holds_none_after_it(pool: Pool, now: datetime) -> None:
     team, campaign = await _scheduled(pool, now, _plan("FREQ=DAILY", late="hold"))
     assert await fire_due(pool, _at("2027-01-13T10:00")) == []
+    for day in (14, 15):
+        assert len(await fire_due(pool, _at(f"2027-01-{day}T09:00"))) == 1
+    assert await _outcomes(pool, campaign.id) == ["[01-13]", "01-14", "01-15"]
     released = _at("2027-01-15T11:00")
-    async with transaction(pool) as conn:
-        by = By(team.operator.id, "checked", released)
-        await lifecycle.release(conn, team.operator, campaign.id, by)
+    await _release(pool, team, campaign, released)
     assert len(await fire_due(pool, released)) == 1
+    assert await fire_due(pool, released + SECOND) == []
+    assert await _outcomes(pool, campaign.id) == ["01-13", "01-14", "01-15"]
+    assert (await _fired_at(pool, campaign))[-1] == "01-15 11:00"
+    assert (await _load(pool, campaign)).next_fire_at == _at("2027-01-16T09:00")
+
+
+async def _release(
+    pool: Pool, team: Team, campaign: Campaign, at: datetime, **how: Any
+) -> Campaign:
+    async with transaction(pool) as conn:
+        by = By(team.operator.id, "checked", at)
+        return await lifecycle.release(conn, team.operator, campaign.id, by, **how)
+
+
+async def test_of_several_held_fires_one_is_named(pool: Pool, now: datetime) -> None:
+    team, campaign = await _scheduled(pool, now, _plan("FREQ=DAILY;COUNT=3", late="hold"))
+    for day in (13, 14, 15):
+        assert await fire_due(pool, _at(f"2027-01-{day}T10:00")) == []
+    assert await _outcomes(pool, campaign.id) == ["[01-13]", "[01-14]", "[01-15]"]
+    await _close_runs(pool, _at("2027-01-15T10:00"))
+    assert (await _load(pool, campaign)).state is State.SCHEDULED, "it waits for a person"
+    at = _at("2027-01-15T11:00")
+    with pytest.raises(missed.SeveralHeld, match="planned_at"):
+        await _release(pool, team, campaign, at)
+    with pytest.raises(Conflict, match="no fire of this instant"):
+        await _release(pool, team, campaign, at, planned_at=_at("2027-01-12T09:00"))
+    await _release(pool, team, campaign, at, planned_at=_at("2027-01-14T09:00"))
+    await _release(pool, team, campaign, at, planned_at=_at("2027-01-13T09:00"), missed="skip")
+    assert len(await fire_due(pool, at)) == 1
+    assert await _outcomes(pool, campaign.id) == ["(01-13)", "01-14", "[01-15]"]
+    await _close_runs(pool, at)
+    assert (await _load(pool, campaign)).state is State.SCHEDULED
+    done = await _release(pool, team, campaign, at + HOUR, missed="skip")
+    assert done.state is State.DONE, "nothing of it is to come"
+    with pytest.raises(WrongState):
+        await _release(pool, team, campaign, at + HOUR)
+
+
+async def test_a_plan_that_says_so_waits_as_a_whole(pool: Pool, now: datetime) -> None:
+    plan = _plan("FREQ=DAILY", late="hold", hold_following=True)
+    team, campaign = await _scheduled(pool, now, plan)
+    assert await fire_due(pool, _at("2027-01-13T10:00")) == []
+    assert (await _load(pool, campaign)).state is State.HELD
+    for day in (14, 15):
+        at = _at(f"2027-01-{day}T12:00")
+        assert await fire_due(pool, at) == []
+        assert await missed.record_missed(pool, at) > 0
+    assert await _outcomes(pool, campaign.id) == ["[01-13]", "<01-14>", "<01-15>"]
+    with pytest.raises(missed.MissedFires, match="2027-01-15T01:00:00"):
+        await _release(pool, team, campaign, at)
+    await _release(pool, team, campaign, at, missed="run")
+    assert len(await fire_due(pool, at)) == 1
     assert await _outcomes(pool, campaign.id) == ["(01-13)", "(01-14)", "01-15"]
     assert (await _load(pool, campaign)).next_fire_at == _at("2027-01-16T09:00")
+
+
+@pytest.mark.parametrize(
+    ("late", "choice", "outcomes", "runs"),
+    [
+        ("hold", "run", ["(01-13)", "01-14"], 1),
+        ("hold", "hold", ["(01-13)", "[01-14]"], 0),
+        ("hold", "skip", ["(01-13)", "(01-14)"], 0),
+        ("run", None, ["(01-13)", "01-14"], 1),
+        ("run", "hold", ["(01-13)", "[01-14]"], 0),
+        ("skip", None, ["(01-13)", "(01-14)"], 0),
+        ("skip", "skip", ["(01-13)", "(01-14)"], 0),
+    ],
+)
+async def test_whoever_resumes_says_what_becomes_of_what_was_missed(
+    pool: Pool, now: datetime, late: str, choice: Any, outcomes: list[str], runs: int
+) -> None:
+    team, campaign = await _scheduled(pool, now, _plan("FREQ=DAILY", late=late))
+    at = _at("2027-01-14T12:00")
+    async with transaction(pool) as conn:
+        await lifecycle.pause(conn, team.operator, campaign.id, By(team.operator.id, "r", now))
+    assert await missed.record_missed(pool, at) == 1
+    assert await missed.record_missed(pool, at) == 0, "each once"
+    assert await _outcomes(pool, campaign.id) == ["<01-13>", "<01-14>"]
+    async with transaction(pool) as conn:
+        by = By(team.operator.id, "r", at)
+        await lifecycle.resume(conn, team.operator, campaign.id, by, choice)
+    assert len(await fire_due(pool, at)) == runs
+    assert await _outcomes(pool, campaign.id) == outcomes
+    assert len(await fire_due(pool, _at("2027-01-15T09:00"))) == 1, "later fires go on"
+
+
+@pytest.mark.parametrize(("late", "choice"), [("hold", None), ("skip", "run"), ("skip", "hold")])
+async def test_without_a_choice_that_the_plan_allows_it_is_not_resumed(
+    pool: Pool, now: datetime, late: str, choice: Any
+) -> None:
+    team, campaign = await _scheduled(pool, now, _plan("FREQ=DAILY", late=late))
+    async with transaction(pool) as conn:
+        await lifecycle.pause(conn, team.operator, campaign.id, By(team.operator.id, "r", now))
+    by = By(team.operator.id, "r", _at("2027-01-13T09:16"))
+    with pytest.raises(Conflict, match="missed"):
+        async with transaction(pool) as conn:
+            await lifecycle.resume(conn, team.operator, campaign.id, by, choice)
+    assert (await _load(pool, campaign)).state is State.PAUSED
+    async with transaction(pool) as conn:
+        by = By(team.operator.id, "r", _at("2027-01-13T09:15"))
+        await lifecycle.resume(conn, team.operator, campaign.id, by)
+    assert len(await fire_due(pool, _at("2027-01-13T09:15"))) == 1, "in time it simply fires"
 
 
 @pytest.mark.parametrize("jump", [-3 * DAY, -HOUR, HOUR, 8 * HOUR])

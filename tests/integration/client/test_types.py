@@ -103,7 +103,7 @@ def takes(given: Any, hint: Any) -> bool:
     """Whether the API takes what is of the type, or some of it: it may know narrower ones."""
     schemas = resolved(given).get("anyOf", [resolved(given)])
     hints = get_args(hint) if get_origin(hint) in {UnionType, typing.Union} else [hint]
-    kinds = {list: "array", dict: "object", str: "string", int: "integer", NoneType: "null"}
+    kinds = {list: "array", dict: "object", bool: "boolean", int: "integer", NoneType: "null"}
     wanted = {kinds.get(get_origin(one) or one, "string") for one in hints}
     return bool(wanted & {schema.get("type") for schema in schemas})
 

@@ -8,8 +8,8 @@ from typing import Any, TypeVar, cast
 
 from tocsin_client import ImportFailed, Tocsin
 from tocsin_client.ctl.parser import Act, Options
-from tocsin_client.ctl.screen import Screen
-from tocsin_client.types import Evidence
+from tocsin_client.ctl.screen import Screen, said
+from tocsin_client.types import Evidence, FireRecord
 
 BAD = 1
 """The exit code of what was asked and found bad: a blocked text, a file that cannot be read."""
@@ -180,13 +180,24 @@ async def approve_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     screen.facts(done, CAMPAIGN)
 
 
-def steer(name: str) -> Act:
-    """A step of a campaign's life that takes a reason."""
+def steer(name: str, *options: str) -> Act:
+    """A step of a campaign's life that takes a reason, and these options if they are given."""
 
     async def act(tocsin: Tocsin, o: Options, screen: Screen) -> None:
-        screen.facts(await getattr(tocsin.campaigns, name)(o.id, o.reason), CAMPAIGN)
+        given = {one: value for one in options if (value := getattr(o, one)) is not None}
+        campaign = await getattr(tocsin.campaigns, name)(o.id, o.reason, **given)
+        screen.facts(campaign, CAMPAIGN)
+        if not screen.as_json and campaign["decided_fires"]:
+            await screen.table(each(_in_words(campaign["decided_fires"])), FIRE)
 
     return act
+
+
+FIRE = ("planned_at", "outcome", "plain")
+
+
+def _in_words(fires: Iterable[FireRecord]) -> list[dict[str, Any]]:
+    return [dict(fire) | {"plain": said(fire["plain"])} for fire in fires]
 
 
 async def list_runs(tocsin: Tocsin, o: Options, screen: Screen) -> None:

@@ -6,7 +6,7 @@ import tempfile
 from tocsin_client import Tocsin
 from tocsin_client.ctl.acts import each, read_text
 from tocsin_client.ctl.parser import Options
-from tocsin_client.ctl.screen import Screen, speaks_chinese
+from tocsin_client.ctl.screen import Screen, said
 
 _MEMORY_OCTETS = 1024 * 1024
 
@@ -24,8 +24,8 @@ async def show_me(tocsin: Tocsin, _: Options, screen: Screen) -> None:
 async def look_up_number(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """The latest texts to a number from standard input, and what is stopped to it."""
     found = await tocsin.messages.to_number(read_text("-"), days=o.days)
-    items = [dict(item) | {"plain": _said(item["plain"])} for item in found["items"]]
-    stopped = [dict(stop) | {"plain": _said(stop["plain"])} for stop in found["stopped"]]
+    items = [dict(item) | {"plain": said(item["plain"])} for item in found["items"]]
+    stopped = [dict(stop) | {"plain": said(stop["plain"])} for stop in found["stopped"]]
     if screen.as_json:
         screen.facts(found, ())
         return
@@ -135,10 +135,5 @@ async def list_audit(tocsin: Tocsin, o: Options, screen: Screen) -> None:
 def _status(screen: Screen, status: dict[str, object]) -> None:
     """A text with its sentence, in one language unless a program reads it."""
     if not screen.as_json:
-        status["plain"] = _said(status["plain"])
+        status["plain"] = said(status["plain"])
     screen.facts(status, STATUS)
-
-
-def _said(plain: object) -> object:
-    """A sentence in the language that is asked for."""
-    return plain["zh" if speaks_chinese() else "en"] if isinstance(plain, dict) else plain

@@ -14,6 +14,7 @@ from tocsin_client.types import (
     CampaignState,
     Decision,
     DeliveryState,
+    LateChoice,
     MessageClass,
     MessageState,
     Priority,
@@ -142,13 +143,25 @@ def _campaigns(of: Commands) -> None:
     for name, method, words in (
         ("return", "send_back", ("give it back to be mended", "退回修改")),
         ("reject", "reject", ("refuse it for good", "驳回")),
-        ("release", "release", ("let it fire now", "放行")),
         ("pause", "pause", ("stop handing off", "暂停")),
-        ("resume", "resume", ("go on", "继续")),
         ("cancel", "cancel", ("end it", "取消")),
     ):
         parser = act_on(of, name, acts.steer(method), words, CAMPAIGN)
         reason(parser, required=name in {"return", "reject"})
+    _going_on(of)
+
+
+def _going_on(of: Commands) -> None:
+    words = ("let it, or a held fire, go now", "放行")
+    release = act_on(of, "release", acts.steer("release", "missed", "planned_at"), words, CAMPAIGN)
+    left = ("send what is held, or leave it out", "发送待放行的，或不发")
+    release.take("--missed", words=left, choices=["run", "skip"])
+    release.take("--planned-at", words=("which fire", "哪一次（计划时间）"), **INSTANT)
+    resume = act_on(of, "resume", acts.steer("resume", "missed"), ("go on", "继续"), CAMPAIGN)
+    late = ("what becomes of missed fires", "错过的发送如何处理：补发、待放行、不发")
+    resume.take("--missed", words=late, choices=get_args(LateChoice))
+    for parser in (release, resume):
+        reason(parser, required=False)
 
 
 def _runs(of: Commands) -> None:

@@ -29,6 +29,11 @@ def say(english: str, chinese: str) -> str:
     return chinese if speaks_chinese() else english
 
 
+def said(plain: object) -> object:
+    """A sentence in the language that is asked for."""
+    return plain["zh" if speaks_chinese() else "en"] if isinstance(plain, dict) else plain
+
+
 class Screen:
     """Where a command's answer goes. as_json: a value a line, as the API gave it."""
 

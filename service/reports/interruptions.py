@@ -1,0 +1,84 @@
+"""What keeps texts from being sent, and what lets them go on, in words (pure).
+
+One row of the table `interruptions` is one of `KINDS`; its code, and that of a fire, is one of
+`WHYS`. Everything that can be stored has its words here, in Chinese and in English.
+"""
+
+from collections.abc import Mapping
+
+from service.campaigns.fires import Why
+from service.reports.plain import Sentence
+
+KINDS: Mapping[str, Sentence] = {
+    "stop_all.stopped": Sentence("全部停发", "Everything was stopped"),
+    "stop_all.lifted": Sentence("恢复发送", "Sending was let go on"),
+    "campaign.held": Sentence("任务待放行", "The campaign is held"),
+    "campaign.released": Sentence("任务已放行", "The campaign was released"),
+    "campaign.paused": Sentence("任务已暂停", "The campaign was paused"),
+    "campaign.resumed": Sentence("任务已继续", "The campaign was resumed"),
+    "campaign.returned": Sentence("任务退回修改", "The campaign was returned"),
+    "campaign.reopened": Sentence("任务须重新签发", "The campaign needs a new approval"),
+    "campaign.not_firing": Sentence("任务不再发送", "The campaign does not fire"),
+    "fire.held": Sentence("这一次待放行", "This fire is held"),
+    "fire.released": Sentence("这一次已放行", "This fire was released"),
+    "fire.missed": Sentence("这一次错过了", "This fire was missed"),
+    "fire.skipped": Sentence("这一次不发", "This fire was skipped"),
+    "fire.late": Sentence("这一次迟发", "This fire came late"),
+    "channel.shut": Sentence("通道中断", "A channel was shut"),
+    "channel.recovered": Sentence("通道恢复", "A channel works again"),
+}
+
+WHYS: Mapping[str, Sentence] = {
+    Why.LATE: Sentence("到时超过 15 分钟未能发出", "it could not fire within 15 minutes"),
+    Why.STOPPED: Sentence("当时全部停发", "everything was stopped at its time"),
+    Why.PERIOD_OVER: Sentence("任务的期限已过", "the campaign's period is over"),
+    Why.STILL_SENDS: Sentence("要更正的批次还在发送", "what it corrects still sends"),
+    Why.NOT_APPROVED: Sentence("内容与签发的不一致", "it is not what was approved"),
+    Why.DRIFTED: Sentence(
+        "人数与签发时相差过多", "the rule means another number of people than was approved"
+    ),
+    Why.SUPERSEDED: Sentence("由后面的一次代替", "a later fire took its place"),
+    Why.CALENDAR: Sentence("日历使它不发", "the calendar leaves it out"),
+    Why.PERSON: Sentence("由人决定", "a person decided so"),
+    Why.PAUSED: Sentence("任务当时暂停", "the campaign was paused"),
+    Why.HELD: Sentence("任务当时待放行", "the campaign was held"),
+    Why.UNAPPROVED: Sentence("任务当时未签发", "the campaign was not approved"),
+    Why.DRAFT: Sentence("任务当时是草稿", "the campaign was a draft"),
+    Why.GUARD: Sentence("系统发现异常，自动暂停", "something was wrong, and it paused itself"),
+    Why.RESTORED: Sentence("数据库是从备份恢复的", "the database was restored from a backup"),
+    Why.EDITED: Sentence("任务被修改，须重新签发", "the campaign was edited"),
+    Why.RETURNED: Sentence("任务被退回修改", "the campaign was returned"),
+    Why.APPROVAL_EXPIRED: Sentence("逾期未签发", "the approval did not come in time"),
+    "no_next_fire": Sentence(
+        "没有下一次发送时间", "it waits for no fire, although one should come"
+    ),
+    "trouble": Sentence("系统出错，未能发出", "an error keeps it from firing"),
+    "down": Sentence("连接不上", "there is no connection"),
+    "faults": Sentence("提交大量失败", "too many submits go wrong"),
+    "slow": Sentence("运营商应答太慢", "the carrier answers too slowly"),
+    "silent": Sentence("收不到回执", "no receipts come"),
+}
+
+_OUTCOMES: Mapping[str, Sentence] = {
+    "fired": Sentence("已发送", "It took place"),
+    "skipped": KINDS["fire.skipped"],
+    "held": KINDS["fire.held"],
+    "missed": KINDS["fire.missed"],
+}
+
+
+def explain_interruption(kind: str, code: str) -> Sentence:
+    """What happened, and why if a code says it."""
+    return _joined(KINDS[kind], code)
+
+
+def explain_fire(outcome: str, code: str) -> Sentence:
+    """What became of a fire, and why it did not take place by itself in time."""
+    return _joined(_OUTCOMES[outcome], code)
+
+
+def _joined(said: Sentence, code: str) -> Sentence:
+    why = WHYS.get(code)
+    if why is None:
+        return Sentence(f"{said.zh}。", f"{said.en}.")
+    return Sentence(f"{said.zh}：{why.zh}。", f"{said.en}: {why.en}.")

@@ -1,0 +1,113 @@
+"""What is said over HTTP of fires that were missed or are held, and what a person answers."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from service.campaigns import approval
+from service.campaigns.firing import fire_due
+from service.campaigns.missed import record_missed
+from service.campaigns.schedule import Schedule
+from service.storage.postgres import transaction
+from tests.factories import make_draft, make_scheduled
+from tests.integration.api.conftest import Api
+
+OPERATOR, APPROVER = ("county", "operator"), ("county", "approver")
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+WEEK = timedelta(weeks=1)
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=SHANGHAI)
+
+
+async def _weekly(api: Api, late: str = "hold") -> str:
+    schedule = Schedule("recurring", _at("2027-01-13T09:30"), rrule="FREQ=WEEKLY", late=late)  # type: ignore[arg-type]
+    async with transaction(api.runtime.pool) as conn:
+        made = await make_scheduled(conn, api.teams["county"], now=api.clock.at, schedule=schedule)
+    return f"/campaigns/{made.id}"
+
+
+async def _tick(api: Api) -> int:
+    fired = await fire_due(api.runtime.pool, api.clock.at)
+    await record_missed(api.runtime.pool, api.clock.at)
+    return len(fired)
+
+
+async def _fires(api: Api, path: str) -> list[tuple[str, str]]:
+    items = (await api.get(f"{path}/fires", OPERATOR)).json["items"]
+    return [(fire["outcome"], fire["code"]) for fire in reversed(items)]
+
+
+def _short(fires: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    return [(fire["planned_at"][:10], fire["outcome"]) for fire in fires]
+
+
+async def test_a_weekly_plan_paused_over_one_fire_loses_no_other(api: Api) -> None:
+    path = await _weekly(api)
+    await api.post(f"{path}/pause", OPERATOR, {})
+    api.clock.at = _at("2027-01-13T10:00")
+    await _tick(api)
+    assert await _fires(api, path) == [("missed", "paused")]
+
+    refused = await api.post(f"{path}/resume", OPERATOR, {"reason": "checked"})
+    assert (refused.status, refused.json["type"]) == (409, "/problems/fires_were_missed")
+    assert "2027-01-13T01:30:00" in refused.json["detail"]
+    resumed = await api.post(f"{path}/resume", OPERATOR, {"missed": "hold"})
+    assert resumed.status == 200, resumed.body
+    assert resumed.json["state"] == "scheduled"
+    assert _short(resumed.json["decided_fires"]) == [("2027-01-13", "held")]
+    assert resumed.json["held_fires"] == resumed.json["decided_fires"]
+    assert resumed.json["held_fires"][0]["plain"] == {
+        "zh": "这一次待放行：到时超过 15 分钟未能发出。",
+        "en": "This fire is held: it could not fire within 15 minutes.",
+    }
+    for weeks in range(1, 7):
+        api.clock.at = _at("2027-01-13T09:30") + weeks * WEEK
+        assert await _tick(api) == 1, "six weeks go on"
+
+    released = await api.post(f"{path}/release", OPERATOR, {"missed": "skip", "reason": "old"})
+    assert _short(released.json["decided_fires"])[0] == ("2027-01-13", "skipped")
+    assert released.json["held_fires"] == []
+    assert (await _fires(api, path))[:2] == [("skipped", "person"), ("fired", "")]
+
+
+async def test_where_nothing_was_missed_nothing_is_asked(api: Api) -> None:
+    path = await _weekly(api)
+    await api.post(f"{path}/pause", OPERATOR, {})
+    resumed = await api.post(f"{path}/resume", OPERATOR, {"reason": "checked"})
+    assert (resumed.json["state"], resumed.json["decided_fires"]) == ("scheduled", [])
+    refused = await api.post(f"{path}/release", OPERATOR, {})
+    assert refused.json["type"] == "/problems/wrong_state"
+
+
+async def test_whoever_approves_too_late_is_asked_as_well(api: Api) -> None:
+    team, now = api.teams["county"], api.clock.at
+    once = Schedule("once", now + timedelta(hours=1), late="hold")
+    async with transaction(api.runtime.pool) as conn:
+        draft = await make_draft(conn, team.operator, now=now, schedule=once)
+        await approval.submit(conn, team.operator, draft.id, now)
+    path = f"/campaigns/{draft.id}"
+    api.clock.at = now + timedelta(hours=2)
+    await _tick(api)
+    assert await _fires(api, path) == [("missed", "pending_approval")]
+    refused = await api.post(f"{path}/approve", APPROVER, {})
+    assert refused.json["type"] == "/problems/fires_were_missed"
+    assert (await api.get(path, OPERATOR)).json["state"] == "pending_approval"
+    approved = await api.post(f"{path}/approve", APPROVER, {"missed": "run"})
+    assert approved.json["state"] == "scheduled"
+    assert await _tick(api) == 1
+    assert await _fires(api, path) == [("fired", "late")]
+
+
+async def test_an_edit_ends_what_was_held(api: Api) -> None:
+    path = await _weekly(api)
+    api.clock.at = _at("2027-01-13T10:00")
+    assert await _tick(api) == 0
+    assert await _fires(api, path) == [("held", "late")]
+    edited = await api.patch(path, OPERATOR, {"priority": "urgent"})
+    assert edited.json["held_fires"] == []
+    assert await _fires(api, path) == [("skipped", "edited")]
+    api.clock.at = _at("2027-01-20T10:00")
+    await _tick(api)
+    assert await _fires(api, path) == [("skipped", "edited"), ("missed", "edited")]
