@@ -1,8 +1,9 @@
 """The simulated lanes of `tocsin up`: one carrier that speaks three protocols, a channel to each.
 
-China Mobile and Broadnet go over CMPP, Unicom over SGIP, Telecom over SMGP; the carriers of a lane
-that is left out go over the first one. Ports and secrets are drawn once and kept in the data
-folder, so that a second start finds the same carrier.
+China Mobile and Broadnet, whose subscribers are in its network, go over CMPP, Unicom over SGIP,
+Telecom over SMGP; the carriers of a lane that is left out go over the first one. Each lane is the
+gateway of its first carrier, whose subscriber base goes over it. Ports and secrets are drawn once
+and kept in the data folder, so that a second start finds the same carrier.
 """
 
 import json
@@ -129,6 +130,7 @@ async def set_channels(
             kind=name,
             simulated=True,
             carriers=lanes.carriers(name) if name in lanes.names else own,
+            operated_by=own[0],
             config=parse_settings(name, lanes.settings(name)),
             tps=tps,
             window=window,

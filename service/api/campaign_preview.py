@@ -10,11 +10,12 @@ from service.api.schema import Instant, Out
 from service.api.segments import PreviewOut, preview_out
 from service.api.templates import TextOut, text_out
 from service.campaigns import planning
-from service.campaigns.meant import count_meant, rule_text
+from service.campaigns.meant import rule_text
 from service.campaigns.model import Campaign
 from service.campaigns.preview import read_rule, sample_text, with_sample
 from service.campaigns.reading import audience_of
 from service.dispatch.clashes import find_clashes
+from service.dispatch.foreseen import count_ledger
 from service.messages.draft import Audience
 from service.messages.verdict import judge
 
@@ -57,7 +58,7 @@ async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:
     """Count whom a campaign would reach now, and show what one of them would read."""
     campaign = await planning.load(call.conn, campaign_id, call.user.scope)
     rule = campaign.frozen_rule or await rule_text(call.conn, campaign.plan, None)
-    counts = await count_meant(call.conn, campaign, rule, campaign.message_class, call.now)
+    counts = await count_ledger(call.conn, campaign, rule, call.now)
     people = await with_sample(call.conn, call.runtime.keyring, campaign.department_id, counts)
     audience = await audience_of(
         call.conn,

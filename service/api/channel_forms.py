@@ -34,6 +34,14 @@ Destinations = Annotated[
 OnNetOnly = Annotated[
     bool, Field(description="Take only numbers of its own carriers, none as a fallback.")
 ]
+OperatedBy = Annotated[
+    Carrier | None,
+    Field(
+        description="Whose gateway it leads to, one of `carriers`: this carrier's subscriber base"
+        " goes over it, and no other's. Null: that of the one carrier in `carriers`, unless the"
+        " kind is a provider's (http, twilio); of several carriers, nobody's."
+    ),
+]
 Rank = Annotated[
     Int,
     Field(ge=0, le=10_000, description="Of the channels that can take a number the lowest is."),
@@ -69,7 +77,7 @@ Config = Annotated[
 NO_LIMIT = "Parts per second; null: no limit but the window."
 A_DAY = "Parts a day in Beijing, counted as they leave; null: as many as there are."
 A_MONTH = "Parts a month in Beijing, counted as they leave; null: as many as there are."
-NULLABLE = frozenset({"tps", "daily_quota", "monthly_quota"})
+NULLABLE = frozenset({"tps", "daily_quota", "monthly_quota", "operated_by"})
 
 
 class ChannelBody(Body):
@@ -86,6 +94,7 @@ class ChannelBody(Body):
     enabled: bool = True
     destinations: Destinations = 1
     on_net_only: OnNetOnly = True
+    operated_by: OperatedBy = None
     rank: Rank = 100
     signature: Placed = "ours_head"
     signature_counts: Counts = True
@@ -108,6 +117,7 @@ class ChannelPatch(Body):
     enabled: bool | None = None
     destinations: Destinations | None = None
     on_net_only: OnNetOnly | None = None
+    operated_by: OperatedBy = None
     rank: Rank | None = None
     signature: Placed | None = None
     signature_counts: Counts | None = None
@@ -146,6 +156,7 @@ class ChannelOut(Out):
     enabled: bool
     destinations: int
     on_net_only: bool
+    operated_by: str | None
     rank: int
     signature: str
     signature_counts: bool

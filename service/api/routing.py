@@ -16,6 +16,7 @@ from service.api.channels import Carrier
 from service.api.problems import TooLarge
 from service.api.schema import Body, Instant, Line, Out, Text
 from service.api.upload import Upload
+from service.audience.contact_store import subscriber_base
 from service.audience.number import is_synthetic, mask, parse_phone
 from service.audience.prefix import packaged_prefixes
 from service.audience.prefix_store import current_prefixes, home_of
@@ -38,7 +39,9 @@ class PhoneBody(Body):
 
 
 class ExplainBody(Body):
-    """A number, and the channels that a campaign leaves in the choice."""
+    """A number, as one of your department's people, and the channels that a campaign leaves in the
+    choice.
+    """
 
     phone: Text = _PHONE
     channels: Channels = "auto"
@@ -124,7 +127,8 @@ async def explain_route(call: Call, body: ExplainBody) -> ExplainOut:
     by_list = await route_store.contact_carrier(call.conn, call.user.department_id, phone_hash)
     by_digits = (await current_prefixes(call.conn)).carrier_of(phone)
     carrier = override.carrier if override else by_list or by_digits
-    verdicts, first = explain(lanes, Number(carrier, is_synthetic(phone)), chosen)
+    base = await subscriber_base(call.conn, call.user.department_id)
+    verdicts, first = explain(lanes, Number(carrier, is_synthetic(phone)), chosen, base)
     return ExplainOut(
         phone=mask(phone),
         synthetic=is_synthetic(phone),

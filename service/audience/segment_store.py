@@ -5,7 +5,7 @@ a page begins.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -22,7 +22,7 @@ FIRST_RULE_PARAMETER = 4
 
 SAMPLE = 5
 AGE_UNCLEAR = "age_unclear"
-_ENDED = "ended"
+ENDED = "ended"
 """No reason of anybody's: of those on lists that have ended no rule asks anything."""
 
 WORK_MEMORY = "64MB"
@@ -178,12 +178,13 @@ async def count_people(
         ), judged AS (
             SELECT c.phone_hash, coalesce({CARRIER}, 'none') AS carrier,
                    coalesce(left(c.area_code, 9) || '000', 'none') AS town, k.roles,
-                   ({condition.sql}) AS matches, c.listed AND NOT k.holds AS ended
+                   ({condition.sql}) AS matches, c.listed AND NOT k.holds AS ended,
+                   {outside_area("$1")} AS outside
             FROM {condition.source} WHERE c.department_id = $1
             OFFSET 0  -- so that nobody is judged twice
         )
-        SELECT CASE WHEN ended THEN '{_ENDED}' WHEN matches IS NULL THEN '{AGE_UNCLEAR}'
-                    ELSE s.reason END AS excluded,
+        SELECT CASE WHEN ended THEN '{ENDED}' WHEN matches IS NULL THEN '{AGE_UNCLEAR}'
+                    WHEN outside THEN 'outside_area' ELSE s.reason END AS excluded,
                j.carrier, j.town, j.roles, count(*) AS people,
                (array_agg(j.phone_hash))[1:{SAMPLE}] AS some
         FROM judged j LEFT JOIN stopped s ON s.phone_hash = j.phone_hash
@@ -195,6 +196,20 @@ async def count_people(
         message_class,
         *condition.parameters,
     )
+    return counts_of(rows)
+
+
+def outside_area(department: str) -> str:
+    """SQL: whether the area of the contact `c` lies outside the one that a department may send to.
+    Where somebody lives may be unknown, and is no reason to leave them out.
+    """
+    own = f"(SELECT area_code FROM departments WHERE id = {department})"  # noqa: S608
+    return f"""({own} IS NOT NULL AND c.area_code IS NOT NULL
+        AND c.area_code NOT IN (SELECT w.code FROM areas_within({own}) AS w(code)))"""  # noqa: S608
+
+
+def counts_of(rows: Iterable[Record]) -> Counts:
+    """Counts of rows with excluded, carrier, town, roles, people and some."""
     counts = Counts()
     for row in sorted(rows, key=lambda row: (row["town"], row["carrier"])):
         _add(counts, row)
@@ -202,7 +217,7 @@ async def count_people(
 
 
 def _add(counts: Counts, row: Record) -> None:
-    if row["excluded"] == _ENDED:
+    if row["excluded"] == ENDED:
         counts.ended += row["people"]
         return
     if row["excluded"]:
@@ -222,7 +237,7 @@ def reached(condition: Compiled) -> str:
     """
     return f"""
         FROM {condition.source}
-        WHERE c.department_id = $1 AND ({condition.sql}) IS TRUE
+        WHERE c.department_id = $1 AND ({condition.sql}) IS TRUE AND NOT {outside_area("$1")}
           AND NOT EXISTS (
             SELECT FROM suppressions p
             WHERE p.phone_hash = c.phone_hash AND {stops("p", "$3", "$1", "$2")})

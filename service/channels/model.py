@@ -5,7 +5,7 @@ never as they are.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -24,6 +24,18 @@ SHORTEST_SECRET = 4
 
 CARRIERS = ("china_mobile", "china_unicom", "china_telecom", "china_broadnet")
 
+PROVIDERS = frozenset({"http", "twilio"})
+"""Kinds that lead to a provider between us and the carriers, unless it is said otherwise."""
+
+
+def operator_of(kind: str, carriers: Sequence[str], operated_by: str | None) -> str | None:
+    """The carrier whose gateway a channel leads to, so that whoever sends over it shows numbers to
+    nobody else; None: of no carrier, or it is not known of which.
+    """
+    if operated_by is not None:
+        return operated_by
+    return carriers[0] if len(carriers) == 1 and kind not in PROVIDERS else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelSettings:
@@ -35,6 +47,7 @@ class ChannelSettings:
     window: unanswered submits allowed on one connection.
     destinations: the most recipients in one submit, where the text is the same for all.
     on_net_only: whether it takes only its own carriers' numbers, or others' too as a fallback.
+    operated_by: whose gateway it leads to, one of `carriers`; None: see `operator_of`.
     rank: among channels that could take a number, the lowest rank is chosen.
     signature: who puts the 【signature】 and where. signature_counts: whether one that the carrier
         adds takes room in the text.
@@ -55,6 +68,7 @@ class ChannelSettings:
     enabled: bool = True
     destinations: int = 1
     on_net_only: bool = True
+    operated_by: str | None = None
     rank: int = 100
     signature: Signature = "ours_head"
     signature_counts: bool = True

@@ -128,9 +128,9 @@ async def insert_channel(
             INSERT INTO channels (name, kind, simulated, created_at, carriers, config_cipher, tps,
                                   window_size, connections, enabled, destinations, on_net_only,
                                   rank, signature, signature_counts, receipts, send_validity,
-                                  daily_quota, monthly_quota, maintenance)
-            VALUES ($1, $18, $19, $20, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-                    $15, $16, $17)
+                                  daily_quota, monthly_quota, maintenance, operated_by)
+            VALUES ($1, $19, $20, $21, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+                    $15, $16, $17, $18)
             RETURNING *
             """,
             *_columns(settings, keyring),
@@ -164,11 +164,11 @@ async def update_channel(conn: Connection, keyring: Keyring, channel: Channel) -
                 name = $1, carriers = $2, config_cipher = $3, tps = $4, window_size = $5,
                 connections = $6, enabled = $7, destinations = $8, on_net_only = $9, rank = $10,
                 signature = $11, signature_counts = $12, receipts = $13, send_validity = $14,
-                daily_quota = $15, monthly_quota = $16, maintenance = $17,
+                daily_quota = $15, monthly_quota = $16, maintenance = $17, operated_by = $18,
                 held_until = CASE WHEN held_by <> 'quota' OR (
                         daily_quota IS NOT DISTINCT FROM $15
                         AND monthly_quota IS NOT DISTINCT FROM $16) THEN held_until END
-            WHERE id = $18
+            WHERE id = $19
             """,
             *_columns(channel, keyring),
             channel.id,
@@ -282,6 +282,13 @@ def _check(settings: ChannelSettings) -> None:
             fields={"destinations": f"at most {most}"},
         )
     check_maintenance(settings.maintenance)
+    if settings.operated_by is not None and settings.operated_by not in settings.carriers:
+        problem = f"one of the channel's carriers ({', '.join(settings.carriers)}), or null"
+        raise Invalid(
+            f"a channel to a gateway of {settings.operated_by} serves this carrier: add it to"
+            " `carriers`, or say whose gateway it is",
+            fields={"operated_by": problem},
+        )
 
 
 async def _check_extensions(conn: Connection, channel: Channel) -> None:
@@ -310,6 +317,7 @@ def _columns(settings: ChannelSettings, keyring: Keyring) -> tuple[object, ...]:
         settings.daily_quota,
         settings.monthly_quota,
         [list(span) for span in settings.maintenance],
+        settings.operated_by,
     )
 
 
@@ -352,4 +360,5 @@ def _channel(row: Record, keyring: Keyring) -> Channel:
         daily_quota=row["daily_quota"],
         monthly_quota=row["monthly_quota"],
         maintenance=tuple((start, end) for start, end in row["maintenance"]),
+        operated_by=row["operated_by"],
     )

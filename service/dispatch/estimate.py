@@ -7,7 +7,7 @@ to go over its real lane if it has one, else over its simulated one.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -18,10 +18,10 @@ from service.campaigns.preview import sample_text
 from service.channels.model import Channel
 from service.dispatch import queue_store, quota_store
 from service.dispatch.forecast import Load, forecast
-from service.dispatch.route import routes
 from service.dispatch.route_store import list_lanes
 from service.dispatch.share import PRIORITIES, Flow
 from service.dispatch.waiting import Count, lane_of, load_of, rate_of
+from service.dispatch.ways import sender_of, ways_of
 from service.storage.postgres import Connection
 
 SOON = timedelta(days=1)
@@ -79,7 +79,7 @@ class Estimator:
         weight = (await get_department(conn, campaign.department_id, None)).settings.weight
         flow = Flow(PRIORITIES.index(campaign.plan.priority), campaign.department_id)
         max_tps = campaign.plan.max_tps
-        messages = await self._by_channel(conn, campaign.plan.channels, by_carrier)
+        messages = await self._by_channel(conn, campaign, by_carrier)
         lanes = []
         for channel_id, count in sorted(messages.items()):
             channel = self.channels[channel_id]
@@ -93,9 +93,11 @@ class Estimator:
         return Estimate(fire_at, sends_from, finishes_at, days, lanes)
 
     async def _by_channel(
-        self, conn: Connection, chosen: Collection[int] | None, by_carrier: Mapping[str, int]
+        self, conn: Connection, campaign: Campaign, by_carrier: Mapping[str, int]
     ) -> Counter[int]:
-        found = routes(await list_lanes(conn, self.now), chosen)
+        sender, plan = await sender_of(conn, campaign.department_id), campaign.plan
+        lanes = await list_lanes(conn, self.now)
+        found = ways_of(sender, lanes, plan.channels, drill=plan.drill).routes
         # A real lane stands behind the simulated one of its carrier, and so in its place.
         lane = {r.carrier: r.channel_id for r in sorted(found, key=lambda r: not r.simulated)}
         messages: Counter[int] = Counter()

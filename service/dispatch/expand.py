@@ -6,13 +6,11 @@ ciphers are copied as they are. A crash leaves nothing, and the run is expanded 
 
 import logging
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.accounts.department import Permits, SignatureLent
-from service.accounts.department_store import check_signature, get_permits
 from service.accounts.key import Mode
-from service.audience.contact_store import subscriber_base
 from service.audience.rosters import day_in_china
 from service.audience.segment import parse
 from service.audience.segment_areas import RuleAreas
@@ -25,12 +23,12 @@ from service.campaigns.newcomer_store import New, newcomers, note_met
 from service.campaigns.safety import Safety
 from service.crypto import Keyring
 from service.dispatch import expand_store
-from service.dispatch.drill import drill_routes, stand_in
-from service.dispatch.route import Route, routes
+from service.dispatch.drill import stand_in
+from service.dispatch.judging_store import Judging
 from service.dispatch.route_store import list_lanes
+from service.dispatch.ways import barred, sender_of, ways_of
 from service.dispatch.whom import Whom, by_rule, of_ledger
-from service.messages.signature import head
-from service.messages.template import CONTACT_VARIABLES, variables
+from service.messages.template import CONTACT_VARIABLES, ContactFact, variables
 from service.storage.postgres import Connection, Pool, Record, transaction
 
 log = logging.getLogger(__name__)
@@ -65,16 +63,13 @@ async def expand_run(
             await expand_store.finish_expansion(conn, run_id, "cancelled", 0, now)
             return Expansion(0, 0, [])
         needs = {CONTACT_VARIABLES[name] for name in variables(run["text"])}
-        permits = await get_permits(conn, run["department_id"])
-        allowed, ways = await _ways(conn, run, permits.channels_of(run["channels"]), now)
-        await expand_store.bound_run(conn, run_id, allowed, await _barred(conn, run, permits))
+        judging, channels = await _judging(conn, run, needs, now)
+        await expand_store.bound_run(conn, run_id, channels, judging.barred)
         target, excluded = await expand_store.write_ledger(
             conn,
-            run,
-            ways,
-            needs,
+            run_id,
+            judging,
             await _whom(conn, run, now),
-            now,
             (await load_county(conn)).next_opening(now, HourTerms.of_run(run)),
         )
         channels = await _cut(conn, run, target, keyring, now)
@@ -142,31 +137,21 @@ async def _cut(
     return await expand_store.write_slices(conn, run, SLICE_ROWS, first)
 
 
-async def _ways(
-    conn: Connection, run: Record, allowed: list[int] | None, now: datetime
-) -> tuple[list[int] | None, list[Route]]:
-    """The channels of a run and the route for each carrier's numbers.
-
-    A carrier's own subscribers go over its own lanes alone, and to its own network alone: it has
-    them for its own duty (Anti-Telecom and Online Fraud Law, article 30), and for nothing else.
-    """
+async def _judging(
+    conn: Connection, run: Record, needs: Collection[ContactFact], now: datetime
+) -> tuple[Judging, list[int] | None]:
+    """What decides who of those that a run looks at is left out, and the channels it may use."""
+    sender = await sender_of(conn, run["department_id"])
     lanes = await list_lanes(conn, now)
-    if run["mode"] == "drill":
-        return allowed, drill_routes(lanes, allowed)
-    carrier = await subscriber_base(conn, run["department_id"])
-    if carrier is None:
-        return allowed, routes(lanes, allowed)
-    own = [lane.id for lane in lanes if lane.carriers == (carrier,)]
-    allowed = [channel for channel in own if allowed is None or channel in allowed]
-    return allowed, [route for route in routes(lanes, allowed) if route.carrier == carrier]
-
-
-async def _barred(conn: Connection, run: Record, permits: Permits) -> str | None:
-    """Why the department may send this run to nobody any more; None: it may."""
-    if run["class"] not in permits.classes:
-        return "class_not_allowed"
-    try:
-        await check_signature(conn, run["department_id"], head(run["text"]))
-    except SignatureLent as error:
-        return error.code
-    return None
+    ways = ways_of(sender, lanes, run["channels"], drill=run["mode"] == "drill")
+    whose, message_class = run["department_id"], run["class"]
+    judging = Judging(
+        department_id=whose,
+        message_class=message_class,
+        routes=ways.routes,
+        needs=needs,
+        at=now,
+        trial=run["key_mode"] == Mode.TRIAL,
+        barred=await barred(conn, whose, sender.permits, message_class, run["text"]),
+    )
+    return judging, ways.channels

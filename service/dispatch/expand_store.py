@@ -1,16 +1,18 @@
 """The SQL of an expansion: one INSERT … SELECT for the ledger and the exclusions."""
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
-from service.audience.suppression_store import stops
 from service.dispatch.caps_store import CURRENT, repeat_ends, spans_end
-from service.dispatch.route import Route
+from service.dispatch.judging_store import PARAMETERS, Judging, judged
 from service.dispatch.whom import Whom
 from service.storage.postgres import Connection, Record, one
 
-FIRST_RULE_PARAMETER = 11
+FIRST_RULE_PARAMETER = PARAMETERS + 3
+_NAMES = "$6"
+"""Of the parameters of a `Judging`: whether the text has names."""
+_RUN, _LEAVES_AT = f"${PARAMETERS + 1}::uuid", f"${PARAMETERS + 2}::timestamptz"
 
 FEWEST_ROWS = 50
 """No run is cut into smaller slices, however many connections its channel has."""
@@ -63,13 +65,7 @@ async def lock_followers(conn: Connection, run_id: uuid.UUID) -> None:
 
 
 async def write_ledger(
-    conn: Connection,
-    run: Record,
-    routes: Sequence[Route],
-    needs: Collection[str],
-    whom: Whom,
-    now: datetime,
-    leaves_at: datetime,
+    conn: Connection, run_id: uuid.UUID, judging: Judging, whom: Whom, leaves_at: datetime
 ) -> tuple[int, int]:
     """Write a row for each person the run is for, or the reason why not; returns both counts.
 
@@ -77,54 +73,23 @@ async def write_ledger(
     left out, unless the text may wait until there is room. That is a forecast: the mark decides.
 
     A person's carrier is that of an override, else the contact's own; the ledger counts under it.
-    `needs` are the facts that the text's variables take from a contact: name, town, village.
     """
     await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
     row = await conn.fetchrow(
         f"""
-        WITH routes AS (
-            SELECT * FROM unnest($3::text[], $4::smallint[], $5::boolean[])
-                AS r(carrier, channel_id, simulated)
-        ), cap AS MATERIALIZED (
+        WITH cap AS MATERIALIZED (
             SELECT cap.*, hashtextextended(r.text, 0) AS text, r.over_cap, r.valid_until
-            FROM runs r, LATERAL ({CURRENT}) cap WHERE r.id = $1
-        ), meant AS ({whom.sql}
-        ), stopped AS MATERIALIZED (
-            SELECT p.phone_hash, min(p.reason) AS reason FROM suppressions p
-            WHERE {stops("p", "$9", "$2", "$6")}
-            GROUP BY p.phone_hash
+            FROM runs r, LATERAL ({CURRENT}) cap WHERE r.id = {_RUN}
         ), people AS MATERIALIZED (
             SELECT c.phone_hash, c.phone_cipher, c.name_cipher, c.carrier, c.area_code, c.roles,
-                r.channel_id,
-                CASE
-                    WHEN u.barred IS NOT NULL THEN u.barred
-                    WHEN c.gone IS NOT NULL THEN c.gone
-                    WHEN c.matches IS NULL THEN 'age_unclear'
-                    WHEN u.key_mode = 'trial' AND g.phone_hash IS NULL THEN 'not_a_guest'
-                    WHEN d.area_code IS NOT NULL AND c.area_code IS NOT NULL AND w.code IS NULL
-                        THEN 'outside_area'
-                    WHEN s.reason IS NOT NULL THEN s.reason
-                    WHEN r.channel_id IS NULL AND o.channel_id IS NULL THEN 'no_route'
-                    WHEN r.channel_id IS NULL AND c.synthetic THEN 'synthetic_range'
-                    WHEN r.channel_id IS NULL THEN 'not_synthetic'
-                    WHEN $7 AND c.name_cipher IS NULL THEN 'no_name'
-                    WHEN $8::text[] <> '{{}}'
-                        AND (a.level IS NULL OR NOT a.level = ANY($8)) THEN 'no_area'
-                    WHEN f.full_until > $10 AND (f.over_cap = 'stop' OR f.valid_until IS NULL
-                        OR f.full_until >= f.valid_until)
+                c.channel_id,
+                coalesce(c.early, c.stop, c.late, CASE
+                    WHEN f.full_until > {_LEAVES_AT} AND (f.over_cap = 'stop'
+                        OR f.valid_until IS NULL OR f.full_until >= f.valid_until)
                         THEN CASE WHEN f.full_until = f.repeat_ends THEN 'same_text'
                                   ELSE 'capped' END
-                END AS excluded
-            FROM meant c
-            CROSS JOIN (SELECT key_mode, barred FROM runs WHERE id = $1) u
-            CROSS JOIN (SELECT area_code FROM departments WHERE id = $2) d
-            LEFT JOIN guests g ON g.department_id = $2 AND g.phone_hash = c.phone_hash
-            LEFT JOIN areas_within((SELECT area_code FROM departments WHERE id = $2)) AS w(code)
-                ON w.code = c.area_code
-            LEFT JOIN routes r ON r.carrier = c.carrier AND r.simulated = c.synthetic
-            LEFT JOIN routes o ON o.carrier = c.carrier AND o.simulated <> c.synthetic
-            LEFT JOIN areas a ON a.code = c.area_code
-            LEFT JOIN stopped s ON s.phone_hash = c.phone_hash
+                END) AS excluded
+            FROM ({judged(whom)}) c
             LEFT JOIN LATERAL (
                 SELECT cap.over_cap, cap.valid_until, {repeat_ends("f.at", "f.texts", "cap.text")},
                        greatest({spans_end("f.at")}, {repeat_ends("f.at", "f.texts", "cap.text")})
@@ -134,42 +99,28 @@ async def write_ledger(
         ), kept AS (
             INSERT INTO messages (run_id, no, phone_hash, phone_cipher, name_cipher, channel_id,
                                   carrier, area_code, roles, told)
-            SELECT $1, row_number() OVER (ORDER BY channel_id, phone_hash), phone_hash,
-                   phone_cipher, CASE WHEN $7 THEN name_cipher END, channel_id, carrier, area_code,
-                   {whom.roles},
-                   (SELECT is_told($2, 'message.final'))
+            SELECT {_RUN}, row_number() OVER (ORDER BY channel_id, phone_hash), phone_hash,
+                   phone_cipher, CASE WHEN {_NAMES} THEN name_cipher END, channel_id, carrier,
+                   area_code, {whom.roles},
+                   (SELECT is_told($1, 'message.final'))
             FROM people WHERE excluded IS NULL
             RETURNING 1
         ), left_out AS (
             INSERT INTO exclusions (run_id, phone_hash, reason, carrier, area_code)
-            SELECT $1, phone_hash, excluded, carrier, area_code
+            SELECT {_RUN}, phone_hash, excluded, carrier, area_code
             FROM people WHERE excluded IS NOT NULL
             RETURNING 1
         )
         SELECT (SELECT count(*) FROM kept) AS target, (SELECT count(*) FROM left_out) AS excluded
         """,  # noqa: S608  # the condition is compiled from a parsed rule, its values are parameters
-        run["id"],
-        run["department_id"],
-        [route.carrier for route in routes],
-        [route.channel_id for route in routes],
-        [route.simulated for route in routes],
-        now,
-        "name" in needs,
-        _area_levels(needs),
-        run["class"],
+        *judging.parameters,
+        run_id,
         leaves_at,
         *whom.parameters,
         timeout=STATEMENT_SECONDS,
     )
     counts = one(row)
     return counts["target"], counts["excluded"]
-
-
-def _area_levels(needs: Collection[str]) -> list[str]:
-    """The levels an area must have for the text's variables; none: any will do."""
-    if "village" in needs:
-        return ["village", "community"]
-    return ["town", "village", "community"] if "town" in needs else []
 
 
 async def bound_run(

@@ -78,7 +78,8 @@ async def find_strays(conn: Connection, keys: Sequence[Key], now: datetime) -> l
     `known` by an override, the channels `chosen` for the run.
 
     They failed since the number is of another network, for the first time; no part of them has
-    arrived at any attempt; their run is not cancelled nor corrected, and its validity not over.
+    arrived at any attempt; their run is not cancelled nor corrected, and its validity not over; and
+    they are not of a carrier's subscriber base, which goes to its own network alone (see `route`).
     """
     return await conn.fetch(
         f"""
@@ -93,6 +94,8 @@ async def find_strays(conn: Connection, keys: Sequence[Key], now: datetime) -> l
           AND r.state IN ('running', 'paused', 'sent') AND c.state IS DISTINCT FROM 'cancelled'
           AND (r.valid_until IS NULL OR r.valid_until > $3)
           AND {uncorrected("r")}
+          AND NOT (r.campaign_id IS NOT NULL AND EXISTS (
+            SELECT FROM departments d WHERE d.id = r.department_id AND d.kind = 'carrier'))
           AND NOT EXISTS (
             SELECT FROM parts p
             WHERE p.run_id = m.run_id AND p.no = m.no AND p.state = 'delivered')

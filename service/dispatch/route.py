@@ -4,6 +4,10 @@ The carrier that serves the number decides. Its own lanes come first: a carrier 
 subscribers. Then lanes that take other networks' numbers too, as a fallback. A hold passes, so a
 held lane stays in the choice, but behind its equals that are not held. A lane whose breaker is not
 closed does not work, for all that is known; it comes behind all others, fallbacks too.
+
+A carrier's subscriber base (`base`: whose) goes over this carrier's own gateways alone, and to its
+own network alone: the carrier has these numbers for its own duty (Anti-Telecom and Online Fraud
+Law, article 30), and nobody outside it may see them.
 """
 
 from collections.abc import Collection, Iterable
@@ -19,6 +23,7 @@ class Lane:
 
     held: whether its carrier said that nothing may be sent for now.
     open: whether its breaker is open or half open: it was found not to work.
+    operator: the carrier whose gateway it leads to; None: of none, or it is not known.
     """
 
     id: int
@@ -30,6 +35,7 @@ class Lane:
     rank: int
     held: bool = False
     open: bool = False
+    operator: str | None = None
 
     def serves(self, carrier: str | None) -> bool:
         """Whether a carrier's subscribers are this lane's own."""
@@ -69,13 +75,17 @@ _OTHER_NUMBERS = {
 
 
 def routes(
-    lanes: Iterable[Lane], chosen: Collection[int] | None, only: Collection[str] | None = None
+    lanes: Iterable[Lane],
+    chosen: Collection[int] | None,
+    only: Collection[str] | None = None,
+    *,
+    base: str | None = None,
 ) -> list[Route]:
     """The channel for each carrier's numbers, synthetic ones and others apart.
 
     `chosen`: the campaign's own list of channels; None leaves the choice open. `only`: the carriers
-    that are asked for; None: all. A carrier that no lane takes has no route: its people are
-    excluded, with that reason.
+    that are asked for; None: all. `base`: the carrier whose subscriber base the people are; None:
+    nobody's. A carrier that no lane takes has no route: its people are excluded, with that reason.
     """
     known = list(lanes)
     carriers = {*CARRIERS, *(carrier for lane in known for carrier in lane.carriers)}
@@ -83,15 +93,20 @@ def routes(
         carriers.intersection_update(only)
     found = []
     for carrier, synthetic in product(sorted(carriers), (False, True)):
-        lane = best(known, Number(carrier, synthetic), chosen)
+        lane = best(known, Number(carrier, synthetic), chosen, base)
         if lane is not None:
             found.append(Route(carrier, lane.id, synthetic))
     return found
 
 
-def best(lanes: Iterable[Lane], number: Number, chosen: Collection[int] | None) -> Lane | None:
+def best(
+    lanes: Iterable[Lane],
+    number: Number,
+    chosen: Collection[int] | None,
+    base: str | None = None,
+) -> Lane | None:
     """The lane that a number takes; None: there is none for it."""
-    able = [lane for lane in lanes if obstacle(lane, number, chosen) is None]
+    able = [lane for lane in lanes if obstacle(lane, number, chosen, base) is None]
 
     def order(lane: Lane) -> tuple[bool | int, ...]:
         return lane.open, *_order(lane, not lane.serves(number.carrier))
@@ -99,7 +114,9 @@ def best(lanes: Iterable[Lane], number: Number, chosen: Collection[int] | None) 
     return min(able, key=order, default=None)
 
 
-def obstacle(lane: Lane, number: Number, chosen: Collection[int] | None) -> str | None:
+def obstacle(
+    lane: Lane, number: Number, chosen: Collection[int] | None, base: str | None = None
+) -> str | None:
     """Why a lane cannot take a number, as a sentence; None: it can."""
     if not lane.enabled:
         return "The channel is switched off."
@@ -111,18 +128,33 @@ def obstacle(lane: Lane, number: Number, chosen: Collection[int] | None) -> str 
         return "No carrier is known for the number."
     if lane.on_net_only and not lane.serves(number.carrier):
         return f"The channel takes only numbers of {' and '.join(lane.carriers)}."
+    return _not_for_base(lane, number.carrier, base) if base is not None else None
+
+
+def _not_for_base(lane: Lane, carrier: str, base: str) -> str | None:
+    if carrier != base:
+        return f"A subscriber base of {base} goes to its own network, and this is {carrier}'s."
+    if lane.operator != base:
+        whose = f"it is one of {lane.operator}" if lane.operator else "it is none, or nobody said"
+        return (
+            f"A subscriber base of {base} goes over this carrier's own gateways alone, which"
+            f" `operated_by` of a channel says: {whose}."
+        )
     return None
 
 
 def explain(
-    lanes: Iterable[Lane], number: Number, chosen: Collection[int] | None
+    lanes: Iterable[Lane],
+    number: Number,
+    chosen: Collection[int] | None,
+    base: str | None = None,
 ) -> tuple[list[Verdict], Lane | None]:
     """What is said of each lane for a number, in the order given, and the lane it takes."""
     known = list(lanes)
-    first = best(known, number, chosen)
+    first = best(known, number, chosen, base)
     verdicts = []
     for lane in known:
-        why_not = obstacle(lane, number, chosen)
+        why_not = obstacle(lane, number, chosen, base)
         reason = why_not or _merit(lane, number.carrier, first)
         verdicts.append(Verdict(lane, why_not is None, reason))
     return verdicts, first

@@ -1,11 +1,12 @@
 """The SQL of routing: the lanes, and what is known of single numbers against their prefix."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from service.channels.model import operator_of
 from service.dispatch.route import Lane
 from service.storage.postgres import Connection, affected, one
 
@@ -29,7 +30,8 @@ def lanes(now: str) -> str:
     """SQL: a record for `lane_from` of each channel, by id, as it is at an instant."""
     return f"""
         SELECT (id, name, simulated, carriers, enabled, on_net_only, rank,
-                coalesce(held_until > {now}, false), coalesce(b.state <> 'closed', false))
+                coalesce(held_until > {now}, false), coalesce(b.state <> 'closed', false),
+                kind, operated_by)
         FROM channels LEFT JOIN lane_breakers b ON b.channel_id = id
         ORDER BY id
     """  # noqa: S608  # a placeholder
@@ -37,8 +39,10 @@ def lanes(now: str) -> str:
 
 def lane_from(record: Sequence[Any]) -> Lane:
     """A channel as far as routing needs it; its configuration need not be readable."""
-    channel_id, name, simulated, carriers, *rest = record
-    return Lane(channel_id, name, simulated, tuple(carriers), *rest)
+    *known, kind, operated_by = record
+    lane = Lane(*known)
+    operator = operator_of(kind, lane.carriers, operated_by)
+    return replace(lane, carriers=tuple(lane.carriers), operator=operator)
 
 
 async def list_lanes(conn: Connection, now: datetime) -> list[Lane]:

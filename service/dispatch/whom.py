@@ -1,9 +1,10 @@
-"""Whom a run looks at, as the part of an expansion's statement that reads them.
+"""Whom a run looks at, as the part of a statement that reads them.
 
 A fire reads the department's contacts by its rule. A run that follows another one reads that one's
 ledger: the same people, whatever the rule says of them by now, with what their contacts say where
 they still have one. Both give the same columns; `gone` is a reason to leave somebody out before all
-others, and `matches` null is somebody of whom the rule cannot tell.
+others, `matches` null is somebody of whom the rule cannot tell, and `ended` is who is on ended
+lists only.
 """
 
 from collections.abc import Sequence
@@ -17,8 +18,8 @@ EVERYBODY = New("true", [])
 
 @dataclass(frozen=True, slots=True)
 class Whom:
-    """sql: the statement that reads them; $2 of it is the department. parameters: its values, from
-    `expand_store.FIRST_RULE_PARAMETER` on. roles: their roles in order, of what it reads.
+    """sql: the statement that reads them. parameters: its values, which stand behind those of
+    `Judging`. roles: their roles in order, of what it reads.
     """
 
     sql: str
@@ -26,15 +27,16 @@ class Whom:
     roles: str
 
 
-def by_rule(condition: Compiled, among: New = EVERYBODY) -> Whom:
+def by_rule(condition: Compiled, among: New = EVERYBODY, *, department: str = "$1") -> Whom:
     """Contacts whom a rule means, or may mean, of those `among` whom a condition holds; its
-    parameters follow the rule's.
+    parameters follow the rule's. department: the placeholder of their department.
     """
     return Whom(
         f"""
         SELECT c.phone_hash, c.phone_cipher, c.name_cipher, c.area_code, c.synthetic,
-            {CARRIER} AS carrier, k.roles, ({condition.sql}) AS matches, NULL AS gone
-        FROM {condition.source} WHERE c.department_id = $2 AND {among.sql}
+            {CARRIER} AS carrier, k.roles, ({condition.sql}) AS matches, NULL AS gone,
+            c.listed AND NOT k.holds AS ended
+        FROM {condition.source} WHERE c.department_id = {department} AND {among.sql}
         OFFSET 0  -- so that nobody is judged twice
         """,  # noqa: S608  # the condition is compiled from a parsed rule, its values are parameters
         [*condition.parameters, *among.parameters],
@@ -58,11 +60,12 @@ def of_ledger(members: New, lists: Compiled, *, must_be_listed: bool) -> Whom:
             CASE WHEN EXISTS (
                     SELECT FROM erasures e JOIN runs o ON o.id = m.run_id
                     WHERE e.phone_hash = m.phone_hash AND e.erased_at >= o.created_at
-                      AND (e.department_id IS NULL OR e.department_id = $2)) THEN 'erased'
+                      AND (e.department_id IS NULL OR e.department_id = $1)) THEN 'erased'
                  WHEN coalesce(c.phone_cipher, m.phone_cipher) IS NULL THEN 'not_kept'
-                 WHEN {left} THEN 'no_longer_listed' END AS gone
+                 WHEN {left} THEN 'no_longer_listed' END AS gone,
+            false AS ended
         FROM messages m JOIN channels h ON h.id = m.channel_id
-        LEFT JOIN ({lists.source}) ON c.phone_hash = m.phone_hash AND c.department_id = $2
+        LEFT JOIN ({lists.source}) ON c.phone_hash = m.phone_hash AND c.department_id = $1
         WHERE {members.sql}
         ORDER BY m.phone_hash, m.run_id DESC
         OFFSET 0

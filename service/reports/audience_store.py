@@ -5,8 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.audience.segment_sql import CARRIER, Compiled
-from service.audience.segment_store import WORK_MEMORY
-from service.audience.suppression_store import stops
+from service.audience.segment_store import WORK_MEMORY, reached
 from service.campaigns.model import ENDED
 from service.reports.audience import SAMPLE, Audience
 from service.storage.postgres import Connection, Record, one
@@ -47,10 +46,7 @@ async def count_audience(
             f"""
             WITH people AS MATERIALIZED (
                 SELECT c.phone_hash, coalesce({CARRIER}, 'none') AS carrier
-                FROM {condition.source}
-                WHERE c.department_id = $1 AND ({condition.sql}) IS TRUE AND NOT EXISTS (
-                    SELECT FROM suppressions p
-                    WHERE p.phone_hash = c.phone_hash AND {stops("p", "$3", "$1", "$2")}))
+                {reached(condition)})
             SELECT (SELECT count(*) FROM people) AS target,
                    (SELECT coalesce(jsonb_object_agg(carrier, n), '{{}}') FROM (
                         SELECT carrier, count(*) AS n FROM people GROUP BY carrier) g)

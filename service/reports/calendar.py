@@ -24,9 +24,10 @@ from service.campaigns.model import Campaign, State
 from service.campaigns.schedule import validity_end
 from service.campaigns.texts import next_in_turn
 from service.channels.model import Channel
-from service.dispatch.route import Lane, routes
+from service.dispatch.route import Route
 from service.dispatch.route_store import list_lanes
 from service.dispatch.waiting import Count, rate_of
+from service.dispatch.ways import sender_of, ways_of
 from service.reports import audience_store, calendar_store
 from service.reports.audience import Audience
 from service.reports.calendar_store import Department
@@ -205,13 +206,16 @@ async def _ahead(
     )
     audiences = await audience_store.saved_audiences(conn, [c.id for c in plans])
     lanes = await list_lanes(conn, now)
+    senders = {whose: await sender_of(conn, whose) for whose in {c.department_id for c in plans}}
     last_texts = await calendar_store.last_texts(conn, [c.id for c in plans if _takes_turns(c)])
     entries: list[Entry] = []
     for campaign in plans:
         rule = campaign.frozen_rule or _rule(campaign, rules)
         terms = campaign.plan.schedule.terms(campaign.message_class, rule)
         audience = audiences.get(campaign.id)
-        messages = _by_channel(lanes, campaign, audience)
+        sender, plan = senders[campaign.department_id], campaign.plan
+        ways = ways_of(sender, lanes, plan.channels, drill=plan.drill)
+        messages = _by_channel(ways.routes, audience)
         entries += [
             _planned(campaign, terms, county, fire, text, audience, messages)
             for fire, text in _in_turn(
@@ -295,13 +299,11 @@ def _planned(
     )
 
 
-def _by_channel(
-    lanes: Sequence[Lane], campaign: Campaign, audience: Audience | None
-) -> Mapping[int, int]:
+def _by_channel(routes: Sequence[Route], audience: Audience | None) -> Mapping[int, int]:
     """How many of an audience each channel would have; a real lane before a simulated one."""
     if audience is None:
         return {}
-    found = sorted(routes(lanes, campaign.plan.channels), key=lambda route: not route.simulated)
+    found = sorted(routes, key=lambda route: not route.simulated)
     channel = {route.carrier: route.channel_id for route in found}
     messages: Counter[int] = Counter()
     for carrier, people in audience.by_carrier.items():

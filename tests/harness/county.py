@@ -175,7 +175,6 @@ async def at_work(
     runtime: Runtime, clock: MovedClock, folder: Path, profile: str
 ) -> AsyncIterator[County]:
     """Three carriers and the workers for as long as the block runs."""
-    stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         carriers = {}
         for protocol in LANES:
@@ -183,13 +182,21 @@ async def at_work(
             started = running(_settings(protocol, listener, journal, profile))
             simulator = await stack.enter_async_context(started)
             carriers[protocol] = Carrier(protocol, listener, journal, simulator)
-        extra = await stack.enter_async_context(channel.serving(runtime, stop))
+        await stack.enter_async_context(working(runtime))
+        yield County(runtime, clock, carriers)
+
+
+@asynccontextmanager
+async def working(runtime: Runtime) -> AsyncIterator[None]:
+    """The workers, for as long as the block runs."""
+    stop = asyncio.Event()
+    async with channel.serving(runtime, stop) as extra:
         workers = [
             asyncio.create_task(supervise(partial(make_worker, runtime, kind, extra), stop))
             for kind in KINDS
         ]
         try:
-            yield County(runtime, clock, carriers)
+            yield
         finally:
             stop.set()
             await asyncio.gather(*workers)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from service.channels.model import CARRIERS
+from service.channels.model import CARRIERS, operator_of
 from service.dispatch.route import (
     Lane,
     Number,
@@ -384,3 +384,51 @@ def test_the_second_lane_after_lane_1(
 ) -> None:
     found = second(lanes, 1, known, chosen)
     assert (found.id if found else None) == expected
+
+
+@pytest.mark.parametrize(
+    ("lanes", "carrier", "chosen", "wanted"),
+    [
+        ([lane(1, MOBILE, BROADNET, operator=MOBILE)], MOBILE, None, 1),
+        ([lane(1, MOBILE, BROADNET, operator=MOBILE)], BROADNET, None, None),
+        ([lane(1, MOBILE, BROADNET, operator=BROADNET)], MOBILE, None, None),
+        ([lane(1, MOBILE, BROADNET)], MOBILE, None, None),
+        ([lane(1, MOBILE)], MOBILE, None, None),
+        ([lane(1, *CARRIERS, on_net_only=False, rank=1)], MOBILE, None, None),
+        (
+            [lane(1, MOBILE, operator=UNICOM, rank=1), lane(2, MOBILE, operator=MOBILE)],
+            MOBILE,
+            None,
+            2,
+        ),
+        ([lane(1, MOBILE, operator=MOBILE)], MOBILE, [2], None),
+        ([lane(1, UNICOM, on_net_only=False, operator=MOBILE)], UNICOM, None, None),
+    ],
+)
+def test_a_subscriber_base_goes_over_its_carriers_gateways_to_its_own_network(
+    lanes: list[Lane], carrier: str, chosen: list[int] | None, wanted: int | None
+) -> None:
+    number = Number(carrier, synthetic=True)
+    verdicts, first = explain(lanes, number, chosen, MOBILE)
+    assert (first.id if first else None) == wanted
+    assert [v.eligible for v in verdicts] == [one.id == wanted for one in lanes]
+    assert [r.channel_id for r in routes(lanes, chosen, {carrier}, base=MOBILE)] == (
+        [wanted] if wanted else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "carriers", "said", "operator"),
+    [
+        ("cmpp", [MOBILE], None, MOBILE),
+        ("cmpp", [MOBILE, BROADNET], None, None),
+        ("cmpp", [MOBILE, BROADNET], BROADNET, BROADNET),
+        ("http", [MOBILE], None, None),
+        ("twilio", [MOBILE], None, None),
+        ("http", [MOBILE], MOBILE, MOBILE),
+    ],
+)
+def test_whose_gateway_a_channel_leads_to(
+    kind: str, carriers: list[str], said: str | None, operator: str | None
+) -> None:
+    assert operator_of(kind, carriers, said) == operator
