@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
+from urllib.parse import quote
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -115,8 +116,20 @@ class Later(Generic[OutT]):
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """An answer that is a file, sent while it is made."""
+    """An answer that is a file, sent while it is made.
+
+    plain_name: in ASCII, for programs that cannot read `file_name`; "": that is in ASCII itself.
+    """
 
     media_type: str
     file_name: str
     chunks: AsyncIterator[str] | AsyncIterator[bytes]
+    plain_name: str = ""
+
+    @property
+    def disposition(self) -> str:
+        """The value of Content-Disposition (RFC 6266)."""
+        if not self.plain_name:
+            return f'attachment; filename="{self.file_name}"'
+        name = quote(self.file_name, safe="")
+        return f"attachment; filename=\"{self.plain_name}\"; filename*=UTF-8''{name}"

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from datetime import date
+from pathlib import PurePath
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -147,7 +148,9 @@ async def get_rejects(call: Call, import_id: UUID) -> Download:
     """Download the rejected rows with their reasons."""
     found = await _visible(call, import_id)
     await call.need_people(found.department_id)
-    return Download("text/csv", f"rejects-{import_id}.csv", _lines(call, import_id))
+    named = f"rejects-{PurePath(found.file_name).stem}.csv" if found.file_name else ""
+    plain = f"rejects-{import_id}.csv"
+    return Download("text/csv", named or plain, _lines(call, import_id), plain if named else "")
 
 
 def _lines(call: Call, import_id: UUID) -> AsyncIterator[str]:

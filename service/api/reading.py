@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from service.api.op import Op
 from service.api.problems import Malformed, Slow, TooLarge, Unsupported, invalid
 from service.api.schema import MAX_INT
-from service.api.upload import CHUNK_OCTETS, Upload
+from service.api.upload import CHUNK_OCTETS, Upload, file_name_of
 from service.crypto import Keyring
 from service.errors import Invalid, NotFound
 from service.runtime import Runtime
@@ -183,7 +183,7 @@ async def _form(
             if name in fields or (name == _FILE and upload is not None):
                 raise Invalid(f"the form has {name} twice", fields={name: "give it once"})
             if name == _FILE:
-                upload = Upload(runtime.keyring, part.filename or "")
+                upload = Upload(runtime.keyring, file_name_of(part.filename or ""))
                 await _spool(part, upload, limit)
             else:
                 fields[name] = await _field(part)

@@ -220,7 +220,7 @@ async def _send(request: web.Request, download: Download) -> web.StreamResponse:
         headers={
             "Content-Type": download.media_type
             + ("; charset=utf-8" if download.media_type.startswith("text/") else ""),
-            "Content-Disposition": f'attachment; filename="{download.file_name}"',
+            "Content-Disposition": download.disposition,
         }
     )
     await response.prepare(request)

@@ -5,12 +5,34 @@ database connection and no number lies on the disk in clear.
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator
+from urllib.parse import quote, unquote_to_bytes
 
 from service.crypto import Keyring
 
 CHUNK_OCTETS = 256 * 1024
 _MEMORY_OCTETS = 1024 * 1024
 _KIND = "upload"
+
+
+def file_name_of(given: str) -> str:
+    """A file's name as its owner wrote it, from what the form says.
+
+    RFC 7578 §4.2 has names in UTF-8. Some programs write them in the encoding of a Chinese Windows
+    instead, and some percent-encode the whole of them, as in an URL. The latter is undone only
+    where the name is exactly what that makes of another one, which has no folder in it: so
+    `100%.csv` and `50%25 off.csv` stay as they are.
+    """
+    if any("\udc80" <= sign <= "\udcff" for sign in given):  # octets that are not UTF-8
+        octets = given.encode("utf-8", "surrogateescape")
+        return octets.decode("gb18030", "replace")
+    if "%" not in given:
+        return given
+    try:
+        meant = unquote_to_bytes(given).decode("utf-8")
+    except UnicodeError:
+        return given
+    exact = quote(meant, safe="").lower() == given.lower()
+    return meant if exact and meant.isprintable() and not {"/", "\\"} & set(meant) else given
 
 
 class Upload:

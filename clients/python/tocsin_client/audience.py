@@ -35,6 +35,13 @@ from tocsin_client.types import (
 _MEMORY_OCTETS = 1024 * 1024
 
 
+def _is_awkward(file_name: str) -> bool:
+    """Whether a name is better percent-encoded, which the service undoes, than sent in UTF-8 as
+    RFC 7578 §4.2 has it: it has signs that a header needs, or that look percent-encoded.
+    """
+    return not file_name.isprintable() or any(sign in file_name for sign in '%";')
+
+
 class Imports:
     """`tocsin.imports`."""
 
@@ -73,7 +80,7 @@ class Imports:
         name = file_name or (file.name if isinstance(file, Path) else "contacts.csv")
 
         def form() -> FormData:
-            made = FormData(fields)
+            made = FormData(fields, quote_fields=_is_awkward(name))
             content = io.BytesIO(file) if isinstance(file, bytes) else file.open("rb")
             made.add_field("file", content, filename=name)
             return made

@@ -6,7 +6,9 @@ import io
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from aiohttp import FormData
+from aiohttp.multipart import parse_content_disposition
 
 from service.audience.loading import run_import
 from service.audience.store import load_areas
@@ -68,6 +70,45 @@ async def test_a_file_is_taken_read_and_reported(api: Api, monkeypatch: Any) -> 
     assert [(r["name"], r["contacts"], r["expires_on"]) for r in rosters] == [
         ("财务人员", 1, "2027-12-31")
     ]
+
+
+NAME = "全县.csv"
+NAMES = {
+    "UTF-8, as RFC 7578 has it": (f'filename="{NAME}"'.encode(), NAME),
+    "an extended parameter": (b"filename=\"x.csv\"; filename*=UTF-8''%E5%85%A8%E5%8E%BF.csv", NAME),
+    "percent-encoded": (b'filename="%E5%85%A8%E5%8E%BF.csv"', NAME),
+    "percent-encoded, small letters": (b'filename="%e5%85%a8%e5%8e%bf.csv"', NAME),
+    "GB18030": (f'filename="{NAME}"'.encode("gb18030"), NAME),
+    "a sign of percent": (b'filename="100%.csv"', "100%.csv"),
+    "half encoded": (b'filename="50%25 off.csv"', "50%25 off.csv"),
+    "encoded octets of no text": (b'filename="%FF%FE.csv"', "%FF%FE.csv"),
+    "a folder in disguise": (b'filename="..%2F..%2Fetc.csv"', "..%2F..%2Fetc.csv"),
+    "a line in disguise": (b'filename="a%0D%0Ab.csv"', "a%0D%0Ab.csv"),
+}
+
+
+@pytest.mark.parametrize(("given", "meant"), NAMES.values(), ids=NAMES)
+async def test_the_name_of_a_file_is_the_one_that_its_owner_wrote(
+    api: Api, given: bytes, meant: str
+) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="'
+    form = head + b'roster"\r\n\r\nr\r\n' + head + b'file"; ' + given + b"\r\n\r\n"
+    taken = await api.call(
+        "POST",
+        "/imports",
+        OPERATOR,
+        data=form + FILE + b"\r\n--b--\r\n",
+        headers={"Content-Type": "multipart/form-data; boundary=b"},
+    )
+    assert taken.status == 202, taken.body
+    path = f"/imports/{taken.json['id']}"
+    assert (await api.get(path, OPERATOR)).json["file_name"] == meant
+    rejects = await api.get(f"{path}/rejects", OPERATOR)
+    _, told = parse_content_disposition(rejects.headers["Content-Disposition"])
+    assert told == {
+        "filename": f"rejects-{taken.json['id']}.csv",
+        "filename*": f"rejects-{meant}",
+    }
 
 
 async def test_fields_may_come_before_or_after_the_file(api: Api) -> None:

@@ -60,6 +60,23 @@ async def test_a_file_its_report_and_its_rejects(api: Api, client: Clients) -> N
         assert (await operator.imports.undo(taken["id"]))["id"] == taken["id"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "全县 名单（一）.csv",
+        "100%.csv",
+        "50%25 off.csv",
+        "%E5%85%A8.csv",
+        'a"b;c;d.csv',
+        "plain-list.csv",
+    ],
+)
+async def test_the_name_of_a_file_arrives_as_it_is(client: Clients, name: str) -> None:
+    async with client("operator") as operator:
+        taken = await operator.imports.upload(FILE, roster="名单", file_name=name)
+        assert (await operator.imports.get(taken["id"]))["file_name"] == name
+
+
 async def test_a_file_that_cannot_be_read_says_why(api: Api, client: Clients) -> None:
     async with client("operator") as operator:
         taken = await operator.imports.upload(b"a,b\n1,2\n", roster="名单")
