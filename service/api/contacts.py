@@ -75,7 +75,9 @@ class ContactOut(Out):
     area_name: AreaName
     carrier: str | None
     roles: list[str]
-    tags: list[str]
+    tags: list[str] = Field(
+        description="Your department's own, which PATCH sets, and those that lists give."
+    )
     listed: bool = Field(description="Who is on no list any more is not written to.")
     created_at: Instant
     updated_at: Instant
@@ -92,6 +94,9 @@ class EntryOut(EvidenceOut):
     school: str
     grade: str
     class_: str = Field(alias="class")
+    college: str
+    office: str
+    tags: list[str]
     guardian_of: str = Field(description="Whose guardian the person is, masked.")
     consent_basis: str
     import_id: UUID | None
@@ -150,7 +155,7 @@ async def create_contact(call: Call, body: ContactBody) -> ContactDetail:
         evidence=body.shown,
     )
     keyring = call.runtime.keyring
-    made = await put_members(call.conn, keyring, request, [body.columns()], call.now)
+    made = await put_members(call.conn, keyring, request, [body.columns() | {"tags": ""}], call.now)
     _check_taken(made.report["rejected"])
     contact = await store.find_contact(
         call.conn, keyring, department_id, keyring.phone_index(phone)
@@ -158,7 +163,7 @@ async def create_contact(call: Call, body: ContactBody) -> ContactDetail:
     if contact is None:
         raise Invalid("the row gives no person", fields={"phone": "give one mobile number"})
     if tags:
-        await store.set_tags(call.conn, contact.id, [*contact.tags, *tags], call.now)
+        await store.add_tags(call.conn, contact.id, tags, call.now)
     call.note("contacts", contact.id)
     return await _detail(call, contact.id)
 

@@ -14,7 +14,7 @@ from service.audience import terms_store
 from service.audience.consent import How, check_evidence
 from service.audience.model import ImportRequest
 from service.audience.rosters import MOST_MEMBERS, day_in_china, put_members
-from service.audience.traits import ROLES
+from service.audience.traits import MOST_TAGS, ROLES
 from service.errors import Invalid, NotFound
 
 LONGEST_VALUE = 500
@@ -39,6 +39,9 @@ class MemberBody(Body):
     gender: Value = ""
     age: Number = ""
     age_band: Value = ""
+    area: Number = Field(
+        default="", description="A name or code; counts where the next three say nothing."
+    )
     area_code: Number = ""
     town: Value = ""
     village: Value = ""
@@ -51,18 +54,21 @@ class MemberBody(Body):
     school: Value = ""
     grade: Value = ""
     class_: Value = Field(default="", alias="class")
+    college: Value = ""
+    office: Value = ""
     guardian_of: Value = ""
     carrier: Value = ""
     consent_basis: Value = ""
     source_dept: Value = ""
     valid_until: Value = ""
     note: Value = ""
+    tags: list[Value] = Field(default_factory=list, max_length=MOST_TAGS)
 
     def columns(self) -> dict[str, str]:
         """The values by column."""
-        own = set(MemberBody.model_fields) - {"roles"}
+        own = set(MemberBody.model_fields) - {"roles", "tags"}
         values = self.model_dump(by_alias=True, include=own)
-        return {**values, "roles": ";".join(self.roles)}
+        return {**values, "roles": ";".join(self.roles), "tags": ";".join(self.tags)}
 
 
 class MembersBody(EvidenceBody):

@@ -104,9 +104,22 @@ class AreaTree:
             area = self.areas[area.parent]
         return area.code
 
-    def resolve(self, code: str, town: str, village: str) -> Place:
-        """The area meant by the three cells of a row."""
+    def resolve(self, code: str, town: str, village: str, area: str = "") -> Place:
+        """The area meant by the cells of a row; `area`, a code or a name of any level, counts
+        where the other three say nothing.
+        """
+        if area and all(is_blank(text_form(cell)) for cell in (code, town, village)):
+            return self._of_any_level(area)
         return self._resolve_once(code, town, village)
+
+    def _of_any_level(self, area: str) -> Place:
+        if squeeze(text_form(area)).isdecimal():
+            return self._resolve_once(area, "", "")
+        place = self._resolve_once("", area, "")
+        if not place.code:
+            village = self._resolve_once("", "", area)
+            place = village if village.code else place
+        return place
 
     def _complete(self, code: str, town: str, village: str) -> Place:
         place = self._resolve(code, town, village)

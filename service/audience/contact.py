@@ -7,11 +7,8 @@ from uuid import UUID
 
 from service.audience.cells import text_form
 from service.audience.names import read_name
-from service.audience.traits import read_text
+from service.audience.traits import LONGEST_TAG, MOST_TAGS, read_text
 from service.errors import Invalid
-
-MOST_TAGS = 20
-LONGEST_TAG = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +27,9 @@ class Entry:
     school: str
     grade: str
     class_: str
+    college: str
+    office: str
+    tags: list[str]
     guardian_of: str
     consent_basis: str
     import_id: UUID | None
@@ -52,6 +52,7 @@ class Contact:
     """A person: one number within one department, with all roles of the lists they are on.
 
     listed: whether they are on any list; who is on none any more is not written to.
+    tags: those of the department and those of the lists.
     version: raised by each correction. edited_at, edited_by: the last one.
     """
 

@@ -26,7 +26,9 @@ _CONTACT = """
            c.updated_at, c.edited_at, c.edited_by,
            ARRAY(SELECT DISTINCT r.role FROM links l, unnest(l.roles) AS r(role)
                  WHERE l.contact_id = c.id AND l.left_by IS NULL ORDER BY r.role) AS roles,
-           ARRAY(SELECT t.tag FROM contact_tags t WHERE t.contact_id = c.id ORDER BY t.tag) AS tags
+           ARRAY(SELECT t.tag FROM contact_tags t WHERE t.contact_id = c.id
+                 UNION SELECT t.tag FROM links l, unnest(l.tags) AS t(tag)
+                 WHERE l.contact_id = c.id AND l.left_by IS NULL ORDER BY tag) AS tags
     FROM contacts c LEFT JOIN carrier_overrides v ON v.phone_hash = c.phone_hash
 """
 
@@ -50,7 +52,9 @@ async def list_contacts(
             SELECT FROM links l JOIN rosters r ON r.id = l.roster_id
             WHERE l.contact_id = c.id AND l.left_by IS NULL AND r.name = $5))
           AND ($6::text IS NULL OR EXISTS (
-            SELECT FROM contact_tags t WHERE t.contact_id = c.id AND t.tag = $6))
+            SELECT FROM contact_tags t WHERE t.contact_id = c.id AND t.tag = $6
+            UNION ALL SELECT FROM links l
+            WHERE l.contact_id = c.id AND l.left_by IS NULL AND $6 = ANY (l.tags)))
         ORDER BY c.id DESC LIMIT $4
         """,  # noqa: S608  # constants
         asker,
@@ -109,7 +113,7 @@ async def list_entries(conn: Connection, keyring: Keyring, contact_id: UUID) -> 
     rows = await conn.fetch(
         f"""
         SELECT r.name AS roster, l.roles, l.org, l.school, l.grade, l.class AS class_,
-               l.guardian_of_cipher, l.consent_basis, l.import_id,
+               l.college, l.office, l.tags, l.guardian_of_cipher, l.consent_basis, l.import_id,
                coalesce(i.file_name, '') AS file_name, l.row_no AS row,
                i.created_by AS imported_by, i.created_at AS imported_at, l.left_at, l.last_day,
                {shown_evidence("i", "r")}
@@ -151,10 +155,15 @@ CORRECTABLE = frozenset({"name_cipher", "gender", "age_band", "area_code", "carr
 
 
 async def set_tags(conn: Connection, contact_id: UUID, tags: Sequence[str], now: datetime) -> None:
-    """Let a person have exactly these tags."""
+    """Let a person have exactly these tags of the department's own; those of lists stay."""
     await conn.execute(
         "DELETE FROM contact_tags WHERE contact_id = $1 AND tag <> ALL ($2)", contact_id, tags
     )
+    await add_tags(conn, contact_id, tags, now)
+
+
+async def add_tags(conn: Connection, contact_id: UUID, tags: Sequence[str], now: datetime) -> None:
+    """Give a person these tags, too."""
     await conn.execute(
         """
         INSERT INTO contact_tags (contact_id, tag, created_at)

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from service.audience.cells import WHITE, squeeze, text_form
+from service.audience.entry_texts import ENTRY_TEXTS
 from service.errors import Invalid
 
 SEARCHED_RECORDS = 20
@@ -33,21 +34,11 @@ _COLUMNS = {
     "area_code": "行政区划代码 区划代码 村居代码 地区代码 area_code areacode",
     "town": "乡镇 所属乡镇 所在乡镇 镇 乡镇街道 town",
     "village": "村 社区 村社区 村居 行政村 所属村 所在村 village",
-    "group": "村民组 楼栋 村民组/楼栋 小组 网格 group",
     "roles": "角色 身份 人员类别 类别 岗位 roles role",
-    "org": "单位 单位名称 工作单位 所在单位 企业名称 org organisation organization company",
-    "org_type": "单位类型 单位性质 org_type orgtype",
-    "school": "学校 学校名称 school",
-    "grade": "年级 grade",
-    "class": "班级 class",
-    "guardian_of": "学生姓名 孩子姓名 子女姓名 监护对象 guardian_of",
     "carrier": "运营商 carrier",
-    "consent_basis": "处理依据 同意依据 consent_basis",
-    "source_dept": "来源单位 填报单位 数据来源 source_dept",
-    "valid_until": "有效期至 有效期 valid_until",
-    "note": "备注 说明 note remark remarks",
+    "area": "区域 所在区域 area",
     "synthetic": "虚构 虚构数据 synthetic",
-}
+} | {text.column: text.headers for text in ENTRY_TEXTS}
 _REFUSED = {
     "id_number": "身份证号 身份证号码 身份证 证件号 证件号码 id_card idcard id_number idnumber",
     "bank_account": """银行卡 银行卡号 银行账号 银行账户 账号 开户行

@@ -44,6 +44,9 @@ class Link(NamedTuple):
     source_dept: str
     valid_until: str
     note: str
+    college: str
+    office: str
+    tags: str
 
 
 class Listed(NamedTuple):

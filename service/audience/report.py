@@ -82,6 +82,7 @@ WARNINGS = sorted(
         "carrier_unknown",
         "cell_refused",
         "csv_injection",
+        "tag_refused",
     ]
 )
 _BITS = {code: 1 << at for at, code in enumerate((*FIXES, *WARNINGS))}

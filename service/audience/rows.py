@@ -13,6 +13,7 @@ from typing import NamedTuple
 from service.audience.ages import UNKNOWN, Age, is_minor, read_age, read_grade
 from service.audience.area import AreaTree, Place
 from service.audience.cells import masked, squeeze, text_form
+from service.audience.entry_texts import TEXT_COLUMNS
 from service.audience.header import Header, Vocabulary
 from service.audience.model import Link
 from service.audience.names import Name, read_name
@@ -24,29 +25,19 @@ from service.audience.traits import (
     read_gender,
     read_roles,
     read_text,
+    split_tags,
 )
 
 LONGEST_MASKED = 40
-TEXT_COLUMNS = (
-    "group",
-    "org",
-    "org_type",
-    "school",
-    "grade",
-    "class",
-    "guardian_of",
-    "consent_basis",
-    "source_dept",
-    "valid_until",
-    "note",
-)
-"""The free text columns, in the order of the last fields of Link."""
-
 _TRAIT_COLUMNS = ("gender", "age", "age_band", "roles", "carrier")
-_OWN_COLUMNS = ("name", "area_code", "town", "village", "synthetic")
+_OWN_COLUMNS = ("name", "area_code", "town", "village", "area", "synthetic")
+_PUPILS = frozenset({"student", "class_monitor"})
+"""A monitor of a class is a pupil of it, too."""
+
 _NO_NAME = Name()
 _CACHED_ROWS = 16_384
 _GRADE, _GUARDIAN_OF = TEXT_COLUMNS.index("grade"), TEXT_COLUMNS.index("guardian_of")
+_TAGS = TEXT_COLUMNS.index("tags")
 _TOTAL = re.compile(
     "(合计|总计|小计|共计|总数|本页合计|total|subtotal|sum):?[0-9]*(人|条|行|户|个|名)?",
     re.IGNORECASE,
@@ -149,7 +140,7 @@ class RowReader:
         )
 
     def _person(self, cells: Sequence[str], phone: CellResult) -> Person | Refusal:
-        name_cell, area_code, town, village, synthetic = self._own(cells)
+        name_cell, area_code, town, village, area, synthetic = self._own(cells)
         traits = read_traits(*self._traits(cells))
         texts = read_texts(self._texts(cells))
         band, remarks = traits.age.band, traits.warnings
@@ -160,7 +151,7 @@ class RowReader:
                 remarks = (*remarks, "grade_unknown")
         elif is_minor(band, None):
             return self._refusal(cells, "minor")
-        place = self._rules.areas.resolve(area_code, town, village)
+        place = self._rules.areas.resolve(area_code, town, village, area)
         name = read_name(name_cell) if self._has_name else _NO_NAME
         said = (name.value, traits.gender, band, place.code, traits.carrier, traits.roles)
         link = Link._make(said + texts.values)
@@ -204,7 +195,7 @@ def read_traits(gender: str, age: str, age_band: str, roles: str, carrier: str) 
         carrier_unknown=network.unknown,
         role_unknown=found.unknown,
     )
-    is_pupil = "student" in found.keys and "parent" not in found.keys
+    is_pupil = bool(_PUPILS.intersection(found.keys)) and "parent" not in found.keys
     return Traits(sex.value, years, network.value, found.keys, is_pupil, warnings)
 
 
@@ -228,6 +219,7 @@ def read_texts(cells: tuple[str, ...]) -> Texts:
         _codes(
             cell_refused=any(text.refused for text in texts),
             csv_injection=any(text.formula for text in texts),
+            tag_refused=bool(texts[_TAGS].value) and split_tags(texts[_TAGS].value).refused,
         ),
     )
 

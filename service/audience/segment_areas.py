@@ -55,8 +55,7 @@ class RuleAreas:
             raise AmbiguousArea([self._described(area) for area in named])
         if named:
             return named[0].code
-        places = (self._tree.resolve("", word, ""), self._tree.resolve("", "", word))
-        return next((place.code for place in places if place.code), None)
+        return self._tree.resolve("", "", "", word).code or None
 
     def _described(self, area: Area) -> str:
         parent = self._tree.areas.get(area.parent)

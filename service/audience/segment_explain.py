@@ -56,6 +56,8 @@ _ROLES_IN_ENGLISH = {
     "driver": "drivers",
     "returnee": "returning migrants",
     "liaison": "liaison officers",
+    "counsellor": "counsellors",
+    "class_monitor": "class monitors",
 }
 
 _ROLES_IN_CHINESE = {
@@ -77,6 +79,8 @@ _ROLES_IN_CHINESE = {
     "driver": "司机",
     "returnee": "返乡人员",
     "liaison": "联络员",
+    "counsellor": "辅导员",
+    "class_monitor": "班长",
 }
 
 _ENGLISH = _Tongue(
@@ -88,6 +92,8 @@ _ENGLISH = _Tongue(
         "school": ("has an entry of the school {}", "has no entry of the school {}"),
         "grade": ("has an entry of the grade {}", "has no entry of the grade {}"),
         "class": ("has an entry of the class {}", "has no entry of the class {}"),
+        "college": ("has an entry of the college {}", "has no entry of the college {}"),
+        "office": ("has an entry of the office {}", "has no entry of the office {}"),
         "gender": ("is {}", "is not known to be {}"),
         "age": ("is {} years old", "is not {} years old"),
         "carrier": ("is a customer of {}", "is not a customer of {}"),
@@ -138,6 +144,8 @@ _CHINESE = _Tongue(
         "school": ("学校是{}", "学校不是{}"),
         "grade": ("年级是{}", "年级不是{}"),
         "class": ("班级是{}", "班级不是{}"),
+        "college": ("学院是{}", "学院不是{}"),
+        "office": ("科室是{}", "科室不是{}"),
         "gender": ("性别为{}", "性别不为{}或未知"),
         "age": ("年龄为{}岁", "年龄不为{}岁"),
         "carrier": ("运营商是{}", "运营商不是{}"),

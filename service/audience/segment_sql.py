@@ -13,6 +13,7 @@ from typing import Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from service.audience.entry_texts import RULE_TEXTS
 from service.audience.segment import (
     And,
     Comparison,
@@ -99,19 +100,19 @@ CARRIER = "coalesce(v.carrier, c.carrier)"
 
 _ENTRIES = {
     "role": "l.roles && {}::text[]",
-    "org": "l.org = ANY({}::text[])",
-    "school": "l.school = ANY({}::text[])",
-    "grade": "l.grade = ANY({}::text[])",
-    "class": "l.class = ANY({}::text[])",
+    **{column: f"l.{column} = ANY({{}}::text[])" for column in RULE_TEXTS},
+    "tag": "EXISTS (SELECT FROM unnest(l.tags) AS t(tag) WHERE folded(t.tag) = ANY({}::text[]))",
     "roster": (
         "l.roster_id = ANY(ARRAY(SELECT id FROM rosters WHERE folded(name) = ANY({}::text[])))"
     ),
 }
 """Fields of what lists say: true of a person if true of any entry."""
 
-_FOLDED = ("org", "school", "grade", "class")
-"""The texts of an entry, which `links` keeps folded as well: `folded` in SQL is
-`segment_words.fold`, for a text that is in NFKC as imports store it.
+_READ = {column: f"{text.compared} AS {column}" for column, text in RULE_TEXTS.items()} | {
+    "tag": "tags"
+}
+"""What of `links` must be read for a field: texts folded, as `segment_words.fold` folds one that is
+in NFKC as imports store it.
 """
 
 _CONDITIONS = {
@@ -221,7 +222,7 @@ class _Compiler:
 
     def source(self) -> str:
         """The tables of the statement."""
-        texts = "".join(f", {name}_folded AS {name}" for name in sorted(self._texts))
+        texts = "".join(f", {_READ[name]}" for name in sorted(self._texts))
         asked = "".join(
             f", bool_or(l.holds AND {condition}) AS k{number}"
             for number, condition in enumerate(self._asked)
@@ -260,14 +261,17 @@ class _Compiler:
 
     def _comparison(self, comparison: Comparison) -> str:
         place = self._placeholder(self._stored(comparison))
-        if comparison.field in _ENTRIES:
+        if comparison.field == "tag":  # the department's own, or one of a list
+            own = _CONDITIONS["tag"].format(place)
+            condition = f"({own} OR {self._entry('tag', place)})"
+        elif comparison.field in _ENTRIES:
             condition = self._entry(comparison.field, place)
         else:
             condition = _CONDITIONS[comparison.field].format(place)
         return f"(NOT {condition})" if comparison.operator == "!=" else condition
 
     def _entry(self, field: str, place: str) -> str:
-        if field in _FOLDED:
+        if field in _READ:
             self._texts.add(field)
         self._asked.append(_ENTRIES[field].format(place))
         return f"coalesce(k.k{len(self._asked) - 1}, false)"

@@ -12,6 +12,7 @@ from enum import Enum, auto
 from uuid import UUID
 
 from service.audience.cells import squeeze, text_form
+from service.audience.entry_texts import RULE_TEXTS
 from service.audience.traits import CARRIERS, ROLES
 from service.errors import Invalid
 
@@ -92,10 +93,7 @@ FIELDS = {
     for name, chinese, kind, codes in (
         ("area", "区域", Kind.TEXT, None),
         ("role", "身份", Kind.CODE, ROLE_WORDS),
-        ("org", "单位", Kind.TEXT, None),
-        ("school", "学校", Kind.TEXT, None),
-        ("grade", "年级", Kind.TEXT, None),
-        ("class", "班级", Kind.TEXT, None),
+        *((text.column, text.chinese, Kind.TEXT, None) for text in RULE_TEXTS.values()),
         ("gender", "性别", Kind.CODE, GENDER_WORDS),
         ("age", "年龄", Kind.AGE, None),
         ("carrier", "运营商", Kind.CODE, CARRIER_WORDS),

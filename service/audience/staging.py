@@ -16,7 +16,7 @@ from service.audience.model import Link, Listed, Rejected, RowResult
 from service.audience.number import to_e164
 from service.audience.prefix import is_synthetic_segment
 from service.audience.report import remark_bits
-from service.audience.traits import read_day, role_bits
+from service.audience.traits import read_day, role_bits, split_tags
 from service.crypto import HASH_OCTETS, Keyring
 
 TABLE_SHIFT = 32
@@ -24,6 +24,8 @@ TABLE_SHIFT = 32
 
 
 _ROLES = Link._fields.index("roles")
+_LATER = Link._fields.index("college")
+"""From here on are the fields that links have had since college was the first of them."""
 
 
 class StagedNumber(NamedTuple):
@@ -65,6 +67,9 @@ class StagedNumber(NamedTuple):
     valid_until: str
     last_day: date | None
     note_cipher: bytes | None
+    college: str
+    office: str
+    tags: tuple[str, ...]
     synthetic: bool
 
 
@@ -159,13 +164,26 @@ class Stager:
             link.valid_until,
             read_day(link.valid_until) if link.valid_until else None,
             self._cipher("note", link.note),
+            link.college,
+            link.office,
+            split_tags(link.tags).tags,
             row.synthetic,
         )
 
     def digest(self, link: Link) -> bytes:
-        """What tells a link from all others; no field holds a NUL."""
+        """What tells a link from all others; no field holds a NUL.
+
+        A field that came later counts where it says something: so the row of an older list is the
+        link that it was.
+        """
         digest = self._digest.copy()
-        texts: Sequence[Any] = (*link[:_ROLES], ",".join(link.roles), *link[_ROLES + 1 :])
+        later = zip(Link._fields[_LATER:], link[_LATER:], strict=True)
+        texts: Sequence[Any] = (
+            *link[:_ROLES],
+            ",".join(link.roles),
+            *link[_ROLES + 1 : _LATER],
+            *(f"{name}={text}" for name, text in later if text),
+        )
         digest.update("\0".join(texts).encode())
         return digest.digest()
 

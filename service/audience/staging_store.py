@@ -54,7 +54,7 @@ async def create_staging(conn: Connection) -> None:
             area_code text, household_group text, roles text[], org text, org_type text,
             school text, grade text, class_ text, guardian_of_cipher bytea, carrier text,
             consent_basis text, source_dept text, valid_until text, last_day date,
-            note_cipher bytea, synthetic boolean
+            note_cipher bytea, college text, office text, tags text[], synthetic boolean
         ) ON COMMIT DROP;
         CREATE TEMPORARY TABLE staged_rows (
             no bigint, part smallint, parts smallint, kind integer, role_bits integer,
@@ -125,11 +125,13 @@ async def merge_links(
             INSERT INTO links (contact_id, roster_id, import_id, row_no, digest, name_cipher,
                                gender, age_band, area_code, household_group, roles, org, org_type,
                                school, grade, class, guardian_of_cipher, carrier, consent_basis,
-                               source_dept, valid_until, last_day, note_cipher, synthetic)
+                               source_dept, valid_until, last_day, note_cipher, college, office,
+                               tags, synthetic)
             SELECT c.id, $2, $3, s.row_no, s.digest, s.name_cipher, s.gender, s.age_band,
                    s.area_code, s.household_group, s.roles, s.org, s.org_type, s.school, s.grade,
                    s.class_, s.guardian_of_cipher, s.carrier, s.consent_basis, s.source_dept,
-                   s.valid_until, s.last_day, s.note_cipher, s.synthetic
+                   s.valid_until, s.last_day, s.note_cipher, s.college, s.office, s.tags,
+                   s.synthetic
             FROM staged_numbers s
             CROSS JOIN LATERAL (
                 SELECT c.id FROM contacts c

@@ -26,6 +26,8 @@ ROLES = {
     "driver": "司机 驾驶员",
     "returnee": "返乡人员 返乡务工人员",
     "liaison": "联络员",
+    "counsellor": "辅导员 高校辅导员 counselor",
+    "class_monitor": "班长 学生班长",
 }
 """Each role's key and the words that people write for it."""
 
@@ -47,6 +49,9 @@ _CARRIER_WORDS = _words(CARRIERS)
 _GENDER_WORDS = {"男": "m", "m": "m", "male": "m", "女": "f", "f": "f", "female": "f"}
 _ROLE_BITS = {role: 1 << place for place, role in enumerate(ROLES)}
 _ROLE_ENDS = re.compile(f"[;,、/|{WHITE}]+")
+_TAG_ENDS = re.compile("[;,、]")
+MOST_TAGS = 20
+LONGEST_TAG = 30
 _TRUE = frozenset({"1", "true", "yes", "y", "是"})
 _PERSONAL_NUMBER = re.compile(
     "(?<![0-9])(?:[0-9]{17}[0-9Xx]|[0-9]{16}|[0-9]{19})(?![0-9Xx])"
@@ -131,6 +136,22 @@ def read_text(cell: str) -> Text:
     text = text_form(cell)
     refused = _PERSONAL_NUMBER.search(text) is not None
     return Text("" if refused else text, refused, is_formula(cell, text))
+
+
+class Tags(NamedTuple):
+    """The tags of a cell, each once, and whether some of it cannot be one."""
+
+    tags: tuple[str, ...]
+    refused: bool = False
+
+
+@lru_cache(_CACHED_CELLS)
+def split_tags(text: str) -> Tags:
+    """The tags of a text cell, as people separate them: 重点、返乡; 困难,独居."""
+    words = dict.fromkeys(word for part in _TAG_ENDS.split(text) if (word := part.strip(WHITE)))
+    fit = [word for word in words if len(word) <= LONGEST_TAG and not is_placeholder(word)]
+    refused = any(len(word) > LONGEST_TAG for word in words) or len(fit) > MOST_TAGS
+    return Tags(tuple(fit[:MOST_TAGS]), refused)
 
 
 @lru_cache(_CACHED_CELLS)

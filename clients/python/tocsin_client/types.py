@@ -220,6 +220,7 @@ class Member(_SchoolClass, total=False):
     gender: str
     age: str | int
     age_band: str
+    area: str | int
     area_code: str | int
     town: str
     village: str
@@ -227,6 +228,8 @@ class Member(_SchoolClass, total=False):
     org: str
     org_type: str
     school: str
+    college: str
+    office: str
     grade: str
     guardian_of: str
     carrier: str
@@ -234,6 +237,7 @@ class Member(_SchoolClass, total=False):
     source_dept: str
     valid_until: str
     note: str
+    tags: list[str]
 
 
 class Evidence(TypedDict, total=False):
