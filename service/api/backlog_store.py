@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.dispatch.sweep_store import last_turns
+from service.reports.interruption_store import count_interruptions
+from service.reports.work_store import KINDS, what_waits
 from service.storage.postgres import Connection
 
 
@@ -22,7 +24,8 @@ class Backlog:
     Channels are by name. receipts: to be folded. unmatched: by channel and why. messages: rows of
     slices that are not done, by channel and priority (0 urgent, 1 normal, 2 bulk), those already
     handed off included: no more than so many are queued. connections: (up, wanted). turns: of the
-    scheduler's acts, how long ago each ended last and how long it took, in seconds.
+    scheduler's acts, how long ago each ended last and how long it took, in seconds. work: what
+    waits for a person, by kind. interruptions: by kind, since ever.
     """
 
     channels: tuple[str, ...]
@@ -36,6 +39,8 @@ class Backlog:
     texts: Waiting
     imports: int
     turns: dict[str, tuple[float, float]]
+    work: dict[str, Waiting]
+    interruptions: dict[str, int]
 
 
 async def read_backlog(conn: Connection, now: datetime) -> Backlog:
@@ -79,7 +84,14 @@ async def read_backlog(conn: Connection, now: datetime) -> Backlog:
         texts=Waiting(texts[0]["count"], texts[0]["since"]),
         imports=imports,
         turns=await last_turns(conn),
+        work=await _work(conn, now),
+        interruptions=await count_interruptions(conn),
     )
+
+
+async def _work(conn: Connection, now: datetime) -> dict[str, Waiting]:
+    found = [await what_waits(conn, kind, None, now, 1) for kind in KINDS]
+    return {waiting.kind.name: Waiting(waiting.total, waiting.oldest) for waiting in found}
 
 
 async def _receipts(conn: Connection) -> dict[str, Waiting]:

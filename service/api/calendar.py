@@ -12,12 +12,14 @@ from service.api.milestones import MilestoneOut
 from service.api.paging import PageQuery, cut, unknown_cursor
 from service.api.queue import part_counter
 from service.api.schema import Instant, Out, Page, PlainOut, Query, SpanDay
+from service.api.work import InterruptionOut, interruption_out
 from service.campaigns.hours import BEIJING
 from service.campaigns.milestones import Milestone
 from service.channels.store import readable_channels
 from service.dispatch.clashes import TENS
 from service.reports import calendar_store
-from service.reports.calendar import MOST_DAYS, Calendar, Entry, Key, read_calendar
+from service.reports.calendar import MOST_DAYS, Calendar, Entry, Key, begin, read_calendar
+from service.reports.interruption_store import list_interruptions
 from service.reports.interruptions import explain_fire
 from service.reports.overlaps import LaneDay, finishes, lane_days, meetings
 
@@ -178,6 +180,9 @@ class CalendarDayOut(Out):
     other_people: int = Field(description="Whom those have, in tens.")
     lanes: list[LaneDayOut]
     milestones: list[CalendarMilestoneOut]
+    interruptions: list[InterruptionOut] = Field(
+        description="What stopped sending on it, or let it go on, of what you see."
+    )
 
 
 class CalendarDaysOut(Out):
@@ -230,13 +235,27 @@ async def list_calendar_days(call: Call, query: SpanQuery) -> CalendarDaysOut:
                 **milestone._asdict(), late=milestone.is_late(call.now), campaign=row["campaign"]
             )
         )
+    kept_from: dict[date, list[InterruptionOut]] = {}
+    for found in await list_interruptions(
+        call.conn, call.user.scope, begin(calendar.first), begin(calendar.last + timedelta(days=1))
+    ):
+        day = found.at.astimezone(BEIJING).date()
+        kept_from.setdefault(day, []).append(interruption_out(found))
     days = [calendar.first + timedelta(n) for n in range((calendar.last - calendar.first).days + 1)]
     missing = [y for y in sorted({day.year for day in days}) if holidays.source(y) is None]
     return CalendarDaysOut(
         official_until=holidays.official_until,
         warning=" ".join(warning_of(holidays, year) for year in missing) or None,
         items=[
-            _day(call, calendar, day, by_day.get(day, []), milestones.get(day, [])) for day in days
+            _day(
+                call,
+                calendar,
+                day,
+                by_day.get(day, []),
+                milestones.get(day, []),
+                kept_from.get(day, []),
+            )
+            for day in days
         ],
     )
 
@@ -302,6 +321,7 @@ def _day(
     day: date,
     entries: list[Entry],
     milestones: list[CalendarMilestoneOut],
+    interruptions: list[InterruptionOut],
 ) -> CalendarDayOut:
     known = calendar.county.holidays.day(day)
     own = [entry for entry in entries if call.user.sees(entry.department_id)]
@@ -320,4 +340,5 @@ def _day(
         other_people=people - people % TENS,
         lanes=[LaneDayOut.model_validate(lane) for lane in lanes],
         milestones=milestones,
+        interruptions=interruptions,
     )

@@ -8,7 +8,9 @@ from pydantic import Field, model_validator
 
 from service.api.call import Call, Download
 from service.api.runs import Relation
+from service.api.schedules import FireRecordOut, record_out
 from service.api.schema import Instant, Out, Query, SpanDay
+from service.api.work import InterruptionOut, interruption_out
 from service.campaigns import planning
 from service.errors import NotFound
 from service.messages.ledger import MessageState
@@ -89,6 +91,17 @@ class CampaignReportOut(Out):
     last_week: date | None
     complete: bool = Field(description="Whether all runs of this mode are in these weeks.")
     total: FiguresOut
+    fires: dict[str, int] = Field(
+        description="How many fires were planned in these weeks, by what became of them: fired,"
+        " skipped, held, missed."
+    )
+    not_sent: list[FireRecordOut] = Field(
+        description="Those that did not take place, or came late, each with why."
+    )
+    interruptions: list[InterruptionOut] = Field(
+        description="What kept it from sending in these weeks, or let it go on: of the campaign, of"
+        " everything, and of the channels that it may take."
+    )
     by_carrier: dict[str, FiguresOut]
     by_topic: dict[str, FiguresOut] = Field(
         description='By the topic of the text; "none": it has none.'
@@ -107,7 +120,10 @@ async def get_campaign_report(
 
     Also of a department below yours. Corrections are campaigns of their own.
     """
-    return CampaignReportOut.model_validate(await _report(call, campaign_id, query))
+    report = await _report(call, campaign_id, query)
+    report["not_sent"] = [record_out(fire) for fire in report["not_sent"]]
+    report["interruptions"] = [interruption_out(found) for found in report["interruptions"]]
+    return CampaignReportOut.model_validate(report)
 
 
 async def export_campaign_report(call: Call, campaign_id: UUID, query: WeeksQuery) -> Download:

@@ -12,12 +12,13 @@ from importlib.metadata import version
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from service.accounts.model import Right
 from service.api.auth import authenticate
 from service.api.backlog_store import Backlog, Waiting, read_backlog
+from service.reports.interruptions import KINDS
 from service.runtime import Runtime
 from service.web import RUNTIME
 
@@ -81,6 +82,7 @@ def _families(backlog: Backlog, now: datetime) -> Iterator[Metric]:
     yield _gauge("tocsin_build_info", "The version.", ["version"], [([version("tocsin")], 1)])
     yield from _of_what_came_back(backlog, now)
     yield from _of_channels(backlog)
+    yield from _of_interruptions(backlog, now)
     runs = (([state], backlog.runs.get(state, 0)) for state in RUNS)
     yield _gauge("tocsin_runs", "Open runs.", ["state"], runs)
     yield _gauge("tocsin_imports_waiting", "Files not read yet.", [], [([], backlog.imports)])
@@ -108,6 +110,17 @@ def _of_what_came_back(backlog: Backlog, now: datetime) -> Iterator[Metric]:
     yield from _waiting("tocsin_messages_uncertain", "Texts in doubt", one, doubts, now)
     texts = [(list[str](), backlog.texts)]
     yield from _waiting("tocsin_texts_unread", "Texts of handsets not read yet", [], texts, now)
+
+
+def _of_interruptions(backlog: Backlog, now: datetime) -> Iterator[Metric]:
+    work = [([kind], waiting) for kind, waiting in backlog.work.items()]
+    yield from _waiting("tocsin_work", "What waits for a person", ["kind"], work, now)
+    family = CounterMetricFamily(
+        "tocsin_interruptions", "What stopped sending or let it go on, since ever.", labels=["kind"]
+    )
+    for kind in KINDS:
+        family.add_metric([kind], backlog.interruptions.get(kind, 0))
+    yield family
 
 
 def _of_channels(backlog: Backlog) -> Iterator[Metric]:

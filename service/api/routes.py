@@ -52,6 +52,7 @@ from service.api import (
     unmatched,
     users,
     webhooks,
+    work,
 )
 from service.api.op import Op
 
@@ -166,6 +167,7 @@ OPS = (
     Op("GET",    DEPARTMENT + "/sender", lint.get_sender, R.READ),
     Op("PUT",    DEPARTMENT + "/sender", lint.set_sender, R.ACCOUNTS, whole=True),
 
+    Op("GET",    "/work", work.get_work, R.REPORTS),
     Op("GET",    "/calendar", calendar.list_calendar, R.REPORTS),
     Op("GET",    "/calendar/days", calendar.list_calendar_days, R.REPORTS),
 

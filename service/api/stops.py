@@ -8,11 +8,16 @@ from pydantic import Field
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Line, Out, Page
+from service.api.work import MOST_ITEMS, WorkItemOut, item_out
 from service.campaigns import stop_all as stopping
 from service.campaigns import stop_store
+from service.campaigns.fires import Why
 from service.campaigns.stop_store import Stop
 from service.dispatch.sweep_store import channels_with_work
 from service.queue import Job
+from service.reports.work_store import HOLDS, what_waits
+
+_BY_STOPS = frozenset({Why.STOPPED, Why.RESTORED})
 
 
 class StopBody(Body):
@@ -52,6 +57,15 @@ class StandOut(Out):
     stop: StopOut | None
 
 
+class LiftedOut(StandOut):
+    """A stop that is over, and what was held meanwhile: each waits for its own release."""
+
+    held: list[WorkItemOut] = Field(
+        description="Campaigns and fires that you see and that the stop has held, the oldest first,"
+        f" at most {MOST_ITEMS}; `POST /campaigns/{{id}}/release` sends or skips each."
+    )
+
+
 async def get_stop(call: Call) -> StandOut:
     """Say whether everything is stopped, since when and why."""
     return _stand(await stop_store.stop_in_force(call.conn))
@@ -62,14 +76,16 @@ async def stop_all(call: Call, body: StopBody) -> StandOut:
     return _stand(await stopping.stop_all(call.conn, call.user, body.reason, call.now))
 
 
-async def lift_stop(call: Call, body: LiftBody) -> StandOut:
-    """Let sending go on; what was held or paused meanwhile stays so."""
+async def lift_stop(call: Call, body: LiftBody) -> LiftedOut:
+    """Let sending go on; what was held or paused meanwhile stays so, and `held` lists it."""
     lifted = await stopping.lift(
         call.conn, call.user, body.reason, direct_runs=body.direct_runs, now=call.now
     )
     for channel_id in await channels_with_work(call.conn, call.now):
         call.after_commit(Job.DRAIN_CHANNEL, channel_id)
-    return _stand(lifted)
+    waiting = await what_waits(call.conn, HOLDS, call.user.scope, call.now, MOST_ITEMS)
+    held = [item_out(item) for item in waiting.items if item.code in _BY_STOPS]
+    return LiftedOut(**_stand(lifted).model_dump(), held=held)
 
 
 async def list_stops(call: Call, query: PageQuery) -> Page[StopOut]:

@@ -41,4 +41,5 @@ TAGS = {
     "uncertain": "Texts that may have left and have no answer; a person decides.",
     "users": "People who use the service.",
     "webhooks": "Being called when something happens.",
+    "work": "What waits for a person: stops, channels, holds, missed fires.",
 }

@@ -223,6 +223,22 @@ async def list_fires(
     return [FireRecord(*row) for row in rows]
 
 
+async def fires_between(
+    conn: Connection, campaign_id: UUID, start: datetime, end: datetime
+) -> list[FireRecord]:
+    """What became of the fires of a campaign that were planned in a span of time, in order."""
+    rows = await conn.fetch(
+        f"""
+        {_FIRE} WHERE campaign_id = $1 AND planned_at >= $2 AND planned_at < $3
+        ORDER BY planned_at
+        """,
+        campaign_id,
+        start,
+        end,
+    )
+    return [FireRecord(*row) for row in rows]
+
+
 async def expecting(conn: Connection, before: datetime) -> list[UUID]:
     """Campaigns that may not fire, and whose next fire was expected before an instant."""
     rows = await conn.fetch(

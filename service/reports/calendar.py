@@ -156,7 +156,7 @@ async def read_calendar(
 
 
 async def _past(conn: Connection, first: date, last: date) -> list[Entry]:
-    rows = await calendar_store.past_fires(conn, None, _begin(first), _begin(last + _DAY))
+    rows = await calendar_store.past_fires(conn, None, begin(first), begin(last + _DAY))
     lanes: dict[UUID, dict[int, int]] = {}
     for row in await calendar_store.run_channels(conn, [r["run_id"] for r in rows if r["run_id"]]):
         lanes.setdefault(row["run_id"], {})[row["channel_id"]] = row["messages"]
@@ -196,7 +196,7 @@ def _rule(campaign: Campaign, rules: Mapping[UUID, str]) -> str:
 async def _ahead(
     conn: Connection, actor: User, county: County, first: date, last: date, now: datetime
 ) -> list[Entry]:
-    start, end = max(_begin(first), now), _begin(last + _DAY)
+    start, end = max(begin(first), now), begin(last + _DAY)
     if start >= end:
         return []
     plans = await campaign_store.campaigns_ahead(conn, end)
@@ -312,5 +312,6 @@ def _by_channel(routes: Sequence[Route], audience: Audience | None) -> Mapping[i
     return messages
 
 
-def _begin(day: date) -> datetime:
+def begin(day: date) -> datetime:
+    """The first instant of a day in Beijing."""
     return datetime.combine(day, time(), BEIJING)

@@ -8,16 +8,19 @@ again is a row of its own, so that nobody is taken for two people in the row of 
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from service.audience.rejects import BOM, csv_line
+from service.campaigns.fire_store import FireRecord, fires_between
+from service.campaigns.hours import BEIJING
 from service.clock import written
 from service.messages.ledger import OPEN, MessageState
 from service.reports import campaign_store as store
 from service.reports.campaign_store import Span
+from service.reports.interruption_store import Interruption, interruptions_of
 from service.storage.postgres import Connection, Record
 
 MOST_WEEKS = 53
@@ -99,7 +102,11 @@ async def campaign_report(
         span = Span(campaign_id, mode, weeks[0], weeks[1] + _WEEK)
         rows = await _rows(conn, span, totals)
     names = await store.channel_names(conn) if totals.lanes else {}
+    fires, interruptions = await _not_sent(conn, campaign_id, weeks)
     return {
+        "fires": Counter(fire.outcome for fire in fires),
+        "not_sent": [fire for fire in fires if fire.outcome != "fired" or fire.code],
+        "interruptions": interruptions,
         "campaign_id": campaign_id,
         "mode": mode,
         "first_week": weeks[0] if weeks else None,
@@ -116,6 +123,19 @@ async def campaign_report(
             for (week, lane), parts in sorted(totals.lanes.items())
         ],
     }
+
+
+async def _not_sent(
+    conn: Connection, campaign_id: UUID, weeks: tuple[date, date] | None
+) -> tuple[list[FireRecord], list[Interruption]]:
+    """What became of each fire of these weeks, and what kept the campaign from sending in them."""
+    if weeks is None:
+        return [], []
+    start, end = (datetime.combine(day, time(), BEIJING) for day in (weeks[0], weeks[1] + _WEEK))
+    return (
+        await fires_between(conn, campaign_id, start, end),
+        await interruptions_of(conn, campaign_id, start, end),
+    )
 
 
 class _Totals:

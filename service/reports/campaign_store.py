@@ -32,12 +32,17 @@ _RUNS = """
 
 
 async def weeks_of(conn: Connection, campaign_id: UUID, mode: str) -> tuple[date, date] | None:
-    """The Mondays of a campaign's first run and of its last; None: it has no run of this mode."""
+    """The Mondays of a campaign's first fire and of its last, also of those that did not take
+    place; None: it has none, and no run of this mode.
+    """
     row = await conn.fetchrow(
         """
-        SELECT date_trunc('week', min(fire_at) AT TIME ZONE 'Asia/Shanghai')::date AS first,
-               date_trunc('week', max(fire_at) AT TIME ZONE 'Asia/Shanghai')::date AS last
-        FROM runs WHERE campaign_id = $1 AND mode = $2
+        SELECT date_trunc('week', min(at) AT TIME ZONE 'Asia/Shanghai')::date AS first,
+               date_trunc('week', max(at) AT TIME ZONE 'Asia/Shanghai')::date AS last
+        FROM (SELECT fire_at AS at FROM runs WHERE campaign_id = $1 AND mode = $2
+              UNION ALL
+              SELECT planned_at FROM campaign_fires
+              WHERE campaign_id = $1 AND outcome <> 'fired') fires
         """,
         campaign_id,
         mode,

@@ -53,6 +53,8 @@ WHYS: Mapping[str, Sentence] = {
         "没有下一次发送时间", "it waits for no fire, although one should come"
     ),
     "trouble": Sentence("系统出错，未能发出", "an error keeps it from firing"),
+    "carrier": Sentence("运营商要求暂停", "the carrier has it wait"),
+    "quota": Sentence("额度用完", "a quota is used up"),
     "down": Sentence("连接不上", "there is no connection"),
     "faults": Sentence("提交大量失败", "too many submits go wrong"),
     "slow": Sentence("运营商应答太慢", "the carrier answers too slowly"),
@@ -77,8 +79,14 @@ def explain_fire(outcome: str, code: str) -> Sentence:
     return _joined(_OUTCOMES[outcome], code)
 
 
+def why(code: str) -> Sentence:
+    """A code in words; one that nobody knows as it is."""
+    found = WHYS.get(code, Sentence(code, code))
+    return Sentence(f"{found.zh}。", f"{found.en[:1].upper()}{found.en[1:]}.")
+
+
 def _joined(said: Sentence, code: str) -> Sentence:
-    why = WHYS.get(code)
-    if why is None:
+    found = WHYS.get(code)
+    if found is None:
         return Sentence(f"{said.zh}。", f"{said.en}.")
-    return Sentence(f"{said.zh}：{why.zh}。", f"{said.en}: {why.en}.")
+    return Sentence(f"{said.zh}：{found.zh}。", f"{said.en}: {found.en}.")

@@ -9,7 +9,7 @@ from tocsin_client.hooks import Webhooks
 from tocsin_client.link import Link, Patience
 from tocsin_client.messages import Messages
 from tocsin_client.operations import Audit, Channels, Keys, StopAll, Uncertain
-from tocsin_client.types import Me
+from tocsin_client.types import Me, WorkKind
 
 
 class Tocsin:
@@ -42,6 +42,10 @@ class Tocsin:
     async def me(self) -> Me:
         """As whom the key acts, and what it may."""
         return cast(Me, await self._link.get("/me"))
+
+    async def work(self) -> list[WorkKind]:
+        """What waits for a person, by kind, the most urgent first."""
+        return cast(list[WorkKind], (await self._link.get("/work"))["items"])
 
     async def __aenter__(self) -> Self:
         self._link.open()

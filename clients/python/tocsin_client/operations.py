@@ -13,6 +13,7 @@ from tocsin_client.types import (
     Decision,
     Doubt,
     Key,
+    Lifted,
     Stand,
 )
 
@@ -89,10 +90,10 @@ class StopAll:
 
     async def lift(
         self, reason: str, *, direct_runs: Literal["resume", "cancel"] = "cancel"
-    ) -> Stand:
-        """Let sending go on."""
+    ) -> Lifted:
+        """Let sending go on; `held` lists what was held meanwhile."""
         body = {"reason": reason, "direct_runs": direct_runs}
-        return cast(Stand, await self._link.post("/stop-all/lift", body))
+        return cast(Lifted, await self._link.post("/stop-all/lift", body))
 
 
 class Keys:

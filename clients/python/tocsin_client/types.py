@@ -604,6 +604,34 @@ class Stand(TypedDict):
     stop: Stop | None
 
 
+class WorkItem(TypedDict):
+    """One thing that waits; `id`: of the campaign, the channel or the stop."""
+
+    id: str
+    name: str
+    department_id: str | None
+    planned_at: str | None
+    since: str | None
+    code: str
+    plain: Plain
+
+
+class WorkKind(TypedDict):
+    """What waits of one kind; `items`: the oldest hundred."""
+
+    kind: str
+    plain: Plain
+    count: int
+    oldest: str | None
+    items: list[WorkItem]
+
+
+class Lifted(Stand):
+    """A stop that is over, and what was held meanwhile: each waits for its own release."""
+
+    held: list[WorkItem]
+
+
 EventType = Literal[
     "message.final",
     "run.finished",

@@ -163,6 +163,7 @@ class Campaigns(RuleBasedStateMachine):
             await conn.execute("UPDATE campaigns SET state = 'cancelled', next_fire_at = NULL")
             await conn.execute("UPDATE runs SET state = 'cancelled'")
             await conn.execute("UPDATE slices SET done_at = created_at FROM runs WHERE id = run_id")
+            await conn.execute("DELETE FROM interruptions")
             await conn.execute("DELETE FROM stops")
 
     async def _plan(self, author: str, *, warning: bool) -> Expected:

@@ -16,7 +16,7 @@ from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene,
 from tests.integration.api.conftest import Api
 
 VIEWER = ("school", "viewer")
-LABELS = {"channel", "why", "priority", "state", "act", "version"}
+LABELS = {"channel", "why", "priority", "state", "act", "version", "kind"}
 
 Figures = dict[tuple[str, ...], float]
 

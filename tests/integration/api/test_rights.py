@@ -167,6 +167,7 @@ TABLE = {
     "POST /campaigns/{campaign_id}/cancel": "aop",
     "GET /campaigns/{campaign_id}/fires": "aopvi",
     "POST /schedules/preview": "aopv",
+    "GET /work": "aopvi",
     "GET /calendar": "aopvi",
     "GET /calendar/days": "aopvi",
     "GET /festivals": "aopv",

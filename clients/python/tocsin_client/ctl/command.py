@@ -19,7 +19,7 @@ from tocsin_client import (
     TooManyRequests,
     Unauthorized,
 )
-from tocsin_client.ctl.nouns import NOUNS
+from tocsin_client.ctl.nouns import NOUNS, WORK
 from tocsin_client.ctl.parser import Act, Options, Parser
 from tocsin_client.ctl.screen import LANGUAGE, Screen, say
 from tocsin_client.errors import Unavailable
@@ -86,7 +86,10 @@ def parser(prog: str) -> Parser:
     nouns = made.below(("NOUN", "对象"))
     for name, words, add in NOUNS:
         noun = nouns.add_parser(name, help=say(*words), description=say(*words))
-        add(noun.below(("ACT", "操作")))
+        acts = noun.below(("ACT", "操作"), required=name != WORK)
+        add(acts)
+        if name == WORK:
+            noun.set_defaults(act=acts.choices["list"].get_default("act"))
     return made
 
 

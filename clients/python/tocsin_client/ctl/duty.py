@@ -21,6 +21,18 @@ async def show_me(tocsin: Tocsin, _: Options, screen: Screen) -> None:
     screen.facts(await tocsin.me(), ("id", "login", "name", "department_id", "roles", "may"))
 
 
+async def list_work(tocsin: Tocsin, _: Options, screen: Screen) -> None:
+    """What waits for a person."""
+    found = await tocsin.work()
+    items = (
+        dict(item)
+        | {"kind": kind["kind"], "plain": item["plain"] if screen.as_json else said(item["plain"])}
+        for kind in found
+        for item in kind["items"]
+    )
+    await screen.table(each(items), ("kind", "id", "name", "planned_at", "since", "plain"))
+
+
 async def look_up_number(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """The latest texts to a number from standard input, and what is stopped to it."""
     found = await tocsin.messages.to_number(read_text("-"), days=o.days)

@@ -23,6 +23,8 @@ from tocsin_client.types import (
 )
 
 CAMPAIGN: Words = ("the campaign's id", "任务编号")
+WORK = "work"
+"""The noun that is an act by itself: what one asks first."""
 RUN: Words = ("the run's id", "批次编号")
 MESSAGE: Words = ("the text's id: RUN.NUMBER", "短信编号：批次.序号")
 CHANNEL: Words = ("a channel's id", "通道编号")
@@ -273,7 +275,12 @@ def _stop_all(of: Commands) -> None:
     lift.take("--direct-runs", words=direct, choices=["resume", "cancel"], default="cancel")
 
 
+def _work(of: Commands) -> None:
+    act(of, "list", duty.list_work, ("each thing, since when and why", "逐项列出：何时起、为何"))
+
+
 NOUNS: tuple[tuple[str, Words, Callable[[Commands], None]], ...] = (
+    (WORK, ("what waits for you", "等您处理的事"), _work),
     ("stop-all", ("the switch that stops everything", "全部停发"), _stop_all),
     ("campaigns", ("broadcasts", "群发任务"), _campaigns),
     ("runs", ("fires of a campaign, and direct sends", "发送批次与报告"), _runs),

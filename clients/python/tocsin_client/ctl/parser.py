@@ -35,9 +35,9 @@ class Parser(argparse.ArgumentParser):
         """Add an argument, with its help."""
         self.add_argument(*names, help=say(*words), **more)
 
-    def below(self, called: Words) -> "Commands":
+    def below(self, called: Words, *, required: bool = True) -> "Commands":
         """Make room for commands below this one."""
-        return self.add_subparsers(required=True, metavar=say(*called), title=say(*called))
+        return self.add_subparsers(required=required, metavar=say(*called), title=say(*called))
 
 
 def act(of: Commands, name: str, does: Act, words: Words) -> Parser:

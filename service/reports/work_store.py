@@ -1,0 +1,151 @@
+"""The SQL of what waits for a person: one statement for each kind of work.
+
+A kind is a row of `KINDS`: its name, its words, the right that it takes, and a statement whose rows
+are things that wait. Each may read `asked`: scope, the department whose things are seen (NULL:
+all), and now. A new kind is a new row.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from service.accounts.model import Right
+from service.reports.plain import Sentence
+from service.storage.postgres import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of work. sql: rows of id, name, department_id, planned_at, since and code."""
+
+    name: str
+    words: Sentence
+    right: Right
+    sql: str
+
+
+class Item(NamedTuple):
+    """One thing that waits, since when (None: nobody knows) and why. planned_at: of a fire."""
+
+    id: str
+    name: str
+    department_id: UUID | None
+    planned_at: datetime | None
+    since: datetime | None
+    code: str
+
+
+class Waiting(NamedTuple):
+    """So many things of a kind, the first since `oldest`, and some of them, the oldest first."""
+
+    kind: Kind
+    total: int
+    oldest: datetime | None
+    items: Sequence[Item]
+
+
+_STOPS = """
+    SELECT id::text, reason AS name, NULL::uuid AS department_id, NULL::timestamptz AS planned_at,
+           stopped_at AS since, cause AS code
+    FROM stops WHERE lifted_at IS NULL
+"""
+
+_HOLDS = """
+    SELECT c.id::text, c.name, c.department_id, NULL::timestamptz AS planned_at, m.at AS since,
+           m.code
+    FROM asked, campaigns c CROSS JOIN LATERAL (
+        SELECT at, code FROM campaign_moves WHERE campaign_id = c.id ORDER BY id DESC LIMIT 1) m
+    WHERE (asked.scope IS NULL OR c.department_id = asked.scope)
+      AND (c.state = 'held' OR (c.state = 'paused' AND m.code = 'guard'))
+    UNION ALL
+    SELECT c.id::text, c.name, c.department_id, f.planned_at, f.at, f.code
+    FROM asked, campaign_fires f JOIN campaigns c ON c.id = f.campaign_id
+    WHERE f.outcome = 'held' AND f.released_at IS NULL
+      AND (asked.scope IS NULL OR c.department_id = asked.scope)
+      AND c.state IN ('scheduled', 'running', 'paused', 'pending_approval')
+"""
+
+# Those since the campaign could last fire: what was missed before is over once it goes on.
+_MISSED = """
+    SELECT c.id::text, c.name, c.department_id, f.planned_at, f.at AS since, f.code
+    FROM asked, campaign_fires f JOIN campaigns c ON c.id = f.campaign_id
+    WHERE f.outcome = 'missed' AND (asked.scope IS NULL OR c.department_id = asked.scope)
+      AND c.state IN ('paused', 'held', 'pending_approval', 'returned', 'draft')
+      AND f.at >= coalesce((
+          SELECT m.at FROM campaign_moves m
+          WHERE m.campaign_id = c.id AND m.from_state IN ('scheduled', 'running')
+            AND m.to_state NOT IN ('scheduled', 'running')
+          ORDER BY m.id DESC LIMIT 1), '-infinity')
+"""
+
+_CHANNELS = """
+    SELECT c.id::text, c.name, NULL::uuid AS department_id, NULL::timestamptz AS planned_at,
+           CASE WHEN b.state <> 'closed' THEN coalesce((
+               SELECT min(i.at) FROM interruptions i
+               WHERE i.channel_id = c.id AND i.kind = 'channel.shut' AND i.id > coalesce((
+                   SELECT max(r.id) FROM interruptions r
+                   WHERE r.channel_id = c.id AND r.kind = 'channel.recovered'), 0)), b.changed_at)
+           END AS since,
+           CASE WHEN b.state <> 'closed' THEN b.cause ELSE c.held_by END AS code
+    FROM asked, channels c LEFT JOIN lane_breakers b ON b.channel_id = c.id
+    WHERE c.enabled AND (b.state <> 'closed' OR c.held_until > asked.now)
+      AND (asked.scope IS NULL OR EXISTS (
+        SELECT FROM departments d
+        WHERE d.id = asked.scope AND (d.channels IS NULL OR c.id = ANY (d.channels))))
+"""
+
+_NOT_FIRING = """
+    SELECT c.id::text, c.name, c.department_id, c.next_fire_at AS planned_at,
+           c.silent_since AS since,
+           CASE WHEN c.next_fire_at IS NULL THEN 'no_next_fire' ELSE 'trouble' END AS code
+    FROM asked, campaigns c
+    WHERE c.silent_since IS NOT NULL AND (asked.scope IS NULL OR c.department_id = asked.scope)
+      AND c.state IN ('scheduled', 'running', 'paused', 'held')
+"""
+
+HOLDS = Kind(
+    "holds",
+    Sentence("待放行、自动暂停", "Campaigns and fires that are held, or paused themselves"),
+    Right.REPORTS,
+    _HOLDS,
+)
+KINDS = (
+    Kind("stops", Sentence("全部停发中", "Everything is stopped"), Right.READ, _STOPS),
+    Kind(
+        "shut_channels",
+        Sentence("通道不通", "Channels that send nothing"),
+        Right.READ,
+        _CHANNELS,
+    ),
+    Kind(
+        "not_firing",
+        Sentence("任务不再发送", "Campaigns that do not fire"),
+        Right.REPORTS,
+        _NOT_FIRING,
+    ),
+    HOLDS,
+    Kind("missed_fires", Sentence("错过的发送", "Fires that were missed"), Right.REPORTS, _MISSED),
+)
+"""The most urgent first."""
+
+
+async def what_waits(
+    conn: Connection, kind: Kind, scope: UUID | None, now: datetime, limit: int
+) -> Waiting:
+    """What waits of a kind that one department sees (None: of all)."""
+    rows = await conn.fetch(
+        f"""
+        WITH asked AS (SELECT $1::uuid AS scope, $2::timestamptz AS now),
+        waiting AS MATERIALIZED ({kind.sql})
+        SELECT *, count(*) OVER () AS total, min(since) OVER () AS oldest FROM waiting
+        ORDER BY since, id, planned_at LIMIT $3
+        """,  # noqa: S608  # a constant
+        scope,
+        now,
+        limit,
+    )
+    first = rows[0] if rows else None
+    items = [Item(*(row[name] for name in Item._fields)) for row in rows]
+    return Waiting(kind, first["total"] if first else 0, first["oldest"] if first else None, items)

@@ -1,0 +1,179 @@
+"""What waits for a person: each kind with its count, its oldest, its words, and to whom."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.api import metrics
+from service.campaigns import firing, lifecycle
+from service.campaigns.firing import fire_due
+from service.campaigns.missed import record_missed
+from service.campaigns.model import By
+from service.campaigns.schedule import Schedule
+from service.dispatch import health_store
+from service.dispatch.breaker import Breaker, Figures
+from service.dispatch.health import Counts
+from service.storage.postgres import transaction
+from tests.factories import make_scheduled
+from tests.harness.ledger import add_channel
+from tests.integration.api.conftest import Api
+
+COUNTY, SCHOOL = ("county", "operator"), ("school", "operator")
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+NOTHING = Figures(Counts(), 0, timedelta(0), 0, None, 0, 0, None, covered=False)
+
+
+async def _daily(api: Api, department: str = "school", **more: Any) -> str:
+    schedule = Schedule("recurring", api.clock.at + HOUR, rrule="FREQ=DAILY", **more)
+    async with transaction(api.runtime.pool) as conn:
+        team = api.teams[department]
+        return str((await make_scheduled(conn, team, now=api.clock.at, schedule=schedule)).id)
+
+
+async def _work(api: Api, who: tuple[str, str] = SCHOOL) -> dict[str, Any]:
+    answer = await api.get("/work", who)
+    assert answer.status == 200, answer.body
+    return {kind["kind"]: kind for kind in answer.json["items"]}
+
+
+async def _tick(api: Api, at: datetime) -> None:
+    api.clock.at = at
+    await fire_due(api.runtime.pool, at)
+    await record_missed(api.runtime.pool, at)
+
+
+async def _shut(api: Api, kind: str) -> int:
+    now = api.clock.at
+    async with transaction(api.runtime.pool) as conn:
+        channel = await add_channel(conn, api.runtime.keyring, 1, now)
+        await health_store.lanes_to_judge(conn, [], now, HOUR)
+        state = "open" if kind == "opened" else "closed"
+        await health_store.write_breaker(conn, channel.id, Breaker(state, now, "down", "why"))  # type: ignore[arg-type]
+        await health_store.write_event(conn, channel.id, kind, "why", NOTHING, now)
+    return channel.id
+
+
+async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "READ_SECONDS", 0.0)
+    begin = api.clock.at
+    work = await _work(api)
+    assert list(work) == ["stops", "shut_channels", "not_firing", "holds", "missed_fires"]
+    assert [kind["count"] for kind in work.values()] == [0] * 5
+    held, paused = await _daily(api, late="hold"), await _daily(api)
+    whole = await _daily(api, late="hold", hold_following=True)
+    team = api.teams["school"]
+    async with transaction(api.runtime.pool) as conn:
+        by = By(team.operator.id, "r", begin)
+        await lifecycle.pause(conn, team.operator, (await _id(conn, paused)), by)
+    channel = await _shut(api, "opened")
+    await _tick(api, begin + 2 * HOUR)
+    await api.post("/stop-all", COUNTY, {"reason": "wrong hotline"})
+    work = await _work(api)
+    assert {name: kind["count"] for name, kind in work.items()} == {
+        "stops": 1,
+        "shut_channels": 1,
+        "not_firing": 1,
+        "holds": 2,
+        "missed_fires": 1,
+    }
+    (stop,), (shut,) = work["stops"]["items"], work["shut_channels"]["items"]
+    assert (stop["name"], stop["code"]) == ("wrong hotline", "person")
+    assert (shut["id"], shut["code"], shut["plain"]["zh"]) == (str(channel), "down", "连接不上。")
+    assert [item["id"] for item in work["not_firing"]["items"]] == [whole]
+    fires = {item["id"]: item for item in work["holds"]["items"]}
+    assert set(fires) == {held, whole}
+    assert (fires[held]["code"], fires[whole]["planned_at"]) == ("late", None)
+    (missed,) = work["missed_fires"]["items"]
+    assert (missed["id"], missed["code"]) == (paused, "paused")
+    assert datetime.fromisoformat(missed["planned_at"]) == begin + HOUR
+    assert datetime.fromisoformat(work["missed_fires"]["oldest"]) == begin + 2 * HOUR
+    others = await _work(api, COUNTY)
+    assert [kind["count"] for kind in others.values()] == [1, 1, 0, 0, 0], "their own is theirs"
+    inspected = await _work(api, ("county", "inspector"))
+    assert set(inspected) == {"not_firing", "holds", "missed_fires"}
+    assert inspected["holds"]["count"] == 2
+    figures = await _figures(api)
+    assert figures["tocsin_work", "holds"] == 2
+    assert figures["tocsin_work", "stops"] == 1
+    assert figures["tocsin_interruptions_total", "fire.missed"] == 1
+    assert figures["tocsin_interruptions_total", "channel.shut"] == 1
+    assert figures["tocsin_interruptions_total", "channel.recovered"] == 0
+
+
+async def _id(conn: Any, campaign_id: str) -> Any:
+    return await conn.fetchval("SELECT id FROM campaigns WHERE id::text = $1", campaign_id)
+
+
+async def _figures(api: Api) -> dict[tuple[str, ...], float]:
+    answer = await api.get("//metrics", SCHOOL)
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(answer.body.decode())
+        for sample in family.samples
+    }
+
+
+async def test_what_goes_on_waits_no_more_and_stays_counted(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "READ_SECONDS", 0.0)
+    path = f"/campaigns/{await _daily(api, late='hold')}"
+    await api.post(f"{path}/pause", SCHOOL, {})
+    await _tick(api, api.clock.at + 2 * HOUR)
+    assert (await _work(api))["missed_fires"]["count"] == 1
+    await api.post(f"{path}/resume", SCHOOL, {"missed": "hold"})
+    work = await _work(api)
+    assert (work["missed_fires"]["count"], work["holds"]["count"]) == (0, 1)
+    await api.post(f"{path}/release", SCHOOL, {"missed": "skip"})
+    assert all(kind["count"] == 0 for kind in (await _work(api)).values())
+    figures = await _figures(api)
+    for kind in ("campaign.paused", "campaign.resumed", "fire.missed", "fire.held", "fire.skipped"):
+        assert figures["tocsin_interruptions_total", kind] == 1, kind
+
+
+async def test_lifting_the_stop_lists_what_it_has_held(api: Api) -> None:
+    mine, other = await _daily(api, "county"), await _daily(api)
+    await api.post("/stop-all", COUNTY, {"reason": "r"})
+    await _tick(api, api.clock.at + HOUR)
+    lifted = await api.post("/stop-all/lift", COUNTY, {"reason": "seen"})
+    assert [(item["id"], item["code"]) for item in lifted.json["held"]] == [(mine, "stopped")]
+    assert len(await fire_due(api.runtime.pool, api.clock.at + DAY)) == 2, "later fires go on"
+    assert (await _work(api))["holds"]["items"][0]["id"] == other
+
+
+async def test_a_campaign_that_cannot_fire_is_an_alarm(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _daily(api)
+
+    async def fail(*_: object) -> None:
+        raise RuntimeError("trouble")
+
+    real = firing._fire
+    monkeypatch.setattr(firing, "_fire", fail)
+    await _tick(api, api.clock.at + HOUR)
+    (item,) = (await _work(api))["not_firing"]["items"]
+    assert (item["code"], item["plain"]["zh"]) == ("trouble", "系统出错，未能发出。")
+    monkeypatch.setattr(firing, "_fire", real)
+    await _tick(api, api.clock.at + timedelta(minutes=1))
+    assert (await _work(api))["not_firing"]["count"] == 0
+
+
+async def test_a_plan_without_a_next_fire_is_an_alarm_until_it_ends(api: Api) -> None:
+    await _daily(api)
+    last = await _daily(api)
+    await api.runtime.pool.execute("UPDATE campaigns SET next_fire_at = NULL")
+    await api.runtime.pool.execute(
+        "UPDATE campaigns SET period_end = $1 WHERE id::text = $2", api.clock.at, last
+    )
+    await _tick(api, api.clock.at + timedelta(minutes=1))
+    await _tick(api, api.clock.at + timedelta(minutes=1))
+    (item,) = (await _work(api))["not_firing"]["items"]
+    assert item["code"] == "no_next_fire"
+    assert item["id"] != last, "nothing of that one is to come"
+    told = await api.runtime.pool.fetchval(
+        "SELECT count(*) FROM interruptions WHERE kind = 'campaign.not_firing'"
+    )
+    assert told == 1, "once"

@@ -1,0 +1,37 @@
+"""Every kind and every code that can be stored has its words, in both languages."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from service.campaigns.fires import Why
+from service.delivery.webhook import Event
+from service.dispatch import breaker
+from service.reports.interruptions import KINDS, WHYS, explain_fire, explain_interruption, why
+
+MIGRATION = Path(__file__).parents[3] / ("service/storage/migrations/0140_record_interruptions.sql")
+
+
+def test_every_kind_is_an_event_of_webhooks() -> None:
+    assert set(KINDS) == {event.value for event in Event if event.value in KINDS}
+    sql = MIGRATION.read_text()
+    assert all(f"'{kind}'" in sql for kind in KINDS)
+
+
+@pytest.mark.parametrize("code", Why)
+def test_every_reason_has_its_words(code: Why) -> None:
+    assert code in WHYS
+
+
+def test_every_cause_of_a_shut_channel_has_its_words() -> None:
+    source = Path(breaker.__file__ or "").read_text()
+    causes = set(re.findall(r'return "(\w+)", ', source)) | {"silent"}
+    assert len(causes) >= 4
+    assert causes <= set(WHYS)
+
+
+def test_a_sentence_says_what_and_why() -> None:
+    assert explain_fire("missed", Why.GUARD).zh == "这一次错过了：系统发现异常，自动暂停。"
+    assert explain_interruption("stop_all.lifted", "").en == "Sending was let go on."
+    assert why("down").en == "There is no connection."
