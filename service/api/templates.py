@@ -1,6 +1,6 @@
 """Texts: templates, their versions, their length in parts, and what lint says of them."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -19,7 +19,7 @@ from service.messages import store
 from service.messages.lint import Finding, lint
 from service.messages.lint_store import policy_get
 from service.messages.policy import MessageClass, Sender, digits
-from service.messages.template import check, measure, sample_values, variables
+from service.messages.template import check, fills, measure, sample_values, variables
 from service.messages.text_approval import approve_text
 from service.messages.verdict import judge
 
@@ -108,6 +108,10 @@ class TextOut(LintOut):
     encoding: str
     parts: int
     variables: list[str]
+    fills: dict[str, Literal["name", "town", "village"] | None] = Field(
+        description="What of a contact fills each variable in a campaign; null: nothing does, and"
+        " only a direct send can bring the value, so no campaign takes the text."
+    )
 
 
 class TemplateOut(TextOut):
@@ -315,6 +319,7 @@ def text_out(text: str, findings: list[Finding]) -> TextOut:
         encoding=size.encoding,
         parts=size.parts,
         variables=list(variables(text)),
+        fills=fills(text),
     )
 
 

@@ -44,7 +44,7 @@ from service.crypto import Keyring
 from service.errors import Conflict, Forbidden, Invalid
 from service.messages.signature import head
 from service.messages.store import Template, record_read, template_get
-from service.messages.template import CONTACT_VARIABLES, variables
+from service.messages.template import unfilled_problem
 from service.messages.text_approval import check_read
 from service.storage.postgres import Connection
 
@@ -295,11 +295,10 @@ def _content(campaign: Campaign, templates: Sequence[Template], rule: WrittenOut
 
 
 def _check_variables(content: Content) -> None:
+    """Again at the submission: the text may have a new version since the plan was made."""
     for number, words in enumerate(content.texts):
-        unknown = [name for name in variables(words.text) if name not in CONTACT_VARIABLES]
-        if unknown:
-            known = ", ".join(f"{{{name}}}" for name in CONTACT_VARIABLES)
-            problem = f"nothing fills {{{unknown[0]}}}; a campaign's text may use {known}"
+        problem = unfilled_problem(words.text)
+        if problem is not None:
             field = f"more_texts.{number - 1}.template_id" if number else "template_id"
             raise Invalid(problem, fields={field: problem})
 

@@ -19,7 +19,8 @@ from service.campaigns.sequence import has_fired_for_good, step_note
 from service.campaigns.texts import step_instants, text_problems
 from service.channels.store import existing_channels
 from service.errors import Forbidden, Invalid, NotFound
-from service.messages.store import template_get
+from service.messages.store import Template, template_get
+from service.messages.template import unfilled_problem
 from service.storage.postgres import Connection
 
 
@@ -145,8 +146,8 @@ async def _check_plan(
         fields["template_id"] = error.message
     else:
         permits = await get_permits(conn, department_id)
+        fields |= await _text_problems(conn, department_id, plan, template)
         fields |= permits.problems(template.info.message_class, plan.channels)
-        fields |= await _text_problems(conn, department_id, plan, template.info.message_class)
     try:
         rule = await rule_text(conn, plan, department_id)
     except NotFound as error:
@@ -171,10 +172,13 @@ async def _check_plan(
 
 
 async def _text_problems(
-    conn: Connection, department_id: UUID, plan: Plan, message_class: str
+    conn: Connection, department_id: UUID, plan: Plan, first: Template
 ) -> dict[str, str]:
-    """What is wrong with the texts after the first, which are all of one class."""
+    """What is wrong with the texts, which are of one class and whose variables contacts fill."""
+    message_class = first.info.message_class
     problems = dict(text_problems(plan.more_texts, plan.schedule.kind))
+    if (problem := unfilled_problem(first.text)) is not None:
+        problems["template_id"] = problem
     for number, text in enumerate(plan.more_texts):
         field = f"more_texts.{number}.template_id"
         try:
@@ -184,6 +188,8 @@ async def _text_problems(
         else:
             if found.info.message_class != message_class:
                 problems[field] = f"all texts of a campaign are of one class, here {message_class}"
+            elif (unfilled := unfilled_problem(found.text)) is not None:
+                problems[field] = unfilled
     return problems
 
 

@@ -119,6 +119,24 @@ def variables(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(slot.variable for slot in slots(text) if slot.variable))
 
 
+def fills(text: str) -> dict[str, ContactFact | None]:
+    """What of a contact fills each variable of a text in a campaign; None: nothing does."""
+    return {name: CONTACT_VARIABLES.get(name) for name in variables(text)}
+
+
+def unfilled_problem(text: str) -> str | None:
+    """Why no campaign can send a text: it has variables that nothing fills; None: it can."""
+    unfilled = [f"{{{name}}}" for name, fact in fills(text).items() if fact is None]
+    if not unfilled:
+        return None
+    known = ", ".join(f"{{{name}}}" for name in CONTACT_VARIABLES)
+    return (
+        f"nothing fills {', '.join(unfilled)} of this text in a campaign, which takes {known} from"
+        " its contacts. Write the value into the text in place of the variable, or send it with"
+        " POST /messages, which brings the values with each recipient"
+    )
+
+
 def problems(text: str) -> list[Problem]:
     """What is wrong with the variables and the length of a text; empty if nothing is."""
     return [*variable_problems(text), *_length_problems(text)]

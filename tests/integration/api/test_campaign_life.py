@@ -206,17 +206,52 @@ async def test_a_blocked_text_is_kept_but_cannot_be_submitted(api: Api) -> None:
     assert refused.json["findings"][0]["level"] == "block"
 
 
-async def test_a_text_whose_variables_nothing_fills_cannot_be_submitted(api: Api) -> None:
-    made = await api.post(
-        "/templates",
-        OPERATOR,
-        {"name": "周报", "text": "【旌德县公安局】本周发案{起数}起，请注意。"},
-    )
+async def test_a_text_whose_variables_nothing_fills_is_refused_when_it_is_planned(
+    api: Api,
+) -> None:
+    """The problem names them all, and what can fill a text; a newer version is seen, too."""
+    text = "【旌德县公安局】{社区}：{周期}本周发案{起数}起，请注意。"
+    unfillable = (await api.post("/templates", OPERATOR, {"name": "周报", "text": text})).json
+    assert unfillable["fills"] == {"社区": "village", "周期": None, "起数": None}
     campaign = await _planned(api)
-    await api.patch(f"/campaigns/{campaign}", OPERATOR, {"template_id": made.json["id"]})
+    before = (await api.get(f"/campaigns/{campaign}", OPERATOR)).json
+    body = {name: before[name] for name in ("name", "segment_id")}
+    turns = {
+        "template_id": before["template_id"],
+        "more_texts": [{"template_id": unfillable["id"], "after_days": 3}],
+    }
+    for field, wrong in (
+        ("template_id", {"template_id": unfillable["id"]}),
+        ("more_texts.0.template_id", turns),
+    ):
+        made = await api.post("/campaigns", OPERATOR, body | wrong)
+        changed = await api.patch(f"/campaigns/{campaign}", OPERATOR, wrong)
+        for refused in (made, changed):
+            assert refused.status == 422, refused.body
+            (problem,) = refused.json["fields"].items()
+            assert problem[0] == field
+            assert "{周期}, {起数}" in problem[1]
+            assert all(f"{{{name}}}" in problem[1] for name in ("姓名", "乡镇", "社区"))
+    assert (await api.get(f"/campaigns/{campaign}", OPERATOR)).json == before
+    version = {"text": text}
+    path = f"/templates/{before['template_id']}/versions"
+    assert (await api.post(path, OPERATOR, version)).status == 201
     refused = await api.post(f"/campaigns/{campaign}/submit", OPERATOR)
     assert refused.status == 422
-    assert "{起数}" in refused.json["fields"]["template_id"]
+    assert "{周期}, {起数}" in refused.json["fields"]["template_id"]
+
+
+async def test_the_library_says_what_each_text_wants(api: Api) -> None:
+    items = (await api.get("/templates/library", OPERATOR)).json["items"]
+    wants = {item["id"]: item["wants"] for item in items if item["wants"]}
+    assert wants == {
+        "S28": ["起数"],
+        "L1": ["周期", "起数", "金额"],
+        "W1": ["单位"],
+        "W2": ["群名"],
+    }
+    (one,) = [item for item in items if item["id"] == "S08"]
+    assert one["fills"] == {"社区": "village"}
 
 
 async def test_a_recurrence_that_is_not_supported_is_refused_by_its_name(api: Api) -> None:
@@ -339,6 +374,7 @@ async def test_the_preview_counts_and_renders(api: Api) -> None:
         await make_contact(
             conn, api.runtime.keyring, department, 2, now=api.clock.at, carrier="china_unicom"
         )
+        await add_channel(conn, api.runtime.keyring, 1, api.clock.at)
     campaign = await _planned(api)
     preview = (await api.get(f"/campaigns/{campaign}/preview", OPERATOR)).json
     assert preview["target"] == 2

@@ -127,6 +127,7 @@ TABLE = {
     "GET /templates": "aopv",
     "POST /templates": "ao",
     "POST /templates/lint": "aopv",
+    "GET /templates/library": "aopv",
     "GET /templates/{template_id}": "aopv",
     "POST /templates/{template_id}/versions": "ao",
     "POST /templates/{template_id}/approve": "ap",

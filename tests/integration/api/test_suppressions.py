@@ -12,6 +12,7 @@ from service.audience.suppression import add_suppressions
 from service.privacy.store import list_suppressions as list_found
 from service.storage.postgres import transaction
 from tests.factories import make_contact, phone, suppression
+from tests.harness.ledger import add_channel
 from tests.integration.api.conftest import Api
 
 ADMIN = ("county", "admin")
@@ -185,6 +186,7 @@ async def test_a_preview_leaves_out_whom_its_class_leaves_out(api: Api) -> None:
     async with transaction(api.runtime.pool) as conn:
         for n in range(3):
             await make_contact(conn, api.runtime.keyring, department, n, now=api.clock.at)
+        await add_channel(conn, api.runtime.keyring, 1, api.clock.at)
     await suppress(api)
     rule = {"rule": "carrier in (mobile, unicom, telecom, broadnet)"}
     alone = (await api.post("/segments/preview", OPERATOR, rule)).json
