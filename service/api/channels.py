@@ -16,10 +16,12 @@ from service.api.channel_forms import (
     edited,
     settings_of,
 )
-from service.api.schema import Body, Line, OptionalLine, Out, Query
+from service.api.lane_health import losses_of
+from service.api.schema import Body, Line, OptionalLine, Out, PlainOut, Query
 from service.channels import codes_store, store
 from service.channels.codes import Code
 from service.channels.kinds import describe
+from service.channels.link_words import recent
 from service.channels.model import Channel, Hold
 from service.channels.registry import load
 from service.channels.trial import check_clock, try_channel
@@ -71,10 +73,13 @@ class KindsOut(Out):
 class TrialOut(Out):
     """What the carrier answered to a login; `code` is its own where it gave one."""
 
-    ok: bool
+    ok: bool = Field(description="The login was accepted, and the connection stayed for a second.")
     detail: str
     code: str
     milliseconds: int
+    plain: PlainOut = Field(
+        description="The same in words, and what became of the channel's own connections of late."
+    )
 
 
 class CodeName(Query):
@@ -159,10 +164,11 @@ async def test_channel(call: Call, channel_id: int) -> Later[TrialOut]:
     runtime = call.runtime
     channel = await store.get_channel(call.conn, runtime.keyring, channel_id)
     check_clock(channel, runtime.clock)
-    up = (await store.get_health(call.conn, channel_id)).up
+    health = await store.get_health(call.conn, channel_id)
+    said = losses_of(call, health) if recent(health.connections, call.now) else None
 
     async def answer() -> TrialOut:
-        trial = await try_channel(channel, runtime.clock, runtime.redis, up)
+        trial = await try_channel(channel, runtime.clock, runtime.redis, health.up, said)
         return TrialOut.model_validate(trial)
 
     return Later(answer)

@@ -1,13 +1,17 @@
 """How a channel is doing: its connections, its breaker, the figures behind it, what was done."""
 
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import Field
 
 from service.api.call import Call
-from service.api.schema import Instant, Out
-from service.channels import store
+from service.api.schema import Instant, Out, PlainOut
+from service.channels import link_words, store
+from service.channels.link_words import Said
+from service.channels.logins import How
+from service.channels.store import Health
 from service.dispatch import health_store
 from service.dispatch.breaker import State
 from service.dispatch.watch import limits_of, look_at
@@ -16,12 +20,23 @@ MOST_EVENTS = 50
 
 
 class ConnectionOut(Out):
-    """What the holder of one connection last said of it."""
+    """What the holder of one connection last said of it, and how its last link ended."""
 
     slot: int
     state: str
     note: str
     changed_at: Instant | None
+    lost_at: Instant | None = Field(description="When it last lost its link, or could not log in.")
+    lost_how: How | None = Field(
+        description="lost: the link had worked; closed: the login was accepted, and the link ended"
+        " before it worked; refused, unparseable, unreachable: there was no login."
+    )
+    lost_why: str = Field(description="As whoever noticed it said.")
+    lived_ms: int | None = Field(description="From the login to the end of that link.")
+    losses: int = Field(description="Since `losing_since`.")
+    losing_since: Instant | None = Field(
+        description="The first of the losses between which there was no hour without any."
+    )
 
 
 class FiguresOut(Out):
@@ -72,7 +87,11 @@ class EventOut(Out):
 class HealthOut(Out):
     """How a channel is doing, and roughly how much waits for it."""
 
+    plain: PlainOut = Field(description="How its connections do, in words.")
     connections: list[ConnectionOut]
+    next_login_at: Instant | None = Field(
+        description="When one of its connections logs in again; null: none waits for that."
+    )
     open_slices: int
     queued_estimate: int
     state: State = Field(
@@ -94,7 +113,10 @@ async def get_health(call: Call, channel_id: int) -> HealthOut:
     breaker, figures = await look_at(call.conn, channel_id, limits, call.now)
     events = await health_store.list_events(call.conn, channel_id, call.user.scope, MOST_EVENTS)
     is_open = breaker is not None and breaker.state == "open"
+    said = losses_of(call, health)
     return HealthOut(
+        plain=PlainOut(zh=said.zh, en=said.en),
+        next_login_at=_next_login(call, health),
         connections=[ConnectionOut.model_validate(c) for c in health.connections],
         open_slices=health.open_slices,
         queued_estimate=health.queued_estimate,
@@ -106,3 +128,16 @@ async def get_health(call: Call, channel_id: int) -> HealthOut:
         figures=FiguresOut.model_validate(figures.as_json()),
         events=[EventOut.model_validate(event) for event in events],
     )
+
+
+def _next_login(call: Call, health: Health) -> datetime | None:
+    """When a connection logs in again; carriers go by real time, whatever the clock's speed."""
+    if health.next_login is None:
+        return None
+    return call.now + timedelta(seconds=health.next_login) * call.runtime.clock.speed
+
+
+def losses_of(call: Call, health: Health) -> Said:
+    """How the links of a channel do, in words."""
+    zone = call.runtime.settings.zone
+    return link_words.losses(health.connections, _next_login(call, health), call.now, zone)

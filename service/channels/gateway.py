@@ -11,6 +11,7 @@ GatewayError
 """
 
 import asyncio
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -159,6 +160,21 @@ class Gateway(ABC):
 
     lost: asyncio.Event
     """Set when the link is gone, for whatever reason; the object is then of no further use."""
+
+    @property
+    def ended(self) -> str:
+        """Why the link is gone, in plain words; "" while it is there."""
+        return ""
+
+    @property
+    def rested(self) -> bool:
+        """Whether the link ended only because it was in no use, as the protocol wants it."""
+        return False
+
+    @property
+    def heard_seconds(self) -> float:
+        """From the login to the last that was heard of the carrier; infinite: nobody listens."""
+        return math.inf
 
     @classmethod
     def listener(

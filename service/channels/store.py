@@ -9,8 +9,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from service.channels import logins_store
 from service.channels.extension import check_room
 from service.channels.extension_store import extensions_in_use, lock_extensions
+from service.channels.logins import How
 from service.channels.maintenance import check_maintenance
 from service.channels.model import Channel, ChannelSettings, Hold, parse_config, revealed
 from service.channels.registry import load
@@ -28,21 +30,34 @@ CONFIG = "channel_config"
 
 @dataclass(frozen=True, slots=True)
 class ConnectionHealth:
-    """What the holder of one connection last said of it."""
+    """What the holder of one connection last said of it, and how its last link ended.
+
+    losses: since `losing_since`, with no hour without any. lived_ms: from the login to the end.
+    """
 
     slot: int
     state: str
     note: str
     changed_at: datetime | None
+    lost_at: datetime | None = None
+    lost_how: How | None = None
+    lost_why: str = ""
+    lived_ms: int | None = None
+    losses: int = 0
+    losing_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """A channel's connections, and what waits for them."""
+    """A channel's connections, and what waits for them.
+
+    next_login: seconds until one of them logs in again; None: none waits for that.
+    """
 
     connections: list[ConnectionHealth]
     open_slices: int
     queued_estimate: int
+    next_login: float | None
 
     @property
     def up(self) -> int:
@@ -149,7 +164,8 @@ async def insert_channel(
 async def update_channel(conn: Connection, keyring: Keyring, channel: Channel) -> None:
     """Change what may change: everything but the kind, and whether it is simulated.
 
-    Another quota ends the hold of the old one; if it is used up too, the next mark finds it.
+    Another quota ends the hold of the old one; if it is used up too, the next mark finds it. Who
+    waits to log in tries at once: the settings may be right now.
 
     Raises:
         Invalid: it has more recipients to a submit than its kind can take, hours of maintenance
@@ -177,13 +193,15 @@ async def update_channel(conn: Connection, keyring: Keyring, channel: Channel) -
         raise Conflict(f"there is a channel named {channel.name} already") from error
     await _check_extensions(conn, channel)
     await _add_connections(conn, channel)
+    await logins_store.worked(conn, channel.id)
 
 
 async def get_health(conn: Connection, channel_id: int) -> Health:
     """The state of a channel's connections, and the work that waits for them."""
     rows = await conn.fetch(
         """
-        SELECT slot, state, note, changed_at
+        SELECT slot, state, note, changed_at, lost_at, lost_how, lost_why, lived_ms, losses,
+               losing_since
         FROM connections JOIN channels ON channels.id = channel_id
         WHERE channel_id = $1 AND slot < channels.connections
         ORDER BY slot
@@ -200,7 +218,9 @@ async def get_health(conn: Connection, channel_id: int) -> Health:
             channel_id,
         )
     )
-    return Health([ConnectionHealth(*row) for row in rows], waiting["slices"], waiting["messages"])
+    connections = [ConnectionHealth(*row) for row in rows]
+    next_login = await logins_store.next_login(conn, channel_id)
+    return Health(connections, waiting["slices"], waiting["messages"], next_login)
 
 
 async def _add_connections(conn: Connection, channel: Channel) -> None:

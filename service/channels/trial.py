@@ -14,7 +14,10 @@ from uuid import uuid4
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from service.channels import link_words
 from service.channels.gateway import Gateway, GatewayError, Inbound, Receipt
+from service.channels.link_words import Said
+from service.channels.logins import failed
 from service.channels.model import Channel, without_secrets
 from service.channels.registry import factory
 from service.clock import Clock
@@ -23,21 +26,30 @@ from service.errors import Conflict, TocsinError, Unavailable
 log = logging.getLogger(__name__)
 
 TRIAL_SECONDS = 15.0
+WATCH_SECONDS = 1.0
+"""How long a login that was accepted is watched: some carriers close it at once."""
+
+LOOK_SECONDS = 0.02
 CLOSE_SECONDS = 10.0
 LOCK_SECONDS = 60
 """Longer than any trial; whoever dies in one keeps others from the channel for no longer."""
 
+_ACCEPTED = Said("运营商接受了登录，已退出", "the carrier accepted the login; logged out again")
 _UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of it. code: the carrier's own where it gave one, else the kind of failure."""
+    """What came of it. code: the carrier's own where it gave one, else the kind of failure.
+
+    plain: the same in two languages, and what became of the channel's own connections.
+    """
 
     ok: bool
     detail: str
     code: str
     milliseconds: int
+    plain: Said
 
 
 def check_clock(channel: Channel, clock: Clock) -> None:
@@ -54,7 +66,9 @@ def check_clock(channel: Channel, clock: Clock) -> None:
         )
 
 
-async def try_channel(channel: Channel, clock: Clock, redis: Redis, connections_up: int) -> Trial:
+async def try_channel(
+    channel: Channel, clock: Clock, redis: Redis, connections_up: int, losses: Said | None = None
+) -> Trial:
     """Log in with the channel's settings, whether or not it is enabled.
 
     Args:
@@ -62,6 +76,7 @@ async def try_channel(channel: Channel, clock: Clock, redis: Redis, connections_
         clock: of the system.
         redis: keeps two trials of one channel apart.
         connections_up: how many connections of the channel are logged in already.
+        losses: what became of its own connections of late.
 
     Raises:
         Conflict: another trial is under way, or simulated time would reach a real carrier.
@@ -71,11 +86,13 @@ async def try_channel(channel: Channel, clock: Clock, redis: Redis, connections_
     async with _alone(redis, channel.id):
         loop = asyncio.get_running_loop()
         began = loop.time()
-        ok, detail, code = await _log_in(channel, clock)
+        ok, said, code = await _log_in(channel, clock)
         milliseconds = round((loop.time() - began) * 1000)
     if not ok and connections_up:
-        detail += _others_up(connections_up)
-    trial = Trial(ok, without_secrets(detail, channel.config), code, milliseconds)
+        said = said.then(_others_up(connections_up))
+    said = Said(*(without_secrets(words, channel.config) for words in said))
+    plain = Said(f"{said.zh}。", f"{said.en}. ").then(losses or Said("", ""))
+    trial = Trial(ok, said.en, code, milliseconds, Said(plain.zh, plain.en.rstrip()))
     log.info(
         "channel tried",
         extra={"channel": channel.name, "ok": ok, "code": code, "milliseconds": milliseconds},
@@ -83,21 +100,34 @@ async def try_channel(channel: Channel, clock: Clock, redis: Redis, connections_
     return trial
 
 
-async def _log_in(channel: Channel, clock: Clock) -> tuple[bool, str, str]:
+async def _log_in(channel: Channel, clock: Clock) -> tuple[bool, Said, str]:
     gateway = factory(channel.kind)(channel.config, _take_nothing, clock)
     try:
         async with asyncio.timeout(TRIAL_SECONDS):
             await gateway.open()
+        lived = await _watch(gateway)
     except TimeoutError:
-        detail = f"no answer within {TRIAL_SECONDS:g} s; check address, port and firewall"
-        return False, detail, "unreachable"
+        return False, _no_answer(), "unreachable"
     except GatewayError as error:
-        return False, error.message, error.code
+        return False, link_words.not_logged_in(failed(error)), error.code
     except TocsinError as error:  # such as a certificate file that is not there
-        return False, error.message, error.code
+        return False, Said(error.message, error.message), error.code
     finally:
         await _close(gateway)
-    return True, "the carrier accepted the login; logged out again", ""
+    if lived is not None:
+        return False, link_words.accepted_and_closed(gateway.ended, lived), "closed"
+    return True, _ACCEPTED, ""
+
+
+async def _watch(gateway: Gateway) -> float | None:
+    """See whether the link stays; the seconds it lived if it does not."""
+    loop = asyncio.get_running_loop()
+    since = loop.time()
+    while loop.time() - since < WATCH_SECONDS:
+        if gateway.ended:
+            return loop.time() - since
+        await asyncio.sleep(LOOK_SECONDS)
+    return None
 
 
 async def _close(gateway: Gateway) -> None:
@@ -114,10 +144,19 @@ def _take_nothing(_: Receipt | Inbound) -> "asyncio.Future[None]":
     return refused
 
 
-def _others_up(connections: int) -> str:
-    return (
+def _no_answer() -> Said:
+    return Said(
+        f"{TRIAL_SECONDS:g} 秒内没有应答；请检查地址、端口和防火墙",
+        f"no answer within {TRIAL_SECONDS:g} s; check address, port and firewall",
+    )
+
+
+def _others_up(connections: int) -> Said:
+    return Said(
+        f"。本通道已有 {connections} 条连接在线，测试还要再占一条：如果账号不允许更多登录，"
+        "这次被拒绝只说明这一点",
         f". This channel has {connections} connection{'s' if connections > 1 else ''} up, and a "
-        "test needs one more: if the account allows no more logins, the refusal means only that"
+        "test needs one more: if the account allows no more logins, the refusal means only that",
     )
 
 

@@ -1,22 +1,23 @@
 """A channel process: holds connections of the enabled channels and hands off over them.
 
 It follows the channels table, shares a channel's connections with its peers by lease, keeps a
-login limit by never holding more than the channel has, and reconnects by itself. None of this
-lives in the arq worker, which is rebuilt whenever Redis hiccups.
+login limit by never holding more than the channel has, and reconnects by itself, with a patience
+that all connections of a channel share (`channels.logins`). None of this lives in the arq worker,
+which is rebuilt whenever Redis hiccups.
 """
 
 import asyncio
 import logging
-import random
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from service.campaigns import restored
 from service.campaigns.county_store import load_county
-from service.channels import registry
+from service.channels import logins, logins_store, registry
 from service.channels.codes import Codes
 from service.channels.codes_store import load_codes
 from service.channels.gateway import Deliver, Gateway, GatewayError
@@ -33,14 +34,13 @@ from service.dispatch.write import PASSING
 from service.logs import log_context
 from service.queue import Job
 from service.runtime import Runtime
-from service.storage.postgres import UNREACHABLE, Pool, open_pool, transaction
+from service.storage.postgres import UNREACHABLE, Connection, Pool, open_pool, transaction
 
 log = logging.getLogger(__name__)
 
 FOLLOW_SECONDS = 2.0
-RETRY_FIRST, RETRY_MOST = 0.5, 30.0
-REFUSED_SECONDS = 60.0
-STEADY_SECONDS = 10.0
+PROOF_SECONDS = 1.0
+"""Between looks whether a link has worked by now."""
 
 
 @dataclass
@@ -63,6 +63,8 @@ class Link:
         self.stop = asyncio.Event()
         self._server = server
         self._handoff = server.handoff
+        self._turn = False
+        """Whether the login under way is the channel's one for now."""
 
     async def run(self) -> None:
         """Serve this slot until `stop` is set."""
@@ -96,29 +98,77 @@ class Link:
                 await lease_store.release_connection(conn, held.lease, self._handoff.clock.now())
 
     async def _connect_forever(self, held: HeldLease) -> None:
-        delay = RETRY_FIRST
-        while not (self.stop.is_set() or held.fenced.is_set()):
+        while await self._may_log_in(held):
             gateway = self._server.open_gateway(self.channel)
             try:
                 await gateway.open()
             except GatewayError as error:
                 log.warning("not connected", extra={"why": error.message, "code": error.code})
-                await self._note(held, "down", error.message)
-                delay = min(RETRY_MOST, delay * 2) if error.retryable else REFUSED_SECONDS
-                await self._pause(delay * random.uniform(0.7, 1.0))  # noqa: S311  # jitter
+                await self._ended(held, logins.failed(error))
                 continue
             since = asyncio.get_running_loop().time()
+            if self._turn:
+                await self._tell(logins_store.opened)
             await self._note(held, "up", "")
-            await self._send(held, gateway)
-            if asyncio.get_running_loop().time() - since > STEADY_SECONDS:
-                delay = RETRY_FIRST
-            if not self.stop.is_set():
-                log.warning("connection lost")
-                await self._note(held, "down", "the connection was lost")
-                await self._pause(delay * random.uniform(0.7, 1.0))  # noqa: S311  # jitter
+            await self._send(held, gateway, since)
+            if self.stop.is_set() or held.fenced.is_set():
+                return
+            ending = logins.ended(gateway, asyncio.get_running_loop().time() - since)
+            log.warning("connection lost", extra={"why": ending.why, "lived": ending.lived})
+            await self._ended(held, ending)
 
-    async def _send(self, held: HeldLease, gateway: Gateway) -> None:
-        """Hand off until the link ends; meanwhile ask about what is in doubt, where one can."""
+    async def _may_log_in(self, held: HeldLease) -> bool:
+        """Wait until this connection may log in; False: it need not any more."""
+        while not (self.stop.is_set() or held.fenced.is_set()):
+            try:
+                async with transaction(self._handoff.pool) as conn:
+                    self._turn, wait = await logins_store.take_turn(conn, self.channel.id)
+            except UNREACHABLE as error:
+                log.warning("login waits for the database", extra={"why": str(error)})
+                wait = FOLLOW_SECONDS
+            if not wait:
+                return True
+            await self._pause(min(wait, FOLLOW_SECONDS))
+        return False
+
+    async def _ended(self, held: HeldLease, ending: logins.Ending) -> None:
+        """Keep how a login or link ended; after a link that had worked a moment is enough."""
+        now = self._handoff.clock.now()
+        await self._note(held, "down", ending.sentence)
+        if ending.how == "lost":
+            await self._tell(logins_store.worked)
+        else:
+            await self._tell(partial(logins_store.failed, ending=ending, turn=self._turn))
+
+        async def keep(conn: Connection, channel_id: int) -> None:
+            slot, owner = held.lease.slot, held.lease.owner
+            await logins_store.note_loss(conn, channel_id, slot, owner, ending, now)
+
+        await self._tell(keep)
+        if ending.how == "lost":
+            await self._pause(logins.jittered(logins.FIRST_SECONDS))
+
+    async def _tell(self, write: Callable[[Connection, int], Awaitable[None]]) -> None:
+        """Write down something of this channel's logins; without the database it is lost."""
+        try:
+            async with transaction(self._handoff.pool) as conn:
+                await write(conn, self.channel.id)
+        except UNREACHABLE as error:
+            log.warning("a login is not noted", extra={"why": str(error)})
+
+    async def _prove(self, gateway: Gateway, since: float) -> None:
+        """Once the link has worked, let the channel's other connections log in at once."""
+        loop = asyncio.get_running_loop()
+        while not logins.has_worked(gateway, loop.time() - since):  # noqa: ASYNC110  # a time
+            await asyncio.sleep(PROOF_SECONDS)
+        await self._tell(logins_store.worked)
+
+    async def _send(self, held: HeldLease, gateway: Gateway, since: float) -> None:
+        """Hand off until the link ends; meanwhile ask about what is in doubt, where one can.
+
+        since: when it was logged in, in the loop's time.
+        """
+        proving = asyncio.create_task(self._prove(gateway, since))
         deliver = self._server.deliver_for(self.channel.id)
         asking = asyncio.create_task(inquire_forever(self._handoff, self.channel, gateway, deliver))
         bell = self._server.bells.events[self.channel.id]
@@ -126,7 +176,8 @@ class Link:
             await Sender(self._handoff, self.channel, held, gateway).run(self.stop, bell)
         finally:
             asking.cancel()
-            await asyncio.gather(asking, return_exceptions=True)
+            proving.cancel()
+            await asyncio.gather(asking, proving, return_exceptions=True)
 
     async def _note(self, held: HeldLease, state: str, why: str) -> None:
         await held.note(self._handoff.pool, state, why, self._handoff.clock.now())

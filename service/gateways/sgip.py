@@ -218,6 +218,7 @@ class SGIPGateway(StreamGateway[SGIPClient[SubmitResult]]):
         address = Address(config.host, config.port, config.response_timeout_seconds)
         super().__init__(link, address, deliver)
         self.lost = asyncio.Event()
+        self._asleep = False
         self._config = config
         self._too_fast = frozenset(config.too_fast_codes)
         self._daily_limits = frozenset(config.daily_limit_codes)
@@ -242,6 +243,11 @@ class SGIPGateway(StreamGateway[SGIPClient[SubmitResult]]):
             _read,
             response_timeout_seconds=settings.response_timeout_seconds,
         )
+
+    @property
+    def rested(self) -> bool:
+        """Whether the link ended while it was in no use."""
+        return self._asleep
 
     async def log_in(self) -> LoginAnswer | None:
         """Log in with name and password."""
@@ -333,6 +339,7 @@ class SGIPGateway(StreamGateway[SGIPClient[SubmitResult]]):
         self.take(_read(deliver), partial(self.link.answer, sequence, deliver))
 
     def _gone(self, idle: bool) -> None:
+        self._asleep = idle
         if idle:
             logger.info(ASLEEP)
         else:

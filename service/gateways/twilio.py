@@ -317,7 +317,7 @@ class TwilioGateway(RequestGateway[TwilioConfig]):
         status, code = _status_and_code(error)
         if code in REVOKED or status == 401:
             log.error("the credentials were refused in the middle of work", extra={"code": code})
-            self.retire()
+            self.retire("the credentials were refused")
         return _submit_result(status, code)
 
 

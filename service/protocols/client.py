@@ -7,6 +7,7 @@ changes that.
 
 import asyncio
 import logging
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -51,6 +52,7 @@ class Client(Session, Generic[Login, Answer, Result]):
         self._login: asyncio.Future[Login | None] = self.loop.create_future()
         self._window = Window[tuple[int, int, asyncio.Future[Result]]]()
         self._logged_in = False
+        self._logged_in_at = math.inf
 
     @abstractmethod
     def farewell(self) -> bytes:
@@ -65,6 +67,11 @@ class Client(Session, Generic[Login, Answer, Result]):
     def takes_heartbeats(self) -> bool:
         """Not before the login, nor after the logout."""
         return self._logged_in and super().takes_heartbeats
+
+    @property
+    def heard_seconds(self) -> float:
+        """From the login to the last octets that were received."""
+        return max(0.0, self._received_at - self._logged_in_at)
 
     @property
     def unanswered(self) -> list["asyncio.Future[Result]"]:
@@ -84,6 +91,7 @@ class Client(Session, Generic[Login, Answer, Result]):
     def logged_in(self) -> None:
         """The login was accepted: submits may be written from here on."""
         self._logged_in = True
+        self._logged_in_at = self.loop.time()
 
     def transmit(self, requests: Iterable[Request]) -> list["asyncio.Future[Result]"]:
         """Write submits in one write."""

@@ -97,6 +97,16 @@ class StreamGateway(Gateway, Generic[ClientT]):
         self._deliver = deliver
         self._storing: set[asyncio.Future[None]] = set()
 
+    @property
+    def ended(self) -> str:
+        """Why the link is gone, in plain words; "" while it is there."""
+        return self.link.reason
+
+    @property
+    def heard_seconds(self) -> float:
+        """From the login to the last that was received."""
+        return self.link.heard_seconds
+
     @abstractmethod
     async def log_in(self) -> LoginAnswer | None:
         """Log in; None if the link went away before there was an answer."""

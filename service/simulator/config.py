@@ -62,6 +62,12 @@ class Faults(BaseModel):
     login_status: int | None = Field(
         default=None, ge=1, description="Every login is refused with this status of its protocol"
     )
+    close_after_login_seconds: float | None = Field(
+        default=None,
+        ge=0,
+        le=600,
+        description="Every login is accepted, and its connection closed so many seconds later",
+    )
     wrong_digest: bool = Field(
         default=False, description="Logins are answered with a digest of another secret"
     )

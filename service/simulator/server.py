@@ -130,10 +130,13 @@ class Submits(Served):
         return f"not {subscriber.secret}" if wrong else subscriber.secret
 
     def enter(self, account: str) -> None:
-        """The login was answered with success: submits are taken from here on."""
+        """The login was answered with success: submits are taken from here on, or for a moment."""
         self.subscriber = subscriber = self.smsc.subscribers[self.protocol, account]
         subscriber.tally.logins += 1
         subscriber.links.append(self)
+        seconds = self.smsc.faults.close_after_login_seconds
+        if seconds is not None:
+            self.loop.call_later(seconds, self.close, "fault on demand")
 
     def faults_changed(self) -> None:
         """Count the submits until a cut anew."""

@@ -547,12 +547,20 @@ class Connection(TypedDict):
     slot: int
     state: str
     note: str
+    lost_at: str | None
+    lost_how: str | None
+    lost_why: str
+    lived_ms: int | None
+    losses: int
+    losing_since: str | None
 
 
 class ChannelHealth(TypedDict):
-    """How a channel is doing."""
+    """How a channel is doing; `plain` says in words how its connections do."""
 
+    plain: Plain
     connections: list[Connection]
+    next_login_at: str | None
     queued_estimate: int
     state: str
     why: str

@@ -43,6 +43,18 @@ class RequestGateway(CallbackGateway[ConfigT]):
         self._flying: set[asyncio.Task[SubmitResult]] = set()
         self._held: list[Pending] = []
         self._retired = False
+        self._why = ""
+        self._opened_at = self._heard_at = 0.0
+
+    @property
+    def ended(self) -> str:
+        """Why the gateway retired."""
+        return self._why
+
+    @property
+    def heard_seconds(self) -> float:
+        """From the opening to the last answer that could be read."""
+        return max(0.0, self._heard_at - self._opened_at)
 
     @property
     def client(self) -> HTTPClient:
@@ -85,6 +97,7 @@ class RequestGateway(CallbackGateway[ConfigT]):
         except BaseException:
             await self._shut()
             raise
+        self._opened_at = asyncio.get_running_loop().time()
 
     def split(self, text: str) -> tuple[Part, ...]:
         """One part, whatever the length: the provider cuts the text, and reports on it as a whole.
@@ -116,9 +129,9 @@ class RequestGateway(CallbackGateway[ConfigT]):
             await asyncio.wait(self._flying)
         await self._shut()
 
-    def retire(self) -> None:
+    def retire(self, why: str) -> None:
         """Begin no more requests; once the open ones have ended, the gateway is lost."""
-        self._retired = True
+        self._retired, self._why = True, why
         if not self._flying:
             self._lose()
 
@@ -147,10 +160,11 @@ class RequestGateway(CallbackGateway[ConfigT]):
             return SubmitResult(Outcome.NOT_SENT)
         error = task.exception()
         if error is None:
+            self._heard_at = asyncio.get_running_loop().time()
             return task.result()
         if isinstance(error, NotSent):
             seldom(log, logging.WARNING, "a request had no connection", why=str(error))
-            self._retired = True
+            self._retired, self._why = True, f"the provider cannot be reached: {error}"
             return SubmitResult(Outcome.NOT_SENT)
         if isinstance(error, Unanswered):
             seldom(log, logging.WARNING, "a request has no answer", why=str(error))

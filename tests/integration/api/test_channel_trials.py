@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, cast
 
 import pytest
@@ -12,6 +13,8 @@ from redis.asyncio import Redis
 
 from service.channels import trial
 from service.channels.gateway import LoginRefused
+from service.channels.logins import Ending
+from service.channels.logins_store import failed, note_loss
 from service.channels.store import get_channel
 from service.channels.trial import try_channel
 from service.clock import Clock
@@ -22,11 +25,18 @@ from service.protocols.cmpp.pdu import ConnectResp, Deliver, Terminate, Terminat
 from service.simulator.config import Account, SimulatorConfig
 from service.simulator.run import Simulator, running
 from service.storage.postgres import transaction
+from tests.harness.instants import instant
 from tests.harness.session import carrier
+from tests.harness.sick import serve_lane
 from tests.harness.simulated import ACCOUNT, SECRET, simulator
 from tests.integration.api.conftest import Api
 
 ADMIN = ("county", "admin")
+
+
+@pytest.fixture(autouse=True)
+def _brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "WATCH_SECONDS", 0.3)
 
 
 async def set_up(api: Api, port: int, *, simulated: bool = True, **config: Any) -> str:
@@ -56,7 +66,7 @@ async def set_up(api: Api, port: int, *, simulated: bool = True, **config: Any) 
 async def tried(api: Api, path: str) -> dict[str, Any]:
     answer = await api.post(path + "/test", ADMIN)
     assert answer.status == 200, answer.body
-    assert set(answer.json) == {"ok", "detail", "code", "milliseconds"}
+    assert set(answer.json) == {"ok", "detail", "code", "milliseconds", "plain"}
     return cast(dict[str, Any], answer.json)
 
 
@@ -94,6 +104,35 @@ async def test_a_wrong_secret_is_the_carriers_refusal_and_stays_unsaid(
     assert "wrong-secret-9" not in str(answer)
     assert "wrong-secret-9" not in caplog.text
     assert not any("wrong-secret-9" in str(record.__dict__) for record in caplog.records)
+
+
+async def test_a_login_that_is_accepted_and_closed_is_no_success(api: Api) -> None:
+    """And the channel's own connections, which meet the same, are told of beside it."""
+    async with simulated(faults={"close_after_login_seconds": 0.02}) as (_, port):
+        path = await set_up(api, port)
+        channel_id = int(path.rsplit("/", 1)[-1])
+        alone = await tried(api, path)
+        assert (alone["ok"], alone["code"]) == (False, "closed")
+        assert "accepts the login and closes after 0." in alone["detail"]
+        assert alone["plain"]["zh"].startswith("运营商接受登录，0.")
+        assert alone["plain"]["zh"].endswith("秒后即断开（对方关闭了连接）。")
+        lease = await serve_lane(api.runtime.pool, channel_id, api.clock.at, up=False)
+        ending = Ending("closed", "closed by the other side", 0.1)
+        async with transaction(api.runtime.pool) as conn:
+            for _ in range(14):
+                await note_loss(conn, channel_id, 0, lease.owner, ending, api.clock.at)
+            await failed(conn, channel_id, ending, turn=False)
+        both = (await tried(api, path))["plain"]
+    assert "。0/1 条连接在线。" in both["zh"]
+    assert "自 09:30 起 14 次；下次尝试 09:30:0" in both["zh"]
+    assert "14 times since 09:30; next try at 09:30:0" in both["en"]
+    health = (await api.get(f"{path}/health", ADMIN)).json
+    (link,) = health["connections"]
+    assert (link["lost_how"], link["lost_why"]) == ("closed", "closed by the other side")
+    assert (link["losses"], link["lived_ms"]) == (14, 100)
+    assert instant(api.clock.at) == link["losing_since"] == link["lost_at"]
+    assert datetime.fromisoformat(health["next_login_at"]) >= api.clock.at
+    assert "14 times since 09:30; next try at" in health["plain"]["en"]
 
 
 async def test_nobody_there_says_what_to_check(api: Api) -> None:

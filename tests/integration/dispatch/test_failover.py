@@ -174,9 +174,9 @@ async def town(
     take what the first one does.
     """
     monkeypatch.setattr("service.dispatch.serve.FOLLOW_SECONDS", 0.1)
-    monkeypatch.setattr("service.dispatch.serve.RETRY_FIRST", 0.05)
-    monkeypatch.setattr("service.dispatch.serve.RETRY_MOST", 0.2)
-    monkeypatch.setattr("service.dispatch.serve.REFUSED_SECONDS", 0.2)
+    monkeypatch.setattr("service.channels.logins.FIRST_SECONDS", 0.05)
+    monkeypatch.setattr("service.channels.logins.MOST_SECONDS", 0.2)
+    monkeypatch.setattr("service.channels.logins.REFUSED_SECONDS", 0.2)
     monkeypatch.setattr("service.dispatch.write.IDLE_SECONDS", 0.2)
     monkeypatch.setattr("service.dispatch.submit.IDLE_SECONDS", 0.2)
     monkeypatch.setattr("service.dispatch.health.PROBE_SECONDS", 0.3)

@@ -141,9 +141,9 @@ async def test_after_a_fault(
     serve: Callable[..., Awaitable[ChannelServer]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("service.dispatch.serve.RETRY_FIRST", 0.05)
-    monkeypatch.setattr("service.dispatch.serve.RETRY_MOST", 0.2)
-    monkeypatch.setattr("service.dispatch.serve.REFUSED_SECONDS", 0.2)
+    monkeypatch.setattr("service.channels.logins.FIRST_SECONDS", 0.05)
+    monkeypatch.setattr("service.channels.logins.MOST_SECONDS", 0.2)
+    monkeypatch.setattr("service.channels.logins.REFUSED_SECONDS", 0.2)
     monkeypatch.setattr("service.dispatch.mark.BLOCKED", timedelta(seconds=0.2))
     row = FAULTS[fault]
     journal = tmp_path / "journal"

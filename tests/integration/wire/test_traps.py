@@ -11,6 +11,7 @@ import pytest
 import uvloop
 from pydantic import SecretStr
 
+from service.channels import logins
 from service.channels.gateway import Inbound, Receipt, Submission
 from service.channels.outcome import Outcome
 from service.channels.registry import factory, load
@@ -53,12 +54,14 @@ class Counted:
 
 
 @asynccontextmanager
-async def reached(kind: str, inbox: Counted) -> AsyncIterator[tuple[Simulator, StreamGateway[Any]]]:
+async def reached(
+    kind: str, inbox: Counted, **faults: Any
+) -> AsyncIterator[tuple[Simulator, StreamGateway[Any]]]:
     """A gateway of a kind, logged in at a simulated carrier in the same loop."""
     config = SimulatorConfig(
         accounts=(Account(account=ACCOUNT, secret=SecretStr(SECRET)),),
         max_delay_seconds=0,
-        faults=Faults(duplicate_receipts=0, early_receipts=0, unknown_receipts=0),
+        faults=Faults(duplicate_receipts=0, early_receipts=0, unknown_receipts=0, **faults),
         **{"cmpp_port": None, f"{kind}_port": 0},  # type: ignore[arg-type]
     )
     async with running(config) as carrier:
@@ -69,6 +72,15 @@ async def reached(kind: str, inbox: Counted) -> AsyncIterator[tuple[Simulator, S
         await gateway.open()
         yield carrier, gateway
         await gateway.close(drain_seconds=PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+async def test_a_simulated_carrier_may_accept_the_login_and_close(kind: str) -> None:
+    async with reached(kind, Counted(), close_after_login_seconds=0.02) as (_, gateway):
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await gateway.link.lost.wait()
+        assert gateway.ended == "closed by the other side"
+        assert gateway.heard_seconds < logins.WORKED_SECONDS
 
 
 def submissions(gateway: StreamGateway[Any], first: int, count: int) -> list[Submission]:

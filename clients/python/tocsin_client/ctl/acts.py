@@ -271,8 +271,12 @@ async def list_channels(tocsin: Tocsin, _: Options, screen: Screen) -> None:
 
 async def show_health(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """How a channel is doing."""
-    names = ("state", "why", "since", "queued_estimate", "connections", "figures")
-    screen.facts(await tocsin.channels.health(o.id), names)
+    found = await tocsin.channels.health(o.id)
+    names = ("plain", "state", "why", "since", "queued_estimate", "next_login_at", "figures")
+    screen.facts(found if screen.as_json else {**found, "plain": said(found["plain"])}, names)
+    if not screen.as_json:
+        of_each = ("slot", "state", "note", "lost_at", "lost_how", "lost_why", "losses")
+        await screen.table(each(found["connections"]), of_each)
 
 
 async def show_queue(tocsin: Tocsin, o: Options, screen: Screen) -> None:

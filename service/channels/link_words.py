@@ -1,0 +1,125 @@
+"""What people are told of a channel's links, in Chinese and in English (pure).
+
+The words of a loss come from the session or the carrier; those that are ours have Chinese here, and
+others are quoted as they are.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from service.channels.logins import CALM, Ending, How
+from service.channels.store import ConnectionHealth
+
+
+class Said(NamedTuple):
+    """The same said in Chinese and in English."""
+
+    zh: str
+    en: str
+
+    def then(self, other: "Said") -> "Said":
+        """This, and the other behind it."""
+        return Said(self.zh + other.zh, self.en + other.en)
+
+
+REASONS: Mapping[str, str] = {
+    "closed by the other side": "对方关闭了连接",
+    "no sign of life from the other side": "对方毫无响应",
+    "the other side logged out": "对方主动退出",
+    "logged out": "已退出登录",
+    "closing took too long": "关闭超时",
+    "nobody knows why": "原因不明",
+    "not logged in": "未登录",
+    "the credentials were refused": "账号密码被拒绝",
+}
+"""Reasons of ours for the end of a link, in Chinese."""
+
+_HOW: Mapping[How, Said] = {
+    "closed": Said(
+        "运营商接受登录，{lived_zh}后即断开（{why_zh}）",
+        "The carrier accepts the login and closes after {lived_en} ({why})",
+    ),
+    "lost": Said(
+        "连接在 {lived_zh}后中断（{why_zh}）", "The connection was lost after {lived_en} ({why})"
+    ),
+    "refused": Said("运营商拒绝登录（{why_zh}）", "The carrier refuses the login ({why})"),
+    "unparseable": Said("对方说的不是本协议（{why_zh}）", "What answers is something else ({why})"),
+    "unreachable": Said("连不上运营商（{why_zh}）", "The carrier cannot be reached ({why})"),
+}
+_UP = Said("{up}/{all} 条连接在线", "{up} of {all} connections up")
+_TIMES = Said("，自 {since} 起 {losses} 次", ", {losses} times since {since}")
+_ONCE = Said("，{since} 1 次", ", once at {since}")
+_BACK = Said(
+    "自 {since} 起断开 {losses} 次，最近一次 {at}（{why_zh}）",
+    "Lost {losses} times since {since}, last at {at} ({why})",
+)
+_NEXT = Said("；下次尝试 {next}", "; next try at {next}")
+_END = Said("。", ".")
+
+_UNITS = ((86_400, "天", "days"), (3_600, "小时", "hours"), (60, "分钟", "minutes"))
+
+
+def accepted_and_closed(why: str, lived: float) -> Said:
+    """A login that was accepted, and the end of its link in the next moment."""
+    return _filled(_HOW["closed"], why, lived)
+
+
+def not_logged_in(ending: Ending) -> Said:
+    """A login that did not come about; in English as the gateway said it."""
+    return Said(_filled(_HOW[ending.how], ending.why).zh, ending.why)
+
+
+def losses(
+    connections: Sequence[ConnectionHealth], next_at: datetime | None, now: datetime, zone: ZoneInfo
+) -> Said:
+    """How the links of a channel do: how many are up, and what became of those that are not.
+
+    next_at: when one logs in again, if one waits for that. zone: in which times are given.
+    """
+    up = sum(connection.state == "up" for connection in connections)
+    said = _filled(_UP, up=up, all=len(connections))
+    gone = recent(connections, now)
+    if not gone:
+        return said.then(_END)
+    last = max(gone, key=lambda c: c.lost_at or now)
+    since = _time(min(c.losing_since or now for c in gone), now, zone)
+    count = sum(c.losses for c in gone)
+    said = said.then(_END).then(Said("", " "))
+    if all(connection.state == "up" for connection in gone):
+        at = _time(last.lost_at or now, now, zone)
+        return said.then(_filled(_BACK, last.lost_why, losses=count, since=since, at=at)).then(_END)
+    lived = (last.lived_ms or 0) / 1000
+    said = said.then(_filled(_HOW[last.lost_how or "lost"], last.lost_why, lived))
+    said = said.then(_filled(_ONCE if count == 1 else _TIMES, losses=count, since=since))
+    if next_at is not None:
+        said = said.then(_filled(_NEXT, next=_time(next_at, now, zone, seconds=True)))
+    return said.then(_END)
+
+
+def recent(connections: Sequence[ConnectionHealth], now: datetime) -> list[ConnectionHealth]:
+    """The connections that lost a link or a login of late."""
+    return [c for c in connections if c.lost_at is not None and c.lost_at > now - CALM]
+
+
+def _filled(said: Said, why: str = "", lived: float = 0.0, **facts: object) -> Said:
+    zh, en = _span(lived)
+    words = {"why": why, "why_zh": REASONS.get(why, why), "lived_zh": zh, "lived_en": en, **facts}
+    return Said(said.zh.format(**words), said.en.format(**words))
+
+
+def _span(seconds: float) -> Said:
+    if seconds < 120:
+        number = f"{seconds:.1f}" if seconds < 10 else f"{seconds:.0f}"
+        return Said(f"{number} 秒", f"{number} s")
+    unit, zh, en = next(u for u in _UNITS if seconds >= 2 * u[0])
+    return Said(f"{seconds / unit:.0f} {zh}", f"{seconds / unit:.0f} {en}")
+
+
+def _time(at: datetime, now: datetime, zone: ZoneInfo, *, seconds: bool = False) -> str:
+    """An instant for people: the time of day, and the date where it is another day."""
+    local = at.astimezone(zone)
+    form = "%H:%M:%S" if seconds else "%H:%M"
+    same_day = local.date() == now.astimezone(zone).date()
+    return local.strftime(form if same_day else f"%Y-%m-%d {form}")
