@@ -1,4 +1,4 @@
-"""The names of all jobs, and how to ring for them: one of the two doors to arq.
+"""The names of all jobs, how to ask for them, and the clients of Redis: one of two doors to arq.
 
 Redis is a bell. A job carries ids only, may be lost or rung twice at any moment, and finds its
 work in PostgreSQL; the sweep rings again for whatever is still open there.
@@ -19,12 +19,23 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from arq.connections import ArqRedis, RedisSettings, create_pool
+from arq.connections import ArqRedis
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
+
+from service.silence import KEEPALIVE, Reach
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.1
 """How often workers look whether the bell was rung, so it need not be rung more often."""
+ANSWER_SECONDS = 5.0
+"""How long Redis may take to answer a command; nothing here waits for something to happen there."""
+CONNECT_SECONDS = 3.0
+CHECK_SECONDS = 5
+"""A connection that rested for so long is asked whether it is alive before it is used."""
+LOOK_AGAIN_SECONDS = 1.0
+"""How often Redis is asked whether it is back, while nobody else asks it."""
 EXPIRES_MS = 5 * 60 * 1000  # an old bell says nothing that the sweep does not say again
 
 
@@ -69,19 +80,74 @@ def decode(data: bytes) -> dict[str, Any]:
     return job
 
 
+class _Pool(ConnectionPool):
+    """Connections to Redis. Where one was given up, those that rest beside it are too: each of them
+    would cost another ANSWER_SECONDS before a new one is made.
+    """
+
+    async def release(self, connection: AbstractConnection) -> None:
+        """Take a connection back."""
+        await super().release(connection)
+        if not connection.is_connected:
+            await self.disconnect(inuse_connections=False)
+
+
+def _open_connections(redis_url: str) -> ConnectionPool:
+    options: dict[str, Any] = {
+        "socket_timeout": ANSWER_SECONDS,
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "health_check_interval": CHECK_SECONDS,
+    }
+    if not redis_url.startswith("unix"):
+        options |= {"socket_keepalive": True, "socket_keepalive_options": KEEPALIVE}
+    return _Pool.from_url(redis_url, **options)
+
+
+@contextlib.asynccontextmanager
+async def open_redis(redis_url: str) -> AsyncIterator[Redis]:
+    """A client of Redis, which need not be reachable yet; its connections are closed at the end.
+
+    Every command on it ends: with an answer, or with one of RedisError or OSError after
+    ANSWER_SECONDS, and CONNECT_SECONDS where a connection has to be made.
+    """
+    redis = Redis(connection_pool=_open_connections(redis_url))
+    try:
+        yield redis
+    finally:
+        await redis.aclose(close_connection_pool=True)
+
+
+def open_arq(redis_url: str) -> ArqRedis:
+    """A client of Redis for arq, under the same limits: whoever opens it closes its pool. arq's own
+    has no time limit for an answer, and waits for a silent Redis for ever.
+    """
+    return ArqRedis(
+        _open_connections(redis_url),
+        job_serializer=encode,
+        job_deserializer=decode,
+        expires_extra_ms=EXPIRES_MS,
+    )
+
+
 _Ask = tuple[Job, tuple[object, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Queue:
-    """The bell."""
+    """The bell. reach: whether Redis answers, as all of this process know it."""
 
     arq: ArqRedis
+    reach: Reach = field(default_factory=lambda: Reach("Redis"))
     _resting: dict[_Ask, asyncio.Task[None]] = field(default_factory=dict)
     _again: set[_Ask] = field(default_factory=set)
+    _looking: asyncio.Task[None] | None = None
 
     async def ring(self, job: Job, *ids: object) -> None:
-        """Ask for a job soon. A bell that cannot be rung is logged and left to the sweep."""
+        """Ask for a job soon. Where Redis does not answer nothing is asked for, and nobody waits:
+        the sweep finds what is open.
+        """
+        if self.reach.lost:
+            return
         text = [str(item) for item in ids]
         try:
             await self.arq.enqueue_job(
@@ -92,7 +158,20 @@ class Queue:
                 _expires=EXPIRES_MS,
             )
         except (RedisError, OSError) as error:
-            log.warning("bell not rung", extra={"job": job.value, "ids": text, "why": str(error)})
+            self.note_loss(error)
+
+    def note_loss(self, why: object) -> None:
+        """Redis did not answer: until it does, nothing is asked for."""
+        self.reach.note_loss(why)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look_until_it_answers())
+
+    async def _look_until_it_answers(self) -> None:
+        while self.reach.lost:
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            with contextlib.suppress(RedisError, OSError):
+                await self.arq.ping()
+                self.reach.note_answer()
 
     async def ring_once(self, job: Job, *ids: object) -> None:
         """Ask for a job as `ring` does; but whoever asks for the same within LOOK_SECONDS does not
@@ -123,26 +202,20 @@ class Queue:
         """Once everything that was asked for has been rung."""
         await asyncio.gather(*self._resting.values())
 
+    async def close(self) -> None:
+        """Once everything that was asked for has been rung, close the connections."""
+        await self.rested()
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+        await self.arq.aclose(close_connection_pool=True)
+
 
 @contextlib.asynccontextmanager
 async def open_queue(redis_url: str) -> AsyncIterator[Queue]:
     """The bell at a Redis URL; it need not be reachable yet."""
-    settings = redis_settings(redis_url)
-    pool = await create_pool(
-        settings, job_serializer=encode, job_deserializer=decode, expires_extra_ms=EXPIRES_MS
-    )
-    queue = Queue(pool)
+    queue = Queue(open_arq(redis_url))
     try:
         yield queue
     finally:
-        await queue.rested()
-        await pool.aclose(close_connection_pool=True)
-
-
-def redis_settings(redis_url: str) -> RedisSettings:
-    """arq's form of a Redis URL, with short waits: the sweep is patient, this need not be."""
-    settings = RedisSettings.from_dsn(redis_url)
-    settings.conn_timeout = 3
-    settings.conn_retries = 10
-    settings.conn_retry_delay = 1
-    return settings
+        await queue.close()

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from service.clock import Clock
 from service.crypto import Keyring, read_key_file
 from service.errors import Misconfigured
-from service.queue import Queue, open_queue
+from service.queue import Queue, open_queue, open_redis
 from service.settings import Settings
 from service.storage.postgres import Connection, Pool, open_pool, transaction
 
@@ -35,17 +35,14 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             written with.
     """
     keyring = Keyring(read_key_file(settings.key_file))
-    redis = Redis.from_url(settings.redis_url, socket_timeout=5, socket_connect_timeout=3)
     async with (
         open_pool(settings.database_url, size=settings.pool_size) as pool,
         open_queue(settings.redis_url) as queue,
+        open_redis(settings.redis_url) as redis,
     ):
-        try:
-            async with transaction(pool) as conn:
-                await check_key(conn, keyring)
-            yield Runtime(settings, settings.clock, keyring, pool, redis, queue)
-        finally:
-            await redis.aclose(close_connection_pool=True)
+        async with transaction(pool) as conn:
+            await check_key(conn, keyring)
+        yield Runtime(settings, settings.clock, keyring, pool, redis, queue)
 
 
 async def check_key(conn: Connection, keyring: Keyring) -> None:

@@ -33,7 +33,7 @@ from service.errors import Misconfigured
 from service.lanes import CARRIERS_OF, Lanes, open_lanes, set_channels
 from service.parent import VARIABLE
 from service.storage.migrate import migrate
-from service.storage.postgres import connect
+from service.storage.postgres import LONG_SECONDS, connect
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +185,7 @@ class System:
         """Migrate, load the areas, make the first users; returns their keys."""
         path = self.folder / "keys.json"
         known = json.loads(path.read_text()) if path.exists() else {}
-        conn = await connect(database_url)
+        conn = await connect(database_url, seconds=LONG_SECONDS)
         try:
             await migrate(conn)
             async with conn.transaction():

@@ -46,7 +46,8 @@ async def run(settings: Settings, kinds: list[Kind]) -> None:
         async with asyncio.TaskGroup() as group:
             for kind in kinds:
                 own = await _own_runtime(stack, runtime, kind)
-                group.create_task(supervise(partial(make_worker, own, kind, extra), stop))
+                make = partial(make_worker, own, kind, extra)
+                group.create_task(supervise(make, stop, runtime.queue.note_loss))
 
 
 async def _own_runtime(stack: AsyncExitStack, runtime: Runtime, kind: Kind) -> Runtime:

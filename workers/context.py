@@ -7,7 +7,7 @@ from typing import Any
 from arq.cron import CronJob
 from arq.worker import Worker, func
 
-from service.queue import EXPIRES_MS, LOOK_SECONDS, decode, encode, queue_name, redis_settings
+from service.queue import EXPIRES_MS, LOOK_SECONDS, decode, encode, open_arq, queue_name
 from service.runtime import Runtime
 
 JOB_SECONDS = 60
@@ -38,14 +38,20 @@ def runtime_of(ctx: dict[str, Any]) -> Runtime:
     return runtime
 
 
+async def _redis_answers(ctx: dict[str, Any]) -> None:
+    """arq has just had an answer from Redis."""
+    runtime_of(ctx).queue.reach.note_answer()
+
+
 def make_worker(runtime: Runtime, kind: Kind, extra: dict[str, Any]) -> Worker:
     """An arq worker of one kind; `extra` joins the runtime in the jobs' context."""
     return Worker(
         functions=[func(job, timeout=kind.seconds, keep_result=0) for job in kind.jobs],
         cron_jobs=list(kind.crons) or None,
         queue_name=queue_name(kind.name),
-        redis_settings=redis_settings(runtime.settings.redis_url),
+        redis_pool=open_arq(runtime.settings.redis_url),
         ctx={"runtime": runtime, **extra},
+        on_startup=_redis_answers,
         max_jobs=20,
         job_timeout=kind.seconds,
         keep_result=0,

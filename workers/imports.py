@@ -17,7 +17,7 @@ from service.audience import store
 from service.audience.loading import run_import
 from service.audience.rosters import run_undo
 from service.runtime import Runtime
-from service.storage.postgres import connected
+from service.storage.postgres import LONG_SECONDS, connected
 from workers.context import Kind, runtime_of
 
 MOST_AT_ONCE = 2
@@ -57,13 +57,13 @@ async def _logged(work: Awaitable[None], import_id: uuid.UUID) -> None:
 
 async def _read(runtime: Runtime, import_id: uuid.UUID) -> None:
     url = runtime.settings.database_url
-    async with connected(url) as reading, connected(url) as beside:
+    async with connected(url, seconds=LONG_SECONDS) as reading, connected(url) as beside:
         progress = partial(store.note_progress, beside, import_id)
         await run_import(reading, runtime.keyring, import_id, runtime.clock.now(), progress)
 
 
 async def _undo(runtime: Runtime, import_id: uuid.UUID) -> None:
-    async with connected(runtime.settings.database_url) as conn:
+    async with connected(runtime.settings.database_url, seconds=LONG_SECONDS) as conn:
         await run_undo(conn, import_id, runtime.clock.now())
 
 

@@ -33,7 +33,7 @@ from service.privacy.retention import let_go, terms_of
 from service.privacy.store import delete_left_behind
 from service.queue import Job
 from service.reports.counting import count_audiences
-from service.storage.postgres import transaction
+from service.storage.postgres import COUNT_SECONDS, transaction
 from workers.context import Kind, runtime_of
 
 EVERY_SECOND = set(range(60))
@@ -236,7 +236,7 @@ async def forget(ctx: dict[str, Any]) -> None:
     any more.
     """
     runtime = runtime_of(ctx)
-    async with transaction(runtime.pool) as conn:
+    async with transaction(runtime.pool, seconds=COUNT_SECONDS) as conn:
         await caps.forget(conn, runtime.clock.now())
         await dead_numbers.forget(conn, runtime.clock.now())
 

@@ -6,17 +6,18 @@ drain loop) lives outside.
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable
 
 from arq.worker import Worker
 from redis.exceptions import RedisError
 
-log = logging.getLogger(__name__)
 MOST_SECONDS = 5.0
 
+Lost = Callable[[object], None]
+"""Called with what was raised when Redis did not answer."""
 
-async def supervise(make: Callable[[], Worker], stop: asyncio.Event) -> None:
+
+async def supervise(make: Callable[[], Worker], stop: asyncio.Event, lost: Lost) -> None:
     """Run workers made by `make`, one after the other, until `stop` is set."""
     delay = 0.1
     while not stop.is_set():
@@ -26,7 +27,7 @@ async def supervise(make: Callable[[], Worker], stop: asyncio.Event) -> None:
             await _run_until(worker, stop)
             delay = 0.1
         except (RedisError, OSError) as error:
-            log.warning("queue lost, starting again", extra={"why": str(error)})
+            lost(error)
             delay = min(MOST_SECONDS, delay * 2)
         finally:
             if worker is not None:
@@ -51,8 +52,11 @@ async def _run_until(worker: Worker, stop: asyncio.Event) -> None:
 
 
 async def _close(worker: Worker) -> None:
+    """End its jobs, take back its sign of life, and close its connections in any case."""
     for task in worker.tasks.values():
         task.cancel()
     await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
-    with contextlib.suppress(RedisError, OSError, AttributeError):
-        await worker.close()
+    with contextlib.suppress(RedisError, OSError):
+        await worker.pool.delete(worker.health_check_key)
+    with contextlib.suppress(RedisError, OSError):
+        await worker.pool.aclose(close_connection_pool=True)

@@ -4,6 +4,8 @@
 it is asked for is not done: no scheduler is at work. It stays in the load balancer's list then.
 """
 
+import asyncio
+
 from aiohttp import web
 from redis.exceptions import RedisError
 
@@ -17,6 +19,9 @@ from service.web import RUNTIME
 ACT_SECONDS = 30.0
 """A scheduler that works ends each of its acts at least so often."""
 
+ANSWER_SECONDS = 2.0
+"""How long each server may take to answer: whoever asks under /readyz waits no longer than 5 s."""
+
 ACTS = ("fire", "recover", "sweep")
 """The acts of the scheduler without which nothing goes on."""
 
@@ -29,8 +34,7 @@ async def healthz(_: web.Request) -> web.Response:
 async def readyz(request: web.Request) -> web.Response:
     """PostgreSQL and Redis answer, the database is as this program needs it, and it is swept."""
     runtime = request.config_dict[RUNTIME]
-    postgresql, scheduler = await _postgresql(runtime)
-    redis = await _redis(runtime)
+    (postgresql, scheduler), redis = await asyncio.gather(_postgresql(runtime), _redis(runtime))
     if not postgresql == redis == "ok":
         status = "unavailable"
     else:
@@ -43,7 +47,7 @@ async def readyz(request: web.Request) -> web.Response:
 async def _postgresql(runtime: Runtime) -> tuple[str, str]:
     """What there is to say of the database, and of the scheduler, whose turns are noted there."""
     try:
-        async with runtime.pool.acquire(timeout=5) as conn:
+        async with runtime.pool.acquire(timeout=ANSWER_SECONDS, seconds=ANSWER_SECONDS) as conn:
             applied = await store.applied_migrations(conn)
             known = [migration.name for migration in migrations()]
             if missing := [name for name in known if name not in applied]:
@@ -72,7 +76,8 @@ def _scheduler(ago: dict[str, float]) -> str:
 
 async def _redis(runtime: Runtime) -> str:
     try:
-        await runtime.redis.ping()
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await runtime.redis.ping()
     except (RedisError, OSError):
         return "unreachable"
     return "ok"

@@ -17,6 +17,7 @@ from service.accounts.key import Key, Mode
 from service.accounts.model import Right
 from service.api.call import Download, Later
 from service.errors import Forbidden
+from service.storage.postgres import HOT_SECONDS
 
 Handler = Callable[..., Coroutine[Any, Any, object]]
 _OUT = "out_of_scope"
@@ -39,6 +40,7 @@ class Op:
     kept: whether the answer to a POST is stored for whoever asks again under the same
         Idempotency-Key; not one that shows a secret, or a person in full. It is done once even so.
     whole: whether a PUT sets, and answers, just what the GET of its address shows.
+    seconds: how long each of its statements may take.
     """
 
     method: str
@@ -54,6 +56,7 @@ class Op:
     logged_in: bool = False
     kept: bool = True
     whole: bool = False
+    seconds: float = HOT_SECONDS
 
     @cached_property
     def hints(self) -> Mapping[str, Any]:

@@ -4,7 +4,8 @@ All but GET leave an entry in the audit trail, and so does what gives out a file
 this one does not, it only asks. What changes anything is for live keys without limits alone;
 `rehearsed=True`: for trial and test keys, too; `narrow=True`: for keys with limits of area or
 roster, too; `logged_in=True`: for no key, but whoever has logged in. `kept=False`: the answer shows
-a secret or a person, and is not kept for a retry.
+a secret or a person, and is not kept for a retry. `seconds=LONG`: its statements count,
+read or write so much that they may take longer than others.
 """
 
 from service.accounts.model import Right
@@ -56,10 +57,12 @@ from service.api import (
     work,
 )
 from service.api.op import Op
+from service.storage.postgres import COUNT_SECONDS
 
 PREFIX = "/api/v1"
 
 R = Right
+LONG = COUNT_SECONDS
 DEPARTMENT = "/departments/{department_id}"
 CAMPAIGN = "/campaigns/{campaign_id}"
 
@@ -69,7 +72,7 @@ OPS = (
     Op("POST",   "/departments", departments.create_department, R.ACCOUNTS, 201),
     Op("GET",    DEPARTMENT, departments.get_department, R.REPORTS),
     Op("PATCH",  DEPARTMENT, departments.edit_department, R.ACCOUNTS, errors=(409,)),
-    Op("GET",    DEPARTMENT + "/counts", departments.get_counts, R.REPORTS),
+    Op("GET",    DEPARTMENT + "/counts", departments.get_counts, R.REPORTS, seconds=LONG),
     Op("GET",    DEPARTMENT + "/signatures", departments.list_signatures, R.REPORTS),
     Op("POST",   DEPARTMENT + "/signatures", departments.register_signature, R.ACCOUNTS, 201),
     Op("GET",    DEPARTMENT + "/extensions", departments.list_extensions, R.REPORTS),
@@ -116,15 +119,15 @@ OPS = (
     Op("POST",   "/deputies/{deputy_id}/end", deputies.end_deputy, R.APPROVE),
     Op("PUT",    "/account/phone", deputies.set_own_phone, R.READ),
 
-    Op("POST",   "/imports", imports.create_import, R.IMPORT, 202, narrow=True),
+    Op("POST",   "/imports", imports.create_import, R.IMPORT, 202, narrow=True, seconds=LONG),
     Op("GET",    "/imports/{import_id}", imports.get_import, R.READ),
-    Op("GET",    "/imports/{import_id}/rejects", imports.get_rejects, R.READ),
+    Op("GET",    "/imports/{import_id}/rejects", imports.get_rejects, R.READ, seconds=LONG),
     Op("POST",   "/imports/{import_id}/undo", imports.undo_import, R.IMPORT, 202),
-    Op("GET",    "/rosters", audience.list_rosters, R.READ),
-    Op("GET",    "/rosters/{name}", audience.get_roster, R.READ),
+    Op("GET",    "/rosters", audience.list_rosters, R.READ, seconds=LONG),
+    Op("GET",    "/rosters/{name}", audience.get_roster, R.READ, seconds=LONG),
     Op("PUT",    "/rosters/{name}/members", rosters.set_members, R.IMPORT, errors=(409,),
-       narrow=True),
-    Op("PATCH",  "/rosters/{name}", rosters.confirm_roster, R.IMPORT, narrow=True),
+       narrow=True, seconds=LONG),
+    Op("PATCH",  "/rosters/{name}", rosters.confirm_roster, R.IMPORT, narrow=True, seconds=LONG),
     Op("GET",    "/contacts", contacts.list_contacts, R.READ),
     Op("POST",   "/contacts", contacts.create_contact, R.IMPORT, 201),
     Op("GET",    "/contacts/{contact_id}", contacts.get_contact, R.READ),
@@ -133,12 +136,14 @@ OPS = (
     Op("GET",    "/areas", areas.list_areas, R.REPORTS),
     Op("GET",    "/areas/{code}", areas.get_area, R.REPORTS),
     Op("POST",   "/areas", areas.create_area, R.AREAS, 201),
-    Op("PATCH",  "/areas/{code}", areas.edit_area, R.AREAS, errors=(409,)),
+    Op("PATCH",  "/areas/{code}", areas.edit_area, R.AREAS, errors=(409,), seconds=LONG),
     Op("GET",    "/suppressions", suppressions.list_suppressions, R.READ),
     Op("POST",   "/suppressions", suppressions.create_suppressions, R.SUPPRESS, 201),
     Op("POST",   "/suppressions/lookup", suppressions.look_up_suppressions, R.READ, changes=False),
-    Op("POST",   "/suppressions/imports", suppressions.import_suppressions, R.SUPPRESS),
-    Op("POST",   "/suppressions/export", suppressions.export_suppressions, R.SUPPRESS),
+    Op("POST",   "/suppressions/imports", suppressions.import_suppressions, R.SUPPRESS,
+       seconds=LONG),
+    Op("POST",   "/suppressions/export", suppressions.export_suppressions, R.SUPPRESS,
+       seconds=LONG),
     Op("DELETE", "/suppressions/{suppression_id}",
                  suppressions.delete_suppression, R.SUPPRESS, 204),
     Op("GET",    "/caps", caps.list_caps, R.READ),
@@ -146,8 +151,10 @@ OPS = (
 
     Op("GET",    "/segments", segments.list_segments, R.READ),
     Op("POST",   "/segments", segments.create_segment, R.WRITE, 201, rehearsed=True),
-    Op("POST",   "/segments/preview", segments.preview_segment, R.READ, changes=False),
-    Op("POST",   "/segments/explain", segments.explain_segment, R.READ, changes=False),
+    Op("POST",   "/segments/preview", segments.preview_segment, R.READ, changes=False,
+       seconds=LONG),
+    Op("POST",   "/segments/explain", segments.explain_segment, R.READ, changes=False,
+       seconds=LONG),
     Op("GET",    "/segments/{segment_id}", segments.get_segment, R.READ),
     Op("PATCH",  "/segments/{segment_id}", segments.edit_segment, R.WRITE, errors=(409,)),
 
@@ -170,24 +177,28 @@ OPS = (
     Op("PUT",    DEPARTMENT + "/sender", lint.set_sender, R.ACCOUNTS, whole=True),
 
     Op("GET",    "/work", work.get_work, R.REPORTS),
-    Op("GET",    "/calendar", calendar.list_calendar, R.REPORTS),
-    Op("GET",    "/calendar/days", calendar.list_calendar_days, R.REPORTS),
+    Op("GET",    "/calendar", calendar.list_calendar, R.REPORTS, seconds=LONG),
+    Op("GET",    "/calendar/days", calendar.list_calendar_days, R.REPORTS, seconds=LONG),
 
     Op("GET",    "/campaigns", campaigns.list_campaigns, R.REPORTS),
     Op("POST",   "/campaigns", campaigns.create_campaign, R.PLAN, 201, rehearsed=True),
     Op("GET",    CAMPAIGN, campaigns.get_campaign, R.REPORTS),
     Op("PATCH",  CAMPAIGN, campaigns.edit_campaign, R.PLAN, errors=(409,), rehearsed=True),
-    Op("GET",    CAMPAIGN + "/preview", campaign_preview.preview_campaign, R.READ),
+    Op("GET",    CAMPAIGN + "/preview", campaign_preview.preview_campaign, R.READ, seconds=LONG),
     Op("GET",    CAMPAIGN + "/runs", runs.list_runs, R.REPORTS),
-    Op("GET",    CAMPAIGN + "/report", campaign_report.get_campaign_report, R.REPORTS),
-    Op("GET",    CAMPAIGN + "/report/export", campaign_report.export_campaign_report, R.REPORTS),
+    Op("GET",    CAMPAIGN + "/report", campaign_report.get_campaign_report, R.REPORTS,
+       seconds=LONG),
+    Op("GET",    CAMPAIGN + "/report/export", campaign_report.export_campaign_report, R.REPORTS,
+       seconds=LONG),
     Op("POST",   CAMPAIGN + "/clone", campaigns.clone_campaign, R.PLAN, 201, rehearsed=True),
     Op("GET",    CAMPAIGN + "/milestones", milestones.list_milestones, R.READ),
     Op("POST",   CAMPAIGN + "/milestones", milestones.add_milestone, R.PLAN, 201, rehearsed=True),
     Op("POST",   CAMPAIGN + "/milestones/{milestone_id}/done", milestones.finish_milestone, R.PLAN,
        rehearsed=True),
-    Op("POST",   CAMPAIGN + "/submit", campaigns.submit_campaign, R.SUBMIT, rehearsed=True),
-    Op("POST",   CAMPAIGN + "/approve", campaigns.approve_campaign, R.APPROVE, rehearsed=True),
+    Op("POST",   CAMPAIGN + "/submit", campaigns.submit_campaign, R.SUBMIT, rehearsed=True,
+       seconds=LONG),
+    Op("POST",   CAMPAIGN + "/approve", campaigns.approve_campaign, R.APPROVE, rehearsed=True,
+       seconds=LONG),
     Op("POST",   CAMPAIGN + "/test-send", campaigns.test_campaign, R.APPROVE, 202),
     Op("POST",   CAMPAIGN + "/return", campaigns.return_campaign, R.APPROVE, rehearsed=True),
     Op("POST",   CAMPAIGN + "/reject", campaigns.reject_campaign, R.APPROVE, rehearsed=True),
@@ -197,8 +208,8 @@ OPS = (
     Op("POST",   CAMPAIGN + "/cancel", steering.cancel_campaign, R.CONTROL),
 
     Op("GET",    CAMPAIGN + "/fires", schedules.list_fires, R.REPORTS),
-    Op("GET",    CAMPAIGN + "/top-up", following.get_top_up, R.READ),
-    Op("POST",   CAMPAIGN + "/top-up", following.top_up, R.CONTROL, 202),
+    Op("GET",    CAMPAIGN + "/top-up", following.get_top_up, R.READ, seconds=LONG),
+    Op("POST",   CAMPAIGN + "/top-up", following.top_up, R.CONTROL, 202, seconds=LONG),
     Op("GET",    CAMPAIGN + "/steps", schedules.list_steps, R.REPORTS),
     Op("POST",   "/schedules/preview", schedules.preview_schedule, R.READ, changes=False),
 
@@ -219,22 +230,23 @@ OPS = (
 
     Op("GET",    "/runs/{run_id}", runs.get_run, R.REPORTS),
     Op("POST",   "/runs/{run_id}/cancel", messages.cancel_run, None),
-    Op("GET",    "/runs/{run_id}/report", runs.get_report, R.REPORTS),
-    Op("GET",    "/runs/{run_id}/missed", following.get_missed, R.READ),
-    Op("POST",   "/runs/{run_id}/resend-missed", following.resend_missed, R.CONTROL, 202),
-    Op("POST",   "/runs/{run_id}/correction", following.correct_run, R.PLAN, 201),
+    Op("GET",    "/runs/{run_id}/report", runs.get_report, R.REPORTS, seconds=LONG),
+    Op("GET",    "/runs/{run_id}/missed", following.get_missed, R.READ, seconds=LONG),
+    Op("POST",   "/runs/{run_id}/resend-missed", following.resend_missed, R.CONTROL, 202,
+       seconds=LONG),
+    Op("POST",   "/runs/{run_id}/correction", following.correct_run, R.PLAN, 201, seconds=LONG),
     Op("GET",    "/runs/{run_id}/evidence", runs.get_evidence, R.AUDIT, errors=(409,),
-       media="application/zip"),
+       media="application/zip", seconds=LONG),
     Op("GET",    "/evidence-key", runs.get_evidence_key, R.REPORTS),
     Op("GET",    "/runs/{run_id}/messages", runs.list_messages, R.READ),
     Op("POST",   "/runs/{run_id}/messages/{no}/unmask", privacy.unmask_message, R.UNMASK,
        kept=False),
-    Op("GET",    "/runs/{run_id}/inbound", inbound.count_run_inbound, R.READ),
+    Op("GET",    "/runs/{run_id}/inbound", inbound.count_run_inbound, R.READ, seconds=LONG),
 
     Op("POST",   "/messages", messages.send_messages, R.SEND, 202, errors=(404,),
        rehearsed=True, narrow=True),
     Op("POST",   "/messages/status", messages.get_statuses, R.READ, changes=False),
-    Op("POST",   "/messages/lookup", arrived.look_up_messages, R.READ),
+    Op("POST",   "/messages/lookup", arrived.look_up_messages, R.READ, seconds=LONG),
     Op("GET",    "/messages/{message_id}", messages.get_message, R.READ),
     Op("POST",   "/messages/{message_id}/cancel", messages.cancel_message, R.SEND),
 
@@ -245,7 +257,7 @@ OPS = (
     Op("DELETE", "/webhooks/{webhook_id}", webhooks.delete_webhook, R.WEBHOOKS, 204),
     Op("POST",   "/webhooks/{webhook_id}/secret", webhooks.renew_secret, R.WEBHOOKS, kept=False),
     Op("POST",   "/webhooks/{webhook_id}/test", webhooks.send_test, R.WEBHOOKS, 202),
-    Op("POST",   "/webhooks/{webhook_id}/replay", webhooks.replay, R.WEBHOOKS, 202),
+    Op("POST",   "/webhooks/{webhook_id}/replay", webhooks.replay, R.WEBHOOKS, 202, seconds=LONG),
     Op("GET",    "/webhooks/{webhook_id}/deliveries", webhooks.list_deliveries, R.READ),
 
     Op("GET",    "/inbound", inbound.list_inbound, R.READ),
@@ -256,19 +268,22 @@ OPS = (
     Op("POST",   "/inbound/{inbound_id}/unmask", privacy.unmask_inbound, R.UNMASK, kept=False),
 
     Op("POST",   "/contacts/{contact_id}/unmask", privacy.unmask_contact, R.UNMASK, kept=False),
-    Op("POST",   "/privacy/lookup", privacy.look_up_person, R.PRIVACY, kept=False),
-    Op("GET",    "/privacy/report", privacy.get_report_of_erasures, R.PRIVACY),
-    Op("POST",   "/privacy/erase", privacy.erase_person, R.PRIVACY),
+    Op("POST",   "/privacy/lookup", privacy.look_up_person, R.PRIVACY, kept=False, seconds=LONG),
+    Op("GET",    "/privacy/report", privacy.get_report_of_erasures, R.PRIVACY, seconds=LONG),
+    Op("POST",   "/privacy/erase", privacy.erase_person, R.PRIVACY, seconds=LONG),
 
     Op("GET",    "/uncertain", doubt.list_doubts, R.READ),
-    Op("POST",   "/uncertain/decide", doubt.decide_doubts, R.CONTROL, errors=(404,)),
-    Op("POST",   "/uncertain/statement", doubt.read_statement, R.CONTROL, errors=(404,)),
+    Op("POST",   "/uncertain/decide", doubt.decide_doubts, R.CONTROL, errors=(404,), seconds=LONG),
+    Op("POST",   "/uncertain/statement", doubt.read_statement, R.CONTROL, errors=(404,),
+       seconds=LONG),
     Op("GET",    "/uncertain/policies", doubt.list_policies, R.READ),
     Op("PUT",    "/uncertain/policies", doubt.set_policy, R.CHANNELS),
     Op("GET",    "/receipts/unmatched", unmatched.list_unmatched, R.READ),
-    Op("GET",    "/receipts/unmatched/export", unmatched.export_unmatched, R.READ),
-    Op("POST",   "/receipts/unmatched/dismiss", unmatched.dismiss_unmatched, R.CONTROL),
-    Op("GET",    "/reports/reconciliation", unmatched.get_reconciliation, R.READ, errors=(404,)),
+    Op("GET",    "/receipts/unmatched/export", unmatched.export_unmatched, R.READ, seconds=LONG),
+    Op("POST",   "/receipts/unmatched/dismiss", unmatched.dismiss_unmatched, R.CONTROL,
+       seconds=LONG),
+    Op("GET",    "/reports/reconciliation", unmatched.get_reconciliation, R.READ, errors=(404,),
+       seconds=LONG),
 
     Op("GET",    "/channels", channels.list_channels, R.READ),
     Op("POST",   "/channels", channels.create_channel, R.CHANNELS, 201),
@@ -279,15 +294,16 @@ OPS = (
     Op("GET",    "/channels/{channel_id}", channels.get_channel, R.READ),
     Op("PATCH",  "/channels/{channel_id}", channels.edit_channel, R.CHANNELS, errors=(409,)),
     Op("GET",    "/channels/{channel_id}/health", lane_health.get_health, R.READ),
-    Op("GET",    "/channels/{channel_id}/queue", queue.get_queue, R.READ),
+    Op("GET",    "/channels/{channel_id}/queue", queue.get_queue, R.READ, seconds=LONG),
     Op("POST",   "/channels/{channel_id}/test", channels.test_channel, R.CHANNELS),
 
     Op("GET",    "/prefixes", prefixes.get_prefixes, R.READ),
-    Op("POST",   "/prefixes/imports", prefixes.import_prefixes, R.CHANNELS),
-    Op("DELETE", "/prefixes", prefixes.delete_prefixes, R.CHANNELS, 204, errors=(404,)),
+    Op("POST",   "/prefixes/imports", prefixes.import_prefixes, R.CHANNELS, seconds=LONG),
+    Op("DELETE", "/prefixes", prefixes.delete_prefixes, R.CHANNELS, 204, errors=(404,),
+       seconds=LONG),
     Op("POST",   "/routes/explain", routing.explain_route, R.READ, changes=False),
     Op("POST",   "/routes/overrides/lookup", routing.look_up_override, R.READ),
-    Op("POST",   "/routes/overrides/imports", routing.import_overrides, R.CHANNELS),
+    Op("POST",   "/routes/overrides/imports", routing.import_overrides, R.CHANNELS, seconds=LONG),
     Op("PUT",    "/routes/overrides", routing.set_override, R.CHANNELS),
     Op("DELETE", "/routes/overrides", routing.delete_override, R.CHANNELS, 204, errors=(404,)),
 )

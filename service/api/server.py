@@ -28,7 +28,7 @@ from service.api.schema import as_json
 from service.campaigns.planning import check_mode
 from service.errors import TocsinError, Unavailable
 from service.runtime import Runtime
-from service.storage.postgres import COLLISIONS, Connection, acquire
+from service.storage.postgres import COLLISIONS, Connection
 from service.web import HEADERS, REQUEST_ID, RUNTIME
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class _Exchange:
 
     async def _attempt(self, found: Arguments) -> web.StreamResponse:
         runtime = self._runtime
-        async with acquire(runtime.pool) as conn:
+        async with runtime.pool.acquire(seconds=self._op.seconds) as conn:
             call = Call(
                 runtime,
                 conn,

@@ -29,7 +29,7 @@ from service.crypto import Keyring, read_key_file
 from service.errors import Conflict, Invalid, Misconfigured
 from service.runtime import check_key
 from service.settings import Settings, read_settings
-from service.storage.postgres import Connection, connected
+from service.storage.postgres import LONG_SECONDS, Connection, connected
 
 _REASONS_ZH = {
     "phone_empty": "号码为空",
@@ -147,7 +147,7 @@ async def _import(options: argparse.Namespace, settings: Settings) -> int:
     if options.rejects:
         _check_writable(options.rejects)
     url = settings.database_url
-    async with connected(url) as conn, connected(url) as beside:
+    async with connected(url, seconds=LONG_SECONDS) as conn, connected(url) as beside:
         await check_key(conn, keyring)
         made = await _keep(options, conn, keyring, settings)
         bar = _Bar(beside, made.id, sys.stderr)

@@ -25,7 +25,7 @@ from service.campaigns.run_store import NO_FOLLOW, Follow
 from service.campaigns.schedule import LATE, validity_end
 from service.campaigns.sequence import finish_if_over, fire_due_steps, plan_steps
 from service.campaigns.texts import next_in_turn
-from service.storage.postgres import Connection, Pool, transaction
+from service.storage.postgres import COUNT_SECONDS, Connection, Pool, transaction
 
 DRIFT = 0.2
 """By what share the number of people may differ at the fire, unless it is set otherwise."""
@@ -49,7 +49,7 @@ async def fire_due(pool: Pool, now: datetime, *, drift: float = DRIFT) -> list[U
     runs = []
     for campaign_id in due:
         try:
-            async with transaction(pool) as conn:
+            async with transaction(pool, seconds=COUNT_SECONDS) as conn:
                 run_id = await _fire(conn, campaign_id, now, drift)
         except Exception:
             log.exception("campaign not fired", extra={"campaign_id": str(campaign_id)})

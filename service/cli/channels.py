@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from redis.asyncio import Redis
 
 from service.api.channel_forms import (
     ChannelBody,
@@ -31,6 +30,7 @@ from service.cli.database import opened, write_down
 from service.clock import written
 from service.crypto import Keyring
 from service.errors import Misconfigured
+from service.queue import open_redis
 from service.settings import Settings, read_settings
 from service.storage.postgres import Connection
 
@@ -155,7 +155,7 @@ async def _test_login(given: str, settings: Settings) -> int:
     async with opened(settings) as (conn, keyring):
         channel = await channels.find_channel(conn, keyring, given)
         health = await channels.get_health(conn, channel.id)
-    async with Redis.from_url(settings.redis_url, socket_timeout=5) as redis:
+    async with open_redis(settings.redis_url) as redis:
         trial = await try_channel(channel, settings.clock, redis, health.up)
     code = f" (code {trial.code})" if trial.code else ""
     print(f"{'ok' if trial.ok else 'failed'}: {trial.detail}{code}, {trial.milliseconds} ms")

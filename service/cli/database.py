@@ -16,7 +16,7 @@ from service.crypto import Keyring, read_key_file
 from service.runtime import check_key
 from service.settings import Settings, describe_environment, read_settings
 from service.storage.migrate import migrate
-from service.storage.postgres import Connection, connect
+from service.storage.postgres import LONG_SECONDS, Connection, connect
 
 
 def add_migrate(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +45,7 @@ def _migrate(_: argparse.Namespace) -> None:
 
 
 async def _migrate_database(settings: Settings) -> None:
-    conn = await connect(settings.database_url)
+    conn = await connect(settings.database_url, seconds=LONG_SECONDS)
     try:
         for name in await migrate(conn):
             print(f"applied {name}")

@@ -29,7 +29,7 @@ from service.dispatch.route_store import list_lanes
 from service.dispatch.ways import barred, sender_of, ways_of
 from service.dispatch.whom import Whom, by_rule, of_ledger
 from service.messages.template import CONTACT_VARIABLES, ContactFact, variables
-from service.storage.postgres import Connection, Pool, Record, transaction
+from service.storage.postgres import LONG_SECONDS, Connection, Pool, Record, transaction
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ async def expand_run(
 
     keyring: for the numbers of a drill.
     """
-    async with transaction(pool) as conn:
+    async with transaction(pool, seconds=LONG_SECONDS) as conn:  # a province is large
         if not await expand_store.lock_expansion(conn, run_id):
             return None
         run = await expand_store.lock_expanding_run(conn, run_id)
@@ -76,7 +76,7 @@ async def expand_run(
         state = "paused" if run["campaign_state"] == "paused" else "running"
         await expand_store.finish_expansion(conn, run_id, state, target, now)
     if run["relation"] == "resend":
-        async with transaction(pool) as conn:
+        async with transaction(pool, seconds=LONG_SECONDS) as conn:
             await stop_arrived(conn, [run_id], now)
     log.info("expanded", extra={"run_id": str(run_id), "target": target, "excluded": excluded})
     return Expansion(target, excluded, channels)

@@ -20,9 +20,6 @@ FEWEST_ROWS = 50
 WORK_MEMORY = "128MB"
 """What the one statement of an expansion may use at each step before it writes to disk."""
 
-STATEMENT_SECONDS = 3_600
-"""How long the ledger itself may take, and its slices: a province is large, and disks are slow."""
-
 PRIORITY = {"urgent": 0, "normal": 1, "bulk": 2}
 """As slices have it."""
 
@@ -117,7 +114,6 @@ async def write_ledger(
         run_id,
         leaves_at,
         *whom.parameters,
-        timeout=STATEMENT_SECONDS,
     )
     counts = one(row)
     return counts["target"], counts["excluded"]
@@ -241,7 +237,6 @@ async def write_slices(
         rows,
         FEWEST_ROWS,
         canary,
-        timeout=STATEMENT_SECONDS,
     )
     return [row["channel_id"] for row in channels]
 

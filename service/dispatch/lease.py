@@ -12,7 +12,7 @@ from datetime import datetime
 
 from service.dispatch import lease_store
 from service.dispatch.lease_store import LEASE, Lease
-from service.storage.postgres import UNREACHABLE, Pool, acquire
+from service.storage.postgres import UNREACHABLE, Pool
 
 log = logging.getLogger(__name__)
 RENEW_SECONDS = 4.0
@@ -54,7 +54,7 @@ class HeldLease:
         """
         self._known = state, why, now
         try:
-            async with acquire(pool) as conn:
+            async with pool.acquire() as conn:
                 await lease_store.note_connection(conn, self.lease, *self._known)
         except UNREACHABLE as error:
             log.warning("state not noted", extra={"why": str(error)})

@@ -17,7 +17,7 @@ from service.audience.rosters import day_in_china
 from service.audience.staging_store import try_lock_contacts
 from service.privacy import retention_store as store
 from service.settings import Settings
-from service.storage.postgres import Connection, Pool, transaction
+from service.storage.postgres import COUNT_SECONDS, Connection, Pool, transaction
 
 ROWS = 5_000
 """How much one batch lets go of: some tenths of a second."""
@@ -98,7 +98,7 @@ async def _in_batches(pool: Pool, kind: str, batch: Batch, now: datetime) -> int
     """Batches one after another, until one says that nothing is left (None)."""
     total = 0
     for _ in range(BATCHES):
-        async with transaction(pool) as conn:
+        async with transaction(pool, seconds=COUNT_SECONDS) as conn:
             count = await batch(conn)
             await _note(conn, kind, count or 0, now)
         if count is None:
@@ -119,7 +119,7 @@ async def _expired_lists(pool: Pool, last: datetime, now: datetime, rows: int) -
     """Lists past their term, one after another; one whose department is importing has to wait."""
     day, total, after = day_in_china(last), 0, UUID(int=0)
     while True:
-        async with pool.acquire() as conn:
+        async with pool.acquire(seconds=COUNT_SECONDS) as conn:
             roster = await store.expired_roster(conn, day, after)
         if roster is None:
             return total
@@ -141,7 +141,7 @@ async def _left_entries(pool: Pool, before: datetime, now: datetime, rows: int) 
     """What newer lists took off long ago, by department; one that is importing has to wait."""
     total, seen = 0, list[UUID]()
     while True:
-        async with pool.acquire() as conn:
+        async with pool.acquire(seconds=COUNT_SECONDS) as conn:
             department = await store.department_with_left(conn, before, seen)
         if department is None:
             return total

@@ -11,7 +11,7 @@ from service.audience.store import read_area_tree
 from service.campaigns.preview import read_rule
 from service.reports import audience_store
 from service.reports.audience import Audience
-from service.storage.postgres import Connection, Pool, Record, transaction
+from service.storage.postgres import COUNT_SECONDS, Connection, Pool, Record, transaction
 
 EVERY = timedelta(days=1)
 AT_ONCE_SECONDS = 2.0
@@ -23,7 +23,7 @@ async def count_audiences(pool: Pool, now: datetime) -> int:
     until = time.monotonic() + AT_ONCE_SECONDS
     counted = 0
     while counted == 0 or time.monotonic() < until:
-        async with transaction(pool) as conn:
+        async with transaction(pool, seconds=COUNT_SECONDS) as conn:
             plan = await audience_store.next_uncounted(conn, now - EVERY)
             if plan is None:
                 break

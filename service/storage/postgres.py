@@ -4,20 +4,27 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
+from asyncpg import connect_utils
+from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
+from asyncpg.transaction import Transaction
+
+from service.silence import Reach, keep_alive
 
 Record = asyncpg.Record
 if TYPE_CHECKING:  # generic in the stubs, not at run time
-    Pool = asyncpg.Pool[asyncpg.Record]
-    OwnConnection = asyncpg.Connection[asyncpg.Record]
-    Connection = OwnConnection | PoolConnectionProxy[asyncpg.Record]
+    _Pool = asyncpg.Pool[asyncpg.Record]
+    _Connection = asyncpg.Connection[asyncpg.Record]
+    _Acquire = PoolAcquireContext[asyncpg.Record]
+    _Isolation = Literal["read_uncommitted", "read_committed", "serializable", "repeatable_read"]
+    Connection = _Connection | PoolConnectionProxy[asyncpg.Record]
 else:
-    Pool = asyncpg.Pool
-    OwnConnection = asyncpg.Connection
-    Connection = OwnConnection | PoolConnectionProxy
+    _Pool, _Connection, _Acquire = asyncpg.Pool, asyncpg.Connection, PoolAcquireContext
+    _Isolation = str
+    Connection = _Connection | PoolConnectionProxy
 UniqueViolation = asyncpg.UniqueViolationError
 CheckViolation = asyncpg.CheckViolationError
 ForeignKeyViolation = asyncpg.ForeignKeyViolationError
@@ -35,9 +42,10 @@ UNREACHABLE: tuple[type[Exception], ...] = (
     asyncpg.CrashShutdownError,
     asyncpg.InsufficientResourcesError,  # no disk, no memory, no more connections
     asyncpg.InternalClientError,  # what the driver says when the server dies between two commands
+    asyncpg.ReadOnlySQLTransactionError,  # a primary that has become a standby
 )
-"""What a database that is down, restarting or full (of connections, of data) raises: wait and try
-again."""
+"""What a database that is down, silent (TimeoutError is an OSError), restarting, full (of
+connections, of data) or not the primary any more raises: wait and try again."""
 
 
 class Overtaken(Exception):  # no fault of anybody
@@ -72,79 +80,264 @@ BY_KEY = {
 """For a pool whose statements all look things up by a key."""
 
 
-async def _prepare(connection: OwnConnection) -> None:
+HOT_SECONDS = 10.0
+"""How long a statement of a pool may take, unless whoever makes it says otherwise."""
+COUNT_SECONDS = 120.0
+"""The same for a connection outside any pool, and for what counts, lists or exports much."""
+LONG_SECONDS = 3_600.0
+"""What is written or read at once about a whole population: a ledger, a file, a migration."""
+WAIT_SECONDS = 10.0
+"""How long a free connection of a pool is waited for."""
+CONNECT_SECONDS = 5.0
+"""How long one host of the address may take to take a connection."""
+_CANCEL_SECONDS = 3.0
+
+_reach = Reach("PostgreSQL")
+_cancelling: set[asyncio.Task[None]] = set()
+
+_SERVER_KEEPALIVE = "; ".join(
+    f"SET {name} = {value}"
+    for name, value in {
+        "tcp_keepalives_idle": 5,
+        "tcp_keepalives_interval": 2,
+        "tcp_keepalives_count": 3,
+        "tcp_user_timeout": 10_000,
+    }.items()
+)
+"""The server's end of the socket: a session whose client is gone must not keep its locks."""
+
+
+class _Transaction(Transaction):
+    """One whose end never hides why it ended, even where nothing can be rolled back any more."""
+
+    _connection: Any
+
+    async def __aexit__(self, extype: object, ex: object, tb: object) -> None:
+        if ex is None:
+            await super().__aexit__(extype, ex, tb)
+            return
+        try:
+            await super().__aexit__(extype, ex, tb)
+        except UNREACHABLE:
+            self._connection.terminate()  # the server rolls back what has lost its connection
+
+
+class OwnConnection(_Connection):
+    """A connection that is given up as soon as a statement on it timed out or was cancelled.
+
+    The driver would ask the server to cancel, and wait for it to say so before the connection is
+    used, closed or rolled back: for ever, where the server is silent.
+    """
+
+    _protocol: Any
+    _loop: asyncio.AbstractEventLoop
+    _addr: Any
+    _params: Any
+    _config: Any
+
+    def __init__(self, protocol: Any, transport: Any, *others: Any) -> None:
+        super().__init__(protocol, transport, *others)
+        keep_alive(transport.get_extra_info("socket"))
+
+    def transaction(
+        self,
+        *,
+        isolation: _Isolation | None = None,
+        readonly: bool = False,
+        deferrable: bool = False,
+    ) -> Transaction:
+        """As the driver's, but see `_Transaction`."""
+        return _Transaction(self, isolation, readonly, deferrable)
+
+    def allow(self, seconds: float) -> None:
+        """From now on a statement may take so many seconds."""
+        self._config = self._config._replace(command_timeout=seconds)
+
+    def _cancel_current_command(self, *_: object) -> None:
+        """Ask the server to stop, if it hears that, and drop the connection in any case."""
+        key = self._protocol.backend_pid, self._protocol.backend_secret
+        task = self._loop.create_task(_cancel_at_server(self._addr, self._params, *key))
+        _cancelling.add(task)
+        task.add_done_callback(_cancelling.discard)
+        self._loop.call_soon(self.terminate)  # the driver is in the middle of its own book-keeping
+
+
+async def _cancel_at_server(addr: Any, params: Any, pid: int, secret: Any) -> None:
+    driver: Any = connect_utils
+    loop = asyncio.get_running_loop()
+    with suppress(OSError):
+        async with asyncio.timeout(_CANCEL_SECONDS):
+            await driver._cancel(  # noqa: SLF001
+                loop=loop, addr=addr, params=params, backend_pid=pid, backend_secret=secret
+            )
+
+
+class _Acquired(_Acquire):
+    """A connection of a pool for as long as the block runs."""
+
+    connection: Any
+    pool: Any
+
+    def __init__(self, pool: "Pool", timeout: float, seconds: float) -> None:
+        super().__init__(pool, timeout)
+        self._seconds = seconds
+
+    async def __aenter__(self) -> "PoolConnectionProxy[asyncpg.Record]":
+        proxy: Any = await super().__aenter__()
+        proxy.allow(self._seconds)
+        return proxy  # type: ignore[no-any-return]
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Give the connection back, unless it is half-dead."""
+        error = exc[1]
+        if isinstance(error, UNREACHABLE):
+            if isinstance(error, TimeoutError):
+                _reach.note_loss(error)
+            # One that the server ended has left the pool already, and says so: that must not hide
+            # why.
+            with suppress(asyncpg.InterfaceError):
+                self.connection.terminate()
+            self.pool.drop_idle()
+        await super().__aexit__(*exc)
+
+
+class Pool(_Pool):
+    """Connections whose every statement has a time limit on this side: a silent server ends none
+    by itself.
+    """
+
+    _holders: list[Any]
+
+    def __init__(self, *arguments: Any, seconds: float = HOT_SECONDS, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._seconds = seconds
+
+    def drop_idle(self) -> None:
+        """Give up the connections that nobody uses: they may be as dead as the one that was."""
+        for holder in self._holders:
+            if holder.is_idle() and holder.is_connected():
+                holder.terminate()
+
+    def acquire(self, *, timeout: float | None = None, seconds: float | None = None) -> "_Acquired":
+        """A connection for a block. timeout: how many seconds it is waited for; seconds: how many
+        each statement on it may take, where it is not as many as the pool says.
+        """
+        return _Acquired(self, timeout or WAIT_SECONDS, seconds or self._seconds)
+
+
+async def _prepare(connection: _Connection) -> None:
     for name in ("json", "jsonb"):
         await connection.set_type_codec(
             name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
         )
+    await connection.execute(_SERVER_KEEPALIVE)
 
 
-async def _keep(_: OwnConnection) -> None:
+async def _keep(_: _Connection) -> None:
     """Nothing to reset: no code leaves session state behind, and a reset costs a round trip."""
 
 
-async def connect(url: str) -> OwnConnection:
-    """One connection of its own, outside any pool."""
-    connection: OwnConnection = await asyncpg.connect(url, timeout=10)
+def _hosts(url: str) -> list[dict[str, Any]]:
+    """Each host of an address by itself, as arguments for the driver, which has one time limit for
+    all of them: a silent one would use it up, and the next would never be asked.
+    """
+    listed = urlsplit(url).netloc.rpartition("@")[2].split(",")
+    if len(listed) == 1:
+        return [{}]
+    hosts = []
+    for text in listed:
+        host, _, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
+        hosts.append(
+            {"host": (host or port).strip("[]"), "port": int(port) if host and port else 5432}
+        )
+    return hosts
+
+
+async def _connect(url: str, **options: Any) -> OwnConnection:
+    """A connection to the first host of an address that takes one.
+
+    Raises:
+        one of UNREACHABLE: none did; what the last one said.
+        PostgresError: it refuses, with its reason.
+    """
+    options |= {"timeout": CONNECT_SECONDS, "connection_class": OwnConnection}
+    *others, last = _hosts(url)
+    try:
+        for host in others:
+            with suppress(*UNREACHABLE):
+                return await _answered(url, options | host)
+        return await _answered(url, options | last)
+    except UNREACHABLE as error:
+        _reach.note_loss(error)
+        raise
+
+
+async def _answered(url: str, options: Mapping[str, Any]) -> OwnConnection:
+    connection: Any = await asyncpg.connect(url, **options)
+    _reach.note_answer()
+    return connection  # type: ignore[no-any-return]
+
+
+async def connect(url: str, *, seconds: float = COUNT_SECONDS) -> OwnConnection:
+    """One connection of its own, outside any pool; a statement on it may take so many seconds."""
+    connection = await _connect(url, command_timeout=seconds)
     await _prepare(connection)
     return connection
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[OwnConnection]:
+async def connected(url: str, *, seconds: float = COUNT_SECONDS) -> AsyncIterator[OwnConnection]:
     """One connection of its own, closed at the end."""
-    connection = await connect(url)
+    connection = await connect(url, seconds=seconds)
     try:
         yield connection
     finally:
-        await connection.close(timeout=5)
-
-
-COMMAND_SECONDS = 120
-"""How long a statement may take, unless whoever makes it says otherwise."""
+        with suppress(*UNREACHABLE):  # it is gone then, which is all that is wanted
+            await connection.close(timeout=5)
 
 
 @asynccontextmanager
-async def open_pool(url: str, *, size: int, session: Mapping[str, str] = {}) -> AsyncIterator[Pool]:
-    """A pool of at most `size` connections, closed at the end; session: further settings."""
-    pool: Pool = await asyncpg.create_pool(
+async def open_pool(
+    url: str, *, size: int, session: Mapping[str, str] = {}, seconds: float = HOT_SECONDS
+) -> AsyncIterator[Pool]:
+    """A pool of at most `size` connections, closed at the end; session: further settings; seconds:
+    how long a statement may take where nothing else is said.
+    """
+    pool = Pool(
         url,
         server_settings={**SESSION, **session},
         min_size=0,
         max_size=size,
+        max_queries=50_000,
+        max_inactive_connection_lifetime=300.0,
+        connect=_connect,
+        setup=None,
         init=_prepare,
         reset=_keep,
-        command_timeout=COMMAND_SECONDS,
-        timeout=10,
+        loop=None,
+        connection_class=OwnConnection,
+        record_class=Record,
+        command_timeout=seconds,
+        seconds=seconds,
     )
+    await pool
     try:
         yield pool
     finally:
         try:
             await asyncio.wait_for(pool.close(), 5)
-        except UNREACHABLE:  # TimeoutError is an OSError
+        except UNREACHABLE:
             pool.terminate()
 
 
 @asynccontextmanager
-async def transaction(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection inside a transaction: all of it or none. Never held across a gateway call."""
-    async with acquire(pool) as connection, connection.transaction():
+async def transaction(pool: Pool, *, seconds: float | None = None) -> AsyncIterator[Connection]:
+    """A connection inside a transaction: all of it or none. Never held across a gateway call.
+
+    seconds: how long a statement in it may take, where it is not as long as the pool says.
+    """
+    async with pool.acquire(seconds=seconds) as connection, connection.transaction():
         yield connection
-
-
-@asynccontextmanager
-async def acquire(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection of the pool, for several transactions one after another."""
-    async with pool.acquire() as connection:
-        try:
-            yield connection
-        except UNREACHABLE:
-            # Half-dead, it must not go back into the pool. One that the server ended has left it
-            # already, and says so: that must not hide why.
-            with suppress(asyncpg.InterfaceError):
-                connection.terminate()
-            raise
 
 
 def affected(status: str) -> int:

@@ -192,7 +192,9 @@ async def working(runtime: Runtime) -> AsyncIterator[None]:
     stop = asyncio.Event()
     async with channel.serving(runtime, stop) as extra:
         workers = [
-            asyncio.create_task(supervise(partial(make_worker, runtime, kind, extra), stop))
+            asyncio.create_task(
+                supervise(partial(make_worker, runtime, kind, extra), stop, runtime.queue.note_loss)
+            )
             for kind in KINDS
         ]
         try:

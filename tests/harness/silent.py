@@ -44,7 +44,8 @@ class _Gates:
 
 @dataclass
 class SilentProxy:
-    """Forwards `own_host:own_port` to `host:port` until it is told to be silent.
+    """Forwards `own_host:own_port` to `host:port` until it is told to be silent. A host that begins
+    with a slash is a unix socket.
 
     accepted: connections ever taken. open: those that neither end has closed as far as the proxy
     can see.
@@ -86,7 +87,7 @@ class SilentProxy:
         ends = [to_client]
         try:
             await gates.to_server.wait()
-            from_server, to_server = await asyncio.open_connection(self.host, self.port)
+            from_server, to_server = await self._open()
             ends.append(to_server)
             async with asyncio.TaskGroup() as group:
                 group.create_task(_pump(from_client, to_server, gates.to_server))
@@ -96,6 +97,11 @@ class SilentProxy:
         finally:
             for end in ends:
                 end.transport.abort()
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self.host.startswith("/"):
+            return await asyncio.open_unix_connection(self.host)
+        return await asyncio.open_connection(self.host, self.port)
 
     async def end(self) -> None:
         """Carry nothing any more, and wait until nothing is carried."""
@@ -123,8 +129,8 @@ async def _pump(
 
 
 @asynccontextmanager
-async def silent_proxy(host: str, port: int, own_port: int = 0) -> AsyncIterator[SilentProxy]:
-    """A proxy on loopback to a TCP server; own_port 0: any free one."""
+async def silent_proxy(host: str, port: int = 0, own_port: int = 0) -> AsyncIterator[SilentProxy]:
+    """A proxy on loopback to a server; own_port 0: any free one."""
     proxy = SilentProxy(host, port)
     server = await asyncio.start_server(proxy._carry, proxy.own_host, own_port)
     proxy.own_port = server.sockets[0].getsockname()[1]

@@ -345,10 +345,10 @@ class Wire:
         self.after: tuple[str, Callable[[], Awaitable[None]]] | None = None
 
     @asynccontextmanager
-    async def acquire(self, *, timeout: float | None = None) -> AsyncIterator[Any]:  # noqa: ASYNC109  # as a pool's
+    async def acquire(self, **options: Any) -> AsyncIterator[Any]:
         if self.broken is not None:
             raise self.broken
-        async with self._pool.acquire(timeout=timeout) as conn:
+        async with self._pool.acquire(**options) as conn:
             watched = _Watched(conn, self)
             yield watched
         if watched.met is not None:

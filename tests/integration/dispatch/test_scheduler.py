@@ -114,11 +114,10 @@ async def test_a_ledger_may_take_longer_to_write_than_other_jobs_last(
 ) -> None:
     """A province's ledger takes minutes; ended after one it would be begun anew for ever."""
     monkeypatch.setattr("workers.context.JOB_SECONDS", 1)
-    monkeypatch.setattr("service.storage.postgres.COMMAND_SECONDS", 1)
     on = await stage(3)
     async with on.pool.acquire() as conn:
         run = await add_run(conn, on.scene, on.now)
-    async with open_pool(runtime.settings.database_url, size=2) as pool:
+    async with open_pool(runtime.settings.database_url, size=2, seconds=1) as pool:
         await _expanded_late(on.pool, replace(runtime, pool=pool), run)
 
 
