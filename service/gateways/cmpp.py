@@ -21,7 +21,8 @@ from service.channels.gateway import (
 from service.channels.outcome import Outcome, Reason
 from service.clock import Clock
 from service.coding import udh
-from service.coding.parts import Coding, Part, decode, split
+from service.coding.data_coding import decode_chinese
+from service.coding.parts import Coding, Part, split
 from service.protocols.client import Request
 from service.protocols.cmpp import pdu
 from service.protocols.cmpp.digest import message_ids
@@ -51,7 +52,6 @@ from service.protocols.stream import (
 MSG_FMT = {Coding.ASCII: 0, Coding.UCS2: 8, Coding.GB18030: 15}
 _Code = Annotated[int, Field(ge=1, le=0xFFFF_FFFF)]
 _SRC_ID_DIGITS = 21
-_CODINGS = {value: coding for coding, value in MSG_FMT.items()}
 
 
 class CMPPConfig(BaseModel):
@@ -257,13 +257,12 @@ def _inbound(deliver: pdu.Deliver) -> Inbound:
     joining, body = (
         udh.parse(deliver.msg_content) if deliver.tp_udhi else (None, deliver.msg_content)
     )
-    coding = _CODINGS.get(deliver.msg_fmt)
     whole = udh.Concatenation(reference=0, total=1, number=1)
     place = joining or whole
     return Inbound(
         sender=to_e164(deliver.src_terminal_id) or deliver.src_terminal_id,
         recipient=deliver.dest_id,
-        text=decode(body, coding) if coding else body.hex(),
+        text=decode_chinese(body, deliver.msg_fmt),
         reference=place.reference,
         number=place.number,
         total=place.total,

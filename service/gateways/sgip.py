@@ -25,7 +25,8 @@ from service.channels.gateway import Deliver, Inbound, Receipt, Submission, Subm
 from service.channels.outcome import Outcome, Reason
 from service.clock import Clock
 from service.coding import udh
-from service.coding.parts import Coding, Part, decode, split
+from service.coding.data_coding import decode_chinese
+from service.coding.parts import Coding, Part, split
 from service.protocols.client import Request
 from service.protocols.number import to_e164
 from service.protocols.sgip import pdu
@@ -374,13 +375,12 @@ def _receipt(report: pdu.Report) -> Receipt:
 def _inbound(deliver: pdu.Deliver) -> Inbound:
     content = deliver.message_content
     joining, body = udh.parse(content) if deliver.tp_udhi else (None, content)
-    coding = _CODINGS.get(deliver.message_coding)
     whole = udh.Concatenation(reference=0, total=1, number=1)
     place = joining or whole
     return Inbound(
         sender=to_e164(deliver.user_number) or deliver.user_number,
         recipient=deliver.sp_number,
-        text=decode(body, coding) if coding else body.hex(),
+        text=decode_chinese(body, deliver.message_coding),
         reference=place.reference,
         number=place.number,
         total=place.total,

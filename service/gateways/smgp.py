@@ -21,7 +21,8 @@ from service.channels.gateway import (
 from service.channels.outcome import Outcome, Reason
 from service.clock import Clock
 from service.coding import udh
-from service.coding.parts import Coding, Part, decode, split
+from service.coding.data_coding import decode_chinese
+from service.coding.parts import Coding, Part, split
 from service.protocols.client import Request
 from service.protocols.number import to_e164, to_national
 from service.protocols.session import Timing
@@ -49,7 +50,6 @@ from service.protocols.stream import (
 )
 
 MSG_FORMAT = {Coding.ASCII: 0, Coding.UCS2: 8, Coding.GB18030: 15}
-_CODINGS = {value: coding for coding, value in MSG_FORMAT.items()}
 
 
 class SMGPConfig(BaseModel):
@@ -297,11 +297,10 @@ def _receipt(deliver: pdu.Deliver) -> Receipt | None:
 
 def _inbound(deliver: pdu.Deliver) -> Inbound:
     place, body = _place(deliver)
-    coding = _CODINGS.get(deliver.msg_format)
     return Inbound(
         sender=to_e164(deliver.src_term_id) or deliver.src_term_id,
         recipient=deliver.dest_term_id,
-        text=decode(body, coding) if coding else body.hex(),
+        text=decode_chinese(body, deliver.msg_format),
         reference=place.reference,
         number=place.number,
         total=place.total,

@@ -4,7 +4,9 @@ Reading is lenient: every data_coding gives a text, that of binary data is its h
 """
 
 from enum import StrEnum
+from functools import partial
 
+from service.coding import data_coding as schemes
 from service.coding import gsm7, udh
 from service.coding.parts import MAX_PARTS, SEPTETS, SEPTETS_IN_PART, SINGLE_OCTETS, Coding
 from service.coding.parts import decode as decode_coding
@@ -18,19 +20,21 @@ UDH_INDICATOR = 0x40
 DEFAULT = 0
 UCS2 = 8
 
-_CODECS = {
+_CODECS: dict[int, str | None] = {
     1: "ascii",
+    2: None,
     3: "latin-1",
+    4: None,
     5: "shift_jis",
     6: "iso8859_5",
     7: "iso8859_8",
     8: "utf-16-be",
+    9: None,
     10: "iso2022_jp",
     13: "euc_jp",
     14: "euc_kr",
     15: "gb18030",
 }
-_BINARY = frozenset({2, 4, 9})
 
 
 class Alphabet(StrEnum):
@@ -81,24 +85,8 @@ def decode(
     body: bytes, data_coding: int, alphabet: Alphabet = Alphabet.GSM7, *, header_octets: int = 0
 ) -> str:
     """The characters of a body; what makes no sense becomes U+FFFD, never an error."""
-    codec = _CODECS.get(data_coding)
-    if codec is not None:
-        return body.decode(codec, "replace")
-    if data_coding in _BINARY:
-        return body.hex()
-    if data_coding >= 0x10:
-        return _decode_group(body, data_coding, alphabet, header_octets)
-    return _decode_default(body, alphabet, header_octets)
-
-
-def _decode_group(body: bytes, data_coding: int, alphabet: Alphabet, header_octets: int) -> str:
-    """The coding groups of TS 23.038 §4: message classes, waiting indications."""
-    group = data_coding & 0xF0
-    if group == 0xE0 or (group < 0xC0 and data_coding & 0x0C == 0x08):
-        return body.decode("utf-16-be", "replace")
-    if data_coding & 0x0C == 0x04 and (group < 0xC0 or group == 0xF0):
-        return body.hex()
-    return _decode_default(body, alphabet, header_octets)
+    default = partial(_decode_default, alphabet=alphabet, header_octets=header_octets)
+    return schemes.decode(body, data_coding, _CODECS, default)
 
 
 def _decode_default(body: bytes, alphabet: Alphabet, header_octets: int) -> str:

@@ -1,0 +1,94 @@
+"""What a handset's text says, in whichever coding a carrier hands it on: frames over TCP."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+
+from service.channels.gateway import Inbound
+from service.coding.data_coding import Alphabet, alphabet
+from service.protocols.cmpp import pdu as cmpp
+from service.protocols.sgip import pdu as sgip
+from service.protocols.smgp import pdu as smgp
+from tests.harness.sgip import number
+from tests.harness.sgip import opened as sgip_opened
+from tests.unit.gateways.test_cmpp_gateway import opened as cmpp_opened
+from tests.unit.gateways.test_smgp_gateway import opened as smgp_opened
+
+HANDSET, NUMBER = "19790001234", "106900001234"
+WIDE = "退订".encode("utf-16-be")
+
+Hear = Callable[[int, bytes], Awaitable[str]]
+"""Hands on a text of this coding with these octets; what the gateway reads of it."""
+
+
+@asynccontextmanager
+async def _cmpp() -> AsyncIterator[Hear]:
+    async with cmpp_opened() as (_, peer, store):
+
+        async def hear(coding: int, octets: bytes) -> str:
+            peer.write(1, cmpp.Deliver(1, NUMBER, HANDSET, octets, msg_fmt=coding))
+            return _text(await store.next())
+
+        yield hear
+
+
+@asynccontextmanager
+async def _sgip() -> AsyncIterator[Hear]:
+    async with sgip_opened() as (_, smg, store):
+
+        async def hear(coding: int, octets: bytes) -> str:
+            smg.write(
+                number(1), sgip.Deliver("86" + HANDSET, NUMBER, octets, message_coding=coding)
+            )
+            return _text(await store.next())
+
+        yield hear
+
+
+@asynccontextmanager
+async def _smgp() -> AsyncIterator[Hear]:
+    async with smgp_opened() as (_, peer, store):
+
+        async def hear(coding: int, octets: bytes) -> str:
+            peer.write(1, smgp.Deliver(bytes(10), HANDSET, NUMBER, octets, msg_format=coding))
+            return _text(await store.next())
+
+        yield hear
+
+
+def _text(item: object) -> str:
+    assert isinstance(item, Inbound)
+    return item.text
+
+
+@pytest.mark.parametrize("protocol", [_cmpp, _sgip, _smgp])
+async def test_a_text_is_read_by_the_bits_of_its_coding(
+    protocol: Callable[[], AbstractAsyncContextManager[Hear]],
+) -> None:
+    async with protocol() as hear:
+        for coding in (8, 9, 11, 24, 25, 26, 27, 72, 88, 0xE0, 0xE3):
+            assert await hear(coding, WIDE) == "退订", coding
+        for coding in (0, 1, 16, 17, 64, 0xC0, 0xD0, 0xF0, 0xF1):
+            assert await hear(coding, b"TD") == "TD", coding
+        for coding in (3, 4, 5, 20, 21, 0x34, 0x38, 0xF4, 246):
+            assert await hear(coding, b"\x01\xff") == "01ff", coding
+        assert await hear(15, "退订㐂".encode("gb18030")) == "退订㐂"
+
+
+def test_each_of_the_256_values_has_the_alphabet_of_its_group() -> None:
+    """TS 23.038 §4, group by group; the reserved ones are read like the general ones."""
+    by_bits = (Alphabet.DEFAULT, Alphabet.OCTETS, Alphabet.UCS2, Alphabet.DEFAULT)
+    for value in range(256):
+        bits = by_bits[value >> 2 & 3]
+        if value < 0x80:
+            expected = Alphabet.OCTETS if value & 0x20 else bits
+        elif value < 0xC0:
+            expected = bits
+        elif value < 0xE0:
+            expected = Alphabet.DEFAULT
+        elif value < 0xF0:
+            expected = Alphabet.UCS2
+        else:
+            expected = Alphabet.OCTETS if value & 4 else Alphabet.DEFAULT
+        assert alphabet(value) is expected, f"{value:#x}"
