@@ -110,7 +110,10 @@ async def _unmatched(conn: Connection) -> dict[tuple[str, str], Waiting]:
         """
         SELECT c.name, u.why, u.count, u.since FROM channels c JOIN (
             SELECT channel_id, why, count(*), min(received_at) AS since FROM receipts_unmatched
-            WHERE why IN ('parked', 'ambiguous') GROUP BY channel_id, why) u ON u.channel_id = c.id
+            WHERE why IN ('parked', 'ambiguous') GROUP BY channel_id, why
+            UNION ALL
+            SELECT channel_id, why, count(*), min(received_at) FROM receipts_unmatched
+            WHERE why = 'unreadable' GROUP BY channel_id, why) u ON u.channel_id = c.id
         """
     )
     return {(row["name"], row["why"]): Waiting(row["count"], row["since"]) for row in rows}

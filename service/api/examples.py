@@ -168,6 +168,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "correct_run": {"name": "更正：财务转账提醒", "template_id": _TEMPLATE},
     "unmask_message": {"reason": "本人来电核实"},
     "unmask_inbound": {"reason": "回电核实线索"},
+    "unmask_unmatched": {"reason": "向运营商核对报文"},
     "unmask_contact": {"reason": "本人来电核实"},
     "look_up_messages": {"phone": "197 9000 0001", "days": 31},
     "edit_webhook": {"enabled": True},

@@ -26,7 +26,7 @@ READ_SECONDS = 5.0
 """How old the backlog that is shown may be."""
 
 PRIORITIES = ("urgent", "normal", "bulk")
-UNMATCHED = ("parked", "ambiguous")
+UNMATCHED = ("parked", "ambiguous", "unreadable")
 RUNS = ("expanding", "running", "paused")
 
 
@@ -101,7 +101,7 @@ def _of_what_came_back(backlog: Backlog, now: datetime) -> Iterator[Metric]:
     ]
     yield from _waiting(
         "tocsin_receipts_unmatched",
-        "Receipts that have met nothing yet",
+        "Receipts that have met nothing yet, or could not be read",
         ["channel", "why"],
         unmatched,
         now,

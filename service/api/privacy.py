@@ -14,7 +14,7 @@ from service.audience.number import mask, parse_phone
 from service.campaigns.run_store import get_run
 from service.clock import CHINA
 from service.delivery.inbound import visible
-from service.errors import Invalid
+from service.errors import Invalid, NotFound
 from service.messages.ledger import MessageState
 from service.privacy import disclose, erase, retention_store
 from service.privacy.disclose import Unmasked
@@ -37,6 +37,13 @@ class UnmaskedOut(Out):
 
     phone: str
     name: str | None
+    disclosure_id: UUID
+
+
+class OctetsOut(Out):
+    """What a carrier handed on and nobody could read."""
+
+    octets: str = Field(description="The whole frame, in hexadecimal.")
     disclosure_id: UUID
 
 
@@ -203,6 +210,18 @@ async def unmask_inbound(call: Call, inbound_id: UUID, body: ReasonBody) -> Unma
         call.conn, call.runtime.keyring, call.user, inbound_id, call.by(body.reason)
     )
     return _unmasked(call, found)
+
+
+async def unmask_unmatched(call: Call, receipt_id: str, body: ReasonBody) -> OctetsOut:
+    """See what could not be read in full; that you did, and why, is noted."""
+    number = int(receipt_id) if receipt_id.isascii() and receipt_id.isdecimal() else 0
+    if not 0 < number < 2**63:
+        raise NotFound(f"there is no unreadable receipt {receipt_id}")
+    disclosure_id, octets = await disclose.unmask_octets(
+        call.conn, call.runtime.keyring, call.user, number, call.by(body.reason)
+    )
+    call.note("receipts_unmatched", receipt_id, disclosure=str(disclosure_id))
+    return OctetsOut(octets=octets.hex(), disclosure_id=disclosure_id)
 
 
 async def look_up_person(call: Call, body: PersonBody) -> LookupOut:

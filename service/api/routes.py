@@ -282,6 +282,8 @@ OPS = (
     Op("GET",    "/receipts/unmatched/export", unmatched.export_unmatched, R.READ, seconds=LONG),
     Op("POST",   "/receipts/unmatched/dismiss", unmatched.dismiss_unmatched, R.CONTROL,
        seconds=LONG),
+    Op("POST",   "/receipts/unmatched/{receipt_id}/unmask", privacy.unmask_unmatched, R.UNMASK,
+       kept=False),
     Op("GET",    "/reports/reconciliation", unmatched.get_reconciliation, R.READ, errors=(404,),
        seconds=LONG),
 

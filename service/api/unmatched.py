@@ -16,7 +16,7 @@ from service.storage.postgres import Record
 MAX_IDS = 1_000
 _MAX_ID = 2**63 - 1
 
-Why = Literal["parked", "unmatched", "ambiguous", "conflict"]
+Why = Literal["parked", "unmatched", "ambiguous", "conflict", "unreadable"]
 ReceiptId = Annotated[int, Field(strict=True, ge=1, le=_MAX_ID)]
 
 
@@ -35,7 +35,10 @@ class ExportQuery(Query):
 
 
 class UnmatchedOut(Out):
-    """A receipt that met nothing in the ledger (yet), or contradicts what is known."""
+    """A receipt that met nothing in the ledger (yet), contradicts what is known, or is unreadable.
+
+    An unreadable one may be a text as well; its reason says what was wrong.
+    """
 
     id: int
     channel_id: int
@@ -49,6 +52,10 @@ class UnmatchedOut(Out):
     code: str
     done_at: Instant | None
     received_at: Instant
+    octets: int | None = Field(
+        description="Of an unreadable one: how many there are. POST …/{id}/unmask shows them."
+    )
+    copies: int = Field(description="How often an unreadable one has come; 1 for all others.")
 
 
 class DismissBody(Body):
@@ -118,7 +125,7 @@ class ReconciliationOut(Out):
 
 
 async def list_unmatched(call: Call, query: UnmatchedQuery) -> Page[UnmatchedOut]:
-    """List the receipts that met nothing in the ledger, or contradict it."""
+    """List the receipts that met nothing in the ledger, contradict it, or could not be read."""
     kept = Kept(query.why, query.channel, call.user.scope)
     rows = await unmatched_store.list_kept(call.conn, kept, _after(query), query.wanted)
     return cut(Page[UnmatchedOut], [_receipt(call, row) for row in rows], query)

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from service.channels.gateway import Inbound, Receipt
+from service.channels.gateway import Delivery
 from service.channels.model import Channel
 from service.channels.registry import factory
 from service.clock import Clock
@@ -77,7 +77,7 @@ def splitter(channel: Channel, clock: Clock) -> Callable[[str], tuple[Part, ...]
     return lambda text: split_signed(text, split, mode, counts=counts)
 
 
-def _take_nothing(_: Receipt | Inbound) -> "asyncio.Future[None]":
+def _take_nothing(_: Delivery) -> "asyncio.Future[None]":
     refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     refused.cancel()
     return refused

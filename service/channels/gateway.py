@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, Field
@@ -128,7 +129,39 @@ class Inbound:
     total: int = 1
 
 
-Deliver = Callable[[Receipt | Inbound], "asyncio.Future[None]"]
+class Unread(StrEnum):
+    """Why a delivery of the carrier could not be read."""
+
+    BROKEN_LENGTH = "broken_length"  # its fields are longer than its octets
+    BROKEN_REPORT = "broken_report"  # it says that it is a receipt, and has none of its fields
+    REPORT_ON_TEXT = "report_on_text"  # a receipt of a text that came from a handset: none of ours
+
+
+@dataclass(slots=True)
+class RawDelivery:
+    """A receipt or text of the carrier that could not be read, as it came.
+
+    octets: the whole frame. header: how many of them are its header, in which a repeated delivery
+        has another sequence number.
+    """
+
+    octets: bytes
+    header: int
+    why: Unread
+
+    @property
+    def content(self) -> bytes:
+        """What is the same when it comes again: its command, and what follows the header."""
+        return self.octets[COMMAND] + self.octets[self.header :]
+
+
+COMMAND = slice(4, 8)
+"""Where a header has its command, in each of the carriers' protocols."""
+
+Delivery = Receipt | Inbound | RawDelivery
+"""What a gateway receives."""
+
+Deliver = Callable[[Delivery], "asyncio.Future[None]"]
 """Takes what a gateway received; the future is done once it is stored, and only then may the
 gateway acknowledge it to the carrier. A future with an exception means: do not acknowledge."""
 

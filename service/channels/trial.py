@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from service.channels import link_words
-from service.channels.gateway import Gateway, GatewayError, Inbound, Receipt
+from service.channels.gateway import Delivery, Gateway, GatewayError
 from service.channels.link_words import Said
 from service.channels.logins import failed
 from service.channels.model import Channel, without_secrets
@@ -138,7 +138,7 @@ async def _close(gateway: Gateway) -> None:
         log.warning("a trial's connection did not close in time")
 
 
-def _take_nothing(_: Receipt | Inbound) -> "asyncio.Future[None]":
+def _take_nothing(_: Delivery) -> "asyncio.Future[None]":
     refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     refused.cancel()
     return refused

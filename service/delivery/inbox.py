@@ -1,4 +1,5 @@
-"""Receipts and texts from handsets, stored before they are acknowledged to the carrier.
+"""Receipts and texts from handsets, stored before they are acknowledged to the carrier; what could
+not be read is stored as it came.
 
 Each gateway hands over what it reads and gets a future; a batch is committed every few
 milliseconds and only then are its futures done. While PostgreSQL is away the futures wait, the
@@ -11,10 +12,10 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from service.channels.gateway import Deliver, Inbound, Receipt
+from service.channels.gateway import Deliver, Delivery, Inbound, RawDelivery, Receipt
 from service.clock import Clock
 from service.crypto import Keyring
-from service.delivery import store
+from service.delivery import store, unmatched_store
 from service.storage.postgres import UNFIT, UNREACHABLE, Pool, transaction
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ RingTexts = Callable[[], Awaitable[None]]
 @dataclass(slots=True)
 class _Item:
     channel_id: int
-    item: Receipt | Inbound
+    item: Delivery
     stored: "asyncio.Future[None]"
 
 
@@ -65,7 +66,7 @@ class Inbox:
     def deliver_for(self, channel_id: int) -> Deliver:
         """The way in for one channel's gateways."""
 
-        def deliver(item: Receipt | Inbound) -> "asyncio.Future[None]":
+        def deliver(item: Delivery) -> "asyncio.Future[None]":
             stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(_Item(channel_id, item, stored))
             self._arrived.set()
@@ -119,11 +120,14 @@ class Inbox:
         now = self._clock.now()
         receipts = [(i.channel_id, i.item) for i in batch if isinstance(i.item, Receipt)]
         texts = [(i.channel_id, i.item) for i in batch if isinstance(i.item, Inbound)]
+        raw = [(i.channel_id, i.item) for i in batch if isinstance(i.item, RawDelivery)]
         async with transaction(self._pool) as conn:
             if receipts:
                 await store.insert_receipts(conn, self._keyring, receipts, now)
             if texts:
                 await store.insert_inbound(conn, self._keyring, texts, now)
+            if raw:
+                await unmatched_store.insert_unreadable(conn, self._keyring, raw, now)
         self._to_ring.update(channel_id for channel_id, _ in receipts)
         self._texts_to_ring = self._texts_to_ring or bool(texts)
         self._unrung.set()

@@ -33,6 +33,7 @@ MEANINGS = {
     "unmatched": "receipts that met nothing in 72 hours",
     "ambiguous": "receipts that fit more than one hand-off in doubt",
     "conflict": "receipts that contradict what was known",
+    "unreadable": "what the carrier handed on and nobody could read",
     "dismissed": "receipts that a person has laid aside",
 }
 """What each difference means; in this order."""

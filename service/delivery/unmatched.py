@@ -1,4 +1,5 @@
-"""Receipts that met nothing, or contradict what is known: for a person, who may lay them aside.
+"""Receipts that met nothing, contradict what is known, or could not be read: for a person, who may
+lay them aside.
 
 A parked one waits for its text's answer and cannot be laid aside; all others stay listed until a
 person has looked at them (invariant I10). What is laid aside is kept as it was, with who and why.
@@ -34,6 +35,8 @@ COLUMNS = (
     "received_at",
     "why",
     "messages",
+    "octets",
+    "copies",
 )
 
 
@@ -82,6 +85,7 @@ async def kept_csv(
             "messages": " ".join(row["messages"]),
             "done_at": written(row["done_at"], zone) if row["done_at"] else "",
             "received_at": written(row["received_at"], zone),
+            "octets": row["octets"] or "",
         }
         yield _line(neutral(str(shown[name])) for name in COLUMNS)
 

@@ -1,10 +1,15 @@
-"""The SQL of receipts that met nothing in the ledger, or contradict it: listing, laying aside."""
+"""The SQL of receipts that met nothing in the ledger, contradict it, or could not be read: keeping
+those, listing, laying aside.
+"""
 
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from service.campaigns.model import By
+from service.channels.gateway import RawDelivery
+from service.crypto import Keyring
 from service.storage.postgres import Connection, Record
 
 
@@ -20,10 +25,46 @@ class Kept:
     scope: uuid.UUID | None = None
 
 
+OCTETS = "octets"
+"""The kind of cipher of what could not be read."""
+
+
+async def insert_unreadable(
+    conn: Connection, keyring: Keyring, raw: Sequence[tuple[int, RawDelivery]], now: datetime
+) -> None:
+    """Keep what carriers handed on and nobody could read, encrypted.
+
+    What comes again, under whatever sequence number, is counted and not kept twice.
+    """
+    await conn.executemany(
+        """
+        INSERT INTO receipts_unmatched
+            (id, channel_id, ref, state, reason, code, received_at, why,
+             octets_cipher, octets_count, octets_hash)
+        VALUES (nextval(pg_get_serial_sequence('receipt_inbox', 'id')), $1, '', 'unreadable', $2,
+                '', $3, 'unreadable', $4, $5, $6)
+        ON CONFLICT (channel_id, octets_hash) WHERE why = 'unreadable'
+        DO UPDATE SET copies = receipts_unmatched.copies + 1
+        """,
+        [
+            (
+                channel_id,
+                item.why.value,
+                now,
+                keyring.encrypt_bytes(OCTETS, item.octets),
+                len(item.octets),
+                keyring.index(OCTETS, item.content.hex()),
+            )
+            for channel_id, item in sorted(raw, key=lambda pair: (pair[0], pair[1].content))
+        ],
+    )
+
+
 # The texts that a receipt may speak of: those with its reference, else those in doubt to its phone.
 _KEPT = """
     SELECT x.id, x.channel_id, c.name AS channel, x.ref, x.state, x.reason, x.code, x.done_at,
-           x.received_at, x.why, t.ids AS messages, t.phone_cipher
+           x.received_at, x.why, x.octets_count AS octets, x.copies, t.ids AS messages,
+           t.phone_cipher
     FROM receipts_unmatched x
     JOIN channels c ON c.id = x.channel_id
     CROSS JOIN LATERAL (
@@ -98,9 +139,9 @@ async def dismiss(conn: Connection, ids: Sequence[int], by: By) -> int:
         )
         INSERT INTO receipts_dismissed
             (id, channel_id, ref, phone_hash, state, reason, code, done_at, received_at, why,
-             dismissed_because, dismissed_by, dismissed_at)
+             octets_cipher, octets_count, copies, dismissed_because, dismissed_by, dismissed_at)
         SELECT id, channel_id, ref, phone_hash, state, reason, code, done_at, received_at, why,
-               $2, $3, $4
+               octets_cipher, octets_count, copies, $2, $3, $4
         FROM gone
         RETURNING id
         """,

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
 
-from service.channels.gateway import Deliver, Inbound, Receipt, SubmitResult
+from service.channels.gateway import Deliver, Delivery, Receipt, SubmitResult
 from service.channels.outcome import Outcome, Reason, ReceiptState
 from service.dispatch.pace import CLIMB, CLIMB_SECONDS, SLOWEST
 
@@ -97,7 +97,7 @@ class Counts:
         elif outcome is Outcome.REFUSED_LOT:
             self.refused += 1
 
-    def received(self, item: Receipt | Inbound) -> None:
+    def received(self, item: Delivery) -> None:
         """Count a receipt; one that only says that the text waits is none yet."""
         if isinstance(item, Receipt) and item.state is not ReceiptState.BUFFERED:
             self.receipts += 1
@@ -190,7 +190,7 @@ class LaneBook:
         def deliver_for(channel_id: int) -> Deliver:
             store, counts = deliver(channel_id), self.counts(channel_id)
 
-            def counted(item: Receipt | Inbound) -> Any:
+            def counted(item: Delivery) -> Any:
                 counts.received(item)
                 return store(item)
 

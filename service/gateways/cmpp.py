@@ -17,6 +17,7 @@ from service.channels.gateway import (
     Receipt,
     Submission,
     SubmitResult,
+    Unread,
 )
 from service.channels.outcome import Outcome, Reason
 from service.clock import Clock
@@ -120,6 +121,7 @@ class CMPPGateway(StreamGateway[CMPPClient[SubmitResult]]):
 
     kind = "cmpp"
     protocol = "CMPP"
+    header_octets = pdu.HEADER_OCTETS
     config_model = CMPPConfig
     number_setting = "access_number"
     number_characters = _SRC_ID_DIGITS
@@ -238,10 +240,10 @@ def _submit_result(
     )
 
 
-def _receipt(deliver: pdu.Deliver) -> Receipt | None:
+def _receipt(deliver: pdu.Deliver) -> Receipt | Unread:
     report = parse_report(deliver.msg_content)
     if report is None:
-        return None
+        return Unread.BROKEN_REPORT
     meaning = report_meaning(report.stat)
     return Receipt(
         ref=_ref(report.msg_id),

@@ -21,7 +21,14 @@ from pydantic import (
     model_validator,
 )
 
-from service.channels.gateway import Deliver, Inbound, Receipt, Submission, SubmitResult
+from service.channels.gateway import (
+    Deliver,
+    Inbound,
+    Receipt,
+    Submission,
+    SubmitResult,
+    Unread,
+)
 from service.channels.outcome import Outcome, Reason
 from service.clock import Clock
 from service.coding import udh
@@ -194,12 +201,13 @@ class SGIPGateway(StreamGateway[SGIPClient[SubmitResult]]):
 
     kind = "sgip"
     protocol = "SGIP"
+    header_octets = pdu.HEADER_OCTETS
     config_model = SGIPConfig
     number_setting = "access_number"
     number_characters = NUMBER_OCTETS
     most_recipients = 83
-    own_references = True
     """A packet has at most 2,048 octets: 143, 21 a recipient, and up to 160 of content."""
+    own_references = True
 
     def __init__(
         self,
@@ -354,10 +362,10 @@ _REPORT_ALWAYS = 1
 _REPORT_NEVER = 2
 
 
-def _read(packet: pdu.Deliver | pdu.Report) -> Receipt | Inbound | None:
+def _read(packet: pdu.Deliver | pdu.Report) -> Receipt | Inbound | Unread:
     if isinstance(packet, pdu.Deliver):
         return _inbound(packet)
-    return None if packet.report_type else _receipt(packet)
+    return Unread.REPORT_ON_TEXT if packet.report_type else _receipt(packet)
 
 
 def _receipt(report: pdu.Report) -> Receipt:

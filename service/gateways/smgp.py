@@ -17,6 +17,7 @@ from service.channels.gateway import (
     Submission,
     SubmitResult,
     Unreachable,
+    Unread,
 )
 from service.channels.outcome import Outcome, Reason
 from service.clock import Clock
@@ -125,6 +126,7 @@ class SMGPGateway(StreamGateway[SMGPClient[SubmitResult]]):
 
     kind = "smgp"
     protocol = "SMGP"
+    header_octets = pdu.HEADER_OCTETS
     config_model = SMGPConfig
     number_setting = "access_number"
     number_characters = pdu.TERMINAL_OCTETS
@@ -280,10 +282,10 @@ def _submit_result(
     )
 
 
-def _receipt(deliver: pdu.Deliver) -> Receipt | None:
+def _receipt(deliver: pdu.Deliver) -> Receipt | Unread:
     report = parse_report(deliver.msg_content)
     if report is None:
-        return None
+        return Unread.BROKEN_REPORT
     meaning = report_meaning(report.stat, report.err)
     return Receipt(
         ref=report.msg_id,

@@ -20,6 +20,7 @@ from service.channels.gateway import (
     Submission,
     SubmitResult,
     Unreachable,
+    Unread,
 )
 from service.channels.outcome import Outcome, Reason
 from service.clock import Clock
@@ -196,6 +197,7 @@ class SMPPGateway(StreamGateway[SMPPClient[SubmitResult]]):
 
     kind = "smpp"
     protocol = "SMPP"
+    header_octets = pdu.HEADER_OCTETS
     config_model = SMPPConfig
     number_setting = "sender"
     number_characters = address.SOURCE_CHARACTERS
@@ -357,11 +359,10 @@ class SMPPGateway(StreamGateway[SMPPClient[SubmitResult]]):
         if answer is None:
             return SubmitResult(Outcome.UNANSWERED)
         meaning = submit_meaning(answer.command_status, self._own_codes)
-        accepted = meaning.outcome is Outcome.ACCEPTED
         ref = reference(answer.message_id, self._config.id_form, receipt=False)
         return SubmitResult(
             meaning.outcome,
-            refs=(ref,) if accepted else (),
+            refs=(ref,) if meaning.outcome is Outcome.ACCEPTED else (),
             code=str(answer.command_status),
             reason=meaning.reason.value,
         )
@@ -370,10 +371,9 @@ class SMPPGateway(StreamGateway[SMPPClient[SubmitResult]]):
         item = self._receipt(message) if is_report(message) else self._inbound(message)
         self.take(item, partial(self.link.acknowledge, sequence, message))
 
-    def _receipt(self, message: pdu.DeliverSM | pdu.DataSM) -> Receipt | None:
-        report = parse_report(message)
-        if report is None:
-            return None
+    def _receipt(self, message: pdu.DeliverSM | pdu.DataSM) -> Receipt | Unread:
+        if (report := parse_report(message)) is None:
+            return Unread.BROKEN_REPORT
         meaning = report_meaning(report, accepted_is_final=self._config.accepted_is_final)
         return Receipt(
             ref=reference(report.message_id, self._config.id_form, receipt=True),

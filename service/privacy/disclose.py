@@ -7,6 +7,7 @@ from uuid import UUID
 from service.accounts.model import User
 from service.campaigns.model import By
 from service.crypto import Keyring
+from service.delivery.unmatched_store import OCTETS
 from service.errors import Conflict, NotFound
 from service.privacy import store
 from service.privacy.store import Disclosure
@@ -60,6 +61,26 @@ async def unmask_inbound(
     """
     row = await store.find_inbound(conn, text_id, user.scope)
     return await _unmask(conn, keyring, user, ("inbound", str(text_id)), row, by)
+
+
+async def unmask_octets(
+    conn: Connection, keyring: Keyring, user: User, receipt_id: int, by: By
+) -> tuple[UUID, bytes]:
+    """The octets of a delivery that could not be read, and the id under which this is noted.
+
+    They are of no known department, so only who sees all departments sees them.
+
+    Raises:
+        NotFound: nothing unreadable of this id is kept, or the caller does not see it.
+    """
+    cipher = await store.find_octets(conn, receipt_id) if user.scope is None else None
+    if cipher is None:
+        raise NotFound(f"there is no unreadable receipt {receipt_id}")
+    reason = keyring.encrypt(REASON, by.reason)
+    new = Disclosure(
+        "receipt", str(receipt_id), None, user.department_id, user.id, reason, by.at, None
+    )
+    return await store.insert_disclosure(conn, new), keyring.decrypt_bytes(OCTETS, cipher)
 
 
 async def _unmask(

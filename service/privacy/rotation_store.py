@@ -54,6 +54,8 @@ TABLES = (
     Ciphers("disclosures", (("reason_cipher", "reason"),)),
     Ciphers("erasures", (("reason_cipher", "reason"),)),
     Ciphers("idempotency", (("body", "idempotent_answer"),)),
+    Ciphers("receipts_unmatched", (("octets_cipher", "octets"),)),
+    Ciphers("receipts_dismissed", (("octets_cipher", "octets"),)),
 )
 """Every column with ciphers; a test compares this with the database."""
 

@@ -27,7 +27,7 @@ class Disclosure:
 
     kind: str
     object_id: str | None
-    phone_hash: bytes
+    phone_hash: bytes | None
     department_id: UUID
     user_id: UUID
     reason_cipher: bytes
@@ -53,6 +53,14 @@ async def insert_disclosure(conn: Connection, new: Disclosure) -> UUID:
         new.holder_id,
     )
     return made
+
+
+async def find_octets(conn: Connection, receipt_id: int) -> bytes | None:
+    """The cipher of a delivery that could not be read."""
+    found: bytes | None = await conn.fetchval(
+        "SELECT octets_cipher FROM receipts_unmatched WHERE id = $1", receipt_id
+    )
+    return found
 
 
 async def find_contact(conn: Connection, contact_id: UUID, scope: UUID | None) -> Record | None:

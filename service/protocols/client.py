@@ -1,8 +1,8 @@
 """The side of an SP, whatever the protocol: login, submits in a window, logout.
 
 A protocol's client says how frames look; kept here is what must not differ: every submit gets its
-answer, or is given up after the response timeout or when the link is gone, and no later answer
-changes that.
+answer, or is given up: after the response timeout, when the link is gone, or when its answer cannot
+be read; and no later answer changes that.
 """
 
 import asyncio
@@ -11,10 +11,10 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Generic, NamedTuple, TypeVar
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 from service.logs import seldom
-from service.protocols.frame import Frames
+from service.protocols.frame import Broken, Frames, Malformed
 from service.protocols.session import Session, Timing
 from service.protocols.window import Window
 
@@ -43,8 +43,20 @@ class Client(Session, Generic[Login, Answer, Result]):
 
     read_answer: turns the answer to a submit, or None for none, with the submit's sequence number
         and how many recipients it has, into what `transmit` promised; set before anything is sent.
+    on_broken: takes each delivery whose body cannot be read; who has stored its octets calls
+        `refuse_broken`. Set before anything is sent.
     """
 
+    login_answers: ClassVar[frozenset[int]]
+    """The commands that answer a login."""
+
+    submit_answer: ClassVar[int]
+    """The command that answers a submit."""
+
+    deliveries: ClassVar[frozenset[int]]
+    """The commands by which the other side hands on texts and receipts."""
+
+    on_broken: Callable[[Broken], None]
     read_answer: Callable[[Answer | None, int, int], Result]
 
     def __init__(self, frames: Frames, timing: Timing) -> None:
@@ -57,6 +69,10 @@ class Client(Session, Generic[Login, Answer, Result]):
     @abstractmethod
     def farewell(self) -> bytes:
         """A logout request to send now."""
+
+    @abstractmethod
+    def refuse_broken(self, broken: Broken) -> None:
+        """Tell the other side that a delivery cannot be read; nothing if the link is gone."""
 
     @property
     def ready(self) -> bool:
@@ -114,6 +130,19 @@ class Client(Session, Generic[Login, Answer, Result]):
         _, recipients, future = entry
         if not future.done():
             future.set_result(self.read_answer(answer, sequence, recipients))
+
+    def broken(self, broken: Broken) -> None:
+        """Hand on a delivery, give up the submit of an answer; skip anything else.
+
+        Only an answer to the login that cannot be read ends the link: it is no login then.
+        """
+        if broken.command in self.deliveries:
+            self.on_broken(broken)
+        elif broken.command == self.submit_answer:
+            entry = self._window.take(broken.sequence)
+            self._give_up([] if entry is None else [entry])
+        elif broken.command in self.login_answers and not self._login.done():
+            self.fail(Malformed(broken.fault))
 
     async def logout(self) -> None:
         """Log out and close; no submit is written from here on."""

@@ -1,10 +1,12 @@
 """Length-prefixed frames out of a byte stream.
 
 All the carriers' protocols begin with 4 octets of length that count themselves. A bad length ends
-the stream: it cannot be resynchronised.
+the stream: it cannot be resynchronised. A frame whose length is right may still have a body that
+cannot be read; the stream goes on after it.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from service.errors import TocsinError
 
@@ -12,15 +14,27 @@ LENGTH_OCTETS = 4
 
 
 class Malformed(TocsinError):
-    """What came is not the protocol; the session must be closed."""
+    """What came is not what the protocol says it is."""
 
     code = "malformed"
 
 
 class BadLength(Malformed):
-    """A frame's length field is below the header or above the ceiling."""
+    """A frame's length field is below the header or above the ceiling; the link must be closed."""
 
     code = "bad_length"
+
+
+class Broken(NamedTuple):
+    """A frame of the right length whose body cannot be read.
+
+    command, sequence: as its header says. fault: what is wrong, without any of its octets.
+    """
+
+    command: int
+    sequence: int
+    frame: bytes
+    fault: str
 
 
 class Frames:

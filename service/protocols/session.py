@@ -3,7 +3,9 @@
 Decided here: when a link is dead. It is when something of ours went unanswered for a while and
 nothing at all was received meanwhile; a heartbeat was among it, where the protocol has one, so that
 a carrier that is slow with submits is not taken for a dead one. Nothing waits for the socket: a
-full send buffer keeps no link from being cut. Reconnecting is not decided here.
+full send buffer keeps no link from being cut. A link also ends over a length that no frame can
+have; a frame of the right length whose body cannot be read costs nothing but itself: the other side
+would send it again after each login. Reconnecting is not decided here.
 
 And how much of what came may wait to be stored: a carrier keeps within a window of its own, and one
 that does not is not read any further, until half of it is stored. TCP then tells it to wait.
@@ -15,15 +17,17 @@ import math
 import ssl
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import ClassVar, TypeVar, cast
 
+from service.channels.gateway import COMMAND
 from service.logs import seldom
-from service.protocols.frame import Frames, Malformed
+from service.protocols.frame import BadLength, Broken, Frames, Malformed
 
 logger = logging.getLogger(__name__)
 
 LINK_CLOSED = "link closed"
 MALFORMED = "malformed data, closing the link"
+UNREADABLE = "the body of a frame cannot be read"
 PAUSED = "the other side sends more than can be stored, it is not read for now"
 RESUMED = "the other side is read again"
 
@@ -67,14 +71,19 @@ class Session(asyncio.Protocol, ABC):
     """A link, from either side.
 
     lost: set when the link is gone. reason: why, in plain words. fault: what was wrong with the
-    data, if that was why. Writing has no back-pressure: what may be written without an answer is
-    bounded by the window of whoever writes. Reading has: see `storing` and `stored`.
+    data, if that was why. frame: the one being handled. Writing has no back-pressure: what may be
+    written without an answer is bounded by the window of whoever writes. Reading has: see `storing`
+    and `stored`.
     """
+
+    sequence_at: ClassVar[slice]
+    """Where the protocol's header has the sequence number."""
 
     def __init__(self, frames: Frames, timing: Timing) -> None:
         self.lost = asyncio.Event()
         self.reason = ""
         self.fault: Malformed | None = None
+        self.frame = b""
         self.loop = asyncio.get_running_loop()
         self._frames = frames
         self._timing = timing
@@ -90,7 +99,10 @@ class Session(asyncio.Protocol, ABC):
 
     @abstractmethod
     def received(self, frame: bytes) -> None:
-        """Take one frame; Malformed closes the link."""
+        """Take one frame; Malformed: its body cannot be read, and `broken` is called with it."""
+
+    def broken(self, broken: Broken) -> None:
+        """Answer a frame whose body cannot be read, as the protocol has it; the link goes on."""
 
     @abstractmethod
     def heartbeat(self) -> bytes:
@@ -198,17 +210,32 @@ class Session(asyncio.Protocol, ABC):
     def _take_frames(self) -> None:
         try:
             for frame in self._frames:
-                self.received(frame)
+                self._take(frame)
                 if not self.is_open:
                     return
                 if self._paused_at is not None:
                     break
-        except Malformed as error:
-            self.fault = error
+        except BadLength as error:
             seldom(logger, logging.WARNING, MALFORMED, fault=error.message)
-            self.close(error.message)
+            self.fail(error)
             return
         self.flush()
+
+    def _take(self, frame: bytes) -> None:
+        self.frame = frame
+        try:
+            self.received(frame)
+        except Malformed as error:
+            command = int.from_bytes(frame[COMMAND], "big")
+            facts = {"command": f"{command:#x}", "octets": len(frame), "fault": error.message}
+            seldom(logger, logging.WARNING, UNREADABLE, **facts)
+            sequence = int.from_bytes(frame[self.sequence_at], "big")
+            self.broken(Broken(command, sequence, frame, error.message))
+
+    def fail(self, fault: Malformed) -> None:
+        """Close the link: the other side does not speak the protocol."""
+        self.fault = fault
+        self.close(fault.message)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell everybody that the link is gone."""

@@ -17,25 +17,29 @@ from pydantic import Field
 
 from service.channels.gateway import (
     Deliver,
+    Delivery,
     Gateway,
     Inbound,
     LoginRefused,
+    RawDelivery,
     Receipt,
     Submission,
     SubmitResult,
     Unparseable,
     Unreachable,
+    Unread,
 )
 from service.channels.outcome import Outcome
 from service.logs import seldom
 from service.protocols.client import Client, Request
+from service.protocols.frame import Broken
 from service.protocols.meaning import LoginMeaning
 from service.protocols.session import connect
 
 logger = logging.getLogger(__name__)
 
 NOT_STORED = "a deliver could not be stored and is not acknowledged"
-UNREADABLE = "a deliver that cannot be read is acknowledged and ignored"
+UNREAD = "a deliver that cannot be read is kept as it came"
 
 OPEN_SECONDS = 15.0
 """How long connecting and logging in may take together."""
@@ -81,6 +85,14 @@ class LoginAnswer:
     refusal: LoginMeaning | None
 
 
+def delivery(item: Receipt | Inbound | Unread, frame: bytes, header: int) -> Delivery:
+    """What is stored of a frame: what it says or, if that cannot be read, its octets."""
+    if isinstance(item, Unread):
+        seldom(logger, logging.WARNING, UNREAD, why=item.value, octets=len(frame))
+        return RawDelivery(frame, header, item)
+    return item
+
+
 ClientT = TypeVar("ClientT", bound=Client[Any, Any, SubmitResult])
 
 
@@ -90,8 +102,12 @@ class StreamGateway(Gateway, Generic[ClientT]):
     protocol: ClassVar[str]
     """The protocol's name in sentences."""
 
+    header_octets: ClassVar[int]
+    """How many octets the header of its frames has."""
+
     def __init__(self, link: ClientT, address: Address, deliver: Deliver) -> None:
         self.link = link
+        link.on_broken = self.keep
         self.lost = link.lost
         self._address = address
         self._deliver = deliver
@@ -164,26 +180,33 @@ class StreamGateway(Gateway, Generic[ClientT]):
             await asyncio.wait(open_ends, timeout=drain_seconds)
         await self.link.logout()
 
-    def take(self, item: Receipt | Inbound | None, acknowledge: Callable[[], None]) -> None:
-        """Take what the carrier sent; it is acknowledged when stored, or when nobody can read it.
+    def take(self, item: Receipt | Inbound | Unread, acknowledge: Callable[[], None]) -> None:
+        """Take what the carrier sent; once it is stored, it is acknowledged.
 
-        What cannot be stored is not acknowledged: the carrier sends it again.
+        What says nothing that can be read is stored as it came. What cannot be stored is not
+        acknowledged: the carrier sends it again.
         """
-        if item is None:
-            seldom(logger, logging.WARNING, UNREADABLE)
-            acknowledge()
-            return
+        self._store(delivery(item, self.link.frame, self.header_octets), acknowledge)
+
+    def keep(self, broken: Broken) -> None:
+        """Keep the octets of a delivery that cannot be read; once they are stored, it is refused
+        with the protocol's own error.
+        """
+        raw = RawDelivery(broken.frame, self.header_octets, Unread.BROKEN_LENGTH)
+        self._store(raw, partial(self.link.refuse_broken, broken))
+
+    def _store(self, item: Delivery, answer: Callable[[], None]) -> None:
         self.link.storing()
         stored = self._deliver(item)
         self._storing.add(stored)
-        stored.add_done_callback(partial(self._stored, acknowledge))
+        stored.add_done_callback(partial(self._stored, answer))
 
-    def _stored(self, acknowledge: Callable[[], None], stored: "asyncio.Future[None]") -> None:
+    def _stored(self, answer: Callable[[], None], stored: "asyncio.Future[None]") -> None:
         self._storing.discard(stored)
         if stored.cancelled() or stored.exception() is not None:
             seldom(logger, logging.ERROR, NOT_STORED)
         else:
-            acknowledge()
+            answer()
         self.link.stored()
 
     def _check_login(self, answer: LoginAnswer | None) -> None:

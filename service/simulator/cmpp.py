@@ -22,17 +22,19 @@ from service.protocols.cmpp.session import CMPPSession
 from service.protocols.cmpp.status import (
     CONNECT_AUTHENTICATION_FAILED,
     CONNECT_BAD_SOURCE,
+    CONNECT_BAD_STRUCTURE,
     CONNECT_OK,
     CONNECT_TOO_MANY_CONNECTIONS,
     CONNECT_VERSION_TOO_HIGH,
     RESULT_BAD_DESTINATION,
+    RESULT_BAD_LENGTH,
     RESULT_BAD_SOURCE,
     RESULT_FLOW_CONTROL,
     RESULT_OK,
     RESULT_TOO_LONG,
 )
 from service.protocols.cmpp.version import BY_OCTET
-from service.protocols.frame import Malformed
+from service.protocols.frame import Broken, Malformed
 from service.protocols.number import to_national
 from service.simulator.receipts import MOPart, Owed
 from service.simulator.server import Server, listening, timing
@@ -87,6 +89,18 @@ class CMPPServer(CMPPSession, Server):
             self._query(sequence, self.subscriber, pdu)
         elif isinstance(pdu, Cancel):
             self.send(self.packet(sequence, CancelResp(_NOTHING_TO_CANCEL)))
+
+    def broken(self, broken: Broken) -> None:
+        """Refuse a login or a SUBMIT that cannot be read; send again what it may acknowledge."""
+        if broken.command == Connect.command and self.subscriber is None:
+            answer = ConnectResp(CONNECT_BAD_STRUCTURE, bytes(16), self.version.octet)
+            self.send(self.packet(broken.sequence, answer))
+        if self.subscriber is None:
+            self.close("not logged in")
+        elif broken.command == Submit.command:
+            self.send(self.submit_answer(broken.sequence, (), RESULT_BAD_LENGTH))
+        elif broken.command == DeliverResp.command:
+            self.acknowledged(broken.sequence, taken=False)
 
     def submit_answer(self, sequence: int, ids: Sequence[bytes], status: int) -> bytes:
         """A SUBMIT_RESP; its Msg_Id is the first recipient's, the others follow."""

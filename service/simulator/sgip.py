@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from service.coding import udh
 from service.coding.parts import Coding
+from service.protocols.frame import Broken
 from service.protocols.session import connect
 from service.protocols.sgip import status
 from service.protocols.sgip.packet import PDU
@@ -73,6 +74,9 @@ _ERROR_CODES = {
 }
 
 
+_ACKNOWLEDGEMENTS = frozenset({ReportResp.command, DeliverResp.command})
+
+
 class Sending(SGIPSession, Reports):
     """A link on which the carrier sends its commands; numbers: those of its own node."""
 
@@ -108,6 +112,13 @@ class Sending(SGIPSession, Reports):
         """Take acknowledgements; anything else is dropped."""
         if isinstance(pdu, ReportResp | DeliverResp):
             self.acknowledged(sequence, taken=pdu.result == status.OK)
+
+    def broken(self, broken: Broken) -> None:
+        """Send again what it may acknowledge, refuse a command."""
+        if broken.command in _ACKNOWLEDGEMENTS:
+            self.acknowledged(broken.sequence, taken=False)
+        else:
+            self.refuse_broken(broken)
 
 
 class Seen:
@@ -159,6 +170,12 @@ class SGIPServer(Sending, Server):
             self._submit(self.subscriber, sequence, pdu)
         else:
             super().handle(sequence, pdu)
+
+    def broken(self, broken: Broken) -> None:
+        """Refuse a login that cannot be read, and close; go on after it."""
+        super().broken(broken)
+        if self.subscriber is None:
+            self.close("not logged in")
 
     def submit_answer(self, sequence: int, ids: Sequence[bytes], status: int) -> bytes:  # noqa: ARG002  # the ids are the SP's own
         """A SUBMIT_RESP."""

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from service.coding import udh
 from service.coding.parts import Coding
+from service.protocols.frame import Broken
 from service.protocols.number import to_national
 from service.protocols.smgp import digest, times
 from service.protocols.smgp.packet import PDU
@@ -114,6 +115,18 @@ class SMGPServer(SMGPSession, Server):
                 self.submitted(sequence, _text(pdu))
         elif isinstance(pdu, DeliverResp):
             self.acknowledged(sequence, taken=pdu.status == STATUS_OK)
+
+    def broken(self, broken: Broken) -> None:
+        """Refuse a login or a Submit that cannot be read; send again what it may acknowledge."""
+        if broken.command == Login.command and self.subscriber is None:
+            answer = LoginResp(STATUS_BAD_STRUCTURE, bytes(16), VERSION)
+            self.send(encode(broken.sequence, answer))
+        if self.subscriber is None:
+            self.close("not logged in")
+        elif broken.command == Submit.command:
+            self.send(self.submit_answer(broken.sequence, (), STATUS_BAD_LENGTH))
+        elif broken.command == DeliverResp.command:
+            self.acknowledged(broken.sequence, taken=False)
 
     def submit_answer(self, sequence: int, ids: Sequence[bytes], status: int) -> bytes:
         """A Submit_Resp; its MsgID is the first recipient's, the others follow."""

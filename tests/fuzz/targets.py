@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from service.channels import registry
-from service.channels.gateway import Inbound, Receipt
+from service.channels.gateway import Delivery, Inbound, Receipt
 from service.clock import Clock
 from service.protocols.cmpp.version import V20, V30
 from service.protocols.frame import LENGTH_OCTETS
@@ -115,13 +115,13 @@ class Gateways:
         link.connection_made(_Nowhere())
         return link
 
-    def _deliver(self, item: Receipt | Inbound) -> "asyncio.Future[None]":
+    def _deliver(self, item: Delivery) -> "asyncio.Future[None]":
         """Store what came, as far as its types promise that it can be."""
         self.items += 1
         if isinstance(item, Receipt):
             assert item.ref, "a receipt for nothing"
             assert "\x00" not in item.code + item.recipient, "no database takes a zero"
-        else:
+        elif isinstance(item, Inbound):
             assert 1 <= item.number <= item.total, "a part of nothing"
             assert "\x00" not in item.sender + item.recipient, "no database takes a zero"
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()

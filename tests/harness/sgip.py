@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from service.channels.gateway import Inbound, Receipt, SubmitResult
+from service.channels.gateway import Delivery, SubmitResult
 from service.clock import Clock
 from service.gateways.sgip import SGIPConfig, SGIPGateway
 from service.protocols.sgip.packet import PDU
@@ -45,16 +45,16 @@ class Store:
     """Where deliveries go; each stays unstored until the test says so."""
 
     def __init__(self) -> None:
-        self.items: asyncio.Queue[Receipt | Inbound] = asyncio.Queue()
+        self.items: asyncio.Queue[Delivery] = asyncio.Queue()
         self.futures: list[asyncio.Future[None]] = []
 
-    def deliver(self, item: Receipt | Inbound) -> "asyncio.Future[None]":
+    def deliver(self, item: Delivery) -> "asyncio.Future[None]":
         self.items.put_nowait(item)
         future = asyncio.get_running_loop().create_future()
         self.futures.append(future)
         return future
 
-    async def next(self) -> Receipt | Inbound:
+    async def next(self) -> Delivery:
         return await soon(self.items.get())
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from service.channels.gateway import Inbound, Receipt, Submission, SubmitResult
+from service.channels.gateway import Delivery, Receipt, Submission, SubmitResult
 from service.clock import Clock
 from service.gateways.cmpp import CMPPConfig, CMPPGateway
 from service.simulator.config import Account, Faults, SimulatorConfig
@@ -36,7 +36,7 @@ class Inbox:
         self._arrived = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def deliver(self, item: Receipt | Inbound) -> "asyncio.Future[None]":
+    def deliver(self, item: Delivery) -> "asyncio.Future[None]":
         assert isinstance(item, Receipt)
         self.receipts.append(item)
         task = asyncio.create_task(self._tell())

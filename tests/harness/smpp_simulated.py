@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from service.channels.gateway import Inbound, Receipt, Submission, SubmitResult
+from service.channels.gateway import Delivery, Inbound, Receipt, Submission, SubmitResult
 from service.clock import Clock
 from service.gateways.smpp import SMPPConfig, SMPPGateway
 from service.simulator.config import Account, Faults, SimulatorConfig
@@ -37,10 +37,10 @@ class Inbox:
 
     def __init__(self) -> None:
         self.storing = True
-        self.items: list[Receipt | Inbound] = []
+        self.items: list[Delivery] = []
         self._arrived = asyncio.Event()
 
-    def deliver(self, item: Receipt | Inbound) -> "asyncio.Future[None]":
+    def deliver(self, item: Delivery) -> "asyncio.Future[None]":
         self.items.append(item)
         self._arrived.set()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -110,6 +110,18 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
             "SELECT id FROM contacts WHERE department_id = $1", team.department_id
         )
         key = await conn.fetchval("SELECT id FROM keys WHERE user_id = $1", team.viewer.id)
+        receipt = await conn.fetchval(
+            """
+            INSERT INTO receipts_unmatched (id, channel_id, ref, state, reason, code, received_at,
+                                            why, octets_cipher, octets_count, octets_hash)
+            SELECT coalesce(max(id), 2 ^ 40) + 1, 1, '', 'unreadable', 'broken_length', '', $1,
+                   'unreadable', $2, 1, decode(md5($3), 'hex')
+            FROM receipts_unmatched RETURNING id
+            """,
+            api.clock.at,
+            api.runtime.keyring.encrypt_bytes("octets", b"?"),
+            department,
+        )
     return {
         "campaign_id": str(draft.id),
         "template_id": str(draft.plan.template_id),
@@ -128,6 +140,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         "department_id": str(team.department_id),
         "extension": "96110",
         "contact_id": str(contact),
+        "receipt_id": str(receipt),
         "no": "1",
         "milestone_id": NOBODY,
         "proposal_id": NOBODY,

@@ -21,6 +21,8 @@ from service.protocols.cmpp.version import (
     ACTIVE_TEST,
     CONNECT,
     DELIVER,
+    REPORT_OCTETS_20,
+    REPORT_OCTETS_30,
     RESPONSE,
     SUBMIT,
     TERMINATE,
@@ -33,6 +35,8 @@ from service.protocols.frame import Malformed
 HEADER_OCTETS = 12
 MAX_FRAME_OCTETS = 8192
 """Far above the longest SUBMIT: 100 destinations make 3,522 octets."""
+
+MSG_ID_OCTETS = 8
 
 _HEADER = struct.Struct(">III")
 
@@ -249,11 +253,12 @@ class Deliver(PDU):
         """Read the octets after the header."""
         layout = version.layouts[DELIVER]
         head = layout.unpack_from(body)
+        report = head[8] and _read_report(body, layout.size, head[9])
         return cls(
             msg_id=head[0],
             dest_id=repeated_text(head[1]),
             src_terminal_id=read_text(head[6]),
-            msg_content=exactly(body, layout.size, head[9]),
+            msg_content=report or exactly(body, layout.size, head[9]),
             registered_delivery=head[8],
             msg_fmt=head[5],
             service_id=repeated_text(head[2]),
@@ -339,6 +344,18 @@ def decode(frame: bytes, version: Version = V30) -> tuple[int, PDU]:
 def _read_terminals(numbers: bytes, octets: int) -> tuple[str, ...]:
     starts = range(0, len(numbers), octets)
     return tuple(read_text(numbers[start : start + octets]) for start in starts)
+
+
+def _read_report(body: bytes, start: int, octets: int) -> bytes:
+    """A report block whose Msg_Length may be wrong: some gateways write 0 before it.
+
+    Empty if the length is right, or if there is no whole block.
+    """
+    there = len(body) - start
+    if REPORT_OCTETS_20 <= octets <= there or there < REPORT_OCTETS_20:
+        return b""
+    width = REPORT_OCTETS_30 if there >= REPORT_OCTETS_30 else REPORT_OCTETS_20
+    return body[start : start + width]
 
 
 def _read_link_id(body: bytes, at: int, version: Version) -> str:

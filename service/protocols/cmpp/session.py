@@ -8,6 +8,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import Callable
 from datetime import datetime
+from typing import ClassVar
 
 from service.protocols.client import Client, Request, Result
 from service.protocols.cmpp import digest
@@ -15,6 +16,7 @@ from service.protocols.cmpp.packet import PDU
 from service.protocols.cmpp.pdu import (
     HEADER_OCTETS,
     MAX_FRAME_OCTETS,
+    MSG_ID_OCTETS,
     ActiveTest,
     ActiveTestResp,
     Connect,
@@ -28,9 +30,9 @@ from service.protocols.cmpp.pdu import (
     decode,
     encode,
 )
-from service.protocols.cmpp.status import CONNECT_OK
+from service.protocols.cmpp.status import CONNECT_OK, RESULT_BAD_LENGTH
 from service.protocols.cmpp.version import V30, Version
-from service.protocols.frame import Frames
+from service.protocols.frame import Broken, Frames
 from service.protocols.session import Session, Timing
 from service.protocols.window import Sequence as SequenceNumbers
 
@@ -42,6 +44,8 @@ LOWER_VERSION = "the gateway knows only a lower version of CMPP, yet accepted th
 
 class CMPPSession(Session):
     """What both sides of a CMPP link do alike, in the layouts of `version`."""
+
+    sequence_at: ClassVar = slice(8, 12)
 
     def __init__(self, timing: Timing, version: Version = V30) -> None:
         super().__init__(Frames(minimum=HEADER_OCTETS, maximum=MAX_FRAME_OCTETS), timing)
@@ -80,6 +84,10 @@ class CMPPClient(CMPPSession, Client[ConnectResp, SubmitResp, Result]):
     on_deliver: takes each DELIVER; who has stored it calls `acknowledge`. verified: whether the
     gateway has shown at the login that it knows the secret.
     """
+
+    login_answers: ClassVar = frozenset({ConnectResp.command})
+    submit_answer: ClassVar = SubmitResp.command
+    deliveries: ClassVar = frozenset({Deliver.command})
 
     def __init__(
         self,
@@ -122,6 +130,13 @@ class CMPPClient(CMPPSession, Client[ConnectResp, SubmitResp, Result]):
         """Tell the gateway that a DELIVER is stored; nothing if the link is gone."""
         if self.is_open:
             self.send(self.packet(sequence, DeliverResp(deliver.msg_id)))
+
+    def refuse_broken(self, broken: Broken) -> None:
+        """Tell the gateway that a DELIVER cannot be read: its length inside is wrong (4)."""
+        if self.is_open:
+            body = broken.frame[HEADER_OCTETS:]
+            msg_id = int.from_bytes(body[:MSG_ID_OCTETS], "big")
+            self.send(self.packet(broken.sequence, DeliverResp(msg_id, RESULT_BAD_LENGTH)))
 
     def farewell(self) -> bytes:
         """A TERMINATE."""

@@ -12,12 +12,14 @@ from service.channels.outcome import Outcome, Reason, ReceiptState
 from service.protocols.meaning import LoginMeaning, ReportMeaning, SubmitMeaning
 
 CONNECT_OK = 0
+CONNECT_BAD_STRUCTURE = 1
 CONNECT_BAD_SOURCE = 2
 CONNECT_AUTHENTICATION_FAILED = 3
 CONNECT_VERSION_TOO_HIGH = 4
 CONNECT_TOO_MANY_CONNECTIONS = 56
 
 RESULT_OK = 0
+RESULT_BAD_LENGTH = 4
 RESULT_TOO_LONG = 6
 RESULT_FLOW_CONTROL = 8
 RESULT_BAD_SOURCE = 10

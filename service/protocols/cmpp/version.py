@@ -21,6 +21,10 @@ QUERY = 0x6
 CANCEL = 0x7
 ACTIVE_TEST = 0x8
 
+REPORT_OCTETS_20 = 60
+REPORT_OCTETS_30 = 71
+"""The length of the report in a DELIVER, by the versions' books."""
+
 _ALIKE = {
     CONNECT: struct.Struct(">6s16sBI"),
     TERMINATE: struct.Struct(""),

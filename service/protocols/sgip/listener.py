@@ -15,10 +15,11 @@ from types import TracebackType
 from typing import Self
 
 from service.channels.gateway import Deliver as Take
-from service.channels.gateway import Inbound, Receipt
+from service.channels.gateway import Delivery, Inbound, RawDelivery, Receipt, Unread
 from service.logs import seldom
+from service.protocols.frame import Broken
 from service.protocols.sgip.packet import PDU
-from service.protocols.sgip.pdu import Bind, Deliver, Report
+from service.protocols.sgip.pdu import HEADER_OCTETS, Bind, Deliver, Report
 from service.protocols.sgip.session import LOGIN_TO_SP, SPSession
 from service.protocols.sgip.status import (
     LOGIN_REFUSED,
@@ -26,14 +27,13 @@ from service.protocols.sgip.status import (
     TOO_MANY_CONNECTIONS,
     WRONG_LOGIN_TYPE,
 )
-from service.protocols.stream import NOT_STORED
+from service.protocols.stream import NOT_STORED, delivery
 
 logger = logging.getLogger(__name__)
 
 LISTENING = "listening for the carrier's connections"
 LOGIN = "login of the carrier"
 STRANGER = "a connection from an address that is not allowed"
-NOT_OURS = "a report on a text that came from a handset is acknowledged and ignored"
 
 LOGIN_SECONDS = 15.0
 """How long a connection may stay without logging in."""
@@ -90,6 +90,7 @@ class CarrierLink(SPSession):
         super().__init__(response_timeout_seconds)
         self.bound = False
         self.on_deliver = partial(listener.take, self)
+        self.on_broken = partial(listener.keep, self)
         self._listener = listener
         self._door = listener.door
         self._connected_at = self.loop.time()
@@ -104,6 +105,15 @@ class CarrierLink(SPSession):
             self.abort("connections from this address are not allowed")
         elif len(self._listener.links) > self._door.connections + MOST_STRANGERS:
             self.abort("too many connections")
+
+    def broken(self, broken: Broken) -> None:
+        """Take what cannot be read like what can: after the login only."""
+        if self.bound:
+            super().broken(broken)
+            return
+        if broken.command == Bind.command:
+            self.refuse_broken(broken)
+        self.close("not logged in")
 
     def handle(self, sequence: int, pdu: PDU) -> None:
         """Take a login first, then commands."""
@@ -148,14 +158,14 @@ class CarrierLink(SPSession):
 class Listener:
     """Listens while it is entered; several processes may share the port.
 
-    read: what a command says, None if it is nothing for us.
+    read: what a command says, or why that cannot be read.
     """
 
     def __init__(
         self,
         door: Door,
         deliver: Take,
-        read: Callable[[Deliver | Report], Receipt | Inbound | None],
+        read: Callable[[Deliver | Report], Receipt | Inbound | Unread],
         *,
         response_timeout_seconds: float = 30.0,
     ) -> None:
@@ -216,22 +226,26 @@ class Listener:
 
     def take(self, link: CarrierLink, sequence: int, pdu: Deliver | Report) -> None:
         """Hand on what the carrier sent; it is acknowledged when stored, or sent again."""
-        item = self._read(pdu)
-        if item is None:
-            seldom(logger, logging.INFO, NOT_OURS)
-            link.answer(sequence, pdu)
-            return
+        item = delivery(self._read(pdu), link.frame, HEADER_OCTETS)
+        self._store(link, item, partial(link.answer, sequence, pdu))
+
+    def keep(self, link: CarrierLink, broken: Broken) -> None:
+        """Keep the octets of what cannot be read; it is refused once they are stored."""
+        item = RawDelivery(broken.frame, HEADER_OCTETS, Unread.BROKEN_LENGTH)
+        self._store(link, item, partial(link.refuse_broken, broken))
+
+    def _store(self, link: CarrierLink, item: Delivery, answer: Callable[[], None]) -> None:
         link.storing()
         stored = self._deliver(item)
         self._storing.add(stored)
-        stored.add_done_callback(partial(self._stored, link, partial(link.answer, sequence, pdu)))
+        stored.add_done_callback(partial(self._stored, link, answer))
 
     def _stored(
-        self, link: CarrierLink, acknowledge: Callable[[], None], stored: "asyncio.Future[None]"
+        self, link: CarrierLink, answer: Callable[[], None], stored: "asyncio.Future[None]"
     ) -> None:
         self._storing.discard(stored)
         if stored.cancelled() or stored.exception() is not None:
             seldom(logger, logging.ERROR, NOT_STORED)
         else:
-            acknowledge()
+            answer()
         link.stored()

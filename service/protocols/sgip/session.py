@@ -9,10 +9,11 @@ import logging
 import math
 from abc import abstractmethod
 from collections.abc import Callable
+from typing import ClassVar
 
 from service.logs import seldom
 from service.protocols.client import Client, Request, Result
-from service.protocols.frame import Frames
+from service.protocols.frame import Broken, Frames
 from service.protocols.session import Session, Timing
 from service.protocols.sgip.packet import PDU
 from service.protocols.sgip.pdu import (
@@ -35,7 +36,7 @@ from service.protocols.sgip.pdu import (
     encode,
 )
 from service.protocols.sgip.sequence import SequenceNumbers
-from service.protocols.sgip.status import BAD_PARAMETER, BOUND_ALREADY, OK
+from service.protocols.sgip.status import BAD_LENGTH, BAD_PARAMETER, BOUND_ALREADY, OK
 
 logger = logging.getLogger(__name__)
 
@@ -45,17 +46,19 @@ NOT_SERVED = "a command that an SP does not serve is refused"
 LOGIN_TO_SMG = 1
 LOGIN_TO_SP = 2
 
-_RESPONSES: dict[type[PDU], type[Response]] = {
-    Bind: BindResp,
-    Submit: SubmitResp,
-    Deliver: DeliverResp,
-    Report: ReportResp,
-    UserRpt: UserRptResp,
+_RESPONSES: dict[int, type[Response]] = {
+    Bind.command: BindResp,
+    Submit.command: SubmitResp,
+    Deliver.command: DeliverResp,
+    Report.command: ReportResp,
+    UserRpt.command: UserRptResp,
 }
 
 
 class SGIPSession(Session):
     """What both sides of an SGIP link do alike."""
+
+    sequence_at: ClassVar = slice(8, 20)
 
     def __init__(self, response_timeout_seconds: float, silence_seconds: float = math.inf) -> None:
         timing = Timing(math.inf, response_timeout_seconds, silence_seconds)
@@ -79,7 +82,13 @@ class SGIPSession(Session):
     def answer(self, sequence: int, command: PDU, result: int = OK) -> None:
         """Answer a command; nothing if the link is gone."""
         if self.is_open:
-            self.send(encode(sequence, _RESPONSES[type(command)](result)))
+            self.send(encode(sequence, _RESPONSES[command.command](result)))
+
+    def refuse_broken(self, broken: Broken) -> None:
+        """Answer a command that cannot be read: bad length (8); an answer is dropped."""
+        response = _RESPONSES.get(broken.command)
+        if response is not None and self.is_open:
+            self.send(encode(broken.sequence, response(BAD_LENGTH)))
 
     def heartbeat(self) -> bytes:
         """Never asked for: SGIP has none, and the interval of its links is endless."""
@@ -89,10 +98,21 @@ class SGIPSession(Session):
 class SPSession(SGIPSession):
     """What an SP does alike on the link it opened and on those that the carrier opens.
 
-    on_deliver: takes each DELIVER and REPORT; who has stored it calls `answer`.
+    on_deliver: takes each DELIVER and REPORT; who has stored it calls `answer`. on_broken: takes
+    each that cannot be read; who has stored its octets calls `refuse_broken`.
     """
 
+    deliveries: ClassVar = frozenset({Deliver.command, Report.command})
+    on_broken: Callable[[Broken], None]
     on_deliver: Callable[[int, Deliver | Report], None]
+
+    def broken(self, broken: Broken) -> None:
+        """Hand on a DELIVER or REPORT that cannot be read; refuse another command."""
+        if broken.command in self.deliveries:
+            self.on_broken(broken)
+        else:
+            self.refuse_broken(broken)
+            super().broken(broken)
 
     def serve(self, sequence: int, pdu: PDU) -> None:
         """Take a command of the carrier; answers that nobody waits for are dropped."""
@@ -112,6 +132,9 @@ class SGIPClient(SPSession, Client[BindResp, SubmitResp, Result]):
     idle_seconds: how long it may be of no use before it logs out, as the specification asks.
     on_gone: called when the link is gone; whether it had been of no use then.
     """
+
+    login_answers: ClassVar = frozenset({BindResp.command})
+    submit_answer: ClassVar = SubmitResp.command
 
     def __init__(
         self,

@@ -29,6 +29,8 @@ MT = 6
 
 _HEADER = struct.Struct(">III")
 _RESERVE = bytes(8)
+_REPORT_START = b"id:"
+_REPORT_OCTETS = 122
 
 
 @dataclass(slots=True)
@@ -188,7 +190,8 @@ class Deliver(PDU):
     def parse(cls, body: bytes) -> Self:
         """Read the octets after the header."""
         head = cls.layout.unpack_from(body)
-        content = exactly(body, cls.layout.size, head[6])
+        report = head[1] and _report(body, cls.layout.size, head[6])
+        content = report or exactly(body, cls.layout.size, head[6])
         return cls(
             msg_id=head[0],
             src_term_id=read_text(head[4]),
@@ -287,6 +290,17 @@ def decode(frame: bytes) -> tuple[int, PDU]:
 def _terminals(numbers: bytes) -> tuple[str, ...]:
     starts = range(0, len(numbers), TERMINAL_OCTETS)
     return tuple(read_text(numbers[start : start + TERMINAL_OCTETS]) for start in starts)
+
+
+def _report(body: bytes, start: int, octets: int) -> bytes:
+    """A report whose MsgLength is 0 or longer than the packet, and all that follows it.
+
+    Empty if the length may be right, or if there is no whole report.
+    """
+    there = body[start:]
+    if 0 < octets <= len(there) or len(there) < _REPORT_OCTETS:
+        return b""
+    return there if there.startswith(_REPORT_START) else b""
 
 
 def _options(body: bytes, at: int) -> Options:

@@ -7,15 +7,17 @@ import logging
 from abc import abstractmethod
 from collections.abc import Callable
 from datetime import datetime
+from typing import ClassVar
 
 from service.protocols.client import Client, Request, Result
-from service.protocols.frame import Frames
+from service.protocols.frame import Broken, Frames
 from service.protocols.session import Session, Timing
 from service.protocols.smgp import digest
 from service.protocols.smgp.packet import PDU
 from service.protocols.smgp.pdu import (
     HEADER_OCTETS,
     MAX_FRAME_OCTETS,
+    MSG_ID_OCTETS,
     VERSION,
     ActiveTest,
     ActiveTestResp,
@@ -30,7 +32,7 @@ from service.protocols.smgp.pdu import (
     decode,
     encode,
 )
-from service.protocols.smgp.status import STATUS_OK
+from service.protocols.smgp.status import STATUS_BAD_LENGTH, STATUS_OK
 from service.protocols.smgp.times import login_timestamp
 from service.protocols.window import Sequence as SequenceNumbers
 
@@ -41,6 +43,8 @@ SERVER_UNVERIFIED = "the gateway's login digest does not match the secret"
 
 class SMGPSession(Session):
     """What both sides of an SMGP link do alike."""
+
+    sequence_at: ClassVar = slice(8, 12)
 
     def __init__(self, timing: Timing) -> None:
         super().__init__(Frames(minimum=HEADER_OCTETS, maximum=MAX_FRAME_OCTETS), timing)
@@ -73,6 +77,10 @@ class SMGPClient(SMGPSession, Client[LoginResp, SubmitResp, Result]):
 
     partner: another link without which this one is of no use; it is cut when this one is gone.
     """
+
+    login_answers: ClassVar = frozenset({LoginResp.command})
+    submit_answer: ClassVar = SubmitResp.command
+    deliveries: ClassVar = frozenset({Deliver.command})
 
     def __init__(
         self,
@@ -108,6 +116,13 @@ class SMGPClient(SMGPSession, Client[LoginResp, SubmitResp, Result]):
         """Tell the gateway that a Deliver is stored; nothing if the link is gone."""
         if self.is_open:
             self.send(encode(sequence, DeliverResp(deliver.msg_id)))
+
+    def refuse_broken(self, broken: Broken) -> None:
+        """Tell the gateway that a Deliver cannot be read: bad MsgLength (36)."""
+        if self.is_open:
+            body = broken.frame[HEADER_OCTETS:]
+            msg_id = body[:MSG_ID_OCTETS].ljust(MSG_ID_OCTETS, b"\x00")
+            self.send(encode(broken.sequence, DeliverResp(msg_id, STATUS_BAD_LENGTH)))
 
     def farewell(self) -> bytes:
         """An Exit."""

@@ -352,8 +352,3 @@ def decode(frame: bytes) -> tuple[int, PDU]:
         return sequence, kind.parse(frame[HEADER_OCTETS:], status)
     except (struct.error, IndexError) as error:
         raise Malformed(f"a packet of {len(frame)} octets is too short for its fields") from error
-
-
-def sequence_of(frame: bytes) -> int:
-    """The sequence number of a frame that is not shorter than a header."""
-    return int.from_bytes(frame[12:16], "big")

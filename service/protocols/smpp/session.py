@@ -7,10 +7,11 @@ handed on. What cannot be understood is refused with a generic_nack and costs no
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from typing import ClassVar
 
 from service.logs import seldom
 from service.protocols.client import Client, Request, Result
-from service.protocols.frame import BadLength, Frames, Malformed
+from service.protocols.frame import BadLength, Broken, Frames
 from service.protocols.session import Session, Timing
 from service.protocols.smpp.operations import AlertNotification, Outbind
 from service.protocols.smpp.packet import PDU, RESPONSE, Response
@@ -18,7 +19,10 @@ from service.protocols.smpp.pdu import (
     HEADER_OCTETS,
     MAX_FRAME_OCTETS,
     Bind,
+    BindReceiverResp,
     BindResp,
+    BindTransceiverResp,
+    BindTransmitterResp,
     DataSM,
     DataSMResp,
     DeliverSM,
@@ -33,7 +37,6 @@ from service.protocols.smpp.pdu import (
     Unknown,
     decode,
     encode,
-    sequence_of,
 )
 from service.protocols.smpp.status import (
     ESME_RINVCMDID,
@@ -45,7 +48,6 @@ from service.protocols.window import Sequence as SequenceNumbers
 
 logger = logging.getLogger(__name__)
 
-TOO_SHORT = "a packet is too short for its fields and is refused"
 NOT_OFFERED = "a request that is not offered here is refused"
 NACKED = "the other side could not understand a packet"
 
@@ -57,6 +59,9 @@ NO_SEQUENCE = 0
 class SMPPSession(Session):
     """What both sides of an SMPP link do alike."""
 
+    sequence_at: ClassVar = slice(12, 16)
+    deliveries: ClassVar[frozenset[int]] = frozenset()
+
     def __init__(self, timing: Timing) -> None:
         super().__init__(_RefusingFrames(self._refuse_length), timing)
         self.sequence = SequenceNumbers(last=LAST_SEQUENCE)
@@ -67,11 +72,7 @@ class SMPPSession(Session):
 
     def received(self, frame: bytes) -> None:
         """Read one packet, and answer heartbeats and logouts at once."""
-        try:
-            sequence, pdu = decode(frame)
-        except Malformed as error:
-            self._refuse_short(frame, error)
-            return
+        sequence, pdu = decode(frame)
         if isinstance(pdu, EnquireLink):
             self.send(encode(sequence, EnquireLinkResp()))
         elif isinstance(pdu, Unbind):
@@ -94,11 +95,17 @@ class SMPPSession(Session):
         seldom(logger, logging.WARNING, NOT_OFFERED, command=f"{command:#x}")
         self.send(encode(sequence, GenericNack(command_status=ESME_RINVCMDID)))
 
-    def _refuse_short(self, frame: bytes, error: Malformed) -> None:
-        seldom(logger, logging.WARNING, TOO_SHORT, fault=error.message)
-        if not frame[4] & RESPONSE >> 24:
+    def broken(self, broken: Broken) -> None:
+        """Refuse a request at once, unless it is a delivery: that is stored first."""
+        if broken.command not in self.deliveries:
+            self.refuse_broken(broken)
+        super().broken(broken)
+
+    def refuse_broken(self, broken: Broken) -> None:
+        """Answer a request that cannot be read with a generic_nack; a response is dropped."""
+        if not broken.command & RESPONSE:
             nack = GenericNack(command_status=ESME_RINVCMDLEN)
-            self.send(encode(sequence_of(frame), nack))
+            self.send(encode(broken.sequence, nack))
 
     def _refuse_length(self) -> None:
         """Say why the link is about to be closed."""
@@ -110,6 +117,12 @@ class SMPPClient(SMPPSession, Client[BindResp, SubmitSMResp, Result]):
 
     on_deliver: takes each deliver_sm and data_sm; who has stored it calls `acknowledge`.
     """
+
+    login_answers: ClassVar = frozenset(
+        {BindReceiverResp.command, BindTransmitterResp.command, BindTransceiverResp.command}
+    )
+    submit_answer: ClassVar = SubmitSMResp.command
+    deliveries: ClassVar = frozenset({DeliverSM.command, DataSM.command})
 
     def __init__(
         self,

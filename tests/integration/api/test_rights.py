@@ -92,6 +92,7 @@ TABLE = {
     "POST /contacts/{contact_id}/unmask": "a",
     "POST /runs/{run_id}/messages/{no}/unmask": "a",
     "POST /inbound/{inbound_id}/unmask": "a",
+    "POST /receipts/unmatched/{receipt_id}/unmask": "a",
     "POST /privacy/lookup": "a",
     "POST /privacy/erase": "a",
     "GET /privacy/report": "a",
@@ -407,6 +408,7 @@ BODIES: dict[str, Any] = {
     "POST /contacts/{contact_id}/unmask": {"reason": "r"},
     "POST /runs/{run_id}/messages/{no}/unmask": {"reason": "r"},
     "POST /inbound/{inbound_id}/unmask": {"reason": "r"},
+    "POST /receipts/unmatched/{receipt_id}/unmask": {"reason": "r"},
 }
 COUNTY_ACTS = (
     {
@@ -444,6 +446,7 @@ async def test_another_departments_things_do_not_exist(api: Api) -> None:
     theirs = await make_things(api, "county")
     nobodys = theirs | {name: str(uuid4()) for name, value in theirs.items() if len(value) == 36}
     nobodys["message_id"] = f"{nobodys['run_id']}.1"
+    nobodys["receipt_id"] = "7777777777"
     before = await _rows(api)
     wrong = []
     for op in OPS:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from service.channels.gateway import Callback, Inbound, LoginRefused, Receipt, Submission
+from service.channels.gateway import Callback, Delivery, Inbound, LoginRefused, Receipt, Submission
 from service.channels.outcome import Outcome, Reason, ReceiptState
 from service.clock import Clock
 from service.errors import Forbidden
@@ -33,7 +33,7 @@ def documented() -> dict[str, Any]:
     return found
 
 
-def nothing(_: Receipt | Inbound) -> Any:
+def nothing(_: Delivery) -> Any:
     raise AssertionError("HTTP gateways are called back through the API")
 
 

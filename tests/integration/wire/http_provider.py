@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from multidict import CIMultiDictProxy
 
-from service.channels.gateway import Gateway, Inbound, Receipt, Submission, SubmitResult
+from service.channels.gateway import Delivery, Gateway, Submission, SubmitResult
 from tests.harness.session import PATIENCE_SECONDS
 
 PHONE = "+8619790001234"
@@ -151,7 +151,7 @@ def self_signed(folder: Path) -> ssl.SSLContext:
     return context
 
 
-def nothing_delivered(_: Receipt | Inbound) -> "asyncio.Future[None]":
+def nothing_delivered(_: Delivery) -> "asyncio.Future[None]":
     """What these gateways never call: the API takes what comes in."""
     raise AssertionError("delivered over the gateway")
 

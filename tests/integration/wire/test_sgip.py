@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from service.channels.gateway import (
+    Delivery,
     Inbound,
     LoginRefused,
     Receipt,
@@ -50,10 +51,10 @@ class Inbox:
 
     def __init__(self) -> None:
         self.storing = True
-        self.items: list[Receipt | Inbound] = []
+        self.items: list[Delivery] = []
         self._arrived = asyncio.Event()
 
-    def deliver(self, item: Receipt | Inbound) -> "asyncio.Future[None]":
+    def deliver(self, item: Delivery) -> "asyncio.Future[None]":
         self.items.append(item)
         self._arrived.set()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from service.channels.gateway import (
+    Delivery,
     Inbound,
     LoginRefused,
     Receipt,
@@ -56,9 +57,9 @@ class Inbox:
 
     def __init__(self) -> None:
         self.storing = True
-        self._items: asyncio.Queue[Receipt | Inbound] = asyncio.Queue()
+        self._items: asyncio.Queue[Delivery] = asyncio.Queue()
 
-    def deliver(self, item: Receipt | Inbound) -> "asyncio.Future[None]":
+    def deliver(self, item: Delivery) -> "asyncio.Future[None]":
         self._items.put_nowait(item)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self.storing:
@@ -67,7 +68,7 @@ class Inbox:
             future.set_exception(OSError("the store is away"))
         return future
 
-    async def next(self) -> Receipt | Inbound:
+    async def next(self) -> Delivery:
         return await asyncio.wait_for(self._items.get(), PATIENCE_SECONDS)
 
     async def receipts(self, number: int) -> list[Receipt]:

@@ -12,7 +12,7 @@ import uvloop
 from pydantic import SecretStr
 
 from service.channels import logins
-from service.channels.gateway import Inbound, Receipt, Submission
+from service.channels.gateway import Delivery, Receipt, Submission
 from service.channels.outcome import Outcome
 from service.channels.registry import factory, load
 from service.clock import Clock
@@ -46,7 +46,7 @@ class Counted:
     def __init__(self) -> None:
         self.receipts = 0
 
-    def deliver(self, item: Receipt | Inbound) -> "asyncio.Future[None]":
+    def deliver(self, item: Delivery) -> "asyncio.Future[None]":
         self.receipts += isinstance(item, Receipt)
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         stored.set_result(None)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.channels.gateway import Inbound, Receipt, SubmitResult
+from service.channels.gateway import Delivery, Inbound, Receipt, SubmitResult
 from service.channels.outcome import Outcome, Reason, ReceiptState
 from service.dispatch.health import (
     IN_A_ROW,
@@ -97,7 +97,7 @@ def test_what_was_told_is_not_told_again_and_nothing_is_lost_meanwhile() -> None
 async def test_receipts_are_counted_on_their_way_in() -> None:
     came = []
 
-    def store(item: Receipt | Inbound) -> "asyncio.Future[None]":
+    def store(item: Delivery) -> "asyncio.Future[None]":
         came.append(item)
         return asyncio.get_running_loop().create_future()
 

@@ -11,19 +11,23 @@ import pytest
 from pydantic import ValidationError
 
 from service.channels.gateway import (
+    Delivery,
     Inbound,
     LoginRefused,
+    RawDelivery,
     Receipt,
     Submission,
     SubmitResult,
     Unparseable,
     Unreachable,
+    Unread,
 )
 from service.channels.outcome import Outcome, ReceiptState
 from service.clock import Clock
 from service.gateways.cmpp import CMPPConfig, CMPPGateway
 from service.protocols import client, stream
 from service.protocols.cmpp.pdu import (
+    HEADER_OCTETS,
     ActiveTest,
     ActiveTestResp,
     Deliver,
@@ -50,16 +54,16 @@ class Store:
     """Where a gateway's deliveries go; each stays unstored until the test says so."""
 
     def __init__(self) -> None:
-        self.items: asyncio.Queue[Receipt | Inbound] = asyncio.Queue()
+        self.items: asyncio.Queue[Delivery] = asyncio.Queue()
         self.futures: list[asyncio.Future[None]] = []
 
-    def deliver(self, item: Receipt | Inbound) -> "asyncio.Future[None]":
+    def deliver(self, item: Delivery) -> "asyncio.Future[None]":
         self.items.put_nowait(item)
         future = asyncio.get_running_loop().create_future()
         self.futures.append(future)
         return future
 
-    async def next(self) -> Receipt | Inbound:
+    async def next(self) -> Delivery:
         return await asyncio.wait_for(self.items.get(), PATIENCE_SECONDS)
 
 
@@ -584,14 +588,17 @@ async def test_a_report_without_its_number_takes_the_packets() -> None:
         assert (receipt.recipient, receipt.done_at) == (PHONE, None)
 
 
-async def test_an_unreadable_report_is_acknowledged_and_logged(
+async def test_an_unreadable_report_is_kept_as_it_came_and_then_acknowledged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    frame = encode(4, report(msg_content=b"too short"))
     async with opened() as (_, peer, store):
-        peer.write(4, report(msg_content=b"too short"))
+        peer.writer.write(frame)
+        assert await store.next() == RawDelivery(frame, HEADER_OCTETS, Unread.BROKEN_REPORT)
+        assert await acknowledged_before(peer) == []
+        store.futures[0].set_result(None)
         assert await peer.read() == (4, DeliverResp(77, 0))
-        assert store.items.empty()
-    assert stream.UNREADABLE in caplog.messages
+    assert stream.UNREAD in caplog.messages
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,18 @@ import pytest
 
 from service.channels.gateway import (
     Inbound,
+    RawDelivery,
     Receipt,
+    Unread,
 )
 from service.channels.outcome import ReceiptState
 from service.protocols import stream
 from service.protocols.smgp.pdu import (
+    HEADER_OCTETS,
     Deliver,
     DeliverResp,
     SubmitResp,
+    encode,
 )
 from service.protocols.smgp.report import Report
 from service.protocols.smgp.tlv import Options
@@ -117,14 +121,16 @@ async def test_an_id_that_is_no_digits_is_the_same_in_answer_and_report() -> Non
         assert (await answer(future)).refs == (receipt.ref,) == (odd,)
 
 
-async def test_an_unreadable_report_is_acknowledged_and_logged(
+async def test_an_unreadable_report_is_kept_as_it_came_and_then_acknowledged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    frame = encode(4, report(msg_content=b"too short"))
     async with opened() as (_, peer, store):
-        peer.write(4, report(msg_content=b"too short"))
+        peer.writer.write(frame)
+        assert await store.next() == RawDelivery(frame, HEADER_OCTETS, Unread.BROKEN_REPORT)
+        store.futures[0].set_result(None)
         assert await peer.read() == (4, DeliverResp(OWN_ID, 0))
-        assert store.items.empty()
-    assert stream.UNREADABLE in caplog.messages
+    assert stream.UNREAD in caplog.messages
 
 
 @pytest.mark.parametrize(

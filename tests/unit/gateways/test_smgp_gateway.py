@@ -11,9 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from service.channels.gateway import (
-    Inbound,
+    Delivery,
     LoginRefused,
-    Receipt,
     Submission,
     SubmitResult,
     Unparseable,
@@ -55,16 +54,16 @@ class Store:
     """Where a gateway's deliveries go; each stays unstored until the test says so."""
 
     def __init__(self) -> None:
-        self.items: asyncio.Queue[Receipt | Inbound] = asyncio.Queue()
+        self.items: asyncio.Queue[Delivery] = asyncio.Queue()
         self.futures: list[asyncio.Future[None]] = []
 
-    def deliver(self, item: Receipt | Inbound) -> "asyncio.Future[None]":
+    def deliver(self, item: Delivery) -> "asyncio.Future[None]":
         self.items.put_nowait(item)
         future = asyncio.get_running_loop().create_future()
         self.futures.append(future)
         return future
 
-    async def next(self) -> Receipt | Inbound:
+    async def next(self) -> Delivery:
         return await asyncio.wait_for(self.items.get(), PATIENCE_SECONDS)
 
 

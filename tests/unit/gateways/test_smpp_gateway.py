@@ -13,19 +13,23 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from service.channels.gateway import (
+    Delivery,
     Inbound,
     LoginRefused,
+    RawDelivery,
     Receipt,
     Submission,
     SubmitResult,
     Unparseable,
     Unreachable,
+    Unread,
 )
 from service.channels.outcome import Outcome, ReceiptState
 from service.clock import Clock
 from service.coding.parts import decode
 from service.gateways.smpp import LONG_PASSWORD, SMPPConfig, SMPPGateway
 from service.protocols.smpp.pdu import (
+    HEADER_OCTETS,
     BindReceiver,
     BindTransceiver,
     BindTransmitter,
@@ -38,9 +42,10 @@ from service.protocols.smpp.pdu import (
     SubmitSMResp,
     Unbind,
     UnbindResp,
+    encode,
 )
 from service.protocols.smpp.tlv import TLV, Tag
-from service.protocols.stream import NOT_STORED, UNREADABLE
+from service.protocols.stream import NOT_STORED, UNREAD
 from tests.harness.session import PATIENCE_SECONDS
 from tests.harness.smpp import Peer, smsc
 from tests.harness.vectors import load
@@ -56,16 +61,16 @@ class Store:
     """Where a gateway's deliveries go; each stays unstored until the test says so."""
 
     def __init__(self) -> None:
-        self.items: asyncio.Queue[Receipt | Inbound] = asyncio.Queue()
+        self.items: asyncio.Queue[Delivery] = asyncio.Queue()
         self.futures: list[asyncio.Future[None]] = []
 
-    def deliver(self, item: Receipt | Inbound) -> "asyncio.Future[None]":
+    def deliver(self, item: Delivery) -> "asyncio.Future[None]":
         self.items.put_nowait(item)
         future = asyncio.get_running_loop().create_future()
         self.futures.append(future)
         return future
 
-    async def next(self) -> Receipt | Inbound:
+    async def next(self) -> Delivery:
         return await asyncio.wait_for(self.items.get(), PATIENCE_SECONDS)
 
     async def receipt(self) -> Receipt:
@@ -555,14 +560,16 @@ async def test_a_receipt_in_data_sm_is_read() -> None:
         assert (await store.receipt()).ref == b"5f3c9a10"
 
 
-async def test_an_unreadable_receipt_is_acknowledged_and_logged(
+async def test_an_unreadable_receipt_is_kept_as_it_came_and_then_acknowledged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    frame = encode(4, report(short_message=b"what is this"))
     async with opened() as (_, peer, store):
-        peer.write(4, report(short_message=b"what is this"))
+        peer.writer.write(frame)
+        assert await store.next() == RawDelivery(frame, HEADER_OCTETS, Unread.BROKEN_REPORT)
+        store.futures[0].set_result(None)
         assert await peer.read() == (4, DeliverSMResp())
-        assert store.items.empty()
-    assert UNREADABLE in caplog.messages
+    assert UNREAD in caplog.messages
 
 
 async def test_a_text_from_a_handset_is_read() -> None:

@@ -31,6 +31,7 @@ from tests.harness.session import PATIENCE_SECONDS, Carrier, Peer, carrier
 from tests.harness.vectors import load
 
 VECTORS = {vector["id"]: vector for vector in load("cmpp", "cmpp20") + load("cmpp", "cmpp30")}
+LOGIN_ANSWERS = {"CMPP_CONNECT_RESP"}
 NOW = datetime(2026, 8, 9, 2, 30, 45, tzinfo=UTC)
 SUBMIT = Submit(("19790001234",), b"x", src_id="106900001234", msg_src="901234", msg_fmt=0)
 PATIENT = Timing(heartbeat_seconds=30, response_timeout_seconds=60)
@@ -48,9 +49,11 @@ def client(
     on_deliver: Callable[[int, Deliver], None] | None = None,
     version: Version = V30,
 ) -> Client:
-    return Client(
+    made = Client(
         timing, version, read_answer=lambda answer, *_: answer, on_deliver=on_deliver or Mock()
     )
+    made.on_broken = Mock()
+    return made
 
 
 @asynccontextmanager
@@ -354,8 +357,6 @@ async def test_an_unknown_command_is_skipped() -> None:
     [
         "00000003",
         "7fffffff00000005",
-        "0000000d0000000500000001ff",
-        "00000014800000040000000200000000000000ff",
         b"HTTP/1.1 400 Bad Request\r\n\r\n".hex(),
     ],
 )
@@ -375,10 +376,11 @@ async def test_malformed_octets_close_the_link_with_a_logged_reason(
 
 @pytest.mark.parametrize("vector", VECTORS.values(), ids=list(VECTORS))
 async def test_no_truncated_packet_raises_out_of_the_reader(vector: dict[str, str]) -> None:
-    """Every truncation, its length field mended: the link closes or lives, nothing escapes."""
+    """Every truncation, its length field mended: only an answer to the login may end the link."""
     frame = bytes.fromhex(vector["hex"])
     for length in range(12, len(frame)):
         link = client(PATIENT)
         link.connection_made(Mock(spec=asyncio.Transport, is_closing=lambda: False))
         link.data_received(length.to_bytes(4, "big") + frame[4:length])
+        assert link.fault is None or vector["pdu"] in LOGIN_ANSWERS
         link.connection_lost(None)

@@ -35,6 +35,7 @@ from tests.harness.smpp import Peer, smsc
 from tests.harness.vectors import load
 
 VECTORS = {vector["id"]: vector for vector in load("smpp", "smpp34")}
+LOGIN_ANSWERS = {"bind_transceiver_resp"}
 LOGIN = BindTransceiver("esme01", "pw123456")
 SUBMIT = SubmitSM("NOTICE", "8619790001234", b"x")
 PATIENT = Timing(heartbeat_seconds=30, response_timeout_seconds=60)
@@ -46,7 +47,9 @@ OnDeliver = Callable[[int, DeliverSM | DataSM], None]
 
 
 def client(timing: Timing, on_deliver: OnDeliver | None = None) -> Client:
-    return Client(timing, read_answer=lambda answer, *_: answer, on_deliver=on_deliver or Mock())
+    made = Client(timing, read_answer=lambda answer, *_: answer, on_deliver=on_deliver or Mock())
+    made.on_broken = Mock()
+    return made
 
 
 def submit(link: Client, *packets: SubmitSM) -> list["asyncio.Future[Answer]"]:
@@ -348,7 +351,7 @@ async def test_logging_out_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatc
         (encode(5, QuerySM("1", 0, 0, "1069")).hex(), 3),
         (encode(5, SUBMIT).hex(), 3),
         (encode(5, LOGIN).hex(), 3),
-        ("00000011000000050000000000000005ff", 2),
+        ("00000011000000040000000000000005ff", 2),
     ],
 )
 async def test_what_is_not_understood_is_refused_and_costs_nothing_else(
@@ -399,10 +402,11 @@ async def test_a_bad_length_is_refused_and_closes_the_link_with_a_logged_reason(
 
 @pytest.mark.parametrize("vector", VECTORS.values(), ids=list(VECTORS))
 async def test_no_truncated_packet_raises_out_of_the_reader(vector: dict[str, str]) -> None:
-    """Every truncation, its length field mended: the link closes or lives, nothing escapes."""
+    """Every truncation, its length field mended: only an answer to the login may end the link."""
     frame = bytes.fromhex(vector["hex"])
     for length in range(16, len(frame)):
         link = client(PATIENT)
         link.connection_made(Mock(spec=asyncio.Transport, is_closing=lambda: False))
         link.data_received(length.to_bytes(4, "big") + frame[4:length])
+        assert link.fault is None or vector["pdu"] in LOGIN_ANSWERS
         link.connection_lost(None)
