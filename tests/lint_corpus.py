@@ -5,8 +5,13 @@ lists the scams that pass and the honest texts that do not. A text is judged as 
 were registered for its department and the department were one of the police, so that neither R02
 nor R23 catches anything for us: what is measured is what the words say.
 
-`first.json` and `second.json` were at hand when the rules were written. `kept.json` was not: its
-SHA-256 was committed first (`kept.json.sha256`), and it is measured only if it has that hash.
+`first.json`, `second.json` and `third.json` were at hand when the rules were written. `kept.json`
+was not: its SHA-256 was committed first (`kept.json.sha256`), and it is measured only if it has
+that hash.
+
+The weights of wording (R25) are learned from the files at hand, with the library of texts and the
+known scam texts: `--learn` writes them. `--apart` judges each of these files with weights learned
+from all others; the rules remain those that were written with it at hand.
 """
 
 import argparse
@@ -14,16 +19,21 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
+from service.messages import wording
+from service.messages.draft import draft
 from service.messages.lint import lint
-from service.messages.policy import MessageClass, Sender
+from service.messages.policy import SCAM_TEXTS, MessageClass, Sender
+from service.messages.template import load_library
 
 CORPUS = Path(__file__).parent / "data" / "lint-corpus"
 KEPT = CORPUS / "kept.json"
+AT_HAND = tuple(CORPUS / f"{name}.json" for name in ("first", "second", "third"))
+WEIGHTS = Path(wording.__file__).parent / "data" / "wording.json"
 
 _LANDLINES = frozenset({"05630600110"})
 
@@ -80,19 +90,35 @@ def actual_hash() -> str:
     return hashlib.sha256(KEPT.read_bytes()).hexdigest()
 
 
-def judge(path: Path) -> list[Judged]:
-    """Every text of a file with lint's verdict."""
-    return [_judge(row) for row in json.loads(path.read_text("utf-8"))]
+def learn(paths: Iterable[Path]) -> dict[str, float]:
+    """The weights of wording that some files teach, with the texts that are shipped anyway."""
+    rows = [row for path in paths for row in json.loads(path.read_text("utf-8"))]
+    scams = [row["text"] for row in rows if row["kind"] == "scam"]
+    honest = [row["text"] for row in rows if row["kind"] == "honest"]
+    return wording.learn(
+        [draft(text, {}).words for text in (*scams, *SCAM_TEXTS)],
+        [draft(text, {}).words for text in (*honest, *(one.text for one in load_library()))],
+    )
 
 
-def _judge(row: dict[str, str]) -> Judged:
+def written(weights: Mapping[str, float]) -> str:
+    """The weights as their file holds them."""
+    return json.dumps(weights, ensure_ascii=False, indent=0) + "\n"
+
+
+def judge(path: Path, weights: Mapping[str, float] | None = None) -> list[Judged]:
+    """Every text of a file with lint's verdict; by default with the weights that are shipped."""
+    return [_judge(row, weights) for row in json.loads(path.read_text("utf-8"))]
+
+
+def _judge(row: dict[str, str], weights: Mapping[str, float] | None) -> Judged:
     text = row["text"]
     message_class = cast(MessageClass, row["class"])
     signature = re.match("【([^】]*)】", text)
     name = signature[1] if signature else ""
     sender = Sender(name, "police", frozenset({name}), _LANDLINES)
     rules: dict[str, Verdict] = {}
-    for finding in lint(text, {}, message_class=message_class, sender=sender):
+    for finding in lint(text, {}, message_class=message_class, sender=sender, weights=weights):
         level = finding["level"]
         if level != "warn" and rules.get(finding["rule"]) != "block":
             rules[finding["rule"]] = level
@@ -137,12 +163,18 @@ def main() -> None:
     """Print the figures of every file."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--wrong", action="store_true", help="list what was misjudged")
+    parser.add_argument("--learn", action="store_true", help="write the weights of wording")
+    parser.add_argument("--apart", action="store_true", help="judge each file by the others")
     parser.add_argument("files", nargs="*", type=Path, help="other files than the corpus")
     given = parser.parse_args()
+    if given.learn:
+        WEIGHTS.write_text(written(learn(AT_HAND)), "utf-8")
+        return
     for path in given.files or sorted(CORPUS.glob("*.json")):
         if path == KEPT and actual_hash() != expected_hash():
             raise SystemExit(f"{path}: not the file whose SHA-256 was committed")
-        texts = judge(path)
+        others = [other for other in AT_HAND if other != path]
+        texts = judge(path, learn(others) if given.apart and path in AT_HAND else None)
         print(path.name)
         print(*_lines(texts), *(_wrong(texts) if given.wrong else ()), sep="\n")
 

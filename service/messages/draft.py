@@ -27,7 +27,7 @@ _SENTENCE_END = re.compile(r"[。!?;\n]+|\.(?=\s|$)")
 READ_CHARACTERS = 1000
 """Rules on what it says read no further: a longer text is far too long to be sent (R15)."""
 
-_CLAUSE_END = re.compile(r"[,:—…]+")
+_CLAUSE_END = re.compile(r"(?:[,—…]|:(?![0-9]))+")
 
 
 class Hit(NamedTuple):
@@ -114,6 +114,12 @@ class Draft:
     def closed(self) -> tuple[str, list[int]]:
         """The plain view without gaps inside Chinese words, and the places as in `plain`."""
         return _without_gaps(*self.plain)
+
+    @cached_property
+    def words(self) -> str:
+        """The plain view without gaps and without the signature: what the text says."""
+        text, _ = self.closed
+        return text[text.find("】") + 1 :] if text.startswith("【") else text
 
     @cached_property
     def sentences(self) -> tuple[Sentence, ...]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from service.messages import disguise
-from service.messages.draft import QUOTED, Draft, Hit
-from service.messages.stance import excused
+from service.messages.draft import QUOTED, Draft, Hit, Sentence
+from service.messages.stance import described, excused
 
 MOST_CONTACTS = 2
 MOST_LINKS = 1
@@ -17,9 +17,12 @@ _UNIT = re.compile(
     r"\s*(?:年|月|日|时|点|分|秒|天|周|岁|期|届|[千百十]?万|亿|元|块|角|起|人|次|个|条|名|户|件|"
     r"笔|套|家|位|字|份|张|"
     r"栋|幢|楼|室|路|高速|国道|省道|县道|次|版|层|页|米|公里|里|克|斤|多|余|号(?!码)|%|‰|g(?![a-z])|km|kg|am|pm|people|"
-    r"persons|cases|yuan|days|hours)"
+    r"persons|cases|yuan|days|hours|minutes|mins|months|weeks|gb?(?![a-z])|mb|"
+    r"(?:元|块)?(?:至|到|~|～|—|-)[0-9.]+(?:元|块|万|岁|名|人|天|日|时|分|点))"
 )
-_COUNTED_BEFORE = re.compile(r"(?:第|¥|￥|rmb|cny|nt?o\.|约|近|共|达|超过?)\s*$")
+_COUNTED_BEFORE = re.compile(
+    r"(?:第|¥|￥|rmb|cny|nt?o\.|约|近|共|达|超过?|(?:卡号?|账户|账号)?(?:尾号|末[三四]位)为?)\s*$"
+)
 _CALL = re.compile(
     r"(?:拨打?|致电|来电|去电|回电|电话|热线|专线|手机|号码|联系|短信至?|发送至?|call|dial|ring|"
     r"phone|tel\.?|text)"
@@ -31,6 +34,8 @@ _DATE = re.compile(r"(?<![0-9])(?:19|20)[0-9]{2}[-/.][0-9]{1,2}(?:[-/.][0-9]{1,2
 _AMOUNT = re.compile(
     r"(?<![0-9.])[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?![0-9])|[0-9]+\.[0-9]+(?![.0-9])"
 )
+_SPAN = re.compile(r"(?<![0-9-])[0-9]{1,2}-[0-9]{1,2}(?![0-9-])")
+"""From one hour, age or day to another: `8-11`."""
 _LONGEST_COUNT = 6
 """A run of more digits before a unit is no count, but a number in disguise."""
 
@@ -40,19 +45,21 @@ _ANTI_FRAUD_WITH_AREA = re.compile(r"0[0-9]{2,3}96110")
 _EXTENSION = re.compile(r"[0-9]{3,}[\s,]*(?:转|分机|按|接|ext\.?)\s*[0-9]")
 
 _APPS = (
-    "微信|薇信|威信|徽信|v信|vx|wx|wechat|qq|扣扣|企鹅号|telegram|电报|飞机(?![场票航])|whatsapp|skype|"
-    "钉钉|抖音"
+    "微信|薇信|威信|徽信|卫星号|v信|vx|wx|wei ?xin|wechat|qq|扣扣|企鹅(?:号|群)?|te[li]e?gram|电报|"
+    "纸?飞机(?![场票航])|whatsapp|skype|signal|discord|messenger|viber|instagram|facebook|zoom|teams|"
+    "钉[钉盯]|抖音|快手|小红书|陌陌|探探|飞书|密信|蝙蝠|企业微信|云视|飞会议|腾讯会议"
 )
 _LINE = "(?<![a-z])line(?![a-z])"
 """A line is also one to call: somebody's name there follows its 号, id or 群."""
 _GROUP = "(?<!人)群(?![众体])"
 _ID = "(?=[a-z0-9_-]{5})[a-z0-9_-]+"
 _ELSEWHERE = re.compile(
-    rf"(?:添|(?<![增更])加|\+|进入?|入|拉|关注|搜索?|私信|建)[^,。]{{0,6}}?"
-    rf"(?:{_APPS}|{_LINE}|[^、,]{{0,2}}{_GROUP}|好友)"
+    rf"(?:添|(?<![增更])加|\+|进入?|入|拉|关注|搜索?|私信|建)(?!的)[^,:。]{{0,6}}?"
+    rf"(?:{_APPS}|{_LINE}|[^、,:]{{0,2}}{_GROUP}|好友)"
     rf"|(?:{_APPS}|{_LINE}(?=\s*(?:号|id|群)))\s*(?:号码?|群|id)?\s*[:：]?\s*{_ID}"
-    r"|(?<![增参更])加我(?![县市区镇们国省])|点(?:击|开|进)?[^,]{0,6}?(?:链接|网址)"
+    r"|(?<![增参更])加(?:上|一下)?我(?![县市区镇们国省])|私我|滴滴我|点(?:击|开|进)?[^,]{0,6}?(?:链接|网址)"
     r"|扫(?:一扫|描|码|下方|以下|这个)|扫[^,]{0,4}码"
+    r"|扫[^,]{0,2}图"
     r"|长按(?:识别|图片|保存)|复制(?:口令|链接|这段)|点[^,]{0,6}?蓝字|私信(?:我们|民警|登记)"
     r"|按[0-9*#]{1,2}键?(?:转|接|进入|(?=$|,))"
     r"|\b(?:add|join|contact|message|chat|call|find)\b[^,]{0,20}?(?:wechat|whatsapp|telegram|qq|group|"
@@ -60,6 +67,42 @@ _ELSEWHERE = re.compile(
     r"|scan (?:the|this|our)?[^,]{0,6}code"
     r"|\b(?:click|tap|open|follow)\b[^,]{0,10}?\blinks?\b"
 )
+_MEMBER = (
+    "我们?|客服|老师|导师|教练|专员|督导|接待员?|管理员?|理赔员?|机器人|经理|派单员?|红娘|群主|顾问|助理|中介|代理|"
+    "指导员|操盘手|主播|师傅|审核员?|[^,]{0,2}姐|[^,]{0,2}哥|阿[^,,]|同名账号|工号"
+)
+_TALK = (
+    "联系|对接|报到|报名|登记|咨询|私聊|聊天?|沟通|详谈|细聊|谈|找|搜|建立联系|加好友|见|领单|"
+    "领任务"
+)
+_MOVE = (
+    "(?:切换|转换|换|改|转|移步|转战|挪)(?:到|成|至|用|去|上|在)?|改用|用|使用|通过|经由?|凭|在|到|"
+    "去|上|来|打开|进"
+)
+_MOVED = re.compile(
+    rf"(?:{_MOVE})[^,]{{0,6}}?(?:{_APPS})[^,]{{0,8}}?(?:{_TALK}|{_MEMBER}|发句话|连线|会议号)"
+    rf"|(?:{_TALK})[^,]{{0,10}}?(?:在|用|上|通过|转)[^,]{{0,4}}?(?:{_APPS})"
+    rf"|(?:切换|换|改|转)(?:到|成|至|用|去)[^,]{{0,6}}?(?:{_APPS}|(?:聊天)?软件|app)"
+    rf"|(?:{_APPS})[^,]{{0,3}}?(?:同号|联系我|找我|私聊|建立联系|搜)"
+    r"|(?:把|将)[^,]{0,6}?软件[^,]{0,4}?换成"
+    rf"|(?:{_MOVE})(?![^,]{{0,8}}(?:网点|窗口|柜台|学校|社区|村|官方|营业厅))[^,]{{1,8}}?"
+    rf"(?:联系|找|私聊|对接|聊)[^,]{{0,2}}?(?:{_MEMBER})"
+    rf"|(?:软件|app|聊天室|直播间|平台)(?:上|里|内)?(?![^,]{{0,6}}官方)[^,]{{0,4}}?(?:{_TALK}|找)"
+    r"(?![^,]{0,4}(?:证|官方))"
+    r"|(?:打开|进入|加入|进|上|连)[^,]{0,6}?(?:会议软件|会议号|视频会议室|直播间|聊天室)"
+    r"|(?:微|薇|威|扣|群号|id|v|q|account)\s*[:：]\s*(?=[a-z0-9_-]*[0-9_])[a-z0-9_-]{5,}"
+    r"|(?<![a-z0-9])@[a-z0-9_]{4,}|(?<![a-z0-9_.{])[a-z0-9]+_[a-z0-9_]+(?![a-z0-9_]*})"
+    r"|(?:找我|私信|做单找|➕|\+)\s*(?:我|q|v|薇|微|威)(?![a-z])"
+    r"|(?:[vq]|威|薇)\s*x?\s*同号|(?:加|添)[^,]{0,4}?(?:小号|新号|客服号|私人号)"
+    r"|(?:通过|同意|接受)[^,]{0,6}?好友(?:申请|请求)|拉[您你]进(?!的)|把手机号发我"
+    r"|\b(?:message|chat with|contact|text|reach|add|find|write(?: to)?|talk to|dm|join|follow|"
+    r"call)\b"
+    r"[^,]{0,24}?\b(?:on|via|through|over)\s+(?!monday|tuesday|wednesday|thursday|friday|saturday|"
+    r"sunday|time|foot|this|our|the)[@a-z]"
+    r"|\b(?:use|via|switch to|move (?:over )?to|download|open|on)\b[^,]{0,12}?"
+    rf"\b(?:{_APPS})\b"
+)
+"""A move to another way of talking, by whatever verb, or to somebody there."""
 _SITE = re.compile(
     f"(?:关注|搜索)[^,]{{0,10}}?(?:公众号|小程序|视频号|{QUOTED})"
     "|(?:登[录陆]|访问|进入|打开)[^,]{0,10}?(?:网站|官网|小程序|公众号|平台|(?<![上联互])网(?=[查办填登核]|,|$))"
@@ -79,7 +122,7 @@ class Contact:
 def contacts(draft: Draft) -> Iterator[Contact]:
     """Every run of three digits or more that is no date, time, amount or count."""
     plain, places = draft.plain
-    dressed = [m for kind in (_TIME, _DATE, _AMOUNT) for m in kind.finditer(plain)]
+    dressed = [m for kind in (_TIME, _DATE, _SPAN, _AMOUNT) for m in kind.finditer(plain)]
     for match in sorted([*dressed, *_RUN.finditer(plain)], key=lambda m: (m.start(), -m.end())):
         if match.re is _RUN and any(m.start() <= match.start() < m.end() for m in dressed):
             continue
@@ -235,8 +278,8 @@ def _link_fault(draft: Draft, link: str) -> tuple[str, str] | None:
 def elsewhere(draft: Draft) -> Iterator[Hit]:
     """R06: no move to another channel, unless the text forbids or condemns exactly that."""
     for sentence in draft.sentences:
-        for match in _ELSEWHERE.finditer(sentence.text):
-            if not excused(sentence, match.start(), match.end()):
+        for match in (*_ELSEWHERE.finditer(sentence.text), *_MOVED.finditer(sentence.text)):
+            if not _is_told(sentence, match):
                 yield Hit(
                     "block",
                     sentence.places[match.start()],
@@ -253,6 +296,25 @@ def elsewhere(draft: Draft) -> Iterator[Hit]:
                 "sends people to a site or account by name; make sure that it is the department's"
                 " own",
             )
+
+
+def _is_told(sentence: Sentence, match: re.Match[str]) -> bool:
+    """Whether a move is forbidden, condemned or told of others, and asks the reader for nothing."""
+    before = sentence.text[: match.start()]
+    return (
+        excused(sentence, match.start(), match.end())
+        or described(sentence, match.start())
+        or before.endswith("混")
+        or _is_added_by_another(sentence, match[0])
+        or bool(re.match("[^,]{0,2}(?:审核|验证)", sentence.text[match.end() :]))
+    )
+
+
+def _is_added_by_another(sentence: Sentence, move: str) -> bool:
+    """Whether somebody adds the reader, who is asked for nothing: `游戏里加你好友的“姐姐”`."""
+    return bool(re.match("[加拉][您你]", move)) and not re.search(
+        "请|通过|同意|接受|我|老师|专员|客服", sentence.text
+    )
 
 
 def in_value(value: str) -> bool:

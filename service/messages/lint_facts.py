@@ -7,18 +7,18 @@ from datetime import date
 from service.messages import lint_contacts, template
 from service.messages.draft import Draft, Hit, Sentence, closed
 from service.messages.policy import ANY_CARRIER, Level
-from service.messages.stance import excused
+from service.messages.stance import described, excused
 
 SMALLEST_SHOWN = 3
 """Fewer cases than this in a village point to people: k-anonymity with k = 3."""
 
 _ADVERTISING = re.compile(
-    "套餐|资费|首月|促销|特价|折扣|打折|会员价|充值送|流量包|预存话费|新品|抢购|秒杀|"
+    "套餐(?!资费)|(?<![验投出])资费(?!问题|疑问|查询|争议|纠纷|看不|说明|透明|公示|投诉)|首月|促销|特价|折扣|打折|会员价|充值送|流量包|预存话费|新品|抢购|秒杀|"
     "办理[^,]{0,8}?(?:套餐|业务|宽带|5g|号卡|会员|分期)|"
     "详询营业厅|下单立|扫码购|专享价|欢迎选购|大促"
 )
 _OFFERS = re.compile(
-    "招聘|诚聘|急聘|招工|日结|拉票|为[^,]{0,8}投票|投票支持|竞选|选举[^,]{0,4}(?:请|投)|众筹|募捐|"
+    "(?:招聘|招工)(?!线索|骗局|诈骗|陷阱|信息|广告|会|活动|公告)|诚聘|急聘|日结|拉票|为[^,]{0,8}投票|投票支持|竞选|选举[^,]{0,4}(?:请|投)|众筹|募捐|"
     "捐款到|购买[^,]{0,6}产品"
 )
 _REPLY = re.compile(
@@ -73,7 +73,7 @@ _FALSE = (
         "12381 only sends texts; it neither calls nor answers",
     ),
     (
-        re.compile("96110[^,]{0,10}?(?:会要求|要求您|要您|会让|索要|收集)"),
+        re.compile("96110(?![^,]{0,8}不)[^,]{0,10}?(?:会要求|要求您|要您|会让|索要|收集)"),
         "96110 不会索要任何信息或钱款",
         "96110 never asks for anything",
     ),
@@ -96,7 +96,7 @@ def advertising(draft: Draft) -> Iterator[Hit]:
         return
     for sentence in draft.sentences:
         for match in _ADVERTISING.finditer(sentence.text):
-            if not excused(sentence, *match.span()):
+            if not (excused(sentence, *match.span()) or described(sentence, match.start())):
                 yield _said(
                     sentence,
                     match,
@@ -277,6 +277,8 @@ def purpose(draft: Draft) -> Iterator[Hit]:
         return
     for sentence in draft.sentences:
         for match in _OFFERS.finditer(sentence.text):
+            if _is_by_the_labour_office(draft, match[0]) or described(sentence, match.start()):
+                continue
             if not excused(sentence, *match.span()):
                 yield _said(
                     sentence,
@@ -285,6 +287,17 @@ def purpose(draft: Draft) -> Iterator[Hit]:
                     "公益短信不得用于“{}”，请删除",
                     "not a purpose of public-interest texts ({}); take it out",
                 )
+
+
+_LABOUR_OFFICE = re.compile("^【[^】]*(?:人社|人力资源|劳动|就业|公共服务|人才)")
+_OPENLY = re.compile("窗口|登记|报名|免费|不收|现场|招聘会|面试")
+_RECRUITING = {"招聘", "诚聘", "急聘", "招工"}
+
+
+def _is_by_the_labour_office(draft: Draft, offer: str) -> bool:
+    """Whether a vacancy is made known by those whose task it is, with a place or free of charge."""
+    plain = draft.plain[0]
+    return offer in _RECRUITING and bool(_LABOUR_OFFICE.match(plain) and _OPENLY.search(plain))
 
 
 def _said(

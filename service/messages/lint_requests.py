@@ -9,26 +9,37 @@ from collections.abc import Iterator
 
 from service.messages import disguise
 from service.messages.draft import Draft, Hit, Sentence
-from service.messages.stance import condemned, demanded, excused, forbidden
+from service.messages.stance import (
+    condemned,
+    demanded,
+    described,
+    excused,
+    forbidden,
+    said_by_others,
+)
 
 _ASKED_FOR = (
     "(?:短信|手机)?(?:验证码|校验码|动态码|动态口令|动态密码|授权码|识别码)|密码|口令|卡号|"
     "银行账号|银行卡(?:信息|密码|号|后四位|尾号)|卡密|付款码|"
     "身份证(?:号码?|信息|照片|正反面)?|证件号码?|人脸|刷脸|cvv|安全码|"
     "(?:收到|短信|手机)[^,]{0,3}?(?:[四五六46]位)?数字|[四五六46]位数字|预留(?:手机)?号|支付宝账号|"
-    "(?:亲友|家人|朋友)[^,]{0,3}?(?:联系方式|电话|号码)|yzm|银行流水|流水明细|串号"
+    "(?:亲友|家人|朋友)[^,]{0,3}?(?:联系方式|电话|号码)|yzm|银行流水|流水明细|串号|"
+    "短信(?:里|中|上)?的?码|(?:收到|手机上?|短信)[^,]{0,4}?(?:数字?|码)(?!据|量|字)|登[录陆]码|校验数字|[三四五六]位码|"
+    "[三四五六36]个数|卡(?:的|上)?(?:最后|后|末)[三四五六]位|卡照|手持照|面部视频|卡密|护照(?:照片|信息)|"
+    "(?:账户|可用|资金)余额|u盾|付款码|(?:收款|收钱|退款)的?(?:那张)?卡|银行卡|取件码|房产证|户主卡号|生物信息|指纹|声纹"
 )
 _GIVE = (
     "提供|回复|告知|告诉|发送|发给|发来|发到|填写?|输入|录入|上传|出示|报(?!警|名|案|销|送|道|告|"
     "备)|念|说出|转发|提交|交出|给我|给民警|"
-    "转告|报出|截图|拍照|回传|反馈给|传给"
+    "转告|报出|截图|拍照|回传|反馈给|传给|发我|拍(?:下|给|来|照)|朗?读(?:出|给|一下)?|念出来?|说(?:一下|给)|补全|填好|录(?:入|一段|制)|"
+    "快递(?:过来|给)|寄(?:过?来|给|到)|报(?:到|给|至)"
 )
 _CARD = "银行卡|存折|u盾|手机卡|电话卡|身份证"
 _SECRET_ASKED = re.compile(
     rf"(?P<verb>{_GIVE})[^,]{{0,14}}?(?:{_ASKED_FOR})"
     rf"|(?:{_ASKED_FOR})[^,]{{0,8}}?(?P<verb2>{_GIVE})"
     rf"|(?:{_ASKED_FOR}),(?:然后)?(?P<verb3>{_GIVE})"
-    rf"|(?:{_ASKED_FOR})[^,]{{0,12}},[^,]{{0,4}}?(?P<verb4>提供|告知|回复|发送|报上|回传)(?=$|[,。])"
+    rf"|(?:{_ASKED_FOR})[^,]{{0,12}},[^,]{{0,10}}?(?P<verb4>提供|告知|回复|发送|报上|回传|(?:念|读|说|报)(?:出来|给[^,]{{0,6}})|发(?:过来|来))(?=$|[,。])"
     r"|(?P<verb5>登记|核对)[^,]{0,6}?(?:住址|收入|存款|积蓄)"
     r"|(?P<verb6>上交|交出)[^,]{0,6}?(?:手机|存折|银行卡|密码)"
     r"|\b(?P<verb7>verify)\b[^,]{0,10}?\b(?:account|identity|card)\b"
@@ -37,23 +48,67 @@ _SECRET_ASKED = re.compile(
     r"|(?P<verb10>同意|允许|授权)[^,]{0,4}?(?:屏幕控制|远程控制|控制请求|操作您的手机)"
     r"|(?P<verb11>开启|开通|办理|设置|打开|启用)[^,]{0,4}?(?:呼叫转移|来电转接|呼转)"
     r"|(?P<verb12>打开|开启|启用|进行|使用|配合|开)[^,]{0,6}?(?:共享屏幕|屏幕共享|远程(?:控制|协助))"
+    r"|(?P<verb15>打开|开启|开|进入?|接)[^,]{0,4}?(?:会议号|会议软件|视频笔录)"
+    r"|(?P<verb16>跟着|按照?|听从?)[^,]{0,8}?(?:一步步|(?:指引|指导|提示|语音)[^,]{0,8}?)操作"
+    r"|(?P<verb17>带|教|替|帮|代|为)[^,]{0,4}?(?:一步步|拿手机)[^,]{0,4}?(?:操作|办理|认证|取消|关)"
+    r"|(?P<verb18>做|录|进行|配合)[^,]{0,4}?(?:视频|线上|网上)[^,]{0,2}?(?:笔录|询问|做笔录)"
+    r"|(?P<verb19>把|将)[^,]{0,6}?(?:屏幕|画面)[^,]{0,4}?(?:共享|投屏)"
+    r"|(?P<verb20>共享)(?:一下|下)?[^,]{0,3}?(?:画面|桌面)"
+    r"|(?P<verb21>发送?|回复|报|提供|上传|转发|编辑短信|短信)[^,]{0,16}?(?:到|至|给|往)[^,]{0,4}?(?:96110|12381)"
+    r"|(?:(?:向|给|对)[^,]{0,2}?(?:96110|12381))[^,]{0,6}?(?P<verb22>提供|报(?!警|告|案)|发送|说明|出示|上传)"
+    r"|\bshare\b[^,]{0,8}?\b(?P<verb23>screen)\b"
     r"|(?P<verb13>共享)(?:您的|你的|手机)*屏幕"
-    r"|\b(?P<verb14>send|text|read|give|enter|tell|provide|share|reply with|confirm|submit)\b"
-    r"[^,]{0,24}?\b(?:codes?|passwords?|pin|otp|card numbers?|id numbers?)\b"
+    r"|\b(?P<verb14>send|text|read|give|enter|tell|provide|share|reply|confirm|submit|forward|type|"
+    r"key in|disclose|email|show|claim)\b"
+    r"[^,]{0,24}?\b(?:codes?|passwords?|pin|otp|cvv|card numbers?|id numbers?|passports?|"
+    r"bank details?)\b"
 )
 
 _PAY = (
-    "转账|转帐|转款|转钱|汇款|汇钱|打款|打钱|付款|付钱|支付(?!密码|宝|账户)|充值|垫付|垫资|垫钱|"
+    "转账|转帐|转款|转钱|汇款|汇钱|打款|打钱|付款|付钱|支付(?!密码|宝|账户|设|功能|限额|工具|方式|安全|平台)|充值|垫付|垫资|垫钱|"
     "缴纳|缴费|补缴|"
-    "(?:转移|划转|归集|移入|移至|转存|存入)[^,]{0,6}?(?:账户|账号|卡)|"
+    "(?:转移|划转|归集|归并|集中|移入|移至|转存|存入)[^,]{0,6}?(?:账户|账号|一张卡|卡)|"
     "(?:准备|取出|提取|备好)[^,]{0,4}?(?:现金|黄金|存款|钱)|(?:钱|现金|存款|黄金)[^,]{0,2}?(?:取出|交给|寄给|寄到)|"
     "(?:购?买)[^,]{0,3}?(?:黄金|金条|点卡|充值卡|购物卡|礼品卡|加油卡|e卡|虚拟币)|"
     "(?:到|去|前往)[^,]{0,6}?(?:atm|柜员机)|(?:开通|注册)[^,]{0,2}?(?:数字人民币|钱包)|"
     "(?:缴|交)清[^,]{0,4}?(?:罚|款|费|金)|补足[^,]{0,4}?(?:金|款|费)|"
     "(?:钱|存款|养老金|资金|余额|积蓄)[^,]{0,6}?(?:转出|存进|存放)|"
-    "交(?:[^,]{0,6}?费|保证金|定金|押金|解冻金|钱|罚款)|(?:转|汇|存|打)(?:入|到|至|给)"
+    "交(?:[^,]{0,6}?费|保证金|定金|押金|解冻金|钱|罚款)|(?:转|汇|存)(?:入|到|至|给)|打(?:入|到|至)|"
+    "(?<=[钱款元万费0-9])打给|充入|补齐|先(?:刷|存|转(?!发|告)|充(?!电)|付|垫|交(?!警|通|代)|缴|放[^,]{0,2}[万千百元])|"
+    "先打(?![^,]{0,18}(?:电话|号码|热线|110|本人|班主任|老师|问))|"
+    "垫(?:上|一下|付)"
 )
 _MONEY_ASKED = re.compile(_PAY)
+_NO_DEMAND = re.compile(
+    "(?:后|前|时|之前|之后|方式|环节|密码|记录|凭证|指令|通知书?|标准|期|困难|成功|失败|截图)"
+)
+_OFFICIAL_PLACE = re.compile(
+    "营业厅|营业网点|银行(?:柜台|网点|代扣|代收)|柜台|柜面|窗口|网点|办税厅|服务厅|服务大厅|代收点|便民服务|财务(?:处|系统)|"
+    "平台内|官方(?:平台|渠道|app|网站)|(?:通知[书单]|缴款书)[^,]{0,2}?(?:所载|上|载明|指定)|平台担保|担保交易|票据|公示|电子税务局|对公账户"
+)
+"""Where people pay what they owe: then a person has to know whether they owe it."""
+_NO_OFFICIAL = re.compile(
+    "安全账户|指定账户|监管|专案|民警|警官|专员|存款|积蓄|验资|解冻|核验|认证金"
+)
+"""What no counter is asked for, whatever place is named beside it."""
+_FEE = (
+    "(?:会员|服务|手续|工本|建档|体检|签证|服装|报名|资料|培训|讲课|激活|认证|保密|加急|代办|材料|公证|邮|运|中介|名额)费|保证金|押金|定金|"
+    "订金|诚意金|解冻金|认证金|关税|个人所得税|税款|意向金|占位金|首付|滞纳金"
+)
+_SUM = "[0-9一二三四五六七八九十百千万两半]+(?:\\.[0-9]+)?(?:元|块|万|千|百|%|成|$|,|[0-9]|u)"
+_FEE_NAMED = re.compile(
+    f"(?<![不免无需])(?:交|缴|付|收|垫|补|备)(?:纳|清|取)?[^,]{{0,6}}?(?:{_FEE})"
+    f"|(?<![不免无])(?:{_FEE})[^,]{{0,4}}?{_SUM}|{_SUM}(?:的)?(?:{_FEE})"
+)
+"""A fee that nobody pays to an authority: `认证金`, or one with its sum."""
+_TO_A_PERSON = re.compile(
+    "(?:到|给|汇|转|进|至|入)[^,]{0,8}?(?:个人(?:账户|卡|户头)|私户|来人)|"
+    "(?:打|汇|转|存|付|交|发)(?:到|给|至)[^,]{0,6}?(?:经理|会计|来人|群主|楼长|站务员|中介|领队)|上门(?:收取|取款|取钱|收钱)|"
+    "(?:有人|专人)上门(?:取|收)|备(?:好)?(?:现金|零钱)|付现金|钱直接给我|转给我|发红包给|用红包发"
+)
+_TO_ITS_OWNER = re.compile(
+    "(?:打|汇|转|存)(?:入|到|至|给)[^,]{0,6}?(?:本人|参保人|老人|学生|受助人|农户)"
+)
 _TO_WHOM = re.compile(
     "(?:到|至|给|入)[^,]{0,8}?(?:账户|账号|帐户|卡号|卡上|卡内|卡里|指定|民警|警官|法院|我|老师|"
     "班主任|专员|客服|平台)"
@@ -74,24 +129,35 @@ _REQUESTED_IN_ENGLISH = re.compile(
     r"|\bbuy\b[^,]{0,12}?\bgift cards?\b|\bpay (?:the|a|this|your) (?:fee|fine|deposit|tax)\b"
 )
 
-_INSTALL = re.compile(r"下载|安装|\b(?:download|install)\b")
+_STOPPED_IN_ENGLISH = re.compile(r"\b(?:stop|avoid|never|(?:do not|don't)(?! hesitate| wait))\b")
+
+_INSTALL = re.compile(r"下载(?!类|骗|的|了|过)|安装(?!师傅|工人|费|的)|\b(?:download|install)\b")
 _THE_APP = re.compile(
     "(?:下载|安装)[^,。]{0,4}“?国家反诈中心|国家反诈中心”?(?:(?:app|官方版)[^,。:]{0,12}|[^,。:]{0,6})(?:下载|安装)"
 )
+_STATE_APP = re.compile(
+    "官方应用商店[^。]{0,8}“?(?:个人所得税|国家医保服务平台|交管12123|电子社保卡|掌上12333|皖事通|铁路12306|中国政务|国家政务)"
+)
+"""Apps of the state: a person has to know that the notice is the department's."""
 _NOTHING_ELSE = re.compile("(?:和|并|后|安装|使用|注册|开启|即可|[,])|$")
 _THREAT = re.compile(
-    "冻结|停用|停机|注销|失效|失信|异常|逾期|涉嫌|立案|通缉|洗钱|封停|封禁|限制出境|传唤|逮捕|"
-    "拘留|拘捕|批捕|追究[^,]{0,6}?责任|涉[毒案诈]|起诉|强制执行|列入黑名单|"
+    "冻结|停用|停机|停发|停保|注销|失效|失灵|失信|异常|逾期|涉嫌|立案|通缉|"
+    "(?:涉嫌|涉及|参与|用于|从事)[^,]{0,8}?洗钱|洗钱案|封停|封禁|限制出境|传唤|逮捕|"
+    "拘留|拘捕|批捕|追究[^,]{0,6}?责任|涉[毒案诈](?!app|软件|电话|号码|网站|短信|链接|资金|预警|风险)|起诉|强制执行|列入黑名单|"
     "将被?关停|扣分|过期"
 )
 _READER = re.compile(
     "(?:您|你|贵)(?:们|家)?(?:的|名下|本人|户|账|银|卡|社|医|公司|单位|已|将|被|因|尾号|办理|手机|"
     "电话|etc|养老|征信)?"
 )
-_NOT_OF_READER = re.compile("来电|对方|接到|收到|短信|链接|可能正?(?:遇|接触)|骗子|有人|网站|陌生")
+_NOT_OF_READER = re.compile(
+    "来电|对方|接到|收到|短信|链接|可能(?:正|已|装|遇|接触|遭)|骗子|有人|网站|陌生|下载|软件|app"
+)
 _OR_ELSE = re.compile(
     "(?:不配合|拒不|逾期不|否则)[^,]{0,6}?,?(?:将|会|就|依法)[^,]{0,6}?(?:拘|捕|抓|追究|冻结|停[用机卡]|起诉|强制)"
     "|否则[^,]{0,6}?(?:停用|冻结|注销|停机)|后果自负"
+    "|(?:视为|按|依)(?:违约|逃犯)[^,]{0,4}?(?:处理|论处|起诉)?|依法起诉|违者从重"
+    "|(?:发给|群发|发到)[^,]{0,6}?(?:亲友|通讯录|单位|家人|同事)[^,]{0,6}?$"
     "|(?:将|会)影响[^,]{0,4}?(?:子女|孩子|上学|入学|就业|征信)"
 )
 """Aimed at the reader, whether or not it says 您."""
@@ -99,17 +165,26 @@ _THREAT_IN_ENGLISH = re.compile(
     r"\byour\b[^,]{0,30}?\b(?:frozen|suspended|blocked|expired|overdue|cancelled|arrest(?:ed)?|"
     r"deactivated)\b"
 )
+_TOLD_IN_ENGLISH = re.compile(
+    r"\b(?:sms|texts?|messages?|callers?|somebody|strangers?) (?:says?|claims?)\b"
+)
 _ISOLATING = re.compile(
     "(?:本案|案情|案件|此案)[^,]{0,4}?保密"
     "|(?:不要|勿|不得|不能|别|严禁)[^,]{0,4}?(?:告诉|告知|惊动|通知|透露给)[^,]{0,2}?(?:家人|家属|亲友|子女|"
     "儿女|老伴|父母|亲戚)"
     "|(?:不要|勿|不得|别)[^,]{0,2}?(?:挂断|挂机)[^,]{0,4}?(?:民警|警官|客服|专员|专案|电话|通话)"
+    "|(?:勿|别|莫|不要)声张|(?:不要|切勿|勿|别|不得|不许|不能)(?:外传|外泄|对外|向外)(?=$|,)"
+    "|(?:别|勿|不要|不许|不得|先别|千万别)[^,]{0,2}?(?:和|跟|让|与|对|告诉)[^,]{0,4}?"
+    "(?:爸|妈|爹|娘|大人|家里|家人|孩子|儿女|子女|老伴|任何人|别人|他人|同事)[^,]{0,4}?(?:讲|说|知道|提|透露|$)"
+    "|(?:别|勿|不要|无需|不用|不必|不需)(?:再)?(?:打电话|回拨|核实|商量|问)(?!.{0,6}陌生)"
+    "|先别告诉|家人不必|(?:找|在|到)[^,]{0,4}?(?:没人|无人)的?[^,]{0,2}?(?:房间|地方|宾馆)"
+    "|\\btell no ?(?:one|body)\\b|\\bkeep (?:this|it|everything) secret\\b"
     "|保持通话|全程通话|(?:关机|关闭手机)[^,]{0,2}?(?:等待|等候)"
     r"|\bstay on the line\b|\bkeep (?:this|it) (?:a )?secret\b"
 )
 """Who is to tell nobody and to stay on the line is kept from those who would stop it."""
 _LURE = re.compile(
-    "中奖|恭喜|领取|领奖|领红包|红包|返现|补贴到账|补助到账|积分(?:兑换|即将|清零)|免费(?:送|领|"
+    "中奖|恭喜|(?:领取|申领)(?:(?=[^,]{0,8}?(?:奖|红包|礼|补|现金|福利|补偿|退|赔|款|金|牛股|资料|皮肤|额度|手机|$))|(?=,))|领奖|领红包|红包|返现|补贴到账|补助到账|积分(?:兑换|即将|清零)|免费(?:送|领|"
     "赠)|限时|优惠|秒到账|"
     "高额(?:返利|回报|收益)|日入[百千万0-9]|日赚|稳赚不赔|稳赚|退税到账|奖金|赚[^,]{0,4}佣金|每单[^,]{0,3}元|"
     "待领|恭贺您|返[0-9]+元|(?:额度|贷款)[^,]{0,4}?(?:已批|获批|已通过|可提现)|"
@@ -118,12 +193,21 @@ _LURE = re.compile(
 )
 
 
+_HANDED_OUT = {"领取", "申领"}
+_AT_A_PLACE = re.compile(
+    "窗口|网点|厅|柜台|服务台|营业部|到[^,]{0,8}(?:工会|学校|中心|局|所|站|馆|室|处|大队|医院)|村委|社区|本人(?:存折|证件)|携|不收费|免费|凭"
+)
+"""Where a person comes for what is theirs, and nothing is promised."""
+
+
 def secrets(draft: Draft) -> Iterator[Hit]:
     """R07: nobody is asked for a code, a password, a card or document number."""
     for sentence in draft.sentences:
         for match in _SECRET_ASKED.finditer(sentence.text):
             verb = next(name for name, value in match.groupdict().items() if value)
             if excused(sentence, match.start(verb), match.end()):
+                continue
+            if described(sentence, match.start()) or _is_a_clue(sentence, match[0]):
                 continue
             yield Hit(
                 "block",
@@ -134,19 +218,42 @@ def secrets(draft: Draft) -> Iterator[Hit]:
             )
 
 
+def _is_a_clue(sentence: Sentence, asked: str) -> bool:
+    """Whether it is a report on frauds that people are to send: `线索发送至12381`."""
+    clue = re.search("线索|举报|可疑|诈骗(?:号码|短信|电话)", sentence.text)
+    return bool(clue and not re.search(_ASKED_FOR, asked))
+
+
 def money(draft: Draft) -> Iterator[Hit]:
-    """R08: nobody is asked to pay, unless the text has it verified first."""
+    """R08: nobody is asked to pay, unless the text has it verified first.
+
+    What is due at a counter, or inside the platform where something was bought, needs a person who
+    knows whether it is.
+    """
     for sentence in draft.sentences:
         for match in _MONEY_ASKED.finditer(sentence.text):
             if _is_asked_to_pay(sentence, match):
                 yield _pay_hit(sentence, match)
                 break
+        else:
+            fee = _FEE_NAMED.search(sentence.text) or _TO_A_PERSON.search(sentence.text)
+            if fee and not (excused(sentence, *fee.span()) or described(sentence, fee.start())):
+                yield _pay_hit(sentence, fee)
         asked = _REQUESTED_IN_ENGLISH.search(sentence.text)
-        if asked and not excused(sentence, *asked.span()):
+        stopped = asked and _STOPPED_IN_ENGLISH.search(asked[0])
+        if asked and not stopped and not excused(sentence, *asked.span()):
             yield _pay_hit(sentence, asked)
 
 
 def _pay_hit(sentence: Sentence, match: re.Match[str]) -> Hit:
+    if _OFFICIAL_PLACE.search(sentence.text) and not _NO_OFFICIAL.search(sentence.text):
+        return Hit(
+            "review",
+            sentence.places[match.start()],
+            f"请人缴费“{match[0]}”，请核对确有应缴款项，且只在窗口、网点或官方平台缴纳",
+            f"asks for a payment ({match[0]}); make sure that it is due, and is paid at a counter"
+            " or on the official platform only",
+        )
     return Hit(
         "block",
         sentence.places[match.start()],
@@ -159,12 +266,18 @@ def _pay_hit(sentence: Sentence, match: re.Match[str]) -> Hit:
 def _is_asked_to_pay(sentence: Sentence, match: re.Match[str]) -> bool:
     text, (start, end) = sentence.text, match.span()
     begin, clause_end = sentence.clause(start)
-    if excused(sentence, start, end) or _VERIFIED.match(text[end:clause_end]):
+    if excused(sentence, start, end) or described(sentence, start):
+        return False
+    after = text[end:clause_end]
+    if _VERIFIED.match(after) or _NO_DEMAND.match(after):
         return False
     before = text[begin:start]
     if _VERIFY_FIRST.search(before) and not re.search("请配合|已核实", before):
         return False
-    if demanded(sentence, start) or _FIRST.search(before) or _ONLY_WE.search(before):
+    if _TO_ITS_OWNER.match(text[start:clause_end]) and not demanded(sentence, start):
+        return False
+    first = match[0].startswith(("先", "补齐", "充入")) or _FIRST.search(before)
+    if first or demanded(sentence, start) or _ONLY_WE.search(before):
         return True
     return bool(_TO_WHOM.search(text[start : min(clause_end, end + 14)]))
 
@@ -180,10 +293,11 @@ def installs(draft: Draft) -> Iterator[Hit]:
         for match in _INSTALL.finditer(sentence.text):
             bare = named and _NOTHING_ELSE.match(sentence.text, match.end())
             official = stored and (bare or sentence.places[match.start()] in the_app)
-            if official or excused(sentence, *match.span()):
+            of_the_state = stored and _STATE_APP.search(plain)
+            if official or excused(sentence, *match.span()) or described(sentence, match.start()):
                 continue
             yield Hit(
-                "block",
+                "review" if of_the_state else "block",
                 sentence.places[match.start()],
                 "请人下载或安装，只可写“到官方应用商店下载国家反诈中心App”，且不带链接",
                 "asks for an install; only the national anti-fraud app may be named, from an "
@@ -200,7 +314,8 @@ def threats(draft: Draft) -> Iterator[Hit]:
                 yield _threat_hit(sentence, match)
                 break
         threat = _THREAT_IN_ENGLISH.search(sentence.text)
-        if threat and not forbidden(sentence, threat.end() - 1):
+        told = threat and _TOLD_IN_ENGLISH.search(sentence.text, 0, threat.start())
+        if threat and not told and not forbidden(sentence, threat.end() - 1):
             yield _threat_hit(sentence, threat)
         threat = _OR_ELSE.search(sentence.text)
         if threat and not _threat_excused(sentence, threat):
@@ -216,9 +331,13 @@ def threats(draft: Draft) -> Iterator[Hit]:
             )
 
 
+_DUE = re.compile("逾期|过期|到期|失效|扣分")
+
+
 def _threat_hit(sentence: Sentence, match: re.Match[str]) -> Hit:
+    due = _DUE.fullmatch(match[0]) and _OFFICIAL_PLACE.search(sentence.text)
     return Hit(
-        "block",
+        "review" if due else "block",
         sentence.places[match.start()],
         f"像在指控或威胁收信人“{match[0]}”，请删除；引用骗子的话请加引号并写明是骗局",
         f"seems to accuse or threaten the reader ({match[0]}); take it out, or quote it and call it"
@@ -242,6 +361,8 @@ def _threat_excused(sentence: Sentence, match: re.Match[str]) -> bool:
         return True
     if sentence.quoted:
         return excused(sentence, *match.span())
+    if said_by_others(sentence, match.start()):
+        return True
     return condemned(sentence, *match.span())
 
 
@@ -249,7 +370,11 @@ def lures(draft: Draft) -> Iterator[Hit]:
     """R11: nothing is held out to the reader."""
     for sentence in draft.sentences:
         for match in _LURE.finditer(sentence.text):
-            if not excused(sentence, *match.span()):
+            begin, _ = sentence.clause(match.start())
+            address = re.search("恭[喜贺]|(?<![说称])[您你]", sentence.text[begin : match.end()])
+            told = described(sentence, match.start()) and not address
+            handed = match[0] in _HANDED_OUT and _AT_A_PLACE.search(draft.plain[0])
+            if not (told or handed or excused(sentence, *match.span())):
                 yield Hit(
                     "block",
                     sentence.places[match.start()],

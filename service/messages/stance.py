@@ -19,10 +19,11 @@ _NEGATION = re.compile(
     "(?:一定|千万|绝对|坚决)?(?:请勿|切勿|勿|不要|不得|不能|不可|不准|不许|不应该?|不该|不会|不用|"
     "不必|"
     "不需要?|无需|无须|从不|绝不|决不|永不|别(?!的)|莫|不轻信|不信|不听|不理|不再|不去|禁止|严禁|"
-    "拒绝|停止|暂停|谨防|防止|避免|没有?(?!收到|完成)|未(?!成年)|不(?![同断久多少错过仅但只]))"
+    "拒绝|退出|关闭|结束|断开|卸载|停止|暂停|谨防|防止|避免|没有?(?!收到|完成)|未(?!成年)|不(?![同断久多少错过仅但只]))"
 )
 _CARRIES_ON = re.compile(
     "(?:轻易|轻信|随意|随便|擅自|盲目|私自|再|去|来|主动|直接|继续|会|要|能|可以|让|叫|使|要求|"
+    "发送?|派|做|办理|加|卖家|买家|网友|老师|客服|好友|"
     "要你|"
     "您|你|我|他|她|别人|他人|任何人|陌生人|对方|大家|群众|客户|家长|当场|先|急于|急着|在线|网上|"
     "线上|"
@@ -35,8 +36,17 @@ _CARRIES_ON = re.compile(
     "(?:报|提供|填写?|输入?|泄露|透露|告知|转账|汇款|付款|扫码|回复)(?=[^,]{0,8}?[、和或])|"
     f"费用|手续费|保证金|定金|里|上|内|中|[{QUOTED}])*"
 )
+_ADJUNCT = re.compile(
+    "(?:轻易|随意|随便|再|去|来|会|要|能|可以|让|叫|您|你|我|他){0,4}"
+    "(?:在|通过|用|以|凭|按照?|向|对|给|跟|往|从|因为?|由|于|要求|让|叫|催|逼)"
+    "(?:(?!请|务必|必须|立即|马上|尽快|赶)[^,]){1,12}"
+)
+"""Where, by what or to whom: `不会通过陌生电话让您下载`."""
+_LISTED = re.compile("(?:(?!请|务必|必须|立即|马上|尽快|赶)[^,]){1,18}、")
+"""What else is not to be done: `不会让您下载软件、共享屏幕`."""
 _ENGLISH_NOT = re.compile(
-    r"\b(?:never|not|no one|nobody|no [a-z]+ (?:will|would|ever)|[a-z]+n't)\b[^,]{0,40}$"
+    r"\b(?:never|not|no one|nobody|no [a-z]+ (?:will|would|ever)|[a-z]+n't|stop|avoid|refuse)\b"
+    r"[^,]{0,40}$"
 )
 _REACH, _BOND = 40, 20
 """How far back a negation is looked for, and how many characters may lie between."""
@@ -55,11 +65,12 @@ _OURSELVES = re.compile(
     "我[局院们校行司]|本[局院校行]|民警|警方|警官|公安|法院|检察|专案|工作人员|客服"
 )
 _FRAUD = (
-    "(?![^,]{0,6}(?:防|反诈|反骗|打击|抓|查|止付|拦|破|避免|为了?|以便))"
-    "[^,]{0,6}?(?:诈骗|骗局|骗子|骗术|骗人|行骗|陷阱|圈套|套路|钓鱼|冒充|假冒|假的|虚假[^,]{0,4}|"
-    "违法[^,]{0,4}|"
-    "犯罪[^,]{0,2}|木马|谣言|垫付大单)(?:行为|手段|手法|分子|团伙|的?老?套路|的?圈套|的?话术|短信|"
-    "网站|链接)?"
+    "(?![^,。]{0,6}(?:防|反诈|反骗|打击|抓|查|止付|拦|破|避免|为了?|以便))"
+    "[^,]{0,6}?(?:诈骗|骗局|骗子|骗术|骗人|行骗|陷阱|圈套|套路|钓鱼|钓饵|诱饵|冒充[^,。]{0,8}|假冒|"
+    "假的|假话|谎话|谎言|吓唬[^,。]{0,4}|虚假[^,]{0,4}|违法[^,]{0,4}|非法[^,]{0,4}|伪造|"
+    "(?:在|为了?|想)?(?:骗|偷|套)(?:取|走)?[^,。]{0,10}|(?:让|叫|替|帮)[^,。]{0,6}洗钱|"
+    "犯罪[^,]{0,2}|木马|谣言|台词|话术|鬼话|幌子|把戏|说辞|剧本|垫付大单)(?:行为|手段|手法|分子|团伙|的?老?套路|的?圈套|的?话术|短信|"
+    "网站|链接|的[^,。]{0,8})?"
 )
 """What a verdict says; not what somebody does against fraud, as in 这是为了防诈骗."""
 _ENDS = f"(?=$|[,:—…{QUOTED}])"
@@ -77,8 +88,12 @@ _FRAUDSTER_DOES = re.compile(
     "^(?:有些?|很多|这些|一些|常有|近期|当前)?(?:骗子|诈骗分子|不法分子|犯罪分子|犯罪团伙|嫌疑人)"
     "(?:常|会|往往|多|经常|先|再|通过|以|用|让|要|冒充|谎称|诱导|利用)"
 )
-_WHOEVER = re.compile("[^,]*的,?")
+_WHOEVER = re.compile("[^,]*的[^,]{0,8},")
 """先交钱的，…: of those who ask for it first."""
+_TURNED_DOWN = re.compile(
+    "[^,]*,(?:就|请|一律|务必|先|可|都|应|要|立即|马上|直接|按规定)*(?:停手|挂|拒|别|勿|不要|不理|不予|不给|"
+    "不得办|删|报警|举报|报告)"
+)
 _ADVICE = re.compile(
     "[^,]*?的?,?(?:就|请|一律|务必|先|可|都|应|要|立即|马上)*(?:停|挂|拒|别|勿|不要|不理|不予|"
     "不给|问|打.{0,6}(?:电话|号码)|"
@@ -96,9 +111,15 @@ def forbidden(sentence: Sentence, at: int) -> bool:
     before = sentence.text[max(begin, at - _REACH) : at]
     before = _NOT_NOT.sub(lambda match: "必" * len(match[0]), before)
     for match in reversed(list(_NEGATION.finditer(before))):
-        if len(before) - match.end() <= _BOND and _CARRIES_ON.fullmatch(before, match.end()):
-            return not _is_condition(before[: match.start()], sentence.text[at:end])
+        if len(before) - match.end() <= _BOND and _carries_on(before[match.end() :]):
+            # `不会因为没点链接就停用` denies the threat.
+            denied = bool(re.search("不会(?:因为?)?[^,]{0,6}$", before[: match.end()]))
+            return denied or not _is_condition(before[: match.start()], sentence.text[at:end])
     return False
+
+
+def _carries_on(between: str) -> bool:
+    return any(kind.fullmatch(between) for kind in (_CARRIES_ON, _ADJUNCT, _LISTED))
 
 
 _EXCEPT = re.compile("除了?[^,]{1,12}?(?:以|之)?外(?!地|省|国|卖)")
@@ -137,8 +158,60 @@ def condemned(sentence: Sentence, start: int, end: int) -> bool:
         return False
     if _VERDICT.match(after) or _watched(sentence.text[:start]) or _FRAUDSTER_DOES.search(before):
         return True
+    if _WHOEVER.match(after) and _TURNED_DOWN.match(after):
+        return True
     named = reported or ("先" in before and _WHOEVER.match(after))
     return bool(named and _ADVICE.match(after))
+
+
+_CUE = re.compile(
+    "(?<![反防被遭络信惕])(?<!涉嫌)(?<!打击)(?<!不是)(?<!并非)(?:诈骗|骗子|骗局|骗术|骗取|骗走|骗[您你人钱孩]|行骗|陷阱|"
+    "圈套|套路|钓饵|诱饵|为饵|钓鱼|冒充|冒用|盗用|假扮|伪造|伪装|谎称|假冒|虚假|假(?:的|话|身份|网站|平台|客服|警察|老师)|是假(?!一)|木马|敲诈|非法|违法|"
+    "犯罪|判了?刑|拉黑|洗钱|偷走|会被[骗偷盗]|亏(?:了|掉|光|损|[0-9一二三四五六七八九十])|损失[0-9一二三四五六七八九十]|钱财|两空|上当|失联|联系不上|找不到人|跑路|被要求|不可信|没有一个是真|要不回|拿不回)"
+)
+"""What shows that a sentence tells of frauds; not that somebody was cheated or works against it."""
+_AGAINST = re.compile(
+    "(?:谨防|警惕|严防|防范|防止|预防|远离|打击|反|防|小心|当心|识破|识别)[^,。]{0,6}?(?:诈骗|骗子|骗局|骗术|诈)"
+)
+
+
+def _cued(text: str) -> bool:
+    """Whether words tell of frauds: what is done against fraud is in the mouth of frauds, too."""
+    return bool(_CUE.search(_AGAINST.sub("", text)))
+
+
+_DOER = (
+    "(?:骗子|诈骗分子|诈骗团伙|不法分子|犯罪分子|嫌疑人|(?<![给到打与和向系])对方|陌生人|生人|有人|不少人|谁|来电|"
+    "自称|声称|谎称|假称|冒充|冒用|所谓)"
+)
+_SOMEBODY = (
+    "(?:[一有某](?:位|名|个|些|的)?|案例[:,]?[^,。]{0,4})(?:居民|村民|群众|市民|老人|大爷|大妈|学生|同学|会计|出纳|财务|宝妈|女子|男子|"
+    "职工|商户|店主|店家|家长|网友|员工|公司|企业|用户|客户|单位)"
+)
+_IF_ASKED = (
+    "(?:(?:是不是|会不会|凡是?|但凡|一旦|听到|看到|遇到|碰到|提到|如果|若|只要)[^,]{0,8}?(?:要[您你]|让|叫|催|劝|逼|索|骗)|"
+    "(?:是不是|凡是|听到|一提)要?)"
+)
+_THEIR_DOING = re.compile(
+    rf"(?:{_DOER}|{_SOMEBODY}|{_IF_ASKED})(?:(?!请|立即|马上|尽快|务必)[^。])*$"
+)
+
+
+def described(sentence: Sentence, at: int) -> bool:
+    """Whether what stands there is told of others: a sentence on frauds that asks nobody for it.
+
+    An imperative before it in its clause, or our own people, make it a request again, unless it is
+    somebody else's.
+    """
+    if sentence.quoted:
+        return False
+    begin, _ = sentence.clause(at)
+    before = sentence.text[begin:at]
+    if _THEIR_DOING.search(sentence.text[:at]) and not _IMPERATIVE.search(before):
+        return True
+    if _IMPERATIVE.search(before) or _OURSELVES.search(before):
+        return False
+    return _cued(sentence.text)
 
 
 def _watched(before: str) -> bool:
@@ -153,9 +226,49 @@ def excused(sentence: Sentence, start: int, end: int) -> bool:
     return forbidden(sentence, start) or condemned(sentence, start, end)
 
 
+_THEIR_WORDS = re.compile("自称|声称|谎称|假称|佯称|冒充[^,]{1,8}[说称]|骗子(?:会|常|往往|先|最爱)")
+
+
+def said_by_others(sentence: Sentence, at: int) -> bool:
+    """Whether it is what somebody is said to claim, who is not what they claim to be."""
+    claim = _THEIR_WORDS.search(sentence.text, 0, at)
+    return claim is not None and not _IMPERATIVE.search(sentence.text, claim.end(), at)
+
+
+def warns(sentence: Sentence) -> bool:
+    """Whether a sentence tells of frauds in so many words."""
+    return bool(
+        _cued(sentence.text)
+        or _WATCH_OUT.search(sentence.text)
+        or _WARNS_IN_ENGLISH.search(sentence.text)
+    )
+
+
+_WARNS_IN_ENGLISH = re.compile(r"\b(?:never|do not|don't|no real|scams?|frauds?|anti-fraud|fake)\b")
+
+
+def pressed(sentence: Sentence, at: int) -> bool:
+    """Whether the reader is told to do what stands there, or an authority says it."""
+    if sentence.quoted:
+        by = re.split("[,:—…]", sentence.around[: sentence.spoken_at].rstrip(",:—…"))[-1]
+        return bool(_AUTHORITY.search(by)) or sentence.spoken_at == 0 or not _cued(sentence.around)
+    begin, end = sentence.clause(at)
+    end = min(end, at + _REACH // 2)
+    if _NOT_NOT.search(sentence.text, begin, end):
+        return True
+    return bool(
+        _IMPERATIVE.search(sentence.text, begin, end)
+        or _OURSELVES.search(sentence.text, begin, end)
+    )
+
+
 _PAUSE = "[,。!?;:…—]*"
+_SUCH_A = (
+    "(?:(?:听到|收到|接到|看到|遇到|碰到|遇上|凡是?|有|如有)?(?:这样|这类|此类|这种|类似|这一?[句条个]|此)(?:的)?"
+    "(?:短信|电话|来电|信息|消息|链接|邮件|要求|说法|话|人|群)?)?"
+)
 _KIND = (
-    "(?:的|之类|这类|此类|等|类似|话术?|说法|短信|电话|来电|信息|消息|链接|要求|通知|广告|字样|套餐|"
+    "(?:的|这样|这种|这些|之类|这类|此类|等|类似|话术?|说法|短信|电话|来电|信息|消息|链接|要求|通知|广告|字样|套餐|"
     "兼职|压缩包|邮件)*"
 )
 _SWINDLER = re.compile(
@@ -174,22 +287,48 @@ _AUTHORITY = re.compile(
 _HEARD = re.compile(
     "接到|收到|遇到|碰到|看到|听到|有人|对方|陌生|来电|类似|所谓|凡是?|遇有|如有|诸如|比如"
 )
-_SUCH = re.compile("之类|这类|此类|类似")
+_SUCH = re.compile(
+    "之类|这类|此类|类似|[^,。]{0,8}的[,。]|[,。]?(?:听到|收到|接到|看到|遇到)(?:这|此|类似)"
+)
 _REFUSE = (
-    "(?:请|要|就|应|需|务必|一律|一定|千万|立即|马上|直接|都|全)*"
+    "(?:请|正好|反而|更|应该|家长|大家|按规定|要|就|应|需|务必|一律|一定|千万|立即|马上|直接|都|全)*"
     "(?:挂断|挂掉|挂电话|挂机|拒绝|拒接|报警|删除|不予?理|不信|不可信|不接|不要?点|不转|不回|不给|"
-    "当面核实|"
+    "(?:先|再)?(?:当面|回拨|打电话|打[^,。]{1,12}电话|问清|问一问|向[^,。]{1,10})[^,。]{0,4}?(?:核实|确认|核对|问)?|"
+    "不得|不付|不交|停手|冷静|不要?慌|(?:立刻|赶快|赶紧)?(?:告诉|告知|通知)(?:家人|家属|孩子|子女|老师|村干部|民警|[他她])|"
     "(?:别|勿|莫|不要|切勿|请勿)[再轻相当]*(?:信|真|理|点|转|接|扫|回|加|给|汇|付|填|下载|安装))"
 )
-_REFUSED = re.compile(f"{_KIND}{_PAUSE}{_REFUSE}")
-_REFUSED_ITSELF = re.compile(f"{_KIND}{_PAUSE}{_REFUSE}(?:它|会|睬)*(?=$|[,。!?;])")
+_REFUSED = re.compile(f"{_KIND}{_PAUSE}{_SUCH_A}{_PAUSE}{_REFUSE}")
+_REFUSED_ITSELF = re.compile(
+    f"{_KIND}{_PAUSE}{_SUCH_A}{_PAUSE}{_REFUSE}(?:它|会|睬)*(?=$|[,。!?;])"
+)
 _CALLED_FRAUD = re.compile(
-    f"{_KIND}{_PAUSE}(?:这|那|此|其实|说这话的|这样的|都|均|全|皆|一律|就|多半?|往往|肯定|一定|可能|"
+    f"{_KIND}(?:[、和或及与]?[^,。!?;]{{0,24}}?(?=[都均全]))?{_PAUSE}(?:这|那|此|其实|说这话的|这样的|都|均|全|皆|一律|就|多半?|往往|肯定|一定|可能|"
     f"也)*(?:(?<!不)(?:是|属于?|系)|纯属|(?=诈骗|骗|假的|陷阱|圈套|谣言))(?:典型的?)?{_FRAUD}"
     "(?=$|[,。!?;:…—])"
+    f"|{_KIND}{_PAUSE}[^,。]{{0,8}}?(?:一律|都|均|全)(?:不可信|不要信|别信|勿信|是?冲着[^,。]{{0,6}}钱)"
     r"|[^,.]*\b(?:is|are) (?:all |always |only |a |an )*(?:scams?|frauds?|fake|lies?)\b"
 )
 _DENIED = re.compile("(?:不是|并非|绝非|不属于|不算)[^,]{0,6}$")
+
+
+_CONTRAST = re.compile("(?:[不没未非除]|其他|别的|其余)[^,。]{0,8}(?:的|短信|电话|来电)")
+_LATER_CALLED_FRAUD = re.compile(
+    f"(?P<between>[^。!?;]*?,?)(?:这|那|此|这些|这种|都|均|全|一律|就|多半|大多|往往|十有八九)+(?:是|属于){_FRAUD}"
+    "(?=$|[,。!?;:…—])"
+)
+"""A verdict some clauses later in the same sentence: `…，扫进群后叫您垫钱，这是诈骗`."""
+
+
+def _called_fraud_later(after: str) -> bool:
+    verdict = _LATER_CALLED_FRAUD.match(after)
+    if verdict is None or _DENIED.search(verdict[0]):
+        return False
+    return _tells_on(verdict["between"])
+
+
+def _tells_on(words: str) -> bool:
+    """Whether words after a quotation go on about it: of nobody else, and ask for nothing."""
+    return not (_CONTRAST.search(words) or _IMPERATIVE.search(words))
 
 
 def _disowned(sentence: Sentence) -> bool:
@@ -206,6 +345,11 @@ def _disowned(sentence: Sentence) -> bool:
         return True
     by = re.split("[,:—…]", quoting.text[:at].rstrip(",:—…"))[-1]
     if forbidden(quoting, at) or _watched(by) or _SWINDLER.search(by):
+        return True
+    rest = re.split("[。!?;]", after)[0]
+    if not _AUTHORITY.search(by) and (
+        _called_fraud_later(after) or (_cued(rest) and _tells_on(rest))
+    ):
         return True
     if _HEARD.search(by) or _SUCH.match(after):
         return bool(_REFUSED.match(after))

@@ -1,6 +1,9 @@
 """Lint: every official text passes, every scam text of these rules is caught, each rule alone."""
 
 import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -394,3 +397,33 @@ def test_lint_never_raises_and_points_into_the_text(
 ) -> None:
     for finding in lint(text, values):
         assert 1 <= finding["at"] <= len(text) + 1
+
+
+@contextmanager
+def processor_seconds(most: float) -> Iterator[None]:
+    """Fail what needs more of the processor, however busy the machine is."""
+
+    def fail(*_: object) -> None:
+        raise AssertionError(f"more than {most} s of the processor")
+
+    before = signal.signal(signal.SIGVTALRM, fail)
+    signal.setitimer(signal.ITIMER_VIRTUAL, most)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "不要在", "请加", "“请转账到我”", "1-2", "在,", "在", "用软件", "换到联系", "的", "先交",
+        "不转账、", "a_", "@a", "a.", "加好", "骗子会", "谨防诈骗", "请不会让您在短信里输入",
+        "please send ", "不", "a", "通过微信在QQ用", "如果要您", "您的卡", "元押金", "收到“",
+        "”，这是", "不会因为", "。",
+    ],
+)  # fmt: skip
+def test_a_long_text_of_the_same_words_is_soon_judged(part: str) -> None:
+    with processor_seconds(10):  # about 0.02 s in fact
+        lint(SIGNED + part * (2000 // len(part)), {})

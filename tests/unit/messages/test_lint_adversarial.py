@@ -219,6 +219,38 @@ SCAMS = [
     ("R06", "Call this officer on WhatsApp."),
     ("R10", "Keep this secret and stay on the line."),
     ("R11", "参与问卷返10元话费。"),
+    # To another way of talking, by whatever verb.
+    ("R06", "详情请用QQ联系客服领取任务。"),
+    ("R06", "请切换到企业密信找接待员报到。"),
+    ("R06", "请通过纸飞机联系督导。"),
+    ("R06", "请改用蝙蝠与老师沟通。"),
+    ("R06", "请在陌陌上找小夏登记。"),
+    ("R06", "任务在“蝙蝠”上找派单员领。"),
+    ("R06", "请把聊天软件换成别的，老师在那边等您。"),
+    ("R06", "专员微：example_demo01。"),
+    ("R06", "请通过民警发来的好友申请。"),
+    ("R06", "Please switch to Telegram and wait for our officer."),
+    ("R06", "Message our manager on Telgram to begin."),
+    ("R06", "Use Signal to reach the case officer."),
+    ("R06", "Add the officer on Viber."),
+    ("R06", "Talk to us via @case_officer."),
+    # Numbers that everybody knows, made to ask for secrets.
+    ("R07", "Reply your verification code to 96110."),
+    ("R07", "Forward the code you received to 12381."),
+    ("R07", "请把验证码回复到96110。"),
+    ("R07", "请将收到的短信内容发送至12381核验。"),
+    ("R07", "请向96110提供您的卡号。"),
+    ("R07", "96110专员会给您发六位数字，请在电话里念出来。"),
+    ("R07", "核验身份，请将手机收到的校验数字报给96110。"),
+    # A counter beside it makes no payment honest.
+    ("R08", "请立即把存款转到安全账户，疑问到银行网点核实。"),
+    ("R08", "请先到柜台验资，再补齐解冻金。"),
+    ("R08", "名额费三百元，交给上门的会计。"),
+    # Hands, ears and eyes of somebody else.
+    ("R07", "请跟着客服一步步操作手机。"),
+    ("R07", "请把屏幕共享给专员。"),
+    ("R10", "此事勿声张，办好再说。"),
+    ("R10", "千万别跟家里人讲，尽快来取。"),
 ]
 
 DOUBTFUL = [
@@ -230,6 +262,31 @@ DOUBTFUL = [
 """A site or an account by its name: a person has to know it."""
 
 HONEST = [
+    # What a warning names is not asked for by it.
+    "以“验资费”“解冻金”为名不让您提现的平台都是骗局，疑问拨96110。",
+    "要交验资费的贷款是骗局，疑问拨96110。",
+    "冒充通信公司说您欠费停机的是诈骗，资费问题请拨10086。",
+    "“积分今晚清零，点链接换现金”是诈骗短信，查积分请拨10086。",
+    "“加群送皮肤”“解除未成年限制”都是骗局，疑问拨96110。",
+    "收到“您的ETC已失效，请点击链接重新签约”，这样的短信请直接删除。",
+    "骗子拉您进群，叫您做任务垫钱，最后拉黑。疑问拨96110。",
+    "有人盗用领导头像建群，催付货款，骗走了公款，疑问拨96110。",
+    "对方让您换到别的软件聊天的，多半是骗子，疑问拨96110。",
+    "有人改号冒充96110，骗您报验证码，听到就挂断。",
+    "96110不会让您发送验证码，也不会让您下载软件。",
+    "电信诈骗线索可发送至12381举报。",
+    "不会让您下载会议软件、共享屏幕，疑问拨96110。",
+    "医保卡不会因为没点链接就停用，疑问拨12393。",
+    "把银行卡借给别人走账，可能构成犯罪，疑问拨110。",
+    "Please stop any transfer and call 96110 back.",
+    "A text says your flight is cancelled? Never read out a code. Call 96110.",
+    "网购退款只在原平台办理，请回到平台官方页面找客服核实，疑问拨96110。",
+    # Notices of offices that say what, where, and that it is free.
+    "社保卡可在银行网点窗口领取，请携带身份证，不收费用，疑问拨12333。",
+    "疫苗接种每周二8-11，请带证件到卫生院，疑问拨12320。",
+    "您尾号0197的账户有变动，疑问请到网点核实。",
+    "质检员月薪4500至6000元，请到县就业中心窗口报名，疑问拨12333。",
+    "请各位家长打给班主任或学校门卫问清楚。",
     "来电让您按1转人工的，请挂断，疑问拨96110。",
     "要您补足保证金才放款的，都是诈骗，疑问拨96110。",
     "让您把养老金转出来保管的，是骗子，疑问拨96110。",
@@ -358,6 +415,30 @@ HONEST = [
     "您的亲友若正在转账，请先劝停，再拨96110。",
     "养老金认证不收费，也不会让您报验证码、点链接。疑问拨12333。",
 ]
+
+
+LABOUR_OFFICE = Sender("旌德县人社局", "department", frozenset({"旌德县人社局"}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "公益性岗位招聘护林员12名，请到村委会报名，不收费用，疑问拨12333。",
+        "周六上午在体育馆举办招聘会，五十家企业招聘普工，入场免费，疑问拨12333。",
+        "县就业中心发布招工信息，请到窗口登记，疑问拨12333。",
+    ],
+)
+def test_the_labour_office_may_tell_of_vacancies(text: str) -> None:
+    found = lint("【旌德县人社局】" + text, {}, sender=LABOUR_OFFICE)
+    assert not of_level(found, "block", "review")
+
+
+def test_a_payment_at_a_counter_needs_a_person() -> None:
+    text = SIGNED + "您本月水费36.5元，请到营业厅缴纳，疑问拨12345。"
+    found = lint(text, {}, message_class="service", sender=POLICE)
+    assert {(f["rule"], f["level"]) for f in of_level(found, "block", "review")} == {
+        ("R08", "review")
+    }
 
 
 def blocked(text: str) -> set[str]:

@@ -1,12 +1,34 @@
 """What lint stops of a corpus of scams, and what of honest texts; the measure of `make corpus`."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from tests.lint_corpus import CORPUS, KEPT, actual_hash, expected_hash
+from tests.lint_corpus import (
+    AT_HAND,
+    CORPUS,
+    KEPT,
+    WEIGHTS,
+    actual_hash,
+    expected_hash,
+    judge,
+    learn,
+    share,
+    written,
+)
 
-FILES = ("first.json", "second.json")
+# file; at least this share of scams is stopped; at most these of honest texts blocked, at review
+FLOORS = [
+    ("first.json", 0.99, 0.035, 0.06),
+    ("second.json", 0.99, 0.01, 0.06),
+    ("third.json", 0.99, 0.01, 0.08),
+]
+FLOORS_APART = [
+    ("first.json", 0.97, 0.035, 0.08),
+    ("second.json", 0.93, 0.01, 0.08),
+    ("third.json", 0.96, 0.01, 0.15),
+]
 
 
 @pytest.mark.skipif(not KEPT.exists(), reason="the kept texts are added after their measurement")
@@ -14,12 +36,41 @@ def test_the_kept_texts_are_those_whose_hash_was_committed() -> None:
     assert actual_hash() == expected_hash()
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_corpus_says_of_every_text_what_it_is(name: str) -> None:
-    rows = json.loads((CORPUS / name).read_text("utf-8"))
+@pytest.mark.parametrize("path", AT_HAND, ids=[path.name for path in AT_HAND])
+def test_a_corpus_says_of_every_text_what_it_is(path: Path) -> None:
+    rows = json.loads(path.read_text("utf-8"))
     assert len({row["id"] for row in rows}) == len(rows)
     for row in rows:
         assert row["kind"] in {"scam", "honest"}
         assert row["class"] in {"public_interest", "service", "warning"}
         assert row["type"]
         assert row["text"].startswith("【")
+
+
+def test_the_weights_are_those_that_the_corpus_teaches() -> None:
+    assert WEIGHTS.read_text("utf-8") == written(learn(AT_HAND))
+
+
+@pytest.mark.parametrize(("name", "stopped", "blocked", "reviewed"), FLOORS)
+def test_lint_stops_scams_and_lets_honest_texts_pass(
+    name: str, stopped: float, blocked: float, reviewed: float
+) -> None:
+    texts = judge(CORPUS / name)
+    scams = share([text for text in texts if text.scam])
+    honest = share([text for text in texts if not text.scam])
+    assert scams.stopped >= stopped
+    assert honest.blocked <= blocked * honest.texts
+    assert honest.reviewed <= reviewed * honest.texts
+
+
+@pytest.mark.parametrize(("name", "stopped", "blocked", "reviewed"), FLOORS_APART)
+def test_weights_that_other_files_teach_are_enough(
+    name: str, stopped: float, blocked: float, reviewed: float
+) -> None:
+    weights = learn([path for path in AT_HAND if path.name != name])
+    texts = judge(CORPUS / name, weights)
+    scams = share([text for text in texts if text.scam])
+    honest = share([text for text in texts if not text.scam])
+    assert scams.stopped >= stopped
+    assert honest.blocked <= blocked * honest.texts
+    assert honest.reviewed <= reviewed * honest.texts
