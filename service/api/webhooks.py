@@ -24,6 +24,22 @@ Told = Literal[
     "import.finished",
     "quota.warning",
     "webhook.disabled",
+    "stop_all.stopped",
+    "stop_all.lifted",
+    "campaign.held",
+    "campaign.released",
+    "campaign.paused",
+    "campaign.resumed",
+    "campaign.returned",
+    "campaign.reopened",
+    "campaign.not_firing",
+    "fire.held",
+    "fire.released",
+    "fire.missed",
+    "fire.skipped",
+    "fire.late",
+    "channel.shut",
+    "channel.recovered",
 ]
 
 

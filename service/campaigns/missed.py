@@ -7,7 +7,7 @@ that are late, if the plan holds them (`late: hold`); of several, the last stand
 
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
@@ -18,7 +18,7 @@ from service.campaigns.county_store import load_county
 from service.campaigns.fire_store import FireRecord
 from service.campaigns.fires import Fire, Turn, Why, candidates, fires_since, next_look, opens, turn
 from service.campaigns.holding import TOO_LATE, hold_fire
-from service.campaigns.hours import County, HourTerms
+from service.campaigns.hours import BEIJING, County, HourTerms
 from service.campaigns.model import By, Campaign, Content
 from service.campaigns.planning import hour_terms
 from service.campaigns.schedule import LATE
@@ -34,13 +34,17 @@ _MOVED_AT_MOST = timedelta(days=62)
 log = logging.getLogger(__name__)
 
 
+def _when(instants: Iterable[datetime]) -> str:
+    return ", ".join(f"{at.astimezone(BEIJING):%Y-%m-%d %H:%M}" for at in instants)
+
+
 class MissedFires(Conflict):
     """Fires were missed, and the plan leaves to a person what becomes of them."""
 
     code = "fires_were_missed"
 
     def __init__(self, missed: Sequence[Fire]) -> None:
-        when = ", ".join(fire.planned_at.isoformat() for fire in missed)
+        when = _when(fire.planned_at for fire in missed)
         super().__init__(
             f"fires were missed ({when}) and the plan holds late ones: say with `missed` what"
             " becomes of them: run (the last one now, in place of all), hold (the last one waits"
@@ -54,7 +58,7 @@ class SeveralHeld(Conflict):
     code = "several_fires_held"
 
     def __init__(self, held: Sequence[FireRecord]) -> None:
-        when = ", ".join(fire.planned_at.isoformat() for fire in held)
+        when = _when(fire.planned_at for fire in held)
         super().__init__(f"several fires are held: name one of them with `planned_at`: {when}")
 
 

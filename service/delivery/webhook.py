@@ -50,7 +50,7 @@ GONE = 410
 """The receiver's word that it wants no more calls; the webhook is disabled at once."""
 
 
-INSTANTS = ("final_at", "settled_at")
+INSTANTS = ("final_at", "settled_at", "planned_at")
 """The members of an event's data that are instants; the database writes them in a zone of its own.
 """
 

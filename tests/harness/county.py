@@ -122,14 +122,15 @@ class County:
             while not await self._is_quiet():
                 await self.act(scheduler.sweep)
                 await asyncio.sleep(0.05)
-        await self.act(scheduler.fire, scheduler.stop, scheduler.guard)
+        await self.act(scheduler.guard, scheduler.fire, scheduler.stop, scheduler.guard)
 
     async def _is_quiet(self) -> bool:
         waits = await self.runtime.pool.fetchval(
             """
             SELECT EXISTS (SELECT FROM runs WHERE state = 'expanding')
-                OR EXISTS (SELECT FROM slices WHERE done_at IS NULL
-                           AND (not_before IS NULL OR not_before <= $1))
+                OR EXISTS (SELECT FROM slices s JOIN runs r ON r.id = s.run_id
+                           WHERE s.done_at IS NULL AND r.state <> 'paused'
+                             AND (s.not_before IS NULL OR s.not_before <= $1))
                 OR EXISTS (SELECT FROM messages WHERE state = 'submitting')
                 OR EXISTS (SELECT FROM receipt_inbox)
             """,

@@ -4,10 +4,8 @@ The tables of that page are what is expected here: when what fires, and for each
 how many people were meant, reached, failed, unknown and left out, and how many parts were taken.
 """
 
-import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from functools import partial
 from pathlib import Path
@@ -17,60 +15,31 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from service.runtime import Runtime
-from service.simulator.fate import fates
 from tests.harness.county import County, Taken, at_work
 from tests.harness.moved_clock import MovedClock
+from tests.harness.office import (
+    ADMIN,
+    CARRIERS,
+    DELIVERED,
+    OTHERS,
+    PROFILE,
+    RETURNEES,
+    TEXTS,
+    Plan,
+    phone,
+)
 from tests.harness.stage import until
 from tests.integration.api.conftest import Api
 from workers import scheduler
 
 PAGE = Path(__file__).parents[3] / "docs" / "source-plan.md"
 SHANGHAI = ZoneInfo("Asia/Shanghai")
-ADMIN, OPERATOR, APPROVER = (("county", role) for role in ("admin", "operator", "approver"))
-CARRIERS = ("china_mobile", "china_telecom", "china_unicom")
-FIRST = dict(zip(CARRIERS, (19790000000, 19080330000, 19685120000), strict=True))
-PROFILE = "stale"
 FIGURES = ("target", "reached", "failed", "unknown", "parts")
 GRACE = timedelta(minutes=1)
 """How much later than its mark a carrier may write a text down."""
 
-DELIVERED = {
-    "china_mobile": (2, 3, 5, 6, 8, 9, 10, 11, 12, 13, 16, 17, 20, 21, 22),
-    "china_telecom": (0, 1, 2, 4, 6, 7, 8, 9, 13, 15, 16, 17),
-    "china_unicom": (0, 1, 2, 4, 5),
-}
-OTHERS = {
-    "china_mobile": {
-        1: "empty_number",
-        7: "suspended",
-        24: "memory_full",
-        101: "no_receipt",
-        240: "ported",
-    },
-    "china_telecom": {12: "suspended", 23: "powered_off"},
-    "china_unicom": {54: "blacklisted"},
-}
-"""People by the last digits of their numbers: what becomes of a text to them."""
-RETURNEES = {"china_mobile": (2, 3, 5), "china_telecom": (0, 1), "china_unicom": (0,)}
 OPTS_OUT = ("china_telecom", 6)
 JOINS = ("china_telecom", 18)
-
-TEXTS = json.loads((Path(__file__).parents[2] / "data" / "source-plan-texts.json").read_text())
-"""The texts of each campaign in their order, with their topics."""
-
-
-def phone(carrier: str, person: int) -> str:
-    return f"{FIRST[carrier] + person}"
-
-
-def _people() -> Iterator[dict[str, Any]]:
-    for carrier in CARRIERS:
-        judge = fates(PROFILE, 341825, carrier)
-        for person in (*DELIVERED[carrier], *OTHERS[carrier]):
-            wanted = OTHERS[carrier].get(person, "delivered")
-            assert judge(f"+86{phone(carrier, person)}").fate == wanted
-            roles = ["returnee"] if person in RETURNEES[carrier] else ["villager"]
-            yield {"phone": phone(carrier, person), "roles": roles}
 
 
 def _table(name: str) -> list[list[str]]:
@@ -88,57 +57,6 @@ def _day(text: str) -> datetime:
 def _label(at: datetime) -> str:
     day = at.astimezone(SHANGHAI)
     return f"{day.day} {day:%b}"
-
-
-class Plan:
-    """The county's office: what it asks of the API, as two persons."""
-
-    def __init__(self, api: Api) -> None:
-        self.api = api
-
-    async def post(self, path: str, body: Any, who: tuple[str, str] = OPERATOR) -> Any:
-        answer = await self.api.post(path, who, body)
-        assert answer.status < 300, (path, answer.body)
-        return answer.json
-
-    async def get(self, path: str) -> Any:
-        answer = await self.api.get(path, OPERATOR)
-        assert answer.status == 200, (path, answer.body)
-        return answer.json
-
-    async def people(self) -> None:
-        body = {"members": list(_people()), "basis": "duty", "expires_on": "2027-12-31"}
-        answer = await self.api.call("PUT", "/rosters/全县群众/members", OPERATOR, json=body)
-        assert answer.status == 200, answer.body
-        assert (answer.json["added"], answer.json["rejected"]) == (40, {}), answer.json
-
-    async def campaign(self, name: str, rule: str, **more: Any) -> str:
-        """Plan it as one person; approve it as another."""
-        templates = []
-        for no, text in enumerate(TEXTS[name], start=1):
-            body = {"name": f"{name} {no}", "class": "public_interest", **text}
-            templates.append((await self.post("/templates", body))["id"])
-        segment = await self.post("/segments", {"name": name, "rule": rule})
-        body = {
-            "name": name,
-            "template_id": templates[0],
-            "more_texts": [{"template_id": one} for one in templates[1:]],
-            "segment_id": segment["id"],
-            "channels": "auto",
-        }
-        made = await self.post("/campaigns", body | more)
-        path = f"/campaigns/{made['id']}"
-        submitted = await self.post(f"{path}/submit", {})
-        doubts = {f["rule"] for f in submitted.get("lint", []) if f["level"] == "review"}
-        own = await self.api.post(f"{path}/approve", OPERATOR, {})
-        assert own.status == 403, "nobody approves what is their own"
-        await self.post(f"{path}/approve", {"acknowledged": sorted(doubts)}, APPROVER)
-        return str(made["id"])
-
-    async def fires(self, campaign: str) -> list[tuple[datetime, int]]:
-        """When it fired, and with which text."""
-        runs = (await self.get(f"/campaigns/{campaign}/runs?limit=100"))["items"]
-        return [(datetime.fromisoformat(run["fire_at"]), run["text_no"]) for run in reversed(runs)]
 
 
 @pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq's own
