@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from service.delivery.id_forms import reread
 from service.delivery.inbound import read_inbound as read
 from service.delivery.receipts import fold_receipts as fold
 from service.delivery.replies import send_replies as send
@@ -11,8 +12,9 @@ from workers.context import Kind, runtime_of
 
 
 async def fold_receipts(ctx: dict[str, Any], channel_id: str) -> int:
-    """Fold one channel's inbox."""
+    """Fold one channel's inbox, and first what is to be read anew."""
     runtime = runtime_of(ctx)
+    await reread(runtime.pool, int(channel_id), runtime.clock.now())
     wake = partial(runtime.queue.ring, Job.DRAIN_CHANNEL)
     return await fold(runtime.pool, int(channel_id), runtime.clock.now(), wake)
 

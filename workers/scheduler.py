@@ -20,7 +20,7 @@ from service.campaigns.firing import fire_due
 from service.campaigns.guard import guard_runs
 from service.campaigns.guard import limits_of as limits_of_runs
 from service.campaigns.lifecycle import expire_pending, finish_campaigns
-from service.delivery import inbound, replies, webhooks
+from service.delivery import id_forms, inbound, replies, webhooks
 from service.delivery.doubt import sweep_decided
 from service.delivery.receipts import sweep_parked
 from service.delivery.settle_store import settle_runs
@@ -197,6 +197,11 @@ async def match(ctx: dict[str, Any]) -> None:
     """Look again at parked receipts, and give up those that met nothing in time."""
     runtime = runtime_of(ctx)
     now = runtime.clock.now()
+    async with runtime.pool.acquire() as conn:
+        changed = await id_forms.changed(conn, now)
+    for channel_id in changed:
+        if await id_forms.reread(runtime.pool, channel_id, now):
+            await runtime.queue.ring(Job.FOLD_RECEIPTS, channel_id)
     async with runtime.pool.acquire() as conn:
         _, parked = await channels_with_receipts(conn)
     for channel_id in parked:

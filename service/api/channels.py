@@ -25,6 +25,7 @@ from service.channels.link_words import recent
 from service.channels.model import Channel, Hold
 from service.channels.registry import load
 from service.channels.trial import check_clock, try_channel
+from service.delivery import id_forms
 from service.queue import Job
 
 
@@ -152,6 +153,8 @@ async def edit_channel(call: Call, channel_id: int, body: ChannelPatch) -> Chann
     channel = await store.get_channel(call.conn, call.runtime.keyring, channel_id, lock=True)
     changed = edited(channel, body)
     await store.update_channel(call.conn, call.runtime.keyring, changed)
+    if await id_forms.follow(call.conn, channel, changed, call.now):
+        call.after_commit(Job.FOLD_RECEIPTS, channel_id)
     if body.lifts_hold:
         await store.lift_hold(call.conn, channel_id)
     if body.lifts_hold or body.changes_quota:

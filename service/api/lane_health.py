@@ -11,7 +11,9 @@ from service.api.schema import Instant, Out, PlainOut
 from service.channels import link_words, store
 from service.channels.link_words import Said
 from service.channels.logins import How
+from service.channels.model import Channel
 from service.channels.store import Health
+from service.delivery import id_forms
 from service.dispatch import health_store
 from service.dispatch.breaker import State
 from service.dispatch.watch import limits_of, look_at
@@ -84,6 +86,22 @@ class EventOut(Out):
     messages: int
 
 
+class HintOut(Out):
+    """Something about a channel that a person should look at."""
+
+    name: Literal["receipts_meet_nothing"]
+    plain: PlainOut
+    since: Instant
+    receipts: int = Field(description="How many in a row met no text.")
+    setting: str | None = Field(
+        description="The setting that may correct it, in `config`; null: there is none."
+    )
+    now: str | None = Field(description="What that setting says.")
+    fitting: str | None = Field(
+        description="What it should say for the last receipts to fit; null: nothing makes them."
+    )
+
+
 class HealthOut(Out):
     """How a channel is doing, and roughly how much waits for it."""
 
@@ -101,13 +119,14 @@ class HealthOut(Out):
     since: Instant | None = Field(description="Null: nobody has judged the channel yet.")
     climbing: bool = Field(description="Closed again, and not yet back at its full pace.")
     next_trial_at: Instant | None = Field(description="Not before; and it takes a connection.")
+    hints: list[HintOut] = Field(description="What a person should look at.")
     figures: FiguresOut
     events: list[EventOut] = Field(description="The last ones, from new to old.")
 
 
 async def get_health(call: Call, channel_id: int) -> HealthOut:
     """Show how a channel is doing, since when and why, and what waits for it."""
-    await store.get_channel(call.conn, call.runtime.keyring, channel_id)
+    channel = await store.get_channel(call.conn, call.runtime.keyring, channel_id)
     health = await store.get_health(call.conn, channel_id)
     limits = limits_of(call.runtime.settings).at_speed(call.runtime.clock.speed)
     breaker, figures = await look_at(call.conn, channel_id, limits, call.now)
@@ -125,9 +144,28 @@ async def get_health(call: Call, channel_id: int) -> HealthOut:
         since=breaker.changed_at if breaker else None,
         climbing=breaker is not None and breaker.climbing,
         next_trial_at=breaker.changed_at + breaker.rest(limits) if breaker and is_open else None,
+        hints=await _hints(call, channel),
         figures=FiguresOut.model_validate(figures.as_json()),
         events=[EventOut.model_validate(event) for event in events],
     )
+
+
+async def _hints(call: Call, channel: Channel) -> list[HintOut]:
+    found = await id_forms.hint(call.conn, channel)
+    if found is None:
+        return []
+    said = found.said(call.runtime.settings.zone)
+    return [
+        HintOut(
+            name="receipts_meet_nothing",
+            plain=PlainOut(zh=said.zh, en=said.en),
+            since=found.since,
+            receipts=found.missed,
+            setting=found.setting or None,
+            now=found.form or None,
+            fitting=found.fitting or None,
+        )
+    ]
 
 
 def _next_login(call: Call, health: Health) -> datetime | None:

@@ -188,6 +188,10 @@ class Gateway(ABC):
     number_characters: ClassVar[int] = 0
     """The most characters of that number and an extension together."""
 
+    reference_setting: ClassVar[str] = ""
+    """The setting for how ids in receipts are written, compared with those in answers; an
+    enumeration. "": there is none."""
+
     keeps_list: ClassVar[bool] = False
     """Whether the provider has a list of what it took, for `find`."""
 
@@ -222,6 +226,15 @@ class Gateway(ABC):
         None: the carrier sends everything over our connections.
         """
         return None
+
+    @staticmethod
+    def same_id(answered: tuple[bytes, str], reported: tuple[bytes, str], form: str) -> bool:
+        """Whether an answer's reference and a receipt's mean one id, if ids are written by `form`.
+
+        Only for kinds with a `reference_setting`. answered, reported: each with the form by which
+        it was stored.
+        """
+        raise NotImplementedError(f"{answered} and {reported} are written as they are, not {form}")
 
     @abstractmethod
     async def open(self) -> None:

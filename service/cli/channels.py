@@ -29,6 +29,7 @@ from service.channels.trial import try_channel
 from service.cli.database import opened, write_down
 from service.clock import written
 from service.crypto import Keyring
+from service.delivery import id_forms
 from service.errors import Misconfigured
 from service.queue import open_redis
 from service.settings import Settings, read_settings
@@ -117,8 +118,10 @@ async def _set_channel(
 ) -> object:
     body = _read_json(ChannelPatch, options.file)
     found = await channels.find_channel(conn, keyring, options.channel)
-    channel = edited(await channels.get_channel(conn, keyring, found.id, lock=True), body)
+    before = await channels.get_channel(conn, keyring, found.id, lock=True)
+    channel = edited(before, body)
     await channels.update_channel(conn, keyring, channel)
+    await id_forms.follow(conn, before, channel, settings.clock.now())
     if body.lifts_hold:
         await channels.lift_hold(conn, channel.id)
     return await _shown(conn, channel, settings)

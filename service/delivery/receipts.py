@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 
 from service.campaigns.follower_store import stop_arrived
 from service.delivery import late, store
+from service.delivery.id_forms_store import count_misses
 from service.delivery.store import Change
 from service.dispatch import dead_numbers, followup, reroute
 from service.dispatch.followup import Failure
@@ -74,6 +75,8 @@ async def _fold_batch(
             return 0, [], 0
         taken = await store.take_receipts(conn, channel_id, BATCH, now, after)
         parked, channels = await _fold(conn, taken.rows, now)
+        met, missed = taken.count - len(parked), len(parked)
+        await count_misses(conn, channel_id, met=met, missed=missed, now=now)
     if against := _runs_against_failures(taken.rows):
         async with transaction(pool) as conn:
             await stop_arrived(conn, against, now)

@@ -39,8 +39,8 @@ from service.protocols.smpp.report import (
     parse_report,
     read_time,
     reference,
-    write_absolute,
-    write_relative,
+    same_id,
+    write_validity,
 )
 from service.protocols.smpp.session import SMPPClient
 from service.protocols.smpp.status import (
@@ -201,6 +201,8 @@ class SMPPGateway(StreamGateway[SMPPClient[SubmitResult]]):
     config_model = SMPPConfig
     number_setting = "sender"
     number_characters = address.SOURCE_CHARACTERS
+    reference_setting = "id_form"
+    same_id = staticmethod(same_id)
 
     def __init__(self, config: SMPPConfig, deliver: Deliver, clock: Clock) -> None:
         timing = Timing(
@@ -323,7 +325,11 @@ class SMPPGateway(StreamGateway[SMPPClient[SubmitResult]]):
             esm_class=config.esm_mode | (coding.UDH_INDICATOR if in_header else 0),
             protocol_id=config.protocol_id,
             priority_flag=config.priority,
-            validity_period=self._validity(submission),
+            validity_period=write_validity(
+                submission.valid_until,
+                self._clock.now(),
+                relative=config.validity == "relative",
+            ),
             registered_delivery=config.registered_delivery if submission.receipt else 0,
             data_coding=config.default_data_coding if narrow else coding.UCS2,
             parameters=self._parameters(submission, content if whole else b""),
@@ -341,14 +347,6 @@ class SMPPGateway(StreamGateway[SMPPClient[SubmitResult]]):
             TLV(Tag.SAR_TOTAL_SEGMENTS, part.total),
             TLV(Tag.SAR_SEGMENT_SEQNUM, part.number),
         )
-
-    def _validity(self, submission: Submission) -> str:
-        until = submission.valid_until
-        if until is None:
-            return ""
-        if self._config.validity == "relative":
-            return write_relative(until - self._clock.now())
-        return write_absolute(until)
 
     def _submit_result(
         self,

@@ -555,12 +555,25 @@ class Connection(TypedDict):
     losing_since: str | None
 
 
+class Hint(TypedDict):
+    """Something about a channel that a person should look at."""
+
+    name: str
+    plain: Plain
+    since: str
+    receipts: int
+    setting: str | None
+    now: str | None
+    fitting: str | None
+
+
 class ChannelHealth(TypedDict):
     """How a channel is doing; `plain` says in words how its connections do."""
 
     plain: Plain
     connections: list[Connection]
     next_login_at: str | None
+    hints: list[Hint]
     queued_estimate: int
     state: str
     why: str

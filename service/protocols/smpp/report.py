@@ -129,6 +129,28 @@ def reference(message_id: str, form: IdForm, *, receipt: bool) -> bytes:
     return message_id.encode("latin-1", "backslashreplace")
 
 
+def same_id(answered: tuple[bytes, str], reported: tuple[bytes, str], form: str) -> bool:
+    """Whether a response's reference and a receipt's mean one id, if ids are written by `form`.
+
+    answered, reported: each with the form by which it was stored. That may have lost zeros in front
+    and the case of letters, so these say nothing where ids are the same.
+    """
+    response = _as_written(*answered, receipt=False)
+    receipt = _as_written(*reported, receipt=True)
+    if form == IdForm.SAME:
+        return response.upper().lstrip("0") == receipt.upper().lstrip("0")
+    by = IdForm(form)
+    return reference(response, by, receipt=False) == reference(receipt, by, receipt=True)
+
+
+def _as_written(ref: bytes, stored: str, *, receipt: bool) -> str:
+    """The id that `reference` made these octets of, but for zeros in front and the case."""
+    text = ref.decode("latin-1")
+    sides = _FORMS.get(IdForm(stored))
+    hexadecimal = sides is not None and sides[receipt] is _HEX
+    return f"{int(text):X}" if hexadecimal and _DECIMAL[0].fullmatch(text) else text
+
+
 def read_time(text: str, zone: timezone) -> datetime | None:
     """A YYMMDDhhmm[ss] time of a zone, or one with a century; what makes no sense is None."""
     if not (text.isascii() and text.isdecimal() and len(text) in {10, 12, 14}):
@@ -150,6 +172,13 @@ def write_minute(at: datetime, zone: timezone = BEIJING) -> str:
 def write_absolute(until: datetime) -> str:
     """A time in absolute form (§7.1.1), `YYMMDDhhmmss032+` with tenths: Beijing's 32 quarters."""
     return until.astimezone(BEIJING).strftime("%y%m%d%H%M%S") + "032+"
+
+
+def write_validity(until: datetime | None, now: datetime, *, relative: bool) -> str:
+    """The end of validity in either form (§7.1.1); "" for the SMSC's own."""
+    if until is None:
+        return ""
+    return write_relative(until - now) if relative else write_absolute(until)
 
 
 def write_relative(span: timedelta) -> str:

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from service.delivery import id_forms
+from service.delivery.id_forms_store import count_misses
 from service.dispatch.health import Counts
 from service.dispatch.pace import Pace
 from service.dispatch.shift import shift_waiting
@@ -86,3 +88,42 @@ async def test_the_explanation_of_a_route_names_a_channel_that_does_not_work(api
     said = (await api.post("/routes/explain", VIEWER, {"phone": "19790000007"})).json
     assert said["chosen"] == other.json["id"]
     assert "was found not to work for now" in said["channels"][0]["reason"]
+
+
+async def test_receipts_that_meet_nothing_are_a_hint_with_the_setting_that_helps(api: Api) -> None:
+    config = {"host": "127.0.0.1", "system_id": "x", "password": "pw123456", "sender": "1069000012"}
+    body = {**BODY, "name": "国际", "kind": "smpp", "config": config}
+    channel = (await api.post("/channels", ADMIN, body)).json["id"]
+    path = f"/channels/{channel}"
+    assert (await api.get(f"{path}/health", VIEWER)).json["hints"] == []
+    pool, now = api.runtime.pool, api.clock.at
+    for number in range(25):
+        await pool.execute(
+            """
+            INSERT INTO parts (channel_id, ref, phone_hash, run_id, no, part, attempt, at)
+            VALUES ($1, $2, $3, uuidv7(), 1, 1, 1, $4)
+            """,
+            *(channel, b"%X" % (7_000_000 + number), b"%d" % number, now),
+        )
+        await pool.execute(
+            """
+            INSERT INTO receipts_unmatched
+                (id, channel_id, ref, phone_hash, state, reason, code, received_at, why)
+            VALUES ($1, $2, $3, $4, 'delivered', '', 'DELIVRD', $5, 'parked')
+            """,
+            *(number, channel, b"%d" % (7_000_000 + number), b"%d" % number, now),
+        )
+    async with transaction(pool) as conn:
+        await count_misses(conn, channel, met=0, missed=25, now=now)
+    (hint,) = (await api.get(f"{path}/health", VIEWER)).json["hints"]
+    assert hint["name"] == "receipts_meet_nothing"
+    assert (hint["receipts"], hint["since"]) == (25, instant(now))
+    assert (hint["setting"], hint["now"], hint["fitting"]) == ("id_form", "same", "hex_decimal")
+    assert hint["plain"]["zh"].startswith("自 2027-01-12 09:30 起，连续 25 条回执对不上任何短信")
+    assert "把 id_form 从 same 改为 hex_decimal，最近 20 条中有 20 条对得上" in hint["plain"]["zh"]
+    assert "By id_form = hex_decimal (now same) 20 of the last 20 would fit" in hint["plain"]["en"]
+    changed = await api.patch(path, ADMIN, {"config": {"id_form": hint["fitting"]}})
+    assert changed.status == 200, changed.body
+    async with pool.acquire() as conn:
+        assert await id_forms.changed(conn, now) == [channel]
+    assert (await api.get(f"{path}/health", VIEWER)).json["hints"] == []

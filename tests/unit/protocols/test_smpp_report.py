@@ -14,6 +14,7 @@ from service.protocols.smpp.report import (
     read_fields,
     read_time,
     reference,
+    same_id,
     write_absolute,
     write_minute,
     write_relative,
@@ -262,3 +263,25 @@ def test_the_end_of_validity_in_its_two_forms() -> None:
 )
 def test_relative_times(span: timedelta, expected: str) -> None:
     assert write_relative(span) == expected
+
+
+@pytest.mark.parametrize("stored", IdForm)
+@pytest.mark.parametrize(
+    ("form", "response", "receipt"),
+    [
+        (IdForm.SAME, "5F3C9A10", "5F3C9A10"),
+        (IdForm.HEX_DECIMAL, "5f3c9a1b", "1597807131"),
+        (IdForm.DECIMAL_HEX, "1597807131", "5f3c9a1b"),
+        (IdForm.NUMBER, "17", "0000000017"),
+    ],
+)
+def test_ids_are_found_again_by_the_right_form_whatever_they_were_stored_by(
+    form: IdForm, response: str, receipt: str, stored: IdForm
+) -> None:
+    answered = reference(response, stored, receipt=False), stored.value
+    reported = reference(receipt, stored, receipt=True), stored.value
+    assert same_id(answered, reported, form)
+    others = [other for other in IdForm if other not in {form, IdForm.SAME}]
+    assert form in {IdForm.SAME, IdForm.NUMBER} or not any(
+        same_id(answered, reported, other) for other in others
+    )

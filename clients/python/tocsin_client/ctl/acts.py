@@ -277,6 +277,8 @@ async def show_health(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     if not screen.as_json:
         of_each = ("slot", "state", "note", "lost_at", "lost_how", "lost_why", "losses")
         await screen.table(each(found["connections"]), of_each)
+        for hint in found["hints"]:
+            screen.facts({"hint": said(hint["plain"])}, ("hint",))
 
 
 async def show_queue(tocsin: Tocsin, o: Options, screen: Screen) -> None:
