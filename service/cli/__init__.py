@@ -68,6 +68,20 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Our own errors are one plain sentence."""
     given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        try:
+            return _main(given)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        from tocsin_client.ctl.pipes import NOBODY_READS, is_unread  # noqa: PLC0415  # reads much
+
+        if is_unread(sys.stdout):
+            return NOBODY_READS
+        raise
+
+
+def _main(given: Sequence[str]) -> int:
     if given[:1] == ["ctl"]:  # of another package, whose help speaks two languages
         code: int = _load("ctl")(given[1:], prog="tocsin ctl")
         return code

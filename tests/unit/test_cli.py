@@ -1,5 +1,6 @@
 """The `tocsin` command finds each of its commands, and reads no more than that one needs."""
 
+import os
 import subprocess
 import sys
 
@@ -31,3 +32,24 @@ def test_the_list_of_commands_names_all_and_reads_none() -> None:
     *shown, read = done.stdout.splitlines()
     assert read == "read []"
     assert {*COMMANDS} <= {line.split()[0] for line in shown if line.strip()}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["env"], ["--help"], ["import", "--help"], ["ctl", "--help"], ["ctl", "campaigns", "--help"]],
+)
+def test_a_command_whose_reader_has_gone_ends_quietly(words: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "service", *words],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    asks_help = "--help" in words  # which argparse prints as far as it gets, and that is enough
+    assert done.returncode in ({0, 141} if asks_help else {141})
+    assert done.stderr == b""

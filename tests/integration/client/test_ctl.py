@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import io
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -303,3 +304,24 @@ def test_a_cell_stays_on_its_line_and_in_its_column() -> None:
     assert cell("a\x1b[31m\nb") == "a�[31m�b"
     assert (width("财务a"), padded("财务", 6)) == (5, "财务  ")
     assert cell({"a": [1, None]}) == "a 1, -"
+
+
+async def test_a_list_whose_reader_has_gone_ends_quietly(api: Api, wire: LossyWire) -> None:
+    for number in range(3):
+        body = {"name": f"r{number}", "rule": RULE}
+        assert (await api.post("/segments", ("school", "operator"), body)).status == 201
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tocsin_client.ctl", "--json", "segments", "list"),
+        env={
+            **os.environ,
+            "TOCSIN_API_URL": wire.url,
+            "TOCSIN_API_KEY": api.tokens["school", "operator"],
+        },
+        stdout=writer,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    os.close(writer)
+    _, said = await process.communicate()
+    assert (process.returncode, said) == (141, b"")

@@ -1,7 +1,8 @@
 """The words of `tocsin ctl`, in English and Chinese, and what its exit code means.
 
 0 done · 1 refused, or found bad · 2 wrong usage · 3 the key is not valid, or may not · 4 no such
-thing · 5 the service cannot be reached, or cannot answer now: try again · 130 broken off
+thing · 5 the service cannot be reached, or cannot answer now: try again · 130 broken off ·
+141 nobody reads on
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from tocsin_client import (
 )
 from tocsin_client.ctl.nouns import NOUNS, WORK
 from tocsin_client.ctl.parser import Act, Options, Parser
+from tocsin_client.ctl.pipes import NOBODY_READS, is_unread
 from tocsin_client.ctl.screen import LANGUAGE, Screen, say
 from tocsin_client.errors import Unavailable
 
@@ -39,7 +41,14 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "tocsin-ctl") ->
     given = sys.argv[1:] if arguments is None else list(arguments)
     before = LANGUAGE.set(_language(given))
     try:
-        return run(parser(prog).parse_args(given))
+        try:
+            return run(parser(prog).parse_args(given))
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if is_unread(sys.stdout):
+            return NOBODY_READS
+        raise
     finally:
         LANGUAGE.reset(before)
 
@@ -103,6 +112,8 @@ def run(options: Options) -> int:
     except TimeoutError:
         print(say("tocsin: it takes longer", "tocsin：尚未完成"), file=sys.stderr)
         return CODES[Unavailable]
+    except BrokenPipeError:
+        raise
     except (OSError, ValueError) as error:
         print(f"tocsin: {error}", file=sys.stderr)
         return USAGE
