@@ -85,6 +85,7 @@ _DAYS: Mapping[str, tuple[str, Basis, Callable[[int], date]]] = {
 }
 SCHOOL_DAYS = tuple(name for name, (_, basis, _) in _DAYS.items() if basis == "custom")
 FESTIVALS = tuple(_DAYS)
+_KEYS = {title: key for key, (title, _, _) in _DAYS.items()}
 
 PRESETS = (
     # Tickets before the journey, bookings on the way, jobs before people leave again.
@@ -143,15 +144,17 @@ PRESETS = (
 
 
 def find_festival(name: str, year: int, holidays: Holidays) -> Festival:
-    """The day of a festival, in a year.
+    """The day of a festival, in a year; `name`: its key, or what it is called in Chinese.
 
     Raises:
         Invalid: there is no such festival, or the year is not computed.
     """
+    name = _KEYS.get(name, name)
     if name not in _DAYS:
         known = ", ".join(FESTIVALS)
         raise Invalid(
-            f"there is no festival {name[:40]}; known are {known}", fields={"festival": known}
+            f"there is no festival {name[:40]}; known are {known}, also in Chinese",
+            fields={"festival": known},
         )
     title, basis, find = _DAYS[name]
     entered = [d for n, d in holidays.changes.school_days if n == name and d.year == year]
