@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import IO, Any, Literal, cast
 from urllib.parse import quote
 
-from aiohttp import FormData
-
 from tocsin_client.errors import ImportFailed
-from tocsin_client.link import Link, into
+from tocsin_client.link import Link, file_form, into
 from tocsin_client.types import (
     Basis,
     Evidence,
@@ -33,13 +31,6 @@ from tocsin_client.types import (
 )
 
 _MEMORY_OCTETS = 1024 * 1024
-
-
-def _is_awkward(file_name: str) -> bool:
-    """Whether a name is better percent-encoded, which the service undoes, than sent in UTF-8 as
-    RFC 7578 §4.2 has it: it has signs that a header needs, or that look percent-encoded.
-    """
-    return not file_name.isprintable() or any(sign in file_name for sign in '%";')
 
 
 class Imports:
@@ -79,12 +70,7 @@ class Imports:
         fields |= {name: value for name, value in optional.items() if value is not None}
         name = file_name or (file.name if isinstance(file, Path) else "contacts.csv")
 
-        def form() -> FormData:
-            made = FormData(fields, quote_fields=_is_awkward(name))
-            content = io.BytesIO(file) if isinstance(file, bytes) else file.open("rb")
-            made.add_field("file", content, filename=name)
-            return made
-
+        form = file_form(fields, file, name)
         return cast(ImportAccepted, await self._link.upload("/imports", form, key=idempotency_key))
 
     async def get(self, import_id: str) -> Import:

@@ -8,11 +8,13 @@ not, since somebody else may have changed the thing meanwhile.
 """
 
 import asyncio
+import io
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
 from uuid import uuid4
@@ -143,9 +145,9 @@ class Link:
         act = self._act("GET", path)
         return await self._ask(act), act.version
 
-    async def delete(self, path: str) -> None:
+    async def delete(self, path: str, body: object = None) -> None:
         """Have something deleted."""
-        await self._ask(self._act("DELETE", path))
+        await self._ask(self._act("DELETE", path, body=body))
 
     async def upload(self, path: str, form: Callable[[], FormData], *, key: str | None) -> Any:
         """The answer to a file, streamed; `form` is called for each try."""
@@ -162,9 +164,19 @@ class Link:
             if cursor is None:
                 return
 
-    async def download(self, path: str, take: Callable[[AsyncIterator[bytes]], Any]) -> None:
-        """Give the octets of a file to `take`; from the beginning again if they break off."""
-        await self._ask(self._act("GET", path), take)
+    async def download(
+        self,
+        path: str,
+        take: Callable[[AsyncIterator[bytes]], Any],
+        query: Query | None = None,
+        *,
+        body: object = None,
+    ) -> None:
+        """Give the octets of a file to `take`; from the beginning again if they break off.
+
+        body: of a file that is asked for by POST.
+        """
+        await self._ask(self._act("GET" if body is None else "POST", path, query, body=body), take)
 
     def _act(
         self,
@@ -254,6 +266,25 @@ def into(file: IO[bytes]) -> Callable[[AsyncIterator[bytes]], Any]:
             file.write(chunk)
 
     return take
+
+
+def file_form(fields: Mapping[str, str], file: Path | bytes, name: str) -> Callable[[], FormData]:
+    """For `upload`: makes a form with a file, read anew from its beginning for each try."""
+
+    def form() -> FormData:
+        made = FormData(fields, quote_fields=_is_awkward(name))
+        content = io.BytesIO(file) if isinstance(file, bytes) else file.open("rb")
+        made.add_field("file", content, filename=name)
+        return made
+
+    return form
+
+
+def _is_awkward(file_name: str) -> bool:
+    """Whether a name is better percent-encoded, which the service undoes, than sent in UTF-8 as
+    RFC 7578 §4.2 has it: it has signs that a header needs, or that look percent-encoded.
+    """
+    return not file_name.isprintable() or any(sign in file_name for sign in '%";')
 
 
 def _passes(error: Refused) -> bool:

@@ -2,20 +2,16 @@
 
 import argparse
 import asyncio
-import io
-import json
 import os
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tocsin_client.ctl.command import main, parser
+from tocsin_client.ctl.command import parser
 from tocsin_client.ctl.screen import LANGUAGE, cell, padded, speaks_chinese, width
 
 from service.audience.loading import run_import
@@ -24,54 +20,9 @@ from tests.factories import TEXT, phone
 from tests.harness.lossy import LossyWire
 from tests.integration.api.conftest import Api
 from tests.integration.api.test_routing import channel
+from tests.integration.client.conftest import Shell, one
 
 RULE = "carrier in (mobile, unicom, telecom, broadnet)"
-
-
-@dataclass
-class Ended:
-    """A command that has ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def rows(self) -> list[Any]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-Shell = Callable[..., Awaitable[Ended]]
-
-
-@pytest.fixture
-def shell(
-    api: Api, wire: LossyWire, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Shell:
-    """Runs a command as somebody of the school's, in a thread, as a program of its own would."""
-    monkeypatch.setenv("TOCSIN_API_URL", wire.url)
-    monkeypatch.setenv("LC_ALL", "C")
-
-    async def run(
-        *words: str, who: str = "operator", stdin: str = "", where: str = "school"
-    ) -> Ended:
-        monkeypatch.setenv("TOCSIN_API_KEY", api.tokens[where, who])
-        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
-        try:
-            code = await asyncio.to_thread(main, ["--patience", "2", *words])
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        return Ended(code, *capsys.readouterr())
-
-    return run
-
-
-async def one(shell: Shell, *words: str, **more: str) -> Any:
-    """The one value that a command prints as JSON."""
-    ended = await shell("--json", *words, **more)
-    assert ended.code == 0, ended.err
-    (row,) = ended.rows
-    return row
 
 
 async def test_a_campaign_from_a_shell(api: Api, shell: Shell, tmp_path: Path) -> None:
@@ -83,7 +34,7 @@ async def test_a_campaign_from_a_shell(api: Api, shell: Shell, tmp_path: Path) -
     async with api.runtime.pool.acquire() as conn:
         await run_import(conn, api.runtime.keyring, taken["id"], api.clock.at)
     told = await shell("imports", "show", taken["id"])
-    assert "state        done" in told.out
+    assert told.out.splitlines()[0] == f"people.csv → r  [read]  {taken['id']}"
     assert await api.runtime.pool.fetchval("SELECT evidence FROM rosters") == "档案 7"
     rejects = await shell("imports", "rejects", taken["id"])
     assert rejects.out.splitlines()[0].split() == [

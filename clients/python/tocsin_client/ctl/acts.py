@@ -2,19 +2,20 @@
 
 import json
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
+from urllib.parse import quote
 
 from tocsin_client import ImportFailed, Tocsin
+from tocsin_client.ctl import import_report, review
 from tocsin_client.ctl.parser import Act, Options
-from tocsin_client.ctl.screen import Screen, said
+from tocsin_client.ctl.screen import Screen, said, say
 from tocsin_client.types import Evidence, FireRecord
 
 BAD = 1
 """The exit code of what was asked and found bad: a blocked text, a file that cannot be read."""
 
-IMPORT = ("id", "state", "roster", "file_name", "rows_read", "finished_at", "report")
 CAMPAIGN = (
     *("id", "name", "state", "class", "priority", "template_id", "segment_id"),
     *("baseline", "next_fire_at", "submitted_by", "approved_by"),
@@ -23,7 +24,7 @@ REPORT = (
     *("run_id", "state", "target", "reached", "parts", "states", "by_reason", "excluded"),
     *("started_at", "finished_at"),
 )
-TEMPLATE = ("id", "name", "class", "version", "parts", "encoding", "variables", "lint")
+TEMPLATE = ("id", "name", "class", "topic", "version", "parts", "encoding", "variables", "lint")
 Item = TypeVar("Item")
 
 
@@ -59,19 +60,25 @@ async def add_import(tocsin: Tocsin, o: Options, screen: Screen) -> int | None:
         dry_run=o.dry_run,
     )
     if o.no_wait:
-        screen.facts(taken, IMPORT)
+        screen.facts(taken, ("id", "state"))
         return None
     try:
-        screen.facts(await tocsin.imports.wait(taken["id"], timeout=o.timeout), IMPORT)
+        _import(screen, await tocsin.imports.wait(taken["id"], timeout=o.timeout))
     except ImportFailed:
-        screen.facts(await tocsin.imports.get(taken["id"]), IMPORT)
+        _import(screen, await tocsin.imports.get(taken["id"]))
         return BAD
     return None
 
 
+def _import(screen: Screen, found: Mapping[str, Any]) -> None:
+    if screen.as_json:
+        screen.facts(found, ())
+    screen.text(import_report.lines_of(found))
+
+
 async def show_import(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """An import and its report."""
-    screen.facts(await tocsin.imports.get(o.id), IMPORT)
+    _import(screen, await tocsin.imports.get(o.id))
 
 
 async def list_rejects(tocsin: Tocsin, o: Options, screen: Screen) -> None:
@@ -123,7 +130,13 @@ async def list_templates(tocsin: Tocsin, _: Options, screen: Screen) -> None:
 
 async def create_template(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """Keep a text."""
-    made = await tocsin.templates.create(o.name, read_text(o.text), message_class=o.message_class)
+    made = await tocsin.templates.create(
+        o.name,
+        read_text(o.text),
+        message_class=o.message_class,
+        topic=o.topic,
+        language=o.language,
+    )
     screen.facts(made, TEMPLATE)
 
 
@@ -146,9 +159,7 @@ async def show_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
 
 async def create_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """Plan a campaign; what the file says beside the options goes along."""
-    more: dict[str, Any] = json.loads(read_text(f"@{o.plan}")) if o.plan else {}
-    if o.start_at:
-        more["schedule"] = more.get("schedule", {}) | {"kind": "once", "start_at": o.start_at}
+    more = _planned(o)
     made = await tocsin.campaigns.create(
         o.name,
         template_id=o.template,
@@ -160,6 +171,45 @@ async def create_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
         more=more,
     )
     screen.facts(made, CAMPAIGN)
+
+
+def _planned(o: Options) -> dict[str, Any]:
+    """What a file says of a plan, and when it is to be sent, if an option says so."""
+    more: dict[str, Any] = json.loads(read_text(f"@{o.plan}")) if o.plan else {}
+    if o.start_at:
+        more["schedule"] = more.get("schedule", {}) | {"kind": "once", "start_at": o.start_at}
+    return more
+
+
+async def edit_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Change a plan that has not begun to send, if nobody else does at the same moment."""
+    given = {
+        "name": o.name,
+        "template_id": o.template,
+        "segment_id": o.segment,
+        "channels": o.channel,
+        "priority": o.priority,
+        "max_tps": o.max_tps,
+    }
+    changes = _planned(o) | {name: value for name, value in given.items() if value is not None}
+    if not changes:
+        raise ValueError(say("say what is to change", "请说明要修改什么"))
+    seen, version = await tocsin.campaigns.get_versioned(o.id)
+    if "schedule" in changes and not o.plan:  # a schedule is given whole
+        given_whole: dict[str, Any] = dict(cast(Mapping[str, Any], seen)["schedule"])
+        if not given_whole.pop("own_hours"):
+            del given_whole["send_hours"]
+        changes["schedule"] = given_whole | changes["schedule"]
+    screen.facts(await tocsin.campaigns.edit(o.id, changes, version=version), CAMPAIGN)
+
+
+async def correct_run(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Draft a correction to those who got a run."""
+    changes = _planned(o) | {"name": o.name, "template_id": o.template}
+    if o.channel:
+        changes["channels"] = o.channel
+    made = await tocsin.ask("POST", f"/runs/{quote(o.id, safe='')}/correction", body=changes)
+    screen.facts(made, (*CAMPAIGN, "corrects"))
 
 
 async def preview_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
@@ -174,10 +224,23 @@ async def submit_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     screen.facts(await tocsin.campaigns.submit(o.id), CAMPAIGN)
 
 
-async def approve_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
-    """Approve what somebody else submitted."""
-    done = await tocsin.campaigns.approve(o.id, reason=o.reason, acknowledged=o.acknowledged)
+async def review_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """What an approval would bind."""
+    campaign, lines = await review.read(tocsin, o.id)
+    if screen.as_json:
+        screen.facts(campaign, ())
+    screen.text(lines)
+
+
+async def approve_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> int | None:
+    """Approve what somebody else submitted, once it has been shown; bad if it is not wanted."""
+    if not screen.as_json and not await review.ask(tocsin, o, screen):
+        return BAD
+    done = await tocsin.campaigns.approve(
+        o.id, reason=o.reason, acknowledged=o.acknowledged, missed=o.missed
+    )
     screen.facts(done, CAMPAIGN)
+    return None
 
 
 def steer(name: str, *options: str) -> Act:
@@ -256,6 +319,31 @@ async def add_suppressions(tocsin: Tocsin, o: Options, screen: Screen) -> None:
         department_id=o.department_id,
     )
     await screen.table(each(made["items"]), ("id", "phone", "reason", "classes", "is_new"))
+
+
+async def import_suppressions(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Stop texts to the numbers of a file."""
+    given = {"reason": o.reason, "note": o.note, "department_id": o.department_id}
+    fields = {name: value for name, value in given.items() if value}
+    found = await tocsin.give("/suppressions/imports", o.file, fields)
+    screen.facts(found, ("numbers", "added", "known", "rejected", "rows"))
+
+
+async def read_statement(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Settle texts in doubt by a carrier's own statement."""
+    given = {"channel_id": str(o.channel), "reason": o.reason, "encoding": o.encoding}
+    fields = {name: value for name, value in given.items() if value}
+    found = await tocsin.give("/uncertain/statement", o.file, fields)
+    screen.facts(found, ("decision_id", "lines", "settled", "rows"))
+
+
+async def send_messages(tocsin: Tocsin, o: Options, screen: Screen) -> int | None:
+    """Send to numbers from standard input, one a line; bad if one is refused."""
+    phones = [line.strip() for line in read_text("-").splitlines() if line.strip()]
+    text = read_text(o.text) if o.text else None
+    sent = await tocsin.messages.send(phones, template_id=o.template, text=text)
+    screen.facts(sent, ("run_id", "accepted", "rejected", "ids"))
+    return BAD if sent["rejected"] else None
 
 
 async def lift_suppression(tocsin: Tocsin, o: Options, _: Screen) -> None:

@@ -24,6 +24,7 @@ from tocsin_client.ctl.nouns import NOUNS, WORK
 from tocsin_client.ctl.parser import Act, Options, Parser
 from tocsin_client.ctl.pipes import NOBODY_READS, is_unread
 from tocsin_client.ctl.screen import LANGUAGE, Screen, say
+from tocsin_client.ctl.table import TABLE
 from tocsin_client.errors import Unavailable
 
 CODES: dict[type[TocsinError], int] = {
@@ -92,14 +93,21 @@ def parser(prog: str) -> Parser:
         default=Patience().total,
         metavar="SECONDS",
     )
+    _add_nouns(made)
+    return made
+
+
+def _add_nouns(made: Parser) -> None:
     nouns = made.below(("NOUN", "对象"))
     for name, words, add in NOUNS:
         noun = nouns.add_parser(name, help=say(*words), description=say(*words))
-        acts = noun.below(("ACT", "操作"), required=name != WORK)
-        add(acts)
+        commands = noun.below(("ACT", "操作"), required=name != WORK)
+        add(commands)
+        for request in TABLE:
+            if request.noun == name:
+                request.add_to(commands)
         if name == WORK:
-            noun.set_defaults(act=acts.choices["list"].get_default("act"))
-    return made
+            noun.set_defaults(act=commands.choices["list"].get_default("act"))
 
 
 def run(options: Options) -> int:

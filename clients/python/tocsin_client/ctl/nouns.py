@@ -107,6 +107,8 @@ def _templates(of: Commands) -> None:
     create = act(of, "create", acts.create_template, ("keep a text", "保存模板"))
     create.take("name", words=("its name", "名称"))
     create.take("text", words=TEXT)
+    create.take("--topic", words=("what it is about", "主题"), default="")
+    create.take("--language", words=("its language; default: zh", "语种，默认 zh"), default="zh")
     for parser in (lint, create):
         _class(parser)
     words = ("let it be sent directly", "批准用于直接发送")
@@ -116,32 +118,42 @@ def _templates(of: Commands) -> None:
     act(of, "list", acts.list_templates, ("all of them", "全部模板"))
 
 
+def _planned(parser: Parser) -> None:
+    """When and over what it is sent, and the rest of a plan."""
+    parser.take("--start-at", words=("else at once", "发送时间，默认立即"), **INSTANT)
+    parser.take("--channel", words=CHANNEL, type=int, action="append", metavar="ID")
+    more = ("more of the plan, JSON", "计划的其余部分，JSON 文件")
+    parser.take("--plan", words=more, metavar="FILE")
+
+
 def _campaigns(of: Commands) -> None:
     listed = act(of, "list", acts.list_campaigns, ("all, or of one state", "全部或某状态"))
     listed.take("--state", words=("only these", "仅此状态"), choices=get_args(CampaignState))
     create = act(of, "create", acts.create_campaign, ("plan one", "新建草稿"))
     create.take("name", words=("its name", "名称"))
-    create.take("--template", words=("the text's id", "模板编号"), required=True, metavar="ID")
-    create.take("--segment", words=("the rule's id", "规则编号"), required=True, metavar="ID")
-    create.take("--start-at", words=("else at once", "发送时间，默认立即"), **INSTANT)
-    create.take("--channel", words=CHANNEL, type=int, action="append", metavar="ID")
     first = ("what goes before what; default: normal", "优先级，默认 normal")
     create.take("--priority", words=first, choices=get_args(Priority), default="normal")
-    create.take("--max-tps", words=("at most so many a second", "每秒上限"), type=int)
     create.take("--drill", words=("a drill", "演练"), action="store_true")
-    more = ("more of the plan, JSON", "计划的其余部分，JSON 文件")
-    create.take("--plan", words=more, metavar="FILE")
+    changed = ("change a plan that has not begun", "修改未开始的任务")
+    edit = act_on(of, "edit", acts.edit_campaign, changed, CAMPAIGN)
+    edit.take("--name", words=("its name", "名称"))
+    edit.take("--priority", words=("what goes before what", "优先级"), choices=get_args(Priority))
+    for parser in (create, edit):
+        needed = parser is create
+        template = ("the text's id", "模板编号")
+        parser.take("--template", words=template, required=needed, metavar="ID")
+        parser.take("--segment", words=("the rule's id", "规则编号"), required=needed, metavar="ID")
+        parser.take("--max-tps", words=("at most so many a second", "每秒上限"), type=int)
+        _planned(parser)
     for name, does, words in (
         ("show", acts.show_campaign, ("one with its history", "查看任务及经过")),
         ("preview", acts.preview_campaign, ("whom it would reach", "预览将发给谁")),
+        ("review", acts.review_campaign, ("all that an approval binds", "审批所含的全部内容")),
         ("submit", acts.submit_campaign, ("put it before an approver", "提交审批")),
         ("report", duty.show_campaign_report, ("week by week, by carrier", "按周、按运营商统计")),
     ):
         act_on(of, name, does, words, CAMPAIGN)
-    second = ("agree, as the second person", "以第二人身份批准")
-    approve = act_on(of, "approve", acts.approve_campaign, second, CAMPAIGN)
-    reason(approve, required=False)
-    _acknowledged(approve)
+    _approve(of)
     for name, method, words in (
         ("return", "send_back", ("give it back to be mended", "退回修改")),
         ("reject", "reject", ("refuse it for good", "驳回")),
@@ -151,6 +163,17 @@ def _campaigns(of: Commands) -> None:
         parser = act_on(of, name, acts.steer(method), words, CAMPAIGN)
         reason(parser, required=name in {"return", "reject"})
     _going_on(of)
+
+
+def _approve(of: Commands) -> None:
+    second = ("agree, as the second person", "以第二人身份批准")
+    approve = act_on(of, "approve", acts.approve_campaign, second, CAMPAIGN)
+    reason(approve, required=False)
+    _acknowledged(approve)
+    late = ("what becomes of its fire if that is late", "若已错过发送时间：补发、待放行、不发")
+    approve.take("--missed", words=late, choices=get_args(LateChoice))
+    sure = ("do not ask: it has been read", "不再询问（已审阅）")
+    approve.take("--yes", words=sure, action="store_true")
 
 
 def _going_on(of: Commands) -> None:
@@ -182,6 +205,11 @@ def _runs(of: Commands) -> None:
     resend = act_on(of, "resend-missed", duty.resend_missed, again, RUN)
     resend.take("--channel", words=CHANNEL, type=int, action="append", metavar="ID")
     reason(resend, required=True)
+    put_right = ("draft another text to whom it reached", "起草更正，发给已收到的人")
+    correct = act_on(of, "correction", acts.correct_run, put_right, RUN)
+    correct.take("name", words=("its name", "名称"))
+    correct.take("--template", words=("the text's id", "模板编号"), required=True, metavar="ID")
+    _planned(correct)
     act_on(of, "cancel", duty.cancel_send, ("call a direct send back", "撤回一次直接发送"), RUN)
     proof = ("keep its signed evidence", "保存签名的证据包")
     evidence = act_on(of, "evidence", duty.save_evidence, proof, RUN)
@@ -192,6 +220,11 @@ def _messages(of: Commands) -> None:
     words = ("the latest to a number from stdin", "从标准输入读号码，查最近的短信")
     lookup = act(of, "lookup", duty.look_up_number, words)
     lookup.take("--days", words=("how far back", "往前查多少天"), type=int, default=31)
+    named = ("send to numbers from stdin, one a line", "从标准输入逐行读号码，直接发送")
+    send = act(of, "send", acts.send_messages, named)
+    send.take("--template", words=("an approved text's id", "已批准的模板编号"), metavar="ID")
+    own = ("your own words; takes a right", "自拟正文，需有权限")
+    send.take("--text", words=own)
     act_on(
         of, "show", duty.show_message, ("what became of one, and why", "是否送达、原因"), MESSAGE
     )
@@ -207,6 +240,14 @@ def _uncertain(of: Commands) -> None:
     decide.take("decision", words=became, choices=get_args(Decision))
     decide.take("--id", words=MESSAGE, action="append", default=[])
     reason(decide, required=True)
+    says = ("by a carrier's own statement", "按运营商提供的发送清单认定")
+    statement = act(of, "statement", acts.read_statement, says)
+    statement.take("file", words=("CSV or XLSX", "CSV 或 XLSX 文件"), type=Path)
+    statement.take("--channel", words=CHANNEL, type=int, required=True, metavar="ID")
+    statement.take(
+        "--encoding", words=("of the file; default: found out", "文件编码，默认自动识别")
+    )
+    reason(statement, required=True)
     for parser in (listed, decide):
         parser.take("--run", words=RUN, dest="run_id")
         parser.take("--channel", words=CHANNEL, type=int)
@@ -218,13 +259,17 @@ def _suppressions(of: Commands) -> None:
     listed.take("--phone", words=number, action="store_true")
     numbers = ("numbers from stdin, one a line", "从标准输入逐行读号码")
     add = act(of, "add", acts.add_suppressions, numbers)
-    why = ("default: opted_out", "原因，默认 opted_out（退订）")
-    add.take("--reason", words=why, choices=get_args(SuppressionReason), default="opted_out")
+    given = ("the numbers of a file", "从文件导入号码")
+    load = act(of, "import", acts.import_suppressions, given)
+    load.take("file", words=("CSV or XLSX", "CSV 或 XLSX 文件"), type=Path)
+    for parser in (add, load):
+        why = ("default: opted_out", "原因，默认 opted_out（退订）")
+        parser.take("--reason", words=why, choices=get_args(SuppressionReason), default="opted_out")
+        alone = ("stop its work notices alone", "仅停发该单位的工作通知")
+        parser.take("--department", words=alone, dest="department_id", metavar="ID")
+        parser.take("--note", words=("where it comes from", "备注"), default="")
     classes = ("what it stops; default: by the reason", "停发哪些类别，默认按原因")
     add.take("--classes", words=classes, nargs="+", choices=get_args(MessageClass))
-    alone = ("stop its work notices alone", "仅停发该单位的工作通知")
-    add.take("--department", words=alone, dest="department_id", metavar="ID")
-    add.take("--note", words=("where it comes from", "备注"), default="")
     add.take(
         "--expires-at", words=("until when; default: for good", "截止时间，默认永久"), **INSTANT
     )
@@ -279,6 +324,10 @@ def _work(of: Commands) -> None:
     act(of, "list", duty.list_work, ("each thing, since when and why", "逐项列出：何时起、为何"))
 
 
+def _alone(_: Commands) -> None:
+    """All that can be done with it is in the table of requests."""
+
+
 NOUNS: tuple[tuple[str, Words, Callable[[Commands], None]], ...] = (
     (WORK, ("what waits for you", "等您处理的事"), _work),
     ("stop-all", ("the switch that stops everything", "全部停发"), _stop_all),
@@ -292,6 +341,23 @@ NOUNS: tuple[tuple[str, Words, Callable[[Commands], None]], ...] = (
     ("rosters", ("imported lists", "名单"), _rosters),
     ("segments", ("audience rules", "人群规则"), _segments),
     ("templates", ("texts", "短信模板"), _templates),
+    ("lint", ("what a text may not say", "审查规则"), _alone),
+    ("inbound", ("what people write back", "群众回复"), _alone),
+    ("contacts", ("people", "人员"), _alone),
+    ("calendar", ("what is sent when, of all plans", "发送日历"), _alone),
+    ("schedules", ("try a schedule", "试算发送计划"), _alone),
+    ("festivals", ("festivals and presets", "节日与预设方案"), _alone),
+    ("holidays", ("days off and quiet days", "节假日与静默日"), _alone),
+    ("send-hours", ("the county's hours", "发送时段"), _alone),
+    ("caps", ("how many texts a person may get", "接收上限"), _alone),
+    ("areas", ("towns, villages, groups", "区划"), _alone),
+    ("receipts", ("receipts that match no text", "未匹配的回执"), _alone),
+    ("routes", ("which way a number takes", "号码路由"), _alone),
+    ("prefixes", ("number blocks", "号段表"), _alone),
+    ("departments", ("departments", "单位"), _alone),
+    ("users", ("who there is", "用户"), _alone),
+    ("deputies", ("who stands in for whom", "代理安排"), _alone),
+    ("guests", ("whom trial keys may reach", "试用号码"), _alone),
     ("webhooks", ("addresses that are called", "回调地址"), _webhooks),
     ("keys", ("who may ask; for administrators", "密钥（管理员）"), _keys),
     ("audit", ("what was done; for administrators", "操作审计（管理员）"), _audit),

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import unicodedata
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, TextIO
 
@@ -70,6 +70,12 @@ class Screen:
         if not widths:
             self._begin(waiting)
 
+    def text(self, lines: Iterable[str]) -> None:
+        """Lines for a person; a program is told nothing."""
+        if not self.as_json:
+            for line in lines:
+                self._line(line)
+
     def _begin(self, rows: Sequence[Sequence[str]]) -> list[int]:
         widths = [max(width(value) for value in column) for column in zip(*rows, strict=True)]
         for row in rows:
@@ -92,6 +98,8 @@ def cell(value: object) -> str:
         text = "-"
     elif isinstance(value, bool):
         text = say("yes", "是") if value else say("no", "否")
+    elif isinstance(value, Mapping) and value.keys() == {"zh", "en"}:
+        text = str(said(value))
     elif isinstance(value, Mapping):
         text = "  ".join(f"{name} {cell(part)}" for name, part in value.items()) or "-"
     elif isinstance(value, list):

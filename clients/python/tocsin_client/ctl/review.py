@@ -1,0 +1,184 @@
+"""What an approval binds, before it is given: all texts, the rule in words, when, over what.
+
+An approver answers for every word that leaves. Everything is read once more before the question,
+and the approval is refused here if another content waits by the time it is answered.
+"""
+
+import asyncio
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tocsin_client import Tocsin, TocsinError
+from tocsin_client.ctl.parser import Options
+from tocsin_client.ctl.screen import Screen, cell, say
+
+Facts = Mapping[str, Any]
+
+
+class Unread(TocsinError):
+    """Something else waits for the approval than what was shown."""
+
+
+async def read(tocsin: Tocsin, campaign_id: str) -> tuple[Facts, list[str]]:
+    """A campaign, and what its approval binds, as lines for a person."""
+    campaign: Facts = await tocsin.campaigns.get(campaign_id)
+    preview: Facts = await tocsin.campaigns.preview(campaign_id)
+    rule = campaign["frozen_rule"]
+    words = await tocsin.segments.explain(rule) if rule else None
+    people = {user["id"]: user["name"] async for user in tocsin.each("/users")}
+    names = {channel["id"]: channel["name"] async for channel in tocsin.channels.list()}
+    lines = [
+        *_head(campaign, people),
+        *_texts(campaign, preview),
+        *_audience(campaign, preview, words),
+        *_time(campaign, preview),
+        *_ways(campaign, names),
+    ]
+    return campaign, lines
+
+
+async def ask(tocsin: Tocsin, o: Options, screen: Screen) -> bool:
+    """Show what is to be approved, and ask. A program, which has no terminal, is not asked, and is
+    shown it if it says yes: it has `campaigns review`.
+
+    Raises:
+        Unread: the campaign was changed while it was read.
+    """
+    if not (o.yes or sys.stdin.isatty()):
+        return True
+    campaign, lines = await read(tocsin, o.id)
+    screen.text(lines)
+    if o.yes:
+        return True
+    question = say("Approve this? Write yes: ", "批准以上内容吗？请输入 yes：")
+    try:
+        answer = await asyncio.to_thread(input, question)
+    except EOFError:
+        return False
+    agreed = answer.strip().lower() in {"yes", "y", "是", "批准"}
+    now = await tocsin.campaigns.get(o.id)
+    if agreed and now.get("content_hash") != campaign["content_hash"]:
+        raise Unread(say(
+            "it was changed while you read it; read it again", "审阅期间内容已被修改，请重新审阅"
+        ))  # fmt: skip
+    return agreed
+
+
+def _head(campaign: Facts, people: Mapping[str, str]) -> Iterator[str]:
+    yield say(f"Campaign {campaign['name']}", f"任务 {campaign['name']}") + f"  {campaign['id']}"
+    yield _line("state", "状态", campaign["state"])
+    yield _line("class", "类别", campaign["class"])
+    yield _line("priority", "优先级", campaign["priority"])
+    by = people.get(campaign["submitted_by"] or "", campaign["submitted_by"])
+    yield _line("submitted by", "提交人", f"{cell(by)}  {cell(campaign['submitted_at'])}")
+    if campaign["pending_until"]:
+        yield _line("to be approved until", "审批截止", campaign["pending_until"])
+    if campaign["drill"]:
+        yield _line("drill", "演练", say("yes: no real number", "是：不发真实号码"))
+    if campaign["corrects"]:
+        yield _line("corrects the run", "更正批次", campaign["corrects"])
+
+
+def _texts(campaign: Facts, preview: Facts) -> Iterator[str]:
+    judged = [preview, *preview["more_texts"]]
+    texts = [campaign, *campaign["more_texts"]]
+    for number, (text, found) in enumerate(zip(texts, judged, strict=True), 1):
+        after = text.get("after_days")
+        later = say(f", {after} days later", f"，{after} 天后") if after else ""
+        size = say(
+            f"{found['characters']} characters, {found['parts']} parts, {found['encoding']}",
+            f"{found['characters']} 字，{found['parts']} 条，{found['encoding']}",
+        )
+        yield say(f"── Text {number}{later} ({size})", f"── 短信 {number}{later}（{size}）")
+        for line in str(text["text"]).splitlines():
+            yield cell(line)
+        if found["variables"]:
+            yield _line("variables", "变量", found["variables"])
+        if not found["lint"]:
+            yield _line("lint", "审查", say("nothing found", "未发现问题"))
+        for finding in found["lint"]:
+            where = say(f"character {finding['at']}", f"第 {finding['at']} 字")
+            told = f"{finding['rule']} {finding['level']}  {where}  {finding['message']}"
+            yield _line("lint", "审查", told)
+
+
+def _audience(campaign: Facts, preview: Facts, words: Any) -> Iterator[str]:
+    yield say("── To whom", "── 发给谁")
+    yield _line("rule", "规则", campaign["frozen_rule"])
+    if words:
+        yield _line("in words", "含义", words[say("english", "chinese")])
+    yield _line("people at submission", "提交时人数", campaign["baseline"])
+    yield _line("people now", "现在人数", preview["target"])
+    yield _line("left out now", "现在排除", preview["excluded"])
+    towns = {preview["area_names"].get(code, code): n for code, n in preview["by_area"].items()}
+    yield _line("by town", "按乡镇", towns)
+    yield _line("by carrier", "按运营商", preview["by_carrier"])
+    if preview["caps"]["capped"]:
+        yield _line("have had enough then", "届时达接收上限", preview["caps"]["capped"])
+
+
+_KINDS = {
+    "now": ("at once, when approved", "批准后立即"),
+    "once": ("once", "一次"),
+    "recurring": ("again and again", "周期"),
+    "joining": ("to whoever newly has a role", "向新增人员"),
+}
+_LATE = {
+    "run": ("it fires late", "照发"),
+    "hold": ("it waits for a release", "等待放行"),
+    "skip": ("it is left out", "不发"),
+}
+
+
+def _time(campaign: Facts, preview: Facts) -> Iterator[str]:
+    schedule = campaign["schedule"]
+    yield say("── When", "── 何时")
+    yield _line("kind", "方式", say(*_KINDS.get(schedule["kind"], (schedule["kind"],) * 2)))
+    for name, chinese in (
+        ("start_at", "开始"), ("rrule", "重复规则"), ("dates", "日期"), ("until", "截止"),
+        ("roles", "身份"),
+    ):  # fmt: skip
+        if schedule.get(name):
+            yield _line(name, chinese, schedule[name])
+    hours = "  ".join(f"{start}–{end}" for start, end in schedule["send_hours"])
+    yield _line("hours", "时段", f"{hours}  {schedule['timezone']}")
+    if schedule["beyond_hours"]:
+        yield _line("beyond the county's hours", "超出县定时段", True)
+    if schedule["kind"] == "recurring":
+        yield _line("days", "适用日", schedule["days"])
+        yield _line("on a holiday", "遇节假日", schedule["holidays"])
+    yield _line("on quiet days", "静默日", schedule["quiet_days"])
+    yield _line("if late", "错过时", say(*_LATE.get(schedule["late"], (schedule["late"],) * 2)))
+    minutes = schedule["validity_minutes"]
+    yield _line("of use for", "有效期", say(f"{minutes} minutes", f"{minutes} 分钟"))
+    if any(campaign["period"].values()):
+        yield _line("period", "期间", campaign["period"])
+    for fire in campaign["next_fires"]:
+        yield _line("fires", "触发", {name: fire[name] for name in ("at", "note") if fire[name]})
+    if estimate := preview["estimate"]:
+        shown = {name: estimate[name] for name in ("sends_from", "finishes_at", "in_time")}
+        yield _line("foreseen", "预计", shown)
+    for note in campaign["schedule_notes"]:
+        yield _line("note", "提示", note)
+
+
+def _ways(campaign: Facts, names: Mapping[int, str]) -> Iterator[str]:
+    yield say("── Over what", "── 怎样发")
+    chosen = campaign["channels"]
+    ways = say("all that may", "自动") if chosen == "auto" else [
+        f"{one} {names.get(one, '')}".strip() for one in chosen
+    ]  # fmt: skip
+    yield _line("channels", "通道", ways)
+    if campaign["max_tps"]:
+        yield _line("at most a second", "每秒上限", campaign["max_tps"])
+    over = {"defer": ("wait", "顺延"), "stop": ("are left out", "不发")}[campaign["over_cap"]]
+    yield _line("who had enough texts", "达接收上限者", say(*over))
+    own = {name: value for name, value in campaign["safety"].items() if value is not None}
+    if own:
+        yield _line("safety", "自动暂停条件", own)
+    yield _line("content", "内容指纹", campaign["content_hash"])
+
+
+def _line(english: str, chinese: str, value: object) -> str:
+    return f"  {say(f'{english}: ', f'{chinese}：')}{cell(value)}"

@@ -1,0 +1,166 @@
+"""Whatever an operator or an approver may do over the API is a command of `tocsin ctl`, or there is
+a reason why not; and a command asks for nothing that the API does not have.
+"""
+
+import argparse
+from collections.abc import Iterator
+
+import pytest
+from tocsin_client.ctl import import_report
+from tocsin_client.ctl.command import parser
+from tocsin_client.ctl.requests import Request
+from tocsin_client.ctl.table import TABLE
+
+from service.accounts.model import RIGHTS, Role
+from service.api.op import Op
+from service.api.routes import OPS
+from service.audience.header import _REFUSED
+from service.audience.number import REASONS
+from service.audience.report import FIXES, WARNINGS
+
+BY_OP = {f"{op.method} {op.path}": op for op in OPS}
+MAY = RIGHTS[Role.OPERATOR] | RIGHTS[Role.APPROVER]
+
+BY_HAND = {
+    "campaigns approve": "approve_campaign get_campaign preview_campaign",
+    "campaigns cancel": "cancel_campaign",
+    "campaigns create": "create_campaign",
+    "campaigns edit": "edit_campaign",
+    "campaigns list": "list_campaigns",
+    "campaigns pause": "pause_campaign",
+    "campaigns preview": "preview_campaign",
+    "campaigns reject": "reject_campaign",
+    "campaigns release": "release_campaign",
+    "campaigns report": "get_campaign_report",
+    "campaigns resume": "resume_campaign",
+    "campaigns return": "return_campaign",
+    "campaigns show": "get_campaign",
+    "campaigns submit": "submit_campaign",
+    "channels health": "get_health",
+    "channels list": "list_channels",
+    "channels queue": "get_queue",
+    "imports add": "create_import get_import",
+    "imports rejects": "get_rejects",
+    "imports show": "get_import",
+    "imports undo": "undo_import",
+    "me show": "get_me",
+    "messages cancel": "cancel_message",
+    "messages lookup": "look_up_messages",
+    "messages send": "send_messages",
+    "messages show": "get_message",
+    "rosters list": "list_rosters",
+    "runs cancel": "cancel_run",
+    "runs correction": "correct_run",
+    "runs list": "list_runs",
+    "runs messages": "list_messages",
+    "runs missed": "get_missed",
+    "runs report": "get_report",
+    "runs resend-missed": "resend_missed",
+    "runs show": "get_run",
+    "segments create": "create_segment",
+    "segments list": "list_segments",
+    "segments preview": "preview_segment",
+    "stop-all lift": "lift_stop",
+    "stop-all status": "get_stop",
+    "stop-all stop": "stop_all",
+    "suppressions add": "create_suppressions",
+    "suppressions import": "import_suppressions",
+    "suppressions lift": "delete_suppression",
+    "suppressions list": "list_suppressions look_up_suppressions",
+    "templates approve": "approve_template",
+    "templates create": "create_template",
+    "templates lint": "lint_text",
+    "templates list": "list_templates",
+    "uncertain decide": "decide_doubts",
+    "uncertain list": "list_doubts",
+    "uncertain statement": "read_statement",
+    "webhooks deliveries": "list_deliveries",
+    "work list": "get_work",
+    "webhooks list": "list_webhooks",
+}
+"""The commands that do more than one request, each with the operations it asks for."""
+
+_SESSION = "a session of a browser; the command line has a key, and no password passes it"
+WHY_NOT = {
+    "login": _SESSION,
+    "logout": _SESSION,
+    "list_sessions": _SESSION,
+    "end_session": _SESSION,
+    "change_password": _SESSION,
+    "begin_totp": _SESSION,
+    "confirm_totp": _SESSION,
+}
+
+
+def _commands(of: argparse.ArgumentParser, above: str = "") -> Iterator[str]:
+    for action in of._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, below in action.choices.items():
+                deeper = list(_commands(below, f"{above} {name}".strip()))
+                yield from deeper or [f"{above} {name}".strip()]
+
+
+def test_each_operation_of_an_operator_is_a_command_or_has_a_reason_why_not() -> None:
+    commands = set(_commands(parser("tocsin ctl")))
+    assert BY_HAND.keys() <= commands
+    asked = {name for names in BY_HAND.values() for name in names.split()}
+    asked |= {BY_OP[request.op].name for request in TABLE}
+    due = {op.name for op in OPS if op.right is None or op.right in MAY}
+    assert due - asked - WHY_NOT.keys() == set()
+    assert not asked & WHY_NOT.keys(), "there is a command for it now"
+    assert asked <= {op.name for op in OPS}
+
+
+def _names(model: object) -> dict[str, bool]:
+    """The members that a model takes, and whether each is needed."""
+    fields = getattr(model, "model_fields", {})
+    return {field.alias or name: field.is_required() for name, field in fields.items()}
+
+
+@pytest.mark.parametrize("request_", TABLE, ids=lambda request: f"{request.noun} {request.name}")
+def test_a_command_asks_for_what_there_is(request_: Request) -> None:
+    op: Op = BY_OP[request_.op]
+    given = {place: [take for take in request_.takes if take.place == place]
+             for place in ("path", "query", "body", "json")}  # fmt: skip
+    assert [take.name for take in given["path"]] == list(op.parameters)
+    assert {take.name for take in given["query"]} <= _names(op.query).keys()
+    members = {take.name: take.needed for take in given["body"]}
+    members |= {request_.reads: True} if request_.reads else {}
+    asked = _names(op.body)
+    assert members.keys() <= asked.keys()
+    if not given["json"]:
+        assert {name for name, needed in asked.items() if needed} == {
+            name for name, needed in members.items() if needed
+        }
+
+
+@pytest.mark.parametrize("request_", TABLE, ids=lambda request: f"{request.noun} {request.name}")
+def test_a_command_shows_what_is_answered(request_: Request) -> None:
+    op = BY_OP[request_.op]
+    if op.out is None or request_.saves:
+        assert request_.shows == ""
+        return
+    fields = op.out.model_fields  # type: ignore[union-attr]
+    if request_.many:
+        (item,) = fields["items"].annotation.__args__
+        fields = item.model_fields
+        assert (request_.many == "paged") == ("cursor" in _names(op.query))
+        if request_.many == "paged":
+            assert op.query is not None
+            op.query.model_validate({"limit": request_.at_once})
+    names = {field.serialization_alias or field.alias or name for name, field in fields.items()}
+    assert set(request_.shows.split()) <= names
+    assert request_.shows, "what is answered is shown"
+
+
+def test_no_two_commands_have_one_name() -> None:
+    names = [(request.noun, request.name) for request in TABLE]
+    assert len(names) == len(set(names))
+    assert not {f"{noun} {name}" for noun, name in names} & BY_HAND.keys()
+
+
+def test_each_code_of_a_report_has_words() -> None:
+    assert import_report.REJECTED.keys() >= REASONS.keys()
+    assert import_report.FIXED.keys() == set(FIXES)
+    assert import_report.WARNINGS.keys() == set(WARNINGS)
+    assert import_report.REFUSED_KINDS.keys() == _REFUSED.keys()
