@@ -50,7 +50,12 @@ def stored() -> set[str]:
     found |= {direct_store.CANCELLED_BY_SENDER, *direct_send.LEFT_OUT}
     for path in WRITERS:
         found |= set(CODE.findall(path.read_text("utf-8")))
-    for name in ("dispatch/record.py", "dispatch/submit.py", "dispatch/expand.py"):
+    for name in (
+        "dispatch/record.py",
+        "dispatch/submit.py",
+        "dispatch/expand.py",
+        "dispatch/ways.py",
+    ):
         for groups in re.findall(IN_PYTHON, (FOLDER / name).read_text("utf-8")):
             found |= set(filter(None, groups))
     return found - NO_REASONS
