@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import Field
 
 from service.api.call import Call
+from service.api.messages import waiting_words
 from service.api.schema import Body, Instant, Int, Out, PlainOut, Text
 from service.audience.number import mask, parse_phone
 from service.messages.ledger import MessageState
@@ -72,10 +73,12 @@ async def look_up_messages(call: Call, body: ArrivedBody) -> AllArrivedOut:
     rows = await store.list_sent_to(
         call.conn, phone_hash, call.user.department_id, since, MOST_TEXTS
     )
+    queued = [(r["run_id"], r["no"]) for r in rows if r["state"] == MessageState.QUEUED]
+    waits = await waiting_words(call, queued)
     stops = await store.list_stops(call.conn, phone_hash, call.user.department_id, call.now)
     return AllArrivedOut(
         phone=mask(phone),
-        items=[_shown(row) for row in rows],
+        items=[_shown(row, waits.get((row["run_id"], row["no"]))) for row in rows],
         stopped=[
             StoppedOut.model_validate(
                 {**row, "plain": plain.explain_stop(row["reason"], row["since"], row["until"])}
@@ -85,7 +88,7 @@ async def look_up_messages(call: Call, body: ArrivedBody) -> AllArrivedOut:
     )
 
 
-def _shown(row: Record) -> ArrivedOut:
+def _shown(row: Record, waits: plain.Sentence | None) -> ArrivedOut:
     no = row["no"]
     state = plain.LEFT_OUT if no is None else row["state"]
     return ArrivedOut.model_validate(
@@ -93,6 +96,6 @@ def _shown(row: Record) -> ArrivedOut:
             **row,
             "id": None if no is None else f"{row['run_id']}.{no}",
             "state": state,
-            "plain": plain.explain(state, row["reason"]),
+            "plain": plain.explain(state, row["reason"], waits),
         }
     )

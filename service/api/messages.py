@@ -1,8 +1,9 @@
 """Direct sends, and what became of one text: who asks sees the own department's only."""
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
@@ -17,10 +18,14 @@ from service.api.webhooks import WebAddress
 from service.campaigns import run_store
 from service.dispatch import direct, direct_send, direct_store
 from service.dispatch.direct_send import Named, Sender, Words
+from service.dispatch.watch import limits_of
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.messages import store as templates
+from service.messages.ledger import MessageState
 from service.queue import Job
 from service.reports import plain, progress
+from service.reports.waiting import why_they_wait
+from service.reports.waiting_store import Key
 
 MOST_RECIPIENTS = 1_000
 MESSAGE_ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[0-9]{1,9}"
@@ -255,12 +260,29 @@ async def _statuses(call: Call, run_id: UUID, nos: list[int]) -> list[StatusOut]
         return []
     await call.need_people(run.department_id)
     rows = await progress.find_messages(call.conn, call.runtime.keyring, run_id, nos)
+    waits = await waiting_words(call, [(run_id, row["no"]) for row in rows if _waits(row)])
     return [
         StatusOut.model_validate(
-            row | {"run_id": run_id, "plain": plain.explain(row["state"], row["reason"])}
+            row
+            | {
+                "run_id": run_id,
+                "plain": plain.explain(row["state"], row["reason"], waits.get((run_id, row["no"]))),
+            }
         )
         for row in rows
     ]
+
+
+def _waits(row: Mapping[str, Any]) -> bool:
+    return bool(row["state"] == MessageState.QUEUED)
+
+
+async def waiting_words(call: Call, keys: Sequence[Key]) -> dict[Key, plain.Sentence]:
+    """Why each of these texts waits that is queued, in words."""
+    if not keys:
+        return {}
+    limits = limits_of(call.runtime.settings).at_speed(call.runtime.clock.speed)
+    return await why_they_wait(call.conn, keys, limits, call.now)
 
 
 def _parsed(message_id: str) -> tuple[UUID, int]:

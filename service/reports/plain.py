@@ -124,9 +124,14 @@ STOPS: Mapping[str, Sentence] = {
 """What a suppression stops, by its reason; {since} is a day in China."""
 
 
-def explain(state: str, reason: str | None) -> Sentence:
-    """What became of a text, or that there is none (`LEFT_OUT`), and why."""
+def explain(state: str, reason: str | None, waits: Sentence | None = None) -> Sentence:
+    """What became of a text, or that there is none (`LEFT_OUT`), and why.
+
+    waits: of one that is queued, what it waits for.
+    """
     said = _LEFT_OUT if state == LEFT_OUT else STATES[S(state)]
+    if waits is not None:
+        return Sentence(f"{said.zh}：{waits.zh}。", f"{said.en}: {waits.en}.")
     if not reason or reason in SAID_BY_STATE:
         return Sentence(f"{said.zh}。", f"{said.en}.")
     why = REASONS.get(reason, Sentence(reason, reason))
