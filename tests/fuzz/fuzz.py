@@ -4,9 +4,10 @@ Run: python -m tests.fuzz.fuzz [--seconds N] [--seed N] [PROTOCOL …]
 
 Each input goes to the decoder; every few also go, cut into pieces, through a link with a gateway
 behind it, where reports and texts are read too, or through one of the simulated carrier, where
-submits are. A decoder may raise Malformed, a link nothing at all. The same seed gives the same
-inputs. What fails is printed in hex, once for each place in the code, the shortest input of it; the
-exit status is 1 then.
+submits are. A decoder may raise Malformed, a link nothing at all. In turn with these, frames whose
+border is whole and whose inside is broken go over TCP to live sessions (`live` says what must hold
+there). The same seed gives the same inputs. What fails is printed in hex, once for each place in
+the code, the shortest input of it; the exit status is 1 then.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from service.protocols.frame import Malformed
+from tests.fuzz.live import FRAMES, End, Violation, ends
 from tests.fuzz.mutate import mutated
 from tests.fuzz.targets import PROTOCOLS, Carriers, Gateways, Links, decoders, seeds
 
@@ -27,6 +29,9 @@ BATCH = 256
 
 LINKED = 8
 """One input of so many goes through a link too."""
+
+LIVE_BATCHES = 8
+"""Batches for live sessions after each one for the decoders."""
 
 HANGING_SECONDS = 1.0
 """No input may take this much processor time."""
@@ -41,6 +46,14 @@ class Tally:
     linked: int = 0
     closed: int = 0
     crashes: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+
+    def broke(self, end: End, error: Exception) -> None:
+        """Note the frames after which something did not hold."""
+        if not isinstance(error, Violation):
+            self.crash(error, b"".join(end.frames))
+            return
+        place = f"{type(end).__name__}: {error}"
+        self.crashes.setdefault(place, (b"".join(end.frames), "in one of these frames"))
 
     def crash(self, error: BaseException, data: bytes) -> None:
         """Note an input that should not have failed."""
@@ -108,20 +121,48 @@ class Fuzz:
             self.tally.crash(error, stream)
 
 
+class Live:
+    """The live sessions of one protocol under fire. frames: how many were written."""
+
+    def __init__(self, protocol: str, seed: int, tally: Tally) -> None:
+        self.ends = ends(protocol, seeds(protocol), Random(f"live:{seed}:{protocol}"))
+        self.frames = 0
+        self._tally = tally
+
+    async def batch(self) -> None:
+        """Some frames for each."""
+        for end in self.ends:
+            try:
+                await end.batch()
+            except Exception as error:  # noqa: BLE001  # whatever it is, it is what we look for
+                self._tally.broke(end, error)
+            self.frames += FRAMES
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for end in self.ends:
+            await end.close()
+
+
 async def fuzz(protocol: str, seconds: float, seed: int) -> Tally:
     """Fuzz a protocol for a while and print what came of it."""
     target = Fuzz(protocol, seed)
+    tally = target.tally
+    live = Live(protocol, seed, tally)
     asyncio.get_running_loop().set_exception_handler(lambda _, context: target.unhandled(context))
     started = time.monotonic()
     while time.monotonic() - started < seconds:
         target.batch()
-        await asyncio.sleep(0)  # what the links have put off happens now
-    tally = target.tally
+        for _ in range(LIVE_BATCHES):
+            await live.batch()  # and what the links have put off happens meanwhile
+    await live.close()
     print(
         f"{protocol}: {tally.tried:,} inputs in {time.monotonic() - started:.0f} s, "
         f"{tally.refused:,} refused as malformed, {tally.linked:,} through a link "
         f"({tally.closed:,} closed it, {target.gateways.items:,} receipts and texts came out), "
-        f"{len(tally.crashes)} crashes"
+        f"{live.frames:,} frames of the right length over TCP "
+        f"({sum(end.answered for end in live.ends):,} of {sum(end.asked for end in live.ends):,} "
+        f"deliveries and submits answered), {len(tally.crashes)} crashes and violations"
     )
     for place, (data, error) in tally.crashes.items():
         print(f"  {place}\n    {error}\n    {data.hex()}")

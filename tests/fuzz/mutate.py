@@ -5,6 +5,7 @@ from random import Random
 
 LENGTH_OCTETS = 4
 MOST_MUTATIONS = 4
+MOST_BODY = 2_000
 _EDGES = (0, 1, 2, 0x0A, 0x20, 0x7F, 0x80, 0xFE, 0xFF)
 _HEADERS = (8, 12, 16, 20)
 
@@ -21,6 +22,16 @@ def mutated(random: Random, seeds: Sequence[bytes]) -> bytes:
     if random.random() < 0.9 and len(data) >= LENGTH_OCTETS:
         data[:LENGTH_OCTETS] = len(data).to_bytes(LENGTH_OCTETS, "big")
     return bytes(data)
+
+
+def broken_inside(random: Random, seeds: Sequence[bytes], header: int) -> bytes:
+    """A seed with its header, the right length, and a body that mostly is broken."""
+    seed = random.choice(seeds)
+    body = bytearray(seed[header:])
+    for _ in range(random.choice((0, 1, 1, 1, 2, MOST_MUTATIONS))):
+        random.choice(_INSIDE)(random, body, seeds)
+    del body[MOST_BODY:]
+    return (header + len(body)).to_bytes(LENGTH_OCTETS, "big") + seed[LENGTH_OCTETS:header] + body
 
 
 def _flip_bits(random: Random, data: bytearray, _: Sequence[bytes]) -> None:
@@ -81,4 +92,8 @@ def _behead(random: Random, data: bytearray, seeds: Sequence[bytes]) -> None:
 _MUTATIONS: tuple[Mutation, ...] = (
     *(_flip_bits, _set_octet, _truncate, _append, _cut_out, _put_in, _repeat),
     *(_lie_about_a_length, _splice, _behead),
+)
+_INSIDE: tuple[Mutation, ...] = (
+    *(_flip_bits, _set_octet, _truncate, _append, _cut_out, _put_in, _repeat),
+    *(_lie_about_a_length, _lie_about_a_length, _lie_about_a_length, _splice),
 )

@@ -31,7 +31,7 @@ _VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
 
 _WHERE = {"host": "127.0.0.1", "port": 1}
 _ACCOUNT = {"account": "901234", "secret": "1qaz2wsx", "access_number": "106900001234"}
-_SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {
+SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {
     "cmpp": tuple(_WHERE | _ACCOUNT | {"version": version} for version in ("2.0", "3.0")),
     "smgp": (_WHERE | _ACCOUNT,),
     "sgip": (
@@ -106,7 +106,7 @@ class Gateways:
     def __init__(self, protocol: str) -> None:
         self._kind = registry.load()[protocol]
         self.items = 0
-        self.makers = [partial(self._link, settings) for settings in _SETTINGS[protocol]]
+        self.makers = [partial(self._link, settings) for settings in SETTINGS[protocol]]
 
     def _link(self, settings: dict[str, Any]) -> Session:
         config = self._kind.config_model.model_validate(settings)
@@ -147,18 +147,20 @@ class Carriers:
         if self._smsc is None or self._links % LINKS_OF_A_CARRIER == 0:
             if self._smsc is not None:
                 self._smsc.stop()
-            self._smsc = SMSC(self._config(), Clock())
+            self._smsc = SMSC(carrier_config(self._protocol), Clock())
         self._links += 1
         link = _SERVERS[self._protocol](self._smsc)
         link.connection_made(_Nowhere())
         link.data_received(login)
         return link
 
-    def _config(self) -> SimulatorConfig:
-        ports = {f"{name}_port": 0 if name == self._protocol else None for name in PROTOCOLS}
-        accounts = [{"account": name, "secret": secret} for name, secret in _ACCOUNTS.items()]
-        values = {"accounts": accounts, "max_delay_seconds": 0, "max_connections": 1000}
-        return SimulatorConfig.model_validate(ports | values)
+
+def carrier_config(protocol: str) -> SimulatorConfig:
+    """A simulated carrier with the accounts of the recorded logins."""
+    ports = {f"{name}_port": 0 if name == protocol else None for name in PROTOCOLS}
+    accounts = [{"account": name, "secret": secret} for name, secret in _ACCOUNTS.items()]
+    values = {"accounts": accounts, "max_delay_seconds": 0, "max_connections": 1000}
+    return SimulatorConfig.model_validate(ports | values)
 
 
 class _Nowhere(asyncio.Transport):
