@@ -29,13 +29,24 @@ from service.errors import TocsinError
 
 
 class GatewayError(TocsinError):
-    """Something between us and the carrier; `retryable` says whether to try again by itself."""
+    """Something between us and the carrier; `retryable` says whether to try again by itself.
+
+    quoted: the words in the message that are not ours, such as those of the other side.
+    """
 
     code = "gateway"
 
-    def __init__(self, message: str, *, retryable: bool = True, code: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        retryable: bool = True,
+        code: str | None = None,
+        quoted: str = "",
+    ) -> None:
         super().__init__(message, code=code)
         self.retryable = retryable
+        self.quoted = quoted
 
 
 class Unreachable(GatewayError):
@@ -191,6 +202,10 @@ class Gateway(ABC):
     reference_setting: ClassVar[str] = ""
     """The setting for how ids in receipts are written, compared with those in answers; an
     enumeration. "": there is none."""
+
+    logs_in: ClassVar[bool] = True
+    """Whether `open` shows our credentials to the carrier; if not, it only sees whether somebody
+    answers at the address."""
 
     keeps_list: ClassVar[bool] = False
     """Whether the provider has a list of what it took, for `find`."""

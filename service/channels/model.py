@@ -5,6 +5,7 @@ never as they are.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,9 @@ SET, UNSET = "set", "unset"
 """How a secret is shown."""
 
 SHORTEST_SECRET = 4
+BLOT = "•••"
+_ORDINARY = re.compile(r"[A-Za-z]?[a-z]+|[A-Z]+|[0-9]+")
+_AS_A_VALUE = r"(?:(?<=[='\"“‘「])|(?<=:)(?=[^\s]+@)){0}(?![A-Za-z0-9])"
 """A secret shorter than this is no secret, and blotting it out would blot out words."""
 
 CARRIERS = ("china_mobile", "china_unicom", "china_telecom", "china_broadnet")
@@ -153,10 +157,23 @@ def _unmasked(value: object, before: object, seen: object) -> object:
     return before if value == seen and value in {SET, UNSET} else value
 
 
-def without_secrets(text: str, config: BaseModel) -> str:
-    """A sentence with every secret of the settings blotted out, should one have got into it."""
-    for secret in _secrets(config.model_dump()):
-        text = text.replace(secret, "•••")
+def without_secrets(text: str, config: BaseModel, quoted: str = "") -> str:
+    """A sentence with every secret of the settings blotted out, should one have got into it.
+
+    In what is quoted of others each one is, wherever it stands. In our own words a secret that is
+    an ordinary word or number (login, 1234) is one only where it stands as a value: after an equals
+    sign, in quotation marks, or as the password of an address.
+    """
+    secrets = sorted(set(_secrets(config.model_dump())), key=len, reverse=True)
+    if quoted:
+        blotted = quoted
+        for secret in secrets:
+            blotted = blotted.replace(secret, BLOT)
+        text = text.replace(quoted, blotted)
+    for secret in secrets:
+        plain = re.escape(secret)
+        pattern = _AS_A_VALUE.format(plain) if _ORDINARY.fullmatch(secret) else plain
+        text = re.sub(pattern, BLOT, text)
     return text
 
 

@@ -35,6 +35,11 @@ LOCK_SECONDS = 60
 """Longer than any trial; whoever dies in one keeps others from the channel for no longer."""
 
 _ACCEPTED = Said("运营商接受了登录，已退出", "the carrier accepted the login; logged out again")
+_ANSWERS = Said(
+    "只建立了连接，什么也没有发送：地址和网络可达，账号密码要到发第一条短信时才能验证",
+    "a connection was opened and closed, and nothing was sent: somebody answers at the address; "
+    "whether the credentials are right only the first text shows",
+)
 _UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
 
@@ -86,11 +91,11 @@ async def try_channel(
     async with _alone(redis, channel.id):
         loop = asyncio.get_running_loop()
         began = loop.time()
-        ok, said, code = await _log_in(channel, clock)
+        ok, said, code, quoted = await _log_in(channel, clock)
         milliseconds = round((loop.time() - began) * 1000)
     if not ok and connections_up:
         said = said.then(_others_up(connections_up))
-    said = Said(*(without_secrets(words, channel.config) for words in said))
+    said = Said(*(without_secrets(words, channel.config, quoted) for words in said))
     plain = Said(f"{said.zh}。", f"{said.en}. ").then(losses or Said("", ""))
     trial = Trial(ok, said.en, code, milliseconds, Said(plain.zh, plain.en.rstrip()))
     log.info(
@@ -100,23 +105,26 @@ async def try_channel(
     return trial
 
 
-async def _log_in(channel: Channel, clock: Clock) -> tuple[bool, Said, str]:
+async def _log_in(channel: Channel, clock: Clock) -> tuple[bool, Said, str, str]:
+    """Whether it worked, what to say of it, the code, and what of that is quoted of others."""
     gateway = factory(channel.kind)(channel.config, _take_nothing, clock)
     try:
         async with asyncio.timeout(TRIAL_SECONDS):
             await gateway.open()
         lived = await _watch(gateway)
     except TimeoutError:
-        return False, _no_answer(), "unreachable"
+        return False, _no_answer(), "unreachable", ""
     except GatewayError as error:
-        return False, link_words.not_logged_in(failed(error)), error.code
+        return False, link_words.not_logged_in(failed(error)), error.code, error.quoted
     except TocsinError as error:  # such as a certificate file that is not there
-        return False, Said(error.message, error.message), error.code
+        return False, Said(error.message, error.message), error.code, error.message
     finally:
         await _close(gateway)
     if lived is not None:
-        return False, link_words.accepted_and_closed(gateway.ended, lived), "closed"
-    return True, _ACCEPTED, ""
+        why = gateway.ended
+        quoted = "" if why in link_words.REASONS else why
+        return False, link_words.accepted_and_closed(why, lived), "closed", quoted
+    return True, _ACCEPTED if gateway.logs_in else _ANSWERS, "", ""
 
 
 async def _watch(gateway: Gateway) -> float | None:

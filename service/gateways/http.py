@@ -217,6 +217,7 @@ class HTTPGateway(RequestGateway[HTTPConfig]):
     """One pool of connections to a provider."""
 
     kind = "http"
+    logs_in = False
     config_model = HTTPConfig
     number_setting = "sender"
     number_characters = 20

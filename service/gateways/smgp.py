@@ -170,7 +170,8 @@ class SMGPGateway(StreamGateway[SMGPClient[SubmitResult]]):
             raise
         if not self.link.is_open:
             receiver.link.abort("the sending link is gone")
-            raise Unreachable(f"the sending link was lost: {self.link.reason}")
+            why = self.link.reason
+            raise Unreachable(f"the sending link was lost: {why}", quoted=why)
 
     async def close(self, *, drain_seconds: float) -> None:
         """Wait for open answers and stores, log out, and close."""

@@ -40,9 +40,12 @@ def failure(address: str, error: ssl.SSLError) -> Unreachable:
             "give its authority in tls_ca, or correct tls_server_name",
             retryable=False,
             code="untrusted_certificate",
+            quoted=error.verify_message,
         )
+    why = str(error.reason or error)
     return Unreachable(
-        f"no TLS at {address}: {error.reason or error}; check the port, or turn tls off",
+        f"no TLS at {address}: {why}; check the port, or turn tls off",
         retryable=False,
         code="no_tls",
+        quoted=why,
     )

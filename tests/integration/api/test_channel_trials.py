@@ -303,3 +303,42 @@ async def test_a_gateway_that_says_too_much_is_not_repeated(
     answer = await tried(api, await set_up(api, 1))
     assert answer == {**answer, "ok": False, "code": "3", "detail": "refused: •••"}
     assert not any(SECRET in str(record.__dict__) for record in caplog.records)
+
+
+@pytest.mark.parametrize("secret", ["login", "password", "account"])
+async def test_a_secret_that_is_a_common_word_leaves_the_sentence_whole(
+    api: Api, secret: str
+) -> None:
+    async with simulated() as (_, port):
+        path = await set_up(api, port, secret=secret)
+        answer = await tried(api, path)
+    assert answer["detail"] == (
+        f"127.0.0.1:{port} refused the login: account and secret do not match (status 3)"
+    )
+
+
+async def test_a_channel_without_a_login_says_only_what_was_shown(api: Api) -> None:
+    heard = bytearray()
+
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.extend(await reader.read())
+        writer.close()
+
+    server = await asyncio.start_server(hear, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    body = {"name": "HTTP", "kind": "http", "simulated": True, "enabled": False}
+    config = {
+        "url": f"http://127.0.0.1:{port}/send",
+        "body": '{"to": "{recipient}", "text": "{text}"}',
+    }
+    made = await api.post(
+        "/channels", ADMIN, body | {"carriers": ["china_mobile"], "config": config}
+    )
+    assert made.status == 201, made.body
+    answer = await tried(api, f"/channels/{made.json['id']}")
+    server.close()
+    assert answer["ok"] is True
+    assert "login" not in answer["detail"]
+    assert "nothing was sent" in answer["detail"]
+    assert "什么也没有发送" in answer["plain"]["zh"]
+    assert not heard

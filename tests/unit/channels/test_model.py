@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from pydantic import BaseModel, SecretStr
 
 from service.channels.model import merged, parse_config, revealed, shown, without_secrets
@@ -51,7 +52,19 @@ def test_a_secret_can_be_changed_beside_one_that_stays() -> None:
 
 def test_no_secret_stays_in_a_sentence() -> None:
     sentence = "hush-hush was refused with Bearer deep at 192.0.2.1 by deeper"
-    assert (
-        without_secrets(sentence, config(**FULL)) == "••• was refused with ••• at 192.0.2.1 by •••"
-    )
+    hidden = "••• was refused with ••• at 192.0.2.1 by •••"
+    assert without_secrets(sentence, config(**FULL), "by deeper") == hidden
     assert without_secrets("nothing", config()) == "nothing"
+
+
+@pytest.mark.parametrize("secret", ["login", "password", "tocsin", "Account", "7890"])
+def test_our_own_words_stay_though_one_of_them_is_the_secret(secret: str) -> None:
+    known = config(**FULL | {"secret": secret})
+    ours = f"192.0.2.1:7890 refused the login: Account and password; tocsin has {secret}s"
+    assert without_secrets(ours, known) == ours
+    for value in ("={}", '"{}"', "“{}”", "'{}'", "http://name:{}@192.0.2.1/"):
+        said = f"refused the login ({value.format(secret)})"
+        assert without_secrets(said, known) == f"refused the login ({value.format('•••')})"
+    theirs = f"you gave {secret}"
+    said = f"the login was refused: {theirs}"
+    assert without_secrets(said, known, theirs) == "the login was refused: you gave •••"
