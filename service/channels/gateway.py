@@ -112,7 +112,7 @@ class Receipt:
     recipient: E.164 with plus, or "" where the carrier gave none that can be read.
     code: the carrier's status text as it came (DELIVRD, MK:0001, …).
     reason: normalised: empty_number, suspended, powered_off, blacklisted, memory_full, ported,
-        content_filter, frequency_limit, network, other; "" when delivered or buffered.
+        content_filter, frequency_limit, rejected, network, other; "" when delivered or buffered.
     done_at: the carrier's own instant, where readable; the trusted one is when we received it.
     """
 

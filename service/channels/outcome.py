@@ -43,6 +43,7 @@ class Reason(StrEnum):
     PORTED = "ported"
     CONTENT_FILTER = "content_filter"
     FREQUENCY_LIMIT = "frequency_limit"
+    REJECTED = "rejected"  # for no reason that it names, so it says nothing of the text
     NETWORK = "network"  # passes: busy, down, no answer; that there is no route does not
     ACCOUNT = "account"  # our account or its configuration
     FORMAT = "format"  # what we wrote does not suit the carrier

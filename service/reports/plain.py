@@ -52,6 +52,7 @@ REASONS: Mapping[str, Sentence] = {
     "frequency_limit": Sentence(
         "超过运营商的频次限制", "the carrier limits how often a number is written to"
     ),
+    "rejected": Sentence("运营商拒收，没有说明原因", "the carrier refused it and did not say why"),
     "network": Sentence("网络一时不通", "the network did not work for the moment"),
     "account": Sentence("我方通道账号有问题", "our account with the carrier has a fault"),
     "format": Sentence("格式不被运营商接受", "the carrier does not take the form of the text"),

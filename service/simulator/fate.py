@@ -33,7 +33,7 @@ _FATES = (
     Fate("blacklisted", ("DB:0144", "MBBLACK", "TDBLACK")),
     Fate("memory_full", ("MI:0099", "MI:0208", "NE:0103")),
     Fate("ported", ("NP:1243", "MB:1049")),
-    Fate("content_filter", ("REJECTD", "MK:0115", "KEYWORD", "CR:0200")),
+    Fate("content_filter", ("MK:0115", "KEYWORD", "CR:0200")),
     Fate("frequency_limit", ("DB:0142", "CR:0202")),
     Fate(FLOW_CONTROL, ()),
     Fate("no_receipt", ()),

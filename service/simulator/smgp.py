@@ -63,7 +63,7 @@ _REPORTS = {
     "empty_number": ("UNDELIV", "640"),
     "blacklisted": ("UNDELIV", "005"),
     "memory_full": ("EXPIRED", "007"),
-    "content_filter": ("REJECTD", "000"),
+    "content_filter": ("KEYWORD", "000"),
     "frequency_limit": ("UNDELIV", "908"),
 }
 _NO_ERR = "000"

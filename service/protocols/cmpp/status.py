@@ -103,7 +103,7 @@ _STATS = {
     "DELETED": ReportMeaning(ReceiptState.UNDELIVERED, Reason.OTHER),
     "UNDELIV": ReportMeaning(ReceiptState.UNDELIVERED, Reason.OTHER),
     "UNKNOWN": ReportMeaning(ReceiptState.UNKNOWN, Reason.OTHER),
-    "REJECTD": ReportMeaning(ReceiptState.REJECTED, Reason.CONTENT_FILTER),
+    "REJECTD": ReportMeaning(ReceiptState.REJECTED, Reason.REJECTED),
     "MBBLACK": ReportMeaning(ReceiptState.UNDELIVERED, Reason.BLACKLISTED),
     "TDBLACK": ReportMeaning(ReceiptState.UNDELIVERED, Reason.BLACKLISTED),
     "KEYWORD": ReportMeaning(ReceiptState.REJECTED, Reason.CONTENT_FILTER),

@@ -87,7 +87,7 @@ _STATES = {
 # What a status means where its err says nothing more.
 _STAT_REASONS = {
     "EXPIRED": Reason.POWERED_OFF,
-    "REJECTD": Reason.CONTENT_FILTER,
+    "REJECTD": Reason.REJECTED,
 }
 
 # 003 (no such part at the terminal) and 004 (illegal user) say nothing sure of the number: `other`.

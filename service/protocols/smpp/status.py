@@ -124,7 +124,7 @@ _STATES = {
     UNDELIVERABLE: _OTHER,
     ACCEPTED: _BUFFERED,
     UNKNOWN: ReportMeaning(ReceiptState.UNKNOWN, Reason.OTHER),
-    REJECTED: ReportMeaning(ReceiptState.REJECTED, Reason.CONTENT_FILTER),
+    REJECTED: ReportMeaning(ReceiptState.REJECTED, Reason.REJECTED),
     9: _OTHER,  # SKIPPED, of 5.0
 }
 STATS = {

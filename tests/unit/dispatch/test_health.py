@@ -29,7 +29,7 @@ BLAME = [
     *((Outcome.REJECTED, reason, "refused") for reason in (
         Reason.EMPTY_NUMBER, Reason.SUSPENDED, Reason.POWERED_OFF, Reason.BLACKLISTED,
         Reason.MEMORY_FULL, Reason.PORTED, Reason.CONTENT_FILTER, Reason.FREQUENCY_LIMIT,
-        Reason.FORMAT)),
+        Reason.REJECTED, Reason.FORMAT)),
     *((Outcome.REJECTED, reason, "failed") for reason in (
         Reason.NETWORK, Reason.ACCOUNT, Reason.OTHER, Reason.NONE)),
 ]  # fmt: skip

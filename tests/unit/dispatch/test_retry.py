@@ -40,6 +40,7 @@ def test_each_passing_reason_has_its_delay() -> None:
         Reason.BLACKLISTED,
         Reason.PORTED,
         Reason.CONTENT_FILTER,
+        Reason.REJECTED,
         Reason.ACCOUNT,
         Reason.FORMAT,
         Reason.OTHER,
@@ -56,6 +57,7 @@ def test_every_reason_is_decided_on() -> None:
     never = {
         *(Reason.NONE, Reason.EMPTY_NUMBER, Reason.SUSPENDED, Reason.BLACKLISTED, Reason.PORTED),
         *(Reason.CONTENT_FILTER, Reason.ACCOUNT, Reason.FORMAT, Reason.OTHER, Reason.POWERED_OFF),
+        Reason.REJECTED,
     }
     assert never | set(DELAYS) == set(Reason)
     assert not never & set(DELAYS)

@@ -533,7 +533,7 @@ async def test_a_receipt_may_come_before_the_answer_to_its_submit() -> None:
         (report(esm_class=0x20), ReceiptState.BUFFERED, "DELIVRD", ""),
         (report(esm_class=0), ReceiptState.DELIVERED, "DELIVRD", ""),
         (report(short_message=b"", parameters=(TLV(0x1E, "5f3c9a10"), TLV(0x427, 8))),
-         ReceiptState.REJECTED, "REJECTD", "content_filter"),
+         ReceiptState.REJECTED, "REJECTD", "rejected"),
     ],
 )  # fmt: skip
 async def test_the_status_is_kept_as_it_came(

@@ -81,7 +81,7 @@ def test_a_carriers_own_codes_come_before_the_table(result: int, outcome: str, r
         ("MI:0208", "expired", "memory_full"),
         ("NP:1243", "undelivered", "ported"),
         ("MK:0115", "undelivered", "content_filter"),
-        ("REJECTD", "rejected", "content_filter"),
+        ("REJECTD", "rejected", "rejected"),
         ("DB:0142", "undelivered", "frequency_limit"),
         ("MN:0001", "rejected", "other"),
         ("MA:0054", "unknown", "network"),

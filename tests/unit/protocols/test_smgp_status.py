@@ -79,7 +79,7 @@ def test_the_codes_that_say_too_fast_are_a_setting() -> None:
         ("UNDELIV", "640", "undelivered", "empty_number", "UNDELIV:640"),
         ("UNDELIV", "777", "undelivered", "other", "UNDELIV:777"),
         ("UNKNOWN", "999", "unknown", "other", "UNKNOWN:999"),
-        ("REJECTD", "000", "rejected", "content_filter", "REJECTD"),
+        ("REJECTD", "000", "rejected", "rejected", "REJECTD"),
         ("640", "000", "undelivered", "empty_number", "640"),
         ("UNDELIV", "908", "undelivered", "frequency_limit", "UNDELIV:908"),
         ("MK:0001", "000", "undelivered", "empty_number", "MK:0001"),

@@ -83,7 +83,7 @@ STATES = [
     (5, "UNDELIV", ReceiptState.UNDELIVERED, "other"),
     (6, "ACCEPTD", ReceiptState.BUFFERED, ""),
     (7, "UNKNOWN", ReceiptState.UNKNOWN, "other"),
-    (8, "REJECTD", ReceiptState.REJECTED, "content_filter"),
+    (8, "REJECTD", ReceiptState.REJECTED, "rejected"),
     (9, "SKIPPED", ReceiptState.UNDELIVERED, "other"),
 ]
 
