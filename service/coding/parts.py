@@ -33,6 +33,7 @@ class Coding(StrEnum):
     LATIN1 = "latin1"
     UCS2 = "ucs2"
     GB18030 = "gb18030"
+    GBK = "gbk"
 
 
 _CODECS = {
@@ -40,6 +41,7 @@ _CODECS = {
     Coding.LATIN1: "latin-1",
     Coding.UCS2: "utf-16-be",
     Coding.GB18030: "gb18030",
+    Coding.GBK: "gbk",
 }
 
 
@@ -65,7 +67,8 @@ def split(
     Args:
         text: the text, signature included; what cannot be encoded (half a surrogate pair) travels
             as a question mark.
-        coding: for texts that are not sent as ASCII.
+        coding: for texts that are not sent as ASCII. A text with a character that GBK lacks (rare
+            hanzi, emoji) is sent in UCS-2 instead.
         allow_ascii: send a text as ASCII if all its characters are.
         ascii_part: ASCII characters or septets in a part: 153, or 134 where the carrier never takes
             more than 140 octets.
@@ -74,6 +77,8 @@ def split(
         Invalid: the text needs more than 255 parts.
     """
     chosen = Coding.ASCII if allow_ascii and text.isascii() else coding
+    if chosen is Coding.GBK and not fits(text, chosen):
+        chosen = Coding.UCS2
     bodies = _bodies(text, chosen, ascii_part)
     if len(bodies) > MAX_PARTS:
         raise Invalid(

@@ -50,7 +50,7 @@ from service.protocols.stream import (
     StreamGateway,
 )
 
-MSG_FMT = {Coding.ASCII: 0, Coding.UCS2: 8, Coding.GB18030: 15}
+MSG_FMT = {Coding.ASCII: 0, Coding.UCS2: 8, Coding.GB18030: 15, Coding.GBK: 15}
 _Code = Annotated[int, Field(ge=1, le=0xFFFF_FFFF)]
 _SRC_ID_DIGITS = 21
 
@@ -93,8 +93,10 @@ class CMPPConfig(BaseModel):
         pattern=r"^[0-9]{0,21}$",
         description="Fee_terminal_Id: the number that pays where that is another number",
     )
-    coding: Literal["ucs2", "gb18030"] = Field(
-        default="ucs2", description="Msg_Fmt of texts: ucs2 (8) or gb18030 (15)"
+    coding: Literal["ucs2", "gb18030", "gbk"] = Field(
+        default="ucs2",
+        description="Msg_Fmt of texts: ucs2 (8), gb18030 or gbk (both 15); gbk where the carrier "
+        "takes 15 for GBK: a text with a character that GBK lacks leaves as ucs2",
     )
     response_timeout_seconds: ResponseTimeout = 60.0
     heartbeat_seconds: Heartbeat = 10.0

@@ -55,7 +55,7 @@ logger = logging.getLogger(__name__)
 
 ASLEEP = "the idle connection ended; the next submit opens another"
 
-MESSAGE_CODING = {Coding.ASCII: 0, Coding.UCS2: 8, Coding.GB18030: 15}
+MESSAGE_CODING = {Coding.ASCII: 0, Coding.UCS2: 8, Coding.GBK: 15}
 _CODINGS = {value: coding for coding, value in MESSAGE_CODING.items()}
 
 _Code = Annotated[int, Field(ge=1, le=255)]
@@ -105,7 +105,9 @@ class SGIPConfig(BaseModel):
     )
     priority: int = Field(default=0, ge=0, le=9, description="Priority: 9 goes first")
     message_coding: Literal[8, 15] = Field(
-        default=8, description="Coding of Chinese texts: 8 UCS-2, 15 GBK"
+        default=8,
+        description="Coding of Chinese texts: 8 UCS-2, 15 GBK; a text with a character that GBK "
+        "lacks leaves as 8",
     )
     allow_ascii: bool = Field(
         default=False, description="Send texts of only ASCII characters as ASCII"

@@ -25,7 +25,7 @@ def sendable(text: str) -> str:
     return text.encode("utf-16-be", "replace").decode("utf-16-be")
 
 
-@given(texts, st.sampled_from([Coding.UCS2, Coding.GB18030]))
+@given(texts, st.sampled_from([Coding.UCS2, Coding.GB18030, Coding.GBK]))
 def test_parts_join_to_the_text_and_keep_within_the_limits(text: str, coding: Coding) -> None:
     parts = split(text, coding=coding)
     assert joined(parts) == sendable(text)

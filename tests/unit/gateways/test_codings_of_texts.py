@@ -13,6 +13,8 @@ from service.protocols.smgp import pdu as smgp
 from tests.harness.sgip import number
 from tests.harness.sgip import opened as sgip_opened
 from tests.unit.gateways.test_cmpp_gateway import opened as cmpp_opened
+from tests.unit.gateways.test_cmpp_gateway import submissions as cmpp_submissions
+from tests.unit.gateways.test_sgip_gateway import submissions as sgip_submissions
 from tests.unit.gateways.test_smgp_gateway import opened as smgp_opened
 
 HANDSET, NUMBER = "19790001234", "106900001234"
@@ -92,3 +94,31 @@ def test_each_of_the_256_values_has_the_alphabet_of_its_group() -> None:
         else:
             expected = Alphabet.OCTETS if value & 4 else Alphabet.DEFAULT
         assert alphabet(value) is expected, f"{value:#x}"
+
+
+@pytest.mark.parametrize(
+    ("text", "coding", "octets"),
+    [
+        ("警惕诈骗", 15, "警惕诈骗".encode("gbk")),
+        ("㐂先生，警惕诈骗", 8, "㐂先生，警惕诈骗".encode("utf-16-be")),  # of GB18030 alone
+        ("警惕诈骗🔔", 8, "警惕诈骗🔔".encode("utf-16-be")),
+        ("警" * 71, 15, None),
+        ("㐂" * 71, 8, None),
+    ],
+)
+async def test_what_gbk_lacks_leaves_as_ucs2(text: str, coding: int, octets: bytes | None) -> None:
+    """Each part of a text travels in the same coding."""
+    async with sgip_opened(message_coding=15) as (gateway, smg, _):
+        gateway.submit(sgip_submissions(gateway, text))
+        for _ in gateway.split(text):
+            _, submit = await smg.read()
+            assert isinstance(submit, sgip.Submit)
+            assert submit.message_coding == coding
+            assert octets in {None, submit.message_content}
+    async with cmpp_opened(coding="gbk") as (mobile, peer, _):
+        mobile.submit(cmpp_submissions(mobile, text))
+        for _ in mobile.split(text):
+            _, sent = await peer.read()
+            assert isinstance(sent, cmpp.Submit)
+            assert sent.msg_fmt == coding
+            assert octets in {None, sent.msg_content}
