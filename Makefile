@@ -7,9 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv demo up test crash check interop fuzz model contract bench chaos corpus soak county evening migrate lock
+.PHONY: help venv demo up test crash check interop fuzz model contract bench chaos silence-test corpus soak county evening migrate lock
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 venv: $(STAMP) ## make the environment in .venv
 
@@ -63,6 +63,9 @@ CHAOS_MINUTES ?= 15
 chaos: venv ## every fault in a broadcast of 20,000, then random ones (long)
 	$(BIN)/python -m tests.chaos.matrix
 	$(BIN)/python -m tests.chaos.random_faults --minutes $(CHAOS_MINUTES)
+
+silence-test: venv ## servers and carriers that fall silent without closing a connection (long)
+	$(BIN)/python -m tests.chaos.matrix --silent --messages 4000 --tps 50
 
 SOAK_MINUTES ?= 20
 soak: venv ## a steady 2,000 texts a second: do memory, queues, delays stay flat? (long)

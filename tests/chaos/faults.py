@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from tests.chaos.system import System
+from tests.chaos.wires import BACK, LANES, POSTGRESQL, REDIS, WiredSystem
+from tests.harness.silent import Direction, SilentProxy
 
 STOPPED_SECONDS = 10.0
 WAITING_SECONDS = 4.0
+SILENT_SECONDS = 20.0
+"""Longer than any time limit of ours and than a lease, so that all that waits has ended by then."""
 SWALLOW_SHARE, SWALLOW_SECONDS = 0.02, 3.0
 
 PLANNED, EXPANDING, MIDWAY = -1.0, 0.0, 0.3
@@ -80,6 +84,37 @@ async def _swallow(system: System) -> float:
     return time.time()
 
 
+async def _silence(
+    names: Sequence[str], direction: Direction, seconds: float, for_ever: bool, system: System
+) -> float:
+    """Let a server fall silent without closing a connection; then it answers again, or only those
+    who connect anew.
+    """
+    assert isinstance(system, WiredSystem)
+    system.wires.act(names, lambda proxy: proxy.fall_silent(direction))
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        again = SilentProxy.forward_new if for_ever else SilentProxy.forward
+        system.wires.act(names, again)
+    return time.time()
+
+
+def _silent(name: str, *wires: str) -> list[Fault]:
+    """Silent for a while; for those who are connected for ever; only in its answers."""
+    return [
+        Fault(
+            f"{name}, silent {what}",
+            partial(_silence, wires, direction, seconds, for_ever),
+        )
+        for what, direction, seconds, for_ever in (
+            (f"for {SILENT_SECONDS:.0f} s", Direction.BOTH, SILENT_SECONDS, False),
+            ("for ever", Direction.BOTH, 0.0, True),
+            ("in its answers", Direction.TO_CLIENT, 0.0, True),
+        )
+    ]
+
+
 def _both(name: str, process: str, moments: Sequence[float] = (MIDWAY,)) -> list[Fault]:
     return [
         Fault(f"{name}, kill -9", partial(_kill, process), moments),
@@ -103,3 +138,14 @@ FAULTS = [
     Fault("carrier, restart", partial(_restart, "simulator", signal.SIGTERM)),
     *_both("carrier", "simulator"),
 ]
+
+SILENT_FAULTS = [
+    *_silent("PostgreSQL", POSTGRESQL),
+    *_silent("Redis", REDIS),
+    *(
+        fault
+        for lane in LANES
+        for fault in _silent(f"carrier, {lane}", lane, *([BACK] if lane == "sgip" else []))
+    ),
+]
+"""Peers that fall silent, and say nothing of it. These need proxies: a system of their own."""

@@ -1,11 +1,13 @@
 """Each fault in the middle of a broadcast: nobody lost, nobody twice, and on within 30 s.
 
 Run: python -m tests.chaos.matrix [--messages 20000] [--tps 450] [--only ROW] [--seed N] [--list]
+     [--silent]
 
 One system with two APIs, schedulers, work processes and channel processes serves all cells one
-after another; each is a broadcast of its own to everybody. A line a cell is printed, and what was
-breached; the exit status is 1 if anything was. Rows are named as --list shows; --only takes any
-part of a name, and may be given again. --seed shuffles the order of the cells.
+after another; each is a broadcast of its own to everybody. --silent: the rows of peers that fall
+silent, on a system that reaches its servers and carriers through proxies. A line a cell is printed,
+and what was breached; the exit status is 1 if anything was. Rows are named as --list shows; --only
+takes any part of a name, and may be given again. --seed shuffles the order of the cells.
 """
 
 import argparse
@@ -17,8 +19,9 @@ from pathlib import Path
 from random import Random
 
 from tests.chaos.cell import Outcome, run_cell
-from tests.chaos.faults import FAULTS, Fault
+from tests.chaos.faults import FAULTS, SILENT_FAULTS, Fault
 from tests.chaos.system import System
+from tests.chaos.wires import WiredSystem
 
 HEADER = (
     f"{'fault':45} {'target':>7} {'taken':>7} {'in doubt':>9} {'statement':>9} {'unsent':>7} "
@@ -37,9 +40,8 @@ def line(outcome: Outcome) -> str:
     )
 
 
-async def run_matrix(folder: Path, faults: Sequence[Fault], messages: int, tps: int) -> bool:
+async def run_matrix(system: System, faults: Sequence[Fault]) -> bool:
     """Run the cells one after another, printing each; whether none breached anything."""
-    system = System(folder, messages, tps=tps)
     try:
         await system.start()
         await system.ready()
@@ -54,9 +56,9 @@ async def run_matrix(folder: Path, faults: Sequence[Fault], messages: int, tps: 
         system.stop()
 
 
-def chosen(only: Sequence[str], seed: int | None) -> list[Fault]:
+def chosen(rows: Sequence[Fault], only: Sequence[str], seed: int | None) -> list[Fault]:
     """The faults asked for, in order, or shuffled by a seed."""
-    faults = [f for f in FAULTS if not only or any(part in f.name for part in only)]
+    faults = [f for f in rows if not only or any(part in f.name for part in only)]
     if seed is not None:
         Random(seed).shuffle(faults)
     return faults
@@ -70,15 +72,19 @@ def main() -> int:
     parser.add_argument("--only", action="append", default=[], help="part of a row's name")
     parser.add_argument("--seed", type=int, help="shuffle the rows")
     parser.add_argument("--list", action="store_true", help="print the rows' names")
+    parser.add_argument("--silent", action="store_true", help="peers that fall silent")
     parser.add_argument("--data", type=Path, help="folder to keep; default: a temporary one")
     options = parser.parse_args()
-    faults = chosen(options.only, options.seed)
+    rows = SILENT_FAULTS if options.silent else FAULTS
+    faults = chosen(rows, options.only, options.seed)
     if options.list or not faults:
-        print("\n".join(fault.name for fault in FAULTS))
+        print("\n".join(fault.name for fault in rows))
         return 0 if options.list else 2
     with tempfile.TemporaryDirectory(prefix="tocsin-chaos-") as temporary:
         folder = options.data or Path(temporary) / "data"
-        fine = asyncio.run(run_matrix(folder, faults, options.messages, options.tps))
+        kind = WiredSystem if options.silent else System
+        system = kind(folder, options.messages, tps=options.tps)
+        fine = asyncio.run(run_matrix(system, faults))
     print("nobody lost, nobody twice" if fine else "BREACHED, see the lines above")
     return 0 if fine else 1
 

@@ -35,7 +35,7 @@ class Live:
 
     def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
         self.folder = folder
-        self._environment = os.environ | ALONE | environment
+        self.environment = os.environ | ALONE | environment
         self._command = [
             *(sys.executable, "-m", "service", "up", "--json", "--port", "0"),
             *("--data", str(folder), *arguments),
@@ -46,7 +46,7 @@ class Live:
     def start(self) -> None:
         with (self.folder.parent / f"{self.folder.name}.up.log").open("ab") as log:
             self.process = subprocess.Popen(
-                self._command, env=self._environment, stdout=subprocess.PIPE, stderr=log
+                self._command, env=self.environment, stdout=subprocess.PIPE, stderr=log
             )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
