@@ -19,7 +19,9 @@ from service.api.problems import as_problem
 from service.api.routes import CALLBACKS, OPS, PREFIX
 from service.api.server import LIMITER, endpoint
 from service.api.version import ETAG, IF_NONE_MATCH, names, tag_of
+from service.errors import Misconfigured
 from service.runtime import Runtime
+from service.servers import port_fault
 from service.web import RUNTIME, request_log, show_request_id
 
 JSON_OCTETS = 1024 * 1024
@@ -81,6 +83,9 @@ async def serve(runtime: Runtime, host: str, port: int, ready: Callable[[int], N
     """Serve until SIGTERM, SIGINT or cancellation; open requests get a moment to end.
 
     `ready` is called with the port once requests are taken; port 0 means any free one.
+
+    Raises:
+        Misconfigured: nothing can listen on that port; says why.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -96,7 +101,10 @@ async def serve(runtime: Runtime, host: str, port: int, ready: Callable[[int], N
     )
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise Misconfigured(port_fault(port, error)) from error
         ready(runner.addresses[0][1])
         await stop.wait()
     finally:

@@ -25,6 +25,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from service.errors import Misconfigured
+from service.servers import taken
 
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
@@ -222,7 +223,7 @@ class Postgres:
         return True
 
     def _launch(self, data: Path) -> None:
-        if not self.port or self._port_taken():
+        if not self.port or taken(self.port):
             self.port = free_port()
         options = {
             "listen_addresses": "127.0.0.1",
@@ -243,15 +244,6 @@ class Postgres:
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
         self.pid = _spawn(command, self.folder / "postgres.log")
-
-    def _port_taken(self) -> bool:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", self.port))
-            except OSError:
-                return True
-        return False
 
     def _wait_ready(self) -> None:
         sockets = _socket_folder(self.folder)

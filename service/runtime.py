@@ -10,8 +10,9 @@ from service.clock import Clock
 from service.crypto import Keyring, read_key_file
 from service.errors import Misconfigured
 from service.queue import Queue, open_queue, open_redis
+from service.servers import wait_for_servers
 from service.settings import Settings
-from service.storage.postgres import Connection, Pool, open_pool, transaction
+from service.storage.postgres import Connection, NoTable, Pool, open_pool, transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +29,28 @@ class Runtime:
 
 @asynccontextmanager
 async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
-    """Open everything, check the master key, and close it all at the end.
+    """Open everything, check the master key, and close it all at the end. PostgreSQL is waited for.
 
     Raises:
+        Misconfigured: PostgreSQL or Redis is not what is needed; the database has no tables yet.
         Misconfigured: the master key is missing, unreadable, or not the one the data were
             written with.
     """
     keyring = Keyring(read_key_file(settings.key_file))
+    await wait_for_servers(settings.database_url, settings.redis_url)
     async with (
         open_pool(settings.database_url, size=settings.pool_size) as pool,
         open_queue(settings.redis_url) as queue,
         open_redis(settings.redis_url) as redis,
     ):
-        async with transaction(pool) as conn:
-            await check_key(conn, keyring)
+        try:
+            async with transaction(pool) as conn:
+                await check_key(conn, keyring)
+        except NoTable:
+            raise Misconfigured(
+                "the database has no tables of this program: run `tocsin migrate` / "
+                "数据库中没有本程序的表：请先运行 tocsin migrate"
+            ) from None
         yield Runtime(settings, settings.clock, keyring, pool, redis, queue)
 
 

@@ -32,6 +32,7 @@ from service.embedded import Postgres, Valkey, free_port, prepare_folder, write_
 from service.errors import Misconfigured
 from service.lanes import CARRIERS_OF, Lanes, open_lanes, set_channels
 from service.parent import VARIABLE
+from service.servers import find_faults, refuse, taken
 from service.storage.migrate import migrate
 from service.storage.postgres import LONG_SECONDS, connect
 
@@ -105,6 +106,7 @@ class System:
         Raises:
             Misconfigured: a port, folder, key or server is unusable; says which.
         """
+        self._check()
         database_url, redis_url = self._start_stores()
         key_file, keyring = self._open_key()
         clock = self._open_clock()
@@ -136,6 +138,18 @@ class System:
         }
         for port in ports:
             self._wait_ready(port)
+
+    def _check(self) -> None:
+        """Look at what is given, before anything is started: the port, and servers by their URLs.
+
+        Raises:
+            Misconfigured: something is of no use; says all that is.
+        """
+        wrong = [why] if self.options.port and (why := taken(self.options.port)) else []
+        database_url = os.environ.get("TOCSIN_DATABASE_URL")
+        redis_url = os.environ.get("TOCSIN_REDIS_URL")
+        faults = asyncio.run(find_faults(database_url, redis_url))
+        refuse(wrong + [fault.sentence for fault in faults])
 
     def _api_ports(self) -> list[int]:
         """A port for each API: the one asked for, then free ones."""

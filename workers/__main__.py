@@ -35,9 +35,9 @@ async def run(settings: Settings, kinds: list[Kind]) -> None:
     """Run workers of these kinds until SIGTERM or SIGINT, then let them finish."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(sign, stop.set)
     async with open_runtime(settings) as runtime, AsyncExitStack() as stack:
+        for sign in (signal.SIGTERM, signal.SIGINT):  # nothing is to be finished before
+            loop.add_signal_handler(sign, stop.set)
         await restored.check(runtime)  # before anything can leave
         extra: dict[str, Any] = {}
         if channel.KIND in kinds:

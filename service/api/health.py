@@ -7,13 +7,14 @@ it is asked for is not done: no scheduler is at work. It stays in the load balan
 import asyncio
 
 from aiohttp import web
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from service.api import store
 from service.dispatch.sweep_store import last_turns
 from service.runtime import Runtime
+from service.servers import POSTGRESQL_MAJOR, outdated_redis
 from service.storage.migrate import migrations
-from service.storage.postgres import UNREACHABLE, TooManyConnections
+from service.storage.postgres import UNREACHABLE, Connection, TooManyConnections, WrongPassword
 from service.web import RUNTIME
 
 ACT_SECONDS = 30.0
@@ -48,19 +49,29 @@ async def _postgresql(runtime: Runtime) -> tuple[str, str]:
     """What there is to say of the database, and of the scheduler, whose turns are noted there."""
     try:
         async with runtime.pool.acquire(timeout=ANSWER_SECONDS, seconds=ANSWER_SECONDS) as conn:
-            applied = await store.applied_migrations(conn)
-            known = [migration.name for migration in migrations()]
-            if missing := [name for name in known if name not in applied]:
-                return f"migrations are missing: {', '.join(missing)}", "unknown"
-            if strange := sorted(applied.difference(known)):
-                return f"newer than this program: it has {', '.join(strange)}", "unknown"
-            return "ok", _scheduler(
-                {act: ago for act, (ago, _) in (await last_turns(conn)).items()}
-            )
+            if why := await _unfit(conn):
+                return why, "unknown"
+            turns = await last_turns(conn)
+            return "ok", _scheduler({act: ago for act, (ago, _) in turns.items()})
+    except WrongPassword:
+        return "refuses the user or password of TOCSIN_DATABASE_URL", "unknown"
     except TooManyConnections:
         return "no connection is free: raise max_connections or lower TOCSIN_POOL_SIZE", "unknown"
     except UNREACHABLE:
         return "unreachable", "unknown"
+
+
+async def _unfit(conn: Connection) -> str:
+    """Why the database is not as this program needs it; empty: it is."""
+    if (major := conn.get_server_version().major) < POSTGRESQL_MAJOR:
+        return f"version {major} found, {POSTGRESQL_MAJOR} needed"
+    applied = await store.applied_migrations(conn)
+    known = [migration.name for migration in migrations()]
+    if missing := [name for name in known if name not in applied]:
+        return f"migrations are missing: {', '.join(missing)}"
+    if strange := sorted(applied.difference(known)):
+        return f"newer than this program: it has {', '.join(strange)}"
+    return ""
 
 
 def _scheduler(ago: dict[str, float]) -> str:
@@ -77,7 +88,11 @@ def _scheduler(ago: dict[str, float]) -> str:
 async def _redis(runtime: Runtime) -> str:
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            await runtime.redis.ping()
+            outdated = outdated_redis(await runtime.redis.info("server"))
+    except ResponseError:  # it answers, and lets nobody ask for its version
+        return "ok"
+    except AuthenticationError:
+        return "refuses the password of TOCSIN_REDIS_URL"
     except (RedisError, OSError):
         return "unreachable"
-    return "ok"
+    return "version {} found, {} needed".format(*outdated) if outdated else "ok"

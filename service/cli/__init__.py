@@ -101,6 +101,11 @@ def _run(options: argparse.Namespace) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception:
+        if not (sentences := import_module("service.servers").say_faults()):
+            raise
+        print("tocsin: " + "\n  ".join(sentences), file=sys.stderr)
+        return 1
     return code or 0
 
 

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -14,6 +15,7 @@ from service.campaigns.stop_all import hold_all
 from service.clock import written
 from service.crypto import Keyring, read_key_file
 from service.runtime import check_key
+from service.servers import find_faults, refuse
 from service.settings import Settings, describe_environment, read_settings
 from service.storage.migrate import migrate
 from service.storage.postgres import LONG_SECONDS, Connection, connect
@@ -45,6 +47,12 @@ def _migrate(_: argparse.Namespace) -> None:
 
 
 async def _migrate_database(settings: Settings) -> None:
+    """Redis is not needed for it, so it only warns of what is wrong there."""
+    faults = await find_faults(settings.database_url, settings.redis_url)
+    if any(fault.server == "PostgreSQL" for fault in faults):
+        refuse([fault.sentence for fault in faults])
+    for fault in faults:
+        print(f"tocsin: {fault.sentence}", file=sys.stderr)
     conn = await connect(settings.database_url, seconds=LONG_SECONDS)
     try:
         for name in await migrate(conn):

@@ -29,6 +29,10 @@ UniqueViolation = asyncpg.UniqueViolationError
 CheckViolation = asyncpg.CheckViolationError
 ForeignKeyViolation = asyncpg.ForeignKeyViolationError
 
+Refusal = asyncpg.PostgresError
+"""What the server itself says; `sqlstate` tells which."""
+NoTable = asyncpg.UndefinedTableError
+WrongPassword = asyncpg.InvalidAuthorizationSpecificationError
 TooManyConnections = asyncpg.TooManyConnectionsError
 OutOfRoom = asyncpg.DiskFullError
 
@@ -43,9 +47,10 @@ UNREACHABLE: tuple[type[Exception], ...] = (
     asyncpg.InsufficientResourcesError,  # no disk, no memory, no more connections
     asyncpg.InternalClientError,  # what the driver says when the server dies between two commands
     asyncpg.ReadOnlySQLTransactionError,  # a primary that has become a standby
+    asyncpg.InvalidAuthorizationSpecificationError,  # a password that was changed meanwhile
 )
 """What a database that is down, silent (TimeoutError is an OSError), restarting, full (of
-connections, of data) or not the primary any more raises: wait and try again."""
+connections, of data), locked to us or not the primary any more raises: wait and try again."""
 
 
 class Overtaken(Exception):  # no fault of anybody
@@ -260,22 +265,36 @@ async def _connect(url: str, **options: Any) -> OwnConnection:
         one of UNREACHABLE: none did; what the last one said.
         PostgresError: it refuses, with its reason.
     """
-    options |= {"timeout": CONNECT_SECONDS, "connection_class": OwnConnection}
-    *others, last = _hosts(url)
     try:
-        for host in others:
-            with suppress(*UNREACHABLE):
-                return await _answered(url, options | host)
-        return await _answered(url, options | last)
+        connection: OwnConnection = await _open(url, options | {"connection_class": OwnConnection})
     except UNREACHABLE as error:
         _reach.note_loss(error)
         raise
-
-
-async def _answered(url: str, options: Mapping[str, Any]) -> OwnConnection:
-    connection: Any = await asyncpg.connect(url, **options)
     _reach.note_answer()
-    return connection  # type: ignore[no-any-return]
+    return connection
+
+
+async def _open(url: str, options: Mapping[str, Any]) -> Any:
+    *others, last = _hosts(url)
+    for host in others:
+        with suppress(*UNREACHABLE):
+            return await asyncpg.connect(url, timeout=CONNECT_SECONDS, **options, **host)
+    return await asyncpg.connect(url, timeout=CONNECT_SECONDS, **options, **last)
+
+
+async def read_version(url: str) -> str:
+    """The version that a server says it is, e.g. "18.6"; nothing of it is logged.
+
+    Raises:
+        ValueError: the address cannot be read.
+        one of UNREACHABLE: nobody answers there.
+        Refusal: it lets this user not in; `sqlstate` says why.
+    """
+    connection = await _open(url, {"command_timeout": CONNECT_SECONDS})
+    try:
+        return str(await connection.fetchval("SHOW server_version"))
+    finally:
+        connection.terminate()
 
 
 async def connect(url: str, *, seconds: float = COUNT_SECONDS) -> OwnConnection:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import signal
 from dataclasses import replace
 from typing import Any, cast
@@ -116,6 +117,24 @@ async def test_it_is_not_ready_without_redis(runtime: Runtime) -> None:
         assert response.status == 503
         assert (await response.json())["checks"]["redis"] == "unreachable"
     await nowhere.aclose()
+
+
+async def test_a_wrong_server_is_named(
+    runtime: Runtime, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = re.sub(r":[^:@]*@", ":wrong@", database_url)
+    async with open_pool(url, size=2) as pool:
+        app = create_app(replace(runtime, pool=pool))
+        async with TestClient(TestServer(app)) as client, client.get("/readyz") as response:
+            assert response.status == 503
+            checks = (await response.json())["checks"]
+            assert checks["postgresql"] == "refuses the user or password of TOCSIN_DATABASE_URL"
+    monkeypatch.setattr("service.api.health.POSTGRESQL_MAJOR", 99)
+    monkeypatch.setattr("service.servers.REDIS_VERSION", (99, 0))
+    async with TestClient(TestServer(create_app(runtime))) as client:
+        checks = (await (await client.get("/readyz")).json())["checks"]
+        assert checks["postgresql"] == "version 18 found, 99 needed"
+        assert re.fullmatch(r"version [\d.]+ found, 99.0 needed", checks["redis"])
 
 
 async def test_the_access_log_has_the_route_and_never_the_query(

@@ -1,0 +1,264 @@
+"""What is said of a server that is away or wrong: all of it at once, in a sentence each."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from service import servers
+from service.embedded import Postgres, Valkey, _password, free_port, valkey_binary
+from service.errors import Misconfigured
+from service.servers import find_faults, taken, wait_for_servers
+from tests.harness.silent import silent_proxy
+
+SECONDS = 60
+
+
+@pytest.fixture
+def database(postgres: Postgres, database_url: str) -> str:
+    """The test's database over TCP."""
+    name = urlsplit(database_url).path
+    return f"postgresql://tocsin:{_password(postgres.folder)}@127.0.0.1:{postgres.port}{name}"
+
+
+@contextmanager
+def listening() -> Iterator[int]:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other.getsockname()[1]
+
+
+@contextmanager
+def locked_redis(folder: Path, password: str) -> Iterator[int]:
+    """A Valkey of its own that asks for a password."""
+    port = free_port()
+    process = subprocess.Popen(
+        [
+            str(valkey_binary()),
+            "--port",
+            str(port),
+            "--requirepass",
+            password,
+            "--dir",
+            str(folder),
+        ],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        while True:
+            with socket.socket() as probe:
+                if not probe.connect_ex(("127.0.0.1", port)):
+                    break
+        yield port
+    finally:
+        process.terminate()
+        process.wait(SECONDS)
+
+
+async def sentences(database_url: str | None, redis_url: str | None) -> list[str]:
+    return [fault.sentence for fault in await find_faults(database_url, redis_url)]
+
+
+async def test_servers_that_will_do_have_no_fault(database: str, valkey: Valkey) -> None:
+    assert await find_faults(database, valkey.url) == []
+
+
+async def test_both_servers_are_named_at_once_in_two_languages() -> None:
+    found = await sentences("postgresql://u:geheim@127.0.0.1:1/d", "redis://:geheim@127.0.0.1:1/0")
+    assert [text.split(" (")[0] for text in found] == ["PostgreSQL", "Redis"]
+    for text, setting in zip(found, ("TOCSIN_DATABASE_URL", "TOCSIN_REDIS_URL"), strict=True):
+        assert "127.0.0.1:1" in text
+        assert "nothing listens" in text
+        assert "无服务监听" in text
+        assert setting in text
+        assert "geheim" not in text
+
+
+async def test_what_postgresql_refuses_is_told_apart(database: str, postgres: Postgres) -> None:
+    good = _password(postgres.folder)
+    (password,) = await sentences(database.replace(good, "falsch"), None)
+    assert "refuses user tocsin: the password is wrong" in password
+    assert "falsch" not in password
+    (missing,) = await sentences(database.rpartition("/")[0] + "/nowhere", None)
+    assert "has no database nowhere; create it" in missing
+    (tls,) = await sentences(database + "?sslmode=require", None)
+    assert "do not agree on TLS" in tls
+    (address,) = await sentences("http://u:geheim@127.0.0.1/d", None)
+    assert "cannot be read" in address
+    for text in (password, missing, tls, address):
+        assert good not in text
+        assert "geheim" not in text
+
+
+async def test_what_redis_refuses_is_told_apart(tmp_path: Path) -> None:
+    with locked_redis(tmp_path, "hunter2") as port:
+        for url in (f"redis://127.0.0.1:{port}/0", f"redis://:wrong@127.0.0.1:{port}/0"):
+            (password,) = await sentences(None, url)
+            assert "refuses user default: the password is wrong or missing" in password
+        (number,) = await sentences(None, f"redis://:hunter2@127.0.0.1:{port}/99")
+        assert "has no database 99" in number
+        (tls,) = await sentences(None, f"rediss://:hunter2@127.0.0.1:{port}/0")
+        assert "does not answer over TLS" in tls
+        assert await sentences(None, f"redis://:hunter2@127.0.0.1:{port}/0") == []
+    (address,) = await sentences(None, "http://:hunter2@127.0.0.1/0")
+    assert "cannot be read" in address
+    for text in (password, number, tls, address):
+        assert "hunter2" not in text
+
+
+async def test_an_older_version_is_named_with_the_one_needed(
+    database: str, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "POSTGRESQL_MAJOR", 99)
+    monkeypatch.setattr(servers, "REDIS_VERSION", (99, 1))
+    postgresql, redis = await sentences(database, valkey.url)
+    assert "is version 18." in postgresql
+    assert "99 or newer is needed" in postgresql
+    assert "99.1 or newer is needed" in redis
+    with pytest.raises(Misconfigured) as refused:
+        await wait_for_servers(database, valkey.url)
+    assert refused.value.message == f"{postgresql}\n  {redis}"
+
+
+@pytest.mark.parametrize(
+    ("found", "older"),
+    [("17.12 (Debian 17.12-0)", True), ("18beta1", False), ("18.6", False), ("", False)],
+)
+def test_versions_are_compared_by_their_numbers(found: str, older: bool) -> None:
+    assert servers.is_older(found, (18,)) is older
+
+
+async def test_a_silent_server_is_said_to_be_silent(
+    postgres: Postgres, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.storage.postgres.CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr("service.queue.ANSWER_SECONDS", 0.3)
+    async with silent_proxy("127.0.0.1", postgres.port) as proxy, asyncio.timeout(SECONDS):
+        proxy.fall_silent()
+        wired = database.replace(str(postgres.port), str(proxy.own_port))
+        found = await sentences(wired, f"redis://127.0.0.1:{proxy.own_port}/0")
+    assert len(found) == 2
+    assert all("does not answer" in text for text in found)
+
+
+async def test_postgresql_is_waited_for_and_redis_is_not(
+    postgres: Postgres,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(servers, "AGAIN_SECONDS", 0.05)
+    port = free_port()
+    url = database.replace(f":{postgres.port}/", f":{port}/")
+    waiting = asyncio.create_task(wait_for_servers(url, "redis://127.0.0.1:1/0"))
+    async with asyncio.timeout(SECONDS):
+        while len(caplog.records) < 2:
+            await asyncio.sleep(0.01)
+        assert not waiting.done()
+        async with silent_proxy("127.0.0.1", postgres.port, port):
+            await waiting
+    said = [r.getMessage().split(" (")[0] for r in caplog.records if r.name == "service.servers"]
+    assert sorted(said) == ["PostgreSQL", "Redis"], "a line for each, however long it takes"
+
+
+def run(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    key = folder / "key"
+    if not key.exists():
+        key.touch(0o600)
+        key.write_text("01" * 32)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        env=kept | {"TOCSIN_KEY_FILE": str(key)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS * 2,
+        check=False,
+    )
+
+
+def test_up_says_everything_before_it_starts_anything(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with listening() as port:
+        done = run(
+            *("service", "up", "--data", str(data), "--port", str(port)),
+            folder=tmp_path,
+            TOCSIN_DATABASE_URL="postgresql://u:geheim@127.0.0.1:1/d",
+            TOCSIN_REDIS_URL="redis://:geheim@127.0.0.1:1/0",
+        )
+    assert done.returncode == 1
+    said = done.stderr.splitlines()
+    assert len(said) == 3, done.stderr
+    assert f"port {port} is taken" in said[0]
+    assert f"端口 {port} 已被占用" in said[0]
+    assert "PostgreSQL" in said[1]
+    assert "Redis" in said[2]
+    assert "geheim" not in done.stderr
+    assert sorted(path.name for path in data.iterdir()) == ["up.lock"]
+
+
+def test_a_taken_port_is_said_by_serve_too(tmp_path: Path, database: str, valkey: Valkey) -> None:
+    with listening() as port:
+        assert taken(port)
+        done = run(
+            *("service", "serve"),
+            folder=tmp_path,
+            TOCSIN_DATABASE_URL=database,
+            TOCSIN_REDIS_URL=valkey.url,
+            TOCSIN_API_PORT=str(port),
+        )
+    assert done.returncode == 1
+    assert f"port {port} is taken" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not taken(free_port())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("service", "migrate"), ("service", "bootstrap"), ("service", "channel", "list")],
+)
+def test_a_command_without_its_database_says_so(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = run(
+        *arguments,
+        folder=tmp_path,
+        TOCSIN_DATABASE_URL="postgresql://u:geheim@127.0.0.1:1/d",
+        TOCSIN_REDIS_URL="redis://:geheim@127.0.0.1:1/0",
+    )
+    assert done.returncode == 1
+    assert "PostgreSQL (127.0.0.1:1) is not there" in done.stderr
+    assert "Redis (127.0.0.1:1) is not there" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "geheim" not in done.stderr
+
+
+async def test_migrate_does_not_need_redis(tmp_path: Path, database: str) -> None:
+    done = await asyncio.to_thread(
+        run,
+        *("service", "migrate"),
+        folder=tmp_path,
+        TOCSIN_DATABASE_URL=database,
+        TOCSIN_REDIS_URL="redis://127.0.0.1:1/0",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Redis (127.0.0.1:1) is not there" in done.stderr
+
+
+@pytest.mark.parametrize("program", [("service", "serve"), ("workers", "scheduler")])
+async def test_a_database_without_tables_is_named(
+    tmp_path: Path, postgres: Postgres, valkey: Valkey, program: tuple[str, ...]
+) -> None:
+    url = postgres.url.replace("/tocsin?", "/postgres?")
+    done = await asyncio.to_thread(
+        run, *program, folder=tmp_path, TOCSIN_DATABASE_URL=url, TOCSIN_REDIS_URL=valkey.url
+    )
+    assert done.returncode == 1
+    assert "run `tocsin migrate`" in done.stderr
+    assert "Traceback" not in done.stderr
