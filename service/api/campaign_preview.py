@@ -6,6 +6,7 @@ from pydantic import Field
 
 from service.api.call import Call
 from service.api.estimates import EstimateOut, estimate_out
+from service.api.forecasts import ForecastOut, forecast_out
 from service.api.schema import Instant, Out
 from service.api.segments import PreviewOut, preview_out
 from service.api.templates import TextOut, text_out
@@ -52,6 +53,7 @@ class CampaignPreviewOut(PreviewOut, TextOut):
     more_texts: list[FurtherTextOut]
     estimate: EstimateOut | None = Field(description="Null: it has no fire to come.")
     caps: CapsForecastOut
+    forecast: ForecastOut = Field(description="What each fire to come will amount to, as of now.")
 
 
 async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:
@@ -85,6 +87,7 @@ async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:
         caps=CapsForecastOut.model_validate(
             await find_clashes(call.conn, call.user, campaign, rule, call.now)
         ),
+        forecast=await forecast_out(call, campaign, rule),
     )
 
 

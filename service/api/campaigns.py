@@ -9,6 +9,7 @@ from pydantic import Field
 
 from service.accounts.key import Mode
 from service.api.call import Call
+from service.api.forecasts import ForecastOut, keep_forecast, told_at_submission
 from service.api.paging import PageQuery, cut
 from service.api.safety_forms import PeriodBody, PeriodOut, SafetyBody, safety_out
 from service.api.schedules import (
@@ -200,7 +201,12 @@ class CampaignDetail(CampaignOut):
     text: str
     frozen_rule: str | None
     next_fires: list[FireOut] = Field(description="The next five, and those left out among them.")
-    schedule_notes: list[str] = Field(description="What the planner should know of its time.")
+    schedule_notes: list[str] = Field(
+        description="What the planner should know of its time, and of whom the caps will take."
+    )
+    forecast: ForecastOut | None = Field(
+        description="What each fire to come will amount to, as foretold at the submission."
+    )
     moves: list[MoveOut]
     held_fires: list[FireRecordOut] = Field(
         description="Fires that wait for a person's release; other fires go on beside them."
@@ -291,6 +297,7 @@ async def submit_campaign(call: Call, campaign_id: UUID) -> CampaignDetail:
     submitted = await approval.submit(
         call.conn, call.user, campaign_id, call.now, keyring=call.runtime.keyring
     )
+    await keep_forecast(call, submitted)
     return await detail_out(call, submitted)
 
 
@@ -357,13 +364,19 @@ async def detail_out(
     decided: fires of which the request has decided something.
     """
     moves = await store.list_moves(call.conn, campaign.id)
+    forecast, losses = await told_at_submission(call, campaign)
     county = await load_county(call.conn)
     terms = await planning.hour_terms(call.conn, campaign)
     ahead = await planning.fires_ahead(call.conn, campaign, county, call.now, SHOWN)
     return CampaignDetail(
         **_facts(campaign),
         next_fires=fires_out(ahead, terms, county),
-        schedule_notes=notes_of(ahead, terms, county) + await repeats(call, campaign, county),
+        schedule_notes=[
+            *notes_of(ahead, terms, county),
+            *await repeats(call, campaign, county),
+            *losses,
+        ],
+        forecast=forecast,
         moves=[MoveOut.model_validate(move) for move in moves],
         held_fires=[record_out(f) for f in await fire_store.held_fires(call.conn, campaign.id)],
         decided_fires=[record_out(fire) for fire in decided],

@@ -1,7 +1,8 @@
 """What a planner should know of a plan's time before it is approved, as sentences (pure)."""
 
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
 from service.campaigns.fires import Fire
 from service.campaigns.hours import BEIJING, EXEMPT, County, HourTerms, intersect, minutes_of
@@ -33,6 +34,46 @@ def repeat_notes(fires: Sequence[Fire], texts: int) -> Iterator[str]:
             f"again within {SAME_TEXT_WITHIN.days}: who had it waits, or is left out (same_text) "
             "if its validity ends before. Give the plan more texts, to be sent in turn."
         )
+
+
+def loss_notes(fires: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Which of the fires that were foretold lose people to the caps, and to whose words; a fire
+    has the members of `toll.FireOutlook`.
+    """
+    for fire in fires:
+        excluded = fire["excluded"]
+        meant = fire["target"] + sum(excluded.values())
+        lost = [
+            f"{excluded[reason]} {why} ({reason})"
+            for reason, why in _LOST.items()
+            if excluded.get(reason)
+        ]
+        if fire["stopped"]:
+            lost.append(f"{fire['stopped']} are in the run, and the caps stop their text")
+        if fire["waits"]:
+            lost.append(f"{fire['waits']} get it later, once the caps allow")
+        if not lost:
+            continue
+        at = datetime.fromisoformat(fire["fires_at"]).astimezone(BEIJING)
+        about = "" if fire["exact"] else "about "
+        yield (
+            f"Of the {meant} people whom the fire at {at:{_MINUTE}} means, {about}"
+            f"{fire['target']} are in its run: {'; '.join(lost)}.{_words_of(fire['same_text'])}"
+        )
+
+
+_LOST = {
+    "same_text": f"have had the same words within {SAME_TEXT_WITHIN.days} days",
+    "capped": "have had enough texts",
+}
+
+
+def _words_of(causes: Sequence[Mapping[str, Any]]) -> str:
+    whose = [
+        f"{cause['people']} from {cause['name'] or 'another plan'} of {cause['department']}"
+        for cause in causes
+    ]
+    return f" The same words: {', '.join(whose)}. Give this text another wording." * bool(whose)
 
 
 def _hour_notes(terms: HourTerms, county: County) -> Iterator[str]:
