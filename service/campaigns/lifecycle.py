@@ -11,7 +11,13 @@ from uuid import UUID
 from service.accounts.model import User
 from service.campaigns import fire_store, guard_store, run_store, sequence_store, store
 from service.campaigns.fires import Why
-from service.campaigns.missed import Choice, decide_late, release_fire, release_whole
+from service.campaigns.missed import (
+    Choice,
+    decide_late,
+    release_fire,
+    release_steps,
+    release_whole,
+)
 from service.campaigns.model import Act, By, Campaign, State, check_move
 from service.campaigns.planning import load
 from service.campaigns.sequence import has_fired_for_good
@@ -107,10 +113,13 @@ async def release(
         check_move(Act.RELEASE, campaign.state)
     await refuse_while_stopped(conn)
     if campaign.state is State.HELD:
-        await sequence_store.make_due(conn, campaign_id, by.at)
+        only_steps = await has_fired_for_good(conn, campaign)
+        await release_steps(conn, campaign, missed, by)
         await store.move(conn, campaign_id, Act.RELEASE, State.SCHEDULED, by)
-        if not await has_fired_for_good(conn, campaign):
+        if not only_steps:
             await release_whole(conn, campaign, held, missed, by)
+        elif missed == "skip":
+            await finish_campaigns(conn, [campaign_id], by.at)
     else:
         await release_fire(conn, campaign, held, planned_at, missed, by)
     return await load(conn, campaign_id, None)

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from service.campaigns import fire_store, store
+from service.campaigns import fire_store, sequence_store, store
 from service.campaigns.clearance import frozen_content
 from service.campaigns.county_store import load_county
 from service.campaigns.fire_store import FireRecord
 from service.campaigns.fires import Fire, Turn, Why, candidates, fires_since, next_look, opens, turn
-from service.campaigns.holding import TOO_LATE, hold_fire
+from service.campaigns.holding import TOO_LATE, hold, hold_fire
 from service.campaigns.hours import BEIJING, County, HourTerms
 from service.campaigns.model import By, Campaign, Content
 from service.campaigns.planning import hour_terms
@@ -82,19 +82,51 @@ async def decide_late(conn: Connection, campaign: Campaign, choice: Choice | Non
         MissedFires: the plan holds late fires, and there is no choice.
         Conflict: the plan skips late fires, and the choice is another.
     """
+    await _decide_late_steps(conn, campaign, choice, by)
     if campaign.plan.schedule.kind == "joining" or campaign.next_fire_at is None:
         return
     content = frozen_content(campaign)
     what = await turn_of(conn, campaign, content, await load_county(conn), by.at)
     if what.fire is None or by.at - max(what.fire.at, campaign.next_fire_at) <= LATE:
         return
-    await _decide(conn, campaign, what, _chosen(campaign, what, choice), by)
+    await _decide(conn, campaign, what, _chosen(campaign, _late(what), choice), by)
 
 
-def _chosen(campaign: Campaign, what: Turn, choice: Choice | None) -> Choice:
+async def _decide_late_steps(
+    conn: Connection, campaign: Campaign, choice: Choice | None, by: By
+) -> None:
+    """Decide of the steps of sequences that are late. Held, they hold the campaign: those after
+    them keep their distance from them.
+    """
+    late = await sequence_store.late_steps(conn, campaign.id, by.at - LATE)
+    if not late:
+        return
+    match _chosen(campaign, [Fire(step.planned_at, step.due_at) for step in late], choice):
+        case "run":
+            await sequence_store.make_due(conn, campaign.id, by.at)
+        case "hold":
+            await hold(conn, campaign, TOO_LATE.by(by.at))
+        case "skip":
+            for step in late:
+                why = by.reason if choice == "skip" else TOO_LATE.sentence
+                await sequence_store.record(conn, step, "skipped", why, None, by.at)
+
+
+async def release_steps(
+    conn: Connection, campaign: Campaign, choice: Choice | None, by: By
+) -> None:
+    """Let the steps of a campaign that was held go that are late, or leave them out."""
+    if choice != "skip":
+        await sequence_store.make_due(conn, campaign.id, by.at)
+        return
+    for step in await sequence_store.late_steps(conn, campaign.id, by.at):
+        await sequence_store.record(conn, step, "skipped", by.reason, None, by.at)
+
+
+def _chosen(campaign: Campaign, late: Sequence[Fire], choice: Choice | None) -> Choice:
     policy = campaign.plan.schedule.late
     if choice is None and policy == "hold":
-        raise MissedFires(_late(what))
+        raise MissedFires(late)
     if policy == "skip" and choice not in {None, "skip"}:
         raise Conflict(
             "the plan that was approved skips late fires: leave `missed` out, or say skip",
@@ -216,14 +248,15 @@ def _is_held() -> Conflict:
 
 async def record_missed(pool: Pool, now: datetime) -> int:
     """Record the fires whose time has passed while their campaigns could not fire, and tell of
-    campaigns that wait for no fire although one should come; returns how many campaigns.
+    campaigns that wait for no fire although one should come; returns of how much it has told.
 
     Each campaign is one transaction. Harmless to do twice, and by several at once.
     """
     async with pool.acquire() as conn:
         expecting = await fire_store.expecting(conn, now - LATE)
         silent = await fire_store.not_armed(conn)
-    told = 0
+    async with transaction(pool) as conn:
+        told = await sequence_store.note_missed(conn, now - LATE, now)
     for campaign_id, look in itertools.chain(
         ((one, _record_missed) for one in expecting), ((one, _note_silence) for one in silent)
     ):

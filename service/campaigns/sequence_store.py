@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.storage.postgres import Connection
+from service.storage.postgres import Connection, affected
 
 
 class Step(NamedTuple):
@@ -190,6 +190,35 @@ async def keep_distance(conn: Connection, step: Step, now: datetime) -> None:
         now,
         step.planned_at,
     )
+
+
+async def late_steps(conn: Connection, campaign_id: UUID, before: datetime) -> list[Step]:
+    """The steps of a campaign that should have taken place before an instant, from old to new."""
+    rows = await conn.fetch(
+        f"""
+        {_STEP} WHERE campaign_id = $1 AND outcome IS NULL AND due_at < $2 ORDER BY due_at, text_no
+        """,
+        campaign_id,
+        before,
+    )
+    return [Step(*row) for row in rows]
+
+
+async def note_missed(conn: Connection, before: datetime, now: datetime) -> int:
+    """Note the steps that should have taken place before an instant, and whose campaigns may not
+    fire; each once. Returns how many.
+    """
+    status = await conn.execute(
+        """
+        UPDATE sequence_steps s SET missed_at = $2 FROM campaigns c
+        WHERE c.id = s.campaign_id AND s.outcome IS NULL AND s.due_at < $1
+          AND s.missed_at IS NULL
+          AND c.state IN ('paused', 'held', 'pending_approval', 'returned', 'draft')
+        """,
+        before,
+        now,
+    )
+    return affected(status)
 
 
 async def make_due(conn: Connection, campaign_id: UUID, now: datetime) -> None:

@@ -78,6 +78,14 @@ _MISSED = """
           WHERE m.campaign_id = c.id AND m.from_state IN ('scheduled', 'running')
             AND m.to_state NOT IN ('scheduled', 'running')
           ORDER BY m.id DESC LIMIT 1), '-infinity')
+    UNION ALL
+    SELECT c.id::text, c.name, c.department_id, s.planned_at, s.missed_at, coalesce(nullif((
+        SELECT m.code FROM campaign_moves m WHERE m.campaign_id = c.id
+        ORDER BY m.id DESC LIMIT 1), ''), c.state)
+    FROM asked, sequence_steps s JOIN campaigns c ON c.id = s.campaign_id
+    WHERE s.outcome IS NULL AND s.missed_at IS NOT NULL
+      AND (asked.scope IS NULL OR c.department_id = asked.scope)
+      AND c.state IN ('paused', 'held', 'pending_approval', 'returned', 'draft')
 """
 
 _CHANNELS = """

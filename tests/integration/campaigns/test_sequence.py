@@ -4,12 +4,21 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
 from service.audience.suppression_store import insert_suppressions
-from service.campaigns import approval, county_store, lifecycle, planning, sequence_store, stop_all
+from service.campaigns import (
+    approval,
+    county_store,
+    lifecycle,
+    missed,
+    planning,
+    sequence_store,
+    stop_all,
+)
 from service.campaigns.firing import fire_due
 from service.campaigns.lifecycle import finish_campaigns
 from service.campaigns.model import By, Campaign, Plan, State
@@ -233,6 +242,50 @@ async def test_a_pause_keeps_its_steps_and_a_cancel_ends_them(series: Series) ->
     await series.steer(lifecycle.cancel)
     assert await series.at(21 * DAY) == []
     assert await series.outcomes() == [(2, "fired"), (3, "skipped")]
+
+
+@pytest.mark.parametrize(
+    ("choice", "state", "sent"),
+    [
+        ("run", State.SCHEDULED, [(2, [1, 2, 3])]),
+        ("hold", State.HELD, []),
+        ("skip", State.SCHEDULED, []),
+    ],
+)
+async def test_whoever_resumes_after_a_missed_step_says_what_becomes_of_it(
+    series: Series, choice: Any, state: State, sent: list[Any]
+) -> None:
+    await series.approve(Schedule(late="hold"))
+    await series.at(timedelta())
+    await series.steer(lifecycle.pause)
+    assert await series.at(7 * DAY + HOUR) == []
+    assert await missed.record_missed(series.pool, series.now) == 1
+    assert await missed.record_missed(series.pool, series.now) == 0
+    with pytest.raises(missed.MissedFires):
+        await series.steer(lifecycle.resume)
+    assert await series.state() is State.PAUSED
+    await series.steer(partial(lifecycle.resume, missed=choice))
+    assert await series.state() is state, "and it stays so"
+    assert await series.at(7 * DAY + HOUR + MINUTE) == sent
+    assert await series.state() is state
+    kinds = await series.pool.fetch(
+        "SELECT kind, code FROM interruptions WHERE kind LIKE 'fire.%' ORDER BY id"
+    )
+    after = {"run": [("fire.late", "late")], "hold": [], "skip": [("fire.skipped", "person")]}
+    assert [tuple(row) for row in kinds] == [("fire.missed", "paused"), *after[choice]]
+
+
+async def test_a_step_that_is_held_may_be_left_out(series: Series) -> None:
+    await series.approve(Schedule(late="hold"))
+    await series.at(timedelta())
+    assert await series.at(7 * DAY + HOUR) == []
+    await series.steer(partial(lifecycle.release, missed="skip"))
+    assert await series.at(7 * DAY + HOUR + MINUTE) == []
+    assert await series.outcomes() == [(2, "skipped"), (3, None)]
+    assert await series.at(30 * DAY) == []
+    done = await series.steer(partial(lifecycle.release, missed="skip"))
+    assert await series.outcomes() == [(2, "skipped"), (3, "skipped")]
+    assert done.state is State.DONE, "nothing begins anew"
 
 
 async def test_while_everything_is_stopped_a_step_is_held(series: Series) -> None:
