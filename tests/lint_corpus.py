@@ -5,13 +5,12 @@ lists the scams that pass and the honest texts that do not. A text is judged as 
 were registered for its department and the department were one of the police, so that neither R02
 nor R23 catches anything for us: what is measured is what the words say.
 
-`first.json`, `second.json` and `third.json` were at hand when the rules were written. `kept.json`
-was not: its SHA-256 was committed first (`kept.json.sha256`), and it is measured only if it has
-that hash.
+The files from `first.json` to `fifth.json` were at hand when the rules were written. `kept.json`
+was not: its SHA-256 was committed first, and it is measured only if it has that hash.
 
-The weights of wording (R25) are learned from the files at hand, with the library of texts and the
-known scam texts: `--learn` writes them. `--apart` judges each of these files with weights learned
-from all others; the rules remain those that were written with it at hand.
+What texts teach wording (R25) are the files at hand, the library of texts and the known scam texts:
+`--learn` writes them. `--apart` judges each of these files with weights that all others teach; the
+rules remain those that were written with it at hand.
 """
 
 import argparse
@@ -32,8 +31,8 @@ from service.messages.template import load_library
 
 CORPUS = Path(__file__).parent / "data" / "lint-corpus"
 KEPT = CORPUS / "kept.json"
-AT_HAND = tuple(CORPUS / f"{name}.json" for name in ("first", "second", "third"))
-WEIGHTS = Path(wording.__file__).parent / "data" / "wording.json"
+AT_HAND = tuple(CORPUS / f"{name}.json" for name in ("first", "second", "third", "fourth", "fifth"))
+TAUGHT = Path(wording.__file__).parent / "data" / "wording.json"
 
 _LANDLINES = frozenset({"05630600110"})
 
@@ -90,20 +89,26 @@ def actual_hash() -> str:
     return hashlib.sha256(KEPT.read_bytes()).hexdigest()
 
 
-def learn(paths: Iterable[Path]) -> dict[str, float]:
-    """The weights of wording that some files teach, with the texts that are shipped anyway."""
+def taught(paths: Iterable[Path]) -> dict[str, list[str]]:
+    """The texts of some files in their plain view, with those that are shipped anyway, by kind."""
     rows = [row for path in paths for row in json.loads(path.read_text("utf-8"))]
-    scams = [row["text"] for row in rows if row["kind"] == "scam"]
-    honest = [row["text"] for row in rows if row["kind"] == "honest"]
-    return wording.learn(
-        [draft(text, {}).words for text in (*scams, *SCAM_TEXTS)],
-        [draft(text, {}).words for text in (*honest, *(one.text for one in load_library()))],
-    )
+    texts = {
+        kind: [row["text"] for row in rows if row["kind"] == kind] for kind in ("scam", "honest")
+    }
+    texts["scam"] += SCAM_TEXTS
+    texts["honest"] += [one.text for one in load_library()]
+    return {kind: [draft(text, {}).words for text in given] for kind, given in texts.items()}
 
 
-def written(weights: Mapping[str, float]) -> str:
-    """The weights as their file holds them."""
-    return json.dumps(weights, ensure_ascii=False, indent=0) + "\n"
+def learn(paths: Iterable[Path]) -> dict[str, float]:
+    """The weights of wording that some files teach."""
+    texts = taught(paths)
+    return wording.learn(texts["scam"], texts["honest"])
+
+
+def written(texts: Mapping[str, list[str]]) -> str:
+    """The texts that teach wording as their file holds them."""
+    return json.dumps(texts, ensure_ascii=False, indent=0) + "\n"
 
 
 def judge(path: Path, weights: Mapping[str, float] | None = None) -> list[Judged]:
@@ -163,12 +168,12 @@ def main() -> None:
     """Print the figures of every file."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--wrong", action="store_true", help="list what was misjudged")
-    parser.add_argument("--learn", action="store_true", help="write the weights of wording")
+    parser.add_argument("--learn", action="store_true", help="write the texts that teach wording")
     parser.add_argument("--apart", action="store_true", help="judge each file by the others")
     parser.add_argument("files", nargs="*", type=Path, help="other files than the corpus")
     given = parser.parse_args()
     if given.learn:
-        WEIGHTS.write_text(written(learn(AT_HAND)), "utf-8")
+        TAUGHT.write_text(written(taught(AT_HAND)), "utf-8")
         return
     for path in given.files or sorted(CORPUS.glob("*.json")):
         if path == KEPT and actual_hash() != expected_hash():

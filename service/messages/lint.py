@@ -25,12 +25,12 @@ from service.messages.stance import pressed, warns
 
 HONEST_BELOW = 0.0
 """A text whose wording scores less is worded like honest ones."""
-PERSON_FROM, PERSON_FROM_IN_A_WARNING = -0.6, 0.4
+PERSON_FROM, PERSON_FROM_IN_A_WARNING = -0.3, 0.4
 """From which score on a person has to look: later in a text that tells of frauds, in their words.
 
 Both were chosen with each file of the corpus judged by the others (docs/lint.md).
 """
-KNOWN_TO_BE_HONEST, KNOWN_TO_BE_FRAUD = 30, 20
+KNOWN_TO_BE_HONEST, KNOWN_TO_BE_FRAUD = 65, 40
 """How many runs of a text have to be known before its wording counts for it, and against it."""
 
 LIKE_A_SCAM = 0.7
@@ -142,8 +142,8 @@ def _sent_before(known: Draft, before: Sequence[str]) -> Iterator[Hit]:
 
 _OF_WORDS = frozenset({"R06", "R07", "R08", "R09", "R10", "R11"})
 """Rules that read what a sentence means, and may misread one of an honest text."""
-_OF_NOTICES = frozenset({"R06", "R07", "R08", "R09"})
-"""Of a text that warns of no fraud. Threats and lures may be its whole purpose."""
+_THREATS = "R10"
+"""In a text that warns of no fraud a threat may be its whole purpose."""
 _BEYOND_DOUBT = frozenset({"R03", "R04", "R05", "R16"})
 
 
@@ -159,7 +159,7 @@ def _softened(
     if not honest or any(number in _BEYOND_DOUBT for number, _ in hits):
         return hits
     warning = any(warns(sentence) for sentence in known.sentences)
-    soft = _OF_WORDS if warning else _OF_NOTICES
+    soft = _OF_WORDS if warning else _OF_WORDS - {_THREATS}
     return [
         (number, hit._replace(level="review"))
         if number in soft and not _is_pressed(known, hit.at)

@@ -281,7 +281,7 @@ def elsewhere(draft: Draft) -> Iterator[Hit]:
         for match in (*_ELSEWHERE.finditer(sentence.text), *_MOVED.finditer(sentence.text)):
             if not _is_told(sentence, match):
                 yield Hit(
-                    "block",
+                    "review" if "工作" in match[0] else "block",
                     sentence.places[match.start()],
                     f"引导到其他渠道“{match[0]}”，请删除；若是提醒，请写明“不要”或“都是骗局”",
                     f"a move to another channel ({match[0]}); take it out, or forbid it in so "

@@ -90,6 +90,9 @@ _FRAUDSTER_DOES = re.compile(
 )
 _WHOEVER = re.compile("[^,]*的[^,]{0,8},")
 """先交钱的，…: of those who ask for it first."""
+_NOT_TO_BE_TRUSTED = re.compile(
+    "[^,]{0,10}?的,?(?:一律|都|就|请|千万)?(?:别|勿|不要|莫|切勿)(?:信|理|去|点|做|碰|给|付|转|当真)"
+)
 _TURNED_DOWN = re.compile(
     "[^,]*,(?:就|请|一律|务必|先|可|都|应|要|立即|马上|直接|按规定)*(?:停手|挂|拒|别|勿|不要|不理|不予|不给|"
     "不得办|删|报警|举报|报告)"
@@ -158,6 +161,8 @@ def condemned(sentence: Sentence, start: int, end: int) -> bool:
         return False
     if _VERDICT.match(after) or _watched(sentence.text[:start]) or _FRAUDSTER_DOES.search(before):
         return True
+    if _NOT_TO_BE_TRUSTED.match(after):
+        return True
     if _WHOEVER.match(after) and _TURNED_DOWN.match(after):
         return True
     named = reported or ("先" in before and _WHOEVER.match(after))
@@ -165,9 +170,9 @@ def condemned(sentence: Sentence, start: int, end: int) -> bool:
 
 
 _CUE = re.compile(
-    "(?<![反防被遭络信惕])(?<!涉嫌)(?<!打击)(?<!不是)(?<!并非)(?:诈骗|骗子|骗局|骗术|骗取|骗走|骗[您你人钱孩]|行骗|陷阱|"
+    "(?<![反防被遭络信惕])(?<!涉嫌)(?<!打击)(?<!不是)(?<!并非)(?:诈骗|骗子|骗局|骗术|骗取|骗走|骗[您你人钱孩他她]|行骗|陷阱|"
     "圈套|套路|钓饵|诱饵|为饵|钓鱼|冒充|冒用|盗用|假扮|伪造|伪装|谎称|假冒|虚假|假(?:的|话|身份|网站|平台|客服|警察|老师)|是假(?!一)|木马|敲诈|非法|违法|"
-    "犯罪|判了?刑|拉黑|洗钱|偷走|会被[骗偷盗]|亏(?:了|掉|光|损|[0-9一二三四五六七八九十])|损失[0-9一二三四五六七八九十]|钱财|两空|上当|失联|联系不上|找不到人|跑路|被要求|不可信|没有一个是真|要不回|拿不回)"
+    "犯罪|判了?刑|拉黑|洗钱|偷走|会被[骗偷盗]|亏(?:了|掉|光|损|[0-9一二三四五六七八九十])|损失[0-9一二三四五六七八九十]|钱财|两空|上当|失联|联系不上|找不到人|跑路|被要求|被人|被哄|哄着|再没|没了|后悔|坐牢|打水漂|露馅|是骗(?!保)|不是[^,。]{1,8}发的|不会这样|不可信|没有一个是真|要不回|拿不回)"
 )
 """What shows that a sentence tells of frauds; not that somebody was cheated or works against it."""
 _AGAINST = re.compile(
@@ -185,8 +190,8 @@ _DOER = (
     "自称|声称|谎称|假称|冒充|冒用|所谓)"
 )
 _SOMEBODY = (
-    "(?:[一有某](?:位|名|个|些|的)?|案例[:,]?[^,。]{0,4})(?:居民|村民|群众|市民|老人|大爷|大妈|学生|同学|会计|出纳|财务|宝妈|女子|男子|"
-    "职工|商户|店主|店家|家长|网友|员工|公司|企业|用户|客户|单位)"
+    "(?:[\u4e00-\u9fff]某|(?:[一有某](?:位|名|个|些|的)?|案例[:,]?[^,。]{0,4})(?:居民|村民|群众|市民|老人|大爷|大妈|学生|同学|会计|出纳|财务|宝妈|女子|男子|"
+    "职工|商户|店主|店家|家长|网友|员工|公司|企业|用户|客户|单位|网购买家|买家|卖家))"
 )
 _IF_ASKED = (
     "(?:(?:是不是|会不会|凡是?|但凡|一旦|听到|看到|遇到|碰到|提到|如果|若|只要)[^,]{0,8}?(?:要[您你]|让|叫|催|劝|逼|索|骗)|"
@@ -209,9 +214,17 @@ def described(sentence: Sentence, at: int) -> bool:
     before = sentence.text[begin:at]
     if _THEIR_DOING.search(sentence.text[:at]) and not _IMPERATIVE.search(before):
         return True
-    if _IMPERATIVE.search(before) or _OURSELVES.search(before):
+    if _IMPERATIVE.search(before) or _OUR_PEOPLE.search(before):
         return False
-    return _cued(sentence.text)
+    return _cued(sentence.text) and not _PURPOSE.search(sentence.text)
+
+
+_OUR_PEOPLE = re.compile("我[局院们校行司]|本[局院校行]|民警|警方|警官|公安|法院|检察|专案")
+"""Whoever asks in our name; a 客服 that a warning tells of is no one of ours."""
+_PURPOSE = re.compile(
+    "为(?:了|避免|防|保|确保|您|配合)|以[免防便]|避免|保护|保障|保全|确保|方可|即可|才能|才可"
+)
+"""How a request is justified; what is only told of needs no reason."""
 
 
 def _watched(before: str) -> bool:
@@ -226,7 +239,9 @@ def excused(sentence: Sentence, start: int, end: int) -> bool:
     return forbidden(sentence, start) or condemned(sentence, start, end)
 
 
-_THEIR_WORDS = re.compile("自称|声称|谎称|假称|佯称|冒充[^,]{1,8}[说称]|骗子(?:会|常|往往|先|最爱)")
+_THEIR_WORDS = re.compile(
+    "自称|声称|谎称|假称|佯称|冒充[^,]{1,8}[说称]|骗子(?:会|常|往往|先|最爱|有|还|说|发)"
+)
 
 
 def said_by_others(sentence: Sentence, at: int) -> bool:
@@ -258,7 +273,7 @@ def pressed(sentence: Sentence, at: int) -> bool:
         return True
     return bool(
         _IMPERATIVE.search(sentence.text, begin, end)
-        or _OURSELVES.search(sentence.text, begin, end)
+        or _OUR_PEOPLE.search(sentence.text, begin, end)
     )
 
 
@@ -308,6 +323,7 @@ _CALLED_FRAUD = re.compile(
     f"|{_KIND}{_PAUSE}[^,。]{{0,8}}?(?:一律|都|均|全)(?:不可信|不要信|别信|勿信|是?冲着[^,。]{{0,6}}钱)"
     r"|[^,.]*\b(?:is|are) (?:all |always |only |a |an )*(?:scams?|frauds?|fake|lies?)\b"
 )
+_NOT_OURS = re.compile(f"{_KIND}{_PAUSE}(?:都|均|全|就)?不是(?:我们|本[校局院行]|真的?|正规)")
 _DENIED = re.compile("(?:不是|并非|绝非|不属于|不算)[^,]{0,6}$")
 
 
@@ -345,6 +361,8 @@ def _disowned(sentence: Sentence) -> bool:
         return True
     by = re.split("[,:—…]", quoting.text[:at].rstrip(",:—…"))[-1]
     if forbidden(quoting, at) or _watched(by) or _SWINDLER.search(by):
+        return True
+    if _NOT_OURS.match(after):
         return True
     rest = re.split("[。!?;]", after)[0]
     if not _AUTHORITY.search(by) and (
