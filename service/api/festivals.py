@@ -59,6 +59,10 @@ class PresetOut(Out):
     dates: list[date] = Field(description="Those days of this year.")
     rule: str
     topics: list[str] = Field(description="Of the shipped texts, one for each day.")
+    texts: list[list[str]] = Field(
+        description="For each day two texts of GET /templates/library by their ids, the second in"
+        " other words: for a second plan, or where the forecast says that the first was had."
+    )
 
 
 class FestivalsOut(Out):

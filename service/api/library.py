@@ -23,6 +23,10 @@ class StarterOut(Out):
     language: str
     message_class: str = Field(alias="class")
     text: str
+    rewords: str | None = Field(
+        description="The text whose warning it says in other words: nobody gets the same words"
+        " again within 30 days."
+    )
     fills: dict[str, Literal["name", "town", "village"] | None] = Field(
         description="What of a contact fills each variable in a campaign; null: nothing does."
     )

@@ -96,7 +96,10 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Starter:
-    """A text of the starter library, with whom it is for and what it warns of."""
+    """A text of the starter library, with whom it is for and what it warns of.
+
+    rewords: the starter whose warning it says in other words.
+    """
 
     id: str
     audience: tuple[str, ...]
@@ -107,6 +110,7 @@ class Starter:
     language: str
     message_class: MessageClass
     text: str
+    rewords: str | None = None
 
 
 def slots(text: str) -> list[Slot]:
@@ -273,4 +277,5 @@ def _starter(entry: Mapping[str, Any]) -> Starter:
         language=entry["language"],
         message_class=entry["class"],
         text=entry["text"],
+        rewords=entry["rewords"],
     )

@@ -18,7 +18,7 @@ from service.campaigns.holidays import Changes, Holidays, check_changes
 from service.campaigns.hours import BEIJING, County
 from service.campaigns.schedule import Schedule, check
 from service.errors import Invalid
-from service.messages.template import load_library
+from service.messages.template import load_library, unfilled_problem
 
 CALENDAR = Holidays()
 ENTERED = Changes(school_days=(("spring_term", date(2027, 2, 25)),))
@@ -115,8 +115,23 @@ def test_a_preset_stays_within_its_days_and_has_a_shipped_topic_for_each_text() 
         assert all(preset.first <= day <= preset.last for day in preset.days)
         assert len(preset.topics) == len(preset.days)
         assert set(preset.topics) <= shipped
+        assert len(preset.texts) == len(preset.days)
     with pytest.raises(Invalid, match="known are returnees"):
         find_preset("nothing")
+
+
+def test_each_text_of_a_preset_has_a_second_wording() -> None:
+    """That warns of the same, is filled as it is, and is no other preset's first text."""
+    library = {starter.id: starter for starter in load_library()}
+    for preset in PRESETS:
+        for topic, (first, second) in zip(preset.topics, preset.texts, strict=True):
+            assert topic in library[first].fraud_types
+            assert topic in library[second].fraud_types
+            assert library[second].rewords == first
+            assert library[first].text != library[second].text
+            assert unfilled_problem(library[second].text) is None
+    firsts = {first for preset in PRESETS for first, _ in preset.texts}
+    assert not firsts & {second for preset in PRESETS for _, second in preset.texts}
 
 
 @pytest.mark.parametrize(

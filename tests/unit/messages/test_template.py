@@ -142,7 +142,7 @@ def test_sample_values_are_those_of_the_library() -> None:
 
 def test_library_is_read_whole() -> None:
     starters = load_library()
-    assert len(starters) == len({starter.id for starter in starters}) == 46
+    assert len(starters) == len({starter.id for starter in starters}) == 56
     assert {starter.message_class for starter in starters} == {
         "public_interest",
         "service",
