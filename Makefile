@@ -38,14 +38,14 @@ check: venv ## format, lint, strict types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-interop: venv ## foreign clients, servers and decoders at the other end of the wire (fetches them)
+interop: venv ## foreign clients, servers and decoders at the other end of the wire (fetches them); all must run
 	interop/run
 
 corpus: venv ## what lint stops of the scams, and what of the honest texts, by rule and by kind
 	$(BIN)/python -m tests.lint_corpus
 
 FUZZ_SECONDS ?= 600
-fuzz: venv ## ten minutes of broken packets for each decoder (long)
+fuzz: venv ## ten minutes a protocol of broken packets, for decoders and live sessions (long)
 	$(BIN)/python -m tests.fuzz.fuzz --seconds $(FUZZ_SECONDS) cmpp sgip smgp smpp
 
 MODEL_EXAMPLES ?= 2000

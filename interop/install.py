@@ -1,6 +1,7 @@
 """Fetches the foreign programs into .interop/, without root: packages are unpacked, not installed.
 
-What cannot be had leaves a sentence in its place, which the tests give as the reason of their skip.
+One that is installed on this machine is taken as it is. What cannot be had leaves a sentence in its
+place, with which the tests that need it fail, unless it was said beforehand that it is not here.
 """
 
 import os
@@ -11,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDER = Path(__file__).parent.parent / ".interop"
+FOLDER = Path(os.environ.get("INTEROP_FOLDER", Path(__file__).parent.parent / ".interop"))
 DEBIAN = FOLDER / "debian"
 SECONDS = 120
 """How long one step may take before its tool counts as not to be had."""
