@@ -33,6 +33,9 @@ OK = 0
 _MOST_STATUS = {"smgp": 0xFFFF_FFFF, "smpp": 0xFFFF_FFFF}
 """The highest status that the answer to a login has room for; 255 in the others and CMPP 2.0."""
 
+LOGIN_SECONDS = 10.0
+"""A connection on which nobody has logged in is closed after that."""
+
 GARBAGE = b"\xff" * 16
 """No frame of any protocol: its length field is far above every ceiling."""
 
@@ -54,6 +57,11 @@ class Served(Session):
         """Become a link of a carrier; called once, at the end of the construction."""
         self.smsc = smsc
         smsc.sessions.add(self)
+
+    @property
+    def takes_heartbeats(self) -> bool:
+        """Not before the login."""
+        return self.subscriber is not None and super().takes_heartbeats
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the link, half-open if that is the fault of the hour."""
@@ -106,6 +114,7 @@ class Submits(Served):
         super().__init__(frames, timing)
         self._delayed: deque[tuple[float, bytes]] = deque()
         self._submits = 0
+        self._opened_at = self.loop.time()
 
     @abstractmethod
     def submit_answer(self, sequence: int, ids: Sequence[bytes], status: int) -> bytes:
@@ -142,6 +151,13 @@ class Submits(Served):
         """Count the submits until a cut anew."""
         self._submits = 0
         super().faults_changed()
+
+    def on_tick(self, now: float) -> None:
+        """Close a connection on which nobody logs in."""
+        super().on_tick(now)
+        waited = now - self._opened_at
+        if self.subscriber is None and waited >= LOGIN_SECONDS and not self._frozen:
+            self.close("nobody has logged in")
 
     def submitted(self, sequence: int, text: Text) -> None:
         """Take a submit of the account that is logged in, and answer it or not."""

@@ -76,9 +76,6 @@ DAILY_LIMIT = 0x400
 BARRED = 0x401
 """Codes of the vendor's own range (0x400 to 0x4FF), for what the specification has no code for."""
 
-LOGIN_SECONDS = 10.0
-"""A connection that has not logged in after so long is closed (the session init timer)."""
-
 _CODINGS = {0: Coding.GSM7, 1: Coding.ASCII, 3: Coding.LATIN1, 8: Coding.UCS2, 15: Coding.GB18030}
 _DATA_CODING = {chosen: value for value, chosen in _CODINGS.items()}
 _SEPTETS = frozenset({Coding.GSM7, Coding.ASCII})
@@ -149,7 +146,6 @@ class SMPPServer(SMPPSession, Server):
     def __init__(self, smsc: SMSC) -> None:
         super().__init__(timing(smsc.config))
         self._role: type[PDU] = BindTransceiver
-        self._opened_at = self.loop.time()
         self._refused = 0
         self._receipts = 0
         self.join(smsc)
@@ -224,12 +220,6 @@ class SMPPServer(SMPPSession, Server):
             data_coding=_DATA_CODING[text.part.coding],
         )
         return encode(sequence, _in_parts(reply, text))
-
-    def on_tick(self, now: float) -> None:
-        """Close a connection on which nobody logs in."""
-        super().on_tick(now)
-        if self.subscriber is None and now - self._opened_at >= LOGIN_SECONDS:
-            self.close("nobody has logged in")
 
     def _log_in(self, sequence: int, pdu: Bind) -> None:
         resp = _BIND_RESPS[type(pdu)]

@@ -34,7 +34,7 @@ from service.protocols.smpp.pdu import (
 )
 from service.protocols.smpp.report import parse_report
 from service.protocols.smpp.tlv import TLV, Tag
-from service.simulator import smpp
+from service.simulator import server, smpp
 from service.simulator.fate import fates
 from service.simulator.receipts import MOPart
 from service.simulator.run import Simulator, running
@@ -126,7 +126,7 @@ async def test_nothing_goes_before_the_login_and_no_second_login() -> None:
 
 
 async def test_a_connection_without_a_login_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smpp, "LOGIN_SECONDS", 0.05)
+    monkeypatch.setattr(server, "LOGIN_SECONDS", 0.05)
     async with running(config(heartbeat_seconds=0.4)) as carrier, dialled(carrier) as esme:
         assert await esme.read_to_the_end() == b""
 

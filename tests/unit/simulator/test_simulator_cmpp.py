@@ -25,6 +25,7 @@ from service.protocols.cmpp.pdu import (
 )
 from service.protocols.cmpp.report import parse_report
 from service.protocols.number import to_national
+from service.simulator import server
 from service.simulator.fate import fates
 from service.simulator.run import Simulator, running
 from tests.harness.session import PATIENCE_SECONDS, Peer
@@ -202,6 +203,20 @@ async def test_heartbeats_are_answered_and_sent() -> None:
         assert await sp.read() == (8, ActiveTestResp())
         _, asked = await sp.read()
         assert isinstance(asked, ActiveTest)
+
+
+@pytest.mark.parametrize("protocol", ["cmpp", "sgip", "smgp", "smpp"])
+async def test_nothing_is_sent_before_a_login_and_nobody_waits_for_ever(
+    protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many heartbeats would fit into the time in which a login may come."""
+    monkeypatch.setattr(server, "LOGIN_SECONDS", 0.5)
+    ports = {f"{name}_port": 0 if name == protocol else None for name in ("cmpp", protocol)}
+    async with running(simulator(heartbeat_seconds=0.05, **ports)) as carrier:
+        reader, writer = await asyncio.open_connection("127.0.0.1", carrier.ports[protocol])
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert await reader.read() == b""
+        writer.close()
 
 
 async def test_garbage_costs_its_own_connection_only() -> None:
