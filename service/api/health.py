@@ -20,8 +20,8 @@ from service.web import RUNTIME
 ACT_SECONDS = 30.0
 """A scheduler that works ends each of its acts at least so often."""
 
-ANSWER_SECONDS = 2.0
-"""How long each server may take to answer: whoever asks under /readyz waits no longer than 5 s."""
+ANSWER_SECONDS = 4.0
+"""How long each server may take to take a connection, and to answer: both are asked at once."""
 
 ACTS = ("fire", "recover", "sweep")
 """The acts of the scheduler without which nothing goes on."""
