@@ -119,6 +119,23 @@ async def recover_slices(
     )
 
 
+async def is_held(conn: Connection, lease: Lease) -> bool:
+    """Whether a lease is still its holder's, and has not expired."""
+    found: bool = await conn.fetchval(
+        """
+        SELECT EXISTS (
+            SELECT FROM connections
+            WHERE channel_id = $1 AND slot = $2 AND epoch = $3 AND owner = $4
+              AND expires_at > clock_timestamp())
+        """,
+        lease.channel_id,
+        lease.slot,
+        lease.epoch,
+        lease.owner,
+    )
+    return found
+
+
 async def expired_connections(conn: Connection) -> list[tuple[int, int]]:
     """Connections whose holder died: (channel, slot)."""
     rows = await conn.fetch(

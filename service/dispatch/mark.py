@@ -10,6 +10,7 @@ from service.channels.model import Channel
 from service.dispatch import allowance, caps, quota, store
 from service.dispatch.compose import Message, Work
 from service.dispatch.lease import HeldLease
+from service.dispatch.lease_store import Lease, is_held
 from service.dispatch.record import Handoff
 from service.dispatch.store import Asked
 from service.storage.postgres import Connection, Record, transaction
@@ -40,7 +41,7 @@ async def mark(
         asked = [*map(_asked, within), *_stopped(open_now, batch, now)]
         moved = await store.mark(conn, held.lease, asked, now) if asked else []
         for work in open_now:
-            await _settle(shared, conn, work, asked, moved, now)
+            await _settle(shared, conn, held.lease, work, asked, moved, now)
         attempts = {
             (row["run_id"], row["no"]): row["attempt"]
             for row in moved
@@ -87,6 +88,7 @@ def _asked(message: Message, stop: str | None = None) -> Asked:
 async def _settle(
     shared: Handoff,
     conn: Connection,
+    lease: Lease,
     work: Work,
     asked: Sequence[Asked],
     moved: Sequence[Record],
@@ -97,7 +99,7 @@ async def _settle(
     await caps.settle(conn, work, mine, shared.county.now, now)
     if len(mine) == sum(row.run_id == work.run_id for row in asked):
         return
-    if await store.run_state(conn, work.run_id) == "running":
+    if await store.run_state(conn, work.run_id) == "running" and await is_held(conn, lease):
         work.not_before = now + BLOCKED
-    else:
+    else:  # whoever holds the connection next need not wait
         work.rows.clear()

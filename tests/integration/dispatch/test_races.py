@@ -956,6 +956,34 @@ async def test_a_short_pause_costs_no_half_minute(
         assert await on.pool.fetchval("SELECT not_before FROM slices") is None
 
 
+async def test_whoever_holds_the_connection_next_need_not_wait_for_its_slices(
+    stage: SetUp,
+) -> None:
+    """PostgreSQL was away for longer than a lease: the first mark after it moves nothing, which
+    says nothing of the rows.
+    """
+    on = await stage(3)
+    wire = Wire(on.pool)
+
+    async def expire() -> None:
+        await on.pool.execute("UPDATE connections SET expires_at = clock_timestamp()")
+
+    async def is_free() -> bool:
+        return await on.pool.fetchval("SELECT epoch FROM slices") is None
+
+    wire.after = ("candidate AS", expire)  # between the claim and the mark
+    async with working(on, Scripted(lambda _: Accept), pool=wire):
+        await until(lambda: _has_met(wire))
+        await until(is_free)
+        assert await on.pool.fetchval("SELECT not_before FROM slices") is None
+        new = await on.take_over()
+        assert await on.claim(new) == 1
+
+
+async def _has_met(wire: Wire) -> bool:
+    return wire.after is None
+
+
 async def test_a_pause_lets_a_text_that_has_begun_end(stage: SetUp) -> None:
     on = await stage(1, window=8, text=LONG)
     gateway = Scripted(lambda _: Accept)
