@@ -23,7 +23,7 @@ from service.messages.policy import (
 )
 from service.messages.stance import pressed, warns
 
-HONEST_BELOW = 0.0
+HONEST_BELOW, FIRMLY_HONEST_BELOW = 0.0, -2.5
 """A text whose wording scores less is worded like honest ones."""
 PERSON_FROM, PERSON_FROM_IN_A_WARNING = -0.3, 0.4
 """From which score on a person has to look: later in a text that tells of frauds, in their words.
@@ -143,7 +143,9 @@ def _sent_before(known: Draft, before: Sequence[str]) -> Iterator[Hit]:
 _OF_WORDS = frozenset({"R06", "R07", "R08", "R09", "R10", "R11"})
 """Rules that read what a sentence means, and may misread one of an honest text."""
 _THREATS = "R10"
-"""In a text that warns of no fraud a threat may be its whole purpose."""
+"""Whom it is aimed at is said by 您 alone, without an imperative."""
+_MONEY = "R08"
+"""Offices ask for what is due, and few words tell that from a fraud: a person knows."""
 _BEYOND_DOUBT = frozenset({"R03", "R04", "R05", "R16"})
 
 
@@ -158,19 +160,21 @@ def _softened(
     honest = worded.score < HONEST_BELOW and worded.known >= KNOWN_TO_BE_HONEST
     if not honest or any(number in _BEYOND_DOUBT for number, _ in hits):
         return hits
-    warning = any(warns(sentence) for sentence in known.sentences)
-    soft = _OF_WORDS if warning else _OF_WORDS - {_THREATS}
+    due = worded.score < FIRMLY_HONEST_BELOW and not lint_requests.NEVER_DUE.search(known.words)
     return [
         (number, hit._replace(level="review"))
-        if number in soft and not _is_pressed(known, hit.at)
+        if number in _OF_WORDS
+        and ((due and number == _MONEY) or not _is_pressed(known, number, hit.at))
         else (number, hit)
         for number, hit in hits
     ]
 
 
-def _is_pressed(known: Draft, at: int) -> bool:
+def _is_pressed(known: Draft, number: str, at: int) -> bool:
+    """Whether the reader is told so; a threat is one unless its sentence tells of frauds."""
     return any(
         pressed(sentence, sentence.places.index(at))
+        or (number == _THREATS and not (sentence.quoted or warns(sentence)))
         for sentence in known.sentences
         if at in sentence.places
     )

@@ -10,6 +10,8 @@ from service.messages.policy import Sender
 SIGNED = "【旌德县公安局】"
 POLICE = Sender("旌德县公安局", "police", frozenset({"旌德县公安局"}), frozenset({"05630600110"}))
 
+_HONEST = "近期诈骗高发，请广大群众提高警惕，守好钱袋子，不轻信陌生来电，不向陌生人转账，互相转告。"
+
 # what stands behind the signature, the rule that must block it
 SCAMS = [
     ("R03", "请拨打021-00886655咨询。"),
@@ -246,6 +248,12 @@ SCAMS = [
     ("R08", "请立即把存款转到安全账户，疑问到银行网点核实。"),
     ("R08", "请先到柜台验资，再补齐解冻金。"),
     ("R08", "名额费三百元，交给上门的会计。"),
+    # Honest words around a request do not make it less of one.
+    ("R08", _HONEST + "为核验资金，请立即把存款转到安全账户，疑问到派出所窗口咨询。"),
+    ("R07", _HONEST + "为帮您止付，请将手机收到的验证码发给民警核对，疑问拨96110。"),
+    ("R06", _HONEST + "参加反诈答题请用QQ联系客服登记，疑问拨96110。"),
+    ("R10", _HONEST + "您名下的银行卡涉嫌洗钱，即将冻结，请到派出所说明情况，疑问拨96110。"),
+    ("R08", "您的账户被不法分子盗用，资金须转入保全账户才能保护。"),
     # Hands, ears and eyes of somebody else.
     ("R07", "请跟着客服一步步操作手机。"),
     ("R07", "请把屏幕共享给专员。"),

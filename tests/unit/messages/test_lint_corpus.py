@@ -26,6 +26,7 @@ FLOORS = [
     ("third.json", 1.0, 0.0, 0.07),
     ("fourth.json", 1.0, 0.0, 0.08),
     ("fifth.json", 1.0, 0.0, 0.18),
+    ("sixth.json", 1.0, 0.03, 0.15),
 ]
 FLOORS_APART = [
     ("first.json", 0.97, 0.031, 0.08),
@@ -33,6 +34,7 @@ FLOORS_APART = [
     ("third.json", 0.96, 0.0, 0.12),
     ("fourth.json", 0.96, 0.0, 0.15),
     ("fifth.json", 0.96, 0.0, 0.25),
+    ("sixth.json", 1.0, 0.03, 0.15),
 ]
 
 
