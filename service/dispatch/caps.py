@@ -89,6 +89,12 @@ async def list_caps(conn: Connection, *, history: bool) -> list[Caps]:
     ]
 
 
+async def limits_of(conn: Connection, message_class: str) -> Limits:
+    """The limits in force of a class; of one without caps, none."""
+    known = {one.message_class: one.limits for one in await list_caps(conn, history=False)}
+    return known.get(message_class, Limits(None, None, None, same_text=True))
+
+
 async def set_caps(conn: Connection, message_class: CappedClass, limits: Limits, by: By) -> Caps:
     """Set the caps of a class; marks that begin after this is committed follow them.
 

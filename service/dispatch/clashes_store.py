@@ -1,59 +1,18 @@
-"""The SQL of clashes: whom a plan means and the caps will stop, alone and beside another plan."""
+"""The SQL of clashes: the plans of the same days, and what of them is being sent."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from service.audience.segment_sql import Compiled
-from service.audience.suppression_store import stops
-from service.dispatch.caps_store import repeat_ends, spans_end
 from service.storage.postgres import Connection, Record
-
-FIRST_RULE_PARAMETER = 10
 
 
 class Plan(NamedTuple):
-    """A plan whose clashes are looked for: whose, its class and text, when it fires, and now."""
+    """A plan whose clashes are looked for: its class, when it fires, and now."""
 
-    department_id: UUID
     message_class: str
-    text: str
     fires_at: datetime
     now: datetime
-
-
-_CAP = "SELECT * FROM frequency_caps WHERE class = $2 ORDER BY id DESC LIMIT 1"
-
-
-def _ours(condition: Compiled) -> str:
-    return f"""
-        SELECT c.phone_hash, coalesce(f.at, '{{}}') AS at, coalesce(f.texts, '{{}}') AS texts
-        FROM {condition.source}
-        LEFT JOIN recent_texts f ON f.phone_hash = c.phone_hash AND f.class = $2
-        WHERE c.department_id = $1 AND ({condition.sql}) IS TRUE AND NOT EXISTS (
-            SELECT FROM suppressions p
-            WHERE p.phone_hash = c.phone_hash AND {stops("p", "$2", "$1", "$5")})
-    """  # noqa: S608  # compiled from a parsed rule, whose values are parameters
-
-
-def _full(at: str, texts: str) -> str:
-    text = "hashtextextended($3::text, 0)"
-    return f"greatest({spans_end(at)}, {repeat_ends(at, texts, text)})"
-
-
-async def count_capped(conn: Connection, plan: Plan, ours: Compiled) -> int:
-    """How many of those whom a plan means will have had enough when it fires."""
-    count: int = await conn.fetchval(
-        f"""
-        SELECT count(*) FROM ({_ours(ours)}) o, ({_CAP}) cap
-        WHERE {_full("o.at", "o.texts")} > $4
-          AND num_nulls($6::uuid, $7::uuid, $8::timestamptz, $9::text) = 4
-        """,  # noqa: S608  # as above
-        *plan,
-        *(None, None, None, None),
-        *ours.parameters,
-    )
-    return count
 
 
 async def plans_near(
@@ -88,40 +47,13 @@ async def plans_near(
     )
 
 
-async def count_clashing(
-    conn: Connection, plan: Plan, ours: Compiled, other: Record, theirs: Compiled | None
-) -> int:
-    """How many are meant by both plans and have room for one of the two texts only.
-
-    theirs: whom the other one means; None: those whom its runs have still to reach.
-    """
-    if theirs is not None:
-        whom = f"""
-            SELECT c.phone_hash FROM {theirs.source}
-            WHERE c.department_id = $6 AND ({theirs.sql})
-        """  # noqa: S608  # as above
-    else:
-        whom = """
-            SELECT m.phone_hash FROM runs r JOIN messages m ON m.run_id = r.id
-            WHERE r.campaign_id = $7 AND r.state IN ('running', 'paused')
-              AND m.state = 'queued'
+async def open_runs(conn: Connection, campaign_id: UUID) -> list[UUID]:
+    """The runs of a campaign that have still people to reach, the newest first."""
+    rows = await conn.fetch(
         """
-    first, last = "least($4, $8::timestamptz)", "greatest($4, $8::timestamptz)"
-    both = _full(f"(ARRAY[{first}] || o.at)", "(hashtextextended($9::text, 0) || o.texts)")
-    count: int = await conn.fetchval(
-        f"""
-        SELECT count(*) FROM ({_ours(ours)}) o
-        JOIN ({whom}) t ON t.phone_hash = o.phone_hash, ({_CAP}) cap
-        WHERE {both} > {last} AND ({_full("o.at", "o.texts")} > {last}) IS NOT TRUE
-          AND ({_full("o.at", "o.texts")} > $4) IS NOT TRUE
-          AND num_nulls($6::uuid, $7::uuid) = 0
-        """,  # noqa: S608  # as above
-        *plan,
-        other["department_id"],
-        other["id"],
-        max(other["fires_at"], plan.now),
-        other["text"],
-        *ours.parameters,
-        *(theirs.parameters if theirs is not None else ()),
+        SELECT id FROM runs WHERE campaign_id = $1 AND state IN ('running', 'paused')
+        ORDER BY id DESC
+        """,
+        campaign_id,
     )
-    return count
+    return [row["id"] for row in rows]

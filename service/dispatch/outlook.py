@@ -30,14 +30,24 @@ from service.campaigns.preview import read_rule
 from service.campaigns.schedule import validity_end
 from service.campaigns.texts import next_in_turn
 from service.dispatch import outlook_store
-from service.dispatch.caps import Limits, list_caps
-from service.dispatch.clashes import TENS
+from service.dispatch.caps import limits_of
 from service.dispatch.foreseen import judging_of
 from service.dispatch.judging_store import PARAMETERS
 from service.dispatch.outlook_store import MOST_OTHERS, Membership
-from service.dispatch.places import SPANS, Had, Occasion
+from service.dispatch.places import SPANS, Occasion
 from service.dispatch.share import PRIORITIES
-from service.dispatch.toll import FireOutlook, Group, Sees, Source, Toll, outlook, tolls
+from service.dispatch.toll import (
+    TENS,
+    FireOutlook,
+    Group,
+    Origin,
+    Sees,
+    Source,
+    Toll,
+    group_of,
+    outlook,
+    tolls,
+)
 from service.dispatch.whom import Whom, by_rule
 from service.storage.postgres import Connection, Record
 
@@ -51,15 +61,6 @@ MOST_ENDS = 5
 """How many days on which lists of a department end are looked at; the first ones."""
 
 FARTHEST = timedelta(days=400)
-
-NO_LIMITS = Limits(None, None, None, same_text=True)
-
-
-class Origin(NamedTuple):
-    """Where a text comes from: a plan or a run, by its id."""
-
-    kind: str
-    id: UUID
 
 
 class Outlook(NamedTuple):
@@ -103,7 +104,7 @@ async def foretell(
     ways = await teller.add_own(rule, ahead)
     left_out = await teller.add_others(own)
     groups = await teller.groups(own)
-    limits = await _limits(conn, campaign.message_class)
+    limits = await limits_of(conn, campaign.message_class)
     hidden = teller.hidden(sees, groups)
     few = {plan for plan, people in hidden.items() if people < TENS}
     fires = list(zip(own, ways, strict=True))
@@ -118,11 +119,6 @@ async def foretell(
         ],
         left_out,
     )
-
-
-async def _limits(conn: Connection, message_class: str) -> Limits:
-    known = {caps.message_class: caps.limits for caps in await list_caps(conn, history=False)}
-    return known.get(message_class, NO_LIMITS)
 
 
 async def _sources(conn: Connection, found_tolls: Iterable[Toll]) -> dict[object, Source]:
@@ -340,7 +336,7 @@ class _Teller:
             sorted({end - span for end in ends for span in SPANS}),
             self._now - SPANS[-1],
         )
-        return [_group(row) for row in rows]
+        return [group_of(row) for row in rows]
 
     def hidden(self, sees: Sees, groups: Iterable[Group]) -> dict[int, int]:
         """The plans of departments that somebody does not see, each with how many it shares."""
@@ -356,16 +352,3 @@ class _Teller:
 
 def _opening(county: County, terms: HourTerms) -> Callable[[datetime], datetime]:
     return lambda at: county.next_opening(at, terms)
-
-
-def _group(row: Record) -> Group:
-    ways = [way.split(":") for way in row["profile"].split(",")]
-    had = zip(row["at"], row["nos"], row["runs"], strict=True)
-    return Group(
-        people=row["people"],
-        ways={int(way): (early, late) for way, early, late in ways},
-        stop=row["stop"],
-        stopped=row["stopped"] or 0,
-        others=[bit for bit in range(MOST_OTHERS) if row["others"] >> bit & 1],
-        had=[Had(at, no, Origin("run", run)) for at, no, run in had],
-    )

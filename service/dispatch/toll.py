@@ -8,11 +8,16 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.dispatch.caps import SAME_TEXT, Limits
-from service.dispatch.clashes import TENS
+from service.dispatch.outlook_store import MOST_OTHERS
 from service.dispatch.places import Fate, Had, Occasion, fates
+from service.storage.postgres import Record
 
 Sees = Callable[[UUID], bool]
 """Whether the plans of a department exist for somebody."""
+
+
+TENS = 10
+"""What others' plans share is told in tens: nobody is to be found on another's list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,27 @@ class Group(NamedTuple):
         early, late = self.ways[way]
         stop = self.stop if fire < self.stopped else None
         return early or stop or late or None
+
+
+def group_of(row: Record) -> Group:
+    """A group as `outlook_store.group_people` reads it."""
+    ways = [way.split(":") for way in row["profile"].split(",")]
+    had = zip(row["at"], row["nos"], row["runs"], strict=True)
+    return Group(
+        people=row["people"],
+        ways={int(way): (early, late) for way, early, late in ways},
+        stop=row["stop"],
+        stopped=row["stopped"] or 0,
+        others=[bit for bit in range(MOST_OTHERS) if row["others"] >> bit & 1],
+        had=[Had(at, no, Origin("run", run)) for at, no, run in had],
+    )
+
+
+class Origin(NamedTuple):
+    """Where a text comes from: a plan or a run, by its id."""
+
+    kind: str
+    id: UUID
 
 
 class Source(NamedTuple):

@@ -12,9 +12,9 @@ from datetime import date, datetime
 from service.accounts.model import User
 from service.campaigns.hours import BEIJING, intersect, minutes_of
 from service.dispatch import queue_store, quota_store
-from service.dispatch.clashes import TENS
 from service.dispatch.forecast import Load, forecast
 from service.dispatch.share import PRIORITIES, Flow
+from service.dispatch.toll import TENS
 from service.dispatch.waiting import lane_of, load_of
 from service.reports.calendar import Calendar, Entry, Key
 from service.storage.postgres import Connection

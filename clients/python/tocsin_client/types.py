@@ -389,10 +389,41 @@ class Campaign(_Classed):
     baseline: int | None
 
 
+class SameWords(TypedDict):
+    """Whose text has the same words; no name: another department's, or a direct send."""
+
+    campaign_id: str | None
+    name: str | None
+    department: str
+    people: int
+
+
+class FireForecast(TypedDict):
+    """What a fire to come will amount to."""
+
+    fires_at: str
+    text_no: int
+    target: int
+    excluded: dict[str, int]
+    waits: int
+    stopped: int
+    same_text: list[SameWords]
+    exact: bool
+
+
+class Forecast(TypedDict):
+    """The fires to come, and how many other plans were not looked at."""
+
+    fires: list[FireForecast]
+    plans_left_out: int
+
+
 class CampaignDetail(Campaign):
     """A plan with everything that happened to it."""
 
     moves: list[Move]
+    schedule_notes: list[str]
+    forecast: Forecast | None
     held_fires: list[FireRecord]
     decided_fires: list[FireRecord]
 
@@ -403,6 +434,7 @@ class CampaignPreview(Preview):
     lint: list[Finding]
     parts: int
     text: str
+    forecast: Forecast
 
 
 class Started(TypedDict):

@@ -15,8 +15,7 @@ from service.audience.store import read_area_tree
 from service.campaigns.follower_store import count_missed
 from service.crypto import Keyring
 from service.delivery.replies import reply_texts
-from service.dispatch import clashes_store, direct_store
-from service.dispatch.clashes_store import Plan
+from service.dispatch import direct_store
 from service.dispatch.direct_store import NewRun, Recipient
 from service.dispatch.expand import expand_run
 from service.reports.audience_store import count_audience
@@ -24,6 +23,7 @@ from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.handset import hand_off, set_up
 from tests.harness.ledger import TEXT, add_contacts, phone
 from tests.harness.replies import LATER, Answering
+from tests.integration.dispatch.test_clashes import add_plan, look
 
 NUMBER = "1065720001234"  # of the channel in tests.harness.ledger
 SIGNATURE = "【旌德县公安局】"
@@ -173,19 +173,13 @@ async def test_what_another_plan_costs_counts_nobody_who_refused(answering: Answ
     """Everybody had a text of the class a moment ago, and may have one a day."""
     await refuse(answering)
     on, now = answering.handsets.stage, answering.now
-    department = on.scene.department
     async with transaction(on.pool) as conn:
         for message_class in CLASSES[:2]:
             await _fill_caps(conn, message_class, now)
-            condition = compile_rule(
-                parse("carrier != broadnet"),
-                areas=RuleAreas(await read_area_tree(conn)),
-                department_id=department,
-                today=now.date(),
-                first_parameter=clashes_store.FIRST_RULE_PARAMETER,
-            )
-            plan = Plan(department, message_class, "别的", now, now)
-            capped = await clashes_store.count_capped(conn, plan, condition)
+            plan = await add_plan(conn, on.scene, now, text="别的")
+            await conn.execute("UPDATE templates SET class = $1", message_class)
+            capped = (await look(conn, on.scene, plan, now)).capped
+            await conn.execute("DELETE FROM campaigns WHERE id = $1", plan)
             assert capped == len(KINDS) + 1 - len(refusing(message_class)), message_class
 
 
