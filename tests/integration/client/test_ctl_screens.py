@@ -58,12 +58,20 @@ async def test_the_report_of_an_import_is_for_a_person(
         "  按乡镇：旌阳镇 1，无 1",
         "  敏感列未导入：身份证号（证件号），3 格",
         "  未识别的列，未导入：序号",
+        "  按身份：财务人员 1，无 1",
         "  名单变化：新增 2，变更 0，退出 0",
     ):
         assert line in told.splitlines()
     told = (await shell("--lang", "en", "imports", "show", made)).out
     assert "  rejected: a landline or service number 1" in told.splitlines()
     assert not [line for line in told.splitlines()[1:] if "拒绝" in line]
+    assert (
+        "  按身份：财务人员 1，无 1" in (await shell("--lang", "zh", "imports", "show", made)).out
+    )
+    listed = (await shell("--lang", "zh", "rosters", "list")).out.splitlines()
+    assert listed[0].split() == ["编号", "名称", "人数", "依据", "有效至", "已过期"]
+    preview = (await shell("--lang", "zh", "segments", "preview", RULE)).out
+    assert "旌阳镇 1" in preview
     whole = await one(shell, "imports", "show", made)
     assert whole["report"]["rows"]["read"] == 5, "a program gets the report as it is"
 

@@ -9,7 +9,9 @@ import pytest
 from tocsin_client.ctl import import_report
 from tocsin_client.ctl.command import parser
 from tocsin_client.ctl.requests import Request
+from tocsin_client.ctl.screen import LANGUAGE, cell, label
 from tocsin_client.ctl.table import TABLE
+from tocsin_client.ctl.words import WORDS
 
 from service.accounts.model import RIGHTS, Role
 from service.api.op import Op
@@ -17,6 +19,7 @@ from service.api.routes import OPS
 from service.audience.header import _REFUSED
 from service.audience.number import REASONS
 from service.audience.report import FIXES, WARNINGS
+from service.audience.traits import CARRIERS, ROLES
 
 BY_OP = {f"{op.method} {op.path}": op for op in OPS}
 MAY = RIGHTS[Role.OPERATOR] | RIGHTS[Role.APPROVER]
@@ -164,3 +167,22 @@ def test_each_code_of_a_report_has_words() -> None:
     assert import_report.FIXED.keys() == set(FIXES)
     assert import_report.WARNINGS.keys() == set(WARNINGS)
     assert import_report.REFUSED_KINDS.keys() == _REFUSED.keys()
+
+
+def test_roles_and_carriers_have_their_chinese_words() -> None:
+    assert {*ROLES, *CARRIERS} <= WORDS.keys()
+
+
+def test_instants_are_shown_to_the_second_and_names_in_the_language_asked_for() -> None:
+    assert cell("2027-01-12T09:43:28.356957+08:00") == "2027-01-12T09:43:28+08:00"
+    before = LANGUAGE.set("zh")
+    try:
+        assert cell({"delivered": 3, "china_mobile": 1}) == "已送达 3  中国移动 1"
+        assert label("target") == "目标"
+    finally:
+        LANGUAGE.reset(before)
+    before = LANGUAGE.set("en")
+    try:
+        assert (cell({"delivered": 3}), label("target")) == ("delivered 3", "target")
+    finally:
+        LANGUAGE.reset(before)

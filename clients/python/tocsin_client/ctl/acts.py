@@ -10,7 +10,7 @@ from urllib.parse import quote
 from tocsin_client import ImportFailed, Tocsin
 from tocsin_client.ctl import import_report, review
 from tocsin_client.ctl.parser import Act, Options
-from tocsin_client.ctl.screen import Screen, said, say
+from tocsin_client.ctl.screen import Screen, cell, said, say
 from tocsin_client.types import Evidence, FireRecord
 
 BAD = 1
@@ -98,9 +98,18 @@ async def list_rosters(tocsin: Tocsin, _: Options, screen: Screen) -> None:
     await screen.table(tocsin.rosters.list(), names)
 
 
+def _with_towns(found: Mapping[str, Any], screen: Screen) -> Mapping[str, Any]:
+    """A preview whose towns have their names, for a person."""
+    if screen.as_json:
+        return found
+    names = found["area_names"]
+    towns = {names.get(code, code): count for code, count in found["by_area"].items()}
+    return {**found, "by_area": towns}
+
+
 async def preview_rule(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """Whom a rule means."""
-    found = await tocsin.segments.preview(read_text(o.rule))
+    found = _with_towns(await tocsin.segments.preview(read_text(o.rule)), screen)
     screen.facts(found, ("target", "by_area", "by_carrier", "by_role", "excluded", "sample"))
 
 
@@ -214,7 +223,7 @@ async def correct_run(tocsin: Tocsin, o: Options, screen: Screen) -> None:
 
 async def preview_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """Whom a campaign would reach, and what they would read."""
-    found = await tocsin.campaigns.preview(o.id)
+    found = _with_towns(await tocsin.campaigns.preview(o.id), screen)
     names = ("target", "parts", "text", "by_area", "by_carrier", "excluded", "lint", "estimate")
     screen.facts(found, names)
 
@@ -275,8 +284,10 @@ async def show_report(tocsin: Tocsin, o: Options, screen: Screen) -> None:
         screen.facts(await tocsin.runs.report(o.id), REPORT)
         return
     async for report in tocsin.runs.follow(o.id, every=o.every):
-        names = REPORT if report["state"] in {"sent", "cancelled"} else ("state", "states")
-        screen.facts(report, names)
+        if screen.as_json or report["state"] in {"sent", "cancelled"}:
+            screen.facts(report, REPORT)
+        else:
+            screen.text([f"{report['state']}  {cell(report['states'])}"])
 
 
 async def list_messages(tocsin: Tocsin, o: Options, screen: Screen) -> None:
@@ -349,48 +360,3 @@ async def send_messages(tocsin: Tocsin, o: Options, screen: Screen) -> int | Non
 async def lift_suppression(tocsin: Tocsin, o: Options, _: Screen) -> None:
     """Let a number be sent to again."""
     await tocsin.suppressions.lift(o.id)
-
-
-async def list_channels(tocsin: Tocsin, _: Options, screen: Screen) -> None:
-    """The channels."""
-    names = ("id", "name", "kind", "carriers", "tps", "enabled", "held_until", "held_why")
-    await screen.table(tocsin.channels.list(), names)
-
-
-async def show_health(tocsin: Tocsin, o: Options, screen: Screen) -> None:
-    """How a channel is doing."""
-    found = await tocsin.channels.health(o.id)
-    names = ("plain", "state", "why", "since", "queued_estimate", "next_login_at", "figures")
-    screen.facts(found if screen.as_json else {**found, "plain": said(found["plain"])}, names)
-    if not screen.as_json:
-        of_each = ("slot", "state", "note", "lost_at", "lost_how", "lost_why", "losses")
-        await screen.table(each(found["connections"]), of_each)
-        for hint in found["hints"]:
-            screen.facts({"hint": said(hint["plain"])}, ("hint",))
-
-
-async def show_queue(tocsin: Tocsin, o: Options, screen: Screen) -> None:
-    """What waits on a channel."""
-    found = await tocsin.channels.queue(o.id)
-    screen.facts(found, ("tps", "rate", "reasons", "day", "month"))
-    if not screen.as_json:
-        names = ("priority", "messages", "parts", "paused", "expected_wait_seconds", "reasons")
-        await screen.table(each(found["classes"]), names)
-
-
-STAND = ("stopped", "stop")
-
-
-async def show_stop(tocsin: Tocsin, _: Options, screen: Screen) -> None:
-    """Whether everything is stopped."""
-    screen.facts(await tocsin.stop_all.get(), STAND)
-
-
-async def stop_all(tocsin: Tocsin, o: Options, screen: Screen) -> None:
-    """Stop all sending."""
-    screen.facts(await tocsin.stop_all.stop(o.reason), STAND)
-
-
-async def lift_stop(tocsin: Tocsin, o: Options, screen: Screen) -> None:
-    """Let sending go on."""
-    screen.facts(await tocsin.stop_all.lift(o.reason, direct_runs=o.direct_runs), STAND)

@@ -1,4 +1,4 @@
-"""What somebody on duty does besides: one text, whom a run missed, keys, the trail, evidence."""
+"""What somebody on duty does: a text, whom a run missed, channels, stops, keys, trail, evidence."""
 
 import shutil
 import tempfile
@@ -149,3 +149,48 @@ def _status(screen: Screen, status: dict[str, object]) -> None:
     if not screen.as_json:
         status["plain"] = said(status["plain"])
     screen.facts(status, STATUS)
+
+
+async def list_channels(tocsin: Tocsin, _: Options, screen: Screen) -> None:
+    """The channels."""
+    names = ("id", "name", "kind", "carriers", "tps", "enabled", "held_until", "held_why")
+    await screen.table(tocsin.channels.list(), names)
+
+
+async def show_health(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """How a channel is doing."""
+    found = await tocsin.channels.health(o.id)
+    names = ("plain", "state", "why", "since", "queued_estimate", "next_login_at", "figures")
+    screen.facts(found if screen.as_json else {**found, "plain": said(found["plain"])}, names)
+    if not screen.as_json:
+        of_each = ("slot", "state", "note", "lost_at", "lost_how", "lost_why", "losses")
+        await screen.table(each(found["connections"]), of_each)
+        for hint in found["hints"]:
+            screen.facts({"hint": said(hint["plain"])}, ("hint",))
+
+
+async def show_queue(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """What waits on a channel."""
+    found = await tocsin.channels.queue(o.id)
+    screen.facts(found, ("tps", "rate", "reasons", "day", "month"))
+    if not screen.as_json:
+        names = ("priority", "messages", "parts", "paused", "expected_wait_seconds", "reasons")
+        await screen.table(each(found["classes"]), names)
+
+
+STAND = ("stopped", "stop")
+
+
+async def show_stop(tocsin: Tocsin, _: Options, screen: Screen) -> None:
+    """Whether everything is stopped."""
+    screen.facts(await tocsin.stop_all.get(), STAND)
+
+
+async def stop_all(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Stop all sending."""
+    screen.facts(await tocsin.stop_all.stop(o.reason), STAND)
+
+
+async def lift_stop(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Let sending go on."""
+    screen.facts(await tocsin.stop_all.lift(o.reason, direct_runs=o.direct_runs), STAND)

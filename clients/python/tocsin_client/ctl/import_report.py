@@ -6,7 +6,7 @@ The codes are those of the import rules (§13); each has its words in both langu
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tocsin_client.ctl.screen import cell, say
+from tocsin_client.ctl.screen import cell, say, word
 
 Facts = Mapping[str, Any]
 Words = Mapping[str, tuple[str, str]]
@@ -174,7 +174,7 @@ def _counted(counts: Mapping[str, int], words: Words) -> str:
     known = {**words, "none": ("none", "无"), "unknown": ("unknown", "未知")}
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return say(", ", "，").join(
-        f"{say(*known.get(code, (code, code)))} {count}" for code, count in ordered
+        f"{say(*known.get(code, (code, word(code))))} {count}" for code, count in ordered
     )
 
 

@@ -278,10 +278,10 @@ def _suppressions(of: Commands) -> None:
 
 
 def _channels(of: Commands) -> None:
-    act(of, "list", acts.list_channels, ("all of them", "全部通道"))
+    act(of, "list", duty.list_channels, ("all of them", "全部通道"))
     for name, does, words in (
-        ("health", acts.show_health, ("how it is doing", "通道状态")),
-        ("queue", acts.show_queue, ("what waits on it", "排队情况")),
+        ("health", duty.show_health, ("how it is doing", "通道状态")),
+        ("queue", duty.show_queue, ("what waits on it", "排队情况")),
     ):
         act(of, name, does, words).take("id", words=CHANNEL, type=int, metavar="ID")
 
@@ -312,9 +312,9 @@ def _audit(of: Commands) -> None:
 
 
 def _stop_all(of: Commands) -> None:
-    act(of, "status", acts.show_stop, ("whether all is stopped", "是否已停发"))
-    reason(act(of, "stop", acts.stop_all, ("stop everything", "全部停发")), required=True)
-    lift = act(of, "lift", acts.lift_stop, ("let sending go on", "恢复发送"))
+    act(of, "status", duty.show_stop, ("whether all is stopped", "是否已停发"))
+    reason(act(of, "stop", duty.stop_all, ("stop everything", "全部停发")), required=True)
+    lift = act(of, "lift", duty.lift_stop, ("let sending go on", "恢复发送"))
     reason(lift, required=True)
     direct = ("direct sends; default: cancel", "直接发送如何处理，默认取消")
     lift.take("--direct-runs", words=direct, choices=["resume", "cancel"], default="cancel")

@@ -124,6 +124,7 @@ _KINDS = {
     "recurring": ("again and again", "周期"),
     "joining": ("to whoever newly has a role", "向新增人员"),
 }
+_FIRES = 5
 _LATE = {
     "run": ("it fires late", "照发"),
     "hold": ("it waits for a release", "等待放行"),
@@ -159,6 +160,9 @@ def _time(campaign: Facts, preview: Facts) -> Iterator[str]:
     if estimate := preview["estimate"]:
         shown = {name: estimate[name] for name in ("sends_from", "finishes_at", "in_time")}
         yield _line("foreseen", "预计", shown)
+    for fire in (campaign.get("forecast") or {}).get("fires", ())[:_FIRES]:
+        shown = {name: fire[name] for name in ("fires_at", "target", "excluded", "waits")}
+        yield _line("foretold at submission", "提交时预测", shown)
     for note in campaign["schedule_notes"]:
         yield _line("note", "提示", note)
 

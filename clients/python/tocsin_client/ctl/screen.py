@@ -2,11 +2,14 @@
 
 import json
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, TextIO
+
+from tocsin_client.ctl.words import LABELS, WORDS
 
 _FIRST_ROWS = 500
 
@@ -46,7 +49,7 @@ class Screen:
         if self.as_json:
             self._json(answer)
             return
-        shown = [(name, cell(answer[name])) for name in names if name in answer]
+        shown = [(label(name), cell(answer[name])) for name in names if name in answer]
         wide = max((width(name) for name, _ in shown), default=0)
         for name, value in shown:
             self._line(f"{padded(name, wide)}  {value}")
@@ -57,7 +60,7 @@ class Screen:
             async for item in items:
                 self._json(item)
             return
-        waiting = [list(names)]
+        waiting = [[label(name) for name in names]]
         widths: list[int] = []
         async for item in items:
             row = [cell(item.get(name)) for name in names]
@@ -92,8 +95,23 @@ class Screen:
         print(text, file=self._out, flush=True)
 
 
+def label(name: str) -> str:
+    """What a member is called in the language that is asked for."""
+    return LABELS.get(name, name) if speaks_chinese() else name
+
+
+def word(name: str) -> str:
+    """What a name inside a count is called."""
+    return WORDS.get(name, label(name)) if speaks_chinese() else name
+
+
+_FRACTION = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+")
+
+
 def cell(value: object) -> str:
-    """A value on one line; nothing that could steer a terminal comes through."""
+    """A value on one line, instants to the second; nothing that could steer a terminal comes
+    through.
+    """
     if value is None:
         text = "-"
     elif isinstance(value, bool):
@@ -101,11 +119,11 @@ def cell(value: object) -> str:
     elif isinstance(value, Mapping) and value.keys() == {"zh", "en"}:
         text = str(said(value))
     elif isinstance(value, Mapping):
-        text = "  ".join(f"{name} {cell(part)}" for name, part in value.items()) or "-"
+        text = "  ".join(f"{word(name)} {cell(part)}" for name, part in value.items()) or "-"
     elif isinstance(value, list):
         text = ", ".join(map(cell, value)) or "-"
     else:
-        text = str(value)
+        text = _FRACTION.sub(r"\1", str(value))
     return "".join(sign if sign.isprintable() else "�" for sign in text)
 
 
