@@ -34,7 +34,7 @@ from service.protocols.cmpp.status import (
     RESULT_TOO_LONG,
 )
 from service.protocols.cmpp.version import BY_OCTET
-from service.protocols.frame import Broken, Malformed
+from service.protocols.frame import Broken
 from service.protocols.number import to_national
 from service.simulator.receipts import MOPart, Owed
 from service.simulator.server import Server, listening, timing
@@ -177,15 +177,17 @@ class CMPPServer(CMPPSession, Server):
             self.send(self.submit_answer(sequence, (), RESULT_BAD_SOURCE))
 
     def _query(self, sequence: int, subscriber: Subscriber, pdu: Query) -> None:
-        """The account's day if it is this one; other days and single services are not kept."""
-        if not (pdu.time + pdu.query_code).isascii():
-            raise Malformed("a QUERY with something else than ASCII in it")
+        """The account's day if it is this one; other days and single services are not kept.
+
+        A day or a service that is not ASCII cannot be repeated in the answer, and is left out.
+        """
         now = self.smsc.clock.now()
         today = f"{now.astimezone(digest.BEIJING):%Y%m%d}"
         count = subscriber.used_today(now) if (pdu.time, pdu.query_type) == (today, 0) else 0
         counts = dict.fromkeys(("mt_tlmsg", "mt_tlusr", "mt_scs"), count)
         others = dict.fromkeys(("mt_wt", "mt_fl", "mo_scs", "mo_wt", "mo_fl"), 0)
-        answer = QueryResp(pdu.time, pdu.query_type, pdu.query_code, **counts, **others)
+        day, code = (text if text.isascii() else "" for text in (pdu.time, pdu.query_code))
+        answer = QueryResp(day, pdu.query_type, code, **counts, **others)
         self.send(self.packet(sequence, answer))
 
     def _login_answer(self, pdu: Connect, status: int) -> ConnectResp:
