@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,11 @@ from tocsin_client.ctl.command import parser
 from tocsin_client.ctl.screen import LANGUAGE, cell, padded, speaks_chinese, width
 
 from service.audience.loading import run_import
+from service.campaigns.missed import record_missed
+from service.campaigns.schedule import Schedule
+from service.storage.postgres import transaction
 from tests.architecture.tree import ROOT
-from tests.factories import TEXT, phone
+from tests.factories import TEXT, make_scheduled, phone
 from tests.harness.lossy import LossyWire
 from tests.integration.api.conftest import Api
 from tests.integration.api.test_routing import channel
@@ -126,6 +130,28 @@ async def test_everything_is_stopped_from_a_shell(shell: Shell) -> None:
     assert not (await one(shell, *lift, where="county"))["stopped"]
 
 
+async def test_what_waits_and_what_becomes_of_a_missed_fire(api: Api, shell: Shell) -> None:
+    now = api.clock.at
+    schedule = Schedule("recurring", now + timedelta(hours=1), rrule="FREQ=DAILY", late="hold")
+    async with transaction(api.runtime.pool) as conn:
+        campaign = await make_scheduled(conn, api.teams["school"], now=now, schedule=schedule)
+    plan = str(campaign.id)
+    assert (await shell("campaigns", "pause", plan)).code == 0
+    api.clock.at = now + timedelta(hours=2)
+    await record_missed(api.runtime.pool, api.clock.at)
+    waits = await shell("--lang", "zh", "work")
+    assert "这一次" not in waits.out
+    assert [line.split()[:2] for line in waits.out.splitlines()[1:]] == [["missed_fires", plan]]
+    assert "任务当时暂停" in waits.out
+    refused = await shell("campaigns", "resume", plan)
+    assert (refused.code, "say with `missed`" in refused.err) == (1, True)
+    resumed = await shell("--lang", "zh", "campaigns", "resume", plan, "--missed", "hold")
+    assert (resumed.code, "这一次待放行" in resumed.out) == (0, True)
+    assert [row["kind"] for row in (await shell("--json", "work", "list")).rows] == ["holds"]
+    assert (await shell("campaigns", "release", plan, "--missed", "skip")).code == 0
+    assert (await shell("--json", "work")).rows == []
+
+
 async def test_how_it_ends_when_it_cannot_begin(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, api: Api
 ) -> None:
@@ -149,7 +175,7 @@ async def test_what_somebody_on_duty_does(api: Api, shell: Shell, tmp_path: Path
     run = (await api.post("/messages", ("school", "admin"), body)).json["run_id"]
     (found,) = (await one(shell, "messages", "lookup", stdin=phone(1)))["items"]
     table = (await shell("--lang", "zh", "messages", "lookup", stdin=phone(1))).out
-    assert (found["run_id"], "还在排队，尚未发出" in table) == (run, True)
+    assert (found["run_id"], "还在排队，尚未发出：通道没有连接。" in table) == (run, True)
     assert "It waits" in (await shell("--lang=en", "messages", "show", found["id"])).out
     assert (await one(shell, "messages", "cancel", found["id"]))["state"] == "cancelled"
     assert (await one(shell, "runs", "show", run))["kind"] == "direct"
