@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -117,6 +118,10 @@ async def test_it_says_who_agreed_to_what(api: Api, archive: bytes) -> None:
         team.approver.login,
     )
     assert content["text"] == TEXT
+    for name in ("run.json", "approval.json", "ledger.csv", "manifest.json"):
+        offsets = set(re.findall(rb"T\d\d:\d\d:\d\d(?:\.\d+)?(Z|[+-]\d\d:\d\d)", files[name]))
+        assert offsets <= {b"+08:00"}, name
+    assert b"+08:00" in files["approval.json"]
     report = json.loads(files["run.json"])["report"]
     assert (report["target"], report["states"]) == (30, {"queued": 30})
     assert len(files["ledger.csv"].splitlines()) == 31
