@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv demo up test crash check interop fuzz model contract bench chaos silence-test corpus soak county evening migrate lock
+.PHONY: help venv demo up test crash nightly check interop fuzz model contract bench chaos silence-test corpus soak county evening migrate lock
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -31,6 +31,9 @@ test: venv ## all tests, with a PostgreSQL and a Valkey of their own
 
 crash: venv ## kill -9 of each process, and a full disk, under a broadcast of 18,700 (minutes)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m crash
+
+nightly: venv ## what is too long for each change: databases of full size (minutes)
+	$(BIN)/python -m pytest -m nightly
 
 check: venv ## format, lint, strict types, import contracts
 	$(BIN)/ruff format --check .

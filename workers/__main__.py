@@ -18,7 +18,7 @@ from service.logs import configure
 from service.parent import end_with_parent
 from service.runtime import Runtime, open_runtime
 from service.settings import Settings, read_settings
-from service.storage.postgres import open_pool
+from service.storage.postgres import BY_KEY, open_pool
 from workers import channel, delivery, expand, imports, scheduler, webhooks
 from workers.context import Kind, make_worker
 from workers.supervise import supervise
@@ -55,7 +55,9 @@ async def _own_runtime(stack: AsyncExitStack, runtime: Runtime, kind: Kind) -> R
     if not kind.connections:
         return runtime
     url = runtime.settings.database_url
-    pool = await stack.enter_async_context(open_pool(url, size=kind.connections))
+    session = BY_KEY if kind.by_key else {}
+    opening = open_pool(url, size=kind.connections, session=session)
+    pool = await stack.enter_async_context(opening)
     return replace(runtime, pool=pool)
 
 

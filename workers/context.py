@@ -22,6 +22,7 @@ class Kind:
     """One kind of worker: its queue, its jobs, its regular acts.
 
     connections: how many PostgreSQL connections it has of its own; 0: it shares the process's.
+    by_key: whether all its statements look things up by a key (see `BY_KEY`).
     seconds: how long one of its jobs may take.
     """
 
@@ -29,6 +30,7 @@ class Kind:
     jobs: Sequence[Job]
     crons: Sequence[CronJob] = field(default=())
     connections: int = 0
+    by_key: bool = False
     seconds: int = JOB_SECONDS
 
 

@@ -32,4 +32,4 @@ async def send_replies(ctx: dict[str, Any]) -> None:
         await runtime.queue.ring(Job.DRAIN_CHANNEL, channel_id)
 
 
-KIND = Kind("delivery", [fold_receipts, read_inbound, send_replies])
+KIND = Kind("delivery", [fold_receipts, read_inbound, send_replies], connections=8, by_key=True)

@@ -287,6 +287,6 @@ CRONS = [
     cron(tidy, second=ONCE_A_MINUTE, keep_result=0, timeout=60),
     cron(retain, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
 ]
-KIND = Kind("scheduler", [], CRONS, connections=len(CRONS))
+KIND = Kind("scheduler", [], CRONS, connections=len(CRONS), by_key=True)
 """A connection for each act, apart from the process's pool: a ledger that is being written beside
 it, or a fold, must not keep the recovery waiting."""

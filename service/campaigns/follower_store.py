@@ -46,35 +46,62 @@ def _same_text(run: str) -> str:
     return f"(SELECT id FROM runs WHERE id = {run} OR (follows = {run} AND relation = 'resend'))"  # noqa: S608  # a placeholder
 
 
-def to_be_corrected(run_id: UUID, correction_id: UUID | None, first_parameter: int) -> New:
-    """The condition on a row `m` that it is of somebody who got a run or may have, and who has not
-    got another correction of it, nor will; correction_id: the one that asks.
+class Members(NamedTuple):
+    """Some people of ledgers. rows: their ledgers' rows `m`, for FROM; sql: the condition on `m`
+    that it is one of them; and the values of both's placeholders in order.
+    """
+
+    rows: str
+    sql: str
+    parameters: list[object]
+
+
+def of_run(run_id: UUID, first_parameter: int) -> Members:
+    """Everybody in a run's ledger."""
+    return Members(f"ledger_of(${first_parameter}) m", "true", [run_id])
+
+
+def _ledgers(run: str) -> str:
+    """The rows of all that was sent of the text of a run."""
+    return f"(SELECT l.* FROM runs o, ledger_of(o.id) l WHERE o.id IN {_same_text(run)}) m"  # noqa: S608  # a placeholder
+
+
+def _text_in(run: str, person: str) -> str:
+    """The text to somebody in a run, by both: a join with the ledger may be planned as a pass over
+    the whole run for each person, as statistics know nothing of a run just written.
+    """
+    return f"""LATERAL (
+                SELECT * FROM messages
+                WHERE run_id = {run}.id AND phone_hash = {person}.phone_hash OFFSET 0)"""  # noqa: S608  # aliases
+
+
+def to_be_corrected(run_id: UUID, correction_id: UUID | None, first_parameter: int) -> Members:
+    """Whoever got a run or may have, and has not got another correction of it, nor will;
+    correction_id: the one that asks.
     """
     run, own = f"${first_parameter}::uuid", f"${first_parameter + 1}::uuid"
     sql = f"""
-        m.run_id IN {_same_text(run)}
-        AND EXISTS (SELECT FROM runs t WHERE t.id = m.run_id AND {_may_have("m", "t")})
+        EXISTS (SELECT FROM runs t WHERE t.id = m.run_id AND {_may_have("m", "t")})
         AND NOT EXISTS (
-            SELECT FROM runs k JOIN runs f ON f.id IN {_same_text("k.id")}
-            JOIN messages x ON x.run_id = f.id
+            SELECT FROM runs k JOIN runs f ON f.id IN {_same_text("k.id")},
+                {_text_in("f", "m")} x
             WHERE k.follows = {run} AND k.relation = 'correction' AND k.id IS DISTINCT FROM {own}
-              AND x.phone_hash = m.phone_hash AND {_may_have("x", "f")})
+              AND {_may_have("x", "f")})
         """  # noqa: S608  # constants and placeholders
-    return New(sql, [run_id, correction_id])
+    return Members(_ledgers(run), sql, [run_id, correction_id])
 
 
-def missed(run_id: UUID, first_parameter: int) -> New:
-    """The condition on a row `m` that it is of somebody whom a run has certainly missed, and
-    nothing that was sent again of it has or may have reached. Nobody whose number does not exist.
+def missed(run_id: UUID, first_parameter: int) -> Members:
+    """Whom a run has certainly missed, and nothing that was sent again of it has or may have
+    reached. Nobody whose number does not exist.
     """
     run = f"${first_parameter}::uuid"
     sql = f"""
-        m.run_id IN {_same_text(run)} AND {_failed("m")} AND NOT EXISTS (
-            SELECT FROM messages x JOIN runs t ON t.id = x.run_id
-            WHERE x.run_id IN {_same_text(run)} AND x.phone_hash = m.phone_hash
-              AND ({_may_have("x", "t")} OR {_dead("x")}))
+        {_failed("m")} AND NOT EXISTS (
+            SELECT FROM runs t, {_text_in("t", "m")} x
+            WHERE t.id IN {_same_text(run)} AND ({_may_have("x", "t")} OR {_dead("x")}))
         """  # constants and placeholders
-    return New(sql, [run_id])
+    return Members(_ledgers(run), sql, [run_id])
 
 
 def _failed(m: str) -> str:
@@ -114,8 +141,8 @@ async def count_missed(conn: Connection, run_id: UUID, now: datetime) -> Missed:
                    bool_or({_failed("m")}) AS failed,
                    (array_agg(coalesce(m.reason, m.state::text)
                               ORDER BY m.run_id DESC))[1] AS reason
-            FROM messages m JOIN runs t ON t.id = m.run_id
-            WHERE m.run_id IN {_same_text("$1")} GROUP BY m.phone_hash
+            FROM runs t, ledger_of(t.id) m
+            WHERE t.id IN {_same_text("$1")} GROUP BY m.phone_hash
         ), judged AS (
             SELECT p.failed AND NOT p.may AND NOT p.dead AND s.reason IS NULL AS again,
                    CASE WHEN p.may THEN 'in_doubt' WHEN p.dead THEN 'empty_number'
@@ -140,9 +167,8 @@ async def count_missed(conn: Connection, run_id: UUID, now: datetime) -> Missed:
 def not_yet_in(campaign_id: UUID, first_parameter: int) -> New:
     """The condition on a contact `c` that no ledger of a campaign has it."""
     sql = f"""NOT EXISTS (
-            SELECT FROM runs r JOIN messages m ON m.run_id = r.id
-            WHERE r.campaign_id = ${first_parameter}::uuid AND r.mode <> 'test'
-              AND m.phone_hash = c.phone_hash)"""  # a placeholder
+            SELECT FROM runs r, {_text_in("r", "c")} m
+            WHERE r.campaign_id = ${first_parameter}::uuid AND r.mode <> 'test')"""  # a placeholder
     return New(sql, [campaign_id])
 
 
@@ -172,19 +198,23 @@ async def stop_arrived(conn: Connection, run_ids: Collection[UUID], now: datetim
     status = await conn.execute(
         f"""
         WITH waiting AS MATERIALIZED (
-            SELECT m.ctid AS row FROM runs f JOIN messages m ON m.run_id = f.id
+            SELECT m.run_id, m.no FROM runs f, ledger_of(f.id) m
             WHERE f.relation = 'resend' AND f.state = ANY($2) AND m.state = 'queued'
               AND EXISTS (SELECT FROM runs t WHERE t.id = ANY($1) AND (
                     t.id IN (f.id, f.follows)
                     OR t.relation = 'resend' AND t.follows = f.follows))
               AND EXISTS (
-                SELECT FROM messages x JOIN runs t ON t.id = x.run_id
-                WHERE x.run_id IN {_same_text("f.follows")} AND x.run_id <> f.id
-                  AND x.phone_hash = m.phone_hash AND {_may_have("x", "t")})
-            FOR UPDATE OF m SKIP LOCKED
+                SELECT FROM runs t, {_text_in("t", "m")} x
+                WHERE t.id IN {_same_text("f.follows")} AND t.id <> f.id
+                  AND {_may_have("x", "t")})
+        ), free AS MATERIALIZED (
+            SELECT m.row FROM waiting w, LATERAL (
+                SELECT ctid AS row FROM messages
+                WHERE run_id = w.run_id AND no = w.no AND state = 'queued'
+                FOR UPDATE SKIP LOCKED) m
         )
         UPDATE messages m SET state = 'suppressed', reason = $3, final_at = $4
-        FROM waiting w WHERE m.ctid = w.row AND m.state = 'queued'
+        FROM free f WHERE m.ctid = f.row AND m.state = 'queued'
         """,  # noqa: S608  # constants
         list(run_ids),
         OPEN,
@@ -207,14 +237,14 @@ async def still_sends(conn: Connection, run_id: UUID) -> bool:
     return found
 
 
-def ledger_people(members: New) -> Compiled:
+def ledger_people(members: Members) -> Compiled:
     """People of ledgers as a preview counts them: those rows `m` that `members` says. Of a ledger
     they are, whatever has become of their lists.
     """
     source = f"""(
             SELECT DISTINCT ON (m.phone_hash) m.phone_hash, m.carrier, m.area_code, m.roles,
                    r.department_id, true AS listed
-            FROM messages m JOIN runs r ON r.id = m.run_id WHERE {members.sql}
+            FROM {members.rows} JOIN runs r ON r.id = m.run_id WHERE {members.sql}
             ORDER BY m.phone_hash) c
         LEFT JOIN carrier_overrides v ON v.phone_hash = c.phone_hash
         CROSS JOIN LATERAL (SELECT array_to_string(c.roles, ' ') AS roles, true AS holds) k"""  # noqa: S608  # as above

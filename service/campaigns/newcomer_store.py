@@ -127,10 +127,10 @@ async def note_met(conn: Connection, run_id: UUID, campaign_id: UUID, now: datet
     await conn.execute(
         """
         INSERT INTO acquaintances (campaign_id, phone_hash, met_by, again_at)
-        SELECT $1::uuid, phone_hash, $2::uuid, NULL::timestamptz FROM messages WHERE run_id = $2
+        SELECT $1::uuid, phone_hash, $2::uuid, NULL::timestamptz FROM ledger_of($2)
         UNION ALL
         SELECT $1, phone_hash, $2, CASE WHEN reason = ANY($3) THEN $4::timestamptz END
-        FROM exclusions WHERE run_id = $2
+        FROM exclusions_of($2)
         ON CONFLICT (campaign_id, phone_hash)
             DO UPDATE SET met_by = excluded.met_by, again_at = excluded.again_at
         """,

@@ -3,6 +3,8 @@
 Locks are taken in one order, the fold's own: the channels' folds, then campaigns and runs, then the
 rows of the ledger. So no receipt is folded or adopted while a decision is made, and a decision, an
 answer that comes late and a recovery meet at the row itself: the first one moves it.
+
+One module: all of its statements rely on these locks, and are read beside each other for that.
 """
 
 import uuid
@@ -59,7 +61,9 @@ async def list_doubts(
                      ORDER BY p.part) AS with_reference
         FROM uncertain u
         JOIN runs r ON r.id = u.run_id
-        JOIN messages m ON m.run_id = u.run_id AND m.no = u.no
+        CROSS JOIN LATERAL (
+            SELECT phone_cipher, part_count FROM messages
+            WHERE run_id = u.run_id AND no = u.no OFFSET 0) m
         JOIN channels c ON c.id = u.channel_id
         WHERE ($1::uuid IS NULL OR r.department_id = $1)
           AND ($2::uuid IS NULL OR u.run_id = $2)
@@ -221,12 +225,18 @@ async def settle(
                                         phone_hash, marked_at, since, decided_at)
             SELECT run_id, no, attempt, $1, state, channel_id, phone_hash, marked_at, since, $8
             FROM cleared
+        ), stretch AS MATERIALIZED (
+            SELECT s.*
+            FROM (SELECT DISTINCT run_id FROM moved WHERE state = 'queued') r, slices_of(r.run_id) s
         ), opened AS (
             UPDATE slices s SET done_at = NULL, not_before = NULL
-            FROM moved
-            WHERE moved.state = 'queued' AND s.run_id = moved.run_id
-              AND s.channel_id = moved.channel_id AND moved.no BETWEEN s.first_no AND s.last_no
-              AND s.epoch IS NULL AND (s.done_at IS NOT NULL OR s.not_before > $8)
+            FROM (
+                SELECT DISTINCT t.run_id, t.no FROM stretch t JOIN moved
+                  ON t.run_id = moved.run_id AND t.channel_id = moved.channel_id
+                    AND moved.no BETWEEN t.first_no AND t.last_no
+                WHERE moved.state = 'queued') w
+            WHERE s.run_id = w.run_id AND s.no = w.no AND s.epoch IS NULL
+              AND (s.done_at IS NOT NULL OR s.not_before > $8)
             RETURNING s.run_id
         ), again AS (
             UPDATE runs r SET
@@ -325,7 +335,8 @@ async def parked_with_decided(
         JOIN channels c ON c.id = x.channel_id
         JOIN doubts_decided d ON d.channel_id = x.channel_id AND d.phone_hash = x.phone_hash
             AND d.marked_at <= x.received_at AND d.decided_at > $3
-        JOIN messages m ON m.run_id = d.run_id AND m.no = d.no
+        CROSS JOIN LATERAL (
+            SELECT part_count FROM messages WHERE run_id = d.run_id AND no = d.no OFFSET 0) m
         CROSS JOIN LATERAL (
             SELECT coalesce(array_agg(DISTINCT p.part), '{}') AS parts FROM parts p
             WHERE p.run_id = d.run_id AND p.no = d.no AND p.attempt = d.attempt) k
@@ -333,10 +344,8 @@ async def parked_with_decided(
           AND CASE c.receipts WHEN 'last' THEN m.part_count <> ALL (k.parts)
                               ELSE cardinality(k.parts) < m.part_count END
           AND NOT EXISTS (
-            SELECT FROM slices s JOIN messages o
-              ON o.run_id = s.run_id AND o.phone_hash = x.phone_hash
-            WHERE s.channel_id = $1 AND s.done_at IS NULL AND o.state = 'submitting'
-              AND o.no BETWEEN s.first_no AND s.last_no AND o.channel_id = s.channel_id)
+            SELECT FROM texts_to(x.phone_hash, '-infinity') o
+            WHERE o.state = 'submitting' AND o.channel_id = $1)
         ORDER BY x.id, d.run_id, d.no, d.attempt
         """,
         channel_id,
@@ -373,10 +382,12 @@ async def handoffs_to(
         UNION ALL
         SELECT o.phone_hash, o.run_id, o.no, h.attempt, h.marked_at, h.state::text, 'other'
         FROM span
-        JOIN runs r ON r.created_at <= span.last
-            AND (r.finished_at IS NULL OR r.finished_at >= span.first)
         CROSS JOIN (SELECT DISTINCT phone_hash FROM known) k
-        JOIN messages o ON o.run_id = r.id AND o.phone_hash = k.phone_hash
+        CROSS JOIN LATERAL texts_to(k.phone_hash, '-infinity') o
+        CROSS JOIN LATERAL (
+            SELECT FROM runs
+            WHERE id = o.run_id AND created_at <= span.last
+              AND (finished_at IS NULL OR finished_at >= span.first) OFFSET 0) r
         CROSS JOIN LATERAL (
             SELECT o.channel_id, o.attempt, o.marked_at, o.state WHERE o.marked_at IS NOT NULL
             UNION ALL

@@ -176,9 +176,6 @@ async def last_messages(
     """What each text answers, by its place in `asked`: the last message that was handed off to that
     phone on that channel, so long before at most; our replies are none. Asked are (channel, phone
     hash, received at, department), of that department's messages alone if it is not None.
-
-    Each run of that time is one look into the ledger's index on run and phone; the ledger is spared
-    an index of its own for this.
     """
     rows = await conn.fetch(
         """
@@ -189,13 +186,13 @@ async def last_messages(
             SELECT m.run_id, m.no AS message_no, r.campaign_id, r.department_id,
                    d.kind AS department_kind, r.class AS message_class,
                    r.class = 'service' AND d.notices_end_by_reply AS ends_notices
-            FROM runs r
-            JOIN messages m ON m.run_id = r.id AND m.phone_hash = q.phone_hash
+            FROM texts_to(q.phone_hash, '-infinity') m
+            CROSS JOIN LATERAL (
+                SELECT campaign_id, department_id, class FROM runs
+                WHERE id = m.run_id AND kind <> 'reply'
+                  AND (q.department_id IS NULL OR department_id = q.department_id) OFFSET 0) r
             JOIN departments d ON d.id = r.department_id
-            WHERE r.kind <> 'reply' AND r.created_at <= q.received_at
-              AND (q.department_id IS NULL OR r.department_id = q.department_id)
-              AND (r.finished_at IS NULL OR r.finished_at > q.received_at - $4::interval)
-              AND m.channel_id = q.channel_id AND m.state <> 'rejected'
+            WHERE m.channel_id = q.channel_id AND m.state <> 'rejected'
               AND m.marked_at BETWEEN q.received_at - $4::interval AND q.received_at
             ORDER BY m.marked_at DESC, m.run_id DESC LIMIT 1) last
         """,

@@ -66,8 +66,8 @@ async def _look(conn: Connection, runs: Sequence[Record], now: datetime) -> None
     await conn.execute(
         """
         UPDATE runs r SET settle_at = a.again, settled_at = CASE WHEN NOT a.open AND NOT EXISTS (
-            SELECT FROM messages WHERE run_id = a.id
-              AND state IN ('queued', 'submitting', 'submitted', 'uncertain'))
+            SELECT FROM ledger_of(a.id)
+            WHERE state IN ('queued', 'submitting', 'submitted', 'uncertain'))
             THEN $4::timestamptz END
         FROM unnest($1::uuid[], $2::timestamptz[], $3::bool[]) AS a(id, again, open)
         WHERE r.id = a.id AND r.state IN ('sent', 'cancelled') AND r.settled_at IS NULL
@@ -98,7 +98,7 @@ async def _count_open(conn: Connection, runs: Sequence[uuid.UUID]) -> list[Recor
                        WHERE state IN ('queued', 'submitting', 'submitted', 'uncertain')) AS open,
                    min(submitted_at) FILTER (WHERE state = 'submitted') AS silent_since,
                    max(no) AS last_no
-            FROM messages WHERE run_id = a.id) m
+            FROM ledger_of(a.id)) m
         """,
         runs,
     )

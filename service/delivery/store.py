@@ -140,9 +140,13 @@ async def take_receipts(
                    m.part_count, m.first_channel_id, m.ctid AS row,
                    count(*) OVER (PARTITION BY p.run_id, p.no) AS alike
             FROM taken t
-            LEFT JOIN parts p ON p.channel_id = t.channel_id AND p.ref = t.ref
-                AND (t.phone_hash IS NULL OR p.phone_hash = t.phone_hash)
-            LEFT JOIN messages m ON m.run_id = p.run_id AND m.no = p.no
+            LEFT JOIN LATERAL (
+                SELECT run_id, no, part, attempt, state FROM parts
+                WHERE channel_id = t.channel_id AND ref = t.ref
+                  AND (t.phone_hash IS NULL OR phone_hash = t.phone_hash) OFFSET 0) p ON true
+            LEFT JOIN LATERAL (
+                SELECT ctid, state, attempt, part_count, first_channel_id FROM messages
+                WHERE run_id = p.run_id AND no = p.no OFFSET 0) m ON true
         ), arrived AS (
             UPDATE messages m SET state = 'delivered', reason = NULL, code = r.code, final_at = $4
             FROM matched r
@@ -197,9 +201,12 @@ async def mark_parts(conn: Connection, rows: Sequence[tuple[Record, str]]) -> li
         """
         SELECT DISTINCT m.run_id, m.no, m.part_count, m.attempt, m.first_channel_id, p.part, p.ref,
                p.state::text, p.reason, p.code, c.receipts = 'last' AS last_only
-        FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
-        JOIN messages m ON m.run_id = k.run_id AND m.no = k.no
-        JOIN parts p ON p.run_id = m.run_id AND p.no = m.no AND p.attempt = m.attempt
+        FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no), LATERAL (
+            SELECT run_id, no, part_count, attempt, first_channel_id FROM messages
+            WHERE run_id = k.run_id AND no = k.no OFFSET 0) m
+        CROSS JOIN LATERAL (
+            SELECT channel_id, part, ref, state, reason, code FROM parts
+            WHERE run_id = m.run_id AND no = m.no AND attempt = m.attempt OFFSET 0) p
         JOIN channels c ON c.id = p.channel_id
         """,
         [run_id for run_id, _ in keys],
@@ -311,13 +318,12 @@ async def parked_with_doubt(
         JOIN channels c ON c.id = r.channel_id
         JOIN uncertain u ON u.channel_id = r.channel_id AND u.phone_hash = r.phone_hash
             AND u.marked_at <= r.received_at
-        JOIN messages m ON m.run_id = u.run_id AND m.no = u.no
+        CROSS JOIN LATERAL (
+            SELECT part_count FROM messages WHERE run_id = u.run_id AND no = u.no OFFSET 0) m
         WHERE r.why IN ('parked', 'ambiguous') AND r.channel_id = $1 AND r.received_at <= $2
           AND NOT EXISTS (
-            SELECT FROM slices s JOIN messages o
-              ON o.run_id = s.run_id AND o.phone_hash = r.phone_hash
-            WHERE s.channel_id = $1 AND s.done_at IS NULL AND o.state = 'submitting'
-              AND o.no BETWEEN s.first_no AND s.last_no AND o.channel_id = s.channel_id)
+            SELECT FROM texts_to(r.phone_hash, '-infinity') o
+            WHERE o.state = 'submitting' AND o.channel_id = $1)
           AND (r.why = 'parked' OR r.received_at > $3 AND NOT EXISTS (
             SELECT FROM doubts_decided d
             WHERE d.channel_id = $1 AND d.phone_hash = r.phone_hash

@@ -168,14 +168,17 @@ async def give_back(conn: Connection, keys: Collection[Key]) -> None:
         """
         SELECT f.phone_hash, f.class, m.run_id
         FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
-        JOIN messages m ON m.run_id = k.run_id AND m.no = k.no
+        CROSS JOIN LATERAL (
+            SELECT run_id, no, phone_hash, state FROM messages
+            WHERE run_id = k.run_id AND no = k.no OFFSET 0) m
         JOIN runs r ON r.id = m.run_id
         JOIN recent_texts f ON f.phone_hash = m.phone_hash AND f.class = r.class
         WHERE m.state IN ('rejected', 'queued', 'cancelled') AND m.run_id = ANY (f.runs)
-          AND NOT EXISTS (SELECT FROM parts p WHERE p.run_id = m.run_id AND p.no = m.no)
+          AND NOT EXISTS (
+            SELECT FROM parts p WHERE p.run_id = m.run_id AND p.no = m.no OFFSET 0)
           AND NOT EXISTS (
             SELECT FROM attempts a
-            WHERE a.run_id = m.run_id AND a.no = m.no AND a.state <> 'rejected')
+            WHERE a.run_id = m.run_id AND a.no = m.no AND a.state <> 'rejected' OFFSET 0)
         ORDER BY f.phone_hash, f.class FOR UPDATE OF f
         """,
         [run_id for run_id, _ in keys],

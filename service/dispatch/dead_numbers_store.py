@@ -16,8 +16,9 @@ async def insert_reports(
         """
         INSERT INTO dead_reports (phone_hash, run_id, day, channel_id, code, at)
         SELECT m.phone_hash, m.run_id, $4, m.channel_id, m.code, $5
-        FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
-        JOIN messages m ON m.run_id = k.run_id AND m.no = k.no
+        FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no), LATERAL (
+            SELECT run_id, phone_hash, channel_id, state, reason, code FROM messages
+            WHERE run_id = k.run_id AND no = k.no OFFSET 0) m
         WHERE m.state IN ('undelivered', 'expired', 'rejected') AND m.reason = $3
         ORDER BY m.phone_hash, m.run_id
         ON CONFLICT DO NOTHING
@@ -47,11 +48,9 @@ async def suppress_dead(
             GROUP BY d.phone_hash HAVING count(DISTINCT d.day) > 1
         ), alive AS MATERIALIZED (
             SELECT c.phone_hash, (
-                SELECT max(m.final_at) FROM runs r, LATERAL (
-                    SELECT state, final_at FROM messages
-                    WHERE run_id = r.id AND phone_hash = c.phone_hash OFFSET 0) m
-                WHERE r.created_at > c.first - interval '31 days' AND m.state = 'delivered'
-                ) AS at
+                SELECT max(m.final_at)
+                FROM texts_to(c.phone_hash, c.first - interval '31 days') m
+                WHERE m.state = 'delivered') AS at
             FROM called c
         ), dead AS (
             SELECT d.phone_hash, min(d.day) AS one, max(d.day) AS other
@@ -80,8 +79,10 @@ async def forget_reports(conn: Connection, keys: Collection[Key]) -> None:
     await conn.execute(
         """
         WITH alive AS MATERIALIZED (
-            SELECT DISTINCT m.phone_hash FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
-            JOIN messages m ON m.run_id = k.run_id AND m.no = k.no
+            SELECT DISTINCT m.phone_hash FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no),
+                LATERAL (
+                    SELECT phone_hash FROM messages
+                    WHERE run_id = k.run_id AND no = k.no OFFSET 0) m
         ), forgotten AS (
             DELETE FROM dead_reports d USING alive a WHERE d.phone_hash = a.phone_hash
         )

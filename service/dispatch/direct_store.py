@@ -96,15 +96,15 @@ one plan then does for all, and is not made anew for each send.
 _ROWS = """
     kept AS (
         INSERT INTO messages (run_id, no, phone_hash, phone_cipher, variables_cipher,
-                              channel_id, carrier, roles, told)
+                              channel_id, carrier, roles, told, direct)
         SELECT run.id, row_number() OVER (ORDER BY channel_id, phone_hash), phone_hash,
                phone_cipher, variables_cipher, channel_id, carrier, '{}',
-               (SELECT $11::uuid IS NOT NULL OR is_told($12, 'message.final'))
+               (SELECT $11::uuid IS NOT NULL OR is_told($12, 'message.final')), true
         FROM people, run WHERE excluded IS NULL
         RETURNING phone_hash, no, channel_id
     ), left_out AS (
-        INSERT INTO exclusions (run_id, phone_hash, reason, carrier)
-        SELECT run.id, phone_hash, excluded, carrier FROM people, run
+        INSERT INTO exclusions (run_id, phone_hash, reason, carrier, direct)
+        SELECT run.id, phone_hash, excluded, carrier, true FROM people, run
         WHERE excluded IS NOT NULL
         RETURNING phone_hash, reason
     )
@@ -283,7 +283,7 @@ async def cancel_run(conn: Connection, run_id: UUID, now: datetime) -> None:
 async def count_states(conn: Connection, run_id: UUID) -> dict[str, int]:
     """How many texts of a run are in each state."""
     rows = await conn.fetch(
-        "SELECT state::text, count(*) AS n FROM messages WHERE run_id = $1 GROUP BY 1", run_id
+        "SELECT state::text, count(*) AS n FROM ledger_of($1) GROUP BY 1", run_id
     )
     return {row["state"]: row["n"] for row in rows}
 

@@ -17,9 +17,16 @@ from service.audience.segment_areas import RuleAreas
 from service.audience.segment_sql import compile_rule
 from service.audience.store import read_area_tree
 from service.campaigns.county_store import load_county
-from service.campaigns.follower_store import missed, not_yet_in, stop_arrived, to_be_corrected
+from service.campaigns.follower_store import (
+    Members,
+    missed,
+    not_yet_in,
+    of_run,
+    stop_arrived,
+    to_be_corrected,
+)
 from service.campaigns.hours import HourTerms
-from service.campaigns.newcomer_store import New, newcomers, note_met
+from service.campaigns.newcomer_store import newcomers, note_met
 from service.campaigns.safety import Safety
 from service.crypto import Keyring
 from service.dispatch import expand_store
@@ -82,12 +89,12 @@ async def expand_run(
     return Expansion(target, excluded, channels)
 
 
-async def _members(conn: Connection, run: Record, first_parameter: int) -> New:
-    """Which rows of the ledger that a run follows it is for. Of two that follow one run at once the
-    second waits for the first, so that nobody is in both.
+async def _members(conn: Connection, run: Record, first_parameter: int) -> Members:
+    """Which people of the ledger that a run follows it is for. Of two that follow one run at
+    once the second waits for the first, so that nobody is in both.
     """
     if run["relation"] == "step":
-        return New(f"m.run_id = ${first_parameter}", [run["follows"]])
+        return of_run(run["follows"], first_parameter)
     await expand_store.lock_followers(conn, run["follows"])
     if run["relation"] == "resend":
         return missed(run["follows"], first_parameter)

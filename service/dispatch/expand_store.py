@@ -207,12 +207,12 @@ async def write_slices(
             SELECT m.channel_id, least($3::int, greatest($4::int,
                        ceil(count(*)::numeric / max(c.connections))::int)) AS rows,
                    coalesce(ceil($5::numeric * count(*) / sum(count(*)) OVER ()), 0)::int AS first
-            FROM messages m JOIN channels c ON c.id = m.channel_id
-            WHERE m.run_id = $1 GROUP BY m.channel_id
+            FROM ledger_of($1) m JOIN channels c ON c.id = m.channel_id
+            GROUP BY m.channel_id
         ), numbered AS (
             SELECT m.no, m.channel_id, z.rows, z.first,
                    row_number() OVER (PARTITION BY m.channel_id ORDER BY m.no) - 1 AS nth
-            FROM messages m JOIN size z ON z.channel_id = m.channel_id WHERE m.run_id = $1
+            FROM ledger_of($1) m JOIN size z ON z.channel_id = m.channel_id
         ), placed AS (
             SELECT no, channel_id, nth < first AS canary,
                    CASE WHEN nth < first THEN nth ELSE nth - first END / rows AS turn

@@ -96,8 +96,9 @@ async def recover_slices(
     await conn.execute(
         """
         WITH marked AS MATERIALIZED (  -- slice by slice, whatever the statistics know of the runs
-            SELECT m.row FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
-            JOIN slices s ON s.run_id = k.run_id AND s.no = k.no, LATERAL (
+            SELECT m.row FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no), LATERAL (
+                SELECT run_id, first_no, last_no, channel_id FROM slices
+                WHERE run_id = k.run_id AND no = k.no OFFSET 0) s, LATERAL (
                 SELECT ctid AS row FROM messages
                 WHERE run_id = s.run_id AND no BETWEEN s.first_no AND s.last_no
                   AND channel_id = s.channel_id AND state = 'submitting' OFFSET 0) m

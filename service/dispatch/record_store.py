@@ -87,7 +87,9 @@ async def record_results(
             AS p(at, part, ref)
         JOIN result r ON r.at = p.at
         LEFT JOIN moved v ON v.at = p.at
-        LEFT JOIN messages m ON v.at IS NULL AND m.run_id = r.run_id AND m.no = r.no
+        LEFT JOIN LATERAL (
+            SELECT phone_hash FROM messages
+            WHERE v.at IS NULL AND run_id = r.run_id AND no = r.no OFFSET 0) m ON true
         WHERE v.at IS NOT NULL OR NOT EXISTS (
             -- written already, if only the commit's answer was lost
             SELECT FROM parts x WHERE x.channel_id = $10 AND x.ref = p.ref

@@ -85,7 +85,8 @@ async def find_strays(conn: Connection, keys: Sequence[Key], now: datetime) -> l
         f"""
         SELECT m.run_id, m.no, m.channel_id, v.carrier AS known, r.channels AS chosen
         FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
-        JOIN messages m ON m.run_id = k.run_id AND m.no = k.no
+        CROSS JOIN LATERAL (
+            SELECT * FROM messages WHERE run_id = k.run_id AND no = k.no OFFSET 0) m
         JOIN runs r ON r.id = m.run_id
         LEFT JOIN campaigns c ON c.id = r.campaign_id
         LEFT JOIN carrier_overrides v ON v.phone_hash = m.phone_hash
@@ -98,7 +99,7 @@ async def find_strays(conn: Connection, keys: Sequence[Key], now: datetime) -> l
             SELECT FROM departments d WHERE d.id = r.department_id AND d.kind = 'carrier'))
           AND NOT EXISTS (
             SELECT FROM parts p
-            WHERE p.run_id = m.run_id AND p.no = m.no AND p.state = 'delivered')
+            WHERE p.run_id = m.run_id AND p.no = m.no AND p.state = 'delivered' OFFSET 0)
         """,  # noqa: S608  # an alias
         [run_id for run_id, _ in keys],
         [no for _, no in keys],
@@ -138,6 +139,8 @@ async def move_strays(conn: Connection, ways: Sequence[tuple[Key, int]]) -> list
                         WHEN 'paused' THEN 'paused' ELSE 'running' END,
                 finished_at = NULL, settled_at = NULL
             WHERE r.state = 'sent' AND r.id IN (SELECT run_id FROM moved)
+        ), stretch AS MATERIALIZED (
+            SELECT s.* FROM (SELECT DISTINCT run_id FROM moved) r, slices_of(r.run_id) s
         ), cut AS (
             INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority, canary)
             SELECT moved.run_id,
@@ -147,7 +150,7 @@ async def move_strays(conn: Connection, ways: Sequence[tuple[Key, int]]) -> list
                 SELECT max(no) AS last, min(priority) AS priority,  -- a run's are all the same
                        coalesce(bool_or(canary) FILTER (
                            WHERE moved.no BETWEEN first_no AND last_no), false) AS canary
-                FROM slices WHERE run_id = moved.run_id) s
+                FROM stretch WHERE run_id = moved.run_id) s
         )
         SELECT DISTINCT channel_id FROM moved
         """,  # noqa: S608  # a constant
@@ -169,7 +172,8 @@ async def learn_carriers(conn: Connection, keys: Sequence[Key], now: datetime) -
         INSERT INTO carrier_overrides (phone_hash, carrier, source, channel_id, set_at)
         SELECT DISTINCT ON (m.phone_hash) m.phone_hash, c.carriers[1], 'learned', c.id, $3
         FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
-        JOIN messages m ON m.run_id = k.run_id AND m.no = k.no
+        CROSS JOIN LATERAL (
+            SELECT * FROM messages WHERE run_id = k.run_id AND no = k.no OFFSET 0) m
         JOIN channels c ON c.id = m.channel_id
         WHERE m.state = 'delivered' AND m.first_channel_id IS NOT NULL
           AND c.on_net_only AND cardinality(c.carriers) = 1

@@ -56,17 +56,17 @@ async def queue_again(conn: Connection, texts: Sequence[Again]) -> list[Key]:
                 WHERE run_id = a.run_id AND no = a.no OFFSET 0) m
         ), allowed AS MATERIALIZED (
             SELECT a.* FROM asked a
-            JOIN runs r ON r.id = a.run_id
+            CROSS JOIN LATERAL (SELECT * FROM runs WHERE id = a.run_id OFFSET 0) r
             LEFT JOIN campaigns c ON c.id = r.campaign_id
             WHERE r.state IN ('running', 'paused', 'sent')
               AND c.state IS DISTINCT FROM 'cancelled'
               AND {uncorrected("r")}
               AND NOT EXISTS (
                 SELECT FROM attempts x
-                WHERE x.run_id = a.run_id AND x.no = a.no AND x.next_at IS NOT NULL)
+                WHERE x.run_id = a.run_id AND x.no = a.no AND x.next_at IS NOT NULL OFFSET 0)
               AND NOT EXISTS (
                 SELECT FROM parts p
-                WHERE p.run_id = a.run_id AND p.no = a.no AND p.state = 'delivered')
+                WHERE p.run_id = a.run_id AND p.no = a.no AND p.state = 'delivered' OFFSET 0)
         ), moved AS (
             UPDATE messages m SET
                 state = 'queued', reason = NULL, code = NULL, marked_at = NULL,
@@ -80,9 +80,11 @@ async def queue_again(conn: Connection, texts: Sequence[Again]) -> list[Key]:
                                   marked_at, submitted_at, ended_at, next_at)
             SELECT run_id, no, attempt, channel_id, part_count, state, reason, code,
                    marked_at, submitted_at, final_at, next_at FROM moved
-        ), untold AS ({UNTOLD}), due AS (
+        ), untold AS ({UNTOLD}), stretch AS MATERIALIZED (
+            SELECT s.* FROM (SELECT DISTINCT run_id FROM moved) r, slices_of(r.run_id) s
+        ), due AS (
             SELECT s.run_id, s.no, min(moved.next_at) AS at FROM moved
-            JOIN slices s ON s.run_id = moved.run_id AND s.channel_id = moved.channel_id
+            JOIN stretch s ON s.run_id = moved.run_id AND s.channel_id = moved.channel_id
               AND moved.no BETWEEN s.first_no AND s.last_no
             GROUP BY s.run_id, s.no
         ), waiting AS (
@@ -152,7 +154,9 @@ async def withdraw(conn: Connection, keys: Collection[Key], now: datetime) -> se
             SELECT DISTINCT ON (m.run_id, m.no) m.run_id, m.no, p.attempt, p.code,
                    greatest(p.parts, p.last) >= coalesce(a.part_count, m.part_count) AS whole
             FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
-            JOIN messages m ON m.run_id = k.run_id AND m.no = k.no
+            CROSS JOIN LATERAL (
+                SELECT run_id, no, state, part_count FROM messages
+                WHERE run_id = k.run_id AND no = k.no OFFSET 0) m
             CROSS JOIN LATERAL (
                 SELECT p.attempt, count(DISTINCT p.part) AS parts, max(p.code) AS code,
                        max(p.part) FILTER (WHERE c.receipts = 'last') AS last
@@ -183,11 +187,14 @@ async def withdraw(conn: Connection, keys: Collection[Key], now: datetime) -> se
         ), last AS (  -- no other one follows it now
             DELETE FROM attempts a USING moved
             WHERE a.run_id = moved.run_id AND a.no = moved.no AND a.attempt = moved.attempt
+        ), stretch AS MATERIALIZED (
+            SELECT s.* FROM (SELECT DISTINCT run_id FROM moved) r, slices_of(r.run_id) s
         ), free AS (  -- a slice that waited for this one alone is done
-            UPDATE slices s SET not_before = NULL FROM moved
-            WHERE s.run_id = moved.run_id AND s.channel_id = moved.channel_id
-              AND moved.no BETWEEN s.first_no AND s.last_no
-              AND s.done_at IS NULL AND s.epoch IS NULL
+            UPDATE slices s SET not_before = NULL FROM (
+                SELECT DISTINCT t.run_id, t.no FROM stretch t JOIN moved
+                  ON t.run_id = moved.run_id AND t.channel_id = moved.channel_id
+                    AND moved.no BETWEEN t.first_no AND t.last_no) f
+            WHERE s.run_id = f.run_id AND s.no = f.no AND s.done_at IS NULL AND s.epoch IS NULL
         )
         SELECT run_id, no FROM moved
         """,

@@ -83,7 +83,7 @@ async def claim_slices(
             SELECT priority, department_id, count(*) FILTER (WHERE few) AS in_hand
             FROM held GROUP BY priority, department_id
         ), candidate AS (
-            SELECT s.run_id, s.no, s.priority, r.department_id, r.direct,
+            SELECT s.run_id, s.no, s.row, s.priority, r.department_id, r.direct,
                 r.direct AND s.last_no - s.first_no < $13 AS few,
                 f.in_hand IS NOT NULL AS known, coalesce(f.in_hand, 0) AS in_hand,
                 greatest(a.virtual_time, p.present, 0) AS behind
@@ -105,7 +105,7 @@ async def claim_slices(
             ) r CROSS JOIN LATERAL (
                 -- Run by run along the index: statistics know nothing of a run just written. More
                 -- than one, for others may be taking the first of them at this moment.
-                SELECT run_id, no, priority, first_no, last_no FROM slices
+                SELECT run_id, no, priority, first_no, last_no, ctid AS row FROM slices
                 WHERE channel_id = $1 AND run_id = r.id AND done_at IS NULL AND epoch IS NULL
                   AND (not_before IS NULL OR not_before <= $5)
                   AND (canary OR coalesce(r.canary, 'passed') = 'passed')
@@ -139,18 +139,23 @@ async def claim_slices(
             ORDER BY c.known, c.priority, c.behind, $12 AND c.direct, c.no, c.run_id
             LIMIT 1
         ), next AS (
-            SELECT s.run_id, s.no, c.few
-            FROM head h, first c JOIN slices s ON s.run_id = c.run_id AND s.no = c.no
-            WHERE s.channel_id = $1 AND s.done_at IS NULL AND s.epoch IS NULL
-              AND (NOT h.few OR c.few AND c.priority = h.priority
-                   AND c.department_id = h.department_id)
-            ORDER BY c.known, c.priority, c.behind, $12 AND c.direct, c.no, c.run_id
+            SELECT s.run_id, s.no, s.row, c.few
+            FROM (
+                SELECT c.row, c.few FROM head h, first c
+                WHERE NOT h.few OR c.few AND c.priority = h.priority
+                   AND c.department_id = h.department_id
+                ORDER BY c.known, c.priority, c.behind, $12 AND c.direct, c.no, c.run_id
+            ) c, LATERAL (  -- one by one, until there are as many as wanted
+                SELECT run_id, no, ctid AS row, done_at, epoch FROM slices
+                WHERE ctid = c.row FOR UPDATE SKIP LOCKED) s
+            WHERE s.done_at IS NULL AND s.epoch IS NULL
             LIMIT (SELECT CASE WHEN few THEN $14::int - in_hand ELSE 1 END FROM head)
-            FOR UPDATE OF s SKIP LOCKED
         )
         UPDATE slices s SET slot = $2, epoch = $3, touched = true
-        FROM next, runs r JOIN departments d ON d.id = r.department_id
-        WHERE s.run_id = next.run_id AND s.no = next.no AND r.id = s.run_id
+        FROM next
+        CROSS JOIN LATERAL (SELECT * FROM runs WHERE id = next.run_id OFFSET 0) r
+        JOIN departments d ON d.id = r.department_id
+        WHERE s.ctid = next.row
         RETURNING s.run_id, s.no, s.priority, s.first_no, s.last_no, r.text, r.class, r.max_tps,
                   r.send_hours, r.timezone, r.audience, r.beyond_hours, r.on_quiet_days,
                   r.valid_until, r.department_id, d.weight, coalesce(r.extension, (
@@ -249,23 +254,28 @@ async def finish_slices(
     await _lock_to_finish(conn, list(dict.fromkeys(s.run_id for s in ordered)))
     rows = await conn.fetch(
         """
-        WITH free AS (
+        WITH ended AS MATERIALIZED (  -- slice by slice, as in the mark
+            SELECT e.not_before, s.row
+            FROM unnest((SELECT $4::uuid[]), (SELECT $5::int[]), (SELECT $6::timestamptz[]))
+                AS e(run_id, no, not_before), LATERAL (
+                SELECT ctid AS row FROM slices
+                WHERE run_id = e.run_id AND no = e.no
+                  AND channel_id = $1 AND slot = $2 AND epoch = $3 OFFSET 0) s
+        ), free AS (
             UPDATE slices s SET
                 slot = NULL, epoch = NULL, not_before = e.not_before,
                 done_at = CASE WHEN NOT EXISTS (
                     SELECT FROM messages m
                     WHERE m.run_id = s.run_id AND m.no BETWEEN s.first_no AND s.last_no
                       AND m.channel_id = s.channel_id
-                      AND m.state IN ('queued', 'submitting')) THEN $7::timestamptz END
-            FROM unnest((SELECT $4::uuid[]), (SELECT $5::int[]), (SELECT $6::timestamptz[]))
-                AS e(run_id, no, not_before)
-            WHERE s.run_id = e.run_id AND s.no = e.no
-              AND s.channel_id = $1 AND s.slot = $2 AND s.epoch = $3
+                      AND m.state IN ('queued', 'submitting') OFFSET 0)
+                    THEN $7::timestamptz END
+            FROM ended e WHERE s.ctid = e.row AND s.slot = $2 AND s.epoch = $3
             RETURNING s.run_id, s.no, s.done_at
         ), last AS (
-            SELECT r.id
+            SELECT r.row
             FROM (SELECT DISTINCT run_id FROM free WHERE done_at IS NOT NULL) f, LATERAL (
-                SELECT id FROM runs  -- run by run, as in the mark
+                SELECT ctid AS row FROM runs  -- run by run, as in the mark
                 WHERE id = f.run_id AND campaign_id IS NULL AND state = 'running'
                   AND NOT EXISTS (
                     SELECT FROM slices s
@@ -275,7 +285,7 @@ async def finish_slices(
                 FOR NO KEY UPDATE SKIP LOCKED OFFSET 0) r
         ), sent AS (
             UPDATE runs r SET state = 'sent', finished_at = $7, settle_at = NULL
-            FROM last WHERE r.id = last.id
+            FROM last WHERE r.ctid = last.row
         )
         SELECT run_id, no, done_at IS NOT NULL AS done FROM free
         """,
@@ -329,9 +339,11 @@ async def _wait_for_the_first(
                    AND a.next_at > $3),
                 (SELECT d.not_before FROM deferrals d
                  WHERE d.run_id = m.run_id AND d.no = m.no AND d.not_before > $3)) AS at
-            FROM slices s JOIN messages m ON m.run_id = s.run_id
-              AND m.no BETWEEN s.first_no AND s.last_no AND m.channel_id = s.channel_id
-            WHERE s.run_id = $1 AND s.no = $2 AND m.state IN ('queued', 'submitting')
+            FROM slices s, LATERAL (
+                SELECT run_id, no, attempt FROM messages
+                WHERE run_id = s.run_id AND no BETWEEN s.first_no AND s.last_no
+                  AND channel_id = s.channel_id AND state IN ('queued', 'submitting') OFFSET 0) m
+            WHERE s.run_id = $1 AND s.no = $2
         )
         UPDATE slices s SET not_before = greatest(s.not_before, w.at)
         FROM (SELECT min(at) AS at FROM left_over HAVING count(*) = count(at)) w

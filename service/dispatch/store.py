@@ -84,8 +84,10 @@ async def mark(
             -- In sub-selects, so that the planner does not look at them: one plan does for all.
             FROM unnest((SELECT $4::uuid[]), (SELECT $5::int[])) WITH ORDINALITY
                     AS w(run_id, slice_no, at)
-                JOIN runs r ON r.id = w.run_id
-                JOIN slices s ON s.run_id = w.run_id AND s.no = w.slice_no
+                CROSS JOIN LATERAL (SELECT * FROM runs WHERE id = w.run_id OFFSET 0) r
+                CROSS JOIN LATERAL (
+                    SELECT slot, epoch FROM slices
+                    WHERE run_id = w.run_id AND no = w.slice_no OFFSET 0) s
                 LEFT JOIN LATERAL ({CURRENT}) cap ON true, connections k
             WHERE r.state = 'running' AND s.slot = $2 AND s.epoch = $3
               AND k.channel_id = $1 AND k.slot = $2 AND k.epoch = $3 AND k.owner = $6

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.audience.segment_sql import CARRIER, Compiled
+from service.campaigns.follower_store import Members
 from service.campaigns.newcomer_store import New
 
 EVERYBODY = New("true", [])
@@ -44,8 +45,8 @@ def by_rule(condition: Compiled, among: New = EVERYBODY, *, department: str = "$
     )
 
 
-def of_ledger(members: New, lists: Compiled, *, must_be_listed: bool) -> Whom:
-    """People of another run's ledger: those rows `m` of messages that `members` says.
+def of_ledger(members: Members, lists: Compiled, *, must_be_listed: bool) -> Whom:
+    """People of other runs' ledgers, those `members`.
 
     lists: everybody on a list that holds; must_be_listed: whoever is on none any more is left out.
     """
@@ -64,7 +65,7 @@ def of_ledger(members: New, lists: Compiled, *, must_be_listed: bool) -> Whom:
                  WHEN coalesce(c.phone_cipher, m.phone_cipher) IS NULL THEN 'not_kept'
                  WHEN {left} THEN 'no_longer_listed' END AS gone,
             false AS ended
-        FROM messages m JOIN channels h ON h.id = m.channel_id
+        FROM {members.rows} JOIN channels h ON h.id = m.channel_id
         LEFT JOIN ({lists.source}) ON c.phone_hash = m.phone_hash AND c.department_id = $1
         WHERE {members.sql}
         ORDER BY m.phone_hash, m.run_id DESC

@@ -47,8 +47,10 @@ async def drop_numbers(conn: Connection, stretch: Stretch, now: datetime) -> int
     )
     await conn.execute(
         """
-        UPDATE runs SET numbers_dropped_to = $2, numbers_dropped_at = CASE WHEN NOT EXISTS (
-            SELECT FROM messages WHERE run_id = $1 AND no > $2) THEN $3::timestamptz END
+        UPDATE runs SET numbers_dropped_to = $2, numbers_dropped_at = CASE WHEN (
+            SELECT coalesce(max(no), 0) <= $2 FROM (
+                SELECT no FROM messages WHERE run_id = $1 ORDER BY no DESC LIMIT 1) last)
+            THEN $3::timestamptz END
         WHERE id = $1
         """,
         stretch.run_id,

@@ -145,20 +145,16 @@ async def list_memberships(conn: Connection, phone_hash: bytes, scope: UUID | No
 
 
 async def list_messages(conn: Connection, phone_hash: bytes, scope: UUID | None) -> list[Record]:
-    """The texts to this number, the latest first, one more than `MOST_MESSAGES` if there are.
-
-    Run by run: a ledger has its index by run first, and none by phone alone.
-    """
+    """The texts to this number, the latest first, one more than `MOST_MESSAGES` if there are."""
     return await conn.fetch(
         """
         SELECT r.id AS run_id, m.no, r.department_id, d.name AS department, r.campaign_id,
                r.class, r.text, m.state::text, m.reason, m.marked_at, m.submitted_at, m.final_at
-        FROM runs r
-        JOIN departments d ON d.id = r.department_id
+        FROM texts_to($1, '-infinity') m
         CROSS JOIN LATERAL (
-            SELECT no, state, reason, marked_at, submitted_at, final_at FROM messages
-            WHERE run_id = r.id AND phone_hash = $1 OFFSET 0) m
-        WHERE $2::uuid IS NULL OR r.department_id = $2
+            SELECT id, department_id, campaign_id, class, text FROM runs
+            WHERE id = m.run_id AND ($2::uuid IS NULL OR department_id = $2) OFFSET 0) r
+        JOIN departments d ON d.id = r.department_id
         ORDER BY r.id DESC LIMIT $3
         """,
         phone_hash,
@@ -300,17 +296,17 @@ async def cancel_queued(
     status = await conn.execute(
         """
         WITH waiting AS MATERIALIZED (
-            SELECT r.id, m.no FROM runs r
+            SELECT m.run_id, m.no FROM texts_to($1, '-infinity') m
             CROSS JOIN LATERAL (
-                SELECT no FROM messages
-                WHERE run_id = r.id AND phone_hash = $1 AND state = 'queued' OFFSET 0) m
-            WHERE r.settled_at IS NULL AND ($2::uuid IS NULL OR r.department_id = $2)
+                SELECT FROM runs
+                WHERE id = m.run_id AND ($2::uuid IS NULL OR department_id = $2) OFFSET 0) r
+            WHERE m.state = 'queued'
         )
         UPDATE messages m SET state = 'cancelled', reason = 'erased', final_at = $3,
             phone_cipher = CASE WHEN m.attempt > 0 THEN m.phone_cipher END,
             name_cipher = CASE WHEN m.attempt > 0 THEN m.name_cipher END,
             variables_cipher = CASE WHEN m.attempt > 0 THEN m.variables_cipher END
-        FROM waiting w WHERE m.run_id = w.id AND m.no = w.no AND m.state = 'queued'
+        FROM waiting w WHERE m.run_id = w.run_id AND m.no = w.no AND m.state = 'queued'
         """,
         phone_hash,
         scope,
@@ -325,11 +321,11 @@ async def count_kept(
     """How many texts to this number are still kept with it, and when the last run began."""
     row = await conn.fetchrow(
         """
-        SELECT count(*) AS kept, max(r.created_at) AS last FROM runs r
+        SELECT count(*) AS kept, max(r.created_at) AS last FROM texts_to($1, '-infinity') m
         CROSS JOIN LATERAL (
-            SELECT FROM messages
-            WHERE run_id = r.id AND phone_hash = $1 AND phone_cipher IS NOT NULL OFFSET 0) m
-        WHERE $2::uuid IS NULL OR r.department_id = $2
+            SELECT created_at FROM runs
+            WHERE id = m.run_id AND ($2::uuid IS NULL OR department_id = $2) OFFSET 0) r
+        WHERE m.phone_cipher IS NOT NULL
         """,
         phone_hash,
         scope,

@@ -20,7 +20,7 @@ async def count_messages(conn: Connection, run_id: uuid.UUID) -> list[Record]:
         SELECT state::text, reason, carrier, left(area_code, 9) || '000' AS town,
                count(*) AS messages,
                coalesce(sum(part_count) FILTER (WHERE submitted_at IS NOT NULL), 0) AS parts
-        FROM messages WHERE run_id = $1
+        FROM ledger_of($1)
         GROUP BY state, reason, carrier, left(area_code, 9)
         """,
         run_id,
@@ -44,8 +44,8 @@ async def count_by_role(conn: Connection, run_id: uuid.UUID) -> list[Record]:
     return await conn.fetch(
         """
         SELECT m.state::text, r.role, count(*) AS messages
-        FROM messages m LEFT JOIN LATERAL unnest(m.roles) AS r(role) ON true
-        WHERE m.run_id = $1 GROUP BY m.state, r.role
+        FROM ledger_of($1) m LEFT JOIN LATERAL unnest(m.roles) AS r(role) ON true
+        GROUP BY m.state, r.role
         """,
         run_id,
     )
@@ -59,8 +59,8 @@ async def count_merged(conn: Connection, run_id: uuid.UUID) -> dict[str, dict[st
     rows = await conn.fetch(
         """
         SELECT r.role, m.roles[1] AS merged_into, count(*) AS people
-        FROM messages m, unnest(m.roles[2:]) AS r(role)
-        WHERE m.run_id = $1 GROUP BY 1, 2 ORDER BY 1, 2
+        FROM ledger_of($1) m, unnest(m.roles[2:]) AS r(role)
+        GROUP BY 1, 2 ORDER BY 1, 2
         """,
         run_id,
     )
@@ -73,7 +73,7 @@ async def count_merged(conn: Connection, run_id: uuid.UUID) -> dict[str, dict[st
 async def count_exclusions(conn: Connection, run_id: uuid.UUID) -> dict[str, int]:
     """People left out at expansion, by reason."""
     rows = await conn.fetch(
-        "SELECT reason, count(*) AS people FROM exclusions WHERE run_id = $1 GROUP BY reason",
+        "SELECT reason, count(*) AS people FROM exclusions_of($1) GROUP BY reason",
         run_id,
     )
     return {row["reason"]: row["people"] for row in rows}
@@ -161,19 +161,29 @@ async def list_sent_to(
     conn: Connection, phone_hash: bytes, department_id: uuid.UUID, since: datetime, limit: int
 ) -> list[Record]:
     """What a department's runs since then meant for one number, the latest first: a row of the
-    ledger, or (`no` null) an exclusion. Run by run, as a ledger has its index by run first.
+    ledger, or (`no` null) an exclusion.
     """
     return await conn.fetch(
         """
         SELECT r.id AS run_id, r.campaign_id, r.class, r.text, r.created_at, m.no,
-               m.state::text, coalesce(m.reason, e.reason) AS reason, m.submitted_at, m.final_at
-        FROM runs r
-        LEFT JOIN LATERAL (
-            SELECT no, state, reason, submitted_at, final_at FROM messages
-            WHERE run_id = r.id AND phone_hash = $1 OFFSET 0) m ON true
-        LEFT JOIN exclusions e ON e.run_id = r.id AND e.phone_hash = $1
-        WHERE r.department_id = $2 AND r.created_at >= $3
-          AND (m.no IS NOT NULL OR e.reason IS NOT NULL)
+               m.state, m.reason, m.submitted_at, m.final_at
+        FROM (
+            SELECT run_id, no, state::text, reason, submitted_at, final_at
+            FROM texts_to($1, $3)
+            UNION ALL
+            SELECT run_id, NULL, NULL, reason, NULL, NULL FROM exclusions
+            WHERE phone_hash = $1 AND direct
+            UNION ALL
+            SELECT e.run_id, NULL, NULL, e.reason, NULL, NULL
+            FROM campaigns c,
+                LATERAL (SELECT id FROM runs
+                         WHERE campaign_id = c.id AND created_at >= $3 OFFSET 0) r,
+                LATERAL (SELECT run_id, reason FROM exclusions
+                         WHERE run_id = r.id AND phone_hash = $1 AND NOT direct OFFSET 0) e
+            WHERE c.department_id = $2) m,
+        LATERAL (  -- run by run: statistics know nothing of the newest
+            SELECT * FROM runs
+            WHERE id = m.run_id AND department_id = $2 AND created_at >= $3 OFFSET 0) r
         ORDER BY r.created_at DESC, r.id DESC LIMIT $4
         """,
         phone_hash,

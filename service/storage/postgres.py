@@ -78,8 +78,8 @@ SESSION = {
 
 
 BY_KEY = {
-    # A plan is kept as long as its connection, and the first ones may be made while the tables are
-    # as good as empty: then they would read whole tables for ever.
+    # A plan may be made while the tables are as good as empty, or by statistics that know nothing
+    # of the newest run: then it would read whole tables (decision 0130).
     "enable_seqscan": "off",
 }
 """For a pool whose statements all look things up by a key."""
@@ -315,6 +315,11 @@ async def connected(url: str, *, seconds: float = COUNT_SECONDS) -> AsyncIterato
             await connection.close(timeout=5)
 
 
+PLAN_SECONDS = 60
+"""How long a statement stays prepared, and so a plan is kept: one that was made for a small table
+must not serve a large one for long. Whoever analyses the table ends it before."""
+
+
 @asynccontextmanager
 async def open_pool(
     url: str, *, size: int, session: Mapping[str, str] = {}, seconds: float = HOT_SECONDS
@@ -338,6 +343,7 @@ async def open_pool(
         record_class=Record,
         command_timeout=seconds,
         seconds=seconds,
+        max_cached_statement_lifetime=PLAN_SECONDS,
     )
     await pool
     try:

@@ -264,6 +264,10 @@ class Everybody:
         on = self.on
         lease = await on.lease(carrier, slot)
         while not self.over.is_set():
+            async with (
+                on.pool.acquire() as conn
+            ):  # a busy machine may take longer than a lease lasts
+                await lease_store.renew_connection(conn, lease)
             claimed = await on.claim(lease)
             if claimed is None:
                 await asyncio.sleep(0.005)
