@@ -34,6 +34,7 @@ NAMES = {
     "Waiting": "ClassWaitingOut",
     "WaitReason": "ReasonOut",
     "ImportAccepted": "ImportAccepted",
+    "SameWords": "CauseOut",
     "SentText": "ArrivedOut",
     "SentTo": "AllArrivedOut",
     "CancelledSend": "CancelledOut",
