@@ -32,8 +32,12 @@ test: venv ## all tests, with a PostgreSQL and a Valkey of their own
 crash: venv ## kill -9 of each process, and a full disk, under a broadcast of 18,700 (minutes)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m crash
 
-nightly: venv ## what is too long for each change: databases of full size (minutes)
+nightly: venv ## all that is too long for each change, one after another (about 90 minutes)
 	$(BIN)/python -m pytest -m nightly
+	$(MAKE) model contract silence-test
+	$(MAKE) fuzz FUZZ_SECONDS=120
+	$(MAKE) chaos CHAOS_MINUTES=5
+	$(MAKE) soak SOAK_MINUTES=5
 
 check: venv ## format, lint, strict types, import contracts
 	$(BIN)/ruff format --check .
