@@ -17,7 +17,8 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
             """
             INSERT INTO runs (campaign_id, department_id, fire_at, state, priority, class, text,
                               rule, send_hours, timezone, target, created_at)
-            VALUES ($1, $2, $3, 'running', 'normal', 'service', '', '', '[]', '', 1, $3)
+            VALUES ($1, $2, $3, 'running', 'normal', 'service', '', '', '[]', 'Asia/Shanghai',
+                    1, $3)
             RETURNING id
             """,
             draft.id,
