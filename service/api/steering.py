@@ -34,7 +34,9 @@ class ReleaseBody(ReasonBody):
     """Why; which fire, where several are held; and whether it is sent or left out."""
 
     planned_at: Instant | None = Field(
-        default=None, description="Of the fire, where several of a campaign are held."
+        default=None,
+        description="Of the fire that is meant; needed where several of a campaign are held. Of a"
+        " campaign that is held as a whole, its last fire goes, and only that may be named.",
     )
     missed: Literal["run", "skip"] | None = Field(
         default=None,

@@ -14,6 +14,7 @@ from service.campaigns.fires import Why
 from service.campaigns.missed import (
     Choice,
     decide_late,
+    find_held,
     release_fire,
     release_steps,
     release_whole,
@@ -112,16 +113,17 @@ async def release(
     if not (sends and held):
         check_move(Act.RELEASE, campaign.state)
     await refuse_while_stopped(conn)
+    named = held if planned_at is None else [find_held(held, planned_at)]
     if campaign.state is State.HELD:
         only_steps = await has_fired_for_good(conn, campaign)
         await release_steps(conn, campaign, missed, by)
         await store.move(conn, campaign_id, Act.RELEASE, State.SCHEDULED, by)
         if not only_steps:
-            await release_whole(conn, campaign, held, missed, by)
+            await release_whole(conn, campaign, held, planned_at, missed, by)
         elif missed == "skip":
             await finish_campaigns(conn, [campaign_id], by.at)
     else:
-        await release_fire(conn, campaign, held, planned_at, missed, by)
+        await release_fire(conn, campaign, named, missed, by)
     return await load(conn, campaign_id, None)
 
 

@@ -170,24 +170,38 @@ async def release_fire(
     conn: Connection,
     campaign: Campaign,
     held: Sequence[FireRecord],
-    planned_at: datetime | None,
     choice: Choice | None,
     by: By,
 ) -> None:
     """Let a fire that is held go, or leave it out; the campaign, locked, goes on beside it.
 
+    held: the one that was named, or all of them.
+
     Raises:
         SeveralHeld: none is named, and there are several.
-        Conflict: none of this instant is held, or the choice is to hold it.
+        Conflict: the choice is to hold it.
     """
-    if planned_at is None and len(held) > 1:
+    if len(held) > 1:
         raise SeveralHeld(held)
-    found = [fire for fire in held if planned_at in {None, fire.planned_at}]
-    if not found:
-        raise Conflict("no fire of this instant is held", code="not_held")
     if choice == "hold":
         raise _is_held()
-    await _let_go(conn, campaign, found[0], choice, by)
+    await _let_go(conn, campaign, held[0], choice, by)
+
+
+def find_held(held: Sequence[FireRecord], planned_at: datetime) -> FireRecord:
+    """The held fire that a release names.
+
+    Raises:
+        Conflict: code `not_held`: no fire of this instant is held.
+    """
+    for fire in held:
+        if fire.planned_at == planned_at:
+            return fire
+    raise Conflict(
+        "no fire of this instant is held: `held_fires` shows those that are; a campaign that is"
+        " held as a whole is released without `planned_at`, too",
+        code="not_held",
+    )
 
 
 async def _let_go(
@@ -204,15 +218,18 @@ async def release_whole(
     conn: Connection,
     campaign: Campaign,
     held: Sequence[FireRecord],
+    planned_at: datetime | None,
     choice: Choice | None,
     by: By,
 ) -> None:
     """Let a campaign go on that was held as a whole and is scheduled again: what it was held for
     takes place now; of fires that were missed meanwhile, the last stands for all.
 
+    planned_at: the fire that the release names, one of `held`; None: none is named.
+
     Raises:
         MissedFires: more than one fire waits, the plan holds late ones, and there is no choice.
-        Conflict: the choice is to hold what is held.
+        Conflict: the choice is to hold it, or a later fire takes the place of the named one.
     """
     if campaign.plan.schedule.kind == "joining":
         await store.set_next_fire(conn, campaign.id, by.at)
@@ -225,6 +242,8 @@ async def release_whole(
         raise MissedFires(late)
     if choice == "hold" and late:
         raise _is_held()
+    if planned_at is not None and planned_at != late[-1].planned_at:
+        raise _another_goes(late[-1])
     following = what.following.at if what.following else None
     if not late:  # its time is still to come; if none is, the scheduler ends it
         await store.set_next_fire(conn, campaign.id, following or by.at)
@@ -233,11 +252,24 @@ async def release_whole(
     await fire_store.insert_skipped(conn, campaign.id, what.passed, by.at)
     if choice == "skip":
         await _skip(conn, campaign, late, by)
-        return
+    else:
+        await _release_last(conn, campaign, late, by)
+
+
+async def _release_last(conn: Connection, campaign: Campaign, late: Sequence[Fire], by: By) -> None:
+    """Let the last of several fires go, in place of all."""
     others = [f._replace(note="a later fire takes its place", code=Why.SUPERSEDED) for f in late]
     await fire_store.insert_skipped(conn, campaign.id, others[:-1], by.at)
     code = late[-1].code or Why.HELD
     await fire_store.insert_held(conn, campaign.id, late[-1]._replace(code=code), by.at, by.user_id)
+
+
+def _another_goes(last: Fire) -> Conflict:
+    return Conflict(
+        "the campaign is held as a whole, and its last fire stands for those before it: name"
+        f" {_when([last.planned_at])}, or no fire",
+        code="not_held",
+    )
 
 
 def _is_held() -> Conflict:

@@ -81,6 +81,33 @@ async def test_where_nothing_was_missed_nothing_is_asked(api: Api) -> None:
     assert refused.json["type"] == "/problems/wrong_state"
 
 
+async def _held_by_a_stop(api: Api, schedule: Schedule) -> tuple[str, datetime]:
+    """A campaign that was due while everything was stopped, and whose stop is lifted."""
+    async with transaction(api.runtime.pool) as conn:
+        made = await make_scheduled(conn, api.teams["county"], now=api.clock.at, schedule=schedule)
+    await api.post("/stop-all", OPERATOR, {"reason": "wrong hotline"})
+    api.clock.at = schedule.start_at or api.clock.at
+    assert await _tick(api) == 0
+    await api.post("/stop-all/lift", APPROVER, {"reason": "corrected"})
+    path = f"/campaigns/{made.id}"
+    held = (await api.get(path, OPERATOR)).json
+    assert held["state"] == "held"
+    return path, datetime.fromisoformat(held["held_fires"][0]["planned_at"])
+
+
+async def test_a_release_that_names_another_fire_releases_nothing(api: Api) -> None:
+    path, planned_at = await _held_by_a_stop(api, Schedule())
+    for other in ("2020-01-01T00:00:00+08:00", (planned_at + timedelta(seconds=1)).isoformat()):
+        refused = await api.post(f"{path}/release", OPERATOR, {"planned_at": other})
+        assert (refused.status, refused.json["type"]) == (409, "/problems/not_held"), refused.body
+    assert (await api.get(path, OPERATOR)).json["state"] == "held"
+    assert await _tick(api) == 0
+    body = {"planned_at": planned_at.isoformat()}
+    released = await api.post(f"{path}/release", OPERATOR, body)
+    assert released.status == 200, released.body
+    assert await _tick(api) == 1
+
+
 async def test_whoever_approves_too_late_is_asked_as_well(api: Api) -> None:
     team, now = api.teams["county"], api.clock.at
     once = Schedule("once", now + timedelta(hours=1), late="hold")

@@ -220,6 +220,10 @@ async def test_a_plan_that_says_so_waits_as_a_whole(pool: Pool, now: datetime) -
     assert await _outcomes(pool, campaign.id) == ["[01-13]", "<01-14>", "<01-15>"]
     with pytest.raises(missed.MissedFires, match="2027-01-15 09:00"):
         await _release(pool, team, campaign, at)
+    first = _at("2027-01-13T09:00")
+    for choice in ("run", "skip"):
+        with pytest.raises(Conflict, match="stands for those before it: name 2027-01-15 09:00"):
+            await _release(pool, team, campaign, at, planned_at=first, missed=choice)
     await _release(pool, team, campaign, at, missed="run")
     assert len(await fire_due(pool, at)) == 1
     assert await _outcomes(pool, campaign.id) == ["(01-13)", "(01-14)", "01-15"]
