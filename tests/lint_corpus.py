@@ -5,8 +5,10 @@ lists the scams that pass and the honest texts that do not. A text is judged as 
 were registered for its department and the department were one of the police, so that neither R02
 nor R23 catches anything for us: what is measured is what the words say.
 
-The files from `first.json` to `sixth.json` were at hand when the rules were written. `kept.json`
-was not: its SHA-256 was committed first, and it is measured only if it has that hash.
+The files from `first.json` to `seventh.json` were at hand when the rules were written. `kept.json`
+was not, until it had been measured at first sight; it teaches since. `kept-second.json` is the file
+that is kept now: its SHA-256 is committed first, and each of both is measured only if it has the
+hash that was committed.
 
 What texts teach wording (R25) are the files at hand, the library of texts and the known scam texts:
 `--learn` writes them. `--apart` judges each of these files with weights that all others teach; the
@@ -30,9 +32,11 @@ from service.messages.policy import SCAM_TEXTS, MessageClass, Sender
 from service.messages.template import load_library
 
 CORPUS = Path(__file__).parent / "data" / "lint-corpus"
-KEPT = CORPUS / "kept.json"
+KEPT = CORPUS / "kept-second.json"
+"""The file that teaches nothing, and that nobody who changes rules has read."""
 AT_HAND = tuple(
-    CORPUS / f"{name}.json" for name in ("first", "second", "third", "fourth", "fifth", "sixth")
+    CORPUS / f"{name}.json"
+    for name in ("first", "second", "third", "fourth", "fifth", "sixth", "kept", "seventh")
 )
 TAUGHT = Path(wording.__file__).parent / "data" / "wording.json"
 
@@ -77,18 +81,17 @@ class Share:
         )
 
 
-def expected_hash() -> str:
-    """The SHA-256 of the kept file as it was committed before the rules changed."""
-    return (CORPUS / "kept.json.sha256").read_text("ascii").split()[0]
-
-
-def actual_hash() -> str:
-    """The SHA-256 of the kept file as it is.
+def is_as_committed(path: Path) -> bool:
+    """Whether a file has the SHA-256 that was committed for it; true if none was.
 
     Raises:
-        FileNotFoundError: there is no kept file here.
+        FileNotFoundError: there is no such file here.
     """
-    return hashlib.sha256(KEPT.read_bytes()).hexdigest()
+    committed = path.with_name(f"{path.name}.sha256")
+    if not committed.exists():
+        return True
+    expected = committed.read_text("ascii").split()[0]
+    return hashlib.sha256(path.read_bytes()).hexdigest() == expected
 
 
 def taught(paths: Iterable[Path]) -> dict[str, list[str]]:
@@ -178,7 +181,7 @@ def main() -> None:
         TAUGHT.write_text(written(taught(AT_HAND)), "utf-8")
         return
     for path in given.files or sorted(CORPUS.glob("*.json")):
-        if path == KEPT and actual_hash() != expected_hash():
+        if not is_as_committed(path):
             raise SystemExit(f"{path}: not the file whose SHA-256 was committed")
         others = [other for other in AT_HAND if other != path]
         texts = judge(path, learn(others) if given.apart and path in AT_HAND else None)

@@ -9,7 +9,14 @@ never replaces the second person.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypedDict
 
-from service.messages import lint_contacts, lint_facts, lint_form, lint_requests, wording
+from service.messages import (
+    lint_contacts,
+    lint_facts,
+    lint_form,
+    lint_money,
+    lint_requests,
+    wording,
+)
 from service.messages.draft import Audience, Draft, Hit, draft
 from service.messages.likeness import most_alike
 from service.messages.policy import (
@@ -104,7 +111,7 @@ RULES: Mapping[str, Rule] = {
     "R05": lint_contacts.links,
     "R06": lint_contacts.elsewhere,
     "R07": lint_requests.secrets,
-    "R08": lint_requests.money,
+    "R08": lint_money.money,
     "R09": lint_requests.installs,
     "R10": lint_requests.threats,
     "R11": lint_requests.lures,
@@ -160,7 +167,7 @@ def _softened(
     honest = worded.score < HONEST_BELOW and worded.known >= KNOWN_TO_BE_HONEST
     if not honest or any(number in _BEYOND_DOUBT for number, _ in hits):
         return hits
-    due = worded.score < FIRMLY_HONEST_BELOW and not lint_requests.NEVER_DUE.search(known.words)
+    due = worded.score < FIRMLY_HONEST_BELOW and not lint_money.NEVER_DUE.search(known.words)
     return [
         (number, hit._replace(level="review"))
         if number in _OF_WORDS

@@ -2,54 +2,15 @@
 
 Official texts are full of the words of fraud, and forbid or condemn them. What excuses a word must
 be bound to it: a negation to its verb (`请勿提供验证码`, not `机会不多，请提供验证码` nor
-`不得不提供验证码`), a verdict to what it is about (`要您转账的，都是诈骗`). Between a negation and
-its verb only words may stand that carry it on; anything unknown breaks the bond. So what is not
-understood is reported, and its author may write it plainer: lint
-gives no text the benefit of the doubt.
+`不得不提供验证码`; see `negation.py`), a verdict to what it is about (`要您转账的，都是诈骗`).
+What is not understood is reported, and its author may write it plainer: lint gives no text the
+benefit of the doubt.
 """
 
 import re
 
 from service.messages.draft import QUOTED, Sentence
-
-_NOT_NOT = re.compile("不得不|不能不|不可不|不应不|不会不|不要不|不由得不|无不|莫不|勿不|非得?")
-"""Two negations that ask all the more."""
-
-_NEGATION = re.compile(
-    "(?:一定|千万|绝对|坚决)?(?:请勿|切勿|勿|不要|不得|不能|不可|不准|不许|不应该?|不该|不会|不用|"
-    "不必|"
-    "不需要?|无需|无须|从不|绝不|决不|永不|别(?!的)|莫|不轻信|不信|不听|不理|不再|不去|禁止|严禁|"
-    "拒绝|退出|关闭|结束|断开|卸载|停止|暂停|谨防|防止|避免|没有?(?!收到|完成)|未(?!成年)|不(?![同断久多少错过仅但只]))"
-)
-_CARRIES_ON = re.compile(
-    "(?:轻易|轻信|随意|随便|擅自|盲目|私自|再|去|来|主动|直接|继续|会|要|能|可以|让|叫|使|要求|"
-    "发送?|派|做|办理|加|卖家|买家|网友|老师|客服|好友|"
-    "要你|"
-    "您|你|我|他|她|别人|他人|任何人|陌生人|对方|大家|群众|客户|家长|当场|先|急于|急着|在线|网上|"
-    "线上|"
-    "私下|在|的|因为|因|听信|相信|听|信|按照?|说|就|而|把|将|向|给|对|为|替|往|到|至|点击?|打开|"
-    "扫|回|没|"
-    "短信|链接|二维码|银行卡?|存折|电话卡|手机卡?|收到|数字|存款|钱款?|资金|一分|个人|信息|账户|账号|陌生|不明|来历|指定|收款|任何|"
-    "一切|所谓|"
-    "和|与|跟|及|或者?|、|以及|并|通话|验证码|动态码|密码|卡号|身份证号?|电话|微信|qq|群|软件|app|"
-    "程序|屏幕|共享|"
-    "(?:报|提供|填写?|输入?|泄露|透露|告知|转账|汇款|付款|扫码|回复)(?=[^,]{0,8}?[、和或])|"
-    f"费用|手续费|保证金|定金|里|上|内|中|[{QUOTED}])*"
-)
-_ADJUNCT = re.compile(
-    "(?:轻易|随意|随便|再|去|来|会|要|能|可以|让|叫|您|你|我|他){0,4}"
-    "(?:在|通过|用|以|凭|按照?|向|对|给|跟|往|从|因为?|为|由|于|要求|让|叫|催|逼)"
-    "(?:(?!请|务必|必须|立即|马上|尽快|赶)[^,]){1,12}"
-)
-"""Where, by what or to whom: `不会通过陌生电话让您下载`."""
-_LISTED = re.compile("(?:(?!请|务必|必须|立即|马上|尽快|赶)[^,]){1,18}、")
-"""What else is not to be done: `不会让您下载软件、共享屏幕`."""
-_ENGLISH_NOT = re.compile(
-    r"\b(?:never|not|no one|nobody|no [a-z]+ (?:will|would|ever)|[a-z]+n't|stop|avoid|refuse)\b"
-    r"[^,]{0,40}$"
-)
-_REACH, _BOND = 40, 20
-"""How far back a negation is looked for, and how many characters may lie between."""
+from service.messages.negation import NOT_NOT, REACH, forbidden
 
 _IMPERATIVE = re.compile(
     "请|立即|立刻|马上|尽快|务必|必须|赶快|赶紧|抓紧|速|(?<!不)[须需](?!要?求)|敬请|烦请|望|"
@@ -102,42 +63,6 @@ _ADVICE = re.compile(
     "不给|问|打.{0,6}(?:电话|号码)|"
     "(?:当面|回拨|向.{0,8})?核实|报警|拨|当面|举报|告诉家|告诉孩子|告诉村|找)"
 )
-
-
-def forbidden(sentence: Sentence, at: int) -> bool:
-    """Whether a negation is bound to the word at this place of the sentence, without exception."""
-    begin, end = sentence.clause(at)
-    if sentence.text[at : at + 1].isascii() and _ENGLISH_NOT.search(sentence.text, begin, at):
-        return not _ENGLISH_EXCEPT.search(sentence.text, at, end)
-    if _EXCEPT.search(sentence.text, 0, end):
-        return False
-    before = sentence.text[max(begin, at - _REACH) : at]
-    before = _NOT_NOT.sub(lambda match: "必" * len(match[0]), before)
-    for match in reversed(list(_NEGATION.finditer(before))):
-        if len(before) - match.end() <= _BOND and _carries_on(before[match.end() :]):
-            # `不会因为没点链接就停用` denies the threat.
-            denied = bool(re.search("不会(?:因为?)?[^,]{0,6}$", before[: match.end()]))
-            return denied or not _is_condition(before[: match.start()], sentence.text[at:end])
-    return False
-
-
-def _carries_on(between: str) -> bool:
-    return any(kind.fullmatch(between) for kind in (_CARRIES_ON, _ADJUNCT, _LISTED))
-
-
-_EXCEPT = re.compile("除了?[^,]{1,12}?(?:以|之)?外(?!地|省|国|卖)")
-_ENGLISH_EXCEPT = re.compile(r"\b(?:except|unless|but (?:with|to)|other than)\b")
-"""`除民警外请勿提供验证码` asks for it."""
-_IF = re.compile("(?:如果?|若|要是|假如|倘若?|一旦|凡|逾期)[^,]{0,4}$")
-_OR_ELSE = re.compile(
-    "[^,]*?(?:就|则|将|便|会)(?:要|会|被)?(?:抓|冻|停|罚|拘|失|影响|注销|追|起诉|视为)"
-    "|[^,]*?(?:怎么|怎能|如何|岂能|哪能|无法|没法)"
-)
-
-
-def _is_condition(before: str, after: str) -> bool:
-    """`如不转账`, `不转账就抓人`: a threat, not a prohibition."""
-    return bool(_IF.search(before) or _OR_ELSE.match(after))
 
 
 def demanded(sentence: Sentence, at: int) -> bool:
@@ -268,8 +193,8 @@ def pressed(sentence: Sentence, at: int) -> bool:
         by = re.split("[,:—…]", sentence.around[: sentence.spoken_at].rstrip(",:—…"))[-1]
         return bool(_AUTHORITY.search(by)) or sentence.spoken_at == 0 or not _cued(sentence.around)
     begin, end = sentence.clause(at)
-    end = min(end, at + _REACH // 2)
-    if _NOT_NOT.search(sentence.text, begin, end):
+    end = min(end, at + REACH // 2)
+    if NOT_NOT.search(sentence.text, begin, end):
         return True
     return bool(
         _IMPERATIVE.search(sentence.text, begin, end)
@@ -355,7 +280,7 @@ def _disowned(sentence: Sentence) -> bool:
     asks for it.
     """
     quoting, at = Sentence(sentence.around, ()), sentence.spoken_at
-    after = _NOT_NOT.sub("必", quoting.text[at + 1 :])
+    after = NOT_NOT.sub("必", quoting.text[at + 1 :])
     verdict = _CALLED_FRAUD.match(after)
     if verdict and not _DENIED.search(verdict[0]):
         return True

@@ -10,8 +10,7 @@ from tests.lint_corpus import (
     CORPUS,
     KEPT,
     TAUGHT,
-    actual_hash,
-    expected_hash,
+    is_as_committed,
     judge,
     learn,
     share,
@@ -40,7 +39,21 @@ FLOORS_APART = [
 
 @pytest.mark.skipif(not KEPT.exists(), reason="the kept texts are added after their measurement")
 def test_the_kept_texts_are_those_whose_hash_was_committed() -> None:
-    assert actual_hash() == expected_hash()
+    assert is_as_committed(KEPT)
+
+
+def test_a_file_that_was_kept_and_now_teaches_is_still_the_one_that_was_measured() -> None:
+    once_kept = CORPUS / "kept.json"
+    assert once_kept in AT_HAND
+    assert (CORPUS / "kept.json.sha256").exists()
+    assert is_as_committed(once_kept)
+
+
+def test_a_file_that_was_changed_since_its_hash_was_committed_is_told(tmp_path: Path) -> None:
+    once_kept = tmp_path / "kept.json"
+    once_kept.write_bytes((CORPUS / "kept.json").read_bytes() + b" ")
+    (tmp_path / "kept.json.sha256").write_bytes((CORPUS / "kept.json.sha256").read_bytes())
+    assert not is_as_committed(once_kept)
 
 
 @pytest.mark.parametrize("path", AT_HAND, ids=[path.name for path in AT_HAND])
