@@ -20,6 +20,7 @@ from service.api.routes import CALLBACKS, OPS, PREFIX
 from service.api.server import LIMITER, endpoint
 from service.api.version import ETAG, IF_NONE_MATCH, names, tag_of
 from service.errors import Misconfigured
+from service.messages import wording
 from service.runtime import Runtime
 from service.servers import port_fault
 from service.web import RUNTIME, request_log, show_request_id
@@ -91,6 +92,7 @@ async def serve(runtime: Runtime, host: str, port: int, ready: Callable[[int], N
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stop.set)
+    wording.shipped()  # else the first who lints would wait for it
     runner = web.AppRunner(
         create_app(runtime),
         access_log=None,

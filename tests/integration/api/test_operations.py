@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from service.api.health import ACTS
 from service.app import create_app, serve
 from service.dispatch import sweep_store
+from service.messages import wording
 from service.runtime import Runtime
 from service.storage.postgres import (
     OwnConnection,
@@ -150,10 +151,12 @@ async def test_the_access_log_has_the_route_and_never_the_query(
 
 
 async def test_it_serves_until_it_is_asked_to_stop(runtime: Runtime) -> None:
+    wording.shipped.cache_clear()
     ports: list[int] = []
     serving = asyncio.create_task(serve(runtime, "127.0.0.1", 0, ports.append))
     while not ports:
         await asyncio.sleep(0.01)
+    assert wording.shipped.cache_info().currsize, "the first who lints would wait for it"
     url = f"http://127.0.0.1:{ports[0]}/healthz"
     async with aiohttp.ClientSession() as session, session.get(url) as response:
         assert response.status == 200
