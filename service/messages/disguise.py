@@ -57,6 +57,8 @@ _SIMPLIFIED = {
     if old != new
 }
 """Traditional and variant forms of the characters that matter to the rules."""
+_TENT = re.compile("帐(?=[篷幕])|(?<=[蚊营])帐")
+"""Words in which a variant of those is the standard form."""
 
 _LATIN = {ord(like): letter for letter, likes in _LOOKALIKES.items() for like in likes}
 _PLAIN_LETTER = _SIMPLIFIED | _LATIN
@@ -166,6 +168,7 @@ def links(text: str) -> Iterator[Found]:
 
 def disguises(text: str) -> Iterator[tuple[Disguise, Found]]:
     """Each kind of disguise once, with its first place and all the characters it uses."""
+    text = _TENT.sub("布", text)
     for kind, belongs in _CHARACTER_KINDS:
         places = [index for index, character in enumerate(text) if belongs(character)]
         if places:

@@ -162,15 +162,26 @@ def _softened(
     """The hits, with those on words sent to a person where the whole text is worded honestly.
 
     What the reader is told to do in so many words stays blocked, and so does everything beside a
-    number, a link or a disguise that no honest text has.
+    number, a link or a disguise that no honest text has. What is paid by an official way alone is
+    advice only in a firmly honest text.
     """
     honest = worded.score < HONEST_BELOW and worded.known >= KNOWN_TO_BE_HONEST
-    if not honest or any(number in _BEYOND_DOUBT for number, _ in hits):
+    honest = honest and not any(number in _BEYOND_DOUBT for number, _ in hits)
+    firmly = honest and worded.score < FIRMLY_HONEST_BELOW
+    if not firmly:
+        hits = [
+            (number, hit._replace(level="review"))
+            if number in _OF_WORDS and hit.level == "warn"
+            else (number, hit)
+            for number, hit in hits
+        ]
+    if not honest:
         return hits
-    due = worded.score < FIRMLY_HONEST_BELOW and not lint_money.NEVER_DUE.search(known.words)
+    due = firmly and not lint_money.NEVER_DUE.search(known.words)
     return [
         (number, hit._replace(level="review"))
         if number in _OF_WORDS
+        and hit.level == "block"
         and ((due and number == _MONEY) or not _is_pressed(known, number, hit.at))
         else (number, hit)
         for number, hit in hits

@@ -305,6 +305,7 @@ def _is_told(sentence: Sentence, match: re.Match[str]) -> bool:
         excused(sentence, match.start(), match.end())
         or described(sentence, match.start())
         or before.endswith("混")
+        or (match[0].startswith("app") and bool(re.search(f"国家反诈中心[{QUOTED}]?$", before)))
         or _is_added_by_another(sentence, match[0])
         or bool(re.match("[^,]{0,2}(?:审核|验证)", sentence.text[match.end() :]))
     )

@@ -73,7 +73,9 @@ _FALSE = (
         "12381 only sends texts; it neither calls nor answers",
     ),
     (
-        re.compile("96110(?![^,]{0,8}不)[^,]{0,10}?(?:会要求|要求您|要您|会让|索要|收集)"),
+        re.compile(
+            "(?<!冒用)(?<!冒充)(?<!假冒)(?<!自称)(?<!谎称)96110(?![^,]{0,8}不)[^,]{0,10}?(?:会要求|要求您|要您|会让|索要|收集)"
+        ),
         "96110 不会索要任何信息或钱款",
         "96110 never asks for anything",
     ),
@@ -289,7 +291,9 @@ def purpose(draft: Draft) -> Iterator[Hit]:
                 )
 
 
-_LABOUR_OFFICE = re.compile("^【[^】]*(?:人社|人力资源|劳动|就业|公共服务|人才)")
+_LABOUR_OFFICE = re.compile(
+    "^【[^】]*(?:人社|人力资源|劳动|就业|公共服务|人才|[镇乡]政府|街道|[居村]委会|社区)"
+)
 _OPENLY = re.compile("窗口|登记|报名|免费|不收|现场|招聘会|面试")
 _RECRUITING = {"招聘", "诚聘", "急聘", "招工"}
 

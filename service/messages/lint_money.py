@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from service.messages.draft import Draft, Hit, Sentence
 from service.messages.stance import demanded, described, excused
 
+_TO_READERS = (
+    "[^,]{0,8}?(?:群(?!主|里|内)|朋友圈|小组|网格员|联络员|住户|村民)(?![^,]{0,6}?(?:账|卡|钱|款))"
+)
+"""Where a text is passed on to, and no money goes."""
 _PAY = (
-    "转账|转帐|转款|转钱|汇款|汇钱|打款|打钱|付款|付钱|(?<!给)支付(?!密码|宝|账户|设|功能|限额|工具|方式|安全|平台)|充值|垫付|垫资|垫钱|"
+    "转账|转帐|转款|代付(?!款)|转钱|汇款|汇钱|打款|打钱|付款|付钱|(?<!给)(?<!管好)(?<!管好手机)(?<!看好手机)支付(?!密码|宝|账户|设|功能|限额|工具|方式|安全|平台)|充值|垫付|垫资|垫钱|"
     "缴纳|缴费|补缴|"
     "(?:转移|划转|归集|归并|集中|移入|移至|转存|存入)[^,]{0,6}?(?:账户|账号|一张卡|卡)|"
     "(?:准备|取出|提取|备好)[^,]{0,4}?(?:现金|黄金|存款|钱)|(?:钱|现金|存款|黄金)[^,]{0,2}?(?:取出|交给|寄给|寄到)|"
@@ -15,7 +19,9 @@ _PAY = (
     "(?:到|去|前往)[^,]{0,6}?(?:atm|柜员机)|(?:开通|注册)[^,]{0,2}?(?:数字人民币|钱包)|"
     "(?:缴|交)清[^,]{0,4}?(?:罚|款|费|金)|补足[^,]{0,4}?(?:金|款|费)|"
     "(?:钱|存款|养老金|资金|余额|积蓄)[^,]{0,6}?(?:转出|存进|存放)|"
-    "交(?:[^,]{0,6}?费|保证金|定金|押金|解冻金|钱|罚款)|(?:转|汇|存)(?:入|到|至|给)|打(?:入|到|至)|"
+    "交(?:[^,]{0,6}?费|保证金|定金|押金|解冻金|钱|罚款)|(?:转|汇|存)(?:入|到|至|给)(?!"
+    + _TO_READERS
+    + ")|打(?:入|到|至)|"
     "(?<=[钱款元万费0-9])打给|充入|补齐|先(?:刷|存|转(?!发|告)|充(?!电)|付|垫|交(?!警|通|代)|缴|放[^,]{0,2}[万千百元])|"
     "先打(?=[^,]{0,6}(?:款|钱|金|[0-9一二三四五六七八九十百千万两]|给|到|彩))"
     "(?![^,]{0,18}(?:电话|号码|热线|110|本人|班主任|老师|问))|"
@@ -27,18 +33,30 @@ _NO_DEMAND = re.compile(
 )
 OFFICIAL_PLACE = re.compile(
     "营业厅|营业网点|银行(?:柜台|网点|代扣|代收)|柜台|柜面|窗口|网点|办税厅|服务厅|服务大厅|代收点|便民服务|财务(?:处|系统)|"
-    "平台内|官方(?:平台|渠道|app|网站)|(?:通知[书单]|缴款书)[^,]{0,2}?(?:所载|上|载明|指定)|平台担保|担保交易|(?:缴费|收费|财务)系统|票据|开票|收据|收费窗口|村部|村委|居委|总务|公示|电子税务局|对公账户"
+    "平台内|官方(?:平台|渠道|app|网站)|(?:通知[书单]|缴款书)[^,]{0,2}?(?:所载|上|载明|指定)|平台担保|担保交易|(?:缴费|收费|财务)系统|票据|开票|收据|收费窗口|村部|村委|居委|总务|公示|电子税务局|财政系统|对公账户"
 )
 """Where people pay what they owe: then a person has to know whether they owe it."""
-NEVER_DUE = re.compile("安全账户|指定账户|监管|专案|民警|警官|专员|存款|积蓄|验资|解冻|核验|认证金")
+NEVER_DUE = re.compile(
+    "提供的(?:收款码|二维码|账户|账号)|收费员(?:账户|账号|微信)|代办员|凭截图|安全账户|指定账户|监管|专案|民警|警官|专员|存款|积蓄|验资|解冻|核验|认证金"
+)
 """What no counter is asked for, whatever place is named beside it."""
+_OFFICIAL_WAY = re.compile(
+    "(?<!不用)(?<!无需)(?<!不必)(?:到|在|至|去|前往|通过|从|由|用|经|凭|按|登录|向)[^,]{0,16}?"
+    f"(?:{OFFICIAL_PLACE.pattern})(?![^,]{{0,6}}(?:停办|停用|暂停|关闭|已满))"
+)
+_OTHER_WAY = re.compile(
+    "客服(?!电话|热线|中心)|专员|中介|收款码|付款码|二维码|扫|代办|代缴|收费员|卡号|链接|点击|口令|验证码|密码|"
+    "微信|qq|(?<!工作)群(?![众体])|会议|截图|红包|(?:个人|私人)[^,]{0,2}(?:账户|户头|卡)|转[账给到]|汇款|汇[入到]|"
+    "打[到给]|按提示|上门(?:收|取|代|缴|办)|立减|优惠|充[0-9]+送|返现"
+)
+"""Whoever is named besides may be paid instead."""
 _FEE = (
     "(?:会员|服务|手续|工本|建档|体检|签证|服装|报名|资料|培训|讲课|激活|认证|保密|加急|代办|材料|公证|邮|运|中介|名额)费|保证金|押金|定金|"
     "订金|诚意金|解冻金|认证金|意向金|占位金|首付|滞纳金"
 )
 _SUM = "[0-9一二三四五六七八九十百千万两半]+(?:\\.[0-9]+)?(?:元|块|万|千|百|%|成|$|,|[0-9]|u)"
 _FEE_NAMED = re.compile(
-    f"(?<![不免无需])(?:交|缴|付|收|垫|补|备)(?:纳|清|取)?[^,]{{0,6}}?(?:{_FEE}|关税|个人所得税|税款)"
+    f"(?<![不免无需加])(?:交|缴|付|收|垫|补|备)(?:纳|清|取)?[^,]{{0,6}}?(?:{_FEE}|关税|个人所得税|税款)"
     f"|(?<![不免无])(?:{_FEE})[^,]{{0,4}}?{_SUM}|{_SUM}(?:的)?(?:{_FEE})"
 )
 """A fee that nobody pays to an authority: `认证金`, or one with its sum."""
@@ -76,28 +94,40 @@ _STOPPED_IN_ENGLISH = re.compile(r"\b(?:stop|avoid|never|(?:do not|don't)(?! hes
 def money(draft: Draft) -> Iterator[Hit]:
     """R08: nobody is asked to pay, unless the text has it verified first.
 
-    What is due at a counter, or inside the platform where something was bought, needs a person who
-    knows whether it is.
+    What is due at a counter, or inside the platform where something was bought, is advice if the
+    text names no other way (`lint.py` asks whether it is worded so), and else needs a person who
+    knows whether it is due.
     """
     for sentence in draft.sentences:
         for match in _MONEY_ASKED.finditer(sentence.text):
             if _is_asked_to_pay(sentence, match):
-                yield _pay_hit(sentence, match)
+                yield _pay_hit(draft, sentence, match)
                 break
         else:
             fee = _FEE_NAMED.search(sentence.text) or _TO_A_PERSON.search(sentence.text)
             if fee and not (excused(sentence, *fee.span()) or described(sentence, fee.start())):
-                yield _pay_hit(sentence, fee)
+                yield _pay_hit(draft, sentence, fee)
         asked = _REQUESTED_IN_ENGLISH.search(sentence.text)
         stopped = asked and _STOPPED_IN_ENGLISH.search(asked[0])
         if asked and not stopped and not excused(sentence, *asked.span()):
-            yield _pay_hit(sentence, asked)
+            yield _pay_hit(draft, sentence, asked)
 
 
-def _pay_hit(sentence: Sentence, match: re.Match[str]) -> Hit:
+def official_alone(draft: Draft, sentence: Sentence) -> bool:
+    """Whether a sentence has something paid by an official way, and the text names no other."""
+    if not _OFFICIAL_WAY.search(sentence.text) or NEVER_DUE.search(draft.words):
+        return False
+    return all(
+        excused(other, *match.span()) or described(other, match.start())
+        for other in draft.sentences
+        for match in _OTHER_WAY.finditer(other.text)
+    )
+
+
+def _pay_hit(draft: Draft, sentence: Sentence, match: re.Match[str]) -> Hit:
     if OFFICIAL_PLACE.search(sentence.text) and not NEVER_DUE.search(sentence.text):
         return Hit(
-            "review",
+            "warn" if official_alone(draft, sentence) else "review",
             sentence.places[match.start()],
             f"请人缴费“{match[0]}”，请核对确有应缴款项，且只在窗口、网点或官方平台缴纳",
             f"asks for a payment ({match[0]}); make sure that it is due, and is paid at a counter"

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 
 from service.messages import disguise
 from service.messages.draft import Draft, Hit, Sentence
-from service.messages.lint_money import OFFICIAL_PLACE
+from service.messages.lint_money import OFFICIAL_PLACE, official_alone
+from service.messages.negation import forbidden
+from service.messages.policy import Level
 from service.messages.stance import (
     condemned,
     described,
     excused,
-    forbidden,
     said_by_others,
 )
 
@@ -65,7 +66,11 @@ _SECRET_ASKED = re.compile(
 )
 
 _INSTALL = re.compile(r"下载(?!类|骗|的|了|过)|安装(?!师傅|工人|费|的)|\b(?:download|install)\b")
+_STORE = re.compile(r"(?:应用商店|应用市场)(?![以之]?外)|\bapp (?:store|market)\b")
+_FREE = re.compile("(?:全程|过程|本身)?(?:都|也|均)?(?:不用|无需|不需要?|不收|免费)")
+"""`安装全程免费`: of the install that was told before."""
 _THE_APP = re.compile(
+    r"\b(?:download|install)\b (?:the )?(?:official )?“?国家反诈中心|"
     "(?:下载|安装)[^,。]{0,4}“?国家反诈中心|国家反诈中心”?(?:(?:app|官方版)[^,。:]{0,12}|[^,。:]{0,6})(?:下载|安装)"
 )
 _STATE_APP = re.compile(
@@ -107,8 +112,9 @@ _ISOLATING = re.compile(
     "儿女|老伴|父母|亲戚)"
     "|(?:不要|勿|不得|别)[^,]{0,2}?(?:挂断|挂机)[^,]{0,4}?(?:民警|警官|客服|专员|专案|电话|通话)"
     "|(?:勿|别|莫|不要)声张|(?:不要|切勿|勿|别|不得|不许|不能)(?:外传|外泄|对外|向外)(?=$|,)"
-    "|(?:别|勿|不要|不许|不得|先别|千万别)[^,]{0,2}?(?:和|跟|让|与|对|告诉)[^,]{0,4}?"
-    "(?:爸|妈|爹|娘|大人|家里|家人|孩子|儿女|子女|老伴|任何人|别人|他人|同事)[^,]{0,4}?(?:讲|说|知道|提|透露|$)"
+    "|(?:别|勿|不要|不许|不得|先别|千万别)[^,]{0,2}?(?:(?P<let>让)|和|跟|与|对|告诉)[^,]{0,4}?"
+    "(?:爸|妈|爹|娘|大人|家里|家人|孩子|儿女|子女|老伴|任何人|别人|他人|同事)[^,]{0,4}?"
+    "(?:讲|说|知道|晓得|发现|提|透露|(?(let)(?!)|$))"
     "|(?:别|勿|不要|无需|不用|不必|不需)(?:再)?(?:打电话|回拨|核实|商量|问)(?!.{0,6}陌生)"
     "|先别告诉|家人不必|(?:找|在|到)[^,]{0,4}?(?:没人|无人)的?[^,]{0,2}?(?:房间|地方|宾馆)"
     "|\\btell no ?(?:one|body)\\b|\\bkeep (?:this|it|everything) secret\\b"
@@ -127,8 +133,9 @@ _LURE = re.compile(
 
 
 _HANDED_OUT = {"领取", "申领"}
+_PAPER = re.compile("(?:书|证|证件|档案|裁定|材料)[》”]?$")
 _AT_A_PLACE = re.compile(
-    "窗口|网点|厅|柜台|服务台|营业部|到[^,]{0,8}(?:工会|学校|中心|局|所|站|馆|室|处|大队|医院)|村委|社区|本人(?:存折|证件)|携|不收费|免费|凭"
+    "窗口|网点|厅|柜台|服务台|营业部|到[^,]{0,8}(?:工会|学校|中心|局|所|站|馆|室|处|大队|医院)|村委|村部|社区|本人(?:存折|证件)|携|不收费|免费|凭"
 )
 """Where a person comes for what is theirs, and nothing is promised."""
 
@@ -140,7 +147,9 @@ def secrets(draft: Draft) -> Iterator[Hit]:
             verb = next(name for name, value in match.groupdict().items() if value)
             if excused(sentence, match.start(verb), match.end()):
                 continue
-            if described(sentence, match.start()) or _is_a_clue(sentence, match[0]):
+            if described(sentence, match.start(verb)) or _is_a_clue(sentence, match[0]):
+                continue
+            if _is_shown_in_person(sentence, match):
                 continue
             yield Hit(
                 "block",
@@ -149,6 +158,27 @@ def secrets(draft: Draft) -> Iterator[Hit]:
                 f"seems to ask for a secret ({match[0]}); take it out, or put the negation right"
                 " before its verb",
             )
+
+
+_SHOWN = re.compile(
+    "出示[^,]{0,10}?(?:身份证件?|证件|护照)|(?:身份证件?|证件|护照)[^,]{0,10}?(?:报到|报名|出示)"
+)
+_ONE_IS_THERE = re.compile(
+    "[进入出][校园院场馆门站村]|门口|门卫|门岗|保安|现场|窗口|柜台|前台|大厅|服务厅|自助机|导诊台|"
+    "检票|安检|考场|考点|登记处|服务台"
+)
+_FROM_AFAR = re.compile(
+    "电话|视频|镜头|会议|微信|qq|群|链接|线上|网上|屏幕|拍|照片|复印|正反面|信息|发[给送到来]|上传|"
+    "录|念|读|号码|验证码|密码|银行卡|客服|专员|民警|警官|上门"
+)
+
+
+def _is_shown_in_person(sentence: Sentence, match: re.Match[str]) -> bool:
+    """Whether a document is only to be shown, where the reader comes: `进校请出示身份证登记`."""
+    return bool(
+        _SHOWN.fullmatch(sentence.text, match.start(), match.end() + 1)
+        or _SHOWN.fullmatch(match[0])
+    ) and bool(_ONE_IS_THERE.search(sentence.text) and not _FROM_AFAR.search(sentence.text))
 
 
 def _is_a_clue(sentence: Sentence, asked: str) -> bool:
@@ -161,13 +191,15 @@ def installs(draft: Draft) -> Iterator[Hit]:
     """R09: the only install is the national anti-fraud app, from an official store."""
     plain, places = draft.plain
     linked = any(disguise.links(draft.body))
+    in_store = _STORE.search(plain)
     named = re.search("国家反诈中心”?app", plain)
     the_app = {place for m in _THE_APP.finditer(plain) for place in places[m.start() : m.end()]}
     for sentence in draft.sentences:
-        stored = re.search("应用商店|应用市场", sentence.text) and not linked
+        stored = not linked and _STORE.search(sentence.text)
         for match in _INSTALL.finditer(sentence.text):
             bare = named and _NOTHING_ELSE.match(sentence.text, match.end())
-            official = stored and (bare or sentence.places[match.start()] in the_app)
+            free = named and in_store and not linked and _FREE.match(sentence.text, match.end())
+            official = free or (stored and (bare or sentence.places[match.start()] in the_app))
             of_the_state = stored and _STATE_APP.search(plain)
             if official or excused(sentence, *match.span()) or described(sentence, match.start()):
                 continue
@@ -186,15 +218,15 @@ def threats(draft: Draft) -> Iterator[Hit]:
     for sentence in draft.sentences:
         for match in _THREAT.finditer(sentence.text):
             if _is_aimed(sentence, match) and not _threat_excused(sentence, match):
-                yield _threat_hit(sentence, match)
+                yield _threat_hit(draft, sentence, match)
                 break
         threat = _THREAT_IN_ENGLISH.search(sentence.text)
         told = threat and _TOLD_IN_ENGLISH.search(sentence.text, 0, threat.start())
         if threat and not told and not forbidden(sentence, threat.end() - 1):
-            yield _threat_hit(sentence, threat)
+            yield _threat_hit(draft, sentence, threat)
         threat = _OR_ELSE.search(sentence.text)
         if threat and not _threat_excused(sentence, threat):
-            yield _threat_hit(sentence, threat)
+            yield _threat_hit(draft, sentence, threat)
         isolating = _ISOLATING.search(sentence.text)
         if isolating and "96110" not in sentence.text and not excused(sentence, *isolating.span()):
             yield Hit(
@@ -209,10 +241,13 @@ def threats(draft: Draft) -> Iterator[Hit]:
 _DUE = re.compile("逾期|过期|到期|失效|扣分")
 
 
-def _threat_hit(sentence: Sentence, match: re.Match[str]) -> Hit:
+def _threat_hit(draft: Draft, sentence: Sentence, match: re.Match[str]) -> Hit:
     due = _DUE.fullmatch(match[0]) and OFFICIAL_PLACE.search(sentence.text)
+    level: Level = "block"
+    if due:
+        level = "warn" if official_alone(draft, sentence) else "review"
     return Hit(
-        "review" if due else "block",
+        level,
         sentence.places[match.start()],
         f"像在指控或威胁收信人“{match[0]}”，请删除；引用骗子的话请加引号并写明是骗局",
         f"seems to accuse or threaten the reader ({match[0]}); take it out, or quote it and call it"
@@ -248,7 +283,8 @@ def lures(draft: Draft) -> Iterator[Hit]:
             begin, _ = sentence.clause(match.start())
             address = re.search("恭[喜贺]|(?<![说称])[您你]", sentence.text[begin : match.end()])
             told = described(sentence, match.start()) and not address
-            handed = match[0] in _HANDED_OUT and _AT_A_PLACE.search(draft.plain[0])
+            paper = match[0] == "待领" and _PAPER.search(sentence.text[begin : match.start()])
+            handed = (paper or match[0] in _HANDED_OUT) and _AT_A_PLACE.search(draft.plain[0])
             if not (told or handed or excused(sentence, *match.span())):
                 yield Hit(
                     "block",

@@ -13,12 +13,12 @@ from service.messages.draft import QUOTED, Sentence
 from service.messages.negation import NOT_NOT, REACH, forbidden
 
 _IMPERATIVE = re.compile(
-    "请|立即|立刻|马上|尽快|务必|必须|赶快|赶紧|抓紧|速|(?<!不)[须需](?!要?求)|敬请|烦请|望|"
+    "请(?!人(?!民|员|[您你]))|立即|立刻|马上|尽快|务必|必须|赶快|赶紧|抓紧|速|(?<!不)[须需](?!要?求)|敬请|烦请|望|"
     "需要您|即可|"
     "(?<!不)应当?(?!用)"
 )
 _REPORTED = re.compile(
-    "(?:自称|声称|谎称|假称|冒充|有人|对方|陌生人|骗子|来电)|(?:让|要|叫|催|逼|诱导|怂恿|"
+    "请人(?!民|员|[您你])|(?:自称|声称|谎称|假称|冒充|有人|对方|陌生人|骗子|来电)|(?:让|要|叫|催|逼|诱导|怂恿|"
     "要求)(?:着)?"
     "(?:您|你|人|大家|家长|孩子|客户|受害人|对方|先)"
 )
@@ -30,7 +30,7 @@ _FRAUD = (
     "[^,]{0,6}?(?:诈骗|骗局|骗子|骗术|骗人|行骗|陷阱|圈套|套路|钓鱼|钓饵|诱饵|冒充[^,。]{0,8}|假冒|"
     "假的|假话|谎话|谎言|吓唬[^,。]{0,4}|虚假[^,]{0,4}|违法[^,]{0,4}|非法[^,]{0,4}|伪造|"
     "(?:在|为了?|想)?(?:骗|偷|套)(?:取|走)?[^,。]{0,10}|(?:让|叫|替|帮)[^,。]{0,6}洗钱|"
-    "犯罪[^,]{0,2}|木马|谣言|坏人|台词|话术|鬼话|幌子|把戏|说辞|剧本|垫付大单)(?:行为|手段|手法|分子|团伙|的?老?套路|的?圈套|的?话术|短信|"
+    "犯罪[^,]{0,2}|木马|谣言|坏人|台词|话术|鬼话|黑(?:中介|平台|网贷|作坊)|传销|幌子|把戏|说辞|剧本|垫付大单)(?:行为|手段|手法|分子|团伙|的?老?套路|的?圈套|的?话术|短信|"
     "网站|链接|的[^,。]{0,8})?"
 )
 """What a verdict says; not what somebody does against fraud, as in 这是为了防诈骗."""
@@ -39,6 +39,8 @@ _VERDICT = re.compile(
     "[^,]*?,?(?:后面|背后|其实|往往|这|那|说这话的|这样的|这种)*(?:都|均|全|皆|一律|必定?|就|"
     "多半?|多数|大多|肯定|"
     f"一定|往往|也|可能)*(?:(?<!不)(?<!并非)(?:是|属于?|系))(?:典型的?)?{_FRAUD}{_ENDS}"
+    "|[^,]*?,?(?:根本|从来|就)?没有?(?:哪|任何|一)(?:个|家|位|种|样)?[^,]{0,10}?"
+    f"(?:这[样么种](?:做|干|办|收费?|要求)?|如此|是真的?|是正规[^,]{{0,4}}|靠谱|可信)的?{_ENDS}"
 )
 _WATCH_OUT = re.compile(
     "(?:当心|小心|警惕|谨防|提防|防范|严防|远离|识破|认清|抵制|勿信|别信|不信|莫信|不要相信|"
@@ -81,19 +83,27 @@ def condemned(sentence: Sentence, start: int, end: int) -> bool:
     reported = _REPORTED.search(before)
     imperative = _IMPERATIVE.search(before)
     if imperative and not (reported and reported.start() < imperative.start()):
-        return bool(_watched(before[imperative.end() :]))
+        theirs = _NAMED_BY_IT.match(after) and _THEIRS.search(sentence.text, 0, start)
+        return bool(theirs or _watched(before[imperative.end() :]))
     if _OURSELVES.search(before) and not re.search("自称|冒充|不会|假[冒扮装称]", before):
         return False
     if _VERDICT.match(after) or _watched(sentence.text[:start]) or _FRAUDSTER_DOES.search(before):
         return True
-    if _NOT_TO_BE_TRUSTED.match(after):
+    turned_down = _WHOEVER.match(after) and _TURNED_DOWN.match(after)
+    if _NOT_TO_BE_TRUSTED.match(after) or turned_down:
         return True
-    if _WHOEVER.match(after) and _TURNED_DOWN.match(after):
+    if reported and _called_fraud_later(after):
         return True
     named = reported or ("先" in before and _WHOEVER.match(after))
     return bool(named and _ADVICE.match(after))
 
 
+_THEIRS = re.compile(
+    "(?:自称|声称|谎称|假称|冒充|对方|陌生人|骗子|有人)[^。]{0,24}?请[您你人]"
+    "(?!.*(?:请[^您你人]|立即|立刻|马上|尽快|务必|必须))"
+)
+_NAMED_BY_IT = re.compile(f"[^,]{{0,8}}的(?=,|[都均全皆是多没])(?:{_VERDICT.pattern})")
+"""A clause with 的 names those who ask so; what follows is about them: `又请您代付的，是骗局`."""
 _CUE = re.compile(
     "(?<![反防被遭络信惕])(?<!涉嫌)(?<!打击)(?<!不是)(?<!并非)(?:诈骗|骗子|骗局|骗术|骗取|骗走|骗[您你人钱孩他她]|行骗|陷阱|"
     "圈套|套路|钓饵|诱饵|为饵|钓鱼|冒充|冒用|盗用|假扮|伪造|伪装|谎称|假冒|虚假|假(?:的|话|身份|网站|平台|客服|警察|老师)|是假(?!一)|木马|敲诈|非法|违法|"
@@ -111,7 +121,8 @@ def _cued(text: str) -> bool:
 
 
 _DOER = (
-    "(?:骗子|诈骗分子|诈骗团伙|不法分子|犯罪分子|嫌疑人|(?<![给到打与和向系])对方|陌生人|生人|有人|不少人|谁|来电|"
+    "(?:骗子|诈骗分子|诈骗团伙|不法分子|犯罪分子|嫌疑人|以[^,。]{1,14}?为(?:由|名|幌子|借口|饵)|"
+    "(?<![给到打与和向系])对方|陌生人|生人|有人|不少人|谁|来电|"
     "自称|声称|谎称|假称|冒充|冒用|所谓)"
 )
 _SOMEBODY = (
@@ -122,9 +133,18 @@ _IF_ASKED = (
     "(?:(?:是不是|会不会|凡是?|但凡|一旦|听到|看到|遇到|碰到|提到|如果|若|只要)[^,]{0,8}?(?:要[您你]|让|叫|催|劝|逼|索|骗)|"
     "(?:是不是|凡是|听到|一提)要?)"
 )
-_THEIR_DOING = re.compile(
-    rf"(?:{_DOER}|{_SOMEBODY}|{_IF_ASKED})(?:(?!请|立即|马上|尽快|务必)[^。])*$"
+_HABIT = (
+    "(?:常常?|往往|总是?|总会|经常|时常|动辄|动不动就?|转头就|接着就)(?:会)?"
+    "(?:[让叫要哄催劝骗逼]|要求|引导)(?:着)?(?:[您你人]|老人|家长|孩子|大家)"
 )
+"""What somebody has people do again and again is told of, not asked for."""
+_THEIR_DOING = re.compile(
+    rf"(?:{_DOER}|{_SOMEBODY}|{_IF_ASKED}|{_HABIT})"
+    "(?:(?!请(?!人[^民员您你])|立即|马上|尽快|务必)[^。])*$"
+)
+_WAS_DONE = re.compile("(?:已经?|曾经?|刚刚?)(?:(?!请|立即|马上)[^,。]){0,12}$")
+_BY_WHOM = re.compile("[^,]{0,8}的,")
+"""`已经按对方指引操作的，…`: of those who did so, whom the text then helps."""
 
 
 def described(sentence: Sentence, at: int) -> bool:
@@ -137,13 +157,20 @@ def described(sentence: Sentence, at: int) -> bool:
         return False
     begin, _ = sentence.clause(at)
     before = sentence.text[begin:at]
-    if _THEIR_DOING.search(sentence.text[:at]) and not _IMPERATIVE.search(before):
+    whole = sentence.text[:at]
+    theirs = _THEIR_DOING.search(whole) and not _OURS_BY_HABIT.search(whole)
+    if theirs and not _IMPERATIVE.search(before):
+        return True
+    if _WAS_DONE.search(before) and _BY_WHOM.match(sentence.text, at):
         return True
     if _IMPERATIVE.search(before) or _OUR_PEOPLE.search(before):
         return False
     return _cued(sentence.text) and not _PURPOSE.search(sentence.text)
 
 
+_OURS_BY_HABIT = re.compile(
+    f"(?:我[局院们校行司]|本[局院校行中]|民警|警方|警官|公安|法院|检察|专案)[^,。]{{0,8}}?{_HABIT}"
+)
 _OUR_PEOPLE = re.compile("我[局院们校行司]|本[局院校行]|民警|警方|警官|公安|法院|检察|专案")
 """Whoever asks in our name; a 客服 that a warning tells of is no one of ours."""
 _PURPOSE = re.compile(
@@ -290,9 +317,8 @@ def _disowned(sentence: Sentence) -> bool:
     if _NOT_OURS.match(after):
         return True
     rest = re.split("[。!?;]", after)[0]
-    if not _AUTHORITY.search(by) and (
-        _called_fraud_later(after) or (_cued(rest) and _tells_on(rest))
-    ):
+    told = _cued(rest) or re.match(f"(?:的[^,]{{1,8}})?,?{_HABIT}", rest)
+    if not _AUTHORITY.search(by) and (_called_fraud_later(after) or (told and _tells_on(rest))):
         return True
     if _HEARD.search(by) or _SUCH.match(after):
         return bool(_REFUSED.match(after))

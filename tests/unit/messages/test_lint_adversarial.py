@@ -441,8 +441,8 @@ def test_the_labour_office_may_tell_of_vacancies(text: str) -> None:
     assert not of_level(found, "block", "review")
 
 
-def test_a_payment_at_a_counter_needs_a_person() -> None:
-    text = SIGNED + "您本月水费36.5元，请到营业厅缴纳，疑问拨12345。"
+def test_a_payment_at_a_counter_beside_another_way_needs_a_person() -> None:
+    text = SIGNED + "您本月水费36.5元，请到营业厅或找客服缴纳，疑问拨12345。"
     found = lint(text, {}, message_class="service", sender=POLICE)
     assert {(f["rule"], f["level"]) for f in of_level(found, "block", "review")} == {
         ("R08", "review")

@@ -1,0 +1,124 @@
+"""How far a negation, a verdict or a report reaches, and what is asked for in person.
+
+Each honest text stands beside a scam that is worded alike and must stay stopped.
+"""
+
+import pytest
+
+from service.messages.lint import lint, of_level
+from service.messages.policy import MessageClass, Sender
+
+SIGNED = "【旌德县反诈中心】"
+POLICE = Sender("旌德县反诈中心", "police", frozenset({"旌德县反诈中心"}))
+
+
+def found(text: str, message_class: MessageClass = "service") -> dict[str, str]:
+    """The rules that found something to block or to review, with their levels."""
+    findings = lint(SIGNED + text, {}, message_class=message_class, sender=POLICE)
+    blocked = of_level(findings, "block")
+    return {one["rule"]: one["level"] for one in [*of_level(findings, "review"), *blocked]}
+
+
+HONEST = [
+    # A request that is told within a clause with 的, and condemned by what follows.
+    "自称军属的客人订餐，又请您代购烟酒并先付酒钱的，是连环骗局。疑问拨96110。",
+    "对方请您垫付运费的，没有一家是正规商家，疑问拨12315。",
+    # A verdict some clauses later.
+    "“教官”要您交保险费，或催您进直播间下单，都是剧本，疑问拨96110。",
+    "培训先交服装费、材料费的，多半是黑中介，疑问拨12333。",
+    "说您中了电视、要先付税金才发货，没有哪个正规商家这样做，疑问拨12315。",
+    # What is denied of others, with all that they would have the reader do.
+    "快递员不会加您微信，更不需要您打开会议软件共享屏幕，疑问拨12305。",
+    "绝不让您下载软件共享屏幕，也从不叫人把钱转到别处，疑问拨96110。",
+    "哪有领奖先交钱的道理，更用不着您报验证码，疑问拨96110。",
+    "没有哪个民警会让您把存款转到核查账户，疑问拨110。",
+    "请勿把取件验证码发给生人，疑问拨96110。",
+    # What others do as a habit, and what was done.
+    "路边“扫码领水杯”的摊子，往往叫您进群领单、报身份证号，便宜莫贪，疑问拨96110。",
+    "已经按对方指引操作的，请联系银行并拨打110。",
+    "有人冒充镇长，以“在开会”为由请人代为付款，请当面核实，疑问拨96110。",
+    "有人冒用96110名义索要密码，请挂断后拨110。",
+    # Acts in person, where only the document is shown.
+    "进园请向门卫出示身份证登记，疑问拨12345。",
+    "住院请带身份证到一楼自助机报到，疑问拨12345。",
+    "观众请在门口出示门票和身份证，疑问拨12345。",
+    # Texts that are passed on, the national app, a tent.
+    "各位楼长：防骗短文已发，请转到各单元群，转完回复1，疑问拨96110。",
+    "请完成国家反诈中心App安装登记，仅从官方应用商店下载，装好回复1，疑问拨96110。",
+    "请在官方应用商店搜索安装“国家反诈中心”App。安装不用交钱，也不收费，疑问拨96110。",
+    "Please install “国家反诈中心” only from your phone's own app store. Call 96110 if in doubt.",
+    "请家长管好手机，别让孩子代为付款，疑问拨12315。",
+    "救灾帐篷已到，请村民到村部排队领取，疑问拨12345。",
+    "一份通知书待领取，请法定代表人到县税务局二楼领取，疑问拨12366。",
+]
+
+SCAMS = [
+    "请您立即代付货款的，平台奖励百元，是连环好礼。",
+    "请立即把货款转给我，没有一家比我们正规。",
+    "要您交保险费，我们办理，请先付三百元，别家都是剧本。",
+    "请先交服装费再上岗，不交的多半是黑中介介绍来的。",
+    "我们不会让您吃亏，请打开会议软件共享屏幕。",
+    "不会影响您的征信，提供验证码即可恢复。",
+    "不需要您跑腿，请打开会议软件共享屏幕退款。",
+    "没有哪个民警会冤枉您，请把存款转到核查账户。",
+    "没有哪个客户不会让老师带一带，请把验证码发给老师。",
+    "哪有不花钱的好事，请先交保证金500元。",
+    "请勿错过，把验证码发给专员即可。",
+    "本中心民警往往要您配合，请把验证码念给民警。",
+    "未操作的，请按客服指引操作并共享屏幕。",
+    "以配合调查为由，请您付款到指定账户。",
+    "请向民警出示身份证和银行卡，视频核对。",
+    "请在门口拍下身份证发送到微信登记。",
+    "请到窗口领取前先把身份证照片发给专员登记。",
+    "请转到专员账户，转完回复1。",
+    "请在应用商店以外安装国家反诈中心专用版，安装不用交钱。",
+    "Please install the official helper only from this link in your phone's own app store.",
+    "别让孩子知道，也别告诉家人，先把钱准备好。",
+    "请到帐户管理处把帐号报给专员。",
+    "您的补贴已下达，到账通知书一份，红包待领，请到店里领取。",
+    "您有红包待领，请到店扫码领取。",
+]
+
+
+@pytest.mark.parametrize("text", HONEST)
+def test_what_is_told_denied_or_done_in_person_passes(text: str) -> None:
+    assert found(text) == {}
+
+
+@pytest.mark.parametrize("text", SCAMS)
+def test_what_is_worded_alike_and_asks_for_it_is_blocked(text: str) -> None:
+    assert "block" in found(text).values()
+
+
+DUE = [
+    "尊敬的用户，您户本月电费58.20元，请于月底前到供电营业厅或银行网点缴纳，已缴请忽略。疑问拨95598。",
+    "您的话费余额不足10元，请及时通过营业厅或官方App充值，以免影响通话。疑问拨10086。",
+    "城乡居民医保缴费期至12月31日，请到税务窗口、银行柜台缴纳，未缴费将影响明年待遇。疑问拨12366。",
+    "车位租金请于本周五前到政务服务大厅窗口刷卡缴纳，当场开具票据，不接受私人转账。疑问拨12345。",
+    "企业所得税申报期至15日，请到办税服务厅或电子税务局办理，逾期将按规定加收滞纳金。疑问拨12366。",
+    "您有一笔契税逾期未缴，请到办税厅或电子税务局办理，以免产生滞纳金。疑问拨12366。",
+]
+BY_ANOTHER_WAY = [
+    "您户电费已欠，请通过官方缴费平台客服提供的收款码缴纳，以免停电。疑问拨95598。",
+    "您户水费48元，营业厅今日停办，请转账到收费员账户，凭截图销账。疑问拨12345。",
+    "您户水费48元，不用到营业厅，请扫短信里的码缴纳。疑问拨12345。",
+    "税款逾期未缴，请到窗口或转给代办员缴纳，办税厅今日停办。疑问拨12366。",
+    "请到银行柜台把存款转出缴纳验资款，再到服务大厅解冻。疑问拨96110。",
+]
+
+
+@pytest.mark.parametrize("text", DUE)
+def test_a_payment_by_an_official_way_alone_is_advice(text: str) -> None:
+    findings = lint(SIGNED + text, {}, message_class="service", sender=POLICE)
+    assert {one["level"] for one in findings if one["rule"] in {"R08", "R10"}} <= {"warn"}
+    assert found(text) == {}
+
+
+@pytest.mark.parametrize("text", BY_ANOTHER_WAY)
+def test_a_payment_by_another_way_beside_the_official_one_is_blocked(text: str) -> None:
+    assert "block" in found(text).values()
+
+
+def test_a_payment_by_an_official_way_needs_a_person_in_a_text_worded_otherwise() -> None:
+    text = "恭喜亲！名额仅剩3个，今晚截止，抓紧到窗口缴费抢位，秒变会员。"
+    assert found(text)["R08"] in {"review", "block"}
