@@ -61,10 +61,10 @@ async def test_a_campaign_from_a_shell(api: Api, shell: Shell, tmp_path: Path) -
     campaign = made["id"]
     assert (await one(shell, "campaigns", "preview", campaign))["target"] == 1
     await one(shell, "campaigns", "submit", campaign)
-    refused = await shell("campaigns", "approve", campaign)
+    refused = await shell("--json", "campaigns", "approve", campaign, "--yes")
     assert (refused.code, refused.out) == (3, "")
     assert refused.err.startswith("tocsin: 403 ")
-    approve = ("campaigns", "approve", campaign, "--reason", "ok")
+    approve = ("campaigns", "approve", campaign, "--reason", "ok", "--yes")
     assert (await one(shell, *approve, who="approver"))["state"] == "scheduled"
     for act, state in (("pause", "paused"), ("resume", "scheduled"), ("cancel", "cancelled")):
         assert (await one(shell, "campaigns", act, campaign))["state"] == state

@@ -123,8 +123,14 @@ async def test_an_approver_sees_all_that_is_bound_before_the_question(
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr("builtins.input", answer)
     approve = ("--lang", "zh", "campaigns", "approve", campaign["id"])
+    for unseen in (approve, ("--json", *approve)):  # no terminal, and a program
+        silent = await shell(*unseen, who="approver")
+        assert (silent.code, silent.out) == (1, "")
+        assert "campaigns review" in silent.err
+        assert "--yes" in silent.err
     refused = await shell(*approve, who="approver", terminal=terminal)
     assert refused.code == 1
+    assert refused.out.splitlines()[-1] == "未批准。"
     assert (await one(shell, "campaigns", "show", campaign["id"]))["state"] == "pending_approval"
     told = refused.out
     for shown in (
@@ -220,7 +226,15 @@ async def test_texts_of_people_are_listed_and_settled(api: Api, shell: Shell, se
     assert counts["kinds"]
     drafted = await one(shell, "templates", "create", "更正", TEXT)
     words = ("runs", "correction", sent.run, "更正", "--template", drafted["id"])
-    assert (await one(shell, *words))["corrects"] == sent.run
+    correction = await one(shell, *words)
+    assert correction["corrects"] == sent.run
+    await one(shell, "campaigns", "submit", correction["id"])
+    reviewed = await shell("--lang", "zh", "campaigns", "review", correction["id"])
+    assert reviewed.code == 0, reviewed.err
+    assert "达接收上限者：照发" in reviewed.out
+    approve = ("campaigns", "approve", correction["id"], "--yes")
+    approved = await shell(*approve, who="approver", stdin="")
+    assert approved.code == 0, approved.err
 
 
 async def test_calendar_and_festivals_answer_a_shell(shell: Shell) -> None:

@@ -243,7 +243,8 @@ async def review_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
 
 async def approve_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> int | None:
     """Approve what somebody else submitted, once it has been shown; bad if it is not wanted."""
-    if not screen.as_json and not await review.ask(tocsin, o, screen):
+    if not await review.ask(tocsin, o, screen):
+        screen.text([say("Nothing is approved.", "未批准。")])
         return BAD
     done = await tocsin.campaigns.approve(
         o.id, reason=o.reason, acknowledged=o.acknowledged, missed=o.missed

@@ -17,7 +17,7 @@ Facts = Mapping[str, Any]
 
 
 class Unread(TocsinError):
-    """Something else waits for the approval than what was shown."""
+    """What would be approved is not what a person has read."""
 
 
 async def read(tocsin: Tocsin, campaign_id: str) -> tuple[Facts, list[str]]:
@@ -39,13 +39,18 @@ async def read(tocsin: Tocsin, campaign_id: str) -> tuple[Facts, list[str]]:
 
 
 async def ask(tocsin: Tocsin, o: Options, screen: Screen) -> bool:
-    """Show what is to be approved, and ask. A program, which has no terminal, is not asked, and is
-    shown it if it says yes: it has `campaigns review`.
+    """Show what is to be approved, and ask; with `--yes` it is shown, and nobody is asked.
 
     Raises:
-        Unread: the campaign was changed while it was read.
+        Unread: nobody can be asked, for there is no terminal or a program reads the answer, and
+            `--yes` is not given; or the campaign was changed while it was read.
     """
-    if not (o.yes or sys.stdin.isatty()):
+    if not o.yes and (screen.as_json or not sys.stdin.isatty()):
+        raise Unread(say(
+            "nobody can be asked here: read it with `campaigns review`, then add --yes",
+            "此处无法询问：请先用 campaigns review 审阅，或加 --yes",
+        ))  # fmt: skip
+    if screen.as_json:
         return True
     campaign, lines = await read(tocsin, o.id)
     screen.text(lines)
@@ -125,6 +130,11 @@ _KINDS = {
     "joining": ("to whoever newly has a role", "向新增人员"),
 }
 _FIRES = 5
+_OVER_CAP = {
+    "defer": ("wait", "顺延"),
+    "stop": ("are left out", "不发"),
+    "send": ("are sent to all the same", "照发"),
+}
 _LATE = {
     "run": ("it fires late", "照发"),
     "hold": ("it waits for a release", "等待放行"),
@@ -176,8 +186,8 @@ def _ways(campaign: Facts, names: Mapping[int, str]) -> Iterator[str]:
     yield _line("channels", "通道", ways)
     if campaign["max_tps"]:
         yield _line("at most a second", "每秒上限", campaign["max_tps"])
-    over = {"defer": ("wait", "顺延"), "stop": ("are left out", "不发")}[campaign["over_cap"]]
-    yield _line("who had enough texts", "达接收上限者", say(*over))
+    over = campaign["over_cap"]
+    yield _line("who had enough texts", "达接收上限者", say(*_OVER_CAP.get(over, (over,) * 2)))
     own = {name: value for name, value in campaign["safety"].items() if value is not None}
     if own:
         yield _line("safety", "自动暂停条件", own)
