@@ -96,7 +96,8 @@ class CampaignReportOut(Out):
         " skipped, held, missed."
     )
     not_sent: list[FireRecordOut] = Field(
-        description="Those that did not take place, or came late, each with why."
+        description="The fires of these weeks that did not take place, each with why. One that came"
+        " late is `fire.late` in `interruptions`."
     )
     interruptions: list[InterruptionOut] = Field(
         description="What kept it from sending in these weeks, or let it go on: of the campaign, of"

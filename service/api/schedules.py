@@ -156,7 +156,11 @@ class FireRecordOut(Out):
         description="held: it waits for a person's release. missed: its time passed while its"
         " campaign was paused, held or not approved."
     )
-    code: str = Field(description="Why it did not take place by itself in time, as one word.")
+    code: str = Field(
+        description="Why it did not take place by itself in time, as one word. Of one that fired:"
+        " late, if it came more than 15 minutes late; else what it was held for before a person"
+        " released it, such as stopped."
+    )
     note: str
     plain: PlainOut
     run_id: UUID | None

@@ -49,7 +49,8 @@ class Why(StrEnum):
 class Fire(NamedTuple):
     """One fire: the instant by the rule, the one by the calendar, and what there is to say.
 
-    skipped: it does not take place. code: why, if it did not take place by itself in time.
+    skipped: it does not take place. code: why, if it did not take place by itself in time: LATE of
+    one that came late; of one that was held and released in time, what it was held for.
     """
 
     planned_at: datetime
@@ -99,6 +100,14 @@ def fires_since(
         if not found.skipped:
             last = day
         yield found
+
+
+def calendar_instant(
+    schedule: Schedule, terms: HourTerms, county: County, planned_at: datetime
+) -> datetime:
+    """When the fire of a planned instant takes place by the calendar as it is now."""
+    fire = next(fires_since(schedule, terms, county, planned_at), None)
+    return fire.at if fire is not None and fire.planned_at == planned_at else planned_at
 
 
 def upcoming(

@@ -15,7 +15,7 @@ from service.campaigns import fire_store, run_store, store
 from service.campaigns.approval import reopen_if_drifted
 from service.campaigns.clearance import frozen_content
 from service.campaigns.county_store import load_county
-from service.campaigns.fires import Fire, Turn, Why
+from service.campaigns.fires import Fire, Turn, Why, calendar_instant
 from service.campaigns.holding import TOO_LATE, Obstacle, hold, hold_fire, obstacle
 from service.campaigns.hours import County
 from service.campaigns.joining import look
@@ -92,7 +92,9 @@ async def _fire_one_released(
     if campaign is None or found is None:
         return None
     content, county = frozen_content(campaign), await load_county(conn)
-    fire = Fire(planned_at, now, found.note, code=Why.LATE)
+    was_due = calendar_instant(campaign.plan.schedule, content.terms, county, planned_at)
+    code = Why.LATE if now - was_due > LATE else found.code
+    fire = Fire(planned_at, now, found.note, code=code)
     if (why := await obstacle(conn, campaign, content, now)) is not None:
         following = (
             None if campaign.next_fire_at is None else fire._replace(at=campaign.next_fire_at)

@@ -105,7 +105,7 @@ async def campaign_report(
     fires, interruptions = await _not_sent(conn, campaign_id, weeks)
     return {
         "fires": Counter(fire.outcome for fire in fires),
-        "not_sent": [fire for fire in fires if fire.outcome != "fired" or fire.code],
+        "not_sent": [fire for fire in fires if fire.outcome != "fired"],
         "interruptions": interruptions,
         "campaign_id": campaign_id,
         "mode": mode,

@@ -68,6 +68,8 @@ _OUTCOMES: Mapping[str, Sentence] = {
     "missed": KINDS["fire.missed"],
 }
 
+_RELEASED = Sentence("经人放行后已发送", "It took place after a person released it")
+
 
 def explain_interruption(kind: str, code: str) -> Sentence:
     """What happened, and why if a code says it."""
@@ -75,7 +77,12 @@ def explain_interruption(kind: str, code: str) -> Sentence:
 
 
 def explain_fire(outcome: str, code: str) -> Sentence:
-    """What became of a fire, and why it did not take place by itself in time."""
+    """What became of a fire, and why it did not take place by itself in time.
+
+    One that took place in time and has a code was held for that, and released.
+    """
+    if outcome == "fired" and code not in {"", Why.LATE}:
+        return _joined(_RELEASED, code)
     return _joined(_OUTCOMES[outcome], code)
 
 

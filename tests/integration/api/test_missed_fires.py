@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from service.campaigns import approval
 from service.campaigns.firing import fire_due
 from service.campaigns.missed import record_missed
@@ -106,6 +108,29 @@ async def test_a_release_that_names_another_fire_releases_nothing(api: Api) -> N
     released = await api.post(f"{path}/release", OPERATOR, body)
     assert released.status == 200, released.body
     assert await _tick(api) == 1
+
+
+@pytest.mark.parametrize(
+    ("after", "code", "kinds"),
+    [
+        (timedelta(seconds=5), "stopped", ["fire.held", "fire.released"]),
+        (timedelta(minutes=15), "stopped", ["fire.held", "fire.released"]),
+        (timedelta(minutes=16), "late", ["fire.held", "fire.released", "fire.late"]),
+    ],
+)
+async def test_a_fire_that_is_released_in_time_is_not_late(
+    api: Api, after: timedelta, code: str, kinds: list[str]
+) -> None:
+    planned_at = api.clock.at + timedelta(hours=1)
+    path, _ = await _held_by_a_stop(api, Schedule("once", planned_at))
+    api.clock.at = planned_at + after
+    assert (await api.post(f"{path}/release", OPERATOR, {})).status == 200
+    assert await _tick(api) == 1
+    assert await _fires(api, path) == [("fired", code)]
+    report = (await api.get(f"{path}/report", OPERATOR)).json
+    assert (report["fires"], report["not_sent"]) == ({"fired": 1}, [])
+    found = [one["kind"] for one in report["interruptions"]]
+    assert [kind for kind in found if kind.startswith("fire.")] == kinds
 
 
 async def test_whoever_approves_too_late_is_asked_as_well(api: Api) -> None:

@@ -9,7 +9,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.campaigns.fires import SUPERSEDED, Fire, candidates, fires, next_fire, turn, upcoming
+from service.campaigns.fires import (
+    SUPERSEDED,
+    Fire,
+    calendar_instant,
+    candidates,
+    fires,
+    next_fire,
+    turn,
+    upcoming,
+)
 from service.campaigns.holidays import Changes, Holidays, Quiet
 from service.campaigns.hours import County
 from service.campaigns.schedule import Schedule, check
@@ -215,3 +224,15 @@ def test_nothing_fires_that_lay_before_the_approval() -> None:
     assert fire.at == _at("2027-01-31T09:00")
     ended = _plan("FREQ=WEEKLY;COUNT=2")
     assert next_fire(ended, terms, COUNTY, _at("2027-01-24T09:00")) is None
+
+
+def test_a_planned_instant_is_where_the_calendar_has_moved_it() -> None:
+    """A fire that was moved over a quiet day is not late by the days that it was moved."""
+    plan = _plan("FREQ=WEEKLY;BYDAY=FR")
+    terms = plan.terms("public_interest")
+    for planned, at in (("02-05", "02-07"), ("02-12", "02-12"), ("02-13", "02-13")):
+        found = calendar_instant(plan, terms, COUNTY, _at(f"2027-{planned}T09:00"))
+        assert found == _at(f"2027-{at}T09:00")
+    for once in (Schedule(), Schedule("once", _at("2027-02-05T09:00"))):
+        asked = _at("2027-02-05T09:00")
+        assert calendar_instant(once, terms, COUNTY, asked) == asked

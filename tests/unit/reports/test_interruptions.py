@@ -36,5 +36,10 @@ def test_every_cause_of_a_shut_channel_has_its_words() -> None:
 
 def test_a_sentence_says_what_and_why() -> None:
     assert explain_fire("missed", Why.GUARD).zh == "这一次错过了：系统发现异常，自动暂停。"
+    assert explain_fire("fired", "").en == "It took place."
+    assert explain_fire("fired", Why.LATE).zh == "已发送：到时超过 15 分钟未能发出。"
+    assert explain_fire("fired", Why.STOPPED).en == (
+        "It took place after a person released it: everything was stopped at its time."
+    )
     assert explain_interruption("stop_all.lifted", "").en == "Sending was let go on."
     assert why("down").en == "There is no connection."
