@@ -101,7 +101,8 @@ class CampaignReportOut(Out):
     )
     interruptions: list[InterruptionOut] = Field(
         description="What kept it from sending in these weeks, or let it go on: of the campaign, of"
-        " everything, and of the channels that it may take."
+        " everything, and of the channels that it may take; only what was in force while there was"
+        " the campaign, from its making to its end."
     )
     by_carrier: dict[str, FiguresOut]
     by_topic: dict[str, FiguresOut] = Field(

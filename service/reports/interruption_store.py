@@ -28,6 +28,15 @@ _INTERRUPTION = """
     LEFT JOIN channels n ON n.id = i.channel_id
 """
 
+_LIFE = """
+    SELECT p.channels, d.channels AS allowed, p.created_at AS born, coalesce(
+        CASE WHEN p.state IN ('done', 'cancelled', 'rejected') THEN (
+            SELECT m.at FROM campaign_moves m WHERE m.campaign_id = p.id
+            ORDER BY m.id DESC LIMIT 1) END, 'infinity') AS ended
+    FROM campaigns p JOIN departments d ON d.id = p.department_id WHERE p.id = $1
+"""
+"""A campaign ($1): from when to when there is it, and which channels it may take."""
+
 
 async def list_interruptions(
     conn: Connection, scope: UUID | None, start: datetime, end: datetime
@@ -53,17 +62,23 @@ async def list_interruptions(
 async def interruptions_of(
     conn: Connection, campaign_id: UUID, start: datetime, end: datetime
 ) -> list[Interruption]:
-    """Those of a span of time that concerned a campaign: its own, the stops of everything, and
-    those of the channels that it may take; from old to new.
+    """Those of a span of time that concerned a campaign: its own, and of its life, from its making
+    to its end, the stops of everything and those of the channels that it may take; from old to
+    new. What began before it was made is among them if it was not over by then.
     """
     rows = await conn.fetch(
         f"""
         {_INTERRUPTION}
-        WHERE i.at >= $2 AND i.at < $3 AND (i.campaign_id = $1 OR i.stop_id IS NOT NULL
-            OR i.channel_id IS NOT NULL AND EXISTS (
-                SELECT FROM campaigns p JOIN departments d ON d.id = p.department_id
-                WHERE p.id = $1 AND (p.channels IS NULL OR i.channel_id = ANY (p.channels))
-                  AND (d.channels IS NULL OR i.channel_id = ANY (d.channels))))
+        CROSS JOIN ({_LIFE}) l LEFT JOIN stops s ON s.id = i.stop_id
+        WHERE i.at >= $2 AND i.at < $3 AND (i.campaign_id = $1
+            OR s.stopped_at <= l.ended AND coalesce(s.lifted_at, 'infinity') >= l.born
+            OR i.channel_id IS NOT NULL AND i.at <= l.ended
+                AND (l.channels IS NULL OR i.channel_id = ANY (l.channels))
+                AND (l.allowed IS NULL OR i.channel_id = ANY (l.allowed))
+                AND (i.at >= l.born OR i.kind = 'channel.shut' AND NOT EXISTS (
+                    SELECT FROM interruptions r
+                    WHERE r.channel_id = i.channel_id AND r.kind = 'channel.recovered'
+                      AND r.at >= i.at AND r.at < l.born)))
         ORDER BY i.at, i.id
         """,
         campaign_id,

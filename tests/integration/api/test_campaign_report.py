@@ -196,6 +196,49 @@ async def test_the_file_has_the_same_rows(api: Api) -> None:
     assert (lines[0]["excluded"], lines[0]["texts"]) == ("opted_out:1", "1")
 
 
+async def _channel(api: Api, kind: str) -> None:
+    await api.runtime.pool.execute(
+        "INSERT INTO interruptions (kind, channel_id, at) VALUES ($1, 1, $2)", kind, api.clock.at
+    )
+
+
+async def test_it_lists_what_was_in_force_during_the_life_of_its_campaign(api: Api) -> None:
+    operator, minute = ("county", "operator"), timedelta(minutes=1)
+    began = api.clock.at
+
+    async def stops(*acts: str) -> None:
+        for act in acts:
+            api.clock.at += minute
+            made = await api.post(f"/stop-all{act}", operator, {"reason": "wrong hotline"})
+            assert made.status == 200, made.body
+            await _channel(api, "channel.recovered" if act else "channel.shut")
+
+    async with transaction(api.runtime.pool) as conn:
+        await add_channel(conn, api.runtime.keyring, 1, began)
+    await stops("", "/lift")
+    over = api.clock.at
+    await stops("")
+    at = api.clock.at + minute
+    async with transaction(api.runtime.pool) as conn:
+        plan = Schedule("once", at + timedelta(hours=1))
+        made = await make_scheduled(conn, api.teams["county"], now=at, schedule=plan)
+    api.clock.at = at
+    await stops("/lift", "", "/lift")
+    api.clock.at = plan.start_at or at
+    assert await fire_due(api.runtime.pool, api.clock.at)
+    cancelled = await api.post(f"/campaigns/{made.id}/cancel", operator, {"reason": "r"})
+    assert cancelled.json["state"] == "cancelled", cancelled.body
+    ended = api.clock.at
+    await stops("", "/lift")
+    report = (await api.get(f"/campaigns/{made.id}/report", operator)).json
+    found = report["interruptions"]
+    kinds = ["stop_all.stopped", "channel.shut", "stop_all.lifted", "channel.recovered"]
+    assert [one["kind"] for one in found] == kinds * 2
+    instants = [datetime.fromisoformat(one["at"]) for one in found]
+    assert over < min(instants) < at, "what was in force when it was made"
+    assert max(instants) < ended
+
+
 @pytest.mark.parametrize("path", ["report", "report/export"])
 async def test_it_is_for_those_who_may_see_the_counts(api: Api, path: str) -> None:
     campaign, _ = await sent(api, 1)
