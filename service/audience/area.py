@@ -90,6 +90,7 @@ class AreaTree:
         villages = [area for area in self.areas.values() if area.level in {"village", "community"}]
         self._towns = _Names(towns)
         self._villages = _Names(villages)
+        self._others = _Names(area for area in self.areas.values() if area.level not in _ALIASES)
         self._within = {
             town.code: _Names(v for v in villages if v.parent == town.code) for town in towns
         }
@@ -106,7 +107,8 @@ class AreaTree:
 
     def resolve(self, code: str, town: str, village: str, area: str = "") -> Place:
         """The area meant by the cells of a row; `area`, a code or a name of any level, counts
-        where the other three say nothing.
+        where the other three say nothing. Above the towns, and of a group, the name is the full
+        one; a name that several areas of its level have means none.
         """
         if area and all(is_blank(text_form(cell)) for cell in (code, town, village)):
             return self._of_any_level(area)
@@ -119,6 +121,8 @@ class AreaTree:
         if not place.code:
             village = self._resolve_once("", "", area)
             place = village if village.code else place
+        if not place.code and (code := self._others.exact(place.written)):
+            place = Place(code, place.written, town=self.town_of(code))
         return place
 
     def _complete(self, code: str, town: str, village: str) -> Place:
@@ -197,7 +201,9 @@ class AreaTree:
 
 
 def _aliases(area: Area) -> set[str]:
-    """The short and official forms under which people know an area."""
+    """The short and official forms under which people know a town, a village or a community."""
+    if area.level not in _ALIASES:
+        return set()
     suffix, endings = _ALIASES[area.level]
     base = suffix.sub("", area.name)
     return {base + ending for ending in endings} - {area.name}

@@ -141,6 +141,18 @@ async def test_members_are_put_and_rejects_listed(api: Api) -> None:
     assert (await _undo(api, put.json["import_id"]))["undo"]["contacts"] == 2
 
 
+async def test_a_member_lives_in_an_area_of_any_level(api: Api) -> None:
+    async with transaction(api.runtime.pool) as conn:
+        await load_areas(conn)
+    names = ("旌德县", "宣城市", "安徽省", "旌阳镇", "没有这个县")
+    members = [{"phone": f"1979000000{n}", "area": name} for n, name in enumerate(names, 1)]
+    put = await _put(api, {"members": members})
+    assert put.json["warnings"] == {"area_unknown": 1, "name_missing": 5}, put.body
+    for rule, target in (("区域 = 旌德县", 2), ("区域 = 宣城市", 3), ("区域 = 安徽省", 4)):
+        preview = await api.post("/segments/preview", OPERATOR, {"rule": rule})
+        assert preview.json["target"] == target, rule
+
+
 async def test_departments_have_lists_of_their_own(api: Api) -> None:
     await _put(api, {"members": [{"phone": "19790000001"}]})
     await _put(api, {"members": [{"phone": "19790000002"}]}, SCHOOL)

@@ -81,3 +81,39 @@ def test_a_place_knows_its_town_and_what_was_mended(rules: Rules) -> None:
     county = rules.areas.resolve("341825", "", "")
     assert (county.town, county.fixes) == ("341825000000", ())
     assert rules.areas.resolve("", "", "").town == ""
+
+
+@pytest.mark.parametrize(
+    ("area", "code"),
+    [
+        ("安徽省", "340000000000"),
+        ("宣城市", "341800000000"),
+        ("旌德县", "341825000000"),
+        ("安徽省宣城市旌德县", "341825000000"),
+        (" 旌德 县 ", "341825000000"),
+        ("旌阳镇", "341825100000"),
+        ("路西", "341825102200"),
+        ("341800", "341800000000"),
+    ],
+)
+def test_the_one_cell_of_an_area_takes_a_name_of_any_level(
+    area: str, code: str, rules: Rules
+) -> None:
+    place = rules.areas.resolve("", "", "", area)
+    assert (place.code, place.warnings) == (code, ())
+    assert place.town == rules.areas.town_of(code)
+
+
+def test_a_name_that_several_areas_of_a_level_have_means_none() -> None:
+    areas = [
+        Area("110105000000", "朝阳区", "county", "110000000000"),
+        Area("220104000000", "朝阳区", "county", "220100000000"),
+        Area("341825102200", "路西村委会", "village", "341825102000"),
+        Area("341825102200001", "一组", "group", "341825102200"),
+        Area("341825102200002", "二组", "group", "341825102200"),
+        Area("341825102000", "三溪镇", "town", "341825000000"),
+    ]
+    tree = AreaTree(areas)
+    assert tree.resolve("", "", "", "朝阳区").warnings == ("area_unknown",)
+    group = tree.resolve("", "", "", "二组")
+    assert (group.code, group.town) == ("341825102200002", "341825102000")
