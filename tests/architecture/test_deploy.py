@@ -14,6 +14,8 @@ from tests.architecture.tree import ROOT
 from workers.__main__ import KINDS
 
 DEPLOY = ROOT / "deploy"
+REACH_OUT = {"channel", "webhooks"}
+"""The kinds of worker that open connections to carriers or to receivers of webhooks."""
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", re.MULTILINE)
 
 
@@ -21,6 +23,24 @@ PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", re.MULTILINE)
 def services() -> dict[str, dict[str, Any]]:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
     return compose["services"]  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def networks() -> dict[str, dict[str, Any]]:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+    return compose["networks"]  # type: ignore[no-any-return]
+
+
+def test_who_calls_carriers_or_receivers_has_a_network_that_leads_out(
+    services: dict[str, dict[str, Any]], networks: dict[str, dict[str, Any]]
+) -> None:
+    """Without one, no receiver is ever reached, and its webhook is disabled in the end."""
+    assert set(KINDS) >= REACH_OUT
+    for name, service in services.items():
+        leads_out = [n for n in service["networks"] if not networks[n].get("internal")]
+        reaches_out = bool(REACH_OUT & set(service.get("command", [])))
+        listens = "ports" in service
+        assert bool(leads_out) == (reaches_out or listens), name
 
 
 def test_env_example_is_what_the_program_prints() -> None:
