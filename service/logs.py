@@ -109,8 +109,31 @@ class JSONFormatter(logging.Formatter):
         return masked(json.dumps(line, ensure_ascii=False, default=str))
 
 
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+def level_named(text: str) -> str:
+    """One of `LEVELS`, from its name in any case.
+
+    Raises:
+        ValueError: it is none of them; the message says what to write, in English and Chinese.
+    """
+    level = text.strip().upper()
+    if level not in LEVELS:
+        raise ValueError(
+            f"write DEBUG, INFO, WARNING or ERROR, not {text!r} / "
+            f"请写 DEBUG、INFO、WARNING 或 ERROR，不能是 {text!r}"
+        )
+    return level
+
+
 def configure(level: str) -> None:
-    """Send all logging to standard error as JSON lines."""
+    """Send all logging from one of `LEVELS` on to standard error as JSON lines.
+
+    arq writes two lines at INFO for each job, 14 a second where nothing is to be done; they are
+    logged at DEBUG only. Its warnings and errors are logged at every level that includes them.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JSONFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("arq").setLevel("WARNING" if level == "INFO" else logging.NOTSET)

@@ -10,12 +10,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.clock import CHINA, Clock
 from service.errors import Misconfigured
+from service.logs import level_named
 
 
 class ClockSettings(BaseSettings):
     """The simulated time of demos and tests; without it, the world's own."""
 
-    model_config = SettingsConfigDict(env_prefix="TOCSIN_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="TOCSIN_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     clock_start: datetime | None = Field(
         None, description="Simulated time: what the clock showed at clock_anchor. Demos only."
@@ -162,6 +165,11 @@ class Settings(ClockSettings):
             ip_network(network, strict=info.field_name == "webhook_networks")
         return text
 
+    @field_validator("log_level")
+    @classmethod
+    def _level(cls, text: str) -> str:
+        return level_named(text)
+
     @field_validator("timezone")
     @classmethod
     def _zone(cls, name: str) -> str:
@@ -189,13 +197,14 @@ def read_settings() -> Settings:
     try:
         return Settings()  # type: ignore[call-arg]  # pydantic-settings fills them in
     except ValidationError as error:
-        lines = []
+        lines = ["settings of the environment are missing or wrong / 环境变量缺失或有误:"]
         for item in error.errors():
             name = str(item["loc"][0])
             field = Settings.model_fields.get(name)
             about = f" ({field.description})" if field else ""
-            lines.append(f"TOCSIN_{name.upper()}: {item['msg']}{about}")
-        raise Misconfigured("the environment is incomplete:\n  " + "\n  ".join(lines)) from error
+            why = "is needed / 必须设置" if item["type"] == "missing" else item["msg"]
+            lines.append(f"TOCSIN_{name.upper()}: {why.removeprefix('Value error, ')}{about}")
+        raise Misconfigured("\n  ".join(lines)) from error
 
 
 def describe_environment() -> str:

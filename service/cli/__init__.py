@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
-from service.errors import Invalid, TocsinError
-from service.logs import configure
+from service.errors import Invalid, Misconfigured, TocsinError
+from service.logs import configure, level_named
 from service.parent import end_with_parent
 
 COMMANDS = {
@@ -87,12 +87,12 @@ def _main(given: Sequence[str]) -> int:
         return code
     options = _parser(given[:1]).parse_args(given)
     end_with_parent()
-    configure(os.environ.get("TOCSIN_LOG_LEVEL", options.log_level))
     return _run(options)
 
 
 def _run(options: argparse.Namespace) -> int:
     try:
+        configure(_log_level(options))
         code: int | None = options.run(options)
     except TocsinError as error:
         print(f"tocsin: {error.message}", file=sys.stderr)
@@ -107,6 +107,16 @@ def _run(options: argparse.Namespace) -> int:
         print("tocsin: " + "\n  ".join(sentences), file=sys.stderr)
         return 1
     return code or 0
+
+
+def _log_level(options: argparse.Namespace) -> str:
+    """The level of the environment, else the command's own; read here without all settings, as
+    some commands need none of them.
+    """
+    try:
+        return level_named(os.environ.get("TOCSIN_LOG_LEVEL") or options.log_level)
+    except ValueError as error:
+        raise Misconfigured(f"TOCSIN_LOG_LEVEL: {error}") from error
 
 
 def _parser(asked: Sequence[str]) -> argparse.ArgumentParser:

@@ -53,3 +53,26 @@ def test_a_command_whose_reader_has_gone_ends_quietly(words: list[str]) -> None:
     asks_help = "--help" in words  # which argparse prints as far as it gets, and that is enough
     assert done.returncode in ({0, 141} if asks_help else {141})
     assert done.stderr == b""
+
+
+def _env_at(level: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "service", "env"],
+        env={**os.environ, "TOCSIN_LOG_LEVEL": level},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("level", ["info", "Warning", "DEBUG", ""])
+def test_a_command_takes_a_log_level_in_any_case(level: str) -> None:
+    done = _env_at(level)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_log_level_that_is_none_is_one_sentence() -> None:
+    done = _env_at("loud")
+    assert done.returncode == 1
+    assert done.stderr.startswith("tocsin: TOCSIN_LOG_LEVEL: write DEBUG, INFO, WARNING or ERROR")
+    assert len(done.stderr.splitlines()) == 1

@@ -6,10 +6,19 @@ import logging
 import random
 import uuid
 from asyncio import BaseEventLoop
+from collections.abc import Iterator
 
 import pytest
 
-from service.logs import SELDOM_SECONDS, JSONFormatter, log_context, masked, seldom
+from service.logs import (
+    LEVELS,
+    SELDOM_SECONDS,
+    JSONFormatter,
+    configure,
+    log_context,
+    masked,
+    seldom,
+)
 
 log = logging.getLogger(__name__)
 
@@ -101,3 +110,31 @@ class TestSeldom:
         assert len(caplog.records) == 4
         await self._minute(clock)
         assert [vars(record)["times"] for record in caplog.records[4:]] == [2] * 4
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers[:] = []  # else they would be closed
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.getLogger("arq").setLevel(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("logging_as_before")
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_line_for_each_job_is_logged_at_debug_only(
+    level: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure(level)
+    for name in ("arq.worker", "workers"):
+        for own in LEVELS:
+            logging.getLogger(name).log(logging.getLevelNamesMapping()[own], own)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    shown = list(LEVELS[LEVELS.index(level) :])
+    assert [line["level"] for line in lines if line["logger"] == "workers"] == shown
+    if level == "INFO":
+        shown.remove("INFO")
+    assert [line["level"] for line in lines if line["logger"] == "arq.worker"] == shown

@@ -25,6 +25,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("TIMEZONE", "Asia/Nowhere"),
         ("TIMEZONE", "+08:00"),
         ("TIMEZONE", "/etc/passwd"),
+        ("LOG_LEVEL", "loud"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named_at_start(
@@ -39,3 +40,32 @@ def test_networks_may_be_divided_by_commas_or_spaces(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TOCSIN_WEBHOOK_NETWORKS", "10.1.0.0/16, fd00::/8 127.0.0.1")
     found = [str(network) for network in read_settings().allowed_networks]
     assert found == ["10.1.0.0/16", "fd00::/8", "127.0.0.1/32"]
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_an_empty_setting_counts_as_one_that_is_not_set(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(f"TOCSIN_{name}", "")
+    with pytest.raises(Misconfigured, match=f"TOCSIN_{name}: is needed"):
+        read_settings()
+
+
+def test_an_empty_setting_with_a_default_has_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WITNESS_FILE", "POOL_SIZE", "LOG_LEVEL"):
+        monkeypatch.setenv(f"TOCSIN_{name}", "")
+    settings = read_settings()
+    assert (settings.witness_file, settings.pool_size, settings.log_level) == (None, 8, "INFO")
+
+
+def test_a_wrong_value_is_not_called_a_missing_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOCSIN_API_PORT", "http")
+    with pytest.raises(Misconfigured) as refused:
+        read_settings()
+    assert "incomplete" not in refused.value.message
+    assert "is needed" not in refused.value.message
+
+
+def test_the_log_level_may_be_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOCSIN_LOG_LEVEL", "debug")
+    assert read_settings().log_level == "DEBUG"
