@@ -5,7 +5,7 @@ lists the scams that pass and the honest texts that do not. A text is judged as 
 were registered for its department and the department were one of the police, so that neither R02
 nor R23 catches anything for us: what is measured is what the words say.
 
-The files from `first.json` to `seventh.json` were at hand when the rules were written. `kept.json`
+The files from `first.json` to `eighth.json` were at hand when the rules were written. `kept.json`
 was not, until it had been measured at first sight; it teaches since. `kept-second.json` is the file
 that is kept now: its SHA-256 is committed first, and each of both is measured only if it has the
 hash that was committed.
@@ -36,7 +36,17 @@ KEPT = CORPUS / "kept-second.json"
 """The file that teaches nothing, and that nobody who changes rules has read."""
 AT_HAND = tuple(
     CORPUS / f"{name}.json"
-    for name in ("first", "second", "third", "fourth", "fifth", "sixth", "kept", "seventh")
+    for name in (
+        "first",
+        "second",
+        "third",
+        "fourth",
+        "fifth",
+        "sixth",
+        "kept",
+        "seventh",
+        "eighth",
+    )
 )
 TAUGHT = Path(wording.__file__).parent / "data" / "wording.json"
 

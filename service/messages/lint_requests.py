@@ -52,7 +52,7 @@ _SECRET_ASKED = re.compile(
     r"|(?P<verb15>打开|开启|开|进入?|接)[^,]{0,4}?(?:会议号|会议软件|视频笔录)"
     r"|(?P<verb16>跟着|按照?|听从?)[^,]{0,8}?(?:一步步|(?:指引|指导|提示|语音)[^,]{0,8}?)操作"
     r"|(?P<verb17>带|教|替|帮|代|为)[^,]{0,4}?(?:一步步|拿手机)[^,]{0,4}?(?:操作|办理|认证|取消|关)"
-    r"|(?P<verb18>做|录|进行|配合)[^,]{0,4}?(?:视频|线上|网上)[^,]{0,2}?(?:笔录|询问|做笔录)"
+    r"|(?P<verb18>做|录|进行|配合|打开|开)[^,]{0,4}?(?:视频|线上|网上)[^,]{0,4}?(?:笔录|询问|做笔录)"
     r"|(?P<verb19>把|将)[^,]{0,6}?(?:屏幕|画面)[^,]{0,4}?(?:共享|投屏)"
     r"|(?P<verb20>共享)(?:一下|下)?[^,]{0,3}?(?:画面|桌面)"
     r"|(?P<verb21>发送?|回复|报|提供|上传|转发|编辑短信|短信)[^,]{0,16}?(?:到|至|给|往)[^,]{0,4}?(?:96110|12381)"
@@ -79,7 +79,7 @@ _STATE_APP = re.compile(
 """Apps of the state: a person has to know that the notice is the department's."""
 _NOTHING_ELSE = re.compile("(?:和|并|后|安装|使用|注册|开启|即可|[,])|$")
 _THREAT = re.compile(
-    "冻结|停用|停机(?!保号|检修|维护)|停发|停保|注销|失效|失灵|失信|异常|逾期|涉嫌|立案|通缉|"
+    "冻结|停用|停机(?!保号|检修|维护)|停发|停保|注销(?!(?:清税|登记)?(?:申请|证明|公告)(?!恢复|保留))|失效|失灵|失信|异常|逾期|涉嫌|立案|通缉|"
     "(?:涉嫌|涉及|参与|用于|从事)[^,]{0,8}?洗钱|洗钱案|封停|封禁|限制出境|传唤|逮捕|"
     "拘留|拘捕|批捕|追究[^,]{0,6}?责任|涉[毒案诈](?!app|软件|电话|号码|网站|短信|链接|资金|预警|风险)|起诉|强制执行|列入黑名单|"
     "将被?关停|扣分|过期"
@@ -149,7 +149,8 @@ def secrets(draft: Draft) -> Iterator[Hit]:
                 continue
             if described(sentence, match.start(verb)) or _is_a_clue(sentence, match[0]):
                 continue
-            if _is_shown_in_person(sentence, match):
+            carried = match["verb4"] == "告知" and _CARRIED.search(sentence.text, 0, match.start())
+            if carried or _is_shown_in_person(sentence, match):
                 continue
             yield Hit(
                 "block",
@@ -163,6 +164,8 @@ def secrets(draft: Draft) -> Iterator[Hit]:
 _SHOWN = re.compile(
     "出示[^,]{0,10}?(?:身份证件?|证件|护照)|(?:身份证件?|证件|护照)[^,]{0,10}?(?:报到|报名|出示)"
 )
+_CARRIED = re.compile("(?:持|凭|携带?|带上?)[^,]{0,4}$")
+"""What the reader carries is not what somebody tells some clauses later."""
 _ONE_IS_THERE = re.compile(
     "[进入出][校园院场馆门站村]|门口|门卫|门岗|保安|现场|窗口|柜台|前台|大厅|服务厅|自助机|导诊台|"
     "检票|安检|考场|考点|登记处|服务台"
@@ -238,7 +241,8 @@ def threats(draft: Draft) -> Iterator[Hit]:
             )
 
 
-_DUE = re.compile("逾期|过期|到期|失效|扣分")
+_DUE = re.compile("逾期|过期|到期|失效|扣分|停发|停保|停机|停用|注销|异常")
+"""What an office tells people who can set it right at its counter; an accusation is none."""
 
 
 def _threat_hit(draft: Draft, sentence: Sentence, match: re.Match[str]) -> Hit:
@@ -281,7 +285,9 @@ def lures(draft: Draft) -> Iterator[Hit]:
     for sentence in draft.sentences:
         for match in _LURE.finditer(sentence.text):
             begin, _ = sentence.clause(match.start())
-            address = re.search("恭[喜贺]|(?<![说称])[您你]", sentence.text[begin : match.end()])
+            address = re.search(
+                "恭[喜贺]|(?<![说称让叫要哄催骗逼])[您你]", sentence.text[begin : match.end()]
+            )
             told = described(sentence, match.start()) and not address
             paper = match[0] == "待领" and _PAPER.search(sentence.text[begin : match.start()])
             handed = (paper or match[0] in _HANDED_OUT) and _AT_A_PLACE.search(draft.plain[0])

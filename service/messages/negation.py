@@ -45,9 +45,13 @@ _TAKEN = re.compile(
 """What is not to be done with something: `不要把人脸视频发给生人`."""
 _LISTED = re.compile("(?:(?!请|务必|必须|立即|马上|尽快|赶)[^,]){1,18}、")
 """What else is not to be done: `不会让您下载软件、共享屏幕`."""
+_GOING_ON = r"(?:(?!\b(?:but|please|just|simply|instead)\b)[^,])"
+"""What carries an English negation on: a request after it is none of it."""
 _ENGLISH_NOT = re.compile(
     r"\b(?:never|not|no one|nobody|no [a-z]+ (?:will|would|ever)|[a-z]+n't|stop|avoid|refuse)\b"
-    r"[^,]{0,40}$"
+    rf"{_GOING_ON}{{0,40}}$"
+    r"|\b(?:never|not|[a-z]+n't) (?:ask|tell|request|require|want|make) (?:for|you|people)\b"
+    rf"(?:{_GOING_ON}|,(?= (?:to|or|nor)\b))*$"
 )
 REACH, _BOND = 40, 20
 """How far back a negation is looked for, and how many characters may lie between."""
@@ -56,7 +60,7 @@ REACH, _BOND = 40, 20
 def forbidden(sentence: Sentence, at: int) -> bool:
     """Whether a negation is bound to the word at this place of the sentence, without exception."""
     begin, end = sentence.clause(at)
-    if sentence.text[at : at + 1].isascii() and _ENGLISH_NOT.search(sentence.text, begin, at):
+    if sentence.text[at : at + 1].isascii() and _ENGLISH_NOT.search(sentence.text, 0, at):
         return not _ENGLISH_EXCEPT.search(sentence.text, at, end)
     if _EXCEPT.search(sentence.text, 0, end):
         return False

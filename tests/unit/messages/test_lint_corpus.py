@@ -28,6 +28,7 @@ FLOORS = [
     ("sixth.json", 1.0, 0.0, 0.1),
     ("kept.json", 1.0, 0.0, 0.02),
     ("seventh.json", 1.0, 0.025, 0.03),
+    ("eighth.json", 1.0, 0.0, 0.03),
 ]
 FLOORS_APART = [
     ("first.json", 0.98, 0.031, 0.04),
@@ -38,6 +39,7 @@ FLOORS_APART = [
     ("sixth.json", 1.0, 0.03, 0.1),
     ("kept.json", 0.98, 0.0, 0.03),
     ("seventh.json", 0.95, 0.025, 0.05),
+    ("eighth.json", 0.95, 0.0, 0.08),
 ]
 
 
