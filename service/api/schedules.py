@@ -264,7 +264,8 @@ async def list_fires(call: Call, campaign_id: UUID, query: FireQuery) -> Page[Fi
 
 def record_out(fire: FireRecord) -> FireRecordOut:
     """What became of a fire, as it is shown."""
-    plain = explain_fire(fire.outcome, fire.code)
+    released = fire.outcome == "held" and fire.released_at is not None
+    plain = explain_fire(fire.outcome, fire.code, released=released)
     return FireRecordOut.model_validate({**fire._asdict(), "plain": plain})
 
 

@@ -26,7 +26,8 @@ class ResumeBody(ReasonBody):
         default=None,
         description="What becomes of fires that are more than 15 minutes late by now: `run` sends"
         " the last one now, in place of all; `hold` lets it wait for a release; `skip` leaves them"
-        " out. Needed if there are such and the plan says `late: hold`; else they follow the plan.",
+        " out. Needed if there are such and the plan says `late: hold`; else they follow the plan."
+        " A newer fire that is still in time goes by itself, with `run` in place of those missed.",
     )
 
 

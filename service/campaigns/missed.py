@@ -48,7 +48,8 @@ class MissedFires(Conflict):
         super().__init__(
             f"fires were missed ({when}) and the plan holds late ones: say with `missed` what"
             " becomes of them: run (the last one now, in place of all), hold (the last one waits"
-            " for a release), skip (none of them)"
+            " for a release), skip (none of them); a newer fire that is still in time goes by"
+            " itself, with run in their place"
         )
 
 
@@ -76,7 +77,8 @@ async def turn_of(
 
 async def decide_late(conn: Connection, campaign: Campaign, choice: Choice | None, by: By) -> None:
     """Decide of the fires that a campaign, locked, has missed and that are late by now. Without a
-    choice they follow the plan; what is still in time fires by itself.
+    choice they follow the plan; a fire that is still in time goes by itself, and stands for those
+    before it unless the choice is to hold or skip these.
 
     Raises:
         MissedFires: the plan holds late fires, and there is no choice.
@@ -87,9 +89,28 @@ async def decide_late(conn: Connection, campaign: Campaign, choice: Choice | Non
         return
     content = frozen_content(campaign)
     what = await turn_of(conn, campaign, content, await load_county(conn), by.at)
-    if what.fire is None or by.at - max(what.fire.at, campaign.next_fire_at) <= LATE:
+    if what.fire is None:
+        return
+    if by.at - max(what.fire.at, campaign.next_fire_at) <= LATE:
+        await _decide_before(conn, campaign, what, choice, by)
         return
     await _decide(conn, campaign, what, _chosen(campaign, _late(what), choice), by)
+
+
+async def _decide_before(
+    conn: Connection, campaign: Campaign, what: Turn, choice: Choice | None, by: By
+) -> None:
+    """Decide of the late fires before one that is due and still in time."""
+    late = [fire for fire in what.passed if not fire.skipped and by.at - fire.at > LATE]
+    if not late or what.fire is None:
+        return
+    _chosen(campaign, late, choice)
+    if choice in {"hold", "skip"}:
+        before = [fire for fire in what.passed if fire != late[-1]]
+        await _decide(conn, campaign, Turn(before, late[-1], what.fire), choice, by)
+        return
+    await fire_store.insert_skipped(conn, campaign.id, what.passed, by.at)
+    await store.set_next_fire(conn, campaign.id, what.fire.at)
 
 
 async def _decide_late_steps(

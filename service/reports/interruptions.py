@@ -76,11 +76,15 @@ def explain_interruption(kind: str, code: str) -> Sentence:
     return _joined(KINDS[kind], code)
 
 
-def explain_fire(outcome: str, code: str) -> Sentence:
+def explain_fire(outcome: str, code: str, *, released: bool = False) -> Sentence:
     """What became of a fire, and why it did not take place by itself in time.
 
     One that took place in time and has a code was held for that, and released.
+
+    released: it is held no more, for a person let it go, and its run is made next.
     """
+    if released:
+        return _joined(KINDS["fire.released"], code)
     if outcome == "fired" and code not in {"", Why.LATE}:
         return _joined(_RELEASED, code)
     return _joined(_OUTCOMES[outcome], code)

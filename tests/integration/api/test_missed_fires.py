@@ -74,6 +74,65 @@ async def test_a_weekly_plan_paused_over_one_fire_loses_no_other(api: Api) -> No
     assert (await _fires(api, path))[:2] == [("skipped", "person"), ("fired", "")]
 
 
+async def _paused_over_two(api: Api, late: str) -> str:
+    """A weekly plan, paused over two fires, of which the second is three minutes late."""
+    path = await _weekly(api, late)
+    await api.post(f"{path}/pause", OPERATOR, {})
+    for at in ("2027-01-13T10:00", "2027-01-20T09:33"):
+        api.clock.at = _at(at)
+        await _tick(api)
+    assert await _fires(api, path) == [("missed", "paused")]
+    return path
+
+
+async def test_a_missed_fire_is_asked_of_although_a_newer_one_is_in_time(api: Api) -> None:
+    path = await _paused_over_two(api, "hold")
+    refused = await api.post(f"{path}/resume", OPERATOR, {})
+    assert (refused.status, refused.json["type"]) == (409, "/problems/fires_were_missed")
+    assert "2027-01-13 09:30" in refused.json["detail"]
+    assert "2027-01-20" not in refused.json["detail"]
+    resumed = await api.post(f"{path}/resume", OPERATOR, {"missed": "hold"})
+    assert _short(resumed.json["decided_fires"]) == [("2027-01-13", "held")]
+    assert resumed.json["next_fire_at"] == "2027-01-20T09:30:00+08:00"
+    assert await _tick(api) == 1
+    assert await _fires(api, path) == [("held", "late"), ("fired", "")]
+
+
+async def test_a_missed_fire_is_skipped_beside_a_newer_one_in_time(api: Api) -> None:
+    path = await _paused_over_two(api, "hold")
+    resumed = await api.post(f"{path}/resume", OPERATOR, {"missed": "skip", "reason": "old"})
+    assert _short(resumed.json["decided_fires"]) == [("2027-01-13", "skipped")]
+    assert await _tick(api) == 1
+    assert await _fires(api, path) == [("skipped", "person"), ("fired", "")]
+
+
+@pytest.mark.parametrize(("late", "choice"), [("hold", "run"), ("run", None)])
+async def test_a_newer_fire_in_time_takes_the_place_of_the_missed_one(
+    api: Api, late: str, choice: str | None
+) -> None:
+    path = await _paused_over_two(api, late)
+    resumed = await api.post(f"{path}/resume", OPERATOR, {"missed": choice})
+    (decided,) = resumed.json["decided_fires"]
+    assert (decided["planned_at"][:10], decided["code"]) == ("2027-01-13", "superseded")
+    assert resumed.json["next_fire_at"] == "2027-01-20T09:30:00+08:00"
+    assert await _tick(api) == 1
+    assert await _fires(api, path) == [("skipped", "superseded"), ("fired", "")]
+
+
+async def test_a_fire_that_was_released_is_not_said_to_wait(api: Api) -> None:
+    path = await _weekly(api)
+    api.clock.at = _at("2027-01-13T10:00")
+    await _tick(api)
+    released = await api.post(f"{path}/release", OPERATOR, {})
+    (decided,) = released.json["decided_fires"]
+    assert decided["released_at"] is not None
+    assert decided["plain"] == {
+        "zh": "这一次已放行：到时超过 15 分钟未能发出。",
+        "en": "This fire was released: it could not fire within 15 minutes.",
+    }
+    assert released.json["held_fires"] == []
+
+
 async def test_where_nothing_was_missed_nothing_is_asked(api: Api) -> None:
     path = await _weekly(api)
     await api.post(f"{path}/pause", OPERATOR, {})

@@ -16,6 +16,7 @@ from tocsin_client.ctl.command import parser
 from tocsin_client.ctl.screen import LANGUAGE, cell, padded, speaks_chinese, width
 
 from service.audience.loading import run_import
+from service.campaigns.hours import BEIJING
 from service.campaigns.missed import record_missed
 from service.campaigns.schedule import Schedule
 from service.storage.postgres import transaction
@@ -150,6 +151,42 @@ async def test_what_waits_and_what_becomes_of_a_missed_fire(api: Api, shell: She
     assert [row["kind"] for row in (await shell("--json", "work", "list")).rows] == ["holds"]
     assert (await shell("campaigns", "release", plan, "--missed", "skip")).code == 0
     assert (await shell("--json", "work")).rows == []
+
+
+async def test_a_resume_says_what_is_sent_in_place_of_what_it_missed(
+    api: Api, shell: Shell
+) -> None:
+    now = api.clock.at
+    schedule = Schedule("recurring", now + timedelta(hours=1), rrule="FREQ=DAILY", late="hold")
+    async with transaction(api.runtime.pool) as conn:
+        campaign = await make_scheduled(conn, api.teams["school"], now=now, schedule=schedule)
+    plan = str(campaign.id)
+    await shell("campaigns", "pause", plan)
+    api.clock.at = now + timedelta(days=1, hours=1, minutes=3)
+    first = f"{(now + timedelta(hours=1)).astimezone(BEIJING):%Y-%m-%d %H:%M}"
+    second = f"{(now + timedelta(days=1, hours=1)).astimezone(BEIJING):%Y-%m-%d %H:%M}"
+    assert (await shell("campaigns", "resume", plan)).code == 1
+    resumed = await shell("--lang", "zh", "campaigns", "resume", plan, "--missed", "run")
+    assert resumed.out.splitlines()[-3:] == [
+        "本次对错过或待放行的发送作出的决定：",
+        f"  {first}  这一次不发：由后面的一次代替。",
+        f"  {second}  现在发出。",
+    ]
+
+
+async def test_a_release_says_that_the_fire_goes_out_now(api: Api, shell: Shell) -> None:
+    now = api.clock.at
+    schedule = Schedule("recurring", now + timedelta(hours=1), rrule="FREQ=DAILY", late="hold")
+    async with transaction(api.runtime.pool) as conn:
+        campaign = await make_scheduled(conn, api.teams["school"], now=now, schedule=schedule)
+    plan = str(campaign.id)
+    await shell("campaigns", "pause", plan)
+    api.clock.at = now + timedelta(hours=2)
+    await shell("campaigns", "resume", plan, "--missed", "hold")
+    released = await shell("campaigns", "release", plan)
+    assert "This fire was released" in released.out
+    assert released.out.splitlines()[-1].endswith("  It goes out now.")
+    assert "held" not in released.out
 
 
 async def test_how_it_ends_when_it_cannot_begin(

@@ -8,10 +8,10 @@ from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 from tocsin_client import ImportFailed, Tocsin
-from tocsin_client.ctl import import_report, review
+from tocsin_client.ctl import fires, import_report, review
 from tocsin_client.ctl.parser import Act, Options
-from tocsin_client.ctl.screen import Screen, cell, said, say
-from tocsin_client.types import Evidence, FireRecord
+from tocsin_client.ctl.screen import Screen, cell, say
+from tocsin_client.types import Evidence
 
 BAD = 1
 """The exit code of what was asked and found bad: a blocked text, a file that cannot be read."""
@@ -250,6 +250,7 @@ async def approve_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> int | 
         o.id, reason=o.reason, acknowledged=o.acknowledged, missed=o.missed
     )
     screen.facts(done, CAMPAIGN)
+    screen.text(fires.decided_lines(done))
     return None
 
 
@@ -260,17 +261,9 @@ def steer(name: str, *options: str) -> Act:
         given = {one: value for one in options if (value := getattr(o, one)) is not None}
         campaign = await getattr(tocsin.campaigns, name)(o.id, o.reason, **given)
         screen.facts(campaign, CAMPAIGN)
-        if not screen.as_json and campaign["decided_fires"]:
-            await screen.table(each(_in_words(campaign["decided_fires"])), FIRE)
+        screen.text(fires.decided_lines(campaign))
 
     return act
-
-
-FIRE = ("planned_at", "outcome", "plain")
-
-
-def _in_words(fires: Iterable[FireRecord]) -> list[dict[str, Any]]:
-    return [dict(fire) | {"plain": said(fire["plain"])} for fire in fires]
 
 
 async def list_runs(tocsin: Tocsin, o: Options, screen: Screen) -> None:
