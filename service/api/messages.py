@@ -125,7 +125,7 @@ async def send_messages(call: Call, body: SendBody) -> SendOut:
     sent = await direct_send.send(
         call.conn, call.runtime.keyring, _sender(call), words, named, webhook_id, call.now
     )
-    if sent.run_id is None:
+    if sent.run_id is None or not sent.accepted:  # a run of nobody is not kept
         raise Invalid(
             f"none of the {len(named)} recipients can be written to",
             fields={f"to.{refused.index}": refused.message for refused in sent.refused},

@@ -104,8 +104,9 @@ class Refused:
 class Sent:
     """What a direct send came to; `accepted` people have a row in the ledger of the run.
 
-    run_id: None if nobody could be written to; then there is no run. numbers: in the ledger, by the
-    place in the list of those who were named, from 0.
+    run_id: None if nobody is left to be looked up; then there is no run. With a run and `accepted`
+    0, everybody was left out there, such as by an opt-out: the caller rolls it back. numbers: in
+    the ledger, by the place in the list of those who were named, from 0.
     """
 
     run_id: UUID | None

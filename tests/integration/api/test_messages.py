@@ -132,6 +132,17 @@ async def test_nobody_accepted_is_an_error_and_leaves_nothing(api: Api, lane: in
     assert await api.runtime.pool.fetchval("SELECT count(*) FROM runs") == 0
 
 
+async def test_nobody_accepted_names_who_has_opted_out(api: Api, lane: int) -> None:
+    await api.post("/suppressions", OPERATOR, {"phone": phone(1), "reason": "opted_out"})
+    for to in ([phone(1)], [phone(1), "12345"]):
+        sent = await send(api, to)
+        assert (sent.status, sent.json["type"]) == (422, "/problems/nobody_accepted"), sent.body
+        assert sent.json["fields"]["to.0"] == "the person refuses such texts"
+        assert len(sent.json["fields"]) == len(to)
+    for table in ("runs", "messages", "exclusions"):
+        assert await api.runtime.pool.fetchval(f"SELECT count(*) FROM {table}") == 0
+
+
 @pytest.mark.parametrize(
     ("fields", "status", "code"),
     [
