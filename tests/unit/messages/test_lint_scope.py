@@ -60,6 +60,7 @@ HONEST = [
     "预约请到一楼服务台登记，无需支付挂号费押金，疑问拨12345。",
     "遇到要您下载会议软件的来电，无论说得多急，挂断即可，疑问拨96110。",
     "群里“充10返300”是骗小学生的把戏，疑问拨96110。",
+    "“花钱消分”、找人代扣分都是违法的，疑问拨12123。",
     "一份通知书待领取，请法定代表人到县税务局二楼领取，疑问拨12366。",
 ]
 
@@ -96,6 +97,7 @@ SCAMS = [
     "骗子最怕您动作快，请立即把钱转到中心账户保全，谁叫您别转谁就是骗子。",
     "自称客服请您转账的是骗局，请把余额转到我中心托管户。",
     "请下载会议软件，无论多忙，不要挂断。",
+    "您的驾驶证已扣12分，可到服务厅花钱消分，找大厅黄经理。",
     "别让孩子知道，也别告诉家人，先把钱准备好。",
     "请到帐户管理处把帐号报给专员。",
     "您的补贴已下达，到账通知书一份，红包待领，请到店里领取。",
@@ -134,11 +136,24 @@ BY_ANOTHER_WAY = [
 ]
 
 
+BESIDE_IT = [
+    "您户已欠费，请到营业厅缴费，或回拨来电由值班人员代为办理。疑问拨12345。",
+    "尊敬的参保人，补缴养老保险请到银行柜台，存入社保代理人账户，疑问拨12333。",
+    "您的驾驶证已扣分，可到服务大厅办理，找大厅的黄经理，疑问拨12123。",
+    "您本月水费36.5元，请到营业厅缴纳，也可联系收费人员。疑问拨12345。",
+]
+
+
 @pytest.mark.parametrize("text", DUE)
 def test_a_payment_by_an_official_way_alone_is_advice(text: str) -> None:
     findings = lint(SIGNED + text, {}, message_class="service", sender=POLICE)
     assert {one["level"] for one in findings if one["rule"] in {"R08", "R10"}} <= {"warn"}
     assert found(text) == {}
+
+
+@pytest.mark.parametrize("text", BESIDE_IT)
+def test_a_payment_with_somebody_named_beside_the_counter_is_stopped(text: str) -> None:
+    assert found(text).keys() & {"R08", "R10"}
 
 
 @pytest.mark.parametrize("text", BY_ANOTHER_WAY)
