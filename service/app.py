@@ -106,7 +106,7 @@ async def serve(runtime: Runtime, host: str, port: int, ready: Callable[[int], N
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
-            raise Misconfigured(port_fault(port, error)) from error
+            raise Misconfigured(port_fault(host, port, error)) from error
         ready(runner.addresses[0][1])
         await stop.wait()
     finally:

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -158,10 +159,7 @@ def read_key_file(path: Path) -> Keys:
         mode = path.stat().st_mode
         text = path.read_text()
     except OSError as error:
-        raise Misconfigured(
-            f"the master key file {path} cannot be read ({error.strerror}); "
-            "restore it from its backup: without it the stored phone numbers are lost"
-        ) from error
+        raise Misconfigured(_unreadable(path, error)) from error
     if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
         raise Misconfigured(f"the master key file {path} is open to others; run: chmod 600 {path}")
     try:
@@ -175,6 +173,21 @@ def read_key_file(path: Path) -> Keys:
             "the first with its key's id before them"
         )
     return Keys({int(n): key for n, key in named.items() if n != INDEX}, named.get(INDEX), path)
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    what = f"the master key file {path} cannot be read ({error.strerror})"
+    if not isinstance(error, FileNotFoundError):
+        return (
+            f"{what}; let the program's user read it / "
+            f"无法读取主密钥文件 {path}：请允许本程序的用户读取"
+        )
+    return (
+        f"{what}; for a new system make one: (umask 077; openssl rand -hex 32 > "
+        f"{shlex.quote(str(path))}); otherwise restore it from its backup: without it the stored "
+        f"phone numbers are lost / 没有主密钥文件 {path}：新系统请用上述命令生成；"
+        "否则请从备份恢复，没有它，已存的手机号无法读出"
+    )
 
 
 def _key_line(line: str) -> tuple[str, bytes]:

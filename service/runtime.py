@@ -10,7 +10,7 @@ from service.clock import Clock
 from service.crypto import Keyring, read_key_file
 from service.errors import Misconfigured
 from service.queue import Queue, open_queue, open_redis
-from service.servers import wait_for_servers
+from service.servers import NO_TABLES, wait_for_servers
 from service.settings import Settings
 from service.storage.postgres import Connection, NoTable, Pool, open_pool, transaction
 
@@ -47,10 +47,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             async with transaction(pool) as conn:
                 await check_key(conn, keyring)
         except NoTable:
-            raise Misconfigured(
-                "the database has no tables of this program: run `tocsin migrate` / "
-                "数据库中没有本程序的表：请先运行 tocsin migrate"
-            ) from None
+            raise Misconfigured(NO_TABLES) from None
         yield Runtime(settings, settings.clock, keyring, pool, redis, queue)
 
 

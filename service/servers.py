@@ -20,7 +20,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from service.errors import Misconfigured
 from service.queue import open_redis
-from service.storage.postgres import UNREACHABLE, Refusal, read_version
+from service.storage.postgres import UNREACHABLE, NoTable, Refusal, read_version
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,12 @@ POSTGRESQL_MAJOR = 18
 REDIS_VERSION = (5, 0)
 """Scripts that read the server's time and then write are allowed by default from Redis 5 on. Valkey
 says which Redis it is like."""
+ENCODING = "UTF8"
+"""Names and texts are Chinese, so that no other encoding of a database holds them all."""
+NO_TABLES = (
+    "the database lacks tables of this program: run `tocsin migrate` first / "
+    "数据库中缺少本程序的表：请先运行 tocsin migrate"
+)
 AGAIN_SECONDS = 1.0
 """How often a server that is away at the start is looked for."""
 
@@ -96,6 +102,14 @@ class _Server:
             f"与 {self.setting} 的 TLS 要求不一致；请改正 sslmode 或服务端设置",
         )
 
+    def encoding(self, found: str) -> Fault:
+        return self.fault(
+            f"has database {self.database} in encoding {found}, and {ENCODING} is needed; make one "
+            f"(createdb -E {ENCODING} -T template0 NAME) and name it in {self.setting}",
+            f"的数据库 {self.database} 编码为 {found}，需要 {ENCODING}；请新建数据库"
+            f"（createdb -E {ENCODING} -T template0 库名），并写入 {self.setting}",
+        )
+
     def version(self, found: str, needed: str) -> Fault:
         return self.fault(
             f"is version {found}, and {needed} or newer is needed; see docs/operating.md",
@@ -115,10 +129,13 @@ async def find_faults(database_url: str | None, redis_url: str | None) -> list[F
     return [fault for fault in await asyncio.gather(*looks) if fault is not None]
 
 
-def say_faults() -> list[str]:
-    """What is wrong with the servers of the environment, for a command that failed in some way."""
+def say_faults(error: Exception) -> list[str]:
+    """What is wrong with the servers of the environment, or with the database, for a command that
+    failed with this error; nothing: the fault is another.
+    """
     urls = os.environ.get("TOCSIN_DATABASE_URL"), os.environ.get("TOCSIN_REDIS_URL")
-    return [fault.sentence for fault in asyncio.run(find_faults(*urls))]
+    sentences = [fault.sentence for fault in asyncio.run(find_faults(*urls))]
+    return sentences or ([NO_TABLES] if isinstance(error, NoTable) else [])
 
 
 def outdated_redis(info: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -166,27 +183,31 @@ def taken(port: int, host: str = "127.0.0.1") -> str:
             probe.bind((host, port))
             probe.listen()
         except OSError as error:
-            return port_fault(port, error)
+            return port_fault(host, port, error)
     return ""
 
 
-def port_fault(port: int, error: OSError) -> str:
-    """What an error says of a port that one wanted to listen on."""
+def port_fault(host: str, port: int, error: OSError) -> str:
+    """What an error says of an address and a port that one wanted to listen on."""
     if error.errno == errno.EADDRINUSE:
         return (
             f"port {port} is taken: another program listens on it; stop that one, or choose "
             f"another port / 端口 {port} 已被占用：请停止占用它的程序，或换一个端口"
         )
+    unknown = isinstance(error, socket.gaierror)  # whose number is none of the system's
+    why = error.strerror if unknown else os.strerror(error.errno or 0)
     return (
-        f"port {port} cannot be listened on: {os.strerror(error.errno or 0)}; choose another / "
-        f"无法监听端口 {port}；请换一个端口"
+        f"port {port} of address {host} cannot be listened on: {why}; choose another address or "
+        "port (`tocsin serve` has them from TOCSIN_API_HOST and TOCSIN_API_PORT) / "
+        f"无法监听地址 {host} 的端口 {port}；请换一个地址或端口"
+        "（tocsin serve 取自 TOCSIN_API_HOST 与 TOCSIN_API_PORT）"
     )
 
 
 async def _postgresql_fault(url: str) -> Fault | None:
     server = _named("PostgreSQL", "TOCSIN_DATABASE_URL", url)
     try:
-        found = await read_version(url)
+        found, encoding = await read_version(url)
     except Refusal as error:
         return _refused(server, error)
     except ValueError:  # before UNREACHABLE, which the driver's own is as well
@@ -199,7 +220,7 @@ async def _postgresql_fault(url: str) -> Fault | None:
         return server.tls() if "SSL" in str(error) else server.away(_cause(error))
     if is_older(found, (POSTGRESQL_MAJOR,)):
         return server.version(found.split()[0], str(POSTGRESQL_MAJOR))
-    return None
+    return None if encoding == ENCODING else server.encoding(encoding)
 
 
 def _refused(server: _Server, error: Refusal) -> Fault:

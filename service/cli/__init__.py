@@ -101,8 +101,8 @@ def _run(options: argparse.Namespace) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except Exception:
-        if not (sentences := import_module("service.servers").say_faults()):
+    except Exception as error:
+        if not (sentences := import_module("service.servers").say_faults(error)):
             raise
         print("tocsin: " + "\n  ".join(sentences), file=sys.stderr)
         return 1

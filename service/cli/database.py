@@ -23,7 +23,7 @@ from service.storage.postgres import LONG_SECONDS, Connection, connect
 
 def add_migrate(parser: argparse.ArgumentParser) -> None:
     """Say what `tocsin migrate` runs."""
-    parser.set_defaults(run=_migrate, log_level="INFO")
+    parser.set_defaults(run=_migrate)
 
 
 def add_hold_all(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +52,11 @@ async def _migrate_database(settings: Settings) -> None:
     if any(fault.server == "PostgreSQL" for fault in faults):
         refuse([fault.sentence for fault in faults])
     for fault in faults:
-        print(f"tocsin: {fault.sentence}", file=sys.stderr)
+        print(
+            "tocsin: warning, migrate does not need Redis / 警告，migrate 不需要 Redis: "
+            f"{fault.sentence}",
+            file=sys.stderr,
+        )
     conn = await connect(settings.database_url, seconds=LONG_SECONDS)
     try:
         for name in await migrate(conn):
@@ -60,6 +64,7 @@ async def _migrate_database(settings: Settings) -> None:
         await load_areas(conn)
     finally:
         await conn.close()
+    print("the database is up to date / 数据库已是最新")
 
 
 def _hold_all(options: argparse.Namespace) -> None:

@@ -5,14 +5,12 @@ this program: both mean that somebody would run code against a schema it was not
 """
 
 import hashlib
-import logging
 from dataclasses import dataclass
 from importlib.resources import files
 
 from service.errors import Misconfigured
-from service.storage.postgres import Connection
+from service.storage.postgres import Connection, NoRight
 
-log = logging.getLogger(__name__)
 LOCK = 7_146_031  # any number that nothing else in this database locks
 
 
@@ -40,13 +38,30 @@ async def migrate(connection: Connection) -> list[str]:
     """Apply what is missing and return the names; each file is one transaction.
 
     Raises:
-        Misconfigured: an applied file has changed, or the database is newer than this program.
+        Misconfigured: an applied file has changed, the database is newer than this program, or its
+            user may not make or change tables.
     """
-    await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
     try:
-        return await _apply_missing(connection)
-    finally:
-        await connection.execute("SELECT pg_advisory_unlock($1)", LOCK)
+        await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
+        try:
+            return await _apply_missing(connection)
+        finally:
+            await connection.execute("SELECT pg_advisory_unlock($1)", LOCK)
+    except NoRight as error:
+        raise await _not_allowed(connection) from error
+
+
+async def _not_allowed(connection: Connection) -> Misconfigured:
+    """What is said to a user who may not make tables, or to whom those there do not belong."""
+    user = await connection.fetchval("SELECT quote_ident(current_user)")
+    database = await connection.fetchval("SELECT current_database()")
+    grant = f"GRANT CREATE ON SCHEMA public TO {user}"
+    return Misconfigured(
+        f"user {user} may not make or change tables in database {database}: as the owner of the "
+        f"database, run there: {grant}; if the tables are another user's, migrate as that one / "
+        f"用户 {user} 无权在数据库 {database} 中建表或改表：请以数据库所有者在该库中执行 {grant}；"
+        "若表属于其他用户，请以该用户迁移"
+    )
 
 
 async def _apply_missing(connection: Connection) -> list[str]:
@@ -82,6 +97,5 @@ async def _apply_missing(connection: Connection) -> list[str]:
                 migration.name,
                 migration.digest,
             )
-        log.info("applied migration", extra={"migration": migration.name})
         done.append(migration.name)
     return done

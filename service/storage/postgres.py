@@ -32,6 +32,7 @@ ForeignKeyViolation = asyncpg.ForeignKeyViolationError
 Refusal = asyncpg.PostgresError
 """What the server itself says; `sqlstate` tells which."""
 NoTable = asyncpg.UndefinedTableError
+NoRight = asyncpg.InsufficientPrivilegeError
 WrongPassword = asyncpg.InvalidAuthorizationSpecificationError
 TooManyConnections = asyncpg.TooManyConnectionsError
 OutOfRoom = asyncpg.DiskFullError
@@ -282,8 +283,9 @@ async def _open(url: str, options: Mapping[str, Any]) -> Any:
     return await asyncpg.connect(url, timeout=CONNECT_SECONDS, **options, **last)
 
 
-async def read_version(url: str) -> str:
-    """The version that a server says it is, e.g. "18.6"; nothing of it is logged.
+async def read_version(url: str) -> tuple[str, str]:
+    """The version that a server says it is, e.g. "18.6", and the encoding of the database, e.g.
+    "UTF8"; nothing of it is logged.
 
     Raises:
         ValueError: the address cannot be read.
@@ -292,7 +294,10 @@ async def read_version(url: str) -> str:
     """
     connection = await _open(url, {"command_timeout": CONNECT_SECONDS})
     try:
-        return str(await connection.fetchval("SHOW server_version"))
+        version, encoding = await connection.fetchrow(
+            "SELECT current_setting('server_version'), current_setting('server_encoding')"
+        )
+        return version, encoding
     finally:
         connection.terminate()
 

@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +16,8 @@ from service import servers
 from service.embedded import Postgres, Valkey, _password, free_port, valkey_binary
 from service.errors import Misconfigured
 from service.servers import find_faults, taken, wait_for_servers
+from service.storage.migrate import migrations
+from service.storage.postgres import OwnConnection, connected
 from tests.harness.silent import silent_proxy
 
 SECONDS = 60
@@ -248,7 +250,111 @@ async def test_migrate_does_not_need_redis(tmp_path: Path, database: str) -> Non
         TOCSIN_REDIS_URL="redis://127.0.0.1:1/0",
     )
     assert done.returncode == 0, done.stderr
-    assert "Redis (127.0.0.1:1) is not there" in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("tocsin: warning, migrate does not need Redis")
+    assert "Redis (127.0.0.1:1) is not there" in line
+    assert done.stdout == "the database is up to date / 数据库已是最新\n"
+
+
+@pytest.fixture
+async def admin(postgres: Postgres) -> AsyncIterator[OwnConnection]:
+    """A superuser's connection, to make databases with."""
+    async with connected(postgres.url.replace("/tocsin?", "/postgres?")) as conn:
+        yield conn
+
+
+@pytest.fixture
+async def fresh(admin: OwnConnection, postgres: Postgres) -> AsyncIterator[str]:
+    """The address of a database in which there is nothing yet."""
+    await admin.execute("CREATE DATABASE fresh")
+    yield postgres.url.replace("/tocsin?", "/fresh?")
+    await admin.execute("DROP DATABASE fresh WITH (FORCE)")
+
+
+async def test_migrate_says_once_what_it_did(tmp_path: Path, fresh: str, valkey: Valkey) -> None:
+    done = await asyncio.to_thread(
+        run,
+        *("service", "migrate"),
+        folder=tmp_path,
+        TOCSIN_DATABASE_URL=fresh,
+        TOCSIN_REDIS_URL=valkey.url,
+        TOCSIN_LOG_LEVEL="info",
+    )
+    assert done.returncode == 0, done.stderr
+    *applied, last = done.stdout.splitlines()
+    assert applied == [f"applied {migration.name}" for migration in migrations()]
+    assert last.startswith("the database is up to date")
+    assert done.stderr == ""
+
+
+async def test_migrate_names_the_right_that_its_user_lacks(
+    tmp_path: Path, admin: OwnConnection, postgres: Postgres, fresh: str, valkey: Valkey
+) -> None:
+    await admin.execute("CREATE ROLE \"no-right\" LOGIN PASSWORD 'geheim'")
+    try:
+        done = await asyncio.to_thread(
+            run,
+            *("service", "migrate"),
+            folder=tmp_path,
+            TOCSIN_DATABASE_URL=f"postgresql://no-right:geheim@127.0.0.1:{postgres.port}/fresh",
+            TOCSIN_REDIS_URL=valkey.url,
+        )
+    finally:
+        await admin.execute('DROP ROLE "no-right"')
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert 'user "no-right" may not make or change tables in database fresh' in line
+    assert 'GRANT CREATE ON SCHEMA public TO "no-right"' in line
+    assert "geheim" not in line
+
+
+async def test_a_database_in_another_encoding_is_refused(
+    admin: OwnConnection, postgres: Postgres
+) -> None:
+    await admin.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+    try:
+        (said,) = await sentences(postgres.url.replace("/tocsin?", "/latin?"), None)
+    finally:
+        await admin.execute("DROP DATABASE latin WITH (FORCE)")
+    assert "has database latin in encoding LATIN1, and UTF8 is needed" in said
+    assert "createdb -E UTF8 -T template0" in said
+
+
+@pytest.mark.parametrize("words", [("bootstrap",), ("channel", "list"), ("audit", "verify")])
+async def test_a_command_before_the_migration_says_so(
+    tmp_path: Path, fresh: str, valkey: Valkey, words: tuple[str, ...]
+) -> None:
+    done = await asyncio.to_thread(
+        run,
+        *("service", *words),
+        folder=tmp_path,
+        TOCSIN_DATABASE_URL=fresh,
+        TOCSIN_REDIS_URL=valkey.url,
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "run `tocsin migrate` first" in line
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
+async def test_an_address_that_is_not_ours_is_named_with_the_port(
+    tmp_path: Path, database: str, valkey: Valkey, host: str
+) -> None:
+    port = free_port()
+    done = await asyncio.to_thread(
+        run,
+        *("service", "serve"),
+        folder=tmp_path,
+        TOCSIN_DATABASE_URL=database,
+        TOCSIN_REDIS_URL=valkey.url,
+        TOCSIN_API_HOST=host,
+        TOCSIN_API_PORT=str(port),
+    )
+    assert done.returncode == 1
+    assert f"port {port} of address {host} cannot be listened on" in done.stderr
+    assert "TOCSIN_API_HOST" in done.stderr
+    assert "Unknown error" not in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("program", [("service", "serve"), ("workers", "scheduler")])
