@@ -68,6 +68,10 @@ async def test_the_report_of_an_import_is_for_a_person(
     assert (
         "  按身份：财务人员 1，无 1" in (await shell("--lang", "zh", "imports", "show", made)).out
     )
+    assert told.splitlines()[-1].endswith(f"tocsin ctl imports rejects {made}")
+    rows = (await shell("--lang", "zh", "imports", "rejects", made)).out.splitlines()
+    assert rows[0].split() == ["工作表", "行", "原因", "值", "建议"]
+    assert "固定电话或服务号码" in rows[1]
     listed = (await shell("--lang", "zh", "rosters", "list")).out.splitlines()
     assert listed[0].split() == ["编号", "名称", "人数", "依据", "有效至", "已过期"]
     preview = (await shell("--lang", "zh", "segments", "preview", RULE)).out
@@ -137,7 +141,8 @@ async def test_an_approver_sees_all_that_is_bound_before_the_question(
         TEXT,
         TEXT.replace("诈骗", "骗局"),
         "── 短信 2，3 天后",
-        "public_interest",
+        "类别：公益",
+        "状态：待审批",
         f"规则：{campaign['frozen_rule']}",
         "含义：满足以下条件的人：运营商是",
         "提交时人数：2",
@@ -158,7 +163,7 @@ async def test_an_approver_sees_all_that_is_bound_before_the_question(
         assert note in told
     assert asked == ["批准以上内容吗？请输入 yes："]
     done = await shell(*approve, who="approver", terminal=terminal)
-    assert (done.code, done.out.count("scheduled")) == (0, 1), done.err
+    assert (done.code, done.out.count("已排期")) == (0, 1), done.err
 
 
 async def test_what_was_changed_while_it_was_read_is_not_approved(
@@ -198,6 +203,14 @@ async def test_a_plan_is_edited_cloned_and_corrected(
     assert (await shell("campaigns", "edit", campaign["id"])).code == 2
     copy = await one(shell, "campaigns", "clone", campaign["id"], "--name", "又一次")
     assert (copy["name"], copy["cloned_from"]) == ("又一次", campaign["id"])
+    told = (await shell("--lang", "zh", "campaigns", "clone", campaign["id"])).out
+    assert "无人可收" not in told
+    assert "适用日 每天" in told
+    assert "错过时 不发" in told
+    await shell("suppressions", "add", stdin=f"{phone(1)}\n{phone(2)}")
+    told = (await shell("--lang", "zh", "campaigns", "clone", campaign["id"])).out
+    assert "2 次无人可收" in told.splitlines()[-1]
+    assert "已退订 2" in told.splitlines()[-1]
     added = await one(
         *(shell, "campaigns", "add-milestone", campaign["id"]),
         *("--name", "首轮", "--due-on", "2027-01-31"),
@@ -210,6 +223,8 @@ async def test_a_plan_is_edited_cloned_and_corrected(
     rule = await one(shell, "segments", "edit", campaign["segment_id"], "--rule", "年龄 >= 60")
     assert rule["canonical"] == "age >= 60"
     assert "满足" in (await one(shell, "segments", "explain", "--rule", "年龄 >= 60"))["chinese"]
+    assert "满足" in (await one(shell, "segments", "explain", "年龄 >= 60"))["chinese"]
+    assert (await shell("segments", "explain")).code == 2
     export = tmp_path / "report.csv"
     assert (await shell("campaigns", "export", campaign["id"], str(export))).code == 0
     assert export.read_bytes().startswith(b"\xef\xbb\xbfweek,")

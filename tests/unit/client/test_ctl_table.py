@@ -3,15 +3,19 @@ a reason why not; and a command asks for nothing that the API does not have.
 """
 
 import argparse
+import io
+import json
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 from tocsin_client.ctl import import_report
 from tocsin_client.ctl.command import parser
 from tocsin_client.ctl.requests import Request
-from tocsin_client.ctl.screen import LANGUAGE, cell, label
+from tocsin_client.ctl.screen import LANGUAGE, Screen, cell, label, member
 from tocsin_client.ctl.table import TABLE
 from tocsin_client.ctl.words import WORDS
+from tocsin_client.types import CampaignState, LateChoice, MessageClass, MessageState, Priority
 
 from service.accounts.model import RIGHTS, Role
 from service.api.op import Op
@@ -20,6 +24,7 @@ from service.audience.header import _REFUSED
 from service.audience.number import REASONS
 from service.audience.report import FIXES, WARNINGS
 from service.audience.traits import CARRIERS, ROLES
+from service.reports.plain import REASONS as REASONS_OF_TEXTS
 
 BY_OP = {f"{op.method} {op.path}": op for op in OPS}
 MAY = RIGHTS[Role.OPERATOR] | RIGHTS[Role.APPROVER]
@@ -27,7 +32,8 @@ MAY = RIGHTS[Role.OPERATOR] | RIGHTS[Role.APPROVER]
 BY_HAND = {
     "campaigns approve": "approve_campaign get_campaign preview_campaign",
     "campaigns cancel": "cancel_campaign",
-    "campaigns create": "create_campaign",
+    "campaigns clone": "clone_campaign preview_campaign",
+    "campaigns create": "create_campaign preview_campaign",
     "campaigns edit": "edit_campaign",
     "campaigns list": "list_campaigns",
     "campaigns pause": "pause_campaign",
@@ -61,6 +67,7 @@ BY_HAND = {
     "runs resend-missed": "resend_missed",
     "runs show": "get_run",
     "segments create": "create_segment",
+    "segments explain": "explain_segment",
     "segments list": "list_segments",
     "segments preview": "preview_segment",
     "stop-all lift": "lift_stop",
@@ -186,3 +193,63 @@ def test_instants_are_shown_to_the_second_and_names_in_the_language_asked_for() 
         assert (cell({"delivered": 3}), label("target")) == ("delivered 3", "target")
     finally:
         LANGUAGE.reset(before)
+
+
+def test_records_of_a_list_are_a_line_each_below_their_member() -> None:
+    out = io.StringIO()
+    before = LANGUAGE.set("zh")
+    try:
+        found = {
+            "moves": [
+                {"from_state": "draft", "to_state": "pending_approval"},
+                {"from_state": "pending_approval", "to_state": "scheduled"},
+            ],
+            "estimate": {"days": 2, "lanes": [{"channel_id": 1, "tps": 485.1485148514851}]},
+            "fires": [],
+        }
+        Screen(as_json=False, out=out).facts(found, ("moves", "estimate", "fires"))
+    finally:
+        LANGUAGE.reset(before)
+    assert out.getvalue().splitlines() == [
+        "经过  2",
+        "  自 草稿  至 待审批",
+        "  自 待审批  至 已排期",
+        "预计  天数 2",
+        "  通道明细  1",
+        "    通道编号 1  每秒条数 485",
+        "发送  -",
+    ]
+
+
+def test_a_program_gets_values_as_they_are() -> None:
+    out = io.StringIO()
+    found = {"state": "pending_approval", "tps": 485.1485148514851}
+    before = LANGUAGE.set("zh")
+    try:
+        Screen(as_json=True, out=out).facts(found, ("state", "tps"))
+    finally:
+        LANGUAGE.reset(before)
+    assert json.loads(out.getvalue()) == found
+
+
+def test_members_and_their_names_are_in_chinese_by_what_they_hold() -> None:
+    before = LANGUAGE.set("zh")
+    try:
+        plan = {"days": "all", "late": "run", "quiet_days": "keep", "at": "2027-01-12"}
+        assert cell(plan) == "适用日 每天  错过时 照发  静默日 不发送  时间 2027-01-12"
+        assert cell({"days": 3, "late": True, "at": 7}) == "天数 3  已逾期 是  位置 7"
+        assert member("class", "public_interest") == "公益"
+        assert member("carrier", "china_mobile") == "中国移动"
+        assert member("state", "of_a_newer_server") == "of_a_newer_server"
+        assert member("name", "draft") == "draft", "a person's words stay"
+        assert cell({"same_text": 3, "validity_over": 1}) == "近期收过同文 3  有效期已过 1"
+    finally:
+        LANGUAGE.reset(before)
+    assert member("state", "draft") == "draft"
+    assert [cell(value) for value in (0.5, 2.0, 99.123, 485.9)] == ["0.5", "2", "99.12", "486"]
+
+
+def test_what_may_hold_a_state_or_reason_has_its_chinese_word() -> None:
+    states = {*get_args(CampaignState), *get_args(MessageState)}
+    words = {*get_args(MessageClass), *get_args(Priority), *get_args(LateChoice)}
+    assert states | words | REASONS_OF_TEXTS.keys() <= WORDS.keys()

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
-from tocsin_client import ImportFailed, Tocsin
+from tocsin_client import ImportFailed, Tocsin, TocsinError
 from tocsin_client.ctl import fires, import_report, review
 from tocsin_client.ctl.parser import Act, Options
-from tocsin_client.ctl.screen import Screen, cell, say
+from tocsin_client.ctl.screen import Screen, cell, say, speaks_chinese
 from tocsin_client.types import Evidence
 
 BAD = 1
@@ -83,8 +83,12 @@ async def show_import(tocsin: Tocsin, o: Options, screen: Screen) -> None:
 
 async def list_rejects(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """The rejected rows."""
-    names = ("sheet", "row", "code", "reason", "value", "suggestion")
-    await screen.table(tocsin.imports.rejects(o.id), names)
+    rows = tocsin.imports.rejects(o.id)
+    if screen.as_json or not speaks_chinese():
+        await screen.table(rows, ("sheet", "row", "code", "reason", "value", "suggestion"))
+        return
+    why = ({**row, "reject": import_report.rejected(row["code"])} async for row in rows)
+    await screen.table(why, ("sheet", "row", "reject", "value", "suggestion"))
 
 
 async def undo_import(tocsin: Tocsin, o: Options, screen: Screen) -> None:
@@ -113,6 +117,15 @@ async def preview_rule(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     screen.facts(found, ("target", "by_area", "by_carrier", "by_role", "excluded", "sample"))
 
 
+async def explain_rule(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """A rule in words."""
+    given = o.rule or o.named_rule
+    if given is None or (o.rule and o.named_rule):
+        raise ValueError(say("give one rule", "请给出一条规则"))
+    found = await tocsin.segments.explain(read_text(given))
+    screen.facts(found, ("chinese", "english", "canonical", "written_out", "uses"))
+
+
 async def list_segments(tocsin: Tocsin, _: Options, screen: Screen) -> None:
     """The saved rules."""
     await screen.table(tocsin.segments.list(), ("id", "name", "rule"))
@@ -127,7 +140,9 @@ async def create_segment(tocsin: Tocsin, o: Options, screen: Screen) -> None:
 async def lint_text(tocsin: Tocsin, o: Options, screen: Screen) -> int | None:
     """What lint says; bad if a finding blocks."""
     found = await tocsin.templates.lint(read_text(o.text), message_class=o.message_class)
-    await screen.table(each(found["lint"]), ("rule", "level", "at", "message"))
+    placed = (dict(finding) | {"position": finding["at"]} for finding in found["lint"])
+    shown = found["lint"] if screen.as_json else placed
+    await screen.table(each(shown), ("rule", "level", "position", "message"))
     return BAD if any(finding["level"] == "block" for finding in found["lint"]) else None
 
 
@@ -180,6 +195,30 @@ async def create_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
         more=more,
     )
     screen.facts(made, CAMPAIGN)
+    await _foretell(tocsin, made, screen)
+
+
+async def _foretell(tocsin: Tocsin, made: Mapping[str, Any], screen: Screen) -> None:
+    """Say of a draft, for a person, if its fires reach nobody or few. It is made by now, so a
+    preview that is refused is said and no failure.
+    """
+    if screen.as_json:
+        return
+    try:
+        found: Mapping[str, Any] = await tocsin.campaigns.preview(made["id"])
+    except TocsinError as error:
+        screen.text([say(f"No preview: {error}", f"无法预览：{error}")])
+        return
+    screen.text(fires.loss_lines(found["forecast"]))
+
+
+async def clone_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
+    """Draft the same plan again."""
+    body = {"name": o.name} if o.name else None
+    address = f"/campaigns/{quote(o.id, safe='')}/clone"
+    made = await tocsin.ask("POST", address, body=body)
+    screen.facts(made, (*CAMPAIGN, "schedule", "cloned_from"))
+    await _foretell(tocsin, made, screen)
 
 
 def _planned(o: Options) -> dict[str, Any]:
@@ -226,11 +265,15 @@ async def preview_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     found = _with_towns(await tocsin.campaigns.preview(o.id), screen)
     names = ("target", "parts", "text", "by_area", "by_carrier", "excluded", "lint", "estimate")
     screen.facts(found, names)
+    screen.text(fires.forecast_lines(found["forecast"]))
+    screen.text(fires.loss_lines(found["forecast"]))
 
 
 async def submit_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """Put a draft before an approver."""
-    screen.facts(await tocsin.campaigns.submit(o.id), CAMPAIGN)
+    submitted: Mapping[str, Any] = await tocsin.campaigns.submit(o.id)
+    screen.facts(submitted, CAMPAIGN)
+    screen.text(fires.loss_lines(submitted["forecast"]))
 
 
 async def review_campaign(tocsin: Tocsin, o: Options, screen: Screen) -> None:

@@ -104,10 +104,15 @@ def lines_of(found: Facts) -> Iterator[str]:
         if report.get("message"):
             yield f"  {cell(report['message'])}"
     else:
-        yield from _report(report, found.get("area_names") or {})
+        yield from _report(report, found.get("area_names") or {}, found["id"])
 
 
-def _report(report: Facts, areas: Mapping[str, str]) -> Iterator[str]:
+def rejected(code: str) -> str:
+    """Why a row was rejected, in words; a code that is not known, as it is."""
+    return say(*REJECTED.get(code, (code, code)))
+
+
+def _report(report: Facts, areas: Mapping[str, str], made: str) -> Iterator[str]:
     rows, taken, people = report["rows"], report["accepted"], report["recipients"]
     yield say(
         f"Rows {rows['read']}: accepted {rows['accepted']} (new {taken['new']}, merged"
@@ -143,8 +148,8 @@ def _report(report: Facts, areas: Mapping[str, str]) -> Iterator[str]:
         yield _line("the list", "名单变化", changes)
     if rows["rejected"]:
         yield say(
-            "  Each rejected row with its reason: imports rejects ID",
-            "  逐行查看拒绝原因：imports rejects 编号",
+            f"  Each rejected row with its reason: tocsin ctl imports rejects {made}",
+            f"  逐行查看拒绝原因：tocsin ctl imports rejects {made}",
         )
 
 

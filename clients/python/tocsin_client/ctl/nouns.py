@@ -95,6 +95,9 @@ def _rosters(of: Commands) -> None:
 def _segments(of: Commands) -> None:
     preview = act(of, "preview", acts.preview_rule, ("whom it means", "预览人数"))
     preview.take("rule", words=RULE)
+    explain = act(of, "explain", acts.explain_rule, ("a rule in plain words", "用文字解释规则"))
+    explain.take("rule", words=RULE, nargs="?")
+    explain.take("--rule", words=RULE, dest="named_rule", metavar="RULE")
     create = act(of, "create", acts.create_segment, ("save a rule", "保存规则"))
     create.take("name", words=("its name", "名称"))
     create.take("rule", words=RULE)
@@ -153,6 +156,9 @@ def _campaigns(of: Commands) -> None:
         ("report", duty.show_campaign_report, ("week by week, by carrier", "按周、按运营商统计")),
     ):
         act_on(of, name, does, words, CAMPAIGN)
+    again = ("a draft of the same plan", "复制为新草稿")
+    clone = act_on(of, "clone", acts.clone_campaign, again, CAMPAIGN)
+    clone.take("--name", words=("its name; default: the same", "名称，默认相同"))
     _approve(of)
     for name, method, words in (
         ("return", "send_back", ("give it back to be mended", "退回修改")),

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tocsin_client import Tocsin, TocsinError
+from tocsin_client.ctl import fires
 from tocsin_client.ctl.parser import Options
-from tocsin_client.ctl.screen import Screen, cell, say
+from tocsin_client.ctl.screen import Screen, cell, member, say
 
 Facts = Mapping[str, Any]
 
@@ -72,9 +73,9 @@ async def ask(tocsin: Tocsin, o: Options, screen: Screen) -> bool:
 
 def _head(campaign: Facts, people: Mapping[str, str]) -> Iterator[str]:
     yield say(f"Campaign {campaign['name']}", f"任务 {campaign['name']}") + f"  {campaign['id']}"
-    yield _line("state", "状态", campaign["state"])
-    yield _line("class", "类别", campaign["class"])
-    yield _line("priority", "优先级", campaign["priority"])
+    yield _line("state", "状态", member("state", campaign["state"]))
+    yield _line("class", "类别", member("class", campaign["class"]))
+    yield _line("priority", "优先级", member("priority", campaign["priority"]))
     by = people.get(campaign["submitted_by"] or "", campaign["submitted_by"])
     yield _line("submitted by", "提交人", f"{cell(by)}  {cell(campaign['submitted_at'])}")
     if campaign["pending_until"]:
@@ -104,7 +105,8 @@ def _texts(campaign: Facts, preview: Facts) -> Iterator[str]:
             yield _line("lint", "审查", say("nothing found", "未发现问题"))
         for finding in found["lint"]:
             where = say(f"character {finding['at']}", f"第 {finding['at']} 字")
-            told = f"{finding['rule']} {finding['level']}  {where}  {finding['message']}"
+            level = member("level", finding["level"])
+            told = f"{finding['rule']} {level}  {where}  {finding['message']}"
             yield _line("lint", "审查", told)
 
 
@@ -129,7 +131,6 @@ _KINDS = {
     "recurring": ("again and again", "周期"),
     "joining": ("to whoever newly has a role", "向新增人员"),
 }
-_FIRES = 5
 _OVER_CAP = {
     "defer": ("wait", "顺延"),
     "stop": ("are left out", "不发"),
@@ -157,9 +158,9 @@ def _time(campaign: Facts, preview: Facts) -> Iterator[str]:
     if schedule["beyond_hours"]:
         yield _line("beyond the county's hours", "超出县定时段", True)
     if schedule["kind"] == "recurring":
-        yield _line("days", "适用日", schedule["days"])
-        yield _line("on a holiday", "遇节假日", schedule["holidays"])
-    yield _line("on quiet days", "静默日", schedule["quiet_days"])
+        yield _line("days", "适用日", member("days", schedule["days"]))
+        yield _line("on a holiday", "遇节假日", member("holidays", schedule["holidays"]))
+    yield _line("on quiet days", "静默日", member("quiet_days", schedule["quiet_days"]))
     yield _line("if late", "错过时", say(*_LATE.get(schedule["late"], (schedule["late"],) * 2)))
     minutes = schedule["validity_minutes"]
     yield _line("of use for", "有效期", say(f"{minutes} minutes", f"{minutes} 分钟"))
@@ -170,10 +171,12 @@ def _time(campaign: Facts, preview: Facts) -> Iterator[str]:
     if estimate := preview["estimate"]:
         shown = {name: estimate[name] for name in ("sends_from", "finishes_at", "in_time")}
         yield _line("foreseen", "预计", shown)
-    for fire in (campaign.get("forecast") or {}).get("fires", ())[:_FIRES]:
-        shown = {name: fire[name] for name in ("fires_at", "target", "excluded", "waits")}
-        yield _line("foretold at submission", "提交时预测", shown)
-    for note in campaign["schedule_notes"]:
+    forecast = campaign.get("forecast")
+    if forecast and forecast["fires"]:
+        yield _line("foretold at submission", "提交时预测", "")
+        yield from (f"  {line}" for line in fires.forecast_lines(forecast))
+        yield from (f"  {line}" for line in fires.loss_lines(forecast))
+    for note in fires.note_lines(campaign["schedule_notes"], forecast):
         yield _line("note", "提示", note)
 
 

@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, TextIO
 
-from tocsin_client.ctl.words import LABELS, WORDS
+from tocsin_client.ctl.words import BY_TYPE, CODED, LABELS, WORDS
 
 _FIRST_ROWS = 500
+_WHOLE = 100
+"""A figure from here on is shown without decimals."""
 
 
 LANGUAGE: ContextVar[str] = ContextVar("LANGUAGE", default="")
@@ -49,10 +51,12 @@ class Screen:
         if self.as_json:
             self._json(answer)
             return
-        shown = [(label(name), cell(answer[name])) for name in names if name in answer]
-        wide = max((width(name) for name, _ in shown), default=0)
-        for name, value in shown:
-            self._line(f"{padded(name, wide)}  {value}")
+        given = [name for name in names if name in answer]
+        wide = max((width(label(name)) for name in given), default=0)
+        for name in given:
+            first, *below = _lines(name, answer[name])
+            self._line(f"{padded(label(name), wide)}  {first}")
+            self.text(below)
 
     async def table(self, items: AsyncIterator[Any], names: Sequence[str]) -> None:
         """A list: these members of each. It is printed while it comes."""
@@ -63,7 +67,7 @@ class Screen:
         waiting = [[label(name) for name in names]]
         widths: list[int] = []
         async for item in items:
-            row = [cell(item.get(name)) for name in names]
+            row = [member(name, item.get(name)) for name in names]
             if widths:
                 self._row(row, widths)
                 continue
@@ -100,9 +104,49 @@ def label(name: str) -> str:
     return LABELS.get(name, name) if speaks_chinese() else name
 
 
+def _named(name: str, value: object) -> str:
+    """What a member is called inside a value."""
+    meant = BY_TYPE.get((name, type(value)))
+    return word(name) if meant is None else label(meant) if speaks_chinese() else name
+
+
 def word(name: str) -> str:
     """What a name inside a count is called."""
     return WORDS.get(name, label(name)) if speaks_chinese() else name
+
+
+def member(name: str, value: object) -> str:
+    """The value of a member on one line; a name that stands for something, in words."""
+    if name in CODED and isinstance(value, str):
+        value = word(value)
+    elif name in CODED and isinstance(value, list):
+        value = [word(one) if isinstance(one, str) else one for one in value]
+    return cell(value)
+
+
+def _lines(name: str, value: object, depth: int = 1) -> list[str]:
+    """The value of a member; records of a list, and of lists inside, a line each below it."""
+    if isinstance(value, Mapping):
+        deep = {part: found for part, found in value.items() if _are_records(found)}
+        lines = [cell({part: found for part, found in value.items() if part not in deep})]
+        for part, found in deep.items():
+            first, *below = _lines(part, found, depth + 1)
+            lines += [f"{_INDENT * depth}{word(part)}  {first}", *below]
+        return lines
+    if isinstance(value, list) and _are_records(value):
+        lines = [str(len(value))]
+        for record in value:
+            first, *below = _lines(name, record, depth + 1)
+            lines += [f"{_INDENT * depth}{first}", *below]
+        return lines
+    return [member(name, value)]
+
+
+_INDENT = "  "
+
+
+def _are_records(value: object) -> bool:
+    return isinstance(value, list) and any(isinstance(one, Mapping) for one in value)
 
 
 _FRACTION = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d+")
@@ -119,7 +163,12 @@ def cell(value: object) -> str:
     elif isinstance(value, Mapping) and value.keys() == {"zh", "en"}:
         text = str(said(value))
     elif isinstance(value, Mapping):
-        text = "  ".join(f"{word(name)} {cell(part)}" for name, part in value.items()) or "-"
+        text = "  ".join(
+            f"{_named(name, part)} {member(name, part)}" for name, part in value.items()
+        )
+        text = text or "-"
+    elif isinstance(value, float):
+        text = f"{value:.0f}" if abs(value) >= _WHOLE else f"{value:.2f}".rstrip("0").rstrip(".")
     elif isinstance(value, list):
         text = ", ".join(map(cell, value)) or "-"
     else:

@@ -28,7 +28,6 @@ FROM = query("from", DAY)
 TO = query("to", DAY)
 WHICH_KIND = query("mode", ("real or drill", "实发或演练"), choices=("real", "drill"))
 
-_CAMPAIGN = "id name state class priority template_id segment_id schedule cloned_from"
 _CONTACT = (
     "id phone name gender age_band area_code area_name carrier roles tags listed version entries"
 )
@@ -73,14 +72,12 @@ PLANNING = (
             ("say that a milestone is done", "标记节点完成"),
             (CAMPAIGN, path("milestone_id", ("the milestone's id", "节点编号")),
              body("note", NOTE)), _MILESTONE),
-    Request("campaigns", "clone", "POST /campaigns/{campaign_id}/clone",
-            ("a draft of the same plan", "复制为新草稿"),
-            (CAMPAIGN, body("name", ("its name; default: the same", "名称，默认相同"))), _CAMPAIGN),
     Request("campaigns", "top-up", "POST /campaigns/{campaign_id}/top-up",
             ("send the last text to who has joined since", "向上次发送后新进的人补发"),
             (CAMPAIGN, body("reason", REASON)), "run_id"),
     Request("campaigns", "test-send", "POST /campaigns/{campaign_id}/test-send",
-            ("have it on your own phone before you approve", "审批前试发到本人手机"),
+            ("for whoever may approve: have it on your own phone before",
+             "限有审批权的人：审批前试发到本人手机"),
             (CAMPAIGN, body("text_no", ("which of its texts; default: 1", "第几条短信，默认 1"),
                             kind="number")), "run_id"),
     Request("runs", "inbound", "GET /runs/{run_id}/inbound",
@@ -92,7 +89,8 @@ PLANNING = (
             "at name state people sends_from finishes_at overlaps plain note campaign_id",
             many="paged", at_once=100),
     Request("calendar", "days", "GET /calendar/days",
-            ("which days are holidays or quiet", "节假日与静默日"), (FROM, TO),
+            ("each day: holiday or quiet, people and fires",
+             "逐日：节假日、静默日、人数与发送次数"), (FROM, TO),
             "date kind name quiet official people fires milestones", many="whole"),
     Request("schedules", "preview", "POST /schedules/preview",
             ("try a schedule: when would it fire?", "试算计划的发送时间"),
@@ -239,10 +237,6 @@ PEOPLE = (
 WORDS_AND_RULES = (
     Request("segments", "show", "GET /segments/{segment_id}", ("one of them", "查看规则"),
             (SEGMENT,), _SEGMENT),
-    Request("segments", "explain", "POST /segments/explain",
-            ("a rule in plain words", "用文字解释规则"),
-            (body("rule", ("a rule; - or @FILE reads it", "规则；- 或 @文件 读取"), needed=True),),
-            "chinese english canonical written_out uses"),
     Request("segments", "edit", "PATCH /segments/{segment_id}", ("change it", "修改规则"),
             (SEGMENT, body("name", ("its name", "名称")),
              body("rule", ("a rule; - or @FILE reads it", "规则；- 或 @文件 读取"))), _SEGMENT),

@@ -13,7 +13,8 @@ LABELS = {
     "carrier": "运营商", "submitted_at": "提交时间", "final_at": "终态时间", "kind": "种类",
     "mode": "模式", "fire_at": "发送时间", "contacts": "人数", "basis": "依据",
     "expires_on": "有效至", "expired": "已过期", "rule": "规则", "canonical": "规则（规范）",
-    "level": "级别", "message": "说明", "at": "时间/位置", "plain": "说明", "note": "备注",
+    "level": "级别", "message": "说明", "at": "时间",
+    "position": "位置", "reject": "原因", "plain": "说明", "note": "备注",
     "outcome": "结果", "planned_at": "计划时间", "released_at": "放行时间",
     "received_at": "收到时间", "moves": "经过", "from_state": "自", "to_state": "至",
     "answer": "答复", "sheet": "工作表", "row": "行", "value": "值", "suggestion": "建议",
@@ -34,7 +35,13 @@ LABELS = {
     "replies": "回复", "parent": "上级", "population": "人口",
     "owner": "所有者", "starts_at": "起始", "ends_at": "截止", "fires_at": "发送时间",
     "valid_until": "有效至", "in_time": "来得及", "days": "天数", "lanes": "通道明细",
-    "messages": "短信数", "rate": "速率", "waits": "顺延", "channel_id": "通道编号",
+    "messages": "短信数", "rate": "速率", "waits": "顺延",
+    "send_days": "适用日", "if_late": "错过时",
+    "holidays": "遇节假日", "quiet_days": "静默日", "over_cap": "达接收上限者",
+    "send_hours": "时段", "timezone": "时区", "validity_minutes": "有效分钟",
+    "start_at": "开始时间", "rrule": "重复规则", "dates": "日期", "until": "截止",
+    "beyond_hours": "超出县定时段", "own_hours": "自定时段", "hold_following": "连同后续等待",
+    "user_id": "用户", "skipped": "不发", "channel_id": "通道编号",
 }  # fmt: skip
 """Members, by the name that the API gives them."""
 
@@ -52,6 +59,40 @@ WORDS = {
     "age_unclear": "年龄不明", "blacklisted": "黑名单", "empty_number": "空号",
     "powered_off": "关机", "suspended": "停机", "memory_full": "收件箱满", "in_doubt": "去向不明",
     "other": "其他", "protected": "受保护", "complaint": "投诉", "dead_number": "空号停发",
-    "capped": "达上限",
+    "capped": "达上限", "same_text": "近期收过同文", "no_receipt": "没有回执",
+    "validity_over": "有效期已过", "no_route": "无可用通道",
+    "no_name": "缺姓名", "no_area": "缺区划",
+    "not_a_guest": "不在试用名单", "outside_area": "不在本区域",
+    "no_longer_listed": "已不在名单",
+    "content_filter": "内容被过滤", "frequency_limit": "频次限制", "ported": "已携号转网",
+    "network": "网络不通", "account": "通道账号问题", "format": "格式不符", "no_answer": "无应答",
+    "arrived": "首次已送达", "cannot_be_composed": "内容无法生成",
+    "campaign_cancelled": "任务已取消", "test_key": "测试密钥", "erased": "资料已删除",
+    "cancelled_by_sender": "发送方取消", "decided": "人工认定", "statement": "按对账单认定",
+    "not_kept": "号码已清除", "synthetic_range": "测试号段", "not_synthetic": "非测试号段",
+    "class_not_allowed": "无权发此类", "signature_of_another": "签名属他部门",
+    "draft": "草稿", "pending_approval": "待审批", "returned": "已退回", "scheduled": "已排期",
+    "running": "发送中", "paused": "已暂停", "held": "待放行", "done": "已完成", "sent": "已发完",
+    "unknown": "不明", "public_interest": "公益", "service": "服务", "warning": "预警",
+    "urgent": "紧急", "normal": "普通", "bulk": "大批量", "live": "正式", "trial": "试用",
+    "test": "测试", "drill": "演练", "duty": "履职", "contract_hr": "合同人事", "consent": "同意",
+    "emergency": "应急", "fired": "已发送", "skipped": "不发", "missed": "已错过",
+    "block": "拦截", "doubt": "疑点", "warn": "提醒", "campaign": "任务", "direct": "直接发送",
+    "correction": "更正", "clue": "线索", "opt_out": "退订", "new": "新", "taken": "已认领",
+    "now": "批准后立即", "once": "一次", "recurring": "周期", "joining": "向新增人员",
+    "run": "照发", "hold": "等待放行", "skip": "不发", "send": "照发", "keep": "不发送",
+    "next_workday": "顺延至下一工作日", "previous_workday": "提前至上一工作日", "all": "每天",
+    "workdays": "工作日", "defer": "顺延", "stop": "不发", "town": "乡镇", "village": "村",
+    "community": "社区", "group": "组",
 }  # fmt: skip
-"""Names inside a count, such as carriers, states, roles and reasons."""
+"""Names inside a count, such as carriers, states, roles and reasons, and values of `CODED`."""
+
+CODED = frozenset({
+    "state", "class", "classes", "priority", "kind", "mode", "basis", "outcome", "carrier",
+    "carriers", "prefix_carrier", "roles", "reason", "level", "late", "days", "holidays",
+    "quiet_days", "over_cap", "from_state", "to_state",
+})  # fmt: skip
+"""Members whose values are names, not words of a person."""
+
+BY_TYPE = {("at", int): "position", ("days", str): "send_days", ("late", str): "if_late"}
+"""Members that mean another thing by the type of their value, by the label of that."""
