@@ -9,6 +9,7 @@ from functools import cache
 from importlib.metadata import version
 
 from aiohttp import web
+from aiohttp.log import server_logger
 
 from service.api import callbacks, catalogue, reference
 from service.api.health import healthz, readyz
@@ -23,7 +24,7 @@ from service.errors import Misconfigured
 from service.messages import wording
 from service.runtime import Runtime
 from service.servers import port_fault
-from service.web import RUNTIME, request_log, show_request_id
+from service.web import RUNTIME, request_log, shorten_malformed, show_request_id
 
 JSON_OCTETS = 1024 * 1024
 SHUTDOWN_SECONDS = 15.0
@@ -43,6 +44,7 @@ def create_app(runtime: Runtime) -> web.Application:
     app[RUNTIME] = runtime
     app[LIMITER] = Limiter(runtime.redis, runtime.settings)
     app.on_response_prepare.append(show_request_id)
+    server_logger.addFilter(shorten_malformed)  # the same one is added once
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/problems", catalogue.show_all)

@@ -74,6 +74,8 @@ def test_addresses_that_are_asked_for_are_the_apis(document: Path) -> None:
     asked = re.findall(r"\$API(/[^\s\"?;|)]+)", blocks)
     unknown = [path for path in asked if not any(path_of.fullmatch(path) for path_of in served)]
     assert not unknown, unknown
+    raw = re.findall(r"\$API/[^\s\"?]*\?[^\s\"]*[^\x00-\x7F\s\"]", blocks)
+    assert not raw, "a query with Chinese in it takes curl -G --data-urlencode"
     assert "call $" not in blocks
     if re.search(r"^(?:\w+=\$\w+ )?api .*\$API", blocks, re.MULTILINE):
         assert "api() {" in blocks or "(api.md#before-the-first-command)" in text

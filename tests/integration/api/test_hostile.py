@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from service.api import reading
 from service.api.op import Op
 from service.api.routes import OPS, PREFIX
+from service.logs import JSONFormatter
 from service.storage.postgres import transaction
 from tests.factories import make_draft
 from tests.harness.things import make_things
@@ -161,6 +162,25 @@ async def _raw(api: Api, octets: bytes, *, then: bytes = b"", whole: bool = Fals
         return first + await reader.read(65_536) if whole else first
     finally:
         writer.close()
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        "GET /v1/contacts?phone=19790001234&tag=重点 HTTP/1.1\r\nHost: x\r\n\r\n".encode(),
+        b"GET /v1/contacts?phone=19790001234 HTTP/1.1\r\nHost: x\r\n1979000 1234\r\n\r\n",
+        b"GET /v1/contacts?phone=19790001234 HTTP/nine\r\nHost: x\r\n\r\n",
+    ],
+)
+async def test_of_a_malformed_request_nothing_is_logged_but_that_it_was(
+    api: Api, caplog: pytest.LogCaptureFixture, octets: bytes
+) -> None:
+    assert b" 400 " in await _raw(api, octets)
+    (record,) = [one for one in caplog.records if one.name == "aiohttp.server"]
+    line = JSONFormatter().format(record)
+    assert '"level": "WARNING"' in line
+    assert '"message": "a request was malformed"' in line
+    assert not any(said in line for said in ("197", "1234", "Traceback", "contacts", "xe9")), line
 
 
 def _head(api: Api, *more: str) -> bytes:
