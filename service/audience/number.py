@@ -254,7 +254,10 @@ def parse_phone(text: str, *, field: str = "phone") -> str:
         reason = "more than one number is given"
     else:
         reason = REASONS[result.code or "phone_empty"]
-    problem = f"{reason} (shape {shape(text)}); write one like +86 197 9000 0001"
+    problem = (
+        f"{reason} (shape {shape(text)}); the shape is what was given, with 9 for each digit and a"
+        " for each letter; write a number like +86 1XX XXXX XXXX, with digits for X"
+    )
     raise Invalid(f"{field} is not a mobile number: {problem}", fields={field: problem})
 
 

@@ -129,6 +129,9 @@ async def test_nobody_accepted_is_an_error_and_leaves_nothing(api: Api, lane: in
     sent = await send(api, ["1", "2"])
     assert (sent.status, sent.json["type"]) == (422, "/problems/nobody_accepted")
     assert set(sent.json["fields"]) == {"to.0", "to.1"}
+    assert "(shape 9); the shape is what was given, with 9 for each digit" in sent.body.decode()
+    assert "+86 1XX XXXX XXXX" in sent.body.decode(), "the mask leaves the example as it is"
+    assert "*" not in sent.body.decode()
     assert await api.runtime.pool.fetchval("SELECT count(*) FROM runs") == 0
 
 
