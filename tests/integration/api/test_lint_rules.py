@@ -9,6 +9,7 @@ from service.messages.lint import lint
 from service.storage.postgres import CheckViolation, Connection
 from tests.factories import make_team, make_template
 from tests.integration.api.conftest import Answer, Api
+from tests.integration.api.test_routing import channel
 
 ADMIN, OPERATOR, APPROVER = ("county", "admin"), ("county", "operator"), ("county", "approver")
 DOUBTFUL = "【旌德县反诈中心】公安不会打电话给群众，凡自称公安的来电，请拨110核实。"
@@ -163,6 +164,7 @@ async def test_what_was_sent_before_is_named_and_voids_no_submission(api: Api) -
 
 
 async def test_a_direct_send_takes_a_text_that_somebody_else_approved(api: Api) -> None:
+    await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
     _, template = await draft(api, GOOD)
     send = {"to": ["19790000001"], "template_id": template}
     refused = await api.post("/messages", OPERATOR, send)
