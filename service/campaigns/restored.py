@@ -11,6 +11,7 @@ proves nothing. See docs/decisions/0036-restored-database.md.
 import contextlib
 import logging
 import os
+from pathlib import Path
 from uuid import UUID
 
 from redis.exceptions import RedisError
@@ -29,6 +30,8 @@ end
 """Several schedulers tell their beats at once, and the last word is not always the highest."""
 
 log = logging.getLogger(__name__)
+_unusable: set[Path] = set()
+"""The witness files of which this process has said that they cannot be used."""
 
 
 async def beat(runtime: Runtime) -> bool:
@@ -82,9 +85,12 @@ async def _witnessed(runtime: Runtime, database: UUID) -> int:
     with contextlib.suppress(RedisError, OSError, ValueError):
         beats.append(int(await runtime.redis.get(_key(database)) or 0))
     if path := runtime.settings.witness_file:
-        with contextlib.suppress(OSError, ValueError):
-            name, number = path.read_text("ascii").split()
-            beats.append(int(number) if name == str(database) else 0)
+        try:
+            with contextlib.suppress(FileNotFoundError, ValueError):  # nothing is remembered yet
+                name, number = path.read_text("ascii").split()
+                beats.append(int(number) if name == str(database) else 0)
+        except OSError as error:
+            _note_unusable(path, error)
     return max(beats)
 
 
@@ -94,10 +100,24 @@ async def _remember(runtime: Runtime, generation: Generation) -> None:
         tell = runtime.redis.register_script(_RAISE)
         await tell(keys=[_key(generation.id)], args=[generation.beat])
     if path := runtime.settings.witness_file:
-        with contextlib.suppress(OSError):
+        try:
             new = path.with_name(f"{path.name}.{os.getpid()}")
             new.write_text(f"{generation.id} {generation.beat}\n", "ascii")
             new.replace(path)
+            _unusable.discard(path)
+        except OSError as error:
+            _note_unusable(path, error)
+
+
+def _note_unusable(path: Path, error: OSError) -> None:
+    """Log it once, until the file has been written again: a beat comes every few seconds."""
+    if path not in _unusable:
+        _unusable.add(path)
+        log.warning(
+            "the witness file cannot be used, so a restored database may not be noticed; "
+            "mend TOCSIN_WITNESS_FILE, or let the program's user write to its folder",
+            extra={"path": str(path), "why": error.strerror},
+        )
 
 
 def _key(database: UUID) -> str:

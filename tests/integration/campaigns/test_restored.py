@@ -121,6 +121,34 @@ async def test_a_file_outside_the_folder_outlives_redis(
     await _is_held(watched, why="2 beats are missing")
 
 
+async def test_a_file_that_cannot_be_written_is_said_once_until_it_can(
+    runtime: Runtime, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "folder" / "witness"
+    settings = runtime.settings.model_copy(update={"witness_file": path})
+    watched = replace(runtime, settings=settings)
+    for times in (1, 2):
+        for _ in range(3):
+            await restored.beat(watched)
+        said = [r for r in caplog.records if "witness file cannot be used" in r.getMessage()]
+        assert [r.levelname for r in said] == ["WARNING"] * times
+        assert vars(said[-1])["path"] == str(path)
+        path.parent.mkdir()
+        await restored.beat(watched)
+        assert path.exists()
+        path.unlink()
+        path.parent.rmdir()
+
+
+async def test_a_file_that_cannot_be_read_is_said(
+    runtime: Runtime, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await restored.beat(runtime)
+    settings = runtime.settings.model_copy(update={"witness_file": tmp_path})
+    await restored.check(replace(runtime, settings=settings))
+    assert "witness file cannot be used" in caplog.text
+
+
 async def test_late_words_do_not_lower_what_redis_remembers(runtime: Runtime) -> None:
     await restored.beat(runtime)
     async with transaction(runtime.pool) as conn:
