@@ -29,7 +29,7 @@ from service.campaigns.county_store import load_county
 from service.campaigns.fire_store import FireRecord
 from service.campaigns.missed import decide_late
 from service.campaigns.model import Campaign, Plan, State
-from service.campaigns.notes import notes_of
+from service.campaigns.notes import notes_of, passed_notes
 from service.campaigns.texts import MOST_DAYS, MOST_TEXTS, MoreText
 from service.dispatch.rehearsal import test_send
 from service.errors import Forbidden
@@ -372,6 +372,7 @@ async def detail_out(
         **_facts(campaign),
         next_fires=fires_out(ahead, terms, county),
         schedule_notes=[
+            *passed_notes(campaign, ahead, call.now),
             *notes_of(ahead, terms, county),
             *await repeats(call, campaign, county),
             *losses,

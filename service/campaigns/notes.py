@@ -6,6 +6,7 @@ from typing import Any
 
 from service.campaigns.fires import Fire
 from service.campaigns.hours import BEIJING, EXEMPT, County, HourTerms, intersect, minutes_of
+from service.campaigns.model import Campaign, State
 
 SAME_TEXT_WITHIN = timedelta(days=30)
 """As the caps have it (docs/caps.md)."""
@@ -20,6 +21,29 @@ def notes_of(fires: Sequence[Fire], terms: HourTerms, county: County) -> list[st
         *_wait_notes(fires, terms, county),
         *_calendar_notes(fires, county),
     ]
+
+
+def passed_notes(campaign: Campaign, fires: Sequence[Fire], now: datetime) -> Iterator[str]:
+    """That a plan which is still to be submitted has no fire to come: the submission refuses it."""
+    if campaign.state not in {State.DRAFT, State.RETURNED}:
+        return
+    schedule = campaign.plan.schedule
+    at = schedule.start_at
+    if schedule.kind == "recurring" and all(fire.skipped for fire in fires):
+        yield (
+            "No fire of the plan is to come, and so it cannot be submitted: change its rule, its"
+            " dates or its end."
+        )
+    elif (
+        schedule.kind == "once"
+        and at is not None
+        and at <= now
+        and at in {fire.planned_at for fire in fires}
+    ):
+        yield (
+            f"The instant of the fire, {at.astimezone(BEIJING):{_MINUTE}}, has passed, and so the"
+            " plan cannot be submitted: give it a later start_at."
+        )
 
 
 def repeat_notes(fires: Sequence[Fire], texts: int) -> Iterator[str]:

@@ -33,6 +33,28 @@ async def _approve(api: Api, campaign: str) -> Any:
     return answer.json
 
 
+@pytest.mark.parametrize(
+    ("schedule", "said"),
+    [
+        ({"kind": "once"}, "has passed"),
+        ({"kind": "recurring", "rrule": "FREQ=DAILY;COUNT=2"}, "No fire of the plan is to come"),
+    ],
+)
+async def test_a_plan_whose_time_has_passed_says_so_before_it_is_submitted(
+    api: Api, schedule: dict[str, Any], said: str
+) -> None:
+    campaign = await _draft(api)
+    for days, noted in ((-30, True), (30, False)):
+        start_at = (api.clock.at + timedelta(days=days)).isoformat()
+        body = {"schedule": schedule | {"start_at": start_at}}
+        answer = await api.patch(f"/campaigns/{campaign}", OPERATOR, body)
+        notes = [note for note in answer.json["schedule_notes"] if said in note]
+        assert len(notes) == noted, answer.body
+        assert all("cannot be submitted" in note for note in notes)
+        submitted = await api.post(f"/campaigns/{campaign}/submit", OPERATOR)
+        assert submitted.status == (422 if noted else 200), submitted.body
+
+
 async def test_a_clone_is_a_draft_of_the_same_plan_and_nothing_else(api: Api) -> None:
     safety = {"canary": {"first": 10, "wait_minutes": 5}, "failed_share": 0.3}
     campaign = await _draft(api, max_tps=7, safety=safety, priority="urgent")
