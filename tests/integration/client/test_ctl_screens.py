@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tocsin_client.ctl.nouns import WEEKLY
 
 from service.audience.loading import run_import
 from service.audience.store import load_areas
@@ -87,6 +88,37 @@ async def test_a_file_that_cannot_be_read_says_why(api: Api, shell: Shell, tmp_p
     told = (await shell("--lang", "zh", "imports", "show", made)).out
     assert "[失败：未存入任何人]" in told
     assert "没有手机号列（no_phone_column）" in told
+    assert "--column phone=表头" in told
+
+
+async def test_a_column_is_named_by_its_header(api: Api, shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "odd.csv"
+    file.write_text(f"称呼,哪个号\n王小明,{phone(1)}\n", "utf-8")
+    named = ("--column", "phone=哪个号", "--column", "name=称呼")
+    made = await _import(api, shell, file, *named)
+    report = (await one(shell, "imports", "show", made))["report"]
+    assert report["rows"]["accepted"] == 1, report
+    wrong = await shell("imports", "add", str(file), "--roster", "r", "--column", "phone")
+    assert (wrong.code, "NAME=HEADER" in wrong.err) == (2, True)
+
+
+async def test_the_weekly_plan_of_the_help_is_taken(api: Api, shell: Shell, tmp_path: Path) -> None:
+    campaign = await _submitted(api, shell, tmp_path)
+    told = (await shell("--lang", "zh", "campaigns", "create", "--help")).out
+    assert WEEKLY in told
+    plan = tmp_path / "weekly.json"
+    plan.write_text(told[told.rindex(WEEKLY) :])
+    made = await one(
+        *(shell, "campaigns", "create", "每周", "--template", campaign["template_id"]),
+        *("--segment", campaign["segment_id"], "--plan", str(plan)),
+    )
+    assert made["schedule"]["rrule"] == "FREQ=WEEKLY;BYDAY=WE"
+    assert made["next_fires"], made
+
+
+async def test_where_nothing_waits_it_says_so(shell: Shell) -> None:
+    assert (await shell("--lang", "zh", "work")).out == "没有待办。\n"
+    assert (await shell("--json", "work")).out == ""
 
 
 async def _submitted(api: Api, shell: Shell, tmp_path: Path) -> dict[str, Any]:

@@ -56,6 +56,7 @@ async def add_import(tocsin: Tocsin, o: Options, screen: Screen) -> int | None:
         expires_on=o.expires_on,
         evidence=_evidence(o),
         encoding=o.encoding,
+        columns=dict(o.column or ()),
         mode=o.mode,
         dry_run=o.dry_run,
     )

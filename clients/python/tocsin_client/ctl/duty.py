@@ -6,7 +6,7 @@ import tempfile
 from tocsin_client import Tocsin
 from tocsin_client.ctl.acts import each, read_text
 from tocsin_client.ctl.parser import Options
-from tocsin_client.ctl.screen import Screen, said
+from tocsin_client.ctl.screen import Screen, said, say
 
 _MEMORY_OCTETS = 1024 * 1024
 
@@ -24,6 +24,9 @@ async def show_me(tocsin: Tocsin, _: Options, screen: Screen) -> None:
 async def list_work(tocsin: Tocsin, _: Options, screen: Screen) -> None:
     """What waits for a person."""
     found = await tocsin.work()
+    if not screen.as_json and not any(kind["items"] for kind in found):
+        screen.text([say("Nothing waits.", "没有待办。")])
+        return
     items = (
         dict(item)
         | {"kind": kind["kind"], "plain": item["plain"] if screen.as_json else said(item["plain"])}

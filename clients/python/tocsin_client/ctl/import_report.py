@@ -103,6 +103,11 @@ def lines_of(found: Facts) -> Iterator[str]:
         yield _line("cannot be read", "无法读取", f"{why}（{report['error']}）")
         if report.get("message"):
             yield f"  {cell(report['message'])}"
+        if report["error"] == "no_phone_column":
+            yield say(
+                "  Say which it is: tocsin ctl imports add … --column phone=HEADER",
+                "  指定手机号列：tocsin ctl imports add … --column phone=表头",
+            )
     else:
         yield from _report(report, found.get("area_names") or {}, found["id"])
 

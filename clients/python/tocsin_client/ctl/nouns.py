@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from tocsin_client.ctl import acts, duty
-from tocsin_client.ctl.parser import Commands, Parser, Words, act, act_on, reason
+from tocsin_client.ctl.parser import Commands, Parser, Words, act, act_on, pair, reason
 from tocsin_client.types import (
     Basis,
     CampaignState,
@@ -30,6 +30,19 @@ MESSAGE: Words = ("the text's id: RUN.NUMBER", "短信编号：批次.序号")
 CHANNEL: Words = ("a channel's id", "通道编号")
 RULE: Words = ("a rule; - or @FILE reads it", "规则；- 或 @文件 读取")
 TEXT: Words = ("a text; - or @FILE reads it", "正文；- 或 @文件 读取")
+WEEKLY = """{
+  "schedule": {
+    "kind": "recurring", "start_at": "2027-01-13T09:30:00+08:00",
+    "rrule": "FREQ=WEEKLY;BYDAY=WE", "until": "2027-06-30T18:00:00+08:00",
+    "send_hours": [["09:00", "17:30"]], "holidays": "next_workday", "late": "hold"
+  },
+  "over_cap": "stop"
+}"""
+"""A file that `campaigns create --plan` takes."""
+HEADER: Words = (
+    "a column's header: phone=Mobile; repeatable",
+    "某列的表头，如 phone=联系电话，可重复",
+)
 SECONDS = {"type": float, "metavar": "SECONDS"}
 INSTANT = {"metavar": "RFC3339"}
 
@@ -72,6 +85,7 @@ def _imports(of: Commands) -> None:
     add.take("--expires-on", words=("the list's last day", "名单有效至"), metavar="YYYY-MM-DD")
     _evidence(add)
     add.take("--encoding", words=("of the file; default: found out", "文件编码，默认自动识别"))
+    add.take("--column", words=HEADER, action="append", type=pair, metavar="NAME=HEADER")
     mode = ("replace: who is not in it leaves the list", "replace：不在文件中的人退出名单")
     add.take("--mode", words=mode, choices=["add", "replace"], default="add")
     add.take(
@@ -136,6 +150,7 @@ def _campaigns(of: Commands) -> None:
     create.take("name", words=("its name", "名称"))
     first = ("what goes before what; default: normal", "优先级，默认 normal")
     create.take("--priority", words=first, choices=get_args(Priority), default="normal")
+    create.example(("A weekly plan, for --plan:", "每周发送的计划文件（--plan）示例："), WEEKLY)
     create.take("--drill", words=("a drill", "演练"), action="store_true")
     changed = ("change a plan that has not begun", "修改未开始的任务")
     edit = act_on(of, "edit", acts.edit_campaign, changed, CAMPAIGN)
@@ -156,9 +171,7 @@ def _campaigns(of: Commands) -> None:
         ("report", duty.show_campaign_report, ("week by week, by carrier", "按周、按运营商统计")),
     ):
         act_on(of, name, does, words, CAMPAIGN)
-    again = ("a draft of the same plan", "复制为新草稿")
-    clone = act_on(of, "clone", acts.clone_campaign, again, CAMPAIGN)
-    clone.take("--name", words=("its name; default: the same", "名称，默认相同"))
+    _clone(of)
     _approve(of)
     for name, method, words in (
         ("return", "send_back", ("give it back to be mended", "退回修改")),
@@ -169,6 +182,12 @@ def _campaigns(of: Commands) -> None:
         parser = act_on(of, name, acts.steer(method), words, CAMPAIGN)
         reason(parser, required=name in {"return", "reject"})
     _going_on(of)
+
+
+def _clone(of: Commands) -> None:
+    again = ("a draft of the same plan", "复制为新草稿")
+    clone = act_on(of, "clone", acts.clone_campaign, again, CAMPAIGN)
+    clone.take("--name", words=("its name; default: the same", "名称，默认相同"))
 
 
 def _approve(of: Commands) -> None:
@@ -327,7 +346,11 @@ def _stop_all(of: Commands) -> None:
 
 
 def _work(of: Commands) -> None:
-    act(of, "list", duty.list_work, ("each thing, since when and why", "逐项列出：何时起、为何"))
+    shown = (
+        "each stop, shut channel, silent campaign, held or missed fire, with since when and why",
+        "逐项列出：全部停发、通道不通、任务不再发送、待放行、错过的发送，何时起、为何",
+    )
+    act(of, "list", duty.list_work, shown)
 
 
 def _alone(_: Commands) -> None:
@@ -335,7 +358,11 @@ def _alone(_: Commands) -> None:
 
 
 NOUNS: tuple[tuple[str, Words, Callable[[Commands], None]], ...] = (
-    (WORK, ("what waits for you", "等您处理的事"), _work),
+    (
+        WORK,
+        ("what is stopped, held or missed; no approvals", "停发、待放行、错过的（不含待审批）"),
+        _work,
+    ),
     ("stop-all", ("the switch that stops everything", "全部停发"), _stop_all),
     ("campaigns", ("broadcasts", "群发任务"), _campaigns),
     ("runs", ("fires of a campaign, and direct sends", "发送批次与报告"), _runs),

@@ -22,6 +22,10 @@ class _Help(argparse.HelpFormatter):
         super().add_usage(usage, actions, groups, named)
 
 
+class _Example(_Help, argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of an example as they are."""
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that says the headings of its help in the language that is asked for."""
 
@@ -34,6 +38,11 @@ class Parser(argparse.ArgumentParser):
     def take(self, *names: str, words: Words, **more: Any) -> None:
         """Add an argument, with its help."""
         self.add_argument(*names, help=say(*words), **more)
+
+    def example(self, words: Words, text: str) -> None:
+        """End the help with an example, its lines as they are."""
+        self.epilog = f"{say(*words)}\n{text}"
+        self.formatter_class = _Example
 
     def below(self, called: Words, *, required: bool = True) -> "Commands":
         """Make room for commands below this one."""
@@ -53,6 +62,23 @@ def act_on(of: Commands, name: str, does: Act, words: Words, what: Words) -> Par
     parser = act(of, name, does, words)
     parser.take("id", words=what, metavar="ID")
     return parser
+
+
+def pair(given: str) -> tuple[str, str]:
+    """A name and what stands for it, written NAME=VALUE.
+
+    Raises:
+        argparse.ArgumentTypeError: one of the two is missing.
+    """
+    name, _, value = given.partition("=")
+    if not (name and value):
+        raise argparse.ArgumentTypeError(
+            say(
+                f"{given!r} is not NAME=HEADER, such as phone=Mobile",
+                f"{given!r} 不是 NAME=HEADER 的形式，例如 phone=联系电话",
+            )
+        )
+    return name, value
 
 
 def reason(parser: Parser, *, required: bool) -> None:
