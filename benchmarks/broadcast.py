@@ -1,10 +1,11 @@
 """One broadcast with TPS off, from queued to final, every result and receipt committed.
 
 Run as `python -m benchmarks.broadcast [--people N] [--window N] [--destinations N]
-[--protocol cmpp|sgip|smgp|smpp] [--delay SECONDS]`. Starts a whole system of its own in a temporary
-folder, imports the people, sends them one text of 60 characters through the simulated carrier over
-TCP, and prints rates, delays, and what each process used. The carrier's own delay (`--delay`) is in
-every time from accepted to final. With `--profile` it says where the time goes, too.
+[--protocol cmpp|sgip|smgp|smpp] [--delay SECONDS] [--receipts-window N]`. Starts a whole system of
+its own in a temporary folder, imports the people, sends them one text of 60 characters through the
+simulated carrier over TCP, and prints rates, delays, and what each process used. The carrier's own
+delay (`--delay`) is in every time from accepted to final. With `--profile` it says where the time
+goes, too.
 """
 
 import argparse
@@ -38,7 +39,8 @@ QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 class Options:
     """What is measured. delay: the longest the carrier holds a receipt back, in seconds.
 
-    tps: parts a second that the channel may write; None: any number.
+    receipts_window: how many receipts the carrier sends before one is acknowledged. tps: parts a
+    second that the channel may write; None: any number.
     """
 
     people: int = 50_000
@@ -46,6 +48,7 @@ class Options:
     destinations: int = 1
     protocol: str = "cmpp"
     delay: float = 0.5
+    receipts_window: int = 128
     profile: bool = False
     tps: int | None = None
     api_processes: int = 1
@@ -104,7 +107,8 @@ async def broadcasting(options: Options, folder: Path) -> AsyncIterator[tuple[Li
         live.start()
         try:
             clock = data / "clock.json"
-            with Carrier(folder, options.protocol, options.delay, clock) as carrier:
+            window = options.receipts_window
+            with Carrier(folder, options.protocol, options.delay, clock, window) as carrier:
                 for start in range(0, len(people), IMPORT_ROWS):
                     await _import(live, people[start : start + IMPORT_ROWS])
                 await _open_channel(live, carrier, options)
@@ -252,6 +256,7 @@ def main() -> None:
     parser.add_argument("--destinations", type=int, default=default.destinations)
     parser.add_argument("--protocol", choices=["cmpp", "sgip", "smgp", "smpp"], default="cmpp")
     parser.add_argument("--delay", type=float, default=default.delay)
+    parser.add_argument("--receipts-window", type=int, default=default.receipts_window)
     parser.add_argument("--profile", action="store_true")
     options = Options(**vars(parser.parse_args()))
     print(f"{options.people:,} people over {options.protocol}, window {options.window}, "

@@ -66,14 +66,24 @@ def numbers(count: int) -> list[int]:
 
 
 class Carrier:
-    """The process, for as long as the block runs. delay: the longest a receipt takes, seconds."""
+    """The process, for as long as the block runs.
+
+    delay: the longest a receipt takes, seconds. receipts_window: how many receipts a connection may
+    have unacknowledged.
+    """
 
     def __init__(
-        self, folder: Path, protocol: str, delay: float, clock: Path | None = None
+        self,
+        folder: Path,
+        protocol: str,
+        delay: float,
+        clock: Path | None = None,
+        receipts_window: int = 128,
     ) -> None:
         self.journal = folder / "carrier.journal"
         self.protocol = protocol
         self.delay = delay
+        self.receipts_window = receipts_window
         self._folder = folder
         self._environment = dict(os.environ) | _environment(clock)
         self._ports = {name: free_port() for name in (protocol, "admin", "listener")}
@@ -150,6 +160,7 @@ class Carrier:
             "seed": SEED,
             "lane": LANE,
             "max_delay_seconds": self.delay,
+            "deliver_window": self.receipts_window,
             "journal": str(self.journal),
             "receipts_by_the_book": True,
             "faults": dict.fromkeys(shares, 0.0),
