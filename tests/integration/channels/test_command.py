@@ -13,7 +13,7 @@ import pytest
 
 from service.channels.model import Hold
 from service.channels.store import get_channel, hold_channel
-from service.clock import Clock
+from service.clock import CHINA, Clock, written
 from service.crypto import Keyring
 from service.embedded import Valkey
 from service.storage.postgres import Pool, transaction
@@ -114,7 +114,7 @@ async def test_a_hold_is_shown_and_lifted(tocsin: Tocsin, pool: Pool) -> None:
     until = Clock().now() + timedelta(hours=1)
     async with transaction(pool) as conn:
         await hold_channel(conn, made["id"], Hold(until, "no balance"))
-    assert (await tocsin("list")).out.endswith(f"held until {until.isoformat()}: no balance\n")
+    assert (await tocsin("list")).out.endswith(f"held until {written(until, CHINA)}: no balance\n")
     lifted = await tocsin("set", "移动", "-", given={"held_until": None})
     assert (lifted.json["held_until"], lifted.json["held_why"]) == (None, "")
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from service.campaigns.model import By
+from service.clock import CHINA
 from service.delivery import doubt
 from service.delivery.doubt import WAIT, Skip, TooEarly
 from service.delivery.doubt_store import Settled, Which, insert_decision, settle
@@ -132,7 +133,7 @@ async def test_not_before_ten_minutes_and_then_at_once(begin: Begin) -> None:
     with pytest.raises(TooEarly) as refused:
         await on.decide(1, at=may_at - MS)
     assert refused.value.may_at == may_at
-    assert may_at.isoformat(timespec="milliseconds") in refused.value.message
+    assert may_at.astimezone(CHINA).isoformat(timespec="milliseconds") in refused.value.message
     assert (await on.row(1))["state"] == "uncertain"
     assert (await on.decide(1, at=may_at)).decided == 1
 
