@@ -1,6 +1,7 @@
 """What tests share: one PostgreSQL and one Valkey a test process, a fresh database on demand."""
 
 import itertools
+import logging
 import os
 import shutil
 import tempfile
@@ -137,3 +138,15 @@ def keyring() -> Keyring:
 @pytest.fixture
 def now() -> datetime:
     return NOW
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    """For a test that runs a command in this process, which sends all logging to its stderr."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers[:] = []  # else they would be closed
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.getLogger("arq").setLevel(logging.NOTSET)

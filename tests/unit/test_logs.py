@@ -6,7 +6,6 @@ import logging
 import random
 import uuid
 from asyncio import BaseEventLoop
-from collections.abc import Iterator
 
 import pytest
 
@@ -110,17 +109,6 @@ class TestSeldom:
         assert len(caplog.records) == 4
         await self._minute(clock)
         assert [vars(record)["times"] for record in caplog.records[4:]] == [2] * 4
-
-
-@pytest.fixture
-def logging_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    root.handlers[:] = []  # else they would be closed
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.getLogger("arq").setLevel(logging.NOTSET)
 
 
 @pytest.mark.usefixtures("logging_as_before")

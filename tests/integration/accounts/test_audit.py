@@ -226,7 +226,8 @@ async def tocsin_audit(database_url: str, *arguments: str) -> tuple[int | None, 
     """What `tocsin audit verify` ends with and says."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "service", "audit", "verify", *arguments,
-        env={"TOCSIN_DATABASE_URL": database_url, "TOCSIN_REDIS_URL": "", "TOCSIN_KEY_FILE": "x"},
+        env={"TOCSIN_DATABASE_URL": database_url, "TOCSIN_REDIS_URL": "redis://127.0.0.1:1",
+             "TOCSIN_KEY_FILE": "x"},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     out, err = await process.communicate()

@@ -93,7 +93,8 @@ async def test_a_department_keeps_to_its_classes_channels_and_signature(
     assert (status, body["type"]) == (422, "/problems/class_not_allowed")
     await api.patch(path, ADMIN, {"classes": ["service"], "channels": []})
     status, body = await send(api, token, 1)
-    assert (status, body["accepted"], refused(body)) == (202, 0, [(0, "no_route")])
+    assert (status, body["type"]) == (422, "/problems/nobody_accepted")
+    assert body["fields"] == {"to.0": "no channel takes numbers of this carrier"}
     await api.patch(path, ADMIN, {"channels": [lane]})
     assert (await send(api, token, 1))[1]["accepted"] == 1
     await api.post("/departments", ADMIN, {"name": "教体局", "signature": "旌德县教体局"})

@@ -93,6 +93,7 @@ async def test_one_is_run_and_steered_from_the_command_line(tmp_path: Path) -> N
     assert await run("audit", journal, "--list", "--phone", "19790000002") == []
 
 
+@pytest.mark.usefixtures("logging_as_before")
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -121,6 +122,7 @@ def test_bad_input_is_one_plain_sentence(
     assert "Traceback" not in error
 
 
+@pytest.mark.usefixtures("logging_as_before")
 def test_a_secret_is_not_told_in_an_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -130,6 +132,7 @@ def test_a_secret_is_not_told_in_an_error(
     assert "hush-hush" not in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("logging_as_before")
 def test_a_taken_port_is_an_error_that_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

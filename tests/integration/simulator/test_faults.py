@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -288,7 +289,10 @@ async def test_receipts_come_early_twice_or_for_nothing_as_asked() -> None:
     async with running(config) as carrier, logged_in(carrier) as client:
         client.submit(2, PHONE)
         reports = [parse_report((await client.deliver()).msg_content) for _ in range(2)]
-        assert reports[0] == reports[1]
+        first, again = reports
+        assert first
+        assert again
+        assert replace(again, done_time=first.done_time) == first  # a minute may end between them
         let(carrier, unknown_receipts=1)
         client.submit(3, PHONE)
         reports = [parse_report((await client.deliver()).msg_content) for _ in range(2)]
