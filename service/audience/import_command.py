@@ -154,7 +154,9 @@ async def _import(options: argparse.Namespace, settings: Settings) -> int:
         try:
             mine = await run_import(conn, keyring, made.id, settings.clock.now(), bar.show)
         except asyncio.CancelledError:  # Ctrl-C: no worker is to read it after all
-            await abandon_import(beside, made.id, settings.clock.now())
+            # A statement that is cancelled closes its connection, and it may have been either's.
+            async with connected(url) as anew:
+                await abandon_import(anew, made.id, settings.clock.now())
             raise
         finally:
             bar.clear()
