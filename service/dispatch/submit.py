@@ -92,9 +92,11 @@ class Sender:
             if self._writing.done():  # a bug: never without a word
                 self._writing.result()
         finally:
-            await self._wind_down()
-            recording.cancel()
-            await asyncio.gather(recording, return_exceptions=True)
+            try:
+                await self._wind_down()
+            finally:  # also when that is itself cancelled: nobody else holds this task
+                recording.cancel()
+                await asyncio.gather(recording, self._writer.stop(), return_exceptions=True)
 
     @property
     def _broken(self) -> bool:
@@ -104,9 +106,11 @@ class Sender:
         """Until one of the events, the end of the link or a moment has come."""
         ends = (*events, self._gateway.lost, self._held.fenced)
         waits = [asyncio.create_task(event.wait()) for event in ends]
-        await asyncio.wait(waits, timeout=IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
+        try:
+            await asyncio.wait(waits, timeout=IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     async def _step(self) -> bool:
         """Hand off one batch; False when there is nothing to do."""
@@ -297,7 +301,6 @@ class Sender:
         await self._gateway.close(drain_seconds=0 if self._broken else DRAIN_SECONDS)
         self._writer.give_up()
         await self._recorder.until_idle()
-        await self._writer.stop()
 
 
 def _why_none(error: Exception) -> str:

@@ -872,6 +872,19 @@ async def test_a_lease_is_kept_after_an_error_of_any_kind(
         await kill(keeper)
 
 
+async def test_a_sender_that_is_killed_while_it_winds_down_leaves_no_task(stage: SetUp) -> None:
+    """Cancelled again while the last results wait for a database that is away."""
+    on = await stage(10, window=10)
+    wire = Wire(on.pool)
+    before = asyncio.all_tasks()
+    async with working(on, Scripted(lambda _: None), pool=wire) as sender:
+        await until(lambda: _wrote(sender.gateway, 10))
+        wire.broken = ConnectionResetError("the database went away")
+    await asyncio.sleep(0.1)
+    left = asyncio.all_tasks() - before
+    assert not left, left
+
+
 async def test_a_message_that_cannot_be_composed_stops_nobody_else(stage: SetUp) -> None:
     on = await stage(5, window=2)
     await on.pool.execute("UPDATE messages SET phone_cipher = 'broken' WHERE no = 3")

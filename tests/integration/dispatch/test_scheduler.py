@@ -24,6 +24,7 @@ from tests.harness.stage import SetUp
 from workers import expand, scheduler
 from workers.__main__ import _own_runtime
 from workers.context import make_worker
+from workers.supervise import supervise
 
 
 @pytest.fixture
@@ -122,8 +123,10 @@ async def test_a_ledger_may_take_longer_to_write_than_other_jobs_last(
 
 
 async def _expanded_late(pool: Pool, runtime: Runtime, run: UUID) -> None:
-    worker = make_worker(runtime, expand.KIND, {})
-    working = asyncio.create_task(worker.async_run())
+    stop = asyncio.Event()
+    working = asyncio.create_task(
+        supervise(lambda: make_worker(runtime, expand.KIND, {}), stop, runtime.queue.note_loss)
+    )
     async with transaction(pool) as conn:
         await conn.execute("LOCK TABLE exclusions IN ACCESS EXCLUSIVE MODE")
         await runtime.queue.ring(Job.EXPAND_RUN, run)
@@ -136,6 +139,5 @@ async def _expanded_late(pool: Pool, runtime: Runtime, run: UUID) -> None:
             while await pool.fetchval("SELECT state FROM runs WHERE id = $1", run) != "running":
                 await asyncio.sleep(0.05)
     finally:
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
-        await worker.pool.aclose(close_connection_pool=True)
+        stop.set()
+        await working
