@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv demo up test crash nightly check interop fuzz model contract bench chaos silence-test corpus soak county evening migrate lock
+.PHONY: help venv demo up test crash attack nightly check interop fuzz model contract bench chaos silence-test corpus soak county evening migrate lock
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -31,6 +31,9 @@ test: venv ## all tests, with a PostgreSQL and a Valkey of their own
 
 crash: venv ## kill -9 of each process, and a full disk, under a broadcast of 18,700 (minutes)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m crash
+
+attack: venv ## what each attacker of docs/security.md tries, on a running system
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -m attack
 
 nightly: venv ## all that is too long for each change, one after another (about 90 minutes)
 	$(BIN)/python -m pytest -m nightly
