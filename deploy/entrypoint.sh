@@ -14,10 +14,21 @@ if [ -z "${TOCSIN_KEY_FILE:-}" ] && [ -f "$secrets/master_key" ]; then
     export TOCSIN_KEY_FILE="$private/master.key"
 fi
 
-if [ -z "${TOCSIN_DATABASE_URL:-}" ] && [ -f "$secrets/database_password" ]; then
+# The URL of the database for a user whose password is a secret of this name.
+url_of() {
     password=$(python -c 'import sys, urllib.parse
-print(urllib.parse.quote(open(sys.argv[1]).read().strip(), safe=""))' "$secrets/database_password")
-    export TOCSIN_DATABASE_URL="postgresql://tocsin:$password@${TOCSIN_DATABASE_HOST:-postgres}/tocsin"
+print(urllib.parse.quote(open(sys.argv[1]).read().strip(), safe=""))' "$secrets/$2")
+    echo "postgresql://$1:$password@${TOCSIN_DATABASE_HOST:-postgres}/tocsin"
+}
+
+# The service works as a role that owns no table; the owner's password is in `migrate` alone.
+if [ -z "${TOCSIN_DATABASE_URL:-}" ] && [ -f "$secrets/service_password" ]; then
+    TOCSIN_DATABASE_URL=$(url_of tocsin_service service_password)
+    export TOCSIN_DATABASE_URL
+    if [ -z "${TOCSIN_DATABASE_OWNER_URL:-}" ] && [ -f "$secrets/database_password" ]; then
+        TOCSIN_DATABASE_OWNER_URL=$(url_of tocsin database_password)
+        export TOCSIN_DATABASE_OWNER_URL
+    fi
 fi
 
 exec "$@"

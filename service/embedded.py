@@ -123,8 +123,8 @@ def _socket_folder(folder: Path) -> Path:
     return prepare_folder(Path(f"/tmp/tocsin-{os.geteuid()}-{digest}"))  # noqa: S108  # short by need
 
 
-def _password(folder: Path) -> str:
-    path = folder / "password"
+def _password(folder: Path, name: str = "password") -> str:
+    path = folder / name
     if not path.exists():
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
@@ -163,7 +163,9 @@ def _tail(log: Path) -> str:
 
 @dataclass
 class Postgres:
-    """One PostgreSQL in `folder`; `start` is idempotent and `url` is good after it."""
+    """One PostgreSQL in `folder`; `start` is idempotent and the URLs are good after it. The role of
+    `service_url` is made by whoever migrates (`storage.roles`).
+    """
 
     folder: Path
     fsync: bool = True
@@ -172,11 +174,17 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """The address of the application's database, over the unix socket."""
+        """The address of the application's database as its owner, over the unix socket."""
+        return self._url("tocsin", _password(self.folder))
+
+    @property
+    def service_url(self) -> str:
+        """The same as the role that serves, which owns nothing."""
+        return self._url("tocsin_service", _password(self.folder, "service_password"))
+
+    def _url(self, user: str, password: str) -> str:
         sockets = _socket_folder(self.folder)
-        return (
-            f"postgresql://tocsin:{_password(self.folder)}@/tocsin?host={sockets}&port={self.port}"
-        )
+        return f"postgresql://{user}:{password}@/tocsin?host={sockets}&port={self.port}"
 
     def start(self) -> None:
         """Start it, or take over the one that already runs on this folder.

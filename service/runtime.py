@@ -1,5 +1,6 @@
 """The connected resources of one process, opened once by the web application or a worker."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,7 +13,17 @@ from service.errors import Misconfigured
 from service.queue import Queue, open_queue, open_redis
 from service.servers import NO_TABLES, wait_for_servers
 from service.settings import Settings
-from service.storage.postgres import Connection, NoTable, Pool, open_pool, transaction
+from service.storage.postgres import (
+    Connection,
+    NoRight,
+    NoTable,
+    Pool,
+    open_pool,
+    transaction,
+)
+from service.storage.roles import NO_RIGHTS, find_excess, login_of, warn_of_excess
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +57,17 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         try:
             async with transaction(pool) as conn:
                 await check_key(conn, keyring)
+                await _warn_of_role(conn, settings)
         except NoTable:
             raise Misconfigured(NO_TABLES) from None
+        except NoRight:
+            raise Misconfigured(NO_RIGHTS) from None
         yield Runtime(settings, settings.clock, keyring, pool, redis, queue)
+
+
+async def _warn_of_role(conn: Connection, settings: Settings) -> None:
+    if why := await find_excess(conn):
+        log.warning(warn_of_excess(login_of(settings.database_url).user, why))
 
 
 async def check_key(conn: Connection, keyring: Keyring) -> None:

@@ -36,6 +36,11 @@ class Settings(ClockSettings):
     """What a deployment can set. `deploy/env.example` is generated from the descriptions."""
 
     database_url: str = Field(description="PostgreSQL 18, the store of record (postgresql://…).")
+    database_owner_url: str | None = Field(
+        None,
+        description="The same database as the role that owns its tables, for `tocsin migrate` "
+        "alone: no other process is to have it.",
+    )
     redis_url: str = Field(description="Redis or Valkey: the bell and the token buckets.")
     key_file: Path = Field(
         description="The master key: 64 hexadecimal digits, mode 0600, outside the data folder."

@@ -35,6 +35,7 @@ from service.parent import VARIABLE
 from service.servers import find_faults, refuse, taken
 from service.storage.migrate import migrate
 from service.storage.postgres import LONG_SECONDS, connect
+from service.storage.roles import admit, login_of
 
 log = logging.getLogger(__name__)
 
@@ -107,13 +108,14 @@ class System:
             Misconfigured: a port, folder, key or server is unusable; says which.
         """
         self._check()
-        database_url, redis_url = self._start_stores()
+        owner_url, database_url, redis_url = self._start_stores()
         key_file, keyring = self._open_key()
         clock = self._open_clock()
         ports = self._api_ports()
+        asyncio.run(_migrate(owner_url, database_url))
         keys = asyncio.run(self._prepare(database_url, keyring, clock))
         self.environment = {
-            **os.environ,
+            **{k: v for k, v in os.environ.items() if k != "TOCSIN_DATABASE_OWNER_URL"},
             VARIABLE: str(os.getpid()),
             "TOCSIN_DATABASE_URL": database_url,
             "TOCSIN_REDIS_URL": redis_url,
@@ -148,7 +150,8 @@ class System:
         wrong = [why] if self.options.port and (why := taken(self.options.port)) else []
         database_url = os.environ.get("TOCSIN_DATABASE_URL")
         redis_url = os.environ.get("TOCSIN_REDIS_URL")
-        faults = asyncio.run(find_faults(database_url, redis_url))
+        owner_url = os.environ.get("TOCSIN_DATABASE_OWNER_URL")
+        faults = asyncio.run(find_faults(owner_url or database_url, redis_url))
         refuse(wrong + [fault.sentence for fault in faults])
 
     def _api_ports(self) -> list[int]:
@@ -159,19 +162,21 @@ class System:
                 ports.append(port)
         return ports
 
-    def _start_stores(self) -> tuple[str, str]:
+    def _start_stores(self) -> tuple[str, str, str]:
+        """The URLs of the database as its owner and as the service, and of Redis."""
         database_url = os.environ.get("TOCSIN_DATABASE_URL")
+        owner_url = os.environ.get("TOCSIN_DATABASE_OWNER_URL") or database_url
         redis_url = os.environ.get("TOCSIN_REDIS_URL")
-        if not database_url:
+        if not database_url or not owner_url:
             self.postgres = Postgres(prepare_folder(self.folder / "postgres"))
             self.postgres.start()
             self.postgres.create_database()
-            database_url = self.postgres.url
+            owner_url, database_url = self.postgres.url, self.postgres.service_url
         if not redis_url:
             self.valkey = Valkey(prepare_folder(self.folder / "valkey"))
             self.valkey.start()
             redis_url = self.valkey.url
-        return database_url, redis_url
+        return owner_url, database_url, redis_url
 
     def _open_key(self) -> tuple[Path, Keyring]:
         """The master key beside the data folder, made at the very first start."""
@@ -196,12 +201,11 @@ class System:
         return Clock()
 
     async def _prepare(self, database_url: str, keyring: Keyring, clock: Clock) -> dict[str, str]:
-        """Migrate, load the areas, make the first users; returns their keys."""
+        """Load the areas, make the first users; returns their keys."""
         path = self.folder / "keys.json"
         known = json.loads(path.read_text()) if path.exists() else {}
         conn = await connect(database_url, seconds=LONG_SECONDS)
         try:
-            await migrate(conn)
             async with conn.transaction():
                 await load_areas(conn)
                 keys = await bootstrap(conn, keyring, clock.now(), tokens=known)
@@ -335,6 +339,17 @@ class System:
                 process.wait()
         for child in children:
             child.process = None
+
+
+async def _migrate(owner_url: str, database_url: str) -> None:
+    """Migrate as the owner, and grant the service's role what it needs, if it is another."""
+    conn = await connect(owner_url, seconds=LONG_SECONDS)
+    try:
+        await migrate(conn)
+        if owner_url != database_url:
+            await admit(conn, login_of(database_url))
+    finally:
+        await conn.close()
 
 
 def _start_again(server: Postgres | Valkey) -> None:

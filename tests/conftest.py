@@ -16,7 +16,9 @@ from service.crypto import Keyring
 from service.embedded import Postgres, Valkey
 from service.messages.lint_store import policy_set
 from service.storage.migrate import migrate
-from service.storage.postgres import Connection, Pool, connect, open_pool
+from service.storage.postgres import Connection, Pool, connect, connected, open_pool
+from service.storage.roles import admit, login_of
+from tests.harness.owner import owner_url as address_of_owner
 
 MEMORY_OCTETS = 4 << 30
 
@@ -63,7 +65,13 @@ def valkey(server_folder: Path) -> Iterator[Valkey]:
 
 
 def _url(server: Postgres, database: str) -> str:
+    """The address of a database as the owner of its tables."""
     return server.url.replace("/tocsin?", f"/{database}?")
+
+
+def _service_url(server: Postgres, database: str) -> str:
+    """The same as the service's role: what is not granted to it is refused in every test."""
+    return server.service_url.replace("/tocsin?", f"/{database}?")
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +82,7 @@ def _migrated(postgres: Postgres) -> str:
         connection = await connect(_url(postgres, "template"))
         try:
             await migrate(connection)
+            await admit(connection, login_of(postgres.service_url))
             # Most departments of tests have no signature of their own.
             levels = {"levels": {"R02": "warn"}}
             await policy_set(connection, levels, "for tests", None, NOW)
@@ -86,15 +95,28 @@ def _migrated(postgres: Postgres) -> str:
 
 @pytest.fixture
 async def database_url(postgres: Postgres, _migrated: str) -> AsyncIterator[str]:
-    """The address of a migrated, empty database of this test's own."""
+    """The address of a migrated, empty database of this test's own, as the service's role."""
     name = f"test_{next(_numbers)}"
     admin = await connect(_url(postgres, "postgres"))
     try:
         await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{_migrated}" STRATEGY FILE_COPY')
-        yield _url(postgres, name)
+        yield _service_url(postgres, name)
         await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     finally:
         await admin.close()
+
+
+@pytest.fixture
+def owner_url(database_url: str) -> str:
+    """The same database as the owner of its tables, who is a superuser here."""
+    return address_of_owner(database_url)
+
+
+@pytest.fixture
+async def owner(owner_url: str) -> AsyncIterator[Connection]:
+    """A connection to this test's database that may do everything."""
+    async with connected(owner_url) as connection:
+        yield connection
 
 
 @pytest.fixture
@@ -106,11 +128,11 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 
 @pytest.fixture
 async def conn(postgres: Postgres, _migrated: str) -> AsyncIterator[Connection]:
-    """A connection to a migrated, empty database; all it does is rolled back.
+    """A connection of the service's role to a migrated, empty database; all it does is rolled back.
 
     One whose statement a test has cancelled is closed, which has rolled it back.
     """
-    connection = await connect(_url(postgres, _migrated))
+    connection = await connect(_service_url(postgres, _migrated))
     transaction = connection.transaction()
     await transaction.start()
     try:

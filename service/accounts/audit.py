@@ -17,6 +17,9 @@ from uuid import UUID
 KEPT = timedelta(days=3 * 365)
 """What is older may be gone (Network Data Security Regulations art. 12: three years)."""
 
+AHEAD = timedelta(minutes=5)
+"""How far the clocks of two machines may differ; an entry beyond that is of the future."""
+
 FIRST = b"\0" * 32
 """What the first seal follows."""
 
@@ -127,11 +130,12 @@ class Broken:
 class Walk:
     """Follows the chain from its beginning, one seal at a time.
 
-    newest: the instant of the newest entry, from which the record duty is counted.
+    now: by the clock of whoever verifies, and not of anything in the trail: an entry of the future
+        must not make others look older than they are.
     known: a seal that somebody wrote down, which must be in the chain.
     """
 
-    newest: datetime | None
+    now: datetime
     known: Head | None = None
     head: Head = field(default_factory=Head)
     entries: int = 0
@@ -155,10 +159,11 @@ class Walk:
             return "it does not follow the seal before it"
         if self.known and seal.no == self.known.no and seal.seal != self.known.seal:
             return "it is not the seal that was written down"
+        if seal.at > self.now + AHEAD:
+            return "it is of the future"
         if entry is None:
-            if self.newest is not None and seal.at < self.newest - KEPT:
-                return None
-            return "the entry is missing"
+            made = max(seal.at, _made_at(seal.entry_id) or seal.at)
+            return None if made < self.now - KEPT else "the entry is missing"
         return None if entry.digest() == seal.digest else "the entry is not as it was sealed"
 
     def end(self) -> Broken | None:
@@ -167,6 +172,13 @@ class Walk:
             why = f"the chain ends at seal {self.head.no}, before one that was written down"
             return Broken(None, self.known.no, why)
         return None
+
+
+def _made_at(entry_id: UUID) -> datetime | None:
+    """When the database made an entry, by its id of version 7 (RFC 9562, section 5.7)."""
+    if entry_id.version != 7:
+        return None
+    return datetime.fromtimestamp((entry_id.int >> 80) / 1000, UTC)
 
 
 def _text(value: UUID | None) -> str | None:

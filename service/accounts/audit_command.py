@@ -46,9 +46,10 @@ def parse_head(text: str) -> Head:
 
 
 async def _verify(known: Head | None) -> int:
-    conn = await connect(read_settings().database_url)
+    settings = read_settings()
+    conn = await connect(settings.database_url)
     try:
-        verdict = await verify(conn, known)
+        verdict = await verify(conn, settings.clock.now(), known)
     finally:
         await conn.close()
     if verdict.broken:

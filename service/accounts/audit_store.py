@@ -144,20 +144,18 @@ async def unsealed_entries(conn: Connection, limit: int) -> list[Entry]:
 
 
 async def insert_seals(conn: Connection, seals: Sequence[Seal]) -> None:
-    """Seal entries, which then wait no longer."""
-    await conn.executemany(
-        "INSERT INTO audit_seals (no, entry_id, at, digest, seal) VALUES ($1, $2, $3, $4, $5)",
-        [(s.no, s.entry_id, s.at, s.digest, s.seal) for s in seals],
-    )
+    """Seal entries, which then wait no longer (a trigger sees to that)."""
     await conn.execute(
-        "DELETE FROM audit_unsealed WHERE entry_id = ANY ($1::uuid[])", [s.entry_id for s in seals]
+        """
+        INSERT INTO audit_seals (no, entry_id, at, digest, seal)
+        SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::timestamptz[], $4::bytea[], $5::bytea[])
+        """,
+        [seal.no for seal in seals],
+        [seal.entry_id for seal in seals],
+        [seal.at for seal in seals],
+        [seal.digest for seal in seals],
+        [seal.seal for seal in seals],
     )
-
-
-async def newest_instant(conn: Connection) -> datetime | None:
-    """The instant of the newest entry."""
-    found: datetime | None = await conn.fetchval("SELECT max(at) FROM audit_entries")
-    return found
 
 
 async def walk_seals(conn: Connection) -> AsyncIterator[tuple[Seal, Entry | None]]:

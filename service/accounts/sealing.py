@@ -1,6 +1,7 @@
 """Sealing the audit trail, and walking it to prove that nothing in it was touched."""
 
 import logging
+from datetime import datetime
 from typing import NamedTuple
 
 from service.accounts import audit_store as store
@@ -51,10 +52,13 @@ class Verdict(NamedTuple):
     broken: Broken | None
 
 
-async def verify(conn: Connection, known: Head | None = None) -> Verdict:
-    """Walk the whole chain up to the first break; `known` is a seal that somebody wrote down."""
+async def verify(conn: Connection, now: datetime, known: Head | None = None) -> Verdict:
+    """Walk the whole chain up to the first break.
+
+    now: by the clock of whoever verifies. known: a seal that somebody wrote down.
+    """
     async with conn.transaction(isolation="repeatable_read", readonly=True):
-        walk = Walk(await store.newest_instant(conn), known)
+        walk = Walk(now, known)
         broken = None
         async for seal, entry in store.walk_seals(conn):
             broken = walk.follow(seal, entry)

@@ -14,7 +14,14 @@ from service.dispatch.sweep_store import last_turns
 from service.runtime import Runtime
 from service.servers import POSTGRESQL_MAJOR, outdated_redis
 from service.storage.migrate import migrations
-from service.storage.postgres import UNREACHABLE, Connection, TooManyConnections, WrongPassword
+from service.storage.postgres import (
+    UNREACHABLE,
+    Connection,
+    NoRight,
+    TooManyConnections,
+    WrongPassword,
+)
+from service.storage.roles import find_excess
 from service.web import RUNTIME
 
 ACT_SECONDS = 30.0
@@ -35,30 +42,37 @@ async def healthz(_: web.Request) -> web.Response:
 async def readyz(request: web.Request) -> web.Response:
     """PostgreSQL and Redis answer, the database is as this program needs it, and it is swept."""
     runtime = request.config_dict[RUNTIME]
-    (postgresql, scheduler), redis = await asyncio.gather(_postgresql(runtime), _redis(runtime))
+    database, redis = await asyncio.gather(_postgresql(runtime), _redis(runtime))
+    postgresql, scheduler, role = database
     if not postgresql == redis == "ok":
         status = "unavailable"
     else:
         status = "ok" if scheduler == "ok" else "degraded"
-    checks = {"postgresql": postgresql, "redis": redis, "scheduler": scheduler}
+    checks = {"postgresql": postgresql, "redis": redis, "scheduler": scheduler, "role": role}
     body = {"status": status, "checks": checks}
     return web.json_response(body, status=503 if status == "unavailable" else 200)
 
 
-async def _postgresql(runtime: Runtime) -> tuple[str, str]:
-    """What there is to say of the database, and of the scheduler, whose turns are noted there."""
+async def _postgresql(runtime: Runtime) -> tuple[str, str, str]:
+    """What there is to say of the database, of the scheduler, whose turns are noted there, and of
+    the service's role, which must not be able to change the audit trail.
+    """
     try:
         async with runtime.pool.acquire(timeout=ANSWER_SECONDS, seconds=ANSWER_SECONDS) as conn:
             if why := await _unfit(conn):
-                return why, "unknown"
+                return why, "unknown", "unknown"
             turns = await last_turns(conn)
-            return "ok", _scheduler({act: ago for act, (ago, _) in turns.items()})
+            role = await find_excess(conn) or "ok"
+            return "ok", _scheduler({act: ago for act, (ago, _) in turns.items()}), role
     except WrongPassword:
-        return "refuses the user or password of TOCSIN_DATABASE_URL", "unknown"
+        why = "refuses the user or password of TOCSIN_DATABASE_URL"
+    except NoRight:
+        why = "the user of TOCSIN_DATABASE_URL may not use the tables: run tocsin migrate"
     except TooManyConnections:
-        return "no connection is free: raise max_connections or lower TOCSIN_POOL_SIZE", "unknown"
+        why = "no connection is free: raise max_connections or lower TOCSIN_POOL_SIZE"
     except UNREACHABLE:
-        return "unreachable", "unknown"
+        why = "unreachable"
+    return why, "unknown", "unknown"
 
 
 async def _unfit(conn: Connection) -> str:

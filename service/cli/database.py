@@ -19,6 +19,7 @@ from service.servers import find_faults, refuse
 from service.settings import Settings, describe_environment, read_settings
 from service.storage.migrate import migrate
 from service.storage.postgres import LONG_SECONDS, Connection, connect
+from service.storage.roles import admit, find_excess, login_of, warn_of_excess
 
 
 def add_migrate(parser: argparse.ArgumentParser) -> None:
@@ -47,8 +48,11 @@ def _migrate(_: argparse.Namespace) -> None:
 
 
 async def _migrate_database(settings: Settings) -> None:
-    """Redis is not needed for it, so it only warns of what is wrong there."""
-    faults = await find_faults(settings.database_url, settings.redis_url)
+    """Redis is not needed for it, so it only warns of what is wrong there. The owner migrates; the
+    service's role is made and granted what it needs.
+    """
+    owner_url, service = settings.database_owner_url, login_of(settings.database_url)
+    faults = await find_faults(owner_url or settings.database_url, settings.redis_url)
     if any(fault.server == "PostgreSQL" for fault in faults):
         refuse([fault.sentence for fault in faults])
     for fault in faults:
@@ -57,11 +61,16 @@ async def _migrate_database(settings: Settings) -> None:
             f"{fault.sentence}",
             file=sys.stderr,
         )
-    conn = await connect(settings.database_url, seconds=LONG_SECONDS)
+    conn = await connect(owner_url or settings.database_url, seconds=LONG_SECONDS)
     try:
         for name in await migrate(conn):
             print(f"applied {name}")
         await load_areas(conn)
+        if owner_url:
+            await admit(conn, service)
+        elif why := await find_excess(conn):
+            sentence = warn_of_excess(service.user, why)
+            print(f"tocsin: warning / 警告: {sentence}", file=sys.stderr)
     finally:
         await conn.close()
     print("the database is up to date / 数据库已是最新")

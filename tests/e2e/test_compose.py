@@ -58,9 +58,12 @@ class Compose:
     def environment(self, name: str) -> dict[str, str]:
         """What a container of ours has: secrets as files, and no setting that the file lacks."""
         private = prepare_folder(self.folder / f"run-{name}")
+        secrets = prepare_folder(self.folder / f"secrets-{name}")
+        for secret in self.services[name]["secrets"]:
+            shutil.copy(self.folder / "deploy/secrets" / secret, secrets)
         return {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "TOCSIN_SECRETS": str(self.folder / "deploy/secrets"),
+            "TOCSIN_SECRETS": str(secrets),
             "TOCSIN_PRIVATE": str(private),
             "TOCSIN_DATABASE_HOST": f"127.0.0.1:{self.ports['postgres']}",
             "TOCSIN_REDIS_URL": f"redis://127.0.0.1:{self.ports['valkey']}/0",
@@ -221,6 +224,14 @@ def _run_until_healthy(compose: Compose, name: str, entry: Sequence[str]) -> Non
     with started([*entry, *command], log, environment) as process:
         wait_until_healthy(check, process, log, environment)
     assert process.returncode == 0, log.read_text(errors="replace")[-2000:]
+
+
+@pytest.mark.attack
+def test_no_service_that_runs_has_the_owners_password(compose: Compose) -> None:
+    holders = {
+        n for n, s in compose.services.items() if "database_password" in s.get("secrets", ())
+    }
+    assert holders == {"postgres", "migrate"}
 
 
 async def _create_database(compose: Compose) -> None:

@@ -12,6 +12,7 @@ from service.dispatch import lease_store
 from service.dispatch.lease_store import Lease
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import Scene, add_channel, add_run, make_scene
+from tests.harness.owner import as_owner
 
 LEDGER = (
     "attempts",
@@ -136,9 +137,9 @@ class Aged:
 
 async def make_aged(pool: Pool, keyring: Keyring, now: datetime, sizes: Sizes) -> Aged:
     """The department and its channel; nothing is loaded, and nobody analyses by himself."""
+    for table in LEDGER:
+        await as_owner(pool, f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
     async with pool.acquire() as conn:
-        for table in LEDGER:
-            await conn.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
         scene = await make_scene(conn, now)
         channel = await add_channel(conn, keyring, 1, now)
     async with transaction(pool) as conn:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from service.embedded import Postgres, Valkey, _password, free_port, valkey_bina
 from service.errors import Misconfigured
 from service.servers import find_faults, taken, wait_for_servers
 from service.storage.migrate import migrations
-from service.storage.postgres import OwnConnection, connected
+from service.storage.postgres import NoRight, OwnConnection, connected
+from service.storage.roles import find_excess
 from tests.harness.silent import silent_proxy
 
 SECONDS = 60
@@ -241,12 +243,15 @@ def test_a_command_without_its_database_says_so(tmp_path: Path, arguments: tuple
     assert "geheim" not in done.stderr
 
 
-async def test_migrate_does_not_need_redis(tmp_path: Path, database: str) -> None:
+async def test_migrate_does_not_need_redis(
+    tmp_path: Path, database: str, database_url: str
+) -> None:
     done = await asyncio.to_thread(
         run,
         *("service", "migrate"),
         folder=tmp_path,
-        TOCSIN_DATABASE_URL=database,
+        TOCSIN_DATABASE_URL=database_url,
+        TOCSIN_DATABASE_OWNER_URL=database,
         TOCSIN_REDIS_URL="redis://127.0.0.1:1/0",
     )
     assert done.returncode == 0, done.stderr
@@ -271,16 +276,79 @@ async def fresh(admin: OwnConnection, postgres: Postgres) -> AsyncIterator[str]:
     await admin.execute("DROP DATABASE fresh WITH (FORCE)")
 
 
-async def test_migrate_says_once_what_it_did(tmp_path: Path, fresh: str, valkey: Valkey) -> None:
+def served(url: str, role: str = "serving") -> str:
+    """The same database as another role, which may not be there yet."""
+    return re.sub(r"//[^@]*@", f"//{role}:geheim@", url)
+
+
+@pytest.mark.attack
+async def test_migrate_moves_an_installation_to_a_role_that_owns_nothing(
+    tmp_path: Path, admin: OwnConnection, fresh: str, valkey: Valkey
+) -> None:
+    """At first one role does all, which is warned of; then it is done as the warning says."""
+    settings = {"TOCSIN_REDIS_URL": valkey.url, "TOCSIN_DATABASE_URL": fresh}
+    done = await asyncio.to_thread(run, "service", "migrate", folder=tmp_path, **settings)
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert "the audit trail is not safe from the service's own role tocsin" in line
+    assert "it is a superuser" in line
+    assert "TOCSIN_DATABASE_OWNER_URL this one, then run `tocsin migrate`" in line
+    settings |= {"TOCSIN_DATABASE_OWNER_URL": fresh, "TOCSIN_DATABASE_URL": served(fresh)}
+    try:
+        for _ in range(2):
+            done = await asyncio.to_thread(run, "service", "migrate", folder=tmp_path, **settings)
+            assert (done.returncode, done.stderr) == (0, "")
+        async with connected(served(fresh)) as conn:
+            assert await find_excess(conn) == ""
+            with pytest.raises(NoRight):
+                await conn.execute("DELETE FROM audit_entries")
+        done = await asyncio.to_thread(run, "service", "bootstrap", folder=tmp_path, **settings)
+        assert done.returncode == 0, done.stderr
+    finally:
+        await drop_role(admin, fresh, "serving")
+
+
+async def drop_role(admin: OwnConnection, url: str, role: str) -> None:
+    async with connected(url) as conn:
+        await conn.execute(f"DROP OWNED BY {role}")
+    await admin.execute(f"DROP ROLE {role}")
+
+
+async def test_a_role_that_may_too_much_is_not_admitted(
+    tmp_path: Path, admin: OwnConnection, fresh: str, valkey: Valkey
+) -> None:
+    await admin.execute("CREATE ROLE mighty LOGIN CREATEROLE PASSWORD 'geheim'")
+    try:
+        done = await asyncio.to_thread(
+            run,
+            *("service", "migrate"),
+            folder=tmp_path,
+            TOCSIN_DATABASE_URL=served(fresh, "mighty"),
+            TOCSIN_DATABASE_OWNER_URL=fresh,
+            TOCSIN_REDIS_URL=valkey.url,
+        )
+    finally:
+        await admin.execute("DROP ROLE mighty")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "the role mighty of TOCSIN_DATABASE_URL may do too much: it may make roles" in line
+    assert "geheim" not in line
+
+
+async def test_migrate_says_once_what_it_did(
+    tmp_path: Path, admin: OwnConnection, fresh: str, valkey: Valkey
+) -> None:
     done = await asyncio.to_thread(
         run,
         *("service", "migrate"),
         folder=tmp_path,
-        TOCSIN_DATABASE_URL=fresh,
+        TOCSIN_DATABASE_URL=served(fresh),
+        TOCSIN_DATABASE_OWNER_URL=fresh,
         TOCSIN_REDIS_URL=valkey.url,
         TOCSIN_LOG_LEVEL="info",
     )
     assert done.returncode == 0, done.stderr
+    await drop_role(admin, fresh, "serving")
     *applied, last = done.stdout.splitlines()
     assert applied == [f"applied {migration.name}" for migration in migrations()]
     assert last.startswith("the database is up to date")

@@ -2,19 +2,22 @@
 
 import asyncio
 import sys
+import time
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from asyncpg import InsufficientPrivilegeError
 
 from service.accounts import audit_store as store
-from service.accounts.audit import KEPT, Act, Head
+from service.accounts.audit import Act, Head
 from service.accounts.audit_command import parse_head
 from service.accounts.sealing import BATCH, seal_committed, verify
 from service.errors import Misconfigured
-from service.storage.postgres import Pool, transaction
+from service.privacy.retention_store import delete_records
+from service.storage.postgres import Connection, Pool, transaction
+from service.storage.roles import find_excess
 
 
 async def write(pool: Pool, count: int, now: datetime, action: str = "do") -> list[UUID]:
@@ -45,7 +48,7 @@ async def test_committed_entries_are_sealed_once_in_their_order(pool: Pool, now:
     async with pool.acquire() as conn:
         sealed = await conn.fetch("SELECT entry_id FROM audit_seals ORDER BY no")
         assert [row[0] for row in sealed] == ids
-        verdict = await verify(conn)
+        verdict = await verify(conn, now)
     assert verdict.broken is None
     assert (verdict.entries, verdict.waiting, verdict.head.no) == (BATCH + 3, 0, BATCH + 3)
 
@@ -66,7 +69,7 @@ async def test_an_entry_that_commits_late_is_sealed_after_those_that_came_before
         order = await conn.fetch("SELECT entry_id FROM audit_seals ORDER BY no")
         assert [row[0] for row in order] == [early, late]
         assert late < early
-        assert (await verify(conn)).broken is None
+        assert (await verify(conn, now)).broken is None
 
 
 async def test_an_entry_whose_effect_fails_was_never_there(pool: Pool, now: datetime) -> None:
@@ -79,7 +82,7 @@ async def test_an_entry_whose_effect_fails_was_never_there(pool: Pool, now: date
         await effect()
     assert await seal_committed(pool) == 0
     async with pool.acquire() as conn:
-        assert (await verify(conn)).entries == 0
+        assert (await verify(conn, now)).entries == 0
 
 
 async def test_many_sealers_and_writers_at_once_make_one_chain(pool: Pool, now: datetime) -> None:
@@ -88,7 +91,7 @@ async def test_many_sealers_and_writers_at_once_make_one_chain(pool: Pool, now: 
     await asyncio.gather(*writers, *sealers)
     await seal_committed(pool)
     async with pool.acquire() as conn:
-        verdict = await verify(conn)
+        verdict = await verify(conn, now)
     assert (verdict.broken, verdict.entries, verdict.head.no) == (None, 200, 200)
 
 
@@ -104,39 +107,140 @@ async def test_a_sealer_that_dies_leaves_nothing_half_sealed(pool: Pool, now: da
         await transaction.rollback()
     assert await seal_committed(pool) == 3
     async with pool.acquire() as conn:
-        assert (await verify(conn)).broken is None
+        assert (await verify(conn, now)).broken is None
 
 
-async def test_the_database_refuses_to_change_it(pool: Pool, now: datetime) -> None:
-    await write(pool, 1, now)
-    await seal_committed(pool)
-    async with pool.acquire() as conn:
-        for table in ("audit_entries", "audit_seals"):
-            for act in ("UPDATE {} SET at = at", "DELETE FROM {}", "TRUNCATE {}"):
-                with pytest.raises(InsufficientPrivilegeError, match="append-only"):
-                    await conn.execute(act.format(table))
+SHORTENINGS = (
+    *(
+        act.format(table)
+        for table in ("audit_entries", "audit_seals", "audit_unsealed")
+        for act in (
+            "DELETE FROM {0}",
+            "TRUNCATE {0}",
+            "ALTER TABLE {0} DISABLE TRIGGER ALL",
+            "DROP TABLE {0}",
+        )
+    ),
+    "UPDATE audit_entries SET at = at",
+    "UPDATE audit_seals SET at = at",
+    "UPDATE audit_unsealed SET entry_id = entry_id",
+    "INSERT INTO audit_entries (id, at, via, action) VALUES (uuidv7(), now(), 'cli', 'x')",
+    "INSERT INTO audit_unsealed VALUES (uuidv7())",
+    "DELETE FROM disclosures",
+    "UPDATE disclosures SET at = '-infinity'",
+    "DELETE FROM erasures",
+    "DELETE FROM migrations",
+    "ALTER FUNCTION past_record_duty(uuid, timestamptz) RENAME TO other",
+    "CREATE TABLE public.others (id uuid)",
+    "SET session_replication_role = replica",
+)
 
 
-async def test_only_what_is_past_its_record_duty_may_go_and_its_seal_stays(
+@pytest.mark.attack
+async def test_the_services_role_may_change_and_delete_nothing_of_it(
     pool: Pool, now: datetime
 ) -> None:
-    old = await write(pool, 2, now - KEPT - timedelta(seconds=1))
-    kept = await write(pool, 2, now - KEPT + timedelta(seconds=1))
-    new = await write(pool, 1, now)
+    await write(pool, 2, now)
     await seal_committed(pool)
+    await write(pool, 1, now, "waits")
     async with pool.acquire() as conn:
-        await conn.execute("DELETE FROM audit_entries WHERE id = ANY ($1)", old)
-        verdict = await verify(conn)
-        assert (verdict.broken, verdict.entries, verdict.gone) == (None, 3, 2)
-        for entry_id in (*kept, *new):
+        assert await find_excess(conn) == ""
+        for statement in SHORTENINGS:
+            with pytest.raises(InsufficientPrivilegeError):
+                await conn.execute(statement)
+        verdict = await verify(conn, now)
+    assert (verdict.broken, verdict.entries, verdict.waiting) == (None, 2, 1)
+
+
+async def test_the_owner_is_refused_by_triggers(
+    pool: Pool, owner: Connection, now: datetime
+) -> None:
+    await write(pool, 1, now)
+    await seal_committed(pool)
+    for table in ("audit_entries", "audit_seals"):
+        for act in ("UPDATE {} SET at = at", "DELETE FROM {}", "TRUNCATE {}"):
             with pytest.raises(InsufficientPrivilegeError, match="append-only"):
-                await conn.execute("DELETE FROM audit_entries WHERE id = $1", entry_id)
-        await conn.execute("SET session_replication_role = replica")
-        await conn.execute("DELETE FROM audit_entries WHERE id = $1", kept[0])
-        await conn.execute("RESET session_replication_role")
-        broken = (await verify(conn)).broken
-        assert broken is not None
-        assert (broken.no, broken.why) == (3, "the entry is missing")
+                await owner.execute(act.format(table))
+
+
+async def write_old(owner: Connection, made: timedelta, said: timedelta) -> UUID:
+    """An entry that the database made so long ago, and that says of itself another age."""
+    entry_id: UUID = await owner.fetchval(
+        "INSERT INTO audit_entries (id, at, via, action)"
+        " VALUES (uuidv7(-$1::interval), now() - $2::interval, 'cli', 'do') RETURNING id",
+        made,
+        said,
+    )
+    return entry_id
+
+
+async def test_only_what_is_past_its_record_duty_goes_and_its_seal_stays(
+    pool: Pool, owner: Connection
+) -> None:
+    past, within = timedelta(days=1096, hours=1), timedelta(days=1095, hours=23)
+    old = await write_old(owner, past, past)
+    kept = [
+        await write_old(owner, within, within),
+        await write_old(owner, timedelta(), timedelta()),
+    ]
+    assert await delete_old(pool) == 0  # nothing is sealed yet
+    await seal_committed(pool)
+    assert await delete_old(pool) == 1
+    assert await delete_old(pool) == 0
+    left = await pool.fetch("SELECT id FROM audit_entries ORDER BY id")
+    assert [row["id"] for row in left] == kept
+    assert old not in kept
+    async with pool.acquire() as conn:
+        present = datetime.now(UTC)
+        verdict = await verify(conn, present)
+        assert (verdict.broken, verdict.entries, verdict.gone) == (None, 2, 1)
+        assert (await verify(conn, present - timedelta(days=2))).broken is not None
+    await tamper(owner, "DELETE FROM audit_entries WHERE id = $1", kept[1])
+    async with pool.acquire() as conn:
+        broken = (await verify(conn, present)).broken
+    assert broken is not None
+    assert (broken.no, broken.why) == (3, "the entry is missing")
+
+
+async def delete_old(pool: Pool) -> int:
+    """What the service gets deleted, whatever instant it claims."""
+    async with pool.acquire() as conn:
+        return await delete_records(conn, datetime.now(UTC) + timedelta(days=99 * 365), 1000)
+
+
+async def tamper(owner: Connection, statement: str, *arguments: object) -> None:
+    """Change the trail as a superuser who has switched its triggers off."""
+    await owner.execute("SET session_replication_role = replica")
+    await owner.execute(statement, *arguments)
+    await owner.execute("RESET session_replication_role")
+
+
+@pytest.mark.attack
+async def test_an_entry_of_the_future_makes_no_other_old(pool: Pool) -> None:
+    """Whoever writes one of ten years ahead gets nothing deleted by it, and is found out."""
+    present = datetime.now(UTC)
+    await write(pool, 3, present)
+    await write(pool, 1, present + timedelta(days=3650), "future")
+    await seal_committed(pool)
+    assert await delete_old(pool) == 0
+    async with pool.acquire() as conn:
+        broken = (await verify(conn, present)).broken
+    assert broken is not None
+    assert (broken.no, broken.why) == (4, "it is of the future")
+
+
+@pytest.mark.attack
+async def test_an_entry_that_is_dated_back_stays(pool: Pool, owner: Connection) -> None:
+    """A process with a wrong clock, or an intruder, writes what would be past its duty at once."""
+    present = datetime.now(UTC)
+    (entry_id,) = await write(pool, 1, present - timedelta(days=3650))
+    await seal_committed(pool)
+    assert await delete_old(pool) == 0
+    await tamper(owner, "DELETE FROM audit_entries WHERE id = $1", entry_id)
+    async with pool.acquire() as conn:
+        broken = (await verify(conn, present)).broken
+    assert broken is not None
+    assert broken.why == "the entry is missing"
 
 
 SWAP = """
@@ -174,20 +278,22 @@ TAMPERINGS: list[tuple[str, int | None, str]] = [
 ]
 
 
-async def test_whoever_may_do_everything_is_still_found_out(pool: Pool, now: datetime) -> None:
+async def test_whoever_may_do_everything_is_still_found_out(
+    pool: Pool, owner: Connection, now: datetime
+) -> None:
     for statement, at, why in TAMPERINGS:
         async with pool.acquire() as conn:
-            await conn.execute("SET session_replication_role = replica")  # a superuser's
-            await conn.execute("TRUNCATE audit_entries, audit_seals, audit_unsealed")
-            await conn.execute("RESET session_replication_role")
+            await owner.execute("SET session_replication_role = replica")  # a superuser's
+            await owner.execute("TRUNCATE audit_entries, audit_seals, audit_unsealed")
+            await owner.execute("RESET session_replication_role")
             ids = await write(pool, 5, now)
             await seal_committed(pool)
             ids += await write(pool, 1, now, "last")
-            assert (await verify(conn)).broken is None
-            await conn.execute("SET session_replication_role = replica")
-            await conn.execute(statement.format("", *(f"'{entry_id}'" for entry_id in ids)))
-            await conn.execute("RESET session_replication_role")
-            broken = (await verify(conn)).broken
+            assert (await verify(conn, now)).broken is None
+            await owner.execute("SET session_replication_role = replica")
+            await owner.execute(statement.format("", *(f"'{entry_id}'" for entry_id in ids)))
+            await owner.execute("RESET session_replication_role")
+            broken = (await verify(conn, now)).broken
         assert broken is not None, statement
         assert broken.no == at, statement
         assert why in broken.why, statement
@@ -196,38 +302,41 @@ async def test_whoever_may_do_everything_is_still_found_out(pool: Pool, now: dat
 
 
 async def test_a_chain_made_anew_or_cut_short_is_known_by_a_seal_that_was_written_down(
-    pool: Pool, now: datetime
+    pool: Pool, owner: Connection, now: datetime
 ) -> None:
     await write(pool, 4, now)
     await seal_committed(pool)
     async with pool.acquire() as conn:
-        known = (await verify(conn)).head
-        assert (await verify(conn, known)).broken is None
-        await conn.execute("SET session_replication_role = replica")
-        await conn.execute("DELETE FROM audit_entries WHERE object_id = '3'")
-        await conn.execute("DELETE FROM audit_seals WHERE no = 4")
-        assert (await verify(conn)).broken is None  # the chain alone cannot tell
-        cut = (await verify(conn, known)).broken
+        known = (await verify(conn, now)).head
+        assert (await verify(conn, now, known)).broken is None
+        await owner.execute("SET session_replication_role = replica")
+        await owner.execute("DELETE FROM audit_entries WHERE object_id = '3'")
+        await owner.execute("DELETE FROM audit_seals WHERE no = 4")
+        assert (await verify(conn, now)).broken is None  # the chain alone cannot tell
+        cut = (await verify(conn, now, known)).broken
         assert cut is not None
         assert "before one that was written down" in cut.why
-        await conn.execute("DELETE FROM audit_seals")
-        await conn.execute("UPDATE audit_entries SET action = 'other'")
-        await conn.execute("INSERT INTO audit_unsealed SELECT id FROM audit_entries")
-        await conn.execute("RESET session_replication_role")
+        await owner.execute("DELETE FROM audit_seals")
+        await owner.execute("UPDATE audit_entries SET action = 'other'")
+        await owner.execute("INSERT INTO audit_unsealed SELECT id FROM audit_entries")
+        await owner.execute("RESET session_replication_role")
     await seal_committed(pool)
     async with pool.acquire() as conn:
-        assert (await verify(conn)).broken is None
-        anew = (await verify(conn, replace(known, no=3))).broken
+        assert (await verify(conn, now)).broken is None
+        anew = (await verify(conn, now, replace(known, no=3))).broken
     assert anew is not None
     assert anew.why == "it is not the seal that was written down"
 
 
-async def tocsin_audit(database_url: str, *arguments: str) -> tuple[int | None, str, str]:
-    """What `tocsin audit verify` ends with and says."""
+async def tocsin_audit(
+    database_url: str, now: datetime, *arguments: str
+) -> tuple[int | None, str, str]:
+    """What `tocsin audit verify` ends with and says, by a clock that shows `now`."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "service", "audit", "verify", *arguments,
         env={"TOCSIN_DATABASE_URL": database_url, "TOCSIN_REDIS_URL": "redis://127.0.0.1:1",
-             "TOCSIN_KEY_FILE": "x"},
+             "TOCSIN_KEY_FILE": "x", "TOCSIN_CLOCK_START": now.isoformat(),
+             "TOCSIN_CLOCK_ANCHOR": str(time.time())},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     out, err = await process.communicate()
@@ -235,22 +344,22 @@ async def tocsin_audit(database_url: str, *arguments: str) -> tuple[int | None, 
 
 
 async def test_the_command_names_the_first_broken_entry(
-    pool: Pool, database_url: str, now: datetime
+    pool: Pool, owner: Connection, database_url: str, now: datetime
 ) -> None:
     ids = await write(pool, 3, now)
     await seal_committed(pool)
     async with pool.acquire() as conn:
-        head = str((await verify(conn)).head)
-    assert await tocsin_audit(database_url, "--head", head) == (
+        head = str((await verify(conn, now)).head)
+    assert await tocsin_audit(database_url, now, "--head", head) == (
         0,
         f"ok: 3 entries as they were sealed, 0 not sealed yet\nhead {head}\n",
         "",
     )
     async with pool.acquire() as conn:
-        await conn.execute("SET session_replication_role = replica")
-        await conn.execute("UPDATE audit_entries SET action = 'other' WHERE object_id <> '0'")
-        await conn.execute("RESET session_replication_role")
-    assert await tocsin_audit(database_url) == (
+        await owner.execute("SET session_replication_role = replica")
+        await owner.execute("UPDATE audit_entries SET action = 'other' WHERE object_id <> '0'")
+        await owner.execute("RESET session_replication_role")
+    assert await tocsin_audit(database_url, now) == (
         1,
         "",
         f"broken at entry {ids[1]} (seal 2): the entry is not as it was sealed\n",

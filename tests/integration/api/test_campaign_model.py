@@ -517,7 +517,7 @@ def world(postgres: Postgres, _migrated: str, valkey: Valkey, now: datetime) -> 
 
     asyncio.run(admin(f'CREATE DATABASE "{name}" TEMPLATE "{_migrated}"'))
     try:
-        with _world(server.replace("/postgres?", f"/{name}?"), valkey, now) as made:
+        with _world(postgres.service_url.replace("/tocsin?", f"/{name}?"), valkey, now) as made:
             _worlds.append(made)
             yield made
     finally:

@@ -19,12 +19,13 @@ from service.dispatch import sweep_store
 from service.messages import wording
 from service.runtime import Runtime
 from service.storage.postgres import (
+    Connection,
     OwnConnection,
     TooManyConnections,
     connect,
     open_pool,
-    transaction,
 )
+from tests.harness.owner import as_owner
 from tests.integration.api.conftest import Api
 
 
@@ -47,7 +48,7 @@ async def test_it_is_up_and_ready_without_a_key(api: Api) -> None:
     assert ready.status == 200
     assert ready.json == {
         "status": "ok",
-        "checks": {"postgresql": "ok", "redis": "ok", "scheduler": "ok"},
+        "checks": {"postgresql": "ok", "redis": "ok", "scheduler": "ok", "role": "ok"},
     }
 
 
@@ -62,8 +63,30 @@ async def test_without_a_scheduler_at_work_it_is_degraded_and_says_so(api: Api) 
     assert ready.json["checks"]["scheduler"] == "late for 45 s: recover"
 
 
+@pytest.mark.attack
+async def test_it_says_if_the_services_role_could_change_the_audit_trail(
+    runtime: Runtime, owner_url: str
+) -> None:
+    async with open_pool(owner_url, size=2) as pool:
+        app = create_app(replace(runtime, pool=pool))
+        async with TestClient(TestServer(app)) as client, client.get("/readyz") as response:
+            assert response.status == 200
+            assert (await response.json())["checks"]["role"] == "it is a superuser"
+
+
+async def test_it_is_not_ready_for_a_user_who_may_not_read_the_tables(
+    runtime: Runtime, owner: Connection
+) -> None:
+    await owner.execute("REVOKE SELECT ON migrations FROM tocsin_service")
+    app = create_app(runtime)
+    async with TestClient(TestServer(app)) as client, client.get("/readyz") as response:
+        assert response.status == 503
+        said = (await response.json())["checks"]["postgresql"]
+    assert said == "the user of TOCSIN_DATABASE_URL may not use the tables: run tocsin migrate"
+
+
 async def test_it_is_not_ready_for_a_database_that_is_newer(api: Api) -> None:
-    await api.runtime.pool.execute("INSERT INTO migrations VALUES ('9999_later.sql', '')")
+    await as_owner(api.runtime.pool, "INSERT INTO migrations VALUES ('9999_later.sql', '')")
     ready = await api.get("//readyz", None)
     assert ready.status == 503
     assert ready.json["checks"]["postgresql"] == "newer than this program: it has 9999_later.sql"
@@ -104,8 +127,8 @@ async def test_a_database_without_a_free_connection_is_named(api: Api, database_
 
 
 async def test_it_is_not_ready_with_a_migration_missing(api: Api) -> None:
-    async with transaction(api.runtime.pool) as conn:
-        await conn.execute("DELETE FROM migrations WHERE name = '0006_ledger.sql'")
+    missing = "DELETE FROM migrations WHERE name = '0006_ledger.sql'"
+    await as_owner(api.runtime.pool, missing)
     ready = await api.get("//readyz", None)
     assert ready.status == 503
     assert ready.json["checks"]["postgresql"] == "migrations are missing: 0006_ledger.sql"

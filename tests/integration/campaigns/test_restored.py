@@ -77,14 +77,14 @@ async def test_a_database_that_only_lives_on_is_not_held(runtime: Runtime, now: 
 
 
 async def test_a_copy_in_place_of_the_database_is_held(
-    runtime: Runtime, database_url: str, now: datetime
+    runtime: Runtime, database_url: str, owner_url: str, now: datetime
 ) -> None:
     """The copy is taken, the original goes on, and then the copy takes its place."""
     await restored.beat(runtime)
     await _campaigns(runtime.pool, now)
     name = urlsplit(database_url).path.strip("/")
     copy_url = database_url.replace(f"/{name}?", f"/{name}_copy?")
-    admin = await connect(database_url.replace(f"/{name}?", "/postgres?"))
+    admin = await connect(owner_url.replace(f"/{name}?", "/postgres?"))
     try:
         await runtime.pool.expire_connections()
         await admin.execute(

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from service.delivery import receipts, store
+from tests.harness.owner import as_owner
 from tests.integration.delivery import test_receipts
 from tests.integration.delivery.test_receipts import SetUp
 
@@ -36,7 +37,7 @@ async def test_what_was_committed_late_is_folded_all_the_same(
 ) -> None:
     """Ids are given before commits: a receipt may appear before those that were taken already."""
     on = await stage()
-    await on.pool.execute("ALTER TABLE receipt_inbox ALTER COLUMN id RESTART WITH 100")
+    await as_owner(on.pool, "ALTER TABLE receipt_inbox ALTER COLUMN id RESTART WITH 100")
     for n in range(4):
         await on.receive(b"unknown %d" % n)
     take = store.take_receipts

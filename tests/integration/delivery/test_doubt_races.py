@@ -20,6 +20,7 @@ from service.dispatch import lease_store
 from service.messages.ledger import MOVES, MessageState
 from service.storage.postgres import COLLISIONS, UNREACHABLE, transaction
 from tests.harness.doubt import Doubts, doubtful
+from tests.harness.owner import as_owner
 from tests.harness.stage import until
 
 Begin = Callable[..., Awaitable[Doubts]]
@@ -240,15 +241,17 @@ async def test_a_kill_in_the_middle_leaves_all_as_it_was(
 
 async def trace(on: Doubts) -> None:
     """Note each move of a message in a table of its own."""
-    await on.pool.execute(
+    await as_owner(
+        on.pool,
         """
         CREATE TABLE moves (no int, a text, b text, attempt int);
+        GRANT SELECT, INSERT, UPDATE, DELETE ON moves TO tocsin_service;
         CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
             INSERT INTO moves VALUES (NEW.no, OLD.state::text, NEW.state::text, NEW.attempt);
             RETURN NEW; END $$;
         CREATE TRIGGER note AFTER UPDATE ON messages FOR EACH ROW
             WHEN (OLD.state IS DISTINCT FROM NEW.state) EXECUTE FUNCTION note();
-        """
+        """,
     )
 
 

@@ -13,6 +13,7 @@ from service.dispatch.expand import expand_run
 from service.privacy.erase import Erased, erase
 from service.storage.postgres import Connection, transaction
 from tests.harness.ledger import add_run, phone
+from tests.harness.owner import as_owner
 from tests.harness.stage import SetUp, Stage, mark
 
 
@@ -55,7 +56,7 @@ async def test_after_an_erasure_has_answered_its_phone_is_not_marked(stage: SetU
         assert await on.marks() == before
         over.set()
         await marker
-        await on.pool.execute("DELETE FROM erasures")
+        await as_owner(on.pool, "DELETE FROM erasures")
         await on.pool.execute(
             "UPDATE messages SET state = 'queued', reason = NULL, final_at = NULL"
         )

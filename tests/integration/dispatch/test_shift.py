@@ -22,6 +22,7 @@ from service.dispatch.store import Asked
 from service.storage.postgres import COLLISIONS, Connection, Pool, transaction
 from tests.harness.lanes import MOBILE, TELECOM, UNICOM, Lanes, alter, lay_out, ref
 from tests.harness.ledger import add_run
+from tests.harness.owner import as_owner
 from tests.harness.sick import SECOND, breaker, events, open_breaker
 from tests.integration.dispatch.conftest import eventually
 
@@ -278,7 +279,7 @@ async def test_never_to_a_channel_that_may_not_or_cannot(stage: SetUp, why: str)
         case "not chosen":
             await on.pool.execute("UPDATE runs SET channels = $1", [on.id(MOBILE)])
         case _:
-            await on.pool.execute("ALTER TABLE channels DISABLE TRIGGER ALL")
+            await as_owner(on.pool, "ALTER TABLE channels DISABLE TRIGGER ALL")
             await alter(on.pool, other, simulated=False)
     await open_breaker(on.pool, on.id(MOBILE), on.now)
     assert await shifted(on) == []

@@ -14,6 +14,7 @@ from service.dispatch.slice_store import Ended, Held
 from service.dispatch.store import Asked
 from service.storage.postgres import BY_KEY, Connection, Pool, Record, open_pool, transaction
 from tests.harness.ledger import phone
+from tests.harness.owner import as_owner
 from tests.harness.stage import Accept, Scripted, SetUp, Stage, until, working
 from tests.integration.dispatch.test_direct_cancel import cancel, direct_run, run_state
 
@@ -229,7 +230,7 @@ async def test_plans_that_were_made_for_empty_tables_read_little_of_full_ones(
     """
     await on.pool.execute("DELETE FROM slices")
     for table in ("runs", "slices", "messages"):
-        await on.pool.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+        await as_owner(on.pool, f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
     if analysed:
         await on.pool.execute(f"ANALYZE {analysed}")
     lease = await on.must_lease()

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from service.audience.store import load_areas, lock_import
 from service.crypto import Keyring
 from service.errors import Conflict
 from service.privacy.retention import Terms, let_go
-from service.storage.postgres import Pool, transaction
+from service.storage.postgres import Connection, Pool, transaction
 from tests.factories import make_draft, make_user, phone
 from tests.harness.ledger import states
 
@@ -342,21 +342,24 @@ async def test_a_guest_goes_a_year_after_being_named_last(system: System) -> Non
 
 
 async def test_the_trail_loses_what_is_older_than_three_years_and_still_holds(
-    system: System,
+    system: System, owner: Connection
 ) -> None:
+    """By the database's clock: the instants are of the world's own time."""
+    present = datetime.now(UTC)
+    for days in (0, 1, 2):
+        age = TERMS.records + timedelta(days=1) + MOMENT - timedelta(days=days)
+        await owner.execute(
+            "INSERT INTO audit_entries (id, at, via, action)"
+            " VALUES (uuidv7(-$1::interval), now() - $1::interval, 'cli', 'do')",
+            age,
+        )
     async with transaction(system.pool) as conn:
-        for days in (0, 1, 2):
-            at = system.now + timedelta(days=days)
-            await insert_entry(conn, Act("do", at, "cli"))
+        await insert_entry(conn, Act("now", present, "cli"))
     await seal_committed(system.pool)
-    late = TERMS.records + timedelta(days=1) + MOMENT
-    async with transaction(system.pool) as conn:
-        await insert_entry(conn, Act("now", system.now + late, "cli"))
-    await seal_committed(system.pool)
-    assert await system.turn(late) == {"records": 2}
+    assert await let_go(system.pool, TERMS, present, 2) == {"records": 2}
     await seal_committed(system.pool)
     async with system.pool.acquire() as conn:
-        verdict = await verify(conn)
+        verdict = await verify(conn, present)
     assert (verdict.broken, verdict.gone) == (None, 2)
     entries = await system.pool.fetch("SELECT action, details FROM audit_entries ORDER BY id")
     assert [row["action"] for row in entries] == ["do", "now", "let_go"]

@@ -1,5 +1,7 @@
 """Migrations: once each, in order, and never past a change or a newer database."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from service.audience.suppression_store import stops
@@ -9,33 +11,42 @@ from service.storage.migrate import migrate, migrations
 from service.storage.postgres import Connection
 
 
-async def test_migrating_twice_changes_nothing(conn: Connection) -> None:
-    assert await migrate(conn) == []
-    names = [row["name"] for row in await conn.fetch("SELECT name FROM migrations ORDER BY name")]
+@pytest.fixture
+async def owned(owner: Connection) -> AsyncIterator[Connection]:
+    """The owner's connection; all it does is rolled back."""
+    transaction = owner.transaction()
+    await transaction.start()
+    yield owner
+    await transaction.rollback()
+
+
+async def test_migrating_twice_changes_nothing(owned: Connection) -> None:
+    assert await migrate(owned) == []
+    names = [row["name"] for row in await owned.fetch("SELECT name FROM migrations ORDER BY name")]
     assert names == [m.name for m in migrations()]
 
 
-async def test_a_changed_migration_is_refused(conn: Connection) -> None:
-    await conn.execute("UPDATE migrations SET digest = '\\x00' WHERE name = '0001_accounts.sql'")
+async def test_a_changed_migration_is_refused(owned: Connection) -> None:
+    await owned.execute("UPDATE migrations SET digest = '\\x00' WHERE name = '0001_accounts.sql'")
     with pytest.raises(Misconfigured, match="0001_accounts.sql was changed"):
-        await migrate(conn)
+        await migrate(owned)
 
 
-async def test_a_newer_database_is_refused(conn: Connection) -> None:
-    await conn.execute("INSERT INTO migrations (name, digest) VALUES ('9999_x.sql', '\\x00')")
+async def test_a_newer_database_is_refused(owned: Connection) -> None:
+    await owned.execute("INSERT INTO migrations (name, digest) VALUES ('9999_x.sql', '\\x00')")
     with pytest.raises(Misconfigured, match="newer version"):
-        await migrate(conn)
+        await migrate(owned)
 
 
 async def test_suppressions_from_before_stop_what_they_stopped(
-    conn: Connection, monkeypatch: pytest.MonkeyPatch
+    owned: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of whatever department: none of them was of one department's notices alone."""
     known = migrations()
-    await conn.execute("CREATE SCHEMA earlier; SET search_path TO earlier")
+    await owned.execute("CREATE SCHEMA earlier; SET search_path TO earlier")
     with monkeypatch.context() as patch:
         patch.setattr(module, "migrations", lambda: [m for m in known if m.name < "0080"])
-        await migrate(conn)
+        await migrate(owned)
     for n, (reason, classes) in enumerate(
         (
             ("opted_out", ["public_interest"]),
@@ -44,16 +55,16 @@ async def test_suppressions_from_before_stop_what_they_stopped(
             ("complaint", ["public_interest", "service", "warning"]),
         )
     ):
-        await conn.execute(
+        await owned.execute(
             "INSERT INTO suppressions (phone_hash, reason, classes, created_at) "
             "VALUES (decode(md5($1), 'hex'), $2, $3, now())",
             str(n),
             reason,
             classes,
         )
-    assert (await migrate(conn))[0].startswith("0080")
+    assert (await migrate(owned))[0].startswith("0080")
     holds = stops("p", "c.name", "gen_random_uuid()", "now()")
-    rows = await conn.fetch(
+    rows = await owned.fetch(
         "SELECT p.classes, array_agg(c.name ORDER BY c.name) FILTER (WHERE "
         f"{holds}) AS stopped FROM suppressions p, "
         "unnest(ARRAY['public_interest', 'service', 'warning']) AS c(name) GROUP BY p.id, p.classes"
