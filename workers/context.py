@@ -1,7 +1,9 @@
 """What a job gets, and how a worker of one kind is made (with the defaults it needs)."""
 
+import logging
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from arq.cron import CronJob
@@ -13,6 +15,11 @@ from service.runtime import Runtime
 JOB_SECONDS = 60
 """A crashed worker's job runs again after this and 10 s more, if nobody rings before; so jobs are
 short or chains."""
+
+MOVED = timedelta(seconds=60)
+"""A worker looks at the clock some times a second: if it is so much later, the clock was moved."""
+
+log = logging.getLogger(__name__)
 
 Job = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -40,6 +47,42 @@ def runtime_of(ctx: dict[str, Any]) -> Runtime:
     return runtime
 
 
+class SteadyWorker(Worker):
+    """An arq worker that goes on when the clock of its machine is moved.
+
+    arq keeps the next turn of each act, and the time from which a job in the queue may run, as
+    instants of the clock: set back by two hours, it would do nothing for two hours, and report no
+    sign of life; set forward, it would make up for each second.
+    """
+
+    _seen: datetime | None = None
+
+    async def run_cron(self, n: datetime, delay: float, num_windows: int = 2) -> None:
+        """Queue the acts that are due at `n`, which arq calls some times a second."""
+        before, self._seen = self._seen, n
+        if before is None:
+            await self._release_jobs(n)
+        elif not before <= n + timedelta(seconds=1) or n > before + MOVED:
+            log.warning("the clock was moved", extra={"from_": str(before), "to": str(n)})
+            self._last_health_check = 0.0
+            for act in self.cron_jobs or ():
+                if n < before:
+                    act.calculate_next(n)
+                elif act.next_run is not None:
+                    act.next_run = max(n, act.next_run)
+            await self._release_jobs(n)
+        await super().run_cron(n, delay, num_windows)
+
+    async def _release_jobs(self, now: datetime) -> None:
+        """Let the jobs that wait for an instant to come run at once: ours wait for none, but for
+        acts that are due within a second.
+        """
+        present = int(now.timestamp() * 1000)
+        later = await self.pool.zrangebyscore(self.queue_name, present + 2_000, "+inf")
+        if later:
+            await self.pool.zadd(self.queue_name, dict.fromkeys(later, present), xx=True)
+
+
 async def _redis_answers(ctx: dict[str, Any]) -> None:
     """arq has just had an answer from Redis."""
     runtime_of(ctx).queue.reach.note_answer()
@@ -47,9 +90,9 @@ async def _redis_answers(ctx: dict[str, Any]) -> None:
 
 def make_worker(runtime: Runtime, kind: Kind, extra: dict[str, Any]) -> Worker:
     """An arq worker of one kind; `extra` joins the runtime in the jobs' context."""
-    return Worker(
+    return SteadyWorker(
         functions=[func(job, timeout=kind.seconds, keep_result=0) for job in kind.jobs],
-        cron_jobs=list(kind.crons) or None,
+        cron_jobs=[replace(act, next_run=None) for act in kind.crons] or None,
         queue_name=queue_name(kind.name),
         redis_pool=open_arq(runtime.settings.redis_url),
         ctx={"runtime": runtime, **extra},

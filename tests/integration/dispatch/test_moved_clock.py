@@ -1,0 +1,168 @@
+"""A machine's clock that is set back or forward stops no worker: real workers, a real queue."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+from time import time
+from typing import Any
+
+import arq.utils
+import arq.worker
+import pytest
+from arq.cron import cron
+from redis.asyncio import Redis
+
+from service.clock import Clock
+from service.crypto import Keyring
+from service.embedded import Valkey
+from service.queue import Job, open_queue, queue_name
+from service.runtime import Runtime
+from service.settings import Settings
+from service.storage.postgres import Pool
+from tests.harness.live import eventually
+from workers import expand, scheduler
+from workers.context import Kind, make_worker
+from workers.supervise import supervise
+
+SECONDS = 30
+HOURS = timedelta(hours=2)
+pytestmark = pytest.mark.attack
+
+
+@dataclass
+class MachineClock:
+    """What arq takes for the machine's clock; moved by hand, and going on from there."""
+
+    ahead: timedelta = timedelta()
+
+    def time(self) -> float:
+        return time() + self.ahead.total_seconds()
+
+    def now(self, tz: tzinfo | None = None) -> datetime:
+        return datetime.fromtimestamp(self.time(), tz)
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> MachineClock:
+    clock = MachineClock()
+
+    class Moved(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Any:
+            return clock.now(tz)
+
+    monkeypatch.setattr(arq.utils, "time", clock.time)
+    monkeypatch.setattr(arq.worker, "time", clock.time)
+    monkeypatch.setattr(arq.worker, "datetime", Moved)
+    return clock
+
+
+@pytest.fixture
+async def runtime(
+    pool: Pool, database_url: str, valkey: Valkey, redis: Redis, keyring: Keyring
+) -> AsyncIterator[Runtime]:
+    settings = Settings(database_url=database_url, redis_url=valkey.url, key_file=Path("/nowhere"))
+    async with open_queue(valkey.url) as queue:
+        yield Runtime(settings, Clock(), keyring, pool, redis, queue)
+
+
+@asynccontextmanager
+async def working(runtime: Runtime, kind: Kind) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    make: Callable[[], Any] = lambda: make_worker(runtime, kind, {})  # noqa: E731
+    task = asyncio.create_task(supervise(make, stop, runtime.queue.note_loss))
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+async def test_the_schedulers_acts_go_on_when_the_clock_is_set_back(
+    runtime: Runtime, machine: MachineClock
+) -> None:
+    async def noted(since: datetime) -> set[str]:
+        rows = await runtime.pool.fetch("SELECT act FROM turns WHERE ended_at > $1", since)
+        return {row["act"] for row in rows}
+
+    async def all_at_work() -> bool:
+        return {"fire", "sweep", "recover", "seal", "beat"} <= await noted(since)
+
+    async with working(runtime, scheduler.KIND):
+        for moved in (timedelta(), -HOURS, -2 * HOURS, HOURS, timedelta()):
+            machine.ahead = moved
+            since = await runtime.pool.fetchval("SELECT clock_timestamp()")
+            await eventually(all_at_work, SECONDS)
+            assert await runtime.redis.exists("tocsin:health:scheduler")
+
+
+async def test_a_worker_says_that_it_lives_when_the_clock_is_set_back(
+    runtime: Runtime, machine: MachineClock
+) -> None:
+    async def lives() -> bool:
+        return bool(await runtime.redis.exists("tocsin:health:expand"))
+
+    async with working(runtime, expand.KIND):
+        await eventually(lives, SECONDS)
+        machine.ahead = -HOURS
+        await runtime.redis.delete("tocsin:health:expand")
+        await eventually(lives, SECONDS)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_jobs_that_were_asked_for_before_run_at_once(
+    runtime: Runtime, machine: MachineClock, *, restarted: bool
+) -> None:
+    """Their ids would keep whoever asks again from being heard until the old time comes."""
+    done: list[str] = []
+
+    async def expand_run(_: dict[str, Any], run_id: str) -> None:
+        done.append(run_id)
+
+    async def ran() -> bool:
+        return done == ["1"]
+
+    expand_run.__qualname__ = Job.EXPAND_RUN  # as which arq knows it
+    kind = Kind("expand", [expand_run])
+    if restarted:
+        await runtime.queue.ring(Job.EXPAND_RUN, 1)
+        machine.ahead = -HOURS
+    async with working(runtime, kind):
+        if not restarted:
+            await eventually(lambda: _exists(runtime, "tocsin:health:expand"), SECONDS)
+            await runtime.queue.arq.enqueue_job(
+                "expand_run", "1", _queue_name=queue_name("expand"), _defer_by=HOURS
+            )
+            machine.ahead = -HOURS
+        await eventually(ran, SECONDS)
+
+
+async def _exists(runtime: Runtime, key: str) -> bool:
+    return bool(await runtime.redis.exists(key))
+
+
+async def test_a_clock_set_forward_makes_up_for_nothing(
+    runtime: Runtime, machine: MachineClock
+) -> None:
+    turns: list[float] = []
+
+    async def act(_: dict[str, Any]) -> None:
+        turns.append(machine.time())
+
+    each_second = cron(act, second=set(range(60)), keep_result=0)
+    async with working(runtime, Kind("expand", [], [each_second])):
+        await eventually(lambda: _more(turns, 0), SECONDS)
+        machine.ahead = HOURS
+        before = len(turns)
+        await eventually(lambda: _more(turns, before + 3), SECONDS)
+        for job_id in await runtime.redis.zrange(queue_name("expand"), 0, -1):
+            assert int(job_id.rsplit(b":")[-1]) / 1000 > machine.time() - 60
+    moved = [instant for instant in turns[before:] if instant > time() + 3600]
+    assert len(moved) <= max(moved) - min(moved) + 3
+
+
+async def _more(turns: list[float], than: int) -> bool:
+    return len(turns) > than
