@@ -86,6 +86,12 @@ class Settings(ClockSettings):
         description="A campaign waits for a new approval if its rule means this share more or "
         "fewer people at the fire than when it was approved.",
     )
+    exchanged_share: float = Field(
+        0.1,
+        gt=0,
+        description="A fire waits for a person who may approve if a larger share of its people "
+        "were not in the target that was approved.",
+    )
     safety_failed_share: float = Field(
         0.5, gt=0, le=1, description="A run is paused when so large a share of its texts failed,"
     )

@@ -16,7 +16,7 @@ from service.accounts.sealing import seal_committed
 from service.api.store import delete_old_answers
 from service.audience.store import waiting_imports, waiting_undos
 from service.campaigns import missed, restored
-from service.campaigns.firing import fire_due
+from service.campaigns.firing import Limits, fire_due
 from service.campaigns.guard import guard_runs
 from service.campaigns.guard import limits_of as limits_of_runs
 from service.campaigns.lifecycle import expire_pending, finish_campaigns
@@ -73,7 +73,8 @@ async def fire(ctx: dict[str, Any]) -> None:
     """Start the runs that are due; close those of which nothing is left to hand off."""
     runtime = runtime_of(ctx)
     now = runtime.clock.now()
-    for run_id in await fire_due(runtime.pool, now, drift=runtime.settings.drift_share):
+    limits = Limits(runtime.settings.drift_share, runtime.settings.exchanged_share)
+    for run_id in await fire_due(runtime.pool, now, limits=limits):
         await runtime.queue.ring(Job.EXPAND_RUN, run_id)
     async with transaction(runtime.pool) as conn:
         await finish_campaigns(conn, await sweep_store.close_finished_runs(conn, now), now)

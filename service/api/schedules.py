@@ -27,7 +27,7 @@ from service.campaigns.schedule import (
     Schedule,
 )
 from service.dispatch.caps import list_caps
-from service.reports.interruptions import explain_fire
+from service.reports.interruptions import Others, explain_fire
 
 Hour = Annotated[str, Field(pattern=r"^\d\d:\d\d$")]
 HourSpans = Annotated[list[tuple[Hour, Hour]], Field(min_length=1, max_length=24)]
@@ -166,6 +166,11 @@ class FireRecordOut(Out):
     run_id: UUID | None
     released_at: Instant | None = Field(description="When a person let go what was held.")
     at: Instant
+    others: int | None = Field(
+        description="Of one that was held as `exchanged`: so many of its `people` were not in the"
+        " target that was approved."
+    )
+    people: int | None = Field(description="So many people it had when it was held for that.")
 
 
 class StepOut(Out):
@@ -265,7 +270,8 @@ async def list_fires(call: Call, campaign_id: UUID, query: FireQuery) -> Page[Fi
 def record_out(fire: FireRecord) -> FireRecordOut:
     """What became of a fire, as it is shown."""
     released = fire.outcome == "held" and fire.released_at is not None
-    plain = explain_fire(fire.outcome, fire.code, released=released)
+    change = Others(fire.others, fire.people)
+    plain = explain_fire(fire.outcome, fire.code, released=released, change=change)
     return FireRecordOut.model_validate({**fire._asdict(), "plain": plain})
 
 
@@ -280,7 +286,10 @@ def fires_out(fires: Sequence[Fire], terms: HourTerms, county: County) -> list[F
     """Fires as they are shown."""
     return [
         FireOut(
-            **fire._asdict(),
+            planned_at=fire.planned_at,
+            at=fire.at,
+            skipped=fire.skipped,
+            note=fire.note,
             sends_from=None if fire.skipped else county.next_opening(fire.at, terms),
         )
         for fire in fires

@@ -7,7 +7,7 @@ from pydantic import Field
 from service.api.call import Call
 from service.api.schema import Instant, Out, PlainOut
 from service.reports.interruption_store import Interruption
-from service.reports.interruptions import explain_interruption, why
+from service.reports.interruptions import Others, explain_interruption, why
 from service.reports.work_store import KINDS, Item, Waiting, what_waits
 
 MOST_ITEMS = 100
@@ -23,6 +23,10 @@ class WorkItemOut(Out):
     planned_at: Instant | None = Field(description="Of a fire.")
     since: Instant | None = Field(description="Null: nobody knows.")
     code: str = Field(description="Why, as one word.")
+    others: int | None = Field(description="Of a fire that is `exchanged`; see `people`.")
+    people: int | None = Field(
+        description="So many people it has, of whom `others` were not in the approved target."
+    )
     plain: PlainOut
 
 
@@ -54,6 +58,10 @@ class InterruptionOut(Out):
     planned_at: Instant | None = Field(description="Of a fire.")
     channel_id: int | None
     channel: str | None
+    others: int | None = Field(description="Of a fire that is `exchanged`; see `people`.")
+    people: int | None = Field(
+        description="So many people it has, of whom `others` were not in the approved target."
+    )
     plain: PlainOut
 
 
@@ -79,10 +87,11 @@ def _kind_out(waiting: Waiting) -> WorkKindOut:
 
 def item_out(item: Item) -> WorkItemOut:
     """One thing that waits, with its reason in words."""
-    return WorkItemOut.model_validate({**item._asdict(), "plain": why(item.code)})
+    plain = why(item.code, Others(item.others, item.people))
+    return WorkItemOut.model_validate({**item._asdict(), "plain": plain})
 
 
 def interruption_out(found: Interruption) -> InterruptionOut:
     """An interruption, in words."""
-    plain = explain_interruption(found.kind, found.code)
+    plain = explain_interruption(found.kind, found.code, Others(found.others, found.people))
     return InterruptionOut.model_validate({**found._asdict(), "plain": plain})

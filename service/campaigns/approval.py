@@ -9,8 +9,9 @@ first sent to the approver's own phone. The same conditions on persons stand as 
 database, for whatever this module overlooks.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from service.accounts.department_store import check_signature, get_permits
@@ -25,7 +26,7 @@ from service.campaigns.clearance import (
 )
 from service.campaigns.county_store import load_county
 from service.campaigns.fires import Why, next_fire, opens
-from service.campaigns.meant import count_meant, written_rule
+from service.campaigns.meant import count_meant, keep_people, written_rule
 from service.campaigns.model import (
     PENDING,
     Act,
@@ -158,8 +159,9 @@ async def _wait_for_first_fire(
     conn: Connection, campaign: Campaign, content: Content, now: datetime
 ) -> None:
     """Whoever has a role by now is nobody new to a plan for newcomers; and a sequence that has
-    begun begins no second time.
+    begun begins no second time. Who is in the target by now are those whom it is for.
     """
+    await keep_people(conn, campaign, content, now)
     await watch(conn, campaign.id, content.plan.schedule.roles, now)
     await plan_anew(conn, campaign.id, content)
     if await has_fired_for_good(conn, campaign):
@@ -360,6 +362,21 @@ async def _check_permits(conn: Connection, campaign: Campaign, content: Content)
 
 
 def _check_second_person(actor: User, campaign: Campaign) -> None:
+    approvers: dict[UUID | None, str] = {
+        campaign.approved_by: "approved it",
+        campaign.approved_for: "had it approved by a deputy",
+    }
+    check_no_hand(actor, campaign, approvers)
+
+
+def check_no_hand(
+    actor: User, campaign: Campaign, others: Mapping[UUID | None, str] = MappingProxyType({})
+) -> None:
+    """Refuse whoever wrote or submitted a campaign, or is one of the others, by what they did.
+
+    Raises:
+        Forbidden: says what the actor did, or whom the actor stands in for.
+    """
     hands: dict[UUID | None, str] = {
         **dict.fromkeys(campaign.rule_editors, "wrote its rule, or a segment that it uses"),
         **dict.fromkeys(campaign.text_editors, "wrote one of its texts"),
@@ -367,8 +384,7 @@ def _check_second_person(actor: User, campaign: Campaign) -> None:
         campaign.edited_by: "edited it last",
         campaign.text_edited_by: "wrote its text",
         campaign.rule_edited_by: "wrote its rule",
-        campaign.approved_by: "approved it",
-        campaign.approved_for: "had it approved by a deputy",
+        **others,
     }
     for person, whose in ((actor.id, "you"), (actor.deputy_for, "whom you stand in for")):
         if person is not None and person in hands:

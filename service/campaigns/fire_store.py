@@ -11,7 +11,8 @@ from service.storage.postgres import Connection, affected
 
 class FireRecord(NamedTuple):
     """What became of a fire. run_id: of one that took place. code: why it did not by itself in time
-    (`fires.Why`). released_at: of one that was held, when a person let it go.
+    (`fires.Why`). released_at: of one that was held, when a person let it go. others, people: see
+    `fires.Fire`, of one that was held for that.
     """
 
     planned_at: datetime
@@ -21,9 +22,14 @@ class FireRecord(NamedTuple):
     run_id: UUID | None
     released_at: datetime | None
     at: datetime
+    others: int | None
+    people: int | None
 
 
-_FIRE = "SELECT planned_at, outcome, code, note, run_id, released_at, at FROM campaign_fires"
+_FIRE = """
+    SELECT planned_at, outcome, code, note, run_id, released_at, at, others, people
+    FROM campaign_fires
+"""
 
 
 async def last_planned(conn: Connection, campaign_id: UUID) -> datetime | None:
@@ -99,12 +105,14 @@ async def insert_held(
     await conn.execute(
         """
         INSERT INTO campaign_fires AS f
-            (campaign_id, planned_at, outcome, note, code, at, released_at, released_by)
+            (campaign_id, planned_at, outcome, note, code, at, released_at, released_by, others,
+             people)
         VALUES ($1, $2, 'held', $3, $4, $5,
-                CASE WHEN $6::uuid IS NOT NULL THEN $5::timestamptz END, $6)
+                CASE WHEN $6::uuid IS NOT NULL THEN $5::timestamptz END, $6, $7, $8)
         ON CONFLICT (campaign_id, planned_at) DO UPDATE
             SET outcome = 'held', note = excluded.note, code = excluded.code, at = excluded.at,
-                released_at = excluded.released_at, released_by = excluded.released_by
+                released_at = excluded.released_at, released_by = excluded.released_by,
+                others = excluded.others, people = excluded.people
         WHERE f.outcome IN ('missed', 'held')
         """,
         campaign_id,
@@ -113,6 +121,8 @@ async def insert_held(
         fire.code,
         now,
         released_by,
+        fire.others,
+        fire.people,
     )
 
 

@@ -32,6 +32,7 @@ class Why(StrEnum):
     STILL_SENDS = "still_sends"
     NOT_APPROVED = "not_approved"
     DRIFTED = "drifted"
+    EXCHANGED = "exchanged"
     SUPERSEDED = "superseded"
     CALENDAR = "calendar"
     PERSON = "person"
@@ -50,7 +51,8 @@ class Fire(NamedTuple):
     """One fire: the instant by the rule, the one by the calendar, and what there is to say.
 
     skipped: it does not take place. code: why, if it did not take place by itself in time: LATE of
-    one that came late; of one that was held and released in time, what it was held for.
+    one that came late; of one that was held and released in time, what it was held for. others,
+    people: of so many people, so many who were not in the target that was approved.
     """
 
     planned_at: datetime
@@ -58,6 +60,8 @@ class Fire(NamedTuple):
     note: str = ""
     skipped: bool = False
     code: str = ""
+    others: int | None = None
+    people: int | None = None
 
 
 class Turn(NamedTuple):

@@ -9,6 +9,7 @@ none. Of several that an outage made late, the last stands for all.
 
 import logging
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from service.campaigns import fire_store, run_store, store
@@ -19,6 +20,7 @@ from service.campaigns.fires import Fire, Turn, Why, calendar_instant
 from service.campaigns.holding import TOO_LATE, Obstacle, hold, hold_fire, obstacle
 from service.campaigns.hours import County
 from service.campaigns.joining import look
+from service.campaigns.meant import compare_people, keeps_people
 from service.campaigns.missed import turn_of
 from service.campaigns.model import Act, By, Campaign, Content, State
 from service.campaigns.run_store import NO_FOLLOW, Follow
@@ -29,17 +31,32 @@ from service.storage.postgres import COUNT_SECONDS, Connection, Pool, transactio
 
 DRIFT = 0.2
 """By what share the number of people may differ at the fire, unless it is set otherwise."""
+EXCHANGED = 0.1
+"""What share of the people of a fire may be others than those of the approval, likewise."""
 DRIFTED = "the rule means another number of people than was approved"
 
 log = logging.getLogger(__name__)
 
 
-async def fire_due(pool: Pool, now: datetime, *, drift: float = DRIFT) -> list[UUID]:
+class Limits(NamedTuple):
+    """How far the people of a fire may differ from those of the approval, as shares: in number, and
+    by being others.
+    """
+
+    drift: float = DRIFT
+    exchanged: float = EXCHANGED
+
+
+LIMITS = Limits()
+
+
+async def fire_due(pool: Pool, now: datetime, *, limits: Limits = LIMITS) -> list[UUID]:
     """Fire every campaign and every step of a sequence whose time has come, and every fire that a
     person let go; returns the runs, which are to be expanded.
 
-    drift: one whose rule now means another number of people, by more than this share of the
-    number that was approved, waits for a new approval instead.
+    limits: one whose rule now means another number of people, by more than this share of the
+    number that was approved, waits for a new approval instead; and a fire of whose people a larger
+    share than that were not in the approved target waits for a person who may approve.
 
     Each campaign is one transaction, and its trouble holds up no other; whoever is concerned is
     told of it. Any number of schedulers may do this at once: a fire has one run.
@@ -50,14 +67,14 @@ async def fire_due(pool: Pool, now: datetime, *, drift: float = DRIFT) -> list[U
     for campaign_id in due:
         try:
             async with transaction(pool, seconds=COUNT_SECONDS) as conn:
-                run_id = await _fire(conn, campaign_id, now, drift)
+                run_id = await _fire(conn, campaign_id, now, limits)
         except Exception:
             log.exception("campaign not fired", extra={"campaign_id": str(campaign_id)})
             await _note_trouble(pool, campaign_id, now)
             continue
         if run_id is not None:
             runs.append(run_id)
-    return runs + await _fire_released(pool, now, drift) + await fire_due_steps(pool, now)
+    return runs + await _fire_released(pool, now, limits) + await fire_due_steps(pool, now)
 
 
 async def _note_trouble(pool: Pool, campaign_id: UUID, now: datetime) -> None:
@@ -66,14 +83,14 @@ async def _note_trouble(pool: Pool, campaign_id: UUID, now: datetime) -> None:
         await fire_store.set_silent(conn, campaign_id, now)
 
 
-async def _fire_released(pool: Pool, now: datetime, drift: float) -> list[UUID]:
+async def _fire_released(pool: Pool, now: datetime, limits: Limits) -> list[UUID]:
     async with pool.acquire() as conn:
         released = await fire_store.released_fires(conn)
     runs = []
     for campaign_id, planned_at in released:
         try:
-            async with transaction(pool) as conn:
-                run_id = await _fire_one_released(conn, campaign_id, planned_at, now, drift)
+            async with transaction(pool, seconds=COUNT_SECONDS) as conn:
+                run_id = await _fire_one_released(conn, campaign_id, planned_at, now, limits)
         except Exception:
             log.exception("released fire not fired", extra={"campaign_id": str(campaign_id)})
             await _note_trouble(pool, campaign_id, now)
@@ -84,7 +101,7 @@ async def _fire_released(pool: Pool, now: datetime, drift: float) -> list[UUID]:
 
 
 async def _fire_one_released(
-    conn: Connection, campaign_id: UUID, planned_at: datetime, now: datetime, drift: float
+    conn: Connection, campaign_id: UUID, planned_at: datetime, now: datetime, limits: Limits
 ) -> UUID | None:
     """Fire what a person let go; the release made a new time of it."""
     campaign = await store.lock_sending_campaign(conn, campaign_id)
@@ -95,20 +112,18 @@ async def _fire_one_released(
     was_due = calendar_instant(campaign.plan.schedule, content.terms, county, planned_at)
     code = Why.LATE if now - was_due > LATE else found.code
     fire = Fire(planned_at, now, found.note, code=code)
+    following = None if campaign.next_fire_at is None else fire._replace(at=campaign.next_fire_at)
+    what = Turn([], None, following)
     if (why := await obstacle(conn, campaign, content, now)) is not None:
-        following = (
-            None if campaign.next_fire_at is None else fire._replace(at=campaign.next_fire_at)
-        )
-        await hold_fire(conn, campaign, fire, Turn([], None, following), why, now)
+        await hold_fire(conn, campaign, fire, what, why, now)
         return None
-    if await reopen_if_drifted(conn, campaign, content, drift, now):
-        await _skip_drifted(conn, campaign, fire, now)
+    if await _has_other_people(conn, campaign, content, fire, what, limits, now):
         return None
     return await _make_run(conn, campaign, content, county, fire, now, now)
 
 
 async def _fire(
-    conn: Connection, campaign_id: UUID, now: datetime, drift: float = DRIFT
+    conn: Connection, campaign_id: UUID, now: datetime, limits: Limits = LIMITS
 ) -> UUID | None:
     campaign = await store.lock_due_campaign(conn, campaign_id, now)
     if campaign is None:
@@ -116,11 +131,11 @@ async def _fire(
     content, county = frozen_content(campaign), await load_county(conn)
     why = await obstacle(conn, campaign, content, now)
     if campaign.plan.schedule.kind != "joining":
-        return await _fire_planned(conn, campaign, content, county, drift, why, now)
+        return await _fire_planned(conn, campaign, content, county, limits, why, now)
     if why is not None:
         await hold(conn, campaign, why.by(now))
         return None
-    return await look(conn, campaign, content, county, drift, now)
+    return await look(conn, campaign, content, county, limits.drift, now)
 
 
 async def _fire_planned(
@@ -128,7 +143,7 @@ async def _fire_planned(
     campaign: Campaign,
     content: Content,
     county: County,
-    drift: float,
+    limits: Limits,
     why: Obstacle | None,
     now: datetime,
 ) -> UUID | None:
@@ -146,12 +161,40 @@ async def _fire_planned(
         if await _too_late(conn, campaign, what, fire, now):
             return None
         fire = fire._replace(code=Why.LATE)
-    if await reopen_if_drifted(conn, campaign, content, drift, now):
-        await _skip_drifted(conn, campaign, fire, now)
+    if await _has_other_people(conn, campaign, content, fire, what, limits, now):
         return None
     run_id = await _make_run(conn, campaign, content, county, fire, fire_at, now)
     await _wait_for(conn, campaign.id, what.following)
     return run_id
+
+
+async def _has_other_people(
+    conn: Connection,
+    campaign: Campaign,
+    content: Content,
+    fire: Fire,
+    what: Turn,
+    limits: Limits,
+    now: datetime,
+) -> bool:
+    """Whether a fire does not take place because its people are not those of the approval: if they
+    differ in number the campaign needs a new approval, if they are others the fire is held.
+    """
+    if await reopen_if_drifted(conn, campaign, content, limits.drift, now):
+        await _skip_drifted(conn, campaign, fire, now)
+        return True
+    if not keeps_people(campaign.plan):
+        return False
+    change = await compare_people(conn, campaign, content, fire.planned_at, limits.exchanged, now)
+    if not change.is_held:
+        return False
+    why = Obstacle(
+        Why.EXCHANGED,
+        f"{change.others} of {change.people} people were not in the target that was approved",
+    )
+    held = fire._replace(others=change.others, people=change.people)
+    await hold_fire(conn, campaign, held, what, why, now)
+    return True
 
 
 async def _make_run(

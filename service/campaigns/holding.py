@@ -26,6 +26,9 @@ class Obstacle(NamedTuple):
         return By(None, self.sentence, now, self.code)
 
 
+_OF_ONE_FIRE = frozenset({Why.LATE, Why.STOPPED, Why.EXCHANGED})
+"""Why a fire is held, where the plan may come to its next one all the same."""
+
 TOO_LATE = Obstacle(Why.LATE, "too late to fire")
 
 
@@ -62,7 +65,7 @@ async def hold_fire(
     """
     held = fire._replace(note=why.sentence, code=why.code)
     await fire_store.insert_held(conn, campaign.id, held, now)
-    if campaign.plan.schedule.waits_as_one or why.code not in {Why.LATE, Why.STOPPED}:
+    if campaign.plan.schedule.waits_as_one or why.code not in _OF_ONE_FIRE:
         await hold(conn, campaign, why.by(now))
     else:
         await store.set_next_fire(conn, campaign.id, what.following.at if what.following else None)

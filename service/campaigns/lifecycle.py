@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from service.accounts.model import User
+from service.accounts.model import Right, User
 from service.campaigns import fire_store, guard_store, run_store, sequence_store, store
+from service.campaigns.approval import check_no_hand
+from service.campaigns.fire_store import FireRecord
 from service.campaigns.fires import Why
 from service.campaigns.missed import (
     Choice,
@@ -23,6 +25,8 @@ from service.campaigns.model import Act, By, Campaign, State, check_move
 from service.campaigns.planning import load
 from service.campaigns.sequence import has_fired_for_good
 from service.campaigns.stop_all import refuse_while_stopped
+from service.campaigns.target_store import has_changed_lists
+from service.errors import Forbidden
 from service.storage.postgres import Connection, Pool, transaction
 
 
@@ -105,6 +109,7 @@ async def release(
         NotFound: there is none of this id in the actor's scope.
         WrongState: it is not on hold, and none of its fires is.
         Stopped: everything is stopped.
+        Forbidden: its people are others than those approved, and the actor may not approve them.
         MissedFires, SeveralHeld, Conflict: as in `missed`.
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
@@ -114,6 +119,8 @@ async def release(
         check_move(Act.RELEASE, campaign.state)
     await refuse_while_stopped(conn)
     named = held if planned_at is None else [find_held(held, planned_at)]
+    if missed != "skip":
+        await _check_may_accept(conn, actor, campaign, named)
     if campaign.state is State.HELD:
         only_steps = await has_fired_for_good(conn, campaign)
         await release_steps(conn, campaign, missed, by)
@@ -125,6 +132,24 @@ async def release(
     else:
         await release_fire(conn, campaign, named, missed, by)
     return await load(conn, campaign_id, None)
+
+
+async def _check_may_accept(
+    conn: Connection, actor: User, campaign: Campaign, held: Sequence[FireRecord]
+) -> None:
+    """Refuse to let a fire go whose people are others than those of the approval, unless the actor
+    may approve, and had a hand neither in the campaign nor in its lists since.
+    """
+    if all(fire.code != Why.EXCHANGED for fire in held):
+        return
+    actor.need(Right.APPROVE)
+    check_no_hand(actor, campaign)
+    if await has_changed_lists(conn, campaign.id, actor.id):
+        raise Forbidden(
+            "you put in a list since it was approved: somebody else who may approve must release"
+            " this fire, or leave it out",
+            code="second_person_needed",
+        )
 
 
 async def finish_campaigns(

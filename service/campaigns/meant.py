@@ -9,11 +9,15 @@ from uuid import UUID
 
 from service.audience import segment_store
 from service.audience.segment import canonical, parse
+from service.audience.segment_sql import Compiled
 from service.audience.segment_store import Counts
 from service.audience.segment_uses import WrittenOut, write_out
+from service.audience.store import read_area_tree
+from service.campaigns import target_store
 from service.campaigns.follower_store import ledger_people, to_be_corrected
-from service.campaigns.model import Campaign, Plan
-from service.campaigns.preview import count_people, read_rule
+from service.campaigns.model import Campaign, Content, Plan
+from service.campaigns.preview import compiled, count_people, read_rule
+from service.campaigns.target_store import Change
 from service.storage.postgres import Connection
 
 
@@ -65,6 +69,57 @@ async def count_meant(
         )
     members = to_be_corrected(campaign.plan.corrects, None, segment_store.FIRST_RULE_PARAMETER)
     return await segment_store.count_people(conn, whose, ledger_people(members), message_class, now)
+
+
+def keeps_people(plan: Plan) -> bool:
+    """Whether a plan's people are compared with those of its approval. Those of a correction stand
+    in a ledger, and a plan for newcomers is for others each time.
+    """
+    return plan.corrects is None and plan.schedule.kind != "joining"
+
+
+async def keep_people(
+    conn: Connection, campaign: Campaign, content: Content, now: datetime
+) -> None:
+    """Keep who is in the target, as those whom the approval is for."""
+    if keeps_people(campaign.plan):
+        await target_store.keep_approved(
+            conn,
+            campaign.id,
+            campaign.department_id,
+            await _condition(conn, campaign, content, now),
+            content.message_class,
+            now,
+        )
+
+
+async def compare_people(
+    conn: Connection,
+    campaign: Campaign,
+    content: Content,
+    planned_at: datetime,
+    share: float,
+    now: datetime,
+) -> Change:
+    """How many of the people of a fire are others than those of the approval; see `compare`."""
+    return await target_store.compare(
+        conn,
+        campaign.id,
+        campaign.department_id,
+        await _condition(conn, campaign, content, now),
+        content.message_class,
+        planned_at,
+        share,
+        now,
+    )
+
+
+async def _condition(
+    conn: Connection, campaign: Campaign, content: Content, now: datetime
+) -> Compiled:
+    whose = campaign.department_id
+    rule = await read_rule(conn, whose, content.rule)
+    return compiled(rule, whose, await read_area_tree(conn), now)
 
 
 def correction_problems(plan: Plan) -> dict[str, str]:

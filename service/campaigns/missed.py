@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from service.campaigns import fire_store, sequence_store, store
+from service.campaigns import fire_store, sequence_store, store, target_store
 from service.campaigns.clearance import frozen_content
 from service.campaigns.county_store import load_county
 from service.campaigns.fire_store import FireRecord
@@ -225,13 +225,26 @@ def find_held(held: Sequence[FireRecord], planned_at: datetime) -> FireRecord:
     )
 
 
+def _waiting(held: FireRecord) -> Fire:
+    """A held fire as one that may take place."""
+    return Fire(
+        held.planned_at,
+        held.planned_at,
+        held.note,
+        code=held.code,
+        others=held.others,
+        people=held.people,
+    )
+
+
 async def _let_go(
     conn: Connection, campaign: Campaign, held: FireRecord, choice: Choice | None, by: By
 ) -> None:
-    fire = Fire(held.planned_at, held.planned_at, held.note, code=held.code)
+    fire = _waiting(held)
     if choice == "skip":
         await _skip(conn, campaign, [fire], by)
     else:
+        await target_store.approve_held(conn, campaign.id, fire.planned_at)
         await fire_store.insert_held(conn, campaign.id, fire, by.at, by.user_id)
 
 
@@ -257,8 +270,7 @@ async def release_whole(
         return
     content = frozen_content(campaign)
     what = await turn_of(conn, campaign, content, await load_county(conn), by.at)
-    waiting = [Fire(f.planned_at, f.planned_at, f.note, code=f.code) for f in held]
-    late = waiting + _late(what)
+    late = [_waiting(fire) for fire in held] + _late(what)
     if choice is None and len(late) > 1 and campaign.plan.schedule.late == "hold":
         raise MissedFires(late)
     if choice == "hold" and late:
@@ -281,6 +293,7 @@ async def _release_last(conn: Connection, campaign: Campaign, late: Sequence[Fir
     """Let the last of several fires go, in place of all."""
     others = [f._replace(note="a later fire takes its place", code=Why.SUPERSEDED) for f in late]
     await fire_store.insert_skipped(conn, campaign.id, others[:-1], by.at)
+    await target_store.approve_held(conn, campaign.id, late[-1].planned_at)
     code = late[-1].code or Why.HELD
     await fire_store.insert_held(conn, campaign.id, late[-1]._replace(code=code), by.at, by.user_id)
 

@@ -8,7 +8,9 @@ from service.storage.postgres import Connection
 
 
 class Interruption(NamedTuple):
-    """One of them. by_person: else by the clock, or by what was found wrong."""
+    """One of them. by_person: else by the clock, or by what was found wrong. others, people: see
+    `campaigns.fires.Fire`.
+    """
 
     kind: str
     code: str
@@ -19,11 +21,13 @@ class Interruption(NamedTuple):
     channel_id: int | None
     channel: str | None
     at: datetime
+    others: int | None
+    people: int | None
 
 
 _INTERRUPTION = """
     SELECT i.kind, i.code, i.by_person, i.campaign_id, c.name, i.planned_at, i.channel_id, n.name,
-           i.at
+           i.at, i.others, i.people
     FROM interruptions i LEFT JOIN campaigns c ON c.id = i.campaign_id
     LEFT JOIN channels n ON n.id = i.channel_id
 """

@@ -5,6 +5,7 @@ One row of the table `interruptions` is one of `KINDS`; its code, and that of a 
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from service.campaigns.fires import Why
 from service.reports.plain import Sentence
@@ -36,6 +37,9 @@ WHYS: Mapping[str, Sentence] = {
     Why.NOT_APPROVED: Sentence("内容与签发的不一致", "it is not what was approved"),
     Why.DRIFTED: Sentence(
         "人数与签发时相差过多", "the rule means another number of people than was approved"
+    ),
+    Why.EXCHANGED: Sentence(
+        "名单里的人与签发时的不同", "its people are others than those of the approval"
     ),
     Why.SUPERSEDED: Sentence("由后面的一次代替", "a later fire took its place"),
     Why.CALENDAR: Sentence("日历使它不发", "the calendar leaves it out"),
@@ -71,12 +75,24 @@ _OUTCOMES: Mapping[str, Sentence] = {
 _RELEASED = Sentence("经人放行后已发送", "It took place after a person released it")
 
 
-def explain_interruption(kind: str, code: str) -> Sentence:
+class Others(NamedTuple):
+    """Of so many people of a fire, so many were not in the approved target; None: not counted."""
+
+    others: int | None = None
+    people: int | None = None
+
+
+UNCOUNTED = Others()
+
+
+def explain_interruption(kind: str, code: str, change: Others = UNCOUNTED) -> Sentence:
     """What happened, and why if a code says it."""
-    return _joined(KINDS[kind], code)
+    return _joined(KINDS[kind], code, change)
 
 
-def explain_fire(outcome: str, code: str, *, released: bool = False) -> Sentence:
+def explain_fire(
+    outcome: str, code: str, *, released: bool = False, change: Others = UNCOUNTED
+) -> Sentence:
     """What became of a fire, and why it did not take place by itself in time.
 
     One that took place in time and has a code was held for that, and released.
@@ -84,20 +100,29 @@ def explain_fire(outcome: str, code: str, *, released: bool = False) -> Sentence
     released: it is held no more, for a person let it go, and its run is made next.
     """
     if released:
-        return _joined(KINDS["fire.released"], code)
+        return _joined(KINDS["fire.released"], code, change)
     if outcome == "fired" and code not in {"", Why.LATE}:
-        return _joined(_RELEASED, code)
-    return _joined(_OUTCOMES[outcome], code)
+        return _joined(_RELEASED, code, change)
+    return _joined(_OUTCOMES[outcome], code, change)
 
 
-def why(code: str) -> Sentence:
+def why(code: str, change: Others = UNCOUNTED) -> Sentence:
     """A code in words; one that nobody knows as it is."""
-    found = WHYS.get(code, Sentence(code, code))
+    found = _reason(code, change) or Sentence(code, code)
     return Sentence(f"{found.zh}。", f"{found.en[:1].upper()}{found.en[1:]}.")
 
 
-def _joined(said: Sentence, code: str) -> Sentence:
-    found = WHYS.get(code)
+def _reason(code: str, change: Others) -> Sentence | None:
+    if code != Why.EXCHANGED or change.people is None:
+        return WHYS.get(code)
+    return Sentence(
+        f"{change.people} 人中有 {change.others} 人不在签发时的名单里",
+        f"{change.others} of {change.people} people were not in the target that was approved",
+    )
+
+
+def _joined(said: Sentence, code: str, change: Others) -> Sentence:
+    found = _reason(code, change)
     if found is None:
         return Sentence(f"{said.zh}。", f"{said.en}.")
     return Sentence(f"{said.zh}：{found.zh}。", f"{said.en}: {found.en}.")

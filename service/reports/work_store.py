@@ -18,16 +18,21 @@ from service.storage.postgres import Connection
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of work. sql: rows of id, name, department_id, planned_at, since and code."""
+    """A kind of work. sql: rows of id, name, department_id, planned_at, since, code and, where
+    `counted`, others and people.
+    """
 
     name: str
     words: Sentence
     right: Right
     sql: str
+    counted: bool = False
 
 
 class Item(NamedTuple):
-    """One thing that waits, since when (None: nobody knows) and why. planned_at: of a fire."""
+    """One thing that waits, since when (None: nobody knows) and why. planned_at: of a fire. others,
+    people: see `campaigns.fires.Fire`.
+    """
 
     id: str
     name: str
@@ -35,6 +40,8 @@ class Item(NamedTuple):
     planned_at: datetime | None
     since: datetime | None
     code: str
+    others: int | None
+    people: int | None
 
 
 class Waiting(NamedTuple):
@@ -54,13 +61,17 @@ _STOPS = """
 
 _HOLDS = """
     SELECT c.id::text, c.name, c.department_id, NULL::timestamptz AS planned_at, m.at AS since,
-           m.code
+           m.code, f.others, f.people
     FROM asked, campaigns c CROSS JOIN LATERAL (
         SELECT at, code FROM campaign_moves WHERE campaign_id = c.id ORDER BY id DESC LIMIT 1) m
+    LEFT JOIN LATERAL (
+        SELECT others, people FROM campaign_fires
+        WHERE campaign_id = c.id AND outcome = 'held' AND code = m.code
+        ORDER BY planned_at DESC LIMIT 1) f ON true
     WHERE (asked.scope IS NULL OR c.department_id = asked.scope)
       AND (c.state = 'held' OR (c.state = 'paused' AND m.code = 'guard'))
     UNION ALL
-    SELECT c.id::text, c.name, c.department_id, f.planned_at, f.at, f.code
+    SELECT c.id::text, c.name, c.department_id, f.planned_at, f.at, f.code, f.others, f.people
     FROM asked, campaign_fires f JOIN campaigns c ON c.id = f.campaign_id
     WHERE f.outcome = 'held' AND f.released_at IS NULL
       AND (asked.scope IS NULL OR c.department_id = asked.scope)
@@ -118,6 +129,7 @@ HOLDS = Kind(
     Sentence("待放行、自动暂停", "Campaigns and fires that are held, or paused themselves"),
     Right.REPORTS,
     _HOLDS,
+    counted=True,
 )
 KINDS = (
     Kind("stops", Sentence("全部停发中", "Everything is stopped"), Right.READ, _STOPS),
@@ -147,7 +159,8 @@ async def what_waits(
         f"""
         WITH asked AS (SELECT $1::uuid AS scope, $2::timestamptz AS now),
         waiting AS MATERIALIZED ({kind.sql})
-        SELECT *, count(*) OVER () AS total, min(since) OVER () AS oldest FROM waiting
+        SELECT *, {"" if kind.counted else "NULL::int AS others, NULL::int AS people,"}
+               count(*) OVER () AS total, min(since) OVER () AS oldest FROM waiting
         ORDER BY since, id, planned_at LIMIT $3
         """,  # noqa: S608  # a constant
         scope,

@@ -22,6 +22,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("WEBHOOK_NETWORKS", "10.1.0.1/16"),
         ("TRUSTED_PROXIES", "10.0.0.0/8 proxy"),
         ("DRIFT_SHARE", "-1"),
+        ("EXCHANGED_SHARE", "0"),
         ("TIMEZONE", "Asia/Nowhere"),
         ("TIMEZONE", "+08:00"),
         ("TIMEZONE", "/etc/passwd"),

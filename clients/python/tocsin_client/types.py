@@ -360,6 +360,8 @@ class FireRecord(TypedDict):
     run_id: str | None
     released_at: str | None
     at: str
+    others: int | None
+    people: int | None
 
 
 class Move(TypedDict):
@@ -666,6 +668,8 @@ class WorkItem(TypedDict):
     planned_at: str | None
     since: str | None
     code: str
+    others: int | None
+    people: int | None
     plain: Plain
 
 

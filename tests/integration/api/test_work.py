@@ -16,7 +16,7 @@ from service.dispatch import health_store
 from service.dispatch.breaker import Breaker, Figures
 from service.dispatch.health import Counts
 from service.storage.postgres import transaction
-from tests.factories import make_scheduled
+from tests.factories import make_contact, make_scheduled, phone
 from tests.harness.ledger import add_channel
 from tests.integration.api.conftest import Api
 
@@ -177,3 +177,45 @@ async def test_a_plan_without_a_next_fire_is_an_alarm_until_it_ends(api: Api) ->
         "SELECT count(*) FROM interruptions WHERE kind = 'campaign.not_firing'"
     )
     assert told == 1, "once"
+
+
+@pytest.mark.attack
+async def test_an_exchanged_list_says_how_many_are_others(api: Api) -> None:
+    """In the fire's entry, in what waits, in the event, and in both languages."""
+    school = api.teams["school"]
+    async with transaction(api.runtime.pool) as conn:
+        for n in range(20):
+            await make_contact(conn, api.runtime.keyring, school.department_id, n, now=api.clock.at)
+    campaign = await _daily(api)
+    async with transaction(api.runtime.pool) as conn:
+        for n in range(5):
+            gone = api.runtime.keyring.phone_index(phone(n))
+            await conn.execute("DELETE FROM contacts WHERE phone_hash = $1", gone)
+            await make_contact(
+                conn, api.runtime.keyring, school.department_id, 100 + n, now=api.clock.at
+            )
+    await _tick(api, api.clock.at + HOUR)
+    (item,) = (await _work(api))["holds"]["items"]
+    assert (item["id"], item["code"], item["others"], item["people"]) == (
+        campaign,
+        "exchanged",
+        5,
+        20,
+    )
+    assert item["plain"] == {
+        "zh": "20 人中有 5 人不在签发时的名单里。",
+        "en": "5 of 20 people were not in the target that was approved.",
+    }
+    (fire,) = (await api.get(f"/campaigns/{campaign}/fires", SCHOOL)).json["items"]
+    assert (fire["outcome"], fire["others"], fire["people"]) == ("held", 5, 20)
+    assert fire["plain"]["zh"] == "这一次待放行：20 人中有 5 人不在签发时的名单里。"
+    async with transaction(api.runtime.pool) as conn:
+        told = await conn.fetchrow("SELECT kind, others, people FROM interruptions")
+    assert told is not None
+    assert tuple(told) == ("fire.held", 5, 20)
+
+    refused = await api.post(f"/campaigns/{campaign}/release", SCHOOL, {})
+    assert refused.status == 403, refused.body
+    released = await api.post(f"/campaigns/{campaign}/release", ("school", "approver"), {})
+    assert released.status == 200, released.body
+    assert "holds" not in {k for k, v in (await _work(api)).items() if v["count"]}

@@ -9,7 +9,7 @@ import pytest
 from service.accounts.model import Role, User
 from service.audience.segment_store import Segment, insert_segment, update_segment
 from service.campaigns import approval, planning, run_store
-from service.campaigns.firing import fire_due
+from service.campaigns.firing import Limits, fire_due
 from service.campaigns.model import Campaign, State
 from service.crypto import Keyring
 from service.dispatch.expand import expand_run
@@ -87,7 +87,7 @@ async def test_an_edit_of_an_inner_segment_changes_nothing_of_what_was_approved(
         await _woman(conn, keyring, team.department_id, 2, now)
         await _woman(conn, keyring, team.department_id, 3, now, carrier="china_unicom")
     later = now + timedelta(minutes=1)
-    (run_id,) = await fire_due(pool, later, drift=1.0)
+    (run_id,) = await fire_due(pool, later, limits=Limits(1.0, 1.0))
     made = await expand_run(pool, run_id, later)
     async with pool.acquire() as conn:
         run = await run_store.get_run(conn, run_id, None)

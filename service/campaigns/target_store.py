@@ -1,0 +1,151 @@
+"""The people whom an approval was for, as keyed digests, in SQL.
+
+Each person is the first four octets of the keyed hash of the phone: a megabyte for 250,000 people,
+and one stranger in 17,000 is taken for one of them. Nobody can make a number that passes without
+the key.
+"""
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from service.audience.segment_sql import Compiled
+from service.audience.segment_store import FIRST_RULE_PARAMETER, WORK_MEMORY, reached
+from service.storage.postgres import Connection, one
+
+
+class Change(NamedTuple):
+    """Of so many people, so many others than those of the approval. is_held: their digest was kept
+    with the fire, because they are too many.
+    """
+
+    others: int
+    people: int
+    is_held: bool
+
+
+ONE = 1
+"""A single person who is new holds no fire, however small its target: a ported number is enough."""
+
+_PERSON = "('x' || encode(substring(c.phone_hash FOR 4), 'hex'))::bit(32)::integer"
+
+
+async def keep_approved(
+    conn: Connection,
+    campaign_id: UUID,
+    department_id: UUID,
+    condition: Compiled,
+    message_class: str,
+    now: datetime,
+) -> None:
+    """Keep whom a text of this class to those whom a rule means reaches now, as those whom the
+    approval is for; in the place of all that were kept before. Needs a transaction.
+    """
+    await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
+    await conn.execute("DELETE FROM campaign_targets WHERE campaign_id = $1", campaign_id)
+    campaign = f"${FIRST_RULE_PARAMETER + len(condition.parameters)}::uuid"
+    await conn.execute(
+        f"""
+        INSERT INTO campaign_targets (campaign_id, people, taken_at)
+        SELECT {campaign}, coalesce(array_agg(person), '{{}}'), $2::timestamptz
+        FROM (SELECT {_PERSON} AS person {reached(condition)}) p
+        """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
+        department_id,
+        now,
+        message_class,
+        *condition.parameters,
+        campaign_id,
+    )
+
+
+async def compare(
+    conn: Connection,
+    campaign_id: UUID,
+    department_id: UUID,
+    condition: Compiled,
+    message_class: str,
+    planned_at: datetime,
+    share: float,
+    now: datetime,
+) -> Change:
+    """How many of those whom a fire reaches now were not in the approved target, in one statement;
+    needs a transaction.
+
+    If they are more than `share` of all, and more than one, the digest of the fire's people is kept
+    with it. Where no target was kept at the approval, the people of this fire become those of the
+    approval.
+    """
+    await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
+    first = FIRST_RULE_PARAMETER + len(condition.parameters)
+    campaign, planned, most = f"${first}::uuid", f"${first + 1}::timestamptz", f"${first + 2}"
+    row = one(
+        await conn.fetchrow(
+            f"""
+            WITH due AS MATERIALIZED (SELECT {_PERSON} AS person {reached(condition)}),
+            approved AS (
+                SELECT people FROM campaign_targets
+                WHERE campaign_id = {campaign} AND planned_at IS NULL
+            ), counted AS MATERIALIZED (  -- EXCEPT hashes both sides; a join would guess their size
+                SELECT (SELECT count(*) FROM (SELECT person FROM due EXCEPT ALL
+                                              SELECT unnest(people) FROM approved) o) AS others,
+                       (SELECT count(*) FROM due) AS people,
+                       EXISTS (SELECT FROM approved) AS is_known
+            ), kept AS (
+                INSERT INTO campaign_targets (campaign_id, planned_at, people, taken_at)
+                SELECT {campaign}, CASE WHEN is_known THEN {planned} END,
+                       coalesce((SELECT array_agg(person) FROM due), '{{}}'), $2::timestamptz
+                FROM counted WHERE NOT is_known OR others > greatest({most}::float8 * people, {ONE})
+                ON CONFLICT (campaign_id, planned_at) DO UPDATE
+                    SET people = excluded.people, taken_at = excluded.taken_at
+            )
+            SELECT CASE WHEN is_known THEN others ELSE 0 END AS others, people,
+                   is_known AND others > greatest({most}::float8 * people, {ONE}) AS is_held
+            FROM counted
+            """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
+            department_id,
+            now,
+            message_class,
+            *condition.parameters,
+            campaign_id,
+            planned_at,
+            share,
+        )
+    )
+    return Change(**row)
+
+
+async def approve_held(conn: Connection, campaign_id: UUID, planned_at: datetime) -> None:
+    """Let the people of a fire that was held be those of the approval from now on; nothing changes
+    if their digest was not kept.
+    """
+    await conn.execute(
+        """
+        WITH known AS (
+            SELECT people, taken_at FROM campaign_targets
+            WHERE campaign_id = $1 AND planned_at = $2
+        )
+        UPDATE campaign_targets t SET people = known.people, taken_at = known.taken_at
+        FROM known WHERE t.campaign_id = $1 AND t.planned_at IS NULL
+        """,
+        campaign_id,
+        planned_at,
+    )
+
+
+async def has_changed_lists(conn: Connection, campaign_id: UUID, user_id: UUID) -> bool:
+    """Whether a person has put a list into the campaign's department since its people were
+    approved.
+    """
+    found: bool = await conn.fetchval(
+        """
+        SELECT EXISTS (
+            SELECT FROM campaign_targets t
+            JOIN campaigns c ON c.id = t.campaign_id
+            JOIN imports i ON i.department_id = c.department_id
+            WHERE t.campaign_id = $1 AND t.planned_at IS NULL AND i.created_by = $2
+              AND NOT i.dry_run AND i.created_at >= t.taken_at)
+        """,
+        campaign_id,
+        user_id,
+    )
+    return found
