@@ -30,6 +30,8 @@ REASONS: Mapping[str, str] = {
     "the other side logged out": "对方主动退出",
     "logged out": "已退出登录",
     "closing took too long": "关闭超时",
+    "the other side answers requests that were never made": "对方不断应答本方从未发出的请求",
+    "the other side does not read what is sent to it": "对方不读取本方发出的数据",
     "nobody knows why": "原因不明",
     "not logged in": "未登录",
     "the credentials were refused": "账号密码被拒绝",

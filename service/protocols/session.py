@@ -9,6 +9,10 @@ would send it again after each login. Reconnecting is not decided here.
 
 And how much of what came may wait to be stored: a carrier keeps within a window of its own, and one
 that does not is not read any further, until half of it is stored. TCP then tells it to wait.
+
+A process serves links of several carriers, so what one link may cost is bounded (decision 0240): a
+link handles FRAMES_A_TURN frames, then the others have their turn. It is closed where the other
+side does not read what is written to it, and where it answers again and again what nobody asked.
 """
 
 import asyncio
@@ -22,6 +26,7 @@ from typing import ClassVar, TypeVar, cast
 from service.channels.gateway import COMMAND
 from service.logs import seldom
 from service.protocols.frame import BadLength, Broken, Frames, Malformed
+from service.protocols.window import Asked
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +35,22 @@ MALFORMED = "malformed data, closing the link"
 UNREADABLE = "the body of a frame cannot be read"
 PAUSED = "the other side sends more than can be stored, it is not read for now"
 RESUMED = "the other side is read again"
+UNASKED = "an answer to a request that was never made"
+UNASKED_CLOSED = "the other side answers requests that were never made"
+UNREAD_CLOSED = "the other side does not read what is sent to it"
 
 MOST_UNSTORED = 1_000
 """How many requests of the other side may wait for their answer; far more than any window."""
+
+FRAMES_A_TURN = 128
+"""How many frames of a link are handled before the other links of the process have their turn."""
+
+MOST_UNREAD_OCTETS = 4 * 1024 * 1024
+"""How much may be written to a link and not be read at its other end; more than the largest window
+of submits has."""
+
+_RESPONSE_OCTET = 0x80
+"""What the first octet of a command has that answers another, in each of the protocols."""
 
 CLOSE_SECONDS = 5.0
 """How long a closing link may take to write what is left, before it is cut."""
@@ -96,6 +114,11 @@ class Session(asyncio.Protocol, ABC):
         self._closing_since: float | None = None
         self._unstored = 0
         self._paused_at: float | None = None
+        self._behind = False
+        """Whether frames wait for the link's next turn."""
+        self._full_since: float | None = None
+        """Since when the other side reads more slowly than we write."""
+        self._asked = Asked()
 
     @abstractmethod
     def received(self, frame: bytes) -> None:
@@ -149,6 +172,7 @@ class Session(asyncio.Protocol, ABC):
         """Write a frame that the other side must answer."""
         if self._waiting_since is None:
             self._waiting_since = self.loop.time()
+        self._asked.add(frame[self.sequence_at])
         self.send(frame)
 
     def storing(self) -> None:
@@ -168,9 +192,20 @@ class Session(asyncio.Protocol, ABC):
     def flush(self) -> None:
         """Hand everything to the transport now, in one write."""
         self._flush_due = False
-        if self._outbox and self._transport is not None and self.is_open:
-            self._transport.write(b"".join(self._outbox))
-        self._outbox.clear()
+        outbox, self._outbox = self._outbox, []
+        if not outbox or self._transport is None or not self.is_open:
+            return
+        self._transport.write(b"".join(outbox))
+        if self._transport.get_write_buffer_size() > MOST_UNREAD_OCTETS:
+            self.abort(UNREAD_CLOSED)
+
+    def pause_writing(self) -> None:
+        """The socket takes no more for now: the other side reads too slowly."""
+        self._full_since = self.loop.time()
+
+    def resume_writing(self) -> None:
+        """The other side has read nearly all of it."""
+        self._full_since = None
 
     def close(self, reason: str) -> None:
         """Write what is left and close; cut the link if that takes too long."""
@@ -204,16 +239,21 @@ class Session(asyncio.Protocol, ABC):
         self._received_at = self.loop.time()
         self._waiting_since = None
         self._frames.feed(data)
-        if self._paused_at is None:
+        if self._paused_at is None and not self._behind:
             self._take_frames()
 
     def _take_frames(self) -> None:
+        left = FRAMES_A_TURN
         try:
             for frame in self._frames:
                 self._take(frame)
                 if not self.is_open:
                     return
+                left -= 1
                 if self._paused_at is not None:
+                    break
+                if not left:
+                    self._wait_for_a_turn()
                     break
         except BadLength as error:
             seldom(logger, logging.WARNING, MALFORMED, fault=error.message)
@@ -221,8 +261,30 @@ class Session(asyncio.Protocol, ABC):
             return
         self.flush()
 
+    def _wait_for_a_turn(self) -> None:
+        """Let the other links go first; meanwhile nothing more is read."""
+        self._behind = True
+        cast(asyncio.Transport, self._transport).pause_reading()
+        self.loop.call_soon(self._catch_up)
+
+    def _catch_up(self) -> None:
+        self._behind = False
+        if self._paused_at is None and self.is_open:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Handle what came already; then read the socket again."""
+        self._take_frames()
+        if self._paused_at is None and not self._behind and self.is_open:
+            cast(asyncio.Transport, self._transport).resume_reading()
+
     def _take(self, frame: bytes) -> None:
         self.frame = frame
+        if frame[COMMAND.start] & _RESPONSE_OCTET and not self._asked.take(frame[self.sequence_at]):
+            seldom(logger, logging.WARNING, UNASKED, command=frame[COMMAND].hex())
+            if self._asked.too_many_strange(self.loop.time()):
+                self.close(UNASKED_CLOSED)
+                return
         try:
             self.received(frame)
         except Malformed as error:
@@ -260,9 +322,8 @@ class Session(asyncio.Protocol, ABC):
         self._received_at = now
         self._waiting_since = None if self._waiting_since is None else now
         self.on_unread()
-        self._take_frames()
-        if self._paused_at is None and self.is_open:
-            cast(asyncio.Transport, self._transport).resume_reading()
+        if not self._behind:
+            self._go_on()
 
     def _tick_later(self) -> None:
         self._timer = self.loop.call_later(self._timing.tick_seconds, self._tick)
@@ -277,12 +338,18 @@ class Session(asyncio.Protocol, ABC):
                 self.abort("closing took too long")
         elif self._is_silent(now):
             self.abort("no sign of life from the other side")
+        elif self._reads_too_little(now):
+            self.abort(UNREAD_CLOSED)
         else:
             self._keep_alive(now)
 
     def _is_silent(self, now: float) -> bool:
         since = None if self._paused_at is not None else self._waiting_since
         return since is not None and now - since >= self._timing.longest_silence
+
+    def _reads_too_little(self, now: float) -> bool:
+        full_since = self._full_since
+        return full_since is not None and now - full_since >= self._timing.longest_silence
 
     def _keep_alive(self, now: float) -> None:
         """Send a heartbeat where nothing was received for long, or something waits for its answer:

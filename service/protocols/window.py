@@ -1,9 +1,17 @@
-"""Requests in flight by sequence number, and which of them have waited too long.
+"""Requests in flight by sequence number, which of them have waited too long, and which were made.
 
 Nothing here looks at a clock: the caller says what time it is.
 """
 
+from collections import deque
 from typing import Generic, TypeVar
+
+MOST_STRANGE, STRANGE_SECONDS = 32, 60.0
+"""How many answers to no request of ours a link may bring within this time."""
+
+MOST_REMEMBERED = 20_000
+"""How many requests without an answer are remembered at most; at least the latest half of them,
+which is as many as the largest window has."""
 
 T = TypeVar("T")
 
@@ -58,6 +66,38 @@ class Window(Generic[T]):
         items = self.items()
         self._waiting.clear()
         return items
+
+
+class Asked:
+    """Which requests were made and not answered yet, given up or not: a late answer is no strange
+    one, an answer to nothing, or a second one, is.
+    """
+
+    def __init__(self) -> None:
+        self._new: set[bytes] = set()
+        self._old: set[bytes] = set()
+        self._strange: deque[float] = deque(maxlen=MOST_STRANGE)
+
+    def add(self, sequence: bytes) -> None:
+        """Remember a request by its sequence number as it was written."""
+        if len(self._new) >= MOST_REMEMBERED // 2:
+            self._old, self._new = self._new, set()
+        self._new.add(sequence)
+
+    def take(self, sequence: bytes) -> bool:
+        """Whether an answer is the first to a request that was made."""
+        for made in (self._new, self._old):
+            if sequence in made:
+                made.discard(sequence)
+                return True
+        return False
+
+    def too_many_strange(self, now: float) -> bool:
+        """Count a strange answer; whether there have been too many of late."""
+        full = len(self._strange) == MOST_STRANGE
+        too_many = full and now - self._strange[0] < STRANGE_SECONDS
+        self._strange.append(now)
+        return too_many
 
 
 class Sequence:

@@ -177,6 +177,9 @@ class _Nowhere(asyncio.Transport):
         assert data, "nothing was written"
         assert not self._closed, "written after closing"
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
     def close(self) -> None:
         self._closed = True
 

@@ -39,6 +39,8 @@ QUICK = Timing(heartbeat_seconds=0.08, response_timeout_seconds=0.24)
 
 Client = CMPPClient[SubmitResp | None]
 
+OPEN = {"is_closing": lambda: False, "get_write_buffer_size": lambda: 0}
+
 
 def submit(link: Client, pdus: list[Submit]) -> list["asyncio.Future[SubmitResp | None]"]:
     return link.transmit([link.request_of(pdu) for pdu in pdus])
@@ -380,7 +382,7 @@ async def test_no_truncated_packet_raises_out_of_the_reader(vector: dict[str, st
     frame = bytes.fromhex(vector["hex"])
     for length in range(12, len(frame)):
         link = client(PATIENT)
-        link.connection_made(Mock(spec=asyncio.Transport, is_closing=lambda: False))
+        link.connection_made(Mock(spec=asyncio.Transport, **OPEN))
         link.data_received(length.to_bytes(4, "big") + frame[4:length])
         assert link.fault is None or vector["pdu"] in LOGIN_ANSWERS
         link.connection_lost(None)

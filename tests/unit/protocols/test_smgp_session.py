@@ -40,6 +40,8 @@ ID = bytes.fromhex("01006108091030123456")
 
 Client = SMGPClient[SubmitResp | None]
 
+OPEN = {"is_closing": lambda: False, "get_write_buffer_size": lambda: 0}
+
 
 class SMGPPeer(Peer):
     """The carrier's end of one SMGP connection."""
@@ -341,7 +343,7 @@ async def test_no_truncated_packet_raises_out_of_the_reader(vector: dict[str, st
     frame = bytes.fromhex(vector["hex"])
     for length in range(12, len(frame)):
         link = client(PATIENT)
-        link.connection_made(Mock(spec=asyncio.Transport, is_closing=lambda: False))
+        link.connection_made(Mock(spec=asyncio.Transport, **OPEN))
         link.data_received(length.to_bytes(4, "big") + frame[4:length])
         assert link.fault is None or vector["pdu"] in LOGIN_ANSWERS
         link.connection_lost(None)

@@ -45,6 +45,8 @@ Answer = SubmitSMResp | None
 Client = SMPPClient[Answer]
 OnDeliver = Callable[[int, DeliverSM | DataSM], None]
 
+OPEN = {"is_closing": lambda: False, "get_write_buffer_size": lambda: 0}
+
 
 def client(timing: Timing, on_deliver: OnDeliver | None = None) -> Client:
     made = Client(timing, read_answer=lambda answer, *_: answer, on_deliver=on_deliver or Mock())
@@ -406,7 +408,7 @@ async def test_no_truncated_packet_raises_out_of_the_reader(vector: dict[str, st
     frame = bytes.fromhex(vector["hex"])
     for length in range(16, len(frame)):
         link = client(PATIENT)
-        link.connection_made(Mock(spec=asyncio.Transport, is_closing=lambda: False))
+        link.connection_made(Mock(spec=asyncio.Transport, **OPEN))
         link.data_received(length.to_bytes(4, "big") + frame[4:length])
         assert link.fault is None or vector["pdu"] in LOGIN_ANSWERS
         link.connection_lost(None)
