@@ -8,6 +8,7 @@ from pydantic import Field
 from service.api.schema import Body, Instant, Int, Line, Out
 from service.channels.extension import room
 from service.channels.model import Channel, ChannelSettings, Hold, merged, shown
+from service.channels.registry import check_given
 from service.channels.store import parse_settings
 from service.messages.signature import Signature
 
@@ -194,7 +195,7 @@ def edited(channel: Channel, body: ChannelPatch) -> Channel:
     """The channel with what a body changes.
 
     Raises:
-        Invalid: `config` is not what the kind needs.
+        Invalid: `config` is not what the kind needs, or not what a channel is enabled with.
     """
     changes: dict[str, Any] = {
         name: getattr(body, name)
@@ -207,7 +208,10 @@ def edited(channel: Channel, body: ChannelPatch) -> Channel:
         changes["carriers"] = tuple(dict.fromkeys(body.carriers))
     if body.config is not None:
         changes["config"] = parse_settings(channel.kind, merged(channel.config, body.config))
-    return replace(channel, **changes)
+    changed = replace(channel, **changes)
+    if changed.config != channel.config or (changed.enabled and not channel.enabled):
+        check_given(changed)
+    return changed
 
 
 def channel_out(channel: Channel, hold: Hold | None, *, with_config: bool) -> ChannelOut:

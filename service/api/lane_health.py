@@ -8,7 +8,8 @@ from pydantic import Field
 
 from service.api.call import Call
 from service.api.schema import Instant, Out, PlainOut
-from service.channels import link_words, store
+from service.channels import link_words, refusals_store, store
+from service.channels.gateway import Refused
 from service.channels.link_words import Said
 from service.channels.logins import How
 from service.channels.model import Channel
@@ -102,11 +103,28 @@ class HintOut(Out):
     )
 
 
+class RefusalOut(Out):
+    """What the channel's listener refused to whoever connected to it."""
+
+    why: Refused = Field(
+        description="stranger: not from an address in `listen_addresses`; displaced: no login, and"
+        " too many of one address; wrong_login: name or password; locked_out: too many of these"
+        " before, so the login was not looked at."
+    )
+    plain: PlainOut
+    times: int = Field(description="Since `since`.")
+    since: Instant = Field(description="With no hour without any in between.")
+    last_at: Instant
+
+
 class HealthOut(Out):
     """How a channel is doing, and roughly how much waits for it."""
 
     plain: PlainOut = Field(description="How its connections do, in words.")
     connections: list[ConnectionOut]
+    refusals: list[RefusalOut] = Field(
+        description="What its listener, if it has one, refused in the last hour, the last first."
+    )
     next_login_at: Instant | None = Field(
         description="When one of its connections logs in again; null: none waits for that."
     )
@@ -137,6 +155,7 @@ async def get_health(call: Call, channel_id: int) -> HealthOut:
         plain=PlainOut(zh=said.zh, en=said.en),
         next_login_at=_next_login(call, health),
         connections=[ConnectionOut.model_validate(c) for c in health.connections],
+        refusals=await _refusals(call, channel_id),
         open_slices=health.open_slices,
         queued_estimate=health.queued_estimate,
         state=breaker.state if breaker else "closed",
@@ -165,6 +184,16 @@ async def _hints(call: Call, channel: Channel) -> list[HintOut]:
             now=found.form or None,
             fitting=found.fitting or None,
         )
+    ]
+
+
+async def _refusals(call: Call, channel_id: int) -> list[RefusalOut]:
+    found = await refusals_store.list_refusals(call.conn, channel_id, call.now)
+    zone = call.runtime.settings.zone
+    plain = [link_words.refused(refusal, call.now, zone) for refusal in found]
+    return [
+        RefusalOut.model_validate({**refusal._asdict(), "plain": said._asdict()})
+        for refusal, said in zip(found, plain, strict=True)
     ]
 
 

@@ -177,6 +177,21 @@ Deliver = Callable[[Delivery], "asyncio.Future[None]"]
 gateway acknowledge it to the carrier. A future with an exception means: do not acknowledge."""
 
 
+class Refused(StrEnum):
+    """What whoever listens for a carrier has refused."""
+
+    STRANGER = "stranger"  # a connection from an address that is not among those allowed
+    DISPLACED = "displaced"  # a connection that did not log in, for a newer one of its address
+    WRONG_LOGIN = "wrong_login"  # a name or a password
+    LOCKED_OUT = "locked_out"  # a login from an address with too many wrong ones, unread
+
+
+class Listening:
+    """What listens for a carrier. note: told of each refusal, and of the address it met."""
+
+    note: Callable[[Refused, str], None]
+
+
 class Gateway(ABC):
     """One connection to a carrier."""
 
@@ -213,6 +228,14 @@ class Gateway(ABC):
     lost: asyncio.Event
     """Set when the link is gone, for whatever reason; the object is then of no further use."""
 
+    @classmethod
+    def settings_faults(cls, config: BaseModel, *, simulated: bool) -> Mapping[str, str]:  # noqa: ARG003
+        """What is wrong with settings that somebody gives now, by name; stored ones go on as ever.
+
+        For what a channel must not be set up with, while one that was must not end for it.
+        """
+        return {}
+
     @property
     def ended(self) -> str:
         """Why the link is gone, in plain words; "" while it is there."""
@@ -238,7 +261,8 @@ class Gateway(ABC):
         """What listens for the carrier's own connections, while the channel is served.
 
         Several processes may serve one channel at once, so it shares its port (SO_REUSEPORT).
-        None: the carrier sends everything over our connections.
+        None: the carrier sends everything over our connections. One that is a `Listening` tells of
+        what it refuses.
         """
         return None
 

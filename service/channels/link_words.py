@@ -9,7 +9,9 @@ from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from service.channels.gateway import Refused
 from service.channels.logins import CALM, Ending, How
+from service.channels.refusals_store import Refusal
 from service.channels.store import ConnectionHealth
 
 
@@ -50,6 +52,30 @@ _HOW: Mapping[How, Said] = {
     "unparseable": Said("对方说的不是本协议（{why_zh}）", "What answers is something else ({why})"),
     "unreachable": Said("连不上运营商（{why_zh}）", "The carrier cannot be reached ({why})"),
 }
+_REFUSED: Mapping[Refused, Said] = {
+    Refused.STRANGER: Said(
+        "自 {since} 起拒绝了 {times} 次连接：来源地址（最近为 {address}）不在 listen_addresses 中",
+        "Connections refused {times} times since {since}: their address, last {address}, is not "
+        "in listen_addresses",
+    ),
+    Refused.DISPLACED: Said(
+        "自 {since} 起关闭了 {times} 条未登录的连接：同一地址（最近为 {address}）未登录的连接过多",
+        "{times} connections without a login closed since {since}: too many of one address, last "
+        "{address}",
+    ),
+    Refused.WRONG_LOGIN: Said(
+        "自 {since} 起 {times} 次登录的用户名或密码不符，最近来自 {address}",
+        "A wrong name or password {times} times since {since}, last from {address}",
+    ),
+    Refused.LOCKED_OUT: Said(
+        "自 {since} 起有 {times} 次登录未经核对即被拒绝：该地址（最近为 {address}）"
+        "此前错误过多，约十分钟后再核对",
+        "Logins refused unread {times} times since {since}: too many wrong ones from their "
+        "address, last {address}; it is heard again after ten minutes",
+    ),
+}
+"""What a listener refused; never what would have been right."""
+
 _UP = Said("{up}/{all} 条连接在线", "{up} of {all} connections up")
 _TIMES = Said("，自 {since} 起 {losses} 次", ", {losses} times since {since}")
 _ONCE = Said("，{since} 1 次", ", once at {since}")
@@ -98,6 +124,13 @@ def losses(
     if next_at is not None:
         said = said.then(_filled(_NEXT, next=_time(next_at, now, zone, seconds=True)))
     return said.then(_END)
+
+
+def refused(refusal: Refusal, now: datetime, zone: ZoneInfo) -> Said:
+    """What a listener refused, and how often."""
+    since = _time(refusal.since, now, zone)
+    said = _REFUSED[refusal.why]
+    return _filled(said, times=refusal.times, address=refusal.address, since=since).then(_END)
 
 
 def recent(connections: Sequence[ConnectionHealth], now: datetime) -> list[ConnectionHealth]:

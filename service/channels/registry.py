@@ -10,7 +10,8 @@ from importlib import import_module
 from typing import cast
 
 from service.channels.gateway import Gateway, GatewayFactory
-from service.errors import NotFound
+from service.channels.model import ChannelSettings
+from service.errors import Invalid, NotFound
 
 PACKAGE = "service.gateways"
 
@@ -40,3 +41,18 @@ def factory(kind: str) -> GatewayFactory:
     if kind not in load():
         raise NotFound(f"there is no gateway kind {kind!r}; the kinds are {', '.join(load())}")
     return cast(GatewayFactory, load()[kind])
+
+
+def check_given(settings: ChannelSettings) -> None:
+    """Refuse settings with which a channel of this kind, real or simulated, is not set up (now).
+
+    Raises:
+        Invalid: names each.
+    """
+    kind = load()[settings.kind]
+    faults = kind.settings_faults(settings.config, simulated=settings.simulated)
+    if faults:
+        fields = {f"config.{name}": why for name, why in faults.items()}
+        raise Invalid(
+            "the channel's settings are wrong: " + "; ".join(faults.values()), fields=fields
+        )

@@ -15,7 +15,7 @@ from service.channels.extension_store import extensions_in_use, lock_extensions
 from service.channels.logins import How
 from service.channels.maintenance import check_maintenance
 from service.channels.model import Channel, ChannelSettings, Hold, parse_config, revealed
-from service.channels.registry import load
+from service.channels.registry import check_given, load
 from service.crypto import Keyring, Undecipherable
 from service.errors import Conflict, Invalid, Misconfigured, NotFound
 from service.storage.postgres import Connection, Record, UniqueViolation, one
@@ -133,10 +133,12 @@ async def insert_channel(
 
     Raises:
         Invalid: it has more recipients to a submit than its kind can take, hours of maintenance
-            that cannot be followed, or too long a number for a department's extension.
+            that cannot be followed, too long a number for a department's extension, or settings
+            with which no such channel is set up.
         Conflict: the name is taken.
     """
     _check(settings)
+    check_given(settings)
     try:
         row = await conn.fetchrow(
             """

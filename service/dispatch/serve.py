@@ -17,11 +17,12 @@ from functools import partial
 
 from service.campaigns import restored
 from service.campaigns.county_store import load_county
-from service.channels import logins, logins_store, registry
+from service.channels import logins, logins_store, refusals_store, registry
 from service.channels.codes import Codes
 from service.channels.codes_store import load_codes
 from service.channels.gateway import Deliver, Gateway, GatewayError
 from service.channels.model import Channel
+from service.channels.refusals import Refusals
 from service.channels.store import readable_channels
 from service.dispatch import health_store, lease_store, store
 from service.dispatch.health import LaneBook
@@ -50,8 +51,9 @@ class Bells:
     events: dict[int, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
 
     def ring(self, channel_id: int) -> None:
-        """Wake the connections of a channel."""
-        self.events[channel_id].set()
+        """Wake the connections of a channel, if this process has any."""
+        if channel_id in self.events:
+            self.events[channel_id].set()
 
 
 class Link:
@@ -225,6 +227,7 @@ class ChannelServer:
         )
         self._links: dict[tuple[int, int], tuple[Link, asyncio.Task[None]]] = {}
         self._listening: dict[int, tuple[Channel, AsyncExitStack]] = {}
+        self._refusals = Refusals()
         self.lease_pool: Pool
 
     @contextmanager
@@ -299,10 +302,12 @@ class ChannelServer:
 
     async def _report(self) -> None:
         """Write down how the channels do, and hear what the schedulers have decided of them."""
-        news = self.book.news()
+        news, refused = self.book.news(), dict(self._refusals.counts)
         async with transaction(self._runtime.pool) as conn:
             now = self._runtime.clock.now()
             standings = await health_store.report(conn, self.owner, news, now)
+            await refusals_store.add_refusals(conn, refused, now)
+        self._refusals.written(refused)
         self.book.tell(news)
         self.book.learn(standings)
 
@@ -323,9 +328,11 @@ class ChannelServer:
         listener = gateway.listener(channel.config, deliver, self._runtime.clock)
         if listener is None:
             return
+        self._refusals.follow(channel.id, listener)
         async with AsyncExitStack() as stack:
             try:
-                await stack.enter_async_context(listener)
+                with log_context(channel=channel.name):
+                    await stack.enter_async_context(listener)
             except OSError as error:  # tried again at the next look
                 why = {"channel": channel.name, "why": str(error)}
                 log.error("not listening for the carrier", extra=why)  # noqa: TRY400

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Annotated, Literal, Self, cast
@@ -23,20 +23,15 @@ from pydantic import (
 
 from service.channels.gateway import (
     Deliver,
-    Inbound,
-    Receipt,
     Submission,
     SubmitResult,
-    Unread,
 )
 from service.channels.outcome import Outcome, Reason
 from service.clock import Clock
 from service.coding import udh
-from service.coding.data_coding import decode_chinese
 from service.coding.parts import Coding, Part, split
 from service.protocols.client import Request
-from service.protocols.number import to_e164
-from service.protocols.sgip import pdu
+from service.protocols.sgip import pdu, reading
 from service.protocols.sgip.listener import Door, Listener
 from service.protocols.sgip.packet import NUMBER_OCTETS
 from service.protocols.sgip.sequence import SequenceNumbers, reference, write_time
@@ -46,7 +41,6 @@ from service.protocols.sgip.status import (
     OK,
     TOO_FAST,
     login_meaning,
-    report_meaning,
     submit_meaning,
 )
 from service.protocols.stream import Address, LoginAnswer, ResponseTimeout, Silence, StreamGateway
@@ -156,7 +150,9 @@ class SGIPConfig(BaseModel):
         default=False, description="Let the carrier in with any name and password"
     )
     listen_addresses: tuple[IPvAnyNetwork, ...] = Field(
-        default=(), description="Addresses or networks the carrier comes from; none: any"
+        default=(),
+        description="Addresses or networks the carrier comes from; a real channel that listens "
+        "needs them. None: any",
     )
     listen_connections: int = Field(
         default=5, ge=1, le=64, description="Connections the carrier may have to us at once"
@@ -251,9 +247,21 @@ class SGIPGateway(StreamGateway[SGIPClient[SubmitResult]]):
         return Listener(
             settings.door,
             deliver,
-            _read,
+            reading.read,
             response_timeout_seconds=settings.response_timeout_seconds,
         )
+
+    @classmethod
+    def settings_faults(cls, config: BaseModel, *, simulated: bool) -> Mapping[str, str]:
+        """A real channel's listener takes connections of known addresses only."""
+        settings = cast(SGIPConfig, config)
+        if simulated or settings.listen_port is None or settings.listen_addresses:
+            return {}
+        return {
+            "listen_addresses": "a real channel that listens (listen_port) needs the addresses or "
+            "networks that the carrier connects from, e.g. 192.0.2.0/28; the carrier's access "
+            "sheet names them"
+        }
 
     @property
     def rested(self) -> bool:
@@ -347,7 +355,7 @@ class SGIPGateway(StreamGateway[SGIPClient[SubmitResult]]):
         )
 
     def _delivered(self, sequence: int, deliver: pdu.Deliver | pdu.Report) -> None:
-        self.take(_read(deliver), partial(self.link.answer, sequence, deliver))
+        self.take(reading.read(deliver), partial(self.link.answer, sequence, deliver))
 
     def _gone(self, idle: bool) -> None:
         self._asleep = idle
@@ -362,36 +370,3 @@ _MISFIT = SubmitResult(Outcome.REJECTED, code="extension", reason=Reason.FORMAT)
 _PERHAPS_TAKEN = frozenset({Outcome.ACCEPTED, Outcome.UNANSWERED})
 _REPORT_ALWAYS = 1
 _REPORT_NEVER = 2
-
-
-def _read(packet: pdu.Deliver | pdu.Report) -> Receipt | Inbound | Unread:
-    if isinstance(packet, pdu.Deliver):
-        return _inbound(packet)
-    return Unread.REPORT_ON_TEXT if packet.report_type else _receipt(packet)
-
-
-def _receipt(report: pdu.Report) -> Receipt:
-    meaning = report_meaning(report.state, report.error_code)
-    return Receipt(
-        ref=reference(report.submit_sequence),
-        recipient=to_e164(report.user_number),
-        state=meaning.state,
-        code=f"{report.state}:{report.error_code}",
-        reason=meaning.reason.value,
-        done_at=None,
-    )
-
-
-def _inbound(deliver: pdu.Deliver) -> Inbound:
-    content = deliver.message_content
-    joining, body = udh.parse(content) if deliver.tp_udhi else (None, content)
-    whole = udh.Concatenation(reference=0, total=1, number=1)
-    place = joining or whole
-    return Inbound(
-        sender=to_e164(deliver.user_number) or deliver.user_number,
-        recipient=deliver.sp_number,
-        text=decode_chinese(body, deliver.message_coding),
-        reference=place.reference,
-        number=place.number,
-        total=place.total,
-    )

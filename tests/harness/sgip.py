@@ -116,9 +116,9 @@ async def opened(**others: Any) -> AsyncIterator[tuple[SGIPGateway, SMG, Store]]
 
 
 @asynccontextmanager
-async def dialled(port: int) -> AsyncIterator[SMG]:
-    """A connection that the carrier opens to the SP's listener."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def dialled(port: int, address: str = "127.0.0.1") -> AsyncIterator[SMG]:
+    """A connection that the carrier opens to the SP's listener, from an address of its own."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
     try:
         yield SMG(Peer(reader, writer))
     finally:

@@ -2,6 +2,10 @@
 
 SGIP 1.2 §3: whoever has commands opens a connection, so the SMG logs in at the SP with login type
 2 and a name and password of its own. Each command is acknowledged only once it is stored.
+
+Anybody may connect to a port. So connections that are not logged in take the room of their own
+address's only, and an address that has tried some wrong passwords is refused for a while whatever
+it says, in the same words (decision 0241). What was refused is noted, for the channel's health.
 """
 
 import asyncio
@@ -15,9 +19,18 @@ from types import TracebackType
 from typing import Self
 
 from service.channels.gateway import Deliver as Take
-from service.channels.gateway import Delivery, Inbound, RawDelivery, Receipt, Unread
+from service.channels.gateway import (
+    Delivery,
+    Inbound,
+    Listening,
+    RawDelivery,
+    Receipt,
+    Refused,
+    Unread,
+)
 from service.logs import seldom
 from service.protocols.frame import Broken
+from service.protocols.sgip.guests import Tries, Waiting, origin_of
 from service.protocols.sgip.packet import PDU
 from service.protocols.sgip.pdu import HEADER_OCTETS, Bind, Deliver, Report
 from service.protocols.sgip.session import LOGIN_TO_SP, SPSession
@@ -42,7 +55,12 @@ DRAIN_SECONDS = 5.0
 """How long the end waits until what was received is stored."""
 
 MOST_STRANGERS = 32
-"""Connections beyond those allowed that may be there at once, not logged in."""
+"""Connections that may be there at once and not be logged in, beside as many as are allowed."""
+
+SPARE = 3
+"""How many of these an address may have, beside as many as are allowed."""
+
+DISPLACED = "a connection that did not log in made room for a newer one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +112,23 @@ class CarrierLink(SPSession):
         self._listener = listener
         self._door = listener.door
         self._connected_at = self.loop.time()
+        self.address = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Look where it comes from."""
         super().connection_made(transport)
-        address, *_ = transport.get_extra_info("peername") or ("",)
+        self.address, *_ = transport.get_extra_info("peername") or ("",)
         self._listener.links.add(self)
-        if not self._door.admits(address):
-            seldom(logger, logging.WARNING, STRANGER, address=address)
+        if not self._door.admits(self.address):
+            seldom(logger, logging.WARNING, STRANGER, address=self.address)
+            self._listener.note(Refused.STRANGER, self.address)
             self.abort("connections from this address are not allowed")
-        elif len(self._listener.links) > self._door.connections + MOST_STRANGERS:
-            self.abort("too many connections")
+            return
+        displaced = self._listener.waiting.add(self, origin_of(self.address))
+        if displaced is not None:
+            seldom(logger, logging.WARNING, DISPLACED, address=displaced.address)
+            self._listener.note(Refused.DISPLACED, displaced.address)
+            displaced.abort(DISPLACED)
 
     def broken(self, broken: Broken) -> None:
         """Take what cannot be read like what can: after the login only."""
@@ -134,6 +158,7 @@ class CarrierLink(SPSession):
     def on_lost(self) -> None:
         """Make room for another."""
         self._listener.links.discard(self)
+        self._listener.waiting.discard(self)
 
     def _log_in(self, sequence: int, bind: Bind) -> None:
         result = self._login_result(bind)
@@ -142,23 +167,37 @@ class CarrierLink(SPSession):
         self.answer(sequence, bind, result)
         if result == OK:
             self.bound = True
+            self._listener.waiting.discard(self)
         else:
             self.close("login refused")
 
     def _login_result(self, bind: Bind) -> int:
         if bind.login_type != LOGIN_TO_SP:
             return WRONG_LOGIN_TYPE
-        if not self._door.knows(bind):
+        if not self._is_known(bind):
             return LOGIN_REFUSED
         if sum(link.bound for link in self._listener.links) >= self._door.connections:
             return TOO_MANY_CONNECTIONS
         return OK
 
+    def _is_known(self, bind: Bind) -> bool:
+        """Whether name and password are right; not even looked at where too many were wrong."""
+        tries, origin = self._listener.tries, origin_of(self.address)
+        if tries.used_up(origin, self.loop.time()):
+            self._listener.note(Refused.LOCKED_OUT, self.address)
+            return False
+        known = self._door.knows(bind)
+        if not known:
+            tries.add(origin, self.loop.time())
+            self._listener.note(Refused.WRONG_LOGIN, self.address)
+        return known
 
-class Listener:
+
+class Listener(Listening):
     """Listens while it is entered; several processes may share the port.
 
     read: what a command says, or why that cannot be read.
+    waiting: the connections that are not logged in yet. tries: the wrong passwords of late.
     """
 
     def __init__(
@@ -170,7 +209,12 @@ class Listener:
         response_timeout_seconds: float = 30.0,
     ) -> None:
         self.door = door
+        self.note = lambda _, __: None
         self.links: set[CarrierLink] = set()
+        self.waiting = Waiting[CarrierLink](
+            door.connections + SPARE, door.connections + MOST_STRANGERS
+        )
+        self.tries = Tries()
         self._deliver = deliver
         self._read = read
         self._response_timeout_seconds = response_timeout_seconds

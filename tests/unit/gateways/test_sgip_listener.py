@@ -191,18 +191,6 @@ async def test_the_carrier_may_have_as_many_connections_as_the_channel_allows() 
         assert (await another.ask(number(1), LOGIN))[1] == BindResp(0)
 
 
-async def test_connections_that_do_not_log_in_do_not_pile_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(listener_module, "MOST_STRANGERS", 2)
-    async with listening(Store(), listen_connections=1) as listener, AsyncExitStack() as stack:
-        for _ in range(3):
-            await stack.enter_async_context(dialled(listener.port))
-        surplus = await stack.enter_async_context(dialled(listener.port))
-        assert await is_sent_away(surplus)
-        assert len(listener.links) == 3
-
-
 async def test_whoever_does_not_log_in_is_sent_away() -> None:
     async with listening(Store()) as listener, dialled(listener.port) as smg:
         smg.writer.write(b"\x00")

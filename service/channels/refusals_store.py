@@ -1,0 +1,61 @@
+"""The table of refused connections, in SQL."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from service.channels.gateway import Refused
+from service.channels.logins import CALM
+from service.storage.postgres import Connection
+
+
+class Refusal(NamedTuple):
+    """What a channel's listener refused since `since`, with no hour without any in between.
+
+    address: of the last.
+    """
+
+    why: Refused
+    times: int
+    address: str
+    since: datetime
+    last_at: datetime
+
+
+async def add_refusals(
+    conn: Connection, counts: Mapping[tuple[int, Refused], tuple[int, str]], now: datetime
+) -> None:
+    """Add to what was refused before; by channel and kind, in an order that all writers keep."""
+    for (channel_id, why), (times, address) in sorted(counts.items()):
+        await conn.execute(
+            """
+            INSERT INTO refused_connections AS was
+                (channel_id, why, times, address, since, last_at)
+            SELECT id, $2, $3, $4, $5, $5 FROM channels WHERE id = $1
+            ON CONFLICT (channel_id, why) DO UPDATE SET
+                times = excluded.times
+                    + CASE WHEN was.last_at > $5 - $6::interval THEN was.times ELSE 0 END,
+                since = CASE WHEN was.last_at > $5 - $6::interval THEN was.since ELSE $5 END,
+                address = excluded.address,
+                last_at = $5
+            """,
+            channel_id,
+            why,
+            times,
+            address,
+            now,
+            CALM,
+        )
+
+
+async def list_refusals(conn: Connection, channel_id: int, now: datetime) -> list[Refusal]:
+    """What a channel's listener refused of late, the last first."""
+    rows = await conn.fetch(
+        """
+        SELECT why, times, address, since, last_at FROM refused_connections
+        WHERE channel_id = $1 AND last_at > $2 ORDER BY last_at DESC, why
+        """,
+        channel_id,
+        now - CALM,
+    )
+    return [Refusal(Refused(row["why"]), *row[1:]) for row in rows]
