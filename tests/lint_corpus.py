@@ -5,10 +5,10 @@ lists the scams that pass and the honest texts that do not. A text is judged as 
 were registered for its department and the department were one of the police, so that neither R02
 nor R23 catches anything for us: what is measured is what the words say.
 
-The files from `first.json` to `eighth.json` were at hand when the rules were written. `kept.json`
-was not, until it had been measured at first sight; it teaches since. `kept-second.json` is the file
-that is kept now: its SHA-256 is committed first, and each of both is measured only if it has the
-hash that was committed.
+The files from `first.json` to `ninth.json` were at hand when the rules were written. `kept.json`
+and `kept-second.json` were not, until they had been measured at first sight; they teach since.
+`kept-third.json` is the file that is kept now, and is not here before it is measured: its SHA-256
+is committed first. Each of these is measured only if it has the hash that was committed for it.
 
 What texts teach wording (R25) are the files at hand, the library of texts and the known scam texts:
 `--learn` writes them. `--apart` judges each of these files with weights that all others teach; the
@@ -32,8 +32,8 @@ from service.messages.policy import SCAM_TEXTS, MessageClass, Sender
 from service.messages.template import load_library
 
 CORPUS = Path(__file__).parent / "data" / "lint-corpus"
-KEPT = CORPUS / "kept-second.json"
-"""The file that teaches nothing, and that nobody who changes rules has read."""
+KEPT = CORPUS / "kept-third.json"
+"""The file that teaches nothing, and that nobody who changes rules has read; it may not be here."""
 AT_HAND = tuple(
     CORPUS / f"{name}.json"
     for name in (
@@ -46,10 +46,13 @@ AT_HAND = tuple(
         "kept",
         "seventh",
         "eighth",
+        "kept-second",
+        "ninth",
     )
 )
 TAUGHT = Path(wording.__file__).parent / "data" / "wording.json"
 
+_LONG_NUMBER = re.compile("[0-9]{7,}")
 _LANDLINES = frozenset({"05630600110"})
 
 Verdict = Literal["block", "review", "pass"]
@@ -105,14 +108,21 @@ def is_as_committed(path: Path) -> bool:
 
 
 def taught(paths: Iterable[Path]) -> dict[str, list[str]]:
-    """The texts of some files in their plain view, with those that are shipped anyway, by kind."""
+    """The texts of some files in their plain view, with those that are shipped anyway, by kind.
+
+    A number of seven digits or more is written as 0: to wording all numbers are one, and the plain
+    view shows those that a text disguises, which may be somebody's.
+    """
     rows = [row for path in paths for row in json.loads(path.read_text("utf-8"))]
     texts = {
         kind: [row["text"] for row in rows if row["kind"] == kind] for kind in ("scam", "honest")
     }
     texts["scam"] += SCAM_TEXTS
     texts["honest"] += [one.text for one in load_library()]
-    return {kind: [draft(text, {}).words for text in given] for kind, given in texts.items()}
+    return {
+        kind: [_LONG_NUMBER.sub("0", draft(text, {}).words) for text in given]
+        for kind, given in texts.items()
+    }
 
 
 def learn(paths: Iterable[Path]) -> dict[str, float]:
@@ -190,6 +200,8 @@ def main() -> None:
     if given.learn:
         TAUGHT.write_text(written(taught(AT_HAND)), "utf-8")
         return
+    if not KEPT.exists():
+        print(f"{KEPT.name} is not here: nothing is kept from those who change rules")
     for path in given.files or sorted(CORPUS.glob("*.json")):
         if not is_as_committed(path):
             raise SystemExit(f"{path}: not the file whose SHA-256 was committed")

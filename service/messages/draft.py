@@ -31,12 +31,18 @@ _CLAUSE_END = re.compile(r"(?:[,—…]|:(?![0-9]))+")
 
 
 class Hit(NamedTuple):
-    """What a rule yields; `at` counts from 0 in the text as given."""
+    """What a rule yields.
+
+    at: counts from 0 in the text as given.
+    certain: it is a fact that no honest text has, such as an account to add; then the wording of
+        the whole text excuses nothing.
+    """
 
     level: Level
     at: int
     chinese: str
     english: str
+    certain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,10 @@ Both were chosen with each file of the corpus judged by the others (docs/lint.md
 """
 KNOWN_TO_BE_HONEST, KNOWN_TO_BE_FRAUD = 65, 40
 """How many runs of a text have to be known before its wording counts for it, and against it."""
+KNOWN_TO_BE_MISREAD = 120
+"""How many have to be before its wording counts for what it tells the reader to do."""
+HONEST_SENTENCE_BELOW = -1.0
+"""And how the sentence must be worded that tells it: honest words around it do not help."""
 
 LIKE_A_SCAM = 0.7
 LIKE_BEFORE = 0.9
@@ -83,7 +87,7 @@ def lint(
     known = draft(text, values, message_class, sender, policy, audience)
     hits = [(number, hit) for number, rule in RULES.items() for hit in rule(known)]
     worded = wording.weigh(known.words, weights)
-    hits = _softened(known, hits, worded)
+    hits = _softened(known, hits, worded, weights)
     hits += [("R24", hit) for hit in _sent_before(known, sent_before)]
     levels = [policy.level(number, hit.level) for number, hit in hits if number != "R24"]
     hits += [("R25", hit) for hit in _doubts(known, levels, worded)]
@@ -147,45 +151,60 @@ def _sent_before(known: Draft, before: Sequence[str]) -> Iterator[Hit]:
         )
 
 
-_OF_WORDS = frozenset({"R06", "R07", "R08", "R09", "R10", "R11"})
-"""Rules that read what a sentence means, and may misread one of an honest text."""
+_OF_WORDS = frozenset({"R03", "R06", "R07", "R08", "R09", "R10", "R11"})
+"""Rules that read what words or short numbers mean, and may misread those of an honest text."""
+_ELSEWHERE = "R06"
 _THREATS = "R10"
 """Whom it is aimed at is said by 您 alone, without an imperative."""
 _MONEY = "R08"
 """Offices ask for what is due, and few words tell that from a fraud: a person knows."""
-_BEYOND_DOUBT = frozenset({"R03", "R04", "R05", "R16"})
+_BEYOND_DOUBT = frozenset({"R04", "R05", "R16"})
+"""Rules that find what no honest text has, whatever its words."""
 
 
 def _softened(
-    known: Draft, hits: list[tuple[str, Hit]], worded: wording.Wording
+    known: Draft,
+    hits: list[tuple[str, Hit]],
+    worded: wording.Wording,
+    weights: Mapping[str, float] | None,
 ) -> list[tuple[str, Hit]]:
     """The hits, with those on words sent to a person where the whole text is worded honestly.
 
-    What the reader is told to do in so many words stays blocked, and so does everything beside a
-    number, a link or a disguise that no honest text has. What is paid by an official way alone is
-    advice only in a firmly honest text.
+    What the reader is told to do in so many words stays blocked unless the text is firmly worded
+    so, is no short one, and its sentence is worded so, too. Everything stays blocked beside what no
+    honest text has: a number to call, a link, an account to add, a code to hand over, a disguise.
+    What is paid by an official way alone is advice only in a firmly honest text.
     """
     honest = worded.score < HONEST_BELOW and worded.known >= KNOWN_TO_BE_HONEST
-    honest = honest and not any(number in _BEYOND_DOUBT for number, _ in hits)
+    honest = honest and not any(hit.certain or number in _BEYOND_DOUBT for number, hit in hits)
     firmly = honest and worded.score < FIRMLY_HONEST_BELOW
-    if not firmly:
-        hits = [
-            (number, hit._replace(level="review"))
-            if number in _OF_WORDS and hit.level == "warn"
-            else (number, hit)
-            for number, hit in hits
-        ]
-    if not honest:
-        return hits
-    due = firmly and not lint_money.NEVER_DUE.search(known.words)
-    return [
-        (number, hit._replace(level="review"))
-        if number in _OF_WORDS
-        and hit.level == "block"
-        and ((due and number == _MONEY) or not _is_pressed(known, number, hit.at))
-        else (number, hit)
-        for number, hit in hits
-    ]
+    money = any(number == _MONEY for number, _ in hits)
+
+    def misread(number: str, at: int) -> bool:
+        if not _is_pressed(known, number, at):
+            return True
+        if number == _MONEY:
+            return firmly and not lint_money.NEVER_DUE.search(known.words)
+        if not firmly or worded.known < KNOWN_TO_BE_MISREAD or (number == _ELSEWHERE and money):
+            return False
+        return _stands_among_honest_words(known, at, weights)
+
+    def level(number: str, hit: Hit) -> Level:
+        if hit.level == "warn" and number in _OF_WORDS and not firmly:
+            return "review"
+        doubtful = honest and hit.level == "block" and number in _OF_WORDS
+        return "review" if doubtful and misread(number, hit.at) else hit.level
+
+    return [(number, hit._replace(level=level(number, hit))) for number, hit in hits]
+
+
+def _stands_among_honest_words(known: Draft, at: int, weights: Mapping[str, float] | None) -> bool:
+    """Whether the sentence there, or the one that quotes it, is worded like honest notices."""
+    return all(
+        wording.weigh(sentence.around or sentence.text, weights).score < HONEST_SENTENCE_BELOW
+        for sentence in known.sentences
+        if at in sentence.places
+    )
 
 
 def _is_pressed(known: Draft, number: str, at: int) -> bool:

@@ -16,12 +16,15 @@ _RUN = re.compile(r"(?<![0-9])[+]?[0-9](?:[0-9]|[ ()-]{1,2}(?=[0-9]))+")
 _UNIT = re.compile(
     r"\s*(?:年|月|日|时|点|分|秒|天|周|岁|期|届|[千百十]?万|亿|元|块|角|起|人|次|个|条|名|户|件|"
     r"笔|套|家|位|字|份|张|"
+    r"教室|会议室|办公室|考场|病房|病区|诊室|仓库|座(?!机)|间|台|辆|架|只|头|棵|株|组|批|册|本|盒|瓶|箱|袋|题|所|场|趟|"
+    r"学时|课时|亩|平方|毫米|毫升|吨|度|伏|千?瓦|分贝|mm(?![a-z])|"
     r"栋|幢|楼|室|路|高速|国道|省道|县道|次|版|层|页|米|公里|里|克|斤|多|余|号(?!码)|%|‰|g(?![a-z])|km|kg|am|pm|people|"
     r"persons|cases|yuan|days|hours|minutes|mins|months|weeks|gb?(?![a-z])|mb|"
     r"(?:元|块)?(?:至|到|~|～|—|-)[0-9.]+(?:元|块|万|岁|名|人|天|日|时|分|点))"
 )
 _COUNTED_BEFORE = re.compile(
-    r"(?:第|¥|￥|rmb|cny|nt?o\.|约|近|共|达|超过?|返|送|充|满|减|赚|(?:卡号?|账户|账号)?(?:尾号|末[三四]位)为?)\s*$"
+    r"(?:\b(?:room|floor|dorm|building|block|gate|hall|window|bus|flight|train|page|ward|class)\s+|"
+    r"第|¥|￥|rmb|cny|nt?o\.|约|近|共|达|超过?|返|送|充|满|减|赚|(?:卡号?|账户|账号)?(?:尾号|末[三四]位)为?)\s*$"
 )
 _CALL = re.compile(
     r"(?:拨打?|致电|来电|去电|回电|电话|热线|专线|手机|号码|联系|短信至?|发送至?|call|dial|ring|"
@@ -58,7 +61,7 @@ _ELSEWHERE = re.compile(
     rf"(?:{_APPS}|{_LINE}|[^、,:]{{0,2}}{_GROUP}|好友)"
     rf"|(?:{_APPS}|{_LINE}(?=\s*(?:号|id|群)))\s*(?:号码?|群|id)?\s*[:：]?\s*{_ID}"
     r"|(?<![增参更])加(?:上|一下)?我(?![县市区镇们国省])|私我|滴滴我|点(?:击|开|进)?[^,]{0,6}?(?:链接|网址)"
-    r"|扫(?:一扫|描|码|下方|以下|这个)|扫[^,]{0,4}码"
+    r"|扫(?:一扫|描|码|下方|以下|这个)|扫[^,]{0,7}码"
     r"|扫[^,]{0,2}图"
     r"|长按(?:识别|图片|保存)|复制(?:口令|链接|这段)|点[^,]{0,6}?蓝字|私信(?:我们|民警|登记)"
     r"|按[0-9*#]{1,2}键?(?:转|接|进入|(?=$|,))"
@@ -146,7 +149,7 @@ def _is_no_number(plain: str, match: re.Match[str], digits: int) -> bool:
 
 
 def _is_count(plain: str, match: re.Match[str]) -> bool:
-    before = plain[max(0, match.start() - 6) : match.start()]
+    before = plain[max(0, match.start() - 12) : match.start()]
     return bool(_UNIT.match(plain, match.end()) or _COUNTED_BEFORE.search(before))
 
 
@@ -166,6 +169,7 @@ def numbers(draft: Draft) -> Iterator[Hit]:
                 f"for"
                 " the department; use 96110 or another hotline, or have it registered; give a count"
                 " its unit",
+                certain=len(contact.digits) > _LONGEST_COUNT,
             )
     if len(seen) > MOST_CONTACTS:
         yield Hit(
@@ -173,6 +177,7 @@ def numbers(draft: Draft) -> Iterator[Hit]:
             list(seen.values())[MOST_CONTACTS],
             f"有 {len(seen)} 个号码，运营商报备最多 {MOST_CONTACTS} 个，请删减",
             f"{len(seen)} numbers; carriers file at most {MOST_CONTACTS} a text, take some out",
+            certain=True,
         )
 
 
@@ -286,6 +291,7 @@ def elsewhere(draft: Draft) -> Iterator[Hit]:
                     f"引导到其他渠道“{match[0]}”，请删除；若是提醒，请写明“不要”或“都是骗局”",
                     f"a move to another channel ({match[0]}); take it out, or forbid it in so "
                     f"many words",
+                    certain=_names_an_account(sentence, match),
                 )
         site = _SITE.search(sentence.text)
         if site and "应用商店" not in sentence.text and not excused(sentence, *site.span()):
@@ -296,6 +302,20 @@ def elsewhere(draft: Draft) -> Iterator[Hit]:
                 "sends people to a site or account by name; make sure that it is the department's"
                 " own",
             )
+
+
+_ACCOUNT = re.compile(
+    rf"(?:{_APPS}|{_LINE}(?=\s*(?:号|id|群))|群号?)\s*(?:号码?|群|id)?\s*[:：]?\s*{_ID}"
+    r"|(?<![a-z0-9_-])(?![0-9]+app(?![a-z]))(?=[a-z0-9_-]*[0-9_])(?=[a-z0-9_-]*[a-z])[a-z0-9_-]{5,}|@[a-z0-9_]{4,}"
+    rf"|(?:{_APPS})[^,]{{0,4}}(?:联系|找|私聊|对接|加)[^,]{{0,3}}(?:{_MEMBER})"
+    "|扫[^,]{0,12}?(?:缴|付|转账|收款|交[费钱款])"
+)
+"""Somebody's account, by its name or number, somebody who is there, or a code to pay by."""
+_ACCOUNT_REACH = 24
+
+
+def _names_an_account(sentence: Sentence, match: re.Match[str]) -> bool:
+    return bool(_ACCOUNT.search(sentence.text, match.start(), match.end() + _ACCOUNT_REACH))
 
 
 def _is_told(sentence: Sentence, match: re.Match[str]) -> bool:

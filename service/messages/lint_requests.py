@@ -14,6 +14,7 @@ from service.messages.negation import forbidden
 from service.messages.policy import Level
 from service.messages.stance import (
     condemned,
+    demanded,
     described,
     excused,
     said_by_others,
@@ -50,7 +51,7 @@ _SECRET_ASKED = re.compile(
     r"|(?P<verb11>开启|开通|办理|设置|打开|启用)[^,]{0,4}?(?:呼叫转移|来电转接|呼转)"
     r"|(?P<verb12>打开|开启|启用|进行|使用|配合|开)[^,]{0,6}?(?:共享屏幕|屏幕共享|远程(?:控制|协助))"
     r"|(?P<verb15>打开|开启|开|进入?|接)[^,]{0,4}?(?:会议号|会议软件|视频笔录)"
-    r"|(?P<verb16>跟着|按照?|听从?)[^,]{0,8}?(?:一步步|(?:指引|指导|提示|语音)[^,]{0,8}?)操作"
+    r"|(?P<verb16>跟着|(?<![0-9])按照?|听从?)[^,]{0,8}?(?:一步步|(?:指引|指导|提示|语音)[^,]{0,8}?)操作"
     r"|(?P<verb17>带|教|替|帮|代|为)[^,]{0,4}?(?:一步步|拿手机)[^,]{0,4}?(?:操作|办理|认证|取消|关)"
     r"|(?P<verb18>做|录|进行|配合|打开|开)[^,]{0,4}?(?:视频|线上|网上)[^,]{0,4}?(?:笔录|询问|做笔录)"
     r"|(?P<verb19>把|将)[^,]{0,6}?(?:屏幕|画面)[^,]{0,4}?(?:共享|投屏)"
@@ -115,7 +116,7 @@ _ISOLATING = re.compile(
     "|(?:别|勿|不要|不许|不得|先别|千万别)[^,]{0,2}?(?:(?P<let>让)|和|跟|与|对|告诉)[^,]{0,4}?"
     "(?:爸|妈|爹|娘|大人|家里|家人|孩子|儿女|子女|老伴|任何人|别人|他人|同事)[^,]{0,4}?"
     "(?:讲|说|知道|晓得|发现|提|透露|(?(let)(?!)|$))"
-    "|(?:别|勿|不要|无需|不用|不必|不需)(?:再)?(?:打电话|回拨|核实|商量|问)(?!.{0,6}陌生)"
+    "|(?:别|勿|不要|无需|不用|不必|不需)(?:再)?(?:打电话|回拨|核实|商量|问)(?!.{0,6}(?:陌生|短信|对方|不明|里的|中的))"
     "|先别告诉|家人不必|(?:找|在|到)[^,]{0,4}?(?:没人|无人)的?[^,]{0,2}?(?:房间|地方|宾馆)"
     "|\\btell no ?(?:one|body)\\b|\\bkeep (?:this|it|everything) secret\\b"
     "|保持通话|全程通话|(?:关机|关闭手机)[^,]{0,2}?(?:等待|等候)"
@@ -158,7 +159,22 @@ def secrets(draft: Draft) -> Iterator[Hit]:
                 f"像在索要信息“{match[0]}”，请删除；若是提醒，请把“不要”“请勿”紧接在动词前",
                 f"seems to ask for a secret ({match[0]}); take it out, or put the negation right"
                 " before its verb",
+                certain=_is_handed_over(sentence, match),
             )
+
+
+_CODE = re.compile(
+    "验证码|校验码|动态码|口令|密码|卡号|cvv|安全码|[四五六46]位数字|付款码|银行卡(?:照片|信息|号|正反面)"
+)
+_TO_SOMEBODY = re.compile(
+    "提供|回复|告知|告诉|发[送给来到]|报[给出到来]|念|说出|转发|提交|交出|给我|给民警|传给|发我|读给"
+)
+
+
+def _is_handed_over(sentence: Sentence, match: re.Match[str]) -> bool:
+    """Whether the reader is told to give somebody a code or a card: nothing honest does."""
+    told = demanded(sentence, match.start())
+    return told and bool(_CODE.search(match[0]) and _TO_SOMEBODY.search(match[0]))
 
 
 _SHOWN = re.compile(
@@ -195,7 +211,7 @@ def installs(draft: Draft) -> Iterator[Hit]:
     plain, places = draft.plain
     linked = any(disguise.links(draft.body))
     in_store = _STORE.search(plain)
-    named = re.search("国家反诈中心”?app", plain)
+    named = re.search("“国家反诈中心”|国家反诈中心”?app", plain)
     the_app = {place for m in _THE_APP.finditer(plain) for place in places[m.start() : m.end()]}
     for sentence in draft.sentences:
         stored = not linked and _STORE.search(sentence.text)

@@ -168,6 +168,37 @@ async def test_what_cannot_be_sent_so(
     assert await api.runtime.pool.fetchval("SELECT count(*) FROM runs") == 0
 
 
+async def test_words_of_ones_own_that_only_a_person_could_release_are_refused(
+    api: Api, lane: int
+) -> None:
+    """Nobody reads them: what the wording of a text sends to a person is refused here."""
+    text = (
+        "【旌德县教体局】各位家长您好，本周五下午2点在学校报告厅召开家长会，请准时参加，车辆停在校外停车场。"
+        "会前请打开应用商店下载“家校安心”软件，以便签到。"
+        "会上班主任会说明下学期的收费项目和公示地点。"
+    )
+    judged = await api.post("/templates/lint", ADMIN, {"text": text, "class": "service"})
+    assert judged.status == 200, judged.body
+    levels = {(one["rule"], one["level"]) for one in judged.json["lint"]}
+    assert ("R09", "review") in levels
+    assert "block" not in {level for _, level in levels}
+    sent = await api.post("/messages", ADMIN, {"to": [phone(1)], "text": text})
+    assert (sent.status, sent.json["type"]) == (422, "/problems/text_blocked"), sent.body
+    assert "R09" in sent.json["fields"]["text"]
+    assert await api.runtime.pool.fetchval("SELECT count(*) FROM runs") == 0
+
+
+async def test_a_value_that_only_a_person_could_release_is_refused(api: Api, lane: int) -> None:
+    text = (
+        "【旌德县教体局】各位家长您好，本周五下午2点在学校报告厅召开家长会，请准时参加，车辆停在校外停车场。"
+        "会前请打开应用商店{事项}，以便签到。会上班主任会说明下学期的收费项目和公示地点。"
+    )
+    to = [{"phone": phone(1), "variables": {"事项": "下载“家校安心”软件"}}]
+    sent = await send(api, to, template_id=await template(api, text))
+    assert (sent.status, sent.json["type"]) == (422, "/problems/nobody_accepted"), sent.body
+    assert "R09" in sent.json["fields"]["to.0"]
+
+
 async def test_a_warning_is_never_a_direct_send(api: Api, lane: int) -> None:
     chosen = await template(api, **{"class": "warning"})
     assert (await send(api, [phone(1)], template_id=chosen)).json["type"].endswith("needs_campaign")

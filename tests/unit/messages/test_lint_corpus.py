@@ -13,6 +13,7 @@ from tests.lint_corpus import (
     is_as_committed,
     judge,
     learn,
+    main,
     share,
     taught,
     written,
@@ -27,8 +28,10 @@ FLOORS = [
     ("fifth.json", 1.0, 0.0, 0.1),
     ("sixth.json", 1.0, 0.0, 0.1),
     ("kept.json", 1.0, 0.0, 0.02),
-    ("seventh.json", 1.0, 0.025, 0.03),
+    ("seventh.json", 1.0, 0.0, 0.03),
     ("eighth.json", 1.0, 0.0, 0.03),
+    ("kept-second.json", 1.0, 0.0, 0.08),
+    ("ninth.json", 1.0, 0.01, 0.13),
 ]
 FLOORS_APART = [
     ("first.json", 0.98, 0.031, 0.04),
@@ -38,8 +41,10 @@ FLOORS_APART = [
     ("fifth.json", 0.96, 0.0, 0.2),
     ("sixth.json", 1.0, 0.03, 0.1),
     ("kept.json", 0.98, 0.0, 0.03),
-    ("seventh.json", 0.95, 0.025, 0.05),
+    ("seventh.json", 0.95, 0.0, 0.05),
     ("eighth.json", 0.95, 0.0, 0.08),
+    ("kept-second.json", 0.98, 0.01, 0.1),
+    ("ninth.json", 0.96, 0.02, 0.22),
 ]
 
 
@@ -48,11 +53,33 @@ def test_the_kept_texts_are_those_whose_hash_was_committed() -> None:
     assert is_as_committed(KEPT)
 
 
-def test_a_file_that_was_kept_and_now_teaches_is_still_the_one_that_was_measured() -> None:
-    once_kept = CORPUS / "kept.json"
+@pytest.mark.parametrize("name", ["kept.json", "kept-second.json"])
+def test_a_file_that_was_kept_and_now_teaches_is_still_the_one_that_was_measured(name: str) -> None:
+    once_kept = CORPUS / name
     assert once_kept in AT_HAND
-    assert (CORPUS / "kept.json.sha256").exists()
+    assert (CORPUS / f"{name}.sha256").exists()
     assert is_as_committed(once_kept)
+
+
+def test_a_file_that_is_kept_teaches_nothing() -> None:
+    assert KEPT not in AT_HAND
+    assert {path.name for path in AT_HAND} == {name for name, *_ in FLOORS}
+    assert set(CORPUS.glob("*.json")) <= {*AT_HAND, KEPT}
+
+
+def test_the_tool_says_that_nothing_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = tmp_path / "texts.json"
+    row = {"id": "1", "kind": "honest", "type": "x", "class": "service", "text": "【甲乙】您好。"}
+    texts.write_text(json.dumps([row]), "utf-8")
+    monkeypatch.setattr("sys.argv", ["lint_corpus", str(texts)])
+    monkeypatch.setattr("tests.lint_corpus.KEPT", tmp_path / "kept-third.json")
+    main()
+    assert "kept-third.json is not here: nothing is kept" in capsys.readouterr().out
+    (tmp_path / "kept-third.json").write_text("[]", "utf-8")
+    main()
+    assert "nothing is kept" not in capsys.readouterr().out
 
 
 def test_a_file_that_was_changed_since_its_hash_was_committed_is_told(tmp_path: Path) -> None:
