@@ -53,7 +53,8 @@ AT_HAND = tuple(
 TAUGHT = Path(wording.__file__).parent / "data" / "wording.json"
 
 _LONG_NUMBER = re.compile("[0-9]{7,}")
-_LANDLINES = frozenset({"05630600110"})
+_LANDLINE = re.compile("0563-?0600[0-9]{3}(?![0-9])")
+"""The offices' numbers in all files: as synthetic as the mobiles of 1979."""
 
 Verdict = Literal["block", "review", "pass"]
 
@@ -146,7 +147,8 @@ def _judge(row: dict[str, str], weights: Mapping[str, float] | None) -> Judged:
     message_class = cast(MessageClass, row["class"])
     signature = re.match("【([^】]*)】", text)
     name = signature[1] if signature else ""
-    sender = Sender(name, "police", frozenset({name}), _LANDLINES)
+    landlines = frozenset(found.replace("-", "") for found in _LANDLINE.findall(text))
+    sender = Sender(name, "police", frozenset({name}), landlines)
     rules: dict[str, Verdict] = {}
     for finding in lint(text, {}, message_class=message_class, sender=sender, weights=weights):
         level = finding["level"]
