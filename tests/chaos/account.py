@@ -30,8 +30,8 @@ class Account:
 
     twice: got it again though the one before had not failed. lost: nobody can say what became of
     it, or the ledger says what the carrier's book does not. open: a receipt is still to come.
-    silent: accepted, and the carrier owes no receipt. doubt: in doubt, and accepted. never_left: in
-    doubt, and never accepted.
+    silent: accepted, and the carrier owes no receipt. doubt: in doubt, accepted, and no receipt
+    will settle it. never_left: in doubt, and never accepted.
     """
 
     target: int = 0
@@ -49,8 +49,15 @@ class Account:
         return len(self.doubt) + len(self.never_left)
 
 
-def account_for(people: Iterable[str], rows: Sequence[Row], entries: Sequence[Entry]) -> Account:
-    """Hold a run's ledger against what the carrier accepted of its text. people: the target."""
+def account_for(
+    people: Iterable[str],
+    rows: Sequence[Row],
+    entries: Sequence[Entry],
+    ambiguous: frozenset[str] = frozenset(),
+) -> Account:
+    """Hold a run's ledger against what the carrier accepted of its text. people: the target.
+    ambiguous: whose receipts fit more than one hand-off, so that no receipt settles a doubt.
+    """
     accepted: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         accepted[entry.phone].append(entry)
@@ -62,7 +69,7 @@ def account_for(people: Iterable[str], rows: Sequence[Row], entries: Sequence[En
     for phone in accepted.keys() - listed:
         account.lost[phone] = "got it without a row"
     for row in rows:
-        _place(account, row, accepted)
+        _place(account, row, accepted, ambiguous)
     return account
 
 
@@ -74,7 +81,12 @@ def is_repeated(entries: Sequence[Entry]) -> bool:
     )
 
 
-def _place(account: Account, row: Row, accepted: Mapping[str, Sequence[Entry]]) -> None:
+def _place(
+    account: Account,
+    row: Row,
+    accepted: Mapping[str, Sequence[Entry]],
+    ambiguous: frozenset[str],
+) -> None:
     """Find what a row's state amounts to."""
     found = accepted.get(row.phone, ())
     if row.state in ("queued", "submitting"):
@@ -82,7 +94,7 @@ def _place(account: Account, row: Row, accepted: Mapping[str, Sequence[Entry]]) 
     elif row.state == "uncertain":
         if not found:
             account.never_left.append(row)
-        elif found[-1].due is None:
+        elif found[-1].due is None or row.phone in ambiguous:
             account.doubt.append(row)
         else:
             account.open.append(row)

@@ -79,6 +79,8 @@ async def run_cell(system: System, fault: Fault) -> Outcome:
     except Breach as breach:
         outcome.breaches.append(str(breach))
         await system.cancel(campaign)
+        with contextlib.suppress(Breach):  # what stays in doubt would hold up the next cell
+            await system.settle_doubts(await system.account(campaign))
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)

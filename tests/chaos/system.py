@@ -298,7 +298,14 @@ class System:
     async def account(self, campaign: Campaign) -> Account:
         """What became of everybody, by the ledger and by the carrier's book."""
         rows = await self.ledger(campaign)
-        return account_for(self.people, rows, self.book.of(campaign.text))
+        phones = {self._keyring.phone_index(row.phone): row.phone for row in rows}
+        found = await self.rows(
+            "SELECT phone_hash FROM receipts_unmatched WHERE why = 'ambiguous' "
+            "AND phone_hash = ANY($1)",
+            [*phones],
+        )
+        ambiguous = frozenset(phones[hash_] for (hash_,) in found)
+        return account_for(self.people, rows, self.book.of(campaign.text), ambiguous)
 
     async def waiting(self, campaign: Campaign) -> int | None:
         """How many are still to be handed off; None before the run has its ledger."""

@@ -85,3 +85,10 @@ def test_the_book_is_read_as_it_grows(tmp_path) -> None:
     with path.open("a") as file:
         file.write(line[20:])
     assert len(book.all()) == 2
+
+
+def test_a_doubt_whose_receipt_fits_several_texts_waits_for_no_receipt() -> None:
+    one = row(state="uncertain")
+    assert audit(one, entries=(accepted(),)).open == [one]
+    found = account_for([ONE], [one], [accepted()], frozenset({ONE}))
+    assert (found.open, found.doubt) == ([], [one])
