@@ -1,4 +1,7 @@
-"""Lint's rules, the county's levels and lists, and what a department may write."""
+"""Lint's rules, the county's levels and lists, and what a department may write.
+
+What makes lint less strict waits for a second person; see `messages.lint_changes`.
+"""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -6,12 +9,14 @@ from uuid import UUID
 from pydantic import Field
 
 from service.accounts.department_store import get_department
+from service.accounts.manage import need_the_county
 from service.api.call import Call
 from service.api.schema import Body, Instant, Line, Out, Query
-from service.errors import Forbidden, Invalid
-from service.messages import lint_store
-from service.messages.lint_store import Change
-from service.messages.policy import RULE_INFO, Level, Policy, digits, policy_from
+from service.errors import Invalid
+from service.messages import lint_changes, lint_store
+from service.messages.lint_changes import State, Writes
+from service.messages.lint_store import Change, Proposal
+from service.messages.policy import RULE_INFO, Level, Policy, digits, policy_from, weakened
 
 Words = Annotated[list[Line], Field(max_length=2000)]
 Carrier = Literal["*", "china_mobile", "china_unicom", "china_telecom", "china_broadnet"]
@@ -28,14 +33,29 @@ class RuleOut(Out):
     source: str
 
 
+class ProposalOut(Out):
+    """A change that somebody else has to confirm; `content` is all that is to hold then, and
+    `weakens` names what it makes less strict.
+    """
+
+    id: UUID
+    content: dict[str, Any]
+    weakens: list[str]
+    reason: str
+    state: State
+    proposed_by: UUID
+    proposed_at: Instant
+
+
 class PolicyOut(Out):
-    """All rules, and the lists that they read."""
+    """All rules and the lists that they read, as they hold, and the change that waits, if any."""
 
     rules: list[RuleOut]
     hotlines: list[str]
     protected_names: list[str]
     link_hosts: list[str]
     never_words: dict[str, list[str]]
+    waiting: ProposalOut | None
 
 
 class PolicyBody(Body):
@@ -56,13 +76,16 @@ class PolicyBody(Body):
 
 
 class ChangeOut(Out):
-    """One change: what it set, why, by whom and when."""
+    """One change: what it set, why, by whom and when; `confirmed_by`: the second person, if it made
+    lint less strict.
+    """
 
     no: int
     content: dict[str, Any]
     reason: str
     changed_by: UUID | None
     changed_at: Instant
+    confirmed_by: UUID | None
 
 
 class ChangesOut(Out):
@@ -96,21 +119,39 @@ class SenderOut(Out):
     signatures: list[str]
     landlines: list[str]
     links: bool
+    waiting: ProposalOut | None
     history: list[ChangeOut]
 
 
 async def get_rules(call: Call) -> PolicyOut:
     """Show lint's rules with their levels, and the lists that hold."""
-    return _policy_out(await lint_store.policy_get(call.conn))
+    policy = await lint_store.policy_get(call.conn)
+    waiting = await lint_store.get_waiting(call.conn, None)
+    return _policy_out(
+        policy,
+        _proposal_out(call, waiting, weakened(policy, policy_from(waiting.content)))
+        if waiting
+        else None,
+    )
 
 
 async def set_rules(call: Call, body: PolicyBody) -> PolicyOut:
-    """Let other levels and lists hold; all that is not said is as shipped."""
-    _need_county(call)
-    changes = body.changes()
-    await lint_store.policy_set(call.conn, changes, body.reason, call.user.id, call.now)
-    call.note("lint_policy", "county", rules=len(body.levels))
-    return _policy_out(policy_from(changes))
+    """Let other levels and lists hold; all that is not said is as shipped.
+
+    What makes lint less strict waits for another administrator of the county.
+    """
+    waiting = await lint_changes.change_policy(
+        call.conn, call.user, body.changes(), body.reason, call.now
+    )
+    call.note("lint_policy", "county", rules=len(body.levels), **_noted(waiting))
+    return await get_rules(call)
+
+
+async def confirm_rules(call: Call, proposal_id: UUID) -> PolicyOut:
+    """Put proposed levels and lists in force, as the second person. For the county."""
+    await lint_changes.confirm(call.conn, call.user, None, proposal_id, call.now)
+    call.note("lint_policy", "county", proposal=str(proposal_id))
+    return await get_rules(call)
 
 
 async def list_rule_changes(call: Call, query: ChangesQuery) -> ChangesOut:
@@ -125,25 +166,43 @@ async def get_sender(call: Call, department_id: UUID) -> SenderOut:
 
 
 async def set_sender(call: Call, department_id: UUID, body: SenderBody) -> SenderOut:
-    """Register the numbers of a department, and whether it may write links."""
-    _need_county(call)
-    await get_department(call.conn, department_id, None)
+    """Register the numbers of a department, and whether it may write links.
+
+    What it could not write before waits for another administrator of the county.
+    """
+    need_the_county(call.user, "change what lint allows")
     landlines = [digits(number) for number in body.landlines]
     for place, number in enumerate(landlines):
         if not (number.isascii() and number.isdecimal() and 3 <= len(number) <= 12):
             problem = "a number has 3 to 12 digits, perhaps with dashes"
             raise Invalid(problem, fields={f"landlines.{place}": problem})
-    what = (sorted(set(landlines)), body.links)
-    await lint_store.sender_set(call.conn, department_id, what, body.reason, call.user.id, call.now)
+    wanted = Writes(tuple(sorted(set(landlines))), body.links)
+    waiting = await lint_changes.change_sender(
+        call.conn, call.user, department_id, wanted, body.reason, call.now
+    )
+    call.note("departments", department_id, **_noted(waiting))
     return await _sender_out(call, department_id)
 
 
-def _need_county(call: Call) -> None:
-    if not call.user.runs_the_county:
-        raise Forbidden("only an administrator of the county changes what lint allows")
+async def confirm_sender(call: Call, department_id: UUID, proposal_id: UUID) -> SenderOut:
+    """Let a department write what was proposed, as the second person. For the county."""
+    await lint_changes.confirm(call.conn, call.user, department_id, proposal_id, call.now)
+    call.note("departments", department_id, proposal=str(proposal_id))
+    return await _sender_out(call, department_id)
 
 
-def _policy_out(policy: Policy) -> PolicyOut:
+def _noted(waiting: Proposal | None) -> dict[str, str]:
+    return {"proposal": str(waiting.id)} if waiting else {}
+
+
+def _proposal_out(call: Call, proposal: Proposal, weakens: list[str]) -> ProposalOut:
+    state = lint_changes.state_of(proposal, call.now)
+    return ProposalOut.model_validate(
+        proposal._asdict() | {"content": dict(proposal.content), "weakens": weakens, "state": state}
+    )
+
+
+def _policy_out(policy: Policy, waiting: ProposalOut | None) -> PolicyOut:
     rules = [
         RuleOut(
             rule=info.number,
@@ -162,6 +221,7 @@ def _policy_out(policy: Policy) -> PolicyOut:
         protected_names=lists["protected_names"],
         link_hosts=lists["link_hosts"],
         never_words=lists["never_words"],
+        waiting=waiting,
     )
 
 
@@ -170,10 +230,17 @@ async def _sender_out(call: Call, department_id: UUID) -> SenderOut:
     await get_department(call.conn, department_id, None if scope is None else [scope])
     sender = await lint_store.sender_get(call.conn, department_id)
     history = await lint_store.sender_history(call.conn, department_id)
+    proposed = await lint_store.get_waiting(call.conn, department_id)
+    waiting = None
+    if proposed is not None:
+        own = Writes(tuple(sender.landlines), sender.links)
+        more = lint_changes.more_than(own, Writes.of(proposed.content))
+        waiting = _proposal_out(call, proposed, more)
     return SenderOut(
         signatures=sorted(sender.signatures - {""}),
         landlines=sorted(sender.landlines),
         links=sender.links,
+        waiting=waiting,
         history=[_change_out(change) for change in history],
     )
 
@@ -185,4 +252,5 @@ def _change_out(change: Change) -> ChangeOut:
         reason=change.reason,
         changed_by=change.changed_by,
         changed_at=change.changed_at,
+        confirmed_by=change.confirmed_by,
     )

@@ -172,9 +172,12 @@ OPS = (
     Op("PUT",    "/channels/{channel_id}/filing", filings.set_filing_required, R.CHANNELS),
     Op("GET",    "/lint/rules", lint.get_rules, R.READ),
     Op("PUT",    "/lint/rules", lint.set_rules, R.ACCOUNTS, whole=True),
+    Op("POST",   "/lint/rules/proposals/{proposal_id}/confirm", lint.confirm_rules, R.ACCOUNTS),
     Op("GET",    "/lint/rules/history", lint.list_rule_changes, R.READ),
     Op("GET",    DEPARTMENT + "/sender", lint.get_sender, R.READ),
     Op("PUT",    DEPARTMENT + "/sender", lint.set_sender, R.ACCOUNTS, whole=True),
+    Op("POST",   DEPARTMENT + "/sender/proposals/{proposal_id}/confirm", lint.confirm_sender,
+       R.ACCOUNTS),
 
     Op("GET",    "/work", work.get_work, R.REPORTS),
     Op("GET",    "/calendar", calendar.list_calendar, R.REPORTS, seconds=LONG),

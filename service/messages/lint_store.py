@@ -1,16 +1,18 @@
 """The tables of lint, in SQL: a county's levels and lists, and what a department may write.
 
-Nothing in them is changed: a change is a new row, and the last one holds.
+What holds is never changed: a change is a new row, and the last one holds. Proposals of changes
+stand beside it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from service.messages.policy import Policy, Sender, policy_from
-from service.storage.postgres import Connection, Record
+from service.errors import NotFound
+from service.messages.policy import Policy, Sender, policy_from, with_shipped_words
+from service.storage.postgres import Connection, Record, one
 
 REMEMBERED = timedelta(days=30)
 """How long a text that was sent counts for R24."""
@@ -20,13 +22,39 @@ _COMPARED = 200
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of a policy or of a sender: what it set, why, by whom and when."""
+    """One change of a policy or of a sender: what it set, why, by whom and when.
+
+    confirmed_by: the second person; None: it made lint no less strict.
+    """
 
     no: int
     content: Mapping[str, Any]
     reason: str
     changed_by: UUID | None
     changed_at: datetime
+    confirmed_by: UUID | None
+
+
+_PROPOSED = (
+    "id, department_id, content, reason, proposed_by, proposed_at, confirmed_by, confirmed_at,"
+    " replaced_at"
+)
+
+
+class Proposal(NamedTuple):
+    """A change that waits for a second person, or waited; department_id: of the sender it is
+    about, None for the county's rules. content: all that is to hold.
+    """
+
+    id: UUID
+    department_id: UUID | None
+    content: Mapping[str, Any]
+    reason: str
+    proposed_by: UUID
+    proposed_at: datetime
+    confirmed_by: UUID | None
+    confirmed_at: datetime | None
+    replaced_at: datetime | None
 
 
 async def policy_get(conn: Connection) -> Policy:
@@ -40,10 +68,24 @@ async def policy_changes(conn: Connection) -> dict[str, Any]:
     return found or {}
 
 
+async def never_words(conn: Connection) -> Mapping[str, Sequence[str]]:
+    """The words that are never used, by carrier: those shipped, and those of the county."""
+    own: Mapping[str, Sequence[str]] = (await policy_changes(conn)).get("never_words", {})
+    return with_shipped_words(own)
+
+
 async def policy_set(
-    conn: Connection, changes: Mapping[str, Any], reason: str, by: UUID | None, now: datetime
+    conn: Connection,
+    changes: Mapping[str, Any],
+    reason: str,
+    by: UUID | None,
+    now: datetime,
+    *,
+    confirmed_by: UUID | None = None,
 ) -> None:
     """Let other levels and lists hold from now on.
+
+    by: None: the program itself. confirmed_by: the second person, if it needed one.
 
     Raises:
         Invalid: they make no sense.
@@ -51,13 +93,14 @@ async def policy_set(
     policy_from(changes)
     await conn.execute(
         """
-        INSERT INTO lint_policies (changes, reason, changed_by, changed_at)
-        VALUES ($1, $2, $3, $4)
+        INSERT INTO lint_policies (changes, reason, changed_by, changed_at, confirmed_by)
+        VALUES ($1, $2, $3, $4, $5)
         """,
         dict(changes),
         reason,
         by,
         now,
+        confirmed_by,
     )
 
 
@@ -65,7 +108,8 @@ async def policy_history(conn: Connection, before: int | None, limit: int) -> li
     """A page of changes, from new to old."""
     rows = await conn.fetch(
         """
-        SELECT no, changes AS content, reason, changed_by, changed_at FROM lint_policies
+        SELECT no, changes AS content, reason, changed_by, changed_at, confirmed_by
+        FROM lint_policies
         WHERE $1::int IS NULL OR no < $1 ORDER BY no DESC LIMIT $2
         """,
         before,
@@ -113,10 +157,12 @@ async def sender_get(conn: Connection, department_id: UUID, signature: str = "")
 async def sender_set(
     conn: Connection,
     department_id: UUID,
-    sender: tuple[list[str], bool],
+    sender: tuple[Sequence[str], bool],
     reason: str,
     by: UUID | None,
     now: datetime,
+    *,
+    confirmed_by: UUID | None = None,
 ) -> None:
     """Register what a department may write: its numbers, in digits, and whether links.
 
@@ -127,16 +173,17 @@ async def sender_set(
     await conn.execute(
         """
         INSERT INTO lint_senders (department_id, no, landlines, links, reason, changed_by,
-                                  changed_at)
-        SELECT $1, coalesce(max(no), 0) + 1, $2, $3, $4, $5, $6
+                                  changed_at, confirmed_by)
+        SELECT $1, coalesce(max(no), 0) + 1, $2, $3, $4, $5, $6, $7
         FROM lint_senders WHERE department_id = $1
         """,
         department_id,
-        landlines,
+        list(landlines),
         links,
         reason,
         by,
         now,
+        confirmed_by,
     )
 
 
@@ -145,12 +192,96 @@ async def sender_history(conn: Connection, department_id: UUID) -> list[Change]:
     rows = await conn.fetch(
         """
         SELECT no, jsonb_build_object('landlines', landlines, 'links', links) AS content, reason,
-               changed_by, changed_at
+               changed_by, changed_at, confirmed_by
         FROM lint_senders WHERE department_id = $1 ORDER BY no DESC LIMIT 200
         """,
         department_id,
     )
     return [_change(row) for row in rows]
+
+
+async def lock_changes(conn: Connection) -> None:
+    """Let nobody else change the county's levels and lists to the end of the transaction."""
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('lint_policies', 0))")
+
+
+async def insert_proposal(
+    conn: Connection,
+    department_id: UUID | None,
+    content: Mapping[str, Any],
+    reason: str,
+    by: UUID,
+    now: datetime,
+) -> Proposal:
+    """Write down a proposal; no other one of the same waits."""
+    row = await conn.fetchrow(
+        f"""
+        INSERT INTO lint_proposals (department_id, content, reason, proposed_by, proposed_at)
+        VALUES ($1, $2, $3, $4, $5) RETURNING {_PROPOSED}
+        """,  # noqa: S608  # the columns stand above
+        department_id,
+        dict(content),
+        reason,
+        by,
+        now,
+    )
+    return Proposal(*one(row))
+
+
+async def replace_waiting(conn: Connection, department_id: UUID | None, now: datetime) -> None:
+    """Put aside what waits to be confirmed."""
+    await conn.execute(
+        """
+        UPDATE lint_proposals SET replaced_at = $2
+        WHERE department_id IS NOT DISTINCT FROM $1 AND confirmed_at IS NULL
+          AND replaced_at IS NULL
+        """,
+        department_id,
+        now,
+    )
+
+
+async def get_waiting(conn: Connection, department_id: UUID | None) -> Proposal | None:
+    """The proposal that waits, perhaps for too long."""
+    row = await conn.fetchrow(
+        f"""
+        SELECT {_PROPOSED} FROM lint_proposals
+        WHERE department_id IS NOT DISTINCT FROM $1 AND confirmed_at IS NULL
+          AND replaced_at IS NULL
+        """,  # noqa: S608  # the columns stand above
+        department_id,
+    )
+    return Proposal(*row) if row else None
+
+
+async def get_proposal(conn: Connection, department_id: UUID | None, proposal_id: UUID) -> Proposal:
+    """One proposal.
+
+    Raises:
+        NotFound: there is none of this id for this department, or for the county's rules.
+    """
+    row = await conn.fetchrow(
+        f"""
+        SELECT {_PROPOSED} FROM lint_proposals
+        WHERE id = $1 AND department_id IS NOT DISTINCT FROM $2
+        """,  # noqa: S608  # the columns stand above
+        proposal_id,
+        department_id,
+    )
+    if row is None:
+        raise NotFound(f"there is no proposal {proposal_id}")
+    return Proposal(*row)
+
+
+async def note_confirmed(conn: Connection, proposal: Proposal, by: UUID, now: datetime) -> Proposal:
+    """Write down who confirmed a proposal; the database refuses whoever made it."""
+    await conn.execute(
+        "UPDATE lint_proposals SET confirmed_by = $2, confirmed_at = $3 WHERE id = $1",
+        proposal.id,
+        by,
+        now,
+    )
+    return proposal._replace(confirmed_by=by, confirmed_at=now)
 
 
 async def texts_sent(conn: Connection, department_id: UUID, now: datetime) -> list[str]:

@@ -6,8 +6,8 @@ a department lint knows its sender: the signatures and numbers that are register
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import Any, Literal, get_args
 
@@ -54,6 +54,10 @@ class Policy:
     def level(self, number: str, own: Level) -> Level:
         """The level of a finding: the county's, if the rule gave it its usual one."""
         return self.levels.get(number, own) if own == RULE_INFO[number].level else own
+
+    def level_of(self, number: str) -> Level:
+        """The level of a rule's usual findings."""
+        return self.levels.get(number, RULE_INFO[number].level)
 
     def as_json(self) -> dict[str, Any]:
         """Everything in plain types, ordered, so that equal policies are equal texts."""
@@ -153,3 +157,76 @@ _LABEL = re.compile("(?!xn--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 SHIPPED = policy_from({})
 """The policy of a county that has changed nothing."""
+
+
+def stricter(one: Level, other: Level) -> Level:
+    """The stricter of two levels."""
+    return min(one, other, key=LEVELS.index)
+
+
+def tightened(in_force: Policy, wanted: Policy) -> Policy:
+    """What of both is stricter: the higher level of each rule, the fewer that may be named and
+    linked to, and all names and words that may not.
+    """
+    return Policy(
+        levels={
+            number: stricter(in_force.level_of(number), wanted.level_of(number))
+            for number in RULE_INFO
+        },
+        hotlines=in_force.hotlines & wanted.hotlines,
+        link_hosts=in_force.link_hosts & wanted.link_hosts,
+        protected_names=in_force.protected_names | wanted.protected_names,
+        never_words=_joined(in_force.never_words, wanted.never_words),
+    )
+
+
+def weakened(in_force: Policy, wanted: Policy) -> list[str]:
+    """What a policy is less strict in than the one in force, each by its field; empty: nothing."""
+    found = [
+        f"levels.{number}"
+        for number in RULE_INFO
+        if LEVELS.index(wanted.level_of(number)) > LEVELS.index(in_force.level_of(number))
+    ]
+    found += [f"hotlines.{number}" for number in sorted(wanted.hotlines - in_force.hotlines)]
+    found += [f"link_hosts.{host}" for host in sorted(wanted.link_hosts - in_force.link_hosts)]
+    gone = in_force.protected_names - wanted.protected_names
+    found += [f"protected_names.{name}" for name in sorted(gone)]
+    for carrier, words in sorted(in_force.never_words.items()):
+        kept = wanted.never_words.get(carrier, ())
+        found += [f"never_words.{carrier}.{word}" for word in words if word not in kept]
+    return found
+
+
+def changes_to(policy: Policy) -> dict[str, Any]:
+    """The changes of what is shipped that make this policy; lists that are as shipped are left
+    out, so that they follow a new version of the program.
+    """
+    own, shipped = policy.as_json(), SHIPPED.as_json()
+    levels = {n: policy.level_of(n) for n in RULE_INFO if policy.level_of(n) != RULE_INFO[n].level}
+    lists = {name: own[name] for name in own if name != "levels" and own[name] != shipped[name]}
+    return {"levels": levels, **lists}
+
+
+def _joined(
+    one: Mapping[str, Sequence[str]], other: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[str, ...]]:
+    """The words of both by carrier, each once."""
+    return {
+        key: tuple(dict.fromkeys((*one.get(key, ()), *other.get(key, ()))))
+        for key in {**one, **other}
+    }
+
+
+def with_shipped_words(never_words: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """These never-words and those shipped, by carrier, each once."""
+    return _joined(SHIPPED.never_words, never_words)
+
+
+def for_unread_words(policy: Policy) -> Policy:
+    """The policy for what no second person reads: no level and no never-word below those shipped,
+    whatever the county has set; what it has made stricter holds.
+    """
+    levels = {
+        number: stricter(level, RULE_INFO[number].level) for number, level in policy.levels.items()
+    }
+    return replace(policy, levels=levels, never_words=with_shipped_words(policy.never_words))

@@ -7,7 +7,7 @@ from uuid import UUID
 from service.messages import lint_store
 from service.messages.draft import Audience
 from service.messages.lint import Finding, lint
-from service.messages.policy import MessageClass
+from service.messages.policy import MessageClass, for_unread_words
 from service.messages.signature import head
 from service.storage.postgres import Connection
 
@@ -21,21 +21,24 @@ async def judge(
     *,
     audience: Audience | None = None,
     remember_at: datetime | None = None,
+    unread: bool = False,
 ) -> list[Finding]:
     """All findings on a text that a department would send.
 
     audience: who would read it, where that is known.
     remember_at: now, to compare it with what the department sent before.
+    unread: whether no second person will read it; then no level is below the shipped one.
     """
     sent: Sequence[str] = ()
     if remember_at is not None:
         sent = await lint_store.texts_sent(conn, department_id, remember_at)
+    policy = await lint_store.policy_get(conn)
     return lint(
         text,
         values,
         message_class=message_class,
         sender=await lint_store.sender_get(conn, department_id, head(text).strip("【】")),
-        policy=await lint_store.policy_get(conn),
+        policy=for_unread_words(policy) if unread else policy,
         audience=audience,
         sent_before=sent,
     )

@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 
 from service.messages.lint import lint
+from service.messages.lint_changes import WAITS
+from service.messages.policy import SHIPPED
 from service.storage.postgres import CheckViolation, Connection
 from tests.factories import make_team, make_template
 from tests.integration.api.conftest import Answer, Api
+from tests.integration.api.test_keys import active_key, second_admin
 from tests.integration.api.test_routing import channel
 
 ADMIN, OPERATOR, APPROVER = ("county", "admin"), ("county", "operator"), ("county", "approver")
@@ -16,8 +19,16 @@ DOUBTFUL = "【旌德县反诈中心】公安不会打电话给群众，凡自�
 GOOD = "【旌德县反诈中心】刷单都是骗局，不垫资、不转账，疑问拨96110。"
 
 
+RULES = "/lint/rules"
+
+
 async def put(api: Api, who: tuple[str, str] = ADMIN, **changes: Any) -> Answer:
-    return await api.call("PUT", "/lint/rules", who, json={"reason": "试行", **changes})
+    return await api.call("PUT", RULES, who, json={"reason": "试行", **changes})
+
+
+async def confirm(api: Api, who: Any, shown: Answer, path: str = RULES) -> Answer:
+    """Confirm what an answer says to wait."""
+    return await api.post(f"{path}/proposals/{shown.json['waiting']['id']}/confirm", who)
 
 
 async def draft(api: Api, text: str, who: str = "county") -> tuple[str, str]:
@@ -35,31 +46,108 @@ async def rules_of(api: Api, text: str, who: tuple[str, str] = OPERATOR) -> dict
     return {finding["rule"]: finding["level"] for finding in found}
 
 
-async def test_levels_and_lists_hold_at_once_and_leave_a_history(api: Api) -> None:
+async def test_what_is_stricter_holds_at_once_and_the_rest_by_two_persons(api: Api) -> None:
     text = "【旌德县反诈中心】锦鲤提醒：疑问拨9999。"
-    assert (await rules_of(api, text))["R03"] == "block"
-    changed = await put(
+    assert set(await rules_of(api, text)) == {"R03", "R14"}
+    asked = await put(
         api,
-        levels={"R14": "review"},
+        levels={"R14": "review", "R18": "review"},
         hotlines=["110", "9999"],
         never_words={"china_unicom": ["锦鲤"]},
     )
-    assert changed.status == 200, changed.body
-    rules = {rule["rule"]: rule for rule in changed.json["rules"]}
+    assert asked.status == 200, asked.body
+    rules = {rule["rule"]: rule for rule in asked.json["rules"]}
     assert (rules["R14"]["level"], rules["R14"]["shipped_level"]) == ("review", "warn")
+    assert (rules["R18"]["level"], asked.json["hotlines"]) == ("block", ["110"])
+    assert (await rules_of(api, text))["R03"] == "block"
+    assert (await rules_of(api, text))["R19"] == "block"
+    waiting = asked.json["waiting"]
+    assert (waiting["state"], waiting["content"]["hotlines"]) == ("pending", ["110", "9999"])
+    assert {"levels.R18", "hotlines.9999", "never_words.*.宗教"} <= set(waiting["weakens"])
+    assert "levels.R14" not in waiting["weakens"]
+    other = await second_admin(api)
+    changed = await confirm(api, other, asked)
+    assert changed.status == 200, changed.body
+    assert changed.json["waiting"] is None
     assert set(await rules_of(api, text)) == {"R19"}
-    assert (await rules_of(api, GOOD))["R03"] == "block"
-    assert (await api.get("/lint/rules", ("school", "viewer"))).json == changed.json
-    await put(api)
+    assert "R03" in await rules_of(api, GOOD)
+    assert (await api.get(RULES, ("school", "viewer"))).json == changed.json
+    back = await put(api)
+    assert back.json["waiting"]["weakens"], "the word of the never list goes"
     assert (await rules_of(api, text))["R03"] == "block"
     history = (await api.get("/lint/rules/history", OPERATOR)).json["items"]
-    assert [change["changed_by"] for change in history[:2]] == [
-        str(api.teams["county"].admin.id)
-    ] * 2
-    assert (history[0]["content"], history[0]["reason"]) == ({"levels": {}}, "试行")
+    first = str(api.teams["county"].admin.id)
+    persons = [(change["changed_by"], change["confirmed_by"]) for change in history[:3]]
+    assert [by for by, _ in persons] == [first] * 3
+    assert [second is None for _, second in persons] == [True, False, True]
+    assert persons[1][1] not in {None, first}
     assert history[1]["content"]["hotlines"] == ["110", "9999"]
     older = await api.get(f"/lint/rules/history?before={history[1]['no']}", OPERATOR)
     assert [change["no"] for change in older.json["items"]] == [c["no"] for c in history[2:]]
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"levels": {"R02": "warn", "R07": "warn"}},
+        {"levels": {"R02": "warn", "R25": "warn"}},
+        {"levels": {"R02": "warn"}, "hotlines": ["110", "8848"]},
+        {"levels": {"R02": "warn"}, "protected_names": []},
+        {"levels": {"R02": "warn"}, "link_hosts": ["example.com"]},
+        {"levels": {"R02": "warn"}, "never_words": {"*": []}},
+    ],
+)
+async def test_one_administrator_weakens_no_rule(api: Api, changes: dict[str, Any]) -> None:
+    before = (await api.get(RULES, ADMIN)).json
+    asked = await put(api, **changes)
+    assert (asked.status, asked.json["waiting"]["state"]) == (200, "pending")
+    shown = (await api.get(RULES, ADMIN)).json
+    stricter = {"hotlines"} & {*changes}
+    same = {"rules", "protected_names", "link_hosts", "never_words"}
+    assert {name: shown[name] for name in same} == {name: before[name] for name in same}
+    assert set(shown["hotlines"]) <= set(before["hotlines"])
+    assert stricter or shown["hotlines"] == before["hotlines"]
+    own = await confirm(api, ADMIN, asked)
+    assert (own.status, own.json["type"]) == (403, "/problems/second_person_needed")
+    assert (await confirm(api, ("school", "admin"), asked)).status == 403
+    assert (await api.get(RULES, ADMIN)).json == shown
+    api.clock.at += WAITS
+    late = await confirm(api, await second_admin(api), asked)
+    assert (late.status, late.json["type"]) == (409, "/problems/wrong_state")
+
+
+@pytest.mark.attack
+async def test_a_later_change_takes_the_place_of_one_that_waits(api: Api) -> None:
+    """Nobody confirms what would undo it."""
+    waits = await put(api, levels={"R02": "warn", "R07": "warn"})
+    await put(api, levels={"R02": "warn", "R14": "block"})
+    other = await second_admin(api)
+    refused = await confirm(api, other, waits)
+    assert (refused.status, refused.json["type"]) == (409, "/problems/wrong_state")
+    rules = {rule["rule"]: rule["level"] for rule in (await api.get(RULES, ADMIN)).json["rules"]}
+    assert (rules["R07"], rules["R14"]) == ("block", "block")
+
+
+@pytest.mark.attack
+async def test_the_database_wants_two_persons_for_a_change_too(api: Api) -> None:
+    await put(api, levels={"R02": "warn", "R07": "warn"})
+    pool = api.runtime.pool
+    with pytest.raises(CheckViolation, match="lint_proposals_two_persons"):
+        await pool.execute(
+            "UPDATE lint_proposals SET confirmed_by = proposed_by, confirmed_at = proposed_at"
+        )
+    for table, values in (
+        ("lint_policies (changes, reason,", "'{}', 'r',"),
+        ("lint_senders (department_id, no, landlines, links, reason,", "$2, 1, '{}', true, 'r',"),
+    ):
+        with pytest.raises(CheckViolation, match="two_persons"):
+            await pool.execute(
+                f"INSERT INTO {table} changed_by, confirmed_by, changed_at)"
+                f" SELECT {values} $1, $1, now() WHERE $2::uuid IS NOT NULL",
+                api.teams["county"].admin.id,
+                api.teams["county"].department_id,
+            )
 
 
 @pytest.mark.parametrize(
@@ -82,20 +170,36 @@ async def test_only_the_county_changes_them(api: Api) -> None:
     assert (await put(api, OPERATOR)).status == 403
 
 
-async def test_a_department_writes_its_own_number_once_it_is_registered(api: Api) -> None:
+@pytest.mark.attack
+async def test_a_department_writes_its_own_number_once_two_persons_registered_it(api: Api) -> None:
     path = f"/departments/{api.teams['school'].department_id}/sender"
     text = "【旌德中学】家长会改期，请向班主任核实，电话0563-0600111。"
     school = ("school", "operator")
     assert (await rules_of(api, text, school))["R03"] == "block"
     body = {"landlines": ["0563-0600111"], "reason": "校办公室"}
     assert (await api.call("PUT", path, ("school", "admin"), json=body)).status == 403
-    registered = await api.call("PUT", path, ADMIN, json=body)
+    asked = await api.call("PUT", path, ADMIN, json=body)
+    assert (asked.json["landlines"], asked.json["waiting"]["weakens"]) == (
+        [],
+        ["landlines.05630600111"],
+    )
+    assert (await rules_of(api, text, school))["R03"] == "block"
+    own = await confirm(api, ADMIN, asked, path)
+    assert (own.status, own.json["type"]) == (403, "/problems/second_person_needed")
+    other = await second_admin(api)
+    elsewhere = f"/departments/{api.teams['county'].department_id}/sender"
+    assert (await confirm(api, other, asked, elsewhere)).status == 404
+    registered = await confirm(api, other, asked, path)
     assert registered.json["landlines"] == ["05630600111"]
     assert [change["reason"] for change in registered.json["history"]] == ["校办公室"]
     assert "R03" not in await rules_of(api, text, school)
     assert (await rules_of(api, text, OPERATOR))["R03"] == "block"
     bad = await api.call("PUT", path, ADMIN, json={"landlines": ["x"], "reason": "r"})
     assert (bad.status, list(bad.json["fields"])) == (422, ["landlines.0"])
+    links = {"landlines": [], "links": True, "reason": "r"}
+    less = await api.call("PUT", path, ADMIN, json=links)
+    assert (less.json["landlines"], less.json["links"]) == ([], False)
+    assert less.json["waiting"]["weakens"] == ["links"]
 
 
 async def test_a_signature_is_registered_or_nobody_signs_with_it(api: Api) -> None:
@@ -183,6 +287,54 @@ async def test_a_direct_send_takes_a_text_that_somebody_else_approved(api: Api) 
     )
     assert (edited.json["version"], edited.json["approved_by"]) == (2, None)
     assert (await api.post("/messages", OPERATOR, send)).status == 409
+
+
+OWN = "【旌德县反诈中心】老人家您好：{}。"
+
+
+@pytest.mark.attack
+async def test_words_of_ones_own_are_held_to_the_shipped_levels(api: Api) -> None:
+    """Whatever two persons have agreed on for texts that a second one reads."""
+    await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
+    token = (await active_key(api, role="admin", scopes=["send:text"]))["token"]
+    weak = {f"R{number:02}": "warn" for number in range(1, 26)}
+    asked = await put(api, levels=weak, never_words={"*": ["锦鲤"]})
+    assert (await confirm(api, await second_admin(api), asked)).status == 200
+    for words in ("请把验证码发给民警", "明天请速到银行汇款", "祝您做锦鲤", "国家级的好消息"):
+        assert "block" not in (await rules_of(api, OWN.format(words))).values() or "锦鲤" in words
+        send = {"to": ["19790000001"], "text": OWN.format(words)}
+        refused = await api.post("/messages", token, send)
+        assert (refused.status, refused.json["type"]) == (422, "/problems/text_blocked"), words
+    send = {"to": ["19790000001"], "text": OWN.format("家长会改在周五")}
+    assert (await api.post("/messages", token, send)).status == 202
+
+
+@pytest.mark.attack
+async def test_never_words_hold_for_the_values_of_a_direct_send(api: Api) -> None:
+    await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
+    assert (await put(api, levels={"R02": "warn"}, never_words=NEVER)).json["waiting"] is None
+    body = {
+        "name": "t",
+        "class": "service",
+        "text": "【旌德县反诈中心】您的{事项}已办好，疑问拨96110。",
+    }
+    template = (await api.post("/templates", OPERATOR, body)).json["id"]
+    approved = await api.post(f"/templates/{template}/approve", APPROVER, {"version": 1})
+    assert approved.status == 200, approved.body
+    to = [
+        {"phone": f"1979000001{n}", "variables": {"事项": value}}
+        for n, value in enumerate(("低保申请", "锦 鲤卡", "国徽章"))
+    ]
+    sent = await api.post("/messages", OPERATOR, {"to": to, "template_id": template})
+    assert sent.status == 202, sent.json
+    assert [(one["index"], one["reason"]) for one in sent.json["rejected"]] == [
+        (1, "variables"),
+        (2, "variables"),
+    ]
+    assert all("R19" in one["message"] for one in sent.json["rejected"])
+
+
+NEVER = {**SHIPPED.as_json()["never_words"], "china_unicom": ["锦鲤"]}
 
 
 async def test_neither_author_nor_blocked_nor_doubtful_text_is_approved(api: Api) -> None:

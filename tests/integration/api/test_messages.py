@@ -207,6 +207,14 @@ async def test_a_warning_is_never_a_direct_send(api: Api, lane: int) -> None:
 async def test_words_of_ones_own_take_a_right(api: Api, lane: int) -> None:
     body = {"to": [phone(1)], "text": WORDS}
     assert (await api.post("/messages", OPERATOR, body)).status == 403
+    unsigned = await api.post("/messages", ADMIN, body)
+    assert unsigned.json["type"] == "/problems/text_blocked"
+    assert "R02" in unsigned.json["fields"]["text"], "whatever the county has set"
+    school = f"/departments/{api.teams['school'].department_id}"
+    registered = await api.post(
+        f"{school}/signatures", ("county", "admin"), {"signature": "旌德县教体局"}
+    )
+    assert registered.status == 201, registered.body
     assert (await api.post("/messages", ADMIN, body)).status == 202
 
 

@@ -138,6 +138,8 @@ TABLE = {
     "PUT /channels/{channel_id}/filing": "a",
     "GET /lint/rules": "aopv",
     "PUT /lint/rules": "a",
+    "POST /lint/rules/proposals/{proposal_id}/confirm": "a",
+    "POST /departments/{department_id}/sender/proposals/{proposal_id}/confirm": "a",
     "GET /lint/rules/history": "aopv",
     "GET /departments/{department_id}/sender": "aopv",
     "PUT /departments/{department_id}/sender": "a",
@@ -240,7 +242,9 @@ COUNTY_ONLY = {
     "PUT /templates/{template_id}/filings",
     "PUT /channels/{channel_id}/filing",
     "PUT /lint/rules",
+    "POST /lint/rules/proposals/{proposal_id}/confirm",
     "PUT /departments/{department_id}/sender",
+    "POST /departments/{department_id}/sender/proposals/{proposal_id}/confirm",
     "POST /channels",
     "PATCH /channels/{channel_id}",
     "POST /channels/{channel_id}/test",
@@ -419,6 +423,8 @@ COUNTY_ACTS = (
     }
     | {f"POST /departments/{{department_id}}/{what}" for what in ("signatures", "extensions")}
     | {"PUT /departments/{department_id}/sender", "PUT /templates/{template_id}/filings"}
+    | {"POST /departments/{department_id}/sender/proposals/{proposal_id}/confirm"}
+    | {"POST /lint/rules/proposals/{proposal_id}/confirm"}
 )
 """Refused to others whatever the department, before anything is looked up."""
 

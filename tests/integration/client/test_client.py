@@ -230,9 +230,10 @@ async def test_an_administrator_looks_and_takes_away(api: Api, client: Clients) 
     await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
     async with client("admin") as admin, client("operator") as operator:
         assert (await operator.me())["roles"] == ["operator"]
-        sent = await admin.messages.send(
-            [phone(1)], text=TEXT.replace("{姓名}", "王小明"), message_class="service"
-        )
+        signed = f"/departments/{api.teams['school'].department_id}/signatures"
+        await api.post(signed, ("county", "admin"), {"signature": "旌德中学"})
+        words = "【旌德中学】王小明，家长会改在周五下午三点。"
+        sent = await admin.messages.send([phone(1)], text=words, message_class="service")
         with pytest.raises(TextBlocked):
             await admin.messages.send([phone(1)], text="点 http://bit.ly/x 领奖")
         with pytest.raises(Forbidden):

@@ -215,7 +215,7 @@ PEOPLE = (
             "limit state reason proposed_at confirmed_at", many="paged"),
     Request("departments", "sender", "GET /departments/{department_id}/sender",
             ("what its texts may name", "短信中可用的签名、电话、链接"), (DEPARTMENT,),
-            "signatures landlines links history"),
+            "signatures landlines links waiting history"),
     Request("users", "list", "GET /users", ("who there is", "用户"), (), _PEOPLE, many="paged"),
     Request("users", "show", "GET /users/{user_id}", ("one of them", "查看用户"), (USER,),
             _PEOPLE + " may"),
@@ -257,10 +257,10 @@ WORDS_AND_RULES = (
             ("where it is filed", "报备情况"), (TEMPLATE,),
             "channel_id state reference contacts links note changed_at", many="whole"),
     Request("lint", "rules", "GET /lint/rules", ("what a text may not say", "审查规则"), (),
-            "rules hotlines protected_names link_hosts never_words"),
+            "rules hotlines protected_names link_hosts never_words waiting"),
     Request("lint", "history", "GET /lint/rules/history", ("who has changed them", "修改记录"),
             (query("before", ("older than this number", "早于某编号"), kind="number"),),
-            "no reason changed_by changed_at content", many="whole"),
+            "no reason changed_by changed_at confirmed_by content", many="whole"),
 )  # fmt: skip
 
 DUTY = (
