@@ -19,6 +19,7 @@ from service.audience.consent import check_evidence
 from service.audience.contact import (
     Contact,
     Entry,
+    check_is_name,
     corrected_name,
     read_tags,
 )
@@ -145,6 +146,7 @@ async def create_contact(call: Call, body: ContactBody) -> ContactDetail:
         check_evidence(body.basis or "duty", body.shown, day_in_china(call.now))
     tags = read_tags(body.tags)
     phone = parse_phone(body.phone)
+    check_is_name(body.name)
     request = ImportRequest(
         department_id=department_id,
         user_id=call.user.id,

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from service.audience.cells import text_form
-from service.audience.names import read_name
+from service.audience.names import LONGEST_HAN, read_name
 from service.audience.traits import LONGEST_TAG, MOST_TAGS, read_text
 from service.errors import Invalid
 
@@ -82,9 +82,26 @@ def corrected_name(typed: str) -> str:
     """
     name = read_name(typed)
     if typed.strip() and not name.value:
-        problem = "this is no name: no numbers, links or accounts, at most 20 characters"
-        raise Invalid("the name cannot be stored", fields={"name": problem})
+        raise _no_name()
     return name.value
+
+
+def check_is_name(typed: str) -> None:
+    """Refuse what an import of the same row would leave out, with a warning.
+
+    Raises:
+        Invalid: it is something else than a name.
+    """
+    if "name_refused" in read_name(typed).warnings:
+        raise _no_name()
+
+
+def _no_name() -> Invalid:
+    problem = (
+        "this is no name: no numbers, links, accounts or requests, at most 20 characters, of which"
+        f" {LONGEST_HAN} Chinese ones unless they write a name of another language"
+    )
+    return Invalid("the name cannot be stored", fields={"name": problem})
 
 
 def read_tags(typed: Iterable[str]) -> list[str]:

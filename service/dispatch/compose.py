@@ -1,6 +1,7 @@
 """A ledger row into a message ready to leave: its number in clear, its text filled, its parts.
 
-A text without variables is cut once and shared by the whole slice.
+A text without variables is cut once and shared by the whole slice. The values of one with variables
+are judged before they are filled in (`values`).
 """
 
 import itertools
@@ -18,6 +19,7 @@ from service.campaigns.hours import HourTerms
 from service.coding.parts import Part
 from service.crypto import Keyring
 from service.dispatch.share import Flow
+from service.dispatch.values import ValueCheck
 from service.messages.signature import Signature, Split, split_signed
 from service.messages.template import CONTACT_VARIABLES, render, variables
 from service.storage.postgres import Record
@@ -136,16 +138,19 @@ class Composer:
         areas: Mapping[str, tuple[str, str]],
         split: Split,
         *,
+        values: ValueCheck | None = None,
         signature: Signature = "ours_head",
         signature_counts: bool = True,
         simulated: bool,
     ) -> None:
         """`areas` maps an area code to the names of its town and village ("" if above them);
-        `signature`, `signature_counts` and `simulated` are the channel's.
+        `values` judges what fills a text, by the words shipped if it is None; `signature`,
+        `signature_counts` and `simulated` are the channel's.
         """
         self._keyring = keyring
         self._simulated = simulated
         self._areas = areas
+        self._check = (values or ValueCheck()).check
         self._split = partial(split_signed, split=split, mode=signature, counts=signature_counts)
 
     def compose(self, work: Work, row: Record) -> Message:
@@ -153,6 +158,8 @@ class Composer:
 
         Raises:
             WrongKind: the channel must not have its number.
+            ValueRefused: a value may not stand in the text.
+            MissingValue: a variable has no value.
         """
         phone = self._keyring.decrypt("phone", row["phone_cipher"])
         if is_synthetic(phone) != self._simulated:
@@ -173,7 +180,9 @@ class Composer:
         if not names:
             work.fixed_parts = self._split(work.text)
             return work.fixed_parts
-        return self._split(render(work.text, self._values(row, names)))
+        values = self._values(row, names)
+        self._check(names, values, given=bool(row["variables_cipher"]))
+        return self._split(render(work.text, values))
 
     def _values(self, row: Record, names: Sequence[str]) -> Mapping[str, str]:
         """What a direct send gave for this recipient, or else the contact's facts."""

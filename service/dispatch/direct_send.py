@@ -28,6 +28,7 @@ from service.dispatch import direct, direct_bounds_store
 from service.dispatch.direct_bounds_store import Terms
 from service.dispatch.direct_store import NewRun, Recipient
 from service.dispatch.route import routes
+from service.dispatch.values import ValueCheck, ValueRefused
 from service.errors import Conflict, Forbidden, Invalid
 from service.messages.lint import Finding, lint
 from service.messages.lint_store import policy_get
@@ -53,6 +54,9 @@ LEFT_OUT = {
     "not_synthetic": "the channels here are simulated and take synthetic numbers only",
 }
 """Why somebody who is named has no row in the ledger; the codes are those of an expansion."""
+
+_VALUES = ValueCheck()
+"""The verdicts of this process, as the hand-off has its own."""
 
 VARIABLES = "variables"
 """The kind of field that the values of a recipient are encrypted as."""
@@ -137,6 +141,7 @@ async def send(
     """
     check_words(words)
     policy = for_unread_words(await policy_get(conn)) if variables(words.text) else SHIPPED
+    _VALUES.follow(policy.never_words)
     people, refused = _sorted_out(keyring, words.text, named, policy)
     terms = await direct_bounds_store.read_terms(
         conn, sender.department_id, sender.id, now - DAY, bare(head(words.text)), list(people), now
@@ -274,7 +279,8 @@ def _check_values(
 ) -> None:
     """Refuse values that are missing, too many, too long, or that lint finds fault with.
 
-    A value is a part of the text that no second person has seen: so lint looks at it in its place.
+    A value is a part of the text that no second person has seen: so lint looks at it in its
+    place, and alone, as the hand-off will.
 
     Raises:
         Invalid: code `variables`.
@@ -292,6 +298,10 @@ def _check_values(
         raise Invalid(f"the text has no variable {{{unknown}}}", code="variables")
     if wanted and (found := _serious(lint(text, values, message_class="service", policy=policy))):
         raise Invalid(f"{found[0]['rule']}: {found[0]['message']}", code="variables")
+    try:
+        _VALUES.check(wanted, values, given=True)
+    except ValueRefused as error:
+        raise Invalid(str(error), code="variables") from None
 
 
 def _run(

@@ -23,6 +23,7 @@ from service.dispatch.lease_store import Lease
 from service.dispatch.pace import Pace
 from service.dispatch.permits import Permits
 from service.dispatch.record_store import Result
+from service.dispatch.values import ValueCheck
 from service.storage.postgres import COLLISIONS, UNREACHABLE, Connection, Pool, transaction
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class CountyNow:
 @dataclass(frozen=True, slots=True)
 class Handoff:
     """What every connection of a process shares. codes: the operator's, by kind of gateway; book:
-    how the channels are doing; county: its hours and calendar.
+    how the channels are doing; county: its hours and calendar; values: what may fill a text.
     """
 
     pool: Pool
@@ -62,6 +63,7 @@ class Handoff:
     wake: Wake
     book: LaneBook = field(default_factory=LaneBook)
     county: CountyNow = field(default_factory=CountyNow)
+    values: ValueCheck = field(default_factory=ValueCheck)
 
 
 class Recorder:

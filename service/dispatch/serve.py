@@ -33,6 +33,7 @@ from service.dispatch.record import Handoff, Recheck
 from service.dispatch.submit import Sender
 from service.dispatch.write import PASSING
 from service.logs import log_context
+from service.messages import lint_store
 from service.queue import Job
 from service.runtime import Runtime
 from service.storage.postgres import UNREACHABLE, Connection, Pool, open_pool, transaction
@@ -282,6 +283,7 @@ class ChannelServer:
             for channel in channels:
                 await lease_store.ensure_connections(conn, channel.id, channel.connections)
             self._areas.update(await store.area_names(conn))
+            self.handoff.values.follow(await lint_store.never_words(conn))
             codes = await load_codes(conn)
             self.handoff.county.now = await load_county(conn)
         self._codes.clear()

@@ -28,6 +28,7 @@ from service.dispatch.pace import run_limit
 from service.dispatch.permits import Permits
 from service.dispatch.record import Handoff, Recorder
 from service.dispatch.share import Flow, Turns
+from service.dispatch.values import ValueRefused
 from service.dispatch.write import IDLE_SECONDS, PASSING, RETRY_SECONDS, Writer
 from service.errors import TocsinError
 from service.logs import seldom
@@ -53,6 +54,7 @@ class Sender:
             shared.keyring,
             shared.areas,
             gateway.split,
+            values=shared.values,
             signature=channel.signature,
             signature_counts=channel.signature_counts,
             simulated=channel.simulated,
@@ -251,7 +253,7 @@ class Sender:
         for row in list(work.rows)[:limit]:
             try:
                 message = self._composer.compose(work, row)
-            except (TocsinError, Undecipherable, WrongKind) as error:
+            except (TocsinError, Undecipherable, WrongKind, ValueRefused) as error:
                 why = {"no": row["no"], "why": str(error)}
                 seldom(log, logging.ERROR, "a text cannot be made", **why)
                 work.broken.append((row["no"], _why_none(error)))
@@ -305,6 +307,6 @@ class Sender:
 
 def _why_none(error: Exception) -> str:
     """Why a row that gives no message is stopped."""
-    if isinstance(error, WrongKind):
+    if isinstance(error, WrongKind | ValueRefused):
         return error.reason
     return "cannot_be_composed"

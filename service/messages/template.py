@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -118,6 +119,7 @@ def slots(text: str) -> list[Slot]:
     return [Slot(m[1].strip(), m.start(), m.end()) for m in _VARIABLE.finditer(text)]
 
 
+@lru_cache(256)  # the hand-off asks for each recipient of a text
 def variables(text: str) -> tuple[str, ...]:
     """The distinct variables of a text, in the order of their first place."""
     return tuple(dict.fromkeys(slot.variable for slot in slots(text) if slot.variable))

@@ -66,6 +66,10 @@ REASONS: Mapping[str, Sentence] = {
     "validity_over": Sentence("有效期已过", "its validity was over"),
     "arrived": Sentence("第一次发送后来已送达", "the first sending had arrived after all"),
     "cannot_be_composed": Sentence("内容无法生成", "the text could not be made"),
+    "value_refused": Sentence(
+        "填入的姓名、地名等内容不能用于短信",
+        "a name, place or other value may not stand in a text",
+    ),
     "campaign_cancelled": Sentence("这次发送被取消", "its broadcast was cancelled"),
     "test_key": Sentence("测试密钥，不会发出", "it came from a test key, which sends nothing"),
     "cancelled_by_sender": Sentence("发送单位取消", "the sender cancelled it"),

@@ -67,6 +67,28 @@ def test_what_is_no_name_is_refused(cell: str) -> None:
     assert read_name(cell)[:3] == ("", (), ("name_refused",))
 
 
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "请转账",
+        "验证码",
+        "验·证·码",
+        "速转账 款",
+        "把验证码发给我",
+        "您的账户已冻结",
+        "派出所找你快接",
+        "甲乙丙丁戊",
+        "send code now",
+        "Pay the bank",
+        "旌德县教育局",
+    ],
+)
+def test_what_asks_for_something_is_no_name(cell: str) -> None:
+    """Or is longer than a name, and writes no sounds of another language."""
+    assert read_name(cell) == ("", (), ("name_refused",))
+
+
 @pytest.mark.parametrize("cell", ["王主任", "李镇长", "赵老板"])
 def test_titles_are_kept_with_a_warning(cell: str) -> None:
     assert read_name(cell) == (cell, (), ("name_title",))

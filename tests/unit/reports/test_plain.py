@@ -11,6 +11,7 @@ from service.audience.suppression import REASONS as STOPPING
 from service.channels.outcome import Reason
 from service.delivery import doubt, statement_import
 from service.dispatch import caps, direct_send, direct_store
+from service.dispatch.values import ValueRefused
 from service.messages.ledger import MessageState
 from service.reports import plain
 
@@ -47,7 +48,7 @@ def stored() -> set[str]:
     """The codes that the code writes: constants, and what stands in SQL."""
     found = {reason.value for reason in Reason if reason.value} | set(STOPPING)
     found |= {caps.CAPPED, doubt.DECIDED, statement_import.STATEMENT}
-    found |= {direct_store.CANCELLED_BY_SENDER, *direct_send.LEFT_OUT}
+    found |= {direct_store.CANCELLED_BY_SENDER, *direct_send.LEFT_OUT, ValueRefused.reason}
     for path in WRITERS:
         found |= set(CODE.findall(path.read_text("utf-8")))
     for name in (

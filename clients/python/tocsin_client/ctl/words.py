@@ -67,6 +67,7 @@ WORDS = {
     "content_filter": "内容被过滤", "frequency_limit": "频次限制", "ported": "已携号转网",
     "network": "网络不通", "account": "通道账号问题", "format": "格式不符", "no_answer": "无应答",
     "arrived": "首次已送达", "cannot_be_composed": "内容无法生成",
+    "value_refused": "填入内容不可用",
     "campaign_cancelled": "任务已取消", "test_key": "测试密钥", "erased": "资料已删除",
     "cancelled_by_sender": "发送方取消", "decided": "人工认定", "statement": "按对账单认定",
     "not_kept": "号码已清除", "synthetic_range": "测试号段", "not_synthetic": "非测试号段",

@@ -1,0 +1,132 @@
+"""The last look at the values of a text, when it is made: what no second person has read.
+
+A text is approved with its variables; names and places come from lists and the area tree, other
+values from whoever sends directly. Whoever writes there writes into texts that others approved. So
+each value is judged when it is filled in, by what it stands for, at lint's shipped levels or the
+county's stricter ones, and by the county's never-words. A verdict is kept by the value: judging
+one takes microseconds (a name) to a millisecond (anything else), looking it up next to nothing.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Literal
+
+from service.audience.names import REQUEST_WORDS, asks, is_name
+from service.messages.draft import closed
+from service.messages.lint_values import value_findings
+from service.messages.policy import SHIPPED
+from service.messages.template import CONTACT_VARIABLES
+
+Kind = Literal["name", "place", "given"]
+"""What a value is: a person's name, a place of the area tree, or what a direct send brings."""
+
+MOST_KEPT = 50_000
+"""Verdicts of a kind in memory; beyond that they are begun anew."""
+
+_KINDS: Mapping[str, Kind] = {
+    variable: "name" if fact == "name" else "place" for variable, fact in CONTACT_VARIABLES.items()
+}
+_FIGURE = re.compile("[0-9]{1,4}(?:[.:,年月][0-9]{1,2}){0,2}[元日月年时点分%]?")
+_TELLING = "转账帐款汇码验密链扫缴贷领奖冻骗涉罪"
+_CONTACTS = ("微", "薇", "扣")
+_COMMON = frozenset(
+    "一世中主义书会保信全兴加华卫发友国大好安家导平德成教文明春来永海理生致立红胜花荣财贵资金香佳陆钱提热记品牌"
+)
+"""Characters of many names: a word is told by its others, if it has any."""
+_FOR_LINT = re.compile(f"[{_TELLING}轉賬帳匯碼驗鏈]|(?<!^)付")
+"""A name without any of these has nothing for lint to find; 付 is a family name, too."""
+_SHORT_NAME = re.compile("[\u4e00-\u9fff]{2,4}")
+
+
+class ValueRefused(Exception):
+    """A value that may not stand in a text. Its words are not told: it may be a person's name."""
+
+    reason = "value_refused"
+
+    def __init__(self, variable: str) -> None:
+        self.variable = variable
+        super().__init__(
+            f"the value of {{{variable}}} may not stand in a text: give a plain name, place or"
+            " figure that asks for nothing, with no number, link or never-word"
+        )
+
+
+class ValueCheck:
+    """Judges values; one in a process, whose verdicts all channels share."""
+
+    def __init__(self) -> None:
+        self._policy = SHIPPED
+        self._never = _closed_words(SHIPPED.never_words)
+        self._telling = _telling(self._never)
+        self._refused: dict[Kind, dict[str, bool]] = {"name": {}, "place": {}, "given": {}}
+
+    def follow(self, never_words: Mapping[str, Sequence[str]]) -> None:
+        """Judge by these never-words of the county from now on."""
+        words = {carrier: tuple(listed) for carrier, listed in never_words.items()}
+        if words != self._policy.never_words:
+            self._policy = replace(SHIPPED, never_words=words)
+            self._never = _closed_words(words)
+            self._telling = _telling(self._never)
+            for known in self._refused.values():
+                known.clear()
+
+    def check(self, names: Sequence[str], values: Mapping[str, str], *, given: bool) -> None:
+        """Refuse a text for the first value that may not stand in it; blank ones are not judged.
+
+        names: the variables of the text. given: whether a direct send brought the values.
+
+        Raises:
+            ValueRefused: names the variable.
+        """
+        for name in names:
+            kind: Kind = "given" if given else _KINDS[name]
+            value = values.get(name, "")
+            refused = self._refused[kind].get(value)
+            if refused is None:
+                refused = self._judge(kind, value)
+            if refused:
+                raise ValueRefused(name)
+
+    def _judge(self, kind: Kind, value: str) -> bool:
+        known = self._refused[kind]
+        if len(known) >= MOST_KEPT:
+            known.clear()
+        known[value] = bool(value.strip()) and self._refuses(kind, value)
+        return known[value]
+
+    def _refuses(self, kind: Kind, value: str) -> bool:
+        if kind == "name":
+            if self._telling.isdisjoint(value) and _SHORT_NAME.fullmatch(value):
+                return False  # nearly all of them
+            if not is_name(value) or self._has_never_word(value):
+                return True
+            return bool(_FOR_LINT.search(value) and value_findings(value, self._policy))
+        if kind == "place" and asks(value):
+            return True
+        if kind == "given" and _FIGURE.fullmatch(value):
+            return self._has_never_word(value)
+        return bool(value_findings(value, self._policy))
+
+    def _has_never_word(self, value: str) -> bool:
+        text = closed(value)
+        return any(word in text for word in self._never)
+
+
+def _closed_words(never_words: Mapping[str, Sequence[str]]) -> set[str]:
+    return {closed(word) for listed in never_words.values() for word in listed} - {""}
+
+
+def _telling(never: Collection[str]) -> frozenset[str]:
+    """Characters of which every word has one for which a name is refused, as it may be written."""
+    words = (*_TELLING, *_CONTACTS, "付", *REQUEST_WORDS, *never)
+    plain = {character for word in words for character in (set(word) - _COMMON or word)}
+    return frozenset(plain | {odd for odd, twin in _written_otherwise().items() if twin in plain})
+
+
+@cache
+def _written_otherwise() -> Mapping[str, str]:
+    """The Chinese characters that lint reads as others, such as traditional ones (0.1 s)."""
+    block = map(chr, range(0x4E00, 0xA000))
+    return {odd: twin for odd in block if (twin := closed(odd)) != odd}
