@@ -8,10 +8,14 @@ from pydantic import Field, StringConstraints
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Int, Line, Out, Page, Text
+from service.audience import area_renames
 from service.audience import area_store as store
-from service.audience.area_edits import new_area
+from service.audience.area_edits import check_name, new_area
+from service.audience.area_renames import State
 from service.audience.store import read_area_tree
-from service.errors import Conflict, NotFound
+from service.errors import Invalid, NotFound
+from service.messages.lint_store import policy_get
+from service.messages.lint_values import value_findings
 
 Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}([0-9]{3})?$")]
 
@@ -37,7 +41,10 @@ class AreaBody(Body):
 class AreaPatch(Body):
     """What is to change; the rest stays."""
 
-    name: Line | None = None
+    name: Line | None = Field(
+        default=None,
+        description="Waits until somebody else confirms it; see `renaming` of the answer.",
+    )
     population: Annotated[Int, Field(ge=0)] | None = None
 
 
@@ -51,11 +58,22 @@ class AreaOut(Out):
     population: int | None
 
 
+class RenamingOut(Out):
+    """A name that somebody proposed for an area, and that somebody else has to confirm."""
+
+    id: UUID
+    name: str
+    state: State
+    proposed_by: UUID
+    proposed_at: Instant
+
+
 class EditedAreaOut(AreaOut):
-    """An area, and who edited it last; null: it is as the program knew it."""
+    """An area, who edited it last (null: it is as the program knew it), and the name that waits."""
 
     edited_at: Instant | None
     edited_by: UUID | None
+    renaming: RenamingOut | None
 
 
 async def list_areas(call: Call, query: AreaQuery) -> Page[AreaOut]:
@@ -75,7 +93,9 @@ async def get_area(call: Call, code: str) -> EditedAreaOut:
     found = await store.get_area(call.conn, code)
     if found is None:
         raise NotFound("there is no area of this code")
-    return EditedAreaOut.model_validate(found)
+    waits = await store.get_waiting(call.conn, code)
+    renaming = waits and waits._asdict() | {"state": area_renames.state_of(waits, call.now)}
+    return EditedAreaOut.model_validate(found._asdict() | {"renaming": renaming})
 
 
 async def create_area(call: Call, body: AreaBody) -> EditedAreaOut:
@@ -90,25 +110,41 @@ async def create_area(call: Call, body: AreaBody) -> EditedAreaOut:
         code=body.code,
         population=body.population,
     )
+    await _check_asks_nothing(call, made.name)
     await store.insert_area(call.conn, made, call.user.id, call.now)
     call.note("areas", made.code)
     return await get_area(call, made.code)
 
 
 async def edit_area(call: Call, code: str, body: AreaPatch) -> EditedAreaOut:
-    """Rename an area, or say how many live there; its code stays."""
+    """Say how many live in an area, or propose another name for it; its code stays."""
     await store.lock_areas(call.conn)
-    areas = (await read_area_tree(call.conn)).areas
-    area = areas.get(code)
+    area = (await read_area_tree(call.conn)).areas.get(code)
     if area is None:
         raise NotFound("there is no area of this code")
-    changes = body.model_dump(exclude_unset=True, exclude_none=True)
-    changed = area._replace(**changes)
-    if any(
-        other.name == changed.name and other.parent == area.parent and other.code != code
-        for other in areas.values()
-    ):
-        raise Conflict("there is another area of this name beside it", code="area_exists")
-    await store.update_area(call.conn, changed, call.user.id, call.now)
+    if body.name is not None:
+        if body.name != area.name:
+            check_name(body.name, area.level)
+            await _check_asks_nothing(call, body.name)
+        await area_renames.propose(call.conn, call.user, code, body.name, call.now)
+    if body.population is not None:
+        counted = area._replace(population=body.population)
+        await store.update_area(call.conn, counted, call.user.id, call.now)
     call.note("areas", code)
     return await get_area(call, code)
+
+
+async def confirm_rename(call: Call, code: str, rename_id: UUID) -> EditedAreaOut:
+    """Give an area the name that somebody else proposed."""
+    await store.lock_areas(call.conn)
+    found = await area_renames.confirm(call.conn, call.user, code, rename_id, call.now)
+    await _check_asks_nothing(call, found.name)
+    call.note("areas", code, rename=str(rename_id))
+    return await get_area(call, code)
+
+
+async def _check_asks_nothing(call: Call, name: str) -> None:
+    """Refuse a name in which lint finds something: it stands in texts that are approved already."""
+    if found := value_findings(name, await policy_get(call.conn)):
+        problem = "; ".join(f"{finding['rule']}: {finding['message']}" for finding in found)
+        raise Invalid("this is no name of an area", fields={"name": problem})

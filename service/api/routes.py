@@ -137,6 +137,8 @@ OPS = (
     Op("GET",    "/areas/{code}", areas.get_area, R.REPORTS),
     Op("POST",   "/areas", areas.create_area, R.AREAS, 201),
     Op("PATCH",  "/areas/{code}", areas.edit_area, R.AREAS, errors=(409,), seconds=LONG),
+    Op("POST",   "/areas/{code}/renames/{rename_id}/confirm", areas.confirm_rename, R.AREAS,
+       seconds=LONG),
     Op("GET",    "/suppressions", suppressions.list_suppressions, R.READ),
     Op("POST",   "/suppressions", suppressions.create_suppressions, R.SUPPRESS, 201),
     Op("POST",   "/suppressions/lookup", suppressions.look_up_suppressions, R.READ, changes=False),

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.audience.area import Area
+from service.errors import NotFound
 from service.storage.postgres import Connection
 
 
@@ -19,6 +20,21 @@ class EditedArea(NamedTuple):
     population: int | None
     edited_at: datetime | None
     edited_by: UUID | None
+
+
+class Rename(NamedTuple):
+    """A name that somebody proposed for an area; waits: neither confirmed nor replaced."""
+
+    id: UUID
+    name: str
+    proposed_by: UUID
+    proposed_at: datetime
+    waits: bool
+
+
+_RENAME = (
+    "id, name, proposed_by, proposed_at, confirmed_at IS NULL AND replaced_at IS NULL AS waits"
+)
 
 
 async def lock_areas(conn: Connection) -> None:
@@ -84,6 +100,69 @@ async def update_area(conn: Connection, area: Area, user_id: UUID, now: datetime
         area.code,
         area.name,
         area.population,
+        user_id,
+        now,
+    )
+
+
+async def insert_rename(
+    conn: Connection, code: str, name: str, user_id: UUID, now: datetime
+) -> None:
+    """Write down a name that is proposed; the area has no other one that waits."""
+    await conn.execute(
+        "INSERT INTO area_renames (code, name, proposed_by, proposed_at) VALUES ($1, $2, $3, $4)",
+        code,
+        name,
+        user_id,
+        now,
+    )
+
+
+async def replace_waiting(conn: Connection, code: str, now: datetime) -> None:
+    """Put aside the name that waits for an area."""
+    await conn.execute(
+        """
+        UPDATE area_renames SET replaced_at = $2
+        WHERE code = $1 AND confirmed_at IS NULL AND replaced_at IS NULL
+        """,
+        code,
+        now,
+    )
+
+
+async def get_waiting(conn: Connection, code: str) -> Rename | None:
+    """The name that waits for an area, perhaps for too long."""
+    row = await conn.fetchrow(
+        f"""
+        SELECT {_RENAME} FROM area_renames
+        WHERE code = $1 AND confirmed_at IS NULL AND replaced_at IS NULL
+        """,  # noqa: S608  # the columns stand above
+        code,
+    )
+    return Rename(*row) if row else None
+
+
+async def get_rename(conn: Connection, code: str, rename_id: UUID) -> Rename:
+    """A name that was proposed for an area.
+
+    Raises:
+        NotFound: there is none of this id for this area.
+    """
+    row = await conn.fetchrow(
+        f"SELECT {_RENAME} FROM area_renames WHERE id = $1 AND code = $2",  # noqa: S608
+        rename_id,
+        code,
+    )
+    if row is None:
+        raise NotFound(f"the area has no proposed name {rename_id}")
+    return Rename(*row)
+
+
+async def note_confirmed(conn: Connection, rename_id: UUID, user_id: UUID, now: datetime) -> None:
+    """Write down who confirmed a name; the database refuses whoever proposed it."""
+    await conn.execute(
+        "UPDATE area_renames SET confirmed_by = $2, confirmed_at = $3 WHERE id = $1",
+        rename_id,
         user_id,
         now,
     )

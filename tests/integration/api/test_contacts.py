@@ -8,6 +8,7 @@ import pytest
 from service.storage.postgres import transaction
 from tests.factories import Team, make_contact, make_draft, make_team, make_token
 from tests.integration.api.conftest import Api
+from tests.integration.api.test_keys import second_admin
 
 OPERATOR = ("school", "operator")
 VIEWER = ("school", "viewer")
@@ -227,7 +228,10 @@ async def test_the_tree_is_kept_by_the_county(api: Api) -> None:
     person = await made(api)
     placed = {"area_code": group.json["code"]}
     await change(api, f"/contacts/{person['id']}", placed, None)
-    await api.patch("/areas/341825100700", COUNTY, {"name": "新安新村"})
+    asked = await api.patch("/areas/341825100700", COUNTY, {"name": "新安新村"})
+    rename = asked.json["renaming"]["id"]
+    done = await api.post(f"/areas/341825100700/renames/{rename}/confirm", await second_admin(api))
+    assert (done.status, done.json["name"]) == (200, "新安新村"), done.body
     for area in ("新安新村", "旌阳镇", group.json["code"], "一组"):
         found = await api.post("/segments/preview", OPERATOR, {"rule": f"area = {area}"})
         assert (found.status, found.json.get("by_area")) == (200, {"341825100000": 1}), area

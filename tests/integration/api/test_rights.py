@@ -113,6 +113,7 @@ TABLE = {
     "GET /areas/{code}": "aopvi",
     "POST /areas": "ao",
     "PATCH /areas/{code}": "ao",
+    "POST /areas/{code}/renames/{rename_id}/confirm": "ao",
     "GET /suppressions": "aopv",
     "POST /suppressions": "ao",
     "POST /suppressions/lookup": "aopv",
@@ -257,6 +258,7 @@ COUNTY_ONLY = {
     "DELETE /routes/overrides",
     "POST /areas",
     "PATCH /areas/{code}",
+    "POST /areas/{code}/renames/{rename_id}/confirm",
 }
 """What an administrator of a school may not either."""
 
