@@ -14,11 +14,15 @@ if [ -z "${TOCSIN_KEY_FILE:-}" ] && [ -f "$secrets/master_key" ]; then
     export TOCSIN_KEY_FILE="$private/master.key"
 fi
 
+# A secret as it stands in a URL.
+quoted() {
+    python -c 'import sys, urllib.parse
+print(urllib.parse.quote(open(sys.argv[1]).read().strip(), safe=""))' "$secrets/$1"
+}
+
 # The URL of the database for a user whose password is a secret of this name.
 url_of() {
-    password=$(python -c 'import sys, urllib.parse
-print(urllib.parse.quote(open(sys.argv[1]).read().strip(), safe=""))' "$secrets/$2")
-    echo "postgresql://$1:$password@${TOCSIN_DATABASE_HOST:-postgres}/tocsin"
+    echo "postgresql://$1:$(quoted "$2")@${TOCSIN_DATABASE_HOST:-postgres}/tocsin"
 }
 
 # The service works as a role that owns no table; the owner's password is in `migrate` alone.
@@ -29,6 +33,11 @@ if [ -z "${TOCSIN_DATABASE_URL:-}" ] && [ -f "$secrets/service_password" ]; then
         TOCSIN_DATABASE_OWNER_URL=$(url_of tocsin database_password)
         export TOCSIN_DATABASE_OWNER_URL
     fi
+fi
+
+if [ -z "${TOCSIN_REDIS_URL:-}" ] && [ -f "$secrets/valkey_password" ]; then
+    TOCSIN_REDIS_URL="redis://:$(quoted valkey_password)@${TOCSIN_REDIS_HOST:-valkey:6379}/0"
+    export TOCSIN_REDIS_URL
 fi
 
 exec "$@"

@@ -40,6 +40,9 @@ def log_context(**ids: str) -> Iterator[None]:
         _context.reset(token)
 
 
+MOST_WORDS = 2_000
+"""How much is logged of what a library says."""
+
 SELDOM_SECONDS = 60.0
 """How often the same is logged by `seldom`."""
 
@@ -127,6 +130,25 @@ def level_named(text: str) -> str:
     return level
 
 
+class Seldom(logging.Filter):
+    """Logs a library's warnings and errors `seldom`: what is wrong in a queue is so again."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record goes on as it is; else it is counted."""
+        if record.levelno < logging.WARNING or getattr(record, "counted", False):
+            return True
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return True
+        why = record.getMessage()[:MOST_WORDS]
+        if record.exc_info:
+            why += "\n" + logging.Formatter().formatException(record.exc_info)[-MOST_WORDS:]
+        logger = logging.getLogger(record.name)
+        seldom(logger, record.levelno, str(record.msg), counted=True, why=why)
+        return False
+
+
 def configure(level: str) -> None:
     """Send all logging from one of `LEVELS` on to standard error as JSON lines.
 
@@ -137,3 +159,4 @@ def configure(level: str) -> None:
     handler.setFormatter(JSONFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("arq").setLevel("WARNING" if level == "INFO" else logging.NOTSET)
+    logging.getLogger("arq.worker").addFilter(Seldom())

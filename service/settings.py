@@ -50,6 +50,9 @@ class Settings(ClockSettings):
         description="A file outside the data folder that remembers how far the database was, so "
         "that one restored with its data folder is noticed; Redis remembers it, too.",
     )
+    alive_folder: Path | None = Field(
+        None, description="Folder in which workers show that they live, for deploy/health.py."
+    )
     api_host: str = Field("127.0.0.1", description="Address the API listens on.")
     api_port: int = Field(8080, ge=0, le=65535, description="Port the API listens on; 0: any free.")
     trusted_proxies: str = Field(

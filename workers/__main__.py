@@ -1,4 +1,7 @@
-"""`python -m workers KIND…`: run one or more kinds of worker in this process until SIGTERM."""
+"""`python -m workers KIND…`: run one or more kinds of worker in this process until SIGTERM.
+
+`channel:china_mobile` is a channel process for the gateways of one carrier; see `workers.channel`.
+"""
 
 import asyncio
 import logging
@@ -13,7 +16,7 @@ from typing import Any
 import uvloop
 
 from service.campaigns import restored
-from service.errors import TocsinError
+from service.errors import Misconfigured, TocsinError
 from service.logs import configure
 from service.parent import end_with_parent
 from service.runtime import Runtime, open_runtime
@@ -40,14 +43,18 @@ async def run(settings: Settings, kinds: list[Kind]) -> None:
             loop.add_signal_handler(sign, stop.set)
         await restored.check(runtime)  # before anything can leave
         extra: dict[str, Any] = {}
-        if channel.KIND in kinds:
-            extra = await stack.enter_async_context(channel.serving(runtime, stop))
-        log.info("workers started", extra={"kinds": [kind.name for kind in kinds]})
+        for kind in kinds:
+            if kind.name == channel.KIND.name:
+                serving = channel.serving(runtime, stop, kind)
+                extra = await stack.enter_async_context(serving)
+        log.info("workers started", extra={"kinds": [kind.label for kind in kinds]})
         async with asyncio.TaskGroup() as group:
             for kind in kinds:
                 own = await _own_runtime(stack, runtime, kind)
                 make = partial(make_worker, own, kind, extra)
                 group.create_task(supervise(make, stop, runtime.queue.note_loss))
+                if kind is scheduler.KIND:
+                    group.create_task(scheduler.keep_turns(own, stop))
 
 
 async def _own_runtime(stack: AsyncExitStack, runtime: Runtime, kind: Kind) -> Runtime:
@@ -73,18 +80,36 @@ def stand_back(niceness: int) -> None:
             log.warning("not scheduled as a batch", extra={"why": str(error)})
 
 
+def kind_of(word: str) -> Kind:
+    """The kind that a word of the command line names.
+
+    Raises:
+        Misconfigured: it names channels of no carrier, or the groups of a kind that has none.
+    """
+    name, colon, groups = word.partition(":")
+    if not colon:
+        return KINDS[name]
+    if name != channel.KIND.name:
+        raise Misconfigured(
+            f"{word}: only {channel.KIND.name} is divided by carriers / "
+            f"{word}：只有 {channel.KIND.name} 可按运营商划分"
+        )
+    return channel.kind_for(groups)
+
+
 def main(arguments: list[str]) -> int:
     """Run the kinds named on the command line; all without names. Returns the exit code."""
-    unknown = [name for name in arguments if name not in KINDS]
+    unknown = [word for word in arguments if word.partition(":")[0] not in KINDS]
     if unknown:
         print(f"unknown kind {unknown[0]!r}; there are: {', '.join(KINDS)}", file=sys.stderr)  # noqa: T201
         return 2
     end_with_parent()
     try:
+        kinds = [kind_of(word) for word in arguments or KINDS]
         settings = read_settings()
         configure(settings.log_level)
         stand_back(settings.worker_niceness)
-        uvloop.run(run(settings, [KINDS[name] for name in arguments or KINDS]))
+        uvloop.run(run(settings, kinds))
     except TocsinError as error:
         print(f"tocsin: {error.message}", file=sys.stderr)  # noqa: T201
         return 1

@@ -1,4 +1,8 @@
-"""A channel process: sessions, leases and the drain loop, beside the arq worker that wakes them."""
+"""A channel process: sessions, leases and the drain loop, beside the arq worker that wakes them.
+
+It serves all channels, or those that lead to the gateways of some carriers, so that what one
+carrier's gateway does to a process stops no other's (decision 0240).
+"""
 
 import asyncio
 import contextlib
@@ -7,9 +11,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from service.channels.model import CARRIERS, Channel, operator_of
 from service.delivery.inbox import Inbox
 from service.delivery.receipts import recheck
 from service.dispatch.serve import ChannelServer
+from service.errors import Misconfigured
 from service.queue import Job
 from service.runtime import Runtime
 from service.storage.postgres import BY_KEY, open_pool
@@ -24,20 +30,51 @@ async def drain_channel(ctx: dict[str, Any], channel_id: str) -> None:
 
 KIND = Kind("channel", [drain_channel])
 
+OTHERS = "others"
+"""Channels to no carrier's own gateway: those of providers, and of several carriers."""
+
+GROUPS = (*CARRIERS, OTHERS)
+
+
+def kind_for(groups: str) -> Kind:
+    """The kind for the channels of some groups, such as `china_broadnet,others`.
+
+    Raises:
+        Misconfigured: there is no such group.
+    """
+    for group in groups.split(","):
+        if group not in GROUPS:
+            raise Misconfigured(
+                f"channel:{groups} names {group!r}; there are {', '.join(GROUPS)} / "
+                f"channel:{groups} 中的 {group!r} 无效；可用的有 {', '.join(GROUPS)}"
+            )
+    return replace(KIND, word=f"{KIND.name}:{groups}")
+
+
+def serves(kind: Kind, channel: Channel) -> bool:
+    """Whether a process of this kind serves a channel."""
+    _, _, groups = kind.label.partition(":")
+    operator = operator_of(channel.kind, channel.carriers, channel.operated_by)
+    return not groups or (operator or OTHERS) in groups.split(",")
+
 
 @contextlib.asynccontextmanager
-async def serving(runtime: Runtime, stop: asyncio.Event) -> AsyncIterator[dict[str, Any]]:
-    """Serve the channels until `stop`; at the end drain them and store the last receipts."""
+async def serving(
+    runtime: Runtime, stop: asyncio.Event, kind: Kind = KIND
+) -> AsyncIterator[dict[str, Any]]:
+    """Serve a kind's channels until `stop`; at the end drain them and store the last receipts."""
     settings = runtime.settings
     async with (
         open_pool(settings.database_url, size=settings.pool_size, session=BY_KEY) as pool,
-        _server(replace(runtime, pool=pool), stop) as server,
+        _server(replace(runtime, pool=pool), stop, kind) as server,
     ):
         yield {"server": server}
 
 
 @contextlib.asynccontextmanager
-async def _server(runtime: Runtime, stop: asyncio.Event) -> AsyncIterator[ChannelServer]:
+async def _server(
+    runtime: Runtime, stop: asyncio.Event, kind: Kind
+) -> AsyncIterator[ChannelServer]:
     inbox = Inbox(
         runtime.pool,
         runtime.keyring,
@@ -46,7 +83,11 @@ async def _server(runtime: Runtime, stop: asyncio.Event) -> AsyncIterator[Channe
         partial(runtime.queue.ring, Job.READ_INBOUND),
     )
     server = ChannelServer(
-        runtime, inbox.deliver_for, recheck, most=runtime.settings.connections_per_process
+        runtime,
+        inbox.deliver_for,
+        recheck,
+        most=runtime.settings.connections_per_process,
+        serves=partial(serves, kind),
     )
     storing = asyncio.create_task(inbox.run())
     serving_ = asyncio.create_task(server.run(stop))

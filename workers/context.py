@@ -1,14 +1,24 @@
-"""What a job gets, and how a worker of one kind is made (with the defaults it needs)."""
+"""What a job gets, and how a worker of one kind is made (with the defaults it needs).
 
+A job comes from Redis, so whoever writes there can write any: it is only a wake-up. One whose
+arguments are no ids is ignored, and said (decision 0242).
+"""
+
+import inspect
 import logging
+import re
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import wraps
+from pathlib import Path
 from typing import Any
 
 from arq.cron import CronJob
 from arq.worker import Worker, func
 
+from service.logs import seldom
 from service.queue import EXPIRES_MS, LOOK_SECONDS, decode, encode, open_arq, queue_name
 from service.runtime import Runtime
 
@@ -23,11 +33,19 @@ log = logging.getLogger(__name__)
 
 Job = Callable[..., Coroutine[Any, Any, Any]]
 
+ALIVE_SECONDS = 2.0
+"""How often a worker shows that it lives; `deploy/health.py` knows how old its sign may be."""
+
+ABSURD = "a job with arguments that are no ids is ignored"
+_NUMBER = re.compile(r"[0-9]{1,5}")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 
 @dataclass(frozen=True)
 class Kind:
     """One kind of worker: its queue, its jobs, its regular acts.
 
+    word: as the command line and the health check name it; "": by its name.
     connections: how many PostgreSQL connections it has of its own; 0: it shares the process's.
     by_key: whether all its statements look things up by a key (see `BY_KEY`).
     seconds: how long one of its jobs may take.
@@ -39,6 +57,30 @@ class Kind:
     connections: int = 0
     by_key: bool = False
     seconds: int = JOB_SECONDS
+    word: str = ""
+
+    @property
+    def label(self) -> str:
+        """What its sign of life is called."""
+        return self.word or self.name
+
+
+def only_ids(job: Job) -> Job:
+    """The job, for as many ids as it takes; with anything else it does nothing."""
+    _, *names = inspect.signature(job).parameters
+    forms = [_NUMBER if name == "channel_id" else _UUID for name in names]
+
+    @wraps(job)
+    async def run(ctx: dict[str, Any], *ids: Any, **others: Any) -> Any:
+        fit = [
+            isinstance(i, str) and form.fullmatch(i) for i, form in zip(ids, forms, strict=False)
+        ]
+        if others or len(ids) != len(forms) or not all(fit):
+            seldom(log, logging.WARNING, ABSURD, job=job.__name__)
+            return None
+        return await job(ctx, *ids)
+
+    return run
 
 
 def runtime_of(ctx: dict[str, Any]) -> Runtime:
@@ -55,7 +97,18 @@ class SteadyWorker(Worker):
     sign of life; set forward, it would make up for each second.
     """
 
+    alive_file: Path | None = None
+    """Shows on its own machine that the worker lives."""
+
     _seen: datetime | None = None
+    _shown_at = -ALIVE_SECONDS
+
+    async def heart_beat(self) -> None:
+        """As arq has it, and then a sign of life."""
+        await super().heart_beat()
+        if self.alive_file is not None and time.monotonic() - self._shown_at >= ALIVE_SECONDS:
+            self._shown_at = time.monotonic()
+            self.alive_file.touch()
 
     async def run_cron(self, n: datetime, delay: float, num_windows: int = 2) -> None:
         """Queue the acts that are due at `n`, which arq calls some times a second."""
@@ -90,8 +143,11 @@ async def _redis_answers(ctx: dict[str, Any]) -> None:
 
 def make_worker(runtime: Runtime, kind: Kind, extra: dict[str, Any]) -> Worker:
     """An arq worker of one kind; `extra` joins the runtime in the jobs' context."""
-    return SteadyWorker(
-        functions=[func(job, timeout=kind.seconds, keep_result=0) for job in kind.jobs],
+    jobs = [only_ids(job) for job in kind.jobs]
+    worker = SteadyWorker(
+        functions=[
+            func(job, name=job.__name__, timeout=kind.seconds, keep_result=0) for job in jobs
+        ],
         cron_jobs=[replace(act, next_run=None) for act in kind.crons] or None,
         queue_name=queue_name(kind.name),
         redis_pool=open_arq(runtime.settings.redis_url),
@@ -104,9 +160,12 @@ def make_worker(runtime: Runtime, kind: Kind, extra: dict[str, Any]) -> Worker:
         max_tries=10_000,  # tries are counted in PostgreSQL, where they matter
         job_completion_wait=25,
         health_check_interval=5,
-        health_check_key=f"tocsin:health:{kind.name}",
+        health_check_key=f"tocsin:health:{kind.label}",
         job_serializer=encode,
         job_deserializer=decode,
         expires_extra_ms=EXPIRES_MS,
         handle_signals=False,
     )
+    if (folder := runtime.settings.alive_folder) is not None:
+        worker.alive_file = folder / f"alive.{kind.label}"
+    return worker

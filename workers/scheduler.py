@@ -2,15 +2,22 @@
 
 Each act has turns of its own, so that a slow one holds up no other: above all not the recovery of
 what dead processes held. An act whose last turn still goes on in this process misses its turn.
+
+arq keeps the turns in Redis, where anybody who can write there can make it skip them, or keep it
+from them altogether. So PostgreSQL, which has the end of each act's last turn, is asked too: an act
+that is late is done without arq (decision 0242).
 """
 
+import asyncio
+import contextlib
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from arq.cron import cron
+from arq.cron import CronJob, cron
 
 from service.accounts.sealing import seal_committed
 from service.api.store import delete_old_answers
@@ -29,17 +36,26 @@ from service.dispatch import caps, dead_numbers, lease_store, sweep_store
 from service.dispatch.pace import Pace
 from service.dispatch.shift import shift_waiting
 from service.dispatch.watch import judge, limits_of
+from service.logs import seldom
 from service.privacy.retention import let_go, terms_of
 from service.privacy.store import delete_left_behind
 from service.queue import Job
 from service.reports.counting import count_audiences
-from service.storage.postgres import COUNT_SECONDS, transaction
+from service.runtime import Runtime
+from service.storage.postgres import COUNT_SECONDS, UNREACHABLE, transaction
 from workers.context import Kind, runtime_of
 
 EVERY_SECOND = set(range(60))
 EVERY_FIFTH = set(range(0, 60, 5))
 ONCE_A_MINUTE = {30}
 ONCE_AN_HOUR = {17}
+
+LATE_SECONDS = 10.0
+"""An act that is so much later than its turns are apart is done without arq."""
+LOOK_SECONDS = 2.0
+LATE = "an act did not get its turn through Redis, and is done without"
+
+log = logging.getLogger(__name__)
 
 STOP_SLICES = 100
 """How many left-over slices are looked up at once."""
@@ -291,3 +307,44 @@ CRONS = [
 KIND = Kind("scheduler", [], CRONS, connections=len(CRONS), by_key=True)
 """A connection for each act, apart from the process's pool: a ledger that is being written beside
 it, or a fold, must not keep the recovery waiting."""
+
+
+async def keep_turns(runtime: Runtime, stop: asyncio.Event) -> None:
+    """Do the acts that arq does not, until `stop` is set."""
+    doing: dict[str, asyncio.Task[None]] = {}
+    began = time.monotonic()
+    while not stop.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
+            break
+        try:
+            async with runtime.pool.acquire() as conn:
+                ago = {act: ago for act, (ago, _) in (await sweep_store.last_turns(conn)).items()}
+        except UNREACHABLE:
+            continue
+        for job in CRONS:
+            act, running = job.name.removeprefix("cron:"), doing.get(job.name)
+            if running is not None and running.done():
+                _report(act, doing.pop(job.name))
+                running = None
+            late = ago.get(act, time.monotonic() - began) > _apart(job) + LATE_SECONDS
+            if late and running is None:
+                seldom(log, logging.WARNING, LATE, act=act)
+                turn = asyncio.wait_for(job.coroutine({"runtime": runtime}), job.timeout_s)
+                doing[job.name] = asyncio.create_task(turn)
+    for task in doing.values():
+        task.cancel()
+    await asyncio.gather(*doing.values(), return_exceptions=True)
+
+
+def _report(act: str, turn: "asyncio.Task[None]") -> None:
+    error = None if turn.cancelled() else turn.exception()
+    if error is not None:
+        log.error("an act failed", extra={"act": act}, exc_info=error)
+
+
+def _apart(job: CronJob) -> float:
+    """Seconds between two turns of an act."""
+    if job.minute is not None:
+        return 3_600.0
+    return 60.0 / len(job.second) if isinstance(job.second, set) else 60.0

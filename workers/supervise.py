@@ -1,17 +1,28 @@
 """Keeps an arq worker alive: it is rebuilt whenever Redis restarts, hiccups or is away.
 
 arq's worker ends with the first lost connection; what must not end with it (sessions, leases, the
-drain loop) lives outside.
+drain loop) lives outside. It also ends over what stands in its queue and cannot be: then the queue
+is emptied, for it holds wake-ups only, and the sweep asks again for whatever is open (decision
+0242).
 """
 
 import asyncio
 import contextlib
+import logging
+import traceback
 from collections.abc import Callable
 
 from arq.worker import Worker
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
+from service.logs import seldom
+
+log = logging.getLogger(__name__)
+
+ABSURD = "what stands in a queue was not written by us, and is thrown away"
 MOST_SECONDS = 5.0
+MOST_WORDS = 2_000
+"""How much is logged of why a worker ended."""
 
 Lost = Callable[[object], None]
 """Called with what was raised when Redis did not answer."""
@@ -28,7 +39,11 @@ async def supervise(make: Callable[[], Worker], stop: asyncio.Event, lost: Lost)
             delay = 0.1
         except (RedisError, OSError) as error:
             lost(error)
+            if isinstance(error, ResponseError):  # a key of another type, such as
+                await _empty(worker, repr(error))
             delay = min(MOST_SECONDS, delay * 2)
+        except Exception:  # noqa: BLE001  # arq's own, over a job or an id that cannot be read
+            await _empty(worker, traceback.format_exc())
         finally:
             if worker is not None:
                 await _close(worker)
@@ -49,6 +64,14 @@ async def _run_until(worker: Worker, stop: asyncio.Event) -> None:
         running.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await running
+
+
+async def _empty(worker: Worker | None, why: str) -> None:
+    """Delete a worker's queue, whatever it holds."""
+    seldom(log, logging.WARNING, ABSURD, why=why[-MOST_WORDS:])
+    if worker is not None:
+        with contextlib.suppress(RedisError, OSError):
+            await worker.pool.delete(worker.queue_name)
 
 
 async def _close(worker: Worker) -> None:

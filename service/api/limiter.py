@@ -37,6 +37,9 @@ LOGINS_PER_MINUTE = 120
 POLICY = "RateLimit-Policy"
 STATE = "RateLimit"
 
+MOST_COUNTED = 10_000_000
+"""No limit is as high: what stands there above it was not counted by us, and counts for nothing."""
+
 # Of each key: the counts of the present minute and of the one before. Requests are counted only if
 # every limit has room for them; the last argument says how many are wanted.
 _TAKE = f"""
@@ -44,9 +47,18 @@ local t = redis.call('TIME')
 local now = t[1] + t[2] / 1000000
 local slot = math.floor(now / {WINDOW_SECONDS})
 local counts, room = {{}}, tonumber(ARGV[#KEYS + 1])
+local function count(key)
+  local kind = redis.call('TYPE', key).ok
+  local n = kind == 'string' and tonumber(redis.call('GET', key)) or 0
+  if kind ~= 'string' and kind ~= 'none' or not (n >= 0 and n <= {MOST_COUNTED} and n % 1 == 0) then
+    redis.call('DEL', key)
+    return 0
+  end
+  return n
+end
 for i, key in ipairs(KEYS) do
-  local current = tonumber(redis.call('GET', key .. ':' .. slot)) or 0
-  local before = tonumber(redis.call('GET', key .. ':' .. slot - 1)) or 0
+  local current = count(key .. ':' .. slot)
+  local before = count(key .. ':' .. slot - 1)
   local used = before * (1 - now / {WINDOW_SECONDS} + slot) + current
   counts[2 * i - 1], counts[2 * i] = before, current
   room = math.min(room, math.floor(tonumber(ARGV[i]) - used))

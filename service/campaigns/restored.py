@@ -5,7 +5,8 @@ is behind its witness has lost what it did last, however that came about: it doe
 left since. So has one that is now in another PostgreSQL cluster or on another of its timelines: a
 dump that was read into a new server, a recovery to a point in time, a standby that was promoted.
 Witnesses are Redis and, if there is one, a file outside the data folder; either may be lost, which
-proves nothing. See docs/decisions/0036-restored-database.md.
+proves nothing. See docs/decisions/0036-restored-database.md. Redis is believed only what this
+system's key has signed: whoever can write there can forget a beat, and make none (decision 0242).
 """
 
 import contextlib
@@ -14,20 +15,28 @@ import os
 from pathlib import Path
 from uuid import UUID
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from service.campaigns import stop_store
 from service.campaigns.stop_all import hold_all
 from service.campaigns.stop_store import Generation
+from service.crypto import Keyring
+from service.logs import seldom
 from service.runtime import Runtime
 from service.storage.postgres import Connection, transaction
 
-_RAISE = """
-if tonumber(redis.call('GET', KEYS[1]) or 0) < tonumber(ARGV[1]) then
-    redis.call('SET', KEYS[1], ARGV[1])
+_REPLACE = """
+local kind = redis.call('TYPE', KEYS[1]).ok
+if ARGV[1] == '' or kind ~= 'string' or redis.call('GET', KEYS[1]) == ARGV[1] then
+    redis.call('SET', KEYS[1], ARGV[2])
 end
 """
-"""Several schedulers tell their beats at once, and the last word is not always the highest."""
+"""Several schedulers tell their beats at once, and the last word is not always the highest: one is
+replaced only by who has read it; what is none (ARGV[1] is empty then) by anybody."""
+
+ABSURD = "the beat that stands in Redis was not written by this system, and is not believed"
+MOST_OCTETS = 100
+"""More than a signed beat has."""
 
 log = logging.getLogger(__name__)
 _unusable: set[Path] = set()
@@ -82,8 +91,8 @@ async def _doubt(conn: Connection, witnessed: int, *, lock: bool = False) -> str
 async def _witnessed(runtime: Runtime, database: UUID) -> int:
     """The last beat of a database that any witness remembers; 0: none does."""
     beats = [0]
-    with contextlib.suppress(RedisError, OSError, ValueError):
-        beats.append(int(await runtime.redis.get(_key(database)) or 0))
+    with contextlib.suppress(RedisError, OSError):
+        beats.append((await _told(runtime, database))[0])
     if path := runtime.settings.witness_file:
         try:
             with contextlib.suppress(FileNotFoundError, ValueError):  # nothing is remembered yet
@@ -97,8 +106,11 @@ async def _witnessed(runtime: Runtime, database: UUID) -> int:
 async def _remember(runtime: Runtime, generation: Generation) -> None:
     """Tell the witnesses; one that cannot be reached is told the next time."""
     with contextlib.suppress(RedisError, OSError):
-        tell = runtime.redis.register_script(_RAISE)
-        await tell(keys=[_key(generation.id)], args=[generation.beat])
+        before, text = await _told(runtime, generation.id)
+        if before < generation.beat:
+            replace = runtime.redis.register_script(_REPLACE)
+            signed = _signed(runtime.keyring, generation.id, generation.beat)
+            await replace(keys=[_key(generation.id)], args=[text, signed])
     if path := runtime.settings.witness_file:
         try:
             new = path.with_name(f"{path.name}.{os.getpid()}")
@@ -107,6 +119,30 @@ async def _remember(runtime: Runtime, generation: Generation) -> None:
             _unusable.discard(path)
         except OSError as error:
             _note_unusable(path, error)
+
+
+async def _told(runtime: Runtime, database: UUID) -> tuple[int, bytes]:
+    """The beat that Redis remembers, and how it stands there; 0 and nothing: none.
+
+    What is not signed for this database by this system's key was written by somebody else.
+    """
+    try:
+        text = await runtime.redis.getrange(_key(database), 0, MOST_OCTETS)
+    except ResponseError:  # it is no string
+        seldom(log, logging.WARNING, ABSURD)
+        return 0, b""
+    number = text.partition(b":")[0]
+    beat_no = int(number) if number.isdigit() else 0
+    if text == _signed(runtime.keyring, database, beat_no):
+        return beat_no, text
+    if text:
+        seldom(log, logging.WARNING, ABSURD)
+    return 0, b""
+
+
+def _signed(keyring: Keyring, database: UUID, beat_no: int) -> bytes:
+    """A beat as it stands in Redis."""
+    return f"{beat_no}:{keyring.index('beat', f'{database}:{beat_no}').hex()}".encode()
 
 
 def _note_unusable(path: Path, error: OSError) -> None:

@@ -172,7 +172,10 @@ def _others_up(connections: int) -> Said:
 async def _alone(redis: Redis, channel_id: int) -> AsyncIterator[None]:
     key, token = f"tocsin:trial:{channel_id}", uuid4().hex
     try:
-        if not await redis.set(key, token, nx=True, ex=LOCK_SECONDS):
+        taken = not await redis.set(key, token, nx=True, ex=LOCK_SECONDS)
+        if taken and not 0 <= await redis.ttl(key) <= LOCK_SECONDS:  # nobody of us left it so
+            await redis.set(key, token, ex=LOCK_SECONDS)
+        elif taken:
             raise Conflict(
                 "a test of this channel is under way; wait for its answer", code="in_progress"
             )

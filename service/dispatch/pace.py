@@ -8,10 +8,16 @@ writer that wakes late can make good. A key that is missing (first use, or Redis
 that lies in a far future because the server's clock jumped back, starts with nothing to grant, so
 that losing it never lets a burst through. Redis unreachable means nothing is granted.
 
+What stands in Redis is believed as far as the script itself could have written it; anything else is
+as if it were missing, and said (decision 0242). Each process also counts what it was granted by
+itself, so that no answer of Redis lets it write faster than the TPS.
+
 Where the carrier says "too fast", the whole account stops for a moment and then goes on at four
 fifths of its pace, which climbs back by a fiftieth of the full one each clean five seconds.
 """
 
+import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +26,12 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from service.errors import Unavailable
+from service.logs import seldom
+
+log = logging.getLogger(__name__)
+
+ABSURD = "what stands in Redis for the pace was not written by us, and is not used"
+TOO_MUCH = "Redis grants more than the pace allows, and no more than that is taken"
 
 MAX_AGE = 0.010
 """Seconds after which an unused token is thrown away, from before it was asked for."""
@@ -39,17 +51,41 @@ ONE_TROUBLE_SECONDS = 1.0
 FORGET_SECONDS = 600
 """A key that nobody used for so long is gone; by then any pace has climbed back."""
 
+MOST_LIMITS = 1_000
+"""Of so many limits a process counts by itself at once; more are those of runs that have ended."""
+
 # tat: when the next token is due, in microseconds; pace: the share of the full pace that was left
 # at the instant `slowed`.
 _SHARE = f"""
-local function share(key, now)
-  local pace = tonumber(redis.call('HGET', key, 'pace')) or 1
-  if pace >= 1 then return 1 end
-  local clean = now - (tonumber(redis.call('HGET', key, 'slowed')) or now)
-  return math.min(1, pace + {CLIMB} * math.floor(clean / {CLIMB_SECONDS * 1_000_000:.0f}))
-end
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
+local absurd = 0
+local function number(key, field, least, most)
+  local text = redis.call('HGET', key, field)
+  if not text then return nil end
+  local n = tonumber(text)
+  if n and n >= least and n <= most then return n end
+  absurd = absurd + 1
+  redis.call('HDEL', key, field)
+  return nil
+end
+local function only_hash(key)
+  local kind = redis.call('TYPE', key).ok
+  if kind ~= 'hash' and kind ~= 'none' then
+    absurd = absurd + 1
+    redis.call('DEL', key)
+  end
+end
+local function due(key, burst_time)
+  local most = now + burst_time + {HOLD_MOST_SECONDS * 1_000_000}
+  return number(key, 'tat', now - {FORGET_SECONDS * 1_000_000}, most)
+end
+local function share(key)
+  local pace = number(key, 'pace', {SLOWEST}, 1)
+  local slowed = number(key, 'slowed', now - {FORGET_SECONDS * 1_000_000}, now)
+  if not pace or not slowed then return 1 end
+  return math.min(1, pace + {CLIMB} * math.floor((now - slowed) / {CLIMB_SECONDS * 1_000_000:.0f}))
+end
 """
 
 _TAKE = f"""{_SHARE}
@@ -58,12 +94,11 @@ local least = tonumber(ARGV[2])
 local wait = 0
 local tats, ivs = {{}}, {{}}
 for i, key in ipairs(KEYS) do
-  local iv = tonumber(ARGV[2 * i + 1]) / share(key, now)
+  only_hash(key)
+  local iv = tonumber(ARGV[2 * i + 1]) / share(key)
   local burst = tonumber(ARGV[2 * i + 2])
-  local tat = tonumber(redis.call('HGET', key, 'tat')) or (now + burst * iv)
+  local tat = due(key, burst * iv) or (now + burst * iv)
   if tat < now then tat = now end
-  local most = burst * iv + {HOLD_MOST_SECONDS * 1_000_000}
-  if tat > now + most then tat = now + burst * iv end
   tats[i], ivs[i] = tat, iv
   local free = math.floor(burst - (tat - now) / iv)
   local floor = math.min(least, burst)
@@ -83,14 +118,15 @@ for i, key in ipairs(KEYS) do
     wait = math.max(wait, (tat - now) - (burst - math.min(least, burst)) * ivs[i])
   end
 end
-return {{n, wait}}
+return {{n, wait, absurd}}
 """
 
 _SLOW = f"""{_SHARE}
+only_hash(KEYS[1])
 local until_ = now + tonumber(ARGV[1])
-local tat = tonumber(redis.call('HGET', KEYS[1], 'tat')) or 0
-local pace = share(KEYS[1], now)
-local slowed = tonumber(redis.call('HGET', KEYS[1], 'slowed')) or 0
+local tat = due(KEYS[1], {HOLD_MOST_SECONDS * 1_000_000}) or 0
+local pace = share(KEYS[1])
+local slowed = number(KEYS[1], 'slowed', 0, now) or 0
 if now - slowed >= {ONE_TROUBLE_SECONDS * 1_000_000:.0f} then
   pace = math.max({SLOWEST}, pace * {SLOWER})
   redis.call('HSET', KEYS[1], 'pace', pace, 'slowed', string.format('%.0f', now))
@@ -102,7 +138,8 @@ return tostring(pace)
 
 
 _EASE = f"""{_SHARE}
-local pace = math.min({SLOWEST}, share(KEYS[1], now))
+only_hash(KEYS[1])
+local pace = math.min({SLOWEST}, share(KEYS[1]))
 redis.call('HSET', KEYS[1], 'pace', pace, 'slowed', string.format('%.0f', now))
 redis.call('EXPIRE', KEYS[1], {FORGET_SECONDS})
 return tostring(pace)
@@ -160,10 +197,34 @@ class Grant:
         return time.monotonic() - self.asked_at > MAX_AGE
 
 
+class OwnCount:
+    """What this process was granted, by limit: no faster than each limit allows, whoever grants it.
+
+    A grant may come up to MAX_AGE late, so that two may lie closer together here than in Redis.
+    """
+
+    def __init__(self) -> None:
+        self._due: dict[str, float] = {}
+
+    def room(self, limit: Limit, now: float) -> int:
+        """How many tokens may be taken at an instant in seconds."""
+        interval = limit.interval / 1_000_000
+        ahead = max(0.0, self._due.get(limit.key, now) - now)
+        return max(0, math.floor((limit.burst * interval + MAX_AGE - ahead) / interval + 1e-9))
+
+    def add(self, limit: Limit, count: int, now: float) -> None:
+        """So many were taken."""
+        if len(self._due) > MOST_LIMITS:
+            self._due = {key: due for key, due in self._due.items() if due > now}
+        due = max(now, self._due.get(limit.key, now))
+        self._due[limit.key] = due + count * limit.interval / 1_000_000
+
+
 class Pace:
     """The token buckets."""
 
     def __init__(self, redis: Redis) -> None:
+        self._own = OwnCount()
         self._redis = redis
         self._take = redis.register_script(_TAKE)
         self._slow = redis.register_script(_SLOW)
@@ -187,10 +248,25 @@ class Pace:
             arguments: list[float] = [want, least]
             for limit in limits:
                 arguments += [limit.interval, limit.burst]
-            count, wait = await self._take([limit.key for limit in limits], arguments)
-        except (RedisError, OSError) as error:
+            answer = await self._take([limit.key for limit in limits], arguments)
+            count, wait, absurd = (int(number) for number in answer)
+        except (RedisError, OSError, ValueError, TypeError) as error:
             raise Unavailable(f"Redis does not answer, so nothing is sent: {error}") from error
-        return Grant(int(count), int(wait) / 1_000_000, asked_at)
+        if absurd:
+            seldom(log, logging.WARNING, ABSURD, keys=[limit.key for limit in limits])
+        seconds = min(max(0, wait) / 1_000_000, HOLD_MOST_SECONDS + 1.0)
+        count = self._within(limits, max(0, min(count, want)), least, asked_at)
+        return Grant(count, seconds, asked_at)
+
+    def _within(self, limits: Sequence[Limit], count: int, least: int, now: float) -> int:
+        """As many of the granted tokens as keep within the limits by this process's own count."""
+        room = min(self._own.room(limit, now) for limit in limits)
+        if count > room:
+            seldom(log, logging.WARNING, TOO_MUCH, granted=count, taken=room)
+            count = room if room >= least else 0
+        for limit in limits:
+            self._own.add(limit, count, now)
+        return count
 
     async def slow(self, limit: Limit, pause: float) -> float:
         """The carrier said "too fast": nothing for `pause` seconds, then a slower pace.

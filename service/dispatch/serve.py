@@ -202,14 +202,17 @@ class ChannelServer:
         recheck: Recheck,
         *,
         most: int = 0,
+        serves: Callable[[Channel], bool] = lambda _: True,
     ) -> None:
         """`deliver` gives each channel's way into the inbox; `most` limits the connections this
-        process holds at once (0: no limit), so that peers get their share.
+        process holds at once (0: no limit), so that peers get their share; `serves` says which
+        channels are this process's.
         """
         self.owner = uuid.uuid4()
         self.bells = Bells()
         self._places = 0
         self._most = most
+        self._serves = serves
         self._runtime = runtime
         self.book = LaneBook()
         self.deliver_for = self.book.counting(deliver)
@@ -348,7 +351,8 @@ class ChannelServer:
 
     def _usable(self, channel: Channel) -> bool:
         """A real channel never works under a simulated clock."""
-        return channel.enabled and (channel.simulated or not self._runtime.clock.simulated)
+        real_time = channel.simulated or not self._runtime.clock.simulated
+        return channel.enabled and real_time and self._serves(channel)
 
     async def _stop_all(self) -> None:
         for link, _ in self._links.values():

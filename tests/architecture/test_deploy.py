@@ -12,10 +12,13 @@ from service.settings import Settings, describe_environment
 from service.simulator.config import SimulatorConfig
 from tests.architecture.tree import ROOT
 from workers.__main__ import KINDS
+from workers.channel import GROUPS
 
 DEPLOY = ROOT / "deploy"
 REACH_OUT = {"channel", "webhooks"}
 """The kinds of worker that open connections to carriers or to receivers of webhooks."""
+STOPPED = re.compile(r"docker compose (stop|start|restart) ([a-z][a-z -]*[a-z])")
+SCALED = re.compile(r"docker compose .*--scale ([a-z-]+)=")
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", re.MULTILINE)
 
 
@@ -38,7 +41,8 @@ def test_who_calls_carriers_or_receivers_has_a_network_that_leads_out(
     assert set(KINDS) >= REACH_OUT
     for name, service in services.items():
         leads_out = [n for n in service["networks"] if not networks[n].get("internal")]
-        reaches_out = bool(REACH_OUT & set(service.get("command", [])))
+        kinds = {word.partition(":")[0] for word in service.get("command", [])}
+        reaches_out = bool(REACH_OUT & kinds)
         listens = "ports" in service
         assert bool(leads_out) == (reaches_out or listens), name
 
@@ -51,7 +55,22 @@ def test_env_example_is_what_the_program_prints() -> None:
 def test_every_kind_of_worker_runs_once(services: dict[str, dict[str, Any]]) -> None:
     commands = [s["command"] for s in services.values() if "workers" in s.get("command", [])]
     kinds = [word for command in commands for word in command[command.index("workers") + 1 :]]
-    assert sorted(kinds) == sorted(KINDS)
+    names = [word.partition(":")[0] for word in kinds]
+    assert set(names) == set(KINDS)
+    assert sorted(name for name in names if name != "channel") == sorted(set(KINDS) - {"channel"})
+
+
+@pytest.mark.attack
+def test_each_carriers_channels_have_a_process_and_no_two_carriers_one(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    commands = [service.get("command", []) for service in services.values()]
+    words = [word for command in commands for word in command if word.startswith("channel")]
+    groups = [word.partition(":")[2].split(",") for word in words]
+    assert sorted(group for process in groups for group in process) == sorted(GROUPS)
+    large = {"china_mobile", "china_unicom", "china_telecom"}
+    own = [process for process in groups if large & set(process)]
+    assert own == [[name] for name in GROUPS[:3]]
 
 
 def test_a_workers_health_check_asks_for_its_own_kinds(services: dict[str, dict[str, Any]]) -> None:
@@ -76,9 +95,22 @@ def test_images_are_pinned_to_a_version(services: dict[str, dict[str, Any]]) -> 
         assert re.search(r":\d", image), f"{image} has no version"
 
 
+def test_services_that_documented_commands_name_exist(services: dict[str, dict[str, Any]]) -> None:
+    """A command that stops all sending must not fail on a service that is called otherwise now."""
+    named: dict[str, set[str]] = {}
+    for path in (*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"):
+        for verb, words in STOPPED.findall(path.read_text("utf-8")):
+            named.setdefault(verb, set()).update(words.split())
+        for name in SCALED.findall(path.read_text("utf-8")):
+            named.setdefault("scale", set()).add(name)
+    assert named["stop"] >= {name for name in services if name.startswith("channel")}
+    for verb, names in named.items():
+        assert names <= set(services), verb
+
+
 def test_settings_that_are_named_exist() -> None:
     """A TOCSIN_ variable of the deployment is one the program reads, or one of the deployment's."""
-    own = {"SECRETS", "PRIVATE", "PUBLISH", "DATABASE_HOST"}
+    own = {"SECRETS", "PRIVATE", "PUBLISH", "DATABASE_HOST", "REDIS_HOST"}
     known = {name.upper() for name in Settings.model_fields} | own
     for path in (ROOT / "docker-compose.yml", *(p for p in DEPLOY.iterdir() if p.is_file())):
         named = set(re.findall(r"TOCSIN_([A-Z_]+)", path.read_text("utf-8")))

@@ -48,15 +48,22 @@ class Compose:
         return (self.folder / "deploy/secrets/database_password").read_text()
 
     def command(self, name: str) -> list[str]:
-        return [str(word) for word in self.services[name]["command"]]
+        return [self._as_here(word) for word in self.services[name]["command"]]
 
     def health(self, name: str) -> list[str]:
         kind, *check = self.services[name]["healthcheck"]["test"]
         assert kind == "CMD"
-        return [word.replace("/usr/local/lib/tocsin", str(DEPLOY)) for word in check]
+        return [self._as_here(word) for word in check]
+
+    def _as_here(self, word: object) -> str:
+        """A word as a container gets it, `$$` being one dollar, with this machine's paths."""
+        secrets = str(self.folder / "deploy/secrets")
+        text = str(word).replace("$$", "$").replace("/run/secrets", secrets)
+        return text.replace("/usr/local/lib/tocsin", str(DEPLOY))
 
     def environment(self, name: str) -> dict[str, str]:
         """What a container of ours has: secrets as files, and no setting that the file lacks."""
+        assert self.services[name]["environment"]["TOCSIN_ALIVE_FOLDER"] == "/run/tocsin"
         private = prepare_folder(self.folder / f"run-{name}")
         secrets = prepare_folder(self.folder / f"secrets-{name}")
         for secret in self.services[name]["secrets"]:
@@ -65,8 +72,9 @@ class Compose:
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "TOCSIN_SECRETS": str(secrets),
             "TOCSIN_PRIVATE": str(private),
+            "TOCSIN_ALIVE_FOLDER": str(private),
             "TOCSIN_DATABASE_HOST": f"127.0.0.1:{self.ports['postgres']}",
-            "TOCSIN_REDIS_URL": f"redis://127.0.0.1:{self.ports['valkey']}/0",
+            "TOCSIN_REDIS_HOST": f"127.0.0.1:{self.ports['valkey']}",
             "TOCSIN_API_PORT": str(self.ports["api"]),
         }
 
@@ -145,15 +153,19 @@ def postgres_of(compose: Compose) -> Iterator[None]:
 
 @contextmanager
 def valkey_of(compose: Compose) -> Iterator[redis.Redis]:
-    """Valkey with the file's own words."""
-    program, *arguments = compose.command("valkey")
-    assert program == "valkey-server"
+    """Valkey with the file's own words; the image's entry point only changes the user."""
     folder = prepare_folder(compose.folder / "valkey")
-    command = [str(valkey_binary()), *arguments]
+    programs = prepare_folder(compose.folder / "valkey-programs")
+    (programs / "valkey-server").symlink_to(valkey_binary())
+    (programs / "docker-entrypoint.sh").write_text('#!/bin/sh\nexec "$@"\n')
+    (programs / "docker-entrypoint.sh").chmod(0o700)
+    command = compose.command("valkey")
     command += ["--port", str(compose.ports["valkey"]), "--dir", str(folder)]
     log = compose.folder / "valkey.log"
-    client = redis.Redis(port=compose.ports["valkey"])
-    with client, started(command, log) as process:
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}"}
+    password = (compose.folder / "deploy/secrets/valkey_password").read_text()
+    client = redis.Redis(port=compose.ports["valkey"], password=password)
+    with client, started(command, log, environment) as process:
         deadline = time.monotonic() + READY_SECONDS
         while True:
             with suppress(redis.exceptions.ConnectionError):
@@ -187,6 +199,28 @@ def test_valkey_takes_every_setting_of_the_file(compose: Compose) -> None:
             "save": "",
             "maxmemory-policy": "noeviction",
         }.items() <= taken.items()
+
+
+@pytest.mark.attack
+def test_valkey_lets_nobody_in_without_the_password(compose: Compose) -> None:
+    password = (compose.folder / "deploy/secrets/valkey_password").read_text()
+    with valkey_of(compose) as client:
+        assert client.ping()
+        for wrong in (None, "", password[:-1]):
+            stranger = redis.Redis(port=compose.ports["valkey"], password=wrong)
+            with stranger, pytest.raises(redis.exceptions.AuthenticationError):
+                stranger.set("tocsin:tokens:channel:1", "x")
+        listed = subprocess.run(["ps", "-eww", "-o", "args"], capture_output=True, check=True)
+        assert password.encode() not in listed.stdout, "the list of processes shows it"
+        if shutil.which("valkey-cli"):  # the wheel has the server alone
+            check = [
+                word.replace("valkey-cli", f"valkey-cli -p {compose.ports['valkey']}")
+                for word in compose.health("valkey")
+            ]
+            assert subprocess.run(check, capture_output=True, check=False).returncode == 0
+            (compose.folder / "deploy/secrets/valkey_password").chmod(0o600)
+            (compose.folder / "deploy/secrets/valkey_password").write_text("another")
+            assert subprocess.run(check, capture_output=True, check=False).returncode != 0
 
 
 async def test_every_service_of_the_file_starts_and_becomes_healthy(compose: Compose) -> None:

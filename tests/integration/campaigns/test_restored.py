@@ -159,3 +159,58 @@ async def test_late_words_do_not_lower_what_redis_remembers(runtime: Runtime) ->
     await restored._remember(runtime, earlier)
     await runtime.pool.execute("UPDATE generation SET beat = 2")
     assert await restored.check(runtime)
+
+
+def _beat_key(database: object) -> str:
+    return f"tocsin:beat:{database}"
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"999999999999999999",
+        b"3",
+        b"9" * 100_000,
+        b"\xff\x00",
+        b"",
+        b"7:" + b"0" * 32,
+        b"9223372036854775808:" + b"0" * 32,
+        ["a list"],
+    ],
+)
+async def test_a_beat_that_somebody_else_wrote_to_redis_holds_nothing(
+    runtime: Runtime, value: bytes | list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    await restored.beat(runtime)
+    async with runtime.pool.acquire() as conn:
+        known = await stop_store.get_generation(conn)
+    assert known is not None
+    key = _beat_key(known.id)
+    await runtime.redis.delete(key)
+    if isinstance(value, bytes):
+        await runtime.redis.set(key, value)
+    else:
+        await runtime.redis.rpush(key, *value)  # type: ignore[misc]
+    assert not await restored.check(runtime)
+    assert not await restored.beat(runtime)
+    assert (restored.ABSURD in caplog.messages) == (value != b"")
+    told, _ = await restored._told(runtime, known.id)
+    assert told == known.beat + 1, "it was written anew"
+    async with runtime.pool.acquire() as conn:
+        assert await stop_store.stop_in_force(conn) is None
+
+
+@pytest.mark.attack
+async def test_the_signed_beat_of_another_database_is_none_of_this_one(runtime: Runtime) -> None:
+    await restored.beat(runtime)
+    async with runtime.pool.acquire() as conn:
+        known = await stop_store.get_generation(conn)
+    assert known is not None
+    other = restored._signed(runtime.keyring, known.cluster, 500)  # type: ignore[arg-type]
+    await runtime.redis.set(_beat_key(known.id), other)
+    assert not await restored.check(runtime)
+    await runtime.redis.set(
+        _beat_key(known.id), restored._signed(runtime.keyring, known.id, known.beat + 500)
+    )
+    assert await restored.check(runtime), "a true beat is what the database has lost"

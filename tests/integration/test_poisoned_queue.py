@@ -1,0 +1,218 @@
+"""Whoever can write to Valkey can wake workers, and nothing else: no crash, no silence."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from redis.asyncio import Redis
+
+from service.clock import Clock
+from service.crypto import Keyring
+from service.dispatch import sweep_store
+from service.dispatch.serve import Bells
+from service.embedded import Valkey
+from service.logs import Seldom
+from service.queue import Job, open_queue, queue_name
+from service.runtime import Runtime
+from service.settings import Settings
+from service.storage.postgres import Pool
+from workers import context, scheduler, supervise
+from workers.context import Kind, make_worker
+
+pytestmark = pytest.mark.attack
+
+RUN = "019a0000-0000-7000-8000-000000000001"
+QUEUE = queue_name("expand")
+PATIENCE_SECONDS = 30.0
+
+
+@pytest.fixture
+async def runtime(
+    pool: Pool, database_url: str, valkey: Valkey, redis: Redis, keyring: Keyring, tmp_path: Path
+) -> AsyncIterator[Runtime]:
+    settings = Settings(
+        database_url=database_url,
+        redis_url=valkey.url,
+        key_file=Path("/nowhere"),
+        alive_folder=tmp_path,
+    )
+    async with open_queue(valkey.url) as queue:
+        yield Runtime(settings, Clock(), keyring, pool, redis, queue)
+
+
+class Done:
+    """A job that tells what it was called with."""
+
+    def __init__(self) -> None:
+        self.runs: asyncio.Queue[str] = asyncio.Queue()
+
+    async def expand_run(self, _: dict[str, Any], run_id: str) -> None:
+        UUID(run_id)
+        self.runs.put_nowait(run_id)
+
+    async def next(self) -> str:
+        return await asyncio.wait_for(self.runs.get(), PATIENCE_SECONDS)
+
+
+@asynccontextmanager
+async def working(runtime: Runtime) -> AsyncIterator[Done]:
+    """A worker of one job, kept alive as in a process."""
+    done, stop = Done(), asyncio.Event()
+    kind = Kind("expand", [done.expand_run])
+
+    def lost(why: object) -> None:
+        runtime.queue.note_loss(why)
+
+    task = asyncio.create_task(
+        supervise.supervise(lambda: make_worker(runtime, kind, {}), stop, lost)
+    )
+    try:
+        yield done
+        assert not task.done(), "the process would have ended"
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, PATIENCE_SECONDS)
+
+
+async def rung(runtime: Runtime, done: Done) -> None:
+    """Ring until the job is done, as the sweep does."""
+    while done.runs.empty():
+        await runtime.queue.ring(Job.EXPAND_RUN, RUN)
+        await asyncio.sleep(0.2)
+    assert await done.next() == RUN
+
+
+Poison = Callable[[Redis], Awaitable[Any]]
+
+
+def job(data: object, name: str = "poison") -> Poison:
+    """A job as anybody may write it."""
+
+    async def write(redis: Redis) -> None:
+        text = data if isinstance(data, bytes) else json.dumps(data).encode()
+        await redis.set(f"arq:job:{name}", text)
+        await redis.zadd(QUEUE, {name: 1})
+
+    return write
+
+
+async def retried_by_word(redis: Redis) -> None:
+    await redis.set("arq:retry:poison", "many")
+    await job({"t": 0, "f": "expand_run", "a": [RUN], "k": {}, "et": 0})(redis)
+
+
+async def job_of_another_type(redis: Redis) -> None:
+    await redis.lpush("arq:job:poison", "x")  # type: ignore[misc]
+    await redis.zadd(QUEUE, {"poison": 1})
+
+
+GOOD: dict[str, Any] = {"t": 1, "f": "expand_run", "a": [RUN], "k": {}, "et": 1}
+POISONS: dict[str, Poison] = {
+    "the queue is a text": lambda redis: redis.set(QUEUE, "x"),
+    "the queue is a list": lambda redis: redis.lpush(QUEUE, "x"),  # type: ignore[return-value]
+    "an id is no text": lambda redis: redis.zadd(QUEUE, {b"\xff\xfe": 1}),
+    "due since ever": lambda redis: redis.zadd(QUEUE, {"poison": "-inf"}),
+    "no job of this id": lambda redis: redis.zadd(QUEUE, {"poison": 1}),
+    "no JSON": job(b"\x80\x04."),
+    "JSON of no job": job([1, 2]),
+    "another function": job(GOOD | {"f": "os.system"}),
+    "a function that is none": job(GOOD | {"f": ["x"]}),
+    "a number that is none": job(GOOD | {"t": "x"}),
+    "a time that is none": job(GOOD | {"et": 1e300}),
+    "no arguments": job(GOOD | {"a": []}),
+    "arguments that are none": job(GOOD | {"a": 7}),
+    "an id that is none": job(GOOD | {"a": ["../../x"]}),
+    "an object for an id": job(GOOD | {"a": [{"x": 1}]}),
+    "names of arguments": job(GOOD | {"k": {"run_id": RUN}}),
+    "a count of tries that is none": retried_by_word,
+    "a job of another type": job_of_another_type,
+}
+
+
+@pytest.mark.parametrize("poison", POISONS.values(), ids=POISONS.keys())
+async def test_what_stands_in_a_queue_ends_no_process_and_holds_up_no_job(
+    runtime: Runtime, poison: Poison
+) -> None:
+    async with working(runtime) as done:
+        await rung(runtime, done)
+        await poison(runtime.redis)
+        await asyncio.sleep(0.3)
+        await rung(runtime, done)
+
+
+async def test_many_absurd_jobs_are_said_in_one_line(
+    runtime: Runtime, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    counting = Seldom()
+    logging.getLogger("arq.worker").addFilter(counting)
+    try:
+        for n in range(200):
+            await job(GOOD | {"a": ["x"]}, f"a{n}")(runtime.redis)
+            await job(GOOD | {"f": f"f{n}"}, f"f{n}")(runtime.redis)
+        async with working(runtime) as done:
+            await rung(runtime, done)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while await runtime.redis.zcard(QUEUE):
+                    await asyncio.sleep(0.05)
+    finally:
+        logging.getLogger("arq.worker").removeFilter(counting)
+    assert caplog.messages.count(context.ABSURD) == 1
+    assert sum("not found" in message for message in caplog.messages) == 1
+
+
+async def test_acts_have_their_turns_whatever_stands_in_the_way_in_valkey(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No arq worker runs here at all; PostgreSQL alone knows what is late."""
+    monkeypatch.setattr(scheduler, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(scheduler, "LATE_SECONDS", -4_000.0)
+    stop = asyncio.Event()
+    turns = asyncio.create_task(scheduler.keep_turns(runtime, stop))
+    wanted = {job.name.removeprefix("cron:") for job in scheduler.CRONS}
+    async with asyncio.timeout(2 * PATIENCE_SECONDS):
+        while True:
+            async with runtime.pool.acquire() as conn:
+                if set(await sweep_store.last_turns(conn)) == wanted:
+                    break
+            assert not turns.done()
+            await asyncio.sleep(0.05)
+    stop.set()
+    await turns
+
+
+async def test_acts_that_have_had_their_turn_are_not_done_again(runtime: Runtime) -> None:
+    assert {scheduler._apart(job) for job in scheduler.CRONS} == {1.0, 5.0, 60.0, 3_600.0}
+    async with runtime.pool.acquire() as conn:
+        for cron in scheduler.CRONS:
+            await sweep_store.note_turn(conn, cron.name.removeprefix("cron:"), 0.0)
+        before = await conn.fetch("SELECT act, ended_at FROM turns ORDER BY act")
+    stop = asyncio.Event()
+    turns = asyncio.create_task(scheduler.keep_turns(runtime, stop))
+    await asyncio.sleep(2 * scheduler.LOOK_SECONDS + 0.5)
+    stop.set()
+    await turns
+    assert await runtime.pool.fetch("SELECT act, ended_at FROM turns ORDER BY act") == before
+
+
+async def test_a_worker_shows_that_it_lives_on_its_own_machine(
+    runtime: Runtime, tmp_path: Path
+) -> None:
+    async with working(runtime) as done:
+        await rung(runtime, done)
+        assert (tmp_path / "alive.expand").exists()
+
+
+def test_wakes_for_channels_that_nobody_serves_leave_nothing_behind() -> None:
+    bells = Bells()
+    served = bells.events[1]
+    for channel in range(10_000):
+        bells.ring(channel)
+    assert served.is_set()
+    assert set(bells.events) == {1}
