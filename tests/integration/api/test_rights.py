@@ -1,5 +1,6 @@
 """Every route × role × two departments against one table, and no route without a key."""
 
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -7,6 +8,8 @@ import pytest
 from aiohttp import web
 
 from service.api.routes import CALLBACKS, OPS, PREFIX
+from service.storage.postgres import transaction
+from tests.factories import make_contact
 from tests.harness.things import make_things
 from tests.integration.api.conftest import Answer, Api
 from tests.integration.api.test_keys import active_key
@@ -476,6 +479,65 @@ async def test_another_departments_things_do_not_exist(api: Api) -> None:
     for path in ("segments", "templates", "campaigns", "suppressions", "departments", "users"):
         items = (await api.get(f"/{path}", ("school", "admin"))).json["items"]
         assert not {item["id"] for item in items} & set(theirs.values()), path
+
+
+OWN = {
+    "PUT /account/phone",
+    "DELETE /sessions/{session_id}",
+    "POST /messages/lookup",
+    "POST /routes/overrides/lookup",
+}
+"""What is no GET and whoever may only read may do: to themselves, or asking and being noted."""
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("role", ["viewer", "inspector"])
+async def test_whoever_may_only_read_changes_nothing(api: Api, role: str) -> None:
+    """Each operation meets things that are there and a body that an operator could send."""
+    things = await make_things(api, "county")
+    await api.runtime.pool.execute("DELETE FROM deputies")  # the viewer stands in for an approver
+    before, changed = await _rows(api), []
+    for op in OPS:
+        route = f"{op.method} {op.path}"
+        if op.is_open or "channel_id" in op.parameters or route in OWN:
+            continue  # a channel is 7 below; whoever has no key yet has a test of their own
+        path = op.path.format(**things | {"name": "r", "code": "3418"})
+        answer = await api.call(op.method, path, ("county", role), json=BODIES.get(route, {}))
+        if op.method != "GET" and op.changes is not False and answer.status != 403:
+            changed.append((route, answer.status))
+    assert changed == []
+    after = await _rows(api)
+    other = {table for table, digest in after.items() if digest != before[table]}
+    assert other <= {"audit_entries", "audit_unsealed"}
+    noted = await api.runtime.pool.fetch("SELECT DISTINCT action FROM audit_entries")
+    files = {op.name for op in OPS if op.method == "GET" and op.audited}
+    assert noted
+    assert {row["action"] for row in noted} <= files
+
+
+@pytest.mark.attack
+async def test_an_open_address_tells_of_nobody(api: Api) -> None:
+    things = await make_things(api, "county")
+    pool, keyring = api.runtime.pool, api.runtime.keyring
+    async with transaction(pool) as conn:
+        name, county = keyring.encrypt("name", "欧阳不公开"), api.teams["county"].department_id
+        number = await make_contact(
+            conn, keyring, county, 7_654_321, now=api.clock.at, name_cipher=name
+        )
+    names = await pool.fetch("SELECT name FROM users UNION SELECT login FROM users")
+    places = await pool.fetch("SELECT name FROM departments UNION SELECT name FROM campaigns")
+    words = {row["name"] for row in (*names, *places)} | {"欧阳不公开", number[3:]}
+    words |= {value for value in things.values() if len(value) >= 36 and value != NOBODY}
+    words |= {json.dumps(word)[1:-1] for word in words}
+    asked = 0
+    for path in sorted(OPEN - {f"{PREFIX}/login", PREFIX + CALLBACKS}):
+        for method in ("GET", "HEAD", "OPTIONS"):
+            filled = path.replace("{code}", "not_found").replace("{name}", "redoc.js")
+            answer = await api.call(method, f"/{filled}")
+            told = answer.body.decode("utf-8", "replace") + str(answer.headers)
+            assert not {word for word in words if word in told}, (method, path)
+            asked += answer.status == 200
+    assert asked >= 6
 
 
 async def test_an_administrator_of_the_county_sees_everything(api: Api) -> None:
