@@ -10,7 +10,7 @@ from aiohttp import web
 from service.api.routes import CALLBACKS, OPS, PREFIX
 from service.storage.postgres import transaction
 from tests.factories import make_contact
-from tests.harness.things import make_things
+from tests.harness.things import digests, make_things
 from tests.integration.api.conftest import Answer, Api
 from tests.integration.api.test_keys import active_key
 
@@ -304,6 +304,7 @@ def test_the_table_has_every_route() -> None:
     assert set(TABLE) == {f"{op.method} {op.path}" for op in OPS}
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("department", ["county", "school"])
 async def test_each_role_may_what_the_table_says(api: Api, department: str) -> None:
     wrong = []
@@ -332,6 +333,7 @@ async def test_each_role_may_what_the_table_says(api: Api, department: str) -> N
     assert wrong == []
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("kind", ["trial", "test", "area", "roster"])
 async def test_a_key_that_is_made_for_less_reaches_nothing_else(api: Api, kind: str) -> None:
     """An administrator of the county, who may everything, through such a key."""
@@ -381,6 +383,7 @@ async def test_the_document_says_which_keys_may_call_what(api: Api) -> None:
     }
 
 
+@pytest.mark.attack
 async def test_no_route_answers_without_a_key(api: Api) -> None:
     app = api.client.app
     assert isinstance(app, web.Application)
@@ -434,16 +437,6 @@ COUNTY_ACTS = (
 """Refused to others whatever the department, before anything is looked up."""
 
 
-async def _rows(api: Api) -> dict[str, str]:
-    """A digest of each table, but of the times at which keys were used."""
-    digests = {}
-    tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'keys'"
-    for row in await api.runtime.pool.fetch(tables):
-        digest = f"""SELECT md5(string_agg(t::text, ',' ORDER BY t::text)) FROM "{row[0]}" t"""
-        digests[row[0]] = await api.runtime.pool.fetchval(digest)
-    return digests
-
-
 def _said(answer: Answer, things: dict[str, str]) -> tuple[int, str, str]:
     """An answer without the ids in it."""
     detail = answer.json["detail"]
@@ -452,13 +445,14 @@ def _said(answer: Answer, things: dict[str, str]) -> tuple[int, str, str]:
     return answer.status, answer.json["type"], detail
 
 
+@pytest.mark.attack
 async def test_another_departments_things_do_not_exist(api: Api) -> None:
     """The answer is that to what nobody has, word for word, and nothing has changed."""
     theirs = await make_things(api, "county")
     nobodys = theirs | {name: str(uuid4()) for name, value in theirs.items() if len(value) == 36}
     nobodys["message_id"] = f"{nobodys['run_id']}.1"
     nobodys["receipt_id"] = "7777777777"
-    before = await _rows(api)
+    before = await digests(api)
     wrong = []
     for op in OPS:
         if not op.parameters or op.parameters.keys() & {"channel_id", "code"}:
@@ -475,7 +469,7 @@ async def test_another_departments_things_do_not_exist(api: Api) -> None:
         if _said(answer, theirs) != _said(nothing, nobodys):
             wrong.append((op.method, op.path, answer.json["detail"], nothing.json["detail"]))
     assert wrong == []
-    assert await _rows(api) == before
+    assert await digests(api) == before
     for path in ("segments", "templates", "campaigns", "suppressions", "departments", "users"):
         items = (await api.get(f"/{path}", ("school", "admin"))).json["items"]
         assert not {item["id"] for item in items} & set(theirs.values()), path
@@ -496,7 +490,7 @@ async def test_whoever_may_only_read_changes_nothing(api: Api, role: str) -> Non
     """Each operation meets things that are there and a body that an operator could send."""
     things = await make_things(api, "county")
     await api.runtime.pool.execute("DELETE FROM deputies")  # the viewer stands in for an approver
-    before, changed = await _rows(api), []
+    before, changed = await digests(api), []
     for op in OPS:
         route = f"{op.method} {op.path}"
         if op.is_open or "channel_id" in op.parameters or route in OWN:
@@ -506,7 +500,7 @@ async def test_whoever_may_only_read_changes_nothing(api: Api, role: str) -> Non
         if op.method != "GET" and op.changes is not False and answer.status != 403:
             changed.append((route, answer.status))
     assert changed == []
-    after = await _rows(api)
+    after = await digests(api)
     other = {table for table, digest in after.items() if digest != before[table]}
     assert other <= {"audit_entries", "audit_unsealed"}
     noted = await api.runtime.pool.fetch("SELECT DISTINCT action FROM audit_entries")
@@ -540,6 +534,7 @@ async def test_an_open_address_tells_of_nobody(api: Api) -> None:
     assert asked >= 6
 
 
+@pytest.mark.attack
 async def test_an_administrator_of_the_county_sees_everything(api: Api) -> None:
     theirs = await make_things(api, "school")
     for op in OPS:
