@@ -89,6 +89,7 @@ async def _read(client: Any, content: bytes, **fields: str) -> Any:
     return found
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("kind", REFUSED)
 async def test_a_file_that_cannot_be_read_is_refused_and_hurts_nobody(
     kind: str, live: Live
@@ -105,6 +106,7 @@ async def test_a_file_that_cannot_be_read_is_refused_and_hurts_nobody(
     assert max(_peaks(live).values()) < MOST_MEGABYTES
 
 
+@pytest.mark.attack
 async def test_an_upload_over_the_limit_is_refused_while_it_comes(live: Live) -> None:
     """Junk to just over the real limit; the server says no without keeping any of it."""
 

@@ -96,6 +96,7 @@ def found_in(log: Path) -> set[str]:
     return numbers | {word for word in words if word in text}
 
 
+@pytest.mark.attack
 async def test_no_log_of_a_whole_system_has_a_number(live: Live) -> None:
     await live.people(FILE.encode())
     sent = await live.launch("carrier = telecom")

@@ -286,6 +286,7 @@ async def test_one_silent_redis_connection_ends_those_that_rest_beside_it(
         assert all(await asyncio.gather(*(client.ping() for _ in range(before))))
 
 
+@pytest.mark.attack
 async def test_a_bell_before_a_silent_redis_is_left_to_the_sweep(
     redis_wire: SilentProxy, redis: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -312,6 +313,7 @@ async def test_redis_may_be_away_at_the_start() -> None:
         assert queue.reach.lost
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("old_ones_return", [True, False])
 async def test_a_worker_works_again_when_redis_was_silent(
     redis_wire: SilentProxy, old_ones_return: bool

@@ -152,6 +152,7 @@ async def test_the_services_role_may_change_and_delete_nothing_of_it(
     assert (verdict.broken, verdict.entries, verdict.waiting) == (None, 2, 1)
 
 
+@pytest.mark.attack
 async def test_the_owner_is_refused_by_triggers(
     pool: Pool, owner: Connection, now: datetime
 ) -> None:
@@ -278,6 +279,7 @@ TAMPERINGS: list[tuple[str, int | None, str]] = [
 ]
 
 
+@pytest.mark.attack
 async def test_whoever_may_do_everything_is_still_found_out(
     pool: Pool, owner: Connection, now: datetime
 ) -> None:
@@ -301,6 +303,7 @@ async def test_whoever_may_do_everything_is_still_found_out(
             assert broken.entry_id == ids[at - 1], statement
 
 
+@pytest.mark.attack
 async def test_a_chain_made_anew_or_cut_short_is_known_by_a_seal_that_was_written_down(
     pool: Pool, owner: Connection, now: datetime
 ) -> None:

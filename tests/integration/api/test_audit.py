@@ -69,6 +69,7 @@ async def _session(api: Api) -> str:
     return token
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("fails", [False, True])
 async def test_no_handler_can_forget_its_entry(
     api: Api, monkeypatch: pytest.MonkeyPatch, fails: bool
@@ -106,6 +107,7 @@ def test_only_what_merely_asks_may_leave_none() -> None:
     assert {op.right for op in OPS if op.changes is False} == {Right.READ}
 
 
+@pytest.mark.attack
 async def test_an_export_that_breaks_off_has_its_entry(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,6 +184,7 @@ async def test_entries_hold_no_personal_data(api: Api) -> None:
         assert not any(word in row[0] for row in rows)
 
 
+@pytest.mark.attack
 async def test_the_entry_is_in_the_transaction_of_the_effect(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

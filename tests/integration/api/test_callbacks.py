@@ -104,6 +104,7 @@ async def rung(arq: ArqRedis) -> list[str]:
     return [key.decode() for key in await arq.zrange(queue_name("delivery"), 0, -1)]
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("by", ["id", "name"])
 async def test_what_was_said_is_stored_and_the_folder_is_woken(
     client: TestClient, runtime: Runtime, by: str
@@ -180,6 +181,7 @@ def _check(answer: Answer, status: int, code: str) -> None:
     assert SECRET.encode() not in answer.body
 
 
+@pytest.mark.attack
 async def test_refusals_say_why_and_store_nothing(client: TestClient, runtime: Runtime) -> None:
     made = await channel(runtime, "http")
     silent = await channel(runtime, "cmpp")
@@ -232,6 +234,7 @@ async def test_the_answer_comes_after_the_commit(client: TestClient, runtime: Ru
     assert len(await stored(runtime, "receipt_inbox")) == 1
 
 
+@pytest.mark.attack
 async def test_a_repeat_changes_nothing(
     client: TestClient, runtime: Runtime, keyring: Keyring
 ) -> None:
@@ -287,6 +290,7 @@ def test_the_document_with_this_address_is_valid() -> None:
     assert set(operation["responses"]) == {"200", "400", "403", "404", "408", "413", "503"}
 
 
+@pytest.mark.attack
 async def test_when_too_many_wait_for_the_database_the_next_is_told_to_come_again(
     client: TestClient, runtime: Runtime
 ) -> None:
@@ -316,6 +320,7 @@ async def test_when_too_many_wait_for_the_database_the_next_is_told_to_come_agai
     assert (await say(client, made.id, [RECEIPT])).status == 200
 
 
+@pytest.mark.attack
 async def test_strangers_who_send_slowly_keep_no_receipt_out(
     client: TestClient, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,6 +134,7 @@ async def test_no_one_approves_their_own(api: Api) -> None:
     await _act(api, APPROVER, campaign, "approve")
 
 
+@pytest.mark.attack
 async def test_a_new_text_after_submission_cannot_be_approved(api: Api) -> None:
     campaign = await _planned(api)
     submitted = await _act(api, OPERATOR, campaign, "submit")
@@ -164,6 +165,7 @@ async def test_an_edited_rule_after_submission_cannot_be_approved(api: Api) -> N
     await _act(api, APPROVER, campaign, "approve")
 
 
+@pytest.mark.attack
 async def test_an_edit_voids_the_approval(api: Api) -> None:
     once = {"kind": "once", "start_at": "2027-01-20T10:00:00+08:00"}
     campaign = await _planned(api, schedule=once)
@@ -330,6 +332,7 @@ async def test_a_schedule_can_be_tried(
         assert [fire["sends_from"] for fire in tried.json["fires"]] == fires
 
 
+@pytest.mark.attack
 async def test_only_an_administrator_of_the_county_goes_beyond_its_hours(api: Api) -> None:
     campaign = await _planned(api)
     late = {"kind": "now", "send_hours": [["08:00", "21:30"]], "beyond_hours": True}

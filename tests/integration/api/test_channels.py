@@ -44,6 +44,7 @@ async def test_a_channel_is_set_up_and_changed(api: Api) -> None:
     assert (await api.get(path, ADMIN)).json == changed.json
 
 
+@pytest.mark.attack
 async def test_a_secret_is_never_shown_nor_stored_in_clear(api: Api) -> None:
     made = await api.post("/channels", ADMIN, BODY)
     assert made.json["config"]["secret"] == "set"

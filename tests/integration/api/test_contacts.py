@@ -48,6 +48,7 @@ async def change(api: Api, path: str, body: Any, version: str | None, who: Any =
     return await api.call("PATCH", path, who, json=body, headers=headers)
 
 
+@pytest.mark.attack
 async def test_a_person_is_shown_masked_with_where_everything_came_from(api: Api) -> None:
     person = await made(api)
     shown = (await api.get(f"/contacts/{person['id']}", VIEWER)).json
@@ -181,6 +182,7 @@ async def test_a_removed_person_is_on_no_list_any_more(api: Api) -> None:
         assert await api.runtime.pool.fetchval(f"SELECT count(*) FROM {table}") == 0
 
 
+@pytest.mark.attack
 async def test_another_departments_people_are_not_there(api: Api) -> None:
     person = await made(api)
     async with transaction(api.runtime.pool) as conn:

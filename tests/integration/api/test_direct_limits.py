@@ -33,6 +33,7 @@ def refused(body: dict[str, Any]) -> list[tuple[int, str]]:
     return [(item["index"], item["reason"]) for item in body["rejected"]]
 
 
+@pytest.mark.attack
 async def test_a_trial_key_reaches_guests_only(api: Api) -> None:
     key = await active_key(api, mode="trial", **SEND)
     await api.post("/guests", ADMIN, {"phones": [phone(2)]})
@@ -40,6 +41,7 @@ async def test_a_trial_key_reaches_guests_only(api: Api) -> None:
     assert (status, body["accepted"], refused(body)) == (202, 1, [(0, "not_a_guest")])
 
 
+@pytest.mark.attack
 async def test_a_test_key_goes_through_everything_and_sends_nothing(api: Api) -> None:
     key = await active_key(api, mode="test", **SEND)
     status, body = await send(api, key["token"], 1, 2)
@@ -102,6 +104,7 @@ async def test_a_department_keeps_to_its_classes_channels_and_signature(
     assert (status, body["type"]) == (409, "/problems/signature_of_another")
 
 
+@pytest.mark.attack
 async def test_a_rotation_begins_no_new_day(api: Api) -> None:
     """The limit of a day is the grant's, whatever its tokens."""
     await api.runtime.pool.execute("UPDATE departments SET direct_send_limit = 2")
@@ -114,6 +117,7 @@ async def test_a_rotation_begins_no_new_day(api: Api) -> None:
         assert (status, body["type"]) == (403, "/problems/needs_campaign")
 
 
+@pytest.mark.attack
 async def test_two_persons_set_how_many_people_are_sent_to_directly(api: Api) -> None:
     county = f"/departments/{api.teams['county'].department_id}"
     path = f"{county}/direct-limits"
@@ -167,6 +171,7 @@ async def test_a_limit_that_was_replaced_or_waited_too_long_is_not_confirmed(api
     assert (await api.post(path, ADMIN, {"limit": 50_001, "reason": "r"})).status == 422
 
 
+@pytest.mark.attack
 async def test_the_database_wants_two_persons_for_a_limit_too(api: Api) -> None:
     path = f"/departments/{api.teams['school'].department_id}/direct-limits"
     await api.post(path, ADMIN, {"limit": 5, "reason": "r"})
@@ -181,6 +186,7 @@ async def allow(api: Api, people: int) -> None:
     await api.runtime.pool.execute("UPDATE departments SET direct_send_limit = $1", people)
 
 
+@pytest.mark.attack
 async def test_of_sends_at_once_no_more_pass_than_there_is_room_for(api: Api) -> None:
     token = (await active_key(api, **SEND))["token"]
     await allow(api, 25)

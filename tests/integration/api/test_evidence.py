@@ -172,6 +172,7 @@ async def test_a_change_is_seen(
     assert said in faults(packed(files), await the_key(api))
 
 
+@pytest.mark.attack
 async def test_a_lie_of_ours_is_seen_too(
     api: Api, archive: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,6 +106,7 @@ async def test_a_calendar_that_contradicts_itself_is_refused_whole(
     assert (await api.get("/holidays", ADMIN)).json["version"] == 0
 
 
+@pytest.mark.attack
 async def test_hours_are_set_and_apply_to_what_is_planned(api: Api) -> None:
     shown = (await api.get("/send-hours", OPERATOR)).json
     assert shown["classes"]["public_interest"]["allowed"] == [["08:00", "20:00"]]

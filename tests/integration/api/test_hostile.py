@@ -79,6 +79,7 @@ BOMBS = (
 )
 
 
+@pytest.mark.attack
 async def test_no_body_of_any_operation_hurts(api: Api) -> None:
     """Each operation meets one of the bombs, and infinity in each field."""
     wrong = []
@@ -116,6 +117,7 @@ def test_no_part_of_a_body_takes_a_field_that_is_not_offered() -> None:
     assert open_ == set()
 
 
+@pytest.mark.attack
 async def test_a_body_that_is_too_large_is_refused_however_it_comes(api: Api) -> None:
     large = json.dumps({"name": "n", "rule": "x" * 1_100_000}).encode()
 
@@ -164,6 +166,7 @@ async def _raw(api: Api, octets: bytes, *, then: bytes = b"", whole: bool = Fals
         writer.close()
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     "octets",
     [
@@ -195,6 +198,7 @@ def _head(api: Api, *more: str) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("length", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
 async def test_a_body_that_drips_is_not_waited_for(
     api: Api, monkeypatch: pytest.MonkeyPatch, length: str
@@ -257,6 +261,7 @@ async def test_a_form_that_is_none_is_malformed(api: Api) -> None:
     assert wrong == {}
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     "more",
     [
@@ -405,6 +410,7 @@ async def test_no_field_is_taken_that_is_not_offered(api: Api) -> None:
     assert taken == []
 
 
+@pytest.mark.attack
 async def test_nothing_of_another_department_can_be_named_in_a_body(api: Api) -> None:
     async with transaction(api.runtime.pool) as conn:
         ours = await make_draft(conn, api.teams["school"].operator, now=api.clock.at)
@@ -447,6 +453,7 @@ NAMED: dict[str, dict[str, Any]] = {
 """Where an id of something may stand, but in the address."""
 
 
+@pytest.mark.attack
 async def test_what_is_named_beside_the_address_is_ones_own_too(api: Api) -> None:
     """The answer is word for word that to what nobody has."""
     theirs, own = await make_things(api, "county"), await make_things(api, "school")

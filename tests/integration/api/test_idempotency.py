@@ -82,6 +82,7 @@ async def test_a_failed_request_may_be_tried_again(api: Api) -> None:
     assert (await api.post("/segments", OPERATOR, BODY, **_key("k1"))).status == 201
 
 
+@pytest.mark.attack
 async def test_many_at_once_have_one_effect(api: Api) -> None:
     answers = await asyncio.gather(
         *(api.post("/segments", OPERATOR, BODY, **_key("k1")) for _ in range(50))

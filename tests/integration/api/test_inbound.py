@@ -94,6 +94,7 @@ async def listed(api: Api, who: tuple[str, str], query: str = "") -> list[dict[s
     return items
 
 
+@pytest.mark.attack
 async def test_each_department_sees_the_texts_that_are_its_to_read(api: Api, sent: Sent) -> None:
     await write(api, (0, "几点开会"), (1, "R"), (2, "群里有人被骗"), (9, "你是谁"))
     everything = [item["text"] for item in await listed(api, ADMIN)]
@@ -140,6 +141,7 @@ async def test_what_a_text_says_of_itself(api: Api, sent: Sent) -> None:
     }
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("role", ["viewer", "approver"])
 async def test_those_who_may_not_work_texts_off_do_not_see_what_they_say(
     api: Api, sent: Sent, role: str

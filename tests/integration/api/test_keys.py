@@ -38,6 +38,7 @@ async def active_key(api: Api, role: str = "operator", **more: Any) -> dict[str,
     return {**made.json, **done.json}
 
 
+@pytest.mark.attack
 async def test_a_key_works_once_a_second_person_says_so(api: Api) -> None:
     made = await make_key(api)
     assert (made.status, made.json["state"]) == (201, "pending")
@@ -56,6 +57,7 @@ async def test_a_key_works_once_a_second_person_says_so(api: Api) -> None:
     assert shown["created_by"] != shown["activated_by"]
 
 
+@pytest.mark.attack
 async def test_the_database_wants_two_persons_too(api: Api) -> None:
     made = await make_key(api)
     with pytest.raises(CheckViolation, match="keys_two_persons"):
@@ -106,6 +108,7 @@ async def test_a_rotated_key_has_the_same_grant_and_the_old_token_ends(api: Api)
     assert (await api.post(f"/keys/{pending.json['id']}/rotate", ADMIN, {})).status == 409
 
 
+@pytest.mark.attack
 async def test_whoever_renews_the_key_of_another_needs_a_second_person(api: Api) -> None:
     old = await active_key(api, scopes=["read"])
     new = await api.post(f"/keys/{old['id']}/rotate", ADMIN, {"overlap_hours": 2})
@@ -126,6 +129,7 @@ async def test_whoever_renews_the_key_of_another_needs_a_second_person(api: Api)
     assert (await api.get("/segments", new.json["token"])).status == 200
 
 
+@pytest.mark.attack
 async def test_the_first_keys_are_renewed_by_two_persons_too(api: Api) -> None:
     first = await api.runtime.pool.fetchval(
         "SELECT id FROM keys WHERE bootstrap AND user_id = $1", api.teams["county"].operator.id
@@ -172,6 +176,7 @@ async def test_a_key_does_no_more_than_its_scopes(api: Api) -> None:
     assert (await api.post("/users", key["token"], body)).status == 201
 
 
+@pytest.mark.attack
 async def test_what_a_key_plans_stays_what_it_is(api: Api) -> None:
     test, live = await active_key(api, mode="test"), api.tokens["county", "operator"]
     segment = (await api.post("/segments", live, {"name": "n", "rule": "性别 = 女"})).json["id"]

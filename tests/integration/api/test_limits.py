@@ -92,6 +92,7 @@ async def test_who_asks_seldom_is_not_counted_ahead(
     assert sum(counted) == 20
 
 
+@pytest.mark.attack
 async def test_redis_away_neither_opens_the_gate_nor_shuts_it(
     away: Redis, settings: Settings
 ) -> None:
@@ -153,6 +154,7 @@ async def test_who_waits_as_told_is_let_in(
         await taken(subject, limits, 10)
 
 
+@pytest.mark.attack
 async def test_a_key_is_told_of_its_limits_and_stopped_at_them(api: Api) -> None:
     key = await active_key(api, requests_per_minute=3)
     told: list[Any] = []
@@ -174,6 +176,7 @@ async def test_a_key_is_told_of_its_limits_and_stopped_at_them(api: Api) -> None
     assert (await api.get("/campaigns", new.json["token"])).status == 429  # the same grant
 
 
+@pytest.mark.attack
 async def test_a_department_has_a_limit_for_all_its_keys(api: Api) -> None:
     path = f"/departments/{api.teams['school'].department_id}"
     await api.patch(path, ADMIN, {"requests_per_minute": 4})
@@ -185,6 +188,7 @@ async def test_a_department_has_a_limit_for_all_its_keys(api: Api) -> None:
     assert (await api.get("/campaigns", ADMIN)).status == 200
 
 
+@pytest.mark.attack
 async def test_an_address_may_not_try_every_login(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +198,7 @@ async def test_an_address_may_not_try_every_login(
     assert statuses == [401] * 3 + [429] * 2
 
 
+@pytest.mark.attack
 async def test_reads_go_on_while_redis_is_away(api: Api, away: Redis) -> None:
     app: Any = api.client.app
     app._state[LIMITER] = Limiter(away, api.runtime.settings)

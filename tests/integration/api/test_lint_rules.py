@@ -267,6 +267,7 @@ async def test_what_was_sent_before_is_named_and_voids_no_submission(api: Api) -
     assert (await api.post(f"/campaigns/{first}/approve", APPROVER, {})).status == 200
 
 
+@pytest.mark.attack
 async def test_a_direct_send_takes_a_text_that_somebody_else_approved(api: Api) -> None:
     await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
     _, template = await draft(api, GOOD)
@@ -337,6 +338,7 @@ async def test_never_words_hold_for_the_values_of_a_direct_send(api: Api) -> Non
 NEVER = {**SHIPPED.as_json()["never_words"], "china_unicom": ["锦鲤"]}
 
 
+@pytest.mark.attack
 async def test_neither_author_nor_blocked_nor_doubtful_text_is_approved(api: Api) -> None:
     body = {"name": "自己", "class": "service", "text": GOOD}
     own = (await api.post("/templates", ADMIN, body)).json["id"]
@@ -353,6 +355,7 @@ async def test_neither_author_nor_blocked_nor_doubtful_text_is_approved(api: Api
     assert good.status == 200
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("column", ["approved_by", "approved_for"])
 async def test_the_database_refuses_an_author_too(
     conn: Connection, now: datetime, column: str
@@ -375,6 +378,7 @@ async def test_the_database_refuses_an_author_too(
         )
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("table", ["lint_policies", "lint_senders"])
 async def test_the_history_is_only_added_to(conn: Connection, now: datetime, table: str) -> None:
     team = await make_team(conn, now=now)

@@ -65,6 +65,7 @@ async def test_a_given_password_is_good_for_choosing_another_only(api: Api) -> N
     assert (again.status, again.json["must_change_password"]) == (201, False)
 
 
+@pytest.mark.attack
 async def test_nobody_becomes_the_second_person_by_giving_a_password(api: Api) -> None:
     login, user = await person(api), api.teams["county"].operator
     session = (await log_in(api, login, PASSWORD)).json["token"]
@@ -153,6 +154,7 @@ async def test_a_weak_password_is_refused(api: Api, new: str) -> None:
     assert (refused.status, list(refused.json["fields"])) == (422, ["new"])
 
 
+@pytest.mark.attack
 async def test_what_is_stored_is_a_slow_hash(api: Api) -> None:
     await person(api)
     stored = await api.runtime.pool.fetchval(
@@ -161,6 +163,7 @@ async def test_what_is_stored_is_a_slow_hash(api: Api) -> None:
     assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
+@pytest.mark.attack
 async def test_a_stranger_is_not_told_which_login_there_is(api: Api) -> None:
     login = await person(api)
     answers = [await log_in(api, name, "wrong") for name in (login, "nobody")]
@@ -170,6 +173,7 @@ async def test_a_stranger_is_not_told_which_login_there_is(api: Api) -> None:
     assert kind(await log_in(api, never, "wrong")) == (401, "login_failed")
 
 
+@pytest.mark.attack
 async def test_too_many_wrong_ones_shut_the_account_longer_each_time(api: Api) -> None:
     login = await person(api)
     for _ in range(FREE_ATTEMPTS):
@@ -347,6 +351,7 @@ async def test_who_is_out_of_service_has_no_session(api: Api) -> None:
     assert (await log_in(api, login, PASSWORD)).status == 401
 
 
+@pytest.mark.attack
 async def test_nobody_takes_over_whoever_may_do_more(api: Api) -> None:
     body = {"login": "m", "name": "m", "rights": ["accounts", "read"]}
     made = (await api.post("/users", ADMIN, body)).json
@@ -387,6 +392,7 @@ async def test_words_of_ones_own_take_a_key(api: Api) -> None:
     assert (await api.post("/users", token, made)).status == 201
 
 
+@pytest.mark.attack
 async def test_logins_are_written_down(api: Api) -> None:
     login = await person(api)
     await log_in(api, login, "wrong")

@@ -98,6 +98,7 @@ async def test_each_gets_the_values_that_were_given_for_it(
     assert "家长".encode().hex() not in stored
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
@@ -204,6 +205,7 @@ async def test_a_warning_is_never_a_direct_send(api: Api, lane: int) -> None:
     assert (await send(api, [phone(1)], template_id=chosen)).json["type"].endswith("needs_campaign")
 
 
+@pytest.mark.attack
 async def test_words_of_ones_own_take_a_right(api: Api, lane: int) -> None:
     body = {"to": [phone(1)], "text": WORDS}
     assert (await api.post("/messages", OPERATOR, body)).status == 403
@@ -218,6 +220,7 @@ async def test_words_of_ones_own_take_a_right(api: Api, lane: int) -> None:
     assert (await api.post("/messages", ADMIN, body)).status == 202
 
 
+@pytest.mark.attack
 async def test_in_a_day_no_more_than_the_department_allows(api: Api, lane: int) -> None:
     """Two sends at once do not pass each other; what was refused counts for nothing."""
     chosen = await template(api)
@@ -258,6 +261,7 @@ async def test_what_became_of_a_text_is_said_in_words(api: Api, lane: int) -> No
     assert (await api.get("/messages/nothing", OPERATOR)).status == 404
 
 
+@pytest.mark.attack
 async def test_another_departments_texts_do_not_exist(api: Api, lane: int) -> None:
     run = (await send(api, [phone(1)])).json["run_id"]
     assert (await api.get(f"/messages/{run}.1", STRANGER)).status == 404
@@ -279,6 +283,7 @@ async def test_what_still_waits_can_be_called_back(api: Api, lane: int) -> None:
     assert (late.status, late.json["type"]) == (409, "/problems/has_left")
 
 
+@pytest.mark.attack
 async def test_a_repeated_request_sends_once(api: Api, lane: int) -> None:
     body = {"to": [phone(1)], "template_id": await template(api)}
     headers = {"Idempotency-Key": "once"}
@@ -290,6 +295,7 @@ async def test_a_repeated_request_sends_once(api: Api, lane: int) -> None:
     assert await api.runtime.pool.fetchval("SELECT count(*) FROM messages") == 1
 
 
+@pytest.mark.attack
 async def test_fifty_tasks_with_one_key_make_one_run(api: Api, lane: int) -> None:
     body = {"to": [phone(1), phone(2)], "template_id": await template(api)}
     headers = {"Idempotency-Key": "once"}
@@ -350,6 +356,7 @@ async def test_a_whole_send_is_called_back_at_once(api: Api, lane: int) -> None:
     assert [event["data"]["reason"] for event in told] == ["cancelled_by_sender"] * 2
 
 
+@pytest.mark.attack
 async def test_who_may_call_a_send_back(api: Api, lane: int) -> None:
     """Whoever steers sending in the department; a key that may only send, its own sends alone."""
     sender, other, reader, trial = [

@@ -161,6 +161,7 @@ async def test_a_wrong_server_is_named(
         assert re.fullmatch(r"version [\d.]+ found, 99.0 needed", checks["redis"])
 
 
+@pytest.mark.attack
 async def test_the_access_log_has_the_route_and_never_the_query(
     api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:

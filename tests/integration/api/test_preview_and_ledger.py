@@ -114,6 +114,7 @@ async def test_a_carriers_base_on_the_lanes_that_are_shipped(api: Api, tmp_path:
     assert ledger == dict(zip(people, [None] * 37 + ["no_route"] * 3, strict=True))
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("whose", [None, "china_unicom"])
 async def test_a_base_goes_over_no_other_carriers_gateway(
     api: Api, tmp_path: Path, whose: str | None

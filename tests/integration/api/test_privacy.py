@@ -88,6 +88,7 @@ async def people(api: Api) -> int:
     return count
 
 
+@pytest.mark.attack
 async def test_what_was_seen_in_full_is_noted_with_its_reason(api: Api) -> None:
     contact, run = await contact_of(api, "school"), await run_of(api, "school")
     for path in (f"/contacts/{contact}/unmask", f"/runs/{run}/messages/1/unmask"):
@@ -109,6 +110,7 @@ async def test_what_was_seen_in_full_is_noted_with_its_reason(api: Api) -> None:
         assert not any(secret in row[0] or secret.encode().hex() in row[0] for row in stored)
 
 
+@pytest.mark.attack
 async def test_nobody_of_14_to_17_is_shown_in_full(api: Api) -> None:
     contact, run = await contact_of(api, "school"), await run_of(api, "school")
     other = await run_of(api, "school", number=2)  # of somebody who is on no list any more
@@ -124,6 +126,7 @@ async def test_nobody_of_14_to_17_is_shown_in_full(api: Api) -> None:
     assert noted == 4  # what was refused is none
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "  "}])
 async def test_without_a_reason_nothing_is_shown(api: Api, body: dict[str, str]) -> None:
     contact = await contact_of(api, "county")

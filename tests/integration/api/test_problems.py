@@ -115,6 +115,7 @@ async def test_instants_need_an_offset_and_a_sane_year(api: Api) -> None:
         assert "schedule.start_at" in problem["fields"]
 
 
+@pytest.mark.attack
 async def test_a_phone_number_never_comes_back(api: Api) -> None:
     for body in ({"phone": "1979000123x"}, {"phones": ["19790001234", "19790001234x"]}):
         answer = await api.post("/suppressions", OPERATOR, body)

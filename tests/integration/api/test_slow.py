@@ -61,6 +61,7 @@ async def _dripped(port: int, head: bytes, drop: bytes) -> bytes:
         writer.close()
 
 
+@pytest.mark.attack
 async def test_a_crowd_of_the_slow_is_let_go_while_others_are_served(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +99,7 @@ async def test_a_crowd_of_the_slow_is_let_go_while_others_are_served(
             assert answers == {b"HTTP/1.1 408 "} or what != "a body that stalls", answers
 
 
+@pytest.mark.attack
 async def test_whoever_does_not_take_a_file_holds_no_connection(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +135,7 @@ async def test_whoever_does_not_take_a_file_holds_no_connection(
             writer.close()
 
 
+@pytest.mark.attack
 async def test_a_packed_body_is_refused_unopened(api: Api) -> None:
     bomb = gzip.compress(bytes(16 * MIB))
     kinds = {"/segments": "application/json", "/imports": "multipart/form-data; boundary=b"}

@@ -1,5 +1,7 @@
 """The switch over HTTP: who may, what is held meanwhile, and the record of it."""
 
+import pytest
+
 from service.campaigns.firing import fire_due
 from service.campaigns.schedule import Schedule
 from service.storage.postgres import transaction
@@ -47,6 +49,7 @@ async def test_everything_is_stopped_held_lifted_and_recorded(api: Api) -> None:
     ]
 
 
+@pytest.mark.attack
 async def test_a_stop_needs_a_reason_and_a_department_that_may(api: Api) -> None:
     assert (await api.post("/stop-all", OPERATOR, {"reason": " "})).status == 422
     refused = await api.post("/stop-all", ("school", "admin"), {"reason": "r"})

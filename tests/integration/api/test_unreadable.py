@@ -83,6 +83,7 @@ async def test_it_is_listed_once_however_often_it_comes(
     assert (await api.get("/receipts/unmatched", SCHOOL)).json["items"] == []
 
 
+@pytest.mark.attack
 async def test_no_number_stands_in_the_list_the_export_or_the_database(
     api: Api, kept: list[dict[str, Any]]
 ) -> None:
@@ -100,6 +101,7 @@ async def test_no_number_stands_in_the_list_the_export_or_the_database(
             assert form not in text
 
 
+@pytest.mark.attack
 async def test_its_octets_are_seen_for_a_reason_by_whom_may_unmask(
     api: Api, kept: list[dict[str, Any]]
 ) -> None:

@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from service.accounts.manage import edit_user
 from service.accounts.model import User
 from service.accounts.store import get_user, lock_administrators
@@ -35,6 +37,7 @@ async def test_names_and_logins_are_taken_once(api: Api) -> None:
     assert (await api.post("/departments", ADMIN, {"name": "新"})).status == 409
 
 
+@pytest.mark.attack
 async def test_an_administrator_of_a_school_stays_in_the_school(api: Api) -> None:
     refused = await api.post("/departments", SCHOOL, {"name": "n", "kind": "county"})
     assert refused.status == 403
@@ -79,6 +82,7 @@ async def test_rights_are_given_one_by_one(api: Api) -> None:
     assert (await api.get("/segments", token)).status == 403
 
 
+@pytest.mark.attack
 async def test_nobody_gives_rights_that_are_not_theirs(api: Api) -> None:
     manager = await _made(api, ADMIN, "manager", rights=["accounts", "read"])
     token = await _token(api, manager.json["id"])
@@ -98,6 +102,7 @@ async def test_nobody_gives_rights_that_are_not_theirs(api: Api) -> None:
     assert inspector.status == 403
 
 
+@pytest.mark.attack
 async def test_the_last_administrator_of_the_county_stays(api: Api) -> None:
     path = f"/users/{api.teams['county'].admin.id}"
     for body in ({"disabled": True}, {"roles": ["viewer"]}):
@@ -110,6 +115,7 @@ async def test_the_last_administrator_of_the_county_stays(api: Api) -> None:
     assert refused.json["type"] == LAST
 
 
+@pytest.mark.attack
 async def test_two_administrators_who_put_each_other_out_leave_one(api: Api) -> None:
     first = api.teams["county"].admin
     second = (await _made(api, ADMIN, "second", roles=["admin"])).json["id"]
@@ -129,6 +135,7 @@ async def test_two_administrators_who_put_each_other_out_leave_one(api: Api) -> 
         assert len(await lock_administrators(conn)) == 1
 
 
+@pytest.mark.attack
 async def test_an_inspector_sees_reports_of_all_and_no_people(api: Api) -> None:
     made = await _made(api, ADMIN, "inspector", roles=["inspector"])
     token = await _token(api, made.json["id"])

@@ -119,6 +119,7 @@ async def test_a_text_says_what_it_waits_for(
     )
 
 
+@pytest.mark.attack
 async def test_at_night_it_waits_for_the_send_hours(text: Text) -> None:
     text.api.clock.at = datetime(2027, 1, 13, 15, tzinfo=UTC)  # 23:00 in China
     zh, en = await text.said()

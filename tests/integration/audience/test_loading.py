@@ -80,6 +80,7 @@ async def test_importing_the_same_file_again_changes_nothing(
     assert again.report["stored"]["new_contacts"] == again.report["stored"]["new_links"] == 0
 
 
+@pytest.mark.attack
 async def test_personal_data_are_stored_as_ciphers(
     conn: Connection, keyring: Keyring, upload: Upload
 ) -> None:
@@ -214,6 +215,7 @@ async def test_a_year_after_a_leap_day_is_the_last_of_february(
     assert done.expires_on == date(2029, 2, 28)
 
 
+@pytest.mark.attack
 async def test_waiting_file_is_encrypted_and_kept_whole(
     conn: Connection, keyring: Keyring, department: Any, now: datetime, octets: Any
 ) -> None:

@@ -37,6 +37,7 @@ async def _another(conn: Connection, team: Team, now: datetime, *roles: Role) ->
 # ---- warnings
 
 
+@pytest.mark.attack
 async def test_a_warning_takes_two_approvers(conn: Connection, now: datetime) -> None:
     team, campaign = await _warning(conn, now)
     third = await _another(conn, team, now, Role.APPROVER)
@@ -171,6 +172,7 @@ async def test_a_deputy_whose_time_was_ended_approves_nothing(
         await deputies.end(conn, team.approver, entry, now)
 
 
+@pytest.mark.attack
 async def test_nobody_approves_the_own_through_a_deputy_nor_as_one(
     conn: Connection, now: datetime
 ) -> None:
@@ -261,6 +263,7 @@ async def _approved(
     return team, await approval.approve(conn, team.approver, draft.id, "", now)
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     ("people", "more", "fires"),
     [(10, 2, True), (10, 3, False), (10, -2, True), (10, -3, False), (0, 0, True), (0, 1, False)],

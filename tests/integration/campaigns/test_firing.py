@@ -92,6 +92,7 @@ async def test_a_held_campaign_fires_once_released(pool: Pool, now: datetime) ->
     assert len(await fire_due(pool, later)) == 1
 
 
+@pytest.mark.attack
 async def test_what_was_tampered_with_after_approval_is_held(pool: Pool, now: datetime) -> None:
     _, campaign = await _scheduled(pool, now, Schedule())
     async with transaction(pool) as conn:

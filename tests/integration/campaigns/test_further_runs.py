@@ -290,6 +290,7 @@ async def test_one_that_comes_while_the_ledger_is_written_stops_it_too(
     assert await sent.became(run) == {0: ("suppressed", "arrived"), 1: ("queued", None)}
 
 
+@pytest.mark.attack
 async def test_asked_for_twice_it_goes_out_once(sent: Sent) -> None:
     await sent.fire(dict.fromkeys(range(3), ("undelivered", "powered_off")))
     asked = await asyncio.gather(*(sent.again() for _ in range(4)), return_exceptions=True)
@@ -375,6 +376,7 @@ async def test_what_was_sent_again_is_corrected_with_its_run(sent: Sent) -> None
     assert await sent.reached(run) == [0, 1]
 
 
+@pytest.mark.attack
 async def test_other_channels_than_the_approved_take_an_approver(sent: Sent) -> None:
     """Who submitted it may not, whatever else they are; whoever approved it may."""
     await sent.fire({0: ("undelivered", "powered_off")})
@@ -532,6 +534,7 @@ async def test_a_plan_that_has_other_texts_by_now_is_not_topped_up(sent: Sent) -
         await sent.top_up()
 
 
+@pytest.mark.attack
 async def test_many_who_joined_need_an_approval_of_their_own(sent: Sent) -> None:
     await sent.fire({0: ("delivered", None)})
     await sent.add(*range(100, 151))

@@ -76,6 +76,7 @@ async def test_a_database_that_only_lives_on_is_not_held(runtime: Runtime, now: 
         assert await stop_store.stop_in_force(conn) is None
 
 
+@pytest.mark.attack
 async def test_a_copy_in_place_of_the_database_is_held(
     runtime: Runtime, database_url: str, owner_url: str, now: datetime
 ) -> None:
@@ -107,6 +108,7 @@ async def test_another_cluster_or_timeline_is_held(runtime: Runtime, now: dateti
     await _is_held(runtime, why="another cluster or on another timeline")
 
 
+@pytest.mark.attack
 async def test_a_file_outside_the_folder_outlives_redis(
     runtime: Runtime, tmp_path: Path, now: datetime
 ) -> None:
@@ -149,6 +151,7 @@ async def test_a_file_that_cannot_be_read_is_said(
     assert "witness file cannot be used" in caplog.text
 
 
+@pytest.mark.attack
 async def test_late_words_do_not_lower_what_redis_remembers(runtime: Runtime) -> None:
     await restored.beat(runtime)
     async with transaction(runtime.pool) as conn:

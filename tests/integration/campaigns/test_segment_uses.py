@@ -41,6 +41,7 @@ async def test_the_rule_is_frozen_with_its_inner_segment_written_out(
     assert submitted.frozen_rule == FROZEN
 
 
+@pytest.mark.attack
 async def test_an_edit_of_an_inner_segment_voids_what_waits_for_approval(
     conn: Connection, now: datetime
 ) -> None:

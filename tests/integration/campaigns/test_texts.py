@@ -113,6 +113,7 @@ async def test_a_new_version_between_submission_and_approval_is_refused(
     assert approved.further[1].text == TEXTS[2]
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     "changed",
     [

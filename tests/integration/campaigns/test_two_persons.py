@@ -29,6 +29,7 @@ async def _submitted(conn: Connection, team: Team, hands: dict[str, User], now: 
     return draft.id
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("hand", ["text", "rule", "edited", "submitted"])
 async def test_whoever_had_a_hand_in_it_cannot_approve(
     conn: Connection, now: datetime, hand: str
@@ -42,6 +43,7 @@ async def test_whoever_had_a_hand_in_it_cannot_approve(
         await approval.approve(conn, both, campaign_id, "", now)
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("hand", ["text", "rule", "edited", "submitted"])
 async def test_the_database_refuses_it_too(conn: Connection, now: datetime, hand: str) -> None:
     team = await make_team(conn, now=now)
@@ -59,6 +61,7 @@ async def test_the_database_refuses_it_too(conn: Connection, now: datetime, hand
     await conn.execute(approve, campaign_id, team.approver.id, now)
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     "column",
     [
@@ -82,6 +85,7 @@ async def test_the_database_takes_no_approval_with_a_gap(
             await conn.execute(f"UPDATE campaigns SET {column} = NULL WHERE id = $1", campaign_id)
 
 
+@pytest.mark.attack
 async def test_the_database_runs_nothing_unapproved(conn: Connection, now: datetime) -> None:
     team = await make_team(conn, now=now)
     draft = await make_draft(conn, team.operator, now=now)
@@ -108,6 +112,7 @@ async def test_an_approval_is_bound_to_what_was_submitted(conn: Connection, now:
             )
 
 
+@pytest.mark.attack
 async def test_a_user_without_the_role_cannot_approve(conn: Connection, now: datetime) -> None:
     team = await make_team(conn, now=now)
     campaign_id = await _submitted(conn, team, {}, now)

@@ -126,6 +126,7 @@ async def test_the_statement_itself_moves_only_what_is_in_doubt(begin: Begin) ->
 # ---- when
 
 
+@pytest.mark.attack
 async def test_not_before_ten_minutes_and_then_at_once(begin: Begin) -> None:
     on = await begin()
     await on.put_in_doubt(1)
@@ -155,6 +156,7 @@ async def test_one_that_is_too_young_holds_up_all_of_them(begin: Begin) -> None:
 # ---- handing off again
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("decision", ["resend", "not_sent"])
 async def test_nothing_is_handed_off_again_unless_the_policy_allows_it(
     begin: Begin, decision: str

@@ -339,6 +339,7 @@ async def test_a_status_that_says_nothing_settles_nothing(begin: Begin) -> None:
     assert await on.on.state(1) == "uncertain"
 
 
+@pytest.mark.attack
 async def test_another_departments_texts_are_not_ones_own_to_settle(begin: Begin) -> None:
     on = await begin()
     await on.put_in_doubt(1)

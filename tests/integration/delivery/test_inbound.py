@@ -378,6 +378,7 @@ async def test_what_cannot_be_deciphered_is_set_aside_and_stops_nobody(
     assert await handsets.read() == 0
 
 
+@pytest.mark.attack
 async def test_texts_and_numbers_are_encrypted_at_rest_and_not_logged(
     handsets: Handsets, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -418,6 +419,7 @@ async def test_ids_are_in_the_order_of_arrival(handsets: Handsets) -> None:
 NUMBER = "1065720001234"  # of the channel in tests.harness.ledger
 
 
+@pytest.mark.attack
 async def test_a_text_to_an_extension_is_its_departments_and_answers_its_last_message(
     handsets: Handsets,
 ) -> None:

@@ -319,6 +319,7 @@ async def test_answers_and_folds_at_once_lose_no_receipt(stage: SetUp) -> None:
 # ---- repetition, rank, conflict
 
 
+@pytest.mark.attack
 async def test_a_repeated_receipt_changes_nothing(stage: SetUp) -> None:
     on = await stage()
     await on.mark(1)
@@ -379,6 +380,7 @@ async def test_a_run_with_an_open_message_is_not_settled(stage: SetUp) -> None:
     assert await on.pool.fetchval("SELECT settled_at FROM runs") is None
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("together", [True, False])
 async def test_what_contradicts_a_final_state_is_kept_as_a_conflict(
     stage: SetUp, together: bool
@@ -412,6 +414,7 @@ async def test_an_unknown_reference_is_parked_and_then_listed(stage: SetUp) -> N
     assert await on.listed() == [(b"nobody's", "unmatched")]
 
 
+@pytest.mark.attack
 async def test_a_reference_with_another_persons_number_fits_nothing(stage: SetUp) -> None:
     on = await stage()
     await on.mark(1)
@@ -422,6 +425,7 @@ async def test_a_reference_with_another_persons_number_fits_nothing(stage: SetUp
     assert await on.listed() == [(b"a", "parked")]
 
 
+@pytest.mark.attack
 async def test_a_reference_of_another_channel_fits_nothing(stage: SetUp) -> None:
     on = await stage()
     await on.mark(1)

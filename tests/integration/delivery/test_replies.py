@@ -63,6 +63,7 @@ async def test_an_opt_out_is_confirmed_once_a_minute_later(answering: Answering)
     assert len(await answering.runs()) == 1
 
 
+@pytest.mark.attack
 async def test_what_a_reply_is_sent_as(answering: Answering) -> None:
     await wrote(answering, (0, "R"))
     await answering.send()
@@ -87,6 +88,7 @@ async def test_copies_and_second_letters_of_an_opt_out_are_not_confirmed_again(
     assert await answering.answered() == [(CONFIRMED, 0)]
 
 
+@pytest.mark.attack
 async def test_what_comes_together_goes_out_in_one_run_a_kind_and_a_text_a_person(
     answering: Answering,
 ) -> None:
@@ -253,6 +255,7 @@ async def test_nobody_is_answered_who_is_no_person(
     assert await answering.runs() == []
 
 
+@pytest.mark.attack
 async def test_a_machine_at_the_other_end_cannot_keep_us_talking(answering: Answering) -> None:
     """It answers each answer of ours with something that looks like a clue."""
     at = answering.now

@@ -165,6 +165,7 @@ async def world(pool: Pool, keyring: Keyring, now: datetime, receiver: Receiver)
     return made
 
 
+@pytest.mark.attack
 async def test_each_end_is_told_once_and_signed(world: World, receiver: Receiver) -> None:
     for no, state in ((1, "delivered"), (2, "undelivered"), (1, "delivered")):
         await world.end(no, state)
@@ -202,6 +203,7 @@ async def test_of_two_events_about_one_text_the_newer_has_the_higher_version(
     assert versions["unknown"] < versions["delivered"]
 
 
+@pytest.mark.attack
 async def test_runs_and_imports_are_told_and_strangers_are_not(
     world: World, receiver: Receiver
 ) -> None:
@@ -234,6 +236,7 @@ FAILURES: list[tuple[str, Callable[[web.Request], Any], int | None, str]] = [
 ]
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     ("answer", "status", "error"), [f[1:] for f in FAILURES], ids=[f[0] for f in FAILURES]
 )
@@ -259,6 +262,7 @@ async def test_a_failed_call_is_made_again_later_and_redirects_are_not_followed(
     assert (await world.shown()).failing_since is None
 
 
+@pytest.mark.attack
 async def test_one_that_hangs_is_let_go_and_delays_no_other(
     world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,6 +282,7 @@ async def test_one_that_hangs_is_let_go_and_delays_no_other(
     assert "no answer within" in (await world.deliveries())[0]["error"]
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     "host",
     [
@@ -304,6 +309,7 @@ async def test_our_own_network_is_not_called(world: World, receiver: Receiver, h
     assert "private network" in error or "Invalid" in error
 
 
+@pytest.mark.attack
 async def test_while_it_is_away_it_costs_one_call_at_a_time(
     world: World, receiver: Receiver
 ) -> None:
@@ -421,6 +427,7 @@ async def test_what_waits_for_a_webhook_that_is_switched_off_is_forgotten_in_the
     assert await world.pool.fetchval("SELECT count(*) FROM webhook_deliveries") == 0
 
 
+@pytest.mark.attack
 async def test_the_callback_of_one_send_is_told_of_its_run_alone(
     world: World, receiver: Receiver
 ) -> None:

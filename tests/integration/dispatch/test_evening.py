@@ -61,6 +61,7 @@ async def _stopped(conn: Connection, run: object) -> bool:
     return bool(waiting) and "submitting" not in await states(conn, run)
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     ("evening", "end", "opening"),
     [

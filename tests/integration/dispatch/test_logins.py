@@ -158,6 +158,7 @@ def logged_in(carrier: Simulator) -> int:
     return account.tally.logins
 
 
+@pytest.mark.attack
 async def test_many_links_of_two_processes_share_one_patience(
     pool: Pool,
     keyring: Keyring,

@@ -45,6 +45,7 @@ async def test_four_writers_share_one_limit(redis: Redis, tps: int) -> None:
     assert len(written) >= tps * 2.5 * 0.8 - 2
 
 
+@pytest.mark.attack
 async def test_an_emptied_redis_lets_no_burst_through(redis: Redis) -> None:
     written: list[float] = []
     until = time.monotonic() + 2.5
@@ -159,6 +160,7 @@ async def test_an_old_token_is_stale(redis: Redis) -> None:
     assert grant.stale
 
 
+@pytest.mark.attack
 async def test_without_redis_nothing_is_granted() -> None:
     nowhere = Redis.from_url("unix:///nowhere/valkey.sock")
     try:

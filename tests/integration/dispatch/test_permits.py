@@ -111,6 +111,7 @@ async def _add_guest(conn: Connection, keyring: Keyring, scene: Scene, number: s
     )
 
 
+@pytest.mark.attack
 async def test_a_trial_reaches_only_the_guests_of_its_department(
     pool: Pool, keyring: Keyring, now: datetime
 ) -> None:
@@ -129,6 +130,7 @@ async def test_a_trial_reaches_only_the_guests_of_its_department(
     assert await _excluded(pool) == {"not_a_guest": PEOPLE - 1}
 
 
+@pytest.mark.attack
 async def test_a_test_goes_through_everything_and_sends_nothing(
     pool: Pool, keyring: Keyring, now: datetime
 ) -> None:

@@ -109,6 +109,7 @@ async def test_after_a_pause_has_answered_nothing_is_marked(stage: SetUp) -> Non
     assert marked["refused"] > 100
 
 
+@pytest.mark.attack
 async def test_fifty_pauses_of_a_working_sender_repeat_nobody(
     stage: SetUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -808,6 +809,7 @@ async def test_a_gateway_that_cannot_write_a_part_hangs_nobody(stage: SetUp) -> 
         await until(over)
 
 
+@pytest.mark.attack
 async def test_what_waited_for_the_database_does_not_leave_at_night(stage: SetUp) -> None:
     on = await stage(12, window=4, send_hours=DAY_HOURS)
     wire = Wire(on.pool)
@@ -827,6 +829,7 @@ async def _wrote(gateway: Scripted, count: int) -> bool:
     return len(gateway.written) >= count
 
 
+@pytest.mark.attack
 async def test_what_was_too_fast_is_not_written_again_at_night(stage: SetUp) -> None:
     """A daily quota answers 8 until midnight, and takes everything then."""
     on = await stage(6, window=4, send_hours=DAY_HOURS)
@@ -1052,6 +1055,7 @@ async def test_a_pause_and_the_end_of_a_run_do_not_lock_each_other_out(stage: Se
         assert not [error for error in outcome if isinstance(error, COLLISIONS)]
 
 
+@pytest.mark.attack
 async def test_a_clock_of_redis_that_jumps_back_stops_nobody_for_long(redis: Redis) -> None:
     limit = channel_limit(1, 100)
     hour = (time.time() + 3_600) * 1_000_000

@@ -88,6 +88,7 @@ async def test_a_weight_that_changes_counts_from_then_on(stage: SetUp) -> None:
     assert whose(gateway, since, since + 400)[1] >= 320
 
 
+@pytest.mark.attack
 async def test_a_small_department_gets_on_at_once_beside_a_huge_one(stage: SetUp) -> None:
     on = await stage(3_000, window=8)
     gateway = slow()

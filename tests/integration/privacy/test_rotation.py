@@ -202,6 +202,7 @@ async def test_the_service_goes_on_meanwhile(pool: Pool, key_file: Path, now: da
     assert len(await names(pool, new)) == 100 + written
 
 
+@pytest.mark.attack
 async def test_a_wrong_or_outdated_key_file_is_refused_at_start(
     conn: Connection, key_file: Path
 ) -> None:

@@ -259,6 +259,7 @@ async def test_our_own_id_is_kept_where_the_connection_broke() -> None:
     assert result == SubmitResult(Outcome.UNANSWERED, refs=(sent["uid"].encode(),))
 
 
+@pytest.mark.attack
 async def test_answers_are_read_up_to_a_limit() -> None:
     async def endless(_: Seen) -> web.StreamResponse:
         long = json.dumps(OK).encode() + b" " * 300_000
@@ -375,6 +376,7 @@ async def test_a_connection_that_never_comes_about_carries_nothing(
             assert gateway.lost.is_set()
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("method", ["POST", "PUT", "GET"])
 @pytest.mark.parametrize(
     "answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{}", b"220 smtp ready\r\n"]
@@ -396,6 +398,7 @@ async def test_a_connection_torn_after_the_request_is_never_repeated(
         assert not gateway.lost.is_set()
 
 
+@pytest.mark.attack
 async def test_a_slow_answer_is_waited_for_and_then_given_up() -> None:
     release = asyncio.Event()
 
@@ -494,6 +497,7 @@ async def test_requests_are_in_flight_at_once_and_connections_are_used_again() -
         assert len(there.connections) <= 40
 
 
+@pytest.mark.attack
 async def test_no_log_has_the_number_the_text_or_the_secret(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -82,6 +82,7 @@ async def test_a_link_with_nothing_to_send_notices(kind: str) -> None:
         assert await gone(link) == SILENT
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_link_whose_submits_are_not_answered_notices(kind: str) -> None:
     """Long before the submits themselves are given up; and they are in doubt, not unsent."""
@@ -107,6 +108,7 @@ async def test_a_link_that_cannot_write_any_more_notices(kind: str) -> None:
         assert await gone(link) == SILENT
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_login_that_meets_silence_is_given_up(
     kind: str, monkeypatch: pytest.MonkeyPatch

@@ -120,6 +120,7 @@ async def test_a_certificate_of_another_name_is_not_trusted(certificate: Made) -
         assert error.code == "untrusted_certificate"
 
 
+@pytest.mark.attack
 async def test_nothing_is_written_to_a_server_that_is_not_trusted(certificate: Made) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate.server)

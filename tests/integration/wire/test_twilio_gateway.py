@@ -142,6 +142,7 @@ async def test_nobody_there_is_unreachable() -> None:
         await TwilioGateway(config, nothing_delivered, CLOCK).open()
 
 
+@pytest.mark.attack
 async def test_a_server_that_never_answers_is_unreachable_in_time() -> None:
     async def silent(*_: object) -> None:
         await asyncio.Event().wait()
@@ -230,6 +231,7 @@ async def test_each_refusal(status: int, code: int, outcome: Outcome, reason: Re
         assert not gateway.lost.is_set()
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     "answer",
     [
@@ -280,6 +282,7 @@ async def test_revoked_credentials_end_the_connection_after_the_open_answers() -
         assert len(there.seen) == 2
 
 
+@pytest.mark.attack
 async def test_a_slow_answer_is_given_up_in_time_and_never_repeated() -> None:
     async def slow(_: Seen) -> web.StreamResponse:
         await asyncio.Event().wait()

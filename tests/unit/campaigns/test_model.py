@@ -49,6 +49,7 @@ def test_a_refusal_names_the_state(act: Act) -> None:
                 check_move(act, state)
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     "changed",
     [

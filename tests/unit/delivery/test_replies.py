@@ -28,6 +28,7 @@ def test_every_kind_has_its_words_and_only_they() -> None:
     assert set(CONFIRMS) <= set(reply_texts())
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_answer_that_comes_back_as_an_echo_causes_no_other(kind: str) -> None:
     """What is no opt-out and no clue owes no answer."""

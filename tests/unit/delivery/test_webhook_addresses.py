@@ -16,6 +16,7 @@ OURS = [
 PUBLIC = ["8.8.8.8", "2400:3200::1", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1"]
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("address", OURS)
 def test_an_address_of_our_own_house_is_not_called(address: str) -> None:
     assert not may_call(address, [])

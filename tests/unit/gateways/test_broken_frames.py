@@ -212,6 +212,7 @@ async def test_a_broken_delivery_that_cannot_be_stored_is_not_answered(opened: O
         await goes_on(link)
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("opened", LINKS)
 async def test_a_delivery_cut_anywhere_costs_no_link(opened: Opened) -> None:
     """Only the frame's border is right: it ends wherever it likes."""
@@ -227,6 +228,7 @@ async def test_a_delivery_cut_anywhere_costs_no_link(opened: Opened) -> None:
         await goes_on(link)
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("opened", LINKS)
 async def test_other_commands_cost_no_link_whatever_is_in_them(opened: Opened) -> None:
     """Commands that nobody knows, answers to nothing, and requests an SP does not serve."""
@@ -263,6 +265,7 @@ BROKEN_ANSWERS = [
 ]
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(("opened", "command"), BROKEN_ANSWERS)
 async def test_a_submit_whose_answer_cannot_be_read_may_have_left(
     opened: Opened, command: int

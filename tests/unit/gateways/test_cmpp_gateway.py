@@ -447,6 +447,7 @@ async def test_a_batch_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(written) == 1
 
 
+@pytest.mark.attack
 async def test_a_lost_link_leaves_written_submits_unanswered_and_takes_no_more() -> None:
     async with opened() as (gateway, peer, _):
         futures = gateway.submit(submissions(gateway) * 3)
@@ -666,6 +667,7 @@ async def test_closing_does_not_wait_longer_than_told() -> None:
         assert (await answer(future)).outcome is Outcome.UNANSWERED
 
 
+@pytest.mark.attack
 async def test_no_phone_text_or_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="service")
     async with opened() as (gateway, peer, store):

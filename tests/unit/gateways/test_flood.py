@@ -99,6 +99,7 @@ def _few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.protocols.session.MOST_UNSTORED", MOST)
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("opened", LINKS)
 async def test_no_more_is_taken_than_may_wait_and_nothing_is_lost(opened: Open) -> None:
     async with opened() as on:
@@ -117,6 +118,7 @@ async def test_no_more_is_taken_than_may_wait_and_nothing_is_lost(opened: Open) 
         assert on.taken == FLOOD
 
 
+@pytest.mark.attack
 async def test_a_carrier_that_is_stopped_again_and_again_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

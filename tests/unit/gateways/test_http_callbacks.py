@@ -131,6 +131,7 @@ def test_what_cannot_be_read_is_invalid(body: bytes, content_type: str) -> None:
         read(body, content_type)
 
 
+@pytest.mark.attack
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -152,6 +153,7 @@ def test_no_document_is_a_crash(document: object) -> None:
         pass
 
 
+@pytest.mark.attack
 def test_nothing_is_read_before_the_signature_is_checked() -> None:
     callback = Callback("POST", "https://x/", {"x-signature": "0"}, b"{", NOW)
     with pytest.raises(Forbidden):

@@ -310,6 +310,7 @@ async def test_a_batch_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(written) == 1
 
 
+@pytest.mark.attack
 async def test_a_lost_link_leaves_written_submits_unanswered_but_referred_to() -> None:
     async with opened() as (gateway, smg, _):
         futures = gateway.submit(submissions(gateway) * 3)
@@ -595,6 +596,7 @@ async def test_unknown_commands_and_answers_to_nothing_are_dropped() -> None:
         assert gateway.link.ready
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     "octets",
     [
@@ -675,6 +677,7 @@ async def test_closing_a_gateway_that_is_asleep_ends_it() -> None:
         assert gateway.lost.is_set()
 
 
+@pytest.mark.attack
 async def test_no_phone_text_or_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="service")
     async with opened() as (gateway, smg, store):

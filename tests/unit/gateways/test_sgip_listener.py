@@ -104,6 +104,7 @@ async def test_the_recorded_login_of_a_carrier_is_answered_with_the_recorded_oct
         assert (await smg.read_frame()).hex() == answered[:16] + bind[16:40] + answered[40:]
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     ("bind", "result"),
     [
@@ -138,6 +139,7 @@ async def test_any_login_is_taken_where_the_channel_says_so() -> None:
         assert await smg.ask(number(1), bind) == (number(1), BindResp(0))
 
 
+@pytest.mark.attack
 async def test_a_command_before_the_login_closes_the_connection() -> None:
     store = Store()
     async with listening(store) as listener, dialled(listener.port) as smg:
@@ -146,6 +148,7 @@ async def test_a_command_before_the_login_closes_the_connection() -> None:
         assert store.items.empty()
 
 
+@pytest.mark.attack
 async def test_a_connection_from_elsewhere_is_cut(caplog: pytest.LogCaptureFixture) -> None:
     options = {"listen_addresses": ("192.0.2.0/24",)}
     async with listening(Store(), **options) as listener, dialled(listener.port) as smg:
@@ -191,6 +194,7 @@ async def test_the_carrier_may_have_as_many_connections_as_the_channel_allows() 
         assert (await another.ask(number(1), LOGIN))[1] == BindResp(0)
 
 
+@pytest.mark.attack
 async def test_whoever_does_not_log_in_is_sent_away() -> None:
     async with listening(Store()) as listener, dialled(listener.port) as smg:
         smg.writer.write(b"\x00")
@@ -285,6 +289,7 @@ async def test_news_of_a_subscriber_are_acknowledged_and_ignored() -> None:
         assert store.items.empty()
 
 
+@pytest.mark.attack
 async def test_a_submit_to_the_sp_is_answered_with_an_error() -> None:
     async with logged_in() as (_, smg, _):
         submit = Submit("10655123", (PHONE[1:],), "12345", b"x", 0)

@@ -385,6 +385,7 @@ async def test_answers_may_come_in_any_order() -> None:
         assert refs == sequences
 
 
+@pytest.mark.attack
 async def test_a_lost_link_leaves_written_submits_unanswered_and_takes_no_more() -> None:
     async with opened() as (gateway, peer, _):
         futures = gateway.submit(submissions(gateway) * 3)
@@ -450,6 +451,7 @@ async def test_closing_waits_for_open_answers_and_stores_then_logs_out() -> None
         assert gateway.lost.is_set()
 
 
+@pytest.mark.attack
 async def test_no_phone_text_or_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="service")
     async with opened() as (gateway, peer, store):

@@ -438,6 +438,7 @@ async def test_a_batch_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(written) == 1
 
 
+@pytest.mark.attack
 async def test_a_lost_link_leaves_written_submits_unanswered_and_takes_no_more() -> None:
     async with opened() as (gateway, peer, _):
         futures = gateway.submit(submissions(gateway) * 3)
@@ -656,6 +657,7 @@ async def test_closing_waits_for_open_answers_and_stores_then_logs_out() -> None
         assert gateway.lost.is_set()
 
 
+@pytest.mark.attack
 async def test_no_phone_text_or_password_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="service")
     async with opened() as (gateway, peer, store):

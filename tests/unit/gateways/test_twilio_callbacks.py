@@ -126,6 +126,7 @@ def _forged(name: str) -> Callback:
     return changes[name]
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     "name", ["another secret", "another address", "no signature", "another body", "no UTF-8"]
 )
@@ -143,6 +144,7 @@ def test_what_says_nothing_is_invalid(form: dict[str, str]) -> None:
         TwilioGateway.read_callback(CONFIG, signed(form))
 
 
+@pytest.mark.attack
 def test_a_form_of_a_thousand_fields_is_not_read() -> None:
     with pytest.raises(Invalid, match="too many"):
         TwilioGateway.read_callback(CONFIG, signed({f"f{n}": "" for n in range(1000)}))

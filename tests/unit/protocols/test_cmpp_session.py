@@ -122,6 +122,7 @@ async def test_a_login_of_21_differs_in_the_version_octet_alone() -> None:
 ONE_OCTET, FOUR_OCTETS = "be50fd1a2656446f51bf82f10a665f42", "0c4c50f3bc9708c067152394c49e60dd"
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     ("authenticator", "known"), [(ONE_OCTET, True), (FOUR_OCTETS, True), ("00" * 16, False)]
 )
@@ -354,6 +355,7 @@ async def test_an_unknown_command_is_skipped() -> None:
         assert link.ready
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     "octets",
     [

@@ -315,6 +315,7 @@ async def test_an_unknown_command_is_skipped() -> None:
         assert link.ready
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     "octets",
     [

@@ -382,6 +382,7 @@ async def test_notices_and_unasked_answers_are_skipped(octets: str) -> None:
         assert link.ready
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     "octets", ["00000003", "7fffffff00000005", b"HTTP/1.1 400 Bad Request\r\n\r\n".hex()]
 )
