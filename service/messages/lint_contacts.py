@@ -24,7 +24,8 @@ _UNIT = re.compile(
 )
 _COUNTED_BEFORE = re.compile(
     r"(?:\b(?:room|floor|dorm|building|block|gate|hall|window|bus|flight|train|page|ward|class)\s+|"
-    r"第|¥|￥|rmb|cny|nt?o\.|约|近|共|达|超过?|返|送|充|满|减|赚|(?:卡号?|账户|账号)?(?:尾号|末[三四]位)为?)\s*$"
+    r"第|¥|￥|rmb|cny|nt?o\.|约|近|共|达|超过?|返|送|充|满|减|赚|扣款?|价|只[要收需]|仅|花|卖|亏|欠|骗|"
+    r"交|付|赔|涨到|降到|日结|[日月时]薪|(?:卡号?|账户|账号)?(?:尾号|末[三四]位)为?)[了走掉]?\s*$"
 )
 _CALL = re.compile(
     r"(?:拨打?|致电|来电|去电|回电|电话|热线|专线|手机|号码|联系|短信至?|发送至?|call|dial|ring|"

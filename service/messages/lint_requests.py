@@ -123,6 +123,8 @@ _ISOLATING = re.compile(
     r"|\bstay on the line\b|\bkeep (?:this|it) (?:a )?secret\b"
 )
 """Who is to tell nobody and to stay on the line is kept from those who would stop it."""
+_FROM_A_CHILD = re.compile("密码[^。]{0,8}(?:别|勿|不要)让(?:小?孩子?|未成年人)知道$")
+"""A password that a child must not know keeps nobody from those who would stop a fraud."""
 _LURE = re.compile(
     "中奖|恭喜|花钱消分|(?:领取|申领)(?:(?=[^,]{0,8}?(?:奖|红包|礼|补|现金|福利|补偿|退|赔|款|金|牛股|资料|皮肤|额度|手机|$))|(?=,))|领奖|领红包|红包|返现|补贴到账|补助到账|积分(?:兑换|即将|清零)|免费(?:送|领|"
     "赠)|限时|优惠|秒到账|"
@@ -247,6 +249,8 @@ def threats(draft: Draft) -> Iterator[Hit]:
         if threat and not _threat_excused(sentence, threat):
             yield _threat_hit(draft, sentence, threat)
         isolating = _ISOLATING.search(sentence.text)
+        if isolating and _FROM_A_CHILD.search(sentence.text, 0, isolating.end()):
+            continue
         if isolating and "96110" not in sentence.text and not excused(sentence, *isolating.span()):
             yield Hit(
                 "block",

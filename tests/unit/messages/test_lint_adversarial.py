@@ -270,6 +270,12 @@ DOUBTFUL = [
 """A site or an account by its name: a person has to know it."""
 
 HONEST = [
+    # An amount behind what was paid, charged or lost is none to call.
+    "“不取消就每月扣3000”是假话，听不懂就挂，疑问拨96110。",
+    "“原价2680，今天只要860”的神药都是骗局，疑问拨96110。",
+    # A password that a child must not know keeps nobody from others.
+    "请改掉支付密码，别让孩子知道，疑问拨96110。",
+    "说“日结150”的刷单兼职又骗了3名同学，疑问拨96110。",
     # What a warning names is not asked for by it.
     "以“验资费”“解冻金”为名不让您提现的平台都是骗局，疑问拨96110。",
     "要交验资费的贷款是骗局，疑问拨96110。",

@@ -31,19 +31,21 @@ FLOORS = [
     ("seventh.json", 1.0, 0.0, 0.03),
     ("eighth.json", 1.0, 0.0, 0.03),
     ("kept-second.json", 1.0, 0.0, 0.08),
+    ("kept-third.json", 1.0, 0.03, 0.3),
     ("ninth.json", 1.0, 0.01, 0.13),
 ]
 FLOORS_APART = [
     ("first.json", 0.98, 0.031, 0.04),
     ("second.json", 0.98, 0.0, 0.06),
-    ("third.json", 0.96, 0.0, 0.1),
+    ("third.json", 0.96, 0.0, 0.12),
     ("fourth.json", 0.96, 0.0, 0.15),
-    ("fifth.json", 0.96, 0.0, 0.2),
+    ("fifth.json", 0.96, 0.025, 0.2),
     ("sixth.json", 1.0, 0.03, 0.1),
     ("kept.json", 0.98, 0.0, 0.03),
     ("seventh.json", 0.95, 0.0, 0.05),
     ("eighth.json", 0.95, 0.0, 0.08),
     ("kept-second.json", 0.98, 0.01, 0.1),
+    ("kept-third.json", 0.98, 0.04, 0.3),
     ("ninth.json", 0.96, 0.02, 0.22),
 ]
 
@@ -53,7 +55,7 @@ def test_the_kept_texts_are_those_whose_hash_was_committed() -> None:
     assert is_as_committed(KEPT)
 
 
-@pytest.mark.parametrize("name", ["kept.json", "kept-second.json"])
+@pytest.mark.parametrize("name", ["kept.json", "kept-second.json", "kept-third.json"])
 def test_a_file_that_was_kept_and_now_teaches_is_still_the_one_that_was_measured(name: str) -> None:
     once_kept = CORPUS / name
     assert once_kept in AT_HAND
@@ -74,10 +76,10 @@ def test_the_tool_says_that_nothing_is_kept(
     row = {"id": "1", "kind": "honest", "type": "x", "class": "service", "text": "【甲乙】您好。"}
     texts.write_text(json.dumps([row]), "utf-8")
     monkeypatch.setattr("sys.argv", ["lint_corpus", str(texts)])
-    monkeypatch.setattr("tests.lint_corpus.KEPT", tmp_path / "kept-third.json")
+    monkeypatch.setattr("tests.lint_corpus.KEPT", tmp_path / "kept-fourth.json")
     main()
-    assert "kept-third.json is not here: nothing is kept" in capsys.readouterr().out
-    (tmp_path / "kept-third.json").write_text("[]", "utf-8")
+    assert "kept-fourth.json is not here: nothing is kept" in capsys.readouterr().out
+    (tmp_path / "kept-fourth.json").write_text("[]", "utf-8")
     main()
     assert "nothing is kept" not in capsys.readouterr().out
 
