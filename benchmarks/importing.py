@@ -144,7 +144,8 @@ async def measure_import(path: Path, rows: int, url: str) -> None:
         "INSERT INTO departments (name) VALUES ($1) RETURNING id", f"county of {rows}"
     )
     user = await connection.fetchval(
-        "INSERT INTO users (department_id, login, name, roles) VALUES ($1, $2, 'a', '{operator}')"
+        "INSERT INTO users (department_id, login, name, roles, bootstrap)"
+        " VALUES ($1, $2, 'a', '{operator}', true)"
         " RETURNING id",
         department,
         f"user of {rows}",

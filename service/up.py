@@ -1,9 +1,10 @@
 """`tocsin up`: the whole system on one machine, from nothing but a data folder.
 
-Starts PostgreSQL and Valkey (unless URLs are given), migrates, makes the first users and keys,
-sets up the simulated carriers, starts the API and the workers, and keeps all of them running: what
-dies is started again, with a growing pause. SIGTERM stops everything cleanly; a second `up` on the
-same folder goes on where the first one stopped.
+Starts PostgreSQL and Valkey (unless URLs are given), migrates, makes two administrators, sets up
+the simulated carriers, starts the API and the workers, and keeps all of them running: what dies is
+started again, with a growing pause. SIGTERM stops everything cleanly; a second `up` on the same
+folder goes on where the first one stopped. The two administrators make the other people over the
+API (`first_people`).
 
 One module: starting, tending and stopping act on the same list of processes in the same order.
 """
@@ -24,12 +25,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from service.accounts.bootstrap import bootstrap
+from service.accounts.bootstrap import Person, bootstrap
 from service.audience.store import load_areas
 from service.clock import Clock
 from service.crypto import Keyring, create_key_file, read_key_file
 from service.embedded import Postgres, Valkey, free_port, prepare_folder, write_private
 from service.errors import Misconfigured
+from service.first_people import make_people
 from service.lanes import CARRIERS_OF, Lanes, open_lanes, set_channels
 from service.parent import VARIABLE
 from service.servers import find_faults, refuse, taken
@@ -43,6 +45,7 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 40.0
 RESTART_FIRST, RESTART_MOST = 0.2, 5.0
 STEADY_SECONDS = 20.0
+ADMINISTRATORS = (Person("admin", "管理员一"), Person("second_admin", "管理员二"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,13 @@ class System:
         }
         for port in ports:
             self._wait_ready(port)
+        self.summary["keys"] = self._people(keys)
+
+    def _people(self, keys: dict[str, str]) -> dict[str, str]:
+        """The keys of everybody, made over the API by the two administrators at the first start."""
+        found = asyncio.run(make_people(self.summary["url"], keys))
+        write_private(self.folder / "keys.json", json.dumps(found))
+        return found
 
     def _check(self) -> None:
         """Look at what is given, before anything is started: the port, and servers by their URLs.
@@ -201,16 +211,17 @@ class System:
         return Clock()
 
     async def _prepare(self, database_url: str, keyring: Keyring, clock: Clock) -> dict[str, str]:
-        """Load the areas, make the first users; returns their keys."""
+        """Load the areas, make the two administrators; returns the keys there are."""
         path = self.folder / "keys.json"
         known = json.loads(path.read_text()) if path.exists() else {}
         conn = await connect(database_url, seconds=LONG_SECONDS)
         try:
             async with conn.transaction():
                 await load_areas(conn)
-                keys = await bootstrap(conn, keyring, clock.now(), tokens=known)
+                made = await bootstrap(conn, keyring, clock.now(), ADMINISTRATORS, tokens=known)
         finally:
             await conn.close()
+        keys = known | made
         write_private(path, json.dumps(keys))
         return keys
 
@@ -442,7 +453,7 @@ def _shown(summary: dict[str, Any], *, as_json: bool) -> str:
             f"  API       {url}/api/v1   (description: /api/v1/openapi.json)"
             for url in summary["urls"]
         ),
-        *(f"  key       {name:<9} {token}" for name, token in summary["keys"].items()),
+        *(f"  key       {name:<12} {token}" for name, token in summary["keys"].items()),
         *(
             f"  channel   {name}: {c['kind']} simulator on port {c['port']}"
             for name, c in summary["channels"].items()

@@ -1,7 +1,7 @@
 """Things that tests need, with defaults: one line each to make."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from uuid import UUID
 from service.accounts import department_store, keys, store
 from service.accounts.department import Settings
 from service.accounts.key import NewKey
-from service.accounts.model import NewUser, Role, User
+from service.accounts.model import NewUser, Right, Role, User
 from service.audience.segment_store import Segment, insert_segment
 from service.audience.suppression import stopped_classes
 from service.audience.suppression_store import NewSuppression
@@ -40,16 +40,16 @@ async def make_user(
     now: datetime,
     kind: str = "department",
     department_id: UUID | None = None,
+    rights: Collection[Right] = (),
 ) -> User:
-    """A user, in a department of its own unless one is given."""
+    """A user, in a department of its own unless one is given. rights: beyond those of the roles."""
     n = next(_numbers)
     if department_id is None:
         carrier = "china_mobile" if kind == "carrier" else None
         new = Settings(name=f"部门{n}", kind=kind, carrier=carrier)
         department_id = (await department_store.insert_department(conn, new, now)).id
-    return await store.insert_user(
-        conn, NewUser(department_id, f"user{n}", f"用户{n}", frozenset(roles))
-    )
+    new = NewUser(department_id, f"user{n}", f"用户{n}", frozenset(roles), frozenset(rights))
+    return await store.insert_user(conn, new, bootstrap=True)
 
 
 async def make_token(conn: Connection, keyring: Keyring, user: User, now: datetime) -> str:

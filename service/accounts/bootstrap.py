@@ -1,32 +1,72 @@
-"""The first accounts of a new system: one county department, and a user and key for each role."""
+"""The first accounts of a new system: one county department, and two administrators of it.
+
+Two, since one could give rights to nobody: every grant, key and password of somebody else takes a
+second administrator. Whoever runs the machine names both, and hands each their own key.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
-from uuid import UUID
+from typing import NamedTuple
 
 from service.accounts import department_store, key_store, store
 from service.accounts.audit import Act
 from service.accounts.audit_store import insert_entry
 from service.accounts.department import COUNTY, Department, Settings
-from service.accounts.key import NewKey
+from service.accounts.key import Held, NewKey
 from service.accounts.keys import new_token, token_hash
-from service.accounts.model import NewUser, Role
+from service.accounts.model import NewUser, Role, User
 from service.crypto import Keyring
+from service.errors import Conflict, Invalid
 from service.storage.postgres import Connection
 
-ROLES = (Role.ADMIN, Role.OPERATOR, Role.APPROVER)
 DEPARTMENT = "县反诈中心"
 
 
-async def bootstrap(
-    conn: Connection, keyring: Keyring, now: datetime, tokens: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """Make the first accounts unless they are there, and return a token for each role.
+class Person(NamedTuple):
+    """Somebody who becomes an administrator of the county."""
 
-    A county department gets the users `admin`, `operator` and `approver`, each with that role and
-    a key, which works at once: nobody is there yet to be its second person. Tokens that are given
-    are used, so that the next start can print the same ones; a key that was revoked stays so.
+    login: str
+    name: str
+
+
+async def bootstrap(
+    conn: Connection,
+    keyring: Keyring,
+    now: datetime,
+    people: tuple[Person, Person],
+    tokens: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Make the first accounts unless they are there, and return the two keys by their name:
+    `admin` and `second_admin`.
+
+    The keys work at once: nobody is there yet to be the second person. Tokens that are given are
+    used, so that the next start can print the same ones; a key that was revoked stays so.
+
+    Raises:
+        Invalid: it is the same person twice.
+        Conflict: one of the logins is somebody who is no administrator of the county, or not any
+            more.
     """
+    first, second = people
+    if first.login == second.login:
+        problem = "name two persons, each with a login of their own"
+        raise Invalid(f"one person is no two administrators: {problem}", fields={"login": problem})
+    department = await _county(conn, now)
+    given = dict(tokens or {})
+    result = {}
+    for name, person in (("admin", first), ("second_admin", second)):
+        token = given.get(name) or new_token()
+        user = await _administrator(conn, department, person)
+        key = NewKey(user.id, "first key", bootstrap=True)
+        stored = token_hash(keyring, token)
+        if await key_store.insert_key(conn, key, stored, now, held=Held.of(user)):
+            act = Act("bootstrap", now, "cli", object_kind="users", object_id=str(user.id))
+            await insert_entry(conn, act)
+        result[name] = token
+    return result
+
+
+async def _county(conn: Connection, now: datetime) -> Department:
     department = await department_store.find_department(conn, DEPARTMENT)
     if department is None:
         county = Settings(name=DEPARTMENT, kind=COUNTY, signature=DEPARTMENT)
@@ -34,23 +74,17 @@ async def bootstrap(
         await department_store.register(
             conn, "signature", DEPARTMENT, department.id, by=None, now=now
         )
-    given = dict(tokens or {})
-    result = {}
-    for role in ROLES:
-        token = given.get(role.value) or new_token()
-        user_id = await _user_with(conn, department, role)
-        key = NewKey(user_id, "first key", bootstrap=True)
-        if await key_store.insert_key(conn, key, token_hash(keyring, token), now):
-            act = Act("bootstrap", now, "cli", object_kind="users", object_id=str(user_id))
-            await insert_entry(conn, act)
-        result[role.value] = token
-    return result
+    return department
 
 
-async def _user_with(conn: Connection, department: Department, role: Role) -> UUID:
-    user = await store.find_user(conn, role.value)
+async def _administrator(conn: Connection, department: Department, person: Person) -> User:
+    user = await store.find_user(conn, person.login)
     if user is None:
-        user = await store.insert_user(
-            conn, NewUser(department.id, role.value, role.value, frozenset({role}))
+        new = NewUser(department.id, person.login, person.name, frozenset({Role.ADMIN}))
+        return await store.insert_user(conn, new, bootstrap=True)
+    if not user.runs_the_county or user.disabled_at is not None:
+        raise Conflict(
+            f"the login {person.login} is somebody who is no administrator of the county; give"
+            " another login"
         )
-    return user.id
+    return user

@@ -13,7 +13,8 @@ from service.accounts import department_store, direct_limit_store
 from service.accounts.direct_limit_store import Proposal
 from service.accounts.manage import need_the_county
 from service.accounts.model import User
-from service.errors import Conflict, Forbidden
+from service.accounts.second_person import need_second_person
+from service.errors import Conflict
 from service.storage.postgres import Connection
 
 WAITS = timedelta(days=7)
@@ -62,7 +63,7 @@ async def confirm(
     """Put a proposed limit in force, as the second person; the next direct send is held to it.
 
     Raises:
-        Forbidden: the actor does not run the county, or proposed it.
+        Forbidden: the actor does not run the county, or counts as who proposed it.
         NotFound: the department has no such proposal.
         Conflict: it does not wait (any more).
     """
@@ -72,8 +73,7 @@ async def confirm(
     state = state_of(found, now)
     if state != "pending":
         raise Conflict(f"this proposal is {state}; make another one", code="wrong_state")
-    if found.proposed_by == actor.id:
-        raise Forbidden(
-            "you proposed this limit: somebody else must confirm it", code="second_person_needed"
-        )
+    await need_second_person(
+        conn, actor, {found.proposed_by: "proposed this limit"}, "confirm it", now
+    )
     return await direct_limit_store.put_in_force(conn, found, actor.id, now)

@@ -5,14 +5,14 @@ test: whatever it plans is expanded to its whole ledger and then stopped: nothin
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import ip_address, ip_network
 from typing import Literal
 from uuid import UUID
 
-from service.accounts.model import Right, User, rights_of
+from service.accounts.model import Right, Role, User, rights_of
 from service.errors import Forbidden, Invalid
 
 
@@ -104,11 +104,28 @@ class NewKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """What a user had when a key of theirs was activated: the key has at most that.
+
+    rights: those of the roles, too.
+    """
+
+    roles: frozenset[Role]
+    rights: frozenset[Right]
+
+    @classmethod
+    def of(cls, user: User) -> "Held":
+        """What a user has now."""
+        return cls(user.roles, user.all_rights)
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """A key of a user; the token itself is shown once and never stored.
 
     department_id: the user's. replaces: the first key of the grant that it renews.
     overlap: of one that waits for its second person: how long the old ones work beside it then.
+    held: what its user had when it was activated; None: it was not.
     """
 
     id: UUID
@@ -121,6 +138,7 @@ class Key:
     activated_by: UUID | None
     activated_at: datetime | None
     overlap: timedelta | None = None
+    held: Held | None = None
 
     @property
     def first_id(self) -> UUID:
@@ -146,7 +164,11 @@ class Key:
 
     @property
     def left_rights(self) -> frozenset[Right]:
-        """The rights that its scopes and its mode leave."""
+        """The rights that its scopes, its mode and its activation leave."""
+        return self._granted if self.held is None else self._granted & self.held.rights
+
+    @property
+    def _granted(self) -> frozenset[Right]:
         left = _ALL if self.grant.scopes is None else rights_of(self.grant.scopes)
         if Right.READ in left:
             left |= {Right.REPORTS}
@@ -169,6 +191,7 @@ class Key:
             and (mine.area_codes, mine.rosters)
             in {(None, None), (theirs.area_codes, theirs.rosters)}
             and other.left_rights <= self.left_rights
+            and (other.held is None or self.held is None or other.held.roles <= self.held.roles)
             and mine.networks in {None, theirs.networks}
             and (
                 mine.expires_at is None
@@ -193,9 +216,11 @@ class Key:
             )
 
     def limited(self, user: User) -> User:
-        """Its user, with the rights that the key leaves."""
-        left = self.left_rights
-        return user if left == _ALL else user.limited(left)
+        """Its user, with the rights that the key leaves, and with no role that came later."""
+        if self.held is not None and Held.of(user) != self.held:
+            roles, rights = user.roles & self.held.roles, user.all_rights & self.held.rights
+            return replace(user, roles=roles, rights=rights).limited(self.left_rights)
+        return user if self._granted == _ALL else user.limited(self.left_rights)
 
     def need_address(self, address: str) -> None:
         """Refuse whoever asks from elsewhere.

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.key import USED_EVERY, Key, Mode, NewKey
-from service.accounts.model import User
+from service.accounts.key import USED_EVERY, Held, Key, Mode, NewKey
+from service.accounts.model import Role, User, rights_of
 from service.accounts.store import USER_COLUMNS, user_from
 from service.errors import NotFound
 from service.storage.postgres import Connection, Record
@@ -25,19 +25,23 @@ async def insert_key(
     now: datetime,
     renews: Key | None = None,
     overlap: timedelta | None = None,
+    held: Held | None = None,
 ) -> UUID | None:
     """Store a key; None if its token is stored already.
 
     It waits for a second person, unless it is one of the first accounts, or takes the place of a
     key that has had one. overlap: it waits, and the old ones work so long beside it then.
+    held: what the user of one of the first accounts has.
     """
     at_once = renews if overlap is None else None
+    held = at_once.held if at_once else held
     key_id: UUID | None = await conn.fetchval(
         """
         INSERT INTO keys (user_id, name, token_hash, created_by, created_at, expires_at, mode,
                           scopes, area_codes, rosters, networks, requests_per_minute, bootstrap,
-                          replaces, activated_by, activated_at, overlap)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                          replaces, activated_by, activated_at, overlap, held_roles, held_rights)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+                $18, $19)
         ON CONFLICT (token_hash) DO NOTHING
         RETURNING id
         """,
@@ -58,6 +62,7 @@ async def insert_key(
         at_once.activated_by if at_once else None,
         now if key.bootstrap or at_once else None,
         overlap,
+        *_held_words(held),
     )
     return key_id
 
@@ -137,10 +142,19 @@ async def touch_key(conn: Connection, key: Key, now: datetime) -> None:
         )
 
 
-async def activate_key(conn: Connection, key_id: UUID, user_id: UUID, now: datetime) -> None:
-    """Let a key work; the database refuses whoever made it."""
+async def activate_key(
+    conn: Connection, key_id: UUID, user_id: UUID, held: Held, now: datetime
+) -> None:
+    """Let a key work, with what its user has; the database refuses whoever made it."""
     await conn.execute(
-        "UPDATE keys SET activated_by = $2, activated_at = $3 WHERE id = $1", key_id, user_id, now
+        """
+        UPDATE keys SET activated_by = $2, activated_at = $3, held_roles = $4, held_rights = $5
+        WHERE id = $1
+        """,
+        key_id,
+        user_id,
+        now,
+        *_held_words(held),
     )
 
 
@@ -176,6 +190,18 @@ async def revoke_key(conn: Connection, key_id: UUID, scope: UUID | None, now: da
     )
 
 
+def _held_words(held: Held | None) -> tuple[list[str] | None, list[str] | None]:
+    if held is None:
+        return None, None
+    return sorted(held.roles), sorted(right.word for right in held.rights)
+
+
+def _held(row: Record) -> Held | None:
+    if row["held_roles"] is None:
+        return None
+    return Held(frozenset(map(Role, row["held_roles"])), rights_of(row["held_rights"]))
+
+
 def _key(row: Record) -> Key:
     def some(name: str) -> tuple[str, ...] | None:
         return None if row[name] is None else tuple(row[name])
@@ -203,4 +229,5 @@ def _key(row: Record) -> Key:
         activated_by=row["activated_by"],
         activated_at=row["activated_at"],
         overlap=row["overlap"],
+        held=_held(row),
     )

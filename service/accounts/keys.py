@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.accounts import key_store
-from service.accounts.key import MOST_OVERLAP, Key, NewKey
+from service.accounts import key_store, store
+from service.accounts.key import MOST_OVERLAP, Held, Key, NewKey
 from service.accounts.model import User
+from service.accounts.second_person import need_second_person
 from service.crypto import Keyring
-from service.errors import Conflict, Forbidden, Invalid
+from service.errors import Conflict, Invalid
 from service.storage.postgres import Connection
 
 PREFIX = "tk_"
@@ -67,36 +68,38 @@ async def issue(
     """Make a key, and the token that is shown this once; see `key_store.insert_key`."""
     token = new_token()
     stored = token_hash(keyring, token)
-    key_id = await key_store.insert_key(conn, key, stored, now, renews, overlap)
+    held = Held.of(await store.get_user(conn, key.user_id, None)) if key.bootstrap else None
+    key_id = await key_store.insert_key(conn, key, stored, now, renews, overlap, held)
     if key_id is None:
         raise Conflict("this token exists already; ask again")
     return await key_store.get_key(conn, key_id, None), token
 
 
-async def activate(
-    conn: Connection, actor: User, key_id: UUID, scope: UUID | None, now: datetime
-) -> Key:
+async def activate(conn: Connection, actor: User, key: Key, user: User, now: datetime) -> Key:
     """Let a key work, as the second person; those that it renews end after its overlap.
 
+    key, user: the key and whose it is, both locked. It has at most what the user has now.
+
     Raises:
-        NotFound: there is none of this id in the scope.
-        Forbidden: the actor made it, or lacks a right that it hands on.
-        Conflict: it works already, was revoked, or has expired.
+        Forbidden: the actor counts as who made it.
+        Conflict: it works already, was revoked, or has expired; or the user has no rights yet.
     """
-    key = await key_store.get_key(conn, key_id, scope, lock=True)
-    if key.grant.created_by == actor.id:
-        raise Forbidden(
-            "you made this key: somebody else must activate it", code="second_person_needed"
-        )
+    made = {key.grant.created_by: "made this key"}
+    await need_second_person(conn, actor, made, "activate it", now)
     if key.state(now) != "pending":
         raise Conflict(
             f"this key is {key.state(now)}; only one that is pending can be activated",
             code="wrong_state",
         )
-    await key_store.activate_key(conn, key_id, actor.id, now)
+    if not user.all_rights:
+        raise Conflict(
+            "the user of this key has no rights yet: have those that were proposed confirmed first",
+            code="wrong_state",
+        )
+    await key_store.activate_key(conn, key.id, actor.id, Held.of(user), now)
     if key.overlap is not None:
         await key_store.end_renewed(conn, key, now + key.overlap)
-    return await key_store.get_key(conn, key_id, None)
+    return await key_store.get_key(conn, key.id, None)
 
 
 async def rotate(

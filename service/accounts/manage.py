@@ -4,13 +4,14 @@ Nobody hands on a right that is not theirs, and the last administrator of the co
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.accounts import department_store, key_store, keys, store
+from service.accounts import department_store, grants, key_store, keys, store
 from service.accounts.department import Department, Settings, bare, check_place
 from service.accounts.key import Key, NewKey
-from service.accounts.model import NewUser, User, check_alone
+from service.accounts.model import NewUser, User, check_alone, gives_more
 from service.crypto import Keyring
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.storage.postgres import Connection
@@ -44,7 +45,8 @@ async def edit_department(
 
     Raises:
         NotFound: there is no such department.
-        Forbidden, Conflict, Invalid: as `create_department`; or the county would lead no more.
+        Forbidden, Conflict, Invalid: as `create_department`; or the county would lead no more, or
+            the users of the department would have more rights.
     """
     need_the_county(actor, "change departments")
     found = await department_store.get_department(conn, department_id, None, lock=True)
@@ -52,6 +54,12 @@ async def edit_department(
     if new.kind != found.kind and department_id == actor.department_id:
         problem = "you cannot change the kind of your own department"
         raise Invalid(problem, fields={"kind": problem})
+    if gives_more(found.kind, new.kind) and await store.list_users(conn, department_id, None, 1):
+        raise Conflict(
+            f"as {new.kind} the users of this department would have more rights, which takes a"
+            " second person: make another department of that kind, and users in it",
+            code="kind_gives_rights",
+        )
     await _check_place(conn, new)
     made = await department_store.update_department(conn, department_id, new)
     if new.signature != found.settings.signature:
@@ -87,8 +95,8 @@ async def _register_signature(
         await department_store.register(conn, "signature", signature, made.id, by=actor.id, now=now)
 
 
-async def create_user(conn: Connection, actor: User, new: NewUser) -> User:
-    """Make a user of a department that the actor sees.
+async def create_user(conn: Connection, actor: User, new: NewUser, now: datetime) -> User:
+    """Make a user of a department that the actor sees; what they may do waits for a second person.
 
     Raises:
         Invalid: there is no such department.
@@ -102,35 +110,47 @@ async def create_user(conn: Connection, actor: User, new: NewUser) -> User:
         raise Invalid(error.message, fields={"department_id": error.message}) from error
     check_alone(new.roles, new.rights)
     actor.may_grant(new.roles, new.rights)
-    return await store.insert_user(conn, new)
+    made = await store.insert_user(conn, new)
+    granted = replace(made, roles=new.roles, rights=new.rights)
+    await grants.change(conn, actor, made, granted, now, restated=False)
+    return made
 
 
 async def edit_user(
-    conn: Connection, actor: User, user_id: UUID, change: Callable[[User], User]
+    conn: Connection,
+    actor: User,
+    user_id: UUID,
+    change: Callable[[User], User],
+    now: datetime,
+    *,
+    restated: bool = True,
 ) -> User:
-    """Change a user whom the actor sees; what the user may is in force with the next request.
+    """Change a user whom the actor sees; see `grants.change` for what of it waits. The rest is in
+    force with the next request.
 
     Raises:
         NotFound: there is none of this id in the actor's scope.
         Forbidden: the user has, or would have, rights that the actor has not.
-        Conflict: it would leave the county without an administrator.
+        Conflict: it would leave the county without an administrator who can log in.
     """
-    administrators = await store.lock_administrators(conn)
+    administrators = await store.lock_administrators(conn, now)
     user = await store.get_user(conn, user_id, actor.scope, lock=True)
     new = change(user)
-    if not new.roles and not new.rights:
+    if not new.roles and not new.rights and (user.roles or user.rights):
         problem = "give at least one role or right; to put the user out of service, disable them"
         raise Invalid(problem, fields={"roles": problem})
     check_alone(new.roles, new.rights)
     actor.may_grant(user.roles, user.rights)
     actor.may_grant(new.roles, new.rights)
-    stays = new.runs_the_county and new.disabled_at is None
-    if user_id in administrators and not stays and administrators == {user_id}:
+    left = grants.at_once(user, new)
+    stays = left.runs_the_county and left.disabled_at is None
+    if administrators == {user_id} and not stays:
         raise Conflict(
-            "this is the last administrator of the county; make another one first",
+            "this is the last administrator of the county who can log in; another one needs a"
+            " password, or a key that works, first",
             code="last_administrator",
         )
-    await store.update_user(conn, new)
+    await grants.change(conn, actor, user, new, now, restated=restated)
     return await store.get_user(conn, user_id, None)
 
 
@@ -158,13 +178,14 @@ async def activate_key(conn: Connection, actor: User, key_id: UUID, now: datetim
     """Let a key of a user whom the actor sees work, as the second person.
 
     Raises:
-        NotFound, Conflict: as `keys.activate`.
-        Forbidden: the actor made it, or the user has rights that the actor has not.
+        NotFound: there is none of this id in the actor's scope.
+        Conflict: as `keys.activate`.
+        Forbidden: the actor counts as who made it, or the user has rights that the actor has not.
     """
-    key = await keys.activate(conn, actor, key_id, actor.scope, now)
-    user = await store.get_user(conn, key.grant.user_id, None)
+    key = await key_store.get_key(conn, key_id, actor.scope, lock=True)
+    user = await store.get_user(conn, key.grant.user_id, None, lock=True)
     actor.may_grant(user.roles, user.rights)
-    return key
+    return await keys.activate(conn, actor, key, user, now)
 
 
 async def rotate_key(

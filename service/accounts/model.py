@@ -92,6 +92,12 @@ KINDS_WITH: dict[Right, frozenset[str]] = {
 }
 """The kinds of department whose users have a right that touches everybody's sending."""
 
+
+def gives_more(old_kind: str, new_kind: str) -> bool:
+    """Whether the users of a department get rights when its kind changes so."""
+    return any(new_kind in kinds and old_kind not in kinds for kinds in KINDS_WITH.values())
+
+
 KEY_ONLY = frozenset({Right.SEND_TEXT})
 """Rights that take a key, on which two persons agreed; nobody has them by having logged in."""
 

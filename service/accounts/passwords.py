@@ -13,7 +13,8 @@ from service.accounts import session_store, store
 from service.accounts.credentials import hash_password, new_password
 from service.accounts.key import Key
 from service.accounts.model import User
-from service.errors import Conflict, Forbidden
+from service.accounts.second_person import need_second_person
+from service.errors import Conflict
 from service.storage.postgres import Connection
 
 WAITS = timedelta(hours=72)
@@ -39,6 +40,8 @@ async def give(
     stored = await asyncio.to_thread(hash_password, password)
     if at_once:
         await put_in_force(conn, user_id, stored, now)
+        maker = asking.grant.created_by if asking is not None else None
+        await session_store.record_giver(conn, user_id, maker, now, ends_others=False)
     else:
         await session_store.give_password(conn, user_id, stored, actor.id, now)
     return password, at_once
@@ -49,18 +52,19 @@ async def confirm(conn: Connection, actor: User, user_id: UUID, now: datetime) -
 
     Raises:
         NotFound: there is none of this id in the actor's scope.
-        Forbidden: the actor gave it, or the user has rights that the actor has not.
+        Forbidden: the actor counts as who gave it, or the user has rights that the actor has not.
         Conflict: none waits (any more).
     """
     user = await store.get_user(conn, user_id, actor.scope, lock=True)
     actor.may_grant(user.roles, user.rights)
-    if user.password_from == actor.id:
-        raise Forbidden(
-            "you gave this password: somebody else must confirm it", code="second_person_needed"
-        )
+    await need_second_person(
+        conn, actor, {user.password_from: "gave this password"}, "confirm it", now
+    )
     if not await session_store.confirm_password(conn, user_id, actor.id, now - WAITS):
         raise Conflict("no password waits to be confirmed; give one", code="wrong_state")
     await session_store.revoke_sessions(conn, user_id, now)
+    giver = user.password_from
+    await session_store.record_giver(conn, user_id, giver, now, ends_others=giver != user_id)
 
 
 async def put_in_force(conn: Connection, user_id: UUID, stored: str, now: datetime) -> None:

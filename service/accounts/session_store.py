@@ -153,6 +153,28 @@ async def confirm_password(conn: Connection, user_id: UUID, by: UUID, since: dat
     return bool(confirmed)
 
 
+async def record_giver(
+    conn: Connection, user_id: UUID, given_by: UUID | None, now: datetime, *, ends_others: bool
+) -> None:
+    """Write down who knows the password that counts from now on, as it may have been they who chose
+    the next one. given_by: None: nobody with an account. ends_others: whoever gave one before does
+    not know this one.
+    """
+    if ends_others:
+        await conn.execute(
+            "UPDATE given_passwords SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL",
+            user_id,
+            now,
+        )
+    if given_by is not None and given_by != user_id:
+        await conn.execute(
+            "INSERT INTO given_passwords (user_id, given_by, counted_at) VALUES ($1, $2, $3)",
+            user_id,
+            given_by,
+            now,
+        )
+
+
 async def set_totp(conn: Connection, user_id: UUID, cipher: bytes | None) -> None:
     """Store a secret that is yet to be confirmed, or none; recovery codes go with the old one."""
     await conn.execute(

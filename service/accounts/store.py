@@ -4,9 +4,11 @@ Lists go from new to old; `scope` is a department, or None for all, and `before`
 a page begins.
 """
 
+from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
-from service.accounts.model import NewUser, Role, User, rights_of
+from service.accounts.model import NewUser, Right, Role, User, rights_of
 from service.errors import Conflict, NotFound
 from service.storage.postgres import Connection, Record, UniqueViolation
 
@@ -22,8 +24,10 @@ none below, and are not asked for those below them."""
 USERS = f"SELECT {USER_COLUMNS} FROM users u JOIN departments d ON d.id = u.department_id"  # noqa: S608  # a constant
 
 
-async def insert_user(conn: Connection, new: NewUser) -> User:
-    """Make a user.
+async def insert_user(conn: Connection, new: NewUser, *, bootstrap: bool = False) -> User:
+    """Make a user, with no roles and rights but by a grant.
+
+    bootstrap: by whoever runs the machine, with the roles and rights at once.
 
     Raises:
         Conflict: the login is taken.
@@ -32,40 +36,59 @@ async def insert_user(conn: Connection, new: NewUser) -> User:
         async with conn.transaction():
             user_id = await conn.fetchval(
                 """
-                INSERT INTO users (department_id, login, name, roles, rights)
-                VALUES ($1, $2, $3, $4, $5) RETURNING id
+                INSERT INTO users (department_id, login, name, roles, rights, bootstrap)
+                VALUES ($1, $2, $3, $4, $5, $6) RETURNING id
                 """,
                 new.department_id,
                 new.login,
                 new.name,
-                sorted(new.roles),
-                sorted(right.word for right in new.rights),
+                sorted(new.roles) if bootstrap else [],
+                sorted(right.word for right in new.rights) if bootstrap else [],
+                bootstrap,
             )
     except UniqueViolation as error:
         raise Conflict(f"there is a user with the login {new.login} already") from error
     return await get_user(conn, user_id, None)
 
 
-async def update_user(conn: Connection, user: User) -> None:
-    """Change a user's name, roles, rights, and whether the user is out of service."""
+async def update_user(conn: Connection, user: User, grant_id: UUID | None = None) -> None:
+    """Change a user's name, roles, rights, and whether the user is out of service.
+
+    grant_id: by which grant; None: the user gains nothing. The database refuses any other gain.
+    """
     await conn.execute(
-        "UPDATE users SET name = $2, roles = $3, rights = $4, disabled_at = $5 WHERE id = $1",
+        """
+        UPDATE users SET name = $2, roles = $3, rights = $4, disabled_at = $5,
+            grant_id = coalesce($6, grant_id)
+        WHERE id = $1
+        """,
         user.id,
         user.name,
         sorted(user.roles),
         sorted(right.word for right in user.rights),
         user.disabled_at,
+        grant_id,
     )
 
 
-async def lock_administrators(conn: Connection) -> set[UUID]:
-    """Those who run the county and can act; nobody else changes who they are meanwhile."""
+async def lock_administrators(conn: Connection, now: datetime) -> set[UUID]:
+    """Those who run the county and can act: with a password, or a live key that may manage users.
+    Nobody else changes who they are meanwhile.
+    """
     await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('administrators', 0))")
     rows = await conn.fetch(
         """
         SELECT u.id FROM users u JOIN departments d ON d.id = u.department_id
         WHERE d.kind = 'county' AND 'admin' = ANY (u.roles) AND u.disabled_at IS NULL
-        """
+          AND (u.password_hash IS NOT NULL OR EXISTS (
+              SELECT FROM keys k WHERE k.user_id = u.id AND k.mode = 'live'
+                AND k.activated_at IS NOT NULL AND k.revoked_at IS NULL
+                AND (k.expires_at IS NULL OR k.expires_at > $1)
+                AND (k.scopes IS NULL OR $2 = ANY (k.scopes))
+                AND 'admin' = ANY (k.held_roles)))
+        """,
+        now,
+        Right.ACCOUNTS.word,
     )
     return {row["id"] for row in rows}
 
@@ -93,6 +116,22 @@ async def get_user(
     if row is None:
         raise NotFound(f"there is no user {user_id}")
     return user_from(row)
+
+
+async def find_shared_person(
+    conn: Connection, seat: Sequence[UUID], hands: Sequence[UUID], at: datetime
+) -> UUID | None:
+    """The first of the hands behind whom may be the same person as behind somebody of the seat."""
+    found: UUID | None = await conn.fetchval(
+        """
+        SELECT hand FROM unnest($2::uuid[]) WITH ORDINALITY AS h (hand, place)
+        WHERE share_a_person($1, ARRAY[hand], $3) ORDER BY place LIMIT 1
+        """,
+        seat,
+        hands,
+        at,
+    )
+    return found
 
 
 async def list_users(

@@ -1,7 +1,7 @@
 """Logging in and out, sessions, and what people log in with."""
 
 import asyncio
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field, StringConstraints
@@ -68,11 +68,6 @@ class SessionQuery(PageQuery):
 class MeOut(UserOut):
     """Who asks, and what this key or session leaves of the rights (`may`)."""
 
-    @classmethod
-    def of_call(cls, call: Call) -> Self:
-        """What the caller is told of themselves."""
-        return cls.model_validate(UserOut.of(call.user).model_dump())
-
 
 class PasswordBody(Body):
     """Your password, and the one that takes its place."""
@@ -136,7 +131,7 @@ async def logout(call: Call) -> None:
 
 async def get_me(call: Call) -> MeOut:
     """Say who you are and what you may do."""
-    return MeOut.of_call(call)
+    return await MeOut.of(call, call.user)
 
 
 async def list_sessions(call: Call, query: SessionQuery) -> Page[SessionOut]:

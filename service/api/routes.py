@@ -93,6 +93,8 @@ OPS = (
     Op("POST",   "/users", users.create_user, R.ACCOUNTS, 201),
     Op("GET",    "/users/{user_id}", users.get_user, R.READ),
     Op("PATCH",  "/users/{user_id}", users.edit_user, R.ACCOUNTS, errors=(409,)),
+    Op("GET",    "/users/{user_id}/grants", users.list_grants, R.ACCOUNTS),
+    Op("POST",   "/users/{user_id}/grants/{grant_id}/confirm", users.confirm_grant, R.ACCOUNTS),
 
     Op("POST",   "/users/{user_id}/password", login.give_password, R.ACCOUNTS, 201, kept=False),
     Op("POST",   "/users/{user_id}/password/confirm", login.confirm_password, R.ACCOUNTS, 204),

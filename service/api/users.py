@@ -1,12 +1,15 @@
 """Users: what each may do, by roles and by single rights."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import Field
 
-from service.accounts import manage, store
+from service.accounts import grant_store, grants, manage, store
+from service.accounts.grant_store import Grant
+from service.accounts.grants import State
 from service.accounts.model import NewUser, Right, Role, User, rights_of
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
@@ -42,6 +45,35 @@ class UserPatch(Body):
     disabled: bool | None = Field(default=None, description="Out of service, or in it again.")
 
 
+class GrantOut(Out):
+    """Roles and rights that somebody proposed for a user; `confirmed`, `narrowed`: they counted
+    from then on. `rights` are beyond those of the roles.
+    """
+
+    id: UUID
+    user_id: UUID
+    roles: list[Role]
+    rights: list[str]
+    enables: bool = Field(description="It puts the user back into service.")
+    state: State
+    proposed_by: UUID
+    proposed_at: Instant
+    confirmed_by: UUID | None
+    confirmed_at: Instant | None
+
+    @classmethod
+    def of(cls, grant: Grant, call: Call) -> Self:
+        """What is shown of a grant."""
+        return cls.model_validate(
+            grant._asdict()
+            | {
+                "roles": sorted(grant.roles),
+                "rights": sorted(right.word for right in grant.rights),
+                "state": grants.state_of(grant, call.now),
+            }
+        )
+
+
 class UserOut(Out):
     """A user. `rights` are beyond those of the roles, `may` are all together."""
 
@@ -56,10 +88,23 @@ class UserOut(Out):
     password_from: UUID | None = Field(
         description="Who gave a password that waits for its second person."
     )
+    proposed: GrantOut | None = Field(
+        description="What the user gets once a second person has confirmed it."
+    )
 
     @classmethod
-    def of(cls, user: User) -> Self:
+    async def of(cls, call: Call, user: User) -> Self:
         """What is shown of a user."""
+        return (await cls.of_all(call, [user]))[0]
+
+    @classmethod
+    async def of_all(cls, call: Call, users: Sequence[User]) -> list[Self]:
+        """What is shown of several users."""
+        waiting = await grants.waiting(call.conn, users, call.now)
+        return [cls._of(call, user, waiting.get(user.id)) for user in users]
+
+    @classmethod
+    def _of(cls, call: Call, user: User, proposed: Grant | None) -> Self:
         return cls(
             id=user.id,
             department_id=user.department_id,
@@ -70,22 +115,23 @@ class UserOut(Out):
             may=sorted(right.word for right in Right if user.may(right)),
             disabled_at=user.disabled_at,
             password_from=user.password_from,
+            proposed=GrantOut.of(proposed, call) if proposed else None,
         )
 
 
 async def list_users(call: Call, query: PageQuery) -> Page[UserOut]:
     """List the users that you see."""
     found = await store.list_users(call.conn, call.user.scope, query.before, query.wanted)
-    return cut(Page[UserOut], [UserOut.of(user) for user in found], query)
+    return cut(Page[UserOut], await UserOut.of_all(call, found), query)
 
 
 async def get_user(call: Call, user_id: UUID) -> UserOut:
     """Show a user."""
-    return UserOut.of(await store.get_user(call.conn, user_id, call.user.scope))
+    return await UserOut.of(call, await store.get_user(call.conn, user_id, call.user.scope))
 
 
 async def create_user(call: Call, body: UserBody) -> UserOut:
-    """Make a user, with no more rights than your own."""
+    """Make a user; the roles and rights, no more than your own, wait for a second person."""
     new = NewUser(
         department_id=body.department_id or call.user.department_id,
         login=body.login,
@@ -93,11 +139,12 @@ async def create_user(call: Call, body: UserBody) -> UserOut:
         roles=frozenset(body.roles or ()),
         rights=rights_of(body.rights),
     )
-    return UserOut.of(await manage.create_user(call.conn, call.user, new))
+    made = await manage.create_user(call.conn, call.user, new, call.now)
+    return await UserOut.of(call, made)
 
 
 async def edit_user(call: Call, user_id: UUID, body: UserPatch) -> UserOut:
-    """Change what a user may do, or put the user out of service."""
+    """Change a user, or put them out of service; more rights wait for a second person."""
 
     def change(user: User) -> User:
         changed = user
@@ -112,4 +159,22 @@ async def edit_user(call: Call, user_id: UUID, body: UserPatch) -> UserOut:
             changed = replace(changed, disabled_at=out_since)
         return changed
 
-    return UserOut.of(await manage.edit_user(call.conn, call.user, user_id, change))
+    restated = any(value is not None for value in (body.roles, body.rights, body.disabled))
+    made = await manage.edit_user(
+        call.conn, call.user, user_id, change, call.now, restated=restated
+    )
+    return await UserOut.of(call, made)
+
+
+async def list_grants(call: Call, user_id: UUID, query: PageQuery) -> Page[GrantOut]:
+    """List what was proposed for a user, and what became of it, from new to old."""
+    await store.get_user(call.conn, user_id, call.user.scope)
+    found = await grant_store.list_grants(call.conn, user_id, query.before, query.wanted)
+    return cut(Page[GrantOut], [GrantOut.of(grant, call) for grant in found], query)
+
+
+async def confirm_grant(call: Call, user_id: UUID, grant_id: UUID) -> GrantOut:
+    """Let proposed roles and rights count, as the second person."""
+    made = await grants.confirm(call.conn, call.user, user_id, grant_id, call.now)
+    call.note("users", user_id, grant=str(made.id))
+    return GrantOut.of(made, call)

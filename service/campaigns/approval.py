@@ -9,13 +9,13 @@ first sent to the approver's own phone. The same conditions on persons stand as 
 database, for whatever this module overlooks.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from types import MappingProxyType
 from uuid import UUID
 
 from service.accounts.department_store import check_signature, get_permits
 from service.accounts.model import Right, User
+from service.accounts.second_person import need_second_person
 from service.audience.segment import canonical
 from service.audience.segment_uses import WrittenOut
 from service.campaigns import fire_store, run_store, store
@@ -189,7 +189,7 @@ async def _approvable(
     test_above: int | None,
 ) -> Content:
     """What the actor is about to approve; raises as `approve`."""
-    _check_second_person(actor, campaign)
+    await _check_second_person(conn, actor, campaign, now)
     if campaign.pending_until is None or campaign.pending_until <= now:
         raise Conflict("the submission has expired; it must be submitted again", code="expired")
     templates, rule, _ = await _sources(conn, campaign)
@@ -361,34 +361,11 @@ async def _check_permits(conn: Connection, campaign: Campaign, content: Content)
         await check_signature(conn, campaign.department_id, head(words.text))
 
 
-def _check_second_person(actor: User, campaign: Campaign) -> None:
-    approvers: dict[UUID | None, str] = {
+async def _check_second_person(
+    conn: Connection, actor: User, campaign: Campaign, now: datetime
+) -> None:
+    hands = campaign.hands | {
         campaign.approved_by: "approved it",
         campaign.approved_for: "had it approved by a deputy",
     }
-    check_no_hand(actor, campaign, approvers)
-
-
-def check_no_hand(
-    actor: User, campaign: Campaign, others: Mapping[UUID | None, str] = MappingProxyType({})
-) -> None:
-    """Refuse whoever wrote or submitted a campaign, or is one of the others, by what they did.
-
-    Raises:
-        Forbidden: says what the actor did, or whom the actor stands in for.
-    """
-    hands: dict[UUID | None, str] = {
-        **dict.fromkeys(campaign.rule_editors, "wrote its rule, or a segment that it uses"),
-        **dict.fromkeys(campaign.text_editors, "wrote one of its texts"),
-        campaign.submitted_by: "submitted it",
-        campaign.edited_by: "edited it last",
-        campaign.text_edited_by: "wrote its text",
-        campaign.rule_edited_by: "wrote its rule",
-        **others,
-    }
-    for person, whose in ((actor.id, "you"), (actor.deputy_for, "whom you stand in for")):
-        if person is not None and person in hands:
-            raise Forbidden(
-                f"{whose} {hands[person]}: somebody else must approve this campaign",
-                code="second_person_needed",
-            )
+    await need_second_person(conn, actor, hands, "approve this campaign", now)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from service.accounts.department_store import get_permits
 from service.accounts.model import Right, User
+from service.accounts.second_person import need_second_person
 from service.audience.rosters import day_in_china
 from service.audience.segment_areas import RuleAreas
 from service.audience.segment_sql import compile_rule
@@ -29,7 +30,7 @@ from service.campaigns.run_store import Follow
 from service.campaigns.schedule import validity_end
 from service.campaigns.sequence import plan_steps
 from service.channels.store import existing_channels
-from service.errors import Conflict, Forbidden, Invalid, NotFound
+from service.errors import Conflict, Invalid, NotFound
 from service.messages.filing import check_filed
 from service.messages.filing_store import required_filings
 from service.storage.postgres import Connection
@@ -73,7 +74,7 @@ async def resend_missed(
     campaign, content = await _approved(conn, actor, run.campaign_id, by.at)
     root = await _run(conn, actor, _root(run))
     await _check_resendable(conn, root, content, by.at)
-    await _check_channels(conn, actor, campaign, content, root, channels)
+    await _check_channels(conn, actor, campaign, content, root, channels, by.at)
     people = sum((await count_missed(conn, root.id, by.at)).again.values())
     if not people:
         raise Conflict("the run has missed nobody who could be written to", code="nobody_missed")
@@ -193,6 +194,7 @@ async def _check_channels(
     content: Content,
     root: Run,
     channels: Sequence[int] | None,
+    now: datetime,
 ) -> None:
     """What is approved holds for its channels; what the carriers and the department say, always."""
     if channels is None:
@@ -218,25 +220,16 @@ async def _check_channels(
             "other channels of a warning take two approvers: clone the campaign",
             code="needs_campaign",
         )
-    _check_may_approve(actor, campaign)
+    await _check_may_approve(conn, actor, campaign, now)
 
 
-def _check_may_approve(actor: User, campaign: Campaign) -> None:
+async def _check_may_approve(
+    conn: Connection, actor: User, campaign: Campaign, now: datetime
+) -> None:
     """Whoever lets it go over other channels approves them, and had no hand in the campaign."""
     actor.need(Right.APPROVE)
-    hands = {
-        campaign.submitted_by,
-        campaign.edited_by,
-        campaign.rule_edited_by,
-        *campaign.rule_editors,
-        *campaign.text_editors,
-    }
-    if actor.id in hands or actor.deputy_for in hands - {None}:
-        raise Forbidden(
-            "these channels were not approved, and you had a hand in the campaign: an approver who"
-            " had none may send it again over them",
-            code="second_person_needed",
-        )
+    act = "send it again over channels that were not approved"
+    await need_second_person(conn, actor, campaign.hands, act, now)
 
 
 async def _last_fire(conn: Connection, campaign: Campaign, now: datetime) -> Run:

@@ -9,8 +9,8 @@ from datetime import datetime
 from uuid import UUID
 
 from service.accounts.model import Right, User
+from service.accounts.second_person import need_second_person
 from service.campaigns import fire_store, guard_store, run_store, sequence_store, store
-from service.campaigns.approval import check_no_hand
 from service.campaigns.fire_store import FireRecord
 from service.campaigns.fires import Why
 from service.campaigns.missed import (
@@ -25,8 +25,7 @@ from service.campaigns.model import Act, By, Campaign, State, check_move
 from service.campaigns.planning import load
 from service.campaigns.sequence import has_fired_for_good
 from service.campaigns.stop_all import refuse_while_stopped
-from service.campaigns.target_store import has_changed_lists
-from service.errors import Forbidden
+from service.campaigns.target_store import list_changers
 from service.storage.postgres import Connection, Pool, transaction
 
 
@@ -120,7 +119,7 @@ async def release(
     await refuse_while_stopped(conn)
     named = held if planned_at is None else [find_held(held, planned_at)]
     if missed != "skip":
-        await _check_may_accept(conn, actor, campaign, named)
+        await _check_may_accept(conn, actor, campaign, named, by.at)
     if campaign.state is State.HELD:
         only_steps = await has_fired_for_good(conn, campaign)
         await release_steps(conn, campaign, missed, by)
@@ -135,7 +134,7 @@ async def release(
 
 
 async def _check_may_accept(
-    conn: Connection, actor: User, campaign: Campaign, held: Sequence[FireRecord]
+    conn: Connection, actor: User, campaign: Campaign, held: Sequence[FireRecord], now: datetime
 ) -> None:
     """Refuse to let a fire go whose people are others than those of the approval, unless the actor
     may approve, and had a hand neither in the campaign nor in its lists since.
@@ -143,13 +142,10 @@ async def _check_may_accept(
     if all(fire.code != Why.EXCHANGED for fire in held):
         return
     actor.need(Right.APPROVE)
-    check_no_hand(actor, campaign)
-    if await has_changed_lists(conn, campaign.id, actor.id):
-        raise Forbidden(
-            "you put in a list since it was approved: somebody else who may approve must release"
-            " this fire, or leave it out",
-            code="second_person_needed",
-        )
+    hands = campaign.hands
+    for person in await list_changers(conn, campaign.id):
+        hands[person] = "put in a list since it was approved"
+    await need_second_person(conn, actor, hands, "release this fire", now)
 
 
 async def finish_campaigns(

@@ -192,6 +192,18 @@ class Campaign:
     further: list[Further]
 
     @property
+    def hands(self) -> dict[UUID | None, str]:
+        """Who had a hand in what was submitted, and which; they are no second person to it."""
+        return {
+            **dict.fromkeys(self.rule_editors, "wrote its rule, or a segment that it uses"),
+            **dict.fromkeys(self.text_editors, "wrote one of its texts"),
+            self.submitted_by: "submitted it",
+            self.edited_by: "edited it last",
+            self.text_edited_by: "wrote its text",
+            self.rule_edited_by: "wrote its rule",
+        }
+
+    @property
     def findings(self) -> list[Finding]:
         """What lint said of all its texts at the submission."""
         return [*(self.verdict or ()), *(f for text in self.further for f in text.verdict or ())]

@@ -132,20 +132,16 @@ async def approve_held(conn: Connection, campaign_id: UUID, planned_at: datetime
     )
 
 
-async def has_changed_lists(conn: Connection, campaign_id: UUID, user_id: UUID) -> bool:
-    """Whether a person has put a list into the campaign's department since its people were
-    approved.
-    """
-    found: bool = await conn.fetchval(
+async def list_changers(conn: Connection, campaign_id: UUID) -> list[UUID]:
+    """Who has put a list into the campaign's department since its people were approved."""
+    rows = await conn.fetch(
         """
-        SELECT EXISTS (
-            SELECT FROM campaign_targets t
-            JOIN campaigns c ON c.id = t.campaign_id
-            JOIN imports i ON i.department_id = c.department_id
-            WHERE t.campaign_id = $1 AND t.planned_at IS NULL AND i.created_by = $2
-              AND NOT i.dry_run AND i.created_at >= t.taken_at)
+        SELECT DISTINCT i.created_by FROM campaign_targets t
+        JOIN campaigns c ON c.id = t.campaign_id
+        JOIN imports i ON i.department_id = c.department_id
+        WHERE t.campaign_id = $1 AND t.planned_at IS NULL
+          AND NOT i.dry_run AND i.created_at >= t.taken_at
         """,
         campaign_id,
-        user_id,
     )
-    return found
+    return [row["created_by"] for row in rows]

@@ -29,7 +29,7 @@ COMMANDS = {
     ),
     "bootstrap": (
         "service.cli.database:add_bootstrap",
-        "make the first department, users and keys; prints the keys once",
+        "make the first department and two administrators; prints the key of each once",
     ),
     "env": ("service.cli.database:add_env", "print every setting with its meaning"),
     "import": (

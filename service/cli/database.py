@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from service.accounts.audit import Act
 from service.accounts.audit_store import insert_entry
-from service.accounts.bootstrap import bootstrap
+from service.accounts.bootstrap import Person, bootstrap
 from service.audience.store import load_areas
 from service.campaigns.stop_all import hold_all
 from service.clock import written
@@ -34,7 +34,15 @@ def add_hold_all(parser: argparse.ArgumentParser) -> None:
 
 
 def add_bootstrap(parser: argparse.ArgumentParser) -> None:
-    """Say what `tocsin bootstrap` runs."""
+    """Add the arguments of `tocsin bootstrap`."""
+    for flag, whom in (("--admin", "one administrator"), ("--second-admin", "another person")):
+        parser.add_argument(
+            flag,
+            nargs=2,
+            metavar=("LOGIN", "NAME"),
+            required=True,
+            help=f"{whom} of the county: a login, and who it is / 管理员登录名和姓名",
+        )
     parser.set_defaults(run=_bootstrap)
 
 
@@ -87,13 +95,14 @@ async def _hold_database(reason: str, settings: Settings) -> None:
     print(f"everything is on hold since {written(stop.stopped_at, settings.zone)}: {stop.reason}")
 
 
-def _bootstrap(_: argparse.Namespace) -> None:
-    asyncio.run(_bootstrap_database(read_settings()))
+def _bootstrap(options: argparse.Namespace) -> None:
+    people = (Person(*options.admin), Person(*options.second_admin))
+    asyncio.run(_bootstrap_database(people, read_settings()))
 
 
-async def _bootstrap_database(settings: Settings) -> None:
+async def _bootstrap_database(people: tuple[Person, Person], settings: Settings) -> None:
     async with opened(settings) as (conn, keyring):
-        keys = await bootstrap(conn, keyring, settings.clock.now(), tokens={})
+        keys = await bootstrap(conn, keyring, settings.clock.now(), people)
     print(json.dumps(keys))
 
 

@@ -9,7 +9,8 @@ from datetime import datetime
 from uuid import UUID
 
 from service.accounts.model import Right, User
-from service.errors import Conflict, Forbidden
+from service.accounts.second_person import need_second_person
+from service.errors import Conflict
 from service.messages.lint import Finding, of_level
 from service.messages.store import (
     Template,
@@ -81,7 +82,7 @@ async def approve_text(
 
     Raises:
         NotFound: there is no such template in the actor's scope.
-        Forbidden: the actor may not approve, or wrote it.
+        Forbidden: the actor may not approve, or counts as who wrote it.
         Conflict: there is a newer version, or it is approved already.
         TextBlocked: lint blocks it.
         Unread: lint doubts it, and the actor does not say to have read that.
@@ -92,11 +93,7 @@ async def approve_text(
         raise Conflict(
             f"version {known.no} is the latest; read it, and approve that one", code="newer_version"
         )
-    if known.edited_by in {actor.id, actor.deputy_for}:
-        raise Forbidden(
-            "its author, or a deputy of the author, cannot approve a text; somebody else must",
-            code="second_person_needed",
-        )
+    await need_second_person(conn, actor, {known.edited_by: "wrote this text"}, "approve it", now)
     if known.approved_by is not None:
         raise Conflict("this version is approved already", code="approved_already")
     found = await judge(conn, known.department_id, known.text, known.info.message_class)

@@ -15,10 +15,10 @@ import pytest
 from aiohttp import ClientError, ClientResponse, ClientSession, FormData
 from redis.asyncio import Redis
 
-from service.accounts.bootstrap import bootstrap
 from service.crypto import Keyring
 from service.embedded import Valkey
 from service.storage.postgres import Pool, transaction
+from tests.factories import make_team, make_token
 from tests.integration.api.test_channels import BODY as CHANNEL
 
 PAUSE_MS = 30_000
@@ -123,7 +123,11 @@ async def test_a_kill_between_effect_and_answer_leaves_one_effect(
     count: str,
 ) -> None:
     async with transaction(pool) as conn:
-        tokens = await bootstrap(conn, Keyring(b"\x01" * 32), now)
+        team, keyring = await make_team(conn, now=now, kind="county"), Keyring(b"\x01" * 32)
+        tokens = {
+            role: await make_token(conn, keyring, getattr(team, role), now)
+            for role in ("admin", "operator", "approver")
+        }
     operator = tokens["operator"]
     async with serving(environment) as process:
         ask = await prepare(environment, tokens)

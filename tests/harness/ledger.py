@@ -52,7 +52,8 @@ async def make_scene(
     )
     people = [
         await conn.fetchval(
-            "INSERT INTO users (department_id, login, name, roles) VALUES ($1, $2, $2, $3) "
+            "INSERT INTO users (department_id, login, name, roles, bootstrap) "
+            "VALUES ($1, $2, $2, $3, true) "
             "RETURNING id",
             department,
             f"{role}-{uuid.uuid4().hex[:8]}",

@@ -23,6 +23,7 @@ from service.storage.roles import find_excess
 from tests.harness.silent import silent_proxy
 
 SECONDS = 60
+BOOTSTRAP = ("bootstrap", "--admin", "a", "甲", "--second-admin", "b", "乙")
 
 
 @pytest.fixture
@@ -227,7 +228,7 @@ def test_a_taken_port_is_said_by_serve_too(tmp_path: Path, database: str, valkey
 
 @pytest.mark.parametrize(
     "arguments",
-    [("service", "migrate"), ("service", "bootstrap"), ("service", "channel", "list")],
+    [("service", "migrate"), ("service", *BOOTSTRAP), ("service", "channel", "list")],
 )
 def test_a_command_without_its_database_says_so(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     done = run(
@@ -388,7 +389,7 @@ async def test_a_database_in_another_encoding_is_refused(
     assert "createdb -E UTF8 -T template0" in said
 
 
-@pytest.mark.parametrize("words", [("bootstrap",), ("channel", "list"), ("audit", "verify")])
+@pytest.mark.parametrize("words", [BOOTSTRAP, ("channel", "list"), ("audit", "verify")])
 async def test_a_command_before_the_migration_says_so(
     tmp_path: Path, fresh: str, valkey: Valkey, words: tuple[str, ...]
 ) -> None:

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from service.accounts.model import Right
 from service.storage.postgres import CheckViolation, transaction
 from tests.factories import TEXT, make_token, make_user
 from tests.integration.api.conftest import Answer, Api
@@ -142,9 +143,11 @@ async def test_nobody_renews_the_key_of_somebody_who_may_do_more(api: Api) -> No
     theirs = await active_key(api, "admin", scopes=["read"])
     async with transaction(api.runtime.pool) as conn:
         manager = await make_user(
-            conn, now=api.clock.at, department_id=api.teams["county"].department_id
+            conn,
+            now=api.clock.at,
+            department_id=api.teams["county"].department_id,
+            rights={Right.ACCOUNTS, Right.READ},
         )
-        await conn.execute("UPDATE users SET rights = '{accounts,read}' WHERE id = $1", manager.id)
         token = await make_token(conn, api.runtime.keyring, manager, api.clock.at)
     refused = await api.post(f"/keys/{theirs['id']}/rotate", token, {})
     assert (refused.status, refused.json["type"]) == (403, "/problems/right_not_yours")

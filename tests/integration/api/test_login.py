@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from service.accounts.credentials import code_at, step_of
+from service.accounts.model import Right
 from service.accounts.passwords import WAITS
 from service.accounts.session_store import FREE_ATTEMPTS, IDLE, LIFETIME
 from service.cli import main
@@ -353,11 +354,13 @@ async def test_who_is_out_of_service_has_no_session(api: Api) -> None:
 
 @pytest.mark.attack
 async def test_nobody_takes_over_whoever_may_do_more(api: Api) -> None:
-    body = {"login": "m", "name": "m", "rights": ["accounts", "read"]}
-    made = (await api.post("/users", ADMIN, body)).json
     async with transaction(api.runtime.pool) as conn:
-        manager = await make_user(conn, now=api.clock.at, department_id=UUID(made["department_id"]))
-        await conn.execute("UPDATE users SET rights = '{accounts,read}' WHERE id = $1", manager.id)
+        manager = await make_user(
+            conn,
+            now=api.clock.at,
+            department_id=api.teams["county"].department_id,
+            rights={Right.ACCOUNTS, Right.READ},
+        )
         token = await make_token(conn, api.runtime.keyring, manager, api.clock.at)
     await api.post(f"/users/{api.teams['county'].admin.id}/password", await second_admin(api))
     for path in ("password", "password/confirm", "totp/reset"):

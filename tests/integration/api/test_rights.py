@@ -69,6 +69,8 @@ TABLE = {
     "POST /users": "a",
     "GET /users/{user_id}": "aopv",
     "PATCH /users/{user_id}": "a",
+    "GET /users/{user_id}/grants": "a",
+    "POST /users/{user_id}/grants/{grant_id}/confirm": "a",
     "POST /users/{user_id}/password": "a",
     "POST /users/{user_id}/password/confirm": "a",
     "POST /users/{user_id}/totp/reset": "a",

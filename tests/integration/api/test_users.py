@@ -14,6 +14,7 @@ from service.errors import Conflict
 from service.storage.postgres import transaction
 from tests.factories import make_draft, make_token
 from tests.integration.api.conftest import Answer, Api
+from tests.integration.api.test_keys import second_admin
 
 ADMIN, SCHOOL = ("county", "admin"), ("school", "admin")
 LAST = "/problems/last_administrator"
@@ -59,7 +60,18 @@ async def test_a_user_needs_a_role_that_exists(api: Api) -> None:
 
 
 async def _made(api: Api, who: tuple[str, str], login: str, **more: Any) -> Answer:
-    return await api.post("/users", who, {"login": login, "name": login, **more})
+    """What a second administrator has confirmed of a user; or the refusal to make one."""
+    made = await api.post("/users", who, {"login": login, "name": login, **more})
+    return await _confirmed(api, made) if made.status == 201 else made
+
+
+async def _confirmed(api: Api, changed: Answer) -> Answer:
+    """The user once another administrator has confirmed what waits."""
+    user = changed.json
+    path = f"/users/{user['id']}/grants/{user['proposed']['id']}/confirm"
+    done = await api.post(path, await second_admin(api))
+    assert (done.status, done.json["state"]) == (200, "confirmed"), done.body
+    return await api.get(f"/users/{user['id']}", ADMIN)
 
 
 async def _token(api: Api, user_id: str) -> str:
@@ -98,7 +110,9 @@ async def test_nobody_gives_rights_that_are_not_theirs(api: Api) -> None:
     assert {answer.json["type"].rpartition("/")[2] for answer in refusals} == {"right_not_yours"}
     made = await api.post("/users", token, {"login": "c", "name": "c", "rights": ["read"]})
     assert made.status == 201
-    inspector = await _made(api, SCHOOL, "i", roles=["inspector"])
+    inspector = await api.post(
+        "/users", SCHOOL, {"login": "i", "name": "i", "roles": ["inspector"]}
+    )
     assert inspector.status == 403
 
 
@@ -108,22 +122,26 @@ async def test_the_last_administrator_of_the_county_stays(api: Api) -> None:
     for body in ({"disabled": True}, {"roles": ["viewer"]}):
         refused = await api.patch(path, ADMIN, body)
         assert (refused.status, refused.json["type"]) == (409, LAST)
-    second = await _made(api, ADMIN, "second", roles=["admin"])
+    token = await second_admin(api)
+    second = (await api.get("/me", token)).json["id"]
     assert (await api.patch(path, ADMIN, {"disabled": True})).status == 200
-    token = await _token(api, second.json["id"])
-    refused = await api.patch(f"/users/{second.json['id']}", token, {"disabled": True})
+    refused = await api.patch(f"/users/{second}", token, {"disabled": True})
     assert refused.json["type"] == LAST
 
 
 @pytest.mark.attack
 async def test_two_administrators_who_put_each_other_out_leave_one(api: Api) -> None:
     first = api.teams["county"].admin
-    second = (await _made(api, ADMIN, "second", roles=["admin"])).json["id"]
+    second = (await api.get("/me", await second_admin(api))).json["id"]
 
     async def put_out(actor: User, user_id: UUID) -> None:
         async with transaction(api.runtime.pool) as conn:
             await edit_user(
-                conn, actor, user_id, lambda user: replace(user, disabled_at=api.clock.at)
+                conn,
+                actor,
+                user_id,
+                lambda user: replace(user, disabled_at=api.clock.at),
+                api.clock.at,
             )
 
     other = replace(first, id=UUID(second))
@@ -132,7 +150,7 @@ async def test_two_administrators_who_put_each_other_out_leave_one(api: Api) -> 
     )
     assert [type(answer) for answer in answers].count(Conflict) == 1
     async with transaction(api.runtime.pool) as conn:
-        assert len(await lock_administrators(conn)) == 1
+        assert len(await lock_administrators(conn, api.clock.at)) == 1
 
 
 @pytest.mark.attack

@@ -28,7 +28,8 @@ async def _add_department(conn: Connection, name: str) -> Department:
         "INSERT INTO departments (name) VALUES ($1) RETURNING id", name
     )
     user_id = await conn.fetchval(
-        "INSERT INTO users (department_id, login, name, roles) VALUES ($1, $2, $2, '{operator}')"
+        "INSERT INTO users (department_id, login, name, roles, bootstrap)"
+        " VALUES ($1, $2, $2, '{operator}', true)"
         " RETURNING id",
         department_id,
         name,

@@ -87,8 +87,8 @@ async def test_what_is_wrong_is_one_plain_sentence(
     arguments: list[object], says: str, tocsin: Tocsin, pool: Pool
 ) -> None:
     await pool.execute(
-        "INSERT INTO users (department_id, login, name, roles)"
-        " SELECT department_id, '看客', '看客', '{viewer}' FROM users WHERE login = '县局'"
+        "INSERT INTO users (department_id, login, name, roles, bootstrap)"
+        " SELECT department_id, '看客', '看客', '{viewer}', true FROM users WHERE login = '县局'"
     )
     said = await tocsin(*arguments)
     assert said.code == 1

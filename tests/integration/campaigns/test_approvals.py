@@ -8,7 +8,7 @@ import pytest
 
 from service.accounts import deputies
 from service.accounts.deputies import NewDeputy
-from service.accounts.model import Role, User
+from service.accounts.model import Right, Role, User
 from service.campaigns import approval, firing, lifecycle, planning, store
 from service.campaigns.model import By, Campaign, State
 from service.campaigns.schedule import Schedule
@@ -146,13 +146,19 @@ async def test_a_deputy_stands_in_for_whoever_has_the_right_by_itself(
     conn: Connection, now: datetime
 ) -> None:
     team = await make_team(conn, now=now)
-    await conn.execute("UPDATE users SET rights = '{approve}' WHERE id = $1", team.viewer.id)
-    deputy = await _deputy(conn, team, now, team.viewer)
-    assert deputy.deputy_for == team.viewer.id
+    holder = await make_user(
+        conn,
+        Role.VIEWER,
+        now=now,
+        department_id=team.department_id,
+        rights={Right.APPROVE},
+    )
+    deputy = await _deputy(conn, team, now, holder)
+    assert deputy.deputy_for == holder.id
     campaign = await _submitted(conn, team, now)
     approved = await approval.approve(conn, deputy, campaign, "", now)
-    assert approved.approved_for == team.viewer.id
-    await conn.execute("UPDATE users SET rights = '{}' WHERE id = $1", team.viewer.id)
+    assert approved.approved_for == holder.id
+    await conn.execute("UPDATE users SET rights = '{}' WHERE id = $1", holder.id)
     plain = replace(deputy, deputy_for=None)
     assert (await deputies.standing_in(conn, plain, now)).deputy_for is None
 

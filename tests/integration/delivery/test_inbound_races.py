@@ -40,7 +40,7 @@ async def waits_for_a_lock(pool: Pool) -> bool:
 
 async def operator(conn: Connection, handsets: Handsets, login: str) -> User:
     new = NewUser(handsets.stage.scene.department, login, login, frozenset({Role.OPERATOR}))
-    return await accounts.insert_user(conn, new)
+    return await accounts.insert_user(conn, new, bootstrap=True)
 
 
 @pytest.mark.parametrize("by", ["word", "person", "word to a notice"])

@@ -1,0 +1,111 @@
+"""Roles and rights of a user: one administrator proposes what widens them, another confirms it.
+
+What a user may do decides who is a second person to whom, so one person alone gives none of it.
+What only takes away counts at once. Both administrators must have all that they hand on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from service.accounts import grant_store, store
+from service.accounts.grant_store import Grant, NewGrant
+from service.accounts.model import Role, User
+from service.accounts.second_person import need_second_person
+from service.errors import Conflict, Forbidden
+from service.storage.postgres import Connection
+
+WAITS = timedelta(days=7)
+"""How long a grant waits for its second person, as a submitted campaign does."""
+
+State = Literal["pending", "confirmed", "narrowed", "replaced", "expired"]
+_REACH = frozenset({Role.ADMIN, Role.INSPECTOR})
+"""Roles with which a user sees beyond the own department, whatever their rights."""
+
+
+def state_of(grant: Grant, now: datetime) -> State:
+    """Where a grant stands; `narrowed` and `confirmed` ones counted when they were made so."""
+    if grant.narrows:
+        return "narrowed"
+    if grant.confirmed_at is not None:
+        return "confirmed"
+    if grant.replaced_at is not None:
+        return "replaced"
+    return "expired" if grant.proposed_at <= now - WAITS else "pending"
+
+
+def widens(old: User, new: User) -> bool:
+    """Whether a user could do anything that they cannot do now."""
+    if old.disabled_at is not None and new.disabled_at is None:
+        return True
+    return not new.all_rights <= old.all_rights or bool((new.roles - old.roles) & _REACH)
+
+
+def at_once(old: User, new: User) -> User:
+    """What of a changed user counts without a second person."""
+    if not widens(old, new):
+        return new
+    stays_out = old.disabled_at is not None and new.disabled_at is None
+    disabled_at = old.disabled_at if stays_out else new.disabled_at
+    return replace(new, roles=old.roles, rights=old.rights, disabled_at=disabled_at)
+
+
+async def change(
+    conn: Connection, actor: User, old: User, new: User, now: datetime, *, restated: bool
+) -> None:
+    """Store a changed user: what widens their rights waits for a second person, in place of what
+    waited before; everything else counts at once.
+
+    restated: roles, rights or being in service were named, if only as they are: nothing else waits.
+    """
+    regranted = (new.roles, new.rights) != (old.roles, old.rights)
+    enables = old.disabled_at is not None and new.disabled_at is None
+    grant = NewGrant(new.id, new.roles, new.rights, enables)
+    if restated:
+        await grant_store.replace_waiting(conn, new.id, now)
+    if widens(old, new):
+        await grant_store.insert_grant(conn, grant, actor.id, now)
+        await store.update_user(conn, at_once(old, new))
+    elif regranted:
+        made = await grant_store.insert_grant(conn, grant._replace(narrows=True), actor.id, now)
+        await store.update_user(conn, new, made.id)
+    else:
+        await store.update_user(conn, new)
+
+
+async def confirm(
+    conn: Connection, actor: User, user_id: UUID, grant_id: UUID, now: datetime
+) -> Grant:
+    """Let a proposed grant count, as the second person; it is in force with the next request.
+
+    Raises:
+        NotFound: there is no such user in the actor's scope, or the user has no such grant.
+        Forbidden: the actor counts as who proposed it, is the one who gets it, or lacks some of it.
+        Conflict: it does not wait (any more).
+    """
+    await store.lock_administrators(conn, now)
+    user = await store.get_user(conn, user_id, actor.scope, lock=True)
+    grant = await grant_store.get_grant(conn, user_id, grant_id)
+    if (state := state_of(grant, now)) != "pending":
+        raise Conflict(f"this grant is {state}; propose another one", code="wrong_state")
+    actor.may_grant(grant.roles, grant.rights)
+    if user_id == actor.id:
+        raise Forbidden(
+            "you are the one who gets these rights: somebody else must confirm them",
+            code="second_person_needed",
+        )
+    await need_second_person(
+        conn, actor, {grant.proposed_by: "proposed these rights"}, "confirm them", now
+    )
+    await grant_store.confirm_grant(conn, grant_id, actor.id, now)
+    disabled_at = None if grant.enables else user.disabled_at
+    new = replace(user, roles=grant.roles, rights=grant.rights, disabled_at=disabled_at)
+    await store.update_user(conn, new, grant_id)
+    return grant._replace(confirmed_by=actor.id, confirmed_at=now)
+
+
+async def waiting(conn: Connection, users: Sequence[User], now: datetime) -> dict[UUID, Grant]:
+    """What waits to be confirmed, by user."""
+    return await grant_store.waiting_grants(conn, [user.id for user in users], now - WAITS)

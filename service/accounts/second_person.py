@@ -1,0 +1,43 @@
+"""Who may be the second person to what somebody did: the one decision of every place that asks.
+
+Whoever made a key of a user, or gave the password, could act as that user. So both count as one
+person, and so do two users of whom a third holds a secret each. It is so for 92 days after the key
+or password has ended, too. The decision is the function `share_a_person` of the database; triggers
+hold every table that has a second person to it as well.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from service.accounts import store
+from service.accounts.model import User
+from service.errors import Forbidden
+from service.storage.postgres import Connection
+
+
+async def need_second_person(
+    conn: Connection, actor: User, hands: Mapping[UUID | None, str], act: str, now: datetime
+) -> None:
+    """Refuse an actor who counts as one of those who did something, or stands in for one.
+
+    hands: who did it, and what, as a verb with its object. act: what the second person does.
+
+    Raises:
+        Forbidden: names what the actor, or somebody who counts as the actor, did.
+    """
+    done = {person: what for person, what in hands.items() if person is not None}
+    for person, whose in ((actor.id, "you"), (actor.deputy_for, "whom you stand in for")):
+        if person in done:
+            raise _refusal(f"{whose} {done[person]}: somebody else must {act}")
+    seat = [person for person in (actor.id, actor.deputy_for) if person is not None]
+    shared = await store.find_shared_person(conn, seat, list(done), now)
+    if shared is not None:
+        raise _refusal(
+            f"you count as one person with whoever {done[shared]}: one of you made the other's key"
+            f" or gave the password, or one person did so for both; somebody else must {act}"
+        )
+
+
+def _refusal(why: str) -> Forbidden:
+    return Forbidden(why, code="second_person_needed")
