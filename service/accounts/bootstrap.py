@@ -15,6 +15,7 @@ from service.accounts.department import COUNTY, Department, Settings
 from service.accounts.key import Held, NewKey
 from service.accounts.keys import new_token, token_hash
 from service.accounts.model import NewUser, Role, User
+from service.accounts.twins import check_plain, need_own_look
 from service.crypto import Keyring
 from service.errors import Conflict, Invalid
 from service.storage.postgres import Connection
@@ -45,7 +46,7 @@ async def bootstrap(
     Raises:
         Invalid: it is the same person twice.
         Conflict: one of the logins is somebody who is no administrator of the county, or not any
-            more.
+            more; or it looks like somebody else's.
     """
     first, second = people
     if first.login == second.login:
@@ -80,6 +81,8 @@ async def _county(conn: Connection, now: datetime) -> Department:
 async def _administrator(conn: Connection, department: Department, person: Person) -> User:
     user = await store.find_user(conn, person.login)
     if user is None:
+        check_plain(person.login, "login")
+        need_own_look(person.login, await store.lock_logins(conn))
         new = NewUser(department.id, person.login, person.name, frozenset({Role.ADMIN}))
         return await store.insert_user(conn, new, bootstrap=True)
     if not user.runs_the_county or user.disabled_at is not None:

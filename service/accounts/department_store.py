@@ -85,6 +85,12 @@ def _refusal(error: Exception, new: Settings) -> Conflict | Invalid:
     return Invalid(problem, fields={"parent_id": problem})
 
 
+async def lock_names(conn: Connection) -> list[str]:
+    """The names of all departments; nobody else takes another one meanwhile."""
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('department names', 0))")
+    return [row["name"] for row in await conn.fetch("SELECT name FROM departments")]
+
+
 async def find_department(conn: Connection, name: str) -> Department | None:
     """The department of this name."""
     row = await conn.fetchrow("SELECT * FROM departments WHERE name = $1", name)

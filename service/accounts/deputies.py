@@ -11,6 +11,7 @@ from uuid import UUID
 from service.accounts import deputies_store, store
 from service.accounts.deputies_store import Deputy
 from service.accounts.model import Right, User
+from service.accounts.second_person import need_second_person
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.storage.postgres import Connection
 
@@ -29,7 +30,8 @@ class NewDeputy:
 
 
 async def name(conn: Connection, actor: User, new: NewDeputy, now: datetime) -> Deputy:
-    """Name a deputy: an approver for the own absence, an administrator for anybody's.
+    """Name a deputy: an approver for the own absence, an administrator for anybody's, which then
+    waits for a second person: it widens what the deputy may do.
 
     Raises:
         Forbidden: the actor is neither, or only a deputy.
@@ -55,6 +57,31 @@ async def name(conn: Connection, actor: User, new: NewDeputy, now: datetime) -> 
     return await deputies_store.insert_deputy(
         conn, new.absent_id, new.deputy_id, new.starts_at, new.ends_at, new.reason, actor.id, now
     )
+
+
+async def confirm(conn: Connection, actor: User, deputy_id: UUID, now: datetime) -> Deputy:
+    """Let a deputy stand in whom an administrator named, as the second person: the absent one, or
+    another administrator.
+
+    Raises:
+        NotFound: there is none of this id in the actor's scope.
+        Forbidden: the actor is neither, is the deputy, or counts as who named them.
+        Conflict: it does not wait (any more).
+    """
+    found = await deputies_store.get_deputy(conn, deputy_id, actor.scope, lock=True)
+    if found is None:
+        raise NotFound(f"there is no deputy {deputy_id}")
+    if found.absent_id != actor.id and not actor.may(Right.ACCOUNTS):
+        raise Forbidden("the absent approver confirms it, or an administrator")
+    if not found.needs_second or found.confirmed_at or found.ended_at or found.ends_at <= now:
+        raise Conflict("it does not wait for anybody (any more)", code="wrong_state")
+    if actor.id == found.deputy_id:
+        raise Forbidden(
+            "you are the deputy: somebody else must confirm it", code="second_person_needed"
+        )
+    await need_second_person(conn, actor, {found.named_by: "named this deputy"}, "confirm it", now)
+    await deputies_store.confirm_deputy(conn, deputy_id, actor.id, now)
+    return found._replace(confirmed_by=actor.id, confirmed_at=now)
 
 
 async def end(conn: Connection, actor: User, deputy_id: UUID, now: datetime) -> Deputy:

@@ -9,7 +9,10 @@ from service.storage.postgres import Connection, affected, one
 
 
 class Deputy(NamedTuple):
-    """Who stands in for whom, from when to when, and who said so."""
+    """Who stands in for whom, from when to when, and who said so.
+
+    needs_second: somebody else than the absent one named them, so another one confirms it.
+    """
 
     id: UUID
     absent_id: UUID
@@ -21,13 +24,16 @@ class Deputy(NamedTuple):
     named_at: datetime
     ended_by: UUID | None
     ended_at: datetime | None
+    needs_second: bool
+    confirmed_by: UUID | None
+    confirmed_at: datetime | None
 
 
-_DEPUTY = """
-    SELECT id, absent_id, deputy_id, starts_at, ends_at, reason, named_by, named_at, ended_by,
-           ended_at
-    FROM deputies d
-"""
+_COLUMNS = (
+    "id, absent_id, deputy_id, starts_at, ends_at, reason, named_by, named_at, ended_by, ended_at,"
+    " needs_second, confirmed_by, confirmed_at"
+)
+_DEPUTY = f"SELECT {_COLUMNS} FROM deputies d"  # noqa: S608  # the columns stand above
 _OF_SCOPE = """
     ($1::uuid IS NULL OR EXISTS (
         SELECT FROM users u WHERE u.id = d.absent_id AND u.department_id = $1))
@@ -44,14 +50,12 @@ async def insert_deputy(
     named_by: UUID,
     now: datetime,
 ) -> Deputy:
-    """Write who stands in for whom."""
+    """Write who stands in for whom; it waits for a second person unless the absent one says so."""
     row = await conn.fetchrow(
-        """
+        f"""
         INSERT INTO deputies (absent_id, deputy_id, starts_at, ends_at, reason, named_by, named_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
-        RETURNING id, absent_id, deputy_id, starts_at, ends_at, reason, named_by, named_at,
-                  ended_by, ended_at
-        """,
+        VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING {_COLUMNS}
+        """,  # noqa: S608  # the columns stand above
         absent_id,
         deputy_id,
         starts_at,
@@ -63,9 +67,13 @@ async def insert_deputy(
     return Deputy(*one(row))
 
 
-async def get_deputy(conn: Connection, deputy_id: UUID, scope: UUID | None) -> Deputy | None:
+async def get_deputy(
+    conn: Connection, deputy_id: UUID, scope: UUID | None, *, lock: bool = False
+) -> Deputy | None:
     """One entry of a department; None: of any."""
-    row = await conn.fetchrow(f"{_DEPUTY} WHERE {_OF_SCOPE} AND id = $2", scope, deputy_id)
+    row = await conn.fetchrow(
+        f"{_DEPUTY} WHERE {_OF_SCOPE} AND id = $2" + " FOR UPDATE" * lock, scope, deputy_id
+    )
     return Deputy(*row) if row else None
 
 
@@ -80,6 +88,16 @@ async def list_deputies(
         limit,
     )
     return [Deputy(*row) for row in rows]
+
+
+async def confirm_deputy(conn: Connection, deputy_id: UUID, user_id: UUID, now: datetime) -> None:
+    """Let an entry count; the database refuses whoever named the deputy, and the deputy."""
+    await conn.execute(
+        "UPDATE deputies SET confirmed_by = $2, confirmed_at = $3 WHERE id = $1",
+        deputy_id,
+        user_id,
+        now,
+    )
 
 
 async def end_deputy(conn: Connection, deputy_id: UUID, user_id: UUID, now: datetime) -> bool:
@@ -102,6 +120,7 @@ async def absent_of(conn: Connection, user_id: UUID, now: datetime) -> UUID | No
         """
         SELECT d.absent_id FROM deputies d JOIN users u ON u.id = d.absent_id
         WHERE d.deputy_id = $1 AND d.starts_at <= $2 AND d.ends_at > $2 AND d.ended_at IS NULL
+          AND (NOT d.needs_second OR d.confirmed_at IS NOT NULL)
           AND u.disabled_at IS NULL AND (u.roles && $3 OR $4 = ANY (u.rights))
         ORDER BY d.id LIMIT 1
         """,

@@ -12,6 +12,7 @@ from service.accounts import department_store, grants, key_store, keys, store
 from service.accounts.department import Department, Settings, bare, check_place
 from service.accounts.key import Key, NewKey
 from service.accounts.model import NewUser, User, check_alone, gives_more
+from service.accounts.twins import check_plain, need_own_look
 from service.crypto import Keyring
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.storage.postgres import Connection
@@ -24,10 +25,12 @@ async def create_department(
 
     Raises:
         Forbidden: the actor does not run the county, and could otherwise take all of it.
-        Conflict: the name is taken, or the signature is another department's.
+        Conflict: the name is taken or looks like one that is, or the signature is another
+            department's.
         Invalid: kind, carrier, parent and area do not go together.
     """
     need_the_county(actor, "make departments")
+    await _check_name(conn, new.name)
     await _check_place(conn, new)
     made = await department_store.insert_department(conn, new, now)
     await _register_signature(conn, made, actor, now)
@@ -60,6 +63,8 @@ async def edit_department(
             " second person: make another department of that kind, and users in it",
             code="kind_gives_rights",
         )
+    if new.name != found.settings.name:
+        await _check_name(conn, new.name)
     await _check_place(conn, new)
     made = await department_store.update_department(conn, department_id, new)
     if new.signature != found.settings.signature:
@@ -75,6 +80,11 @@ def need_the_county(actor: User, what: str) -> None:
     """
     if not actor.runs_the_county:
         raise Forbidden(f"only an administrator of a county department may {what}")
+
+
+async def _check_name(conn: Connection, name: str) -> None:
+    check_plain(name, "name")
+    need_own_look(name, await department_store.lock_names(conn))
 
 
 async def _check_place(conn: Connection, new: Settings) -> None:
@@ -101,7 +111,7 @@ async def create_user(conn: Connection, actor: User, new: NewUser, now: datetime
     Raises:
         Invalid: there is no such department.
         Forbidden: the user would have rights that the actor has not.
-        Conflict: the login is taken.
+        Conflict: the login is taken, or looks like one that is.
     """
     scope = None if actor.scope is None else [actor.scope]
     try:
@@ -110,6 +120,8 @@ async def create_user(conn: Connection, actor: User, new: NewUser, now: datetime
         raise Invalid(error.message, fields={"department_id": error.message}) from error
     check_alone(new.roles, new.rights)
     actor.may_grant(new.roles, new.rights)
+    check_plain(new.login, "login")
+    need_own_look(new.login, await store.lock_logins(conn))
     made = await store.insert_user(conn, new)
     granted = replace(made, roles=new.roles, rights=new.rights)
     await grants.change(conn, actor, made, granted, now, restated=False)

@@ -93,6 +93,12 @@ async def lock_administrators(conn: Connection, now: datetime) -> set[UUID]:
     return {row["id"] for row in rows}
 
 
+async def lock_logins(conn: Connection) -> list[str]:
+    """All logins; nobody else makes another one meanwhile."""
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('logins', 0))")
+    return [row["login"] for row in await conn.fetch("SELECT login FROM users")]
+
+
 async def find_user(conn: Connection, login: str) -> User | None:
     """The user with this login."""
     row = await conn.fetchrow(f"{USERS} WHERE u.login = $1", login)

@@ -35,6 +35,11 @@ class DeputyOut(Out):
     named_at: Instant
     ended_by: UUID | None
     ended_at: Instant | None
+    needs_second: bool = Field(
+        description="Somebody else than the absent one named them: it counts once confirmed."
+    )
+    confirmed_by: UUID | None
+    confirmed_at: Instant | None
 
 
 class PhoneBody(Body):
@@ -58,11 +63,17 @@ async def list_deputies(call: Call, query: PageQuery) -> Page[DeputyOut]:
 
 
 async def name_deputy(call: Call, body: DeputyBody) -> DeputyOut:
-    """Name a deputy who approves while an approver is away."""
+    """Name who approves while an approver is away; for others, it waits for a second person."""
     new = NewDeputy(
         body.absent_id or call.user.id, body.deputy_id, body.starts_at, body.ends_at, body.reason
     )
     return DeputyOut.model_validate(await deputies.name(call.conn, call.user, new, call.now))
+
+
+async def confirm_deputy(call: Call, deputy_id: UUID) -> DeputyOut:
+    """Let a deputy stand in whom an administrator named, as the second person."""
+    made = await deputies.confirm(call.conn, call.user, deputy_id, call.now)
+    return DeputyOut.model_validate(made)
 
 
 async def end_deputy(call: Call, deputy_id: UUID) -> DeputyOut:

@@ -118,6 +118,7 @@ OPS = (
     Op("GET",    "/audit", audit.list_audit, R.AUDIT),
     Op("GET",    "/deputies", deputies.list_deputies, R.READ),
     Op("POST",   "/deputies", deputies.name_deputy, R.APPROVE, 201),
+    Op("POST",   "/deputies/{deputy_id}/confirm", deputies.confirm_deputy, R.APPROVE),
     Op("POST",   "/deputies/{deputy_id}/end", deputies.end_deputy, R.APPROVE),
     Op("PUT",    "/account/phone", deputies.set_own_phone, R.READ),
 

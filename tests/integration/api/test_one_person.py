@@ -353,6 +353,45 @@ async def test_the_database_takes_no_puppet_for_a_second_person(api: Api) -> Non
             )
 
 
+@pytest.mark.attack
+async def test_one_administrator_names_no_deputy_for_somebody_else(api: Api) -> None:
+    """Else they would give the right to approve alone; for the own absence it is one's own seat."""
+    team, second = api.teams["county"], await second_admin(api)
+    span = {"starts_at": "2027-01-01T00:00:00Z", "ends_at": "2027-02-01T00:00:00Z", "reason": "r"}
+    body = {"absent_id": str(team.approver.id), "deputy_id": str(team.operator.id), **span}
+    named = (await api.post("/deputies", ADMIN, body)).json
+    assert (named["needs_second"], named["confirmed_at"]) == (True, None)
+    plan = await submitted(api, team.admin)
+    assert (await api.post(plan, OPERATOR, {})).status == 403
+    path = f"/deputies/{named['id']}/confirm"
+    puppet = await key_made_by(api, ADMIN, (await other(api, Role.ADMIN)).id)
+    for who in (ADMIN, puppet):
+        assert kind(await api.post(path, who)) == REFUSED
+    for user in (team.admin, team.operator):
+        with pytest.raises(CheckViolation):
+            await api.runtime.pool.execute(
+                "UPDATE deputies SET confirmed_by = $1, confirmed_at = $2", user.id, api.clock.at
+            )
+    assert (await api.post(plan, OPERATOR, {})).status == 403
+    assert (await api.post(path, second)).json["confirmed_by"] is not None
+    assert kind(await api.post(path, second)) == (409, "wrong_state")
+    assert (await api.post(plan, OPERATOR, {})).status == 200
+    own = {"deputy_id": str(team.viewer.id), **span}
+    assert (await api.post("/deputies", APPROVER, own)).json["needs_second"] is False
+
+
+@pytest.mark.attack
+async def test_whoever_holds_the_absent_approvers_token_has_no_deputy_approve(api: Api) -> None:
+    """They name, as the absent one, a colleague: it is the absent one's seat."""
+    team = api.teams["county"]
+    held = await key_made_by(api, ADMIN, team.approver.id)
+    span = {"starts_at": "2027-01-01T00:00:00Z", "ends_at": "2027-02-01T00:00:00Z", "reason": "r"}
+    body = {"deputy_id": str(team.viewer.id), **span}
+    assert (await api.post("/deputies", held, body)).status == 201
+    plan = await submitted(api, team.admin)
+    assert kind(await api.post(plan, ("county", "viewer"), {})) == REFUSED
+
+
 async def test_people_who_hold_nothing_of_each_other_are_two(api: Api) -> None:
     """Each administrator makes the key of one of them: the planner's and the approver's."""
     team = api.teams["county"]

@@ -91,6 +91,7 @@ TABLE = {
     "GET /audit": "a",
     "GET /deputies": "aopv",
     "POST /deputies": "ap",
+    "POST /deputies/{deputy_id}/confirm": "ap",
     "POST /deputies/{deputy_id}/end": "ap",
     "PUT /account/phone": "aopv",
     "POST /campaigns/{campaign_id}/test-send": "ap",

@@ -39,6 +39,52 @@ async def test_names_and_logins_are_taken_once(api: Api) -> None:
 
 
 @pytest.mark.attack
+@pytest.mark.parametrize(
+    "twin", ["Wang.li", "ｗａｎｇ．ｌｉ", "wang.1i", "wang .li", "vvang.li", "WANG.LI"]
+)
+async def test_nobody_is_taken_for_another_by_the_login(api: Api, twin: str) -> None:
+    body = {"login": "wang.li", "name": "王", "roles": ["viewer"]}
+    assert (await api.post("/users", ADMIN, body)).status == 201
+    refused = await api.post("/users", ADMIN, body | {"login": twin})
+    assert (refused.status, refused.json["type"]) == (409, "/problems/looks_like_another")
+    assert (await api.post("/users", ADMIN, body | {"login": "wang.lin"})).status == 201
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("disguised", ["wаng", "wang\u200b", "wäng", "wang\u3164", "\u0440an"])
+async def test_letters_that_pass_for_others_are_in_no_name(api: Api, disguised: str) -> None:
+    for path, field, body in (
+        ("/users", "login", {"name": "王", "roles": ["viewer"]}),
+        ("/departments", "name", {}),
+    ):
+        refused = await api.post(path, ADMIN, body | {field: disguised})
+        assert (refused.status, list(refused.json["fields"])) == (422, [field])
+    path = f"/departments/{api.teams['school'].department_id}"
+    assert (await api.patch(path, ADMIN, {"name": disguised})).status == 422
+
+
+@pytest.mark.attack
+async def test_no_department_is_taken_for_another_by_its_name(api: Api) -> None:
+    made = (await api.post("/departments", ADMIN, {"name": "公安局（一）"})).json
+    for twin in ("公安局(一)", "公安局 （一）"):
+        refused = await api.post("/departments", ADMIN, {"name": twin})
+        assert (refused.status, refused.json["type"]) == (409, "/problems/looks_like_another")
+        path = f"/departments/{api.teams['school'].department_id}"
+        assert (await api.patch(path, ADMIN, {"name": twin})).status == 409
+        own = await api.patch(f"/departments/{made['id']}", ADMIN, {"leader": "王"})
+        assert own.status == 200
+
+
+@pytest.mark.attack
+async def test_of_twins_made_in_one_moment_one_is_there(api: Api) -> None:
+    body = {"name": "王", "roles": ["viewer"]}
+    answers = await asyncio.gather(
+        *(api.post("/users", ADMIN, body | {"login": login}) for login in ("li", "Li", "LI", "l1"))
+    )
+    assert sorted(answer.status for answer in answers) == [201, 409, 409, 409]
+
+
+@pytest.mark.attack
 async def test_an_administrator_of_a_school_stays_in_the_school(api: Api) -> None:
     refused = await api.post("/departments", SCHOOL, {"name": "n", "kind": "county"})
     assert refused.status == 403

@@ -117,7 +117,9 @@ async def _deputy(
     deputy = await _another(conn, team, now, *(roles or (Role.VIEWER,)))
     absent = absent or team.approver
     new = NewDeputy(absent.id, deputy.id, now - HOUR, now + HOUR, "leave")
-    await deputies.name(conn, team.admin, new, now)
+    named = await deputies.name(conn, team.admin, new, now)
+    assert await deputies.standing_in(conn, deputy, now) == deputy, "it waits for a second person"
+    await deputies.confirm(conn, await _another(conn, team, now, Role.ADMIN), named.id, now)
     return await deputies.standing_in(conn, deputy, now)
 
 

@@ -41,7 +41,7 @@ _INBOUND = (
 )
 _MILESTONE = "id name due_on late done_at note"
 _WEBHOOK = "id url events failing_since disabled_at disabled_why"
-_DEPUTY = "id absent_id deputy_id starts_at ends_at reason ended_at"
+_DEPUTY = "id absent_id deputy_id starts_at ends_at reason ended_at needs_second confirmed_at"
 _RECORD = "planned_at outcome code plain note run_id released_at"
 _PEOPLE = "id login name roles department_id disabled_at"
 _DEPARTMENT = (
@@ -241,6 +241,9 @@ PEOPLE = (
              body("ends_at", ("before then", "截止时间"), needed=True),
              body("reason", REASON, needed=True),
              body("absent_id", ("for whom; default: you", "被代理人，默认本人"))), _DEPUTY),
+    Request("deputies", "confirm", "POST /deputies/{deputy_id}/confirm",
+            ("agree to one whom somebody else has named", "以第二人身份确认代理"),
+            (path("deputy_id", ("its id", "代理编号")),), _DEPUTY),
     Request("deputies", "end", "POST /deputies/{deputy_id}/end", ("end it", "结束代理"),
             (path("deputy_id", ("its id", "代理编号")),), _DEPUTY),
     Request("me", "phone", "PUT /account/phone",
