@@ -1,13 +1,16 @@
 """Logging in: a password, then a code where the user has an authenticator, then a session.
 
 An attempt is counted as gone wrong before it is looked at, and taken back when it went well: so a
-thousand at once are no more than the first few. What a stranger learns is the same whether the
-login exists or not, except that it is shut after too many attempts.
+thousand at once are no more than the first few. It is counted by the login, whether there is such a
+user or not, and by the address: a stranger learns the same in both cases, and does not get far by
+trying one password with many logins.
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
 from uuid import UUID
 
 from service.accounts import session_store as sessions
@@ -16,12 +19,17 @@ from service.accounts.audit_store import insert_entry
 from service.accounts.credentials import is_password, step_of_code
 from service.accounts.keys import Caller, new_token, token_hash
 from service.accounts.model import User
-from service.accounts.session_store import Credentials, Session
+from service.accounts.session_store import Counter, Credentials, Session
 from service.crypto import Keyring
 from service.errors import TocsinError
 from service.storage.postgres import Connection, Pool, transaction
 
 PREFIX = "ts_"
+FREE_BY_ADDRESS = 50
+"""So many logins from one address may go wrong in a row, by people behind one router, too."""
+_NAME_FORGETS, _ADDRESS_FORGETS = timedelta(days=1), timedelta(minutes=15)
+_SITE_BITS = 64
+"""Of an address of IPv6: what belongs to one customer, who may take any address in it."""
 SECRET = "totp"  # noqa: S105  # the kind of field
 RECOVERY = "recovery_code"
 
@@ -69,9 +77,12 @@ async def log_in(pool: Pool, keyring: Keyring, attempt: Attempt, now: datetime) 
         LoginFailed: with the code `totp_needed` if only the code of the authenticator is missing.
         Locked: too many attempts went wrong.
     """
+    address = by_address(keyring, attempt.address)
     async with transaction(pool) as conn:
-        known = await sessions.begin_attempt(conn, attempt.login, now)
-        until = None if known else await sessions.locked_until(conn, attempt.login, now)
+        until = await sessions.begin_attempt(conn, address, now)
+        known = await sessions.find_credentials(conn, attempt.login)
+        name = by_name(keyring, attempt.login, known.user_id if known else None)
+        until = until or await sessions.begin_attempt(conn, name, now)
     if until is not None:
         raise Locked(until, now)
     stored = known.password_hash if known else None
@@ -81,22 +92,43 @@ async def log_in(pool: Pool, keyring: Keyring, attempt: Attempt, now: datetime) 
         raise LoginFailed("the login, the password or the code is wrong")
     if known.totp_confirmed and attempt.code is None:
         async with transaction(pool) as conn:
-            await sessions.forgive_attempt(conn, known.user_id)
+            await sessions.forgive_attempt(conn, address)
+            await sessions.forgive_attempt(conn, name)
         raise LoginFailed("give the code of your authenticator, too", code="totp_needed")
-    return await _open(pool, keyring, known, attempt, now)
+    opened = await _open(pool, keyring, known, attempt, now)
+    async with transaction(pool) as conn:
+        await sessions.forgive_attempt(conn, address)
+    return opened
 
 
-async def begin_guess(conn: Connection, user: User, now: datetime) -> Credentials:
+def by_name(keyring: Keyring, login: str, user_id: UUID | None) -> Counter:
+    """How attempts with one login are counted."""
+    source = keyring.index("login", login)
+    return Counter(source, sessions.FREE_ATTEMPTS, _NAME_FORGETS, user_id)
+
+
+def by_address(keyring: Keyring, address: str) -> Counter:
+    """How attempts from one address are counted."""
+    site = address
+    with suppress(ValueError):
+        found = ip_address(address.partition("%")[0])
+        found = getattr(found, "ipv4_mapped", None) or found
+        bits = _SITE_BITS if found.version == 6 else found.max_prefixlen
+        site = str(ip_network((found, bits), strict=False))
+    return Counter(keyring.index("address", site), FREE_BY_ADDRESS, _ADDRESS_FORGETS)
+
+
+async def begin_guess(conn: Connection, keyring: Keyring, user: User, now: datetime) -> Credentials:
     """Count an attempt of somebody who has logged in to show once more who they are; as at a login,
     it is counted as gone wrong until `session_store.end_attempts`.
 
     Raises:
         Locked: too many attempts went wrong.
     """
-    known = await sessions.begin_attempt(conn, user.login, now)
-    if known is None:
-        raise Locked(await sessions.locked_until(conn, user.login, now) or now, now)
-    return known
+    until = await sessions.begin_attempt(conn, by_name(keyring, user.login, user.id), now)
+    if until is not None:
+        raise Locked(until, now)
+    return await sessions.get_credentials(conn, user.id)
 
 
 async def note_wrong(conn: Connection, known: Credentials, now: datetime) -> None:

@@ -15,9 +15,23 @@ IDLE = timedelta(hours=2)
 USED_EVERY = timedelta(minutes=1)
 
 FREE_ATTEMPTS = 5
-"""So many logins may go wrong before the account is shut for a while."""
+"""So many logins of one name may go wrong before it is shut for a while."""
 FIRST_LOCK, LONGEST_LOCK = timedelta(seconds=30), timedelta(minutes=30)
 """How long at first; doubled with each attempt that goes wrong, up to the longest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """What logins that go wrong are counted by. source: a keyed hash of it.
+
+    free: so many may go wrong before it is shut. forgets: the count begins again after so long
+    without one. user_id: whose login it is, if it is anybody's.
+    """
+
+    source: bytes
+    free: int
+    forgets: timedelta
+    user_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,54 +62,60 @@ class Session:
     revoked_at: datetime | None
 
 
-async def begin_attempt(conn: Connection, login: str, now: datetime) -> Credentials | None:
+async def begin_attempt(conn: Connection, counter: Counter, now: datetime) -> datetime | None:
     """Count a login as gone wrong before it is looked at, so that many at once are counted, too.
 
-    None: there is no such login, or it is shut; see `locked_until`.
+    Returns until when it is shut; then nothing is counted.
     """
-    row = await conn.fetchrow(
+    counted = await conn.fetchval(
         """
-        UPDATE users SET failed_logins = failed_logins + 1,
-            locked_until = CASE WHEN failed_logins + 1 >= $3 THEN $2::timestamptz + least(
-                $4::interval * 2 ^ least(failed_logins + 1 - $3, 20), $5::interval) END
-        WHERE login = $1 AND (locked_until IS NULL OR locked_until <= $2)
-        RETURNING *
+        INSERT INTO login_failures AS f (source, user_id, failures, failed_at)
+        VALUES ($1, $2, 1, $3)
+        ON CONFLICT (source) DO UPDATE SET user_id = excluded.user_id, failed_at = $3,
+            failures = CASE WHEN f.failed_at > $3 - $5::interval THEN f.failures ELSE 0 END + 1,
+            locked_until = CASE WHEN f.failed_at > $3 - $5::interval AND f.failures + 1 >= $4
+                THEN $3 + least($6::interval * 2 ^ least(f.failures + 1 - $4, 20), $7::interval) END
+        WHERE f.locked_until IS NULL OR f.locked_until <= $3
+        RETURNING true
         """,
-        login,
+        counter.source,
+        counter.user_id,
         now,
-        FREE_ATTEMPTS,
+        counter.free,
+        counter.forgets,
         FIRST_LOCK,
         LONGEST_LOCK,
     )
-    return _credentials(row) if row else None
-
-
-async def locked_until(conn: Connection, login: str, now: datetime) -> datetime | None:
-    """Until when a login is shut, if it is."""
+    if counted:
+        return None
     until: datetime | None = await conn.fetchval(
-        "SELECT locked_until FROM users WHERE login = $1 AND locked_until > $2", login, now
+        "SELECT locked_until FROM login_failures WHERE source = $1", counter.source
     )
-    return until
+    return until or now
 
 
-async def forgive_attempt(conn: Connection, user_id: UUID) -> None:
-    """Take back the counting of one attempt: its password was right, a code is still to come."""
+async def forgive_attempt(conn: Connection, counter: Counter) -> None:
+    """Take back the counting of one attempt."""
     await conn.execute(
         """
-        UPDATE users SET failed_logins = greatest(failed_logins - 1, 0),
-            locked_until = CASE WHEN failed_logins - 1 >= $2 THEN locked_until END
-        WHERE id = $1
+        UPDATE login_failures SET failures = greatest(failures - 1, 0),
+            locked_until = CASE WHEN failures - 1 >= $2 THEN locked_until END
+        WHERE source = $1
         """,
-        user_id,
-        FREE_ATTEMPTS,
+        counter.source,
+        counter.free,
     )
 
 
 async def end_attempts(conn: Connection, user_id: UUID) -> None:
-    """A login went well: what went wrong before is forgotten."""
-    await conn.execute(
-        "UPDATE users SET failed_logins = 0, locked_until = NULL WHERE id = $1", user_id
-    )
+    """A login went well: what went wrong of it before is forgotten."""
+    await conn.execute("DELETE FROM login_failures WHERE user_id = $1", user_id)
+
+
+async def find_credentials(conn: Connection, login: str) -> Credentials | None:
+    """What somebody logs in with, if there is such a login."""
+    row = await conn.fetchrow("SELECT * FROM users WHERE login = $1", login)
+    return _credentials(row) if row else None
 
 
 async def get_credentials(conn: Connection, user_id: UUID) -> Credentials:
@@ -110,14 +130,14 @@ async def set_password(
     """Store a password, and open the account again; one that was given and waits is gone."""
     await conn.execute(
         """
-        UPDATE users SET password_hash = $2, password_temporary = $3, failed_logins = 0,
-            locked_until = NULL, given_hash = NULL
+        UPDATE users SET password_hash = $2, password_temporary = $3, given_hash = NULL
         WHERE id = $1
         """,
         user_id,
         password_hash,
         temporary,
     )
+    await end_attempts(conn, user_id)
 
 
 async def give_password(
@@ -142,14 +162,16 @@ async def confirm_password(conn: Connection, user_id: UUID, by: UUID, since: dat
     """
     confirmed = await conn.fetchval(
         """
-        UPDATE users SET password_hash = given_hash, password_temporary = true, failed_logins = 0,
-            locked_until = NULL, given_hash = NULL, given_confirmed_by = $2
+        UPDATE users SET password_hash = given_hash, password_temporary = true, given_hash = NULL,
+            given_confirmed_by = $2
         WHERE id = $1 AND given_hash IS NOT NULL AND given_at > $3 RETURNING true
         """,
         user_id,
         by,
         since,
     )
+    if confirmed:
+        await end_attempts(conn, user_id)
     return bool(confirmed)
 
 

@@ -194,7 +194,7 @@ async def confirm_totp(call: Call, body: CodeBody) -> RecoveryOut:
     if known.totp_cipher is None or known.totp_confirmed:
         raise Conflict("there is no secret to be confirmed: POST /me/totp", code="wrong_state")
     secret = keyring.decrypt_bytes(SECRET, known.totp_cipher)
-    await begin_guess(call.conn, call.user, call.now)
+    await begin_guess(call.conn, call.runtime.keyring, call.user, call.now)
     step = credentials.step_of_code(secret, body.code, call.now, known.totp_step)
     if step is None:
         problem = "it is not the code of now; look at the clock of your authenticator"
@@ -228,7 +228,7 @@ async def reset_totp(call: Call, user_id: UUID) -> None:
 
 async def _check_password(call: Call, field: str, password: str) -> session_store.Credentials:
     """What the caller logs in with, once the password is theirs; attempts count as logins do."""
-    known = await begin_guess(call.conn, call.user, call.now)
+    known = await begin_guess(call.conn, call.runtime.keyring, call.user, call.now)
     if not await asyncio.to_thread(credentials.is_password, password, known.password_hash):
         await note_wrong(call.conn, known, call.now)
         problem = "it is not your password"

@@ -34,8 +34,9 @@ class Terms:
         months). rejects: rejected rows of imports. lists: lists after their last day, and entries
         that a newer list took off. guests:
         of trial keys, since they were named last (a year, as a list that says no last day).
-        logins: sessions since their end, with address and browser, and recovery codes since their
-        use (Cybersecurity Law art. 21: logs of a network for six months). passwords: given ones
+        logins: sessions since their end, with address and browser, recovery codes since their
+        use, and what failed logins are counted by (Cybersecurity Law art. 21: logs of a network
+        for six months). passwords: given ones
         that nobody confirmed. records: audit entries, disclosures, erasures (Network Data
         Security Regulations art. 12: three years).
     """

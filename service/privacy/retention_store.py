@@ -130,7 +130,7 @@ async def delete_rejects(conn: Connection, before: datetime, rows: int) -> int:
 
 
 async def delete_logins(conn: Connection, before: datetime, rows: int) -> int:
-    """Delete sessions that ended, and recovery codes that were used, before."""
+    """Delete sessions that ended, recovery codes that were used, and logins that failed, before."""
     status = await conn.execute(
         """
         DELETE FROM sessions WHERE id IN (
@@ -149,7 +149,16 @@ async def delete_logins(conn: Connection, before: datetime, rows: int) -> int:
         before,
         rows,
     )
-    return affected(status) + affected(codes)
+    failures = await conn.execute(
+        """
+        DELETE FROM login_failures WHERE source IN (
+            SELECT source FROM login_failures WHERE failed_at < $1
+            ORDER BY failed_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+        """,
+        before,
+        rows,
+    )
+    return affected(status) + affected(codes) + affected(failures)
 
 
 async def drop_given_passwords(conn: Connection, before: datetime, rows: int) -> int:

@@ -3,12 +3,14 @@
 import asyncio
 import base64
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from service.accounts.credentials import code_at, step_of
+from service.accounts.login import FREE_BY_ADDRESS, by_address
 from service.accounts.model import Right
 from service.accounts.passwords import WAITS
 from service.accounts.session_store import FREE_ATTEMPTS, IDLE, LIFETIME
@@ -197,6 +199,58 @@ async def test_a_thousand_at_once_are_no_more_than_the_first_few(api: Api) -> No
     answers = await asyncio.gather(*(log_in(api, login, f"wrong {n}") for n in range(30)))
     assert [answer.status for answer in answers].count(401) == FREE_ATTEMPTS
     assert (await log_in(api, login, PASSWORD)).status == 429
+
+
+@pytest.mark.attack
+async def test_a_login_that_does_not_exist_is_shut_like_one_that_does(api: Api) -> None:
+    names = (await person(api), "nobody")
+    told: dict[str, list[Any]] = {name: [] for name in names}
+    for step in range(3 * FREE_ATTEMPTS):
+        for name in names:
+            answer = await log_in(api, name, "wrong")
+            shown = answer.json | {"request_id": ""}
+            told[name].append((answer.status, answer.headers.get("Retry-After"), shown))
+        api.clock.at += timedelta(seconds=40 * (step % 3 == 2))
+    assert told[names[0]] == told[names[1]]
+    assert [status for status, *_ in told["nobody"]].count(429) > 3
+
+
+@pytest.mark.attack
+async def test_one_password_tried_with_many_logins_shuts_the_address(api: Api) -> None:
+    """A login of one's own that goes well between them opens it no more."""
+    mine = await person(api)
+    statuses = []
+    for number in range(FREE_BY_ADDRESS + 5):
+        if number % 10 == 9:
+            assert (await log_in(api, mine, PASSWORD)).status == 201
+        statuses.append((await log_in(api, f"somebody{number}", "Passw0rd")).status)
+        if statuses[-1] == 429:
+            break
+    assert statuses == [401] * FREE_BY_ADDRESS + [429]
+    assert kind(await log_in(api, mine, PASSWORD)) == (429, "locked")
+    assert (await api.get("/me", ADMIN)).status == 200
+    api.clock.at += timedelta(minutes=15)
+    assert (await log_in(api, mine, PASSWORD)).status == 201
+
+
+@pytest.mark.attack
+async def test_one_customer_has_one_address(api: Api) -> None:
+    keyring = api.runtime.keyring
+    same = ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:2::1%eth0")
+    assert len({by_address(keyring, address) for address in same}) == 1
+    others = ("2001:db8:1:3::1", "10.0.0.1", "10.0.0.2", "not an address")
+    assert len({by_address(keyring, address) for address in (*others, same[0])}) == 5
+    assert by_address(keyring, "::ffff:10.0.0.1") == by_address(keyring, "10.0.0.1")
+
+
+@pytest.mark.attack
+async def test_what_was_typed_for_a_login_is_not_kept(api: Api) -> None:
+    """People type the password where the login belongs."""
+    await log_in(api, PASSWORD, "x")
+    rows = await api.runtime.pool.fetch("SELECT f::text AS row FROM login_failures f")
+    typed = (PASSWORD, PASSWORD.encode().hex(), sha256(PASSWORD.encode()).hexdigest())
+    assert len(rows) == 2
+    assert not any(words in row["row"] for row in rows for words in typed)
 
 
 GUESSES: list[tuple[str, dict[str, str]]] = [
