@@ -12,6 +12,7 @@ from service.accounts import department_store, grants, key_store, keys, store
 from service.accounts.department import Department, Settings, bare, check_place
 from service.accounts.key import Key, NewKey
 from service.accounts.model import NewUser, User, check_alone, gives_more
+from service.accounts.second_person import need_maker
 from service.accounts.twins import check_plain, need_own_look
 from service.crypto import Keyring
 from service.errors import Conflict, Forbidden, Invalid, NotFound
@@ -197,6 +198,7 @@ async def activate_key(conn: Connection, actor: User, key_id: UUID, now: datetim
     key = await key_store.get_key(conn, key_id, actor.scope, lock=True)
     user = await store.get_user(conn, key.grant.user_id, None, lock=True)
     actor.may_grant(user.roles, user.rights)
+    await need_maker(conn, key.grant.created_by, user)
     return await keys.activate(conn, actor, key, user, now)
 
 

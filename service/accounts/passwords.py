@@ -13,7 +13,7 @@ from service.accounts import session_store, store
 from service.accounts.credentials import hash_password, new_password
 from service.accounts.key import Key
 from service.accounts.model import User
-from service.accounts.second_person import need_second_person
+from service.accounts.second_person import need_maker, need_second_person
 from service.errors import Conflict
 from service.storage.postgres import Connection
 
@@ -60,6 +60,7 @@ async def confirm(conn: Connection, actor: User, user_id: UUID, now: datetime) -
     await need_second_person(
         conn, actor, {user.password_from: "gave this password"}, "confirm it", now
     )
+    await need_maker(conn, user.password_from, user)
     if not await session_store.confirm_password(conn, user_id, actor.id, now - WAITS):
         raise Conflict("no password waits to be confirmed; give one", code="wrong_state")
     await session_store.revoke_sessions(conn, user_id, now)

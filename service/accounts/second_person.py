@@ -12,7 +12,7 @@ from uuid import UUID
 
 from service.accounts import store
 from service.accounts.model import User
-from service.errors import Forbidden
+from service.errors import Conflict, Forbidden
 from service.storage.postgres import Connection
 
 
@@ -37,6 +37,34 @@ async def need_second_person(
             f"you count as one person with whoever {done[shared]}: one of you made the other's key"
             f" or gave the password, or one person did so for both; somebody else must {act}"
         )
+
+
+async def need_maker(conn: Connection, maker_id: UUID | None, user: User) -> None:
+    """Refuse a secret of which somebody knows who may not (any more) do all that it gives: the
+    user may have got more since it was made.
+
+    maker_id: who made it; None: whoever runs the machine.
+
+    Raises:
+        Conflict: it must be made anew, by somebody who may.
+    """
+    if maker_id is None or maker_id == user.id:
+        return
+    maker = await store.get_user(conn, maker_id, None)
+    try:
+        maker.may_grant(user.roles, user.rights)
+    except Forbidden as error:
+        raise _unworthy() from error
+    if maker.disabled_at is not None:
+        raise _unworthy()
+
+
+def _unworthy() -> Conflict:
+    return Conflict(
+        "whoever made it has not all the rights of its user, or is out of service: somebody who has"
+        " them must make it anew",
+        code="wrong_state",
+    )
 
 
 def _refusal(why: str) -> Forbidden:

@@ -69,9 +69,9 @@ async def begin_attempt(conn: Connection, counter: Counter, now: datetime) -> da
     """
     counted = await conn.fetchval(
         """
-        INSERT INTO login_failures AS f (source, user_id, failures, failed_at)
+        INSERT INTO login_failures AS f (source_hash, user_id, failures, failed_at)
         VALUES ($1, $2, 1, $3)
-        ON CONFLICT (source) DO UPDATE SET user_id = excluded.user_id, failed_at = $3,
+        ON CONFLICT (source_hash) DO UPDATE SET user_id = excluded.user_id, failed_at = $3,
             failures = CASE WHEN f.failed_at > $3 - $5::interval THEN f.failures ELSE 0 END + 1,
             locked_until = CASE WHEN f.failed_at > $3 - $5::interval AND f.failures + 1 >= $4
                 THEN $3 + least($6::interval * 2 ^ least(f.failures + 1 - $4, 20), $7::interval) END
@@ -89,7 +89,7 @@ async def begin_attempt(conn: Connection, counter: Counter, now: datetime) -> da
     if counted:
         return None
     until: datetime | None = await conn.fetchval(
-        "SELECT locked_until FROM login_failures WHERE source = $1", counter.source
+        "SELECT locked_until FROM login_failures WHERE source_hash = $1", counter.source
     )
     return until or now
 
@@ -100,7 +100,7 @@ async def forgive_attempt(conn: Connection, counter: Counter) -> None:
         """
         UPDATE login_failures SET failures = greatest(failures - 1, 0),
             locked_until = CASE WHEN failures - 1 >= $2 THEN locked_until END
-        WHERE source = $1
+        WHERE source_hash = $1
         """,
         counter.source,
         counter.free,

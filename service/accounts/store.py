@@ -140,6 +140,22 @@ async def find_shared_person(
     return found
 
 
+async def list_holders(
+    conn: Connection, users: Sequence[UUID], at: datetime
+) -> dict[UUID, list[UUID]]:
+    """Who counts as each of these users, beside the user."""
+    rows = await conn.fetch(
+        """
+        SELECT u.id, ARRAY(SELECT p FROM persons_behind(ARRAY[u.id], $2) AS p
+                           WHERE p <> u.id ORDER BY p) AS holders
+        FROM unnest($1::uuid[]) AS u (id)
+        """,
+        users,
+        at,
+    )
+    return {row["id"]: row["holders"] for row in rows}
+
+
 async def list_users(
     conn: Connection, scope: UUID | None, before: UUID | None, limit: int
 ) -> list[User]:

@@ -91,6 +91,10 @@ class UserOut(Out):
     proposed: GrantOut | None = Field(
         description="What the user gets once a second person has confirmed it."
     )
+    held_by: list[UUID] = Field(
+        description="Who made a key of theirs or gave the password, so counts as them wherever a"
+        " second person is asked for."
+    )
 
     @classmethod
     async def of(cls, call: Call, user: User) -> Self:
@@ -101,10 +105,11 @@ class UserOut(Out):
     async def of_all(cls, call: Call, users: Sequence[User]) -> list[Self]:
         """What is shown of several users."""
         waiting = await grants.waiting(call.conn, users, call.now)
-        return [cls._of(call, user, waiting.get(user.id)) for user in users]
+        holders = await store.list_holders(call.conn, [user.id for user in users], call.now)
+        return [cls._of(call, user, waiting.get(user.id), holders[user.id]) for user in users]
 
     @classmethod
-    def _of(cls, call: Call, user: User, proposed: Grant | None) -> Self:
+    def _of(cls, call: Call, user: User, proposed: Grant | None, held_by: list[UUID]) -> Self:
         return cls(
             id=user.id,
             department_id=user.department_id,
@@ -116,6 +121,7 @@ class UserOut(Out):
             disabled_at=user.disabled_at,
             password_from=user.password_from,
             proposed=GrantOut.of(proposed, call) if proposed else None,
+            held_by=held_by,
         )
 
 

@@ -151,8 +151,8 @@ async def delete_logins(conn: Connection, before: datetime, rows: int) -> int:
     )
     failures = await conn.execute(
         """
-        DELETE FROM login_failures WHERE source IN (
-            SELECT source FROM login_failures WHERE failed_at < $1
+        DELETE FROM login_failures WHERE source_hash IN (
+            SELECT source_hash FROM login_failures WHERE failed_at < $1
             ORDER BY failed_at LIMIT $2 FOR UPDATE SKIP LOCKED)
         """,
         before,

@@ -2,7 +2,7 @@
 -- user or not: so nobody learns from a login that is shut which names exist.
 CREATE TABLE login_failures (
     -- Keyed hash of a login or of an address: people type passwords where a login belongs.
-    source bytea PRIMARY KEY,
+    source_hash bytea PRIMARY KEY,
     -- Whose login it is, if it is anybody's.
     user_id uuid REFERENCES users ON DELETE CASCADE,
     failures integer NOT NULL,

@@ -105,7 +105,7 @@ async def _known(api: Api) -> Known:
     known["campaign_id of top_up"] = [{"campaign_id": str(campaign)}]
     for act in ("resend_missed", "correct_run"):
         known[f"run_id of {act}"] = [{"run_id": str(runs[0])}] * 3
-    for name in ("user_id", "key_id", "department_id", "milestone_id", "proposal_id"):
+    for name in ("user_id", "key_id", "department_id", "milestone_id", "proposal_id", "grant_id"):
         known.pop(name)  # those who ask, and what is not there: others come to be known
     return known
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from service.accounts.bootstrap import Person, bootstrap
 from service.accounts.grants import WAITS
 from service.accounts.model import Right, Role, User
 from service.campaigns import approval
@@ -184,6 +185,23 @@ async def test_the_kind_of_a_department_gives_its_users_nothing(api: Api) -> Non
     assert (await api.patch(f"/departments/{empty}", ADMIN, {"kind": "police"})).status == 200
 
 
+@pytest.mark.attack
+async def test_nothing_is_granted_before_both_first_administrators_act(api: Api) -> None:
+    people = (Person("wang", "王主任"), Person("chen", "陈科长"))
+    async with transaction(api.runtime.pool) as conn:
+        tokens = await bootstrap(conn, api.runtime.keyring, api.clock.at, people)
+    first, second = tokens["admin"], tokens["second_admin"]
+    made = (await api.post("/users", first, {"login": "n", "name": "n", "roles": ["viewer"]})).json
+    key = (await api.post("/keys", first, {"user_id": made["id"], "name": "k"})).json
+    confirm = f"/users/{made['id']}/grants/{made['proposed']['id']}/confirm"
+    activate = f"/keys/{key['id']}/activate"
+    assert kind(await api.post(confirm, first)) == REFUSED
+    assert kind(await api.post(activate, first)) == REFUSED
+    assert (await api.get("/me", key["token"])).status == 401
+    assert [(await api.post(path, second)).status for path in (confirm, activate)] == [200, 200]
+    assert (await api.get("/me", key["token"])).json["may"] == ["read", "reports"]
+
+
 # ---- keys
 
 
@@ -221,6 +239,24 @@ async def test_a_key_of_a_user_without_rights_waits_for_them(api: Api) -> None:
     assert (await api.post(path, second)).status == 200
 
 
+@pytest.mark.attack
+async def test_a_secret_made_before_its_user_got_more_is_made_anew(api: Api) -> None:
+    """Else whoever may make viewers would hold the token of an administrator."""
+    second = await second_admin(api)
+    async with transaction(api.runtime.pool) as conn:
+        rights = {Right.ACCOUNTS, Right.READ, Right.REPORTS}
+        department = api.teams["county"].department_id
+        lesser = await make_user(conn, now=api.clock.at, department_id=department, rights=rights)
+    maker = await token_of(api, lesser)
+    made = (await api.post("/users", maker, {"login": "n", "name": "n", "roles": ["viewer"]})).json
+    key = (await api.post("/keys", maker, {"user_id": made["id"], "name": "k"})).json
+    await api.post(f"/users/{made['id']}/password", maker)
+    wider = (await api.patch(f"/users/{made['id']}", ADMIN, {"roles": ["admin"]})).json["proposed"]
+    await api.post(f"/users/{made['id']}/grants/{wider['id']}/confirm", second)
+    for path in (f"/keys/{key['id']}/activate", f"/users/{made['id']}/password/confirm"):
+        assert kind(await api.post(path, second)) == (409, "wrong_state"), path
+
+
 # ---- who is a second person
 
 
@@ -251,6 +287,8 @@ async def test_two_users_of_one_key_maker_are_one_person(api: Api) -> None:
     plan = await submitted(api, team.operator)
     refused = await api.post(plan, APPROVER, {})
     assert kind(refused) == REFUSED
+    shown = (await api.get(f"/users/{team.approver.id}", ADMIN)).json
+    assert shown["held_by"] == [str(team.admin.id)]
     assert "one person" in refused.json["detail"]
 
 

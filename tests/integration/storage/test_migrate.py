@@ -75,26 +75,26 @@ async def test_suppressions_from_before_stop_what_they_stopped(
 
 
 async def test_users_and_keys_from_before_keep_what_one_person_gave_them(
-    conn: Connection, monkeypatch: pytest.MonkeyPatch
+    owned: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And whoever made the keys, or gave the passwords, counts as their users from then on."""
     known = migrations()
-    await conn.execute("CREATE SCHEMA earlier; SET search_path TO earlier")
+    await owned.execute("CREATE SCHEMA earlier; SET search_path TO earlier")
     with monkeypatch.context() as patch:
         patch.setattr(module, "migrations", lambda: [m for m in known if m.name < "0210"])
-        await migrate(conn)
-    department = await conn.fetchval("INSERT INTO departments (name) VALUES ('d') RETURNING id")
+        await migrate(owned)
+    department = await owned.fetchval("INSERT INTO departments (name) VALUES ('d') RETURNING id")
     user = (
         "INSERT INTO users (department_id, login, name, roles, rights)"
         " VALUES ($1, $2, $2, $3, $4) RETURNING id"
     )
-    maker = await conn.fetchval(user, department, "maker", ["admin"], [])
-    other = await conn.fetchval(user, department, "other", ["admin"], [])
+    maker = await owned.fetchval(user, department, "maker", ["admin"], [])
+    other = await owned.fetchval(user, department, "other", ["admin"], [])
     people = {}
     for role in Role:
         more = [] if role is Role.INSPECTOR else ["unmask"]
-        people[role] = await conn.fetchval(user, department, role, [role], more)
-        await conn.execute(
+        people[role] = await owned.fetchval(user, department, role, [role], more)
+        await owned.execute(
             "INSERT INTO keys (user_id, name, token_hash, created_by, created_at, activated_by,"
             " activated_at) VALUES ($1, 'k', decode(md5($2), 'hex'), $3, now(), $4, now())",
             people[role],
@@ -102,15 +102,15 @@ async def test_users_and_keys_from_before_keep_what_one_person_gave_them(
             maker,
             other,
         )
-    await conn.execute(
+    await owned.execute(
         "UPDATE users SET given_by = $2, given_at = now(), given_confirmed_by = $3 WHERE id = $1",
         other,
         maker,
         people[Role.VIEWER],
     )
-    assert (await migrate(conn))[0].startswith("0210")
+    assert (await migrate(owned))[0].startswith("0210")
     for role, user_id in people.items():
-        row = await conn.fetchrow(
+        row = await owned.fetchrow(
             "SELECT u.roles, k.held_roles, k.held_rights FROM users u JOIN keys k"
             " ON k.user_id = u.id WHERE u.id = $1",
             user_id,
@@ -121,8 +121,8 @@ async def test_users_and_keys_from_before_keep_what_one_person_gave_them(
         assert rights_of(row["held_rights"]) == held
         assert len(row["held_rights"]) == len(held)
     same = "SELECT share_a_person(ARRAY[$1::uuid], ARRAY[$2::uuid], now())"
-    assert await conn.fetchval(same, people[Role.OPERATOR], people[Role.APPROVER])
-    assert await conn.fetchval(same, other, maker)
-    assert not await conn.fetchval(
-        same, await conn.fetchval(user, department, "new", [], []), maker
+    assert await owned.fetchval(same, people[Role.OPERATOR], people[Role.APPROVER])
+    assert await owned.fetchval(same, other, maker)
+    assert not await owned.fetchval(
+        same, await owned.fetchval(user, department, "new", [], []), maker
     )

@@ -224,7 +224,7 @@ PEOPLE = (
             "signatures landlines links waiting history"),
     Request("users", "list", "GET /users", ("who there is", "用户"), (), _PEOPLE, many="paged"),
     Request("users", "show", "GET /users/{user_id}", ("one of them", "查看用户"), (USER,),
-            _PEOPLE + " may proposed"),
+            _PEOPLE + " may proposed held_by"),
     Request("users", "grants", "GET /users/{user_id}/grants",
             ("what was proposed for them", "权限变更记录"), (USER,),
             "id roles rights enables state proposed_by proposed_at confirmed_by confirmed_at",

@@ -41,7 +41,10 @@ LABELS = {
     "send_hours": "时段", "timezone": "时区", "validity_minutes": "有效分钟",
     "start_at": "开始时间", "rrule": "重复规则", "dates": "日期", "until": "截止",
     "beyond_hours": "超出县定时段", "own_hours": "自定时段", "hold_following": "连同后续等待",
-    "user_id": "用户", "skipped": "不发", "channel_id": "通道编号",
+    "user_id": "用户", "skipped": "不发", "channel_id": "通道编号", "rights": "单独权限",
+    "proposed": "待确认的权限", "proposed_by": "提出人", "proposed_at": "提出时间",
+    "confirmed_by": "确认人", "confirmed_at": "确认时间", "enables": "恢复使用",
+    "held_by": "视同本人的用户", "needs_second": "须第二人确认",
 }  # fmt: skip
 """Members, by the name that the API gives them."""
 
