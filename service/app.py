@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import cache
 from importlib.metadata import version
 
@@ -12,21 +12,26 @@ from aiohttp import web
 from aiohttp.log import server_logger
 
 from service.api import callbacks, catalogue, reference
+from service.api.admission import Admission
+from service.api.downloads import Downloads
 from service.api.health import healthz, readyz
 from service.api.limiter import Limiter
 from service.api.metrics import Metrics
 from service.api.openapi import document
 from service.api.problems import as_problem
 from service.api.routes import CALLBACKS, OPS, PREFIX
-from service.api.server import LIMITER, endpoint
+from service.api.server import ADMISSION, DOWNLOADS, LIMITER, endpoint
 from service.api.version import ETAG, IF_NONE_MATCH, names, tag_of
 from service.errors import Misconfigured
 from service.messages import wording
 from service.runtime import Runtime
 from service.servers import port_fault
-from service.web import RUNTIME, request_log, shorten_malformed, show_request_id
+from service.storage.postgres import open_pool
+from service.web import ENTRY, RUNTIME, request_log, shorten_malformed, show_request_id
 
 JSON_OCTETS = 1024 * 1024
+ENTRY_CONNECTIONS = 4
+"""Connections to PostgreSQL for authentication, readiness and callbacks, beside the pool's."""
 SHUTDOWN_SECONDS = 15.0
 LINGER_SECONDS = 5.0
 """How long the rest of a body that was refused is taken and thrown away, before the connection is
@@ -43,6 +48,9 @@ def create_app(runtime: Runtime) -> web.Application:
     app = web.Application(middlewares=[request_log, as_problem], client_max_size=JSON_OCTETS)
     app[RUNTIME] = runtime
     app[LIMITER] = Limiter(runtime.redis, runtime.settings)
+    app[ADMISSION] = Admission(runtime.pool.get_max_size())
+    app[DOWNLOADS] = Downloads(runtime.keyring)
+    app.cleanup_ctx.append(_entry)
     app.on_response_prepare.append(show_request_id)
     server_logger.addFilter(shorten_malformed)  # the same one is added once
     app.router.add_get("/healthz", healthz)
@@ -57,6 +65,13 @@ def create_app(runtime: Runtime) -> web.Application:
         app.router.add_route(op.method, PREFIX + op.path, endpoint(op, readers.get(op.path)))
     app.router.add_post(PREFIX + CALLBACKS, callbacks.Callbacks().receive)
     return app
+
+
+async def _entry(app: web.Application) -> AsyncIterator[None]:
+    """Hold the connections of `ENTRY` while the application runs; opened when they are needed."""
+    async with open_pool(app[RUNTIME].settings.database_url, size=ENTRY_CONNECTIONS) as pool:
+        app[ENTRY] = pool
+        yield
 
 
 @cache

@@ -11,10 +11,15 @@ from aiohttp.typedefs import Handler
 
 from service.logs import log_context, masked
 from service.runtime import Runtime
+from service.storage.postgres import Pool
 
 log = logging.getLogger("service.access")
 
 RUNTIME = web.AppKey("runtime", Runtime)
+ENTRY = web.AppKey("entry", Pool)
+"""Connections for authentication, readiness and callbacks alone: no other request takes them, so
+that a caller is known, and a receipt stored, however many reads are in hand.
+"""
 REQUEST_ID = web.RequestKey("request_id", str)
 USER_ID = web.RequestKey("user_id", str)
 """Set once the caller is known, for the access log."""

@@ -15,7 +15,7 @@ from service.accounts.login import PREFIX as SESSION
 from service.accounts.login import session_caller
 from service.api.problems import Unauthorized
 from service.runtime import Runtime
-from service.web import USER_ID
+from service.web import ENTRY, USER_ID
 
 _SCHEME = "bearer "
 _HOW = "send the header Authorization: Bearer, followed by a key"
@@ -35,7 +35,7 @@ async def authenticate(request: web.Request, runtime: Runtime) -> Caller:
     if not token.isascii():
         raise Unauthorized(f"a key has letters, digits and signs of ASCII only: {_HOW}")
     now = runtime.clock.now()
-    async with runtime.pool.acquire() as conn:
+    async with request.config_dict[ENTRY].acquire() as conn:
         find = session_caller if token.startswith(SESSION) else caller_of
         caller = await find(conn, runtime.keyring, token, now)
         if caller is None:

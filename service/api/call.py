@@ -16,14 +16,15 @@ from service.campaigns.model import By
 from service.errors import Forbidden, TocsinError
 from service.queue import Job
 from service.runtime import Runtime
-from service.storage.postgres import Connection
+from service.storage.postgres import Connection, Pool
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A request of somebody who is not known yet."""
+    """A request of somebody who is not known yet. pool: where whoever asks is looked up."""
 
     runtime: Runtime
+    pool: Pool
     now: datetime
     address: str
     agent: str

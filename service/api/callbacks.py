@@ -32,8 +32,8 @@ from service.delivery import store
 from service.errors import Invalid, NotFound, Unavailable
 from service.queue import Job
 from service.runtime import Runtime
-from service.storage.postgres import transaction
-from service.web import RUNTIME
+from service.storage.postgres import Pool, transaction
+from service.web import ENTRY, RUNTIME
 
 BODY_OCTETS = 256 * 1024
 MOST_WAITING = 200
@@ -83,10 +83,11 @@ class Callbacks:
 
 async def _receive(request: web.Request, body: bytes) -> web.Response:
     runtime = request.config_dict[RUNTIME]
-    async with runtime.pool.acquire() as conn:
+    pool = request.config_dict[ENTRY]
+    async with pool.acquire() as conn:
         channel = await find_channel(conn, runtime.keyring, request.match_info["channel"])
     answer = _read(channel, request, body, runtime)
-    await _store(runtime, channel.id, answer)
+    await _store(runtime, pool, channel.id, answer)
     return web.Response(body=answer.body.encode(), content_type=answer.media_type, charset="utf-8")
 
 
@@ -177,11 +178,11 @@ def _public_url(config: CallbackConfig, request: web.Request) -> str:
     return f"{config.public_url}?{query}"
 
 
-async def _store(runtime: Runtime, channel_id: int, answer: CallbackAnswer) -> None:
+async def _store(runtime: Runtime, pool: Pool, channel_id: int, answer: CallbackAnswer) -> None:
     now = runtime.clock.now()
     receipts = [(channel_id, item) for item in answer.items if isinstance(item, Receipt)]
     texts = [(channel_id, item) for item in answer.items if isinstance(item, Inbound)]
-    async with transaction(runtime.pool) as conn:
+    async with transaction(pool) as conn:
         if receipts:
             await store.insert_receipts(conn, runtime.keyring, receipts, now)
         if texts:

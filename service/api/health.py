@@ -18,11 +18,12 @@ from service.storage.postgres import (
     UNREACHABLE,
     Connection,
     NoRight,
+    Pool,
     TooManyConnections,
     WrongPassword,
 )
 from service.storage.roles import find_excess
-from service.web import RUNTIME
+from service.web import ENTRY, RUNTIME
 
 ACT_SECONDS = 30.0
 """A scheduler that works ends each of its acts at least so often."""
@@ -42,7 +43,7 @@ async def healthz(_: web.Request) -> web.Response:
 async def readyz(request: web.Request) -> web.Response:
     """PostgreSQL and Redis answer, the database is as this program needs it, and it is swept."""
     runtime = request.config_dict[RUNTIME]
-    database, redis = await asyncio.gather(_postgresql(runtime), _redis(runtime))
+    database, redis = await asyncio.gather(_postgresql(request.config_dict[ENTRY]), _redis(runtime))
     postgresql, scheduler, role = database
     if not postgresql == redis == "ok":
         status = "unavailable"
@@ -53,12 +54,12 @@ async def readyz(request: web.Request) -> web.Response:
     return web.json_response(body, status=503 if status == "unavailable" else 200)
 
 
-async def _postgresql(runtime: Runtime) -> tuple[str, str, str]:
+async def _postgresql(pool: Pool) -> tuple[str, str, str]:
     """What there is to say of the database, of the scheduler, whose turns are noted there, and of
     the service's role, which must not be able to change the audit trail.
     """
     try:
-        async with runtime.pool.acquire(timeout=ANSWER_SECONDS, seconds=ANSWER_SECONDS) as conn:
+        async with pool.acquire(timeout=ANSWER_SECONDS, seconds=ANSWER_SECONDS) as conn:
             if why := await _unfit(conn):
                 return why, "unknown", "unknown"
             turns = await last_turns(conn)

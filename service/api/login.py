@@ -113,7 +113,7 @@ class RecoveryOut(Out):
 async def login(visit: Visit, body: LoginBody) -> LoginOut:
     """Begin a session; its token is used like a key."""
     attempt = Attempt(body.login, body.password, body.code, visit.address, visit.agent)
-    opened = await log_in(visit.runtime.pool, visit.runtime.keyring, attempt, visit.now)
+    opened = await log_in(visit.pool, visit.runtime.keyring, attempt, visit.now)
     return LoginOut(
         id=opened.session.id,
         token=opened.token,

@@ -41,6 +41,8 @@ class Op:
         Idempotency-Key; not one that shows a secret, or a person in full. It is done once even so.
     whole: whether a PUT sets, and answers, just what the GET of its address shows.
     seconds: how long each of its statements may take.
+    heavy: whether it counts, lists, checks or makes a file of much, so that a caller has few of
+        them at once (`admission`).
     """
 
     method: str
@@ -57,6 +59,7 @@ class Op:
     kept: bool = True
     whole: bool = False
     seconds: float = HOT_SECONDS
+    heavy: bool = False
 
     @cached_property
     def hints(self) -> Mapping[str, Any]:
@@ -106,6 +109,18 @@ class Op:
         if self.changes is not None:
             return self.changes
         return self.method != "GET" or self.out is Download
+
+    @cached_property
+    def is_read(self) -> bool:
+        """Whether it changes nothing but perhaps the audit trail."""
+        return self.method == "GET" or not self.audited
+
+    @cached_property
+    def is_bounded(self) -> bool:
+        """Whether the server ends its statements: those of reads, and of what may take long. For
+        the rest the time limit on this side will do, and costs nothing.
+        """
+        return self.is_read or self.heavy or self.seconds > HOT_SECONDS
 
     @cached_property
     def is_open(self) -> bool:

@@ -15,6 +15,7 @@ from aiohttp.typedefs import Handler
 from pydantic import ValidationError
 
 from service.accounts.login import Locked, LoginFailed
+from service.api.admission import TooManyAtOnce, busy
 from service.api.catalogue import PREFIX
 from service.api.limiter import TooMany
 from service.audience.segment import SegmentError
@@ -31,7 +32,7 @@ from service.errors import (
 )
 from service.logs import masked
 from service.messages.text_approval import TextBlocked, Unread
-from service.storage.postgres import UNREACHABLE, OutOfRoom, TooManyConnections
+from service.storage.postgres import UNREACHABLE, Busy, OutOfRoom, TooManyConnections
 from service.web import REQUEST_ID, RUNTIME
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,19 @@ class TooLarge(TocsinError):
     code = "too_large"
 
 
+class TooLong(Invalid):
+    """What is asked for takes longer than a request may."""
+
+    code = "takes_too_long"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"this took longer than {seconds:g} seconds and was stopped; nothing was changed. The"
+            " rule, the list or the span of days is too large: ask for less of it (one area, one"
+            " roster, fewer days, a smaller limit)"
+        )
+
+
 class Unsupported(TocsinError):
     """The body is of another type than is taken."""
 
@@ -88,6 +102,7 @@ STATUS: dict[type[TocsinError], int] = {
     Stale: 412,
     Locked: 429,
     TooMany: 429,
+    TooManyAtOnce: 429,
     TooLarge: 413,
     Unsupported: 415,
     Invalid: 422,
@@ -159,6 +174,9 @@ async def as_problem(request: web.Request, handler: Handler) -> web.StreamRespon
         return _of_error(request, error)
     except web.HTTPException as error:
         return _of_http(request, error)
+    except Busy as error:
+        log.warning("no connection to the database was free", extra={"why": repr(error)})
+        return _of_error(request, busy())
     except UNREACHABLE as error:
         log.warning("database unreachable", extra={"why": repr(error)})
         what = "cannot be reached"
@@ -178,7 +196,7 @@ def _of_error(request: web.Request, error: TocsinError) -> web.Response:
         if isinstance(error, kind):
             extras |= extra(error)
     response = problem(request, status_of(error), error.code, error.message, extras)
-    if isinstance(error, Locked | TooMany):
+    if isinstance(error, Locked | TooMany | TooManyAtOnce):
         response.headers["Retry-After"] = str(error.seconds)
     return response
 

@@ -3,12 +3,17 @@
 What the handler writes, its entry in the audit trail, and the answer kept under an Idempotency-Key
 are committed together; bells are rung afterwards. A transaction that met another one is run again.
 An answer that takes a call to somebody outside is made after the transaction, and is not kept: it
-is true only once. A file is sent after the transaction that wrote down who took it.
+is true only once. A file is made after the transaction that wrote down who took it, and sent once
+its connection to the database is free again (`downloads`).
+
+What heavy requests and reads may have at once is in `admission`. A statement, and a request as a
+whole, has a time limit; whoever passes it is told what to ask for instead.
 """
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
@@ -18,28 +23,37 @@ from service.accounts.audit import Act
 from service.accounts.audit_store import insert_entry
 from service.accounts.keys import Caller
 from service.api import reading, trail, version
+from service.api.admission import Admission, busy
 from service.api.auth import address_of, authenticate, printable
 from service.api.call import Call, Counted, Download, Later, Visit
+from service.api.downloads import Downloads, MadeFile
 from service.api.idempotency import REPLAYED, Answer, Ticket, key_of
 from service.api.limiter import LOGINS_PER_MINUTE, Limit, Limiter
 from service.api.op import Op
+from service.api.problems import TooLong
 from service.api.reading import Arguments
 from service.api.schema import as_json
 from service.campaigns.planning import check_mode
 from service.errors import TocsinError, Unavailable
 from service.runtime import Runtime
-from service.storage.postgres import COLLISIONS, Connection
-from service.web import HEADERS, REQUEST_ID, RUNTIME
-
-log = logging.getLogger(__name__)
+from service.storage.postgres import (
+    COLLISIONS,
+    Busy,
+    Connection,
+    Stopped,
+    limit_statements,
+)
+from service.web import ENTRY, HEADERS, REQUEST_ID, RUNTIME
 
 ATTEMPTS = 4
-WRITE_SECONDS = 8.0
-"""How long whoever gets a file may take over one piece: a connection to the database waits, and
-PostgreSQL would end it after ten seconds.
-"""
+WHOLE = 5
+"""A request as a whole may take so many times as long as one of its statements."""
+GRACE_SECONDS = 3.0
+"""So much later than the server a statement is ended on this side, where the server is silent."""
 JSON = "application/json"
 LIMITER = web.AppKey("limiter", Limiter)
+ADMISSION = web.AppKey("admission", Admission)
+DOWNLOADS = web.AppKey("downloads", Downloads)
 
 
 def endpoint(
@@ -51,6 +65,7 @@ def endpoint(
         runtime = request.config_dict[RUNTIME]
         visit = Visit(
             runtime,
+            request.config_dict[ENTRY],
             runtime.clock.now(),
             address_of(request, runtime.settings.proxies),
             printable(request.headers.get("User-Agent", "")),
@@ -71,14 +86,29 @@ def endpoint(
             caller.user.need(op.right)
         op.need_key(caller.key)
         key = key_of(request) if op.is_once else None
-        async with reading.arguments(op, request, runtime) as found:
-            mark = reading.fingerprint(runtime.keyring, request, found)
-            ticket = Ticket(caller.user.id, caller.id, key, mark, op.kept) if key else None
-            exchange = _Exchange(op, request, runtime, caller, mark, ticket)
-            exchange.reader = reader if op.edits else None
-            return await exchange.run(found)
+        with request.config_dict[ADMISSION].in_hand(op, caller.user):
+            return await _answered(op, reader, request, caller, key)
 
     return greet if op.is_open else answer
+
+
+async def _answered(
+    op: Op, reader: Op | None, request: web.Request, caller: Caller, key: str | None
+) -> web.StreamResponse:
+    """The answer to a caller who may ask."""
+    runtime = request.config_dict[RUNTIME]
+    async with reading.arguments(op, request, runtime) as found:
+        mark = reading.fingerprint(runtime.keyring, request, found)
+        ticket = Ticket(caller.user.id, caller.id, key, mark, op.kept) if key else None
+        exchange = _Exchange(op, request, runtime, caller, mark, ticket)
+        exchange.reader = reader if op.edits else None
+        return await exchange.run(found)
+
+
+class _Replayed(NamedTuple):
+    """The answer that the same request had before."""
+
+    answer: Answer
 
 
 class _Exchange:
@@ -110,8 +140,46 @@ class _Exchange:
         raise Unavailable("too many others are changing the same things; try again")
 
     async def _attempt(self, found: Arguments) -> web.StreamResponse:
-        runtime = self._runtime
-        async with runtime.pool.acquire(seconds=self._op.seconds) as conn:
+        call, result = await self._in_time(found)
+        if isinstance(result, _Replayed):
+            return _response(result.answer, {REPLAYED: "true"})
+        if isinstance(result, MadeFile):
+            with result as file:
+                return await file.send(self._request)
+        for job, ids in call.bells:
+            await self._runtime.queue.ring_once(job, *ids)
+        if isinstance(result, Later):
+            result = await result.make()
+        return self._shown(result if isinstance(result, Answer) else self._answer(result))
+
+    async def _in_time(self, found: Arguments) -> tuple[Call, object]:
+        """What comes of it, if there is room and it does not take too long.
+
+        Raises:
+            Unavailable: code `busy`: no room, or no free connection.
+            TooLong: a statement, or all of it, passed its limit; nothing was changed.
+        """
+        op = self._op
+        ends = op.is_read or op.out is Download
+        try:
+            async with asyncio.timeout(WHOLE * op.seconds if ends else None) as whole:
+                admission = self._request.config_dict[ADMISSION]
+                async with admission.at_work(op, self._caller.user):
+                    return await self._worked(found)
+        except Stopped:
+            raise TooLong(op.seconds) from None
+        except Busy:
+            raise busy() from None
+        except TimeoutError:
+            if whole.expired():
+                raise TooLong(WHOLE * op.seconds) from None
+            raise
+
+    async def _worked(self, found: Arguments) -> tuple[Call, object]:
+        """What the handler answers: its transaction is over, and a file is made."""
+        runtime, op = self._runtime, self._op
+        grace = GRACE_SECONDS if op.is_bounded else 0
+        async with runtime.pool.acquire(seconds=op.seconds + grace) as conn:
             call = Call(
                 runtime,
                 conn,
@@ -121,24 +189,28 @@ class _Exchange:
                 session_id=self._caller.session_id,
             )
             try:
-                async with conn.transaction():
+                async with self._transaction(conn):
                     if stored := await self._stored_answer(conn):
-                        return _response(stored, {REPLAYED: "true"})
+                        return call, _Replayed(stored)
                     result = await self._checked(call, found)
             except TocsinError:
                 if stored := await self._answered_meanwhile(conn):
-                    return _response(stored, {REPLAYED: "true"})
+                    return call, _Replayed(stored)
                 raise
             if isinstance(result, TocsinError):
                 raise result
             if isinstance(result, Download):
-                async with conn.transaction():
-                    return await _send(self._request, result)
-        for job, ids in call.bells:
-            await runtime.queue.ring_once(job, *ids)
-        if isinstance(result, Later):
-            result = await result.make()
-        return self._shown(result if isinstance(result, Answer) else self._answer(result))
+                async with self._transaction(conn):
+                    result = await self._request.config_dict[DOWNLOADS].make(result)
+            return call, result
+
+    @asynccontextmanager
+    async def _transaction(self, conn: Connection) -> AsyncIterator[None]:
+        """A transaction whose statements the server ends in time, where they may take long."""
+        async with conn.transaction():
+            if self._op.is_bounded:
+                await limit_statements(conn, self._op.seconds)
+            yield
 
     async def _checked(self, call: Call, found: Arguments) -> object:
         """What comes of it, if the key has the right mode and nobody has changed what is edited."""
@@ -213,41 +285,3 @@ def _response(answer: Answer, headers: dict[str, str]) -> web.Response:
     return web.Response(
         status=answer.status, body=answer.body, headers=headers, content_type=JSON, charset="utf-8"
     )
-
-
-async def _send(request: web.Request, download: Download) -> web.StreamResponse:
-    response = web.StreamResponse(
-        headers={
-            "Content-Type": download.media_type
-            + ("; charset=utf-8" if download.media_type.startswith("text/") else ""),
-            "Content-Disposition": download.disposition,
-        }
-    )
-    await response.prepare(request)
-    try:
-        async for chunk in download.chunks:
-            piece = chunk if isinstance(chunk, bytes) else chunk.encode()
-            if not await _written(response, piece):
-                _abort(request)
-                return response
-    except Exception:
-        _abort(request)
-        raise
-    await response.write_eof()
-    return response
-
-
-async def _written(response: web.StreamResponse, piece: bytes) -> bool:
-    """Whether whoever asked has taken a piece in time, all but what fits into buffers."""
-    try:
-        await asyncio.wait_for(response.write(piece), WRITE_SECONDS)
-    except TimeoutError:
-        log.warning("a file was not taken", extra={"seconds": WRITE_SECONDS})
-        return False
-    return True
-
-
-def _abort(request: web.Request) -> None:
-    """Half a file must not look like a whole one."""
-    if request.transport is not None:
-        request.transport.abort()

@@ -1,4 +1,7 @@
-"""The only door to the PostgreSQL driver: pools, connections, transactions."""
+"""The only door to the PostgreSQL driver: pools, connections, transactions.
+
+One module: another one that touched the driver would be a second door.
+"""
 
 import asyncio
 import json
@@ -52,6 +55,14 @@ UNREACHABLE: tuple[type[Exception], ...] = (
 )
 """What a database that is down, silent (TimeoutError is an OSError), restarting, full (of
 connections, of data), locked to us or not the primary any more raises: wait and try again."""
+
+
+Stopped = asyncpg.QueryCanceledError
+"""The server has ended a statement that took longer than its `statement_timeout` allows."""
+
+
+class Busy(TimeoutError):
+    """Every connection of a pool was in use for as long as one was waited for."""
 
 
 class Overtaken(Exception):  # no fault of anybody
@@ -189,14 +200,19 @@ class _Acquired(_Acquire):
         self._seconds = seconds
 
     async def __aenter__(self) -> "PoolConnectionProxy[asyncpg.Record]":
-        proxy: Any = await super().__aenter__()
+        try:
+            proxy: Any = await super().__aenter__()
+        except TimeoutError as error:
+            if self.pool.is_full:
+                raise Busy from error
+            raise
         proxy.allow(self._seconds)
         return proxy  # type: ignore[no-any-return]
 
     async def __aexit__(self, *exc: object) -> None:
         """Give the connection back, unless it is half-dead."""
         error = exc[1]
-        if isinstance(error, UNREACHABLE):
+        if isinstance(error, UNREACHABLE) and not isinstance(error, Busy):
             if isinstance(error, TimeoutError):
                 _reach.note_loss(error)
             # One that the server ended has left the pool already, and says so: that must not hide
@@ -217,6 +233,11 @@ class Pool(_Pool):
     def __init__(self, *arguments: Any, seconds: float = HOT_SECONDS, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._seconds = seconds
+
+    @property
+    def is_full(self) -> bool:
+        """Whether all connections that there may be are open and in use."""
+        return self.get_size() >= self.get_max_size() and not self.get_idle_size()
 
     def drop_idle(self) -> None:
         """Give up the connections that nobody uses: they may be as dead as the one that was."""
@@ -281,6 +302,14 @@ async def _open(url: str, options: Mapping[str, Any]) -> Any:
         with suppress(*UNREACHABLE):
             return await asyncpg.connect(url, timeout=CONNECT_SECONDS, **options, **host)
     return await asyncpg.connect(url, timeout=CONNECT_SECONDS, **options, **last)
+
+
+async def limit_statements(conn: Connection, seconds: float) -> None:
+    """Let the server end each statement of this transaction that takes longer: `Stopped`.
+
+    Unlike the time limit on this side, it leaves the connection whole.
+    """
+    await conn.execute(f"SET LOCAL statement_timeout = {round(seconds * 1000)}")
 
 
 async def read_version(url: str) -> tuple[str, str]:

@@ -26,7 +26,7 @@ from service.delivery.receipts import fold_receipts
 from service.queue import Job, queue_name
 from service.runtime import Runtime
 from service.storage.postgres import Record, transaction
-from service.web import RUNTIME, request_log
+from service.web import ENTRY, RUNTIME, request_log
 from tests.integration.api.conftest import Answer
 
 MOST = 5
@@ -64,6 +64,7 @@ async def client(runtime: Runtime) -> AsyncIterator[TestClient]:
     """A server with nothing but the callbacks, as the application adds them."""
     app = web.Application(middlewares=[request_log, as_problem])
     app[RUNTIME] = runtime
+    app[ENTRY] = runtime.pool
     app.router.add_post(PREFIX + CALLBACKS, callbacks.Callbacks(most=MOST).receive)
     async with TestClient(TestServer(app)) as opened:
         yield opened

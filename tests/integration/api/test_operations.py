@@ -68,7 +68,8 @@ async def test_it_says_if_the_services_role_could_change_the_audit_trail(
     runtime: Runtime, owner_url: str
 ) -> None:
     async with open_pool(owner_url, size=2) as pool:
-        app = create_app(replace(runtime, pool=pool))
+        settings = runtime.settings.model_copy(update={"database_url": owner_url})
+        app = create_app(replace(runtime, pool=pool, settings=settings))
         async with TestClient(TestServer(app)) as client, client.get("/readyz") as response:
             assert response.status == 200
             assert (await response.json())["checks"]["role"] == "it is a superuser"
@@ -148,7 +149,8 @@ async def test_a_wrong_server_is_named(
 ) -> None:
     url = re.sub(r":[^:@]*@", ":wrong@", database_url)
     async with open_pool(url, size=2) as pool:
-        app = create_app(replace(runtime, pool=pool))
+        settings = runtime.settings.model_copy(update={"database_url": url})
+        app = create_app(replace(runtime, pool=pool, settings=settings))
         async with TestClient(TestServer(app)) as client, client.get("/readyz") as response:
             assert response.status == 503
             checks = (await response.json())["checks"]

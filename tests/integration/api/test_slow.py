@@ -7,13 +7,9 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 from aiohttp import ClientSession
-from aiohttp.test_utils import TestServer
 
 from service import app as application
-from service.accounts.model import Right
-from service.api import reading, server
-from service.api.call import Call, Download
-from service.api.op import Op
+from service.api import reading
 from service.api.routes import PREFIX
 from service.runtime import Runtime
 from tests.integration.api.conftest import Api
@@ -97,42 +93,6 @@ async def test_a_crowd_of_the_slow_is_let_go_while_others_are_served(
             # An answer to somebody who goes on sending may get lost, as TCP has it.
             assert answers <= {b"", b"HTTP/1.1 408 ", b"HTTP/1.0 400 ", b"HTTP/1.1 400 "}, what
             assert answers == {b"HTTP/1.1 408 "} or what != "a body that stalls", answers
-
-
-@pytest.mark.attack
-async def test_whoever_does_not_take_a_file_holds_no_connection(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server, "WRITE_SECONDS", WAIT)
-
-    async def endless() -> AsyncIterator[bytes]:
-        while True:
-            yield bytes(MIB)
-
-    async def get_everything(call: Call) -> Download:
-        """Get a file without end."""
-        return Download("text/csv", "all.csv", endless())
-
-    app = application.create_app(api.runtime)
-    op = Op("GET", "/everything", get_everything, Right.READ, changes=False)
-    app.router.add_get("/everything", server.endpoint(op))
-    pool = api.runtime.pool
-    async with TestServer(app) as served:
-        head = (
-            f"GET /everything HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {api.tokens[OPERATOR]}"
-        )
-        streams = []  # whose readers stop taking once they hold a little
-        for _ in range(pool.get_max_size()):
-            streams.append(await asyncio.open_connection(served.host, served.port, limit=1024))
-            streams[-1][1].write(f"{head}\r\n\r\n".encode())
-        async with asyncio.timeout(8):  # PostgreSQL would end them after ten seconds
-            while pool.get_size() - pool.get_idle_size() < len(streams):
-                await asyncio.sleep(0.01)
-            while pool.get_size() > pool.get_idle_size():
-                await asyncio.sleep(0.01)
-        assert (await api.get("/segments", OPERATOR)).status == 200
-        for _, writer in streams:
-            writer.close()
 
 
 @pytest.mark.attack

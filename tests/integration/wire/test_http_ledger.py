@@ -28,7 +28,7 @@ from service.queue import open_queue
 from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.postgres import Pool
-from service.web import RUNTIME
+from service.web import ENTRY, RUNTIME
 from tests.harness.ledger import add_contacts, add_run, make_scene, phone, states
 from tests.integration.dispatch.conftest import clock, eventually, serve  # noqa: F401  # fixtures
 from tests.integration.wire.http_provider import Seen, provider
@@ -125,6 +125,7 @@ async def test_everybody_ends_in_one_state_and_a_receipt_settles_what_had_no_ans
             app[RUNTIME] = Runtime(
                 settings_of_process, server.handoff.clock, keyring, pool, redis, queue
             )
+            app[ENTRY] = pool
             app.router.add_post(PREFIX + CALLBACKS, callbacks.Callbacks().receive)
             async with TestClient(TestServer(app)) as client:
                 body = vendor.reports()
