@@ -24,6 +24,9 @@ from service.storage.postgres import WAIT_SECONDS
 HEAVY_AT_ONCE = 2
 """Heavy requests that one caller may have in hand at once in one process."""
 
+LARGE_AT_ONCE = 2
+"""Large bodies of one caller that are read at once in one process; others wait."""
+
 RETRY_SECONDS = 5
 """When whoever was refused may try again: most heavy requests take less."""
 
@@ -74,6 +77,7 @@ class Admission:
         self._heavy_of: Counter[UUID] = Counter()
         self._departments = _Shares(max(1, heavy - 1))
         self._heavy = asyncio.Semaphore(heavy)
+        self._bodies = _Shares(LARGE_AT_ONCE)
         self._readers = _Shares(max(1, connections // 2))
         self._reads = asyncio.Semaphore(max(1, connections - FOR_CHANGES))
 
@@ -96,6 +100,21 @@ class Admission:
             self._heavy_of[user.id] -= 1
             if not self._heavy_of[user.id]:
                 del self._heavy_of[user.id]
+
+    @asynccontextmanager
+    async def large_body(self, user: User) -> AsyncIterator[None]:
+        """A place to read a large body, in the order of coming.
+
+        Raises:
+            Unavailable: code `busy`: there was none for as long as a request may wait.
+        """
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(WAIT_SECONDS):
+                    await stack.enter_async_context(self._bodies.place(user.id))
+            except TimeoutError:
+                raise busy() from None
+            yield
 
     @asynccontextmanager
     async def at_work(self, op: Op, user: User) -> AsyncIterator[None]:

@@ -29,6 +29,9 @@ from service.audience.rosters import day_in_china, put_members
 from service.audience.store import read_area_tree
 from service.errors import Invalid, NotFound
 
+MOST_TYPED = 100
+"""Tags that are looked at; a person has at most `MOST_TAGS` of them."""
+
 AgeBand = Literal["14-17", "18-25", "26-40", "41-59", "60-69", "70+"]
 Carrier = Literal["china_mobile", "china_unicom", "china_telecom", "china_broadnet"]
 Basis = Literal["duty", "contract_hr", "consent", "emergency"]
@@ -47,7 +50,7 @@ class ContactBody(MemberBody, EvidenceBody):
     roster: Line = Field(description="The list; it is made if there is none of this name.")
     basis: Basis | None = Field(default=None, description="Of a new list; default: duty.")
     expires_on: Day | None = Field(default=None, description="Of a new list; default: a year on.")
-    tags: list[Text] = Field(default_factory=list)
+    tags: list[Text] = Field(default_factory=list, max_length=MOST_TYPED)
 
 
 class ContactPatch(Body):
@@ -58,7 +61,7 @@ class ContactPatch(Body):
     age_band: AgeBand | None = None
     area_code: Text | None = None
     carrier: Carrier | None = None
-    tags: list[Text] = Field(default_factory=list)
+    tags: list[Text] = Field(default_factory=list, max_length=MOST_TYPED)
 
 
 class ContactOut(Out):

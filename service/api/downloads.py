@@ -130,6 +130,7 @@ class Downloads:
                     if len(waiting) >= PIECE_OCTETS:
                         file.append(bytes(waiting))
                         waiting.clear()
+                        await asyncio.sleep(0)  # others have their turn, however fast rows come
             if waiting:
                 file.append(bytes(waiting))
         except BaseException:

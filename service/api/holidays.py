@@ -9,7 +9,7 @@ from pydantic import Field
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schedules import Hour, HourSpans
-from service.api.schema import Body, Day, Instant, Int, Line, Out, Page, Query, Text
+from service.api.schema import AnyText, Body, Day, Instant, Int, Line, Out, Page, Query
 from service.campaigns import county_settings, county_store
 from service.campaigns.county_store import Kind
 from service.campaigns.holidays import (
@@ -75,7 +75,7 @@ class CalendarBody(Body):
 class NoticeTextBody(Body):
     """The text of the State Council's notice, as it is published."""
 
-    text: Annotated[Text, Field(max_length=MAX_NOTICE)]
+    text: Annotated[AnyText, Field(max_length=MAX_NOTICE)]
 
 
 class DayOut(Out):

@@ -23,6 +23,8 @@ from service.audience.store import lock_import
 from service.errors import Conflict, NotFound
 from service.queue import Job
 
+MOST_COLUMNS = 100
+
 
 def _mapping(value: object) -> object:
     """A form holds texts only, so a mapping comes as JSON."""
@@ -46,7 +48,9 @@ class ImportForm(EvidenceBody):
     )
     encoding: Line | None = Field(default=None, description="Of a text file; default: found out.")
     columns: Annotated[dict[Text, Text] | None, BeforeValidator(_mapping)] = Field(
-        default=None, description="A JSON object from our column names to the file's headers."
+        default=None,
+        max_length=MOST_COLUMNS,
+        description="A JSON object from our column names to the file's headers.",
     )
     dry_run: bool = Field(default=False, description="Read and report, but store nobody.")
     mode: Literal["add", "replace"] = Field(

@@ -21,7 +21,7 @@ from service.storage.postgres import HOT_SECONDS
 
 Handler = Callable[..., Coroutine[Any, Any, object]]
 _OUT = "out_of_scope"
-_RESERVED = frozenset({"call", "visit", "body", "query", "file", "return"})
+_RESERVED = frozenset({"call", "visit", "body", "query", "file", "listed", "return"})
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Op:
     seconds: how long each of its statements may take.
     heavy: whether it counts, lists, checks or makes a file of much, so that a caller has few of
         them at once (`admission`).
+    reads: reads the file into what the handler takes as `listed`, before there is a connection.
     """
 
     method: str
@@ -60,6 +61,7 @@ class Op:
     whole: bool = False
     seconds: float = HOT_SECONDS
     heavy: bool = False
+    reads: Callable[[Any, Any], Coroutine[Any, Any, object]] | None = None
 
     @cached_property
     def hints(self) -> Mapping[str, Any]:
@@ -193,6 +195,8 @@ class Op:
             found |= {400, 409}  # its Idempotency-Key is no key, or is at work
         if self.edits:
             found.add(412)
+        if self.out is Download:
+            found.add(413)  # larger than is given out
         if self.body is not None:
             found |= {400, 408, 413, 415}
         return sorted(found)

@@ -10,7 +10,7 @@ from service.api.problems import TooLarge
 from service.api.schema import Body, Instant, Line, Out
 from service.api.upload import Upload
 from service.audience import prefix_store as store
-from service.audience.blocks import read_blocks
+from service.audience.blocks import BlockTable, read_blocks
 from service.audience.prefix import packaged_prefixes
 from service.errors import NotFound
 
@@ -60,19 +60,29 @@ async def get_prefixes(call: Call) -> PrefixesOut:
     return PrefixesOut(table=await _out(call, table))
 
 
-async def import_prefixes(call: Call, body: PrefixTableForm, file: Upload) -> NewPrefixTableOut:
-    """Take a table of number blocks, whole and in place of the one before."""
+async def read_table(body: PrefixTableForm, file: Upload) -> BlockTable:
+    """The blocks of a file.
+
+    Raises:
+        TooLarge, FileRefused: it is larger than is read while a request waits, or cannot be read.
+    """
     if file.size > TABLE_OCTETS:
         raise TooLarge(f"the table is larger than {TABLE_OCTETS:,} octets; leave out columns")
     pieces = [piece async for piece in file.chunks()]
-    table = await asyncio.to_thread(
+    return await asyncio.to_thread(
         read_blocks, lambda: pieces, packaged_prefixes(), encoding=body.encoding
     )
+
+
+async def import_prefixes(
+    call: Call, body: PrefixTableForm, file: Upload, listed: BlockTable
+) -> NewPrefixTableOut:
+    """Take a table of number blocks, whole and in place of the one before."""
     new = store.NewTable(body.source, file.sha256, call.user.id, call.now)
-    taken = await store.replace_table(call.conn, new, table)
+    taken = await store.replace_table(call.conn, new, listed)
     call.note("block_tables", taken.id, blocks=taken.blocks, file_sha256=file.sha256)
     out = await _out(call, taken)
-    return NewPrefixTableOut(**out.model_dump(), left_out=dict(table.left_out))
+    return NewPrefixTableOut(**out.model_dump(), left_out=dict(listed.left_out))
 
 
 async def delete_prefixes(call: Call) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeVar
 
 from aiohttp import BodyPartReader, web
@@ -20,6 +20,8 @@ from service.runtime import Runtime
 
 FIELD_OCTETS = 64 * 1024
 MAX_FORM_PARTS = 20
+LARGE_OCTETS = 64 * 1024
+"""A JSON body that is larger is read in a thread, and few of one caller at once."""
 READ_SECONDS = 30.0
 """How long a JSON body may take as a whole, and a form from one piece to the next."""
 MOST_DIGITS = 100
@@ -40,8 +42,12 @@ Read = TypeVar("Read")
 
 
 @asynccontextmanager
-async def arguments(op: Op, request: web.Request, runtime: Runtime) -> AsyncIterator[Arguments]:
+async def arguments(
+    op: Op, request: web.Request, runtime: Runtime, large: AbstractAsyncContextManager[None] | None
+) -> AsyncIterator[Arguments]:
     """The arguments of the handler; a file among them is deleted at the end.
+
+    large: the caller's place for a large body; None: whoever is not known yet sends none.
 
     Raises:
         Malformed, TooLarge, Unsupported, Invalid, NotFound: as the request deserves.
@@ -56,7 +62,7 @@ async def arguments(op: Op, request: web.Request, runtime: Runtime) -> AsyncIter
             yield found | form
         return
     if op.body is not None:
-        found["body"] = await _json(op, op.body, request)
+        found["body"] = await _json(op, op.body, request, large)
     yield found
 
 
@@ -108,12 +114,32 @@ def _query(model: type[BaseModel], request: web.Request) -> BaseModel:
     return _validated(model, dict(given), what="query")
 
 
-async def _json(op: Op, model: type[BaseModel], request: web.Request) -> BaseModel:
+async def _json(
+    op: Op,
+    model: type[BaseModel],
+    request: web.Request,
+    large: AbstractAsyncContextManager[None] | None,
+) -> BaseModel:
     if (request.content_length or 0) > request.client_max_size:
         raise TooLarge(f"the body is larger than {request.client_max_size:,} octets")
+    if request.body_exists and (request.content_length or LARGE_OCTETS + 1) > LARGE_OCTETS:
+        if large is None:
+            raise TooLarge(f"the body is larger than {LARGE_OCTETS:,} octets, or of no known size")
+        async with large:
+            raw = await _raw(op, request)
+            return await asyncio.to_thread(_modelled, op, model, raw)
+    return _modelled(op, model, await _raw(op, request))
+
+
+async def _raw(op: Op, request: web.Request) -> bytes:
     raw = await _in_time(request.read())
     if raw or not op.body_optional:
         _check_json(request)
+    return raw
+
+
+def _modelled(op: Op, model: type[BaseModel], raw: bytes) -> BaseModel:
+    if raw or not op.body_optional:
         check_plain(raw)
     try:
         return model.model_validate_json(raw or b"{}")

@@ -6,7 +6,8 @@ this one does not, it only asks. What changes anything is for live keys without 
 roster, too; `logged_in=True`: for no key, but whoever has logged in. `kept=False`: the answer shows
 a secret or a person, and is not kept for a retry. `seconds=LONG`: its statements count,
 read or write so much that they may take longer than others. `heavy=True`: it works through much for
-one request, so that a caller has two of them at once (`service/api/admission.py`).
+one request, so that a caller has two of them at once (`service/api/admission.py`). `reads`: takes
+in its file before there is a connection to the database.
 """
 
 from service.accounts.model import Right
@@ -153,7 +154,7 @@ OPS = (
     Op("POST",   "/suppressions", suppressions.create_suppressions, R.SUPPRESS, 201),
     Op("POST",   "/suppressions/lookup", suppressions.look_up_suppressions, R.READ, changes=False),
     Op("POST",   "/suppressions/imports", suppressions.import_suppressions, R.SUPPRESS,
-       seconds=LONG, heavy=True),
+       seconds=LONG, heavy=True, reads=suppressions.read_list),
     Op("POST",   "/suppressions/export", suppressions.export_suppressions, R.SUPPRESS,
        seconds=LONG, heavy=True),
     Op("DELETE", "/suppressions/{suppression_id}",
@@ -324,13 +325,13 @@ OPS = (
 
     Op("GET",    "/prefixes", prefixes.get_prefixes, R.READ),
     Op("POST",   "/prefixes/imports", prefixes.import_prefixes, R.CHANNELS,
-       seconds=LONG, heavy=True),
+       seconds=LONG, heavy=True, reads=prefixes.read_table),
     Op("DELETE", "/prefixes", prefixes.delete_prefixes, R.CHANNELS, 204, errors=(404,),
        seconds=LONG),
     Op("POST",   "/routes/explain", routing.explain_route, R.READ, changes=False),
     Op("POST",   "/routes/overrides/lookup", routing.look_up_override, R.READ),
     Op("POST",   "/routes/overrides/imports", routing.import_overrides, R.CHANNELS,
-       seconds=LONG, heavy=True),
+       seconds=LONG, heavy=True, reads=routing.read_list),
     Op("PUT",    "/routes/overrides", routing.set_override, R.CHANNELS),
     Op("DELETE", "/routes/overrides", routing.delete_override, R.CHANNELS, 204, errors=(404,)),
 )

@@ -21,7 +21,7 @@ from service.audience.number import is_synthetic, mask, parse_phone
 from service.audience.prefix import packaged_prefixes
 from service.audience.prefix_store import current_prefixes, home_of
 from service.dispatch import route_store
-from service.dispatch.carrier_list import read_carrier_list
+from service.dispatch.carrier_list import CarrierList, read_carrier_list
 from service.dispatch.route import Lane, Number, explain
 from service.errors import Invalid, NotFound
 
@@ -182,22 +182,35 @@ async def delete_override(call: Call, body: PhoneBody) -> None:
         raise NotFound("nothing is known of this number against its prefix")
 
 
-async def import_overrides(call: Call, body: CarrierListForm, file: Upload) -> CarrierListOut:
-    """Take a list of numbers and their carriers; what a person entered goes before it."""
+async def read_list(body: CarrierListForm, file: Upload) -> CarrierList:
+    """The numbers of a file, and their carriers.
+
+    Raises:
+        TooLarge, FileRefused: it is larger than is read while a request waits, or cannot be read.
+    """
     if file.size > LIST_OCTETS:
         raise TooLarge(f"the list is larger than {LIST_OCTETS:,} octets; split it into several")
     pieces = [piece async for piece in file.chunks()]
-    found = await asyncio.to_thread(
+    return await asyncio.to_thread(
         read_carrier_list, lambda: pieces, packaged_prefixes(), encoding=body.encoding
     )
+
+
+async def import_overrides(
+    call: Call,
+    body: CarrierListForm,  # noqa: ARG001  # read with the file
+    file: Upload,  # noqa: ARG001
+    listed: CarrierList,
+) -> CarrierListOut:
+    """Take a list of numbers and their carriers; what a person entered goes before it."""
     index = call.runtime.keyring.phone_index
-    carriers = {index(phone): carrier for phone, carrier in found.carriers.items()}
+    carriers = {index(phone): carrier for phone, carrier in listed.carriers.items()}
     taken = await route_store.import_overrides(call.conn, carriers, call.user.id, call.now)
     return CarrierListOut(
         taken=taken,
         kept=len(carriers) - taken,
-        rejected=len(found.rejected),
+        rejected=len(listed.rejected),
         rows=[
-            RejectedRowOut(row=row, reason=reason) for row, reason in found.rejected[:MAX_REJECTED]
+            RejectedRowOut(row=row, reason=reason) for row, reason in listed.rejected[:MAX_REJECTED]
         ],
     )

@@ -121,8 +121,14 @@ def as_json(answer: BaseModel, zone: ZoneInfo) -> bytes:
 Int = Annotated[int, BeforeValidator(_whole), Field(le=MAX_INT)]
 """A whole number as JSON Schema means it: 5.0 is one, "5" and true are not."""
 
-Text = Annotated[str, AfterValidator(_without_nul)]
-"""A text of any number of lines."""
+LONGEST_TEXT = 2_000
+"""Characters that any text may have which is not said to be longer."""
+
+AnyText = Annotated[str, AfterValidator(_without_nul)]
+"""A text of any number of lines, for fields that say themselves how long it may be."""
+
+Text = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(_without_nul)]
+"""A text of any number of lines, at most 2,000 characters: four times what a message may have."""
 
 OptionalLine = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_one_line)

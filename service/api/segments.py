@@ -8,7 +8,7 @@ from pydantic import Field
 
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
-from service.api.schema import Body, Instant, Line, Out, Page, Text
+from service.api.schema import AnyText, Body, Instant, Line, Out, Page
 from service.audience import segment_store as store
 from service.audience.area_store import area_names
 from service.audience.segment import MAX_CHARACTERS, canonical, comparisons, parse
@@ -23,7 +23,7 @@ from service.errors import Conflict
 _EXAMPLE = '身份 = 财务人员 且 年龄 >= 60; area = "旌阳镇" and role in (finance, owner)'
 
 
-Rule = Annotated[Text, Field(max_length=MAX_CHARACTERS)]
+Rule = Annotated[AnyText, Field(max_length=MAX_CHARACTERS)]
 
 
 class RuleBody(Body):

@@ -72,7 +72,7 @@ def endpoint(
         )
         limit = Limit("address", f"login:{visit.address}", LOGINS_PER_MINUTE)
         await request.config_dict[LIMITER].take([limit])
-        async with reading.arguments(op, request, runtime) as found:
+        async with reading.arguments(op, request, runtime, None) as found:
             return _response(
                 _answer(op, await op.handler(visit, **found), runtime.settings.zone), {}
             )
@@ -97,7 +97,8 @@ async def _answered(
 ) -> web.StreamResponse:
     """The answer to a caller who may ask."""
     runtime = request.config_dict[RUNTIME]
-    async with reading.arguments(op, request, runtime) as found:
+    large = request.config_dict[ADMISSION].large_body(caller.user)
+    async with reading.arguments(op, request, runtime, large) as found:
         mark = reading.fingerprint(runtime.keyring, request, found)
         ticket = Ticket(caller.user.id, caller.id, key, mark, op.kept) if key else None
         exchange = _Exchange(op, request, runtime, caller, mark, ticket)
@@ -165,6 +166,8 @@ class _Exchange:
             async with asyncio.timeout(WHOLE * op.seconds if ends else None) as whole:
                 admission = self._request.config_dict[ADMISSION]
                 async with admission.at_work(op, self._caller.user):
+                    if op.reads is not None and "listed" not in found:
+                        found["listed"] = await op.reads(found["body"], found["file"])
                     return await self._worked(found)
         except Stopped:
             raise TooLong(op.seconds) from None

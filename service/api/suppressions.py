@@ -16,6 +16,7 @@ from service.audience import suppression_store as store
 from service.audience.number import mask, parse_phone
 from service.audience.prefix import packaged_prefixes
 from service.audience.suppression import (
+    OptOuts,
     add_suppressions,
     read_optouts,
     stopped_classes,
@@ -230,16 +231,24 @@ async def create_suppressions(call: Call, body: SuppressionBody) -> SuppressedOu
     return SuppressedOut(added=sum(item.is_new for item in items), items=items)
 
 
-async def import_suppressions(
-    call: Call, body: SuppressionListForm, file: Upload
-) -> SuppressionListOut:
-    """Stop texts to all numbers of a file; all of them or none, and at once as with single ones."""
+async def read_list(body: SuppressionListForm, file: Upload) -> OptOuts:
+    """The numbers of a file.
+
+    Raises:
+        TooLarge, FileRefused: it is larger than is read while a request waits, or cannot be read.
+    """
     if file.size > LIST_OCTETS:
         raise TooLarge(f"the list is larger than {LIST_OCTETS:,} octets; split it into several")
     pieces = [piece async for piece in file.chunks()]
-    found = await asyncio.to_thread(
+    return await asyncio.to_thread(
         read_optouts, lambda: pieces, packaged_prefixes(), encoding=body.encoding
     )
+
+
+async def import_suppressions(
+    call: Call, body: SuppressionListForm, file: Upload, listed: OptOuts
+) -> SuppressionListOut:
+    """Stop texts to all numbers of a file; all of them or none, and at once as with single ones."""
     classes = stopped_classes(body.reason, body.department_id)
     whose = whose_notices(call.user, body.reason, classes, body.department_id)
     new = NewSuppression(
@@ -253,16 +262,16 @@ async def import_suppressions(
         department_id=await _existing(call, whose),
     )
     keyring = call.runtime.keyring
-    entered = await add_suppressions(call.conn, keyring, found.phones, new, call.now)
+    entered = await add_suppressions(call.conn, keyring, listed.phones, new, call.now)
     call.note(numbers=entered.numbers, added=entered.added, file_sha256=file.sha256)
     return SuppressionListOut(
         numbers=entered.numbers,
         added=entered.added,
         known=entered.numbers - entered.added,
-        rejected=len(found.rejected),
+        rejected=len(listed.rejected),
         rows=[
             RefusedRowOut(sheet=r.sheet, row=r.row, reason=r.code, value=r.masked)
-            for r in found.rejected[:MAX_REJECTED]
+            for r in listed.rejected[:MAX_REJECTED]
         ],
     )
 

@@ -1,5 +1,6 @@
 """Texts: templates, their versions, their length in parts, and what lint says of them."""
 
+import asyncio
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -22,6 +23,10 @@ from service.messages.policy import MessageClass, Sender, digits
 from service.messages.template import check, fills, measure, sample_values, variables
 from service.messages.text_approval import approve_text
 from service.messages.verdict import judge
+
+MOST_VALUES = 20
+"""More than any text has variables, so that lint can say of those that it has not."""
+Value = Annotated[Text, Field(max_length=200)]
 
 
 class TextBody(Body):
@@ -79,7 +84,7 @@ class LintBody(TextBody):
     """A text to be checked, perhaps with the values of its variables."""
 
     message_class: MessageClass = Field(default="public_interest", alias="class")
-    values: dict[Text, Text] | None = None
+    values: dict[Line, Value] | None = Field(default=None, max_length=MOST_VALUES)
     context: ContextBody | None = Field(
         default=None,
         description="For administrators: another sender than the caller's department.",
@@ -283,7 +288,8 @@ async def lint_text(call: Call, body: LintBody) -> LintOut:
         whose = call.user.department_id
         found = await judge(call.conn, whose, body.text, body.message_class, body.values)
     else:
-        found = lint(
+        found = await asyncio.to_thread(
+            lint,
             body.text,
             body.values,
             message_class=body.message_class,

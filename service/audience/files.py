@@ -14,7 +14,7 @@ from itertools import islice
 
 from service.audience.cells import text_form
 from service.audience.header import SEARCHED_RECORDS, Vocabulary
-from service.audience.workbook_process import UnpackedSheet, unpack_workbook
+from service.audience.workbook_process import Limits, UnpackedSheet, unpack_workbook
 from service.errors import FileRefused, Invalid
 
 Chunks = Callable[[], Iterable[bytes]]
@@ -64,8 +64,15 @@ class Source:
     close: Callable[[], None] = lambda: None
 
 
-def open_source(chunks: Chunks, words: Vocabulary, *, encoding: str | None = None) -> Source:
-    """Find out how to read a file; the caller closes the source.
+def open_source(
+    chunks: Chunks,
+    words: Vocabulary,
+    *,
+    encoding: str | None = None,
+    limits: Limits | None = None,
+) -> Source:
+    """Find out how to read a file; the caller closes the source. limits: of a workbook; else those
+    of imports.
 
     Raises:
         FileRefused: it cannot be read as a whole; `code` is one of the file errors of §13.
@@ -75,7 +82,7 @@ def open_source(chunks: Chunks, words: Vocabulary, *, encoding: str | None = Non
     if not start:
         raise FileRefused("the file is empty", code="empty_file")
     if start.startswith(_ZIP):
-        return _workbook(unpack_workbook(chunks))
+        return _workbook(unpack_workbook(chunks, limits))
     if start.startswith(_OLD_OFFICE):
         raise FileRefused(
             "this is an old .xls or a password-protected workbook; save it as CSV UTF-8 without a "

@@ -1,5 +1,6 @@
 """Numbers that are never sent to, and the opt-out lists that carriers hand over (§11)."""
 
+import time
 from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,12 +21,18 @@ from service.audience.prefix import Prefixes
 from service.audience.rejects import BOM, csv_line
 from service.audience.rows import Refusal, RowReader, Rules, Skip
 from service.audience.suppression_store import NewSuppression, Which
+from service.audience.workbook_process import OF_LISTS
 from service.clock import written
 from service.crypto import Keyring
-from service.errors import Forbidden, Invalid
+from service.errors import FileRefused, Forbidden, Invalid
 from service.storage.postgres import Connection
 
 REASONS = ("opted_out", "protected", "dead_number", "complaint")
+
+MOST_ROWS = 500_000
+"""Rows of an opt-out list, blank ones and those of all sheets included."""
+READ_SECONDS = 30.0
+"""How long its rows may take to read, once it is unpacked."""
 
 REFUSABLE = ("public_interest", "service")
 """The classes that a person may refuse; a warning goes to everybody whom it concerns."""
@@ -77,33 +84,63 @@ class OptOuts(NamedTuple):
 
 
 def read_optouts(chunks: Chunks, prefixes: Prefixes, *, encoding: str | None = None) -> OptOuts:
-    """The numbers of an opt-out list: a file with a phone column; other columns do not matter.
+    """The numbers of an opt-out list: a file with a phone column; other columns do not matter. It
+    is read while its request waits, and bounded for that; for a thread.
 
     Raises:
-        FileRefused: the file cannot be read as a whole.
+        FileRefused: the file cannot be read as a whole, or passes a limit: code `file_too_large`.
     """
     words = Vocabulary()
-    source = open_source(chunks, words, encoding=encoding)
+    source = open_source(chunks, words, encoding=encoding, limits=OF_LISTS)
     phones: dict[str, None] = {}
     rejected: list[Rejected] = []
-    for sheet in source.sheets:
-        header = find_header(list(islice(sheet.records(), SEARCHED_RECORDS + 1)), words)
-        if header is None:
-            raise no_phone_column()
-        only_phone = replace(header, columns={"phone": header.columns["phone"]}, refused=())
-        reader = RowReader(only_phone, words, Rules(AreaTree(()), prefixes))
-        _read_sheet(sheet, only_phone, reader, phones, rejected)
+    limit = _Limit()
+    try:
+        for sheet in source.sheets:
+            header = find_header(list(islice(sheet.records(), SEARCHED_RECORDS + 1)), words)
+            if header is None:
+                raise no_phone_column()
+            only_phone = replace(header, columns={"phone": header.columns["phone"]}, refused=())
+            reader = RowReader(only_phone, words, Rules(AreaTree(()), prefixes))
+            _read_sheet(sheet, only_phone, reader, limit, phones, rejected)
+    finally:
+        source.close()
     return OptOuts(tuple(phones), tuple(rejected))
+
+
+class _Limit:
+    """Counts the rows of a list, and the time that they take."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._ends_at = time.monotonic() + READ_SECONDS
+
+    def count(self) -> None:
+        """One row more.
+
+        Raises:
+            FileRefused: there are too many, or they take too long.
+        """
+        self._rows += 1
+        if self._rows > MOST_ROWS or time.monotonic() > self._ends_at:
+            raise FileRefused(
+                f"the list has more than {MOST_ROWS:,} rows, or takes more than"
+                f" {READ_SECONDS:g} s to read; delete blank rows and other columns, or split it"
+                " into several",
+                code="file_too_large",
+            )
 
 
 def _read_sheet(
     sheet: Sheet,
     header: Header,
     reader: RowReader,
+    limit: _Limit,
     phones: dict[str, None],
     rejected: list[Rejected],
 ) -> None:
     for row, record in header.below(sheet.records()):
+        limit.count()
         verdict = reader.read(reader.cells(record))
         if isinstance(verdict, Refusal):
             rejected.append(

@@ -43,15 +43,19 @@ class WorkbookSheet(NamedTuple):
     records: Iterator[list[str]]
 
 
-def read_workbook(file: BinaryIO) -> Iterator[WorkbookSheet]:
+def read_workbook(
+    file: BinaryIO, most_octets: int = MOST_UNPACKED_OCTETS
+) -> Iterator[WorkbookSheet]:
     """The worksheets in the workbook's order; of a hidden one, no record is read.
+
+    most_octets: what the file may unpack to.
 
     Raises:
         FileRefused: the file is no workbook, is damaged or protected, or passes a limit.
     """
     try:
         with zipfile.ZipFile(file) as package:
-            _check_members(package)
+            _check_members(package, most_octets)
             paths = _sheet_paths(package)
             file.seek(0)
             with CalamineWorkbook.from_filelike(file) as workbook:
@@ -71,14 +75,14 @@ def _damaged() -> FileRefused:
     )
 
 
-def _check_members(package: zipfile.ZipFile) -> None:
+def _check_members(package: zipfile.ZipFile, most_octets: int) -> None:
     """Unpack everything once, piece by piece, since a directory may lie about sizes."""
     members = package.infolist()
     total = sum(member.file_size for member in members)
-    if len(members) > MOST_MEMBERS or total > MOST_UNPACKED_OCTETS:
+    if len(members) > MOST_MEMBERS or total > most_octets:
         raise FileRefused(
             f"the workbook unpacks to {total:,} octets in {len(members):,} parts; at most "
-            f"{MOST_UNPACKED_OCTETS:,} in {MOST_MEMBERS:,} are read; save the sheets as CSV UTF-8 "
+            f"{most_octets:,} in {MOST_MEMBERS:,} are read; save the sheets as CSV UTF-8 "
             "and send those",
             code="file_too_large",
         )

@@ -13,6 +13,7 @@ from service.audience.header import SEARCHED_RECORDS, Vocabulary, find_header
 from service.audience.number import REASONS, read_cell, to_e164
 from service.audience.prefix import Prefixes
 from service.audience.traits import CARRIERS, read_carrier
+from service.audience.workbook_process import OF_LISTS
 from service.errors import FileRefused
 
 _UNKNOWN = "the carrier is not known; write one of " + ", ".join(CARRIERS)
@@ -46,11 +47,15 @@ def read_carrier_list(
     """
     words = Vocabulary()
     found = CarrierList()
-    for sheet in open_source(chunks, words, encoding=encoding).sheets:
-        for row, phone, carrier in _rows(sheet, words):
-            reason = _take(found.carriers, phone, carrier, prefixes)
-            if reason is not None:
-                found.rejected.append(RejectedRow(row, reason))
+    source = open_source(chunks, words, encoding=encoding, limits=OF_LISTS)
+    try:
+        for sheet in source.sheets:
+            for row, phone, carrier in _rows(sheet, words):
+                reason = _take(found.carriers, phone, carrier, prefixes)
+                if reason is not None:
+                    found.rejected.append(RejectedRow(row, reason))
+    finally:
+        source.close()
     return found
 
 

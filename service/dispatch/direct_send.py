@@ -10,7 +10,10 @@ more people than its department allows.
 A recipient who cannot be written to is refused by name and holds up nobody else.
 """
 
+import asyncio
 import json
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -57,6 +60,11 @@ LEFT_OUT = {
 
 _VALUES = ValueCheck()
 """The verdicts of this process, as the hand-off has its own."""
+_JUDGING = threading.Lock()
+"""Held by whichever thread has `_VALUES` follow a policy and judge by it."""
+
+LINT_SECONDS = 5.0
+"""How long lint may take over the values of one direct send, whose connection waits meanwhile."""
 
 VARIABLES = "variables"
 """The kind of field that the values of a recipient are encrypted as."""
@@ -141,8 +149,7 @@ async def send(
     """
     check_words(words)
     policy = for_unread_words(await policy_get(conn)) if variables(words.text) else SHIPPED
-    _VALUES.follow(policy.never_words)
-    people, refused = _sorted_out(keyring, words.text, named, policy)
+    people, refused = await asyncio.to_thread(_sorted_out, keyring, words.text, named, policy)
     terms = await direct_bounds_store.read_terms(
         conn, sender.department_id, sender.id, now - DAY, bare(head(words.text)), list(people), now
     )
@@ -253,11 +260,19 @@ _People = dict[bytes, _Person]
 def _sorted_out(
     keyring: Keyring, text: str, named: Sequence[Named], policy: Policy
 ) -> tuple[_People, list[Refused]]:
-    """Who can be written to, and who cannot, in the caller's order."""
+    """Who can be written to, and who cannot, in the caller's order. For a thread.
+
+    Raises:
+        Invalid: code `takes_too_long`: there are more values than lint can look at in time.
+    """
+    ends_at = time.monotonic() + LINT_SECONDS
     people: _People = {}
     refused: list[Refused] = []
     wanted = variables(text)
     for index, one in enumerate(named):
+        if time.monotonic() > ends_at:
+            problem = f"their values take too long to check; send to at most {index} at once"
+            raise Invalid(f"to: {problem}", fields={"to": problem}, code="takes_too_long")
         try:
             phone = parse_phone(one.phone, field=f"to.{index}")
             _check_values(text, wanted, one.values, policy)
@@ -298,8 +313,12 @@ def _check_values(
         raise Invalid(f"the text has no variable {{{unknown}}}", code="variables")
     if wanted and (found := _serious(lint(text, values, message_class="service", policy=policy))):
         raise Invalid(f"{found[0]['rule']}: {found[0]['message']}", code="variables")
+    if not wanted:
+        return
     try:
-        _VALUES.check(wanted, values, given=True)
+        with _JUDGING:
+            _VALUES.follow(policy.never_words)
+            _VALUES.check(wanted, values, given=True)
     except ValueRefused as error:
         raise Invalid(str(error), code="variables") from None
 

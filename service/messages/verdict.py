@@ -1,5 +1,6 @@
 """What lint says of a text in the name of a department: its sender, and the county's policy."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -23,7 +24,8 @@ async def judge(
     remember_at: datetime | None = None,
     unread: bool = False,
 ) -> list[Finding]:
-    """All findings on a text that a department would send.
+    """All findings on a text that a department would send, looked for in a thread: a text that is
+    made for it keeps lint busy for a second, and nobody else waits for that.
 
     audience: who would read it, where that is known.
     remember_at: now, to compare it with what the department sent before.
@@ -33,7 +35,8 @@ async def judge(
     if remember_at is not None:
         sent = await lint_store.texts_sent(conn, department_id, remember_at)
     policy = await lint_store.policy_get(conn)
-    return lint(
+    return await asyncio.to_thread(
+        lint,
         text,
         values,
         message_class=message_class,

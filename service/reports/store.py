@@ -98,7 +98,7 @@ async def walk_ledger(conn: Connection, run_id: uuid.UUID) -> AsyncIterator[Reco
         FROM messages WHERE run_id = $1 ORDER BY no
         """,
         run_id,
-        prefetch=5_000,
+        prefetch=500,
     )
     async for row in cursor:
         yield row

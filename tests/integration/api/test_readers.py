@@ -5,21 +5,24 @@ meanwhile.
 """
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from aiohttp import FormData
 from aiohttp.test_utils import TestServer
 
 from service import app as application
 from service.accounts.model import Right
-from service.api import admission, downloads, server
+from service.api import admission, downloads, server, suppressions
 from service.api.call import Call, Download
 from service.api.op import Op
 from service.api.routes import OPS, PREFIX
 from service.api.schema import Out
+from service.audience.suppression import read_optouts
 from service.storage import postgres
 from service.storage.postgres import HOT_SECONDS, Pool, transaction
 from tests.factories import make_team, make_token
@@ -339,6 +342,33 @@ async def test_a_file_has_a_limit_and_so_have_all_together(
         answer = await ask(VIEWER)
         assert (answer.status, len(answer.body)) == (200, 2 * MIB)
         assert answer.headers["Content-Length"] == str(2 * MIB)
+
+
+async def test_a_list_of_opt_outs_is_read_before_there_is_a_connection(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        return read_optouts(*arguments, **options)
+
+    monkeypatch.setattr(suppressions, "read_optouts", slow)
+    form = FormData()
+    form.add_field("file", b"phone\n19790001234\n", filename="a.csv")
+    operator = ("county", "operator")
+    asked = asyncio.create_task(api.post("/suppressions/imports", operator, data=form))
+    pool = api.runtime.pool
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while not begun.is_set():
+                await asyncio.sleep(0.01)
+        assert pool.get_size() == pool.get_idle_size(), "it holds a connection"
+        assert (await api.get("/me", VIEWER)).status == 200
+    finally:
+        go_on.set()
+    assert (await asked).json["numbers"] == 1
 
 
 def test_whatever_reads_much_is_heavy() -> None:

@@ -1,11 +1,16 @@
 """Opt-out lists as carriers send them (import rules §11)."""
 
+from typing import Any
+
 import pytest
 
+from service.audience import files, suppression
 from service.audience.model import Rejected
 from service.audience.prefix import packaged_prefixes
 from service.audience.suppression import OptOuts, read_optouts
+from service.audience.workbook_process import OF_IMPORTS, OF_LISTS, Limits
 from service.errors import FileRefused
+from tests.unit.audience.workbooks import sheet, text_row, workbook
 
 
 def _read(text: str) -> OptOuts:
@@ -28,3 +33,44 @@ def test_a_list_without_phone_column_is_refused() -> None:
     with pytest.raises(FileRefused) as refused:
         _read("name\n张三\n")
     assert refused.value.code == "no_phone_column"
+
+
+@pytest.mark.attack
+def test_a_list_has_a_limit_of_rows_blank_ones_included(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suppression, "MOST_ROWS", 3)
+    assert _read("phone\n19790001234\n\n\n").phones == ("+8619790001234",)
+    for rows in ("\n\n\n\n", "19790001234\n" * 4):
+        with pytest.raises(FileRefused, match="more than 3 rows") as refused:
+            _read("phone\n" + rows)
+        assert refused.value.code == "file_too_large"
+
+
+@pytest.mark.attack
+def test_a_list_has_a_limit_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suppression, "READ_SECONDS", -1.0)
+    with pytest.raises(FileRefused, match="to read") as refused:
+        _read("phone\n19790001234\n")
+    assert refused.value.code == "file_too_large"
+
+
+@pytest.mark.attack
+def test_a_workbook_of_numbers_is_bounded_closer_than_an_import(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is unpacked by a process of its own, with the limits of lists."""
+    given: list[Limits] = []
+    unpack = files.unpack_workbook
+
+    def unpacked(chunks: Any, limits: Limits) -> Any:
+        given.append(limits)
+        return unpack(chunks, limits._replace(unpacked_octets=10_000))
+
+    monkeypatch.setattr(files, "unpack_workbook", unpacked)
+    rows = [text_row("19790001234")] * 2_000
+    with pytest.raises(FileRefused) as refused:
+        read_optouts(
+            lambda: [workbook({"S": sheet(text_row("phone"), *rows)})], packaged_prefixes()
+        )
+    assert refused.value.code == "file_too_large"
+    assert given == [OF_LISTS]
+    assert all(list_ < import_ for list_, import_ in zip(OF_LISTS, OF_IMPORTS, strict=True))
