@@ -3,15 +3,19 @@
 A province's file takes minutes, a job has one: so the job only starts the reading, which goes on
 beside the arq worker (that is rebuilt whenever Redis hiccups) and has a connection of its own. If
 this process dies, PostgreSQL ends the connection, nothing of the file is left, and whoever the
-sweep rings next reads it anew.
+sweep wakes next reads it anew.
+
+Which file is read next is not what a job says, but whose turn it is: departments take turns, and
+none has all the places, so that the many files of one do not hold up another's.
 """
 
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections import Counter
+from collections.abc import Awaitable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from service.audience import store
 from service.audience.loading import run_import
@@ -20,51 +24,91 @@ from service.runtime import Runtime
 from service.storage.postgres import LONG_SECONDS, connected
 from workers.context import Kind, runtime_of
 
-MOST_AT_ONCE = 2
-"""Files under way in one process; each wants a processor, and the sweep rings for the others."""
+MOST_AT_ONCE = 3
+"""Files under way in one process; the sweep wakes it for the others."""
 
-_under_way: dict[uuid.UUID, asyncio.Task[None]] = {}
+MOST_OF_ONE = 2
+"""… of one department: each wants a processor, and whoever comes next finds a place."""
+
+
+class _Reading(NamedTuple):
+    task: "asyncio.Task[None]"
+    department_id: uuid.UUID | None
+
+
+_under_way: dict[uuid.UUID, _Reading] = {}
 log = logging.getLogger(__name__)
 
 
-async def read_import(ctx: dict[str, Any], import_id: str) -> None:
-    """Start to read one waiting file, unless this process does so already or has enough to do."""
-    _start(runtime_of(ctx), uuid.UUID(import_id), _read)
+async def read_import(ctx: dict[str, Any], import_id: str) -> None:  # noqa: ARG001  # see above
+    """Start to read the waiting files whose turn it is, unless this process has enough to do."""
+    await _read_next(runtime_of(ctx))
 
 
 async def undo_import(ctx: dict[str, Any], import_id: str) -> None:
     """Start to take one import back, likewise."""
-    _start(runtime_of(ctx), uuid.UUID(import_id), _undo)
+    wanted = uuid.UUID(import_id)
+    if wanted not in _under_way and len(_under_way) < MOST_AT_ONCE:
+        runtime = runtime_of(ctx)
+        _start(runtime, wanted, None, _undo(runtime, wanted))
 
 
-Work = Callable[[Runtime, uuid.UUID], Coroutine[Any, Any, None]]
+async def _read_next(runtime: Runtime) -> None:
+    """Fill the places that are free."""
+    while len(_under_way) < MOST_AT_ONCE:
+        of = Counter(reading.department_id for reading in _under_way.values())
+        busy = [one for one, count in of.items() if one is not None and count >= MOST_OF_ONE]
+        async with runtime.pool.acquire() as conn:
+            found = await store.next_import(conn, list(_under_way), busy)
+        if found is None:
+            return
+        import_id, department_id = found
+        # Another job may have filled places meanwhile, even with this file: then look again.
+        mine = sum(reading.department_id == department_id for reading in _under_way.values())
+        if import_id in _under_way or len(_under_way) >= MOST_AT_ONCE or mine >= MOST_OF_ONE:
+            continue
+        _start(runtime, import_id, department_id, _read(runtime, import_id))
 
 
-def _start(runtime: Runtime, import_id: uuid.UUID, work: Work) -> None:
-    if import_id in _under_way or len(_under_way) >= MOST_AT_ONCE:
-        return
-    _under_way[import_id] = asyncio.create_task(_logged(work(runtime, import_id), import_id))
-    _under_way[import_id].add_done_callback(lambda _: _under_way.pop(import_id))
+def _start(
+    runtime: Runtime,
+    import_id: uuid.UUID,
+    department_id: uuid.UUID | None,
+    work: Awaitable[bool],
+) -> None:
+    task = asyncio.create_task(_logged(runtime, work, import_id))
+    _under_way[import_id] = _Reading(task, department_id)
 
 
-async def _logged(work: Awaitable[None], import_id: uuid.UUID) -> None:
+async def _logged(runtime: Runtime, work: Awaitable[bool], import_id: uuid.UUID) -> None:
+    """Do the work; when it is done, begin what is next. What broke off waits for the sweep."""
     try:
-        await work
+        done = await work
     except Exception:
-        # All is as it was; the sweep rings again, of a file until its attempts are used up.
+        # All is as it was; the sweep wakes again, for a file until its attempts are used up.
         log.exception("an import broke off", extra={"import_id": str(import_id)})
+        done = False
+    finally:
+        del _under_way[import_id]
+    if not done:
+        return
+    try:
+        await _read_next(runtime)
+    except Exception:
+        log.exception("the next import was not begun")  # the sweep wakes again
 
 
-async def _read(runtime: Runtime, import_id: uuid.UUID) -> None:
+async def _read(runtime: Runtime, import_id: uuid.UUID) -> bool:
     url = runtime.settings.database_url
     async with connected(url, seconds=LONG_SECONDS) as reading, connected(url) as beside:
         progress = partial(store.note_progress, beside, import_id)
-        await run_import(reading, runtime.keyring, import_id, runtime.clock.now(), progress)
+        now = runtime.clock.now()
+        return await run_import(reading, runtime.keyring, import_id, now, progress)
 
 
-async def _undo(runtime: Runtime, import_id: uuid.UUID) -> None:
+async def _undo(runtime: Runtime, import_id: uuid.UUID) -> bool:
     async with connected(runtime.settings.database_url, seconds=LONG_SECONDS) as conn:
-        await run_undo(conn, import_id, runtime.clock.now())
+        return await run_undo(conn, import_id, runtime.clock.now())
 
 
 KIND = Kind("imports", [read_import, undo_import])

@@ -24,11 +24,14 @@ from service.audience.report import RULES_VERSION
 from service.audience.spool import Spool
 from service.clock import day_in_china
 from service.crypto import Keyring
-from service.errors import Invalid
+from service.errors import Conflict, Invalid
 from service.storage.postgres import Connection
 
 CHUNK_OCTETS = 262_144
 ATTEMPTS = 10
+MOST_WAITING_FILES = 100
+MOST_WAITING_OCTETS = 1024 * 1024 * 1024
+"""Files of one department that wait to be read, and their octets: they lie in the database."""
 LONGEST_ROSTER_NAME = 100
 LONGEST_FILE_NAME = 255
 _CHUNK = "import_chunk"
@@ -55,12 +58,14 @@ async def create_import(
 
     Raises:
         Invalid: a field makes no sense, or the file is larger than the limit.
+        Conflict: code `too_much_waits`: the department has as much waiting as it may.
     """
     checked = check_request(request, now)
     digest = hashlib.sha256()
     size = 0
     async with conn.transaction():
         await store.allow_pauses(conn)
+        await _need_room(conn, checked.department_id, limit, 1)
         import_id = await store.insert_import(conn, checked, now)
         async for chunk in _resized(chunks):
             cipher = keyring.encrypt_bytes(_CHUNK, chunk)
@@ -70,6 +75,7 @@ async def create_import(
             if size > limit:
                 raise _too_large(limit)
         await store.seal_import(conn, import_id, size, digest.digest())
+        await _need_room(conn, checked.department_id, limit, 0)
     return await store.get_import(conn, import_id)
 
 
@@ -124,6 +130,25 @@ async def _resized(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
 def _too_large(limit: int) -> Invalid:
     problem = f"the file is larger than {limit:,} octets; split it and import the parts"
     return Invalid(problem, fields={"file": problem}, code="file_too_large")
+
+
+async def _need_room(conn: Connection, department_id: UUID, largest: int, coming: int) -> None:
+    """Refuse a file if too much of the department's waits.
+
+    largest: the octets of the largest file that is taken. coming: files beside those that wait; 0:
+    the last look, after which nobody else adds one before this transaction ends.
+    """
+    if not coming:
+        await store.lock_waiting(conn, department_id)
+    files, octets = await store.what_waits(conn, department_id)
+    most = max(MOST_WAITING_OCTETS, largest)
+    if files + coming > MOST_WAITING_FILES or octets > most or (coming and octets == most):
+        raise Conflict(
+            f"too many files of your department wait to be read: at most {MOST_WAITING_FILES} may,"
+            f" and {most:,} octets. Those that wait are safe, and there is nothing to delete: send"
+            " this one again once some are read (GET /imports/{import_id} shows how far each is)",
+            code="too_much_waits",
+        )
 
 
 async def run_import(

@@ -1,6 +1,6 @@
 """The SQL of the audience: waiting files, imports, rejects, areas, suppressions."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import astuple
 from datetime import datetime
 from uuid import UUID
@@ -9,7 +9,7 @@ from service.audience.area import Area, AreaTree, packaged_areas
 from service.audience.model import Import, ImportRequest, Report
 from service.audience.staging import StagedReject
 from service.errors import NotFound
-from service.storage.postgres import Connection, affected
+from service.storage.postgres import Connection, affected, one
 
 _IMPORT = """
     id, department_id, created_by, roster, basis, expires_on, file_name, file_bytes, file_sha256,
@@ -20,6 +20,13 @@ _IMPORT = """
     CASE WHEN undo_asked_at IS NULL THEN undo ELSE '{"state": "waiting"}' END AS undo
 """
 
+
+_FIRST_OF_ROSTER = """
+    i.state = 'reading' AND NOT EXISTS (
+        SELECT FROM imports e
+        WHERE e.department_id = i.department_id AND e.roster = i.roster
+          AND e.state = 'reading' AND e.id < i.id)
+"""
 
 LONGEST_PAUSE_SECONDS = 360
 """Longer than a workbook may take to open, which is the longest that a worker says nothing."""
@@ -95,19 +102,62 @@ async def begin_attempt(conn: Connection, import_id: UUID) -> int:
     A roster's files are read in the order in which they came: the newest list is the last word.
     """
     attempt: int | None = await conn.fetchval(
-        """
-        UPDATE imports SET attempts = attempts + 1
-        WHERE id = (SELECT id FROM imports i WHERE id = $1 AND state = 'reading'
-                      AND NOT EXISTS (
-                        SELECT FROM imports e
-                        WHERE e.department_id = i.department_id AND e.roster = i.roster
-                          AND e.state = 'reading' AND e.id < i.id)
-                    FOR UPDATE SKIP LOCKED)
-        RETURNING attempts
-        """,
+        f"""
+        WITH begun AS (
+            UPDATE imports SET attempts = attempts + 1
+            WHERE id = (SELECT id FROM imports i WHERE id = $1 AND {_FIRST_OF_ROSTER}
+                        FOR UPDATE SKIP LOCKED)
+            RETURNING attempts, department_id
+        ), turn AS (
+            INSERT INTO import_turns (department_id, turn)
+            SELECT department_id, nextval('import_turn') FROM begun
+            ON CONFLICT (department_id) DO UPDATE SET turn = excluded.turn
+        )
+        SELECT attempts FROM begun
+        """,  # noqa: S608  # a constant
         import_id,
     )
     return attempt or 0
+
+
+async def next_import(
+    conn: Connection, in_hand: Sequence[UUID], busy: Sequence[UUID]
+) -> tuple[UUID, UUID] | None:
+    """The waiting file whose turn it is, and its department; None: nothing waits that may be read.
+
+    Departments take turns: first who has had none, then whose last one was begun longest ago; of
+    one department, the oldest file. in_hand: files, and busy: departments, that are left out; so is
+    what another worker reads.
+    """
+    row = await conn.fetchrow(
+        f"""
+        SELECT i.id, i.department_id
+        FROM imports i LEFT JOIN import_turns t ON t.department_id = i.department_id
+        WHERE {_FIRST_OF_ROSTER} AND i.id <> ALL ($1) AND i.department_id <> ALL ($2)
+        ORDER BY t.turn NULLS FIRST, i.created_at, i.id
+        LIMIT 1 FOR UPDATE OF i SKIP LOCKED
+        """,  # noqa: S608  # a constant
+        in_hand,
+        busy,
+    )
+    return None if row is None else (row["id"], row["department_id"])
+
+
+async def lock_waiting(conn: Connection, department_id: UUID) -> None:
+    """Let nobody else add a waiting file of a department until the end of the transaction."""
+    await conn.execute("SELECT FROM departments WHERE id = $1 FOR NO KEY UPDATE", department_id)
+
+
+async def what_waits(conn: Connection, department_id: UUID) -> tuple[int, int]:
+    """How many files of a department wait to be read, and their octets."""
+    row = await conn.fetchrow(
+        """
+        SELECT count(*) AS files, coalesce(sum(file_bytes), 0)::bigint AS octets
+        FROM imports WHERE department_id = $1 AND state = 'reading'
+        """,
+        department_id,
+    )
+    return one(row)["files"], one(row)["octets"]
 
 
 async def allow_pauses(conn: Connection) -> None:

@@ -18,10 +18,13 @@ from service.campaigns.schedule import Schedule
 from service.campaigns.sequence import has_fired_for_good, step_note
 from service.campaigns.texts import step_instants, text_problems
 from service.channels.store import existing_channels
-from service.errors import Forbidden, Invalid, NotFound
+from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.messages.store import Template, template_get
 from service.messages.template import unfilled_problem
 from service.storage.postgres import Connection
+
+MOST_DRAFTS = 500
+"""Drafts of one department, those that were returned to it included."""
 
 
 async def load(
@@ -52,11 +55,23 @@ async def create(
     Raises:
         Invalid: the plan names something that is not there, or its schedule is wrong.
         Forbidden: only an administrator of the county may let it go beyond the county's hours.
+        Conflict: code `too_many_drafts`.
     """
     whose = department_id or actor.department_id
     await _check_plan(conn, actor, whose, plan, now)
+    await _need_room(conn, whose)
     campaign_id = await store.insert_campaign(conn, whose, plan, actor.id, now, mode)
     return await load(conn, campaign_id, None)
+
+
+async def _need_room(conn: Connection, department_id: UUID) -> None:
+    """Refuse one more draft if the department has too many; raises Conflict."""
+    if await store.count_drafts(conn, department_id) >= MOST_DRAFTS:
+        raise Conflict(
+            f"the department has {MOST_DRAFTS} drafts, the most that are kept; cancel those that"
+            " nobody needs (POST /campaigns/{campaign_id}/cancel), and try again",
+            code="too_many_drafts",
+        )
 
 
 async def check_mode(conn: Connection, campaign_id: UUID, mode: Mode) -> None:
@@ -92,10 +107,12 @@ async def clone(
     Raises:
         NotFound: there is none of this id in the actor's scope.
         Invalid: the plan names something that is not there any more.
+        Conflict: code `too_many_drafts`.
     """
     campaign = await load(conn, campaign_id, actor.scope)
     plan = replace(campaign.plan, name=name or campaign.plan.name)
     await _check_plan(conn, actor, campaign.department_id, plan, now)
+    await _need_room(conn, campaign.department_id)
     made = await store.insert_campaign(
         conn, campaign.department_id, plan, actor.id, now, mode, campaign_id
     )

@@ -1,15 +1,17 @@
 """A campaign's whole life over HTTP: plan, submit, approve by another, fire, steer, end."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from service.campaigns import planning
 from service.campaigns.firing import fire_due
 from service.campaigns.lifecycle import expire_pending
 from service.dispatch.expand import expand_run
 from service.queue import Job
 from service.storage.postgres import transaction
-from tests.factories import RULE, TEXT, make_contact, phone
+from tests.factories import RULE, TEXT, make_contact, make_draft, phone
 from tests.harness.instants import instant
 from tests.harness.ledger import add_channel
 from tests.integration.api.conftest import Api
@@ -534,3 +536,24 @@ async def test_what_was_missed_is_counted_and_sent_again_and_who_joined_is_toppe
     moves = (await api.get(f"/campaigns/{campaign}", OPERATOR)).json["moves"]
     assert moves[-2]["reason"] == f"sent again to 1 whom run {run} missed: r"
     assert moves[-1]["reason"] == "topped up with 1 who joined: r"
+
+
+@pytest.mark.attack
+async def test_the_drafts_of_a_department_are_bounded(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "MOST_DRAFTS", 2)
+    async with transaction(api.runtime.pool) as conn:
+        first = await make_draft(conn, api.teams["county"].operator, now=api.clock.at)
+    operator = ("county", "operator")
+    clone = f"/campaigns/{first.id}/clone"
+    made = await asyncio.gather(*(api.post(clone, operator, {"name": "n"}) for _ in range(4)))
+    assert sorted(answer.status for answer in made) == [201, 409, 409, 409]
+    refused = next(answer for answer in made if answer.status == 409)
+    assert refused.json["type"].endswith("/too_many_drafts")
+    assert "cancel those that nobody needs" in refused.json["detail"]
+    cancelled = await api.post(f"/campaigns/{first.id}/cancel", operator, {"reason": "r"})
+    assert cancelled.status == 200
+    assert (await api.post(clone, operator, {"name": "n"})).status == 201
+    async with transaction(api.runtime.pool) as conn:
+        await make_draft(conn, api.teams["school"].operator, now=api.clock.at)

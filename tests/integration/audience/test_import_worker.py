@@ -21,6 +21,7 @@ from service.audience.rosters import ask_undo, run_undo
 from service.audience.staging_store import lock_contacts
 from service.crypto import Keyring
 from service.embedded import Valkey
+from service.errors import Conflict
 from service.queue import Job, open_queue
 from service.runtime import Runtime
 from service.settings import Settings
@@ -254,6 +255,44 @@ async def test_an_import_is_taken_back_in_time_whatever_the_statistics_knew(
         assert await conn.fetchval("SELECT count(*) FROM contacts") == 0
 
 
+class Files:
+    """Files of departments that wait to be read, small ones with a roster each."""
+
+    def __init__(self, pool: Pool, keyring: Keyring, octets: Any, new_department: Any) -> None:
+        self.pool, self._keyring, self._octets = pool, keyring, octets
+        self._new_department = new_department
+        self._count = 0
+        self.limit = 10**6
+
+    async def department(self, name: str) -> Any:
+        async with self.pool.acquire() as conn:
+            return await self._new_department(conn, name)
+
+    async def wait(self, department: Any, count: int, now: datetime) -> list[UUID]:
+        found = []
+        async with self.pool.acquire() as conn:
+            for _ in range(count):
+                self._count += 1
+                asked = ImportRequest(department.id, department.user_id, f"r{self._count}", "a.csv")
+                data = b"phone\n19790001234\n"
+                made = await create_import(
+                    conn, self._keyring, asked, self._octets(data), limit=self.limit, now=now
+                )
+                found.append(made.id)
+        return found
+
+
+@pytest.fixture
+def files(pool: Pool, keyring: Keyring, octets: Any, new_department: Any) -> Files:
+    return Files(pool, keyring, octets, new_department)
+
+
+async def until_idle() -> None:
+    async with asyncio.timeout(PATIENCE):
+        while imports._under_way:
+            await asyncio.sleep(0.02)
+
+
 async def test_a_process_reads_few_files_at_once_and_says_why_one_broke_off(
     pool: Pool,
     keyring: Keyring,
@@ -261,6 +300,7 @@ async def test_a_process_reads_few_files_at_once_and_says_why_one_broke_off(
     database_url: str,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
+    files: Files,
 ) -> None:
     go_on = asyncio.Event()
 
@@ -270,11 +310,103 @@ async def test_a_process_reads_few_files_at_once_and_says_why_one_broke_off(
 
     monkeypatch.setattr(imports, "run_import", broken)
     ctx = _context(database_url, keyring, pool, now)
-    for number in range(5):
-        await imports.read_import(ctx, str(UUID(int=number)))
+    for name in ("甲", "乙"):
+        await files.wait(await files.department(name), 5, now)
+    await asyncio.gather(*(imports.read_import(ctx, str(UUID(int=n))) for n in range(5)))
     assert len(imports._under_way) == imports.MOST_AT_ONCE
-    readings = list(imports._under_way.values())
+    readings = [reading.task for reading in imports._under_way.values()]
     go_on.set()
     await asyncio.gather(*readings)
     assert "an import broke off" in caplog.text
     assert "the disk is full" in caplog.text
+    assert not imports._under_way, "what broke off is not begun again at once"
+
+
+@pytest.mark.attack
+async def test_a_hundred_files_of_one_department_hold_up_none_of_another(
+    pool: Pool,
+    keyring: Keyring,
+    now: datetime,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    files: Files,
+) -> None:
+    order: list[UUID] = []
+    go_on = asyncio.Event()
+
+    async def noted(*arguments: Any) -> bool:
+        order.append(arguments[2])
+        await go_on.wait()
+        return await run_import(*arguments)
+
+    monkeypatch.setattr(imports, "run_import", noted)
+    ctx = _context(database_url, keyring, pool, now)
+    many, few, last = [await files.department(name) for name in ("甲", "乙", "丙")]
+    hundred = await files.wait(many, 100, now)
+    for _ in range(3):
+        await imports.read_import(ctx, str(hundred[0]))
+    await asyncio.sleep(0.1)
+    assert order == hundred[: imports.MOST_OF_ONE], "a place is kept for others"
+    (mine,) = await files.wait(few, 1, now)
+    (another,) = await files.wait(last, 1, now)
+    await imports.read_import(ctx, str(hundred[-1]))  # whatever the job names
+    await asyncio.sleep(0.1)
+    assert order[imports.MOST_OF_ONE :] == [mine]
+    go_on.set()
+    async with asyncio.timeout(PATIENCE):
+        while another not in order:
+            await asyncio.sleep(0.02)
+    assert order.index(another) <= 4
+    await until_idle()
+    states = await pool.fetch("SELECT DISTINCT state FROM imports")
+    assert [row["state"] for row in states] == ["done"], "and nothing waits for a sweep"
+
+
+@pytest.mark.attack
+async def test_departments_take_turns(
+    pool: Pool, keyring: Keyring, now: datetime, files: Files
+) -> None:
+    names = "甲乙丙"
+    departments = {name: await files.department(name) for name in names}
+    for name in names:
+        await files.wait(departments[name], 3, now)
+    whose = {department.id: name for name, department in departments.items()}
+    order = ""
+    async with pool.acquire() as conn, pool.acquire() as other:
+        while found := await store.next_import(conn, [], []):
+            import_id, department_id = found
+            order += whose[department_id]
+            async with other.transaction():
+                await store.claim_import(other, import_id)
+                beside = await store.next_import(conn, [], [])
+                assert beside is None or beside[0] != import_id, "another worker reads it"
+            assert await run_import(conn, keyring, import_id, now)
+    assert order == 3 * names
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("bound", ["files", "octets", "at the same time"])
+async def test_what_waits_of_a_department_is_bounded(
+    pool: Pool, now: datetime, files: Files, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    if bound == "octets":  # of a file each 18
+        monkeypatch.setattr(loading, "MOST_WAITING_OCTETS", 36)
+        files.limit = 18
+    else:
+        monkeypatch.setattr(loading, "MOST_WAITING_FILES", 2)
+    department, other = await files.department("甲"), await files.department("乙")
+    if bound == "at the same time":
+        made = await asyncio.gather(
+            *(files.wait(department, 1, now) for _ in range(4)), return_exceptions=True
+        )
+        refused = [error for error in made if isinstance(error, Conflict)]
+        assert len(refused) == 2
+        assert refused[0].code == "too_much_waits"
+    else:
+        with pytest.raises(Conflict, match="wait to be read: at most") as too_much:
+            await files.wait(department, 9, now)
+        assert too_much.value.code == "too_much_waits"
+    waiting = await pool.fetchval("SELECT count(*) FROM imports")
+    assert waiting == 2
+    await files.wait(other, 1, now)
+    assert await pool.fetchval("SELECT count(*) FROM imports") == waiting + 1
