@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from service.messages import disguise
 from service.messages.draft import QUOTED, Draft, Hit, Sentence
+from service.messages.policy import SHIPPED
 from service.messages.stance import described, excused
 
 MOST_CONTACTS = 2
@@ -170,7 +171,7 @@ def numbers(draft: Draft) -> Iterator[Hit]:
                 f"for"
                 " the department; use 96110 or another hotline, or have it registered; give a count"
                 " its unit",
-                certain=len(contact.digits) > _LONGEST_COUNT,
+                certain=_is_no_oversight(contact.digits),
             )
     if len(seen) > MOST_CONTACTS:
         yield Hit(
@@ -213,6 +214,11 @@ def is_known(draft: Draft, digits: str) -> bool:
         or digits in registered
         or bool(_ANTI_FRAUD_WITH_AREA.fullmatch(digits))
     )
+
+
+def _is_no_oversight(digits: str) -> bool:
+    """Whether an unknown number is too long for a hotline, or the county took it off the list."""
+    return len(digits) > _LONGEST_COUNT or digits in SHIPPED.hotlines
 
 
 def _is_never(contact: Contact) -> bool:

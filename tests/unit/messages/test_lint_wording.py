@@ -8,7 +8,7 @@ honest text has stays blocked.
 import pytest
 
 from service.messages.lint import lint, of_level
-from service.messages.policy import MessageClass, Sender
+from service.messages.policy import MessageClass, Sender, policy_from
 
 NAME = "旌德县公安局"
 POLICE = Sender(NAME, "police", frozenset({NAME}), frozenset({"05630600110"}))
@@ -110,6 +110,16 @@ def test_a_fact_takes_the_benefit_from_the_whole_text(fact: str) -> None:
 )
 def test_what_an_honest_text_tells_its_reader_goes_to_a_person(text: str, rule: str) -> None:
     assert levels(text)[rule] == {"review"}
+
+
+def test_a_hotline_that_the_county_took_off_its_list_stays_blocked() -> None:
+    policy = policy_from({"hotlines": ["110"]})
+    text = f"【{NAME}】" + WARNING.format("咨询拨{}。")
+    found = {
+        number: {one["level"] for one in lint(text.format(number), {}, policy=policy)}
+        for number in ("96110", "96119")
+    }
+    assert ("block" in found["96110"], "block" in found["96119"]) == (True, False)
 
 
 def test_the_same_request_is_blocked_in_a_text_of_a_few_words() -> None:
