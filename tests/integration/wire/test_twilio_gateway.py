@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -354,3 +355,28 @@ async def test_a_list_that_cannot_be_had_is_no_empty_list(answer: Reply) -> None
     async with reached(answer) as (gateway, _):
         with pytest.raises(Unreachable):
             await gateway.find(PHONE, CLOCK.now())
+
+
+@pytest.mark.attack
+async def test_no_log_has_the_number_the_text_or_the_secret(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Whatever Twilio answers: it repeats the number and the text in what it refuses."""
+
+    async def tear(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+        return
+
+    told = {"code": 21211, "status": 400, "message": f"{PHONE} SECRET-TEXT {SECRET}"}
+    answers = [says(400, told), says(500, told), says(201, {"sid": 5, **told}), says(302, None)]
+    with caplog.at_level(logging.DEBUG):
+        for answer in answers:
+            async with reached(answer) as (gateway, _):
+                await send(gateway, "SECRET-TEXT")
+        async with raw_server(tear) as (port, _):
+            torn = TwilioGateway(settings(f"http://127.0.0.1:{port}"), nothing_delivered, CLOCK)
+            with pytest.raises(Unreachable):
+                await torn.open()
+    logged = " ".join(str(vars(record)) for record in caplog.records)
+    assert "service.protocols.http" in logged
+    for word in (PHONE, PHONE[3:], "SECRET-TEXT", SECRET):
+        assert word not in logged
