@@ -1,18 +1,103 @@
-"""A user's own phone, kept as a cipher, in SQL."""
+"""A user's own phone, kept as a cipher, and the codes that prove it, in SQL."""
 
+from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
-from service.storage.postgres import Connection
+from service.storage.postgres import Connection, one
+
+DAY = timedelta(days=1)
 
 
-async def get_phone(conn: Connection, user_id: UUID) -> bytes | None:
-    """The cipher of a user's own phone."""
-    cipher: bytes | None = await conn.fetchval(
-        "SELECT phone_cipher FROM users WHERE id = $1", user_id
-    )
-    return cipher
+class OwnPhone(NamedTuple):
+    """The phone that a user said is theirs. proved_at: since when a code has proved it; changed_at:
+    when the user last proved one, also if it was taken away since.
+    """
+
+    cipher: bytes | None
+    proved_at: datetime | None
+    changed_at: datetime | None
+
+
+class Code(NamedTuple):
+    """A code that was sent, as a keyed hash, and how often somebody has tried to give it."""
+
+    id: int
+    phone_hash: bytes
+    code_hash: bytes
+    tries: int
+
+
+async def get_phone(conn: Connection, user_id: UUID, *, lock: bool = False) -> OwnPhone:
+    """A user's own phone; `lock` keeps others from setting it to the end of the transaction."""
+    query = "SELECT phone_cipher, phone_proved_at, phone_changed_at FROM users WHERE id = $1"
+    return OwnPhone(*one(await conn.fetchrow(query + " FOR NO KEY UPDATE" * lock, user_id)))
 
 
 async def set_phone(conn: Connection, user_id: UUID, cipher: bytes | None) -> None:
-    """Set a user's own phone; None: there is none any more."""
-    await conn.execute("UPDATE users SET phone_cipher = $2 WHERE id = $1", user_id, cipher)
+    """Set a user's own phone, which is still to be proved; None: there is none any more."""
+    await conn.execute(
+        "UPDATE users SET phone_cipher = $2, phone_proved_at = NULL WHERE id = $1", user_id, cipher
+    )
+
+
+async def set_proved(conn: Connection, user_id: UUID, now: datetime) -> None:
+    """Note that a user's phone is proved; none of their codes counts any more."""
+    await conn.execute(
+        "UPDATE users SET phone_proved_at = $2, phone_changed_at = $2 WHERE id = $1", user_id, now
+    )
+    await conn.execute("UPDATE phone_codes SET tries = $2 WHERE user_id = $1", user_id, SPENT)
+
+
+SPENT = 1_000
+"""The tries of a code that has proved a phone."""
+
+
+async def count_codes(
+    conn: Connection, user_id: UUID, phone_hash: bytes, now: datetime
+) -> tuple[int, int]:
+    """How many codes a user had in 24 hours, and how many went to a phone, whoever asked."""
+    row = one(
+        await conn.fetchrow(
+            """
+            SELECT count(*) FILTER (WHERE user_id = $1) AS by_user,
+                   count(*) FILTER (WHERE phone_hash = $2) AS to_phone
+            FROM phone_codes WHERE (user_id = $1 OR phone_hash = $2) AND sent_at > $3
+            """,
+            user_id,
+            phone_hash,
+            now - DAY,
+        )
+    )
+    return row["by_user"], row["to_phone"]
+
+
+async def insert_code(
+    conn: Connection, user_id: UUID, phone_hash: bytes, code_hash: bytes, now: datetime
+) -> None:
+    """Keep a code that is sent; those of the days before are forgotten."""
+    await conn.execute("DELETE FROM phone_codes WHERE sent_at <= $1", now - DAY)
+    await conn.execute(
+        """
+        INSERT INTO phone_codes (user_id, phone_hash, code_hash, sent_at) VALUES ($1, $2, $3, $4)
+        """,
+        user_id,
+        phone_hash,
+        code_hash,
+        now,
+    )
+
+
+async def try_code(conn: Connection, user_id: UUID, since: datetime) -> Code | None:
+    """Count a try at the newest code of a user, and return it; None: there is none since then."""
+    row = await conn.fetchrow(
+        """
+        UPDATE phone_codes SET tries = tries + 1
+        WHERE id = (SELECT id FROM phone_codes WHERE user_id = $1 ORDER BY id DESC LIMIT 1)
+          AND sent_at > $2
+        RETURNING id, phone_hash, code_hash, tries
+        """,
+        user_id,
+        since,
+    )
+    return Code(*row) if row else None

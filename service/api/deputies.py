@@ -6,10 +6,14 @@ from pydantic import Field
 
 from service.accounts import deputies, deputies_store, phone_store
 from service.accounts.deputies import NewDeputy
-from service.api.call import Call
+from service.accounts.key import Mode
+from service.api.call import Call, Counted
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Line, Out, Page
 from service.audience.number import mask, parse_phone
+from service.dispatch.own_phone import prove_phone, say_phone
+from service.errors import Conflict, Forbidden, Invalid
+from service.queue import Job
 
 
 class DeputyBody(Body):
@@ -48,10 +52,19 @@ class PhoneBody(Body):
     phone: Line | None
 
 
+class PhoneCodeBody(Body):
+    """The code that was sent to the caller's own phone."""
+
+    code: Line
+
+
 class PhoneOut(Out):
     """The caller's own phone, masked."""
 
     phone: str | None = Field(description="Masked.")
+    proved_at: Instant | None = Field(
+        description="Since when a code has proved it; null: give the code that was sent to it."
+    )
 
 
 async def list_deputies(call: Call, query: PageQuery) -> Page[DeputyOut]:
@@ -82,8 +95,28 @@ async def end_deputy(call: Call, deputy_id: UUID) -> DeputyOut:
 
 
 async def set_own_phone(call: Call, body: PhoneBody) -> PhoneOut:
-    """Say which phone is yours; test-sends go to it and nowhere else."""
-    phone = parse_phone(body.phone) if body.phone is not None else None
-    cipher = call.runtime.keyring.encrypt("phone", phone) if phone is not None else None
-    await phone_store.set_phone(call.conn, call.user.id, cipher)
-    return PhoneOut(phone=mask(phone) if phone is not None else None)
+    """Say which phone is yours; a code is sent to it, and test-sends once you have proved it."""
+    if body.phone is None:
+        await phone_store.set_phone(call.conn, call.user.id, None)
+        return PhoneOut(phone=None, proved_at=None)
+    if call.mode is not Mode.LIVE:
+        raise Forbidden(
+            f"a {call.mode.value} key sends no code to a phone; take a live one",
+            code="out_of_scope",
+        )
+    phone = parse_phone(body.phone)
+    said = await say_phone(call.conn, call.runtime.keyring, call.user, phone, call.now)
+    for channel_id in said.channels:
+        call.after_commit(Job.DRAIN_CHANNEL, channel_id)
+    return PhoneOut(phone=mask(phone), proved_at=said.proved_at)
+
+
+async def prove_own_phone(call: Call, body: PhoneCodeBody) -> PhoneOut:
+    """Give the code that was sent to your phone; test-sends go there from now on."""
+    try:
+        phone = await prove_phone(
+            call.conn, call.runtime.keyring, call.user, body.code.strip(), call.now
+        )
+    except (Conflict, Invalid) as refusal:
+        raise Counted(refusal) from refusal
+    return PhoneOut(phone=mask(phone), proved_at=call.now)

@@ -103,6 +103,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "reason": "出差",
     },
     "set_own_phone": {"phone": "197 9000 0001"},
+    "prove_own_phone": {"code": "123456"},
     "create_import": {"roster": "财务人员", "basis": "duty", "expires_on": "2027-12-31"},
     "confirm_roster": {"basis": "duty", "expires_on": "2028-12-31", "purpose": "反诈提醒"},
     "create_contact": {

@@ -126,7 +126,8 @@ OPS = (
     Op("POST",   "/deputies", deputies.name_deputy, R.APPROVE, 201),
     Op("POST",   "/deputies/{deputy_id}/confirm", deputies.confirm_deputy, R.APPROVE),
     Op("POST",   "/deputies/{deputy_id}/end", deputies.end_deputy, R.APPROVE),
-    Op("PUT",    "/account/phone", deputies.set_own_phone, R.READ),
+    Op("PUT",    "/account/phone", deputies.set_own_phone, R.APPROVE, errors=(409,)),
+    Op("POST",   "/account/phone/code", deputies.prove_own_phone, R.APPROVE, kept=False),
 
     Op("POST",   "/imports", imports.create_import, R.IMPORT, 202, narrow=True,
        seconds=LONG, heavy=True),

@@ -189,7 +189,7 @@ async def _approvable(
     test_above: int | None,
 ) -> Content:
     """What the actor is about to approve; raises as `approve`."""
-    await _check_second_person(conn, actor, campaign, now)
+    await check_second_person(conn, actor, campaign, now)
     if campaign.pending_until is None or campaign.pending_until <= now:
         raise Conflict("the submission has expired; it must be submitted again", code="expired")
     templates, rule, _ = await _sources(conn, campaign)
@@ -361,9 +361,14 @@ async def _check_permits(conn: Connection, campaign: Campaign, content: Content)
         await check_signature(conn, campaign.department_id, head(words.text))
 
 
-async def _check_second_person(
+async def check_second_person(
     conn: Connection, actor: User, campaign: Campaign, now: datetime
 ) -> None:
+    """Refuse whoever had a hand in a campaign, or has approved it, to approve it.
+
+    Raises:
+        Forbidden: says what the actor did, or whom the actor stands in for.
+    """
     hands = campaign.hands | {
         campaign.approved_by: "approved it",
         campaign.approved_for: "had it approved by a deputy",

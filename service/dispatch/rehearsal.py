@@ -1,8 +1,9 @@
 """A test of a submitted campaign: its text, as it will read, to the approver's own phone.
 
-It takes the campaign's own channels and class, at any hour that the county allows the class. It is
-a run of its own mode, so that no report counts it among the people who were warned. It goes to
-nobody but whoever asks, and only so often: it must not become a way round the second person.
+It takes the campaign's own channels and class, within the hours of service texts also if it is a
+warning. It is a run of its own mode, so that no report counts it among the people who were warned.
+It goes to nobody but whoever asks, who could approve the campaign and has proved the phone
+(`own_phone`), and only so often: it must not become a way round the second person.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from service.accounts import phone_store
 from service.accounts.model import User
 from service.audience.number import is_synthetic
 from service.audience.prefix_store import current_prefixes
+from service.campaigns.approval import check_second_person
 from service.campaigns.clearance import frozen_content
 from service.campaigns.model import Campaign, State
 from service.campaigns.planning import load
@@ -22,6 +24,7 @@ from service.dispatch import direct_store, expand_store, rehearsal_store
 from service.dispatch.direct import Started
 from service.dispatch.direct_store import Recipient
 from service.dispatch.expand import SLICE_ROWS
+from service.dispatch.own_phone import service_hours
 from service.dispatch.rehearsal_store import NewTest
 from service.dispatch.route import routes
 from service.dispatch.route_store import list_lanes
@@ -46,24 +49,24 @@ async def test_send(
     Raises:
         NotFound: there is none of this id in the actor's scope.
         Invalid: the campaign has no text of this number.
-        Conflict: it does not wait for approval, the actor has no phone or had too many tests, no
-            channel takes the number, or it may not be written to.
+        Forbidden: the actor could not approve it.
+        Conflict: it does not wait for approval, the actor has proved no phone or had too many
+            tests, the hours of service texts are over, no channel takes the number, or it may not
+            be written to.
     """
     campaign = await load(conn, campaign_id, actor.scope, lock=True)
+    await check_second_person(conn, actor, campaign, now)
     if campaign.state is not State.PENDING_APPROVAL:
         raise Conflict("only a campaign that waits for approval is tested", code="wrong_state")
     if text_no > len(campaign.further) + 1:
         problem = f"the campaign has {len(campaign.further) + 1} texts"
         raise Invalid(problem, fields={"text_no": problem})
-    cipher = await phone_store.get_phone(conn, actor.id)
-    if cipher is None:
-        raise Conflict("say first which phone is yours: PUT /account/phone", code="no_phone")
+    phone = await _proved_phone(conn, keyring, actor)
     if await rehearsal_store.count_tests(conn, actor.id, now - timedelta(days=1)) >= MOST_A_DAY:
         raise Conflict(f"you had {MOST_A_DAY} tests in 24 hours; try tomorrow", code="too_many")
-    person = await _recipient(conn, keyring, campaign, keyring.decrypt("phone", cipher), now)
-    run = await rehearsal_store.insert_test(
-        conn, _test(campaign, actor, text_no), now, now + VALIDITY
-    )
+    valid_until = min(now + VALIDITY, await service_hours(conn, now))
+    person = await _recipient(conn, keyring, campaign, phone, now)
+    run = await rehearsal_store.insert_test(conn, _test(campaign, actor, text_no), now, valid_until)
     if run is None:
         raise Conflict("another run of the campaign began in this very moment; try again")
     target, excluded = await direct_store.write_ledger(conn, run, [person], now)
@@ -72,6 +75,19 @@ async def test_send(
     channels: Sequence[int] = await expand_store.write_slices(conn, run, SLICE_ROWS)
     await expand_store.finish_expansion(conn, run["id"], "running", target, now)
     return Started(run["id"], target, excluded, channels)
+
+
+async def _proved_phone(conn: Connection, keyring: Keyring, actor: User) -> str:
+    own = await phone_store.get_phone(conn, actor.id)
+    if own.cipher is None:
+        raise Conflict("say first which phone is yours: PUT /account/phone", code="no_phone")
+    if own.proved_at is None:
+        raise Conflict(
+            "prove first that your phone is yours: PUT /account/phone sends a code to it, and POST"
+            " /account/phone/code takes it",
+            code="phone_not_proved",
+        )
+    return keyring.decrypt("phone", own.cipher)
 
 
 def _test(campaign: Campaign, actor: User, text_no: int) -> NewTest:

@@ -77,6 +77,7 @@ USUAL: dict[str, dict[str, Any]] = {
     "create_channel": CHANNEL,
     "put_code": CODE,
     "set_own_phone": {"phone": PHONES[0]},
+    "prove_own_phone": {"code": "123456"},
     "finish_milestone": {"note": "n"},
     "add_milestone": {"name": "m", "due_on": "2027-02-20"},
     "top_up": {"reason": "r"},

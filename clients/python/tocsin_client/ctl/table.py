@@ -247,8 +247,12 @@ PEOPLE = (
     Request("deputies", "end", "POST /deputies/{deputy_id}/end", ("end it", "结束代理"),
             (path("deputy_id", ("its id", "代理编号")),), _DEPUTY),
     Request("me", "phone", "PUT /account/phone",
-            ("your own phone, from stdin: test-sends go there", "从标准输入登记本人手机，用于试发"),
-            (), "phone", reads="phone"),
+            ("your own phone, from stdin: a code is sent to it, then test-sends",
+             "从标准输入登记本人手机，先发验证码，确认后用于试发"),
+            (), "phone proved_at", reads="phone"),
+    Request("me", "prove-phone", "POST /account/phone/code",
+            ("give the code that was sent to your phone", "输入手机收到的验证码"),
+            (body("code", ("the six digits", "六位验证码"), needed=True),), "phone proved_at"),
 )  # fmt: skip
 
 WORDS_AND_RULES = (
