@@ -110,6 +110,21 @@ class Settings(ClockSettings):
     safety_least: int = Field(
         500, ge=1, description="How many texts must be known of before a share means anything."
     )
+    stray_opt_outs_share: float = Field(
+        0.01,
+        ge=0,
+        description="Opt-outs over a channel of people who had no text over it wait for a person "
+        "once so large a share of all people in the lists sent them in 24 hours,",
+    )
+    stray_opt_outs_an_hour: int = Field(
+        50, ge=0, description="… and more than so many people in an hour."
+    )
+    replies_an_hour: int = Field(
+        1_000,
+        ge=1,
+        description="How many confirmations and other replies to people's texts one channel takes "
+        "in an hour; those beyond wait, for 24 hours at most.",
+    )
     test_send_above: int = Field(
         50_000,
         ge=0,

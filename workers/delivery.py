@@ -7,6 +7,7 @@ from service.delivery.id_forms import reread
 from service.delivery.inbound import read_inbound as read
 from service.delivery.receipts import fold_receipts as fold
 from service.delivery.replies import send_replies as send
+from service.delivery.strays import Bounds
 from service.queue import Job
 from workers.context import Kind, runtime_of
 
@@ -22,13 +23,16 @@ async def fold_receipts(ctx: dict[str, Any], channel_id: str) -> int:
 async def read_inbound(ctx: dict[str, Any]) -> int:
     """Read the texts from handsets that arrived."""
     runtime = runtime_of(ctx)
-    return await read(runtime.pool, runtime.keyring, runtime.clock.now())
+    settings = runtime.settings
+    bounds = Bounds(settings.stray_opt_outs_share, settings.stray_opt_outs_an_hour)
+    return await read(runtime.pool, runtime.keyring, runtime.clock.now(), bounds=bounds)
 
 
 async def send_replies(ctx: dict[str, Any]) -> None:
     """Put the replies that are due into ledgers, and wake the channels they go out on."""
     runtime = runtime_of(ctx)
-    for channel_id in await send(runtime.pool, runtime.keyring, runtime.clock.now()):
+    most = runtime.settings.replies_an_hour
+    for channel_id in await send(runtime.pool, runtime.keyring, runtime.clock.now(), most=most):
         await runtime.queue.ring(Job.DRAIN_CHANNEL, channel_id)
 
 

@@ -104,6 +104,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "set_own_phone": {"phone": "197 9000 0001"},
     "prove_own_phone": {"code": "123456"},
+    "count_hold": {"reason": "the carrier confirms that people wrote"},
+    "drop_hold": {"reason": "the carrier knows of no such texts"},
     "create_import": {"roster": "财务人员", "basis": "duty", "expires_on": "2027-12-31"},
     "confirm_roster": {"basis": "duty", "expires_on": "2028-12-31", "purpose": "反诈提醒"},
     "create_contact": {

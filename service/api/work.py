@@ -17,7 +17,7 @@ MOST_ITEMS = 100
 class WorkItemOut(Out):
     """One thing that waits."""
 
-    id: str = Field(description="Of the campaign, the channel or the stop.")
+    id: str = Field(description="Of the campaign, channel, stop or hold.")
     name: str
     department_id: UUID | None = Field(description="Null: it concerns all.")
     planned_at: Instant | None = Field(description="Of a fire.")

@@ -3,10 +3,11 @@
 A text belongs to the last message that was handed off to that phone on that channel, and so to its
 campaign and department; one to the extension number of a department is for that department, and
 belongs to the last of its messages. What it means is decided in `words`. An opt-out stops publicity
-to that number at once, whoever sent it, and in reply to a work notice also the notices of that one
-department, if it lets them end so; under the same lock as a suppression that a person enters: once
-it is committed, nothing to that number is marked as leaving any more (invariant I7). What no rule
-may decide waits for a person of the department, and a clue for one of the police.
+to that number at once, unless its sender is one of many to whom we sent nothing (`strays`); and in
+reply to a work notice also the notices of that one department, if it lets them end so. That is done
+under the same lock as a suppression that a person enters: once it is committed, nothing to that
+number is marked as leaving any more (invariant I7). What no rule may decide waits for a person of
+the department, and a clue for one of the police.
 
 Whatever is committed is whole: a process that dies in between leaves the arrivals unread, and the
 next one reads them again.
@@ -30,6 +31,7 @@ from service.delivery.addressed import Addressed, State, route
 from service.delivery.inbound_store import NewText
 from service.delivery.joining import REPEATED_WITHIN, Arrival, Joiner, Whole
 from service.delivery.replies_store import Stop
+from service.delivery.strays import BOUNDS, Bounds, hold_strays
 from service.delivery.words import Kind, Meaning, read
 from service.errors import Conflict, NotFound
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
@@ -64,12 +66,17 @@ async def waits(conn: Connection, now: datetime) -> bool:
     return await store.work_waits(conn, now - PARTS_WAIT)
 
 
-async def read_inbound(pool: Pool, keyring: Keyring, now: datetime) -> int:
-    """Read what arrived until nothing is left or another reader is at it; returns how much."""
+async def read_inbound(
+    pool: Pool, keyring: Keyring, now: datetime, *, bounds: Bounds = BOUNDS
+) -> int:
+    """Read what arrived until nothing is left or another reader is at it; returns how much.
+
+    bounds: how many opt-outs of people who had no text from us count without a person's word.
+    """
     total = 0
     while True:
         try:
-            done = await _read_batch(pool, keyring, now)
+            done = await _read_batch(pool, keyring, now, bounds)
         except COLLISIONS as error:
             log.info("texts are read again", extra={"why": str(error)})
             continue
@@ -78,7 +85,7 @@ async def read_inbound(pool: Pool, keyring: Keyring, now: datetime) -> int:
             return total
 
 
-async def _read_batch(pool: Pool, keyring: Keyring, now: datetime) -> int:
+async def _read_batch(pool: Pool, keyring: Keyring, now: datetime, bounds: Bounds) -> int:
     async with transaction(pool) as conn:
         if not await store.lock_reader(conn):
             return 0
@@ -94,7 +101,7 @@ async def _read_batch(pool: Pool, keyring: Keyring, now: datetime) -> int:
         ids = iter(await store.new_ids(conn, len(rows) + len(known)))
         reading = _Reading(keyring, Joiner(ids))
         reading.join(rows, list(known.values()), given_up)
-        await reading.act(conn, now)
+        await reading.act(conn, now, bounds)
     reading.report()
     return len(rows) + len({_key(row) for row in overdue})
 
@@ -158,7 +165,7 @@ class _Reading:
             text_id=row["text_id"],
         )
 
-    async def act(self, conn: Connection, now: datetime) -> None:
+    async def act(self, conn: Connection, now: datetime, bounds: Bounds) -> None:
         """Write the texts and all that they cause; the lock that others wait for comes last."""
         new, stops = await self._tell_copies(conn)
         called = await self._called(conn, new)
@@ -185,10 +192,11 @@ class _Reading:
         clues = [text.id for text in self._texts if text.kind == Kind.CLUE]
         if clues:
             await replies_store.owe_receipt(conn, clues, now)
+        held = await hold_strays(conn, self._texts, bounds, now)
         stops += [
             Stop(t.sender_hash, t.id, t.answered.notices_of if t.answered else None)
             for t in self._texts
-            if t.kind == Kind.OPT_OUT
+            if t.kind == Kind.OPT_OUT and t.id not in held
         ]
         if stops:
             await lock_suppressions(conn)
@@ -212,15 +220,16 @@ class _Reading:
         """The texts that did not come before, and what the opt-outs that did stop.
 
         An opt-out that comes again stops again: twice costs nothing, and if the suppression was
-        lifted in between, a copy cannot be told from a second thought.
+        lifted in between, a copy cannot be told from a second thought. The copy of one that is held
+        waits with it.
         """
         candidates = [self._candidate(whole) for whole in self._joiner.wholes]
         if not candidates:
             return [], []
         digests = [candidate.digest for candidate in candidates]
         since = min(c.whole.received_at for c in candidates) - REPEATED_WITHIN
-        seen: dict[bytes, tuple[UUID, datetime, UUID | None]] = {
-            row["digest"]: (row["id"], row["received_at"], row["notices_of"])
+        seen: dict[bytes, tuple[UUID, datetime, UUID | None, bool]] = {
+            row["digest"]: (row["id"], row["received_at"], row["notices_of"], row["held"])
             for row in await store.texts_like(conn, digests, since)
         }
         new, stops = [], []
@@ -228,11 +237,11 @@ class _Reading:
             whole = candidate.whole
             first = seen.get(candidate.digest)
             if first is None or whole.received_at - first[1] > REPEATED_WITHIN:
-                seen[candidate.digest] = whole.id, whole.received_at, None
+                seen[candidate.digest] = whole.id, whole.received_at, None, True
                 new.append(candidate)
                 continue
             self._same[whole.id] = first[0]
-            if candidate.meaning.kind is Kind.OPT_OUT:
+            if candidate.meaning.kind is Kind.OPT_OUT and not first[3]:
                 stops.append(Stop(candidate.first.sender_hash, first[0], first[2]))
         return new, stops
 

@@ -154,11 +154,15 @@ async def new_ids(conn: Connection, count: int) -> list[UUID]:
 
 async def texts_like(conn: Connection, digests: Sequence[bytes], since: datetime) -> list[Record]:
     """Texts with these digests since an instant, the oldest first: id, digest, received_at, and
-    notices_of: whose work notices an opt-out in reply to what they answer ends by itself.
+    notices_of: whose work notices an opt-out in reply to what they answer ends by itself. held:
+    whether it is an opt-out that stops nothing, or not yet.
     """
     return await conn.fetch(
         """
-        SELECT t.id, t.digest, t.received_at, d.id AS notices_of FROM inbound_texts t
+        SELECT t.id, t.digest, t.received_at, d.id AS notices_of,
+               h.id IS NOT NULL AND h.decision IS DISTINCT FROM 'count' AS held
+        FROM inbound_texts t
+        LEFT JOIN opt_out_holds h ON h.id = t.hold_id
         LEFT JOIN runs r ON r.id = t.run_id AND r.class = 'service'
         LEFT JOIN departments d ON d.id = r.department_id AND d.notices_end_by_reply
         WHERE t.digest = ANY($1) AND t.received_at >= $2 ORDER BY t.received_at, t.id

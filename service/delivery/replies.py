@@ -8,7 +8,8 @@ sender's name takes all that came together in a minute.
 An answer goes out over the channel that the text came in on, from the number that it went to, in
 the name under which the sender had been written to, in the class `service`, and within the send
 hours: whoever opts out at night is not woken for it. It goes to persons' mobile numbers only and so
-many times a day, so that no machine at the other end can keep us talking.
+many times a day, so that no machine at the other end can keep us talking; and one channel takes
+only so many an hour.
 """
 
 import json
@@ -28,7 +29,7 @@ from service.audience.prefix_store import current_prefixes
 from service.campaigns.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.crypto import Keyring, Undecipherable
 from service.delivery import replies_store as store
-from service.delivery.replies_store import Due
+from service.delivery.replies_store import Due, Room
 from service.dispatch import direct
 from service.dispatch.direct import Started
 from service.dispatch.direct_store import NewRun, Recipient
@@ -38,6 +39,7 @@ from service.storage.postgres import COLLISIONS, Connection, Pool, Record, trans
 log = logging.getLogger(__name__)
 
 BATCH = 500
+HOUR = timedelta(hours=1)
 TOGETHER = timedelta(minutes=1)
 """How long a reply waits for others that may go out in the same run."""
 
@@ -46,6 +48,9 @@ ANSWERED_WITHIN = timedelta(hours=24)
 
 MOST_A_DAY = 3
 """How many texts of ours may answer one sender in 24 hours."""
+
+MOST_AN_HOUR = 1_000
+"""How many replies one channel takes in an hour, unless it is set; those beyond wait."""
 
 TEXTS = Path(__file__).parents[2] / "templates" / "messages" / "replies.json"
 """What is said, by kind; `templates` lies beside `service` in a checkout as in site-packages."""
@@ -88,9 +93,14 @@ async def waits(conn: Connection, now: datetime) -> bool:
     return await store.reply_waits(conn, now - TOGETHER)
 
 
-async def send_replies(pool: Pool, keyring: Keyring, now: datetime) -> set[int]:
+async def send_replies(
+    pool: Pool, keyring: Keyring, now: datetime, *, most: int = MOST_AN_HOUR
+) -> set[int]:
     """Answer what is due, until nothing is or another process is at it; returns the channels that
     have work now.
+
+    most: how many replies a channel takes in an hour. Whoever writes into a carrier's gateway could
+    else have us text a whole county.
     """
     channels: set[int] = set()
     while True:
@@ -98,7 +108,10 @@ async def send_replies(pool: Pool, keyring: Keyring, now: datetime) -> set[int]:
             async with transaction(pool) as conn:
                 if not await store.lock_answering(conn) or not await waits(conn, now):
                     return channels
-                rows = await store.replies_due(conn, now, BATCH)
+                room = Room(most, now - HOUR, now - ANSWERED_WITHIN)
+                rows = await store.replies_due(conn, now, BATCH, room)
+                if not rows:
+                    return channels
                 channels |= await _answer(conn, keyring, rows, now)
         except COLLISIONS as error:
             log.info("replies are made again", extra={"why": str(error)})

@@ -12,6 +12,16 @@ Due = tuple[str, UUID]
 """A reply that is owed: its kind, and its cause."""
 
 
+class Room(NamedTuple):
+    """How many replies one channel takes since an instant. What was due by `given_up` takes none:
+    it is not sent any more.
+    """
+
+    most: int
+    since: datetime
+    given_up: datetime
+
+
 class Stop(NamedTuple):
     """Who wants no more publicity, in which text, and of which department no work notices."""
 
@@ -100,8 +110,9 @@ async def reply_waits(conn: Connection, due_by: datetime) -> bool:
     return waits
 
 
-async def replies_due(conn: Connection, now: datetime, limit: int) -> list[Record]:
-    """The replies that are owed for longest, each with the text that it answers.
+async def replies_due(conn: Connection, now: datetime, limit: int, room: Room) -> list[Record]:
+    """The replies that are owed for longest, each with the text that it answers; no more than their
+    channel has room for.
 
     department_id, signature: of those whose text it is to read, else of the county; null if there
     is no department at all. answered_text: what the sender had got from us, if anything.
@@ -110,6 +121,18 @@ async def replies_due(conn: Connection, now: datetime, limit: int) -> list[Recor
     """
     return await conn.fetch(
         """
+        WITH taken AS MATERIALIZED (
+            SELECT t.channel_id, count(*) AS replies
+            FROM replies_due d JOIN inbound_texts t ON t.id = d.text_id
+            WHERE d.run_id IS NOT NULL AND d.settled_at > $4 GROUP BY t.channel_id
+        ), turn AS MATERIALIZED (
+            SELECT d.kind, d.cause, d.due_at <= $5 AS given_up, coalesce(k.replies, 0)
+                + row_number() OVER (PARTITION BY t.channel_id, d.due_at <= $5
+                                     ORDER BY d.due_at, d.kind, d.cause) AS place
+            FROM replies_due d JOIN inbound_texts t ON t.id = d.text_id
+            LEFT JOIN taken k ON k.channel_id = t.channel_id
+            WHERE d.settled_at IS NULL
+        )
         SELECT d.kind, d.cause, d.due_at, t.id AS text_id, t.channel_id, t.sender_hash,
                t.sender_cipher, t.recipient, o.id AS department_id, o.signature,
                r.text AS answered_text, coalesce((
@@ -117,6 +140,7 @@ async def replies_due(conn: Connection, now: datetime, limit: int) -> list[Recor
                  WHERE e.extension = t.extension AND e.ended_at IS NULL), '') AS extension,
                d.kind <> 'clue_received' AND s.id IS NULL AS lifted
         FROM replies_due d
+        JOIN turn n ON n.kind = d.kind AND n.cause = d.cause AND (n.given_up OR n.place <= $3)
         JOIN inbound_texts t ON t.id = d.text_id
         LEFT JOIN runs r ON r.id = t.run_id
         LEFT JOIN suppressions s
@@ -128,6 +152,7 @@ async def replies_due(conn: Connection, now: datetime, limit: int) -> list[Recor
         """,
         now,
         limit,
+        *room,
     )
 
 

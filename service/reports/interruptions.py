@@ -53,6 +53,10 @@ WHYS: Mapping[str, Sentence] = {
     Why.EDITED: Sentence("任务被修改，须重新签发", "the campaign was edited"),
     Why.RETURNED: Sentence("任务被退回修改", "the campaign was returned"),
     Why.APPROVAL_EXPIRED: Sentence("逾期未签发", "the approval did not come in time"),
+    "stray_opt_outs": Sentence(
+        "很多人没有收到过该通道的短信却发来退订",
+        "many people opt out over a channel over which they had no text",
+    ),
     "no_next_fire": Sentence(
         "没有下一次发送时间", "it waits for no fire, although one should come"
     ),

@@ -124,6 +124,13 @@ _NOT_FIRING = """
       AND c.state IN ('scheduled', 'running', 'paused', 'held')
 """
 
+_OPT_OUTS = """
+    SELECT h.id::text, coalesce(c.name, h.channel_id::text) AS name, NULL::uuid AS department_id,
+           NULL::timestamptz AS planned_at, h.began_at AS since, 'stray_opt_outs' AS code
+    FROM asked, opt_out_holds h LEFT JOIN channels c ON c.id = h.channel_id
+    WHERE h.decided_at IS NULL AND asked.scope IS NULL
+"""
+
 HOLDS = Kind(
     "holds",
     Sentence("待放行、自动暂停", "Campaigns and fires that are held, or paused themselves"),
@@ -146,6 +153,12 @@ KINDS = (
         _NOT_FIRING,
     ),
     HOLDS,
+    Kind(
+        "held_opt_outs",
+        Sentence("待定的成批退订", "Opt-outs in bulk that stop nothing yet"),
+        Right.SUPPRESS,
+        _OPT_OUTS,
+    ),
     Kind("missed_fires", Sentence("错过的发送", "Fires that were missed"), Right.REPORTS, _MISSED),
 )
 """The most urgent first."""

@@ -123,6 +123,15 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
             api.runtime.keyring.encrypt_bytes("octets", b"?"),
             department,
         )
+        hold = await conn.fetchval(
+            """
+            INSERT INTO opt_out_holds (channel_id, began_at, last_at) VALUES (1, $1, $1)
+            ON CONFLICT (channel_id) WHERE decided_at IS NULL
+                DO UPDATE SET last_at = excluded.last_at
+            RETURNING id
+            """,
+            api.clock.at,
+        )
     return {
         "campaign_id": str(draft.id),
         "template_id": str(draft.plan.template_id),
@@ -133,6 +142,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         "import_id": str(imported),
         "suppression_id": str(suppression),
         "inbound_id": str(text),
+        "hold_id": str(hold),
         "key_id": str(key),
         "deputy_id": str(deputy),
         "guest_id": str(guest),

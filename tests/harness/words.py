@@ -78,6 +78,8 @@ USUAL: dict[str, dict[str, Any]] = {
     "put_code": CODE,
     "set_own_phone": {"phone": PHONES[0]},
     "prove_own_phone": {"code": "123456"},
+    "count_hold": {"reason": "the carrier confirms that people wrote"},
+    "drop_hold": {"reason": "the carrier knows of no such texts"},
     "finish_milestone": {"note": "n"},
     "add_milestone": {"name": "m", "due_on": "2027-02-20"},
     "top_up": {"reason": "r"},

@@ -362,3 +362,33 @@ async def test_a_wrong_body_changes_nothing(api: Api, sent: Sent, body: Any) -> 
     answer = await api.call("POST", f"/inbound/{item['id']}/done", SCHOOL, json=body)
     assert answer.status == 422, answer.body
     assert (await api.get(f"/inbound/{item['id']}", SCHOOL)).json["state"] == "taken"
+
+
+@pytest.mark.attack
+async def test_held_opt_outs_are_shown_and_decided(api: Api) -> None:
+    runtime = api.runtime
+    items = [(1, Inbound(phone(100 + n), "10657001", "T", 0, 1, 1)) for n in range(60)]
+    async with transaction(runtime.pool) as conn:
+        await store.insert_inbound(conn, runtime.keyring, items, api.clock.at)
+    await read_inbound(runtime.pool, runtime.keyring, api.clock.at)
+    assert await runtime.pool.fetchval("SELECT count(*) FROM suppressions") == 0
+    work = {kind["kind"]: kind for kind in (await api.get("/work", ADMIN)).json["items"]}
+    (item,) = work["held_opt_outs"]["items"]
+    assert (item["code"], item["plain"]["zh"]) == (
+        "stray_opt_outs",
+        "很多人没有收到过该通道的短信却发来退订。",
+    )
+    (hold,) = (await api.get("/suppressions/held", ADMIN)).json["items"]
+    assert (hold["id"], hold["people"], hold["decision"]) == (item["id"], 60, None)
+    for who in (SCHOOL, ("county", "operator")):
+        assert (await api.get("/suppressions/held", who)).json["items"] == []
+        refused = await api.post(f"/suppressions/held/{hold['id']}/count", who, {"reason": "r"})
+        assert refused.status == 404, refused.body
+    path = f"/suppressions/held/{hold['id']}"
+    counted = await api.post(f"{path}/count", ADMIN, {"reason": "the carrier confirms them"})
+    assert (counted.status, counted.json["decision"]) == (200, "count"), counted.body
+    assert await runtime.pool.fetchval("SELECT count(*) FROM suppressions") == 60
+    again = await api.post(f"{path}/drop", ADMIN, {"reason": "r"})
+    assert (again.status, again.json["type"]) == (409, "/problems/decided_already")
+    work = {kind["kind"]: kind for kind in (await api.get("/work", ADMIN)).json["items"]}
+    assert work["held_opt_outs"]["count"] == 0

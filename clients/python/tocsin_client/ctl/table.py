@@ -24,6 +24,7 @@ DEPARTMENT = path("department_id", ("the department's id", "单位编号"))
 USER = path("user_id", ("the user's id", "用户编号"))
 WEBHOOK = path("webhook_id", ("its id", "回调编号"))
 INBOUND = path("inbound_id", ("its id", "来信编号"))
+HOLD = path("hold_id", ("the hold's id", "待定编号"))
 FROM = query("from", DAY)
 TO = query("to", DAY)
 WHICH_KIND = query("mode", ("real or drill", "实发或演练"), choices=("real", "drill"))
@@ -35,6 +36,7 @@ _ROSTER = "id name kind basis purpose expires_on expired contacts unshown confir
 _TEMPLATE = "id name class topic version parts encoding variables lint"
 _SEGMENT = "id name rule canonical edited_by edited_at"
 _AREA = "code name level parent population"
+_HOLD = "id channel people texts decision reason decided_at"
 _INBOUND = (
     "id kind state answer phone text missing campaign_id run_id received_at taken_by taken_at"
     " done_by done_at note replies"
@@ -200,6 +202,15 @@ PEOPLE = (
             (body("why", REASON, needed=True),
              body("reason", ("of this reason", "原因"), choices=get_args(SuppressionReason)),
              body("in_force", ("only in force", "仅现行有效"), kind="flag")), saves=True),
+    Request("suppressions", "held", "GET /suppressions/held",
+            ("opt-outs in bulk that wait for a person", "待定的成批退订"), (),
+            "id channel began_at last_at people texts decision reason", many="paged"),
+    Request("suppressions", "count-held", "POST /suppressions/held/{hold_id}/count",
+            ("let them count", "认定有效，停发"),
+            (HOLD, body("reason", REASON, needed=True)), _HOLD),
+    Request("suppressions", "drop-held", "POST /suppressions/held/{hold_id}/drop",
+            ("drop them: they stop nothing", "认定无效，不停发"),
+            (HOLD, body("reason", REASON, needed=True)), _HOLD),
     Request("caps", "list", "GET /caps", ("how many texts a person may get", "每人接收上限"),
             (query("history", ("with earlier ones", "含历史"), kind="flag"),),
             "class per_day per_week per_month same_text reason set_at", many="whole"),

@@ -1,0 +1,110 @@
+"""Opt-outs of people who had no text from us: in bulk they wait for a person.
+
+A text from a handset is the carrier's word alone: whoever can write into its gateway names any
+sender, and could so end publicity for a county. An opt-out that follows a text of ours counts at
+once, whoever else writes. One that follows none over its channel is a stray; a few of them are
+usual (somebody was told of us, a number has a new owner). If more people send them than is usual in
+an hour and in a day, those that are read from then on stop nothing until a person lets them count,
+or drops them. See docs/decisions/0261-stray-opt-outs-in-bulk-wait.md.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Literal, NamedTuple
+from uuid import UUID
+
+from service.accounts.model import User
+from service.audience.suppression_store import lock_suppressions
+from service.delivery import replies_store
+from service.delivery import strays_store as store
+from service.delivery.inbound_store import NewText
+from service.delivery.strays_store import Hold, Strays
+from service.delivery.words import Kind
+from service.errors import Conflict, NotFound
+from service.storage.postgres import Connection
+
+Decision = Literal["count", "drop"]
+BY_HOLD = "opted out in bulk, which a person let count"
+
+
+class Bounds(NamedTuple):
+    """How many people may send strays over one channel. share: of all people in the lists, in 24
+    hours. an_hour: in an hour; both must be passed.
+    """
+
+    share: float = 0.01
+    an_hour: int = 50
+
+
+BOUNDS = Bounds()
+
+
+async def hold_strays(
+    conn: Connection, texts: Sequence[NewText], bounds: Bounds, now: datetime
+) -> set[UUID]:
+    """Find the strays among texts that were just written, and hold those of a channel that has too
+    many; returns which texts are held. The caller is the one reader.
+    """
+    asked = [
+        (t.id, t.channel_id, t.sender_hash, t.received_at)
+        for t in texts
+        if t.kind == Kind.OPT_OUT and t.answered is None
+    ]
+    if not asked:
+        return set()
+    found = set(await store.had_no_text(conn, asked))
+    await store.note_strays(conn, found, now)
+    by_channel: dict[int, list[UUID]] = defaultdict(list)
+    for text_id, channel_id, _, _ in asked:
+        if text_id in found:
+            by_channel[channel_id].append(text_id)
+    held: set[UUID] = set()
+    for channel_id in await _too_many(conn, by_channel, bounds, now):
+        await store.hold_texts(conn, channel_id, by_channel[channel_id], now)
+        held.update(by_channel[channel_id])
+    return held
+
+
+async def _too_many(
+    conn: Connection, channels: Collection[int], bounds: Bounds, now: datetime
+) -> list[int]:
+    """Which of these channels have more strays than is usual."""
+    counted = await store.count_strays(conn, channels, now)
+    many = {channel for channel in channels if _of(counted, channel).hour > bounds.an_hour}
+    if not many:
+        return []
+    most = bounds.share * await store.count_base(conn)
+    return sorted(channel for channel in many if _of(counted, channel).day > most)
+
+
+def _of(counted: dict[int, Strays], channel_id: int) -> Strays:
+    return counted.get(channel_id, Strays(0, 0))
+
+
+async def decide(
+    conn: Connection, user: User, hold_id: UUID, decision: Decision, reason: str, now: datetime
+) -> Hold:
+    """Let the opt-outs of a hold count, so that their senders get no publicity from now on, or drop
+    them: then they stop nothing.
+
+    Raises:
+        NotFound: there is none of this id, or the user does not see the whole county.
+        Conflict: it was decided before.
+    """
+    await _visible(conn, user, hold_id)
+    await store.wait_for_reader(conn)
+    if not await store.decide_hold(conn, hold_id, decision, reason, user.id, now):
+        raise Conflict("it was decided before", code="decided_already")
+    if decision == "count":
+        stops = await store.stops_of(conn, hold_id)
+        await lock_suppressions(conn)
+        await replies_store.suppress_senders(conn, stops, note=BY_HOLD, user_id=user.id, now=now)
+    return await _visible(conn, user, hold_id)
+
+
+async def _visible(conn: Connection, user: User, hold_id: UUID) -> Hold:
+    hold = await store.get_hold(conn, hold_id) if user.scope is None else None
+    if hold is None:
+        raise NotFound(f"there are no held opt-outs {hold_id}")
+    return hold

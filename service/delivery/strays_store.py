@@ -1,0 +1,175 @@
+"""The SQL of opt-outs whose senders had no text from us: told, counted, held, and decided of."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from service.delivery.replies_store import Stop
+from service.storage.postgres import Connection
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+class Strays(NamedTuple):
+    """How many people have sent stray opt-outs over a channel in the last hour and in 24 hours,
+    without those whom a person let count.
+    """
+
+    hour: int
+    day: int
+
+
+class Hold(NamedTuple):
+    """Opt-outs that are held. texts, people: so many of so many senders. decision: `count`, `drop`;
+    None: they wait for a person.
+    """
+
+    id: UUID
+    channel_id: int
+    channel: str
+    began_at: datetime
+    last_at: datetime
+    texts: int
+    people: int
+    decision: str | None
+    reason: str | None
+    decided_by: UUID | None
+    decided_at: datetime | None
+
+
+async def had_no_text(
+    conn: Connection, asked: Sequence[tuple[UUID, int, bytes, datetime]]
+) -> list[UUID]:
+    """Which of these texts (id, channel, sender, received at) are from people to whom nothing was
+    handed off over the channel before, as long as ledgers are kept; our replies are nothing.
+    """
+    rows = await conn.fetch(
+        """
+        SELECT q.id FROM unnest($1::uuid[], $2::smallint[], $3::bytea[], $4::timestamptz[])
+            AS q(id, channel_id, phone_hash, received_at)
+        WHERE NOT EXISTS (
+            SELECT FROM texts_to(q.phone_hash, '-infinity') m
+            WHERE m.channel_id = q.channel_id AND m.state <> 'rejected'
+              AND m.marked_at <= q.received_at
+              AND EXISTS (SELECT FROM runs WHERE id = m.run_id AND kind <> 'reply'))
+        """,
+        [text_id for text_id, _, _, _ in asked],
+        [channel_id for _, channel_id, _, _ in asked],
+        [phone_hash for _, _, phone_hash, _ in asked],
+        [received_at for _, _, _, received_at in asked],
+    )
+    return [row["id"] for row in rows]
+
+
+async def note_strays(conn: Connection, texts: Collection[UUID], now: datetime) -> None:
+    """Note that the senders of these opt-outs had no text over their channel."""
+    await conn.execute(
+        "UPDATE inbound_texts SET stray_at = $2 WHERE id = ANY($1)", list(texts), now
+    )
+
+
+async def count_strays(
+    conn: Connection, channels: Collection[int], now: datetime
+) -> dict[int, Strays]:
+    """How many people there were by channel."""
+    rows = await conn.fetch(
+        """
+        SELECT t.channel_id, count(DISTINCT t.sender_hash) AS day,
+               count(DISTINCT t.sender_hash) FILTER (WHERE t.stray_at > $2) AS hour
+        FROM inbound_texts t LEFT JOIN opt_out_holds h ON h.id = t.hold_id
+        WHERE t.channel_id = ANY($1) AND t.stray_at > $3 AND h.decision IS DISTINCT FROM 'count'
+        GROUP BY t.channel_id
+        """,
+        list(channels),
+        now - HOUR,
+        now - DAY,
+    )
+    return {row["channel_id"]: Strays(row["hour"], row["day"]) for row in rows}
+
+
+async def count_base(conn: Connection) -> int:
+    """How many people are in the lists of all departments together."""
+    base: int = await conn.fetchval("SELECT count(DISTINCT phone_hash) FROM contacts")
+    return base
+
+
+async def hold_texts(
+    conn: Connection, channel_id: int, texts: Collection[UUID], now: datetime
+) -> None:
+    """Put opt-outs of a channel into its open hold, which begins if there is none."""
+    hold: UUID = await conn.fetchval(
+        """
+        INSERT INTO opt_out_holds (channel_id, began_at, last_at) VALUES ($1, $2, $2)
+        ON CONFLICT (channel_id) WHERE decided_at IS NULL DO UPDATE SET last_at = excluded.last_at
+        RETURNING id
+        """,
+        channel_id,
+        now,
+    )
+    await conn.execute(
+        "UPDATE inbound_texts SET hold_id = $2 WHERE id = ANY($1)", list(texts), hold
+    )
+
+
+_HOLD = """
+    SELECT h.id, h.channel_id, coalesce(c.name, h.channel_id::text) AS channel, h.began_at,
+           h.last_at, count(t.id) AS texts, count(DISTINCT t.sender_hash) AS people, h.decision,
+           h.reason, h.decided_by, h.decided_at
+    FROM opt_out_holds h LEFT JOIN channels c ON c.id = h.channel_id
+    LEFT JOIN inbound_texts t ON t.hold_id = h.id
+"""
+
+
+async def list_holds(conn: Connection, before: UUID | None, limit: int) -> list[Hold]:
+    """A page of all holds, from new to old."""
+    rows = await conn.fetch(
+        f"""
+        {_HOLD} WHERE h.id IN (
+            SELECT id FROM opt_out_holds WHERE $1::uuid IS NULL OR id < $1
+            ORDER BY id DESC LIMIT $2)
+        GROUP BY h.id, c.name ORDER BY h.id DESC
+        """,  # noqa: S608  # a constant
+        before,
+        limit,
+    )
+    return [Hold(*row) for row in rows]
+
+
+async def get_hold(conn: Connection, hold_id: UUID) -> Hold | None:
+    """One hold."""
+    row = await conn.fetchrow(f"{_HOLD} WHERE h.id = $1 GROUP BY h.id, c.name", hold_id)
+    return Hold(*row) if row else None
+
+
+async def decide_hold(
+    conn: Connection, hold_id: UUID, decision: str, reason: str, user_id: UUID, now: datetime
+) -> bool:
+    """Note what a person decided of a hold; False: that was done before. Nothing more is added."""
+    decided: UUID | None = await conn.fetchval(
+        """
+        UPDATE opt_out_holds SET decision = $2, reason = $3, decided_by = $4, decided_at = $5
+        WHERE id = $1 AND decided_at IS NULL RETURNING id
+        """,
+        hold_id,
+        decision,
+        reason,
+        user_id,
+        now,
+    )
+    return decided is not None
+
+
+async def stops_of(conn: Connection, hold_id: UUID) -> list[Stop]:
+    """What the opt-outs of a hold stop, once they count."""
+    rows = await conn.fetch(
+        "SELECT sender_hash, id FROM inbound_texts WHERE hold_id = $1 ORDER BY id", hold_id
+    )
+    return [Stop(row["sender_hash"], row["id"]) for row in rows]
+
+
+async def wait_for_reader(conn: Connection) -> None:
+    """Wait until no text is being read, and let none be read to the end of the transaction: what
+    is decided of a hold is decided of all that was put into it.
+    """
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('inbound', 0))")
