@@ -55,6 +55,9 @@ _REQUEST_WORDS = """
     领奖 领取 兑换 红包 补贴 奖金 刷单 兼职 返利 投资 理财 下载 安装 共享 屏幕
     转给 发给 交给 寄给 告诉 提供 保证金 手续费 涉嫌 洗钱 逮捕 通缉 立即 尽快
     请 請 您
+    汇钱 打钱 转钱 付钱 交钱 借钱 拿钱 取钱 给钱 要钱 送钱 现金 押金 罚金 赌博
+    裸聊 约炮 彩票 股票 炒币 网贷 犯法 犯罪 办案 传票 被抓 抓捕 车祸 出事 住院
+    中毒 诈骗 骗子 大奖 免费 优惠 打折 退订 救命 删除
 """
 REQUEST_WORDS = tuple(_REQUEST_WORDS.split())
 """Words in no name of a person or place; each has its part in asking somebody for something."""

@@ -32,7 +32,7 @@ _FIGURE = re.compile("[0-9]{1,4}(?:[.:,年月][0-9]{1,2}){0,2}[元日月年时�
 _TELLING = "转账帐款汇码验密链扫缴贷领奖冻骗涉罪"
 _CONTACTS = ("微", "薇", "扣")
 _COMMON = frozenset(
-    "一世中主义书会保信全兴加华卫发友国大好安家导平德成教文明春来永海理生致立红胜花荣财贵资金香佳陆钱提热记品牌"
+    "一世中主义书会保信全兴加华卫发友国大好安家导平德成教文明春来永海理生致立红胜花荣财贵资金香佳陆钱提热记品牌彩"
 )
 """Characters of many names: a word is told by its others, if it has any."""
 _FOR_LINT = re.compile(f"[{_TELLING}轉賬帳匯碼驗鏈]|(?<!^)付")

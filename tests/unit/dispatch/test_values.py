@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.audience.area import packaged_areas
-from service.audience.names import read_name
+from service.audience.names import REQUEST_WORDS, read_name
 from service.dispatch import values as module
 from service.dispatch.values import ValueCheck, ValueRefused
 from service.messages.policy import SHIPPED
@@ -37,6 +37,9 @@ def refused(kind: str, value: str, check: ValueCheck | None = None) -> bool:
         "点击领取",
         "派出所找你快接",
         "转钱给我",
+        "汇钱来",
+        "押金5千",
+        "被抓了",
         "加微信abc",
         "微信王",
         "扣扣李",
@@ -49,6 +52,18 @@ def refused(kind: str, value: str, check: ValueCheck | None = None) -> bool:
 )
 def test_what_is_no_name_leaves_in_no_text(value: str) -> None:
     assert refused("name", value)
+
+
+@pytest.mark.attack
+def test_no_word_of_a_request_is_a_name_however_short() -> None:
+    """Short names without any character of such a word are looked at no further."""
+    never = [word for words in SHIPPED.never_words.values() for word in words]
+    check = ValueCheck()
+    for word in (*REQUEST_WORDS, *never):
+        assert len(word) == 1 or refused("name", word, check), word
+        assert refused("name", f"王{word}", check), word
+        assert refused("name", f"{word}啊", check), word
+        assert refused("place", f"{word}村", check), word
 
 
 @pytest.mark.attack
