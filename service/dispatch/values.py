@@ -100,10 +100,10 @@ class ValueCheck:
         if kind == "name":
             if self._telling.isdisjoint(value) and _SHORT_NAME.fullmatch(value):
                 return False  # nearly all of them
-            if not is_name(value) or self._has_never_word(value):
+            if not is_name(value) or asks(closed(value)) or self._has_never_word(value):
                 return True
             return bool(_FOR_LINT.search(value) and value_findings(value, self._policy))
-        if kind == "place" and asks(value):
+        if kind == "place" and asks(closed(value)):
             return True
         if kind == "given" and _FIGURE.fullmatch(value):
             return self._has_never_word(value)
