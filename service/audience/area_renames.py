@@ -9,11 +9,12 @@ from typing import Literal
 from uuid import UUID
 
 from service.accounts.model import User
+from service.accounts.second_person import need_second_person
 from service.audience import area_store
 from service.audience.area_edits import check_free
 from service.audience.area_store import Rename
 from service.audience.store import read_area_tree
-from service.errors import Conflict, Forbidden
+from service.errors import Conflict
 from service.storage.postgres import Connection
 
 WAITS = timedelta(days=7)
@@ -46,15 +47,14 @@ async def confirm(
     Raises:
         NotFound: the area has no such proposal.
         Conflict: it does not wait (any more), or another area beside it has the name by now.
-        Forbidden: the actor proposed it.
+        Forbidden: the actor counts as who proposed it.
     """
     found = await area_store.get_rename(conn, code, rename_id)
     if not found.waits or state_of(found, now) != "pending":
         raise Conflict("this name does not wait any more; propose it again", code="wrong_state")
-    if found.proposed_by == actor.id:
-        raise Forbidden(
-            "you proposed this name: somebody else must confirm it", code="second_person_needed"
-        )
+    await need_second_person(
+        conn, actor, {found.proposed_by: "proposed this name"}, "confirm it", now
+    )
     areas = (await read_area_tree(conn)).areas
     renamed = areas[code]._replace(name=found.name)
     check_free(areas, renamed)

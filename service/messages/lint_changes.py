@@ -14,7 +14,8 @@ from uuid import UUID
 from service.accounts.department_store import get_department
 from service.accounts.manage import need_the_county
 from service.accounts.model import User
-from service.errors import Conflict, Forbidden
+from service.accounts.second_person import need_second_person
+from service.errors import Conflict
 from service.messages import lint_store
 from service.messages.lint_store import Proposal
 from service.messages.policy import changes_to, policy_from, tightened, weakened
@@ -117,7 +118,7 @@ async def confirm(
     department_id: whose it is; None: the county's rules.
 
     Raises:
-        Forbidden: the actor does not run the county, or proposed it.
+        Forbidden: the actor does not run the county, or counts as who proposed it.
         NotFound: there is no such proposal.
         Conflict: it does not wait (any more).
     """
@@ -130,10 +131,9 @@ async def confirm(
     state = state_of(found, now)
     if state != "pending":
         raise Conflict(f"this proposal is {state}; make another one", code="wrong_state")
-    if found.proposed_by == actor.id:
-        raise Forbidden(
-            "you proposed this change: somebody else must confirm it", code="second_person_needed"
-        )
+    await need_second_person(
+        conn, actor, {found.proposed_by: "proposed this change"}, "confirm it", now
+    )
     confirmed = await lint_store.note_confirmed(conn, found, actor.id, now)
     if department_id is None:
         await lint_store.policy_set(

@@ -12,6 +12,7 @@ import pytest
 from service.accounts.bootstrap import Person, bootstrap
 from service.accounts.grants import WAITS
 from service.accounts.model import Right, Role, User
+from service.audience.store import load_areas
 from service.campaigns import approval
 from service.storage.postgres import CheckViolation, transaction
 from tests.factories import make_draft, make_token, make_user
@@ -361,6 +362,42 @@ async def test_keys_passwords_and_limits_take_another_person(api: Api) -> None:
     second = await second_admin(api)
     for path in paths:
         assert (await api.post(path, second)).status in {200, 204}, path
+
+
+@pytest.mark.attack
+async def test_lint_and_names_of_areas_take_another_person(api: Api) -> None:
+    """In the database, too."""
+    async with transaction(api.runtime.pool) as conn:
+        await load_areas(conn)
+    user = await other(api, Role.ADMIN)
+    puppet = await key_made_by(api, ADMIN, user.id)
+    sender = f"/departments/{api.teams['school'].department_id}/sender"
+    rules = {"levels": {"R02": "warn", "R07": "warn"}, "reason": "r"}
+    links = {"landlines": [], "links": True, "reason": "r"}
+    weak = (await api.call("PUT", "/lint/rules", ADMIN, json=rules)).json["waiting"]["id"]
+    more = (await api.call("PUT", sender, ADMIN, json=links)).json["waiting"]["id"]
+    town = "/areas/341825100000"
+    name = (await api.patch(town, ADMIN, {"name": "旌阳新镇"})).json["renaming"]["id"]
+    paths = (
+        f"/lint/rules/proposals/{weak}/confirm",
+        f"{sender}/proposals/{more}/confirm",
+        f"{town}/renames/{name}/confirm",
+    )
+    for path in paths:
+        assert kind(await api.post(path, puppet)) == REFUSED, path
+    for table, thing in (
+        ("lint_proposals", weak),
+        ("lint_proposals", more),
+        ("area_renames", name),
+    ):
+        with pytest.raises(CheckViolation, match="counts as the first"):
+            await api.runtime.pool.execute(
+                f"UPDATE {table} SET confirmed_by = $2, confirmed_at = $3 WHERE id = $1::uuid",
+                *(thing, user.id, api.clock.at),
+            )
+    second = await second_admin(api)
+    for path in paths:
+        assert (await api.post(path, second)).status == 200, path
 
 
 @pytest.mark.attack
