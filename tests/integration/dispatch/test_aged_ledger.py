@@ -47,6 +47,7 @@ from service.reports import store as reports
 from service.storage.postgres import BY_KEY, Connection, Pool, open_pool
 from tests.conftest import NOW
 from tests.harness.aged import FULL, SMALL, Aged, Sizes, make_aged, reading
+from tests.harness.owner import as_owner
 
 FEW = 40
 """How many texts each statement is about."""
@@ -316,7 +317,7 @@ async def guards_a_run(aged: Aged, conn: Connection) -> None:
     await guard_store.canary_stand(conn, aged.run)
 
 
-@act(rows=20 * FEW)
+@act(rows=5 * FEW, slices=5)
 async def shifts_a_slice(aged: Aged, conn: Connection) -> None:
     stopped = Stopped(aged.channel.id, aged.now, "test")
     await shift_store.next_slices(conn, aged.channel.id, aged.run, 0, 10)
@@ -451,7 +452,7 @@ async def whatever_statistics_know(aged: Aged, url: str) -> list[str]:
         async with opened(url) as pools:
             for _ in range(2):
                 found += await read_too_much(aged, pools, state)
-        await aged.pool.execute(then)
+        await as_owner(aged.pool, then)
     return found
 
 
