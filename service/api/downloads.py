@@ -33,6 +33,8 @@ WRITE_SECONDS = 30.0
 """How long whoever gets a file may take over one piece."""
 SEND_SECONDS = 900.0
 """… and over the whole of it."""
+TURN_SECONDS = 0.002
+"""A file is made for so long, and then for as long not: half of the time is others'."""
 _KIND = "download"
 
 
@@ -81,6 +83,7 @@ class MadeFile:
             async with asyncio.timeout(SEND_SECONDS):
                 for piece in self._spool.chunks():
                     await asyncio.wait_for(response.write(piece), WRITE_SECONDS)
+                    await asyncio.sleep(0)  # who takes it fast lets nobody else wait either
                 await response.write_eof()
         except TimeoutError:
             log.warning("a file was not taken", extra={"octets": self.size})
@@ -123,6 +126,8 @@ class Downloads:
         """
         file = MadeFile(self, download)
         waiting = bytearray()
+        clock = asyncio.get_running_loop().time
+        turn_ends = clock() + TURN_SECONDS
         try:
             async with aclosing(_octets(download)) as pieces:
                 async for piece in pieces:
@@ -130,7 +135,9 @@ class Downloads:
                     if len(waiting) >= PIECE_OCTETS:
                         file.append(bytes(waiting))
                         waiting.clear()
-                        await asyncio.sleep(0)  # others have their turn, however fast rows come
+                    if clock() > turn_ends:  # rows may come faster than they are waited for
+                        await asyncio.sleep(TURN_SECONDS)
+                        turn_ends = clock() + TURN_SECONDS
             if waiting:
                 file.append(bytes(waiting))
         except BaseException:
