@@ -485,12 +485,11 @@ async def test_another_departments_things_do_not_exist(api: Api) -> None:
 
 
 OWN = {
-    "PUT /account/phone",
     "DELETE /sessions/{session_id}",
     "POST /messages/lookup",
     "POST /routes/overrides/lookup",
 }
-"""What is no GET and whoever may only read may do: to themselves, or asking and being noted."""
+"""What is no GET and whoever may only read may do: end sessions of their own, and ask."""
 
 
 @pytest.mark.attack
