@@ -400,6 +400,22 @@ async def test_lint_and_names_of_areas_take_another_person(api: Api) -> None:
         assert (await api.post(path, second)).status == 200, path
 
 
+async def test_every_table_with_two_persons_asks_who_counts_as_whom(api: Api) -> None:
+    """What is in force of lint is written with a proposal that has asked."""
+    tables = """
+        SELECT conrelid::regclass::text AS name FROM pg_constraint WHERE conname LIKE '%two_persons'
+    """
+    guarded = """
+        SELECT tgrelid::regclass::text AS name FROM pg_trigger WHERE tgname LIKE '%another_person'
+    """
+    found, held = [
+        {row["name"] for row in await api.runtime.pool.fetch(query)} for query in (tables, guarded)
+    ]
+    assert {"keys", "grants", "lint_proposals", "area_renames"} <= found
+    assert found - held == {"lint_policies", "lint_senders"}
+    assert {"users", "campaigns"} <= held
+
+
 @pytest.mark.attack
 async def test_the_database_takes_no_puppet_for_a_second_person(api: Api) -> None:
     """Whatever the program overlooks: every table that has a second person refuses."""

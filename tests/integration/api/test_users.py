@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -173,6 +174,37 @@ async def test_the_last_administrator_of_the_county_stays(api: Api) -> None:
     assert (await api.patch(path, ADMIN, {"disabled": True})).status == 200
     refused = await api.patch(f"/users/{second}", token, {"disabled": True})
     assert refused.json["type"] == LAST
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("how", ["nothing", "pending", "revoked", "expired", "trial", "scopes"])
+async def test_an_administrator_who_cannot_log_in_is_not_the_last_one(api: Api, how: str) -> None:
+    """Else nobody could put anything right: by a key that does not work, or manages no users."""
+    admin, second = api.teams["county"].admin, await second_admin(api)
+    other = (await api.get("/me", second)).json["id"]
+    limits = {
+        "expired": {"expires_at": (api.clock.at + timedelta(hours=1)).isoformat()},
+        "trial": {"mode": "trial"},
+        "scopes": {"scopes": ["read"]},
+    }
+    key = (
+        await api.post("/keys", ADMIN, {"user_id": other, "name": "k", **limits.get(how, {})})
+    ).json
+    if how not in {"nothing", "pending"}:
+        activate = f"/keys/{key['id']}/activate"
+        assert (await api.post(activate, await second_admin(api))).status == 200
+    for item in (await api.get("/keys?limit=100", ADMIN)).json["items"]:
+        kept = how != "revoked" and item["id"] == key["id"]
+        if item["user_id"] != str(admin.id) and not kept:
+            await api.post(f"/keys/{item['id']}/revoke", ADMIN)
+    api.clock.at += timedelta(hours=2)
+    path = f"/users/{admin.id}"
+    refused = await api.patch(path, ADMIN, {"disabled": True})
+    assert (refused.status, refused.json["type"]) == (409, LAST)
+    await api.runtime.pool.execute(
+        "UPDATE users SET password_hash = 'x' WHERE id = $1::uuid", other
+    )
+    assert (await api.patch(path, ADMIN, {"disabled": True})).status == 200
 
 
 @pytest.mark.attack
