@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from service.accounts.manage import edit_user
-from service.accounts.model import User
+from service.accounts.manage import create_user, edit_user
+from service.accounts.model import NewUser, Role, User
 from service.accounts.store import get_user, lock_administrators
 from service.errors import Conflict
 from service.storage.postgres import transaction
@@ -78,11 +78,26 @@ async def test_no_department_is_taken_for_another_by_its_name(api: Api) -> None:
 
 @pytest.mark.attack
 async def test_of_twins_made_in_one_moment_one_is_there(api: Api) -> None:
-    body = {"name": "王", "roles": ["viewer"]}
-    answers = await asyncio.gather(
-        *(api.post("/users", ADMIN, body | {"login": login}) for login in ("li", "Li", "LI", "l1"))
-    )
-    assert sorted(answer.status for answer in answers) == [201, 409, 409, 409]
+    """The second waits for the first, whom it would not see before."""
+    pool, admin = api.runtime.pool, api.teams["county"].admin
+    waits = """
+        SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+        WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted
+    """
+
+    async def make(login: str) -> None:
+        new = NewUser(admin.department_id, login, "王", frozenset({Role.VIEWER}))
+        async with transaction(pool) as conn:
+            await create_user(conn, admin, new, api.clock.at)
+
+    async with transaction(pool) as conn:
+        new = NewUser(admin.department_id, "li", "李", frozenset({Role.VIEWER}))
+        await create_user(conn, admin, new, api.clock.at)
+        twin = asyncio.create_task(make("Li"))
+        while not twin.done() and not await conn.fetchval(waits):
+            await asyncio.sleep(0)
+    with pytest.raises(Conflict, match="looks like one"):
+        await twin
 
 
 @pytest.mark.attack
@@ -182,7 +197,7 @@ async def test_an_administrator_who_cannot_log_in_is_not_the_last_one(api: Api, 
     """Else nobody could put anything right: by a key that does not work, or manages no users."""
     admin, second = api.teams["county"].admin, await second_admin(api)
     other = (await api.get("/me", second)).json["id"]
-    limits = {
+    limits: dict[str, dict[str, Any]] = {
         "expired": {"expires_at": (api.clock.at + timedelta(hours=1)).isoformat()},
         "trial": {"mode": "trial"},
         "scopes": {"scopes": ["read"]},
