@@ -303,7 +303,7 @@ async def test_migrate_moves_an_installation_to_a_role_that_owns_nothing(
             assert await find_excess(conn) == ""
             with pytest.raises(NoRight):
                 await conn.execute("DELETE FROM audit_entries")
-        done = await asyncio.to_thread(run, "service", "bootstrap", folder=tmp_path, **settings)
+        done = await asyncio.to_thread(run, "service", *BOOTSTRAP, folder=tmp_path, **settings)
         assert done.returncode == 0, done.stderr
     finally:
         await drop_role(admin, fresh, "serving")
