@@ -36,6 +36,8 @@ CHECK_SECONDS = 5
 """A connection that rested for so long is asked whether it is alive before it is used."""
 LOOK_AGAIN_SECONDS = 1.0
 """How often Redis is asked whether it is back, while nobody else asks it."""
+MOST_DIGITS = 5
+"""Of a channel's id."""
 EXPIRES_MS = 5 * 60 * 1000  # an old bell says nothing that the sweep does not say again
 
 
@@ -129,6 +131,30 @@ def open_arq(redis_url: str) -> ArqRedis:
     )
 
 
+WAKES = "tocsin:wakes"
+"""Where a process calls out the channels that it was rung for and does not serve."""
+
+
+async def heard_wakes(redis_url: str, stop: asyncio.Event) -> AsyncIterator[int]:
+    """The channels that other processes call out, until `stop`; while Redis is away, none."""
+    while not stop.is_set():
+        try:
+            async with open_redis(redis_url) as redis, redis.pubsub() as listening:
+                await listening.subscribe(WAKES)
+                while not stop.is_set():
+                    message = await listening.get_message(
+                        ignore_subscribe_messages=True, timeout=LOOK_AGAIN_SECONDS
+                    )
+                    if (
+                        message
+                        and message["data"].isdigit()
+                        and len(message["data"]) <= MOST_DIGITS
+                    ):
+                        yield int(message["data"])
+        except (RedisError, OSError):
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+
 _Ask = tuple[Job, tuple[object, ...]]
 
 
@@ -157,6 +183,13 @@ class Queue:
                 _queue_name=queue_name(QUEUES[job]),
                 _expires=EXPIRES_MS,
             )
+        except (RedisError, OSError) as error:
+            self.note_loss(error)
+
+    async def call_out(self, channel_id: int) -> None:
+        """Wake a channel wherever it is served: who was rung for it does not serve it."""
+        try:
+            await self.arq.publish(WAKES, str(channel_id))
         except (RedisError, OSError) as error:
             self.note_loss(error)
 

@@ -170,12 +170,22 @@ class Settings(ClockSettings):
     webhook_networks: str = Field(
         "", description="Private networks that webhooks may be in, e.g. 10.1.0.0/16,fd00::/8."
     )
+    carrier_networks: str = Field(
+        "",
+        description="Networks that channels may connect to, e.g. china_mobile=192.0.2.0/24 "
+        "simulated=127.0.0.0/8; of a carrier that is not named: all but a few.",
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
     @property
     def proxies(self) -> tuple[str, ...]:
         """The networks of our own proxies."""
         return tuple(_listed(self.trusted_proxies))
+
+    @property
+    def own_servers(self) -> tuple[str, ...]:
+        """The URLs of PostgreSQL and Redis."""
+        return tuple(url for url in (self.database_url, self.redis_url) if url)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -192,6 +202,19 @@ class Settings(ClockSettings):
     def _networks(cls, text: str, info: ValidationInfo) -> str:
         for network in _listed(text):
             ip_network(network, strict=info.field_name == "webhook_networks")
+        return text
+
+    @field_validator("carrier_networks")
+    @classmethod
+    def _carrier_networks(cls, text: str) -> str:
+        for part in _listed(text):
+            _, equals, network = part.partition("=")
+            if not equals:
+                raise ValueError(
+                    f"{part!r}: write GROUP=NETWORK, such as china_mobile=192.0.2.0/24 / "
+                    "请写作“组=网段”"
+                )
+            ip_network(network)
         return text
 
     @field_validator("log_level")

@@ -16,16 +16,23 @@ from service.delivery.inbox import Inbox
 from service.delivery.receipts import recheck
 from service.dispatch.serve import ChannelServer
 from service.errors import Misconfigured
-from service.queue import Job
+from service.queue import Job, heard_wakes
 from service.runtime import Runtime
 from service.storage.postgres import BY_KEY, open_pool
-from workers.context import Kind
+from workers.context import Kind, runtime_of
 
 
 async def drain_channel(ctx: dict[str, Any], channel_id: str) -> None:
-    """Wake the connections of one channel."""
+    """Wake the connections of one channel, here or in the process that serves it."""
     server: ChannelServer = ctx["server"]
-    server.bells.ring(int(channel_id))
+    if not server.bells.ring(int(channel_id)):
+        await runtime_of(ctx).queue.call_out(int(channel_id))
+
+
+async def hear(server: ChannelServer, redis_url: str, stop: asyncio.Event) -> None:
+    """Wake the connections of channels that other processes were rung for."""
+    async for channel_id in heard_wakes(redis_url, stop):
+        server.bells.ring(channel_id)
 
 
 KIND = Kind("channel", [drain_channel])
@@ -68,7 +75,12 @@ async def serving(
         open_pool(settings.database_url, size=settings.pool_size, session=BY_KEY) as pool,
         _server(replace(runtime, pool=pool), stop, kind) as server,
     ):
-        yield {"server": server}
+        hearing = asyncio.create_task(hear(server, settings.redis_url, stop))
+        try:
+            yield {"server": server}
+        finally:
+            hearing.cancel()
+            await asyncio.gather(hearing, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager

@@ -18,11 +18,12 @@ from service.api.channel_forms import (
 )
 from service.api.lane_health import losses_of
 from service.api.schema import Body, Line, OptionalLine, Out, PlainOut, Query
-from service.channels import codes_store, store
+from service.channels import changes, codes_store, store
 from service.channels.codes import Code
 from service.channels.kinds import describe
 from service.channels.link_words import recent
 from service.channels.model import Channel, Hold
+from service.channels.networks import reach_of, read_networks
 from service.channels.registry import load
 from service.channels.trial import check_clock, try_channel
 from service.delivery import id_forms
@@ -152,6 +153,7 @@ async def edit_channel(call: Call, channel_id: int, body: ChannelPatch) -> Chann
     """Change a channel, or lift its hold; whoever serves it follows within seconds."""
     channel = await store.get_channel(call.conn, call.runtime.keyring, channel_id, lock=True)
     changed = edited(channel, body)
+    changes.check_alone(channel, changed)
     await store.update_channel(call.conn, call.runtime.keyring, changed)
     if await id_forms.follow(call.conn, channel, changed, call.now):
         call.after_commit(Job.FOLD_RECEIPTS, channel_id)
@@ -171,7 +173,10 @@ async def test_channel(call: Call, channel_id: int) -> Later[TrialOut]:
     said = losses_of(call, health) if recent(health.connections, call.now) else None
 
     async def answer() -> TrialOut:
-        trial = await try_channel(channel, runtime.clock, runtime.redis, health.up, said)
+        networks = read_networks(runtime.settings.carrier_networks)
+        where = reach_of(channel, networks, runtime.settings.own_servers)
+        redis, clock = runtime.redis, runtime.clock
+        trial = await try_channel(channel, clock, redis, health.up, said, where=where)
         return TrialOut.model_validate(trial)
 
     return Later(answer)

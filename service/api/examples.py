@@ -80,6 +80,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "register_signature": {"signature": "旌德县教体局"},
     "register_extension": {"extension": "01"},
     "propose_limit": {"limit": 5000, "reason": "高考前每天通知考生"},
+    "propose_change": {
+        "config": {"host": "192.0.2.20", "secret": "the secret, entered anew"},
+        "reason": "运营商迁移网关",
+    },
     "create_guests": {"phones": ["197 9000 0001"], "note": "办公室王老师"},
     "create_user": {"login": "wang", "name": "王老师", "roles": ["operator"]},
     "edit_user": {"roles": ["viewer"], "disabled": False},

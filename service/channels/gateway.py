@@ -202,6 +202,10 @@ class Gateway(ABC):
     """The kind's settings and credentials; secrets are SecretStr. The console's form comes from
     it, so each field has a description."""
 
+    guarded: ClassVar[frozenset[str]] = frozenset({"host", "port"})
+    """The settings that say where credentials and numbers go, or who may report: on a real channel
+    a change of them takes two persons, and the secrets anew (see `channels.changes`)."""
+
     most_recipients: ClassVar[int] = 1
     """How many recipients one submission may have."""
 

@@ -19,6 +19,7 @@ from service.channels.gateway import Delivery, Gateway, GatewayError
 from service.channels.link_words import Said
 from service.channels.logins import failed
 from service.channels.model import Channel, without_secrets
+from service.channels.reach import Reach, going
 from service.channels.registry import factory
 from service.clock import Clock
 from service.errors import Conflict, TocsinError, Unavailable
@@ -72,7 +73,13 @@ def check_clock(channel: Channel, clock: Clock) -> None:
 
 
 async def try_channel(
-    channel: Channel, clock: Clock, redis: Redis, connections_up: int, losses: Said | None = None
+    channel: Channel,
+    clock: Clock,
+    redis: Redis,
+    connections_up: int,
+    losses: Said | None = None,
+    *,
+    where: Reach = Reach(),  # noqa: B008  # it is frozen
 ) -> Trial:
     """Log in with the channel's settings, whether or not it is enabled.
 
@@ -82,6 +89,7 @@ async def try_channel(
         redis: keeps two trials of one channel apart.
         connections_up: how many connections of the channel are logged in already.
         losses: what became of its own connections of late.
+        where: it may connect to; anything else is not knocked at.
 
     Raises:
         Conflict: another trial is under way, or simulated time would reach a real carrier.
@@ -91,7 +99,8 @@ async def try_channel(
     async with _alone(redis, channel.id):
         loop = asyncio.get_running_loop()
         began = loop.time()
-        ok, said, code, quoted = await _log_in(channel, clock)
+        with going(where):
+            ok, said, code, quoted = await _log_in(channel, clock)
         milliseconds = round((loop.time() - began) * 1000)
     if not ok and connections_up:
         said = said.then(_others_up(connections_up))

@@ -23,8 +23,10 @@ from service.api.problems import invalid
 from service.api.schema import as_json
 from service.channels import codes_store
 from service.channels import store as channels
+from service.channels.changes import check_secrets
 from service.channels.codes import Code
 from service.channels.model import Channel
+from service.channels.networks import reach_of, read_networks
 from service.channels.trial import try_channel
 from service.cli.database import opened, write_down
 from service.clock import written
@@ -120,6 +122,7 @@ async def _set_channel(
     found = await channels.find_channel(conn, keyring, options.channel)
     before = await channels.get_channel(conn, keyring, found.id, lock=True)
     channel = edited(before, body)
+    check_secrets(before, channel, body.config or {})
     await channels.update_channel(conn, keyring, channel)
     await id_forms.follow(conn, before, channel, settings.clock.now())
     if body.lifts_hold:
@@ -159,7 +162,9 @@ async def _test_login(given: str, settings: Settings) -> int:
         channel = await channels.find_channel(conn, keyring, given)
         health = await channels.get_health(conn, channel.id)
     async with open_redis(settings.redis_url) as redis:
-        trial = await try_channel(channel, settings.clock, redis, health.up)
+        networks = read_networks(settings.carrier_networks)
+        where = reach_of(channel, networks, settings.own_servers)
+        trial = await try_channel(channel, settings.clock, redis, health.up, where=where)
     code = f" (code {trial.code})" if trial.code else ""
     print(f"{'ok' if trial.ok else 'failed'}: {trial.detail}{code}, {trial.milliseconds} ms")
     return 0 if trial.ok else 1

@@ -17,7 +17,7 @@ from functools import partial
 
 from service.campaigns import restored
 from service.campaigns.county_store import load_county
-from service.channels import logins, logins_store, refusals_store, registry
+from service.channels import logins, logins_store, networks, reach, refusals_store, registry
 from service.channels.codes import Codes
 from service.channels.codes_store import load_codes
 from service.channels.gateway import Deliver, Gateway, GatewayError
@@ -51,10 +51,12 @@ class Bells:
 
     events: dict[int, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
 
-    def ring(self, channel_id: int) -> None:
-        """Wake the connections of a channel, if this process has any."""
-        if channel_id in self.events:
-            self.events[channel_id].set()
+    def ring(self, channel_id: int) -> bool:
+        """Wake the connections of a channel; whether this process has had any."""
+        if channel_id not in self.events:
+            return False
+        self.events[channel_id].set()
+        return True
 
 
 class Link:
@@ -71,7 +73,8 @@ class Link:
 
     async def run(self) -> None:
         """Serve this slot until `stop` is set."""
-        with log_context(channel=self.channel.name, slot=str(self.slot)):
+        where = self._server.reach_of(self.channel)
+        with log_context(channel=self.channel.name, slot=str(self.slot)), reach.going(where):
             while not self.stop.is_set():
                 try:
                     with self._server.place() as free:
@@ -213,6 +216,7 @@ class ChannelServer:
         self._places = 0
         self._most = most
         self._serves = serves
+        self._networks = networks.read_networks(runtime.settings.carrier_networks)
         self._runtime = runtime
         self.book = LaneBook()
         self.deliver_for = self.book.counting(deliver)
@@ -254,6 +258,11 @@ class ChannelServer:
         """A fresh, unconnected gateway of a channel."""
         make = registry.factory(channel.kind)
         return make(channel.config, self.deliver_for(channel.id), self._runtime.clock)
+
+    def reach_of(self, channel: Channel) -> reach.Reach:
+        """Where a channel may connect to."""
+        settings = self._runtime.settings
+        return networks.reach_of(channel, self._networks, settings.own_servers)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow the channels table until `stop`, then drain and release everything."""
@@ -336,7 +345,8 @@ class ChannelServer:
         self._refusals.follow(channel.id, listener)
         async with AsyncExitStack() as stack:
             try:
-                with log_context(channel=channel.name):
+                where = self.reach_of(channel)
+                with log_context(channel=channel.name), reach.going(where):
                     await stack.enter_async_context(listener)
             except OSError as error:  # tried again at the next look
                 why = {"channel": channel.name, "why": str(error)}

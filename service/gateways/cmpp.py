@@ -6,7 +6,7 @@ Sources and deviations: docs/protocols/cmpp.md.
 import re
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, Field, SecretStr
 
@@ -68,8 +68,15 @@ class CMPPConfig(BaseModel):
     )
     secret: SecretStr = Field(description="Shared secret of the account")
     verify_gateway: bool = Field(
-        default=False,
-        description="Refuse a gateway whose own login digest is wrong; off, it is only logged",
+        default=True,
+        description="Refuse a gateway whose own login digest (AuthenticatorISMG) is wrong; off, "
+        "with the reason in unverified_because, it is only logged",
+    )
+    unverified_because: str = Field(
+        default="",
+        max_length=200,
+        description="Why verify_gateway is off, e.g. what the carrier said of its digest; blank: "
+        "it is on",
     )
     access_number: str = Field(
         pattern=r"^[0-9]{3,20}$", description="Number the handset shows, e.g. 106900001234"
@@ -117,6 +124,11 @@ class CMPPConfig(BaseModel):
         default=(), description="Results that mean: the amount of the day is used up"
     )
 
+    @property
+    def verifies(self) -> bool:
+        """Whether a gateway must know the secret: unless there is a reason why it need not."""
+        return self.verify_gateway or not self.unverified_because.strip()
+
 
 class CMPPGateway(StreamGateway[CMPPClient[SubmitResult]]):
     """One connection of a China Mobile account."""
@@ -125,6 +137,7 @@ class CMPPGateway(StreamGateway[CMPPClient[SubmitResult]]):
     protocol = "CMPP"
     header_octets = pdu.HEADER_OCTETS
     config_model = CMPPConfig
+    guarded = frozenset({"host", "port", "verify_gateway", "unverified_because"})
     number_setting = "access_number"
     number_characters = _SRC_ID_DIGITS
     most_recipients = 99  # the specification's "less than 100"
@@ -149,6 +162,17 @@ class CMPPGateway(StreamGateway[CMPPClient[SubmitResult]]):
         self._config = config
         self._clock = clock
 
+    @classmethod
+    def settings_faults(cls, config: BaseModel, *, simulated: bool) -> Mapping[str, str]:  # noqa: ARG003
+        """A gateway is not verified for a reason only."""
+        settings = cast(CMPPConfig, config)
+        if settings.verifies is settings.verify_gateway:
+            return {}
+        return {
+            "unverified_because": "say why the gateway's login digest is not checked, or turn "
+            "verify_gateway on"
+        }
+
     async def log_in(self) -> LoginAnswer | None:
         """Log in with the digest of account, secret and time.
 
@@ -157,7 +181,7 @@ class CMPPGateway(StreamGateway[CMPPClient[SubmitResult]]):
         """
         config = self._config
         secret, now = config.secret.get_secret_value(), self._clock.now()
-        verify = config.verify_gateway
+        verify = config.verifies
         answer = await self.link.login(config.account, secret, now, verify=verify)
         if answer is None:
             return None
@@ -219,7 +243,8 @@ class CMPPGateway(StreamGateway[CMPPClient[SubmitResult]]):
 _DIGITS = re.compile("[0-9]*")
 _UNVERIFIED = (
     "{0.host}:{0.port} accepted the login, but its own digest does not match the secret; "
-    "check the address and the secret, or turn verify_gateway off"
+    "check the address and the secret; only where the carrier says that it makes another digest, "
+    "turn verify_gateway off and write so into unverified_because"
 )
 _MISFIT = SubmitResult(Outcome.REJECTED, code="extension", reason=Reason.FORMAT)
 

@@ -35,6 +35,7 @@ from service.protocols.http.client import (
     NotSent,
     Outgoing,
     Unanswered,
+    knock,
     retry_after,
     trusted,
     why,
@@ -250,10 +251,9 @@ class HTTPGateway(RequestGateway[HTTPConfig]):
         port = address.port or (443 if tls else 80)
         try:
             async with asyncio.timeout(min(CONNECT_SECONDS, self._config.timeout_seconds)):
-                _, writer = await asyncio.open_connection(address.hostname, port, ssl=tls)
+                await knock(address.hostname or "", port, tls)
         except OSError as error:
             raise NotSent(f"{address.hostname}:{port}: {why(error)}") from error
-        writer.transport.abort()
 
     async def exchange(self, submission: Submission) -> SubmitResult:
         """Send one text and read what the answer means."""

@@ -201,6 +201,10 @@ class SGIPGateway(StreamGateway[SGIPClient[SubmitResult]]):
     protocol = "SGIP"
     header_octets = pdu.HEADER_OCTETS
     config_model = SGIPConfig
+    guarded = frozenset({"host", "port", "listen_addresses", "listen_any_login"}) | {
+        "listen_login_name",
+        "listen_password",
+    }
     number_setting = "access_number"
     number_characters = NUMBER_OCTETS
     most_recipients = 83

@@ -199,6 +199,7 @@ class SMPPGateway(StreamGateway[SMPPClient[SubmitResult]]):
     protocol = "SMPP"
     header_octets = pdu.HEADER_OCTETS
     config_model = SMPPConfig
+    guarded = frozenset({"host", "port", "tls", "tls_verify", "tls_ca", "tls_server_name"})
     number_setting = "sender"
     number_characters = address.SOURCE_CHARACTERS
     reference_setting = "id_form"

@@ -48,6 +48,7 @@ TABLES = (
         ),
     ),
     Ciphers("channels", (("config_cipher", "channel_config"),)),
+    Ciphers("channel_changes", (("change_cipher", "channel_config"),)),
     Ciphers("users", (("phone_cipher", "phone"), ("totp_cipher", "totp"))),
     Ciphers("guests", (("phone_cipher", "phone"),)),
     Ciphers("webhooks", (("secret_cipher", "webhook_secret"),)),

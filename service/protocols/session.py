@@ -20,9 +20,11 @@ import logging
 import math
 import ssl
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar, cast
 
+from service.channels import reach
 from service.channels.gateway import COMMAND
 from service.logs import seldom
 from service.protocols.frame import BadLength, Broken, Frames, Malformed
@@ -379,8 +381,15 @@ async def connect(
 
     Raises:
         OSError: nobody answers there, or the certificate is not trusted (ssl.SSLError is one).
+        NotAllowed: a channel at hand may not connect there.
     """
-    await session.loop.create_connection(
-        lambda: session, host, port, ssl=tls, server_hostname=server_name if tls else None
-    )
+    name = (server_name or host) if tls else None
+    *others, last = await reach.current().addresses(host, port)
+    for address in others:
+        with suppress(OSError):  # the next address may do
+            await session.loop.create_connection(
+                lambda: session, address, port, ssl=tls, server_hostname=name
+            )
+            return session
+    await session.loop.create_connection(lambda: session, last, port, ssl=tls, server_hostname=name)
     return session

@@ -32,7 +32,12 @@ _VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
 _WHERE = {"host": "127.0.0.1", "port": 1}
 _ACCOUNT = {"account": "901234", "secret": "1qaz2wsx", "access_number": "106900001234"}
 SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {
-    "cmpp": tuple(_WHERE | _ACCOUNT | {"version": version} for version in ("2.0", "3.0")),
+    "cmpp": tuple(
+        _WHERE
+        | _ACCOUNT
+        | {"version": version, "verify_gateway": False, "unverified_because": "it is made up"}
+        for version in ("2.0", "3.0")
+    ),
     "smgp": (_WHERE | _ACCOUNT,),
     "sgip": (
         _WHERE

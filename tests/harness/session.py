@@ -4,8 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from service.protocols.cmpp.digest import authenticator_ismg
 from service.protocols.cmpp.packet import PDU
 from service.protocols.cmpp.pdu import Connect, ConnectResp, decode, encode
+from service.protocols.cmpp.version import V30
+
+SECRET = "1qaz2wsx"
+"""The shared secret of the tests' account."""
 
 PATIENCE_SECONDS = 10.0
 """How long a test waits for what must come; nothing that works comes near it."""
@@ -36,11 +41,12 @@ class Peer:
     def write(self, sequence: int, pdu: PDU) -> None:
         self.writer.write(encode(sequence, pdu))
 
-    async def accept_login(self, status: int = 0) -> Connect:
-        """Read a login and answer it."""
+    async def accept_login(self, status: int = 0, secret: str = SECRET) -> Connect:
+        """Read a login and answer it, as one who knows the secret."""
         sequence, connect = await self.read()
         assert isinstance(connect, Connect)
-        self.write(sequence, ConnectResp(status, bytes(16), 0x30))
+        digest = authenticator_ismg(status, connect.authenticator_source, secret, V30)
+        self.write(sequence, ConnectResp(status, digest, 0x30))
         return connect
 
 

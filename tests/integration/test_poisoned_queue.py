@@ -5,8 +5,9 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -22,7 +23,7 @@ from service.queue import Job, open_queue, queue_name
 from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.postgres import Pool
-from workers import context, scheduler, supervise
+from workers import channel, context, scheduler, supervise
 from workers.context import Kind, make_worker
 
 pytestmark = pytest.mark.attack
@@ -209,10 +210,37 @@ async def test_a_worker_shows_that_it_lives_on_its_own_machine(
         assert (tmp_path / "alive.expand").exists()
 
 
+@dataclass
+class Server:
+    """As much of a channel server as is woken."""
+
+    bells: Bells = field(default_factory=Bells)
+
+
+async def test_a_process_that_is_rung_for_anothers_channel_calls_it_out(runtime: Runtime) -> None:
+    rung, serving = cast(Any, Server()), cast(Any, Server())
+    event, stop = serving.bells.events[7], asyncio.Event()
+    hearing = asyncio.create_task(channel.hear(serving, runtime.settings.redis_url, stop))
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await runtime.redis.pubsub_numsub("tocsin:wakes") != [(b"tocsin:wakes", 1)]:
+                await asyncio.sleep(0.01)
+            for poison in ("x", "-1", "9" * 400, "", "8"):
+                await runtime.redis.publish("tocsin:wakes", poison)
+            await channel.drain_channel({"server": rung, "runtime": runtime}, "7")
+            await event.wait()
+        assert set(serving.bells.events) == {7}
+        assert not rung.bells.events
+        assert not hearing.done()
+    finally:
+        stop.set()
+        await asyncio.wait_for(hearing, PATIENCE_SECONDS)
+
+
 def test_wakes_for_channels_that_nobody_serves_leave_nothing_behind() -> None:
     bells = Bells()
     served = bells.events[1]
-    for channel in range(10_000):
-        bells.ring(channel)
+    for number in range(10_000):
+        bells.ring(number)
     assert served.is_set()
     assert set(bells.events) == {1}

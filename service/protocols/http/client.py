@@ -11,12 +11,15 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from functools import cache
+from functools import cache, partial
 from types import SimpleNamespace
 
 import aiohttp
 from aiohttp import hdrs
 from yarl import URL
+
+from service.channels import reach
+from service.channels.reach import Place, Reach
 
 CONNECT_SECONDS = 10.0
 """How long making a connection may take, name resolution and TLS included."""
@@ -33,6 +36,23 @@ _FAILURES = (aiohttp.ClientError, OSError, TimeoutError)
 def trusted() -> ssl.SSLContext:
     """What the system trusts, read once; for a thread, as it takes tens of milliseconds."""
     return ssl.create_default_context()
+
+
+class Elsewhere(OSError):
+    """The channel may not connect there; the text says why."""
+
+
+async def knock(host: str, port: int, tls: ssl.SSLContext | None) -> None:
+    """Open a connection and close it: somebody answers there.
+
+    Raises:
+        OSError: nobody does.
+        NotAllowed: the channel may not connect there.
+    """
+    address, *_ = await reach.current().addresses(host, port)
+    name = host if tls else None
+    _, writer = await asyncio.open_connection(address, port, ssl=tls, server_hostname=name)
+    writer.transport.abort()
 
 
 class NotSent(Exception):
@@ -105,14 +125,18 @@ class HTTPClient:
     How many requests are open at once is the caller's to decide.
     """
 
-    def __init__(self, timeout_seconds: float) -> None:
-        """`timeout_seconds` is for a whole exchange: connecting, sending and the answer."""
+    def __init__(self, timeout_seconds: float, closed: frozenset[Place] = frozenset()) -> None:
+        """`timeout_seconds` is for a whole exchange: connecting, sending and the answer; `closed`:
+        where our own servers are.
+        """
         trace = aiohttp.TraceConfig()
         trace.on_connection_create_end.append(_connected)
         trace.on_connection_reuseconn.append(_connected)
         self._closing = False
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(
+                limit=0, socket_factory=partial(_socket, reach.current(), closed)
+            ),
             timeout=aiohttp.ClientTimeout(
                 total=timeout_seconds, connect=min(timeout_seconds, CONNECT_SECONDS)
             ),
@@ -155,6 +179,18 @@ class HTTPClient:
         await self._session.close()
 
 
+def _socket(where: Reach, closed: frozenset[Place], address: aiohttp.AddrInfoType) -> socket.socket:
+    """The socket to an address that is resolved: no name can mean one thing now and another later.
+
+    Raises:
+        Elsewhere: the channel may not connect there.
+    """
+    family, kind, protocol, _, target = address
+    if why_not := where.why_not(str(target[0]), int(target[1]), closed):
+        raise Elsewhere(why_not)
+    return socket.socket(family, kind, protocol)
+
+
 async def _connected(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
     context.trace_request_ctx.connected = True
 
@@ -184,6 +220,9 @@ _WHY: tuple[tuple[type[BaseException], str], ...] = (
 
 def why(error: BaseException) -> str:
     """What went wrong, for a person, without the request's address or content."""
+    under = getattr(error, "os_error", error)
+    if isinstance(under, Elsewhere):
+        return str(under)
     found = (text for kind, text in _WHY if isinstance(error, kind))
     return next(found, "the connection broke")
 

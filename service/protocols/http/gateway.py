@@ -11,8 +11,9 @@ import logging
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import partial
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
+from service.channels import reach
 from service.channels.gateway import (
     CallbackConfig,
     CallbackGateway,
@@ -34,6 +35,13 @@ Pending = asyncio.Future[SubmitResult]
 
 class RequestGateway(CallbackGateway[ConfigT]):
     """One pool of connections to a provider; a kind says how to sign in and what to send."""
+
+    guarded: ClassVar = frozenset(
+        {"url", "api_url", "public_url", "method", "content", "body", "headers", "secret"}
+        | {"account_sid", "auth_token", "callback_secret", "signature_header", "signed"}
+        | {"signature_algorithm", "signature_encoding", "signature_prefix", "timestamp_header"}
+    )
+    """As the kinds call them: the address and the account there, and how callbacks are signed."""
 
     def __init__(self, *, timeout_seconds: float, most_characters: int) -> None:
         self.lost = asyncio.Event()
@@ -86,7 +94,7 @@ class RequestGateway(CallbackGateway[ConfigT]):
         Raises:
             GatewayError: it cannot be reached, or refuses.
         """
-        self._client = HTTPClient(self._timeout_seconds)
+        self._client = HTTPClient(self._timeout_seconds, await reach.current().closed())
         try:
             await self.sign_in()
         except (NotSent, Unanswered) as error:

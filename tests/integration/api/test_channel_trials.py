@@ -21,7 +21,7 @@ from service.clock import Clock
 from service.dispatch.lease_store import claim_connection, note_connection
 from service.errors import Unavailable
 from service.gateways.cmpp import CMPPGateway
-from service.protocols.cmpp.pdu import ConnectResp, Deliver, Terminate, TerminateResp
+from service.protocols.cmpp.pdu import Deliver, Terminate, TerminateResp
 from service.simulator.config import Account, SimulatorConfig
 from service.simulator.run import Simulator, running
 from service.storage.postgres import transaction
@@ -81,7 +81,7 @@ async def test_a_good_account_is_logged_in_and_out_again(api: Api) -> None:
         path = await set_up(api, scripted.port)
         asked = asyncio.create_task(tried(api, path))
         peer = await scripted.peer()
-        await peer.accept_login()
+        await peer.accept_login(secret=SECRET)
         sequence, pdu = await peer.read()
         assert isinstance(pdu, Terminate)
         peer.write(sequence, TerminateResp())
@@ -163,7 +163,7 @@ async def test_a_refusal_for_too_many_connections_says_what_it_may_mean(api: Api
 
         async def answered_with(status: int) -> dict[str, Any]:
             asked = asyncio.create_task(tried(api, path))
-            await (await scripted.peer()).accept_login(status)
+            await (await scripted.peer()).accept_login(status, SECRET)
             return await asked
 
         alone = await answered_with(56)
@@ -186,12 +186,12 @@ async def test_a_real_channel_is_never_called_on_simulated_time(api: Api) -> Non
         assert refused.status == 409
         assert refused.json["type"] == "/problems/simulated_clock"
         asked = asyncio.create_task(tried(api, await set_up(api, rehearsed.port)))
-        await (await rehearsed.peer()).accept_login()
+        await (await rehearsed.peer()).accept_login(secret=SECRET)
         assert (await asked)["ok"] is True
         assert real._arrived.empty()
         api.clock.simulated = False
         asked = asyncio.create_task(tried(api, path))
-        await (await real.peer()).accept_login()
+        await (await real.peer()).accept_login(secret=SECRET)
         assert (await asked)["ok"] is True
 
 
@@ -203,12 +203,12 @@ async def test_a_channel_is_tested_once_at_a_time(api: Api) -> None:
         second = await api.post(path + "/test", ADMIN)
         assert (second.status, "under way" in second.json["detail"]) == (409, True)
         beside = asyncio.create_task(tried(api, other))  # another channel is another matter
-        await (await another.peer()).accept_login()
+        await (await another.peer()).accept_login(secret=SECRET)
         assert (await beside)["ok"] is True
-        await peer.accept_login()
+        await peer.accept_login(secret=SECRET)
         assert (await first)["ok"] is True
         third = asyncio.create_task(tried(api, path))
-        await (await scripted.peer()).accept_login()
+        await (await scripted.peer()).accept_login(secret=SECRET)
         assert (await third)["ok"] is True
 
 
@@ -219,7 +219,7 @@ async def test_no_database_connection_is_held_while_the_carrier_thinks(api: Api)
         assert api.runtime.pool.get_idle_size() == api.runtime.pool.get_size()
         open_ = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'"
         assert await api.runtime.pool.fetchval(open_) == 0
-        await peer.accept_login()
+        await peer.accept_login(secret=SECRET)
         assert (await asked)["ok"] is True
 
 
@@ -231,8 +231,7 @@ async def test_what_the_carrier_delivers_meanwhile_is_left_to_those_who_store_it
         path = await set_up(api, scripted.port)
         asked = asyncio.create_task(tried(api, path))
         peer = await scripted.peer()
-        sequence, _ = await peer.read()
-        peer.write(sequence, ConnectResp(0, bytes(16), 0x30))
+        await peer.accept_login(secret=SECRET)
         peer.write(9, Deliver(1, "106900001234", "19790000001", b"R"))
         sequence, pdu = await peer.read()
         assert isinstance(pdu, Terminate), "nothing is acknowledged"

@@ -234,6 +234,9 @@ TABLE = {
     "GET /channels/{channel_id}/health": "aopv",
     "GET /channels/{channel_id}/queue": "aopv",
     "POST /channels/{channel_id}/test": "a",
+    "GET /channels/{channel_id}/changes": "a",
+    "POST /channels/{channel_id}/changes": "a",
+    "POST /channels/{channel_id}/changes/{change_id}/confirm": "a",
 }
 COUNTY_ONLY = {
     "POST /departments/{department_id}/direct-limits",
@@ -259,6 +262,9 @@ COUNTY_ONLY = {
     "POST /channels",
     "PATCH /channels/{channel_id}",
     "POST /channels/{channel_id}/test",
+    "GET /channels/{channel_id}/changes",
+    "POST /channels/{channel_id}/changes",
+    "POST /channels/{channel_id}/changes/{change_id}/confirm",
     "PUT /channels/codes",
     "DELETE /channels/codes",
     "POST /prefixes/imports",
@@ -426,6 +432,7 @@ BODIES: dict[str, Any] = {
     "POST /departments/{department_id}/extensions": {"extension": "96110"},
     "PATCH /departments/{department_id}": {"weight": 20},
     "POST /departments/{department_id}/direct-limits": {"limit": 1, "reason": "r"},
+    "POST /channels/{channel_id}/changes": {"config": {}, "reason": "r"},
     "POST /contacts/{contact_id}/unmask": {"reason": "r"},
     "POST /runs/{run_id}/messages/{no}/unmask": {"reason": "r"},
     "POST /inbound/{inbound_id}/unmask": {"reason": "r"},

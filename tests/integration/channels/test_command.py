@@ -172,7 +172,7 @@ async def test_a_test_says_what_the_carrier_answered(tocsin: Tocsin) -> None:
             (3, "failed: ", 1),
         ):
             asked = asyncio.create_task(tocsin("test", str(made["id"])))
-            await (await scripted.peer()).accept_login(status)
+            await (await scripted.peer()).accept_login(status, SECRET)
             said = await asked
             assert said.code == code, said.err
             assert said.out.startswith(begins)

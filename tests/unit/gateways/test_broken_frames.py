@@ -104,7 +104,8 @@ async def cmpp_link(
     """A gateway that is logged in, in this version of the protocol."""
     async with carrier() as scripted:
         store = test_cmpp_gateway.Store()
-        settings = test_cmpp_gateway.settings(scripted.port, version=version.name)
+        reason = {"verify_gateway": False, "unverified_because": "it knows no secret"}
+        settings = test_cmpp_gateway.settings(scripted.port, version=version.name, **reason)
         gateway = CMPPGateway(settings, store.deliver, test_cmpp_gateway.CLOCK)
         opening = asyncio.create_task(gateway.open())
         peer = await scripted.peer()

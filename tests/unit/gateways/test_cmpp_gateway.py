@@ -137,13 +137,21 @@ async def test_opening_logs_in_with_the_recorded_packet(
         await gateway.close(drain_seconds=0)
 
 
-async def test_a_gateway_that_must_be_verified_and_cannot_is_refused_in_plain_words() -> None:
+OLD = {"verify_gateway": False}
+"""As a channel was stored when nobody had to say why."""
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("stored", [{}, OLD])
+async def test_a_gateway_that_does_not_know_the_secret_is_refused_in_plain_words(
+    stored: dict[str, Any],
+) -> None:
     async with carrier() as scripted:
-        config = settings(scripted.port, verify_gateway=True)
+        config = settings(scripted.port, **stored)
         gateway = CMPPGateway(config, Store().deliver, CLOCK)
         opening = asyncio.create_task(gateway.open())
         peer = await scripted.peer()
-        await peer.accept_login()
+        await peer.accept_login(secret="another")
         with pytest.raises(LoginRefused, match="turn verify_gateway off") as refused:
             await opening
         assert not refused.value.retryable
@@ -152,6 +160,29 @@ async def test_a_gateway_that_must_be_verified_and_cannot_is_refused_in_plain_wo
         await asyncio.wait_for(gateway.lost.wait(), PATIENCE_SECONDS)
         (future,) = gateway.submit(submissions(gateway))
         assert await answer(future) == SubmitResult(Outcome.NOT_SENT)
+
+
+async def test_with_a_reason_a_gateway_with_another_digest_is_taken() -> None:
+    async with carrier() as scripted:
+        reason = {"unverified_because": "运营商书面说明其摘要算法不同"}
+        config = settings(scripted.port, **OLD, **reason)
+        gateway = CMPPGateway(config, Store().deliver, CLOCK)
+        opening = asyncio.create_task(gateway.open())
+        peer = await scripted.peer()
+        await peer.accept_login(secret="another")
+        await opening
+        assert CMPPGateway.settings_faults(config, simulated=False) == {}
+        peer.writer.transport.abort()
+        await asyncio.wait_for(gateway.lost.wait(), PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_the_check_of_the_gateway_is_turned_off_with_a_reason_only(reason: str) -> None:
+    config = settings(1, verify_gateway=False, unverified_because=reason)
+    for simulated in (False, True):
+        faults = CMPPGateway.settings_faults(config, simulated=simulated)
+        assert list(faults) == ["unverified_because"]
+    assert CMPPGateway.settings_faults(settings(1), simulated=False) == {}
 
 
 async def test_a_gateway_that_must_be_verified_and_can_be_is_taken(

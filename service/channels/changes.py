@@ -1,0 +1,166 @@
+"""Where a real channel's credentials and numbers go: one administrator proposes, another confirms.
+
+Whoever could change a channel's host alone would be sent its password at the next login, and every
+number with its text after it. So the settings that a kind calls `guarded` take two persons on a
+real channel, and the stored secrets are not taken along: they are entered anew with the change. A
+simulated channel has neither real secrets nor real people.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import SecretStr
+
+from service.accounts.model import User
+from service.accounts.second_person import need_second_person
+from service.channels import changes_store, store
+from service.channels.changes_store import Contents, Proposal
+from service.channels.model import SET, Channel, merged, revealed
+from service.channels.registry import check_given, load
+from service.crypto import Keyring
+from service.errors import Conflict, Invalid
+from service.storage.postgres import Connection
+
+WAITS = timedelta(days=7)
+"""How long a proposal waits, as a submitted campaign does."""
+
+State = Literal["pending", "confirmed", "replaced", "expired"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewChange:
+    """Settings to be proposed for a channel, as `PATCH /channels/{id}` takes them in `config`."""
+
+    channel_id: int
+    given: Mapping[str, Any]
+    reason: str
+
+
+def state_of(proposal: Proposal, now: datetime) -> State:
+    """Where a proposal stands."""
+    if proposal.confirmed_at is not None:
+        return "confirmed"
+    if proposal.replaced_at is not None:
+        return "replaced"
+    return "expired" if proposal.proposed_at <= now - WAITS else "pending"
+
+
+def check_alone(before: Channel, after: Channel) -> None:
+    """Refuse a change that one person may not make.
+
+    Raises:
+        Conflict: it is one of guarded settings of a real channel.
+    """
+    names = _guarded_changes(before, after)
+    if names:
+        raise Conflict(
+            f"{', '.join(names)}: on a real channel this takes a second person; propose it "
+            f"(POST /channels/{before.id}/changes) with the channel's secrets, and another "
+            "administrator confirms it",
+            code="needs_second_person",
+        )
+
+
+def check_secrets(before: Channel, after: Channel, given: Mapping[str, Any]) -> None:
+    """Refuse to send the stored secrets of a real channel elsewhere.
+
+    Raises:
+        Invalid: guarded settings change, and secrets are not given anew; names each.
+    """
+    names = _guarded_changes(before, after)
+    if not names:
+        return
+    stored = [
+        name
+        for name in type(before.config).model_fields
+        if isinstance(value := getattr(before.config, name), SecretStr) and value.get_secret_value()
+    ]
+    missing = [name for name in stored if given.get(name, SET) == SET]
+    if missing:
+        why = "enter it anew: the stored one is not taken along when these change"
+        raise Invalid(
+            f"{', '.join(names)}: with another value the stored secrets are void; "
+            f"give {', '.join(missing)} anew",
+            fields={f"config.{name}": why for name in missing},
+        )
+
+
+async def propose(
+    conn: Connection, keyring: Keyring, new: NewChange, by: UUID, now: datetime
+) -> Proposal:
+    """Propose a change, in place of a proposal that waits; nothing changes yet.
+
+    Raises:
+        NotFound: there is no such channel.
+        Conflict: it takes no second person.
+        Invalid: the settings are not what the kind needs, or lack secrets.
+    """
+    channel = await store.get_channel(conn, keyring, new.channel_id, lock=True)
+    changed = _changed(channel, new.given)
+    if not _guarded_changes(channel, changed):
+        raise Conflict(
+            "this takes no second person: change it by PATCH /channels/{id}", code="wrong_state"
+        )
+    check_secrets(channel, changed, new.given)
+    check_given(changed)
+    await changes_store.replace_waiting(conn, channel.id, now)
+    contents = Contents(dict(new.given), _guarded(channel))
+    return await changes_store.insert_proposal(
+        conn, keyring, channel.id, contents, new.reason, by, now
+    )
+
+
+async def confirm(
+    conn: Connection, keyring: Keyring, channel_id: int, proposal_id: UUID, by: User, now: datetime
+) -> tuple[Proposal, Channel, Channel]:
+    """Put a proposed change in force, as the second person; whoever serves the channel follows.
+
+    Returns the proposal, and the channel before and after.
+
+    Raises:
+        NotFound: there is no such channel, or it has no such proposal.
+        Forbidden: the actor counts as who proposed it.
+        Conflict: it does not wait (any more), or the channel has changed since.
+        Invalid: with other settings that have changed since, it does not fit any more.
+    """
+    channel = await store.get_channel(conn, keyring, channel_id, lock=True)
+    found = await changes_store.get_proposal(conn, channel_id, proposal_id)
+    state = state_of(found, now)
+    if state != "pending":
+        raise Conflict(f"this proposal is {state}; make another one", code="wrong_state")
+    await need_second_person(
+        conn, by, {found.proposed_by: "proposed this change"}, "confirm it", now
+    )
+    contents = changes_store.contents_of(keyring, found)
+    if contents.before != _guarded(channel):
+        raise Conflict(
+            "the channel's settings have changed since it was proposed; make another proposal",
+            code="wrong_state",
+        )
+    changed = _changed(channel, contents.given)
+    check_given(changed)
+    done = await changes_store.confirm_proposal(conn, found, by.id, now)
+    await store.update_channel(conn, keyring, changed)
+    return done, channel, changed
+
+
+def _changed(channel: Channel, given: Mapping[str, Any]) -> Channel:
+    config = store.parse_settings(channel.kind, merged(channel.config, given))
+    return replace(channel, config=config)
+
+
+def _guarded(channel: Channel) -> dict[str, Any]:
+    """The settings of a channel that its kind guards, with their values."""
+    values = revealed(channel.config)
+    return {name: values[name] for name in sorted(load()[channel.kind].guarded & values.keys())}
+
+
+def _guarded_changes(before: Channel, after: Channel) -> list[str]:
+    """The guarded settings that differ, of a real channel."""
+    if before.simulated:
+        return []
+    new = _guarded(after)
+    return [name for name, value in _guarded(before).items() if value != new[name]]

@@ -1,0 +1,255 @@
+"""Where a real channel's credentials go takes two persons, and the secrets anew."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from service.accounts.model import Role
+from service.channels.changes import WAITS
+from service.channels.store import get_channel, update_channel
+from service.storage.postgres import CheckViolation, transaction
+from tests.integration.api.conftest import Api
+from tests.integration.api.test_keys import second_admin
+from tests.integration.api.test_one_person import key_made_by, other
+
+pytestmark = pytest.mark.attack
+
+ADMIN, VIEWER = ("county", "admin"), ("county", "viewer")
+HTTP_BODY = '{"to": "{recipient}", "text": "{text}", "id": "{message_id}", "key": "{secret}"}'
+CONFIGS: dict[str, dict[str, Any]] = {
+    "cmpp": {
+        "host": "192.0.2.1",
+        "account": "901234",
+        "secret": "s3cr3t-1",
+        "access_number": "10690000",
+    },
+    "sgip": {
+        "host": "192.0.2.1",
+        "login_name": "12345",
+        "login_password": "s3cr3t-1",
+        "node_number": 3055112345,
+        "corp_id": "12345",
+        "access_number": "10655123",
+        "listen_port": 8801,
+        "listen_password": "s3cr3t-2",
+        "listen_addresses": ["192.0.2.0/28"],
+    },
+    "smgp": {
+        "host": "192.0.2.1",
+        "account": "12345678",
+        "secret": "s3cr3t-1",
+        "access_number": "10690000",
+    },
+    "smpp": {"host": "192.0.2.1", "system_id": "x", "password": "s3cr3t-1", "sender": "NOTICE"},
+    "http": {
+        "url": "https://sms.example.com/send",
+        "body": HTTP_BODY,
+        "secret": "s3cr3t-1",
+        "headers": "Authorization: Bearer s3cr3t-3",
+        "callback_secret": "s3cr3t-2",
+    },
+    "twilio": {"account_sid": "AC" + "0" * 32, "auth_token": "s3cr3t-1", "sender": "NOTICE"},
+}
+CHANGES: list[tuple[str, dict[str, Any]]] = [
+    ("cmpp", {"host": "203.0.113.66"}),
+    ("cmpp", {"port": 7891}),
+    ("cmpp", {"verify_gateway": False, "unverified_because": "so"}),
+    ("sgip", {"host": "203.0.113.66"}),
+    ("sgip", {"listen_addresses": ["0.0.0.0/0"]}),
+    ("sgip", {"listen_password": "known-to-me"}),
+    ("smgp", {"host": "203.0.113.66"}),
+    ("smpp", {"host": "203.0.113.66"}),
+    ("smpp", {"tls_server_name": "evil.example.com"}),
+    ("http", {"url": "https://evil.example.com/send"}),
+    ("http", {"body": HTTP_BODY.replace('"id"', '"i"')}),
+    ("http", {"callback_secret": "known-to-me"}),
+    ("http", {"public_url": "https://evil.example.com/x"}),
+    ("twilio", {"api_url": "https://evil.example.com"}),
+    ("twilio", {"auth_token": "known-to-me"}),
+]
+
+
+async def real(api: Api, kind: str, **more: Any) -> int:
+    body = {
+        "name": kind,
+        "kind": kind,
+        "simulated": False,
+        "carriers": ["china_mobile"],
+        "config": CONFIGS[kind],
+        **more,
+    }
+    made = await api.post("/channels", ADMIN, body)
+    assert made.status == 201, made.body
+    number: int = made.json["id"]
+    return number
+
+
+def secrets(kind: str) -> dict[str, Any]:
+    """All secrets of a channel, as they are entered anew."""
+    return {n: f"{v}-new" for n, v in CONFIGS[kind].items() if str(v).find("s3cr3t") >= 0}
+
+
+async def config_of(api: Api, channel: int) -> dict[str, Any]:
+    async with transaction(api.runtime.pool) as conn:
+        found = await get_channel(conn, api.runtime.keyring, channel)
+    return found.config.model_dump()
+
+
+@pytest.mark.parametrize(("kind", "change"), CHANGES)
+async def test_one_person_changes_nothing_of_where_a_real_channel_leads(
+    api: Api, kind: str, change: dict[str, Any]
+) -> None:
+    channel = await real(api, kind)
+    before = await config_of(api, channel)
+    for config in (change, secrets(kind) | change):
+        refused = await api.patch(f"/channels/{channel}", ADMIN, {"config": config})
+        assert refused.status == 409, refused.body
+        assert refused.json["type"] == "/problems/needs_second_person"
+    assert await config_of(api, channel) == before
+
+
+@pytest.mark.parametrize(("kind", "change"), CHANGES)
+async def test_two_persons_do_with_the_secrets_entered_anew(
+    api: Api, kind: str, change: dict[str, Any]
+) -> None:
+    channel = await real(api, kind)
+    before = await config_of(api, channel)
+    path = f"/channels/{channel}/changes"
+    others = {f"config.{name}" for name in secrets(kind) if name not in change}
+    echoed = dict.fromkeys(secrets(kind), "set") | change
+    for config in (change, echoed) if others else ():
+        void = await api.post(path, ADMIN, {"config": config, "reason": "r"})
+        assert void.status == 422, "a secret given back as it is shown is not entered"
+        assert set(void.json["fields"]) == others
+    given = secrets(kind) | change
+    made = await api.post(path, ADMIN, {"config": given, "reason": "新机房"})
+    assert (made.status, made.json["state"]) == (201, "pending")
+    assert await config_of(api, channel) == before, "nothing changes yet"
+    confirm = f"{path}/{made.json['id']}/confirm"
+    own = await api.post(confirm, ADMIN)
+    assert own.status == 403
+    assert own.json["type"] == "/problems/second_person_needed"
+    second = await second_admin(api)
+    done = await api.post(confirm, second)
+    assert (done.status, done.json["state"]) == (200, "confirmed"), done.body
+    (listed,) = (await api.get(path, second)).json["items"]
+    assert listed["id"] == made.json["id"]
+    for answer in (made, done, await api.get(path, ADMIN)):
+        assert b"s3cr3t" not in answer.body
+        assert b"known-to-me" not in answer.body
+    after = await config_of(api, channel)
+    for name, value in change.items():
+        plain = getattr(after[name], "get_secret_value", lambda name=name: after[name])()
+        assert str(plain if not isinstance(plain, tuple) else [str(n) for n in plain]) == str(value)
+    assert (await api.post(confirm, second)).status == 409, "once"
+
+
+async def test_what_leads_nowhere_else_one_person_changes_as_ever(api: Api) -> None:
+    channel = await real(api, "cmpp")
+    path = f"/channels/{channel}"
+    for body in (
+        {"tps": 5},
+        {"enabled": False},
+        {"config": {"service_id": "X"}},
+        {"config": {"secret": "rotated"}},
+        {"config": {"host": "192.0.2.1", "secret": "set"}},
+    ):
+        assert (await api.patch(path, ADMIN, body)).status == 200, body
+    assert (await config_of(api, channel))["secret"].get_secret_value() == "rotated"
+    nothing = await api.post(
+        f"{path}/changes", ADMIN, {"config": {"service_id": "Y"}, "reason": "r"}
+    )
+    assert nothing.status == 409
+
+
+async def test_a_simulated_channel_needs_one_person(api: Api) -> None:
+    channel = await real(api, "cmpp", simulated=True)
+    moved = await api.patch(f"/channels/{channel}", ADMIN, {"config": {"host": "192.0.2.9"}})
+    assert moved.status == 200
+    assert (await config_of(api, channel))["secret"].get_secret_value() == "s3cr3t-1"
+
+
+async def test_a_proposal_waits_for_a_week_and_the_next_takes_its_place(api: Api) -> None:
+    channel = await real(api, "cmpp")
+    path = f"/channels/{channel}/changes"
+    second = await second_admin(api)
+    bodies = [{"config": {"host": f"192.0.2.{n}", "secret": "n"}, "reason": "r"} for n in (7, 8, 9)]
+    first, middle, third = [await api.post(path, ADMIN, body) for body in bodies]
+    assert (await api.post(f"{path}/{first.json['id']}/confirm", second)).status == 409
+    api.clock.at += WAITS + timedelta(seconds=1)
+    late = await api.post(f"{path}/{third.json['id']}/confirm", second)
+    assert (late.status, late.json["type"]) == (409, "/problems/wrong_state")
+    states = [item["state"] for item in (await api.get(path, ADMIN)).json["items"]]
+    assert states == ["expired", "replaced", "replaced"]
+    assert middle.json["state"] == "pending"
+
+
+async def test_what_was_proposed_for_other_settings_is_not_confirmed(api: Api) -> None:
+    """Nobody has seen this host together with that port."""
+    channel = await real(api, "cmpp")
+    path = f"/channels/{channel}/changes"
+    made = await api.post(
+        path, ADMIN, {"config": {"host": "192.0.2.7", "secret": "n"}, "reason": "r"}
+    )
+    async with transaction(api.runtime.pool) as conn:
+        found = await get_channel(conn, api.runtime.keyring, channel)
+        config = found.config.model_copy(update={"port": 7000})
+        object.__setattr__(found, "config", config)
+        await update_channel(conn, api.runtime.keyring, found)
+    stale = await api.post(f"{path}/{made.json['id']}/confirm", await second_admin(api))
+    assert (stale.status, stale.json["type"]) == (409, "/problems/wrong_state")
+
+
+async def test_the_database_refuses_the_same_person_twice(api: Api) -> None:
+    channel = await real(api, "cmpp")
+    await api.post(
+        f"/channels/{channel}/changes",
+        ADMIN,
+        {"config": {"host": "192.0.2.7", "secret": "n"}, "reason": "r"},
+    )
+    with pytest.raises(CheckViolation, match="channel_changes_two_persons"):
+        await api.runtime.pool.execute(
+            "UPDATE channel_changes SET confirmed_by = proposed_by, confirmed_at = proposed_at"
+        )
+
+
+async def test_one_person_with_two_accounts_is_no_second_person(api: Api) -> None:
+    """Whoever made the other administrator's key, and so may hold it."""
+    channel = await real(api, "cmpp")
+    path = f"/channels/{channel}/changes"
+    body = {"config": {"host": "192.0.2.7", "secret": "n"}, "reason": "r"}
+    made = await api.post(path, ADMIN, body)
+    puppet = await other(api, Role.ADMIN)
+    token = await key_made_by(api, ADMIN, puppet.id)
+    refused = await api.post(f"{path}/{made.json['id']}/confirm", token)
+    assert (refused.status, refused.json["type"]) == (403, "/problems/second_person_needed")
+    with pytest.raises(CheckViolation, match="counts as the first"):
+        await api.runtime.pool.execute(
+            "UPDATE channel_changes SET confirmed_by = $1, confirmed_at = $2",
+            *(puppet.id, api.clock.at),
+        )
+
+
+async def test_who_does_not_manage_channels_neither_sees_nor_proposes(api: Api) -> None:
+    channel = await real(api, "cmpp")
+    path = f"/channels/{channel}/changes"
+    assert (await api.get(path, VIEWER)).status == 403
+    body = {"config": {"host": "192.0.2.7", "secret": "n"}, "reason": "r"}
+    assert (await api.post(path, VIEWER, body)).status == 403
+    assert (await api.post("/channels/999/changes", ADMIN, body)).status == 404
+
+
+async def test_the_gateways_digest_is_checked_unless_somebody_says_why_not(api: Api) -> None:
+    body: dict[str, Any] = {
+        "name": "c",
+        "kind": "cmpp",
+        "simulated": False,
+        "carriers": ["china_mobile"],
+        "config": CONFIGS["cmpp"] | {"verify_gateway": False},
+    }
+    refused = await api.post("/channels", ADMIN, body)
+    assert refused.status == 422
+    assert list(refused.json["fields"]) == ["config.unverified_because"]
+    body["config"] |= {"unverified_because": "运营商书面说明"}
+    assert (await api.post("/channels", ADMIN, body)).status == 201
