@@ -14,6 +14,7 @@ from service.audience.area_store import area_names
 from service.audience.segment import MAX_CHARACTERS, canonical, comparisons, parse
 from service.audience.segment_areas import RuleAreas
 from service.audience.segment_explain import explain
+from service.audience.segment_names import take_name
 from service.audience.segment_uses import refers_to
 from service.audience.segment_words import fold
 from service.audience.store import read_area_tree
@@ -105,7 +106,10 @@ async def create_segment(call: Call, body: SegmentBody) -> SegmentOut:
     await store.lock_segments(call.conn, call.user.department_id)
     rule = await read_rule(call.conn, call.user.department_id, body.rule, name=body.name)
     await check_rule(call.conn, rule)
-    made = await store.insert_segment(call.conn, call.user, body.name, body.rule, call.now)
+    await take_name(call.conn, call.user.department_id, body.name, call.mode)
+    made = await store.insert_segment(
+        call.conn, call.user, body.name, body.rule, call.now, call.mode
+    )
     return _shown(made)
 
 
@@ -128,6 +132,7 @@ async def edit_segment(call: Call, segment_id: UUID, body: SegmentPatch) -> Segm
         )
         await check_rule(call.conn, rule)
         segment = replace(segment, rule=body.rule, edited_by=call.user.id, edited_at=call.now)
+    await take_name(call.conn, segment.department_id, name, segment.key_mode, segment.id)
     segment = replace(segment, name=name)
     await store.update_segment(call.conn, segment)
     return _shown(segment)

@@ -31,7 +31,7 @@ WORK_MEMORY = "64MB"
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A saved audience rule."""
+    """A saved audience rule. key_mode: what kind of key made it (`accounts.key.Mode`)."""
 
     id: UUID
     department_id: UUID
@@ -40,6 +40,7 @@ class Segment:
     edited_by: UUID
     created_at: datetime
     edited_at: datetime
+    key_mode: str
 
 
 @dataclass(slots=True)
@@ -60,7 +61,7 @@ class Counts:
 
 
 async def insert_segment(
-    conn: Connection, user: User, name: str, rule: str, now: datetime
+    conn: Connection, user: User, name: str, rule: str, now: datetime, key_mode: str = "live"
 ) -> Segment:
     """Save a rule for the user's department.
 
@@ -70,14 +71,16 @@ async def insert_segment(
     try:
         row = await conn.fetchrow(
             """
-            INSERT INTO segments (department_id, name, rule, edited_by, created_at, edited_at)
-            VALUES ($1, $2, $3, $4, $5, $5) RETURNING *
+            INSERT INTO segments
+                (department_id, name, rule, edited_by, created_at, edited_at, key_mode)
+            VALUES ($1, $2, $3, $4, $5, $5, $6) RETURNING *
             """,
             user.department_id,
             name,
             rule,
             user.id,
             now,
+            key_mode,
         )
     except UniqueViolation as error:
         raise Conflict(f"there is a segment named {name} already") from error
@@ -145,6 +148,20 @@ async def lock_segments(conn: Connection, department_id: UUID) -> None:
         "SELECT pg_advisory_xact_lock(hashtextextended('segments of ' || $1::uuid::text, 0))",
         department_id,
     )
+
+
+async def list_names(conn: Connection, department_id: UUID) -> list[tuple[UUID, str, str]]:
+    """The segments of a department: id, name and key_mode."""
+    rows = await conn.fetch(
+        "SELECT id, name, key_mode FROM segments WHERE department_id = $1 ORDER BY id",
+        department_id,
+    )
+    return [(row["id"], row["name"], row["key_mode"]) for row in rows]
+
+
+async def rename_segment(conn: Connection, segment_id: UUID, name: str) -> None:
+    """Give a segment another name."""
+    await conn.execute("UPDATE segments SET name = $2 WHERE id = $1", segment_id, name)
 
 
 async def list_saved_rules(

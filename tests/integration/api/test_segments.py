@@ -7,6 +7,7 @@ import pytest
 from service.storage.postgres import transaction
 from tests.factories import make_contact, phone
 from tests.integration.api.conftest import Api
+from tests.integration.api.test_keys import active_key
 
 OPERATOR = ("school", "operator")
 COUNTY = ("county", "operator")
@@ -107,3 +108,43 @@ async def test_a_ported_number_counts_under_its_new_carrier(api: Api, rule: str)
     found = (await api.post("/segments/preview", OPERATOR, {"rule": rule})).json
     assert (found["target"], found["by_carrier"]) == (1, {"china_unicom": 1})
     assert [person["carrier"] for person in found["sample"]] == ["china_unicom"]
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("other", ["ABC 财务", "abc财务", "ＡＢＣ财务", "Abc　财务"])
+async def test_no_two_segments_have_names_that_are_read_alike(api: Api, other: str) -> None:
+    """Else `segment = ABC财务` means two rules, and whatever uses it can be read no more."""
+    first = await api.post("/segments", OPERATOR, {"name": "ABC财务", "rule": "role = finance"})
+    assert first.status == 201, first.body
+    uses = await api.post("/segments", OPERATOR, {"name": "全部", "rule": "segment = ABC财务"})
+    assert uses.status == 201, uses.body
+    refused = await api.post("/segments", OPERATOR, {"name": other, "rule": "role = owner"})
+    assert (refused.status, refused.json["type"]) == (409, "/problems/conflict"), refused.body
+    third = await api.post("/segments", OPERATOR, {"name": "另一", "rule": "role = owner"})
+    renamed = await api.patch(f"/segments/{third.json['id']}", OPERATOR, {"name": other})
+    assert renamed.status == 409, renamed.body
+    same = await api.patch(f"/segments/{first.json['id']}", OPERATOR, {"name": other})
+    assert same.status == 200, "its own name may be written otherwise"
+    read = await api.post("/segments/preview", OPERATOR, {"rule": "segment = 全部"})
+    assert read.status == 200, read.body
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("mode", ["test", "trial"])
+async def test_a_test_key_takes_the_name_of_no_live_segment(api: Api, mode: str) -> None:
+    key = (await active_key(api, mode=mode))["token"]
+    live = await api.post("/segments", COUNTY, {"name": "财务", "rule": "role = finance"})
+    assert live.status == 201, live.body
+    for name in ("财务", "财 务"):
+        refused = await api.post("/segments", key, {"name": name, "rule": "role = owner"})
+        assert refused.status == 409, refused.body
+    patch = await api.patch(f"/segments/{live.json['id']}", key, {"rule": "role = owner"})
+    assert patch.status == 403, patch.body
+    tried = await api.post("/segments", key, {"name": "企业主", "rule": "role = owner"})
+    assert tried.status == 201, tried.body
+    taken = await api.post("/segments", COUNTY, {"name": "企业主", "rule": "role = finance"})
+    assert taken.status == 201, "what a test key made gives way"
+    moved = (await api.get(f"/segments/{tried.json['id']}", COUNTY)).json
+    assert (moved["rule"], moved["name"] != "企业主") == ("role = owner", True)
+    read = await api.post("/segments/explain", COUNTY, {"rule": "segment = 企业主"})
+    assert read.json["written_out"] == 'role = "finance"', read.body
