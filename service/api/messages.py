@@ -51,7 +51,9 @@ class SendBody(Body):
         description="Of words of your own: service. A template has its own.",
     )
     callback_url: WebAddress | None = Field(
-        default=None, description="Is called when each text is final; see webhooks."
+        default=None,
+        description="Is called when each text is final; see webhooks. It becomes a webhook, takes"
+        " the right to manage them, and counts as one.",
     )
 
     @model_validator(mode="after")
@@ -184,12 +186,16 @@ async def get_statuses(call: Call, body: IdsBody) -> StatusesOut:
 
 
 async def cancel_message(call: Call, message_id: str) -> StatusOut:
-    """Cancel one text of a direct send that has not begun to leave."""
+    """Cancel one text of a direct send that has not begun to leave.
+
+    Whoever may cancel campaigns may; a key that may only send, what it has sent itself.
+    """
     status = await get_message(call, message_id)
     run_id, no = _parsed(message_id)
     run = await run_store.get_run(call.conn, run_id, call.user.scope)
     if run is None or run.kind != "direct":
         raise Conflict("it belongs to a campaign; cancel the campaign", code="not_direct")
+    await _check_own(call, run_id)
     if not await direct_store.cancel_message(call.conn, run_id, no, call.now):
         raise Conflict(
             f"it is {status.state} and cannot be called back: {status.plain.en}", code="has_left"

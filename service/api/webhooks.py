@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
+from service.accounts.model import Right
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Line, Out, Page
@@ -226,6 +227,7 @@ async def for_callback(call: Call, url: str | None) -> UUID | None:
     """The webhook that a direct send's `callback_url` names; made if it is new."""
     if url is None:
         return None
+    call.user.need(Right.WEBHOOKS)
     cipher = call.runtime.keyring.encrypt(SECRET, new_secret())
     return await store.callback_webhook(
         call.conn, call.user.department_id, url, cipher, call.user.id, call.now

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.errors import Conflict, NotFound
-from service.storage.postgres import Connection, Record
+from service.storage.postgres import Connection, Record, UniqueViolation
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +47,7 @@ async def insert_webhook(
     Raises:
         Conflict: the department has as many as it may.
     """
-    await conn.execute("SELECT FROM departments WHERE id = $1 FOR UPDATE", department_id)
-    count = await conn.fetchval(
-        """
-        SELECT count(*) FROM webhooks
-        WHERE department_id = $1 AND NOT run_calls_back AND deleted_at IS NULL
-        """,
-        department_id,
-    )
-    if count >= MOST_OF_A_DEPARTMENT:
-        raise Conflict(f"a department has at most {MOST_OF_A_DEPARTMENT} webhooks; delete one")
+    await _make_room(conn, department_id)
     webhook_id = await conn.fetchval(
         """
         INSERT INTO webhooks (department_id, url, events, secret_cipher, created_by, created_at)
@@ -83,7 +74,21 @@ async def callback_webhook(
     """The webhook of a department's `callback_url`, made when it is named for the first time.
 
     One that was disabled works again: whoever names it wants to be called.
+
+    Raises:
+        Conflict: it is new, and the department has as many webhooks as it may.
     """
+    known = await conn.fetchval(
+        """
+        SELECT EXISTS (
+            SELECT FROM webhooks
+            WHERE department_id = $1 AND url = $2 AND run_calls_back AND deleted_at IS NULL)
+        """,
+        department_id,
+        url,
+    )
+    if not known:
+        await _make_room(conn, department_id)
     webhook_id: UUID = await conn.fetchval(
         """
         INSERT INTO webhooks (department_id, url, events, run_calls_back, secret_cipher, created_by,
@@ -101,6 +106,20 @@ async def callback_webhook(
         now,
     )
     return webhook_id
+
+
+async def _make_room(conn: Connection, department_id: UUID) -> None:
+    """Let nobody else make a webhook of a department, to the end of the transaction."""
+    await conn.execute("SELECT FROM departments WHERE id = $1 FOR UPDATE", department_id)
+    count = await conn.fetchval(
+        "SELECT count(*) FROM webhooks WHERE department_id = $1 AND deleted_at IS NULL",
+        department_id,
+    )
+    if count >= MOST_OF_A_DEPARTMENT:
+        raise Conflict(
+            f"a department has at most {MOST_OF_A_DEPARTMENT} webhooks, those of `callback_url`"
+            " among them; delete one"
+        )
 
 
 async def get_webhook(conn: Connection, webhook_id: UUID, scope: UUID | None) -> Webhook:
@@ -149,21 +168,30 @@ async def edit_webhook(
     *,
     enabled: bool,
 ) -> None:
-    """Change where and of what it is told; enabling it lets what waited go on."""
-    await conn.execute(
-        """
-        UPDATE webhooks SET url = $2, events = $3,
-            failing_since = NULL, failures = 0, rest_until = NULL,
-            disabled_at = CASE WHEN NOT $4 THEN coalesce(disabled_at, $5) END,
-            disabled_why = CASE WHEN NOT $4 THEN coalesce(disabled_why, 'switched off') END
-        WHERE id = $1
-        """,
-        webhook_id,
-        url,
-        list(events),
-        enabled,
-        now,
-    )
+    """Change where and of what it is told; enabling it lets what waited go on.
+
+    Raises:
+        Conflict: it is that of a `callback_url`, and the department has another of this address.
+    """
+    try:
+        await conn.execute(
+            """
+            UPDATE webhooks SET url = $2, events = $3,
+                failing_since = NULL, failures = 0, rest_until = NULL,
+                disabled_at = CASE WHEN NOT $4 THEN coalesce(disabled_at, $5) END,
+                disabled_why = CASE WHEN NOT $4 THEN coalesce(disabled_why, 'switched off') END
+            WHERE id = $1
+            """,
+            webhook_id,
+            url,
+            list(events),
+            enabled,
+            now,
+        )
+    except UniqueViolation as error:
+        raise Conflict(
+            "the department has another webhook of a `callback_url` with this address; delete one"
+        ) from error
 
 
 async def set_secret(conn: Connection, webhook_id: UUID, secret_cipher: bytes) -> None:

@@ -397,3 +397,68 @@ async def test_what_no_message_can_be_called_is_not_there(api: Api, lane: int, n
     for method, act in (("GET", ""), ("POST", "/cancel")):
         answer = await api.call(method, f"/messages/{run}.{no}{act}", OPERATOR)
         assert answer.status == 404, answer.body
+
+
+# ---- what a key that may only send must not do
+
+
+async def _county_template(api: Api) -> str:
+    """A text of the county, which a second person has approved."""
+    text = {"name": "t", "class": "service", "text": WORDS.replace("县教体局", "县公安局")}
+    made = await api.post("/templates", STRANGER, text)
+    approve = f"/templates/{made.json['id']}/approve"
+    assert (await api.post(approve, ("county", "approver"), {"version": 1})).status == 200
+    return str(made.json["id"])
+
+
+@pytest.mark.attack
+async def test_a_key_calls_back_its_own_texts_alone(api: Api, lane: int) -> None:
+    """Else a key that may only send stops what others have sent, text by text."""
+    scopes = {"scopes": ["send:template", "read"]}
+    sender, other = [(await active_key(api, **scopes))["token"] for _ in range(2)]
+    body = {"to": [phone(1), phone(2)], "template_id": await _county_template(api)}
+    sent = await api.post("/messages", sender, body)
+    assert sent.status == 202, sent.body
+    first, second = sent.json["ids"]
+    refused = await api.post(f"/messages/{first}/cancel", other)
+    assert (refused.status, refused.json["type"]) == (403, "/problems/out_of_scope")
+    assert (await api.get(f"/messages/{first}", sender)).json["state"] == "queued"
+    assert (await api.post(f"/messages/{first}/cancel", sender)).status == 200
+    assert (await api.post(f"/messages/{second}/cancel", ("county", "operator"))).status == 200
+
+
+@pytest.mark.attack
+async def test_a_callback_url_takes_the_right_to_manage_webhooks(api: Api, lane: int) -> None:
+    key = (await active_key(api, scopes=["send:template"]))["token"]
+    body = {"to": [phone(1)], "template_id": await _county_template(api)}
+    told = body | {"callback_url": "https://a.cn/told"}
+    refused = await api.post("/messages", key, told)
+    assert refused.status == 403, refused.body
+    assert await api.runtime.pool.fetchval("SELECT count(*) FROM webhooks") == 0
+    assert (await api.post("/messages", key, body)).status == 202, "without one it may"
+    assert (await api.post("/messages", STRANGER, told)).status == 202
+
+
+@pytest.mark.attack
+async def test_callback_urls_count_as_webhooks(api: Api, lane: int) -> None:
+    """Else each send makes one more address that is called for ever."""
+    fields = {"template_id": await template(api)}
+    for n in range(20):
+        sent = await send(api, [phone(n + 1)], callback_url=f"https://a.cn/{n}", **fields)
+        assert sent.status == 202, sent.body
+    refused = await send(api, [phone(30)], callback_url="https://a.cn/20", **fields)
+    assert (refused.status, refused.json["type"]) == (409, "/problems/conflict")
+    known = await send(api, [phone(31)], callback_url="https://a.cn/7", **fields)
+    assert known.status == 202, "one that is there already needs no room"
+    hook = {"url": "https://a.cn/more", "events": ["run.finished"]}
+    assert (await api.post("/webhooks", OPERATOR, hook)).status == 409
+
+
+@pytest.mark.attack
+async def test_two_callbacks_of_one_address_are_a_conflict(api: Api, lane: int) -> None:
+    fields = {"template_id": await template(api)}
+    for n in range(2):
+        await send(api, [phone(n + 1)], callback_url=f"https://a.cn/{n}", **fields)
+    hooks = (await api.get("/webhooks", OPERATOR)).json["items"]
+    changed = await api.patch(f"/webhooks/{hooks[0]['id']}", OPERATOR, {"url": hooks[1]["url"]})
+    assert (changed.status, changed.json["type"]) == (409, "/problems/conflict"), changed.body
