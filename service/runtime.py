@@ -1,7 +1,7 @@
 """The connected resources of one process, opened once by the web application or a worker."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -76,14 +76,24 @@ async def check_key(conn: Connection, keyring: Keyring) -> None:
     Raises:
         Misconfigured: the data were written with another key, or with one that is not there.
     """
-    given = keyring.check_values
     await conn.executemany(
         "INSERT INTO key_checks (key_id, check_value) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-        list(given.items()),
+        list(keyring.check_values.items()),
     )
-    stored = {
-        row["key_id"]: row["check_value"] for row in await conn.fetch("SELECT * FROM key_checks")
-    }
+    compare_keys(await stored_checks(conn), keyring)
+
+
+async def stored_checks(conn: Connection) -> dict[int, bytes]:
+    """The check values that a database keeps of its keys; none if it has no tables yet."""
+    if not await conn.fetchval("SELECT to_regclass('key_checks') IS NOT NULL"):
+        return {}
+    rows = await conn.fetch("SELECT key_id, check_value FROM key_checks")
+    return {row["key_id"]: row["check_value"] for row in rows}
+
+
+def compare_keys(stored: Mapping[int, bytes], keyring: Keyring) -> None:
+    """Refuse keys that are not those with which data were encrypted; raises as `check_key`."""
+    given = keyring.check_values
     for key_id, value in stored.items():
         if key_id not in given:
             raise Misconfigured(

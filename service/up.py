@@ -34,6 +34,7 @@ from service.errors import Misconfigured
 from service.first_people import make_people
 from service.lanes import CARRIERS_OF, Lanes, open_lanes, set_channels
 from service.parent import VARIABLE
+from service.runtime import compare_keys, stored_checks
 from service.servers import find_faults, refuse, taken
 from service.storage.migrate import migrate
 from service.storage.postgres import LONG_SECONDS, connect
@@ -112,7 +113,7 @@ class System:
         """
         self._check()
         owner_url, database_url, redis_url = self._start_stores()
-        key_file, keyring = self._open_key()
+        key_file, keyring = self._open_key(owner_url)
         clock = self._open_clock()
         ports = self._api_ports()
         asyncio.run(_migrate(owner_url, database_url))
@@ -188,14 +189,22 @@ class System:
             redis_url = self.valkey.url
         return owner_url, database_url, redis_url
 
-    def _open_key(self) -> tuple[Path, Keyring]:
-        """The master key beside the data folder, made at the very first start."""
+    def _open_key(self, owner_url: str) -> tuple[Path, Keyring]:
+        """The master key beside the data folder, made at the very first start; before anything is
+        written it is compared with the one of the database.
+
+        Raises:
+            Misconfigured: it is missing, or not the key of the database.
+        """
+        stored = asyncio.run(_stored_checks(owner_url))
         given = os.environ.get("TOCSIN_KEY_FILE")
         path = Path(given) if given else self.folder.with_name(self.folder.name + ".key")
         first_start = not (self.folder / "keys.json").exists()
-        if first_start and not path.exists():
+        if first_start and not path.exists() and not stored:
             return path, Keyring(create_key_file(path))
-        return path, Keyring(read_key_file(path))
+        keyring = Keyring(read_key_file(path))
+        compare_keys(stored, keyring)
+        return path, keyring
 
     def _open_clock(self) -> Clock:
         """The clock asked for, or the one this folder ran on before."""
@@ -350,6 +359,14 @@ class System:
                 process.wait()
         for child in children:
             child.process = None
+
+
+async def _stored_checks(owner_url: str) -> dict[int, bytes]:
+    conn = await connect(owner_url)
+    try:
+        return await stored_checks(conn)
+    finally:
+        await conn.close()
 
 
 async def _migrate(owner_url: str, database_url: str) -> None:
