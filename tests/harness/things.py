@@ -155,6 +155,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         "no": "1",
         "milestone_id": NOBODY,
         "proposal_id": NOBODY,
+        "rename_id": NOBODY,
         "grant_id": NOBODY,
     }
 
