@@ -151,6 +151,13 @@ class Settings(ClockSettings):
     keep_records_days: int = Field(
         1096, ge=1096, description="How long audit entries and erasures are kept (three years)."
     )
+    retention_share: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="After the clock has jumped, a larger share of a table is deleted for its age "
+        "only once a county's administrator has agreed.",
+    )
     lane_fault_share: float = Field(
         0.5, gt=0, le=1, description="A channel is shut while this share of its submits goes wrong."
     )

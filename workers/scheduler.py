@@ -39,6 +39,7 @@ from service.dispatch.watch import judge, limits_of
 from service.logs import seldom
 from service.privacy.retention import let_go, terms_of
 from service.privacy.store import delete_left_behind
+from service.privacy.trusted_clock import may_let_go
 from service.queue import Job
 from service.reports.counting import count_audiences
 from service.runtime import Runtime
@@ -258,6 +259,8 @@ async def forget(ctx: dict[str, Any]) -> None:
     any more.
     """
     runtime = runtime_of(ctx)
+    if not await may_let_go(runtime):
+        return
     async with transaction(runtime.pool, seconds=COUNT_SECONDS) as conn:
         await caps.forget(conn, runtime.clock.now())
         await dead_numbers.forget(conn, runtime.clock.now())
@@ -272,17 +275,20 @@ async def tidy(ctx: dict[str, Any]) -> None:
     now = runtime.clock.now()
     await expire_pending(runtime.pool, now)
     async with transaction(runtime.pool) as conn:
+        await delete_left_behind(conn)
+    if not await may_let_go(runtime):
+        return
+    async with transaction(runtime.pool) as conn:
         await delete_old_answers(conn, now)
     await webhooks.forget(runtime.pool, now)
-    async with transaction(runtime.pool) as conn:
-        await delete_left_behind(conn)
 
 
 @alone
 async def retain(ctx: dict[str, Any]) -> None:
-    """Let go of what is past its term."""
+    """Let go of what is past its term, if the clock can be trusted."""
     runtime = runtime_of(ctx)
-    await let_go(runtime.pool, terms_of(runtime.settings), runtime.clock.now())
+    if await may_let_go(runtime):
+        await let_go(runtime.pool, terms_of(runtime.settings), runtime.clock.now())
 
 
 CRONS = [

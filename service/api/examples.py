@@ -182,6 +182,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "replay": {"since": "2027-01-12T00:00:00+08:00", "which": "given_up"},
     "finish_inbound": {"note": "已回电", "opt_out": False},
     "look_up_person": {"phone": "197 9000 0001", "reason": "本人来信查询"},
+    "agree_to_retention": {"jumped_at": "2027-01-12T09:30:00+08:00"},
     "erase_person": {"phone": "197 9000 0001", "reason": "本人来信要求删除"},
     "read_statement": {"channel_id": 1, "reason": "中国移动 1 月 12 日对账单"},
     "set_policy": {"class": "service", "allowed": False, "reason": "宁缺勿重"},

@@ -46,6 +46,7 @@ from service.api import (
     prefixes,
     privacy,
     queue,
+    retention,
     rosters,
     routing,
     runs,
@@ -300,6 +301,9 @@ OPS = (
        seconds=LONG, heavy=True),
     Op("GET",    "/privacy/report", privacy.get_report_of_erasures, R.PRIVACY,
        seconds=LONG, heavy=True),
+    Op("GET",    "/privacy/retention", retention.get_retention, R.PRIVACY),
+    Op("POST",   "/privacy/retention/agree", retention.agree_to_retention, R.PRIVACY,
+       errors=(409,), kept=False),
     Op("POST",   "/privacy/erase", privacy.erase_person, R.PRIVACY, seconds=LONG),
 
     Op("GET",    "/uncertain", doubt.list_doubts, R.READ),

@@ -61,6 +61,18 @@ WHYS: Mapping[str, Sentence] = {
         "没有下一次发送时间", "it waits for no fire, although one should come"
     ),
     "trouble": Sentence("系统出错，未能发出", "an error keeps it from firing"),
+    "clocks_differ": Sentence(
+        "程序与数据库的时钟不一致，请校准",
+        "the clocks of the program and of the database differ; set them right",
+    ),
+    "clock_jumped": Sentence(
+        "时钟跳变或长时间停机，24 小时后再判断",
+        "the clock has jumped, or nothing ran for long; it is looked at again after 24 hours",
+    ),
+    "needs_agreement": Sentence(
+        "时钟跳变后到期的数据过多，须县级管理员确认",
+        "much is past its term after the clock has jumped; the county's administrator must agree",
+    ),
     "carrier": Sentence("运营商要求暂停", "the carrier has it wait"),
     "quota": Sentence("额度用完", "a quota is used up"),
     "down": Sentence("连接不上", "there is no connection"),

@@ -131,6 +131,12 @@ _OPT_OUTS = """
     WHERE h.decided_at IS NULL AND asked.scope IS NULL
 """
 
+_RETENTION = """
+    SELECT 'retention' AS id, 'retention' AS name, NULL::uuid AS department_id,
+           NULL::timestamptz AS planned_at, held_since AS since, held_for AS code
+    FROM asked, retention_watch WHERE held_for IS NOT NULL AND asked.scope IS NULL
+"""
+
 HOLDS = Kind(
     "holds",
     Sentence("待放行、自动暂停", "Campaigns and fires that are held, or paused themselves"),
@@ -160,6 +166,12 @@ KINDS = (
         _OPT_OUTS,
     ),
     Kind("missed_fires", Sentence("错过的发送", "Fires that were missed"), Right.REPORTS, _MISSED),
+    Kind(
+        "retention",
+        Sentence("到期删除已暂停", "Nothing is deleted for its age"),
+        Right.PRIVACY,
+        _RETENTION,
+    ),
 )
 """The most urgent first."""
 

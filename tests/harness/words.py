@@ -113,6 +113,7 @@ USUAL: dict[str, dict[str, Any]] = {
     "read_statement": {"channel_id": 1, "reason": "r"},
     "replay": {"since": "2027-01-01T00:00:00Z"},
     "look_up_person": {"phone": PHONES[0], "reason": "r"},
+    "agree_to_retention": {"jumped_at": "2027-01-12T09:30:00+08:00"},
     "erase_person": {"phone": PHONES[2], "reason": "r"},
     "send_messages": {"to": PHONES[:1], "text": TEXT, "class": "service"},
     "create_user": {"login": "l", "name": "n", "roles": ["viewer"]},

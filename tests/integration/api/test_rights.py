@@ -101,6 +101,8 @@ TABLE = {
     "POST /inbound/{inbound_id}/unmask": "a",
     "POST /receipts/unmatched/{receipt_id}/unmask": "a",
     "POST /privacy/lookup": "a",
+    "GET /privacy/retention": "a",
+    "POST /privacy/retention/agree": "a",
     "POST /privacy/erase": "a",
     "GET /privacy/report": "a",
     "GET /suppressions/held": "aopv",

@@ -393,6 +393,11 @@ NOUNS: tuple[tuple[str, Words, Callable[[Commands], None]], ...] = (
     ("guests", ("whom trial keys may reach", "试用号码"), _alone),
     ("webhooks", ("addresses that are called", "回调地址"), _webhooks),
     ("keys", ("who may ask; for administrators", "密钥（管理员）"), _keys),
+    (
+        "retention",
+        ("deletion for its age; for administrators", "到期删除（管理员）"),
+        _alone,
+    ),
     ("audit", ("what was done; for administrators", "操作审计（管理员）"), _audit),
     ("me", ("who I am", "我的身份"), _me),
 )

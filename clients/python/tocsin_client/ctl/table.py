@@ -381,6 +381,13 @@ DUTY = (
     Request("routes", "known", "POST /routes/overrides/lookup",
             ("what is known of a number from stdin", "从标准输入读号码，查携号转网"), (),
             "phone override", reads="phone"),
+    Request("retention", "show", "GET /privacy/retention",
+            ("whether data are deleted for their age", "到期数据是否正常删除"), (),
+            "held_for held_since last_beat jumped_from jumped_at due agreed_by agreed_at"),
+    Request("retention", "agree", "POST /privacy/retention/agree",
+            ("let go what is due after the clock has jumped", "同意删除时钟跳变后到期的数据"),
+            (body("jumped_at", ("as `show` says", "show 所示的 jumped_at"), needed=True),),
+            "held_for jumped_at due agreed_by agreed_at"),
 )  # fmt: skip
 
 TABLE = (*PLANNING, *PEOPLE, *WORDS_AND_RULES, *DUTY)
