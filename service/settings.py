@@ -62,6 +62,11 @@ class Settings(ClockSettings):
     key_requests: int = Field(
         6_000, ge=1, description="Requests a minute of one key or person, unless it has its own."
     )
+    lookups_an_hour: int = Field(
+        60,
+        ge=1,
+        description="Different numbers that one person may look up in an hour, over all keys.",
+    )
     department_requests: int = Field(
         30_000, ge=1, description="Requests a minute of a department, unless it has its own."
     )

@@ -69,6 +69,7 @@ async def look_up_messages(call: Call, body: ArrivedBody) -> AllArrivedOut:
     """
     phone = parse_phone(body.phone)
     phone_hash = call.runtime.keyring.phone_index(phone)
+    await call.note_lookup(phone_hash, "短信送达查询 / texts to a number")
     since = call.now - timedelta(days=body.days)
     rows = await store.list_sent_to(
         call.conn, phone_hash, call.user.department_id, since, MOST_TEXTS

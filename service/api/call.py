@@ -14,6 +14,7 @@ from service.accounts.model import User
 from service.audience.contact_store import subscriber_base
 from service.campaigns.model import By
 from service.errors import Forbidden, TocsinError
+from service.privacy.lookups import note_lookup
 from service.queue import Job
 from service.runtime import Runtime
 from service.storage.postgres import Connection, Pool
@@ -91,6 +92,18 @@ class Call:
         """
         if self.key is not None:
             self.key.need_roster(name)
+
+    async def note_lookup(self, phone_hash: bytes, reason: str) -> UUID:
+        """Note that the caller looks up a number, where no reason is asked for, as a disclosure.
+
+        Raises:
+            TooManyLookups: the caller has looked up as many as one person may in an hour.
+        """
+        what, most = (phone_hash, self.user.scope), self.runtime.settings.lookups_an_hour
+        keyring = self.runtime.keyring
+        made = await note_lookup(self.conn, keyring, self.user, what, self.by(reason), most)
+        self.note("disclosures", made)
+        return made
 
     def by(self, reason: str) -> By:
         """The caller, as the one who does something now and why."""

@@ -228,7 +228,12 @@ async def look_up_person(call: Call, body: PersonBody) -> LookupOut:
     """Tell everything that is kept about a number; for whoever asks "who has my number?"."""
     phone = parse_phone(body.phone)
     found: dict[str, Any] = await disclose.look_up(
-        call.conn, call.runtime.keyring, call.user, phone, call.by(body.reason)
+        call.conn,
+        call.runtime.keyring,
+        call.user,
+        phone,
+        call.by(body.reason),
+        call.runtime.settings.lookups_an_hour,
     )
     call.note("disclosures", found["disclosure_id"])
     return LookupOut.model_validate({"phone": mask(phone), **found})

@@ -32,6 +32,7 @@ from service.errors import (
 )
 from service.logs import masked
 from service.messages.text_approval import TextBlocked, Unread
+from service.privacy.lookups import TooManyLookups
 from service.storage.postgres import UNREACHABLE, Busy, OutOfRoom, TooManyConnections
 from service.web import REQUEST_ID, RUNTIME
 
@@ -103,6 +104,7 @@ STATUS: dict[type[TocsinError], int] = {
     Locked: 429,
     TooMany: 429,
     TooManyAtOnce: 429,
+    TooManyLookups: 429,
     TooLarge: 413,
     Unsupported: 415,
     Invalid: 422,
@@ -196,7 +198,7 @@ def _of_error(request: web.Request, error: TocsinError) -> web.Response:
         if isinstance(error, kind):
             extras |= extra(error)
     response = problem(request, status_of(error), error.code, error.message, extras)
-    if isinstance(error, Locked | TooMany | TooManyAtOnce):
+    if isinstance(error, Locked | TooMany | TooManyAtOnce | TooManyLookups):
         response.headers["Retry-After"] = str(error.seconds)
     return response
 

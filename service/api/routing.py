@@ -120,6 +120,7 @@ async def explain_route(call: Call, body: ExplainBody) -> ExplainOut:
     """Say which channel a number takes, and why each other one does not."""
     phone = parse_phone(body.phone)
     phone_hash = call.runtime.keyring.phone_index(phone)
+    await call.note_lookup(phone_hash, "路由查询 / the way of a number")
     lanes = await route_store.list_lanes(call.conn, call.now)
     chosen = None if body.channels == "auto" else set(body.channels)
     _check(chosen, lanes)
@@ -156,6 +157,7 @@ async def look_up_override(call: Call, body: PhoneBody) -> KnownOut:
     """Show what is known of one number against its prefix."""
     phone = parse_phone(body.phone)
     phone_hash = call.runtime.keyring.phone_index(phone)
+    await call.note_lookup(phone_hash, "携号转网查询 / the carrier of a number")
     found = await route_store.get_override(call.conn, phone_hash)
     return KnownOut(
         phone=mask(phone), override=OverrideOut.model_validate(found) if found else None

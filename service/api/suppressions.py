@@ -195,7 +195,9 @@ async def list_suppressions(call: Call, query: SuppressionQuery) -> Page[Suppres
 async def look_up_suppressions(call: Call, body: NumberBody) -> NumberOut:
     """Say what your department stopped to one number: it stands in no address, and so in no log."""
     phone = parse_phone(body.phone)
-    which = Which(call.user.scope, call.runtime.keyring.phone_index(phone))
+    phone_hash = call.runtime.keyring.phone_index(phone)
+    await call.note_lookup(phone_hash, "禁发查询 / what is stopped to a number")
+    which = Which(call.user.scope, phone_hash)
     found = await store.list_suppressions(call.conn, which, None, MOST_OF_ONE)
     items = [SuppressionOut.model_validate(suppression) for suppression in found]
     return NumberOut(phone=mask(phone), items=items)

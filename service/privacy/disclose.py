@@ -10,11 +10,9 @@ from service.crypto import Keyring
 from service.delivery.unmatched_store import OCTETS
 from service.errors import Conflict, NotFound
 from service.privacy import store
+from service.privacy.lookups import REASON, note_lookup
 from service.privacy.store import Disclosure
 from service.storage.postgres import Connection, Record
-
-REASON = "reason"
-"""The kind of cipher of what people give as their reason; it may name somebody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +121,14 @@ async def _unmask(
 
 
 async def look_up(
-    conn: Connection, keyring: Keyring, user: User, phone: str, by: By
+    conn: Connection, keyring: Keyring, user: User, phone: str, by: By, most: int
 ) -> dict[str, Any]:
-    """Everything that is kept about a number (E.164) in what the caller sees."""
+    """Everything that is kept about a number (E.164) in what the caller sees; `most` and what is
+    raised are those of `note_lookup`.
+    """
     phone_hash, scope = keyring.phone_index(phone), user.scope
-    reason = keyring.encrypt(REASON, by.reason)
     seen = await store.list_disclosures(conn, phone_hash, scope)
-    new = Disclosure("lookup", None, phone_hash, user.department_id, user.id, reason, by.at, scope)
-    disclosure_id = await store.insert_disclosure(conn, new)
+    disclosure_id = await note_lookup(conn, keyring, user, (phone_hash, scope), by, most)
     messages = await store.list_messages(conn, phone_hash, scope)
     return {
         "disclosure_id": disclosure_id,

@@ -13,7 +13,7 @@ from service.audience.suppression_store import lock_suppressions
 from service.campaigns.model import By
 from service.crypto import Keyring
 from service.privacy import store
-from service.privacy.disclose import REASON
+from service.privacy.lookups import REASON
 from service.storage.postgres import Connection
 
 
