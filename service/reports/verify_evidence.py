@@ -16,8 +16,18 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 
+def doubled(archive: zipfile.ZipFile) -> list[str]:
+    """Names that are there twice: programs take one or the other, and show another than this."""
+    counts = Counter(archive.namelist())
+    return [f"{name} is in the archive more than once" for name in counts if counts[name] > 1]
+
+
 def faults(archive: zipfile.ZipFile, key: bytes) -> list[str]:
     """What does not fit; empty if everything does."""
+    return doubled(archive) or _faults(archive, key)
+
+
+def _faults(archive: zipfile.ZipFile, key: bytes) -> list[str]:
     manifest = archive.read("manifest.json")
     try:
         Ed25519PublicKey.from_public_bytes(key).verify(archive.read("manifest.sig"), manifest)
