@@ -20,7 +20,8 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from service.errors import Misconfigured
 from service.queue import open_redis
-from service.storage.postgres import UNREACHABLE, NoTable, Refusal, read_version
+from service.storage.postgres import UNREACHABLE, NoRight, NoTable, Refusal, read_version
+from service.storage.roles import NO_RIGHTS
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +136,10 @@ def say_faults(error: Exception) -> list[str]:
     """
     urls = os.environ.get("TOCSIN_DATABASE_URL"), os.environ.get("TOCSIN_REDIS_URL")
     sentences = [fault.sentence for fault in asyncio.run(find_faults(*urls))]
-    return sentences or ([NO_TABLES] if isinstance(error, NoTable) else [])
+    if sentences:
+        return sentences
+    said = {NoTable: NO_TABLES, NoRight: NO_RIGHTS}
+    return [sentence for kind, sentence in said.items() if isinstance(error, kind)]
 
 
 def outdated_redis(info: Mapping[str, Any]) -> tuple[str, str] | None:
