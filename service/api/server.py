@@ -32,7 +32,7 @@ from service.api.limiter import LOGINS_PER_MINUTE, Limit, Limiter
 from service.api.op import Op
 from service.api.problems import TooLong
 from service.api.reading import Arguments
-from service.api.schema import as_json
+from service.api.schema import Out, as_json
 from service.campaigns.planning import check_mode
 from service.errors import TocsinError, Unavailable
 from service.runtime import Runtime
@@ -221,15 +221,21 @@ class _Exchange:
             await check_mode(call.conn, found["campaign_id"], call.mode)
         if self.reader is not None:
             given = self._request.headers.get(version.IF_MATCH)
-            await version.check_unchanged(call, self.reader, found, given)
+            before = await version.check_unchanged(call, self.reader, found, given)
+            return await self._carry_out(call, found, before)
         return await self._carry_out(call, found)
 
-    async def _carry_out(self, call: Call, found: Arguments) -> object:
-        """What the handler answers, written down; its refusal, where what it counted must stay."""
+    async def _carry_out(self, call: Call, found: Arguments, before: Out | None = None) -> object:
+        """What the handler answers, written down; its refusal, where what it counted must stay.
+
+        before: what is edited, as it was.
+        """
         try:
             result = await self._op.handler(call, **found)
         except Counted as counted:
             return counted.refusal
+        if before is not None and isinstance(result, Out):
+            call.note(**trail.changes(self._op, before, result))
         act = self._act(call, found, result) if self._op.audited else None
         if isinstance(result, Download | Later):
             await self._write_down(call, act, None)

@@ -15,6 +15,7 @@ from service.api.call import Call
 from service.api.op import Op
 from service.api.problems import Stale
 from service.api.schema import Out, as_json
+from service.errors import Forbidden, NotFound
 
 ETAG = "ETag"
 IF_MATCH = "If-Match"
@@ -37,20 +38,27 @@ def names(header: str, tag: str) -> bool:
 
 async def check_unchanged(
     call: Call, reader: Op, arguments: Mapping[str, object], header: str | None
-) -> None:
-    """Keep others from editing the thing meanwhile, and compare it with what the caller had seen.
+) -> Out | None:
+    """Keep others from editing the thing meanwhile, and compare it with what the caller had seen,
+    if the caller says that; returns what it is before the edit, None: it is not shown.
 
     Raises:
         Stale: it has changed since.
-        NotFound: it is not there.
+        NotFound: it is not there, and the caller has seen it.
     """
     own = {name: arguments[name] for name in reader.parameters}
     await store.lock_edit(call.conn, reader.path.format(**own))
-    if header is None:
-        return
     asked = {} if reader.query is None else {"query": reader.query()}
-    result = await reader.handler(call, **own, **asked)
-    if not isinstance(result, Out) or not names(
+    try:
+        result = await reader.handler(call, **own, **asked)
+    except (NotFound, Forbidden):
+        if header is not None:
+            raise
+        return None  # the edit itself says so, or is the first
+    if not isinstance(result, Out):
+        return None
+    if header is not None and not names(
         header, tag_of(as_json(result, call.runtime.settings.zone), result.BY_THE_CLOCK)
     ):
         raise Stale("this has changed since you saw it; read it again, and edit what it is now")
+    return result

@@ -198,3 +198,37 @@ async def test_the_entry_is_in_the_transaction_of_the_effect(
     async with transaction(api.runtime.pool) as conn:
         assert await conn.fetchval("SELECT count(*) FROM segments") == 0
         assert await conn.fetchval("SELECT count(*) FROM audit_entries") == 0
+
+
+@pytest.mark.attack
+async def test_an_edit_says_what_it_changed_and_of_persons_only_that(api: Api) -> None:
+    """Old and new, where it is no personal datum; of a long value its hash."""
+    school, county = str(api.teams["school"].department_id), ("county", "admin")
+    shown = (await api.get(f"/departments/{school}", county)).json
+    wanted = {"daily_quota": 500, "leader": "某主任"}
+    assert (await api.patch(f"/departments/{school}", county, wanted)).status == 200
+    details = await details_of(api, "edit_department")
+    assert details["changes"]["daily_quota"] == [shown["daily_quota"], 500]
+    assert details["changed"] == ["leader"]
+    assert "某主任" not in str(details)
+
+    operator = ("school", "operator")
+    segment = (await api.post("/segments", operator, {"name": "r", "rule": "age >= 60"})).json
+    rule = {"rule": "age >= 70"}
+    assert (await api.patch(f"/segments/{segment['id']}", operator, rule)).status == 200
+    details = await details_of(api, "edit_segment")
+    assert details["changes"]["rule"] == ["age >= 60", "age >= 70"]
+    long = {"rule": " or ".join(f"age = {n % 90 + 10}" for n in range(300))}
+    answer = await api.patch(f"/segments/{segment['id']}", operator, long)
+    assert answer.status == 200, answer.body
+    details = await details_of(api, "edit_segment")
+    assert details["changes"]["rule"][0] == "age >= 70"
+    assert len(details["changes"]["rule"][1]["sha256"]) == 64
+
+
+async def details_of(api: Api, action: str) -> dict[str, Any]:
+    """What the latest entry of an action says."""
+    found: dict[str, Any] = await api.runtime.pool.fetchval(
+        "SELECT details FROM audit_entries WHERE action = $1 ORDER BY id DESC LIMIT 1", action
+    )
+    return found
