@@ -49,7 +49,9 @@ async def test_the_countys_administrator_agrees_and_that_is_noted(api: Api) -> N
 
 
 async def test_nobody_else_agrees_nor_to_another_jump_nor_to_nothing(api: Api) -> None:
-    nothing = await api.post("/privacy/retention/agree", ADMIN, {"jumped_at": "2027-01-12T00:00:00Z"})
+    nothing = await api.post(
+        "/privacy/retention/agree", ADMIN, {"jumped_at": "2027-01-12T00:00:00Z"}
+    )
     assert (nothing.status, nothing.json["code"]) == (409, "nothing_to_agree_to")
     at = await jumped(api)
     for who in (SCHOOL, ("county", "operator"), ("county", "approver"), ("county", "inspector")):
