@@ -52,12 +52,12 @@ async def test_nobody_else_agrees_nor_to_another_jump_nor_to_nothing(api: Api) -
     nothing = await api.post(
         "/privacy/retention/agree", ADMIN, {"jumped_at": "2027-01-12T00:00:00Z"}
     )
-    assert (nothing.status, nothing.json["code"]) == (409, "nothing_to_agree_to")
+    assert (nothing.status, nothing.json["type"]) == (409, "/problems/nothing_to_agree_to")
     at = await jumped(api)
     for who in (SCHOOL, ("county", "operator"), ("county", "approver"), ("county", "inspector")):
         refused = await api.post("/privacy/retention/agree", who, {"jumped_at": at})
         assert refused.status == 403, who
     other = await api.post("/privacy/retention/agree", ADMIN, {"jumped_at": "2027-01-12T00:00:00Z"})
-    assert (other.status, other.json["code"]) == (409, "changed_meanwhile")
+    assert (other.status, other.json["type"]) == (409, "/problems/changed_meanwhile")
     async with api.runtime.pool.acquire() as conn:
         assert not (await clock_watch_store.read_stand(conn)).watch.agreed
