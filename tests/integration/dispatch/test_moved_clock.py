@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from time import time
 from typing import Any
+from uuid import uuid4
 
 import arq.utils
 import arq.worker
@@ -118,23 +119,23 @@ async def test_jobs_that_were_asked_for_before_run_at_once(
 ) -> None:
     """Their ids would keep whoever asks again from being heard until the old time comes."""
     done: list[str] = []
+    run = str(uuid4())
 
     async def expand_run(_: dict[str, Any], run_id: str) -> None:
         done.append(run_id)
 
     async def ran() -> bool:
-        return done == ["1"]
+        return done == [run]
 
-    expand_run.__qualname__ = Job.EXPAND_RUN  # as which arq knows it
     kind = Kind("expand", [expand_run])
     if restarted:
-        await runtime.queue.ring(Job.EXPAND_RUN, 1)
+        await runtime.queue.ring(Job.EXPAND_RUN, run)
         machine.ahead = -HOURS
     async with working(runtime, kind):
         if not restarted:
             await eventually(lambda: _exists(runtime, "tocsin:health:expand"), SECONDS)
             await runtime.queue.arq.enqueue_job(
-                "expand_run", "1", _queue_name=queue_name("expand"), _defer_by=HOURS
+                "expand_run", run, _queue_name=queue_name("expand"), _defer_by=HOURS
             )
             machine.ahead = -HOURS
         await eventually(ran, SECONDS)
