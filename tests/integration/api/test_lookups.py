@@ -71,7 +71,7 @@ async def test_a_mask_of_four_digits_is_not_answered_by_trying(api: Api) -> None
 
 async def test_many_at_once_are_counted_one_after_another(api: Api) -> None:
     asked = [
-        api.post("/messages/lookup", OPERATOR, {"phone": phone(n)}) for n in range(1, MOST + 9)
+        api.post("/suppressions/lookup", OPERATOR, {"phone": phone(n)}) for n in range(1, MOST + 9)
     ]
     statuses = Counter(answer.status for answer in await asyncio.gather(*asked))
     assert statuses == {200: MOST, 429: 8}
