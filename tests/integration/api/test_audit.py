@@ -51,7 +51,7 @@ async def _no_lines() -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _path_only(op: Op, request: Any, _: object) -> AsyncIterator[dict[str, Any]]:
+async def _path_only(op: Op, request: Any, *_: object) -> AsyncIterator[dict[str, Any]]:
     yield reading._path(op, request)
 
 
