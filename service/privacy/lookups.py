@@ -12,7 +12,7 @@ from service.accounts.model import User
 from service.campaigns.model import By
 from service.crypto import Keyring
 from service.errors import TocsinError
-from service.privacy import store
+from service.privacy import lookups_store, store
 from service.privacy.store import Disclosure
 from service.storage.postgres import Connection
 
@@ -52,8 +52,8 @@ async def note_lookup(
         TooManyLookups: that was reached.
     """
     phone_hash, holder_id = looked_up
-    await store.lock_lookups(conn, user.id)
-    lately = await store.looked_up_since(conn, user.id, by.at - SPAN)
+    await lookups_store.lock_lookups(conn, user.id)
+    lately = await lookups_store.looked_up_since(conn, user.id, by.at - SPAN)
     if phone_hash not in lately and len(lately) >= most:
         free_at = sorted(lately.values())[len(lately) - most] + SPAN
         raise TooManyLookups(most, max(1, ceil((free_at - by.at).total_seconds())))

@@ -1,0 +1,28 @@
+"""The SQL of counting one person's look-ups."""
+
+from datetime import datetime
+from uuid import UUID
+
+from service.storage.postgres import Connection
+
+
+async def lock_lookups(conn: Connection, user_id: UUID) -> None:
+    """Count one person's look-ups one after another, until the end of the transaction."""
+    await conn.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"lookups:{user_id}"
+    )
+
+
+async def looked_up_since(
+    conn: Connection, user_id: UUID, since: datetime
+) -> dict[bytes, datetime]:
+    """Which numbers a person has looked up since, as hashes, and when the last time."""
+    rows = await conn.fetch(
+        """
+        SELECT phone_hash, max(at) AS at FROM disclosures
+        WHERE user_id = $1 AND kind = 'lookup' AND at > $2 GROUP BY phone_hash
+        """,
+        user_id,
+        since,
+    )
+    return {row["phone_hash"]: row["at"] for row in rows}
