@@ -27,7 +27,7 @@ from tests.harness.live import Live, eventually
 pytestmark = [pytest.mark.xdist_group("live"), pytest.mark.attack]
 
 PHONES = [f"1979017{n:04d}" for n in range(1, 9)]
-NAME = "司马不可见"
+NAME = "司马玄霜"
 FILE = "手机,姓名,备注\n" + "".join(f"{phone},{NAME},{NAME}\n" for phone in PHONES)
 TEXT = "【旌德县公安局】{姓名}：要求转账到安全账户的都是诈骗，请挂断并拨打96110。"
 
