@@ -71,3 +71,8 @@ def test_each_attacker_who_is_introduced_has_a_table() -> None:
     kinds = {path.stem for path in (ROOT / "service" / "gateways").glob("[a-z]*.py")}
     carriers = {f"over-{kind}" for kind in kinds}
     assert headings == set(introduced) - {"a-carrier"} | carriers
+
+
+def test_each_test_that_carries_the_mark_is_named() -> None:
+    named = {f"{path}::{name}" for path, name in CITED.findall(PAGE)}
+    assert set(marked()) - named == set()
