@@ -181,17 +181,19 @@ async def test_the_reads_of_many_leave_connections_to_whoever_acts(
 
 async def test_one_department_leaves_a_place_for_heavy_requests_to_others(api: Api) -> None:
     held = Held(heavy=True)
-    school = api.teams["school"]
+    half = api.runtime.pool.get_max_size() // 2
     async with served(api, held.op) as ask:
         crowd = [
             asyncio.create_task(ask(("school", role)))
             for role in ("viewer", "operator", "approver", "admin")
             for _ in range(2)
         ]
-        await held.reach(api.runtime.pool.get_max_size() // 2 - 1)
-        assert school.viewer.department_id == school.admin.department_id
+        await held.reach(half - 1)
+        assert problem(await ask(("school", "viewer"))) == (429, "too_many_at_once")
+        assert (await ask(VIEWER, f"{PREFIX}/me")).status == 200
+        assert held.count == half - 1, "the others of the department wait"
         other = asyncio.create_task(ask(VIEWER))
-        await held.reach(api.runtime.pool.get_max_size() // 2)
+        await held.reach(half)
         held.go_on.set()
         assert {answer.status for answer in await asyncio.gather(*crowd, other)} == {200}
 
