@@ -54,6 +54,11 @@ _FRAUDSTER_DOES = re.compile(
 )
 _WHOEVER = re.compile("[^,]*的[^,]{0,8},")
 """先交钱的，…: of those who ask for it first."""
+_WHEN_IT_COMES = re.compile("(?:[若凡]|如果|一)?(?:说|要|叫|让|逢|遇|听|提|见|有)")
+_THEN_DO = re.compile(
+    "[^,]{0,4},(?:先核[实对]|先问|先[停想]|不搭理|不[要理信睬听]|别[信理当上]|莫[信理]|勿[信理]|要警惕|要当心)"
+)
+"""Short lines of a rhyme: 要转账,先核实; 说中奖,不搭理."""
 _NOT_TO_BE_TRUSTED = re.compile(
     "[^,]{0,10}?的,?(?:一律|都|就|请|千万)?(?:别|勿|不要|莫|切勿)(?:信|理|去|点|做|碰|给|付|转|当真)"
 )
@@ -91,7 +96,8 @@ def condemned(sentence: Sentence, start: int, end: int) -> bool:
     if _VERDICT.match(after) or _watched(sentence.text[:start]) or _FRAUDSTER_DOES.search(before):
         return True
     turned_down = _WHOEVER.match(after) and _TURNED_DOWN.match(after)
-    if _NOT_TO_BE_TRUSTED.match(after) or turned_down:
+    rhymed = _WHEN_IT_COMES.fullmatch(before) and _THEN_DO.match(after)
+    if _NOT_TO_BE_TRUSTED.match(after) or turned_down or rhymed:
         return True
     if reported and _called_fraud_later(after):
         return True
@@ -128,7 +134,8 @@ _DOER = (
 )
 _SOMEBODY = (
     "(?:[\u4e00-\u9fff]某|(?:[一有某](?:位|名|个|些|的)?|案例[:,]?[^,。]{0,4})(?:居民|村民|群众|市民|老人|大爷|大妈|学生|同学|会计|出纳|财务|宝妈|女子|男子|"
-    "职工|商户|店主|店家|家长|网友|员工|公司|企业|用户|客户|单位|网购买家|买家|卖家))"
+    "职工|商户|店主|店家|家长|网友|员工|公司|企业|用户|客户|单位|网购买家|买家|卖家)|"
+    "[我本][县市区镇乡村校院][^,。]{0,6}?(?:女士|先生|大妈|大爷|奶奶|爷爷|阿姨|老汉|老板))"
 )
 _IF_ASKED = (
     "(?:(?:是不是|会不会|凡是?|但凡|一旦|听到|看到|遇到|碰到|提到|如果|若|只要)[^,]{0,8}?(?:要[您你]|让|叫|催|劝|逼|索|骗)|"
@@ -232,7 +239,7 @@ def pressed(sentence: Sentence, at: int) -> bool:
 
 _PAUSE = "[,。!?;:…—]*"
 _SUCH_A = (
-    "(?:(?:听到|收到|接到|看到|遇到|碰到|遇上|凡是?|有|如有)?(?:这样|这类|此类|这种|类似|这一?[句条个]|此)(?:的)?"
+    "(?:(?:听到|收到|接到|看到|遇到|碰到|遇上|凡是?|有|如有)?(?:这样|这类|此类|这种|类似|这[一两二三几]?[句条个]|此)(?:的)?"
     "(?:短信|电话|来电|信息|消息|链接|邮件|要求|说法|话|人|群)?)?"
 )
 _KIND = (
@@ -300,6 +307,13 @@ def _tells_on(words: str) -> bool:
     return not (_CONTRAST.search(words) or _IMPERATIVE.search(words))
 
 
+def _is_told_of_others(by: str, before: str) -> bool:
+    """Whether a quotation is part of what befell somebody: `我县王女士被拉进“…”群`."""
+    if _AUTHORITY.search(re.sub(_SOMEBODY, "", by)) or _OURS_BY_HABIT.search(before):
+        return False
+    return bool(_THEIR_DOING.search(before))
+
+
 def _disowned(sentence: Sentence) -> bool:
     """Whether the words around a quotation take it back.
 
@@ -308,14 +322,15 @@ def _disowned(sentence: Sentence) -> bool:
     asks for it.
     """
     quoting, at = Sentence(sentence.around, ()), sentence.spoken_at
-    after = NOT_NOT.sub("必", quoting.text[at + 1 :])
+    # Several quotations in a row stand to what follows as one does.
+    after = NOT_NOT.sub("必", quoting.text[at + 1 :]).lstrip(f"{QUOTED}、")
     verdict = _CALLED_FRAUD.match(after)
     if verdict and not _DENIED.search(verdict[0]):
         return True
     by = re.split("[,:—…]", quoting.text[:at].rstrip(",:—…"))[-1]
     if forbidden(quoting, at) or _watched(by) or _SWINDLER.search(by):
         return True
-    if _NOT_OURS.match(after):
+    if _NOT_OURS.match(after) or _is_told_of_others(by, quoting.text[:at]):
         return True
     rest = re.split("[。!?;]", after)[0]
     told = _cued(rest) or re.match(f"(?:的[^,]{{1,8}})?,?{_HABIT}", rest)

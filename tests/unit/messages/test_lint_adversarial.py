@@ -276,6 +276,11 @@ HONEST = [
     # A password that a child must not know keeps nobody from others.
     "请改掉支付密码，别让孩子知道，疑问拨96110。",
     "说“日结150”的刷单兼职又骗了3名同学，疑问拨96110。",
+    # A rhyme, a case, and what is to be done about several quotations.
+    "反诈儿歌：说中奖，不搭理；要转账，先核实；高回报，是骗局。疑问拨96110。",
+    "上周我镇李女士被拉进“抢红包领福利”群，垫了五千元才醒悟，疑问拨96110。",
+    "“您的资金要转到安全账户”“案件保密，谁也不能说”——听到这两句就挂断，疑问拨96110。",
+    "您好，您的涉案账户已止付，返还时民警当面通知，疑问拨96110。",
     # What a warning names is not asked for by it.
     "以“验资费”“解冻金”为名不让您提现的平台都是骗局，疑问拨96110。",
     "要交验资费的贷款是骗局，疑问拨96110。",
