@@ -32,6 +32,7 @@ FLOORS = [
     ("eighth.json", 1.0, 0.0, 0.03),
     ("kept-second.json", 1.0, 0.0, 0.08),
     ("kept-third.json", 1.0, 0.03, 0.3),
+    ("kept-fourth.json", 1.0, 0.02, 0.16),
     ("ninth.json", 1.0, 0.01, 0.13),
 ]
 FLOORS_APART = [
@@ -45,7 +46,8 @@ FLOORS_APART = [
     ("seventh.json", 0.95, 0.0, 0.05),
     ("eighth.json", 0.95, 0.0, 0.08),
     ("kept-second.json", 0.98, 0.01, 0.1),
-    ("kept-third.json", 0.98, 0.04, 0.3),
+    ("kept-third.json", 0.98, 0.05, 0.3),
+    ("kept-fourth.json", 0.98, 0.02, 0.18),
     ("ninth.json", 0.96, 0.02, 0.22),
 ]
 
@@ -55,7 +57,9 @@ def test_the_kept_texts_are_those_whose_hash_was_committed() -> None:
     assert is_as_committed(KEPT)
 
 
-@pytest.mark.parametrize("name", ["kept.json", "kept-second.json", "kept-third.json"])
+@pytest.mark.parametrize(
+    "name", ["kept.json", "kept-second.json", "kept-third.json", "kept-fourth.json"]
+)
 def test_a_file_that_was_kept_and_now_teaches_is_still_the_one_that_was_measured(name: str) -> None:
     once_kept = CORPUS / name
     assert once_kept in AT_HAND
@@ -76,10 +80,10 @@ def test_the_tool_says_that_nothing_is_kept(
     row = {"id": "1", "kind": "honest", "type": "x", "class": "service", "text": "【甲乙】您好。"}
     texts.write_text(json.dumps([row]), "utf-8")
     monkeypatch.setattr("sys.argv", ["lint_corpus", str(texts)])
-    monkeypatch.setattr("tests.lint_corpus.KEPT", tmp_path / "kept-fourth.json")
+    monkeypatch.setattr("tests.lint_corpus.KEPT", tmp_path / "kept-fifth.json")
     main()
-    assert "kept-fourth.json is not here: nothing is kept" in capsys.readouterr().out
-    (tmp_path / "kept-fourth.json").write_text("[]", "utf-8")
+    assert "kept-fifth.json is not here: nothing is kept" in capsys.readouterr().out
+    (tmp_path / "kept-fifth.json").write_text("[]", "utf-8")
     main()
     assert "nothing is kept" not in capsys.readouterr().out
 
