@@ -130,7 +130,7 @@ OPS = (
     Op("POST",   "/deputies/{deputy_id}/confirm", deputies.confirm_deputy, R.APPROVE),
     Op("POST",   "/deputies/{deputy_id}/end", deputies.end_deputy, R.APPROVE),
     Op("PUT",    "/account/phone", deputies.set_own_phone, R.APPROVE, errors=(409,)),
-    Op("POST",   "/account/phone/code", deputies.prove_own_phone, R.APPROVE, kept=False),
+    Op("POST",   "/account/phone/code", deputies.prove_own_phone, R.APPROVE),
 
     Op("POST",   "/imports", imports.create_import, R.IMPORT, 202, narrow=True,
        seconds=LONG, heavy=True),

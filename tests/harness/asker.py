@@ -51,6 +51,8 @@ PLAIN = 0.35
 """How often a request that is right is sent just as it usually is."""
 SURPRISE = 0.15
 """How often a field of a usual body is what was made up for it."""
+LONGEST_REQUEST_LINE = 8_000
+"""Longer ones are refused before they reach the API, in the words of the HTTP library."""
 TIMEOUT = 30
 
 
@@ -248,6 +250,8 @@ class Asker:
     def look(self, case: Case, response: Response, token: str | None, recorder: Any = None) -> None:
         """Look at an answer, and remember what it shows."""
         label, status = case.operation.label, response.status_code
+        if status == 400 and len(response.request.url or "") > LONGEST_REQUEST_LINE:
+            return
         self.tally.answers[label][status] += 1
         mode = case.meta.generation.mode.value if case.meta else "none"
         self.tally.modes[mode] += 1
