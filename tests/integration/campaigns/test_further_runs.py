@@ -391,7 +391,7 @@ async def test_other_channels_than_the_approved_take_an_approver(sent: Sent) -> 
         )
     with pytest.raises(Forbidden):
         await sent.again(channels=[1, 2])
-    with pytest.raises(Forbidden, match="had a hand"):
+    with pytest.raises(Forbidden, match="you submitted it"):
         await sent.again(channels=[2], actor=both)
     with pytest.raises(Invalid, match="channels"):
         await sent.again(channels=[7], actor=sent.team.approver)
