@@ -345,12 +345,12 @@ async def test_a_hundred_files_of_one_department_hold_up_none_of_another(
     hundred = await files.wait(many, 100, now)
     for _ in range(3):
         await imports.read_import(ctx, str(hundred[0]))
-    await asyncio.sleep(0.1)
+    await _begun(order, imports.MOST_OF_ONE)
     assert order == hundred[: imports.MOST_OF_ONE], "a place is kept for others"
     (mine,) = await files.wait(few, 1, now)
     (another,) = await files.wait(last, 1, now)
     await imports.read_import(ctx, str(hundred[-1]))  # whatever the job names
-    await asyncio.sleep(0.1)
+    await _begun(order, imports.MOST_OF_ONE + 1)
     assert order[imports.MOST_OF_ONE :] == [mine]
     go_on.set()
     async with asyncio.timeout(PATIENCE):
@@ -360,6 +360,14 @@ async def test_a_hundred_files_of_one_department_hold_up_none_of_another(
     await until_idle()
     states = await pool.fetch("SELECT DISTINCT state FROM imports")
     assert [row["state"] for row in states] == ["done"], "and nothing waits for a sweep"
+
+
+async def _begun(order: list[UUID], count: int) -> None:
+    """Until so many files have begun; a moment more shows whether others do."""
+    async with asyncio.timeout(PATIENCE):
+        while len(order) < count:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
 
 
 @pytest.mark.attack
