@@ -307,7 +307,7 @@ async def test_migrate_moves_an_installation_to_a_role_that_owns_nothing(
         assert done.returncode == 0, done.stderr
         async with connected(fresh) as conn:  # as after a dump was restored without privileges
             await conn.execute("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM serving")
-        done = await asyncio.to_thread(run, "service", "bootstrap", folder=tmp_path, **settings)
+        done = await asyncio.to_thread(run, "service", *BOOTSTRAP, folder=tmp_path, **settings)
         assert done.returncode == 1
         assert "may not use the tables: run `tocsin migrate` with" in done.stderr
         assert "Traceback" not in done.stderr

@@ -319,11 +319,12 @@ async def test_a_worker_works_again_when_redis_was_silent(
     redis_wire: SilentProxy, old_ones_return: bool
 ) -> None:
     done: list[str] = []
+    before, after = str(uuid.uuid4()), str(uuid.uuid4())
 
     async def act(_: dict[str, Any], name: str) -> None:
         done.append(name)
 
-    act.__qualname__ = Job.READ_INBOUND.value
+    act.__name__ = act.__qualname__ = Job.READ_INBOUND.value
     settings = Settings(database_url="unused", redis_url=redis_url(redis_wire), key_file=Path("-"))
     async with open_queue(settings.redis_url) as queue:
         runtime: Any = replace(_EMPTY, settings=settings, queue=queue)
@@ -332,7 +333,7 @@ async def test_a_worker_works_again_when_redis_was_silent(
             supervise(lambda: make_worker(runtime, kind, {}), stop, queue.note_loss)
         )
         async with asyncio.timeout(LONG):
-            await _done(queue, done, "before")
+            await _done(queue, done, before)
             redis_wire.fall_silent()
             while not queue.reach.lost:
                 await asyncio.sleep(0.01)
@@ -340,7 +341,7 @@ async def test_a_worker_works_again_when_redis_was_silent(
                 redis_wire.forward()
             else:
                 redis_wire.forward_new()
-            await _done(queue, done, "after")
+            await _done(queue, done, after)
             stop.set()
             await working
 
