@@ -220,7 +220,13 @@ class _Acquired(_Acquire):
             with suppress(asyncpg.InterfaceError):
                 self.connection.terminate()
             self.pool.drop_idle()
-        await super().__aexit__(*exc)
+        if error is None:
+            await super().__aexit__(*exc)
+            return
+        # A connection may be gone while it is given back: that must not hide why the block ended,
+        # and least of all that it was cancelled.
+        with suppress(*UNREACHABLE):
+            await super().__aexit__(*exc)
 
 
 class Pool(_Pool):
