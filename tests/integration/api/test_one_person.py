@@ -110,6 +110,27 @@ async def test_the_database_gives_nothing_on_the_word_of_one(api: Api) -> None:
 
 
 @pytest.mark.attack
+async def test_a_temporary_table_takes_the_place_of_no_grant(api: Api) -> None:
+    made = (await api.post("/users", ADMIN, {"login": "n", "name": "n", "roles": ["viewer"]})).json
+    async with api.runtime.pool.acquire() as conn:
+        await conn.execute("CREATE TEMP TABLE grants (LIKE public.grants)")
+        await conn.execute(
+            "INSERT INTO grants SELECT * FROM public.grants WHERE id = $1::uuid",
+            made["proposed"]["id"],
+        )
+        await conn.execute("UPDATE grants SET confirmed_by = proposed_by, confirmed_at = now()")
+        try:
+            with pytest.raises(CheckViolation):
+                await conn.execute(
+                    "UPDATE users SET roles = '{viewer}', grant_id = $2::uuid WHERE id = $1::uuid",
+                    made["id"],
+                    made["proposed"]["id"],
+                )
+        finally:
+            await conn.execute("DROP TABLE pg_temp.grants")
+
+
+@pytest.mark.attack
 async def test_rights_that_are_taken_away_go_at_once(api: Api) -> None:
     """One administrator is enough to stop a colleague; back into service takes two."""
     user = api.teams["county"].admin
