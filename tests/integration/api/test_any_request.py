@@ -294,4 +294,5 @@ async def test_any_request_gets_an_answer_that_is_documented(
             print(f"\n{told}")
         assert never == NOT_DONE.keys(), told
     else:
-        assert len(never) <= len(labels) / 10, told
+        # What confirms a proposal is seldom met by chance: it takes one that somebody else made.
+        assert len(never) <= len(labels) / 8, told

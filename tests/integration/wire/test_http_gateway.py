@@ -406,7 +406,7 @@ async def test_a_slow_answer_is_waited_for_and_then_given_up() -> None:
         await release.wait()
         return web.json_response(OK)
 
-    async with reached(slow, timeout_seconds=0.2) as (gateway, there):
+    async with reached(slow, timeout_seconds=1.5) as (gateway, there):
         assert await send(gateway) == SubmitResult(Outcome.UNANSWERED)
         assert len(there.seen) == 1
         assert not gateway.lost.is_set()
