@@ -69,6 +69,9 @@ def _faults(code: Code) -> Iterable[tuple[str, str]]:
         yield "reason", f"one of {', '.join(filter(None, Reason))}"
 
 
+_FAILURES = {ReceiptState.UNDELIVERED, ReceiptState.EXPIRED, ReceiptState.REJECTED}
+
+
 @dataclass(frozen=True, slots=True)
 class Codes:
     """The operator's codes of one kind of gateway."""
@@ -86,9 +89,15 @@ class Codes:
         return replace(result, outcome=meaning[0], reason=meaning[1].value)
 
     def receipt(self, receipt: Receipt) -> Receipt:
-        """A state report, as its code is to be read."""
+        """A state report, as its code is to be read.
+
+        What the carrier says has arrived may become less certain, and is never a failure: what has
+        failed may be sent again, so one person's setting would have it sent twice.
+        """
         meaning = self.receipts.get(receipt.code) if self.receipts else None
         if meaning is None:
+            return receipt
+        if receipt.state is ReceiptState.DELIVERED and meaning[0] in _FAILURES:
             return receipt
         return replace(receipt, state=meaning[0], reason=meaning[1].value)
 

@@ -72,6 +72,14 @@ def test_a_receipts_state_and_reason_are_the_operators(state: ReceiptState) -> N
     assert (read.code, read.ref, read.recipient) == ("MK:0099", b"ref", "+8619790000001")
 
 
+@pytest.mark.attack
+@pytest.mark.parametrize("state", ["undelivered", "expired", "rejected"])
+def test_what_has_arrived_has_not_failed_whatever_its_code_is_said_to_mean(state: str) -> None:
+    arrived = receipt("DELIVRD", ReceiptState.DELIVERED)
+    code = receipt_code(state, "DELIVRD")
+    assert by_kind([code])["cmpp"].receipt(arrived) is arrived
+
+
 def test_a_reason_is_one_of_ours_and_is_there_where_one_is_due() -> None:
     assert checked(submit_code("rejected")).reason == "other"
     assert checked(receipt_code("expired", reason="powered_off")).reason == "powered_off"
