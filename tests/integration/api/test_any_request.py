@@ -97,7 +97,7 @@ async def _known(api: Api) -> Known:
     for op in OPS:
         for name in op.parameters if op.method == "DELETE" else ():
             known[f"{name} of {op.name}"] = [known[name].pop(0)]  # the school's
-    known |= await _campaigns(api)
+    known |= await _campaigns(api) | await _proposals(api)
     hook = {"url": "https://sms.example.gov.cn/tocsin", "events": ["run.finished"]}
     made = (await api.post("/webhooks", admin, hook)).json
     known["webhook_id of replay"] = [{"webhook_id": made["id"]}]
@@ -141,6 +141,41 @@ async def _campaigns(api: Api) -> Known:
                 if state == "draft":
                     found.setdefault("template_id of approve_template", []).append(text)
     return found
+
+
+async def _proposals(api: Api) -> Known:
+    """One for each act that takes what another administrator has proposed."""
+    team, school = api.teams["county"], str(api.teams["school"].department_id)
+    who = await second_admin(api)
+    span = {"starts_at": "2027-01-01T00:00:00Z", "ends_at": "2027-02-01T00:00:00Z", "reason": "r"}
+    absent = {"absent_id": str(team.approver.id), "deputy_id": str(team.operator.id), **span}
+    links = {"landlines": [], "links": True, "reason": "r"}
+    weaker = {"levels": {"R02": "warn", "R07": "warn"}, "reason": "r"}
+    town = "341825100000"
+
+    async def made(method: str, path: str, body: dict[str, Any]) -> Any:
+        answer = await api.call(method, path, who, json=body)
+        assert answer.status in {200, 201}, answer.body
+        return answer.json
+
+    user = await made("POST", "/users", {"login": "new", "name": "甲", "roles": ["viewer"]})
+    key = await made("POST", "/keys", {"user_id": str(team.operator.id), "name": "k"})
+    limit = await made("POST", f"/departments/{school}/direct-limits", {"limit": 5, "reason": "r"})
+    deputy = await made("POST", "/deputies", absent)
+    sender = await made("PUT", f"/departments/{school}/sender", links)
+    rules = await made("PUT", "/lint/rules", weaker)
+    renamed = await made("PATCH", f"/areas/{town}", {"name": "旌阳新镇"})
+    return {
+        "grant_id of confirm_grant": [{"user_id": user["id"], "grant_id": user["proposed"]["id"]}],
+        "key_id of activate_key": [{"key_id": key["id"]}],
+        "proposal_id of confirm_limit": [{"department_id": school, "proposal_id": limit["id"]}],
+        "deputy_id of confirm_deputy": [{"deputy_id": deputy["id"]}],
+        "proposal_id of confirm_sender": [
+            {"department_id": school, "proposal_id": sender["waiting"]["id"]}
+        ],
+        "proposal_id of confirm_rules": [{"proposal_id": rules["waiting"]["id"]}],
+        "rename_id of confirm_rename": [{"code": town, "rename_id": renamed["renaming"]["id"]}],
+    }
 
 
 async def _expand(api: Api) -> None:
@@ -294,5 +329,4 @@ async def test_any_request_gets_an_answer_that_is_documented(
             print(f"\n{told}")
         assert never == NOT_DONE.keys(), told
     else:
-        # What confirms a proposal is seldom met by chance: it takes one that somebody else made.
-        assert len(never) <= len(labels) / 8, told
+        assert len(never) <= len(labels) / 10, told

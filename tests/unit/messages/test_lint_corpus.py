@@ -38,9 +38,9 @@ FLOORS = [
 FLOORS_APART = [
     ("first.json", 0.98, 0.031, 0.04),
     ("second.json", 0.98, 0.0, 0.06),
-    ("third.json", 0.96, 0.0, 0.12),
+    ("third.json", 0.96, 0.0, 0.1),
     ("fourth.json", 0.96, 0.0, 0.15),
-    ("fifth.json", 0.96, 0.025, 0.2),
+    ("fifth.json", 0.96, 0.0, 0.2),
     ("sixth.json", 1.0, 0.03, 0.1),
     ("kept.json", 0.98, 0.0, 0.03),
     ("seventh.json", 0.95, 0.0, 0.05),
