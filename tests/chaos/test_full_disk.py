@@ -10,9 +10,11 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from service.embedded import Postgres
 from service.storage.postgres import UNREACHABLE, connect
 from tests.chaos.cell import Outcome, reckon
 from tests.chaos.system import System, until
@@ -60,10 +62,12 @@ def fill(disk: Path) -> Path:
 
 async def use_up_the_log(system: System) -> None:
     """Go on to new files of the write-ahead log until there is no room for one."""
+    port = int(parse_qs(urlsplit(system.live.summary["database_url"]).query)["port"][0])
+    owner = Postgres(system.live.folder / "postgres", port=port).url
 
     async def gone() -> bool:
         try:
-            conn = await connect(system.live.summary["database_url"])
+            conn = await connect(owner)
             try:
                 await conn.execute("SELECT pg_logical_emit_message(false, 'chaos', 'x')")
                 await conn.execute("SELECT pg_switch_wal()")
