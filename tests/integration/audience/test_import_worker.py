@@ -346,7 +346,7 @@ async def test_a_hundred_files_of_one_department_hold_up_none_of_another(
     for _ in range(3):
         await imports.read_import(ctx, str(hundred[0]))
     await _begun(order, imports.MOST_OF_ONE)
-    assert order == hundred[: imports.MOST_OF_ONE], "a place is kept for others"
+    assert {*order} == {*hundred[: imports.MOST_OF_ONE]}, "a place is kept for others"
     (mine,) = await files.wait(few, 1, now)
     (another,) = await files.wait(last, 1, now)
     await imports.read_import(ctx, str(hundred[-1]))  # whatever the job names
