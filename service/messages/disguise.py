@@ -10,7 +10,11 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
+
+_KNOWN_CHARACTERS = 20_000
+"""Characters whose view is kept: a text has mostly those that the last ones had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +173,9 @@ def links(text: str) -> Iterator[Found]:
 def disguises(text: str) -> Iterator[tuple[Disguise, Found]]:
     """Each kind of disguise once, with its first place and all the characters it uses."""
     text = _TENT.sub("布", text)
-    for kind, belongs in _CHARACTER_KINDS:
-        places = [index for index, character in enumerate(text) if belongs(character)]
-        if places:
+    odd = [(index, kinds) for index, character in enumerate(text) if (kinds := _kinds(character))]
+    for kind, _ in _CHARACTER_KINDS:
+        if places := [index for index, kinds in odd if kind in kinds]:
             shown = dict.fromkeys(_shown(text[index]) for index in places)
             yield kind, Found(places[0], " ".join(shown))
     if match := _SPACED_DIGITS.search(text) or _grouped(text):
@@ -200,8 +204,14 @@ def plain_view(text: str) -> tuple[str, list[int]]:
 
     It is half-width, in lower case and simplified characters, without what cannot be seen.
     """
-    seen = [(_plain(c), index) for index, c in enumerate(text) if not _is_invisible(c)]
-    return "".join(c for c, _ in seen), [index for _, index in seen]
+    seen = list(map(_seen, text))
+    return "".join(seen), [index for index, character in enumerate(seen) if character]
+
+
+@lru_cache(_KNOWN_CHARACTERS)
+def _seen(character: str) -> str:
+    """How the eye takes a character; empty: not at all."""
+    return "" if _is_invisible(character) else _plain(character)
 
 
 def _plain(character: str) -> str:
@@ -262,3 +272,9 @@ _CHARACTER_KINDS: tuple[tuple[Disguise, Callable[[str], bool]], ...] = (
     (VARIANT, _is_variant),
     (DECORATION, _is_decoration),
 )
+
+
+@lru_cache(_KNOWN_CHARACTERS)
+def _kinds(character: str) -> tuple[Disguise, ...]:
+    """The kinds of disguise that a character belongs to: none, for most."""
+    return tuple(kind for kind, belongs in _CHARACTER_KINDS if belongs(character))

@@ -8,7 +8,7 @@ text as it was given, so that a finding points there.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from service.messages import disguise, template
@@ -157,6 +157,7 @@ def draft(
     return Draft(text, values, read, places, message_class, sender, policy, audience)
 
 
+@lru_cache(4096)
 def closed(word: str) -> str:
     """A word as it stands in `Draft.closed`, however it was written down."""
     plain, places = disguise.plain_view(word)

@@ -8,6 +8,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
 
 from service.messages import disguise
 
@@ -15,20 +17,29 @@ _SIGNATURE = re.compile("^【[^【】]*】")
 _NO_LETTER = re.compile(r"[\W_0-9]+")
 
 
-def likeness(one: str, other: str) -> float:
-    """The share of pairs of characters that two texts have in common; 1 for equal texts."""
-    a, b = _pairs(one), _pairs(other)
-    total = a.total() + b.total()
-    return 2 * (a & b).total() / total if total else 0.0
-
-
 def most_alike(text: str, others: Iterable[str]) -> float:
     """How much a text is like the one among others that is most like it; 0 if there is none."""
-    return max((likeness(text, other) for other in others), default=0.0)
+    own, most = _pairs(text), 0.0
+    for other in others:
+        pairs = _pairs(other)
+        total = own.total + pairs.total
+        if total and 2 * min(own.total, pairs.total) > most * total:  # it can be more alike
+            most = max(most, 2 * _shared(own.counts, pairs.counts) / total)
+    return most
+
+
+class _Pairs(NamedTuple):
+    counts: Counter[str]
+    total: int
+
+
+def _shared(one: Counter[str], other: Counter[str]) -> int:
+    return sum(min(one[pair], other[pair]) for pair in one.keys() & other.keys())
 
 
 @lru_cache(maxsize=4096)
-def _pairs(text: str) -> Counter[str]:
+def _pairs(text: str) -> _Pairs:
     plain, _ = disguise.plain_view(text)
     letters = _NO_LETTER.sub("", _SIGNATURE.sub("", plain))
-    return Counter(letters[i : i + 2] for i in range(len(letters) - 1))
+    counts = Counter(map("".join, pairwise(letters)))
+    return _Pairs(counts, counts.total())

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cache
+from heapq import nsmallest
 from importlib.resources import files
 from math import log, sqrt
 from typing import NamedTuple
@@ -25,6 +26,8 @@ _SMOOTHING = 0.5
 _TOKEN = re.compile("[a-z]+|[\u3400-\u9fff]|[0-9]+(?:[.,:][0-9]+)*|[，。！？；、：“”~@,.!?;:+-]")
 _ENOUGH_RUNS = 120
 """A text with fewer known runs is judged as if it had so many: of a short one less can be said."""
+_TELLING = 3
+"""So many of the runs that speak most for a fraud are named."""
 _BALANCE = -0.7
 """The quotient at which a text is as likely a scam as not, by texts that taught no weight."""
 
@@ -85,8 +88,10 @@ def weigh(plain: str, weights: Mapping[str, float] | None = None) -> Wording:
     total = sum(weight for weight, _ in found)
     score = total / sqrt(max(len(found), _ENOUGH_RUNS)) - _BALANCE * evidence
     words = [(weight, run) for weight, run in found if "…" not in run and len(run) > 1]
-    words.sort(key=lambda one: (-one[0] * len(one[1].split()), one[1]))
-    return Wording(score, len(found), tuple(run.replace(" ", "") for _, run in words[:3]))
+    telling = nsmallest(
+        _TELLING, words, key=lambda one: (-one[0] * (one[1].count(" ") + 1), one[1])
+    )
+    return Wording(score, len(found), tuple(run.replace(" ", "") for _, run in telling))
 
 
 @cache
