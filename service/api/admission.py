@@ -118,7 +118,8 @@ class Admission:
 
     @asynccontextmanager
     async def at_work(self, op: Op, user: User) -> AsyncIterator[None]:
-        """The part of a request that works with the database, in the order of coming.
+        """The part of a read or a heavy request that works with the database, in the order of
+        coming.
 
         Raises:
             Unavailable: code `busy`: there was no room for as long as a request may wait.
@@ -129,9 +130,8 @@ class Admission:
                     if op.heavy:
                         await stack.enter_async_context(self._departments.place(user.department_id))
                         await stack.enter_async_context(self._heavy)
-                    if op.heavy or op.is_read:
-                        await stack.enter_async_context(self._readers.place(user.id))
-                        await stack.enter_async_context(self._reads)
+                    await stack.enter_async_context(self._readers.place(user.id))
+                    await stack.enter_async_context(self._reads)
             except TimeoutError:
                 raise busy() from None
             yield

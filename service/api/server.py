@@ -161,18 +161,27 @@ class _Exchange:
             TooLong: a statement, or all of it, passed its limit; nothing was changed.
         """
         op = self._op
-        ends = op.is_read or op.out is Download
         try:
-            async with asyncio.timeout(WHOLE * op.seconds if ends else None) as whole:
-                admission = self._request.config_dict[ADMISSION]
-                async with admission.at_work(op, self._caller.user):
-                    if op.reads is not None and "listed" not in found:
-                        found["listed"] = await op.reads(found["body"], found["file"])
-                    return await self._worked(found)
+            if not (op.is_read or op.heavy):
+                return await self._worked(found)
+            return await self._ended(found)
         except Stopped:
             raise TooLong(op.seconds) from None
         except Busy:
             raise busy() from None
+
+    async def _ended(self, found: Arguments) -> tuple[Call, object]:
+        """What comes of a read or a heavy request: in its turn, and a read with an end."""
+        op = self._op
+        ends = op.is_read or op.out is Download
+        try:
+            async with (
+                asyncio.timeout(WHOLE * op.seconds if ends else None) as whole,
+                self._request.config_dict[ADMISSION].at_work(op, self._caller.user),
+            ):
+                if op.reads is not None and "listed" not in found:
+                    found["listed"] = await op.reads(found["body"], found["file"])
+                return await self._worked(found)
         except TimeoutError:
             if whole.expired():
                 raise TooLong(WHOLE * op.seconds) from None
