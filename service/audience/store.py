@@ -9,7 +9,7 @@ from service.audience.area import Area, AreaTree, packaged_areas
 from service.audience.model import Import, ImportRequest, Report
 from service.audience.staging import StagedReject
 from service.errors import NotFound
-from service.storage.postgres import Connection, affected, one
+from service.storage.postgres import Connection, affected, limit_pauses, one
 
 _IMPORT = """
     id, department_id, created_by, roster, basis, expires_on, file_name, file_bytes, file_sha256,
@@ -164,14 +164,12 @@ async def allow_pauses(conn: Connection) -> None:
     """Let this transaction wait for a slow sender or a long calculation; it holds no lock that
     the hand-off needs.
     """
-    await conn.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+    await limit_pauses(conn, 0)
 
 
 async def bound_pauses(conn: Connection) -> None:
     """Let the server end this session if its process stands still: the import is free again."""
-    await conn.execute(
-        f"SET LOCAL idle_in_transaction_session_timeout = '{LONGEST_PAUSE_SECONDS}s'"
-    )
+    await limit_pauses(conn, LONGEST_PAUSE_SECONDS)
 
 
 async def claim_import(conn: Connection, import_id: UUID) -> Import | None:

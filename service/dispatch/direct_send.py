@@ -39,7 +39,7 @@ from service.messages.policy import SHIPPED, Policy, for_unread_words
 from service.messages.signature import head
 from service.messages.template import MAX_VALUE, variables
 from service.messages.verdict import judge
-from service.storage.postgres import Connection
+from service.storage.postgres import Connection, limit_pauses
 
 DAY = timedelta(hours=24)
 """The span of the limit, and how long a direct send is valid."""
@@ -64,7 +64,9 @@ _JUDGING = threading.Lock()
 """Held by whichever thread has `_VALUES` follow a policy and judge by it."""
 
 LINT_SECONDS = 5.0
-"""How long lint may take over the values of one direct send, whose connection waits meanwhile."""
+"""How much time of a processor lint may take over the values of one direct send."""
+LONGEST_PAUSE_SECONDS = 60.0
+"""How long its connection may wait meanwhile, on a busy machine."""
 
 VARIABLES = "variables"
 """The kind of field that the values of a recipient are encrypted as."""
@@ -148,8 +150,7 @@ async def send(
         SignatureLent: the text begins with the signature of another department.
     """
     check_words(words)
-    policy = for_unread_words(await policy_get(conn)) if variables(words.text) else SHIPPED
-    people, refused = await asyncio.to_thread(_sorted_out, keyring, words.text, named, policy)
+    people, refused = await _people(conn, keyring, words.text, named)
     terms = await direct_bounds_store.read_terms(
         conn, sender.department_id, sender.id, now - DAY, bare(head(words.text)), list(people), now
     )
@@ -257,20 +258,31 @@ _People = dict[bytes, _Person]
 """By the hash of the phone."""
 
 
-def _sorted_out(
-    keyring: Keyring, text: str, named: Sequence[Named], policy: Policy
+async def _people(
+    conn: Connection, keyring: Keyring, text: str, named: Sequence[Named]
 ) -> tuple[_People, list[Refused]]:
-    """Who can be written to, and who cannot, in the caller's order. For a thread.
+    """Who can be written to, and who cannot, in the caller's order.
 
     Raises:
         Invalid: code `takes_too_long`: there are more values than lint can look at in time.
     """
-    ends_at = time.monotonic() + LINT_SECONDS
+    if not variables(text):
+        return _sorted_out(keyring, text, named, SHIPPED)
+    policy = for_unread_words(await policy_get(conn))
+    await limit_pauses(conn, LONGEST_PAUSE_SECONDS)
+    return await asyncio.to_thread(_sorted_out, keyring, text, named, policy)
+
+
+def _sorted_out(
+    keyring: Keyring, text: str, named: Sequence[Named], policy: Policy
+) -> tuple[_People, list[Refused]]:
+    """As `_people`; with values, for a thread."""
+    ends_at = time.thread_time() + LINT_SECONDS
     people: _People = {}
     refused: list[Refused] = []
     wanted = variables(text)
     for index, one in enumerate(named):
-        if time.monotonic() > ends_at:
+        if wanted and time.thread_time() > ends_at:
             problem = f"their values take too long to check; send to at most {index} at once"
             raise Invalid(f"to: {problem}", fields={"to": problem}, code="takes_too_long")
         try:

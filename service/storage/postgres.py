@@ -318,6 +318,14 @@ async def limit_statements(conn: Connection, seconds: float) -> None:
     await conn.execute(f"SET LOCAL statement_timeout = {round(seconds * 1000)}")
 
 
+async def limit_pauses(conn: Connection, seconds: float) -> None:
+    """Let this transaction wait for its process so long between two statements; 0: for ever. The
+    server ends the session of a process that stands still for longer.
+    """
+    milliseconds = round(seconds * 1000)
+    await conn.execute(f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds}")
+
+
 async def read_version(url: str) -> tuple[str, str]:
     """The version that a server says it is, e.g. "18.6", and the encoding of the database, e.g.
     "UTF8"; nothing of it is logged.

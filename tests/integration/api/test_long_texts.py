@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from service.api.routes import OPS, PREFIX
 from service.api.schema import LONGEST_TEXT
 from service.dispatch import direct_send
 from service.messages import verdict
-from service.messages.lint import lint
+from service.messages.lint import Finding, lint
 from tests.factories import phone
 from tests.integration.api import test_messages
 from tests.integration.api.conftest import Api
@@ -172,3 +173,18 @@ async def test_the_values_of_a_direct_send_are_looked_at_for_a_while_only(
     assert answer.json["type"].endswith("/takes_too_long")
     assert "at once" in answer.json["fields"]["to"]
     assert await api.runtime.pool.fetchval("SELECT count(*) FROM runs") == 0
+
+
+async def test_a_busy_machine_refuses_no_values(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
+    chosen = await test_messages.template(api, test_messages.GREETING)
+
+    def interrupted(*arguments: Any, **options: Any) -> list[Finding]:
+        time.sleep(0.2)  # the processor is somebody else's
+        return lint(*arguments, **options)
+
+    monkeypatch.setattr(direct_send, "lint", interrupted)
+    monkeypatch.setattr(direct_send, "LINT_SECONDS", 1.0)
+    to = [{"phone": phone(n), "variables": {"姓名": f"第{n}位"}} for n in range(1, 9)]
+    answer = await test_messages.send(api, to, template_id=chosen)
+    assert (answer.status, answer.json["accepted"]) == (202, 8)
