@@ -2,6 +2,9 @@
 
 Two, since one could give rights to nobody: every grant, key and password of somebody else takes a
 second administrator. Whoever runs the machine names both, and hands each their own key.
+
+It is done once. Only when fewer than two administrators can log in any more it is done again, with
+a reason, which every administrator sees for a month (`GET /work`).
 """
 
 from collections.abc import Mapping
@@ -21,6 +24,9 @@ from service.errors import Conflict, Invalid
 from service.storage.postgres import Connection
 
 DEPARTMENT = "县反诈中心"
+NAMES = ("admin", "second_admin")
+LONGEST_REASON = 100
+"""Characters; it becomes the name of the keys."""
 
 
 class Person(NamedTuple):
@@ -36,6 +42,7 @@ async def bootstrap(
     now: datetime,
     people: tuple[Person, Person],
     tokens: Mapping[str, str] | None = None,
+    because: str | None = None,
 ) -> dict[str, str]:
     """Make the first accounts unless they are there, and return the two keys by their name:
     `admin` and `second_admin`.
@@ -43,28 +50,85 @@ async def bootstrap(
     The keys work at once: nobody is there yet to be the second person. Tokens that are given are
     used, so that the next start can print the same ones; a key that was revoked stays so.
 
+    because: why it is done again, once fewer than two administrators can log in.
+
     Raises:
-        Invalid: it is the same person twice.
-        Conflict: one of the logins is somebody who is no administrator of the county, or not any
+        Invalid: it is the same person twice, or the reason is empty or too long.
+        Conflict: the county has two administrators who can log in, or has had some and no reason is
+            given; one of the logins is somebody who is no administrator of the county, or not any
             more; or it looks like somebody else's.
     """
     first, second = people
     if first.login == second.login:
         problem = "name two persons, each with a login of their own"
         raise Invalid(f"one person is no two administrators: {problem}", fields={"login": problem})
-    department = await _county(conn, now)
     given = dict(tokens or {})
+    if given.keys() >= set(NAMES) and await _are_stored(conn, keyring, given):
+        return {name: given[name] for name in NAMES}
+    again = await _check_again(conn, now, because)
+    department = await _county(conn, now)
     result = {}
-    for name, person in (("admin", first), ("second_admin", second)):
+    for name, person in zip(NAMES, people, strict=True):
         token = given.get(name) or new_token()
         user = await _administrator(conn, department, person)
-        key = NewKey(user.id, "first key", bootstrap=True)
-        stored = token_hash(keyring, token)
-        if await key_store.insert_key(conn, key, stored, now, held=Held.of(user)):
-            act = Act("bootstrap", now, "cli", object_kind="users", object_id=str(user.id))
-            await insert_entry(conn, act)
+        await _give_key(conn, user, token_hash(keyring, token), again, now)
         result[name] = token
     return result
+
+
+async def _are_stored(conn: Connection, keyring: Keyring, tokens: Mapping[str, str]) -> bool:
+    """Whether both keys are there, whatever became of them."""
+    found = [await key_store.is_stored(conn, token_hash(keyring, tokens[name])) for name in NAMES]
+    return all(found)
+
+
+async def _give_key(
+    conn: Connection, user: User, stored: bytes, again: str | None, now: datetime
+) -> None:
+    """A key that works at once, unless it is there; and the entry of it in the audit trail.
+
+    again: why administrators are made again.
+    """
+    name = f"made again: {again}" if again else "first key"
+    key = NewKey(user.id, name, bootstrap=True)
+    key_id = await key_store.insert_key(conn, key, stored, now, held=Held.of(user))
+    if key_id is None:
+        return
+    act = Act(
+        "bootstrap_again" if again else "bootstrap",
+        now,
+        "cli",
+        object_kind="users",
+        object_id=str(user.id),
+        details={"key": str(key_id)},
+    )
+    await insert_entry(conn, act)
+
+
+async def _check_again(conn: Connection, now: datetime, because: str | None) -> str | None:
+    """The reason for which administrators are made again; None: there were none yet."""
+    administrators = await store.lock_administrators(conn, now)
+    if await store.are_two_persons(conn, administrators.able, now):
+        raise Conflict(
+            "the county has two administrators who can log in, and they make whatever else it"
+            " needs; for one of them who has lost the password: tocsin password LOGIN"
+            " / 县里已有两名能登录的管理员；谁忘了密码，用 tocsin password LOGIN"
+        )
+    if not await store.had_administrators(conn):
+        return None
+    if because is None:
+        raise Conflict(
+            "the county has had administrators, of whom fewer than two can log in now: try"
+            " `tocsin password LOGIN` for each of them; if that does not help, give --again-because"
+            " REASON, which every administrator is shown"
+            " / 县里曾有管理员，现在能登录的不足两名：先逐一试 tocsin password LOGIN；不行再加"
+            " --again-because 原因，每名管理员都会看到"
+        )
+    reason = because.strip()
+    if not 0 < len(reason) <= LONGEST_REASON:
+        problem = f"1 to {LONGEST_REASON} characters"
+        raise Invalid(f"the reason is wrong: {problem}", fields={"again_because": problem})
+    return reason
 
 
 async def _county(conn: Connection, now: datetime) -> Department:

@@ -11,6 +11,7 @@ from typing import Literal
 from uuid import UUID
 
 from service.accounts import grant_store, store
+from service.accounts.administrators import keep_two
 from service.accounts.grant_store import Grant, NewGrant
 from service.accounts.model import Role, User
 from service.accounts.second_person import need_second_person
@@ -83,26 +84,27 @@ async def confirm(
     Raises:
         NotFound: there is no such user in the actor's scope, or the user has no such grant.
         Forbidden: the actor counts as who proposed it, is the one who gets it, or lacks some of it.
-        Conflict: it does not wait (any more).
+        Conflict: it does not wait (any more), or too few administrators of the county would be
+            left (`keep_two`).
     """
-    await store.lock_administrators(conn, now)
-    user = await store.get_user(conn, user_id, actor.scope, lock=True)
-    grant = await grant_store.get_grant(conn, user_id, grant_id)
-    if (state := state_of(grant, now)) != "pending":
-        raise Conflict(f"this grant is {state}; propose another one", code="wrong_state")
-    actor.may_grant(grant.roles, grant.rights)
-    if user_id == actor.id:
-        raise Forbidden(
-            "you are the one who gets these rights: somebody else must confirm them",
-            code="second_person_needed",
+    async with keep_two(conn, now):
+        user = await store.get_user(conn, user_id, actor.scope, lock=True)
+        grant = await grant_store.get_grant(conn, user_id, grant_id)
+        if (state := state_of(grant, now)) != "pending":
+            raise Conflict(f"this grant is {state}; propose another one", code="wrong_state")
+        actor.may_grant(grant.roles, grant.rights)
+        if user_id == actor.id:
+            raise Forbidden(
+                "you are the one who gets these rights: somebody else must confirm them",
+                code="second_person_needed",
+            )
+        await need_second_person(
+            conn, actor, {grant.proposed_by: "proposed these rights"}, "confirm them", now
         )
-    await need_second_person(
-        conn, actor, {grant.proposed_by: "proposed these rights"}, "confirm them", now
-    )
-    await grant_store.confirm_grant(conn, grant_id, actor.id, now)
-    disabled_at = None if grant.enables else user.disabled_at
-    new = replace(user, roles=grant.roles, rights=grant.rights, disabled_at=disabled_at)
-    await store.update_user(conn, new, grant_id)
+        await grant_store.confirm_grant(conn, grant_id, actor.id, now)
+        disabled_at = None if grant.enables else user.disabled_at
+        new = replace(user, roles=grant.roles, rights=grant.rights, disabled_at=disabled_at)
+        await store.update_user(conn, new, grant_id)
     return grant._replace(confirmed_by=actor.id, confirmed_at=now)
 
 

@@ -97,6 +97,14 @@ async def find_key(conn: Connection, token_hash: bytes, now: datetime) -> Found 
     return Found(_key(row), user, row["department_requests"], row["deputises"])
 
 
+async def is_stored(conn: Connection, token_hash: bytes) -> bool:
+    """Whether there is a key with this token, whatever became of it."""
+    found: bool = await conn.fetchval(
+        "SELECT EXISTS (SELECT FROM keys WHERE token_hash = $1)", token_hash
+    )
+    return found
+
+
 async def get_key(conn: Connection, key_id: UUID, scope: UUID | None, *, lock: bool = False) -> Key:
     """One key.
 

@@ -1,6 +1,6 @@
 """Making and changing departments, users and keys, each by somebody who may.
 
-Nobody hands on a right that is not theirs, and the last administrator of the county stays one.
+Nobody hands on a right that is not theirs, and the county keeps two administrators.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from service.accounts import department_store, grants, key_store, keys, store
+from service.accounts.administrators import keep_two
 from service.accounts.department import Department, Settings, bare, check_place
 from service.accounts.key import Key, NewKey
 from service.accounts.model import NewUser, User, check_alone, gives_more
@@ -50,7 +51,8 @@ async def edit_department(
     Raises:
         NotFound: there is no such department.
         Forbidden, Conflict, Invalid: as `create_department`; or the county would lead no more, or
-            the users of the department would have more rights.
+            the users of the department would have more rights, or too few administrators of the
+            county would be left (`keep_two`).
     """
     need_the_county(actor, "change departments")
     found = await department_store.get_department(conn, department_id, None, lock=True)
@@ -67,7 +69,8 @@ async def edit_department(
     if new.name != found.settings.name:
         await _check_name(conn, new.name)
     await _check_place(conn, new)
-    made = await department_store.update_department(conn, department_id, new)
+    async with keep_two(conn, now):
+        made = await department_store.update_department(conn, department_id, new)
     if new.signature != found.settings.signature:
         await _register_signature(conn, made, actor, now)
     return made
@@ -144,26 +147,20 @@ async def edit_user(
     Raises:
         NotFound: there is none of this id in the actor's scope.
         Forbidden: the user has, or would have, rights that the actor has not.
-        Conflict: it would leave the county without an administrator who can log in.
+        Conflict: fewer than two administrators of the county would be left; see `keep_two`.
     """
-    administrators = await store.lock_administrators(conn, now)
-    user = await store.get_user(conn, user_id, actor.scope, lock=True)
-    new = change(user)
-    if not new.roles and not new.rights and (user.roles or user.rights):
-        problem = "give at least one role or right; to put the user out of service, disable them"
-        raise Invalid(problem, fields={"roles": problem})
-    check_alone(new.roles, new.rights)
-    actor.may_grant(user.roles, user.rights)
-    actor.may_grant(new.roles, new.rights)
-    left = grants.at_once(user, new)
-    stays = left.runs_the_county and left.disabled_at is None
-    if administrators == {user_id} and not stays:
-        raise Conflict(
-            "this is the last administrator of the county who can log in; another one needs a"
-            " password, or a key that works, first",
-            code="last_administrator",
-        )
-    await grants.change(conn, actor, user, new, now, restated=restated)
+    async with keep_two(conn, now):
+        user = await store.get_user(conn, user_id, actor.scope, lock=True)
+        new = change(user)
+        if not new.roles and not new.rights and (user.roles or user.rights):
+            problem = (
+                "give at least one role or right; to put the user out of service, disable them"
+            )
+            raise Invalid(problem, fields={"roles": problem})
+        check_alone(new.roles, new.rights)
+        actor.may_grant(user.roles, user.rights)
+        actor.may_grant(new.roles, new.rights)
+        await grants.change(conn, actor, user, new, now, restated=restated)
     return await store.get_user(conn, user_id, None)
 
 
@@ -229,3 +226,14 @@ async def rotate_key(
         actor.may_grant(user.roles, user.rights)
     by = None if own else actor.id
     return await keys.rotate(conn, keyring, old, by, overlap=overlap, now=now)
+
+
+async def revoke_key(conn: Connection, actor: User, key_id: UUID, now: datetime) -> None:
+    """Put a key of a user whom the actor sees out of service for good.
+
+    Raises:
+        NotFound: there is none of this id in the actor's scope.
+        Conflict: fewer than two administrators of the county could log in; see `keep_two`.
+    """
+    async with keep_two(conn, now):
+        await key_store.revoke_key(conn, key_id, actor.scope, now)

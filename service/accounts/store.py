@@ -4,8 +4,9 @@ Lists go from new to old; `scope` is a department, or None for all, and `before`
 a page begins.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.model import NewUser, Right, Role, User, rights_of
@@ -71,26 +72,60 @@ async def update_user(conn: Connection, user: User, grant_id: UUID | None = None
     )
 
 
-async def lock_administrators(conn: Connection, now: datetime) -> set[UUID]:
-    """Those who run the county and can act: with a password, or a live key that may manage users.
-    Nobody else changes who they are meanwhile.
+class Administrators(NamedTuple):
+    """Those who run the county and are in service, and who of them can act: with a password, or a
+    live key that may manage users.
     """
+
+    all: frozenset[UUID]
+    able: frozenset[UUID]
+
+
+async def lock_administrators(conn: Connection, now: datetime) -> Administrators:
+    """The administrators of the county. Nobody else changes who they are meanwhile."""
     await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('administrators', 0))")
     rows = await conn.fetch(
         """
-        SELECT u.id FROM users u JOIN departments d ON d.id = u.department_id
+        SELECT u.id, u.password_hash IS NOT NULL OR EXISTS (
+            SELECT FROM keys k WHERE k.user_id = u.id AND k.mode = 'live'
+              AND k.activated_at IS NOT NULL AND k.revoked_at IS NULL
+              AND (k.expires_at IS NULL OR k.expires_at > $1)
+              AND (k.scopes IS NULL OR $2 = ANY (k.scopes))
+              AND 'admin' = ANY (k.held_roles)) AS able
+        FROM users u JOIN departments d ON d.id = u.department_id
         WHERE d.kind = 'county' AND 'admin' = ANY (u.roles) AND u.disabled_at IS NULL
-          AND (u.password_hash IS NOT NULL OR EXISTS (
-              SELECT FROM keys k WHERE k.user_id = u.id AND k.mode = 'live'
-                AND k.activated_at IS NOT NULL AND k.revoked_at IS NULL
-                AND (k.expires_at IS NULL OR k.expires_at > $1)
-                AND (k.scopes IS NULL OR $2 = ANY (k.scopes))
-                AND 'admin' = ANY (k.held_roles)))
         """,
         now,
         Right.ACCOUNTS.word,
     )
-    return {row["id"] for row in rows}
+    return Administrators(
+        frozenset(row["id"] for row in rows), frozenset(row["id"] for row in rows if row["able"])
+    )
+
+
+async def had_administrators(conn: Connection) -> bool:
+    """Whether a county has an administrator, in service or not."""
+    found: bool = await conn.fetchval(
+        """
+        SELECT EXISTS (SELECT FROM users u JOIN departments d ON d.id = u.department_id
+                       WHERE d.kind = 'county' AND 'admin' = ANY (u.roles))
+        """
+    )
+    return found
+
+
+async def are_two_persons(conn: Connection, users: Collection[UUID], at: datetime) -> bool:
+    """Whether two of these users do not count as one person."""
+    found: bool = await conn.fetchval(
+        """
+        SELECT EXISTS (
+            SELECT FROM unnest($1::uuid[]) AS a (id), unnest($1::uuid[]) AS b (id)
+            WHERE a.id < b.id AND NOT share_a_person(ARRAY[a.id], ARRAY[b.id], $2))
+        """,
+        list(users),
+        at,
+    )
+    return found
 
 
 async def lock_logins(conn: Connection) -> list[str]:

@@ -133,7 +133,7 @@ async def rotate_key(call: Call, key_id: UUID, body: RotateBody) -> NewKeyOut:
 
 async def revoke_key(call: Call, key_id: UUID) -> None:
     """Put a key out of service for good."""
-    await key_store.revoke_key(call.conn, key_id, call.user.scope, call.now)
+    await manage.revoke_key(call.conn, call.user, key_id, call.now)
 
 
 async def _area_names(call: Call, keys: Iterable[Key]) -> Mapping[str, str]:

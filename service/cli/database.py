@@ -43,6 +43,12 @@ def add_bootstrap(parser: argparse.ArgumentParser) -> None:
             required=True,
             help=f"{whom} of the county: a login, and who it is / 管理员登录名和姓名",
         )
+    parser.add_argument(
+        "--again-because",
+        metavar="REASON",
+        help="once fewer than two administrators can log in: why two are made again; every"
+        " administrator is shown it / 能登录的管理员不足两名时，说明为何再建两名",
+    )
     parser.set_defaults(run=_bootstrap)
 
 
@@ -97,12 +103,15 @@ async def _hold_database(reason: str, settings: Settings) -> None:
 
 def _bootstrap(options: argparse.Namespace) -> None:
     people = (Person(*options.admin), Person(*options.second_admin))
-    asyncio.run(_bootstrap_database(people, read_settings()))
+    asyncio.run(_bootstrap_database(people, options.again_because, read_settings()))
 
 
-async def _bootstrap_database(people: tuple[Person, Person], settings: Settings) -> None:
+async def _bootstrap_database(
+    people: tuple[Person, Person], because: str | None, settings: Settings
+) -> None:
     async with opened(settings) as (conn, keyring):
-        keys = await bootstrap(conn, keyring, settings.clock.now(), people)
+        now = settings.clock.now()
+        keys = await bootstrap(conn, keyring, now, people, because=because)
     print(json.dumps(keys))
 
 

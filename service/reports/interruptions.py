@@ -73,6 +73,14 @@ WHYS: Mapping[str, Sentence] = {
         "时钟跳变后到期的数据过多，须县级管理员确认",
         "much is past its term after the clock has jumped; the county's administrator must agree",
     ),
+    "bootstrap_again": Sentence(
+        "有人在服务器上又给了这名管理员一把密钥；原因见名称",
+        "somebody made this administrator and a key on the machine; its name says why",
+    ),
+    "give_password": Sentence(
+        "有人在服务器上给了这名管理员新密码",
+        "somebody gave this administrator a new password on the machine",
+    ),
     "carrier": Sentence("运营商要求暂停", "the carrier has it wait"),
     "quota": Sentence("额度用完", "a quota is used up"),
     "down": Sentence("连接不上", "there is no connection"),

@@ -137,6 +137,19 @@ _RETENTION = """
     FROM asked, retention_watch WHERE held_for IS NOT NULL AND asked.scope IS NULL
 """
 
+# What whoever runs the machine gave to administrators of the county, by which anybody could act as
+# one: it takes no second person, so that all the others see it for a month.
+_ACCESS = """
+    SELECT u.id::text, concat_ws(': ', u.login, k.name) AS name, u.department_id,
+           NULL::timestamptz AS planned_at, e.at AS since, e.action AS code
+    FROM asked, audit_entries e JOIN users u ON u.id::text = e.object_id
+    JOIN departments d ON d.id = u.department_id
+    LEFT JOIN keys k ON k.id::text = e.details ->> 'key'
+    WHERE e.via = 'cli' AND e.action IN ('bootstrap_again', 'give_password')
+      AND e.at > asked.now - interval '30 days'
+      AND asked.scope IS NULL AND d.kind = 'county' AND 'admin' = ANY (u.roles)
+"""
+
 HOLDS = Kind(
     "holds",
     Sentence("待放行、自动暂停", "Campaigns and fires that are held, or paused themselves"),
@@ -171,6 +184,12 @@ KINDS = (
         Sentence("到期删除已暂停", "Nothing is deleted for its age"),
         Right.PRIVACY,
         _RETENTION,
+    ),
+    Kind(
+        "machine_access",
+        Sentence("在服务器上给出的管理员登录", "Administrators' logins given on the machine"),
+        Right.ACCOUNTS,
+        _ACCESS,
     ),
 )
 """The most urgent first."""

@@ -105,3 +105,79 @@ async def test_the_command_names_two_and_prints_each_key_once(
         ("wang", ["admin"]),
         ("li", ["admin"]),
     ]
+    for more in ([], ["--again-because", "为了方便"]):
+        assert await asyncio.to_thread(main, [*words, *more]) != 0
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert "two administrators who can log in" in said.err
+    await pool.execute("UPDATE keys SET revoked_at = now()")
+    assert await asyncio.to_thread(main, [*words, "--again-because", "钥匙丢了"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) == {"admin", "second_admin"}
+
+
+OTHERS = (Person("zhao", "赵"), Person("qian", "钱"))
+
+
+@pytest.mark.attack
+async def test_whoever_runs_the_machine_makes_no_further_administrators(
+    conn: Connection, keyring: Keyring, now: datetime
+) -> None:
+    """While two can log in, with or without a reason, for others and for themselves."""
+    await bootstrap(conn, keyring, now, PEOPLE)
+    before = await conn.fetchval("SELECT count(*) FROM keys")
+    for people in (OTHERS, PEOPLE, (PEOPLE[0], OTHERS[1])):
+        for because in (None, "谁也登录不了"):
+            with pytest.raises(Conflict, match="tocsin password LOGIN"):
+                await bootstrap(conn, keyring, now, people, because=because)
+    assert await conn.fetchval("SELECT count(*) FROM keys") == before
+    assert await conn.fetchval("SELECT count(*) FROM users") == 2
+
+
+@pytest.mark.attack
+async def test_a_county_that_is_locked_out_gets_administrators_again_for_a_reason(
+    conn: Connection, keyring: Keyring, now: datetime
+) -> None:
+    await bootstrap(conn, keyring, now, PEOPLE)
+    await conn.execute(
+        "UPDATE keys SET revoked_at = $1"
+        " WHERE user_id = (SELECT id FROM users ORDER BY id LIMIT 1)",
+        now,
+    )
+    with pytest.raises(Conflict, match="--again-because"):
+        await bootstrap(conn, keyring, now, OTHERS)
+    for wrong in ("", " \n", "长" * 101):
+        with pytest.raises(Invalid, match="1 to 100 characters"):
+            await bootstrap(conn, keyring, now, OTHERS, because=wrong)
+    assert await conn.fetchval("SELECT count(*) FROM users") == 2, "nothing of a refusal stays"
+    tokens = await bootstrap(conn, keyring, now, OTHERS, because=" 王主任离职 ")
+    for token in tokens.values():
+        caller = await caller_of(conn, keyring, token, now)
+        assert caller is not None
+        assert caller.user.runs_the_county
+    names = await conn.fetch("SELECT name FROM keys ORDER BY id DESC LIMIT 2")
+    assert {row["name"] for row in names} == {"made again: 王主任离职"}
+    entries = await conn.fetch("SELECT action, via FROM audit_entries ORDER BY id")
+    assert [tuple(entry) for entry in entries] == [
+        ("bootstrap", "cli"),
+        ("bootstrap", "cli"),
+        ("bootstrap_again", "cli"),
+        ("bootstrap_again", "cli"),
+    ]
+    with pytest.raises(Conflict, match="two administrators who can log in"):
+        await bootstrap(conn, keyring, now, PEOPLE, because="again")
+
+
+async def test_two_who_count_as_one_person_are_locked_out(
+    conn: Connection, keyring: Keyring, now: datetime
+) -> None:
+    """Neither could confirm anything of the other."""
+    tokens = await bootstrap(conn, keyring, now, PEOPLE)
+    (first, _) = await conn.fetch("SELECT id FROM users ORDER BY id")
+    await conn.execute(
+        "INSERT INTO given_passwords (user_id, given_by, counted_at)"
+        " SELECT id, $1, $2 FROM users WHERE id <> $1",
+        first["id"],
+        now,
+    )
+    again = await bootstrap(conn, keyring, now, OTHERS, because="同一个人")
+    assert set(again.values()).isdisjoint(tokens.values())

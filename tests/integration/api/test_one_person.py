@@ -211,7 +211,8 @@ async def test_the_kind_of_a_department_gives_its_users_nothing(api: Api) -> Non
 async def test_nothing_is_granted_before_both_first_administrators_act(api: Api) -> None:
     people = (Person("wang", "王主任"), Person("chen", "陈科长"))
     async with transaction(api.runtime.pool) as conn:
-        tokens = await bootstrap(conn, api.runtime.keyring, api.clock.at, people)
+        keyring, now = api.runtime.keyring, api.clock.at
+        tokens = await bootstrap(conn, keyring, now, people, because="one is left")
     first, second = tokens["admin"], tokens["second_admin"]
     made = (await api.post("/users", first, {"login": "n", "name": "n", "roles": ["viewer"]})).json
     key = (await api.post("/keys", first, {"user_id": made["id"], "name": "k"})).json

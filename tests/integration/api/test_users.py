@@ -13,7 +13,7 @@ from service.accounts.model import NewUser, Role, User
 from service.accounts.store import get_user, lock_administrators
 from service.errors import Conflict
 from service.storage.postgres import transaction
-from tests.factories import make_draft, make_token
+from tests.factories import make_draft, make_token, make_user
 from tests.integration.api.conftest import Answer, Api
 from tests.integration.api.test_keys import second_admin
 
@@ -178,72 +178,128 @@ async def test_nobody_gives_rights_that_are_not_theirs(api: Api) -> None:
     assert inspector.status == 403
 
 
+async def _id_of(api: Api, token: str) -> str:
+    return str((await api.get("/me", token)).json["id"])
+
+
 @pytest.mark.attack
-async def test_the_last_administrator_of_the_county_stays(api: Api) -> None:
-    path = f"/users/{api.teams['county'].admin.id}"
-    for body in ({"disabled": True}, {"roles": ["viewer"]}):
-        refused = await api.patch(path, ADMIN, body)
-        assert (refused.status, refused.json["type"]) == (409, LAST)
+async def test_the_last_two_administrators_of_the_county_stay(api: Api) -> None:
+    """Neither puts out the other, nor themselves: whoever is left could have others made alone."""
+    own, token = str(api.teams["county"].admin.id), await second_admin(api)
+    second = await _id_of(api, token)
+    for user in (own, second):
+        for who in (ADMIN, token):
+            for body in ({"disabled": True}, {"roles": ["viewer"]}, {"roles": ["inspector"]}):
+                answer = await api.patch(f"/users/{user}", who, body)
+                if body == {"roles": ["inspector"]}:
+                    assert (answer.status, answer.json["roles"]) == (200, ["admin"]), "it waits"
+                    continue
+                assert (answer.status, answer.json["type"]) == (409, LAST), (user, who, body)
+                assert "name a third one first" in answer.json["detail"]
+            shown = (await api.get(f"/users/{user}", ADMIN)).json
+            assert (shown["roles"], shown["disabled_at"]) == (["admin"], None)
+    third = await second_admin(api)
+    assert (await api.patch(f"/users/{second}", ADMIN, {"disabled": True})).status == 200
+    left = await api.patch(f"/users/{own}", third, {"roles": ["operator"]})
+    assert left.json["type"] == LAST
+
+
+@pytest.mark.attack
+async def test_nobody_takes_the_last_key_of_the_other_administrator(api: Api) -> None:
+    """A key is how they log in; with a password beside it, it may go."""
     token = await second_admin(api)
-    second = (await api.get("/me", token)).json["id"]
+    second = await _id_of(api, token)
+    keys = (await api.get("/keys?limit=100", ADMIN)).json["items"]
+    (key,) = (item["id"] for item in keys if item["user_id"] == second)
+    for who in (ADMIN, token):
+        refused = await api.post(f"/keys/{key}/revoke", who)
+        assert (refused.status, refused.json["type"]) == (409, LAST)
+    assert (await api.get("/me", token)).status == 200
+    await api.runtime.pool.execute(
+        "UPDATE users SET password_hash = 'x' WHERE id = $1::uuid", second
+    )
+    assert (await api.post(f"/keys/{key}/revoke", ADMIN)).status == 204
+
+
+@pytest.mark.attack
+async def test_a_department_of_another_kind_leaves_two_administrators(api: Api) -> None:
+    """Another county department with the other administrator in it becomes a town."""
+    made = (await api.post("/departments", ADMIN, {"name": "旌德县应急局", "kind": "county"})).json
+    async with transaction(api.runtime.pool) as conn:
+        department = UUID(made["id"])
+        user = await make_user(conn, Role.ADMIN, now=api.clock.at, department_id=department)
+        await make_token(conn, api.runtime.keyring, user, api.clock.at)
+    refused = await api.patch(f"/departments/{department}", ADMIN, {"kind": "town"})
+    assert (refused.status, refused.json["type"]) == (409, LAST)
+    await second_admin(api)
+    done = await api.patch(f"/departments/{department}", ADMIN, {"kind": "town"})
+    assert done.status == 200, done.body
+
+
+@pytest.mark.attack
+async def test_two_accounts_of_one_person_are_not_two_administrators(api: Api) -> None:
+    """Whoever holds the third one's key puts out the second: alone with a puppet."""
+    second = await second_admin(api)
+    async with transaction(api.runtime.pool) as conn:
+        department = api.teams["county"].department_id
+        puppet = await make_user(conn, Role.ADMIN, now=api.clock.at, department_id=department)
+    key = (await api.post("/keys", ADMIN, {"user_id": str(puppet.id), "name": "k"})).json
+    assert (await api.post(f"/keys/{key['id']}/activate", second)).status == 200
+    path = f"/users/{await _id_of(api, second)}"
+    refused = await api.patch(path, ADMIN, {"disabled": True})
+    assert (refused.status, refused.json["type"]) == (409, LAST)
+    await second_admin(api)
     assert (await api.patch(path, ADMIN, {"disabled": True})).status == 200
-    refused = await api.patch(f"/users/{second}", token, {"disabled": True})
-    assert refused.json["type"] == LAST
 
 
 @pytest.mark.attack
 @pytest.mark.parametrize("how", ["nothing", "pending", "revoked", "expired", "trial", "scopes"])
-async def test_an_administrator_who_cannot_log_in_is_not_the_last_one(api: Api, how: str) -> None:
+async def test_an_administrator_who_cannot_log_in_does_not_count(api: Api, how: str) -> None:
     """Else nobody could put anything right: by a key that does not work, or manages no users."""
-    admin, second = api.teams["county"].admin, await second_admin(api)
-    other = (await api.get("/me", second)).json["id"]
+    second = await second_admin(api)
+    async with transaction(api.runtime.pool) as conn:
+        department = api.teams["county"].department_id
+        third = await make_user(conn, Role.ADMIN, now=api.clock.at, department_id=department)
     limits: dict[str, dict[str, Any]] = {
         "expired": {"expires_at": (api.clock.at + timedelta(hours=1)).isoformat()},
         "trial": {"mode": "trial"},
         "scopes": {"scopes": ["read"]},
     }
-    key = (
-        await api.post("/keys", ADMIN, {"user_id": other, "name": "k", **limits.get(how, {})})
-    ).json
-    if how not in {"nothing", "pending"}:
-        activate = f"/keys/{key['id']}/activate"
-        assert (await api.post(activate, await second_admin(api))).status == 200
-    for item in (await api.get("/keys?limit=100", ADMIN)).json["items"]:
-        kept = how != "revoked" and item["id"] == key["id"]
-        if item["user_id"] != str(admin.id) and not kept:
-            await api.post(f"/keys/{item['id']}/revoke", ADMIN)
+    if how != "nothing":
+        body = {"user_id": str(third.id), "name": "k", **limits.get(how, {})}
+        key = (await api.post("/keys", ADMIN, body)).json["id"]
+        if how != "pending":
+            assert (await api.post(f"/keys/{key}/activate", second)).status == 200
+        if how == "revoked":
+            assert (await api.post(f"/keys/{key}/revoke", ADMIN)).status == 204
     api.clock.at += timedelta(hours=2)
-    path = f"/users/{admin.id}"
+    path = f"/users/{await _id_of(api, second)}"
     refused = await api.patch(path, ADMIN, {"disabled": True})
     assert (refused.status, refused.json["type"]) == (409, LAST)
-    await api.runtime.pool.execute(
-        "UPDATE users SET password_hash = 'x' WHERE id = $1::uuid", other
-    )
+    await second_admin(api)
     assert (await api.patch(path, ADMIN, {"disabled": True})).status == 200
 
 
 @pytest.mark.attack
-async def test_two_administrators_who_put_each_other_out_leave_one(api: Api) -> None:
-    first = api.teams["county"].admin
-    second = (await api.get("/me", await second_admin(api))).json["id"]
+async def test_two_administrators_who_put_each_other_out_at_once_stay_both(api: Api) -> None:
+    """Of three, two who each put out the other: one is let, and two stay."""
+    first, now = api.teams["county"].admin, api.clock.at
+    second = UUID(await _id_of(api, await second_admin(api)))
 
     async def put_out(actor: User, user_id: UUID) -> None:
         async with transaction(api.runtime.pool) as conn:
-            await edit_user(
-                conn,
-                actor,
-                user_id,
-                lambda user: replace(user, disabled_at=api.clock.at),
-                api.clock.at,
-            )
+            await edit_user(conn, actor, user_id, lambda user: replace(user, disabled_at=now), now)
 
-    other = replace(first, id=UUID(second))
-    answers = await asyncio.gather(
-        put_out(first, other.id), put_out(other, first.id), return_exceptions=True
-    )
-    assert [type(answer) for answer in answers].count(Conflict) == 1
+    async def both() -> list[object]:
+        other = replace(first, id=second)
+        acts = (put_out(first, second), put_out(other, first.id))
+        return [type(answer) for answer in await asyncio.gather(*acts, return_exceptions=True)]
+
+    assert await both() == [Conflict, Conflict]
+    await second_admin(api)
+    assert sorted(map(str, await both())) == sorted(map(str, [type(None), Conflict]))
     async with transaction(api.runtime.pool) as conn:
-        assert len(await lock_administrators(conn, api.clock.at)) == 1
+        assert len((await lock_administrators(conn, now)).able) == 2
 
 
 @pytest.mark.attack

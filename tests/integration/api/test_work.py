@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.accounts.audit import Act
+from service.accounts.audit_store import insert_entry
+from service.accounts.bootstrap import Person, bootstrap
 from service.api import metrics
 from service.campaigns import firing, lifecycle
 from service.campaigns.firing import fire_due
@@ -20,7 +23,7 @@ from tests.factories import make_contact, make_scheduled, phone
 from tests.harness.ledger import add_channel
 from tests.integration.api.conftest import Api
 
-COUNTY, SCHOOL = ("county", "operator"), ("school", "operator")
+ADMIN, COUNTY, SCHOOL = ("county", "admin"), ("county", "operator"), ("school", "operator")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 NOTHING = Figures(Counts(), 0, timedelta(0), 0, None, 0, 0, None, covered=False)
 
@@ -32,7 +35,7 @@ async def _daily(api: Api, department: str = "school", **more: Any) -> str:
         return str((await make_scheduled(conn, team, now=api.clock.at, schedule=schedule)).id)
 
 
-async def _work(api: Api, who: tuple[str, str] = SCHOOL) -> dict[str, Any]:
+async def _work(api: Api, who: tuple[str, str] | str = SCHOOL) -> dict[str, Any]:
     answer = await api.get("/work", who)
     assert answer.status == 200, answer.body
     return {kind["kind"]: kind for kind in answer.json["items"]}
@@ -227,3 +230,31 @@ async def test_an_exchanged_list_says_how_many_are_others(api: Api) -> None:
     released = await api.post(f"/campaigns/{campaign}/release", ("school", "approver"), {})
     assert released.status == 200, released.body
     assert "holds" not in {k for k, v in (await _work(api)).items() if v["count"]}
+
+
+@pytest.mark.attack
+async def test_every_administrator_sees_for_a_month_what_the_machine_gave_to_one(api: Api) -> None:
+    """Whoever runs it could act as those users; nobody else is asked."""
+    assert (await _work(api, ADMIN))["machine_access"]["count"] == 0
+    people = (Person("wang", "王主任"), Person("chen", "陈科长"))
+    team, now = api.teams["county"], api.clock.at
+    async with transaction(api.runtime.pool) as conn:
+        tokens = await bootstrap(conn, api.runtime.keyring, now, people, because="只剩一人")
+        for user in (team.admin, team.operator):
+            act = Act("give_password", now + HOUR, "cli", None, None, "users", str(user.id))
+            await insert_entry(conn, act)
+    for who in (ADMIN, tokens["admin"]):
+        found = (await _work(api, who))["machine_access"]
+        assert {(item["name"], item["code"]) for item in found["items"]} == {
+            ("wang: made again: 只剩一人", "bootstrap_again"),
+            ("chen: made again: 只剩一人", "bootstrap_again"),
+            (team.admin.login, "give_password"),
+        }
+        for item in found["items"]:
+            assert item["plain"]["zh"].startswith("有人在服务器上")
+    assert "machine_access" not in await _work(api, COUNTY)
+    assert (await _work(api, ("school", "admin")))["machine_access"]["count"] == 0
+    api.clock.at = now + 30 * DAY
+    assert (await _work(api, ADMIN))["machine_access"]["count"] == 1
+    api.clock.at += HOUR
+    assert (await _work(api, ADMIN))["machine_access"]["count"] == 0
