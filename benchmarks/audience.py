@@ -25,7 +25,7 @@ from uuid import UUID, uuid4
 
 from benchmarks.importing import TICKS, prepare
 from service.audience.area import packaged_areas
-from service.audience.store import load_areas
+from service.audience.area_store import load_areas
 from service.audience.traits import CARRIERS, ROLES
 from service.campaigns.preview import preview_rule
 from service.crypto import Keyring

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from benchmarks.process import peak_megabytes
 from service.audience.area import AreaTree, packaged_areas
+from service.audience.area_store import load_areas
 from service.audience.importing import Rules, read_contacts
 from service.audience.loading import create_import, run_import
 from service.audience.merging import BATCH_ROWS
@@ -29,7 +30,6 @@ from service.audience.model import ImportRequest
 from service.audience.prefix import packaged_prefixes
 from service.audience.staging import StagedNumber, Stager
 from service.audience.staging_store import create_staging
-from service.audience.store import load_areas
 from service.crypto import Keyring
 from service.embedded import Postgres
 from service.storage.migrate import migrate

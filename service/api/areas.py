@@ -12,7 +12,7 @@ from service.audience import area_renames
 from service.audience import area_store as store
 from service.audience.area_edits import check_name, new_area
 from service.audience.area_renames import State
-from service.audience.store import read_area_tree
+from service.audience.area_store import read_area_tree
 from service.errors import Invalid, NotFound
 from service.messages.lint_store import policy_get
 from service.messages.lint_values import value_findings

@@ -14,7 +14,7 @@ from service.api.rosters import MemberBody
 from service.api.schema import AreaName, Body, Day, Instant, Line, OptionalLine, Out, Page, Text
 from service.audience import contact_store as store
 from service.audience import terms_store
-from service.audience.area_store import area_names
+from service.audience.area_store import area_names, read_area_tree
 from service.audience.consent import check_evidence
 from service.audience.contact import (
     Contact,
@@ -26,7 +26,6 @@ from service.audience.contact import (
 from service.audience.model import ImportRequest
 from service.audience.number import REASONS, mask, parse_phone
 from service.audience.rosters import day_in_china, put_members
-from service.audience.store import read_area_tree
 from service.errors import Invalid, NotFound
 
 MOST_TYPED = 100

@@ -10,14 +10,13 @@ from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import AnyText, Body, Instant, Line, Out, Page
 from service.audience import segment_store as store
-from service.audience.area_store import area_names
+from service.audience.area_store import area_names, read_area_tree
 from service.audience.segment import MAX_CHARACTERS, canonical, comparisons, parse
 from service.audience.segment_areas import RuleAreas
 from service.audience.segment_explain import explain
 from service.audience.segment_names import take_name
 from service.audience.segment_uses import refers_to
 from service.audience.segment_words import fold
-from service.audience.store import read_area_tree
 from service.campaigns.preview import Preview, check_rule, preview_rule, read_rule
 from service.errors import Conflict
 

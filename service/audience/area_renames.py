@@ -12,8 +12,7 @@ from service.accounts.model import User
 from service.accounts.second_person import need_second_person
 from service.audience import area_store
 from service.audience.area_edits import check_free
-from service.audience.area_store import Rename
-from service.audience.store import read_area_tree
+from service.audience.area_store import Rename, read_area_tree
 from service.errors import Conflict
 from service.storage.postgres import Connection
 

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.audience.area import Area
+from service.audience.area import Area, AreaTree, packaged_areas
 from service.errors import NotFound
-from service.storage.postgres import Connection
+from service.storage.postgres import Connection, affected
 
 
 class EditedArea(NamedTuple):
@@ -166,3 +166,33 @@ async def note_confirmed(conn: Connection, rename_id: UUID, user_id: UUID, now: 
         user_id,
         now,
     )
+
+
+async def load_areas(conn: Connection) -> int:
+    """Bring the areas of the package into the database; those already there are updated, but for
+    what users have changed.
+    """
+    areas = packaged_areas()
+    return affected(
+        await conn.execute(
+            """
+            INSERT INTO areas (code, name, level, parent_code, population)
+            SELECT code, name, level, nullif(parent, ''), population
+            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::integer[])
+                AS u (code, name, level, parent, population)
+            ON CONFLICT (code) DO UPDATE SET
+                name = excluded.name, level = excluded.level,
+                parent_code = excluded.parent_code, population = excluded.population
+            WHERE areas.edited_by IS NULL
+            """,
+            *map(list, zip(*areas, strict=True)),
+        )
+    )
+
+
+async def read_area_tree(conn: Connection) -> AreaTree:
+    """All areas of the database."""
+    rows = await conn.fetch(
+        "SELECT code, name, level, coalesce(parent_code, '') AS parent, population FROM areas"
+    )
+    return AreaTree(Area(**row) for row in rows)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
 
-from service.audience import staging_store, store
+from service.audience import area_store, staging_store, store
 from service.audience.cells import text_form
 from service.audience.files import check_encoding
 from service.audience.header import Vocabulary
@@ -194,7 +194,7 @@ async def abandon_import(conn: Connection, import_id: UUID, now: datetime) -> No
 async def _read(
     conn: Connection, keyring: Keyring, claimed: Import, now: datetime, progress: Progress
 ) -> tuple[str, Report]:
-    rules = Rules(await store.read_area_tree(conn), await current_prefixes(conn))
+    rules = Rules(await area_store.read_area_tree(conn), await current_prefixes(conn))
     try:
         # In a transaction of its own, a file found unreadable half-way leaves nothing.
         async with conn.transaction(), _waiting_file(conn, keyring, claimed.id) as spool:

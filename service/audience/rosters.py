@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from service.audience import roster_store, staging_store, store
+from service.audience import area_store, roster_store, staging_store, store
 from service.audience.files import Sheet, Source
 from service.audience.header import COLUMNS, Vocabulary
 from service.audience.importing import ContactReading, Rules
@@ -58,7 +58,7 @@ async def put_members(
         raise Conflict("a file for this roster has not been read yet; try again when it has")
     import_id = await store.insert_import(conn, checked, now)
     claimed = await store.get_import(conn, import_id)
-    rules = Rules(await store.read_area_tree(conn), await current_prefixes(conn))
+    rules = Rules(await area_store.read_area_tree(conn), await current_prefixes(conn))
     reading = await asyncio.to_thread(_open, members, rules)
     report = await load(conn, keyring, claimed, reading, now)
     await store.finish_import(conn, import_id, "done", report, now)

@@ -9,10 +9,10 @@ and gives nobody two.
 from datetime import datetime
 from uuid import UUID
 
+from service.audience.area_store import read_area_tree
 from service.audience.rosters import day_in_china
 from service.audience.segment_areas import RuleAreas
 from service.audience.segment_sql import compile_rule
-from service.audience.store import read_area_tree
 from service.campaigns import fire_store, newcomer_store, run_store, store
 from service.campaigns.fires import Fire, Why, next_look
 from service.campaigns.hours import County

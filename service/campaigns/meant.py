@@ -8,11 +8,11 @@ from datetime import datetime
 from uuid import UUID
 
 from service.audience import segment_store
+from service.audience.area_store import read_area_tree
 from service.audience.segment import canonical, parse
 from service.audience.segment_sql import Compiled
 from service.audience.segment_store import Counts
 from service.audience.segment_uses import WrittenOut, write_out
-from service.audience.store import read_area_tree
 from service.campaigns import target_store
 from service.campaigns.follower_store import ledger_people, to_be_corrected
 from service.campaigns.model import Campaign, Content, Plan

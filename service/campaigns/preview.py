@@ -6,6 +6,7 @@ from uuid import UUID
 
 from service.audience import segment_store
 from service.audience.area import AreaTree
+from service.audience.area_store import read_area_tree
 from service.audience.number import mask
 from service.audience.rosters import day_in_china
 from service.audience.segment import parse
@@ -13,7 +14,6 @@ from service.audience.segment_areas import RuleAreas
 from service.audience.segment_sql import Compiled, check_areas, compile_rule
 from service.audience.segment_store import Counts
 from service.audience.segment_uses import WrittenOut, uses_segments, write_out
-from service.audience.store import read_area_tree
 from service.crypto import Keyring
 from service.messages.template import render, sample_values
 from service.storage.postgres import Connection, Record

@@ -14,11 +14,11 @@ from uuid import UUID
 
 from service.audience import reader_store
 from service.audience.area import AreaTree
+from service.audience.area_store import read_area_tree
 from service.audience.number import mask
 from service.audience.reader_store import Extremes, Readers
 from service.audience.segment_sql import Compiled
 from service.audience.segment_uses import WrittenOut
-from service.audience.store import read_area_tree
 from service.campaigns.preview import compiled, read_rule
 from service.channels.cutting import Cut, Cutter
 from service.crypto import CIPHER_OCTETS, Keyring

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.accounts.key import Mode
+from service.audience.area_store import read_area_tree
 from service.audience.rosters import day_in_china
 from service.audience.segment import parse
 from service.audience.segment_areas import RuleAreas
 from service.audience.segment_sql import compile_rule
-from service.audience.store import read_area_tree
 from service.campaigns.county_store import load_county
 from service.campaigns.follower_store import (
     Members,

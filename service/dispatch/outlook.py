@@ -17,10 +17,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.audience.area import AreaTree
+from service.audience.area_store import read_area_tree
 from service.audience.rosters import day_in_china
 from service.audience.segment_areas import RuleAreas
 from service.audience.segment_sql import compile_rule
-from service.audience.store import read_area_tree
 from service.campaigns import planning, run_store, sequence_store
 from service.campaigns import store as campaign_store
 from service.campaigns.county_store import load_county

@@ -24,7 +24,7 @@ from service.accounts.credentials import code_at, hash_password, new_secret, ste
 from service.accounts.keys import new_token, token_hash
 from service.accounts.login import PREFIX, SECRET
 from service.api.routes import OPS
-from service.audience.store import load_areas
+from service.audience.area_store import load_areas
 from service.campaigns import approval
 from service.dispatch.expand import expand_run
 from service.runtime import Runtime

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from service.audience.area_renames import WAITS
-from service.audience.store import load_areas
+from service.audience.area_store import load_areas
 from service.storage.postgres import CheckViolation, transaction
 from tests.integration.api.conftest import Answer, Api
 from tests.integration.api.test_keys import second_admin

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from service.audience import merging, staging_store
+from service.audience.area_store import read_area_tree
 from service.audience.importing import ContactReading, Rules, read_contacts
 from service.audience.model import ImportRequest, Listed, Report, RowResult
 from service.audience.number import to_e164
 from service.audience.prefix import national, packaged_prefixes
 from service.audience.staging import TABLE_SHIFT
-from service.audience.store import get_import, insert_import, read_area_tree
+from service.audience.store import get_import, insert_import
 from service.audience.suppression import add_suppressions, read_optouts
 from service.crypto import Keyring
 from service.storage.postgres import Connection

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 
-from service.audience import loading, store
+from service.audience import area_store, loading, store
 from service.audience.loading import create_import, run_import
 from service.audience.model import ImportRequest
 from service.audience.rosters import ask_undo, run_undo
@@ -56,7 +56,7 @@ async def waiting(
     """The 20,000-row county file, uploaded."""
     data = (CONTACTS / "county-20000-dirty-gb18030.csv").read_bytes()
     async with pool.acquire() as conn:
-        await store.load_areas(conn)
+        await area_store.load_areas(conn)
         department = await new_department(conn, "县局")
         request = ImportRequest(department.id, department.user_id, "全县", "a.csv")
         made = await create_import(conn, keyring, request, octets(data), limit=10**7, now=now)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from service.audience import merging, staging_store, store
+from service.audience import area_store, merging, staging_store, store
 from service.audience.loading import ATTEMPTS, create_import, run_import
 from service.audience.model import Import, ImportRequest
 from service.audience.number import to_e164
@@ -292,7 +292,7 @@ async def test_two_workers_never_load_one_import_twice(
     pool: Pool, keyring: Keyring, now: datetime, new_department: Any, octets: Any
 ) -> None:
     async with pool.acquire() as conn:
-        await store.load_areas(conn)
+        await area_store.load_areas(conn)
         department = await new_department(conn, "县局")
         request = ImportRequest(department.id, department.user_id, "老人", "a.csv")
         data = (CONTACTS / "elderly-3000.csv").read_bytes()
@@ -425,7 +425,7 @@ async def test_unknown_suppression_reason_is_refused(
 
 
 async def test_areas_are_loaded_once_and_read_as_a_tree(conn: Connection) -> None:
-    assert await store.load_areas(conn) == await store.load_areas(conn) == 96
-    tree = await store.read_area_tree(conn)
+    assert await area_store.load_areas(conn) == await area_store.load_areas(conn) == 96
+    tree = await area_store.read_area_tree(conn)
     assert tree.resolve("", "三溪", "路西村").code == "341825102200"
     assert tree.areas["340000000000"].parent == ""

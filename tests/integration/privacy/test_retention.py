@@ -14,10 +14,11 @@ from service.accounts.audit_store import insert_entry
 from service.accounts.model import Role, User
 from service.accounts.sealing import seal_committed, verify
 from service.accounts.session_store import give_password
+from service.audience.area_store import load_areas
 from service.audience.model import ImportRequest
 from service.audience.rosters import ask_undo, put_members
 from service.audience.staging_store import lock_contacts
-from service.audience.store import load_areas, lock_import
+from service.audience.store import lock_import
 from service.crypto import Keyring
 from service.errors import Conflict
 from service.privacy.retention import Terms, let_go
