@@ -11,14 +11,13 @@ from importlib.metadata import version
 from aiohttp import web
 from aiohttp.log import server_logger
 
-from service.api import callbacks, catalogue, reference
+from service.api import callbacks, catalogue, problems, reference
 from service.api.admission import Admission
 from service.api.downloads import Downloads
 from service.api.health import healthz, readyz
 from service.api.limiter import Limiter
 from service.api.metrics import Metrics
 from service.api.openapi import document
-from service.api.problems import as_problem
 from service.api.routes import CALLBACKS, OPS, PREFIX
 from service.api.server import ADMISSION, DOWNLOADS, LIMITER, endpoint
 from service.api.version import ETAG, IF_NONE_MATCH, names, tag_of
@@ -45,7 +44,9 @@ dripping one. A proxy in front must let go of an idle one earlier; most do after
 
 def create_app(runtime: Runtime) -> web.Application:
     """The whole application on open resources."""
-    app = web.Application(middlewares=[request_log, as_problem], client_max_size=JSON_OCTETS)
+    app = web.Application(
+        middlewares=[request_log, problems.as_problem], client_max_size=JSON_OCTETS
+    )
     app[RUNTIME] = runtime
     app[LIMITER] = Limiter(runtime.redis, runtime.settings)
     app[ADMISSION] = Admission(runtime.pool.get_max_size())
@@ -56,7 +57,7 @@ def create_app(runtime: Runtime) -> web.Application:
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/problems", catalogue.show_all)
-    app.router.add_get(catalogue.PREFIX + "{code}", catalogue.show_one)
+    app.router.add_get(problems.PREFIX + "{code}", catalogue.show_one)
     app.router.add_get("/metrics", Metrics().show)
     app.router.add_get(f"{PREFIX}/openapi.json", _openapi)
     reference.add_routes(app.router)

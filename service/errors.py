@@ -6,6 +6,8 @@ TocsinError
 ├── NotFound           no such thing, or not yours to see
 ├── Forbidden          you may not do this; says which right is missing
 ├── Conflict           the thing's state does not allow this now
+├── Unauthenticated    nobody known is asking, or what shows who it is is wrong
+├── TooMany            more than a limit allows; says in how many seconds to try again
 ├── Misconfigured      a setting, key file, port or folder is unusable; says which and the remedy
 └── Unavailable        PostgreSQL, Redis or a gateway cannot be reached now; try again
 
@@ -27,6 +29,10 @@ class TocsinError(Exception):
         if code is not None:
             self.code = code
 
+    def details(self) -> Mapping[str, object]:
+        """What a program may want to know beyond the sentence, by name."""
+        return {}
+
 
 class Invalid(TocsinError):
     """Bad input. `fields` maps a field's path to what is wrong with it and how to mend it."""
@@ -38,6 +44,10 @@ class Invalid(TocsinError):
     ) -> None:
         super().__init__(message, code=code)
         self.fields = dict(fields or {})
+
+    def details(self) -> Mapping[str, object]:
+        """`fields`, if there are any."""
+        return {"fields": self.fields} if self.fields else {}
 
 
 class FileRefused(Invalid):
@@ -62,6 +72,22 @@ class Conflict(TocsinError):
     """The thing exists but its present state does not allow the act."""
 
     code = "conflict"
+
+
+class Unauthenticated(TocsinError):
+    """Nobody known is asking, or what shows who it is is wrong."""
+
+    code = "unauthorized"
+
+
+class TooMany(TocsinError):
+    """More than a limit allows; `seconds` says when to try again."""
+
+    code = "too_many"
+
+    def __init__(self, message: str, seconds: int) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class Misconfigured(TocsinError):

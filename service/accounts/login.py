@@ -21,7 +21,7 @@ from service.accounts.keys import Caller, new_token, token_hash
 from service.accounts.model import User
 from service.accounts.session_store import Counter, Credentials, Session
 from service.crypto import Keyring
-from service.errors import TocsinError
+from service.errors import TooMany, Unauthenticated
 from service.storage.postgres import Connection, Pool, transaction
 
 PREFIX = "ts_"
@@ -34,20 +34,20 @@ SECRET = "totp"  # noqa: S105  # the kind of field
 RECOVERY = "recovery_code"
 
 
-class LoginFailed(TocsinError):
+class LoginFailed(Unauthenticated):
     """Login, password or code are wrong; not which of them."""
 
     code = "login_failed"
 
 
-class Locked(TocsinError):
+class Locked(TooMany):
     """Too many attempts went wrong; `until` says when another is looked at."""
 
     code = "locked"
 
     def __init__(self, until: datetime, now: datetime) -> None:
-        self.seconds = max(1, round((until - now).total_seconds()))
-        super().__init__(f"too many logins went wrong; try again in {self.seconds} seconds")
+        seconds = max(1, round((until - now).total_seconds()))
+        super().__init__(f"too many logins went wrong; try again in {seconds} seconds", seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.department import CARRIER, COUNTY, KINDS, RUNS_CHANNELS
@@ -251,3 +252,12 @@ class User:
                 " ask somebody who has the right",
                 code="right_not_yours",
             )
+
+
+class By(NamedTuple):
+    """Who does something, why and when; the clock has no user. code: why, as a program knows it."""
+
+    user_id: UUID | None
+    reason: str
+    at: datetime
+    code: str = ""

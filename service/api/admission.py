@@ -18,7 +18,7 @@ from uuid import UUID
 
 from service.accounts.model import User
 from service.api.op import Op
-from service.errors import TocsinError, Unavailable
+from service.errors import TooMany, Unavailable
 from service.storage.postgres import WAIT_SECONDS
 
 HEAVY_AT_ONCE = 2
@@ -34,17 +34,17 @@ FOR_CHANGES = 2
 """Connections that reads leave alone."""
 
 
-class TooManyAtOnce(TocsinError):
+class TooManyAtOnce(TooMany):
     """The caller has as many heavy requests in hand as one may have."""
 
     code = "too_many_at_once"
-    seconds = RETRY_SECONDS
 
     def __init__(self) -> None:
         super().__init__(
             f"{HEAVY_AT_ONCE} of your requests for previews, counts, reports, lists or files are"
             f" still being answered, and more are not taken at once; wait for one of them, or try"
-            f" again in {RETRY_SECONDS} seconds"
+            f" again in {RETRY_SECONDS} seconds",
+            RETRY_SECONDS,
         )
 
 

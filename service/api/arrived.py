@@ -12,6 +12,7 @@ from pydantic import Field
 
 from service.api.call import Call
 from service.api.messages import waiting_words
+from service.api.people import note_lookup
 from service.api.schema import Body, Instant, Int, Out, PlainOut, Text
 from service.audience.number import mask, parse_phone
 from service.messages.ledger import MessageState
@@ -69,7 +70,7 @@ async def look_up_messages(call: Call, body: ArrivedBody) -> AllArrivedOut:
     """
     phone = parse_phone(body.phone)
     phone_hash = call.runtime.keyring.phone_index(phone)
-    await call.note_lookup(phone_hash, "短信送达查询 / texts to a number")
+    await note_lookup(call, phone_hash, "短信送达查询 / texts to a number")
     since = call.now - timedelta(days=body.days)
     rows = await store.list_sent_to(
         call.conn, phone_hash, call.user.department_id, since, MOST_TEXTS

@@ -10,11 +10,8 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from service.accounts.key import Key, Mode
-from service.accounts.model import User
-from service.audience.contact_store import subscriber_base
-from service.campaigns.model import By
-from service.errors import Forbidden, TocsinError
-from service.privacy.lookups import note_lookup
+from service.accounts.model import By, User
+from service.errors import TocsinError
 from service.queue import Job
 from service.runtime import Runtime
 from service.storage.postgres import Connection, Pool
@@ -61,24 +58,6 @@ class Call:
             self.concerns = (kind, str(object_id))
         self.noted.update(facts)
 
-    async def need_people(self, department_id: UUID | None) -> None:
-        """Refuse to show single people of a carrier's subscriber base to anybody else.
-
-        Nothing is said of what the caller does not see, nor of what is not there (None): whoever
-        looks it up finds nothing.
-
-        Raises:
-            Forbidden: these are another's subscribers; only counts leave them.
-        """
-        if department_id is None or department_id == self.user.department_id:
-            return
-        if self.user.sees(department_id) and await subscriber_base(self.conn, department_id):
-            raise Forbidden(
-                "a carrier's subscribers are shown to nobody outside the carrier; the counts are"
-                " in the report",
-                code="subscriber_base",
-            )
-
     @property
     def mode(self) -> Mode:
         """What becomes of what is sent here: that of the key, and live without one."""
@@ -92,18 +71,6 @@ class Call:
         """
         if self.key is not None:
             self.key.need_roster(name)
-
-    async def note_lookup(self, phone_hash: bytes, reason: str) -> UUID:
-        """Note that the caller looks up a number, where no reason is asked for, as a disclosure.
-
-        Raises:
-            TooManyLookups: the caller has looked up as many as one person may in an hour.
-        """
-        what, most = (phone_hash, self.user.scope), self.runtime.settings.lookups_an_hour
-        keyring = self.runtime.keyring
-        made = await note_lookup(self.conn, keyring, self.user, what, self.by(reason), most)
-        self.note("disclosures", made)
-        return made
 
     def by(self, reason: str) -> By:
         """The caller, as the one who does something now and why."""

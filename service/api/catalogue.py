@@ -10,8 +10,6 @@ from aiohttp import web
 
 from service.audience.number import REASONS
 
-PREFIX = "/problems/"
-
 PROBLEMS: dict[str, str] = {
     **{code: f"In a cell for a phone number: {why}." for code, why in REASONS.items()},
     **json.loads((files("service.api") / "problems.json").read_text("utf-8")),

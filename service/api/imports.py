@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from service.api.call import Call, Download
 from service.api.consent import FIELDS, EvidenceBody, EvidenceOut
+from service.api.people import need_people
 from service.api.schema import Day, Instant, Line, Out, Text
 from service.api.upload import Upload
 from service.audience.area_store import area_names
@@ -151,7 +152,7 @@ async def undo_import(call: Call, import_id: UUID) -> UndoAccepted:
 async def get_rejects(call: Call, import_id: UUID) -> Download:
     """Download the rejected rows with their reasons."""
     found = await _visible(call, import_id)
-    await call.need_people(found.department_id)
+    await need_people(call, found.department_id)
     named = f"rejects-{PurePath(found.file_name).stem}.csv" if found.file_name else ""
     plain = f"rejects-{import_id}.csv"
     return Download("text/csv", named or plain, _lines(call, import_id), plain if named else "")

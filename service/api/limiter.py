@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from service.accounts.keys import Caller
-from service.errors import TocsinError
+from service.errors import TooMany
 from service.settings import Settings
 
 WINDOW_SECONDS = 60
@@ -73,16 +73,16 @@ return {{room, tostring(now), unpack(counts)}}
 """
 
 
-class TooMany(TocsinError):
+class TooManyRequests(TooMany):
     """More requests than a limit allows; `seconds` says when the next one may come."""
 
     code = "too_many_requests"
 
     def __init__(self, limit: "Limit", seconds: int) -> None:
-        self.seconds = seconds
         super().__init__(
             f"more than {limit.most} requests a minute of this {limit.name}; "
-            f"try again in {seconds} seconds"
+            f"try again in {seconds} seconds",
+            seconds,
         )
 
 
@@ -177,13 +177,13 @@ class Limiter:
         """Count a request; returns the headers that tell of the limits.
 
         Raises:
-            TooMany: one of the limits is reached; nothing is counted.
+            TooManyRequests: one of the limits is reached; nothing is counted.
         """
         room, counts = await self._counted(limits)
         if not room:
             waits = [count.wait(limit.most) for limit, count in zip(limits, counts, strict=True)]
             longest = max(range(len(limits)), key=waits.__getitem__)
-            raise TooMany(limits[longest], max(1, int(waits[longest] + 0.999)))
+            raise TooManyRequests(limits[longest], max(1, int(waits[longest] + 0.999)))
         return _headers(limits, counts)
 
     async def _counted(self, limits: Sequence[Limit]) -> tuple[bool, list[_Count]]:

@@ -12,6 +12,7 @@ from service.accounts.key import Mode
 from service.accounts.model import Right
 from service.api import webhooks
 from service.api.call import Call
+from service.api.people import need_people
 from service.api.runs import MessageOut
 from service.api.schema import Body, Line, Out, PlainOut, Text
 from service.api.webhooks import WebAddress
@@ -264,7 +265,7 @@ async def _statuses(call: Call, run_id: UUID, nos: list[int]) -> list[StatusOut]
     run = await run_store.get_run(call.conn, run_id, call.user.scope)
     if run is None:
         return []
-    await call.need_people(run.department_id)
+    await need_people(call, run.department_id)
     rows = await progress.find_messages(call.conn, call.runtime.keyring, run_id, nos)
     waits = await waiting_words(call, [(run_id, row["no"]) for row in rows if _waits(row)])
     return [

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from service.accounts.key import Key, Mode
 from service.accounts.model import Right
-from service.api.call import Download, Later
+from service.api.call import Call, Download, Later
 from service.errors import Forbidden
 from service.storage.postgres import HOT_SECONDS
 
@@ -44,6 +44,7 @@ class Op:
     heavy: whether it counts, lists, checks or makes a file of much, so that a caller has few of
         them at once (`admission`).
     reads: reads the file into what the handler takes as `listed`, before there is a connection.
+    guard: refuses arguments that the caller may not touch, in the transaction, before the handler.
     """
 
     method: str
@@ -62,6 +63,7 @@ class Op:
     seconds: float = HOT_SECONDS
     heavy: bool = False
     reads: Callable[[Any, Any], Coroutine[Any, Any, object]] | None = None
+    guard: Callable[[Call, Mapping[str, Any]], Coroutine[Any, Any, None]] | None = None
 
     @cached_property
     def hints(self) -> Mapping[str, Any]:

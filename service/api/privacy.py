@@ -8,6 +8,7 @@ from pydantic import Field
 
 from service.api.call import Call
 from service.api.consent import EvidenceOut
+from service.api.people import need_people
 from service.api.schema import Body, Day, Instant, Line, Out, Query, Text
 from service.audience.contact_store import holder_of_contact
 from service.audience.number import mask, parse_phone
@@ -184,7 +185,7 @@ class ErasureReportOut(Out):
 
 async def unmask_contact(call: Call, contact_id: UUID, body: ReasonBody) -> UnmaskedOut:
     """See a contact in full; that you did, and why, is noted."""
-    await call.need_people(await holder_of_contact(call.conn, contact_id))
+    await need_people(call, await holder_of_contact(call.conn, contact_id))
     found = await disclose.unmask_contact(
         call.conn, call.runtime.keyring, call.user, contact_id, call.by(body.reason)
     )
@@ -194,7 +195,7 @@ async def unmask_contact(call: Call, contact_id: UUID, body: ReasonBody) -> Unma
 async def unmask_message(call: Call, run_id: UUID, no: int, body: ReasonBody) -> UnmaskedOut:
     """See a message's recipient in full; that you did, and why, is noted."""
     run = await get_run(call.conn, run_id, call.user.scope)
-    await call.need_people(run.department_id if run else None)
+    await need_people(call, run.department_id if run else None)
     found = await disclose.unmask_message(
         call.conn, call.runtime.keyring, call.user, (run_id, no), call.by(body.reason)
     )
@@ -205,7 +206,7 @@ async def unmask_message(call: Call, run_id: UUID, no: int, body: ReasonBody) ->
 async def unmask_inbound(call: Call, inbound_id: UUID, body: ReasonBody) -> UnmaskedOut:
     """See the sender of a text in full; that you did, and why, is noted."""
     text = await visible(call.conn, call.user, inbound_id)
-    await call.need_people(text["department_id"])
+    await need_people(call, text["department_id"])
     found = await disclose.unmask_inbound(
         call.conn, call.runtime.keyring, call.user, inbound_id, call.by(body.reason)
     )

@@ -6,21 +6,15 @@ what is wrong with each field and how to mend it. No value that was sent comes b
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import ValidationError
 
-from service.accounts.login import Locked, LoginFailed
-from service.api.admission import TooManyAtOnce, busy
-from service.api.catalogue import PREFIX
-from service.api.limiter import TooMany
-from service.audience.segment import SegmentError
+from service.api.admission import busy
 from service.clock import written
-from service.delivery.doubt import TooEarly
 from service.errors import (
     Conflict,
     Forbidden,
@@ -28,17 +22,19 @@ from service.errors import (
     Misconfigured,
     NotFound,
     TocsinError,
+    TooMany,
+    Unauthenticated,
     Unavailable,
 )
 from service.logs import masked
-from service.messages.text_approval import TextBlocked, Unread
-from service.privacy.lookups import TooManyLookups
 from service.storage.postgres import UNREACHABLE, Busy, OutOfRoom, TooManyConnections
 from service.web import REQUEST_ID, RUNTIME
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+PREFIX = "/problems/"
+"""Of the address of a problem's page, which its code ends."""
 MOST_FIELDS = 100
 """So many faults of one body are told; whoever mends them is told of the next."""
 
@@ -49,10 +45,8 @@ class Malformed(TocsinError):
     code = "malformed"
 
 
-class Unauthorized(TocsinError):
+class Unauthorized(Unauthenticated):
     """Nobody we know is asking."""
-
-    code = "unauthorized"
 
 
 class Slow(TocsinError):
@@ -94,17 +88,13 @@ class Unsupported(TocsinError):
 
 STATUS: dict[type[TocsinError], int] = {
     Malformed: 400,
-    Unauthorized: 401,
-    LoginFailed: 401,
+    Unauthenticated: 401,
     Forbidden: 403,
     NotFound: 404,
     Slow: 408,
     Conflict: 409,
     Stale: 412,
-    Locked: 429,
     TooMany: 429,
-    TooManyAtOnce: 429,
-    TooManyLookups: 429,
     TooLarge: 413,
     Unsupported: 415,
     Invalid: 422,
@@ -134,19 +124,6 @@ HEADERS = {
     429: {"Retry-After": "60"},
     503: {"Retry-After": "5"},
 }
-
-EXTRAS: dict[type[TocsinError], Callable[[Any], dict[str, object]]] = {
-    Invalid: lambda error: {"fields": error.fields} if error.fields else {},
-    SegmentError: lambda error: {
-        "position": error.position,
-        "expected": error.expected,
-        "suggestions": list(error.suggestions),
-    },
-    TextBlocked: lambda error: {"findings": error.findings},
-    Unread: lambda error: {"findings": error.findings},
-    TooEarly: lambda error: {"may_at": error.may_at},
-}
-"""What some errors say beyond a sentence."""
 
 
 def status_of(error: TocsinError) -> int:
@@ -193,12 +170,9 @@ async def as_problem(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 def _of_error(request: web.Request, error: TocsinError) -> web.Response:
-    extras: dict[str, object] = {}
-    for kind, extra in EXTRAS.items():
-        if isinstance(error, kind):
-            extras |= extra(error)
-    response = problem(request, status_of(error), error.code, error.message, extras)
-    if isinstance(error, Locked | TooMany | TooManyAtOnce | TooManyLookups):
+    status = status_of(error)
+    response = problem(request, status, error.code, error.message, error.details())
+    if isinstance(error, TooMany):
         response.headers["Retry-After"] = str(error.seconds)
     return response
 

@@ -10,6 +10,8 @@ one request, so that a caller has two of them at once (`service/api/admission.py
 in its file before there is a connection to the database.
 """
 
+from dataclasses import replace
+
 from service.accounts.model import Right
 from service.api import (
     areas,
@@ -75,7 +77,7 @@ DEPARTMENT = "/departments/{department_id}"
 CAMPAIGN = "/campaigns/{campaign_id}"
 
 # fmt: off
-OPS = (
+_OPS = (
     Op("GET",    "/departments", departments.list_departments, R.REPORTS),
     Op("POST",   "/departments", departments.create_department, R.ACCOUNTS, 201),
     Op("GET",    DEPARTMENT, departments.get_department, R.REPORTS),
@@ -350,6 +352,15 @@ OPS = (
     Op("DELETE", "/routes/overrides", routing.delete_override, R.CHANNELS, 204, errors=(404,)),
 )
 # fmt: on
+
+
+def _guarded(op: Op) -> Op:
+    """What changes a campaign keeps to those of the caller's mode, whatever handler it has."""
+    changes = op.method != "GET" and "campaign_id" in op.parameters
+    return replace(op, guard=steering.need_own_mode) if changes else op
+
+
+OPS = tuple(map(_guarded, _OPS))
 
 CALLBACKS = "/callbacks/{channel}"
 """POST: where gateways call us, with a signature and without a key; `api/callbacks.py` answers."""

@@ -13,6 +13,7 @@ from pydantic import Field
 from service.api.call import Call
 from service.api.campaigns import Channels
 from service.api.channels import Carrier
+from service.api.people import note_lookup
 from service.api.problems import TooLarge
 from service.api.schema import Body, Instant, Line, Out, Text
 from service.api.upload import Upload
@@ -120,7 +121,7 @@ async def explain_route(call: Call, body: ExplainBody) -> ExplainOut:
     """Say which channel a number takes, and why each other one does not."""
     phone = parse_phone(body.phone)
     phone_hash = call.runtime.keyring.phone_index(phone)
-    await call.note_lookup(phone_hash, "路由查询 / the way of a number")
+    await note_lookup(call, phone_hash, "路由查询 / the way of a number")
     lanes = await route_store.list_lanes(call.conn, call.now)
     chosen = None if body.channels == "auto" else set(body.channels)
     _check(chosen, lanes)
@@ -157,7 +158,7 @@ async def look_up_override(call: Call, body: PhoneBody) -> KnownOut:
     """Show what is known of one number against its prefix."""
     phone = parse_phone(body.phone)
     phone_hash = call.runtime.keyring.phone_index(phone)
-    await call.note_lookup(phone_hash, "携号转网查询 / the carrier of a number")
+    await note_lookup(call, phone_hash, "携号转网查询 / the carrier of a number")
     found = await route_store.get_override(call.conn, phone_hash)
     return KnownOut(
         phone=mask(phone), override=OverrideOut.model_validate(found) if found else None

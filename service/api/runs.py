@@ -7,6 +7,7 @@ from pydantic import Field
 
 from service.api.call import Call, Download
 from service.api.paging import PageQuery, cut
+from service.api.people import need_people
 from service.api.schema import AreaName, Instant, Out, Page
 from service.campaigns import planning, run_store
 from service.campaigns.model import Run
@@ -161,7 +162,7 @@ async def get_report(call: Call, run_id: UUID) -> ReportOut:
 async def list_messages(call: Call, run_id: UUID, query: MessageQuery) -> Page[MessageOut]:
     """List the ledger of a run in its order, phones masked."""
     run = await _visible(call, run_id)
-    await call.need_people(run.department_id)
+    await need_people(call, run.department_id)
     found = await progress.list_messages(
         call.conn,
         call.runtime.keyring,
@@ -176,7 +177,7 @@ async def list_messages(call: Call, run_id: UUID, query: MessageQuery) -> Page[M
 async def get_evidence(call: Call, run_id: UUID) -> Download:
     """Download the signed evidence of a run: who approved what, for whom, and what came of it."""
     run = await _visible(call, run_id)
-    await call.need_people(run.department_id)  # the ledger is in it, if under hashes
+    await need_people(call, run.department_id)  # the ledger is in it, if under hashes
     if run.target is None:
         raise Conflict("the run has no ledger yet; ask again in a minute", code="no_ledger_yet")
     pieces = evidence(call.conn, call.runtime.keyring, run_id, call.now, call.runtime.settings.zone)

@@ -33,7 +33,6 @@ from service.api.op import Op
 from service.api.problems import TooLong
 from service.api.reading import Arguments
 from service.api.schema import Out, as_json
-from service.campaigns.planning import check_mode
 from service.errors import TocsinError, Unavailable
 from service.runtime import Runtime
 from service.storage.postgres import (
@@ -225,9 +224,9 @@ class _Exchange:
             yield
 
     async def _checked(self, call: Call, found: Arguments) -> object:
-        """What comes of it, if the key has the right mode and nobody has changed what is edited."""
-        if self._op.method != "GET" and "campaign_id" in found:
-            await check_mode(call.conn, found["campaign_id"], call.mode)
+        """What comes of it, if the caller may touch it and nobody has changed what is edited."""
+        if self._op.guard is not None:
+            await self._op.guard(call, found)
         if self.reader is not None:
             given = self._request.headers.get(version.IF_MATCH)
             before = await version.check_unchanged(call, self.reader, found, given)

@@ -4,8 +4,8 @@ Whoever lets a campaign go on is told in the answer what becomes of the fires th
 meanwhile, and is asked where the plan leaves it to a person.
 """
 
-from collections.abc import Awaitable
-from typing import Literal
+from collections.abc import Awaitable, Mapping
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -13,7 +13,7 @@ from pydantic import Field
 from service.api.call import Call
 from service.api.campaigns import CampaignDetail, ReasonBody, detail_out
 from service.api.schema import Instant
-from service.campaigns import fire_store, lifecycle
+from service.campaigns import fire_store, lifecycle, planning
 from service.campaigns.model import Campaign
 from service.dispatch.sweep_store import channels_with_work
 from service.queue import Job
@@ -81,3 +81,12 @@ async def _steered(call: Call, act: Awaitable[Campaign]) -> CampaignDetail:
     campaign = await act
     decided = await fire_store.decided_at(call.conn, campaign.id, call.now)
     return await detail_out(call, campaign, decided)
+
+
+async def need_own_mode(call: Call, found: Mapping[str, Any]) -> None:
+    """Refuse a key that is not live what was planned with a key of another kind (`Op.guard`).
+
+    Raises:
+        Forbidden: the campaign of the address is not one of those that the key may touch.
+    """
+    await planning.check_mode(call.conn, found["campaign_id"], call.mode)

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from service.accounts.department_store import get_department
 from service.api.call import Call, Download
 from service.api.paging import PageQuery, cut
+from service.api.people import note_lookup
 from service.api.problems import TooLarge
 from service.api.schema import Body, Instant, Line, OptionalLine, Out, Page, Text
 from service.api.upload import Upload
@@ -196,7 +197,7 @@ async def look_up_suppressions(call: Call, body: NumberBody) -> NumberOut:
     """Say what your department stopped to one number: it stands in no address, and so in no log."""
     phone = parse_phone(body.phone)
     phone_hash = call.runtime.keyring.phone_index(phone)
-    await call.note_lookup(phone_hash, "禁发查询 / what is stopped to a number")
+    await note_lookup(call, phone_hash, "禁发查询 / what is stopped to a number")
     which = Which(call.user.scope, phone_hash)
     found = await store.list_suppressions(call.conn, which, None, MOST_OF_ONE)
     items = [SuppressionOut.model_validate(suppression) for suppression in found]

@@ -48,6 +48,15 @@ class SegmentError(Invalid):
         sentence = f"character {position}: {seen}, expected {expected}{nearest}"
         super().__init__(sentence, fields={"rule": sentence})
 
+    def details(self) -> Mapping[str, object]:
+        """`fields`, `position`, `expected` and `suggestions`."""
+        return {
+            **super().details(),
+            "position": self.position,
+            "expected": self.expected,
+            "suggestions": list(self.suggestions),
+        }
+
 
 class Kind(Enum):
     """How the values of a field are read."""

@@ -14,7 +14,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.accounts.department_store import check_signature, get_permits
-from service.accounts.model import Right, User
+from service.accounts.model import By, Right, User
 from service.accounts.second_person import need_second_person
 from service.audience.segment import canonical
 from service.audience.segment_uses import WrittenOut
@@ -27,16 +27,7 @@ from service.campaigns.clearance import (
 from service.campaigns.county_store import load_county
 from service.campaigns.fires import Why, next_fire, opens
 from service.campaigns.meant import count_meant, keep_people, written_rule
-from service.campaigns.model import (
-    PENDING,
-    Act,
-    By,
-    Campaign,
-    Content,
-    State,
-    Submission,
-    check_move,
-)
+from service.campaigns.model import PENDING, Act, Campaign, Content, State, Submission, check_move
 from service.campaigns.newcomer_store import watch
 from service.campaigns.planning import fires_ahead, load
 from service.campaigns.sequence import has_fired_for_good, plan_anew, steps_remain

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from service.accounts.model import By
 from service.campaigns import fire_store, run_store, store
 from service.campaigns.approval import reopen_if_drifted
 from service.campaigns.clearance import frozen_content
@@ -22,7 +23,7 @@ from service.campaigns.hours import County
 from service.campaigns.joining import look
 from service.campaigns.meant import compare_people, keeps_people
 from service.campaigns.missed import turn_of
-from service.campaigns.model import Act, By, Campaign, Content, State
+from service.campaigns.model import Act, Campaign, Content, State
 from service.campaigns.run_store import NO_FOLLOW, Follow
 from service.campaigns.schedule import LATE, validity_end
 from service.campaigns.sequence import finish_if_over, fire_due_steps, plan_steps

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from service.accounts.department_store import get_permits
-from service.accounts.model import Right, User
+from service.accounts.model import By, Right, User
 from service.accounts.second_person import need_second_person
 from service.audience.area_store import read_area_tree
 from service.audience.rosters import day_in_china
@@ -23,7 +23,7 @@ from service.campaigns.county_store import load_county
 from service.campaigns.follower_store import Missed, count_missed, is_corrected, not_yet_in
 from service.campaigns.holding import obstacle
 from service.campaigns.joining import FEW
-from service.campaigns.model import Act, By, Campaign, Content, Run, State
+from service.campaigns.model import Act, Campaign, Content, Run, State
 from service.campaigns.planning import load
 from service.campaigns.preview import read_rule
 from service.campaigns.run_store import Follow

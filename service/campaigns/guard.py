@@ -8,10 +8,11 @@ import logging
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from service.accounts.model import By
 from service.campaigns import guard_store, run_store, store
 from service.campaigns.fires import Why
 from service.campaigns.guard_store import Guarded
-from service.campaigns.model import MOVES, Act, By, State
+from service.campaigns.model import MOVES, Act, State
 from service.campaigns.safety import Limits, alarm, is_over
 from service.settings import Settings
 from service.storage.postgres import Connection, Pool, transaction

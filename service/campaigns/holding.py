@@ -7,10 +7,11 @@ fires once, or says `hold_following`, waits as a whole. See docs/decisions/0140-
 from datetime import datetime
 from typing import NamedTuple
 
+from service.accounts.model import By
 from service.campaigns import fire_store, store
 from service.campaigns.fires import Fire, Turn, Why
 from service.campaigns.follower_store import still_sends
-from service.campaigns.model import Act, By, Campaign, Content, State
+from service.campaigns.model import Act, Campaign, Content, State
 from service.campaigns.stop_store import stop_in_force
 from service.storage.postgres import Connection
 

@@ -9,6 +9,7 @@ and gives nobody two.
 from datetime import datetime
 from uuid import UUID
 
+from service.accounts.model import By
 from service.audience.area_store import read_area_tree
 from service.audience.rosters import day_in_china
 from service.audience.segment_areas import RuleAreas
@@ -16,7 +17,7 @@ from service.audience.segment_sql import compile_rule
 from service.campaigns import fire_store, newcomer_store, run_store, store
 from service.campaigns.fires import Fire, Why, next_look
 from service.campaigns.hours import County
-from service.campaigns.model import PENDING, Act, By, Campaign, Content, State
+from service.campaigns.model import PENDING, Act, Campaign, Content, State
 from service.campaigns.preview import read_rule
 from service.campaigns.schedule import validity_end
 from service.campaigns.sequence import finish_if_over, plan_steps

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from service.accounts.model import Right, User
+from service.accounts.model import By, Right, User
 from service.accounts.second_person import need_second_person
 from service.campaigns import fire_store, guard_store, run_store, sequence_store, store
 from service.campaigns.fire_store import FireRecord
@@ -21,7 +21,7 @@ from service.campaigns.missed import (
     release_steps,
     release_whole,
 )
-from service.campaigns.model import Act, By, Campaign, State, check_move
+from service.campaigns.model import Act, Campaign, State, check_move
 from service.campaigns.planning import load
 from service.campaigns.sequence import has_fired_for_good
 from service.campaigns.stop_all import refuse_while_stopped

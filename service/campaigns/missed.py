@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
+from service.accounts.model import By
 from service.campaigns import fire_store, sequence_store, store, target_store
 from service.campaigns.clearance import frozen_content
 from service.campaigns.county_store import load_county
@@ -19,7 +20,7 @@ from service.campaigns.fire_store import FireRecord
 from service.campaigns.fires import Fire, Turn, Why, candidates, fires_since, next_look, opens, turn
 from service.campaigns.holding import TOO_LATE, hold, hold_fire
 from service.campaigns.hours import BEIJING, County, HourTerms
-from service.campaigns.model import By, Campaign, Content
+from service.campaigns.model import Campaign, Content
 from service.campaigns.planning import hour_terms
 from service.campaigns.schedule import LATE
 from service.campaigns.sequence import finish_if_over

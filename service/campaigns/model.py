@@ -281,15 +281,6 @@ class Content:
         return hashlib.sha256(self.canonical).digest()
 
 
-class By(NamedTuple):
-    """Who moves a campaign, why and when; the clock has no user. code: why (`fires.Why`)."""
-
-    user_id: UUID | None
-    reason: str
-    at: datetime
-    code: str = ""
-
-
 class Move(NamedTuple):
     """One line of a campaign's record."""
 

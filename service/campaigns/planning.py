@@ -7,13 +7,13 @@ from uuid import UUID
 
 from service.accounts.department_store import get_permits
 from service.accounts.key import Mode
-from service.accounts.model import User
+from service.accounts.model import By, User
 from service.campaigns import fire_store, schedule, sequence_store, store
 from service.campaigns.county_store import load_county
 from service.campaigns.fires import Fire, Why, next_look, opens, upcoming
 from service.campaigns.hours import HORIZON, County, HourTerms
 from service.campaigns.meant import correction_problems, rule_text
-from service.campaigns.model import ENDED, Act, By, Campaign, Plan, State, check_move
+from service.campaigns.model import ENDED, Act, Campaign, Plan, State, check_move
 from service.campaigns.schedule import Schedule
 from service.campaigns.sequence import has_fired_for_good, step_note
 from service.campaigns.texts import step_instants, text_problems

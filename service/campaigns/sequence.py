@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
+from service.accounts.model import By
 from service.campaigns import fire_store, run_store, sequence_store, store
 from service.campaigns.clearance import frozen_content
 from service.campaigns.county_store import load_county
 from service.campaigns.holding import TOO_LATE, hold, obstacle
-from service.campaigns.model import Act, By, Campaign, Content, State
+from service.campaigns.model import Act, Campaign, Content, State
 from service.campaigns.run_store import Follow
 from service.campaigns.schedule import LATE, validity_end
 from service.campaigns.sequence_store import Step

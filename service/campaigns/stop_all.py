@@ -11,10 +11,10 @@ goes on only when a person has looked at it (invariant I6).
 
 from datetime import datetime
 
-from service.accounts.model import User
+from service.accounts.model import By, User
 from service.campaigns import run_store, stop_store, store
 from service.campaigns.fires import Why
-from service.campaigns.model import Act, By, State
+from service.campaigns.model import Act, State
 from service.campaigns.stop_store import Stop
 from service.errors import Conflict
 from service.storage.postgres import Connection

@@ -9,7 +9,8 @@ from dataclasses import fields
 from datetime import datetime
 from uuid import UUID
 
-from service.campaigns.model import ENDED, MOVES, Act, By, Campaign, Move, Plan, State, Submission
+from service.accounts.model import By
+from service.campaigns.model import ENDED, MOVES, Act, Campaign, Move, Plan, State, Submission
 from service.campaigns.safety import Safety
 from service.campaigns.schedule import Schedule
 from service.campaigns.texts import Further, MoreText

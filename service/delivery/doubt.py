@@ -12,12 +12,12 @@ that contradicts another decision is kept as a conflict.
 
 import logging
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from service.campaigns.model import By
+from service.accounts.model import By
 from service.clock import CHINA
 from service.delivery import doubt_store as doubts
 from service.delivery import store
@@ -70,6 +70,10 @@ class TooEarly(Conflict):
             f"{WAIT.total_seconds() / 60:.0f} minutes after the last of them was put in doubt"
         )
         self.may_at = may_at
+
+    def details(self) -> Mapping[str, object]:
+        """`may_at`."""
+        return {"may_at": self.may_at}
 
 
 @dataclass(slots=True)

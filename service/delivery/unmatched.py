@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from service.accounts.model import By
 from service.audience.cells import neutral
 from service.audience.number import mask
 from service.audience.rejects import BOM
-from service.campaigns.model import By
 from service.clock import written
 from service.crypto import Keyring
 from service.delivery import unmatched_store as store

@@ -19,8 +19,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
+from service.accounts.model import By
 from service.campaigns.hours import County
-from service.campaigns.model import By
 from service.dispatch import caps_store
 from service.dispatch.caps_store import Held
 from service.dispatch.compose import Work

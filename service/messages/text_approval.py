@@ -4,7 +4,7 @@ What is approved is one version; an edit is a new version, which nobody has appr
 cannot be the one who approves, nor stand behind a deputy who does; the database refuses it as well.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -33,6 +33,10 @@ class TextBlocked(Conflict):
         super().__init__(f"the text cannot be sent as it is (rules {rules}); see the findings")
         self.findings = list(findings)
 
+    def details(self) -> Mapping[str, object]:
+        """`findings`."""
+        return {"findings": self.findings}
+
 
 class Unread(Conflict):
     """Findings of level `review` that the approver has not said to have read."""
@@ -46,6 +50,10 @@ class Unread(Conflict):
             " `acknowledged` if it may go all the same"
         )
         self.findings = list(findings)
+
+    def details(self) -> Mapping[str, object]:
+        """`findings`."""
+        return {"findings": self.findings}
 
 
 def check_unblocked(findings: Sequence[Finding]) -> None:

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from service.accounts.model import User
-from service.campaigns.model import By
+from service.accounts.model import By, User
 from service.crypto import Keyring
 from service.delivery.unmatched_store import OCTETS
 from service.errors import Conflict, NotFound

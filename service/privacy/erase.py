@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.model import User
+from service.accounts.model import By, User
 from service.audience.suppression_store import lock_suppressions
-from service.campaigns.model import By
 from service.crypto import Keyring
 from service.privacy import store
 from service.privacy.lookups import REASON

@@ -8,10 +8,9 @@ from datetime import timedelta
 from math import ceil
 from uuid import UUID
 
-from service.accounts.model import User
-from service.campaigns.model import By
+from service.accounts.model import By, User
 from service.crypto import Keyring
-from service.errors import TocsinError
+from service.errors import TooMany
 from service.privacy import lookups_store, store
 from service.privacy.store import Disclosure
 from service.storage.postgres import Connection
@@ -22,16 +21,16 @@ REASON = "reason"
 SPAN = timedelta(hours=1)
 
 
-class TooManyLookups(TocsinError):
+class TooManyLookups(TooMany):
     """More different numbers than one person may look up in an hour; `seconds`: until the next."""
 
     code = "too_many_lookups"
 
     def __init__(self, most: int, seconds: int) -> None:
-        self.seconds = seconds
         super().__init__(
             f"you have looked up {most} different numbers within an hour, as many as one person"
-            f" may; try again in {seconds} seconds"
+            f" may; try again in {seconds} seconds",
+            seconds,
         )
 
 

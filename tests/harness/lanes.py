@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from service.accounts.model import Role, User
+from service.accounts.model import By, Role, User
 from service.campaigns.lifecycle import finish_campaigns
-from service.campaigns.model import By
 from service.campaigns.schedule import Schedule
 from service.channels.gateway import Receipt
 from service.channels.model import CARRIERS, Channel

@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from service.accounts.model import By
 from service.campaigns import approval, lifecycle
 from service.campaigns.firing import fire_due
-from service.campaigns.model import By, Campaign
+from service.campaigns.model import Campaign
 from service.campaigns.schedule import Schedule
 from service.dispatch.expand import expand_run
 from service.reports.counting import count_audiences

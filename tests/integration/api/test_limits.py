@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from service.api import limiter
-from service.api.limiter import Limit, Limiter, TooMany
+from service.api.limiter import Limit, Limiter, TooManyRequests
 from service.api.server import LIMITER
 from service.embedded import Valkey
 from service.settings import Settings
@@ -38,7 +38,7 @@ async def taken(subject: Limiter, limits: list[Limit], times: int) -> int:
     for _ in range(times):
         try:
             await subject.take(limits)
-        except TooMany:
+        except TooManyRequests:
             continue
         count += 1
     return count
@@ -129,7 +129,7 @@ async def test_the_window_slides(away: Redis, settings: Settings, at: list[float
     """No minute, wherever it begins, has more than the limit, as far as two counts can tell."""
     subject, limits = Limiter(away, settings), [Limit("key", "a", 60)]
     assert await taken(subject, limits, 100) == 60
-    with pytest.raises(TooMany) as refused:
+    with pytest.raises(TooManyRequests) as refused:
         await subject.take(limits)
     at[0] += 30  # a new minute: the last one still counts in full
     assert await taken(subject, limits, 100) == 0
@@ -147,7 +147,7 @@ async def test_who_waits_as_told_is_let_in(
     subject, limits = Limiter(away, settings), [Limit("key", "a", 10)]
     await taken(subject, limits, spent)
     for _ in range(5):
-        with pytest.raises(TooMany) as refused:
+        with pytest.raises(TooManyRequests) as refused:
             await subject.take(limits)
         at[0] += refused.value.seconds
         await subject.take(limits)

@@ -9,11 +9,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.accounts.audit import Act
 from service.accounts.audit_store import insert_entry
 from service.accounts.bootstrap import Person, bootstrap
+from service.accounts.model import By
 from service.api import metrics
 from service.campaigns import firing, lifecycle
 from service.campaigns.firing import fire_due
 from service.campaigns.missed import record_missed
-from service.campaigns.model import By
 from service.campaigns.schedule import Schedule
 from service.dispatch import health_store
 from service.dispatch.breaker import Breaker, Figures

@@ -8,9 +8,9 @@ import pytest
 
 from service.accounts import deputies
 from service.accounts.deputies import NewDeputy
-from service.accounts.model import Right, Role, User
+from service.accounts.model import By, Right, Role, User
 from service.campaigns import approval, firing, lifecycle, planning, store
-from service.campaigns.model import By, Campaign, State
+from service.campaigns.model import Campaign, State
 from service.campaigns.schedule import Schedule
 from service.crypto import Keyring
 from service.errors import Conflict, Forbidden, Invalid

@@ -4,13 +4,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from service.accounts.model import Role, User
+from service.accounts.model import By, Role, User
 from service.campaigns import approval, fire_store, lifecycle, planning
 from service.campaigns.fire_store import FireRecord
 from service.campaigns.fires import Why
 from service.campaigns.firing import Limits, fire_due
 from service.campaigns.missed import Choice
-from service.campaigns.model import By, Campaign, State
+from service.campaigns.model import Campaign, State
 from service.campaigns.schedule import Schedule
 from service.crypto import Keyring
 from service.errors import Forbidden

@@ -7,10 +7,11 @@ from uuid import UUID
 
 import pytest
 
+from service.accounts.model import By
 from service.campaigns import firing, lifecycle, planning, store
 from service.campaigns.firing import fire_due
 from service.campaigns.lifecycle import finish_campaigns
-from service.campaigns.model import By, Campaign, State
+from service.campaigns.model import Campaign, State
 from service.campaigns.schedule import Schedule
 from service.storage.postgres import Pool, transaction
 from tests.factories import Team, make_scheduled, make_team, phone

@@ -10,13 +10,13 @@ from uuid import UUID
 import pytest
 
 from service.accounts.key import Mode
-from service.accounts.model import Role, User
+from service.accounts.model import By, Role, User
 from service.audience.suppression_store import insert_suppressions
 from service.campaigns import approval, further_runs, lifecycle, planning
 from service.campaigns.corrections import correct
 from service.campaigns.firing import fire_due
 from service.campaigns.lifecycle import finish_campaigns
-from service.campaigns.model import By, Campaign, Plan, State
+from service.campaigns.model import Campaign, Plan, State
 from service.campaigns.schedule import Schedule
 from service.crypto import Keyring
 from service.delivery.receipts import fold_receipts

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from service.accounts.model import By
 from service.audience import store as imports
 from service.audience.model import ImportRequest
 from service.audience.rosters import ask_undo, put_members, run_undo
@@ -17,7 +18,7 @@ from service.audience.suppression_store import insert_suppressions
 from service.campaigns import approval, fire_store, lifecycle, planning
 from service.campaigns.firing import arm_again, fire_due
 from service.campaigns.lifecycle import finish_campaigns
-from service.campaigns.model import By, Campaign, Plan, State
+from service.campaigns.model import Campaign, Plan, State
 from service.campaigns.schedule import Schedule
 from service.crypto import Keyring
 from service.dispatch.expand import expand_run

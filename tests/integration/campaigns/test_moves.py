@@ -8,8 +8,9 @@ from uuid import UUID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.accounts.model import By
 from service.campaigns import approval, firing, lifecycle, planning, store
-from service.campaigns.model import MOVES, Act, By, State
+from service.campaigns.model import MOVES, Act, State
 from service.campaigns.schedule import Schedule
 from service.errors import Conflict, Forbidden, Invalid
 from service.storage.postgres import Connection

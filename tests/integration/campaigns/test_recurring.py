@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from service.accounts.model import By
 from service.campaigns import (
     approval,
     county_store,
@@ -23,7 +24,7 @@ from service.campaigns.firing import arm_again, fire_due
 from service.campaigns.holidays import Changes, Notice
 from service.campaigns.hours import County
 from service.campaigns.lifecycle import finish_campaigns
-from service.campaigns.model import By, Campaign, State, WrongState
+from service.campaigns.model import Campaign, State, WrongState
 from service.campaigns.schedule import Schedule
 from service.errors import Conflict
 from service.storage.postgres import Pool, transaction

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from service.accounts.model import By
 from service.audience.suppression_store import insert_suppressions
 from service.campaigns import (
     approval,
@@ -21,7 +22,7 @@ from service.campaigns import (
 )
 from service.campaigns.firing import fire_due
 from service.campaigns.lifecycle import finish_campaigns
-from service.campaigns.model import By, Campaign, Plan, State
+from service.campaigns.model import Campaign, Plan, State
 from service.campaigns.schedule import Schedule
 from service.crypto import Keyring
 from service.dispatch.expand import expand_run

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from service.accounts.model import By
 from service.audience.prefix import packaged_prefixes
-from service.campaigns.model import By
 from service.delivery import statement_import
 from service.delivery.statement import (
     EARLY,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.accounts.department_store import end_registration, register
-from service.campaigns.model import By
+from service.accounts.model import By
 from service.channels.gateway import Inbound
 from service.crypto import Keyring
 from service.delivery import doubt, replies_store, store

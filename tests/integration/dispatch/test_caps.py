@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from service.accounts.model import By
 from service.campaigns.hours import County
-from service.campaigns.model import By
 from service.crypto import Keyring
 from service.dispatch import caps, lease_store, slice_store, store
 from service.dispatch.caps import Limits

@@ -9,10 +9,11 @@ from uuid import UUID
 
 import pytest
 
+from service.accounts.model import By
 from service.campaigns import approval, lifecycle, planning, store
 from service.campaigns.firing import fire_due
 from service.campaigns.guard import guard_runs
-from service.campaigns.model import By, State
+from service.campaigns.model import State
 from service.campaigns.safety import Limits, Safety
 from service.clock import Clock
 from service.crypto import Keyring
