@@ -1,5 +1,6 @@
 """How many requests a minute: told, refused, and kept while Redis is away."""
 
+import itertools
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -65,13 +66,24 @@ async def test_who_asks_often_is_counted_ahead_and_has_not_one_request_more(
     redis: Redis, settings: Settings
 ) -> None:
     one, other = Limiter(redis, settings), Limiter(redis, settings)
-    limits = [Limit("key", "a", 3_000), Limit("department", "d", 60_000)]
-    await redis.config_resetstat()
-    assert await taken(one, limits, 20) + await taken(other, limits, 2_000) == 2_020
-    asked = (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"]
+    for name in itertools.count():
+        minute = await minute_of(redis)
+        limits = [Limit("key", f"a{name}", 3_000), Limit("department", f"d{name}", 60_000)]
+        await redis.config_resetstat()
+        taken_first = await taken(one, limits, 20) + await taken(other, limits, 2_000)
+        asked = (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"]
+        left = await taken(one, limits, 2_000) + await taken(other, limits, 2_000)
+        if await minute_of(redis) == minute:  # else some of what was used has faded
+            break
+    assert taken_first == 2_020
     assert asked < 2_020 / 4, "no more than five at once are counted ahead"
-    left = await taken(one, limits, 2_000) + await taken(other, limits, 2_000)
     assert 980 - 5 <= left <= 980, "what the other one was counted ahead may be lost"
+
+
+async def minute_of(redis: Redis) -> int:
+    """The minute of the limiter's clock."""
+    seconds, _ = await redis.time()
+    return int(seconds) // 60
 
 
 async def test_each_of_those_counted_ahead_is_told_what_is_left(
