@@ -125,12 +125,21 @@ def _parser(asked: Sequence[str]) -> argparse.ArgumentParser:
         prog="tocsin", description="Bulk SMS and broadcasts, planned, sent and proved."
     )
     parser.set_defaults(log_level="WARNING")
+    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="say which version this is")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, (_, what) in COMMANDS.items():
         command = commands.add_parser(name, help=what)
         if name in asked:
             _load(name)(command)
     return parser
+
+
+class _ShowVersion(argparse.Action):
+    """Says the version, which is read only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"tocsin {import_module('importlib.metadata').version('tocsin')}")
+        parser.exit()
 
 
 def _load(name: str) -> Callable[..., Any]:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -76,3 +77,9 @@ def test_a_log_level_that_is_none_is_one_sentence() -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("tocsin: TOCSIN_LOG_LEVEL: write DEBUG, INFO, WARNING or ERROR")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_it_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"tocsin {version('tocsin')}\n")
