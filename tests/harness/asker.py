@@ -10,12 +10,12 @@ import json
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import requests
-from schemathesis import Case, Response
+from schemathesis import APIOperation, Case, Response
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import FailureGroup
 from schemathesis.generation import GenerationMode
@@ -33,7 +33,7 @@ from schemathesis.specs.openapi.checks import (
     use_after_free,
 )
 
-from tests.harness.words import FILES, QUERIES, WORDS, new_name
+from tests.harness.words import FILES, QUERIES, WORDS, new_area_name, new_name
 
 CHECKS = [
     not_a_server_error,
@@ -63,8 +63,8 @@ class Tally:
     answers: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
     findings: dict[tuple[str, str], str] = field(default_factory=dict)
     modes: Counter[str] = field(default_factory=Counter)
-    refusals: dict[str, str] = field(default_factory=dict)
-    """The last refusal of each, for whoever wonders why it was never carried out."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """How the usual request of an operation was refused, or why it could not be asked."""
 
     @property
     def cases(self) -> int:
@@ -82,27 +82,35 @@ class Tally:
         self.findings.setdefault((label, what), more)
 
 
+Known = dict[str, list[dict[str, str]]]
+Act = Callable[[], Coroutine[Any, Any, Any]]
+
+
 @dataclass
 class World:
     """Who asks of what.
 
     people: tokens, each as often as it is to be taken; admins: of those who may do all.
     person: makes the token of a new one, for what only a person does who has logged in.
+    asks: makes the token of whoever usually asks for an operation, where not every admin can.
     known: the parameters of an address by the last of them; those under `campaign_id of
-        approve_campaign` are good for that operation, once.
+        approve_campaign` are good for that operation, once. So are ids that bodies have.
     bodies: what the service takes, by operation.
     spared: ids of who asks here, and of what they need: nothing is changed about them.
     before, after: what is to be done so that an operation can be carried out, and once it was.
+    wait: does what is done beside the requests, and returns what comes of it.
     """
 
     people: Sequence[str]
     admins: Sequence[str]
-    person: Callable[[], str]
-    known: dict[str, list[dict[str, str]]]
+    person: Act
+    asks: Mapping[str, Act]
+    known: Known
     bodies: Mapping[str, Mapping[str, Any]]
     spared: frozenset[str]
-    before: Mapping[str, Callable[[], None]]
-    after: Mapping[str, Callable[[], None]]
+    before: Mapping[str, Act]
+    after: Mapping[str, Act]
+    wait: Callable[[Coroutine[Any, Any, Any]], Any]
 
 
 class Asker:
@@ -113,29 +121,27 @@ class Asker:
         self._url = url
         self._world = world
         self._random = random.Random(seed)
-        self._begun: set[str] = set()
         self._share = 1.0
         self._session = requests.Session()
 
     # ---- before
 
-    def prepare(self, case: Case, *, linked: bool = False) -> bool:
+    def prepare(self, case: Case, *, linked: bool = False, usual: bool = False) -> str | None:
         """Put what is true in the place of some of what was made up; a link's address stays.
 
-        True: all is as it is usually sent; so is the first right request of each operation.
+        usual: in the place of all of it. Returns the token of whoever asks.
         """
         operation = _name(case)
         negative = case.meta is not None and case.meta.generation.mode is GenerationMode.NEGATIVE
-        first = operation not in self._begun
-        plain = not negative and not linked and (first or self._random.random() < PLAIN)
+        plain = usual or (not negative and not linked and self._random.random() < PLAIN)
         self._share = 1.0 if plain else 0.3 if negative else 0.8
         if plain:
-            self._begun.add(operation)
             case.headers.clear()
-            self._world.before.get(operation, _nothing)()
+            self._do(self._world.before.get(operation))
+        token = self._who(case, plain, usual)
         parameters = dict(case.path_parameters or {})
         spared = self._world.spared & set(map(str, parameters.values()))
-        if parameters and ((not linked and self._luck()) or spared):
+        if plain or (parameters and ((not linked and self._luck()) or spared)):
             case.path_parameters = parameters | self._parameters_of(case, operation, plain)
         if plain:
             case.query = dict(QUERIES.get(operation, {}))
@@ -143,7 +149,10 @@ class Asker:
             case.query = self._with_words(case.query)
         if isinstance(case.body, dict):
             case.body = self._body(operation, case.body, plain)
-        return plain
+        return token
+
+    def _do(self, act: Act | None) -> Any:
+        return act and self._world.wait(act())
 
     def _luck(self) -> bool:
         return self._random.random() < self._share
@@ -183,12 +192,13 @@ class Asker:
         """The usual body, with ids of what is there and a name that is new."""
         body = dict(self._world.bodies.get(operation, {}))
         for name in body:
-            items = self._world.known.get(SAME.get(name, name))
+            known = self._world.known
+            items = known.get(f"{name} of {operation}") or known.get(SAME.get(name, name))
             if items and name.endswith("_id"):
                 last = items[-1][SAME.get(name, name)]
                 body[name] = int(last) if name == "channel_id" else last
             elif name == "name" or (name == "login" and operation != "login"):
-                body[name] = new_name()
+                body[name] = new_area_name() if operation == "create_area" else new_name()
         return body
 
     def _with_words(self, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -207,12 +217,17 @@ class Asker:
 
     # ---- the request
 
-    def who(self, case: Case, plain: bool) -> str | None:
+    def _who(self, case: Case, plain: bool, usual: bool) -> str | None:
         """The token of somebody; seldom none, or one that nobody has."""
         if not plain and self._random.random() < 0.03:
             return self._random.choice([None, "tk_unknown", ""])
-        if "Takes a login" in case.operation.definition.raw["description"]:
-            return self._world.person()
+        needs_login = "Takes a login" in case.operation.definition.raw["description"]
+        make = self._world.asks.get(_name(case), self._world.person if needs_login else None)
+        if make and (plain or needs_login):
+            token: str = self._do(make)
+            return token
+        if usual:
+            return self._world.admins[0]
         return self._random.choice(self._world.admins if plain else self._world.people)
 
     def call_options(self, token: str | None) -> dict[str, Any]:
@@ -227,8 +242,22 @@ class Asker:
 
     def ask(self, case: Case) -> None:
         """Send a case and look at the answer."""
-        token = self.who(case, self.prepare(case))
+        token = self.prepare(case)
         self.look(case, case.call(**self.call_options(token)), token)
+
+    def ask_usual(self, operation: APIOperation) -> None:
+        """Ask for an operation just as it usually is; what was prepared for it makes it succeed."""
+        media = next(iter(operation.definition.raw.get("requestBody", {}).get("content", ())), None)
+        case = operation.Case(**({"body": {}, "media_type": media} if media else {}))
+        token = self.prepare(case, usual=True)
+        missing = set(re.findall(r"{(\w+)}", case.path)) - case.path_parameters.keys()
+        if missing:
+            self.tally.refused[operation.label] = f"nobody has prepared {sorted(missing)}"
+            return
+        response = case.call(**self.call_options(token))
+        self.look(case, response, token)
+        if not 200 <= response.status_code < 300:
+            self.tally.refused[operation.label] = _told(case, response)
 
     def machine(self, base: type[APIStateMachine]) -> type[APIStateMachine]:
         """What follows the links of the document, asking as this does."""
@@ -237,7 +266,7 @@ class Asker:
         class Machine(base):  # type: ignore[misc, valid-type]
             def step(self, input: StepInput) -> StepOutput:  # noqa: A002
                 linked = input.transition is not None and input.is_applied
-                token = asker.who(input.case, asker.prepare(input.case, linked=linked))
+                token = asker.prepare(input.case, linked=linked)
                 response = input.case.call(**asker.call_options(token))
                 self.after_call(response, input.case)
                 asker.look(input.case, response, token, self.recorder)
@@ -259,14 +288,12 @@ class Asker:
         known = token in self._world.people or (token or "").startswith("ts_")
         if not is_open and not known and status != 401:
             self.tally.note(label, f"{status} without a key", _told(case, response))
-        if status >= 400:
-            self.tally.refusals[label] = f"{status} {response.json().get('detail')}"
-            if NUMBER.search(response.text):
-                self.tally.note(label, "a number in an error", _told(case, response))
+        if status >= 400 and NUMBER.search(response.text):
+            self.tally.note(label, "a number in an error", _told(case, response))
         self._check(case, response, recorder)
         if 200 <= status < 300:
             self._learn(case, response)
-            self._world.after.get(_name(case), _nothing)()
+            self._do(self._world.after.get(_name(case)))
 
     def _check(self, case: Case, response: Response, recorder: Any) -> None:
         """What Schemathesis finds wrong; of forms with files it cannot tell which are right."""
@@ -325,7 +352,3 @@ def _told(case: Case, response: Response) -> str:
         f"{case.method} {case.formatted_path} {case.query} {sent[:600]}"
         f" -> {response.status_code} {response.text[:400]}"
     )
-
-
-def _nothing() -> None:
-    """What most operations need before and after."""

@@ -23,6 +23,11 @@ def new_name() -> str:
     return f"n{next(_numbers)}"
 
 
+def new_area_name() -> str:
+    """One of a village: with figures it would be no name of a place."""
+    return "".join("〇一二三四五六七八九"[int(figure)] for figure in str(next(_numbers))) + "新村"
+
+
 WORDS: Mapping[str, Callable[[], Any] | list[Any]] = {
     "name": new_name,
     "login": new_name,

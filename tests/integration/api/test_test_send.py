@@ -36,7 +36,7 @@ async def _say(api: Api, number: str = MINE, who: tuple[str, str] = APPROVER) ->
     return await api.call("PUT", "/account/phone", who, json={"phone": number})
 
 
-async def _code(api: Api) -> str:
+async def last_code(api: Api) -> str:
     """The last code that was sent, as its phone would show it."""
     cipher = await api.runtime.pool.fetchval(
         """
@@ -57,7 +57,7 @@ async def _own_phone(api: Api, who: tuple[str, str] = APPROVER, number: str = MI
     assert said.status == 200, said.body
     assert said.json["phone"] != number
     assert said.json["proved_at"] is None
-    proved = await _give(api, await _code(api), who)
+    proved = await _give(api, await last_code(api), who)
     assert proved.status == 200, proved.body
     assert proved.json["proved_at"] is not None
 
@@ -185,7 +185,7 @@ async def test_no_test_goes_to_a_phone_that_nobody_has_proved(api: Api) -> None:
     sent = await api.post(f"/campaigns/{campaign}/test-send", APPROVER)
     assert (sent.status, sent.json["type"]) == (409, "/problems/phone_not_proved")
     assert await api.runtime.pool.fetchval("SELECT count(*) FROM test_sends") == 0
-    code = await _code(api)
+    code = await last_code(api)
     assert (await _give(api, code, ("county", "admin"))).json["type"] == "/problems/no_code"
     assert (await _give(api, code)).status == 200
     assert (await api.post(f"/campaigns/{campaign}/test-send", APPROVER)).status == 202
@@ -195,7 +195,7 @@ async def test_no_test_goes_to_a_phone_that_nobody_has_proved(api: Api) -> None:
 async def test_a_code_is_kept_as_a_keyed_hash_and_shown_to_nobody(api: Api) -> None:
     await _submitted(api)
     said = await _say(api)
-    code = await _code(api)
+    code = await last_code(api)
     assert code.encode() not in said.body
     async with transaction(api.runtime.pool) as conn:
         assert code not in await conn.fetchval("SELECT text FROM runs WHERE kind = 'reply'")
@@ -213,7 +213,7 @@ async def test_a_code_is_kept_as_a_keyed_hash_and_shown_to_nobody(api: Api) -> N
 async def test_a_code_has_five_tries(api: Api) -> None:
     await _submitted(api)
     await _say(api)
-    code = await _code(api)
+    code = await last_code(api)
     wrong = "000000" if code != "000000" else "111111"
     for left in (4, 3, 2, 1, 0):
         refused = await _give(api, wrong)
@@ -226,11 +226,11 @@ async def test_a_code_has_five_tries(api: Api) -> None:
 async def test_a_code_is_for_ten_minutes_and_for_the_phone_it_went_to(api: Api) -> None:
     await _submitted(api)
     await _say(api, phone(8))
-    first = await _code(api)
+    first = await last_code(api)
     api.clock.at += timedelta(seconds=1)
     await _say(api, phone(9))
     assert (await _give(api, first)).status == 422, "that phone is not said any more"
-    second = await _code(api)
+    second = await last_code(api)
     api.clock.at += timedelta(minutes=10)
     assert (await _give(api, second)).json["type"] == "/problems/no_code"
 

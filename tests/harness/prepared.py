@@ -1,0 +1,225 @@
+"""What each operation needs so that its usual request is carried out: things, proposals, persons.
+
+Whoever adds an operation that needs more than `make_things` has, prepares it here.
+"""
+
+import itertools
+from typing import Any
+
+from aiohttp import FormData
+
+from service.accounts import phone_store, session_store
+from service.accounts.credentials import code_at, hash_password, new_secret, step_of
+from service.accounts.keys import new_token, token_hash
+from service.accounts.login import PREFIX, SECRET
+from service.accounts.model import Role, User
+from service.campaigns import approval
+from service.privacy import clock_watch_store
+from service.privacy.clock_watch import Watch
+from service.storage.postgres import transaction
+from tests.factories import make_draft, make_scheduled, make_token, make_user, phone
+from tests.harness.asker import Known
+from tests.harness.words import FILES, PASSWORD, USUAL
+from tests.integration.api.conftest import Api
+from tests.integration.api.test_channel_changes import real, secrets
+from tests.integration.api.test_test_send import last_code
+
+ADMIN = ("county", "admin")
+WEAKER = {"levels": {"R02": "warn", "R07": "warn"}, "reason": "r"}
+"""Rules of lint that a second administrator must confirm."""
+
+ACTS = {
+    "draft": ["edit_campaign", "submit_campaign", "add_milestone"],
+    "pending_approval": ["approve_campaign", "return_campaign", "reject_campaign", "test_campaign"],
+    "scheduled": ["pause_campaign", "cancel_campaign"],
+    "paused": ["resume_campaign"],
+    "held": ["release_campaign"],
+}
+
+
+async def prepare_campaigns(api: Api) -> Known:
+    """Some for each act that takes a campaign in a certain state, and their texts."""
+    found: Known = {}
+    team, now = api.teams["county"], api.clock.at
+    async with transaction(api.runtime.pool) as conn:
+        for state, acts in ACTS.items():
+            for act in acts * 3:
+                if state in {"draft", "pending_approval"}:
+                    made = await make_draft(conn, team.operator, now=now)
+                else:
+                    made = await make_scheduled(conn, team, now=now)
+                if state == "pending_approval":
+                    await approval.submit(conn, team.operator, made.id, now)
+                elif state != "draft":
+                    await conn.execute(
+                        "UPDATE campaigns SET state = $2 WHERE id = $1", made.id, state
+                    )
+                found.setdefault(f"campaign_id of {act}", []).append({"campaign_id": str(made.id)})
+                text = {"template_id": str(made.plan.template_id)}
+                for user in ("approve_template",) if state == "draft" else ("set_filing",):
+                    found.setdefault(f"template_id of {user}", []).append(text)
+    return found
+
+
+async def prepare_proposals(api: Api, proposer: str) -> Known:
+    """One for each act that takes what another administrator, the proposer, has proposed."""
+    team, school = api.teams["county"], str(api.teams["school"].department_id)
+    span = {"starts_at": "2027-01-01T00:00:00Z", "ends_at": "2027-03-01T00:00:00Z", "reason": "r"}
+    absent = {"absent_id": str(team.approver.id), "deputy_id": str(team.operator.id), **span}
+    links = {"landlines": [], "links": True, "reason": "r"}
+    town = "341825101000"
+
+    async def made(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        answer = await api.call(method, path, proposer, json=body)
+        assert answer.status in {200, 201}, answer.body
+        return answer.json
+
+    user = await made("POST", "/users", {"login": "new", "name": "甲", "roles": ["viewer"]})
+    key = await made("POST", "/keys", {"user_id": str(team.operator.id), "name": "k"})
+    limit = await made("POST", f"/departments/{school}/direct-limits", {"limit": 5, "reason": "r"})
+    deputy = await made("POST", "/deputies", absent)
+    sender = await made("PUT", f"/departments/{school}/sender", links)
+    renamed = await made("PATCH", f"/areas/{town}", {"name": "蔡家桥新镇"})
+    channel = await real(api, "cmpp", name="confirmed")
+    change = {"config": {"host": "192.0.2.20", **secrets("cmpp")}, "reason": "r"}
+    changed = await made("POST", f"/channels/{channel}/changes", change)
+    given = await _new_user(api, Role.VIEWER)
+    password = await made("POST", f"/users/{given.id}/password")
+    assert password["state"] == "pending"
+    return {
+        "grant_id of confirm_grant": [{"user_id": user["id"], "grant_id": user["proposed"]["id"]}],
+        "key_id of activate_key": [{"key_id": key["id"]}],
+        "proposal_id of confirm_limit": [{"department_id": school, "proposal_id": limit["id"]}],
+        "deputy_id of confirm_deputy": [{"deputy_id": deputy["id"]}],
+        "proposal_id of confirm_sender": [
+            {"department_id": school, "proposal_id": sender["waiting"]["id"]}
+        ],
+        "rename_id of confirm_rename": [{"code": town, "rename_id": renamed["renaming"]["id"]}],
+        "change_id of confirm_change": [
+            {"channel_id": str(channel), "change_id": str(changed["id"])}
+        ],
+        "user_id of confirm_password": [{"user_id": str(given.id)}],
+    }
+
+
+async def propose_rules(api: Api, proposer: str, known: Known) -> None:
+    """Rules of lint wait for another administrator; whatever sets them meanwhile replaces them."""
+    answer = await api.call("PUT", "/lint/rules", proposer, json=WEAKER)
+    assert answer.status == 200, answer.body
+    if waiting := answer.json["waiting"]:
+        known["proposal_id of confirm_rules"] = [{"proposal_id": waiting["id"]}]
+
+
+async def prepare_others(api: Api) -> Known:
+    """What only one operation needs, and no other changes."""
+    school = str(api.teams["school"].department_id)
+    extension = {"department_id": school, "extension": "07"}
+    made = await api.post(f"/departments/{school}/extensions", ADMIN, {"extension": "07"})
+    assert made.status == 201, made.body
+    direct = [await api.post("/messages", ADMIN, USUAL["send_messages"]) for _ in range(3)]
+    user = await _new_user(api, Role.VIEWER)
+    async with transaction(api.runtime.pool) as conn:
+        await make_token(conn, api.runtime.keyring, user, api.clock.at)
+        key = await conn.fetchval("SELECT id FROM keys WHERE user_id = $1", user.id)
+        hold = await conn.fetchval(
+            """
+            INSERT INTO opt_out_holds (channel_id, began_at, last_at) VALUES (2, $1, $1)
+            RETURNING id
+            """,
+            api.clock.at,
+        )
+    return {
+        "extension of end_extension": [extension],
+        "run_id of cancel_run": [{"run_id": sent.json["run_id"]} for sent in direct],
+        "key_id of rotate_key": [{"key_id": str(key)}],
+        "hold_id of drop_hold": [{"hold_id": str(hold)}],
+        "channel_id of propose_change": [
+            {"channel_id": str(await real(api, "cmpp", name="changed"))}
+        ],
+    }
+
+
+async def hold_deletions(api: Api, bodies: dict[str, dict[str, Any]]) -> None:
+    """Deletions wait for an agreement: the clock has jumped, and much is due by it."""
+    now = api.clock.at
+    watch = Watch(now, now.replace(year=now.year - 2), now.replace(hour=0))
+    async with transaction(api.runtime.pool) as conn:
+        await clock_watch_store.write_stand(conn, watch, "needs_agreement", {"guests": (9, 10)})
+    shown = (await api.get("/privacy/retention", ADMIN)).json
+    bodies["agree_to_retention"] = {"jumped_at": shown["jumped_at"]}
+
+
+async def load_prefixes(api: Api) -> None:
+    """There is a table of number blocks."""
+    form = FormData({"source": "2026-10"})
+    form.add_field("file", FILES["import_prefixes"], filename="table.csv")
+    made = await api.call("POST", "/prefixes/imports", ADMIN, data=form)
+    assert made.status == 200, made.body
+
+
+async def _new_user(api: Api, *roles: Role) -> User:
+    """Of the county."""
+    county = api.teams["county"].department_id
+    async with transaction(api.runtime.pool) as conn:
+        return await make_user(conn, *roles, now=api.clock.at, department_id=county)
+
+
+class Persons:
+    """Makes administrators who have logged in, each with what an operation asks of its person."""
+
+    def __init__(self, api: Api, bodies: dict[str, dict[str, Any]]) -> None:
+        self._api = api
+        self._bodies = bodies
+        self._hash = hash_password(PASSWORD)
+        self._phones = map(phone, itertools.count(6_000))
+
+    async def make(self) -> str:
+        """The token of a new one, who may log in again, too."""
+        user, token = await self._make()
+        self._bodies["login"] = {"login": user.login, "password": PASSWORD}
+        return token
+
+    async def with_new_authenticator(self) -> str:
+        """One who is about to confirm an authenticator."""
+        user, token = await self._make()
+        secret = new_secret()
+        async with transaction(self._api.runtime.pool) as conn:
+            cipher = self._api.runtime.keyring.encrypt_bytes(SECRET, secret)
+            await session_store.set_totp(conn, user.id, cipher)
+        self._bodies["confirm_totp"] = {"code": code_at(secret, step_of(self._api.clock.at))}
+        return token
+
+    async def with_new_phone(self) -> str:
+        """One who is about to say a phone that nobody has."""
+        self._bodies["set_own_phone"] = {"phone": next(self._phones)}
+        return await self.make()
+
+    async def with_sent_code(self) -> str:
+        """One to whose phone a code was sent."""
+        token = await self.make()
+        said = await self._api.call(
+            "PUT", "/account/phone", token, json={"phone": next(self._phones)}
+        )
+        if said.status == 200:  # not in a night that somebody has made of the day
+            self._bodies["prove_own_phone"] = {"code": await last_code(self._api)}
+        return token
+
+    async def with_own_phone(self) -> str:
+        """One whose phone is proved."""
+        user, token = await self._make()
+        async with transaction(self._api.runtime.pool) as conn:
+            cipher = self._api.runtime.keyring.encrypt("phone", next(self._phones))
+            await phone_store.set_phone(conn, user.id, cipher)
+            await phone_store.set_proved(conn, user.id, self._api.clock.at)
+        return token
+
+    async def _make(self) -> tuple[User, str]:
+        api = self._api
+        user, token = await _new_user(api, Role.ADMIN), new_token(PREFIX)
+        async with transaction(api.runtime.pool) as conn:
+            await session_store.set_password(conn, user.id, self._hash, temporary=False)
+            hashed = token_hash(api.runtime.keyring, token)
+            await session_store.insert_session(
+                conn, user.id, hashed, address="", agent="", now=api.clock.at
+            )
+        return user, token
