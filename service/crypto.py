@@ -63,6 +63,7 @@ class Keyring:
         self._take(Keys({FIRST_KEY: keys}) if isinstance(keys, bytes) else keys)
         self._index_key = self._keys.index_key()
         self._index = hmac.new(self._index_key, digestmod=hashlib.sha256)
+        self._audit = hmac.new(_derive(self._index_key, "audit"), digestmod=hashlib.sha256)
 
     def _take(self, keys: Keys) -> None:
         if not keys.masters or any(len(master) != 32 for master in keys.masters.values()):
@@ -123,6 +124,14 @@ class Keyring:
         # than the hash.
         mac = self._index.copy()
         mac.update(kind.encode() + b"\0" + value.encode())
+        return mac.digest()[:HASH_OCTETS]
+
+    def audit_mac(self, data: bytes) -> bytes:
+        """What only a holder of the master key makes of an audit entry, 16 octets; its key is made
+        for this alone, and outlives rotations.
+        """
+        mac = self._audit.copy()
+        mac.update(data)
         return mac.digest()[:HASH_OCTETS]
 
     def sign(self, purpose: str, data: bytes) -> bytes:

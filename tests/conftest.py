@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from service.crypto import Keyring
+from service.crypto import FIRST_KEY, Keyring, Keys, write_key_file
 from service.embedded import Postgres, Valkey
 from service.messages.lint_store import policy_set
 from service.storage.migrate import migrate
@@ -155,6 +155,14 @@ async def redis(valkey: Valkey) -> AsyncIterator[Redis]:
 @pytest.fixture
 def keyring() -> Keyring:
     return Keyring(b"\x01" * 32)
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    """The key of `keyring`, as a command reads it."""
+    file = tmp_path / "master.key"
+    write_key_file(Keys({FIRST_KEY: b"\x01" * 32}, path=file))
+    return file
 
 
 @pytest.fixture

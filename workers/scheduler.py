@@ -250,7 +250,8 @@ async def count(ctx: dict[str, Any]) -> None:
 @alone
 async def seal(ctx: dict[str, Any]) -> None:
     """Seal what was written down in the audit trail."""
-    await seal_committed(runtime_of(ctx).pool)
+    runtime = runtime_of(ctx)
+    await seal_committed(runtime.pool, runtime.keyring)
 
 
 @alone
@@ -288,7 +289,8 @@ async def retain(ctx: dict[str, Any]) -> None:
     """Let go of what is past its term, if the clock can be trusted."""
     runtime = runtime_of(ctx)
     if await may_let_go(runtime):
-        await let_go(runtime.pool, terms_of(runtime.settings), runtime.clock.now())
+        terms = terms_of(runtime.settings)
+        await let_go(runtime.pool, runtime.keyring, terms, runtime.clock.now())
 
 
 CRONS = [

@@ -4,15 +4,24 @@ An entry is written in the transaction of its effect. A seal is made once the en
 the SHA-256 of the seal before it, its own number, and the entry's id, instant and digest. Whoever
 knows one seal (the scheduler logs them) can prove every entry up to it, also after entries that are
 past their record duty are gone.
+
+A seal says that an entry is as it was found. Who wrote it says its MAC: the process that carried
+out the act makes it with a key that comes from the master key. An entry without a valid one is
+foreign: somebody else put it into the table (decision 0285).
 """
 
 import hashlib
+import hmac
 import json
-from collections.abc import Mapping
+import secrets
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Literal
 from uuid import UUID
+
+from service.crypto import HASH_OCTETS, Keyring
 
 KEPT = timedelta(days=3 * 365)
 """What is older may be gone (Network Data Security Regulations art. 12: three years)."""
@@ -22,6 +31,18 @@ AHEAD = timedelta(minutes=5)
 
 FIRST = b"\0" * 32
 """What the first seal follows."""
+
+NONCE_OCTETS = 8
+MAC_OCTETS = NONCE_OCTETS + HASH_OCTETS
+"""A MAC is a nonce, so that no two are equal, and the keyed hash of the nonce and the act."""
+
+INVALID = "no process that has the master key wrote it: its MAC is not valid"
+COPIED = "it is a copy of another entry: that one has the same MAC"
+UNMARKED = "it has no MAC, and came after entries that have one"
+LATE = "it is older than the record duty was when it was sealed: it may copy an entry that is gone"
+
+MOST_FOREIGN = 100
+"""How many foreign entries are named."""
 
 Via = Literal["api", "cli", "system"]
 
@@ -46,13 +67,49 @@ class Act:
     request_hash: bytes | None = None
     details: Mapping[str, object] = field(default_factory=dict)
 
+    def said(self) -> bytes:
+        """Everything it says, in a notation that is the same before it is stored and after.
+
+        What is missing is told from what is empty, and no member holds the octet that parts them:
+        PostgreSQL takes no text with it. So no two acts are written alike.
+        """
+        hashed, details = self.request_hash, self.details
+        return "\0".join(
+            (
+                str((self.at - _EPOCH) // _MICROSECOND),
+                self.via,
+                "" if self.actor_id is None else self.actor_id.hex,
+                "" if self.department_id is None else self.department_id.hex,
+                self.action,
+                "" if self.object_kind is None else f"={self.object_kind}",
+                "" if self.object_id is None else f"={self.object_id}",
+                "" if self.request_id is None else f"={self.request_id}",
+                "" if hashed is None else hashed.hex(),
+                _encode(_as_stored(details)) if details else "{}",
+            )
+        ).encode()
+
+
+def make_mac(keyring: Keyring, act: Act) -> bytes:
+    """What proves that a process which has the master key has written an act down; each is new."""
+    nonce = secrets.token_bytes(NONCE_OCTETS)
+    return nonce + keyring.audit_mac(nonce + act.said())
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An act as stored."""
+    """An act as stored. mac: None of one that was written before there were any."""
 
     id: UUID
     act: Act
+    mac: bytes | None = None
+
+    def is_foreign(self, keyring: Keyring) -> bool:
+        """Whether it has a MAC that no process of ours has made."""
+        if self.mac is None:
+            return False
+        nonce, mac = self.mac[:NONCE_OCTETS], self.mac[NONCE_OCTETS:]
+        return not hmac.compare_digest(mac, keyring.audit_mac(nonce + self.act.said()))
 
     @property
     def line(self) -> str:
@@ -130,16 +187,26 @@ class Broken:
 class Walk:
     """Follows the chain from its beginning, one seal at a time.
 
+    keyring: of the system whose trail it is.
     now: by the clock of whoever verifies, and not of anything in the trail: an entry of the future
         must not make others look older than they are.
     known: a seal that somebody wrote down, which must be in the chain.
+    copies: entries whose MAC an older entry has.
+    foreign: the first `MOST_FOREIGN` of those that are as they were sealed, but none of ours has
+        written; `foreigners`: how many there are.
     """
 
+    keyring: Keyring
     now: datetime
     known: Head | None = None
+    copies: Container[UUID] = ()
     head: Head = field(default_factory=Head)
     entries: int = 0
     gone: int = 0
+    foreign: list[Broken] = field(default_factory=list)
+    foreigners: int = 0
+    _marked: bool = False
+    _latest: datetime | None = None
 
     def follow(self, seal: Seal, entry: Entry | None) -> Broken | None:
         """Look at the next seal and its entry; what is wrong with them, if anything."""
@@ -148,9 +215,25 @@ class Walk:
         self.head = Head(seal.no, seal.seal)
         if entry is None:
             self.gone += 1
+        elif why := self._foreign(entry):
+            self.foreigners += 1
+            if len(self.foreign) < MOST_FOREIGN:
+                self.foreign.append(Broken(entry.id, seal.no, why))
         else:
             self.entries += 1
+            self._marked = self._marked or entry.mac is not None
+        self._latest = max(seal.at, self._latest or seal.at)
         return None
+
+    def _foreign(self, entry: Entry) -> str | None:
+        if entry.mac is None:
+            return UNMARKED if self._marked else None
+        if entry.is_foreign(self.keyring):
+            return INVALID
+        if entry.id in self.copies:
+            return COPIED
+        late = self._latest is not None and entry.act.at < self._latest - KEPT
+        return LATE if late else None
 
     def _fault(self, seal: Seal, entry: Entry | None) -> str | None:
         if seal.no != self.head.no + 1:
@@ -183,3 +266,22 @@ def _made_at(entry_id: UUID) -> datetime | None:
 
 def _text(value: UUID | None) -> str | None:
     return None if value is None else str(value)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+
+
+def _number(text: str) -> int | float:
+    """A number as jsonb gives it back, which writes 1e16 as an integer and has no -0.0."""
+    value = Decimal(text)
+    return int(value) if value == value.to_integral_value() else float(text)
+
+
+_decode = json.JSONDecoder(parse_float=_number).decode
+
+
+def _as_stored(details: Mapping[str, object]) -> object:
+    """Details as JSON has them: keys are texts, tuples are lists."""
+    return _decode(json.dumps(dict(details)))

@@ -6,9 +6,11 @@ import sys
 
 from service.accounts.audit import Head
 from service.accounts.sealing import Verdict, verify
+from service.crypto import Keyring, read_key_file
 from service.errors import Misconfigured
+from service.runtime import compare_keys, stored_checks
 from service.settings import read_settings
-from service.storage.postgres import connect
+from service.storage.postgres import LONG_SECONDS, connected
 
 _SEAL_DIGITS = 64
 
@@ -18,7 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     walk = commands.add_parser(
         "verify",
-        help="walk the chain of seals; exit code 1 and the first broken entry if it breaks",
+        help="walk the chain of seals, with the master key; exit code 1, the first broken entry "
+        "and each that no process of ours has written if it is not whole",
     )
     walk.add_argument(
         "--head",
@@ -47,13 +50,17 @@ def parse_head(text: str) -> Head:
 
 async def _verify(known: Head | None) -> int:
     settings = read_settings()
-    conn = await connect(settings.database_url)
-    try:
-        verdict = await verify(conn, settings.clock.now(), known)
-    finally:
-        await conn.close()
+    keyring = Keyring(read_key_file(settings.key_file))
+    async with connected(settings.database_url, seconds=LONG_SECONDS) as conn:
+        compare_keys(await stored_checks(conn), keyring)
+        verdict = await verify(conn, keyring, settings.clock.now(), known)
+    for foreign in verdict.foreign:
+        print(f"foreign: {foreign}", file=sys.stderr)
+    if verdict.foreigners > len(verdict.foreign):
+        print(f"foreign: {verdict.foreigners} entries in all", file=sys.stderr)
     if verdict.broken:
         print(f"broken at {verdict.broken}", file=sys.stderr)
+    if verdict.broken or verdict.foreign:
         return 1
     print(_shown(verdict))
     return 0

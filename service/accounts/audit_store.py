@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.audit import Act, Entry, Head, Seal
+from service.accounts.audit import Act, Entry, Head, Seal, make_mac
+from service.crypto import Keyring
 from service.storage.postgres import Connection, Record
 
 SEALING = 7_146_032  # any number that nothing else in this database locks
@@ -34,14 +35,14 @@ class Listed(NamedTuple):
 
 INSERT_ENTRY = """
     INSERT INTO audit_entries (action, at, via, actor_id, department_id, object_kind, object_id,
-                               request_id, request_hash, details)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id
+                               request_id, request_hash, details, mac)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id
 """
 """Writes down an act, also beside what else a statement does; it takes `entry_values`."""
 
 
-def entry_values(act: Act) -> list[object]:
-    """What INSERT_ENTRY takes, from $1 to $10."""
+def entry_values(keyring: Keyring, act: Act) -> list[object]:
+    """What INSERT_ENTRY takes, from $1 to $11."""
     return [
         act.action,
         act.at,
@@ -53,12 +54,13 @@ def entry_values(act: Act) -> list[object]:
         act.request_id,
         act.request_hash,
         dict(act.details),
+        make_mac(keyring, act),
     ]
 
 
-async def insert_entry(conn: Connection, act: Act) -> UUID:
+async def insert_entry(conn: Connection, keyring: Keyring, act: Act) -> UUID:
     """Write down an act, in the transaction of its effect; returns the entry's id."""
-    entry_id: UUID = await conn.fetchval(INSERT_ENTRY, *entry_values(act))
+    entry_id: UUID = await conn.fetchval(INSERT_ENTRY, *entry_values(keyring, act))
     return entry_id
 
 
@@ -176,6 +178,36 @@ async def walk_seals(conn: Connection) -> AsyncIterator[tuple[Seal, Entry | None
         yield seal, _entry(row) if row["id"] is not None else None
 
 
+async def copied_entries(conn: Connection) -> set[UUID]:
+    """Entries whose MAC an older entry has; reads the whole trail."""
+    rows = await conn.fetch(
+        """
+        SELECT e.id FROM audit_entries e JOIN (
+            SELECT mac, min(id::text)::uuid AS first FROM audit_entries WHERE mac IS NOT NULL
+            GROUP BY mac HAVING count(*) > 1) c ON c.mac = e.mac
+        WHERE e.id <> c.first
+        """
+    )
+    return {row["id"] for row in rows}
+
+
+async def copies_among(conn: Connection, entries: Sequence[Entry]) -> set[UUID]:
+    """Which of these entries have the MAC of an older one: a copy says the same instant, so only
+    entries of that are looked at.
+    """
+    rows = await conn.fetch(
+        """
+        SELECT e.id FROM unnest($1::uuid[], $2::timestamptz[], $3::bytea[]) AS e(id, at, mac)
+        WHERE EXISTS (
+            SELECT FROM audit_entries o WHERE o.at = e.at AND o.mac = e.mac AND o.id < e.id)
+        """,
+        [entry.id for entry in entries],
+        [entry.act.at for entry in entries],
+        [entry.mac for entry in entries],
+    )
+    return {row["id"] for row in rows}
+
+
 async def stray_entry(conn: Connection) -> tuple[UUID, bool] | None:
     """An entry that neither has a seal nor waits for one (True), or that waits and is gone."""
     row = await conn.fetchrow(
@@ -210,4 +242,4 @@ def _entry(row: Record) -> Entry:
         request_hash=row["request_hash"],
         details=row["details"],
     )
-    return Entry(row["id"], act)
+    return Entry(row["id"], act, row["mac"])

@@ -71,7 +71,7 @@ async def bootstrap(
     for name, person in zip(NAMES, people, strict=True):
         token = given.get(name) or new_token()
         user = await _administrator(conn, department, person)
-        await _give_key(conn, user, token_hash(keyring, token), again, now)
+        await _give_key(conn, keyring, user, token, again, now)
         result[name] = token
     return result
 
@@ -83,7 +83,12 @@ async def _are_stored(conn: Connection, keyring: Keyring, tokens: Mapping[str, s
 
 
 async def _give_key(
-    conn: Connection, user: User, stored: bytes, again: str | None, now: datetime
+    conn: Connection,
+    keyring: Keyring,
+    user: User,
+    token: str,
+    again: str | None,
+    now: datetime,
 ) -> None:
     """A key that works at once, unless it is there; and the entry of it in the audit trail.
 
@@ -91,6 +96,7 @@ async def _give_key(
     """
     name = f"made again: {again}" if again else "first key"
     key = NewKey(user.id, name, bootstrap=True)
+    stored = token_hash(keyring, token)
     key_id = await key_store.insert_key(conn, key, stored, now, held=Held.of(user))
     if key_id is None:
         return
@@ -102,7 +108,7 @@ async def _give_key(
         object_id=str(user.id),
         details={"key": str(key_id)},
     )
-    await insert_entry(conn, act)
+    await insert_entry(conn, keyring, act)
 
 
 async def _check_again(conn: Connection, now: datetime, because: str | None) -> str | None:

@@ -88,7 +88,7 @@ async def log_in(pool: Pool, keyring: Keyring, attempt: Attempt, now: datetime) 
     stored = known.password_hash if known else None
     right = await asyncio.to_thread(is_password, attempt.password, stored)
     if known is None or not right or known.disabled:
-        await _note_failure(pool, known, now)
+        await _note_failure(pool, keyring, known, now)
         raise LoginFailed("the login, the password or the code is wrong")
     if known.totp_confirmed and attempt.code is None:
         async with transaction(pool) as conn:
@@ -131,9 +131,9 @@ async def begin_guess(conn: Connection, keyring: Keyring, user: User, now: datet
     return await sessions.get_credentials(conn, user.id)
 
 
-async def note_wrong(conn: Connection, known: Credentials, now: datetime) -> None:
+async def note_wrong(conn: Connection, keyring: Keyring, known: Credentials, now: datetime) -> None:
     """Write down an attempt that went wrong."""
-    await insert_entry(conn, _act("login_failed", known, None, now))
+    await insert_entry(conn, keyring, _act("login_failed", known, None, now))
 
 
 async def session_caller(
@@ -167,9 +167,9 @@ async def _open(
                 agent=attempt.agent[:200],
                 now=now,
             )
-            await insert_entry(conn, _act("login", known, session.id, now))
+            await insert_entry(conn, keyring, _act("login", known, session.id, now))
     if not taken:
-        await _note_failure(pool, known, now)
+        await _note_failure(pool, keyring, known, now)
         raise LoginFailed("the login, the password or the code is wrong")
     return Opened(session, token, known.temporary)
 
@@ -193,10 +193,12 @@ def recovery_hash(keyring: Keyring, user_id: UUID, code: str) -> bytes:
     return keyring.index(RECOVERY, f"{user_id} {code.strip().lower()}")
 
 
-async def _note_failure(pool: Pool, known: Credentials | None, now: datetime) -> None:
+async def _note_failure(
+    pool: Pool, keyring: Keyring, known: Credentials | None, now: datetime
+) -> None:
     if known is not None:
         async with transaction(pool) as conn:
-            await note_wrong(conn, known, now)
+            await note_wrong(conn, keyring, known, now)
 
 
 def _act(action: str, known: Credentials, session_id: UUID | None, now: datetime) -> Act:

@@ -10,7 +10,9 @@ from service.accounts import passwords, session_store, store
 from service.accounts.audit import Act
 from service.accounts.audit_store import insert_entry
 from service.accounts.credentials import hash_password, new_password
+from service.crypto import Keyring, read_key_file
 from service.errors import NotFound
+from service.runtime import check_key
 from service.settings import read_settings
 from service.storage.postgres import connect
 
@@ -23,9 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def _give(login: str) -> None:
     settings = read_settings()
+    keyring = Keyring(read_key_file(settings.key_file))
     conn = await connect(settings.database_url)
     try:
         async with conn.transaction():
+            await check_key(conn, keyring)
             password, now = new_password(), settings.clock.now()
             user = await store.find_user(conn, login)
             if user is None:
@@ -33,7 +37,7 @@ async def _give(login: str) -> None:
             await passwords.put_in_force(conn, user.id, hash_password(password), now)
             await session_store.record_giver(conn, user.id, None, now, ends_others=True)
             act = Act("give_password", now, "cli", object_kind="users", object_id=str(user.id))
-            await insert_entry(conn, act)
+            await insert_entry(conn, keyring, act)
     finally:
         await conn.close()
     print(password)

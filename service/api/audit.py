@@ -5,10 +5,12 @@ from uuid import UUID
 from pydantic import Field
 
 from service.accounts import audit_store as store
+from service.accounts.audit import COPIED, INVALID
 from service.accounts.audit_store import Listed, Wanted
+from service.accounts.sealing import find_foreign
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
-from service.api.schema import Instant, Out, Page, Text
+from service.api.schema import Instant, Out, Page, PlainOut, Text
 
 
 class AuditQuery(PageQuery):
@@ -37,6 +39,9 @@ class EntryOut(Out):
     request_hash: str | None = Field(description="A keyed hash of what was asked.")
     details: dict[str, object]
     seal: int | None = Field(description="Its place in the chain; null: it waits to be sealed.")
+    foreign: PlainOut | None = Field(
+        description="Why it proves nothing: no process that has the master key wrote it."
+    )
 
 
 async def list_audit(call: Call, query: AuditQuery) -> Page[EntryOut]:
@@ -51,10 +56,18 @@ async def list_audit(call: Call, query: AuditQuery) -> Page[EntryOut]:
         until=query.until,
     )
     found = await store.list_entries(call.conn, wanted, query.before, query.wanted)
-    return cut(Page[EntryOut], [_shown(listed) for listed in found], query)
+    entries = [listed.entry for listed in found]
+    foreign = await find_foreign(call.conn, call.runtime.keyring, entries)
+    return cut(Page[EntryOut], [_shown(one, foreign.get(one.entry.id)) for one in found], query)
 
 
-def _shown(listed: Listed) -> EntryOut:
+_FOREIGN_ZH = {
+    INVALID: "并非由持有主密钥的本系统进程写入：校验码无效",
+    COPIED: "是另一条记录的复制：两条的校验码相同",
+}
+
+
+def _shown(listed: Listed, foreign: str | None) -> EntryOut:
     entry = listed.entry
     act = entry.act
     return EntryOut(
@@ -70,4 +83,5 @@ def _shown(listed: Listed) -> EntryOut:
         request_hash=act.request_hash.hex() if act.request_hash else None,
         details=dict(act.details),
         seal=listed.seal_no,
+        foreign=None if foreign is None else PlainOut(zh=_FOREIGN_ZH[foreign], en=foreign),
     )

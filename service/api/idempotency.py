@@ -13,6 +13,7 @@ from uuid import UUID
 from aiohttp import web
 
 from service.accounts.audit import Act
+from service.accounts.audit_store import entry_values
 from service.api import store
 from service.api.problems import Malformed
 from service.crypto import Keyring
@@ -83,8 +84,9 @@ class Ticket:
             Overtaken: the same request has been answered meanwhile.
         """
         body = keyring.encrypt_bytes(_ANSWER, answer.body) if self.kept else None
-        entry = (self.fingerprint, answer.status, body)
-        await store.insert_answer(conn, (self.user_id, self.caller_id), self.key, entry, act, now)
+        kept = (self.fingerprint, answer.status, body)
+        entry = None if act is None else entry_values(keyring, act)
+        await store.insert_answer(conn, (self.user_id, self.caller_id), self.key, kept, entry, now)
 
 
 def key_of(request: web.Request) -> str | None:

@@ -198,7 +198,7 @@ async def confirm_totp(call: Call, body: CodeBody) -> RecoveryOut:
     step = credentials.step_of_code(secret, body.code, call.now, known.totp_step)
     if step is None:
         problem = "it is not the code of now; look at the clock of your authenticator"
-        await note_wrong(call.conn, known, call.now)
+        await note_wrong(call.conn, call.runtime.keyring, known, call.now)
         raise Counted(Invalid(f"the code is wrong: {problem}", fields={"code": problem}))
     await session_store.end_attempts(call.conn, call.user.id)
     codes = credentials.new_recovery_codes()
@@ -230,7 +230,7 @@ async def _check_password(call: Call, field: str, password: str) -> session_stor
     """What the caller logs in with, once the password is theirs; attempts count as logins do."""
     known = await begin_guess(call.conn, call.runtime.keyring, call.user, call.now)
     if not await asyncio.to_thread(credentials.is_password, password, known.password_hash):
-        await note_wrong(call.conn, known, call.now)
+        await note_wrong(call.conn, call.runtime.keyring, known, call.now)
         problem = "it is not your password"
         raise Counted(Invalid("the password is wrong", fields={field: problem}))
     await session_store.end_attempts(call.conn, call.user.id)

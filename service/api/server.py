@@ -287,7 +287,7 @@ class _Exchange:
         if self._ticket is not None and answer is not None:
             await self._ticket.keep(call.conn, self._runtime.keyring, answer, act, call.now)
         elif act is not None:
-            await insert_entry(call.conn, act)
+            await insert_entry(call.conn, self._runtime.keyring, act)
 
 
 def _answer(op: Op, result: object, zone: ZoneInfo) -> Answer:

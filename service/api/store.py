@@ -1,10 +1,10 @@
 """The SQL of the API itself: stored answers, and whether the database is ready."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.accounts.audit import Act
-from service.accounts.audit_store import INSERT_ENTRY, entry_values
+from service.accounts.audit_store import INSERT_ENTRY
 from service.storage.postgres import (
     Connection,
     Overtaken,
@@ -53,21 +53,21 @@ async def insert_answer(
     caller: tuple[UUID, UUID],
     key: str,
     answer: tuple[bytes, int, bytes | None],
-    act: Act | None,
+    entry: Sequence[object] | None,
     now: datetime,
 ) -> None:
     """Store an answer of a user and caller (fingerprint, status, and body unless for once), and
-    with it the entry of the act, if it is one, in the same statement.
+    with it the audit entry (`entry_values`), if there is one, in the same statement.
 
     Raises:
         Overtaken: the same request has been answered meanwhile.
     """
     values = [*caller, key, *answer, now]
     try:
-        if act is None:
+        if entry is None:
             await conn.execute(_INSERT_ANSWER.format(*range(1, 8)), *values)
         else:
-            await conn.execute(_INSERT_BOTH, *entry_values(act), *values)
+            await conn.execute(_INSERT_BOTH, *entry, *values)
     except UniqueViolation as error:
         raise Overtaken from error
 
@@ -76,7 +76,7 @@ _INSERT_ANSWER = """
     INSERT INTO idempotency (user_id, caller_id, key, fingerprint, status, body, created_at)
     VALUES (${}, ${}, ${}, ${}, ${}, ${}, ${})
 """
-_INSERT_BOTH = f"WITH entry AS ({INSERT_ENTRY}) {_INSERT_ANSWER.format(*range(11, 18))}"
+_INSERT_BOTH = f"WITH entry AS ({INSERT_ENTRY}) {_INSERT_ANSWER.format(*range(12, 19))}"
 
 
 async def delete_old_answers(conn: Connection, now: datetime) -> int:

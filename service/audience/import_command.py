@@ -209,7 +209,7 @@ async def _keep(
             object_id=str(made.id),
             details={"in_name_of": str(user.id)},
         )
-        await insert_entry(conn, act)
+        await insert_entry(conn, keyring, act)
     return made
 
 

@@ -76,7 +76,7 @@ async def _import(options: argparse.Namespace, settings: Settings) -> None:
             facts = {"blocks": taken.blocks, "file_sha256": digest}
             place = ("block_tables", str(taken.id))
             act = Act("import_prefixes", now, "cli", None, None, *place, details=facts)
-            await insert_entry(conn, act)
+            await insert_entry(conn, keyring, act)
         print(f"{source}: blocks / 号段 {taken.blocks:,}")
         for code, blocks in table.left_out.most_common():
             print(f"  left out / 未收 {blocks:,}: {REASONS[code]}")

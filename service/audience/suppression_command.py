@@ -96,7 +96,8 @@ async def _import(options: argparse.Namespace, settings: Settings) -> int:
             )
             entered = await add_suppressions(conn, keyring, found.phones, new, now)
             details = {"in_name_of": str(user.id), "numbers": entered.numbers}
-            await insert_entry(conn, Act("import_suppressions", now, "cli", details=details))
+            act = Act("import_suppressions", now, "cli", details=details)
+            await insert_entry(conn, keyring, act)
     print(
         f"numbers / 号码 {entered.numbers:,}: added / 新增 {entered.added:,}, "
         f"known / 已有 {entered.numbers - entered.added:,}; rejected / 拒绝 {len(found.rejected):,}"
@@ -132,9 +133,10 @@ async def _department(conn: Connection, name: str | None) -> UUID | None:
 
 
 async def _export(options: argparse.Namespace, settings: Settings) -> int:
-    now = settings.clock.now()
+    keyring, now = Keyring(read_key_file(settings.key_file)), settings.clock.now()
     which = Which(reason=options.reason, in_force_at=now)
     async with connected(settings.database_url) as conn:
+        await check_key(conn, keyring)
         async with conn.transaction():
             count = await store.count_suppressions(conn, which)
             export = await store.insert_export(conn, None, options.why, count, now)
@@ -146,7 +148,7 @@ async def _export(options: argparse.Namespace, settings: Settings) -> int:
                 object_id=str(export),
                 details={"suppressions": count},
             )
-            await insert_entry(conn, act)
+            await insert_entry(conn, keyring, act)
         async with conn.transaction():
             async for line in suppressions_csv(conn, which, settings.zone):
                 sys.stdout.write(line)

@@ -11,7 +11,9 @@ from service.campaigns.county_settings import add_notice
 from service.campaigns.county_store import load_county
 from service.campaigns.holidays import Notice
 from service.campaigns.notice import read_notice
+from service.crypto import Keyring, read_key_file
 from service.errors import Misconfigured
+from service.runtime import check_key
 from service.settings import read_settings
 from service.storage.postgres import connect
 
@@ -40,14 +42,16 @@ def _read(name: str) -> Notice:
 
 async def _import(notice: Notice) -> None:
     settings = read_settings()
+    keyring = Keyring(read_key_file(settings.key_file))
     conn = await connect(settings.database_url)
     try:
         async with conn.transaction():
+            await check_key(conn, keyring)
             reason = f"imported: {notice.source}"
             now = settings.clock.now()
             moved = await add_notice(conn, notice, reason, None, now)
             act = Act("add_notice", now, "cli", object_kind="holidays", object_id=str(notice.year))
-            await insert_entry(conn, act)
+            await insert_entry(conn, keyring, act)
     finally:
         await conn.close()
     _print(notice)

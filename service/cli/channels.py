@@ -77,7 +77,7 @@ def _with_channels(
             result = await command(options, conn, keyring, settings)
             if act is not None:
                 made = str(result["id"]) if isinstance(result, dict) and "id" in result else None
-                await write_down(conn, act, settings, ("channels", made))
+                await write_down(conn, keyring, act, settings, ("channels", made))
         if result is not None:
             print(json.dumps(result, ensure_ascii=False, indent=2))
 

@@ -95,9 +95,9 @@ def _hold_all(options: argparse.Namespace) -> None:
 
 
 async def _hold_database(reason: str, settings: Settings) -> None:
-    async with opened(settings) as (conn, _):
+    async with opened(settings) as (conn, keyring):
         stop = await hold_all(conn, reason, settings.clock.now())
-        await write_down(conn, "hold_all", settings, ("stops", str(stop.id)))
+        await write_down(conn, keyring, "hold_all", settings, ("stops", str(stop.id)))
     print(f"everything is on hold since {written(stop.stopped_at, settings.zone)}: {stop.reason}")
 
 
@@ -129,9 +129,14 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Connection, Keyring]
 
 
 async def write_down(
-    conn: Connection, act: str, settings: Settings, concerns: tuple[str, str | None]
+    conn: Connection,
+    keyring: Keyring,
+    act: str,
+    settings: Settings,
+    concerns: tuple[str, str | None],
 ) -> None:
     """Put an act of the command line into the audit trail, in the transaction of its effect."""
     kind, object_id = concerns
     now = settings.clock.now()
-    await insert_entry(conn, Act(act, now, "cli", object_kind=kind, object_id=object_id))
+    entry = Act(act, now, "cli", object_kind=kind, object_id=object_id)
+    await insert_entry(conn, keyring, entry)

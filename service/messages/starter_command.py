@@ -10,8 +10,10 @@ from service.accounts.audit import Act
 from service.accounts.audit_store import insert_entry
 from service.accounts.model import Right
 from service.accounts.store import find_user
+from service.crypto import Keyring, read_key_file
 from service.errors import NotFound
 from service.messages.starters import load_starters
+from service.runtime import check_key
 from service.settings import read_settings
 from service.storage.postgres import connect
 
@@ -33,17 +35,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def _load(login: str) -> None:
     settings = read_settings()
+    keyring = Keyring(read_key_file(settings.key_file))
     now = settings.clock.now()
     conn = await connect(settings.database_url)
     try:
         async with conn.transaction():
+            await check_key(conn, keyring)
             author = await find_user(conn, login)
             if author is None:
                 raise NotFound(f"there is no user {login}; name one with --author")
             author.need(Right.WRITE)
             loaded = await load_starters(conn, author, now)
             act = Act("load_starters", now, "cli", object_kind="users", object_id=str(author.id))
-            await insert_entry(conn, act)
+            await insert_entry(conn, keyring, act)
     finally:
         await conn.close()
     sys.stdout.write(json.dumps(asdict(loaded)) + "\n")

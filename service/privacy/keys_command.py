@@ -48,9 +48,13 @@ async def _database(settings: Settings) -> AsyncIterator[tuple[Connection, Keys]
         await conn.close()
 
 
-async def _write_down(conn: Connection, act: str, key_id: int, settings: Settings) -> None:
+async def _write_down(
+    conn: Connection, keyring: Keyring, act: str, key_id: int, settings: Settings
+) -> None:
     now = settings.clock.now()
-    await insert_entry(conn, Act(act, now, "cli", object_kind="keys", object_id=str(key_id)))
+    await insert_entry(
+        conn, keyring, Act(act, now, "cli", object_kind="keys", object_id=str(key_id))
+    )
 
 
 async def _add(settings: Settings) -> None:
@@ -59,7 +63,7 @@ async def _add(settings: Settings) -> None:
         added = max(more.masters)
         async with conn.transaction():
             await check_key(conn, Keyring(more))
-            await _write_down(conn, "add_master_key", added, settings)
+            await _write_down(conn, Keyring(more), "add_master_key", added, settings)
     print(f"key {added} is in {settings.key_file}; keep a copy of the file, then run:")
     print("tocsin keys rotate")
 
@@ -67,7 +71,7 @@ async def _add(settings: Settings) -> None:
 async def _rotate(settings: Settings) -> None:
     async with _database(settings) as (conn, keys):
         keyring = Keyring(keys)
-        await _write_down(conn, "rotate_master_key", keyring.key_id, settings)
+        await _write_down(conn, keyring, "rotate_master_key", keyring.key_id, settings)
         done = await rotation.rotate(conn, keyring, lambda t, n: print(f"{t}\t{n}", flush=True))
     print(f"{sum(done.values())} rows are under key {keyring.key_id} now")
 
@@ -76,6 +80,6 @@ async def _retire(key_id: int, settings: Settings) -> None:
     async with _database(settings) as (conn, keys):
         async with conn.transaction():
             left = await rotation.retire(conn, keys, key_id)
-            await _write_down(conn, "retire_master_key", key_id, settings)
+            await _write_down(conn, Keyring(left), "retire_master_key", key_id, settings)
         write_key_file(left)  # last: a key too many does no harm, a missing one stops every start
     print(f"key {key_id} is out of {settings.key_file}; its copies can be destroyed")

@@ -15,6 +15,7 @@ from service.accounts.passwords import WAITS
 from service.audience.roster_store import retire_left, retire_links
 from service.audience.rosters import day_in_china
 from service.audience.staging_store import try_lock_contacts
+from service.crypto import Keyring
 from service.privacy import retention_store as store
 from service.settings import Settings
 from service.storage.postgres import COUNT_SECONDS, Connection, Pool, transaction
@@ -65,7 +66,9 @@ def terms_of(settings: Settings) -> Terms:
 Batch = Callable[[Connection], Awaitable[int | None]]
 
 
-async def let_go(pool: Pool, terms: Terms, now: datetime, rows: int = ROWS) -> dict[str, int]:
+async def let_go(
+    pool: Pool, keyring: Keyring, terms: Terms, now: datetime, rows: int = ROWS
+) -> dict[str, int]:
     """Let go of what is past its term, some batches of each kind; returns how much by kind."""
 
     async def numbers(conn: Connection) -> int | None:
@@ -89,34 +92,38 @@ async def let_go(pool: Pool, terms: Terms, now: datetime, rows: int = ROWS) -> d
         "passwords": until_empty(store.drop_given_passwords, terms.passwords),
         "records": until_empty(store.delete_records, terms.records),
     }
-    done = {kind: await _in_batches(pool, kind, batch, now) for kind, batch in kinds.items()}
-    done["list_entries"] = await _expired_lists(pool, now - terms.lists, now, rows)
-    done["left_entries"] = await _left_entries(pool, now - terms.lists, now, rows)
+    done = {
+        kind: await _in_batches(pool, keyring, kind, batch, now) for kind, batch in kinds.items()
+    }
+    done["list_entries"] = await _expired_lists(pool, keyring, now - terms.lists, now, rows)
+    done["left_entries"] = await _left_entries(pool, keyring, now - terms.lists, now, rows)
     return {kind: count for kind, count in done.items() if count}
 
 
-async def _in_batches(pool: Pool, kind: str, batch: Batch, now: datetime) -> int:
+async def _in_batches(pool: Pool, keyring: Keyring, kind: str, batch: Batch, now: datetime) -> int:
     """Batches one after another, until one says that nothing is left (None)."""
     total = 0
     for _ in range(BATCHES):
         async with transaction(pool, seconds=COUNT_SECONDS) as conn:
             count = await batch(conn)
-            await _note(conn, kind, count or 0, now)
+            await _note(conn, keyring, kind, count or 0, now)
         if count is None:
             break
         total += count
     return total
 
 
-async def _note(conn: Connection, kind: str, count: int, now: datetime) -> None:
+async def _note(conn: Connection, keyring: Keyring, kind: str, count: int, now: datetime) -> None:
     """Count what a batch let go of, and write it into the audit trail."""
     if count:
         await store.count_retired(conn, day_in_china(now), kind, count)
         act = Act("let_go", now, "system", object_kind="retention", details={kind: count})
-        await insert_entry(conn, act)
+        await insert_entry(conn, keyring, act)
 
 
-async def _expired_lists(pool: Pool, last: datetime, now: datetime, rows: int) -> int:
+async def _expired_lists(
+    pool: Pool, keyring: Keyring, last: datetime, now: datetime, rows: int
+) -> int:
     """Lists past their term, one after another; one whose department is importing has to wait."""
     day, total, after = day_in_china(last), 0, UUID(int=0)
     while True:
@@ -135,10 +142,12 @@ async def _expired_lists(pool: Pool, last: datetime, now: datetime, rows: int) -
                 return None
             return await retire_links(conn, roster_id, rows, now) or None
 
-        total += await _in_batches(pool, "list_entries", batch, now)
+        total += await _in_batches(pool, keyring, "list_entries", batch, now)
 
 
-async def _left_entries(pool: Pool, before: datetime, now: datetime, rows: int) -> int:
+async def _left_entries(
+    pool: Pool, keyring: Keyring, before: datetime, now: datetime, rows: int
+) -> int:
     """What newer lists took off long ago, by department; one that is importing has to wait."""
     total, seen = 0, list[UUID]()
     while True:
@@ -153,4 +162,4 @@ async def _left_entries(pool: Pool, before: datetime, now: datetime, rows: int) 
                 return None
             return await retire_left(conn, whose, before, rows, now) or None
 
-        total += await _in_batches(pool, "left_entries", batch, now)
+        total += await _in_batches(pool, keyring, "left_entries", batch, now)

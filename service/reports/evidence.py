@@ -24,6 +24,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from service.accounts import audit_store
+from service.accounts.sealing import find_foreign
 from service.campaigns import store as campaigns
 from service.campaigns.clearance import frozen_content
 from service.campaigns.model import Campaign
@@ -71,7 +72,7 @@ async def _write(
     zone: ZoneInfo,
 ) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        documents = await _documents(conn, run, zone)
+        documents = await _documents(conn, keyring, run, zone)
         sums = {name: _add(archive, name, data) for name, data in documents.items()}
         sums["ledger.csv"] = await _add_ledger(archive, conn, run["id"], zone)
         manifest = _json(
@@ -87,7 +88,9 @@ async def _write(
         archive.writestr("manifest.sig", keyring.sign(PURPOSE, manifest))
 
 
-async def _documents(conn: Connection, run: Record, zone: ZoneInfo) -> dict[str, bytes]:
+async def _documents(
+    conn: Connection, keyring: Keyring, run: Record, zone: ZoneInfo
+) -> dict[str, bytes]:
     """The files that are not the ledger, by name."""
     report = await progress.run_report(conn, run["id"])
     facts = (
@@ -102,9 +105,15 @@ async def _documents(conn: Connection, run: Record, zone: ZoneInfo) -> dict[str,
     if run["campaign_id"] is not None:
         about.append(("campaigns", str(run["campaign_id"])))
         files |= await _campaign(conn, run, zone)
+    entries = await audit_store.entries_about(conn, about)
+    foreign = await find_foreign(conn, keyring, [entry for entry, _ in entries])
     trail = [
-        {"line": entry.line, "seal": None if seal is None else _seal(asdict(seal))}
-        for entry, seal in await audit_store.entries_about(conn, about)
+        {
+            "line": entry.line,
+            "seal": None if seal is None else _seal(asdict(seal)),
+            "foreign": foreign.get(entry.id),
+        }
+        for entry, seal in entries
     ]
     files["audit.json"] = _json(trail, zone)
     return files

@@ -53,11 +53,13 @@ def _faults(archive: zipfile.ZipFile, key: bytes) -> list[str]:
         texts = [content, *content.get("further", [])]
         if run["text"] != texts[run["text_no"] - 1]["text"] or run["rule"] != content["rule"]:
             found.append("what was sent is not the text and the rule that were approved")
-    for entry in json.loads(archive.read("audit.json")):
+    trail = json.loads(archive.read("audit.json"))
+    for entry in trail:
         digest = sha256(entry["line"].encode()).hexdigest()
         if entry["seal"] and entry["seal"]["digest"] != digest:
             found.append(f"the audit entry of seal {entry['seal']['no']} is not as it was sealed")
-    return found
+    foreign = [(json.loads(e["line"])[0], e["foreign"]) for e in trail if e.get("foreign")]
+    return found + [f"audit entry {entry_id}: {why}" for entry_id, why in foreign]
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ _GRANTS = (
     "REVOKE DELETE, MAINTAIN ON erasures FROM {role}",
     "GRANT SELECT ON migrations, audit_entries, audit_seals, audit_unsealed, disclosures TO {role}",
     """GRANT INSERT (at, via, actor_id, department_id, action, object_kind, object_id, request_id,
-                     request_hash, details) ON audit_entries TO {role}""",
+                     request_hash, details, mac) ON audit_entries TO {role}""",
     "GRANT INSERT ON audit_seals TO {role}",
     """GRANT INSERT (kind, object_id, phone_hash, department_id, user_id, reason_cipher, at,
                      holder_id), UPDATE (reason_cipher) ON disclosures TO {role}""",

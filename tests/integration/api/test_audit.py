@@ -16,6 +16,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from service import app
+from service.accounts.audit import COPIED, INVALID
 from service.accounts.audit_store import insert_entry
 from service.accounts.keys import new_token, token_hash
 from service.accounts.login import PREFIX as SESSION
@@ -141,7 +142,7 @@ async def test_entries_are_found_by_who_what_which_and_when(api: Api) -> None:
         made = (await api.post("/segments", ("county", role), body)).json
         api.clock.at += timedelta(hours=1)
     await api.patch(f"/segments/{made['id']}", ("county", "operator"), {"name": "新"})
-    await seal_committed(api.runtime.pool)
+    await seal_committed(api.runtime.pool, api.runtime.keyring)
     await api.post("/segments", ("school", "operator"), {"name": "n", "rule": "性别 = 男"})
     whole = (await api.get("/audit", ADMIN)).json["items"]
     said = [(item["action"], item["seal"]) for item in whole]
@@ -191,8 +192,8 @@ async def test_entries_hold_no_personal_data(api: Api) -> None:
 async def test_the_entry_is_in_the_transaction_of_the_effect(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def insert_then_break(conn: Any, act: Any) -> None:
-        await insert_entry(conn, act)
+    async def insert_then_break(conn: Any, keyring: Any, act: Any) -> None:
+        await insert_entry(conn, keyring, act)
         raise RuntimeError
 
     monkeypatch.setattr("service.api.server.insert_entry", insert_then_break)
@@ -201,6 +202,24 @@ async def test_the_entry_is_in_the_transaction_of_the_effect(
     async with transaction(api.runtime.pool) as conn:
         assert await conn.fetchval("SELECT count(*) FROM segments") == 0
         assert await conn.fetchval("SELECT count(*) FROM audit_entries") == 0
+
+
+@pytest.mark.attack
+async def test_what_somebody_else_wrote_into_the_table_is_shown_as_foreign(api: Api) -> None:
+    await api.post("/segments", ADMIN, {"name": "n", "rule": "性别 = 女"})
+    for actor in ("actor_id", f"'{api.teams['county'].operator.id}'"):
+        await api.runtime.pool.execute(
+            "INSERT INTO audit_entries (at, via, actor_id, department_id, action, object_kind,"
+            " object_id, request_id, request_hash, details, mac)"
+            f" SELECT at, via, {actor}, department_id, action, object_kind, object_id, request_id,"
+            " request_hash, details, mac FROM audit_entries ORDER BY id LIMIT 1"
+        )
+    items = (await api.get("/audit", ADMIN)).json["items"]
+    assert [item["foreign"] and item["foreign"]["en"] for item in items] == [
+        INVALID,
+        COPIED,
+        None,
+    ]
 
 
 @pytest.mark.attack

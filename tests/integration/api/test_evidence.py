@@ -17,6 +17,7 @@ from uuid import UUID
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from service.accounts.audit import INVALID
 from service.accounts.sealing import seal_committed
 from service.campaigns.firing import fire_due
 from service.campaigns.lifecycle import finish_campaigns
@@ -76,7 +77,7 @@ async def _fired(api: Api, at: datetime) -> UUID:
 
 
 async def _of_run(api: Api, run: UUID) -> bytes:
-    await seal_committed(api.runtime.pool)
+    await seal_committed(api.runtime.pool, api.runtime.keyring)
     found = await api.get(f"/runs/{run}/evidence", ADMIN)
     assert (found.status, found.headers["Content-Type"]) == (200, "application/zip"), found.body
     return found.body
@@ -108,6 +109,29 @@ async def test_it_fits_and_the_script_says_so(api: Api, archive: bytes, tmp_path
     said = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: ASYNC221
     assert (said.returncode, said.stdout) == (0, "everything fits\n"), said.stderr
     assert sum(bool(line) for line in evidence.VERIFIER.read_text().splitlines()) <= 60
+
+
+@pytest.mark.attack
+async def test_an_entry_that_somebody_else_wrote_into_the_trail_is_named(
+    api: Api, archive: bytes
+) -> None:
+    run = json.loads(unpacked(archive)["run.json"])
+    key = await the_key(api)
+    assert faults(zipfile.ZipFile(io.BytesIO(archive)), key) == []
+    campaign = json.loads(unpacked(archive)["approval.json"])["campaign_id"]
+    await api.runtime.pool.execute(
+        "INSERT INTO audit_entries (at, via, actor_id, action, object_kind, object_id, mac)"
+        " VALUES ($1, 'api', $2, 'approve_campaign', 'campaigns', $3, $4)",
+        api.clock.at,
+        api.teams["county"].admin.id,
+        campaign,
+        bytes(24),
+    )
+    (run_id,) = await api.runtime.pool.fetchrow("SELECT id FROM runs")
+    forged = await _of_run(api, run_id)
+    (fault,) = faults(zipfile.ZipFile(io.BytesIO(forged)), key)
+    assert INVALID in fault
+    assert json.loads(unpacked(forged)["run.json"])["text"] == run["text"]
 
 
 async def test_it_says_who_agreed_to_what(api: Api, archive: bytes) -> None:

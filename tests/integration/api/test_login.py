@@ -4,6 +4,7 @@ import asyncio
 import base64
 from datetime import timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -132,11 +133,15 @@ async def test_a_password_of_ones_own_takes_a_key_that_gives_as_much(api: Api) -
 
 
 async def test_whoever_runs_the_machine_gives_the_first_password(
-    api: Api, database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    api: Api,
+    database_url: str,
+    key_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("TOCSIN_DATABASE_URL", database_url)
     monkeypatch.setenv("TOCSIN_REDIS_URL", "redis://127.0.0.1:1")
-    monkeypatch.setenv("TOCSIN_KEY_FILE", "/nowhere")
+    monkeypatch.setenv("TOCSIN_KEY_FILE", str(key_file))
     login = api.teams["county"].admin.login
     assert await asyncio.to_thread(main, ["password", login]) == 0
     opened = await log_in(api, login, capsys.readouterr().out.strip())

@@ -242,7 +242,7 @@ async def test_every_administrator_sees_for_a_month_what_the_machine_gave_to_one
         tokens = await bootstrap(conn, api.runtime.keyring, now, people, because="只剩一人")
         for user in (team.admin, team.operator):
             act = Act("give_password", now + HOUR, "cli", None, None, "users", str(user.id))
-            await insert_entry(conn, act)
+            await insert_entry(conn, api.runtime.keyring, act)
     for who in (ADMIN, tokens["admin"]):
         found = (await _work(api, who))["machine_access"]
         assert {(item["name"], item["code"]) for item in found["items"]} == {

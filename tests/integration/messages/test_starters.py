@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,7 @@ async def test_a_department_gets_those_that_it_may_sign(conn: Connection, now: d
 
 async def test_the_command_says_what_it_did(
     database_url: str,
+    key_file: Path,
     now: datetime,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -61,7 +63,7 @@ async def test_the_command_says_what_it_did(
     author = await make_user(conn, Role.OPERATOR, now=now, kind="county")
     monkeypatch.setenv("TOCSIN_DATABASE_URL", database_url)
     monkeypatch.setenv("TOCSIN_REDIS_URL", "redis://127.0.0.1:1")
-    monkeypatch.setenv("TOCSIN_KEY_FILE", "/nowhere")
+    monkeypatch.setenv("TOCSIN_KEY_FILE", str(key_file))
     run = await _in_thread(["templates", "load", "--author", author.login])
     assert run == 0
     loaded = Loaded(**json.loads(capsys.readouterr().out))

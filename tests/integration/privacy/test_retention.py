@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from service.accounts import guest_store
-from service.accounts.audit import Act
+from service.accounts.audit import Act, make_mac
 from service.accounts.audit_store import insert_entry
 from service.accounts.model import Role, User
 from service.accounts.sealing import seal_committed, verify
@@ -42,7 +42,7 @@ class System:
         return await self.pool.fetchval(sql, *arguments)
 
     async def turn(self, later: timedelta = timedelta(), rows: int = 2) -> dict[str, int]:
-        return await let_go(self.pool, TERMS, self.now + later, rows)
+        return await let_go(self.pool, self.keyring, TERMS, self.now + later, rows)
 
     async def run(self, rows: int = 5, *, settled: bool = True) -> UUID:
         async with transaction(self.pool) as conn:
@@ -150,7 +150,7 @@ async def test_whoever_dies_half_way_leaves_whole_batches(system: System) -> Non
 async def _one_batch(system: System, now: datetime) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("service.privacy.retention.BATCHES", 1)
-        await let_go(system.pool, TERMS, now, 2)
+        await let_go(system.pool, system.keyring, TERMS, now, 2)
 
 
 async def _break_off(system: System, now: datetime, left: int) -> None:
@@ -159,7 +159,7 @@ async def _break_off(system: System, now: datetime, left: int) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("service.privacy.retention.insert_entry", die)
-        await let_go(system.pool, TERMS, now, 2)
+        await let_go(system.pool, system.keyring, TERMS, now, 2)
 
 
 async def test_many_at_once_count_everything_once(system: System) -> None:
@@ -349,18 +349,21 @@ async def test_the_trail_loses_what_is_older_than_three_years_and_still_holds(
     present = datetime.now(UTC)
     for days in (0, 1, 2):
         age = TERMS.records + timedelta(days=1) + MOMENT - timedelta(days=days)
+        act = Act("do", present - age, "cli")
         await owner.execute(
-            "INSERT INTO audit_entries (id, at, via, action)"
-            " VALUES (uuidv7(-$1::interval), now() - $1::interval, 'cli', 'do')",
+            "INSERT INTO audit_entries (id, at, via, action, mac)"
+            " VALUES (uuidv7(-$1::interval), $2, 'cli', 'do', $3)",
             age,
+            act.at,
+            make_mac(system.keyring, act),
         )
     async with transaction(system.pool) as conn:
-        await insert_entry(conn, Act("now", present, "cli"))
-    await seal_committed(system.pool)
-    assert await let_go(system.pool, TERMS, present, 2) == {"records": 2}
-    await seal_committed(system.pool)
+        await insert_entry(conn, system.keyring, Act("now", present, "cli"))
+    await seal_committed(system.pool, system.keyring)
+    assert await let_go(system.pool, system.keyring, TERMS, present, 2) == {"records": 2}
+    await seal_committed(system.pool, system.keyring)
     async with system.pool.acquire() as conn:
-        verdict = await verify(conn, present)
+        verdict = await verify(conn, system.keyring, present)
     assert (verdict.broken, verdict.gone) == (None, 2)
     entries = await system.pool.fetch("SELECT action, details FROM audit_entries ORDER BY id")
     assert [row["action"] for row in entries] == ["do", "now", "let_go"]
