@@ -9,8 +9,8 @@ or drops them. See docs/decisions/0261-stray-opt-outs-in-bulk-wait.md.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Sequence, Set
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from service.audience.suppression_store import lock_suppressions
 from service.delivery import replies_store
 from service.delivery import strays_store as store
 from service.delivery.inbound_store import NewText
-from service.delivery.strays_store import Hold, Strays
+from service.delivery.strays_store import Hold
 from service.delivery.words import Kind
 from service.errors import Conflict, NotFound
 from service.storage.postgres import Connection
@@ -38,6 +38,10 @@ class Bounds(NamedTuple):
 
 
 BOUNDS = Bounds()
+HELD_FOR = timedelta(minutes=1)
+"""How long a channel that had too many strays counts as one, before they are counted again."""
+BASE_FOR = timedelta(minutes=10)
+"""How old the count of all people may be."""
 
 
 async def hold_strays(
@@ -60,26 +64,26 @@ async def hold_strays(
         if text_id in found:
             by_channel[channel_id].append(text_id)
     held: set[UUID] = set()
-    for channel_id in await _too_many(conn, by_channel, bounds, now):
-        await store.hold_texts(conn, channel_id, by_channel[channel_id], now)
+    for channel_id, counted_at in (await _too_many(conn, by_channel.keys(), bounds, now)).items():
+        await store.hold_texts(conn, channel_id, by_channel[channel_id], now, counted_at)
         held.update(by_channel[channel_id])
     return held
 
 
 async def _too_many(
-    conn: Connection, channels: Collection[int], bounds: Bounds, now: datetime
-) -> list[int]:
-    """Which of these channels have more strays than is usual."""
-    counted = await store.count_strays(conn, channels, now)
-    many = {channel for channel in channels if _of(counted, channel).hour > bounds.an_hour}
-    if not many:
-        return []
-    most = bounds.share * await store.count_base(conn)
-    return sorted(channel for channel in many if _of(counted, channel).day > most)
-
-
-def _of(counted: dict[int, Strays], channel_id: int) -> Strays:
-    return counted.get(channel_id, Strays(0, 0))
+    conn: Connection, channels: Set[int], bounds: Bounds, now: datetime
+) -> dict[int, datetime]:
+    """Which of these channels have more strays than is usual, and when that was counted. What an
+    attack makes large is counted once in a while only: the strays of a channel that has too many,
+    and all people.
+    """
+    held = await store.judged_lately(conn, channels, now - HELD_FOR, now)
+    counted = await store.count_strays(conn, channels - held.keys(), now)
+    many = {channel for channel, found in counted.items() if found.hour > bounds.an_hour}
+    if many:
+        most = bounds.share * await store.count_base(conn, now - BASE_FOR, now)
+        many = {channel for channel in many if counted[channel].day > most}
+    return held | dict.fromkeys(many, now)
 
 
 async def decide(

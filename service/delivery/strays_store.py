@@ -88,24 +88,63 @@ async def count_strays(
     return {row["channel_id"]: Strays(row["hour"], row["day"]) for row in rows}
 
 
-async def count_base(conn: Connection) -> int:
-    """How many people are in the lists of all departments together."""
-    base: int = await conn.fetchval("SELECT count(DISTINCT phone_hash) FROM contacts")
+async def judged_lately(
+    conn: Connection, channels: Collection[int], since: datetime, now: datetime
+) -> dict[int, datetime]:
+    """Which of these channels have an open hold, and had too many strays when they were counted
+    between these instants; and when that was.
+    """
+    rows = await conn.fetch(
+        """
+        SELECT channel_id, counted_at FROM opt_out_holds
+        WHERE channel_id = ANY($1) AND decided_at IS NULL AND counted_at > $2 AND counted_at <= $3
+        """,
+        list(channels),
+        since,
+        now,
+    )
+    return {row["channel_id"]: row["counted_at"] for row in rows}
+
+
+async def count_base(conn: Connection, since: datetime, now: datetime) -> int:
+    """How many people are in the lists of all departments together, as counted between these
+    instants, or now: that reads all lists.
+    """
+    kept: int | None = await conn.fetchval(
+        "SELECT people FROM people_counts WHERE counted_at > $1 AND counted_at <= $2", since, now
+    )
+    if kept is not None:
+        return kept
+    base: int = await conn.fetchval(
+        """
+        INSERT INTO people_counts (people, counted_at)
+        SELECT count(DISTINCT phone_hash), $1 FROM contacts
+        ON CONFLICT (one) DO UPDATE SET people = excluded.people, counted_at = excluded.counted_at
+        RETURNING people
+        """,
+        now,
+    )
     return base
 
 
 async def hold_texts(
-    conn: Connection, channel_id: int, texts: Collection[UUID], now: datetime
+    conn: Connection, channel_id: int, texts: Collection[UUID], now: datetime, counted_at: datetime
 ) -> None:
-    """Put opt-outs of a channel into its open hold, which begins if there is none."""
+    """Put opt-outs of a channel into its open hold, which begins if there is none.
+
+    counted_at: when the channel's strays were counted and were too many.
+    """
     hold: UUID = await conn.fetchval(
         """
-        INSERT INTO opt_out_holds (channel_id, began_at, last_at) VALUES ($1, $2, $2)
-        ON CONFLICT (channel_id) WHERE decided_at IS NULL DO UPDATE SET last_at = excluded.last_at
+        INSERT INTO opt_out_holds (channel_id, began_at, last_at, counted_at)
+        VALUES ($1, $2, $2, $3)
+        ON CONFLICT (channel_id) WHERE decided_at IS NULL
+            DO UPDATE SET last_at = excluded.last_at, counted_at = excluded.counted_at
         RETURNING id
         """,
         channel_id,
         now,
+        counted_at,
     )
     await conn.execute(
         "UPDATE inbound_texts SET hold_id = $2 WHERE id = ANY($1)", list(texts), hold

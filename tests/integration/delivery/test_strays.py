@@ -10,11 +10,13 @@ from service.accounts.model import Role, User
 from service.crypto import Keyring
 from service.delivery import strays, strays_store
 from service.delivery.inbound import read_inbound
+from service.delivery.inbound_store import NewText
 from service.delivery.replies import send_replies
 from service.delivery.strays import Bounds
 from service.delivery.strays_store import Hold
+from service.delivery.words import Kind
 from service.errors import Conflict, NotFound
-from service.storage.postgres import Pool, transaction
+from service.storage.postgres import Connection, Pool, Record, transaction
 from tests.factories import make_user
 from tests.harness.handset import Handsets, hand_off, set_up
 from tests.harness.ledger import add_channel
@@ -146,6 +148,65 @@ async def test_a_copy_of_what_is_held_does_not_count(handsets: Handsets) -> None
     await _decide(handsets, await _user(handsets), hold.id, "drop")
     await _opt_out(handsets, people, at=handsets.now + timedelta(minutes=2))
     assert await _stopped(handsets, people) == [False] * 4
+
+
+async def _rows_read(conn: Connection, table: str) -> int:
+    """How many rows of a table, or entries of its indexes, this connection has read and not yet
+    reported.
+    """
+    count: int = await conn.fetchval(
+        """
+        SELECT sum(pg_stat_get_xact_tuples_returned(c.oid))::bigint FROM pg_class c
+        WHERE c.oid = $1::text::regclass
+           OR c.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = $1::text::regclass)
+        """,
+        table,
+    )
+    return count
+
+
+def _stray(row: Record, channel_id: int, at: datetime) -> NewText:
+    return NewText(
+        id=row["id"],
+        channel_id=channel_id,
+        sender_hash=row["sender_hash"],
+        sender_cipher=b"",
+        recipient="",
+        text_cipher=b"",
+        digest=b"",
+        missing=0,
+        received_at=at,
+        kind=Kind.OPT_OUT,
+        answer=None,
+        answered=None,
+        department_id=None,
+        state="new",
+        extension=None,
+    )
+
+
+async def test_while_it_goes_on_neither_people_nor_strays_are_counted_for_each_batch(
+    handsets: Handsets,
+) -> None:
+    """A batch of an attack reads what is its own; the rest is counted once in a while."""
+    bounds = Bounds(share=0.5, an_hour=3)
+    await _opt_out(handsets, range(10, 60), bounds=bounds)
+    (hold,) = await _holds(handsets)
+    strays_of = await handsets.pool.fetch("SELECT id, sender_hash FROM inbound_texts ORDER BY id")
+    people, counted = [], []
+    for second in (1, 30, 59, 61, 62, 700):
+        at = handsets.now + timedelta(seconds=second)
+        new = [_stray(row, hold.channel_id, at) for row in strays_of[-2:]]
+        async with transaction(handsets.pool) as conn:
+            await conn.execute("SET LOCAL enable_seqscan = off")  # as if there were many
+            before = await _rows_read(conn, "contacts"), await _rows_read(conn, "inbound_texts")
+            assert len(await strays.hold_strays(conn, new, bounds, at)) == 2
+            people.append(await _rows_read(conn, "contacts") - before[0])
+            read = await _rows_read(conn, "inbound_texts") - before[1]
+            counted.append(read >= len(strays_of))
+    assert people[:5] == [0] * 5
+    assert people[5] >= 4
+    assert counted == [False, False, False, True, False, True]
 
 
 async def test_an_old_backlog_is_as_many(handsets: Handsets) -> None:
