@@ -13,7 +13,6 @@ from pydantic import BaseModel, Field, SecretStr
 from service.channels.gateway import (
     Deliver,
     Inbound,
-    LoginRefused,
     Receipt,
     Submission,
     SubmitResult,
@@ -49,6 +48,7 @@ from service.protocols.stream import (
     Silence,
     StreamGateway,
 )
+from service.protocols.verified import must_verify, unverified, verification_faults
 
 MSG_FMT = {Coding.ASCII: 0, Coding.UCS2: 8, Coding.GB18030: 15, Coding.GBK: 15}
 _Code = Annotated[int, Field(ge=1, le=0xFFFF_FFFF)]
@@ -126,8 +126,8 @@ class CMPPConfig(BaseModel):
 
     @property
     def verifies(self) -> bool:
-        """Whether a gateway must know the secret: unless there is a reason why it need not."""
-        return self.verify_gateway or not self.unverified_because.strip()
+        """Whether a gateway must know the secret."""
+        return must_verify(self.verify_gateway, self.unverified_because)
 
 
 class CMPPGateway(StreamGateway[CMPPClient[SubmitResult]]):
@@ -166,12 +166,7 @@ class CMPPGateway(StreamGateway[CMPPClient[SubmitResult]]):
     def settings_faults(cls, config: BaseModel, *, simulated: bool) -> Mapping[str, str]:  # noqa: ARG003
         """A gateway is not verified for a reason only."""
         settings = cast(CMPPConfig, config)
-        if settings.verifies is settings.verify_gateway:
-            return {}
-        return {
-            "unverified_because": "say why the gateway's login digest is not checked, or turn "
-            "verify_gateway on"
-        }
+        return verification_faults(settings.verify_gateway, settings.unverified_because)
 
     async def log_in(self) -> LoginAnswer | None:
         """Log in with the digest of account, secret and time.
@@ -187,7 +182,7 @@ class CMPPGateway(StreamGateway[CMPPClient[SubmitResult]]):
             return None
         if answer.status == CONNECT_OK and verify and not self.link.verified:
             self.link.close("the gateway could not be verified")
-            raise LoginRefused(_UNVERIFIED.format(config), retryable=False, code="unverified")
+            raise unverified(config.host, config.port)
         refusal = None if answer.status == CONNECT_OK else login_meaning(answer.status)
         return LoginAnswer(answer.status, refusal)
 
@@ -241,11 +236,6 @@ class CMPPGateway(StreamGateway[CMPPClient[SubmitResult]]):
 
 
 _DIGITS = re.compile("[0-9]*")
-_UNVERIFIED = (
-    "{0.host}:{0.port} accepted the login, but its own digest does not match the secret; "
-    "check the address and the secret; only where the carrier says that it makes another digest, "
-    "turn verify_gateway off and write so into unverified_because"
-)
 _MISFIT = SubmitResult(Outcome.REJECTED, code="extension", reason=Reason.FORMAT)
 
 

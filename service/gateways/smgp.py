@@ -5,8 +5,9 @@ Sources and deviations: docs/protocols/smgp.md. Not offered: ordered services (L
 
 import asyncio
 import re
+from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, Field, SecretStr
 
@@ -49,6 +50,7 @@ from service.protocols.stream import (
     Silence,
     StreamGateway,
 )
+from service.protocols.verified import must_verify, unverified, verification_faults
 
 MSG_FORMAT = {Coding.ASCII: 0, Coding.UCS2: 8, Coding.GB18030: 15}
 
@@ -61,6 +63,17 @@ class SMGPConfig(BaseModel):
     account: str = Field(pattern=r"^[!-~]{1,8}$", description="Account (ClientID), e.g. 12345678")
     secret: SecretStr = Field(
         min_length=1, max_length=15, description="Shared secret of the account"
+    )
+    verify_gateway: bool = Field(
+        default=True,
+        description="Refuse a gateway whose own login digest (AuthenticatorServer) is wrong; off, "
+        "with the reason in unverified_because, it is only logged",
+    )
+    unverified_because: str = Field(
+        default="",
+        max_length=200,
+        description="Why verify_gateway is off, e.g. what the carrier said of its digest; blank: "
+        "it is on",
     )
     login_mode: Literal[0, 2] = Field(
         default=2,
@@ -120,6 +133,11 @@ class SMGPConfig(BaseModel):
     heartbeat_seconds: Heartbeat = 10.0
     silence_seconds: Silence = 15.0
 
+    @property
+    def verifies(self) -> bool:
+        """Whether a gateway must know the secret."""
+        return must_verify(self.verify_gateway, self.unverified_because)
+
 
 class SMGPGateway(StreamGateway[SMGPClient[SubmitResult]]):
     """One connection of a China Telecom account, or a pair that sends and receives apart."""
@@ -128,6 +146,7 @@ class SMGPGateway(StreamGateway[SMGPClient[SubmitResult]]):
     protocol = "SMGP"
     header_octets = pdu.HEADER_OCTETS
     config_model = SMGPConfig
+    guarded = frozenset({"host", "port", "verify_gateway", "unverified_because"})
     number_setting = "access_number"
     number_characters = pdu.TERMINAL_OCTETS
     most_recipients = pdu.MOST_DESTINATIONS
@@ -151,6 +170,12 @@ class SMGPGateway(StreamGateway[SMGPClient[SubmitResult]]):
         if config.login_mode == pdu.SEND:
             receiving = config.model_copy(update={"login_mode": pdu.RECEIVE})
             self._receiver = SMGPGateway(receiving, deliver, clock)
+
+    @classmethod
+    def settings_faults(cls, config: BaseModel, *, simulated: bool) -> Mapping[str, str]:  # noqa: ARG003
+        """A gateway is not verified for a reason only."""
+        settings = cast(SMGPConfig, config)
+        return verification_faults(settings.verify_gateway, settings.unverified_because)
 
     async def open(self) -> None:
         """Connect and log in, with both links of a pair.
@@ -186,16 +211,24 @@ class SMGPGateway(StreamGateway[SMGPClient[SubmitResult]]):
         )
 
     async def log_in(self) -> LoginAnswer | None:
-        """Log in with the digest of account, secret and time."""
+        """Log in with the digest of account, secret and time.
+
+        Raises:
+            LoginRefused: by us, since the gateway does not know the secret and is to be verified.
+        """
         config = self._config
         answer = await self.link.login(
             config.account,
             config.secret.get_secret_value(),
             self._clock.now(),
             mode=config.login_mode,
+            verify=config.verifies,
         )
         if answer is None:
             return None
+        if answer.status == STATUS_OK and config.verifies and not self.link.verified:
+            self.link.close("the gateway could not be verified")
+            raise unverified(config.host, config.port)
         refusal = None if answer.status == STATUS_OK else login_meaning(answer.status)
         return LoginAnswer(answer.status, refusal)
 

@@ -31,14 +31,12 @@ _VARIANTS: dict[str, tuple[dict[str, Any], ...]] = {
 
 _WHERE = {"host": "127.0.0.1", "port": 1}
 _ACCOUNT = {"account": "901234", "secret": "1qaz2wsx", "access_number": "106900001234"}
+_UNVERIFIED = {"verify_gateway": False, "unverified_because": "it is made up"}
 SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {
     "cmpp": tuple(
-        _WHERE
-        | _ACCOUNT
-        | {"version": version, "verify_gateway": False, "unverified_because": "it is made up"}
-        for version in ("2.0", "3.0")
+        _WHERE | _ACCOUNT | _UNVERIFIED | {"version": version} for version in ("2.0", "3.0")
     ),
-    "smgp": (_WHERE | _ACCOUNT,),
+    "smgp": (_WHERE | _ACCOUNT | _UNVERIFIED,),
     "sgip": (
         _WHERE
         | {"login_name": "901234", "login_password": "1qaz2wsx", "access_number": "106550001234"}

@@ -34,11 +34,11 @@ from service.protocols.cmpp.status import CONNECT_OK, RESULT_BAD_LENGTH
 from service.protocols.cmpp.version import V30, Version
 from service.protocols.frame import Broken, Frames
 from service.protocols.session import Session, Timing
+from service.protocols.verified import GATEWAY_UNVERIFIED
 from service.protocols.window import Sequence as SequenceNumbers
 
 logger = logging.getLogger(__name__)
 
-GATEWAY_UNVERIFIED = "the gateway's login digest does not match the secret"
 LOWER_VERSION = "the gateway knows only a lower version of CMPP, yet accepted the login"
 
 

@@ -59,6 +59,7 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("sgip", {"listen_addresses": ["0.0.0.0/0"]}),
     ("sgip", {"listen_password": "known-to-me"}),
     ("smgp", {"host": "203.0.113.66"}),
+    ("smgp", {"verify_gateway": False, "unverified_because": "so"}),
     ("smpp", {"host": "203.0.113.66"}),
     ("smpp", {"tls_server_name": "evil.example.com"}),
     ("http", {"url": "https://evil.example.com/send"}),

@@ -107,9 +107,10 @@ FAULTS = {
 
 
 OF_KIND = {
-    ("cmpp", "wrong digest"): Row({"wrong_digest": True}, meanwhile=nothing_left, heals=True),
+    (kind, "wrong digest"): Row({"wrong_digest": True}, meanwhile=nothing_left, heals=True)
+    for kind in ("cmpp", "smgp")
 }
-"""Where a fault shows otherwise on channels of one kind: a CMPP gateway must know the secret."""
+"""Where a fault shows otherwise on channels of a kind: these gateways must know the secret."""
 
 
 def fortunate(count: int) -> list[str]:

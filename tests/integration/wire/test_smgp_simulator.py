@@ -222,12 +222,17 @@ async def test_a_login_is_refused_on_demand_with_any_status() -> None:
             await gateway(carrier, Inbox()).open()
 
 
-async def test_a_wrong_digest_of_the_gateway_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    for wrong in (False, True):
-        config = simulator(faults={"wrong_digest": wrong})
-        async with running(config) as carrier, connected(carrier):
+async def test_a_gateway_with_a_wrong_digest_is_refused_unless_there_is_a_reason(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with running(simulator(faults={"wrong_digest": True})) as carrier:
+        with pytest.raises(LoginRefused, match="does not match the secret"):
+            await gateway(carrier, Inbox()).open()
+        reason = {"verify_gateway": False, "unverified_because": "it says so"}
+        caplog.clear()
+        async with connected(carrier, **reason):
             pass
-        assert (smgp_session.SERVER_UNVERIFIED in caplog.messages) is wrong
+        assert smgp_session.GATEWAY_UNVERIFIED in caplog.messages
 
 
 async def test_nothing_goes_before_the_login() -> None:

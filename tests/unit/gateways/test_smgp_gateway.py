@@ -134,6 +134,52 @@ async def test_opening_logs_in_with_the_recorded_packet(monkeypatch: pytest.Monk
         await gateway.close(drain_seconds=0)
 
 
+OFF = {"verify_gateway": False}
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("stored", [{}, OFF])
+async def test_a_gateway_that_does_not_know_the_secret_gets_no_text(
+    stored: dict[str, Any],
+) -> None:
+    async with carrier() as scripted:
+        config = settings(scripted.port, **stored)
+        gateway = SMGPGateway(config, Store().deliver, CLOCK)
+        opening = asyncio.create_task(gateway.open())
+        peer = await peer_of(scripted)
+        await peer.accept_login(secret="another")
+        with pytest.raises(LoginRefused, match="turn verify_gateway off") as refused:
+            await opening
+        assert (refused.value.code, refused.value.retryable) == ("unverified", False)
+        assert SECRET not in str(refused.value)
+        assert await peer.read_to_the_end() == b""
+        await asyncio.wait_for(gateway.lost.wait(), PATIENCE_SECONDS)
+        (future,) = gateway.submit(submissions(gateway))
+        assert await answer(future) == SubmitResult(Outcome.NOT_SENT)
+
+
+async def test_with_a_reason_a_gateway_with_another_digest_is_taken() -> None:
+    async with carrier() as scripted:
+        config = settings(scripted.port, **OFF, unverified_because="运营商书面说明其摘要算法不同")
+        gateway = SMGPGateway(config, Store().deliver, CLOCK)
+        opening = asyncio.create_task(gateway.open())
+        peer = await peer_of(scripted)
+        await peer.accept_login(secret="another")
+        await opening
+        assert SMGPGateway.settings_faults(config, simulated=False) == {}
+        peer.writer.transport.abort()
+        await asyncio.wait_for(gateway.lost.wait(), PATIENCE_SECONDS)
+
+
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_the_check_of_the_gateway_is_turned_off_with_a_reason_only(reason: str) -> None:
+    config = settings(1, **OFF, unverified_because=reason)
+    for simulated in (False, True):
+        faults = SMGPGateway.settings_faults(config, simulated=simulated)
+        assert list(faults) == ["unverified_because"]
+    assert SMGPGateway.settings_faults(settings(1), simulated=False) == {}
+
+
 @pytest.mark.parametrize(
     ("status", "retryable", "words"),
     [

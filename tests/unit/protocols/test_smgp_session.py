@@ -12,6 +12,7 @@ import pytest
 from service.protocols import client as any_client
 from service.protocols.session import Timing, connect
 from service.protocols.smgp import session as smgp_session
+from service.protocols.smgp.digest import authenticator_server
 from service.protocols.smgp.packet import PDU
 from service.protocols.smgp.pdu import (
     ActiveTest,
@@ -53,11 +54,12 @@ class SMGPPeer(Peer):
     def write(self, sequence: int, pdu: PDU) -> None:  # type: ignore[override]
         self.writer.write(encode(sequence, pdu))
 
-    async def accept_login(self, status: int = 0) -> Login:  # type: ignore[override]
-        """Read a login and answer it."""
+    async def accept_login(self, status: int = 0, secret: str = "1qaz2wsx") -> Login:  # type: ignore[override]
+        """Read a login and answer it, as one who knows the secret."""
         sequence, login = await self.read()
         assert isinstance(login, Login)
-        self.write(sequence, LoginResp(status, bytes(16), 0x30))
+        shown = authenticator_server(status, login.authenticator_client, secret)
+        self.write(sequence, LoginResp(status, shown, 0x30))
         return login
 
 
@@ -130,18 +132,20 @@ async def test_the_login_is_the_recorded_packet(
 @pytest.mark.parametrize(
     ("authenticator", "warned"), [("35d303df1c3bfb03084bed1846f38ec1", False), ("00" * 16, True)]
 )
-async def test_a_gateway_that_does_not_know_the_secret_is_a_warning(
-    authenticator: str, warned: bool, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("verify", [False, True])
+async def test_a_gateway_that_does_not_know_the_secret_is_a_warning_or_gets_nothing(
+    authenticator: str, warned: bool, verify: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with carrier() as scripted:
         link = await connect(client(PATIENT), "127.0.0.1", scripted.port)
-        login = asyncio.create_task(link.login("12345678", "1qaz2wsx", NOW, mode=2))
+        login = asyncio.create_task(link.login("12345678", "1qaz2wsx", NOW, mode=2, verify=verify))
         peer = await peer_of(scripted)
         sequence, _ = await peer.read()
         peer.write(sequence, LoginResp(0, bytes.fromhex(authenticator), 0x30))
         await login
-        assert link.ready
-        assert (smgp_session.SERVER_UNVERIFIED in caplog.messages) is warned
+        assert link.verified is not warned
+        assert link.ready is not (warned and verify)
+        assert (smgp_session.GATEWAY_UNVERIFIED in caplog.messages) is warned
         await link.cut("the test is over")
 
 
