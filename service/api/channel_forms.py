@@ -1,14 +1,15 @@
 """Channels as JSON: what is given to set one up and to change it, and how one is shown."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from service.api.schema import Body, Instant, Int, Line, Out
+from service.api.schema import Body, Instant, Int, Line, Out, PlainOut
 from service.channels.extension import room
 from service.channels.model import Channel, ChannelSettings, Hold, merged, shown
-from service.channels.registry import check_given
+from service.channels.registry import check_given, stored_faults
 from service.channels.store import parse_settings
 from service.messages.signature import Signature
 
@@ -172,6 +173,9 @@ class ChannelOut(Out):
     )
     held_why: str
     held_by: str | None = Field(description="Whose hold it is: carrier, or quota.")
+    warnings: list[PlainOut] = Field(
+        description="What is wrong with settings from before they were checked, and what to do."
+    )
     extension_digits: int | None = Field(
         description="The most digits of a department's extension number behind the sender; null:"
         " the sender cannot be lengthened, and texts leave from it as it is."
@@ -216,7 +220,7 @@ def edited(channel: Channel, body: ChannelPatch) -> Channel:
 
 def channel_out(channel: Channel, hold: Hold | None, *, with_config: bool) -> ChannelOut:
     """A channel as it is shown; of its settings the secrets are `set` or `unset`."""
-    own = {"config", "held_until", "held_why", "held_by", "extension_digits"}
+    own = {"config", "held_until", "held_why", "held_by", "extension_digits", "warnings"}
     names = ChannelOut.model_fields.keys() - own
     return ChannelOut(
         **{name: getattr(channel, name) for name in names},
@@ -225,4 +229,27 @@ def channel_out(channel: Channel, hold: Hold | None, *, with_config: bool) -> Ch
         held_why=hold.why if hold else "",
         held_by=hold.by if hold else None,
         extension_digits=room(channel),
+        warnings=_warnings(channel),
     )
+
+
+_WARNINGS: Mapping[str, PlainOut] = {
+    "listen_addresses": PlainOut(
+        zh="未写明运营商从哪些地址连入（listen_addresses），目前只接受来自网关 host 的连接，"
+        "来自其他地址的状态报告和上行短信会被拒绝；请按运营商的接入单补写，由两名管理员确认",
+        en="it is not said where the carrier connects from (listen_addresses), so only the "
+        "gateway's own host may, and receipts and texts from elsewhere are refused; propose the "
+        "addresses of the carrier's access sheet, which a second administrator confirms",
+    ),
+    "unverified_because": PlainOut(
+        zh="已关闭 verify_gateway 但未写明原因，因此仍然核对网关的登录摘要；"
+        "请打开它，或在 unverified_because 中写明原因",
+        en="verify_gateway is off without a reason, so the gateway's digest is checked all the "
+        "same; turn it on, or say why in unverified_because",
+    ),
+}
+
+
+def _warnings(channel: Channel) -> list[PlainOut]:
+    """What the settings of a channel lack that one is not set up without any more."""
+    return [_WARNINGS[name] for name in stored_faults(channel)]

@@ -261,6 +261,8 @@ class Gateway(ABC):
         config: BaseModel,  # noqa: ARG003  # those that listen need it
         deliver: "Deliver",  # noqa: ARG003
         clock: Clock,  # noqa: ARG003
+        *,
+        simulated: bool = False,  # noqa: ARG003
     ) -> AbstractAsyncContextManager[object] | None:
         """What listens for the carrier's own connections, while the channel is served.
 

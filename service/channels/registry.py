@@ -43,6 +43,12 @@ def factory(kind: str) -> GatewayFactory:
     return cast(GatewayFactory, load()[kind])
 
 
+def stored_faults(settings: ChannelSettings) -> list[str]:
+    """The settings for which a channel would not be set up now, though this one goes on."""
+    kind = load()[settings.kind]
+    return list(kind.settings_faults(settings.config, simulated=settings.simulated))
+
+
 def check_given(settings: ChannelSettings) -> None:
     """Refuse settings with which a channel of this kind, real or simulated, is not set up (now).
 

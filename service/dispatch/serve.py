@@ -339,7 +339,8 @@ class ChannelServer:
     async def _listen_for(self, channel: Channel) -> None:
         deliver = self.deliver_for(channel.id)
         gateway = registry.load()[channel.kind]
-        listener = gateway.listener(channel.config, deliver, self._runtime.clock)
+        clock, simulated = self._runtime.clock, channel.simulated
+        listener = gateway.listener(channel.config, deliver, clock, simulated=simulated)
         if listener is None:
             return
         self._refusals.follow(channel.id, listener)

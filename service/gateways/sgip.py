@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Literal, Self, cast
 
@@ -152,7 +153,7 @@ class SGIPConfig(BaseModel):
     listen_addresses: tuple[IPvAnyNetwork, ...] = Field(
         default=(),
         description="Addresses or networks the carrier comes from; a real channel that listens "
-        "needs them. None: any",
+        "needs them. None: any, and on a real channel that of the gateway's host alone",
     )
     listen_connections: int = Field(
         default=5, ge=1, le=64, description="Connections the carrier may have to us at once"
@@ -240,16 +241,19 @@ class SGIPGateway(StreamGateway[SGIPClient[SubmitResult]]):
         config: BaseModel,
         deliver: Deliver,
         clock: Clock,  # noqa: ARG003  # reports carry no times
+        *,
+        simulated: bool = False,
     ) -> AbstractAsyncContextManager[Listener] | None:
         """What takes the carrier's connections; None if the channel does not listen.
 
+        A real channel that was set up without `listen_addresses` takes those of the gateway's host.
         Entering it raises OSError if the address or port cannot be had.
         """
         settings = cast(SGIPConfig, config)
         if settings.listen_port is None:
             return None
         return Listener(
-            settings.door,
+            settings.door if simulated else replace(settings.door, carrier=settings.host),
             deliver,
             reading.read,
             response_timeout_seconds=settings.response_timeout_seconds,

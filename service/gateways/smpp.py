@@ -239,7 +239,7 @@ class SMPPGateway(StreamGateway[SMPPClient[SubmitResult]]):
 
     @classmethod
     def listener(
-        cls, config: BaseModel, deliver: Deliver, clock: Clock
+        cls, config: BaseModel, deliver: Deliver, clock: Clock, **_: bool
     ) -> AbstractAsyncContextManager[None] | None:
         """The receiver's connection of an account that has one beside its transmitters."""
         if not isinstance(config, SMPPConfig) or config.bind != "pair":

@@ -10,11 +10,13 @@ it says, in the same words (decision 0241). What was refused is noted, for the c
 
 import asyncio
 import logging
+import math
+import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hmac import compare_digest
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from types import TracebackType
 from typing import Self
 
@@ -60,6 +62,15 @@ MOST_STRANGERS = 32
 SPARE = 3
 """How many of these an address may have, beside as many as are allowed."""
 
+LOOK_AGAIN_SECONDS = 10.0
+LOOK_UP_SECONDS = 5.0
+"""How long an address is looked up, and how long until it is once more."""
+
+GATEWAY_ALONE = (
+    "no listen_addresses are set: only the host of the carrier's gateway may connect to us; where "
+    "its reports come from elsewhere, name these addresses"
+)
+NO_ADDRESS = "the carrier's host has no address, so nobody may connect to us until it has"
 DISPLACED = "a connection that did not log in made room for a newer one"
 
 
@@ -68,7 +79,9 @@ class Door:
     """Where the SP listens, and who may come in.
 
     any_login: take every name and password; then the addresses should be known.
-    addresses: networks the carrier may connect from; empty: any.
+    addresses: networks the carrier may connect from; empty: any, or those of `carrier`.
+    carrier: the host of the carrier's gateway, which alone may connect where no addresses are
+        named; blank: anybody may.
     connections: how many may be logged in at once.
     idle_seconds: after so long without a command a connection is closed.
     """
@@ -79,13 +92,14 @@ class Door:
     password: str
     any_login: bool = False
     addresses: tuple[IPv4Network | IPv6Network, ...] = ()
+    carrier: str = ""
     connections: int = 5
     idle_seconds: float = 60.0
 
     def admits(self, address: str) -> bool:
         """Whether the carrier may connect from there."""
         if not self.addresses:
-            return True
+            return not self.carrier
         try:
             found = ip_address(address)
         except ValueError:  # gone before it could be asked
@@ -119,7 +133,7 @@ class CarrierLink(SPSession):
         super().connection_made(transport)
         self.address, *_ = transport.get_extra_info("peername") or ("",)
         self._listener.links.add(self)
-        if not self._door.admits(self.address):
+        if not self._listener.admits(self.address):
             seldom(logger, logging.WARNING, STRANGER, address=self.address)
             self._listener.note(Refused.STRANGER, self.address)
             self.abort("connections from this address are not allowed")
@@ -209,6 +223,7 @@ class Listener(Listening):
         response_timeout_seconds: float = 30.0,
     ) -> None:
         self.door = door
+        self._finds_carrier = bool(door.carrier) and not door.addresses
         self.note = lambda _, __: None
         self.links: set[CarrierLink] = set()
         self.waiting = Waiting[CarrierLink](
@@ -220,6 +235,32 @@ class Listener(Listening):
         self._response_timeout_seconds = response_timeout_seconds
         self._storing: set[asyncio.Future[None]] = set()
         self._server: asyncio.Server | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._looked_at = -math.inf
+
+    def admits(self, address: str) -> bool:
+        """Whether the carrier may connect from there. If not, and its gateway counts,
+        that is looked up again: it may have moved.
+        """
+        if self.door.admits(address):
+            return True
+        loop = asyncio.get_running_loop()
+        if self._finds_carrier and loop.time() - self._looked_at >= LOOK_AGAIN_SECONDS:
+            self._looking = loop.create_task(self._find_carrier())
+        return False
+
+    async def _find_carrier(self) -> None:
+        """Let in the addresses of the gateway's host, where nobody has named others."""
+        loop, host = asyncio.get_running_loop(), self.door.carrier
+        self._looked_at = loop.time()
+        try:
+            async with asyncio.timeout(LOOK_UP_SECONDS):
+                found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except OSError as error:
+            seldom(logger, logging.ERROR, NO_ADDRESS, host=host, why=str(error))
+            return
+        addresses = {str(info[4][0]).partition("%")[0] for info in found}
+        self.door = replace(self.door, addresses=tuple(map(ip_network, sorted(addresses))))
 
     @property
     def port(self) -> int:
@@ -234,6 +275,9 @@ class Listener(Listening):
         Raises:
             OSError: the address or port cannot be had.
         """
+        if self._finds_carrier:
+            seldom(logger, logging.WARNING, GATEWAY_ALONE, host=self.door.carrier)
+            await self._find_carrier()
         door = self.door
         try:
             self._server = await asyncio.get_running_loop().create_server(
@@ -260,6 +304,8 @@ class Listener(Listening):
         """Take no more, acknowledge what gets stored in time, and close."""
         if self._server is not None:
             self._server.close()
+        if self._looking is not None:
+            self._looking.cancel()
         if self._storing:
             await asyncio.wait(self._storing, timeout=DRAIN_SECONDS)
         links = list(self.links)

@@ -44,6 +44,7 @@ async def test_a_real_channel_that_listens_needs_the_carriers_addresses(api: Api
     ):
         made = await api.post("/channels", ADMIN, body)
         assert made.status == 201, made.body
+        assert made.json["warnings"] == []
 
 
 async def test_one_that_was_set_up_without_goes_on_until_it_is_changed_or_enabled(
@@ -56,6 +57,11 @@ async def test_one_that_was_set_up_without_goes_on_until_it_is_changed_or_enable
         config = channel.config.model_copy(update={"listen_addresses": ()})
         object.__setattr__(channel, "config", config)
         await update_channel(conn, api.runtime.keyring, channel)
+    (warning,) = (await api.get(path, VIEWER)).json["warnings"]
+    assert "只接受来自网关 host 的连接" in warning["zh"]
+    assert "only the gateway's own host may" in warning["en"]
+    (listed,) = (await api.get("/channels", ADMIN)).json["items"]
+    assert listed["warnings"] == [warning]
     for body in ({"tps": 5}, {"enabled": False}):
         assert (await api.patch(path, ADMIN, body)).status == 200
     for body in ({"enabled": True}, {"config": {"service_type": "X"}}):

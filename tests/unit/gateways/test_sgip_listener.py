@@ -58,7 +58,12 @@ TEXT = Deliver(PHONE[1:], "10655123", b"TD")
 @asynccontextmanager
 async def listening(store: Store, **others: Any) -> AsyncIterator[Listener]:
     """The listener of a channel, on a free port."""
-    given = {"listen_port": 0, "listen_login_name": "smg0371", "listen_password": "smgpass"}
+    given = {
+        "listen_port": 0,
+        "listen_login_name": "smg0371",
+        "listen_password": "smgpass",
+        "listen_addresses": ("127.0.0.0/8",),
+    }
     listener = SGIPGateway.listener(settings(1, **{**given, **others}), store.deliver, CLOCK)
     assert listener is not None
     async with listener as entered:
@@ -154,6 +159,58 @@ async def test_a_connection_from_elsewhere_is_cut(caplog: pytest.LogCaptureFixtu
     async with listening(Store(), **options) as listener, dialled(listener.port) as smg:
         assert await is_sent_away(smg)
     assert listener_module.STRANGER in caplog.messages
+
+
+@pytest.mark.attack
+async def test_without_addresses_a_real_channel_takes_its_gateways_host_alone() -> None:
+    async with listening(Store(), host="127.0.0.1", listen_addresses=()) as listener:
+        async with dialled(listener.port) as smg:
+            assert await smg.ask(number(1), LOGIN) == (number(1), BindResp(0))
+        assert not listener.admits("127.0.0.2")
+    async with (
+        listening(Store(), host="127.0.0.2", listen_addresses=()) as listener,
+        dialled(listener.port) as smg,
+    ):
+        assert await is_sent_away(smg)
+    nowhere = "no-such-host.invalid"
+    async with (
+        listening(Store(), host=nowhere, listen_addresses=()) as listener,
+        dialled(listener.port) as smg,
+    ):
+        assert await is_sent_away(smg)
+
+
+async def test_a_simulated_channel_without_addresses_takes_any() -> None:
+    config = settings(1, host="127.0.0.2", listen_port=0)
+    listener = SGIPGateway.listener(config, Store().deliver, CLOCK, simulated=True)
+    assert listener is not None
+    async with listener as entered:
+        assert entered.admits("127.0.0.1")
+
+
+async def test_a_gateway_that_has_moved_is_let_in_once_its_address_is_looked_up_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listener_module, "LOOK_AGAIN_SECONDS", 0.0)
+    at, asked = "127.0.0.2", asyncio.Event()
+    loop = asyncio.get_running_loop()
+    look_up = loop.getaddrinfo
+
+    async def resolver(host: str, *rest: Any, **more: Any) -> Any:
+        asked.set()
+        return await look_up(at if host == "smg.example" else host, *rest, **more)
+
+    monkeypatch.setattr(loop, "getaddrinfo", resolver)
+    async with listening(Store(), host="smg.example", listen_addresses=()) as listener:
+        assert listener.admits("127.0.0.2")
+        at = "127.0.0.3"
+        asked.clear()
+        assert not listener.admits("127.0.0.3")
+        await asyncio.wait_for(asked.wait(), PATIENCE_SECONDS)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not listener.door.admits("127.0.0.3"):
+                await asyncio.sleep(0)
+        assert not listener.door.admits("127.0.0.2")
 
 
 @pytest.mark.parametrize(
