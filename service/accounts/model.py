@@ -231,6 +231,14 @@ class User:
         """Whether this is an inspector, who sees the reports of all departments."""
         return Role.INSPECTOR in self.roles
 
+    def could_grant(self, roles: Iterable[Role], rights: Iterable[Right]) -> bool:
+        """Whether `may_grant` lets the user hand these on."""
+        try:
+            self.may_grant(roles, rights)
+        except Forbidden:
+            return False
+        return True
+
     def may_grant(self, roles: Iterable[Role], rights: Iterable[Right]) -> None:
         """Refuse to hand on what the user does not have.
 

@@ -154,6 +154,8 @@ def _read(channel: Channel, request: web.Request, body: bytes, runtime: Runtime)
     config = channel.config
     if not issubclass(gateway, CallbackGateway) or not isinstance(config, CallbackConfig):
         raise NotFound(_NONE)
+    if channel.waits_since is not None:  # new, and nobody has confirmed who may report for it
+        raise NotFound(_NONE)
     kind: type[CallbackGateway[Any]] = gateway
     callback = Callback(
         method=request.method,

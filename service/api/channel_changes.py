@@ -1,4 +1,4 @@
-"""Settings of a real channel that take two persons: proposed by one, confirmed by another."""
+"""Settings of a real channel, and new ones, take two persons: one proposes, another confirms."""
 
 from typing import Any, Self
 from uuid import UUID
@@ -26,7 +26,10 @@ class ChangeBody(Body):
 
 
 class ChangeOut(Out):
-    """A change that was proposed, and what became of it; `confirmed`: it came into force then."""
+    """A change that was proposed, and what became of it; `confirmed`: it came into force then.
+
+    `creates`: it is of a new channel, which carries nothing before it is confirmed.
+    """
 
     id: UUID
     channel_id: int
@@ -36,16 +39,23 @@ class ChangeOut(Out):
     )
     reason: str
     state: State
-    proposed_by: UUID
+    creates: bool
+    enables: bool = Field(description="The new channel is enabled once it is confirmed.")
+    proposed_by: UUID | None = Field(
+        description="Null: whoever runs the machine, of a new channel."
+    )
     proposed_at: Instant
     confirmed_by: UUID | None
     confirmed_at: Instant | None
 
     @classmethod
-    def of(cls, proposal: Proposal, call: Call, config: dict[str, Any] | None) -> Self:
+    def of(
+        cls, proposal: Proposal, call: Call, config: dict[str, Any] | None, *, enables: bool
+    ) -> Self:
         """What is shown of a proposal."""
         state = changes.state_of(proposal, call.now)
-        return cls.model_validate(proposal._asdict() | {"config": config, "state": state})
+        own = {"config": config, "state": state, "enables": enables}
+        return cls.model_validate(proposal._asdict() | own)
 
 
 async def list_changes(call: Call, channel_id: int, query: PageQuery) -> Page[ChangeOut]:
@@ -79,10 +89,11 @@ async def confirm_change(call: Call, channel_id: int, change_id: UUID) -> Change
 async def _shown(call: Call, proposal: Proposal) -> ChangeOut:
     keyring = call.runtime.keyring
     channel = await store.get_channel(call.conn, keyring, proposal.channel_id)
-    given = changes_store.contents_of(keyring, proposal).given
+    given, _, enables = changes_store.contents_of(keyring, proposal)
     try:
         config = parse_config(type(channel.config), merged(channel.config, given))
     except Invalid:
-        return ChangeOut.of(proposal, call, None)
+        return ChangeOut.of(proposal, call, None, enables=enables)
     values = shown(config)
-    return ChangeOut.of(proposal, call, {name: values[name] for name in given if name in values})
+    own = {name: values[name] for name in given if name in values}
+    return ChangeOut.of(proposal, call, own, enables=enables)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from service.api.schema import Body, Instant, Int, Line, Out, PlainOut
+from service.channels.changes import need_begun
 from service.channels.extension import room
 from service.channels.model import Channel, ChannelSettings, Hold, merged, shown
 from service.channels.registry import check_given, stored_faults
@@ -83,7 +84,10 @@ NULLABLE = frozenset({"tps", "daily_quota", "monthly_quota", "operated_by"})
 
 
 class ChannelBody(Body):
-    """A channel to be set up; `config` is what its kind needs."""
+    """A channel to be set up; `config` is what its kind needs.
+
+    A real one waits, switched off, until a second person has confirmed it.
+    """
 
     name: Line
     kind: Line
@@ -156,6 +160,9 @@ class ChannelOut(Out):
     window: int
     connections: int
     enabled: bool
+    waits_since: Instant | None = Field(
+        description="A new real channel waits for a second person, and carries nothing before."
+    )
     destinations: int
     on_net_only: bool
     operated_by: str | None
@@ -200,7 +207,10 @@ def edited(channel: Channel, body: ChannelPatch) -> Channel:
 
     Raises:
         Invalid: `config` is not what the kind needs, or not what a channel is enabled with.
+        Conflict: it enables a new channel that waits for its second person.
     """
+    if body.enabled:
+        need_begun(channel)
     changes: dict[str, Any] = {
         name: getattr(body, name)
         for name in body.model_fields_set - {"held_until"}

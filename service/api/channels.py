@@ -144,8 +144,9 @@ async def get_channel(call: Call, channel_id: int) -> ChannelOut:
 
 
 async def create_channel(call: Call, body: ChannelBody) -> ChannelOut:
-    """Set up a channel."""
-    made = await store.insert_channel(call.conn, call.runtime.keyring, settings_of(body), call.now)
+    """Set up a channel; a real one waits for a second person, and carries nothing before."""
+    keyring, settings = call.runtime.keyring, settings_of(body)
+    made = await changes.create(call.conn, keyring, settings, call.user.id, call.now)
     return _shown(call, made, None)
 
 
@@ -169,6 +170,7 @@ async def test_channel(call: Call, channel_id: int) -> Later[TrialOut]:
     runtime = call.runtime
     channel = await store.get_channel(call.conn, runtime.keyring, channel_id)
     check_clock(channel, runtime.clock)
+    changes.need_begun(channel)
     health = await store.get_health(call.conn, channel_id)
     said = losses_of(call, health) if recent(health.connections, call.now) else None
 

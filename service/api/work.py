@@ -17,7 +17,7 @@ MOST_ITEMS = 100
 class WorkItemOut(Out):
     """One thing that waits."""
 
-    id: str = Field(description="Of the campaign, channel, stop or hold.")
+    id: str = Field(description="Of the campaign, channel, stop, hold or user.")
     name: str
     department_id: UUID | None = Field(description="Null: it concerns all.")
     planned_at: Instant | None = Field(description="Of a fire.")
@@ -26,6 +26,9 @@ class WorkItemOut(Out):
     others: int | None = Field(description="Of a fire that is `exchanged`; see `people`.")
     people: int | None = Field(
         description="So many people it has, of whom `others` were not in the approved target."
+    )
+    proposal_id: UUID | None = Field(
+        description="What a second person confirms, of a channel or a user."
     )
     plain: PlainOut
 
@@ -68,7 +71,7 @@ class InterruptionOut(Out):
 async def get_work(call: Call) -> WorkOut:
     """Say what waits for a person, of what you see: stops, channels, holds, missed fires."""
     found = [
-        await what_waits(call.conn, kind, call.user.scope, call.now, MOST_ITEMS)
+        await what_waits(call.conn, kind, call.user.scope, call.now, MOST_ITEMS, call.user)
         for kind in KINDS
         if call.user.may(kind.right)
     ]

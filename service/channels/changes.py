@@ -4,6 +4,8 @@ Whoever could change a channel's host alone would be sent its password at the ne
 number with its text after it. So the settings that a kind calls `guarded` take two persons on a
 real channel, and the stored secrets are not taken along: they are entered anew with the change. A
 simulated channel has neither real secrets nor real people.
+
+A new real channel is such a change of all of them: it waits, switched off, for its second person.
 """
 
 from collections.abc import Mapping
@@ -18,7 +20,7 @@ from service.accounts.model import User
 from service.accounts.second_person import need_second_person
 from service.channels import changes_store, store
 from service.channels.changes_store import Contents, Proposal
-from service.channels.model import SET, Channel, merged, revealed
+from service.channels.model import SET, Channel, ChannelSettings, merged, revealed
 from service.channels.registry import check_given, load
 from service.crypto import Keyring
 from service.errors import Conflict, Invalid
@@ -26,6 +28,9 @@ from service.storage.postgres import Connection
 
 WAITS = timedelta(days=7)
 """How long a proposal waits, as a submitted campaign does."""
+
+NEW = "新建通道 / a new channel"
+"""The reason of the proposal with which a channel is set up."""
 
 State = Literal["pending", "confirmed", "replaced", "expired"]
 
@@ -64,6 +69,43 @@ def check_alone(before: Channel, after: Channel) -> None:
         )
 
 
+def need_begun(channel: Channel) -> None:
+    """Refuse to use a new real channel that waits for its second person.
+
+    Raises:
+        Conflict: says who must confirm it, and how.
+    """
+    if channel.waits_since is not None:
+        raise Conflict(
+            f"{channel.name} is a new real channel: it is neither enabled nor tried before another"
+            f" administrator has confirmed it (POST /channels/{channel.id}/changes/{{change_id}}"
+            f"/confirm); GET /channels/{channel.id}/changes lists what waits, and after"
+            f" {WAITS.days} days it is proposed anew (POST /channels/{channel.id}/changes)",
+            code="needs_second_person",
+        )
+
+
+async def create(
+    conn: Connection, keyring: Keyring, settings: ChannelSettings, by: UUID | None, now: datetime
+) -> Channel:
+    """Set up a channel. A real one waits, switched off, and all its guarded settings are proposed:
+    whoever confirms them lets it begin, enabled if `settings` say so.
+
+    by: None: whoever runs the machine, to whom each administrator is a second person.
+
+    Raises:
+        Invalid, Conflict: as `store.insert_channel`.
+    """
+    channel = await store.insert_channel(conn, keyring, settings, now)
+    if channel.waits_since is not None:
+        guarded = _guarded(channel)
+        contents = Contents(guarded, guarded, settings.enabled)
+        await changes_store.insert_proposal(
+            conn, keyring, channel.id, contents, NEW, by, now, creates=True
+        )
+    return channel
+
+
 def check_secrets(before: Channel, after: Channel, given: Mapping[str, Any]) -> None:
     """Refuse to send the stored secrets of a real channel elsewhere.
 
@@ -91,7 +133,8 @@ def check_secrets(before: Channel, after: Channel, given: Mapping[str, Any]) -> 
 async def propose(
     conn: Connection, keyring: Keyring, new: NewChange, by: UUID, now: datetime
 ) -> Proposal:
-    """Propose a change, in place of a proposal that waits; nothing changes yet.
+    """Propose a change, in place of a proposal that waits; nothing changes yet. Of a new channel
+    that waits, all guarded settings are proposed with it, and it stays switched off when it begins.
 
     Raises:
         NotFound: there is no such channel.
@@ -100,16 +143,18 @@ async def propose(
     """
     channel = await store.get_channel(conn, keyring, new.channel_id, lock=True)
     changed = _changed(channel, new.given)
-    if not _guarded_changes(channel, changed):
+    creates = channel.waits_since is not None
+    if not creates and not _guarded_changes(channel, changed):
         raise Conflict(
             "this takes no second person: change it by PATCH /channels/{id}", code="wrong_state"
         )
     check_secrets(channel, changed, new.given)
     check_given(changed)
     await changes_store.replace_waiting(conn, channel.id, now)
-    contents = Contents(dict(new.given), _guarded(channel))
+    given = (_guarded(channel) if creates else {}) | dict(new.given)
+    contents = Contents(given, _guarded(channel))
     return await changes_store.insert_proposal(
-        conn, keyring, channel.id, contents, new.reason, by, now
+        conn, keyring, channel.id, contents, new.reason, by, now, creates=creates
     )
 
 
@@ -141,6 +186,8 @@ async def confirm(
             code="wrong_state",
         )
     changed = _changed(channel, contents.given)
+    if found.creates:
+        changed = replace(changed, waits_since=None, enabled=contents.enables)
     check_given(changed)
     done = await changes_store.confirm_proposal(conn, found, by.id, now)
     await store.update_channel(conn, keyring, changed)

@@ -12,20 +12,25 @@ from service.errors import NotFound
 from service.storage.postgres import Connection, one
 
 _COLUMNS = (
-    "id, channel_id, change_cipher, names, reason, proposed_by, proposed_at, confirmed_by,"
+    "id, channel_id, change_cipher, names, reason, creates, proposed_by, proposed_at, confirmed_by,"
     " confirmed_at, replaced_at"
 )
 
 
 class Proposal(NamedTuple):
-    """A change that somebody proposed. change_cipher: see `contents`. names: of the settings."""
+    """A change that somebody proposed. change_cipher: see `contents`. names: of the settings.
+
+    creates: the channel is new, and carries nothing before. proposed_by: None: whoever runs the
+    machine, who proposes nothing but new channels.
+    """
 
     id: UUID
     channel_id: int
     change_cipher: bytes
     names: list[str]
     reason: str
-    proposed_by: UUID
+    creates: bool
+    proposed_by: UUID | None
     proposed_at: datetime
     confirmed_by: UUID | None
     confirmed_at: datetime | None
@@ -33,10 +38,14 @@ class Proposal(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """What a proposal says, secrets and all: the settings given, and the guarded ones before."""
+    """What a proposal says, secrets and all: the settings given, and the guarded ones before.
+
+    enables: the channel is new, and is enabled once it is confirmed.
+    """
 
     given: dict[str, Any]
     before: dict[str, Any]
+    enables: bool = False
 
 
 async def insert_proposal(
@@ -45,15 +54,17 @@ async def insert_proposal(
     channel_id: int,
     contents: Contents,
     reason: str,
-    by: UUID,
+    by: UUID | None,
     now: datetime,
+    *,
+    creates: bool,
 ) -> Proposal:
     """Write down a proposal; the channel has no other one that waits."""
     row = await conn.fetchrow(
         f"""
         INSERT INTO channel_changes (channel_id, change_cipher, names, reason, proposed_by,
-                                     proposed_at)
-        VALUES ($1, $2, $3, $4, $5, $6) RETURNING {_COLUMNS}
+                                     proposed_at, creates)
+        VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING {_COLUMNS}
         """,  # noqa: S608  # the columns stand above
         channel_id,
         keyring.encrypt(CONFIG, json.dumps(contents._asdict())),
@@ -61,6 +72,7 @@ async def insert_proposal(
         reason,
         by,
         now,
+        creates,
     )
     return Proposal(*one(row))
 

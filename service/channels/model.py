@@ -90,9 +90,14 @@ class ChannelSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel(ChannelSettings):
-    """A channel of the table."""
+    """A channel of the table.
+
+    waits_since: it is new and real, and carries nothing before a second person has confirmed it;
+    None: it waits for nobody.
+    """
 
     id: int
+    waits_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

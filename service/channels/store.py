@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -129,7 +129,8 @@ async def existing_channels(conn: Connection) -> set[int]:
 async def insert_channel(
     conn: Connection, keyring: Keyring, settings: ChannelSettings, now: datetime
 ) -> Channel:
-    """Set up a channel, with a row for each of its connections.
+    """Set up a channel, with a row for each of its connections. A real one is switched off and
+    waits for its second person (`changes.create`); the database refuses any other.
 
     Raises:
         Invalid: it has more recipients to a submit than its kind can take, hours of maintenance
@@ -139,21 +140,26 @@ async def insert_channel(
     """
     _check(settings)
     check_given(settings)
+    waits_since = None if settings.simulated else now
+    if waits_since is not None:
+        settings = replace(settings, enabled=False)
     try:
         row = await conn.fetchrow(
             """
             INSERT INTO channels (name, kind, simulated, created_at, carriers, config_cipher, tps,
                                   window_size, connections, enabled, destinations, on_net_only,
                                   rank, signature, signature_counts, receipts, send_validity,
-                                  daily_quota, monthly_quota, maintenance, operated_by)
+                                  daily_quota, monthly_quota, maintenance, operated_by,
+                                  waits_since)
             VALUES ($1, $19, $20, $21, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-                    $15, $16, $17, $18)
+                    $15, $16, $17, $18, $22)
             RETURNING *
             """,
             *_columns(settings, keyring),
             settings.kind,
             settings.simulated,
             now,
+            waits_since,
         )
     except UniqueViolation as error:
         raise Conflict(f"there is a channel named {settings.name} already") from error
@@ -185,11 +191,13 @@ async def update_channel(conn: Connection, keyring: Keyring, channel: Channel) -
                 daily_quota = $15, monthly_quota = $16, maintenance = $17, operated_by = $18,
                 held_until = CASE WHEN held_by <> 'quota' OR (
                         daily_quota IS NOT DISTINCT FROM $15
-                        AND monthly_quota IS NOT DISTINCT FROM $16) THEN held_until END
+                        AND monthly_quota IS NOT DISTINCT FROM $16) THEN held_until END,
+                waits_since = $20
             WHERE id = $19
             """,
             *_columns(channel, keyring),
             channel.id,
+            channel.waits_since,
         )
     except UniqueViolation as error:
         raise Conflict(f"there is a channel named {channel.name} already") from error
@@ -383,4 +391,5 @@ def _channel(row: Record, keyring: Keyring) -> Channel:
         monthly_quota=row["monthly_quota"],
         maintenance=tuple((start, end) for start, end in row["maintenance"]),
         operated_by=row["operated_by"],
+        waits_since=row["waits_since"],
     )

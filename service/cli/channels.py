@@ -23,11 +23,11 @@ from service.api.problems import invalid
 from service.api.schema import as_json
 from service.channels import codes_store
 from service.channels import store as channels
-from service.channels.changes import check_secrets
+from service.channels.changes import check_secrets, create, need_begun
 from service.channels.codes import Code
 from service.channels.model import Channel
 from service.channels.networks import reach_of, read_networks
-from service.channels.trial import try_channel
+from service.channels.trial import check_clock, try_channel
 from service.cli.database import opened, write_down
 from service.clock import written
 from service.crypto import Keyring
@@ -91,6 +91,8 @@ async def _list_channels(
     for channel in await channels.list_channels(conn, keyring):
         health = await channels.get_health(conn, channel.id)
         state = f"{health.up}/{channel.connections} up" if channel.enabled else "disabled"
+        if channel.waits_since is not None:
+            state = f"waits for a second person since {written(channel.waits_since, settings.zone)}"
         if hold := holds.get(channel.id):
             state += f", held until {written(hold.until, settings.zone)}: {hold.why}"
         reality = "simulated" if channel.simulated else "real"
@@ -110,9 +112,7 @@ async def _add_channel(
 ) -> object:
     body = _read_json(ChannelBody, options.file)
     now = settings.clock.now()
-    return await _shown(
-        conn, await channels.insert_channel(conn, keyring, settings_of(body), now), settings
-    )
+    return await _shown(conn, await create(conn, keyring, settings_of(body), None, now), settings)
 
 
 async def _set_channel(
@@ -160,6 +160,8 @@ async def _test_login(given: str, settings: Settings) -> int:
     """0 if the carrier took the login."""
     async with opened(settings) as (conn, keyring):
         channel = await channels.find_channel(conn, keyring, given)
+        check_clock(channel, settings.clock)
+        need_begun(channel)
         health = await channels.get_health(conn, channel.id)
     async with open_redis(settings.redis_url) as redis:
         networks = read_networks(settings.carrier_networks)

@@ -73,6 +73,18 @@ WHYS: Mapping[str, Sentence] = {
         "时钟跳变后到期的数据过多，须县级管理员确认",
         "much is past its term after the clock has jumped; the county's administrator must agree",
     ),
+    "new_channel": Sentence(
+        "新建的真实通道，须由另一名管理员确认后才能使用",
+        "a new real channel, which carries nothing before another administrator confirms it",
+    ),
+    "channel_change": Sentence(
+        "通道的指向有变更，须由另一名管理员确认",
+        "where the channel leads is to change, which another administrator confirms",
+    ),
+    "grant": Sentence(
+        "新增的角色或权限，须由另一名管理员确认",
+        "roles or rights that are to be added, which another administrator confirms",
+    ),
     "bootstrap_again": Sentence(
         "有人在服务器上又给了这名管理员一把密钥；原因见名称",
         "somebody made this administrator and a key on the machine; its name says why",

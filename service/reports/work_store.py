@@ -2,7 +2,8 @@
 
 A kind is a row of `KINDS`: its name, its words, the right that it takes, and a statement whose rows
 are things that wait. Each may read `asked`: scope, the department whose things are seen (NULL:
-all), and now. A new kind is a new row.
+all), now, and of who asks (NULL: it counts for anybody): `seat`, the user and whom they stand in
+for, and the roles and rights that they could grant. A new kind is a new row.
 """
 
 from collections.abc import Sequence
@@ -11,15 +12,17 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.model import Right
+from service.accounts import grants
+from service.accounts.model import Right, Role, User
+from service.channels import changes
 from service.reports.plain import Sentence
 from service.storage.postgres import Connection
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of work. sql: rows of id, name, department_id, planned_at, since, code and, where
-    `counted`, others and people.
+    """A kind of work. sql: rows of id, name, department_id, planned_at, since, code; where
+    `counted`, others and people; and where `proposed`, proposal_id.
     """
 
     name: str
@@ -27,11 +30,12 @@ class Kind:
     right: Right
     sql: str
     counted: bool = False
+    proposed: bool = False
 
 
 class Item(NamedTuple):
     """One thing that waits, since when (None: nobody knows) and why. planned_at: of a fire. others,
-    people: see `campaigns.fires.Fire`.
+    people: see `campaigns.fires.Fire`. proposal_id: what a second person confirms.
     """
 
     id: str
@@ -42,6 +46,7 @@ class Item(NamedTuple):
     code: str
     others: int | None
     people: int | None
+    proposal_id: UUID | None
 
 
 class Waiting(NamedTuple):
@@ -150,6 +155,31 @@ _ACCESS = """
       AND asked.scope IS NULL AND d.kind = 'county' AND 'admin' = ANY (u.roles)
 """
 
+_PENDING = "p.confirmed_at IS NULL AND p.replaced_at IS NULL AND p.proposed_at > asked.now"
+_OTHERS = """
+    (asked.seat IS NULL OR NOT share_a_person(asked.seat, ARRAY[p.proposed_by], asked.now))
+"""
+
+_CHANGES = f"""
+    SELECT c.id::text, c.name, NULL::uuid AS department_id, NULL::timestamptz AS planned_at,
+           p.proposed_at AS since,
+           CASE WHEN p.creates THEN 'new_channel' ELSE 'channel_change' END AS code,
+           p.id AS proposal_id
+    FROM asked, channel_changes p JOIN channels c ON c.id = p.channel_id
+    WHERE {_PENDING} - interval '{changes.WAITS.days} days' AND {_OTHERS}
+"""  # noqa: S608  # constants
+
+_GRANTS = f"""
+    SELECT u.id::text, u.login AS name, u.department_id, NULL::timestamptz AS planned_at,
+           p.proposed_at AS since, 'grant' AS code, p.id AS proposal_id
+    FROM asked, grants p JOIN users u ON u.id = p.user_id
+    WHERE {_PENDING} - interval '{grants.WAITS.days} days' AND NOT p.narrows
+      AND (asked.scope IS NULL OR u.department_id = asked.scope)
+      AND (asked.seat IS NULL OR u.id <> ALL (asked.seat)
+           AND p.roles <@ asked.roles AND p.rights <@ asked.rights)
+      AND {_OTHERS}
+"""  # noqa: S608  # constants
+
 HOLDS = Kind(
     "holds",
     Sentence("待放行、自动暂停", "Campaigns and fires that are held, or paused themselves"),
@@ -186,6 +216,20 @@ KINDS = (
         _RETENTION,
     ),
     Kind(
+        "channel_changes",
+        Sentence("待第二人确认的通道", "Channels that wait for a second person"),
+        Right.CHANNELS,
+        _CHANGES,
+        proposed=True,
+    ),
+    Kind(
+        "grants",
+        Sentence("待第二人确认的权限", "Rights that wait for a second person"),
+        Right.ACCOUNTS,
+        _GRANTS,
+        proposed=True,
+    ),
+    Kind(
         "machine_access",
         Sentence("在服务器上给出的管理员登录", "Administrators' logins given on the machine"),
         Right.ACCOUNTS,
@@ -196,21 +240,42 @@ KINDS = (
 
 
 async def what_waits(
-    conn: Connection, kind: Kind, scope: UUID | None, now: datetime, limit: int
+    conn: Connection,
+    kind: Kind,
+    scope: UUID | None,
+    now: datetime,
+    limit: int,
+    asker: User | None = None,
 ) -> Waiting:
-    """What waits of a kind that one department sees (None: of all)."""
+    """What waits of a kind that one department sees (None: of all).
+
+    asker: who asks: of what waits for a second person, what they could confirm; None: all of it.
+    """
+    counts = "" if kind.counted else "NULL::int AS others, NULL::int AS people,"
+    proposals = "" if kind.proposed else "NULL::uuid AS proposal_id,"
     rows = await conn.fetch(
         f"""
-        WITH asked AS (SELECT $1::uuid AS scope, $2::timestamptz AS now),
+        WITH asked AS (SELECT $1::uuid AS scope, $2::timestamptz AS now, $4::uuid[] AS seat,
+                              $5::text[] AS roles, $6::text[] AS rights),
         waiting AS MATERIALIZED ({kind.sql})
-        SELECT *, {"" if kind.counted else "NULL::int AS others, NULL::int AS people,"}
+        SELECT *, {counts} {proposals}
                count(*) OVER () AS total, min(since) OVER () AS oldest FROM waiting
         ORDER BY since, id, planned_at LIMIT $3
         """,  # noqa: S608  # a constant
         scope,
         now,
         limit,
+        *_seat_of(asker),
     )
     first = rows[0] if rows else None
     items = [Item(*(row[name] for name in Item._fields)) for row in rows]
     return Waiting(kind, first["total"] if first else 0, first["oldest"] if first else None, items)
+
+
+def _seat_of(asker: User | None) -> tuple[list[UUID] | None, list[str], list[str]]:
+    """The seat of who asks, and the roles and rights that they could grant."""
+    if asker is None:
+        return None, [], []
+    seat = [person for person in (asker.id, asker.deputy_for) if person is not None]
+    roles = [role.value for role in Role if asker.could_grant([role], [])]
+    return seat, roles, [right.word for right in Right if asker.could_grant([], [right])]

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from service.accounts.model import Role
+from service.channels.changes import confirm, create
+from service.channels.changes_store import list_proposals
 from service.channels.model import CARRIERS, Channel, ChannelSettings
 from service.channels.store import insert_channel, parse_settings
 from service.crypto import Keyring
 from service.storage.postgres import Connection, Pool
+from tests.factories import make_user
 
 ALWAYS = [["00:00", "24:00"]]
 TEXT = "【旌德县公安局】先做小任务返小钱、再让垫付大单的，都是刷单诈骗。拿不准拨96110。"
@@ -155,6 +159,19 @@ async def add_channel(
     now: datetime,
     **settings: Any,
 ) -> Channel:
+    return await insert_channel(conn, keyring, _cmpp(port, **settings), now)
+
+
+async def add_real_channel(conn: Connection, keyring: Keyring, now: datetime) -> int:
+    """One that the machine has set up and an administrator has confirmed."""
+    made = await create(conn, keyring, _cmpp(1, simulated=False), None, now)
+    (proposal,) = await list_proposals(conn, made.id, None, 10)
+    admin = await make_user(conn, Role.ADMIN, now=now, kind="county")
+    await confirm(conn, keyring, made.id, proposal.id, admin, now)
+    return made.id
+
+
+def _cmpp(port: int, *, simulated: bool = True, **settings: Any) -> ChannelSettings:
     config = parse_settings(
         "cmpp",
         {
@@ -165,15 +182,14 @@ async def add_channel(
             "access_number": "1065720001234",
         },
     )
-    channel = ChannelSettings(
+    return ChannelSettings(
         name=f"cmpp-{uuid.uuid4().hex[:6]}",
         kind="cmpp",
-        simulated=True,
+        simulated=simulated,
         carriers=CARRIERS,
         config=config,
         **settings,
     )
-    return await insert_channel(conn, keyring, channel, now)
 
 
 async def correct(pool: Pool, run_id: uuid.UUID) -> None:

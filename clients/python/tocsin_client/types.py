@@ -571,6 +571,7 @@ class Channel(TypedDict):
     carriers: list[str]
     tps: int | None
     enabled: bool
+    waits_since: str | None
     held_until: str | None
     held_why: str
 
@@ -660,7 +661,10 @@ class Stand(TypedDict):
 
 
 class WorkItem(TypedDict):
-    """One thing that waits; `id`: of the campaign, the channel or the stop."""
+    """One thing that waits; `id`: of the campaign, the channel, the stop, the hold or the user.
+
+    proposal_id: what a second person confirms.
+    """
 
     id: str
     name: str
@@ -670,6 +674,7 @@ class WorkItem(TypedDict):
     code: str
     others: int | None
     people: int | None
+    proposal_id: str | None
     plain: Plain
 
 

@@ -15,10 +15,13 @@ from arq.connections import ArqRedis
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from twilio.request_validator import RequestValidator
 
+from service.accounts.model import Role
 from service.api import callbacks
 from service.api.openapi import document
 from service.api.problems import as_problem
 from service.api.routes import CALLBACKS, OPS, PREFIX
+from service.channels.changes import confirm, create
+from service.channels.changes_store import list_proposals
 from service.channels.model import CARRIERS, Channel, ChannelSettings
 from service.channels.store import insert_channel, parse_settings
 from service.crypto import Keyring
@@ -27,6 +30,7 @@ from service.queue import Job, queue_name
 from service.runtime import Runtime
 from service.storage.postgres import Record, transaction
 from service.web import ENTRY, RUNTIME, request_log
+from tests.factories import make_user
 from tests.integration.api.conftest import Answer
 
 MOST = 5
@@ -103,6 +107,31 @@ async def stored(runtime: Runtime, table: str) -> list[Record]:
 
 async def rung(arq: ArqRedis) -> list[str]:
     return [key.decode() for key in await arq.zrange(queue_name("delivery"), 0, -1)]
+
+
+@pytest.mark.attack
+async def test_a_new_real_channel_reports_nothing_before_a_second_person(
+    client: TestClient, runtime: Runtime
+) -> None:
+    """Whoever set it up knows its secret, and could say that everybody opts out."""
+    now = runtime.clock.now()
+    settings = ChannelSettings(
+        name="real",
+        kind="http",
+        simulated=False,
+        carriers=CARRIERS,
+        config=parse_settings("http", CONFIGS["http"]),
+    )
+    async with transaction(runtime.pool) as conn:
+        made = await create(conn, runtime.keyring, settings, None, now)
+    for said in (RECEIPT, TEXT):
+        assert (await say(client, made.id, said)).status == 404
+    async with transaction(runtime.pool) as conn:
+        admin = await make_user(conn, Role.ADMIN, now=now, kind="county")
+        (proposal,) = await list_proposals(conn, made.id, None, 10)
+        await confirm(conn, runtime.keyring, made.id, proposal.id, admin, now)
+    assert (await say(client, made.id, TEXT)).status == 200
+    assert len(await stored(runtime, "inbound")) == 1
 
 
 @pytest.mark.attack

@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 
 from service.accounts.model import Role
-from service.channels.changes import WAITS
+from service.api.channel_forms import ChannelBody, settings_of
+from service.channels.changes import WAITS, create
+from service.channels.registry import load
 from service.channels.store import get_channel, update_channel
 from service.storage.postgres import CheckViolation, transaction
+from tests.harness.owner import as_owner
 from tests.integration.api.conftest import Api
 from tests.integration.api.test_keys import second_admin
 from tests.integration.api.test_one_person import key_made_by, other
@@ -71,8 +74,8 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-async def real(api: Api, kind: str, **more: Any) -> int:
-    body = {
+def body_of(kind: str, **more: Any) -> dict[str, Any]:
+    return {
         "name": kind,
         "kind": kind,
         "simulated": False,
@@ -80,10 +83,29 @@ async def real(api: Api, kind: str, **more: Any) -> int:
         "config": CONFIGS[kind],
         **more,
     }
-    made = await api.post("/channels", ADMIN, body)
-    assert made.status == 201, made.body
-    number: int = made.json["id"]
+
+
+async def waiting(api: Api, kind: str, **more: Any) -> dict[str, Any]:
+    """A channel that one administrator has set up."""
+    answer = await api.post("/channels", ADMIN, body_of(kind, **more))
+    assert answer.status == 201, answer.body
+    found: dict[str, Any] = answer.json
+    return found
+
+
+async def real(api: Api, kind: str, **more: Any) -> int:
+    """A channel that works, with two persons if it is real."""
+    number: int = (await waiting(api, kind, **more))["id"]
+    await confirmed(api, number)
     return number
+
+
+async def confirmed(api: Api, channel: int) -> None:
+    """Let a new real channel begin, as the second person."""
+    for item in (await api.get(f"/channels/{channel}/changes", ADMIN)).json["items"]:
+        path = f"/channels/{channel}/changes/{item['id']}/confirm"
+        done = await api.post(path, await second_admin(api))
+        assert done.status == 200, done.body
 
 
 def secrets(kind: str) -> dict[str, Any]:
@@ -134,8 +156,9 @@ async def test_two_persons_do_with_the_secrets_entered_anew(
     second = await second_admin(api)
     done = await api.post(confirm, second)
     assert (done.status, done.json["state"]) == (200, "confirmed"), done.body
-    (listed,) = (await api.get(path, second)).json["items"]
+    listed, new = (await api.get(path, second)).json["items"]
     assert listed["id"] == made.json["id"]
+    assert (listed["creates"], new["creates"]) == (False, True)
     for answer in (made, done, await api.get(path, ADMIN)):
         assert b"s3cr3t" not in answer.body
         assert b"known-to-me" not in answer.body
@@ -182,7 +205,7 @@ async def test_a_proposal_waits_for_a_week_and_the_next_takes_its_place(api: Api
     late = await api.post(f"{path}/{third.json['id']}/confirm", second)
     assert (late.status, late.json["type"]) == (409, "/problems/wrong_state")
     states = [item["state"] for item in (await api.get(path, ADMIN)).json["items"]]
-    assert states == ["expired", "replaced", "replaced"]
+    assert states == ["expired", "replaced", "replaced", "confirmed"]
     assert middle.json["state"] == "pending"
 
 
@@ -212,6 +235,7 @@ async def test_the_database_refuses_the_same_person_twice(api: Api) -> None:
     with pytest.raises(CheckViolation, match="channel_changes_two_persons"):
         await api.runtime.pool.execute(
             "UPDATE channel_changes SET confirmed_by = proposed_by, confirmed_at = proposed_at"
+            " WHERE NOT creates"
         )
 
 
@@ -227,7 +251,7 @@ async def test_one_person_with_two_accounts_is_no_second_person(api: Api) -> Non
     assert (refused.status, refused.json["type"]) == (403, "/problems/second_person_needed")
     with pytest.raises(CheckViolation, match="counts as the first"):
         await api.runtime.pool.execute(
-            "UPDATE channel_changes SET confirmed_by = $1, confirmed_at = $2",
+            "UPDATE channel_changes SET confirmed_by = $1, confirmed_at = $2 WHERE NOT creates",
             *(puppet.id, api.clock.at),
         )
 
@@ -254,3 +278,185 @@ async def test_the_gateways_digest_is_checked_unless_somebody_says_why_not(api: 
     assert list(refused.json["fields"]) == ["config.unverified_because"]
     body["config"] |= {"unverified_because": "运营商书面说明"}
     assert (await api.post("/channels", ADMIN, body)).status == 201
+
+
+# ---- a new real channel
+
+
+async def state_of(api: Api, channel: int) -> tuple[bool, bool]:
+    """Whether it is enabled, and whether it waits for a second person."""
+    found = (await api.get(f"/channels/{channel}", VIEWER)).json
+    return found["enabled"], found["waits_since"] is not None
+
+
+async def proposal_of(api: Api, channel: int, who: Any = ADMIN) -> dict[str, Any]:
+    """What waits of a channel."""
+    items = (await api.get(f"/channels/{channel}/changes", who)).json["items"]
+    (found,) = (item for item in items if item["state"] == "pending")
+    return dict(found)
+
+
+@pytest.mark.parametrize("kind", sorted(CONFIGS))
+async def test_a_new_real_channel_carries_nothing_before_a_second_person(
+    api: Api, kind: str
+) -> None:
+    """Whoever set it up alone would be sent every number and text that it is given."""
+    channel = await waiting(api, kind, rank=0, enabled=True)
+    path = f"/channels/{channel['id']}"
+    assert channel["enabled"] is False, "it works on the word of one"
+    assert channel["waits_since"] is not None
+    for act in (
+        await api.patch(path, ADMIN, {"enabled": True}),
+        await api.patch(path, ADMIN, {"enabled": True, "config": {}}),
+        await api.post(f"{path}/test", ADMIN),
+    ):
+        assert (act.status, act.json["type"]) == (409, "/problems/needs_second_person"), act.body
+        assert "another administrator has confirmed it" in act.json["detail"]
+    assert await state_of(api, channel["id"]) == (False, True)
+    proposal = await proposal_of(api, channel["id"])
+    guarded = set(load()[kind].guarded)
+    assert set(proposal["config"]) == guarded & set(channel["config"])
+    assert "s3cr3t" not in str(proposal)
+    assert (proposal["creates"], proposal["enables"]) == (True, True)
+    confirm = f"{path}/changes/{proposal['id']}/confirm"
+    puppet = await key_made_by(api, ADMIN, (await other(api, Role.ADMIN)).id)
+    for who in (ADMIN, puppet):
+        own = await api.post(confirm, who)
+        assert (own.status, own.json["type"]) == (403, "/problems/second_person_needed")
+    assert await state_of(api, channel["id"]) == (False, True)
+    before = await config_of(api, channel["id"])
+    done = await api.post(confirm, await second_admin(api))
+    assert (done.status, done.json["state"]) == (200, "confirmed"), done.body
+    assert await state_of(api, channel["id"]) == (True, False)
+    assert await config_of(api, channel["id"]) == before
+
+
+async def test_one_that_is_to_stay_off_stays_off_when_it_is_confirmed(api: Api) -> None:
+    channel = (await waiting(api, "cmpp", enabled=False))["id"]
+    await confirmed(api, channel)
+    assert await state_of(api, channel) == (False, False)
+    assert (await api.patch(f"/channels/{channel}", ADMIN, {"enabled": True})).status == 200
+
+
+async def test_what_may_change_alone_changes_while_it_waits_and_the_rest_is_proposed_anew(
+    api: Api,
+) -> None:
+    channel = (await waiting(api, "cmpp"))["id"]
+    path, second = f"/channels/{channel}", await second_admin(api)
+    first = await proposal_of(api, channel)
+    assert (await api.patch(path, ADMIN, {"tps": 5, "config": {"secret": "n"}})).status == 200
+    alone = await api.patch(path, ADMIN, {"config": {"host": "192.0.2.7"}})
+    assert (alone.status, alone.json["type"]) == (409, "/problems/needs_second_person")
+    body = {"config": {"host": "192.0.2.7", "secret": "m"}, "reason": "wrong host"}
+    made = await api.post(f"{path}/changes", ADMIN, body)
+    assert made.status == 201, made.body
+    assert made.json["config"]["host"] == "192.0.2.7"
+    assert made.json["config"]["port"] == 7890, "all of where it leads is shown"
+    assert (await api.post(f"{path}/changes/{first['id']}/confirm", second)).status == 409
+    assert (await api.post(f"{path}/changes/{made.json['id']}/confirm", second)).status == 200
+    after = await config_of(api, channel)
+    assert (str(after["host"]), after["secret"].get_secret_value()) == ("192.0.2.7", "m")
+    assert await state_of(api, channel) == (False, False)
+
+
+async def test_a_new_channel_that_nobody_confirmed_in_a_week_is_proposed_anew(api: Api) -> None:
+    channel = (await waiting(api, "cmpp"))["id"]
+    path, second = f"/channels/{channel}", await second_admin(api)
+    old = await proposal_of(api, channel)
+    api.clock.at += WAITS + timedelta(seconds=1)
+    assert (await api.post(f"{path}/changes/{old['id']}/confirm", second)).status == 409
+    refused = await api.patch(path, ADMIN, {"enabled": True})
+    assert refused.json["type"] == "/problems/needs_second_person"
+    made = await api.post(f"{path}/changes", second, {"config": {}, "reason": "again"})
+    assert (made.status, made.json["creates"]) == (201, True), made.body
+    confirm = f"{path}/changes/{made.json['id']}/confirm"
+    assert (await api.post(confirm, second)).status == 403
+    assert (await api.post(confirm, ADMIN)).status == 200
+    assert (await api.patch(path, ADMIN, {"enabled": True})).status == 200
+
+
+async def test_the_database_lets_no_real_channel_begin_on_the_word_of_one(api: Api) -> None:
+    channel = (await waiting(api, "cmpp"))["id"]
+    pool, admin = api.runtime.pool, api.teams["county"].admin.id
+    copy = """
+        INSERT INTO channels (name, kind, simulated, created_at, carriers, config_cipher, enabled,
+                              waits_since)
+        SELECT 'copy', kind, false, created_at, carriers, config_cipher, $1, $2 FROM channels
+    """
+    for change, constraint in (
+        ("enabled = true", "channels_waiting_is_off"),
+        ("enabled = true, waits_since = NULL", "channels_begin_by_two"),
+        ("waits_since = NULL", "channels_begin_by_two"),
+        ("simulated = true", "stays simulated or real"),
+        ("simulated = true, enabled = true, waits_since = NULL", "channels_begin_by_two"),
+    ):
+        with pytest.raises(CheckViolation) as refused:
+            await pool.execute(f"UPDATE channels SET {change}")  # as above
+        assert constraint in f"{refused.value} {refused.value.constraint_name}"
+    for enabled, since in ((True, None), (False, None), (True, api.clock.at)):
+        with pytest.raises(CheckViolation):
+            await pool.execute(copy, enabled, since)
+    puppet = await other(api, Role.ADMIN)
+    await key_made_by(api, ADMIN, puppet.id)
+    for by in (admin, puppet.id):
+        with pytest.raises(CheckViolation):
+            await pool.execute(
+                "UPDATE channel_changes SET confirmed_by = $1, confirmed_at = $2", by, api.clock.at
+            )
+        with pytest.raises(CheckViolation):
+            await pool.execute(
+                "INSERT INTO channel_changes (channel_id, change_cipher, names, reason, creates,"
+                " proposed_by, proposed_at, confirmed_by, confirmed_at)"
+                " VALUES ($1, '', '{}', '', true, $2, $4, $3, $4)",
+                *(channel, admin, by, api.clock.at),
+            )
+    async with pool.acquire() as conn:
+        await conn.execute("CREATE TEMP TABLE channel_changes (LIKE public.channel_changes)")
+        await conn.execute("INSERT INTO channel_changes SELECT * FROM public.channel_changes")
+        await conn.execute(
+            "UPDATE channel_changes SET confirmed_by = proposed_by, confirmed_at = now()"
+        )
+        try:
+            with pytest.raises(CheckViolation, match="until a second person"):
+                await conn.execute("UPDATE channels SET waits_since = NULL")
+        finally:
+            await conn.execute("DROP TABLE pg_temp.channel_changes")
+    assert await state_of(api, channel) == (False, True)
+
+
+async def test_a_simulated_channel_never_becomes_a_real_one(api: Api) -> None:
+    """Else it would be the way round the second person."""
+    path = f"/channels/{(await waiting(api, 'cmpp', simulated=True))['id']}"
+    assert (await api.patch(path, ADMIN, {"simulated": False})).status == 422
+    changed = await api.post(f"{path}/changes", ADMIN, {"config": {}, "reason": "r"})
+    assert changed.status == 409
+    with pytest.raises(CheckViolation, match="stays simulated or real"):
+        await api.runtime.pool.execute("UPDATE channels SET simulated = false")
+
+
+async def test_a_channel_that_was_there_before_goes_on(api: Api) -> None:
+    """It never waited for anybody, and is changed as ever."""
+    channel = await real(api, "cmpp")
+    await as_owner(api.runtime.pool, "DELETE FROM channel_changes")
+    path = f"/channels/{channel}"
+    for body in ({"enabled": False}, {"enabled": True}, {"tps": 7}):
+        assert (await api.patch(path, ADMIN, body)).status == 200
+    assert await state_of(api, channel) == (True, False)
+
+
+async def test_what_the_machine_set_up_any_administrator_confirms(api: Api) -> None:
+    async with transaction(api.runtime.pool) as conn:
+        settings = settings_of(ChannelBody.model_validate(body_of("cmpp")))
+        channel = await create(conn, api.runtime.keyring, settings, None, api.clock.at)
+    assert await state_of(api, channel.id) == (False, True)
+    proposal = await proposal_of(api, channel.id)
+    assert proposal["proposed_by"] is None
+    done = await api.post(f"/channels/{channel.id}/changes/{proposal['id']}/confirm", ADMIN)
+    assert done.status == 200, done.body
+    assert await state_of(api, channel.id) == (True, False)
+    with pytest.raises(CheckViolation, match="channel_changes_proposer"):
+        await api.runtime.pool.execute(
+            "INSERT INTO channel_changes (channel_id, change_cipher, names, reason, proposed_at)"
+            " VALUES ($1, '', '{}', '', $2)",
+            *(channel.id, api.clock.at),
+        )

@@ -30,6 +30,7 @@ from tests.harness.session import carrier
 from tests.harness.sick import serve_lane
 from tests.harness.simulated import ACCOUNT, SECRET, simulator
 from tests.integration.api.conftest import Api
+from tests.integration.api.test_channel_changes import confirmed
 
 ADMIN = ("county", "admin")
 
@@ -60,6 +61,7 @@ async def set_up(api: Api, port: int, *, simulated: bool = True, **config: Any) 
         },
     )
     assert made.status == 201, made.body
+    await confirmed(api, made.json["id"])
     return f"/channels/{made.json['id']}"
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.integration.api.conftest import Answer, Api
+from tests.integration.api.test_channel_changes import confirmed
 from tests.integration.api.test_channels import BODY as CHANNEL
 from tests.integration.api.test_lint_rules import ADMIN, APPROVER, GOOD, OPERATOR, draft
 from tests.integration.api.test_routing import channel
@@ -13,6 +14,7 @@ async def real_channel(api: Api) -> int:
     made = await api.post("/channels", ADMIN, body)
     assert made.status == 201, made.body
     number: int = made.json["id"]
+    await confirmed(api, number)
     return number
 
 

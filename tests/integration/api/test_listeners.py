@@ -9,6 +9,7 @@ from service.channels.refusals_store import add_refusals
 from service.channels.store import get_channel, update_channel
 from service.storage.postgres import transaction
 from tests.integration.api.conftest import Api
+from tests.integration.api.test_channel_changes import confirmed
 
 pytestmark = pytest.mark.attack
 
@@ -52,6 +53,7 @@ async def test_one_that_was_set_up_without_goes_on_until_it_is_changed_or_enable
 ) -> None:
     made = await api.post("/channels", ADMIN, {**REAL, "config": CONFIG | NETWORKS})
     path = f"/channels/{made.json['id']}"
+    await confirmed(api, made.json["id"])
     async with transaction(api.runtime.pool) as conn:
         channel = await get_channel(conn, api.runtime.keyring, made.json["id"])
         config = channel.config.model_copy(update={"listen_addresses": ()})

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.accounts.audit import Act
 from service.accounts.audit_store import insert_entry
 from service.accounts.bootstrap import Person, bootstrap
-from service.accounts.model import By
+from service.accounts.model import By, Right, Role
 from service.api import metrics
 from service.campaigns import firing, lifecycle
 from service.campaigns.firing import fire_due
@@ -19,9 +19,13 @@ from service.dispatch import health_store
 from service.dispatch.breaker import Breaker, Figures
 from service.dispatch.health import Counts
 from service.storage.postgres import transaction
-from tests.factories import make_contact, make_scheduled, phone
+from tests.factories import make_contact, make_scheduled, make_token, make_user, phone
 from tests.harness.ledger import add_channel
 from tests.integration.api.conftest import Api
+from tests.integration.api.test_channel_changes import real
+from tests.integration.api.test_channels import BODY as CHANNEL
+from tests.integration.api.test_keys import second_admin
+from tests.integration.api.test_one_person import key_made_by, other
 
 ADMIN, COUNTY, SCHOOL = ("county", "admin"), ("county", "operator"), ("school", "operator")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -258,3 +262,56 @@ async def test_every_administrator_sees_for_a_month_what_the_machine_gave_to_one
     assert (await _work(api, ADMIN))["machine_access"]["count"] == 1
     api.clock.at += HOUR
     assert (await _work(api, ADMIN))["machine_access"]["count"] == 0
+
+
+@pytest.mark.attack
+async def test_who_could_confirm_a_channel_or_a_right_sees_that_it_waits(api: Api) -> None:
+    """Not who proposed it, nor who counts as them, nor who gets it, nor who has less."""
+    new = (await api.post("/channels", ADMIN, CHANNEL | {"simulated": False})).json["id"]
+    old = await real(api, "smpp")
+    change = {"config": {"host": "192.0.2.7", "password": "n"}, "reason": "r"}
+    await api.post(f"/channels/{old}/changes", ADMIN, change)
+    body = {"login": "n", "name": "n", "roles": ["operator"]}
+    user = (await api.post("/users", ADMIN, body)).json
+    puppet = await key_made_by(api, ADMIN, (await other(api, Role.ADMIN)).id)
+    second = await second_admin(api)
+    for who, channels, rights in ((ADMIN, 0, 0), (puppet, 0, 0), (second, 2, 1)):
+        work = await _work(api, who)
+        counts = work["channel_changes"]["count"], work["grants"]["count"]
+        assert counts == (channels, rights), who
+    items = {item["id"]: item for item in work["channel_changes"]["items"]}
+    assert {id_: item["code"] for id_, item in items.items()} == {
+        str(new): "new_channel",
+        str(old): "channel_change",
+    }
+    (grant,) = work["grants"]["items"]
+    assert (grant["id"], grant["name"], grant["code"]) == (user["id"], "n", "grant")
+    assert grant["proposal_id"] == user["proposed"]["id"]
+    async with transaction(api.runtime.pool) as conn:
+        department = api.teams["county"].department_id
+        some = {Right.ACCOUNTS, Right.READ, Right.REPORTS}
+        lesser = await make_user(conn, now=api.clock.at, department_id=department, rights=some)
+        token = await make_token(conn, api.runtime.keyring, lesser, api.clock.at)
+    less = await _work(api, token)
+    assert ("channel_changes" in less, less["grants"]["count"]) == (False, 0)
+    assert (await _work(api, ("school", "admin")))["grants"]["count"] == 0
+    assert not {"channel_changes", "grants"} & set(await _work(api, COUNTY))
+    for id_, item in items.items():
+        path = f"/channels/{id_}/changes/{item['proposal_id']}/confirm"
+        assert (await api.post(path, second)).status == 200
+    path = f"/users/{grant['id']}/grants/{grant['proposal_id']}/confirm"
+    assert (await api.post(path, second)).status == 200
+    done = await _work(api, second)
+    assert (done["channel_changes"]["count"], done["grants"]["count"]) == (0, 0)
+
+
+async def test_who_gets_a_right_is_not_asked_for_it_and_it_waits_a_week(api: Api) -> None:
+    second = await second_admin(api)
+    own = (await api.get("/me", second)).json["id"]
+    third = await second_admin(api)
+    changed = await api.patch(f"/users/{own}", ADMIN, {"roles": ["inspector"]})
+    assert changed.json["proposed"] is not None
+    assert (await _work(api, second))["grants"]["count"] == 0
+    assert (await _work(api, third))["grants"]["count"] == 1
+    api.clock.at += timedelta(days=7)
+    assert (await _work(api, third))["grants"]["count"] == 0

@@ -5,18 +5,22 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from service.accounts.model import Role
+from service.channels.changes import confirm
+from service.channels.changes_store import list_proposals
 from service.channels.model import Hold
 from service.channels.store import get_channel, hold_channel
 from service.clock import CHINA, Clock, written
 from service.crypto import Keyring
 from service.embedded import Valkey
 from service.storage.postgres import Pool, transaction
+from tests.factories import make_user
 from tests.harness.session import carrier
 
 SECRET = "s3cr3t-of-the-carrier"
@@ -190,6 +194,26 @@ async def test_a_test_calls_no_real_carrier_on_simulated_time(tocsin: Tocsin) ->
         )
         assert (refused.code, "simulated time" in refused.err) == (1, True)
         assert real._arrived.empty()
+
+
+@pytest.mark.attack
+async def test_a_new_real_channel_waits_for_an_administrator(
+    tocsin: Tocsin, pool: Pool, keyring: Keyring, now: datetime
+) -> None:
+    """Whoever runs the machine is one person; any administrator is the second."""
+    made = await tocsin("add", "-", given={**BODY, "simulated": False})
+    assert made.code == 0, made.err
+    assert (made.json["enabled"], made.json["waits_since"] is not None) == (False, True)
+    assert "waits for a second person since" in (await tocsin("list")).out
+    for words in (("set", "移动", "-"), ("test", "移动")):
+        refused = await tocsin(*words, given={"enabled": True})
+        assert (refused.code, "another administrator has confirmed it" in refused.err) == (1, True)
+    async with transaction(pool) as conn:
+        admin = await make_user(conn, Role.ADMIN, now=now, kind="county")
+        (proposal,) = await list_proposals(conn, made.json["id"], None, 10)
+        at = proposal.proposed_at
+        await confirm(conn, keyring, made.json["id"], proposal.id, admin, at)
+    assert (await tocsin("show", "移动")).json["enabled"] is True
 
 
 async def test_codes_are_given_a_meaning_and_none(tocsin: Tocsin) -> None:

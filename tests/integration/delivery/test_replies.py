@@ -20,7 +20,7 @@ from service.dispatch.direct_store import NewRun, Recipient
 from service.reports.progress import run_report
 from service.storage.postgres import CheckViolation, Connection, Pool, transaction
 from tests.harness.handset import ACCESS, Handsets, hand_off, set_up
-from tests.harness.ledger import TEXT, add_channel, phone
+from tests.harness.ledger import TEXT, add_channel, add_real_channel, phone
 from tests.harness.replies import LATER, Answering
 
 SIGNATURE = "【旌德县公安局】"
@@ -348,13 +348,9 @@ async def test_a_simulated_channel_answers_no_real_number(answering: Answering) 
 
 async def test_a_real_channel_answers_no_synthetic_number(answering: Answering) -> None:
     handsets = answering.handsets
-    channel: int = await handsets.pool.fetchval(
-        "INSERT INTO channels (name, kind, simulated, carriers, config_cipher, created_at) "
-        "VALUES ('real', 'cmpp', false, '{china_mobile}', '', $1) RETURNING id",
-        answering.now,
-    )
-    good = Recipient(b"g" * 16, b"x", "china_mobile", True, channel)
     async with transaction(handsets.pool) as conn:
+        channel = await add_real_channel(conn, handsets.keyring, answering.now)
+        good = Recipient(b"g" * 16, b"x", "china_mobile", True, channel)
         made = await direct.start(conn, _new_run(answering), [good], answering.now)
     assert await answering.left_out(made.run_id) == {"synthetic_range": 1}
 

@@ -13,7 +13,15 @@ from service.dispatch import route_store
 from service.dispatch.expand import expand_run
 from service.reports.progress import run_report
 from service.storage.postgres import Connection, Pool
-from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone
+from tests.harness.ledger import (
+    Scene,
+    add_channel,
+    add_contacts,
+    add_real_channel,
+    add_run,
+    make_scene,
+    phone,
+)
 
 MOBILE, UNICOM, TELECOM, _ = CARRIERS
 
@@ -147,11 +155,7 @@ async def test_real_and_synthetic_numbers_take_lanes_of_their_own_kind(
 ) -> None:
     async with pool.acquire() as conn:
         simulated = await add_lane(conn, keyring, now, MOBILE)
-        real = await conn.fetchval(
-            "INSERT INTO channels (name, kind, simulated, carriers, config_cipher, created_at) "
-            "SELECT 'real', kind, false, carriers, config_cipher, created_at FROM channels "
-            "RETURNING id"
-        )
+        real = await add_real_channel(conn, keyring, now)
         await conn.execute(
             "UPDATE contacts SET synthetic = false WHERE phone_hash = $1",
             keyring.phone_index(phone(1)),

@@ -33,7 +33,9 @@ async def list_work(tocsin: Tocsin, _: Options, screen: Screen) -> None:
         for kind in found
         for item in kind["items"]
     )
-    await screen.table(each(items), ("kind", "id", "name", "planned_at", "since", "plain"))
+    await screen.table(
+        each(items), ("kind", "id", "name", "planned_at", "since", "plain", "proposal_id")
+    )
 
 
 async def look_up_number(tocsin: Tocsin, o: Options, screen: Screen) -> None:
@@ -156,7 +158,17 @@ def _status(screen: Screen, status: dict[str, object]) -> None:
 
 async def list_channels(tocsin: Tocsin, _: Options, screen: Screen) -> None:
     """The channels."""
-    names = ("id", "name", "kind", "carriers", "tps", "enabled", "held_until", "held_why")
+    names = (
+        "id",
+        "name",
+        "kind",
+        "carriers",
+        "tps",
+        "enabled",
+        "waits_since",
+        "held_until",
+        "held_why",
+    )
     await screen.table(tocsin.channels.list(), names)
 
 
