@@ -33,14 +33,29 @@ class RuleOut(Out):
     source: str
 
 
+class HoldsOut(Out):
+    """How many texts a proposed never-word would hold back, when it was proposed: approved texts of
+    templates, campaigns that are to fire, names (signatures, places), and honest texts that the
+    program ships.
+    """
+
+    carrier: str
+    word: str
+    templates: int
+    campaigns: int
+    names: int
+    shipped: int
+
+
 class ProposalOut(Out):
-    """A change that somebody else has to confirm; `content` is all that is to hold then, and
-    `weakens` names what it makes less strict.
+    """A change that somebody else has to confirm; `content` is all that is to hold then, `weakens`
+    names what it makes less strict, and `holds` the new never-words that stand in texts in use.
     """
 
     id: UUID
     content: dict[str, Any]
     weakens: list[str]
+    holds: list[HoldsOut]
     reason: str
     state: State
     proposed_by: UUID
@@ -138,7 +153,9 @@ async def get_rules(call: Call) -> PolicyOut:
 async def set_rules(call: Call, body: PolicyBody) -> PolicyOut:
     """Let other levels and lists hold; all that is not said is as shipped.
 
-    What makes lint less strict waits for another administrator of the county.
+    What makes lint less strict waits for another administrator of the county, and so does a
+    never-word that stands in texts in use. What one person made stricter alone is undone alone: by
+    the same person within an hour, by another administrator of the county within 7 days.
     """
     waiting = await lint_changes.change_policy(
         call.conn, call.user, body.changes(), body.reason, call.now

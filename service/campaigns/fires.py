@@ -33,6 +33,7 @@ class Why(StrEnum):
     NOT_APPROVED = "not_approved"
     DRIFTED = "drifted"
     EXCHANGED = "exchanged"
+    NEVER_WORD = "never_word"
     SUPERSEDED = "superseded"
     CALENDAR = "calendar"
     PERSON = "person"

@@ -13,6 +13,8 @@ from service.campaigns.fires import Fire, Turn, Why
 from service.campaigns.follower_store import still_sends
 from service.campaigns.model import Act, Campaign, Content, State
 from service.campaigns.stop_store import stop_in_force
+from service.messages import never_words
+from service.messages.lint_store import policy_get
 from service.storage.postgres import Connection
 
 
@@ -49,6 +51,14 @@ async def obstacle(
         )
     if content.hash != campaign.approved_hash:
         return Obstacle(Why.NOT_APPROVED, "not what was approved")
+    words = (await policy_get(conn)).never_words
+    found = (never_words.first_in(text.text, words) for text in content.texts)
+    if (word := next(filter(None, found), None)) is not None:
+        return Obstacle(
+            Why.NEVER_WORD,
+            f"its text has a word that must never be used now: {word}; say it otherwise and have it"
+            " approved again, or have the word taken off the list",
+        )
     return None
 
 

@@ -3,8 +3,13 @@
 Whoever could weaken lint alone could let through what it is there to stop. So of a change only the
 stricter part holds at once; the whole is proposed, and another administrator of a county confirms
 it. Each change takes the place of one that waits.
+
+A never-word that stands in texts in use holds back those who warn; so it takes two persons as well.
+What one person alone made stricter is undone alone: within the hour by whoever did it, within the
+seven days of a proposal by anybody else who could have confirmed it.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,14 +20,25 @@ from service.accounts.department_store import get_department
 from service.accounts.manage import need_the_county
 from service.accounts.model import User
 from service.accounts.second_person import need_second_person
-from service.errors import Conflict
-from service.messages import lint_store
-from service.messages.lint_store import Proposal
-from service.messages.policy import changes_to, policy_from, tightened, weakened
+from service.errors import Conflict, Forbidden
+from service.messages import lint_store, never_words
+from service.messages.lint_store import Change, Proposal
+from service.messages.policy import (
+    Policy,
+    changes_to,
+    loosened,
+    policy_from,
+    tightened,
+    weakened,
+    without_words,
+)
 from service.storage.postgres import Connection
 
 WAITS = timedelta(days=7)
 """How long a proposal waits, as a submitted campaign does."""
+UNDONE_WITHIN = timedelta(hours=1)
+"""How long whoever made something stricter alone may undo it alone; somebody else: `WAITS`."""
+_LOOKED_BACK = 200
 
 State = Literal["pending", "confirmed", "replaced", "expired"]
 _WHAT = "change what lint allows"
@@ -57,26 +73,66 @@ def state_of(proposal: Proposal, now: datetime) -> State:
 async def change_policy(
     conn: Connection, actor: User, changes: Mapping[str, Any], reason: str, now: datetime
 ) -> Proposal | None:
-    """Let other levels and lists hold, as far as they are stricter; propose the rest.
+    """Let other levels and lists hold, as far as one person may; propose the rest.
 
     Returns the proposal that waits; None: everything holds.
 
     Raises:
         Forbidden: the actor does not run the county.
-        Invalid: an unknown rule or level; a list that holds what it cannot.
+        Invalid: an unknown rule or level; a list that holds what it cannot; a never-word that is
+            too short.
     """
     need_the_county(actor, _WHAT)
     wanted = policy_from(changes)
     await lint_store.lock_changes(conn)
     in_force = await lint_store.policy_get(conn)
+    added = never_words.new_words(in_force, wanted)
+    holds: Sequence[never_words.Holds] = ()
+    if added:
+        in_use = await lint_store.texts_in_use(conn)
+        holds = await asyncio.to_thread(never_words.held_by, added, in_use)
+    floor = in_force
+    if weakened(in_force, wanted):
+        floor = await _before_changes_of_one(conn, actor, in_force, now)
     await lint_store.replace_waiting(conn, None, now)
-    if not weakened(in_force, wanted):
+    if not (holds or weakened(floor, wanted)):
         await lint_store.policy_set(conn, changes, reason, actor.id, now)
         return None
-    stricter = tightened(in_force, wanted)
-    if weakened(stricter, in_force):
-        await lint_store.policy_set(conn, changes_to(stricter), reason, actor.id, now)
-    return await lint_store.insert_proposal(conn, None, changes, reason, actor.id, now)
+    common = {(held.carrier, held.word) for held in holds}
+    at_once = tightened(floor, without_words(wanted, common))
+    if weakened(at_once, in_force) or weakened(in_force, at_once):
+        await lint_store.policy_set(conn, changes_to(at_once), reason, actor.id, now)
+    return await lint_store.insert_proposal(conn, None, changes, reason, actor.id, now, holds)
+
+
+async def _before_changes_of_one(
+    conn: Connection, actor: User, in_force: Policy, now: datetime
+) -> Policy:
+    """The least strict of the policy in force and those before it, as far back as the actor may
+    undo the changes between, which one person made alone.
+    """
+    history = await lint_store.policy_history(conn, None, _LOOKED_BACK)
+    before: list[Mapping[str, Any]] = [change.content for change in history[1:]]
+    if len(history) < _LOOKED_BACK:
+        before.append({})
+    found = in_force
+    for change, content in zip(history, before, strict=False):
+        if not await _may_undo(conn, actor, change, now):
+            break
+        found = loosened(found, policy_from(content))
+    return found
+
+
+async def _may_undo(conn: Connection, actor: User, change: Change, now: datetime) -> bool:
+    """Whether an actor may undo a change without anybody else."""
+    if change.confirmed_by is not None or change.changed_by is None:
+        return False
+    try:
+        hands: Mapping[UUID | None, str] = {change.changed_by: "made this change"}
+        await need_second_person(conn, actor, hands, "undo it", now)
+    except Forbidden:
+        return change.changed_at > now - UNDONE_WITHIN
+    return change.changed_at > now - WAITS
 
 
 async def change_sender(

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from service.errors import NotFound
+from service.messages.never_words import Holds, InUse
 from service.messages.policy import Policy, Sender, policy_from, with_shipped_words
 from service.storage.postgres import Connection, Record, one
 
@@ -37,13 +38,14 @@ class Change:
 
 _PROPOSED = (
     "id, department_id, content, reason, proposed_by, proposed_at, confirmed_by, confirmed_at,"
-    " replaced_at"
+    " replaced_at, holds"
 )
 
 
 class Proposal(NamedTuple):
     """A change that waits for a second person, or waited; department_id: of the sender it is
-    about, None for the county's rules. content: all that is to hold.
+    about, None for the county's rules. content: all that is to hold. holds: what its new
+    never-words would hold back, counted when it was made; each a `never_words.Holds`.
     """
 
     id: UUID
@@ -55,6 +57,7 @@ class Proposal(NamedTuple):
     confirmed_by: UUID | None
     confirmed_at: datetime | None
     replaced_at: datetime | None
+    holds: Sequence[Mapping[str, Any]]
 
 
 async def policy_get(conn: Connection) -> Policy:
@@ -212,18 +215,20 @@ async def insert_proposal(
     reason: str,
     by: UUID,
     now: datetime,
+    holds: Sequence[Holds] = (),
 ) -> Proposal:
     """Write down a proposal; no other one of the same waits."""
     row = await conn.fetchrow(
         f"""
-        INSERT INTO lint_proposals (department_id, content, reason, proposed_by, proposed_at)
-        VALUES ($1, $2, $3, $4, $5) RETURNING {_PROPOSED}
+        INSERT INTO lint_proposals (department_id, content, reason, proposed_by, proposed_at, holds)
+        VALUES ($1, $2, $3, $4, $5, $6) RETURNING {_PROPOSED}
         """,  # noqa: S608  # the columns stand above
         department_id,
         dict(content),
         reason,
         by,
         now,
+        [held._asdict() for held in holds],
     )
     return Proposal(*one(row))
 
@@ -299,6 +304,37 @@ async def texts_sent(conn: Connection, department_id: UUID, now: datetime) -> li
         _COMPARED,
     )
     return [row["text"] for row in rows]
+
+
+async def texts_in_use(conn: Connection) -> InUse:
+    """The texts and names that a new never-word could stand in."""
+    templates = await conn.fetch(
+        """
+        SELECT v.text FROM templates t JOIN LATERAL (
+            SELECT text, approved_by FROM template_versions
+            WHERE template_id = t.id ORDER BY no DESC LIMIT 1
+        ) v ON v.approved_by IS NOT NULL
+        """
+    )
+    campaigns = await conn.fetch(
+        """
+        SELECT v.text || ARRAY(
+                   SELECT o.text FROM campaign_texts x
+                   JOIN template_versions o ON o.id = x.template_version_id
+                   WHERE x.campaign_id = c.id) AS texts
+        FROM campaigns c JOIN template_versions v ON v.id = c.template_version_id
+        WHERE c.state IN ('scheduled', 'running', 'paused', 'held')
+        """
+    )
+    names = await conn.fetch(
+        "SELECT signature AS name FROM signatures WHERE ended_at IS NULL"
+        " UNION SELECT name FROM areas"
+    )
+    return InUse(
+        [row["text"] for row in templates],
+        [row["texts"] for row in campaigns],
+        [row["name"] for row in names],
+    )
 
 
 def _change(row: Record) -> Change:

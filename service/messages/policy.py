@@ -6,7 +6,7 @@ a department lint knows its sender: the signatures and numbers that are register
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import Any, Literal, get_args
@@ -178,6 +178,32 @@ def tightened(in_force: Policy, wanted: Policy) -> Policy:
         protected_names=in_force.protected_names | wanted.protected_names,
         never_words=_joined(in_force.never_words, wanted.never_words),
     )
+
+
+def loosened(in_force: Policy, before: Policy) -> Policy:
+    """What of both is less strict; the opposite of `tightened`."""
+    return Policy(
+        levels={
+            number: max(in_force.level_of(number), before.level_of(number), key=LEVELS.index)
+            for number in RULE_INFO
+        },
+        hotlines=in_force.hotlines | before.hotlines,
+        link_hosts=in_force.link_hosts | before.link_hosts,
+        protected_names=in_force.protected_names & before.protected_names,
+        never_words={
+            carrier: tuple(word for word in words if word in before.never_words.get(carrier, ()))
+            for carrier, words in in_force.never_words.items()
+        },
+    )
+
+
+def without_words(policy: Policy, words: Collection[tuple[str, str]]) -> Policy:
+    """A policy less some never-words, each with its carrier."""
+    kept = {
+        carrier: tuple(word for word in listed if (carrier, word) not in words)
+        for carrier, listed in policy.never_words.items()
+    }
+    return replace(policy, never_words=kept)
 
 
 def weakened(in_force: Policy, wanted: Policy) -> list[str]:

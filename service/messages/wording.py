@@ -11,7 +11,7 @@ blocked for its wording; a person is asked.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from heapq import nsmallest
 from importlib.resources import files
@@ -97,6 +97,12 @@ def weigh(plain: str, weights: Mapping[str, float] | None = None) -> Wording:
 @cache
 def shipped() -> Mapping[str, float]:
     """The weights of the shipped texts, learned once per process (0.2 s)."""
+    texts = taught()
+    return learn(texts["scam"], texts["honest"])
+
+
+def taught() -> Mapping[str, Sequence[str]]:
+    """The shipped texts that teach the weights, in their plain view: `scam` and `honest`."""
     text = (files("service.messages") / "data" / "wording.json").read_text("utf-8")
-    taught = json.loads(text)
-    return learn(taught["scam"], taught["honest"])
+    found: Mapping[str, Sequence[str]] = json.loads(text)
+    return found

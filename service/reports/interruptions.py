@@ -41,6 +41,9 @@ WHYS: Mapping[str, Sentence] = {
     Why.EXCHANGED: Sentence(
         "名单里的人与签发时的不同", "its people are others than those of the approval"
     ),
+    Why.NEVER_WORD: Sentence(
+        "正文含现在的禁用词", "its text has a word that must never be used now"
+    ),
     Why.SUPERSEDED: Sentence("由后面的一次代替", "a later fire took its place"),
     Why.CALENDAR: Sentence("日历使它不发", "the calendar leaves it out"),
     Why.PERSON: Sentence("由人决定", "a person decided so"),

@@ -141,7 +141,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "hotlines": ["110"],
         "protected_names": ["公安"],
         "link_hosts": ["a.gov.cn"],
-        "never_words": {"*": ["x"]},
+        "never_words": {"*": ["xx"]},
         "reason": "r",
     },
     "/departments/{department_id}/sender": {"landlines": ["12345"], "links": True, "reason": "r"},
