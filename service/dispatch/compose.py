@@ -21,7 +21,7 @@ from service.crypto import Keyring
 from service.dispatch.share import Flow
 from service.dispatch.values import ValueCheck
 from service.messages.signature import Signature, Split, split_signed
-from service.messages.template import CONTACT_VARIABLES, render, variables
+from service.messages.template import CONTACT_VARIABLES, allowed_values, render, variables
 from service.storage.postgres import Record
 
 _references = itertools.count(random.randrange(65536))  # noqa: S311  # no secret
@@ -181,7 +181,13 @@ class Composer:
             work.fixed_parts = self._split(work.text)
             return work.fixed_parts
         values = self._values(row, names)
-        self._check(names, values, given=bool(row["variables_cipher"]))
+        self._check(
+            names,
+            values,
+            given=bool(row["variables_cipher"]),
+            department_id=work.flow.department,
+            allowed=allowed_values(work.text),
+        )
         return self._split(render(work.text, values))
 
     def _values(self, row: Record, names: Sequence[str]) -> Mapping[str, str]:

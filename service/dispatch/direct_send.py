@@ -12,7 +12,6 @@ A recipient who cannot be written to is refused by name and holds up nobody else
 
 import asyncio
 import json
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,14 +29,16 @@ from service.crypto import Keyring
 from service.dispatch import direct, direct_bounds_store
 from service.dispatch.direct_bounds_store import Terms
 from service.dispatch.direct_store import NewRun, Recipient
+from service.dispatch.given import GivenText
 from service.dispatch.route import routes
-from service.dispatch.values import ValueCheck, ValueRefused
 from service.errors import Conflict, Forbidden, Invalid
-from service.messages.lint import Finding, lint
-from service.messages.lint_store import policy_get
-from service.messages.policy import SHIPPED, Policy, for_unread_words
+from service.messages.lint import of_level
+from service.messages.lint_store import policy_get, sender_get
+from service.messages.never_words import first_in
+from service.messages.policy import Sender as Writer
+from service.messages.policy import for_unread_words
 from service.messages.signature import head
-from service.messages.template import MAX_VALUE, variables
+from service.messages.template import variables
 from service.messages.verdict import judge
 from service.storage.postgres import Connection, limit_pauses
 
@@ -58,10 +59,8 @@ LEFT_OUT = {
 }
 """Why somebody who is named has no row in the ledger; the codes are those of an expansion."""
 
-_VALUES = ValueCheck()
-"""The verdicts of this process, as the hand-off has its own."""
-_JUDGING = threading.Lock()
-"""Held by whichever thread has `_VALUES` follow a policy and judge by it."""
+_NOBODY = Writer("", "")
+"""Whose a text without variables is, for its values."""
 
 LINT_SECONDS = 5.0
 """How much time of a processor lint may take over the values of one direct send."""
@@ -150,7 +149,8 @@ async def send(
         SignatureLent: the text begins with the signature of another department.
     """
     check_words(words)
-    people, refused = await _people(conn, keyring, words.text, named)
+    given = await _given(conn, sender, words)
+    people, refused = await _people(conn, keyring, given, named)
     terms = await direct_bounds_store.read_terms(
         conn, sender.department_id, sender.id, now - DAY, bare(head(words.text)), list(people), now
     )
@@ -233,15 +233,28 @@ def check_words(words: Words) -> None:
         raise Invalid(problem, fields={"text": problem})
 
 
+async def _given(conn: Connection, sender: Sender, words: Words) -> GivenText:
+    """The text, to look at the values that are given for it.
+
+    Raises:
+        Invalid: code `text_blocked`: it has a word that became a never-word since its approval.
+    """
+    in_force, text = await policy_get(conn), words.text
+    if words.approved and (word := first_in(text, in_force.never_words)):
+        problem = f"the text has a word that must never be used now: {word}; say it otherwise"
+        raise Invalid(problem, fields={"text": problem}, code="text_blocked")
+    whose = _NOBODY
+    if variables(text):
+        whose = await sender_get(conn, sender.department_id, head(text).strip("【】"))
+    return GivenText(text, sender.department_id, whose, for_unread_words(in_force))
+
+
 async def _check_lint(conn: Connection, sender: Sender, text: str) -> None:
     """Refuse words of one's own that lint blocks or doubts, for nobody else reads them."""
-    if found := _serious(await judge(conn, sender.department_id, text, "service", unread=True)):
+    findings = await judge(conn, sender.department_id, text, "service", unread=True)
+    if found := of_level(findings, "block", "review"):
         problem = "; ".join(f"{finding['rule']}: {finding['message']}" for finding in found)
         raise Invalid(problem, fields={"text": problem}, code="text_blocked")
-
-
-def _serious(findings: Sequence[Finding]) -> list[Finding]:
-    return [finding for finding in findings if finding["level"] in {"block", "review"}]
 
 
 class _Person(NamedTuple):
@@ -259,35 +272,33 @@ _People = dict[bytes, _Person]
 
 
 async def _people(
-    conn: Connection, keyring: Keyring, text: str, named: Sequence[Named]
+    conn: Connection, keyring: Keyring, given: GivenText, named: Sequence[Named]
 ) -> tuple[_People, list[Refused]]:
     """Who can be written to, and who cannot, in the caller's order.
 
     Raises:
         Invalid: code `takes_too_long`: there are more values than lint can look at in time.
     """
-    if not variables(text):
-        return _sorted_out(keyring, text, named, SHIPPED)
-    policy = for_unread_words(await policy_get(conn))
+    if not given.wanted:
+        return _sorted_out(keyring, given, named)
     await limit_pauses(conn, LONGEST_PAUSE_SECONDS)
-    return await asyncio.to_thread(_sorted_out, keyring, text, named, policy)
+    return await asyncio.to_thread(_sorted_out, keyring, given, named)
 
 
 def _sorted_out(
-    keyring: Keyring, text: str, named: Sequence[Named], policy: Policy
+    keyring: Keyring, given: GivenText, named: Sequence[Named]
 ) -> tuple[_People, list[Refused]]:
     """As `_people`; with values, for a thread."""
     ends_at = time.thread_time() + LINT_SECONDS
     people: _People = {}
     refused: list[Refused] = []
-    wanted = variables(text)
     for index, one in enumerate(named):
-        if wanted and time.thread_time() > ends_at:
+        if given.wanted and time.thread_time() > ends_at:
             problem = f"their values take too long to check; send to at most {index} at once"
             raise Invalid(f"to: {problem}", fields={"to": problem}, code="takes_too_long")
         try:
             phone = parse_phone(one.phone, field=f"to.{index}")
-            _check_values(text, wanted, one.values, policy)
+            given.check(one.values)
         except Invalid as error:
             refused.append(Refused(index, error.code, error.message))
             continue
@@ -296,43 +307,9 @@ def _sorted_out(
             first = people[phone_hash].place
             refused.append(Refused(index, "duplicate", f"the same number as to.{first}"))
             continue
-        values = json.dumps(dict(one.values), ensure_ascii=False) if wanted else None
+        values = json.dumps(dict(one.values), ensure_ascii=False) if given.wanted else None
         people[phone_hash] = _Person(index, phone, values)
     return people, refused
-
-
-def _check_values(
-    text: str, wanted: Sequence[str], values: Mapping[str, str], policy: Policy
-) -> None:
-    """Refuse values that are missing, too many, too long, or that lint finds fault with.
-
-    A value is a part of the text that no second person has seen: so lint looks at it in its
-    place, and alone, as the hand-off will.
-
-    Raises:
-        Invalid: code `variables`.
-    """
-    for name in wanted:
-        if not values.get(name, "").strip():
-            raise Invalid(f"the variable {{{name}}} has no value", code="variables")
-        if len(values[name]) > MAX_VALUE:
-            raise Invalid(
-                f"the value of {{{name}}} has more than {MAX_VALUE} characters", code="variables"
-            )
-        if not values[name].isprintable():
-            raise Invalid(f"the value of {{{name}}} must be one line", code="variables")
-    if unknown := next((name for name in values if name not in wanted), None):
-        raise Invalid(f"the text has no variable {{{unknown}}}", code="variables")
-    if wanted and (found := _serious(lint(text, values, message_class="service", policy=policy))):
-        raise Invalid(f"{found[0]['rule']}: {found[0]['message']}", code="variables")
-    if not wanted:
-        return
-    try:
-        with _JUDGING:
-            _VALUES.follow(policy.never_words)
-            _VALUES.check(wanted, values, given=True)
-    except ValueRefused as error:
-        raise Invalid(str(error), code="variables") from None
 
 
 def _run(

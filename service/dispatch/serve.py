@@ -295,7 +295,9 @@ class ChannelServer:
             for channel in channels:
                 await lease_store.ensure_connections(conn, channel.id, channel.connections)
             self._areas.update(await store.area_names(conn))
-            self.handoff.values.follow(await lint_store.never_words(conn))
+            self.handoff.values.follow(
+                await lint_store.never_words(conn), await lint_store.landlines(conn)
+            )
             codes = await load_codes(conn)
             self.handoff.county.now = await load_county(conn)
         self._codes.clear()

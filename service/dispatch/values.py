@@ -11,16 +11,20 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, get_args
+from uuid import UUID
 
 from service.audience.names import REQUEST_WORDS, asks, is_name
 from service.messages.draft import closed
-from service.messages.lint_values import value_findings
+from service.messages.lint_values import carries_number, tell_together, tells, value_findings
 from service.messages.policy import SHIPPED
 from service.messages.template import CONTACT_VARIABLES
+from service.messages.value_kinds import Allowed, fits
 
-Kind = Literal["name", "place", "given"]
-"""What a value is: a person's name, a place of the area tree, or what a direct send brings."""
+Kind = Literal["name", "place", "given", "figure"]
+"""What a value is: a person's name, a place of the area tree, what a direct send brings, or what
+has the form that its text asks for."""
 
 MOST_KEPT = 50_000
 """Verdicts of a kind in memory; beyond that they are begun anew."""
@@ -37,7 +41,12 @@ _COMMON = frozenset(
 """Characters of many names: a word is told by its others, if it has any."""
 _FOR_LINT = re.compile(f"[{_TELLING}轉賬帳匯碼驗鏈]|(?<!^)付")
 """A name without any of these has nothing for lint to find; 付 is a family name, too."""
+_DIGIT = re.compile("[0-9]")
 _SHORT_NAME = re.compile("[\u4e00-\u9fff]{2,4}")
+
+
+_Judged = str | tuple[str, frozenset[str]]
+"""What a verdict is kept by: the value, with the numbers of the sender where they count."""
 
 
 class ValueRefused(Exception):
@@ -49,7 +58,8 @@ class ValueRefused(Exception):
         self.variable = variable
         super().__init__(
             f"the value of {{{variable}}} may not stand in a text: give a plain name, place or"
-            " figure that asks for nothing, with no number, link or never-word"
+            " figure that asks for nothing and addresses nobody, with no number that is not"
+            " registered for the sender, no link and no never-word"
         )
 
 
@@ -60,10 +70,19 @@ class ValueCheck:
         self._policy = SHIPPED
         self._never = _closed_words(SHIPPED.never_words)
         self._telling = _telling(self._never)
-        self._refused: dict[Kind, dict[str, bool]] = {"name": {}, "place": {}, "given": {}}
+        self._landlines: Mapping[UUID, frozenset[str]] = {}
+        self._refused: dict[Kind, dict[_Judged, bool]] = {kind: {} for kind in get_args(Kind)}
 
-    def follow(self, never_words: Mapping[str, Sequence[str]]) -> None:
-        """Judge by these never-words of the county from now on."""
+    def follow(
+        self,
+        never_words: Mapping[str, Sequence[str]],
+        landlines: Mapping[UUID, frozenset[str]] | None = None,
+    ) -> None:
+        """Judge by these never-words of the county from now on, and by the numbers that are
+        registered for each department, in digits; None: as before.
+        """
+        if landlines is not None:
+            self._landlines = landlines
         words = {carrier: tuple(listed) for carrier, listed in never_words.items()}
         if words != self._policy.never_words:
             self._policy = replace(SHIPPED, never_words=words)
@@ -72,42 +91,68 @@ class ValueCheck:
             for known in self._refused.values():
                 known.clear()
 
-    def check(self, names: Sequence[str], values: Mapping[str, str], *, given: bool) -> None:
+    def check(
+        self,
+        names: Sequence[str],
+        values: Mapping[str, str],
+        *,
+        given: bool,
+        department_id: UUID | None = None,
+        allowed: Mapping[str, Allowed] = MappingProxyType({}),
+    ) -> None:
         """Refuse a text for the first value that may not stand in it; blank ones are not judged.
 
         names: the variables of the text. given: whether a direct send brought the values.
+        allowed: what may fill those of which the text says so; such a value has its form, or is
+        one of those named, and is judged no further than for never-words.
+        department_id: who sends; what is given may have the numbers that are registered for it.
 
         Raises:
             ValueRefused: names the variable.
         """
+        own = self._landlines.get(department_id) if department_id is not None else None
         for name in names:
             kind: Kind = "given" if given else _KINDS[name]
             value = values.get(name, "")
-            refused = self._refused[kind].get(value)
+            if (said := allowed.get(name)) is not None and value.strip():
+                if not fits(value, said):
+                    raise ValueRefused(name)
+                kind = "name" if said == "name" else "figure"
+            has_own = own and kind == "given" and _DIGIT.search(value)
+            judged: _Judged = (value, own) if own and has_own else value
+            refused = self._refused[kind].get(judged)
             if refused is None:
-                refused = self._judge(kind, value)
+                refused = self._judge(kind, value, judged)
             if refused:
                 raise ValueRefused(name)
+        if given and len(names) > 1 and tell_together([values.get(name, "") for name in names]):
+            raise ValueRefused(names[-1])
 
-    def _judge(self, kind: Kind, value: str) -> bool:
+    def _judge(self, kind: Kind, value: str, judged: "_Judged") -> bool:
         known = self._refused[kind]
         if len(known) >= MOST_KEPT:
             known.clear()
-        known[value] = bool(value.strip()) and self._refuses(kind, value)
-        return known[value]
+        own: frozenset[str] = frozenset() if isinstance(judged, str) else judged[1]
+        known[judged] = bool(value.strip()) and self._refuses(kind, value, own)
+        return known[judged]
 
-    def _refuses(self, kind: Kind, value: str) -> bool:
+    def _refuses(self, kind: Kind, value: str, landlines: frozenset[str]) -> bool:
         if kind == "name":
-            if self._telling.isdisjoint(value) and _SHORT_NAME.fullmatch(value):
-                return False  # nearly all of them
-            if not is_name(value) or asks(closed(value)) or self._has_never_word(value):
-                return True
-            return bool(_FOR_LINT.search(value) and value_findings(value, self._policy))
+            return self._refuses_name(value)
         if kind == "place" and asks(closed(value)):
             return True
-        if kind == "given" and _FIGURE.fullmatch(value):
+        if kind == "figure" or (kind == "given" and _FIGURE.fullmatch(value)):
             return self._has_never_word(value)
-        return bool(value_findings(value, self._policy))
+        if kind == "given" and (tells(value) or carries_number(value, landlines)):
+            return True
+        return bool(value_findings(value, self._policy, landlines))
+
+    def _refuses_name(self, value: str) -> bool:
+        if self._telling.isdisjoint(value) and _SHORT_NAME.fullmatch(value):
+            return False  # nearly all of them
+        if not is_name(value) or asks(closed(value)) or self._has_never_word(value):
+            return True
+        return bool(_FOR_LINT.search(value) and value_findings(value, self._policy))
 
     def _has_never_word(self, value: str) -> bool:
         text = closed(value)

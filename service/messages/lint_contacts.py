@@ -345,11 +345,13 @@ def _is_added_by_another(sentence: Sentence, move: str) -> bool:
     )
 
 
-def in_value(value: str) -> bool:
-    """Whether the value of a variable carries a way to be reached."""
+_NUMBER_IN_VALUE = re.compile("[0-9]{7,}|(?<![0-9])(?:400|800|95[0-9]{2,})[0-9]{3,}")
+
+
+def in_value(draft: Draft, value: str) -> bool:
+    """Whether the value of a variable carries a way to be reached that is not the sender's own."""
     plain, _ = disguise.plain_view(value)
-    joined = re.sub(r"(?<=[0-9])[\s-]+(?=[0-9])", "", plain)
-    return bool(
-        re.search(r"[0-9]{7,}|(?<![0-9])(?:400|800|95[0-9]{2,})[0-9]{3,}", joined)
-        or _ELSEWHERE.search(joined)
-    )
+    joined = re.sub(r"(?<=[0-9])[\s-]+(?=[0-9])", "", _TIME.sub("x", _DATE.sub("x", plain)))
+    own = draft.sender.landlines if draft.sender else frozenset[str]()
+    numbers = {match[0] for match in _NUMBER_IN_VALUE.finditer(joined)}
+    return bool(numbers - own or _ELSEWHERE.search(joined))

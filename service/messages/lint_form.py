@@ -150,7 +150,7 @@ def filled(draft: Draft) -> Iterator[Hit]:
         if slot.variable and slot.variable not in seen:
             seen.add(slot.variable)
             value = draft.values.get(slot.variable, "")
-            for chinese, english in _value_faults(value):
+            for chinese, english in _value_faults(draft, value):
                 yield Hit(
                     "block",
                     slot.start,
@@ -194,7 +194,7 @@ def _missing_among_readers(draft: Draft) -> Iterator[Hit]:
             )
 
 
-def _value_faults(value: str) -> Iterator[tuple[str, str]]:
+def _value_faults(draft: Draft, value: str) -> Iterator[tuple[str, str]]:
     if not value.strip():
         yield "没有值，请填写或从文中删去", "has no value; give one or take it out of the text"
         return
@@ -212,7 +212,7 @@ def _value_faults(value: str) -> Iterator[tuple[str, str]]:
             "的值含伪装字符，请改为普通文字",
             "has disguised characters in its value; use plain ones",
         )
-    if lint_contacts.in_value(value):
+    if lint_contacts.in_value(draft, value):
         yield "的值含联系方式，请删除", "has a number or account in its value; take it out"
 
 

@@ -157,6 +157,17 @@ async def sender_get(conn: Connection, department_id: UUID, signature: str = "")
     )
 
 
+async def landlines(conn: Connection) -> Mapping[UUID, frozenset[str]]:
+    """The numbers that are registered for each department that has any, in digits."""
+    rows = await conn.fetch(
+        """
+        SELECT DISTINCT ON (department_id) department_id, landlines FROM lint_senders
+        ORDER BY department_id, no DESC
+        """
+    )
+    return {row["department_id"]: frozenset(row["landlines"]) for row in rows if row["landlines"]}
+
+
 async def sender_set(
     conn: Connection,
     department_id: UUID,

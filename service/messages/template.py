@@ -1,6 +1,7 @@
 """Message texts with variables, as in `{姓名}您好`: check, fill, measure; and the starter library.
 
-A variable is filled once: what looks like a variable inside a value stays as it is.
+A variable is filled once: what looks like a variable inside a value stays as it is. A text may say
+what fills a variable (`value_kinds`).
 """
 
 import json
@@ -14,6 +15,7 @@ from typing import Any, Literal
 from service.coding import parts
 from service.errors import Invalid, Misconfigured
 from service.messages.policy import MessageClass
+from service.messages.value_kinds import Allowed, read_variable
 
 MAX_VARIABLES = 6
 MAX_CHARACTERS = 500
@@ -79,11 +81,15 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One place in a text where a variable is filled; `start` and `end` count from 0."""
+    """One place in a text where a variable is filled; `start` and `end` count from 0.
+
+    allowed: what may fill it, if the text says so.
+    """
 
     variable: str
     start: int
     end: int
+    allowed: Allowed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +122,24 @@ class Starter:
 
 def slots(text: str) -> list[Slot]:
     """Every place of a variable, in order."""
-    return [Slot(m[1].strip(), m.start(), m.end()) for m in _VARIABLE.finditer(text)]
+    return [_slot(match) for match in _VARIABLE.finditer(text)]
+
+
+def _slot(match: re.Match[str]) -> Slot:
+    name, allowed = read_variable(match[1])
+    return Slot(name, match.start(), match.end(), allowed)
 
 
 @lru_cache(256)  # the hand-off asks for each recipient of a text
 def variables(text: str) -> tuple[str, ...]:
     """The distinct variables of a text, in the order of their first place."""
     return tuple(dict.fromkeys(slot.variable for slot in slots(text) if slot.variable))
+
+
+@lru_cache(256)
+def allowed_values(text: str) -> Mapping[str, Allowed]:
+    """What may fill the variables of a text of which it says so."""
+    return {slot.variable: slot.allowed for slot in slots(text) if slot.allowed is not None}
 
 
 def fills(text: str) -> dict[str, ContactFact | None]:
@@ -181,6 +198,7 @@ def variable_problems(text: str) -> Iterator[Problem]:
                 "变量名为空，请写上名称，如 {姓名}",
                 "a variable without a name; name it, as in {姓名}",
             )
+    yield from _choice_problems(text)
     names = variables(text)
     if len(names) > MAX_VARIABLES:
         first_too_many = next(s for s in slots(text) if s.variable == names[MAX_VARIABLES])
@@ -189,6 +207,25 @@ def variable_problems(text: str) -> Iterator[Problem]:
             f"变量有 {len(names)} 个，请减到 {MAX_VARIABLES} 个以内",
             f"{len(names)} variables; use at most {MAX_VARIABLES}",
         )
+
+
+def _choice_problems(text: str) -> Iterator[Problem]:
+    said: dict[str, Allowed | None] = {}
+    for slot in slots(text):
+        if said.setdefault(slot.variable, slot.allowed) != slot.allowed:
+            yield Problem(
+                slot.start + 1,
+                f"变量“{slot.variable}”前后的类型不同，请写成一样",
+                f"{slot.variable} takes other values here than before; say the same in each place",
+            )
+        if isinstance(slot.allowed, tuple) and not all(
+            one and len(one) <= MAX_VALUE for one in slot.allowed
+        ):
+            yield Problem(
+                slot.start + 1,
+                f"每个可选值须为 1 至 {MAX_VALUE} 字，用 | 隔开",
+                f"each value to choose from has 1 to {MAX_VALUE} characters, with | between them",
+            )
 
 
 def _length_problems(text: str) -> Iterator[Problem]:
@@ -212,7 +249,7 @@ def render(text: str, values: Mapping[str, str]) -> str:
     Raises:
         MissingValue: a variable has no value or a blank one.
     """
-    return _VARIABLE.sub(lambda match: _value(match[1].strip(), values), text)
+    return _VARIABLE.sub(lambda match: _value(_slot(match).variable, values), text)
 
 
 def _value(variable: str, values: Mapping[str, str]) -> str:

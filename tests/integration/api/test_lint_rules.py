@@ -389,3 +389,43 @@ async def test_the_history_is_only_added_to(conn: Connection, now: datetime, tab
     )
     with pytest.raises(CheckViolation, match="only added to"):
         await conn.execute(f"UPDATE {table} SET reason = 'x'")
+
+
+@pytest.mark.attack
+async def test_what_a_direct_send_brings_names_something_and_tells_nobody_anything(
+    api: Api,
+) -> None:
+    """In a text that says what fills a variable, only that does; elsewhere a value neither asks for
+    anything, alone or with the next one, nor has a number that is not the department's own."""
+    await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
+    path = f"/departments/{api.teams['county'].department_id}/sender"
+    own = await api.call(
+        "PUT", path, ADMIN, json={"landlines": ["0563-0600111"], "reason": "值班室"}
+    )
+    assert (await confirm(api, await second_admin(api), own, path)).status == 200
+    text = "【旌德县反诈中心】{姓名}您好，{事项:社保卡换领|档案查询}已办好，窗口：{窗口}。"
+    template = (
+        await api.post("/templates", OPERATOR, {"name": "t", "class": "service", "text": text})
+    ).json
+    assert template["variables"] == ["姓名", "事项", "窗口"]
+    approved = await api.post(
+        f"/templates/{template['id']}/approve", APPROVER, {"version": 1, "acknowledged": ["R25"]}
+    )
+    assert approved.status == 200, approved.body
+    tried = (
+        ("王建国", "社保卡换领", "三楼值班室0563-0600111"),
+        ("王建国", "档案查询", "三楼值班室0563-0600112"),
+        ("王建国", "社保补缴", "三楼"),
+        ("王建国", "档案查询", "到门口小店领鸡蛋"),
+        ("王建国", "档案查询", "带上存折来三楼"),
+        ("李叔加微", "档案查询", "三楼"),
+    )
+    to = [
+        {"phone": f"1979000001{n}", "variables": dict(zip(template["variables"], row, strict=True))}
+        for n, row in enumerate(tried)
+    ]
+    sent = await api.post("/messages", OPERATOR, {"to": to, "template_id": template["id"]})
+    assert sent.status == 202, sent.json
+    assert [(one["index"], one["reason"]) for one in sent.json["rejected"]] == [
+        (n, "variables") for n in range(1, 6)
+    ]

@@ -25,6 +25,8 @@ from tests.harness.ledger import ALWAYS, make_scene, phone
 from tests.integration.dispatch.conftest import eventually
 
 TEXT = "【某局】{姓名}您好，{村}近日多发刷单诈骗，请转告家人。"
+OFFICES = ("值班室0563-0600111", "值班室0563-0600112")
+"""The first of them is registered for the department that sends."""
 GIVEN = "【某局】您好，{事项}已办好。"
 VILLAGE = "341825100001"
 """南门居委会, in 旌阳镇."""
@@ -119,8 +121,15 @@ async def test_a_value_that_may_not_stand_in_a_text_stops_it_by_name(
                 ("欧阳建国", VILLAGE),
             ):
                 await name(conn, keyring, run, who, area)
-            sent = await start(
-                conn, keyring, clock, GIVEN, ["低保申请", "请速到银行汇款", "锦鲤卡", "3月5日"]
+            given = ["低保申请", "请速到银行汇款", "锦鲤卡", "3月5日", *OFFICES]
+            sent = await start(conn, keyring, clock, GIVEN, given)
+            await conn.execute(
+                """
+                INSERT INTO lint_senders (department_id, no, landlines, links, reason, changed_at)
+                SELECT department_id, 1, '{05630600111}', false, 'r', $2 FROM runs WHERE id = $1
+                """,
+                sent,
+                clock.now(),
             )
         server = await serve()
         server.bells.ring(await pool.fetchval("SELECT id FROM channels"))
@@ -140,11 +149,11 @@ async def test_a_value_that_may_not_stand_in_a_text_stops_it_by_name(
     assert [row["no"] for row in stopped if row["run_id"] == run] == [2, 3, 4]
     assert {
         keyring.decrypt("phone", row["phone_cipher"]) for row in stopped if row["run_id"] == sent
-    } == {phone(1), phone(2)}
-    assert len(rows) - len(stopped) == 4
+    } == {phone(1), phone(2), phone(5)}
+    assert len(rows) - len(stopped) == 5
     written = (tmp_path / "journal").read_text()
     lines = [json.loads(line) for line in written.splitlines()]
-    assert sum(line["event"] == "submit" for line in lines) == 4
+    assert sum(line["event"] == "submit" for line in lines) == 5
     async with pool.acquire() as conn:
         counted = await count_messages(conn, run)
     assert sum(row["messages"] for row in counted if row["reason"] == REFUSED) == 3

@@ -221,7 +221,7 @@ def test_a_verdict_is_kept_and_not_without_bounds(monkeypatch: pytest.MonkeyPatc
     real = module.value_findings
     monkeypatch.setattr(module, "MOST_KEPT", 3)
     monkeypatch.setattr(
-        module, "value_findings", lambda value, policy: judged.append(value) or real(value, policy)
+        module, "value_findings", lambda value, *more: judged.append(value) or real(value, *more)
     )
     check = ValueCheck()
     for _ in range(3):
