@@ -97,7 +97,7 @@ _SPACED_DIGITS = re.compile(
     | (?<![0-9])[0-9](?:\s*[-.*_~/·•—]\s*[0-9]){{3,}}(?![0-9])
     | [{_SMALL_DIGITS}](?:\s*[{_SMALL_DIGITS}]){{2,}}
     | [{_CHINESE_DIGITS}]{{5,}}                                     # spelled out
-    | [0-9]+(?:[{_CHINESE_DIGITS}]+[0-9]+){{2,}}
+    | (?<![0-9])[0-9]+(?:[{_CHINESE_DIGITS}]+[0-9]+){{2,}}
     """,
     re.VERBOSE,
 )

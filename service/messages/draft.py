@@ -7,7 +7,7 @@ text as it was given, so that a finding points there.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
@@ -24,6 +24,9 @@ _CJK = r"[\u3400-\u9fff]"
 _GAP = re.compile(rf"(?<={_CJK})[^\S\n]*[\s·•._*|/~^+-]+(?={_CJK})")
 _QUOTATION = re.compile(r"“([^“”]*)”|‘([^‘’]*)’|「([^「」]*)」|『([^『』]*)』|\"([^\"]*)\"")
 _SENTENCE_END = re.compile(r"[。!?;\n]+|\.(?=\s|$)")
+MOST_LOOKS = 40
+"""So much of what a sentence mentions is looked at: each look reads the sentence, and honest ones
+take ten at most. What it mentions beyond stands there unexcused."""
 READ_CHARACTERS = 1000
 """Rules on what it says read no further: a longer text is far too long to be sent (R15)."""
 
@@ -52,12 +55,24 @@ class Sentence:
     places: of its characters in the text as given.
     around: for a quotation, the sentence that quotes it and the next one; else "".
     spoken_at: where in `around` it stands.
+    looks: how often rules have looked how it stands to what it mentions, as one number.
     """
 
     text: str
     places: tuple[int, ...]
     around: str = ""
     spoken_at: int = 0
+    looks: list[int] = field(default_factory=lambda: [0], compare=False, repr=False)
+
+    @property
+    def is_overloaded(self) -> bool:
+        """Whether it mentions more than anybody would say, and is looked at no further."""
+        return self.looks[0] > MOST_LOOKS
+
+    def count_look(self) -> bool:
+        """Note that a rule looks how it stands to something; whether there is a look left."""
+        self.looks[0] += 1
+        return not self.is_overloaded
 
     @property
     def quoted(self) -> bool:

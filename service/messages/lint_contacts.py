@@ -47,7 +47,7 @@ _LONGEST_COUNT = 6
 _MOBILE = re.compile(r"(?:86)?1[3-9][0-9]{9}")
 _SERVICE_NUMBER = re.compile(r"(?:400|800)[0-9]{7}|95[0-9]{3,6}|17[01][0-9]{8}|16[0-9]{9}")
 _ANTI_FRAUD_WITH_AREA = re.compile(r"0[0-9]{2,3}96110")
-_EXTENSION = re.compile(r"[0-9]{3,}[\s,]*(?:转|分机|按|接|ext\.?)\s*[0-9]")
+_EXTENSION = re.compile(r"(?<![0-9])[0-9]{3,}[\s,]*(?:转|分机|按|接|ext\.?)\s*[0-9]")
 
 _APPS = (
     "微信|薇信|威信|徽信|卫星号|v信|vx|wx|wei ?xin|wechat|qq|扣扣|企鹅(?:号|群)?|te[li]e?gram|电报|"

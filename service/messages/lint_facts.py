@@ -1,6 +1,7 @@
 """Lint on what a text says: advertising, replies, personal data, words, cases, facts, purpose."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import date
 
@@ -229,12 +230,18 @@ def case_facts(draft: Draft) -> Iterator[Hit]:
             yield from _small_counts(sentence)
 
 
+_CHEATED_OF = re.compile("骗|案|损失")
+
+
 def _small_counts(sentence: Sentence) -> Iterator[Hit]:
+    if not _CHEATED_OF.search(sentence.text):
+        return
+    places = list(_PLACE.finditer(sentence.text))
+    ends = [place.end() for place in places]
     for match in _CASES.finditer(sentence.text):
         count = _SMALL_COUNTS.get(match["count"]) or int(match["count"].translate(_NO_HAN) or 0)
-        places = list(_PLACE.finditer(sentence.text, 0, match.start()))
-        cheated = re.search("骗|案|损失", sentence.text)
-        if cheated and 0 < count < SMALLEST_SHOWN and places and places[-1]["village"]:
+        before = bisect_right(ends, match.start())
+        if 0 < count < SMALLEST_SHOWN and before and places[before - 1]["village"]:
             yield _said(
                 sentence,
                 match,

@@ -75,6 +75,8 @@ _ADVICE = re.compile(
 
 def demanded(sentence: Sentence, at: int) -> bool:
     """Whether the word stands under an imperative to the reader, within its clause."""
+    if sentence.is_overloaded:
+        return True
     begin, _ = sentence.clause(at)
     return bool(_IMPERATIVE.search(sentence.text, begin, at))
 
@@ -161,7 +163,7 @@ def described(sentence: Sentence, at: int) -> bool:
     An imperative before it in its clause, or our own people, make it a request again, unless it is
     somebody else's.
     """
-    if sentence.quoted:
+    if sentence.quoted or not sentence.count_look():
         return False
     begin, _ = sentence.clause(at)
     before = sentence.text[begin:at]
@@ -194,6 +196,8 @@ def _watched(before: str) -> bool:
 
 def excused(sentence: Sentence, start: int, end: int) -> bool:
     """Whether what stands at [start, end) is forbidden, condemned, or quoted and disowned."""
+    if not sentence.count_look():
+        return False
     if sentence.quoted and _disowned(sentence):
         return True
     return forbidden(sentence, start) or condemned(sentence, start, end)
