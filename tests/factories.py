@@ -176,7 +176,6 @@ def suppression(reason: str, **more: Any) -> NewSuppression:
         **{
             "reason": reason,
             "classes": stopped_classes(reason),
-            "note": "",
             "created_by": None,
             "expires_at": None,
             **more,

@@ -22,6 +22,7 @@ from arq.cron import CronJob, cron
 from service.accounts.sealing import seal_committed
 from service.api.store import delete_old_answers
 from service.audience.store import waiting_imports, waiting_undos
+from service.audience.suppression import encrypt_old_notes
 from service.campaigns import missed, restored
 from service.campaigns.firing import Limits, fire_due
 from service.campaigns.guard import guard_runs
@@ -269,14 +270,15 @@ async def forget(ctx: dict[str, Any]) -> None:
 
 @alone
 async def tidy(ctx: dict[str, Any]) -> None:
-    """Return what waited too long for its approval, forget old answers, and delete what was held
-    while its person was erased.
+    """Return what waited too long for its approval, forget old answers, encrypt old notes, and
+    delete what was held while its person was erased.
     """
     runtime = runtime_of(ctx)
     now = runtime.clock.now()
     await expire_pending(runtime.pool, now)
     async with transaction(runtime.pool) as conn:
         await delete_left_behind(conn)
+    await encrypt_old_notes(runtime.pool, runtime.keyring)
     if not await may_let_go(runtime):
         return
     async with transaction(runtime.pool) as conn:

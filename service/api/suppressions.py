@@ -19,10 +19,12 @@ from service.audience.prefix import packaged_prefixes
 from service.audience.suppression import (
     OptOuts,
     add_suppressions,
+    encrypted_note,
     read_optouts,
     stopped_classes,
     suppressions_csv,
     whose_notices,
+    with_note,
 )
 from service.audience.suppression_store import NewSuppression, Which
 from service.errors import Invalid, NotFound
@@ -190,17 +192,17 @@ async def list_suppressions(call: Call, query: SuppressionQuery) -> Page[Suppres
         in_force_at=call.now if query.in_force else None,
     )
     found = await store.list_suppressions(call.conn, which, query.before, query.wanted)
-    return cut(Page[SuppressionOut], found, query)
+    return cut(Page[SuppressionOut], [with_note(call.runtime.keyring, s) for s in found], query)
 
 
 async def look_up_suppressions(call: Call, body: NumberBody) -> NumberOut:
     """Say what your department stopped to one number: it stands in no address, and so in no log."""
-    phone = parse_phone(body.phone)
-    phone_hash = call.runtime.keyring.phone_index(phone)
+    phone, keyring = parse_phone(body.phone), call.runtime.keyring
+    phone_hash = keyring.phone_index(phone)
     await note_lookup(call, phone_hash, "禁发查询 / what is stopped to a number")
     which = Which(call.user.scope, phone_hash)
     found = await store.list_suppressions(call.conn, which, None, MOST_OF_ONE)
-    items = [SuppressionOut.model_validate(suppression) for suppression in found]
+    items = [SuppressionOut.model_validate(with_note(keyring, s)) for s in found]
     return NumberOut(phone=mask(phone), items=items)
 
 
@@ -208,14 +210,14 @@ async def create_suppressions(call: Call, body: SuppressionBody) -> SuppressedOu
     """Stop classes of texts to numbers; after the answer, none of these is handed off any more."""
     if body.expires_at is not None and body.expires_at <= call.now:
         raise Invalid("the end has passed", fields={"expires_at": "give a later instant"})
-    index = call.runtime.keyring.phone_index
-    phones = {index(phone): phone for phone in _phones(body)}
+    keyring = call.runtime.keyring
+    phones = {keyring.phone_index(phone): phone for phone in _phones(body)}
     classes = body.classes or stopped_classes(body.reason, body.department_id)
     whose = whose_notices(call.user, body.reason, classes, body.department_id)
     new = NewSuppression(
         reason=body.reason,
         classes=list(dict.fromkeys(classes)),
-        note=body.note,
+        note_cipher=encrypted_note(keyring, body.note),
         created_by=call.user.id,
         expires_at=body.expires_at,
         owner=await _owner(call, body.reason, body.owner),
@@ -225,7 +227,7 @@ async def create_suppressions(call: Call, body: SuppressionBody) -> SuppressedOu
     made = await store.insert_suppressions(call.conn, phones, new, call.now)
     items = [
         NewSuppressionOut(
-            **SuppressionOut.model_validate(suppression).model_dump(),
+            **SuppressionOut.model_validate(with_note(keyring, suppression)).model_dump(),
             phone=mask(phones[phone_hash]),
             is_new=is_new,
         )
@@ -252,19 +254,19 @@ async def import_suppressions(
     call: Call, body: SuppressionListForm, file: Upload, listed: OptOuts
 ) -> SuppressionListOut:
     """Stop texts to all numbers of a file; all of them or none, and at once as with single ones."""
+    keyring = call.runtime.keyring
     classes = stopped_classes(body.reason, body.department_id)
     whose = whose_notices(call.user, body.reason, classes, body.department_id)
     new = NewSuppression(
         reason=body.reason,
         classes=classes,
-        note=body.note,
+        note_cipher=encrypted_note(keyring, body.note),
         created_by=call.user.id,
         expires_at=body.expires_at,
         owner=await _owner(call, body.reason, body.owner),
         source="list",
         department_id=await _existing(call, whose),
     )
-    keyring = call.runtime.keyring
     entered = await add_suppressions(call.conn, keyring, listed.phones, new, call.now)
     call.note(numbers=entered.numbers, added=entered.added, file_sha256=file.sha256)
     return SuppressionListOut(
@@ -287,7 +289,8 @@ async def export_suppressions(call: Call, body: SuppressionExportBody) -> Downlo
     count = await store.count_suppressions(call.conn, which)
     export = await store.insert_export(call.conn, call.user.id, body.why, count, call.now)
     call.note("suppression_exports", export, suppressions=count)
-    lines = suppressions_csv(call.conn, which, call.runtime.settings.zone)
+    runtime = call.runtime
+    lines = suppressions_csv(call.conn, runtime.keyring, which, runtime.settings.zone)
     return Download("text/csv", "suppressions.csv", lines)
 
 

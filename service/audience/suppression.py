@@ -20,12 +20,12 @@ from service.audience.number import to_e164
 from service.audience.prefix import Prefixes
 from service.audience.rejects import BOM, csv_line
 from service.audience.rows import Refusal, RowReader, Rules, Skip
-from service.audience.suppression_store import NewSuppression, Which
+from service.audience.suppression_store import NewSuppression, Suppression, Which
 from service.audience.workbook_process import OF_LISTS
 from service.clock import written
 from service.crypto import Keyring
 from service.errors import FileRefused, Forbidden, Invalid
-from service.storage.postgres import Connection
+from service.storage.postgres import Connection, Pool, transaction
 
 REASONS = ("opted_out", "protected", "dead_number", "complaint")
 
@@ -39,6 +39,12 @@ REFUSABLE = ("public_interest", "service")
 
 CLASSES = (*REFUSABLE, "warning")
 
+
+NOTE = "suppression_note"
+"""The kind of field that a person's note is encrypted as."""
+NOTES = 2_000
+"""How many old notes are encrypted at once: some tenths of a second."""
+BATCHES = 5
 
 NOTICES = ("service",)
 """The class of a department's work notices, the only one that is refused of one alone."""
@@ -178,16 +184,46 @@ async def add_suppressions(
     return Entered(*await suppression_store.enter_suppressions(conn, hashes, new, now))
 
 
+def encrypted_note(keyring: Keyring, note: str) -> bytes:
+    """What is stored of a person's note, which may name somebody."""
+    return keyring.encrypt(NOTE, note) if note else b""
+
+
+def with_note(keyring: Keyring, suppression: Suppression) -> Suppression:
+    """The suppression with its note in clear, a person's or the program's."""
+    cipher = suppression.note_cipher
+    return replace(suppression, note=keyring.decrypt(NOTE, cipher)) if cipher else suppression
+
+
+async def encrypt_old_notes(pool: Pool, keyring: Keyring) -> int:
+    """Encrypt some of the notes that are from before notes were; returns how many. A batch is a
+    transaction of its own, locks no row for long, and waits for none.
+    """
+    done = 0
+    for _ in range(BATCHES):
+        async with transaction(pool) as conn:
+            count = await suppression_store.encrypt_notes(
+                conn, lambda note: encrypted_note(keyring, note), NOTES
+            )
+        done += count
+        if count < NOTES:
+            break
+    return done
+
+
 _COLUMNS = (
     *("phone_hash", "reason", "classes", "owner", "source", "note"),
     *("created_at", "expires_at", "department"),
 )
 
 
-async def suppressions_csv(conn: Connection, which: Which, zone: ZoneInfo) -> AsyncIterator[str]:
+async def suppressions_csv(
+    conn: Connection, keyring: Keyring, which: Which, zone: ZoneInfo
+) -> AsyncIterator[str]:
     """The suppressions as lines of CSV for a spreadsheet: the keyed hash stands for the number."""
     yield BOM + csv_line(_COLUMNS)
-    async for phone_hash, one in suppression_store.each_suppression(conn, which):
+    async for phone_hash, found in suppression_store.each_suppression(conn, which):
+        one = with_note(keyring, found)
         expires = written(one.expires_at, zone) if one.expires_at else ""
         yield csv_line(
             (

@@ -22,6 +22,7 @@ from service.audience.suppression import (
     REASONS,
     OptOuts,
     add_suppressions,
+    encrypted_note,
     read_optouts,
     stopped_classes,
     suppressions_csv,
@@ -87,7 +88,7 @@ async def _import(options: argparse.Namespace, settings: Settings) -> int:
             new = NewSuppression(
                 reason=options.reason,
                 classes=classes,
-                note=options.note,
+                note_cipher=encrypted_note(keyring, options.note),
                 created_by=user.id,
                 expires_at=options.expires_at,
                 owner=owner,
@@ -150,6 +151,6 @@ async def _export(options: argparse.Namespace, settings: Settings) -> int:
             )
             await insert_entry(conn, keyring, act)
         async with conn.transaction():
-            async for line in suppressions_csv(conn, which, settings.zone):
+            async for line in suppressions_csv(conn, keyring, which, settings.zone):
                 sys.stdout.write(line)
     return 0

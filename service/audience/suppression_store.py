@@ -4,7 +4,7 @@ Lists go from new to old; `scope` is a department, or None for all, and `before`
 a page begins.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -19,6 +19,8 @@ class Suppression:
     keyed hash.
 
     owner: who answers for a protected number. source: person, list, reply, receipts.
+    note: the program's words, or a person's that are not encrypted yet. note_cipher: a person's, if
+    any; see `suppression.with_note`.
     department_id, department: the one whose work notices an opt-out stops; None: everybody's.
     """
 
@@ -28,6 +30,7 @@ class Suppression:
     owner: str
     source: str
     note: str
+    note_cipher: bytes | None
     created_by: UUID | None
     created_at: datetime
     expires_at: datetime | None
@@ -39,14 +42,15 @@ class Suppression:
 class NewSuppression:
     """Why, which classes, by whom and until when numbers are not to be sent; None: for good.
 
-    department_id: as of a suppression.
+    note_cipher: what a person noted (`suppression.encrypted_note`). department_id: as of a
+    suppression.
     """
 
     reason: str
     classes: Sequence[str]
-    note: str
     created_by: UUID | None
     expires_at: datetime | None
+    note_cipher: bytes = b""
     owner: str = ""
     source: str = "person"
     department_id: UUID | None = None
@@ -103,6 +107,7 @@ def merged(now: str) -> str:
     return f"""
         id = CASE WHEN {passed} THEN excluded.id ELSE s.id END,
         note = CASE WHEN {passed} THEN excluded.note ELSE s.note END,
+        note_cipher = CASE WHEN {passed} THEN excluded.note_cipher ELSE s.note_cipher END,
         owner = CASE WHEN {passed} THEN excluded.owner
                      ELSE coalesce(nullif(excluded.owner, ''), s.owner) END,
         source = CASE WHEN {said} THEN excluded.source ELSE s.source END,
@@ -120,8 +125,8 @@ IS_NEW = "old.id IS DISTINCT FROM s.id AS is_new"
 """SQL: whether there was none in force before."""
 
 _INSERT = f"""
-    INSERT INTO suppressions AS s (phone_hash, reason, note, created_by, created_at, expires_at,
-                                   classes, owner, source, department_id)
+    INSERT INTO suppressions AS s (phone_hash, reason, note_cipher, created_by, created_at,
+                                   expires_at, classes, owner, source, department_id)
     SELECT DISTINCT u.phone_hash, $2, $3, $4::uuid, $5::timestamptz, $6::timestamptz,
            $7::text[], $8, $9, $10::uuid
     FROM unnest($1::bytea[]) AS u (phone_hash) ORDER BY 1
@@ -133,7 +138,7 @@ def _row(phone_hashes: Iterable[bytes], new: NewSuppression, now: datetime) -> t
     return (
         list(phone_hashes),
         new.reason,
-        new.note,
+        new.note_cipher,
         new.created_by,
         now,
         new.expires_at,
@@ -271,6 +276,28 @@ async def delete_suppression(conn: Connection, suppression_id: UUID, scope: UUID
         raise NotFound(f"there is no suppression {suppression_id}")
 
 
+async def encrypt_notes(conn: Connection, anew: Callable[[str], bytes], rows: int) -> int:
+    """Encrypt notes that were stored in clear; returns how many. Rows that somebody holds are left
+    for the next time.
+    """
+    found = await conn.fetch(
+        """
+        SELECT id, note FROM suppressions WHERE note_cipher IS NULL AND note <> ''
+        ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+        """,
+        rows,
+    )
+    await conn.execute(
+        """
+        UPDATE suppressions s SET note = '', note_cipher = u.note_cipher
+        FROM unnest($1::uuid[], $2::bytea[]) AS u(id, note_cipher) WHERE s.id = u.id
+        """,
+        [row["id"] for row in found],
+        [anew(row["note"]) for row in found],
+    )
+    return len(found)
+
+
 async def department_name(conn: Connection, department_id: UUID) -> str:
     """What a department is called."""
     name: str = await conn.fetchval("SELECT name FROM departments WHERE id = $1", department_id)
@@ -285,6 +312,7 @@ def _suppression(row: Record) -> Suppression:
         owner=row["owner"],
         source=row["source"],
         note=row["note"],
+        note_cipher=row["note_cipher"],
         created_by=row["created_by"],
         created_at=row["created_at"],
         expires_at=row["expires_at"],

@@ -54,8 +54,9 @@ async def suppress_senders(
             WHERE notices_of IS NOT NULL
         ), stopped AS (
             INSERT INTO suppressions AS s
-                (phone_hash, reason, note, created_by, created_at, classes, source, department_id)
-            SELECT phone_hash, 'opted_out', $4, $5::uuid, $6::timestamptz, classes,
+                (phone_hash, reason, note, note_cipher, created_by, created_at, classes, source,
+                 department_id)
+            SELECT phone_hash, 'opted_out', $4, '', $5::uuid, $6::timestamptz, classes,
                    CASE WHEN $5::uuid IS NULL THEN 'reply' ELSE 'person' END, department_id
             FROM wanted ORDER BY phone_hash, department_id
             ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET {merged("$6")}

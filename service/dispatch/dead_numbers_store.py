@@ -59,9 +59,9 @@ async def suppress_dead(
             GROUP BY d.phone_hash HAVING count(DISTINCT d.day) > 1
         )
         INSERT INTO suppressions AS s
-            (phone_hash, reason, note, source, created_at, expires_at, classes)
+            (phone_hash, reason, note, note_cipher, source, created_at, expires_at, classes)
         SELECT phone_hash, 'dead_number', format('empty number on %s and %s', one, other),
-               'receipts', $4, $3, '{{public_interest,service,warning}}'
+               '', 'receipts', $4, $3, '{{public_interest,service,warning}}'
         FROM dead ORDER BY phone_hash
         ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET {merged("$4")}
         RETURNING {IS_NEW}

@@ -52,6 +52,7 @@ TABLES = (
     Ciphers("users", (("phone_cipher", "phone"), ("totp_cipher", "totp"))),
     Ciphers("guests", (("phone_cipher", "phone"),)),
     Ciphers("webhooks", (("secret_cipher", "webhook_secret"),)),
+    Ciphers("suppressions", (("note_cipher", "suppression_note"),)),
     Ciphers("disclosures", (("reason_cipher", "reason"),)),
     Ciphers("erasures", (("reason_cipher", "reason"),)),
     Ciphers("idempotency", (("body", "idempotent_answer"),)),

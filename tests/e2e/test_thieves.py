@@ -118,7 +118,7 @@ async def work(live: Live, loot: Loot) -> None:
         seen = {"phone": PHONES[1], "reason": f"{NAME} {PHONES[1]}"}
         await admin.post("/privacy/lookup", seen)
         await admin.post("/privacy/erase", seen)
-        stopped = {"phone": PHONES[2], "reason": "complaint", "note": "来电要求"}
+        stopped = {"phone": PHONES[2], "reason": "complaint", "note": f"{NAME} {PHONES[2]}"}
         await admin.post("/suppressions", stopped)
 
         async def told() -> bool:

@@ -25,14 +25,16 @@ async def test_a_list_goes_in_and_hashes_come_out(
         "suppressions", "import", file, "--login", "县局", "--reason", "protected"
     )
     assert "added / 新增 0, known / 已有 2" in again.out
-    rows = await pool.fetch("SELECT owner, source, note FROM suppressions")
-    assert [tuple(row) for row in rows] == [("县局", "list", "来函")] * 2
+    rows = await pool.fetch("SELECT owner, source, note, note_cipher FROM suppressions")
+    assert [tuple(row[:3]) for row in rows] == [("县局", "list", "")] * 2
+    assert {keyring.decrypt("suppression_note", row["note_cipher"]) for row in rows} == {"来函"}
 
     given = await shell.run("suppressions", "export", "--why", "对账")
     assert given.code == 0, given.err
     lines = list(csv.DictReader(given.out.removeprefix("\ufeff").splitlines()))
     hashes = {keyring.phone_index(phone(n)).hex() for n in (1, 2)}
     assert {line["phone_hash"] for line in lines} == hashes
+    assert {line["note"] for line in lines} == {"来函"}
     assert "1979000" not in said.out + again.out + given.out
     trail = await pool.fetch("SELECT action, via FROM audit_entries ORDER BY id")
     assert [tuple(row) for row in trail] == [

@@ -103,7 +103,7 @@ async def test_a_suppression_of_an_erased_person_survives(
     old = Keyring(read_key_file(key_file))
     async with transaction(pool) as conn:
         user = await make_user(conn, now=now)
-        new = NewSuppression("opted_out", ["service"], "", user.id, None)
+        new = NewSuppression("opted_out", ["service"], user.id, None)
         await insert_suppressions(conn, {old.phone_index(phone(1)): phone(1)}, new, now)
         rotated = add_key(read_key_file(key_file))
         await rotate(pool_conn := conn, Keyring(rotated))
