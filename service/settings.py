@@ -124,6 +124,18 @@ class Settings(ClockSettings):
     stray_opt_outs_an_hour: int = Field(
         50, ge=0, description="… and more than so many people in an hour."
     )
+    suppressions_a_day: int = Field(
+        50,
+        ge=0,
+        description="How many numbers a department's persons put on the lists of protected, dead "
+        "or complaining numbers in 24 hours without a second person of the county,",
+    )
+    suppressions_share: float = Field(
+        0.01,
+        ge=0,
+        description="… and in 30 days, as a share of all people in the lists (never less than the "
+        "number a day).",
+    )
     replies_an_hour: int = Field(
         1_000,
         ge=1,

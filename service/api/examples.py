@@ -110,6 +110,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "prove_own_phone": {"code": "123456"},
     "count_hold": {"reason": "the carrier confirms that people wrote"},
     "drop_hold": {"reason": "the carrier knows of no such texts"},
+    "count_suppression_entry": {"reason": "信访局来函已核对"},
+    "drop_suppression_entry": {"reason": "录入有误"},
     "create_import": {"roster": "财务人员", "basis": "duty", "expires_on": "2027-12-31"},
     "confirm_roster": {"basis": "duty", "expires_on": "2028-12-31", "purpose": "反诈提醒"},
     "create_contact": {

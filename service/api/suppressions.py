@@ -1,6 +1,7 @@
 """Numbers that are never sent to: entered, listed, taken from a file, given out, lifted."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Literal
 from uuid import UUID
 
@@ -12,13 +13,15 @@ from service.api.paging import PageQuery, cut
 from service.api.people import note_lookup
 from service.api.problems import TooLarge
 from service.api.schema import Body, Instant, Line, OptionalLine, Out, Page, Text
+from service.api.suppression_entries import SuppressionEntryOut, entry_out
 from service.api.upload import Upload
 from service.audience import suppression_store as store
-from service.audience.number import mask, parse_phone
+from service.audience.number import mask, parse_phone, to_e164
 from service.audience.prefix import packaged_prefixes
 from service.audience.suppression import (
     OptOuts,
     add_suppressions,
+    check_new,
     encrypted_note,
     read_optouts,
     stopped_classes,
@@ -26,6 +29,8 @@ from service.audience.suppression import (
     whose_notices,
     with_note,
 )
+from service.audience.suppression_entries import bounds_of, write_down
+from service.audience.suppression_entry_store import Entry
 from service.audience.suppression_store import NewSuppression, Which
 from service.errors import Invalid, NotFound
 
@@ -156,11 +161,15 @@ class NewSuppressionOut(SuppressionOut):
     is_new: bool
 
 
+_WAITS = "So many numbers that they wait for a second person of the county; else null."
+
+
 class SuppressedOut(Out):
-    """What became of a request to suppress numbers."""
+    """What became of a request to suppress numbers: they are stopped, or all of it waits."""
 
     added: int
     items: list[NewSuppressionOut]
+    waiting: SuppressionEntryOut | None = Field(description=_WAITS)
 
 
 class RefusedRowOut(Out):
@@ -173,13 +182,16 @@ class RefusedRowOut(Out):
 
 
 class SuppressionListOut(Out):
-    """What became of a list: numbers = added + known; rejected rows have no usable number."""
+    """What became of a list: numbers = added + known, and those of what waits; rejected rows have
+    no usable number.
+    """
 
     numbers: int
     added: int
     known: int
     rejected: int
     rows: list[RefusedRowOut] = Field(description="The first of the rejected rows.")
+    waiting: SuppressionEntryOut | None = Field(description=_WAITS)
 
 
 async def list_suppressions(call: Call, query: SuppressionQuery) -> Page[SuppressionOut]:
@@ -207,9 +219,9 @@ async def look_up_suppressions(call: Call, body: NumberBody) -> NumberOut:
 
 
 async def create_suppressions(call: Call, body: SuppressionBody) -> SuppressedOut:
-    """Stop classes of texts to numbers; after the answer, none of these is handed off any more."""
-    if body.expires_at is not None and body.expires_at <= call.now:
-        raise Invalid("the end has passed", fields={"expires_at": "give a later instant"})
+    """Stop classes of texts to numbers; after the answer, none of these is handed off any more.
+    Many that no department may write to any more wait for a second person (`waiting`).
+    """
     keyring = call.runtime.keyring
     phones = {keyring.phone_index(phone): phone for phone in _phones(body)}
     classes = body.classes or stopped_classes(body.reason, body.department_id)
@@ -223,6 +235,11 @@ async def create_suppressions(call: Call, body: SuppressionBody) -> SuppressedOu
         owner=await _owner(call, body.reason, body.owner),
         department_id=await _existing(call, whose),
     )
+    check_new(new, call.now)
+    new, waiting = await _written_down(call, phones.keys(), new)
+    if waiting is not None:
+        call.note("suppression_entries", waiting.id, held=waiting.numbers)
+        return SuppressedOut(added=0, items=[], waiting=entry_out(keyring, waiting))
     await store.lock_suppressions(call.conn)
     made = await store.insert_suppressions(call.conn, phones, new, call.now)
     items = [
@@ -233,7 +250,7 @@ async def create_suppressions(call: Call, body: SuppressionBody) -> SuppressedOu
         )
         for phone_hash, (suppression, is_new) in made.items()
     ]
-    return SuppressedOut(added=sum(item.is_new for item in items), items=items)
+    return SuppressedOut(added=sum(item.is_new for item in items), items=items, waiting=None)
 
 
 async def read_list(body: SuppressionListForm, file: Upload) -> OptOuts:
@@ -253,7 +270,9 @@ async def read_list(body: SuppressionListForm, file: Upload) -> OptOuts:
 async def import_suppressions(
     call: Call, body: SuppressionListForm, file: Upload, listed: OptOuts
 ) -> SuppressionListOut:
-    """Stop texts to all numbers of a file; all of them or none, and at once as with single ones."""
+    """Stop texts to all numbers of a file; all of them or none, and at once, or when a second
+    person lets them (`waiting`), as with single ones.
+    """
     keyring = call.runtime.keyring
     classes = stopped_classes(body.reason, body.department_id)
     whose = whose_notices(call.user, body.reason, classes, body.department_id)
@@ -267,17 +286,26 @@ async def import_suppressions(
         source="list",
         department_id=await _existing(call, whose),
     )
-    entered = await add_suppressions(call.conn, keyring, listed.phones, new, call.now)
-    call.note(numbers=entered.numbers, added=entered.added, file_sha256=file.sha256)
+    check_new(new, call.now)
+    hashes = {keyring.phone_index(to_e164(phone)) for phone in listed.phones}
+    new, waiting = await _written_down(call, hashes, new)
+    held = waiting.numbers if waiting else 0
+    added = 0
+    if waiting is None:
+        added = (await add_suppressions(call.conn, keyring, listed.phones, new, call.now)).added
+    else:
+        call.note("suppression_entries", waiting.id, held=held)
+    call.note(numbers=len(hashes), added=added, file_sha256=file.sha256)
     return SuppressionListOut(
-        numbers=entered.numbers,
-        added=entered.added,
-        known=entered.numbers - entered.added,
+        numbers=len(hashes),
+        added=added,
+        known=len(hashes) - added - held,
         rejected=len(listed.rejected),
         rows=[
             RefusedRowOut(sheet=r.sheet, row=r.row, reason=r.code, value=r.masked)
             for r in listed.rejected[:MAX_REJECTED]
         ],
+        waiting=entry_out(keyring, waiting) if waiting else None,
     )
 
 
@@ -297,6 +325,13 @@ async def export_suppressions(call: Call, body: SuppressionExportBody) -> Downlo
 async def delete_suppression(call: Call, suppression_id: UUID) -> None:
     """Lift a suppression."""
     await store.delete_suppression(call.conn, suppression_id, call.user.scope)
+
+
+async def _written_down(
+    call: Call, hashes: Collection[bytes], new: NewSuppression
+) -> tuple[NewSuppression, Entry | None]:
+    bounds = bounds_of(call.runtime.settings)
+    return await write_down(call.conn, call.user, hashes, new, bounds, call.now)
 
 
 async def _existing(call: Call, department_id: UUID | None) -> UUID | None:

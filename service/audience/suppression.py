@@ -164,12 +164,8 @@ class Entered:
     added: int
 
 
-async def add_suppressions(
-    conn: Connection, keyring: Keyring, phones: Iterable[str], new: NewSuppression, now: datetime
-) -> Entered:
-    """Stop what it stops to these numbers (E.164 or 11 digits). Once that is committed, nothing of
-    it is marked as leaving for them (invariant I7); until then no mark begins, so this is quick:
-    what takes time is done before the lock.
+def check_new(new: NewSuppression, now: datetime) -> None:
+    """Refuse what nobody can enter.
 
     Raises:
         Invalid: a reason that is not one of REASONS, or an end that has passed.
@@ -179,6 +175,19 @@ async def add_suppressions(
         raise Invalid(f"reason: {problem}", fields={"reason": problem})
     if new.expires_at is not None and new.expires_at <= now:
         raise Invalid("the end has passed", fields={"expires_at": "give a later instant"})
+
+
+async def add_suppressions(
+    conn: Connection, keyring: Keyring, phones: Iterable[str], new: NewSuppression, now: datetime
+) -> Entered:
+    """Stop what it stops to these numbers (E.164 or 11 digits). Once that is committed, nothing of
+    it is marked as leaving for them (invariant I7); until then no mark begins, so this is quick:
+    what takes time is done before the lock.
+
+    Raises:
+        Invalid: as `check_new`.
+    """
+    check_new(new, now)
     hashes = {keyring.phone_index(to_e164(phone)) for phone in phones}
     await suppression_store.lock_suppressions(conn)
     return Entered(*await suppression_store.enter_suppressions(conn, hashes, new, now))
@@ -189,10 +198,15 @@ def encrypted_note(keyring: Keyring, note: str) -> bytes:
     return keyring.encrypt(NOTE, note) if note else b""
 
 
+def decrypted_note(keyring: Keyring, cipher: bytes) -> str:
+    """A person's note."""
+    return keyring.decrypt(NOTE, cipher) if cipher else ""
+
+
 def with_note(keyring: Keyring, suppression: Suppression) -> Suppression:
     """The suppression with its note in clear, a person's or the program's."""
     cipher = suppression.note_cipher
-    return replace(suppression, note=keyring.decrypt(NOTE, cipher)) if cipher else suppression
+    return replace(suppression, note=decrypted_note(keyring, cipher)) if cipher else suppression
 
 
 async def encrypt_old_notes(pool: Pool, keyring: Keyring) -> int:

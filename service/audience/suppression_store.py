@@ -43,7 +43,7 @@ class NewSuppression:
     """Why, which classes, by whom and until when numbers are not to be sent; None: for good.
 
     note_cipher: what a person noted (`suppression.encrypted_note`). department_id: as of a
-    suppression.
+    suppression. entry_id: by which entry; None: of the machine, a reply or receipts.
     """
 
     reason: str
@@ -54,6 +54,7 @@ class NewSuppression:
     owner: str = ""
     source: str = "person"
     department_id: UUID | None = None
+    entry_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +101,18 @@ def merged(now: str) -> str:
 
     One that only followed from receipts is from then on the word of whoever says so; a person's
     own word in a reply belongs to no department. One that has passed is no more: the new one takes
-    its place whole.
+    its place whole. Where another department's entry has it, the new entry is kept as the second.
     """
     passed = f"s.expires_at <= {now}"
     said = f"{passed} OR s.source = 'receipts' OR excluded.source = 'reply'"
+    entered = "(SELECT department_id FROM suppression_entries WHERE id = {}.entry_id)"
     return f"""
+        entry_id = CASE WHEN {said} THEN excluded.entry_id ELSE s.entry_id END,
+        second_entry_id = CASE
+            WHEN {said} THEN NULL
+            WHEN s.second_entry_id IS NULL AND s.entry_id IS NOT NULL
+                 AND {entered.format("s")} <> {entered.format("excluded")}
+            THEN excluded.entry_id ELSE s.second_entry_id END,
         id = CASE WHEN {passed} THEN excluded.id ELSE s.id END,
         note = CASE WHEN {passed} THEN excluded.note ELSE s.note END,
         note_cipher = CASE WHEN {passed} THEN excluded.note_cipher ELSE s.note_cipher END,
@@ -126,9 +134,9 @@ IS_NEW = "old.id IS DISTINCT FROM s.id AS is_new"
 
 _INSERT = f"""
     INSERT INTO suppressions AS s (phone_hash, reason, note_cipher, created_by, created_at,
-                                   expires_at, classes, owner, source, department_id)
-    SELECT DISTINCT u.phone_hash, $2, $3, $4::uuid, $5::timestamptz, $6::timestamptz,
-           $7::text[], $8, $9, $10::uuid
+                                   expires_at, classes, owner, source, department_id, entry_id)
+    SELECT DISTINCT u.phone_hash, $2, $3::bytea, $4::uuid, $5::timestamptz, $6::timestamptz,
+           $7::text[], $8, $9, $10::uuid, $11::uuid
     FROM unnest($1::bytea[]) AS u (phone_hash) ORDER BY 1
     ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET {merged("$5")}
 """  # noqa: S608  # constants
@@ -146,6 +154,7 @@ def _row(phone_hashes: Iterable[bytes], new: NewSuppression, now: datetime) -> t
         new.owner,
         new.source,
         new.department_id,
+        new.entry_id,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 
 from service.accounts.model import User
+from service.audience.contact_store import COUNTED_FOR, count_people
 from service.audience.suppression_store import lock_suppressions
 from service.delivery import replies_store
 from service.delivery import strays_store as store
@@ -40,8 +41,6 @@ class Bounds(NamedTuple):
 BOUNDS = Bounds()
 HELD_FOR = timedelta(minutes=1)
 """How long a channel that had too many strays counts as one, before they are counted again."""
-BASE_FOR = timedelta(minutes=10)
-"""How old the count of all people may be."""
 
 
 async def hold_strays(
@@ -81,7 +80,7 @@ async def _too_many(
     counted = await store.count_strays(conn, channels - held.keys(), now)
     many = {channel for channel, found in counted.items() if found.hour > bounds.an_hour}
     if many:
-        most = bounds.share * await store.count_base(conn, now - BASE_FOR, now)
+        most = bounds.share * await count_people(conn, now - COUNTED_FOR, now)
         many = {channel for channel in many if counted[channel].day > most}
     return held | dict.fromkeys(many, now)
 

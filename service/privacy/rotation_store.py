@@ -53,6 +53,7 @@ TABLES = (
     Ciphers("guests", (("phone_cipher", "phone"),)),
     Ciphers("webhooks", (("secret_cipher", "webhook_secret"),)),
     Ciphers("suppressions", (("note_cipher", "suppression_note"),)),
+    Ciphers("suppression_entries", (("note_cipher", "suppression_note"),)),
     Ciphers("disclosures", (("reason_cipher", "reason"),)),
     Ciphers("erasures", (("reason_cipher", "reason"),)),
     Ciphers("idempotency", (("body", "idempotent_answer"),)),

@@ -60,6 +60,10 @@ WHYS: Mapping[str, Sentence] = {
         "很多人没有收到过该通道的短信却发来退订",
         "many people opt out over a channel over which they had no text",
     ),
+    "entered_in_bulk": Sentence(
+        "一次或一天内录入的禁发号码很多，须县级另一位管理员认定",
+        "many numbers were entered; another administrator of the county lets them count",
+    ),
     "no_next_fire": Sentence(
         "没有下一次发送时间", "it waits for no fire, although one should come"
     ),

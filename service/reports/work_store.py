@@ -136,6 +136,14 @@ _OPT_OUTS = """
     WHERE h.decided_at IS NULL AND asked.scope IS NULL
 """
 
+_ENTRIES = """
+    SELECT e.id::text, d.name, e.department_id, NULL::timestamptz AS planned_at,
+           e.entered_at AS since, 'entered_in_bulk' AS code
+    FROM asked, suppression_entries e JOIN departments d ON d.id = e.department_id
+    WHERE e.held AND e.decided_at IS NULL
+      AND (asked.scope IS NULL OR e.department_id = asked.scope)
+"""
+
 _RETENTION = """
     SELECT 'retention' AS id, 'retention' AS name, NULL::uuid AS department_id,
            NULL::timestamptz AS planned_at, held_since AS since, held_for AS code
@@ -207,6 +215,12 @@ KINDS = (
         Sentence("待定的成批退订", "Opt-outs in bulk that stop nothing yet"),
         Right.SUPPRESS,
         _OPT_OUTS,
+    ),
+    Kind(
+        "held_suppressions",
+        Sentence("待定的成批禁发号码", "Suppressions in bulk that stop nothing yet"),
+        Right.SUPPRESS,
+        _ENTRIES,
     ),
     Kind("missed_fires", Sentence("错过的发送", "Fires that were missed"), Right.REPORTS, _MISSED),
     Kind(

@@ -132,6 +132,16 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
             """,
             api.clock.at,
         )
+        entry = await conn.fetchval(
+            """
+            INSERT INTO suppression_entries (department_id, entered_by, entered_at, reason, classes,
+                owner, source, note_cipher, numbers, held)
+            VALUES ($1, $2, $3, 'complaint', '{warning}', '', 'person', '', 1, true) RETURNING id
+            """,
+            team.department_id,
+            team.operator.id,
+            api.clock.at,
+        )
     return {
         "campaign_id": str(draft.id),
         "template_id": str(draft.plan.template_id),
@@ -143,6 +153,7 @@ async def make_things(api: Api, department: str) -> dict[str, str]:
         "suppression_id": str(suppression),
         "inbound_id": str(text),
         "hold_id": str(hold),
+        "entry_id": str(entry),
         "key_id": str(key),
         "deputy_id": str(deputy),
         "guest_id": str(guest),

@@ -25,6 +25,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("EXCHANGED_SHARE", "0"),
         ("STRAY_OPT_OUTS_SHARE", "-1"),
         ("STRAY_OPT_OUTS_AN_HOUR", "-1"),
+        ("SUPPRESSIONS_A_DAY", "-1"),
+        ("SUPPRESSIONS_SHARE", "-1"),
         ("REPLIES_AN_HOUR", "0"),
         ("TIMEZONE", "Asia/Nowhere"),
         ("TIMEZONE", "+08:00"),

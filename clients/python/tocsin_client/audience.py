@@ -190,7 +190,8 @@ class Suppressions:
         department_id: str | None = None,
         idempotency_key: str | None = None,
     ) -> Suppressed:
-        """Stop texts to numbers; once this has answered, no hand-off to them begins any more.
+        """Stop texts to numbers; once this has answered, no hand-off to them begins any more,
+        unless they are so many that they wait for a second person (`waiting`).
 
         department_id: stop the work notices of this department alone.
         """

@@ -525,11 +525,30 @@ class NewSuppression(Suppression):
     is_new: bool
 
 
+class SuppressionEntry(TypedDict):
+    """Numbers that somebody entered at once. state: `waits` for a second person of the county,
+    `counts`, or was `dropped`.
+    """
+
+    id: str
+    department_id: str
+    department: str
+    entered_by: str
+    entered_at: str
+    reason: str
+    classes: list[str]
+    numbers: int
+    state: Literal["counts", "waits", "dropped"]
+
+
 class Suppressed(TypedDict):
-    """What became of a request to suppress numbers."""
+    """What became of a request to suppress numbers. waiting: they are many, and stop nothing until
+    a second person of the county lets them count; None: they count.
+    """
 
     added: int
     items: list[NewSuppression]
+    waiting: SuppressionEntry | None
 
 
 class Doubt(_Classed):

@@ -108,6 +108,9 @@ TABLE = {
     "GET /suppressions/held": "aopv",
     "POST /suppressions/held/{hold_id}/count": "ao",
     "POST /suppressions/held/{hold_id}/drop": "ao",
+    "GET /suppressions/entries": "aopv",
+    "POST /suppressions/entries/{entry_id}/count": "ao",
+    "POST /suppressions/entries/{entry_id}/drop": "ao",
     "POST /imports": "ao",
     "GET /imports/{import_id}": "aopv",
     "GET /imports/{import_id}/rejects": "aopv",
@@ -424,6 +427,8 @@ async def test_no_route_answers_without_a_key(api: Api) -> None:
 BODIES: dict[str, Any] = {
     "POST /suppressions/held/{hold_id}/count": {"reason": "r"},
     "POST /suppressions/held/{hold_id}/drop": {"reason": "r"},
+    "POST /suppressions/entries/{entry_id}/count": {"reason": "r"},
+    "POST /suppressions/entries/{entry_id}/drop": {"reason": "r"},
     "POST /campaigns/{campaign_id}/milestones": {"name": "m", "due_on": "2027-01-31"},
     "PATCH /segments/{segment_id}": {"rule": "性别 = 女"},
     "POST /templates/{template_id}/versions": {"text": "【旌德县公安局】请注意。"},

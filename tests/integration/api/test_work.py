@@ -72,9 +72,10 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
         "not_firing",
         "holds",
         "held_opt_outs",
+        "held_suppressions",
         "missed_fires",
     ]
-    assert [kind["count"] for kind in work.values()] == [0] * 6
+    assert [kind["count"] for kind in work.values()] == [0] * 7
     held, paused = await _daily(api, late="hold"), await _daily(api)
     whole = await _daily(api, late="hold", hold_following=True)
     team = api.teams["school"]
@@ -91,6 +92,7 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
         "not_firing": 1,
         "holds": 2,
         "held_opt_outs": 0,
+        "held_suppressions": 0,
         "missed_fires": 1,
     }
     (stop,), (shut,) = work["stops"]["items"], work["shut_channels"]["items"]
@@ -105,7 +107,9 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
     assert datetime.fromisoformat(missed["planned_at"]) == begin + HOUR
     assert datetime.fromisoformat(work["missed_fires"]["oldest"]) == begin + 2 * HOUR
     others = await _work(api, COUNTY)
-    assert [kind["count"] for kind in others.values()] == [1, 1, 0, 0, 0, 0], "their own is theirs"
+    assert [kind["count"] for kind in others.values()] == [1, 1, 0, 0, 0, 0, 0], (
+        "their own is theirs"
+    )
     inspected = await _work(api, ("county", "inspector"))
     assert set(inspected) == {"not_firing", "holds", "missed_fires"}
     assert inspected["holds"]["count"] == 2

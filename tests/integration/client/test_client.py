@@ -115,12 +115,17 @@ async def test_a_list_longer_than_a_page_comes_whole(client: Clients) -> None:
     numbers = [phone(n) for n in range(1, 502)]
     async with client("operator") as operator:
         await operator.suppressions.add(numbers[:400], note="来电")
-        added = await operator.suppressions.add(numbers[300:], reason="complaint")
-        assert added["added"] == 201
+        added = await operator.suppressions.add(numbers[400:])
+        assert (added["added"], added["waiting"]) == (101, None)
+        await operator.suppressions.add(numbers[499:500], reason="complaint")
         found = [item async for item in operator.suppressions.list()]
-        assert len({item["id"] for item in found}) == len(found) >= 501
+        assert len({item["id"] for item in found}) == len(found) == 502
+        many = await operator.suppressions.add(numbers[:60], reason="protected")
+        assert many["waiting"] is not None
+        assert (many["added"], many["waiting"]["state"]) == (0, "waits")
+        assert many["waiting"]["numbers"] == 60
         one = [item async for item in operator.suppressions.list(phone=phone(500))]
-        assert [item["reason"] for item in one] == ["complaint"]
+        assert [item["reason"] for item in one] == ["complaint", "opted_out"]
         await operator.suppressions.lift(one[0]["id"])
         with pytest.raises(NotFound):
             await operator.suppressions.lift(one[0]["id"])

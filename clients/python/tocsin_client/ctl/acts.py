@@ -359,14 +359,11 @@ async def list_suppressions(tocsin: Tocsin, o: Options, screen: Screen) -> None:
 async def add_suppressions(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """Stop texts to numbers from standard input, one a line."""
     phones = [line.strip() for line in read_text("-").splitlines() if line.strip()]
-    made = await tocsin.suppressions.add(
-        phones,
-        reason=o.reason,
-        classes=o.classes,
-        note=o.note,
-        expires_at=o.expires_at,
-        department_id=o.department_id,
-    )
+    names = ("reason", "classes", "note", "expires_at", "department_id")
+    made = await tocsin.suppressions.add(phones, **{name: getattr(o, name) for name in names})
+    if made["waiting"] is not None:
+        screen.facts(made["waiting"], ("id", "state", "reason", "numbers"))
+        return
     await screen.table(each(made["items"]), ("id", "phone", "reason", "classes", "is_new"))
 
 
@@ -375,7 +372,7 @@ async def import_suppressions(tocsin: Tocsin, o: Options, screen: Screen) -> Non
     given = {"reason": o.reason, "note": o.note, "department_id": o.department_id}
     fields = {name: value for name, value in given.items() if value}
     found = await tocsin.give("/suppressions/imports", o.file, fields)
-    screen.facts(found, ("numbers", "added", "known", "rejected", "rows"))
+    screen.facts(found, ("numbers", "added", "known", "rejected", "rows", "waiting"))
 
 
 async def read_statement(tocsin: Tocsin, o: Options, screen: Screen) -> None:

@@ -24,6 +24,7 @@ DEPARTMENT = path("department_id", ("the department's id", "单位编号"))
 USER = path("user_id", ("the user's id", "用户编号"))
 WEBHOOK = path("webhook_id", ("its id", "回调编号"))
 INBOUND = path("inbound_id", ("its id", "来信编号"))
+ENTRY = path("entry_id", ("the entry's id", "录入编号"))
 HOLD = path("hold_id", ("the hold's id", "待定编号"))
 FROM = query("from", DAY)
 TO = query("to", DAY)
@@ -36,6 +37,7 @@ _ROSTER = "id name kind basis purpose expires_on expired contacts unshown confir
 _TEMPLATE = "id name class topic version parts encoding variables lint"
 _SEGMENT = "id name rule canonical edited_by edited_at"
 _AREA = "code name level parent population"
+_ENTRY = "id department entered_by entered_at reason classes numbers state"
 _HOLD = "id channel people texts decision reason decided_at"
 _INBOUND = (
     "id kind state answer phone text missing campaign_id run_id received_at taken_by taken_at"
@@ -211,6 +213,16 @@ PEOPLE = (
     Request("suppressions", "drop-held", "POST /suppressions/held/{hold_id}/drop",
             ("drop them: they stop nothing", "认定无效，不停发"),
             (HOLD, body("reason", REASON, needed=True)), _HOLD),
+    Request("suppressions", "entries", "GET /suppressions/entries",
+            ("who entered how many, and when", "录入记录"),
+            (query("waiting", ("only those that wait", "仅待认定"), kind="flag"),),
+            _ENTRY, many="paged"),
+    Request("suppressions", "count-entry", "POST /suppressions/entries/{entry_id}/count",
+            ("let what was entered in bulk count", "认定成批录入有效"),
+            (ENTRY, body("reason", REASON, needed=True)), _ENTRY),
+    Request("suppressions", "drop-entry", "POST /suppressions/entries/{entry_id}/drop",
+            ("take back what was entered", "撤回录入"),
+            (ENTRY, body("reason", REASON, needed=True)), _ENTRY),
     Request("caps", "list", "GET /caps", ("how many texts a person may get", "每人接收上限"),
             (query("history", ("with earlier ones", "含历史"), kind="flag"),),
             "class per_day per_week per_month same_text reason set_at", many="whole"),

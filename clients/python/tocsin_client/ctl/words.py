@@ -45,6 +45,7 @@ LABELS = {
     "proposed": "待确认的权限", "proposed_by": "提出人", "proposed_at": "提出时间",
     "confirmed_by": "确认人", "confirmed_at": "确认时间", "enables": "恢复使用",
     "creates": "新建通道", "waits_since": "待第二人确认自", "proposal_id": "待确认编号",
+    "numbers": "号码数", "entered_by": "录入人", "entered_at": "录入时间", "waiting": "待认定",
     "held_by": "视同本人的用户", "needs_second": "须第二人确认",
 }  # fmt: skip
 """Members, by the name that the API gives them."""
