@@ -174,16 +174,21 @@ async def register(
     *,
     by: UUID | None,
     now: datetime,
+    confirmed_by: UUID | None = None,
 ) -> Registered:
     """Register a `signature` or `extension` to a department; again, if it was its own before.
+
+    by: None: the machine. confirmed_by: the second person to a signature.
 
     Raises:
         Conflict: it is, or was, another department's.
     """
+    second = ", confirmed_by" if what == "signature" else ""
     row = await conn.fetchrow(
         f"""
-        INSERT INTO {_REGISTERS[what]} AS r ({what}, department_id, registered_at, registered_by)
-        VALUES ($1, $2, $3, $4)
+        INSERT INTO {_REGISTERS[what]} AS r
+            ({what}, department_id, registered_at, registered_by{second})
+        VALUES ($1, $2, $3, $4{", $5" if second else ""})
         ON CONFLICT ({what}) DO UPDATE SET ended_at = NULL
             WHERE r.department_id = excluded.department_id
         RETURNING {what}, department_id, registered_at, ended_at
@@ -192,14 +197,33 @@ async def register(
         department_id,
         now,
         by,
+        *([confirmed_by] if second else []),
     )
     if row is None:
-        raise Conflict(
-            f"this {what} is registered to another department, and cannot be lent or passed on"
-            " (Anti-Telecom and Online Fraud Law, article 31)",
-            code=f"{what}_taken",
-        )
+        raise _taken(what)
     return Registered(*row)
+
+
+async def check_free(conn: Connection, signature: str, department_id: UUID) -> None:
+    """Refuse a signature of somebody else.
+
+    Raises:
+        Conflict: it is, or was, another department's.
+    """
+    if await conn.fetchval(
+        "SELECT true FROM signatures WHERE signature = $1 AND department_id <> $2",
+        signature,
+        department_id,
+    ):
+        raise _taken("signature")
+
+
+def _taken(what: str) -> Conflict:
+    return Conflict(
+        f"this {what} is registered to another department, and cannot be lent or passed on"
+        " (Anti-Telecom and Online Fraud Law, article 31)",
+        code=f"{what}_taken",
+    )
 
 
 async def end_registration(

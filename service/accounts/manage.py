@@ -10,7 +10,7 @@ from uuid import UUID
 
 from service.accounts import department_store, grants, key_store, keys, store
 from service.accounts.administrators import keep_two
-from service.accounts.department import Department, Settings, bare, check_place
+from service.accounts.department import Department, Settings, check_place
 from service.accounts.key import Key, NewKey
 from service.accounts.model import NewUser, User, check_alone, gives_more
 from service.accounts.second_person import need_maker
@@ -23,20 +23,17 @@ from service.storage.postgres import Connection
 async def create_department(
     conn: Connection, actor: User, new: Settings, now: datetime
 ) -> Department:
-    """Make a department, and register its signature.
+    """Make a department. Its signature takes a second person (`messages.signature_changes`).
 
     Raises:
         Forbidden: the actor does not run the county, and could otherwise take all of it.
-        Conflict: the name is taken or looks like one that is, or the signature is another
-            department's.
+        Conflict: the name is taken or looks like one that is.
         Invalid: kind, carrier, parent and area do not go together.
     """
     need_the_county(actor, "make departments")
     await _check_name(conn, new.name)
     await _check_place(conn, new)
-    made = await department_store.insert_department(conn, new, now)
-    await _register_signature(conn, made, actor, now)
-    return made
+    return await department_store.insert_department(conn, replace(new, signature=""), now)
 
 
 async def edit_department(
@@ -46,7 +43,7 @@ async def edit_department(
     change: Callable[[Settings], Settings],
     now: datetime,
 ) -> Department:
-    """Change a department, and register its signature.
+    """Change a department, but for its signature.
 
     Raises:
         NotFound: there is no such department.
@@ -56,7 +53,7 @@ async def edit_department(
     """
     need_the_county(actor, "change departments")
     found = await department_store.get_department(conn, department_id, None, lock=True)
-    new = change(found.settings)
+    new = replace(change(found.settings), signature=found.settings.signature)
     if new.kind != found.kind and department_id == actor.department_id:
         problem = "you cannot change the kind of your own department"
         raise Invalid(problem, fields={"kind": problem})
@@ -70,10 +67,7 @@ async def edit_department(
         await _check_name(conn, new.name)
     await _check_place(conn, new)
     async with keep_two(conn, now):
-        made = await department_store.update_department(conn, department_id, new)
-    if new.signature != found.settings.signature:
-        await _register_signature(conn, made, actor, now)
-    return made
+        return await department_store.update_department(conn, department_id, new)
 
 
 def need_the_county(actor: User, what: str) -> None:
@@ -99,14 +93,6 @@ async def _check_place(conn: Connection, new: Settings) -> None:
         except NotFound as error:
             raise Invalid(error.message, fields={"parent_id": error.message}) from error
     check_place(new, parent)
-
-
-async def _register_signature(
-    conn: Connection, made: Department, actor: User, now: datetime
-) -> None:
-    signature = bare(made.settings.signature)
-    if signature:
-        await department_store.register(conn, "signature", signature, made.id, by=actor.id, now=now)
 
 
 async def create_user(conn: Connection, actor: User, new: NewUser, now: datetime) -> User:

@@ -36,8 +36,8 @@ def need_own_look(name: str, others: Iterable[str]) -> None:
     Raises:
         Conflict: without saying which one it is.
     """
-    look = _look(name)
-    if any(other != name and _look(other) == look for other in others):
+    own = look(name)
+    if any(other != name and look(other) == own for other in others):
         raise Conflict(
             "the name looks like one that is there already, but for case, width, spaces or signs"
             " that look alike; take one that nobody takes for another",
@@ -53,7 +53,7 @@ def _is_disguise(character: str) -> bool:
     return unicodedata.name(character, "").startswith(_LOOK_LATIN)
 
 
-def _look(name: str) -> str:
+def look(name: str) -> str:
     """What is left of a name for somebody who reads it in passing."""
     plain = "".join(unicodedata.normalize("NFKC", name).casefold().split()).translate(_ALIKE)
     for pair, one in _PAIRS:

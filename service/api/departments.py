@@ -1,4 +1,4 @@
-"""Departments: the tree, what each may use, its signatures, extension numbers and guests."""
+"""Departments: the tree, what each may use, and its extension numbers."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -36,6 +36,7 @@ from service.channels.extension import check_room
 from service.channels.maintenance import day_of, month_of, year_of
 from service.channels.store import existing_channels, readable_channels
 from service.errors import Forbidden, Invalid
+from service.messages import signature_changes, signature_store
 
 Kind = Literal[
     "county", "police", "education", "finance", "civil_affairs", "market_regulation", "culture",
@@ -56,6 +57,10 @@ _BY_REPLY = (
     "Whether an opt-out word in reply to one of its work notices ends them by itself; else a person"
     " of the department decides."
 )
+_SIGNATURE = (
+    "The signature its texts begin with. It counts once another administrator has confirmed it; see"
+    " `GET /departments/{department_id}/signatures`."
+)
 
 
 class DepartmentBody(Body):
@@ -63,7 +68,7 @@ class DepartmentBody(Body):
 
     name: Line
     kind: Kind = "department"
-    signature: OptionalLine = Field(default="", description="The signature its texts begin with.")
+    signature: OptionalLine = Field(default="", description=_SIGNATURE)
     weight: Weight = 10
     parent_id: UUID | None = None
     area_code: AreaCode | None = Field(
@@ -89,7 +94,7 @@ class DepartmentPatch(Body):
 
     name: Line | None = None
     kind: Kind | None = None
-    signature: OptionalLine | None = None
+    signature: OptionalLine | None = Field(default=None, description=_SIGNATURE)
     weight: Weight | None = None
     parent_id: UUID | None = None
     area_code: AreaCode | None = None
@@ -190,12 +195,6 @@ class CountsOut(Out):
     quotas: dict[str, QuotaOut]
 
 
-class SignatureBody(Body):
-    """A signature to be registered."""
-
-    signature: Annotated[Line, StringConstraints(min_length=2, max_length=22)]
-
-
 class ExtensionBody(Body):
     """An extension number to be registered."""
 
@@ -203,7 +202,7 @@ class ExtensionBody(Body):
 
 
 class RegisteredOut(Out):
-    """A signature or extension number, bound to one department for good."""
+    """An extension number, bound to one department for good."""
 
     value: str
     department_id: UUID
@@ -236,7 +235,8 @@ async def create_department(call: Call, body: DepartmentBody) -> DepartmentOut:
         values["classes"] = default_classes(body.kind)
     new = Settings(**_tuples(values))
     await _check_channels(call, new)
-    return await _shown(call, await manage.create_department(call.conn, call.user, new, call.now))
+    made = await manage.create_department(call.conn, call.user, new, call.now)
+    return await _shown(call, await _signed(call, made, body.signature))
 
 
 async def edit_department(call: Call, department_id: UUID, body: DepartmentPatch) -> DepartmentOut:
@@ -253,10 +253,26 @@ async def edit_department(call: Call, department_id: UUID, body: DepartmentPatch
         return replace(settings, **changes)
 
     made = await manage.edit_department(call.conn, call.user, department_id, change, call.now)
+    if body.signature is not None:
+        made = await _signed(call, made, body.signature)
     await _check_channels(call, made.settings)
     if "channels" in changes:
         await _check_extensions(call, department_id, "channels")
     return await _shown(call, made)
+
+
+async def _signed(call: Call, made: Department, signature: str) -> Department:
+    """The department, whose signature is set, or proposed where it is not registered to it."""
+    if bare(signature) == bare(made.settings.signature):
+        return made
+    if not bare(signature):
+        await signature_store.make_default(call.conn, made.id, "")
+    else:
+        waiting = await signature_changes.propose(
+            call.conn, call.user, made.id, signature, call.now, is_default=True
+        )
+        call.note("departments", made.id, **({"proposal": str(waiting.id)} if waiting else {}))
+    return await department_store.get_department(call.conn, made.id, None)
 
 
 async def get_counts(call: Call, department_id: UUID, query: CountsQuery) -> CountsOut:
@@ -291,30 +307,24 @@ async def get_counts(call: Call, department_id: UUID, query: CountsQuery) -> Cou
     )
 
 
-async def list_signatures(call: Call, department_id: UUID) -> Page[RegisteredOut]:
-    """List the signatures of a department."""
-    return await _registered(call, "signature", department_id)
-
-
-async def register_signature(call: Call, department_id: UUID, body: SignatureBody) -> RegisteredOut:
-    """Register a signature to a department; nobody else gets it. For the county."""
-    signature = bare(body.signature)
-    if not signature or "【" in signature or "】" in signature:
-        problem = "write the name alone, without brackets"
-        raise Invalid("the signature is wrong", fields={"signature": problem})
-    return await _register(call, "signature", signature, department_id)
-
-
 async def list_extensions(call: Call, department_id: UUID) -> Page[RegisteredOut]:
     """List the extension numbers of a department."""
-    return await _registered(call, "extension", department_id)
+    await _seen(call, department_id)
+    found = await department_store.list_registered(call.conn, "extension", department_id)
+    return Page[RegisteredOut](
+        items=[RegisteredOut(**item._asdict()) for item in found], next_cursor=None
+    )
 
 
 async def register_extension(call: Call, department_id: UUID, body: ExtensionBody) -> RegisteredOut:
     """Register an extension number to a department; nobody else gets it. For the county."""
-    made = await _register(call, "extension", body.extension, department_id)
+    _need_the_county(call, "register extensions")
+    await _seen(call, department_id)
+    made = await department_store.register(
+        call.conn, "extension", body.extension, department_id, by=call.user.id, now=call.now
+    )
     await _check_extensions(call, department_id, "extension")
-    return made
+    return RegisteredOut(**made._asdict())
 
 
 async def end_extension(call: Call, department_id: UUID, extension: str) -> None:
@@ -332,23 +342,6 @@ async def _check_extensions(call: Call, department_id: UUID, field: str) -> None
     extensions = await extension_store.extensions_in_use(call.conn, department_id)
     for channel in await readable_channels(call.conn, call.runtime.keyring) if extensions else ():
         check_room(channel.id, channel, extensions, field)
-
-
-async def _register(call: Call, what: str, value: str, department_id: UUID) -> RegisteredOut:
-    _need_the_county(call, f"register {what}s")
-    await _seen(call, department_id)
-    made = await department_store.register(
-        call.conn, what, value, department_id, by=call.user.id, now=call.now
-    )
-    return RegisteredOut(**made._asdict())
-
-
-async def _registered(call: Call, what: str, department_id: UUID) -> Page[RegisteredOut]:
-    await _seen(call, department_id)
-    found = await department_store.list_registered(call.conn, what, department_id)
-    return Page[RegisteredOut](
-        items=[RegisteredOut(**item._asdict()) for item in found], next_cursor=None
-    )
 
 
 def _need_the_county(call: Call, act: str) -> None:

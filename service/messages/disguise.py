@@ -214,6 +214,11 @@ def _seen(character: str) -> str:
     return "" if _is_invisible(character) else _plain(character)
 
 
+def name_as_seen(name: str) -> str:
+    """What is left of a name in the plain view without spaces and signs."""
+    return re.sub(r"[\W_]+", "", plain_view(name)[0])
+
+
 def _plain(character: str) -> str:
     """The half-width, lower-case, Latin, simplified twin of a character, always one for one."""
     narrow = unicodedata.normalize("NFKC", character)

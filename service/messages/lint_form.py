@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from service.coding import parts
 from service.messages import disguise, lint_contacts, template
 from service.messages.draft import Draft, Hit
-from service.messages.policy import Sender
+from service.messages.policy import Policy, Sender
 
 SHORTEST_SIGNATURE, LONGEST_SIGNATURE = 2, 12
 ONE_PART, MOST_PARTS = 1, 3
@@ -81,14 +81,25 @@ def registered(draft: Draft) -> Iterator[Hit]:
             "is,"
             " or have the county register it",
         )
-    for word in sorted(draft.policy.protected_names):
-        if word in name and not _may_be_called(draft.sender, word):
-            yield Hit(
-                "block",
-                0,
-                f"签名含“{word}”，只有该类单位可用",
-                f"the signature says {word}, which is for such authorities alone",
-            )
+    for word in others_names(name, draft.sender, draft.policy):
+        yield Hit(
+            "block",
+            0,
+            f"签名含“{word}”，只有该类单位可用",
+            f"the signature says {word}, which is for such authorities alone",
+        )
+
+
+def others_names(signature: str, sender: Sender, policy: Policy) -> list[str]:
+    """The protected names in a signature, as the eye takes it, by which this sender may not be
+    called.
+    """
+    seen = disguise.name_as_seen(signature)
+    return [
+        word
+        for word in sorted(policy.protected_names)
+        if disguise.name_as_seen(word) in seen and not _may_be_called(sender, word)
+    ]
 
 
 _OF_THE_POLICE = {"公安", "反诈中心"}

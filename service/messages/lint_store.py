@@ -124,8 +124,8 @@ async def policy_history(conn: Connection, before: int | None, limit: int) -> li
 async def sender_get(conn: Connection, department_id: UUID, signature: str = "") -> Sender:
     """Whose a text of a department would be, with everything that is registered for it.
 
-    signature: the one of the text, without 【】. A county's own office registers signatures; so it
-    may use one that is nobody's.
+    signature: the one of the text, without 【】, if a second person reads it. A county's own office
+    registers signatures; so it may use one that is nobody's.
     """
     row = await conn.fetchrow(
         """

@@ -29,18 +29,20 @@ async def judge(
 
     audience: who would read it, where that is known.
     remember_at: now, to compare it with what the department sent before.
-    unread: whether no second person will read it; then no level is below the shipped one.
+    unread: whether no second person will read it; then no level is below the shipped one, and its
+        signature must be registered, the county's as well.
     """
     sent: Sequence[str] = ()
     if remember_at is not None:
         sent = await lint_store.texts_sent(conn, department_id, remember_at)
     policy = await lint_store.policy_get(conn)
+    signature = "" if unread else head(text).strip("【】")
     return await asyncio.to_thread(
         lint,
         text,
         values,
         message_class=message_class,
-        sender=await lint_store.sender_get(conn, department_id, head(text).strip("【】")),
+        sender=await lint_store.sender_get(conn, department_id, signature),
         policy=for_unread_words(policy) if unread else policy,
         audience=audience,
         sent_before=sent,

@@ -14,11 +14,13 @@ from service.accounts.keys import new_token, token_hash
 from service.accounts.login import PREFIX, SECRET
 from service.accounts.model import Role, User
 from service.campaigns import approval
+from service.messages.signature import head
 from service.privacy import clock_watch_store
 from service.privacy.clock_watch import Watch
 from service.storage.postgres import transaction
-from tests.factories import make_draft, make_scheduled, make_token, make_user, phone
+from tests.factories import TEXT, make_draft, make_scheduled, make_token, make_user, phone
 from tests.harness.asker import Known
+from tests.harness.signatures import register_signature
 from tests.harness.words import FILES, PASSWORD, USUAL
 from tests.integration.api.conftest import Api
 from tests.integration.api.test_channel_changes import real, secrets
@@ -79,6 +81,7 @@ async def prepare_proposals(api: Api, proposer: str) -> Known:
     limit = await made("POST", f"/departments/{school}/direct-limits", {"limit": 5, "reason": "r"})
     deputy = await made("POST", "/deputies", absent)
     sender = await made("PUT", f"/departments/{school}/sender", links)
+    signature = await made("POST", f"/departments/{school}/signatures", {"signature": "旌德中学"})
     renamed = await made("PATCH", f"/areas/{town}", {"name": "蔡家桥新镇"})
     channel = await real(api, "cmpp", name="confirmed")
     change = {"config": {"host": "192.0.2.20", **secrets("cmpp")}, "reason": "r"}
@@ -93,6 +96,9 @@ async def prepare_proposals(api: Api, proposer: str) -> Known:
         "deputy_id of confirm_deputy": [{"deputy_id": deputy["id"]}],
         "proposal_id of confirm_sender": [
             {"department_id": school, "proposal_id": sender["waiting"]["id"]}
+        ],
+        "proposal_id of confirm_signature": [
+            {"department_id": school, "proposal_id": signature["proposal_id"]}
         ],
         "rename_id of confirm_rename": [{"code": town, "rename_id": renamed["renaming"]["id"]}],
         "change_id of confirm_change": [
@@ -116,6 +122,7 @@ async def prepare_others(api: Api) -> Known:
     extension = {"department_id": school, "extension": "07"}
     made = await api.post(f"/departments/{school}/extensions", ADMIN, {"extension": "07"})
     assert made.status == 201, made.body
+    await register_signature(api, api.teams["county"].department_id, head(TEXT))
     direct = [await api.post("/messages", ADMIN, USUAL["send_messages"]) for _ in range(3)]
     user = await _new_user(api, Role.VIEWER)
     async with transaction(api.runtime.pool) as conn:
@@ -128,7 +135,18 @@ async def prepare_others(api: Api) -> Known:
             """,
             api.clock.at,
         )
+        entries = await conn.fetch(
+            """
+            INSERT INTO suppression_entries (department_id, entered_by, entered_at, reason, classes,
+                owner, source, note_cipher, numbers, held)
+            SELECT department_id, id, $2, 'complaint', '{warning}', '', 'person', '', 1, true
+            FROM users, generate_series(1, 3) WHERE id = $1 RETURNING id
+            """,
+            api.teams["school"].operator.id,
+            api.clock.at,
+        )
     return {
+        "entry_id of count_suppression_entry": [{"entry_id": str(row["id"])} for row in entries],
         "extension of end_extension": [extension],
         "run_id of cancel_run": [{"run_id": sent.json["run_id"]} for sent in direct],
         "key_id of rotate_key": [{"key_id": str(key)}],

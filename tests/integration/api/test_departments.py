@@ -1,14 +1,17 @@
 """Departments over HTTP: the tree, who sees what of it, and what belongs to one alone."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from service.accounts.model import Role
-from service.storage.postgres import transaction
+from service.storage.postgres import CheckViolation, transaction
 from tests.factories import TEXT, make_draft, make_token, make_user
+from tests.harness.signatures import confirm_signatures, register_signature
 from tests.integration.api.conftest import Answer, Api
+from tests.integration.api.test_keys import second_admin
 
 ADMIN = ("county", "admin")
 
@@ -18,7 +21,7 @@ async def make(api: Api, name: str, **more: Any) -> Answer:
 
 
 async def test_what_is_left_out_has_a_default_by_kind(api: Api) -> None:
-    plain = (await make(api, "财政局", signature="旌德县财政局")).json
+    plain = (await make(api, "财政局")).json
     assert (plain["kind"], plain["classes"]) == ("department", ["public_interest", "service"])
     police = (await make(api, "公安局", kind="police")).json
     assert "warning" in police["classes"]
@@ -126,6 +129,8 @@ async def test_what_is_registered_is_lent_to_nobody(api: Api, what: str, value: 
     second = (await make(api, "二")).json["id"]
     body = {what: value}
     assert (await api.post(f"/departments/{first}/{what}s", ADMIN, body)).status == 201
+    if what == "signature":
+        await confirm_signatures(api, first)
     assert (await api.post(f"/departments/{first}/{what}s", ADMIN, body)).status == 201
     refused = await api.post(f"/departments/{second}/{what}s", ADMIN, body)
     assert (refused.status, refused.json["type"]) == (409, f"/problems/{what}_taken")
@@ -152,16 +157,119 @@ async def test_a_campaign_asks_for_no_more_than_its_department_may(api: Api) -> 
     ):
         assert (answer.status, set(answer.json["fields"])) == (422, {"template_id", "channels"})
     await api.patch(path, ADMIN, {"classes": ["service"], "channels": None})
-    await make(api, "县反诈", signature="旌德县反诈中心")
+    other = (await make(api, "县反诈", kind="police")).json["id"]
+    await register_signature(api, other, "旌德县反诈中心")
     lent = await api.post(f"/campaigns/{made.json['id']}/submit", operator)
     assert (lent.status, lent.json["type"]) == (409, "/problems/signature_of_another")
 
 
 async def test_the_signature_of_a_department_is_registered_with_it(api: Api) -> None:
-    await make(api, "一", signature="旌德县一局")
+    made = (await make(api, "一", signature="旌德县一局")).json
+    assert made["signature"] == "", "it waits for a second person"
+    await confirm_signatures(api, made["id"])
+    path = f"/departments/{made['id']}"
+    assert (await api.get(path, ADMIN)).json["signature"] == "旌德县一局"
     refused = await make(api, "二", signature="旌德县一局")
     assert refused.json["type"] == "/problems/signature_taken"
     assert (await make(api, "二")).status == 201
+    changed = await api.patch(path, ADMIN, {"signature": "【旌德县一办】", "weight": 20})
+    assert (changed.json["signature"], changed.json["weight"]) == ("旌德县一局", 20)
+    await confirm_signatures(api, made["id"])
+    assert (await api.get(path, ADMIN)).json["signature"] == "旌德县一办"
+    for own in ("", "旌德县一局"):
+        assert (await api.patch(path, ADMIN, {"signature": own})).json["signature"] == own
+
+
+PROTECTED = ["旌德农商银行", "旌德县公安局", "县反诈中心热线"]
+DISGUISED = [
+    "旌德农商銀行",
+    "旌德县公 安局",
+    "旌德县公·安局",
+    "旌德县公\u200b安局",
+    "ＡＢＣ中心",
+    "аbc中心",
+]
+
+
+@pytest.mark.attack
+async def test_one_person_gives_no_department_a_face(api: Api) -> None:
+    """By none of the ways to a signature, and the database knows of the second person."""
+    school = str(api.teams["school"].department_id)
+    path = f"/departments/{school}"
+    first = await api.post(f"{path}/signatures", ADMIN, {"signature": "旌德县一中"})
+    assert (first.status, first.json["state"]) == (201, "waiting")
+    await api.patch(path, ADMIN, {"signature": "旌德县二中"})
+    text = {"text": "【旌德县一中】家长会改期，请向班主任核实。", "class": "service"}
+    found = (await api.post("/templates/lint", ("school", "operator"), text)).json["lint"]
+    assert "R02" in {finding["rule"] for finding in found}
+    confirm = f"{path}/signatures/{first.json['proposal_id']}/confirm"
+    alone = await api.post(confirm, ADMIN)
+    assert (alone.status, alone.json["type"]) == (403, "/problems/second_person_needed")
+    assert (await api.post(confirm, ("school", "admin"))).status == 403
+    admin = api.teams["county"].admin.id
+    for change in (
+        "UPDATE signature_proposals SET confirmed_by = proposed_by, confirmed_at = proposed_at",
+        (
+            "INSERT INTO signatures (signature, department_id, registered_at, registered_by)"
+            " SELECT signature, department_id, proposed_at, proposed_by FROM signature_proposals"
+        ),
+        "UPDATE signatures SET signature = '旌德县三中', registered_by = $1",
+    ):
+        await api.runtime.pool.execute(
+            "INSERT INTO signatures (signature, department_id, registered_at)"
+            " VALUES ('旌德县四中', $1, $2) ON CONFLICT DO NOTHING",
+            api.teams["school"].department_id,
+            api.clock.at,
+        )
+        with pytest.raises(CheckViolation):
+            await api.runtime.pool.execute(change, *([admin] if "$1" in change else []))
+    assert (await api.post(confirm, await second_admin(api))).json["state"] == "registered"
+    found = (await api.post("/templates/lint", ("school", "operator"), text)).json["lint"]
+    assert "R02" not in {finding["rule"] for finding in found}
+    state = [item["state"] for item in (await api.get(f"{path}/signatures", ADMIN)).json["items"]]
+    assert state == ["registered", "registered", "waiting"]
+    api.clock.at += timedelta(days=7)
+    listed = (await api.get(f"{path}/signatures", ADMIN)).json["items"]
+    assert [item["state"] for item in listed] == ["registered", "registered"], "too late"
+    assert (await api.post(confirm, await second_admin(api))).status == 409
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("signature", PROTECTED + DISGUISED)
+async def test_no_department_signs_as_a_bank_or_the_police(api: Api, signature: str) -> None:
+    school = api.teams["school"].department_id
+    for method, path, body in (
+        ("POST", f"/departments/{school}/signatures", {"signature": signature}),
+        ("PATCH", f"/departments/{school}", {"signature": signature}),
+        ("POST", "/departments", {"name": "新单位", "signature": signature}),
+    ):
+        refused = await api.call(method, path, ADMIN, json=body)
+        assert (refused.status, list(refused.json["fields"])) == (422, ["signature"]), path
+    kept = "SELECT count(*) FROM departments WHERE name = '新单位'"
+    assert await api.runtime.pool.fetchval(kept) == 0, "nothing of it was kept"
+
+
+@pytest.mark.attack
+async def test_nobody_signs_with_what_looks_like_anothers(api: Api) -> None:
+    """Nor with its name; also if it is registered while another one waits."""
+    other = (await make(api, "旌德县ABC局")).json["id"]
+    await register_signature(api, other, "旌德ABC中心")
+    school = api.teams["school"].department_id
+    path = f"/departments/{school}/signatures"
+    for signature in ("旌德abc中心", "旌德 ABC 中心", "旌德-ABC-中心", "旌德县abc局"):
+        refused = await api.post(path, ADMIN, {"signature": signature})
+        assert (refused.status, refused.json["type"]) == (409, "/problems/looks_like_another")
+    mine = (await api.post(path, ADMIN, {"signature": "旌德O1中心"})).json
+    await register_signature(api, other, "旌德0l中心")
+    late = await api.post(f"{path}/{mine['proposal_id']}/confirm", await second_admin(api))
+    assert (late.status, late.json["type"]) == (409, "/problems/looks_like_another")
+
+
+async def test_an_authority_signs_with_its_own_name(api: Api) -> None:
+    police = (await make(api, "公安局", kind="police")).json["id"]
+    await register_signature(api, police, "旌德县公安局")
+    bank = (await make(api, "旌德农商银行")).json["id"]
+    await register_signature(api, bank, "旌德农商银行")
 
 
 async def lane(api: Api, name: str, number: str, **more: Any) -> Answer:

@@ -10,6 +10,7 @@ import pytest
 from service.accounts.direct_limits import WAITS
 from service.storage.postgres import COLLISIONS, CheckViolation, transaction
 from tests.factories import make_contact, phone
+from tests.harness.signatures import register_signature
 from tests.integration.api.conftest import Api
 from tests.integration.api.test_keys import ADMIN, active_key, second_admin
 from tests.integration.api.test_routing import channel
@@ -20,6 +21,7 @@ SEND: dict[str, Any] = {"role": "admin", "scopes": ["send:text"]}
 
 @pytest.fixture(autouse=True)
 async def lane(api: Api) -> int:
+    await register_signature(api, api.teams["county"].department_id, "旌德县教体局")
     return await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
 
 
@@ -99,7 +101,9 @@ async def test_a_department_keeps_to_its_classes_channels_and_signature(
     assert body["fields"] == {"to.0": "no channel takes numbers of this carrier"}
     await api.patch(path, ADMIN, {"channels": [lane]})
     assert (await send(api, token, 1))[1]["accepted"] == 1
-    await api.post("/departments", ADMIN, {"name": "教体局", "signature": "旌德县教体局"})
+    other = (await api.post("/departments", ADMIN, {"name": "教体局"})).json["id"]
+    await api.runtime.pool.execute("DELETE FROM signatures WHERE signature = '旌德县教体局'")
+    await register_signature(api, other, "旌德县教体局")
     status, body = await send(api, token, 1)
     assert (status, body["type"]) == (409, "/problems/signature_of_another")
 

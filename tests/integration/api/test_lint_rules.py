@@ -10,6 +10,7 @@ from service.messages.lint_changes import WAITS
 from service.messages.policy import SHIPPED
 from service.storage.postgres import CheckViolation, Connection
 from tests.factories import make_team, make_template
+from tests.harness.signatures import register_signature
 from tests.integration.api.conftest import Answer, Api
 from tests.integration.api.test_keys import active_key, second_admin
 from tests.integration.api.test_routing import channel
@@ -210,8 +211,7 @@ async def test_a_signature_is_registered_or_nobody_signs_with_it(api: Api) -> No
     campaign, _ = await draft(api, text, "school")
     refused = await api.post(f"/campaigns/{campaign}/submit", ("school", "operator"))
     assert {f["rule"] for f in refused.json["findings"]} == {"R02"}
-    made = await api.post(f"/departments/{school}/signatures", ADMIN, {"signature": "旌德中学"})
-    assert made.status == 201
+    await register_signature(api, school, "旌德中学")
     assert (await api.post(f"/campaigns/{campaign}/submit", ("school", "operator"))).status == 200
     # The county's own office may take what is nobody's, and not what is somebody's.
     assert "R02" not in await rules_of(api, GOOD)
@@ -297,6 +297,7 @@ OWN = "【旌德县反诈中心】老人家您好：{}。"
 async def test_words_of_ones_own_are_held_to_the_shipped_levels(api: Api) -> None:
     """Whatever two persons have agreed on for texts that a second one reads."""
     await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
+    await register_signature(api, api.teams["county"].department_id, "旌德县反诈中心")
     token = (await active_key(api, role="admin", scopes=["send:text"]))["token"]
     weak = {f"R{number:02}": "warn" for number in range(1, 26)}
     asked = await put(api, levels=weak, never_words={"*": ["锦鲤"]})

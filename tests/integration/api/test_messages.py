@@ -15,6 +15,7 @@ from service.dispatch.compose import Composer, Work
 from service.dispatch.share import Flow
 from service.dispatch.slice_store import queued_rows
 from tests.factories import phone
+from tests.harness.signatures import register_signature
 from tests.integration.api.conftest import Answer, Api
 from tests.integration.api.test_keys import active_key
 from tests.integration.api.test_routing import channel
@@ -212,12 +213,24 @@ async def test_words_of_ones_own_take_a_right(api: Api, lane: int) -> None:
     unsigned = await api.post("/messages", ADMIN, body)
     assert unsigned.json["type"] == "/problems/text_blocked"
     assert "R02" in unsigned.json["fields"]["text"], "whatever the county has set"
-    school = f"/departments/{api.teams['school'].department_id}"
-    registered = await api.post(
-        f"{school}/signatures", ("county", "admin"), {"signature": "旌德县教体局"}
-    )
-    assert registered.status == 201, registered.body
+    await register_signature(api, api.teams["school"].department_id, "旌德县教体局")
     assert (await api.post("/messages", ADMIN, body)).status == 202
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("who", ["school", "county"])
+@pytest.mark.parametrize("name", ["旌德农商银行", "旌德县公安局", "旌德县某某办"])
+async def test_words_of_ones_own_take_no_face_of_another(
+    api: Api, lane: int, who: str, name: str
+) -> None:
+    """A second person reads what the county signs with nobody's name; nobody reads these."""
+    text = {"text": WORDS.replace("旌德县教体局", name)}
+    sent = await api.post("/messages", (who, "admin"), {"to": [phone(1)], **text})
+    assert (sent.status, sent.json["type"]) == (422, "/problems/text_blocked"), sent.body
+    assert "R02" in sent.json["fields"]["text"]
+    if who == "county":
+        judged = await api.post("/templates/lint", (who, "admin"), {**text, "class": "service"})
+        assert "R02" not in {found["rule"] for found in judged.json["lint"]}
 
 
 @pytest.mark.attack

@@ -56,6 +56,7 @@ TABLE = {
     "GET /departments/{department_id}/counts": "aopvi",
     "GET /departments/{department_id}/signatures": "aopvi",
     "POST /departments/{department_id}/signatures": "a",
+    "POST /departments/{department_id}/signatures/{proposal_id}/confirm": "a",
     "GET /departments/{department_id}/extensions": "aopvi",
     "POST /departments/{department_id}/extensions": "a",
     "DELETE /departments/{department_id}/extensions/{extension}": "a",
@@ -256,6 +257,7 @@ COUNTY_ONLY = {
     "POST /departments",
     "PATCH /departments/{department_id}",
     "POST /departments/{department_id}/signatures",
+    "POST /departments/{department_id}/signatures/{proposal_id}/confirm",
     "POST /departments/{department_id}/extensions",
     "DELETE /departments/{department_id}/extensions/{extension}",
     "PUT /templates/{template_id}/filings",
@@ -459,6 +461,7 @@ COUNTY_ACTS = (
     | {f"POST /departments/{{department_id}}/{what}" for what in ("signatures", "extensions")}
     | {"PUT /departments/{department_id}/sender", "PUT /templates/{template_id}/filings"}
     | {"POST /departments/{department_id}/sender/proposals/{proposal_id}/confirm"}
+    | {"POST /departments/{department_id}/signatures/{proposal_id}/confirm"}
     | {"POST /lint/rules/proposals/{proposal_id}/confirm"}
 )
 """Refused to others whatever the department, before anything is looked up."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import FormData
 
+from service.audience.suppression_entries import Bounds
 from service.storage.postgres import CheckViolation, transaction
 from tests.factories import make_contact, make_token, make_user, phone
 from tests.integration.api.conftest import Answer, Api
@@ -148,9 +149,10 @@ async def test_of_requests_at_once_no_more_pass_than_there_is_room_for(api: Api)
 
 
 @pytest.mark.attack
-async def test_day_by_day_no_more_than_a_share_of_the_people(api: Api) -> None:
-    api.runtime.settings.suppressions_a_day = 2
-    api.runtime.settings.suppressions_share = 0.5
+async def test_day_by_day_no_more_than_a_share_of_the_people(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.api.suppressions.bounds_of", lambda _: Bounds(2, 0.5))
     department = api.teams["school"].department_id
     async with transaction(api.runtime.pool) as conn:
         for n in range(10):

@@ -28,6 +28,7 @@ import service.api
 from service.audience.loading import run_import
 from tests.factories import TEXT, phone
 from tests.harness.lossy import LossyWire
+from tests.harness.signatures import register_signature
 from tests.integration.api.conftest import Api
 from tests.integration.api.test_routing import channel
 from tests.integration.client.conftest import Clients
@@ -235,8 +236,7 @@ async def test_an_administrator_looks_and_takes_away(api: Api, client: Clients) 
     await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
     async with client("admin") as admin, client("operator") as operator:
         assert (await operator.me())["roles"] == ["operator"]
-        signed = f"/departments/{api.teams['school'].department_id}/signatures"
-        await api.post(signed, ("county", "admin"), {"signature": "旌德中学"})
+        await register_signature(api, api.teams["school"].department_id, "旌德中学")
         words = "【旌德中学】王小明，家长会改在周五下午三点。"
         sent = await admin.messages.send([phone(1)], text=words, message_class="service")
         with pytest.raises(TextBlocked):

@@ -23,6 +23,7 @@ from service.storage.postgres import transaction
 from tests.architecture.tree import ROOT
 from tests.factories import TEXT, make_scheduled, phone
 from tests.harness.lossy import LossyWire
+from tests.harness.signatures import register_signature
 from tests.integration.api.conftest import Api
 from tests.integration.api.test_routing import channel
 from tests.integration.client.conftest import Shell, one
@@ -208,8 +209,7 @@ async def test_how_it_ends_when_it_cannot_begin(
 async def test_what_somebody_on_duty_does(api: Api, shell: Shell, tmp_path: Path) -> None:
     """Find a text, call it back, see whom a run missed, keep the evidence, take a key away."""
     await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
-    signed = f"/departments/{api.teams['school'].department_id}/signatures"
-    await api.post(signed, ("county", "admin"), {"signature": "旌德中学"})
+    await register_signature(api, api.teams["school"].department_id, "旌德中学")
     body = {"to": [phone(1), phone(2)], "text": "【旌德中学】王小明，家长会改在周五下午三点。"}
     run = (await api.post("/messages", ("school", "admin"), body)).json["run_id"]
     (found,) = (await one(shell, "messages", "lookup", stdin=phone(1)))["items"]

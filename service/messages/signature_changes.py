@@ -1,0 +1,131 @@
+"""Signatures of departments: one administrator of the county proposes, another confirms.
+
+A reader takes the name in 【】 for who has written. Whoever could register one alone could give a
+scam the face of a bank or the police. So a signature takes two persons, is written in plain
+characters, looks like nobody else's, and has a name of an authority (`protected_names` of the
+county's policy) for such an authority alone. What is registered already stays.
+"""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from service.accounts import department_store
+from service.accounts.department import Department, bare
+from service.accounts.department_store import Registered
+from service.accounts.manage import need_the_county
+from service.accounts.model import User
+from service.accounts.second_person import need_second_person
+from service.accounts.twins import check_plain, look
+from service.errors import Conflict, Invalid
+from service.messages import signature_store as store
+from service.messages.disguise import disguises, name_as_seen
+from service.messages.lint_form import others_names
+from service.messages.lint_store import policy_get, sender_get
+from service.messages.signature_store import SignatureProposal
+from service.storage.postgres import Connection
+
+WAITS = timedelta(days=7)
+"""How long a proposal waits, as a submitted campaign does."""
+
+
+async def propose(
+    conn: Connection,
+    actor: User,
+    department_id: UUID,
+    signature: str,
+    now: datetime,
+    *,
+    is_default: bool = False,
+) -> SignatureProposal | None:
+    """Propose a signature, in place of a proposal of it that waits. None: the department has it.
+
+    is_default: its own texts are to begin with it.
+
+    Raises:
+        Forbidden: the actor does not run the county.
+        NotFound: there is no such department.
+        Invalid: it is not written plainly, or says the name of an authority that this is not.
+        Conflict: it is, or looks like, another department's.
+    """
+    need_the_county(actor, "register signatures")
+    department = await department_store.get_department(conn, department_id, None, lock=True)
+    name = bare(signature)
+    await store.lock_signatures(conn)
+    if await store.is_registered(conn, department_id, name):
+        if is_default:
+            await store.make_default(conn, department_id, name)
+        return None
+    await _check(conn, department, name)
+    await store.replace_waiting(conn, department_id, name, now)
+    return await store.insert_proposal(
+        conn, department_id, name, actor.id, now, is_default=is_default
+    )
+
+
+async def confirm(
+    conn: Connection, actor: User, department_id: UUID, proposal_id: UUID, now: datetime
+) -> Registered:
+    """Register a signature that was proposed, as the second person.
+
+    Raises:
+        NotFound: there is no such proposal.
+        Forbidden: the actor does not run the county, or counts as who proposed it.
+        Conflict: it does not wait (any more); else as `propose`.
+    """
+    need_the_county(actor, "register signatures")
+    department = await department_store.get_department(conn, department_id, None, lock=True)
+    await store.lock_signatures(conn)
+    found = await store.get_proposal(conn, department_id, proposal_id)
+    if found.confirmed_at or found.replaced_at or found.proposed_at <= now - WAITS:
+        raise Conflict("this proposal does not wait any more; make another one", code="wrong_state")
+    await need_second_person(
+        conn, actor, {found.proposed_by: "proposed this signature"}, "confirm it", now
+    )
+    await _check(conn, department, found.signature)
+    await store.note_confirmed(conn, found, actor.id, now)
+    made = await department_store.register(
+        conn,
+        "signature",
+        found.signature,
+        department_id,
+        by=found.proposed_by,
+        confirmed_by=actor.id,
+        now=now,
+    )
+    if found.is_default:
+        await store.make_default(conn, department_id, found.signature)
+    return made
+
+
+async def _check(conn: Connection, department: Department, name: str) -> None:
+    """Refuse a signature that is disguised, somebody else's, or an authority's."""
+    if not name or "【" in name or "】" in name:
+        raise _refusal("请只写名称，不带括号", "write the name alone, without brackets")
+    check_plain(name, "signature")
+    for kind, found in disguises(name):
+        raise _refusal(kind.chinese, f"{kind.english}: {found.what}")
+    await department_store.check_free(conn, name, department.id)
+    seen = _seen(name)
+    if any(_seen(other) == seen for other in await store.names_of_others(conn, department.id)):
+        raise Conflict(
+            "the signature is the name of another department, or looks like its name or signature;"
+            " take one that nobody takes for another / 与其他单位的名称或签名相同或相似，请换一个",
+            code="looks_like_another",
+        )
+    sender = await sender_get(conn, department.id)
+    if words := others_names(name, sender, await policy_get(conn)):
+        which = "、".join(words)
+        raise _refusal(
+            f"含“{which}”，只有该类单位可用",
+            f"it says {which}, which is for such authorities alone",
+        )
+
+
+def _seen(name: str) -> str:
+    """What is left of a name for somebody who reads it in passing."""
+    return look(name_as_seen(name))
+
+
+def _refusal(chinese: str, english: str) -> Invalid:
+    problem = f"{english} / {chinese}"
+    return Invalid(f"the signature is wrong: {problem}", fields={"signature": problem})
