@@ -6,16 +6,13 @@ see but the carrier's (Personal Information Protection Law, articles 21 and 23).
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from service.audience.contact import Contact, Entry
 from service.audience.terms_store import shown_evidence
 from service.crypto import Keyring
 from service.storage.postgres import Connection, Record, affected
-
-COUNTED_FOR = timedelta(minutes=10)
-"""How old the count of all people may be."""
 
 _VISIBLE = """
     (c.department_id = $1 OR ($2 AND NOT EXISTS (
@@ -203,24 +200,3 @@ def _entry(row: Record, keyring: Keyring) -> Entry:
 
 def _decrypted(keyring: Keyring, kind: str, cipher: bytes | None) -> str:
     return keyring.decrypt(kind, cipher) if cipher else ""
-
-
-async def count_people(conn: Connection, since: datetime, now: datetime) -> int:
-    """How many people are in the lists of all departments together, as counted between these
-    instants, or now: that reads all lists.
-    """
-    kept: int | None = await conn.fetchval(
-        "SELECT people FROM people_counts WHERE counted_at > $1 AND counted_at <= $2", since, now
-    )
-    if kept is not None:
-        return kept
-    base: int = await conn.fetchval(
-        """
-        INSERT INTO people_counts (people, counted_at)
-        SELECT count(DISTINCT phone_hash), $1 FROM contacts
-        ON CONFLICT (one) DO UPDATE SET people = excluded.people, counted_at = excluded.counted_at
-        RETURNING people
-        """,
-        now,
-    )
-    return base

@@ -20,7 +20,7 @@ from service.accounts.manage import need_the_county
 from service.accounts.model import User
 from service.accounts.second_person import need_second_person
 from service.audience import suppression_entry_store as store
-from service.audience.contact_store import COUNTED_FOR, count_people
+from service.audience.population_store import COUNTED_FOR, count_population
 from service.audience.suppression_entry_store import Entry
 from service.audience.suppression_store import NewSuppression, lock_suppressions
 from service.errors import Conflict, NotFound
@@ -74,7 +74,7 @@ async def _too_many(conn: Connection, user: User, more: int, bounds: Bounds, now
         return True
     if month + more <= bounds.a_day:
         return False
-    return month + more > bounds.share * await count_people(conn, now - COUNTED_FOR, now)
+    return month + more > bounds.share * await count_population(conn, now - COUNTED_FOR, now)
 
 
 async def let_count(

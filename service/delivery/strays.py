@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 
 from service.accounts.model import User
-from service.audience.contact_store import COUNTED_FOR, count_people
+from service.audience.population_store import COUNTED_FOR, count_population
 from service.audience.suppression_store import lock_suppressions
 from service.delivery import replies_store
 from service.delivery import strays_store as store
@@ -80,7 +80,7 @@ async def _too_many(
     counted = await store.count_strays(conn, channels - held.keys(), now)
     many = {channel for channel, found in counted.items() if found.hour > bounds.an_hour}
     if many:
-        most = bounds.share * await count_people(conn, now - COUNTED_FOR, now)
+        most = bounds.share * await count_population(conn, now - COUNTED_FOR, now)
         many = {channel for channel in many if counted[channel].day > most}
     return held | dict.fromkeys(many, now)
 
