@@ -17,7 +17,10 @@ MOST_ITEMS = 100
 class WorkItemOut(Out):
     """One thing that waits."""
 
-    id: str = Field(description="Of the campaign, channel, stop, hold or user.")
+    id: str = Field(
+        description="Of the campaign, channel, stop, hold, user, department, deputy, area;"
+        " `rules`: those of lint."
+    )
     name: str
     department_id: UUID | None = Field(description="Null: it concerns all.")
     planned_at: Instant | None = Field(description="Of a fire.")
@@ -27,9 +30,7 @@ class WorkItemOut(Out):
     people: int | None = Field(
         description="So many people it has, of whom `others` were not in the approved target."
     )
-    proposal_id: UUID | None = Field(
-        description="What a second person confirms, of a channel or a user."
-    )
+    proposal_id: UUID | None = Field(description="What a second person confirms.")
     plain: PlainOut
 
 

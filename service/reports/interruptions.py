@@ -92,6 +92,27 @@ WHYS: Mapping[str, Sentence] = {
         "新增的角色或权限，须由另一名管理员确认",
         "roles or rights that are to be added, which another administrator confirms",
     ),
+    "deputy": Sentence(
+        "管理员替人指定的代签人，须由缺席的签发人或另一名管理员确认",
+        "a deputy named for somebody else, whom the absent approver or another administrator"
+        " confirms",
+    ),
+    "direct_limit": Sentence(
+        "直接发送的人数上限，须由另一名县级管理员确认",
+        "how many people are sent to directly, which another administrator of the county confirms",
+    ),
+    "lint_rules": Sentence(
+        "放宽检查规则，须由另一名县级管理员确认",
+        "weaker rules of lint, which another administrator of the county confirms",
+    ),
+    "lint_sender": Sentence(
+        "该单位可写的电话或链接，须由另一名县级管理员确认",
+        "numbers or links that the department may write, which another administrator of the county"
+        " confirms",
+    ),
+    "area_name": Sentence(
+        "区域的新名称，须由另一人确认", "a new name of an area, which somebody else confirms"
+    ),
     "bootstrap_again": Sentence(
         "有人在服务器上又给了这名管理员一把密钥；原因见名称",
         "somebody made this administrator and a key on the machine; its name says why",

@@ -12,9 +12,11 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts import grants
+from service.accounts import direct_limits, grants
 from service.accounts.model import Right, Role, User
+from service.audience import area_renames
 from service.channels import changes
+from service.messages import lint_changes
 from service.reports.plain import Sentence
 from service.storage.postgres import Connection
 
@@ -188,6 +190,48 @@ _GRANTS = f"""
       AND {_OTHERS}
 """  # noqa: S608  # constants
 
+_LINT = f"""
+    SELECT coalesce(p.department_id::text, 'rules') AS id, coalesce(d.name, 'lint') AS name,
+           p.department_id, NULL::timestamptz AS planned_at, p.proposed_at AS since,
+           CASE WHEN p.department_id IS NULL THEN 'lint_rules' ELSE 'lint_sender' END AS code,
+           p.id AS proposal_id
+    FROM asked, lint_proposals p LEFT JOIN departments d ON d.id = p.department_id
+    WHERE {_PENDING} - interval '{lint_changes.WAITS.days} days' AND asked.scope IS NULL
+      AND {_OTHERS}
+"""  # noqa: S608  # constants
+
+_LIMITS = f"""
+    SELECT d.id::text, d.name, d.id AS department_id, NULL::timestamptz AS planned_at,
+           p.proposed_at AS since, 'direct_limit' AS code, p.id AS proposal_id
+    FROM asked, direct_limits p JOIN departments d ON d.id = p.department_id
+    WHERE {_PENDING} - interval '{direct_limits.WAITS.days} days' AND asked.scope IS NULL
+      AND {_OTHERS}
+"""  # noqa: S608  # constants
+
+_RENAMES = f"""
+    SELECT a.code AS id, a.name || ' → ' || p.name AS name, NULL::uuid AS department_id,
+           NULL::timestamptz AS planned_at, p.proposed_at AS since, 'area_name' AS code,
+           p.id AS proposal_id
+    FROM asked, area_renames p JOIN areas a ON a.code = p.code
+    WHERE {_PENDING} - interval '{area_renames.WAITS.days} days' AND {_OTHERS}
+"""  # noqa: S608  # constants
+
+# The absent approver confirms a deputy, or whoever keeps the accounts; never the deputy.
+_DEPUTIES = f"""
+    SELECT p.id::text, absent.login || ' → ' || deputy.login AS name, absent.department_id,
+           NULL::timestamptz AS planned_at, p.named_at AS since, 'deputy' AS code,
+           p.id AS proposal_id
+    FROM asked, deputies p JOIN users absent ON absent.id = p.absent_id
+    JOIN users deputy ON deputy.id = p.deputy_id
+    WHERE p.needs_second AND p.confirmed_at IS NULL AND p.ended_at IS NULL
+      AND p.ends_at > asked.now
+      AND (asked.scope IS NULL OR absent.department_id = asked.scope)
+      AND (asked.seat IS NULL
+           OR (p.absent_id = asked.seat[1] OR '{Right.ACCOUNTS.word}' = ANY (asked.rights))
+           AND p.deputy_id <> asked.seat[1]
+           AND NOT share_a_person(asked.seat, ARRAY[p.named_by], asked.now))
+"""  # noqa: S608  # constants
+
 HOLDS = Kind(
     "holds",
     Sentence("待放行、自动暂停", "Campaigns and fires that are held, or paused themselves"),
@@ -241,6 +285,34 @@ KINDS = (
         Sentence("待第二人确认的权限", "Rights that wait for a second person"),
         Right.ACCOUNTS,
         _GRANTS,
+        proposed=True,
+    ),
+    Kind(
+        "deputies",
+        Sentence("待第二人确认的代签人", "Deputies who wait for a second person"),
+        Right.APPROVE,
+        _DEPUTIES,
+        proposed=True,
+    ),
+    Kind(
+        "direct_limits",
+        Sentence("待第二人确认的直发上限", "Limits of direct sends that wait for a second person"),
+        Right.ACCOUNTS,
+        _LIMITS,
+        proposed=True,
+    ),
+    Kind(
+        "lint_proposals",
+        Sentence("待第二人确认的检查规则", "Changes of lint that wait for a second person"),
+        Right.ACCOUNTS,
+        _LINT,
+        proposed=True,
+    ),
+    Kind(
+        "area_renames",
+        Sentence("待第二人确认的区域名称", "Names of areas that wait for a second person"),
+        Right.AREAS,
+        _RENAMES,
         proposed=True,
     ),
     Kind(

@@ -11,6 +11,7 @@ from service.accounts.audit_store import insert_entry
 from service.accounts.bootstrap import Person, bootstrap
 from service.accounts.model import By, Right, Role
 from service.api import metrics
+from service.audience.area_store import load_areas
 from service.campaigns import firing, lifecycle
 from service.campaigns.firing import fire_due
 from service.campaigns.missed import record_missed
@@ -107,9 +108,7 @@ async def test_each_kind_of_what_waits(api: Api, monkeypatch: pytest.MonkeyPatch
     assert datetime.fromisoformat(missed["planned_at"]) == begin + HOUR
     assert datetime.fromisoformat(work["missed_fires"]["oldest"]) == begin + 2 * HOUR
     others = await _work(api, COUNTY)
-    assert [kind["count"] for kind in others.values()] == [1, 1, 0, 0, 0, 0, 0], (
-        "their own is theirs"
-    )
+    assert [kind["count"] for kind in others.values()] == [1, 1] + [0] * 6, "their own is theirs"
     inspected = await _work(api, ("county", "inspector"))
     assert set(inspected) == {"not_firing", "holds", "missed_fires"}
     assert inspected["holds"]["count"] == 2
@@ -307,6 +306,80 @@ async def test_who_could_confirm_a_channel_or_a_right_sees_that_it_waits(api: Ap
     assert (await api.post(path, second)).status == 200
     done = await _work(api, second)
     assert (done["channel_changes"]["count"], done["grants"]["count"]) == (0, 0)
+
+
+SPAN = {"starts_at": "2027-01-01T00:00:00Z", "ends_at": "2027-02-01T00:00:00Z", "reason": "r"}
+LATER = ("deputies", "direct_limits", "lint_proposals", "area_renames")
+
+
+async def _waiting(api: Api, who: Any) -> dict[str, list[str]]:
+    """What waits for a second person, by kind, as the codes of its items; kinds that are shown."""
+    work = await _work(api, who)
+    kinds = [name for name in LATER if name in work]
+    return {name: sorted(item["code"] for item in work[name]["items"]) for name in kinds}
+
+
+@pytest.mark.attack
+async def test_who_could_confirm_a_deputy_a_limit_or_a_name_sees_that_it_waits(api: Api) -> None:
+    """Not who proposed it, nor who counts as them, nor whoever may not confirm it."""
+    async with transaction(api.runtime.pool) as conn:
+        await load_areas(conn)
+    school, team = api.teams["school"].department_id, api.teams["county"]
+    body = {"absent_id": str(team.approver.id), "deputy_id": str(team.operator.id), **SPAN}
+    deputy = (await api.post("/deputies", ADMIN, body)).json["id"]
+    limits = f"/departments/{school}/direct-limits"
+    limit = (await api.post(limits, ADMIN, {"limit": 7, "reason": "r"})).json["id"]
+    rules = {"reason": "r", "hotlines": ["110", "9999"]}
+    weaker = (await api.call("PUT", "/lint/rules", ADMIN, json=rules)).json["waiting"]["id"]
+    sender = {"landlines": ["0563-0600111"], "reason": "r"}
+    path = f"/departments/{school}/sender"
+    numbers = (await api.call("PUT", path, ADMIN, json=sender)).json["waiting"]["id"]
+    town = "/areas/341825100000"
+    name = (await api.patch(town, ADMIN, {"name": "旌阳新镇"})).json["renaming"]["id"]
+    second = await second_admin(api)
+    puppet = await key_made_by(api, ADMIN, (await other(api, Role.ADMIN)).id)
+    nothing: dict[str, list[str]] = {kind: [] for kind in LATER}
+    assert await _waiting(api, ADMIN) == nothing
+    assert await _waiting(api, puppet) == nothing
+    assert await _waiting(api, second) == {
+        "deputies": ["deputy"],
+        "direct_limits": ["direct_limit"],
+        "lint_proposals": ["lint_rules", "lint_sender"],
+        "area_renames": ["area_name"],
+    }
+    assert await _waiting(api, ("county", "approver")) == {"deputies": ["deputy"]}
+    assert await _waiting(api, COUNTY) == {"area_renames": ["area_name"]}
+    elsewhere = await _waiting(api, ("school", "admin"))
+    assert {kind for kind, items in elsewhere.items() if items} == set()
+    work = await _work(api, second)
+    (renamed,) = work["area_renames"]["items"]
+    assert (renamed["id"], renamed["name"]) == ("341825100000", "旌阳镇 → 旌阳新镇")
+    found = {item["proposal_id"] for kind in LATER for item in work[kind]["items"]}
+    assert found == {deputy, limit, weaker, numbers, name}
+    for confirmed in (
+        f"/deputies/{deputy}",
+        f"{limits}/{limit}",
+        f"/lint/rules/proposals/{weaker}",
+        f"{path}/proposals/{numbers}",
+        f"{town}/renames/{name}",
+    ):
+        done = await api.post(f"{confirmed}/confirm", second)
+        assert done.status == 200, (confirmed, done.body)
+    assert await _waiting(api, second) == nothing
+
+
+async def test_proposals_wait_a_week_and_a_deputy_until_the_end(api: Api) -> None:
+    school, team = api.teams["school"].department_id, api.teams["county"]
+    body = {"absent_id": str(team.approver.id), "deputy_id": str(team.operator.id), **SPAN}
+    await api.post("/deputies", ADMIN, body)
+    limit = {"limit": 7, "reason": "r"}
+    await api.post(f"/departments/{school}/direct-limits", ADMIN, limit)
+    second = await second_admin(api)
+    api.clock.at += timedelta(days=7)
+    waiting = await _waiting(api, second)
+    assert (waiting["deputies"], waiting["direct_limits"]) == (["deputy"], [])
+    api.clock.at += timedelta(days=21)
+    assert (await _waiting(api, second))["deputies"] == []
 
 
 async def test_who_gets_a_right_is_not_asked_for_it_and_it_waits_a_week(api: Api) -> None:
