@@ -155,6 +155,7 @@ def filled(draft: Draft) -> Iterator[Hit]:
     yield from _variables_at_the_ends(draft.text)
     yield from _missing_among_readers(draft)
     if draft.values is None:
+        yield from _free_variables(draft.text)
         return
     seen = set()
     for slot in template.slots(draft.text):
@@ -168,6 +169,22 @@ def filled(draft: Draft) -> Iterator[Hit]:
                     f"变量“{slot.variable}”{chinese}",
                     f"the variable {slot.variable} {english}",
                 )
+
+
+def _free_variables(text: str) -> Iterator[Hit]:
+    seen = set(template.CONTACT_VARIABLES)
+    for slot in template.slots(text):
+        if slot.variable and slot.allowed is None and slot.variable not in seen:
+            seen.add(slot.variable)
+            yield Hit(
+                "warn",
+                slot.start,
+                f"变量“{slot.variable}”可填入任何内容，且无人审阅；建议写明类型或可选值，如"
+                f" {{{slot.variable}:日期}}、{{{slot.variable}:甲|乙}}",
+                f"anything may fill the variable {slot.variable}, and nobody reads it; say of which"
+                f" kind it is, as in {{{slot.variable}:date}}, or what it may be,"
+                f" {{{slot.variable}:A|B}}",
+            )
 
 
 def _variables_at_the_ends(text: str) -> Iterator[Hit]:

@@ -29,12 +29,12 @@ def said(text: str, values: Mapping[str, str], sender: Sender = SENDER) -> str:
 @pytest.mark.attack
 @pytest.mark.parametrize(
     ("name", "stopped", "refused"),
-    [("first", 30, 1), ("second", 29, 0), ("third", 22, 5)],
+    [("first", 30, 1), ("second", 29, 0), ("third", 28, 5), ("fourth", 16, 1)],
 )
 def test_values_that_ask_for_something_are_told_from_honest_ones(
     name: str, stopped: int, refused: int
 ) -> None:
-    """So many of 30 are stopped at least, and so many of 30 honest ones refused at most; the third
+    """So many of 30 are stopped at least, and so many of 30 honest ones refused at most; the fourth
     file was written after the rules, and no rule was changed by it."""
     found = judge(CORPUS / f"{name}.json")
     assert (found.scams, found.honest) == (30, 30)

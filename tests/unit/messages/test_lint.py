@@ -207,7 +207,14 @@ def test_what_is_no_disguise(text: str) -> None:
 def test_variables(text: str, values: dict[str, str] | None, at: int) -> None:
     found = [f for f in lint(SIGNED + text, values) if f["rule"] == "R17"]
     assert found
-    assert {(f["level"], f["at"]) for f in found} == {("block", at)}
+    assert {f["at"] for f in found if f["level"] == "block"} == {at}
+
+
+def test_a_variable_that_anything_may_fill_is_advised_against() -> None:
+    text = SIGNED + "{姓名}您好，{日期:日期}的{事项}在{社区}办好，{事项}见附件。"
+    advised = [f for f in lint(text) if f["rule"] == "R17"]
+    assert [(f["level"], f["at"]) for f in advised] == [("warn", text.index("{事项}") + 1)]
+    assert "事项" in advised[0]["message"]
 
 
 def test_text_that_begins_with_a_variable() -> None:
