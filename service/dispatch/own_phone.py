@@ -37,7 +37,7 @@ MOST_CODES = 3
 """How many codes one user may ask for in 24 hours, and one phone gets."""
 CHANGED_AFTER = timedelta(days=30)
 """How long a proved phone stays, before another is taken."""
-TEXT = "您的验证码是{验证码}，十分钟内有效，用于确认接收测试短信的本人手机，请勿告诉他人。"
+TEXT = "您的验证码是{验证码:数量}，十分钟内有效，用于确认接收测试短信的本人手机，请勿告诉他人。"
 
 
 class Said(NamedTuple):

@@ -7,10 +7,11 @@ import pytest
 
 from service.audience.area import packaged_areas
 from service.audience.names import REQUEST_WORDS, read_name
+from service.dispatch import own_phone
 from service.dispatch import values as module
 from service.dispatch.values import ValueCheck, ValueRefused
 from service.messages.policy import SHIPPED
-from service.messages.template import MAX_VALUE, SAMPLE_VALUES
+from service.messages.template import MAX_VALUE, SAMPLE_VALUES, allowed_values, variables
 
 CONTACTS = Path(__file__).parents[2] / "data" / "contacts"
 
@@ -191,6 +192,14 @@ def test_places_with_suspicious_characters_pass(value: str) -> None:
 )
 def test_honest_values_of_direct_sends_pass(value: str) -> None:
     assert not refused("given", value)
+
+
+@pytest.mark.parametrize("code", ["482913", "000000", "100000"])
+def test_the_code_for_ones_own_phone_leaves(code: str) -> None:
+    """Its text says that it is a number; six digits in a free value are a number to call."""
+    values, said = {"验证码": code}, allowed_values(own_phone.TEXT)
+    ValueCheck().check(variables(own_phone.TEXT), values, given=True, allowed=said)
+    assert refused("given", code)
 
 
 def test_the_error_names_the_variable_and_not_the_value() -> None:
