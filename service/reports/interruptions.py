@@ -110,6 +110,10 @@ WHYS: Mapping[str, Sentence] = {
         "numbers or links that the department may write, which another administrator of the county"
         " confirms",
     ),
+    "signature": Sentence(
+        "单位的短信签名，须由另一名县级管理员确认",
+        "a signature of a department, which another administrator of the county confirms",
+    ),
     "area_name": Sentence(
         "区域的新名称，须由另一人确认", "a new name of an area, which somebody else confirms"
     ),

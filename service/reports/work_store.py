@@ -16,7 +16,7 @@ from service.accounts import direct_limits, grants
 from service.accounts.model import Right, Role, User
 from service.audience import area_renames
 from service.channels import changes
-from service.messages import lint_changes
+from service.messages import lint_changes, signature_changes
 from service.reports.plain import Sentence
 from service.storage.postgres import Connection
 
@@ -208,6 +208,15 @@ _LIMITS = f"""
       AND {_OTHERS}
 """  # noqa: S608  # constants
 
+_SIGNATURES = f"""
+    SELECT d.id::text, d.name || ' 【' || p.signature || '】' AS name, d.id AS department_id,
+           NULL::timestamptz AS planned_at, p.proposed_at AS since, 'signature' AS code,
+           p.id AS proposal_id
+    FROM asked, signature_proposals p JOIN departments d ON d.id = p.department_id
+    WHERE {_PENDING} - interval '{signature_changes.WAITS.days} days' AND asked.scope IS NULL
+      AND {_OTHERS}
+"""  # noqa: S608  # constants
+
 _RENAMES = f"""
     SELECT a.code AS id, a.name || ' → ' || p.name AS name, NULL::uuid AS department_id,
            NULL::timestamptz AS planned_at, p.proposed_at AS since, 'area_name' AS code,
@@ -306,6 +315,13 @@ KINDS = (
         Sentence("待第二人确认的检查规则", "Changes of lint that wait for a second person"),
         Right.ACCOUNTS,
         _LINT,
+        proposed=True,
+    ),
+    Kind(
+        "signatures",
+        Sentence("待第二人确认的签名", "Signatures that wait for a second person"),
+        Right.ACCOUNTS,
+        _SIGNATURES,
         proposed=True,
     ),
     Kind(

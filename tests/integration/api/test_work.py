@@ -309,7 +309,7 @@ async def test_who_could_confirm_a_channel_or_a_right_sees_that_it_waits(api: Ap
 
 
 SPAN = {"starts_at": "2027-01-01T00:00:00Z", "ends_at": "2027-02-01T00:00:00Z", "reason": "r"}
-LATER = ("deputies", "direct_limits", "lint_proposals", "area_renames")
+LATER = ("deputies", "direct_limits", "lint_proposals", "signatures", "area_renames")
 
 
 async def _waiting(api: Api, who: Any) -> dict[str, list[str]]:
@@ -334,6 +334,8 @@ async def test_who_could_confirm_a_deputy_a_limit_or_a_name_sees_that_it_waits(a
     sender = {"landlines": ["0563-0600111"], "reason": "r"}
     path = f"/departments/{school}/sender"
     numbers = (await api.call("PUT", path, ADMIN, json=sender)).json["waiting"]["id"]
+    signed = f"/departments/{school}/signatures"
+    signature = (await api.post(signed, ADMIN, {"signature": "旌德中学"})).json["proposal_id"]
     town = "/areas/341825100000"
     name = (await api.patch(town, ADMIN, {"name": "旌阳新镇"})).json["renaming"]["id"]
     second = await second_admin(api)
@@ -345,6 +347,7 @@ async def test_who_could_confirm_a_deputy_a_limit_or_a_name_sees_that_it_waits(a
         "deputies": ["deputy"],
         "direct_limits": ["direct_limit"],
         "lint_proposals": ["lint_rules", "lint_sender"],
+        "signatures": ["signature"],
         "area_renames": ["area_name"],
     }
     assert await _waiting(api, ("county", "approver")) == {"deputies": ["deputy"]}
@@ -355,12 +358,13 @@ async def test_who_could_confirm_a_deputy_a_limit_or_a_name_sees_that_it_waits(a
     (renamed,) = work["area_renames"]["items"]
     assert (renamed["id"], renamed["name"]) == ("341825100000", "旌阳镇 → 旌阳新镇")
     found = {item["proposal_id"] for kind in LATER for item in work[kind]["items"]}
-    assert found == {deputy, limit, weaker, numbers, name}
+    assert found == {deputy, limit, weaker, numbers, signature, name}
     for confirmed in (
         f"/deputies/{deputy}",
         f"{limits}/{limit}",
         f"/lint/rules/proposals/{weaker}",
         f"{path}/proposals/{numbers}",
+        f"{signed}/{signature}",
         f"{town}/renames/{name}",
     ):
         done = await api.post(f"{confirmed}/confirm", second)
