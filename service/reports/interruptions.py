@@ -102,8 +102,9 @@ WHYS: Mapping[str, Sentence] = {
         "how many people are sent to directly, which another administrator of the county confirms",
     ),
     "lint_rules": Sentence(
-        "放宽检查规则，须由另一名县级管理员确认",
-        "weaker rules of lint, which another administrator of the county confirms",
+        "放宽检查规则，或增加会拦下在用文字的禁用词，须由另一名县级管理员确认",
+        "weaker rules of lint, or never-words that would hold back texts in use, which another"
+        " administrator of the county confirms",
     ),
     "lint_sender": Sentence(
         "该单位可写的电话或链接，须由另一名县级管理员确认",

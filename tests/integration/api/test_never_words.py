@@ -8,6 +8,7 @@ import pytest
 from service.messages.lint_changes import UNDONE_WITHIN, WAITS
 from service.messages.policy import SHIPPED
 from tests.factories import make_contact, phone
+from tests.harness.signatures import register_signature
 from tests.integration.api.conftest import Answer, Api
 from tests.integration.api.test_keys import second_admin
 from tests.integration.api.test_lint_rules import (
@@ -59,8 +60,7 @@ async def test_a_never_word_that_holds_texts_back_takes_two_persons(api: Api) ->
     path = f"/templates/{template}/approve"
     assert (await api.post(path, APPROVER, {"version": 1})).status == 200
     school = api.teams["school"].department_id
-    sign = await api.post(f"/departments/{school}/signatures", ADMIN, {"signature": "柚子中学"})
-    assert sign.status == 201
+    await register_signature(api, school, "柚子中学")
     async with api.runtime.pool.acquire() as conn:
         await conn.execute(
             "INSERT INTO areas (code, name, level) VALUES ('341825999000', '橙子镇', 'town')"
