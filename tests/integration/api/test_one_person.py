@@ -423,7 +423,7 @@ async def test_lint_and_names_of_areas_take_another_person(api: Api) -> None:
 
 
 async def test_every_table_with_two_persons_asks_who_counts_as_whom(api: Api) -> None:
-    """What is in force of lint is written with a proposal that has asked."""
+    """What is in force of lint, and of signatures, is written with a proposal that has asked."""
     tables = """
         SELECT conrelid::regclass::text AS name FROM pg_constraint WHERE conname LIKE '%two_persons'
     """
@@ -434,7 +434,7 @@ async def test_every_table_with_two_persons_asks_who_counts_as_whom(api: Api) ->
         {row["name"] for row in await api.runtime.pool.fetch(query)} for query in (tables, guarded)
     ]
     assert {"keys", "grants", "lint_proposals", "area_renames"} <= found
-    assert found - held == {"lint_policies", "lint_senders"}
+    assert found - held == {"lint_policies", "lint_senders", "signatures"}
     assert {"users", "campaigns"} <= held
 
 
