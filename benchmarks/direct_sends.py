@@ -36,7 +36,7 @@ from benchmarks.open_loop import Answered, OpenLoop, request, share
 from benchmarks.postgres import statement_lines
 from benchmarks.process import processor_seconds
 from benchmarks.sampling import lines, read_samples
-from service.accounts.model import Role
+from service.accounts.people.model import Role
 from service.crypto import Keyring, read_key_file
 from service.demo.client import Client
 from service.storage.postgres import OwnConnection, connect

@@ -17,7 +17,7 @@ from typing import cast
 from aiohttp.test_utils import TestClient, TestServer
 from redis.asyncio import Redis
 
-from service.accounts.model import Role
+from service.accounts.people.model import Role
 from service.app import create_app
 from service.campaigns.schedule import Schedule
 from service.clock import Clock

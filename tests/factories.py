@@ -7,10 +7,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from service.accounts import department_store, keys, store
-from service.accounts.department import Settings
-from service.accounts.key import NewKey
-from service.accounts.model import NewUser, Right, Role, User
+from service.accounts.departments import department_store
+from service.accounts.departments.department import Settings
+from service.accounts.keys import keys
+from service.accounts.keys.key import NewKey
+from service.accounts.people import store
+from service.accounts.people.model import NewUser, Right, Role, User
 from service.audience.segment_store import Segment, insert_segment
 from service.audience.suppression import stopped_classes
 from service.audience.suppression_store import NewSuppression

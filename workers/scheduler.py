@@ -19,7 +19,7 @@ from uuid import UUID
 
 from arq.cron import CronJob, cron
 
-from service.accounts.sealing import seal_committed
+from service.accounts.audit.sealing import seal_committed
 from service.api.store import delete_old_answers
 from service.audience.store import waiting_imports, waiting_undos
 from service.audience.suppression import encrypt_old_notes

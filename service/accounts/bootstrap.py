@@ -11,14 +11,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from service.accounts import department_store, key_store, store
-from service.accounts.audit import Act
-from service.accounts.audit_store import insert_entry
-from service.accounts.department import COUNTY, Department, Settings
-from service.accounts.key import Held, NewKey
-from service.accounts.keys import new_token, token_hash
-from service.accounts.model import NewUser, Role, User
-from service.accounts.twins import check_plain, need_own_look
+from service.accounts.audit.audit import Act
+from service.accounts.audit.audit_store import insert_entry
+from service.accounts.departments import department_store
+from service.accounts.departments.department import COUNTY, Department, Settings
+from service.accounts.departments.twins import check_plain, need_own_look
+from service.accounts.keys import key_store
+from service.accounts.keys.key import Held, NewKey
+from service.accounts.keys.keys import new_token, token_hash
+from service.accounts.people import store
+from service.accounts.people.model import NewUser, Role, User
 from service.crypto import Keyring
 from service.errors import Conflict, Invalid
 from service.storage.postgres import Connection

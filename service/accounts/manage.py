@@ -8,13 +8,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.accounts import department_store, grants, key_store, keys, store
-from service.accounts.administrators import keep_two
-from service.accounts.department import Department, Settings, check_place
-from service.accounts.key import Key, NewKey
-from service.accounts.model import NewUser, User, check_alone, gives_more
-from service.accounts.second_person import need_maker
-from service.accounts.twins import check_plain, need_own_look
+from service.accounts.departments import department_store
+from service.accounts.departments.department import Department, Settings, check_place
+from service.accounts.departments.twins import check_plain, need_own_look
+from service.accounts.keys import key_store, keys
+from service.accounts.keys.key import Key, NewKey
+from service.accounts.people import grants, store
+from service.accounts.people.administrators import keep_two
+from service.accounts.people.model import NewUser, User, check_alone, gives_more
+from service.accounts.people.second_person import need_maker
 from service.crypto import Keyring
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.storage.postgres import Connection

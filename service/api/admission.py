@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from uuid import UUID
 
-from service.accounts.model import User
+from service.accounts.people.model import User
 from service.api.op import Op
 from service.errors import TooMany, Unavailable
 from service.storage.postgres import WAIT_SECONDS

@@ -4,10 +4,10 @@ from uuid import UUID
 
 from pydantic import Field
 
-from service.accounts import audit_store as store
-from service.accounts.audit import COPIED, INVALID
-from service.accounts.audit_store import Listed, Wanted
-from service.accounts.sealing import find_foreign
+from service.accounts.audit import audit_store as store
+from service.accounts.audit.audit import COPIED, INVALID
+from service.accounts.audit.audit_store import Listed, Wanted
+from service.accounts.audit.sealing import find_foreign
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Instant, Out, Page, PlainOut, Text

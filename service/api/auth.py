@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from service.accounts import key_store
-from service.accounts.deputies import standing_in
-from service.accounts.key import is_within
-from service.accounts.keys import Caller, caller_of
-from service.accounts.login import PREFIX as SESSION
-from service.accounts.login import session_caller
+from service.accounts.keys import key_store
+from service.accounts.keys.key import is_within
+from service.accounts.keys.keys import Caller, caller_of
+from service.accounts.login.login import PREFIX as SESSION
+from service.accounts.login.login import session_caller
+from service.accounts.people.deputies import standing_in
 from service.api.problems import Unauthorized
 from service.runtime import Runtime
 from service.web import ENTRY, USER_ID

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from service.accounts.key import Key, Mode
-from service.accounts.model import By, User
+from service.accounts.keys.key import Key, Mode
+from service.accounts.people.model import By, User
 from service.errors import TocsinError
 from service.queue import Job
 from service.runtime import Runtime

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from service.accounts.key import Mode
+from service.accounts.keys.key import Mode
 from service.api.call import Call
 from service.api.forecasts import ForecastOut, keep_forecast, told_at_submission
 from service.api.paging import PageQuery, cut

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from service.accounts.model import Right
+from service.accounts.people.model import Right
 from service.api.call import Call, Later
 from service.api.channel_forms import Carrier as Carrier
 from service.api.channel_forms import (

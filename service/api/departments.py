@@ -8,8 +8,9 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from service.accounts import department_store, manage
-from service.accounts.department import (
+from service.accounts import manage
+from service.accounts.departments import department_store
+from service.accounts.departments.department import (
     WARN_SHARE,
     Department,
     Settings,

@@ -4,9 +4,9 @@ from uuid import UUID
 
 from pydantic import Field
 
-from service.accounts import deputies, deputies_store, phone_store
-from service.accounts.deputies import NewDeputy
-from service.accounts.key import Mode
+from service.accounts.keys.key import Mode
+from service.accounts.people import deputies, deputies_store, phone_store
+from service.accounts.people.deputies import NewDeputy
 from service.api.call import Call, Counted
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Line, Out, Page

@@ -5,9 +5,10 @@ from uuid import UUID
 
 from pydantic import Field
 
-from service.accounts import department_store, direct_limit_store, direct_limits
-from service.accounts.direct_limit_store import Proposal
-from service.accounts.direct_limits import NewLimit, State
+from service.accounts.departments import department_store
+from service.accounts.sending import direct_limit_store, direct_limits
+from service.accounts.sending.direct_limit_store import Proposal
+from service.accounts.sending.direct_limits import NewLimit, State
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Int, Line, Out, Page

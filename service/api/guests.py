@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from service.accounts import guest_store
+from service.accounts.sending import guest_store
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, OptionalLine, Out, Page, Text

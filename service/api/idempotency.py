@@ -12,8 +12,8 @@ from uuid import UUID
 
 from aiohttp import web
 
-from service.accounts.audit import Act
-from service.accounts.audit_store import entry_values
+from service.accounts.audit.audit import Act
+from service.accounts.audit.audit_store import entry_values
 from service.api import store
 from service.api.problems import Malformed
 from service.crypto import Keyring

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, StrictBool, StringConstraints
 
-from service.accounts.model import Right
+from service.accounts.people.model import Right
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Out, Page, Text

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from service.accounts import key_store, manage
-from service.accounts.key import Key, Mode, NewKey
+from service.accounts import manage
+from service.accounts.keys import key_store
+from service.accounts.keys.key import Key, Mode, NewKey
 from service.api.call import Call
 from service.api.departments import AreaCode, Requests
 from service.api.paging import PageQuery, cut

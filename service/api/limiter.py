@@ -17,7 +17,7 @@ from typing import NamedTuple
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from service.accounts.keys import Caller
+from service.accounts.keys.keys import Caller
 from service.errors import TooMany
 from service.settings import Settings
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from service.accounts.department_store import get_department
+from service.accounts.departments.department_store import get_department
 from service.accounts.manage import need_the_county
 from service.api.call import Call
 from service.api.schema import Body, Instant, Line, Out, Query

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from service.accounts import credentials, passwords, session_store, store
-from service.accounts.login import (
+from service.accounts.login import credentials, passwords, session_store
+from service.accounts.login.login import (
     SECRET,
     Attempt,
     begin_guess,
@@ -15,7 +15,8 @@ from service.accounts.login import (
     note_wrong,
     recovery_hash,
 )
-from service.accounts.model import Right
+from service.accounts.people import store
+from service.accounts.people.model import Right
 from service.api.call import Call, Counted, Visit
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Line, Out, Page, Text

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
-from service.accounts.key import Mode
-from service.accounts.model import Right
+from service.accounts.keys.key import Mode
+from service.accounts.people.model import Right
 from service.api import webhooks
 from service.api.call import Call
 from service.api.people import need_people

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from service.accounts.model import Right
+from service.accounts.people.model import Right
 from service.api.auth import authenticate
 from service.api.backlog_store import Backlog, Waiting, read_backlog
 from service.reports.interruptions import KINDS

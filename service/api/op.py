@@ -13,8 +13,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
-from service.accounts.key import Key, Mode
-from service.accounts.model import Right
+from service.accounts.keys.key import Key, Mode
+from service.accounts.people.model import Right
 from service.api.call import Call, Download, Later
 from service.errors import Forbidden
 from service.storage.postgres import HOT_SECONDS

@@ -12,7 +12,7 @@ in its file before there is a connection to the database.
 
 from dataclasses import replace
 
-from service.accounts.model import Right
+from service.accounts.people.model import Right
 from service.api import (
     areas,
     arrived,

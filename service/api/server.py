@@ -19,9 +19,9 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 from pydantic import BaseModel
 
-from service.accounts.audit import Act
-from service.accounts.audit_store import insert_entry
-from service.accounts.keys import Caller
+from service.accounts.audit.audit import Act
+from service.accounts.audit.audit_store import insert_entry
+from service.accounts.keys.keys import Caller
 from service.api import reading, trail, version
 from service.api.admission import Admission, busy
 from service.api.auth import address_of, authenticate, printable

@@ -5,8 +5,12 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from service.accounts.department import bare
-from service.accounts.department_store import Registered, get_department, list_registered
+from service.accounts.departments.department import bare
+from service.accounts.departments.department_store import (
+    Registered,
+    get_department,
+    list_registered,
+)
 from service.api.call import Call
 from service.api.schema import Body, Instant, Line, Out, Page
 from service.messages import signature_changes, signature_store

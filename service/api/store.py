@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.accounts.audit_store import INSERT_ENTRY
+from service.accounts.audit.audit_store import INSERT_ENTRY
 from service.storage.postgres import (
     Connection,
     Overtaken,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from service.accounts.department_store import get_department
+from service.accounts.departments.department_store import get_department
 from service.api.call import Call, Download
 from service.api.paging import PageQuery, cut
 from service.api.people import note_lookup

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from service.accounts.department_store import get_permits
-from service.accounts.model import Role
+from service.accounts.departments.department_store import get_permits
+from service.accounts.people.model import Role
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Int, Line, OptionalLine, Out, Page, Query, Text

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from uuid import UUID
 
-from service.accounts.audit import Act
+from service.accounts.audit.audit import Act
 from service.api.call import Call
 from service.api.op import Op
 from service.api.schema import Out

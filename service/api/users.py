@@ -7,10 +7,11 @@ from uuid import UUID
 
 from pydantic import Field
 
-from service.accounts import grant_store, grants, manage, store
-from service.accounts.grant_store import Grant
-from service.accounts.grants import State
-from service.accounts.model import NewUser, Right, Role, User, rights_of
+from service.accounts import manage
+from service.accounts.people import grant_store, grants, store
+from service.accounts.people.grant_store import Grant
+from service.accounts.people.grants import State
+from service.accounts.people.model import NewUser, Right, Role, User, rights_of
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Line, Out, Page

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from service.accounts.model import User
-from service.accounts.second_person import need_second_person
+from service.accounts.people.model import User
+from service.accounts.people.second_person import need_second_person
 from service.audience import area_store
 from service.audience.area_edits import check_free
 from service.audience.area_store import Rename, read_area_tree

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TextIO
 from uuid import UUID
 
-from service.accounts.audit import Act
-from service.accounts.audit_store import insert_entry
-from service.accounts.model import Right, User
-from service.accounts.store import find_user
+from service.accounts.audit.audit import Act
+from service.accounts.audit.audit_store import insert_entry
+from service.accounts.people.model import Right, User
+from service.accounts.people.store import find_user
 from service.audience import store
 from service.audience.consent import CONSENT, WAYS, Evidence
 from service.audience.loading import CHUNK_OCTETS, abandon_import, create_import, run_import

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from service.accounts.audit import Act
-from service.accounts.audit_store import insert_entry
+from service.accounts.audit.audit import Act
+from service.accounts.audit.audit_store import insert_entry
 from service.audience import prefix_store as store
 from service.audience.blocks import BlockTable, read_blocks
 from service.audience.carriers import judge_anew

@@ -7,7 +7,7 @@ before could not be read any more. What a test or trial key made gives way to a 
 
 from uuid import UUID
 
-from service.accounts.key import Mode
+from service.accounts.keys.key import Mode
 from service.audience import segment_store
 from service.audience.segment_words import fold
 from service.errors import Conflict

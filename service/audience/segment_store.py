@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from service.accounts.model import User
+from service.accounts.people.model import User
 from service.audience.segment_sql import CARRIER, Compiled
 from service.audience.segment_uses import SavedRule
 from service.audience.suppression_store import stops

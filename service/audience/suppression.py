@@ -9,7 +9,7 @@ from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from service.accounts.model import User
+from service.accounts.people.model import User
 from service.audience import suppression_store
 from service.audience.area import AreaTree
 from service.audience.cells import neutral

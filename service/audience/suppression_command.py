@@ -11,11 +11,11 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from service.accounts.audit import Act
-from service.accounts.audit_store import insert_entry
-from service.accounts.department_store import find_department
-from service.accounts.model import Right, User
-from service.accounts.store import find_user
+from service.accounts.audit.audit import Act
+from service.accounts.audit.audit_store import insert_entry
+from service.accounts.departments.department_store import find_department
+from service.accounts.people.model import Right, User
+from service.accounts.people.store import find_user
 from service.audience import suppression_store as store
 from service.audience.prefix import packaged_prefixes
 from service.audience.suppression import (

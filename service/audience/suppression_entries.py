@@ -17,8 +17,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.manage import need_the_county
-from service.accounts.model import User
-from service.accounts.second_person import need_second_person
+from service.accounts.people.model import User
+from service.accounts.people.second_person import need_second_person
 from service.audience import suppression_entry_store as store
 from service.audience.population_store import COUNTED_FOR, count_population
 from service.audience.suppression_entry_store import Entry

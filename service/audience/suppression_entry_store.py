@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.model import User
+from service.accounts.people.model import User
 from service.audience.suppression_store import NewSuppression, merged
 from service.storage.postgres import Connection
 

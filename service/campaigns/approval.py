@@ -13,9 +13,9 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from service.accounts.department_store import check_signature, get_permits
-from service.accounts.model import By, Right, User
-from service.accounts.second_person import need_second_person
+from service.accounts.departments.department_store import check_signature, get_permits
+from service.accounts.people.model import By, Right, User
+from service.accounts.people.second_person import need_second_person
 from service.audience.segment import canonical
 from service.audience.segment_uses import WrittenOut
 from service.campaigns import fire_store, run_store, store

@@ -9,8 +9,8 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from service.accounts.key import Mode
-from service.accounts.model import User
+from service.accounts.keys.key import Mode
+from service.accounts.people.model import User
 from service.campaigns import planning, run_store
 from service.campaigns.follower_store import still_sends
 from service.campaigns.model import Campaign, Plan, Run

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.model import By
+from service.accounts.people.model import By
 from service.campaigns import fire_store, run_store, store
 from service.campaigns.approval import reopen_if_drifted
 from service.campaigns.clearance import frozen_content

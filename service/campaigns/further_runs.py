@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.accounts.department_store import get_permits
-from service.accounts.model import By, Right, User
-from service.accounts.second_person import need_second_person
+from service.accounts.departments.department_store import get_permits
+from service.accounts.people.model import By, Right, User
+from service.accounts.people.second_person import need_second_person
 from service.audience.area_store import read_area_tree
 from service.audience.rosters import day_in_china
 from service.audience.segment_areas import RuleAreas

@@ -8,7 +8,7 @@ import logging
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.accounts.model import By
+from service.accounts.people.model import By
 from service.campaigns import guard_store, run_store, store
 from service.campaigns.fires import Why
 from service.campaigns.guard_store import Guarded

@@ -7,7 +7,7 @@ fires once, or says `hold_following`, waits as a whole. See docs/decisions/0140-
 from datetime import datetime
 from typing import NamedTuple
 
-from service.accounts.model import By
+from service.accounts.people.model import By
 from service.campaigns import fire_store, store
 from service.campaigns.fires import Fire, Turn, Why
 from service.campaigns.follower_store import still_sends

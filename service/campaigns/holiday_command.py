@@ -5,8 +5,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from service.accounts.audit import Act
-from service.accounts.audit_store import insert_entry
+from service.accounts.audit.audit import Act
+from service.accounts.audit.audit_store import insert_entry
 from service.campaigns.county_settings import add_notice
 from service.campaigns.county_store import load_county
 from service.campaigns.holidays import Notice

@@ -9,7 +9,7 @@ and gives nobody two.
 from datetime import datetime
 from uuid import UUID
 
-from service.accounts.model import By
+from service.accounts.people.model import By
 from service.audience.area_store import read_area_tree
 from service.audience.rosters import day_in_china
 from service.audience.segment_areas import RuleAreas

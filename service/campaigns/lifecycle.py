@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from service.accounts.model import By, Right, User
-from service.accounts.second_person import need_second_person
+from service.accounts.people.model import By, Right, User
+from service.accounts.people.second_person import need_second_person
 from service.campaigns import fire_store, guard_store, run_store, sequence_store, store
 from service.campaigns.fire_store import FireRecord
 from service.campaigns.fires import Why

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.model import User
+from service.accounts.people.model import User
 from service.audience.rosters import day_in_china
 from service.campaigns import milestone_store
 from service.campaigns.planning import load

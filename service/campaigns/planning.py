@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from service.accounts.department_store import get_permits
-from service.accounts.key import Mode
-from service.accounts.model import By, User
+from service.accounts.departments.department_store import get_permits
+from service.accounts.keys.key import Mode
+from service.accounts.people.model import By, User
 from service.campaigns import fire_store, schedule, sequence_store, store
 from service.campaigns.county_store import load_county
 from service.campaigns.fires import Fire, Why, next_look, opens, upcoming

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from service.accounts.model import By
+from service.accounts.people.model import By
 from service.campaigns import fire_store, run_store, sequence_store, store
 from service.campaigns.clearance import frozen_content
 from service.campaigns.county_store import load_county

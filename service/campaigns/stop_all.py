@@ -11,7 +11,7 @@ goes on only when a person has looked at it (invariant I6).
 
 from datetime import datetime
 
-from service.accounts.model import By, User
+from service.accounts.people.model import By, User
 from service.campaigns import run_store, stop_store, store
 from service.campaigns.fires import Why
 from service.campaigns.model import Act, State

@@ -9,7 +9,7 @@ from dataclasses import fields
 from datetime import datetime
 from uuid import UUID
 
-from service.accounts.model import By
+from service.accounts.people.model import By
 from service.campaigns.model import ENDED, MOVES, Act, Campaign, Move, Plan, State, Submission
 from service.campaigns.safety import Safety
 from service.campaigns.schedule import Schedule

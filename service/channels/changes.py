@@ -16,8 +16,8 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
-from service.accounts.model import User
-from service.accounts.second_person import need_second_person
+from service.accounts.people.model import User
+from service.accounts.people.second_person import need_second_person
 from service.channels import changes_store, store
 from service.channels.changes_store import Contents, Proposal
 from service.channels.model import SET, Channel, ChannelSettings, merged, revealed

@@ -39,7 +39,7 @@ COMMANDS = {
     "channel": ("service.cli.channels:add_arguments", "set up, change and test the ways out"),
     "keys": ("service.privacy.keys_command:add_arguments", "rotate the master key"),
     "password": (
-        "service.accounts.password_command:add_arguments",
+        "service.cli.password_command:add_arguments",
         "give somebody a password for once / 发放一次性密码",
     ),
     "templates": ("service.messages.starter_command:add_arguments", "load the starter library"),
@@ -51,7 +51,7 @@ COMMANDS = {
         "service.audience.prefix_command:add_arguments",
         "whose the first seven digits are / 七位号段表",
     ),
-    "audit": ("service.accounts.audit_command:add_arguments", "prove the audit trail"),
+    "audit": ("service.cli.audit_command:add_arguments", "prove the audit trail"),
     "holidays": (
         "service.campaigns.holiday_command:add_arguments",
         "the calendar of holidays / 节假日",

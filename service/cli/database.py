@@ -7,8 +7,8 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from service.accounts.audit import Act
-from service.accounts.audit_store import insert_entry
+from service.accounts.audit.audit import Act
+from service.accounts.audit.audit_store import insert_entry
 from service.accounts.bootstrap import Person, bootstrap
 from service.audience.area_store import load_areas
 from service.campaigns.stop_all import hold_all

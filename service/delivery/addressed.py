@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from service.accounts.department import POLICE
+from service.accounts.departments.department import POLICE
 from service.channels.extension_store import Owner
 from service.delivery.inbound_store import Answered
 from service.delivery.words import Kind, Meaning

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from service.accounts.model import By
+from service.accounts.people.model import By
 from service.clock import CHINA
 from service.delivery import doubt_store as doubts
 from service.delivery import store

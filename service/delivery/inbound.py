@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.accounts.model import User
+from service.accounts.people.model import User
 from service.audience.suppression_store import lock_suppressions
 from service.channels.extension import behind
 from service.channels.extension_store import Owner, owners_of

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from service.accounts.model import By
+from service.accounts.people.model import By
 from service.crypto import Keyring
 from service.delivery import doubt_store as doubts
 from service.delivery.doubt import hold

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 from uuid import UUID
 
-from service.accounts.model import User
+from service.accounts.people.model import User
 from service.audience.population_store import COUNTED_FOR, count_population
 from service.audience.suppression_store import lock_suppressions
 from service.delivery import replies_store

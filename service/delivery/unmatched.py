@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from service.accounts.model import By
+from service.accounts.people.model import By
 from service.audience.cells import neutral
 from service.audience.number import mask
 from service.audience.rejects import BOM

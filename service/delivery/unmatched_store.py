@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.accounts.model import By
+from service.accounts.people.model import By
 from service.channels.gateway import RawDelivery
 from service.crypto import Keyring
 from service.storage.postgres import Connection, Record

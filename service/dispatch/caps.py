@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from service.accounts.model import By
+from service.accounts.people.model import By
 from service.campaigns.hours import County
 from service.dispatch import caps_store
 from service.dispatch.caps_store import Held

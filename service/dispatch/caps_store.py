@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.accounts.model import By
+from service.accounts.people.model import By
 from service.dispatch.reroute_store import Key
 from service.storage.postgres import Connection, Record
 

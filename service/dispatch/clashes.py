@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.accounts.model import User
+from service.accounts.people.model import User
 from service.audience.area import AreaTree
 from service.audience.area_store import read_area_tree
 from service.audience.rosters import day_in_china

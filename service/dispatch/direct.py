@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from service.accounts.key import Mode
+from service.accounts.keys.key import Mode
 from service.dispatch import direct_store, expand_store
 from service.dispatch.direct_store import NewRun, Recipient
 from service.dispatch.expand import SLICE_ROWS

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.department import Permits
+from service.accounts.departments.department import Permits
 from service.dispatch.route import Lane
 from service.dispatch.route_store import lane_from, lanes
 from service.storage.postgres import Connection, one

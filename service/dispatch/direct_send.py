@@ -19,8 +19,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.department import SignatureLent, bare
-from service.accounts.key import Mode
+from service.accounts.departments.department import SignatureLent, bare
+from service.accounts.keys.key import Mode
 from service.audience.number import is_synthetic, parse_phone
 from service.audience.prefix import Prefixes
 from service.audience.prefix_store import prefixes_of

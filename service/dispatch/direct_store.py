@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.key import Mode
+from service.accounts.keys.key import Mode
 from service.audience.suppression_store import stops
 from service.dispatch.expand_store import PRIORITY
 from service.storage.postgres import Connection, Record, affected, one

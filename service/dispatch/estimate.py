@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from service.accounts.department_store import get_department
+from service.accounts.departments.department_store import get_department
 from service.campaigns.hours import BEIJING, County, HourTerms
 from service.campaigns.model import Campaign
 from service.campaigns.preview import sample_text

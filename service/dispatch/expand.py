@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.accounts.key import Mode
+from service.accounts.keys.key import Mode
 from service.audience.area_store import read_area_tree
 from service.audience.rosters import day_in_china
 from service.audience.segment import parse

@@ -5,7 +5,7 @@ The same statement judges as when the ledger is written, so a preview says what 
 
 from datetime import datetime
 
-from service.accounts.key import Mode
+from service.accounts.keys.key import Mode
 from service.audience.area_store import read_area_tree
 from service.audience.rosters import day_in_china
 from service.audience.segment_areas import RuleAreas

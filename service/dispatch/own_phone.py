@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts import phone_store
-from service.accounts.department import bare
-from service.accounts.department_store import get_department, get_permits
-from service.accounts.model import User
+from service.accounts.departments.department import bare
+from service.accounts.departments.department_store import get_department, get_permits
+from service.accounts.people import phone_store
+from service.accounts.people.model import User
 from service.audience.number import is_synthetic
 from service.audience.prefix_store import current_prefixes
 from service.campaigns.county_store import load_county

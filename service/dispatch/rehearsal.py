@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.accounts import phone_store
-from service.accounts.model import User
+from service.accounts.people import phone_store
+from service.accounts.people.model import User
 from service.audience.number import is_synthetic
 from service.audience.prefix_store import current_prefixes
 from service.campaigns.approval import check_second_person

@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.department import Permits, SignatureLent
-from service.accounts.department_store import check_signature, get_permits
+from service.accounts.departments.department import Permits, SignatureLent
+from service.accounts.departments.department_store import check_signature, get_permits
 from service.audience.contact_store import subscriber_base
 from service.dispatch.drill import drill_routes
 from service.dispatch.route import Lane, Route, routes

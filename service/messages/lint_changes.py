@@ -16,10 +16,10 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Self
 from uuid import UUID
 
-from service.accounts.department_store import get_department
+from service.accounts.departments.department_store import get_department
 from service.accounts.manage import need_the_county
-from service.accounts.model import User
-from service.accounts.second_person import need_second_person
+from service.accounts.people.model import User
+from service.accounts.people.second_person import need_second_person
 from service.errors import Conflict, Forbidden
 from service.messages import lint_store, never_words
 from service.messages.lint_store import Change, Proposal

@@ -9,13 +9,13 @@ county's policy) for such an authority alone. What is registered already stays.
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.accounts import department_store
-from service.accounts.department import Department, bare
-from service.accounts.department_store import Registered
+from service.accounts.departments import department_store
+from service.accounts.departments.department import Department, bare
+from service.accounts.departments.department_store import Registered
+from service.accounts.departments.twins import check_plain, look
 from service.accounts.manage import need_the_county
-from service.accounts.model import User
-from service.accounts.second_person import need_second_person
-from service.accounts.twins import check_plain, look
+from service.accounts.people.model import User
+from service.accounts.people.second_person import need_second_person
 from service.errors import Conflict, Invalid
 from service.messages import signature_store as store
 from service.messages.disguise import disguises, name_as_seen

@@ -6,10 +6,10 @@ import json
 import sys
 from dataclasses import asdict
 
-from service.accounts.audit import Act
-from service.accounts.audit_store import insert_entry
-from service.accounts.model import Right
-from service.accounts.store import find_user
+from service.accounts.audit.audit import Act
+from service.accounts.audit.audit_store import insert_entry
+from service.accounts.people.model import Right
+from service.accounts.people.store import find_user
 from service.crypto import Keyring, read_key_file
 from service.errors import NotFound
 from service.messages.starters import load_starters

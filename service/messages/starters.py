@@ -7,7 +7,7 @@ this sender is named and left out.
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from service.accounts.model import User
+from service.accounts.people.model import User
 from service.messages.lint import of_level
 from service.messages.policy import MessageClass
 from service.messages.store import TemplateInfo, Version, template_insert, template_texts

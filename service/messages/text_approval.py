@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from service.accounts.model import Right, User
-from service.accounts.second_person import need_second_person
+from service.accounts.people.model import Right, User
+from service.accounts.people.second_person import need_second_person
 from service.errors import Conflict
 from service.messages.lint import Finding, of_level
 from service.messages.store import (

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from service.accounts.model import By, User
+from service.accounts.people.model import By, User
 from service.crypto import Keyring
 from service.delivery.unmatched_store import OCTETS
 from service.errors import Conflict, NotFound

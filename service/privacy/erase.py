@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.model import By, User
+from service.accounts.people.model import By, User
 from service.audience.suppression_store import lock_suppressions
 from service.crypto import Keyring
 from service.privacy import store

@@ -5,8 +5,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from service.accounts.audit import Act
-from service.accounts.audit_store import insert_entry
+from service.accounts.audit.audit import Act
+from service.accounts.audit.audit_store import insert_entry
 from service.crypto import Keyring, Keys, read_key_file, write_key_file
 from service.errors import Conflict
 from service.privacy import rotation, rotation_store

@@ -8,7 +8,7 @@ from datetime import timedelta
 from math import ceil
 from uuid import UUID
 
-from service.accounts.model import By, User
+from service.accounts.people.model import By, User
 from service.crypto import Keyring
 from service.errors import TooMany
 from service.privacy import lookups_store, store

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.accounts.audit import Act
-from service.accounts.audit_store import insert_entry
-from service.accounts.passwords import WAITS
+from service.accounts.audit.audit import Act
+from service.accounts.audit.audit_store import insert_entry
+from service.accounts.login.passwords import WAITS
 from service.audience.roster_store import retire_left, retire_links
 from service.audience.rosters import day_in_china
 from service.audience.staging_store import try_lock_contacts

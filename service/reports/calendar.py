@@ -14,7 +14,7 @@ from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.model import User
+from service.accounts.people.model import User
 from service.campaigns import store as campaign_store
 from service.campaigns.county_store import load_county
 from service.campaigns.fires import Fire, fires_since

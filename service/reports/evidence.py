@@ -23,8 +23,8 @@ from typing import IO, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from service.accounts import audit_store
-from service.accounts.sealing import find_foreign
+from service.accounts.audit import audit_store
+from service.accounts.audit.sealing import find_foreign
 from service.campaigns import store as campaigns
 from service.campaigns.clearance import frozen_content
 from service.campaigns.model import Campaign

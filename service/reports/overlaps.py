@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from service.accounts.model import User
+from service.accounts.people.model import User
 from service.campaigns.hours import BEIJING, intersect, minutes_of
 from service.dispatch import queue_store, quota_store
 from service.dispatch.forecast import Load, forecast

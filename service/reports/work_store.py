@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts import direct_limits, grants
-from service.accounts.model import Right, Role, User
+from service.accounts.people import grants
+from service.accounts.people.model import Right, Role, User
+from service.accounts.sending import direct_limits
 from service.audience import area_renames
 from service.channels import changes
 from service.messages import lint_changes, signature_changes

@@ -16,7 +16,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, FormData
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from service.accounts.model import By
+from service.accounts.people.model import By
 from service.clock import Clock, parse_instant
 from service.crypto import Keyring, read_key_file
 from service.delivery.doubt import WAIT, Decision, Skip, decide

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from service.accounts.model import By, Role, User
+from service.accounts.people.model import By, Role, User
 from service.campaigns.lifecycle import finish_campaigns
 from service.campaigns.schedule import Schedule
 from service.channels.gateway import Receipt

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from service.accounts.model import Role
+from service.accounts.people.model import Role
 from service.channels.changes import confirm, create
 from service.channels.changes_store import list_proposals
 from service.channels.model import CARRIERS, Channel, ChannelSettings

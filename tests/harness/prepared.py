@@ -8,11 +8,12 @@ from typing import Any
 
 from aiohttp import FormData
 
-from service.accounts import phone_store, session_store
-from service.accounts.credentials import code_at, hash_password, new_secret, step_of
-from service.accounts.keys import new_token, token_hash
-from service.accounts.login import PREFIX, SECRET
-from service.accounts.model import Role, User
+from service.accounts.keys.keys import new_token, token_hash
+from service.accounts.login import session_store
+from service.accounts.login.credentials import code_at, hash_password, new_secret, step_of
+from service.accounts.login.login import PREFIX, SECRET
+from service.accounts.people import phone_store
+from service.accounts.people.model import Role, User
 from service.campaigns import approval
 from service.messages.signature import head
 from service.privacy import clock_watch_store

@@ -12,8 +12,8 @@ from uuid import UUID, uuid4
 import pytest
 from asyncpg import CheckViolationError, InsufficientPrivilegeError
 
-from service.accounts import audit_store as store
-from service.accounts.audit import (
+from service.accounts.audit import audit_store as store
+from service.accounts.audit.audit import (
     COPIED,
     INVALID,
     LATE,
@@ -24,8 +24,8 @@ from service.accounts.audit import (
     Head,
     make_mac,
 )
-from service.accounts.audit_command import parse_head
-from service.accounts.sealing import BATCH, seal_committed, verify
+from service.accounts.audit.sealing import BATCH, seal_committed, verify
+from service.cli.audit_command import parse_head
 from service.crypto import Keyring, Keys, create_key_file
 from service.errors import Misconfigured
 from service.privacy.retention_store import delete_records

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from service.accounts import key_store, store
 from service.accounts.bootstrap import Person, bootstrap
-from service.accounts.department import COUNTY
-from service.accounts.keys import caller_of
-from service.accounts.model import Role
+from service.accounts.departments.department import COUNTY
+from service.accounts.keys import key_store
+from service.accounts.keys.keys import caller_of
+from service.accounts.people import store
+from service.accounts.people.model import Role
 from service.cli import main
 from service.crypto import Keyring
 from service.errors import Conflict, Invalid

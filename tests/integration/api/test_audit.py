@@ -16,13 +16,13 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from service import app
-from service.accounts.audit import COPIED, INVALID
-from service.accounts.audit_store import insert_entry
-from service.accounts.keys import new_token, token_hash
-from service.accounts.login import PREFIX as SESSION
-from service.accounts.model import Right
-from service.accounts.sealing import seal_committed
-from service.accounts.session_store import insert_session
+from service.accounts.audit.audit import COPIED, INVALID
+from service.accounts.audit.audit_store import insert_entry
+from service.accounts.audit.sealing import seal_committed
+from service.accounts.keys.keys import new_token, token_hash
+from service.accounts.login.login import PREFIX as SESSION
+from service.accounts.login.session_store import insert_session
+from service.accounts.people.model import Right
 from service.api import reading
 from service.api.call import Call, Download
 from service.api.op import Op

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.accounts.model import By
+from service.accounts.people.model import By
 from service.campaigns import approval, lifecycle
 from service.campaigns.firing import fire_due
 from service.campaigns.model import Campaign

@@ -15,7 +15,7 @@ from arq.connections import ArqRedis
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from twilio.request_validator import RequestValidator
 
-from service.accounts.model import Role
+from service.accounts.people.model import Role
 from service.api import callbacks
 from service.api.openapi import document
 from service.api.problems import as_problem

@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 )
 from redis.asyncio import Redis
 
-from service.accounts.model import Role, User
+from service.accounts.people.model import Role, User
 from service.app import create_app
 from service.campaigns.firing import fire_due
 from service.campaigns.lifecycle import finish_campaigns

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.accounts.model import Role
+from service.accounts.people.model import Role
 from service.storage.postgres import CheckViolation, transaction
 from tests.factories import TEXT, make_draft, make_token, make_user
 from tests.harness.signatures import confirm_signatures, register_signature

@@ -17,8 +17,8 @@ from uuid import UUID
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from service.accounts.audit import INVALID
-from service.accounts.sealing import seal_committed
+from service.accounts.audit.audit import INVALID
+from service.accounts.audit.sealing import seal_committed
 from service.campaigns.firing import fire_due
 from service.campaigns.lifecycle import finish_campaigns
 from service.dispatch.expand import expand_run

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import FormData
 from pydantic import BaseModel
 
-from service.accounts.model import Right
+from service.accounts.people.model import Right
 from service.api import store
 from service.api.idempotency import REPLAYED
 from service.api.routes import OPS

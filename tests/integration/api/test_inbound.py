@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.accounts.model import Role
+from service.accounts.people.model import Role
 from service.channels.gateway import Inbound
 from service.delivery import replies_store, store
 from service.delivery.inbound import read_inbound

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from service.accounts.model import Right
+from service.accounts.people.model import Right
 from service.storage.postgres import CheckViolation, transaction
 from tests.factories import TEXT, make_token, make_user
 from tests.integration.api.conftest import Answer, Api

@@ -10,11 +10,11 @@ from uuid import UUID
 
 import pytest
 
-from service.accounts.credentials import code_at, step_of
-from service.accounts.login import FREE_BY_ADDRESS, by_address
-from service.accounts.model import Right
-from service.accounts.passwords import WAITS
-from service.accounts.session_store import FREE_ATTEMPTS, IDLE, LIFETIME
+from service.accounts.login.credentials import code_at, step_of
+from service.accounts.login.login import FREE_BY_ADDRESS, by_address
+from service.accounts.login.passwords import WAITS
+from service.accounts.login.session_store import FREE_ATTEMPTS, IDLE, LIFETIME
+from service.accounts.people.model import Right
 from service.cli import main
 from service.storage.postgres import CheckViolation, transaction
 from tests.factories import make_token, make_user

@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 
 from service.accounts.bootstrap import Person, bootstrap
-from service.accounts.grants import WAITS
-from service.accounts.model import Right, Role, User
+from service.accounts.people.grants import WAITS
+from service.accounts.people.model import Right, Role, User
 from service.audience.area_store import load_areas
 from service.campaigns import approval
 from service.storage.postgres import CheckViolation, transaction

@@ -148,7 +148,7 @@ async def test_an_unexpected_error_is_logged_not_shown(api: Api, monkeypatch: An
     async def explode(*_: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("service.accounts.department_store.list_departments", explode)
+    monkeypatch.setattr("service.accounts.departments.department_store.list_departments", explode)
     answer = await api.get("/departments", OPERATOR)
     _check(answer, 500, "error")
     assert b"secret" not in answer.body
@@ -162,7 +162,7 @@ async def test_a_collision_is_tried_again_and_then_admitted(api: Api, monkeypatc
         tries += 1
         raise COLLISIONS[0]
 
-    monkeypatch.setattr("service.accounts.department_store.list_departments", collide)
+    monkeypatch.setattr("service.accounts.departments.department_store.list_departments", collide)
     answer = await api.get("/departments", OPERATOR)
     _check(answer, 503, "unavailable")
     assert answer.headers["Retry-After"] == "5"
@@ -173,7 +173,7 @@ async def test_a_database_that_is_gone_is_a_503(api: Api, monkeypatch: Any) -> N
     async def gone(*_: object) -> None:
         raise ConnectionRefusedError
 
-    monkeypatch.setattr("service.accounts.department_store.list_departments", gone)
+    monkeypatch.setattr("service.accounts.departments.department_store.list_departments", gone)
     _check(await api.get("/departments", OPERATOR), 503, "unavailable")
 
 

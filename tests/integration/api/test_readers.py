@@ -16,7 +16,7 @@ from aiohttp import FormData
 from aiohttp.test_utils import TestServer
 
 from service import app as application
-from service.accounts.model import Right
+from service.accounts.people.model import Right
 from service.api import admission, downloads, server, suppressions
 from service.api.call import Call, Download
 from service.api.op import Op

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from service.accounts import keys
-from service.accounts.key import NewKey
+from service.accounts.keys import keys
+from service.accounts.keys.key import NewKey
 from service.campaigns import approval
 from service.errors import Conflict
 from service.storage.postgres import transaction

@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 
 from service.accounts.manage import create_user, edit_user
-from service.accounts.model import NewUser, Role, User
-from service.accounts.store import get_user, lock_administrators
+from service.accounts.people.model import NewUser, Role, User
+from service.accounts.people.store import get_user, lock_administrators
 from service.errors import Conflict
 from service.storage.postgres import transaction
 from tests.factories import make_draft, make_token, make_user

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.accounts.audit import Act
-from service.accounts.audit_store import insert_entry
+from service.accounts.audit.audit import Act
+from service.accounts.audit.audit_store import insert_entry
 from service.accounts.bootstrap import Person, bootstrap
-from service.accounts.model import By, Right, Role
+from service.accounts.people.model import By, Right, Role
 from service.api import metrics
 from service.audience.area_store import load_areas
 from service.campaigns import firing, lifecycle

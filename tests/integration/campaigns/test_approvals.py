@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from service.accounts import deputies
-from service.accounts.deputies import NewDeputy
-from service.accounts.model import By, Right, Role, User
+from service.accounts.people import deputies
+from service.accounts.people.deputies import NewDeputy
+from service.accounts.people.model import By, Right, Role, User
 from service.campaigns import approval, firing, lifecycle, planning, store
 from service.campaigns.model import Campaign, State
 from service.campaigns.schedule import Schedule

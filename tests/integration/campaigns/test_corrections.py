@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 
-from service.accounts.key import Mode
-from service.accounts.model import By
+from service.accounts.keys.key import Mode
+from service.accounts.people.model import By
 from service.audience.suppression_store import insert_suppressions
 from service.campaigns import approval, further_runs, lifecycle, planning, store
 from service.campaigns.corrections import correct

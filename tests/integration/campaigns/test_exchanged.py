@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from service.accounts.model import By, Role, User
+from service.accounts.people.model import By, Role, User
 from service.campaigns import approval, fire_store, lifecycle, planning
 from service.campaigns.fire_store import FireRecord
 from service.campaigns.fires import Why

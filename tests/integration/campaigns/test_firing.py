@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from service.accounts.model import By
+from service.accounts.people.model import By
 from service.campaigns import firing, lifecycle, planning, store
 from service.campaigns.firing import fire_due
 from service.campaigns.lifecycle import finish_campaigns

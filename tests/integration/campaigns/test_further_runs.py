@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 
-from service.accounts.key import Mode
-from service.accounts.model import By, Role, User
+from service.accounts.keys.key import Mode
+from service.accounts.people.model import By, Role, User
 from service.audience.suppression_store import insert_suppressions
 from service.campaigns import approval, further_runs, lifecycle, planning
 from service.campaigns.corrections import correct

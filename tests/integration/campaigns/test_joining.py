@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.accounts.model import By
+from service.accounts.people.model import By
 from service.audience import store as imports
 from service.audience.model import ImportRequest
 from service.audience.rosters import ask_undo, put_members, run_undo

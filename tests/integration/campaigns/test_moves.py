@@ -8,7 +8,7 @@ from uuid import UUID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.accounts.model import By
+from service.accounts.people.model import By
 from service.campaigns import approval, firing, lifecycle, planning, store
 from service.campaigns.model import MOVES, Act, State
 from service.campaigns.schedule import Schedule

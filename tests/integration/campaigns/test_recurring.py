@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.accounts.model import By
+from service.accounts.people.model import By
 from service.campaigns import (
     approval,
     county_store,

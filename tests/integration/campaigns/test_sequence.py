@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service.accounts.model import By
+from service.accounts.people.model import By
 from service.audience.suppression_store import insert_suppressions
 from service.campaigns import (
     approval,

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.accounts.model import Role
+from service.accounts.people.model import Role
 from service.campaigns import approval, planning
 from service.campaigns.firing import fire_due
 from service.campaigns.lifecycle import finish_campaigns

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from service.accounts.model import Role, User
+from service.accounts.people.model import Role, User
 from service.campaigns import approval, planning
 from service.campaigns.model import State
 from service.errors import Conflict, Forbidden, NotFound

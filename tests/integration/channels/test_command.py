@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from service.accounts.model import Role
+from service.accounts.people.model import Role
 from service.channels.changes import confirm
 from service.channels.changes_store import list_proposals
 from service.channels.model import Hold

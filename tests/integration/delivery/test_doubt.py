@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.accounts.model import By
+from service.accounts.people.model import By
 from service.clock import CHINA
 from service.delivery import doubt
 from service.delivery.doubt import WAIT, Skip, TooEarly

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service.accounts.model import By
+from service.accounts.people.model import By
 from service.delivery import doubt, doubt_store
 from service.delivery.doubt import Decision, Skip, Verdict
 from service.delivery.doubt_store import Which

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from service.accounts.department_store import end_registration, register
+from service.accounts.departments.department_store import end_registration, register
 from service.channels.gateway import Inbound
 from service.clock import Clock
 from service.crypto import Keyring

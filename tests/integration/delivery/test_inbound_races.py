@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.accounts import store as accounts
-from service.accounts.model import NewUser, Role, User
+from service.accounts.people import store as accounts
+from service.accounts.people.model import NewUser, Role, User
 from service.crypto import Keyring
 from service.delivery import inbound, inbound_store, replies_store
 from service.delivery.inbound import Outcome

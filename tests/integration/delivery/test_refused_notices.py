@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from service.accounts.department_store import register
+from service.accounts.departments.department_store import register
 from service.audience.area_store import read_area_tree
 from service.audience.segment import parse
 from service.audience.segment_areas import RuleAreas

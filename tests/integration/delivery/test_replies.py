@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from service.accounts.department_store import end_registration, register
-from service.accounts.model import By
+from service.accounts.departments.department_store import end_registration, register
+from service.accounts.people.model import By
 from service.channels.gateway import Inbound
 from service.crypto import Keyring
 from service.delivery import doubt, replies_store, store

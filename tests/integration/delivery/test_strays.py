@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from service.accounts.model import Role, User
+from service.accounts.people.model import Role, User
 from service.crypto import Keyring
 from service.delivery import strays, strays_store
 from service.delivery.inbound import read_inbound

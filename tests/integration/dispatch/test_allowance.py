@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.accounts import department_store
+from service.accounts.departments import department_store
 from service.channels.gateway import Submission, SubmitResult
 from service.dispatch.pace import Grant, Limit
 from service.storage.postgres import transaction

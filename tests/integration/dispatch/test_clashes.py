@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from service.accounts.model import Role, User
+from service.accounts.people.model import Role, User
 from service.campaigns.store import get_campaign
 from service.crypto import Keyring
 from service.dispatch import store

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from service.accounts.model import By, Role, User
+from service.accounts.people.model import By, Role, User
 from service.dispatch.expand import expand_run
 from service.privacy.erase import Erased, erase
 from service.storage.postgres import Connection, transaction

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from service.accounts.department_store import end_registration, register
+from service.accounts.departments.department_store import end_registration, register
 from service.channels.model import CARRIERS, Channel, ChannelSettings
 from service.channels.store import insert_channel, parse_settings
 from service.clock import Clock

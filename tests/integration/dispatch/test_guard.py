@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from service.accounts.model import By
+from service.accounts.people.model import By
 from service.campaigns import approval, lifecycle, planning, store
 from service.campaigns.firing import fire_due
 from service.campaigns.guard import guard_runs

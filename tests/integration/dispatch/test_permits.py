@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.accounts.department_store import register
+from service.accounts.departments.department_store import register
 from service.crypto import Keyring
 from service.dispatch.expand import expand_run
 from service.dispatch.sweep_store import close_finished_runs

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service.accounts.model import Role
+from service.accounts.people.model import Role
 from service.campaigns import stop_all
 from service.clock import Clock
 from service.crypto import Keyring

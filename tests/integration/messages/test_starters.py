@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from service.accounts.department_store import register
-from service.accounts.model import Role
+from service.accounts.departments.department_store import register
+from service.accounts.people.model import Role
 from service.cli import main
 from service.messages.lint_store import policy_set
 from service.messages.starters import Loaded, load_starters

@@ -8,12 +8,12 @@ from uuid import UUID
 
 import pytest
 
-from service.accounts import guest_store
-from service.accounts.audit import Act, make_mac
-from service.accounts.audit_store import insert_entry
-from service.accounts.model import Role, User
-from service.accounts.sealing import seal_committed, verify
-from service.accounts.session_store import give_password
+from service.accounts.audit.audit import Act, make_mac
+from service.accounts.audit.audit_store import insert_entry
+from service.accounts.audit.sealing import seal_committed, verify
+from service.accounts.login.session_store import give_password
+from service.accounts.people.model import Role, User
+from service.accounts.sending import guest_store
 from service.audience.area_store import load_areas
 from service.audience.model import ImportRequest
 from service.audience.rosters import ask_undo, put_members

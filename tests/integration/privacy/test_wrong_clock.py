@@ -12,8 +12,8 @@ import pytest
 from arq.cron import cron
 from redis.asyncio import Redis
 
-from service.accounts import guest_store
-from service.accounts.model import Role
+from service.accounts.people.model import Role
+from service.accounts.sending import guest_store
 from service.clock import Clock
 from service.crypto import Keyring
 from service.embedded import Valkey

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from service.accounts.model import RIGHTS, Right, Role, rights_of
+from service.accounts.people.model import RIGHTS, Right, Role, rights_of
 from service.audience.suppression_store import stops
 from service.errors import Misconfigured
 from service.storage import migrate as module

@@ -17,7 +17,7 @@ from tocsin_client.ctl.table import TABLE
 from tocsin_client.ctl.words import WORDS
 from tocsin_client.types import CampaignState, LateChoice, MessageClass, MessageState, Priority
 
-from service.accounts.model import RIGHTS, Role
+from service.accounts.people.model import RIGHTS, Role
 from service.api.op import Op
 from service.api.routes import OPS
 from service.audience.header import _REFUSED

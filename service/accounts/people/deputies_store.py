@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.model import RIGHTS, Right, Role
+from service.accounts.people.model import RIGHTS, Right, Role
 from service.storage.postgres import Connection, affected, one
 
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.department import CARRIER, COUNTY, KINDS, RUNS_CHANNELS
+from service.accounts.departments.department import CARRIER, COUNTY, KINDS, RUNS_CHANNELS
 from service.errors import Forbidden, Invalid
 
 

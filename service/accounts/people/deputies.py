@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.accounts import deputies_store, store
-from service.accounts.deputies_store import Deputy
-from service.accounts.model import Right, User
-from service.accounts.second_person import need_second_person
+from service.accounts.people import deputies_store, store
+from service.accounts.people.deputies_store import Deputy
+from service.accounts.people.model import Right, User
+from service.accounts.people.second_person import need_second_person
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.storage.postgres import Connection
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from service.accounts import store
+from service.accounts.people import store
 from service.errors import Conflict
 from service.storage.postgres import Connection
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.accounts.model import User
-from service.accounts.store import USERS, user_from
+from service.accounts.people.model import User
+from service.accounts.people.store import USERS, user_from
 from service.errors import NotFound
 from service.storage.postgres import Connection, Record, one
 

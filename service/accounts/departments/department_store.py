@@ -9,7 +9,13 @@ from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.department import Department, Permits, Settings, SignatureLent, bare
+from service.accounts.departments.department import (
+    Department,
+    Permits,
+    Settings,
+    SignatureLent,
+    bare,
+)
 from service.errors import Conflict, Invalid, NotFound
 from service.storage.postgres import (
     CheckViolation,

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.model import NewUser, Right, Role, User, rights_of
+from service.accounts.people.model import NewUser, Right, Role, User, rights_of
 from service.errors import Conflict, NotFound
 from service.storage.postgres import Connection, Record, UniqueViolation
 

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from service.accounts import grant_store, store
-from service.accounts.administrators import keep_two
-from service.accounts.grant_store import Grant, NewGrant
-from service.accounts.model import Role, User
-from service.accounts.second_person import need_second_person
+from service.accounts.people import grant_store, store
+from service.accounts.people.administrators import keep_two
+from service.accounts.people.grant_store import Grant, NewGrant
+from service.accounts.people.model import Role, User
+from service.accounts.people.second_person import need_second_person
 from service.errors import Conflict, Forbidden
 from service.storage.postgres import Connection
 

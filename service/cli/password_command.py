@@ -6,10 +6,11 @@ Alone: nobody else may be there yet, and they could write into the database, too
 import argparse
 import asyncio
 
-from service.accounts import passwords, session_store, store
-from service.accounts.audit import Act
-from service.accounts.audit_store import insert_entry
-from service.accounts.credentials import hash_password, new_password
+from service.accounts.audit.audit import Act
+from service.accounts.audit.audit_store import insert_entry
+from service.accounts.login import passwords, session_store
+from service.accounts.login.credentials import hash_password, new_password
+from service.accounts.people import store
 from service.crypto import Keyring, read_key_file
 from service.errors import NotFound
 from service.runtime import check_key

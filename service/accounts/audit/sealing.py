@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts import audit_store as store
-from service.accounts.audit import COPIED, INVALID, Broken, Entry, Head, Walk
+from service.accounts.audit import audit_store as store
+from service.accounts.audit.audit import COPIED, INVALID, Broken, Entry, Head, Walk
 from service.crypto import Keyring
 from service.logs import seldom
 from service.storage.postgres import Connection, Pool, transaction

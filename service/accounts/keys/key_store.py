@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.key import USED_EVERY, Held, Key, Mode, NewKey
-from service.accounts.model import Role, User, rights_of
-from service.accounts.store import USER_COLUMNS, user_from
+from service.accounts.keys.key import USED_EVERY, Held, Key, Mode, NewKey
+from service.accounts.people.model import Role, User, rights_of
+from service.accounts.people.store import USER_COLUMNS, user_from
 from service.errors import NotFound
 from service.storage.postgres import Connection, Record
 

@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 from uuid import UUID
 
-from service.accounts import session_store as sessions
-from service.accounts.audit import Act
-from service.accounts.audit_store import insert_entry
-from service.accounts.credentials import is_password, step_of_code
-from service.accounts.keys import Caller, new_token, token_hash
-from service.accounts.model import User
-from service.accounts.session_store import Counter, Credentials, Session
+from service.accounts.audit.audit import Act
+from service.accounts.audit.audit_store import insert_entry
+from service.accounts.keys.keys import Caller, new_token, token_hash
+from service.accounts.login import session_store as sessions
+from service.accounts.login.credentials import is_password, step_of_code
+from service.accounts.login.session_store import Counter, Credentials, Session
+from service.accounts.people.model import User
 from service.crypto import Keyring
 from service.errors import TooMany, Unauthenticated
 from service.storage.postgres import Connection, Pool, transaction

@@ -4,8 +4,8 @@ import argparse
 import asyncio
 import sys
 
-from service.accounts.audit import Head
-from service.accounts.sealing import Verdict, verify
+from service.accounts.audit.audit import Head
+from service.accounts.audit.sealing import Verdict, verify
 from service.crypto import Keyring, read_key_file
 from service.errors import Misconfigured
 from service.runtime import compare_keys, stored_checks

@@ -9,11 +9,12 @@ import asyncio
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.accounts import session_store, store
-from service.accounts.credentials import hash_password, new_password
-from service.accounts.key import Key
-from service.accounts.model import User
-from service.accounts.second_person import need_maker, need_second_person
+from service.accounts.keys.key import Key
+from service.accounts.login import session_store
+from service.accounts.login.credentials import hash_password, new_password
+from service.accounts.people import store
+from service.accounts.people.model import User
+from service.accounts.people.second_person import need_maker, need_second_person
 from service.errors import Conflict
 from service.storage.postgres import Connection
 

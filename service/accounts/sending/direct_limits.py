@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from service.accounts import department_store, direct_limit_store
-from service.accounts.direct_limit_store import Proposal
+from service.accounts.departments import department_store
 from service.accounts.manage import need_the_county
-from service.accounts.model import User
-from service.accounts.second_person import need_second_person
+from service.accounts.people.model import User
+from service.accounts.people.second_person import need_second_person
+from service.accounts.sending import direct_limit_store
+from service.accounts.sending.direct_limit_store import Proposal
 from service.errors import Conflict
 from service.storage.postgres import Connection
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.model import Right, Role, rights_of
+from service.accounts.people.model import Right, Role, rights_of
 from service.errors import NotFound
 from service.storage.postgres import Connection, Record, one
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from service.accounts import store
-from service.accounts.model import User
+from service.accounts.people import store
+from service.accounts.people.model import User
 from service.errors import Conflict, Forbidden
 from service.storage.postgres import Connection
 

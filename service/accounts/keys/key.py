@@ -12,7 +12,7 @@ from ipaddress import ip_address, ip_network
 from typing import Literal
 from uuid import UUID
 
-from service.accounts.model import Right, Role, User, rights_of
+from service.accounts.people.model import Right, Role, User, rights_of
 from service.errors import Forbidden, Invalid
 
 

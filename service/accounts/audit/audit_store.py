@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.audit import Act, Entry, Head, Seal, make_mac
+from service.accounts.audit.audit import Act, Entry, Head, Seal, make_mac
 from service.crypto import Keyring
 from service.storage.postgres import Connection, Record
 

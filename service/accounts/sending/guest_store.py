@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.model import User
+from service.accounts.people.model import User
 from service.errors import NotFound
 from service.storage.postgres import Connection, affected
 

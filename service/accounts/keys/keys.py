@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.accounts import key_store, store
-from service.accounts.key import MOST_OVERLAP, Held, Key, NewKey
-from service.accounts.model import User
-from service.accounts.second_person import need_second_person
+from service.accounts.keys import key_store
+from service.accounts.keys.key import MOST_OVERLAP, Held, Key, NewKey
+from service.accounts.people import store
+from service.accounts.people.model import User
+from service.accounts.people.second_person import need_second_person
 from service.crypto import Keyring
 from service.errors import Conflict, Invalid
 from service.storage.postgres import Connection

@@ -1,0 +1,1 @@
+"""The audit trail: entries, and the chain that seals them."""

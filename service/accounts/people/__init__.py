@@ -1,0 +1,1 @@
+"""Users: rights, grants, deputies, and who counts as the same person."""

@@ -1,0 +1,1 @@
+"""What a department may send directly: guests and limits."""
