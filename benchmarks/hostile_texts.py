@@ -7,8 +7,8 @@ processor's time of the longer one, and its ratio to the shorter one: 2 is linea
 import argparse
 import time
 
-from service.messages.draft import READ_CHARACTERS
-from service.messages.lint import lint
+from service.messages.lint.draft import READ_CHARACTERS
+from service.messages.lint.lint import lint
 
 REPEATED = (
     *(

@@ -23,7 +23,7 @@ from service.campaigns.schedule import Schedule
 from service.clock import Clock
 from service.crypto import Keyring
 from service.embedded import Postgres, Valkey
-from service.messages.lint_store import policy_set
+from service.messages.lint.lint_store import policy_set
 from service.queue import open_queue
 from service.reports.counting import count_audiences
 from service.runtime import Runtime

@@ -22,7 +22,7 @@ from service.api.routes import CALLBACKS, OPS, PREFIX
 from service.api.server import ADMISSION, DOWNLOADS, LIMITER, endpoint
 from service.api.version import ETAG, IF_NONE_MATCH, names, tag_of
 from service.errors import Misconfigured
-from service.messages import wording
+from service.messages.lint import wording
 from service.runtime import Runtime
 from service.servers import port_fault
 from service.storage.postgres import open_pool

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from service.crypto import FIRST_KEY, Keyring, Keys, write_key_file
 from service.embedded import Postgres, Valkey
-from service.messages.lint_store import policy_set
+from service.messages.lint.lint_store import policy_set
 from service.storage.migrate import migrate
 from service.storage.postgres import Connection, Pool, connect, connected, open_pool
 from service.storage.roles import admit, login_of

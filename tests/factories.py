@@ -21,7 +21,7 @@ from service.campaigns.model import Campaign, Plan
 from service.campaigns.schedule import Schedule
 from service.campaigns.texts import MoreText
 from service.crypto import Keyring
-from service.messages.lint import lint
+from service.messages.lint.lint import lint
 from service.messages.store import Template, TemplateInfo, Version, template_insert
 from service.storage.postgres import Connection
 

@@ -26,9 +26,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
-from service.messages import wording
-from service.messages.draft import draft
-from service.messages.lint import lint
+from service.messages.lint import wording
+from service.messages.lint.draft import draft
+from service.messages.lint.lint import lint
 from service.messages.policy import SCAM_TEXTS, MessageClass, Sender
 from service.messages.template import load_library
 

@@ -14,8 +14,8 @@ from service.audience.area_edits import check_name, new_area
 from service.audience.area_renames import State
 from service.audience.area_store import read_area_tree
 from service.errors import Invalid, NotFound
-from service.messages.lint_store import policy_get
-from service.messages.lint_values import value_findings
+from service.messages.lint.lint_store import policy_get
+from service.messages.lint.lint_values import value_findings
 
 Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}([0-9]{3})?$")]
 

@@ -17,8 +17,8 @@ from service.campaigns.preview import read_rule, sample_text, with_sample
 from service.campaigns.reading import audience_of
 from service.dispatch.clashes import find_clashes
 from service.dispatch.foreseen import count_ledger
-from service.messages.draft import Audience
-from service.messages.verdict import judge
+from service.messages.lint.draft import Audience
+from service.messages.lint.verdict import judge
 
 
 class ClashOut(Out):

@@ -13,9 +13,9 @@ from service.accounts.manage import need_the_county
 from service.api.call import Call
 from service.api.schema import Body, Instant, Line, Out, Query
 from service.errors import Invalid
-from service.messages import lint_changes, lint_store
-from service.messages.lint_changes import State, Writes
-from service.messages.lint_store import Change, Proposal
+from service.messages.lint import lint_changes, lint_store
+from service.messages.lint.lint_changes import State, Writes
+from service.messages.lint.lint_store import Change, Proposal
 from service.messages.policy import RULE_INFO, Level, Policy, digits, policy_from, weakened
 
 Words = Annotated[list[Line], Field(max_length=2000)]

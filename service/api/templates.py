@@ -17,12 +17,12 @@ from service.channels.cutting import Cutter
 from service.channels.store import readable_channels
 from service.errors import Forbidden
 from service.messages import store
-from service.messages.lint import Finding, lint
-from service.messages.lint_store import policy_get
+from service.messages.lint.lint import Finding, lint
+from service.messages.lint.lint_store import policy_get
+from service.messages.lint.verdict import judge
 from service.messages.policy import MessageClass, Sender, digits
 from service.messages.template import check, fills, measure, sample_values, variables
 from service.messages.text_approval import approve_text
-from service.messages.verdict import judge
 
 MOST_VALUES = 20
 """More than any text has variables, so that lint can say of those that it has not."""

@@ -16,12 +16,12 @@ from service.campaigns.reading import audience_of
 from service.campaigns.texts import Verdict, Words
 from service.crypto import Keyring
 from service.errors import Invalid
-from service.messages.draft import Audience
 from service.messages.filing import check_filed
 from service.messages.filing_store import required_filings
-from service.messages.lint import Finding, of_level
+from service.messages.lint.draft import Audience
+from service.messages.lint.lint import Finding, of_level
+from service.messages.lint.verdict import judge
 from service.messages.text_approval import check_unblocked
-from service.messages.verdict import judge
 from service.storage.postgres import Connection
 
 NOT_BOUND, FILLED = "R24", "R17"

@@ -13,8 +13,8 @@ from service.campaigns.fires import Fire, Turn, Why
 from service.campaigns.follower_store import still_sends
 from service.campaigns.model import Act, Campaign, Content, State
 from service.campaigns.stop_store import stop_in_force
-from service.messages import never_words
-from service.messages.lint_store import policy_get
+from service.messages.lint import never_words
+from service.messages.lint.lint_store import policy_get
 from service.storage.postgres import Connection
 
 

@@ -17,7 +17,7 @@ from service.campaigns.safety import UNSET, Safety
 from service.campaigns.schedule import Schedule
 from service.campaigns.texts import Further, MoreText, Verdict, Words, is_sequence
 from service.errors import Conflict
-from service.messages.lint import Finding
+from service.messages.lint.lint import Finding
 from service.messages.policy import MessageClass
 
 PENDING = timedelta(days=7)

@@ -22,7 +22,7 @@ from service.audience.segment_uses import WrittenOut
 from service.campaigns.preview import compiled, read_rule
 from service.channels.cutting import Cut, Cutter
 from service.crypto import CIPHER_OCTETS, Keyring
-from service.messages.draft import Audience
+from service.messages.lint.draft import Audience
 from service.messages.template import (
     CONTACT_VARIABLES,
     Measure,

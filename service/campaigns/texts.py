@@ -13,7 +13,7 @@ from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from service.messages.lint import Finding
+from service.messages.lint.lint import Finding
 
 MOST_TEXTS = 20
 """How many texts a campaign may have, the first one among them."""

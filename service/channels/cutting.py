@@ -15,7 +15,7 @@ from service.clock import Clock
 from service.coding import parts
 from service.coding.parts import Coding, Part
 from service.errors import Invalid
-from service.messages.lint_form import MOST_PARTS
+from service.messages.lint.lint_form import MOST_PARTS
 from service.messages.signature import place, split_signed
 
 

@@ -42,7 +42,7 @@ COMMANDS = {
         "service.cli.password_command:add_arguments",
         "give somebody a password for once / 发放一次性密码",
     ),
-    "templates": ("service.messages.starter_command:add_arguments", "load the starter library"),
+    "templates": ("service.cli.starter_command:add_arguments", "load the starter library"),
     "suppressions": (
         "service.audience.suppression_command:add_arguments",
         "numbers that are never sent to / 禁发号码",

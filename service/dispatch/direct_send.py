@@ -32,14 +32,14 @@ from service.dispatch.direct_store import NewRun, Recipient
 from service.dispatch.given import GivenText
 from service.dispatch.route import routes
 from service.errors import Conflict, Forbidden, Invalid
-from service.messages.lint import of_level
-from service.messages.lint_store import policy_get, sender_get
-from service.messages.never_words import first_in
+from service.messages.lint.lint import of_level
+from service.messages.lint.lint_store import policy_get, sender_get
+from service.messages.lint.never_words import first_in
+from service.messages.lint.verdict import judge
 from service.messages.policy import Sender as Writer
 from service.messages.policy import for_unread_words
 from service.messages.signature import head
 from service.messages.template import variables
-from service.messages.verdict import judge
 from service.storage.postgres import Connection, limit_pauses
 
 DAY = timedelta(hours=24)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from service.dispatch.values import ValueCheck, ValueRefused
 from service.errors import Invalid
-from service.messages.lint import Finding, lint, of_level
+from service.messages.lint.lint import Finding, lint, of_level
 from service.messages.policy import Policy, Sender
 from service.messages.template import MAX_VALUE, allowed_values, variables
 from service.messages.value_kinds import Allowed, fits

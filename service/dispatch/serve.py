@@ -33,7 +33,7 @@ from service.dispatch.record import Handoff, Recheck
 from service.dispatch.submit import Sender
 from service.dispatch.write import PASSING
 from service.logs import log_context
-from service.messages import lint_store
+from service.messages.lint import lint_store
 from service.queue import Job
 from service.runtime import Runtime
 from service.storage.postgres import UNREACHABLE, Connection, Pool, open_pool, transaction

@@ -16,8 +16,8 @@ from typing import Literal, get_args
 from uuid import UUID
 
 from service.audience.names import REQUEST_WORDS, asks, is_name
-from service.messages.draft import closed
-from service.messages.lint_values import carries_number, tell_together, tells, value_findings
+from service.messages.lint.draft import closed
+from service.messages.lint.lint_values import carries_number, tell_together, tells, value_findings
 from service.messages.policy import SHIPPED
 from service.messages.template import CONTACT_VARIABLES
 from service.messages.value_kinds import Allowed, fits

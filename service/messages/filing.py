@@ -12,9 +12,9 @@ from typing import Literal
 from uuid import UUID
 
 from service.errors import Conflict
-from service.messages import disguise
-from service.messages.draft import draft
-from service.messages.lint_contacts import contacts
+from service.messages.lint import disguise
+from service.messages.lint.draft import draft
+from service.messages.lint.lint_contacts import contacts
 
 FilingState = Literal["submitted", "filed", "refused", "withdrawn"]
 FILED: FilingState = "filed"

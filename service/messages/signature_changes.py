@@ -18,9 +18,9 @@ from service.accounts.people.model import User
 from service.accounts.people.second_person import need_second_person
 from service.errors import Conflict, Invalid
 from service.messages import signature_store as store
-from service.messages.disguise import disguises, name_as_seen
-from service.messages.lint_form import others_names
-from service.messages.lint_store import policy_get, sender_get
+from service.messages.lint.disguise import disguises, name_as_seen
+from service.messages.lint.lint_form import others_names
+from service.messages.lint.lint_store import policy_get, sender_get
 from service.messages.signature_store import SignatureProposal
 from service.storage.postgres import Connection
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from service.accounts.people.model import User
-from service.messages.lint import of_level
+from service.messages.lint.lint import of_level
+from service.messages.lint.verdict import judge
 from service.messages.policy import MessageClass
 from service.messages.store import TemplateInfo, Version, template_insert, template_texts
 from service.messages.template import Starter, load_library
-from service.messages.verdict import judge
 from service.storage.postgres import Connection
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.errors import Conflict, NotFound
-from service.messages.lint import Finding
+from service.messages.lint.lint import Finding
 from service.messages.policy import MessageClass
 from service.storage.postgres import Connection, Record, UniqueViolation, one
 

@@ -11,7 +11,8 @@ from uuid import UUID
 from service.accounts.people.model import Right, User
 from service.accounts.people.second_person import need_second_person
 from service.errors import Conflict
-from service.messages.lint import Finding, of_level
+from service.messages.lint.lint import Finding, of_level
+from service.messages.lint.verdict import judge
 from service.messages.store import (
     Template,
     approve_version,
@@ -19,7 +20,6 @@ from service.messages.store import (
     template_get,
     template_lock,
 )
-from service.messages.verdict import judge
 from service.storage.postgres import Connection
 
 

@@ -17,7 +17,8 @@ from service.accounts.people.model import Right, Role, User
 from service.accounts.sending import direct_limits
 from service.audience import area_renames
 from service.channels import changes
-from service.messages import lint_changes, signature_changes
+from service.messages import signature_changes
+from service.messages.lint import lint_changes
 from service.reports.plain import Sentence
 from service.storage.postgres import Connection
 

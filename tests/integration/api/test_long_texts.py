@@ -14,8 +14,8 @@ from service.api.reading import check_plain
 from service.api.routes import OPS, PREFIX
 from service.api.schema import LONGEST_TEXT
 from service.dispatch import direct_send, given
-from service.messages import verdict
-from service.messages.lint import Finding, lint
+from service.messages.lint import verdict
+from service.messages.lint.lint import Finding, lint
 from tests.factories import phone
 from tests.integration.api import test_messages
 from tests.integration.api.conftest import Api

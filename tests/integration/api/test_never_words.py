@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from service.messages.lint_changes import UNDONE_WITHIN, WAITS
+from service.messages.lint.lint_changes import UNDONE_WITHIN, WAITS
 from service.messages.policy import SHIPPED
 from tests.factories import make_contact, phone
 from tests.harness.signatures import register_signature

@@ -16,7 +16,7 @@ from service.campaigns.model import Campaign, State
 from service.campaigns.schedule import Schedule
 from service.campaigns.texts import MoreText
 from service.errors import Conflict, Forbidden, Invalid
-from service.messages.lint import lint
+from service.messages.lint.lint import lint
 from service.messages.store import TemplateInfo, Version, template_add_version, template_insert
 from service.messages.text_approval import TextBlocked
 from service.storage.postgres import CheckViolation, Connection, Pool, transaction

@@ -10,7 +10,7 @@ from service.accounts.people.model import Role, User
 from service.campaigns import approval, planning
 from service.campaigns.model import State
 from service.errors import Conflict, Forbidden, NotFound
-from service.messages.lint import lint
+from service.messages.lint.lint import lint
 from service.messages.store import Version, template_add_version
 from service.storage.postgres import CheckViolation, Connection
 from tests.factories import TEXT, Team, make_draft, make_team, make_user

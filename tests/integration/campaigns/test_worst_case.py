@@ -11,7 +11,7 @@ from service.campaigns.clearance import ValuesMissing
 from service.campaigns.model import Campaign, State
 from service.crypto import Keyring
 from service.errors import Conflict
-from service.messages.lint_store import policy_set
+from service.messages.lint.lint_store import policy_set
 from service.messages.text_approval import TextBlocked
 from service.storage.postgres import Connection
 from tests.factories import Team, make_contact, make_draft, make_team, phone

@@ -9,7 +9,7 @@ import pytest
 from service.accounts.departments.department_store import register
 from service.accounts.people.model import Role
 from service.cli import main
-from service.messages.lint_store import policy_set
+from service.messages.lint.lint_store import policy_set
 from service.messages.starters import Loaded, load_starters
 from service.messages.store import Version, template_add_version, template_list
 from service.messages.template import load_library

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.errors import Invalid
-from service.messages.lint import RULES, Finding, lint
+from service.messages.lint.lint import RULES, Finding, lint
 from service.messages.policy import RULE_INFO, SHIPPED, Sender, policy_from
 from service.messages.template import SAMPLE_VALUES, Starter, load_library
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.messages.lint import lint, of_level
+from service.messages.lint.lint import lint, of_level
 from service.messages.policy import Sender
 
 SIGNED = "【旌德县公安局】"

@@ -5,7 +5,7 @@ Each honest text stands beside a scam that is worded alike and must stay stopped
 
 import pytest
 
-from service.messages.lint import lint, of_level
+from service.messages.lint.lint import lint, of_level
 from service.messages.policy import MessageClass, Sender
 
 SIGNED = "【旌德县反诈中心】"

@@ -7,7 +7,7 @@ honest text has stays blocked.
 
 import pytest
 
-from service.messages.lint import lint, of_level
+from service.messages.lint.lint import lint, of_level
 from service.messages.policy import MessageClass, Sender, policy_from
 
 NAME = "旌德县公安局"

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from service.messages import lint_contacts, lint_money, stance
-from service.messages.draft import MOST_LOOKS, READ_CHARACTERS, Sentence
-from service.messages.lint import lint
+from service.messages.lint import lint_contacts, lint_money, stance
+from service.messages.lint.draft import MOST_LOOKS, READ_CHARACTERS, Sentence
+from service.messages.lint.lint import lint
 
 SIGNED = "【某局】"
 

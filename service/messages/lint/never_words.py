@@ -9,8 +9,8 @@ from functools import cache
 from typing import NamedTuple
 
 from service.errors import Invalid
-from service.messages import wording
-from service.messages.draft import closed
+from service.messages.lint import wording
+from service.messages.lint.draft import closed
 from service.messages.policy import Policy
 
 FEWEST_LETTERS = 2

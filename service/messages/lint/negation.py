@@ -7,7 +7,7 @@ condition is no prohibition.
 
 import re
 
-from service.messages.draft import QUOTED, Sentence
+from service.messages.lint.draft import QUOTED, Sentence
 
 NOT_NOT = re.compile("不得不|不能不|不可不|不应不|不会不|不要不|不由得不|无不|莫不|勿不|非得?")
 """Two negations that ask all the more."""

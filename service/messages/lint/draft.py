@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
-from service.messages import disguise, template
+from service.messages import template
+from service.messages.lint import disguise
 from service.messages.policy import SHIPPED, Level, MessageClass, Policy, Sender
 
 QUOTED = "\ufffc"

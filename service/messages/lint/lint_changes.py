@@ -21,8 +21,8 @@ from service.accounts.manage import need_the_county
 from service.accounts.people.model import User
 from service.accounts.people.second_person import need_second_person
 from service.errors import Conflict, Forbidden
-from service.messages import lint_store, never_words
-from service.messages.lint_store import Change, Proposal
+from service.messages.lint import lint_store, never_words
+from service.messages.lint.lint_store import Change, Proposal
 from service.messages.policy import (
     Policy,
     changes_to,

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from service.messages.draft import Draft, Hit, Sentence
-from service.messages.stance import demanded, described, excused
+from service.messages.lint.draft import Draft, Hit, Sentence
+from service.messages.lint.stance import demanded, described, excused
 
 _TO_READERS = (
     "[^,]{0,8}?(?:群(?!主|里|内)|朋友圈|小组|网格员|联络员|住户|村民)(?![^,]{0,6}?(?:账|卡|钱|款))"

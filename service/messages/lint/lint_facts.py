@@ -5,10 +5,11 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import date
 
-from service.messages import lint_contacts, template
-from service.messages.draft import Draft, Hit, Sentence, closed
+from service.messages import template
+from service.messages.lint import lint_contacts
+from service.messages.lint.draft import Draft, Hit, Sentence, closed
+from service.messages.lint.stance import described, excused
 from service.messages.policy import ANY_CARRIER, Level
-from service.messages.stance import described, excused
 
 SMALLEST_SHOWN = 3
 """Fewer cases than this in a village point to people: k-anonymity with k = 3."""

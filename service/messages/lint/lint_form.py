@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 
 from service.coding import parts
-from service.messages import disguise, lint_contacts, template
-from service.messages.draft import Draft, Hit
+from service.messages import template
+from service.messages.lint import disguise, lint_contacts
+from service.messages.lint.draft import Draft, Hit
 from service.messages.policy import Policy, Sender
 
 SHORTEST_SIGNATURE, LONGEST_SIGNATURE = 2, 12

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from service.messages import lint_store
-from service.messages.draft import Audience
-from service.messages.lint import Finding, lint
+from service.messages.lint import lint_store
+from service.messages.lint.draft import Audience
+from service.messages.lint.lint import Finding, lint
 from service.messages.policy import MessageClass, for_unread_words
 from service.messages.signature import head
 from service.storage.postgres import Connection

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from service.messages import disguise
-from service.messages.draft import QUOTED, Draft, Hit, Sentence
+from service.messages.lint import disguise
+from service.messages.lint.draft import QUOTED, Draft, Hit, Sentence
+from service.messages.lint.stance import described, excused
 from service.messages.policy import SHIPPED
-from service.messages.stance import described, excused
 
 MOST_CONTACTS = 2
 MOST_LINKS = 1

@@ -7,18 +7,18 @@ quoted to be disowned (`stance.py`) is found.
 import re
 from collections.abc import Iterator
 
-from service.messages import disguise
-from service.messages.draft import Draft, Hit, Sentence
-from service.messages.lint_money import OFFICIAL_PLACE, official_alone
-from service.messages.negation import forbidden
-from service.messages.policy import Level
-from service.messages.stance import (
+from service.messages.lint import disguise
+from service.messages.lint.draft import Draft, Hit, Sentence
+from service.messages.lint.lint_money import OFFICIAL_PLACE, official_alone
+from service.messages.lint.negation import forbidden
+from service.messages.lint.stance import (
     condemned,
     demanded,
     described,
     excused,
     said_by_others,
 )
+from service.messages.policy import Level
 
 _ASKED_FOR = (
     "(?:短信|手机)?(?:验证码|校验码|动态码|动态口令|动态密码|授权码|识别码)|密码|口令|卡号|"

@@ -9,7 +9,7 @@ never replaces the second person.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypedDict
 
-from service.messages import (
+from service.messages.lint import (
     lint_contacts,
     lint_facts,
     lint_form,
@@ -17,8 +17,9 @@ from service.messages import (
     lint_requests,
     wording,
 )
-from service.messages.draft import Audience, Draft, Hit, draft
-from service.messages.likeness import most_alike
+from service.messages.lint.draft import Audience, Draft, Hit, draft
+from service.messages.lint.likeness import most_alike
+from service.messages.lint.stance import pressed, warns
 from service.messages.policy import (
     RULE_INFO,
     SCAM_TEXTS,
@@ -28,7 +29,6 @@ from service.messages.policy import (
     Policy,
     Sender,
 )
-from service.messages.stance import pressed, warns
 
 HONEST_BELOW, FIRMLY_HONEST_BELOW = 0.0, -2.5
 """A text whose wording scores less is worded like honest ones."""

@@ -11,8 +11,8 @@ import re
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 
-from service.messages.draft import closed
-from service.messages.lint import Finding, lint, of_level
+from service.messages.lint.draft import closed
+from service.messages.lint.lint import Finding, lint, of_level
 from service.messages.policy import Policy, Sender, for_unread_words
 
 _SIGNATURE = "本县"

@@ -9,8 +9,8 @@ benefit of the doubt.
 
 import re
 
-from service.messages.draft import QUOTED, Sentence
-from service.messages.negation import NOT_NOT, REACH, forbidden
+from service.messages.lint.draft import QUOTED, Sentence
+from service.messages.lint.negation import NOT_NOT, REACH, forbidden
 
 _IMPERATIVE = re.compile(
     "请(?!人(?!民|员|[您你]))|立即|立刻|马上|尽快|务必|必须|赶快|赶紧|抓紧|速|(?<!不)[须需](?!要?求)|敬请|烦请|望|"

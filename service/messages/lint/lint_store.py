@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from service.errors import NotFound
-from service.messages.never_words import Holds, InUse
+from service.messages.lint.never_words import Holds, InUse
 from service.messages.policy import Policy, Sender, policy_from, with_shipped_words
 from service.storage.postgres import Connection, Record, one
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from service.messages import disguise
+from service.messages.lint import disguise
 
 _SIGNATURE = re.compile("^【[^【】]*】")
 _NO_LETTER = re.compile(r"[\W_0-9]+")

@@ -1,0 +1,1 @@
+"""How an official text is told apart from a scam."""
