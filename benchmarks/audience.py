@@ -24,9 +24,9 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from benchmarks.importing import TICKS, prepare
-from service.audience.area import packaged_areas
-from service.audience.area_store import load_areas
-from service.audience.traits import CARRIERS, ROLES
+from service.audience.areas.area import packaged_areas
+from service.audience.areas.area_store import load_areas
+from service.audience.vocabulary.traits import CARRIERS, ROLES
 from service.campaigns.preview import preview_rule
 from service.crypto import Keyring
 from service.dispatch.expand import expand_run

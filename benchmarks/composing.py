@@ -17,8 +17,8 @@ from collections import deque
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from service.audience.area import packaged_areas
-from service.audience.names import read_name
+from service.audience.areas.area import packaged_areas
+from service.audience.vocabulary.names import read_name
 from service.campaigns.hours import HourTerms
 from service.campaigns.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.coding.parts import split

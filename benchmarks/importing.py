@@ -21,15 +21,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.process import peak_megabytes
-from service.audience.area import AreaTree, packaged_areas
-from service.audience.area_store import load_areas
-from service.audience.importing import Rules, read_contacts
-from service.audience.loading import create_import, run_import
-from service.audience.merging import BATCH_ROWS
-from service.audience.model import ImportRequest
-from service.audience.prefix import packaged_prefixes
-from service.audience.staging import StagedNumber, Stager
-from service.audience.staging_store import create_staging
+from service.audience.areas.area import AreaTree, packaged_areas
+from service.audience.areas.area_store import load_areas
+from service.audience.imports.importing import Rules, read_contacts
+from service.audience.imports.loading import create_import, run_import
+from service.audience.imports.merging import BATCH_ROWS
+from service.audience.imports.model import ImportRequest
+from service.audience.imports.staging import StagedNumber, Stager
+from service.audience.imports.staging_store import create_staging
+from service.audience.numbers.prefix import packaged_prefixes
 from service.crypto import Keyring
 from service.embedded import Postgres
 from service.storage.migrate import migrate

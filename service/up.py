@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from service.accounts.bootstrap import Person, bootstrap
-from service.audience.area_store import load_areas
+from service.audience.areas.area_store import load_areas
 from service.clock import Clock
 from service.crypto import Keyring, create_key_file, read_key_file
 from service.embedded import Postgres, Valkey, free_port, prepare_folder, write_private

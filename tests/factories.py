@@ -13,9 +13,9 @@ from service.accounts.keys import keys
 from service.accounts.keys.key import NewKey
 from service.accounts.people import store
 from service.accounts.people.model import NewUser, Right, Role, User
-from service.audience.segment_store import Segment, insert_segment
-from service.audience.suppression import stopped_classes
-from service.audience.suppression_store import NewSuppression
+from service.audience.segments.segment_store import Segment, insert_segment
+from service.audience.suppressions.suppression import stopped_classes
+from service.audience.suppressions.suppression_store import NewSuppression
 from service.campaigns import approval, planning
 from service.campaigns.model import Campaign, Plan
 from service.campaigns.schedule import Schedule

@@ -17,9 +17,9 @@ from collections.abc import Awaitable
 from functools import partial
 from typing import Any, NamedTuple
 
-from service.audience import store
-from service.audience.loading import run_import
-from service.audience.rosters import run_undo
+from service.audience.imports import store
+from service.audience.imports.loading import run_import
+from service.audience.rosters.rosters import run_undo
 from service.runtime import Runtime
 from service.storage.postgres import LONG_SECONDS, connected
 from workers.context import Kind, runtime_of

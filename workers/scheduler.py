@@ -21,8 +21,8 @@ from arq.cron import CronJob, cron
 
 from service.accounts.audit.sealing import seal_committed
 from service.api.store import delete_old_answers
-from service.audience.store import waiting_imports, waiting_undos
-from service.audience.suppression import encrypt_old_notes
+from service.audience.imports.store import waiting_imports, waiting_undos
+from service.audience.suppressions.suppression import encrypt_old_notes
 from service.campaigns import missed, restored
 from service.campaigns.firing import Limits, fire_due
 from service.campaigns.guard import guard_runs

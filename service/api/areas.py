@@ -8,11 +8,11 @@ from pydantic import Field, StringConstraints
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Int, Line, Out, Page, Text
-from service.audience import area_renames
-from service.audience import area_store as store
-from service.audience.area_edits import check_name, new_area
-from service.audience.area_renames import State
-from service.audience.area_store import read_area_tree
+from service.audience.areas import area_renames
+from service.audience.areas import area_store as store
+from service.audience.areas.area_edits import check_name, new_area
+from service.audience.areas.area_renames import State
+from service.audience.areas.area_store import read_area_tree
 from service.errors import Invalid, NotFound
 from service.messages.lint.lint_store import policy_get
 from service.messages.lint.lint_values import value_findings

@@ -14,7 +14,7 @@ from service.api.call import Call
 from service.api.messages import waiting_words
 from service.api.people import note_lookup
 from service.api.schema import Body, Instant, Int, Out, PlainOut, Text
-from service.audience.number import mask, parse_phone
+from service.audience.numbers.number import mask, parse_phone
 from service.messages.ledger import MessageState
 from service.reports import plain, store
 from service.storage.postgres import Record

@@ -10,8 +10,8 @@ from service.api.call import Call
 from service.api.consent import EvidenceOut
 from service.api.paging import PageQuery, cut
 from service.api.schema import Instant, Out, Page
-from service.audience import terms_store
-from service.audience.rosters import day_in_china
+from service.audience.rosters import terms_store
+from service.audience.rosters.rosters import day_in_china
 from service.errors import NotFound
 
 

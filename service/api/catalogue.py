@@ -8,7 +8,7 @@ from importlib.resources import files
 
 from aiohttp import web
 
-from service.audience.number import REASONS
+from service.audience.numbers.number import REASONS
 
 PROBLEMS: dict[str, str] = {
     **{code: f"In a cell for a phone number: {why}." for code, why in REASONS.items()},

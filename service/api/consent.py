@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from service.api.schema import Body, Day, OptionalLine, Out
-from service.audience.consent import Evidence, How
+from service.audience.vocabulary.consent import Evidence, How
 
 FIELDS = ("evidence", "evidence_on", "evidence_by", "evidence_how", "evidence_form")
 

@@ -12,20 +12,20 @@ from service.api.consent import EvidenceBody, EvidenceOut
 from service.api.paging import PageQuery, cut
 from service.api.rosters import MemberBody
 from service.api.schema import AreaName, Body, Day, Instant, Line, OptionalLine, Out, Page, Text
-from service.audience import contact_store as store
-from service.audience import terms_store
-from service.audience.area_store import area_names, read_area_tree
-from service.audience.consent import check_evidence
-from service.audience.contact import (
+from service.audience.areas.area_store import area_names, read_area_tree
+from service.audience.contacts import contact_store as store
+from service.audience.contacts.contact import (
     Contact,
     Entry,
     check_is_name,
     corrected_name,
     read_tags,
 )
-from service.audience.model import ImportRequest
-from service.audience.number import REASONS, mask, parse_phone
-from service.audience.rosters import day_in_china, put_members
+from service.audience.imports.model import ImportRequest
+from service.audience.numbers.number import REASONS, mask, parse_phone
+from service.audience.rosters import terms_store
+from service.audience.rosters.rosters import day_in_china, put_members
+from service.audience.vocabulary.consent import check_evidence
 from service.errors import Invalid, NotFound
 
 MOST_TYPED = 100

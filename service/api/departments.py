@@ -31,7 +31,7 @@ from service.api.schema import (
     Page,
     Query,
 )
-from service.audience.area_store import area_names
+from service.audience.areas.area_store import area_names
 from service.channels import extension_store
 from service.channels.extension import check_room
 from service.channels.maintenance import day_of, month_of, year_of

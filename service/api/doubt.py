@@ -14,8 +14,8 @@ from service.api.paging import PageQuery, cut
 from service.api.problems import TooLarge
 from service.api.schema import MAX_INT, Body, Instant, Int, Line, Out, Page, Text
 from service.api.upload import Upload
-from service.audience.number import mask
-from service.audience.prefix import packaged_prefixes
+from service.audience.numbers.number import mask
+from service.audience.numbers.prefix import packaged_prefixes
 from service.campaigns import run_store
 from service.delivery import doubt, doubt_store
 from service.delivery.doubt import Decision, Skip

@@ -18,9 +18,9 @@ from aiohttp import web
 from service.api.admission import RETRY_SECONDS
 from service.api.call import Download
 from service.api.problems import TooLarge
-from service.audience.spool import Spool
 from service.crypto import Keyring
 from service.errors import Unavailable
+from service.spool import Spool
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from service.api.call import Call
 from service.api.holidays import Year, YearQuery, warning_of
 from service.api.schedules import FireOut, Hour, fires_out
 from service.api.schema import Body, Instant, Int, Line, Out
-from service.audience.segment import canonical
+from service.audience.segments.segment import canonical
 from service.campaigns import schedule
 from service.campaigns.county_store import load_county
 from service.campaigns.festivals import (

@@ -9,7 +9,7 @@ from service.accounts.sending import guest_store
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, OptionalLine, Out, Page, Text
-from service.audience.number import mask, parse_phone
+from service.audience.numbers.number import mask, parse_phone
 from service.crypto import Keyring
 from service.errors import Invalid
 

@@ -14,13 +14,13 @@ from service.api.consent import FIELDS, EvidenceBody, EvidenceOut
 from service.api.people import need_people
 from service.api.schema import Day, Instant, Line, Out, Text
 from service.api.upload import Upload
-from service.audience.area_store import area_names
-from service.audience.loading import create_import as store_file
-from service.audience.model import Import, ImportRequest
-from service.audience.rejects import list_rejects, rejects_csv
-from service.audience.rosters import ask_undo
-from service.audience.store import get_import as find_import
-from service.audience.store import lock_import
+from service.audience.areas.area_store import area_names
+from service.audience.imports.loading import create_import as store_file
+from service.audience.imports.model import Import, ImportRequest
+from service.audience.imports.rejects import list_rejects, rejects_csv
+from service.audience.imports.store import get_import as find_import
+from service.audience.imports.store import lock_import
+from service.audience.rosters.rosters import ask_undo
 from service.errors import Conflict, NotFound
 from service.queue import Job
 

@@ -9,7 +9,7 @@ from service.accounts.people.model import Right
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Out, Page, Text
-from service.audience.number import mask
+from service.audience.numbers.number import mask
 from service.campaigns import run_store
 from service.delivery import inbound, inbound_store
 from service.delivery.inbound import Outcome

@@ -14,7 +14,7 @@ from service.api.call import Call
 from service.api.departments import AreaCode, Requests
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Int, Line, Out, Page
-from service.audience.area_store import area_names
+from service.audience.areas.area_store import area_names
 
 Scope = Annotated[str, StringConstraints(pattern="^[a-z_:]{1,40}$")]
 

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from service.api.call import Call
-from service.audience.contact_store import subscriber_base
+from service.audience.contacts.contact_store import subscriber_base
 from service.errors import Forbidden
 from service.privacy import lookups
 

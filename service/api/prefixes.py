@@ -9,9 +9,9 @@ from service.api.call import Call
 from service.api.problems import TooLarge
 from service.api.schema import Body, Instant, Line, Out
 from service.api.upload import Upload
-from service.audience import prefix_store as store
-from service.audience.blocks import BlockTable, read_blocks
-from service.audience.prefix import packaged_prefixes
+from service.audience.numbers import prefix_store as store
+from service.audience.numbers.blocks import BlockTable, read_blocks
+from service.audience.numbers.prefix import packaged_prefixes
 from service.errors import NotFound
 
 TABLE_OCTETS = 32 * 1024 * 1024

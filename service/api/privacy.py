@@ -10,8 +10,8 @@ from service.api.call import Call
 from service.api.consent import EvidenceOut
 from service.api.people import need_people
 from service.api.schema import Body, Day, Instant, Line, Out, Query, Text
-from service.audience.contact_store import holder_of_contact
-from service.audience.number import mask, parse_phone
+from service.audience.contacts.contact_store import holder_of_contact
+from service.audience.numbers.number import mask, parse_phone
 from service.campaigns.run_store import get_run
 from service.clock import CHINA
 from service.delivery.inbound import visible

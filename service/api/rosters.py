@@ -10,11 +10,11 @@ from service.api.audience import RosterOut, get_roster
 from service.api.call import Call
 from service.api.consent import EvidenceBody, evidence_of
 from service.api.schema import Body, Day, OptionalLine, Out, Text
-from service.audience import terms_store
-from service.audience.consent import How, check_evidence
-from service.audience.model import ImportRequest
-from service.audience.rosters import MOST_MEMBERS, day_in_china, put_members
-from service.audience.traits import MOST_TAGS, ROLES
+from service.audience.imports.model import ImportRequest
+from service.audience.rosters import terms_store
+from service.audience.rosters.rosters import MOST_MEMBERS, day_in_china, put_members
+from service.audience.vocabulary.consent import How, check_evidence
+from service.audience.vocabulary.traits import MOST_TAGS, ROLES
 from service.errors import Invalid, NotFound
 
 LONGEST_VALUE = 500

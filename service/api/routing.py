@@ -17,10 +17,10 @@ from service.api.people import note_lookup
 from service.api.problems import TooLarge
 from service.api.schema import Body, Instant, Line, Out, Text
 from service.api.upload import Upload
-from service.audience.contact_store import subscriber_base
-from service.audience.number import is_synthetic, mask, parse_phone
-from service.audience.prefix import packaged_prefixes
-from service.audience.prefix_store import current_prefixes, home_of
+from service.audience.contacts.contact_store import subscriber_base
+from service.audience.numbers.number import is_synthetic, mask, parse_phone
+from service.audience.numbers.prefix import packaged_prefixes
+from service.audience.numbers.prefix_store import current_prefixes, home_of
 from service.dispatch import route_store
 from service.dispatch.carrier_list import CarrierList, read_carrier_list
 from service.dispatch.route import Lane, Number, explain

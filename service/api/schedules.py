@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from service.api.call import Call
 from service.api.paging import PageQuery, cut, unknown_cursor
 from service.api.schema import Body, Day, Instant, Int, Line, Out, Page, PlainOut, Text
-from service.audience.segment import canonical
+from service.audience.segments.segment import canonical
 from service.campaigns import fire_store, planning, schedule, sequence_store
 from service.campaigns.county_store import load_county
 from service.campaigns.fire_store import FireRecord

@@ -9,14 +9,14 @@ from pydantic import Field
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import AnyText, Body, Instant, Line, Out, Page
-from service.audience import segment_store as store
-from service.audience.area_store import area_names, read_area_tree
-from service.audience.segment import MAX_CHARACTERS, canonical, comparisons, parse
-from service.audience.segment_areas import RuleAreas
-from service.audience.segment_explain import explain
-from service.audience.segment_names import take_name
-from service.audience.segment_uses import refers_to
-from service.audience.segment_words import fold
+from service.audience.areas.area_store import area_names, read_area_tree
+from service.audience.segments import segment_store as store
+from service.audience.segments.segment import MAX_CHARACTERS, canonical, comparisons, parse
+from service.audience.segments.segment_areas import RuleAreas
+from service.audience.segments.segment_explain import explain
+from service.audience.segments.segment_names import take_name
+from service.audience.segments.segment_uses import refers_to
+from service.audience.segments.segment_words import fold
 from service.campaigns.preview import Preview, check_rule, preview_rule, read_rule
 from service.errors import Conflict
 

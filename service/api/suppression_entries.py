@@ -9,10 +9,10 @@ from service.api.call import Call
 from service.api.opt_out_holds import HoldDecisionBody
 from service.api.paging import PageQuery, cut
 from service.api.schema import Instant, Out, Page
-from service.audience import suppression_entries
-from service.audience import suppression_entry_store as store
-from service.audience.suppression import decrypted_note
-from service.audience.suppression_entry_store import Entry
+from service.audience.suppressions import suppression_entries
+from service.audience.suppressions import suppression_entry_store as store
+from service.audience.suppressions.suppression import decrypted_note
+from service.audience.suppressions.suppression_entry_store import Entry
 from service.crypto import Keyring
 
 

@@ -15,10 +15,10 @@ from service.api.problems import TooLarge
 from service.api.schema import Body, Instant, Line, OptionalLine, Out, Page, Text
 from service.api.suppression_entries import SuppressionEntryOut, entry_out
 from service.api.upload import Upload
-from service.audience import suppression_store as store
-from service.audience.number import mask, parse_phone, to_e164
-from service.audience.prefix import packaged_prefixes
-from service.audience.suppression import (
+from service.audience.numbers.number import mask, parse_phone, to_e164
+from service.audience.numbers.prefix import packaged_prefixes
+from service.audience.suppressions import suppression_store as store
+from service.audience.suppressions.suppression import (
     OptOuts,
     add_suppressions,
     check_new,
@@ -29,9 +29,9 @@ from service.audience.suppression import (
     whose_notices,
     with_note,
 )
-from service.audience.suppression_entries import bounds_of, write_down
-from service.audience.suppression_entry_store import Entry
-from service.audience.suppression_store import NewSuppression, Which
+from service.audience.suppressions.suppression_entries import bounds_of, write_down
+from service.audience.suppressions.suppression_entry_store import Entry
+from service.audience.suppressions.suppression_store import NewSuppression, Which
 from service.errors import Invalid, NotFound
 
 MAX_PHONES = 1_000

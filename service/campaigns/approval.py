@@ -16,8 +16,8 @@ from uuid import UUID
 from service.accounts.departments.department_store import check_signature, get_permits
 from service.accounts.people.model import By, Right, User
 from service.accounts.people.second_person import need_second_person
-from service.audience.segment import canonical
-from service.audience.segment_uses import WrittenOut
+from service.audience.segments.segment import canonical
+from service.audience.segments.segment_uses import WrittenOut
 from service.campaigns import fire_store, run_store, store
 from service.campaigns.clearance import (
     check_carriers_take,

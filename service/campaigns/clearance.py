@@ -10,7 +10,7 @@ days, and so is not bound.
 from collections.abc import Sequence
 from datetime import datetime
 
-from service.audience.segment_uses import WrittenOut
+from service.audience.segments.segment_uses import WrittenOut
 from service.campaigns.model import Campaign, Content
 from service.campaigns.reading import audience_of
 from service.campaigns.texts import Verdict, Words

@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.audience.segment_sql import Compiled
-from service.audience.suppression_store import stops
+from service.audience.segments.segment_sql import Compiled
+from service.audience.suppressions.suppression_store import stops
 from service.campaigns.newcomer_store import New
 from service.campaigns.run_store import OPEN
 from service.storage.postgres import Connection, affected

@@ -13,10 +13,10 @@ from uuid import UUID
 from service.accounts.departments.department_store import get_permits
 from service.accounts.people.model import By, Right, User
 from service.accounts.people.second_person import need_second_person
-from service.audience.area_store import read_area_tree
-from service.audience.rosters import day_in_china
-from service.audience.segment_areas import RuleAreas
-from service.audience.segment_sql import compile_rule
+from service.audience.areas.area_store import read_area_tree
+from service.audience.rosters.rosters import day_in_china
+from service.audience.segments.segment_areas import RuleAreas
+from service.audience.segments.segment_sql import compile_rule
 from service.campaigns import newcomer_store, run_store, store
 from service.campaigns.clearance import frozen_content
 from service.campaigns.county_store import load_county

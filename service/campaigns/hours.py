@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from service.audience.segment import And, Comparison, Rule, parse
+from service.audience.segments.segment import And, Comparison, Rule, parse
 from service.campaigns.holidays import Holidays
 from service.errors import Invalid
 

@@ -10,10 +10,10 @@ from datetime import datetime
 from uuid import UUID
 
 from service.accounts.people.model import By
-from service.audience.area_store import read_area_tree
-from service.audience.rosters import day_in_china
-from service.audience.segment_areas import RuleAreas
-from service.audience.segment_sql import compile_rule
+from service.audience.areas.area_store import read_area_tree
+from service.audience.rosters.rosters import day_in_china
+from service.audience.segments.segment_areas import RuleAreas
+from service.audience.segments.segment_sql import compile_rule
 from service.campaigns import fire_store, newcomer_store, run_store, store
 from service.campaigns.fires import Fire, Why, next_look
 from service.campaigns.hours import County

@@ -7,12 +7,12 @@ and how many they are is read from the ledger, where whoever may have got the ru
 from datetime import datetime
 from uuid import UUID
 
-from service.audience import segment_store
-from service.audience.area_store import read_area_tree
-from service.audience.segment import canonical, parse
-from service.audience.segment_sql import Compiled
-from service.audience.segment_store import Counts
-from service.audience.segment_uses import WrittenOut, write_out
+from service.audience.areas.area_store import read_area_tree
+from service.audience.segments import segment_store
+from service.audience.segments.segment import canonical, parse
+from service.audience.segments.segment_sql import Compiled
+from service.audience.segments.segment_store import Counts
+from service.audience.segments.segment_uses import WrittenOut, write_out
 from service.campaigns import target_store
 from service.campaigns.follower_store import ledger_people, to_be_corrected
 from service.campaigns.model import Campaign, Content, Plan

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.people.model import User
-from service.audience.rosters import day_in_china
+from service.audience.rosters.rosters import day_in_china
 from service.campaigns import milestone_store
 from service.campaigns.planning import load
 from service.errors import Conflict, NotFound

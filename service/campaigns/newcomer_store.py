@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from service.audience.rosters import day_in_china
-from service.audience.segment_sql import Compiled, holds_on
+from service.audience.rosters.rosters import day_in_china
+from service.audience.segments.segment_sql import Compiled, holds_on
 from service.storage.postgres import Connection
 
 FIRST_PARAMETER = 2

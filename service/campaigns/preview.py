@@ -4,16 +4,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from service.audience import segment_store
-from service.audience.area import AreaTree
-from service.audience.area_store import read_area_tree
-from service.audience.number import mask
-from service.audience.rosters import day_in_china
-from service.audience.segment import parse
-from service.audience.segment_areas import RuleAreas
-from service.audience.segment_sql import Compiled, check_areas, compile_rule
-from service.audience.segment_store import Counts
-from service.audience.segment_uses import WrittenOut, uses_segments, write_out
+from service.audience.areas.area import AreaTree
+from service.audience.areas.area_store import read_area_tree
+from service.audience.numbers.number import mask
+from service.audience.rosters.rosters import day_in_china
+from service.audience.segments import segment_store
+from service.audience.segments.segment import parse
+from service.audience.segments.segment_areas import RuleAreas
+from service.audience.segments.segment_sql import Compiled, check_areas, compile_rule
+from service.audience.segments.segment_store import Counts
+from service.audience.segments.segment_uses import WrittenOut, uses_segments, write_out
 from service.crypto import Keyring
 from service.messages.template import render, sample_values
 from service.storage.postgres import Connection, Record

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from service.audience import reader_store
-from service.audience.area import AreaTree
-from service.audience.area_store import read_area_tree
-from service.audience.number import mask
-from service.audience.reader_store import Extremes, Readers
-from service.audience.segment_sql import Compiled
-from service.audience.segment_uses import WrittenOut
+from service.audience.areas.area import AreaTree
+from service.audience.areas.area_store import read_area_tree
+from service.audience.numbers.number import mask
+from service.audience.segments import reader_store
+from service.audience.segments.reader_store import Extremes, Readers
+from service.audience.segments.segment_sql import Compiled
+from service.audience.segments.segment_uses import WrittenOut
 from service.campaigns.preview import compiled, read_rule
 from service.channels.cutting import Cut, Cutter
 from service.crypto import CIPHER_OCTETS, Keyring

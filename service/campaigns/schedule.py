@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from service.audience.traits import ROLES
+from service.audience.vocabulary.traits import ROLES
 from service.campaigns.hours import County, HourTerms, audience_of, hour_problems
 from service.campaigns.recurrence import RecurrenceError, parse
 from service.errors import Invalid

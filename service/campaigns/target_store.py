@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.audience.segment_sql import Compiled
-from service.audience.segment_store import FIRST_RULE_PARAMETER, WORK_MEMORY, reached
+from service.audience.segments.segment_sql import Compiled
+from service.audience.segments.segment_store import FIRST_RULE_PARAMETER, WORK_MEMORY, reached
 from service.storage.postgres import Connection, one
 
 

@@ -33,7 +33,7 @@ COMMANDS = {
     ),
     "env": ("service.cli.database:add_env", "print every setting with its meaning"),
     "import": (
-        "service.audience.import_command:add_arguments",
+        "service.cli.import_command:add_arguments",
         "read a contact file onto a roster / 导入名单文件",
     ),
     "channel": ("service.cli.channels:add_arguments", "set up, change and test the ways out"),
@@ -44,11 +44,11 @@ COMMANDS = {
     ),
     "templates": ("service.cli.starter_command:add_arguments", "load the starter library"),
     "suppressions": (
-        "service.audience.suppression_command:add_arguments",
+        "service.cli.suppression_command:add_arguments",
         "numbers that are never sent to / 禁发号码",
     ),
     "prefixes": (
-        "service.audience.prefix_command:add_arguments",
+        "service.cli.prefix_command:add_arguments",
         "whose the first seven digits are / 七位号段表",
     ),
     "audit": ("service.cli.audit_command:add_arguments", "prove the audit trail"),

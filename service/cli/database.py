@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from service.accounts.audit.audit import Act
 from service.accounts.audit.audit_store import insert_entry
 from service.accounts.bootstrap import Person, bootstrap
-from service.audience.area_store import load_areas
+from service.audience.areas.area_store import load_areas
 from service.campaigns.stop_all import hold_all
 from service.clock import written
 from service.crypto import Keyring, read_key_file

@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from service.accounts.people.model import User
-from service.audience.suppression_store import lock_suppressions
+from service.audience.suppressions.suppression_store import lock_suppressions
 from service.channels.extension import behind
 from service.channels.extension_store import Owner, owners_of
 from service.channels.store import readable_channels

@@ -23,9 +23,9 @@ from functools import cache
 from pathlib import Path
 from uuid import UUID
 
-from service.audience.number import is_synthetic
-from service.audience.prefix import Prefixes, national
-from service.audience.prefix_store import current_prefixes
+from service.audience.numbers.number import is_synthetic
+from service.audience.numbers.prefix import Prefixes, national
+from service.audience.numbers.prefix_store import current_prefixes
 from service.campaigns.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.crypto import Keyring, Undecipherable
 from service.delivery import replies_store as store

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.audience.suppression_store import IS_NEW, merged
+from service.audience.suppressions.suppression_store import IS_NEW, merged
 from service.storage.postgres import Connection, Record, affected
 
 Due = tuple[str, UUID]

@@ -16,17 +16,17 @@ from itertools import islice
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from service.audience.cells import squeeze, text_form
-from service.audience.files import Chunks, no_phone_column, open_source
-from service.audience.header import (
+from service.audience.numbers.number import REASONS, read_cell, to_e164
+from service.audience.numbers.prefix import Prefixes
+from service.audience.tables.files import Chunks, no_phone_column, open_source
+from service.audience.tables.header import (
     SEARCHED_RECORDS,
     Header,
     Vocabulary,
     find_header,
     header_form,
 )
-from service.audience.number import REASONS, read_cell, to_e164
-from service.audience.prefix import Prefixes
+from service.audience.vocabulary.cells import squeeze, text_form
 from service.errors import FileRefused
 
 CHINA = ZoneInfo("Asia/Shanghai")

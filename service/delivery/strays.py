@@ -16,7 +16,7 @@ from uuid import UUID
 
 from service.accounts.people.model import User
 from service.audience.population_store import COUNTED_FOR, count_population
-from service.audience.suppression_store import lock_suppressions
+from service.audience.suppressions.suppression_store import lock_suppressions
 from service.delivery import replies_store
 from service.delivery import strays_store as store
 from service.delivery.inbound_store import NewText

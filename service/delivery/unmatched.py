@@ -13,9 +13,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from service.accounts.people.model import By
-from service.audience.cells import neutral
-from service.audience.number import mask
-from service.audience.rejects import BOM
+from service.audience.imports.rejects import BOM
+from service.audience.numbers.number import mask
+from service.audience.vocabulary.cells import neutral
 from service.clock import written
 from service.crypto import Keyring
 from service.delivery import unmatched_store as store

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from service.audience.area import packaged_areas
+from service.audience.areas.area import packaged_areas
 from service.demo import screen
 from service.demo.client import Client
 from service.messages.template import load_library

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
-from service.audience.files import Chunks, Sheet, no_phone_column, open_source
-from service.audience.header import SEARCHED_RECORDS, Vocabulary, find_header
-from service.audience.number import REASONS, read_cell, to_e164
-from service.audience.prefix import Prefixes
-from service.audience.traits import CARRIERS, read_carrier
-from service.audience.workbook_process import OF_LISTS
+from service.audience.numbers.number import REASONS, read_cell, to_e164
+from service.audience.numbers.prefix import Prefixes
+from service.audience.tables.files import Chunks, Sheet, no_phone_column, open_source
+from service.audience.tables.header import SEARCHED_RECORDS, Vocabulary, find_header
+from service.audience.tables.workbook_process import OF_LISTS
+from service.audience.vocabulary.traits import CARRIERS, read_carrier
 from service.errors import FileRefused
 
 _UNKNOWN = "the carrier is not known; write one of " + ", ".join(CARRIERS)

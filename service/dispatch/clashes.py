@@ -15,11 +15,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from service.accounts.people.model import User
-from service.audience.area import AreaTree
-from service.audience.area_store import read_area_tree
-from service.audience.rosters import day_in_china
-from service.audience.segment_areas import RuleAreas
-from service.audience.segment_sql import compile_rule
+from service.audience.areas.area import AreaTree
+from service.audience.areas.area_store import read_area_tree
+from service.audience.rosters.rosters import day_in_china
+from service.audience.segments.segment_areas import RuleAreas
+from service.audience.segments.segment_sql import compile_rule
 from service.campaigns.model import Campaign
 from service.campaigns.preview import read_rule
 from service.campaigns.store import get_campaign

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from service.audience.rosters import day_in_china
+from service.audience.rosters.rosters import day_in_china
 from service.channels.outcome import Reason
 from service.dispatch import dead_numbers_store as store
 from service.dispatch.reroute_store import Key

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
 
-from service.audience.suppression_store import IS_NEW, merged
+from service.audience.suppressions.suppression_store import IS_NEW, merged
 from service.dispatch.reroute_store import Key
 from service.storage.postgres import Connection
 

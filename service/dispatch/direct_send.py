@@ -21,9 +21,9 @@ from uuid import UUID
 
 from service.accounts.departments.department import SignatureLent, bare
 from service.accounts.keys.key import Mode
-from service.audience.number import is_synthetic, parse_phone
-from service.audience.prefix import Prefixes
-from service.audience.prefix_store import prefixes_of
+from service.audience.numbers.number import is_synthetic, parse_phone
+from service.audience.numbers.prefix import Prefixes
+from service.audience.numbers.prefix_store import prefixes_of
 from service.campaigns.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.crypto import Keyring
 from service.dispatch import direct, direct_bounds_store

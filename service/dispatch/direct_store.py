@@ -7,7 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.keys.key import Mode
-from service.audience.suppression_store import stops
+from service.audience.suppressions.suppression_store import stops
 from service.dispatch.expand_store import PRIORITY
 from service.storage.postgres import Connection, Record, affected, one
 

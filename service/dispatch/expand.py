@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.accounts.keys.key import Mode
-from service.audience.area_store import read_area_tree
-from service.audience.rosters import day_in_china
-from service.audience.segment import parse
-from service.audience.segment_areas import RuleAreas
-from service.audience.segment_sql import compile_rule
+from service.audience.areas.area_store import read_area_tree
+from service.audience.rosters.rosters import day_in_china
+from service.audience.segments.segment import parse
+from service.audience.segments.segment_areas import RuleAreas
+from service.audience.segments.segment_sql import compile_rule
 from service.campaigns.county_store import load_county
 from service.campaigns.follower_store import (
     Members,

@@ -6,11 +6,11 @@ The same statement judges as when the ledger is written, so a preview says what 
 from datetime import datetime
 
 from service.accounts.keys.key import Mode
-from service.audience.area_store import read_area_tree
-from service.audience.rosters import day_in_china
-from service.audience.segment_areas import RuleAreas
-from service.audience.segment_sql import compile_rule
-from service.audience.segment_store import Counts
+from service.audience.areas.area_store import read_area_tree
+from service.audience.rosters.rosters import day_in_china
+from service.audience.segments.segment_areas import RuleAreas
+from service.audience.segments.segment_sql import compile_rule
+from service.audience.segments.segment_store import Counts
 from service.campaigns.follower_store import to_be_corrected
 from service.campaigns.model import Campaign
 from service.campaigns.preview import read_rule

@@ -1,6 +1,6 @@
 """The SQL of what a ledger would have if its run were expanded now, counted and not written."""
 
-from service.audience.segment_store import ENDED, SAMPLE, WORK_MEMORY, Counts, counts_of
+from service.audience.segments.segment_store import ENDED, SAMPLE, WORK_MEMORY, Counts, counts_of
 from service.dispatch.judging_store import PARAMETERS, Judging, judged
 from service.dispatch.whom import Whom
 from service.storage.postgres import Connection

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from service.audience.suppression_store import stops
+from service.audience.suppressions.suppression_store import stops
 from service.dispatch.route import Route
 from service.dispatch.whom import Whom
 from service.messages.template import ContactFact

@@ -16,11 +16,11 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from service.audience.area import AreaTree
-from service.audience.area_store import read_area_tree
-from service.audience.rosters import day_in_china
-from service.audience.segment_areas import RuleAreas
-from service.audience.segment_sql import compile_rule
+from service.audience.areas.area import AreaTree
+from service.audience.areas.area_store import read_area_tree
+from service.audience.rosters.rosters import day_in_china
+from service.audience.segments.segment_areas import RuleAreas
+from service.audience.segments.segment_sql import compile_rule
 from service.campaigns import planning, run_store, sequence_store
 from service.campaigns import store as campaign_store
 from service.campaigns.county_store import load_county

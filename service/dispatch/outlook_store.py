@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from service.audience.segment_store import WORK_MEMORY
+from service.audience.segments.segment_store import WORK_MEMORY
 from service.dispatch.judging_store import Judging, judged
 from service.dispatch.whom import Whom
 from service.storage.postgres import Connection, Record

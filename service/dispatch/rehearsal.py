@@ -12,8 +12,8 @@ from uuid import UUID
 
 from service.accounts.people import phone_store
 from service.accounts.people.model import User
-from service.audience.number import is_synthetic
-from service.audience.prefix_store import current_prefixes
+from service.audience.numbers.number import is_synthetic
+from service.audience.numbers.prefix_store import current_prefixes
 from service.campaigns.approval import check_second_person
 from service.campaigns.clearance import frozen_content
 from service.campaigns.model import Campaign, State

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from service.audience.suppression_store import stops
+from service.audience.suppressions.suppression_store import stops
 from service.dispatch.caps_store import CURRENT, RESERVED
 from service.dispatch.lease_store import Lease
 from service.storage.postgres import Connection, Record

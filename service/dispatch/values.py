@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Literal, get_args
 from uuid import UUID
 
-from service.audience.names import REQUEST_WORDS, asks, is_name
+from service.audience.vocabulary.names import REQUEST_WORDS, asks, is_name
 from service.messages.lint.draft import closed
 from service.messages.lint.lint_values import carries_number, tell_together, tells, value_findings
 from service.messages.policy import SHIPPED

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from service.accounts.departments.department import Permits, SignatureLent
 from service.accounts.departments.department_store import check_signature, get_permits
-from service.audience.contact_store import subscriber_base
+from service.audience.contacts.contact_store import subscriber_base
 from service.dispatch.drill import drill_routes
 from service.dispatch.route import Lane, Route, routes
 from service.messages.signature import head

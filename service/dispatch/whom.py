@@ -10,7 +10,7 @@ lists only.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.audience.segment_sql import CARRIER, Compiled
+from service.audience.segments.segment_sql import CARRIER, Compiled
 from service.campaigns.follower_store import Members
 from service.campaigns.newcomer_store import New
 

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.audience.segment_sql import holds_on
+from service.audience.segments.segment_sql import holds_on
 from service.privacy.clock_watch import Due, Held, Watch
 from service.storage.postgres import Connection, Record, one
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.people.model import By, User
-from service.audience.suppression_store import lock_suppressions
+from service.audience.suppressions.suppression_store import lock_suppressions
 from service.crypto import Keyring
 from service.privacy import store
 from service.privacy.lookups import REASON

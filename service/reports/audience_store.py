@@ -4,8 +4,8 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from service.audience.segment_sql import CARRIER, Compiled
-from service.audience.segment_store import WORK_MEMORY, reached
+from service.audience.segments.segment_sql import CARRIER, Compiled
+from service.audience.segments.segment_store import WORK_MEMORY, reached
 from service.campaigns.model import ENDED
 from service.reports.audience import SAMPLE, Audience
 from service.storage.postgres import Connection, Record, one

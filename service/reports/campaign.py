@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from service.audience.rejects import BOM, csv_line
+from service.audience.imports.rejects import BOM, csv_line
 from service.campaigns.fire_store import FireRecord, fires_between
 from service.campaigns.hours import BEIJING
 from service.clock import written

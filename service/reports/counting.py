@@ -3,11 +3,11 @@
 import time
 from datetime import datetime, timedelta
 
-from service.audience.area_store import read_area_tree
-from service.audience.rosters import day_in_china
-from service.audience.segment import SegmentError
-from service.audience.segment_areas import RuleAreas
-from service.audience.segment_sql import compile_rule
+from service.audience.areas.area_store import read_area_tree
+from service.audience.rosters.rosters import day_in_china
+from service.audience.segments.segment import SegmentError
+from service.audience.segments.segment_areas import RuleAreas
+from service.audience.segments.segment_sql import compile_rule
 from service.campaigns.preview import read_rule
 from service.reports import audience_store
 from service.reports.audience import Audience

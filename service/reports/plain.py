@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from service.audience.rosters import day_in_china
+from service.audience.rosters.rosters import day_in_china
 from service.messages.ledger import MessageState as S
 
 

@@ -9,8 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from service.audience.area_store import area_names
-from service.audience.number import mask
+from service.audience.areas.area_store import area_names
+from service.audience.numbers.number import mask
 from service.crypto import Keyring
 from service.errors import NotFound
 from service.messages.ledger import MessageState

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
-from service.audience.suppression_store import stops
+from service.audience.suppressions.suppression_store import stops
 from service.storage.postgres import Connection, Record
 
 

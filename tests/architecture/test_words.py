@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from service.audience.prefix import is_synthetic
+from service.audience.numbers.prefix import is_synthetic
 from tests.architecture.tree import ROOT, text_files
 
 SPECIFIED = ("tests/vectors/", "docs/protocols/")  # these quote the specifications' own examples

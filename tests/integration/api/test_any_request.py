@@ -22,7 +22,7 @@ from hypothesis.strategies import SearchStrategy
 from schemathesis import APIOperation, Case, GenerationMode
 
 from service.api.routes import OPS
-from service.audience.area_store import load_areas
+from service.audience.areas.area_store import load_areas
 from service.dispatch.expand import expand_run
 from service.runtime import Runtime
 from service.storage.postgres import transaction

@@ -6,8 +6,8 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from service.api.routes import OPS
-from service.audience.area_store import load_areas
-from service.audience.loading import run_import
+from service.audience.areas.area_store import load_areas
+from service.audience.imports.loading import run_import
 from service.storage.postgres import transaction
 from tests.factories import make_contact
 from tests.integration.api.conftest import Api

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from service.audience.area_renames import WAITS
-from service.audience.area_store import load_areas
+from service.audience.areas.area_renames import WAITS
+from service.audience.areas.area_store import load_areas
 from service.storage.postgres import CheckViolation, transaction
 from tests.integration.api.conftest import Answer, Api
 from tests.integration.api.test_keys import second_admin

@@ -10,8 +10,8 @@ import pytest
 from aiohttp import FormData
 from aiohttp.multipart import parse_content_disposition
 
-from service.audience.area_store import load_areas
-from service.audience.loading import run_import
+from service.audience.areas.area_store import load_areas
+from service.audience.imports.loading import run_import
 from service.queue import Job
 from service.storage.postgres import transaction
 from tests.factories import make_contact, phone

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from service.audience.suppression_store import insert_suppressions
+from service.audience.suppressions.suppression_store import insert_suppressions
 from service.campaigns import planning, run_store
 from service.campaigns.clearance import frozen_content
 from service.campaigns.firing import fire_due

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from service.audience.area_store import load_areas
-from service.audience.loading import run_import
-from service.audience.rosters import run_undo
+from service.audience.areas.area_store import load_areas
+from service.audience.imports.loading import run_import
+from service.audience.rosters.rosters import run_undo
 from service.storage.postgres import transaction
 from tests.integration.api.conftest import Api
 from tests.integration.api.test_audience import _form

@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 from aiohttp import FormData
 
-from service.audience.loading import run_import
-from service.audience.rosters import run_undo
+from service.audience.imports.loading import run_import
+from service.audience.rosters.rosters import run_undo
 from tests.factories import phone
 from tests.integration.api.conftest import Api
 

@@ -12,7 +12,7 @@ import pytest
 from service.accounts.bootstrap import Person, bootstrap
 from service.accounts.people.grants import WAITS
 from service.accounts.people.model import Right, Role, User
-from service.audience.area_store import load_areas
+from service.audience.areas.area_store import load_areas
 from service.campaigns import approval
 from service.storage.postgres import CheckViolation, transaction
 from tests.factories import make_draft, make_token, make_user

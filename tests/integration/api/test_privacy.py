@@ -8,9 +8,9 @@ from uuid import UUID
 import pytest
 from aiohttp import FormData
 
-from service.audience import merging
-from service.audience.area_store import load_areas
-from service.audience.loading import run_import
+from service.audience.areas.area_store import load_areas
+from service.audience.imports import merging
+from service.audience.imports.loading import run_import
 from service.privacy.store import delete_left_behind
 from service.storage.postgres import transaction
 from tests.factories import make_contact, make_draft, phone

@@ -22,7 +22,7 @@ from service.api.call import Call, Download
 from service.api.op import Op
 from service.api.routes import OPS, PREFIX
 from service.api.schema import Out
-from service.audience.suppression import read_optouts
+from service.audience.suppressions.suppression import read_optouts
 from service.storage import postgres
 from service.storage.postgres import HOT_SECONDS, Pool, transaction
 from tests.factories import make_team, make_token

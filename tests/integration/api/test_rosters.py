@@ -7,9 +7,9 @@ from uuid import UUID
 
 from aiohttp import FormData
 
-from service.audience.area_store import load_areas
-from service.audience.loading import run_import
-from service.audience.rosters import run_undo
+from service.audience.areas.area_store import load_areas
+from service.audience.imports.loading import run_import
+from service.audience.rosters.rosters import run_undo
 from service.storage.postgres import transaction
 from tests.harness.instants import instant
 from tests.integration.api.conftest import Answer, Api

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import FormData
 
-from service.audience.suppression import add_suppressions, encrypt_old_notes
+from service.audience.suppressions.suppression import add_suppressions, encrypt_old_notes
 from service.privacy.store import list_suppressions as list_found
 from service.storage.postgres import transaction
 from tests.factories import make_contact, phone, suppression
@@ -350,8 +350,8 @@ async def test_what_a_person_noted_is_encrypted(api: Api) -> None:
 async def test_old_notes_are_encrypted_in_batches(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.audience.suppression.NOTES", 2)
-    monkeypatch.setattr("service.audience.suppression.BATCHES", 2)
+    monkeypatch.setattr("service.audience.suppressions.suppression.NOTES", 2)
+    monkeypatch.setattr("service.audience.suppressions.suppression.BATCHES", 2)
     pool = api.runtime.pool
     for n in range(1, 6):
         await suppress(api, phone=phone(n))

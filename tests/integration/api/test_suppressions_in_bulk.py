@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import FormData
 
-from service.audience.suppression_entries import Bounds
+from service.audience.suppressions.suppression_entries import Bounds
 from service.storage.postgres import CheckViolation, transaction
 from tests.factories import make_contact, make_token, make_user, phone
 from tests.integration.api.conftest import Answer, Api

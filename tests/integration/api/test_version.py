@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service.api.routes import OPS
-from service.audience.area_store import load_areas
+from service.audience.areas.area_store import load_areas
 from service.storage.postgres import transaction
 from tests.factories import make_draft
 from tests.integration.api.conftest import Answer, Api

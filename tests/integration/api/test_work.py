@@ -11,7 +11,7 @@ from service.accounts.audit.audit_store import insert_entry
 from service.accounts.bootstrap import Person, bootstrap
 from service.accounts.people.model import By, Right, Role
 from service.api import metrics
-from service.audience.area_store import load_areas
+from service.audience.areas.area_store import load_areas
 from service.campaigns import firing, lifecycle
 from service.campaigns.firing import fire_due
 from service.campaigns.missed import record_missed

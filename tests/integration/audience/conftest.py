@@ -9,10 +9,10 @@ from uuid import UUID
 
 import pytest
 
-from service.audience.area_store import load_areas
-from service.audience.loading import create_import, run_import
-from service.audience.model import Import, ImportRequest
-from service.audience.store import get_import
+from service.audience.areas.area_store import load_areas
+from service.audience.imports.loading import create_import, run_import
+from service.audience.imports.model import Import, ImportRequest
+from service.audience.imports.store import get_import
 from service.crypto import Keyring
 from service.storage.postgres import Connection, Pool
 from tests.harness.shell import Shell

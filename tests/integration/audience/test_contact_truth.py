@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from service.audience import merging, staging_store
-from service.audience.area_store import read_area_tree
-from service.audience.importing import ContactReading, Rules, read_contacts
-from service.audience.model import ImportRequest, Listed, Report, RowResult
-from service.audience.number import to_e164
-from service.audience.prefix import national, packaged_prefixes
-from service.audience.staging import TABLE_SHIFT
-from service.audience.store import get_import, insert_import
-from service.audience.suppression import add_suppressions, read_optouts
+from service.audience.areas.area_store import read_area_tree
+from service.audience.imports import merging, staging_store
+from service.audience.imports.importing import ContactReading, Rules, read_contacts
+from service.audience.imports.model import ImportRequest, Listed, Report, RowResult
+from service.audience.imports.staging import TABLE_SHIFT
+from service.audience.imports.store import get_import, insert_import
+from service.audience.numbers.number import to_e164
+from service.audience.numbers.prefix import national, packaged_prefixes
+from service.audience.suppressions.suppression import add_suppressions, read_optouts
 from service.crypto import Keyring
 from service.storage.postgres import Connection
 from tests.factories import suppression
@@ -78,7 +78,7 @@ def read_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> ReadFile:
     """Imports a file; the entries of its rows that are not plainly clean, and its report."""
-    monkeypatch.setattr("service.audience.importing.ContactReading", _Recorded)
+    monkeypatch.setattr("service.audience.imports.importing.ContactReading", _Recorded)
     monkeypatch.setattr(staging_store, "drop_staging", _keep)
 
     async def read(

@@ -14,11 +14,12 @@ from uuid import UUID
 
 import pytest
 
-from service.audience import area_store, loading, store
-from service.audience.loading import create_import, run_import
-from service.audience.model import ImportRequest
-from service.audience.rosters import ask_undo, run_undo
-from service.audience.staging_store import lock_contacts
+from service.audience.areas import area_store
+from service.audience.imports import loading, store
+from service.audience.imports.loading import create_import, run_import
+from service.audience.imports.model import ImportRequest
+from service.audience.imports.staging_store import lock_contacts
+from service.audience.rosters.rosters import ask_undo, run_undo
 from service.crypto import Keyring
 from service.embedded import Valkey
 from service.errors import Conflict

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from service.audience import area_store, merging, staging_store, store
-from service.audience.loading import ATTEMPTS, create_import, run_import
-from service.audience.model import Import, ImportRequest
-from service.audience.number import to_e164
-from service.audience.prefix import packaged_prefixes
-from service.audience.staging import Staged, Stager
-from service.audience.suppression import add_suppressions, read_optouts
+from service.audience.areas import area_store
+from service.audience.imports import merging, staging_store, store
+from service.audience.imports.loading import ATTEMPTS, create_import, run_import
+from service.audience.imports.model import Import, ImportRequest
+from service.audience.imports.staging import Staged, Stager
+from service.audience.numbers.number import to_e164
+from service.audience.numbers.prefix import packaged_prefixes
+from service.audience.suppressions.suppression import add_suppressions, read_optouts
 from service.crypto import Keyring
 from service.errors import Invalid, NotFound
 from service.storage.postgres import Connection, Pool

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from service.audience import prefix_store
-from service.audience.blocks import Block
+from service.audience.numbers import prefix_store
+from service.audience.numbers.blocks import Block
 from service.crypto import Keyring
 from service.dispatch.route_store import set_override
 from service.storage.postgres import Pool, transaction

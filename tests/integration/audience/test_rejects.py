@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from service.audience.model import Import
-from service.audience.rejects import Reject, list_rejects, rejects_csv
+from service.audience.imports.model import Import
+from service.audience.imports.rejects import Reject, list_rejects, rejects_csv
 from service.crypto import Keyring
 from service.storage.postgres import Connection
 

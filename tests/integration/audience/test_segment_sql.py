@@ -12,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.audience.area import AreaTree, packaged_areas
-from service.audience.cells import WHITE, text_form
-from service.audience.segment import And, Comparison, Not, Or, Rule, canonical, parse
-from service.audience.segment_areas import RuleAreas
-from service.audience.segment_sql import compile_rule
-from service.audience.segment_words import fold
-from service.audience.traits import ROLES
+from service.audience.areas.area import AreaTree, packaged_areas
+from service.audience.segments.segment import And, Comparison, Not, Or, Rule, canonical, parse
+from service.audience.segments.segment_areas import RuleAreas
+from service.audience.segments.segment_sql import compile_rule
+from service.audience.segments.segment_words import fold
+from service.audience.vocabulary.cells import WHITE, text_form
+from service.audience.vocabulary.traits import ROLES
 
 Truth = bool | None
 

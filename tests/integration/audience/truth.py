@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from service.audience.model import Listed, Rejected, RowResult, Skipped
-from service.audience.staging import TABLE_SHIFT
+from service.audience.imports.model import Listed, Rejected, RowResult, Skipped
+from service.audience.imports.staging import TABLE_SHIFT
 
 Entry = dict[str, Any]
 

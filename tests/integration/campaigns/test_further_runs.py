@@ -11,7 +11,7 @@ import pytest
 
 from service.accounts.keys.key import Mode
 from service.accounts.people.model import By, Role, User
-from service.audience.suppression_store import insert_suppressions
+from service.audience.suppressions.suppression_store import insert_suppressions
 from service.campaigns import approval, further_runs, lifecycle, planning
 from service.campaigns.corrections import correct
 from service.campaigns.firing import fire_due

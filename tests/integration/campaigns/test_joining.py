@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from service.accounts.people.model import By
-from service.audience import store as imports
-from service.audience.model import ImportRequest
-from service.audience.rosters import ask_undo, put_members, run_undo
-from service.audience.suppression_store import insert_suppressions
+from service.audience.imports import store as imports
+from service.audience.imports.model import ImportRequest
+from service.audience.rosters.rosters import ask_undo, put_members, run_undo
+from service.audience.suppressions.suppression_store import insert_suppressions
 from service.campaigns import approval, fire_store, lifecycle, planning
 from service.campaigns.firing import arm_again, fire_due
 from service.campaigns.lifecycle import finish_campaigns

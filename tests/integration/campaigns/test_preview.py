@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from service.audience.segment import MAX_CHARACTERS, canonical, parse
+from service.audience.segments.segment import MAX_CHARACTERS, canonical, parse
 from service.campaigns.preview import preview_rule
 from service.crypto import Keyring
 from service.storage.postgres import Connection

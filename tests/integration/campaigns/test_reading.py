@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from service.audience.area_store import load_areas
-from service.audience.segment import parse
-from service.audience.segment_uses import WrittenOut, write_out
+from service.audience.areas.area_store import load_areas
+from service.audience.segments.segment import parse
+from service.audience.segments.segment_uses import WrittenOut, write_out
 from service.campaigns import reading
 from service.campaigns.reading import Reading, audience_of, read_by
 from service.crypto import Keyring

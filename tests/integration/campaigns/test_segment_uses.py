@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from service.accounts.people.model import Role, User
-from service.audience.segment_store import Segment, insert_segment, update_segment
+from service.audience.segments.segment_store import Segment, insert_segment, update_segment
 from service.campaigns import approval, planning, run_store
 from service.campaigns.firing import Limits, fire_due
 from service.campaigns.model import Campaign, State

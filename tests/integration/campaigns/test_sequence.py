@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from service.accounts.people.model import By
-from service.audience.suppression_store import insert_suppressions
+from service.audience.suppressions.suppression_store import insert_suppressions
 from service.campaigns import (
     approval,
     county_store,

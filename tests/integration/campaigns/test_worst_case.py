@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from service.audience.area_store import load_areas
+from service.audience.areas.area_store import load_areas
 from service.campaigns import approval
 from service.campaigns.clearance import ValuesMissing
 from service.campaigns.model import Campaign, State

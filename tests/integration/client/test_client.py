@@ -25,7 +25,7 @@ from tocsin_client.errors import BY_CODE, kind_of
 from tocsin_client.types import SentText
 
 import service.api
-from service.audience.loading import run_import
+from service.audience.imports.loading import run_import
 from tests.factories import TEXT, phone
 from tests.harness.lossy import LossyWire
 from tests.harness.signatures import register_signature

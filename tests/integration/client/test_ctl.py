@@ -15,7 +15,7 @@ import pytest
 from tocsin_client.ctl.command import parser
 from tocsin_client.ctl.screen import LANGUAGE, cell, padded, speaks_chinese, width
 
-from service.audience.loading import run_import
+from service.audience.imports.loading import run_import
 from service.campaigns.hours import BEIJING
 from service.campaigns.missed import record_missed
 from service.campaigns.schedule import Schedule

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from tocsin_client.ctl.nouns import WEEKLY
 
-from service.audience.area_store import load_areas
-from service.audience.loading import run_import
+from service.audience.areas.area_store import load_areas
+from service.audience.imports.loading import run_import
 from service.storage.postgres import transaction
 from tests.factories import TEXT, phone
 from tests.harness.instants import instant

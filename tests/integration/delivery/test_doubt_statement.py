@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service.accounts.people.model import By
-from service.audience.prefix import packaged_prefixes
+from service.audience.numbers.prefix import packaged_prefixes
 from service.delivery import statement_import
 from service.delivery.statement import (
     EARLY,

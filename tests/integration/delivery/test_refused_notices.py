@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from service.accounts.departments.department_store import register
-from service.audience.area_store import read_area_tree
-from service.audience.segment import parse
-from service.audience.segment_areas import RuleAreas
-from service.audience.segment_sql import compile_rule
-from service.audience.segment_store import FIRST_RULE_PARAMETER, count_people, shown
+from service.audience.areas.area_store import read_area_tree
+from service.audience.segments.segment import parse
+from service.audience.segments.segment_areas import RuleAreas
+from service.audience.segments.segment_sql import compile_rule
+from service.audience.segments.segment_store import FIRST_RULE_PARAMETER, count_people, shown
 from service.campaigns.follower_store import count_missed
 from service.crypto import Keyring
 from service.delivery.replies import reply_texts

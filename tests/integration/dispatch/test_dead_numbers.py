@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from service.audience import suppression_store
-from service.audience.suppression import add_suppressions
+from service.audience.suppressions import suppression_store
+from service.audience.suppressions.suppression import add_suppressions
 from service.channels.gateway import Receipt
 from service.channels.outcome import ReceiptState
 from service.crypto import Keyring

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from service.audience.rosters import day_in_china
+from service.audience.rosters.rosters import day_in_china
 from service.campaigns.preview import preview_rule
 from service.crypto import Keyring
 from service.dispatch.expand import expand_run

@@ -19,8 +19,8 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from service.audience.suppression import add_suppressions
-from service.audience.suppression_store import lock_suppressions
+from service.audience.suppressions.suppression import add_suppressions
+from service.audience.suppressions.suppression_store import lock_suppressions
 from service.campaigns import run_store
 from service.campaigns.lifecycle import finish_campaigns
 from service.channels.gateway import Submission, SubmitResult

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service.audience.area_store import load_areas
+from service.audience.areas.area_store import load_areas
 from service.channels.model import CARRIERS, ChannelSettings
 from service.channels.store import insert_channel, parse_settings
 from service.clock import Clock

@@ -14,11 +14,11 @@ from service.accounts.audit.sealing import seal_committed, verify
 from service.accounts.login.session_store import give_password
 from service.accounts.people.model import Role, User
 from service.accounts.sending import guest_store
-from service.audience.area_store import load_areas
-from service.audience.model import ImportRequest
-from service.audience.rosters import ask_undo, put_members
-from service.audience.staging_store import lock_contacts
-from service.audience.store import lock_import
+from service.audience.areas.area_store import load_areas
+from service.audience.imports.model import ImportRequest
+from service.audience.imports.staging_store import lock_contacts
+from service.audience.imports.store import lock_import
+from service.audience.rosters.rosters import ask_undo, put_members
 from service.crypto import Keyring
 from service.errors import Conflict
 from service.privacy.retention import Terms, let_go

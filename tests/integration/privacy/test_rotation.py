@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from service.audience.suppression_store import NewSuppression, insert_suppressions
+from service.audience.suppressions.suppression_store import NewSuppression, insert_suppressions
 from service.crypto import (
     Keyring,
     Keys,

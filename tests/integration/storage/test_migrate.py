@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from service.accounts.people.model import RIGHTS, Right, Role, rights_of
-from service.audience.suppression_store import stops
+from service.audience.suppressions.suppression_store import stops
 from service.errors import Misconfigured
 from service.storage import migrate as module
 from service.storage.migrate import migrate, migrations

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from service.audience.area import AreaTree, packaged_areas
-from service.audience.importing import Rules, read_contacts
-from service.audience.model import Report, RowResult
-from service.audience.prefix import packaged_prefixes
-from service.audience.report import Repeats
+from service.audience.areas.area import AreaTree, packaged_areas
+from service.audience.imports.importing import Rules, read_contacts
+from service.audience.imports.model import Report, RowResult
+from service.audience.imports.report import Repeats
+from service.audience.numbers.prefix import packaged_prefixes
 
 Rows = list[RowResult]
 ReadFile = Callable[..., tuple[Rows, Report]]

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.audience.ages import BANDS, UNDER_14, UNKNOWN, is_minor, read_age, read_grade
+from service.audience.vocabulary.ages import (
+    BANDS,
+    UNDER_14,
+    UNKNOWN,
+    is_minor,
+    read_age,
+    read_grade,
+)
 
 
 @pytest.mark.parametrize(

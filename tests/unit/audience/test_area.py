@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.audience.area import Area, AreaTree, Place
-from service.audience.importing import Rules
+from service.audience.areas.area import Area, AreaTree, Place
+from service.audience.imports.importing import Rules
 
 
 @pytest.mark.parametrize(

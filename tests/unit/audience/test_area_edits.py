@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.audience.area import Area, packaged_areas
-from service.audience.area_edits import LONGEST_NAME, check_name
+from service.audience.areas.area import Area, packaged_areas
+from service.audience.areas.area_edits import LONGEST_NAME, check_name
 from service.errors import Invalid
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.audience.blocks import Block, BlockTable, read_blocks
-from service.audience.prefix import Blocks, packaged_prefixes
+from service.audience.numbers.blocks import Block, BlockTable, read_blocks
+from service.audience.numbers.prefix import Blocks, packaged_prefixes
 from service.errors import FileRefused
 
 TABLE = "号段,省份,城市,运营商\n1979000,安徽,宣城,中国联通\n1979001,,,移动虚拟运营商\n"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.audience.cells import (
+from service.audience.vocabulary.cells import (
     PLACEHOLDERS,
     WHITE,
     is_blank,

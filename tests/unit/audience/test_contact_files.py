@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.audience.files import LONGEST_LINE
+from service.audience.tables.files import LONGEST_LINE
 from service.errors import FileRefused, Invalid
 
 LIST = "手机号,姓名\r\n19790001234,张三\r\n19790001235,李四\r\n"

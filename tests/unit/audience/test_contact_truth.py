@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from service.audience.area import packaged_areas, read_areas
-from service.audience.number import read_cell
+from service.audience.areas.area import packaged_areas, read_areas
+from service.audience.numbers.number import read_cell
 from service.errors import FileRefused
 
 DATA = Path(__file__).resolve().parents[2] / "data"

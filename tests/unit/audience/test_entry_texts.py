@@ -3,13 +3,13 @@
 import pytest
 
 from service.api.rosters import MemberBody
-from service.audience.contact import Entry
-from service.audience.entry_texts import ENTRY_TEXTS, RULE_TEXTS, TEXT_COLUMNS
-from service.audience.header import COLUMNS
-from service.audience.model import Link
-from service.audience.segment_words import FIELDS
-from service.audience.staging import StagedNumber, Stager
-from service.audience.traits import LONGEST_TAG, MOST_TAGS, split_tags
+from service.audience.contacts.contact import Entry
+from service.audience.imports.model import Link
+from service.audience.imports.staging import StagedNumber, Stager
+from service.audience.segments.segment_words import FIELDS
+from service.audience.tables.header import COLUMNS
+from service.audience.vocabulary.entry_texts import ENTRY_TEXTS, RULE_TEXTS, TEXT_COLUMNS
+from service.audience.vocabulary.traits import LONGEST_TAG, MOST_TAGS, split_tags
 from service.crypto import Keyring
 
 MANY = tuple(f"标签{n}" for n in range(MOST_TAGS + 1))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.audience.header import Header, Vocabulary, find_header, header_form
+from service.audience.tables.header import Header, Vocabulary, find_header, header_form
 from service.errors import Invalid
 
 

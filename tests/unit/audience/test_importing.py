@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from service.audience.area import Place
-from service.audience.importing import Rules, read_contacts
-from service.audience.model import Listed, Rejected, Skipped
-from service.audience.prefix import Prefix, Prefixes
-from service.audience.report import LISTED_SPELLINGS, Repeats, Spellings
+from service.audience.areas.area import Place
+from service.audience.imports.importing import Rules, read_contacts
+from service.audience.imports.model import Listed, Rejected, Skipped
+from service.audience.imports.report import LISTED_SPELLINGS, Repeats, Spellings
+from service.audience.numbers.prefix import Prefix, Prefixes
 from service.errors import Invalid
 
 HEAD = "phone,name,role,org,age,town\n"

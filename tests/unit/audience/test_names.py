@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.audience.names import LONGEST, read_name
+from service.audience.vocabulary.names import LONGEST, read_name
 
 
 @pytest.mark.parametrize(

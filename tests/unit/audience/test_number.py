@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.audience.number import (
+from service.audience.numbers.number import (
     REASONS,
     is_synthetic,
     mask,
@@ -13,7 +13,7 @@ from service.audience.number import (
     shape,
     to_e164,
 )
-from service.audience.prefix import packaged_prefixes, read_prefixes
+from service.audience.numbers.prefix import packaged_prefixes, read_prefixes
 from service.errors import Invalid
 
 

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from service.audience import files, suppression
-from service.audience.model import Rejected
-from service.audience.prefix import packaged_prefixes
-from service.audience.suppression import OptOuts, read_optouts
-from service.audience.workbook_process import OF_IMPORTS, OF_LISTS, Limits
+from service.audience.imports.model import Rejected
+from service.audience.numbers.prefix import packaged_prefixes
+from service.audience.suppressions import suppression
+from service.audience.suppressions.suppression import OptOuts, read_optouts
+from service.audience.tables import files
+from service.audience.tables.workbook_process import OF_IMPORTS, OF_LISTS, Limits
 from service.errors import FileRefused
 from tests.unit.audience.workbooks import sheet, text_row, workbook
 

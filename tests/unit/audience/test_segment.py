@@ -7,10 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.audience.ages import BANDS
-from service.audience.area import Area, AreaTree, packaged_areas
-from service.audience.cells import WHITE
-from service.audience.segment import (
+from service.audience.areas.area import Area, AreaTree, packaged_areas
+from service.audience.segments.segment import (
     MAX_CHARACTERS,
     MAX_COMPARISONS,
     MAX_DEPTH,
@@ -24,9 +22,9 @@ from service.audience.segment import (
     depth,
     parse,
 )
-from service.audience.segment_areas import RuleAreas
-from service.audience.segment_sql import AGE_BANDS, compile_rule, satisfied_bands
-from service.audience.segment_words import (
+from service.audience.segments.segment_areas import RuleAreas
+from service.audience.segments.segment_sql import AGE_BANDS, compile_rule, satisfied_bands
+from service.audience.segments.segment_words import (
     CARRIER_WORDS,
     FIELDS,
     GENDER_WORDS,
@@ -34,7 +32,9 @@ from service.audience.segment_words import (
     Kind,
     fold,
 )
-from service.audience.traits import CARRIERS, ROLES
+from service.audience.vocabulary.ages import BANDS
+from service.audience.vocabulary.cells import WHITE
+from service.audience.vocabulary.traits import CARRIERS, ROLES
 from service.errors import Invalid
 
 RUN = "0199b3c0-1111-7222-8333-444444444444"

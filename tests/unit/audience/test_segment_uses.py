@@ -6,12 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.audience.area import AreaTree, packaged_areas
-from service.audience.segment import MAX_COMPARISONS, SegmentError, canonical, parse
-from service.audience.segment_areas import RuleAreas
-from service.audience.segment_explain import explain
-from service.audience.segment_uses import MAX_CHAIN, SavedRule, WrittenOut, refers_to, write_out
-from service.audience.segment_words import FIELDS, Kind
+from service.audience.areas.area import AreaTree, packaged_areas
+from service.audience.segments.segment import MAX_COMPARISONS, SegmentError, canonical, parse
+from service.audience.segments.segment_areas import RuleAreas
+from service.audience.segments.segment_explain import explain
+from service.audience.segments.segment_uses import (
+    MAX_CHAIN,
+    SavedRule,
+    WrittenOut,
+    refers_to,
+    write_out,
+)
+from service.audience.segments.segment_words import FIELDS, Kind
 
 AREAS = RuleAreas(AreaTree(packaged_areas()))
 

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from service.audience.traits import (
+from service.audience.vocabulary.traits import (
     CARRIERS,
     ROLES,
     read_carrier,

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from service.audience import workbook_process
-from service.audience.files import open_source
-from service.audience.header import Vocabulary
-from service.audience.workbook import (
+from service.audience.tables import workbook_process
+from service.audience.tables.files import open_source
+from service.audience.tables.header import Vocabulary
+from service.audience.tables.workbook import (
     LONGEST_CELL,
     MOST_MEMBERS,
     MOST_SHEETS,

@@ -20,10 +20,10 @@ from tocsin_client.types import CampaignState, LateChoice, MessageClass, Message
 from service.accounts.people.model import RIGHTS, Role
 from service.api.op import Op
 from service.api.routes import OPS
-from service.audience.header import _REFUSED
-from service.audience.number import REASONS
-from service.audience.report import FIXES, WARNINGS
-from service.audience.traits import CARRIERS, ROLES
+from service.audience.imports.report import FIXES, WARNINGS
+from service.audience.numbers.number import REASONS
+from service.audience.tables.header import _REFUSED
+from service.audience.vocabulary.traits import CARRIERS, ROLES
 from service.reports.plain import REASONS as REASONS_OF_TEXTS
 
 BY_OP = {f"{op.method} {op.path}": op for op in OPS}

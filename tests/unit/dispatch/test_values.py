@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from service.audience.area import packaged_areas
-from service.audience.names import REQUEST_WORDS, read_name
+from service.audience.areas.area import packaged_areas
+from service.audience.vocabulary.names import REQUEST_WORDS, read_name
 from service.dispatch import own_phone
 from service.dispatch import values as module
 from service.dispatch.values import ValueCheck, ValueRefused

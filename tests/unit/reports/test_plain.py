@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import service
-from service.audience.suppression import REASONS as STOPPING
+from service.audience.suppressions.suppression import REASONS as STOPPING
 from service.channels.outcome import Reason
 from service.delivery import doubt, statement_import
 from service.dispatch import caps, direct_send, direct_store

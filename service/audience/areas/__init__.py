@@ -1,0 +1,1 @@
+"""The area tree: counties, towns, villages, groups."""

@@ -1,0 +1,1 @@
+"""Persons: what is known of one, from where, and corrections."""

@@ -1,0 +1,202 @@
+"""Persons in SQL: read with their provenance, corrected by hand, removed.
+
+Whose person it is stands in every statement. `scope` is the department of whoever asks, or None for
+a county's administrators; also these do not see the subscribers of a carrier, who are nobody's to
+see but the carrier's (Personal Information Protection Law, articles 21 and 23).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from service.audience.contacts.contact import Contact, Entry
+from service.audience.rosters.terms_store import shown_evidence
+from service.crypto import Keyring
+from service.storage.postgres import Connection, Record, affected
+
+_VISIBLE = """
+    (c.department_id = $1 OR ($2 AND NOT EXISTS (
+        SELECT FROM departments d WHERE d.id = c.department_id AND d.kind = 'carrier')))
+"""
+"""$1: the asker's department; $2: whether they see all departments."""
+
+_CONTACT = """
+    SELECT c.id, c.department_id, c.phone_cipher, c.name_cipher, c.gender, c.age_band, c.area_code,
+           coalesce(v.carrier, c.carrier) AS carrier, c.listed, c.version, c.created_at,
+           c.updated_at, c.edited_at, c.edited_by,
+           ARRAY(SELECT DISTINCT r.role FROM links l, unnest(l.roles) AS r(role)
+                 WHERE l.contact_id = c.id AND l.left_by IS NULL ORDER BY r.role) AS roles,
+           ARRAY(SELECT t.tag FROM contact_tags t WHERE t.contact_id = c.id
+                 UNION SELECT t.tag FROM links l, unnest(l.tags) AS t(tag)
+                 WHERE l.contact_id = c.id AND l.left_by IS NULL ORDER BY tag) AS tags
+    FROM contacts c LEFT JOIN carrier_overrides v ON v.phone_hash = c.phone_hash
+"""
+
+
+async def list_contacts(
+    conn: Connection,
+    keyring: Keyring,
+    asker: UUID,
+    before: UUID | None,
+    limit: int,
+    *,
+    everywhere: bool,
+    roster: str | None,
+    tag: str | None,
+) -> list[Contact]:
+    """A page of persons, from new to old; `roster` and `tag` keep those on it or with it."""
+    rows = await conn.fetch(
+        f"""
+        {_CONTACT} WHERE {_VISIBLE} AND ($3::uuid IS NULL OR c.id < $3)
+          AND ($5::text IS NULL OR EXISTS (
+            SELECT FROM links l JOIN rosters r ON r.id = l.roster_id
+            WHERE l.contact_id = c.id AND l.left_by IS NULL AND r.name = $5))
+          AND ($6::text IS NULL OR EXISTS (
+            SELECT FROM contact_tags t WHERE t.contact_id = c.id AND t.tag = $6
+            UNION ALL SELECT FROM links l
+            WHERE l.contact_id = c.id AND l.left_by IS NULL AND $6 = ANY (l.tags)))
+        ORDER BY c.id DESC LIMIT $4
+        """,  # noqa: S608  # constants
+        asker,
+        everywhere,
+        before,
+        limit,
+        roster,
+        tag,
+    )
+    return [_contact(row, keyring) for row in rows]
+
+
+async def get_contact(
+    conn: Connection, keyring: Keyring, asker: UUID, contact_id: UUID, *, everywhere: bool
+) -> Contact | None:
+    """One person whom the asker sees, locked to the end of the transaction."""
+    row = await conn.fetchrow(
+        f"{_CONTACT} WHERE {_VISIBLE} AND c.id = $3 FOR UPDATE OF c",
+        asker,
+        everywhere,
+        contact_id,
+    )
+    return _contact(row, keyring) if row else None
+
+
+async def find_contact(
+    conn: Connection, keyring: Keyring, department_id: UUID, phone_hash: bytes
+) -> Contact | None:
+    """The person of this number in a department."""
+    row = await conn.fetchrow(
+        f"{_CONTACT} WHERE c.department_id = $1 AND c.phone_hash = $2", department_id, phone_hash
+    )
+    return _contact(row, keyring) if row else None
+
+
+async def holder_of_contact(conn: Connection, contact_id: UUID) -> UUID | None:
+    """The department that holds a person; None: there is none of this id."""
+    holder: UUID | None = await conn.fetchval(
+        "SELECT department_id FROM contacts WHERE id = $1", contact_id
+    )
+    return holder
+
+
+async def subscriber_base(conn: Connection, department_id: UUID) -> str | None:
+    """The carrier whose subscribers a department's people are; None: they are the people of a
+    list like any other. Whoever asks for single people of another's base must be refused.
+    """
+    carrier: str | None = await conn.fetchval(
+        "SELECT carrier FROM departments WHERE id = $1 AND kind = 'carrier'", department_id
+    )
+    return carrier
+
+
+async def list_entries(conn: Connection, keyring: Keyring, contact_id: UUID) -> list[Entry]:
+    """What each list says of a person, in the order in which it came, with those that ended."""
+    rows = await conn.fetch(
+        f"""
+        SELECT r.name AS roster, l.roles, l.org, l.school, l.grade, l.class AS class_,
+               l.college, l.office, l.tags, l.guardian_of_cipher, l.consent_basis, l.import_id,
+               coalesce(i.file_name, '') AS file_name, l.row_no AS row,
+               i.created_by AS imported_by, i.created_at AS imported_at, l.left_at, l.last_day,
+               {shown_evidence("i", "r")}
+        FROM links l JOIN rosters r ON r.id = l.roster_id
+        LEFT JOIN imports i ON i.id = l.import_id
+        WHERE l.contact_id = $1 ORDER BY l.id
+        """,  # noqa: S608  # names of columns
+        contact_id,
+    )
+    return [_entry(row, keyring) for row in rows]
+
+
+async def correct_contact(
+    conn: Connection,
+    contact_id: UUID,
+    columns: Mapping[str, object],
+    user_id: UUID,
+    now: datetime,
+) -> None:
+    """Set columns of a person (of `CORRECTABLE`) by hand; lists do not change these any more."""
+    unknown = set(columns) - CORRECTABLE
+    if unknown:
+        raise ValueError(f"not to be corrected: {unknown}")
+    places = "".join(f", {name} = ${n}" for n, name in enumerate(columns, 4))
+    await conn.execute(
+        f"""
+        UPDATE contacts
+        SET version = version + 1, edited_at = $2, edited_by = $3, updated_at = $2{places}
+        WHERE id = $1
+        """,  # noqa: S608  # names of CORRECTABLE only
+        contact_id,
+        now,
+        user_id,
+        *columns.values(),
+    )
+
+
+CORRECTABLE = frozenset({"name_cipher", "gender", "age_band", "area_code", "carrier"})
+
+
+async def set_tags(conn: Connection, contact_id: UUID, tags: Sequence[str], now: datetime) -> None:
+    """Let a person have exactly these tags of the department's own; those of lists stay."""
+    await conn.execute(
+        "DELETE FROM contact_tags WHERE contact_id = $1 AND tag <> ALL ($2)", contact_id, tags
+    )
+    await add_tags(conn, contact_id, tags, now)
+
+
+async def add_tags(conn: Connection, contact_id: UUID, tags: Sequence[str], now: datetime) -> None:
+    """Give a person these tags, too."""
+    await conn.execute(
+        """
+        INSERT INTO contact_tags (contact_id, tag, created_at)
+        SELECT $1, tag, $3 FROM unnest($2::text[]) AS t(tag) ON CONFLICT DO NOTHING
+        """,
+        contact_id,
+        tags,
+        now,
+    )
+
+
+async def remove_contacts(conn: Connection, contact_ids: Sequence[UUID]) -> int:
+    """Take persons off all lists of their department, with tags and all that lists say of them;
+    returns how many there were. Ledgers and suppressions stay as they are.
+    """
+    return affected(await conn.execute("DELETE FROM contacts WHERE id = ANY($1)", contact_ids))
+
+
+def _contact(row: Record, keyring: Keyring) -> Contact:
+    values = {name: value for name, value in row.items() if not name.endswith("_cipher")}
+    return Contact(
+        phone=keyring.decrypt("phone", row["phone_cipher"]),
+        name=_decrypted(keyring, "name", row["name_cipher"]),
+        **values,
+    )
+
+
+def _entry(row: Record, keyring: Keyring) -> Entry:
+    values = {name: value for name, value in row.items() if not name.endswith("_cipher")}
+    return Entry(
+        guardian_of=_decrypted(keyring, "guardian_of", row["guardian_of_cipher"]), **values
+    )
+
+
+def _decrypted(keyring: Keyring, kind: str, cipher: bytes | None) -> str:
+    return keyring.decrypt(kind, cipher) if cipher else ""

@@ -1,0 +1,1 @@
+"""Contact files into people and rosters, with a report and the rejected rows."""

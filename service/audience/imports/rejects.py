@@ -1,0 +1,70 @@
+"""The rejects file: one line a rejected row, for the uploader to mend (import rules §15).
+
+The value is masked; the suggested number is, too, unless the caller may see numbers. No line says
+anything of refused columns, and no value is a formula to a spreadsheet.
+"""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Iterable
+from typing import NamedTuple
+from uuid import UUID
+
+from service.audience.imports import store
+from service.audience.imports.staging import StagedReject
+from service.audience.numbers.number import REASONS, mask
+from service.audience.numbers.prefix import national
+from service.audience.vocabulary.cells import neutral
+from service.crypto import Keyring
+from service.storage.postgres import Connection
+
+BOM = "\ufeff"  # without it Excel takes UTF-8 for the system's code page
+
+
+class Reject(NamedTuple):
+    """A rejected row as people see it."""
+
+    sheet: str
+    row: int
+    code: str
+    reason: str
+    value: str
+    suggestion: str
+
+
+async def list_rejects(
+    conn: Connection, keyring: Keyring, import_id: UUID, *, reveal: bool = False
+) -> AsyncIterator[Reject]:
+    """The rejected rows of an import; `reveal` shows suggested numbers in full."""
+    async with conn.transaction():
+        async for stored in store.list_rejects(conn, import_id):
+            yield _shown(stored, keyring, reveal=reveal)
+
+
+def _shown(stored: StagedReject, keyring: Keyring, *, reveal: bool) -> Reject:
+    suggestion = ""
+    if stored.suggestion_cipher:
+        phone = keyring.decrypt("phone", stored.suggestion_cipher)
+        suggestion = national(phone) if reveal else mask(phone)
+    return Reject(
+        sheet=stored.sheet,
+        row=stored.row_no,
+        code=stored.code,
+        reason=REASONS[stored.code],
+        value=stored.masked,
+        suggestion=suggestion,
+    )
+
+
+async def rejects_csv(rejects: AsyncIterator[Reject]) -> AsyncIterator[str]:
+    """The lines of the rejects file, as CSV for Excel."""
+    yield BOM + csv_line(Reject._fields)
+    async for reject in rejects:
+        yield csv_line(neutral(str(value)) for value in reject)
+
+
+def csv_line(values: Iterable[str]) -> str:
+    """A line of CSV for Excel."""
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer).writerow(values)
+    return buffer.getvalue()

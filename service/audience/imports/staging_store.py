@@ -1,0 +1,290 @@
+"""The SQL of an import under way: temporary tables, the merge, and what the file says twice.
+
+Rows come by COPY in batches, in `staged_numbers`. Each batch is merged while the next one is read;
+of each number only what tells repeats apart stays behind in `staged_rows`, which is on disk: memory
+does not grow with the file. All of it is one transaction, so that a file leaves all of itself or
+nothing; one department's imports wait for one another, so that none deadlocks.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from service.audience.imports.report import Repeats
+from service.audience.imports.staging import Staged, StagedNumber, StagedReject
+from service.storage.postgres import Connection, affected
+
+MERGE_SECONDS = 3_600.0
+"""A province's file takes longer to settle than the pool lets a command run."""
+
+SORT_MEMORY = "64MB"
+"""PostgreSQL's default is too small for a batch: each would be sorted on disk."""
+
+_CONTACTS = "hashtextextended('contacts ' || $1::uuid::text, 0)"
+
+
+async def lock_contacts(conn: Connection, department_id: UUID) -> None:
+    """Wait until nobody else changes the department's contacts, and keep others out."""
+    await conn.execute(
+        f"SELECT pg_advisory_xact_lock({_CONTACTS})",
+        department_id,
+        timeout=MERGE_SECONDS,
+    )
+
+
+async def try_lock_contacts(conn: Connection, department_id: UUID) -> bool:
+    """The same without waiting; whether it is ours."""
+    locked: bool = await conn.fetchval(
+        f"SELECT pg_try_advisory_xact_lock({_CONTACTS})",
+        department_id,
+    )
+    return locked
+
+
+async def create_staging(conn: Connection) -> None:
+    """Make the temporary tables that an import is copied into, and memory to sort a batch in."""
+    await conn.execute(f"SET LOCAL work_mem = '{SORT_MEMORY}'")
+    await conn.execute(
+        """
+        CREATE TEMPORARY TABLE staged_numbers (
+            no bigint, part smallint, parts smallint, kind integer, role_bits integer,
+            remark_bits integer, content bigint, name_key bigint, phone_hash bytea,
+            phone_cipher bytea, synthetic_number boolean, recipient_carrier text,
+            row_no integer, digest bytea, name_cipher bytea, gender text, age_band text,
+            area_code text, household_group text, roles text[], org text, org_type text,
+            school text, grade text, class_ text, guardian_of_cipher bytea, carrier text,
+            consent_basis text, source_dept text, valid_until text, last_day date,
+            note_cipher bytea, college text, office text, tags text[], synthetic boolean
+        ) ON COMMIT DROP;
+        CREATE TEMPORARY TABLE staged_rows (
+            no bigint, part smallint, parts smallint, kind integer, role_bits integer,
+            remark_bits integer, content bigint, name_key bigint, phone_hash bytea
+        ) ON COMMIT DROP
+        """
+    )
+
+
+async def drop_staging(conn: Connection) -> None:
+    """Remove the temporary tables, for callers whose transaction goes on."""
+    await conn.execute("DROP TABLE staged_numbers, staged_rows, occurrences, outcomes")
+
+
+async def copy_staged(conn: Connection, import_id: UUID, staged: Staged) -> None:
+    """Copy a batch in place of the last one; rejects go where they stay."""
+    await conn.execute("TRUNCATE staged_numbers")
+    await conn.copy_records_to_table(
+        "staged_numbers", records=staged.numbers, columns=StagedNumber._fields
+    )
+    await conn.execute(
+        """
+        INSERT INTO staged_rows
+        SELECT no, part, parts, kind, role_bits, remark_bits, content, name_key, phone_hash
+        FROM staged_numbers
+        """
+    )
+    if staged.rejects:
+        await conn.copy_records_to_table(
+            "import_rejects",
+            records=[(import_id, *reject) for reject in staged.rejects],
+            columns=("import_id", *StagedReject._fields),
+        )
+
+
+async def merge_contacts(
+    conn: Connection, department_id: UUID, import_id: UUID, now: datetime
+) -> int:
+    """Add the batch's people whom the department has not yet; the others stay as they are."""
+    return affected(
+        await conn.execute(
+            """
+            INSERT INTO contacts (department_id, phone_hash, phone_cipher, name_cipher, carrier,
+                                  area_code, age_band, gender, synthetic, import_id, created_at,
+                                  updated_at)
+            SELECT $1, phone_hash, phone_cipher, name_cipher, nullif(recipient_carrier, ''),
+                   area_code, age_band, gender, synthetic_number, $2, $3, $3
+            FROM staged_numbers ORDER BY phone_hash, no, part
+            ON CONFLICT (department_id, phone_hash) DO NOTHING
+            """,
+            department_id,
+            import_id,
+            now,
+        )
+    )
+
+
+async def merge_links(
+    conn: Connection, department_id: UUID, roster_id: UUID, import_id: UUID
+) -> int:
+    """Add the batch's links that the roster has not yet, in the order of the file.
+
+    Contacts are looked up one by one: statistics know nothing of those just made.
+    """
+    return affected(
+        await conn.execute(
+            """
+            INSERT INTO links (contact_id, roster_id, import_id, row_no, digest, name_cipher,
+                               gender, age_band, area_code, household_group, roles, org, org_type,
+                               school, grade, class, guardian_of_cipher, carrier, consent_basis,
+                               source_dept, valid_until, last_day, note_cipher, college, office,
+                               tags, synthetic)
+            SELECT c.id, $2, $3, s.row_no, s.digest, s.name_cipher, s.gender, s.age_band,
+                   s.area_code, s.household_group, s.roles, s.org, s.org_type, s.school, s.grade,
+                   s.class_, s.guardian_of_cipher, s.carrier, s.consent_basis, s.source_dept,
+                   s.valid_until, s.last_day, s.note_cipher, s.college, s.office, s.tags,
+                   s.synthetic
+            FROM staged_numbers s
+            CROSS JOIN LATERAL (
+                SELECT c.id FROM contacts c
+                WHERE c.department_id = $1 AND c.phone_hash = s.phone_hash OFFSET 0
+            ) AS c
+            ORDER BY s.no, s.part
+            ON CONFLICT (contact_id, roster_id, digest) DO NOTHING
+            """,
+            department_id,
+            roster_id,
+            import_id,
+        )
+    )
+
+
+async def merge_repeats(
+    conn: Connection, department_id: UUID, roster_id: UUID, import_id: UUID
+) -> int:
+    """Note which of the batch's links an earlier import made, and put those back that had left.
+
+    Returns how many were put back.
+    """
+    restored: int = await conn.fetchval(
+        """
+        WITH known AS (
+            SELECT DISTINCT ON (l.id) l.id, s.row_no, l.left_at, l.left_by
+            FROM staged_numbers s
+            CROSS JOIN LATERAL (
+                SELECT c.id FROM contacts c
+                WHERE c.department_id = $1 AND c.phone_hash = s.phone_hash OFFSET 0
+            ) AS c
+            CROSS JOIN LATERAL (
+                SELECT l.id, l.left_at, l.left_by, l.import_id FROM links l
+                WHERE l.contact_id = c.id AND l.roster_id = $2 AND l.digest = s.digest OFFSET 0
+            ) AS l
+            WHERE l.import_id IS DISTINCT FROM $3
+            ORDER BY l.id, s.no, s.part
+        ), noted AS (
+            INSERT INTO link_repeats (link_id, import_id, row_no, was_left_at, was_left_by)
+            SELECT id, $3, row_no, left_at, left_by FROM known
+            ON CONFLICT (link_id, import_id) DO NOTHING
+        ), restored AS (
+            UPDATE links l SET left_at = NULL, left_by = NULL
+            FROM known WHERE l.id = known.id AND known.left_by IS NOT NULL
+            RETURNING 1
+        )
+        SELECT count(*) FROM restored
+        """,
+        department_id,
+        roster_id,
+        import_id,
+    )
+    return restored
+
+
+async def delete_erased(conn: Connection, department_id: UUID, import_id: UUID) -> None:
+    """Delete whom this file has brought back although they were erased after it came.
+
+    The shared lock makes an erasure wait for the commit, or else this sees the erasure.
+    """
+    await conn.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended('erasures', 0))")
+    await conn.execute(
+        """
+        DELETE FROM contacts c USING erasures e, imports i
+        WHERE i.id = $2 AND e.erased_at >= i.created_at
+          AND (e.department_id IS NULL OR e.department_id = $1)
+          AND c.department_id = $1 AND c.phone_hash = e.phone_hash
+          AND (c.import_id = $2 OR c.created_at <= e.erased_at)
+        """,
+        department_id,
+        import_id,
+        timeout=MERGE_SECONDS,
+    )
+
+
+async def find_repeats(conn: Connection, department_id: UUID, now: datetime) -> Repeats:
+    """What the staged rows say of numbers that stand in more than one row (import rules §10).
+
+    `occurrences` and `outcomes` have it row by row, until `drop_staging`.
+    """
+    await conn.execute(
+        """
+        CREATE TEMPORARY TABLE occurrences ON COMMIT DROP AS
+        SELECT s.*,
+               row_number() OVER number AS nth,
+               row_number() OVER (PARTITION BY s.phone_hash, s.content ORDER BY no, part)
+                   AS nth_link,
+               row_number() OVER (PARTITION BY s.phone_hash, s.name_key ORDER BY no, part)
+                   AS nth_name,
+               first_value(s.no) OVER number AS first_no
+        FROM staged_rows s
+        JOIN (SELECT phone_hash FROM staged_rows GROUP BY phone_hash HAVING count(*) > 1)
+            AS repeated USING (phone_hash)
+        WINDOW number AS (PARTITION BY s.phone_hash ORDER BY no, part);
+        CREATE TEMPORARY TABLE outcomes ON COMMIT DROP AS
+        SELECT no, min(remark_bits) AS remark_bits,
+               CASE WHEN bool_or(nth = 1) OR count(*) < min(parts) THEN 'new'
+                    WHEN NOT bool_or(nth_link = 1) THEN 'duplicate'
+                    WHEN (array_agg(name_key <> 0 AND nth_name = 1 ORDER BY part)
+                              FILTER (WHERE nth_link = 1))[1] THEN 'two_names'
+                    ELSE 'same_name' END AS outcome,
+               coalesce((array_agg(first_no ORDER BY part) FILTER (WHERE nth_link = 1))[1],
+                        (array_agg(first_no ORDER BY part))[1]) AS first_no
+        FROM occurrences GROUP BY no
+        """,
+        timeout=MERGE_SECONDS,
+    )
+    return Repeats(
+        duplicates=await _counts(conn, _DUPLICATES),
+        merged=await _counts(conn, _MERGED),
+        kinds=await _counts(conn, _KINDS),
+        roles_listed=await _counts(conn, _ROLES_LISTED),
+        roles_joined=await _counts(conn, _ROLES_JOINED),
+        suppressed=await _count_suppressed(conn, department_id, now),
+    )
+
+
+_DUPLICATES = "SELECT remark_bits, count(*) FROM outcomes WHERE outcome = 'duplicate' GROUP BY 1"
+_MERGED = """
+    SELECT outcome, count(*) FROM outcomes
+    WHERE outcome IN ('two_names', 'same_name') GROUP BY 1
+"""
+_KINDS = "SELECT kind, count(*) FROM occurrences WHERE nth > 1 GROUP BY 1"
+_ROLES_LISTED = "SELECT role_bits, count(*) FROM occurrences GROUP BY 1"
+_ROLES_JOINED = """
+    SELECT bits, count(*) FROM (
+        SELECT bit_or(role_bits) AS bits FROM occurrences GROUP BY phone_hash
+    ) AS recipients GROUP BY 1
+"""
+
+
+async def _counts(conn: Connection, query: str) -> dict[Any, int]:
+    return {row[0]: row[1] for row in await conn.fetch(query, timeout=MERGE_SECONDS)}
+
+
+async def _count_suppressed(conn: Connection, department_id: UUID, now: datetime) -> int:
+    count: int = await conn.fetchval(
+        """
+        SELECT count(DISTINCT s.phone_hash) FROM staged_rows s
+        WHERE s.phone_hash IN (SELECT p.phone_hash FROM suppressions p
+                               WHERE (p.expires_at IS NULL OR p.expires_at > $1)
+                                 AND (p.department_id IS NULL OR p.department_id = $2
+                                      OR 'public_interest' = ANY (p.classes)))
+        """,
+        now,
+        department_id,
+        timeout=MERGE_SECONDS,
+    )
+    return count
+
+
+async def analyze(conn: Connection) -> None:
+    """Let PostgreSQL learn what an import has written. Statistics that it collected by itself amid
+    the import know none of it: to undo one of 20,000 people by them took minutes, not a second.
+    """
+    await conn.execute("ANALYZE (SKIP_LOCKED) contacts, links", timeout=MERGE_SECONDS)

@@ -1,0 +1,1 @@
+"""Phone numbers: their form, and the carrier that a number's block belongs to."""

@@ -1,0 +1,1 @@
+"""Rosters as users see them: on what each rests, until when, and who is on it."""

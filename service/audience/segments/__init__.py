@@ -1,0 +1,1 @@
+"""Audience rules: parsed, checked, explained, and compiled to SQL."""

@@ -1,0 +1,288 @@
+"""The audience as a department plans with it: saved segments and previews.
+
+Lists go from new to old; `scope` is a department, or None for all, and `before` the id after which
+a page begins.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from service.accounts.people.model import User
+from service.audience.segments.segment_sql import CARRIER, Compiled
+from service.audience.segments.segment_uses import SavedRule
+from service.audience.suppressions.suppression_store import stops
+from service.errors import Conflict, NotFound
+from service.storage.postgres import Connection, Record, UniqueViolation, one
+
+FIRST_RULE_PARAMETER = 4
+"""Previews have three parameters of their own."""
+
+SAMPLE = 5
+AGE_UNCLEAR = "age_unclear"
+ENDED = "ended"
+"""No reason of anybody's: of those on lists that have ended no rule asks anything."""
+
+WORK_MEMORY = "64MB"
+"""What one statement over all people of a department may use before it writes to disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A saved audience rule. key_mode: what kind of key made it (`accounts.key.Mode`)."""
+
+    id: UUID
+    department_id: UUID
+    name: str
+    rule: str
+    edited_by: UUID
+    created_at: datetime
+    edited_at: datetime
+    key_mode: str
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many people a rule means, by town, carrier and role, and who would be left out and why.
+
+    Somebody with several roles counts under each. some: phone hashes of a few in the target.
+    ended: people of the department, whatever the rule, who are on ended lists only.
+    """
+
+    target: int = 0
+    by_area: Counter[str] = field(default_factory=Counter)
+    by_carrier: Counter[str] = field(default_factory=Counter)
+    by_role: Counter[str] = field(default_factory=Counter)
+    excluded: Counter[str] = field(default_factory=Counter)
+    ended: int = 0
+    some: list[bytes] = field(default_factory=list)
+
+
+async def insert_segment(
+    conn: Connection, user: User, name: str, rule: str, now: datetime, key_mode: str = "live"
+) -> Segment:
+    """Save a rule for the user's department.
+
+    Raises:
+        Conflict: the department has a segment of this name.
+    """
+    try:
+        row = await conn.fetchrow(
+            """
+            INSERT INTO segments
+                (department_id, name, rule, edited_by, created_at, edited_at, key_mode)
+            VALUES ($1, $2, $3, $4, $5, $5, $6) RETURNING *
+            """,
+            user.department_id,
+            name,
+            rule,
+            user.id,
+            now,
+            key_mode,
+        )
+    except UniqueViolation as error:
+        raise Conflict(f"there is a segment named {name} already") from error
+    return Segment(**one(row))
+
+
+async def update_segment(conn: Connection, segment: Segment) -> None:
+    """Save a changed name, rule, editor and instant.
+
+    Raises:
+        Conflict: the department has another segment of this name.
+    """
+    try:
+        await conn.execute(
+            """
+            UPDATE segments SET name = $2, rule = $3, edited_by = $4, edited_at = $5 WHERE id = $1
+            """,
+            segment.id,
+            segment.name,
+            segment.rule,
+            segment.edited_by,
+            segment.edited_at,
+        )
+    except UniqueViolation as error:
+        raise Conflict(f"there is a segment named {segment.name} already") from error
+
+
+async def get_segment(
+    conn: Connection, segment_id: UUID, scope: UUID | None, *, lock: bool = False
+) -> Segment:
+    """One segment; `lock` keeps others from editing it to the end of the transaction.
+
+    Raises:
+        NotFound: there is none of this id in the scope.
+    """
+    query = "SELECT * FROM segments WHERE id = $1 AND ($2::uuid IS NULL OR department_id = $2)"
+    row = await conn.fetchrow(query + " FOR UPDATE" * lock, segment_id, scope)
+    if row is None:
+        raise NotFound(f"there is no segment {segment_id}")
+    return Segment(**row)
+
+
+async def list_segments(
+    conn: Connection, scope: UUID | None, before: UUID | None, limit: int
+) -> list[Segment]:
+    """A page of segments."""
+    rows = await conn.fetch(
+        """
+        SELECT * FROM segments
+        WHERE ($1::uuid IS NULL OR department_id = $1) AND ($2::uuid IS NULL OR id < $2)
+        ORDER BY id DESC LIMIT $3
+        """,
+        scope,
+        before,
+        limit,
+    )
+    return [Segment(**row) for row in rows]
+
+
+async def lock_segments(conn: Connection, department_id: UUID) -> None:
+    """Let nobody else save a rule of this department to the end of the transaction: two rules
+    saved at once must not come to use each other.
+    """
+    await conn.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('segments of ' || $1::uuid::text, 0))",
+        department_id,
+    )
+
+
+async def list_names(conn: Connection, department_id: UUID) -> list[tuple[UUID, str, str]]:
+    """The segments of a department: id, name and key_mode."""
+    rows = await conn.fetch(
+        "SELECT id, name, key_mode FROM segments WHERE department_id = $1 ORDER BY id",
+        department_id,
+    )
+    return [(row["id"], row["name"], row["key_mode"]) for row in rows]
+
+
+async def rename_segment(conn: Connection, segment_id: UUID, name: str) -> None:
+    """Give a segment another name."""
+    await conn.execute("UPDATE segments SET name = $2 WHERE id = $1", segment_id, name)
+
+
+async def list_saved_rules(
+    conn: Connection, department_id: UUID, but: UUID | None = None
+) -> list[SavedRule]:
+    """All rules of a department, for those that use others; `but` leaves one segment out."""
+    rows = await conn.fetch(
+        """
+        SELECT name, rule, edited_by FROM segments
+        WHERE department_id = $1 AND id IS DISTINCT FROM $2 ORDER BY name
+        """,
+        department_id,
+        but,
+    )
+    return [SavedRule(**row) for row in rows]
+
+
+async def count_people(
+    conn: Connection, department_id: UUID, condition: Compiled, message_class: str, now: datetime
+) -> Counts:
+    """Count whom a text of this class to those whom a compiled rule means among the department's
+    contacts would reach, in one statement; needs a transaction.
+    """
+    await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
+    rows = await conn.fetch(
+        f"""
+        WITH stopped AS MATERIALIZED (
+            SELECT p.phone_hash, min(p.reason) AS reason FROM suppressions p
+            WHERE {stops("p", "$3", "$1", "$2")}
+            GROUP BY p.phone_hash
+        ), judged AS (
+            SELECT c.phone_hash, coalesce({CARRIER}, 'none') AS carrier,
+                   coalesce(left(c.area_code, 9) || '000', 'none') AS town, k.roles,
+                   ({condition.sql}) AS matches, c.listed AND NOT k.holds AS ended,
+                   {outside_area("$1")} AS outside
+            FROM {condition.source} WHERE c.department_id = $1
+            OFFSET 0  -- so that nobody is judged twice
+        )
+        SELECT CASE WHEN ended THEN '{ENDED}' WHEN matches IS NULL THEN '{AGE_UNCLEAR}'
+                    WHEN outside THEN 'outside_area' ELSE s.reason END AS excluded,
+               j.carrier, j.town, j.roles, count(*) AS people,
+               (array_agg(j.phone_hash))[1:{SAMPLE}] AS some
+        FROM judged j LEFT JOIN stopped s ON s.phone_hash = j.phone_hash
+        WHERE matches IS NOT FALSE OR ended
+        GROUP BY 1, 2, 3, 4
+        """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
+        department_id,
+        now,
+        message_class,
+        *condition.parameters,
+    )
+    return counts_of(rows)
+
+
+def outside_area(department: str) -> str:
+    """SQL: whether the area of the contact `c` lies outside the one that a department may send to.
+    Where somebody lives may be unknown, and is no reason to leave them out.
+    """
+    own = f"(SELECT area_code FROM departments WHERE id = {department})"  # noqa: S608
+    return f"""({own} IS NOT NULL AND c.area_code IS NOT NULL
+        AND c.area_code NOT IN (SELECT w.code FROM areas_within({own}) AS w(code)))"""  # noqa: S608
+
+
+def counts_of(rows: Iterable[Record]) -> Counts:
+    """Counts of rows with excluded, carrier, town, roles, people and some."""
+    counts = Counts()
+    for row in sorted(rows, key=lambda row: (row["town"], row["carrier"])):
+        _add(counts, row)
+    return counts
+
+
+def _add(counts: Counts, row: Record) -> None:
+    if row["excluded"] == ENDED:
+        counts.ended += row["people"]
+        return
+    if row["excluded"]:
+        counts.excluded[row["excluded"]] += row["people"]
+        return
+    counts.target += row["people"]
+    counts.some = sorted([*counts.some, *row["some"]])[:SAMPLE]
+    counts.by_area[row["town"]] += row["people"]
+    counts.by_carrier[row["carrier"]] += row["people"]
+    for role in sorted(set((row["roles"] or "").split())):
+        counts.by_role[role] += row["people"]
+
+
+def reached(condition: Compiled) -> str:
+    """FROM and WHERE of those whom a text would reach, as `c`; $1 is the department, $2 now, $3 the
+    class of the text, and the rule's parameters follow.
+    """
+    return f"""
+        FROM {condition.source}
+        WHERE c.department_id = $1 AND ({condition.sql}) IS TRUE AND NOT {outside_area("$1")}
+          AND NOT EXISTS (
+            SELECT FROM suppressions p
+            WHERE p.phone_hash = c.phone_hash AND {stops("p", "$3", "$1", "$2")})
+    """  # compiled from a parsed rule, whose values are parameters
+
+
+def shown(condition: Compiled) -> str:
+    """As `reached`, of those who may be shown: a carrier's subscribers may not."""
+    return f"""
+        {reached(condition)}
+          AND NOT EXISTS (SELECT FROM departments d WHERE d.id = $1 AND d.kind = 'carrier')
+    """
+
+
+async def list_sample(
+    conn: Connection, department_id: UUID, phone_hashes: Sequence[bytes]
+) -> list[Record]:
+    """These people of a department: phone_cipher, name_cipher, area_code, carrier. Of a carrier's
+    subscribers, nobody is shown.
+    """
+    return await conn.fetch(
+        f"""
+        SELECT c.phone_cipher, c.name_cipher, c.area_code, {CARRIER} AS carrier
+        FROM contacts c LEFT JOIN carrier_overrides v ON v.phone_hash = c.phone_hash
+        WHERE c.department_id = $1 AND c.phone_hash = ANY($2)
+          AND NOT EXISTS (SELECT FROM departments d WHERE d.id = $1 AND d.kind = 'carrier')
+        ORDER BY c.phone_hash
+        """,  # noqa: S608  # constants
+        department_id,
+        phone_hashes,
+    )

@@ -1,0 +1,254 @@
+"""Numbers that are never sent to, and the opt-out lists that carriers hand over (§11)."""
+
+import time
+from collections.abc import AsyncIterator, Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from typing import NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from service.accounts.people.model import User
+from service.audience.areas.area import AreaTree
+from service.audience.imports.model import Rejected
+from service.audience.imports.rejects import BOM, csv_line
+from service.audience.imports.rows import Refusal, RowReader, Rules, Skip
+from service.audience.numbers.number import to_e164
+from service.audience.numbers.prefix import Prefixes
+from service.audience.suppressions import suppression_store
+from service.audience.suppressions.suppression_store import NewSuppression, Suppression, Which
+from service.audience.tables.files import Chunks, Sheet, no_phone_column, open_source
+from service.audience.tables.header import SEARCHED_RECORDS, Header, Vocabulary, find_header
+from service.audience.tables.workbook_process import OF_LISTS
+from service.audience.vocabulary.cells import neutral
+from service.clock import written
+from service.crypto import Keyring
+from service.errors import FileRefused, Forbidden, Invalid
+from service.storage.postgres import Connection, Pool, transaction
+
+REASONS = ("opted_out", "protected", "dead_number", "complaint")
+
+MOST_ROWS = 500_000
+"""Rows of an opt-out list, blank ones and those of all sheets included."""
+READ_SECONDS = 30.0
+"""How long its rows may take to read, once it is unpacked."""
+
+REFUSABLE = ("public_interest", "service")
+"""The classes that a person may refuse; a warning goes to everybody whom it concerns."""
+
+CLASSES = (*REFUSABLE, "warning")
+
+
+NOTE = "suppression_note"
+"""The kind of field that a person's note is encrypted as."""
+NOTES = 2_000
+"""How many old notes are encrypted at once: some tenths of a second."""
+BATCHES = 5
+
+NOTICES = ("service",)
+"""The class of a department's work notices, the only one that is refused of one alone."""
+
+
+def stopped_classes(reason: str, department_id: UUID | None = None) -> tuple[str, ...]:
+    """The classes that a suppression of this reason stops where nobody says otherwise; a department
+    that is named is one whose work notices alone are refused.
+    """
+    if department_id is not None:
+        return NOTICES
+    return REFUSABLE if reason == "opted_out" else CLASSES
+
+
+def whose_notices(
+    user: User, reason: str, classes: Collection[str], department_id: UUID | None
+) -> UUID | None:
+    """Whose work notices what a user enters stops; None: everybody's, or none at all.
+
+    A department refuses its own for people, never another's; the county's lead those of one that
+    is named, or of all.
+
+    Raises:
+        Invalid: a department is named, and nobody refuses its notices.
+        Forbidden: it is not the user's own.
+    """
+    refused = reason == "opted_out" and "service" in classes
+    if department_id is None:
+        return user.scope if refused else None
+    if not refused:
+        problem = "only an opt-out of class service is of one department's texts"
+        raise Invalid(f"department_id: {problem}", fields={"department_id": problem})
+    if not user.sees(department_id):
+        raise Forbidden("you may stop the notices of your own department only")
+    return department_id
+
+
+class OptOuts(NamedTuple):
+    """The numbers of an opt-out list in E.164, and the rows without a valid one."""
+
+    phones: tuple[str, ...]
+    rejected: tuple[Rejected, ...]
+
+
+def read_optouts(chunks: Chunks, prefixes: Prefixes, *, encoding: str | None = None) -> OptOuts:
+    """The numbers of an opt-out list: a file with a phone column; other columns do not matter. It
+    is read while its request waits, and bounded for that; for a thread.
+
+    Raises:
+        FileRefused: the file cannot be read as a whole, or passes a limit: code `file_too_large`.
+    """
+    words = Vocabulary()
+    source = open_source(chunks, words, encoding=encoding, limits=OF_LISTS)
+    phones: dict[str, None] = {}
+    rejected: list[Rejected] = []
+    limit = _Limit()
+    try:
+        for sheet in source.sheets:
+            header = find_header(list(islice(sheet.records(), SEARCHED_RECORDS + 1)), words)
+            if header is None:
+                raise no_phone_column()
+            only_phone = replace(header, columns={"phone": header.columns["phone"]}, refused=())
+            reader = RowReader(only_phone, words, Rules(AreaTree(()), prefixes))
+            _read_sheet(sheet, only_phone, reader, limit, phones, rejected)
+    finally:
+        source.close()
+    return OptOuts(tuple(phones), tuple(rejected))
+
+
+class _Limit:
+    """Counts the rows of a list, and the time that they take."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._ends_at = time.monotonic() + READ_SECONDS
+
+    def count(self) -> None:
+        """One row more.
+
+        Raises:
+            FileRefused: there are too many, or they take too long.
+        """
+        self._rows += 1
+        if self._rows > MOST_ROWS or time.monotonic() > self._ends_at:
+            raise FileRefused(
+                f"the list has more than {MOST_ROWS:,} rows, or takes more than"
+                f" {READ_SECONDS:g} s to read; delete blank rows and other columns, or split it"
+                " into several",
+                code="file_too_large",
+            )
+
+
+def _read_sheet(
+    sheet: Sheet,
+    header: Header,
+    reader: RowReader,
+    limit: _Limit,
+    phones: dict[str, None],
+    rejected: list[Rejected],
+) -> None:
+    for row, record in header.below(sheet.records()):
+        limit.count()
+        verdict = reader.read(reader.cells(record))
+        if isinstance(verdict, Refusal):
+            rejected.append(
+                Rejected(sheet.name, row, verdict.code, verdict.masked, verdict.suggestion)
+            )
+        elif not isinstance(verdict, Skip):
+            phones.update(dict.fromkeys(map(to_e164, verdict.numbers)))
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """How many numbers there were, and how many of them were not stopped for that reason."""
+
+    numbers: int
+    added: int
+
+
+def check_new(new: NewSuppression, now: datetime) -> None:
+    """Refuse what nobody can enter.
+
+    Raises:
+        Invalid: a reason that is not one of REASONS, or an end that has passed.
+    """
+    if new.reason not in REASONS:
+        problem = f"write one of {', '.join(REASONS)}"
+        raise Invalid(f"reason: {problem}", fields={"reason": problem})
+    if new.expires_at is not None and new.expires_at <= now:
+        raise Invalid("the end has passed", fields={"expires_at": "give a later instant"})
+
+
+async def add_suppressions(
+    conn: Connection, keyring: Keyring, phones: Iterable[str], new: NewSuppression, now: datetime
+) -> Entered:
+    """Stop what it stops to these numbers (E.164 or 11 digits). Once that is committed, nothing of
+    it is marked as leaving for them (invariant I7); until then no mark begins, so this is quick:
+    what takes time is done before the lock.
+
+    Raises:
+        Invalid: as `check_new`.
+    """
+    check_new(new, now)
+    hashes = {keyring.phone_index(to_e164(phone)) for phone in phones}
+    await suppression_store.lock_suppressions(conn)
+    return Entered(*await suppression_store.enter_suppressions(conn, hashes, new, now))
+
+
+def encrypted_note(keyring: Keyring, note: str) -> bytes:
+    """What is stored of a person's note, which may name somebody."""
+    return keyring.encrypt(NOTE, note) if note else b""
+
+
+def decrypted_note(keyring: Keyring, cipher: bytes) -> str:
+    """A person's note."""
+    return keyring.decrypt(NOTE, cipher) if cipher else ""
+
+
+def with_note(keyring: Keyring, suppression: Suppression) -> Suppression:
+    """The suppression with its note in clear, a person's or the program's."""
+    cipher = suppression.note_cipher
+    return replace(suppression, note=decrypted_note(keyring, cipher)) if cipher else suppression
+
+
+async def encrypt_old_notes(pool: Pool, keyring: Keyring) -> int:
+    """Encrypt some of the notes that are from before notes were; returns how many. A batch is a
+    transaction of its own, locks no row for long, and waits for none.
+    """
+    done = 0
+    for _ in range(BATCHES):
+        async with transaction(pool) as conn:
+            count = await suppression_store.encrypt_notes(
+                conn, lambda note: encrypted_note(keyring, note), NOTES
+            )
+        done += count
+        if count < NOTES:
+            break
+    return done
+
+
+_COLUMNS = (
+    *("phone_hash", "reason", "classes", "owner", "source", "note"),
+    *("created_at", "expires_at", "department"),
+)
+
+
+async def suppressions_csv(
+    conn: Connection, keyring: Keyring, which: Which, zone: ZoneInfo
+) -> AsyncIterator[str]:
+    """The suppressions as lines of CSV for a spreadsheet: the keyed hash stands for the number."""
+    yield BOM + csv_line(_COLUMNS)
+    async for phone_hash, found in suppression_store.each_suppression(conn, which):
+        one = with_note(keyring, found)
+        expires = written(one.expires_at, zone) if one.expires_at else ""
+        yield csv_line(
+            (
+                phone_hash.hex(),
+                one.reason,
+                " ".join(one.classes),
+                neutral(one.owner),
+                one.source,
+                neutral(one.note),
+                written(one.created_at, zone),
+                expires,
+                neutral(one.department or ""),
+            )
+        )

@@ -1,0 +1,231 @@
+"""The SQL of what persons enter of suppressions: a row a request, the numbers that are held, and
+what is decided of it. Lists go from new to old.
+"""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from service.accounts.people.model import User
+from service.audience.suppressions.suppression_store import NewSuppression, merged
+from service.storage.postgres import Connection
+
+DAY, MONTH = timedelta(hours=24), timedelta(days=30)
+
+
+class Entry(NamedTuple):
+    """Numbers that somebody entered at once. numbers: without those that were stopped so already.
+    held: it waits, or waited, for a second person. decision: `count`, `drop`; None: none yet.
+    notices_of: whose work notices alone it stops.
+    """
+
+    id: UUID
+    department_id: UUID
+    department: str
+    entered_by: UUID
+    entered_at: datetime
+    reason: str
+    classes: list[str]
+    notices_of: UUID | None
+    owner: str
+    source: str
+    note_cipher: bytes
+    expires_at: datetime | None
+    numbers: int
+    held: bool
+    decision: str | None
+    decision_reason: str | None
+    decided_by: UUID | None
+    decided_at: datetime | None
+
+
+_ENTRY = f"""
+    SELECT {
+    ", ".join(
+        "d.name AS department" if name == "department" else f"e.{name}" for name in Entry._fields
+    )
+}
+    FROM suppression_entries e JOIN departments d ON d.id = e.department_id
+"""  # noqa: S608  # constants
+
+
+async def lock_entries(conn: Connection) -> None:
+    """Let nobody else enter suppressions to the end of the transaction; hand-offs go on."""
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('suppression entries', 0))")
+
+
+async def find_new(
+    conn: Connection,
+    phone_hashes: Collection[bytes],
+    new: NewSuppression,
+    department_id: UUID,
+    now: datetime,
+) -> list[bytes]:
+    """Those of these numbers for which the entry of a department would change anything. A number
+    that another department alone has entered is one: it stays if the other takes it back.
+    """
+    rows = await conn.fetch(
+        """
+        SELECT u.phone_hash FROM unnest($1::bytea[]) AS u(phone_hash)
+        WHERE NOT EXISTS (
+            SELECT FROM suppressions s
+            LEFT JOIN suppression_entries e ON e.id = s.entry_id
+            WHERE s.phone_hash = u.phone_hash AND s.reason = $2
+              AND s.department_id IS NOT DISTINCT FROM $3 AND s.classes @> $4::text[]
+              AND (s.expires_at IS NULL OR s.expires_at > $6 AND s.expires_at >= $5)
+              AND (e.department_id IS NULL OR e.department_id = $7
+                   OR s.second_entry_id IS NOT NULL))
+        """,
+        list(phone_hashes),
+        new.reason,
+        new.department_id,
+        list(new.classes),
+        new.expires_at,
+        now,
+        department_id,
+    )
+    return [row["phone_hash"] for row in rows]
+
+
+async def count_entered(conn: Connection, user: User, now: datetime) -> tuple[int, int]:
+    """How many numbers a person and the department have stopped for others than opt-outs, without
+    a second person, in the last 24 hours and in 30 days; what was dropped does not count.
+    """
+    row = await conn.fetchrow(
+        """
+        SELECT coalesce(sum(numbers) FILTER (WHERE entered_at > $3), 0) AS day,
+               coalesce(sum(numbers), 0) AS month
+        FROM suppression_entries
+        WHERE (department_id = $1 OR entered_by = $2) AND entered_at > $4
+          AND reason <> 'opted_out' AND NOT held AND decision IS NULL
+        """,
+        user.department_id,
+        user.id,
+        now - DAY,
+        now - MONTH,
+    )
+    return (row["day"], row["month"]) if row else (0, 0)
+
+
+async def insert_entry(
+    conn: Connection, user: User, new: NewSuppression, numbers: int, now: datetime, *, held: bool
+) -> UUID:
+    """Write down an entry; returns its id."""
+    entry_id: UUID = await conn.fetchval(
+        """
+        INSERT INTO suppression_entries (department_id, entered_by, entered_at, reason, classes,
+            notices_of, owner, source, note_cipher, expires_at, numbers, held)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id
+        """,
+        user.department_id,
+        user.id,
+        now,
+        new.reason,
+        list(new.classes),
+        new.department_id,
+        new.owner,
+        new.source,
+        new.note_cipher,
+        new.expires_at,
+        numbers,
+        held,
+    )
+    return entry_id
+
+
+async def insert_held(conn: Connection, entry_id: UUID, phone_hashes: Collection[bytes]) -> None:
+    """Keep the numbers of an entry that is held."""
+    await conn.execute(
+        "INSERT INTO held_suppressions SELECT $1, unnest($2::bytea[])", entry_id, list(phone_hashes)
+    )
+
+
+async def get_entry(conn: Connection, entry_id: UUID, scope: UUID | None) -> Entry | None:
+    """One entry, if a department sees it (None: all)."""
+    row = await conn.fetchrow(
+        f"{_ENTRY} WHERE e.id = $1 AND ($2::uuid IS NULL OR e.department_id = $2)",
+        entry_id,
+        scope,
+    )
+    return Entry(*row) if row else None
+
+
+async def list_entries(
+    conn: Connection, scope: UUID | None, waiting: bool, before: UUID | None, limit: int
+) -> list[Entry]:
+    """A page of the entries of a department (None: of all); waiting: those alone that wait."""
+    rows = await conn.fetch(
+        f"""
+        {_ENTRY} WHERE ($1::uuid IS NULL OR e.department_id = $1)
+          AND (NOT $2 OR e.held AND e.decided_at IS NULL) AND ($3::uuid IS NULL OR e.id < $3)
+        ORDER BY e.id DESC LIMIT $4
+        """,
+        scope,
+        waiting,
+        before,
+        limit,
+    )
+    return [Entry(*row) for row in rows]
+
+
+async def decide_entry(
+    conn: Connection, entry_id: UUID, decision: str, reason: str, user_id: UUID, now: datetime
+) -> None:
+    """Note what was decided; the database refuses whoever entered it to let it count."""
+    await conn.execute(
+        """
+        UPDATE suppression_entries
+        SET decision = $2, decision_reason = $3, decided_by = $4, decided_at = $5 WHERE id = $1
+        """,
+        entry_id,
+        decision,
+        reason,
+        user_id,
+        now,
+    )
+
+
+async def let_held_count(conn: Connection, entry_id: UUID, now: datetime) -> None:
+    """Let the numbers of an entry stop what it says; the caller holds the lock of suppressions."""
+    await conn.execute(
+        f"""
+        INSERT INTO suppressions AS s (phone_hash, reason, note_cipher, created_by, created_at,
+            expires_at, classes, owner, source, department_id, entry_id)
+        SELECT h.phone_hash, e.reason, e.note_cipher, e.entered_by, $2::timestamptz,
+               e.expires_at, e.classes, e.owner, e.source, e.notices_of, e.id
+        FROM held_suppressions h JOIN suppression_entries e ON e.id = h.entry_id
+        WHERE e.id = $1 ORDER BY h.phone_hash
+        ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET {merged("$2")}
+        """,  # noqa: S608  # a constant
+        entry_id,
+        now,
+    )
+    await forget_held(conn, entry_id)
+
+
+async def forget_held(conn: Connection, entry_id: UUID) -> None:
+    """Delete the numbers that were held."""
+    await conn.execute("DELETE FROM held_suppressions WHERE entry_id = $1", entry_id)
+
+
+async def take_back(conn: Connection, entry_id: UUID) -> None:
+    """Lift what an entry stopped; a number that another department entered as well stays, by that
+    department's entry.
+    """
+    await conn.execute(
+        """
+        WITH other AS (
+            UPDATE suppressions s SET entry_id = e.id, second_entry_id = NULL,
+                   created_by = e.entered_by, owner = e.owner, note = '',
+                   note_cipher = e.note_cipher, source = e.source, classes = e.classes,
+                   expires_at = e.expires_at
+            FROM suppression_entries e
+            WHERE s.entry_id = $1 AND e.id = s.second_entry_id
+        ), second AS (
+            UPDATE suppressions SET second_entry_id = NULL WHERE second_entry_id = $1
+        )
+        DELETE FROM suppressions WHERE entry_id = $1 AND second_entry_id IS NULL
+        """,
+        entry_id,
+    )

@@ -1,0 +1,193 @@
+"""A workbook read in a process of its own, with limits of memory and time.
+
+`python -m service.audience.tables.workbook_process LIMITS…` (of `Limits`, in their order) takes a workbook
+on its standard input and writes frames to its standard output: one octet of kind, four of length
+(big-endian), and the content. S opens a sheet (JSON: name, hidden), D is a piece of its records as
+CSV in UTF-8, E refuses the file (JSON: code, message), F says that all is said. Without F or E the
+process was ended by its limits.
+"""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, BinaryIO, NamedTuple, NoReturn
+
+from service.audience.tables.workbook import MOST_UNPACKED_OCTETS, read_workbook
+from service.errors import FileRefused
+from service.spool import Spool, throwaway_keyring
+
+
+class Limits(NamedTuple):
+    """What a workbook may take.
+
+    memory_octets: address space of the process: some 130 MiB of its own, the file, its largest
+        sheet. unpacked_octets: the file without its packing, and again its sheets with their
+        merged cells filled. processor_seconds, wall_seconds: of the process.
+    """
+
+    memory_octets: int
+    unpacked_octets: int
+    processor_seconds: int
+    wall_seconds: int
+
+
+OF_IMPORTS = Limits(1536 * 1024 * 1024, MOST_UNPACKED_OCTETS, 60, 300)
+"""Of contact files, which a worker reads."""
+OF_LISTS = Limits(768 * 1024 * 1024, 64 * 1024 * 1024, 20, 60)
+"""Of lists of numbers, whose request waits."""
+
+_PIECE_CHARACTERS = 65_536
+_HEAD_OCTETS = 5
+_MODULE = "service.audience.tables.workbook_process"
+_KIND = "workbook_sheet"
+
+
+class UnpackedSheet(NamedTuple):
+    """A worksheet whose records lie in a spool as CSV with commas, in UTF-8."""
+
+    name: str
+    hidden: bool
+    records: Spool
+
+
+def unpack_workbook(
+    chunks: Callable[[], Iterable[bytes]], limits: Limits | None = None
+) -> list[UnpackedSheet]:
+    """The worksheets of a workbook; the caller closes their spools. limits: else those of imports.
+
+    Raises:
+        FileRefused: the workbook cannot be read, or not within the limits.
+    """
+    sheets: list[UnpackedSheet] = []
+    limits = limits or OF_IMPORTS
+    command = [sys.executable, "-m", _MODULE, *map(str, limits)]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    late = threading.Timer(limits.wall_seconds, child.kill)
+    late.start()
+    try:
+        with child:
+            _feed(child, chunks)
+            _collect(child, sheets, limits)
+    except BaseException:
+        for sheet in sheets:
+            sheet.records.close()
+        raise
+    finally:
+        late.cancel()
+        child.kill()
+    return sheets
+
+
+def _feed(child: subprocess.Popen[bytes], chunks: Callable[[], Iterable[bytes]]) -> None:
+    """Give the process its file; it reads all of it before it writes anything."""
+    if child.stdin is None:
+        raise ValueError("the process was started without a standard input")
+    try:
+        with child.stdin as pipe:
+            for chunk in chunks():
+                pipe.write(chunk)
+    except BrokenPipeError:
+        pass  # it has ended already; what it has said tells why
+
+
+def _collect(child: subprocess.Popen[bytes], sheets: list[UnpackedSheet], limits: Limits) -> None:
+    if child.stdout is None:
+        raise ValueError("the process was started without a standard output")
+    keyring = throwaway_keyring()
+    octets = 0
+    for kind, content in _frames(child.stdout):
+        match kind:
+            case b"S":
+                told = json.loads(content)
+                sheets.append(UnpackedSheet(told["name"], told["hidden"], Spool(keyring, _KIND)))
+            case b"D":
+                octets += len(content)
+                if octets > limits.unpacked_octets:
+                    raise FileRefused(
+                        "the sheets are too large once merged cells are filled; save them as CSV "
+                        "UTF-8 and send those",
+                        code="file_too_large",
+                    )
+                sheets[-1].records.append(content)
+            case b"E":
+                refused = json.loads(content)
+                raise FileRefused(refused["message"], code=refused["code"])
+            case _:
+                return
+    raise FileRefused(
+        f"the workbook cannot be read within {limits.memory_octets // 1024**2:,} MiB of memory and "
+        f"{limits.processor_seconds} s; save its sheets as CSV UTF-8 and send those",
+        code="file_too_large",
+    )
+
+
+def _frames(pipe: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    while len(head := pipe.read(_HEAD_OCTETS)) == _HEAD_OCTETS:
+        size = int.from_bytes(head[1:])
+        content = pipe.read(size)
+        if len(content) < size:
+            return
+        yield head[:1], content
+
+
+def write_frames(file: BinaryIO, out: BinaryIO, limits: Limits = OF_IMPORTS) -> None:
+    """What the process does: a workbook into frames."""
+
+    def put(kind: bytes, content: bytes) -> None:
+        out.write(kind + len(content).to_bytes(4) + content)
+
+    try:
+        for sheet in read_workbook(file, limits.unpacked_octets):
+            put(b"S", json.dumps({"name": sheet.name, "hidden": sheet.hidden}).encode())
+            for piece in _pieces(sheet.records):
+                put(b"D", piece)
+        put(b"F", b"")
+    except FileRefused as refused:
+        put(b"E", json.dumps({"code": refused.code, "message": refused.message}).encode())
+    out.flush()
+
+
+def _pieces(records: Iterable[list[str]]) -> Iterator[bytes]:
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer)
+    for record in records:
+        writer.writerow(record)
+        if buffer.tell() > _PIECE_CHARACTERS:
+            yield buffer.getvalue().encode()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue().encode()
+
+
+def _limit(limits: Limits) -> None:
+    """Bound this process, where the system can."""
+    try:
+        import resource  # noqa: PLC0415  # not on every system
+    except ImportError:
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_octets, limits.memory_octets))
+    resource.setrlimit(resource.RLIMIT_CPU, (limits.processor_seconds, limits.processor_seconds))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold people's numbers
+
+
+def main() -> NoReturn:
+    """Read the workbook on the standard input, within the limits of the command line."""
+    limits = Limits(*map(int, sys.argv[1:]))
+    _limit(limits)
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 2)  # a library's last words could quote a cell
+    file = io.BytesIO(sys.stdin.buffer.read())
+    try:
+        write_frames(file, sys.stdout.buffer, limits)
+    except (MemoryError, BrokenPipeError):
+        os._exit(1)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
