@@ -27,7 +27,7 @@ from benchmarks.importing import TICKS, prepare
 from service.audience.areas.area import packaged_areas
 from service.audience.areas.area_store import load_areas
 from service.audience.vocabulary.traits import CARRIERS, ROLES
-from service.campaigns.preview import preview_rule
+from service.campaigns.audience.preview import preview_rule
 from service.crypto import Keyring
 from service.dispatch.expand import expand_run
 from service.embedded import Postgres

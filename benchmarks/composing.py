@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo
 
 from service.audience.areas.area import packaged_areas
 from service.audience.vocabulary.names import read_name
-from service.campaigns.hours import HourTerms
-from service.campaigns.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
+from service.campaigns.calendar.hours import HourTerms
+from service.campaigns.calendar.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.coding.parts import split
 from service.crypto import Keyring
 from service.dispatch.compose import Composer, Work

@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 
 from service.accounts.people.model import Role
 from service.app import create_app
-from service.campaigns.schedule import Schedule
+from service.campaigns.calendar.schedule import Schedule
 from service.clock import Clock
 from service.crypto import Keyring
 from service.embedded import Postgres, Valkey

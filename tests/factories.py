@@ -16,10 +16,11 @@ from service.accounts.people.model import NewUser, Right, Role, User
 from service.audience.segments.segment_store import Segment, insert_segment
 from service.audience.suppressions.suppression import stopped_classes
 from service.audience.suppressions.suppression_store import NewSuppression
-from service.campaigns import approval, planning
-from service.campaigns.model import Campaign, Plan
-from service.campaigns.schedule import Schedule
-from service.campaigns.texts import MoreText
+from service.campaigns.approval import approval
+from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.core.model import Campaign, Plan
+from service.campaigns.core.texts import MoreText
+from service.campaigns.plans import planning
 from service.crypto import Keyring
 from service.messages.lint.lint import lint
 from service.messages.store import Template, TemplateInfo, Version, template_insert

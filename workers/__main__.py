@@ -15,7 +15,7 @@ from typing import Any
 
 import uvloop
 
-from service.campaigns import restored
+from service.campaigns.stops import restored
 from service.errors import Misconfigured, TocsinError
 from service.logs import configure
 from service.parent import end_with_parent

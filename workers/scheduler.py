@@ -23,11 +23,12 @@ from service.accounts.audit.sealing import seal_committed
 from service.api.store import delete_old_answers
 from service.audience.imports.store import waiting_imports, waiting_undos
 from service.audience.suppressions.suppression import encrypt_old_notes
-from service.campaigns import missed, restored
-from service.campaigns.firing import Limits, fire_due
-from service.campaigns.guard import guard_runs
-from service.campaigns.guard import limits_of as limits_of_runs
-from service.campaigns.lifecycle import expire_pending, finish_campaigns
+from service.campaigns.plans import missed
+from service.campaigns.plans.lifecycle import expire_pending, finish_campaigns
+from service.campaigns.runs.firing import Limits, fire_due
+from service.campaigns.stops import restored
+from service.campaigns.stops.guard import guard_runs
+from service.campaigns.stops.guard import limits_of as limits_of_runs
 from service.delivery import id_forms, inbound, replies, webhooks
 from service.delivery.doubt import sweep_decided
 from service.delivery.receipts import sweep_parked

@@ -13,8 +13,8 @@ from service.api.paging import PageQuery, cut, unknown_cursor
 from service.api.queue import part_counter
 from service.api.schema import Instant, Out, Page, PlainOut, Query, SpanDay
 from service.api.work import InterruptionOut, interruption_out
-from service.campaigns.hours import BEIJING
-from service.campaigns.milestones import Milestone
+from service.campaigns.calendar.hours import BEIJING
+from service.campaigns.plans.milestones import Milestone
 from service.channels.store import readable_channels
 from service.dispatch.toll import TENS
 from service.reports import calendar_store

@@ -10,11 +10,11 @@ from service.api.forecasts import ForecastOut, forecast_out
 from service.api.schema import Instant, Out
 from service.api.segments import PreviewOut, preview_out
 from service.api.templates import TextOut, text_out
-from service.campaigns import planning
-from service.campaigns.meant import rule_text
-from service.campaigns.model import Campaign
-from service.campaigns.preview import read_rule, sample_text, with_sample
-from service.campaigns.reading import audience_of
+from service.campaigns.audience.meant import rule_text
+from service.campaigns.audience.preview import read_rule, sample_text, with_sample
+from service.campaigns.audience.reading import audience_of
+from service.campaigns.core.model import Campaign
+from service.campaigns.plans import planning
 from service.dispatch.clashes import find_clashes
 from service.dispatch.foreseen import count_ledger
 from service.messages.lint.draft import Audience

@@ -11,7 +11,7 @@ from service.api.runs import Relation
 from service.api.schedules import FireRecordOut, record_out
 from service.api.schema import Instant, Out, Query, SpanDay
 from service.api.work import InterruptionOut, interruption_out
-from service.campaigns import planning
+from service.campaigns.plans import planning
 from service.errors import NotFound
 from service.messages.ledger import MessageState
 from service.reports.campaign import MOST_WEEKS, campaign_report, monday, report_csv

@@ -24,13 +24,15 @@ from service.api.schedules import (
 )
 from service.api.schema import Body, Instant, Int, Line, OptionalLine, Out, Page
 from service.api.templates import Acknowledged
-from service.campaigns import approval, fire_store, planning, store
-from service.campaigns.county_store import load_county
-from service.campaigns.fire_store import FireRecord
-from service.campaigns.missed import decide_late
-from service.campaigns.model import Campaign, Plan, State
-from service.campaigns.notes import notes_of, passed_notes
-from service.campaigns.texts import MOST_DAYS, MOST_TEXTS, MoreText
+from service.campaigns.approval import approval
+from service.campaigns.calendar.county_store import load_county
+from service.campaigns.core import fire_store, store
+from service.campaigns.core.fire_store import FireRecord
+from service.campaigns.core.model import Campaign, Plan, State
+from service.campaigns.core.notes import notes_of, passed_notes
+from service.campaigns.core.texts import MOST_DAYS, MOST_TEXTS, MoreText
+from service.campaigns.plans import planning
+from service.campaigns.plans.missed import decide_late
 from service.dispatch.rehearsal import test_send
 from service.errors import Forbidden
 from service.queue import Job

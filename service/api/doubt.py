@@ -16,7 +16,7 @@ from service.api.schema import MAX_INT, Body, Instant, Int, Line, Out, Page, Tex
 from service.api.upload import Upload
 from service.audience.numbers.number import mask
 from service.audience.numbers.prefix import packaged_prefixes
-from service.campaigns import run_store
+from service.campaigns.core import run_store
 from service.delivery import doubt, doubt_store
 from service.delivery.doubt import Decision, Skip
 from service.delivery.doubt_store import Key, Which

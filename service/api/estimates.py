@@ -7,10 +7,10 @@ from pydantic import Field
 from service.api.call import Call
 from service.api.queue import part_counter
 from service.api.schema import Instant, Out
-from service.campaigns import planning
-from service.campaigns.county_store import load_county
-from service.campaigns.model import Campaign
-from service.campaigns.schedule import validity_end
+from service.campaigns.calendar.county_store import load_county
+from service.campaigns.calendar.schedule import validity_end
+from service.campaigns.core.model import Campaign
+from service.campaigns.plans import planning
 from service.channels.store import readable_channels
 from service.dispatch.estimate import Estimator
 

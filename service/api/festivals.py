@@ -11,9 +11,15 @@ from service.api.holidays import Year, YearQuery, warning_of
 from service.api.schedules import FireOut, Hour, fires_out
 from service.api.schema import Body, Instant, Int, Line, Out
 from service.audience.segments.segment import canonical
-from service.campaigns import schedule
-from service.campaigns.county_store import load_county
-from service.campaigns.festivals import (
+from service.campaigns.audience.preview import check_rule, read_rule
+from service.campaigns.calendar import schedule
+from service.campaigns.calendar.county_store import load_county
+from service.campaigns.calendar.fires import fires
+from service.campaigns.calendar.holidays import Holidays
+from service.campaigns.calendar.hours import BEIJING
+from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.core.notes import notes_of
+from service.campaigns.county.festivals import (
     FARTHEST,
     PRESETS,
     Festival,
@@ -23,12 +29,6 @@ from service.campaigns.festivals import (
     period_around,
     schedule_around,
 )
-from service.campaigns.fires import fires
-from service.campaigns.holidays import Holidays
-from service.campaigns.hours import BEIJING
-from service.campaigns.notes import notes_of
-from service.campaigns.preview import check_rule, read_rule
-from service.campaigns.schedule import Schedule
 from service.errors import Invalid
 
 DayNumber = Annotated[Int, Field(ge=-FARTHEST, le=FARTHEST)]

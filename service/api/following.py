@@ -18,9 +18,9 @@ from service.api.campaigns import (
 )
 from service.api.schedules import ScheduleBody
 from service.api.schema import Body, Line, OptionalLine, Out
-from service.campaigns import further_runs
-from service.campaigns.corrections import correct
-from service.campaigns.model import Plan
+from service.campaigns.core.model import Plan
+from service.campaigns.plans.corrections import correct
+from service.campaigns.runs import further_runs
 from service.queue import Job
 
 

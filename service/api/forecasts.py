@@ -6,8 +6,8 @@ from pydantic import Field
 
 from service.api.call import Call
 from service.api.schema import Instant, Out
-from service.campaigns.model import Campaign
-from service.campaigns.notes import loss_notes
+from service.campaigns.core.model import Campaign
+from service.campaigns.core.notes import loss_notes
 from service.dispatch.outlook import foretell
 from service.dispatch.outlook_store import save_forecast, saved_forecast
 from service.dispatch.toll import Sees

@@ -10,9 +10,9 @@ from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schedules import Hour, HourSpans
 from service.api.schema import AnyText, Body, Day, Instant, Int, Line, Out, Page, Query
-from service.campaigns import county_settings, county_store
-from service.campaigns.county_store import Kind
-from service.campaigns.holidays import (
+from service.campaigns.calendar import county_store
+from service.campaigns.calendar.county_store import Kind
+from service.campaigns.calendar.holidays import (
     ALL_DAY,
     BUILT_IN_QUIET,
     COMPUTED_UNTIL,
@@ -21,8 +21,9 @@ from service.campaigns.holidays import (
     Notice,
     Quiet,
 )
-from service.campaigns.hours import BEIJING, HourRules
-from service.campaigns.notice import read_notice
+from service.campaigns.calendar.hours import BEIJING, HourRules
+from service.campaigns.calendar.notice import read_notice
+from service.campaigns.county import county_settings
 
 Year = Annotated[Int, Field(ge=2000, le=2199)]
 QuietClass = Literal["public_interest", "service"]

@@ -10,7 +10,7 @@ from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Out, Page, Text
 from service.audience.numbers.number import mask
-from service.campaigns import run_store
+from service.campaigns.core import run_store
 from service.delivery import inbound, inbound_store
 from service.delivery.inbound import Outcome
 from service.delivery.inbound_store import TextFilter

@@ -16,7 +16,7 @@ from service.api.people import need_people
 from service.api.runs import MessageOut
 from service.api.schema import Body, Line, Out, PlainOut, Text
 from service.api.webhooks import WebAddress
-from service.campaigns import run_store
+from service.campaigns.core import run_store
 from service.dispatch import direct, direct_send, direct_store
 from service.dispatch.direct_send import Named, Sender, Words
 from service.dispatch.watch import limits_of

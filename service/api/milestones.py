@@ -5,8 +5,8 @@ from uuid import UUID
 
 from service.api.call import Call
 from service.api.schema import Body, Day, Instant, Line, OptionalLine, Out
-from service.campaigns import milestones
-from service.campaigns.milestones import Milestone
+from service.campaigns.plans import milestones
+from service.campaigns.plans.milestones import Milestone
 
 
 class MilestoneBody(Body):

@@ -12,7 +12,7 @@ from service.api.people import need_people
 from service.api.schema import Body, Day, Instant, Line, Out, Query, Text
 from service.audience.contacts.contact_store import holder_of_contact
 from service.audience.numbers.number import mask, parse_phone
-from service.campaigns.run_store import get_run
+from service.campaigns.core.run_store import get_run
 from service.clock import CHINA
 from service.delivery.inbound import visible
 from service.errors import Invalid, NotFound

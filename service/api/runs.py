@@ -9,8 +9,9 @@ from service.api.call import Call, Download
 from service.api.paging import PageQuery, cut
 from service.api.people import need_people
 from service.api.schema import AreaName, Instant, Out, Page
-from service.campaigns import planning, run_store
-from service.campaigns.model import Run
+from service.campaigns.core import run_store
+from service.campaigns.core.model import Run
+from service.campaigns.plans import planning
 from service.errors import Conflict, NotFound
 from service.messages.ledger import MessageState
 from service.reports import progress

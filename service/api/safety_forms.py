@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from service.api.schema import Body, Instant, Int, Out
-from service.campaigns.safety import DEFAULT_WAIT_MINUTES, Safety
+from service.campaigns.core.safety import DEFAULT_WAIT_MINUTES, Safety
 
 MAX_WAIT_MINUTES = 72 * 60
 

@@ -11,21 +11,23 @@ from service.api.call import Call
 from service.api.paging import PageQuery, cut, unknown_cursor
 from service.api.schema import Body, Day, Instant, Int, Line, Out, Page, PlainOut, Text
 from service.audience.segments.segment import canonical
-from service.campaigns import fire_store, planning, schedule, sequence_store
-from service.campaigns.county_store import load_county
-from service.campaigns.fire_store import FireRecord
-from service.campaigns.fires import Fire, next_look, upcoming
-from service.campaigns.hours import County, HourTerms
-from service.campaigns.model import Campaign
-from service.campaigns.notes import notes_of, repeat_notes
-from service.campaigns.preview import check_rule, read_rule
-from service.campaigns.schedule import (
+from service.campaigns.audience.preview import check_rule, read_rule
+from service.campaigns.calendar import schedule
+from service.campaigns.calendar.county_store import load_county
+from service.campaigns.calendar.fires import Fire, next_look, upcoming
+from service.campaigns.calendar.hours import County, HourTerms
+from service.campaigns.calendar.schedule import (
     DEFAULT_HOURS,
     DEFAULT_TIMEZONE,
     DEFAULT_VALIDITY_MINUTES,
     MOST_DATES,
     Schedule,
 )
+from service.campaigns.core import fire_store
+from service.campaigns.core.fire_store import FireRecord
+from service.campaigns.core.model import Campaign
+from service.campaigns.core.notes import notes_of, repeat_notes
+from service.campaigns.plans import planning, sequence_store
 from service.dispatch.caps import list_caps
 from service.reports.interruptions import Others, explain_fire
 

@@ -17,7 +17,7 @@ from service.audience.segments.segment_explain import explain
 from service.audience.segments.segment_names import take_name
 from service.audience.segments.segment_uses import refers_to
 from service.audience.segments.segment_words import fold
-from service.campaigns.preview import Preview, check_rule, preview_rule, read_rule
+from service.campaigns.audience.preview import Preview, check_rule, preview_rule, read_rule
 from service.errors import Conflict
 
 _EXAMPLE = '身份 = 财务人员 且 年龄 >= 60; area = "旌阳镇" and role in (finance, owner)'

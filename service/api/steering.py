@@ -13,8 +13,9 @@ from pydantic import Field
 from service.api.call import Call
 from service.api.campaigns import CampaignDetail, ReasonBody, detail_out
 from service.api.schema import Instant
-from service.campaigns import fire_store, lifecycle, planning
-from service.campaigns.model import Campaign
+from service.campaigns.core import fire_store
+from service.campaigns.core.model import Campaign
+from service.campaigns.plans import lifecycle, planning
 from service.dispatch.sweep_store import channels_with_work
 from service.queue import Job
 

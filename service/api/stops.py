@@ -9,10 +9,10 @@ from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Line, Out, Page
 from service.api.work import MOST_ITEMS, WorkItemOut, item_out
-from service.campaigns import stop_all as stopping
-from service.campaigns import stop_store
-from service.campaigns.fires import Why
-from service.campaigns.stop_store import Stop
+from service.campaigns.calendar.fires import Why
+from service.campaigns.stops import stop_all as stopping
+from service.campaigns.stops import stop_store
+from service.campaigns.stops.stop_store import Stop
 from service.dispatch.sweep_store import channels_with_work
 from service.queue import Job
 from service.reports.work_store import HOLDS, what_waits

@@ -12,7 +12,7 @@ from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Int, Line, OptionalLine, Out, Page, Query, Text
 from service.audience.segments.segment_store import get_segment
-from service.campaigns.reading import Read, read_by
+from service.campaigns.audience.reading import Read, read_by
 from service.channels.cutting import Cutter
 from service.channels.store import readable_channels
 from service.errors import Forbidden

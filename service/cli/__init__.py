@@ -53,7 +53,7 @@ COMMANDS = {
     ),
     "audit": ("service.cli.audit_command:add_arguments", "prove the audit trail"),
     "holidays": (
-        "service.campaigns.holiday_command:add_arguments",
+        "service.cli.holiday_command:add_arguments",
         "the calendar of holidays / 节假日",
     ),
     "simulate": (

@@ -11,7 +11,7 @@ from service.accounts.audit.audit import Act
 from service.accounts.audit.audit_store import insert_entry
 from service.accounts.bootstrap import Person, bootstrap
 from service.audience.areas.area_store import load_areas
-from service.campaigns.stop_all import hold_all
+from service.campaigns.stops.stop_all import hold_all
 from service.clock import written
 from service.crypto import Keyring, read_key_file
 from service.runtime import check_key

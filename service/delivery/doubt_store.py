@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.accounts.people.model import By
-from service.campaigns.follower_store import uncorrected
+from service.campaigns.audience.follower_store import uncorrected
 from service.channels.registry import own_reference_kinds
 from service.storage.postgres import Connection, Record, one
 

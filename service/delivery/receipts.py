@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from service.campaigns.follower_store import stop_arrived
+from service.campaigns.audience.follower_store import stop_arrived
 from service.delivery import late, store
 from service.delivery.id_forms_store import count_misses
 from service.delivery.store import Change

@@ -26,7 +26,7 @@ from uuid import UUID
 from service.audience.numbers.number import is_synthetic
 from service.audience.numbers.prefix import Prefixes, national
 from service.audience.numbers.prefix_store import current_prefixes
-from service.campaigns.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
+from service.campaigns.calendar.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.crypto import Keyring, Undecipherable
 from service.delivery import replies_store as store
 from service.delivery.replies_store import Due, Room

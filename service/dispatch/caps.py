@@ -20,7 +20,7 @@ from typing import Literal
 from uuid import UUID
 
 from service.accounts.people.model import By
-from service.campaigns.hours import County
+from service.campaigns.calendar.hours import County
 from service.dispatch import caps_store
 from service.dispatch.caps_store import Held
 from service.dispatch.compose import Work

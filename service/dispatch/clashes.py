@@ -20,9 +20,9 @@ from service.audience.areas.area_store import read_area_tree
 from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
-from service.campaigns.model import Campaign
-from service.campaigns.preview import read_rule
-from service.campaigns.store import get_campaign
+from service.campaigns.audience.preview import read_rule
+from service.campaigns.core.model import Campaign
+from service.campaigns.core.store import get_campaign
 from service.dispatch import clashes_store
 from service.dispatch.caps import Limits, limits_of
 from service.dispatch.foreseen import judging_of

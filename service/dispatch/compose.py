@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import partial
 
 from service.audience.numbers.number import is_synthetic
-from service.campaigns.hours import HourTerms
+from service.campaigns.calendar.hours import HourTerms
 from service.coding.parts import Part
 from service.crypto import Keyring
 from service.dispatch.share import Flow

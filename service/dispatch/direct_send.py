@@ -24,7 +24,7 @@ from service.accounts.keys.key import Mode
 from service.audience.numbers.number import is_synthetic, parse_phone
 from service.audience.numbers.prefix import Prefixes
 from service.audience.numbers.prefix_store import prefixes_of
-from service.campaigns.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
+from service.campaigns.calendar.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.crypto import Keyring
 from service.dispatch import direct, direct_bounds_store
 from service.dispatch.direct_bounds_store import Terms

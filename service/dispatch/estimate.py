@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from service.accounts.departments.department_store import get_department
-from service.campaigns.hours import BEIJING, County, HourTerms
-from service.campaigns.model import Campaign
-from service.campaigns.preview import sample_text
+from service.campaigns.audience.preview import sample_text
+from service.campaigns.calendar.hours import BEIJING, County, HourTerms
+from service.campaigns.core.model import Campaign
 from service.channels.model import Channel
 from service.dispatch import queue_store, quota_store
 from service.dispatch.forecast import Load, forecast

@@ -16,8 +16,7 @@ from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment import parse
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
-from service.campaigns.county_store import load_county
-from service.campaigns.follower_store import (
+from service.campaigns.audience.follower_store import (
     Members,
     missed,
     not_yet_in,
@@ -25,9 +24,10 @@ from service.campaigns.follower_store import (
     stop_arrived,
     to_be_corrected,
 )
-from service.campaigns.hours import HourTerms
-from service.campaigns.newcomer_store import newcomers, note_met
-from service.campaigns.safety import Safety
+from service.campaigns.audience.newcomer_store import newcomers, note_met
+from service.campaigns.calendar.county_store import load_county
+from service.campaigns.calendar.hours import HourTerms
+from service.campaigns.core.safety import Safety
 from service.crypto import Keyring
 from service.dispatch import expand_store
 from service.dispatch.drill import stand_in

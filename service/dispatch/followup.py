@@ -15,9 +15,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.campaigns.county_store import load_county
-from service.campaigns.hours import HourTerms
-from service.campaigns.lifecycle import reopen_campaigns
+from service.campaigns.calendar.county_store import load_county
+from service.campaigns.calendar.hours import HourTerms
+from service.campaigns.plans.lifecycle import reopen_campaigns
 from service.dispatch import dead_numbers, reroute, retry, retry_store
 from service.dispatch.reroute_store import Key
 from service.dispatch.retry import Terms

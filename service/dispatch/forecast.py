@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from service.campaigns.hours import County, HourTerms
+from service.campaigns.calendar.hours import County, HourTerms
 from service.channels.maintenance import maintenance_end, maintenance_start, next_day, next_month
 from service.dispatch.share import FLOOR, Flow
 

@@ -11,9 +11,9 @@ from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
 from service.audience.segments.segment_store import Counts
-from service.campaigns.follower_store import to_be_corrected
-from service.campaigns.model import Campaign
-from service.campaigns.preview import read_rule
+from service.campaigns.audience.follower_store import to_be_corrected
+from service.campaigns.audience.preview import read_rule
+from service.campaigns.core.model import Campaign
 from service.dispatch import foreseen_store
 from service.dispatch.judging_store import Judging
 from service.dispatch.route_store import list_lanes

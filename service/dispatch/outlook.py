@@ -21,14 +21,15 @@ from service.audience.areas.area_store import read_area_tree
 from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
-from service.campaigns import planning, run_store, sequence_store
-from service.campaigns import store as campaign_store
-from service.campaigns.county_store import load_county
-from service.campaigns.hours import County, HourTerms
-from service.campaigns.model import ENDED, Campaign
-from service.campaigns.preview import read_rule
-from service.campaigns.schedule import validity_end
-from service.campaigns.texts import next_in_turn
+from service.campaigns.audience.preview import read_rule
+from service.campaigns.calendar.county_store import load_county
+from service.campaigns.calendar.hours import County, HourTerms
+from service.campaigns.calendar.schedule import validity_end
+from service.campaigns.core import run_store
+from service.campaigns.core import store as campaign_store
+from service.campaigns.core.model import ENDED, Campaign
+from service.campaigns.core.texts import next_in_turn
+from service.campaigns.plans import planning, sequence_store
 from service.dispatch import outlook_store
 from service.dispatch.caps import limits_of
 from service.dispatch.foreseen import judging_of

@@ -19,9 +19,9 @@ from service.accounts.people import phone_store
 from service.accounts.people.model import User
 from service.audience.numbers.number import is_synthetic
 from service.audience.numbers.prefix_store import current_prefixes
-from service.campaigns.county_store import load_county
-from service.campaigns.hours import BEIJING, HourTerms
-from service.campaigns.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
+from service.campaigns.calendar.county_store import load_county
+from service.campaigns.calendar.hours import BEIJING, HourTerms
+from service.campaigns.calendar.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.crypto import Keyring
 from service.dispatch import direct
 from service.dispatch.direct_send import VARIABLES

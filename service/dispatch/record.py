@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from service.campaigns.hours import County
-from service.campaigns.lifecycle import reopen_campaigns
+from service.campaigns.calendar.hours import County
+from service.campaigns.plans.lifecycle import reopen_campaigns
 from service.channels.codes import Codes
 from service.clock import Clock
 from service.crypto import Keyring

@@ -14,11 +14,11 @@ from service.accounts.people import phone_store
 from service.accounts.people.model import User
 from service.audience.numbers.number import is_synthetic
 from service.audience.numbers.prefix_store import current_prefixes
-from service.campaigns.approval import check_second_person
-from service.campaigns.clearance import frozen_content
-from service.campaigns.model import Campaign, State
-from service.campaigns.planning import load
-from service.campaigns.preview import sample_text
+from service.campaigns.approval.approval import check_second_person
+from service.campaigns.audience.clearance import frozen_content
+from service.campaigns.audience.preview import sample_text
+from service.campaigns.core.model import Campaign, State
+from service.campaigns.plans.planning import load
 from service.crypto import Keyring
 from service.dispatch import direct_store, expand_store, rehearsal_store
 from service.dispatch.direct import Started

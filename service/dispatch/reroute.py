@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from service.campaigns.lifecycle import reopen_campaigns
+from service.campaigns.plans.lifecycle import reopen_campaigns
 from service.channels.outcome import Reason, ReceiptState
 from service.dispatch import reroute_store
 from service.dispatch.reroute_store import Key

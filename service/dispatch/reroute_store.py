@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from service.campaigns.follower_store import uncorrected
+from service.campaigns.audience.follower_store import uncorrected
 from service.channels.outcome import Reason
 from service.storage.postgres import Connection, Record
 

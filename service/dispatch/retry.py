@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from service.campaigns.hours import County, HourTerms
+from service.campaigns.calendar.hours import County, HourTerms
 from service.channels.outcome import Reason, ReceiptState
 
 DELAYS: Mapping[Reason, timedelta] = MappingProxyType(

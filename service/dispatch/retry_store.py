@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.campaigns.follower_store import uncorrected
+from service.campaigns.audience.follower_store import uncorrected
 from service.dispatch.reroute_store import UNTOLD, Key
 from service.dispatch.retry import FAILURES
 from service.storage.postgres import Connection, Record

@@ -15,8 +15,8 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-from service.campaigns import restored
-from service.campaigns.county_store import load_county
+from service.campaigns.calendar.county_store import load_county
+from service.campaigns.stops import restored
 from service.channels import logins, logins_store, networks, reach, refusals_store, registry
 from service.channels.codes import Codes
 from service.channels.codes_store import load_codes

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.campaigns.county_store import load_county
-from service.campaigns.hours import County, HourTerms
+from service.campaigns.calendar.county_store import load_county
+from service.campaigns.calendar.hours import County, HourTerms
 from service.channels.maintenance import maintenance_end, next_day, next_month
 from service.channels.model import Channel, Hold
 from service.dispatch import queue_store, quota_store

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.audience.segments.segment_sql import CARRIER, Compiled
-from service.campaigns.follower_store import Members
-from service.campaigns.newcomer_store import New
+from service.campaigns.audience.follower_store import Members
+from service.campaigns.audience.newcomer_store import New
 
 EVERYBODY = New("true", [])
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from service.audience.segments.segment_sql import CARRIER, Compiled
 from service.audience.segments.segment_store import WORK_MEMORY, reached
-from service.campaigns.model import ENDED
+from service.campaigns.core.model import ENDED
 from service.reports.audience import SAMPLE, Audience
 from service.storage.postgres import Connection, Record, one
 

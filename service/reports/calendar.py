@@ -15,14 +15,14 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.people.model import User
-from service.campaigns import store as campaign_store
-from service.campaigns.county_store import load_county
-from service.campaigns.fires import Fire, fires_since
-from service.campaigns.hours import BEIJING, County, HourTerms
-from service.campaigns.meant import rule_of
-from service.campaigns.model import Campaign, State
-from service.campaigns.schedule import validity_end
-from service.campaigns.texts import next_in_turn
+from service.campaigns.audience.meant import rule_of
+from service.campaigns.calendar.county_store import load_county
+from service.campaigns.calendar.fires import Fire, fires_since
+from service.campaigns.calendar.hours import BEIJING, County, HourTerms
+from service.campaigns.calendar.schedule import validity_end
+from service.campaigns.core import store as campaign_store
+from service.campaigns.core.model import Campaign, State
+from service.campaigns.core.texts import next_in_turn
 from service.channels.model import Channel
 from service.dispatch.route import Route
 from service.dispatch.route_store import list_lanes

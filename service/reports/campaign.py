@@ -14,8 +14,8 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from service.audience.imports.rejects import BOM, csv_line
-from service.campaigns.fire_store import FireRecord, fires_between
-from service.campaigns.hours import BEIJING
+from service.campaigns.calendar.hours import BEIJING
+from service.campaigns.core.fire_store import FireRecord, fires_between
 from service.clock import written
 from service.messages.ledger import OPEN, MessageState
 from service.reports import campaign_store as store

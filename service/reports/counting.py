@@ -8,7 +8,7 @@ from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment import SegmentError
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
-from service.campaigns.preview import read_rule
+from service.campaigns.audience.preview import read_rule
 from service.reports import audience_store
 from service.reports.audience import Audience
 from service.storage.postgres import COUNT_SECONDS, Connection, Pool, Record, transaction

@@ -25,10 +25,10 @@ from zoneinfo import ZoneInfo
 
 from service.accounts.audit import audit_store
 from service.accounts.audit.sealing import find_foreign
-from service.campaigns import store as campaigns
-from service.campaigns.clearance import frozen_content
-from service.campaigns.model import Campaign
-from service.campaigns.planning import load
+from service.campaigns.audience.clearance import frozen_content
+from service.campaigns.core import store as campaigns
+from service.campaigns.core.model import Campaign
+from service.campaigns.plans.planning import load
 from service.clock import written
 from service.crypto import Keyring
 from service.reports import progress, store

@@ -7,7 +7,7 @@ One row of the table `interruptions` is one of `KINDS`; its code, and that of a 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from service.campaigns.fires import Why
+from service.campaigns.calendar.fires import Why
 from service.reports.plain import Sentence
 
 KINDS: Mapping[str, Sentence] = {

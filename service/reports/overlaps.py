@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from service.accounts.people.model import User
-from service.campaigns.hours import BEIJING, intersect, minutes_of
+from service.campaigns.calendar.hours import BEIJING, intersect, minutes_of
 from service.dispatch import queue_store, quota_store
 from service.dispatch.forecast import Load, forecast
 from service.dispatch.share import PRIORITIES, Flow

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 
-from service.campaigns.county_store import load_county
-from service.campaigns.hours import BEIJING, County, HourTerms
+from service.campaigns.calendar.county_store import load_county
+from service.campaigns.calendar.hours import BEIJING, County, HourTerms
 from service.channels.maintenance import maintenance_end
 from service.dispatch.breaker import Limits
 from service.dispatch.health import Counts, total

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from pydantic import SecretStr
 
-from service.campaigns.firing import fire_due
+from service.campaigns.runs.firing import fire_due
 from service.embedded import free_port
 from service.queue import Job
 from service.runtime import Runtime

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from service.accounts.people.model import By, Role, User
-from service.campaigns.lifecycle import finish_campaigns
-from service.campaigns.schedule import Schedule
+from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.plans.lifecycle import finish_campaigns
 from service.channels.gateway import Receipt
 from service.channels.model import CARRIERS, Channel
 from service.channels.outcome import ReceiptState

@@ -14,7 +14,7 @@ from service.accounts.login.credentials import code_at, hash_password, new_secre
 from service.accounts.login.login import PREFIX, SECRET
 from service.accounts.people import phone_store
 from service.accounts.people.model import Role, User
-from service.campaigns import approval
+from service.campaigns.approval import approval
 from service.messages.signature import head
 from service.privacy import clock_watch_store
 from service.privacy.clock_watch import Watch

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from service.campaigns import run_store
+from service.campaigns.core import run_store
 from service.channels.codes import Codes
 from service.channels.gateway import Gateway, Submission, SubmitResult
 from service.channels.model import Channel

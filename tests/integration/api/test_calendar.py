@@ -7,10 +7,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from service.accounts.people.model import By
-from service.campaigns import approval, lifecycle
-from service.campaigns.firing import fire_due
-from service.campaigns.model import Campaign
-from service.campaigns.schedule import Schedule
+from service.campaigns.approval import approval
+from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.core.model import Campaign
+from service.campaigns.plans import lifecycle
+from service.campaigns.runs.firing import fire_due
 from service.dispatch.expand import expand_run
 from service.reports.counting import count_audiences
 from service.storage.postgres import transaction

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from service.campaigns import planning
-from service.campaigns.firing import fire_due
-from service.campaigns.lifecycle import expire_pending
+from service.campaigns.plans import planning
+from service.campaigns.plans.lifecycle import expire_pending
+from service.campaigns.runs.firing import fire_due
 from service.dispatch.expand import expand_run
 from service.queue import Job
 from service.storage.postgres import transaction

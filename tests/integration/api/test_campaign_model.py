@@ -29,8 +29,8 @@ from redis.asyncio import Redis
 
 from service.accounts.people.model import Role, User
 from service.app import create_app
-from service.campaigns.firing import fire_due
-from service.campaigns.lifecycle import finish_campaigns
+from service.campaigns.plans.lifecycle import finish_campaigns
+from service.campaigns.runs.firing import fire_due
 from service.clock import Clock
 from service.crypto import Keyring
 from service.dispatch import lease_store, sweep_store

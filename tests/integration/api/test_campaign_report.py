@@ -9,11 +9,12 @@ from uuid import UUID
 import pytest
 
 from service.audience.suppressions.suppression_store import insert_suppressions
-from service.campaigns import planning, run_store
-from service.campaigns.clearance import frozen_content
-from service.campaigns.firing import fire_due
-from service.campaigns.run_store import Follow
-from service.campaigns.schedule import Schedule
+from service.campaigns.audience.clearance import frozen_content
+from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.core import run_store
+from service.campaigns.core.run_store import Follow
+from service.campaigns.plans import planning
+from service.campaigns.runs.firing import fire_due
 from service.dispatch.expand import expand_run
 from service.messages.ledger import MessageState
 from service.storage.postgres import transaction

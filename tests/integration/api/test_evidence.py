@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from service.accounts.audit.audit import INVALID
 from service.accounts.audit.sealing import seal_committed
-from service.campaigns.firing import fire_due
-from service.campaigns.lifecycle import finish_campaigns
+from service.campaigns.plans.lifecycle import finish_campaigns
+from service.campaigns.runs.firing import fire_due
 from service.dispatch.expand import expand_run
 from service.reports import evidence
 from service.reports.verify_evidence import faults

@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.campaigns import approval
-from service.campaigns.firing import fire_due
-from service.campaigns.missed import record_missed
-from service.campaigns.schedule import Schedule
+from service.campaigns.approval import approval
+from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.plans.missed import record_missed
+from service.campaigns.runs.firing import fire_due
 from service.storage.postgres import transaction
 from tests.factories import make_draft, make_scheduled
 from tests.integration.api.conftest import Api

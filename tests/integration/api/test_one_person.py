@@ -13,7 +13,7 @@ from service.accounts.bootstrap import Person, bootstrap
 from service.accounts.people.grants import WAITS
 from service.accounts.people.model import Right, Role, User
 from service.audience.areas.area_store import load_areas
-from service.campaigns import approval
+from service.campaigns.approval import approval
 from service.storage.postgres import CheckViolation, transaction
 from tests.factories import make_draft, make_token, make_user
 from tests.integration.api.conftest import Answer, Api

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from service.campaigns.firing import fire_due
+from service.campaigns.runs.firing import fire_due
 from service.dispatch.expand import expand_run
 from service.storage.postgres import transaction
 from tests.factories import TEXT, make_contact, make_draft, make_scheduled

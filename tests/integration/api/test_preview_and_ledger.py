@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from service.audience.areas.area_store import load_areas
-from service.campaigns.firing import fire_due
+from service.campaigns.runs.firing import fire_due
 from service.dispatch.expand import expand_run
 from service.lanes import CARRIERS_OF, open_lanes, set_channels
 from service.storage.postgres import transaction

@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.campaigns.firing import fire_due
-from service.campaigns.schedule import Schedule
+from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.runs.firing import fire_due
 from service.storage.postgres import transaction
 from tests.factories import make_scheduled
 from tests.integration.api.conftest import Api

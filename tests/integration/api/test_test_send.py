@@ -8,7 +8,7 @@ import pytest
 
 from service.accounts.keys import keys
 from service.accounts.keys.key import NewKey
-from service.campaigns import approval
+from service.campaigns.approval import approval
 from service.errors import Conflict
 from service.storage.postgres import transaction
 from tests.factories import make_contact, make_draft, phone

@@ -12,10 +12,11 @@ from service.accounts.bootstrap import Person, bootstrap
 from service.accounts.people.model import By, Right, Role
 from service.api import metrics
 from service.audience.areas.area_store import load_areas
-from service.campaigns import firing, lifecycle
-from service.campaigns.firing import fire_due
-from service.campaigns.missed import record_missed
-from service.campaigns.schedule import Schedule
+from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.plans import lifecycle
+from service.campaigns.plans.missed import record_missed
+from service.campaigns.runs import firing
+from service.campaigns.runs.firing import fire_due
 from service.dispatch import health_store
 from service.dispatch.breaker import Breaker, Figures
 from service.dispatch.health import Counts

@@ -9,9 +9,12 @@ import pytest
 from service.accounts.people import deputies
 from service.accounts.people.deputies import NewDeputy
 from service.accounts.people.model import By, Right, Role, User
-from service.campaigns import approval, firing, lifecycle, planning, store
-from service.campaigns.model import Campaign, State
-from service.campaigns.schedule import Schedule
+from service.campaigns.approval import approval
+from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.core import store
+from service.campaigns.core.model import Campaign, State
+from service.campaigns.plans import lifecycle, planning
+from service.campaigns.runs import firing
 from service.crypto import Keyring
 from service.errors import Conflict, Forbidden, Invalid
 from service.storage.postgres import CheckViolation, Connection

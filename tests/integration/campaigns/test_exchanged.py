@@ -5,13 +5,15 @@ from datetime import datetime, timedelta
 import pytest
 
 from service.accounts.people.model import By, Role, User
-from service.campaigns import approval, fire_store, lifecycle, planning
-from service.campaigns.fire_store import FireRecord
-from service.campaigns.fires import Why
-from service.campaigns.firing import Limits, fire_due
-from service.campaigns.missed import Choice
-from service.campaigns.model import Campaign, State
-from service.campaigns.schedule import Schedule
+from service.campaigns.approval import approval
+from service.campaigns.calendar.fires import Why
+from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.core import fire_store
+from service.campaigns.core.fire_store import FireRecord
+from service.campaigns.core.model import Campaign, State
+from service.campaigns.plans import lifecycle, planning
+from service.campaigns.plans.missed import Choice
+from service.campaigns.runs.firing import Limits, fire_due
 from service.crypto import Keyring
 from service.errors import Forbidden
 from service.storage.postgres import Pool, transaction

@@ -8,11 +8,13 @@ from uuid import UUID
 import pytest
 
 from service.accounts.people.model import By
-from service.campaigns import firing, lifecycle, planning, store
-from service.campaigns.firing import fire_due
-from service.campaigns.lifecycle import finish_campaigns
-from service.campaigns.model import Campaign, State
-from service.campaigns.schedule import Schedule
+from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.core import store
+from service.campaigns.core.model import Campaign, State
+from service.campaigns.plans import lifecycle, planning
+from service.campaigns.plans.lifecycle import finish_campaigns
+from service.campaigns.runs import firing
+from service.campaigns.runs.firing import fire_due
 from service.storage.postgres import Pool, transaction
 from tests.factories import Team, make_scheduled, make_team, phone
 

@@ -12,12 +12,14 @@ import pytest
 from service.accounts.keys.key import Mode
 from service.accounts.people.model import By, Role, User
 from service.audience.suppressions.suppression_store import insert_suppressions
-from service.campaigns import approval, further_runs, lifecycle, planning
-from service.campaigns.corrections import correct
-from service.campaigns.firing import fire_due
-from service.campaigns.lifecycle import finish_campaigns
-from service.campaigns.model import Campaign, Plan, State
-from service.campaigns.schedule import Schedule
+from service.campaigns.approval import approval
+from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.core.model import Campaign, Plan, State
+from service.campaigns.plans import lifecycle, planning
+from service.campaigns.plans.corrections import correct
+from service.campaigns.plans.lifecycle import finish_campaigns
+from service.campaigns.runs import further_runs
+from service.campaigns.runs.firing import fire_due
 from service.crypto import Keyring
 from service.delivery.receipts import fold_receipts
 from service.dispatch import expand_store

@@ -5,7 +5,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from service.campaigns.county_store import load_county
+from service.campaigns.calendar.county_store import load_county
 from service.storage.postgres import Connection, connect
 from tests.integration.api.test_holidays import NOTICE
 

@@ -15,11 +15,13 @@ from service.audience.imports import store as imports
 from service.audience.imports.model import ImportRequest
 from service.audience.rosters.rosters import ask_undo, put_members, run_undo
 from service.audience.suppressions.suppression_store import insert_suppressions
-from service.campaigns import approval, fire_store, lifecycle, planning
-from service.campaigns.firing import arm_again, fire_due
-from service.campaigns.lifecycle import finish_campaigns
-from service.campaigns.model import Campaign, Plan, State
-from service.campaigns.schedule import Schedule
+from service.campaigns.approval import approval
+from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.core import fire_store
+from service.campaigns.core.model import Campaign, Plan, State
+from service.campaigns.plans import lifecycle, planning
+from service.campaigns.plans.lifecycle import finish_campaigns
+from service.campaigns.runs.firing import arm_again, fire_due
 from service.crypto import Keyring
 from service.dispatch.expand import expand_run
 from service.storage.postgres import Pool, transaction

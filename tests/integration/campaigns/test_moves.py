@@ -9,9 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.accounts.people.model import By
-from service.campaigns import approval, firing, lifecycle, planning, store
-from service.campaigns.model import MOVES, Act, State
-from service.campaigns.schedule import Schedule
+from service.campaigns.approval import approval
+from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.core import store
+from service.campaigns.core.model import MOVES, Act, State
+from service.campaigns.plans import lifecycle, planning
+from service.campaigns.runs import firing
 from service.errors import Conflict, Forbidden, Invalid
 from service.storage.postgres import Connection
 from tests.factories import Team, make_draft, make_team

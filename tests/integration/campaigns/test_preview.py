@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from service.audience.segments.segment import MAX_CHARACTERS, canonical, parse
-from service.campaigns.preview import preview_rule
+from service.campaigns.audience.preview import preview_rule
 from service.crypto import Keyring
 from service.storage.postgres import Connection
 from tests.factories import make_contact, make_team

@@ -8,8 +8,8 @@ import pytest
 from service.audience.areas.area_store import load_areas
 from service.audience.segments.segment import parse
 from service.audience.segments.segment_uses import WrittenOut, write_out
-from service.campaigns import reading
-from service.campaigns.reading import Reading, audience_of, read_by
+from service.campaigns.audience import reading
+from service.campaigns.audience.reading import Reading, audience_of, read_by
 from service.crypto import Keyring
 from service.storage.postgres import Connection
 from tests.factories import RULE, make_contact, make_team, phone

@@ -10,22 +10,17 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from service.accounts.people.model import By
-from service.campaigns import (
-    approval,
-    county_store,
-    fire_store,
-    lifecycle,
-    missed,
-    planning,
-    store,
-)
-from service.campaigns.fires import fires
-from service.campaigns.firing import arm_again, fire_due
-from service.campaigns.holidays import Changes, Notice
-from service.campaigns.hours import County
-from service.campaigns.lifecycle import finish_campaigns
-from service.campaigns.model import Campaign, State, WrongState
-from service.campaigns.schedule import Schedule
+from service.campaigns.approval import approval
+from service.campaigns.calendar import county_store
+from service.campaigns.calendar.fires import fires
+from service.campaigns.calendar.holidays import Changes, Notice
+from service.campaigns.calendar.hours import County
+from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.core import fire_store, store
+from service.campaigns.core.model import Campaign, State, WrongState
+from service.campaigns.plans import lifecycle, missed, planning
+from service.campaigns.plans.lifecycle import finish_campaigns
+from service.campaigns.runs.firing import arm_again, fire_due
 from service.errors import Conflict
 from service.storage.postgres import Pool, transaction
 from tests.factories import Team, make_scheduled, make_team

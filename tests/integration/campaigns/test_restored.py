@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 import pytest
 from redis.asyncio import Redis
 
-from service.campaigns import restored, stop_store, store
-from service.campaigns.firing import fire_due
-from service.campaigns.schedule import Schedule
+from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.core import store
+from service.campaigns.runs.firing import fire_due
+from service.campaigns.stops import restored, stop_store
 from service.clock import Clock
 from service.crypto import Keyring
 from service.embedded import Valkey

@@ -8,9 +8,11 @@ import pytest
 
 from service.accounts.people.model import Role, User
 from service.audience.segments.segment_store import Segment, insert_segment, update_segment
-from service.campaigns import approval, planning, run_store
-from service.campaigns.firing import Limits, fire_due
-from service.campaigns.model import Campaign, State
+from service.campaigns.approval import approval
+from service.campaigns.core import run_store
+from service.campaigns.core.model import Campaign, State
+from service.campaigns.plans import planning
+from service.campaigns.runs.firing import Limits, fire_due
 from service.crypto import Keyring
 from service.dispatch.expand import expand_run
 from service.errors import Conflict, Forbidden

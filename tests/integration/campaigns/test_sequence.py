@@ -11,19 +11,14 @@ import pytest
 
 from service.accounts.people.model import By
 from service.audience.suppressions.suppression_store import insert_suppressions
-from service.campaigns import (
-    approval,
-    county_store,
-    lifecycle,
-    missed,
-    planning,
-    sequence_store,
-    stop_all,
-)
-from service.campaigns.firing import fire_due
-from service.campaigns.lifecycle import finish_campaigns
-from service.campaigns.model import Campaign, Plan, State
-from service.campaigns.schedule import Schedule
+from service.campaigns.approval import approval
+from service.campaigns.calendar import county_store
+from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.core.model import Campaign, Plan, State
+from service.campaigns.plans import lifecycle, missed, planning, sequence_store
+from service.campaigns.plans.lifecycle import finish_campaigns
+from service.campaigns.runs.firing import fire_due
+from service.campaigns.stops import stop_all
 from service.crypto import Keyring
 from service.dispatch.expand import expand_run
 from service.errors import Invalid

@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from service.accounts.people.model import Role
-from service.campaigns import approval, planning
-from service.campaigns.firing import fire_due
-from service.campaigns.lifecycle import finish_campaigns
-from service.campaigns.model import Campaign, State
-from service.campaigns.schedule import Schedule
-from service.campaigns.texts import MoreText
+from service.campaigns.approval import approval
+from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.core.model import Campaign, State
+from service.campaigns.core.texts import MoreText
+from service.campaigns.plans import planning
+from service.campaigns.plans.lifecycle import finish_campaigns
+from service.campaigns.runs.firing import fire_due
 from service.errors import Conflict, Forbidden, Invalid
 from service.messages.lint.lint import lint
 from service.messages.store import TemplateInfo, Version, template_add_version, template_insert

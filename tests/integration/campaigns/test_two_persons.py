@@ -7,8 +7,9 @@ from uuid import UUID
 import pytest
 
 from service.accounts.people.model import Role, User
-from service.campaigns import approval, planning
-from service.campaigns.model import State
+from service.campaigns.approval import approval
+from service.campaigns.core.model import State
+from service.campaigns.plans import planning
 from service.errors import Conflict, Forbidden, NotFound
 from service.messages.lint.lint import lint
 from service.messages.store import Version, template_add_version

@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 
 from service.audience.areas.area_store import load_areas
-from service.campaigns import approval
-from service.campaigns.clearance import ValuesMissing
-from service.campaigns.model import Campaign, State
+from service.campaigns.approval import approval
+from service.campaigns.audience.clearance import ValuesMissing
+from service.campaigns.core.model import Campaign, State
 from service.crypto import Keyring
 from service.errors import Conflict
 from service.messages.lint.lint_store import policy_set

@@ -16,9 +16,9 @@ from tocsin_client.ctl.command import parser
 from tocsin_client.ctl.screen import LANGUAGE, cell, padded, speaks_chinese, width
 
 from service.audience.imports.loading import run_import
-from service.campaigns.hours import BEIJING
-from service.campaigns.missed import record_missed
-from service.campaigns.schedule import Schedule
+from service.campaigns.calendar.hours import BEIJING
+from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.plans.missed import record_missed
 from service.storage.postgres import transaction
 from tests.architecture.tree import ROOT
 from tests.factories import TEXT, make_scheduled, phone

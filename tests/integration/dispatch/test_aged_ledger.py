@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import asyncpg
 import pytest
 
-from service.campaigns import follower_store, guard_store
+from service.campaigns.audience import follower_store
+from service.campaigns.stops import guard_store
 from service.channels.gateway import Receipt
 from service.channels.outcome import ReceiptState
 from service.crypto import Keyring

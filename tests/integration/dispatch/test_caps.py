@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from service.accounts.people.model import By
-from service.campaigns.hours import County
+from service.campaigns.calendar.hours import County
 from service.crypto import Keyring
 from service.dispatch import caps, lease_store, slice_store, store
 from service.dispatch.caps import Limits

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from service.accounts.people.model import Role, User
-from service.campaigns.store import get_campaign
+from service.campaigns.core.store import get_campaign
 from service.crypto import Keyring
 from service.dispatch import store
 from service.dispatch.clashes import Clashes, find_clashes

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.campaigns import county_store
-from service.campaigns.holidays import Changes, Quiet
+from service.campaigns.calendar import county_store
+from service.campaigns.calendar.holidays import Changes, Quiet
 from service.crypto import Keyring
 from service.dispatch.write import Writer
 from service.storage.postgres import Connection, Pool

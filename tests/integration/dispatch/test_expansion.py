@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from service.audience.rosters.rosters import day_in_china
-from service.campaigns.preview import preview_rule
+from service.campaigns.audience.preview import preview_rule
 from service.crypto import Keyring
 from service.dispatch.expand import expand_run
 from service.reports.progress import run_report

@@ -10,11 +10,13 @@ from uuid import UUID
 import pytest
 
 from service.accounts.people.model import By
-from service.campaigns import approval, lifecycle, planning, store
-from service.campaigns.firing import fire_due
-from service.campaigns.guard import guard_runs
-from service.campaigns.model import State
-from service.campaigns.safety import Limits, Safety
+from service.campaigns.approval import approval
+from service.campaigns.core import store
+from service.campaigns.core.model import State
+from service.campaigns.core.safety import Limits, Safety
+from service.campaigns.plans import lifecycle, planning
+from service.campaigns.runs.firing import fire_due
+from service.campaigns.stops.guard import guard_runs
 from service.clock import Clock
 from service.crypto import Keyring
 from service.dispatch.expand import expand_run

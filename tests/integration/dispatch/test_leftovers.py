@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from service.campaigns import run_store
+from service.campaigns.core import run_store
 from service.clock import Clock
 from service.dispatch import lease_store, slice_store, sweep_store
 from service.dispatch.slice_store import Ended

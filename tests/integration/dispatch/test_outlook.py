@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from service.campaigns.store import get_campaign
+from service.campaigns.core.store import get_campaign
 from service.crypto import Keyring
 from service.dispatch.caps import Limits
 from service.dispatch.caps_store import repeat_ends, spans_end

@@ -21,8 +21,8 @@ from redis.asyncio import Redis
 
 from service.audience.suppressions.suppression import add_suppressions
 from service.audience.suppressions.suppression_store import lock_suppressions
-from service.campaigns import run_store
-from service.campaigns.lifecycle import finish_campaigns
+from service.campaigns.core import run_store
+from service.campaigns.plans.lifecycle import finish_campaigns
 from service.channels.gateway import Submission, SubmitResult
 from service.clock import Clock
 from service.coding.parts import split

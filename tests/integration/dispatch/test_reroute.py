@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.campaigns import lifecycle
+from service.campaigns.plans import lifecycle
 from service.crypto import Keyring
 from service.delivery import store as delivery
 from service.dispatch import reroute_store, route_store

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from service.campaigns import lifecycle
-from service.campaigns.model import WrongState
+from service.campaigns.core.model import WrongState
+from service.campaigns.plans import lifecycle
 from service.clock import Clock
 from service.crypto import Keyring
 from service.dispatch import lease_store, record_store, reroute_store, store

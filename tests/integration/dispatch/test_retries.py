@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.campaigns import lifecycle
+from service.campaigns.plans import lifecycle
 from service.channels.gateway import Receipt, SubmitResult
 from service.channels.outcome import Outcome, ReceiptState
 from service.crypto import Keyring

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from service.campaigns import lifecycle
-from service.campaigns.model import WrongState
+from service.campaigns.core.model import WrongState
+from service.campaigns.plans import lifecycle
 from service.channels.gateway import Receipt
 from service.channels.outcome import Reason, ReceiptState
 from service.clock import Clock

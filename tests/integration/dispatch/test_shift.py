@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from service.campaigns import guard_store, lifecycle
-from service.campaigns.guard import guard_runs
-from service.campaigns.safety import Limits
+from service.campaigns.core.safety import Limits
+from service.campaigns.plans import lifecycle
+from service.campaigns.stops import guard_store
+from service.campaigns.stops.guard import guard_runs
 from service.crypto import Keyring
 from service.dispatch import reroute_store, shift, shift_store, store
 from service.dispatch.expand import expand_run

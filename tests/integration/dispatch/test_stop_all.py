@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from service.accounts.people.model import Role
-from service.campaigns import stop_all
+from service.campaigns.stops import stop_all
 from service.clock import Clock
 from service.crypto import Keyring
 from service.dispatch import direct, sweep_store

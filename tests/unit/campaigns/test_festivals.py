@@ -4,7 +4,11 @@ from datetime import date, datetime, time
 
 import pytest
 
-from service.campaigns.festivals import (
+from service.campaigns.calendar.fires import fires
+from service.campaigns.calendar.holidays import Changes, Holidays, check_changes
+from service.campaigns.calendar.hours import BEIJING, County
+from service.campaigns.calendar.schedule import Schedule, check
+from service.campaigns.county.festivals import (
     FESTIVALS,
     PRESETS,
     find_festival,
@@ -13,10 +17,6 @@ from service.campaigns.festivals import (
     period_around,
     schedule_around,
 )
-from service.campaigns.fires import fires
-from service.campaigns.holidays import Changes, Holidays, check_changes
-from service.campaigns.hours import BEIJING, County
-from service.campaigns.schedule import Schedule, check
 from service.errors import Invalid
 from service.messages.template import load_library, unfilled_problem
 

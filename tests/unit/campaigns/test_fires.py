@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.campaigns.fires import (
+from service.campaigns.calendar.fires import (
     SUPERSEDED,
     Fire,
     calendar_instant,
@@ -19,9 +19,9 @@ from service.campaigns.fires import (
     turn,
     upcoming,
 )
-from service.campaigns.holidays import Changes, Holidays, Quiet
-from service.campaigns.hours import County
-from service.campaigns.schedule import Schedule, check
+from service.campaigns.calendar.holidays import Changes, Holidays, Quiet
+from service.campaigns.calendar.hours import County
+from service.campaigns.calendar.schedule import Schedule, check
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 COUNTY = County()

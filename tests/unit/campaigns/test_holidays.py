@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from service.campaigns.holidays import (
+from service.campaigns.calendar.holidays import (
     COMPUTED_UNTIL,
     Changes,
     Holidays,

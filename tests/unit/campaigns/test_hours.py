@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.campaigns.hours import (
+from service.campaigns.calendar.hours import (
     HORIZON,
     ClassHours,
     County,
@@ -17,7 +17,7 @@ from service.campaigns.hours import (
     audience_of,
     check_rules,
 )
-from service.campaigns.schedule import DEFAULT_HOURS
+from service.campaigns.calendar.schedule import DEFAULT_HOURS
 from service.errors import Invalid
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")

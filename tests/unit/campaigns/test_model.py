@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from service.campaigns.model import MOVES, Act, Content, Plan, State, WrongState, check_move
-from service.campaigns.schedule import Schedule
+from service.campaigns.calendar.schedule import Schedule
+from service.campaigns.core.model import MOVES, Act, Content, Plan, State, WrongState, check_move
 
 ID = UUID(int=1)
 PLAN = Plan("名", ID, ID, None, "normal", Schedule(), None)

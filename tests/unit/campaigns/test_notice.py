@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.campaigns.holidays import Holidays
-from service.campaigns.notice import read_notice
+from service.campaigns.calendar.holidays import Holidays
+from service.campaigns.calendar.notice import read_notice
 from service.errors import Invalid
 
 NOTICE_2025 = """国务院办公厅关于2025年

@@ -9,7 +9,7 @@ from dateutil.rrule import rrulestr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.campaigns.recurrence import RecurrenceError, parse
+from service.campaigns.calendar.recurrence import RecurrenceError, parse
 
 WEEKDAYS = ["MO", "TU", "WE", "TH", "FR", "SA", "SU"]
 ordinals = st.sampled_from(["1", "2", "3", "4", "5", "-1", "-2", "-5"])

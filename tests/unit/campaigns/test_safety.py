@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.campaigns.safety import Canary, Figures, Limits, Safety, alarm, is_over
+from service.campaigns.core.safety import Canary, Figures, Limits, Safety, alarm, is_over
 
 LIMITS = Limits(0.5, 0.01, 0.02, timedelta(minutes=60), least=500)
 CALM = Figures(judged=1_000, failed=0, filtered=0, heard=1_000, silent=0, handed=1_000, opted_out=0)

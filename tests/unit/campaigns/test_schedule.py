@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from service.campaigns.fires import next_fire
-from service.campaigns.hours import County, is_open, next_opening
-from service.campaigns.schedule import Schedule, check, validity_end
+from service.campaigns.calendar.fires import next_fire
+from service.campaigns.calendar.hours import County, is_open, next_opening
+from service.campaigns.calendar.schedule import Schedule, check, validity_end
 from service.errors import Invalid
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")

@@ -4,7 +4,13 @@ from uuid import UUID
 
 import pytest
 
-from service.campaigns.texts import MOST_TEXTS, MoreText, is_sequence, next_in_turn, text_problems
+from service.campaigns.core.texts import (
+    MOST_TEXTS,
+    MoreText,
+    is_sequence,
+    next_in_turn,
+    text_problems,
+)
 
 ID = UUID(int=1)
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.campaigns.hours import County, HourTerms
+from service.campaigns.calendar.hours import County, HourTerms
 from service.dispatch.forecast import Lane, Load, forecast, rates_of
 from service.dispatch.share import Flow
 

@@ -4,7 +4,7 @@ import uuid
 from collections import deque
 from zoneinfo import ZoneInfo
 
-from service.campaigns.hours import HourTerms
+from service.campaigns.calendar.hours import HourTerms
 from service.coding.parts import Part, split
 from service.dispatch.compose import Message, Work
 from service.dispatch.parcel import pack

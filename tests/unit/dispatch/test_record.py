@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.campaigns.hours import HourTerms
+from service.campaigns.calendar.hours import HourTerms
 from service.coding.parts import Coding, split
 from service.dispatch.compose import Message, Work
 from service.dispatch.record import result_of

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.campaigns.hours import County, HourTerms
+from service.campaigns.calendar.hours import County, HourTerms
 from service.channels.outcome import Reason, ReceiptState
 from service.dispatch.retry import DELAYS, FAILURES, Terms, due_at, is_passing
 from service.protocols.cmpp import status as cmpp

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from service.api.webhooks import Told
-from service.campaigns.fires import Why
+from service.campaigns.calendar.fires import Why
 from service.delivery.webhook import Event
 from service.dispatch import breaker
 from service.reports.interruptions import KINDS, WHYS, explain_fire, explain_interruption, why

@@ -1,0 +1,1 @@
+"""Whether a second person lets it go."""

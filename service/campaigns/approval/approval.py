@@ -1,0 +1,375 @@
+"""Two persons: one submits, another approves exactly what was submitted (invariant I8).
+
+Submission freezes the text versions, the rule with the segments that it uses written out, and their
+editors, and binds everything by a hash. Who edits one of these segments afterwards changes nothing
+of an approval; before it, the submission is void.
+A warning comes from the police alone and takes two approvers. A deputy approves in the seat of an
+approver who is away; neither of them may have had a hand in it. What goes to very many people is
+first sent to the approver's own phone. The same conditions on persons stand as CHECKs in the
+database, for whatever this module overlooks.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from service.accounts.departments.department_store import check_signature, get_permits
+from service.accounts.people.model import By, Right, User
+from service.accounts.people.second_person import need_second_person
+from service.audience.segments.segment import canonical
+from service.audience.segments.segment_uses import WrittenOut
+from service.campaigns.audience.clearance import (
+    check_carriers_take,
+    judged_again,
+    judged_for_submission,
+)
+from service.campaigns.audience.meant import count_meant, keep_people, written_rule
+from service.campaigns.audience.newcomer_store import watch
+from service.campaigns.calendar.county_store import load_county
+from service.campaigns.calendar.fires import Why, next_fire, opens
+from service.campaigns.core import fire_store, run_store, store
+from service.campaigns.core.model import (
+    PENDING,
+    Act,
+    Campaign,
+    Content,
+    State,
+    Submission,
+    check_move,
+)
+from service.campaigns.core.texts import Words
+from service.campaigns.plans.planning import fires_ahead, load
+from service.campaigns.plans.sequence import has_fired_for_good, plan_anew, steps_remain
+from service.crypto import Keyring
+from service.errors import Conflict, Forbidden, Invalid
+from service.messages.signature import head
+from service.messages.store import Template, record_read, template_get
+from service.messages.template import unfilled_problem
+from service.messages.text_approval import check_read
+from service.storage.postgres import Connection
+
+WARNING, POLICE = "warning", "police"
+
+
+async def submit(
+    conn: Connection,
+    actor: User,
+    campaign_id: UUID,
+    now: datetime,
+    *,
+    keyring: Keyring | None = None,
+) -> Campaign:
+    """Put a draft before an approver, with the latest text and the rule as it stands.
+
+    keyring: to read the longest names; without it their octets are the bound of their characters.
+
+    Raises:
+        NotFound: there is none of this id in the actor's scope.
+        WrongState: it is not a draft.
+        TextBlocked: a text has findings of level `block`.
+        ValuesMissing: people whom the rule means have no value for a variable.
+        Forbidden: it is a warning, and the department is not the police.
+        Invalid: a variable has no source, the fire lies in the past, or the department may not
+            send such texts or use such channels.
+        SignatureLent: the text begins with the signature of another department.
+        NotFiled: a channel that it may take does not take it without a filing.
+    """
+    campaign = await load(conn, campaign_id, actor.scope, lock=True)
+    check_move(Act.SUBMIT, campaign.state)
+    await store.freeze(conn, campaign_id, await _submission(conn, actor, campaign, keyring, now))
+    await store.move(
+        conn, campaign_id, Act.SUBMIT, State.PENDING_APPROVAL, By(actor.id, "submitted", now)
+    )
+    submitted = await load(conn, campaign_id, None)
+    ahead = await fires_ahead(conn, submitted, await load_county(conn), now, 1)
+    expected = next((fire.at for fire in ahead if not fire.skipped), None)
+    await fire_store.set_expected(conn, campaign_id, expected)
+    return submitted
+
+
+async def _submission(
+    conn: Connection, actor: User, campaign: Campaign, keyring: Keyring | None, now: datetime
+) -> Submission:
+    """What a draft comes to, once it is known that it may be submitted; raises as `submit`."""
+    templates, rule, ruled_by = await _sources(conn, campaign)
+    content = _content(campaign, templates, rule)
+    _check_variables(content)
+    await _check_fires(conn, campaign, content, now)
+    await _check_permits(conn, campaign, content)
+    content, findings = await judged_for_submission(conn, campaign, content, rule, keyring, now)
+    await check_carriers_take(conn, campaign, content)
+    return Submission(
+        content=content,
+        text_edited_by=templates[0].edited_by,
+        rule_edited_by=ruled_by,
+        submitted_by=actor.id,
+        submitted_at=now,
+        pending_until=now + PENDING,
+        baseline=await _count(conn, campaign, content, now),
+        rule_editors=sorted(rule.editors | {ruled_by}),
+        text_editors=sorted({template.edited_by for template in templates}),
+        findings=findings,
+    )
+
+
+async def approve(
+    conn: Connection,
+    actor: User,
+    campaign_id: UUID,
+    reason: str,
+    now: datetime,
+    *,
+    test_above: int | None = None,
+    acknowledged: Collection[str] = (),
+    keyring: Keyring | None = None,
+) -> Campaign:
+    """Approve what was submitted; it fires at its time. The first approval of a warning leaves it
+    waiting for another.
+
+    test_above: from how many people on the approver must have had the text on the own phone.
+    acknowledged: the rules of lint whose findings of level `review` the approver has read.
+    keyring: as for `submit`.
+
+    Raises:
+        NotFound: there is none of this id in the actor's scope.
+        Forbidden: the actor may not approve, or had a hand in the campaign.
+        WrongState: it does not wait for approval.
+        Conflict: it has expired, the text or rule has changed since, or a test is missing.
+        Unread: the text has findings of level `review` that are not acknowledged.
+        ValuesMissing: by now people whom the rule means have no value for a variable.
+    """
+    actor.need(Right.APPROVE)
+    campaign = await load(conn, campaign_id, actor.scope, lock=True)
+    check_move(Act.APPROVE, campaign.state)
+    content = await _approvable(conn, actor, campaign, keyring, now, test_above)
+    await _answer_for_doubts(conn, actor, campaign, acknowledged, now)
+    for_whom = f" (for {actor.deputy_for})" if actor.deputy_for else ""
+    by = By(actor.id, (reason or "approved") + for_whom, now)
+    await store.record_approval(conn, campaign_id, actor.id, actor.deputy_for, content.hash, now)
+    if content.message_class == WARNING and campaign.approved_by is None:
+        await store.move(conn, campaign_id, Act.APPROVE, State.PENDING_APPROVAL, by)
+        return await load(conn, campaign_id, None)
+    await _wait_for_first_fire(conn, campaign, content, now)
+    await store.move(conn, campaign_id, Act.APPROVE, State.SCHEDULED, by)
+    return await load(conn, campaign_id, None)
+
+
+async def _wait_for_first_fire(
+    conn: Connection, campaign: Campaign, content: Content, now: datetime
+) -> None:
+    """Whoever has a role by now is nobody new to a plan for newcomers; and a sequence that has
+    begun begins no second time. Who is in the target by now are those whom it is for.
+    """
+    await keep_people(conn, campaign, content, now)
+    await watch(conn, campaign.id, content.plan.schedule.roles, now)
+    await plan_anew(conn, campaign.id, content)
+    if await has_fired_for_good(conn, campaign):
+        return
+    schedule = content.plan.schedule
+    begin = opens(schedule, now, content.plan.period_start)
+    fire = next_fire(schedule, content.terms, await load_county(conn), begin)
+    await store.set_next_fire(conn, campaign.id, fire.at if fire else begin)
+
+
+async def _answer_for_doubts(
+    conn: Connection, actor: User, campaign: Campaign, acknowledged: Collection[str], now: datetime
+) -> None:
+    """Keep which doubts of lint the approver has read; raises as `check_read`."""
+    read = check_read(campaign.findings, acknowledged)
+    await record_read(conn, read, actor.id, now, campaign_id=campaign.id)
+
+
+async def _approvable(
+    conn: Connection,
+    actor: User,
+    campaign: Campaign,
+    keyring: Keyring | None,
+    now: datetime,
+    test_above: int | None,
+) -> Content:
+    """What the actor is about to approve; raises as `approve`."""
+    await check_second_person(conn, actor, campaign, now)
+    if campaign.pending_until is None or campaign.pending_until <= now:
+        raise Conflict("the submission has expired; it must be submitted again", code="expired")
+    templates, rule, _ = await _sources(conn, campaign)
+    content = _content(campaign, templates, rule)
+    content = await judged_again(conn, campaign, content, rule, keyring, now)
+    if content.hash != campaign.content_hash:
+        raise Conflict(
+            "the text, the rule or the plan has changed since it was submitted; "
+            "return the campaign, so that it is submitted as it is now",
+            code="changed_since_submission",
+        )
+    await check_carriers_take(conn, campaign, content)
+    if test_above is not None and (campaign.baseline or 0) > test_above:
+        await _check_tested(conn, actor, campaign, content)
+    return content
+
+
+async def reopen_if_drifted(
+    conn: Connection, campaign: Campaign, content: Content, share: float, now: datetime
+) -> bool:
+    """Take back the approval of a campaign that is due and whose rule now means another number of
+    people than was approved, by more than `share` of it; returns whether it did.
+    """
+    count = await _count(conn, campaign, content, now)
+    if campaign.baseline is None or abs(count - campaign.baseline) <= share * campaign.baseline:
+        return False
+    if campaign.plan.corrects is not None and count <= campaign.baseline:
+        return False  # by receipts; whoever was told something wrong is to hear of it at once
+    why = f"the rule now means {count} people, {campaign.baseline} when it was approved"
+    await store.move(
+        conn, campaign.id, Act.DRIFT, State.PENDING_APPROVAL, By(None, why, now, Why.DRIFTED)
+    )
+    await store.reopen_approval(conn, campaign.id, count, now + PENDING)
+    return True
+
+
+async def _count(conn: Connection, campaign: Campaign, content: Content, now: datetime) -> int:
+    return (await count_meant(conn, campaign, content.rule, content.message_class, now)).target
+
+
+async def send_back(
+    conn: Connection, actor: User, campaign_id: UUID, reason: str, now: datetime
+) -> Campaign:
+    """Return a submitted campaign to its planners, to be mended; raises as `reject`."""
+    campaign = await _refuse(
+        conn, actor, campaign_id, Act.RETURN, By(actor.id, reason, now, Why.RETURNED)
+    )
+    await store.void_submission(conn, campaign.id)
+    return await load(conn, campaign_id, None)
+
+
+async def reject(
+    conn: Connection, actor: User, campaign_id: UUID, reason: str, now: datetime
+) -> Campaign:
+    """Refuse a submitted campaign for good.
+
+    Raises:
+        NotFound: there is none of this id in the actor's scope.
+        WrongState: it does not wait for approval.
+        Conflict: a run that was approved before still goes on.
+    """
+    await _refuse(conn, actor, campaign_id, Act.REJECT, By(actor.id, reason, now))
+    return await load(conn, campaign_id, None)
+
+
+_REFUSED = {Act.RETURN: State.RETURNED, Act.REJECT: State.REJECTED}
+
+
+async def _refuse(conn: Connection, actor: User, campaign_id: UUID, act: Act, by: By) -> Campaign:
+    actor.need(Right.APPROVE)
+    campaign = await load(conn, campaign_id, actor.scope, lock=True)
+    check_move(act, campaign.state)
+    if act is Act.REJECT and await run_store.goes_on(conn, campaign_id):
+        raise Conflict(
+            "a run of it that was approved before still goes on, and nobody could stop it then: "
+            "return the campaign, or cancel it",
+            code="wrong_state",
+        )
+    await store.move(conn, campaign_id, act, _REFUSED[act], by)
+    await fire_store.skip_held(conn, campaign_id, Why.RETURNED, by.reason, by.at)
+    return campaign
+
+
+async def _sources(conn: Connection, campaign: Campaign) -> tuple[list[Template], WrittenOut, UUID]:
+    """The texts and the rule as they stand now, the rule with the segments that it uses and its
+    last editor.
+    """
+    plan = campaign.plan
+    wanted = [plan.template_id, *(text.template_id for text in plan.more_texts)]
+    templates = [await template_get(conn, template_id, None) for template_id in wanted]
+    return templates, *await written_rule(conn, campaign)
+
+
+def _content(campaign: Campaign, templates: Sequence[Template], rule: WrittenOut) -> Content:
+    first, *others = templates
+    further = zip(others, campaign.plan.more_texts, strict=True)
+    return Content(
+        first.version_id,
+        first.text,
+        first.info.message_class,
+        canonical(rule.rule),
+        campaign.plan,
+        further=tuple(Words(t.version_id, t.text, more.after_days) for t, more in further),
+    )
+
+
+def _check_variables(content: Content) -> None:
+    """Again at the submission: the text may have a new version since the plan was made."""
+    for number, words in enumerate(content.texts):
+        problem = unfilled_problem(words.text)
+        if problem is not None:
+            field = f"more_texts.{number - 1}.template_id" if number else "template_id"
+            raise Invalid(problem, fields={field: problem})
+
+
+async def _check_fires(
+    conn: Connection, campaign: Campaign, content: Content, now: datetime
+) -> None:
+    """Refuse a plan of which nothing is to come; of a sequence that has begun, the next step is."""
+    if await has_fired_for_good(conn, campaign):
+        texts = len(content.texts) if content.plan.is_sequence else 1
+        if not await steps_remain(conn, campaign.id, texts):
+            problem = "it has fired, and none of its texts is still to follow"
+            raise Invalid(problem, fields={"more_texts": problem})
+        return
+    begin = opens(content.plan.schedule, now, content.plan.period_start)
+    county = await load_county(conn)
+    fire = next_fire(content.plan.schedule, content.terms, county, begin)
+    end = content.plan.period_end
+    if end is not None and (fire.at if fire else begin) >= end:
+        problem = "the campaign's period is over by then; give it a later end"
+        raise Invalid(problem, fields={"period.end": problem})
+    if fire is None or (content.plan.schedule.start_at is not None and fire.at <= now):
+        problem = "no fire is to come: the instant has passed; give a later one"
+        raise Invalid(problem, fields={"schedule.start_at": problem})
+
+
+async def _check_police(conn: Connection, campaign: Campaign) -> None:
+    if await store.department_kind(conn, campaign.department_id) != POLICE:
+        raise Forbidden(
+            "a warning comes from the police alone; give the text another class",
+            code="police_only",
+        )
+
+
+async def _check_tested(
+    conn: Connection, actor: User, campaign: Campaign, content: Content
+) -> None:
+    tested = await store.texts_tested(conn, campaign.id, content.hash, actor.id)
+    missing = set(range(1, len(content.texts) + 1)) - tested
+    if missing:
+        which = f"text {min(missing)}" if content.further else "it"
+        raise Conflict(
+            f"it goes to {campaign.baseline} people: have {which} sent to your own phone first "
+            "(test-send), and approve once it has left",
+            code="test_needed",
+        )
+
+
+async def _check_permits(conn: Connection, campaign: Campaign, content: Content) -> None:
+    """What the department may use now, whatever it might when the campaign was planned."""
+    if content.message_class == WARNING:
+        await _check_police(conn, campaign)
+    permits = await get_permits(conn, campaign.department_id)
+    problems = permits.problems(content.message_class, content.plan.channels)
+    if problems:
+        raise Invalid("the plan asks for what is not allowed", fields=problems)
+    for words in content.texts:
+        await check_signature(conn, campaign.department_id, head(words.text))
+
+
+async def check_second_person(
+    conn: Connection, actor: User, campaign: Campaign, now: datetime
+) -> None:
+    """Refuse whoever had a hand in a campaign, or has approved it, to approve it.
+
+    Raises:
+        Forbidden: says what the actor did, or whom the actor stands in for.
+    """
+    hands = campaign.hands | {
+        campaign.approved_by: "approved it",
+        campaign.approved_for: "had it approved by a deputy",
+    }
+    await need_second_person(conn, actor, hands, "approve this campaign", now)

@@ -1,0 +1,1 @@
+"""Whom a campaign reaches, and whether what they read is cleared."""

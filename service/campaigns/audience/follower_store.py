@@ -1,0 +1,251 @@
+"""Who of a ledger got its text, or may have, and whom it missed for certain: conditions in SQL.
+
+May have got it: whatever left and has no certain failure; what is still to leave; and whoever has
+a part of it or a receipt that contradicts the failure, laid aside or not. Missed is who has nothing
+but certain failures, at every hand-off of the text in the run and in what was sent again of it.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from service.audience.segments.segment_sql import Compiled
+from service.audience.suppressions.suppression_store import stops
+from service.campaigns.audience.newcomer_store import New
+from service.campaigns.core.run_store import OPEN
+from service.storage.postgres import Connection, affected
+
+_LAID_ASIDE = "receipts_dismissed WHERE why = 'conflict' AND state = 'delivered'"
+FAILED = "('undelivered', 'expired', 'rejected')"
+
+
+def _may_have(m: str, run: str) -> str:
+    """The condition on a row `m` of the ledger of `run` that its text arrived or still may."""
+    return f"""(
+        {m}.state IN ('submitting', 'submitted', 'delivered', 'unknown', 'uncertain')
+        OR ({m}.state = 'queued' AND {run}.state <> 'cancelled')
+        OR EXISTS (
+            SELECT FROM attempts a WHERE a.run_id = {m}.run_id AND a.no = {m}.no
+              AND a.state NOT IN {FAILED})
+        OR EXISTS (
+            SELECT FROM parts p WHERE p.run_id = {m}.run_id AND p.no = {m}.no
+              AND (p.state = 'delivered' OR EXISTS (
+                SELECT FROM receipts_unmatched u
+                WHERE u.channel_id = p.channel_id AND u.ref = p.ref AND u.why = 'conflict'
+                  AND u.state = 'delivered'
+                  AND (u.phone_hash IS NULL OR u.phone_hash = p.phone_hash))
+                OR (p.channel_id, p.ref, p.phone_hash) IN (
+                    SELECT channel_id, ref, phone_hash FROM {_LAID_ASIDE})
+                OR (p.channel_id, p.ref) IN (
+                    SELECT channel_id, ref FROM {_LAID_ASIDE} AND phone_hash IS NULL))))"""  # noqa: S608  # constants
+
+
+def _same_text(run: str) -> str:
+    """The runs that sent the text of a run: itself, and what was sent again of it."""
+    return f"(SELECT id FROM runs WHERE id = {run} OR (follows = {run} AND relation = 'resend'))"  # noqa: S608  # a placeholder
+
+
+class Members(NamedTuple):
+    """Some people of ledgers. rows: their ledgers' rows `m`, for FROM; sql: the condition on `m`
+    that it is one of them; and the values of both's placeholders in order.
+    """
+
+    rows: str
+    sql: str
+    parameters: list[object]
+
+
+def of_run(run_id: UUID, first_parameter: int) -> Members:
+    """Everybody in a run's ledger."""
+    return Members(f"ledger_of(${first_parameter}) m", "true", [run_id])
+
+
+def _ledgers(run: str) -> str:
+    """The rows of all that was sent of the text of a run."""
+    return f"(SELECT l.* FROM runs o, ledger_of(o.id) l WHERE o.id IN {_same_text(run)}) m"  # noqa: S608  # a placeholder
+
+
+def _text_in(run: str, person: str) -> str:
+    """The text to somebody in a run, by both: a join with the ledger may be planned as a pass over
+    the whole run for each person, as statistics know nothing of a run just written.
+    """
+    return f"""LATERAL (
+                SELECT * FROM messages
+                WHERE run_id = {run}.id AND phone_hash = {person}.phone_hash OFFSET 0)"""  # noqa: S608  # aliases
+
+
+def to_be_corrected(run_id: UUID, correction_id: UUID | None, first_parameter: int) -> Members:
+    """Whoever got a run or may have, and has not got another correction of it, nor will;
+    correction_id: the one that asks.
+    """
+    run, own = f"${first_parameter}::uuid", f"${first_parameter + 1}::uuid"
+    sql = f"""
+        EXISTS (SELECT FROM runs t WHERE t.id = m.run_id AND {_may_have("m", "t")})
+        AND NOT EXISTS (
+            SELECT FROM runs k JOIN runs f ON f.id IN {_same_text("k.id")},
+                {_text_in("f", "m")} x
+            WHERE k.follows = {run} AND k.relation = 'correction' AND k.id IS DISTINCT FROM {own}
+              AND {_may_have("x", "f")})
+        """  # noqa: S608  # constants and placeholders
+    return Members(_ledgers(run), sql, [run_id, correction_id])
+
+
+def missed(run_id: UUID, first_parameter: int) -> Members:
+    """Whom a run has certainly missed, and nothing that was sent again of it has or may have
+    reached. Nobody whose number does not exist.
+    """
+    run = f"${first_parameter}::uuid"
+    sql = f"""
+        {_failed("m")} AND NOT EXISTS (
+            SELECT FROM runs t, {_text_in("t", "m")} x
+            WHERE t.id IN {_same_text(run)} AND ({_may_have("x", "t")} OR {_dead("x")}))
+        """  # constants and placeholders
+    return Members(_ledgers(run), sql, [run_id])
+
+
+def _failed(m: str) -> str:
+    return f"({m}.state IN {FAILED} OR ({m}.state = 'suppressed' AND {m}.reason = 'validity_over'))"
+
+
+def _dead(m: str) -> str:
+    return f"({m}.state IN {FAILED} AND {m}.reason IS NOT DISTINCT FROM 'empty_number')"
+
+
+def uncorrected(run: str) -> str:
+    """The condition that the text of a row `run` of runs has no correction on its way: one that has
+    must not leave again, or somebody would read what was wrong after what is right.
+    """
+    return f"""NOT EXISTS (
+            SELECT FROM runs k WHERE k.relation = 'correction' AND k.state <> 'cancelled'
+              AND k.follows IN (
+                {run}.id, CASE WHEN {run}.relation = 'resend' THEN {run}.follows END))"""
+
+
+class Missed(NamedTuple):
+    """How many of those whom a run was for it has not reached, by reason. again: whom the text may
+    be sent again to; not_again: whom not, of them `in_doubt` those who may have got it.
+    """
+
+    again: dict[str, int]
+    not_again: dict[str, int]
+
+
+async def count_missed(conn: Connection, run_id: UUID, now: datetime) -> Missed:
+    """Whom a run and what was sent again of it have missed, as suppressions are now."""
+    rows = await conn.fetch(
+        f"""
+        WITH person AS (
+            SELECT m.phone_hash, bool_or(m.state = 'delivered') AS got,
+                   bool_or({_may_have("m", "t")}) AS may, bool_or({_dead("m")}) AS dead,
+                   bool_or({_failed("m")}) AS failed,
+                   (array_agg(coalesce(m.reason, m.state::text)
+                              ORDER BY m.run_id DESC))[1] AS reason
+            FROM runs t, ledger_of(t.id) m
+            WHERE t.id IN {_same_text("$1")} GROUP BY m.phone_hash
+        ), judged AS (
+            SELECT p.failed AND NOT p.may AND NOT p.dead AND s.reason IS NULL AS again,
+                   CASE WHEN p.may THEN 'in_doubt' WHEN p.dead THEN 'empty_number'
+                        ELSE coalesce(s.reason, p.reason) END AS reason
+            FROM runs r, person p LEFT JOIN LATERAL (
+                SELECT min(x.reason) AS reason FROM suppressions x
+                WHERE x.phone_hash = p.phone_hash
+                  AND {stops("x", "r.class", "r.department_id", "$2")}) s ON true
+            WHERE r.id = $1 AND NOT p.got
+        )
+        SELECT again, reason, count(*) AS people FROM judged GROUP BY again, reason ORDER BY reason
+        """,  # noqa: S608  # constants and placeholders
+        run_id,
+        now,
+    )
+    by_reason: dict[bool, dict[str, int]] = {True: {}, False: {}}
+    for row in rows:
+        by_reason[row["again"]][row["reason"]] = row["people"]
+    return Missed(by_reason[True], by_reason[False])
+
+
+def not_yet_in(campaign_id: UUID, first_parameter: int) -> New:
+    """The condition on a contact `c` that no ledger of a campaign has it."""
+    sql = f"""NOT EXISTS (
+            SELECT FROM runs r, {_text_in("r", "c")} m
+            WHERE r.campaign_id = ${first_parameter}::uuid AND r.mode <> 'test')"""  # a placeholder
+    return New(sql, [campaign_id])
+
+
+async def is_corrected(conn: Connection, run_id: UUID) -> bool:
+    """Whether a run has a correction, or one is on its way."""
+    found: bool = await conn.fetchval(
+        """
+        SELECT EXISTS (
+            SELECT FROM campaigns WHERE corrects = $1 AND state NOT IN ('rejected', 'cancelled'))
+        """,
+        run_id,
+    )
+    return found
+
+
+ARRIVED = "arrived"
+"""Why a text is not sent again: a receipt has said meanwhile that it arrived, whole or in part."""
+
+
+async def stop_arrived(conn: Connection, run_ids: Collection[UUID], now: datetime) -> int:
+    """Stop what waits to be sent again to people who turn out to have got the text or a part of
+    it; returns how many. run_ids: runs of which receipts say so, or that are being sent again.
+
+    Whoever's row is locked is about to leave, and is left alone. A receipt and a ledger that are
+    written at once miss each other; so both sides come here after they have committed.
+    """
+    status = await conn.execute(
+        f"""
+        WITH waiting AS MATERIALIZED (
+            SELECT m.run_id, m.no FROM runs f, ledger_of(f.id) m
+            WHERE f.relation = 'resend' AND f.state = ANY($2) AND m.state = 'queued'
+              AND EXISTS (SELECT FROM runs t WHERE t.id = ANY($1) AND (
+                    t.id IN (f.id, f.follows)
+                    OR t.relation = 'resend' AND t.follows = f.follows))
+              AND EXISTS (
+                SELECT FROM runs t, {_text_in("t", "m")} x
+                WHERE t.id IN {_same_text("f.follows")} AND t.id <> f.id
+                  AND {_may_have("x", "t")})
+        ), free AS MATERIALIZED (
+            SELECT m.row FROM waiting w, LATERAL (
+                SELECT ctid AS row FROM messages
+                WHERE run_id = w.run_id AND no = w.no AND state = 'queued'
+                FOR UPDATE SKIP LOCKED) m
+        )
+        UPDATE messages m SET state = 'suppressed', reason = $3, final_at = $4
+        FROM free f WHERE m.ctid = f.row AND m.state = 'queued'
+        """,  # noqa: S608  # constants
+        list(run_ids),
+        OPEN,
+        ARRIVED,
+        now,
+    )
+    return affected(status)
+
+
+async def still_sends(conn: Connection, run_id: UUID) -> bool:
+    """Whether the text of a run is still going out: in the run, or sent again of it."""
+    found: bool = await conn.fetchval(
+        f"""
+        SELECT EXISTS (
+            SELECT FROM runs WHERE id IN {_same_text("$1")} AND state = ANY($2))
+        """,  # noqa: S608  # constants
+        run_id,
+        OPEN,
+    )
+    return found
+
+
+def ledger_people(members: Members) -> Compiled:
+    """People of ledgers as a preview counts them: those rows `m` that `members` says. Of a ledger
+    they are, whatever has become of their lists.
+    """
+    source = f"""(
+            SELECT DISTINCT ON (m.phone_hash) m.phone_hash, m.carrier, m.area_code, m.roles,
+                   r.department_id, true AS listed
+            FROM {members.rows} JOIN runs r ON r.id = m.run_id WHERE {members.sql}
+            ORDER BY m.phone_hash) c
+        LEFT JOIN carrier_overrides v ON v.phone_hash = c.phone_hash
+        CROSS JOIN LATERAL (SELECT array_to_string(c.roles, ' ') AS roles, true AS holds) k"""  # noqa: S608  # as above
+    return Compiled("true", source, list(members.parameters), ())

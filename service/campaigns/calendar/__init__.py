@@ -1,0 +1,1 @@
+"""When: schedules, recurrences, send hours, holidays."""

@@ -1,0 +1,95 @@
+"""The county's calendar and send hours in SQL: each version is a row, the last one is in force."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from service.campaigns.calendar.holidays import Changes, Holidays
+from service.campaigns.calendar.hours import County, HourRules
+from service.errors import Conflict
+from service.storage.postgres import Connection
+
+Kind = Literal["calendar", "send_hours"]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What was set, why, by whom and when. set_by: None: from the command line."""
+
+    id: int
+    body: Mapping[str, Any]
+    reason: str
+    set_by: UUID | None
+    set_at: datetime
+
+
+async def load_county(conn: Connection) -> County:
+    """The county's hours and calendar as they are now."""
+    rows = await conn.fetch(
+        "SELECT DISTINCT ON (kind) kind, body FROM county_settings ORDER BY kind, id DESC"
+    )
+    found = {row["kind"]: row["body"] for row in rows}
+    rules, changes = found.get("send_hours"), found.get("calendar")
+    return County(
+        HourRules.from_json(rules) if rules else HourRules(),
+        Holidays(Changes.from_json(changes)) if changes else Holidays(),
+    )
+
+
+async def versions(
+    conn: Connection, kind: Kind, before: int | None = None, limit: int = 1
+) -> list[Version]:
+    """What was set of a kind, from new to old."""
+    rows = await conn.fetch(
+        """
+        SELECT id, body, reason, set_by, set_at FROM county_settings
+        WHERE kind = $1 AND ($2::bigint IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
+        """,
+        kind,
+        before,
+        limit,
+    )
+    return [Version(**row) for row in rows]
+
+
+async def lock_settings(conn: Connection, kind: Kind, version: int | None) -> None:
+    """Let nobody else set this kind until the end of the transaction.
+
+    Raises:
+        Conflict: it has changed since the version that somebody read; None: that does not matter.
+    """
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"county:{kind}")
+    if version is None:
+        return
+    latest = await versions(conn, kind)
+    current = latest[0].id if latest else 0
+    if current != version:
+        raise Conflict(
+            f"somebody else has changed it since version {version}; read it again and repeat",
+            code="changed_meanwhile",
+        )
+
+
+async def insert_version(
+    conn: Connection,
+    kind: Kind,
+    body: Mapping[str, Any],
+    reason: str,
+    set_by: UUID | None,
+    now: datetime,
+) -> int:
+    """Put a new version in force; returns its number."""
+    version: int = await conn.fetchval(
+        """
+        INSERT INTO county_settings (kind, body, reason, set_by, set_at)
+        VALUES ($1, $2, $3, $4, $5) RETURNING id
+        """,
+        kind,
+        body,
+        reason,
+        set_by,
+        now,
+    )
+    return version

@@ -1,0 +1,1 @@
+"""A campaign and its runs: the model, the moves, the tables."""

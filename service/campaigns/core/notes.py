@@ -1,0 +1,155 @@
+"""What a planner should know of a plan's time before it is approved, as sentences (pure)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from service.campaigns.calendar.fires import Fire
+from service.campaigns.calendar.hours import (
+    BEIJING,
+    EXEMPT,
+    County,
+    HourTerms,
+    intersect,
+    minutes_of,
+)
+from service.campaigns.core.model import Campaign, State
+
+SAME_TEXT_WITHIN = timedelta(days=30)
+"""As the caps have it (docs/caps.md)."""
+_DAY = timedelta(days=1)
+_MINUTE = "%Y-%m-%d %H:%M"
+
+
+def notes_of(fires: Sequence[Fire], terms: HourTerms, county: County) -> list[str]:
+    """Hours that are not used, texts that wait for their hours, and days that are not official."""
+    return [
+        *_hour_notes(terms, county),
+        *_wait_notes(fires, terms, county),
+        *_calendar_notes(fires, county),
+    ]
+
+
+def passed_notes(campaign: Campaign, fires: Sequence[Fire], now: datetime) -> Iterator[str]:
+    """That a plan which is still to be submitted has no fire to come: the submission refuses it."""
+    if campaign.state not in {State.DRAFT, State.RETURNED}:
+        return
+    schedule = campaign.plan.schedule
+    at = schedule.start_at
+    if schedule.kind == "recurring" and all(fire.skipped for fire in fires):
+        yield (
+            "No fire of the plan is to come, and so it cannot be submitted: change its rule, its"
+            " dates or its end."
+        )
+    elif (
+        schedule.kind == "once"
+        and at is not None
+        and at <= now
+        and at in {fire.planned_at for fire in fires}
+    ):
+        yield (
+            f"The instant of the fire, {at.astimezone(BEIJING):{_MINUTE}}, has passed, and so the"
+            " plan cannot be submitted: give it a later start_at."
+        )
+
+
+def repeat_notes(fires: Sequence[Fire], texts: int) -> Iterator[str]:
+    """That a text comes again too soon, in a plan with so many texts in turn, of a class in which
+    nobody gets the same text again within SAME_TEXT_WITHIN.
+    """
+    at = [fire.at for fire in fires if not fire.skipped]
+    gaps = [again - first for first, again in zip(at, at[texts:], strict=False)]
+    if gaps and min(gaps) < SAME_TEXT_WITHIN:
+        yield (
+            f"The same text comes again after {min(gaps) / _DAY:.3g} days, and nobody gets it "
+            f"again within {SAME_TEXT_WITHIN.days}: who had it waits, or is left out (same_text) "
+            "if its validity ends before. Give the plan more texts, to be sent in turn."
+        )
+
+
+def loss_notes(fires: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Which of the fires that were foretold lose people to the caps, and to whose words; a fire
+    has the members of `toll.FireOutlook`.
+    """
+    for fire in fires:
+        excluded = fire["excluded"]
+        meant = fire["target"] + sum(excluded.values())
+        lost = [
+            f"{excluded[reason]} {why} ({reason})"
+            for reason, why in _LOST.items()
+            if excluded.get(reason)
+        ]
+        if fire["stopped"]:
+            lost.append(f"{fire['stopped']} are in the run, and the caps stop their text")
+        if fire["waits"]:
+            lost.append(f"{fire['waits']} get it later, once the caps allow")
+        if not lost:
+            continue
+        at = datetime.fromisoformat(fire["fires_at"]).astimezone(BEIJING)
+        about = "" if fire["exact"] else "about "
+        yield (
+            f"Of the {meant} people whom the fire at {at:{_MINUTE}} means, {about}"
+            f"{fire['target']} are in its run: {'; '.join(lost)}.{_words_of(fire['same_text'])}"
+        )
+
+
+_LOST = {
+    "same_text": f"have had the same words within {SAME_TEXT_WITHIN.days} days",
+    "capped": "have had enough texts",
+}
+
+
+def _words_of(causes: Sequence[Mapping[str, Any]]) -> str:
+    whose = [
+        f"{cause['people']} from {cause['name'] or 'another plan'} of {cause['department']}"
+        for cause in causes
+    ]
+    return f" The same words: {', '.join(whose)}. Give this text another wording." * bool(whose)
+
+
+def _hour_notes(terms: HourTerms, county: County) -> Iterator[str]:
+    rules = county.rules
+    hours = rules.classes.get(terms.message_class)
+    if terms.message_class == EXEMPT or hours is None:
+        yield "Warnings leave at any hour."
+        return
+    allowed = hours.limit if terms.beyond else hours.allowed
+    if terms.zone.key == BEIJING.key:
+        plan = sorted(minutes_of(terms.hours))
+        if intersect(plan, sorted(minutes_of(allowed))) != plan:
+            yield (
+                f"Texts of this class leave from {_spoken(allowed)} only; "
+                "what of the plan's hours lies outside is not used."
+            )
+    else:
+        yield (
+            f"The county's hours, {_spoken(allowed)} in Beijing, apply beside those of the plan "
+            f"in {terms.zone.key}."
+        )
+    theirs = rules.audiences.get(terms.audience or "")
+    if theirs is not None and not terms.beyond:
+        yield f"Everybody is one of the {terms.audience}: texts leave from {_spoken(theirs)} only."
+    if hours.preferred:
+        yield f"Such texts are read best from {_spoken(hours.preferred)}."
+
+
+def _wait_notes(fires: Sequence[Fire], terms: HourTerms, county: County) -> Iterator[str]:
+    for fire in fires:
+        if fire.skipped or county.is_open(fire.at, terms):
+            continue
+        local = county.next_opening(fire.at, terms).astimezone(terms.zone)
+        fired = fire.at.astimezone(terms.zone)
+        yield f"What fires at {fired:{_MINUTE}} waits for its hours until {local:{_MINUTE}}."
+
+
+def _calendar_notes(fires: Sequence[Fire], county: County) -> Iterator[str]:
+    until = county.holidays.official_until
+    if any(fire.planned_at.astimezone(BEIJING).date() > until for fire in fires):
+        yield (
+            f"Holidays are official until {until}. Later ones are computed: days off by law only, "
+            "and no working weekends. Import the State Council's notice once it is out."
+        )
+
+
+def _spoken(hours: Sequence[Sequence[str]]) -> str:
+    return " and ".join(f"{start} to {end}" for start, end in hours)

@@ -1,0 +1,62 @@
+"""Setting the county's calendar and send hours: each a new version, in force at once.
+
+Whatever is still to fire is moved to where the new calendar has it, in the same transaction; texts
+on their way are held to the new hours as soon as each channel process has read them.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from service.campaigns.calendar import county_store
+from service.campaigns.calendar.county_store import insert_version, lock_settings
+from service.campaigns.calendar.holidays import Changes, Notice, check_changes
+from service.campaigns.calendar.hours import HourRules, check_rules
+from service.campaigns.runs.firing import arm_again
+from service.storage.postgres import Connection
+
+
+async def set_calendar(
+    conn: Connection,
+    changes: Changes,
+    reason: str,
+    by: UUID | None,
+    now: datetime,
+    *,
+    version: int | None = None,
+) -> int:
+    """Put these in place of what the county had said of the calendar; returns how many campaigns'
+    next fires moved.
+
+    Raises:
+        Invalid: they contradict themselves.
+        Conflict: somebody else has set it since `version`; None: that does not matter.
+    """
+    check_changes(changes)
+    await lock_settings(conn, "calendar", version)
+    await insert_version(conn, "calendar", changes.as_json(), reason, by, now)
+    return await arm_again(conn, now)
+
+
+async def add_notice(
+    conn: Connection, notice: Notice, reason: str, by: UUID | None, now: datetime
+) -> int:
+    """Make a year official, in place of any other notice of it; as `set_calendar`."""
+    await lock_settings(conn, "calendar", None)
+    county = await county_store.load_county(conn)
+    return await set_calendar(conn, county.holidays.changes.with_notice(notice), reason, by, now)
+
+
+async def set_hours(
+    conn: Connection,
+    rules: HourRules,
+    reason: str,
+    by: UUID | None,
+    now: datetime,
+    *,
+    version: int | None = None,
+) -> int:
+    """Put these hours in place of the county's; raises and returns as `set_calendar`."""
+    check_rules(rules)
+    await lock_settings(conn, "send_hours", version)
+    await insert_version(conn, "send_hours", rules.as_json(), reason, by, now)
+    return await arm_again(conn, now)

@@ -1,0 +1,1 @@
+"""Planning, sequences, milestones, and the moves of a plan."""

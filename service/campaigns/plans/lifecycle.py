@@ -1,0 +1,189 @@
+"""From approval to the end: pause, resume, cancel, release, finish, expire.
+
+Pause and cancel wait for the hand-offs that are being marked; after they have answered, nothing
+that was not marked before goes out (invariant I7).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from service.accounts.people.model import By, Right, User
+from service.accounts.people.second_person import need_second_person
+from service.campaigns.audience.target_store import list_changers
+from service.campaigns.calendar.fires import Why
+from service.campaigns.core import fire_store, run_store, store
+from service.campaigns.core.fire_store import FireRecord
+from service.campaigns.core.model import Act, Campaign, State, check_move
+from service.campaigns.plans import sequence_store
+from service.campaigns.plans.missed import (
+    Choice,
+    decide_late,
+    find_held,
+    release_fire,
+    release_steps,
+    release_whole,
+)
+from service.campaigns.plans.planning import load
+from service.campaigns.plans.sequence import has_fired_for_good
+from service.campaigns.stops import guard_store
+from service.campaigns.stops.stop_all import refuse_while_stopped
+from service.storage.postgres import Connection, Pool, transaction
+
+
+async def pause(conn: Connection, actor: User, campaign_id: UUID, by: By) -> Campaign:
+    """Stop handing off until somebody resumes.
+
+    Raises:
+        NotFound: there is none of this id in the actor's scope.
+        WrongState: it is neither scheduled nor running.
+    """
+    campaign = await load(conn, campaign_id, actor.scope, lock=True)
+    check_move(Act.PAUSE, campaign.state)
+    runs = await run_store.lock_open_runs(conn, campaign_id)
+    await run_store.set_runs(conn, runs, ["running"], "paused", by.at)
+    await store.move(conn, campaign_id, Act.PAUSE, State.PAUSED, by)
+    return await load(conn, campaign_id, None)
+
+
+async def resume(
+    conn: Connection, actor: User, campaign_id: UUID, by: By, missed: Choice | None = None
+) -> Campaign:
+    """Go on where it was paused; one that had not fired yet waits for its time again.
+
+    missed: what becomes of the fires that are late by now; without it they follow the plan.
+
+    Raises:
+        NotFound: there is none of this id in the actor's scope.
+        WrongState: it is not paused.
+        MissedFires: fires are late, the plan holds such, and `missed` does not say what to do.
+        Conflict: the plan skips late fires, and `missed` says otherwise.
+    """
+    campaign = await load(conn, campaign_id, actor.scope, lock=True)
+    check_move(Act.RESUME, campaign.state)
+    runs = await run_store.lock_open_runs(conn, campaign_id)
+    await guard_store.trust_runs(conn, runs, by.at)
+    await run_store.set_runs(conn, runs, ["paused"], "running", by.at)
+    to = State.RUNNING if runs or campaign.next_fire_at is None else State.SCHEDULED
+    await store.move(conn, campaign_id, Act.RESUME, to, by)
+    await decide_late(conn, campaign, missed, by)
+    await finish_campaigns(conn, [campaign_id], by.at)
+    return await load(conn, campaign_id, None)
+
+
+async def cancel(conn: Connection, actor: User, campaign_id: UUID, by: By) -> Campaign:
+    """End it: what is still queued is cancelled, what has left has left.
+
+    Nothing is marked any more once this has answered. Of a large run, some rows are still `queued`
+    then, and are cancelled by the sweep.
+
+    Raises:
+        NotFound: there is none of this id in the actor's scope.
+        WrongState: it has ended already.
+    """
+    campaign = await load(conn, campaign_id, actor.scope, lock=True)
+    check_move(Act.CANCEL, campaign.state)
+    runs = await run_store.lock_open_runs(conn, campaign_id)
+    await run_store.set_runs(conn, runs, run_store.OPEN, "cancelled", by.at)
+    await run_store.cancel_messages(conn, runs, by.at)
+    await store.set_next_fire(conn, campaign_id, None)
+    await fire_store.skip_held(conn, campaign_id, Why.PERSON, "cancelled", by.at)
+    await sequence_store.skip_open(conn, campaign_id, "cancelled", by.at)
+    await store.move(conn, campaign_id, Act.CANCEL, State.CANCELLED, by)
+    return await load(conn, campaign_id, None)
+
+
+async def release(
+    conn: Connection,
+    actor: User,
+    campaign_id: UUID,
+    by: By,
+    missed: Choice | None = None,
+    planned_at: datetime | None = None,
+) -> Campaign:
+    """Let a campaign on hold fire now, or a fire of it that is held while the campaign goes on.
+
+    missed: `skip` leaves out what is held in place of sending it. planned_at: which fire, where
+    several are held.
+
+    Raises:
+        NotFound: there is none of this id in the actor's scope.
+        WrongState: it is not on hold, and none of its fires is.
+        Stopped: everything is stopped.
+        Forbidden: its people are others than those approved, and the actor may not approve them.
+        MissedFires, SeveralHeld, Conflict: as in `missed`.
+    """
+    campaign = await load(conn, campaign_id, actor.scope, lock=True)
+    held = await fire_store.held_fires(conn, campaign_id)
+    sends = campaign.state in {State.SCHEDULED, State.RUNNING}
+    if not (sends and held):
+        check_move(Act.RELEASE, campaign.state)
+    await refuse_while_stopped(conn)
+    named = held if planned_at is None else [find_held(held, planned_at)]
+    if missed != "skip":
+        await _check_may_accept(conn, actor, campaign, named, by.at)
+    if campaign.state is State.HELD:
+        only_steps = await has_fired_for_good(conn, campaign)
+        await release_steps(conn, campaign, missed, by)
+        await store.move(conn, campaign_id, Act.RELEASE, State.SCHEDULED, by)
+        if not only_steps:
+            await release_whole(conn, campaign, held, planned_at, missed, by)
+        elif missed == "skip":
+            await finish_campaigns(conn, [campaign_id], by.at)
+    else:
+        await release_fire(conn, campaign, named, missed, by)
+    return await load(conn, campaign_id, None)
+
+
+async def _check_may_accept(
+    conn: Connection, actor: User, campaign: Campaign, held: Sequence[FireRecord], now: datetime
+) -> None:
+    """Refuse to let a fire go whose people are others than those of the approval, unless the actor
+    may approve, and had a hand neither in the campaign nor in its lists since.
+    """
+    if all(fire.code != Why.EXCHANGED for fire in held):
+        return
+    actor.need(Right.APPROVE)
+    hands = campaign.hands
+    for person in await list_changers(conn, campaign.id):
+        hands[person] = "put in a list since it was approved"
+    await need_second_person(conn, actor, hands, "release this fire", now)
+
+
+async def finish_campaigns(
+    conn: Connection, campaign_ids: Sequence[UUID], now: datetime
+) -> list[UUID]:
+    """Those of these campaigns that have no open run are done, or wait for their next fire; returns
+    those that are done.
+    """
+    done = []
+    by = By(None, "everything is handed off", now)
+    for campaign_id, fires_again in await run_store.finished_campaigns(conn, campaign_ids):
+        if fires_again:
+            await store.move(conn, campaign_id, Act.WAIT, State.SCHEDULED, by)
+        elif await store.move(conn, campaign_id, Act.FINISH, State.DONE, by) or await store.move(
+            conn, campaign_id, Act.SKIP, State.DONE, by
+        ):
+            done.append(campaign_id)
+    return done
+
+
+async def reopen_campaigns(
+    conn: Connection, runs: Sequence[UUID], reason: str, now: datetime
+) -> None:
+    """Campaigns that were done, and of which these runs are open again, can be steered again."""
+    by = By(None, reason, now)
+    for campaign_id in await run_store.campaigns_of(conn, runs):
+        await store.move(conn, campaign_id, Act.REOPEN, State.RUNNING, by)
+
+
+async def expire_pending(pool: Pool, now: datetime) -> list[UUID]:
+    """Return every campaign that waited too long for its approval; returns them."""
+    async with transaction(pool) as conn:
+        by = By(None, "the approval did not come in time", now, Why.APPROVAL_EXPIRED)
+        expired = []
+        for campaign_id in await store.overdue_approvals(conn, now):
+            if await store.move(conn, campaign_id, Act.EXPIRE, State.RETURNED, by):
+                await store.void_submission(conn, campaign_id)
+                expired.append(campaign_id)
+    return expired

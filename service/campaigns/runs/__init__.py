@@ -1,0 +1,1 @@
+"""What fires: the run of a campaign, and the runs that follow it."""

@@ -1,0 +1,295 @@
+"""Firing: what is due makes its run, once; what comes too late follows the plan.
+
+A fire that is held waits by itself for a person (`holding`), and makes its run when it is released.
+
+Each fire is recorded under its planned instant, fired or skipped, in the transaction that moves the
+campaign on; so an outage, a clock that jumps and any number of schedulers lose none and repeat
+none. Of several that an outage made late, the last stands for all.
+"""
+
+import logging
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from service.accounts.people.model import By
+from service.campaigns.approval.approval import reopen_if_drifted
+from service.campaigns.audience.clearance import frozen_content
+from service.campaigns.audience.meant import compare_people, keeps_people
+from service.campaigns.calendar.county_store import load_county
+from service.campaigns.calendar.fires import Fire, Turn, Why, calendar_instant
+from service.campaigns.calendar.hours import County
+from service.campaigns.calendar.schedule import LATE, validity_end
+from service.campaigns.core import fire_store, run_store, store
+from service.campaigns.core.model import Act, Campaign, Content, State
+from service.campaigns.core.run_store import NO_FOLLOW, Follow
+from service.campaigns.core.texts import next_in_turn
+from service.campaigns.plans.missed import turn_of
+from service.campaigns.plans.sequence import finish_if_over, fire_due_steps, plan_steps
+from service.campaigns.runs.joining import look
+from service.campaigns.stops.holding import TOO_LATE, Obstacle, hold, hold_fire, obstacle
+from service.storage.postgres import COUNT_SECONDS, Connection, Pool, transaction
+
+DRIFT = 0.2
+"""By what share the number of people may differ at the fire, unless it is set otherwise."""
+EXCHANGED = 0.1
+"""What share of the people of a fire may be others than those of the approval, likewise."""
+DRIFTED = "the rule means another number of people than was approved"
+
+log = logging.getLogger(__name__)
+
+
+class Limits(NamedTuple):
+    """How far the people of a fire may differ from those of the approval, as shares: in number, and
+    by being others.
+    """
+
+    drift: float = DRIFT
+    exchanged: float = EXCHANGED
+
+
+LIMITS = Limits()
+
+
+async def fire_due(pool: Pool, now: datetime, *, limits: Limits = LIMITS) -> list[UUID]:
+    """Fire every campaign and every step of a sequence whose time has come, and every fire that a
+    person let go; returns the runs, which are to be expanded.
+
+    limits: one whose rule now means another number of people, by more than this share of the
+    number that was approved, waits for a new approval instead; and a fire of whose people a larger
+    share than that were not in the approved target waits for a person who may approve.
+
+    Each campaign is one transaction, and its trouble holds up no other; whoever is concerned is
+    told of it. Any number of schedulers may do this at once: a fire has one run.
+    """
+    async with pool.acquire() as conn:
+        due = await store.due_campaigns(conn, now)
+    runs = []
+    for campaign_id in due:
+        try:
+            async with transaction(pool, seconds=COUNT_SECONDS) as conn:
+                run_id = await _fire(conn, campaign_id, now, limits)
+        except Exception:
+            log.exception("campaign not fired", extra={"campaign_id": str(campaign_id)})
+            await _note_trouble(pool, campaign_id, now)
+            continue
+        if run_id is not None:
+            runs.append(run_id)
+    return runs + await _fire_released(pool, now, limits) + await fire_due_steps(pool, now)
+
+
+async def _note_trouble(pool: Pool, campaign_id: UUID, now: datetime) -> None:
+    """A campaign that cannot fire is an alarm, not only a line in the log."""
+    async with transaction(pool) as conn:
+        await fire_store.set_silent(conn, campaign_id, now)
+
+
+async def _fire_released(pool: Pool, now: datetime, limits: Limits) -> list[UUID]:
+    async with pool.acquire() as conn:
+        released = await fire_store.released_fires(conn)
+    runs = []
+    for campaign_id, planned_at in released:
+        try:
+            async with transaction(pool, seconds=COUNT_SECONDS) as conn:
+                run_id = await _fire_one_released(conn, campaign_id, planned_at, now, limits)
+        except Exception:
+            log.exception("released fire not fired", extra={"campaign_id": str(campaign_id)})
+            await _note_trouble(pool, campaign_id, now)
+            continue
+        if run_id is not None:
+            runs.append(run_id)
+    return runs
+
+
+async def _fire_one_released(
+    conn: Connection, campaign_id: UUID, planned_at: datetime, now: datetime, limits: Limits
+) -> UUID | None:
+    """Fire what a person let go; the release made a new time of it."""
+    campaign = await store.lock_sending_campaign(conn, campaign_id)
+    found = await fire_store.released_fire(conn, campaign_id, planned_at)
+    if campaign is None or found is None:
+        return None
+    content, county = frozen_content(campaign), await load_county(conn)
+    was_due = calendar_instant(campaign.plan.schedule, content.terms, county, planned_at)
+    code = Why.LATE if now - was_due > LATE else found.code
+    fire = Fire(planned_at, now, found.note, code=code)
+    following = None if campaign.next_fire_at is None else fire._replace(at=campaign.next_fire_at)
+    what = Turn([], None, following)
+    if (why := await obstacle(conn, campaign, content, now)) is not None:
+        await hold_fire(conn, campaign, fire, what, why, now)
+        return None
+    if await _has_other_people(conn, campaign, content, fire, what, limits, now):
+        return None
+    return await _make_run(conn, campaign, content, county, fire, now, now)
+
+
+async def _fire(
+    conn: Connection, campaign_id: UUID, now: datetime, limits: Limits = LIMITS
+) -> UUID | None:
+    campaign = await store.lock_due_campaign(conn, campaign_id, now)
+    if campaign is None:
+        return None
+    content, county = frozen_content(campaign), await load_county(conn)
+    why = await obstacle(conn, campaign, content, now)
+    if campaign.plan.schedule.kind != "joining":
+        return await _fire_planned(conn, campaign, content, county, limits, why, now)
+    if why is not None:
+        await hold(conn, campaign, why.by(now))
+        return None
+    return await look(conn, campaign, content, county, limits.drift, now)
+
+
+async def _fire_planned(
+    conn: Connection,
+    campaign: Campaign,
+    content: Content,
+    county: County,
+    limits: Limits,
+    why: Obstacle | None,
+    now: datetime,
+) -> UUID | None:
+    what = await turn_of(conn, campaign, content, county, now)
+    await fire_store.insert_skipped(conn, campaign.id, what.passed, now)
+    if what.fire is None:  # the calendar has changed, or somebody released it before its time
+        await _skip(conn, campaign, what, By(None, "no fire is to come", now))
+        return None
+    if why is not None:
+        await hold_fire(conn, campaign, what.fire, what, why, now)
+        return None
+    # A person who released it made a new time of it.
+    fire, fire_at = what.fire, max(what.fire.at, campaign.next_fire_at or now)
+    if now - fire_at > LATE:
+        if await _too_late(conn, campaign, what, fire, now):
+            return None
+        fire = fire._replace(code=Why.LATE)
+    if await _has_other_people(conn, campaign, content, fire, what, limits, now):
+        return None
+    run_id = await _make_run(conn, campaign, content, county, fire, fire_at, now)
+    await _wait_for(conn, campaign.id, what.following)
+    return run_id
+
+
+async def _has_other_people(
+    conn: Connection,
+    campaign: Campaign,
+    content: Content,
+    fire: Fire,
+    what: Turn,
+    limits: Limits,
+    now: datetime,
+) -> bool:
+    """Whether a fire does not take place because its people are not those of the approval: if they
+    differ in number the campaign needs a new approval, if they are others the fire is held.
+    """
+    if await reopen_if_drifted(conn, campaign, content, limits.drift, now):
+        await _skip_drifted(conn, campaign, fire, now)
+        return True
+    if not keeps_people(campaign.plan):
+        return False
+    change = await compare_people(conn, campaign, content, fire.planned_at, limits.exchanged, now)
+    if not change.is_held:
+        return False
+    why = Obstacle(
+        Why.EXCHANGED,
+        f"{change.others} of {change.people} people were not in the target that was approved",
+    )
+    held = fire._replace(others=change.others, people=change.people)
+    await hold_fire(conn, campaign, held, what, why, now)
+    return True
+
+
+async def _make_run(
+    conn: Connection,
+    campaign: Campaign,
+    content: Content,
+    county: County,
+    fire: Fire,
+    fire_at: datetime,
+    now: datetime,
+) -> UUID | None:
+    """The run of a fire, and what is to follow it; None: another one has this instant."""
+    valid_until = validity_end(campaign.plan.schedule, content.terms, county, now)
+    corrects = campaign.plan.corrects
+    follow = Follow(corrects, "correction") if corrects is not None else NO_FOLLOW
+    run_id = await run_store.insert_run(
+        conn,
+        campaign,
+        content,
+        fire_at,
+        valid_until,
+        now,
+        await _text_no(conn, campaign),
+        follow,
+    )
+    if run_id is not None:
+        await fire_store.insert_fired(conn, campaign.id, fire, run_id, now)
+        await plan_steps(conn, campaign, content, run_id, fire_at)
+    note = f"fired; {fire.note}" if fire.note else "fired"
+    await store.move(conn, campaign.id, Act.FIRE, State.RUNNING, By(None, note, now))
+    return run_id
+
+
+async def _skip_drifted(conn: Connection, campaign: Campaign, fire: Fire, now: datetime) -> None:
+    """A fire of a plan that recurs is over; any other waits for its approval."""
+    if campaign.plan.schedule.kind == "recurring":
+        missed = fire._replace(note=DRIFTED, code=Why.DRIFTED)
+        await fire_store.insert_skipped(conn, campaign.id, [missed], now)
+
+
+async def _text_no(conn: Connection, campaign: Campaign) -> int:
+    """The text whose turn it is; a sequence begins with its first."""
+    if not campaign.plan.more_texts or campaign.plan.is_sequence:
+        return 1
+    last = await run_store.last_text(conn, campaign.id)
+    return next_in_turn(last, len(campaign.plan.more_texts) + 1)
+
+
+async def _too_late(
+    conn: Connection, campaign: Campaign, what: Turn, fire: Fire, now: datetime
+) -> bool:
+    """Do with a late fire as the plan says; False: it takes place all the same."""
+    if campaign.plan.schedule.late == "hold":
+        await hold_fire(conn, campaign, fire, what, TOO_LATE, now)
+    elif campaign.plan.schedule.late == "skip":
+        late = fire._replace(note=TOO_LATE.sentence, code=TOO_LATE.code)
+        await fire_store.insert_skipped(conn, campaign.id, [late], now)
+        await _skip(conn, campaign, what, TOO_LATE.by(now))
+    else:
+        return False
+    return True
+
+
+async def _wait_for(conn: Connection, campaign_id: UUID, fire: Fire | None) -> None:
+    await store.set_next_fire(conn, campaign_id, fire.at if fire else None)
+
+
+async def _skip(conn: Connection, campaign: Campaign, what: Turn, by: By) -> None:
+    """Wait for the next fire; if there is none, be done, unless something still goes on."""
+    await _wait_for(conn, campaign.id, what.following)
+    if what.following is None:
+        await finish_if_over(conn, campaign, by)
+
+
+async def arm_again(conn: Connection, now: datetime) -> int:
+    """Wait for each campaign's next fire by the calendar as it is now; returns how many moved.
+
+    What is due already is left to `fire_due`, which looks at the calendar itself.
+    """
+    county = await load_county(conn)
+    moved = 0
+    for campaign_id in await fire_store.waiting_for_a_fire(conn):
+        campaign = await store.get_campaign(conn, campaign_id, None, lock=True)
+        if (
+            campaign is None
+            or campaign.next_fire_at is None
+            or campaign.next_fire_at <= now
+            or campaign.plan.schedule.kind not in ("recurring", "joining")
+        ):
+            continue
+        what = await turn_of(conn, campaign, frozen_content(campaign), county, now)
+        fire = what.fire or what.following
+        at = fire.at if fire else now
+        if at != campaign.next_fire_at:
+            await store.set_next_fire(conn, campaign_id, at)
+            moved += 1
+    return moved

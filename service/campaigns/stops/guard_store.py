@@ -1,0 +1,134 @@
+"""The SQL of guarding runs: what is known of the texts that left, and what became of a canary.
+
+Only a few slices are read, by the key of the ledger: the latest that were worked on, and the latest
+that were finished longer ago than a silence may last. So a look costs the same however large the
+run is.
+"""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from service.campaigns.core.safety import Canary, Figures, Safety
+from service.storage.postgres import Connection, one
+
+LATEST_SLICES = 10
+OLDER_SLICES = 5
+
+
+class Guarded(NamedTuple):
+    """A run that is watched."""
+
+    id: UUID
+    campaign_id: UUID
+    safety: Safety
+    canary: str | None
+
+
+async def guarded_runs(conn: Connection) -> list[Guarded]:
+    """Every run of a campaign that is handing off."""
+    rows = await conn.fetch(
+        """
+        SELECT id, campaign_id, safety, canary FROM runs
+        WHERE state = 'running' AND campaign_id IS NOT NULL AND mode <> 'test' ORDER BY id
+        """
+    )
+    return [
+        Guarded(row["id"], row["campaign_id"], Safety.from_json(row["safety"]), row["canary"])
+        for row in rows
+    ]
+
+
+async def figures(
+    conn: Connection, run_id: UUID, silence: timedelta, now: datetime, *, canary: bool = False
+) -> Figures:
+    """What is known of a run's latest texts since it was last resumed; `canary`: of its canary."""
+    row = await conn.fetchrow(
+        """
+        WITH run AS (
+            SELECT id, watched_from FROM runs WHERE id = $1
+        ), stretch AS (
+            (SELECT no, first_no, last_no, channel_id FROM slices
+             WHERE run_id = $1 AND touched AND (canary OR NOT $3::boolean) ORDER BY no DESC
+             LIMIT CASE WHEN $3::boolean THEN NULL ELSE $4::int END)
+            UNION
+            (SELECT no, first_no, last_no, channel_id FROM slices
+             WHERE run_id = $1 AND done_at <= $2 AND (canary OR NOT $3::boolean) ORDER BY no DESC
+             LIMIT CASE WHEN $3::boolean THEN NULL ELSE $5::int END)
+        ), text AS (
+            SELECT m.* FROM run, stretch s, LATERAL (
+                SELECT state, reason, submitted_at, marked_at FROM messages
+                WHERE run_id = $1 AND no BETWEEN s.first_no AND s.last_no
+                  AND channel_id = s.channel_id OFFSET 0) m
+            WHERE m.marked_at > coalesce(run.watched_from, '-infinity')
+        )
+        SELECT
+            count(*) FILTER (
+                WHERE state IN ('delivered', 'undelivered', 'expired', 'rejected')) AS judged,
+            count(*) FILTER (WHERE state IN ('undelivered', 'expired', 'rejected')) AS failed,
+            count(*) FILTER (
+                WHERE state IN ('undelivered', 'rejected') AND reason = 'content_filter')
+                AS filtered,
+            count(*) FILTER (WHERE state IN ('delivered', 'undelivered', 'expired')) AS heard,
+            count(*) FILTER (WHERE state = 'submitted' AND submitted_at <= $2) AS silent,
+            (SELECT coalesce(sum(last_no - first_no + 1), 0)::int FROM slices
+             WHERE run_id = $1 AND done_at IS NOT NULL) AS handed,
+            (SELECT count(*) FROM inbound_texts t, run
+             WHERE t.run_id = $1 AND t.kind = 'opt_out'
+               AND t.received_at > coalesce(run.watched_from, '-infinity')) AS opted_out
+        FROM text
+        """,
+        run_id,
+        now - silence,
+        canary,
+        LATEST_SLICES,
+        OLDER_SLICES,
+    )
+    return Figures(*one(row))
+
+
+async def canary_stand(conn: Connection, run_id: UUID) -> Canary:
+    """How far a run's canary is. A text that failed and is tried again later has left once."""
+    row = await conn.fetchrow(
+        """
+        SELECT count(*) FILTER (WHERE m.state = 'submitting' OR m.state = 'queued' AND NOT EXISTS (
+                   SELECT FROM attempts a WHERE a.run_id = $1 AND a.no = m.no)) AS unsent,
+               count(*) FILTER (WHERE m.state IN ('submitted', 'uncertain')) AS unheard,
+               max(coalesce(m.submitted_at, m.marked_at)) AS last_at
+        FROM slices s, LATERAL (
+            SELECT no, state, submitted_at, marked_at FROM messages
+            WHERE run_id = $1 AND no BETWEEN s.first_no AND s.last_no
+              AND channel_id = s.channel_id OFFSET 0) m
+        WHERE s.run_id = $1 AND s.canary
+        """,
+        run_id,
+    )
+    return Canary(*one(row))
+
+
+async def set_canary(conn: Connection, run_id: UUID, to: str) -> None:
+    """What became of a run's canary, as long as it is being sent."""
+    await conn.execute(
+        "UPDATE runs SET canary = $2 WHERE id = $1 AND canary = 'sending'", run_id, to
+    )
+
+
+async def trust_runs(conn: Connection, runs: list[UUID], now: datetime) -> None:
+    """A person lets these runs go on: what was known against them is not held against them."""
+    await conn.execute(
+        """
+        UPDATE runs SET watched_from = $2,
+            canary = CASE WHEN canary = 'failed' THEN 'passed' ELSE canary END
+        WHERE id = ANY($1)
+        """,
+        runs,
+        now,
+    )
+
+
+async def channels_of(conn: Connection, run_id: UUID) -> list[int]:
+    """The channels on which a run has something to hand off."""
+    rows = await conn.fetch(
+        "SELECT DISTINCT channel_id FROM slices WHERE run_id = $1 AND done_at IS NULL", run_id
+    )
+    return [row["channel_id"] for row in rows]
