@@ -21,10 +21,10 @@ from statistics import median
 from benchmarks.postgres import Database
 from benchmarks.process import PROC
 from service.crypto import Keyring
-from service.dispatch import lease_store, store
-from service.dispatch.expand import expand_run
-from service.dispatch.lease_store import Lease
-from service.dispatch.store import Asked
+from service.dispatch.expansion.expand import expand_run
+from service.dispatch.handoff import lease_store, store
+from service.dispatch.handoff.lease_store import Lease
+from service.dispatch.handoff.store import Asked
 from service.storage.migrate import migrate
 from service.storage.postgres import Connection, Pool, connect, open_pool, transaction
 from tests.conftest import NOW

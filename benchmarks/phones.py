@@ -29,12 +29,13 @@ from service.channels.model import Channel
 from service.channels.outcome import ReceiptState
 from service.crypto import Keyring
 from service.delivery import store as delivery
-from service.dispatch import direct, lease_store, record_store, slice_store, store
-from service.dispatch.direct_store import NewRun, Recipient
-from service.dispatch.lease_store import Lease
-from service.dispatch.record_store import Result
-from service.dispatch.slice_store import Ended
-from service.dispatch.store import Asked
+from service.dispatch.direct import direct
+from service.dispatch.direct.direct_store import NewRun, Recipient
+from service.dispatch.handoff import lease_store, record_store, slice_store, store
+from service.dispatch.handoff.lease_store import Lease
+from service.dispatch.handoff.record_store import Result
+from service.dispatch.handoff.slice_store import Ended
+from service.dispatch.handoff.store import Asked
 from service.privacy import store as privacy
 from service.reports import store as reports
 from service.storage.migrate import migrate

@@ -14,7 +14,7 @@ from typing import Any
 from service.channels.model import CARRIERS, Channel, operator_of
 from service.delivery.inbox import Inbox
 from service.delivery.receipts import recheck
-from service.dispatch.serve import ChannelServer
+from service.dispatch.handoff.serve import ChannelServer
 from service.errors import Misconfigured
 from service.queue import Job, heard_wakes
 from service.runtime import Runtime

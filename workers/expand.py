@@ -3,7 +3,7 @@
 import uuid
 from typing import Any
 
-from service.dispatch.expand import expand_run as expand
+from service.dispatch.expansion.expand import expand_run as expand
 from service.queue import Job
 from workers.context import Kind, runtime_of
 

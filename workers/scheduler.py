@@ -34,10 +34,12 @@ from service.delivery.doubt import sweep_decided
 from service.delivery.receipts import sweep_parked
 from service.delivery.settle_store import settle_runs
 from service.delivery.store import channels_with_receipts, expire_parked
-from service.dispatch import caps, dead_numbers, lease_store, sweep_store
-from service.dispatch.pace import Pace
-from service.dispatch.shift import shift_waiting
-from service.dispatch.watch import judge, limits_of
+from service.dispatch.failover.shift import shift_waiting
+from service.dispatch.failover.watch import judge, limits_of
+from service.dispatch.handoff import lease_store, sweep_store
+from service.dispatch.limits import caps
+from service.dispatch.limits.pace import Pace
+from service.dispatch.retries import dead_numbers
 from service.logs import seldom
 from service.privacy.retention import let_go, terms_of
 from service.privacy.store import delete_left_behind

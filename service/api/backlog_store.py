@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.dispatch.sweep_store import last_turns
+from service.dispatch.handoff.sweep_store import last_turns
 from service.reports.interruption_store import count_interruptions
 from service.reports.work_store import KINDS, what_waits
 from service.storage.postgres import Connection

@@ -15,8 +15,8 @@ from service.campaigns.audience.preview import read_rule, sample_text, with_samp
 from service.campaigns.audience.reading import audience_of
 from service.campaigns.core.model import Campaign
 from service.campaigns.plans import planning
-from service.dispatch.clashes import find_clashes
-from service.dispatch.foreseen import count_ledger
+from service.dispatch.forecast.clashes import find_clashes
+from service.dispatch.forecast.foreseen import count_ledger
 from service.messages.lint.draft import Audience
 from service.messages.lint.verdict import judge
 

@@ -33,7 +33,7 @@ from service.campaigns.core.notes import notes_of, passed_notes
 from service.campaigns.core.texts import MOST_DAYS, MOST_TEXTS, MoreText
 from service.campaigns.plans import planning
 from service.campaigns.plans.missed import decide_late
-from service.dispatch.rehearsal import test_send
+from service.dispatch.direct.rehearsal import test_send
 from service.errors import Forbidden
 from service.queue import Job
 

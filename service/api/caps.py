@@ -8,9 +8,9 @@ from pydantic import Field
 
 from service.api.call import Call
 from service.api.schema import Body, Instant, Int, Line, Out, Query
-from service.dispatch import caps
-from service.dispatch.caps import CappedClass, Caps, Limits
-from service.dispatch.caps_store import KEPT
+from service.dispatch.limits import caps
+from service.dispatch.limits.caps import CappedClass, Caps, Limits
+from service.dispatch.limits.caps_store import KEPT
 from service.errors import Forbidden
 
 Most = Annotated[Int, Field(ge=1, le=KEPT)]

@@ -11,7 +11,7 @@ from service.api.call import Call, Counted
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Line, Out, Page
 from service.audience.numbers.number import mask, parse_phone
-from service.dispatch.own_phone import prove_phone, say_phone
+from service.dispatch.direct.own_phone import prove_phone, say_phone
 from service.errors import Conflict, Forbidden, Invalid
 from service.queue import Job
 

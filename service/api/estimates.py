@@ -12,7 +12,7 @@ from service.campaigns.calendar.schedule import validity_end
 from service.campaigns.core.model import Campaign
 from service.campaigns.plans import planning
 from service.channels.store import readable_channels
-from service.dispatch.estimate import Estimator
+from service.dispatch.forecast.estimate import Estimator
 
 
 class LaneEstimateOut(Out):

@@ -8,9 +8,9 @@ from service.api.call import Call
 from service.api.schema import Instant, Out
 from service.campaigns.core.model import Campaign
 from service.campaigns.core.notes import loss_notes
-from service.dispatch.outlook import foretell
-from service.dispatch.outlook_store import save_forecast, saved_forecast
-from service.dispatch.toll import Sees
+from service.dispatch.forecast.outlook import foretell
+from service.dispatch.forecast.outlook_store import save_forecast, saved_forecast
+from service.dispatch.forecast.toll import Sees
 
 
 class CauseOut(Out):

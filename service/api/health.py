@@ -10,7 +10,7 @@ from aiohttp import web
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from service.api import store
-from service.dispatch.sweep_store import last_turns
+from service.dispatch.handoff.sweep_store import last_turns
 from service.runtime import Runtime
 from service.servers import POSTGRESQL_MAJOR, outdated_redis
 from service.storage.migrate import migrations

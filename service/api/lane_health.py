@@ -15,9 +15,9 @@ from service.channels.logins import How
 from service.channels.model import Channel
 from service.channels.store import Health
 from service.delivery import id_forms
-from service.dispatch import health_store
-from service.dispatch.breaker import State
-from service.dispatch.watch import limits_of, look_at
+from service.dispatch.failover import health_store
+from service.dispatch.failover.breaker import State
+from service.dispatch.failover.watch import limits_of, look_at
 
 MOST_EVENTS = 50
 

@@ -17,9 +17,9 @@ from service.api.runs import MessageOut
 from service.api.schema import Body, Line, Out, PlainOut, Text
 from service.api.webhooks import WebAddress
 from service.campaigns.core import run_store
-from service.dispatch import direct, direct_send, direct_store
-from service.dispatch.direct_send import Named, Sender, Words
-from service.dispatch.watch import limits_of
+from service.dispatch.direct import direct, direct_send, direct_store
+from service.dispatch.direct.direct_send import Named, Sender, Words
+from service.dispatch.failover.watch import limits_of
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.messages import store as templates
 from service.messages.ledger import MessageState

@@ -14,7 +14,7 @@ from service.channels import store
 from service.channels.cutting import splitter
 from service.channels.model import Channel
 from service.clock import Clock
-from service.dispatch.waiting import read_queue
+from service.dispatch.forecast.waiting import read_queue
 
 
 def _seconds(wait: object) -> object:

@@ -16,7 +16,7 @@ from service.api.schema import Instant
 from service.campaigns.core import fire_store
 from service.campaigns.core.model import Campaign
 from service.campaigns.plans import lifecycle, planning
-from service.dispatch.sweep_store import channels_with_work
+from service.dispatch.handoff.sweep_store import channels_with_work
 from service.queue import Job
 
 

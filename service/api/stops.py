@@ -13,7 +13,7 @@ from service.campaigns.calendar.fires import Why
 from service.campaigns.stops import stop_all as stopping
 from service.campaigns.stops import stop_store
 from service.campaigns.stops.stop_store import Stop
-from service.dispatch.sweep_store import channels_with_work
+from service.dispatch.handoff.sweep_store import channels_with_work
 from service.queue import Job
 from service.reports.work_store import HOLDS, what_waits
 

@@ -23,7 +23,8 @@ from service.delivery import doubt_store as doubts
 from service.delivery import store
 from service.delivery.doubt_store import Key, Settled, Which
 from service.delivery.receipts import SETTLE_AFTER, pair
-from service.dispatch import caps_store, reroute
+from service.dispatch.limits import caps_store
+from service.dispatch.retries import reroute
 from service.errors import Conflict
 from service.storage.postgres import Connection, Record
 

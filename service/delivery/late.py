@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from service.dispatch import retry_store
+from service.dispatch.retries import retry_store
 from service.storage.postgres import Connection, Record
 
 log = logging.getLogger(__name__)

@@ -21,9 +21,9 @@ from service.campaigns.audience.follower_store import stop_arrived
 from service.delivery import late, store
 from service.delivery.id_forms_store import count_misses
 from service.delivery.store import Change
-from service.dispatch import dead_numbers, followup, reroute
-from service.dispatch.followup import Failure
-from service.dispatch.retry import FAILURES
+from service.dispatch.retries import dead_numbers, followup, reroute
+from service.dispatch.retries.followup import Failure
+from service.dispatch.retries.retry import FAILURES
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
 
 log = logging.getLogger(__name__)

@@ -30,9 +30,9 @@ from service.campaigns.calendar.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.crypto import Keyring, Undecipherable
 from service.delivery import replies_store as store
 from service.delivery.replies_store import Due, Room
-from service.dispatch import direct
-from service.dispatch.direct import Started
-from service.dispatch.direct_store import NewRun, Recipient
+from service.dispatch.direct import direct
+from service.dispatch.direct.direct import Started
+from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.messages import signature
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
 

@@ -17,7 +17,7 @@ from service.delivery import doubt_store as doubts
 from service.delivery.doubt import hold
 from service.delivery.doubt_store import Settled, StatementFile, Which
 from service.delivery.statement import HandOff, Judged, Line, Result, Unreadable, judge
-from service.dispatch import caps_store
+from service.dispatch.limits import caps_store
 from service.errors import NotFound
 from service.storage.postgres import Connection
 

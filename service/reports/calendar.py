@@ -24,10 +24,10 @@ from service.campaigns.core import store as campaign_store
 from service.campaigns.core.model import Campaign, State
 from service.campaigns.core.texts import next_in_turn
 from service.channels.model import Channel
-from service.dispatch.route import Route
-from service.dispatch.route_store import list_lanes
-from service.dispatch.waiting import Count, rate_of
-from service.dispatch.ways import sender_of, ways_of
+from service.dispatch.expansion.ways import sender_of, ways_of
+from service.dispatch.forecast.waiting import Count, rate_of
+from service.dispatch.routing.route import Route
+from service.dispatch.routing.route_store import list_lanes
 from service.reports import audience_store, calendar_store
 from service.reports.audience import Audience
 from service.reports.calendar_store import Department

@@ -11,9 +11,9 @@ from functools import cache
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.hours import BEIJING, County, HourTerms
 from service.channels.maintenance import maintenance_end
-from service.dispatch.breaker import Limits
-from service.dispatch.health import Counts, total
-from service.dispatch.health_store import recent_reports
+from service.dispatch.failover.breaker import Limits
+from service.dispatch.failover.health import Counts, total
+from service.dispatch.failover.health_store import recent_reports
 from service.reports.plain import Sentence
 from service.reports.waiting_store import Key, queued_texts
 from service.storage.postgres import Connection, Record

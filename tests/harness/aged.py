@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from service.channels.model import Channel
 from service.crypto import Keyring
-from service.dispatch import lease_store
-from service.dispatch.lease_store import Lease
+from service.dispatch.handoff import lease_store
+from service.dispatch.handoff.lease_store import Lease
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import Scene, add_channel, add_run, make_scene
 from tests.harness.owner import as_owner

@@ -7,7 +7,7 @@ from typing import Any
 
 from service.channels.model import Channel
 from service.crypto import Keyring
-from service.dispatch.expand import expand_run
+from service.dispatch.expansion.expand import expand_run
 from service.storage.postgres import Pool
 from tests.harness.ledger import (
     TEXT,

@@ -14,10 +14,10 @@ from service.delivery import doubt, store
 from service.delivery.doubt import Decision, Verdict
 from service.delivery.doubt_store import Key, Which
 from service.delivery.receipts import SETTLE_AFTER, fold_receipts, sweep_parked
-from service.dispatch import lease_store, slice_store, sweep_store
-from service.dispatch.expand import expand_run
-from service.dispatch.lease_store import Lease
-from service.dispatch.slice_store import Ended
+from service.dispatch.expansion.expand import expand_run
+from service.dispatch.handoff import lease_store, slice_store, sweep_store
+from service.dispatch.handoff.lease_store import Lease
+from service.dispatch.handoff.slice_store import Ended
 from service.storage.postgres import Pool, transaction
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone
 from tests.harness.stage import Stage

@@ -11,7 +11,7 @@ from service.channels.model import Channel
 from service.crypto import Keyring
 from service.delivery import store
 from service.delivery.inbound import read_inbound
-from service.dispatch.expand import expand_run
+from service.dispatch.expansion.expand import expand_run
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone
 from tests.harness.stage import Stage

@@ -15,12 +15,13 @@ from service.channels.outcome import ReceiptState
 from service.crypto import Keyring
 from service.delivery import store as delivery
 from service.delivery.receipts import fold_receipts, recheck
-from service.dispatch import lease_store, record_store, route_store, slice_store, store, sweep_store
-from service.dispatch.expand import expand_run
-from service.dispatch.lease_store import Lease
-from service.dispatch.record_store import Result
-from service.dispatch.slice_store import Ended
-from service.dispatch.store import Asked
+from service.dispatch.expansion.expand import expand_run
+from service.dispatch.handoff import lease_store, record_store, slice_store, store, sweep_store
+from service.dispatch.handoff.lease_store import Lease
+from service.dispatch.handoff.record_store import Result
+from service.dispatch.handoff.slice_store import Ended
+from service.dispatch.handoff.store import Asked
+from service.dispatch.routing import route_store
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import (
     Scene,

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from service.delivery.replies import TOGETHER, send_replies
-from service.dispatch import sweep_store
-from service.dispatch.expand import expand_run
-from service.dispatch.lease_store import Lease
+from service.dispatch.expansion.expand import expand_run
+from service.dispatch.handoff import sweep_store
+from service.dispatch.handoff.lease_store import Lease
 from service.storage.postgres import Record, transaction
 from tests.harness.handset import Handsets
 from tests.harness.ledger import add_run, phone

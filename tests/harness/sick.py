@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from service.clock import Clock
-from service.dispatch import health_store, lease_store
-from service.dispatch.breaker import Limits
-from service.dispatch.health import BOUNDS, Counts
-from service.dispatch.lease_store import Lease
-from service.dispatch.pace import Pace
-from service.dispatch.shift import shift_waiting
-from service.dispatch.watch import judge
+from service.dispatch.failover import health_store
+from service.dispatch.failover.breaker import Limits
+from service.dispatch.failover.health import BOUNDS, Counts
+from service.dispatch.failover.shift import shift_waiting
+from service.dispatch.failover.watch import judge
+from service.dispatch.handoff import lease_store
+from service.dispatch.handoff.lease_store import Lease
+from service.dispatch.limits.pace import Pace
 from service.storage.postgres import COLLISIONS, Pool, transaction
 
 SECOND = timedelta(seconds=1)

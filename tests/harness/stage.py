@@ -16,17 +16,17 @@ from service.channels.model import Channel
 from service.channels.outcome import Outcome
 from service.coding.parts import Part, split
 from service.crypto import Keyring
-from service.dispatch import lease_store, record_store, slice_store, store
-from service.dispatch.expand import expand_run
-from service.dispatch.health import LaneBook
-from service.dispatch.lease import HeldLease
-from service.dispatch.lease_store import Lease
-from service.dispatch.pace import Grant, Limit
-from service.dispatch.record import Handoff
-from service.dispatch.record_store import Result
-from service.dispatch.slice_store import Held
-from service.dispatch.store import Asked
-from service.dispatch.submit import Sender
+from service.dispatch.expansion.expand import expand_run
+from service.dispatch.failover.health import LaneBook
+from service.dispatch.handoff import lease_store, record_store, slice_store, store
+from service.dispatch.handoff.lease import HeldLease
+from service.dispatch.handoff.lease_store import Lease
+from service.dispatch.handoff.record import Handoff
+from service.dispatch.handoff.record_store import Result
+from service.dispatch.handoff.slice_store import Held
+from service.dispatch.handoff.store import Asked
+from service.dispatch.handoff.submit import Sender
+from service.dispatch.limits.pace import Grant, Limit
 from service.storage.postgres import Connection, Pool, Record, transaction
 from tests.harness.ledger import (
     Scene,

@@ -23,7 +23,7 @@ from schemathesis import APIOperation, Case, GenerationMode
 
 from service.api.routes import OPS
 from service.audience.areas.area_store import load_areas
-from service.dispatch.expand import expand_run
+from service.dispatch.expansion.expand import expand_run
 from service.runtime import Runtime
 from service.storage.postgres import transaction
 from tests.harness.asker import Asker, Known, Tally, World

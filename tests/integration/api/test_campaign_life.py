@@ -8,7 +8,7 @@ import pytest
 from service.campaigns.plans import planning
 from service.campaigns.plans.lifecycle import expire_pending
 from service.campaigns.runs.firing import fire_due
-from service.dispatch.expand import expand_run
+from service.dispatch.expansion.expand import expand_run
 from service.queue import Job
 from service.storage.postgres import transaction
 from tests.factories import RULE, TEXT, make_contact, make_draft, phone

@@ -33,8 +33,8 @@ from service.campaigns.plans.lifecycle import finish_campaigns
 from service.campaigns.runs.firing import fire_due
 from service.clock import Clock
 from service.crypto import Keyring
-from service.dispatch import lease_store, sweep_store
-from service.dispatch.expand import expand_run
+from service.dispatch.expansion.expand import expand_run
+from service.dispatch.handoff import lease_store, sweep_store
 from service.embedded import Postgres, Valkey
 from service.queue import open_queue
 from service.runtime import Runtime

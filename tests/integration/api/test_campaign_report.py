@@ -15,7 +15,7 @@ from service.campaigns.core import run_store
 from service.campaigns.core.run_store import Follow
 from service.campaigns.plans import planning
 from service.campaigns.runs.firing import fire_due
-from service.dispatch.expand import expand_run
+from service.dispatch.expansion.expand import expand_run
 from service.messages.ledger import MessageState
 from service.storage.postgres import transaction
 from tests.factories import make_contact, make_scheduled, phone, suppression

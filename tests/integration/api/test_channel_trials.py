@@ -18,7 +18,7 @@ from service.channels.logins_store import failed, note_loss
 from service.channels.store import get_channel
 from service.channels.trial import try_channel
 from service.clock import Clock
-from service.dispatch.lease_store import claim_connection, note_connection
+from service.dispatch.handoff.lease_store import claim_connection, note_connection
 from service.errors import Unavailable
 from service.gateways.cmpp import CMPPGateway
 from service.protocols.cmpp.pdu import Deliver, Terminate, TerminateResp

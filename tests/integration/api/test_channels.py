@@ -8,7 +8,7 @@ import pytest
 
 from service.channels.model import Hold
 from service.channels.store import get_channel, get_hold, hold_channel
-from service.dispatch.lease_store import claim_connection
+from service.dispatch.handoff.lease_store import claim_connection
 from service.queue import queue_name
 from service.storage.postgres import transaction
 from tests.harness.instants import instant

@@ -21,7 +21,7 @@ from service.accounts.audit.audit import INVALID
 from service.accounts.audit.sealing import seal_committed
 from service.campaigns.plans.lifecycle import finish_campaigns
 from service.campaigns.runs.firing import fire_due
-from service.dispatch.expand import expand_run
+from service.dispatch.expansion.expand import expand_run
 from service.reports import evidence
 from service.reports.verify_evidence import faults
 from service.storage.postgres import transaction

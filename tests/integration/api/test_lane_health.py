@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from service.delivery import id_forms
 from service.delivery.id_forms_store import count_misses
-from service.dispatch.health import Counts
-from service.dispatch.pace import Pace
-from service.dispatch.shift import shift_waiting
-from service.dispatch.watch import judge, limits_of
+from service.dispatch.failover.health import Counts
+from service.dispatch.failover.shift import shift_waiting
+from service.dispatch.failover.watch import judge, limits_of
+from service.dispatch.limits.pace import Pace
 from service.storage.postgres import transaction
 from tests.harness.instants import instant
 from tests.harness.ledger import add_contacts, add_run, make_scene, phone
@@ -36,7 +36,7 @@ async def test_before_anybody_has_judged_a_channel_it_is_closed(api: Api) -> Non
 
 
 async def test_it_says_what_is_wrong_since_when_and_what_was_done(api: Api) -> None:
-    from service.dispatch.expand import expand_run
+    from service.dispatch.expansion.expand import expand_run
 
     made = await api.post("/channels", ADMIN, BODY)
     other = await api.post("/channels", ADMIN, {**BODY, "name": "联通", "rank": 200})

@@ -13,7 +13,7 @@ from service.api.openapi import document
 from service.api.reading import check_plain
 from service.api.routes import OPS, PREFIX
 from service.api.schema import LONGEST_TEXT
-from service.dispatch import direct_send, given
+from service.dispatch.direct import direct_send, given
 from service.messages.lint import verdict
 from service.messages.lint.lint import Finding, lint
 from tests.factories import phone

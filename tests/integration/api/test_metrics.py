@@ -9,8 +9,8 @@ from service.api import metrics
 from service.channels.gateway import Receipt
 from service.channels.outcome import ReceiptState
 from service.delivery import store
-from service.dispatch import sweep_store
-from service.dispatch.expand import expand_run
+from service.dispatch.expansion.expand import expand_run
+from service.dispatch.handoff import sweep_store
 from service.storage.postgres import transaction
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone
 from tests.integration.api.conftest import Api

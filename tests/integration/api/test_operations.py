@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from service.api.health import ACTS
 from service.app import create_app, serve
-from service.dispatch import sweep_store
+from service.dispatch.handoff import sweep_store
 from service.messages.lint import wording
 from service.runtime import Runtime
 from service.storage.postgres import (

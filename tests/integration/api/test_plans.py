@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from service.campaigns.runs.firing import fire_due
-from service.dispatch.expand import expand_run
+from service.dispatch.expansion.expand import expand_run
 from service.storage.postgres import transaction
 from tests.factories import TEXT, make_contact, make_draft, make_scheduled
 from tests.harness.instants import instant

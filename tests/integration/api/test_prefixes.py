@@ -5,7 +5,7 @@ from aiohttp import FormData
 
 from service.api import prefixes
 from service.crypto import Keyring
-from service.dispatch.route_store import set_override
+from service.dispatch.routing.route_store import set_override
 from tests.factories import phone
 from tests.integration.api.conftest import Api
 from tests.integration.api.test_messages import send

@@ -10,9 +10,10 @@ import pytest
 
 from service.channels.model import Channel, Hold
 from service.channels.store import get_hold, hold_channel
-from service.dispatch import lease_store, share_store
-from service.dispatch.expand import expand_run
-from service.dispatch.lease_store import Lease
+from service.dispatch import share_store
+from service.dispatch.expansion.expand import expand_run
+from service.dispatch.handoff import lease_store
+from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.share import Charge, Flow
 from service.storage.postgres import transaction
 from tests.harness.instants import instant

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.dispatch.lease import Lease
+from service.dispatch.handoff.lease import Lease
 from service.reports.waiting import WAITS
 from tests.factories import phone
 from tests.harness.sick import seen, serve_lane, tell

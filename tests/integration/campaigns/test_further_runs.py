@@ -22,8 +22,8 @@ from service.campaigns.runs import further_runs
 from service.campaigns.runs.firing import fire_due
 from service.crypto import Keyring
 from service.delivery.receipts import fold_receipts
-from service.dispatch import expand_store
-from service.dispatch.expand import expand_run
+from service.dispatch.expansion import expand_store
+from service.dispatch.expansion.expand import expand_run
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.storage.postgres import Pool, transaction
 from tests.factories import (

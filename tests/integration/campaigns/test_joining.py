@@ -23,7 +23,7 @@ from service.campaigns.plans import lifecycle, planning
 from service.campaigns.plans.lifecycle import finish_campaigns
 from service.campaigns.runs.firing import arm_again, fire_due
 from service.crypto import Keyring
-from service.dispatch.expand import expand_run
+from service.dispatch.expansion.expand import expand_run
 from service.storage.postgres import Pool, transaction
 from tests.factories import Team, make_draft, make_scheduled, make_team, suppression
 from tests.harness.ledger import add_channel, lift_caps
@@ -273,7 +273,7 @@ async def test_a_crash_before_or_within_the_ledger_loses_nobody(
     await county.put((A, ACCOUNTANT))
     (run,) = await fire_due(county.pool, county.now + 10 * MINUTE)
     with monkeypatch.context() as broken:
-        broken.setattr("service.dispatch.expand_store.write_slices", _break)
+        broken.setattr("service.dispatch.expansion.expand_store.write_slices", _break)
         with pytest.raises(RuntimeError):
             await expand_run(county.pool, run, county.now + 11 * MINUTE)
     assert await county.reached(run) == []

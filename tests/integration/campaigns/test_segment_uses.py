@@ -14,7 +14,7 @@ from service.campaigns.core.model import Campaign, State
 from service.campaigns.plans import planning
 from service.campaigns.runs.firing import Limits, fire_due
 from service.crypto import Keyring
-from service.dispatch.expand import expand_run
+from service.dispatch.expansion.expand import expand_run
 from service.errors import Conflict, Forbidden
 from service.storage.postgres import CheckViolation, Connection, Pool
 from tests.factories import Team, make_contact, make_draft, make_team, make_user

@@ -20,7 +20,7 @@ from service.campaigns.plans.lifecycle import finish_campaigns
 from service.campaigns.runs.firing import fire_due
 from service.campaigns.stops import stop_all
 from service.crypto import Keyring
-from service.dispatch.expand import expand_run
+from service.dispatch.expansion.expand import expand_run
 from service.errors import Invalid
 from service.storage.postgres import Pool, transaction
 from tests.factories import TEXT, Team, make_contact, make_scheduled, make_team, phone, suppression
@@ -350,7 +350,7 @@ async def test_a_crash_between_step_and_ledger_repeats_nobody(
     at = series.begin + 7 * DAY
     (run,) = await fire_due(series.pool, at)
     with monkeypatch.context() as broken:
-        broken.setattr("service.dispatch.expand_store.write_slices", _break)
+        broken.setattr("service.dispatch.expansion.expand_store.write_slices", _break)
         with pytest.raises(RuntimeError):
             await expand_run(series.pool, run, at)
     assert await fire_due(series.pool, at + MINUTE) == []

@@ -12,7 +12,7 @@ from service.clock import CHINA
 from service.delivery import doubt
 from service.delivery.doubt import WAIT, Skip, TooEarly
 from service.delivery.doubt_store import Settled, Which, insert_decision, settle
-from service.dispatch import slice_store
+from service.dispatch.handoff import slice_store
 from service.errors import Conflict
 from service.messages.ledger import MOVES, MessageState
 from service.storage.postgres import CheckViolation, UniqueViolation, transaction

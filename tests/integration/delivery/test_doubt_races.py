@@ -16,7 +16,7 @@ from service.delivery.doubt_store import Which
 from service.delivery.receipts import fold_receipts
 from service.delivery.statement import Line
 from service.delivery.statement_import import Statement, import_statement
-from service.dispatch import lease_store
+from service.dispatch.handoff import lease_store
 from service.messages.ledger import MOVES, MessageState
 from service.storage.postgres import COLLISIONS, UNREACHABLE, transaction
 from tests.harness.doubt import Doubts, doubtful

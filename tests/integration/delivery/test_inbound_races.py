@@ -11,7 +11,7 @@ from service.accounts.people.model import NewUser, Role, User
 from service.crypto import Keyring
 from service.delivery import inbound, inbound_store, replies_store
 from service.delivery.inbound import Outcome
-from service.dispatch import store as dispatch
+from service.dispatch.handoff import store as dispatch
 from service.errors import Conflict
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.handset import Handsets, hand_off, set_up

@@ -21,11 +21,11 @@ from service.crypto import Keyring
 from service.delivery import receipts, store
 from service.delivery.receipts import SETTLE_AFTER, fold_receipts, recheck, sweep_parked
 from service.delivery.settle_store import settle_runs
-from service.dispatch import lease_store, record_store, sweep_store
-from service.dispatch import store as dispatch
-from service.dispatch.expand import expand_run
-from service.dispatch.lease_store import Lease
-from service.dispatch.record_store import Result
+from service.dispatch.expansion.expand import expand_run
+from service.dispatch.handoff import lease_store, record_store, sweep_store
+from service.dispatch.handoff import store as dispatch
+from service.dispatch.handoff.lease_store import Lease
+from service.dispatch.handoff.record_store import Result
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone
 from tests.harness.stage import claim_one

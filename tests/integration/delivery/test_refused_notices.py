@@ -15,9 +15,9 @@ from service.audience.segments.segment_store import FIRST_RULE_PARAMETER, count_
 from service.campaigns.audience.follower_store import count_missed
 from service.crypto import Keyring
 from service.delivery.replies import reply_texts
-from service.dispatch import direct_store
-from service.dispatch.direct_store import NewRun, Recipient
-from service.dispatch.expand import expand_run
+from service.dispatch.direct import direct_store
+from service.dispatch.direct.direct_store import NewRun, Recipient
+from service.dispatch.expansion.expand import expand_run
 from service.reports.audience_store import count_audience
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.handset import hand_off, set_up

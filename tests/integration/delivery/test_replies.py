@@ -15,8 +15,9 @@ from service.delivery import doubt, replies_store, store
 from service.delivery.doubt import Decision
 from service.delivery.doubt_store import Which
 from service.delivery.replies import ANSWERED_WITHIN, MOST_A_DAY, TOGETHER, reply_texts, waits
-from service.dispatch import direct, direct_store, reroute, reroute_store
-from service.dispatch.direct_store import NewRun, Recipient
+from service.dispatch.direct import direct, direct_store
+from service.dispatch.direct.direct_store import NewRun, Recipient
+from service.dispatch.retries import reroute, reroute_store
 from service.reports.progress import run_report
 from service.storage.postgres import CheckViolation, Connection, Pool, transaction
 from tests.harness.handset import ACCESS, Handsets, hand_off, set_up

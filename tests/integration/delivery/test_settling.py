@@ -8,7 +8,7 @@ import pytest
 
 from service.delivery import settle_store
 from service.delivery.settle_store import CLAIMED, settle_runs
-from service.dispatch import sweep_store
+from service.dispatch.handoff import sweep_store
 from tests.integration.delivery import test_receipts
 from tests.integration.delivery.test_receipts import DAYS_3, SECOND, SetUp
 from tests.integration.delivery.test_receipts import Stage as On

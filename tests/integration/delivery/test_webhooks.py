@@ -23,7 +23,7 @@ from service.delivery import webhook_calls_store as calls
 from service.delivery import webhook_store as store
 from service.delivery.webhook import new_secret
 from service.delivery.webhooks import KEPT, SECRET, call_due, forget, hand_out
-from service.dispatch import allowance_store
+from service.dispatch.limits import allowance_store
 from service.storage.postgres import Pool, Record, transaction
 from tests.factories import Team, make_draft, make_team
 

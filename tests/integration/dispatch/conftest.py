@@ -14,8 +14,8 @@ from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.inbox import Inbox
 from service.delivery.receipts import fold_receipts, recheck
-from service.dispatch.expand import expand_run
-from service.dispatch.serve import ChannelServer
+from service.dispatch.expansion.expand import expand_run
+from service.dispatch.handoff.serve import ChannelServer
 from service.runtime import Runtime
 from service.settings import Settings
 from service.simulator.config import Account, Faults, SimulatorConfig

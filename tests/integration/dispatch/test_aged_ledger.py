@@ -22,25 +22,16 @@ from service.delivery import doubt_store, inbound_store, settle_store
 from service.delivery import store as delivery
 from service.delivery.doubt_store import Settled, Which
 from service.delivery.store import Change
-from service.dispatch import (
-    caps_store,
-    dead_numbers_store,
-    direct_store,
-    lease_store,
-    record_store,
-    reroute,
-    reroute_store,
-    retry_store,
-    shift_store,
-    slice_store,
-    store,
-    sweep_store,
-)
-from service.dispatch.record_store import Result
-from service.dispatch.retry_store import Again
-from service.dispatch.shift_store import Stopped
-from service.dispatch.slice_store import Ended
-from service.dispatch.store import Asked
+from service.dispatch.direct import direct_store
+from service.dispatch.failover import shift_store
+from service.dispatch.failover.shift_store import Stopped
+from service.dispatch.handoff import lease_store, record_store, slice_store, store, sweep_store
+from service.dispatch.handoff.record_store import Result
+from service.dispatch.handoff.slice_store import Ended
+from service.dispatch.handoff.store import Asked
+from service.dispatch.limits import caps_store
+from service.dispatch.retries import dead_numbers_store, reroute, reroute_store, retry_store
+from service.dispatch.retries.retry_store import Again
 from service.privacy import retention_store
 from service.privacy import store as privacy
 from service.privacy.retention_store import Stretch

@@ -9,7 +9,7 @@ import pytest
 
 from service.accounts.departments import department_store
 from service.channels.gateway import Submission, SubmitResult
-from service.dispatch.pace import Grant, Limit
+from service.dispatch.limits.pace import Grant, Limit
 from service.storage.postgres import transaction
 from tests.harness.ledger import TEXT
 from tests.harness.stage import Accept, Free, Scripted, SetUp, Stage, until, working

@@ -14,11 +14,12 @@ import pytest
 from service.accounts.people.model import By
 from service.campaigns.calendar.hours import County
 from service.crypto import Keyring
-from service.dispatch import caps, lease_store, slice_store, store
-from service.dispatch.caps import Limits
 from service.dispatch.compose import work_from
-from service.dispatch.slice_store import Ended, Held
-from service.dispatch.store import Asked
+from service.dispatch.handoff import lease_store, slice_store, store
+from service.dispatch.handoff.slice_store import Ended, Held
+from service.dispatch.handoff.store import Asked
+from service.dispatch.limits import caps
+from service.dispatch.limits.caps import Limits
 from service.errors import Invalid
 from service.storage.postgres import Pool, open_pool, transaction
 from tests.harness.crowd import departments, launch, received

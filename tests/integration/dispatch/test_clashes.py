@@ -9,9 +9,9 @@ import pytest
 from service.accounts.people.model import Role, User
 from service.campaigns.core.store import get_campaign
 from service.crypto import Keyring
-from service.dispatch import store
-from service.dispatch.clashes import Clashes, find_clashes
-from service.dispatch.store import Asked
+from service.dispatch.forecast.clashes import Clashes, find_clashes
+from service.dispatch.handoff import store
+from service.dispatch.handoff.store import Asked
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.crowd import departments, launch, received
 from tests.harness.ledger import TEXT, Scene, add_contacts, phone

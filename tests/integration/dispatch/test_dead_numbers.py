@@ -12,8 +12,8 @@ from service.channels.outcome import ReceiptState
 from service.crypto import Keyring
 from service.delivery import store as delivery
 from service.delivery.receipts import fold_receipts
-from service.dispatch import dead_numbers
-from service.dispatch.record_store import Result
+from service.dispatch.handoff.record_store import Result
+from service.dispatch.retries import dead_numbers
 from service.storage.postgres import Pool, transaction
 from tests.factories import suppression
 from tests.harness.crowd import departments, launch

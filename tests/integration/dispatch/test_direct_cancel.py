@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from service.dispatch import direct, direct_store, slice_store, store
-from service.dispatch.direct import Cancelled
-from service.dispatch.direct_store import NewRun, Recipient
-from service.dispatch.reroute_store import lock_runs
-from service.dispatch.slice_store import Ended, Held
+from service.dispatch.direct import direct, direct_store
+from service.dispatch.direct.direct import Cancelled
+from service.dispatch.direct.direct_store import NewRun, Recipient
+from service.dispatch.handoff import slice_store, store
+from service.dispatch.handoff.slice_store import Ended, Held
+from service.dispatch.retries.reroute_store import lock_runs
 from service.storage.postgres import transaction
 from tests.harness.ledger import ALWAYS, TEXT, phone
 from tests.harness.stage import (

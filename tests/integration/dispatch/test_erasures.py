@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from service.accounts.people.model import By, Role, User
-from service.dispatch.expand import expand_run
+from service.dispatch.expansion.expand import expand_run
 from service.privacy.erase import Erased, erase
 from service.storage.postgres import Connection, transaction
 from tests.harness.ledger import add_run, phone

@@ -8,7 +8,7 @@ import pytest
 from service.audience.rosters.rosters import day_in_china
 from service.campaigns.audience.preview import preview_rule
 from service.crypto import Keyring
-from service.dispatch.expand import expand_run
+from service.dispatch.expansion.expand import expand_run
 from service.reports.progress import run_report
 from service.storage.postgres import Connection, Pool
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone

@@ -17,9 +17,9 @@ from service.channels.store import insert_channel, parse_settings
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.inbound import read_inbound
-from service.dispatch import direct
-from service.dispatch.direct_store import NewRun, Recipient
-from service.dispatch.serve import ChannelServer
+from service.dispatch.direct import direct
+from service.dispatch.direct.direct_store import NewRun, Recipient
+from service.dispatch.handoff.serve import ChannelServer
 from service.embedded import free_port
 from service.simulator.config import Account, Listener
 from service.simulator.replies import Replies, originate

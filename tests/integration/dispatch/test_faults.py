@@ -20,8 +20,8 @@ from service.channels.store import get_hold, insert_channel, parse_settings
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.receipts import fold_receipts, sweep_parked
-from service.dispatch.expand import expand_run
-from service.dispatch.serve import ChannelServer
+from service.dispatch.expansion.expand import expand_run
+from service.dispatch.handoff.serve import ChannelServer
 from service.embedded import free_port
 from service.simulator.config import Account, Faults, Listener, SimulatorConfig
 from service.simulator.fate import fates
@@ -151,7 +151,7 @@ async def test_after_a_fault(
     monkeypatch.setattr("service.channels.logins.FIRST_SECONDS", 0.05)
     monkeypatch.setattr("service.channels.logins.MOST_SECONDS", 0.2)
     monkeypatch.setattr("service.channels.logins.REFUSED_SECONDS", 0.2)
-    monkeypatch.setattr("service.dispatch.mark.BLOCKED", timedelta(seconds=0.2))
+    monkeypatch.setattr("service.dispatch.handoff.mark.BLOCKED", timedelta(seconds=0.2))
     row = OF_KIND.get((kind, fault), FAULTS[fault])
     journal = tmp_path / "journal"
     listener = Listener(port=free_port(), login=ACCOUNT, password=SECRET)
@@ -225,8 +225,8 @@ async def test_what_twilio_took_without_an_answer_is_found_in_its_list(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """No callbacks at all: only its list says what became of what it never answered."""
-    monkeypatch.setattr("service.dispatch.inquire.EVERY_SECONDS", 0.2)
-    monkeypatch.setattr("service.dispatch.inquire.AFTER", timedelta(0))
+    monkeypatch.setattr("service.dispatch.handoff.inquire.EVERY_SECONDS", 0.2)
+    monkeypatch.setattr("service.dispatch.handoff.inquire.AFTER", timedelta(0))
     sid = "AC" + "0" * 32
     journal = tmp_path / "journal"
     config = SimulatorConfig(

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from service.dispatch import reroute, retry_store, slice_store, store
-from service.dispatch.lease_store import Lease
-from service.dispatch.retry_store import Again
-from service.dispatch.slice_store import Ended
+from service.dispatch.handoff import slice_store, store
+from service.dispatch.handoff.lease_store import Lease
+from service.dispatch.handoff.slice_store import Ended
+from service.dispatch.retries import reroute, retry_store
+from service.dispatch.retries.retry_store import Again
 from service.storage.postgres import COLLISIONS, Connection, transaction
 from tests.harness.ledger import states
 from tests.harness.stage import SetUp, Stage

@@ -19,7 +19,7 @@ from service.campaigns.runs.firing import fire_due
 from service.campaigns.stops.guard import guard_runs
 from service.clock import Clock
 from service.crypto import Keyring
-from service.dispatch.expand import expand_run
+from service.dispatch.expansion.expand import expand_run
 from service.storage.postgres import Pool, transaction
 from tests.factories import Team, make_draft, make_team
 from tests.harness.ledger import add_channel, phone, states

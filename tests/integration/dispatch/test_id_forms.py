@@ -14,8 +14,8 @@ from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery import id_forms
 from service.delivery.receipts import fold_receipts
-from service.dispatch.expand import expand_run
-from service.dispatch.serve import ChannelServer
+from service.dispatch.expansion.expand import expand_run
+from service.dispatch.handoff.serve import ChannelServer
 from service.simulator.fate import fates
 from service.storage.postgres import Pool, transaction
 from tests.conftest import NOW

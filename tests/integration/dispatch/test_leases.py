@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from service.crypto import Keyring
-from service.dispatch import lease, lease_store
-from service.dispatch.lease import HeldLease
-from service.dispatch.serve import ChannelServer
+from service.dispatch.handoff import lease, lease_store
+from service.dispatch.handoff.lease import HeldLease
+from service.dispatch.handoff.serve import ChannelServer
 from service.storage.postgres import Pool, open_pool
 from tests.conftest import NOW
 from tests.harness.ledger import add_channel

@@ -6,7 +6,7 @@ import pytest
 
 from service.clock import Clock
 from service.crypto import Keyring
-from service.dispatch.expand import expand_run
+from service.dispatch.expansion.expand import expand_run
 from service.storage.postgres import Pool, UniqueViolation, transaction
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone, states
 

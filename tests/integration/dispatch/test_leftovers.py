@@ -10,8 +10,8 @@ import pytest
 
 from service.campaigns.core import run_store
 from service.clock import Clock
-from service.dispatch import lease_store, slice_store, sweep_store
-from service.dispatch.slice_store import Ended
+from service.dispatch.handoff import lease_store, slice_store, sweep_store
+from service.dispatch.handoff.slice_store import Ended
 from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.postgres import transaction
@@ -35,7 +35,7 @@ class At:
 
 @pytest.fixture(autouse=True)
 def _small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.dispatch.expand.SLICE_ROWS", 2)
+    monkeypatch.setattr("service.dispatch.expansion.expand.SLICE_ROWS", 2)
     monkeypatch.setattr(run_store, "SLICES_AT_ONCE", 1)
     monkeypatch.setattr(scheduler, "STOP_SLICES", 2)
 

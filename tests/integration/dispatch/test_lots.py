@@ -12,7 +12,7 @@ from service.channels.gateway import Submission, SubmitResult
 from service.channels.model import Hold
 from service.channels.outcome import Outcome, Reason
 from service.channels.store import get_hold, hold_channel, lift_hold
-from service.dispatch.pace import Pace
+from service.dispatch.limits.pace import Pace
 from tests.harness.ledger import TEXT
 from tests.harness.stage import Accept, Scripted, SetUp, Stage, done, until, working
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from service.dispatch import record, record_store, store
-from service.dispatch.pace import Grant, Limit, Pace
+from service.dispatch.handoff import record, record_store, store
+from service.dispatch.limits.pace import Grant, Limit, Pace
 from tests.harness.stage import Accept, Scripted, SetUp, done, until, working
 
 TPS, WINDOW, PEOPLE = 1_000, 64, 600

@@ -9,10 +9,10 @@ import pytest
 
 from service.campaigns.core.store import get_campaign
 from service.crypto import Keyring
-from service.dispatch.caps import Limits
-from service.dispatch.caps_store import repeat_ends, spans_end
-from service.dispatch.outlook import MOST_PLANS, Outlook, foretell
-from service.dispatch.places import Had, full_until
+from service.dispatch.forecast.outlook import MOST_PLANS, Outlook, foretell
+from service.dispatch.forecast.places import Had, full_until
+from service.dispatch.limits.caps import Limits
+from service.dispatch.limits.caps_store import repeat_ends, spans_end
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.crowd import departments, launch, received
 from tests.harness.ledger import TEXT, Scene, add_contacts, phone

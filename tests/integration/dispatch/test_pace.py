@@ -7,7 +7,7 @@ import time
 import pytest
 from redis.asyncio import Redis
 
-from service.dispatch.pace import (
+from service.dispatch.limits.pace import (
     MAX_AGE,
     SLOWER,
     Limit,

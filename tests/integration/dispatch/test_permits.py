@@ -8,8 +8,8 @@ import pytest
 
 from service.accounts.departments.department_store import register
 from service.crypto import Keyring
-from service.dispatch.expand import expand_run
-from service.dispatch.sweep_store import close_finished_runs
+from service.dispatch.expansion.expand import expand_run
+from service.dispatch.handoff.sweep_store import close_finished_runs
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from service.dispatch import pace as module
-from service.dispatch.pace import ABSURD, MAX_AGE, TOO_MUCH, OwnCount, Pace, channel_limit
+from service.dispatch.limits import pace as module
+from service.dispatch.limits.pace import ABSURD, MAX_AGE, TOO_MUCH, OwnCount, Pace, channel_limit
 from service.errors import Unavailable
 
 pytestmark = pytest.mark.attack

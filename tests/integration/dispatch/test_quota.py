@@ -13,8 +13,8 @@ from service.channels.gateway import Submission, SubmitResult
 from service.channels.model import Hold
 from service.channels.outcome import Outcome
 from service.channels.store import get_hold, update_channel
-from service.dispatch import quota_store
-from service.dispatch.pace import Grant, Limit
+from service.dispatch.limits import quota_store
+from service.dispatch.limits.pace import Grant, Limit
 from service.storage.postgres import transaction
 from tests.harness.ledger import TEXT
 from tests.harness.stage import Accept, Free, Scripted, SetUp, Stage, done, until, working

@@ -30,14 +30,14 @@ from service.crypto import Keyring
 from service.delivery import store as delivery
 from service.delivery.inbox import Inbox
 from service.delivery.settle_store import settle_runs
-from service.dispatch import lease_store, record_store, slice_store, store, sweep_store
-from service.dispatch.expand import expand_run
-from service.dispatch.lease import HeldLease
-from service.dispatch.lease_store import Lease
-from service.dispatch.pace import Grant, Limit, Pace, channel_limit
-from service.dispatch.serve import ChannelServer
-from service.dispatch.slice_store import Ended
-from service.dispatch.store import Asked
+from service.dispatch.expansion.expand import expand_run
+from service.dispatch.handoff import lease_store, record_store, slice_store, store, sweep_store
+from service.dispatch.handoff.lease import HeldLease
+from service.dispatch.handoff.lease_store import Lease
+from service.dispatch.handoff.serve import ChannelServer
+from service.dispatch.handoff.slice_store import Ended
+from service.dispatch.handoff.store import Asked
+from service.dispatch.limits.pace import Grant, Limit, Pace, channel_limit
 from service.messages.ledger import MOVES, MessageState
 from service.runtime import Runtime
 from service.settings import Settings
@@ -859,7 +859,7 @@ async def test_a_full_disk_of_the_database_stops_nothing_for_good(stage: SetUp) 
 async def test_a_lease_is_kept_after_an_error_of_any_kind(
     stage: SetUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.dispatch.lease.RENEW_SECONDS", 0.01)
+    monkeypatch.setattr("service.dispatch.handoff.lease.RENEW_SECONDS", 0.01)
     on = await stage(1)
     held = HeldLease(await on.must_lease())
     wire = Wire(on.pool)
@@ -1223,7 +1223,7 @@ async def test_what_a_gateway_refuses_to_write_is_not_in_doubt(stage: SetUp) -> 
 async def test_a_channel_that_cannot_be_read_ends_no_service(
     stage: SetUp, redis: Redis, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.dispatch.serve.FOLLOW_SECONDS", 0.05)
+    monkeypatch.setattr("service.dispatch.handoff.serve.FOLLOW_SECONDS", 0.05)
     on = await stage(1)
     async with on.pool.acquire() as conn:
         broken = await add_channel(conn, on.keyring, 1, on.now)

@@ -19,8 +19,8 @@ from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery import store
 from service.delivery.receipts import SETTLE_AFTER, fold_receipts, sweep_parked
-from service.dispatch.lease_store import Lease
-from service.dispatch.record_store import Result
+from service.dispatch.handoff.lease_store import Lease
+from service.dispatch.handoff.record_store import Result
 from service.storage.postgres import Pool, transaction
 from tests.harness.ledger import TEXT, states
 from tests.harness.stage import Accept, Scripted, SetUp, Stage, done, until, working

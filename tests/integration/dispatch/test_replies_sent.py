@@ -14,8 +14,8 @@ from service.crypto import Keyring
 from service.delivery.inbound import read_inbound
 from service.delivery.inbox import Inbox
 from service.delivery.replies import TOGETHER, reply_texts, send_replies
-from service.dispatch.expand import expand_run
-from service.dispatch.serve import ChannelServer
+from service.dispatch.expansion.expand import expand_run
+from service.dispatch.handoff.serve import ChannelServer
 from service.simulator.audit import received
 from service.simulator.replies import Replies, originate
 from service.simulator.run import Simulator

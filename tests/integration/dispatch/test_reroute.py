@@ -10,8 +10,9 @@ import pytest
 from service.campaigns.plans import lifecycle
 from service.crypto import Keyring
 from service.delivery import store as delivery
-from service.dispatch import reroute_store, route_store
-from service.dispatch.expand import expand_run
+from service.dispatch.expansion.expand import expand_run
+from service.dispatch.retries import reroute_store
+from service.dispatch.routing import route_store
 from service.messages.ledger import MOVES, MessageState
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.lanes import MOBILE, NP, TELECOM, UNICOM, Lanes, alter, lay_out, ref

@@ -20,9 +20,10 @@ from service.campaigns.core.model import WrongState
 from service.campaigns.plans import lifecycle
 from service.clock import Clock
 from service.crypto import Keyring
-from service.dispatch import lease_store, record_store, reroute_store, store
-from service.dispatch.expand import expand_run
-from service.dispatch.lease_store import Lease
+from service.dispatch.expansion.expand import expand_run
+from service.dispatch.handoff import lease_store, record_store, store
+from service.dispatch.handoff.lease_store import Lease
+from service.dispatch.retries import reroute_store
 from service.messages.ledger import OPEN
 from service.simulator.config import Account, SimulatorConfig
 from service.simulator.fate import PROFILES

@@ -13,9 +13,10 @@ from service.channels.outcome import Outcome, ReceiptState
 from service.crypto import Keyring
 from service.delivery import store as delivery
 from service.delivery.receipts import fold_receipts
-from service.dispatch import lease_store, record_store, retry_store, slice_store, store
-from service.dispatch.expand import expand_run
-from service.dispatch.slice_store import Ended
+from service.dispatch.expansion.expand import expand_run
+from service.dispatch.handoff import lease_store, record_store, slice_store, store
+from service.dispatch.handoff.slice_store import Ended
+from service.dispatch.retries import retry_store
 from service.reports import progress
 from service.storage.postgres import Pool, transaction
 from tests.harness.lanes import MOBILE, NP, UNICOM, Lanes, lay_out, ref
@@ -527,7 +528,7 @@ async def test_nothing_turns_in_circles_while_a_text_waits(
     pool: Pool, keyring: Keyring, now: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sender looks for work all the time, and finds none until the text is due."""
-    monkeypatch.setattr("service.dispatch.submit.IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("service.dispatch.handoff.submit.IDLE_SECONDS", 0.01)
     on = await one_text(pool, keyring, now)
     let_go = 0
     finish = slice_store.finish_slices

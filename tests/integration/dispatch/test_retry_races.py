@@ -22,8 +22,9 @@ from service.channels.outcome import Reason, ReceiptState
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery import store as delivery
-from service.dispatch import lease_store, retry, slice_store
-from service.dispatch.expand import expand_run
+from service.dispatch.expansion.expand import expand_run
+from service.dispatch.handoff import lease_store, slice_store
+from service.dispatch.retries import retry
 from service.messages.ledger import OPEN
 from service.simulator.fate import PROFILES
 from service.storage.postgres import COLLISIONS, Pool, transaction

@@ -9,8 +9,8 @@ import pytest
 from service.channels.model import CARRIERS, Channel, Hold
 from service.channels.store import hold_channel
 from service.crypto import Keyring
-from service.dispatch import route_store
-from service.dispatch.expand import expand_run
+from service.dispatch.expansion.expand import expand_run
+from service.dispatch.routing import route_store
 from service.reports.progress import run_report
 from service.storage.postgres import Connection, Pool
 from tests.harness.ledger import (

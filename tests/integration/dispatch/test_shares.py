@@ -16,10 +16,10 @@ from service.channels.gateway import Submission, SubmitResult
 from service.clock import Clock
 from service.crypto import Keyring
 from service.dispatch import share_store
-from service.dispatch.expand import expand_run
-from service.dispatch.pace import Pace
+from service.dispatch.expansion.expand import expand_run
+from service.dispatch.handoff.slice_store import Held
+from service.dispatch.limits.pace import Pace
 from service.dispatch.share import Charge, Flow
-from service.dispatch.slice_store import Held
 from service.storage.postgres import Pool, transaction
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone
 from tests.harness.stage import Accept, Scripted, SetUp, Stage, claim_one, done, until, working
@@ -158,7 +158,7 @@ async def test_runs_of_a_department_take_turns(stage: SetUp) -> None:
 async def test_texts_sent_one_by_one_keep_no_campaign_of_their_department_waiting(
     stage: SetUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.dispatch.expand.SLICE_ROWS", 50)
+    monkeypatch.setattr("service.dispatch.expansion.expand.SLICE_ROWS", 50)
     on = await stage(200, window=64)
     for number in range(400):
         await direct_run(on, 1, first=1_000 + number)

@@ -15,11 +15,13 @@ from service.campaigns.plans import lifecycle
 from service.campaigns.stops import guard_store
 from service.campaigns.stops.guard import guard_runs
 from service.crypto import Keyring
-from service.dispatch import reroute_store, shift, shift_store, store
-from service.dispatch.expand import expand_run
-from service.dispatch.lease_store import Lease
-from service.dispatch.shift import LOOK_AGAIN, OFF_GRACE, shift_waiting
-from service.dispatch.store import Asked
+from service.dispatch.expansion.expand import expand_run
+from service.dispatch.failover import shift, shift_store
+from service.dispatch.failover.shift import LOOK_AGAIN, OFF_GRACE, shift_waiting
+from service.dispatch.handoff import store
+from service.dispatch.handoff.lease_store import Lease
+from service.dispatch.handoff.store import Asked
+from service.dispatch.retries import reroute_store
 from service.storage.postgres import COLLISIONS, Connection, Pool, transaction
 from tests.harness.lanes import MOBILE, TELECOM, UNICOM, Lanes, alter, lay_out, ref
 from tests.harness.ledger import add_run
@@ -33,7 +35,7 @@ SetUp = Callable[..., Awaitable[Lanes]]
 @pytest.fixture
 def stage(pool: Pool, keyring: Keyring, now: datetime, monkeypatch: pytest.MonkeyPatch) -> SetUp:
     """Everybody is China Mobile's, and China Unicom's lane takes all networks."""
-    monkeypatch.setattr("service.dispatch.expand.SLICE_ROWS", 10)
+    monkeypatch.setattr("service.dispatch.expansion.expand.SLICE_ROWS", 10)
 
     async def set_up(**more: Any) -> Lanes:
         on = await lay_out(pool, keyring, now, **more)
@@ -161,7 +163,7 @@ async def test_what_comes_back_unwritten_follows_at_the_next_look(stage: SetUp) 
 
 
 async def give_back(on: Lanes, lease: Lease, *nos: int) -> None:
-    from service.dispatch import record_store
+    from service.dispatch.handoff import record_store
 
     rows = [(no, (await on.row(no))["attempt"]) for no in nos]
     async with transaction(on.pool) as conn:
@@ -489,7 +491,7 @@ class Everybody:
             await again(partial(on.finish, lease, slice_no))
 
     async def answer(self, carrier: str, lease: Lease, slice_no: int, no: int) -> None:
-        from service.dispatch import record_store
+        from service.dispatch.handoff import record_store
 
         on = self.on
         if self.rng.random() < 0.3:  # provably not written

@@ -13,9 +13,10 @@ from service.accounts.people.model import Role
 from service.campaigns.stops import stop_all
 from service.clock import Clock
 from service.crypto import Keyring
-from service.dispatch import direct, sweep_store
-from service.dispatch.direct_store import NewRun, Recipient
-from service.dispatch.expand import expand_run
+from service.dispatch.direct import direct
+from service.dispatch.direct.direct_store import NewRun, Recipient
+from service.dispatch.expansion.expand import expand_run
+from service.dispatch.handoff import sweep_store
 from service.simulator.journal import submits
 from service.storage.postgres import Pool, transaction
 from tests.factories import make_user

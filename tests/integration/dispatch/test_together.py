@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from service.dispatch import slice_store, store
-from service.dispatch.slice_store import Ended, Held
-from service.dispatch.store import Asked
+from service.dispatch.handoff import slice_store, store
+from service.dispatch.handoff.slice_store import Ended, Held
+from service.dispatch.handoff.store import Asked
 from service.storage.postgres import BY_KEY, Connection, Pool, Record, open_pool, transaction
 from tests.harness.ledger import phone
 from tests.harness.owner import as_owner

@@ -14,10 +14,10 @@ from service.channels.model import CARRIERS, ChannelSettings
 from service.channels.store import insert_channel, parse_settings
 from service.clock import Clock
 from service.crypto import Keyring
-from service.dispatch import direct
-from service.dispatch.direct_send import VARIABLES
-from service.dispatch.direct_store import NewRun, Recipient
-from service.dispatch.serve import ChannelServer
+from service.dispatch.direct import direct
+from service.dispatch.direct.direct_send import VARIABLES
+from service.dispatch.direct.direct_store import NewRun, Recipient
+from service.dispatch.handoff.serve import ChannelServer
 from service.dispatch.values import ValueRefused
 from service.reports.store import count_messages
 from service.storage.postgres import Connection, Pool, transaction

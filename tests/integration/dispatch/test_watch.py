@@ -11,11 +11,11 @@ import pytest
 
 from service.channels.model import Channel
 from service.crypto import Keyring
-from service.dispatch import health_store
-from service.dispatch.breaker import Limits
-from service.dispatch.health import Counts
-from service.dispatch.pace import SLOWEST, Pace, channel_limit
-from service.dispatch.watch import GAP, judge, look_at
+from service.dispatch.failover import health_store
+from service.dispatch.failover.breaker import Limits
+from service.dispatch.failover.health import Counts
+from service.dispatch.failover.watch import GAP, judge, look_at
+from service.dispatch.limits.pace import SLOWEST, Pace, channel_limit
 from service.storage.postgres import Pool, transaction
 from tests.harness.lanes import MOBILE, UNICOM, alter
 from tests.harness.ledger import add_channel

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from service.dispatch.breaker import Breaker, Change, Figures, Limits, step
-from service.dispatch.health import BOUNDS, IN_A_ROW, Counts
+from service.dispatch.failover.breaker import Breaker, Change, Figures, Limits, step
+from service.dispatch.failover.health import BOUNDS, IN_A_ROW, Counts
 
 NOW = datetime(2027, 1, 12, 1, 30, tzinfo=UTC)
 LIMITS = Limits()

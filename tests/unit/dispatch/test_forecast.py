@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from service.campaigns.calendar.hours import County, HourTerms
-from service.dispatch.forecast import Lane, Load, forecast, rates_of
+from service.dispatch.forecast.forecast import Lane, Load, forecast, rates_of
 from service.dispatch.share import Flow
 
 NOW = datetime(2027, 1, 12, 1, 30, tzinfo=UTC)  # 09:30 in Beijing

@@ -8,7 +8,7 @@ import pytest
 
 from service.channels.gateway import Delivery, Inbound, Receipt, SubmitResult
 from service.channels.outcome import Outcome, Reason, ReceiptState
-from service.dispatch.health import (
+from service.dispatch.failover.health import (
     IN_A_ROW,
     PROBE_SECONDS,
     RETURN_SECONDS,

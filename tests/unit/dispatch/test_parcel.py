@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from service.campaigns.calendar.hours import HourTerms
 from service.coding.parts import Part, split
 from service.dispatch.compose import Message, Work
-from service.dispatch.parcel import pack
+from service.dispatch.handoff.parcel import pack
 from service.dispatch.share import Flow
 
 LONG = "【旌德县公安局】先做小任务返小钱、再让垫付大单的，都是刷单诈骗。拿不准拨96110。" * 3

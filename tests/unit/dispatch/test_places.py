@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from service.dispatch.caps import Limits
-from service.dispatch.places import Fate, Had, Occasion, fates
+from service.dispatch.forecast.places import Fate, Had, Occasion, fates
+from service.dispatch.limits.caps import Limits
 
 NOW = datetime(2027, 1, 17, 1, 30, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -9,7 +9,7 @@ import pytest
 from service.campaigns.calendar.hours import HourTerms
 from service.coding.parts import Coding, split
 from service.dispatch.compose import Message, Work
-from service.dispatch.record import result_of
+from service.dispatch.handoff.record import result_of
 from service.dispatch.share import Flow
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from service.campaigns.calendar.hours import County, HourTerms
 from service.channels.outcome import Reason, ReceiptState
-from service.dispatch.retry import DELAYS, FAILURES, Terms, due_at, is_passing
+from service.dispatch.retries.retry import DELAYS, FAILURES, Terms, due_at, is_passing
 from service.protocols.cmpp import status as cmpp
 from service.protocols.sgip import status as sgip
 from service.protocols.smgp import status as smgp

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from service.channels.model import CARRIERS, operator_of
-from service.dispatch.route import (
+from service.dispatch.routing.route import (
     Lane,
     Number,
     best,

@@ -1,6 +1,6 @@
 """When "too fast" answers mean that the whole account is too fast."""
 
-from service.dispatch.throttle import FEW, PAUSE_FIRST, Throttle
+from service.dispatch.limits.throttle import FEW, PAUSE_FIRST, Throttle
 
 RATE = 1_000
 

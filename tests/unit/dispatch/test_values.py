@@ -7,8 +7,8 @@ import pytest
 
 from service.audience.areas.area import packaged_areas
 from service.audience.vocabulary.names import REQUEST_WORDS, read_name
-from service.dispatch import own_phone
 from service.dispatch import values as module
+from service.dispatch.direct import own_phone
 from service.dispatch.values import ValueCheck, ValueRefused
 from service.messages.policy import SHIPPED
 from service.messages.template import MAX_VALUE, SAMPLE_VALUES, allowed_values, variables

@@ -9,7 +9,7 @@ import pytest
 from service.api.webhooks import Told
 from service.campaigns.calendar.fires import Why
 from service.delivery.webhook import Event
-from service.dispatch import breaker
+from service.dispatch.failover import breaker
 from service.reports.interruptions import KINDS, WHYS, explain_fire, explain_interruption, why
 
 MIGRATION = Path(__file__).parents[3] / ("service/storage/migrations/0140_record_interruptions.sql")

@@ -10,7 +10,8 @@ import service
 from service.audience.suppressions.suppression import REASONS as STOPPING
 from service.channels.outcome import Reason
 from service.delivery import doubt, statement_import
-from service.dispatch import caps, direct_send, direct_store
+from service.dispatch.direct import direct_send, direct_store
+from service.dispatch.limits import caps
 from service.dispatch.values import ValueRefused
 from service.messages.ledger import MessageState
 from service.reports import plain

@@ -1,0 +1,124 @@
+"""The SQL of what bounds a direct send: the department's terms, and whom a key may write to."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from service.accounts.departments.department import Permits
+from service.dispatch.routing.route import Lane
+from service.dispatch.routing.route_store import lane_from, lanes
+from service.storage.postgres import Connection, one
+
+
+class Terms(NamedTuple):
+    """What bounds a department's direct sends, and what decides which way they take.
+
+    limit: people in 24 hours, of each sender. used: by this one. lent: whether the text's signature
+    is registered to another department. block_table: the one of number blocks that is in force.
+    lanes: all channels, by id. overrides: by the hash of a phone, the carrier that is known against
+    its prefix.
+    """
+
+    limit: int
+    used: int
+    permits: Permits
+    area_code: str | None
+    lent: bool
+    block_table: UUID | None
+    lanes: Sequence[Lane]
+    overrides: Mapping[bytes, str]
+
+
+async def read_terms(
+    conn: Connection,
+    department_id: UUID,
+    sender_id: UUID,
+    since: datetime,
+    signature: str,
+    phones: Sequence[bytes],
+    now: datetime,
+) -> Terms:
+    """What bounds a direct send now, all in one statement.
+
+    sender_id, since: whose sends are counted, and from when. signature: the text's, without 【】.
+    phones: the hashes of those who are to get it.
+    """
+    row = one(
+        await conn.fetchrow(
+            # A sub-select: the planner does not look at the numbers, and one plan does for all.
+            f"""
+            SELECT direct_send_limit, classes, channels, area_code,
+                   EXISTS (SELECT FROM signatures
+                           WHERE signature = $2 AND department_id <> $1) AS lent,
+                   (SELECT id FROM block_tables) AS block_table,
+                   direct_used($3, $4) AS used, ARRAY({lanes("$6")}) AS lanes,
+                   ARRAY(SELECT (phone_hash, carrier) FROM carrier_overrides
+                         WHERE phone_hash = ANY ((SELECT $5::bytea[])::bytea[])) AS overrides
+            FROM departments WHERE id = $1
+            """,  # noqa: S608  # constants
+            department_id,
+            signature,
+            sender_id,
+            since,
+            phones,
+            now,
+        )
+    )
+    return Terms(
+        row["direct_send_limit"],
+        row["used"],
+        Permits(tuple(row["classes"]), row["channels"]),
+        row["area_code"],
+        row["lent"],
+        row["block_table"],
+        [lane_from(lane) for lane in row["lanes"]],
+        dict(row["overrides"]),
+    )
+
+
+async def out_of_bounds(
+    conn: Connection,
+    department_id: UUID,
+    phones: Sequence[bytes],
+    *,
+    guests_only: bool,
+    area_codes: Sequence[str] | None,
+    rosters: Sequence[str] | None,
+) -> dict[bytes, str]:
+    """Whom of these phones the department, or the key with its limits, may not send to, and why.
+
+    Somebody whom the department does not know is in no roster, and lives in none of a key's areas;
+    outside the department's own area is only who is known to be.
+    """
+    rows = await conn.fetch(
+        """
+        WITH person AS (
+            SELECT p.hash, c.id, c.area_code FROM unnest($2::bytea[]) AS p(hash)
+            LEFT JOIN contacts c ON c.department_id = $1 AND c.phone_hash = p.hash
+        ), bounded AS (
+            SELECT p.hash, CASE
+                WHEN $3 AND NOT EXISTS (
+                    SELECT FROM guests g WHERE g.department_id = $1 AND g.phone_hash = p.hash)
+                    THEN 'not_a_guest'
+                WHEN d.area_code IS NOT NULL AND p.area_code IS NOT NULL
+                    AND NOT p.area_code IN (SELECT areas_within(d.area_code)) THEN 'outside_area'
+                WHEN $4::text[] IS NOT NULL AND (p.area_code IS NULL OR NOT EXISTS (
+                    SELECT FROM unnest($4) AS t(top), areas_within(t.top) AS w(code)
+                    WHERE w.code = p.area_code)) THEN 'outside_key'
+                WHEN $5::text[] IS NOT NULL AND NOT EXISTS (
+                    SELECT FROM links l JOIN rosters r ON r.id = l.roster_id
+                    WHERE l.contact_id = p.id AND l.left_at IS NULL
+                      AND r.department_id = $1 AND r.name = ANY ($5)) THEN 'outside_key'
+                END AS reason
+            FROM person p JOIN departments d ON d.id = $1
+        )
+        SELECT hash, reason FROM bounded WHERE reason IS NOT NULL
+        """,
+        department_id,
+        phones,
+        guests_only,
+        area_codes,
+        rosters,
+    )
+    return {row["hash"]: row["reason"] for row in rows}

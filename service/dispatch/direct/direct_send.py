@@ -1,0 +1,374 @@
+"""A department's direct send: one text to people whom it names, at once, without a campaign.
+
+It must not become a way round the two persons of a campaign (design §6). So a template's version
+must have been approved by a second person; words of one's own take the right `send:text`, which two
+persons grant, are of the class `service`, and pass lint without a finding that blocks or asks for a
+review, at the shipped levels or stricter ones, whatever the county has set; values are short, and
+are linted so in their places; a warning is never sent so; and in any 24 hours a sender names no
+more people than its department allows.
+
+A recipient who cannot be written to is refused by name and holds up nobody else.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from service.accounts.departments.department import SignatureLent, bare
+from service.accounts.keys.key import Mode
+from service.audience.numbers.number import is_synthetic, parse_phone
+from service.audience.numbers.prefix import Prefixes
+from service.audience.numbers.prefix_store import prefixes_of
+from service.campaigns.calendar.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
+from service.crypto import Keyring
+from service.dispatch.direct import direct, direct_bounds_store
+from service.dispatch.direct.direct_bounds_store import Terms
+from service.dispatch.direct.direct_store import NewRun, Recipient
+from service.dispatch.direct.given import GivenText
+from service.dispatch.routing.route import routes
+from service.errors import Conflict, Forbidden, Invalid
+from service.messages.lint.lint import of_level
+from service.messages.lint.lint_store import policy_get, sender_get
+from service.messages.lint.never_words import first_in
+from service.messages.lint.verdict import judge
+from service.messages.policy import Sender as Writer
+from service.messages.policy import for_unread_words
+from service.messages.signature import head
+from service.messages.template import variables
+from service.storage.postgres import Connection, limit_pauses
+
+DAY = timedelta(hours=24)
+"""The span of the limit, and how long a direct send is valid."""
+
+LEFT_OUT = {
+    "opted_out": "the person refuses such texts",
+    "protected": "the number is protected and is not written to",
+    "dead_number": "the number does not exist any more",
+    "complaint": "the person has complained and is not written to",
+    "not_a_guest": "a trial key reaches only the guests of its department",
+    "outside_area": "the person lives outside the department's area",
+    "outside_key": "the person is not of the areas or rosters that this key may send to",
+    "no_route": "no channel takes numbers of this carrier",
+    "synthetic_range": "the number is nobody's: real channels refuse the synthetic ranges",
+    "not_synthetic": "the channels here are simulated and take synthetic numbers only",
+}
+"""Why somebody who is named has no row in the ledger; the codes are those of an expansion."""
+
+_NOBODY = Writer("", "")
+"""Whose a text without variables is, for its values."""
+
+LINT_SECONDS = 5.0
+"""How much time of a processor lint may take over the values of one direct send."""
+LONGEST_PAUSE_SECONDS = 60.0
+"""How long its connection may wait meanwhile, on a busy machine."""
+
+VARIABLES = "variables"
+"""The kind of field that the values of a recipient are encrypted as."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A recipient as the caller wrote it."""
+
+    phone: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What is said. template_version_id: where it comes from; None: words of the caller's own.
+
+    approved: whether a second person has approved that version.
+    """
+
+    text: str
+    message_class: str
+    template_version_id: UUID | None = None
+    approved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends. id: the key, or the user without one.
+
+    key_mode, area_codes, rosters: of the key; None: whoever is named.
+    """
+
+    id: UUID
+    user_id: UUID
+    department_id: UUID
+    key_mode: Mode = Mode.LIVE
+    area_codes: Sequence[str] | None = None
+    rosters: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A recipient who is not written to: its place in the list from 0, a code, and a sentence."""
+
+    index: int
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a direct send came to; `accepted` people have a row in the ledger of the run.
+
+    run_id: None if nobody is left to be looked up; then there is no run. With a run and `accepted`
+    0, everybody was left out there, such as by an opt-out: the caller rolls it back. numbers: in
+    the ledger, by the place in the list of those who were named, from 0.
+    """
+
+    run_id: UUID | None
+    accepted: int
+    refused: Sequence[Refused]
+    channels: Sequence[int] = ()
+    numbers: Mapping[int, int] = field(default_factory=dict)
+
+
+async def send(
+    conn: Connection,
+    keyring: Keyring,
+    sender: Sender,
+    words: Words,
+    named: Sequence[Named],
+    webhook_id: UUID | None,
+    now: datetime,
+) -> Sent:
+    """Write the run of a direct send; must run in a transaction.
+
+    Raises:
+        Forbidden: code `needs_campaign`: more people in 24 hours than the department allows.
+        Invalid: the text cannot be sent so, or the department may not send such texts.
+        SignatureLent: the text begins with the signature of another department.
+    """
+    check_words(words)
+    given = await _given(conn, sender, words)
+    people, refused = await _people(conn, keyring, given, named)
+    terms = await direct_bounds_store.read_terms(
+        conn, sender.department_id, sender.id, now - DAY, bare(head(words.text)), list(people), now
+    )
+    _check_terms(terms, words)
+    if words.template_version_id is None:
+        await _check_lint(conn, sender, words.text)
+    refused += await _out_of_bounds(conn, sender, terms, people)
+    if not people:
+        return Sent(None, 0, refused)
+    _check_limit(terms, len(people))
+    recipients = _routed(keyring, await prefixes_of(conn, terms.block_table), terms, people)
+    new = _run(sender, words, recipients, webhook_id, now)
+    started = await direct.start(conn, new, recipients, now)
+    numbers = {people[phone_hash].place: no for phone_hash, no in started.numbers.items()}
+    for phone_hash, reason in started.left_out.items():
+        index = people[phone_hash].place
+        refused.append(Refused(index, reason, LEFT_OUT.get(reason, f"left out: {reason}")))
+    refused.sort(key=lambda r: r.index)
+    return Sent(started.run_id, started.target, refused, sorted(started.channels), numbers)
+
+
+def _check_terms(terms: Terms, words: Words) -> None:
+    """Refuse what the department may not send."""
+    if words.message_class not in terms.permits.classes:
+        problem = f"the department may not send texts of class {words.message_class}"
+        raise Invalid(problem, fields={"class": problem}, code="class_not_allowed")
+    if terms.lent:
+        raise SignatureLent(head(words.text))
+
+
+async def _out_of_bounds(
+    conn: Connection, sender: Sender, terms: Terms, people: "_People"
+) -> list[Refused]:
+    """Take out whom the department or the key may not send to, if it is bound at all."""
+    guests_only = sender.key_mode is Mode.TRIAL
+    bounds = (terms.area_code, sender.area_codes, sender.rosters)
+    if not guests_only and all(bound is None for bound in bounds):
+        return []
+    reasons = await direct_bounds_store.out_of_bounds(
+        conn,
+        sender.department_id,
+        list(people),
+        guests_only=guests_only,
+        area_codes=sender.area_codes,
+        rosters=sender.rosters,
+    )
+    return [
+        Refused(people.pop(phone_hash).place, reason, LEFT_OUT[reason])
+        for phone_hash, reason in reasons.items()
+    ]
+
+
+def check_words(words: Words) -> None:
+    """Refuse what may not be sent without a campaign, whoever asks.
+
+    Raises:
+        Invalid: names the rule and the remedy.
+        Conflict: code `template_not_approved`.
+    """
+    if words.message_class == "warning":
+        problem = "a warning is sent by a campaign, which two persons release"
+        raise Invalid(problem, fields={"class": problem}, code="needs_campaign")
+    if words.template_version_id is not None:
+        if not words.approved:
+            raise Conflict(
+                "the latest version of the template is not approved yet; somebody else than its"
+                " author approves it: POST /templates/{template_id}/approve",
+                code="template_not_approved",
+            )
+        return
+    if words.message_class != "service":
+        problem = (
+            "words of your own may only be of the class service; else take an approved template"
+        )
+        raise Invalid(problem, fields={"class": problem}, code="needs_template")
+    if names := variables(words.text):
+        problem = (
+            f"words of your own have no variables; write out {{{names[0]}}}, or take a template"
+        )
+        raise Invalid(problem, fields={"text": problem})
+
+
+async def _given(conn: Connection, sender: Sender, words: Words) -> GivenText:
+    """The text, to look at the values that are given for it.
+
+    Raises:
+        Invalid: code `text_blocked`: it has a word that became a never-word since its approval.
+    """
+    in_force, text = await policy_get(conn), words.text
+    if words.approved and (word := first_in(text, in_force.never_words)):
+        problem = f"the text has a word that must never be used now: {word}; say it otherwise"
+        raise Invalid(problem, fields={"text": problem}, code="text_blocked")
+    whose = _NOBODY
+    if variables(text):
+        whose = await sender_get(conn, sender.department_id, head(text).strip("【】"))
+    return GivenText(text, sender.department_id, whose, for_unread_words(in_force))
+
+
+async def _check_lint(conn: Connection, sender: Sender, text: str) -> None:
+    """Refuse words of one's own that lint blocks or doubts, for nobody else reads them."""
+    findings = await judge(conn, sender.department_id, text, "service", unread=True)
+    if found := of_level(findings, "block", "review"):
+        problem = "; ".join(f"{finding['rule']}: {finding['message']}" for finding in found)
+        raise Invalid(problem, fields={"text": problem}, code="text_blocked")
+
+
+class _Person(NamedTuple):
+    """Somebody who can be written to: the place in the caller's list, the number in E.164, and the
+    values of the text's variables as JSON, if it has any.
+    """
+
+    place: int
+    phone: str
+    values: str | None
+
+
+_People = dict[bytes, _Person]
+"""By the hash of the phone."""
+
+
+async def _people(
+    conn: Connection, keyring: Keyring, given: GivenText, named: Sequence[Named]
+) -> tuple[_People, list[Refused]]:
+    """Who can be written to, and who cannot, in the caller's order.
+
+    Raises:
+        Invalid: code `takes_too_long`: there are more values than lint can look at in time.
+    """
+    if not given.wanted:
+        return _sorted_out(keyring, given, named)
+    await limit_pauses(conn, LONGEST_PAUSE_SECONDS)
+    return await asyncio.to_thread(_sorted_out, keyring, given, named)
+
+
+def _sorted_out(
+    keyring: Keyring, given: GivenText, named: Sequence[Named]
+) -> tuple[_People, list[Refused]]:
+    """As `_people`; with values, for a thread."""
+    ends_at = time.thread_time() + LINT_SECONDS
+    people: _People = {}
+    refused: list[Refused] = []
+    for index, one in enumerate(named):
+        if given.wanted and time.thread_time() > ends_at:
+            problem = f"their values take too long to check; send to at most {index} at once"
+            raise Invalid(f"to: {problem}", fields={"to": problem}, code="takes_too_long")
+        try:
+            phone = parse_phone(one.phone, field=f"to.{index}")
+            given.check(one.values)
+        except Invalid as error:
+            refused.append(Refused(index, error.code, error.message))
+            continue
+        phone_hash = keyring.phone_index(phone)
+        if phone_hash in people:
+            first = people[phone_hash].place
+            refused.append(Refused(index, "duplicate", f"the same number as to.{first}"))
+            continue
+        values = json.dumps(dict(one.values), ensure_ascii=False) if given.wanted else None
+        people[phone_hash] = _Person(index, phone, values)
+    return people, refused
+
+
+def _run(
+    sender: Sender,
+    words: Words,
+    recipients: Sequence[Recipient],
+    webhook_id: UUID | None,
+    now: datetime,
+) -> NewRun:
+    return NewRun(
+        kind="direct",
+        department_id=sender.department_id,
+        message_class=words.message_class,
+        priority="normal",
+        text=words.text,
+        channels=sorted({r.channel_id for r in recipients if r.channel_id is not None}),
+        send_hours=DEFAULT_HOURS,
+        timezone=DEFAULT_TIMEZONE,
+        valid_until=now + DAY,
+        sent_by=sender.user_id,
+        sender_id=sender.id,
+        template_version_id=words.template_version_id,
+        webhook_id=webhook_id,
+        key_mode=sender.key_mode,
+    )
+
+
+def _check_limit(terms: Terms, people: int) -> None:
+    """Refuse more people than there is room for. What is sent at the same time is not seen here:
+    that is for the commit, after which this is asked again.
+    """
+    if terms.used + people > terms.limit:
+        raise Forbidden(
+            f"direct sends reach at most {terms.limit} people in 24 hours, and this key has sent "
+            f"to {terms.used}; for {people} more plan a campaign, which a second person approves",
+            code="needs_campaign",
+        )
+
+
+def _routed(keyring: Keyring, prefixes: Prefixes, terms: Terms, people: _People) -> list[Recipient]:
+    """Each with the channel that its number takes, if any does.
+
+    Where only a channel of the other kind would do (simulated or real), it is named all the same:
+    the ledger refuses it with that reason (invariant I12).
+    """
+    by_prefix = {h: prefixes.carrier_of(person.phone) or "" for h, person in people.items()}
+    carriers = {**by_prefix, **terms.overrides}
+    found = routes(terms.lanes, terms.permits.channels_of(None), set(carriers.values()))
+    ways = {(route.carrier, route.simulated): route.channel_id for route in found}
+
+    def routed(phone_hash: bytes, person: _Person) -> Recipient:
+        carrier, synthetic = carriers[phone_hash], is_synthetic(person.phone)
+        return Recipient(
+            phone_hash,
+            keyring.encrypt("phone", person.phone),
+            by_prefix[phone_hash],
+            synthetic,
+            ways.get((carrier, synthetic), ways.get((carrier, not synthetic))),
+            keyring.encrypt(VARIABLES, person.values) if person.values is not None else None,
+        )
+
+    return [routed(phone_hash, person) for phone_hash, person in people.items()]

@@ -1,0 +1,321 @@
+"""The SQL of direct runs: the run itself, and its ledger out of people who are named."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from service.accounts.keys.key import Mode
+from service.audience.suppressions.suppression_store import stops
+from service.dispatch.expansion.expand_store import PRIORITY
+from service.storage.postgres import Connection, Record, affected, one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """What a direct run sends, in whose name, and within which limits.
+
+    kind: of the table of runs. message_class: public_interest, service or warning.
+    channels: the ways it may take, also where a text is routed again.
+    send_hours, timezone: as of a schedule. valid_until: past it, nothing is handed off.
+    confirms: the reason of the suppressions that its texts confirm, and so pass; None: none.
+    sent_by, template_version_id, webhook_id, key_mode: of a department's direct send.
+    sender_id: against whose limit its recipients count: a key's, or that of a user without one.
+    over_cap: what becomes of a text that a cap stops: defer, stop; send: it has no cap.
+    extension: the digits it leaves from; "": the bare number; None: those of its department.
+    """
+
+    kind: str
+    department_id: UUID
+    message_class: str
+    priority: str
+    text: str
+    channels: Sequence[int]
+    send_hours: Sequence[Sequence[str]]
+    timezone: str
+    valid_until: datetime
+    confirms: str | None = None
+    sent_by: UUID | None = None
+    template_version_id: UUID | None = None
+    webhook_id: UUID | None = None
+    key_mode: Mode = Mode.LIVE
+    sender_id: UUID | None = None
+    over_cap: str = "stop"
+    extension: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Somebody who is to get it, on this channel; without one the ledger leaves the person out.
+
+    variables_cipher: the values of the text's variables, if they are not the contact's facts.
+    carrier: the one of the number's prefix; an override goes before it. synthetic: whether the
+    number is nobody's, which only a simulated channel takes.
+    """
+
+    phone_hash: bytes
+    phone_cipher: bytes
+    carrier: str
+    synthetic: bool
+    channel_id: int | None
+    variables_cipher: bytes | None = None
+
+
+_PEOPLE = f"""
+    named AS (
+        SELECT DISTINCT ON (phone_hash) * FROM unnest(
+            (SELECT $2::bytea[]), (SELECT $3::bytea[]), (SELECT $4::text[]),
+            (SELECT $5::boolean[]), (SELECT $6::smallint[]), (SELECT $10::bytea[]))
+            AS n(phone_hash, phone_cipher, carrier, synthetic, channel_id, variables_cipher)
+        ORDER BY phone_hash
+    ), people AS MATERIALIZED (
+        SELECT n.phone_hash, n.phone_cipher, n.channel_id, n.variables_cipher,
+            coalesce(v.carrier, n.carrier) AS carrier,
+            CASE
+                WHEN s.reason IS NOT NULL THEN s.reason
+                WHEN c.id IS NULL THEN 'no_route'
+                WHEN n.synthetic AND NOT c.simulated THEN 'synthetic_range'
+                WHEN c.simulated AND NOT n.synthetic THEN 'not_synthetic'
+            END AS excluded
+        FROM named n
+        LEFT JOIN channels c ON c.id = n.channel_id
+        LEFT JOIN carrier_overrides v ON v.phone_hash = n.phone_hash
+        LEFT JOIN LATERAL (
+            SELECT reason FROM suppressions s
+            WHERE s.phone_hash = n.phone_hash AND s.reason IS DISTINCT FROM $8
+              AND {stops("s", "$7", "$12", "$9")}
+            ORDER BY reason LIMIT 1) s ON true
+    )
+"""  # noqa: S608  # constants
+"""The recipients, each once however often a phone is named, and why somebody is left out: the
+reasons of an expansion. The arrays stand in sub-selects, so that the planner does not look at them:
+one plan then does for all, and is not made anew for each send.
+"""
+
+_ROWS = """
+    kept AS (
+        INSERT INTO messages (run_id, no, phone_hash, phone_cipher, variables_cipher,
+                              channel_id, carrier, roles, told, direct)
+        SELECT run.id, row_number() OVER (ORDER BY channel_id, phone_hash), phone_hash,
+               phone_cipher, variables_cipher, channel_id, carrier, '{}',
+               (SELECT $11::uuid IS NOT NULL OR is_told($12, 'message.final')), true
+        FROM people, run WHERE excluded IS NULL
+        RETURNING phone_hash, no, channel_id
+    ), left_out AS (
+        INSERT INTO exclusions (run_id, phone_hash, reason, carrier, direct)
+        SELECT run.id, phone_hash, excluded, carrier, true FROM people, run
+        WHERE excluded IS NOT NULL
+        RETURNING phone_hash, reason
+    )
+"""
+"""The ledger of `run`: a row for each of `people`, or the reason why not."""
+
+
+def _named(recipients: Sequence[Recipient]) -> list[Sequence[object]]:
+    """The recipients as `_PEOPLE` takes them, from $2 on."""
+    return [
+        [r.phone_hash for r in recipients],
+        [r.phone_cipher for r in recipients],
+        [r.carrier for r in recipients],
+        [r.synthetic for r in recipients],
+        [r.channel_id for r in recipients],
+    ]
+
+
+def _run_values(new: NewRun) -> list[object]:
+    """What else a run is made of, as `write_run` takes it from $13 on."""
+    return [
+        new.priority,
+        new.text,
+        list(new.channels),
+        [list(span) for span in new.send_hours],
+        new.timezone,
+        new.valid_until,
+        new.sent_by,
+        new.template_version_id,
+        new.key_mode,
+        new.over_cap,
+        new.extension,
+        new.sender_id,
+    ]
+
+
+class Written(NamedTuple):
+    """A run with its whole ledger: by the hash of a phone its number there, or why it has none; and
+    the channels on which it has slices.
+    """
+
+    run: Record
+    numbers: dict[bytes, int]
+    left_out: dict[bytes, str]
+    channels: Sequence[int]
+
+
+async def write_run(
+    conn: Connection,
+    new: NewRun,
+    recipients: Sequence[Recipient],
+    now: datetime,
+    *,
+    one_slice: bool = False,
+) -> Written:
+    """Make a direct run and its whole ledger, in one statement. Its slices are still to be cut, but
+    for `one_slice`, on each of its channels.
+
+    It counts against the limit of its sender: the commit is refused, as a collision, if sends that
+    were made at the same time leave no room for it.
+    """
+    row = await conn.fetchrow(
+        f"""
+        WITH {_PEOPLE}, run AS (
+            INSERT INTO runs (kind, department_id, fire_at, state, priority, class, text, channels,
+                              send_hours, timezone, valid_until, confirms, sent_by,
+                              template_version_id, webhook_id, key_mode, over_cap, extension,
+                              target, created_at, started_at)
+            SELECT $1, $12, $9, 'running', $13, $7, $14, $15, $16, $17, $18, $8, $19, $20, $11,
+                   $21, $22, $23, (SELECT count(*) FROM people WHERE excluded IS NULL), $9, $9
+            RETURNING id, priority
+        ), counted AS (
+            INSERT INTO direct_sends (run_id, sender_id, recipients, at)
+            SELECT id, $24, (SELECT count(*) FROM named), $9 FROM run WHERE $24::uuid IS NOT NULL
+        ), {_ROWS}, cut AS (
+            INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority)
+            SELECT run.id, row_number() OVER (ORDER BY k.channel_id), k.channel_id, k.first, k.last,
+                   $25
+            FROM run, (SELECT channel_id, min(no) AS first, max(no) AS last
+                       FROM kept GROUP BY channel_id) k
+            WHERE $26
+            RETURNING channel_id
+        )
+        SELECT run.id, run.priority, ARRAY(SELECT channel_id FROM cut) AS channels,
+               ARRAY(SELECT phone_hash FROM kept ORDER BY no) AS kept,
+               ARRAY(SELECT no FROM kept ORDER BY no) AS numbers,
+               ARRAY(SELECT phone_hash FROM left_out ORDER BY 1) AS left_out,
+               ARRAY(SELECT reason FROM left_out ORDER BY phone_hash) AS reasons
+        FROM run
+        """,  # noqa: S608  # constants
+        new.kind,
+        *_named(recipients),
+        new.message_class,
+        new.confirms,
+        now,
+        [r.variables_cipher for r in recipients],
+        new.webhook_id,
+        new.department_id,
+        *_run_values(new),
+        PRIORITY[new.priority],
+        one_slice,
+    )
+    run = one(row)
+    return Written(
+        run,
+        dict(zip(run["kept"], run["numbers"], strict=True)),
+        dict(zip(run["left_out"], run["reasons"], strict=True)),
+        run["channels"],
+    )
+
+
+async def write_ledger(
+    conn: Connection, run: Record, recipients: Sequence[Recipient], now: datetime
+) -> tuple[int, int]:
+    """Write the ledger of a run that is there already; returns how many are in it and left out."""
+    row = await conn.fetchrow(
+        f"""
+        WITH run AS (SELECT $1::uuid AS id), {_PEOPLE}, {_ROWS}
+        SELECT (SELECT count(*) FROM kept) AS target, (SELECT count(*) FROM left_out) AS excluded
+        """,  # noqa: S608  # constants
+        run["id"],
+        *_named(recipients),
+        run["class"],
+        run["confirms"],
+        now,
+        [r.variables_cipher for r in recipients],
+        run["webhook_id"],
+        run["department_id"],
+    )
+    counts = one(row)
+    return counts["target"], counts["excluded"]
+
+
+CANCELLED_BY_SENDER = "cancelled_by_sender"
+"""The reason of a direct send's text that its sender called back."""
+
+
+async def lock_direct_run(conn: Connection, run_id: UUID) -> None:
+    """Wait until nothing of a run is half-marked, and let none of it be marked, moved to another
+    channel or given back before the end of the transaction (invariant I7).
+
+    The row before the lock, as everybody does who takes both.
+    """
+    await conn.execute("SELECT FROM runs WHERE id = $1 FOR NO KEY UPDATE", run_id)
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))", run_id)
+
+
+async def cancel_queued(conn: Connection, run_id: UUID, now: datetime) -> int:
+    """Cancel whatever of a run is queued; returns how many texts."""
+    status = await conn.execute(
+        """
+        UPDATE messages SET state = 'cancelled', reason = $3, final_at = $2
+        WHERE run_id = $1 AND state = 'queued'
+        """,
+        run_id,
+        now,
+        CANCELLED_BY_SENDER,
+    )
+    return affected(status)
+
+
+async def cancel_run(conn: Connection, run_id: UUID, now: datetime) -> None:
+    """Let nothing of a direct run leave any more; what comes back has the sender's reason, too."""
+    await conn.execute(
+        """
+        UPDATE runs SET state = 'cancelled', cancel_reason = $3, settle_at = NULL,
+            finished_at = coalesce(finished_at, $2)
+        WHERE id = $1 AND kind = 'direct' AND state IN ('running', 'paused', 'sent')
+        """,
+        run_id,
+        now,
+        CANCELLED_BY_SENDER,
+    )
+
+
+async def count_states(conn: Connection, run_id: UUID) -> dict[str, int]:
+    """How many texts of a run are in each state."""
+    rows = await conn.fetch(
+        "SELECT state::text, count(*) AS n FROM ledger_of($1) GROUP BY 1", run_id
+    )
+    return {row["state"]: row["n"] for row in rows}
+
+
+async def get_sender(conn: Connection, run_id: UUID) -> tuple[UUID, Mode]:
+    """Who sent a direct run, a key or a user without one, and the mode of that key."""
+    row = await conn.fetchrow(
+        """
+        SELECT coalesce(d.sender_id, r.sent_by) AS sender_id, r.key_mode
+        FROM runs r LEFT JOIN direct_sends d ON d.run_id = r.id
+        WHERE r.id = $1
+        """,
+        run_id,
+    )
+    found = one(row)
+    return found["sender_id"], Mode(found["key_mode"])
+
+
+async def cancel_message(conn: Connection, run_id: UUID, no: int, now: datetime) -> bool:
+    """Cancel a text that is still queued; False: it is not (any more).
+
+    The run's lock comes first: whatever marks it now is waited for (invariant I7).
+    """
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))", run_id)
+    status = await conn.execute(
+        """
+        UPDATE messages SET state = 'cancelled', reason = $4, final_at = $3
+        WHERE run_id = $1 AND no = $2 AND state = 'queued'
+        """,
+        run_id,
+        no,
+        now,
+        CANCELLED_BY_SENDER,
+    )
+    return bool(affected(status))

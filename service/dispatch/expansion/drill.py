@@ -1,0 +1,65 @@
+"""Drills: a campaign in which everything is real but the channel and the numbers.
+
+It goes over simulated channels alone. Those take nobody's number (invariant I12), so each person of
+the ledger is given one of nobody's in place of the own, and a name of as many characters where the
+text has one; who it was stands nowhere in it, only the carrier, the area and the roles, by which a
+drill is counted. So an erasure, which goes by numbers, leaves nobody's name behind in a drill. It
+touches no real person's cap, doubt or history.
+"""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import replace
+
+from service.crypto import Keyring
+from service.dispatch.expansion import expand_store
+from service.dispatch.routing.route import Lane, Route, routes
+from service.errors import Invalid
+from service.storage.postgres import Connection
+
+FIRST_STAND_IN = 19790000000
+"""The first national number of a synthetic range of ten million (see `audience.prefix`)."""
+
+MOST_PEOPLE = 10_000_000
+BATCH_ROWS = 5_000
+
+
+def drill_routes(lanes: Iterable[Lane], chosen: list[int] | None) -> list[Route]:
+    """The simulated channel for each carrier's numbers, whether they are anybody's or not."""
+    simulated = routes([lane for lane in lanes if lane.simulated], chosen)
+    return [
+        replace(route, simulated=synthetic) for route in simulated for synthetic in (False, True)
+    ]
+
+
+async def stand_in(
+    conn: Connection, keyring: Keyring | None, run_id: uuid.UUID, target: int
+) -> None:
+    """Give every row of a drill's new ledger a number and a name of nobody's, in its transaction.
+
+    Raises:
+        Invalid: there are more people than such numbers.
+    """
+    if keyring is None:
+        raise ValueError("a drill's ledger needs the keyring")
+    if target > MOST_PEOPLE:
+        raise Invalid(f"a drill has at most {MOST_PEOPLE} people; narrow the rule")
+    for first in range(1, target + 1, BATCH_ROWS):
+        numbers = range(first, min(first + BATCH_ROWS, target + 1))
+        await expand_store.replace_phones(conn, run_id, [_stand_in(keyring, no) for no in numbers])
+        names = await expand_store.names_between(conn, run_id, numbers[0], numbers[-1])
+        await expand_store.replace_names(
+            conn, run_id, [(no, _nobodys_name(keyring, cipher)) for no, cipher in names]
+        )
+
+
+def _stand_in(keyring: Keyring, no: int) -> tuple[int, bytes, bytes]:
+    phone = f"+86{FIRST_STAND_IN + no - 1}"
+    return no, keyring.phone_index(phone), keyring.encrypt("phone", phone)
+
+
+def _nobodys_name(keyring: Keyring, cipher: bytes) -> bytes:
+    """A name that takes as much room in a text: as many letters, or as many units of UTF-16."""
+    name = keyring.decrypt("name", cipher)
+    units = ("x" if char.isascii() else "某" * (1 + (ord(char) > 0xFFFF)) for char in name)
+    return keyring.encrypt("name", "".join(units))

@@ -1,0 +1,164 @@
+"""A run's whole ledger, written in one transaction before its first submit (invariant I1).
+
+Whoever the rule means is either a row of the ledger or a named exclusion; nobody is neither. The
+ciphers are copied as they are. A crash leaves nothing, and the run is expanded again.
+"""
+
+import logging
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.accounts.keys.key import Mode
+from service.audience.areas.area_store import read_area_tree
+from service.audience.rosters.rosters import day_in_china
+from service.audience.segments.segment import parse
+from service.audience.segments.segment_areas import RuleAreas
+from service.audience.segments.segment_sql import compile_rule
+from service.campaigns.audience.follower_store import (
+    Members,
+    missed,
+    not_yet_in,
+    of_run,
+    stop_arrived,
+    to_be_corrected,
+)
+from service.campaigns.audience.newcomer_store import newcomers, note_met
+from service.campaigns.calendar.county_store import load_county
+from service.campaigns.calendar.hours import HourTerms
+from service.campaigns.core.safety import Safety
+from service.crypto import Keyring
+from service.dispatch.expansion import expand_store
+from service.dispatch.expansion.drill import stand_in
+from service.dispatch.expansion.judging_store import Judging
+from service.dispatch.expansion.ways import barred, sender_of, ways_of
+from service.dispatch.expansion.whom import Whom, by_rule, of_ledger
+from service.dispatch.routing.route_store import list_lanes
+from service.messages.template import CONTACT_VARIABLES, ContactFact, variables
+from service.storage.postgres import LONG_SECONDS, Connection, Pool, Record, transaction
+
+log = logging.getLogger(__name__)
+
+SLICE_ROWS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """What an expansion made: people in the target, people left out, channels to wake."""
+
+    target: int
+    excluded: int
+    channels: list[int]
+
+
+async def expand_run(
+    pool: Pool, run_id: uuid.UUID, now: datetime, keyring: Keyring | None = None
+) -> Expansion | None:
+    """Write the ledger of a run that is waiting for it; None if it is not (any more), or somebody
+    is at it.
+
+    keyring: for the numbers of a drill.
+    """
+    async with transaction(pool, seconds=LONG_SECONDS) as conn:  # a province is large
+        if not await expand_store.lock_expansion(conn, run_id):
+            return None
+        run = await expand_store.lock_expanding_run(conn, run_id)
+        if run is None:
+            return None
+        if run["campaign_state"] == "cancelled":
+            await expand_store.finish_expansion(conn, run_id, "cancelled", 0, now)
+            return Expansion(0, 0, [])
+        needs = {CONTACT_VARIABLES[name] for name in variables(run["text"])}
+        judging, channels = await _judging(conn, run, needs, now)
+        await expand_store.bound_run(conn, run_id, channels, judging.barred)
+        target, excluded = await expand_store.write_ledger(
+            conn,
+            run_id,
+            judging,
+            await _whom(conn, run, now),
+            (await load_county(conn)).next_opening(now, HourTerms.of_run(run)),
+        )
+        channels = await _cut(conn, run, target, keyring, now)
+        state = "paused" if run["campaign_state"] == "paused" else "running"
+        await expand_store.finish_expansion(conn, run_id, state, target, now)
+    if run["relation"] == "resend":
+        async with transaction(pool, seconds=LONG_SECONDS) as conn:
+            await stop_arrived(conn, [run_id], now)
+    log.info("expanded", extra={"run_id": str(run_id), "target": target, "excluded": excluded})
+    return Expansion(target, excluded, channels)
+
+
+async def _members(conn: Connection, run: Record, first_parameter: int) -> Members:
+    """Which people of the ledger that a run follows it is for. Of two that follow one run at
+    once the second waits for the first, so that nobody is in both.
+    """
+    if run["relation"] == "step":
+        return of_run(run["follows"], first_parameter)
+    await expand_store.lock_followers(conn, run["follows"])
+    if run["relation"] == "resend":
+        return missed(run["follows"], first_parameter)
+    return to_be_corrected(run["follows"], run["id"], first_parameter)
+
+
+async def _whom(conn: Connection, run: Record, now: datetime) -> Whom:
+    """Whom a run is for: those whom its rule means, of them those who are new to its plan, or the
+    people of the run that it follows. A drill's people are nobody's numbers, on no list.
+    """
+    follows = run["follows"] is not None and run["relation"] != "top_up"
+    rule = None if follows else parse(run["rule"], max_characters=len(run["rule"]))
+    condition = compile_rule(
+        rule,
+        areas=RuleAreas(await read_area_tree(conn)),
+        department_id=run["department_id"],
+        today=day_in_china(now),
+        first_parameter=expand_store.FIRST_RULE_PARAMETER,
+    )
+    first = expand_store.FIRST_RULE_PARAMETER + len(condition.parameters)
+    if follows:
+        members = await _members(conn, run, first)
+        listed = run["relation"] != "correction" and run["mode"] != "drill"
+        return of_ledger(members, condition, must_be_listed=listed)
+    if run["relation"] == "top_up":
+        return by_rule(condition, not_yet_in(run["campaign_id"], first))
+    if run["newcomers"]:
+        return by_rule(condition, newcomers(run["campaign_id"], run["newcomers"], now, first))
+    return by_rule(condition)
+
+
+async def _cut(
+    conn: Connection, run: Record, target: int, keyring: Keyring | None, now: datetime
+) -> list[int]:
+    """Make slices of a ledger, its canary apart; returns the channels that have work now.
+
+    A plan for newcomers has met whoever is in it, by their own numbers also in a drill.
+    """
+    if run["newcomers"]:
+        await note_met(conn, run["id"], run["campaign_id"], now)
+    if run["mode"] == "drill" and run["follows"] is None:
+        await stand_in(conn, keyring, run["id"], target)
+    if run["key_mode"] == Mode.TEST:
+        await expand_store.stop_tested(conn, run["id"], now)
+        return []
+    first = Safety.from_json(run["safety"]).canary(target)
+    return await expand_store.write_slices(conn, run, SLICE_ROWS, first)
+
+
+async def _judging(
+    conn: Connection, run: Record, needs: Collection[ContactFact], now: datetime
+) -> tuple[Judging, list[int] | None]:
+    """What decides who of those that a run looks at is left out, and the channels it may use."""
+    sender = await sender_of(conn, run["department_id"])
+    lanes = await list_lanes(conn, now)
+    ways = ways_of(sender, lanes, run["channels"], drill=run["mode"] == "drill")
+    whose, message_class = run["department_id"], run["class"]
+    judging = Judging(
+        department_id=whose,
+        message_class=message_class,
+        routes=ways.routes,
+        needs=needs,
+        at=now,
+        trial=run["key_mode"] == Mode.TRIAL,
+        barred=await barred(conn, whose, sender.permits, message_class, run["text"]),
+    )
+    return judging, ways.channels

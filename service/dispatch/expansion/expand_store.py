@@ -1,0 +1,254 @@
+"""The SQL of an expansion: one INSERT … SELECT for the ledger and the exclusions."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+
+from service.dispatch.expansion.judging_store import PARAMETERS, Judging, judged
+from service.dispatch.expansion.whom import Whom
+from service.dispatch.limits.caps_store import CURRENT, repeat_ends, spans_end
+from service.storage.postgres import Connection, Record, one
+
+FIRST_RULE_PARAMETER = PARAMETERS + 3
+_NAMES = "$6"
+"""Of the parameters of a `Judging`: whether the text has names."""
+_RUN, _LEAVES_AT = f"${PARAMETERS + 1}::uuid", f"${PARAMETERS + 2}::timestamptz"
+
+FEWEST_ROWS = 50
+"""No run is cut into smaller slices, however many connections its channel has."""
+
+WORK_MEMORY = "128MB"
+"""What the one statement of an expansion may use at each step before it writes to disk."""
+
+PRIORITY = {"urgent": 0, "normal": 1, "bulk": 2}
+"""As slices have it."""
+
+
+async def lock_expansion(conn: Connection, run_id: uuid.UUID) -> bool:
+    """Become the one who writes a run's ledger, for this transaction; False if somebody is."""
+    free: bool = await conn.fetchval(
+        "SELECT pg_try_advisory_xact_lock(hashtextextended('expand ' || $1::uuid::text, 0))", run_id
+    )
+    return free
+
+
+async def lock_expanding_run(conn: Connection, run_id: uuid.UUID) -> Record | None:
+    """The run, locked, if its ledger is still to be written; with its campaign's state.
+
+    The campaign is locked first, as everybody does who locks both.
+    """
+    await conn.execute(
+        "SELECT FROM campaigns WHERE id = (SELECT campaign_id FROM runs WHERE id = $1) FOR UPDATE",
+        run_id,
+    )
+    return await conn.fetchrow(
+        """
+        SELECT r.*, c.state AS campaign_state
+        FROM runs r JOIN campaigns c ON c.id = r.campaign_id
+        WHERE r.id = $1 AND r.state = 'expanding'
+        FOR UPDATE OF r
+        """,
+        run_id,
+    )
+
+
+async def lock_followers(conn: Connection, run_id: uuid.UUID) -> None:
+    """Keep everybody else from writing a ledger that follows a run, to the end of the
+    transaction; in a statement of its own, so that the next one sees what was waited for.
+    """
+    await conn.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('follow ' || $1::uuid::text, 0))", run_id
+    )
+
+
+async def write_ledger(
+    conn: Connection, run_id: uuid.UUID, judging: Judging, whom: Whom, leaves_at: datetime
+) -> tuple[int, int]:
+    """Write a row for each person the run is for, or the reason why not; returns both counts.
+
+    Whoever has had enough, by the caps, at the instant `leaves_at` from which texts may leave is
+    left out, unless the text may wait until there is room. That is a forecast: the mark decides.
+
+    A person's carrier is that of an override, else the contact's own; the ledger counts under it.
+    """
+    await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
+    row = await conn.fetchrow(
+        f"""
+        WITH cap AS MATERIALIZED (
+            SELECT cap.*, hashtextextended(r.text, 0) AS text, r.over_cap, r.valid_until
+            FROM runs r, LATERAL ({CURRENT}) cap WHERE r.id = {_RUN}
+        ), people AS MATERIALIZED (
+            SELECT c.phone_hash, c.phone_cipher, c.name_cipher, c.carrier, c.area_code, c.roles,
+                c.channel_id,
+                coalesce(c.early, c.stop, c.late, CASE
+                    WHEN f.full_until > {_LEAVES_AT} AND (f.over_cap = 'stop'
+                        OR f.valid_until IS NULL OR f.full_until >= f.valid_until)
+                        THEN CASE WHEN f.full_until = f.repeat_ends THEN 'same_text'
+                                  ELSE 'capped' END
+                END) AS excluded
+            FROM ({judged(whom)}) c
+            LEFT JOIN LATERAL (
+                SELECT cap.over_cap, cap.valid_until, {repeat_ends("f.at", "f.texts", "cap.text")},
+                       greatest({spans_end("f.at")}, {repeat_ends("f.at", "f.texts", "cap.text")})
+                FROM cap JOIN recent_texts f ON f.phone_hash = c.phone_hash AND f.class = cap.class
+                ) f(over_cap, valid_until, repeat_ends, full_until) ON true
+            WHERE c.matches IS NOT FALSE
+        ), kept AS (
+            INSERT INTO messages (run_id, no, phone_hash, phone_cipher, name_cipher, channel_id,
+                                  carrier, area_code, roles, told)
+            SELECT {_RUN}, row_number() OVER (ORDER BY channel_id, phone_hash), phone_hash,
+                   phone_cipher, CASE WHEN {_NAMES} THEN name_cipher END, channel_id, carrier,
+                   area_code, {whom.roles},
+                   (SELECT is_told($1, 'message.final'))
+            FROM people WHERE excluded IS NULL
+            RETURNING 1
+        ), left_out AS (
+            INSERT INTO exclusions (run_id, phone_hash, reason, carrier, area_code)
+            SELECT {_RUN}, phone_hash, excluded, carrier, area_code
+            FROM people WHERE excluded IS NOT NULL
+            RETURNING 1
+        )
+        SELECT (SELECT count(*) FROM kept) AS target, (SELECT count(*) FROM left_out) AS excluded
+        """,  # noqa: S608  # the condition is compiled from a parsed rule, its values are parameters
+        *judging.parameters,
+        run_id,
+        leaves_at,
+        *whom.parameters,
+    )
+    counts = one(row)
+    return counts["target"], counts["excluded"]
+
+
+async def bound_run(
+    conn: Connection, run_id: uuid.UUID, channels: Sequence[int] | None, barred: str | None
+) -> None:
+    """Keep a run to what its department may use: these channels, also where a text is routed
+    again; or to nobody at all, all it means being left out for this reason.
+    """
+    await conn.execute(
+        "UPDATE runs SET channels = $2, barred = $3 WHERE id = $1", run_id, channels, barred
+    )
+
+
+async def stop_tested(conn: Connection, run_id: uuid.UUID, now: datetime) -> None:
+    """End the whole ledger of a run that is never sent."""
+    await conn.execute(
+        """
+        UPDATE messages SET state = 'cancelled', reason = 'test_key', final_at = $2
+        WHERE run_id = $1 AND state = 'queued'
+        """,
+        run_id,
+        now,
+    )
+
+
+async def replace_phones(
+    conn: Connection, run_id: uuid.UUID, rows: Sequence[tuple[int, bytes, bytes]]
+) -> None:
+    """Give rows of a ledger other phones: (no, hash, cipher)."""
+    await conn.execute(
+        """
+        UPDATE messages m SET phone_hash = n.hash, phone_cipher = n.cipher
+        FROM unnest($2::int[], $3::bytea[], $4::bytea[]) AS n(no, hash, cipher)
+        WHERE m.run_id = $1 AND m.no = n.no
+        """,
+        run_id,
+        [no for no, _, _ in rows],
+        [hashed for _, hashed, _ in rows],
+        [cipher for _, _, cipher in rows],
+    )
+
+
+async def names_between(
+    conn: Connection, run_id: uuid.UUID, first: int, last: int
+) -> list[tuple[int, bytes]]:
+    """The ciphers of names in a stretch of a ledger, by no."""
+    rows = await conn.fetch(
+        """
+        SELECT no, name_cipher FROM messages
+        WHERE run_id = $1 AND no BETWEEN $2 AND $3 AND name_cipher IS NOT NULL
+        """,
+        run_id,
+        first,
+        last,
+    )
+    return [(row["no"], row["name_cipher"]) for row in rows]
+
+
+async def replace_names(
+    conn: Connection, run_id: uuid.UUID, rows: Sequence[tuple[int, bytes]]
+) -> None:
+    """Give rows of a ledger other names: (no, cipher)."""
+    await conn.execute(
+        """
+        UPDATE messages m SET name_cipher = n.cipher
+        FROM unnest($2::int[], $3::bytea[]) AS n(no, cipher)
+        WHERE m.run_id = $1 AND m.no = n.no
+        """,
+        run_id,
+        [no for no, _ in rows],
+        [cipher for _, cipher in rows],
+    )
+
+
+async def write_slices(
+    conn: Connection, run: Record, rows: int, canary: int | None = None
+) -> list[int]:
+    """Cut the ledger into slices of `rows` on one channel each; returns the channels.
+
+    canary: how many people, of all channels alike, are in slices of their own that go first.
+
+    A run that would have fewer slices than the channel has connections is cut smaller, down to
+    `FEWEST_ROWS`: a slice is worked on by one connection, and it is to have its share of all.
+    """
+    channels = await conn.fetch(
+        """
+        WITH size AS (
+            SELECT m.channel_id, least($3::int, greatest($4::int,
+                       ceil(count(*)::numeric / max(c.connections))::int)) AS rows,
+                   coalesce(ceil($5::numeric * count(*) / sum(count(*)) OVER ()), 0)::int AS first
+            FROM ledger_of($1) m JOIN channels c ON c.id = m.channel_id
+            GROUP BY m.channel_id
+        ), numbered AS (
+            SELECT m.no, m.channel_id, z.rows, z.first,
+                   row_number() OVER (PARTITION BY m.channel_id ORDER BY m.no) - 1 AS nth
+            FROM ledger_of($1) m JOIN size z ON z.channel_id = m.channel_id
+        ), placed AS (
+            SELECT no, channel_id, nth < first AS canary,
+                   CASE WHEN nth < first THEN nth ELSE nth - first END / rows AS turn
+            FROM numbered
+        ), cut AS (
+            SELECT channel_id, canary, turn, min(no) AS first_no, max(no) AS last_no
+            FROM placed GROUP BY channel_id, canary, turn
+        ), written AS (
+            INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority, canary)
+            SELECT $1, row_number() OVER (ORDER BY canary DESC, turn, channel_id), channel_id,
+                   first_no, last_no, $2, canary
+            FROM cut
+            RETURNING channel_id
+        ), sending AS (
+            UPDATE runs SET canary = 'sending'
+            WHERE id = $1 AND $5 > 0 AND EXISTS (SELECT FROM cut)
+        )
+        SELECT DISTINCT channel_id FROM written
+        """,
+        run["id"],
+        PRIORITY[run["priority"]],
+        rows,
+        FEWEST_ROWS,
+        canary,
+    )
+    return [row["channel_id"] for row in channels]
+
+
+async def finish_expansion(
+    conn: Connection, run_id: uuid.UUID, state: str, target: int, now: datetime
+) -> None:
+    """The ledger is whole: let the run go into its next state."""
+    await conn.execute(
+        "UPDATE runs SET state = $2, target = $3, started_at = $4 WHERE id = $1",
+        run_id,
+        state,
+        target,
+        now,
+    )

@@ -1,0 +1,72 @@
+"""Which ways out a plan has: what its department may use, for whose people, of what it chose.
+
+The ledger, the preview, the estimate and the calendar all ask here, so that they never differ.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from service.accounts.departments.department import Permits, SignatureLent
+from service.accounts.departments.department_store import check_signature, get_permits
+from service.audience.contacts.contact_store import subscriber_base
+from service.dispatch.expansion.drill import drill_routes
+from service.dispatch.routing.route import Lane, Route, routes
+from service.messages.signature import head
+from service.storage.postgres import Connection
+
+
+class Sender(NamedTuple):
+    """A department as far as routing needs it. base: the carrier whose subscriber base its people
+    are; None: they are on lists like any other.
+    """
+
+    permits: Permits
+    base: str | None
+
+
+class Ways(NamedTuple):
+    """channels: those that a run may use, also where a text is routed again; None: all.
+
+    routes: the channel for each carrier's numbers.
+    """
+
+    channels: list[int] | None
+    routes: list[Route]
+
+
+async def sender_of(conn: Connection, department_id: UUID) -> Sender:
+    """What a department may use now, and whose subscribers its people are."""
+    return Sender(
+        await get_permits(conn, department_id), await subscriber_base(conn, department_id)
+    )
+
+
+def ways_of(
+    sender: Sender, lanes: Collection[Lane], chosen: Sequence[int] | None, *, drill: bool = False
+) -> Ways:
+    """The ways of a plan of this sender that chose these channels; None: it left the choice open.
+
+    drill: nobody's numbers leave, so it matters not whose the people are.
+    """
+    allowed = sender.permits.channels_of(chosen)
+    if drill:
+        return Ways(allowed, drill_routes(lanes, allowed))
+    found = routes(lanes, allowed, base=sender.base)
+    if sender.base is not None:
+        own = [lane.id for lane in lanes if lane.operator == sender.base]
+        allowed = [channel for channel in own if allowed is None or channel in allowed]
+    return Ways(allowed, found)
+
+
+async def barred(
+    conn: Connection, department_id: UUID, permits: Permits, message_class: str, text: str
+) -> str | None:
+    """Why a department may send this text to nobody any more; None: it may."""
+    if message_class not in permits.classes:
+        return "class_not_allowed"
+    try:
+        await check_signature(conn, department_id, head(text))
+    except SignatureLent as error:
+        return error.code
+    return None

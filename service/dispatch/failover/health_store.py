@@ -1,0 +1,250 @@
+"""The SQL of lane health: what processes report, the breakers, and the record of their changes.
+
+Reports and breakers follow the clock of the caller; whether a process lives is its lease's affair,
+and that alone is asked of the database's real clock.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from service.dispatch.failover.breaker import Breaker, Figures
+from service.dispatch.failover.health import Counts, Standing, counts_from
+from service.storage.postgres import Connection, Record
+
+KEEP = timedelta(hours=1)
+"""How long reports are kept: longer than any silence that is judged by them."""
+
+_COLUMNS = (
+    *("owner", "channel_id", "at", "submits", "accepted", "refused", "failed", "unanswered"),
+    *("unsent", "throttled", "receipts", "delivered", "times", "in_a_row"),
+)
+
+_JUDGED = """
+    c.id, c.enabled, c.tps, c.connections, k.up, k.held, m.unreported, m.first_at, was.state,
+    was.cause, was.why, was.changed_at, was.trips, was.climbing, was.connected_at
+"""
+_SEEN = """
+    CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE expires_at > clock_timestamp()) AS held,
+               count(*) FILTER (WHERE expires_at > clock_timestamp() AND state = 'up') AS up
+        FROM connections WHERE channel_id = c.id AND slot < c.connections) k
+    CROSS JOIN LATERAL (
+        SELECT max(at) AS receipt_at FROM lane_health
+        WHERE channel_id = c.id AND receipts > 0) h
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(accepted), 0) AS unreported, min(at) AS first_at FROM lane_health
+        WHERE channel_id = c.id AND accepted > 0
+          AND at > coalesce(h.receipt_at, was.receipt_at)) m
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one process saw of a channel in the seconds before an instant."""
+
+    owner: UUID
+    at: datetime
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A change of a channel's breaker, or what was done about it; `why` is a sentence.
+
+    kind: opened, probing, closed, returned; shifted (`messages` of a run to another channel) and
+    waiting (`messages` of a run, for which there is none).
+    """
+
+    id: int
+    kind: str
+    at: datetime
+    last_at: datetime
+    why: str
+    figures: Mapping[str, Any]
+    run_id: UUID | None
+    to_channel_id: int | None
+    messages: int
+
+
+async def report(
+    conn: Connection, owner: UUID, news: Mapping[int, Counts], now: datetime
+) -> dict[int, Standing]:
+    """Write down what a process has counted; returns what is decided of each channel."""
+    if news:
+        rows = [(owner, channel, now, *counts.columns()) for channel, counts in news.items()]
+        await conn.executemany(
+            """
+            INSERT INTO lane_health (owner, channel_id, at, submits, accepted, refused, failed,
+                                     unanswered, unsent, throttled, receipts, delivered, times,
+                                     in_a_row)
+            SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
+            FROM channels WHERE id = $2  -- it may have been deleted
+            """,
+            rows,
+        )
+    found = await conn.fetch("SELECT channel_id, state, changed_at, climbing FROM lane_breakers")
+    return {
+        row["channel_id"]: Standing(row["state"], row["changed_at"], row["climbing"])
+        for row in found
+    }
+
+
+async def lock_breakers(conn: Connection) -> bool:
+    """Become the one scheduler that judges, for this transaction; False if somebody is."""
+    locked: bool = await conn.fetchval(
+        "SELECT pg_try_advisory_xact_lock(hashtextextended('lanes', 0))"
+    )
+    return locked
+
+
+async def maintenance_hours(conn: Connection) -> dict[int, list[tuple[str, str]]]:
+    """The hours of the channels that have any."""
+    rows = await conn.fetch("SELECT id, maintenance FROM channels WHERE maintenance <> '[]'")
+    return {row["id"]: [(start, end) for start, end in row["maintenance"]] for row in rows}
+
+
+async def lanes_to_judge(
+    conn: Connection, resting: Sequence[int], now: datetime, gap: timedelta
+) -> list[Record]:
+    """Every channel with its breaker as it was left, its connections, and its missing receipts.
+
+    resting: channels that need no connection now. gap: whoever comes back to a breaker after a
+    longer time than this has seen nothing of the channel meanwhile. Both start to count the lack of
+    a connection anew.
+    """
+    await conn.execute(
+        """
+        INSERT INTO lane_breakers (channel_id, changed_at, looked_at, connected_at)
+        SELECT id, $1, $1, $1 FROM channels ON CONFLICT DO NOTHING
+        """,
+        now,
+    )
+    return await conn.fetch(
+        f"""
+        WITH seen AS (
+            SELECT {_JUDGED}, h.receipt_at
+            FROM lane_breakers was JOIN channels c ON c.id = was.channel_id {_SEEN}
+        ), noted AS (
+            UPDATE lane_breakers b SET
+                looked_at = $1,
+                connected_at = CASE
+                    WHEN s.up > 0 OR s.held = 0 OR NOT s.enabled OR s.id = ANY ($3::smallint[])
+                        OR b.looked_at < $1::timestamptz - $2::interval
+                    THEN $1 ELSE b.connected_at END,
+                receipt_at = coalesce(s.receipt_at, b.receipt_at),
+                off_since = CASE WHEN s.enabled THEN NULL ELSE coalesce(b.off_since, $1) END
+            FROM seen s WHERE b.channel_id = s.id
+            RETURNING b.channel_id, b.connected_at
+        )
+        SELECT s.id, s.enabled, s.tps, s.connections, s.up, s.held, s.unreported, s.first_at,
+               s.state, s.cause, s.why, s.changed_at, s.trips, s.climbing, n.connected_at
+        FROM seen s JOIN noted n ON n.channel_id = s.id ORDER BY s.id
+        """,  # noqa: S608  # the two parts are above
+        now,
+        gap,
+        resting,
+    )
+
+
+async def recent_reports(
+    conn: Connection, since: datetime, channel_id: int | None = None
+) -> dict[int, list[Report]]:
+    """What was reported of each channel after an instant, by processes that serve it still; or of
+    one channel.
+    """
+    rows = await conn.fetch(
+        f"""
+        SELECT {", ".join(_COLUMNS)} FROM lane_health h
+        WHERE at > $1 AND ($2::smallint IS NULL OR channel_id = $2) AND EXISTS (
+            SELECT FROM connections k
+            WHERE k.channel_id = h.channel_id AND k.owner = h.owner
+              AND k.expires_at > clock_timestamp())
+        ORDER BY at
+        """,  # noqa: S608  # names of columns
+        since,
+        channel_id,
+    )
+    found: dict[int, list[Report]] = {}
+    for owner, reported, at, *values in rows:
+        found.setdefault(reported, []).append(Report(owner, at, counts_from(values)))
+    return found
+
+
+async def write_breaker(conn: Connection, channel_id: int, breaker: Breaker) -> None:
+    """Keep what became of a breaker."""
+    await conn.execute(
+        """
+        UPDATE lane_breakers SET
+            state = $2, cause = $3, why = $4, changed_at = $5, trips = $6, climbing = $7
+        WHERE channel_id = $1
+        """,
+        channel_id,
+        breaker.state,
+        breaker.cause,
+        breaker.why,
+        breaker.changed_at,
+        breaker.trips,
+        breaker.climbing,
+    )
+
+
+async def look_again(conn: Connection) -> None:
+    """After a change of any channel, what others may take is looked for at once."""
+    await conn.execute("UPDATE lane_breakers SET shift_at = NULL WHERE shift_at IS NOT NULL")
+
+
+async def write_event(
+    conn: Connection, channel_id: int, kind: str, why: str, figures: Figures, now: datetime
+) -> None:
+    """Record a change, with the figures that led to it."""
+    await conn.execute(
+        """
+        INSERT INTO lane_events (channel_id, kind, at, last_at, why, figures)
+        VALUES ($1, $2, $3, $3, $4, $5)
+        """,
+        channel_id,
+        kind,
+        now,
+        why,
+        figures.as_json(),
+    )
+
+
+async def delete_old_reports(conn: Connection, now: datetime, keep: timedelta = KEEP) -> None:
+    """Forget what is too old to say anything."""
+    await conn.execute("DELETE FROM lane_health WHERE at < $1", now - keep)
+
+
+async def lane_to_show(conn: Connection, channel_id: int) -> Record | None:
+    """A channel as `lanes_to_judge` gives it, without judging; None: nobody ever has."""
+    return await conn.fetchrow(
+        f"""
+        SELECT {_JUDGED} FROM lane_breakers was JOIN channels c ON c.id = was.channel_id {_SEEN}
+        WHERE c.id = $1
+        """,  # noqa: S608  # the two parts are above
+        channel_id,
+    )
+
+
+async def list_events(
+    conn: Connection, channel_id: int, scope: UUID | None, limit: int
+) -> list[Event]:
+    """The last changes of a channel, from new to old; a run is named to its department only, or to
+    whoever sees all (`scope` None).
+    """
+    rows = await conn.fetch(
+        """
+        SELECT e.id, e.kind, e.at, e.last_at, e.why, e.figures,
+               CASE WHEN $2::uuid IS NULL OR r.department_id = $2 THEN e.run_id END,
+               e.to_channel_id, e.messages
+        FROM lane_events e LEFT JOIN runs r ON r.id = e.run_id
+        WHERE e.channel_id = $1 ORDER BY e.id DESC LIMIT $3
+        """,
+        channel_id,
+        scope,
+        limit,
+    )
+    return [Event(*row) for row in rows]

@@ -1,0 +1,136 @@
+"""When a campaign will have handed off everything: persons × parts, by the pace of each lane.
+
+It is the forecast of `forecast` for one run that begins at the fire: the county's hours, quiet
+days, maintenance and quotas are in it. What waits on the lanes now is in it too if the fire comes
+within a day; what is yet to be planned, retries and faults are not. A carrier's people are reckoned
+to go over its real lane if it has one, else over its simulated one.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from service.accounts.departments.department_store import get_department
+from service.campaigns.audience.preview import sample_text
+from service.campaigns.calendar.hours import BEIJING, County, HourTerms
+from service.campaigns.core.model import Campaign
+from service.channels.model import Channel
+from service.dispatch.expansion.ways import sender_of, ways_of
+from service.dispatch.forecast.forecast import Load, forecast
+from service.dispatch.forecast.waiting import Count, lane_of, load_of, rate_of
+from service.dispatch.handoff import queue_store
+from service.dispatch.limits import quota_store
+from service.dispatch.routing.route_store import list_lanes
+from service.dispatch.share import PRIORITIES, Flow
+from service.storage.postgres import Connection
+
+SOON = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class LaneEstimate:
+    """One lane's share. rate: parts a second, None if unknown.
+
+    finishes_at: None where that is not foreseeable.
+    """
+
+    channel_id: int
+    channel: str
+    messages: int
+    parts: int
+    rate: float | None
+    finishes_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """When the first text may leave and the last will have. days: on how many days anything leaves.
+
+    finishes_at, days: None where that is not foreseeable.
+    """
+
+    fires_at: datetime
+    sends_from: datetime
+    finishes_at: datetime | None
+    days: int | None
+    lanes: list[LaneEstimate]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimator:
+    """What all estimates of a moment share. channels: those that can be read; counter: how many
+    parts a channel makes of a text.
+    """
+
+    channels: Mapping[int, Channel]
+    counter: Callable[[Channel], Count]
+    county: County
+    now: datetime
+
+    async def of(
+        self,
+        conn: Connection,
+        campaign: Campaign,
+        terms: HourTerms,
+        by_carrier: Mapping[str, int],
+        fire_at: datetime,
+    ) -> Estimate:
+        """Foretell how long a campaign takes to so many people if everything goes as it should."""
+        weight = (await get_department(conn, campaign.department_id, None)).settings.weight
+        flow = Flow(PRIORITIES.index(campaign.plan.priority), campaign.department_id)
+        max_tps = campaign.plan.max_tps
+        messages = await self._by_channel(conn, campaign, by_carrier)
+        lanes = []
+        for channel_id, count in sorted(messages.items()):
+            channel = self.channels[channel_id]
+            parts = float(count * self.counter(channel)(sample_text(campaign.text)))
+            load = Load(flow, weight, parts, terms, self.county, max_tps=max_tps)
+            lanes.append(await self._lane(conn, channel, count, load, fire_at))
+        ends = [lane.finishes_at for lane in lanes if lane.finishes_at is not None]
+        finishes_at = max(ends) if ends and len(ends) == len(lanes) else None
+        sends_from = self.county.next_opening(fire_at, terms)
+        days = _days(self.county, terms, sends_from, finishes_at) if finishes_at else None
+        return Estimate(fire_at, sends_from, finishes_at, days, lanes)
+
+    async def _by_channel(
+        self, conn: Connection, campaign: Campaign, by_carrier: Mapping[str, int]
+    ) -> Counter[int]:
+        sender, plan = await sender_of(conn, campaign.department_id), campaign.plan
+        lanes = await list_lanes(conn, self.now)
+        found = ways_of(sender, lanes, plan.channels, drill=plan.drill).routes
+        # A real lane stands behind the simulated one of its carrier, and so in its place.
+        lane = {r.carrier: r.channel_id for r in sorted(found, key=lambda r: not r.simulated)}
+        messages: Counter[int] = Counter()
+        for carrier, count in by_carrier.items():
+            if lane.get(carrier) in self.channels:
+                messages[lane[carrier]] += count
+        return messages
+
+    async def _lane(
+        self, conn: Connection, channel: Channel, messages: int, load: Load, fire_at: datetime
+    ) -> LaneEstimate:
+        rate = await rate_of(conn, channel, self.now)
+        wait = None
+        if rate is not None:
+            soon = fire_at - self.now < SOON
+            used = await quota_store.used_parts(conn, channel.id, self.now) if soon else (0, 0)
+            rows = await queue_store.waiting_runs(conn, channel.id, self.now) if soon else []
+            count = self.counter(channel)
+            others = [load_of(r, count, self.county) for r in rows if r["state"] == "running"]
+            lane = lane_of(channel, rate, None, used)
+            wait = forecast(lane, [load, *others], fire_at)[load]
+        finishes_at = fire_at + wait if wait is not None else None
+        return LaneEstimate(channel.id, channel.name, messages, int(load.parts), rate, finishes_at)
+
+
+def _days(county: County, terms: HourTerms, start: datetime, end: datetime) -> int:
+    """On how many days in Beijing texts may leave from start to end."""
+    days: set[date] = set()
+    at = start
+    while at < end or not days:
+        day = at.astimezone(BEIJING).date()
+        days.add(day)
+        midnight = datetime.combine(day + timedelta(days=1), datetime.min.time(), BEIJING)
+        at = county.next_opening(midnight, terms)
+    return len(days)

@@ -1,0 +1,1 @@
+"""From a queued row to a submitted one: lease, claim, mark, write, record."""

@@ -1,0 +1,94 @@
+"""Taking slices on one connection: which come next, what a dead holder left in them, their rows."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from service.channels.extension import fitting
+from service.channels.model import Channel
+from service.dispatch.compose import Work, work_from
+from service.dispatch.handoff import lease_store, slice_store
+from service.dispatch.handoff.lease import HeldLease
+from service.dispatch.handoff.record import Handoff
+from service.dispatch.handoff.slice_store import Held
+from service.dispatch.retries import retry_store
+from service.storage.postgres import Connection, Record, transaction
+
+MOST_SLICES = 8
+MOST_FLOWS = 64
+"""The slices in hand, where those that were taken together count as one; beyond MOST_SLICES only
+of more classes or departments, or more urgent.
+"""
+
+
+class Claims:
+    """Takes slices, and lets go of those whose claim had no answer."""
+
+    def __init__(self, shared: Handoff, channel: Channel, held: HeldLease) -> None:
+        self._shared = shared
+        self._channel = channel
+        self._held = held
+        self._unsure = False
+        self._direct_last = False
+
+    async def take(self, works: Sequence[Work], leaving: Iterable[Work]) -> list[Work]:
+        """What comes next beside the slices in hand; leaving: those that wait for results."""
+        if _in_hand(works) >= MOST_FLOWS:
+            return []
+        try:
+            return await self._take(works, leaving)
+        except BaseException:
+            self._unsure = True
+            raise
+
+    async def _take(self, works: Sequence[Work], leaving: Iterable[Work]) -> list[Work]:
+        now = self._shared.clock.now()
+        lease = self._held.lease
+        held = [Held(w.run_id, w.flow.priority, w.flow.department, w.few) for w in works]
+        full = _in_hand(works) >= MOST_SLICES
+        async with transaction(self._shared.pool) as conn:
+            if self._unsure:
+                known = [work.key for work in (*works, *leaving)]
+                await slice_store.release_unknown(conn, lease, known)
+            claimed = await slice_store.claim_slices(
+                conn,
+                lease,
+                now,
+                held,
+                full=full,
+                campaigns_first=self._direct_last or any(work.few for work in works),
+            )
+            rows: dict[UUID, list[Record]] = {}
+            if claimed:
+                keys = [(row["run_id"], row["no"]) for row in claimed]
+                await lease_store.recover_slices(conn, keys, now)
+                rows = await self._rows_of(conn, claimed, now)
+        self._unsure = False
+        if claimed:
+            self._direct_last = claimed[0]["direct"]
+        return [
+            work_from(row, rows[row["run_id"]], fitting(self._channel, row["extension"]))
+            for row in claimed
+        ]
+
+    async def _rows_of(
+        self, conn: Connection, claimed: Sequence[Record], now: datetime
+    ) -> dict[UUID, list[Record]]:
+        """What slices just taken still have to hand off, by their runs.
+
+        Of a text that had been handed off before, that hand-off may have arrived in the very
+        moment in which the text came back: whoever was second did not see the other.
+        """
+        slices = [(row["run_id"], row["first_no"], row["last_no"]) for row in claimed]
+        rows = await slice_store.queued_rows(conn, self._channel.id, slices, now)
+        again = [(row["run_id"], row["no"]) for row in rows if row["attempt"]]
+        arrived = await retry_store.withdraw(conn, again, now) if again else set()
+        found: dict[UUID, list[Record]] = {row["run_id"]: [] for row in claimed}
+        for row in rows:
+            if (row["run_id"], row["no"]) not in arrived:
+                found[row["run_id"]].append(row)
+        return found
+
+
+def _in_hand(works: Sequence[Work]) -> int:
+    return len({(work.flow, None if work.few else work.key) for work in works})

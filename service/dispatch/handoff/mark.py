@@ -1,0 +1,106 @@
+"""Marking a batch as leaving: the hours, the validity, the quotas and the caps are looked at under
+the locks of the mark (invariants I6, I7), and what may not leave has a reason or another time.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from service.channels.maintenance import maintenance_end
+from service.channels.model import Channel
+from service.dispatch.compose import Message, Work
+from service.dispatch.handoff import store
+from service.dispatch.handoff.lease import HeldLease
+from service.dispatch.handoff.lease_store import Lease, is_held
+from service.dispatch.handoff.record import Handoff
+from service.dispatch.handoff.store import Asked
+from service.dispatch.limits import allowance, caps, quota
+from service.storage.postgres import Connection, Record, transaction
+
+BLOCKED = timedelta(seconds=30)
+"""Before rows whose phone is in doubt elsewhere are looked at again."""
+
+
+async def mark(
+    shared: Handoff,
+    channel: Channel,
+    held: HeldLease,
+    works: Sequence[Work],
+    batch: Sequence[Message],
+) -> list[Message]:
+    """Mark messages of these slices, which are of one class and department, and stop the rows that
+    gave none; no two of the messages have the same phone.
+
+    Returns the messages that may leave; what else is to be known is noted in the slices.
+    """
+    async with transaction(shared.pool) as conn:
+        await store.lock_for_mark(conn, held.lease, *(work.run_id for work in works))
+        now = shared.clock.now()
+        open_now = [work for work in works if _is_open(shared, channel, work, now)]
+        leaving = [m for m in batch if m.work in open_now and not m.work.is_over(now)]
+        within, hold = await quota.within(conn, channel, leaving, now)
+        within, ended = await allowance.within(conn, works[0], within, now)
+        asked = [*map(_asked, within), *_stopped(open_now, batch, now)]
+        moved = await store.mark(conn, held.lease, asked, now) if asked else []
+        for work in open_now:
+            await _settle(shared, conn, held.lease, work, asked, moved, now)
+        attempts = {
+            (row["run_id"], row["no"]): row["attempt"]
+            for row in moved
+            if row["state"] == "submitting"
+        }
+        marked = [m for m in within if (m.work.run_id, m.no) in attempts]
+        await quota.use(conn, channel, marked, hold, now)
+        await allowance.use(conn, works[0], marked, ended, now)
+        if hold or ended:
+            for work in works:
+                work.rows.clear()
+    for work in open_now:
+        work.broken.clear()
+    for message in marked:
+        message.attempt = attempts[message.work.run_id, message.no]
+        message.open_parts = len(message.parts)
+    return marked
+
+
+def _is_open(shared: Handoff, channel: Channel, work: Work, now: datetime) -> bool:
+    """Whether the channel works now and these are the slice's hours; if not, it is let go of."""
+    county = shared.county.now
+    rests = maintenance_end(now, channel.maintenance) is not None
+    if not rests and county.is_open(now, work.hours):
+        return True
+    if not rests:
+        work.not_before = county.next_opening(now, work.hours)
+    work.rows.clear()
+    return False
+
+
+def _stopped(works: Sequence[Work], batch: Sequence[Message], now: datetime) -> list[Asked]:
+    """What is stopped for good: texts past their validity, and rows that gave no message."""
+    over = [m for m in batch if m.work in works and m.work.is_over(now)]
+    return [_asked(message, "validity_over") for message in over] + [
+        Asked(*work.key, no, 1, why) for work in works for no, why in work.broken
+    ]
+
+
+def _asked(message: Message, stop: str | None = None) -> Asked:
+    return Asked(*message.work.key, message.no, len(message.parts), stop)
+
+
+async def _settle(
+    shared: Handoff,
+    conn: Connection,
+    lease: Lease,
+    work: Work,
+    asked: Sequence[Asked],
+    moved: Sequence[Record],
+    now: datetime,
+) -> None:
+    """Decide on the texts of a slice that a cap has stopped, and on those that did not move."""
+    mine = [row for row in moved if row["run_id"] == work.run_id]
+    await caps.settle(conn, work, mine, shared.county.now, now)
+    if len(mine) == sum(row.run_id == work.run_id for row in asked):
+        return
+    if await store.run_state(conn, work.run_id) == "running" and await is_held(conn, lease):
+        work.not_before = now + BLOCKED
+    else:  # whoever holds the connection next need not wait
+        work.rows.clear()

@@ -1,0 +1,194 @@
+"""The SQL of what became of marked messages: results, references, and what goes back.
+
+A row moves only from the states in which its attempt may be, so that a holder whose lease is gone
+undoes nothing that its successor did.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.dispatch.handoff.lease_store import Lease
+from service.dispatch.limits import allowance_store, caps_store, quota_store
+from service.dispatch.retries import followup, reroute_store
+from service.dispatch.retries.followup import Failure
+from service.storage.postgres import Connection
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of one marked message; `refs` holds the carrier's reference of each part."""
+
+    run_id: uuid.UUID
+    no: int
+    attempt: int
+    phone_hash: bytes
+    state: str
+    reason: str | None
+    code: str | None
+    refs: tuple[tuple[int, bytes], ...]
+
+
+async def record_results(
+    conn: Connection, channel_id: int, results: Sequence[Result], now: datetime
+) -> list[int]:
+    """Write what became of marked messages, and the carrier's references, in one statement.
+
+    What the carrier refused with no part of it taken may take another lane, or leave again later.
+    Returns the channels that have work by that.
+    """
+    ordered = sorted(results, key=lambda r: (r.run_id, r.no))
+    refused = [
+        Failure(r.run_id, r.no, r.state, r.reason)
+        for r in ordered
+        if r.state == "rejected" and not r.refs
+    ]
+    plan = await followup.prepare(conn, refused, now)
+    # A batch knows few runs and few outcomes, but many rows: each row says which of them by number.
+    runs = list(dict.fromkeys(r.run_id for r in ordered))
+    outcomes = list(dict.fromkeys((r.state, r.reason, r.code) for r in ordered))
+    run_at = {run: index for index, run in enumerate(runs, start=1)}
+    outcome_at = {outcome: index for index, outcome in enumerate(outcomes, start=1)}
+    refs = [(at, *ref) for at, r in enumerate(ordered, start=1) for ref in r.refs]
+    await conn.execute(
+        """
+        WITH result AS MATERIALIZED (
+            SELECT a.at, ($2::uuid[])[a.run] AS run_id, a.no, a.attempt,
+                   ($3::message_state[])[a.outcome] AS state, ($4::text[])[a.outcome] AS reason,
+                   ($5::text[])[a.outcome] AS code
+            -- In sub-selects, so that the planner does not look at them: one plan does for all.
+            FROM unnest((SELECT $6::smallint[]), (SELECT $7::int[]), (SELECT $8::int[]),
+                    (SELECT $9::smallint[])) WITH ORDINALITY AS a(run, no, attempt, outcome, at)
+        ), moved AS (
+            UPDATE messages m SET
+                state = r.state, reason = r.reason, code = r.code,
+                submitted_at = CASE WHEN r.state = 'submitted' THEN $1::timestamptz END,
+                final_at = CASE WHEN r.state = 'rejected' THEN $1::timestamptz END
+            FROM result r
+            WHERE m.run_id = r.run_id AND m.no = r.no AND m.attempt = r.attempt
+              AND m.state IN ('submitting', 'uncertain')
+            RETURNING r.at, m.run_id, m.no, m.attempt, m.phone_hash, m.state, m.marked_at
+        ), listed AS (
+            INSERT INTO uncertain (channel_id, phone_hash, run_id, no, attempt, marked_at, since)
+            SELECT $10, phone_hash, run_id, no, attempt, marked_at, $1 FROM moved
+            WHERE state = 'uncertain'
+            ON CONFLICT (run_id, no) DO UPDATE SET  -- one of an earlier hand-off says nothing
+                channel_id = excluded.channel_id, attempt = excluded.attempt,
+                marked_at = excluded.marked_at, since = excluded.since
+                WHERE uncertain.attempt <> excluded.attempt
+        ), settled AS (
+            DELETE FROM uncertain u USING moved
+            WHERE moved.state <> 'uncertain' AND u.run_id = moved.run_id AND u.no = moved.no
+        )
+        INSERT INTO parts (channel_id, ref, phone_hash, run_id, no, part, attempt, at)
+        SELECT $10, p.ref, COALESCE(v.phone_hash, m.phone_hash), r.run_id, r.no, p.part, r.attempt,
+               $1
+        FROM unnest((SELECT $11::int[]), (SELECT $12::smallint[]), (SELECT $13::bytea[]))
+            AS p(at, part, ref)
+        JOIN result r ON r.at = p.at
+        LEFT JOIN moved v ON v.at = p.at
+        LEFT JOIN LATERAL (
+            SELECT phone_hash FROM messages
+            WHERE v.at IS NULL AND run_id = r.run_id AND no = r.no OFFSET 0) m ON true
+        WHERE v.at IS NOT NULL OR NOT EXISTS (
+            -- written already, if only the commit's answer was lost
+            SELECT FROM parts x WHERE x.channel_id = $10 AND x.ref = p.ref
+              AND x.run_id = r.run_id AND x.no = r.no AND x.attempt = r.attempt)
+        """,
+        now,
+        runs,
+        [state for state, _, _ in outcomes],
+        [reason for _, reason, _ in outcomes],
+        [code for _, _, code in outcomes],
+        [run_at[r.run_id] for r in ordered],
+        [r.no for r in ordered],
+        [r.attempt for r in ordered],
+        [outcome_at[r.state, r.reason, r.code] for r in ordered],
+        channel_id,
+        [at for at, _, _ in refs],
+        [part for _, part, _ in refs],
+        [ref for _, _, ref in refs],
+    )
+    await caps_store.give_back(conn, [(f.run_id, f.no) for f in refused])
+    return await followup.follow(conn, plan, now)
+
+
+async def give_back(
+    conn: Connection,
+    lease: Lease,
+    work: tuple[uuid.UUID, int],
+    rows: Sequence[tuple[int, int]],
+    now: datetime,
+) -> None:
+    """Return marked messages that provably were never written; `rows` are (no, attempt).
+
+    Attempt 0 means that the mark's own answer was lost; it counts only while the slice is ours and
+    no other one covers the row, for then nobody else can have marked it. After a cancel they are
+    cancelled like the rest of the run. A slice or run that was taken for finished meanwhile is open
+    again, and a slice that waits does so no longer. The channel's quota has their parts again, and
+    the persons' caps their places.
+    """
+    run_id, slice_no = work
+    await reroute_store.lock_put_back(conn, [run_id])
+    back = await conn.fetch(
+        """
+        WITH ours AS (
+            SELECT count(*) > 0 AS held FROM slices s JOIN connections k
+              ON k.channel_id = s.channel_id AND k.slot = s.slot AND k.epoch = s.epoch
+            WHERE s.run_id = $1 AND s.no = $5 AND s.channel_id = $6 AND s.slot = $7
+              AND s.epoch = $8 AND k.owner = $9
+        ), fate AS (  -- a run that was sent stays so when its campaign is cancelled
+            SELECT r.cancel_reason, r.state = 'cancelled' OR coalesce(c.state, '') = 'cancelled'
+                       AS cancelled
+            FROM runs r LEFT JOIN campaigns c ON c.id = r.campaign_id WHERE r.id = $1
+        ), asked AS MATERIALIZED (  -- row by row, as in the mark
+            SELECT a.attempt, m.row FROM unnest($2::int[], $3::int[]) AS a(no, attempt), LATERAL (
+                SELECT ctid AS row FROM messages
+                WHERE run_id = $1 AND no = a.no AND channel_id = $6 OFFSET 0) m
+        ), back AS (
+            UPDATE messages m SET
+                state = CASE WHEN f.cancelled THEN 'cancelled' ELSE 'queued' END::message_state,
+                reason = CASE WHEN f.cancelled
+                              THEN coalesce(f.cancel_reason, 'campaign_cancelled') END,
+                final_at = CASE WHEN f.cancelled THEN $4::timestamptz END,
+                marked_at = NULL
+            FROM asked a, fate f, ours
+            WHERE m.ctid = a.row
+              AND (m.attempt = a.attempt OR (a.attempt = 0 AND ours.held AND NOT EXISTS (
+                SELECT FROM slices o WHERE o.run_id = $1 AND o.no <> $5 AND o.channel_id = $6
+                  AND m.no BETWEEN o.first_no AND o.last_no)))
+              AND m.state IN ('submitting', 'uncertain')
+            RETURNING m.run_id, m.no, m.state, old.marked_at, m.part_count
+        ), settled AS (
+            DELETE FROM uncertain u USING back WHERE u.run_id = back.run_id AND u.no = back.no
+        ), opened AS (
+            UPDATE slices s SET done_at = NULL, not_before = NULL
+            WHERE s.run_id = $1 AND s.channel_id = $6 AND s.epoch IS NULL
+              AND (s.done_at IS NOT NULL OR s.not_before > $4) AND EXISTS (
+                SELECT FROM back
+                WHERE back.state = 'queued' AND back.no BETWEEN s.first_no AND s.last_no)
+            RETURNING s.run_id
+        ), running AS (
+            UPDATE runs r SET
+                state = CASE (SELECT c.state FROM campaigns c WHERE c.id = r.campaign_id)
+                        WHEN 'paused' THEN 'paused' ELSE 'running' END,
+                finished_at = NULL, settled_at = NULL
+            FROM opened WHERE r.id = opened.run_id AND r.state = 'sent'
+        )
+        SELECT run_id, no, marked_at, part_count FROM back
+        """,
+        run_id,
+        [no for no, _ in rows],
+        [attempt for _, attempt in rows],
+        now,
+        slice_no,
+        lease.channel_id,
+        lease.slot,
+        lease.epoch,
+        lease.owner,
+    )
+    if back:
+        await quota_store.give_back(conn, lease.channel_id, back)
+        await allowance_store.give_back(conn, run_id, back)
+        await caps_store.give_back(conn, [(row["run_id"], row["no"]) for row in back])

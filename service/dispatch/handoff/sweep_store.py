@@ -1,0 +1,214 @@
+"""The SQL of the sweep: what is open in PostgreSQL, and what is finished.
+
+What has no open slice is asked for with NOT IN, which is hashed whatever a plan was made for. A
+plan lives as long as its connection: one for NOT EXISTS that was made while there were few slices
+reads all of them for each run, and took 0.7 s once there were thousands of direct sends.
+"""
+
+import uuid
+from datetime import datetime
+
+from service.dispatch.handoff.lease_store import recover_slices
+from service.storage.postgres import Connection, affected
+
+
+async def forget_settled_doubts(conn: Connection) -> None:
+    """An entry among the doubts whose message is in none blocks its phone for nothing: whoever put
+    it there and whoever had the answer wrote at the same moment. The messages are locked, so that
+    nobody puts one of them in doubt again meanwhile.
+    """
+    await conn.execute(
+        """
+        WITH settled AS (
+            SELECT u.run_id, u.no FROM uncertain u
+            JOIN messages m ON m.run_id = u.run_id AND m.no = u.no
+            WHERE m.state <> 'uncertain' ORDER BY u.run_id, u.no FOR UPDATE OF m
+        )
+        DELETE FROM uncertain u USING settled s WHERE u.run_id = s.run_id AND u.no = s.no
+        """
+    )
+
+
+async def close_finished_runs(conn: Connection, now: datetime) -> list[uuid.UUID]:
+    """Runs of which nothing is left to hand off are sent; "no more pages" would not be enough.
+
+    Campaigns are locked before their runs, as everybody does who locks both, and the runs alone, so
+    that nothing is being given back to them meanwhile. Returns the campaigns.
+    """
+    campaigns = await conn.fetch(
+        """
+        SELECT c.id FROM campaigns c WHERE EXISTS (
+            SELECT FROM runs r WHERE r.campaign_id = c.id AND r.state = 'running'
+              AND r.id NOT IN (SELECT run_id FROM slices WHERE done_at IS NULL))
+        ORDER BY c.id FOR UPDATE OF c SKIP LOCKED
+        """
+    )
+    await conn.execute(
+        """
+        SELECT pg_advisory_xact_lock(hashtextextended(id::text, 0)) FROM (
+            SELECT id FROM runs WHERE campaign_id = ANY($1) AND state = 'running' ORDER BY id) r
+        """,
+        [row["id"] for row in campaigns],
+    )
+    rows = await conn.fetch(
+        """
+        UPDATE runs r SET state = 'sent', finished_at = $1, settle_at = NULL
+        WHERE r.state = 'running' AND r.campaign_id = ANY($2)
+          AND NOT EXISTS (SELECT FROM slices s WHERE s.run_id = r.id AND s.done_at IS NULL)
+        RETURNING campaign_id
+        """,
+        now,
+        [row["id"] for row in campaigns],
+    )
+    return [row["campaign_id"] for row in rows]
+
+
+async def close_direct_runs(conn: Connection, now: datetime) -> None:
+    """Runs without a campaign of which nothing is left to hand off are sent, too.
+
+    Their own row is locked in place of the campaign's, before the run's lock, as `reroute` does.
+    """
+    runs = await conn.fetch(
+        """
+        SELECT r.id FROM runs r
+        WHERE r.campaign_id IS NULL AND r.state = 'running'
+          AND r.id NOT IN (SELECT run_id FROM slices WHERE done_at IS NULL)
+        ORDER BY r.id FOR NO KEY UPDATE OF r SKIP LOCKED
+        """
+    )
+    if not runs:
+        return
+    ids = [row["id"] for row in runs]
+    await conn.execute(
+        """
+        SELECT pg_advisory_xact_lock(hashtextextended(id::text, 0)) FROM (
+            SELECT id FROM unnest($1::uuid[]) AS u(id) ORDER BY id) r
+        """,
+        ids,
+    )
+    await conn.execute(
+        """
+        UPDATE runs r SET state = 'sent', finished_at = $1, settle_at = NULL
+        WHERE r.id = ANY($2) AND r.state = 'running'
+          AND NOT EXISTS (SELECT FROM slices s WHERE s.run_id = r.id AND s.done_at IS NULL)
+        """,
+        now,
+        ids,
+    )
+
+
+async def channels_with_work(conn: Connection, now: datetime) -> list[int]:
+    """Channels that have something to hand off now."""
+    rows = await conn.fetch(
+        """
+        SELECT DISTINCT s.channel_id FROM slices s JOIN runs r ON r.id = s.run_id
+        WHERE s.done_at IS NULL AND s.epoch IS NULL AND r.state = 'running'
+          AND (s.not_before IS NULL OR s.not_before <= $1)
+          AND (s.canary OR coalesce(r.canary, 'passed') = 'passed')
+          AND NOT EXISTS (SELECT FROM stops WHERE lifted_at IS NULL)
+        """,
+        now,
+    )
+    return [row["channel_id"] for row in rows]
+
+
+async def expanding_runs(conn: Connection) -> list[uuid.UUID]:
+    """Runs whose ledger is still to be written."""
+    rows = await conn.fetch("SELECT id FROM runs WHERE state = 'expanding'")
+    return [row["id"] for row in rows]
+
+
+async def leftover_slices(
+    conn: Connection, after: tuple[uuid.UUID, int], limit: int, now: datetime
+) -> list[tuple[uuid.UUID, int]]:
+    """Open slices of which nothing may be handed off any more: (run, no), in order, after one.
+
+    Their run is cancelled; or its validity is over and nobody works on them, as on a channel that
+    is disabled or down.
+    """
+    rows = await conn.fetch(
+        f"{_LEFT_OVER} AND (s.run_id, s.no) > ($2, $3) ORDER BY s.run_id, s.no LIMIT $4",
+        now,
+        *after,
+        limit,
+    )
+    return [(row["run_id"], row["no"]) for row in rows]
+
+
+_LEFT_OVER = """
+    SELECT s.run_id, s.no, s.channel_id, s.first_no, s.last_no, s.epoch IS NULL AS free,
+           r.state = 'cancelled' AS cancelled,
+           coalesce(r.cancel_reason, 'campaign_cancelled') AS cancel_reason
+    FROM slices s JOIN runs r ON r.id = s.run_id
+    WHERE s.done_at IS NULL AND (r.state = 'cancelled' OR (
+        r.state IN ('running', 'paused') AND r.valid_until <= $1 AND s.epoch IS NULL))
+"""
+
+
+async def stop_slice(conn: Connection, run_id: uuid.UUID, slice_no: int, now: datetime) -> int:
+    """Stop what is queued in a left-over slice, each message with its reason; returns how many.
+
+    The run's lock is taken alone first, as by a pause: nothing is half-marked then, and what is
+    being given back is seen. Must run in a transaction.
+    """
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))", run_id)
+    found = await conn.fetchrow(
+        f"{_LEFT_OVER} AND s.run_id = $2 AND s.no = $3 FOR UPDATE OF s",
+        now,
+        run_id,
+        slice_no,
+    )
+    if found is None:
+        return 0
+    if found["free"]:
+        await recover_slices(conn, [(run_id, slice_no)], now)
+    stretch = run_id, found["channel_id"], found["first_no"], found["last_no"]
+    status = await conn.execute(
+        """
+        UPDATE messages SET
+            state = CASE WHEN $6 THEN 'cancelled' ELSE 'suppressed' END::message_state,
+            reason = CASE WHEN $6 THEN $7 ELSE 'validity_over' END,
+            final_at = $5
+        WHERE run_id = $1 AND channel_id = $2 AND no BETWEEN $3 AND $4 AND state = 'queued'
+        """,
+        *stretch,
+        now,
+        found["cancelled"],
+        found["cancel_reason"],
+    )
+    await conn.execute(
+        """
+        UPDATE slices SET done_at = $5
+        WHERE run_id = $1 AND no = $6 AND epoch IS NULL AND NOT EXISTS (
+            SELECT FROM messages WHERE run_id = $1 AND channel_id = $2 AND no BETWEEN $3 AND $4
+              AND state IN ('queued', 'submitting'))
+        """,
+        *stretch,
+        now,
+        slice_no,
+    )
+    return affected(status)
+
+
+async def note_turn(conn: Connection, act: str, seconds: float) -> None:
+    """Note that a regular act came to its end just now, after so long."""
+    await conn.execute(
+        """
+        INSERT INTO turns (act, ended_at, seconds) VALUES ($1, clock_timestamp(), $2)
+        ON CONFLICT (act) DO UPDATE SET ended_at = excluded.ended_at, seconds = excluded.seconds
+        """,
+        act,
+        seconds,
+    )
+
+
+async def last_turns(conn: Connection) -> dict[str, tuple[float, float]]:
+    """How long ago each regular act came to its end last, and how long it took: seconds."""
+    rows = await conn.fetch(
+        """
+        SELECT act, extract(epoch FROM clock_timestamp() - ended_at)::float8 AS ago,
+               seconds::float8
+        FROM turns ORDER BY act
+        """
+    )
+    return {row["act"]: (row["ago"], row["seconds"]) for row in rows}

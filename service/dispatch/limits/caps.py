@@ -1,0 +1,158 @@
+"""Frequency caps: how many texts of a class a person may get, from all departments together.
+
+Counted are hand-offs, by the keyed hash of the phone. A place is taken in the mark itself
+(`store.mark`), so two departments never take the last one both; what provably never left gives it
+back, what is in doubt keeps it, and a further hand-off of the same text moves it and takes no
+second one. Warnings have no cap, nor have replies. The defaults are those of practice (domain
+§2.6): publicity once in 24 h, twice in 7 days, six times in 30, and never the same text within 30
+days; work notices five times in 24 h.
+
+What a cap stops waits until there is room, if its plan says so and it is still of use then; else it
+is stopped, with the reason.
+"""
+
+import itertools
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from service.accounts.people.model import By
+from service.campaigns.calendar.hours import County
+from service.dispatch.compose import Work
+from service.dispatch.limits import caps_store
+from service.dispatch.limits.caps_store import Held
+from service.dispatch.retries.retry import Terms
+from service.errors import Invalid
+from service.storage.postgres import Connection, Record
+
+log = logging.getLogger(__name__)
+
+CAPPED = "capped"
+SAME_TEXT = "same_text"
+
+CappedClass = Literal["public_interest", "service"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most texts of a class in 24 hours, 7 days and 30 days; None: any number.
+
+    same_text: whether the same text may come again within 30 days.
+    """
+
+    per_day: int | None
+    per_week: int | None
+    per_month: int | None
+    same_text: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """The caps of a class as somebody set them; set_by: None for those from the beginning."""
+
+    message_class: str
+    limits: Limits
+    reason: str
+    set_by: UUID | None
+    set_at: datetime
+
+
+def check(limits: Limits) -> None:
+    """Refuse limits of which the shorter span allows more than the longer one.
+
+    Raises:
+        Invalid: names the field.
+    """
+    spans = ("per_day", "per_week", "per_month")
+    given = [(name, getattr(limits, name)) for name in spans if getattr(limits, name) is not None]
+    for (shorter, less), (longer, more) in itertools.pairwise(given):
+        if less > more:
+            problem = f"must be at least {shorter}, which is {less}"
+            raise Invalid(f"{longer} {problem}", fields={longer: problem})
+
+
+async def list_caps(conn: Connection, *, history: bool) -> list[Caps]:
+    """The caps in force, or with `history` all that ever were, from new to old."""
+    rows = await caps_store.list_caps(conn, history=history)
+    return [
+        Caps(
+            message_class=row["class"],
+            limits=Limits(row["per_day"], row["per_week"], row["per_month"], row["same_text"]),
+            reason=row["reason"],
+            set_by=row["set_by"],
+            set_at=row["set_at"],
+        )
+        for row in rows
+    ]
+
+
+async def limits_of(conn: Connection, message_class: str) -> Limits:
+    """The limits in force of a class; of one without caps, none."""
+    known = {one.message_class: one.limits for one in await list_caps(conn, history=False)}
+    return known.get(message_class, Limits(None, None, None, same_text=True))
+
+
+async def set_caps(conn: Connection, message_class: CappedClass, limits: Limits, by: By) -> Caps:
+    """Set the caps of a class; marks that begin after this is committed follow them.
+
+    Raises:
+        Invalid: the limits contradict each other.
+    """
+    check(limits)
+    values = (limits.per_day, limits.per_week, limits.per_month, limits.same_text)
+    await caps_store.insert_caps(conn, message_class, values, by)
+    return Caps(
+        message_class=message_class,
+        limits=limits,
+        reason=by.reason,
+        set_by=by.user_id,
+        set_at=by.at,
+    )
+
+
+def leaves_at(free_at: datetime, terms: Terms, now: datetime) -> datetime | None:
+    """When a text may leave for which there is room from `free_at` on; None: never.
+
+    Only within the send hours and before its validity is over; without an end of the validity
+    never, since nobody has said until when it is of use.
+    """
+    if free_at <= now:  # somebody has given a place back meanwhile
+        return now
+    if terms.valid_until is None:
+        return None
+    at = terms.county.next_opening(free_at, terms.hours)
+    return at if at < terms.valid_until else None
+
+
+async def settle(
+    conn: Connection, work: Work, moved: Sequence[Record], county: County, now: datetime
+) -> None:
+    """Decide what becomes of the texts that this transaction's mark says are capped: each waits, or
+    is stopped for good, with the reason.
+    """
+    nos = [row["no"] for row in moved if row["state"] == "capped"]
+    if not nos:
+        return
+    held = []
+    for row in await caps_store.capped_texts(conn, work.run_id, nos):
+        spans, same = row["free_at"], row["text_free_at"]
+        free_at = max((at for at in (spans, same) if at is not None), default=now)
+        waits = row["over_cap"] == "defer"
+        terms = Terms(work.hours, county, work.valid_until if waits else None)
+        until = leaves_at(free_at, terms, now)
+        held.append(Held(row["no"], SAME_TEXT if free_at == same else CAPPED, until))
+    await caps_store.hold(conn, work.run_id, held, now)
+    waiting = sum(text.until is not None for text in held)
+    log.info("caps", extra={"deferred": waiting, "stopped": len(held) - waiting})
+
+
+FORGET_AFTER = timedelta(days=31)
+"""After the longest span of a cap nothing needs to know any more who got something."""
+
+
+async def forget(conn: Connection, now: datetime) -> None:
+    """Delete what no cap asks for any more."""
+    await caps_store.delete_old(conn, now - FORGET_AFTER)

@@ -1,0 +1,68 @@
+"""A text whose carrier says that the number is another network's takes a second lane, once.
+
+Numbers are ported between carriers, and the prefix does not tell. The answer to a submit or a final
+receipt with the reason `ported` is an ordinary failure first; then, in the same transaction, the
+message goes back into the queue of another lane, if there is one for it. If that one delivers and
+takes one carrier's numbers only, the carrier of the number is known from then on.
+
+Whoever records results calls `lock` before the statement that records them, and `reroute` after it.
+"""
+
+import logging
+import uuid
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from service.campaigns.plans.lifecycle import reopen_campaigns
+from service.channels.outcome import Reason, ReceiptState
+from service.dispatch.retries import reroute_store
+from service.dispatch.retries.reroute_store import Key
+from service.dispatch.routing.route import second
+from service.dispatch.routing.route_store import list_lanes
+from service.storage.postgres import Connection
+
+log = logging.getLogger(__name__)
+
+_FAILURES = frozenset({ReceiptState.UNDELIVERED.value, ReceiptState.REJECTED.value})
+
+
+def is_stray(state: str, reason: str | None) -> bool:
+    """Whether this outcome says that another network serves the number."""
+    return reason == Reason.PORTED and state in _FAILURES
+
+
+async def lock(conn: Connection, runs: Collection[uuid.UUID]) -> None:
+    """Hold the runs still in which a message may be moved; nothing to do if there is none."""
+    if runs:
+        await reroute_store.lock_runs(conn, runs)
+
+
+async def reroute(conn: Connection, keys: Sequence[Key], now: datetime) -> list[int]:
+    """Give these failed messages to another lane where they may have one; the others stay failed.
+
+    Returns the channels that have work now.
+    """
+    if not keys:
+        return []
+    strays = await reroute_store.find_strays(conn, keys, now)
+    if not strays:
+        return []
+    lanes = await list_lanes(conn, now)
+    ways = []
+    for row in strays:
+        lane = second(lanes, row["channel_id"], row["known"], row["chosen"])
+        if lane is not None:
+            ways.append(((row["run_id"], row["no"]), lane.id))
+    if not ways:
+        return []
+    channels = await reroute_store.move_strays(conn, ways)
+    runs = sorted({run_id for (run_id, _), _ in ways})
+    await reopen_campaigns(conn, runs, "a text takes a second lane", now)
+    log.info("routed again", extra={"messages": len(ways), "channels": channels})
+    return channels
+
+
+async def learn(conn: Connection, keys: Sequence[Key], now: datetime) -> None:
+    """Remember what those of these messages prove that their second lane has delivered."""
+    if keys:
+        await reroute_store.learn_carriers(conn, keys, now)

@@ -1,0 +1,1 @@
+"""Which channels can take a number: by its carrier, in an order."""
