@@ -28,7 +28,7 @@ from service.channels.gateway import Receipt
 from service.channels.model import Channel
 from service.channels.outcome import ReceiptState
 from service.crypto import Keyring
-from service.delivery import store as delivery
+from service.delivery.receipts import store as delivery
 from service.dispatch.direct import direct
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.handoff import lease_store, record_store, slice_store, store

@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any
 
 from service.channels.model import CARRIERS, Channel, operator_of
-from service.delivery.inbox import Inbox
-from service.delivery.receipts import recheck
+from service.delivery.receipts.inbox import Inbox
+from service.delivery.receipts.receipts import recheck
 from service.dispatch.handoff.serve import ChannelServer
 from service.errors import Misconfigured
 from service.queue import Job, heard_wakes

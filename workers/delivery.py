@@ -3,11 +3,11 @@
 from functools import partial
 from typing import Any
 
-from service.delivery.id_forms import reread
-from service.delivery.inbound import read_inbound as read
-from service.delivery.receipts import fold_receipts as fold
-from service.delivery.replies import send_replies as send
-from service.delivery.strays import Bounds
+from service.delivery.inbound.inbound import read_inbound as read
+from service.delivery.inbound.replies import send_replies as send
+from service.delivery.inbound.strays import Bounds
+from service.delivery.receipts.id_forms import reread
+from service.delivery.receipts.receipts import fold_receipts as fold
 from service.queue import Job
 from workers.context import Kind, runtime_of
 

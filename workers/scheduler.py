@@ -29,11 +29,13 @@ from service.campaigns.runs.firing import Limits, fire_due
 from service.campaigns.stops import restored
 from service.campaigns.stops.guard import guard_runs
 from service.campaigns.stops.guard import limits_of as limits_of_runs
-from service.delivery import id_forms, inbound, replies, webhooks
-from service.delivery.doubt import sweep_decided
-from service.delivery.receipts import sweep_parked
-from service.delivery.settle_store import settle_runs
-from service.delivery.store import channels_with_receipts, expire_parked
+from service.delivery.inbound import inbound, replies
+from service.delivery.receipts import id_forms
+from service.delivery.receipts.receipts import sweep_parked
+from service.delivery.receipts.settle_store import settle_runs
+from service.delivery.receipts.store import channels_with_receipts, expire_parked
+from service.delivery.uncertain.doubt import sweep_decided
+from service.delivery.webhooks import webhooks
 from service.dispatch.failover.shift import shift_waiting
 from service.dispatch.failover.watch import judge, limits_of
 from service.dispatch.handoff import lease_store, sweep_store

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from service.delivery.webhooks import call_due
+from service.delivery.webhooks.webhooks import call_due
 from service.queue import Job
 from workers.context import Kind, runtime_of
 

@@ -28,7 +28,7 @@ from service.channels.gateway import (
 from service.channels.model import Channel
 from service.channels.registry import load
 from service.channels.store import find_channel
-from service.delivery import store
+from service.delivery.receipts import store
 from service.errors import Invalid, NotFound, Unavailable
 from service.queue import Job
 from service.runtime import Runtime

@@ -13,7 +13,7 @@ from service.channels import changes, changes_store, store
 from service.channels.changes import NewChange, State
 from service.channels.changes_store import Proposal
 from service.channels.model import merged, parse_config, shown
-from service.delivery import id_forms
+from service.delivery.receipts import id_forms
 from service.errors import Invalid
 from service.queue import Job
 

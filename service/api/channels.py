@@ -26,7 +26,7 @@ from service.channels.model import Channel, Hold
 from service.channels.networks import reach_of, read_networks
 from service.channels.registry import load
 from service.channels.trial import check_clock, try_channel
-from service.delivery import id_forms
+from service.delivery.receipts import id_forms
 from service.queue import Job
 
 

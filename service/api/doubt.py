@@ -17,12 +17,12 @@ from service.api.upload import Upload
 from service.audience.numbers.number import mask
 from service.audience.numbers.prefix import packaged_prefixes
 from service.campaigns.core import run_store
-from service.delivery import doubt, doubt_store
-from service.delivery.doubt import Decision, Skip
-from service.delivery.doubt_store import Key, Which
-from service.delivery.statement import Line as StatementLine
-from service.delivery.statement import Result, Unreadable, read_lines
-from service.delivery.statement_import import Statement, import_statement
+from service.delivery.uncertain import doubt, doubt_store
+from service.delivery.uncertain.doubt import Decision, Skip
+from service.delivery.uncertain.doubt_store import Key, Which
+from service.delivery.uncertain.statement import Line as StatementLine
+from service.delivery.uncertain.statement import Result, Unreadable, read_lines
+from service.delivery.uncertain.statement_import import Statement, import_statement
 from service.errors import Invalid, NotFound
 from service.queue import Job
 from service.storage.postgres import Record

@@ -11,9 +11,9 @@ from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Out, Page, Text
 from service.audience.numbers.number import mask
 from service.campaigns.core import run_store
-from service.delivery import inbound, inbound_store
-from service.delivery.inbound import Outcome
-from service.delivery.inbound_store import TextFilter
+from service.delivery.inbound import inbound, inbound_store
+from service.delivery.inbound.inbound import Outcome
+from service.delivery.inbound.inbound_store import TextFilter
 from service.errors import NotFound
 from service.logs import masked
 from service.storage.postgres import Record

@@ -14,7 +14,7 @@ from service.channels.link_words import Said
 from service.channels.logins import How
 from service.channels.model import Channel
 from service.channels.store import Health
-from service.delivery import id_forms
+from service.delivery.receipts import id_forms
 from service.dispatch.failover import health_store
 from service.dispatch.failover.breaker import State
 from service.dispatch.failover.watch import limits_of, look_at

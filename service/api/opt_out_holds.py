@@ -8,7 +8,7 @@ from pydantic import Field
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Line, Out, Page
-from service.delivery import strays, strays_store
+from service.delivery.inbound import strays, strays_store
 
 
 class HoldDecisionBody(Body):

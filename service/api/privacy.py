@@ -14,7 +14,7 @@ from service.audience.contacts.contact_store import holder_of_contact
 from service.audience.numbers.number import mask, parse_phone
 from service.campaigns.core.run_store import get_run
 from service.clock import CHINA
-from service.delivery.inbound import visible
+from service.delivery.inbound.inbound import visible
 from service.errors import Invalid, NotFound
 from service.messages.ledger import MessageState
 from service.privacy import disclose, erase, retention_store

@@ -8,8 +8,9 @@ from pydantic import Field
 from service.api.call import Call, Download
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Day, Instant, Line, Out, Page, Query
-from service.delivery import reconcile, unmatched, unmatched_store
-from service.delivery.unmatched_store import Kept
+from service.delivery.receipts import unmatched, unmatched_store
+from service.delivery.receipts.unmatched_store import Kept
+from service.delivery.uncertain import reconcile
 from service.errors import Invalid
 from service.storage.postgres import Record
 

@@ -10,10 +10,10 @@ from service.accounts.people.model import Right
 from service.api.call import Call
 from service.api.paging import PageQuery, cut
 from service.api.schema import Body, Instant, Line, Out, Page
-from service.delivery import webhook_calls_store as calls
-from service.delivery import webhook_store as store
-from service.delivery.webhook import new_secret
-from service.delivery.webhooks import SECRET
+from service.delivery.webhooks import webhook_calls_store as calls
+from service.delivery.webhooks import webhook_store as store
+from service.delivery.webhooks.webhook import new_secret
+from service.delivery.webhooks.webhooks import SECRET
 from service.errors import Conflict
 from service.queue import Job
 from service.storage.postgres import Record

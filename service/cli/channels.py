@@ -31,7 +31,7 @@ from service.channels.trial import check_clock, try_channel
 from service.cli.database import opened, write_down
 from service.clock import written
 from service.crypto import Keyring
-from service.delivery import id_forms
+from service.delivery.receipts import id_forms
 from service.errors import Misconfigured
 from service.queue import open_redis
 from service.settings import Settings, read_settings

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from service.accounts.people.model import By, User
 from service.crypto import Keyring
-from service.delivery.unmatched_store import OCTETS
+from service.delivery.receipts.unmatched_store import OCTETS
 from service.errors import Conflict, NotFound
 from service.privacy import store
 from service.privacy.lookups import REASON, note_lookup

@@ -10,10 +10,11 @@ from service.accounts.people.model import By
 from service.channels.gateway import Receipt
 from service.channels.outcome import ReceiptState
 from service.crypto import Keyring
-from service.delivery import doubt, store
-from service.delivery.doubt import Decision, Verdict
-from service.delivery.doubt_store import Key, Which
-from service.delivery.receipts import SETTLE_AFTER, fold_receipts, sweep_parked
+from service.delivery.receipts import store
+from service.delivery.receipts.receipts import SETTLE_AFTER, fold_receipts, sweep_parked
+from service.delivery.uncertain import doubt
+from service.delivery.uncertain.doubt import Decision, Verdict
+from service.delivery.uncertain.doubt_store import Key, Which
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, slice_store, sweep_store
 from service.dispatch.handoff.lease_store import Lease

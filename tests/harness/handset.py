@@ -9,8 +9,8 @@ from typing import Any
 from service.channels.gateway import Inbound
 from service.channels.model import Channel
 from service.crypto import Keyring
-from service.delivery import store
-from service.delivery.inbound import read_inbound
+from service.delivery.inbound.inbound import read_inbound
+from service.delivery.receipts import store
 from service.dispatch.expansion.expand import expand_run
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone

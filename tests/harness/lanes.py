@@ -13,8 +13,8 @@ from service.channels.gateway import Receipt
 from service.channels.model import CARRIERS, Channel
 from service.channels.outcome import ReceiptState
 from service.crypto import Keyring
-from service.delivery import store as delivery
-from service.delivery.receipts import fold_receipts, recheck
+from service.delivery.receipts import store as delivery
+from service.delivery.receipts.receipts import fold_receipts, recheck
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, record_store, slice_store, store, sweep_store
 from service.dispatch.handoff.lease_store import Lease

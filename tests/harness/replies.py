@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from service.delivery.replies import TOGETHER, send_replies
+from service.delivery.inbound.replies import TOGETHER, send_replies
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import sweep_store
 from service.dispatch.handoff.lease_store import Lease

@@ -1,6 +1,6 @@
 """Something of each kind that a department has, for tests that go through all addresses."""
 
-from service.delivery.webhook_store import insert_webhook
+from service.delivery.webhooks.webhook_store import insert_webhook
 from service.storage.postgres import transaction
 from tests.factories import make_contact, make_draft
 from tests.integration.api.conftest import Api

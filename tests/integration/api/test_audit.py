@@ -115,7 +115,7 @@ async def test_an_export_that_breaks_off_has_its_entry(
         for _ in range(200):
             yield "x" * 100_000
 
-    monkeypatch.setattr("service.delivery.unmatched.kept_csv", lines)
+    monkeypatch.setattr("service.delivery.receipts.unmatched.kept_csv", lines)
     headers = {"Authorization": f"Bearer {api.tokens[ADMIN]}"}
     address = f"{PREFIX}/receipts/unmatched/export"
     async with api.client.get(address, headers=headers) as answer:

@@ -25,7 +25,7 @@ from service.channels.changes_store import list_proposals
 from service.channels.model import CARRIERS, Channel, ChannelSettings
 from service.channels.store import insert_channel, parse_settings
 from service.crypto import Keyring
-from service.delivery.receipts import fold_receipts
+from service.delivery.receipts.receipts import fold_receipts
 from service.queue import Job, queue_name
 from service.runtime import Runtime
 from service.storage.postgres import Record, transaction
@@ -238,7 +238,7 @@ async def test_what_cannot_be_stored_is_not_answered_and_nothing_of_it_stays(
         raise ConnectionResetError
 
     with monkeypatch.context() as broken:
-        broken.setattr("service.delivery.store.insert_inbound", gone)
+        broken.setattr("service.delivery.receipts.store.insert_inbound", gone)
         answer = await say(client, made.id, [RECEIPT, TEXT])
     _check(answer, 503, "unavailable")
     assert answer.headers["Retry-After"] == "5"

@@ -9,9 +9,10 @@ import pytest
 
 from service.accounts.people.model import Role
 from service.channels.gateway import Inbound
-from service.delivery import replies_store, store
-from service.delivery.inbound import read_inbound
-from service.delivery.replies import send_replies
+from service.delivery.inbound import replies_store
+from service.delivery.inbound.inbound import read_inbound
+from service.delivery.inbound.replies import send_replies
+from service.delivery.receipts import store
 from service.storage.postgres import transaction
 from tests.factories import make_contact, make_draft, make_token, make_user, phone
 from tests.harness.instants import instant

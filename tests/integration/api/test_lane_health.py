@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from service.delivery import id_forms
-from service.delivery.id_forms_store import count_misses
+from service.delivery.receipts import id_forms
+from service.delivery.receipts.id_forms_store import count_misses
 from service.dispatch.failover.health import Counts
 from service.dispatch.failover.shift import shift_waiting
 from service.dispatch.failover.watch import judge, limits_of

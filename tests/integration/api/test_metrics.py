@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.api import metrics
 from service.channels.gateway import Receipt
 from service.channels.outcome import ReceiptState
-from service.delivery import store
+from service.delivery.receipts import store
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import sweep_store
 from service.storage.postgres import transaction

@@ -11,7 +11,7 @@ import pytest
 
 from service.api import metrics
 from service.clock import Clock
-from service.delivery.inbox import Inbox
+from service.delivery.receipts.inbox import Inbox
 from service.gateways.cmpp import CMPPGateway
 from service.protocols.cmpp.pdu import Deliver, DeliverResp, encode
 from tests.harness.ledger import add_channel

@@ -21,7 +21,7 @@ from service.campaigns.plans.lifecycle import finish_campaigns
 from service.campaigns.runs import further_runs
 from service.campaigns.runs.firing import fire_due
 from service.crypto import Keyring
-from service.delivery.receipts import fold_receipts
+from service.delivery.receipts.receipts import fold_receipts
 from service.dispatch.expansion import expand_store
 from service.dispatch.expansion.expand import expand_run
 from service.errors import Conflict, Forbidden, Invalid, NotFound

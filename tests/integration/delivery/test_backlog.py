@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from service.delivery import receipts, store
+from service.delivery.receipts import receipts, store
 from tests.harness.owner import as_owner
 from tests.integration.delivery import test_receipts
 from tests.integration.delivery.test_receipts import SetUp

@@ -9,9 +9,9 @@ import pytest
 
 from service.accounts.people.model import By
 from service.clock import CHINA
-from service.delivery import doubt
-from service.delivery.doubt import WAIT, Skip, TooEarly
-from service.delivery.doubt_store import Settled, Which, insert_decision, settle
+from service.delivery.uncertain import doubt
+from service.delivery.uncertain.doubt import WAIT, Skip, TooEarly
+from service.delivery.uncertain.doubt_store import Settled, Which, insert_decision, settle
 from service.dispatch.handoff import slice_store
 from service.errors import Conflict
 from service.messages.ledger import MOVES, MessageState

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from service.accounts.people.model import By
-from service.delivery import doubt, doubt_store
-from service.delivery.doubt import Decision, Skip, Verdict
-from service.delivery.doubt_store import Which
-from service.delivery.receipts import fold_receipts
-from service.delivery.statement import Line
-from service.delivery.statement_import import Statement, import_statement
+from service.delivery.receipts.receipts import fold_receipts
+from service.delivery.uncertain import doubt, doubt_store
+from service.delivery.uncertain.doubt import Decision, Skip, Verdict
+from service.delivery.uncertain.doubt_store import Which
+from service.delivery.uncertain.statement import Line
+from service.delivery.uncertain.statement_import import Statement, import_statement
 from service.dispatch.handoff import lease_store
 from service.messages.ledger import MOVES, MessageState
 from service.storage.postgres import COLLISIONS, UNREACHABLE, transaction

@@ -8,8 +8,8 @@ import pytest
 
 from service.accounts.people.model import By
 from service.audience.numbers.prefix import packaged_prefixes
-from service.delivery import statement_import
-from service.delivery.statement import (
+from service.delivery.uncertain import statement_import
+from service.delivery.uncertain.statement import (
     EARLY,
     Line,
     Result,
@@ -17,7 +17,7 @@ from service.delivery.statement import (
     read_instant,
     read_lines,
 )
-from service.delivery.statement_import import Report, Statement, import_statement
+from service.delivery.uncertain.statement_import import Report, Statement, import_statement
 from service.errors import FileRefused, Invalid, NotFound
 from service.messages.ledger import MOVES, MessageState
 from service.storage.postgres import transaction
@@ -145,7 +145,7 @@ def test_a_statement_in_gb18030_is_read_and_another_encoding_is_refused() -> Non
 
 
 def test_a_statement_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.delivery.statement.MAX_LINES", 2)
+    monkeypatch.setattr("service.delivery.uncertain.statement.MAX_LINES", 2)
     line = "19790000001,2027-01-12 09:30,成功\n"
     assert len(read(HEADER + 2 * line)) == 2
     with pytest.raises(FileRefused) as refused:

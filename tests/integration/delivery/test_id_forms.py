@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from service.channels.store import get_channel
-from service.delivery import id_forms, id_forms_store
-from service.delivery.store import RECEIPT_WAIT, expire_parked
+from service.delivery.receipts import id_forms, id_forms_store
+from service.delivery.receipts.store import RECEIPT_WAIT, expire_parked
 from service.storage.postgres import Pool, transaction
 from tests.harness.ledger import phone
 from tests.integration.delivery.test_receipts import SetUp, Stage

@@ -13,9 +13,9 @@ from service.accounts.departments.department_store import end_registration, regi
 from service.channels.gateway import Inbound
 from service.clock import Clock
 from service.crypto import Keyring
-from service.delivery import inbound, inbound_store
-from service.delivery.inbox import Inbox
-from service.delivery.joining import GAP, REPEATED_WITHIN
+from service.delivery.inbound import inbound, inbound_store
+from service.delivery.inbound.joining import GAP, REPEATED_WITHIN
+from service.delivery.receipts.inbox import Inbox
 from service.logs import JSONFormatter
 from service.storage.postgres import Pool
 from tests.harness.handset import ACCESS, Handsets, hand_off, set_up

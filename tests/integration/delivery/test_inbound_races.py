@@ -9,8 +9,8 @@ import pytest
 from service.accounts.people import store as accounts
 from service.accounts.people.model import NewUser, Role, User
 from service.crypto import Keyring
-from service.delivery import inbound, inbound_store, replies_store
-from service.delivery.inbound import Outcome
+from service.delivery.inbound import inbound, inbound_store, replies_store
+from service.delivery.inbound.inbound import Outcome
 from service.dispatch.handoff import store as dispatch
 from service.errors import Conflict
 from service.storage.postgres import Connection, Pool, transaction

@@ -18,9 +18,9 @@ from service.channels.gateway import Receipt
 from service.channels.model import Channel
 from service.channels.outcome import ReceiptState
 from service.crypto import Keyring
-from service.delivery import receipts, store
-from service.delivery.receipts import SETTLE_AFTER, fold_receipts, recheck, sweep_parked
-from service.delivery.settle_store import settle_runs
+from service.delivery.receipts import receipts, store
+from service.delivery.receipts.receipts import SETTLE_AFTER, fold_receipts, recheck, sweep_parked
+from service.delivery.receipts.settle_store import settle_runs
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, record_store, sweep_store
 from service.dispatch.handoff import store as dispatch

@@ -14,7 +14,7 @@ from service.audience.segments.segment_sql import compile_rule
 from service.audience.segments.segment_store import FIRST_RULE_PARAMETER, count_people, shown
 from service.campaigns.audience.follower_store import count_missed
 from service.crypto import Keyring
-from service.delivery.replies import reply_texts
+from service.delivery.inbound.replies import reply_texts
 from service.dispatch.direct import direct_store
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.expansion.expand import expand_run

@@ -11,10 +11,18 @@ from service.accounts.departments.department_store import end_registration, regi
 from service.accounts.people.model import By
 from service.channels.gateway import Inbound
 from service.crypto import Keyring
-from service.delivery import doubt, replies_store, store
-from service.delivery.doubt import Decision
-from service.delivery.doubt_store import Which
-from service.delivery.replies import ANSWERED_WITHIN, MOST_A_DAY, TOGETHER, reply_texts, waits
+from service.delivery.inbound import replies_store
+from service.delivery.inbound.replies import (
+    ANSWERED_WITHIN,
+    MOST_A_DAY,
+    TOGETHER,
+    reply_texts,
+    waits,
+)
+from service.delivery.receipts import store
+from service.delivery.uncertain import doubt
+from service.delivery.uncertain.doubt import Decision
+from service.delivery.uncertain.doubt_store import Which
 from service.dispatch.direct import direct, direct_store
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.retries import reroute, reroute_store

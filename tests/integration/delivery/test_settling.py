@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.delivery import settle_store
-from service.delivery.settle_store import CLAIMED, settle_runs
+from service.delivery.receipts import settle_store
+from service.delivery.receipts.settle_store import CLAIMED, settle_runs
 from service.dispatch.handoff import sweep_store
 from tests.integration.delivery import test_receipts
 from tests.integration.delivery.test_receipts import DAYS_3, SECOND, SetUp

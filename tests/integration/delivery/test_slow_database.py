@@ -9,7 +9,7 @@ from service.channels.gateway import Inbound, Receipt
 from service.channels.outcome import ReceiptState
 from service.clock import Clock
 from service.crypto import Keyring
-from service.delivery.inbox import Inbox
+from service.delivery.receipts.inbox import Inbox
 from service.gateways.cmpp import CMPPGateway
 from service.protocols.cmpp.pdu import DeliverResp
 from service.storage.postgres import Pool, transaction

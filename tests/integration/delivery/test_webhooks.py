@@ -19,10 +19,10 @@ from aiohttp.test_utils import TestServer
 
 from service.clock import CHINA, Clock
 from service.crypto import Keyring
-from service.delivery import webhook_calls_store as calls
-from service.delivery import webhook_store as store
-from service.delivery.webhook import new_secret
-from service.delivery.webhooks import KEPT, SECRET, call_due, forget, hand_out
+from service.delivery.webhooks import webhook_calls_store as calls
+from service.delivery.webhooks import webhook_store as store
+from service.delivery.webhooks.webhook import new_secret
+from service.delivery.webhooks.webhooks import KEPT, SECRET, call_due, forget, hand_out
 from service.dispatch.limits import allowance_store
 from service.storage.postgres import Pool, Record, transaction
 from tests.factories import Team, make_draft, make_team
@@ -266,7 +266,7 @@ async def test_a_failed_call_is_made_again_later_and_redirects_are_not_followed(
 async def test_one_that_hangs_is_let_go_and_delays_no_other(
     world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.delivery.webhooks.CALL_SECONDS", 0.3)
+    monkeypatch.setattr("service.delivery.webhooks.webhooks.CALL_SECONDS", 0.3)
     other = await world.add_webhook(receiver.url.replace("/hook", "/other"), ["message.final"])
     gone = asyncio.Event()
     receiver.answer = lambda r: gone.wait() if r.path == "/hook" else web.Response()
@@ -414,7 +414,7 @@ async def test_what_waits_for_a_webhook_that_is_switched_off_is_forgotten_in_the
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a receiver that nobody switches on again would be kept its events for ever."""
-    monkeypatch.setattr("service.delivery.webhooks.HAND_OUT", 1)
+    monkeypatch.setattr("service.delivery.webhooks.webhooks.HAND_OUT", 1)
     for no in (1, 2, 3):
         await world.end(no)
     await hand_out(world.pool, world.clock.at)

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from service.clock import Clock
 from service.crypto import Keyring
-from service.delivery.inbox import Inbox
-from service.delivery.receipts import fold_receipts, recheck
+from service.delivery.receipts.inbox import Inbox
+from service.delivery.receipts.receipts import fold_receipts, recheck
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff.serve import ChannelServer
 from service.runtime import Runtime

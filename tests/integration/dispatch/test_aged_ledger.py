@@ -18,10 +18,12 @@ from service.campaigns.stops import guard_store
 from service.channels.gateway import Receipt
 from service.channels.outcome import ReceiptState
 from service.crypto import Keyring
-from service.delivery import doubt_store, inbound_store, settle_store
-from service.delivery import store as delivery
-from service.delivery.doubt_store import Settled, Which
-from service.delivery.store import Change
+from service.delivery.inbound import inbound_store
+from service.delivery.receipts import settle_store
+from service.delivery.receipts import store as delivery
+from service.delivery.receipts.store import Change
+from service.delivery.uncertain import doubt_store
+from service.delivery.uncertain.doubt_store import Settled, Which
 from service.dispatch.direct import direct_store
 from service.dispatch.failover import shift_store
 from service.dispatch.failover.shift_store import Stopped

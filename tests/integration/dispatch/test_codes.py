@@ -12,7 +12,7 @@ from service.channels.gateway import Receipt, SubmitResult
 from service.channels.outcome import Outcome, ReceiptState
 from service.clock import Clock
 from service.crypto import Keyring
-from service.delivery import store
+from service.delivery.receipts import store
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import add_channel, phone, states
 from tests.integration.dispatch.conftest import CalmFaults, eventually

@@ -12,8 +12,8 @@ from service.channels.gateway import Receipt
 from service.channels.outcome import ReceiptState
 from service.clock import Clock
 from service.crypto import Keyring
-from service.delivery.inbox import Inbox
-from service.delivery.receipts import fold_receipts
+from service.delivery.receipts.inbox import Inbox
+from service.delivery.receipts.receipts import fold_receipts
 from service.storage.postgres import Pool
 from tests.harness.stage import SetUp
 

@@ -10,8 +10,8 @@ from service.audience.suppressions.suppression import add_suppressions
 from service.channels.gateway import Receipt
 from service.channels.outcome import ReceiptState
 from service.crypto import Keyring
-from service.delivery import store as delivery
-from service.delivery.receipts import fold_receipts
+from service.delivery.receipts import store as delivery
+from service.delivery.receipts.receipts import fold_receipts
 from service.dispatch.handoff.record_store import Result
 from service.dispatch.retries import dead_numbers
 from service.storage.postgres import Pool, transaction

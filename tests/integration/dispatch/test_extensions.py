@@ -16,7 +16,7 @@ from service.channels.model import CARRIERS, Channel, ChannelSettings
 from service.channels.store import insert_channel, parse_settings
 from service.clock import Clock
 from service.crypto import Keyring
-from service.delivery.inbound import read_inbound
+from service.delivery.inbound.inbound import read_inbound
 from service.dispatch.direct import direct
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.handoff.serve import ChannelServer

@@ -27,7 +27,7 @@ from service.channels.model import Channel
 from service.channels.outcome import Outcome
 from service.clock import Clock
 from service.crypto import Keyring
-from service.delivery.receipts import fold_receipts, sweep_parked
+from service.delivery.receipts.receipts import fold_receipts, sweep_parked
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.failover.breaker import Limits
 from service.dispatch.failover.health import IN_A_ROW, Standing

@@ -19,7 +19,7 @@ from service.channels.model import CARRIERS, ChannelSettings
 from service.channels.store import get_hold, insert_channel, parse_settings
 from service.clock import Clock
 from service.crypto import Keyring
-from service.delivery.receipts import fold_receipts, sweep_parked
+from service.delivery.receipts.receipts import fold_receipts, sweep_parked
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff.serve import ChannelServer
 from service.embedded import free_port

@@ -12,8 +12,8 @@ from service.channels.model import CARRIERS, Channel, ChannelSettings
 from service.channels.store import insert_channel, parse_settings, update_channel
 from service.clock import Clock
 from service.crypto import Keyring
-from service.delivery import id_forms
-from service.delivery.receipts import fold_receipts
+from service.delivery.receipts import id_forms
+from service.delivery.receipts.receipts import fold_receipts
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff.serve import ChannelServer
 from service.simulator.fate import fates

@@ -27,9 +27,9 @@ from service.channels.gateway import Submission, SubmitResult
 from service.clock import Clock
 from service.coding.parts import split
 from service.crypto import Keyring
-from service.delivery import store as delivery
-from service.delivery.inbox import Inbox
-from service.delivery.settle_store import settle_runs
+from service.delivery.receipts import store as delivery
+from service.delivery.receipts.inbox import Inbox
+from service.delivery.receipts.settle_store import settle_runs
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, record_store, slice_store, store, sweep_store
 from service.dispatch.handoff.lease import HeldLease

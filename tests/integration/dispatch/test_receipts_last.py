@@ -17,8 +17,8 @@ from service.channels.gateway import Receipt
 from service.channels.outcome import ReceiptState
 from service.clock import Clock
 from service.crypto import Keyring
-from service.delivery import store
-from service.delivery.receipts import SETTLE_AFTER, fold_receipts, sweep_parked
+from service.delivery.receipts import store
+from service.delivery.receipts.receipts import SETTLE_AFTER, fold_receipts, sweep_parked
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.handoff.record_store import Result
 from service.storage.postgres import Pool, transaction

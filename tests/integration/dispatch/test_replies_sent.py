@@ -11,9 +11,9 @@ from service.channels.model import Channel
 from service.channels.outcome import ReceiptState
 from service.clock import Clock
 from service.crypto import Keyring
-from service.delivery.inbound import read_inbound
-from service.delivery.inbox import Inbox
-from service.delivery.replies import TOGETHER, reply_texts, send_replies
+from service.delivery.inbound.inbound import read_inbound
+from service.delivery.inbound.replies import TOGETHER, reply_texts, send_replies
+from service.delivery.receipts.inbox import Inbox
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff.serve import ChannelServer
 from service.simulator.audit import received

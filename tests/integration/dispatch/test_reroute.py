@@ -9,7 +9,7 @@ import pytest
 
 from service.campaigns.plans import lifecycle
 from service.crypto import Keyring
-from service.delivery import store as delivery
+from service.delivery.receipts import store as delivery
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.retries import reroute_store
 from service.dispatch.routing import route_store

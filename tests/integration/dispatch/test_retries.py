@@ -11,8 +11,8 @@ from service.campaigns.plans import lifecycle
 from service.channels.gateway import Receipt, SubmitResult
 from service.channels.outcome import Outcome, ReceiptState
 from service.crypto import Keyring
-from service.delivery import store as delivery
-from service.delivery.receipts import fold_receipts
+from service.delivery.receipts import store as delivery
+from service.delivery.receipts.receipts import fold_receipts
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, record_store, slice_store, store
 from service.dispatch.handoff.slice_store import Ended

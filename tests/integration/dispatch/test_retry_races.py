@@ -21,7 +21,7 @@ from service.channels.gateway import Receipt
 from service.channels.outcome import Reason, ReceiptState
 from service.clock import Clock
 from service.crypto import Keyring
-from service.delivery import store as delivery
+from service.delivery.receipts import store as delivery
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, slice_store
 from service.dispatch.retries import retry

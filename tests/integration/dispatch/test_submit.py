@@ -8,7 +8,7 @@ from pathlib import Path
 
 from service.clock import Clock
 from service.crypto import Keyring
-from service.delivery.receipts import fold_receipts, sweep_parked
+from service.delivery.receipts.receipts import fold_receipts, sweep_parked
 from service.dispatch.expansion.expand import expand_run
 from service.simulator.config import Faults
 from service.storage.postgres import Connection, Pool

@@ -24,7 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.api import metrics
 from service.api.webhooks import Told
-from service.delivery.webhooks import call_due, hand_out
+from service.delivery.webhooks.webhooks import call_due, hand_out
 from service.runtime import Runtime
 from tests.harness.county import County, at_work
 from tests.harness.moved_clock import MovedClock

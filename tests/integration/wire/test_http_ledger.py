@@ -21,7 +21,7 @@ from service.api.routes import CALLBACKS, PREFIX
 from service.channels.model import CARRIERS, ChannelSettings
 from service.channels.store import insert_channel, parse_settings
 from service.crypto import Keyring
-from service.delivery.receipts import fold_receipts
+from service.delivery.receipts.receipts import fold_receipts
 from service.dispatch.expansion.expand import expand_run
 from service.embedded import Valkey
 from service.queue import open_queue

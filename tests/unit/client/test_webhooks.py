@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from tocsin_client import InvalidSignature, verify
 
-from service.delivery import webhook
+from service.delivery.webhooks import webhook
 
 SECRET, OTHER = webhook.new_secret(), webhook.new_secret()
 AT = datetime(2027, 1, 12, 1, 30, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.delivery.joining import GAP, REPEATED_WITHIN, Arrival, Joiner
+from service.delivery.inbound.joining import GAP, REPEATED_WITHIN, Arrival, Joiner
 
 NOW = datetime(2027, 1, 12, 1, 30, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

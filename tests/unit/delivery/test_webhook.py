@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from service.clock import CHINA
-from service.delivery.webhook import body_of
+from service.delivery.webhooks.webhook import body_of
 
 AT = datetime(2027, 1, 12, 1, 30, tzinfo=UTC)
 

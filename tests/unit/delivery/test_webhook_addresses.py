@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from service.delivery.webhook import may_call
+from service.delivery.webhooks.webhook import may_call
 
 OURS = [
     "127.0.0.1", "10.0.0.7", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.delivery.words import OPT_OUTS, Kind, Meaning, normal, read
+from service.delivery.inbound.words import OPT_OUTS, Kind, Meaning, normal, read
 
 OPT_OUT = Meaning(Kind.OPT_OUT)
 OTHER = Meaning(Kind.OTHER)

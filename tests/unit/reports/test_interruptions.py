@@ -8,7 +8,7 @@ import pytest
 
 from service.api.webhooks import Told
 from service.campaigns.calendar.fires import Why
-from service.delivery.webhook import Event
+from service.delivery.webhooks.webhook import Event
 from service.dispatch.failover import breaker
 from service.reports.interruptions import KINDS, WHYS, explain_fire, explain_interruption, why
 

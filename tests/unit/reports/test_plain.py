@@ -9,7 +9,7 @@ import pytest
 import service
 from service.audience.suppressions.suppression import REASONS as STOPPING
 from service.channels.outcome import Reason
-from service.delivery import doubt, statement_import
+from service.delivery.uncertain import doubt, statement_import
 from service.dispatch.direct import direct_send, direct_store
 from service.dispatch.limits import caps
 from service.dispatch.values import ValueRefused

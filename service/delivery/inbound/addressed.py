@@ -10,8 +10,8 @@ from uuid import UUID
 
 from service.accounts.departments.department import POLICE
 from service.channels.extension_store import Owner
-from service.delivery.inbound_store import Answered
-from service.delivery.words import Kind, Meaning
+from service.delivery.inbound.inbound_store import Answered
+from service.delivery.inbound.words import Kind, Meaning
 
 
 class State(StrEnum):

@@ -28,8 +28,8 @@ from service.audience.numbers.prefix import Prefixes, national
 from service.audience.numbers.prefix_store import current_prefixes
 from service.campaigns.calendar.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.crypto import Keyring, Undecipherable
-from service.delivery import replies_store as store
-from service.delivery.replies_store import Due, Room
+from service.delivery.inbound import replies_store as store
+from service.delivery.inbound.replies_store import Due, Room
 from service.dispatch.direct import direct
 from service.dispatch.direct.direct import Started
 from service.dispatch.direct.direct_store import NewRun, Recipient

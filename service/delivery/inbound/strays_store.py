@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from service.delivery.replies_store import Stop
+from service.delivery.inbound.replies_store import Stop
 from service.storage.postgres import Connection
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

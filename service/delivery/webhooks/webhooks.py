@@ -19,8 +19,8 @@ import aiohttp
 
 from service.clock import Clock
 from service.crypto import Keyring
-from service.delivery import webhook_calls_store as store
-from service.delivery.webhook import (
+from service.delivery.webhooks import webhook_calls_store as store
+from service.delivery.webhooks.webhook import (
     GIVEN_UP_AFTER,
     GONE,
     Network,
@@ -31,7 +31,7 @@ from service.delivery.webhook import (
     next_call,
     rest_after,
 )
-from service.delivery.webhook_store import disable
+from service.delivery.webhooks.webhook_store import disable
 from service.storage.postgres import Pool, Record, transaction
 
 log = logging.getLogger(__name__)

@@ -25,14 +25,14 @@ from service.channels.extension import behind
 from service.channels.extension_store import Owner, owners_of
 from service.channels.store import readable_channels
 from service.crypto import Keyring, Undecipherable
-from service.delivery import inbound_store as store
-from service.delivery import replies_store
-from service.delivery.addressed import Addressed, State, route
-from service.delivery.inbound_store import NewText
-from service.delivery.joining import REPEATED_WITHIN, Arrival, Joiner, Whole
-from service.delivery.replies_store import Stop
-from service.delivery.strays import BOUNDS, Bounds, hold_strays
-from service.delivery.words import Kind, Meaning, read
+from service.delivery.inbound import inbound_store as store
+from service.delivery.inbound import replies_store
+from service.delivery.inbound.addressed import Addressed, State, route
+from service.delivery.inbound.inbound_store import NewText
+from service.delivery.inbound.joining import REPEATED_WITHIN, Arrival, Joiner, Whole
+from service.delivery.inbound.replies_store import Stop
+from service.delivery.inbound.strays import BOUNDS, Bounds, hold_strays
+from service.delivery.inbound.words import Kind, Meaning, read
 from service.errors import Conflict, NotFound
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
 

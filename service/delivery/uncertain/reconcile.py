@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from service.delivery import reconcile_store as store
-from service.delivery.reconcile_store import Span
+from service.delivery.uncertain import reconcile_store as store
+from service.delivery.uncertain.reconcile_store import Span
 from service.errors import Invalid, NotFound
 from service.storage.postgres import Connection, Record
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from service.channels.gateway import Deliver, Delivery, Inbound, RawDelivery, Receipt
 from service.clock import Clock
 from service.crypto import Keyring
-from service.delivery import store, unmatched_store
+from service.delivery.receipts import store, unmatched_store
 from service.storage.postgres import UNFIT, UNREACHABLE, Pool, transaction
 
 log = logging.getLogger(__name__)

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from service.campaigns.audience.follower_store import stop_arrived
-from service.delivery import late, store
-from service.delivery.id_forms_store import count_misses
-from service.delivery.store import Change
+from service.delivery.receipts import late, store
+from service.delivery.receipts.id_forms_store import count_misses
+from service.delivery.receipts.store import Change
 from service.dispatch.retries import dead_numbers, followup, reroute
 from service.dispatch.retries.followup import Failure
 from service.dispatch.retries.retry import FAILURES

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from service.delivery.store import RECEIPT_WAIT
+from service.delivery.receipts.store import RECEIPT_WAIT
 from service.storage.postgres import Connection, Record
 
 SOONEST, LATEST = timedelta(seconds=10), timedelta(hours=1)

@@ -19,10 +19,10 @@ from enum import StrEnum
 
 from service.accounts.people.model import By
 from service.clock import CHINA
-from service.delivery import doubt_store as doubts
-from service.delivery import store
-from service.delivery.doubt_store import Key, Settled, Which
-from service.delivery.receipts import SETTLE_AFTER, pair
+from service.delivery.receipts import store
+from service.delivery.receipts.receipts import SETTLE_AFTER, pair
+from service.delivery.uncertain import doubt_store as doubts
+from service.delivery.uncertain.doubt_store import Key, Settled, Which
 from service.dispatch.limits import caps_store
 from service.dispatch.retries import reroute
 from service.errors import Conflict

@@ -21,8 +21,8 @@ from service.channels.gateway import Gateway
 from service.channels.link_words import Said
 from service.channels.model import Channel
 from service.channels.registry import load
-from service.delivery import id_forms_store as store
-from service.delivery.store import RECEIPT_WAIT, lock_fold
+from service.delivery.receipts import id_forms_store as store
+from service.delivery.receipts.store import RECEIPT_WAIT, lock_fold
 from service.storage.postgres import Connection, Pool, Record, transaction
 
 MISSED = 20

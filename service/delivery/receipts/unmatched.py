@@ -18,8 +18,8 @@ from service.audience.numbers.number import mask
 from service.audience.vocabulary.cells import neutral
 from service.clock import written
 from service.crypto import Keyring
-from service.delivery import unmatched_store as store
-from service.delivery.unmatched_store import Kept
+from service.delivery.receipts import unmatched_store as store
+from service.delivery.receipts.unmatched_store import Kept
 from service.storage.postgres import Connection, Record
 
 PARKED = "parked"

@@ -17,11 +17,11 @@ from uuid import UUID
 from service.accounts.people.model import User
 from service.audience.population_store import COUNTED_FOR, count_population
 from service.audience.suppressions.suppression_store import lock_suppressions
-from service.delivery import replies_store
-from service.delivery import strays_store as store
-from service.delivery.inbound_store import NewText
-from service.delivery.strays_store import Hold
-from service.delivery.words import Kind
+from service.delivery.inbound import replies_store
+from service.delivery.inbound import strays_store as store
+from service.delivery.inbound.inbound_store import NewText
+from service.delivery.inbound.strays_store import Hold
+from service.delivery.inbound.words import Kind
 from service.errors import Conflict, NotFound
 from service.storage.postgres import Connection
 

@@ -1,0 +1,1 @@
+"""What people write back: opt-outs, confirmations, and what a person reads."""

@@ -1,0 +1,1 @@
+"""Texts that may have left: decided by a policy, a statement, or a person."""

@@ -1,0 +1,1 @@
+"""Calls to departments: what happened to their texts."""
