@@ -11,16 +11,18 @@ from importlib.metadata import version
 from aiohttp import web
 from aiohttp.log import server_logger
 
-from service.api import callbacks, catalogue, problems, reference
-from service.api.admission import Admission
-from service.api.downloads import Downloads
-from service.api.health import healthz, readyz
-from service.api.limiter import Limiter
-from service.api.metrics import Metrics
+from service.api import catalogue, reference
+from service.api.channels import callbacks
+from service.api.http import problems
+from service.api.http.admission import Admission
+from service.api.http.downloads import Downloads
+from service.api.http.limiter import Limiter
+from service.api.http.server import ADMISSION, DOWNLOADS, LIMITER, endpoint
+from service.api.http.version import ETAG, IF_NONE_MATCH, names, tag_of
 from service.api.openapi import document
 from service.api.routes import CALLBACKS, OPS, PREFIX
-from service.api.server import ADMISSION, DOWNLOADS, LIMITER, endpoint
-from service.api.version import ETAG, IF_NONE_MATCH, names, tag_of
+from service.api.system.health import healthz, readyz
+from service.api.system.metrics import Metrics
 from service.errors import Misconfigured
 from service.messages.lint import wording
 from service.runtime import Runtime

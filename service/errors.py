@@ -11,7 +11,7 @@ TocsinError
 ├── Misconfigured      a setting, key file, port or folder is unusable; says which and the remedy
 └── Unavailable        PostgreSQL, Redis or a gateway cannot be reached now; try again
 
-`service/api/problems.py` maps them to status codes; gateways add their own under
+`service/api/http/problems.py` maps them to status codes; gateways add their own under
 `service/channels/gateway.py`.
 """
 

@@ -20,7 +20,7 @@ from uuid import UUID
 from arq.cron import CronJob, cron
 
 from service.accounts.audit.sealing import seal_committed
-from service.api.store import delete_old_answers
+from service.api.http.store import delete_old_answers
 from service.audience.imports.store import waiting_imports, waiting_undos
 from service.audience.suppressions.suppression import encrypt_old_notes
 from service.campaigns.plans import missed

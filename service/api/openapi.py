@@ -7,17 +7,17 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
-from service.api.call import Download
 from service.api.catalogue import PROBLEMS
 from service.api.examples import EXAMPLES
-from service.api.idempotency import HEADER, MAX_LENGTH
-from service.api.links import links_of
-from service.api.op import Op
-from service.api.problems import HEADERS, MEDIA_TYPE, TITLES
-from service.api.samples import Samples
-from service.api.schema import Out
+from service.api.http.call import Download
+from service.api.http.idempotency import HEADER, MAX_LENGTH
+from service.api.http.links import links_of
+from service.api.http.op import Op
+from service.api.http.problems import HEADERS, MEDIA_TYPE, TITLES
+from service.api.http.samples import Samples
+from service.api.http.schema import Out
+from service.api.http.version import ETAG, IF_MATCH, IF_NONE_MATCH
 from service.api.tags import TAGS
-from service.api.version import ETAG, IF_MATCH, IF_NONE_MATCH
 
 REF = "#/components/schemas/{model}"
 Schema = dict[str, Any]

@@ -6,66 +6,62 @@ this one does not, it only asks. What changes anything is for live keys without 
 roster, too; `logged_in=True`: for no key, but whoever has logged in. `kept=False`: the answer shows
 a secret or a person, and is not kept for a retry. `seconds=LONG`: its statements count,
 read or write so much that they may take longer than others. `heavy=True`: it works through much for
-one request, so that a caller has two of them at once (`service/api/admission.py`). `reads`: takes
+one request, so that a caller has two of them at once (`service/api/http/admission.py`). `reads`: takes
 in its file before there is a connection to the database.
 """
 
 from dataclasses import replace
 
 from service.accounts.people.model import Right
-from service.api import (
-    areas,
-    arrived,
-    audience,
+from service.api.accounts import (
     audit,
+    departments,
+    deputies,
+    direct_limits,
+    guests,
+    keys,
+    login,
+    users,
+    work,
+)
+from service.api.audience import (
+    areas,
+    audience,
+    contacts,
+    imports,
+    opt_out_holds,
+    rosters,
+    segments,
+    suppression_entries,
+    suppressions,
+)
+from service.api.calendar import festivals, holidays, schedules
+from service.api.campaigns import (
     calendar,
     campaign_preview,
     campaign_report,
     campaigns,
-    caps,
-    channel_changes,
-    channels,
-    contacts,
-    departments,
-    deputies,
-    direct_limits,
-    doubt,
-    festivals,
-    filings,
     following,
-    guests,
-    holidays,
-    imports,
-    inbound,
-    keys,
-    lane_health,
-    library,
-    lint,
-    login,
-    messages,
     milestones,
-    opt_out_holds,
-    prefixes,
-    privacy,
-    queue,
-    retention,
-    rosters,
-    routing,
-    runs,
-    schedules,
-    segments,
-    signatures,
     steering,
-    stops,
-    suppression_entries,
-    suppressions,
-    templates,
-    unmatched,
-    users,
-    webhooks,
-    work,
 )
-from service.api.op import Op
+from service.api.channels import channel_changes, channels, lane_health, prefixes, routing
+from service.api.content import library, lint, signatures, templates
+from service.api.http.op import Op
+from service.api.privacy import privacy, retention
+from service.api.sending import (
+    arrived,
+    caps,
+    doubt,
+    filings,
+    inbound,
+    messages,
+    queue,
+    runs,
+    stops,
+    unmatched,
+)
+from service.api.webhooks import webhooks
 from service.storage.postgres import COUNT_SECONDS
 
 PREFIX = "/api/v1"

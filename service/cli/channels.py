@@ -11,16 +11,16 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from service.api.channel_forms import (
+from service.api.channels.channel_forms import (
     ChannelBody,
     ChannelPatch,
     channel_out,
     edited,
     settings_of,
 )
-from service.api.channels import CodeBody
-from service.api.problems import invalid
-from service.api.schema import as_json
+from service.api.channels.channels import CodeBody
+from service.api.http.problems import invalid
+from service.api.http.schema import as_json
 from service.channels import codes_store
 from service.channels import store as channels
 from service.channels.changes import check_secrets, create, need_begun

@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from multidict import CIMultiDictProxy
 from redis.asyncio import Redis
 
-from service.api.idempotency import REPLAYED
+from service.api.http.idempotency import REPLAYED
 from service.api.routes import OPS
 from service.app import create_app
 from service.clock import Clock

@@ -23,9 +23,9 @@ from service.accounts.keys.keys import new_token, token_hash
 from service.accounts.login.login import PREFIX as SESSION
 from service.accounts.login.session_store import insert_session
 from service.accounts.people.model import Right
-from service.api import reading
-from service.api.call import Call, Download
-from service.api.op import Op
+from service.api.http import reading
+from service.api.http.call import Call, Download
+from service.api.http.op import Op
 from service.api.routes import OPS, PREFIX
 from service.errors import Conflict
 from service.storage.postgres import transaction
@@ -196,7 +196,7 @@ async def test_the_entry_is_in_the_transaction_of_the_effect(
         await insert_entry(conn, keyring, act)
         raise RuntimeError
 
-    monkeypatch.setattr("service.api.server.insert_entry", insert_then_break)
+    monkeypatch.setattr("service.api.http.server.insert_entry", insert_then_break)
     answer = await api.post("/segments", ADMIN, {"name": "n", "rule": "性别 = 男"})
     assert answer.status == 500
     async with transaction(api.runtime.pool) as conn:

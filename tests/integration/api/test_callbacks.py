@@ -16,9 +16,9 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from twilio.request_validator import RequestValidator
 
 from service.accounts.people.model import Role
-from service.api import callbacks
+from service.api.channels import callbacks
+from service.api.http.problems import as_problem
 from service.api.openapi import document
-from service.api.problems import as_problem
 from service.api.routes import CALLBACKS, OPS, PREFIX
 from service.channels.changes import confirm, create
 from service.channels.changes_store import list_proposals

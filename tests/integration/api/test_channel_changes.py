@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from service.accounts.people.model import Role
-from service.api.channel_forms import ChannelBody, settings_of
+from service.api.channels.channel_forms import ChannelBody, settings_of
 from service.channels.changes import WAITS, create
 from service.channels.registry import load
 from service.channels.store import get_channel, update_channel

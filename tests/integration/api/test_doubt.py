@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aiohttp import FormData
 
-from service.api import doubt as api_doubt
-from service.api.upload import CHUNK_OCTETS
+from service.api.http.upload import CHUNK_OCTETS
+from service.api.sending import doubt as api_doubt
 from service.queue import Job
 from tests.harness.doubt import Doubts, doubtful
 from tests.harness.instants import instant

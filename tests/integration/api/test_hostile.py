@@ -12,8 +12,8 @@ from aiohttp import FormData
 from aiohttp.test_utils import TestServer
 from pydantic import BaseModel
 
-from service.api import reading
-from service.api.op import Op
+from service.api.http import reading
+from service.api.http.op import Op
 from service.api.routes import OPS, PREFIX
 from service.logs import JSONFormatter
 from service.storage.postgres import transaction

@@ -9,10 +9,10 @@ from aiohttp import FormData
 from pydantic import BaseModel
 
 from service.accounts.people.model import Right
-from service.api import store
-from service.api.idempotency import REPLAYED
+from service.api.http import store
+from service.api.http.idempotency import REPLAYED
+from service.api.http.store import KEPT, delete_old_answers
 from service.api.routes import OPS
-from service.api.store import KEPT, delete_old_answers
 from service.storage.postgres import transaction
 from tests.factories import make_contact, phone
 from tests.integration.api.conftest import Api

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from service.api import limiter
-from service.api.limiter import Limit, Limiter, TooManyRequests
-from service.api.server import LIMITER
+from service.api.http import limiter
+from service.api.http.limiter import Limit, Limiter, TooManyRequests
+from service.api.http.server import LIMITER
 from service.embedded import Valkey
 from service.settings import Settings
 from tests.integration.api.conftest import Api
@@ -204,7 +204,7 @@ async def test_a_department_has_a_limit_for_all_its_keys(api: Api) -> None:
 async def test_an_address_may_not_try_every_login(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.api.server.LOGINS_PER_MINUTE", 3)
+    monkeypatch.setattr("service.api.http.server.LOGINS_PER_MINUTE", 3)
     body = {"login": "nobody", "password": "x"}
     statuses = [(await api.post("/login", None, body)).status for _ in range(5)]
     assert statuses == [401] * 3 + [429] * 2

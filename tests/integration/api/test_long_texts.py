@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from service.api import admission, reading
+from service.api.http import admission, reading
+from service.api.http.reading import check_plain
+from service.api.http.schema import LONGEST_TEXT
 from service.api.openapi import document
-from service.api.reading import check_plain
 from service.api.routes import OPS, PREFIX
-from service.api.schema import LONGEST_TEXT
 from service.dispatch.direct import direct_send, given
 from service.messages.lint import verdict
 from service.messages.lint.lint import Finding, lint

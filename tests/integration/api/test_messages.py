@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from service.api import store as api_store
-from service.api.idempotency import REPLAYED
+from service.api.http import store as api_store
+from service.api.http.idempotency import REPLAYED
 from service.coding.parts import split
 from service.crypto import Keyring
 from service.dispatch.compose import Composer, Work

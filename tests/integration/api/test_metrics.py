@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.api import metrics
+from service.api.system import metrics
 from service.channels.gateway import Receipt
 from service.channels.outcome import ReceiptState
 from service.delivery.receipts import store

@@ -8,7 +8,9 @@ from aiohttp import web
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import service.app as application
-from service.api import callbacks, login, reference
+from service.api import reference
+from service.api.accounts import login
+from service.api.channels import callbacks
 from service.api.openapi import document
 from service.api.routes import OPS, PREFIX
 from service.api.tags import TAGS

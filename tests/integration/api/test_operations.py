@@ -13,7 +13,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from redis.asyncio import Redis
 
-from service.api.health import ACTS
+from service.api.system.health import ACTS
 from service.app import create_app, serve
 from service.dispatch.handoff import sweep_store
 from service.messages.lint import wording
@@ -155,7 +155,7 @@ async def test_a_wrong_server_is_named(
             assert response.status == 503
             checks = (await response.json())["checks"]
             assert checks["postgresql"] == "refuses the user or password of TOCSIN_DATABASE_URL"
-    monkeypatch.setattr("service.api.health.POSTGRESQL_MAJOR", 99)
+    monkeypatch.setattr("service.api.system.health.POSTGRESQL_MAJOR", 99)
     monkeypatch.setattr("service.servers.REDIS_VERSION", (99, 0))
     async with TestClient(TestServer(create_app(runtime))) as client:
         checks = (await (await client.get("/readyz")).json())["checks"]

@@ -3,7 +3,7 @@
 import pytest
 from aiohttp import FormData
 
-from service.api import prefixes
+from service.api.channels import prefixes
 from service.crypto import Keyring
 from service.dispatch.routing.route_store import set_override
 from tests.factories import phone

@@ -17,11 +17,12 @@ from aiohttp.test_utils import TestServer
 
 from service import app as application
 from service.accounts.people.model import Right
-from service.api import admission, downloads, server, suppressions
-from service.api.call import Call, Download
-from service.api.op import Op
+from service.api.audience import suppressions
+from service.api.http import admission, downloads, server
+from service.api.http.call import Call, Download
+from service.api.http.op import Op
+from service.api.http.schema import Out
 from service.api.routes import OPS, PREFIX
-from service.api.schema import Out
 from service.audience.suppressions.suppression import read_optouts
 from service.storage import postgres
 from service.storage.postgres import HOT_SECONDS, Pool, transaction

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from service.api.op import Op
+from service.api.http.op import Op
 from service.api.routes import OPS, PREFIX
 from service.storage.postgres import transaction
 from tests.factories import TEXT, make_draft, make_scheduled

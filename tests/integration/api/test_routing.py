@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiohttp import FormData
 
-from service.api import routing
+from service.api.channels import routing
 from service.channels.model import Hold
 from service.channels.store import hold_channel
 from service.storage.postgres import transaction

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import ClientSession
 
 from service import app as application
-from service.api import reading
+from service.api.http import reading
 from service.api.routes import PREFIX
 from service.runtime import Runtime
 from tests.integration.api.conftest import Api

@@ -152,7 +152,7 @@ async def test_of_requests_at_once_no_more_pass_than_there_is_room_for(api: Api)
 async def test_day_by_day_no_more_than_a_share_of_the_people(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.api.suppressions.bounds_of", lambda _: Bounds(2, 0.5))
+    monkeypatch.setattr("service.api.audience.suppressions.bounds_of", lambda _: Bounds(2, 0.5))
     department = api.teams["school"].department_id
     async with transaction(api.runtime.pool) as conn:
         for n in range(10):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service.api import metrics
+from service.api.system import metrics
 from service.clock import Clock
 from service.delivery.receipts.inbox import Inbox
 from service.gateways.cmpp import CMPPGateway

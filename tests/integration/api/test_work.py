@@ -10,7 +10,7 @@ from service.accounts.audit.audit import Act
 from service.accounts.audit.audit_store import insert_entry
 from service.accounts.bootstrap import Person, bootstrap
 from service.accounts.people.model import By, Right, Role
-from service.api import metrics
+from service.api.system import metrics
 from service.audience.areas.area_store import load_areas
 from service.campaigns.calendar.schedule import Schedule
 from service.campaigns.plans import lifecycle

@@ -22,8 +22,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.api import metrics
-from service.api.webhooks import Told
+from service.api.system import metrics
+from service.api.webhooks.webhooks import Told
 from service.delivery.webhooks.webhooks import call_due, hand_out
 from service.runtime import Runtime
 from tests.harness.county import County, at_work

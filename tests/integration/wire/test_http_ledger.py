@@ -15,8 +15,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from redis.asyncio import Redis
 
-from service.api import callbacks
-from service.api.problems import as_problem
+from service.api.channels import callbacks
+from service.api.http.problems import as_problem
 from service.api.routes import CALLBACKS, PREFIX
 from service.channels.model import CARRIERS, ChannelSettings
 from service.channels.store import insert_channel, parse_settings

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from service.api.call import Download
-from service.api.op import Op
+from service.api.http.call import Download
+from service.api.http.op import Op
 from service.api.routes import OPS
 
 

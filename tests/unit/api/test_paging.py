@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.paging import PageQuery, cut
-from service.api.schema import Out, Page
+from service.api.http.paging import PageQuery, cut
+from service.api.http.schema import Out, Page
 from service.errors import Invalid
 
 

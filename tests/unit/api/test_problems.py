@@ -3,8 +3,8 @@
 import pytest
 
 from service import errors
-from service.api.problems import STATUS, TITLES, status_of
-from service.api.schema import Body, Int
+from service.api.http.problems import STATUS, TITLES, status_of
+from service.api.http.schema import Body, Int
 from service.channels.gateway import Unreachable
 
 

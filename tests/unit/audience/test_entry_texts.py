@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.api.rosters import MemberBody
+from service.api.audience.rosters import MemberBody
 from service.audience.contacts.contact import Entry
 from service.audience.imports.model import Link
 from service.audience.imports.staging import StagedNumber, Stager

@@ -18,7 +18,7 @@ from tocsin_client.ctl.words import WORDS
 from tocsin_client.types import CampaignState, LateChoice, MessageClass, MessageState, Priority
 
 from service.accounts.people.model import RIGHTS, Role
-from service.api.op import Op
+from service.api.http.op import Op
 from service.api.routes import OPS
 from service.audience.imports.report import FIXES, WARNINGS
 from service.audience.numbers.number import REASONS

@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from service.api.webhooks import Told
+from service.api.webhooks.webhooks import Told
 from service.campaigns.calendar.fires import Why
 from service.delivery.webhooks.webhook import Event
 from service.dispatch.failover import breaker

@@ -1,0 +1,1 @@
+"""Departments, users, keys, logins and the audit trail over HTTP."""

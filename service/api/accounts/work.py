@@ -1,0 +1,101 @@
+"""What waits for the caller: kinds of work, each with a count, the oldest, and what it is."""
+
+from uuid import UUID
+
+from pydantic import Field
+
+from service.api.http.call import Call
+from service.api.http.schema import Instant, Out, PlainOut
+from service.reports.interruption_store import Interruption
+from service.reports.interruptions import Others, explain_interruption, why
+from service.reports.work_store import KINDS, Item, Waiting, what_waits
+
+MOST_ITEMS = 100
+"""How many things of a kind are shown."""
+
+
+class WorkItemOut(Out):
+    """One thing that waits."""
+
+    id: str = Field(
+        description="Of the campaign, channel, stop, hold, user, department, deputy, area;"
+        " `rules`: those of lint."
+    )
+    name: str
+    department_id: UUID | None = Field(description="Null: it concerns all.")
+    planned_at: Instant | None = Field(description="Of a fire.")
+    since: Instant | None = Field(description="Null: nobody knows.")
+    code: str = Field(description="Why, as one word.")
+    others: int | None = Field(description="Of a fire that is `exchanged`; see `people`.")
+    people: int | None = Field(
+        description="So many people it has, of whom `others` were not in the approved target."
+    )
+    proposal_id: UUID | None = Field(description="What a second person confirms.")
+    plain: PlainOut
+
+
+class WorkKindOut(Out):
+    """What waits of one kind."""
+
+    kind: str
+    plain: PlainOut
+    count: int
+    oldest: Instant | None = Field(description="Since when the first of them waits.")
+    items: list[WorkItemOut] = Field(description=f"The oldest first, at most {MOST_ITEMS}.")
+
+
+class WorkOut(Out):
+    """What waits for you, by kind, the most urgent kind first; more kinds may be added."""
+
+    items: list[WorkKindOut]
+
+
+class InterruptionOut(Out):
+    """Something that stopped sending, or let it go on."""
+
+    at: Instant
+    kind: str = Field(description="As the event of a webhook is called.")
+    code: str
+    by_person: bool
+    campaign_id: UUID | None
+    campaign: str | None
+    planned_at: Instant | None = Field(description="Of a fire.")
+    channel_id: int | None
+    channel: str | None
+    others: int | None = Field(description="Of a fire that is `exchanged`; see `people`.")
+    people: int | None = Field(
+        description="So many people it has, of whom `others` were not in the approved target."
+    )
+    plain: PlainOut
+
+
+async def get_work(call: Call) -> WorkOut:
+    """Say what waits for a person, of what you see: stops, channels, holds, missed fires."""
+    found = [
+        await what_waits(call.conn, kind, call.user.scope, call.now, MOST_ITEMS, call.user)
+        for kind in KINDS
+        if call.user.may(kind.right)
+    ]
+    return WorkOut(items=[_kind_out(waiting) for waiting in found])
+
+
+def _kind_out(waiting: Waiting) -> WorkKindOut:
+    return WorkKindOut(
+        kind=waiting.kind.name,
+        plain=PlainOut.model_validate(waiting.kind.words),
+        count=waiting.total,
+        oldest=waiting.oldest,
+        items=[item_out(item) for item in waiting.items],
+    )
+
+
+def item_out(item: Item) -> WorkItemOut:
+    """One thing that waits, with its reason in words."""
+    plain = why(item.code, Others(item.others, item.people))
+    return WorkItemOut.model_validate({**item._asdict(), "plain": plain})
+
+
+def interruption_out(found: Interruption) -> InterruptionOut:
+    """An interruption, in words."""
+    plain = explain_interruption(found.kind, found.code, Others(found.others, found.people))
+    return InterruptionOut.model_validate({**found._asdict(), "plain": plain})

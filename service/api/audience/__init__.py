@@ -1,0 +1,1 @@
+"""People, rosters, imports, segments and suppressions over HTTP."""

@@ -1,0 +1,174 @@
+"""A department's list, kept current by its own system."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BeforeValidator, Field
+
+from service.api.audience.audience import RosterOut, get_roster
+from service.api.audience.consent import EvidenceBody, evidence_of
+from service.api.http.call import Call
+from service.api.http.schema import Body, Day, OptionalLine, Out, Text
+from service.audience.imports.model import ImportRequest
+from service.audience.rosters import terms_store
+from service.audience.rosters.rosters import MOST_MEMBERS, day_in_china, put_members
+from service.audience.vocabulary.consent import How, check_evidence
+from service.audience.vocabulary.traits import MOST_TAGS, ROLES
+from service.errors import Invalid, NotFound
+
+LONGEST_VALUE = 500
+LONGEST_VALIDITY = timedelta(days=1_096)
+
+
+def _as_text(value: object) -> object:
+    """An age may come as a number, as a spreadsheet has it."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_number else value
+
+
+Value = Annotated[Text, Field(max_length=LONGEST_VALUE)]
+Number = Annotated[Value, BeforeValidator(_as_text)]
+
+
+class MemberBody(Body):
+    """One person: what the columns of a contact file say, and read by the same rules."""
+
+    phone: Annotated[Number, Field(min_length=1, description="In any usual form.")]
+    name: Value = ""
+    gender: Value = ""
+    age: Number = ""
+    age_band: Value = ""
+    area: Number = Field(
+        default="", description="A name or code; counts where the next three say nothing."
+    )
+    area_code: Number = ""
+    town: Value = ""
+    village: Value = ""
+    group: Value = ""
+    roles: list[Value] = Field(
+        default_factory=list, max_length=len(ROLES), description=f"Of {', '.join(ROLES)}."
+    )
+    org: Value = ""
+    org_type: Value = ""
+    school: Value = ""
+    grade: Value = ""
+    class_: Value = Field(default="", alias="class")
+    college: Value = ""
+    office: Value = ""
+    guardian_of: Value = ""
+    carrier: Value = ""
+    consent_basis: Value = ""
+    source_dept: Value = ""
+    valid_until: Value = ""
+    note: Value = ""
+    tags: list[Value] = Field(default_factory=list, max_length=MOST_TAGS)
+
+    def columns(self) -> dict[str, str]:
+        """The values by column."""
+        own = set(MemberBody.model_fields) - {"roles", "tags"}
+        values = self.model_dump(by_alias=True, include=own)
+        return {**values, "roles": ";".join(self.roles), "tags": ";".join(self.tags)}
+
+
+class MembersBody(EvidenceBody):
+    """The whole list; whoever is not on it leaves the roster."""
+
+    members: list[MemberBody] = Field(max_length=MOST_MEMBERS)
+    basis: Literal["duty", "contract_hr", "consent", "emergency"] = "duty"
+    expires_on: Day | None = Field(
+        default=None, description="The list's last day; default: a year on."
+    )
+
+
+class RowsOut(Out):
+    """What became of the members; read = accepted + rejected + duplicate + skipped."""
+
+    read: int
+    accepted: int
+    rejected: int
+    duplicate: int
+    skipped: int
+
+
+class MembersOut(Out):
+    """What the list changed. Its rejects are those of the import: member n is row n + 2."""
+
+    import_id: UUID
+    roster_id: UUID
+    added: int
+    changed: int
+    left: int
+    rows: RowsOut
+    rejected: dict[str, int]
+    warnings: dict[str, int]
+
+
+class RosterPatch(Body):
+    """What a list rests on, said again; the rest stays. Saying nothing confirms it as it is."""
+
+    expires_on: Day | None = Field(default=None, description="Its last day.")
+    basis: Literal["duty", "contract_hr", "consent", "emergency"] | None = None
+    purpose: OptionalLine | None = Field(default=None, description="What it is for.")
+    evidence: OptionalLine | None = Field(
+        default=None,
+        description="Where the consent is kept. Another than before: what else is said of it is to"
+        " be said again.",
+    )
+    evidence_on: Day | None = Field(default=None, description="The day of the consent.")
+    evidence_by: OptionalLine | None = Field(default=None, description="Who asked for it.")
+    evidence_how: How | None = Field(default=None, description="In which way it was given.")
+    evidence_form: OptionalLine | None = Field(
+        default=None, description="The wording that was agreed to, with its version."
+    )
+
+
+async def confirm_roster(call: Call, name: str, body: RosterPatch) -> RosterOut:
+    """Extend a list of your department, or say on what it rests and that it still holds."""
+    call.need_roster(name)
+    terms = await terms_store.get_roster(call.conn, call.user.department_id, name, lock=True)
+    if terms is None:
+        raise NotFound("your department has no list of this name")
+    said, today = body.model_dump(exclude_unset=True, exclude_none=True), day_in_china(call.now)
+    if said.get("evidence", terms.evidence) != terms.evidence:
+        terms = terms._replace(
+            evidence_on=None, evidence_by="", evidence_how=None, evidence_form=""
+        )
+    terms = terms._replace(**said)
+    if terms.expires_on < today:
+        problem = "give the last day on which the list is valid; it has passed"
+        raise Invalid("the list has expired", fields={"expires_on": problem})
+    if terms.expires_on > today + LONGEST_VALIDITY:
+        problem = f"a list holds at most {LONGEST_VALIDITY.days} days; confirm it again then"
+        raise Invalid("the list cannot hold for so long", fields={"expires_on": problem})
+    check_evidence(terms.basis, evidence_of(terms), today)
+    await terms_store.confirm_roster(call.conn, terms, call.user.id, call.now)
+    call.note("rosters", terms.id)
+    return await get_roster(call, name)
+
+
+async def set_members(call: Call, name: str, body: MembersBody) -> MembersOut:
+    """Make a roster hold exactly these people."""
+    call.need_roster(name)
+    request = ImportRequest(
+        department_id=call.user.department_id,
+        user_id=call.user.id,
+        roster=name,
+        file_name="",
+        basis=body.basis,
+        expires_on=body.expires_on,
+        mode="replace",
+        evidence=body.shown,
+    )
+    members = [member.columns() for member in body.members]
+    made = await put_members(call.conn, call.runtime.keyring, request, members, call.now)
+    stored = made.report["stored"]
+    call.note("rosters", stored["roster_id"])
+    return MembersOut(
+        import_id=made.import_id,
+        roster_id=stored["roster_id"],
+        **stored["members"],
+        rows=RowsOut(**made.report["rows"]),
+        rejected=made.report["rejected"],
+        warnings=made.report["warnings"],
+    )

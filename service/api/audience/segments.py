@@ -1,0 +1,199 @@
+"""Saved audience rules, and whom a rule means right now."""
+
+from dataclasses import replace
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from service.api.http.call import Call
+from service.api.http.paging import PageQuery, cut
+from service.api.http.schema import AnyText, Body, Instant, Line, Out, Page
+from service.audience.areas.area_store import area_names, read_area_tree
+from service.audience.segments import segment_store as store
+from service.audience.segments.segment import MAX_CHARACTERS, canonical, comparisons, parse
+from service.audience.segments.segment_areas import RuleAreas
+from service.audience.segments.segment_explain import explain
+from service.audience.segments.segment_names import take_name
+from service.audience.segments.segment_uses import refers_to
+from service.audience.segments.segment_words import fold
+from service.campaigns.audience.preview import Preview, check_rule, preview_rule, read_rule
+from service.errors import Conflict
+
+_EXAMPLE = '身份 = 财务人员 且 年龄 >= 60; area = "旌阳镇" and role in (finance, owner)'
+
+
+Rule = Annotated[AnyText, Field(max_length=MAX_CHARACTERS)]
+
+
+class RuleBody(Body):
+    """An audience rule."""
+
+    rule: Rule = Field(description=f"In the rule language, e.g. {_EXAMPLE}.")
+
+
+class SegmentBody(RuleBody):
+    """A rule to be saved."""
+
+    name: Line
+
+
+class SegmentPatch(Body):
+    """What is to change; the rest stays."""
+
+    name: Line | None = None
+    rule: Rule | None = None
+
+
+class SegmentOut(Out):
+    """A saved rule; `canonical` is how it is understood."""
+
+    id: UUID
+    department_id: UUID
+    name: str
+    rule: str
+    canonical: str
+    edited_by: UUID
+    created_at: Instant
+    edited_at: Instant
+
+
+class ExplanationOut(Out):
+    """A rule in plain words, and how it is understood."""
+
+    canonical: str
+    written_out: str = Field(description="Canonical, with the segments that it uses written out.")
+    uses: list[str] = Field(description="The names of these segments.")
+    comparisons: int = Field(description="How many it has, written out.")
+    english: str
+    chinese: str
+
+
+class PersonOut(Out):
+    """Somebody, masked."""
+
+    phone: str
+    name: str
+    area: str
+    carrier: str | None
+
+
+class PreviewOut(Out):
+    """How many people a rule means, by town code, carrier and role, who is left out and why."""
+
+    target: int
+    by_area: dict[str, int]
+    area_names: dict[str, str] = Field(description="The names of the areas of `by_area`.")
+    by_carrier: dict[str, int]
+    by_role: dict[str, int] = Field(description="Who has several roles counts under each.")
+    excluded: dict[str, int]
+    ended: int = Field(
+        description="People of the department, whatever the rule, who are on lists that have ended"
+        " only, or rest on nothing any more: extend or renew the list."
+    )
+    sample: list[PersonOut]
+
+
+async def list_segments(call: Call, query: PageQuery) -> Page[SegmentOut]:
+    """List the saved rules that you see."""
+    found = await store.list_segments(call.conn, call.user.scope, query.before, query.wanted)
+    return cut(Page[SegmentOut], [_shown(segment) for segment in found], query)
+
+
+async def create_segment(call: Call, body: SegmentBody) -> SegmentOut:
+    """Save a rule."""
+    await store.lock_segments(call.conn, call.user.department_id)
+    rule = await read_rule(call.conn, call.user.department_id, body.rule, name=body.name)
+    await check_rule(call.conn, rule)
+    await take_name(call.conn, call.user.department_id, body.name, call.mode)
+    made = await store.insert_segment(
+        call.conn, call.user, body.name, body.rule, call.now, call.mode
+    )
+    return _shown(made)
+
+
+async def get_segment(call: Call, segment_id: UUID) -> SegmentOut:
+    """Show a saved rule."""
+    return _shown(await store.get_segment(call.conn, segment_id, call.user.scope))
+
+
+async def edit_segment(call: Call, segment_id: UUID, body: SegmentPatch) -> SegmentOut:
+    """Change a saved rule; what was submitted with it, or with what uses it, is submitted again."""
+    segment = await store.get_segment(call.conn, segment_id, call.user.scope)
+    await store.lock_segments(call.conn, segment.department_id)
+    segment = await store.get_segment(call.conn, segment_id, call.user.scope, lock=True)
+    name = body.name or segment.name
+    if fold(name) != fold(segment.name):
+        await _check_unused(call, segment)
+    if body.rule is not None and body.rule != segment.rule:
+        rule = await read_rule(
+            call.conn, segment.department_id, body.rule, name=name, segment_id=segment.id
+        )
+        await check_rule(call.conn, rule)
+        segment = replace(segment, rule=body.rule, edited_by=call.user.id, edited_at=call.now)
+    await take_name(call.conn, segment.department_id, name, segment.key_mode, segment.id)
+    segment = replace(segment, name=name)
+    await store.update_segment(call.conn, segment)
+    return _shown(segment)
+
+
+async def _check_unused(call: Call, segment: store.Segment) -> None:
+    saved = await store.list_saved_rules(call.conn, segment.department_id, segment.id)
+    users = [one.name for one in saved if refers_to(one.rule, segment.name)]
+    if users:
+        raise Conflict(
+            f"{', '.join(users)} uses this segment by its name; change that rule first",
+            code="segment_in_use",
+        )
+
+
+async def explain_segment(call: Call, body: RuleBody) -> ExplanationOut:
+    """Say in plain words whom a rule means."""
+    rule = await read_rule(call.conn, call.user.department_id, body.rule)
+    await check_rule(call.conn, rule)
+    areas = RuleAreas(await read_area_tree(call.conn))
+    words = explain(rule.rule, areas.name)
+    return ExplanationOut(
+        canonical=canonical(parse(body.rule)),
+        written_out=canonical(rule.rule),
+        uses=list(rule.uses),
+        comparisons=sum(1 for _ in comparisons(rule.rule)),
+        english=words.english,
+        chinese=words.chinese,
+    )
+
+
+async def preview_segment(call: Call, body: RuleBody) -> PreviewOut:
+    """Count whom a rule means among your department's contacts, with a masked sample."""
+    found = await preview_rule(
+        call.conn, call.runtime.keyring, call.user.department_id, body.rule, call.now
+    )
+    return await preview_out(call, found)
+
+
+async def preview_out(call: Call, preview: Preview) -> PreviewOut:
+    """A preview as an answer."""
+    counts = preview.counts
+    return PreviewOut(
+        target=counts.target,
+        by_area=counts.by_area,
+        area_names=await area_names(call.conn, counts.by_area),
+        by_carrier=counts.by_carrier,
+        by_role=counts.by_role,
+        excluded=counts.excluded,
+        ended=counts.ended,
+        sample=[PersonOut.model_validate(person) for person in preview.sample],
+    )
+
+
+def _shown(segment: store.Segment) -> SegmentOut:
+    return SegmentOut(
+        id=segment.id,
+        department_id=segment.department_id,
+        name=segment.name,
+        rule=segment.rule,
+        canonical=canonical(parse(segment.rule)),
+        edited_by=segment.edited_by,
+        created_at=segment.created_at,
+        edited_at=segment.edited_at,
+    )

@@ -1,0 +1,1 @@
+"""Schedules, holidays, send hours and festivals over HTTP."""

@@ -1,0 +1,298 @@
+"""Schedules: what a plan says of its time, when it would fire, and what became of its fires."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from service.api.http.call import Call
+from service.api.http.paging import PageQuery, cut, unknown_cursor
+from service.api.http.schema import Body, Day, Instant, Int, Line, Out, Page, PlainOut, Text
+from service.audience.segments.segment import canonical
+from service.campaigns.audience.preview import check_rule, read_rule
+from service.campaigns.calendar import schedule
+from service.campaigns.calendar.county_store import load_county
+from service.campaigns.calendar.fires import Fire, next_look, upcoming
+from service.campaigns.calendar.hours import County, HourTerms
+from service.campaigns.calendar.schedule import (
+    DEFAULT_HOURS,
+    DEFAULT_TIMEZONE,
+    DEFAULT_VALIDITY_MINUTES,
+    MOST_DATES,
+    Schedule,
+)
+from service.campaigns.core import fire_store
+from service.campaigns.core.fire_store import FireRecord
+from service.campaigns.core.model import Campaign
+from service.campaigns.core.notes import notes_of, repeat_notes
+from service.campaigns.plans import planning, sequence_store
+from service.dispatch.limits.caps import list_caps
+from service.reports.interruptions import Others, explain_fire
+
+Hour = Annotated[str, Field(pattern=r"^\d\d:\d\d$")]
+HourSpans = Annotated[list[tuple[Hour, Hour]], Field(min_length=1, max_length=24)]
+MAX_VALIDITY_MINUTES = 31 * 24 * 60
+SHOWN = 5
+"""How many fires to come are shown."""
+
+
+class ScheduleBody(Body):
+    """When the campaign fires, and what limits its texts afterwards."""
+
+    kind: Literal["now", "once", "recurring", "joining"] = "now"
+    start_at: Instant | None = Field(
+        default=None,
+        description="For once: the instant. For recurring: from when on; its time of day is that"
+        " of all fires.",
+    )
+    rrule: Annotated[Text, Field(max_length=500)] | None = Field(
+        default=None,
+        description="For recurring: an RRULE of RFC 5545 with FREQ=DAILY, WEEKLY or MONTHLY,"
+        " INTERVAL, BYDAY, BYMONTHDAY, COUNT or UNTIL. Any other part is refused.",
+    )
+    dates: Annotated[list[Day], Field(max_length=MOST_DATES)] = Field(
+        default=[],
+        description="For recurring, in place of a rule: on these days, in order. `POST"
+        " /schedules/festival` finds those around a festival.",
+    )
+    until: Instant | None = Field(
+        default=None, description="For recurring and joining: no fire is planned later than this."
+    )
+    roles: Annotated[list[Line], Field(max_length=20)] = Field(
+        default=[],
+        description="For joining: it fires for whoever newly has one of these roles after the"
+        " approval, such as finance or owner; once a person.",
+    )
+    days: Literal["all", "workdays"] = Field(
+        default="all",
+        description="For recurring with FREQ=DAILY: on working days of the Chinese calendar only,"
+        " working weekends among them.",
+    )
+    holidays: Literal["send", "skip", "next_workday", "previous_workday"] = Field(
+        default="send", description="For recurring: what becomes of a fire on a public holiday."
+    )
+    quiet_days: Literal["keep", "send"] = Field(
+        default="keep", description="Whether texts leave on quiet days that are not binding."
+    )
+    timezone: Line = DEFAULT_TIMEZONE
+    send_hours: HourSpans = Field(
+        default=list(DEFAULT_HOURS),
+        description='The end may be "24:00". They narrow the hours of the county. Left out: what'
+        " the class may, and what suits the audience if the rule means parents or elderly alone.",
+    )
+    beyond_hours: bool = Field(
+        default=False,
+        description="To the limit of the class rather than what is allowed to it; takes an"
+        " administrator of the county.",
+    )
+    late: Literal["run", "hold", "skip"] = Field(
+        default="run", description="What to do if it can only fire more than 15 minutes late."
+    )
+    hold_following: bool = Field(
+        default=False,
+        description="For recurring with late: hold: a fire that is held holds those after it, too.",
+    )
+    validity_minutes: Annotated[Int, Field(ge=1, le=MAX_VALIDITY_MINUTES)] = (
+        DEFAULT_VALIDITY_MINUTES
+    )
+
+    @model_validator(mode="after")
+    def _recurrence(self) -> "ScheduleBody":
+        if self.kind != "recurring" and (self.rrule or (self.until and self.kind != "joining")):
+            raise ValueError("rrule and until belong to recurring schedules")
+        return self
+
+    def schedule(self) -> Schedule:
+        """The schedule that the rules know."""
+        return Schedule(
+            **self.model_dump()
+            | {
+                "send_hours": tuple(self.send_hours),
+                "roles": tuple(sorted(set(self.roles))),
+                "dates": tuple(self.dates),
+                "own_hours": "send_hours" in self.model_fields_set,
+            }
+        )
+
+
+class ScheduleOut(Out):
+    """When the campaign fires, and what limits its texts afterwards."""
+
+    kind: str
+    start_at: Instant | None
+    rrule: str | None
+    dates: list[date]
+    until: Instant | None
+    roles: list[str]
+    days: str
+    holidays: str
+    quiet_days: str
+    timezone: str
+    send_hours: list[tuple[str, str]]
+    own_hours: bool = Field(description="The plan said its hours itself.")
+    beyond_hours: bool
+    late: str
+    hold_following: bool
+    validity_minutes: int
+
+
+class FireOut(Out):
+    """One fire to come."""
+
+    planned_at: Instant = Field(description="By the rule.")
+    at: Instant = Field(description="By the calendar.")
+    sends_from: Instant | None = Field(
+        description="The first instant at which its texts may leave; null: it is left out."
+    )
+    skipped: bool
+    note: str
+
+
+class FireRecordOut(Out):
+    """What became of a fire."""
+
+    planned_at: Instant
+    outcome: Literal["fired", "skipped", "held", "missed"] = Field(
+        description="held: it waits for a person's release. missed: its time passed while its"
+        " campaign was paused, held or not approved."
+    )
+    code: str = Field(
+        description="Why it did not take place by itself in time, as one word. Of one that fired:"
+        " late, if it came more than 15 minutes late; else what it was held for before a person"
+        " released it, such as stopped."
+    )
+    note: str
+    plain: PlainOut
+    run_id: UUID | None
+    released_at: Instant | None = Field(description="When a person let go what was held.")
+    at: Instant
+    others: int | None = Field(
+        description="Of one that was held as `exchanged`: so many of its `people` were not in the"
+        " target that was approved."
+    )
+    people: int | None = Field(description="So many people it had when it was held for that.")
+
+
+class StepOut(Out):
+    """A text of a sequence after its first, to the people of one fire."""
+
+    id: int
+    origin_id: UUID = Field(description="The run of the fire.")
+    text_no: int
+    planned_at: Instant = Field(description="By the days of the plan.")
+    due_at: Instant = Field(description="As things are: a late step moves those after it.")
+    outcome: Literal["fired", "skipped"] | None = Field(description="Null: it is to come.")
+    note: str
+    run_id: UUID | None
+    at: Instant | None
+
+
+class SchedulePreviewBody(Body):
+    """A schedule to be tried; the class and the rule decide which hours of the county apply."""
+
+    schedule: ScheduleBody
+    message_class: Literal["public_interest", "service", "warning"] = Field(
+        default="public_interest", alias="class"
+    )
+    rule: Text | None = Field(default=None, description="The segment's, if there is one.")
+    count: Annotated[Int, Field(ge=1, le=100)] = SHOWN
+
+
+class SchedulePreviewOut(Out):
+    """When a schedule would fire if it were approved now."""
+
+    fires: list[FireOut]
+    notes: list[str]
+    official_until: str = Field(description="The last day of which the holidays are official.")
+
+
+class FireQuery(PageQuery):
+    """Which part of the fires."""
+
+    @property
+    def before_instant(self) -> datetime | None:
+        """The planned instant before which the page begins; raises as `text`."""
+        text = self.text
+        try:
+            return None if text is None else datetime.fromisoformat(text)
+        except ValueError as error:
+            raise unknown_cursor() from error
+
+
+async def repeats(call: Call, campaign: Campaign, county: County) -> list[str]:
+    """What the planner of a recurring campaign should know of its texts that come again."""
+    if campaign.plan.schedule.kind != "recurring":
+        return []
+    in_force = await list_caps(call.conn, history=False)
+    if all(
+        caps.limits.same_text for caps in in_force if caps.message_class == campaign.message_class
+    ):
+        return []
+    texts = 1 if campaign.plan.is_sequence else len(campaign.further) + 1
+    ahead = await planning.fires_ahead(call.conn, campaign, county, call.now, texts + SHOWN)
+    return list(repeat_notes(ahead, texts))
+
+
+async def preview_schedule(call: Call, body: SchedulePreviewBody) -> SchedulePreviewOut:
+    """Try a schedule: its next fires, with what moves or leaves out each."""
+    plan = body.schedule.schedule()
+    schedule.check(plan)
+    rule = None
+    if body.rule is not None:
+        written = await read_rule(call.conn, call.user.department_id, body.rule)
+        await check_rule(call.conn, written)
+        rule = canonical(written.rule)
+    county = await load_county(call.conn)
+    terms = plan.terms(body.message_class, rule)
+    if plan.kind == "recurring":
+        ahead = upcoming(plan, terms, county, call.now, body.count)
+    elif plan.kind == "joining":
+        look = next_look(plan, terms, county, call.now)
+        ahead = [] if look is None else [Fire(look, look)]
+    else:
+        at = plan.start_at or call.now
+        ahead = [Fire(at, at)] if at >= call.now else []
+    return SchedulePreviewOut(
+        fires=fires_out(ahead, terms, county),
+        notes=notes_of(ahead, terms, county),
+        official_until=county.holidays.official_until.isoformat(),
+    )
+
+
+async def list_fires(call: Call, campaign_id: UUID, query: FireQuery) -> Page[FireRecordOut]:
+    """List what became of each fire of a campaign, from new to old."""
+    await planning.load(call.conn, campaign_id, call.user.scope)
+    found = await fire_store.list_fires(call.conn, campaign_id, query.before_instant, query.wanted)
+    shown = [record_out(fire) for fire in found]
+    return cut(Page[FireRecordOut], shown, query, lambda fire: fire.planned_at.isoformat())
+
+
+def record_out(fire: FireRecord) -> FireRecordOut:
+    """What became of a fire, as it is shown."""
+    released = fire.outcome == "held" and fire.released_at is not None
+    change = Others(fire.others, fire.people)
+    plain = explain_fire(fire.outcome, fire.code, released=released, change=change)
+    return FireRecordOut.model_validate({**fire._asdict(), "plain": plain})
+
+
+async def list_steps(call: Call, campaign_id: UUID, query: PageQuery) -> Page[StepOut]:
+    """List the steps of a campaign's sequences, what became of each and what is to come."""
+    await planning.load(call.conn, campaign_id, call.user.scope)
+    found = await sequence_store.list_steps(call.conn, campaign_id, query.number, query.wanted)
+    return cut(Page[StepOut], found, query)
+
+
+def fires_out(fires: Sequence[Fire], terms: HourTerms, county: County) -> list[FireOut]:
+    """Fires as they are shown."""
+    return [
+        FireOut(
+            planned_at=fire.planned_at,
+            at=fire.at,
+            skipped=fire.skipped,
+            note=fire.note,
+            sends_from=None if fire.skipped else county.next_opening(fire.at, terms),
+        )
+        for fire in fires
+    ]

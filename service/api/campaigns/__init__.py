@@ -1,0 +1,1 @@
+"""Campaigns over HTTP: plans, previews, reports, what comes after."""

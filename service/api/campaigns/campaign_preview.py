@@ -1,0 +1,104 @@
+"""What a campaign would amount to now: whom it reaches, what they read, when all have it."""
+
+from uuid import UUID
+
+from pydantic import Field
+
+from service.api.audience.segments import PreviewOut, preview_out
+from service.api.campaigns.estimates import EstimateOut, estimate_out
+from service.api.campaigns.forecasts import ForecastOut, forecast_out
+from service.api.content.templates import TextOut, text_out
+from service.api.http.call import Call
+from service.api.http.schema import Instant, Out
+from service.campaigns.audience.meant import rule_text
+from service.campaigns.audience.preview import read_rule, sample_text, with_sample
+from service.campaigns.audience.reading import audience_of
+from service.campaigns.core.model import Campaign
+from service.campaigns.plans import planning
+from service.dispatch.forecast.clashes import find_clashes
+from service.dispatch.forecast.foreseen import count_ledger
+from service.messages.lint.draft import Audience
+from service.messages.lint.verdict import judge
+
+
+class ClashOut(Out):
+    """Another plan of the same days: how many people have room for one of the two texts only."""
+
+    campaign_id: UUID | None = Field(description="null: another department's.")
+    name: str | None
+    department: str
+    fires_at: Instant
+    people: int = Field(description="Of another department's plan in tens.")
+
+
+class CapsForecastOut(Out):
+    """What the caps will cost the campaign, if it fires when it is planned to, or now."""
+
+    fires_at: Instant
+    capped: int = Field(description="Those it means who have had enough then.")
+    others: list[ClashOut]
+
+
+class FurtherTextOut(TextOut):
+    """A text after the first, as one of them would read it."""
+
+    text: str
+    after_days: int | None
+
+
+class CampaignPreviewOut(PreviewOut, TextOut):
+    """Whom a campaign would reach now, what one of them would read, and when all would have it."""
+
+    text: str
+    more_texts: list[FurtherTextOut]
+    estimate: EstimateOut | None = Field(description="Null: it has no fire to come.")
+    caps: CapsForecastOut
+    forecast: ForecastOut = Field(description="What each fire to come will amount to, as of now.")
+
+
+async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:
+    """Count whom a campaign would reach now, and show what one of them would read."""
+    campaign = await planning.load(call.conn, campaign_id, call.user.scope)
+    rule = campaign.frozen_rule or await rule_text(call.conn, campaign.plan, None)
+    counts = await count_ledger(call.conn, campaign, rule, call.now)
+    people = await with_sample(call.conn, call.runtime.keyring, campaign.department_id, counts)
+    audience = await audience_of(
+        call.conn,
+        call.runtime.keyring,
+        campaign.department_id,
+        await read_rule(call.conn, campaign.department_id, rule),
+        ([campaign.text, *(more.text for more in campaign.further)], campaign.message_class),
+        call.now,
+    )
+    text = await _judged(call, campaign, campaign.text, audience)
+    return CampaignPreviewOut(
+        **(await preview_out(call, people)).model_dump(),
+        **text.model_dump(),
+        text=sample_text(campaign.text),
+        more_texts=[
+            FurtherTextOut(
+                **(await _judged(call, campaign, more.text, audience)).model_dump(),
+                text=sample_text(more.text),
+                after_days=more.after_days,
+            )
+            for more in campaign.further
+        ],
+        estimate=await estimate_out(call, campaign, people.counts.by_carrier),
+        caps=CapsForecastOut.model_validate(
+            await find_clashes(call.conn, call.user, campaign, rule, call.now)
+        ),
+        forecast=await forecast_out(call, campaign, rule),
+    )
+
+
+async def _judged(call: Call, campaign: Campaign, text: str, audience: Audience | None) -> TextOut:
+    """A text with its length, and what lint says of it now."""
+    found = await judge(
+        call.conn,
+        campaign.department_id,
+        text,
+        campaign.message_class,
+        audience=audience,
+        remember_at=call.now,
+    )
+    return text_out(text, found)

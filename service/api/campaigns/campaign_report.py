@@ -1,0 +1,144 @@
+"""What a campaign amounts to, week by week and carrier by carrier, on the screen and as a file."""
+
+from datetime import date
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from service.api.accounts.work import InterruptionOut, interruption_out
+from service.api.calendar.schedules import FireRecordOut, record_out
+from service.api.http.call import Call, Download
+from service.api.http.schema import Instant, Out, Query, SpanDay
+from service.api.sending.runs import Relation
+from service.campaigns.plans import planning
+from service.errors import NotFound
+from service.messages.ledger import MessageState
+from service.reports.campaign import MOST_WEEKS, campaign_report, monday, report_csv
+
+RunMode = Literal["real", "drill"]
+
+
+class WeeksQuery(Query):
+    """Which weeks: those in which these days are, in China."""
+
+    first: SpanDay | None = Field(
+        default=None,
+        alias="from",
+        description="Default: the campaign's first run; of a longer plan its last year.",
+    )
+    last: SpanDay | None = Field(
+        default=None,
+        alias="to",
+        description=f"Default: its last run; at most {MOST_WEEKS} weeks in all.",
+    )
+    mode: RunMode | None = Field(
+        default=None, description="Default: drill for a plan that is a drill now, else real."
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "WeeksQuery":
+        if self.first and self.last:
+            weeks = (monday(self.last) - monday(self.first)).days // 7
+            if not 0 <= weeks < MOST_WEEKS:
+                raise ValueError(f"to lies on or after from, and within {MOST_WEEKS} weeks of it")
+        return self
+
+
+class FiguresOut(Out):
+    """target = Σ states = reached + failed + unknown + stopped + open, always."""
+
+    target: int
+    reached: int = Field(description="A receipt says delivered.")
+    failed: int = Field(description="undelivered, expired, rejected")
+    unknown: int = Field(description="No receipt for 72 hours.")
+    stopped: int = Field(description="suppressed, cancelled")
+    open: int = Field(description="queued, submitting, submitted, uncertain")
+    states: dict[MessageState, int]
+    excluded: dict[str, int] = Field(description="People left out, by reason; outside the target.")
+    parts: int = Field(description="That the carrier took, of all hand-offs.")
+
+
+class CarrierWeekOut(FiguresOut):
+    """One carrier's people in one week, of the fires or of what follows them in one way."""
+
+    week: date = Field(
+        description="Its Monday in China; a run counts in the week in which it fired."
+    )
+    carrier: str = Field(description='"none": nothing says whose number it is.')
+    relation: Relation | None = Field(description="Null: the plan's own fires.")
+    texts: list[int] = Field(description="Which of the campaign's texts, counted from 1.")
+    runs: int
+    started_at: Instant | None = Field(description="Of the first of the runs, for all carriers.")
+    finished_at: Instant | None = Field(description="Of the last; null: one still sends.")
+
+
+class LaneWeekOut(Out):
+    """What one channel took in one week, whosever numbers they were."""
+
+    week: date
+    channel_id: int
+    channel: str | None
+    parts: int
+
+
+class CampaignReportOut(Out):
+    """What a campaign amounts to; a text that is sent again counts again, in a row of its own."""
+
+    campaign_id: UUID
+    mode: RunMode
+    first_week: date | None
+    last_week: date | None
+    complete: bool = Field(description="Whether all runs of this mode are in these weeks.")
+    total: FiguresOut
+    fires: dict[str, int] = Field(
+        description="How many fires were planned in these weeks, by what became of them: fired,"
+        " skipped, held, missed."
+    )
+    not_sent: list[FireRecordOut] = Field(
+        description="The fires of these weeks that did not take place, each with why. One that came"
+        " late is `fire.late` in `interruptions`."
+    )
+    interruptions: list[InterruptionOut] = Field(
+        description="What kept it from sending in these weeks, or let it go on: of the campaign, of"
+        " everything, and of the channels that it may take; only what was in force while there was"
+        " the campaign, from its making to its end."
+    )
+    by_carrier: dict[str, FiguresOut]
+    by_topic: dict[str, FiguresOut] = Field(
+        description='By the topic of the text; "none": it has none.'
+    )
+    weeks: list[CarrierWeekOut]
+    lanes: list[LaneWeekOut] = Field(
+        description="To hold against what the carriers say. A number that was ported takes another"
+        " lane than its carrier's, and two if nobody knew."
+    )
+
+
+async def get_campaign_report(
+    call: Call, campaign_id: UUID, query: WeeksQuery
+) -> CampaignReportOut:
+    """Show what a campaign amounts to, a row for each week and carrier.
+
+    Also of a department below yours. Corrections are campaigns of their own.
+    """
+    report = await _report(call, campaign_id, query)
+    report["not_sent"] = [record_out(fire) for fire in report["not_sent"]]
+    report["interruptions"] = [interruption_out(found) for found in report["interruptions"]]
+    return CampaignReportOut.model_validate(report)
+
+
+async def export_campaign_report(call: Call, campaign_id: UUID, query: WeeksQuery) -> Download:
+    """Download the rows of a campaign's report as CSV."""
+    report = await _report(call, campaign_id, query)
+    return Download(
+        "text/csv", f"report-{campaign_id}.csv", report_csv(report, call.runtime.settings.zone)
+    )
+
+
+async def _report(call: Call, campaign_id: UUID, query: WeeksQuery) -> dict[str, Any]:
+    campaign = await planning.load(call.conn, campaign_id, None)
+    if not call.user.sees_counts(campaign.department_id):
+        raise NotFound(f"there is no campaign {campaign_id}")
+    mode = query.mode or ("drill" if campaign.plan.drill else "real")
+    return await campaign_report(call.conn, campaign_id, mode, query.first, query.last)

@@ -1,0 +1,79 @@
+"""When a campaign may send, and when it is paused by itself, as bodies and answers."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from service.api.http.schema import Body, Instant, Int, Out
+from service.campaigns.core.safety import DEFAULT_WAIT_MINUTES, Safety
+
+MAX_WAIT_MINUTES = 72 * 60
+
+
+class PeriodBody(Body):
+    """From when to when a campaign may send; outside of it nothing fires and nothing leaves."""
+
+    start: Instant | None = None
+    end: Instant | None = None
+
+
+class CanaryBody(Body):
+    """Who goes first, before the rest: so many people, or a share of all."""
+
+    first: Annotated[Int, Field(ge=1)] | None = None
+    share: Annotated[float, Field(gt=0, lt=1)] | None = None
+    wait_minutes: Annotated[Int, Field(ge=1, le=MAX_WAIT_MINUTES)] = Field(
+        default=DEFAULT_WAIT_MINUTES, description="How long their receipts are waited for."
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "CanaryBody":
+        if (self.first is None) == (self.share is None):
+            raise ValueError("give either first, a number of people, or share, a part of all")
+        return self
+
+
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class SafetyBody(Body):
+    """When a run of the campaign is paused by itself; what is left out is as the installation
+    has it.
+    """
+
+    canary: CanaryBody | None = None
+    failed_share: Share | None = None
+    filtered_share: Share | None = Field(default=None, description="Refused for the content.")
+    opted_out_share: Share | None = None
+    silence_minutes: Annotated[Int, Field(ge=1, le=MAX_WAIT_MINUTES)] | None = Field(
+        default=None, description="No receipt at all for so long."
+    )
+
+    def safety(self) -> Safety:
+        """What the rules know."""
+        canary = self.canary
+        own = self.model_dump(exclude={"canary"})
+        if canary is None:
+            return Safety(**own)
+        return Safety(canary.first, canary.share, canary.wait_minutes, **own)
+
+
+class PeriodOut(Out):
+    """From when to when the campaign may send."""
+
+    start: Instant | None
+    end: Instant | None
+
+
+def safety_out(safety: Safety) -> SafetyBody:
+    """What a campaign sets for itself, as it is given."""
+    set_here = {name: v for name, v in asdict(safety).items() if not name.startswith("canary")}
+    canary = None
+    if safety.canary_first is not None or safety.canary_share is not None:
+        canary = CanaryBody(
+            first=safety.canary_first,
+            share=safety.canary_share,
+            wait_minutes=safety.canary_wait_minutes,
+        )
+    return SafetyBody(canary=canary, **set_here)

@@ -1,0 +1,1 @@
+"""Channels, routes and number blocks over HTTP, and the gateways' callbacks."""

@@ -1,0 +1,1 @@
+"""Templates, the library and lint over HTTP."""

@@ -1,0 +1,61 @@
+"""The starter library: the texts that come with the program, and what each of them wants."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from service.api.http.call import Call
+from service.api.http.schema import Out
+from service.messages.starters import title
+from service.messages.template import Starter, fills, load_library
+
+
+class StarterOut(Out):
+    """A text of the starter library."""
+
+    id: str
+    name: str = Field(description="What its template is called once the library is loaded.")
+    audience: list[str]
+    audience_label: str
+    fraud_types: list[str]
+    fraud_label: str
+    topic: str | None
+    language: str
+    message_class: str = Field(alias="class")
+    text: str
+    rewords: str | None = Field(
+        description="The text whose warning it says in other words: nobody gets the same words"
+        " again within 30 days."
+    )
+    fills: dict[str, Literal["name", "town", "village"] | None] = Field(
+        description="What of a contact fills each variable in a campaign; null: nothing does."
+    )
+    wants: list[str] = Field(
+        description="The variables whose values a direct send must bring; with any, no campaign"
+        " takes the text as it is."
+    )
+
+
+class LibraryOut(Out):
+    """All texts of the starter library."""
+
+    items: list[StarterOut]
+
+
+async def list_library(call: Call) -> LibraryOut:  # noqa: ARG001  # every operation has its call
+    """List the texts that come with the program, with the values that each of them wants."""
+    return LibraryOut(items=[_shown(starter) for starter in load_library()])
+
+
+def _shown(starter: Starter) -> StarterOut:
+    filled = fills(starter.text)
+    names = StarterOut.model_fields.keys() - {"name", "fills", "wants", "message_class"}
+    return StarterOut.model_validate(
+        {name: getattr(starter, name) for name in names}
+        | {
+            "name": title(starter),
+            "class": starter.message_class,
+            "fills": filled,
+            "wants": [name for name, fact in filled.items() if fact is None],
+        }
+    )

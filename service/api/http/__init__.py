@@ -1,0 +1,1 @@
+"""An operation over HTTP: read, admitted, answered, written down."""

@@ -1,0 +1,69 @@
+"""Who is asking: `Authorization: Bearer tk_…`, looked up by its keyed hash.
+
+A key may be bound to networks; behind a proxy of ours, the address is the one that it names.
+"""
+
+from dataclasses import replace
+
+from aiohttp import web
+
+from service.accounts.keys import key_store
+from service.accounts.keys.key import is_within
+from service.accounts.keys.keys import Caller, caller_of
+from service.accounts.login.login import PREFIX as SESSION
+from service.accounts.login.login import session_caller
+from service.accounts.people.deputies import standing_in
+from service.api.http.problems import Unauthorized
+from service.runtime import Runtime
+from service.web import ENTRY, USER_ID
+
+_SCHEME = "bearer "
+_HOW = "send the header Authorization: Bearer, followed by a key"
+
+
+async def authenticate(request: web.Request, runtime: Runtime) -> Caller:
+    """For whom the request's token acts, and in whose place.
+
+    Raises:
+        Unauthorized: there is no token, or it is unknown, expired, revoked or not activated yet.
+        Forbidden: the key may not be used from this address.
+    """
+    header = request.headers.get("Authorization", "")
+    if header[: len(_SCHEME)].lower() != _SCHEME:
+        raise Unauthorized(f"a key is needed: {_HOW}")
+    token = header[len(_SCHEME) :].strip()
+    if not token.isascii():
+        raise Unauthorized(f"a key has letters, digits and signs of ASCII only: {_HOW}")
+    now = runtime.clock.now()
+    async with request.config_dict[ENTRY].acquire() as conn:
+        find = session_caller if token.startswith(SESSION) else caller_of
+        caller = await find(conn, runtime.keyring, token, now)
+        if caller is None:
+            raise Unauthorized(
+                f"this key is unknown, expired, revoked, or waits for its second person: {_HOW}"
+            )
+        if caller.key is not None:
+            caller.key.need_address(address_of(request, runtime.settings.proxies))
+            await key_store.touch_key(conn, caller.key, now)
+        if caller.deputises:
+            caller = replace(caller, user=await standing_in(conn, caller.user, now))
+    request[USER_ID] = str(caller.user.id)
+    return caller
+
+
+def address_of(request: web.Request, proxies: tuple[str, ...]) -> str:
+    """The address of whoever asks: the last one that no proxy of ours has.
+
+    What a stranger writes into X-Forwarded-For counts for nothing.
+    """
+    named = ",".join(request.headers.getall("X-Forwarded-For", ()))
+    path = [part.strip() for part in named.split(",") if part.strip()]
+    address = request.remote or ""
+    while path and is_within(address, proxies):
+        address = path.pop()
+    return address
+
+
+def printable(header: str) -> str:
+    """A header as it may be kept: octets that are no text have a sign in their place."""
+    return header.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

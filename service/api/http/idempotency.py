@@ -1,0 +1,103 @@
+"""Idempotency-Key: the same request twice has one effect and one answer.
+
+The answer is stored, encrypted, in the transaction of its effect; a request that failed left
+nothing and may be tried again under its key. What an answer shows for once, a secret or a person in
+full, is not stored: whoever asks again is told that it was done. Nobody meets the requests of
+another caller: not even of another key of the same user, which may see less.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from aiohttp import web
+
+from service.accounts.audit.audit import Act
+from service.accounts.audit.audit_store import entry_values
+from service.api.http import store
+from service.api.http.problems import Malformed
+from service.crypto import Keyring
+from service.errors import Conflict, Invalid
+from service.storage.postgres import Connection
+
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotent-Replayed"
+MAX_LENGTH = 255
+_ANSWER = "idempotent_answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status and a JSON body."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A request under a key; the fingerprint tells one body from another.
+
+    caller_id: the first key of the grant with which the user asks, or the user who has logged in.
+    kept: whether its answer may be stored.
+    """
+
+    user_id: UUID
+    caller_id: UUID
+    key: str
+    fingerprint: bytes
+    kept: bool
+
+    async def stored_answer(self, conn: Connection, keyring: Keyring) -> Answer | None:
+        """The answer this request had before, if it had one.
+
+        Raises:
+            Conflict: a request under this key is being answered right now, or was answered for
+                once.
+            Invalid: the key was used for something else.
+        """
+        stored = await store.take_key(conn, self.user_id, self.caller_id, self.key)
+        if not stored["free"]:
+            raise Conflict(
+                f"a request with this {HEADER} is in progress; ask again", code="in_progress"
+            )
+        if not stored["stored"]:
+            return None
+        if stored["fingerprint"] != self.fingerprint:
+            problem = f"this {HEADER} was used for another request; take a new one"
+            raise Invalid(problem, fields={HEADER: problem}, code="idempotency_key_reused")
+        if stored["caller_id"] is None or stored["body"] is None:
+            raise Conflict(
+                f"this was done before under this {HEADER}, and its answer was for once: it is not"
+                " kept; ask for what was made, or take a new one",
+                code="answered_once",
+            )
+        return Answer(stored["status"], keyring.decrypt_bytes(_ANSWER, stored["body"]))
+
+    async def keep(
+        self, conn: Connection, keyring: Keyring, answer: Answer, act: Act | None, now: datetime
+    ) -> None:
+        """Store the answer, or that there was one, and with it the audit entry of the act, if it
+        is one, in the transaction of its effect.
+
+        Raises:
+            Overtaken: the same request has been answered meanwhile.
+        """
+        body = keyring.encrypt_bytes(_ANSWER, answer.body) if self.kept else None
+        kept = (self.fingerprint, answer.status, body)
+        entry = None if act is None else entry_values(keyring, act)
+        await store.insert_answer(conn, (self.user_id, self.caller_id), self.key, kept, entry, now)
+
+
+def key_of(request: web.Request) -> str | None:
+    """The key of a request, if it has one.
+
+    Raises:
+        Malformed: it is empty, too long, or not plain text.
+    """
+    key = request.headers.get(HEADER)
+    if key is None:
+        return None
+    if not 0 < len(key) <= MAX_LENGTH or not (key.isascii() and key.isprintable()):
+        raise Malformed(f"{HEADER} must be 1 to {MAX_LENGTH} plain characters")
+    return key

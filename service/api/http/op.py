@@ -1,0 +1,204 @@
+"""One operation of the API: the row of the route table, and what its handler's annotations say.
+
+A handler is `async def act(call: Call, campaign_id: UUID, body: Model, query: Model) -> Out`; its
+path parameters by name, `body`, `query`, `file` and the answer are read from its signature, so
+that validation, documentation and code cannot differ.
+"""
+
+import inspect
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel
+
+from service.accounts.keys.key import Key, Mode
+from service.accounts.people.model import Right
+from service.api.http.call import Call, Download, Later
+from service.errors import Forbidden
+from service.storage.postgres import HOT_SECONDS
+
+Handler = Callable[..., Coroutine[Any, Any, object]]
+_OUT = "out_of_scope"
+_RESERVED = frozenset({"call", "visit", "body", "query", "file", "listed", "return"})
+
+
+@dataclass(frozen=True)
+class Op:
+    """A row of the route table.
+
+    right: what the caller must be allowed to do; None: whoever is known may, about themselves.
+    status: of a success.
+    media: of the answer, where it is a file.
+    errors: statuses of refusals that do not follow from the signature.
+    changes: whether it changes or reveals something although, or unless, the method says so.
+    rehearsed: whether it is for trial and test keys, too, although it changes something: nobody
+        else feels it.
+    narrow: whether it is for keys with limits of area or roster, too: it keeps to them.
+    logged_in: whether it takes a person who has logged in, and is for no key.
+    kept: whether the answer to a POST is stored for whoever asks again under the same
+        Idempotency-Key; not one that shows a secret, or a person in full. It is done once even so.
+    whole: whether a PUT sets, and answers, just what the GET of its address shows.
+    seconds: how long each of its statements may take.
+    heavy: whether it counts, lists, checks or makes a file of much, so that a caller has few of
+        them at once (`admission`).
+    reads: reads the file into what the handler takes as `listed`, before there is a connection.
+    guard: refuses arguments that the caller may not touch, in the transaction, before the handler.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    right: Right | None
+    status: int = 200
+    errors: tuple[int, ...] = ()
+    media: str = "text/csv"
+    changes: bool | None = None
+    rehearsed: bool = False
+    narrow: bool = False
+    logged_in: bool = False
+    kept: bool = True
+    whole: bool = False
+    seconds: float = HOT_SECONDS
+    heavy: bool = False
+    reads: Callable[[Any, Any], Coroutine[Any, Any, object]] | None = None
+    guard: Callable[[Call, Mapping[str, Any]], Coroutine[Any, Any, None]] | None = None
+
+    @cached_property
+    def hints(self) -> Mapping[str, Any]:
+        """The annotations of the handler."""
+        return get_type_hints(self.handler, include_extras=True)
+
+    @cached_property
+    def body(self) -> type[BaseModel] | None:
+        """The model of the body."""
+        return self.hints.get("body")
+
+    @cached_property
+    def body_optional(self) -> bool:
+        """Whether an empty body will do."""
+        return self.body is not None and not any(
+            field.is_required() for field in self.body.model_fields.values()
+        )
+
+    @cached_property
+    def takes_file(self) -> bool:
+        """Whether the body is a form with a file."""
+        return "file" in self.hints
+
+    @cached_property
+    def query(self) -> type[BaseModel] | None:
+        """The model of the query string."""
+        return self.hints.get("query")
+
+    @cached_property
+    def parameters(self) -> Mapping[str, type]:
+        """The path parameters with their types."""
+        return {name: hint for name, hint in self.hints.items() if name not in _RESERVED}
+
+    @cached_property
+    def out(self) -> type[BaseModel] | type[Download] | None:
+        """The model of the answer; None: there is nothing to say."""
+        answer = self.hints["return"]
+        if get_origin(answer) is Later:
+            answer = get_args(answer)[0]
+        return None if answer is type(None) else answer
+
+    @cached_property
+    def audited(self) -> bool:
+        """Whether the audit trail gets an entry: for all but GET, and for files given out."""
+        if self.is_open:
+            return False  # who it was is known at its end only: it writes its own entry
+        if self.changes is not None:
+            return self.changes
+        return self.method != "GET" or self.out is Download
+
+    @cached_property
+    def is_read(self) -> bool:
+        """Whether it changes nothing but perhaps the audit trail."""
+        return self.method == "GET" or not self.audited
+
+    @cached_property
+    def is_bounded(self) -> bool:
+        """Whether the server ends its statements: those of reads, and of what may take long. For
+        the rest the time limit on this side will do, and costs nothing.
+        """
+        return self.is_read or self.heavy or self.seconds > HOT_SECONDS
+
+    @cached_property
+    def is_open(self) -> bool:
+        """Whether it is for those who are not known yet."""
+        return "visit" in self.hints
+
+    @cached_property
+    def is_once(self) -> bool:
+        """Whether an Idempotency-Key makes it happen once: a POST, but for a file, for what is
+        asked of somebody outside, and for who is not known yet.
+        """
+        outside = get_origin(self.hints["return"]) is Later
+        return self.method == "POST" and not (self.is_open or outside or self.out is Download)
+
+    @property
+    def takes_rehearsals(self) -> bool:
+        """Whether trial and test keys may call it, as far as their rights go."""
+        return self.rehearsed or not self.audited
+
+    @property
+    def takes_narrow(self) -> bool:
+        """Whether keys with limits of area or roster may: where it keeps to them, and counts."""
+        return self.narrow or (self.method == "GET" and self.right is Right.REPORTS)
+
+    def need_key(self, key: Key | None) -> None:
+        """Refuse a key that is made for less than this.
+
+        Raises:
+            Forbidden: it is a trial or test key, or one with limits to which this does not keep;
+                or this is for no key at all.
+        """
+        if key is None:
+            return
+        if self.logged_in:
+            raise Forbidden(
+                "this takes a session: log in with your password", code="session_needed"
+            )
+        mode = key.grant.mode
+        if mode is not Mode.LIVE and not self.takes_rehearsals:
+            raise Forbidden(f"this is not for {mode.value} keys: take a live one", code=_OUT)
+        if key.is_narrow and not self.takes_narrow:
+            raise Forbidden(
+                "this key is for some areas or rosters only, and this would reach beyond them;"
+                " take a key without such limits",
+                code=_OUT,
+            )
+
+    @property
+    def edits(self) -> bool:
+        """Whether it changes one thing that a GET of the same address shows."""
+        return self.whole or (self.method == "PATCH" and bool(self.parameters))
+
+    @property
+    def name(self) -> str:
+        """A name that is unique in the API."""
+        return self.handler.__name__
+
+    @property
+    def summary(self) -> str:
+        """The first line of the handler's docstring."""
+        return inspect.cleandoc(self.handler.__doc__ or "").partition("\n")[0]
+
+    @property
+    def statuses(self) -> list[int]:
+        """Every status of a refusal that a caller may meet here."""
+        found = {401, 403, 422, 429, 503, *self.errors}
+        if self.parameters:
+            found.add(404)
+        if self.method == "POST":
+            found |= {400, 409}  # its Idempotency-Key is no key, or is at work
+        if self.edits:
+            found.add(412)
+        if self.out is Download:
+            found.add(413)  # larger than is given out
+        if self.body is not None:
+            found |= {400, 408, 413, 415}
+        return sorted(found)

@@ -1,0 +1,1 @@
+"""Persons over HTTP: seen in full, erased; and what is deleted when."""

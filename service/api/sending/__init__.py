@@ -1,0 +1,1 @@
+"""Texts over HTTP: direct sends, runs, uncertain ones, replies, stops."""

@@ -1,0 +1,114 @@
+"""Filings of texts with carriers: what each has answered, and which channels ask for them."""
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from service.api.http.call import Call
+from service.api.http.schema import Body, Instant, Int, Line, OptionalLine, Out
+from service.channels.store import existing_channels
+from service.errors import Conflict, Invalid, NotFound
+from service.messages import filing_store
+from service.messages.filing import Filing, FilingLine, FilingState
+from service.messages.policy import digits
+from service.messages.store import Template, template_get
+
+ChannelId = Annotated[Int, Field(ge=0, le=2**15 - 1)]
+Few = Annotated[list[Line], Field(max_length=20)]
+
+
+class FilingBody(Body):
+    """What a carrier has answered on one version of a text."""
+
+    channel_id: ChannelId
+    version: Int
+    state: FilingState
+    reference: OptionalLine = Field(default="", description="The carrier's number of it.")
+    contacts: Few = Field(default=[], description="The numbers that the filing names.")
+    links: Few = Field(default=[], description="The links that the filing names.")
+    note: OptionalLine = ""
+
+
+class FilingOut(Out):
+    """A line on a filing; the newest of a channel holds."""
+
+    channel_id: int
+    state: str
+    reference: str
+    contacts: list[str]
+    links: list[str]
+    note: str
+    changed_by: UUID | None
+    changed_at: Instant
+
+
+class FilingsOut(Out):
+    """All lines on the latest version of a text, from new to old."""
+
+    version: int
+    items: list[FilingOut]
+
+
+class RequiredBody(Body):
+    """Whether a channel takes filed texts alone."""
+
+    required: bool | None = Field(description="null: if it is a real channel.")
+
+
+class RequiredOut(Out):
+    """Whether a channel takes filed texts alone."""
+
+    required: bool
+
+
+async def list_filings(call: Call, template_id: UUID) -> FilingsOut:
+    """Show how the latest version of a text stands with the carriers."""
+    return await _shown(call, await template_get(call.conn, template_id, call.user.scope))
+
+
+async def set_filing(call: Call, template_id: UUID, body: FilingBody) -> FilingsOut:
+    """Write down what a carrier has answered; whoever runs the channels does."""
+    template = await template_get(call.conn, template_id, None)
+    if body.version != template.no:
+        raise Conflict(f"version {template.no} is the latest; file that one", code="newer_version")
+    if body.channel_id not in await existing_channels(call.conn):
+        problem = f"there is no channel {body.channel_id}"
+        raise Invalid(problem, fields={"channel_id": problem})
+    filing = Filing(
+        body.state,
+        body.reference,
+        tuple(digits(number) for number in body.contacts),
+        tuple(body.links),
+        body.note,
+    )
+    await filing_store.insert_filing(
+        call.conn, template.version_id, body.channel_id, filing, call.user.id, call.now
+    )
+    return await _shown(call, template)
+
+
+async def set_filing_required(call: Call, channel_id: int, body: RequiredBody) -> RequiredOut:
+    """Say whether a channel takes filed texts alone."""
+    holds = await filing_store.set_required(call.conn, channel_id, required=body.required)
+    if holds is None:
+        raise NotFound(f"there is no channel {channel_id}")
+    return RequiredOut(required=holds)
+
+
+async def _shown(call: Call, template: Template) -> FilingsOut:
+    lines = await filing_store.list_filings(call.conn, template.version_id)
+    return FilingsOut(version=template.no, items=[_line(line) for line in lines])
+
+
+def _line(line: FilingLine) -> FilingOut:
+    return FilingOut(
+        channel_id=line.channel_id,
+        state=line.filing.state,
+        reference=line.filing.reference,
+        contacts=list(line.filing.contacts),
+        links=list(line.filing.links),
+        note=line.filing.note,
+        changed_by=line.changed_by,
+        changed_at=line.changed_at,
+    )

@@ -1,0 +1,100 @@
+"""The switch that stops all sending, and the record of its use."""
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from service.api.accounts.work import MOST_ITEMS, WorkItemOut, item_out
+from service.api.http.call import Call
+from service.api.http.paging import PageQuery, cut
+from service.api.http.schema import Body, Instant, Line, Out, Page
+from service.campaigns.calendar.fires import Why
+from service.campaigns.stops import stop_all as stopping
+from service.campaigns.stops import stop_store
+from service.campaigns.stops.stop_store import Stop
+from service.dispatch.handoff.sweep_store import channels_with_work
+from service.queue import Job
+from service.reports.work_store import HOLDS, what_waits
+
+_BY_STOPS = frozenset({Why.STOPPED, Why.RESTORED})
+
+
+class StopBody(Body):
+    """Why everything must stop; all departments see it."""
+
+    reason: Line
+
+
+class LiftBody(Body):
+    """Why sending may go on."""
+
+    reason: Line
+    direct_runs: Literal["resume", "cancel"] = Field(
+        default="cancel",
+        description="After a restored backup: what becomes of the direct runs that were open in "
+        "it, some of which may have left already.",
+    )
+
+
+class StopOut(Out):
+    """One stop of everything. Without `stopped_by`, the system's own: see `cause`."""
+
+    id: int
+    cause: Literal["person", "restored"]
+    reason: str
+    stopped_by: UUID | None
+    stopped_at: Instant
+    lifted_by: UUID | None
+    lifted_at: Instant | None
+    lift_reason: str | None
+
+
+class StandOut(Out):
+    """Whether everything is stopped, and by which stop."""
+
+    stopped: bool
+    stop: StopOut | None
+
+
+class LiftedOut(StandOut):
+    """A stop that is over, and what was held meanwhile: each waits for its own release."""
+
+    held: list[WorkItemOut] = Field(
+        description="Campaigns and fires that you see and that the stop has held, the oldest first,"
+        f" at most {MOST_ITEMS}; `POST /campaigns/{{id}}/release` sends or skips each."
+    )
+
+
+async def get_stop(call: Call) -> StandOut:
+    """Say whether everything is stopped, since when and why."""
+    return _stand(await stop_store.stop_in_force(call.conn))
+
+
+async def stop_all(call: Call, body: StopBody) -> StandOut:
+    """Stop all sending; after the answer, nothing that was not already leaving goes out."""
+    return _stand(await stopping.stop_all(call.conn, call.user, body.reason, call.now))
+
+
+async def lift_stop(call: Call, body: LiftBody) -> LiftedOut:
+    """Let sending go on; what was held or paused meanwhile stays so, and `held` lists it."""
+    lifted = await stopping.lift(
+        call.conn, call.user, body.reason, direct_runs=body.direct_runs, now=call.now
+    )
+    for channel_id in await channels_with_work(call.conn, call.now):
+        call.after_commit(Job.DRAIN_CHANNEL, channel_id)
+    waiting = await what_waits(call.conn, HOLDS, call.user.scope, call.now, MOST_ITEMS)
+    held = [item_out(item) for item in waiting.items if item.code in _BY_STOPS]
+    return LiftedOut(**_stand(lifted).model_dump(), held=held)
+
+
+async def list_stops(call: Call, query: PageQuery) -> Page[StopOut]:
+    """List every stop there was, who lifted it and why."""
+    found = await stop_store.list_stops(call.conn, query.number or None, query.wanted)
+    return cut(Page[StopOut], found, query)
+
+
+def _stand(stop: Stop | None) -> StandOut:
+    if stop is None:
+        return StandOut(stopped=False, stop=None)
+    return StandOut(stopped=stop.lifted_at is None, stop=StopOut.model_validate(stop))

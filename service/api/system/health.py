@@ -1,0 +1,113 @@
+"""Is the process up, and could it work: for load balancers and `tocsin up`, without a key.
+
+/readyz tells `ok`, `degraded` and `unavailable` apart. Degraded, the API answers as ever, but what
+it is asked for is not done: no scheduler is at work. It stays in the load balancer's list then.
+"""
+
+import asyncio
+
+from aiohttp import web
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+
+from service.api.http import store
+from service.dispatch.handoff.sweep_store import last_turns
+from service.runtime import Runtime
+from service.servers import POSTGRESQL_MAJOR, outdated_redis
+from service.storage.migrate import migrations
+from service.storage.postgres import (
+    UNREACHABLE,
+    Connection,
+    NoRight,
+    Pool,
+    TooManyConnections,
+    WrongPassword,
+)
+from service.storage.roles import find_excess
+from service.web import ENTRY, RUNTIME
+
+ACT_SECONDS = 30.0
+"""A scheduler that works ends each of its acts at least so often."""
+
+ANSWER_SECONDS = 4.0
+"""How long each server may take to take a connection, and to answer: both are asked at once."""
+
+ACTS = ("fire", "recover", "sweep")
+"""The acts of the scheduler without which nothing goes on."""
+
+
+async def healthz(_: web.Request) -> web.Response:
+    """The process is up."""
+    return web.json_response({"status": "ok"})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """PostgreSQL and Redis answer, the database is as this program needs it, and it is swept."""
+    runtime = request.config_dict[RUNTIME]
+    database, redis = await asyncio.gather(_postgresql(request.config_dict[ENTRY]), _redis(runtime))
+    postgresql, scheduler, role = database
+    if not postgresql == redis == "ok":
+        status = "unavailable"
+    else:
+        status = "ok" if scheduler == "ok" else "degraded"
+    checks = {"postgresql": postgresql, "redis": redis, "scheduler": scheduler, "role": role}
+    body = {"status": status, "checks": checks}
+    return web.json_response(body, status=503 if status == "unavailable" else 200)
+
+
+async def _postgresql(pool: Pool) -> tuple[str, str, str]:
+    """What there is to say of the database, of the scheduler, whose turns are noted there, and of
+    the service's role, which must not be able to change the audit trail.
+    """
+    try:
+        async with pool.acquire(timeout=ANSWER_SECONDS, seconds=ANSWER_SECONDS) as conn:
+            if why := await _unfit(conn):
+                return why, "unknown", "unknown"
+            turns = await last_turns(conn)
+            role = await find_excess(conn) or "ok"
+            return "ok", _scheduler({act: ago for act, (ago, _) in turns.items()}), role
+    except WrongPassword:
+        why = "refuses the user or password of TOCSIN_DATABASE_URL"
+    except NoRight:
+        why = "the user of TOCSIN_DATABASE_URL may not use the tables: run tocsin migrate"
+    except TooManyConnections:
+        why = "no connection is free: raise max_connections or lower TOCSIN_POOL_SIZE"
+    except UNREACHABLE:
+        why = "unreachable"
+    return why, "unknown", "unknown"
+
+
+async def _unfit(conn: Connection) -> str:
+    """Why the database is not as this program needs it; empty: it is."""
+    if (major := conn.get_server_version().major) < POSTGRESQL_MAJOR:
+        return f"version {major} found, {POSTGRESQL_MAJOR} needed"
+    applied = await store.applied_migrations(conn)
+    known = [migration.name for migration in migrations()]
+    if missing := [name for name in known if name not in applied]:
+        return f"migrations are missing: {', '.join(missing)}"
+    if strange := sorted(applied.difference(known)):
+        return f"newer than this program: it has {', '.join(strange)}"
+    return ""
+
+
+def _scheduler(ago: dict[str, float]) -> str:
+    """Whether the acts that everything hangs on have ended lately; else which has not."""
+    if not any(act in ago for act in ACTS):
+        return "none has been at work yet"
+    late = [act for act in ACTS if ago.get(act, ACT_SECONDS) >= ACT_SECONDS]
+    if not late:
+        return "ok"
+    seconds = max(ago.get(act, ACT_SECONDS) for act in late)
+    return f"late for {seconds:.0f} s: {', '.join(late)}"
+
+
+async def _redis(runtime: Runtime) -> str:
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            outdated = outdated_redis(await runtime.redis.info("server"))
+    except ResponseError:  # it answers, and lets nobody ask for its version
+        return "ok"
+    except AuthenticationError:
+        return "refuses the password of TOCSIN_REDIS_URL"
+    except (RedisError, OSError):
+        return "unreachable"
+    return "version {} found, {} needed".format(*outdated) if outdated else "ok"

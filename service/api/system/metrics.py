@@ -1,0 +1,170 @@
+"""GET /metrics: what waits in the system, and what this process takes, for Prometheus.
+
+No phone number, no campaign and no department is in it, so any key may read it that may read at
+all: give the scraper one of a viewer. The backlog is read from PostgreSQL at most once in a few
+seconds, however many ask.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from importlib.metadata import version
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from service.accounts.people.model import Right
+from service.api.http.auth import authenticate
+from service.api.system.backlog_store import Backlog, Waiting, read_backlog
+from service.reports.interruptions import KINDS
+from service.runtime import Runtime
+from service.web import RUNTIME
+
+READ_SECONDS = 5.0
+"""How old the backlog that is shown may be."""
+
+PRIORITIES = ("urgent", "normal", "bulk")
+UNMATCHED = ("parked", "ambiguous", "unreadable")
+RUNS = ("expanding", "running", "paused")
+
+
+class Metrics:
+    """The figures of one process and of what it sees in PostgreSQL."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+        self._reading = asyncio.Lock()
+        self._read: tuple[float, bytes] | None = None
+
+    async def show(self, request: web.Request) -> web.Response:
+        """The figures as text."""
+        runtime = request.config_dict[RUNTIME]
+        caller = await authenticate(request, runtime)
+        caller.user.need(Right.READ)
+        backlog = await self._backlog(runtime)
+        body = generate_latest(self._registry) + backlog
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _backlog(self, runtime: Runtime) -> bytes:
+        loop = asyncio.get_running_loop()
+        async with self._reading:
+            if self._read is None or loop.time() - self._read[0] >= READ_SECONDS:
+                now = runtime.clock.now()
+                async with runtime.pool.acquire() as conn:
+                    backlog = await read_backlog(conn, now)
+                self._read = loop.time(), _text(backlog, now)
+            return self._read[1]
+
+
+class _Families:
+    """Families as a registry's collector gives them."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = list(families)
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _text(backlog: Backlog, now: datetime) -> bytes:
+    registry = CollectorRegistry()
+    registry.register(_Families(_families(backlog, now)))
+    return generate_latest(registry)
+
+
+def _families(backlog: Backlog, now: datetime) -> Iterator[Metric]:
+    """Every family; what does not wait anywhere is shown as 0, so that an alert can tell."""
+    yield _gauge("tocsin_build_info", "The version.", ["version"], [([version("tocsin")], 1)])
+    yield from _of_what_came_back(backlog, now)
+    yield from _of_channels(backlog)
+    yield from _of_interruptions(backlog, now)
+    runs = (([state], backlog.runs.get(state, 0)) for state in RUNS)
+    yield _gauge("tocsin_runs", "Open runs.", ["state"], runs)
+    yield _gauge("tocsin_imports_waiting", "Files not read yet.", [], [([], backlog.imports)])
+    ago = (([act], seconds) for act, (seconds, _) in backlog.turns.items())
+    took = (([act], seconds) for act, (_, seconds) in backlog.turns.items())
+    yield _gauge("tocsin_act_ago_seconds", "Since the last end of a regular act.", ["act"], ago)
+    yield _gauge("tocsin_act_seconds", "How long its last turn took.", ["act"], took)
+
+
+def _of_what_came_back(backlog: Backlog, now: datetime) -> Iterator[Metric]:
+    nothing, channels, one = Waiting(0, None), backlog.channels, ["channel"]
+    receipts = [([c], backlog.receipts.get(c, nothing)) for c in channels]
+    yield from _waiting("tocsin_receipts_waiting", "Receipts not folded yet", one, receipts, now)
+    unmatched = [
+        ([c, why], backlog.unmatched.get((c, why), nothing)) for c in channels for why in UNMATCHED
+    ]
+    yield from _waiting(
+        "tocsin_receipts_unmatched",
+        "Receipts that have met nothing yet, or could not be read",
+        ["channel", "why"],
+        unmatched,
+        now,
+    )
+    doubts = [([c], backlog.uncertain.get(c, nothing)) for c in channels]
+    yield from _waiting("tocsin_messages_uncertain", "Texts in doubt", one, doubts, now)
+    texts = [(list[str](), backlog.texts)]
+    yield from _waiting("tocsin_texts_unread", "Texts of handsets not read yet", [], texts, now)
+
+
+def _of_interruptions(backlog: Backlog, now: datetime) -> Iterator[Metric]:
+    work = [([kind], waiting) for kind, waiting in backlog.work.items()]
+    yield from _waiting("tocsin_work", "What waits for a person", ["kind"], work, now)
+    family = CounterMetricFamily(
+        "tocsin_interruptions", "What stopped sending or let it go on, since ever.", labels=["kind"]
+    )
+    for kind in KINDS:
+        family.add_metric([kind], backlog.interruptions.get(kind, 0))
+    yield family
+
+
+def _of_channels(backlog: Backlog) -> Iterator[Metric]:
+    yield _gauge(
+        "tocsin_messages_open",
+        "Messages of slices that are not done: at most so many are queued.",
+        ["channel", "priority"],
+        (
+            ([c, priority], backlog.messages.get((c, number), 0))
+            for c in backlog.channels
+            for number, priority in enumerate(PRIORITIES)
+        ),
+    )
+    yield _gauge(
+        "tocsin_connections",
+        "Connections to the carrier that are up, and that there should be.",
+        ["channel", "state"],
+        (
+            ([c, state], count)
+            for c in backlog.channels
+            for state, count in zip(("up", "wanted"), backlog.connections[c], strict=True)
+        ),
+    )
+    held = (([c], int(c in backlog.held)) for c in backlog.channels)
+    yield _gauge("tocsin_channel_held", "1 while a channel is held.", ["channel"], held)
+
+
+def _waiting(
+    name: str, what: str, labels: list[str], rows: list[tuple[list[str], Waiting]], now: datetime
+) -> Iterator[Metric]:
+    """Two families: how many wait, and how long the first of them has."""
+    yield _gauge(name, f"{what}.", labels, ((of, waiting.count) for of, waiting in rows))
+    ages = ((of, _age(waiting, now)) for of, waiting in rows)
+    yield _gauge(f"{name}_oldest_seconds", f"{what}: the age of the first.", labels, ages)
+
+
+def _age(waiting: Waiting, now: datetime) -> float:
+    return 0.0 if waiting.since is None else max(0.0, (now - waiting.since).total_seconds())
+
+
+def _gauge(
+    name: str, help_: str, labels: list[str], rows: Iterable[tuple[list[str], float]]
+) -> Metric:
+    family = GaugeMetricFamily(name, help_, labels=labels)
+    for values, value in rows:
+        family.add_metric(values, value)
+    return family
