@@ -30,7 +30,7 @@ from service.audience.vocabulary.traits import CARRIERS, ROLES
 from service.campaigns.audience.preview import preview_rule
 from service.crypto import Keyring
 from service.dispatch.expansion.expand import expand_run
-from service.embedded import Postgres
+from service.local.embedded import Postgres
 from service.storage.postgres import Connection, Pool, open_pool
 from tests.harness.ledger import Scene, add_channel, add_run, make_scene
 

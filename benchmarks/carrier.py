@@ -18,7 +18,7 @@ from typing import Any, Self
 from aiohttp import ClientSession
 
 from benchmarks.process import processor_seconds
-from service.embedded import free_port
+from service.local.embedded import free_port
 from service.simulator.fate import fates
 
 TEXT = (

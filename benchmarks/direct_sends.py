@@ -38,7 +38,7 @@ from benchmarks.process import processor_seconds
 from benchmarks.sampling import lines, read_samples
 from service.accounts.people.model import Role
 from service.crypto import Keyring, read_key_file
-from service.demo.client import Client
+from service.local.demo.client import Client
 from service.storage.postgres import OwnConnection, connect
 from tests.factories import make_token, make_user
 from tests.harness.live import EVERYBODY, Live

@@ -31,7 +31,7 @@ from service.audience.imports.staging import StagedNumber, Stager
 from service.audience.imports.staging_store import create_staging
 from service.audience.numbers.prefix import packaged_prefixes
 from service.crypto import Keyring
-from service.embedded import Postgres
+from service.local.embedded import Postgres
 from service.storage.migrate import migrate
 from service.storage.postgres import Connection, connect
 

@@ -25,7 +25,7 @@ from benchmarks.carrier import ACCOUNT, SECRET, SENDER, TEXT, Carrier, numbers
 from benchmarks.figures import CARRIER, CLIENT, Figures, percentiles
 from benchmarks.process import peak_megabytes, processor_seconds
 from interop.install import KANNEL, environment, obtain
-from service.embedded import free_port
+from service.local.embedded import free_port
 
 CONNECTIONS = 64
 """Requests to Kannel that are under way at a time."""

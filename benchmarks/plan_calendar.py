@@ -22,7 +22,7 @@ from service.app import create_app
 from service.campaigns.calendar.schedule import Schedule
 from service.clock import Clock
 from service.crypto import Keyring
-from service.embedded import Postgres, Valkey
+from service.local.embedded import Postgres, Valkey
 from service.messages.lint.lint_store import policy_set
 from service.queue import open_queue
 from service.reports.counting import count_audiences

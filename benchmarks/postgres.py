@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from benchmarks.process import PROC, TICKS, processor_seconds
-from service.embedded import Postgres, prepare_folder
+from service.local.embedded import Postgres, prepare_folder
 from service.storage.postgres import OwnConnection, connect
 
 BATCH = 1000

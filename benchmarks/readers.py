@@ -25,7 +25,7 @@ from aiohttp import ClientSession, ClientTimeout, FormData
 
 from service.clock import Clock
 from service.crypto import Keyring
-from service.embedded import Postgres, Valkey
+from service.local.embedded import Postgres, Valkey
 from service.storage.migrate import migrate
 from service.storage.postgres import connect, transaction
 from service.storage.postgres import open_pool as open_pool_of

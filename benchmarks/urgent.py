@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.carrier import contact_file
-from service.demo.client import Client
+from service.local.demo.client import Client
 from service.storage.postgres import connect
 from tests.harness.live import MORNING, TEXT, Live
 

@@ -13,7 +13,7 @@ import pytest
 from redis.asyncio import Redis
 
 from service.crypto import FIRST_KEY, Keyring, Keys, write_key_file
-from service.embedded import Postgres, Valkey
+from service.local.embedded import Postgres, Valkey
 from service.messages.lint.lint_store import policy_set
 from service.storage.migrate import migrate
 from service.storage.postgres import Connection, Pool, connect, connected, open_pool

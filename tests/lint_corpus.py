@@ -53,7 +53,7 @@ AT_HAND = tuple(
         "ninth",
     )
 )
-TAUGHT = Path(wording.__file__).parent / "data" / "wording.json"
+TAUGHT = Path(wording.__file__).parents[1] / "data" / "wording.json"
 
 _LONG_NUMBER = re.compile("[0-9]{7,}")
 _LANDLINE = re.compile("0563-?0600[0-9]{3}(?![0-9])")

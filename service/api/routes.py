@@ -4,9 +4,9 @@ All but GET leave an entry in the audit trail, and so does what gives out a file
 this one does not, it only asks. What changes anything is for live keys without limits alone;
 `rehearsed=True`: for trial and test keys, too; `narrow=True`: for keys with limits of area or
 roster, too; `logged_in=True`: for no key, but whoever has logged in. `kept=False`: the answer shows
-a secret or a person, and is not kept for a retry. `seconds=LONG`: its statements count,
-read or write so much that they may take longer than others. `heavy=True`: it works through much for
-one request, so that a caller has two of them at once (`service/api/http/admission.py`). `reads`: takes
+a secret or a person, and is not kept for a retry. `seconds=LONG`: its statements count, read or
+write so much that they may take longer than others. `heavy=True`: it works through much for one
+request, so that a caller has two of them at once (`service/api/http/admission.py`). `reads`: takes
 in its file before there is a connection to the database.
 """
 

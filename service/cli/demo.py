@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from service.demo import run_demo
+from service.local.demo import run_demo
 
 
 def add_demo(parser: argparse.ArgumentParser) -> None:

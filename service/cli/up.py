@@ -5,8 +5,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from service.clock import parse_instant
-from service.lanes import CARRIERS_OF
-from service.up import UpOptions, run_up
+from service.local.lanes import CARRIERS_OF
+from service.local.up import UpOptions, run_up
 
 
 def add_up(parser: argparse.ArgumentParser) -> None:

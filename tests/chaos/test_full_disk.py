@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from service.embedded import Postgres
+from service.local.embedded import Postgres
 from service.storage.postgres import UNREACHABLE, connect
 from tests.chaos.cell import Outcome, reckon
 from tests.chaos.system import System, until

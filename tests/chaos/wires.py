@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from service.embedded import Postgres, Valkey, free_port, prepare_folder
+from service.local.embedded import Postgres, Valkey, free_port, prepare_folder
 from tests.chaos.system import System, until
 from tests.harness.silent import SilentProxy, silent_proxy
 

@@ -30,7 +30,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     )
     system.start()
     try:
-        content = (files("service.demo") / "county.csv").read_bytes()
+        content = (files("service.local.demo") / "county.csv").read_bytes()
         asyncio.run(system.people(content))
         yield system
     finally:
@@ -39,4 +39,4 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 
 @pytest.fixture(scope="session")
 def roster() -> Path:
-    return Path(str(files("service.demo") / "county.csv"))
+    return Path(str(files("service.local.demo") / "county.csv"))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from service.embedded import free_port
+from service.local.embedded import free_port
 from tests.harness.live import Live
 
 pytestmark = pytest.mark.xdist_group("live")

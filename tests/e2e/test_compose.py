@@ -20,7 +20,7 @@ import pytest
 import redis
 import yaml
 
-from service.embedded import (
+from service.local.embedded import (
     _unprivileged,
     free_port,
     postgres_binaries,

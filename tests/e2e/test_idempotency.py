@@ -16,7 +16,7 @@ from aiohttp import ClientError, ClientResponse, ClientSession, FormData
 from redis.asyncio import Redis
 
 from service.crypto import Keyring
-from service.embedded import Valkey
+from service.local.embedded import Valkey
 from service.storage.postgres import Pool, transaction
 from tests.factories import make_team, make_token
 from tests.integration.api.test_channels import BODY as CHANNEL

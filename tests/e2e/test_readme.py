@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service.demo import PLANS, _plan
+from service.local.demo import PLANS, _plan
 from tests.harness.live import Live
 
 pytestmark = pytest.mark.xdist_group("live")

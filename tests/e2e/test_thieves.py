@@ -20,7 +20,7 @@ from aiohttp.test_utils import TestServer
 from redis.asyncio import Redis
 
 from service.api.webhooks.webhooks import Told
-from service.embedded import postgres_binaries
+from service.local.embedded import postgres_binaries
 from tests.e2e.test_no_number_in_any_log import write_in
 from tests.harness.live import Live, eventually
 

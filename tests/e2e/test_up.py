@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from service.embedded import Postgres
 from service.errors import Misconfigured
-from service.up import System, UpOptions
+from service.local.embedded import Postgres
+from service.local.up import System, UpOptions
 
 
 def test_a_server_that_does_not_start_is_tried_again(

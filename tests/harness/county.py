@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from pydantic import SecretStr
 
 from service.campaigns.runs.firing import fire_due
-from service.embedded import free_port
+from service.local.embedded import free_port
 from service.queue import Job
 from service.runtime import Runtime
 from service.simulator.config import Account, Faults, Listener, SimulatorConfig

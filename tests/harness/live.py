@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from service.demo.client import Client
+from service.local.demo.client import Client
 from service.storage.postgres import UNREACHABLE, connect
 from tests.harness.ledger import lift_caps
 

@@ -16,8 +16,8 @@ from redis.asyncio import Redis
 from service.channels.model import ChannelSettings
 from service.channels.store import insert_channel, parse_settings
 from service.crypto import Keyring
-from service.embedded import Valkey, write_private
 from service.errors import Misconfigured
+from service.local.embedded import Valkey, write_private
 from service.protocols.cmpp.pdu import ActiveTest, ActiveTestResp
 from service.storage.postgres import Pool, transaction
 from tests.harness.session import Carrier, Peer, carrier

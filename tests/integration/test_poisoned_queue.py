@@ -17,7 +17,7 @@ from service.clock import Clock
 from service.crypto import Keyring
 from service.dispatch.handoff import sweep_store
 from service.dispatch.handoff.serve import Bells
-from service.embedded import Valkey
+from service.local.embedded import Valkey
 from service.logs import Seldom
 from service.queue import Job, open_queue, queue_name
 from service.runtime import Runtime

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from service.embedded import Valkey
+from service.local.embedded import Valkey
 from service.queue import Job, open_queue
 
 

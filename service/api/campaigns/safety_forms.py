@@ -1,12 +1,14 @@
-"""When a campaign may send, and when it is paused by itself, as bodies and answers."""
+"""Parts of a plan as bodies and answers: its hours, its safety, its further texts."""
 
 from dataclasses import asdict
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import Field, model_validator
 
 from service.api.http.schema import Body, Instant, Int, Out
 from service.campaigns.core.safety import DEFAULT_WAIT_MINUTES, Safety
+from service.campaigns.core.texts import MOST_DAYS, MOST_TEXTS, MoreText
 
 MAX_WAIT_MINUTES = 72 * 60
 
@@ -77,3 +79,21 @@ def safety_out(safety: Safety) -> SafetyBody:
             wait_minutes=safety.canary_wait_minutes,
         )
     return SafetyBody(canary=canary, **set_here)
+
+
+class MoreTextBody(Body):
+    """A text after the first: so many days after the fire to the same people, or in turn."""
+
+    template_id: UUID
+    after_days: Annotated[Int, Field(ge=1, le=MOST_DAYS)] | None = Field(
+        default=None,
+        description="With all of them: a sequence, each text to those whom the fire meant. With"
+        " none, in a recurring schedule: each fire sends the text after the last one sent.",
+    )
+
+    def text(self) -> MoreText:
+        """What the rules know."""
+        return MoreText(**self.model_dump())
+
+
+MoreTexts = Annotated[list[MoreTextBody], Field(max_length=MOST_TEXTS - 1)]

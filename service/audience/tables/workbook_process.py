@@ -1,10 +1,8 @@
 """A workbook read in a process of its own, with limits of memory and time.
 
-`python -m service.audience.tables.workbook_process LIMITS…` (of `Limits`, in their order) takes a workbook
-on its standard input and writes frames to its standard output: one octet of kind, four of length
-(big-endian), and the content. S opens a sheet (JSON: name, hidden), D is a piece of its records as
-CSV in UTF-8, E refuses the file (JSON: code, message), F says that all is said. Without F or E the
-process was ended by its limits.
+`python -m service.audience.tables.workbook_process LIMITS…` (of `Limits`, in their order) takes a
+workbook on its standard input and writes frames to its standard output: one octet of kind, four of
+length (big-endian), and the content.
 """
 
 import csv

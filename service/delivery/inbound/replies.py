@@ -52,7 +52,7 @@ MOST_A_DAY = 3
 MOST_AN_HOUR = 1_000
 """How many replies one channel takes in an hour, unless it is set; those beyond wait."""
 
-TEXTS = Path(__file__).parents[2] / "templates" / "messages" / "replies.json"
+TEXTS = Path(__file__).parents[3] / "templates" / "messages" / "replies.json"
 """What is said, by kind; `templates` lies beside `service` in a checkout as in site-packages."""
 
 _MOBILE = re.compile(r"1[0-9]{10}")

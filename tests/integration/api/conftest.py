@@ -18,7 +18,7 @@ from service.api.routes import OPS
 from service.app import create_app
 from service.clock import Clock
 from service.crypto import Keyring
-from service.embedded import Valkey
+from service.local.embedded import Valkey
 from service.queue import open_queue
 from service.runtime import Runtime
 from service.settings import Settings

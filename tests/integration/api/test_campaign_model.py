@@ -35,7 +35,7 @@ from service.clock import Clock
 from service.crypto import Keyring
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, sweep_store
-from service.embedded import Postgres, Valkey
+from service.local.embedded import Postgres, Valkey
 from service.queue import open_queue
 from service.runtime import Runtime
 from service.settings import Settings

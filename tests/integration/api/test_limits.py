@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from service.api.http import limiter
 from service.api.http.limiter import Limit, Limiter, TooManyRequests
 from service.api.http.server import LIMITER
-from service.embedded import Valkey
+from service.local.embedded import Valkey
 from service.settings import Settings
 from tests.integration.api.conftest import Api
 from tests.integration.api.test_keys import ADMIN, active_key, second_admin

@@ -21,8 +21,8 @@ from service.audience.imports.model import ImportRequest
 from service.audience.imports.staging_store import lock_contacts
 from service.audience.rosters.rosters import ask_undo, run_undo
 from service.crypto import Keyring
-from service.embedded import Valkey
 from service.errors import Conflict
+from service.local.embedded import Valkey
 from service.queue import Job, open_queue
 from service.runtime import Runtime
 from service.settings import Settings

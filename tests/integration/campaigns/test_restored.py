@@ -16,7 +16,7 @@ from service.campaigns.runs.firing import fire_due
 from service.campaigns.stops import restored, stop_store
 from service.clock import Clock
 from service.crypto import Keyring
-from service.embedded import Valkey
+from service.local.embedded import Valkey
 from service.queue import open_queue
 from service.runtime import Runtime
 from service.settings import Settings

@@ -18,7 +18,7 @@ from service.channels.model import Hold
 from service.channels.store import get_channel, hold_channel
 from service.clock import CHINA, Clock, written
 from service.crypto import Keyring
-from service.embedded import Valkey
+from service.local.embedded import Valkey
 from service.storage.postgres import Pool, transaction
 from tests.factories import make_user
 from tests.harness.session import carrier

@@ -20,7 +20,7 @@ from service.delivery.inbound.inbound import read_inbound
 from service.dispatch.direct import direct
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.handoff.serve import ChannelServer
-from service.embedded import free_port
+from service.local.embedded import free_port
 from service.simulator.config import Account, Listener
 from service.simulator.replies import Replies, originate
 from service.simulator.run import Simulator

@@ -22,7 +22,7 @@ from service.crypto import Keyring
 from service.delivery.receipts.receipts import fold_receipts, sweep_parked
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff.serve import ChannelServer
-from service.embedded import free_port
+from service.local.embedded import free_port
 from service.simulator.config import Account, Faults, Listener, SimulatorConfig
 from service.simulator.fate import fates
 from service.simulator.run import running

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from service.clock import Clock
 from service.crypto import Keyring
 from service.dispatch.handoff import sweep_store
-from service.embedded import Valkey
+from service.local.embedded import Valkey
 from service.queue import Job, open_queue
 from service.runtime import Runtime
 from service.settings import Settings

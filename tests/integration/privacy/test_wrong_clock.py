@@ -16,7 +16,7 @@ from service.accounts.people.model import Role
 from service.accounts.sending import guest_store
 from service.clock import Clock
 from service.crypto import Keyring
-from service.embedded import Valkey
+from service.local.embedded import Valkey
 from service.privacy import clock_watch_store
 from service.privacy.clock_watch import DIFFER, JUMP, LASTS, Watch
 from service.queue import open_queue

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from service.clock import Clock
 from service.crypto import Keyring
-from service.embedded import Valkey
+from service.local.embedded import Valkey
 from service.queue import open_queue
 from service.runtime import Runtime
 from service.settings import Settings

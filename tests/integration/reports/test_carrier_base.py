@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import FormData
 
-from service.lanes import CARRIERS_OF, open_lanes, set_channels
+from service.local.lanes import CARRIERS_OF, open_lanes, set_channels
 from service.runtime import Runtime
 from service.simulator.config import SimulatorConfig
 from service.simulator.run import running

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import ClientSession
 
 from service.cli import main
-from service.embedded import free_port
+from service.local.embedded import free_port
 from service.simulator.run import Simulator
 from tests.harness.session import PATIENCE_SECONDS
 from tests.harness.simulated import ACCOUNT, SECRET

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from service.crypto import Keyring, create_key_file
-from service.embedded import Valkey
 from service.errors import Misconfigured
+from service.local.embedded import Valkey
+from service.local.up import System, UpOptions
 from service.runtime import check_key
 from service.storage.postgres import connect
-from service.up import System, UpOptions
 
 WRITTEN = """
     SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM keys), (SELECT count(*) FROM areas),

@@ -23,7 +23,7 @@ from service.channels.store import insert_channel, parse_settings
 from service.crypto import Keyring
 from service.delivery.receipts.receipts import fold_receipts
 from service.dispatch.expansion.expand import expand_run
-from service.embedded import Valkey
+from service.local.embedded import Valkey
 from service.queue import open_queue
 from service.runtime import Runtime
 from service.settings import Settings

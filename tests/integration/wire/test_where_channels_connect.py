@@ -17,8 +17,8 @@ from service.channels.registry import factory
 from service.channels.store import parse_settings
 from service.channels.trial import try_channel
 from service.clock import Clock
-from service.embedded import Postgres, Valkey
 from service.errors import Misconfigured
+from service.local.embedded import Postgres, Valkey
 from service.settings import Settings
 from tests.integration.api.test_channel_changes import CONFIGS
 

@@ -20,7 +20,7 @@ FOLDER = Path(service.__file__).parent
 WRITERS = [
     path
     for part in ("dispatch", "delivery", "campaigns", "privacy")
-    for path in sorted((FOLDER / part).glob("*.py"))
+    for path in sorted((FOLDER / part).rglob("*.py"))
 ]
 CODE = re.compile(r"""(?:\breason = |THEN |ELSE |cancel_reason, )'([a-z_]+)'""")
 IN_PYTHON = re.compile(
@@ -53,10 +53,10 @@ def stored() -> set[str]:
     for path in WRITERS:
         found |= set(CODE.findall(path.read_text("utf-8")))
     for name in (
-        "dispatch/record.py",
-        "dispatch/submit.py",
-        "dispatch/expand.py",
-        "dispatch/ways.py",
+        "dispatch/handoff/record.py",
+        "dispatch/handoff/submit.py",
+        "dispatch/expansion/expand.py",
+        "dispatch/expansion/ways.py",
     ):
         for groups in re.findall(IN_PYTHON, (FOLDER / name).read_text("utf-8")):
             found |= set(filter(None, groups))

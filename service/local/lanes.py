@@ -17,7 +17,7 @@ from service.channels.model import ChannelSettings
 from service.channels.store import insert_channel, list_channels, parse_settings, update_channel
 from service.clock import Clock
 from service.crypto import Keyring
-from service.embedded import free_port, write_private
+from service.local.embedded import free_port, write_private
 from service.storage.postgres import Connection
 
 CARRIERS_OF = {

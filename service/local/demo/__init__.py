@@ -20,10 +20,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from service.audience.areas.area import packaged_areas
-from service.demo import screen
-from service.demo.client import Client
+from service.local.demo import screen
+from service.local.demo.client import Client
+from service.local.up import System, UpOptions, system
 from service.messages.template import load_library
-from service.up import System, UpOptions, system
 
 RECEIPT_SECONDS = 20.0
 LIMIT_SECONDS = 170.0
@@ -85,11 +85,11 @@ async def _broadcast(running: System, folder: Path, roster: bytes) -> int:
 
 
 def _roster(file: Path | None) -> bytes:
-    return file.read_bytes() if file else (files("service.demo") / "county.csv").read_bytes()
+    return file.read_bytes() if file else (files("service.local.demo") / "county.csv").read_bytes()
 
 
 async def _suppress(operator: Client) -> None:
-    text = (files("service.demo") / "optouts.csv").read_text("utf-8-sig")
+    text = (files("service.local.demo") / "optouts.csv").read_text("utf-8-sig")
     rows = [line.split(",")[0].strip() for line in text.splitlines()]
     phones = [row for row in rows if row.isdigit()]
     await operator.post("/suppressions", {"phones": phones, "reason": "opted_out"})
