@@ -18,7 +18,7 @@ from service.api.channels.channel_forms import (
     edited,
     settings_of,
 )
-from service.api.channels.channels import CodeBody
+from service.api.channels.channels import CarrierCodeBody
 from service.api.http.problems import invalid
 from service.api.http.schema import as_json
 from service.channels import codes_store
@@ -144,7 +144,7 @@ async def _codes(
     options: argparse.Namespace, conn: Connection, _: Keyring, settings: Settings
 ) -> object:
     if options.put is not None:
-        code = Code(**_read_json(CodeBody, options.put).model_dump())
+        code = Code(**_read_json(CarrierCodeBody, options.put).model_dump())
         return asdict(await codes_store.put_code(conn, code, settings.clock.now()))
     if options.delete is not None:
         await codes_store.delete_code(conn, *options.delete)

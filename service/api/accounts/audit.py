@@ -24,7 +24,7 @@ class AuditQuery(PageQuery):
     until: Instant | None = Field(default=None, description="Before this instant.")
 
 
-class EntryOut(Out):
+class AuditEntryOut(Out):
     """Something that was done. It holds ids, hashes and counts, and no personal data."""
 
     id: UUID
@@ -44,7 +44,7 @@ class EntryOut(Out):
     )
 
 
-async def list_audit(call: Call, query: AuditQuery) -> Page[EntryOut]:
+async def list_audit(call: Call, query: AuditQuery) -> Page[AuditEntryOut]:
     """List what was done in your department, from new to old."""
     wanted = Wanted(
         scope=call.user.scope,
@@ -58,7 +58,9 @@ async def list_audit(call: Call, query: AuditQuery) -> Page[EntryOut]:
     found = await store.list_entries(call.conn, wanted, query.before, query.wanted)
     entries = [listed.entry for listed in found]
     foreign = await find_foreign(call.conn, call.runtime.keyring, entries)
-    return cut(Page[EntryOut], [_shown(one, foreign.get(one.entry.id)) for one in found], query)
+    return cut(
+        Page[AuditEntryOut], [_shown(one, foreign.get(one.entry.id)) for one in found], query
+    )
 
 
 _FOREIGN_ZH = {
@@ -67,10 +69,10 @@ _FOREIGN_ZH = {
 }
 
 
-def _shown(listed: Listed, foreign: str | None) -> EntryOut:
+def _shown(listed: Listed, foreign: str | None) -> AuditEntryOut:
     entry = listed.entry
     act = entry.act
-    return EntryOut(
+    return AuditEntryOut(
         id=entry.id,
         at=act.at,
         via=act.via,

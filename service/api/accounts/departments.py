@@ -168,7 +168,7 @@ class DepartmentOut(Out):
         )
 
 
-class QuotaOut(Out):
+class DepartmentQuotaOut(Out):
     """How much of a quota is used up; `warning` from four fifths on."""
 
     quota: int
@@ -193,7 +193,7 @@ class CountsOut(Out):
     runs: int
     target: int
     reached: int
-    quotas: dict[str, QuotaOut]
+    quotas: dict[str, DepartmentQuotaOut]
 
 
 class ExtensionBody(Body):
@@ -296,7 +296,7 @@ async def get_counts(call: Call, department_id: UUID, query: CountsQuery) -> Cou
         department_id=department_id,
         since=since,
         quotas={
-            span: QuotaOut(
+            span: DepartmentQuotaOut(
                 quota=quota,
                 used=used.get(span, 0),
                 warning=used.get(span, 0) >= WARN_SHARE * quota,

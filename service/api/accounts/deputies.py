@@ -46,7 +46,7 @@ class DeputyOut(Out):
     confirmed_at: Instant | None
 
 
-class PhoneBody(Body):
+class OwnPhoneBody(Body):
     """The caller's own phone, in any usual form; null takes it away."""
 
     phone: Line | None
@@ -94,7 +94,7 @@ async def end_deputy(call: Call, deputy_id: UUID) -> DeputyOut:
     return DeputyOut.model_validate(await deputies.end(call.conn, call.user, deputy_id, call.now))
 
 
-async def set_own_phone(call: Call, body: PhoneBody) -> PhoneOut:
+async def set_own_phone(call: Call, body: OwnPhoneBody) -> PhoneOut:
     """Say which phone is yours; a code is sent to it, and test-sends once you have proved it."""
     if body.phone is None:
         await phone_store.set_phone(call.conn, call.user.id, None)

@@ -92,14 +92,14 @@ class SecretBody(Body):
     password: Password
 
 
-class SecretOut(Out):
+class TotpSecretOut(Out):
     """A secret for your authenticator, as text and as a QR code carries it."""
 
     secret: str
     uri: str
 
 
-class CodeBody(Body):
+class TotpCodeBody(Body):
     """The code that your authenticator shows."""
 
     code: Code
@@ -173,7 +173,7 @@ async def change_password(call: Call, body: PasswordBody) -> None:
     await session_store.revoke_sessions(call.conn, call.user.id, call.now, but=call.session_id)
 
 
-async def begin_totp(call: Call, body: SecretBody) -> SecretOut:
+async def begin_totp(call: Call, body: SecretBody) -> TotpSecretOut:
     """Get a secret for your authenticator; it counts once you confirm it with a code."""
     known = await _check_password(call, "password", body.password)
     if known.totp_confirmed:
@@ -183,12 +183,12 @@ async def begin_totp(call: Call, body: SecretBody) -> SecretOut:
     secret = credentials.new_secret()
     cipher = call.runtime.keyring.encrypt_bytes(SECRET, secret)
     await session_store.set_totp(call.conn, call.user.id, cipher)
-    return SecretOut(
+    return TotpSecretOut(
         secret=credentials.secret_text(secret), uri=credentials.secret_uri(secret, call.user.login)
     )
 
 
-async def confirm_totp(call: Call, body: CodeBody) -> RecoveryOut:
+async def confirm_totp(call: Call, body: TotpCodeBody) -> RecoveryOut:
     """Show that your authenticator has the secret; from now on its code is asked for."""
     keyring = call.runtime.keyring
     known = await session_store.get_credentials(call.conn, call.user.id)

@@ -98,7 +98,7 @@ class ContactOut(Out):
     edited_by: UUID | None
 
 
-class EntryOut(EvidenceOut):
+class ContactEntryOut(EvidenceOut):
     """What one row of one list says of a person, and where it came from."""
 
     roster: str
@@ -129,7 +129,7 @@ class EntryOut(EvidenceOut):
 class ContactDetail(ContactOut):
     """A person with the provenance of everything that is known."""
 
-    entries: list[EntryOut]
+    entries: list[ContactEntryOut]
 
 
 async def list_contacts(call: Call, query: ContactQuery) -> Page[ContactOut]:
@@ -251,9 +251,9 @@ def _shown(contact: Contact, areas: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _entry(entry: Entry) -> EntryOut:
-    values = {name: getattr(entry, name) for name in EntryOut.model_fields}
-    return EntryOut(**values | {"guardian_of": masked_name(entry.guardian_of)})
+def _entry(entry: Entry) -> ContactEntryOut:
+    values = {name: getattr(entry, name) for name in ContactEntryOut.model_fields}
+    return ContactEntryOut(**values | {"guardian_of": masked_name(entry.guardian_of)})
 
 
 def masked_name(name: str) -> str:

@@ -45,7 +45,7 @@ class WeeksQuery(Query):
         return self
 
 
-class FiguresOut(Out):
+class CampaignFiguresOut(Out):
     """target = Σ states = reached + failed + unknown + stopped + open, always."""
 
     target: int
@@ -59,7 +59,7 @@ class FiguresOut(Out):
     parts: int = Field(description="That the carrier took, of all hand-offs.")
 
 
-class CarrierWeekOut(FiguresOut):
+class CarrierWeekOut(CampaignFiguresOut):
     """One carrier's people in one week, of the fires or of what follows them in one way."""
 
     week: date = Field(
@@ -90,7 +90,7 @@ class CampaignReportOut(Out):
     first_week: date | None
     last_week: date | None
     complete: bool = Field(description="Whether all runs of this mode are in these weeks.")
-    total: FiguresOut
+    total: CampaignFiguresOut
     fires: dict[str, int] = Field(
         description="How many fires were planned in these weeks, by what became of them: fired,"
         " skipped, held, missed."
@@ -104,8 +104,8 @@ class CampaignReportOut(Out):
         " everything, and of the channels that it may take; only what was in force while there was"
         " the campaign, from its making to its end."
     )
-    by_carrier: dict[str, FiguresOut]
-    by_topic: dict[str, FiguresOut] = Field(
+    by_carrier: dict[str, CampaignFiguresOut]
+    by_topic: dict[str, CampaignFiguresOut] = Field(
         description='By the topic of the text; "none": it has none.'
     )
     weeks: list[CarrierWeekOut]

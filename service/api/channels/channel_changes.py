@@ -25,7 +25,7 @@ class ChangeBody(Body):
     reason: Line
 
 
-class ChangeOut(Out):
+class ChannelChangeOut(Out):
     """A change that was proposed, and what became of it; `confirmed`: it came into force then.
 
     `creates`: it is of a new channel, which carries nothing before it is confirmed.
@@ -58,14 +58,14 @@ class ChangeOut(Out):
         return cls.model_validate(proposal._asdict() | own)
 
 
-async def list_changes(call: Call, channel_id: int, query: PageQuery) -> Page[ChangeOut]:
+async def list_changes(call: Call, channel_id: int, query: PageQuery) -> Page[ChannelChangeOut]:
     """List the changes of a channel that took two persons, from new to old."""
     await store.get_channel(call.conn, call.runtime.keyring, channel_id)
     found = await changes_store.list_proposals(call.conn, channel_id, query.before, query.wanted)
-    return cut(Page[ChangeOut], [await _shown(call, proposal) for proposal in found], query)
+    return cut(Page[ChannelChangeOut], [await _shown(call, proposal) for proposal in found], query)
 
 
-async def propose_change(call: Call, channel_id: int, body: ChangeBody) -> ChangeOut:
+async def propose_change(call: Call, channel_id: int, body: ChangeBody) -> ChannelChangeOut:
     """Propose settings of a real channel that one person may not change; somebody else confirms."""
     new = NewChange(channel_id, body.config, body.reason)
     keyring = call.runtime.keyring
@@ -74,7 +74,7 @@ async def propose_change(call: Call, channel_id: int, body: ChangeBody) -> Chang
     return await _shown(call, made)
 
 
-async def confirm_change(call: Call, channel_id: int, change_id: UUID) -> ChangeOut:
+async def confirm_change(call: Call, channel_id: int, change_id: UUID) -> ChannelChangeOut:
     """Put proposed settings of a channel in force, as the second person."""
     keyring = call.runtime.keyring
     made, before, after = await changes.confirm(
@@ -86,14 +86,14 @@ async def confirm_change(call: Call, channel_id: int, change_id: UUID) -> Change
     return await _shown(call, made)
 
 
-async def _shown(call: Call, proposal: Proposal) -> ChangeOut:
+async def _shown(call: Call, proposal: Proposal) -> ChannelChangeOut:
     keyring = call.runtime.keyring
     channel = await store.get_channel(call.conn, keyring, proposal.channel_id)
     given, _, enables = changes_store.contents_of(keyring, proposal)
     try:
         config = parse_config(type(channel.config), merged(channel.config, given))
     except Invalid:
-        return ChangeOut.of(proposal, call, None, enables=enables)
+        return ChannelChangeOut.of(proposal, call, None, enables=enables)
     values = shown(config)
     own = {name: values[name] for name in given if name in values}
-    return ChangeOut.of(proposal, call, own, enables=enables)
+    return ChannelChangeOut.of(proposal, call, own, enables=enables)

@@ -92,7 +92,7 @@ class CodeName(Query):
     code: Line
 
 
-class CodeBody(Body):
+class CarrierCodeBody(Body):
     """What a carrier's code means."""
 
     kind: Line = Field(description="Of channel, such as cmpp.")
@@ -190,7 +190,7 @@ async def list_codes(call: Call) -> CodesOut:
     return CodesOut(items=[CodeOut.model_validate(code) for code in codes])
 
 
-async def put_code(call: Call, body: CodeBody) -> CodeOut:
+async def put_code(call: Call, body: CarrierCodeBody) -> CodeOut:
     """Say what a carrier's code means, over the kind's own table."""
     code = Code(**body.model_dump())
     return CodeOut.model_validate(await codes_store.put_code(call.conn, code, call.now))

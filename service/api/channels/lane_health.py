@@ -42,7 +42,7 @@ class ConnectionOut(Out):
     )
 
 
-class FiguresOut(Out):
+class ChannelFiguresOut(Out):
     """What was seen in the last minute, or since the breaker last changed; counts of submits."""
 
     submits: int
@@ -138,7 +138,7 @@ class HealthOut(Out):
     climbing: bool = Field(description="Closed again, and not yet back at its full pace.")
     next_trial_at: Instant | None = Field(description="Not before; and it takes a connection.")
     hints: list[HintOut] = Field(description="What a person should look at.")
-    figures: FiguresOut
+    figures: ChannelFiguresOut
     events: list[EventOut] = Field(description="The last ones, from new to old.")
 
 
@@ -164,7 +164,7 @@ async def get_health(call: Call, channel_id: int) -> HealthOut:
         climbing=breaker is not None and breaker.climbing,
         next_trial_at=breaker.changed_at + breaker.rest(limits) if breaker and is_open else None,
         hints=await _hints(call, channel),
-        figures=FiguresOut.model_validate(figures.as_json()),
+        figures=ChannelFiguresOut.model_validate(figures.as_json()),
         events=[EventOut.model_validate(event) for event in events],
     )
 

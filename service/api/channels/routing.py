@@ -33,7 +33,7 @@ MAX_REJECTED = 1_000
 _PHONE = Field(description="A number, in any usual form.")
 
 
-class PhoneBody(Body):
+class OverridePhoneBody(Body):
     """A number."""
 
     phone: Text = _PHONE
@@ -154,7 +154,7 @@ def _check(chosen: set[int] | None, lanes: list[Lane]) -> None:
         raise Invalid(f"channels: {problem}", fields={"channels": problem})
 
 
-async def look_up_override(call: Call, body: PhoneBody) -> KnownOut:
+async def look_up_override(call: Call, body: OverridePhoneBody) -> KnownOut:
     """Show what is known of one number against its prefix."""
     phone = parse_phone(body.phone)
     phone_hash = call.runtime.keyring.phone_index(phone)
@@ -178,7 +178,7 @@ async def set_override(call: Call, body: OverrideBody) -> KnownOut:
     return KnownOut(phone=mask(phone), override=OverrideOut.model_validate(made))
 
 
-async def delete_override(call: Call, body: PhoneBody) -> None:
+async def delete_override(call: Call, body: OverridePhoneBody) -> None:
     """Let the prefix of a number decide again."""
     phone_hash = call.runtime.keyring.phone_index(parse_phone(body.phone))
     if not await route_store.delete_override(call.conn, phone_hash):

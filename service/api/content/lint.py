@@ -62,7 +62,7 @@ class ProposalOut(Out):
     proposed_at: Instant
 
 
-class PolicyOut(Out):
+class LintPolicyOut(Out):
     """All rules and the lists that they read, as they hold, and the change that waits, if any."""
 
     rules: list[RuleOut]
@@ -73,7 +73,7 @@ class PolicyOut(Out):
     waiting: ProposalOut | None
 
 
-class PolicyBody(Body):
+class LintPolicyBody(Body):
     """What is to hold instead of what is shipped; a field that is left out is as shipped."""
 
     levels: dict[Line, Level] = Field(default={}, max_length=100)
@@ -90,7 +90,7 @@ class PolicyBody(Body):
         return self.model_dump(exclude_none=True, exclude={"reason"})
 
 
-class ChangeOut(Out):
+class LintChangeOut(Out):
     """One change: what it set, why, by whom and when; `confirmed_by`: the second person, if it made
     lint less strict.
     """
@@ -106,7 +106,7 @@ class ChangeOut(Out):
 class ChangesOut(Out):
     """Changes, from new to old."""
 
-    items: list[ChangeOut]
+    items: list[LintChangeOut]
 
 
 class ChangesQuery(Query):
@@ -135,10 +135,10 @@ class SenderOut(Out):
     landlines: list[str]
     links: bool
     waiting: ProposalOut | None
-    history: list[ChangeOut]
+    history: list[LintChangeOut]
 
 
-async def get_rules(call: Call) -> PolicyOut:
+async def get_rules(call: Call) -> LintPolicyOut:
     """Show lint's rules with their levels, and the lists that hold."""
     policy = await lint_store.policy_get(call.conn)
     waiting = await lint_store.get_waiting(call.conn, None)
@@ -150,7 +150,7 @@ async def get_rules(call: Call) -> PolicyOut:
     )
 
 
-async def set_rules(call: Call, body: PolicyBody) -> PolicyOut:
+async def set_rules(call: Call, body: LintPolicyBody) -> LintPolicyOut:
     """Let other levels and lists hold; all that is not said is as shipped.
 
     What makes lint less strict waits for another administrator of the county, and so does a
@@ -164,7 +164,7 @@ async def set_rules(call: Call, body: PolicyBody) -> PolicyOut:
     return await get_rules(call)
 
 
-async def confirm_rules(call: Call, proposal_id: UUID) -> PolicyOut:
+async def confirm_rules(call: Call, proposal_id: UUID) -> LintPolicyOut:
     """Put proposed levels and lists in force, as the second person. For the county."""
     await lint_changes.confirm(call.conn, call.user, None, proposal_id, call.now)
     call.note("lint_policy", "county", proposal=str(proposal_id))
@@ -219,7 +219,7 @@ def _proposal_out(call: Call, proposal: Proposal, weakens: list[str]) -> Proposa
     )
 
 
-def _policy_out(policy: Policy, waiting: ProposalOut | None) -> PolicyOut:
+def _policy_out(policy: Policy, waiting: ProposalOut | None) -> LintPolicyOut:
     rules = [
         RuleOut(
             rule=info.number,
@@ -232,7 +232,7 @@ def _policy_out(policy: Policy, waiting: ProposalOut | None) -> PolicyOut:
         for info in RULE_INFO.values()
     ]
     lists = policy.as_json()
-    return PolicyOut(
+    return LintPolicyOut(
         rules=rules,
         hotlines=sorted(policy.hotlines, key=lambda number: (len(number), number)),
         protected_names=lists["protected_names"],
@@ -262,8 +262,8 @@ async def _sender_out(call: Call, department_id: UUID) -> SenderOut:
     )
 
 
-def _change_out(change: Change) -> ChangeOut:
-    return ChangeOut(
+def _change_out(change: Change) -> LintChangeOut:
+    return LintChangeOut(
         no=change.no,
         content=dict(change.content),
         reason=change.reason,

@@ -21,13 +21,13 @@ from service.privacy import disclose, erase, retention_store
 from service.privacy.disclose import Unmasked
 
 
-class ReasonBody(Body):
+class DisclosureBody(Body):
     """Why somebody has to see it; kept encrypted."""
 
     reason: Line
 
 
-class PersonBody(ReasonBody):
+class PersonBody(DisclosureBody):
     """Whom, and why."""
 
     phone: Text = Field(description="In any usual form.")
@@ -183,7 +183,7 @@ class ErasureReportOut(Out):
     )
 
 
-async def unmask_contact(call: Call, contact_id: UUID, body: ReasonBody) -> UnmaskedOut:
+async def unmask_contact(call: Call, contact_id: UUID, body: DisclosureBody) -> UnmaskedOut:
     """See a contact in full; that you did, and why, is noted."""
     await need_people(call, await holder_of_contact(call.conn, contact_id))
     found = await disclose.unmask_contact(
@@ -192,7 +192,7 @@ async def unmask_contact(call: Call, contact_id: UUID, body: ReasonBody) -> Unma
     return _unmasked(call, found)
 
 
-async def unmask_message(call: Call, run_id: UUID, no: int, body: ReasonBody) -> UnmaskedOut:
+async def unmask_message(call: Call, run_id: UUID, no: int, body: DisclosureBody) -> UnmaskedOut:
     """See a message's recipient in full; that you did, and why, is noted."""
     run = await get_run(call.conn, run_id, call.user.scope)
     await need_people(call, run.department_id if run else None)
@@ -203,7 +203,7 @@ async def unmask_message(call: Call, run_id: UUID, no: int, body: ReasonBody) ->
     return _unmasked(call, found)
 
 
-async def unmask_inbound(call: Call, inbound_id: UUID, body: ReasonBody) -> UnmaskedOut:
+async def unmask_inbound(call: Call, inbound_id: UUID, body: DisclosureBody) -> UnmaskedOut:
     """See the sender of a text in full; that you did, and why, is noted."""
     text = await visible(call.conn, call.user, inbound_id)
     await need_people(call, text["department_id"])
@@ -213,7 +213,7 @@ async def unmask_inbound(call: Call, inbound_id: UUID, body: ReasonBody) -> Unma
     return _unmasked(call, found)
 
 
-async def unmask_unmatched(call: Call, receipt_id: str, body: ReasonBody) -> OctetsOut:
+async def unmask_unmatched(call: Call, receipt_id: str, body: DisclosureBody) -> OctetsOut:
     """See what could not be read in full; that you did, and why, is noted."""
     number = int(receipt_id) if receipt_id.isascii() and receipt_id.isdecimal() else 0
     if not 0 < number < 2**63:

@@ -126,7 +126,7 @@ class StatementOut(Out):
     rows: list[StatementRowOut] = Field(description="The first of those that need a person.")
 
 
-class PolicyBody(Body):
+class UncertainPolicyBody(Body):
     """Whether texts of a class may be handed off again although they may have left."""
 
     message_class: MessageClass = Field(alias="class")
@@ -134,7 +134,7 @@ class PolicyBody(Body):
     reason: Line
 
 
-class PolicyOut(Out):
+class UncertainPolicyOut(Out):
     """The policy of a class, with who set it and why; all null or empty: nobody ever did."""
 
     message_class: str = Field(alias="class")
@@ -147,7 +147,7 @@ class PolicyOut(Out):
 class PoliciesOut(Out):
     """The policy of each class."""
 
-    items: list[PolicyOut]
+    items: list[UncertainPolicyOut]
 
 
 def _id(key: Key) -> str:
@@ -285,12 +285,12 @@ def _octets(loop: asyncio.AbstractEventLoop, file: Upload) -> Iterator[bytes]:
 async def list_policies(call: Call) -> PoliciesOut:
     """Show for each class whether its texts may be handed off again once they may have left."""
     found = await doubt.list_policies(call.conn)
-    return PoliciesOut(items=[PolicyOut.model_validate(policy) for policy in found])
+    return PoliciesOut(items=[UncertainPolicyOut.model_validate(policy) for policy in found])
 
 
-async def set_policy(call: Call, body: PolicyBody) -> PolicyOut:
+async def set_policy(call: Call, body: UncertainPolicyBody) -> UncertainPolicyOut:
     """Allow or forbid that texts of a class are handed off again once they may have left."""
     policy = await doubt.set_policy(
         call.conn, body.message_class, allowed=body.allowed, by=call.by(body.reason)
     )
-    return PolicyOut.model_validate(policy)
+    return UncertainPolicyOut.model_validate(policy)

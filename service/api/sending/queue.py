@@ -68,7 +68,7 @@ class ClassWaitingOut(WaitingOut):
     departments: list[DepartmentWaitingOut]
 
 
-class QuotaOut(Out):
+class ChannelQuotaOut(Out):
     """A quota in parts, null where there is none, and the parts that were counted for it."""
 
     quota: int | None
@@ -84,8 +84,8 @@ class QueueOut(Out):
         " the last minute; null: unknown."
     )
     reasons: list[ReasonOut]
-    day: QuotaOut
-    month: QuotaOut
+    day: ChannelQuotaOut
+    month: ChannelQuotaOut
     classes: list[ClassWaitingOut]
 
 

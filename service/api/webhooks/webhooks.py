@@ -88,13 +88,13 @@ class WebhookOut(Out):
     disabled_why: str | None
 
 
-class SecretOut(Out):
+class WebhookSecretOut(Out):
     """The secret that signs the calls; it is shown this once."""
 
     secret: str
 
 
-class NewWebhookOut(WebhookOut, SecretOut):
+class NewWebhookOut(WebhookOut, WebhookSecretOut):
     """A webhook just made, with its secret."""
 
 
@@ -186,12 +186,12 @@ async def delete_webhook(call: Call, webhook_id: UUID) -> None:
     await store.delete_webhook(call.conn, webhook_id, call.now)
 
 
-async def renew_secret(call: Call, webhook_id: UUID) -> SecretOut:
+async def renew_secret(call: Call, webhook_id: UUID) -> WebhookSecretOut:
     """Sign with a new secret from now on; it is shown this once."""
     await _visible(call, webhook_id)
     secret = new_secret()
     await store.set_secret(call.conn, webhook_id, call.runtime.keyring.encrypt(SECRET, secret))
-    return SecretOut(secret=secret)
+    return WebhookSecretOut(secret=secret)
 
 
 async def send_test(call: Call, webhook_id: UUID) -> TestOut:
