@@ -24,9 +24,9 @@ from statistics import median
 
 from benchmarks.mark import busy_seconds
 from benchmarks.postgres import Database
-from service.channels.gateway import Receipt
-from service.channels.model import Channel
-from service.channels.outcome import ReceiptState
+from service.channels.contract.gateway import Receipt
+from service.channels.contract.model import Channel
+from service.channels.contract.outcome import ReceiptState
 from service.crypto import Keyring
 from service.delivery.receipts import store as delivery
 from service.dispatch.direct import direct

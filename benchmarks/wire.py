@@ -19,9 +19,9 @@ import uvloop
 from pydantic import SecretStr
 
 from benchmarks.process import processor_seconds
-from service.channels.gateway import Inbound, Receipt, Submission, SubmitResult
-from service.channels.outcome import Outcome
-from service.channels.registry import factory, load
+from service.channels.contract.gateway import Inbound, Receipt, Submission, SubmitResult
+from service.channels.contract.outcome import Outcome
+from service.channels.contract.registry import factory, load
 from service.clock import Clock
 from service.protocols.stream import StreamGateway
 from service.simulator.config import Account, SimulatorConfig

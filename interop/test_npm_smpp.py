@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from interop.process import Program, started
-from service.channels.gateway import LoginRefused, Submission
-from service.channels.outcome import Outcome, ReceiptState
+from service.channels.contract.gateway import LoginRefused, Submission
+from service.channels.contract.outcome import Outcome, ReceiptState
 from service.simulator.journal import submits
 from service.simulator.replies import Replies, Reply, originate
 from service.simulator.run import running

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from interop.capture import Capture, captured
 from interop.install import environment
-from service.channels.gateway import Submission
-from service.channels.outcome import Outcome
+from service.channels.contract.gateway import Submission
+from service.channels.contract.outcome import Outcome
 from service.protocols.cmpp import pdu as cmpp
 from service.protocols.cmpp.packet import PDU as CMPPPDU
 from service.protocols.frame import Frames

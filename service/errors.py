@@ -12,7 +12,7 @@ TocsinError
 └── Unavailable        PostgreSQL, Redis or a gateway cannot be reached now; try again
 
 `service/api/http/problems.py` maps them to status codes; gateways add their own under
-`service/channels/gateway.py`.
+`service/channels/contract/gateway.py`.
 """
 
 from collections.abc import Mapping

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from service.channels.model import CARRIERS, Channel, operator_of
+from service.channels.contract.model import CARRIERS, Channel, operator_of
 from service.delivery.receipts.inbox import Inbox
 from service.delivery.receipts.receipts import recheck
 from service.dispatch.handoff.serve import ChannelServer

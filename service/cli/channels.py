@@ -21,13 +21,13 @@ from service.api.channels.channel_forms import (
 from service.api.channels.channels import CarrierCodeBody
 from service.api.http.problems import invalid
 from service.api.http.schema import as_json
-from service.channels import codes_store
-from service.channels import store as channels
-from service.channels.changes import check_secrets, create, need_begun
-from service.channels.codes import Code
-from service.channels.model import Channel
-from service.channels.networks import reach_of, read_networks
-from service.channels.trial import check_clock, try_channel
+from service.channels.config import codes_store
+from service.channels.config import store as channels
+from service.channels.config.changes import check_secrets, create, need_begun
+from service.channels.config.codes import Code
+from service.channels.contract.model import Channel
+from service.channels.contract.networks import reach_of, read_networks
+from service.channels.trial.trial import check_clock, try_channel
 from service.cli.database import opened, write_down
 from service.clock import written
 from service.crypto import Keyring

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, Field, SecretStr
 
-from service.channels.gateway import (
+from service.channels.contract.gateway import (
     Deliver,
     Inbound,
     Receipt,
@@ -18,7 +18,7 @@ from service.channels.gateway import (
     SubmitResult,
     Unread,
 )
-from service.channels.outcome import Outcome, Reason
+from service.channels.contract.outcome import Outcome, Reason
 from service.clock import Clock
 from service.coding import udh
 from service.coding.data_coding import decode_chinese

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from service.channels.gateway import (
+from service.channels.contract.gateway import (
     Callback,
     CallbackAnswer,
     CallbackConfig,
@@ -25,7 +25,7 @@ from service.channels.gateway import (
     Submission,
     SubmitResult,
 )
-from service.channels.outcome import Outcome
+from service.channels.contract.outcome import Outcome
 from service.clock import Clock
 from service.errors import Invalid
 from service.logs import seldom

@@ -22,12 +22,12 @@ from pydantic import (
     model_validator,
 )
 
-from service.channels.gateway import (
+from service.channels.contract.gateway import (
     Deliver,
     Submission,
     SubmitResult,
 )
-from service.channels.outcome import Outcome, Reason
+from service.channels.contract.outcome import Outcome, Reason
 from service.clock import Clock
 from service.coding import udh
 from service.coding.parts import Coding, Part, split

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
-from service.channels.gateway import (
+from service.channels.contract.gateway import (
     Deliver,
     Inbound,
     Receipt,
@@ -22,7 +22,7 @@ from service.channels.gateway import (
     Unreachable,
     Unread,
 )
-from service.channels.outcome import Outcome, Reason
+from service.channels.contract.outcome import Outcome, Reason
 from service.clock import Clock
 from service.coding import udh
 from service.coding.parts import Coding, Part, fits, split

@@ -31,7 +31,7 @@ from twilio.request_validator import (  # type: ignore[import-untyped]
 )
 from twilio.rest import Client  # type: ignore[import-untyped]
 
-from service.channels.gateway import (
+from service.channels.contract.gateway import (
     Callback,
     CallbackAnswer,
     CallbackConfig,
@@ -44,7 +44,7 @@ from service.channels.gateway import (
     Unparseable,
     Unreachable,
 )
-from service.channels.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.outcome import Outcome, Reason, ReceiptState
 from service.clock import Clock
 from service.errors import Forbidden, Invalid
 from service.protocols.http.client import (

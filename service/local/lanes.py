@@ -13,8 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from service.channels.model import ChannelSettings
-from service.channels.store import insert_channel, list_channels, parse_settings, update_channel
+from service.channels.config.store import (
+    insert_channel,
+    list_channels,
+    parse_settings,
+    update_channel,
+)
+from service.channels.contract.model import ChannelSettings
 from service.clock import Clock
 from service.crypto import Keyring
 from service.local.embedded import free_port, write_private

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from service.channels.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.outcome import Outcome, Reason, ReceiptState
 
 
 @dataclass(frozen=True, slots=True)

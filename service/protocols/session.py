@@ -24,8 +24,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar, cast
 
-from service.channels import reach
-from service.channels.gateway import COMMAND
+from service.channels.contract import reach
+from service.channels.contract.gateway import COMMAND
 from service.logs import seldom
 from service.protocols.frame import BadLength, Broken, Frames, Malformed
 from service.protocols.window import Asked

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import Field
 
-from service.channels.gateway import (
+from service.channels.contract.gateway import (
     Deliver,
     Delivery,
     Gateway,
@@ -29,7 +29,7 @@ from service.channels.gateway import (
     Unreachable,
     Unread,
 )
-from service.channels.outcome import Outcome
+from service.channels.contract.outcome import Outcome
 from service.logs import seldom
 from service.protocols.client import Client, Request
 from service.protocols.frame import Broken

@@ -6,7 +6,7 @@ differ in how they make their digest, so a channel may do without for a reason t
 
 from collections.abc import Mapping
 
-from service.channels.gateway import LoginRefused
+from service.channels.contract.gateway import LoginRefused
 
 GATEWAY_UNVERIFIED = "the gateway's login digest does not match the secret"
 

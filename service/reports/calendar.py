@@ -23,7 +23,7 @@ from service.campaigns.calendar.schedule import validity_end
 from service.campaigns.core import store as campaign_store
 from service.campaigns.core.model import Campaign, State
 from service.campaigns.core.texts import next_in_turn
-from service.channels.model import Channel
+from service.channels.contract.model import Channel
 from service.dispatch.expansion.ways import sender_of, ways_of
 from service.dispatch.forecast.waiting import Count, rate_of
 from service.dispatch.routing.route import Route

@@ -10,7 +10,7 @@ from functools import cache
 
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.hours import BEIJING, County, HourTerms
-from service.channels.maintenance import maintenance_end
+from service.channels.contract.maintenance import maintenance_end
 from service.dispatch.failover.breaker import Limits
 from service.dispatch.failover.health import Counts, total
 from service.dispatch.failover.health_store import recent_reports

@@ -16,7 +16,7 @@ from service.accounts.people import grants
 from service.accounts.people.model import Right, Role, User
 from service.accounts.sending import direct_limits
 from service.audience.areas import area_renames
-from service.channels import changes
+from service.channels.config import changes
 from service.messages import signature_changes
 from service.messages.lint import lint_changes
 from service.reports.plain import Sentence

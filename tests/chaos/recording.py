@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from service.channels.gateway import Submission, SubmitResult
+from service.channels.contract.gateway import Submission, SubmitResult
 from service.gateways.cmpp import CMPPGateway
 from service.gateways.sgip import SGIPGateway
 from service.gateways.smgp import SMGPGateway

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from service.channels import registry
-from service.channels.gateway import COMMAND, Delivery, Submission
+from service.channels.contract import registry
+from service.channels.contract.gateway import COMMAND, Delivery, Submission
 from service.clock import Clock
 from service.protocols.cmpp import pdu as cmpp
 from service.protocols.cmpp.version import BY_NAME

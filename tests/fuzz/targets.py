@@ -7,8 +7,8 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-from service.channels import registry
-from service.channels.gateway import Delivery, Inbound, Receipt
+from service.channels.contract import registry
+from service.channels.contract.gateway import Delivery, Inbound, Receipt
 from service.clock import Clock
 from service.protocols.cmpp.version import V20, V30
 from service.protocols.frame import LENGTH_OCTETS

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from service.channels.model import Channel
+from service.channels.contract.model import Channel
 from service.crypto import Keyring
 from service.dispatch.handoff import lease_store
 from service.dispatch.handoff.lease_store import Lease

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from service.channels.model import Channel
+from service.channels.contract.model import Channel
 from service.crypto import Keyring
 from service.dispatch.expansion.expand import expand_run
 from service.storage.postgres import Pool

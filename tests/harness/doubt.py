@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from service.accounts.people.model import By
-from service.channels.gateway import Receipt
-from service.channels.outcome import ReceiptState
+from service.channels.contract.gateway import Receipt
+from service.channels.contract.outcome import ReceiptState
 from service.crypto import Keyring
 from service.delivery.receipts import store
 from service.delivery.receipts.receipts import SETTLE_AFTER, fold_receipts, sweep_parked

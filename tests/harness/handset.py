@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from service.channels.gateway import Inbound
-from service.channels.model import Channel
+from service.channels.contract.gateway import Inbound
+from service.channels.contract.model import Channel
 from service.crypto import Keyring
 from service.delivery.inbound.inbound import read_inbound
 from service.delivery.receipts import store

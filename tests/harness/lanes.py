@@ -9,9 +9,9 @@ from typing import Any
 from service.accounts.people.model import By, Role, User
 from service.campaigns.calendar.schedule import Schedule
 from service.campaigns.plans.lifecycle import finish_campaigns
-from service.channels.gateway import Receipt
-from service.channels.model import CARRIERS, Channel
-from service.channels.outcome import ReceiptState
+from service.channels.contract.gateway import Receipt
+from service.channels.contract.model import CARRIERS, Channel
+from service.channels.contract.outcome import ReceiptState
 from service.crypto import Keyring
 from service.delivery.receipts import store as delivery
 from service.delivery.receipts.receipts import fold_receipts, recheck

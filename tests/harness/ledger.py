@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from service.accounts.people.model import Role
-from service.channels.changes import confirm, create
-from service.channels.changes_store import list_proposals
-from service.channels.model import CARRIERS, Channel, ChannelSettings
-from service.channels.store import insert_channel, parse_settings
+from service.channels.config.changes import confirm, create
+from service.channels.config.changes_store import list_proposals
+from service.channels.config.store import insert_channel, parse_settings
+from service.channels.contract.model import CARRIERS, Channel, ChannelSettings
 from service.crypto import Keyring
 from service.storage.postgres import Connection, Pool
 from tests.factories import make_user

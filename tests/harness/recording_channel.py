@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from service.channels.gateway import Submission
+from service.channels.contract.gateway import Submission
 from service.gateways.cmpp import CMPPGateway
 from workers.__main__ import main
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from service.channels.gateway import Delivery, SubmitResult
+from service.channels.contract.gateway import Delivery, SubmitResult
 from service.clock import Clock
 from service.gateways.sgip import SGIPConfig, SGIPGateway
 from service.protocols.sgip.packet import PDU

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from service.channels.gateway import Delivery, Receipt, Submission, SubmitResult
+from service.channels.contract.gateway import Delivery, Receipt, Submission, SubmitResult
 from service.clock import Clock
 from service.gateways.cmpp import CMPPConfig, CMPPGateway
 from service.simulator.config import Account, Faults, SimulatorConfig

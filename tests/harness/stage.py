@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from service.campaigns.core import run_store
-from service.channels.codes import Codes
-from service.channels.gateway import Gateway, Submission, SubmitResult
-from service.channels.model import Channel
-from service.channels.outcome import Outcome
+from service.channels.config.codes import Codes
+from service.channels.contract.gateway import Gateway, Submission, SubmitResult
+from service.channels.contract.model import Channel
+from service.channels.contract.outcome import Outcome
 from service.coding.parts import Part, split
 from service.crypto import Keyring
 from service.dispatch.expansion.expand import expand_run

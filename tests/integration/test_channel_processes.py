@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from service.channels.model import ChannelSettings
-from service.channels.store import insert_channel, parse_settings
+from service.channels.config.store import insert_channel, parse_settings
+from service.channels.contract.model import ChannelSettings
 from service.crypto import Keyring
 from service.errors import Misconfigured
 from service.local.embedded import Valkey, write_private

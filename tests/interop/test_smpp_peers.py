@@ -20,8 +20,8 @@ from smpplib import consts, exceptions, gsm
 from smpplib import smpp as smpplib_pdus
 from smpplib.client import Client as SmpplibClient
 
-from service.channels.gateway import LoginRefused, Submission
-from service.channels.outcome import Outcome, ReceiptState
+from service.channels.contract.gateway import LoginRefused, Submission
+from service.channels.contract.outcome import Outcome, ReceiptState
 from service.clock import Clock
 from service.coding import udh
 from service.coding.parts import Coding, split

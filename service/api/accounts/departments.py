@@ -32,10 +32,10 @@ from service.api.http.schema import (
     Query,
 )
 from service.audience.areas.area_store import area_names
-from service.channels import extension_store
-from service.channels.extension import check_room
-from service.channels.maintenance import day_of, month_of, year_of
-from service.channels.store import existing_channels, readable_channels
+from service.channels.config import extension_store
+from service.channels.config.extension import check_room
+from service.channels.config.store import existing_channels, readable_channels
+from service.channels.contract.maintenance import day_of, month_of, year_of
 from service.errors import Forbidden, Invalid
 from service.messages import signature_changes, signature_store
 

@@ -15,7 +15,7 @@ from service.api.http.schema import Instant, Out, Page, PlainOut, Query, SpanDay
 from service.api.sending.queue import part_counter
 from service.campaigns.calendar.hours import BEIJING
 from service.campaigns.plans.milestones import Milestone
-from service.channels.store import readable_channels
+from service.channels.config.store import readable_channels
 from service.dispatch.forecast.toll import TENS
 from service.reports import calendar_store
 from service.reports.calendar import MOST_DAYS, Calendar, Entry, Key, begin, read_calendar

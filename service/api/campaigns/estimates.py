@@ -11,7 +11,7 @@ from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.schedule import validity_end
 from service.campaigns.core.model import Campaign
 from service.campaigns.plans import planning
-from service.channels.store import readable_channels
+from service.channels.config.store import readable_channels
 from service.dispatch.forecast.estimate import Estimator
 
 

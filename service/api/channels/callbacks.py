@@ -17,7 +17,8 @@ from aiohttp import web
 
 from service.api.http.problems import HEADERS, MEDIA_TYPE, TITLES, Malformed, Slow, TooLarge
 from service.api.openapi import REF
-from service.channels.gateway import (
+from service.channels.config.store import find_channel
+from service.channels.contract.gateway import (
     Callback,
     CallbackAnswer,
     CallbackConfig,
@@ -25,9 +26,8 @@ from service.channels.gateway import (
     Inbound,
     Receipt,
 )
-from service.channels.model import Channel
-from service.channels.registry import load
-from service.channels.store import find_channel
+from service.channels.contract.model import Channel
+from service.channels.contract.registry import load
 from service.delivery.receipts import store
 from service.errors import Invalid, NotFound, Unavailable
 from service.queue import Job

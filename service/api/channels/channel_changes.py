@@ -9,10 +9,10 @@ from service.api.channels.channel_forms import Config
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import Body, Instant, Line, Out, Page
-from service.channels import changes, changes_store, store
-from service.channels.changes import NewChange, State
-from service.channels.changes_store import Proposal
-from service.channels.model import merged, parse_config, shown
+from service.channels.config import changes, changes_store, store
+from service.channels.config.changes import NewChange, State
+from service.channels.config.changes_store import Proposal
+from service.channels.contract.model import merged, parse_config, shown
 from service.delivery.receipts import id_forms
 from service.errors import Invalid
 from service.queue import Job

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from service.api.http.schema import Body, Instant, Int, Line, Out, PlainOut
-from service.channels.changes import need_begun
-from service.channels.extension import room
-from service.channels.model import Channel, ChannelSettings, Hold, merged, shown
-from service.channels.registry import check_given, stored_faults
-from service.channels.store import parse_settings
+from service.channels.config.changes import need_begun
+from service.channels.config.extension import room
+from service.channels.config.store import parse_settings
+from service.channels.contract.model import Channel, ChannelSettings, Hold, merged, shown
+from service.channels.contract.registry import check_given, stored_faults
 from service.messages.signature import Signature
 
 Carrier = Literal["china_mobile", "china_unicom", "china_telecom", "china_broadnet"]

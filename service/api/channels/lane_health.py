@@ -8,12 +8,14 @@ from pydantic import Field
 
 from service.api.http.call import Call
 from service.api.http.schema import Instant, Out, PlainOut
-from service.channels import link_words, refusals_store, store
-from service.channels.gateway import Refused
-from service.channels.link_words import Said
-from service.channels.logins import How
-from service.channels.model import Channel
-from service.channels.store import Health
+from service.channels.config import store
+from service.channels.config.store import Health
+from service.channels.contract.gateway import Refused
+from service.channels.contract.model import Channel
+from service.channels.links import refusals_store
+from service.channels.links.logins import How
+from service.channels.trial import link_words
+from service.channels.trial.link_words import Said
 from service.delivery.receipts import id_forms
 from service.dispatch.failover import health_store
 from service.dispatch.failover.breaker import State

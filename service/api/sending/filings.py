@@ -7,7 +7,7 @@ from pydantic import Field
 
 from service.api.http.call import Call
 from service.api.http.schema import Body, Instant, Int, Line, OptionalLine, Out
-from service.channels.store import existing_channels
+from service.channels.config.store import existing_channels
 from service.errors import Conflict, Invalid, NotFound
 from service.messages import filing_store
 from service.messages.filing import Filing, FilingLine, FilingState

@@ -10,9 +10,9 @@ from pydantic import BeforeValidator, Field
 
 from service.api.http.call import Call
 from service.api.http.schema import Instant, Out
-from service.channels import store
-from service.channels.cutting import splitter
-from service.channels.model import Channel
+from service.channels.config import store
+from service.channels.contract.model import Channel
+from service.channels.trial.cutting import splitter
 from service.clock import Clock
 from service.dispatch.forecast.waiting import read_queue
 

@@ -20,7 +20,7 @@ from service.audience.segments.reader_store import Extremes, Readers
 from service.audience.segments.segment_sql import Compiled
 from service.audience.segments.segment_uses import WrittenOut
 from service.campaigns.audience.preview import compiled, read_rule
-from service.channels.cutting import Cut, Cutter
+from service.channels.trial.cutting import Cut, Cutter
 from service.crypto import CIPHER_OCTETS, Keyring
 from service.messages.lint.draft import Audience
 from service.messages.template import (

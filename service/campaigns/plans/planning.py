@@ -19,7 +19,7 @@ from service.campaigns.core.model import ENDED, Act, Campaign, Plan, State, chec
 from service.campaigns.core.texts import step_instants, text_problems
 from service.campaigns.plans import sequence_store
 from service.campaigns.plans.sequence import has_fired_for_good, step_note
-from service.channels.store import existing_channels
+from service.channels.config.store import existing_channels
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.messages.store import Template, template_get
 from service.messages.template import unfilled_problem

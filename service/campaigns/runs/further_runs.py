@@ -30,7 +30,7 @@ from service.campaigns.plans.planning import load
 from service.campaigns.plans.sequence import plan_steps
 from service.campaigns.runs.joining import FEW
 from service.campaigns.stops.holding import obstacle
-from service.channels.store import existing_channels
+from service.channels.config.store import existing_channels
 from service.errors import Conflict, Invalid, NotFound
 from service.messages.filing import check_filed
 from service.messages.filing_store import required_filings

@@ -9,7 +9,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from service.accounts.departments.department import POLICE
-from service.channels.extension_store import Owner
+from service.channels.config.extension_store import Owner
 from service.delivery.inbound.inbound_store import Answered
 from service.delivery.inbound.words import Kind, Meaning
 

@@ -21,9 +21,9 @@ from uuid import UUID
 
 from service.accounts.people.model import User
 from service.audience.suppressions.suppression_store import lock_suppressions
-from service.channels.extension import behind
-from service.channels.extension_store import Owner, owners_of
-from service.channels.store import readable_channels
+from service.channels.config.extension import behind
+from service.channels.config.extension_store import Owner, owners_of
+from service.channels.config.store import readable_channels
 from service.crypto import Keyring, Undecipherable
 from service.delivery.inbound import inbound_store as store
 from service.delivery.inbound import replies_store

@@ -17,10 +17,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
-from service.channels.gateway import Gateway
-from service.channels.link_words import Said
-from service.channels.model import Channel
-from service.channels.registry import load
+from service.channels.contract.gateway import Gateway
+from service.channels.contract.model import Channel
+from service.channels.contract.registry import load
+from service.channels.trial.link_words import Said
 from service.delivery.receipts import id_forms_store as store
 from service.delivery.receipts.store import RECEIPT_WAIT, lock_fold
 from service.storage.postgres import Connection, Pool, Record, transaction

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from service.channels.gateway import Deliver, Delivery, Inbound, RawDelivery, Receipt
+from service.channels.contract.gateway import Deliver, Delivery, Inbound, RawDelivery, Receipt
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.receipts import store, unmatched_store

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from service.channels.codes import NO_CODES
-from service.channels.codes_store import load_receipt_codes
-from service.channels.gateway import Inbound, Receipt
+from service.channels.config.codes import NO_CODES
+from service.channels.config.codes_store import load_receipt_codes
+from service.channels.contract.gateway import Inbound, Receipt
 from service.crypto import Keyring
 from service.storage.postgres import Connection, Record
 

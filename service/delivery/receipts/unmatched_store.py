@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.accounts.people.model import By
-from service.channels.gateway import RawDelivery
+from service.channels.contract.gateway import RawDelivery
 from service.crypto import Keyring
 from service.storage.postgres import Connection, Record
 

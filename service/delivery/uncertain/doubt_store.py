@@ -14,7 +14,7 @@ from datetime import datetime
 
 from service.accounts.people.model import By
 from service.campaigns.audience.follower_store import uncorrected
-from service.channels.registry import own_reference_kinds
+from service.channels.contract.registry import own_reference_kinds
 from service.storage.postgres import Connection, Record, one
 
 Key = tuple[uuid.UUID, int]

@@ -18,8 +18,8 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
 
-from service.channels.gateway import Deliver, Delivery, Receipt, SubmitResult
-from service.channels.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.gateway import Deliver, Delivery, Receipt, SubmitResult
+from service.channels.contract.outcome import Outcome, Reason, ReceiptState
 from service.dispatch.limits.pace import CLIMB, CLIMB_SECONDS, SLOWEST
 
 BOUNDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0)

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from service.channels.model import CARRIERS
+from service.channels.contract.model import CARRIERS
 from service.dispatch.failover import shift_store
 from service.dispatch.failover.shift_store import Stopped
 from service.dispatch.routing.route import Lane, elsewhere

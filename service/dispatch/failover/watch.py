@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from service.channels.maintenance import maintenance_end
+from service.channels.contract.maintenance import maintenance_end
 from service.dispatch.failover import health_store
 from service.dispatch.failover.breaker import Breaker, Figures, Limits, step, trouble
 from service.dispatch.failover.health import Counts, total

@@ -15,7 +15,7 @@ from service.accounts.departments.department_store import get_department
 from service.campaigns.audience.preview import sample_text
 from service.campaigns.calendar.hours import BEIJING, County, HourTerms
 from service.campaigns.core.model import Campaign
-from service.channels.model import Channel
+from service.channels.contract.model import Channel
 from service.dispatch.expansion.ways import sender_of, ways_of
 from service.dispatch.forecast.forecast import Load, forecast
 from service.dispatch.forecast.waiting import Count, lane_of, load_of, rate_of

@@ -10,7 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from service.campaigns.calendar.hours import County, HourTerms
-from service.channels.maintenance import maintenance_end, maintenance_start, next_day, next_month
+from service.channels.contract.maintenance import (
+    maintenance_end,
+    maintenance_start,
+    next_day,
+    next_month,
+)
 from service.dispatch.share import FLOOR, Flow
 
 HORIZON = timedelta(days=62)

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.hours import County, HourTerms
-from service.channels.maintenance import maintenance_end, next_day, next_month
-from service.channels.model import Channel, Hold
+from service.channels.contract.maintenance import maintenance_end, next_day, next_month
+from service.channels.contract.model import Channel, Hold
 from service.dispatch.forecast.forecast import Lane, Load, forecast
 from service.dispatch.handoff import queue_store
 from service.dispatch.limits import quota_store

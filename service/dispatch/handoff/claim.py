@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from service.channels.extension import fitting
-from service.channels.model import Channel
+from service.channels.config.extension import fitting
+from service.channels.contract.model import Channel
 from service.dispatch.compose import Work, work_from
 from service.dispatch.handoff import lease_store, slice_store
 from service.dispatch.handoff.lease import HeldLease

@@ -8,8 +8,8 @@ import asyncio
 import logging
 from datetime import timedelta
 
-from service.channels.gateway import Deliver, Gateway, GatewayError
-from service.channels.model import Channel
+from service.channels.contract.gateway import Deliver, Gateway, GatewayError
+from service.channels.contract.model import Channel
 from service.dispatch.handoff import store
 from service.dispatch.handoff.record import Handoff
 from service.storage.postgres import UNREACHABLE

@@ -5,8 +5,8 @@ the locks of the mark (invariants I6, I7), and what may not leave has a reason o
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from service.channels.maintenance import maintenance_end
-from service.channels.model import Channel
+from service.channels.contract.maintenance import maintenance_end
+from service.channels.contract.model import Channel
 from service.dispatch.compose import Message, Work
 from service.dispatch.handoff import store
 from service.dispatch.handoff.lease import HeldLease

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from service.campaigns.calendar.hours import County
 from service.campaigns.plans.lifecycle import reopen_campaigns
-from service.channels.codes import Codes
+from service.channels.config.codes import Codes
 from service.clock import Clock
 from service.crypto import Keyring
 from service.dispatch.compose import Message, Work

@@ -17,13 +17,14 @@ from functools import partial
 
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.stops import restored
-from service.channels import logins, logins_store, networks, reach, refusals_store, registry
-from service.channels.codes import Codes
-from service.channels.codes_store import load_codes
-from service.channels.gateway import Deliver, Gateway, GatewayError
-from service.channels.model import Channel
-from service.channels.refusals import Refusals
-from service.channels.store import readable_channels
+from service.channels.config.codes import Codes
+from service.channels.config.codes_store import load_codes
+from service.channels.config.store import readable_channels
+from service.channels.contract import networks, reach, registry
+from service.channels.contract.gateway import Deliver, Gateway, GatewayError
+from service.channels.contract.model import Channel
+from service.channels.links import logins, logins_store, refusals_store
+from service.channels.links.refusals import Refusals
 from service.dispatch.failover import health_store
 from service.dispatch.failover.health import LaneBook
 from service.dispatch.handoff import lease_store, store

@@ -15,9 +15,9 @@ import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from service.channels.gateway import Gateway
-from service.channels.maintenance import maintenance_end
-from service.channels.model import Channel
+from service.channels.contract.gateway import Gateway
+from service.channels.contract.maintenance import maintenance_end
+from service.channels.contract.model import Channel
 from service.crypto import Undecipherable
 from service.dispatch import share_store
 from service.dispatch.compose import Composer, Message, Work, WrongKind

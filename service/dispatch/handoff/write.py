@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 
-from service.channels.codes import NO_CODES
-from service.channels.gateway import Gateway, Submission, SubmitResult
-from service.channels.maintenance import maintenance_end, next_day
-from service.channels.model import Channel, Hold
-from service.channels.outcome import Outcome, Reason
-from service.channels.store import hold_channel
+from service.channels.config.codes import NO_CODES
+from service.channels.config.store import hold_channel
+from service.channels.contract.gateway import Gateway, Submission, SubmitResult
+from service.channels.contract.maintenance import maintenance_end, next_day
+from service.channels.contract.model import Channel, Hold
+from service.channels.contract.outcome import Outcome, Reason
 from service.dispatch.compose import Message, Work
 from service.dispatch.failover.health import IN_A_ROW
 from service.dispatch.handoff import store

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.channels.maintenance import (
+from service.channels.contract.maintenance import (
     day_of,
     month_of,
     next_day,

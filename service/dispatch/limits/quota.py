@@ -4,8 +4,8 @@ import itertools
 from collections.abc import Sequence
 from datetime import datetime
 
-from service.channels.model import Channel, Hold
-from service.channels.store import hold_channel
+from service.channels.config.store import hold_channel
+from service.channels.contract.model import Channel, Hold
 from service.dispatch.compose import Message
 from service.dispatch.limits import quota_store
 from service.storage.postgres import Connection

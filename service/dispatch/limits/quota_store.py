@@ -12,8 +12,8 @@ from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
-from service.channels.maintenance import day_of, month_of, next_day, next_month
-from service.channels.model import Hold
+from service.channels.contract.maintenance import day_of, month_of, next_day, next_month
+from service.channels.contract.model import Hold
 from service.storage.postgres import Connection, Record, affected
 
 

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from service.audience.rosters.rosters import day_in_china
-from service.channels.outcome import Reason
+from service.channels.contract.outcome import Reason
 from service.dispatch.retries import dead_numbers_store as store
 from service.dispatch.retries.reroute_store import Key
 from service.storage.postgres import Connection

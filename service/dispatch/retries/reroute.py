@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from service.campaigns.plans.lifecycle import reopen_campaigns
-from service.channels.outcome import Reason, ReceiptState
+from service.channels.contract.outcome import Reason, ReceiptState
 from service.dispatch.retries import reroute_store
 from service.dispatch.retries.reroute_store import Key
 from service.dispatch.routing.route import second

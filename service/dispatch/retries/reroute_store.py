@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from service.campaigns.audience.follower_store import uncorrected
-from service.channels.outcome import Reason
+from service.channels.contract.outcome import Reason
 from service.storage.postgres import Connection, Record
 
 Key = tuple[uuid.UUID, int]

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from service.campaigns.calendar.hours import County, HourTerms
-from service.channels.outcome import Reason, ReceiptState
+from service.channels.contract.outcome import Reason, ReceiptState
 
 DELAYS: Mapping[Reason, timedelta] = MappingProxyType(
     {

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import product
 
-from service.channels.model import CARRIERS
+from service.channels.contract.model import CARRIERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from service.channels.model import operator_of
+from service.channels.contract.model import operator_of
 from service.dispatch.routing.route import Lane
 from service.storage.postgres import Connection, affected, one
 

@@ -8,7 +8,7 @@ Outside the specification a code's meaning varies with carrier and province; unk
 import re
 from collections.abc import Iterable, Mapping
 
-from service.channels.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.outcome import Outcome, Reason, ReceiptState
 from service.protocols.meaning import LoginMeaning, ReportMeaning, SubmitMeaning
 
 CONNECT_OK = 0

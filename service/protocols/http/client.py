@@ -18,8 +18,8 @@ import aiohttp
 from aiohttp import hdrs
 from yarl import URL
 
-from service.channels import reach
-from service.channels.reach import Place, Reach
+from service.channels.contract import reach
+from service.channels.contract.reach import Place, Reach
 
 CONNECT_SECONDS = 10.0
 """How long making a connection may take, name resolution and TLS included."""

@@ -13,15 +13,15 @@ from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar, TypeVar
 
-from service.channels import reach
-from service.channels.gateway import (
+from service.channels.contract import reach
+from service.channels.contract.gateway import (
     CallbackConfig,
     CallbackGateway,
     Submission,
     SubmitResult,
     Unreachable,
 )
-from service.channels.outcome import Outcome
+from service.channels.contract.outcome import Outcome
 from service.coding.parts import Coding, Part, decode
 from service.errors import Invalid
 from service.logs import seldom

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-from service.channels.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.outcome import Outcome, Reason, ReceiptState
 from service.errors import Invalid
 from service.protocols.meaning import ReportMeaning, SubmitMeaning
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from service.channels.gateway import Callback
+from service.channels.contract.gateway import Callback
 from service.errors import Forbidden
 
 Algorithm = Literal["sha256", "sha1", "sha512", "none"]

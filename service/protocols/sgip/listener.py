@@ -20,8 +20,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from types import TracebackType
 from typing import Self
 
-from service.channels.gateway import Deliver as Take
-from service.channels.gateway import (
+from service.channels.contract.gateway import Deliver as Take
+from service.channels.contract.gateway import (
     Delivery,
     Inbound,
     Listening,

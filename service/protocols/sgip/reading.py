@@ -1,6 +1,6 @@
 """What the carrier's REPORT and DELIVER say: SGIP 1.2 §4.2.5 and §4.2.4."""
 
-from service.channels.gateway import Inbound, Receipt, Unread
+from service.channels.contract.gateway import Inbound, Receipt, Unread
 from service.coding import udh
 from service.coding.data_coding import decode_chinese
 from service.protocols.number import to_e164

@@ -7,7 +7,7 @@ raw code is always kept beside the meaning.
 
 from collections.abc import Collection
 
-from service.channels.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.outcome import Outcome, Reason, ReceiptState
 from service.protocols.meaning import LoginMeaning, ReportMeaning, SubmitMeaning
 
 STATUS_OK = 0

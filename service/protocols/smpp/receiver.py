@@ -9,7 +9,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from service.channels.gateway import Gateway, GatewayError
+from service.channels.contract.gateway import Gateway, GatewayError
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 import ssl
 from functools import lru_cache
 
-from service.channels.gateway import Unreachable
+from service.channels.contract.gateway import Unreachable
 
 MOST_CONTEXTS = 64
 """Contexts that are kept; far more than a system has channels under TLS."""

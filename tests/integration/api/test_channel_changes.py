@@ -7,9 +7,9 @@ import pytest
 
 from service.accounts.people.model import Role
 from service.api.channels.channel_forms import ChannelBody, settings_of
-from service.channels.changes import WAITS, create
-from service.channels.registry import load
-from service.channels.store import get_channel, update_channel
+from service.channels.config.changes import WAITS, create
+from service.channels.config.store import get_channel, update_channel
+from service.channels.contract.registry import load
 from service.storage.postgres import CheckViolation, transaction
 from tests.harness.owner import as_owner
 from tests.integration.api.conftest import Api

@@ -11,12 +11,12 @@ import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from service.channels import trial
-from service.channels.gateway import LoginRefused
-from service.channels.logins import Ending
-from service.channels.logins_store import failed, note_loss
-from service.channels.store import get_channel
-from service.channels.trial import try_channel
+from service.channels.config.store import get_channel
+from service.channels.contract.gateway import LoginRefused
+from service.channels.links.logins import Ending
+from service.channels.links.logins_store import failed, note_loss
+from service.channels.trial import trial
+from service.channels.trial.trial import try_channel
 from service.clock import Clock
 from service.dispatch.handoff.lease_store import claim_connection, note_connection
 from service.errors import Unavailable

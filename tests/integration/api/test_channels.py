@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.channels.model import Hold
-from service.channels.store import get_channel, get_hold, hold_channel
+from service.channels.config.store import get_channel, get_hold, hold_channel
+from service.channels.contract.model import Hold
 from service.dispatch.handoff.lease_store import claim_connection
 from service.queue import queue_name
 from service.storage.postgres import transaction

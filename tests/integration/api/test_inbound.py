@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.accounts.people.model import Role
-from service.channels.gateway import Inbound
+from service.channels.contract.gateway import Inbound
 from service.delivery.inbound import replies_store
 from service.delivery.inbound.inbound import read_inbound
 from service.delivery.inbound.replies import send_replies

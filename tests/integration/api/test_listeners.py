@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from service.channels.gateway import Refused
-from service.channels.refusals_store import add_refusals
-from service.channels.store import get_channel, update_channel
+from service.channels.config.store import get_channel, update_channel
+from service.channels.contract.gateway import Refused
+from service.channels.links.refusals_store import add_refusals
 from service.storage.postgres import transaction
 from tests.integration.api.conftest import Api
 from tests.integration.api.test_channel_changes import confirmed

@@ -6,8 +6,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.api.system import metrics
-from service.channels.gateway import Receipt
-from service.channels.outcome import ReceiptState
+from service.channels.contract.gateway import Receipt
+from service.channels.contract.outcome import ReceiptState
 from service.delivery.receipts import store
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import sweep_store

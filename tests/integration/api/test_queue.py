@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from service.channels.model import Channel, Hold
-from service.channels.store import get_hold, hold_channel
+from service.channels.config.store import get_hold, hold_channel
+from service.channels.contract.model import Channel, Hold
 from service.dispatch import share_store
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store

@@ -7,8 +7,8 @@ import pytest
 from aiohttp import FormData
 
 from service.api.channels import routing
-from service.channels.model import Hold
-from service.channels.store import hold_channel
+from service.channels.config.store import hold_channel
+from service.channels.contract.model import Hold
 from service.storage.postgres import transaction
 from tests.factories import make_contact, phone
 from tests.harness.instants import instant

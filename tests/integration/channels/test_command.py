@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from service.accounts.people.model import Role
-from service.channels.changes import confirm
-from service.channels.changes_store import list_proposals
-from service.channels.model import Hold
-from service.channels.store import get_channel, hold_channel
+from service.channels.config.changes import confirm
+from service.channels.config.changes_store import list_proposals
+from service.channels.config.store import get_channel, hold_channel
+from service.channels.contract.model import Hold
 from service.clock import CHINA, Clock, written
 from service.crypto import Keyring
 from service.local.embedded import Valkey

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from service.channels.store import get_channel
+from service.channels.config.store import get_channel
 from service.delivery.receipts import id_forms, id_forms_store
 from service.delivery.receipts.store import RECEIPT_WAIT, expire_parked
 from service.storage.postgres import Pool, transaction

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from service.accounts.departments.department_store import end_registration, register
-from service.channels.gateway import Inbound
+from service.channels.contract.gateway import Inbound
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.inbound import inbound, inbound_store

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from service.channels.gateway import Receipt
-from service.channels.model import Channel
-from service.channels.outcome import ReceiptState
+from service.channels.contract.gateway import Receipt
+from service.channels.contract.model import Channel
+from service.channels.contract.outcome import ReceiptState
 from service.crypto import Keyring
 from service.delivery.receipts import receipts, store
 from service.delivery.receipts.receipts import SETTLE_AFTER, fold_receipts, recheck, sweep_parked

@@ -9,7 +9,7 @@ import pytest
 
 from service.accounts.departments.department_store import end_registration, register
 from service.accounts.people.model import By
-from service.channels.gateway import Inbound
+from service.channels.contract.gateway import Inbound
 from service.crypto import Keyring
 from service.delivery.inbound import replies_store
 from service.delivery.inbound.replies import (

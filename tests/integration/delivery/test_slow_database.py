@@ -5,8 +5,8 @@ from datetime import datetime
 
 import pytest
 
-from service.channels.gateway import Inbound, Receipt
-from service.channels.outcome import ReceiptState
+from service.channels.contract.gateway import Inbound, Receipt
+from service.channels.contract.outcome import ReceiptState
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.receipts.inbox import Inbox

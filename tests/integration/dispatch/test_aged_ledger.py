@@ -15,8 +15,8 @@ import pytest
 
 from service.campaigns.audience import follower_store
 from service.campaigns.stops import guard_store
-from service.channels.gateway import Receipt
-from service.channels.outcome import ReceiptState
+from service.channels.contract.gateway import Receipt
+from service.channels.contract.outcome import ReceiptState
 from service.crypto import Keyring
 from service.delivery.inbound import inbound_store
 from service.delivery.receipts import settle_store

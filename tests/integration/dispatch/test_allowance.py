@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.accounts.departments import department_store
-from service.channels.gateway import Submission, SubmitResult
+from service.channels.contract.gateway import Submission, SubmitResult
 from service.dispatch.limits.pace import Grant, Limit
 from service.storage.postgres import transaction
 from tests.harness.ledger import TEXT

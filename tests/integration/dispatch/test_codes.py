@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from service.channels.codes import Code
-from service.channels.codes_store import delete_code, load_codes, put_code
-from service.channels.gateway import Receipt, SubmitResult
-from service.channels.outcome import Outcome, ReceiptState
+from service.channels.config.codes import Code
+from service.channels.config.codes_store import delete_code, load_codes, put_code
+from service.channels.contract.gateway import Receipt, SubmitResult
+from service.channels.contract.outcome import Outcome, ReceiptState
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.receipts import store

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
-from service.channels.gateway import Receipt
-from service.channels.outcome import ReceiptState
+from service.channels.contract.gateway import Receipt
+from service.channels.contract.outcome import ReceiptState
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.receipts.inbox import Inbox

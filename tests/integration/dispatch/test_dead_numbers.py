@@ -7,8 +7,8 @@ import pytest
 
 from service.audience.suppressions import suppression_store
 from service.audience.suppressions.suppression import add_suppressions
-from service.channels.gateway import Receipt
-from service.channels.outcome import ReceiptState
+from service.channels.contract.gateway import Receipt
+from service.channels.contract.outcome import ReceiptState
 from service.crypto import Keyring
 from service.delivery.receipts import store as delivery
 from service.delivery.receipts.receipts import fold_receipts

@@ -20,11 +20,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from service.channels.codes import Code
-from service.channels.codes_store import put_code
-from service.channels.gateway import SubmitResult
-from service.channels.model import Channel
-from service.channels.outcome import Outcome
+from service.channels.config.codes import Code
+from service.channels.config.codes_store import put_code
+from service.channels.contract.gateway import SubmitResult
+from service.channels.contract.model import Channel
+from service.channels.contract.outcome import Outcome
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.receipts.receipts import fold_receipts, sweep_parked
@@ -174,9 +174,9 @@ async def town(
     take what the first one does.
     """
     monkeypatch.setattr("service.dispatch.handoff.serve.FOLLOW_SECONDS", 0.1)
-    monkeypatch.setattr("service.channels.logins.FIRST_SECONDS", 0.05)
-    monkeypatch.setattr("service.channels.logins.MOST_SECONDS", 0.2)
-    monkeypatch.setattr("service.channels.logins.REFUSED_SECONDS", 0.2)
+    monkeypatch.setattr("service.channels.links.logins.FIRST_SECONDS", 0.05)
+    monkeypatch.setattr("service.channels.links.logins.MOST_SECONDS", 0.2)
+    monkeypatch.setattr("service.channels.links.logins.REFUSED_SECONDS", 0.2)
     monkeypatch.setattr("service.dispatch.handoff.write.IDLE_SECONDS", 0.2)
     monkeypatch.setattr("service.dispatch.handoff.submit.IDLE_SECONDS", 0.2)
     monkeypatch.setattr("service.dispatch.failover.health.PROBE_SECONDS", 0.3)
@@ -220,7 +220,7 @@ async def town(
 
 async def shorten_timeouts(pool: Pool, keyring: Keyring) -> None:
     """Answers that do not come in 0.6 s never do."""
-    from service.channels.store import list_channels, update_channel
+    from service.channels.config.store import list_channels, update_channel
 
     async with transaction(pool) as conn:
         for channel in await list_channels(conn, keyring):

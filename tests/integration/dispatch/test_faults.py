@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from service.channels.model import CARRIERS, ChannelSettings
-from service.channels.store import get_hold, insert_channel, parse_settings
+from service.channels.config.store import get_hold, insert_channel, parse_settings
+from service.channels.contract.model import CARRIERS, ChannelSettings
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.receipts.receipts import fold_receipts, sweep_parked
@@ -148,9 +148,9 @@ async def test_after_a_fault(
     serve: Callable[..., Awaitable[ChannelServer]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("service.channels.logins.FIRST_SECONDS", 0.05)
-    monkeypatch.setattr("service.channels.logins.MOST_SECONDS", 0.2)
-    monkeypatch.setattr("service.channels.logins.REFUSED_SECONDS", 0.2)
+    monkeypatch.setattr("service.channels.links.logins.FIRST_SECONDS", 0.05)
+    monkeypatch.setattr("service.channels.links.logins.MOST_SECONDS", 0.2)
+    monkeypatch.setattr("service.channels.links.logins.REFUSED_SECONDS", 0.2)
     monkeypatch.setattr("service.dispatch.handoff.mark.BLOCKED", timedelta(seconds=0.2))
     row = OF_KIND.get((kind, fault), FAULTS[fault])
     journal = tmp_path / "journal"

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.channels.model import CARRIERS, Channel, ChannelSettings
-from service.channels.store import insert_channel, parse_settings, update_channel
+from service.channels.config.store import insert_channel, parse_settings, update_channel
+from service.channels.contract.model import CARRIERS, Channel, ChannelSettings
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.receipts import id_forms

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from service.channels import logins, logins_store
-from service.channels.logins import Ending
-from service.channels.model import Channel
-from service.channels.store import get_health, update_channel
+from service.channels.config.store import get_health, update_channel
+from service.channels.contract.model import Channel
+from service.channels.links import logins, logins_store
+from service.channels.links.logins import Ending
 from service.crypto import Keyring
 from service.dispatch.handoff.serve import ChannelServer
 from service.simulator.config import Faults

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis.asyncio import Redis
 
-from service.channels.codes import Codes
-from service.channels.gateway import Submission, SubmitResult
-from service.channels.model import Hold
-from service.channels.outcome import Outcome, Reason
-from service.channels.store import get_hold, hold_channel, lift_hold
+from service.channels.config.codes import Codes
+from service.channels.config.store import get_hold, hold_channel, lift_hold
+from service.channels.contract.gateway import Submission, SubmitResult
+from service.channels.contract.model import Hold
+from service.channels.contract.outcome import Outcome, Reason
 from service.dispatch.limits.pace import Pace
 from tests.harness.ledger import TEXT
 from tests.harness.stage import Accept, Scripted, SetUp, Stage, done, until, working

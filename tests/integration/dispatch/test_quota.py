@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from service.channels.gateway import Submission, SubmitResult
-from service.channels.model import Hold
-from service.channels.outcome import Outcome
-from service.channels.store import get_hold, update_channel
+from service.channels.config.store import get_hold, update_channel
+from service.channels.contract.gateway import Submission, SubmitResult
+from service.channels.contract.model import Hold
+from service.channels.contract.outcome import Outcome
 from service.dispatch.limits import quota_store
 from service.dispatch.limits.pace import Grant, Limit
 from service.storage.postgres import transaction

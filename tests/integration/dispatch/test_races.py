@@ -23,7 +23,7 @@ from service.audience.suppressions.suppression import add_suppressions
 from service.audience.suppressions.suppression_store import lock_suppressions
 from service.campaigns.core import run_store
 from service.campaigns.plans.lifecycle import finish_campaigns
-from service.channels.gateway import Submission, SubmitResult
+from service.channels.contract.gateway import Submission, SubmitResult
 from service.clock import Clock
 from service.coding.parts import split
 from service.crypto import Keyring

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from service.channels.gateway import Receipt
-from service.channels.outcome import ReceiptState
+from service.channels.contract.gateway import Receipt
+from service.channels.contract.outcome import ReceiptState
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.receipts import store

@@ -6,9 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from service.channels.gateway import Inbound, Receipt
-from service.channels.model import Channel
-from service.channels.outcome import ReceiptState
+from service.channels.contract.gateway import Inbound, Receipt
+from service.channels.contract.model import Channel
+from service.channels.contract.outcome import ReceiptState
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.inbound.inbound import read_inbound

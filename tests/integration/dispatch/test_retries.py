@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from service.campaigns.plans import lifecycle
-from service.channels.gateway import Receipt, SubmitResult
-from service.channels.outcome import Outcome, ReceiptState
+from service.channels.contract.gateway import Receipt, SubmitResult
+from service.channels.contract.outcome import Outcome, ReceiptState
 from service.crypto import Keyring
 from service.delivery.receipts import store as delivery
 from service.delivery.receipts.receipts import fold_receipts

@@ -17,8 +17,8 @@ import pytest
 
 from service.campaigns.core.model import WrongState
 from service.campaigns.plans import lifecycle
-from service.channels.gateway import Receipt
-from service.channels.outcome import Reason, ReceiptState
+from service.channels.contract.gateway import Receipt
+from service.channels.contract.outcome import Reason, ReceiptState
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.receipts import store as delivery

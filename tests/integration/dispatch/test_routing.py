@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.channels.model import CARRIERS, Channel, Hold
-from service.channels.store import hold_channel
+from service.channels.config.store import hold_channel
+from service.channels.contract.model import CARRIERS, Channel, Hold
 from service.crypto import Keyring
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.routing import route_store

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from service.channels.gateway import Submission, SubmitResult
+from service.channels.contract.gateway import Submission, SubmitResult
 from service.clock import Clock
 from service.crypto import Keyring
 from service.dispatch import share_store

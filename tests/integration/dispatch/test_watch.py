@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service.channels.model import Channel
+from service.channels.contract.model import Channel
 from service.crypto import Keyring
 from service.dispatch.failover import health_store
 from service.dispatch.failover.breaker import Limits

@@ -9,8 +9,15 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from service.channels.gateway import Callback, Delivery, Inbound, LoginRefused, Receipt, Submission
-from service.channels.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.gateway import (
+    Callback,
+    Delivery,
+    Inbound,
+    LoginRefused,
+    Receipt,
+    Submission,
+)
+from service.channels.contract.outcome import Outcome, Reason, ReceiptState
 from service.clock import Clock
 from service.errors import Forbidden
 from service.gateways.http import HTTPConfig, HTTPGateway

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from multidict import CIMultiDictProxy
 
-from service.channels.gateway import Delivery, Gateway, Submission, SubmitResult
+from service.channels.contract.gateway import Delivery, Gateway, Submission, SubmitResult
 from tests.harness.session import PATIENCE_SECONDS
 
 PHONE = "+8619790001234"

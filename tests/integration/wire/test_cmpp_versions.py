@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from service.channels.gateway import LoginRefused, Submission
-from service.channels.outcome import Outcome
+from service.channels.contract.gateway import LoginRefused, Submission
+from service.channels.contract.outcome import Outcome
 from service.clock import Clock
 from service.gateways.cmpp import CMPPGateway
 from service.protocols.cmpp import digest

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from service.channels.gateway import Gateway, GatewayError
-from service.channels.outcome import Outcome
+from service.channels.contract.gateway import Gateway, GatewayError
+from service.channels.contract.outcome import Outcome
 from service.clock import Clock
 from service.gateways.http import HTTPConfig, HTTPGateway
 from service.gateways.twilio import TwilioConfig, TwilioGateway

@@ -15,8 +15,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from aiohttp import web
 
-from service.channels.gateway import SubmitResult, Unreachable
-from service.channels.outcome import Outcome, Reason
+from service.channels.contract.gateway import SubmitResult, Unreachable
+from service.channels.contract.outcome import Outcome, Reason
 from service.clock import Clock
 from service.errors import Invalid
 from service.gateways.http import HTTPConfig, HTTPGateway

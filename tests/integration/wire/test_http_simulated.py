@@ -8,8 +8,14 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from service.channels.gateway import Callback, CallbackGateway, LoginRefused, Receipt, Submission
-from service.channels.outcome import Outcome, ReceiptState
+from service.channels.contract.gateway import (
+    Callback,
+    CallbackGateway,
+    LoginRefused,
+    Receipt,
+    Submission,
+)
+from service.channels.contract.outcome import Outcome, ReceiptState
 from service.clock import Clock
 from service.gateways.http import HTTPConfig, HTTPGateway
 from service.gateways.twilio import TwilioConfig, TwilioGateway

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service.channels.gateway import (
+from service.channels.contract.gateway import (
     Delivery,
     Inbound,
     LoginRefused,
@@ -18,7 +18,7 @@ from service.channels.gateway import (
     SubmitResult,
     Unreachable,
 )
-from service.channels.outcome import Outcome, ReceiptState
+from service.channels.contract.outcome import Outcome, ReceiptState
 from service.coding.parts import split
 from service.gateways.sgip import SGIPGateway
 from service.protocols.sgip.listener import Listener as SPListener

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from service.channels.gateway import Gateway, SubmitResult, Unreachable
-from service.channels.outcome import Outcome
-from service.channels.registry import factory, load
+from service.channels.contract.gateway import Gateway, SubmitResult, Unreachable
+from service.channels.contract.outcome import Outcome
+from service.channels.contract.registry import factory, load
 from service.clock import Clock
 from service.protocols.session import Timing
 from service.protocols.stream import OPEN_SECONDS, StreamGateway

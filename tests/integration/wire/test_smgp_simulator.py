@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from service.channels.gateway import (
+from service.channels.contract.gateway import (
     Delivery,
     Inbound,
     LoginRefused,
@@ -18,7 +18,7 @@ from service.channels.gateway import (
     Submission,
     SubmitResult,
 )
-from service.channels.outcome import Outcome
+from service.channels.contract.outcome import Outcome
 from service.clock import Clock
 from service.coding.parts import split
 from service.gateways.smgp import SMGPConfig, SMGPGateway

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.channels.outcome import Outcome
+from service.channels.contract.outcome import Outcome
 from service.clock import Clock
 from service.gateways.smpp import SMPPGateway
 from service.protocols.smpp import receiver

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from service.channels.gateway import LoginRefused, Submission
-from service.channels.outcome import Outcome, ReceiptState
+from service.channels.contract.gateway import LoginRefused, Submission
+from service.channels.contract.outcome import Outcome, ReceiptState
 from service.coding.parts import Coding, split
 from service.errors import Misconfigured
 from service.protocols.smpp.operations import CancelSM, QuerySM, SubmitMulti

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from service.channels.gateway import Unreachable
-from service.channels.outcome import Outcome
+from service.channels.contract.gateway import Unreachable
+from service.channels.contract.outcome import Outcome
 from service.clock import Clock
 from service.gateways.smpp import SMPPConfig, SMPPGateway
 from service.protocols.smpp import tls

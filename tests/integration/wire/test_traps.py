@@ -11,10 +11,10 @@ import pytest
 import uvloop
 from pydantic import SecretStr
 
-from service.channels import logins
-from service.channels.gateway import Delivery, Receipt, Submission
-from service.channels.outcome import Outcome
-from service.channels.registry import factory, load
+from service.channels.contract.gateway import Delivery, Receipt, Submission
+from service.channels.contract.outcome import Outcome
+from service.channels.contract.registry import factory, load
+from service.channels.links import logins
 from service.clock import Clock
 from service.protocols.stream import StreamGateway
 from service.settings import Settings

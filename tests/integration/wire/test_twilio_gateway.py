@@ -12,14 +12,14 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from aiohttp import web
 
-from service.channels.gateway import (
+from service.channels.contract.gateway import (
     LoginRefused,
     Receipt,
     SubmitResult,
     Unparseable,
     Unreachable,
 )
-from service.channels.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.outcome import Outcome, Reason, ReceiptState
 from service.clock import Clock
 from service.errors import Invalid
 from service.gateways.twilio import TwilioConfig, TwilioGateway

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from service.channels.gateway import Unreachable
-from service.channels.model import Channel
-from service.channels.networks import GROUPS, reach_of, read_networks
-from service.channels.reach import Reach, going
-from service.channels.registry import factory
-from service.channels.store import parse_settings
-from service.channels.trial import try_channel
+from service.channels.config.store import parse_settings
+from service.channels.contract.gateway import Unreachable
+from service.channels.contract.model import Channel
+from service.channels.contract.networks import GROUPS, reach_of, read_networks
+from service.channels.contract.reach import Reach, going
+from service.channels.contract.registry import factory
+from service.channels.trial.trial import try_channel
 from service.clock import Clock
 from service.errors import Misconfigured
 from service.local.embedded import Postgres, Valkey

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import service
 from service.api.catalogue import PROBLEMS, page
-from service.channels.gateway import GatewayError
+from service.channels.contract.gateway import GatewayError
 from service.errors import TocsinError
 
 ROOT = Path(service.__file__).parent

@@ -5,7 +5,7 @@ import pytest
 from service import errors
 from service.api.http.problems import STATUS, TITLES, status_of
 from service.api.http.schema import Body, Int
-from service.channels.gateway import Unreachable
+from service.channels.contract.gateway import Unreachable
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 import pytest
 
-from service.channels.codes import NO_CODES, Code, by_kind, checked
-from service.channels.gateway import Receipt, SubmitResult
-from service.channels.outcome import Outcome, Reason, ReceiptState
+from service.channels.config.codes import NO_CODES, Code, by_kind, checked
+from service.channels.contract.gateway import Receipt, SubmitResult
+from service.channels.contract.outcome import Outcome, Reason, ReceiptState
 from service.errors import Invalid
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from service.channels.cutting import Cutter
-from service.channels.model import Channel
+from service.channels.contract.model import Channel
+from service.channels.trial.cutting import Cutter
 from service.clock import Clock
 from tests.unit.channels.test_extension import channel as settings
 

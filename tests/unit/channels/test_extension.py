@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from service.channels.extension import Extension, behind, check_room, fitting, room
-from service.channels.model import ChannelSettings
-from service.channels.store import parse_settings
+from service.channels.config.extension import Extension, behind, check_room, fitting, room
+from service.channels.config.store import parse_settings
+from service.channels.contract.model import ChannelSettings
 from service.errors import Invalid
 
 COMMON = {"host": "127.0.0.1"}

@@ -6,9 +6,9 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, Field, SecretStr
 
-from service.channels.gateway import Gateway
-from service.channels.kinds import Kind, Setting, describe
-from service.channels.registry import load
+from service.channels.contract.gateway import Gateway
+from service.channels.contract.kinds import Kind, Setting, describe
+from service.channels.contract.registry import load
 
 TYPES = {"string", "integer", "number", "boolean", "object", "array"}
 

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.channels.maintenance import (
+from service.channels.contract.maintenance import (
     check_maintenance,
     day_of,
     maintenance_end,

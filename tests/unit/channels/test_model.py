@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from service.channels.model import merged, parse_config, revealed, shown, without_secrets
+from service.channels.contract.model import merged, parse_config, revealed, shown, without_secrets
 
 
 class Config(BaseModel):

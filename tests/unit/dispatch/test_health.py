@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.channels.gateway import Delivery, Inbound, Receipt, SubmitResult
-from service.channels.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.gateway import Delivery, Inbound, Receipt, SubmitResult
+from service.channels.contract.outcome import Outcome, Reason, ReceiptState
 from service.dispatch.failover.health import (
     IN_A_ROW,
     PROBE_SECONDS,

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from service.campaigns.calendar.hours import County, HourTerms
-from service.channels.outcome import Reason, ReceiptState
+from service.channels.contract.outcome import Reason, ReceiptState
 from service.dispatch.retries.retry import DELAYS, FAILURES, Terms, due_at, is_passing
 from service.protocols.cmpp import status as cmpp
 from service.protocols.sgip import status as sgip

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from service.channels.model import CARRIERS, operator_of
+from service.channels.contract.model import CARRIERS, operator_of
 from service.dispatch.routing.route import (
     Lane,
     Number,

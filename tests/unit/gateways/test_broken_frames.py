@@ -10,8 +10,15 @@ from typing import Any
 
 import pytest
 
-from service.channels.gateway import Delivery, Inbound, RawDelivery, Receipt, Unparseable, Unread
-from service.channels.outcome import Outcome, ReceiptState
+from service.channels.contract.gateway import (
+    Delivery,
+    Inbound,
+    RawDelivery,
+    Receipt,
+    Unparseable,
+    Unread,
+)
+from service.channels.contract.outcome import Outcome, ReceiptState
 from service.gateways.cmpp import CMPPGateway
 from service.protocols.cmpp import pdu as cmpp
 from service.protocols.cmpp.query import QueryResp

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.channels.gateway import (
+from service.channels.contract.gateway import (
     Delivery,
     Inbound,
     LoginRefused,
@@ -22,7 +22,7 @@ from service.channels.gateway import (
     Unreachable,
     Unread,
 )
-from service.channels.outcome import Outcome, ReceiptState
+from service.channels.contract.outcome import Outcome, ReceiptState
 from service.clock import Clock
 from service.gateways.cmpp import CMPPConfig, CMPPGateway
 from service.protocols import client, stream

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
-from service.channels.gateway import Inbound
+from service.channels.contract.gateway import Inbound
 from service.coding.data_coding import Alphabet, alphabet
 from service.protocols.cmpp import pdu as cmpp
 from service.protocols.sgip import pdu as sgip

@@ -5,8 +5,8 @@ import inspect
 import pytest
 from pydantic import SecretStr
 
-from service.channels import registry
-from service.channels.gateway import Gateway
+from service.channels.contract import registry
+from service.channels.contract.gateway import Gateway
 from service.errors import NotFound
 
 KINDS = registry.load()

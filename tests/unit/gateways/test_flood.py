@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.channels.outcome import Outcome
+from service.channels.contract.outcome import Outcome
 from service.protocols.cmpp.pdu import SubmitResp
 from service.protocols.session import PAUSED, Session
 from tests.harness import sgip

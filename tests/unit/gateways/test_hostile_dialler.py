@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from service.channels.gateway import Refused
-from service.channels.refusals import Refusals
+from service.channels.contract.gateway import Refused
+from service.channels.links.refusals import Refusals
 from service.protocols.sgip.guests import (
     MOST_ORIGINS,
     MOST_TRIES,

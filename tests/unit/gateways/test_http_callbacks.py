@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from service.channels.gateway import Callback, CallbackAnswer, Inbound, Receipt
-from service.channels.model import merged, parse_config, revealed, shown
-from service.channels.outcome import Reason, ReceiptState
+from service.channels.contract.gateway import Callback, CallbackAnswer, Inbound, Receipt
+from service.channels.contract.model import merged, parse_config, revealed, shown
+from service.channels.contract.outcome import Reason, ReceiptState
 from service.errors import Forbidden, Invalid
 from service.gateways.http import HTTPConfig, HTTPGateway
 

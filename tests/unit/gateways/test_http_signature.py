@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.channels.gateway import Callback
+from service.channels.contract.gateway import Callback
 from service.errors import Forbidden
 from service.protocols.http.signature import Signature, expected, verify
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.channels.gateway import (
+from service.channels.contract.gateway import (
     Inbound,
     LoginRefused,
     Receipt,
@@ -17,8 +17,8 @@ from service.channels.gateway import (
     Unparseable,
     Unreachable,
 )
-from service.channels.model import parse_config, revealed, shown
-from service.channels.outcome import Outcome, ReceiptState
+from service.channels.contract.model import parse_config, revealed, shown
+from service.channels.contract.outcome import Outcome, ReceiptState
 from service.gateways.sgip import SGIPConfig, SGIPGateway
 from service.protocols import stream
 from service.protocols.sgip.pdu import (

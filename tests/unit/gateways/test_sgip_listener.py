@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from service.channels.gateway import Inbound, Receipt, Submission
-from service.channels.outcome import Outcome, ReceiptState
+from service.channels.contract.gateway import Inbound, Receipt, Submission
+from service.channels.contract.outcome import Outcome, ReceiptState
 from service.gateways.sgip import SGIPGateway
 from service.protocols import stream
 from service.protocols.sgip import listener as listener_module

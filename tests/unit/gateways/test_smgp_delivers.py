@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from service.channels.gateway import (
+from service.channels.contract.gateway import (
     Inbound,
     RawDelivery,
     Receipt,
     Unread,
 )
-from service.channels.outcome import ReceiptState
+from service.channels.contract.outcome import ReceiptState
 from service.protocols import stream
 from service.protocols.smgp.pdu import (
     HEADER_OCTETS,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.channels.gateway import (
+from service.channels.contract.gateway import (
     Delivery,
     LoginRefused,
     Submission,
@@ -18,7 +18,7 @@ from service.channels.gateway import (
     Unparseable,
     Unreachable,
 )
-from service.channels.outcome import Outcome
+from service.channels.contract.outcome import Outcome
 from service.clock import Clock
 from service.coding.parts import Coding, decode
 from service.gateways.smgp import SMGPConfig, SMGPGateway

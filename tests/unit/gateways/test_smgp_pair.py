@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from service.channels.gateway import (
+from service.channels.contract.gateway import (
     LoginRefused,
     Receipt,
     Unreachable,
 )
-from service.channels.outcome import Outcome
+from service.channels.contract.outcome import Outcome
 from service.gateways.smgp import SMGPGateway
 from service.protocols import stream
 from service.protocols.session import connect

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from service.channels.gateway import (
+from service.channels.contract.gateway import (
     Delivery,
     Inbound,
     LoginRefused,
@@ -24,7 +24,7 @@ from service.channels.gateway import (
     Unreachable,
     Unread,
 )
-from service.channels.outcome import Outcome, ReceiptState
+from service.channels.contract.outcome import Outcome, ReceiptState
 from service.clock import Clock
 from service.coding.parts import decode
 from service.gateways.smpp import LONG_PASSWORD, SMPPConfig, SMPPGateway

@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 from twilio.request_validator import RequestValidator
 
-from service.channels.gateway import Callback, Inbound, Receipt
-from service.channels.outcome import ReceiptState
+from service.channels.contract.gateway import Callback, Inbound, Receipt
+from service.channels.contract.outcome import ReceiptState
 from service.errors import Forbidden, Invalid
 from service.gateways.twilio import TwilioConfig, TwilioGateway
 

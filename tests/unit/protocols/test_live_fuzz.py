@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.channels.gateway import Delivery
+from service.channels.contract.gateway import Delivery
 from service.protocols.frame import Malformed
 from service.protocols.session import Session
 from service.protocols.stream import StreamGateway

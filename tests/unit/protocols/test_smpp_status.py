@@ -1,6 +1,6 @@
 import pytest
 
-from service.channels.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.outcome import Outcome, Reason, ReceiptState
 from service.protocols.smpp.report import Report
 from service.protocols.smpp.status import (
     OwnCodes,

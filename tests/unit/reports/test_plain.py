@@ -8,7 +8,7 @@ import pytest
 
 import service
 from service.audience.suppressions.suppression import REASONS as STOPPING
-from service.channels.outcome import Reason
+from service.channels.contract.outcome import Reason
 from service.delivery.uncertain import doubt, statement_import
 from service.dispatch.direct import direct_send, direct_store
 from service.dispatch.limits import caps

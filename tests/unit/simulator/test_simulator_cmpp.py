@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from service.channels.gateway import LoginRefused, Submission
-from service.channels.outcome import Outcome
+from service.channels.contract.gateway import LoginRefused, Submission
+from service.channels.contract.outcome import Outcome
 from service.coding.parts import Coding, Part
 from service.protocols.cmpp.pdu import (
     ActiveTest,

@@ -7,8 +7,8 @@ leases; what people are shown comes with `now`.
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.channels import logins
-from service.channels.logins import CALM, Ending
+from service.channels.links import logins
+from service.channels.links.logins import CALM, Ending
 from service.storage.postgres import Connection, one
 
 TURN_SECONDS = 20.0

@@ -9,8 +9,8 @@ from functools import cache
 from importlib import import_module
 from typing import cast
 
-from service.channels.gateway import Gateway, GatewayFactory
-from service.channels.model import ChannelSettings
+from service.channels.contract.gateway import Gateway, GatewayFactory
+from service.channels.contract.model import ChannelSettings
 from service.errors import Invalid, NotFound
 
 PACKAGE = "service.gateways"

@@ -23,7 +23,7 @@ from ipaddress import (
 )
 from urllib.parse import parse_qs, urlsplit
 
-from service.channels.gateway import Unreachable
+from service.channels.contract.gateway import Unreachable
 
 Network = IPv4Network | IPv6Network
 Place = tuple[IPv4Address | IPv6Address, int]

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from service.channels.gateway import Refused
-from service.channels.logins import CALM
+from service.channels.contract.gateway import Refused
+from service.channels.links.logins import CALM
 from service.storage.postgres import Connection
 
 

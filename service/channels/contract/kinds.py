@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from service.channels.gateway import CallbackGateway, Gateway
+from service.channels.contract.gateway import CallbackGateway, Gateway
 
 Schema = Mapping[str, Any]
 

@@ -18,10 +18,10 @@ from pydantic import SecretStr
 
 from service.accounts.people.model import User
 from service.accounts.people.second_person import need_second_person
-from service.channels import changes_store, store
-from service.channels.changes_store import Contents, Proposal
-from service.channels.model import SET, Channel, ChannelSettings, merged, revealed
-from service.channels.registry import check_given, load
+from service.channels.config import changes_store, store
+from service.channels.config.changes_store import Contents, Proposal
+from service.channels.contract.model import SET, Channel, ChannelSettings, merged, revealed
+from service.channels.contract.registry import check_given, load
 from service.crypto import Keyring
 from service.errors import Conflict, Invalid
 from service.storage.postgres import Connection

@@ -4,8 +4,8 @@ import logging
 from dataclasses import astuple
 from datetime import datetime
 
-from service.channels.codes import Code, Codes, by_kind, checked
-from service.channels.registry import load
+from service.channels.config.codes import Code, Codes, by_kind, checked
+from service.channels.contract.registry import load
 from service.errors import Invalid, NotFound
 from service.storage.postgres import Connection, Record, affected
 

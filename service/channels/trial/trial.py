@@ -14,13 +14,13 @@ from uuid import uuid4
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from service.channels import link_words
-from service.channels.gateway import Delivery, Gateway, GatewayError
-from service.channels.link_words import Said
-from service.channels.logins import failed
-from service.channels.model import Channel, without_secrets
-from service.channels.reach import Reach, going
-from service.channels.registry import factory
+from service.channels.contract.gateway import Delivery, Gateway, GatewayError
+from service.channels.contract.model import Channel, without_secrets
+from service.channels.contract.reach import Reach, going
+from service.channels.contract.registry import factory
+from service.channels.links.logins import failed
+from service.channels.trial import link_words
+from service.channels.trial.link_words import Said
 from service.clock import Clock
 from service.errors import Conflict, TocsinError, Unavailable
 

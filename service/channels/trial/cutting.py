@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from service.channels.gateway import Delivery
-from service.channels.model import Channel
-from service.channels.registry import factory
+from service.channels.contract.gateway import Delivery
+from service.channels.contract.model import Channel
+from service.channels.contract.registry import factory
 from service.clock import Clock
 from service.coding import parts
 from service.coding.parts import Coding, Part

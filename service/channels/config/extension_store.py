@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 from uuid import UUID
 
-from service.channels.extension import Extension
+from service.channels.config.extension import Extension
 from service.storage.postgres import Connection
 
 

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from service.channels.gateway import Refused
-from service.channels.logins import CALM, Ending, How
-from service.channels.refusals_store import Refusal
-from service.channels.store import ConnectionHealth
+from service.channels.config.store import ConnectionHealth
+from service.channels.contract.gateway import Refused
+from service.channels.links.logins import CALM, Ending, How
+from service.channels.links.refusals_store import Refusal
 
 
 class Said(NamedTuple):

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from service.channels.model import ChannelSettings
-from service.channels.registry import load
+from service.channels.contract.model import ChannelSettings
+from service.channels.contract.registry import load
 from service.errors import Invalid
 
 COUNTRY = "86"

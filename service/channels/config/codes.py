@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from service.channels.gateway import Receipt, SubmitResult
-from service.channels.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.gateway import Receipt, SubmitResult
+from service.channels.contract.outcome import Outcome, Reason, ReceiptState
 from service.errors import Invalid
 
 Applies = Literal["submit", "receipt"]

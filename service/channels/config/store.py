@@ -9,13 +9,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from service.channels import logins_store
-from service.channels.extension import check_room
-from service.channels.extension_store import extensions_in_use, lock_extensions
-from service.channels.logins import How
-from service.channels.maintenance import check_maintenance
-from service.channels.model import Channel, ChannelSettings, Hold, parse_config, revealed
-from service.channels.registry import check_given, load
+from service.channels.config.extension import check_room
+from service.channels.config.extension_store import extensions_in_use, lock_extensions
+from service.channels.contract.maintenance import check_maintenance
+from service.channels.contract.model import Channel, ChannelSettings, Hold, parse_config, revealed
+from service.channels.contract.registry import check_given, load
+from service.channels.links import logins_store
+from service.channels.links.logins import How
 from service.crypto import Keyring, Undecipherable
 from service.errors import Conflict, Invalid, Misconfigured, NotFound
 from service.storage.postgres import Connection, Record, UniqueViolation, one

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from functools import partial
 
-from service.channels.gateway import Listening, Refused
+from service.channels.contract.gateway import Listening, Refused
 
 
 @dataclass(slots=True)

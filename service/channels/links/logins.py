@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from service.channels.gateway import Gateway, GatewayError, LoginRefused, Unparseable
+from service.channels.contract.gateway import Gateway, GatewayError, LoginRefused, Unparseable
 
 FIRST_SECONDS, MOST_SECONDS = 0.5, 30.0
 REFUSED_SECONDS = 60.0

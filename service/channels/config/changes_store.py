@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from service.channels.store import CONFIG
+from service.channels.config.store import CONFIG
 from service.crypto import Keyring
 from service.errors import NotFound
 from service.storage.postgres import Connection, one

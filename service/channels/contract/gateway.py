@@ -22,7 +22,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, Field
 
-from service.channels.outcome import Outcome, ReceiptState
+from service.channels.contract.outcome import Outcome, ReceiptState
 from service.clock import Clock
 from service.coding.parts import Part
 from service.errors import TocsinError

@@ -1,0 +1,1 @@
+"""Channels as configured: settings, changes by two persons, codes, extension numbers."""

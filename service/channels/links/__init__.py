@@ -1,0 +1,1 @@
+"""When a channel logs in again, and whom its listeners have refused."""

@@ -1,0 +1,1 @@
+"""Trying a channel before it is used, in words for people."""
