@@ -24,7 +24,7 @@ from service.channels.contract.outcome import Outcome
 from service.channels.contract.registry import factory, load
 from service.clock import Clock
 from service.protocols.stream import StreamGateway
-from service.simulator.config import Account, SimulatorConfig
+from service.simulator.carrier.config import Account, SimulatorConfig
 from service.simulator.run import running
 
 WINDOWS = (16, 64, 256)

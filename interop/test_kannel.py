@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl
 from aiohttp import ClientSession, web
 
 from interop.install import environment
-from service.simulator.journal import submits
-from service.simulator.replies import Replies, Reply, originate
+from service.simulator.carrier.journal import submits
+from service.simulator.carrier.replies import Replies, Reply, originate
 from service.simulator.run import running
 from tests.harness.smpp_simulated import ACCOUNT, PASSWORD, SENDER, config
 

@@ -13,8 +13,8 @@ import pytest
 from interop.process import Program, started
 from service.channels.contract.gateway import LoginRefused, Submission
 from service.channels.contract.outcome import Outcome, ReceiptState
-from service.simulator.journal import submits
-from service.simulator.replies import Replies, Reply, originate
+from service.simulator.carrier.journal import submits
+from service.simulator.carrier.replies import Replies, Reply, originate
 from service.simulator.run import running
 from tests.harness.session import PATIENCE_SECONDS
 from tests.harness.smpp_simulated import (

@@ -13,7 +13,7 @@ from service.protocols.cmpp.packet import PDU as CMPPPDU
 from service.protocols.frame import Frames
 from service.protocols.smpp import pdu as smpp
 from service.protocols.smpp.packet import PDU as SMPPPDU
-from service.simulator.replies import Replies, Reply, originate
+from service.simulator.carrier.replies import Replies, Reply, originate
 from service.simulator.run import running
 from tests.harness import simulated, smpp_simulated
 from tests.harness.session import PATIENCE_SECONDS

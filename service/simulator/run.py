@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from service.clock import Clock
-from service.simulator.config import SimulatorConfig
-from service.simulator.smsc import SMSC
+from service.simulator.carrier.config import SimulatorConfig
+from service.simulator.carrier.smsc import SMSC
 
 logger = logging.getLogger(__name__)
 
@@ -64,4 +64,4 @@ async def serve(config: SimulatorConfig, *, clock: Clock | None = None) -> None:
 
 def _module(protocol: str) -> Module:
     """A protocol's module; found by name, so that what is not served is not loaded."""
-    return cast(Module, import_module(f"service.simulator.{protocol}"))
+    return cast(Module, import_module(f"service.simulator.wire.{protocol}"))

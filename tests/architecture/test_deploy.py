@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from service.settings import Settings, describe_environment
-from service.simulator.config import SimulatorConfig
+from service.simulator.carrier.config import SimulatorConfig
 from tests.architecture.tree import ROOT
 from workers.__main__ import KINDS
 from workers.channel import GROUPS

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
-from service.simulator.smsc import DIGEST_OCTETS
+from service.simulator.carrier.smsc import DIGEST_OCTETS
 
 
 class Entry(NamedTuple):

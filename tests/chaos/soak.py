@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from service.simulator.journal import submits
+from service.simulator.carrier.journal import submits
 from tests.chaos.account import is_repeated
 from tests.chaos.book import Entry
 from tests.chaos.gauges import PROCESSES, TABLES, Reading, Tally, read

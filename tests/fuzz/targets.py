@@ -14,12 +14,12 @@ from service.protocols.cmpp.version import V20, V30
 from service.protocols.frame import LENGTH_OCTETS
 from service.protocols.session import Session
 from service.protocols.sgip.sequence import SequenceNumbers
-from service.simulator.cmpp import CMPPServer
-from service.simulator.config import SimulatorConfig
-from service.simulator.sgip import SGIPServer
-from service.simulator.smgp import SMGPServer
-from service.simulator.smpp import SMPPServer
-from service.simulator.smsc import SMSC
+from service.simulator.carrier.config import SimulatorConfig
+from service.simulator.carrier.smsc import SMSC
+from service.simulator.wire.cmpp import CMPPServer
+from service.simulator.wire.sgip import SGIPServer
+from service.simulator.wire.smgp import SMGPServer
+from service.simulator.wire.smpp import SMPPServer
 from tests.harness.vectors import FOLDER
 
 PROTOCOLS = ("cmpp", "sgip", "smgp", "smpp")

@@ -21,8 +21,8 @@ from service.campaigns.runs.firing import fire_due
 from service.local.embedded import free_port
 from service.queue import Job
 from service.runtime import Runtime
-from service.simulator.config import Account, Faults, Listener, SimulatorConfig
-from service.simulator.replies import Replies, Reply, originate
+from service.simulator.carrier.config import Account, Faults, Listener, SimulatorConfig
+from service.simulator.carrier.replies import Replies, Reply, originate
 from service.simulator.run import Simulator, running
 from tests.harness.moved_clock import MovedClock
 from workers import channel, delivery, expand, scheduler

@@ -8,7 +8,7 @@ from typing import Any
 from service.channels.contract.gateway import Delivery, Inbound, Receipt, Submission, SubmitResult
 from service.clock import Clock
 from service.gateways.smpp import SMPPConfig, SMPPGateway
-from service.simulator.config import Account, Faults, SimulatorConfig
+from service.simulator.carrier.config import Account, Faults, SimulatorConfig
 from service.simulator.run import Simulator, running
 from tests.harness.session import PATIENCE_SECONDS
 

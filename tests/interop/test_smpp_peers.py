@@ -30,7 +30,7 @@ from service.protocols.smpp.coding import Alphabet, read_text
 from service.protocols.smpp.pdu import DeliverSM, SubmitSM, decode, encode
 from service.protocols.smpp.report import RECEIPT, is_report, parse_report
 from service.protocols.smpp.tlv import TLV, Tag
-from service.simulator.receipts import MOPart
+from service.simulator.carrier.receipts import MOPart
 from service.simulator.run import Simulator, running
 from tests.harness.session import PATIENCE_SECONDS
 from tests.harness.smpp_simulated import (

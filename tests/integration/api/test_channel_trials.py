@@ -22,7 +22,7 @@ from service.dispatch.handoff.lease_store import claim_connection, note_connecti
 from service.errors import Unavailable
 from service.gateways.cmpp import CMPPGateway
 from service.protocols.cmpp.pdu import Deliver, Terminate, TerminateResp
-from service.simulator.config import Account, SimulatorConfig
+from service.simulator.carrier.config import Account, SimulatorConfig
 from service.simulator.run import Simulator, running
 from service.storage.postgres import transaction
 from tests.harness.instants import instant

@@ -18,7 +18,7 @@ from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff.serve import ChannelServer
 from service.runtime import Runtime
 from service.settings import Settings
-from service.simulator.config import Account, Faults, SimulatorConfig
+from service.simulator.carrier.config import Account, Faults, SimulatorConfig
 from service.simulator.run import Simulator, running
 from service.storage.postgres import Pool
 from tests.conftest import NOW

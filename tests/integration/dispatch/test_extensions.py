@@ -21,8 +21,8 @@ from service.dispatch.direct import direct
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.handoff.serve import ChannelServer
 from service.local.embedded import free_port
-from service.simulator.config import Account, Listener
-from service.simulator.replies import Replies, originate
+from service.simulator.carrier.config import Account, Listener
+from service.simulator.carrier.replies import Replies, originate
 from service.simulator.run import Simulator
 from service.storage.postgres import Pool, transaction
 from tests.harness.ledger import ALWAYS, Scene, make_scene, phone

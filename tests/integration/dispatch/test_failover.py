@@ -33,7 +33,7 @@ from service.dispatch.failover.breaker import Limits
 from service.dispatch.failover.health import IN_A_ROW, Standing
 from service.dispatch.handoff.serve import ChannelServer
 from service.dispatch.limits.pace import Grant, Limit
-from service.simulator.config import Account, Faults, SimulatorConfig
+from service.simulator.carrier.config import Account, Faults, SimulatorConfig
 from service.simulator.run import Simulator, running
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, states

@@ -23,8 +23,8 @@ from service.delivery.receipts.receipts import fold_receipts, sweep_parked
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff.serve import ChannelServer
 from service.local.embedded import free_port
-from service.simulator.config import Account, Faults, Listener, SimulatorConfig
-from service.simulator.fate import fates
+from service.simulator.carrier.config import Account, Faults, Listener, SimulatorConfig
+from service.simulator.carrier.fate import fates
 from service.simulator.run import running
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import add_contacts, add_run, make_scene, phone, states

@@ -16,7 +16,7 @@ from service.delivery.receipts import id_forms
 from service.delivery.receipts.receipts import fold_receipts
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff.serve import ChannelServer
-from service.simulator.fate import fates
+from service.simulator.carrier.fate import fates
 from service.storage.postgres import Pool, transaction
 from tests.conftest import NOW
 from tests.harness.ledger import add_contacts, add_run, make_scene, phone, states

@@ -17,7 +17,7 @@ from service.channels.links import logins, logins_store
 from service.channels.links.logins import Ending
 from service.crypto import Keyring
 from service.dispatch.handoff.serve import ChannelServer
-from service.simulator.config import Faults
+from service.simulator.carrier.config import Faults
 from service.simulator.run import Simulator
 from service.storage.postgres import Pool, transaction
 from tests.conftest import NOW

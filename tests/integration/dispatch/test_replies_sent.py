@@ -16,8 +16,8 @@ from service.delivery.inbound.replies import TOGETHER, reply_texts, send_replies
 from service.delivery.receipts.inbox import Inbox
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff.serve import ChannelServer
-from service.simulator.audit import received
-from service.simulator.replies import Replies, originate
+from service.simulator.carrier.audit import received
+from service.simulator.carrier.replies import Replies, originate
 from service.simulator.run import Simulator
 from service.storage.postgres import Pool
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone

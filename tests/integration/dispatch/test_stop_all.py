@@ -17,7 +17,7 @@ from service.dispatch.direct import direct
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import sweep_store
-from service.simulator.journal import submits
+from service.simulator.carrier.journal import submits
 from service.storage.postgres import Pool, transaction
 from tests.factories import make_user
 from tests.harness.ledger import ALWAYS, add_channel, add_contacts, add_run, make_scene, phone

@@ -10,7 +10,7 @@ from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.receipts.receipts import fold_receipts, sweep_parked
 from service.dispatch.expansion.expand import expand_run
-from service.simulator.config import Faults
+from service.simulator.carrier.config import Faults
 from service.storage.postgres import Connection, Pool
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone, states
 from tests.integration.dispatch.conftest import CalmFaults, eventually

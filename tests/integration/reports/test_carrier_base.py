@@ -16,7 +16,7 @@ from aiohttp import FormData
 
 from service.local.lanes import CARRIERS_OF, open_lanes, set_channels
 from service.runtime import Runtime
-from service.simulator.config import SimulatorConfig
+from service.simulator.carrier.config import SimulatorConfig
 from service.simulator.run import running
 from service.storage.postgres import transaction
 from tests.factories import make_team, make_token

@@ -9,7 +9,7 @@ from aiohttp import ClientSession
 from service.coding import udh
 from service.coding.parts import Coding, decode
 from service.protocols.cmpp.pdu import Deliver
-from service.simulator.config import Account
+from service.simulator.carrier.config import Account
 from service.simulator.run import running
 from tests.harness.simulated import ACCOUNT, SECRET, simulator
 from tests.integration.simulator.raw import admin, dialled, logged_in

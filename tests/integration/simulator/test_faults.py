@@ -15,10 +15,10 @@ from service.clock import Clock
 from service.protocols.cmpp.digest import ismg_matches
 from service.protocols.cmpp.pdu import ConnectResp
 from service.protocols.cmpp.report import parse_report
-from service.simulator.config import Account, Faults, SimulatorConfig
-from service.simulator.journal import submits
+from service.simulator.carrier.config import Account, Faults, SimulatorConfig
+from service.simulator.carrier.journal import submits
 from service.simulator.run import Simulator, running
-from service.simulator.server import GARBAGE
+from service.simulator.wire.server import GARBAGE
 from tests.harness.simulated import ACCOUNT, SECRET, simulator
 from tests.integration.simulator.raw import Client, dialled, eventually, logged_in
 

@@ -22,7 +22,7 @@ from service.clock import Clock
 from service.errors import Forbidden
 from service.gateways.http import HTTPConfig, HTTPGateway
 from service.gateways.twilio import TwilioConfig, TwilioGateway
-from service.simulator.config import Account, Faults
+from service.simulator.carrier.config import Account, Faults
 from service.simulator.run import running
 from tests.harness.simulated import simulator
 from tests.integration.simulator.raw import Callbacks, admin, callbacks
@@ -100,7 +100,7 @@ async def test_the_generic_gateway_speaks_to_the_vendor_as_documented() -> None:
 
 
 def test_the_documented_settings_know_every_fate() -> None:
-    from service.simulator.fate import _FATES
+    from service.simulator.carrier.fate import _FATES
 
     known = documented()["callback_states"]
     assert known.keys() == {fate.name for fate in _FATES if fate.stats}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from service.simulator.config import Account, Faults
+from service.simulator.carrier.config import Account, Faults
 from service.simulator.run import Simulator, running
 from tests.harness.simulated import simulator
 from tests.integration.simulator.raw import QUIET_SECONDS, admin, callbacks, eventually

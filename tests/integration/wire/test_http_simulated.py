@@ -19,7 +19,7 @@ from service.channels.contract.outcome import Outcome, ReceiptState
 from service.clock import Clock
 from service.gateways.http import HTTPConfig, HTTPGateway
 from service.gateways.twilio import TwilioConfig, TwilioGateway
-from service.simulator.config import Account, Faults, SimulatorConfig
+from service.simulator.carrier.config import Account, Faults, SimulatorConfig
 from service.simulator.run import Simulator, running
 from tests.harness.session import PATIENCE_SECONDS
 from tests.harness.simulated import phones

@@ -32,12 +32,12 @@ from service.protocols.sgip.pdu import (
     Unbind,
     UnbindResp,
 )
-from service.simulator import sgip as simulated
-from service.simulator.config import Account, Faults, Listener, SimulatorConfig
-from service.simulator.fate import Verdict, fates
-from service.simulator.receipts import MOPart
+from service.simulator.carrier.config import Account, Faults, Listener, SimulatorConfig
+from service.simulator.carrier.fate import Verdict, fates
+from service.simulator.carrier.receipts import MOPart
+from service.simulator.carrier.subscriber import Subscriber
 from service.simulator.run import Simulator, running
-from service.simulator.subscriber import Subscriber
+from service.simulator.wire import sgip as simulated
 from tests.harness.session import PATIENCE_SECONDS
 from tests.harness.session import carrier as listening_sp
 from tests.harness.sgip import CLOCK, PASSWORD, PHONE, SMG, dialled, number, settings, soon

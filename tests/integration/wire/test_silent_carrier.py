@@ -16,7 +16,7 @@ from service.channels.contract.registry import factory, load
 from service.clock import Clock
 from service.protocols.session import Timing
 from service.protocols.stream import OPEN_SECONDS, StreamGateway
-from service.simulator.config import Account, Faults, SimulatorConfig
+from service.simulator.carrier.config import Account, Faults, SimulatorConfig
 from service.simulator.run import running
 from tests.harness.certificates import make
 from tests.harness.session import PATIENCE_SECONDS

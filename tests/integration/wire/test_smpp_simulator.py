@@ -34,10 +34,10 @@ from service.protocols.smpp.pdu import (
 )
 from service.protocols.smpp.report import parse_report
 from service.protocols.smpp.tlv import TLV, Tag
-from service.simulator import server, smpp
-from service.simulator.fate import fates
-from service.simulator.receipts import MOPart
+from service.simulator.carrier.fate import fates
+from service.simulator.carrier.receipts import MOPart
 from service.simulator.run import Simulator, running
+from service.simulator.wire import server, smpp
 from tests.harness.session import PATIENCE_SECONDS
 from tests.harness.smpp import Peer
 from tests.harness.smpp_simulated import (

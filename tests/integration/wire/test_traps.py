@@ -18,9 +18,9 @@ from service.channels.links import logins
 from service.clock import Clock
 from service.protocols.stream import StreamGateway
 from service.settings import Settings
-from service.simulator.config import Account, Faults, SimulatorConfig
+from service.simulator.carrier.config import Account, Faults, SimulatorConfig
 from service.simulator.run import Simulator, running
-from service.simulator.server import Served
+from service.simulator.wire.server import Served
 from tests.harness.session import PATIENCE_SECONDS
 
 ACCOUNT, SECRET, SENDER = "901234", "benchmk", "1069000012"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from service.errors import Misconfigured
-from service.simulator.audit import Pace, audit, received
+from service.simulator.carrier.audit import Pace, audit, received
 
 
 def entry(**others: Any) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from random import Random
 import pytest
 
 from service.protocols.cmpp.status import report_meaning
-from service.simulator.fate import _FATES, PROFILES, fates, receipt_delay
-from service.simulator.rate import SlidingSecond
+from service.simulator.carrier.fate import _FATES, PROFILES, fates, receipt_delay
+from service.simulator.carrier.rate import SlidingSecond
 from tests.harness.simulated import phones
 
 PHONES = phones(20_000)

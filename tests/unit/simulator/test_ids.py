@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from service.simulator.ids import Ids, Numbers
+from service.simulator.carrier.ids import Ids, Numbers
 
 OCTETS = {"cmpp": 8, "sgip": 12, "smgp": 10, "twilio": 34}
 

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 
-from service.simulator.receipts import Outgoing, Owed, Receipts
+from service.simulator.carrier.receipts import Outgoing, Owed, Receipts
 from tests.harness.session import PATIENCE_SECONDS
 
 NOW = datetime(2027, 1, 12, tzinfo=UTC)

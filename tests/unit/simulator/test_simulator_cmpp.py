@@ -25,9 +25,9 @@ from service.protocols.cmpp.pdu import (
 )
 from service.protocols.cmpp.report import parse_report
 from service.protocols.number import to_national
-from service.simulator import server
-from service.simulator.fate import fates
+from service.simulator.carrier.fate import fates
 from service.simulator.run import Simulator, running
+from service.simulator.wire import server
 from tests.harness.session import PATIENCE_SECONDS, Peer
 from tests.harness.simulated import (
     ACCOUNT,

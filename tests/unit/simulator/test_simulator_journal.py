@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from service.errors import Misconfigured
-from service.simulator.config import SimulatorConfig
-from service.simulator.journal import Accepted, Journal
+from service.simulator.carrier.config import SimulatorConfig
+from service.simulator.carrier.journal import Accepted, Journal
 from service.simulator.run import running
 from tests.harness.session import PATIENCE_SECONDS
 from tests.harness.simulated import Inbox, connected, phones, reached, send, simulator
 
 PROGRAM = """
 import asyncio, sys
-from service.simulator.config import SimulatorConfig
+from service.simulator.carrier.config import SimulatorConfig
 from service.simulator.run import running
 
 async def main():

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 from service.protocols.cmpp import report
 from service.protocols.smgp import times
-from service.simulator.times import by_minute, by_second
+from service.simulator.carrier.times import by_minute, by_second
 
 START = datetime(2027, 1, 12, 15, 58, 59, 500_000, tzinfo=UTC)  # before midnight in Beijing
 MOMENTS = [START + timedelta(milliseconds=250) * n for n in range(600)]

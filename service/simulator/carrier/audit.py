@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from service.simulator.journal import submits
+from service.simulator.carrier.journal import submits
 
 MOST_LISTED = 1000
 """How many repeated texts a report names; it counts all."""

@@ -17,11 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.coding.parts import Coding, decode
 from service.errors import Invalid
-from service.simulator.admin import check
-from service.simulator.receipts import Outgoing, Owed
-from service.simulator.smsc import SMSC
-from service.simulator.subscriber import Refusal, Subscriber, Text
-from service.simulator.vendor import Call, Vendor
+from service.simulator.carrier.receipts import Outgoing, Owed
+from service.simulator.carrier.smsc import SMSC
+from service.simulator.carrier.subscriber import Refusal, Subscriber, Text
+from service.simulator.wire.admin import check
+from service.simulator.wire.vendor import Call, Vendor
 
 MOST_CHARACTERS = 1000
 RETRY_AFTER_SECONDS = 1

@@ -18,12 +18,12 @@ from typing import Protocol
 from service.clock import Clock
 from service.coding.parts import Coding, decode
 from service.protocols.number import to_e164
-from service.simulator.config import Faults, SimulatorConfig
-from service.simulator.fate import Verdict, fates, receipt_delay
-from service.simulator.ids import Ids, Numbers
-from service.simulator.journal import Accepted, Journal
-from service.simulator.receipts import Outgoing, Owed, Receipts
-from service.simulator.subscriber import Asked, Refusal, Subscriber, Text
+from service.simulator.carrier.config import Faults, SimulatorConfig
+from service.simulator.carrier.fate import Verdict, fates, receipt_delay
+from service.simulator.carrier.ids import Ids, Numbers
+from service.simulator.carrier.journal import Accepted, Journal
+from service.simulator.carrier.receipts import Outgoing, Owed, Receipts
+from service.simulator.carrier.subscriber import Asked, Refusal, Subscriber, Text
 
 DUPLICATE_SECONDS = 1.0
 """How long after a receipt its duplicate comes."""

@@ -45,11 +45,11 @@ from service.protocols.smgp.status import (
     STATUS_VERSION_TOO_HIGH,
 )
 from service.protocols.smgp.tlv import NO_OPTIONS, Options
-from service.simulator.receipts import MOPart, Owed
-from service.simulator.server import Server, listening, timing
-from service.simulator.smsc import SMSC
-from service.simulator.subscriber import Asked, LoginRefusal, Refusal, Subscriber, Text
-from service.simulator.times import by_minute, by_second
+from service.simulator.carrier.receipts import MOPart, Owed
+from service.simulator.carrier.smsc import SMSC
+from service.simulator.carrier.subscriber import Asked, LoginRefusal, Refusal, Subscriber, Text
+from service.simulator.carrier.times import by_minute, by_second
+from service.simulator.wire.server import Server, listening, timing
 
 _CODINGS = {0: Coding.ASCII, 8: Coding.UCS2, 15: Coding.GB18030}
 _MSG_FORMAT = {coding: value for value, coding in _CODINGS.items()}

@@ -31,11 +31,11 @@ from service.protocols.sgip.pdu import (
 )
 from service.protocols.sgip.sequence import SequenceNumbers, reference
 from service.protocols.sgip.session import LOGIN_TO_SMG, LOGIN_TO_SP, SGIPSession
-from service.simulator.config import Listener
-from service.simulator.receipts import MOPart, Outgoing, Owed
-from service.simulator.server import Reports, Server, listening
-from service.simulator.smsc import SMSC
-from service.simulator.subscriber import Asked, LoginRefusal, Refusal, Subscriber, Text
+from service.simulator.carrier.config import Listener
+from service.simulator.carrier.receipts import MOPart, Outgoing, Owed
+from service.simulator.carrier.smsc import SMSC
+from service.simulator.carrier.subscriber import Asked, LoginRefusal, Refusal, Subscriber, Text
+from service.simulator.wire.server import Reports, Server, listening
 
 logger = logging.getLogger(__name__)
 

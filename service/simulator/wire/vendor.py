@@ -12,11 +12,11 @@ from typing import ClassVar, NamedTuple, NoReturn
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
-from service.simulator.admin import serving
-from service.simulator.receipts import Outgoing
-from service.simulator.server import GARBAGE
-from service.simulator.smsc import SMSC
-from service.simulator.subscriber import Refusal, Subscriber, Text
+from service.simulator.carrier.receipts import Outgoing
+from service.simulator.carrier.smsc import SMSC
+from service.simulator.carrier.subscriber import Refusal, Subscriber, Text
+from service.simulator.wire.admin import serving
+from service.simulator.wire.server import GARBAGE
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -19,10 +19,10 @@ from urllib.parse import urlencode, urlsplit
 from aiohttp import web
 
 from service.coding.parts import Coding, count, decode
-from service.simulator.receipts import Outgoing, Owed
-from service.simulator.smsc import SMSC
-from service.simulator.subscriber import Refusal, Subscriber, Text
-from service.simulator.vendor import Call, Vendor
+from service.simulator.carrier.receipts import Outgoing, Owed
+from service.simulator.carrier.smsc import SMSC
+from service.simulator.carrier.subscriber import Refusal, Subscriber, Text
+from service.simulator.wire.vendor import Call, Vendor
 
 VERSION = "2010-04-01"
 MOST_KEPT = 100_000

@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.errors import Conflict, Invalid, Misconfigured, TocsinError
 from service.protocols.number import to_e164
-from service.simulator.audit import audit, received
-from service.simulator.config import Faults
-from service.simulator.replies import Replies, originate
-from service.simulator.smsc import SMSC
+from service.simulator.carrier.audit import audit, received
+from service.simulator.carrier.config import Faults
+from service.simulator.carrier.replies import Replies, originate
+from service.simulator.carrier.smsc import SMSC
 
 SMSC_KEY = web.AppKey("smsc", SMSC)
 

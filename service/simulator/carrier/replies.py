@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.coding.parts import Coding, Part, split
 from service.errors import Conflict, Invalid
-from service.simulator.receipts import MOPart
-from service.simulator.smsc import SMSC
-from service.simulator.subscriber import Subscriber
+from service.simulator.carrier.receipts import MOPart
+from service.simulator.carrier.smsc import SMSC
+from service.simulator.carrier.subscriber import Subscriber
 
 WHOLE_TEXTS = frozenset({"twilio", "http"})
 """What joins the parts itself before it calls."""

@@ -64,11 +64,11 @@ from service.protocols.smpp.status import (
     UNDELIVERABLE,
 )
 from service.protocols.smpp.tlv import TLV, Tag
-from service.simulator.receipts import MOPart, Owed
-from service.simulator.server import Served, Server, listening, timing
-from service.simulator.smsc import SMSC
-from service.simulator.subscriber import Asked, LoginRefusal, Refusal, Text
-from service.simulator.times import by_minute
+from service.simulator.carrier.receipts import MOPart, Owed
+from service.simulator.carrier.smsc import SMSC
+from service.simulator.carrier.subscriber import Asked, LoginRefusal, Refusal, Text
+from service.simulator.carrier.times import by_minute
+from service.simulator.wire.server import Served, Server, listening, timing
 
 SYSTEM_ID = "TOCSIN"
 

@@ -18,10 +18,10 @@ from service.errors import Misconfigured
 from service.protocols.frame import Frames
 from service.protocols.session import Session, Timing
 from service.protocols.window import Window
-from service.simulator.config import SimulatorConfig
-from service.simulator.receipts import MOPart, Outgoing, Owed
-from service.simulator.smsc import SMSC
-from service.simulator.subscriber import LoginRefusal, Refusal, Subscriber, Text
+from service.simulator.carrier.config import SimulatorConfig
+from service.simulator.carrier.receipts import MOPart, Outgoing, Owed
+from service.simulator.carrier.smsc import SMSC
+from service.simulator.carrier.subscriber import LoginRefusal, Refusal, Subscriber, Text
 
 logger = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from enum import StrEnum
 from typing import Any
 
 from service.coding.parts import Coding
-from service.simulator.config import Account
-from service.simulator.ids import Ids
-from service.simulator.rate import SlidingSecond
-from service.simulator.receipts import Outgoing, Owed, Receipts
+from service.simulator.carrier.config import Account
+from service.simulator.carrier.ids import Ids
+from service.simulator.carrier.rate import SlidingSecond
+from service.simulator.carrier.receipts import Outgoing, Owed, Receipts
 
 DAY_SECONDS = 86_400
 BEIJING_SECONDS = 8 * 3600

@@ -1,0 +1,1 @@
+"""What a simulated carrier does with a text, whatever the protocol."""

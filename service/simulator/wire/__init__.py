@@ -1,0 +1,1 @@
+"""How it speaks: one module for each protocol or provider."""
