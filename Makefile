@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv demo up test crash attack nightly check interop fuzz model contract bench chaos silence-test corpus soak county evening migrate lock
+.PHONY: help venv demo up test crash attack nightly check map interop fuzz model contract bench chaos silence-test corpus soak county evening migrate lock
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -47,6 +47,9 @@ check: venv ## format, lint, strict types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+map: venv ## the rooms of the house, with their sizes and arrows
+	$(BIN)/python -m tests.architecture.map
 
 interop: venv ## foreign clients, servers and decoders at the other end of the wire (fetches them); all must run
 	interop/run
