@@ -1,4 +1,4 @@
-"""The import contracts of pyproject.toml hold, and the README quotes the layers as they are."""
+"""The import contracts hold, and docs/architecture.md quotes the layers as they are."""
 
 import re
 import subprocess
@@ -25,12 +25,12 @@ def test_the_import_contracts_hold() -> None:
     assert int(kept[1]) == len(contracts())
 
 
-def test_the_readme_quotes_the_layers() -> None:
+def test_the_page_on_architecture_quotes_the_layers() -> None:
     (layers,) = (c["layers"] for c in contracts() if c.get("containers") == ["service"])
     assert isinstance(layers, list)
-    readme = (ROOT / "README.md").read_text("utf-8")
-    quoted = re.search(r"<!-- layers -->\n```\n(.*?)```", readme, re.DOTALL)
-    assert quoted is not None, "the README has no list of layers"
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    quoted = re.search(r"<!-- layers -->\n```\n(.*?)```", page, re.DOTALL)
+    assert quoted is not None, "docs/architecture.md has no list of layers"
     rows = [line.split("  ")[0].strip() for line in quoted[1].splitlines()]
     assert rows == layers
 

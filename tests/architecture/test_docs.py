@@ -109,3 +109,10 @@ def test_make_targets_that_are_named_exist() -> None:
     assert ("README.md", "demo") in named
     unknown = sorted((document, target) for document, target in named if target not in targets)
     assert not unknown, unknown
+
+
+def test_the_list_of_pages_has_each_page() -> None:
+    folder = ROOT / "docs"
+    listed = set(re.findall(r"\]\(([^)]+)\)", (folder / "README.md").read_text("utf-8")))
+    pages = {path.name for path in folder.glob("*.md")} - {"README.md"}
+    assert pages <= listed, pages - listed
