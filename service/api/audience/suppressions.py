@@ -270,9 +270,7 @@ async def read_list(body: SuppressionListForm, file: Upload) -> OptOuts:
 async def import_suppressions(
     call: Call, body: SuppressionListForm, file: Upload, listed: OptOuts
 ) -> SuppressionListOut:
-    """Stop texts to all numbers of a file; all of them or none, and at once, or when a second
-    person lets them (`waiting`), as with single ones.
-    """
+    """Stop texts to all numbers of a file, at once or, as with single ones, by a second person."""
     keyring = call.runtime.keyring
     classes = stopped_classes(body.reason, body.department_id)
     whose = whose_notices(call.user, body.reason, classes, body.department_id)

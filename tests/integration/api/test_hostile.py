@@ -88,9 +88,9 @@ async def test_no_body_of_any_operation_hurts(api: Api) -> None:
         names = [field.alias or name for name, field in op.body.model_fields.items()]
         infinite = ",".join(f'"{name}": 1e999999' for name in names)
         for raw in (BOMBS[n % len(BOMBS)], f"{{{infinite}}}"):
-            started = time.monotonic()
+            started = time.process_time()  # of the server, too: it runs here
             answer = await api.call(op.method, filled(op), ADMIN, data=raw, headers=JSON)
-            took = time.monotonic() - started
+            took = time.process_time() - started
             if answer.status not in {400, 403, 413, 422} or took > 3 or len(answer.body) > 20_000:
                 wrong.append((op.method, op.path, raw[:20], answer.status, took))
     assert wrong == []

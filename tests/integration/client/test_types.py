@@ -38,7 +38,7 @@ NAMES = {
     "SentText": "ArrivedOut",
     "SentTo": "AllArrivedOut",
     "CancelledSend": "CancelledOut",
-    "AuditEntry": "service__api__audit__EntryOut",
+    "AuditEntry": "AuditEntryOut",
 }
 """The API's name of a type, where it is not ours and `Out`."""
 
