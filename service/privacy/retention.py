@@ -127,7 +127,7 @@ async def _expired_lists(
     """Lists past their term, one after another; one whose department is importing has to wait."""
     day, total, after = day_in_china(last), 0, UUID(int=0)
     while True:
-        async with pool.acquire(seconds=COUNT_SECONDS) as conn:
+        async with transaction(pool, seconds=COUNT_SECONDS) as conn:
             roster = await store.expired_roster(conn, day, after)
         if roster is None:
             return total
@@ -151,7 +151,7 @@ async def _left_entries(
     """What newer lists took off long ago, by department; one that is importing has to wait."""
     total, seen = 0, list[UUID]()
     while True:
-        async with pool.acquire(seconds=COUNT_SECONDS) as conn:
+        async with transaction(pool, seconds=COUNT_SECONDS) as conn:
             department = await store.department_with_left(conn, before, seen)
         if department is None:
             return total

@@ -52,6 +52,7 @@ UNREACHABLE: tuple[type[Exception], ...] = (
     asyncpg.InternalClientError,  # what the driver says when the server dies between two commands
     asyncpg.ReadOnlySQLTransactionError,  # a primary that has become a standby
     asyncpg.InvalidAuthorizationSpecificationError,  # a password that was changed meanwhile
+    asyncpg.TransactionTimeoutError,
 )
 """What a database that is down, silent (TimeoutError is an OSError), restarting, full (of
 connections, of data), locked to us or not the primary any more raises: wait and try again."""
@@ -84,6 +85,8 @@ before UNREACHABLE, which some of these are as well."""
 SESSION = {
     # A process that is frozen in the middle of a transaction must not hold its locks for ever.
     "idle_in_transaction_session_timeout": "10s",
+    # Nor one whose statement came half: the server waits for the rest of it, which is not idle.
+    "transaction_timeout": "60s",
     # The advisory locks of the hand-off rely on each statement seeing what was committed before it.
     "default_transaction_isolation": "read committed",
 }
@@ -313,17 +316,26 @@ async def _open(url: str, options: Mapping[str, Any]) -> Any:
 async def limit_statements(conn: Connection, seconds: float) -> None:
     """Let the server end each statement of this transaction that takes longer: `Stopped`.
 
-    Unlike the time limit on this side, it leaves the connection whole.
+    Unlike the time limit on this side, it leaves the connection whole. The transaction may take as
+    long as ten of them.
     """
-    await conn.execute(f"SET LOCAL statement_timeout = {round(seconds * 1000)}")
+    milliseconds = round(seconds * 1000)
+    await conn.execute(
+        f"SET LOCAL statement_timeout = {milliseconds};"
+        f"SET LOCAL transaction_timeout = {10 * milliseconds}"
+    )
 
 
 async def limit_pauses(conn: Connection, seconds: float) -> None:
     """Let this transaction wait for its process so long between two statements; 0: for ever. The
-    server ends the session of a process that stands still for longer.
+    server ends the session of a process that stands still for longer. As a whole it may take as
+    long as it needs.
     """
     milliseconds = round(seconds * 1000)
-    await conn.execute(f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds}")
+    await conn.execute(
+        f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds};"
+        "SET LOCAL transaction_timeout = 0"
+    )
 
 
 async def read_version(url: str) -> tuple[str, str]:
@@ -410,6 +422,8 @@ async def transaction(pool: Pool, *, seconds: float | None = None) -> AsyncItera
     seconds: how long a statement in it may take, where it is not as long as the pool says.
     """
     async with pool.acquire(seconds=seconds) as connection, connection.transaction():
+        if seconds is not None and seconds > HOT_SECONDS:
+            await connection.execute("SET LOCAL transaction_timeout = 0")
         yield connection
 
 

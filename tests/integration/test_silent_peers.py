@@ -26,7 +26,14 @@ from service.queue import Job, Queue, open_queue, open_redis
 from service.runtime import Runtime
 from service.settings import Settings
 from service.storage import postgres as door
-from service.storage.postgres import UNREACHABLE, Pool, connect, open_pool, transaction
+from service.storage.postgres import (
+    LONG_SECONDS,
+    UNREACHABLE,
+    Pool,
+    connect,
+    open_pool,
+    transaction,
+)
 from tests.harness.silent import Direction, SilentProxy, silent_proxy
 from workers.context import Kind, make_worker
 from workers.supervise import supervise
@@ -208,6 +215,45 @@ async def test_whoever_says_so_may_take_longer(wired: Pool) -> None:
         with pytest.raises(TimeoutError):
             async with transaction(wired) as conn:
                 await conn.execute(f"SELECT pg_sleep({LONG})")
+
+
+def message(kind: bytes, content: bytes) -> bytes:
+    """A message of PostgreSQL's protocol, version 3 (PostgreSQL's manual, 54.7)."""
+    return kind + (len(content) + 4).to_bytes(4, "big") + content
+
+
+HALF = (
+    message(b"P", b"\0SELECT 1\0" + bytes(2))
+    + message(b"B", bytes(2) + bytes(6))
+    + message(b"E", b"\0" + bytes(4))
+)
+"""A statement without the Sync at its end: until that comes, the server is not idle."""
+
+
+async def test_a_transaction_whose_statement_came_half_ends(database_url: str, pool: Pool) -> None:
+    """What a proxy does that passes some octets on, and then none, and keeps its connections."""
+    short = {"idle_in_transaction_session_timeout": "1s", "transaction_timeout": "2s"}
+    async with (
+        asyncio.timeout(LONG),
+        open_pool(database_url, size=1, session=short) as silent,
+        silent.acquire() as conn,
+    ):
+        await conn.execute("BEGIN")
+        await conn.execute("SELECT pg_advisory_xact_lock(1)")
+        inner: Any = conn
+        inner._con._transport.write(HALF)
+        while not await pool.fetchval("SELECT pg_try_advisory_lock(1)"):
+            await asyncio.sleep(0.05)
+
+
+async def test_only_whoever_says_so_has_long_transactions(pool: Pool) -> None:
+    shown = "SHOW transaction_timeout"
+    async with transaction(pool) as conn:
+        assert await conn.fetchval(shown) == "1min"
+    async with transaction(pool, seconds=LONG_SECONDS) as conn:
+        assert await conn.fetchval(shown) == "0"
+    async with transaction(pool) as conn:
+        assert await conn.fetchval(shown) == "1min"
 
 
 async def test_the_log_tells_of_a_loss_once_and_of_a_return_once(
