@@ -345,11 +345,16 @@ async def keep_turns(runtime: Runtime, stop: asyncio.Event) -> None:
             late = ago.get(act, time.monotonic() - began) > _apart(job) + LATE_SECONDS
             if late and running is None:
                 seldom(log, logging.WARNING, LATE, act=act)
-                turn = asyncio.wait_for(job.coroutine({"runtime": runtime}), job.timeout_s)
-                doing[job.name] = asyncio.create_task(turn)
+                doing[job.name] = asyncio.create_task(_take_turn(job, runtime))
     for task in doing.values():
         task.cancel()
     await asyncio.gather(*doing.values(), return_exceptions=True)
+
+
+async def _take_turn(job: CronJob, runtime: Runtime) -> None:
+    """Do an act within its time; nothing of it is begun where this is cancelled before."""
+    async with asyncio.timeout(job.timeout_s):
+        await job.coroutine({"runtime": runtime})
 
 
 def _report(act: str, turn: "asyncio.Task[None]") -> None:
