@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 
 from service.accounts.bootstrap import Person, bootstrap
-from service.accounts.people.grants import WAITS
 from service.accounts.people.model import Right, Role, User
+from service.accounts.people.proposals import WAITS
 from service.audience.areas.area_store import load_areas
 from service.campaigns.approval import approval
 from service.storage.postgres import CheckViolation, transaction
@@ -464,6 +464,33 @@ async def test_the_database_takes_no_puppet_for_a_second_person(api: Api) -> Non
                 puppet.id,
                 at,
             )
+
+
+@pytest.mark.attack
+async def test_no_second_person_is_inserted_either(api: Api) -> None:
+    """A key that takes the place of another has its two persons, and is the one exception."""
+    on_update_alone = await api.runtime.pool.fetch(
+        """
+        SELECT tgrelid::regclass::text AS name FROM pg_trigger
+        WHERE tgname LIKE '%another_person' AND tgtype & 4 = 0  -- the bit of INSERT
+        """
+    )
+    assert [row["name"] for row in on_update_alone] == ["keys"]
+    team, at = api.teams["county"], api.clock.at
+    puppet = await other(api, Role.ADMIN)
+    await key_made_by(api, ADMIN, puppet.id)
+    with pytest.raises(CheckViolation, match="counts as the first"):
+        await api.runtime.pool.execute(
+            """
+            INSERT INTO direct_limits (department_id, people, reason, proposed_by, proposed_at,
+                                       confirmed_by, confirmed_at)
+            VALUES ($1, 5, 'r', $2, $4, $3, $4)
+            """,
+            team.department_id,
+            team.admin.id,
+            puppet.id,
+            at,
+        )
 
 
 @pytest.mark.attack
