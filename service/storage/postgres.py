@@ -96,8 +96,11 @@ BY_KEY = {
     # A plan may be made while the tables are as good as empty, or by statistics that know nothing
     # of the newest run: then it would read whole tables (decision 0130).
     "enable_seqscan": "off",
+    # Work goes on within 30 s (I4), also behind a transaction that nobody ends.
+    "transaction_timeout": "20s",
 }
-"""For a pool whose statements all look things up by a key."""
+"""For a pool whose statements all look things up by a key: the hand-off, receipts, the acts of the
+scheduler."""
 
 
 HOT_SECONDS = 10.0

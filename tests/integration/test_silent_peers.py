@@ -246,8 +246,13 @@ async def test_a_transaction_whose_statement_came_half_ends(database_url: str, p
             await asyncio.sleep(0.05)
 
 
-async def test_only_whoever_says_so_has_long_transactions(pool: Pool) -> None:
+async def test_only_whoever_says_so_has_long_transactions(pool: Pool, database_url: str) -> None:
     shown = "SHOW transaction_timeout"
+    async with (
+        open_pool(database_url, size=1, session=door.BY_KEY) as hot,
+        transaction(hot) as conn,
+    ):
+        assert await conn.fetchval(shown) == "20s"
     async with transaction(pool) as conn:
         assert await conn.fetchval(shown) == "1min"
     async with transaction(pool, seconds=LONG_SECONDS) as conn:
