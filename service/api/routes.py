@@ -157,7 +157,7 @@ _OPS = (
     Op("POST",   "/areas/{code}/renames/{rename_id}/confirm", areas.confirm_rename, R.AREAS,
        seconds=LONG),
     Op("GET",    "/suppressions", suppressions.list_suppressions, R.READ),
-    Op("POST",   "/suppressions", suppressions.create_suppressions, R.SUPPRESS, 201),
+    Op("POST",   "/suppressions", suppressions.create_suppressions, R.SUPPRESS, 201, seconds=LONG),
     Op("POST",   "/suppressions/lookup", suppressions.look_up_suppressions, R.READ, rehearsed=True),
     Op("POST",   "/suppressions/imports", suppressions.import_suppressions, R.SUPPRESS,
        seconds=LONG, heavy=True, reads=suppressions.read_list),
