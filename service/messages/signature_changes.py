@@ -6,7 +6,7 @@ characters, looks like nobody else's, and has a name of an authority (`protected
 county's policy) for such an authority alone. What is registered already stays.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from service.accounts.departments import department_store
@@ -15,6 +15,7 @@ from service.accounts.departments.department_store import Registered
 from service.accounts.departments.twins import check_plain, look
 from service.accounts.manage import need_the_county
 from service.accounts.people.model import User
+from service.accounts.people.proposals import need_pending
 from service.accounts.people.second_person import need_second_person
 from service.errors import Conflict, Invalid
 from service.messages import signature_store as store
@@ -23,9 +24,6 @@ from service.messages.lint.lint_form import others_names
 from service.messages.lint.lint_store import policy_get, sender_get
 from service.messages.signature_store import SignatureProposal
 from service.storage.postgres import Connection
-
-WAITS = timedelta(days=7)
-"""How long a proposal waits, as a submitted campaign does."""
 
 
 async def propose(
@@ -76,8 +74,7 @@ async def confirm(
     department = await department_store.get_department(conn, department_id, None, lock=True)
     await store.lock_signatures(conn)
     found = await store.get_proposal(conn, department_id, proposal_id)
-    if found.confirmed_at or found.replaced_at or found.proposed_at <= now - WAITS:
-        raise Conflict("this proposal does not wait any more; make another one", code="wrong_state")
+    need_pending(found, now)
     await need_second_person(
         conn, actor, {found.proposed_by: "proposed this signature"}, "confirm it", now
     )

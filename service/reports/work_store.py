@@ -12,13 +12,8 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.people import grants
 from service.accounts.people.model import Right, Role, User
-from service.accounts.sending import direct_limits
-from service.audience.areas import area_renames
-from service.channels.config import changes
-from service.messages import signature_changes
-from service.messages.lint import lint_changes
+from service.accounts.people.proposals import WAITS
 from service.reports.plain import Sentence
 from service.storage.postgres import Connection
 
@@ -167,7 +162,10 @@ _ACCESS = """
       AND asked.scope IS NULL AND d.kind = 'county' AND 'admin' = ANY (u.roles)
 """
 
-_PENDING = "p.confirmed_at IS NULL AND p.replaced_at IS NULL AND p.proposed_at > asked.now"
+_PENDING = f"""
+    p.confirmed_at IS NULL AND p.replaced_at IS NULL
+    AND p.proposed_at > asked.now - interval '{WAITS.days} days'
+"""
 _OTHERS = """
     (asked.seat IS NULL OR NOT share_a_person(asked.seat, ARRAY[p.proposed_by], asked.now))
 """
@@ -178,14 +176,14 @@ _CHANGES = f"""
            CASE WHEN p.creates THEN 'new_channel' ELSE 'channel_change' END AS code,
            p.id AS proposal_id
     FROM asked, channel_changes p JOIN channels c ON c.id = p.channel_id
-    WHERE {_PENDING} - interval '{changes.WAITS.days} days' AND {_OTHERS}
+    WHERE {_PENDING} AND {_OTHERS}
 """  # noqa: S608  # constants
 
 _GRANTS = f"""
     SELECT u.id::text, u.login AS name, u.department_id, NULL::timestamptz AS planned_at,
            p.proposed_at AS since, 'grant' AS code, p.id AS proposal_id
     FROM asked, grants p JOIN users u ON u.id = p.user_id
-    WHERE {_PENDING} - interval '{grants.WAITS.days} days' AND NOT p.narrows
+    WHERE {_PENDING} AND NOT p.narrows
       AND (asked.scope IS NULL OR u.department_id = asked.scope)
       AND (asked.seat IS NULL OR u.id <> ALL (asked.seat)
            AND p.roles <@ asked.roles AND p.rights <@ asked.rights)
@@ -198,7 +196,7 @@ _LINT = f"""
            CASE WHEN p.department_id IS NULL THEN 'lint_rules' ELSE 'lint_sender' END AS code,
            p.id AS proposal_id
     FROM asked, lint_proposals p LEFT JOIN departments d ON d.id = p.department_id
-    WHERE {_PENDING} - interval '{lint_changes.WAITS.days} days' AND asked.scope IS NULL
+    WHERE {_PENDING} AND asked.scope IS NULL
       AND {_OTHERS}
 """  # noqa: S608  # constants
 
@@ -206,7 +204,7 @@ _LIMITS = f"""
     SELECT d.id::text, d.name, d.id AS department_id, NULL::timestamptz AS planned_at,
            p.proposed_at AS since, 'direct_limit' AS code, p.id AS proposal_id
     FROM asked, direct_limits p JOIN departments d ON d.id = p.department_id
-    WHERE {_PENDING} - interval '{direct_limits.WAITS.days} days' AND asked.scope IS NULL
+    WHERE {_PENDING} AND asked.scope IS NULL
       AND {_OTHERS}
 """  # noqa: S608  # constants
 
@@ -215,7 +213,7 @@ _SIGNATURES = f"""
            NULL::timestamptz AS planned_at, p.proposed_at AS since, 'signature' AS code,
            p.id AS proposal_id
     FROM asked, signature_proposals p JOIN departments d ON d.id = p.department_id
-    WHERE {_PENDING} - interval '{signature_changes.WAITS.days} days' AND asked.scope IS NULL
+    WHERE {_PENDING} AND asked.scope IS NULL
       AND {_OTHERS}
 """  # noqa: S608  # constants
 
@@ -224,7 +222,7 @@ _RENAMES = f"""
            NULL::timestamptz AS planned_at, p.proposed_at AS since, 'area_name' AS code,
            p.id AS proposal_id
     FROM asked, area_renames p JOIN areas a ON a.code = p.code
-    WHERE {_PENDING} - interval '{area_renames.WAITS.days} days' AND {_OTHERS}
+    WHERE {_PENDING} AND {_OTHERS}
 """  # noqa: S608  # constants
 
 # The absent approver confirms a deputy, or whoever keeps the accounts; never the deputy.

@@ -6,11 +6,11 @@ What only takes away counts at once. Both administrators must have all that they
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from service.accounts.people import grant_store, store
+from service.accounts.people import grant_store, proposals, store
 from service.accounts.people.administrators import keep_two
 from service.accounts.people.grant_store import Grant, NewGrant
 from service.accounts.people.model import Role, User
@@ -18,23 +18,14 @@ from service.accounts.people.second_person import need_second_person
 from service.errors import Conflict, Forbidden
 from service.storage.postgres import Connection
 
-WAITS = timedelta(days=7)
-"""How long a grant waits for its second person, as a submitted campaign does."""
-
-State = Literal["pending", "confirmed", "narrowed", "replaced", "expired"]
+State = proposals.State | Literal["narrowed"]
 _REACH = frozenset({Role.ADMIN, Role.INSPECTOR})
 """Roles with which a user sees beyond the own department, whatever their rights."""
 
 
 def state_of(grant: Grant, now: datetime) -> State:
     """Where a grant stands; `narrowed` and `confirmed` ones counted when they were made so."""
-    if grant.narrows:
-        return "narrowed"
-    if grant.confirmed_at is not None:
-        return "confirmed"
-    if grant.replaced_at is not None:
-        return "replaced"
-    return "expired" if grant.proposed_at <= now - WAITS else "pending"
+    return "narrowed" if grant.narrows else proposals.state_of(grant, now)
 
 
 def widens(old: User, new: User) -> bool:
@@ -110,4 +101,6 @@ async def confirm(
 
 async def waiting(conn: Connection, users: Sequence[User], now: datetime) -> dict[UUID, Grant]:
     """What waits to be confirmed, by user."""
-    return await grant_store.waiting_grants(conn, [user.id for user in users], now - WAITS)
+    return await grant_store.waiting_grants(
+        conn, [user.id for user in users], now - proposals.WAITS
+    )

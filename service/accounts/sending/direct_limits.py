@@ -5,23 +5,18 @@ A direct send has no second person of its own, so this number is what keeps it f
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import datetime
 from uuid import UUID
 
 from service.accounts.departments import department_store
 from service.accounts.manage import need_the_county
 from service.accounts.people.model import User
+from service.accounts.people.proposals import need_pending
 from service.accounts.people.second_person import need_second_person
 from service.accounts.sending import direct_limit_store
 from service.accounts.sending.direct_limit_store import Proposal
-from service.errors import Conflict
 from service.storage.postgres import Connection
 
-WAITS = timedelta(days=7)
-"""How long a proposal waits, as a submitted campaign does."""
-
-State = Literal["pending", "confirmed", "replaced", "expired"]
 _WHAT = "set how many people are sent to directly"
 
 
@@ -32,15 +27,6 @@ class NewLimit:
     department_id: UUID
     people: int
     reason: str
-
-
-def state_of(proposal: Proposal, now: datetime) -> State:
-    """Where a proposal stands."""
-    if proposal.confirmed_at is not None:
-        return "confirmed"
-    if proposal.replaced_at is not None:
-        return "replaced"
-    return "expired" if proposal.proposed_at <= now - WAITS else "pending"
 
 
 async def propose(conn: Connection, actor: User, new: NewLimit, now: datetime) -> Proposal:
@@ -71,9 +57,7 @@ async def confirm(
     need_the_county(actor, _WHAT)
     await department_store.get_department(conn, department_id, None, lock=True)
     found = await direct_limit_store.get_proposal(conn, department_id, proposal_id)
-    state = state_of(found, now)
-    if state != "pending":
-        raise Conflict(f"this proposal is {state}; make another one", code="wrong_state")
+    need_pending(found, now)
     await need_second_person(
         conn, actor, {found.proposed_by: "proposed this limit"}, "confirm it", now
     )

@@ -17,6 +17,7 @@ from service.accounts.departments.department import (
     bare,
     default_classes,
 )
+from service.accounts.manage import need_the_county
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import (
@@ -36,7 +37,7 @@ from service.channels.config import extension_store
 from service.channels.config.extension import check_room
 from service.channels.config.store import existing_channels, readable_channels
 from service.channels.contract.maintenance import day_of, month_of, year_of
-from service.errors import Forbidden, Invalid
+from service.errors import Invalid
 from service.messages import signature_changes, signature_store
 
 Kind = Literal[
@@ -319,7 +320,7 @@ async def list_extensions(call: Call, department_id: UUID) -> Page[RegisteredOut
 
 async def register_extension(call: Call, department_id: UUID, body: ExtensionBody) -> RegisteredOut:
     """Register an extension number to a department; nobody else gets it. For the county."""
-    _need_the_county(call, "register extensions")
+    need_the_county(call.user, "register extensions")
     await _seen(call, department_id)
     made = await department_store.register(
         call.conn, "extension", body.extension, department_id, by=call.user.id, now=call.now
@@ -330,7 +331,7 @@ async def register_extension(call: Call, department_id: UUID, body: ExtensionBod
 
 async def end_extension(call: Call, department_id: UUID, extension: str) -> None:
     """Give up an extension number of a department; nobody else gets it. For the county."""
-    _need_the_county(call, "give up extensions")
+    need_the_county(call.user, "give up extensions")
     await _seen(call, department_id)
     await department_store.end_registration(
         call.conn, "extension", extension, department_id, call.now
@@ -343,11 +344,6 @@ async def _check_extensions(call: Call, department_id: UUID, field: str) -> None
     extensions = await extension_store.extensions_in_use(call.conn, department_id)
     for channel in await readable_channels(call.conn, call.runtime.keyring) if extensions else ():
         check_room(channel.id, channel, extensions, field)
-
-
-def _need_the_county(call: Call, act: str) -> None:
-    if not call.user.runs_the_county:
-        raise Forbidden(f"only an administrator of a county department may {act}")
 
 
 async def _seen(call: Call, department_id: UUID) -> Department:

@@ -6,9 +6,10 @@ from uuid import UUID
 from pydantic import Field
 
 from service.accounts.departments import department_store
+from service.accounts.people.proposals import State, state_of
 from service.accounts.sending import direct_limit_store, direct_limits
 from service.accounts.sending.direct_limit_store import Proposal
-from service.accounts.sending.direct_limits import NewLimit, State
+from service.accounts.sending.direct_limits import NewLimit
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import Body, Instant, Int, Line, Out, Page
@@ -40,7 +41,7 @@ class LimitOut(Out):
     @classmethod
     def of(cls, proposal: Proposal, call: Call) -> Self:
         """What is shown of a proposal."""
-        state = direct_limits.state_of(proposal, call.now)
+        state = state_of(proposal, call.now)
         return cls.model_validate(proposal._asdict() | {"limit": proposal.people, "state": state})
 
 

@@ -5,12 +5,13 @@ from uuid import UUID
 
 from pydantic import Field
 
+from service.accounts.people.proposals import State, state_of
 from service.api.channels.channel_forms import Config
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import Body, Instant, Line, Out, Page
 from service.channels.config import changes, changes_store, store
-from service.channels.config.changes import NewChange, State
+from service.channels.config.changes import NewChange
 from service.channels.config.changes_store import Proposal
 from service.channels.contract.model import merged, parse_config, shown
 from service.delivery.receipts import id_forms
@@ -53,7 +54,7 @@ class ChannelChangeOut(Out):
         cls, proposal: Proposal, call: Call, config: dict[str, Any] | None, *, enables: bool
     ) -> Self:
         """What is shown of a proposal."""
-        state = changes.state_of(proposal, call.now)
+        state = state_of(proposal, call.now)
         own = {"config": config, "state": state, "enables": enables}
         return cls.model_validate(proposal._asdict() | own)
 

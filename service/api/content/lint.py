@@ -10,11 +10,12 @@ from pydantic import Field
 
 from service.accounts.departments.department_store import get_department
 from service.accounts.manage import need_the_county
+from service.accounts.people.proposals import State, state_of
 from service.api.http.call import Call
 from service.api.http.schema import Body, Instant, Line, Out, Query
 from service.errors import Invalid
 from service.messages.lint import lint_changes, lint_store
-from service.messages.lint.lint_changes import State, Writes
+from service.messages.lint.lint_changes import Writes
 from service.messages.lint.lint_store import Change, Proposal
 from service.messages.policy import RULE_INFO, Level, Policy, digits, policy_from, weakened
 
@@ -213,7 +214,7 @@ def _noted(waiting: Proposal | None) -> dict[str, str]:
 
 
 def _proposal_out(call: Call, proposal: Proposal, weakens: list[str]) -> ProposalOut:
-    state = lint_changes.state_of(proposal, call.now)
+    state = state_of(proposal, call.now)
     return ProposalOut.model_validate(
         proposal._asdict() | {"content": dict(proposal.content), "weakens": weakens, "state": state}
     )

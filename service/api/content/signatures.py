@@ -11,6 +11,7 @@ from service.accounts.departments.department_store import (
     get_department,
     list_registered,
 )
+from service.accounts.people.proposals import WAITS
 from service.api.http.call import Call
 from service.api.http.schema import Body, Instant, Line, Out, Page
 from service.messages import signature_changes, signature_store
@@ -61,7 +62,7 @@ async def list_signatures(call: Call, department_id: UUID) -> Page[SignatureOut]
     """List the signatures of a department, and those that wait for a second person."""
     await get_department(call.conn, department_id, call.user.count_scope)
     registered = await list_registered(call.conn, "signature", department_id)
-    since = call.now - signature_changes.WAITS
+    since = call.now - WAITS
     waiting = await signature_store.list_waiting(call.conn, department_id, since)
     items = [*map(_registered, registered), *map(_waiting, waiting)]
     return Page[SignatureOut](items=items, next_cursor=None)

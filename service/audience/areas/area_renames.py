@@ -4,20 +4,18 @@ It stands in texts that others approved before it changed, of every department. 
 it alone; its form is that of `area_edits.check_name`.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 from service.accounts.people.model import User
+from service.accounts.people.proposals import WAITS
 from service.accounts.people.second_person import need_second_person
 from service.audience.areas import area_store
 from service.audience.areas.area_edits import check_free
 from service.audience.areas.area_store import Rename, read_area_tree
 from service.errors import Conflict
 from service.storage.postgres import Connection
-
-WAITS = timedelta(days=7)
-"""How long a proposal waits, as a submitted campaign does."""
 
 State = Literal["pending", "expired"]
 

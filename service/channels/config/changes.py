@@ -10,13 +10,14 @@ A new real channel is such a change of all of them: it waits, switched off, for 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from pydantic import SecretStr
 
 from service.accounts.people.model import User
+from service.accounts.people.proposals import WAITS, need_pending
 from service.accounts.people.second_person import need_second_person
 from service.channels.config import changes_store, store
 from service.channels.config.changes_store import Contents, Proposal
@@ -26,13 +27,8 @@ from service.crypto import Keyring
 from service.errors import Conflict, Invalid
 from service.storage.postgres import Connection
 
-WAITS = timedelta(days=7)
-"""How long a proposal waits, as a submitted campaign does."""
-
 NEW = "新建通道 / a new channel"
 """The reason of the proposal with which a channel is set up."""
-
-State = Literal["pending", "confirmed", "replaced", "expired"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +38,6 @@ class NewChange:
     channel_id: int
     given: Mapping[str, Any]
     reason: str
-
-
-def state_of(proposal: Proposal, now: datetime) -> State:
-    """Where a proposal stands."""
-    if proposal.confirmed_at is not None:
-        return "confirmed"
-    if proposal.replaced_at is not None:
-        return "replaced"
-    return "expired" if proposal.proposed_at <= now - WAITS else "pending"
 
 
 def check_alone(before: Channel, after: Channel) -> None:
@@ -173,9 +160,7 @@ async def confirm(
     """
     channel = await store.get_channel(conn, keyring, channel_id, lock=True)
     found = await changes_store.get_proposal(conn, channel_id, proposal_id)
-    state = state_of(found, now)
-    if state != "pending":
-        raise Conflict(f"this proposal is {state}; make another one", code="wrong_state")
+    need_pending(found, now)
     await need_second_person(
         conn, by, {found.proposed_by: "proposed this change"}, "confirm it", now
     )

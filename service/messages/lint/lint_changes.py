@@ -13,14 +13,15 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, Self
+from typing import Any, Self
 from uuid import UUID
 
 from service.accounts.departments.department_store import get_department
 from service.accounts.manage import need_the_county
 from service.accounts.people.model import User
+from service.accounts.people.proposals import WAITS, need_pending
 from service.accounts.people.second_person import need_second_person
-from service.errors import Conflict, Forbidden
+from service.errors import Forbidden
 from service.messages.lint import lint_store, never_words
 from service.messages.lint.lint_store import Change, Proposal
 from service.messages.policy import (
@@ -34,13 +35,10 @@ from service.messages.policy import (
 )
 from service.storage.postgres import Connection
 
-WAITS = timedelta(days=7)
-"""How long a proposal waits, as a submitted campaign does."""
 UNDONE_WITHIN = timedelta(hours=1)
 """How long whoever made something stricter alone may undo it alone; somebody else: `WAITS`."""
 _LOOKED_BACK = 200
 
-State = Literal["pending", "confirmed", "replaced", "expired"]
 _WHAT = "change what lint allows"
 
 
@@ -59,15 +57,6 @@ class Writes:
     def as_json(self) -> dict[str, Any]:
         """In plain types, as a proposal keeps it."""
         return {"landlines": list(self.landlines), "links": self.links}
-
-
-def state_of(proposal: Proposal, now: datetime) -> State:
-    """Where a proposal stands."""
-    if proposal.confirmed_at is not None:
-        return "confirmed"
-    if proposal.replaced_at is not None:
-        return "replaced"
-    return "expired" if proposal.proposed_at <= now - WAITS else "pending"
 
 
 async def change_policy(
@@ -184,9 +173,7 @@ async def confirm(
     else:
         await get_department(conn, department_id, None, lock=True)
     found = await lint_store.get_proposal(conn, department_id, proposal_id)
-    state = state_of(found, now)
-    if state != "pending":
-        raise Conflict(f"this proposal is {state}; make another one", code="wrong_state")
+    need_pending(found, now)
     await need_second_person(
         conn, actor, {found.proposed_by: "proposed this change"}, "confirm it", now
     )

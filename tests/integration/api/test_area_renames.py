@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from service.audience.areas.area_renames import WAITS
+from service.accounts.people.proposals import WAITS
 from service.audience.areas.area_store import load_areas
 from service.storage.postgres import CheckViolation, transaction
 from tests.integration.api.conftest import Answer, Api

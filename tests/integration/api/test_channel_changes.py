@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from service.accounts.people.model import Role
+from service.accounts.people.proposals import WAITS
 from service.api.channels.channel_forms import ChannelBody, settings_of
-from service.channels.config.changes import WAITS, create
+from service.channels.config.changes import create
 from service.channels.config.store import get_channel, update_channel
 from service.channels.contract.registry import load
 from service.storage.postgres import CheckViolation, transaction

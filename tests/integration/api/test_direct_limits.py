@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.accounts.sending.direct_limits import WAITS
+from service.accounts.people.proposals import WAITS
 from service.storage.postgres import COLLISIONS, CheckViolation, transaction
 from tests.factories import make_contact, phone
 from tests.harness.signatures import register_signature

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from service.accounts.people.proposals import WAITS
 from service.messages.lint.lint import lint
-from service.messages.lint.lint_changes import WAITS
 from service.messages.policy import SHIPPED
 from service.storage.postgres import CheckViolation, Connection
 from tests.factories import make_team, make_template

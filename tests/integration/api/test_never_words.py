@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from service.messages.lint.lint_changes import UNDONE_WITHIN, WAITS
+from service.accounts.people.proposals import WAITS
+from service.messages.lint.lint_changes import UNDONE_WITHIN
 from service.messages.policy import SHIPPED
 from tests.factories import make_contact, phone
 from tests.harness.signatures import register_signature
