@@ -447,6 +447,28 @@ async def test_whoever_holds_the_services_role_writes_in_nobodys_name(
     assert broken.no == len(FORGERIES) + 3
 
 
+UNREADABLE = {
+    "details": [
+        "'[1]'",
+        "jsonb_build_object('n', ('1' || repeat('0', 5000))::numeric)",
+        "jsonb_build_object('n', (repeat('[', 5000) || repeat(']', 5000))::jsonb)",
+    ],
+    "at": ["'infinity'", "'20000-01-01'"],
+}
+"""What PostgreSQL keeps and the sealer could not read."""
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("column", UNREADABLE)
+async def test_no_entry_stops_the_sealing(pool: Pool, now: datetime, column: str) -> None:
+    (true,) = await write(pool, 1, now)
+    for value in UNREADABLE[column]:
+        values = [value if c == column else c for c in COLUMNS.split(", ")]
+        with pytest.raises(CheckViolationError, match="audit_entries_readable"):
+            await pool.execute(FORGE.format(", ".join(values)), true)
+    assert await seal_committed(pool, KEYRING) == 1
+
+
 @pytest.mark.attack
 async def test_the_command_names_what_nobody_of_ours_has_written(
     pool: Pool, database_url: str, key_file: Path, now: datetime
