@@ -171,10 +171,12 @@ class Sender:
         for message in batch:
             message.work.outstanding -= not message.attempt
         self._permits.give(len(batch) - len(marked))
-        for message in marked:
-            message.work.had += len(message.parts)
         parts = sum(len(message.parts) for message in marked)
-        self._turns.charge(works[0].flow, parts, self._waiting)
+        first = works[0]
+        for work in self._works:
+            if work is first or first.few and work.few and work.flow == first.flow:
+                work.had += parts  # slices that are taken together count as one run
+        self._turns.charge(first.flow, parts, self._waiting)
         self._let_go_of_empty(works)
         self._writer.put(marked)
 
@@ -192,11 +194,12 @@ class Sender:
             return
         self._look_at = now
         flow = claimed[0].flow
-        fellows = [held.had for held in self._works if held.flow == flow]
+        fellows = [held for held in self._works if held.flow == flow]
         if not fellows:
             self._turns.enter(flow, claimed[0].weight)
+        alike = [held.had for held in fellows if held.few and claimed[0].few]
         for work in claimed:
-            work.had = max(fellows, default=0)
+            work.had = max(alike or [held.had for held in fellows], default=0)
         self._works += claimed
 
     def _next_works(self, now: float) -> list[Work]:
