@@ -19,7 +19,7 @@ from aiohttp import ClientSession
 
 from benchmarks.process import processor_seconds
 from service.local.embedded import free_port
-from service.simulator.carrier.fate import fates
+from service.simulator.carrier.outcomes import fates
 
 TEXT = (
     "【旌德县公安局】凡是自称公检法要求把钱转到安全账户的，都是诈骗。"

@@ -24,7 +24,7 @@ from service.campaigns.calendar.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.coding.parts import split
 from service.crypto import Keyring
 from service.dispatch.compose import Composer, Work
-from service.dispatch.share import Flow
+from service.dispatch.fair_queue import Flow
 from service.storage.postgres import Record
 
 ROSTER = Path("tests/data/contacts/county-20000-dirty-gb18030.csv")

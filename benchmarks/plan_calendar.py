@@ -25,7 +25,7 @@ from service.crypto import Keyring
 from service.local.embedded import Postgres, Valkey
 from service.messages.lint.lint_store import policy_set
 from service.queue import open_queue
-from service.reports.counting import count_audiences
+from service.reports.plan_counts import count_audiences
 from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.migrate import migrate

@@ -24,7 +24,7 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
-from service.silence import KEEPALIVE, Reach
+from service.peer_timeouts import KEEPALIVE, Reach
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.1

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
 
-from service.dispatch.direct.given import GivenText
+from service.dispatch.direct.direct_values import GivenText
 from service.errors import Invalid
 from service.messages.policy import SHIPPED, Sender
 from service.messages.signature import head

@@ -14,7 +14,7 @@ from typing import Any
 from service.channels.contract.model import CARRIERS, Channel, operator_of
 from service.delivery.receipts.inbox import Inbox
 from service.delivery.receipts.receipts import recheck
-from service.dispatch.handoff.serve import ChannelServer
+from service.dispatch.handoff.channel_server import ChannelServer
 from service.errors import Misconfigured
 from service.queue import Job, heard_wakes
 from service.runtime import Runtime

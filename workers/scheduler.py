@@ -34,10 +34,10 @@ from service.delivery.receipts import id_forms
 from service.delivery.receipts.receipts import sweep_parked
 from service.delivery.receipts.settle_store import settle_runs
 from service.delivery.receipts.store import channels_with_receipts, expire_parked
-from service.delivery.uncertain.doubt import sweep_decided
+from service.delivery.uncertain.uncertain import sweep_decided
 from service.delivery.webhooks import webhooks
-from service.dispatch.failover.shift import shift_waiting
-from service.dispatch.failover.watch import judge, limits_of
+from service.dispatch.failover.channel_monitor import judge, limits_of
+from service.dispatch.failover.failover import shift_waiting
 from service.dispatch.handoff import lease_store, sweep_store
 from service.dispatch.limits import caps
 from service.dispatch.limits.pace import Pace
@@ -47,7 +47,7 @@ from service.privacy.retention import let_go, terms_of
 from service.privacy.store import delete_left_behind
 from service.privacy.trusted_clock import may_let_go
 from service.queue import Job
-from service.reports.counting import count_audiences
+from service.reports.plan_counts import count_audiences
 from service.runtime import Runtime
 from service.storage.postgres import COUNT_SECONDS, UNREACHABLE, transaction
 from workers.context import Kind, runtime_of

@@ -15,7 +15,7 @@ from service.accounts.audit.audit import Act
 from service.accounts.audit.audit_store import insert_entry
 from service.accounts.departments import department_store
 from service.accounts.departments.department import COUNTY, Department, Settings
-from service.accounts.departments.twins import check_plain, need_own_look
+from service.accounts.departments.similar_names import check_plain, need_own_look
 from service.accounts.keys import key_store
 from service.accounts.keys.key import Held, NewKey
 from service.accounts.keys.keys import new_token, token_hash

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from service.accounts.departments import department_store
 from service.accounts.departments.department import Department, Settings, check_place
-from service.accounts.departments.twins import check_plain, need_own_look
+from service.accounts.departments.similar_names import check_plain, need_own_look
 from service.accounts.keys import key_store, keys
 from service.accounts.keys.key import Key, NewKey
 from service.accounts.people import grants, store

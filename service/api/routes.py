@@ -41,24 +41,24 @@ from service.api.campaigns import (
     campaign_preview,
     campaign_report,
     campaigns,
-    following,
+    follow_ups,
+    lifecycle,
     milestones,
-    steering,
 )
-from service.api.channels import channel_changes, channels, lane_health, prefixes, routing
+from service.api.channels import channel_changes, channel_health, channels, prefixes, routing
 from service.api.content import library, lint, signatures, templates
 from service.api.http.op import Op
 from service.api.privacy import privacy, retention
 from service.api.sending import (
-    arrived,
     caps,
-    doubt,
     filings,
     inbound,
+    lookup,
     messages,
     queue,
     runs,
     stops,
+    uncertain,
     unmatched,
 )
 from service.api.webhooks import webhooks
@@ -236,14 +236,14 @@ _OPS = (
     Op("POST",   CAMPAIGN + "/test-send", campaigns.test_campaign, R.APPROVE, 202),
     Op("POST",   CAMPAIGN + "/return", campaigns.return_campaign, R.APPROVE, rehearsed=True),
     Op("POST",   CAMPAIGN + "/reject", campaigns.reject_campaign, R.APPROVE, rehearsed=True),
-    Op("POST",   CAMPAIGN + "/release", steering.release_campaign, R.CONTROL),
-    Op("POST",   CAMPAIGN + "/pause", steering.pause_campaign, R.CONTROL),
-    Op("POST",   CAMPAIGN + "/resume", steering.resume_campaign, R.CONTROL),
-    Op("POST",   CAMPAIGN + "/cancel", steering.cancel_campaign, R.CONTROL),
+    Op("POST",   CAMPAIGN + "/release", lifecycle.release_campaign, R.CONTROL),
+    Op("POST",   CAMPAIGN + "/pause", lifecycle.pause_campaign, R.CONTROL),
+    Op("POST",   CAMPAIGN + "/resume", lifecycle.resume_campaign, R.CONTROL),
+    Op("POST",   CAMPAIGN + "/cancel", lifecycle.cancel_campaign, R.CONTROL),
 
     Op("GET",    CAMPAIGN + "/fires", schedules.list_fires, R.REPORTS),
-    Op("GET",    CAMPAIGN + "/top-up", following.get_top_up, R.READ, seconds=LONG, heavy=True),
-    Op("POST",   CAMPAIGN + "/top-up", following.top_up, R.CONTROL, 202, seconds=LONG),
+    Op("GET",    CAMPAIGN + "/top-up", follow_ups.get_top_up, R.READ, seconds=LONG, heavy=True),
+    Op("POST",   CAMPAIGN + "/top-up", follow_ups.top_up, R.CONTROL, 202, seconds=LONG),
     Op("GET",    CAMPAIGN + "/steps", schedules.list_steps, R.REPORTS),
     Op("POST",   "/schedules/preview", schedules.preview_schedule, R.READ, changes=False,
        heavy=True),
@@ -266,10 +266,10 @@ _OPS = (
     Op("GET",    "/runs/{run_id}", runs.get_run, R.REPORTS),
     Op("POST",   "/runs/{run_id}/cancel", messages.cancel_run, None),
     Op("GET",    "/runs/{run_id}/report", runs.get_report, R.REPORTS, seconds=LONG, heavy=True),
-    Op("GET",    "/runs/{run_id}/missed", following.get_missed, R.READ, seconds=LONG, heavy=True),
-    Op("POST",   "/runs/{run_id}/resend-missed", following.resend_missed, R.CONTROL, 202,
+    Op("GET",    "/runs/{run_id}/missed", follow_ups.get_missed, R.READ, seconds=LONG, heavy=True),
+    Op("POST",   "/runs/{run_id}/resend-missed", follow_ups.resend_missed, R.CONTROL, 202,
        seconds=LONG),
-    Op("POST",   "/runs/{run_id}/correction", following.correct_run, R.PLAN, 201, seconds=LONG),
+    Op("POST",   "/runs/{run_id}/correction", follow_ups.correct_run, R.PLAN, 201, seconds=LONG),
     Op("GET",    "/runs/{run_id}/evidence", runs.get_evidence, R.AUDIT, errors=(409,),
        media="application/zip", seconds=LONG, heavy=True),
     Op("GET",    "/evidence-key", runs.get_evidence_key, R.REPORTS),
@@ -282,7 +282,7 @@ _OPS = (
     Op("POST",   "/messages", messages.send_messages, R.SEND, 202, errors=(404,),
        rehearsed=True, narrow=True),
     Op("POST",   "/messages/status", messages.get_statuses, R.READ, changes=False, heavy=True),
-    Op("POST",   "/messages/lookup", arrived.look_up_messages, R.READ, seconds=LONG, heavy=True),
+    Op("POST",   "/messages/lookup", lookup.look_up_messages, R.READ, seconds=LONG, heavy=True),
     Op("GET",    "/messages/{message_id}", messages.get_message, R.READ),
     Op("POST",   "/messages/{message_id}/cancel", messages.cancel_message, R.SEND),
 
@@ -312,12 +312,13 @@ _OPS = (
     Op("POST",   "/privacy/retention/agree", retention.agree_to_retention, R.PRIVACY, kept=False),
     Op("POST",   "/privacy/erase", privacy.erase_person, R.PRIVACY, seconds=LONG),
 
-    Op("GET",    "/uncertain", doubt.list_doubts, R.READ),
-    Op("POST",   "/uncertain/decide", doubt.decide_doubts, R.CONTROL, errors=(404,), seconds=LONG),
-    Op("POST",   "/uncertain/statement", doubt.read_statement, R.CONTROL, errors=(404,),
+    Op("GET",    "/uncertain", uncertain.list_doubts, R.READ),
+    Op("POST",   "/uncertain/decide", uncertain.decide_doubts, R.CONTROL, errors=(404,),
+       seconds=LONG),
+    Op("POST",   "/uncertain/statement", uncertain.read_statement, R.CONTROL, errors=(404,),
        seconds=LONG, heavy=True),
-    Op("GET",    "/uncertain/policies", doubt.list_policies, R.READ),
-    Op("PUT",    "/uncertain/policies", doubt.set_policy, R.CHANNELS),
+    Op("GET",    "/uncertain/policies", uncertain.list_policies, R.READ),
+    Op("PUT",    "/uncertain/policies", uncertain.set_policy, R.CHANNELS),
     Op("GET",    "/receipts/unmatched", unmatched.list_unmatched, R.READ),
     Op("GET",    "/receipts/unmatched/export", unmatched.export_unmatched, R.READ,
        seconds=LONG, heavy=True),
@@ -340,7 +341,7 @@ _OPS = (
     Op("POST",   "/channels/{channel_id}/changes", channel_changes.propose_change, R.CHANNELS, 201),
     Op("POST",   "/channels/{channel_id}/changes/{change_id}/confirm",
        channel_changes.confirm_change, R.CHANNELS),
-    Op("GET",    "/channels/{channel_id}/health", lane_health.get_health, R.READ),
+    Op("GET",    "/channels/{channel_id}/health", channel_health.get_health, R.READ),
     Op("GET",    "/channels/{channel_id}/queue", queue.get_queue, R.READ, seconds=LONG, heavy=True),
     Op("POST",   "/channels/{channel_id}/test", channels.test_channel, R.CHANNELS),
 
@@ -362,7 +363,7 @@ _OPS = (
 def _guarded(op: Op) -> Op:
     """What changes a campaign keeps to those of the caller's mode, whatever handler it has."""
     changes = op.method != "GET" and "campaign_id" in op.parameters
-    return replace(op, guard=steering.need_own_mode) if changes else op
+    return replace(op, guard=lifecycle.need_own_mode) if changes else op
 
 
 OPS = tuple(map(_guarded, _OPS))

@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from service.clock import parse_instant
-from service.local.lanes import CARRIERS_OF
+from service.local.simulated_channels import CARRIERS_OF
 from service.local.up import UpOptions, run_up
 
 

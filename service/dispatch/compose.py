@@ -18,8 +18,8 @@ from service.audience.numbers.number import is_synthetic
 from service.campaigns.calendar.hours import HourTerms
 from service.coding.parts import Part
 from service.crypto import Keyring
-from service.dispatch.share import Flow
-from service.dispatch.values import ValueCheck
+from service.dispatch.fair_queue import Flow
+from service.dispatch.value_check import ValueCheck
 from service.messages.signature import Signature, Split, split_signed
 from service.messages.template import CONTACT_VARIABLES, allowed_values, render, variables
 from service.storage.postgres import Record

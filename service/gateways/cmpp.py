@@ -38,6 +38,7 @@ from service.protocols.cmpp.status import (
     submit_meaning,
 )
 from service.protocols.cmpp.version import BY_NAME
+from service.protocols.gateway_digest import must_verify, unverified, verification_faults
 from service.protocols.number import to_e164, to_national
 from service.protocols.session import Timing
 from service.protocols.stream import (
@@ -48,7 +49,6 @@ from service.protocols.stream import (
     Silence,
     StreamGateway,
 )
-from service.protocols.verified import must_verify, unverified, verification_faults
 
 MSG_FMT = {Coding.ASCII: 0, Coding.UCS2: 8, Coding.GB18030: 15, Coding.GBK: 15}
 _Code = Annotated[int, Field(ge=1, le=0xFFFF_FFFF)]

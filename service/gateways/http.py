@@ -29,6 +29,7 @@ from service.channels.contract.outcome import Outcome
 from service.clock import Clock
 from service.errors import Invalid
 from service.logs import seldom
+from service.protocols.carrier_codes import ReportMeaning, SubmitMeaning
 from service.protocols.http.client import (
     CONNECT_SECONDS,
     Answer,
@@ -60,7 +61,6 @@ from service.protocols.http.template import (
     names_of,
     read_headers,
 )
-from service.protocols.meaning import ReportMeaning, SubmitMeaning
 from service.protocols.number import to_e164, to_national
 
 log = logging.getLogger(__name__)

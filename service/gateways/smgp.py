@@ -26,6 +26,7 @@ from service.coding import udh
 from service.coding.data_coding import decode_chinese
 from service.coding.parts import Coding, Part, split
 from service.protocols.client import Request
+from service.protocols.gateway_digest import must_verify, unverified, verification_faults
 from service.protocols.number import to_e164, to_national
 from service.protocols.session import Timing
 from service.protocols.smgp import pdu
@@ -50,7 +51,6 @@ from service.protocols.stream import (
     Silence,
     StreamGateway,
 )
-from service.protocols.verified import must_verify, unverified, verification_faults
 
 MSG_FORMAT = {Coding.ASCII: 0, Coding.UCS2: 8, Coding.GB18030: 15}
 

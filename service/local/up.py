@@ -32,7 +32,7 @@ from service.crypto import Keyring, create_key_file, read_key_file
 from service.errors import Misconfigured
 from service.local.embedded import Postgres, Valkey, free_port, prepare_folder, write_private
 from service.local.first_people import make_people
-from service.local.lanes import CARRIERS_OF, Lanes, open_lanes, set_channels
+from service.local.simulated_channels import CARRIERS_OF, Lanes, open_lanes, set_channels
 from service.parent import VARIABLE
 from service.runtime import compare_keys, stored_checks
 from service.servers import find_faults, refuse, taken

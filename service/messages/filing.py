@@ -12,7 +12,7 @@ from typing import Literal
 from uuid import UUID
 
 from service.errors import Conflict
-from service.messages.lint import disguise
+from service.messages.lint import obfuscation
 from service.messages.lint.draft import draft
 from service.messages.lint.lint_contacts import contacts
 
@@ -92,4 +92,4 @@ def _missing(text: str, required: Required) -> str:
 
 def _links(text: str) -> set[str]:
     """The links of a text, each as lint reads it."""
-    return {found.what for found in disguise.links(text)}
+    return {found.what for found in obfuscation.links(text)}

@@ -12,16 +12,16 @@ from uuid import UUID
 from service.accounts.departments import department_store
 from service.accounts.departments.department import Department, bare
 from service.accounts.departments.department_store import Registered
-from service.accounts.departments.twins import check_plain, look
+from service.accounts.departments.similar_names import check_plain, look
 from service.accounts.manage import need_the_county
 from service.accounts.people.model import User
 from service.accounts.people.proposals import need_pending
 from service.accounts.people.second_person import need_second_person
 from service.errors import Conflict, Invalid
 from service.messages import signature_store as store
-from service.messages.lint.disguise import disguises, name_as_seen
 from service.messages.lint.lint_form import others_names
 from service.messages.lint.lint_store import policy_get, sender_get
+from service.messages.lint.obfuscation import disguises, name_as_seen
 from service.messages.signature_store import SignatureProposal
 from service.storage.postgres import Connection
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from service.audience.rosters.terms_store import shown_evidence
+from service.audience.rosters.roster_store import shown_evidence
 from service.storage.postgres import Connection, Record, affected, one
 
 _MINOR = "'14-17'"

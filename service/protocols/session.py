@@ -24,7 +24,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar, cast
 
-from service.channels.contract import reach
+from service.channels.contract import address_check
 from service.channels.contract.gateway import COMMAND
 from service.logs import seldom
 from service.protocols.frame import BadLength, Broken, Frames, Malformed
@@ -384,7 +384,7 @@ async def connect(
         NotAllowed: a channel at hand may not connect there.
     """
     name = (server_name or host) if tls else None
-    *others, last = await reach.current().addresses(host, port)
+    *others, last = await address_check.current().addresses(host, port)
     for address in others:
         with suppress(OSError):  # the next address may do
             await session.loop.create_connection(

@@ -31,9 +31,9 @@ from service.channels.contract.gateway import (
 )
 from service.channels.contract.outcome import Outcome
 from service.logs import seldom
+from service.protocols.carrier_codes import LoginMeaning
 from service.protocols.client import Client, Request
 from service.protocols.frame import Broken
-from service.protocols.meaning import LoginMeaning
 from service.protocols.session import connect
 
 logger = logging.getLogger(__name__)

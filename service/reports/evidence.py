@@ -25,7 +25,7 @@ from zoneinfo import ZoneInfo
 
 from service.accounts.audit import audit_store
 from service.accounts.audit.sealing import find_foreign
-from service.campaigns.audience.clearance import frozen_content
+from service.campaigns.audience.content_checks import frozen_content
 from service.campaigns.core import store as campaigns
 from service.campaigns.core.model import Campaign
 from service.campaigns.plans.planning import load

@@ -11,12 +11,12 @@ from datetime import date, datetime
 
 from service.accounts.people.model import User
 from service.campaigns.calendar.hours import BEIJING, intersect, minutes_of
+from service.dispatch.fair_queue import PRIORITIES, Flow
+from service.dispatch.forecast.cap_losses import TENS
+from service.dispatch.forecast.channel_queue import lane_of, load_of
 from service.dispatch.forecast.forecast import Load, forecast
-from service.dispatch.forecast.toll import TENS
-from service.dispatch.forecast.waiting import lane_of, load_of
 from service.dispatch.handoff import queue_store
 from service.dispatch.limits import quota_store
-from service.dispatch.share import PRIORITIES, Flow
 from service.reports.calendar import Calendar, Entry, Key
 from service.storage.postgres import Connection
 

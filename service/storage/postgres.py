@@ -15,7 +15,7 @@ from asyncpg import connect_utils
 from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
 from asyncpg.transaction import Transaction
 
-from service.silence import Reach, keep_alive
+from service.peer_timeouts import Reach, keep_alive
 
 Record = asyncpg.Record
 if TYPE_CHECKING:  # generic in the stubs, not at run time

@@ -19,8 +19,8 @@ from redis.exceptions import RedisError
 from service.accounts.people.model import By
 from service.clock import Clock, parse_instant
 from service.crypto import Keyring, read_key_file
-from service.delivery.uncertain.doubt import WAIT, Decision, Skip, decide
-from service.delivery.uncertain.doubt_store import Which
+from service.delivery.uncertain.uncertain import WAIT, Decision, Skip, decide
+from service.delivery.uncertain.uncertain_store import Which
 from service.storage.postgres import UNREACHABLE, Record, connect
 from tests.chaos.account import Account, Row, account_for
 from tests.chaos.book import Book

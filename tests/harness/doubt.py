@@ -12,9 +12,9 @@ from service.channels.contract.outcome import ReceiptState
 from service.crypto import Keyring
 from service.delivery.receipts import store
 from service.delivery.receipts.receipts import SETTLE_AFTER, fold_receipts, sweep_parked
-from service.delivery.uncertain import doubt
-from service.delivery.uncertain.doubt import Decision, Verdict
-from service.delivery.uncertain.doubt_store import Key, Which
+from service.delivery.uncertain import uncertain
+from service.delivery.uncertain.uncertain import Decision, Verdict
+from service.delivery.uncertain.uncertain_store import Key, Which
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, slice_store, sweep_store
 from service.dispatch.handoff.lease_store import Lease
@@ -81,12 +81,12 @@ class Doubts:
         by = By(user or self.on.scene.operator, "asked the carrier", at or self.later)
         asked = which or Which(keys=[self.key(no) for no in nos])
         async with transaction(self.pool) as conn:
-            return await doubt.decide(conn, asked, Decision(decision), by)
+            return await uncertain.decide(conn, asked, Decision(decision), by)
 
     async def allow_resend(self, *, allowed: bool = True) -> None:
         by = By(self.on.scene.approver, "no charge for doubles", self.on.now)
         async with transaction(self.pool) as conn:
-            await doubt.set_policy(conn, "public_interest", allowed=allowed, by=by)
+            await uncertain.set_policy(conn, "public_interest", allowed=allowed, by=by)
 
     async def receive(
         self, ref: bytes, no: int | None = None, state: str = "delivered", **more: Any
@@ -106,7 +106,7 @@ class Doubts:
         """Look at parked receipts again, first for what was decided, then for what is in doubt."""
         now = at or self.later + SETTLE_AFTER + SECOND
         async with transaction(self.pool) as conn:
-            await doubt.sweep_decided(conn, self.on.channel.id, now)
+            await uncertain.sweep_decided(conn, self.on.channel.id, now)
         async with transaction(self.pool) as conn:
             await sweep_parked(conn, self.on.channel.id, now)
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from service.simulator.carrier.fate import fates
+from service.simulator.carrier.outcomes import fates
 from tests.integration.api.conftest import Api
 
 ADMIN, OPERATOR, APPROVER = (("county", role) for role in ("admin", "operator", "approver"))

@@ -9,10 +9,10 @@ from typing import Any
 
 from service.clock import Clock
 from service.dispatch.failover import health_store
-from service.dispatch.failover.breaker import Limits
+from service.dispatch.failover.channel_monitor import judge
+from service.dispatch.failover.circuit_breaker import Limits
+from service.dispatch.failover.failover import shift_waiting
 from service.dispatch.failover.health import BOUNDS, Counts
-from service.dispatch.failover.shift import shift_waiting
-from service.dispatch.failover.watch import judge
 from service.dispatch.handoff import lease_store
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.limits.pace import Pace

@@ -21,11 +21,11 @@ from service.dispatch.failover.health import LaneBook
 from service.dispatch.handoff import lease_store, record_store, slice_store, store
 from service.dispatch.handoff.lease import HeldLease
 from service.dispatch.handoff.lease_store import Lease
-from service.dispatch.handoff.record import Handoff
 from service.dispatch.handoff.record_store import Result
+from service.dispatch.handoff.recorder import Handoff
+from service.dispatch.handoff.sender import Sender
 from service.dispatch.handoff.slice_store import Held
 from service.dispatch.handoff.store import Asked
-from service.dispatch.handoff.submit import Sender
 from service.dispatch.limits.pace import Grant, Limit
 from service.storage.postgres import Connection, Pool, Record, transaction
 from tests.harness.ledger import (

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from service.clock import Clock
 from service.crypto import Keyring
 from service.dispatch.handoff import sweep_store
-from service.dispatch.handoff.serve import Bells
+from service.dispatch.handoff.channel_server import Bells
 from service.local.embedded import Valkey
 from service.logs import Seldom
 from service.queue import Job, open_queue, queue_name

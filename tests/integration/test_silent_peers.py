@@ -280,7 +280,7 @@ async def test_the_log_tells_of_a_loss_once_and_of_a_return_once(
 
 
 def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [r.getMessage() for r in caplog.records if r.name == "service.silence"]
+    return [r.getMessage() for r in caplog.records if r.name == "service.peer_timeouts"]
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system has no such option")

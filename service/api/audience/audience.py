@@ -10,7 +10,7 @@ from service.api.audience.consent import EvidenceOut
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import Instant, Out, Page
-from service.audience.rosters import terms_store
+from service.audience.rosters import roster_store
 from service.audience.rosters.rosters import day_in_china
 from service.errors import NotFound
 
@@ -51,7 +51,7 @@ class RosterOut(EvidenceOut):
 
 async def get_roster(call: Call, name: str) -> RosterOut:
     """Show a list of your department."""
-    found = await terms_store.list_rosters(
+    found = await roster_store.list_rosters(
         call.conn, call.user.department_id, None, 1, day_in_china(call.now), name=name
     )
     if not found:
@@ -61,7 +61,7 @@ async def get_roster(call: Call, name: str) -> RosterOut:
 
 async def list_rosters(call: Call, query: PageQuery) -> Page[RosterOut]:
     """List the imported lists that you see."""
-    found = await terms_store.list_rosters(
+    found = await roster_store.list_rosters(
         call.conn, call.user.scope, query.before, query.wanted, day_in_china(call.now)
     )
     return cut(Page[RosterOut], found, query)

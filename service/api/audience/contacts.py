@@ -33,7 +33,7 @@ from service.audience.contacts.contact import (
 )
 from service.audience.imports.model import ImportRequest
 from service.audience.numbers.number import REASONS, mask, parse_phone
-from service.audience.rosters import terms_store
+from service.audience.rosters import roster_store
 from service.audience.rosters.rosters import day_in_china, put_members
 from service.audience.vocabulary.consent import check_evidence
 from service.errors import Invalid, NotFound
@@ -153,7 +153,7 @@ async def create_contact(call: Call, body: ContactBody) -> ContactDetail:
     """Put a person on a list; the row is read by the rules of imports."""
     call.need_roster(body.roster)
     department_id = call.user.department_id
-    known = await terms_store.get_roster(call.conn, department_id, body.roster)
+    known = await roster_store.get_roster(call.conn, department_id, body.roster)
     if known is None:
         check_evidence(body.basis or "duty", body.shown, day_in_china(call.now))
     tags = read_tags(body.tags)

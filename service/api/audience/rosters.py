@@ -11,10 +11,10 @@ from service.api.audience.consent import EvidenceBody, evidence_of
 from service.api.http.call import Call
 from service.api.http.schema import Body, Day, OptionalLine, Out, Text
 from service.audience.imports.model import ImportRequest
-from service.audience.rosters import terms_store
+from service.audience.rosters import roster_store
 from service.audience.rosters.rosters import MOST_MEMBERS, day_in_china, put_members
 from service.audience.vocabulary.consent import How, check_evidence
-from service.audience.vocabulary.traits import MOST_TAGS, ROLES
+from service.audience.vocabulary.fields import MOST_TAGS, ROLES
 from service.errors import Invalid, NotFound
 
 LONGEST_VALUE = 500
@@ -126,7 +126,7 @@ class RosterPatch(Body):
 async def confirm_roster(call: Call, name: str, body: RosterPatch) -> RosterOut:
     """Extend a list of your department, or say on what it rests and that it still holds."""
     call.need_roster(name)
-    terms = await terms_store.get_roster(call.conn, call.user.department_id, name, lock=True)
+    terms = await roster_store.get_roster(call.conn, call.user.department_id, name, lock=True)
     if terms is None:
         raise NotFound("your department has no list of this name")
     said, today = body.model_dump(exclude_unset=True, exclude_none=True), day_in_china(call.now)
@@ -142,7 +142,7 @@ async def confirm_roster(call: Call, name: str, body: RosterPatch) -> RosterOut:
         problem = f"a list holds at most {LONGEST_VALIDITY.days} days; confirm it again then"
         raise Invalid("the list cannot hold for so long", fields={"expires_on": problem})
     check_evidence(terms.basis, evidence_of(terms), today)
-    await terms_store.confirm_roster(call.conn, terms, call.user.id, call.now)
+    await roster_store.confirm_roster(call.conn, terms, call.user.id, call.now)
     call.note("rosters", terms.id)
     return await get_roster(call, name)
 

@@ -18,7 +18,7 @@ from service.campaigns.calendar.fires import fires
 from service.campaigns.calendar.holidays import Holidays
 from service.campaigns.calendar.hours import BEIJING
 from service.campaigns.calendar.schedule import Schedule
-from service.campaigns.core.notes import notes_of
+from service.campaigns.core.plan_warnings import notes_of
 from service.campaigns.county.festivals import (
     FARTHEST,
     PRESETS,

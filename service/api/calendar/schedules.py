@@ -26,7 +26,7 @@ from service.campaigns.calendar.schedule import (
 from service.campaigns.core import fire_store
 from service.campaigns.core.fire_store import FireRecord
 from service.campaigns.core.model import Campaign
-from service.campaigns.core.notes import notes_of, repeat_notes
+from service.campaigns.core.plan_warnings import notes_of, repeat_notes
 from service.campaigns.plans import planning, sequence_store
 from service.dispatch.limits.caps import list_caps
 from service.reports.interruptions import Others, explain_fire

@@ -16,7 +16,7 @@ from service.api.sending.queue import part_counter
 from service.campaigns.calendar.hours import BEIJING
 from service.campaigns.plans.milestones import Milestone
 from service.channels.config.store import readable_channels
-from service.dispatch.forecast.toll import TENS
+from service.dispatch.forecast.cap_losses import TENS
 from service.reports import calendar_store
 from service.reports.calendar import MOST_DAYS, Calendar, Entry, Key, begin, read_calendar
 from service.reports.interruption_store import list_interruptions

@@ -34,10 +34,10 @@ from service.campaigns.approval import approval
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.core import fire_store, store
 from service.campaigns.core.model import Campaign, Plan, State
-from service.campaigns.core.notes import notes_of, passed_notes
+from service.campaigns.core.plan_warnings import notes_of, passed_notes
 from service.campaigns.core.texts import MOST_TEXTS
 from service.campaigns.plans import missed, planning
-from service.dispatch.direct.rehearsal import test_send
+from service.dispatch.direct.test_send import test_send
 from service.errors import Forbidden
 from service.queue import Job
 

@@ -7,10 +7,10 @@ from pydantic import Field
 from service.api.http.call import Call
 from service.api.http.schema import Instant, Out
 from service.campaigns.core.model import Campaign
-from service.campaigns.core.notes import loss_notes
-from service.dispatch.forecast.outlook import foretell
-from service.dispatch.forecast.outlook_store import save_forecast, saved_forecast
-from service.dispatch.forecast.toll import Sees
+from service.campaigns.core.plan_warnings import loss_notes
+from service.dispatch.forecast.cap_losses import Sees
+from service.dispatch.forecast.fire_forecast import foretell
+from service.dispatch.forecast.fire_forecast_store import save_forecast, saved_forecast
 
 
 class CauseOut(Out):

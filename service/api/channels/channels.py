@@ -15,7 +15,7 @@ from service.api.channels.channel_forms import (
     edited,
     settings_of,
 )
-from service.api.channels.lane_health import losses_of
+from service.api.channels.channel_health import losses_of
 from service.api.http.call import Call, Later
 from service.api.http.schema import Body, Line, OptionalLine, Out, PlainOut, Query
 from service.channels.config import changes, codes_store, store
@@ -24,7 +24,7 @@ from service.channels.contract.kinds import describe
 from service.channels.contract.model import Channel, Hold
 from service.channels.contract.networks import reach_of, read_networks
 from service.channels.contract.registry import load
-from service.channels.trial.link_words import recent
+from service.channels.trial.link_explanations import recent
 from service.channels.trial.trial import check_clock, try_channel
 from service.delivery.receipts import id_forms
 from service.queue import Job

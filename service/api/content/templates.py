@@ -12,9 +12,9 @@ from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import Body, Instant, Int, Line, OptionalLine, Out, Page, Query, Text
 from service.audience.segments.segment_store import get_segment
-from service.campaigns.audience.reading import Read, read_by
+from service.campaigns.audience.text_preview import Read, read_by
 from service.channels.config.store import readable_channels
-from service.channels.trial.cutting import Cutter
+from service.channels.trial.split_preview import Cutter
 from service.errors import Forbidden
 from service.messages import store
 from service.messages.lint.lint import Finding, lint

@@ -22,7 +22,7 @@ from pydantic import BaseModel
 from service.accounts.audit.audit import Act
 from service.accounts.audit.audit_store import insert_entry
 from service.accounts.keys.keys import Caller
-from service.api.http import reading, trail, version
+from service.api.http import audit_entries, reading, version
 from service.api.http.admission import Admission, busy
 from service.api.http.auth import address_of, authenticate, printable
 from service.api.http.call import Call, Counted, Download, Later, Visit
@@ -243,7 +243,7 @@ class _Exchange:
         except Counted as counted:
             return counted.refusal
         if before is not None and isinstance(result, Out):
-            call.note(**trail.changes(self._op, before, result))
+            call.note(**audit_entries.changes(self._op, before, result))
         act = self._act(call, found, result) if self._op.audited else None
         if isinstance(result, Download | Later):
             await self._write_down(call, act, None)
@@ -280,7 +280,9 @@ class _Exchange:
             return await self._stored_answer(conn)
 
     def _act(self, call: Call, found: Arguments, result: object) -> Act:
-        return trail.act(self._op, call, found, result, self._request[REQUEST_ID], self._mark)
+        return audit_entries.act(
+            self._op, call, found, result, self._request[REQUEST_ID], self._mark
+        )
 
     async def _write_down(self, call: Call, act: Act | None, answer: Answer | None) -> None:
         """The entry in the audit trail, and the answer for whoever asks again under its key."""

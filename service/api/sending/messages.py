@@ -19,14 +19,14 @@ from service.api.webhooks.webhooks import WebAddress
 from service.campaigns.core import run_store
 from service.dispatch.direct import direct, direct_send, direct_store
 from service.dispatch.direct.direct_send import Named, Sender, Words
-from service.dispatch.failover.watch import limits_of
+from service.dispatch.failover.channel_monitor import limits_of
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.messages import store as templates
 from service.messages.ledger import MessageState
 from service.queue import Job
-from service.reports import plain, progress
-from service.reports.waiting import why_they_wait
-from service.reports.waiting_store import Key
+from service.reports import explanations, progress
+from service.reports.waiting_reasons import why_they_wait
+from service.reports.waiting_reasons_store import Key
 
 MOST_RECIPIENTS = 1_000
 MESSAGE_ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[0-9]{1,9}"
@@ -273,7 +273,9 @@ async def _statuses(call: Call, run_id: UUID, nos: list[int]) -> list[StatusOut]
             row
             | {
                 "run_id": run_id,
-                "plain": plain.explain(row["state"], row["reason"], waits.get((run_id, row["no"]))),
+                "plain": explanations.explain(
+                    row["state"], row["reason"], waits.get((run_id, row["no"]))
+                ),
             }
         )
         for row in rows
@@ -284,7 +286,7 @@ def _waits(row: Mapping[str, Any]) -> bool:
     return bool(row["state"] == MessageState.QUEUED)
 
 
-async def waiting_words(call: Call, keys: Sequence[Key]) -> dict[Key, plain.Sentence]:
+async def waiting_words(call: Call, keys: Sequence[Key]) -> dict[Key, explanations.Sentence]:
     """Why each of these texts waits that is queued, in words."""
     if not keys:
         return {}

@@ -12,9 +12,9 @@ from service.api.http.call import Call
 from service.api.http.schema import Instant, Out
 from service.channels.config import store
 from service.channels.contract.model import Channel
-from service.channels.trial.cutting import splitter
+from service.channels.trial.split_preview import splitter
 from service.clock import Clock
-from service.dispatch.forecast.waiting import read_queue
+from service.dispatch.forecast.channel_queue import read_queue
 
 
 def _seconds(wait: object) -> object:

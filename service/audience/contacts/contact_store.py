@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.audience.contacts.contact import Contact, Entry
-from service.audience.rosters.terms_store import shown_evidence
+from service.audience.rosters.roster_store import shown_evidence
 from service.crypto import Keyring
 from service.storage.postgres import Connection, Record, affected
 

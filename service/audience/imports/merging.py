@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import islice
 from uuid import UUID
 
-from service.audience.imports import roster_store, staging_store
+from service.audience.imports import membership_store, staging_store
 from service.audience.imports.importing import ContactReading
 from service.audience.imports.model import Import, Progress, Report
 from service.audience.imports.staging import Staged, Stager
@@ -81,8 +81,8 @@ async def load(
 
 async def _begin(conn: Connection, claimed: Import, now: datetime) -> _Merge:
     await staging_store.lock_contacts(conn, claimed.department_id)
-    roster_id = await roster_store.upsert_roster(conn, claimed, now)
-    return _Merge(claimed, roster_id, await roster_store.has_links(conn, roster_id))
+    roster_id = await membership_store.upsert_roster(conn, claimed, now)
+    return _Merge(claimed, roster_id, await membership_store.has_links(conn, roster_id))
 
 
 @asynccontextmanager
@@ -122,14 +122,14 @@ async def _merge_batch(conn: Connection, merge: _Merge, now: datetime) -> None:
 
 async def _finish(conn: Connection, merge: _Merge, report: Report, now: datetime) -> Report:
     import_id = merge.claimed.id
-    changes = roster_store.Changes(report["recipients"]["total"], 0, 0)
+    changes = membership_store.Changes(report["recipients"]["total"], 0, 0)
     if merge.has_links:
         if merge.claimed.mode == "replace":
-            await roster_store.end_links(conn, merge.roster_id, import_id, now)
-            await roster_store.refresh_contacts(conn, import_id, merge.roster_id, now)
-            await roster_store.unlist_contacts(conn, import_id, merge.roster_id)
-        changes = await roster_store.count_changes(conn, merge.roster_id, import_id)
-    await roster_store.relist_contacts(conn, merge.claimed.department_id, import_id, now)
+            await membership_store.end_links(conn, merge.roster_id, import_id, now)
+            await membership_store.refresh_contacts(conn, import_id, merge.roster_id, now)
+            await membership_store.unlist_contacts(conn, import_id, merge.roster_id)
+        changes = await membership_store.count_changes(conn, merge.roster_id, import_id)
+    await membership_store.relist_contacts(conn, merge.claimed.department_id, import_id, now)
     return {
         "roster_id": str(merge.roster_id),
         "new_contacts": merge.contacts,

@@ -18,8 +18,7 @@ from service.audience.tables.header import Header, Vocabulary
 from service.audience.vocabulary.ages import UNKNOWN, Age, is_minor, read_age, read_grade
 from service.audience.vocabulary.cells import masked, squeeze, text_form
 from service.audience.vocabulary.entry_texts import TEXT_COLUMNS
-from service.audience.vocabulary.names import Name, read_name
-from service.audience.vocabulary.traits import (
+from service.audience.vocabulary.fields import (
     read_carrier,
     read_flag,
     read_gender,
@@ -27,6 +26,7 @@ from service.audience.vocabulary.traits import (
     read_text,
     split_tags,
 )
+from service.audience.vocabulary.names import Name, read_name
 
 LONGEST_MASKED = 40
 _TRAIT_COLUMNS = ("gender", "age", "age_band", "roles", "carrier")

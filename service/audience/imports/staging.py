@@ -16,7 +16,7 @@ from service.audience.imports.report import remark_bits
 from service.audience.numbers.number import to_e164
 from service.audience.numbers.prefix import is_synthetic_segment
 from service.audience.vocabulary.ages import UNKNOWN
-from service.audience.vocabulary.traits import read_day, role_bits, split_tags
+from service.audience.vocabulary.fields import read_day, role_bits, split_tags
 from service.crypto import HASH_OCTETS, Keyring
 
 TABLE_SHIFT = 32

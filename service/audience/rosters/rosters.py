@@ -11,12 +11,12 @@ from datetime import datetime
 from uuid import UUID
 
 from service.audience.areas import area_store
-from service.audience.imports import roster_store, staging_store, store
+from service.audience.imports import membership_store, staging_store, store
 from service.audience.imports.importing import ContactReading, Rules
 from service.audience.imports.loading import check_request
+from service.audience.imports.membership_store import Undone
 from service.audience.imports.merging import load
 from service.audience.imports.model import Import, ImportRequest, Report
-from service.audience.imports.roster_store import Undone
 from service.audience.numbers.prefix_store import current_prefixes
 from service.audience.tables.files import Sheet, Source
 from service.audience.tables.header import COLUMNS, Vocabulary
@@ -98,12 +98,12 @@ async def ask_undo(conn: Connection, asked: Import, user_id: UUID, now: datetime
 async def _check_undoable(conn: Connection, asked: Import) -> None:
     if asked.undone_at is not None:
         raise Conflict("this import has been undone already", code="already_undone")
-    later = await roster_store.later_replacement(conn, asked)
+    later = await membership_store.later_replacement(conn, asked)
     if later is not None:
         raise Conflict(
             f"a later list has replaced this one; undo import {later} first", code="replaced_since"
         )
-    if await roster_store.has_let_go(conn, asked.id):
+    if await membership_store.has_let_go(conn, asked.id):
         raise Conflict(
             "whom this list took off the roster is not kept any more, and could not come back;"
             " upload the list as it was before",
@@ -136,11 +136,11 @@ async def run_undo(conn: Connection, import_id: UUID, now: datetime) -> bool:
 
 
 async def _take_back(conn: Connection, undone: Import, now: datetime) -> Undone:
-    roster_id = await roster_store.find_roster(conn, undone.department_id, undone.roster)
+    roster_id = await membership_store.find_roster(conn, undone.department_id, undone.roster)
     if roster_id is None:
         return Undone(0, 0, 0)
-    result = await roster_store.undo_links(conn, roster_id, undone, now)
-    await roster_store.settle_roster(conn, roster_id, undone)
+    result = await membership_store.undo_links(conn, roster_id, undone, now)
+    await membership_store.settle_roster(conn, roster_id, undone)
     return result
 
 

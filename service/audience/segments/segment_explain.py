@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from service.audience.segments.segment import And, Comparison, Not, Or, Rule, comparisons
 from service.audience.segments.segment_words import Value
-from service.audience.vocabulary.traits import CARRIERS
+from service.audience.vocabulary.fields import CARRIERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from service.audience.segments.segment import (
 )
 from service.audience.segments.segment_words import FIELDS
 from service.audience.vocabulary.entry_texts import RULE_TEXTS
-from service.audience.vocabulary.traits import ROLES
+from service.audience.vocabulary.fields import ROLES
 
 AGE_BANDS = {
     "14-17": range(14, 18),

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from service.audience.vocabulary.cells import squeeze, text_form
 from service.audience.vocabulary.entry_texts import RULE_TEXTS
-from service.audience.vocabulary.traits import CARRIERS, ROLES
+from service.audience.vocabulary.fields import CARRIERS, ROLES
 from service.errors import Invalid
 
 Value = str | int

@@ -18,13 +18,13 @@ from service.accounts.people.model import By, Right, User
 from service.accounts.people.second_person import need_second_person
 from service.audience.segments.segment import canonical
 from service.audience.segments.segment_uses import WrittenOut
-from service.campaigns.audience.clearance import (
+from service.campaigns.audience.content_checks import (
     check_carriers_take,
     judged_again,
     judged_for_submission,
 )
-from service.campaigns.audience.meant import count_meant, keep_people, written_rule
 from service.campaigns.audience.newcomer_store import watch
+from service.campaigns.audience.recipients import count_meant, keep_people, written_rule
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.fires import Why, next_fire, opens
 from service.campaigns.core import fire_store, run_store, store

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from service.accounts.keys.key import Mode
 from service.accounts.people.model import User
-from service.campaigns.audience.follower_store import still_sends
+from service.campaigns.audience.follow_up_store import still_sends
 from service.campaigns.core import run_store
 from service.campaigns.core.model import Campaign, Plan, Run
 from service.campaigns.plans import planning

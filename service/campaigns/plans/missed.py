@@ -14,7 +14,7 @@ from uuid import UUID
 
 from service.accounts.people.model import By
 from service.campaigns.audience import target_store
-from service.campaigns.audience.clearance import frozen_content
+from service.campaigns.audience.content_checks import frozen_content
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.fires import (
     Fire,
@@ -34,7 +34,7 @@ from service.campaigns.core.model import Campaign, Content
 from service.campaigns.plans import sequence_store
 from service.campaigns.plans.planning import hour_terms
 from service.campaigns.plans.sequence import finish_if_over
-from service.campaigns.stops.holding import TOO_LATE, hold, hold_fire
+from service.campaigns.stops.hold import TOO_LATE, hold, hold_fire
 from service.errors import Conflict
 from service.storage.postgres import Connection, Pool, transaction
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from service.accounts.departments.department_store import get_permits
 from service.accounts.keys.key import Mode
 from service.accounts.people.model import By, User
-from service.campaigns.audience.meant import correction_problems, rule_text
+from service.campaigns.audience.recipients import correction_problems, rule_text
 from service.campaigns.calendar import schedule
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.fires import Fire, Why, next_look, opens, upcoming

@@ -13,7 +13,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.accounts.people.model import By
-from service.campaigns.audience.clearance import frozen_content
+from service.campaigns.audience.content_checks import frozen_content
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.schedule import LATE, validity_end
 from service.campaigns.core import fire_store, run_store, store
@@ -22,7 +22,7 @@ from service.campaigns.core.run_store import Follow
 from service.campaigns.core.texts import step_instants
 from service.campaigns.plans import sequence_store
 from service.campaigns.plans.sequence_store import Step
-from service.campaigns.stops.holding import TOO_LATE, hold, obstacle
+from service.campaigns.stops.hold import TOO_LATE, hold, obstacle
 from service.storage.postgres import Connection, Pool, transaction
 
 log = logging.getLogger(__name__)

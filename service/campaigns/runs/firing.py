@@ -14,8 +14,8 @@ from uuid import UUID
 
 from service.accounts.people.model import By
 from service.campaigns.approval.approval import reopen_if_drifted
-from service.campaigns.audience.clearance import frozen_content
-from service.campaigns.audience.meant import compare_people, keeps_people
+from service.campaigns.audience.content_checks import frozen_content
+from service.campaigns.audience.recipients import compare_people, keeps_people
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.fires import Fire, Turn, Why, calendar_instant
 from service.campaigns.calendar.hours import County
@@ -26,8 +26,8 @@ from service.campaigns.core.run_store import NO_FOLLOW, Follow
 from service.campaigns.core.texts import next_in_turn
 from service.campaigns.plans.missed import turn_of
 from service.campaigns.plans.sequence import finish_if_over, fire_due_steps, plan_steps
-from service.campaigns.runs.joining import look
-from service.campaigns.stops.holding import TOO_LATE, Obstacle, hold, hold_fire, obstacle
+from service.campaigns.runs.newcomers import look
+from service.campaigns.stops.hold import TOO_LATE, Obstacle, hold, hold_fire, obstacle
 from service.storage.postgres import COUNT_SECONDS, Connection, Pool, transaction
 
 DRIFT = 0.2

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 
+from service.channels.contract.address_check import Network, Reach
 from service.channels.contract.model import CARRIERS, Channel, operator_of
-from service.channels.contract.reach import Network, Reach
 from service.errors import Misconfigured
 
 SIMULATED, OTHERS = "simulated", "others"

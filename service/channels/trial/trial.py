@@ -14,13 +14,13 @@ from uuid import uuid4
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from service.channels.contract.address_check import Reach, going
 from service.channels.contract.gateway import Delivery, Gateway, GatewayError
 from service.channels.contract.model import Channel, without_secrets
-from service.channels.contract.reach import Reach, going
 from service.channels.contract.registry import factory
 from service.channels.links.logins import failed
-from service.channels.trial import link_words
-from service.channels.trial.link_words import Said
+from service.channels.trial import link_explanations
+from service.channels.trial.link_explanations import Said
 from service.clock import Clock
 from service.errors import Conflict, TocsinError, Unavailable
 
@@ -124,15 +124,15 @@ async def _log_in(channel: Channel, clock: Clock) -> tuple[bool, Said, str, str]
     except TimeoutError:
         return False, _no_answer(), "unreachable", ""
     except GatewayError as error:
-        return False, link_words.not_logged_in(failed(error)), error.code, error.quoted
+        return False, link_explanations.not_logged_in(failed(error)), error.code, error.quoted
     except TocsinError as error:  # such as a certificate file that is not there
         return False, Said(error.message, error.message), error.code, error.message
     finally:
         await _close(gateway)
     if lived is not None:
         why = gateway.ended
-        quoted = "" if why in link_words.REASONS else why
-        return False, link_words.accepted_and_closed(why, lived), "closed", quoted
+        quoted = "" if why in link_explanations.REASONS else why
+        return False, link_explanations.accepted_and_closed(why, lived), "closed", quoted
     return True, _ACCEPTED if gateway.logs_in else _ANSWERS, "", ""
 
 

@@ -27,12 +27,12 @@ from service.channels.config.store import readable_channels
 from service.crypto import Keyring, Undecipherable
 from service.delivery.inbound import inbound_store as store
 from service.delivery.inbound import replies_store
-from service.delivery.inbound.addressed import Addressed, State, route
+from service.delivery.inbound.inbound_routing import Addressed, State, route
 from service.delivery.inbound.inbound_store import NewText
-from service.delivery.inbound.joining import REPEATED_WITHIN, Arrival, Joiner, Whole
+from service.delivery.inbound.keywords import Kind, Meaning, read
+from service.delivery.inbound.reassembly import REPEATED_WITHIN, Arrival, Joiner, Whole
 from service.delivery.inbound.replies_store import Stop
 from service.delivery.inbound.strays import BOUNDS, Bounds, hold_strays
-from service.delivery.inbound.words import Kind, Meaning, read
 from service.errors import Conflict, NotFound
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
 

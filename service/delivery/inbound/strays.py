@@ -20,8 +20,8 @@ from service.audience.suppressions.suppression_store import lock_suppressions
 from service.delivery.inbound import replies_store
 from service.delivery.inbound import strays_store as store
 from service.delivery.inbound.inbound_store import NewText
+from service.delivery.inbound.keywords import Kind
 from service.delivery.inbound.strays_store import Hold
-from service.delivery.inbound.words import Kind
 from service.errors import Conflict, NotFound
 from service.storage.postgres import Connection
 

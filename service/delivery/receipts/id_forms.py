@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from service.channels.contract.gateway import Gateway
 from service.channels.contract.model import Channel
 from service.channels.contract.registry import load
-from service.channels.trial.link_words import Said
+from service.channels.trial.link_explanations import Said
 from service.delivery.receipts import id_forms_store as store
 from service.delivery.receipts.store import RECEIPT_WAIT, lock_fold
 from service.storage.postgres import Connection, Pool, Record, transaction

@@ -17,12 +17,12 @@ from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from service.campaigns.audience.follower_store import stop_arrived
-from service.delivery.receipts import late, store
+from service.campaigns.audience.follow_up_store import stop_arrived
+from service.delivery.receipts import store, superseded_receipts
 from service.delivery.receipts.id_forms_store import count_misses
 from service.delivery.receipts.store import Change
-from service.dispatch.retries import dead_numbers, followup, reroute
-from service.dispatch.retries.followup import Failure
+from service.dispatch.retries import dead_numbers, failure_handling, reroute
+from service.dispatch.retries.failure_handling import Failure
 from service.dispatch.retries.retry import FAILURES
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
 
@@ -94,8 +94,8 @@ async def _fold(
     """
     unmatched = [row for row in rows if row["run_id"] is None]
     final = [row for row in rows if row["run_id"] is not None and row["state"] != "buffered"]
-    earlier = [row for row in final if late.is_late(row)]
-    final = [row for row in final if not late.is_late(row)]
+    earlier = [row for row in final if superseded_receipts.is_late(row)]
+    final = [row for row in final if not superseded_receipts.is_late(row)]
     single = [row for row in final if row["part_count"] == 1]
     long = [row for row in final if row["part_count"] != 1]
     changes, conflicts = _decide(single)
@@ -109,7 +109,7 @@ async def _fold(
         conflicts += _without_effect(single, changes, moved)
         conflicts += _against_the_last(long, changes, moved)
     if earlier:
-        conflicts += await late.fold(conn, earlier, now)
+        conflicts += await superseded_receipts.fold(conn, earlier, now)
     delivered = [row for row in (*final, *earlier) if row["state"] == "delivered"]
     await dead_numbers.revive(conn, [_key(row) for row in delivered])
     kept = unmatched + conflicts
@@ -147,11 +147,11 @@ async def _apply(
         for c in changes
         if c.state in FAILURES and _key(c) not in arrived
     ]
-    plan = await followup.prepare(conn, failures, now)
+    plan = await failure_handling.prepare(conn, failures, now)
     moved = await store.apply_changes(conn, changes, now)
     second = [_key(change) for change in changes if change.second]
     await reroute.learn(conn, [key for key in second if key in moved], now)
-    return moved, await followup.follow(conn, plan, now, moved)
+    return moved, await failure_handling.follow(conn, plan, now, moved)
 
 
 def _key(row: Record | Change) -> tuple[uuid.UUID, int]:

@@ -13,10 +13,10 @@ from datetime import timedelta
 
 from service.accounts.people.model import By
 from service.crypto import Keyring
-from service.delivery.uncertain import doubt_store as doubts
-from service.delivery.uncertain.doubt import hold
-from service.delivery.uncertain.doubt_store import Settled, StatementFile, Which
+from service.delivery.uncertain import uncertain_store as doubts
 from service.delivery.uncertain.statement import HandOff, Judged, Line, Result, Unreadable, judge
+from service.delivery.uncertain.uncertain import hold
+from service.delivery.uncertain.uncertain_store import Settled, StatementFile, Which
 from service.dispatch.limits import caps_store
 from service.errors import NotFound
 from service.storage.postgres import Connection

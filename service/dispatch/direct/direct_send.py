@@ -29,7 +29,7 @@ from service.crypto import Keyring
 from service.dispatch.direct import direct, direct_bounds_store
 from service.dispatch.direct.direct_bounds_store import Terms
 from service.dispatch.direct.direct_store import NewRun, Recipient
-from service.dispatch.direct.given import GivenText
+from service.dispatch.direct.direct_values import GivenText
 from service.dispatch.routing.route import routes
 from service.errors import Conflict, Forbidden, Invalid
 from service.messages.lint.lint import of_level

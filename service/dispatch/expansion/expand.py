@@ -16,7 +16,7 @@ from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment import parse
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
-from service.campaigns.audience.follower_store import (
+from service.campaigns.audience.follow_up_store import (
     Members,
     missed,
     not_yet_in,
@@ -30,10 +30,10 @@ from service.campaigns.calendar.hours import HourTerms
 from service.campaigns.core.safety import Safety
 from service.crypto import Keyring
 from service.dispatch.expansion import expand_store
+from service.dispatch.expansion.audience_source import Whom, by_rule, of_ledger
+from service.dispatch.expansion.available_channels import barred, sender_of, ways_of
 from service.dispatch.expansion.drill import stand_in
-from service.dispatch.expansion.judging_store import Judging
-from service.dispatch.expansion.ways import barred, sender_of, ways_of
-from service.dispatch.expansion.whom import Whom, by_rule, of_ledger
+from service.dispatch.expansion.exclusion_store import Judging
 from service.dispatch.routing.route_store import list_lanes
 from service.messages.template import CONTACT_VARIABLES, ContactFact, variables
 from service.storage.postgres import LONG_SECONDS, Connection, Pool, Record, transaction

@@ -4,8 +4,8 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from service.dispatch.expansion.judging_store import PARAMETERS, Judging, judged
-from service.dispatch.expansion.whom import Whom
+from service.dispatch.expansion.audience_source import Whom
+from service.dispatch.expansion.exclusion_store import PARAMETERS, Judging, judged
 from service.dispatch.limits.caps_store import CURRENT, repeat_ends, spans_end
 from service.storage.postgres import Connection, Record, one
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from service.dispatch.failover.breaker import Breaker, Figures
+from service.dispatch.failover.circuit_breaker import Breaker, Figures
 from service.dispatch.failover.health import Counts, Standing, counts_from
 from service.storage.postgres import Connection, Record
 

@@ -16,7 +16,7 @@ from service.channels.contract.maintenance import (
     next_day,
     next_month,
 )
-from service.dispatch.share import FLOOR, Flow
+from service.dispatch.fair_queue import FLOOR, Flow
 
 HORIZON = timedelta(days=62)
 """Beyond the next month but one nothing is foretold."""

@@ -9,7 +9,7 @@ from service.channels.contract.model import Channel
 from service.dispatch.compose import Work, work_from
 from service.dispatch.handoff import lease_store, slice_store
 from service.dispatch.handoff.lease import HeldLease
-from service.dispatch.handoff.record import Handoff
+from service.dispatch.handoff.recorder import Handoff
 from service.dispatch.handoff.slice_store import Held
 from service.dispatch.retries import retry_store
 from service.storage.postgres import Connection, Record, transaction

@@ -11,7 +11,7 @@ from service.dispatch.compose import Message, Work
 from service.dispatch.handoff import store
 from service.dispatch.handoff.lease import HeldLease
 from service.dispatch.handoff.lease_store import Lease, is_held
-from service.dispatch.handoff.record import Handoff
+from service.dispatch.handoff.recorder import Handoff
 from service.dispatch.handoff.store import Asked
 from service.dispatch.limits import allowance, caps, quota
 from service.storage.postgres import Connection, Record, transaction

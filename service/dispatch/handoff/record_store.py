@@ -11,8 +11,8 @@ from datetime import datetime
 
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.limits import allowance_store, caps_store, quota_store
-from service.dispatch.retries import followup, reroute_store
-from service.dispatch.retries.followup import Failure
+from service.dispatch.retries import failure_handling, reroute_store
+from service.dispatch.retries.failure_handling import Failure
 from service.storage.postgres import Connection
 
 
@@ -44,7 +44,7 @@ async def record_results(
         for r in ordered
         if r.state == "rejected" and not r.refs
     ]
-    plan = await followup.prepare(conn, refused, now)
+    plan = await failure_handling.prepare(conn, refused, now)
     # A batch knows few runs and few outcomes, but many rows: each row says which of them by number.
     runs = list(dict.fromkeys(r.run_id for r in ordered))
     outcomes = list(dict.fromkeys((r.state, r.reason, r.code) for r in ordered))
@@ -111,7 +111,7 @@ async def record_results(
         [ref for _, _, ref in refs],
     )
     await caps_store.give_back(conn, [(f.run_id, f.no) for f in refused])
-    return await followup.follow(conn, plan, now)
+    return await failure_handling.follow(conn, plan, now)
 
 
 async def give_back(

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from service.campaigns.audience.follower_store import uncorrected
+from service.campaigns.audience.follow_up_store import uncorrected
 from service.channels.contract.outcome import Reason
 from service.storage.postgres import Connection, Record
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.campaigns.audience.follower_store import uncorrected
+from service.campaigns.audience.follow_up_store import uncorrected
 from service.dispatch.retries.reroute_store import UNTOLD, Key
 from service.dispatch.retries.retry import FAILURES
 from service.storage.postgres import Connection, Record

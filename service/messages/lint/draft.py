@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from service.messages import template
-from service.messages.lint import disguise
+from service.messages.lint import obfuscation
 from service.messages.policy import SHIPPED, Level, MessageClass, Policy, Sender
 
 QUOTED = "\ufffc"
@@ -129,7 +129,7 @@ class Draft:
     @cached_property
     def plain(self) -> tuple[str, list[int]]:
         """The body as the eye takes it, and the places of its characters in `text`."""
-        plain, places = disguise.plain_view(self.body)
+        plain, places = obfuscation.plain_view(self.body)
         return plain, [self.origins[place] for place in places]
 
     @cached_property
@@ -176,7 +176,7 @@ def draft(
 @lru_cache(4096)
 def closed(word: str) -> str:
     """A word as it stands in `Draft.closed`, however it was written down."""
-    plain, places = disguise.plain_view(word)
+    plain, places = obfuscation.plain_view(word)
     return _without_gaps(plain, places)[0]
 
 

@@ -18,7 +18,7 @@ from service.messages.lint import (
     wording,
 )
 from service.messages.lint.draft import Audience, Draft, Hit, draft
-from service.messages.lint.likeness import most_alike
+from service.messages.lint.similarity import most_alike
 from service.messages.lint.stance import pressed, warns
 from service.messages.policy import (
     RULE_INFO,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from service.messages.lint import disguise
+from service.messages.lint import obfuscation
 from service.messages.lint.draft import QUOTED, Draft, Hit, Sentence
 from service.messages.lint.stance import described, excused
 from service.messages.policy import SHIPPED
@@ -238,7 +238,7 @@ def _shape(digits: str) -> str:
 
 def links(draft: Draft) -> Iterator[Hit]:
     """R05: no URL, domain, e-mail or IP address, but one that the county and department allow."""
-    found = list(disguise.links(draft.body))
+    found = list(obfuscation.links(draft.body))
     for count, link in enumerate(found):
         fault = _link_fault(draft, link.what) if count < MOST_LINKS else _TOO_MANY
         if fault:
@@ -350,7 +350,7 @@ _NUMBER_IN_VALUE = re.compile("[0-9]{7,}|(?<![0-9])(?:400|800|95[0-9]{2,})[0-9]{
 
 def in_value(draft: Draft, value: str) -> bool:
     """Whether the value of a variable carries a way to be reached that is not the sender's own."""
-    plain, _ = disguise.plain_view(value)
+    plain, _ = obfuscation.plain_view(value)
     joined = re.sub(r"(?<=[0-9])[\s-]+(?=[0-9])", "", _TIME.sub("x", _DATE.sub("x", plain)))
     own = draft.sender.landlines if draft.sender else frozenset[str]()
     numbers = {match[0] for match in _NUMBER_IN_VALUE.finditer(joined)}

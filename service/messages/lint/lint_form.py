@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from service.coding import parts
 from service.messages import template
-from service.messages.lint import disguise, lint_contacts
+from service.messages.lint import lint_contacts, obfuscation
 from service.messages.lint.draft import Draft, Hit
 from service.messages.policy import Policy, Sender
 
@@ -95,11 +95,11 @@ def others_names(signature: str, sender: Sender, policy: Policy) -> list[str]:
     """The protected names in a signature, as the eye takes it, by which this sender may not be
     called.
     """
-    seen = disguise.name_as_seen(signature)
+    seen = obfuscation.name_as_seen(signature)
     return [
         word
         for word in sorted(policy.protected_names)
-        if disguise.name_as_seen(word) in seen and not _may_be_called(sender, word)
+        if obfuscation.name_as_seen(word) in seen and not _may_be_called(sender, word)
     ]
 
 
@@ -140,7 +140,7 @@ def length(draft: Draft) -> Iterator[Hit]:
 
 def hidden(draft: Draft) -> Iterator[Hit]:
     """R16: no disguise."""
-    for kind, found in disguise.disguises(draft.body):
+    for kind, found in obfuscation.disguises(draft.body):
         yield Hit(
             "block",
             draft.origins[found.start],
@@ -234,9 +234,9 @@ def _value_faults(draft: Draft, value: str) -> Iterator[tuple[str, str]]:
         )
     if re.search("[{}【】]", value):
         yield "的值含括号 {} 或 【】，请删除", "has a value with {} or 【】; take them out"
-    if any(disguise.links(value)):
+    if any(obfuscation.links(value)):
         yield "的值含链接或域名，请删除", "has a value with a link; take it out"
-    if any(disguise.disguises(value)):
+    if any(obfuscation.disguises(value)):
         yield (
             "的值含伪装字符，请改为普通文字",
             "has disguised characters in its value; use plain ones",

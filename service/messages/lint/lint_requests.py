@@ -7,7 +7,7 @@ quoted to be disowned (`stance.py`) is found.
 import re
 from collections.abc import Iterator
 
-from service.messages.lint import disguise
+from service.messages.lint import obfuscation
 from service.messages.lint.draft import Draft, Hit, Sentence
 from service.messages.lint.lint_money import OFFICIAL_PLACE, official_alone
 from service.messages.lint.negation import forbidden
@@ -211,7 +211,7 @@ def _is_a_clue(sentence: Sentence, asked: str) -> bool:
 def installs(draft: Draft) -> Iterator[Hit]:
     """R09: the only install is the national anti-fraud app, from an official store."""
     plain, places = draft.plain
-    linked = any(disguise.links(draft.body))
+    linked = any(obfuscation.links(draft.body))
     in_store = _STORE.search(plain)
     named = re.search("“国家反诈中心”|国家反诈中心”?app", plain)
     the_app = {place for m in _THE_APP.finditer(plain) for place in places[m.start() : m.end()]}

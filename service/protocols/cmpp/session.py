@@ -33,8 +33,8 @@ from service.protocols.cmpp.pdu import (
 from service.protocols.cmpp.status import CONNECT_OK, RESULT_BAD_LENGTH
 from service.protocols.cmpp.version import V30, Version
 from service.protocols.frame import Broken, Frames
+from service.protocols.gateway_digest import GATEWAY_UNVERIFIED
 from service.protocols.session import Session, Timing
-from service.protocols.verified import GATEWAY_UNVERIFIED
 from service.protocols.window import Sequence as SequenceNumbers
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from service.channels.contract.outcome import Outcome, Reason, ReceiptState
-from service.protocols.meaning import LoginMeaning, ReportMeaning, SubmitMeaning
+from service.protocols.carrier_codes import LoginMeaning, ReportMeaning, SubmitMeaning
 
 CONNECT_OK = 0
 CONNECT_BAD_STRUCTURE = 1

@@ -18,8 +18,8 @@ import aiohttp
 from aiohttp import hdrs
 from yarl import URL
 
-from service.channels.contract import reach
-from service.channels.contract.reach import Place, Reach
+from service.channels.contract import address_check
+from service.channels.contract.address_check import Place, Reach
 
 CONNECT_SECONDS = 10.0
 """How long making a connection may take, name resolution and TLS included."""
@@ -49,7 +49,7 @@ async def knock(host: str, port: int, tls: ssl.SSLContext | None) -> None:
         OSError: nobody does.
         NotAllowed: the channel may not connect there.
     """
-    address, *_ = await reach.current().addresses(host, port)
+    address, *_ = await address_check.current().addresses(host, port)
     name = host if tls else None
     _, writer = await asyncio.open_connection(address, port, ssl=tls, server_hostname=name)
     writer.transport.abort()
@@ -135,7 +135,7 @@ class HTTPClient:
         self._closing = False
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=0, socket_factory=partial(_socket, reach.current(), closed)
+                limit=0, socket_factory=partial(_socket, address_check.current(), closed)
             ),
             timeout=aiohttp.ClientTimeout(
                 total=timeout_seconds, connect=min(timeout_seconds, CONNECT_SECONDS)

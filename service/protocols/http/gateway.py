@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar, TypeVar
 
-from service.channels.contract import reach
+from service.channels.contract import address_check
 from service.channels.contract.gateway import (
     CallbackConfig,
     CallbackGateway,
@@ -94,7 +94,7 @@ class RequestGateway(CallbackGateway[ConfigT]):
         Raises:
             GatewayError: it cannot be reached, or refuses.
         """
-        self._client = HTTPClient(self._timeout_seconds, await reach.current().closed())
+        self._client = HTTPClient(self._timeout_seconds, await address_check.current().closed())
         try:
             await self.sign_in()
         except (NotSent, Unanswered) as error:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from service.channels.contract.outcome import Outcome, Reason, ReceiptState
 from service.errors import Invalid
-from service.protocols.meaning import ReportMeaning, SubmitMeaning
+from service.protocols.carrier_codes import ReportMeaning, SubmitMeaning
 
 SUBMITS = (
     Outcome.ACCEPTED,

@@ -32,7 +32,6 @@ from service.channels.contract.gateway import (
 )
 from service.logs import seldom
 from service.protocols.frame import Broken
-from service.protocols.sgip.guests import Tries, Waiting, origin_of
 from service.protocols.sgip.packet import PDU
 from service.protocols.sgip.pdu import HEADER_OCTETS, Bind, Deliver, Report
 from service.protocols.sgip.session import LOGIN_TO_SP, SPSession
@@ -42,6 +41,7 @@ from service.protocols.sgip.status import (
     TOO_MANY_CONNECTIONS,
     WRONG_LOGIN_TYPE,
 )
+from service.protocols.sgip.waiting_peers import Tries, Waiting, origin_of
 from service.protocols.stream import NOT_STORED, delivery
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ carrier and province; unknown ones are `other`, and the raw code is always kept 
 from collections.abc import Set as AbstractSet
 
 from service.channels.contract.outcome import Outcome, Reason, ReceiptState
-from service.protocols.meaning import LoginMeaning, ReportMeaning, SubmitMeaning
+from service.protocols.carrier_codes import LoginMeaning, ReportMeaning, SubmitMeaning
 
 OK = 0
 LOGIN_REFUSED = 1

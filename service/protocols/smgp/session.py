@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from service.protocols.client import Client, Request, Result
 from service.protocols.frame import Broken, Frames
+from service.protocols.gateway_digest import GATEWAY_UNVERIFIED
 from service.protocols.session import Session, Timing
 from service.protocols.smgp import digest
 from service.protocols.smgp.packet import PDU
@@ -35,7 +36,6 @@ from service.protocols.smgp.pdu import (
 )
 from service.protocols.smgp.status import STATUS_BAD_LENGTH, STATUS_OK
 from service.protocols.smgp.times import login_timestamp
-from service.protocols.verified import GATEWAY_UNVERIFIED
 from service.protocols.window import Sequence as SequenceNumbers
 
 logger = logging.getLogger(__name__)

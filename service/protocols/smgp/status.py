@@ -8,7 +8,7 @@ raw code is always kept beside the meaning.
 from collections.abc import Collection
 
 from service.channels.contract.outcome import Outcome, Reason, ReceiptState
-from service.protocols.meaning import LoginMeaning, ReportMeaning, SubmitMeaning
+from service.protocols.carrier_codes import LoginMeaning, ReportMeaning, SubmitMeaning
 
 STATUS_OK = 0
 STATUS_BUSY = 1

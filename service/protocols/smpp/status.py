@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from service.channels.contract.outcome import Outcome, Reason, ReceiptState
-from service.protocols.meaning import LoginMeaning, ReportMeaning, SubmitMeaning
+from service.protocols.carrier_codes import LoginMeaning, ReportMeaning, SubmitMeaning
 from service.protocols.smpp.report import Report
 
 ESME_ROK = 0x00

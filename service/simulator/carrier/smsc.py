@@ -19,9 +19,9 @@ from service.clock import Clock
 from service.coding.parts import Coding, decode
 from service.protocols.number import to_e164
 from service.simulator.carrier.config import Faults, SimulatorConfig
-from service.simulator.carrier.fate import Verdict, fates, receipt_delay
 from service.simulator.carrier.ids import Ids, Numbers
 from service.simulator.carrier.journal import Accepted, Journal
+from service.simulator.carrier.outcomes import Verdict, fates, receipt_delay
 from service.simulator.carrier.receipts import Outgoing, Owed, Receipts
 from service.simulator.carrier.subscriber import Asked, Refusal, Subscriber, Text
 

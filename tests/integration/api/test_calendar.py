@@ -13,7 +13,7 @@ from service.campaigns.core.model import Campaign
 from service.campaigns.plans import lifecycle
 from service.campaigns.runs.firing import fire_due
 from service.dispatch.expansion.expand import expand_run
-from service.reports.counting import count_audiences
+from service.reports.plan_counts import count_audiences
 from service.storage.postgres import transaction
 from tests.factories import TEXT, make_contact, make_draft, make_scheduled, make_template
 from tests.harness.ledger import add_channel

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from service.audience.suppressions.suppression_store import insert_suppressions
-from service.campaigns.audience.clearance import frozen_content
+from service.campaigns.audience.content_checks import frozen_content
 from service.campaigns.calendar.schedule import Schedule
 from service.campaigns.core import run_store
 from service.campaigns.core.run_store import Follow

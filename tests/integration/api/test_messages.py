@@ -12,8 +12,8 @@ from service.api.http.idempotency import REPLAYED
 from service.coding.parts import split
 from service.crypto import Keyring
 from service.dispatch.compose import Composer, Work
+from service.dispatch.fair_queue import Flow
 from service.dispatch.handoff.slice_store import queued_rows
-from service.dispatch.share import Flow
 from tests.factories import phone
 from tests.harness.signatures import register_signature
 from tests.integration.api.conftest import Answer, Api

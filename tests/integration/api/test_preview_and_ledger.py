@@ -9,7 +9,7 @@ import pytest
 from service.audience.areas.area_store import load_areas
 from service.campaigns.runs.firing import fire_due
 from service.dispatch.expansion.expand import expand_run
-from service.local.lanes import CARRIERS_OF, open_lanes, set_channels
+from service.local.simulated_channels import CARRIERS_OF, open_lanes, set_channels
 from service.storage.postgres import transaction
 from tests.factories import Team, make_contact, make_team, make_token, phone
 from tests.integration.api.conftest import Api

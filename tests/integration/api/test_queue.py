@@ -10,11 +10,11 @@ import pytest
 
 from service.channels.config.store import get_hold, hold_channel
 from service.channels.contract.model import Channel, Hold
-from service.dispatch import share_store
+from service.dispatch import fair_queue_store
 from service.dispatch.expansion.expand import expand_run
+from service.dispatch.fair_queue import Charge, Flow
 from service.dispatch.handoff import lease_store
 from service.dispatch.handoff.lease_store import Lease
-from service.dispatch.share import Charge, Flow
 from service.storage.postgres import transaction
 from tests.harness.instants import instant
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone
@@ -213,7 +213,7 @@ async def test_without_a_limit_the_rate_is_the_measured_one(lane: Lane) -> None:
         async with lane.api.runtime.pool.acquire() as conn:
             at = began + timedelta(seconds=second)
             charges = {flow: Charge(30, 0.0, 0.0, 10)}
-            await share_store.tell(conn, lane.channel.id, charges, at)
+            await fair_queue_store.tell(conn, lane.channel.id, charges, at)
     lane.api.clock.at = began + timedelta(seconds=40)
     queue = await lane.queue()
     assert queue["rate"] == pytest.approx(15)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.dispatch.handoff.lease import Lease
-from service.reports.waiting import WAITS
+from service.reports.waiting_reasons import WAITS
 from tests.factories import phone
 from tests.harness.sick import seen, serve_lane, tell
 from tests.integration.api.conftest import Api

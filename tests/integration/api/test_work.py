@@ -18,7 +18,7 @@ from service.campaigns.plans.missed import record_missed
 from service.campaigns.runs import firing
 from service.campaigns.runs.firing import fire_due
 from service.dispatch.failover import health_store
-from service.dispatch.failover.breaker import Breaker, Figures
+from service.dispatch.failover.circuit_breaker import Breaker, Figures
 from service.dispatch.failover.health import Counts
 from service.storage.postgres import transaction
 from tests.factories import make_contact, make_scheduled, make_token, make_user, phone

@@ -19,7 +19,7 @@ from service.campaigns.core.model import Campaign, Plan, State
 from service.campaigns.plans import lifecycle, planning
 from service.campaigns.plans.corrections import correct
 from service.campaigns.plans.lifecycle import finish_campaigns
-from service.campaigns.runs import further_runs
+from service.campaigns.runs import follow_up_runs
 from service.campaigns.runs.firing import fire_due
 from service.crypto import Keyring
 from service.dispatch.expansion import expand_store
@@ -323,7 +323,7 @@ async def test_what_still_sends_is_not_corrected(wrong: Wrong, state: str) -> No
 async def _sent_again(wrong: Wrong) -> UUID:
     by = By(wrong.team.operator.id, "", wrong.now)
     async with transaction(wrong.pool) as conn:
-        return await further_runs.resend_missed(conn, wrong.team.operator, wrong.run_id, None, by)
+        return await follow_up_runs.resend_missed(conn, wrong.team.operator, wrong.run_id, None, by)
 
 
 async def test_what_is_being_sent_again_is_not_corrected_before_it_has_left(wrong: Wrong) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from service.audience.areas.area_store import load_areas
 from service.campaigns.approval import approval
-from service.campaigns.audience.clearance import ValuesMissing
+from service.campaigns.audience.content_checks import ValuesMissing
 from service.campaigns.core.model import Campaign, State
 from service.crypto import Keyring
 from service.errors import Conflict

@@ -11,11 +11,11 @@ import pytest
 
 from service.accounts.people.model import By
 from service.delivery.receipts.receipts import fold_receipts
-from service.delivery.uncertain import doubt, doubt_store
-from service.delivery.uncertain.doubt import Decision, Skip, Verdict
-from service.delivery.uncertain.doubt_store import Which
+from service.delivery.uncertain import uncertain, uncertain_store
 from service.delivery.uncertain.statement import Line
 from service.delivery.uncertain.statement_import import Statement, import_statement
+from service.delivery.uncertain.uncertain import Decision, Skip, Verdict
+from service.delivery.uncertain.uncertain_store import Which
 from service.dispatch.handoff import lease_store
 from service.messages.ledger import MOVES, MessageState
 from service.storage.postgres import COLLISIONS, UNREACHABLE, transaction
@@ -97,14 +97,14 @@ async def test_nobody_folds_while_a_decision_is_made(
     on = await begin()
     await on.put_in_doubt(1, refs=[b"r"])
     await on.receive(b"r", 1)
-    settle = doubt_store.settle
+    settle = uncertain_store.settle
     folded: list[int] = []
 
     async def fold_first(*args: Any) -> int:
         folded.append(await fold_receipts(on.pool, on.on.channel.id, on.later))
         return await settle(*args)
 
-    monkeypatch.setattr(doubt_store, "settle", fold_first)
+    monkeypatch.setattr(uncertain_store, "settle", fold_first)
     assert (await on.decide(1, decision="unknown")).decided == 1
     assert folded == [0]
     await on.fold()
@@ -117,7 +117,7 @@ async def test_an_answer_that_comes_during_a_decision_waits_and_changes_nothing(
     on = await begin()
     await on.put_in_doubt(1)
     result = await on.on.result(1, 1, ref=b"late")
-    settle = doubt_store.settle
+    settle = uncertain_store.settle
     answers: list[asyncio.Task[None]] = []
 
     async def answer_first(*args: Any) -> int:
@@ -125,7 +125,7 @@ async def test_an_answer_that_comes_during_a_decision_waits_and_changes_nothing(
         await until(lambda: waiting(on, "WITH result AS"))
         return await settle(*args)
 
-    monkeypatch.setattr(doubt_store, "settle", answer_first)
+    monkeypatch.setattr(uncertain_store, "settle", answer_first)
     assert (await on.decide(1)).decided == 1
     await answers[0]
     assert (await on.row(1))["state"] == "delivered"
@@ -188,7 +188,7 @@ async def test_a_slice_is_not_closed_over_what_is_being_put_back(
     on = await begin(1)
     await on.put_in_doubt(1)
     await on.allow_resend()
-    settle = doubt_store.settle
+    settle = uncertain_store.settle
     closing: list[asyncio.Task[None]] = []
 
     async def close_first(*args: Any) -> int:
@@ -196,7 +196,7 @@ async def test_a_slice_is_not_closed_over_what_is_being_put_back(
         await until(lambda: waiting(on, "pg_advisory_xact_lock"))
         return await settle(*args)
 
-    monkeypatch.setattr(doubt_store, "settle", close_first)
+    monkeypatch.setattr(uncertain_store, "settle", close_first)
     assert (await on.decide(1, decision="resend")).decided == 1
     await closing[0]
     open_slices = await on.pool.fetchval("SELECT count(*) FROM slices WHERE done_at IS NULL")
@@ -216,7 +216,7 @@ async def test_a_kill_in_the_middle_leaves_all_as_it_was(
     on = await begin(3)
     await on.put_in_doubt(1, 2, 3)
     await on.allow_resend()
-    act = getattr(doubt_store, at)
+    act = getattr(uncertain_store, at)
 
     async def then_die(conn: Any, *args: Any) -> Any:
         await act(conn, *args)
@@ -225,7 +225,7 @@ async def test_a_kill_in_the_middle_leaves_all_as_it_was(
         await conn.execute("SELECT 1")
 
     with monkeypatch.context() as patch:
-        patch.setattr(doubt_store, at, then_die)
+        patch.setattr(uncertain_store, at, then_die)
         with pytest.raises(UNREACHABLE):
             await on.decide(1, 2, 3, decision=decision)
     assert await on.on.states() == {"uncertain": 3}
@@ -355,7 +355,7 @@ async def test_a_decision_names_who_and_why_for_each_hand_off(begin: Begin) -> N
     on = await begin()
     await on.put_in_doubt(1, 2)
     async with transaction(on.pool) as conn:
-        await doubt.decide(
+        await uncertain.decide(
             conn, Which(run_id=on.on.run), Decision.UNKNOWN,
             By(on.on.scene.approver, "no statement to be had", on.later),
         )  # fmt: skip

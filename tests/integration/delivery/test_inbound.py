@@ -14,7 +14,7 @@ from service.channels.contract.gateway import Inbound
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.inbound import inbound, inbound_store
-from service.delivery.inbound.joining import GAP, REPEATED_WITHIN
+from service.delivery.inbound.reassembly import GAP, REPEATED_WITHIN
 from service.delivery.receipts.inbox import Inbox
 from service.logs import JSONFormatter
 from service.storage.postgres import Pool

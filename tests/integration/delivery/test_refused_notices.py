@@ -12,7 +12,7 @@ from service.audience.segments.segment import parse
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
 from service.audience.segments.segment_store import FIRST_RULE_PARAMETER, count_people, shown
-from service.campaigns.audience.follower_store import count_missed
+from service.campaigns.audience.follow_up_store import count_missed
 from service.crypto import Keyring
 from service.delivery.inbound.replies import reply_texts
 from service.dispatch.direct import direct_store

@@ -11,10 +11,10 @@ from service.crypto import Keyring
 from service.delivery.inbound import strays, strays_store
 from service.delivery.inbound.inbound import read_inbound
 from service.delivery.inbound.inbound_store import NewText
+from service.delivery.inbound.keywords import Kind
 from service.delivery.inbound.replies import send_replies
 from service.delivery.inbound.strays import Bounds
 from service.delivery.inbound.strays_store import Hold
-from service.delivery.inbound.words import Kind
 from service.errors import Conflict, NotFound
 from service.storage.postgres import Connection, Pool, Record, transaction
 from tests.factories import make_user

@@ -15,7 +15,7 @@ from service.crypto import Keyring
 from service.delivery.receipts.inbox import Inbox
 from service.delivery.receipts.receipts import fold_receipts, recheck
 from service.dispatch.expansion.expand import expand_run
-from service.dispatch.handoff.serve import ChannelServer
+from service.dispatch.handoff.channel_server import ChannelServer
 from service.runtime import Runtime
 from service.settings import Settings
 from service.simulator.carrier.config import Account, Faults, SimulatorConfig

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import asyncpg
 import pytest
 
-from service.campaigns.audience import follower_store
+from service.campaigns.audience import follow_up_store
 from service.campaigns.stops import guard_store
 from service.channels.contract.gateway import Receipt
 from service.channels.contract.outcome import ReceiptState
@@ -22,11 +22,11 @@ from service.delivery.inbound import inbound_store
 from service.delivery.receipts import settle_store
 from service.delivery.receipts import store as delivery
 from service.delivery.receipts.store import Change
-from service.delivery.uncertain import doubt_store
-from service.delivery.uncertain.doubt_store import Settled, Which
+from service.delivery.uncertain import uncertain_store
+from service.delivery.uncertain.uncertain_store import Settled, Which
 from service.dispatch.direct import direct_store
-from service.dispatch.failover import shift_store
-from service.dispatch.failover.shift_store import Stopped
+from service.dispatch.failover import failover_store
+from service.dispatch.failover.failover_store import Stopped
 from service.dispatch.handoff import lease_store, record_store, slice_store, store, sweep_store
 from service.dispatch.handoff.record_store import Result
 from service.dispatch.handoff.slice_store import Ended
@@ -256,13 +256,13 @@ async def settles_doubts(aged: Aged, conn: Connection) -> None:
         list(marked(aged)),
     )
     some = keys(aged, marked(aged))
-    await doubt_store.lock_doubts(conn, some)
+    await uncertain_store.lock_doubts(conn, some)
     by = await conn.fetchval("SELECT uuidv7()")
     with suppress(asyncpg.ForeignKeyViolationError):
         async with conn.transaction():
             found = [Settled(*key, 1, "queued", "decided") for key in some]
-            await doubt_store.settle(conn, by, found, aged.now)
-    await doubt_store.list_doubts(conn, Which(), None, 50)
+            await uncertain_store.settle(conn, by, found, aged.now)
+    await uncertain_store.list_doubts(conn, Which(), None, 50)
 
 
 @act(rows=40 * FEW)
@@ -285,9 +285,9 @@ async def meets_doubts(aged: Aged, conn: Connection) -> None:
         found,
     )
     await delivery.parked_with_doubt(conn, aged.channel.id, aged.now, aged.now)
-    await doubt_store.parked_with_decided(conn, aged.channel.id, aged.now, aged.now)
+    await uncertain_store.parked_with_decided(conn, aged.channel.id, aged.now, aged.now)
     await sweep_store.forget_settled_doubts(conn)
-    await doubt_store.handoffs_to(conn, None, aged.channel.id, found)
+    await uncertain_store.handoffs_to(conn, None, aged.channel.id, found)
 
 
 @act(rows=20 * FEW)
@@ -314,10 +314,10 @@ async def guards_a_run(aged: Aged, conn: Connection) -> None:
 @act(rows=5 * FEW, slices=5)
 async def shifts_a_slice(aged: Aged, conn: Connection) -> None:
     stopped = Stopped(aged.channel.id, aged.now, "test")
-    await shift_store.next_slices(conn, aged.channel.id, aged.run, 0, 10)
+    await failover_store.next_slices(conn, aged.channel.id, aged.run, 0, 10)
     ways = {"china_mobile": aged.channel.id}
-    await shift_store.move_queued(conn, stopped, aged.run, 5, ways)
-    await shift_store.close_emptied(conn, aged.run, 5, aged.now)
+    await failover_store.move_queued(conn, stopped, aged.run, 5, ways)
+    await failover_store.close_emptied(conn, aged.run, 5, aged.now)
 
 
 @act(slices=3)
@@ -333,7 +333,7 @@ async def drops_numbers(aged: Aged, conn: Connection) -> None:
 
 @act(rows=20 * FEW)
 async def stops_what_arrived(aged: Aged, conn: Connection) -> None:
-    await follower_store.stop_arrived(conn, aged.direct, aged.now)
+    await follow_up_store.stop_arrived(conn, aged.direct, aged.now)
 
 
 # ---- the API

@@ -14,7 +14,7 @@ import pytest
 from service.campaigns.calendar import county_store
 from service.campaigns.calendar.holidays import Changes, Quiet
 from service.crypto import Keyring
-from service.dispatch.handoff.write import Writer
+from service.dispatch.handoff.writer import Writer
 from service.storage.postgres import Connection, Pool
 from tests.harness.ledger import states
 from tests.harness.moved_clock import MovedClock

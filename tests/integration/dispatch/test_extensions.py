@@ -19,7 +19,7 @@ from service.crypto import Keyring
 from service.delivery.inbound.inbound import read_inbound
 from service.dispatch.direct import direct
 from service.dispatch.direct.direct_store import NewRun, Recipient
-from service.dispatch.handoff.serve import ChannelServer
+from service.dispatch.handoff.channel_server import ChannelServer
 from service.local.embedded import free_port
 from service.simulator.carrier.config import Account, Listener
 from service.simulator.carrier.replies import Replies, originate

@@ -29,9 +29,9 @@ from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.receipts.receipts import fold_receipts, sweep_parked
 from service.dispatch.expansion.expand import expand_run
-from service.dispatch.failover.breaker import Limits
+from service.dispatch.failover.circuit_breaker import Limits
 from service.dispatch.failover.health import IN_A_ROW, Standing
-from service.dispatch.handoff.serve import ChannelServer
+from service.dispatch.handoff.channel_server import ChannelServer
 from service.dispatch.limits.pace import Grant, Limit
 from service.simulator.carrier.config import Account, Faults, SimulatorConfig
 from service.simulator.run import Simulator, running
@@ -173,15 +173,15 @@ async def town(
     """Lays out the town and starts two channel processes; `other`: whether the second channel may
     take what the first one does.
     """
-    monkeypatch.setattr("service.dispatch.handoff.serve.FOLLOW_SECONDS", 0.1)
+    monkeypatch.setattr("service.dispatch.handoff.channel_server.FOLLOW_SECONDS", 0.1)
     monkeypatch.setattr("service.channels.links.logins.FIRST_SECONDS", 0.05)
     monkeypatch.setattr("service.channels.links.logins.MOST_SECONDS", 0.2)
     monkeypatch.setattr("service.channels.links.logins.REFUSED_SECONDS", 0.2)
-    monkeypatch.setattr("service.dispatch.handoff.write.IDLE_SECONDS", 0.2)
-    monkeypatch.setattr("service.dispatch.handoff.submit.IDLE_SECONDS", 0.2)
+    monkeypatch.setattr("service.dispatch.handoff.writer.IDLE_SECONDS", 0.2)
+    monkeypatch.setattr("service.dispatch.handoff.sender.IDLE_SECONDS", 0.2)
     monkeypatch.setattr("service.dispatch.failover.health.PROBE_SECONDS", 0.3)
     monkeypatch.setattr("service.dispatch.handoff.mark.BLOCKED", timedelta(seconds=0.2))
-    monkeypatch.setattr("service.dispatch.failover.shift.LOOK_AGAIN", timedelta(seconds=0.2))
+    monkeypatch.setattr("service.dispatch.failover.failover.LOOK_AGAIN", timedelta(seconds=0.2))
     monkeypatch.setattr("service.dispatch.expansion.expand.SLICE_ROWS", 200)
     async with AsyncExitStack() as stack:
 
@@ -409,7 +409,7 @@ class Awaited(Free):
 async def test_an_answer_may_send_the_rest_back_while_tokens_are_awaited(
     stage: SetUp, monkeypatch: pytest.MonkeyPatch, outcome: Outcome
 ) -> None:
-    monkeypatch.setattr("service.dispatch.handoff.write.IN_A_ROW", 1)
+    monkeypatch.setattr("service.dispatch.handoff.writer.IN_A_ROW", 1)
     on = await stage(people=12, window=16)
     gateway = Scripted(lambda _: SubmitResult(outcome, code="9", reason="account"))
     gateway.delay = lambda: 0.05

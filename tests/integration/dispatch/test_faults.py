@@ -21,10 +21,10 @@ from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.receipts.receipts import fold_receipts, sweep_parked
 from service.dispatch.expansion.expand import expand_run
-from service.dispatch.handoff.serve import ChannelServer
+from service.dispatch.handoff.channel_server import ChannelServer
 from service.local.embedded import free_port
 from service.simulator.carrier.config import Account, Faults, Listener, SimulatorConfig
-from service.simulator.carrier.fate import fates
+from service.simulator.carrier.outcomes import fates
 from service.simulator.run import running
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import add_contacts, add_run, make_scene, phone, states
@@ -225,8 +225,8 @@ async def test_what_twilio_took_without_an_answer_is_found_in_its_list(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """No callbacks at all: only its list says what became of what it never answered."""
-    monkeypatch.setattr("service.dispatch.handoff.inquire.EVERY_SECONDS", 0.2)
-    monkeypatch.setattr("service.dispatch.handoff.inquire.AFTER", timedelta(0))
+    monkeypatch.setattr("service.dispatch.handoff.provider_query.EVERY_SECONDS", 0.2)
+    monkeypatch.setattr("service.dispatch.handoff.provider_query.AFTER", timedelta(0))
     sid = "AC" + "0" * 32
     journal = tmp_path / "journal"
     config = SimulatorConfig(

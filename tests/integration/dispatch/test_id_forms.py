@@ -15,8 +15,8 @@ from service.crypto import Keyring
 from service.delivery.receipts import id_forms
 from service.delivery.receipts.receipts import fold_receipts
 from service.dispatch.expansion.expand import expand_run
-from service.dispatch.handoff.serve import ChannelServer
-from service.simulator.carrier.fate import fates
+from service.dispatch.handoff.channel_server import ChannelServer
+from service.simulator.carrier.outcomes import fates
 from service.storage.postgres import Pool, transaction
 from tests.conftest import NOW
 from tests.harness.ledger import add_contacts, add_run, make_scene, phone, states

@@ -11,8 +11,8 @@ import pytest
 
 from service.crypto import Keyring
 from service.dispatch.handoff import lease, lease_store
+from service.dispatch.handoff.channel_server import ChannelServer
 from service.dispatch.handoff.lease import HeldLease
-from service.dispatch.handoff.serve import ChannelServer
 from service.storage.postgres import Pool, open_pool
 from tests.conftest import NOW
 from tests.harness.ledger import add_channel

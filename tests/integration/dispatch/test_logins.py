@@ -16,7 +16,7 @@ from service.channels.contract.model import Channel
 from service.channels.links import logins, logins_store
 from service.channels.links.logins import Ending
 from service.crypto import Keyring
-from service.dispatch.handoff.serve import ChannelServer
+from service.dispatch.handoff.channel_server import ChannelServer
 from service.simulator.carrier.config import Faults
 from service.simulator.run import Simulator
 from service.storage.postgres import Pool, transaction
@@ -167,7 +167,7 @@ async def test_many_links_of_two_processes_share_one_patience(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """However often they look, a turn is a login; nothing goes by the time that passes here."""
-    monkeypatch.setattr("service.dispatch.handoff.serve.FOLLOW_SECONDS", 0.02)
+    monkeypatch.setattr("service.dispatch.handoff.channel_server.FOLLOW_SECONDS", 0.02)
     monkeypatch.setattr(logins, "FIRST_SECONDS", HOUR)
     monkeypatch.setattr(logins, "MOST_SECONDS", HOUR)
     async with simulate(faults=close_at_once()) as carrier:
@@ -243,8 +243,8 @@ async def test_a_link_that_works_lets_the_others_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """After an outage one logs in; the others need not wait for turns once it serves."""
-    monkeypatch.setattr("service.dispatch.handoff.serve.FOLLOW_SECONDS", 0.02)
-    monkeypatch.setattr("service.dispatch.handoff.serve.PROOF_SECONDS", 0.02)
+    monkeypatch.setattr("service.dispatch.handoff.channel_server.FOLLOW_SECONDS", 0.02)
+    monkeypatch.setattr("service.dispatch.handoff.channel_server.PROOF_SECONDS", 0.02)
     monkeypatch.setattr(logins, "FIRST_SECONDS", HOUR)
     monkeypatch.setattr(logins, "MOST_SECONDS", HOUR)
     monkeypatch.setattr(logins, "has_worked", lambda *_: works)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from service.dispatch.handoff import record, record_store, store
+from service.dispatch.handoff import record_store, recorder, store
 from service.dispatch.limits.pace import Grant, Limit, Pace
 from tests.harness.stage import Accept, Scripted, SetUp, done, until, working
 
@@ -70,7 +70,7 @@ async def test_results_wait_for_company_and_no_permit_waits_for_them(
 async def test_results_wait_for_no_company_once_they_hold_an_eighth_of_the_permits(
     stage: SetUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record, "FLUSH_SECONDS", 60)
+    monkeypatch.setattr(recorder, "FLUSH_SECONDS", 60)
     on = await stage(100, window=8)
     async with working(on, Scripted(lambda _: Accept)):
         await until(lambda: done(on), 20)

@@ -32,9 +32,9 @@ from service.delivery.receipts.inbox import Inbox
 from service.delivery.receipts.settle_store import settle_runs
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, record_store, slice_store, store, sweep_store
+from service.dispatch.handoff.channel_server import ChannelServer
 from service.dispatch.handoff.lease import HeldLease
 from service.dispatch.handoff.lease_store import Lease
-from service.dispatch.handoff.serve import ChannelServer
 from service.dispatch.handoff.slice_store import Ended
 from service.dispatch.handoff.store import Asked
 from service.dispatch.limits.pace import Grant, Limit, Pace, channel_limit
@@ -1223,7 +1223,7 @@ async def test_what_a_gateway_refuses_to_write_is_not_in_doubt(stage: SetUp) -> 
 async def test_a_channel_that_cannot_be_read_ends_no_service(
     stage: SetUp, redis: Redis, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.dispatch.handoff.serve.FOLLOW_SECONDS", 0.05)
+    monkeypatch.setattr("service.dispatch.handoff.channel_server.FOLLOW_SECONDS", 0.05)
     on = await stage(1)
     async with on.pool.acquire() as conn:
         broken = await add_channel(conn, on.keyring, 1, on.now)

@@ -15,7 +15,7 @@ from service.delivery.inbound.inbound import read_inbound
 from service.delivery.inbound.replies import TOGETHER, reply_texts, send_replies
 from service.delivery.receipts.inbox import Inbox
 from service.dispatch.expansion.expand import expand_run
-from service.dispatch.handoff.serve import ChannelServer
+from service.dispatch.handoff.channel_server import ChannelServer
 from service.simulator.carrier.audit import received
 from service.simulator.carrier.replies import Replies, originate
 from service.simulator.run import Simulator

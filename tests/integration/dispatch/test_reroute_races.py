@@ -26,7 +26,7 @@ from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.retries import reroute_store
 from service.messages.ledger import OPEN
 from service.simulator.carrier.config import Account, SimulatorConfig
-from service.simulator.carrier.fate import PROFILES
+from service.simulator.carrier.outcomes import PROFILES
 from service.simulator.run import running
 from service.storage.postgres import COLLISIONS, Pool, transaction
 from tests.harness.lanes import MOBILE, NP, TELECOM, UNICOM, Lanes, alter, lay_out, ref

@@ -528,7 +528,7 @@ async def test_nothing_turns_in_circles_while_a_text_waits(
     pool: Pool, keyring: Keyring, now: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sender looks for work all the time, and finds none until the text is due."""
-    monkeypatch.setattr("service.dispatch.handoff.submit.IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("service.dispatch.handoff.sender.IDLE_SECONDS", 0.01)
     on = await one_text(pool, keyring, now)
     let_go = 0
     finish = slice_store.finish_slices

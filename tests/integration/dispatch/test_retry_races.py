@@ -26,7 +26,7 @@ from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, slice_store
 from service.dispatch.retries import retry
 from service.messages.ledger import OPEN
-from service.simulator.carrier.fate import PROFILES
+from service.simulator.carrier.outcomes import PROFILES
 from service.storage.postgres import COLLISIONS, Pool, transaction
 from tests.harness.lanes import MOBILE, UNICOM, Lanes, lay_out
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone, states

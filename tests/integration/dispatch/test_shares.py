@@ -15,11 +15,11 @@ from redis.asyncio import Redis
 from service.channels.contract.gateway import Submission, SubmitResult
 from service.clock import Clock
 from service.crypto import Keyring
-from service.dispatch import share_store
+from service.dispatch import fair_queue_store
 from service.dispatch.expansion.expand import expand_run
+from service.dispatch.fair_queue import Charge, Flow
 from service.dispatch.handoff.slice_store import Held
 from service.dispatch.limits.pace import Pace
-from service.dispatch.share import Charge, Flow
 from service.storage.postgres import Pool, transaction
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone
 from tests.harness.stage import Accept, Scripted, SetUp, Stage, claim_one, done, until, working
@@ -321,11 +321,11 @@ async def test_what_connections_tell_adds_up_and_locks_nobody_out(stage: SetUp) 
         for _ in range(20):
             async with transaction(on.pool) as conn:
                 charges = {flow: Charge(10, 0.0, 0.0, 10) for flow in order}
-                await share_store.tell(conn, on.channel.id, charges, on.now)
+                await fair_queue_store.tell(conn, on.channel.id, charges, on.now)
 
     await asyncio.gather(tell(flows), tell(flows[::-1]), tell(flows), tell(flows[::-1]))
     async with on.pool.acquire() as conn:
-        standings = await share_store.standings(conn, on.channel.id)
+        standings = await fair_queue_store.standings(conn, on.channel.id)
     assert {flow: standing.time for flow, standing in standings.items()} == dict.fromkeys(
         flows, 80.0
     )
@@ -336,9 +336,9 @@ async def test_whoever_was_behind_counts_from_where_it_began(stage: SetUp) -> No
     on = await stage(1)
     flow = Flow(1, on.scene.department)
     async with on.pool.acquire() as conn:
-        await share_store.tell(conn, on.channel.id, {flow: Charge(10, 5.0, 5.0, 10)}, on.now)
-        await share_store.tell(conn, on.channel.id, {flow: Charge(10, 50.0, 50.5, 10)}, on.now)
-        (standing,) = (await share_store.standings(conn, on.channel.id)).values()
+        await fair_queue_store.tell(conn, on.channel.id, {flow: Charge(10, 5.0, 5.0, 10)}, on.now)
+        await fair_queue_store.tell(conn, on.channel.id, {flow: Charge(10, 50.0, 50.5, 10)}, on.now)
+        (standing,) = (await fair_queue_store.standings(conn, on.channel.id)).values()
     assert (standing.time, standing.started, standing.weight) == (51.0, 50.5, 10)
 
 

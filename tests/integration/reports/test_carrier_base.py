@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import FormData
 
-from service.local.lanes import CARRIERS_OF, open_lanes, set_channels
+from service.local.simulated_channels import CARRIERS_OF, open_lanes, set_channels
 from service.runtime import Runtime
 from service.simulator.carrier.config import SimulatorConfig
 from service.simulator.run import running

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from service.runtime import Runtime
-from service.simulator.carrier.fate import fates
+from service.simulator.carrier.outcomes import fates
 from tests.harness.county import County, at_work
 from tests.harness.moved_clock import MovedClock
 from tests.integration.api.conftest import Api

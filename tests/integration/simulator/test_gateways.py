@@ -100,7 +100,7 @@ async def test_the_generic_gateway_speaks_to_the_vendor_as_documented() -> None:
 
 
 def test_the_documented_settings_know_every_fate() -> None:
-    from service.simulator.carrier.fate import _FATES
+    from service.simulator.carrier.outcomes import _FATES
 
     known = documented()["callback_states"]
     assert known.keys() == {fate.name for fate in _FATES if fate.stats}

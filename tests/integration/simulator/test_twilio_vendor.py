@@ -12,7 +12,7 @@ from aiohttp import ClientError, ClientSession
 from twilio.request_validator import RequestValidator
 
 from service.simulator.carrier.config import Account, Faults
-from service.simulator.carrier.fate import fates
+from service.simulator.carrier.outcomes import fates
 from service.simulator.run import Simulator, running
 from tests.harness.simulated import simulator
 from tests.integration.simulator.raw import QUIET_SECONDS, admin, callbacks, eventually

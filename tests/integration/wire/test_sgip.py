@@ -33,7 +33,7 @@ from service.protocols.sgip.pdu import (
     UnbindResp,
 )
 from service.simulator.carrier.config import Account, Faults, Listener, SimulatorConfig
-from service.simulator.carrier.fate import Verdict, fates
+from service.simulator.carrier.outcomes import Verdict, fates
 from service.simulator.carrier.receipts import MOPart
 from service.simulator.carrier.subscriber import Subscriber
 from service.simulator.run import Simulator, running

@@ -38,7 +38,7 @@ from service.protocols.smgp.pdu import (
 from service.protocols.smgp.report import parse_report
 from service.protocols.smgp.tlv import Options
 from service.simulator.carrier.config import Account, Faults, SimulatorConfig
-from service.simulator.carrier.fate import fates
+from service.simulator.carrier.outcomes import fates
 from service.simulator.carrier.receipts import MOPart
 from service.simulator.run import Simulator, running
 from tests.harness.session import PATIENCE_SECONDS

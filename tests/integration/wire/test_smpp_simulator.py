@@ -34,7 +34,7 @@ from service.protocols.smpp.pdu import (
 )
 from service.protocols.smpp.report import parse_report
 from service.protocols.smpp.tlv import TLV, Tag
-from service.simulator.carrier.fate import fates
+from service.simulator.carrier.outcomes import fates
 from service.simulator.carrier.receipts import MOPart
 from service.simulator.run import Simulator, running
 from service.simulator.wire import server, smpp

@@ -10,10 +10,10 @@ import pytest
 from redis.asyncio import Redis
 
 from service.channels.config.store import parse_settings
+from service.channels.contract.address_check import Reach, going
 from service.channels.contract.gateway import Unreachable
 from service.channels.contract.model import Channel
 from service.channels.contract.networks import GROUPS, reach_of, read_networks
-from service.channels.contract.reach import Reach, going
 from service.channels.contract.registry import factory
 from service.channels.trial.trial import try_channel
 from service.clock import Clock

@@ -9,7 +9,7 @@ from service.audience.imports.staging import StagedNumber, Stager
 from service.audience.segments.segment_words import FIELDS
 from service.audience.tables.header import COLUMNS
 from service.audience.vocabulary.entry_texts import ENTRY_TEXTS, RULE_TEXTS, TEXT_COLUMNS
-from service.audience.vocabulary.traits import LONGEST_TAG, MOST_TAGS, split_tags
+from service.audience.vocabulary.fields import LONGEST_TAG, MOST_TAGS, split_tags
 from service.crypto import Keyring
 
 MANY = tuple(f"标签{n}" for n in range(MOST_TAGS + 1))

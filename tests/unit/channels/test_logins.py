@@ -11,7 +11,7 @@ import pytest
 from service.channels.config.store import ConnectionHealth
 from service.channels.contract.gateway import LoginRefused, Unparseable, Unreachable
 from service.channels.links.logins import Ending, delay, ended, failed, has_worked, jittered
-from service.channels.trial.link_words import REASONS, losses
+from service.channels.trial.link_explanations import REASONS, losses
 from service.protocols import session
 from tests.harness.stage import Scripted
 

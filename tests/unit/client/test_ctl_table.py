@@ -23,8 +23,8 @@ from service.api.routes import OPS
 from service.audience.imports.report import FIXES, WARNINGS
 from service.audience.numbers.number import REASONS
 from service.audience.tables.header import _REFUSED
-from service.audience.vocabulary.traits import CARRIERS, ROLES
-from service.reports.plain import REASONS as REASONS_OF_TEXTS
+from service.audience.vocabulary.fields import CARRIERS, ROLES
+from service.reports.explanations import REASONS as REASONS_OF_TEXTS
 
 BY_OP = {f"{op.method} {op.path}": op for op in OPS}
 MAY = RIGHTS[Role.OPERATOR] | RIGHTS[Role.APPROVER]

@@ -3,8 +3,8 @@
 import pytest
 
 from service.coding.parts import split
+from service.delivery.inbound.keywords import Kind, read
 from service.delivery.inbound.replies import CONFIRMS, reply_texts
-from service.delivery.inbound.words import Kind, read
 from service.messages.lint.lint import lint
 from service.messages.lint.lint_form import LONGEST_SIGNATURE
 from service.messages.signature import head

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from service.campaigns.calendar.hours import County, HourTerms
+from service.dispatch.fair_queue import Flow
 from service.dispatch.forecast.forecast import Lane, Load, forecast, rates_of
-from service.dispatch.share import Flow
 
 NOW = datetime(2027, 1, 12, 1, 30, tzinfo=UTC)  # 09:30 in Beijing
 BEIJING = ZoneInfo("Asia/Shanghai")

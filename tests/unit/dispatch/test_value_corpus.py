@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from service.dispatch.direct.given import GivenText
+from service.dispatch.direct.direct_values import GivenText
 from service.errors import Invalid
 from service.messages.policy import SHIPPED, Sender
 from service.messages.template import problems

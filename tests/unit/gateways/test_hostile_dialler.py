@@ -7,7 +7,9 @@ import pytest
 
 from service.channels.contract.gateway import Refused
 from service.channels.links.refusals import Refusals
-from service.protocols.sgip.guests import (
+from service.protocols.sgip.listener import MOST_STRANGERS, SPARE, Listener
+from service.protocols.sgip.pdu import Bind, BindResp
+from service.protocols.sgip.waiting_peers import (
     MOST_ORIGINS,
     MOST_TRIES,
     TRIES_SECONDS,
@@ -15,8 +17,6 @@ from service.protocols.sgip.guests import (
     Waiting,
     origin_of,
 )
-from service.protocols.sgip.listener import MOST_STRANGERS, SPARE, Listener
-from service.protocols.sgip.pdu import Bind, BindResp
 from tests.harness.session import PATIENCE_SECONDS
 from tests.harness.sgip import SMG, Store, dialled, number
 from tests.unit.gateways.test_sgip_listener import LOGIN, is_sent_away, listening

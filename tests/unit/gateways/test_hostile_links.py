@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.channels.contract.outcome import Outcome
-from service.channels.trial.link_words import REASONS
+from service.channels.trial.link_explanations import REASONS
 from service.protocols import session, window
 from service.protocols.cmpp.pdu import ActiveTest, ActiveTestResp, SubmitResp
 from service.protocols.frame import Frames

@@ -9,7 +9,7 @@ import pytest
 from service.api.webhooks.webhooks import Told
 from service.campaigns.calendar.fires import Why
 from service.delivery.webhooks.webhook import Event
-from service.dispatch.failover import breaker
+from service.dispatch.failover import circuit_breaker
 from service.reports.interruptions import KINDS, WHYS, explain_fire, explain_interruption, why
 
 MIGRATION = Path(__file__).parents[3] / ("service/storage/migrations/0140_record_interruptions.sql")
@@ -28,7 +28,7 @@ def test_every_reason_has_its_words(code: Why) -> None:
 
 
 def test_every_cause_of_a_shut_channel_has_its_words() -> None:
-    source = Path(breaker.__file__ or "").read_text()
+    source = Path(circuit_breaker.__file__ or "").read_text()
     causes = set(re.findall(r'return "(\w+)", ', source)) | {"silent"}
     assert len(causes) >= 4
     assert causes <= set(WHYS)

@@ -25,7 +25,7 @@ from service.protocols.cmpp.pdu import (
 )
 from service.protocols.cmpp.report import parse_report
 from service.protocols.number import to_national
-from service.simulator.carrier.fate import fates
+from service.simulator.carrier.outcomes import fates
 from service.simulator.run import Simulator, running
 from service.simulator.wire import server
 from tests.harness.session import PATIENCE_SECONDS, Peer

@@ -1,0 +1,144 @@
+"""The SQL of rosters as users see them: on what each rests, until when, and who is on it."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from service.audience.imports.membership_store import EVIDENCE
+from service.audience.segments.segment_sql import holds_on
+from service.audience.vocabulary.consent import CONSENT
+from service.storage.postgres import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """An imported list, the number of people on it, and its latest import with what it changed.
+
+    kind: subscriber_base, of a carrier, which nobody else may see the people of; else department.
+    unshown: how many people are on it by a consent that nothing shows.
+    """
+
+    id: UUID
+    department_id: UUID
+    name: str
+    kind: str
+    basis: str
+    purpose: str
+    evidence: str
+    evidence_on: date | None
+    evidence_by: str
+    evidence_how: str | None
+    evidence_form: str
+    expires_on: date
+    expired: bool
+    created_at: datetime
+    confirmed_at: datetime | None
+    confirmed_by: UUID | None
+    contacts: int
+    unshown: int
+    latest: dict[str, Any] | None
+
+
+class RosterTerms(NamedTuple):
+    """On what a roster rests, and until when."""
+
+    id: UUID
+    basis: str
+    expires_on: date
+    purpose: str
+    evidence: str
+    evidence_on: date | None
+    evidence_by: str
+    evidence_how: str | None
+    evidence_form: str
+
+
+def shown_evidence(imported: str, roster: str) -> str:
+    """SQL columns: what shows the consent of whom a row of an import put on a roster, and whether
+    that was said of the import or of the roster as a whole; `evidence_of` null: nothing shows one.
+    """
+    columns = [
+        f"CASE WHEN {imported}.evidence <> '' THEN {imported}.{name} ELSE {roster}.{name} END"
+        f" AS {name}"
+        for name in EVIDENCE
+    ]
+    whose = f"""CASE WHEN {imported}.evidence <> '' THEN 'import'
+                     WHEN {roster}.evidence <> '' THEN 'roster' END AS evidence_of"""
+    return ", ".join((*columns, whose))
+
+
+async def get_roster(
+    conn: Connection, department_id: UUID, name: str, *, lock: bool = False
+) -> RosterTerms | None:
+    """The terms of a department's roster of this name."""
+    query = f"""
+        SELECT id, basis, expires_on, purpose, {", ".join(EVIDENCE)} FROM rosters
+        WHERE department_id = $1 AND name = $2
+    """  # noqa: S608  # names of columns
+    row = await conn.fetchrow(query + " FOR UPDATE" * lock, department_id, name)
+    return RosterTerms(*row) if row else None
+
+
+async def confirm_roster(
+    conn: Connection, terms: RosterTerms, user_id: UUID, now: datetime
+) -> None:
+    """Let a roster rest on these terms, confirmed by a person."""
+    await conn.execute(
+        """
+        UPDATE rosters SET basis = $2, expires_on = $3, purpose = $4, evidence = $5,
+            evidence_on = $6, evidence_by = $7, evidence_how = $8, evidence_form = $9,
+            confirmed_by = $10, confirmed_at = $11
+        WHERE id = $1
+        """,
+        *terms,
+        user_id,
+        now,
+    )
+
+
+async def list_rosters(
+    conn: Connection,
+    scope: UUID | None,
+    before: UUID | None,
+    limit: int,
+    today: date,
+    *,
+    name: str | None = None,
+) -> list[Roster]:
+    """A page of rosters, each with the latest import in force; `name` means that one alone."""
+    rows = await conn.fetch(
+        f"""
+        SELECT r.id, r.department_id, r.name, r.basis, r.purpose,
+               {", ".join(f"r.{name}" for name in EVIDENCE)},
+               r.expires_on, NOT {holds_on("r", "$4")} AS expired, r.created_at, r.confirmed_at,
+               r.confirmed_by, i.latest,
+               CASE WHEN d.kind = 'carrier' THEN 'subscriber_base' ELSE 'department' END AS kind,
+               p.contacts, p.unshown
+        FROM rosters r JOIN departments d ON d.id = r.department_id
+        CROSS JOIN LATERAL (
+            SELECT count(DISTINCT l.contact_id) AS contacts,
+                   count(DISTINCT l.contact_id) FILTER (
+                       WHERE r.basis = '{CONSENT}' AND r.evidence = '' AND l.consent_basis = ''
+                         AND coalesce(f.evidence, '') = '') AS unshown
+            FROM links l LEFT JOIN imports f ON f.id = l.import_id
+            WHERE l.roster_id = r.id AND l.left_by IS NULL) p
+        LEFT JOIN LATERAL (
+            SELECT report->'stored'->'members'
+                   || jsonb_build_object('import_id', id, 'at', finished_at) AS latest
+            FROM imports
+            WHERE department_id = r.department_id AND roster = r.name AND state = 'done'
+              AND NOT dry_run AND undone_at IS NULL
+            ORDER BY id DESC LIMIT 1
+        ) AS i ON true
+        WHERE ($1::uuid IS NULL OR r.department_id = $1) AND ($2::uuid IS NULL OR r.id < $2)
+          AND ($5::text IS NULL OR r.name = $5)
+        ORDER BY r.id DESC LIMIT $3
+        """,  # noqa: S608  # names of columns
+        scope,
+        before,
+        limit,
+        today,
+        name,
+    )
+    return [Roster(**row) for row in rows]

@@ -1,0 +1,136 @@
+"""Whom a campaign means: those of its segment's rule, or for a correction those who got a run.
+
+In place of a rule a correction has `received = "<run>"`, as a segment would say it; but who that is
+and how many they are is read from the ledger, where whoever may have got the run counts as well.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from service.audience.areas.area_store import read_area_tree
+from service.audience.segments import segment_store
+from service.audience.segments.segment import canonical, parse
+from service.audience.segments.segment_sql import Compiled
+from service.audience.segments.segment_store import Counts
+from service.audience.segments.segment_uses import WrittenOut, write_out
+from service.campaigns.audience import target_store
+from service.campaigns.audience.follow_up_store import ledger_people, to_be_corrected
+from service.campaigns.audience.preview import compiled, count_people, read_rule
+from service.campaigns.audience.target_store import Change
+from service.campaigns.core.model import Campaign, Content, Plan
+from service.storage.postgres import Connection
+
+
+def rule_of(run_id: UUID) -> str:
+    """What stands for a rule in a correction of a run."""
+    return canonical(parse(f'received = "{run_id}"'))
+
+
+async def rule_text(conn: Connection, plan: Plan, scope: UUID | None) -> str:
+    """The rule of a plan as it stands now.
+
+    Raises:
+        NotFound: there is no such segment in the scope.
+    """
+    if plan.corrects is not None:
+        return rule_of(plan.corrects)
+    return (await segment_store.get_segment(conn, _segment(plan), scope)).rule
+
+
+def _segment(plan: Plan) -> UUID:
+    if plan.segment_id is None:
+        raise ValueError("a campaign that corrects no run has a segment")
+    return plan.segment_id
+
+
+async def written_rule(conn: Connection, campaign: Campaign) -> tuple[WrittenOut, UUID]:
+    """The rule as it stands now, the segments that it uses written out, and its last editor."""
+    if campaign.plan.corrects is not None:
+        return write_out(parse(rule_of(campaign.plan.corrects)), ()), campaign.edited_by
+    segment = await segment_store.get_segment(conn, _segment(campaign.plan), None)
+    rule = await read_rule(
+        conn, segment.department_id, segment.rule, name=segment.name, segment_id=segment.id
+    )
+    return rule, segment.edited_by
+
+
+async def count_meant(
+    conn: Connection, campaign: Campaign, rule: str, message_class: str, now: datetime
+) -> Counts:
+    """How many people a text of this class would reach, by the campaign's rule or run.
+
+    Raises:
+        SegmentError: the rule names an unknown area.
+    """
+    whose = campaign.department_id
+    if campaign.plan.corrects is None:
+        return await count_people(
+            conn, whose, await read_rule(conn, whose, rule), message_class, now
+        )
+    members = to_be_corrected(campaign.plan.corrects, None, segment_store.FIRST_RULE_PARAMETER)
+    return await segment_store.count_people(conn, whose, ledger_people(members), message_class, now)
+
+
+def keeps_people(plan: Plan) -> bool:
+    """Whether a plan's people are compared with those of its approval. Those of a correction stand
+    in a ledger, and a plan for newcomers is for others each time.
+    """
+    return plan.corrects is None and plan.schedule.kind != "joining"
+
+
+async def keep_people(
+    conn: Connection, campaign: Campaign, content: Content, now: datetime
+) -> None:
+    """Keep who is in the target, as those whom the approval is for."""
+    if keeps_people(campaign.plan):
+        await target_store.keep_approved(
+            conn,
+            campaign.id,
+            campaign.department_id,
+            await _condition(conn, campaign, content, now),
+            content.message_class,
+            now,
+        )
+
+
+async def compare_people(
+    conn: Connection,
+    campaign: Campaign,
+    content: Content,
+    planned_at: datetime,
+    share: float,
+    now: datetime,
+) -> Change:
+    """How many of the people of a fire are others than those of the approval; see `compare`."""
+    return await target_store.compare(
+        conn,
+        campaign.id,
+        campaign.department_id,
+        await _condition(conn, campaign, content, now),
+        content.message_class,
+        planned_at,
+        share,
+        now,
+    )
+
+
+async def _condition(
+    conn: Connection, campaign: Campaign, content: Content, now: datetime
+) -> Compiled:
+    whose = campaign.department_id
+    rule = await read_rule(conn, whose, content.rule)
+    return compiled(rule, whose, await read_area_tree(conn), now)
+
+
+def correction_problems(plan: Plan) -> dict[str, str]:
+    """What does not suit a correction, by field."""
+    if plan.corrects is None:
+        return {}
+    problems = {}
+    if plan.segment_id is not None:
+        problems["segment_id"] = "a correction goes to those who got the run, and to nobody else"
+    if plan.schedule.kind not in {"now", "once"}:
+        problems["schedule.kind"] = "a correction goes out once: now, or once at an instant"
+    if plan.more_texts:
+        problems["more_texts"] = "a correction has one text"
+    return problems

@@ -1,0 +1,235 @@
+"""Hand-offs without an answer, settled by a person, and what a late receipt may still change.
+
+What may have left and has no answer is never sent again by itself (invariant I3). A person may say
+what became of it, not before ten minutes: until then its answer or its receipt may be on the way.
+`delivered` and `unknown` end it; `resend` and `not_sent` put it back to where it is handed off, and
+only if the policy of its class allows that (default: it does not), never past its validity, never
+when a receipt waits that may be its, and `not_sent` never against the carrier's own reference.
+
+Whatever is decided, a receipt that comes later is paired with it: `unknown` yields to it, and one
+that contradicts another decision is kept as a conflict.
+"""
+
+import logging
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from service.accounts.people.model import By
+from service.clock import CHINA
+from service.delivery.receipts import store
+from service.delivery.receipts.receipts import SETTLE_AFTER, pair
+from service.delivery.uncertain import uncertain_store as doubts
+from service.delivery.uncertain.uncertain_store import Key, Settled, Which
+from service.dispatch.limits import caps_store
+from service.dispatch.retries import reroute
+from service.errors import Conflict
+from service.storage.postgres import Connection, Record
+
+log = logging.getLogger(__name__)
+
+WAIT = timedelta(minutes=10)
+"""How long a hand-off is in doubt before a person may decide (design §4)."""
+
+CLASSES = ("public_interest", "service", "warning")
+DECIDED = "decided"
+"""The reason of a state that a person has decided."""
+
+
+class Decision(StrEnum):
+    """What a person says of hand-offs in doubt."""
+
+    DELIVERED = "delivered"  # it arrived
+    UNKNOWN = "unknown"  # nobody will find out; yields to a receipt
+    RESEND = "resend"  # it may have arrived, and is sent again
+    NOT_SENT = "not_sent"  # it never left, and is sent
+
+
+class Skip(StrEnum):
+    """Why a hand-off was left as it was."""
+
+    NOT_IN_DOUBT = "not_in_doubt"  # there is none, or it is settled already
+    VALIDITY_OVER = "validity_over"
+    CAMPAIGN_CANCELLED = "campaign_cancelled"
+    CORRECTED = "corrected"  # its text is known to be wrong
+    PART_TAKEN = "part_taken"  # the carrier gave a reference, so it did leave
+    PART_ARRIVED = "part_arrived"
+    RECEIPT_WAITS = "receipt_waits"
+
+
+class TooEarly(Conflict):
+    """An answer may still come; `may_at` is when everything that was asked for may be decided."""
+
+    code = "too_early"
+
+    def __init__(self, may_at: datetime) -> None:
+        at = may_at.astimezone(CHINA).isoformat(timespec="milliseconds")
+        super().__init__(
+            f"the answer or a receipt may still come; decide at {at} or later, "
+            f"{WAIT.total_seconds() / 60:.0f} minutes after the last of them was put in doubt"
+        )
+        self.may_at = may_at
+
+    def details(self) -> Mapping[str, object]:
+        """`may_at`."""
+        return {"may_at": self.may_at}
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What became of a decision; `channels` have something to hand off by it."""
+
+    decision_id: uuid.UUID | None = None
+    decided: int = 0
+    skipped: list[tuple[Key, Skip]] = field(default_factory=list)
+    channels: set[int] = field(default_factory=set)
+
+
+def may_decide_at(since: datetime) -> datetime:
+    """When a person may decide on what has been in doubt since then."""
+    return since + WAIT
+
+
+async def decide(conn: Connection, which: Which, decision: Decision, by: By) -> Verdict:
+    """Settle the hand-offs in doubt that are asked for, those that can be; all in one transaction.
+
+    Raises:
+        TooEarly: one of them has not been in doubt for ten minutes; nothing is decided.
+        Conflict: the policy of a class does not allow to send again; nothing is decided.
+    """
+    back = decision in (Decision.RESEND, Decision.NOT_SENT)
+    rows = await hold(conn, which, hand_off_again=back)
+    verdict = Verdict(skipped=_missing(which, rows))
+    if not rows:
+        return verdict
+    may_at = max(may_decide_at(row["since"]) for row in rows)
+    if may_at > by.at:
+        raise TooEarly(may_at)
+    waiting: set[Key] = set()
+    if back:
+        await _check_policy(conn, {row["class"] for row in rows})
+        waiting = await doubts.with_receipts(conn, [_key(row) for row in rows])
+    found = []
+    for row in rows:
+        skip = _obstacle(row, decision, by.at, waiting) if back else None
+        if skip is None:
+            found.append(_settled(row, decision))
+        else:
+            verdict.skipped.append((_key(row), skip))
+    if found:
+        verdict.decision_id = await doubts.insert_decision(conn, decision.value, by)
+        verdict.decided = await doubts.settle(conn, verdict.decision_id, found, by.at)
+        await caps_store.give_back(conn, [(f.run_id, f.no) for f in found])
+        queued = {(f.run_id, f.no) for f in found if f.state == "queued"}
+        verdict.channels = {row["channel_id"] for row in rows if _key(row) in queued}
+    log.info("doubts decided", extra={"decision": decision.value, "messages": verdict.decided})
+    return verdict
+
+
+async def hold(conn: Connection, which: Which, *, hand_off_again: bool) -> list[Record]:
+    """Lock the hand-offs in doubt that are asked for; returns those that are still in doubt then.
+
+    hand_off_again: their campaigns and runs are held still, too.
+    """
+    seen = await doubts.find_doubts(conn, which)
+    await doubts.lock_folds(conn, {row["channel_id"] for row in seen})
+    if hand_off_again:
+        await reroute.lock(conn, {row["run_id"] for row in seen})
+    return await doubts.lock_doubts(conn, [_key(row) for row in seen])
+
+
+def _key(row: Record) -> Key:
+    return row["run_id"], row["no"]
+
+
+def _missing(which: Which, rows: Sequence[Record]) -> list[tuple[Key, Skip]]:
+    found = {_key(row) for row in rows}
+    asked = dict.fromkeys(which.keys or ())
+    return [(key, Skip.NOT_IN_DOUBT) for key in asked if key not in found]
+
+
+async def _check_policy(conn: Connection, classes: Collection[str]) -> None:
+    allowed = {row["class"] for row in await doubts.list_policies(conn) if row["allowed"]}
+    refused = sorted(set(classes) - allowed)
+    if refused:
+        raise Conflict(
+            f"texts of the class {' and '.join(refused)} are not handed off again once they may "
+            "have left; an administrator can allow it (PUT /uncertain/policies), or decide "
+            "delivered or unknown",
+            code="resend_not_allowed",
+        )
+
+
+def _obstacle(
+    row: Record, decision: Decision, now: datetime, waiting: Collection[Key]
+) -> Skip | None:
+    """Why this one is not handed off again; None: it is. The first that holds is said."""
+    sends, until = not row["cancelled"], row["valid_until"]
+    obstacles = {
+        Skip.CAMPAIGN_CANCELLED: decision is Decision.RESEND and not sends,
+        Skip.VALIDITY_OVER: sends and until is not None and until <= now,
+        Skip.CORRECTED: sends and row["corrected"],
+        Skip.PART_ARRIVED: row["arrived"],
+        Skip.PART_TAKEN: decision is Decision.NOT_SENT and row["taken"],
+        Skip.RECEIPT_WAITS: _key(row) in waiting,
+    }
+    return next((skip for skip, holds in obstacles.items() if holds), None)
+
+
+def _settled(row: Record, decision: Decision) -> Settled:
+    state, reason = decision.value, DECIDED
+    if decision in (Decision.RESEND, Decision.NOT_SENT):
+        state = "queued"
+        if row["cancelled"]:  # it never left, and is not to any more
+            state, reason = "cancelled", row["cancel_reason"]
+    return Settled(row["run_id"], row["no"], row["attempt"], state, reason)
+
+
+async def sweep_decided(conn: Connection, channel_id: int, now: datetime) -> None:
+    """Give parked receipts of a channel to the decided hand-offs that they speak of.
+
+    Only where exactly one fits, or it does not matter which one is (`pair`): one that may as well
+    be of a hand-off still in doubt is ambiguous.
+    So this goes before `sweep_parked`, at the same `now`, and like it by one at a time. Once its
+    hand-off has the receipt's reference, the fold ranks the receipt as any other.
+    """
+    if not await store.lock_fold(conn, channel_id):
+        return
+    rows = await doubts.parked_with_decided(
+        conn, channel_id, now - SETTLE_AFTER, now - store.RECEIPT_WAIT
+    )
+    adopted, ambiguous = pair(row for row in rows if not row["in_doubt"])
+    ambiguous += {row["id"] for row in rows if row["in_doubt"]}
+    if adopted:
+        await store.adopt(conn, channel_id, adopted, now)
+        await store.rematch(conn, channel_id, [row["ref"] for row, _ in adopted])
+    if ambiguous:
+        await store.mark_ambiguous(conn, ambiguous)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Whether texts of a class may be handed off again although they may have left.
+
+    reason, set_by, set_at: of the last change; empty while nothing was ever said.
+    """
+
+    message_class: str
+    allowed: bool = False
+    reason: str = ""
+    set_by: uuid.UUID | None = None
+    set_at: datetime | None = None
+
+
+async def list_policies(conn: Connection) -> list[Policy]:
+    """The policy of each class."""
+    said = {row["class"]: Policy(*row) for row in await doubts.list_policies(conn)}
+    return [said.get(name, Policy(name)) for name in CLASSES]
+
+
+async def set_policy(conn: Connection, message_class: str, *, allowed: bool, by: By) -> Policy:
+    """Allow or forbid it for a class from now on; recorded, also if it says nothing new."""
+    await doubts.insert_policy(conn, message_class, by, allowed=allowed)
+    return Policy(message_class, allowed, by.reason, by.user_id, by.at)

@@ -1,0 +1,411 @@
+"""The SQL of hand-offs in doubt: listing them, settling them by a person's or a carrier's word.
+
+Locks are taken in one order, the fold's own: the channels' folds, then campaigns and runs, then the
+rows of the ledger. So no receipt is folded or adopted while a decision is made, and a decision, an
+answer that comes late and a recovery meet at the row itself: the first one moves it.
+
+One module: all of its statements rely on these locks, and are read beside each other for that.
+"""
+
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.accounts.people.model import By
+from service.campaigns.audience.follow_up_store import uncorrected
+from service.channels.contract.registry import own_reference_kinds
+from service.storage.postgres import Connection, Record, one
+
+Key = tuple[uuid.UUID, int]
+"""A row of the ledger: run and number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Hand-offs in doubt by what they have in common; None: whatever it is.
+
+    scope: the only department whose runs count; None: all.
+    """
+
+    scope: uuid.UUID | None = None
+    run_id: uuid.UUID | None = None
+    channel_id: int | None = None
+    department_id: uuid.UUID | None = None
+    keys: Sequence[Key] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What one hand-off in doubt turns out to be. reason, code: as the ledger keeps them."""
+
+    run_id: uuid.UUID
+    no: int
+    attempt: int
+    state: str
+    reason: str
+    code: str | None = None
+
+
+async def list_doubts(
+    conn: Connection, which: Which, after: Key | None, limit: int
+) -> list[Record]:
+    """A page of the hand-offs in doubt, by run and number, with the parts that the carrier took."""
+    return await conn.fetch(
+        """
+        SELECT u.run_id, u.no, u.channel_id, c.name AS channel, r.department_id, r.class,
+               r.valid_until, u.attempt, u.marked_at, u.since, m.phone_cipher, m.part_count,
+               ARRAY(SELECT DISTINCT p.part FROM parts p
+                     WHERE p.run_id = u.run_id AND p.no = u.no AND p.attempt = u.attempt
+                       AND (c.kind <> ALL ($8) OR p.state IS NOT NULL)
+                     ORDER BY p.part) AS with_reference
+        FROM uncertain u
+        JOIN runs r ON r.id = u.run_id
+        CROSS JOIN LATERAL (
+            SELECT phone_cipher, part_count FROM messages
+            WHERE run_id = u.run_id AND no = u.no OFFSET 0) m
+        JOIN channels c ON c.id = u.channel_id
+        WHERE ($1::uuid IS NULL OR r.department_id = $1)
+          AND ($2::uuid IS NULL OR u.run_id = $2)
+          AND ($3::smallint IS NULL OR u.channel_id = $3)
+          AND ($4::uuid IS NULL OR r.department_id = $4)
+          AND ($5::uuid IS NULL OR (u.run_id, u.no) > ($5, $6::int))
+        ORDER BY u.run_id, u.no LIMIT $7
+        """,
+        which.scope,
+        which.run_id,
+        which.channel_id,
+        which.department_id,
+        after[0] if after else None,
+        after[1] if after else None,
+        limit,
+        own_reference_kinds(),
+    )
+
+
+async def find_doubts(conn: Connection, which: Which) -> list[Record]:
+    """The run, number and channel of hand-offs in doubt, not locked."""
+    return await conn.fetch(
+        """
+        SELECT u.run_id, u.no, u.channel_id FROM uncertain u JOIN runs r ON r.id = u.run_id
+        WHERE ($1::uuid IS NULL OR r.department_id = $1)
+          AND ($2::uuid IS NULL OR u.run_id = $2)
+          AND ($3::smallint IS NULL OR u.channel_id = $3)
+          AND ($4::uuid IS NULL OR r.department_id = $4)
+          AND ($5::uuid[] IS NULL OR (u.run_id, u.no) IN (
+            SELECT * FROM unnest($5, $6::int[])))
+        """,
+        which.scope,
+        which.run_id,
+        which.channel_id,
+        which.department_id,
+        None if which.keys is None else [run_id for run_id, _ in which.keys],
+        None if which.keys is None else [no for _, no in which.keys],
+    )
+
+
+async def lock_folds(conn: Connection, channels: Collection[int]) -> None:
+    """Wait until nobody folds receipts of these channels, and keep it so to the transaction's end.
+
+    The lock is the folder's own (`lock_fold`); a statement of its own, so that the next one's
+    snapshot is younger.
+    """
+    for channel_id in sorted(set(channels)):
+        await conn.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended('fold', $1::int))", channel_id
+        )
+
+
+async def lock_doubts(conn: Connection, keys: Collection[Key]) -> list[Record]:
+    """Lock those of these rows that are still in doubt; returns them with what a decision turns on.
+
+    taken: whether the carrier took a part of this attempt, by its reference or, where that is ours,
+    a receipt; arrived: whether one of any attempt has arrived; corrected: whether the run is.
+    """
+    ordered = sorted(keys)
+    return await conn.fetch(
+        f"""
+        SELECT u.run_id, u.no, u.attempt, u.channel_id, u.phone_hash, u.marked_at, u.since,
+               r.class, r.valid_until, NOT {uncorrected("r")} AS corrected,
+               r.state = 'cancelled' OR coalesce(c.state = 'cancelled', false) AS cancelled,
+               coalesce(r.cancel_reason, 'campaign_cancelled') AS cancel_reason,
+               EXISTS (SELECT FROM parts p WHERE p.run_id = u.run_id AND p.no = u.no
+                         AND p.attempt = u.attempt
+                         AND (l.kind <> ALL ($3) OR p.state IS NOT NULL)) AS taken,
+               EXISTS (SELECT FROM parts p WHERE p.run_id = u.run_id AND p.no = u.no
+                         AND p.state = 'delivered') AS arrived
+        FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
+        JOIN uncertain u ON u.run_id = k.run_id AND u.no = k.no
+        JOIN messages m ON m.run_id = u.run_id AND m.no = u.no AND m.attempt = u.attempt
+        JOIN runs r ON r.id = u.run_id
+        JOIN channels l ON l.id = u.channel_id
+        LEFT JOIN campaigns c ON c.id = r.campaign_id
+        WHERE m.state = 'uncertain'
+        ORDER BY u.run_id, u.no
+        FOR UPDATE OF m
+        """,  # noqa: S608  # an alias
+        [run_id for run_id, _ in ordered],
+        [no for _, no in ordered],
+        own_reference_kinds(),
+    )
+
+
+async def with_receipts(conn: Connection, keys: Collection[Key]) -> set[Key]:
+    """Those of these hand-offs in doubt for whose phone, or one of whose parts, a receipt waits on
+    their channel: not folded yet, or without a match.
+    """
+    rows = await conn.fetch(
+        """
+        WITH doubt AS (
+            SELECT u.* FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
+            JOIN uncertain u ON u.run_id = k.run_id AND u.no = k.no
+        ), waiting AS (
+            SELECT channel_id, ref, phone_hash, received_at FROM receipts_unmatched
+            WHERE why IN ('parked', 'ambiguous')
+              AND channel_id IN (SELECT channel_id FROM doubt)
+            UNION ALL
+            SELECT channel_id, ref, phone_hash, received_at FROM receipt_inbox
+            WHERE state <> 'buffered' AND channel_id IN (SELECT channel_id FROM doubt)
+        )
+        SELECT d.run_id, d.no FROM waiting w
+        JOIN doubt d ON d.channel_id = w.channel_id AND d.phone_hash = w.phone_hash
+        WHERE d.marked_at <= w.received_at
+        UNION
+        SELECT d.run_id, d.no FROM waiting w
+        JOIN parts p ON p.channel_id = w.channel_id AND p.ref = w.ref
+        JOIN doubt d ON d.run_id = p.run_id AND d.no = p.no AND d.attempt = p.attempt
+        WHERE w.phone_hash IS NULL
+        """,
+        [run_id for run_id, _ in keys],
+        [no for _, no in keys],
+    )
+    return {(row["run_id"], row["no"]) for row in rows}
+
+
+async def settle(
+    conn: Connection, decision_id: uuid.UUID, found: Sequence[Settled], now: datetime
+) -> int:
+    """Give hand-offs in doubt the state they turned out to have; returns how many there were.
+
+    `queued` puts a message back to where it is handed off again, its slice and run open as before,
+    and what it was so far into `attempts`;
+    `cancelled` is for what never left, after its campaign was cancelled; `submitted` is what the
+    carrier took, and waits for its receipt from the mark on. `lock_doubts` first.
+    """
+    moved: int = await conn.fetchval(
+        """
+        WITH found AS (
+            SELECT * FROM unnest($2::uuid[], $3::int[], $4::int[], $5::message_state[], $6::text[],
+                                 $7::text[]) AS f(run_id, no, attempt, state, reason, code)
+        ), moved AS (
+            UPDATE messages m SET
+                state = f.state,
+                reason = CASE WHEN f.state <> 'queued' THEN f.reason END,
+                code = f.code,
+                submitted_at = CASE WHEN f.state = 'submitted' THEN m.marked_at END,
+                final_at = CASE WHEN f.state NOT IN ('queued', 'submitted')
+                                THEN $8::timestamptz END,
+                marked_at = CASE WHEN f.state <> 'queued' THEN m.marked_at END
+            FROM found f
+            WHERE m.run_id = f.run_id AND m.no = f.no AND m.attempt = f.attempt
+              AND m.state = 'uncertain'
+            RETURNING m.run_id, m.no, m.attempt, m.state, m.channel_id, m.part_count,
+                      old.state AS before, old.reason, old.marked_at
+        ), kept AS (
+            INSERT INTO attempts
+                (run_id, no, attempt, channel_id, part_count, state, reason, marked_at, ended_at)
+            SELECT run_id, no, attempt, channel_id, part_count, before, reason, marked_at, $8
+            FROM moved WHERE state = 'queued'
+        ), cleared AS (
+            DELETE FROM uncertain u USING moved
+            WHERE u.run_id = moved.run_id AND u.no = moved.no
+            RETURNING u.*, moved.state
+        ), noted AS (
+            INSERT INTO doubts_decided (run_id, no, attempt, decision_id, state, channel_id,
+                                        phone_hash, marked_at, since, decided_at)
+            SELECT run_id, no, attempt, $1, state, channel_id, phone_hash, marked_at, since, $8
+            FROM cleared
+        ), stretch AS MATERIALIZED (
+            SELECT s.*
+            FROM (SELECT DISTINCT run_id FROM moved WHERE state = 'queued') r, slices_of(r.run_id) s
+        ), opened AS (
+            UPDATE slices s SET done_at = NULL, not_before = NULL
+            FROM (
+                SELECT DISTINCT t.run_id, t.no FROM stretch t JOIN moved
+                  ON t.run_id = moved.run_id AND t.channel_id = moved.channel_id
+                    AND moved.no BETWEEN t.first_no AND t.last_no
+                WHERE moved.state = 'queued') w
+            WHERE s.run_id = w.run_id AND s.no = w.no AND s.epoch IS NULL
+              AND (s.done_at IS NOT NULL OR s.not_before > $8)
+            RETURNING s.run_id
+        ), again AS (
+            UPDATE runs r SET
+                state = CASE (SELECT c.state FROM campaigns c WHERE c.id = r.campaign_id)
+                        WHEN 'paused' THEN 'paused' ELSE 'running' END,
+                finished_at = NULL, settled_at = NULL
+            WHERE r.state = 'sent' AND r.id IN (SELECT run_id FROM opened)
+        )
+        SELECT count(*) FROM moved
+        """,
+        decision_id,
+        [f.run_id for f in found],
+        [f.no for f in found],
+        [f.attempt for f in found],
+        [f.state for f in found],
+        [f.reason for f in found],
+        [f.code for f in found],
+        now,
+    )
+    return moved
+
+
+@dataclass(frozen=True, slots=True)
+class StatementFile:
+    """The statement of a channel's carrier: its file's hash, and what became of its lines."""
+
+    channel_id: int
+    sha256: str
+    counts: dict[str, int]
+
+
+async def insert_decision(
+    conn: Connection, decision: str, by: By, statement: StatementFile | None = None
+) -> uuid.UUID:
+    """Record who decided what, when and why; returns the record's id."""
+    row = await conn.fetchrow(
+        """
+        INSERT INTO doubt_decisions
+            (decision, reason, decided_by, decided_at, channel_id, file_sha256, counts)
+        VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
+        """,
+        decision,
+        by.reason,
+        by.user_id,
+        by.at,
+        statement.channel_id if statement else None,
+        statement.sha256 if statement else None,
+        statement.counts if statement else None,
+    )
+    decision_id: uuid.UUID = one(row)["id"]
+    return decision_id
+
+
+async def list_policies(conn: Connection) -> list[Record]:
+    """The classes for which something was ever set, as they stand."""
+    return await conn.fetch(
+        """
+        SELECT DISTINCT ON (class) class, allowed, reason, set_by, set_at
+        FROM resend_policies ORDER BY class, id DESC
+        """
+    )
+
+
+async def insert_policy(conn: Connection, message_class: str, by: By, *, allowed: bool) -> None:
+    """Say whether texts of a class may be sent again from now on."""
+    await conn.execute(
+        """
+        INSERT INTO resend_policies (class, allowed, reason, set_by, set_at)
+        VALUES ($1, $2, $3, $4, $5)
+        """,
+        message_class,
+        allowed,
+        by.reason,
+        by.user_id,
+        by.at,
+    )
+
+
+async def parked_with_decided(
+    conn: Connection, channel_id: int, received_before: datetime, decided_after: datetime
+) -> list[Record]:
+    """Parked receipts for phones whose hand-offs on this channel were decided, a row a pairing.
+
+    Only hand-offs some of whose references never came, and not while another one to that phone is
+    on its way there: the receipt may be its. in_doubt: so it may be of one that is still in doubt.
+    """
+    return await conn.fetch(
+        """
+        SELECT x.id, x.ref, x.phone_hash, x.state, x.reason, x.code, d.run_id, d.no, d.attempt,
+               m.part_count,
+               c.receipts = 'last' AS last_only, k.parts AS known,
+               EXISTS (SELECT FROM uncertain u
+                       WHERE u.channel_id = x.channel_id AND u.phone_hash = x.phone_hash
+                         AND u.marked_at <= x.received_at) AS in_doubt
+        FROM receipts_unmatched x
+        JOIN channels c ON c.id = x.channel_id
+        JOIN doubts_decided d ON d.channel_id = x.channel_id AND d.phone_hash = x.phone_hash
+            AND d.marked_at <= x.received_at AND d.decided_at > $3
+        CROSS JOIN LATERAL (
+            SELECT part_count FROM messages WHERE run_id = d.run_id AND no = d.no OFFSET 0) m
+        CROSS JOIN LATERAL (
+            SELECT coalesce(array_agg(DISTINCT p.part), '{}') AS parts FROM parts p
+            WHERE p.run_id = d.run_id AND p.no = d.no AND p.attempt = d.attempt) k
+        WHERE x.why IN ('parked', 'ambiguous') AND x.channel_id = $1 AND x.received_at <= $2
+          AND CASE c.receipts WHEN 'last' THEN m.part_count <> ALL (k.parts)
+                              ELSE cardinality(k.parts) < m.part_count END
+          AND NOT EXISTS (
+            SELECT FROM texts_to(x.phone_hash, '-infinity') o
+            WHERE o.state = 'submitting' AND o.channel_id = $1)
+        ORDER BY x.id, d.run_id, d.no, d.attempt
+        """,
+        channel_id,
+        received_before,
+        decided_after,
+    )
+
+
+async def handoffs_to(
+    conn: Connection, scope: uuid.UUID | None, channel_id: int, phones: Collection[bytes]
+) -> list[Record]:
+    """All hand-offs that a carrier's line for one of these phones may speak of.
+
+    Only phones that are or were in doubt on the channel are looked at. `kind` is `open` (in doubt,
+    in scope), `decided`, or `other`: what is not in doubt, or not the caller's to settle. One that
+    another hand-off followed may have no instant: it may have been at any time.
+    """
+    return await conn.fetch(
+        """
+        WITH known AS (
+            SELECT u.phone_hash, u.run_id, u.no, u.attempt, u.marked_at, NULL AS state,
+                   CASE WHEN $3::uuid IS NULL OR r.department_id = $3
+                        THEN 'open' ELSE 'other' END AS kind
+            FROM uncertain u JOIN runs r ON r.id = u.run_id
+            WHERE u.channel_id = $1 AND u.phone_hash = ANY($2)
+            UNION ALL
+            SELECT d.phone_hash, d.run_id, d.no, d.attempt, d.marked_at, d.state::text, 'decided'
+            FROM doubts_decided d WHERE d.channel_id = $1 AND d.phone_hash = ANY($2)
+        ), span AS (
+            SELECT min(marked_at) - interval '2 days' AS first,
+                   max(marked_at) + interval '2 days' AS last FROM known
+        )
+        SELECT * FROM known
+        UNION ALL
+        SELECT o.phone_hash, o.run_id, o.no, h.attempt, h.marked_at, h.state::text, 'other'
+        FROM span
+        CROSS JOIN (SELECT DISTINCT phone_hash FROM known) k
+        CROSS JOIN LATERAL texts_to(k.phone_hash, '-infinity') o
+        CROSS JOIN LATERAL (
+            SELECT FROM runs
+            WHERE id = o.run_id AND created_at <= span.last
+              AND (finished_at IS NULL OR finished_at >= span.first) OFFSET 0) r
+        CROSS JOIN LATERAL (
+            SELECT o.channel_id, o.attempt, o.marked_at, o.state WHERE o.marked_at IS NOT NULL
+            UNION ALL
+            SELECT a.channel_id, a.attempt, a.marked_at, a.state FROM attempts a
+            WHERE a.run_id = o.run_id AND a.no = o.no) h
+        WHERE h.channel_id = $1
+          AND NOT EXISTS (SELECT FROM known k WHERE k.run_id = o.run_id AND k.no = o.no
+                            AND k.attempt = h.attempt)
+        """,
+        channel_id,
+        list(phones),
+        scope,
+    )
+
+
+async def channel_exists(conn: Connection, channel_id: int) -> bool:
+    """Whether there is such a channel."""
+    found: bool = await conn.fetchval(
+        "SELECT EXISTS (SELECT FROM channels WHERE id = $1)", channel_id
+    )
+    return found

@@ -1,0 +1,114 @@
+"""A test of a submitted campaign: its text, as it will read, to the approver's own phone.
+
+It takes the campaign's own channels and class, within the hours of service texts also if it is a
+warning. It is a run of its own mode, so that no report counts it among the people who were warned.
+It goes to nobody but whoever asks, who could approve the campaign and has proved the phone
+(`own_phone`), and only so often: it must not become a way round the second person.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from service.accounts.people import phone_store
+from service.accounts.people.model import User
+from service.audience.numbers.number import is_synthetic
+from service.audience.numbers.prefix_store import current_prefixes
+from service.campaigns.approval.approval import check_second_person
+from service.campaigns.audience.content_checks import frozen_content
+from service.campaigns.audience.preview import sample_text
+from service.campaigns.core.model import Campaign, State
+from service.campaigns.plans.planning import load
+from service.crypto import Keyring
+from service.dispatch.direct import direct_store, test_send_store
+from service.dispatch.direct.direct import Started
+from service.dispatch.direct.direct_store import Recipient
+from service.dispatch.direct.own_phone import service_hours
+from service.dispatch.direct.test_send_store import NewTest
+from service.dispatch.expansion import expand_store
+from service.dispatch.expansion.expand import SLICE_ROWS
+from service.dispatch.routing.route import routes
+from service.dispatch.routing.route_store import list_lanes
+from service.errors import Conflict, Invalid
+from service.storage.postgres import Connection
+
+VALIDITY = timedelta(hours=1)
+MOST_A_DAY = 20
+"""How many tests one user may have in 24 hours."""
+
+
+async def test_send(
+    conn: Connection,
+    keyring: Keyring,
+    actor: User,
+    campaign_id: UUID,
+    now: datetime,
+    text_no: int,
+) -> Started:
+    """Send what was submitted to the actor's own phone; of several texts the one of this number.
+
+    Raises:
+        NotFound: there is none of this id in the actor's scope.
+        Invalid: the campaign has no text of this number.
+        Forbidden: the actor could not approve it.
+        Conflict: it does not wait for approval, the actor has proved no phone or had too many
+            tests, the hours of service texts are over, no channel takes the number, or it may not
+            be written to.
+    """
+    campaign = await load(conn, campaign_id, actor.scope, lock=True)
+    await check_second_person(conn, actor, campaign, now)
+    if campaign.state is not State.PENDING_APPROVAL:
+        raise Conflict("only a campaign that waits for approval is tested", code="wrong_state")
+    if text_no > len(campaign.further) + 1:
+        problem = f"the campaign has {len(campaign.further) + 1} texts"
+        raise Invalid(problem, fields={"text_no": problem})
+    phone = await _proved_phone(conn, keyring, actor)
+    if await test_send_store.count_tests(conn, actor.id, now - timedelta(days=1)) >= MOST_A_DAY:
+        raise Conflict(f"you had {MOST_A_DAY} tests in 24 hours; try tomorrow", code="too_many")
+    valid_until = min(now + VALIDITY, await service_hours(conn, now))
+    person = await _recipient(conn, keyring, campaign, phone, now)
+    run = await test_send_store.insert_test(conn, _test(campaign, actor, text_no), now, valid_until)
+    if run is None:
+        raise Conflict("another run of the campaign began in this very moment; try again")
+    target, excluded = await direct_store.write_ledger(conn, run, [person], now)
+    if not target:
+        raise Conflict("your phone may not be written to: see the suppressions", code="suppressed")
+    channels: Sequence[int] = await expand_store.write_slices(conn, run, SLICE_ROWS)
+    await expand_store.finish_expansion(conn, run["id"], "running", target, now)
+    return Started(run["id"], target, excluded, channels)
+
+
+async def _proved_phone(conn: Connection, keyring: Keyring, actor: User) -> str:
+    own = await phone_store.get_phone(conn, actor.id)
+    if own.cipher is None:
+        raise Conflict("say first which phone is yours: PUT /account/phone", code="no_phone")
+    if own.proved_at is None:
+        raise Conflict(
+            "prove first that your phone is yours: PUT /account/phone sends a code to it, and POST"
+            " /account/phone/code takes it",
+            code="phone_not_proved",
+        )
+    return keyring.decrypt("phone", own.cipher)
+
+
+def _test(campaign: Campaign, actor: User, text_no: int) -> NewTest:
+    content = frozen_content(campaign)
+    text = sample_text(content.texts[text_no - 1].text)
+    return NewTest(campaign.id, content.hash, actor.id, text, content.rule, text_no)
+
+
+async def _recipient(
+    conn: Connection, keyring: Keyring, campaign: Campaign, phone: str, now: datetime
+) -> Recipient:
+    carrier = (await current_prefixes(conn)).carrier_of(phone) or ""
+    synthetic = is_synthetic(phone)
+    for route in routes(await list_lanes(conn, now), campaign.plan.channels):
+        if route.carrier == carrier and route.simulated == synthetic:
+            return Recipient(
+                keyring.phone_index(phone),
+                keyring.encrypt("phone", phone),
+                carrier,
+                synthetic,
+                route.channel_id,
+            )
+    raise Conflict("none of the campaign's channels takes your number", code="no_route")

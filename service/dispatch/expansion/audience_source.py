@@ -1,0 +1,76 @@
+"""Whom a run looks at, as the part of a statement that reads them.
+
+A fire reads the department's contacts by its rule. A run that follows another one reads that one's
+ledger: the same people, whatever the rule says of them by now, with what their contacts say where
+they still have one. Both give the same columns; `gone` is a reason to leave somebody out before all
+others, `matches` null is somebody of whom the rule cannot tell, and `ended` is who is on ended
+lists only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.audience.segments.segment_sql import CARRIER, Compiled
+from service.campaigns.audience.follow_up_store import Members
+from service.campaigns.audience.newcomer_store import New
+
+EVERYBODY = New("true", [])
+
+
+@dataclass(frozen=True, slots=True)
+class Whom:
+    """sql: the statement that reads them. parameters: its values, which stand behind those of
+    `Judging`. roles: their roles in order, of what it reads.
+    """
+
+    sql: str
+    parameters: Sequence[object]
+    roles: str
+
+
+def by_rule(condition: Compiled, among: New = EVERYBODY, *, department: str = "$1") -> Whom:
+    """Contacts whom a rule means, or may mean, of those `among` whom a condition holds; its
+    parameters follow the rule's. department: the placeholder of their department.
+    """
+    return Whom(
+        f"""
+        SELECT c.phone_hash, c.phone_cipher, c.name_cipher, c.area_code, c.synthetic,
+            {CARRIER} AS carrier, k.roles, ({condition.sql}) AS matches, NULL AS gone,
+            c.listed AND NOT k.holds AS ended
+        FROM {condition.source} WHERE c.department_id = {department} AND {among.sql}
+        OFFSET 0  -- so that nobody is judged twice
+        """,  # noqa: S608  # the condition is compiled from a parsed rule, its values are parameters
+        [*condition.parameters, *among.parameters],
+        condition.roles("roles"),
+    )
+
+
+def of_ledger(members: Members, lists: Compiled, *, must_be_listed: bool) -> Whom:
+    """People of other runs' ledgers, those `members`.
+
+    lists: everybody on a list that holds; must_be_listed: whoever is on none any more is left out.
+    """
+    left = f"NOT coalesce({lists.sql}, false)" if must_be_listed else f"{lists.sql} AND false"
+    return Whom(
+        f"""
+        SELECT DISTINCT ON (m.phone_hash) m.phone_hash,
+            coalesce(c.phone_cipher, m.phone_cipher) AS phone_cipher,
+            coalesce(c.name_cipher, m.name_cipher) AS name_cipher,
+            coalesce(c.area_code, m.area_code) AS area_code, h.simulated AS synthetic,
+            coalesce({CARRIER}, m.carrier) AS carrier, m.roles, true AS matches,
+            CASE WHEN EXISTS (
+                    SELECT FROM erasures e JOIN runs o ON o.id = m.run_id
+                    WHERE e.phone_hash = m.phone_hash AND e.erased_at >= o.created_at
+                      AND (e.department_id IS NULL OR e.department_id = $1)) THEN 'erased'
+                 WHEN coalesce(c.phone_cipher, m.phone_cipher) IS NULL THEN 'not_kept'
+                 WHEN {left} THEN 'no_longer_listed' END AS gone,
+            false AS ended
+        FROM {members.rows} JOIN channels h ON h.id = m.channel_id
+        LEFT JOIN ({lists.source}) ON c.phone_hash = m.phone_hash AND c.department_id = $1
+        WHERE {members.sql}
+        ORDER BY m.phone_hash, m.run_id DESC
+        OFFSET 0
+        """,  # noqa: S608  # constants and placeholders
+        [*lists.parameters, *members.parameters],
+        "roles",
+    )

@@ -1,0 +1,150 @@
+"""Judging the lanes: what was reported, the breakers, and what the change of one brings with it.
+
+Every scheduler looks each few seconds; one of them at a time judges, in one transaction, so that
+several make one decision. Shifting what waits (`shift`) comes after it, by itself.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from service.channels.contract.maintenance import maintenance_end
+from service.dispatch.failover import health_store
+from service.dispatch.failover.circuit_breaker import Breaker, Figures, Limits, step, trouble
+from service.dispatch.failover.health import Counts, total
+from service.dispatch.failover.health_store import Report
+from service.dispatch.limits.pace import Pace, channel_limit
+from service.dispatch.routing.route import Lane, covers
+from service.dispatch.routing.route_store import list_lanes
+from service.errors import Unavailable
+from service.settings import Settings
+from service.storage.postgres import Connection, Pool, Record, transaction
+
+log = logging.getLogger(__name__)
+
+GAP = timedelta(seconds=30)
+"""Nobody has judged for so long: what happened meanwhile says nothing of the lanes."""
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The limits of a deployment."""
+    return Limits(
+        share=settings.lane_fault_share,
+        slow=settings.lane_slow_seconds,
+        silence=timedelta(minutes=settings.lane_silence_minutes),
+        down=timedelta(minutes=settings.lane_down_minutes),
+        rest=timedelta(seconds=settings.lane_rest_seconds),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A channel on the bench: its row, its breaker as it was, and its figures."""
+
+    row: Record
+    breaker: Breaker
+    figures: Figures
+
+
+async def judge(pool: Pool, pace: Pace, limits: Limits, now: datetime, speed: float = 1.0) -> None:
+    """Look at every channel and move its breaker; nothing if another scheduler does it just now.
+
+    `speed`: how many times as fast as the carriers' time the clock runs.
+    """
+    limits = limits.at_speed(speed)
+    async with transaction(pool) as conn:
+        if not await health_store.lock_breakers(conn):
+            return
+        closed = await _judge(conn, limits, now, GAP * speed)
+        await health_store.delete_old_reports(conn, now, health_store.KEEP * speed)
+    for channel_id, tps in closed:
+        if tps is not None:
+            await _ease(pace, channel_id, tps)
+
+
+async def _judge(
+    conn: Connection, limits: Limits, now: datetime, gap: timedelta
+) -> list[tuple[int, int | None]]:
+    """Move the breakers; returns the channels that are closed again, with their TPS."""
+    hours = await health_store.maintenance_hours(conn)
+    resting = [channel for channel, own in hours.items() if maintenance_end(now, own) is not None]
+    rows = await health_store.lanes_to_judge(conn, resting, now, gap)
+    reports = await health_store.recent_reports(conn, now - limits.window)
+    lanes = {lane.id: lane for lane in await list_lanes(conn, now)}
+    bench = [_on_the_bench(row, reports.get(row["id"], []), now) for row in rows]
+    well = [
+        lanes[one.row["id"]]
+        for one in bench
+        if one.figures.up and one.breaker.state == "closed" and not _ails(one.figures, limits)
+    ]
+    closed = []
+    for one in bench:
+        if not one.row["enabled"]:
+            continue
+        lane = lanes[one.row["id"]]
+        figures = _with_cover(one.figures, lane, well)
+        breaker, change = step(one.breaker, figures, limits, now)
+        if breaker != one.breaker:
+            await health_store.write_breaker(conn, lane.id, breaker)
+        if change is None:
+            continue
+        await health_store.write_event(conn, lane.id, change.kind, change.why, figures, now)
+        await health_store.look_again(conn)
+        level = logging.ERROR if change.kind == "opened" else logging.INFO
+        log.log(level, "lane %s", change.kind, extra={"channel": lane.name, "why": change.why})
+        if change.kind == "closed":
+            closed.append((lane.id, one.row["tps"]))
+    return closed
+
+
+async def look_at(
+    conn: Connection, channel_id: int, limits: Limits, now: datetime
+) -> tuple[Breaker | None, Figures]:
+    """A channel's breaker and its figures, to be shown; None: nobody has judged it yet."""
+    row = await health_store.lane_to_show(conn, channel_id)
+    if row is None:
+        return None, Figures(Counts(), 0, timedelta(0), 0, None, 0, 0, None, covered=False)
+    reports = await health_store.recent_reports(conn, now - limits.window, channel_id)
+    judged = _on_the_bench(row, reports.get(channel_id, []), now)
+    return judged.breaker, judged.figures
+
+
+def _on_the_bench(row: Record, reports: Sequence[Report], now: datetime) -> _Judged:
+    """What is known of a channel; whether another covers it is not."""
+    breaker = Breaker(
+        row["state"], row["changed_at"], row["cause"], row["why"], row["trips"], row["climbing"]
+    )
+    fresh = [report for report in reports if report.at > breaker.changed_at]
+    faulty = [report.at for report in fresh if report.counts.faults]
+    last = {report.owner: report.counts.in_a_row for report in fresh if report.counts.judged}
+    nobody = not row["held"] or row["up"]
+    figures = Figures(
+        counts=total(report.counts for report in fresh),
+        in_a_row=sum(last.values()) if all(last.values()) else 0,
+        span=faulty[-1] - faulty[0] if faulty else timedelta(0),
+        unreported=row["unreported"],
+        silent_for=now - row["first_at"] if row["first_at"] else None,
+        connections=row["connections"],
+        up=row["up"],
+        down_for=None if nobody else now - row["connected_at"],
+        covered=False,
+    )
+    return _Judged(row, breaker, figures)
+
+
+def _ails(figures: Figures, limits: Limits) -> bool:
+    """Whether a channel is no help to others: it has trouble of its own, opened or not."""
+    return trouble(replace(figures, covered=True), limits) is not None
+
+
+def _with_cover(figures: Figures, lane: Lane, well: Sequence[Lane]) -> Figures:
+    return replace(figures, covered=any(covers(other, lane) for other in well))
+
+
+async def _ease(pace: Pace, channel_id: int, tps: int) -> None:
+    """Let a channel's pace come back from the bottom; without Redis nothing is sent anyway."""
+    try:
+        await pace.ease(channel_limit(channel_id, tps))
+    except Unavailable as error:
+        log.warning("the pace was not lowered", extra={"why": str(error)})

@@ -1,0 +1,245 @@
+"""A channel's queue: what waits by class and department, what holds it, and for how long."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from service.campaigns.calendar.county_store import load_county
+from service.campaigns.calendar.hours import County, HourTerms
+from service.channels.contract.maintenance import maintenance_end, next_day, next_month
+from service.channels.contract.model import Channel, Hold
+from service.dispatch.fair_queue import PRIORITIES, Flow
+from service.dispatch.forecast.forecast import Lane, Load, forecast
+from service.dispatch.handoff import queue_store
+from service.dispatch.limits import quota_store
+from service.dispatch.limits.pace import channel_limit, lot_size
+from service.messages.template import variables
+from service.storage.postgres import Connection, Record
+
+Count = Callable[[str], int]
+"""How many parts the channel makes of a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something waits other than for its turn. until: None where nobody knows.
+
+    name: disabled, no_connection, breaker, carrier, quota, maintenance, paused, hours, later.
+    """
+
+    name: str
+    until: datetime | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits of one class, or of one department in it.
+
+    messages: with those of paused campaigns, which are `paused`. parts: None where a text has
+    variables. wait: until the last of it that is not paused has been handed off; None: not
+    foreseeable.
+    """
+
+    messages: int
+    paused: int
+    parts: int | None
+    wait: timedelta | None
+    reasons: list[Reason]
+
+
+@dataclass(frozen=True, slots=True)
+class DepartmentWaiting(Waiting):
+    """What waits of one department in a class."""
+
+    department_id: UUID
+    department: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClassWaiting(Waiting):
+    """What waits of a class, over all departments."""
+
+    priority: str
+    departments: list[DepartmentWaiting]
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaUse:
+    """A quota, None where there is none, and the parts that were counted for it."""
+
+    quota: int | None
+    used: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelQueue:
+    """The queue of a channel. rate: parts a second that are reckoned with, None if unknown."""
+
+    rate: float | None
+    reasons: list[Reason]
+    day: QuotaUse
+    month: QuotaUse
+    classes: list[ClassWaiting]
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """What waits of one run."""
+
+    row: Record
+    parts: int | None
+    load: Load
+    wait: timedelta | None
+    reasons: list[Reason]
+
+    @property
+    def paused(self) -> bool:
+        return bool(self.row["state"] == "paused")
+
+
+async def read_queue(
+    conn: Connection, channel: Channel, hold: Hold | None, count: Count, now: datetime
+) -> ChannelQueue:
+    """The queue of a channel as it is now."""
+    state = await queue_store.lane_state(conn, channel.id)
+    day, month = await quota_store.used_parts(conn, channel.id, now)
+    rate = await rate_of(conn, channel, now)
+    rows = await queue_store.waiting_runs(conn, channel.id, now)
+    county = await load_county(conn)
+    loads = [load_of(row, count, county) for row in rows]
+    running = [x for x, row in zip(loads, rows, strict=True) if row["state"] == "running"]
+    works = channel.enabled and state["up"] and state["breaker"] is None
+    waits: dict[Load, timedelta | None] = {}
+    if rate is not None and works:
+        waits = forecast(lane_of(channel, rate, hold, (day, month)), running, now)
+    items = [
+        _Item(row, _parts(row, count), load, waits.get(load), list(_reasons_of(row, county, now)))
+        for row, load in zip(rows, loads, strict=True)
+    ]
+    return ChannelQueue(
+        rate,
+        [
+            *_reasons_of_channel(channel, state, hold, now),
+            *_reasons_of_quota(channel, day, month, now),
+        ],
+        QuotaUse(channel.daily_quota, day),
+        QuotaUse(channel.monthly_quota, month),
+        [
+            _of_class(priority, [i for i in items if i.load.flow.priority == priority])
+            for priority in sorted({item.load.flow.priority for item in items})
+        ],
+    )
+
+
+async def rate_of(conn: Connection, channel: Channel, now: datetime) -> float | None:
+    """What the contract allows, else what was measured of late."""
+    if channel.tps is None:
+        return await queue_store.measured_rate(conn, channel.id, now)
+    lot = lot_size(channel.destinations, channel.tps)
+    return 1_000_000 / channel_limit(channel.id, channel.tps, lot).interval
+
+
+def lane_of(channel: Channel, rate: float, hold: Hold | None, used: tuple[int, int]) -> Lane:
+    """The channel for a forecast. used: parts counted for the quotas of the day and the month."""
+    quotas = {"day": channel.daily_quota, "month": channel.monthly_quota}
+    return Lane(
+        rate,
+        hold.until if hold else None,
+        channel.maintenance,
+        channel.daily_quota,
+        channel.monthly_quota,
+        {
+            span: float(quota - parts)
+            for (span, quota), parts in zip(quotas.items(), used, strict=True)
+            if quota is not None
+        },
+    )
+
+
+def _parts(row: Record, count: Count) -> int | None:
+    return None if variables(row["text"]) else count(row["text"]) * row["messages"]
+
+
+def load_of(row: Record, count: Count, county: County) -> Load:
+    """What waits of a run, for a forecast: a row of `waiting_runs`."""
+    # A text with variables is reckoned as long as it is written.
+    return Load(
+        Flow(row["priority"], row["department_id"]),
+        row["weight"],
+        float(count(row["text"]) * row["messages"]),
+        HourTerms.of_run(row),
+        county,
+        row["not_before"] if row["later"] else None,
+        row["valid_until"],
+        row["max_tps"],
+    )
+
+
+def _reasons_of(row: Record, county: County, now: datetime) -> Iterable[Reason]:
+    if row["state"] == "paused":
+        yield Reason("paused")
+    opening = county.next_opening(now, HourTerms.of_run(row))
+    if opening > now:
+        yield Reason("hours", opening)
+        return
+    if row["later"]:
+        yield Reason("later", row["not_before"])
+
+
+def _reasons_of_channel(
+    channel: Channel, state: Record, hold: Hold | None, now: datetime
+) -> Iterable[Reason]:
+    if not channel.enabled:
+        yield Reason("disabled")
+    elif not state["up"]:
+        yield Reason("no_connection")
+    if state["breaker"] is not None:
+        yield Reason("breaker", None, state["breaker"])
+    if hold is not None:
+        yield Reason(hold.by, hold.until, hold.why)
+    if end := maintenance_end(now, channel.maintenance):
+        yield Reason("maintenance", end)
+
+
+def _reasons_of_quota(channel: Channel, day: int, month: int, now: datetime) -> Iterable[Reason]:
+    """A quota that is used up and has held nothing yet, since nobody asked for more."""
+    if channel.daily_quota is not None and day >= channel.daily_quota:
+        yield Reason("quota", next_day(now), "the day's quota is used up")
+    if channel.monthly_quota is not None and month >= channel.monthly_quota:
+        yield Reason("quota", next_month(now), "the month's quota is used up")
+
+
+def _of_class(priority: int, items: Sequence[_Item]) -> ClassWaiting:
+    by_department: dict[UUID, list[_Item]] = defaultdict(list)
+    for item in items:
+        by_department[item.load.flow.department].append(item)
+    return ClassWaiting(
+        *_summed(items),
+        PRIORITIES[priority],
+        [
+            DepartmentWaiting(
+                *_summed(of_one), department, of_one[0].row["department"], of_one[0].load.weight
+            )
+            for department, of_one in by_department.items()
+        ],
+    )
+
+
+def _summed(
+    items: Sequence[_Item],
+) -> tuple[int, int, int | None, timedelta | None, list[Reason]]:
+    parts = [item.parts for item in items]
+    waits = [item.wait for item in items if not item.paused]
+    known = [wait for wait in waits if wait is not None]
+    reasons = dict.fromkeys(reason for item in items for reason in item.reasons)
+    return (
+        sum(item.row["messages"] for item in items),
+        sum(item.row["messages"] for item in items if item.paused),
+        None if None in parts else sum(part for part in parts if part is not None),
+        max(known) if known and len(known) == len(waits) else None,
+        list(reasons),
+    )

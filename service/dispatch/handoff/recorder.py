@@ -1,0 +1,202 @@
+"""Recording what became of marked messages: in batches, durable, and only then are permits free.
+
+Nothing is given up: while PostgreSQL is away the results wait here, their permits stay taken, and
+so the connection stops handing off by itself.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from service.campaigns.calendar.hours import County
+from service.campaigns.plans.lifecycle import reopen_campaigns
+from service.channels.config.codes import Codes
+from service.clock import Clock
+from service.crypto import Keyring
+from service.dispatch.compose import Message, Work
+from service.dispatch.failover.health import LaneBook
+from service.dispatch.handoff import record_store, slice_store, store
+from service.dispatch.handoff.lease_store import Lease
+from service.dispatch.handoff.record_store import Result
+from service.dispatch.limits.in_flight import Permits
+from service.dispatch.limits.pace import Pace
+from service.dispatch.retries import reroute, retry_store
+from service.dispatch.value_check import ValueCheck
+from service.storage.postgres import COLLISIONS, UNREACHABLE, Connection, Pool, transaction
+
+log = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 0.02
+"""How long a result waits for company; no longer than until an eighth of the permits wait so."""
+RETRY_SECONDS = 0.5
+
+Recheck = Callable[[Connection, int, Sequence[bytes]], Awaitable[None]]
+"""Called after results are committed, with the channel and the new references: a receipt that
+came before its submit's answer is waiting for one of them."""
+
+Wake = Callable[[int], Awaitable[None]]
+"""Called with a channel that has something to hand off, which another could not deliver."""
+
+
+@dataclass(slots=True)
+class CountyNow:
+    """The county as the process knows it; whoever serves the channels keeps it current."""
+
+    now: County = field(default_factory=County)
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """What every connection of a process shares. codes: the operator's, by kind of gateway; book:
+    how the channels are doing; county: its hours and calendar; values: what may fill a text.
+    """
+
+    pool: Pool
+    clock: Clock
+    keyring: Keyring
+    pace: Pace
+    areas: Mapping[str, tuple[str, str]]
+    recheck: Recheck
+    codes: Mapping[str, Codes]
+    wake: Wake
+    book: LaneBook = field(default_factory=LaneBook)
+    county: CountyNow = field(default_factory=CountyNow)
+    values: ValueCheck = field(default_factory=ValueCheck)
+
+
+class Recorder:
+    """The results of one connection."""
+
+    def __init__(self, shared: Handoff, lease: Lease, permits: Permits) -> None:
+        self._shared = shared
+        self._lease = lease
+        self._permits = permits
+        self._size = permits.free
+        self._settled: list[Message] = []
+        self._unsent: list[Message] = []
+        self.leaving: list[Work] = []
+        self._dirty = asyncio.Event()
+        self._many = asyncio.Event()
+        self._flushed = asyncio.Event()
+
+    def settled(self, message: Message) -> None:
+        """All parts of a message have their answer."""
+        self._settled.append(message)
+        self._dirty.set()
+        if len(self._settled) * 8 >= self._size:
+            self._many.set()
+
+    def unsent(self, messages: Sequence[Message]) -> None:
+        """These may be marked and provably were never written: they go back."""
+        self._unsent += messages
+        self._dirty.set()
+
+    def leave(self, work: Work) -> None:
+        """No more rows are taken from this slice: finish it once its last result is in."""
+        self.leaving.append(work)
+        self._dirty.set()
+
+    async def until_idle(self) -> None:
+        """Until everything is recorded and every permit is back."""
+        while self.leaving or self._settled or self._unsent or self._permits.free < self._size:
+            self._flushed.clear()
+            await self._flushed.wait()
+
+    async def run(self) -> None:
+        """Record until cancelled."""
+        while True:
+            await self._dirty.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._many.wait(), FLUSH_SECONDS)
+            self._dirty.clear()
+            self._many.clear()
+            try:
+                await self._flush()
+            except (*UNREACHABLE, *COLLISIONS) as error:
+                log.warning("results wait for the database", extra={"why": str(error)})
+                await self._try_again()
+            except Exception:  # an end of this loop would stop the channel without a word
+                log.exception("results could not be written, trying again")
+                await self._try_again()
+            self._flushed.set()
+
+    async def _try_again(self) -> None:
+        self._dirty.set()
+        await asyncio.sleep(RETRY_SECONDS)
+
+    async def _flush(self) -> None:
+        """Commit what there is, then free its permits. On an error everything is kept."""
+        now = self._shared.clock.now()
+        if self._settled:
+            await self._record(list(self._settled), now)
+        if self._unsent:
+            await self._give_back(list(self._unsent), now)
+        ended = [work for work in self.leaving if not work.outstanding]
+        few = [work for work in ended if work.few]
+        for works in [*([few] if few else []), *([work] for work in ended if not work.few)]:
+            slices = [slice_store.Ended(*work.key, work.not_before) for work in works]
+            async with transaction(self._shared.pool) as conn:
+                await slice_store.finish_slices(conn, self._lease, slices, now)
+            for work in works:
+                self.leaving.remove(work)
+
+    async def _record(self, messages: list[Message], now: datetime) -> None:
+        results = [result_of(message) for message in messages]
+        async with transaction(self._shared.pool) as conn:
+            await store.lock_holder(conn, self._lease)  # whoever puts these in doubt holds it alone
+            woken = await record_store.record_results(conn, self._lease.channel_id, results, now)
+        del self._settled[: len(messages)]
+        self._release(messages)
+        refs = [ref for message in messages for _, ref in message.refs]
+        async with self._shared.pool.acquire() as conn:
+            await self._shared.recheck(conn, self._lease.channel_id, refs)
+        for channel_id in woken:
+            await self._shared.wake(channel_id)
+
+    async def _give_back(self, messages: list[Message], now: datetime) -> None:
+        runs = sorted({message.work.run_id for message in messages})
+        async with transaction(self._shared.pool) as conn:
+            await reroute.lock(conn, runs)
+            for work in dict.fromkeys(message.work for message in messages):
+                rows = [(m.no, m.attempt) for m in messages if m.work is work]
+                await store.lock_for_mark(conn, self._lease, work.run_id)
+                await record_store.give_back(conn, self._lease, work.key, rows, now)
+                again = [(work.run_id, no) for no, attempt in rows if attempt != 1]
+                if again:  # an earlier hand-off may have arrived meanwhile
+                    await retry_store.withdraw(conn, again, now)
+            await reopen_campaigns(conn, runs, "unsent texts came back", now)
+        del self._unsent[: len(messages)]
+        self._release(messages)
+
+    def _release(self, messages: list[Message]) -> None:
+        for message in messages:
+            message.work.outstanding -= 1
+        self._permits.give(len(messages))
+
+
+def result_of(message: Message) -> Result:
+    """The state that the answers of all parts amount to.
+
+    What was refused in a part and never written in the others is refused: nothing of it was taken.
+    """
+    lost = message.unsent and (message.refs or message.rejection is None)
+    if message.unanswered or lost:
+        state, reason, code = "uncertain", "no_answer", None
+    elif message.rejection is not None:
+        state = "rejected"
+        reason, code = message.rejection
+    else:
+        state, reason, code = "submitted", None, None
+    return Result(
+        message.work.run_id,
+        message.no,
+        message.attempt,
+        message.phone_hash,
+        state,
+        reason,
+        code,
+        tuple(message.refs),
+    )

@@ -1,0 +1,315 @@
+"""The hand-off on one connection: claim slices, mark, and let the writer write (design §4).
+
+The order is the whole point. A message takes a permit, is marked as leaving in PostgreSQL
+(durable, under the locks that pause, cancel and opt-out wait for), takes its tokens, and is
+written; its permit is free again once its result is committed. So a crash leaves at most a window
+of messages in doubt, and they become `uncertain`, never a second text. What was marked and
+provably not written goes back to `queued`. While one batch is written the next is marked.
+
+A connection works on a slice of each class and department that has any, and they take turns by
+`share`; what is marked leaves in that order, so little is marked ahead of its tokens.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from service.channels.contract.gateway import Gateway
+from service.channels.contract.maintenance import maintenance_end
+from service.channels.contract.model import Channel
+from service.crypto import Undecipherable
+from service.dispatch import fair_queue_store
+from service.dispatch.compose import Composer, Message, Work, WrongKind
+from service.dispatch.fair_queue import Flow, Turns
+from service.dispatch.handoff.claim import Claims
+from service.dispatch.handoff.lease import HeldLease
+from service.dispatch.handoff.mark import mark
+from service.dispatch.handoff.recorder import Handoff, Recorder
+from service.dispatch.handoff.writer import IDLE_SECONDS, PASSING, RETRY_SECONDS, Writer
+from service.dispatch.limits.in_flight import Permits
+from service.dispatch.limits.pace import run_limit
+from service.dispatch.value_check import ValueRefused
+from service.errors import TocsinError
+from service.logs import seldom
+
+log = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 10.0
+READ_AHEAD = 0.4  # seconds of the channel's TPS that its connections may mark ahead of the tokens
+LOOK_SECONDS = 0.4  # between looks for a slice of another run while there is one
+
+
+class Sender:
+    """Hands off messages on one open connection until told to stop or the link is lost."""
+
+    def __init__(
+        self, shared: Handoff, channel: Channel, held: HeldLease, gateway: Gateway
+    ) -> None:
+        self._shared = shared
+        self._channel = channel
+        self._held = held
+        self._gateway = gateway
+        self._composer = Composer(
+            shared.keyring,
+            shared.areas,
+            gateway.split,
+            values=shared.values,
+            signature=channel.signature,
+            signature_counts=channel.signature_counts,
+            simulated=channel.simulated,
+        )
+        size = channel.window * channel.destinations
+        self._permits = Permits(size)
+        # While there is something to write, marks wait until they are worth a transaction.
+        ahead = size if channel.tps is None else min(size, int(channel.tps * READ_AHEAD))
+        self._lump = max(1, ahead // channel.connections // 4)
+        self._works: list[Work] = []
+        self._turns = Turns()
+        self._waiting: set[Flow] = set()
+        self._tell_at = 0.0
+        self._look_at = 0.0
+        self._claims = Claims(shared, channel, held)
+        self._recorder = Recorder(shared, held.lease, self._permits)
+        self._writer = Writer(shared, channel, held, gateway, self._recorder)
+        self._writing: asyncio.Task[None]
+
+    async def run(self, stop: asyncio.Event, bell: asyncio.Event) -> None:
+        """Work until `stop` is set, the lease is fenced or the link is lost; then wind down:
+        nothing marked stays behind unaccounted for.
+        """
+        recording = asyncio.create_task(self._recorder.run())
+        self._writing = asyncio.create_task(self._writer.run())
+        try:
+            while not (stop.is_set() or self._broken):
+                bell.clear()
+                try:
+                    busy = await self._step()
+                except PASSING as error:
+                    log.warning("hand-off waits", extra={"why": str(error)})
+                    await asyncio.sleep(RETRY_SECONDS)
+                    continue
+                if not busy:
+                    await self._wait_for(bell, stop)
+            if self._writing.done():  # a bug: never without a word
+                self._writing.result()
+        finally:
+            try:
+                await self._wind_down()
+            finally:  # also when that is itself cancelled: nobody else holds this task
+                recording.cancel()
+                await asyncio.gather(recording, self._writer.stop(), return_exceptions=True)
+
+    @property
+    def _broken(self) -> bool:
+        return self._gateway.lost.is_set() or self._held.fenced.is_set() or self._writing.done()
+
+    async def _wait_for(self, *events: asyncio.Event) -> None:
+        """Until one of the events, the end of the link or a moment has come."""
+        ends = (*events, self._gateway.lost, self._held.fenced)
+        waits = [asyncio.create_task(event.wait()) for event in ends]
+        try:
+            await asyncio.wait(waits, timeout=IDLE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _step(self) -> bool:
+        """Hand off one batch; False when there is nothing to do."""
+        if not self._writer.ready.is_set():
+            await self._wait_for(self._writer.ready)
+            return True
+        if self._rests(self._shared.clock.now()):
+            for held in list(self._works):
+                self._let_go(held)
+            return False
+        now = asyncio.get_running_loop().time()
+        await self._look_for_work(now)
+        works = self._next_works(now)
+        if not works:
+            if not self._works:
+                return False
+            await asyncio.sleep(min(min(w.next_at for w in self._works) - now, LOOK_SECONDS))
+            return True
+        limit = self._room(works[0])
+        if limit < (self._lump if self._writer.waiting else 1):
+            await self._permits.wait_free(IDLE_SECONDS, even_if_free=True)
+            return True
+        await self._hand_off(works, limit)
+        return True
+
+    def _room(self, work: Work) -> int:
+        """How many messages may be marked now: as many as have permits, and no more than have
+        tokens soon. What is marked is not overtaken, so all connections together mark no further.
+        """
+        size = self._channel.window * self._channel.destinations
+        most = self._shared.book.most(self._channel.id, size, self._shared.clock.now())
+        room = self._permits.free - (size - most)
+        if self._channel.tps is not None:
+            share = self._channel.tps * READ_AHEAD / self._channel.connections
+            ahead = max(1, int(share), self._writer.lot)
+            room = min(room, ahead - self._writer.waiting // work.parts_each)
+        return room
+
+    async def _hand_off(self, works: Sequence[Work], limit: int) -> None:
+        """Mark a batch of these slices, which are of one flow, and have it written."""
+        batch = await self._next_batch(works, limit)
+        if not batch and not any(work.broken for work in works):
+            self._let_go_of_empty(works)
+            return
+        self._permits.take(len(batch))
+        for message in batch:
+            message.work.outstanding += 1
+        try:
+            marked = await mark(self._shared, self._channel, self._held, works, batch)
+        except BaseException:
+            # The commit's answer may be lost, not the commit: undo the marks that may be there.
+            self._recorder.unsent(batch)
+            for work in works:
+                self._let_go(work)
+            raise
+        for message in batch:
+            message.work.outstanding -= not message.attempt
+        self._permits.give(len(batch) - len(marked))
+        parts = sum(len(message.parts) for message in marked)
+        first = works[0]
+        for work in self._works:
+            if work is first or (first.few and work.few and work.flow == first.flow):
+                work.had += parts  # slices that are taken together count as one run
+        self._turns.charge(first.flow, parts, self._waiting)
+        self._let_go_of_empty(works)
+        self._writer.put(marked)
+
+    async def _look_for_work(self, now: float) -> None:
+        """Claim a slice when there is none, and now and then one of another run: it must not wait
+        for the slice of a slow one (I11). Where there was one there may be more: they get on at
+        once.
+        """
+        if self._works and now < self._look_at:
+            return
+        self._look_at = now + LOOK_SECONDS
+        await self._tell_shares(self._shared.clock.now())
+        claimed = await self._claims.take(self._works, self._recorder.leaving)
+        if not claimed:
+            return
+        self._look_at = now
+        flow = claimed[0].flow
+        fellows = [held for held in self._works if held.flow == flow]
+        if not fellows:
+            self._turns.enter(flow, claimed[0].weight)
+        alike = [held.had for held in fellows if held.few and claimed[0].few]
+        for work in claimed:
+            work.had = max(alike or [held.had for held in fellows], default=0)
+        self._works += claimed
+
+    def _next_works(self, now: float) -> list[Work]:
+        """A slice of the class and department whose turn it is, of the run that had the least; if
+        it has few rows, all others like it.
+
+        Empty: there is none, or all wait for their campaigns' own pace.
+        """
+        due = [work for work in self._works if work.next_at <= now]
+        if not due:
+            return []
+        self._waiting = {work.flow for work in due}
+        flow = self._turns.pick(self._waiting)
+        turn = [work for work in due if work.flow == flow]
+        work = min(turn, key=lambda work: work.had)
+        return [other for other in turn if other.few] if work.few else [work]
+
+    async def _tell_shares(self, now: datetime) -> None:
+        """Tell the channel's other connections what was handed off here, and learn of theirs, now
+        and then.
+        """
+        instant = asyncio.get_running_loop().time()
+        if instant < self._tell_at:
+            return
+        self._tell_at = instant + LOOK_SECONDS
+        charges = self._turns.untold()
+        async with self._shared.pool.acquire() as conn:
+            await fair_queue_store.tell(conn, self._channel.id, charges, now)
+            self._turns.told(charges)
+            self._turns.learn(await fair_queue_store.standings(conn, self._channel.id))
+
+    def _rests(self, now: datetime) -> bool:
+        """Whether these are the channel's hours of maintenance."""
+        return maintenance_end(now, self._channel.maintenance) is not None
+
+    async def _next_batch(self, works: Sequence[Work], limit: int) -> list[Message]:
+        """Up to `limit` messages of these slices, each to another phone."""
+        batch: list[Message] = []
+        phones: set[bytes] = set()
+        for work in works:
+            if phones and any(row["phone_hash"] in phones for row in work.rows):
+                continue  # its turn comes when the other one is marked
+            batch += await self._batch_of(work, limit - len(batch))
+            if work.few:
+                phones |= {message.phone_hash for message in batch}
+        return batch
+
+    async def _batch_of(self, work: Work, limit: int) -> list[Message]:
+        """Up to `limit` messages of a slice, no more than its campaign's own pace allows.
+
+        A row that cannot be made into a message stops nobody else; it is stopped by name.
+        """
+        batch: list[Message] = []
+        for row in list(work.rows)[:limit]:
+            try:
+                message = self._composer.compose(work, row)
+            except (TocsinError, Undecipherable, WrongKind, ValueRefused) as error:
+                why = {"no": row["no"], "why": str(error)}
+                seldom(log, logging.ERROR, "a text cannot be made", **why)
+                work.broken.append((row["no"], _why_none(error)))
+            else:
+                if not await self._own_pace_allows(work, len(message.parts), limit):
+                    break
+                batch.append(message)
+            work.rows.popleft()
+        return batch
+
+    async def _own_pace_allows(self, work: Work, parts: int, limit: int) -> bool:
+        """Whether the campaign's own limit (`max_tps`) allows these parts now.
+
+        Tokens come one by one and are saved up in the slice, so that long texts find theirs.
+        """
+        if work.max_tps is None:
+            return True
+        if work.credit < parts:
+            want = max(parts, min(limit * parts, work.max_tps // 5)) - work.credit
+            grant = await self._shared.pace.take([run_limit(work.run_id, work.max_tps)], want)
+            work.credit += grant.count
+            if work.credit < parts:
+                work.next_at = asyncio.get_running_loop().time() + max(grant.wait, 0.001)
+                return False
+        work.credit -= parts
+        return True
+
+    def _let_go_of_empty(self, works: Iterable[Work]) -> None:
+        for work in works:
+            if not work.rows:
+                self._let_go(work)
+
+    def _let_go(self, work: Work) -> None:
+        """Take no more rows from this slice; it is finished once its last result is in."""
+        work.rows.clear()
+        if work in self._works:
+            self._works.remove(work)
+            self._recorder.leave(work)
+            self._look_at = 0.0  # whoever it was may have another
+
+    async def _wind_down(self) -> None:
+        """Close the link, which settles every open answer, and let the last results be written."""
+        for work in list(self._works):
+            self._let_go(work)
+        self._writing.cancel()
+        await asyncio.gather(self._writing, return_exceptions=True)
+        await self._gateway.close(drain_seconds=0 if self._broken else DRAIN_SECONDS)
+        self._writer.give_up()
+        await self._recorder.until_idle()
+
+
+def _why_none(error: Exception) -> str:
+    """Why a row that gives no message is stopped."""
+    if isinstance(error, WrongKind | ValueRefused):
+        return error.reason
+    return "cannot_be_composed"
