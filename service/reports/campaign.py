@@ -17,7 +17,7 @@ from service.audience.imports.rejects import BOM, csv_line
 from service.campaigns.calendar.hours import BEIJING
 from service.campaigns.core.fire_store import FireRecord, fires_between
 from service.clock import written
-from service.messages.ledger import OPEN, MessageState
+from service.ledger.states import OPEN, MessageState
 from service.reports import campaign_store as store
 from service.reports.campaign_store import Span
 from service.reports.interruption_store import Interruption, interruptions_of

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from service.audience.rosters.rosters import day_in_china
-from service.messages.ledger import MessageState as S
+from service.ledger.states import MessageState as S
 
 
 class Sentence(NamedTuple):

@@ -13,7 +13,7 @@ from service.audience.areas.area_store import area_names
 from service.audience.numbers.number import mask
 from service.crypto import Keyring
 from service.errors import NotFound
-from service.messages.ledger import MessageState
+from service.ledger.states import MessageState
 from service.reports import store
 from service.storage.postgres import Connection, Record
 

@@ -13,7 +13,7 @@ from service.api.http.schema import Instant, Out, Query, SpanDay
 from service.api.sending.runs import Relation
 from service.campaigns.plans import planning
 from service.errors import NotFound
-from service.messages.ledger import MessageState
+from service.ledger.states import MessageState
 from service.reports.campaign import MOST_WEEKS, campaign_report, monday, report_csv
 
 RunMode = Literal["real", "drill"]

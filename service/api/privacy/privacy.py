@@ -16,7 +16,7 @@ from service.campaigns.core.run_store import get_run
 from service.clock import CHINA
 from service.delivery.inbound.inbound import visible
 from service.errors import Invalid, NotFound
-from service.messages.ledger import MessageState
+from service.ledger.states import MessageState
 from service.privacy import disclose, erase, retention_store
 from service.privacy.disclose import Unmasked
 

@@ -15,7 +15,7 @@ from service.api.http.call import Call
 from service.api.http.schema import Body, Instant, Int, Out, PlainOut, Text
 from service.api.sending.messages import waiting_words
 from service.audience.numbers.number import mask, parse_phone
-from service.messages.ledger import MessageState
+from service.ledger.states import MessageState
 from service.reports import explanations, store
 from service.storage.postgres import Record
 

@@ -21,8 +21,8 @@ from service.dispatch.direct import direct, direct_send, direct_store
 from service.dispatch.direct.direct_send import Named, Sender, Words
 from service.dispatch.failover.channel_monitor import limits_of
 from service.errors import Conflict, Forbidden, Invalid, NotFound
+from service.ledger.states import MessageState
 from service.messages import store as templates
-from service.messages.ledger import MessageState
 from service.queue import Job
 from service.reports import explanations, progress
 from service.reports.waiting_reasons import why_they_wait

@@ -13,7 +13,7 @@ from service.campaigns.core import run_store
 from service.campaigns.core.model import Run
 from service.campaigns.plans import planning
 from service.errors import Conflict, NotFound
-from service.messages.ledger import MessageState
+from service.ledger.states import MessageState
 from service.reports import progress
 from service.reports.evidence import PURPOSE, evidence
 

@@ -17,7 +17,7 @@ from service.dispatch.direct import direct_store
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.expansion import expand_store
 from service.dispatch.expansion.expand import SLICE_ROWS
-from service.messages.ledger import OPEN, MessageState
+from service.ledger.states import OPEN, MessageState
 from service.storage.postgres import Connection
 
 

@@ -16,7 +16,7 @@ from service.campaigns.core.run_store import Follow
 from service.campaigns.plans import planning
 from service.campaigns.runs.firing import fire_due
 from service.dispatch.expansion.expand import expand_run
-from service.messages.ledger import MessageState
+from service.ledger.states import MessageState
 from service.storage.postgres import transaction
 from tests.factories import make_contact, make_scheduled, phone, suppression
 from tests.harness.ledger import add_channel, lift_caps

@@ -13,7 +13,7 @@ from service.api.http.reading import check_plain
 from service.api.http.schema import LONGEST_TEXT
 from service.api.openapi import document
 from service.api.routes import OPS, PREFIX
-from service.dispatch.direct import direct_send, given
+from service.dispatch.direct import direct_send, direct_values
 from service.messages.lint import verdict
 from service.messages.lint.lint import Finding, lint
 from tests.factories import phone
@@ -150,7 +150,7 @@ async def test_others_are_served_while_the_values_of_a_direct_send_are_looked_at
     await channel(api, "cmpp", "china_mobile", "china_unicom", "china_telecom")
     chosen = await test_messages.template(api, test_messages.GREETING)
     stuck = Stuck()
-    monkeypatch.setattr(given, "lint", stuck.lint)
+    monkeypatch.setattr(direct_values, "lint", stuck.lint)
     to = [{"phone": phone(1), "variables": {"姓名": "家长"}}]
     sending = asyncio.create_task(test_messages.send(api, to, template_id=chosen))
     async with asyncio.timeout(PATIENCE):
@@ -183,7 +183,7 @@ async def test_a_busy_machine_refuses_no_values(api: Api, monkeypatch: pytest.Mo
         time.sleep(0.2)  # the processor is somebody else's
         return lint(*arguments, **options)
 
-    monkeypatch.setattr(given, "lint", interrupted)
+    monkeypatch.setattr(direct_values, "lint", interrupted)
     monkeypatch.setattr(direct_send, "LINT_SECONDS", 1.0)
     to = [{"phone": phone(n), "variables": {"姓名": f"第{n}位"}} for n in range(1, 9)]
     answer = await test_messages.send(api, to, template_id=chosen)

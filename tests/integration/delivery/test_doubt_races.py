@@ -17,7 +17,7 @@ from service.delivery.uncertain.statement_import import Statement, import_statem
 from service.delivery.uncertain.uncertain import Decision, Skip, Verdict
 from service.delivery.uncertain.uncertain_store import Which
 from service.dispatch.handoff import lease_store
-from service.messages.ledger import MOVES, MessageState
+from service.ledger.states import MOVES, MessageState
 from service.storage.postgres import COLLISIONS, UNREACHABLE, transaction
 from tests.harness.doubt import Doubts, doubtful
 from tests.harness.owner import as_owner

@@ -19,7 +19,7 @@ from service.delivery.uncertain.statement import (
 )
 from service.delivery.uncertain.statement_import import Report, Statement, import_statement
 from service.errors import FileRefused, Invalid, NotFound
-from service.messages.ledger import MOVES, MessageState
+from service.ledger.states import MOVES, MessageState
 from service.storage.postgres import transaction
 from tests.harness.doubt import Doubts, doubtful
 

@@ -23,7 +23,7 @@ from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.handset import hand_off, set_up
 from tests.harness.ledger import TEXT, add_contacts, phone
 from tests.harness.replies import LATER, Answering
-from tests.integration.dispatch.test_clashes import add_plan, look
+from tests.integration.dispatch.test_cap_conflicts import add_plan, look
 
 NUMBER = "1065720001234"  # of the channel in tests.harness.ledger
 SIGNATURE = "【旌德县公安局】"

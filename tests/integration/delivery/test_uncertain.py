@@ -14,7 +14,7 @@ from service.delivery.uncertain.uncertain import WAIT, Skip, TooEarly
 from service.delivery.uncertain.uncertain_store import Settled, Which, insert_decision, settle
 from service.dispatch.handoff import slice_store
 from service.errors import Conflict
-from service.messages.ledger import MOVES, MessageState
+from service.ledger.states import MOVES, MessageState
 from service.storage.postgres import CheckViolation, UniqueViolation, transaction
 from tests.harness.doubt import Doubts, doubtful
 from tests.harness.ledger import correct

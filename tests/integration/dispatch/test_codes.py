@@ -16,7 +16,7 @@ from service.delivery.receipts import store
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import add_channel, phone, states
 from tests.integration.dispatch.conftest import CalmFaults, eventually
-from tests.integration.dispatch.test_submit import handed_off, ready
+from tests.integration.dispatch.test_sender import handed_off, ready
 
 
 def receipt(code: str) -> Receipt:

@@ -19,7 +19,7 @@ from service.storage.postgres import Connection, Pool
 from tests.harness.ledger import states
 from tests.harness.moved_clock import MovedClock
 from tests.integration.dispatch.conftest import eventually
-from tests.integration.dispatch.test_submit import handed_off, ready
+from tests.integration.dispatch.test_sender import handed_off, ready
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 PEOPLE, TPS = 500, 200

@@ -16,8 +16,8 @@ from service.dispatch.limits.caps_store import repeat_ends, spans_end
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.crowd import departments, launch, received
 from tests.harness.ledger import TEXT, Scene, add_contacts, phone
+from tests.integration.dispatch.test_cap_conflicts import RULE, add_plan
 from tests.integration.dispatch.test_caps import DAY, HOUR
-from tests.integration.dispatch.test_clashes import RULE, add_plan
 
 
 async def look(conn: Connection, scene: Scene, plan: UUID, now: datetime) -> Outlook:

@@ -38,7 +38,7 @@ from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.handoff.slice_store import Ended
 from service.dispatch.handoff.store import Asked
 from service.dispatch.limits.pace import Grant, Limit, Pace, channel_limit
-from service.messages.ledger import MOVES, MessageState
+from service.ledger.states import MOVES, MessageState
 from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.postgres import COLLISIONS, transaction

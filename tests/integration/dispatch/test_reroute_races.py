@@ -24,7 +24,7 @@ from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, record_store, store
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.retries import reroute_store
-from service.messages.ledger import OPEN
+from service.ledger.states import OPEN
 from service.simulator.carrier.config import Account, SimulatorConfig
 from service.simulator.carrier.outcomes import PROFILES
 from service.simulator.run import running

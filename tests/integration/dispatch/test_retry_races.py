@@ -25,7 +25,7 @@ from service.delivery.receipts import store as delivery
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, slice_store
 from service.dispatch.retries import retry
-from service.messages.ledger import OPEN
+from service.ledger.states import OPEN
 from service.simulator.carrier.outcomes import PROFILES
 from service.storage.postgres import COLLISIONS, Pool, transaction
 from tests.harness.lanes import MOBILE, UNICOM, Lanes, lay_out

@@ -10,7 +10,7 @@ from service.clock import Clock
 from service.crypto import Keyring
 from service.storage.postgres import Pool
 from tests.integration.dispatch.conftest import eventually
-from tests.integration.dispatch.test_submit import handed_off, ready
+from tests.integration.dispatch.test_sender import handed_off, ready
 
 SIGNATURE = "【旌德县公安局】"
 SHORT = "先做小任务返小钱的都是刷单诈骗。"

@@ -13,7 +13,7 @@ from service.delivery.uncertain import statement_import, uncertain
 from service.dispatch.direct import direct_send, direct_store
 from service.dispatch.limits import caps
 from service.dispatch.value_check import ValueRefused
-from service.messages.ledger import MessageState
+from service.ledger.states import MessageState
 from service.reports import explanations
 
 FOLDER = Path(service.__file__).parent
