@@ -1,7 +1,7 @@
 """A ledger row into a message ready to leave: its number in clear, its text filled, its parts.
 
 A text without variables is cut once and shared by the whole slice. The values of one with variables
-are judged before they are filled in (`values`).
+are judged before they are filled in (`value_check`).
 """
 
 import itertools

@@ -1,4 +1,4 @@
-"""The ledger's states and the moves between them, and reading it (design §5, invariant I1).
+"""The states of the ledger and the moves between them (docs/architecture.md, invariant I1).
 
 Writing it belongs to `dispatch` (expansion, hand-off) and `delivery` (receipts); each statement
 there moves rows only along MOVES, and a test holds the two against each other.

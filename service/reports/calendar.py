@@ -2,7 +2,7 @@
 
 What has fired is read as it was recorded; what is to come follows from the plans as they stand, so
 nothing is stored and a moved holiday moves it at once. Audiences are those that were counted in the
-background (`counting`). Plans for newcomers, which fire whenever somebody joins, are there once
+background (`plan_counts`). Plans for newcomers, which fire whenever somebody joins, are there once
 they have fired. Another department's drafts are nobody else's business: they count nowhere.
 """
 

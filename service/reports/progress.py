@@ -21,7 +21,7 @@ REACHED = MessageState.DELIVERED.value
 
 
 async def run_report(conn: Connection, run_id: uuid.UUID) -> dict[str, Any]:
-    """The report of a run (design §6).
+    """The report of a run.
 
     Raises:
         NotFound: no such run.

@@ -1,7 +1,7 @@
 """Why a text waits, in a sentence: the first thing that keeps it, as the hand-off would meet it.
 
-`plain` says what became of a text; of one that is queued this says what it waits for, and until
-when, if anybody knows.
+`explanations` says what became of a text; of one that is queued this says what it waits for, and
+until when, if anybody knows.
 """
 
 from collections.abc import Mapping, Sequence

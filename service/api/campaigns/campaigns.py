@@ -1,4 +1,4 @@
-"""Campaigns: plan, submit, approve; `steering` has what comes after."""
+"""Campaigns: plan, submit, approve; `lifecycle` has what comes after."""
 
 from collections.abc import Sequence
 from dataclasses import fields, replace

@@ -1,6 +1,6 @@
 """A contact file, row by row: what each row is, and at the end the report of the whole.
 
-The rules are those of `tests/data/contacts/import-rules.md`. Nothing is dropped silently:
+The rules are those of `docs/import-rules.md`. Nothing is dropped silently:
 each row read gives exactly one result, and the report's figures add up to the rows read. Whether a
 row repeats an earlier one is not known here: memory does not grow with the file. That is found in
 the staged rows, `Repeats` says it, and the report takes it into account.

@@ -1,4 +1,4 @@
-"""A campaign, its states, and the one table of moves between them (design §5, invariant I8).
+"""A campaign, its states, and the one table of moves between them (docs/architecture.md, I8).
 
 What is approved is bound by a hash; any edit makes a draft of the campaign again.
 """

@@ -148,7 +148,7 @@ PRESETS = (
         (("S14", "S41"), ("S15", "S42")),
     ),
 )
-"""What domain practice asks for around festivals; the audience and the topics are suggestions."""
+"""What counties' plans ask for around festivals; the audience and the topics are suggestions."""
 
 
 def find_festival(name: str, year: int, holidays: Holidays) -> Festival:

@@ -1,6 +1,6 @@
 """Firing: what is due makes its run, once; what comes too late follows the plan.
 
-A fire that is held waits by itself for a person (`holding`), and makes its run when it is released.
+A fire that is held waits by itself for a person (`hold`), and makes its run when it is released.
 
 Each fire is recorded under its planned instant, fired or skipped, in the transaction that moves the
 campaign on; so an outage, a clock that jumps and any number of schedulers lose none and repeat

@@ -1,4 +1,4 @@
-"""Plans that write to whoever newly has a role, such as a new finance person (domain: onboarding).
+"""Plans that write to whoever newly has a role, such as a new finance person.
 
 Within send hours a plan looks every ten minutes, and makes a run if somebody is new. A look is a
 transaction of its own and writes to nobody: who is new is decided once more, and kept, where the

@@ -2,12 +2,12 @@
 
 A text belongs to the last message that was handed off to that phone on that channel, and so to its
 campaign and department; one to the extension number of a department is for that department, and
-belongs to the last of its messages. What it means is decided in `words`. An opt-out stops publicity
-to that number at once, unless its sender is one of many to whom we sent nothing (`strays`); and in
-reply to a work notice also the notices of that one department, if it lets them end so. That is done
-under the same lock as a suppression that a person enters: once it is committed, nothing to that
-number is marked as leaving any more (invariant I7). What no rule may decide waits for a person of
-the department, and a clue for one of the police.
+belongs to the last of its messages. What it means is decided in `keywords`. An opt-out stops
+publicity to that number at once, unless its sender is one of many to whom we sent nothing
+(`strays`); and in reply to a work notice also the notices of that one department, if it lets them
+end so. That is done under the same lock as a suppression that a person enters: once it is
+committed, nothing to that number is marked as leaving any more (invariant I7). What no rule may
+decide waits for a person of the department, and a clue for one of the police.
 
 Whatever is committed is whole: a process that dies in between leaves the arrivals unread, and the
 next one reads them again.

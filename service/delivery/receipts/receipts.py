@@ -4,10 +4,10 @@ A receipt is matched by (channel, carrier's reference), with the recipient where
 that meets nothing is parked: the answer to its submit may still be on its way, so both sides look
 again after their own commit and a sweep looks again later, for 72 h. A hand-off without an answer
 is settled by a receipt without a match only if it is the only one open to that phone on that
-channel (design §4), or if it does not matter which one is (`pair`). States are ranked: a late
+channel, or if it does not matter which one is (`pair`). States are ranked: a late
 "buffered" undoes nothing, `unknown` yields to any later receipt, other final states stay and what
 contradicts them is kept as a conflict. What comes after a hand-off has been followed by another one
-is `late`'s.
+is for `superseded_receipts`.
 """
 
 import logging

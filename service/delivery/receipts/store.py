@@ -17,7 +17,8 @@ from service.crypto import Keyring
 from service.storage.postgres import Connection, Record
 
 RECEIPT_WAIT = timedelta(hours=72)
-"""How long a receipt may take; domain §2.6: silence for 72 h is `unknown`."""
+"""How long a receipt may take; carriers keep a text 72 h at most; silence for so long is
+`unknown`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +307,7 @@ async def parked_with_doubt(
 
     While another text to that phone is on its way on the channel, the receipt may be its: its
     answer can take as long as the carrier likes. Nor is it looked at where it may be of a hand-off
-    that was decided: `doubt.sweep_decided` has judged that.
+    that was decided: `uncertain.sweep_decided` has judged that.
     """
     return await conn.fetch(
         """

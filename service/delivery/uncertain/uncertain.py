@@ -31,7 +31,7 @@ from service.storage.postgres import Connection, Record
 log = logging.getLogger(__name__)
 
 WAIT = timedelta(minutes=10)
-"""How long a hand-off is in doubt before a person may decide (design §4)."""
+"""How long a hand-off is uncertain before a person may decide (docs/uncertain.md)."""
 
 CLASSES = ("public_interest", "service", "warning")
 DECIDED = "decided"

@@ -3,7 +3,7 @@
 Such a run is written in one transaction together with its whole ledger, and is running from the
 beginning; from there on it takes the way of every run: slices, marks under the same locks, hours,
 suppressions, pace, receipts, report. Who may start one, to whom and with what text, is for the
-caller to bound (design §6). It cannot be paused, but cancelled; what holds a channel holds it, too.
+caller to bound. It cannot be paused, but cancelled; what holds a channel holds it, too.
 """
 
 import uuid

@@ -1,6 +1,6 @@
 """A department's direct send: one text to people whom it names, at once, without a campaign.
 
-It must not become a way round the two persons of a campaign (design §6). So a template's version
+It must not become a way round the two persons of a campaign. So a template's version
 must have been approved by a second person; words of one's own take the right `send:text`, which two
 persons grant, are of the class `service`, and pass lint without a finding that blocks or asks for a
 review, at the shipped levels or stricter ones, whatever the county has set; values are short, and

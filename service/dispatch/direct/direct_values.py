@@ -1,7 +1,7 @@
 """The values that a direct send brings for a text: what no second person has read.
 
 A second person has read the text, with what lint finds in it. So lint looks at the filled text for
-what the values add, and at each value alone, as the hand-off will (`values`).
+what the values add, and at each value alone, as the hand-off will (`value_check`).
 """
 
 import threading

@@ -1,7 +1,7 @@
 """Judging the lanes: what was reported, the breakers, and what the change of one brings with it.
 
 Every scheduler looks each few seconds; one of them at a time judges, in one transaction, so that
-several make one decision. Shifting what waits (`shift`) comes after it, by itself.
+several make one decision. Shifting what waits (`failover`) comes after it, by itself.
 """
 
 import logging

@@ -2,7 +2,7 @@
 
 Counting is on the hot path of the hand-off: a few additions a submit, nothing more. Every few
 seconds a process writes down what it has counted since (`health_store`), and the schedulers judge
-by the sum over all processes (`breaker`).
+by the sum over all processes (`circuit_breaker`).
 
 What the number or the text is to blame for says nothing of a channel; neither does "too fast", for
 the pace answers that, nor a hold by the carrier's word. What counts against it: no answer, nothing

@@ -3,7 +3,7 @@
 A forecast for whoever plans or approves, at the instant at which the plan would fire. Another plan
 costs people if they are meant by both, have room for one of the two texts and not for both. Whose
 text comes first gets the place, so the cost is named and not divided. One statement counts the
-people in groups of those who fare alike, as for `outlook`.
+people in groups of those who fare alike, as for `fire_forecast`.
 
 Another department's plan has no name here, its number is in tens, and fewer than ten are not told:
 nobody is to find out by a rule for one person whether somebody is on another department's list.

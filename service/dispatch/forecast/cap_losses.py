@@ -74,7 +74,7 @@ class Group(NamedTuple):
 
 
 def group_of(row: Record) -> Group:
-    """A group as `outlook_store.group_people` reads it."""
+    """A group as `fire_forecast_store.group_people` reads it."""
     ways = [way.split(":") for way in row["profile"].split(",")]
     had = zip(row["at"], row["nos"], row["runs"], strict=True)
     return Group(

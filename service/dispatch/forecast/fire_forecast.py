@@ -2,10 +2,12 @@
 
 Whoever plans or approves is told before, fire by fire: of how many the text does not leave since
 they had the same words, and from which plan. People who fare alike are counted as groups by one
-statement (`outlook_store.group_people`), and each group goes once through all fires (`places`).
+statement (`fire_forecast_store.group_people`), and each group goes once through all fires
+(`cap_places`).
 
 Another department's plan has no name here, its share is in tens and less than ten is not told, as
-in `clashes`; `exact` is false where that matters. Not foretold are plans that nobody has approved,
+in `cap_conflicts`; `exact` is false where that matters. Not foretold are plans that nobody has
+approved,
 plans for newcomers, direct sends, retries, and rules that ask what people were sent.
 """
 

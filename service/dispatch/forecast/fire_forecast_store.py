@@ -32,8 +32,8 @@ class Membership:
         return len(self.parameters) + after + 1
 
     def add_own(self, judging: Judging, whom: Whom) -> None:
-        """The people of the plan, judged so. `whom` has its parameters behind those of `judging`,
-        and its department is the first of those.
+        """The people of the plan, judged so. `audience_source` has its parameters behind those of
+        `judging`, and its department is the first of those.
         """
         self.own.append(
             f"""

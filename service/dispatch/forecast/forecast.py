@@ -1,4 +1,4 @@
-"""How long what waits on a channel will still wait: the turns of `share` as if texts were a fluid.
+"""How long what waits on a channel will still wait: the turns of `fair_queue` as if texts flowed.
 
 Pure. The forecast goes from one change to the next: a queue ends, hours open or close, the channel
 rests or a quota is new. It knows nothing of what is yet to come, and of faults; so it is what is

@@ -1,4 +1,4 @@
-"""The hand-off on one connection: claim slices, mark, and let the writer write (design §4).
+"""The hand-off on one connection: claim slices, mark, and let the writer write.
 
 The order is the whole point. A message takes a permit, is marked as leaving in PostgreSQL
 (durable, under the locks that pause, cancel and opt-out wait for), takes its tokens, and is
@@ -7,7 +7,7 @@ of messages in doubt, and they become `uncertain`, never a second text. What was
 provably not written goes back to `queued`. While one batch is written the next is marked.
 
 A connection works on a slice of each class and department that has any, and they take turns by
-`share`; what is marked leaves in that order, so little is marked ahead of its tokens.
+`fair_queue`; what is marked leaves in that order, so little is marked ahead of its tokens.
 """
 
 import asyncio

@@ -3,8 +3,8 @@
 Counted are hand-offs, by the keyed hash of the phone. A place is taken in the mark itself
 (`store.mark`), so two departments never take the last one both; what provably never left gives it
 back, what is in doubt keeps it, and a further hand-off of the same text moves it and takes no
-second one. Warnings have no cap, nor have replies. The defaults are those of practice (domain
-§2.6): publicity once in 24 h, twice in 7 days, six times in 30, and never the same text within 30
+second one. Warnings have no cap, nor have replies. The defaults are what carriers
+advise: publicity once in 24 h, twice in 7 days, six times in 30, and never the same text within 30
 days; work notices five times in 24 h.
 
 What a cap stops waits until there is room, if its plan says so and it is still of use then; else it

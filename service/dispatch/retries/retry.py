@@ -15,22 +15,22 @@ from service.channels.contract.outcome import Reason, ReceiptState
 
 DELAYS: Mapping[Reason, timedelta] = MappingProxyType(
     {
-        # Congested or broken for a moment. Five minutes is what others wait (peers 1.11).
+        # Congested or broken for a moment. Five minutes is what other senders wait.
         Reason.NETWORK: timedelta(minutes=5),
-        # The handset is full: "once" (domain 6.3). Somebody has to delete something first; how long
-        # that takes nobody has measured, so this is a choice: well behind the network's, and soon
-        # enough that a warning is still one.
+        # The handset is full: carriers say to try once more. Somebody has to delete something
+        # first; how long that takes nobody has measured, so this is a choice: well behind the
+        # network's, and soon enough that a warning is still one.
         Reason.MEMORY_FULL: timedelta(minutes=30),
-        # Too many texts to that number: "later" (domain 6.3). The carriers' limits that end within
-        # a day are counted by the minute and by the hour (domain 2.6), so after an hour.
+        # Too many texts to that number: carriers say to try later. Their limits that end within a
+        # day are counted by the minute and by the hour, so after an hour.
         Reason.FREQUENCY_LIMIT: timedelta(hours=1),
     }
 )
 """How long after a failure its text is tried again, by reason; all other reasons: never.
 
-Never: a dead or suspended number, a refusal of number, content or form (domain 6.3: no), what is
+Never: a dead or suspended number, a refusal of number, content or form; what is
 our account's fault, and a code that nobody has explained. Nor a handset that was switched off for
-as long as the carrier itself tried (domain 6.3: no): a run would be open for another day.
+as long as the carrier itself tried: a run would be open for another day.
 """
 
 FAILURES = frozenset(

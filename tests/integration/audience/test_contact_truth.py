@@ -192,9 +192,7 @@ async def test_lists_that_overlap_keep_a_recipient_each(
 def test_every_fixture_is_read_here_or_in_the_unit_tests() -> None:
     read = {f"{name}{end}" for name in FILES for end in (".truth.json", ".csv", ".xlsx")}
     read |= {f"{name}.optouts.csv" for name in FILES} | {"overlap.json", "phone-cases.json"}
-    assert {path.name for path in CONTACTS.iterdir() if path.is_file()} <= read | {
-        "import-rules.md"
-    }
+    assert {path.name for path in CONTACTS.iterdir() if path.is_file()} <= read
     bad = json.loads((CONTACTS / "bad" / "expected.json").read_text())["cases"]
     assert {case["file"] for case in bad} | {"expected.json"} == {
         path.name for path in (CONTACTS / "bad").iterdir()

@@ -510,7 +510,7 @@ async def test_a_silent_carrier_holds_no_more_than_the_window(stage: SetUp, text
         assert await on.pool.fetchval("SELECT count(*) FROM uncertain") == marked
 
 
-# ---- the moves (design §5)
+# ---- the moves
 
 
 async def _every_statement(on: Stage, lease: Lease) -> dict[str, Callable[[], Awaitable[Any]]]:

@@ -24,7 +24,7 @@ from tests.harness.silent import SilentProxy, silent_proxy
 from tests.integration.wire.test_traps import ACCOUNT, SECRET, SETTINGS, Counted, submissions
 
 NOTICED_SECONDS = 30.0
-"""The longest that a silence may stay unnoticed (design, I4)."""
+"""The longest that a silence may stay unnoticed (I4)."""
 
 SILENCE = 0.6
 QUICK = {"silence_seconds": SILENCE, "response_timeout_seconds": PATIENCE_SECONDS}
