@@ -15,6 +15,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.people.model import User
+from service.campaigns.audience.available_channels import sender_of, ways_of
 from service.campaigns.audience.recipients import rule_of
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.fires import Fire, fires_since
@@ -24,10 +25,9 @@ from service.campaigns.core import store as campaign_store
 from service.campaigns.core.model import Campaign, State
 from service.campaigns.core.texts import next_in_turn
 from service.channels.contract.model import Channel
-from service.dispatch.expansion.available_channels import sender_of, ways_of
+from service.channels.routing.route import Route
+from service.channels.routing.route_store import list_lanes
 from service.dispatch.forecast.channel_queue import Count, rate_of
-from service.dispatch.routing.route import Route
-from service.dispatch.routing.route_store import list_lanes
 from service.reports import audience_store, calendar_store
 from service.reports.audience import Audience
 from service.reports.calendar_store import Department

@@ -12,6 +12,7 @@ from service.campaigns.plans.lifecycle import finish_campaigns
 from service.channels.contract.gateway import Receipt
 from service.channels.contract.model import CARRIERS, Channel
 from service.channels.contract.outcome import ReceiptState
+from service.channels.routing import route_store
 from service.crypto import Keyring
 from service.delivery.receipts import store as delivery
 from service.delivery.receipts.receipts import fold_receipts, recheck
@@ -21,7 +22,6 @@ from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.handoff.record_store import Result
 from service.dispatch.handoff.slice_store import Ended
 from service.dispatch.handoff.store import Asked
-from service.dispatch.routing import route_store
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import (
     Scene,

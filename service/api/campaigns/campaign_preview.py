@@ -11,12 +11,12 @@ from service.api.content.templates import TextOut, text_out
 from service.api.http.call import Call
 from service.api.http.schema import Instant, Out
 from service.campaigns.audience.preview import read_rule, sample_text, with_sample
+from service.campaigns.audience.reach import count_ledger
 from service.campaigns.audience.recipients import rule_text
 from service.campaigns.audience.text_preview import audience_of
 from service.campaigns.core.model import Campaign
 from service.campaigns.plans import planning
 from service.dispatch.forecast.cap_conflicts import find_clashes
-from service.dispatch.forecast.reach import count_ledger
 from service.messages.lint.draft import Audience
 from service.messages.lint.verdict import judge
 

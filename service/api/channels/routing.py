@@ -21,9 +21,9 @@ from service.audience.contacts.contact_store import subscriber_base
 from service.audience.numbers.number import is_synthetic, mask, parse_phone
 from service.audience.numbers.prefix import packaged_prefixes
 from service.audience.numbers.prefix_store import current_prefixes, home_of
-from service.dispatch.routing import route_store
-from service.dispatch.routing.carrier_list import CarrierList, read_carrier_list
-from service.dispatch.routing.route import Lane, Number, explain
+from service.channels.routing import route_store
+from service.channels.routing.carrier_list import CarrierList, read_carrier_list
+from service.channels.routing.route import Lane, Number, explain
 from service.errors import Invalid, NotFound
 
 LIST_OCTETS = 4 * 1024 * 1024

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.departments.department import Permits
-from service.dispatch.routing.route import Lane
-from service.dispatch.routing.route_store import lane_from, lanes
+from service.channels.routing.route import Lane
+from service.channels.routing.route_store import lane_from, lanes
 from service.storage.postgres import Connection, one
 
 

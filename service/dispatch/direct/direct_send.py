@@ -25,12 +25,12 @@ from service.audience.numbers.number import is_synthetic, parse_phone
 from service.audience.numbers.prefix import Prefixes
 from service.audience.numbers.prefix_store import prefixes_of
 from service.campaigns.calendar.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
+from service.channels.routing.route import routes
 from service.crypto import Keyring
 from service.dispatch.direct import direct, direct_bounds_store
 from service.dispatch.direct.direct_bounds_store import Terms
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.direct.direct_values import GivenText
-from service.dispatch.routing.route import routes
 from service.errors import Conflict, Forbidden, Invalid
 from service.messages.lint.lint import of_level
 from service.messages.lint.lint_store import policy_get, sender_get

@@ -22,12 +22,12 @@ from service.audience.numbers.prefix_store import current_prefixes
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.hours import BEIJING, HourTerms
 from service.campaigns.calendar.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
+from service.channels.routing.route import routes
+from service.channels.routing.route_store import list_lanes
 from service.crypto import Keyring
 from service.dispatch.direct import direct
 from service.dispatch.direct.direct_send import VARIABLES
 from service.dispatch.direct.direct_store import NewRun, Recipient
-from service.dispatch.routing.route import routes
-from service.dispatch.routing.route_store import list_lanes
 from service.errors import Conflict, Invalid
 from service.storage.postgres import Connection
 

@@ -19,6 +19,8 @@ from service.campaigns.audience.content_checks import frozen_content
 from service.campaigns.audience.preview import sample_text
 from service.campaigns.core.model import Campaign, State
 from service.campaigns.plans.planning import load
+from service.channels.routing.route import routes
+from service.channels.routing.route_store import list_lanes
 from service.crypto import Keyring
 from service.dispatch.direct import direct_store, test_send_store
 from service.dispatch.direct.direct import Started
@@ -27,8 +29,6 @@ from service.dispatch.direct.own_phone import service_hours
 from service.dispatch.direct.test_send_store import NewTest
 from service.dispatch.expansion import expand_store
 from service.dispatch.expansion.expand import SLICE_ROWS
-from service.dispatch.routing.route import routes
-from service.dispatch.routing.route_store import list_lanes
 from service.errors import Conflict, Invalid
 from service.storage.postgres import Connection
 

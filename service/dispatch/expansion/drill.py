@@ -8,12 +8,9 @@ touches no real person's cap, doubt or history.
 """
 
 import uuid
-from collections.abc import Iterable
-from dataclasses import replace
 
 from service.crypto import Keyring
 from service.dispatch.expansion import expand_store
-from service.dispatch.routing.route import Lane, Route, routes
 from service.errors import Invalid
 from service.storage.postgres import Connection
 
@@ -22,14 +19,6 @@ FIRST_STAND_IN = 19790000000
 
 MOST_PEOPLE = 10_000_000
 BATCH_ROWS = 5_000
-
-
-def drill_routes(lanes: Iterable[Lane], chosen: list[int] | None) -> list[Route]:
-    """The simulated channel for each carrier's numbers, whether they are anybody's or not."""
-    simulated = routes([lane for lane in lanes if lane.simulated], chosen)
-    return [
-        replace(route, simulated=synthetic) for route in simulated for synthetic in (False, True)
-    ]
 
 
 async def stand_in(

@@ -16,6 +16,9 @@ from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment import parse
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
+from service.campaigns.audience.audience_source import Whom, by_rule, of_ledger
+from service.campaigns.audience.available_channels import barred, sender_of, ways_of
+from service.campaigns.audience.exclusion_store import Judging
 from service.campaigns.audience.follow_up_store import (
     Members,
     missed,
@@ -28,13 +31,10 @@ from service.campaigns.audience.newcomer_store import newcomers, note_met
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.hours import HourTerms
 from service.campaigns.core.safety import Safety
+from service.channels.routing.route_store import list_lanes
 from service.crypto import Keyring
 from service.dispatch.expansion import expand_store
-from service.dispatch.expansion.audience_source import Whom, by_rule, of_ledger
-from service.dispatch.expansion.available_channels import barred, sender_of, ways_of
 from service.dispatch.expansion.drill import stand_in
-from service.dispatch.expansion.exclusion_store import Judging
-from service.dispatch.routing.route_store import list_lanes
 from service.messages.template import CONTACT_VARIABLES, ContactFact, variables
 from service.storage.postgres import LONG_SECONDS, Connection, Pool, Record, transaction
 

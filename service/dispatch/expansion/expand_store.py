@@ -4,9 +4,9 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from service.dispatch.expansion.audience_source import Whom
-from service.dispatch.expansion.exclusion_store import PARAMETERS, Judging, judged
-from service.dispatch.limits.caps_store import CURRENT, repeat_ends, spans_end
+from service.campaigns.audience.audience_source import Whom
+from service.campaigns.audience.exclusion_store import PARAMETERS, Judging, judged
+from service.ledger.caps import CURRENT, repeat_ends, spans_end
 from service.storage.postgres import Connection, Record, one
 
 FIRST_RULE_PARAMETER = PARAMETERS + 3

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from service.channels.contract.maintenance import maintenance_end
+from service.channels.routing.route import Lane, covers
+from service.channels.routing.route_store import list_lanes
 from service.dispatch.failover import health_store
 from service.dispatch.failover.circuit_breaker import Breaker, Figures, Limits, step, trouble
 from service.dispatch.failover.health import Counts, total
 from service.dispatch.failover.health_store import Report
 from service.dispatch.limits.pace import Pace, channel_limit
-from service.dispatch.routing.route import Lane, covers
-from service.dispatch.routing.route_store import list_lanes
 from service.errors import Unavailable
 from service.settings import Settings
 from service.storage.postgres import Connection, Pool, Record, transaction

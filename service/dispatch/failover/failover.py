@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from service.channels.contract.model import CARRIERS
+from service.channels.routing.route import Lane, elsewhere
+from service.channels.routing.route_store import list_lanes
 from service.dispatch.failover import failover_store
 from service.dispatch.failover.failover_store import Stopped
-from service.dispatch.routing.route import Lane, elsewhere
-from service.dispatch.routing.route_store import list_lanes
 from service.storage.postgres import COLLISIONS, Pool, transaction
 
 log = logging.getLogger(__name__)

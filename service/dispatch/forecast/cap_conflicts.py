@@ -20,16 +20,16 @@ from service.audience.areas.area_store import read_area_tree
 from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
+from service.campaigns.audience.audience_source import Whom, by_rule
+from service.campaigns.audience.exclusion_store import PARAMETERS
 from service.campaigns.audience.preview import read_rule
+from service.campaigns.audience.reach import judging_of
 from service.campaigns.core.model import Campaign
 from service.campaigns.core.store import get_campaign
-from service.dispatch.expansion.audience_source import Whom, by_rule
-from service.dispatch.expansion.exclusion_store import PARAMETERS
 from service.dispatch.forecast import cap_conflicts_store
 from service.dispatch.forecast.cap_losses import TENS, Group, group_of
 from service.dispatch.forecast.cap_places import SPANS, Had, full_until
 from service.dispatch.forecast.fire_forecast_store import Membership, group_people
-from service.dispatch.forecast.reach import judging_of
 from service.dispatch.limits.caps import Limits, limits_of
 from service.storage.postgres import Connection, Record
 

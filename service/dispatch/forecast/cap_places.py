@@ -2,7 +2,7 @@
 
 Pure. It goes through the fires of all plans in order, as the ledgers and the hand-offs will: a
 ledger leaves out whom the caps would keep waiting beyond the validity, and of the others each takes
-a place when its text leaves. `full_until` says in Python what `caps_store.spans_end` and
+a place when its text leaves. `full_until` says in Python what `ledger.caps.spans_end` and
 `repeat_ends` say in SQL.
 """
 

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from service.accounts.departments.department_store import get_department
+from service.campaigns.audience.available_channels import sender_of, ways_of
 from service.campaigns.audience.preview import sample_text
 from service.campaigns.calendar.hours import BEIJING, County, HourTerms
 from service.campaigns.core.model import Campaign
 from service.channels.contract.model import Channel
-from service.dispatch.expansion.available_channels import sender_of, ways_of
+from service.channels.routing.route_store import list_lanes
 from service.dispatch.fair_queue import PRIORITIES, Flow
 from service.dispatch.forecast.channel_queue import Count, lane_of, load_of, rate_of
 from service.dispatch.forecast.forecast import Load, forecast
 from service.dispatch.handoff import queue_store
 from service.dispatch.limits import quota_store
-from service.dispatch.routing.route_store import list_lanes
 from service.storage.postgres import Connection
 
 SOON = timedelta(days=1)

@@ -23,7 +23,10 @@ from service.audience.areas.area_store import read_area_tree
 from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
+from service.campaigns.audience.audience_source import Whom, by_rule
+from service.campaigns.audience.exclusion_store import PARAMETERS
 from service.campaigns.audience.preview import read_rule
+from service.campaigns.audience.reach import judging_of
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.hours import County, HourTerms
 from service.campaigns.calendar.schedule import validity_end
@@ -32,8 +35,6 @@ from service.campaigns.core import store as campaign_store
 from service.campaigns.core.model import ENDED, Campaign
 from service.campaigns.core.texts import next_in_turn
 from service.campaigns.plans import planning, sequence_store
-from service.dispatch.expansion.audience_source import Whom, by_rule
-from service.dispatch.expansion.exclusion_store import PARAMETERS
 from service.dispatch.fair_queue import PRIORITIES
 from service.dispatch.forecast import fire_forecast_store
 from service.dispatch.forecast.cap_losses import (
@@ -50,7 +51,6 @@ from service.dispatch.forecast.cap_losses import (
 )
 from service.dispatch.forecast.cap_places import SPANS, Occasion
 from service.dispatch.forecast.fire_forecast_store import MOST_OTHERS, Membership
-from service.dispatch.forecast.reach import judging_of
 from service.dispatch.limits.caps import limits_of
 from service.storage.postgres import Connection, Record
 

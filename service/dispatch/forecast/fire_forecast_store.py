@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from service.audience.segments.segment_store import WORK_MEMORY
-from service.dispatch.expansion.audience_source import Whom
-from service.dispatch.expansion.exclusion_store import Judging, judged
+from service.campaigns.audience.audience_source import Whom
+from service.campaigns.audience.exclusion_store import Judging, judged
 from service.storage.postgres import Connection, Record
 
 MOST_OTHERS = 62

@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from service.audience.suppressions.suppression_store import stops
 from service.dispatch.handoff.lease_store import Lease
-from service.dispatch.limits.caps_store import CURRENT, RESERVED
+from service.dispatch.limits.caps_store import RESERVED
+from service.ledger.caps import CURRENT
 from service.storage.postgres import Connection, Record
 
 

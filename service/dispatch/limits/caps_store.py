@@ -11,34 +11,11 @@ from datetime import datetime
 
 from service.accounts.people.model import By
 from service.dispatch.retries.reroute_store import Key
+from service.ledger.caps import CURRENT, repeat_ends, spans_end
 from service.storage.postgres import Connection, Record
 
 KEPT = 16
 """How many hand-offs a person's row remembers, which no limit may exceed."""
-
-CURRENT = """
-    SELECT * FROM frequency_caps WHERE class = r.class AND r.over_cap <> 'send'
-    ORDER BY id DESC LIMIT 1
-"""
-"""The caps of the run `r`; none if nothing is counted for it."""
-
-
-def spans_end(at: str, cap: str = "cap.{}") -> str:
-    """When there is room again for one more after the hand-offs `at`; null: there always was.
-
-    cap: how a column of the caps is written.
-    """
-    day, week, month = (cap.format(name) for name in ("per_day", "per_week", "per_month"))
-    return (
-        f"greatest({at}[{day}] + interval '24 hours', {at}[{week}] + interval '168 hours', "
-        f"{at}[{month}] + interval '720 hours')"
-    )
-
-
-def repeat_ends(at: str, texts: str, text: str, cap: str = "cap.{}") -> str:
-    """When the text may come again; null: it was not there, or may come at any time."""
-    last = f"{at}[array_position({texts}, {text})]"
-    return f"CASE WHEN NOT {cap.format('same_text')} THEN {last} + interval '720 hours' END"
 
 
 def _others(array: str, run: str) -> str:

@@ -4,8 +4,8 @@ import pytest
 from aiohttp import FormData
 
 from service.api.channels import prefixes
+from service.channels.routing.route_store import set_override
 from service.crypto import Keyring
-from service.dispatch.routing.route_store import set_override
 from tests.factories import phone
 from tests.integration.api.conftest import Api
 from tests.integration.api.test_messages import send

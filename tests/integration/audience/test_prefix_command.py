@@ -8,8 +8,8 @@ import pytest
 
 from service.audience.numbers import prefix_store
 from service.audience.numbers.blocks import Block
+from service.channels.routing.route_store import set_override
 from service.crypto import Keyring
-from service.dispatch.routing.route_store import set_override
 from service.storage.postgres import Pool, transaction
 from tests.factories import phone
 from tests.harness.shell import Shell

@@ -12,7 +12,7 @@ from service.crypto import Keyring
 from service.dispatch.forecast.cap_places import Had, full_until
 from service.dispatch.forecast.fire_forecast import MOST_PLANS, Outlook, foretell
 from service.dispatch.limits.caps import Limits
-from service.dispatch.limits.caps_store import repeat_ends, spans_end
+from service.ledger.caps import repeat_ends, spans_end
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.crowd import departments, launch, received
 from tests.harness.ledger import TEXT, Scene, add_contacts, phone

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from service.campaigns.plans import lifecycle
+from service.channels.routing import route_store
 from service.crypto import Keyring
 from service.delivery.receipts import store as delivery
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.retries import reroute_store
-from service.dispatch.routing import route_store
 from service.ledger.states import MOVES, MessageState
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.lanes import MOBILE, NP, TELECOM, UNICOM, Lanes, alter, lay_out, ref

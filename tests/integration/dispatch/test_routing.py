@@ -8,9 +8,9 @@ import pytest
 
 from service.channels.config.store import hold_channel
 from service.channels.contract.model import CARRIERS, Channel, Hold
+from service.channels.routing import route_store
 from service.crypto import Keyring
 from service.dispatch.expansion.expand import expand_run
-from service.dispatch.routing import route_store
 from service.reports.progress import run_report
 from service.storage.postgres import Connection, Pool
 from tests.harness.ledger import (

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from service.channels.contract.model import CARRIERS, operator_of
-from service.dispatch.routing.route import (
+from service.channels.routing.route import (
     Lane,
     Number,
     best,

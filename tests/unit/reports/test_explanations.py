@@ -56,7 +56,7 @@ def stored() -> set[str]:
         "dispatch/handoff/recorder.py",
         "dispatch/handoff/sender.py",
         "dispatch/expansion/expand.py",
-        "dispatch/expansion/available_channels.py",
+        "campaigns/audience/available_channels.py",
     ):
         for groups in re.findall(IN_PYTHON, (FOLDER / name).read_text("utf-8")):
             found |= set(filter(None, groups))

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from service.channels.contract.model import operator_of
-from service.dispatch.routing.route import Lane
+from service.channels.routing.route import Lane
 from service.storage.postgres import Connection, affected, one
 
 

@@ -3,15 +3,15 @@
 The ledger, the preview, the estimate and the calendar all ask here, so that they never differ.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.departments.department import Permits, SignatureLent
 from service.accounts.departments.department_store import check_signature, get_permits
 from service.audience.contacts.contact_store import subscriber_base
-from service.dispatch.expansion.drill import drill_routes
-from service.dispatch.routing.route import Lane, Route, routes
+from service.channels.routing.route import Lane, Route, routes
 from service.messages.signature import head
 from service.storage.postgres import Connection
 
@@ -57,6 +57,14 @@ def ways_of(
         own = [lane.id for lane in lanes if lane.operator == sender.base]
         allowed = [channel for channel in own if allowed is None or channel in allowed]
     return Ways(allowed, found)
+
+
+def drill_routes(lanes: Iterable[Lane], chosen: list[int] | None) -> list[Route]:
+    """The simulated channel for each carrier's numbers, whether they are anybody's or not."""
+    simulated = routes([lane for lane in lanes if lane.simulated], chosen)
+    return [
+        replace(route, simulated=synthetic) for route in simulated for synthetic in (False, True)
+    ]
 
 
 async def barred(

@@ -10,8 +10,8 @@ from datetime import datetime
 from uuid import UUID
 
 from service.audience.suppressions.suppression_store import stops
-from service.dispatch.expansion.audience_source import Whom
-from service.dispatch.routing.route import Route
+from service.campaigns.audience.audience_source import Whom
+from service.channels.routing.route import Route
 from service.messages.template import ContactFact
 
 

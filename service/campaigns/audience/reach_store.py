@@ -1,8 +1,8 @@
 """The SQL of what a ledger would have if its run were expanded now, counted and not written."""
 
 from service.audience.segments.segment_store import ENDED, SAMPLE, WORK_MEMORY, Counts, counts_of
-from service.dispatch.expansion.audience_source import Whom
-from service.dispatch.expansion.exclusion_store import PARAMETERS, Judging, judged
+from service.campaigns.audience.audience_source import Whom
+from service.campaigns.audience.exclusion_store import PARAMETERS, Judging, judged
 from service.storage.postgres import Connection
 
 FIRST_RULE_PARAMETER = PARAMETERS + 1

@@ -11,14 +11,14 @@ from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
 from service.audience.segments.segment_store import Counts
+from service.campaigns.audience import reach_store
+from service.campaigns.audience.audience_source import Whom, by_rule, of_ledger
+from service.campaigns.audience.available_channels import barred, sender_of, ways_of
+from service.campaigns.audience.exclusion_store import Judging
 from service.campaigns.audience.follow_up_store import to_be_corrected
 from service.campaigns.audience.preview import read_rule
 from service.campaigns.core.model import Campaign
-from service.dispatch.expansion.audience_source import Whom, by_rule, of_ledger
-from service.dispatch.expansion.available_channels import barred, sender_of, ways_of
-from service.dispatch.expansion.exclusion_store import Judging
-from service.dispatch.forecast import reach_store
-from service.dispatch.routing.route_store import list_lanes
+from service.channels.routing.route_store import list_lanes
 from service.messages.template import CONTACT_VARIABLES, variables
 from service.storage.postgres import Connection
 
