@@ -1,10 +1,11 @@
 """The names of all jobs, how to ask for them, and the clients of Redis: one of two doors to arq.
 
-Redis is a bell. A job carries ids only, may be lost or rung twice at any moment, and finds its
-work in PostgreSQL; the sweep rings again for whatever is still open there.
+Redis wakes workers; it holds no state that matters. A job carries ids only, may be lost or enqueued
+twice at any moment, and finds its work in PostgreSQL; the sweep enqueues again whatever is still
+open there.
 
-A job's id holds the second it was rung in: many rings in a second are one job, and a job that died
-with its worker or with Redis (arq would run it again only after its timeout, and refuse its id
+A job's id holds the second in which it was enqueued: within a second it is one job, and one that
+died with its worker or with Redis (arq would run it again only after its timeout, and refuse its id
 until then) never silences the next second's. That two of a kind may run at once is settled where
 the work is, by locks in PostgreSQL.
 """
@@ -28,7 +29,7 @@ from service.peer_timeouts import KEEPALIVE, Reach
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.1
-"""How often workers look whether the bell was rung, so it need not be rung more often."""
+"""How often workers look for jobs, so the same job need not be enqueued more often."""
 ANSWER_SECONDS = 5.0
 """How long Redis may take to answer a command; nothing here waits for something to happen there."""
 CONNECT_SECONDS = 3.0
@@ -38,7 +39,7 @@ LOOK_AGAIN_SECONDS = 1.0
 """How often Redis is asked whether it is back, while nobody else asks it."""
 MOST_DIGITS = 5
 """Of a channel's id."""
-EXPIRES_MS = 5 * 60 * 1000  # an old bell says nothing that the sweep does not say again
+EXPIRES_MS = 5 * 60 * 1000  # the sweep enqueues again what is still open
 
 
 class Job(StrEnum):
@@ -160,7 +161,7 @@ _Ask = tuple[Job, tuple[object, ...]]
 
 @dataclass(slots=True)
 class Queue:
-    """The bell. reach: whether Redis answers, as all of this process know it."""
+    """The job queue. reach: whether Redis answers, as all of this process know it."""
 
     arq: ArqRedis
     reach: Reach = field(default_factory=lambda: Reach("Redis"))
@@ -168,7 +169,7 @@ class Queue:
     _again: set[_Ask] = field(default_factory=set)
     _looking: asyncio.Task[None] | None = None
 
-    async def ring(self, job: Job, *ids: object) -> None:
+    async def enqueue(self, job: Job, *ids: object) -> None:
         """Ask for a job soon. Where Redis does not answer nothing is asked for, and nobody waits:
         the sweep finds what is open.
         """
@@ -187,7 +188,7 @@ class Queue:
             self.note_loss(error)
 
     async def call_out(self, channel_id: int) -> None:
-        """Wake a channel wherever it is served: who was rung for it does not serve it."""
+        """Wake a channel wherever it is served: the process that took the job does not serve it."""
         try:
             await self.arq.publish(WAKES, str(channel_id))
         except (RedisError, OSError) as error:
@@ -206,16 +207,16 @@ class Queue:
                 await self.arq.ping()
                 self.reach.note_answer()
 
-    async def ring_once(self, job: Job, *ids: object) -> None:
-        """Ask for a job as `ring` does; but whoever asks for the same within LOOK_SECONDS does not
-        wait, and all of them are one ring at the end of it: it is rung after the last has asked.
+    async def enqueue_once(self, job: Job, *ids: object) -> None:
+        """Ask for a job as `enqueue` does. Whoever asks for the same within LOOK_SECONDS does not
+        wait, and all of them are one job, enqueued after the last has asked.
         """
         ask = (job, ids)
         if ask in self._resting:
             self._again.add(ask)
             return
         self._resting[ask] = asyncio.create_task(self._rest(ask))
-        await self.ring(job, *ids)
+        await self.enqueue(job, *ids)
 
     async def _rest(self, ask: _Ask) -> None:
         job, ids = ask
@@ -225,18 +226,18 @@ class Queue:
                 if ask not in self._again:
                     return
                 self._again.discard(ask)
-                await self.ring(job, *ids)
+                await self.enqueue(job, *ids)
         except Exception:
-            log.exception("bell not rung", extra={"job": job.value})
+            log.exception("job not enqueued", extra={"job": job.value})
         finally:
             del self._resting[ask]
 
     async def rested(self) -> None:
-        """Once everything that was asked for has been rung."""
+        """Once everything that was asked for is enqueued."""
         await asyncio.gather(*self._resting.values())
 
     async def close(self) -> None:
-        """Once everything that was asked for has been rung, close the connections."""
+        """Once everything that was asked for is enqueued, close the connections."""
         await self.rested()
         if self._looking is not None:
             self._looking.cancel()
@@ -246,7 +247,7 @@ class Queue:
 
 @contextlib.asynccontextmanager
 async def open_queue(redis_url: str) -> AsyncIterator[Queue]:
-    """The bell at a Redis URL; it need not be reachable yet."""
+    """The queue at a Redis URL; it need not be reachable yet."""
     queue = Queue(open_arq(redis_url))
     try:
         yield queue

@@ -41,7 +41,7 @@ class Settings(ClockSettings):
         description="The same database as the role that owns its tables, for `tocsin migrate` "
         "alone: no other process is to have it.",
     )
-    redis_url: str = Field(description="Redis or Valkey: the bell and the token buckets.")
+    redis_url: str = Field(description="Redis or Valkey: the job queue and the token buckets.")
     key_file: Path = Field(
         description="The master key: 64 hexadecimal digits, mode 0600, outside the data folder."
     )

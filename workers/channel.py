@@ -25,14 +25,14 @@ from workers.context import Kind, runtime_of
 async def drain_channel(ctx: dict[str, Any], channel_id: str) -> None:
     """Wake the connections of one channel, here or in the process that serves it."""
     server: ChannelServer = ctx["server"]
-    if not server.bells.ring(int(channel_id)):
+    if not server.wakeups.wake(int(channel_id)):
         await runtime_of(ctx).queue.call_out(int(channel_id))
 
 
 async def hear(server: ChannelServer, redis_url: str, stop: asyncio.Event) -> None:
     """Wake the connections of channels that other processes were rung for."""
     async for channel_id in heard_wakes(redis_url, stop):
-        server.bells.ring(channel_id)
+        server.wakeups.wake(channel_id)
 
 
 KIND = Kind("channel", [drain_channel])
@@ -91,8 +91,8 @@ async def _server(
         runtime.pool,
         runtime.keyring,
         runtime.clock,
-        partial(runtime.queue.ring, Job.FOLD_RECEIPTS),
-        partial(runtime.queue.ring, Job.READ_INBOUND),
+        partial(runtime.queue.enqueue, Job.FOLD_RECEIPTS),
+        partial(runtime.queue.enqueue, Job.READ_INBOUND),
     )
     server = ChannelServer(
         runtime,

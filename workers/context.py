@@ -23,8 +23,8 @@ from service.queue import EXPIRES_MS, LOOK_SECONDS, decode, encode, open_arq, qu
 from service.runtime import Runtime
 
 JOB_SECONDS = 60
-"""A crashed worker's job runs again after this and 10 s more, if nobody rings before; so jobs are
-short or chains."""
+"""A crashed worker's job runs again after this and 10 s more, if nobody enqueues it before; so jobs
+are short or chains."""
 
 MOVED = timedelta(seconds=60)
 """A worker looks at the clock some times a second: if it is so much later, the clock was moved."""

@@ -16,7 +16,7 @@ async def fold_receipts(ctx: dict[str, Any], channel_id: str) -> int:
     """Fold one channel's inbox, and first what is to be read anew."""
     runtime = runtime_of(ctx)
     await reread(runtime.pool, int(channel_id), runtime.clock.now())
-    wake = partial(runtime.queue.ring, Job.DRAIN_CHANNEL)
+    wake = partial(runtime.queue.enqueue, Job.DRAIN_CHANNEL)
     return await fold(runtime.pool, int(channel_id), runtime.clock.now(), wake)
 
 
@@ -33,7 +33,7 @@ async def send_replies(ctx: dict[str, Any]) -> None:
     runtime = runtime_of(ctx)
     most = runtime.settings.replies_an_hour
     for channel_id in await send(runtime.pool, runtime.keyring, runtime.clock.now(), most=most):
-        await runtime.queue.ring(Job.DRAIN_CHANNEL, channel_id)
+        await runtime.queue.enqueue(Job.DRAIN_CHANNEL, channel_id)
 
 
 KIND = Kind("delivery", [fold_receipts, read_inbound, send_replies], connections=8, by_key=True)

@@ -13,11 +13,11 @@ async def expand_run(ctx: dict[str, Any], run_id: str) -> None:
     runtime = runtime_of(ctx)
     made = await expand(runtime.pool, uuid.UUID(run_id), runtime.clock.now(), runtime.keyring)
     for channel_id in made.channels if made else ():
-        await runtime.queue.ring(Job.DRAIN_CHANNEL, channel_id)
+        await runtime.queue.enqueue(Job.DRAIN_CHANNEL, channel_id)
 
 
 EXPAND_SECONDS = 3_600
-"""A ledger is one transaction, and a province's takes minutes; the sweep rings meanwhile, and
+"""A ledger is one transaction, and a province's takes minutes. The sweep enqueues it meanwhile, and
 whoever comes finds that somebody is at it."""
 
 KIND = Kind("expand", [expand_run], seconds=EXPAND_SECONDS)

@@ -1,4 +1,4 @@
-"""What is due, and the sweep that rings again for everything still open in PostgreSQL.
+"""What is due, and the sweep that enqueues again what is still open in PostgreSQL.
 
 Each act has turns of its own, so that a slow one holds up no other: above all not the recovery of
 what dead processes held. An act whose last turn still goes on in this process misses its turn.
@@ -98,7 +98,7 @@ async def fire(ctx: dict[str, Any]) -> None:
     now = runtime.clock.now()
     limits = Limits(runtime.settings.drift_share, runtime.settings.exchanged_share)
     for run_id in await fire_due(runtime.pool, now, limits=limits):
-        await runtime.queue.ring(Job.EXPAND_RUN, run_id)
+        await runtime.queue.enqueue(Job.EXPAND_RUN, run_id)
     async with transaction(runtime.pool) as conn:
         await finish_campaigns(conn, await sweep_store.close_finished_runs(conn, now), now)
     async with transaction(runtime.pool) as conn:
@@ -114,8 +114,8 @@ async def record_missed(ctx: dict[str, Any]) -> None:
 
 @alone
 async def listen(ctx: dict[str, Any]) -> None:
-    """Ring for texts from handsets each second, since an opt-out should not wait for the sweep;
-    and for replies that are due.
+    """Enqueue, each second, the reading of texts from handsets, since an opt-out must not wait for
+    the sweep; and the replies that are due.
     """
     runtime = runtime_of(ctx)
     now = runtime.clock.now()
@@ -123,9 +123,9 @@ async def listen(ctx: dict[str, Any]) -> None:
         texts_wait = await inbound.waits(conn, now)
         replies_wait = await replies.waits(conn, now)
     if texts_wait:
-        await runtime.queue.ring(Job.READ_INBOUND)
+        await runtime.queue.enqueue(Job.READ_INBOUND)
     if replies_wait:
-        await runtime.queue.ring(Job.SEND_REPLIES)
+        await runtime.queue.enqueue(Job.SEND_REPLIES)
 
 
 @alone
@@ -136,10 +136,10 @@ async def beat(ctx: dict[str, Any]) -> None:
 
 @alone
 async def tell(ctx: dict[str, Any]) -> None:
-    """Give new events to the webhooks that want them, and ring for the calls that are due."""
+    """Give new events to the webhooks that want them, and enqueue the calls that are due."""
     runtime = runtime_of(ctx)
     for webhook_id in await webhooks.hand_out(runtime.pool, runtime.clock.now()):
-        await runtime.queue.ring(Job.CALL_WEBHOOK, webhook_id)
+        await runtime.queue.enqueue(Job.CALL_WEBHOOK, webhook_id)
 
 
 @alone
@@ -155,7 +155,7 @@ async def recover(ctx: dict[str, Any]) -> None:
 
 @alone
 async def sweep(ctx: dict[str, Any]) -> None:
-    """Ring again for whatever is open."""
+    """Enqueue again whatever is open."""
     runtime = runtime_of(ctx)
     async with transaction(runtime.pool) as conn:
         runs = await sweep_store.expanding_runs(conn)
@@ -164,15 +164,15 @@ async def sweep(ctx: dict[str, Any]) -> None:
         imports = await waiting_imports(conn)
         undos = await waiting_undos(conn)
     for run_id in runs:
-        await runtime.queue.ring(Job.EXPAND_RUN, run_id)
+        await runtime.queue.enqueue(Job.EXPAND_RUN, run_id)
     for channel_id in channels:
-        await runtime.queue.ring(Job.DRAIN_CHANNEL, channel_id)
+        await runtime.queue.enqueue(Job.DRAIN_CHANNEL, channel_id)
     for channel_id in inbox:
-        await runtime.queue.ring(Job.FOLD_RECEIPTS, channel_id)
+        await runtime.queue.enqueue(Job.FOLD_RECEIPTS, channel_id)
     for import_id in imports:
-        await runtime.queue.ring(Job.READ_IMPORT, import_id)
+        await runtime.queue.enqueue(Job.READ_IMPORT, import_id)
     for import_id in undos:
-        await runtime.queue.ring(Job.UNDO_IMPORT, import_id)
+        await runtime.queue.enqueue(Job.UNDO_IMPORT, import_id)
 
 
 @alone
@@ -185,7 +185,7 @@ async def watch(ctx: dict[str, Any]) -> None:
     if not runtime.settings.lane_shift:
         return
     for channel_id in await shift_waiting(runtime.pool, now, speed=speed):
-        await runtime.queue.ring(Job.DRAIN_CHANNEL, channel_id)
+        await runtime.queue.enqueue(Job.DRAIN_CHANNEL, channel_id)
 
 
 @alone
@@ -194,7 +194,7 @@ async def guard(ctx: dict[str, Any]) -> None:
     runtime = runtime_of(ctx)
     now = runtime.clock.now()
     for channel_id in await guard_runs(runtime.pool, limits_of_runs(runtime.settings), now):
-        await runtime.queue.ring(Job.DRAIN_CHANNEL, channel_id)
+        await runtime.queue.enqueue(Job.DRAIN_CHANNEL, channel_id)
 
 
 @alone
@@ -225,7 +225,7 @@ async def match(ctx: dict[str, Any]) -> None:
         changed = await id_forms.changed(conn, now)
     for channel_id in changed:
         if await id_forms.reread(runtime.pool, channel_id, now):
-            await runtime.queue.ring(Job.FOLD_RECEIPTS, channel_id)
+            await runtime.queue.enqueue(Job.FOLD_RECEIPTS, channel_id)
     async with runtime.pool.acquire() as conn:
         _, parked = await channels_with_receipts(conn)
     for channel_id in parked:

@@ -21,7 +21,7 @@ async def call_webhook(ctx: dict[str, Any], webhook_id: str) -> int:
         settings.zone,
     )
     if taken:
-        await runtime.queue.ring(Job.CALL_WEBHOOK, webhook_id)
+        await runtime.queue.enqueue(Job.CALL_WEBHOOK, webhook_id)
     return taken
 
 

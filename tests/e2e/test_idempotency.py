@@ -131,7 +131,7 @@ async def test_a_kill_between_effect_and_answer_leaves_one_effect(
     operator = tokens["operator"]
     async with serving(environment) as process:
         ask = await prepare(environment, tokens)
-        # Once it is committed, the bell is rung: it is made to hang there, the answer unsent.
+        # Once it is committed, a job is enqueued: it is made to hang there, the answer unsent.
         await redis.client_pause(PAUSE_MS, all=False)  # of writes
         asked = asyncio.create_task(asked_for(environment, operator, ask))
         while await pool.fetchval(count) == 0:

@@ -113,7 +113,7 @@ class County:
         found = await asyncio.gather(fire_due(pool, now), fire_due(pool, now))
         runs = [run for some in found for run in some]
         for run in runs:
-            await self.runtime.queue.ring(Job.EXPAND_RUN, run)
+            await self.runtime.queue.enqueue(Job.EXPAND_RUN, run)
         return len(runs)
 
     async def drain(self, seconds: float = 60.0) -> None:

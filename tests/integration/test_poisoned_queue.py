@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from service.clock import Clock
 from service.crypto import Keyring
 from service.dispatch.handoff import sweep_store
-from service.dispatch.handoff.channel_server import Bells
+from service.dispatch.handoff.channel_server import Wakeups
 from service.local.embedded import Valkey
 from service.logs import Seldom
 from service.queue import Job, open_queue, queue_name
@@ -82,9 +82,9 @@ async def working(runtime: Runtime) -> AsyncIterator[Done]:
 
 
 async def rung(runtime: Runtime, done: Done) -> None:
-    """Ring until the job is done, as the sweep does."""
+    """Enqueue until the job is done, as the sweep does."""
     while done.runs.empty():
-        await runtime.queue.ring(Job.EXPAND_RUN, RUN)
+        await runtime.queue.enqueue(Job.EXPAND_RUN, RUN)
         await asyncio.sleep(0.2)
     assert await done.next() == RUN
 
@@ -214,12 +214,12 @@ async def test_a_worker_shows_that_it_lives_on_its_own_machine(
 class Server:
     """As much of a channel server as is woken."""
 
-    bells: Bells = field(default_factory=Bells)
+    wakeups: Wakeups = field(default_factory=Wakeups)
 
 
 async def test_a_process_that_is_rung_for_anothers_channel_calls_it_out(runtime: Runtime) -> None:
     rung, serving = cast(Any, Server()), cast(Any, Server())
-    event, stop = serving.bells.events[7], asyncio.Event()
+    event, stop = serving.wakeups.events[7], asyncio.Event()
     hearing = asyncio.create_task(channel.hear(serving, runtime.settings.redis_url, stop))
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -229,8 +229,8 @@ async def test_a_process_that_is_rung_for_anothers_channel_calls_it_out(runtime:
                 await runtime.redis.publish("tocsin:wakes", poison)
             await channel.drain_channel({"server": rung, "runtime": runtime}, "7")
             await event.wait()
-        assert set(serving.bells.events) == {7}
-        assert not rung.bells.events
+        assert set(serving.wakeups.events) == {7}
+        assert not rung.wakeups.events
         assert not hearing.done()
     finally:
         stop.set()
@@ -238,9 +238,9 @@ async def test_a_process_that_is_rung_for_anothers_channel_calls_it_out(runtime:
 
 
 def test_wakes_for_channels_that_nobody_serves_leave_nothing_behind() -> None:
-    bells = Bells()
-    served = bells.events[1]
+    wakeups = Wakeups()
+    served = wakeups.events[1]
     for number in range(10_000):
-        bells.ring(number)
+        wakeups.wake(number)
     assert served.is_set()
-    assert set(bells.events) == {1}
+    assert set(wakeups.events) == {1}

@@ -1,4 +1,4 @@
-"""The bell of a process that asks for the same work again and again."""
+"""The job queue of a process that asks for the same work again and again."""
 
 import asyncio
 from typing import Any
@@ -25,13 +25,13 @@ async def test_whoever_asks_together_rings_once_more_after_the_last(
         monkeypatch.setattr(queue.arq, "enqueue_job", enqueue)
         while asked < 20:
             asked += 1
-            await queue.ring_once(Job.DRAIN_CHANNEL, 1)
+            await queue.enqueue_once(Job.DRAIN_CHANNEL, 1)
             await asyncio.sleep(0)
-        await queue.ring_once(Job.DRAIN_CHANNEL, 2)
+        await queue.enqueue_once(Job.DRAIN_CHANNEL, 2)
         await queue.rested()
         asked = 99
-        await queue.ring_once(Job.DRAIN_CHANNEL, 1)
-        await queue.ring_once(Job.DRAIN_CHANNEL, 1)
+        await queue.enqueue_once(Job.DRAIN_CHANNEL, 1)
+        await queue.enqueue_once(Job.DRAIN_CHANNEL, 1)
     assert [ring for ring in rung if ring[1] == "1"] == [
         ("drain_channel", "1", 1),
         ("drain_channel", "1", 20),

@@ -343,15 +343,15 @@ async def test_a_bell_before_a_silent_redis_is_left_to_the_sweep(
 ) -> None:
     """One wait for an answer, then none, until Redis is back; two lines in the log."""
     async with open_queue(redis_url(redis_wire)) as queue, asyncio.timeout(LONG):
-        await queue.ring(Job.DRAIN_CHANNEL, 1)
+        await queue.enqueue(Job.DRAIN_CHANNEL, 1)
         redis_wire.fall_silent()
         for number in range(2, 100):
-            await queue.ring(Job.DRAIN_CHANNEL, number)
+            await queue.enqueue(Job.DRAIN_CHANNEL, number)
         assert queue.reach.lost
         redis_wire.forward_new()
         while queue.reach.lost:
             await asyncio.sleep(0.01)
-        await queue.ring(Job.DRAIN_CHANNEL, 100)
+        await queue.enqueue(Job.DRAIN_CHANNEL, 100)
     rung = {job.decode().split(":")[1] for job in await redis.zrange("tocsin:queue:channel", 0, -1)}
     assert {"1", "100"} <= rung
     assert len(rung) < 50
@@ -360,7 +360,7 @@ async def test_a_bell_before_a_silent_redis_is_left_to_the_sweep(
 
 async def test_redis_may_be_away_at_the_start() -> None:
     async with open_queue("redis://127.0.0.1:1/0") as queue:
-        await queue.ring(Job.DRAIN_CHANNEL, 1)
+        await queue.enqueue(Job.DRAIN_CHANNEL, 1)
         assert queue.reach.lost
 
 
@@ -400,7 +400,7 @@ async def test_a_worker_works_again_when_redis_was_silent(
 async def _done(queue: Queue, done: list[str], name: str) -> None:
     """Ask for the job until it was done, as the sweep does."""
     while name not in done:
-        await queue.ring(Job.READ_INBOUND, name)
+        await queue.enqueue(Job.READ_INBOUND, name)
         await asyncio.sleep(0.05)
 
 

@@ -190,4 +190,4 @@ async def _store(runtime: Runtime, pool: Pool, channel_id: int, answer: Callback
         if texts:
             await store.insert_inbound(conn, runtime.keyring, texts, now)
     if receipts:
-        await runtime.queue.ring(Job.FOLD_RECEIPTS, channel_id)
+        await runtime.queue.enqueue(Job.FOLD_RECEIPTS, channel_id)

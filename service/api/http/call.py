@@ -43,11 +43,11 @@ class Call:
     noted: dict[str, object] = field(default_factory=dict)
     key: Key | None = None
     session_id: UUID | None = None
-    bells: list[tuple[Job, tuple[object, ...]]] = field(default_factory=list)
+    jobs: list[tuple[Job, tuple[object, ...]]] = field(default_factory=list)
 
     def after_commit(self, job: Job, *ids: object) -> None:
-        """Ring for a job once what it works on is committed."""
-        self.bells.append((job, ids))
+        """Enqueue a job once what it works on is committed."""
+        self.jobs.append((job, ids))
 
     def note(self, kind: str = "", object_id: object = None, /, **facts: object) -> None:
         """Say in the audit entry what this act concerns, where neither address nor answer says it.

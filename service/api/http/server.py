@@ -1,10 +1,10 @@
 """How an operation is answered: who asks, may they, with what; then one transaction.
 
 What the handler writes, its entry in the audit trail, and the answer kept under an Idempotency-Key
-are committed together; bells are rung afterwards. A transaction that met another one is run again.
-An answer that takes a call to somebody outside is made after the transaction, and is not kept: it
-is true only once. A file is made after the transaction that wrote down who took it, and sent once
-its connection to the database is free again (`downloads`).
+are committed together; jobs are enqueued afterwards. A transaction that met another one is run
+again. An answer that takes a call to somebody outside is made after the transaction, and is not
+kept: it is true only once. A file is made after the transaction that wrote down who took it, and
+sent once its connection to the database is free again (`downloads`).
 
 What heavy requests and reads may have at once is in `admission`. A statement, and a request as a
 whole, has a time limit; whoever passes it is told what to ask for instead.
@@ -146,8 +146,8 @@ class _Exchange:
         if isinstance(result, MadeFile):
             with result as file:
                 return await file.send(self._request)
-        for job, ids in call.bells:
-            await self._runtime.queue.ring_once(job, *ids)
+        for job, ids in call.jobs:
+            await self._runtime.queue.enqueue_once(job, *ids)
         if isinstance(result, Later):
             result = await result.make()
         return self._shown(result if isinstance(result, Answer) else self._answer(result))

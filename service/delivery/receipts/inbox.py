@@ -25,12 +25,12 @@ FLUSH_SECONDS = 0.002
 so that a busy database gets fewer and larger batches."""
 MOST_FLUSH_SECONDS = 0.02
 RETRY_SECONDS = 0.5
-RING_SECONDS = 0.25
+WAKE_SECONDS = 0.25
 
-Ring = Callable[[int], Awaitable[None]]
+OnReceipts = Callable[[int], Awaitable[None]]
 """Called with a channel that has new receipts to fold."""
 
-RingTexts = Callable[[], Awaitable[None]]
+OnTexts = Callable[[], Awaitable[None]]
 """Called when there are new texts from handsets to read."""
 
 
@@ -49,18 +49,18 @@ class Inbox:
         pool: Pool,
         keyring: Keyring,
         clock: Clock,
-        ring: Ring,
-        ring_texts: RingTexts | None = None,
+        on_receipts: OnReceipts,
+        on_texts: OnTexts | None = None,
     ) -> None:
         self._pool = pool
         self._keyring = keyring
         self._clock = clock
-        self._ring = ring
-        self._ring_texts = ring_texts
+        self._on_receipts = on_receipts
+        self._on_texts = on_texts
         self._waiting: list[_Item] = []
         self._arrived = asyncio.Event()
-        self._to_ring: set[int] = set()
-        self._texts_to_ring = False
+        self._channels_new: set[int] = set()
+        self._texts_new = False
         self._unrung = asyncio.Event()
 
     def deliver_for(self, channel_id: int) -> Deliver:
@@ -76,7 +76,7 @@ class Inbox:
 
     async def run(self) -> None:
         """Store what arrives, until cancelled."""
-        ringing = asyncio.create_task(self._ring_forever())
+        waking = asyncio.create_task(self._wake_forever())
         loop, took = asyncio.get_running_loop(), 0.0
         try:
             while True:
@@ -96,8 +96,8 @@ class Inbox:
                     self._arrived.set()
                     await asyncio.sleep(RETRY_SECONDS)
         finally:
-            ringing.cancel()
-            await asyncio.gather(ringing, return_exceptions=True)
+            waking.cancel()
+            await asyncio.gather(waking, return_exceptions=True)
 
     async def _flush(self) -> None:
         """Store what waits, all at once; if something in it cannot be stored, all but that."""
@@ -128,8 +128,8 @@ class Inbox:
                 await store.insert_inbound(conn, self._keyring, texts, now)
             if raw:
                 await unmatched_store.insert_unreadable(conn, self._keyring, raw, now)
-        self._to_ring.update(channel_id for channel_id, _ in receipts)
-        self._texts_to_ring = self._texts_to_ring or bool(texts)
+        self._channels_new.update(channel_id for channel_id, _ in receipts)
+        self._texts_new = self._texts_new or bool(texts)
         self._unrung.set()
 
     def _settle(self, batch: Sequence[_Item], error: Exception | None) -> None:
@@ -143,14 +143,14 @@ class Inbox:
             else:
                 item.stored.set_exception(error)
 
-    async def _ring_forever(self) -> None:
+    async def _wake_forever(self) -> None:
         while True:
             await self._unrung.wait()
             self._unrung.clear()
-            channels, self._to_ring = self._to_ring, set()
+            channels, self._channels_new = self._channels_new, set()
             for channel_id in channels:
-                await self._ring(channel_id)
-            texts, self._texts_to_ring = self._texts_to_ring, False
-            if texts and self._ring_texts is not None:
-                await self._ring_texts()
-            await asyncio.sleep(RING_SECONDS)
+                await self._on_receipts(channel_id)
+            texts, self._texts_new = self._texts_new, False
+            if texts and self._on_texts is not None:
+                await self._on_texts()
+            await asyncio.sleep(WAKE_SECONDS)

@@ -48,12 +48,12 @@ PROOF_SECONDS = 1.0
 
 
 @dataclass
-class Bells:
+class Wakeups:
     """One event a channel, set by the `drain_channel` job: there is something to hand off."""
 
     events: dict[int, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
 
-    def ring(self, channel_id: int) -> bool:
+    def wake(self, channel_id: int) -> bool:
         """Wake the connections of a channel; whether this process has had any."""
         if channel_id not in self.events:
             return False
@@ -182,9 +182,9 @@ class Link:
         proving = asyncio.create_task(self._prove(gateway, since))
         deliver = self._server.deliver_for(self.channel.id)
         asking = asyncio.create_task(inquire_forever(self._handoff, self.channel, gateway, deliver))
-        bell = self._server.bells.events[self.channel.id]
+        wakeup = self._server.wakeups.events[self.channel.id]
         try:
-            await Sender(self._handoff, self.channel, held, gateway).run(self.stop, bell)
+            await Sender(self._handoff, self.channel, held, gateway).run(self.stop, wakeup)
         finally:
             asking.cancel()
             proving.cancel()
@@ -217,7 +217,7 @@ class ChannelServer:
         channels are this process's.
         """
         self.owner = uuid.uuid4()
-        self.bells = Bells()
+        self.wakeups = Wakeups()
         self._places = 0
         self._most = most
         self._serves = serves
@@ -364,8 +364,8 @@ class ChannelServer:
 
     async def _wake(self, channel_id: int) -> None:
         """Wake a channel's connections, here and in every other process."""
-        self.bells.ring(channel_id)
-        await self._runtime.queue.ring(Job.DRAIN_CHANNEL, channel_id)
+        self.wakeups.wake(channel_id)
+        await self._runtime.queue.enqueue(Job.DRAIN_CHANNEL, channel_id)
 
     def _usable(self, channel: Channel) -> bool:
         """A real channel never works under a simulated clock."""

@@ -74,7 +74,7 @@ class Sender:
         self._writer = Writer(shared, channel, held, gateway, self._recorder)
         self._writing: asyncio.Task[None]
 
-    async def run(self, stop: asyncio.Event, bell: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Event, wakeup: asyncio.Event) -> None:
         """Work until `stop` is set, the lease is fenced or the link is lost; then wind down:
         nothing marked stays behind unaccounted for.
         """
@@ -82,7 +82,7 @@ class Sender:
         self._writing = asyncio.create_task(self._writer.run())
         try:
             while not (stop.is_set() or self._broken):
-                bell.clear()
+                wakeup.clear()
                 try:
                     busy = await self._step()
                 except PASSING as error:
@@ -90,7 +90,7 @@ class Sender:
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
                 if not busy:
-                    await self._wait_for(bell, stop)
+                    await self._wait_for(wakeup, stop)
             if self._writing.done():  # a bug: never without a word
                 self._writing.result()
         finally:

@@ -33,10 +33,10 @@ def _form(content: bytes = FILE, **fields: str) -> FormData:
 async def test_a_file_is_taken_read_and_reported(api: Api, monkeypatch: Any) -> None:
     rung: list[tuple[object, ...]] = []
 
-    async def ring(_queue: object, *job: object) -> None:
+    async def enqueue(_queue: object, *job: object) -> None:
         rung.append(job)
 
-    monkeypatch.setattr("service.queue.Queue.ring", ring)
+    monkeypatch.setattr("service.queue.Queue.enqueue", enqueue)
     taken = await api.post(
         "/imports", OPERATOR, data=_form(basis="contract_hr", expires_on="2027-12-31")
     )

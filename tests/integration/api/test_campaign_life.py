@@ -393,10 +393,10 @@ async def test_the_preview_counts_and_renders(api: Api) -> None:
 async def test_resuming_wakes_the_channels(api: Api, monkeypatch: Any) -> None:
     rung: list[tuple[Job, tuple[object, ...]]] = []
 
-    async def ring(_queue: object, job: Job, *ids: object) -> None:
+    async def enqueue(_queue: object, job: Job, *ids: object) -> None:
         rung.append((job, ids))
 
-    monkeypatch.setattr("service.queue.Queue.ring", ring)
+    monkeypatch.setattr("service.queue.Queue.enqueue", enqueue)
     campaign = await _planned(api)
     await _act(api, OPERATOR, campaign, "submit")
     await _act(api, APPROVER, campaign, "approve")

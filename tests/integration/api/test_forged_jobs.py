@@ -51,9 +51,9 @@ async def test_a_forged_job_does_only_what_postgresql_says_is_due(api: Api, kind
     before, asked = await digests(api), 0
     for job in (job for job, where in QUEUES.items() if where == kind.name):
         for name in ABOUT.get(job, ()):
-            await queue.ring(job, things[name])
+            await queue.enqueue(job, things[name])
         if job not in ABOUT:
-            await queue.ring(job, *([1] if job is Job.FOLD_RECEIPTS else []))
+            await queue.enqueue(job, *([1] if job is Job.FOLD_RECEIPTS else []))
         asked += 1
 
     async def all_are_done() -> bool:

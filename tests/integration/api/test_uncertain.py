@@ -166,10 +166,10 @@ async def test_sending_again_takes_the_policy_of_the_class_and_wakes_the_channel
 ) -> None:
     rung: list[tuple[object, ...]] = []
 
-    async def ring(_queue: object, *job: object) -> None:
+    async def enqueue(_queue: object, *job: object) -> None:
         rung.append(job)
 
-    monkeypatch.setattr("service.queue.Queue.ring", ring)
+    monkeypatch.setattr("service.queue.Queue.enqueue", enqueue)
     api.clock.at += timedelta(minutes=10)
     refused = await decide(api, SCHOOL, "resend", ids=ids(doubts, 1))
     assert refused.status == 409

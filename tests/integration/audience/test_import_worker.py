@@ -104,7 +104,7 @@ async def test_the_import_of_a_killed_worker_is_done_by_another(
 ) -> None:
     async with open_queue(valkey.url) as queue:
         first = worker()
-        await queue.ring(Job.READ_IMPORT, waiting)
+        await queue.enqueue(Job.READ_IMPORT, waiting)
         await wait(WRITING, 1)
         first.send_signal(signal.SIGKILL)
         first.wait()
@@ -115,7 +115,7 @@ async def test_the_import_of_a_killed_worker_is_done_by_another(
         worker()
         async with asyncio.timeout(PATIENCE):
             while await pool.fetchval("SELECT state FROM imports") == "reading":
-                await queue.ring(Job.READ_IMPORT, waiting)  # as the sweep does
+                await queue.enqueue(Job.READ_IMPORT, waiting)  # as the sweep does
                 await asyncio.sleep(0.5)
     async with pool.acquire() as conn:
         done = await store.get_import(conn, waiting)

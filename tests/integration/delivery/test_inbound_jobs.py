@@ -1,4 +1,4 @@
-"""From the bell to the effect: the scheduler hears that something arrived, a worker reads it."""
+"""From the job to the effect: the scheduler hears that something arrived, a worker reads it."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta

@@ -133,7 +133,7 @@ async def test_over_every_carriers_protocol(
                     await register(conn, "extension", digits, owner, by=None, now=clock.now())
             runs[digits] = await send(pool, keyring, clock, scenes[digits], channels)
             for channel in channels:
-                server.bells.ring(channel.id)
+                server.wakeups.wake(channel.id)
             await eventually(lambda: _all_taken(pool))
         carrier.smsc.journal.flush()
         lines = map(json.loads, (tmp_path / "journal").read_text().splitlines())

@@ -129,7 +129,7 @@ async def test_jobs_that_were_asked_for_before_run_at_once(
 
     kind = Kind("expand", [expand_run])
     if restarted:
-        await runtime.queue.ring(Job.EXPAND_RUN, run)
+        await runtime.queue.enqueue(Job.EXPAND_RUN, run)
         machine.ahead = -HOURS
     async with working(runtime, kind):
         if not restarted:

@@ -53,7 +53,7 @@ async def broadcast(
     made = await expand_run(pool, run, clock.now())
     assert made is not None
     for channel_id in made.channels:
-        server.bells.ring(channel_id)
+        server.wakeups.wake(channel_id)
     await eventually(lambda: _idle(pool))
     taken: int = await pool.fetchval("SELECT sum(attempt) FROM messages WHERE run_id = $1", run)
     return taken, made.excluded
@@ -93,7 +93,7 @@ async def answer(
     at = clock.now() + LATER
     woken = await asyncio.gather(*[send_replies(pool, keyring, at) for _ in range(workers)])
     for channel_id in set().union(*woken):
-        server.bells.ring(channel_id)
+        server.wakeups.wake(channel_id)
     await eventually(lambda: _idle(pool))
 
 

@@ -129,7 +129,7 @@ async def _expanded_late(pool: Pool, runtime: Runtime, run: UUID) -> None:
     )
     async with transaction(pool) as conn:
         await conn.execute("LOCK TABLE exclusions IN ACCESS EXCLUSIVE MODE")
-        await runtime.queue.ring(Job.EXPAND_RUN, run)
+        await runtime.queue.enqueue(Job.EXPAND_RUN, run)
         async with asyncio.timeout(10):
             while not await conn.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
                 await asyncio.sleep(0.01)

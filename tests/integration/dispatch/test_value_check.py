@@ -132,7 +132,7 @@ async def test_a_value_that_may_not_stand_in_a_text_stops_it_by_name(
                 clock.now(),
             )
         server = await serve()
-        server.bells.ring(await pool.fetchval("SELECT id FROM channels"))
+        server.wakeups.wake(await pool.fetchval("SELECT id FROM channels"))
 
         async def all_left() -> bool:
             return bool(
