@@ -23,6 +23,7 @@ from service.messages.lint.lint_form import others_names
 from service.messages.lint.lint_store import policy_get, sender_get
 from service.messages.lint.obfuscation import disguises, name_as_seen
 from service.messages.signature_store import SignatureProposal
+from service.storage.locks import lock_signatures
 from service.storage.postgres import Connection
 
 
@@ -48,7 +49,7 @@ async def propose(
     need_the_county(actor, "register signatures")
     department = await department_store.get_department(conn, department_id, None, lock=True)
     name = bare(signature)
-    await store.lock_signatures(conn)
+    await lock_signatures(conn)
     if await store.is_registered(conn, department_id, name):
         if is_default:
             await store.make_default(conn, department_id, name)
@@ -72,7 +73,7 @@ async def confirm(
     """
     need_the_county(actor, "register signatures")
     department = await department_store.get_department(conn, department_id, None, lock=True)
-    await store.lock_signatures(conn)
+    await lock_signatures(conn)
     found = await store.get_proposal(conn, department_id, proposal_id)
     need_pending(found, now)
     await need_second_person(

@@ -52,11 +52,6 @@ async def names_of_others(conn: Connection, department_id: UUID) -> list[str]:
     return [row["name"] for row in rows]
 
 
-async def lock_signatures(conn: Connection) -> None:
-    """Let nobody else propose or confirm a signature to the end of the transaction."""
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('signatures', 0))")
-
-
 async def replace_waiting(
     conn: Connection, department_id: UUID, signature: str, now: datetime
 ) -> None:

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.people.model import By, User
-from service.audience.suppressions.suppression_store import lock_suppressions
 from service.crypto import Keyring
 from service.privacy import store
 from service.privacy.lookups import REASON
+from service.storage.locks import lock_erasures, lock_suppressions
 from service.storage.postgres import Connection
 
 
@@ -45,7 +45,7 @@ async def erase(
     phone_hash, scope = keyring.phone_index(phone), user.scope
     reason = keyring.encrypt(REASON, by.reason)
     erasure_id = await store.insert_erasure(conn, phone_hash, scope, (user.id, reason), by.at)
-    await store.lock_erasures(conn)
+    await lock_erasures(conn)
     contacts, links, pending = await store.delete_contacts(conn, phone_hash, scope)
     guests = await store.delete_guests(conn, phone_hash, scope)
     if scope is None:

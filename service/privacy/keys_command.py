@@ -9,9 +9,10 @@ from service.accounts.audit.audit import Act
 from service.accounts.audit.audit_store import insert_entry
 from service.crypto import Keyring, Keys, read_key_file, write_key_file
 from service.errors import Conflict
-from service.privacy import rotation, rotation_store
+from service.privacy import rotation
 from service.runtime import check_key
 from service.settings import Settings, read_settings
+from service.storage.locks import try_lock_keys
 from service.storage.postgres import Connection, connect
 
 
@@ -38,7 +39,7 @@ async def _database(settings: Settings) -> AsyncIterator[tuple[Connection, Keys]
     """
     conn = await connect(settings.database_url)
     try:
-        if not await rotation_store.try_lock_keys(conn):
+        if not await try_lock_keys(conn):
             raise Conflict("another `tocsin keys` is at work on this database; let it end first")
         keys = read_key_file(settings.key_file)
         async with conn.transaction():

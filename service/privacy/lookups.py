@@ -13,6 +13,7 @@ from service.crypto import Keyring
 from service.errors import TooMany
 from service.privacy import lookups_store, store
 from service.privacy.store import Disclosure
+from service.storage.locks import lock_lookups
 from service.storage.postgres import Connection
 
 REASON = "reason"
@@ -51,7 +52,7 @@ async def note_lookup(
         TooManyLookups: that was reached.
     """
     phone_hash, holder_id = looked_up
-    await lookups_store.lock_lookups(conn, user.id)
+    await lock_lookups(conn, user.id)
     lately = await lookups_store.looked_up_since(conn, user.id, by.at - SPAN)
     if phone_hash not in lately and len(lately) >= most:
         free_at = sorted(lately.values())[len(lately) - most] + SPAN

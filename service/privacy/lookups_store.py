@@ -6,13 +6,6 @@ from uuid import UUID
 from service.storage.postgres import Connection
 
 
-async def lock_lookups(conn: Connection, user_id: UUID) -> None:
-    """Count one person's look-ups one after another, until the end of the transaction."""
-    await conn.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"lookups:{user_id}"
-    )
-
-
 async def looked_up_since(
     conn: Connection, user_id: UUID, since: datetime
 ) -> dict[bytes, datetime]:

@@ -13,11 +13,11 @@ from service.accounts.audit.audit import Act
 from service.accounts.audit.audit_store import insert_entry
 from service.accounts.login.passwords import WAITS
 from service.audience.imports.membership_store import retire_left, retire_links
-from service.audience.imports.staging_store import try_lock_contacts
 from service.audience.rosters.rosters import day_in_china
 from service.crypto import Keyring
 from service.privacy import retention_store as store
 from service.settings import Settings
+from service.storage.locks import try_lock_contacts
 from service.storage.postgres import COUNT_SECONDS, Connection, Pool, transaction
 
 ROWS = 5_000

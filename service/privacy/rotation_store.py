@@ -78,14 +78,6 @@ async def count_pages(conn: Connection, table: str) -> int:
     return pages
 
 
-async def try_lock_keys(conn: Connection) -> bool:
-    """Let nobody else change the keys for as long as the connection lives, if nobody does."""
-    locked: bool = await conn.fetchval(
-        "SELECT pg_try_advisory_lock(hashtextextended('master_keys', 0))"
-    )
-    return locked
-
-
 def _older(ciphers: Ciphers, place: str) -> str:
     return " OR ".join(
         f"({column} IS NOT NULL AND length({column}) > 0 AND get_byte({column}, 0) < {place})"

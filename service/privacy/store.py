@@ -222,15 +222,6 @@ async def list_erasures(conn: Connection, phone_hash: bytes, scope: UUID | None)
     )
 
 
-async def lock_erasures(conn: Connection) -> None:
-    """Wait until imports that are about to commit have done so; the others will see this erasure.
-
-    Whoever holds this waits for no row of a contact: an import holds such rows for as long as it
-    takes, and asks for this lock at its end.
-    """
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('erasures', 0))")
-
-
 async def insert_erasure(
     conn: Connection,
     phone_hash: bytes,

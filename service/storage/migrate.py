@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from service.errors import Misconfigured
+from service.storage.locks import lock_migration, unlock_migration
 from service.storage.postgres import Connection, NoRight
-
-LOCK = 7_146_031  # any number that nothing else in this database locks
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +41,11 @@ async def migrate(connection: Connection) -> list[str]:
             user may not make or change tables.
     """
     try:
-        await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
+        await lock_migration(connection)
         try:
             return await _apply_missing(connection)
         finally:
-            await connection.execute("SELECT pg_advisory_unlock($1)", LOCK)
+            await unlock_migration(connection)
     except NoRight as error:
         raise await _not_allowed(connection) from error
 

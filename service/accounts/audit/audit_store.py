@@ -10,8 +10,6 @@ from service.accounts.audit.audit import Act, Entry, Head, Seal, make_mac
 from service.crypto import Keyring
 from service.storage.postgres import Connection, Record
 
-SEALING = 7_146_032  # any number that nothing else in this database locks
-
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -119,12 +117,6 @@ async def entries_about(
         )
         for row in rows
     ]
-
-
-async def try_lock_sealing(conn: Connection) -> bool:
-    """Become the one sealer for the rest of the transaction; False: somebody else is."""
-    locked: bool = await conn.fetchval("SELECT pg_try_advisory_xact_lock($1)", SEALING)
-    return locked
 
 
 async def get_head(conn: Connection) -> Head:

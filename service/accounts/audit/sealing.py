@@ -10,6 +10,7 @@ from service.accounts.audit import audit_store as store
 from service.accounts.audit.audit import COPIED, INVALID, Broken, Entry, Head, Walk
 from service.crypto import Keyring
 from service.logs import seldom
+from service.storage.locks import try_lock_sealing
 from service.storage.postgres import Connection, Pool, transaction
 
 BATCH = 1000
@@ -27,7 +28,7 @@ async def seal_committed(pool: Pool, keyring: Keyring) -> int:
     done = 0
     while True:
         async with transaction(pool) as conn:
-            if not await store.try_lock_sealing(conn):
+            if not await try_lock_sealing(conn):
                 return done
             sealed, head, foreign = await _seal_batch(conn, keyring)
         for broken in foreign:

@@ -17,6 +17,7 @@ from service.accounts.departments.department import (
     bare,
 )
 from service.errors import Conflict, Invalid, NotFound
+from service.storage.locks import lock_department_names
 from service.storage.postgres import (
     CheckViolation,
     Connection,
@@ -93,7 +94,7 @@ def _refusal(error: Exception, new: Settings) -> Conflict | Invalid:
 
 async def lock_names(conn: Connection) -> list[str]:
     """The names of all departments; nobody else takes another one meanwhile."""
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('department names', 0))")
+    await lock_department_names(conn)
     return [row["name"] for row in await conn.fetch("SELECT name FROM departments")]
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from service.accounts.people.model import NewUser, Right, Role, User, rights_of
 from service.errors import Conflict, NotFound
+from service.storage import locks
 from service.storage.postgres import Connection, Record, UniqueViolation
 
 USER_COLUMNS = """
@@ -83,7 +84,7 @@ class Administrators(NamedTuple):
 
 async def lock_administrators(conn: Connection, now: datetime) -> Administrators:
     """The administrators of the county. Nobody else changes who they are meanwhile."""
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('administrators', 0))")
+    await locks.lock_administrators(conn)
     rows = await conn.fetch(
         """
         SELECT u.id, u.password_hash IS NOT NULL OR EXISTS (
@@ -130,7 +131,7 @@ async def are_two_persons(conn: Connection, users: Collection[UUID], at: datetim
 
 async def lock_logins(conn: Connection) -> list[str]:
     """All logins; nobody else makes another one meanwhile."""
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('logins', 0))")
+    await locks.lock_logins(conn)
     return [row["login"] for row in await conn.fetch("SELECT login FROM users")]
 
 

@@ -39,6 +39,7 @@ from service.channels.config.store import existing_channels, readable_channels
 from service.channels.contract.maintenance import day_of, month_of, year_of
 from service.errors import Invalid
 from service.messages import signature_changes, signature_store
+from service.storage.locks import lock_extensions
 
 Kind = Literal[
     "county", "police", "education", "finance", "civil_affairs", "market_regulation", "culture",
@@ -340,7 +341,7 @@ async def end_extension(call: Call, department_id: UUID, extension: str) -> None
 
 async def _check_extensions(call: Call, department_id: UUID, field: str) -> None:
     """Refuse what would not fit behind the number of a channel that the department may use."""
-    await extension_store.lock_extensions(call.conn)
+    await lock_extensions(call.conn)
     extensions = await extension_store.extensions_in_use(call.conn, department_id)
     for channel in await readable_channels(call.conn, call.runtime.keyring) if extensions else ():
         check_room(channel.id, channel, extensions, field)

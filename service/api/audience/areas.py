@@ -16,6 +16,7 @@ from service.audience.areas.area_store import read_area_tree
 from service.errors import Invalid, NotFound
 from service.messages.lint.lint_store import policy_get
 from service.messages.lint.lint_values import value_findings
+from service.storage.locks import lock_areas
 
 Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}([0-9]{3})?$")]
 
@@ -100,7 +101,7 @@ async def get_area(call: Call, code: str) -> EditedAreaOut:
 
 async def create_area(call: Call, body: AreaBody) -> EditedAreaOut:
     """Add a town, village or group to the tree."""
-    await store.lock_areas(call.conn)
+    await lock_areas(call.conn)
     tree = await read_area_tree(call.conn)
     made = new_area(
         tree.areas,
@@ -118,7 +119,7 @@ async def create_area(call: Call, body: AreaBody) -> EditedAreaOut:
 
 async def edit_area(call: Call, code: str, body: AreaPatch) -> EditedAreaOut:
     """Say how many live in an area, or propose another name for it; its code stays."""
-    await store.lock_areas(call.conn)
+    await lock_areas(call.conn)
     area = (await read_area_tree(call.conn)).areas.get(code)
     if area is None:
         raise NotFound("there is no area of this code")
@@ -136,7 +137,7 @@ async def edit_area(call: Call, code: str, body: AreaPatch) -> EditedAreaOut:
 
 async def confirm_rename(call: Call, code: str, rename_id: UUID) -> EditedAreaOut:
     """Give an area the name that somebody else proposed."""
-    await store.lock_areas(call.conn)
+    await lock_areas(call.conn)
     found = await area_renames.confirm(call.conn, call.user, code, rename_id, call.now)
     await _check_asks_nothing(call, found.name)
     call.note("areas", code, rename=str(rename_id))

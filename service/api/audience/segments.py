@@ -19,6 +19,7 @@ from service.audience.segments.segment_uses import refers_to
 from service.audience.segments.segment_words import fold
 from service.campaigns.audience.preview import Preview, check_rule, preview_rule, read_rule
 from service.errors import Conflict
+from service.storage.locks import lock_segments
 
 _EXAMPLE = '身份 = 财务人员 且 年龄 >= 60; area = "旌阳镇" and role in (finance, owner)'
 
@@ -102,7 +103,7 @@ async def list_segments(call: Call, query: PageQuery) -> Page[SegmentOut]:
 
 async def create_segment(call: Call, body: SegmentBody) -> SegmentOut:
     """Save a rule."""
-    await store.lock_segments(call.conn, call.user.department_id)
+    await lock_segments(call.conn, call.user.department_id)
     rule = await read_rule(call.conn, call.user.department_id, body.rule, name=body.name)
     await check_rule(call.conn, rule)
     await take_name(call.conn, call.user.department_id, body.name, call.mode)
@@ -120,7 +121,7 @@ async def get_segment(call: Call, segment_id: UUID) -> SegmentOut:
 async def edit_segment(call: Call, segment_id: UUID, body: SegmentPatch) -> SegmentOut:
     """Change a saved rule; what was submitted with it, or with what uses it, is submitted again."""
     segment = await store.get_segment(call.conn, segment_id, call.user.scope)
-    await store.lock_segments(call.conn, segment.department_id)
+    await lock_segments(call.conn, segment.department_id)
     segment = await store.get_segment(call.conn, segment_id, call.user.scope, lock=True)
     name = body.name or segment.name
     if fold(name) != fold(segment.name):

@@ -33,6 +33,7 @@ from service.audience.suppressions.suppression_entries import bounds_of, write_d
 from service.audience.suppressions.suppression_entry_store import Entry
 from service.audience.suppressions.suppression_store import NewSuppression, Which
 from service.errors import Invalid, NotFound
+from service.storage.locks import lock_suppressions
 
 MAX_PHONES = 1_000
 MAX_REJECTED = 1_000
@@ -240,7 +241,7 @@ async def create_suppressions(call: Call, body: SuppressionBody) -> SuppressedOu
     if waiting is not None:
         call.note("suppression_entries", waiting.id, held=waiting.numbers)
         return SuppressedOut(added=0, items=[], waiting=entry_out(keyring, waiting))
-    await store.lock_suppressions(call.conn)
+    await lock_suppressions(call.conn)
     made = await store.insert_suppressions(call.conn, phones, new, call.now)
     items = [
         NewSuppressionOut(

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from service.accounts.audit.audit_store import INSERT_ENTRY
+from service.storage.locks import TRY_IDEMPOTENCY
 from service.storage.postgres import (
     Connection,
     Overtaken,
@@ -18,11 +19,6 @@ KEPT = timedelta(days=7)
 """How long an answer is kept for a caller who tries again."""
 
 
-async def lock_edit(conn: Connection, path: str) -> None:
-    """Keep everybody else from editing what is at this address, to the end of the transaction."""
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('edit ' || $1, 0))", path)
-
-
 async def take_key(conn: Connection, user_id: UUID, caller_id: UUID, key: str) -> Record:
     """Take an Idempotency-Key for the rest of the transaction, and what is stored under it.
 
@@ -32,14 +28,14 @@ async def take_key(conn: Connection, user_id: UUID, caller_id: UUID, key: str) -
     between that and the lock is not found, and then refused by `insert_answer`.
     """
     row = await conn.fetchrow(
-        """
-        SELECT pg_try_advisory_xact_lock(hashtextextended($4, 0)) AS free,
+        f"""
+        SELECT {TRY_IDEMPOTENCY.format("$4")} AS free,
                i.fingerprint IS NOT NULL AS stored, i.*
         FROM (VALUES (1)) AS one LEFT JOIN LATERAL (
             SELECT caller_id, fingerprint, status, body FROM idempotency
             WHERE key = $3 AND (caller_id = $2 OR caller_id IS NULL AND user_id = $1)
             ORDER BY caller_id LIMIT 1) i ON true
-        """,
+        """,  # noqa: S608  # a constant
         user_id,
         caller_id,
         key,

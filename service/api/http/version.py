@@ -10,12 +10,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from service.api.http import store
 from service.api.http.call import Call
 from service.api.http.op import Op
 from service.api.http.problems import Stale
 from service.api.http.schema import Out, as_json
 from service.errors import Forbidden, NotFound
+from service.storage.locks import lock_edit
 
 ETAG = "ETag"
 IF_MATCH = "If-Match"
@@ -47,7 +47,7 @@ async def check_unchanged(
         NotFound: it is not there, and the caller has seen it.
     """
     own = {name: arguments[name] for name in reader.parameters}
-    await store.lock_edit(call.conn, reader.path.format(**own))
+    await lock_edit(call.conn, reader.path.format(**own))
     asked = {} if reader.query is None else {"query": reader.query()}
     try:
         result = await reader.handler(call, **own, **asked)

@@ -37,11 +37,6 @@ _RENAME = (
 )
 
 
-async def lock_areas(conn: Connection) -> None:
-    """Let nobody else change the tree to the end of the transaction."""
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('areas', 0))")
-
-
 async def get_area(conn: Connection, code: str) -> EditedArea | None:
     """The area of this code."""
     row = await conn.fetchrow(

@@ -17,6 +17,7 @@ from service.audience.imports.model import Import, Progress, Report
 from service.audience.imports.staging import Staged, Stager
 from service.crypto import Keyring
 from service.errors import FileRefused
+from service.storage.locks import lock_contacts
 from service.storage.postgres import Connection
 
 BATCH_ROWS = 10_000
@@ -80,7 +81,7 @@ async def load(
 
 
 async def _begin(conn: Connection, claimed: Import, now: datetime) -> _Merge:
-    await staging_store.lock_contacts(conn, claimed.department_id)
+    await lock_contacts(conn, claimed.department_id)
     roster_id = await membership_store.upsert_roster(conn, claimed, now)
     return _Merge(claimed, roster_id, await membership_store.has_links(conn, roster_id))
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from service.audience.imports.report import Repeats
 from service.audience.imports.staging import Staged, StagedNumber, StagedReject
+from service.storage.locks import hold_off_erasures
 from service.storage.postgres import Connection, affected
 
 MERGE_SECONDS = 3_600.0
@@ -19,26 +20,6 @@ MERGE_SECONDS = 3_600.0
 
 SORT_MEMORY = "64MB"
 """PostgreSQL's default is too small for a batch: each would be sorted on disk."""
-
-_CONTACTS = "hashtextextended('contacts ' || $1::uuid::text, 0)"
-
-
-async def lock_contacts(conn: Connection, department_id: UUID) -> None:
-    """Wait until nobody else changes the department's contacts, and keep others out."""
-    await conn.execute(
-        f"SELECT pg_advisory_xact_lock({_CONTACTS})",
-        department_id,
-        timeout=MERGE_SECONDS,
-    )
-
-
-async def try_lock_contacts(conn: Connection, department_id: UUID) -> bool:
-    """The same without waiting; whether it is ours."""
-    locked: bool = await conn.fetchval(
-        f"SELECT pg_try_advisory_xact_lock({_CONTACTS})",
-        department_id,
-    )
-    return locked
 
 
 async def create_staging(conn: Connection) -> None:
@@ -192,7 +173,7 @@ async def delete_erased(conn: Connection, department_id: UUID, import_id: UUID) 
 
     The shared lock makes an erasure wait for the commit, or else this sees the erasure.
     """
-    await conn.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended('erasures', 0))")
+    await hold_off_erasures(conn)
     await conn.execute(
         """
         DELETE FROM contacts c USING erasures e, imports i

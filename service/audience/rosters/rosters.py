@@ -11,7 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.audience.areas import area_store
-from service.audience.imports import membership_store, staging_store, store
+from service.audience.imports import membership_store, store
 from service.audience.imports.importing import ContactReading, Rules
 from service.audience.imports.loading import check_request
 from service.audience.imports.membership_store import Undone
@@ -23,6 +23,7 @@ from service.audience.tables.header import COLUMNS, Vocabulary
 from service.clock import day_in_china as day_in_china
 from service.crypto import Keyring
 from service.errors import Conflict
+from service.storage.locks import lock_contacts, try_lock_contacts
 from service.storage.postgres import Connection
 
 MOST_MEMBERS = 5_000
@@ -122,7 +123,7 @@ async def run_undo(conn: Connection, import_id: UUID, now: datetime) -> bool:
         undone = await store.claim_undo(conn, import_id)
         if undone is None:
             return False
-        await staging_store.lock_contacts(conn, undone.department_id)
+        await lock_contacts(conn, undone.department_id)
         try:
             await _check_undoable(conn, undone)
         except Conflict as refused:
@@ -145,7 +146,7 @@ async def _take_back(conn: Connection, undone: Import, now: datetime) -> Undone:
 
 
 async def _lock(conn: Connection, department_id: UUID) -> None:
-    if not await staging_store.try_lock_contacts(conn, department_id):
+    if not await try_lock_contacts(conn, department_id):
         raise Conflict(
             "another import of this department is being written; try again in a moment",
             code="import_in_progress",

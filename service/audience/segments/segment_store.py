@@ -140,16 +140,6 @@ async def list_segments(
     return [Segment(**row) for row in rows]
 
 
-async def lock_segments(conn: Connection, department_id: UUID) -> None:
-    """Let nobody else save a rule of this department to the end of the transaction: two rules
-    saved at once must not come to use each other.
-    """
-    await conn.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended('segments of ' || $1::uuid::text, 0))",
-        department_id,
-    )
-
-
 async def list_names(conn: Connection, department_id: UUID) -> list[tuple[UUID, str, str]]:
     """The segments of a department: id, name and key_mode."""
     rows = await conn.fetch(

@@ -25,6 +25,7 @@ from service.audience.vocabulary.cells import neutral
 from service.clock import written
 from service.crypto import Keyring
 from service.errors import FileRefused, Forbidden, Invalid
+from service.storage.locks import lock_suppressions
 from service.storage.postgres import Connection, Pool, transaction
 
 REASONS = ("opted_out", "protected", "dead_number", "complaint")
@@ -189,7 +190,7 @@ async def add_suppressions(
     """
     check_new(new, now)
     hashes = {keyring.phone_index(to_e164(phone)) for phone in phones}
-    await suppression_store.lock_suppressions(conn)
+    await lock_suppressions(conn)
     return Entered(*await suppression_store.enter_suppressions(conn, hashes, new, now))
 
 

@@ -22,9 +22,10 @@ from service.accounts.people.second_person import need_second_person
 from service.audience.population_store import COUNTED_FOR, count_population
 from service.audience.suppressions import suppression_entry_store as store
 from service.audience.suppressions.suppression_entry_store import Entry
-from service.audience.suppressions.suppression_store import NewSuppression, lock_suppressions
+from service.audience.suppressions.suppression_store import NewSuppression
 from service.errors import Conflict, NotFound
 from service.settings import Settings
+from service.storage.locks import lock_entries, lock_suppressions
 from service.storage.postgres import Connection
 
 
@@ -55,7 +56,7 @@ async def write_down(
 
     phone_hashes: each once. The caller's transaction enters the rest of it.
     """
-    await store.lock_entries(conn)
+    await lock_entries(conn)
     found = await store.find_new(conn, phone_hashes, new, user.department_id, now)
     if not found:
         return new, None
@@ -89,7 +90,7 @@ async def let_count(
     """
     entry = await _visible(conn, user.scope, entry_id)
     need_the_county(user, "let suppressions in bulk count")
-    await store.lock_entries(conn)
+    await lock_entries(conn)
     entry = await _visible(conn, user.scope, entry_id)
     if not entry.held or entry.decision is not None:
         raise Conflict("it does not wait for anybody", code="decided_already")
@@ -112,7 +113,7 @@ async def drop(conn: Connection, user: User, entry_id: UUID, reason: str, now: d
         Conflict: it was dropped before.
     """
     await _visible(conn, user.scope, entry_id)
-    await store.lock_entries(conn)
+    await lock_entries(conn)
     entry = await _visible(conn, user.scope, entry_id)
     if entry.decision == "drop":
         raise Conflict("it was dropped before", code="decided_already")

@@ -50,11 +50,6 @@ _ENTRY = f"""
 """  # noqa: S608  # constants
 
 
-async def lock_entries(conn: Connection) -> None:
-    """Let nobody else enter suppressions to the end of the transaction; hand-offs go on."""
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('suppression entries', 0))")
-
-
 async def find_new(
     conn: Connection,
     phone_hashes: Collection[bytes],

@@ -83,14 +83,6 @@ def stops(suppression: str, message_class: str, department: str, now: str) -> st
              OR {message_class} <> 'service')"""
 
 
-async def lock_suppressions(conn: Connection) -> None:
-    """Wait for every hand-off that is being marked; the next one sees what is inserted now.
-
-    The hand-off holds this lock shared while it marks messages as leaving (invariant I7).
-    """
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('suppressions', 0))")
-
-
 _DEPARTMENT = "(SELECT name FROM departments WHERE id = s.department_id) AS department"
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from service.campaigns.calendar.holidays import Changes, Holidays
 from service.campaigns.calendar.hours import County, HourRules
 from service.errors import Conflict
+from service.storage.locks import lock_county
 from service.storage.postgres import Connection
 
 Kind = Literal["calendar", "send_hours"]
@@ -60,7 +61,7 @@ async def lock_settings(conn: Connection, kind: Kind, version: int | None) -> No
     Raises:
         Conflict: it has changed since the version that somebody read; None: that does not matter.
     """
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"county:{kind}")
+    await lock_county(conn, kind)
     if version is None:
         return
     latest = await versions(conn, kind)

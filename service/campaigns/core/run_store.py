@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.campaigns.core.model import Campaign, Content, Run
+from service.storage.locks import lock_each_run
 from service.storage.postgres import Connection, affected
 
 OPEN = ("expanding", "running", "paused")
@@ -167,10 +168,7 @@ async def lock_open_runs(conn: Connection, campaign_id: UUID) -> list[UUID]:
         OPEN,
     )
     runs: list[UUID] = [row["id"] for row in rows]
-    for run_id in runs:
-        await conn.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))", run_id
-        )
+    await lock_each_run(conn, runs)
     return runs
 
 

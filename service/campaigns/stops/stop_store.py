@@ -33,15 +33,6 @@ _STOP = """
 """
 
 
-async def lock_marks_out(conn: Connection) -> None:
-    """Wait until no mark is half-way, and let none begin until the end of the transaction.
-
-    Every mark holds this lock shared; it is taken in a statement of its own, before the stop is
-    written, so that whoever marks next sees the stop.
-    """
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('stop_all', 0))")
-
-
 async def stop_in_force(conn: Connection) -> Stop | None:
     """The stop that is in force, if there is one."""
     row = await conn.fetchrow(f"{_STOP} WHERE lifted_at IS NULL")

@@ -8,14 +8,6 @@ from service.channels.config.extension import Extension
 from service.storage.postgres import Connection
 
 
-async def lock_extensions(conn: Connection) -> None:
-    """Let nobody else fit channels and extensions to each other before this transaction ends.
-
-    Of two who change one of each, the second sees what the first did.
-    """
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('extensions', 0))")
-
-
 async def extensions_in_use(conn: Connection, department_id: UUID | None) -> list[Extension]:
     """The extension numbers of a department that it has not given up; None: of all departments."""
     rows = await conn.fetch(

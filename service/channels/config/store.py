@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from service.channels.config.extension import check_room
-from service.channels.config.extension_store import extensions_in_use, lock_extensions
+from service.channels.config.extension_store import extensions_in_use
 from service.channels.contract.maintenance import check_maintenance
 from service.channels.contract.model import Channel, ChannelSettings, Hold, parse_config, revealed
 from service.channels.contract.registry import check_given, load
@@ -18,6 +18,7 @@ from service.channels.links import logins_store
 from service.channels.links.logins import How
 from service.crypto import Keyring, Undecipherable
 from service.errors import Conflict, Invalid, Misconfigured, NotFound
+from service.storage.locks import lock_extensions
 from service.storage.postgres import Connection, Record, UniqueViolation, one
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from service.accounts.people.model import User
-from service.audience.suppressions.suppression_store import lock_suppressions
 from service.channels.config.extension import behind
 from service.channels.config.extension_store import Owner, owners_of
 from service.channels.config.store import readable_channels
@@ -34,6 +33,7 @@ from service.delivery.inbound.reassembly import REPEATED_WITHIN, Arrival, Joiner
 from service.delivery.inbound.replies_store import Stop
 from service.delivery.inbound.strays import BOUNDS, Bounds, hold_strays
 from service.errors import Conflict, NotFound
+from service.storage.locks import lock_reader, lock_suppressions
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ async def read_inbound(
 
 async def _read_batch(pool: Pool, keyring: Keyring, now: datetime, bounds: Bounds) -> int:
     async with transaction(pool) as conn:
-        if not await store.lock_reader(conn):
+        if not await lock_reader(conn):
             return 0
         rows = await store.new_arrivals(conn, BATCH)
         # Only once all is read: a part further back in the queue may have come in time.

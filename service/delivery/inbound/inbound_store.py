@@ -64,14 +64,6 @@ class TextFilter:
     since: datetime | None = None
 
 
-async def lock_reader(conn: Connection) -> bool:
-    """Become the one reader for this transaction; False if somebody is."""
-    locked: bool = await conn.fetchval(
-        "SELECT pg_try_advisory_xact_lock(hashtextextended('inbound', 0))"
-    )
-    return locked
-
-
 async def work_waits(conn: Connection, overdue: datetime) -> bool:
     """Whether something arrived, or parts have waited for their rest since `overdue`."""
     waits: bool = await conn.fetchval(

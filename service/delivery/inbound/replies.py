@@ -34,6 +34,7 @@ from service.dispatch.direct import direct
 from service.dispatch.direct.direct import Started
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.messages import signature
+from service.storage.locks import lock_answering
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
 
 log = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ async def send_replies(
     while True:
         try:
             async with transaction(pool) as conn:
-                if not await store.lock_answering(conn) or not await waits(conn, now):
+                if not await lock_answering(conn) or not await waits(conn, now):
                     return channels
                 room = Room(most, now - HOUR, now - ANSWERED_WITHIN)
                 rows = await store.replies_due(conn, now, BATCH, room)

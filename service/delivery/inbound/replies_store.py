@@ -95,14 +95,6 @@ async def owe_receipt(conn: Connection, clues: Sequence[UUID], now: datetime) ->
     )
 
 
-async def lock_answering(conn: Connection) -> bool:
-    """Become the one who answers for this transaction; False if somebody is."""
-    locked: bool = await conn.fetchval(
-        "SELECT pg_try_advisory_xact_lock(hashtextextended('replies', 0))"
-    )
-    return locked
-
-
 async def reply_waits(conn: Connection, due_by: datetime) -> bool:
     """Whether a reply has been due since `due_by`."""
     waits: bool = await conn.fetchval(

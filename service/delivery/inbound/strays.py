@@ -16,13 +16,13 @@ from uuid import UUID
 
 from service.accounts.people.model import User
 from service.audience.population_store import COUNTED_FOR, count_population
-from service.audience.suppressions.suppression_store import lock_suppressions
 from service.delivery.inbound import replies_store
 from service.delivery.inbound import strays_store as store
 from service.delivery.inbound.inbound_store import NewText
 from service.delivery.inbound.keywords import Kind
 from service.delivery.inbound.strays_store import Hold
 from service.errors import Conflict, NotFound
+from service.storage.locks import lock_suppressions, wait_for_reader
 from service.storage.postgres import Connection
 
 Decision = Literal["count", "drop"]
@@ -96,7 +96,7 @@ async def decide(
         Conflict: it was decided before.
     """
     await _visible(conn, user, hold_id)
-    await store.wait_for_reader(conn)
+    await wait_for_reader(conn)
     if not await store.decide_hold(conn, hold_id, decision, reason, user.id, now):
         raise Conflict("it was decided before", code="decided_already")
     if decision == "count":

@@ -184,10 +184,3 @@ async def stops_of(conn: Connection, hold_id: UUID) -> list[Stop]:
         "SELECT sender_hash, id FROM inbound_texts WHERE hold_id = $1 ORDER BY id", hold_id
     )
     return [Stop(row["sender_hash"], row["id"]) for row in rows]
-
-
-async def wait_for_reader(conn: Connection) -> None:
-    """Wait until no text is being read, and let none be read to the end of the transaction: what
-    is decided of a hold is decided of all that was put into it.
-    """
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('inbound', 0))")

@@ -22,7 +22,8 @@ from service.channels.contract.model import Channel
 from service.channels.contract.registry import load
 from service.channels.trial.link_explanations import Said
 from service.delivery.receipts import id_forms_store as store
-from service.delivery.receipts.store import RECEIPT_WAIT, lock_fold
+from service.delivery.receipts.store import RECEIPT_WAIT
+from service.storage.locks import lock_fold
 from service.storage.postgres import Connection, Pool, Record, transaction
 
 MISSED = 20

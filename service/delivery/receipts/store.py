@@ -103,14 +103,6 @@ async def insert_inbound(
     )
 
 
-async def lock_fold(conn: Connection, channel_id: int) -> bool:
-    """Become the one folder of a channel for this transaction; False if somebody is."""
-    locked: bool = await conn.fetchval(
-        "SELECT pg_try_advisory_xact_lock(hashtextextended('fold', $1::int))", channel_id
-    )
-    return locked
-
-
 @dataclass(frozen=True, slots=True)
 class Taken:
     """A batch out of the inbox: how many, the last one's id, and those that need a thought."""

@@ -26,6 +26,7 @@ from service.delivery.uncertain.uncertain_store import Key, Settled, Which
 from service.dispatch.limits import caps_store
 from service.dispatch.retries import reroute
 from service.errors import Conflict
+from service.storage.locks import lock_fold, lock_folds
 from service.storage.postgres import Connection, Record
 
 log = logging.getLogger(__name__)
@@ -134,7 +135,7 @@ async def hold(conn: Connection, which: Which, *, hand_off_again: bool) -> list[
     hand_off_again: their campaigns and runs are held still, too.
     """
     seen = await doubts.find_doubts(conn, which)
-    await doubts.lock_folds(conn, {row["channel_id"] for row in seen})
+    await lock_folds(conn, {row["channel_id"] for row in seen})
     if hand_off_again:
         await reroute.lock(conn, {row["run_id"] for row in seen})
     return await doubts.lock_doubts(conn, [_key(row) for row in seen])
@@ -195,7 +196,7 @@ async def sweep_decided(conn: Connection, channel_id: int, now: datetime) -> Non
     So this goes before `sweep_parked`, at the same `now`, and like it by one at a time. Once its
     hand-off has the receipt's reference, the fold ranks the receipt as any other.
     """
-    if not await store.lock_fold(conn, channel_id):
+    if not await lock_fold(conn, channel_id):
         return
     rows = await doubts.parked_with_decided(
         conn, channel_id, now - SETTLE_AFTER, now - store.RECEIPT_WAIT

@@ -104,18 +104,6 @@ async def find_doubts(conn: Connection, which: Which) -> list[Record]:
     )
 
 
-async def lock_folds(conn: Connection, channels: Collection[int]) -> None:
-    """Wait until nobody folds receipts of these channels, and keep it so to the transaction's end.
-
-    The lock is the folder's own (`lock_fold`); a statement of its own, so that the next one's
-    snapshot is younger.
-    """
-    for channel_id in sorted(set(channels)):
-        await conn.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended('fold', $1::int))", channel_id
-        )
-
-
 async def lock_doubts(conn: Connection, keys: Collection[Key]) -> list[Record]:
     """Lock those of these rows that are still in doubt; returns them with what a decision turns on.
 

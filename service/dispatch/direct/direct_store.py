@@ -9,6 +9,7 @@ from uuid import UUID
 from service.accounts.keys.key import Mode
 from service.audience.suppressions.suppression_store import stops
 from service.dispatch.expansion.expand_store import PRIORITY
+from service.storage.locks import lock_run
 from service.storage.postgres import Connection, Record, affected, one
 
 
@@ -249,7 +250,7 @@ async def lock_direct_run(conn: Connection, run_id: UUID) -> None:
     The row before the lock, as everybody does who takes both.
     """
     await conn.execute("SELECT FROM runs WHERE id = $1 FOR NO KEY UPDATE", run_id)
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))", run_id)
+    await lock_run(conn, run_id)
 
 
 async def cancel_queued(conn: Connection, run_id: UUID, now: datetime) -> int:
@@ -307,7 +308,7 @@ async def cancel_message(conn: Connection, run_id: UUID, no: int, now: datetime)
 
     The run's lock comes first: whatever marks it now is waited for (invariant I7).
     """
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))", run_id)
+    await lock_run(conn, run_id)
     status = await conn.execute(
         """
         UPDATE messages SET state = 'cancelled', reason = $4, final_at = $3

@@ -36,6 +36,7 @@ from service.crypto import Keyring
 from service.dispatch.expansion import expand_store
 from service.dispatch.expansion.drill import stand_in
 from service.messages.template import CONTACT_VARIABLES, ContactFact, variables
+from service.storage.locks import lock_expansion, lock_followers
 from service.storage.postgres import LONG_SECONDS, Connection, Pool, Record, transaction
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ async def expand_run(
     keyring: for the numbers of a drill.
     """
     async with transaction(pool, seconds=LONG_SECONDS) as conn:  # a province is large
-        if not await expand_store.lock_expansion(conn, run_id):
+        if not await lock_expansion(conn, run_id):
             return None
         run = await expand_store.lock_expanding_run(conn, run_id)
         if run is None:
@@ -95,7 +96,7 @@ async def _members(conn: Connection, run: Record, first_parameter: int) -> Membe
     """
     if run["relation"] == "step":
         return of_run(run["follows"], first_parameter)
-    await expand_store.lock_followers(conn, run["follows"])
+    await lock_followers(conn, run["follows"])
     if run["relation"] == "resend":
         return missed(run["follows"], first_parameter)
     return to_be_corrected(run["follows"], run["id"], first_parameter)

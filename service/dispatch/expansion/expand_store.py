@@ -24,14 +24,6 @@ PRIORITY = {"urgent": 0, "normal": 1, "bulk": 2}
 """As slices have it."""
 
 
-async def lock_expansion(conn: Connection, run_id: uuid.UUID) -> bool:
-    """Become the one who writes a run's ledger, for this transaction; False if somebody is."""
-    free: bool = await conn.fetchval(
-        "SELECT pg_try_advisory_xact_lock(hashtextextended('expand ' || $1::uuid::text, 0))", run_id
-    )
-    return free
-
-
 async def lock_expanding_run(conn: Connection, run_id: uuid.UUID) -> Record | None:
     """The run, locked, if its ledger is still to be written; with its campaign's state.
 
@@ -49,15 +41,6 @@ async def lock_expanding_run(conn: Connection, run_id: uuid.UUID) -> Record | No
         FOR UPDATE OF r
         """,
         run_id,
-    )
-
-
-async def lock_followers(conn: Connection, run_id: uuid.UUID) -> None:
-    """Keep everybody else from writing a ledger that follows a run, to the end of the
-    transaction; in a statement of its own, so that the next one sees what was waited for.
-    """
-    await conn.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended('follow ' || $1::uuid::text, 0))", run_id
     )
 
 

@@ -18,6 +18,7 @@ from service.channels.routing.route import Lane, elsewhere
 from service.channels.routing.route_store import list_lanes
 from service.dispatch.failover import failover_store
 from service.dispatch.failover.failover_store import Stopped
+from service.storage.locks import lock_failover, lock_run
 from service.storage.postgres import COLLISIONS, Pool, transaction
 
 log = logging.getLogger(__name__)
@@ -128,8 +129,9 @@ async def _shift_slice(
 ) -> dict[int, int] | None:
     """Move what waits of one slice; None: another scheduler is at it."""
     async with transaction(pool) as conn:
-        if not await failover_store.lock_shift(conn, stopped.channel_id, run_id):
+        if not await lock_failover(conn, stopped.channel_id):
             return None
+        await lock_run(conn, run_id)
         went = await failover_store.move_queued(conn, stopped, run_id, slice_no, ways)
         for channel_id, messages in went.items():
             await failover_store.note_shift(conn, stopped, run_id, channel_id, messages, now)

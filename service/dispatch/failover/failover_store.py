@@ -85,20 +85,6 @@ async def next_slices(
     return [row["no"] for row in rows]
 
 
-async def lock_shift(conn: Connection, channel_id: int, run_id: uuid.UUID) -> bool:
-    """The run alone, to the end of the transaction; False if another scheduler shifts from this
-    channel just now.
-    """
-    free: bool = await conn.fetchval(
-        "SELECT pg_try_advisory_xact_lock(hashtextextended('shift', $1::int))", channel_id
-    )
-    if free:
-        await conn.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))", run_id
-        )
-    return free
-
-
 async def move_queued(
     conn: Connection, stopped: Stopped, run_id: uuid.UUID, slice_no: int, ways: Mapping[str, int]
 ) -> dict[int, int]:
@@ -106,7 +92,7 @@ async def move_queued(
 
     Nothing moves if the run is not running any more, or the channel works again. A text that is on
     its second lane stays: that one was chosen since the first said whose number it is not.
-    `lock_shift` first.
+    `lock_failover` and `lock_run` first.
     """
     rows = await conn.fetch(
         """

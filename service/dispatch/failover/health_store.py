@@ -92,14 +92,6 @@ async def report(
     }
 
 
-async def lock_breakers(conn: Connection) -> bool:
-    """Become the one scheduler that judges, for this transaction; False if somebody is."""
-    locked: bool = await conn.fetchval(
-        "SELECT pg_try_advisory_xact_lock(hashtextextended('lanes', 0))"
-    )
-    return locked
-
-
 async def maintenance_hours(conn: Connection) -> dict[int, list[tuple[str, str]]]:
     """The hours of the channels that have any."""
     rows = await conn.fetch("SELECT id, maintenance FROM channels WHERE maintenance <> '[]'")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from service.storage.locks import lock_connection
 from service.storage.postgres import Connection, affected
 
 LEASE = timedelta(seconds=15)
@@ -36,14 +37,6 @@ async def ensure_connections(conn: Connection, channel_id: int, count: int) -> N
     )
 
 
-async def _lock_connection(conn: Connection, channel_id: int, slot: int) -> None:
-    await conn.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended('connection', $1 * 1000 + $2))",
-        channel_id,
-        slot,
-    )
-
-
 async def claim_connection(
     conn: Connection, channel_id: int, slot: int, owner: uuid.UUID, now: datetime
 ) -> Lease | None:
@@ -51,7 +44,7 @@ async def claim_connection(
 
     Must run in a transaction. Returns None while somebody holds it.
     """
-    await _lock_connection(conn, channel_id, slot)
+    await lock_connection(conn, channel_id, slot)
     epoch = await conn.fetchval(
         """
         UPDATE connections
@@ -150,7 +143,7 @@ async def expired_connections(conn: Connection) -> list[tuple[int, int]]:
 
 async def recover_connection(conn: Connection, channel_id: int, slot: int, now: datetime) -> bool:
     """Free a connection whose holder died, if it is still so. Must run in a transaction."""
-    await _lock_connection(conn, channel_id, slot)
+    await lock_connection(conn, channel_id, slot)
     status = await conn.execute(
         """
         UPDATE connections
@@ -205,7 +198,7 @@ async def note_connection(
 
 async def release_connection(conn: Connection, lease: Lease, now: datetime) -> None:
     """Give a lease back at a clean stop, with whatever slices are still under it."""
-    await _lock_connection(conn, lease.channel_id, lease.slot)
+    await lock_connection(conn, lease.channel_id, lease.slot)
     status = await conn.execute(
         """
         UPDATE connections SET owner = NULL, expires_at = NULL, state = 'down', changed_at = $5

@@ -11,8 +11,9 @@ from datetime import datetime
 
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.limits import allowance_store, caps_store, quota_store
-from service.dispatch.retries import failure_handling, reroute_store
+from service.dispatch.retries import failure_handling
 from service.dispatch.retries.failure_handling import Failure
+from service.storage.locks import lock_put_back
 from service.storage.postgres import Connection
 
 
@@ -130,7 +131,7 @@ async def give_back(
     the persons' caps their places.
     """
     run_id, slice_no = work
-    await reroute_store.lock_put_back(conn, [run_id])
+    await lock_put_back(conn, [run_id])
     back = await conn.fetch(
         """
         WITH ours AS (

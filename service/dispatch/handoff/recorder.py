@@ -25,6 +25,7 @@ from service.dispatch.limits.in_flight import Permits
 from service.dispatch.limits.pace import Pace
 from service.dispatch.retries import reroute, retry_store
 from service.dispatch.value_check import ValueCheck
+from service.storage.locks import share_connection
 from service.storage.postgres import COLLISIONS, UNREACHABLE, Connection, Pool, transaction
 
 log = logging.getLogger(__name__)
@@ -146,7 +147,8 @@ class Recorder:
     async def _record(self, messages: list[Message], now: datetime) -> None:
         results = [result_of(message) for message in messages]
         async with transaction(self._shared.pool) as conn:
-            await store.lock_holder(conn, self._lease)  # whoever puts these in doubt holds it alone
+            # Whoever makes these uncertain holds the connection alone.
+            await share_connection(conn, self._lease.channel_id, self._lease.slot)
             woken = await record_store.record_results(conn, self._lease.channel_id, results, now)
         del self._settled[: len(messages)]
         self._release(messages)

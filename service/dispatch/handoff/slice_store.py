@@ -10,8 +10,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from service.dispatch.handoff.lease_store import Lease
-from service.dispatch.handoff.store import lock_holder
-from service.dispatch.retries.reroute_store import PUT_BACK
+from service.storage.locks import lock_to_finish, share_connection
 from service.storage.postgres import Connection, Record
 
 CLAIMED_AT_ONCE = 32
@@ -71,7 +70,7 @@ async def claim_slices(
 
     Returns the oldest runs first; must run in a transaction.
     """
-    await lock_holder(conn, lease)
+    await share_connection(conn, lease.channel_id, lease.slot)
     claimed = await conn.fetch(
         """
         WITH held AS (
@@ -251,7 +250,7 @@ async def finish_slices(
     Returns how many are done.
     """
     ordered = sorted(slices, key=lambda s: (s.run_id, s.no))
-    await _lock_to_finish(conn, list(dict.fromkeys(s.run_id for s in ordered)))
+    await lock_to_finish(conn, list(dict.fromkeys(s.run_id for s in ordered)))
     rows = await conn.fetch(
         """
         WITH ended AS MATERIALIZED (  -- slice by slice, as in the mark
@@ -301,27 +300,6 @@ async def finish_slices(
         if not row["done"]:
             await _wait_for_the_first(conn, row["run_id"], row["no"], now)
     return sum(row["done"] for row in rows)
-
-
-async def _lock_to_finish(conn: Connection, runs: Sequence[uuid.UUID]) -> None:
-    """The locks of finishing, in a statement before it: all of the runs' own before any other, for
-    whoever holds the lock of putting back must not wait for a run's own.
-
-    Shared, a run's own keeps pauses, cancels and shifts away. A mark, which has it shared as well,
-    is not waited for: a message that is being marked is `queued` here, and then the slice is not
-    done, which is as true of a marked one.
-    """
-    await conn.execute(
-        f"""
-        WITH own AS MATERIALIZED (
-            SELECT pg_advisory_xact_lock_shared(hashtextextended(id::text, 0))
-            FROM unnest($1::uuid[]) AS u(id)
-        )
-        SELECT pg_advisory_xact_lock({PUT_BACK.format("u.id")})
-        FROM (SELECT count(*) FROM own) AS after, unnest($1::uuid[]) AS u(id)
-        """,  # noqa: S608  # a constant
-        runs,
-    )
 
 
 async def _wait_for_the_first(

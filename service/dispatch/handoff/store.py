@@ -1,11 +1,9 @@
 """The SQL of the hand-off: marks. `slice_store` has the slices, `record_store` what came of them.
 
-Four advisory locks order it against everybody else, taken shared by every mark and exclusively by
-whoever must know that nothing is half-marked when they answer: that of all runs (stop-all), the
-run's (pause, cancel), the suppressions' (opt-out), and the connection's (a lease that changes
-hands). They are taken in this order, and in a statement of their own, so that the next statement's
-snapshot is younger than the lock. Whoever finishes a slice or puts messages back takes the run's
-shared as well, and then one more that marks do not need: see `reroute_store.PUT_BACK`.
+Four advisory locks order it against everybody else, taken shared by every mark and alone by whoever
+must know that nothing is half-marked when they answer: that of all marks (stop-all), the run's
+(pause, cancel), the suppressions' (opt-out), and the connection's (a lease that changes hands).
+`service.storage.locks` has them, and their order.
 """
 
 import uuid
@@ -17,36 +15,13 @@ from service.audience.suppressions.suppression_store import stops
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.limits.caps_store import RESERVED
 from service.ledger.caps import CURRENT
+from service.storage import locks
 from service.storage.postgres import Connection, Record
 
 
-async def lock_holder(conn: Connection, lease: Lease) -> None:
-    """Keep the connection from changing hands to the end of the transaction."""
-    await conn.execute(
-        "SELECT pg_advisory_xact_lock_shared(hashtextextended('connection', $1 * 1000 + $2))",
-        lease.channel_id,
-        lease.slot,
-    )
-
-
 async def lock_for_mark(conn: Connection, lease: Lease, *runs: uuid.UUID) -> None:
-    """The shared locks of a mark, in a statement before it; see the module's docstring."""
-    await conn.execute(
-        """
-        WITH all_runs AS MATERIALIZED (
-            SELECT pg_advisory_xact_lock_shared(hashtextextended('stop_all', 0))
-        ), each AS MATERIALIZED (
-            SELECT pg_advisory_xact_lock_shared(hashtextextended(r.run::text, 0))
-            FROM all_runs, unnest($1::uuid[]) WITH ORDINALITY AS r(run, at) ORDER BY r.at
-        )
-        SELECT pg_advisory_xact_lock_shared(hashtextextended('suppressions', 0)),
-               pg_advisory_xact_lock_shared(hashtextextended('connection', $2 * 1000 + $3))
-        FROM (SELECT count(*) FROM each) AS after
-        """,
-        sorted(runs),
-        lease.channel_id,
-        lease.slot,
-    )
+    """The shared locks of a mark, in a statement before it."""
+    await locks.lock_for_mark(conn, runs, lease.channel_id, lease.slot)
 
 
 class Asked(NamedTuple):

@@ -9,6 +9,7 @@ import uuid
 from datetime import datetime
 
 from service.dispatch.handoff.lease_store import recover_slices
+from service.storage.locks import RUN_ALONE, lock_each_run, lock_run
 from service.storage.postgres import Connection, affected
 
 
@@ -44,10 +45,10 @@ async def close_finished_runs(conn: Connection, now: datetime) -> list[uuid.UUID
         """
     )
     await conn.execute(
-        """
-        SELECT pg_advisory_xact_lock(hashtextextended(id::text, 0)) FROM (
+        f"""
+        SELECT {RUN_ALONE} FROM (
             SELECT id FROM runs WHERE campaign_id = ANY($1) AND state = 'running' ORDER BY id) r
-        """,
+        """,  # noqa: S608  # a constant
         [row["id"] for row in campaigns],
     )
     rows = await conn.fetch(
@@ -79,13 +80,7 @@ async def close_direct_runs(conn: Connection, now: datetime) -> None:
     if not runs:
         return
     ids = [row["id"] for row in runs]
-    await conn.execute(
-        """
-        SELECT pg_advisory_xact_lock(hashtextextended(id::text, 0)) FROM (
-            SELECT id FROM unnest($1::uuid[]) AS u(id) ORDER BY id) r
-        """,
-        ids,
-    )
+    await lock_each_run(conn, ids)
     await conn.execute(
         """
         UPDATE runs r SET state = 'sent', finished_at = $1, settle_at = NULL
@@ -151,7 +146,7 @@ async def stop_slice(conn: Connection, run_id: uuid.UUID, slice_no: int, now: da
     The run's lock is taken alone first, as by a pause: nothing is half-marked then, and what is
     being given back is seen. Must run in a transaction.
     """
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1::uuid::text, 0))", run_id)
+    await lock_run(conn, run_id)
     found = await conn.fetchrow(
         f"{_LEFT_OVER} AND s.run_id = $2 AND s.no = $3 FOR UPDATE OF s",
         now,

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from service.campaigns.audience.follow_up_store import uncorrected
 from service.channels.contract.outcome import Reason
+from service.storage.locks import lock_put_back, share_runs
 from service.storage.postgres import Connection, Record
 
 Key = tuple[uuid.UUID, int]
@@ -19,27 +20,6 @@ UNTOLD = """
 """
 """Part of a statement that puts texts back, `moved`: they failed in this transaction, and their end
 is not to be told, for it is none."""
-
-
-PUT_BACK = "hashtextextended('put back ' || {}::text, 0)"
-"""The key of a run's lock for putting messages back into its queue. Whoever does that holds it
-shared, and a connection that finishes a slice holds it alone: in a slice that is done nothing may
-be queued. A mark does not need it, for it only takes messages out of the queue.
-"""
-
-
-async def lock_put_back(conn: Connection, runs: Collection[uuid.UUID]) -> None:
-    """Keep the slices of these runs from being finished, to the end of the transaction.
-
-    After the runs' own locks, as `slice_store.finish_slices` does, and in a statement of its own.
-    """
-    await conn.execute(
-        f"""
-        SELECT pg_advisory_xact_lock_shared({PUT_BACK.format("id")})
-        FROM unnest($1::uuid[]) AS u(id)
-        """,  # noqa: S608  # a constant
-        sorted(runs),
-    )
 
 
 async def lock_runs(conn: Connection, runs: Collection[uuid.UUID]) -> None:
@@ -63,13 +43,7 @@ async def lock_runs(conn: Connection, runs: Collection[uuid.UUID]) -> None:
         """,
         ids,
     )
-    await conn.execute(
-        """
-        SELECT pg_advisory_xact_lock_shared(hashtextextended(id::text, 0))
-        FROM unnest($1::uuid[]) AS u(id)
-        """,
-        ids,
-    )
+    await share_runs(conn, ids)
     await lock_put_back(conn, ids)
 
 

@@ -33,6 +33,7 @@ from service.messages.policy import (
     weakened,
     without_words,
 )
+from service.storage.locks import lock_lint_changes
 from service.storage.postgres import Connection
 
 UNDONE_WITHIN = timedelta(hours=1)
@@ -73,7 +74,7 @@ async def change_policy(
     """
     need_the_county(actor, _WHAT)
     wanted = policy_from(changes)
-    await lint_store.lock_changes(conn)
+    await lock_lint_changes(conn)
     in_force = await lint_store.policy_get(conn)
     added = never_words.new_words(in_force, wanted)
     holds: Sequence[never_words.Holds] = ()
@@ -169,7 +170,7 @@ async def confirm(
     """
     need_the_county(actor, _WHAT)
     if department_id is None:
-        await lint_store.lock_changes(conn)
+        await lock_lint_changes(conn)
     else:
         await get_department(conn, department_id, None, lock=True)
     found = await lint_store.get_proposal(conn, department_id, proposal_id)

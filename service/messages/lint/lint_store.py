@@ -214,11 +214,6 @@ async def sender_history(conn: Connection, department_id: UUID) -> list[Change]:
     return [_change(row) for row in rows]
 
 
-async def lock_changes(conn: Connection) -> None:
-    """Let nobody else change the county's levels and lists to the end of the transaction."""
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('lint_policies', 0))")
-
-
 async def insert_proposal(
     conn: Connection,
     department_id: UUID | None,

@@ -30,6 +30,7 @@ from service.crypto import Keyring, Keys, create_key_file
 from service.errors import Misconfigured
 from service.privacy.retention_store import delete_records
 from service.runtime import check_key
+from service.storage.locks import try_lock_sealing
 from service.storage.postgres import Connection, Pool, transaction
 from service.storage.roles import find_excess
 
@@ -118,7 +119,7 @@ async def test_a_sealer_that_dies_leaves_nothing_half_sealed(pool: Pool, now: da
     async with pool.acquire() as conn:
         transaction = conn.transaction()
         await transaction.start()
-        assert await store.try_lock_sealing(conn)
+        assert await try_lock_sealing(conn)
         entries = await store.unsealed_entries(conn, 10)
         await store.insert_seals(conn, [Head().next(entries[0])])
         assert await seal_committed(pool, KEYRING) == 0  # it is still at work

@@ -18,7 +18,6 @@ from service.audience.areas import area_store
 from service.audience.imports import loading, store
 from service.audience.imports.loading import create_import, run_import
 from service.audience.imports.model import ImportRequest
-from service.audience.imports.staging_store import lock_contacts
 from service.audience.rosters.rosters import ask_undo, run_undo
 from service.crypto import Keyring
 from service.errors import Conflict
@@ -26,6 +25,7 @@ from service.local.embedded import Valkey
 from service.queue import Job, open_queue
 from service.runtime import Runtime
 from service.settings import Settings
+from service.storage.locks import lock_contacts
 from service.storage.postgres import Pool, connect
 from tests.harness.owner import as_owner
 from workers import imports

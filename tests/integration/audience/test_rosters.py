@@ -9,7 +9,6 @@ import pytest
 
 from service.audience.imports import store
 from service.audience.imports.model import Import, ImportRequest
-from service.audience.imports.staging_store import lock_contacts
 from service.audience.numbers.number import to_e164
 from service.audience.rosters.roster_store import list_rosters
 from service.audience.rosters.rosters import Member, ask_undo, day_in_china, put_members, run_undo
@@ -17,6 +16,7 @@ from service.audience.segments.segment import parse
 from service.audience.segments.segment_sql import compile_rule
 from service.crypto import Keyring
 from service.errors import Conflict, Invalid, NotFound
+from service.storage.locks import lock_contacts
 from service.storage.postgres import Connection, Pool
 from tests.integration.audience.conftest import Department
 

@@ -20,7 +20,6 @@ import pytest
 from redis.asyncio import Redis
 
 from service.audience.suppressions.suppression import add_suppressions
-from service.audience.suppressions.suppression_store import lock_suppressions
 from service.campaigns.core import run_store
 from service.campaigns.plans.lifecycle import finish_campaigns
 from service.channels.contract.gateway import Submission, SubmitResult
@@ -41,6 +40,7 @@ from service.dispatch.limits.pace import Grant, Limit, Pace, channel_limit
 from service.ledger.states import MOVES, MessageState
 from service.runtime import Runtime
 from service.settings import Settings
+from service.storage.locks import lock_suppressions
 from service.storage.postgres import COLLISIONS, transaction
 from tests.factories import suppression
 from tests.harness.ledger import (

@@ -16,12 +16,12 @@ from service.accounts.people.model import Role, User
 from service.accounts.sending import guest_store
 from service.audience.areas.area_store import load_areas
 from service.audience.imports.model import ImportRequest
-from service.audience.imports.staging_store import lock_contacts
 from service.audience.imports.store import lock_import
 from service.audience.rosters.rosters import ask_undo, put_members
 from service.crypto import Keyring
 from service.errors import Conflict
 from service.privacy.retention import Terms, let_go
+from service.storage.locks import lock_contacts
 from service.storage.postgres import Connection, Pool, transaction
 from tests.factories import make_draft, make_user, phone
 from tests.harness.ledger import states
