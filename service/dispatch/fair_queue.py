@@ -34,7 +34,7 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class FlowStanding:
     """How a department stands in a class of a channel, as all its connections have told.
 
     time: virtual time. started: what it was before its last turn.
@@ -73,7 +73,7 @@ class Turns:
         self._owed: dict[int, float] = {}
         self._charges: dict[Flow, Charge] = {}
 
-    def learn(self, standings: Mapping[Flow, Standing]) -> None:
+    def learn(self, standings: Mapping[Flow, FlowStanding]) -> None:
         """How all departments stand now, with what this connection told and without what not."""
         for flow, standing in standings.items():
             self._weights[flow] = standing.weight

@@ -8,7 +8,7 @@ second's.
 from collections.abc import Mapping
 from datetime import datetime
 
-from service.dispatch.fair_queue import Charge, Flow, Standing
+from service.dispatch.fair_queue import Charge, Flow, FlowStanding
 from service.storage.postgres import Connection
 
 
@@ -57,7 +57,7 @@ async def tell(
     )
 
 
-async def standings(conn: Connection, channel_id: int) -> dict[Flow, Standing]:
+async def standings(conn: Connection, channel_id: int) -> dict[Flow, FlowStanding]:
     """How every department stands on a channel, by class, with its weight as it is now."""
     rows = await conn.fetch(
         """
@@ -68,7 +68,7 @@ async def standings(conn: Connection, channel_id: int) -> dict[Flow, Standing]:
         channel_id,
     )
     return {
-        Flow(row["priority"], row["department_id"]): Standing(
+        Flow(row["priority"], row["department_id"]): FlowStanding(
             row["virtual_time"], row["started"], row["weight"]
         )
         for row in rows

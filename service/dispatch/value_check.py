@@ -22,14 +22,14 @@ from service.messages.policy import SHIPPED
 from service.messages.template import CONTACT_VARIABLES
 from service.messages.value_kinds import Allowed, fits
 
-Kind = Literal["name", "place", "given", "figure"]
+ValueOrigin = Literal["name", "place", "given", "figure"]
 """What a value is: a person's name, a place of the area tree, what a direct send brings, or what
 has the form that its text asks for."""
 
 MOST_KEPT = 50_000
 """Verdicts of a kind in memory; beyond that they are begun anew."""
 
-_KINDS: Mapping[str, Kind] = {
+_KINDS: Mapping[str, ValueOrigin] = {
     variable: "name" if fact == "name" else "place" for variable, fact in CONTACT_VARIABLES.items()
 }
 _FIGURE = re.compile("[0-9]{1,4}(?:[.:,年月][0-9]{1,2}){0,2}[元日月年时点分%]?")
@@ -45,7 +45,7 @@ _DIGIT = re.compile("[0-9]")
 _SHORT_NAME = re.compile("[\u4e00-\u9fff]{2,4}")
 
 
-_Judged = str | tuple[str, frozenset[str]]
+_ValueFate = str | tuple[str, frozenset[str]]
 """What a verdict is kept by: the value, with the numbers of the sender where they count."""
 
 
@@ -71,7 +71,9 @@ class ValueCheck:
         self._never = _closed_words(SHIPPED.never_words)
         self._telling = _telling(self._never)
         self._landlines: Mapping[UUID, frozenset[str]] = {}
-        self._refused: dict[Kind, dict[_Judged, bool]] = {kind: {} for kind in get_args(Kind)}
+        self._refused: dict[ValueOrigin, dict[_ValueFate, bool]] = {
+            kind: {} for kind in get_args(ValueOrigin)
+        }
 
     def follow(
         self,
@@ -112,14 +114,14 @@ class ValueCheck:
         """
         own = self._landlines.get(department_id) if department_id is not None else None
         for name in names:
-            kind: Kind = "given" if given else _KINDS[name]
+            kind: ValueOrigin = "given" if given else _KINDS[name]
             value = values.get(name, "")
             if (said := allowed.get(name)) is not None and value.strip():
                 if not fits(value, said):
                     raise ValueRefused(name)
                 kind = "name" if said == "name" else "figure"
             has_own = own and kind == "given" and _DIGIT.search(value)
-            judged: _Judged = (value, own) if own and has_own else value
+            judged: _ValueFate = (value, own) if own and has_own else value
             refused = self._refused[kind].get(judged)
             if refused is None:
                 refused = self._judge(kind, value, judged)
@@ -128,7 +130,7 @@ class ValueCheck:
         if given and len(names) > 1 and tell_together([values.get(name, "") for name in names]):
             raise ValueRefused(names[-1])
 
-    def _judge(self, kind: Kind, value: str, judged: "_Judged") -> bool:
+    def _judge(self, kind: ValueOrigin, value: str, judged: "_ValueFate") -> bool:
         known = self._refused[kind]
         if len(known) >= MOST_KEPT:
             known.clear()
@@ -136,7 +138,7 @@ class ValueCheck:
         known[judged] = bool(value.strip()) and self._refuses(kind, value, own)
         return known[judged]
 
-    def _refuses(self, kind: Kind, value: str, landlines: frozenset[str]) -> bool:
+    def _refuses(self, kind: ValueOrigin, value: str, landlines: frozenset[str]) -> bool:
         if kind == "name":
             return self._refuses_name(value)
         if kind == "place" and asks(closed(value)):

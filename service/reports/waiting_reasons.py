@@ -11,8 +11,8 @@ from functools import cache
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.hours import BEIJING, County, HourTerms
 from service.channels.contract.maintenance import maintenance_end
-from service.dispatch.failover.circuit_breaker import Limits
-from service.dispatch.failover.health import Counts, total
+from service.dispatch.failover.circuit_breaker import BreakerLimits
+from service.dispatch.failover.health import ChannelCounts, total
 from service.dispatch.failover.health_store import recent_reports
 from service.reports.explanations import Sentence
 from service.reports.waiting_reasons_store import Key, queued_texts
@@ -64,7 +64,7 @@ WAITS: Mapping[str, Sentence] = {
 
 
 async def why_they_wait(
-    conn: Connection, keys: Sequence[Key], limits: Limits, now: datetime
+    conn: Connection, keys: Sequence[Key], limits: BreakerLimits, now: datetime
 ) -> dict[Key, Sentence]:
     """Why each of these texts waits that is queued, in words.
 
@@ -87,7 +87,7 @@ async def why_they_wait(
     }
 
 
-def takes_slowly(counts: Counts, limits: Limits) -> bool:
+def takes_slowly(counts: ChannelCounts, limits: BreakerLimits) -> bool:
     """Whether a carrier asked for a lower pace, or answered half of the submits too late."""
     half = counts.percentile(0.5)
     return counts.throttled > 0 or (half is not None and half > limits.slow)

@@ -10,9 +10,9 @@ from typing import Any
 from service.clock import Clock
 from service.dispatch.failover import health_store
 from service.dispatch.failover.channel_monitor import judge
-from service.dispatch.failover.circuit_breaker import Limits
+from service.dispatch.failover.circuit_breaker import BreakerLimits
 from service.dispatch.failover.failover import shift_waiting
-from service.dispatch.failover.health import BOUNDS, Counts
+from service.dispatch.failover.health import BOUNDS, ChannelCounts
 from service.dispatch.handoff import lease_store
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.limits.pace import Pace
@@ -21,9 +21,9 @@ from service.storage.postgres import COLLISIONS, Pool, transaction
 SECOND = timedelta(seconds=1)
 
 
-def seen(seconds: float = 0.1, **numbers: int) -> Counts:
+def seen(seconds: float = 0.1, **numbers: int) -> ChannelCounts:
     """Counts of submits that were answered after about `seconds`."""
-    counts = Counts(**numbers)
+    counts = ChannelCounts(**numbers)
     counts.submits = counts.submits or counts.judged
     counts.times[next(i for i, bound in enumerate(BOUNDS) if seconds <= bound)] = counts.accepted
     return counts
@@ -41,11 +41,13 @@ async def serve_lane(
     return lease
 
 
-async def tell(pool: Pool, owner: uuid.UUID, channel_id: int, now: datetime, *what: Counts) -> None:
+async def tell(
+    pool: Pool, owner: uuid.UUID, channel_id: int, now: datetime, *what: ChannelCounts
+) -> None:
     """Reports of a process, the last of them now and each ten seconds after the one before."""
     async with transaction(pool) as conn:
         for ago, counts in enumerate(reversed(what)):
-            news: Mapping[int, Counts] = {channel_id: counts}
+            news: Mapping[int, ChannelCounts] = {channel_id: counts}
             await health_store.report(conn, owner, news, now - ago * 10 * SECOND)
 
 
@@ -83,7 +85,7 @@ async def events(pool: Pool, channel_id: int) -> list[tuple[str, int]]:
 
 @asynccontextmanager
 async def watching(
-    pool: Pool, redis: Any, clock: Clock, limits: Limits, schedulers: int = 2
+    pool: Pool, redis: Any, clock: Clock, limits: BreakerLimits, schedulers: int = 2
 ) -> AsyncIterator[None]:
     """Schedulers that judge and shift all the time."""
 

@@ -26,7 +26,7 @@ from service.dispatch.handoff.recorder import Handoff
 from service.dispatch.handoff.sender import Sender
 from service.dispatch.handoff.slice_store import Held
 from service.dispatch.handoff.store import Asked
-from service.dispatch.limits.pace import Grant, Limit
+from service.dispatch.limits.pace import RateLimit, TokenGrant
 from service.storage.postgres import Connection, Pool, Record, transaction
 from tests.harness.ledger import (
     Scene,
@@ -195,10 +195,10 @@ SetUp = Callable[..., Awaitable[Stage]]
 class Free:
     """Tokens without end; or what a test makes of it."""
 
-    async def take(self, limits: Sequence[Limit], want: int, least: int = 1) -> Grant:  # noqa: ARG002
-        return Grant(want, 0.0, time.monotonic())
+    async def take(self, limits: Sequence[RateLimit], want: int, least: int = 1) -> TokenGrant:  # noqa: ARG002
+        return TokenGrant(want, 0.0, time.monotonic())
 
-    async def slow(self, limit: Limit, pause: float) -> float:  # noqa: ARG002
+    async def slow(self, limit: RateLimit, pause: float) -> float:  # noqa: ARG002
         return 1.0
 
 

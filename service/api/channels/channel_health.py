@@ -19,7 +19,7 @@ from service.channels.trial.link_explanations import Said
 from service.delivery.receipts import id_forms
 from service.dispatch.failover import health_store
 from service.dispatch.failover.channel_monitor import limits_of, look_at
-from service.dispatch.failover.circuit_breaker import State
+from service.dispatch.failover.circuit_breaker import BreakerState
 
 MOST_EVENTS = 50
 
@@ -132,7 +132,7 @@ class HealthOut(Out):
     )
     open_slices: int
     queued_estimate: int
-    state: State = Field(
+    state: BreakerState = Field(
         description="Of its breaker; open: nothing is handed off, half_open: it is being tried."
     )
     why: str = Field(description="Why it is not closed.")

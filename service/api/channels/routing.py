@@ -23,7 +23,7 @@ from service.audience.numbers.prefix import packaged_prefixes
 from service.audience.numbers.prefix_store import current_prefixes, home_of
 from service.channels.routing import route_store
 from service.channels.routing.carrier_list import CarrierList, read_carrier_list
-from service.channels.routing.route import Lane, Number, explain
+from service.channels.routing.route import RoutableChannel, RoutedNumber, explain
 from service.errors import Invalid, NotFound
 
 LIST_OCTETS = 4 * 1024 * 1024
@@ -130,7 +130,7 @@ async def explain_route(call: Call, body: ExplainBody) -> ExplainOut:
     by_digits = (await current_prefixes(call.conn)).carrier_of(phone)
     carrier = override.carrier if override else by_list or by_digits
     base = await subscriber_base(call.conn, call.user.department_id)
-    verdicts, first = explain(lanes, Number(carrier, is_synthetic(phone)), chosen, base)
+    verdicts, first = explain(lanes, RoutedNumber(carrier, is_synthetic(phone)), chosen, base)
     return ExplainOut(
         phone=mask(phone),
         synthetic=is_synthetic(phone),
@@ -147,7 +147,7 @@ async def explain_route(call: Call, body: ExplainBody) -> ExplainOut:
     )
 
 
-def _check(chosen: set[int] | None, lanes: list[Lane]) -> None:
+def _check(chosen: set[int] | None, lanes: list[RoutableChannel]) -> None:
     unknown = sorted((chosen or set()) - {lane.id for lane in lanes})
     if unknown:
         problem = f"there is no channel {unknown[0]}; GET /channels lists them"

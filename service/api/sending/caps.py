@@ -9,7 +9,7 @@ from pydantic import Field
 from service.api.http.call import Call
 from service.api.http.schema import Body, Instant, Int, Line, Out, Query
 from service.dispatch.limits import caps
-from service.dispatch.limits.caps import CappedClass, Caps, Limits
+from service.dispatch.limits.caps import CapLimits, CappedClass, Caps
 from service.dispatch.limits.caps_store import KEPT
 from service.errors import Forbidden
 
@@ -62,7 +62,7 @@ async def set_caps(call: Call, body: CapsBody) -> CapsOut:
     """Change the caps of a class for the whole county; the next hand-off follows them."""
     if not call.user.runs_the_county:
         raise Forbidden("the caps count for all departments: only the county's administrator may")
-    limits = Limits(body.per_day, body.per_week, body.per_month, body.same_text)
+    limits = CapLimits(body.per_day, body.per_week, body.per_month, body.same_text)
     by = call.by(body.reason)
     return _shown(await caps.set_caps(call.conn, body.message_class, limits, by))
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from service.accounts.departments.department import Permits, SignatureLent
 from service.accounts.departments.department_store import check_signature, get_permits
 from service.audience.contacts.contact_store import subscriber_base
-from service.channels.routing.route import Lane, Route, routes
+from service.channels.routing.route import RoutableChannel, Route, routes
 from service.messages.signature import head
 from service.storage.postgres import Connection
 
@@ -43,7 +43,11 @@ async def sender_of(conn: Connection, department_id: UUID) -> Sender:
 
 
 def ways_of(
-    sender: Sender, lanes: Collection[Lane], chosen: Sequence[int] | None, *, drill: bool = False
+    sender: Sender,
+    lanes: Collection[RoutableChannel],
+    chosen: Sequence[int] | None,
+    *,
+    drill: bool = False,
 ) -> Ways:
     """The ways of a plan of this sender that chose these channels; None: it left the choice open.
 
@@ -59,7 +63,7 @@ def ways_of(
     return Ways(allowed, found)
 
 
-def drill_routes(lanes: Iterable[Lane], chosen: list[int] | None) -> list[Route]:
+def drill_routes(lanes: Iterable[RoutableChannel], chosen: list[int] | None) -> list[Route]:
     """The simulated channel for each carrier's numbers, whether they are anybody's or not."""
     simulated = routes([lane for lane in lanes if lane.simulated], chosen)
     return [

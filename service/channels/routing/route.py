@@ -18,7 +18,7 @@ from service.channels.contract.model import CARRIERS
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class RoutableChannel:
     """What of a channel decides who goes over it; the fields are those of ChannelSettings.
 
     held: whether its carrier said that nothing may be sent for now.
@@ -43,7 +43,7 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class RoutedNumber:
     """What of a number decides where it goes: who serves it, and whether it is nobody's."""
 
     carrier: str | None
@@ -60,10 +60,10 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RouteVerdict:
     """What is said of one lane for one number; the reason is a sentence."""
 
-    lane: Lane
+    lane: RoutableChannel
     eligible: bool
     reason: str
 
@@ -75,7 +75,7 @@ _OTHER_NUMBERS = {
 
 
 def routes(
-    lanes: Iterable[Lane],
+    lanes: Iterable[RoutableChannel],
     chosen: Collection[int] | None,
     only: Collection[str] | None = None,
     *,
@@ -93,29 +93,32 @@ def routes(
         carriers.intersection_update(only)
     found = []
     for carrier, synthetic in product(sorted(carriers), (False, True)):
-        lane = best(known, Number(carrier, synthetic), chosen, base)
+        lane = best(known, RoutedNumber(carrier, synthetic), chosen, base)
         if lane is not None:
             found.append(Route(carrier, lane.id, synthetic))
     return found
 
 
 def best(
-    lanes: Iterable[Lane],
-    number: Number,
+    lanes: Iterable[RoutableChannel],
+    number: RoutedNumber,
     chosen: Collection[int] | None,
     base: str | None = None,
-) -> Lane | None:
+) -> RoutableChannel | None:
     """The lane that a number takes; None: there is none for it."""
     able = [lane for lane in lanes if obstacle(lane, number, chosen, base) is None]
 
-    def order(lane: Lane) -> tuple[bool | int, ...]:
+    def order(lane: RoutableChannel) -> tuple[bool | int, ...]:
         return lane.open, *_order(lane, not lane.serves(number.carrier))
 
     return min(able, key=order, default=None)
 
 
 def obstacle(
-    lane: Lane, number: Number, chosen: Collection[int] | None, base: str | None = None
+    lane: RoutableChannel,
+    number: RoutedNumber,
+    chosen: Collection[int] | None,
+    base: str | None = None,
 ) -> str | None:
     """Why a lane cannot take a number, as a sentence; None: it can."""
     if not lane.enabled:
@@ -131,7 +134,7 @@ def obstacle(
     return _not_for_base(lane, number.carrier, base) if base is not None else None
 
 
-def _not_for_base(lane: Lane, carrier: str, base: str) -> str | None:
+def _not_for_base(lane: RoutableChannel, carrier: str, base: str) -> str | None:
     if carrier != base:
         return f"A subscriber base of {base} goes to its own network, and this is {carrier}'s."
     if lane.operator != base:
@@ -144,11 +147,11 @@ def _not_for_base(lane: Lane, carrier: str, base: str) -> str | None:
 
 
 def explain(
-    lanes: Iterable[Lane],
-    number: Number,
+    lanes: Iterable[RoutableChannel],
+    number: RoutedNumber,
     chosen: Collection[int] | None,
     base: str | None = None,
-) -> tuple[list[Verdict], Lane | None]:
+) -> tuple[list[RouteVerdict], RoutableChannel | None]:
     """What is said of each lane for a number, in the order given, and the lane it takes."""
     known = list(lanes)
     first = best(known, number, chosen, base)
@@ -156,11 +159,11 @@ def explain(
     for lane in known:
         why_not = obstacle(lane, number, chosen, base)
         reason = why_not or _merit(lane, number.carrier, first)
-        verdicts.append(Verdict(lane, why_not is None, reason))
+        verdicts.append(RouteVerdict(lane, why_not is None, reason))
     return verdicts, first
 
 
-def _merit(lane: Lane, carrier: str | None, first: Lane | None) -> str:
+def _merit(lane: RoutableChannel, carrier: str | None, first: RoutableChannel | None) -> str:
     """What speaks for a lane that could take the number, and why another may come before it."""
     merit = f"It serves {carrier}" if lane.serves(carrier) else "It takes all networks"
     merit += f", rank {lane.rank}" + (", and is held for now" if lane.held else "")
@@ -177,18 +180,21 @@ def _merit(lane: Lane, carrier: str | None, first: Lane | None) -> str:
 
 
 def elsewhere(
-    lanes: Iterable[Lane], lane: Lane, carriers: Iterable[str], chosen: Collection[int] | None
+    lanes: Iterable[RoutableChannel],
+    lane: RoutableChannel,
+    carriers: Iterable[str],
+    chosen: Collection[int] | None,
 ) -> dict[str, int]:
     """For each of these carriers the lane that its numbers take while `lane` does not work.
 
     Only lanes that work and are not held; a carrier without one is missing: its texts wait.
     """
     working = [other for other in lanes if other.id != lane.id and not (other.open or other.held)]
-    ways = {c: best(working, Number(c, lane.simulated), chosen) for c in carriers}
+    ways = {c: best(working, RoutedNumber(c, lane.simulated), chosen) for c in carriers}
     return {carrier: way.id for carrier, way in ways.items() if way is not None}
 
 
-def covers(other: Lane, lane: Lane) -> bool:
+def covers(other: RoutableChannel, lane: RoutableChannel) -> bool:
     """Whether another lane, as it is now, could take all numbers that this one takes."""
     if other.id == lane.id or other.open or other.held or not other.enabled:
         return False
@@ -198,8 +204,11 @@ def covers(other: Lane, lane: Lane) -> bool:
 
 
 def second(
-    lanes: Iterable[Lane], first_id: int, known: str | None, chosen: Collection[int] | None
-) -> Lane | None:
+    lanes: Iterable[RoutableChannel],
+    first_id: int,
+    known: str | None,
+    chosen: Collection[int] | None,
+) -> RoutableChannel | None:
     """The lane for a text whose first lane says that the number is of another network.
 
     `known`: the carrier that an override names. Its lanes come first if the first lane is not one
@@ -222,7 +231,7 @@ def second(
     return min(places, key=lambda found: _order(found[1], found[0]), default=(0, None))[1]
 
 
-def _place(lane: Lane, first: Lane, known: str | None) -> int | None:
+def _place(lane: RoutableChannel, first: RoutableChannel, known: str | None) -> int | None:
     """How promising a lane is after `first`, 0 the most; None: it would say the same."""
     if lane.serves(known) and not first.serves(known):
         return 0
@@ -231,6 +240,6 @@ def _place(lane: Lane, first: Lane, known: str | None) -> int | None:
     return 2 if set(lane.carriers) - set(first.carriers) else None
 
 
-def _order(lane: Lane, place: int) -> tuple[int, bool, bool, int, int, int]:
+def _order(lane: RoutableChannel, place: int) -> tuple[int, bool, bool, int, int, int]:
     """Lanes in the order of choice: lower rank, then dedicated to fewer carriers, then older."""
     return place, lane.open, lane.held, lane.rank, len(lane.carriers), lane.id

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from service.channels.contract.model import operator_of
-from service.channels.routing.route import Lane
+from service.channels.routing.route import RoutableChannel
 from service.storage.postgres import Connection, affected, one
 
 
@@ -37,15 +37,15 @@ def lanes(now: str) -> str:
     """  # noqa: S608  # a placeholder
 
 
-def lane_from(record: Sequence[Any]) -> Lane:
+def lane_from(record: Sequence[Any]) -> RoutableChannel:
     """A channel as far as routing needs it; its configuration need not be readable."""
     *known, kind, operated_by = record
-    lane = Lane(*known)
+    lane = RoutableChannel(*known)
     operator = operator_of(kind, lane.carriers, operated_by)
     return replace(lane, carriers=tuple(lane.carriers), operator=operator)
 
 
-async def list_lanes(conn: Connection, now: datetime) -> list[Lane]:
+async def list_lanes(conn: Connection, now: datetime) -> list[RoutableChannel]:
     """All channels as far as routing needs them, by id."""
     return [lane_from(row[0]) for row in await conn.fetch(lanes("$1"), now)]
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.departments.department import Permits
-from service.channels.routing.route import Lane
+from service.channels.routing.route import RoutableChannel
 from service.channels.routing.route_store import lane_from, lanes
 from service.storage.postgres import Connection, one
 
@@ -26,7 +26,7 @@ class Terms(NamedTuple):
     area_code: str | None
     lent: bool
     block_table: UUID | None
-    lanes: Sequence[Lane]
+    lanes: Sequence[RoutableChannel]
     overrides: Mapping[bytes, str]
 
 

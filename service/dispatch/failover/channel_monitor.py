@@ -10,12 +10,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from service.channels.contract.maintenance import maintenance_end
-from service.channels.routing.route import Lane, covers
+from service.channels.routing.route import RoutableChannel, covers
 from service.channels.routing.route_store import list_lanes
 from service.dispatch.failover import health_store
-from service.dispatch.failover.circuit_breaker import Breaker, Figures, Limits, step, trouble
-from service.dispatch.failover.health import Counts, total
-from service.dispatch.failover.health_store import Report
+from service.dispatch.failover.circuit_breaker import (
+    Breaker,
+    BreakerLimits,
+    ChannelFigures,
+    step,
+    trouble,
+)
+from service.dispatch.failover.health import ChannelCounts, total
+from service.dispatch.failover.health_store import HealthReport
 from service.dispatch.limits.pace import Pace, channel_limit
 from service.errors import Unavailable
 from service.settings import Settings
@@ -28,9 +34,9 @@ GAP = timedelta(seconds=30)
 """Nobody has judged for so long: what happened meanwhile says nothing of the lanes."""
 
 
-def limits_of(settings: Settings) -> Limits:
+def limits_of(settings: Settings) -> BreakerLimits:
     """The limits of a deployment."""
-    return Limits(
+    return BreakerLimits(
         share=settings.lane_fault_share,
         slow=settings.lane_slow_seconds,
         silence=timedelta(minutes=settings.lane_silence_minutes),
@@ -45,10 +51,12 @@ class _Judged:
 
     row: Record
     breaker: Breaker
-    figures: Figures
+    figures: ChannelFigures
 
 
-async def judge(pool: Pool, pace: Pace, limits: Limits, now: datetime, speed: float = 1.0) -> None:
+async def judge(
+    pool: Pool, pace: Pace, limits: BreakerLimits, now: datetime, speed: float = 1.0
+) -> None:
     """Look at every channel and move its breaker; nothing if another scheduler does it just now.
 
     `speed`: how many times as fast as the carriers' time the clock runs.
@@ -65,7 +73,7 @@ async def judge(pool: Pool, pace: Pace, limits: Limits, now: datetime, speed: fl
 
 
 async def _judge(
-    conn: Connection, limits: Limits, now: datetime, gap: timedelta
+    conn: Connection, limits: BreakerLimits, now: datetime, gap: timedelta
 ) -> list[tuple[int, int | None]]:
     """Move the breakers; returns the channels that are closed again, with their TPS."""
     hours = await health_store.maintenance_hours(conn)
@@ -100,18 +108,20 @@ async def _judge(
 
 
 async def look_at(
-    conn: Connection, channel_id: int, limits: Limits, now: datetime
-) -> tuple[Breaker | None, Figures]:
+    conn: Connection, channel_id: int, limits: BreakerLimits, now: datetime
+) -> tuple[Breaker | None, ChannelFigures]:
     """A channel's breaker and its figures, to be shown; None: nobody has judged it yet."""
     row = await health_store.lane_to_show(conn, channel_id)
     if row is None:
-        return None, Figures(Counts(), 0, timedelta(0), 0, None, 0, 0, None, covered=False)
+        return None, ChannelFigures(
+            ChannelCounts(), 0, timedelta(0), 0, None, 0, 0, None, covered=False
+        )
     reports = await health_store.recent_reports(conn, now - limits.window, channel_id)
     judged = _on_the_bench(row, reports.get(channel_id, []), now)
     return judged.breaker, judged.figures
 
 
-def _on_the_bench(row: Record, reports: Sequence[Report], now: datetime) -> _Judged:
+def _on_the_bench(row: Record, reports: Sequence[HealthReport], now: datetime) -> _Judged:
     """What is known of a channel; whether another covers it is not."""
     breaker = Breaker(
         row["state"], row["changed_at"], row["cause"], row["why"], row["trips"], row["climbing"]
@@ -120,7 +130,7 @@ def _on_the_bench(row: Record, reports: Sequence[Report], now: datetime) -> _Jud
     faulty = [report.at for report in fresh if report.counts.faults]
     last = {report.owner: report.counts.in_a_row for report in fresh if report.counts.judged}
     nobody = not row["held"] or row["up"]
-    figures = Figures(
+    figures = ChannelFigures(
         counts=total(report.counts for report in fresh),
         in_a_row=sum(last.values()) if all(last.values()) else 0,
         span=faulty[-1] - faulty[0] if faulty else timedelta(0),
@@ -134,12 +144,14 @@ def _on_the_bench(row: Record, reports: Sequence[Report], now: datetime) -> _Jud
     return _Judged(row, breaker, figures)
 
 
-def _ails(figures: Figures, limits: Limits) -> bool:
+def _ails(figures: ChannelFigures, limits: BreakerLimits) -> bool:
     """Whether a channel is no help to others: it has trouble of its own, opened or not."""
     return trouble(replace(figures, covered=True), limits) is not None
 
 
-def _with_cover(figures: Figures, lane: Lane, well: Sequence[Lane]) -> Figures:
+def _with_cover(
+    figures: ChannelFigures, lane: RoutableChannel, well: Sequence[RoutableChannel]
+) -> ChannelFigures:
     return replace(figures, covered=any(covers(other, lane) for other in well))
 
 

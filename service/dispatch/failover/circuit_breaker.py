@@ -17,15 +17,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from service.dispatch.failover.health import IN_A_ROW, RETURN_SECONDS, Counts
+from service.dispatch.failover.health import IN_A_ROW, RETURN_SECONDS, ChannelCounts
 
-State = Literal["closed", "open", "half_open"]
+BreakerState = Literal["closed", "open", "half_open"]
 
 _DURATIONS = ("window", "span", "silence", "down", "rest", "rest_most", "idle", "calm", "climb")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class BreakerLimits:
     """When to open and when to close.
 
     window: how far back is looked. answers: fewer judged submits than this say nothing.
@@ -54,13 +54,13 @@ class Limits:
     climb: timedelta = timedelta(seconds=RETURN_SECONDS)
     calm: timedelta = timedelta(minutes=15)
 
-    def at_speed(self, speed: float) -> "Limits":
+    def at_speed(self, speed: float) -> "BreakerLimits":
         """The limits on a clock that runs `speed` times as fast as carriers do."""
         return replace(self, **{name: getattr(self, name) * speed for name in _DURATIONS})
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class ChannelFigures:
     """What is known of a channel now.
 
     counts: of the window, and since the breaker last changed. in_a_row: refusals for the channel's
@@ -72,7 +72,7 @@ class Figures:
     covered: whether another channel that is well could take all its numbers.
     """
 
-    counts: Counts
+    counts: ChannelCounts
     in_a_row: int
     span: timedelta
     unreported: int
@@ -110,21 +110,21 @@ class Figures:
 class Breaker:
     """The state of a channel's breaker, since when, and why; trips: openings in a row."""
 
-    state: State
+    state: BreakerState
     changed_at: datetime
     cause: str = ""
     why: str = ""
     trips: int = 0
     climbing: bool = False
 
-    def rest(self, limits: Limits) -> timedelta:
+    def rest(self, limits: BreakerLimits) -> timedelta:
         """How long it stays open before the first trial."""
         doubled: int = 2 ** min(20, max(0, self.trips - 1))
         return min(limits.rest_most, limits.rest * doubled)
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class BreakerChange:
     """What happened to a breaker: opened, probing, closed or returned, and why, as a sentence."""
 
     kind: str
@@ -132,8 +132,8 @@ class Change:
 
 
 def step(
-    breaker: Breaker, figures: Figures, limits: Limits, now: datetime
-) -> tuple[Breaker, Change | None]:
+    breaker: Breaker, figures: ChannelFigures, limits: BreakerLimits, now: datetime
+) -> tuple[Breaker, BreakerChange | None]:
     """The breaker after a look at the figures, and what changed."""
     match breaker.state:
         case "closed":
@@ -144,7 +144,7 @@ def step(
             return _half_open(breaker, figures, limits, now)
 
 
-def trouble(figures: Figures, limits: Limits) -> tuple[str, str] | None:
+def trouble(figures: ChannelFigures, limits: BreakerLimits) -> tuple[str, str] | None:
     """The cause and the sentence for opening a breaker; None: there is none."""
     counts = figures.counts
     if figures.down_for is not None and figures.down_for >= limits.down:
@@ -157,7 +157,7 @@ def trouble(figures: Figures, limits: Limits) -> tuple[str, str] | None:
     return _nuisance(figures, limits) if figures.covered else None
 
 
-def _nuisance(figures: Figures, limits: Limits) -> tuple[str, str] | None:
+def _nuisance(figures: ChannelFigures, limits: BreakerLimits) -> tuple[str, str] | None:
     """What is worth opening a breaker for only if another channel can take over."""
     counts = figures.counts
     half = counts.percentile(0.5)
@@ -169,7 +169,7 @@ def _nuisance(figures: Figures, limits: Limits) -> tuple[str, str] | None:
     return None
 
 
-def silent(figures: Figures, limits: Limits) -> bool:
+def silent(figures: ChannelFigures, limits: BreakerLimits) -> bool:
     """Whether receipts that used to come have stopped."""
     return (
         figures.silent_for is not None
@@ -179,32 +179,34 @@ def silent(figures: Figures, limits: Limits) -> bool:
 
 
 def _closed(
-    breaker: Breaker, figures: Figures, limits: Limits, now: datetime
-) -> tuple[Breaker, Change | None]:
+    breaker: Breaker, figures: ChannelFigures, limits: BreakerLimits, now: datetime
+) -> tuple[Breaker, BreakerChange | None]:
     found = trouble(figures, limits)
     if found is not None:
         return _opened(breaker, *found, now)
     since = now - breaker.changed_at
     if breaker.climbing and since >= limits.climb:
         back = replace(breaker, climbing=False)
-        return back, Change("returned", "The full pace is back.")
+        return back, BreakerChange("returned", "The full pace is back.")
     if breaker.trips and since >= limits.calm:
         return replace(breaker, trips=0), None
     return breaker, None
 
 
 def _open(
-    breaker: Breaker, figures: Figures, limits: Limits, now: datetime
-) -> tuple[Breaker, Change | None]:
+    breaker: Breaker, figures: ChannelFigures, limits: BreakerLimits, now: datetime
+) -> tuple[Breaker, BreakerChange | None]:
     if not figures.up or now < breaker.changed_at + breaker.rest(limits):
         return breaker, None
     tried = replace(breaker, state="half_open", changed_at=now)
-    return tried, Change("probing", f"Tried again, a message at a time. Before: {breaker.why}")
+    return tried, BreakerChange(
+        "probing", f"Tried again, a message at a time. Before: {breaker.why}"
+    )
 
 
 def _half_open(
-    breaker: Breaker, figures: Figures, limits: Limits, now: datetime
-) -> tuple[Breaker, Change | None]:
+    breaker: Breaker, figures: ChannelFigures, limits: BreakerLimits, now: datetime
+) -> tuple[Breaker, BreakerChange | None]:
     since = now - breaker.changed_at
     failed = _failed_trial(breaker, figures, limits)
     if failed is not None:
@@ -220,7 +222,9 @@ def _half_open(
     return breaker, None
 
 
-def _failed_trial(breaker: Breaker, figures: Figures, limits: Limits) -> tuple[str, str] | None:
+def _failed_trial(
+    breaker: Breaker, figures: ChannelFigures, limits: BreakerLimits
+) -> tuple[str, str] | None:
     """The cause and the sentence for opening a half open breaker again."""
     counts = figures.counts
     if figures.down_for is not None and figures.down_for >= limits.down:
@@ -233,17 +237,17 @@ def _failed_trial(breaker: Breaker, figures: Figures, limits: Limits) -> tuple[s
     return None
 
 
-def _opened(breaker: Breaker, cause: str, why: str, now: datetime) -> tuple[Breaker, Change]:
+def _opened(breaker: Breaker, cause: str, why: str, now: datetime) -> tuple[Breaker, BreakerChange]:
     opened = Breaker("open", now, cause, why, min(breaker.trips + 1, 1_000))
-    return opened, Change("opened", why)
+    return opened, BreakerChange("opened", why)
 
 
-def _closed_again(breaker: Breaker, why: str, now: datetime) -> tuple[Breaker, Change]:
+def _closed_again(breaker: Breaker, why: str, now: datetime) -> tuple[Breaker, BreakerChange]:
     closed = Breaker("closed", now, trips=breaker.trips, climbing=True)
-    return closed, Change("closed", f"{why} The pace comes back in steps.")
+    return closed, BreakerChange("closed", f"{why} The pace comes back in steps.")
 
 
-def _faults(counts: Counts) -> str:
+def _faults(counts: ChannelCounts) -> str:
     parts = {
         "without an answer": counts.unanswered,
         "refused for the channel's sake": counts.failed,

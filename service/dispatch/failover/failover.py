@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from service.channels.contract.model import CARRIERS
-from service.channels.routing.route import Lane, elsewhere
+from service.channels.routing.route import RoutableChannel, elsewhere
 from service.channels.routing.route_store import list_lanes
 from service.dispatch.failover import failover_store
-from service.dispatch.failover.failover_store import Stopped
+from service.dispatch.failover.failover_store import StoppedChannel
 from service.storage.locks import lock_failover, lock_run
 from service.storage.postgres import COLLISIONS, Pool, transaction
 
@@ -57,8 +57,8 @@ async def shift_waiting(
 
 async def _shift_from(
     pool: Pool,
-    stopped: Stopped,
-    lanes: Sequence[Lane],
+    stopped: StoppedChannel,
+    lanes: Sequence[RoutableChannel],
     now: datetime,
     until: float,
     woken: set[int],
@@ -89,7 +89,7 @@ async def _shift_from(
 
 async def _shift_run(
     pool: Pool,
-    stopped: Stopped,
+    stopped: StoppedChannel,
     run_id: uuid.UUID,
     ways: Mapping[str, int],
     now: datetime,
@@ -121,7 +121,7 @@ async def _shift_run(
 
 async def _shift_slice(
     pool: Pool,
-    stopped: Stopped,
+    stopped: StoppedChannel,
     run_id: uuid.UUID,
     slice_no: int,
     ways: Mapping[str, int],

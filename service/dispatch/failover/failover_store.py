@@ -15,7 +15,7 @@ from service.storage.postgres import Connection, Record
 
 
 @dataclass(frozen=True, slots=True)
-class Stopped:
+class StoppedChannel:
     """A channel on which nothing is handed off: since when, and why, as a sentence."""
 
     channel_id: int
@@ -23,7 +23,7 @@ class Stopped:
     why: str
 
 
-async def stopped_lanes(conn: Connection, now: datetime, grace: timedelta) -> list[Stopped]:
+async def stopped_lanes(conn: Connection, now: datetime, grace: timedelta) -> list[StoppedChannel]:
     """The channels whose waiting texts are to be looked at now: their breaker is open, or they
     have been switched off for longer than `grace`.
     """
@@ -43,7 +43,7 @@ async def stopped_lanes(conn: Connection, now: datetime, grace: timedelta) -> li
         now,
         grace,
     )
-    return [Stopped(**row) for row in rows]
+    return [StoppedChannel(**row) for row in rows]
 
 
 async def looked_through(conn: Connection, channel_id: int, again_at: datetime) -> None:
@@ -86,7 +86,11 @@ async def next_slices(
 
 
 async def move_queued(
-    conn: Connection, stopped: Stopped, run_id: uuid.UUID, slice_no: int, ways: Mapping[str, int]
+    conn: Connection,
+    stopped: StoppedChannel,
+    run_id: uuid.UUID,
+    slice_no: int,
+    ways: Mapping[str, int],
 ) -> dict[int, int]:
     """Move what is queued in a slice, by its carrier; returns how many went to each channel.
 
@@ -166,7 +170,7 @@ async def close_emptied(conn: Connection, run_id: uuid.UUID, slice_no: int, now:
 
 async def note_shift(
     conn: Connection,
-    stopped: Stopped,
+    stopped: StoppedChannel,
     run_id: uuid.UUID,
     to_channel_id: int,
     messages: int,
@@ -199,7 +203,7 @@ async def note_shift(
 
 async def note_waiting(
     conn: Connection,
-    stopped: Stopped,
+    stopped: StoppedChannel,
     run_id: uuid.UUID,
     ways: Mapping[str, int],
     now: datetime,
@@ -233,7 +237,7 @@ async def note_waiting(
     return waiting or 0
 
 
-async def noted_waiting(conn: Connection, stopped: Stopped) -> set[uuid.UUID]:
+async def noted_waiting(conn: Connection, stopped: StoppedChannel) -> set[uuid.UUID]:
     """The runs of which it is recorded that they wait for this channel."""
     rows = await conn.fetch(
         """

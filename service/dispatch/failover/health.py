@@ -42,7 +42,7 @@ _ACCEPTED, _REJECTED, _THROTTLED = Outcome.ACCEPTED, Outcome.REJECTED, Outcome.T
 
 
 @dataclass(slots=True)
-class Counts:
+class ChannelCounts:
     """What was seen of one channel in some stretch of time; the fields are those of lane_health.
 
     in_a_row: how many were refused for the channel's sake since one was last accepted, at the end.
@@ -104,7 +104,7 @@ class Counts:
             if item.state is ReceiptState.DELIVERED:
                 self.delivered += 1
 
-    def add(self, other: "Counts", sign: int = 1) -> None:
+    def add(self, other: "ChannelCounts", sign: int = 1) -> None:
         """Add what was seen in another stretch, or by another process; sign −1: take it away."""
         for name in _NUMBERS:
             setattr(self, name, getattr(self, name) + sign * getattr(other, name))
@@ -114,7 +114,7 @@ class Counts:
         """The counts in the order of the columns of lane_health."""
         return (*(getattr(self, name) for name in _NUMBERS), self.times, self.in_a_row)
 
-    def copy(self) -> "Counts":
+    def copy(self) -> "ChannelCounts":
         """The same counts, apart from these."""
         return replace(self, times=list(self.times))
 
@@ -134,12 +134,12 @@ class Counts:
         return BOUNDS[-1] * 2
 
 
-_NUMBERS = tuple(f.name for f in fields(Counts) if f.name not in {"times", "in_a_row"})
+_NUMBERS = tuple(f.name for f in fields(ChannelCounts) if f.name not in {"times", "in_a_row"})
 
 
-def total(counts: Iterable[Counts]) -> Counts:
+def total(counts: Iterable[ChannelCounts]) -> ChannelCounts:
     """The sum."""
-    summed = Counts()
+    summed = ChannelCounts()
     for one in counts:
         summed.add(one)
     return summed
@@ -150,7 +150,7 @@ RETURN_SECONDS = ceil((1 - SLOWEST) / CLIMB) * CLIMB_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BreakerStanding:
     """What the schedulers have decided of a channel.
 
     state: of its breaker: closed, open, half_open. since: when that was decided. climbing: whether
@@ -175,14 +175,14 @@ class LaneBook:
     """What a process counts of its channels, and what it was told of them."""
 
     def __init__(self) -> None:
-        self._seen: dict[int, Counts] = {}
-        self._told: dict[int, Counts] = {}
-        self._standings: Mapping[int, Standing] = {}
+        self._seen: dict[int, ChannelCounts] = {}
+        self._told: dict[int, ChannelCounts] = {}
+        self._standings: Mapping[int, BreakerStanding] = {}
         self._tried_at: dict[int, float] = {}
 
-    def counts(self, channel_id: int) -> Counts:
+    def counts(self, channel_id: int) -> ChannelCounts:
         """The counts of a channel since the process began."""
-        return self._seen.setdefault(channel_id, Counts())
+        return self._seen.setdefault(channel_id, ChannelCounts())
 
     def counting(self, deliver: Callable[[int], Deliver]) -> Callable[[int], Deliver]:
         """The same way in for what gateways receive, with the receipts counted."""
@@ -198,22 +198,22 @@ class LaneBook:
 
         return deliver_for
 
-    def news(self) -> dict[int, Counts]:
+    def news(self) -> dict[int, ChannelCounts]:
         """What was counted since it was last told, of channels where there was anything."""
         news = {}
         for channel_id, seen in self._seen.items():
             fresh = seen.copy()
-            fresh.add(self._told.get(channel_id, Counts()), -1)
+            fresh.add(self._told.get(channel_id, ChannelCounts()), -1)
             if any(getattr(fresh, name) for name in _NUMBERS):
                 news[channel_id] = fresh
         return news
 
-    def tell(self, news: Mapping[int, Counts]) -> None:
+    def tell(self, news: Mapping[int, ChannelCounts]) -> None:
         """Note that these news are written down."""
         for channel_id, fresh in news.items():
-            self._told.setdefault(channel_id, Counts()).add(fresh)
+            self._told.setdefault(channel_id, ChannelCounts()).add(fresh)
 
-    def learn(self, standings: Mapping[int, Standing]) -> None:
+    def learn(self, standings: Mapping[int, BreakerStanding]) -> None:
         """Take over what the schedulers have decided."""
         self._standings = standings
 
@@ -242,6 +242,6 @@ class LaneBook:
         return PROBING
 
 
-def counts_from(values: Sequence[Any]) -> Counts:
+def counts_from(values: Sequence[Any]) -> ChannelCounts:
     """Counts from the columns of lane_health, in the order of the fields."""
-    return Counts(*values)
+    return ChannelCounts(*values)

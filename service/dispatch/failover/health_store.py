@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from service.dispatch.failover.circuit_breaker import Breaker, Figures
-from service.dispatch.failover.health import Counts, Standing, counts_from
+from service.dispatch.failover.circuit_breaker import Breaker, ChannelFigures
+from service.dispatch.failover.health import BreakerStanding, ChannelCounts, counts_from
 from service.storage.postgres import Connection, Record
 
 KEEP = timedelta(hours=1)
@@ -42,16 +42,16 @@ _SEEN = """
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class HealthReport:
     """What one process saw of a channel in the seconds before an instant."""
 
     owner: UUID
     at: datetime
-    counts: Counts
+    counts: ChannelCounts
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ChannelEvent:
     """A change of a channel's breaker, or what was done about it; `why` is a sentence.
 
     kind: opened, probing, closed, returned; shifted (`messages` of a run to another channel) and
@@ -70,8 +70,8 @@ class Event:
 
 
 async def report(
-    conn: Connection, owner: UUID, news: Mapping[int, Counts], now: datetime
-) -> dict[int, Standing]:
+    conn: Connection, owner: UUID, news: Mapping[int, ChannelCounts], now: datetime
+) -> dict[int, BreakerStanding]:
     """Write down what a process has counted; returns what is decided of each channel."""
     if news:
         rows = [(owner, channel, now, *counts.columns()) for channel, counts in news.items()]
@@ -87,7 +87,7 @@ async def report(
         )
     found = await conn.fetch("SELECT channel_id, state, changed_at, climbing FROM lane_breakers")
     return {
-        row["channel_id"]: Standing(row["state"], row["changed_at"], row["climbing"])
+        row["channel_id"]: BreakerStanding(row["state"], row["changed_at"], row["climbing"])
         for row in found
     }
 
@@ -143,7 +143,7 @@ async def lanes_to_judge(
 
 async def recent_reports(
     conn: Connection, since: datetime, channel_id: int | None = None
-) -> dict[int, list[Report]]:
+) -> dict[int, list[HealthReport]]:
     """What was reported of each channel after an instant, by processes that serve it still; or of
     one channel.
     """
@@ -159,9 +159,9 @@ async def recent_reports(
         since,
         channel_id,
     )
-    found: dict[int, list[Report]] = {}
+    found: dict[int, list[HealthReport]] = {}
     for owner, reported, at, *values in rows:
-        found.setdefault(reported, []).append(Report(owner, at, counts_from(values)))
+        found.setdefault(reported, []).append(HealthReport(owner, at, counts_from(values)))
     return found
 
 
@@ -189,7 +189,7 @@ async def look_again(conn: Connection) -> None:
 
 
 async def write_event(
-    conn: Connection, channel_id: int, kind: str, why: str, figures: Figures, now: datetime
+    conn: Connection, channel_id: int, kind: str, why: str, figures: ChannelFigures, now: datetime
 ) -> None:
     """Record a change, with the figures that led to it."""
     await conn.execute(
@@ -223,7 +223,7 @@ async def lane_to_show(conn: Connection, channel_id: int) -> Record | None:
 
 async def list_events(
     conn: Connection, channel_id: int, scope: UUID | None, limit: int
-) -> list[Event]:
+) -> list[ChannelEvent]:
     """The last changes of a channel, from new to old; a run is named to its department only, or to
     whoever sees all (`scope` None).
     """
@@ -239,4 +239,4 @@ async def list_events(
         scope,
         limit,
     )
-    return [Event(*row) for row in rows]
+    return [ChannelEvent(*row) for row in rows]

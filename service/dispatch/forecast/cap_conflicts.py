@@ -30,7 +30,7 @@ from service.dispatch.forecast import cap_conflicts_store
 from service.dispatch.forecast.cap_losses import TENS, Group, group_of
 from service.dispatch.forecast.cap_places import SPANS, Had, full_until
 from service.dispatch.forecast.fire_forecast_store import Membership, group_people
-from service.dispatch.limits.caps import Limits, limits_of
+from service.dispatch.limits.caps import CapLimits, limits_of
 from service.storage.postgres import Connection, Record
 
 NEAR = timedelta(days=7)
@@ -77,7 +77,7 @@ async def find_clashes(
     planned = campaign.next_fire_at or campaign.plan.schedule.start_at or now
     at = max(planned, now)
     others = await cap_conflicts_store.plans_near(
-        conn, campaign.id, cap_conflicts_store.Plan(campaign.message_class, at, now), NEAR, MOST
+        conn, campaign.id, cap_conflicts_store.CapPlan(campaign.message_class, at, now), NEAR, MOST
     )
     texts = list(dict.fromkeys([campaign.text, *(other["text"] for other in others)]))
     groups, bits = await _groups(conn, campaign, rule, (at, now), others, texts)
@@ -100,7 +100,7 @@ async def find_clashes(
     return Clashes(at, capped, found)
 
 
-def _is_full(had: Sequence[Had], text: int, limits: Limits, at: datetime) -> bool:
+def _is_full(had: Sequence[Had], text: int, limits: CapLimits, at: datetime) -> bool:
     until, _, _ = full_until(had, text, limits)
     return until is not None and until > at
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from service.storage.postgres import Connection, Record
 
 
-class Plan(NamedTuple):
+class CapPlan(NamedTuple):
     """A plan whose clashes are looked for: its class, when it fires, and now."""
 
     message_class: str
@@ -16,7 +16,7 @@ class Plan(NamedTuple):
 
 
 async def plans_near(
-    conn: Connection, campaign_id: UUID, plan: Plan, near: timedelta, limit: int
+    conn: Connection, campaign_id: UUID, plan: CapPlan, near: timedelta, limit: int
 ) -> list[Record]:
     """Other plans of the class, of any department, that fire near this one, the nearest first.
 

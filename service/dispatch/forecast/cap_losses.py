@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.dispatch.forecast.cap_places import Fate, Had, Occasion, fates
+from service.dispatch.forecast.cap_places import CapEffect, Had, Occasion, fates
 from service.dispatch.forecast.fire_forecast_store import MOST_OTHERS
-from service.dispatch.limits.caps import SAME_TEXT, Limits
+from service.dispatch.limits.caps import SAME_TEXT, CapLimits
 from service.storage.postgres import Record
 
 Sees = Callable[[UUID], bool]
@@ -94,7 +94,7 @@ class Origin(NamedTuple):
     id: UUID
 
 
-class Source(NamedTuple):
+class TextSource(NamedTuple):
     """A plan, or the sender of a direct send (campaign_id None), that texts come from."""
 
     campaign_id: UUID | None
@@ -112,7 +112,7 @@ class Toll:
     fate: Counter[str] = field(default_factory=Counter)
     same: Counter[object] = field(default_factory=Counter)
 
-    def add(self, fate: Fate, people: int) -> None:
+    def add(self, fate: CapEffect, people: int) -> None:
         """Count people with this fate."""
         if not fate.ledger:
             self.fate[f"out {fate.reason}"] += people
@@ -128,7 +128,7 @@ def tolls(
     own: Sequence[tuple[Occasion, int]],
     groups: Sequence[Group],
     plans: Sequence[Sequence[Occasion]],
-    limits: Limits,
+    limits: CapLimits,
     without: Collection[int],
 ) -> list[Toll]:
     """The toll of each own fire, which is given with its way of judging, beside the fires of other
@@ -152,7 +152,7 @@ def tolls(
 
 
 def outlook(
-    sees: Sees, fire: FireOutlook, known: Toll, whole: Toll, sources: Mapping[object, Source]
+    sees: Sees, fire: FireOutlook, known: Toll, whole: Toll, sources: Mapping[object, TextSource]
 ) -> FireOutlook:
     """A fire with its figures: exact as far as they come of plans that one sees (known), and
     in tens what others add (whole).
@@ -176,8 +176,8 @@ def _told(known: int, whole: int) -> int:
     return known + (more - more % TENS) * (1 if whole > known else -1)
 
 
-def _causes(sees: Sees, whole: Toll, sources: Mapping[object, Source]) -> list[Cause]:
-    by_source: dict[Source, int] = defaultdict(int)
+def _causes(sees: Sees, whole: Toll, sources: Mapping[object, TextSource]) -> list[Cause]:
+    by_source: dict[TextSource, int] = defaultdict(int)
     for key, people in whole.same.items():
         source = sources.get(key)
         if source is None:  # its run is kept no longer

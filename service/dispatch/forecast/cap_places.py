@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from service.dispatch.limits.caps import CAPPED, SAME_TEXT, Limits
+from service.dispatch.limits.caps import CAPPED, SAME_TEXT, CapLimits
 
 SPANS = (timedelta(hours=24), timedelta(hours=168), timedelta(hours=720))
 """Those of the caps; nobody gets the same text again within the last."""
@@ -48,7 +48,7 @@ class Occasion:
     order: int = 0
 
 
-class Fate(NamedTuple):
+class CapEffect(NamedTuple):
     """What becomes of a fire's text for somebody. ledger: whether they are in it. reason: why it
     does not leave, or waits; source: whose text was the same. waits: it leaves later.
     """
@@ -59,11 +59,11 @@ class Fate(NamedTuple):
     waits: bool = False
 
 
-_OUT = Fate(False)
+_OUT = CapEffect(False)
 
 
 def full_until(
-    had: Sequence[Had], text: int, limits: Limits
+    had: Sequence[Had], text: int, limits: CapLimits
 ) -> tuple[datetime | None, str, object]:
     """Until when somebody with these texts, from new to old, has no place for this one; why, and
     whose text was the same. None: there always was.
@@ -82,12 +82,12 @@ def full_until(
 
 
 def fates(
-    occasions: Sequence[Occasion], had: Sequence[Had], limits: Limits
-) -> dict[Occasion, Fate]:
+    occasions: Sequence[Occasion], had: Sequence[Had], limits: CapLimits
+) -> dict[Occasion, CapEffect]:
     """What becomes of the text of each of these fires, all of which mean somebody who has had
     these texts, from new to old.
     """
-    found: dict[Occasion, Fate] = {}
+    found: dict[Occasion, CapEffect] = {}
     texts = list(had)
     # At one instant, all ledgers are written before anything leaves.
     heap = [(o.fires_at, 0, o.order, n, o) for n, o in enumerate(occasions)]
@@ -107,16 +107,16 @@ def fates(
             continue
         later = None if one.stops else one.opening(until)
         waits = later is not None and one.valid_until is not None and later < one.valid_until
-        found[one] = Fate(True, reason, source, waits)
+        found[one] = CapEffect(True, reason, source, waits)
         if waits and later is not None:
             heapq.heappush(heap, (later, 1, order, n, one))
     return found
 
 
-def _in_ledger(one: Occasion, texts: Sequence[Had], limits: Limits) -> Fate:
+def _in_ledger(one: Occasion, texts: Sequence[Had], limits: CapLimits) -> CapEffect:
     """Whether a ledger has somebody, as it is written (`expand_store.write_ledger`)."""
     until, reason, source = full_until(texts, one.text, limits)
     if one.written or until is None or until <= one.leaves_at:
-        return Fate(True)
+        return CapEffect(True)
     waits = not one.stops and one.valid_until is not None and until < one.valid_until
-    return Fate(True) if waits else Fate(False, reason, source)
+    return CapEffect(True) if waits else CapEffect(False, reason, source)

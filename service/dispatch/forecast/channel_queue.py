@@ -11,7 +11,7 @@ from service.campaigns.calendar.hours import County, HourTerms
 from service.channels.contract.maintenance import maintenance_end, next_day, next_month
 from service.channels.contract.model import Channel, Hold
 from service.dispatch.fair_queue import PRIORITIES, Flow
-from service.dispatch.forecast.forecast import Lane, Load, forecast
+from service.dispatch.forecast.forecast import ForecastChannel, Load, forecast
 from service.dispatch.handoff import queue_store
 from service.dispatch.limits import quota_store
 from service.dispatch.limits.pace import channel_limit, lot_size
@@ -23,7 +23,7 @@ Count = Callable[[str], int]
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class WaitReason:
     """Why something waits other than for its turn. until: None where nobody knows.
 
     name: disabled, no_connection, breaker, carrier, quota, maintenance, paused, hours, later.
@@ -35,7 +35,7 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingTexts:
     """What waits of one class, or of one department in it.
 
     messages: with those of paused campaigns, which are `paused`. parts: None where a text has
@@ -47,11 +47,11 @@ class Waiting:
     paused: int
     parts: int | None
     wait: timedelta | None
-    reasons: list[Reason]
+    reasons: list[WaitReason]
 
 
 @dataclass(frozen=True, slots=True)
-class DepartmentWaiting(Waiting):
+class DepartmentWaiting(WaitingTexts):
     """What waits of one department in a class."""
 
     department_id: UUID
@@ -60,7 +60,7 @@ class DepartmentWaiting(Waiting):
 
 
 @dataclass(frozen=True, slots=True)
-class ClassWaiting(Waiting):
+class ClassWaiting(WaitingTexts):
     """What waits of a class, over all departments."""
 
     priority: str
@@ -80,21 +80,21 @@ class ChannelQueue:
     """The queue of a channel. rate: parts a second that are reckoned with, None if unknown."""
 
     rate: float | None
-    reasons: list[Reason]
+    reasons: list[WaitReason]
     day: QuotaUse
     month: QuotaUse
     classes: list[ClassWaiting]
 
 
 @dataclass(frozen=True, slots=True)
-class _Item:
+class _WaitingRun:
     """What waits of one run."""
 
     row: Record
     parts: int | None
     load: Load
     wait: timedelta | None
-    reasons: list[Reason]
+    reasons: list[WaitReason]
 
     @property
     def paused(self) -> bool:
@@ -117,7 +117,9 @@ async def read_queue(
     if rate is not None and works:
         waits = forecast(lane_of(channel, rate, hold, (day, month)), running, now)
     items = [
-        _Item(row, _parts(row, count), load, waits.get(load), list(_reasons_of(row, county, now)))
+        _WaitingRun(
+            row, _parts(row, count), load, waits.get(load), list(_reasons_of(row, county, now))
+        )
         for row, load in zip(rows, loads, strict=True)
     ]
     return ChannelQueue(
@@ -143,10 +145,12 @@ async def rate_of(conn: Connection, channel: Channel, now: datetime) -> float | 
     return 1_000_000 / channel_limit(channel.id, channel.tps, lot).interval
 
 
-def lane_of(channel: Channel, rate: float, hold: Hold | None, used: tuple[int, int]) -> Lane:
+def lane_of(
+    channel: Channel, rate: float, hold: Hold | None, used: tuple[int, int]
+) -> ForecastChannel:
     """The channel for a forecast. used: parts counted for the quotas of the day and the month."""
     quotas = {"day": channel.daily_quota, "month": channel.monthly_quota}
-    return Lane(
+    return ForecastChannel(
         rate,
         hold.until if hold else None,
         channel.maintenance,
@@ -179,42 +183,44 @@ def load_of(row: Record, count: Count, county: County) -> Load:
     )
 
 
-def _reasons_of(row: Record, county: County, now: datetime) -> Iterable[Reason]:
+def _reasons_of(row: Record, county: County, now: datetime) -> Iterable[WaitReason]:
     if row["state"] == "paused":
-        yield Reason("paused")
+        yield WaitReason("paused")
     opening = county.next_opening(now, HourTerms.of_run(row))
     if opening > now:
-        yield Reason("hours", opening)
+        yield WaitReason("hours", opening)
         return
     if row["later"]:
-        yield Reason("later", row["not_before"])
+        yield WaitReason("later", row["not_before"])
 
 
 def _reasons_of_channel(
     channel: Channel, state: Record, hold: Hold | None, now: datetime
-) -> Iterable[Reason]:
+) -> Iterable[WaitReason]:
     if not channel.enabled:
-        yield Reason("disabled")
+        yield WaitReason("disabled")
     elif not state["up"]:
-        yield Reason("no_connection")
+        yield WaitReason("no_connection")
     if state["breaker"] is not None:
-        yield Reason("breaker", None, state["breaker"])
+        yield WaitReason("breaker", None, state["breaker"])
     if hold is not None:
-        yield Reason(hold.by, hold.until, hold.why)
+        yield WaitReason(hold.by, hold.until, hold.why)
     if end := maintenance_end(now, channel.maintenance):
-        yield Reason("maintenance", end)
+        yield WaitReason("maintenance", end)
 
 
-def _reasons_of_quota(channel: Channel, day: int, month: int, now: datetime) -> Iterable[Reason]:
+def _reasons_of_quota(
+    channel: Channel, day: int, month: int, now: datetime
+) -> Iterable[WaitReason]:
     """A quota that is used up and has held nothing yet, since nobody asked for more."""
     if channel.daily_quota is not None and day >= channel.daily_quota:
-        yield Reason("quota", next_day(now), "the day's quota is used up")
+        yield WaitReason("quota", next_day(now), "the day's quota is used up")
     if channel.monthly_quota is not None and month >= channel.monthly_quota:
-        yield Reason("quota", next_month(now), "the month's quota is used up")
+        yield WaitReason("quota", next_month(now), "the month's quota is used up")
 
 
-def _of_class(priority: int, items: Sequence[_Item]) -> ClassWaiting:
-    by_department: dict[UUID, list[_Item]] = defaultdict(list)
+def _of_class(priority: int, items: Sequence[_WaitingRun]) -> ClassWaiting:
+    by_department: dict[UUID, list[_WaitingRun]] = defaultdict(list)
     for item in items:
         by_department[item.load.flow.department].append(item)
     return ClassWaiting(
@@ -230,8 +236,8 @@ def _of_class(priority: int, items: Sequence[_Item]) -> ClassWaiting:
 
 
 def _summed(
-    items: Sequence[_Item],
-) -> tuple[int, int, int | None, timedelta | None, list[Reason]]:
+    items: Sequence[_WaitingRun],
+) -> tuple[int, int, int | None, timedelta | None, list[WaitReason]]:
     parts = [item.parts for item in items]
     waits = [item.wait for item in items if not item.paused]
     known = [wait for wait in waits if wait is not None]

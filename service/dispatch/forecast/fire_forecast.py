@@ -43,7 +43,7 @@ from service.dispatch.forecast.cap_losses import (
     Group,
     Origin,
     Sees,
-    Source,
+    TextSource,
     Toll,
     group_of,
     outlook,
@@ -73,7 +73,7 @@ class Outlook(NamedTuple):
     left_out: int
 
 
-class _Ahead(NamedTuple):
+class _FireAhead(NamedTuple):
     """A fire or step to come. origin: the run whose people it has; first: it follows the plan's
     first fire to come.
     """
@@ -102,7 +102,7 @@ async def foretell(
     if not ahead:
         return Outlook([], 0)
     terms = campaign.plan.schedule.terms(campaign.message_class, rule)
-    teller = _Teller(conn, campaign, county, now, await read_area_tree(conn))
+    teller = _FireTeller(conn, campaign, county, now, await read_area_tree(conn))
     own = teller.occasions(campaign, terms, ahead, Origin("plan", campaign.id))
     ways = await teller.add_own(rule, ahead)
     left_out = await teller.add_others(own)
@@ -124,20 +124,20 @@ async def foretell(
     )
 
 
-async def _sources(conn: Connection, found_tolls: Iterable[Toll]) -> dict[object, Source]:
+async def _sources(conn: Connection, found_tolls: Iterable[Toll]) -> dict[object, TextSource]:
     """Who stands behind the sources of the same words."""
     keys = {key for toll in found_tolls for key in toll.same}
-    found: dict[object, Source] = {}
+    found: dict[object, TextSource] = {}
     for kind in ("plan", "run"):
         ids = [key.id for key in keys if isinstance(key, Origin) and key.kind == kind]
         for row in await fire_forecast_store.senders(conn, kind, ids):
-            found[Origin(kind, row["id"])] = Source(*row[1:])
+            found[Origin(kind, row["id"])] = TextSource(*row[1:])
     return found
 
 
 async def _ahead(
     conn: Connection, campaign: Campaign, county: County, now: datetime
-) -> list[_Ahead]:
+) -> list[_FireAhead]:
     """The fires and steps to come of a plan, with the text of each, in order."""
     if campaign.state in ENDED or campaign.plan.schedule.kind == "joining":
         return []
@@ -147,12 +147,12 @@ async def _ahead(
         for fire in fires:
             if not fire.skipped:
                 last = next_in_turn(last, len(campaign.further) + 1)
-                found.append(_Ahead(max(fire.at, now), last))
+                found.append(_FireAhead(max(fire.at, now), last))
         return found
     steps = await sequence_store.open_steps(conn, campaign.id, MOST_FIRES)
     if steps:
-        return [_Ahead(max(s.due_at, now), s.text_no, s.origin_id) for s in steps]
-    return [_Ahead(max(f.at, now), no, first=no > 1) for no, f in enumerate(fires, 1)]
+        return [_FireAhead(max(s.due_at, now), s.text_no, s.origin_id) for s in steps]
+    return [_FireAhead(max(f.at, now), no, first=no > 1) for no, f in enumerate(fires, 1)]
 
 
 class _Others(NamedTuple):
@@ -162,7 +162,7 @@ class _Others(NamedTuple):
     department_id: UUID
 
 
-class _Teller:
+class _FireTeller:
     """Gathers who means whom, and when each plan fires."""
 
     def __init__(
@@ -182,7 +182,7 @@ class _Teller:
         self._ends: dict[UUID, list[date]] = {}
 
     def occasions(
-        self, campaign: Campaign, terms: HourTerms, ahead: Iterable[_Ahead], source: object
+        self, campaign: Campaign, terms: HourTerms, ahead: Iterable[_FireAhead], source: object
     ) -> list[Occasion]:
         """The fires of a plan as those of all plans are reckoned."""
         texts = [campaign.text, *(more.text for more in campaign.further)]
@@ -208,7 +208,7 @@ class _Teller:
             self.texts.append(text)
         return self.texts.index(text) + 1
 
-    async def add_own(self, rule: str, ahead: Sequence[_Ahead]) -> list[int]:
+    async def add_own(self, rule: str, ahead: Sequence[_FireAhead]) -> list[int]:
         """Whom the plan means at each of its fires; returns by which way each is judged. Another
         way is another text's needs, or another day by which lists have ended.
         """
@@ -286,7 +286,7 @@ class _Teller:
             if is_new:
                 self._members.add_plan(judging, await self._whom(other, rule, day))
             room = is_new is not None
-        steps: dict[UUID, list[_Ahead]] = defaultdict(list)
+        steps: dict[UUID, list[_FireAhead]] = defaultdict(list)
         for one in ahead:
             if one.origin is not None:
                 steps[one.origin].append(one)

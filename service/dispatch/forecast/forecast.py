@@ -52,7 +52,7 @@ class Load:
 
 
 @dataclass(slots=True)
-class Lane:
+class ForecastChannel:
     """The channel. rate: parts a second. free_today, free_month: what is left of the quotas."""
 
     rate: float
@@ -83,7 +83,9 @@ class Lane:
                 self.free[span] = quota if after >= turn else self.free[span] - parts
 
 
-def forecast(lane: Lane, loads: Sequence[Load], now: datetime) -> dict[Load, timedelta | None]:
+def forecast(
+    lane: ForecastChannel, loads: Sequence[Load], now: datetime
+) -> dict[Load, timedelta | None]:
     """How long from now the last part of each load will still wait; None: not foreseeable."""
     waits: dict[Load, timedelta | None] = dict.fromkeys(loads)
     left = {load: load.parts for load in loads}
@@ -140,7 +142,7 @@ def _part(flow: Flow, of_class: Mapping[int, float], weights: Mapping[Flow, int]
 
 
 def _next_change(
-    lane: Lane, left: Mapping[Load, float], rates: Mapping[Load, float], at: datetime
+    lane: ForecastChannel, left: Mapping[Load, float], rates: Mapping[Load, float], at: datetime
 ) -> datetime:
     """The next instant at which something becomes otherwise."""
     total = sum(rates.values())

@@ -21,7 +21,7 @@ from service.dispatch.failover.health import LaneBook
 from service.dispatch.handoff import record_store, slice_store, store
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.handoff.record_store import Result
-from service.dispatch.limits.in_flight import Permits
+from service.dispatch.limits.in_flight import PermitCounter
 from service.dispatch.limits.pace import Pace
 from service.dispatch.retries import reroute, retry_store
 from service.dispatch.value_check import ValueCheck
@@ -71,7 +71,7 @@ class Handoff:
 class Recorder:
     """The results of one connection."""
 
-    def __init__(self, shared: Handoff, lease: Lease, permits: Permits) -> None:
+    def __init__(self, shared: Handoff, lease: Lease, permits: PermitCounter) -> None:
         self._shared = shared
         self._lease = lease
         self._permits = permits

@@ -27,7 +27,7 @@ from service.dispatch.handoff.lease import HeldLease
 from service.dispatch.handoff.mark import mark
 from service.dispatch.handoff.recorder import Handoff, Recorder
 from service.dispatch.handoff.writer import IDLE_SECONDS, PASSING, RETRY_SECONDS, Writer
-from service.dispatch.limits.in_flight import Permits
+from service.dispatch.limits.in_flight import PermitCounter
 from service.dispatch.limits.pace import run_limit
 from service.dispatch.value_check import ValueRefused
 from service.errors import TocsinError
@@ -60,7 +60,7 @@ class Sender:
             simulated=channel.simulated,
         )
         size = channel.window * channel.destinations
-        self._permits = Permits(size)
+        self._permits = PermitCounter(size)
         # While there is something to write, marks wait until they are worth a transaction.
         ahead = size if channel.tps is None else min(size, int(channel.tps * READ_AHEAD))
         self._lump = max(1, ahead // channel.connections // 4)

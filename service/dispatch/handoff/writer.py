@@ -25,8 +25,8 @@ from service.dispatch.handoff import store
 from service.dispatch.handoff.batch import Parcel, pack
 from service.dispatch.handoff.lease import HeldLease
 from service.dispatch.handoff.recorder import Handoff, Recorder
-from service.dispatch.limits.in_flight import Permits
-from service.dispatch.limits.pace import Limit, channel_limit, lot_size
+from service.dispatch.limits.in_flight import PermitCounter
+from service.dispatch.limits.pace import RateLimit, channel_limit, lot_size
 from service.dispatch.limits.throttle import Throttle
 from service.errors import Unavailable
 from service.logs import seldom
@@ -66,12 +66,12 @@ class Writer:
         self._gateway = gateway
         self._recorder = recorder
         self._lot = lot_size(min(channel.destinations, gateway.most_recipients), channel.tps)
-        self._limits: list[Limit] = []
+        self._limits: list[RateLimit] = []
         if channel.tps is not None:
             self._limits.append(channel_limit(channel.id, channel.tps, self._lot))
         # Tokens one by one would cost a question and a write each.
         self._lump = min((limit.burst // 2 for limit in self._limits), default=1)
-        self._slots = Permits(channel.window)
+        self._slots = PermitCounter(channel.window)
         self._pending: deque[Parcel] = deque()
         self._throttle: Throttle[Parcel] = Throttle()
         self._put = asyncio.Event()

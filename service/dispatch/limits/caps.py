@@ -23,7 +23,7 @@ from service.accounts.people.model import By
 from service.campaigns.calendar.hours import County
 from service.dispatch.compose import Work
 from service.dispatch.limits import caps_store
-from service.dispatch.limits.caps_store import Held
+from service.dispatch.limits.caps_store import CappedText
 from service.dispatch.retries.retry import Terms
 from service.errors import Invalid
 from service.storage.postgres import Connection, Record
@@ -37,7 +37,7 @@ CappedClass = Literal["public_interest", "service"]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CapLimits:
     """The most texts of a class in 24 hours, 7 days and 30 days; None: any number.
 
     same_text: whether the same text may come again within 30 days.
@@ -54,13 +54,13 @@ class Caps:
     """The caps of a class as somebody set them; set_by: None for those from the beginning."""
 
     message_class: str
-    limits: Limits
+    limits: CapLimits
     reason: str
     set_by: UUID | None
     set_at: datetime
 
 
-def check(limits: Limits) -> None:
+def check(limits: CapLimits) -> None:
     """Refuse limits of which the shorter span allows more than the longer one.
 
     Raises:
@@ -80,7 +80,7 @@ async def list_caps(conn: Connection, *, history: bool) -> list[Caps]:
     return [
         Caps(
             message_class=row["class"],
-            limits=Limits(row["per_day"], row["per_week"], row["per_month"], row["same_text"]),
+            limits=CapLimits(row["per_day"], row["per_week"], row["per_month"], row["same_text"]),
             reason=row["reason"],
             set_by=row["set_by"],
             set_at=row["set_at"],
@@ -89,13 +89,13 @@ async def list_caps(conn: Connection, *, history: bool) -> list[Caps]:
     ]
 
 
-async def limits_of(conn: Connection, message_class: str) -> Limits:
+async def limits_of(conn: Connection, message_class: str) -> CapLimits:
     """The limits in force of a class; of one without caps, none."""
     known = {one.message_class: one.limits for one in await list_caps(conn, history=False)}
-    return known.get(message_class, Limits(None, None, None, same_text=True))
+    return known.get(message_class, CapLimits(None, None, None, same_text=True))
 
 
-async def set_caps(conn: Connection, message_class: CappedClass, limits: Limits, by: By) -> Caps:
+async def set_caps(conn: Connection, message_class: CappedClass, limits: CapLimits, by: By) -> Caps:
     """Set the caps of a class; marks that begin after this is committed follow them.
 
     Raises:
@@ -143,7 +143,7 @@ async def settle(
         waits = row["over_cap"] == "defer"
         terms = Terms(work.hours, county, work.valid_until if waits else None)
         until = leaves_at(free_at, terms, now)
-        held.append(Held(row["no"], SAME_TEXT if free_at == same else CAPPED, until))
+        held.append(CappedText(row["no"], SAME_TEXT if free_at == same else CAPPED, until))
     await caps_store.hold(conn, work.run_id, held, now)
     waiting = sum(text.until is not None for text in held)
     log.info("caps", extra={"deferred": waiting, "stopped": len(held) - waiting})

@@ -95,7 +95,7 @@ async def capped_texts(conn: Connection, run_id: object, nos: Sequence[int]) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class CappedText:
     """A text that a cap holds back: why, and until when; None: for good."""
 
     no: int
@@ -103,7 +103,9 @@ class Held:
     until: datetime | None
 
 
-async def hold(conn: Connection, run_id: object, texts: Sequence[Held], now: datetime) -> None:
+async def hold(
+    conn: Connection, run_id: object, texts: Sequence[CappedText], now: datetime
+) -> None:
     """Let queued texts wait until their instant, or stop them; the reason is theirs meanwhile."""
     await conn.execute(
         """

@@ -7,7 +7,7 @@ uncertain on a connection is never more than its window.
 import asyncio
 
 
-class Permits:
+class PermitCounter:
     """A counter with one waiter."""
 
     def __init__(self, size: int) -> None:

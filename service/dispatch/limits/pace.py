@@ -147,7 +147,7 @@ return tostring(pace)
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class RateLimit:
     """One key's limit: microseconds between tokens, and how many may come at once."""
 
     key: str
@@ -160,7 +160,7 @@ def lot_size(destinations: int, tps: int | None) -> int:
     return destinations if tps is None else min(destinations, max(1, tps // 8))
 
 
-def channel_limit(channel_id: int, tps: int, lot: int = 1) -> Limit:
+def channel_limit(channel_id: int, tps: int, lot: int = 1) -> RateLimit:
     """The limit of a channel: shared by every connection and process that serves it.
 
     `lot` is the most recipients in one submit: so many tokens must be able to come at once, and the
@@ -169,20 +169,20 @@ def channel_limit(channel_id: int, tps: int, lot: int = 1) -> Limit:
     return _limit(f"tocsin:tokens:channel:{channel_id}", tps, lot)
 
 
-def run_limit(run_id: object, tps: int) -> Limit:
+def run_limit(run_id: object, tps: int) -> RateLimit:
     """The limit that a campaign asks for itself (`max_tps`)."""
     return _limit(f"tocsin:tokens:run:{run_id}", tps, 1)
 
 
-def _limit(key: str, tps: int, lot: int) -> Limit:
+def _limit(key: str, tps: int, lot: int) -> RateLimit:
     if tps < SLOW_BELOW and lot == 1:
-        return Limit(key, 1_020_000 / tps, 1)
+        return RateLimit(key, 1_020_000 / tps, 1)
     burst = max(tps // SLOW_BELOW, lot)
-    return Limit(key, 1_000_000 * (1 + MAX_AGE) / (tps - burst), burst)
+    return RateLimit(key, 1_000_000 * (1 + MAX_AGE) / (tps - burst), burst)
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class TokenGrant:
     """`count` tokens to be used before MAX_AGE is over; and the seconds until there are as many
     again as were asked for at least.
     """
@@ -206,13 +206,13 @@ class OwnCount:
     def __init__(self) -> None:
         self._due: dict[str, float] = {}
 
-    def room(self, limit: Limit, now: float) -> int:
+    def room(self, limit: RateLimit, now: float) -> int:
         """How many tokens may be taken at an instant in seconds."""
         interval = limit.interval / 1_000_000
         ahead = max(0.0, self._due.get(limit.key, now) - now)
         return max(0, math.floor((limit.burst * interval + MAX_AGE - ahead) / interval + 1e-9))
 
-    def add(self, limit: Limit, count: int, now: float) -> None:
+    def add(self, limit: RateLimit, count: int, now: float) -> None:
         """So many were taken."""
         if len(self._due) > MOST_LIMITS:
             self._due = {key: due for key, due in self._due.items() if due > now}
@@ -230,7 +230,7 @@ class Pace:
         self._slow = redis.register_script(_SLOW)
         self._ease = redis.register_script(_EASE)
 
-    async def take(self, limits: Sequence[Limit], want: int, least: int = 1) -> Grant:
+    async def take(self, limits: Sequence[RateLimit], want: int, least: int = 1) -> TokenGrant:
         """Up to `want` tokens, from all the limits at once; fewer than `least` are none, except
         where a limit's burst is smaller.
 
@@ -244,7 +244,7 @@ class Pace:
         try:
             if not limits:
                 await self._redis.ping()
-                return Grant(want, 0.0, asked_at)
+                return TokenGrant(want, 0.0, asked_at)
             arguments: list[float] = [want, least]
             for limit in limits:
                 arguments += [limit.interval, limit.burst]
@@ -256,9 +256,9 @@ class Pace:
             seldom(log, logging.WARNING, ABSURD, keys=[limit.key for limit in limits])
         seconds = min(max(0, wait) / 1_000_000, HOLD_MOST_SECONDS + 1.0)
         count = self._within(limits, max(0, min(count, want)), least, asked_at)
-        return Grant(count, seconds, asked_at)
+        return TokenGrant(count, seconds, asked_at)
 
-    def _within(self, limits: Sequence[Limit], count: int, least: int, now: float) -> int:
+    def _within(self, limits: Sequence[RateLimit], count: int, least: int, now: float) -> int:
         """As many of the granted tokens as keep within the limits by this process's own count."""
         room = min(self._own.room(limit, now) for limit in limits)
         if count > room:
@@ -268,7 +268,7 @@ class Pace:
             self._own.add(limit, count, now)
         return count
 
-    async def slow(self, limit: Limit, pause: float) -> float:
+    async def slow(self, limit: RateLimit, pause: float) -> float:
         """The carrier said "too fast": nothing for `pause` seconds, then a slower pace.
 
         Returns the share of the full pace that is left.
@@ -281,7 +281,7 @@ class Pace:
         except (RedisError, OSError) as error:
             raise Unavailable(f"Redis does not answer: {error}") from error
 
-    async def ease(self, limit: Limit) -> float:
+    async def ease(self, limit: RateLimit) -> float:
         """The channel works again: it begins at its slowest pace, which climbs back.
 
         Returns the share of the full pace to begin with.

@@ -15,14 +15,14 @@ PAUSE_FIRST, PAUSE_MOST = 0.2, 25.0
 RELAPSE_SECONDS = 0.5
 """A pause that is needed again this soon after the last one is doubled."""
 
-Item = TypeVar("Item")
+ItemT = TypeVar("ItemT")
 
 
-class Throttle(Generic[Item]):
+class Throttle(Generic[ItemT]):
     """Parts that wait to be sent again, and the judgement of when to pause. Times in seconds."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[float, Item]] = deque()
+        self._waiting: deque[tuple[float, ItemT]] = deque()
         self._second = 0.0
         self._answers = self._answers_before = 0
         self._refusals = 0
@@ -40,14 +40,14 @@ class Throttle(Generic[Item]):
             self._second, self._answers, self._refusals = now, 0, 0
         self._answers += 1
 
-    def later(self, item: Item, now: float) -> None:
+    def later(self, item: ItemT, now: float) -> None:
         """Keep a part to be sent again shortly."""
         due = max(now + AGAIN_SECONDS, self._paused_until)
         if self._waiting:  # the queue is one of rising times
             due = max(due, self._waiting[-1][0])
         self._waiting.append((due, item))
 
-    def refused(self, item: Item, now: float, retry_after: float | None = None) -> float:
+    def refused(self, item: ItemT, now: float, retry_after: float | None = None) -> float:
         """Keep a part for later; returns the seconds the channel must pause, mostly 0.
 
         A carrier that says how long to wait (`retry_after`) is obeyed.
@@ -71,7 +71,7 @@ class Throttle(Generic[Item]):
         self._refusals = 0
         return self._pause
 
-    def due(self, now: float) -> list[Item]:
+    def due(self, now: float) -> list[ItemT]:
         """The parts whose time has come."""
         items = []
         while self._waiting and self._waiting[0][0] <= now:
@@ -82,7 +82,7 @@ class Throttle(Generic[Item]):
         """How long until the next one is due."""
         return max(0.0, self._waiting[0][0] - now)
 
-    def take_all(self) -> list[Item]:
+    def take_all(self) -> list[ItemT]:
         """Every part that waits, due or not."""
         items = [item for _, item in self._waiting]
         self._waiting.clear()

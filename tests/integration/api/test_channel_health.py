@@ -6,7 +6,7 @@ from service.delivery.receipts import id_forms
 from service.delivery.receipts.id_forms_store import count_misses
 from service.dispatch.failover.channel_monitor import judge, limits_of
 from service.dispatch.failover.failover import shift_waiting
-from service.dispatch.failover.health import Counts
+from service.dispatch.failover.health import ChannelCounts
 from service.dispatch.limits.pace import Pace
 from service.storage.postgres import transaction
 from tests.harness.instants import instant
@@ -83,7 +83,9 @@ async def test_the_explanation_of_a_route_names_a_channel_that_does_not_work(api
     lease = await serve_lane(runtime.pool, channel, api.clock.at)
     await look(api)
     api.clock.at += 30 * SECOND
-    await tell(runtime.pool, lease.owner, channel, api.clock.at, *[Counts(unanswered=30)] * 2)
+    await tell(
+        runtime.pool, lease.owner, channel, api.clock.at, *[ChannelCounts(unanswered=30)] * 2
+    )
     await look(api)
     said = (await api.post("/routes/explain", VIEWER, {"phone": "19790000007"})).json
     assert said["chosen"] == other.json["id"]

@@ -18,8 +18,8 @@ from service.campaigns.plans.missed import record_missed
 from service.campaigns.runs import firing
 from service.campaigns.runs.firing import fire_due
 from service.dispatch.failover import health_store
-from service.dispatch.failover.circuit_breaker import Breaker, Figures
-from service.dispatch.failover.health import Counts
+from service.dispatch.failover.circuit_breaker import Breaker, ChannelFigures
+from service.dispatch.failover.health import ChannelCounts
 from service.storage.postgres import transaction
 from tests.factories import make_contact, make_scheduled, make_token, make_user, phone
 from tests.harness.ledger import add_channel
@@ -31,7 +31,7 @@ from tests.integration.api.test_one_person import key_made_by, other
 
 ADMIN, COUNTY, SCHOOL = ("county", "admin"), ("county", "operator"), ("school", "operator")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-NOTHING = Figures(Counts(), 0, timedelta(0), 0, None, 0, 0, None, covered=False)
+NOTHING = ChannelFigures(ChannelCounts(), 0, timedelta(0), 0, None, 0, 0, None, covered=False)
 
 
 async def _daily(api: Api, department: str = "school", **more: Any) -> str:

@@ -26,7 +26,7 @@ from service.delivery.uncertain import uncertain_store
 from service.delivery.uncertain.uncertain_store import Settled, Which
 from service.dispatch.direct import direct_store
 from service.dispatch.failover import failover_store
-from service.dispatch.failover.failover_store import Stopped
+from service.dispatch.failover.failover_store import StoppedChannel
 from service.dispatch.handoff import lease_store, record_store, slice_store, store, sweep_store
 from service.dispatch.handoff.record_store import Result
 from service.dispatch.handoff.slice_store import Ended
@@ -133,7 +133,9 @@ async def marks(aged: Aged, conn: Connection) -> None:
 @act(hot=True)
 async def holds_what_a_cap_stops(aged: Aged, conn: Connection) -> None:
     await caps_store.capped_texts(conn, aged.run, queued(aged))
-    held = [caps_store.Held(no, "capped", aged.now + timedelta(days=1)) for no in queued(aged)]
+    held = [
+        caps_store.CappedText(no, "capped", aged.now + timedelta(days=1)) for no in queued(aged)
+    ]
     await caps_store.hold(conn, aged.run, held, aged.now)
 
 
@@ -313,7 +315,7 @@ async def guards_a_run(aged: Aged, conn: Connection) -> None:
 
 @act(rows=5 * FEW, slices=5)
 async def shifts_a_slice(aged: Aged, conn: Connection) -> None:
-    stopped = Stopped(aged.channel.id, aged.now, "test")
+    stopped = StoppedChannel(aged.channel.id, aged.now, "test")
     await failover_store.next_slices(conn, aged.channel.id, aged.run, 0, 10)
     ways = {"china_mobile": aged.channel.id}
     await failover_store.move_queued(conn, stopped, aged.run, 5, ways)

@@ -9,7 +9,7 @@ import pytest
 
 from service.accounts.departments import department_store
 from service.channels.contract.gateway import Submission, SubmitResult
-from service.dispatch.limits.pace import Grant, Limit
+from service.dispatch.limits.pace import RateLimit, TokenGrant
 from service.storage.postgres import transaction
 from tests.harness.ledger import TEXT
 from tests.harness.stage import Accept, Free, Scripted, SetUp, Stage, until, working
@@ -136,9 +136,9 @@ async def test_what_was_not_sent_is_given_back(stage: SetUp) -> None:
     gateway = Scripted(nothing)
 
     class Nothing(Free):
-        async def take(self, limits: Sequence[Limit], want: int, least: int = 1) -> Grant:
+        async def take(self, limits: Sequence[RateLimit], want: int, least: int = 1) -> TokenGrant:
             grant = await super().take(limits, want, least)
-            return Grant(0, 0.05, grant.asked_at)
+            return TokenGrant(0, 0.05, grant.asked_at)
 
     async with working(on, gateway, pace=Nothing()) as sender:
 

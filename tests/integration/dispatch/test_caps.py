@@ -19,7 +19,7 @@ from service.dispatch.handoff import lease_store, slice_store, store
 from service.dispatch.handoff.slice_store import Ended, Held
 from service.dispatch.handoff.store import Asked
 from service.dispatch.limits import caps
-from service.dispatch.limits.caps import Limits
+from service.dispatch.limits.caps import CapLimits
 from service.errors import Invalid
 from service.storage.postgres import Pool, open_pool, transaction
 from tests.harness.crowd import departments, launch, received
@@ -207,7 +207,7 @@ async def test_the_caps_that_are_set_last_count_from_the_next_mark_on(
     assert await hand_off(runs[0], now) == [1, 2]
     by = By(one[0].operator, "a week of its own", now)
     async with transaction(pool) as conn:
-        await caps.set_caps(conn, "public_interest", Limits(2, 2, None, same_text=False), by)
+        await caps.set_caps(conn, "public_interest", CapLimits(2, 2, None, same_text=False), by)
     assert await hand_off(runs[1], now) == [1, 2]
     assert await hand_off(runs[2], now) == []
     async with pool.acquire() as conn:
@@ -225,10 +225,10 @@ async def test_the_caps_that_are_set_last_count_from_the_next_mark_on(
 
 
 def test_limits_that_contradict_each_other_are_refused() -> None:
-    caps.check(Limits(None, 2, None, same_text=True))
-    caps.check(Limits(3, 3, 3, same_text=True))
+    caps.check(CapLimits(None, 2, None, same_text=True))
+    caps.check(CapLimits(3, 3, 3, same_text=True))
     with pytest.raises(Invalid) as refused:
-        caps.check(Limits(3, None, 2, same_text=True))
+        caps.check(CapLimits(3, None, 2, same_text=True))
     assert refused.value.fields == {"per_month": "must be at least per_day, which is 3"}
 
 
@@ -263,7 +263,7 @@ async def test_whoever_took_the_place_meanwhile_lets_it_wait_again_or_end(
     (one,) = await departments(pool, keyring, now, 1, 1)
     async with transaction(pool) as conn:
         by = By(one[0].operator, "one a day", now)
-        await caps.set_caps(conn, "public_interest", Limits(1, None, None, same_text=True), by)
+        await caps.set_caps(conn, "public_interest", CapLimits(1, None, None, same_text=True), by)
     first, short, medium, long = [
         await launch(pool, keyring, one, now, over_cap="defer", valid_for=valid)
         for valid in (DAY, DAY, 30 * HOUR, 60 * HOUR)

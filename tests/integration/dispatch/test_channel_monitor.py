@@ -13,15 +13,15 @@ from service.channels.contract.model import Channel
 from service.crypto import Keyring
 from service.dispatch.failover import health_store
 from service.dispatch.failover.channel_monitor import GAP, judge, look_at
-from service.dispatch.failover.circuit_breaker import Limits
-from service.dispatch.failover.health import Counts
+from service.dispatch.failover.circuit_breaker import BreakerLimits
+from service.dispatch.failover.health import ChannelCounts
 from service.dispatch.limits.pace import SLOWEST, Pace, channel_limit
 from service.storage.postgres import Pool, transaction
 from tests.harness.lanes import MOBILE, UNICOM, alter
 from tests.harness.ledger import add_channel
 from tests.harness.sick import SECOND, breaker, events, open_breaker, seen, serve_lane, tell
 
-LIMITS = Limits()
+LIMITS = BreakerLimits()
 GOOD, BAD = seen(accepted=100), seen(accepted=5, unanswered=20)
 
 AddLane = Callable[..., Awaitable[tuple[Channel, uuid.UUID]]]
@@ -235,7 +235,7 @@ async def test_a_silent_channel_is_left_only_if_another_can_take_over(
     other, _ = await add_lane(UNICOM)
     await alter(pool, other, on_net_only=not covered)
     await look(now)
-    await tell(pool, owner, channel.id, now + SECOND, Counts(receipts=5, delivered=5))
+    await tell(pool, owner, channel.id, now + SECOND, ChannelCounts(receipts=5, delivered=5))
     for _ in range(50):
         now += 15 * SECOND
         await tell(pool, owner, channel.id, now, seen(accepted=5))
@@ -266,7 +266,7 @@ async def test_a_night_without_work_is_no_silence(
     channel, owner = await add_lane()
     other, _ = await add_lane(UNICOM)
     await alter(pool, other, on_net_only=False)
-    await tell(pool, owner, channel.id, now, Counts(receipts=5))
+    await tell(pool, owner, channel.id, now, ChannelCounts(receipts=5))
     now += timedelta(hours=12)
     await tell(pool, owner, channel.id, now, seen(accepted=500))
     await look(now)
@@ -333,7 +333,7 @@ async def test_the_figures_can_be_looked_at_without_judging(
     async with pool.acquire() as conn:
         nobody, none = await look_at(conn, channel.id, LIMITS, now)
     assert nobody is None
-    assert none.counts == Counts()
+    assert none.counts == ChannelCounts()
     await look(now)
     await tell(pool, owner, channel.id, now + SECOND, GOOD)
     async with pool.acquire() as conn:

@@ -29,10 +29,10 @@ from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.receipts.receipts import fold_receipts, sweep_parked
 from service.dispatch.expansion.expand import expand_run
-from service.dispatch.failover.circuit_breaker import Limits
-from service.dispatch.failover.health import IN_A_ROW, Standing
+from service.dispatch.failover.circuit_breaker import BreakerLimits
+from service.dispatch.failover.health import IN_A_ROW, BreakerStanding
 from service.dispatch.handoff.channel_server import ChannelServer
-from service.dispatch.limits.pace import Grant, Limit
+from service.dispatch.limits.pace import RateLimit, TokenGrant
 from service.simulator.carrier.config import Account, Faults, SimulatorConfig
 from service.simulator.run import Simulator, running
 from service.storage.postgres import Connection, Pool, transaction
@@ -43,7 +43,7 @@ from tests.integration.dispatch.conftest import CalmFaults, eventually
 from tests.integration.dispatch.test_faults import fortunate
 
 WINDOW, CONNECTIONS, TPS = 16, 2, 200
-LIMITS = Limits(
+LIMITS = BreakerLimits(
     answers=10,
     span=0.2 * SECOND,
     slow=0.2,
@@ -398,11 +398,11 @@ class Awaited(Free):
     def __init__(self) -> None:
         self.asked = 0
 
-    async def take(self, limits: Sequence[Limit], want: int, least: int = 1) -> Grant:  # noqa: ARG002
+    async def take(self, limits: Sequence[RateLimit], want: int, least: int = 1) -> TokenGrant:  # noqa: ARG002
         self.asked += 1
         if self.asked > 1:
             await asyncio.sleep(0.1)
-        return Grant(min(want, 4), 0.0, time.monotonic())
+        return TokenGrant(min(want, 4), 0.0, time.monotonic())
 
 
 @pytest.mark.parametrize("outcome", [Outcome.SUSPENDED, Outcome.REJECTED])
@@ -442,7 +442,7 @@ async def test_what_is_marked_on_an_open_channel_goes_back_unwritten(
 
         await until(stuck)
         await open_breaker(on.pool, on.channel.id, on.now)
-        at_work.book.learn({on.channel.id: Standing("open", on.now, climbing=False)})
+        at_work.book.learn({on.channel.id: BreakerStanding("open", on.now, climbing=False)})
 
         async def back() -> bool:
             return await on.states() == {"submitting": 4, "queued": 8}

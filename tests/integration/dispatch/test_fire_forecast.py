@@ -11,7 +11,7 @@ from service.campaigns.core.store import get_campaign
 from service.crypto import Keyring
 from service.dispatch.forecast.cap_places import Had, full_until
 from service.dispatch.forecast.fire_forecast import MOST_PLANS, Outlook, foretell
-from service.dispatch.limits.caps import Limits
+from service.dispatch.limits.caps import CapLimits
 from service.ledger.caps import repeat_ends, spans_end
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.crowd import departments, launch, received
@@ -114,7 +114,7 @@ async def test_the_rule_of_the_caps_is_the_same_in_both_languages(pool: Pool, se
     draw = random.Random(seed)
     start = datetime(2027, 1, 1).astimezone()
     for _ in range(40):
-        limits = Limits(
+        limits = CapLimits(
             *(draw.choice([None, 1, 2, 3, 6]) for _ in range(3)), same_text=draw.random() < 0.5
         )
         at = sorted(start + draw.randrange(900) * HOUR for _ in range(draw.randrange(8)))[::-1]

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from service.dispatch.handoff import record_store, recorder, store
-from service.dispatch.limits.pace import Grant, Limit, Pace
+from service.dispatch.limits.pace import Pace, RateLimit, TokenGrant
 from tests.harness.stage import Accept, Scripted, SetUp, done, until, working
 
 TPS, WINDOW, PEOPLE = 1_000, 64, 600
@@ -21,7 +21,7 @@ class Counted(Pace):
         super().__init__(redis)
         self.granted: list[int] = []
 
-    async def take(self, limits: Sequence[Limit], want: int, least: int = 1) -> Grant:
+    async def take(self, limits: Sequence[RateLimit], want: int, least: int = 1) -> TokenGrant:
         grant = await super().take(limits, want, least)
         if grant.count and not grant.stale:
             self.granted.append(grant.count)

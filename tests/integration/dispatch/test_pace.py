@@ -10,8 +10,8 @@ from redis.asyncio import Redis
 from service.dispatch.limits.pace import (
     MAX_AGE,
     SLOWER,
-    Limit,
     Pace,
+    RateLimit,
     channel_limit,
     lot_size,
     run_limit,
@@ -25,7 +25,7 @@ def busiest_second(instants: list[float]) -> int:
     return max(bisect.bisect_left(ordered, t + 1.0) - i for i, t in enumerate(ordered))
 
 
-async def spend(pace: Pace, limits: list[Limit], until: float, written: list[float]) -> None:
+async def spend(pace: Pace, limits: list[RateLimit], until: float, written: list[float]) -> None:
     """Write as fast as the tokens come, like a sender does."""
     while time.monotonic() < until:
         grant = await pace.take(limits, 100)

@@ -14,7 +14,7 @@ from service.channels.contract.gateway import Submission, SubmitResult
 from service.channels.contract.model import Hold
 from service.channels.contract.outcome import Outcome
 from service.dispatch.limits import quota_store
-from service.dispatch.limits.pace import Grant, Limit
+from service.dispatch.limits.pace import RateLimit, TokenGrant
 from service.storage.postgres import transaction
 from tests.harness.ledger import TEXT
 from tests.harness.stage import Accept, Free, Scripted, SetUp, Stage, done, until, working
@@ -114,10 +114,10 @@ async def test_what_was_not_sent_is_given_back(stage: SetUp) -> None:
     class Few(Free):
         left = 23
 
-        async def take(self, limits: Sequence[Limit], want: int, least: int = 1) -> Grant:
+        async def take(self, limits: Sequence[RateLimit], want: int, least: int = 1) -> TokenGrant:
             grant = await super().take(limits, min(want, self.left), least)
             self.left -= grant.count
-            return Grant(grant.count, 0.05, grant.asked_at)
+            return TokenGrant(grant.count, 0.05, grant.asked_at)
 
     async with working(on, gateway, pace=Few()) as sender:
 
@@ -140,9 +140,9 @@ async def test_a_quota_that_has_room_again_holds_nobody(stage: SetUp) -> None:
     second = Scripted(lambda _: Accept)
 
     class Nothing(Free):
-        async def take(self, limits: Sequence[Limit], want: int, least: int = 1) -> Grant:
+        async def take(self, limits: Sequence[RateLimit], want: int, least: int = 1) -> TokenGrant:
             grant = await super().take(limits, want, least)
-            return Grant(0, 0.05, grant.asked_at)
+            return TokenGrant(0, 0.05, grant.asked_at)
 
     async with working(on, gateway, pace=Nothing()) as sender:
 
@@ -238,10 +238,10 @@ async def test_what_waits_for_tokens_is_not_written_into_the_maintenance(
     asked, resting = asyncio.Event(), asyncio.Event()
 
     class Withheld(Free):
-        async def take(self, limits: Sequence[Limit], want: int, least: int = 1) -> Grant:
+        async def take(self, limits: Sequence[RateLimit], want: int, least: int = 1) -> TokenGrant:
             asked.set()
             if not resting.is_set():
-                return Grant(0, 0.05, time.monotonic())
+                return TokenGrant(0, 0.05, time.monotonic())
             return await super().take(limits, want, least)
 
     gateway = Scripted(lambda _: Accept)

@@ -36,7 +36,7 @@ from service.dispatch.handoff.lease import HeldLease
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.handoff.slice_store import Ended
 from service.dispatch.handoff.store import Asked
-from service.dispatch.limits.pace import Grant, Limit, Pace, channel_limit
+from service.dispatch.limits.pace import Pace, RateLimit, TokenGrant, channel_limit
 from service.ledger.states import MOVES, MessageState
 from service.runtime import Runtime
 from service.settings import Settings
@@ -442,10 +442,10 @@ async def test_a_lost_link_gives_back_what_was_not_written(stage: SetUp) -> None
     gateway = Scripted(lambda _: Accept)
 
     class Dry(Free):
-        async def take(self, limits: Sequence[Limit], want: int, least: int = 1) -> Grant:  # noqa: ARG002
+        async def take(self, limits: Sequence[RateLimit], want: int, least: int = 1) -> TokenGrant:  # noqa: ARG002
             if not gateway.written:
                 gateway.lost.set()
-            return Grant(0, 0.01, time.monotonic())
+            return TokenGrant(0, 0.01, time.monotonic())
 
     async with working(on, gateway, pace=Dry()) as sender:
         await asyncio.wait_for(gateway.lost.wait(), 5)
@@ -461,7 +461,7 @@ async def test_past_its_lease_a_holder_writes_nothing(stage: SetUp) -> None:
     gateway = Scripted(lambda _: Accept)
 
     class Freezing(Free):
-        async def take(self, limits: Sequence[Limit], want: int, least: int = 1) -> Grant:
+        async def take(self, limits: Sequence[RateLimit], want: int, least: int = 1) -> TokenGrant:
             sender.held._deadline = 0.0
             return await super().take(limits, want, least)
 
@@ -779,11 +779,11 @@ async def test_a_database_that_dies_while_tokens_are_awaited_loses_nobody(stage:
     died = asyncio.Event()
 
     class Dry(Free):
-        async def take(self, limits: Sequence[Limit], want: int, least: int = 1) -> Grant:
+        async def take(self, limits: Sequence[RateLimit], want: int, least: int = 1) -> TokenGrant:
             if not died.is_set():
                 died.set()
                 wire.broken = ConnectionResetError("PostgreSQL was killed")
-                return Grant(0, 0.2, time.monotonic())
+                return TokenGrant(0, 0.2, time.monotonic())
             return await super().take(limits, want, least)
 
     gateway = Scripted(lambda _: Accept)
@@ -1005,12 +1005,12 @@ async def test_a_pause_lets_a_text_that_has_begun_end(stage: SetUp) -> None:
     gateway = Scripted(lambda _: Accept)
 
     class OnePart(Free):
-        async def take(self, limits: Sequence[Limit], want: int, least: int = 1) -> Grant:  # noqa: ARG002
+        async def take(self, limits: Sequence[RateLimit], want: int, least: int = 1) -> TokenGrant:  # noqa: ARG002
             if gateway.written and not paused.is_set():
                 await on.pause()
                 paused.set()
-                return Grant(0, 0.2, time.monotonic())
-            return Grant(1, 0.0, time.monotonic())
+                return TokenGrant(0, 0.2, time.monotonic())
+            return TokenGrant(1, 0.0, time.monotonic())
 
     paused = asyncio.Event()
     async with working(on, gateway, pace=OnePart()):
@@ -1137,10 +1137,10 @@ async def test_what_waits_for_tokens_does_not_leave_at_night(stage: SetUp) -> No
     night = asyncio.Event()
 
     class Withheld(Free):
-        async def take(self, limits: Sequence[Limit], want: int, least: int = 1) -> Grant:
+        async def take(self, limits: Sequence[RateLimit], want: int, least: int = 1) -> TokenGrant:
             asked.set()
             if not night.is_set():
-                return Grant(0, 0.05, time.monotonic())
+                return TokenGrant(0, 0.05, time.monotonic())
             return await super().take(limits, want, least)
 
     gateway = Scripted(lambda _: Accept)

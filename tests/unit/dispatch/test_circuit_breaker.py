@@ -7,23 +7,29 @@ from typing import Any
 
 import pytest
 
-from service.dispatch.failover.circuit_breaker import Breaker, Change, Figures, Limits, step
-from service.dispatch.failover.health import BOUNDS, IN_A_ROW, Counts
+from service.dispatch.failover.circuit_breaker import (
+    Breaker,
+    BreakerChange,
+    BreakerLimits,
+    ChannelFigures,
+    step,
+)
+from service.dispatch.failover.health import BOUNDS, IN_A_ROW, ChannelCounts
 
 NOW = datetime(2027, 1, 12, 1, 30, tzinfo=UTC)
-LIMITS = Limits()
+LIMITS = BreakerLimits()
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 
-def counts(seconds: float = 0.1, **numbers: int) -> Counts:
+def counts(seconds: float = 0.1, **numbers: int) -> ChannelCounts:
     """Counts with as many answers of this duration as there are accepted ones."""
-    made = Counts(**numbers)
+    made = ChannelCounts(**numbers)
     made.submits = made.submits or made.judged
     made.times[next(i for i, bound in enumerate(BOUNDS) if seconds <= bound)] = made.accepted
     return made
 
 
-def figures(counted: Counts | None = None, **more: Any) -> Figures:
+def figures(counted: ChannelCounts | None = None, **more: Any) -> ChannelFigures:
     """Of a channel that is well, with one of one connection up."""
     usual: dict[str, Any] = {
         "in_a_row": 0,
@@ -35,7 +41,7 @@ def figures(counted: Counts | None = None, **more: Any) -> Figures:
         "down_for": None,
         "covered": False,
     }
-    return Figures(counts=counted or Counts(), **{**usual, **more})
+    return ChannelFigures(counts=counted or ChannelCounts(), **{**usual, **more})
 
 
 WELL = figures(counts(accepted=1_000, refused=100))
@@ -59,7 +65,7 @@ OPENS = [
 
 
 @pytest.mark.parametrize(("seen", "cause"), [row[1:] for row in OPENS], ids=[r[0] for r in OPENS])
-def test_a_cause_opens_it_and_is_named(seen: Figures, cause: str) -> None:
+def test_a_cause_opens_it_and_is_named(seen: ChannelFigures, cause: str) -> None:
     opened, change = step(CLOSED, seen, LIMITS, NOW)
     assert (opened.state, opened.cause, opened.changed_at, opened.trips) == ("open", cause, NOW, 1)
     assert change is not None
@@ -76,7 +82,7 @@ STAYS = [
     ("too few to judge", figures(counts(unanswered=LIMITS.answers - 1))),
     ("all at one moment: a lost link", replace(FAULTY, span=LIMITS.span - SECOND)),
     ("numbers are to blame", figures(counts(refused=1_000))),
-    ("too fast is the pace's affair", figures(Counts(submits=100, throttled=100))),
+    ("too fast is the pace's affair", figures(ChannelCounts(submits=100, throttled=100))),
     ("slow, but a slow way is better than none", replace(SLOW, covered=False)),
     ("silent, but no other way", replace(SILENT, covered=False)),
     ("silent, but few are missing", replace(SILENT, unreported=LIMITS.expected - 1)),
@@ -87,7 +93,7 @@ STAYS = [
 
 
 @pytest.mark.parametrize("seen", [row[1] for row in STAYS], ids=[row[0] for row in STAYS])
-def test_otherwise_it_stays_closed(seen: Figures) -> None:
+def test_otherwise_it_stays_closed(seen: ChannelFigures) -> None:
     assert step(CLOSED, seen, LIMITS, NOW) == (CLOSED, None)
 
 
@@ -121,7 +127,7 @@ def test_enough_accepted_close_it_and_the_pace_comes_back_in_steps() -> None:
     assert step(closed, WELL, LIMITS, back_at - SECOND) == (closed, None)
     back, change = step(closed, WELL, LIMITS, back_at)
     assert back == replace(closed, climbing=False)
-    assert change == Change("returned", "The full pace is back.")
+    assert change == BreakerChange("returned", "The full pace is back.")
 
 
 def test_one_that_goes_wrong_in_a_trial_opens_it_again_for_longer() -> None:
@@ -146,7 +152,7 @@ def test_with_nothing_to_try_it_closes_after_a_while_if_it_is_connected() -> Non
 
 
 def test_a_submit_without_an_answer_yet_proves_nothing() -> None:
-    hanging = figures(Counts(submits=1))
+    hanging = figures(ChannelCounts(submits=1))
     assert step(tried(), hanging, LIMITS, NOW + timedelta(hours=1)) == (tried(), None)
 
 

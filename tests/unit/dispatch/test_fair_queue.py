@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import pytest
 
-from service.dispatch.fair_queue import Flow, Standing, Turns
+from service.dispatch.fair_queue import Flow, FlowStanding, Turns
 
 URGENT, NORMAL, BULK = 0, 1, 2
 
@@ -123,14 +123,14 @@ def test_who_handed_off_elsewhere_waits_here() -> None:
         for one, charge in charges.items():
             time[one] += charge.advance
         turns.told(charges)
-        turns.learn({one: Standing(time[one], time[one], 10) for one in (a, b)})
+        turns.learn({one: FlowStanding(time[one], time[one], 10) for one in (a, b)})
     assert had[a] / had.total() == pytest.approx(0.5, abs=0.02)
 
 
 def test_after_a_restart_a_newcomer_begins_at_the_present() -> None:
     old, new = flow(NORMAL, 1), flow(NORMAL, 2)
     turns = Turns()
-    turns.learn({old: Standing(time=100_000.0, started=99_999.0, weight=10)})
+    turns.learn({old: FlowStanding(time=100_000.0, started=99_999.0, weight=10)})
     turns.enter(new, 10)
     turns.enter(old, 10)
     assert run(turns, {old, new}, 1_000)[old] == pytest.approx(500, abs=20)

@@ -12,9 +12,9 @@ from service.dispatch.failover.health import (
     IN_A_ROW,
     PROBE_SECONDS,
     RETURN_SECONDS,
-    Counts,
+    BreakerStanding,
+    ChannelCounts,
     LaneBook,
-    Standing,
     total,
 )
 
@@ -39,7 +39,7 @@ BLAME = [
 def test_each_answer_counts_once_where_it_belongs(
     outcome: Outcome, reason: str, counted: str
 ) -> None:
-    counts = Counts()
+    counts = ChannelCounts()
     counts.answered(SubmitResult(outcome, reason=reason), 0.1)
     assert getattr(counts, counted) == 1
     assert counts.judged == (counted != "throttled")
@@ -52,14 +52,14 @@ def test_every_reason_is_somebodys_fault() -> None:
 
 
 def test_holds_by_the_carriers_word_count_for_nothing() -> None:
-    counts = Counts()
+    counts = ChannelCounts()
     for outcome in (Outcome.SUSPENDED, Outcome.DAILY_LIMIT):
         counts.answered(SubmitResult(outcome), 0.1)
-    assert counts == Counts()
+    assert counts == ChannelCounts()
 
 
 def test_receipts_count_once_they_say_something() -> None:
-    counts = Counts()
+    counts = ChannelCounts()
     for state in ReceiptState:
         counts.received(Receipt(b"1", "", state, "", "", None))
     counts.received(Inbound("+8619790000001", "10690000", "退订"))
@@ -68,14 +68,14 @@ def test_receipts_count_once_they_say_something() -> None:
 
 
 def test_percentiles_are_of_all_processes_together() -> None:
-    here, there = Counts(), Counts()
+    here, there = ChannelCounts(), ChannelCounts()
     for _ in range(90):
         here.answered(SubmitResult(Outcome.ACCEPTED), 0.03)
     for _ in range(10):
         there.answered(SubmitResult(Outcome.ACCEPTED), 3.0)
     both = total([here, there])
     assert (both.percentile(0.5), both.percentile(0.9), both.percentile(0.95)) == (0.05, 0.05, 5.0)
-    assert Counts().percentile(0.5) is None
+    assert ChannelCounts().percentile(0.5) is None
     there.answered(SubmitResult(Outcome.ACCEPTED), 1_000.0)
     assert there.percentile(1.0) == 120.0
 
@@ -108,8 +108,8 @@ async def test_receipts_are_counted_on_their_way_in() -> None:
     assert book.counts(3).delivered == 1
 
 
-def standing(state: str, *, climbing: bool = False) -> Standing:
-    return Standing(state, NOW, climbing)
+def standing(state: str, *, climbing: bool = False) -> BreakerStanding:
+    return BreakerStanding(state, NOW, climbing)
 
 
 def test_how_much_a_connection_may_have_on_its_way() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from service.channels.contract.model import CARRIERS, operator_of
 from service.channels.routing.route import (
-    Lane,
-    Number,
+    RoutableChannel,
+    RoutedNumber,
     best,
     covers,
     elsewhere,
@@ -19,13 +19,13 @@ from service.channels.routing.route import (
 )
 
 MOBILE, UNICOM, TELECOM, BROADNET = CARRIERS
-SYNTHETIC = Number(MOBILE, synthetic=True)
+SYNTHETIC = RoutedNumber(MOBILE, synthetic=True)
 
 
-def lane(number: int, *carriers: str, **more: Any) -> Lane:
+def lane(number: int, *carriers: str, **more: Any) -> RoutableChannel:
     """An enabled, simulated lane of these carriers' own numbers, called lane-1 and so on."""
     usual = {"simulated": True, "enabled": True, "on_net_only": True, "rank": 100}
-    return Lane(id=number, name=f"lane-{number}", carriers=carriers, **{**usual, **more})
+    return RoutableChannel(id=number, name=f"lane-{number}", carriers=carriers, **{**usual, **more})
 
 
 EVERYBODY = lane(9, *CARRIERS, on_net_only=False)
@@ -134,9 +134,12 @@ CHOICES = [
     ids=[case[0] for case in CHOICES],
 )
 def test_the_lane_of_a_synthetic_number(
-    lanes: list[Lane], carrier: str | None, chosen: list[int] | None, expected: int | None
+    lanes: list[RoutableChannel],
+    carrier: str | None,
+    chosen: list[int] | None,
+    expected: int | None,
 ) -> None:
-    number = Number(carrier, synthetic=True)
+    number = RoutedNumber(carrier, synthetic=True)
     found = best(lanes, number, chosen)
     assert (found.id if found else None) == expected
     backwards = best(reversed(lanes), number, chosen)
@@ -175,15 +178,15 @@ OBSTACLES = [
     (lane(1, MOBILE, enabled=False), SYNTHETIC, None, "switched off"),
     (lane(1, MOBILE), SYNTHETIC, [2], "chosen"),
     (lane(1, MOBILE, simulated=False), SYNTHETIC, None, "real"),
-    (lane(1, MOBILE), Number(MOBILE, synthetic=False), None, "simulated"),
-    (lane(1, MOBILE), Number(None, synthetic=True), None, "No carrier is known"),
+    (lane(1, MOBILE), RoutedNumber(MOBILE, synthetic=False), None, "simulated"),
+    (lane(1, MOBILE), RoutedNumber(None, synthetic=True), None, "No carrier is known"),
     (lane(1, UNICOM, TELECOM), SYNTHETIC, None, "only numbers of china_unicom and china_telecom"),
 ]
 
 
 @pytest.mark.parametrize(("one", "number", "chosen", "words"), OBSTACLES)
 def test_what_keeps_a_lane_out_is_said(
-    one: Lane, number: Number, chosen: list[int] | None, words: str
+    one: RoutableChannel, number: RoutedNumber, chosen: list[int] | None, words: str
 ) -> None:
     said = obstacle(one, number, chosen)
     assert said is not None
@@ -227,7 +230,7 @@ def test_the_explanation_and_the_choice_never_differ() -> None:
     lanes = [replace(one, open=one.id % 7 > 3) for one in lanes]
     for carrier in (*CARRIERS, None):
         for chosen in (None, [1, 2, 3, 6], []):
-            number = Number(carrier, synthetic=True)
+            number = RoutedNumber(carrier, synthetic=True)
             verdicts, first = explain(lanes, number, chosen)
             assert first == best(lanes, number, chosen)
             assert (first is not None) == any(verdict.eligible for verdict in verdicts)
@@ -263,7 +266,7 @@ ELSEWHERE = [
     ("others", "chosen", "expected"), [row[1:] for row in ELSEWHERE], ids=[r[0] for r in ELSEWHERE]
 )
 def test_where_texts_go_while_their_lane_does_not_work(
-    others: list[Lane], chosen: list[int] | None, expected: dict[str, int]
+    others: list[RoutableChannel], chosen: list[int] | None, expected: dict[str, int]
 ) -> None:
     broken = lane(1, MOBILE, open=True)
     assert elsewhere([broken, *others], broken, CARRIERS, chosen) == expected
@@ -284,7 +287,7 @@ COVERS = [
 
 
 @pytest.mark.parametrize(("other", "expected"), COVERS)
-def test_whether_another_lane_can_take_all_of_one(other: Lane, expected: bool) -> None:
+def test_whether_another_lane_can_take_all_of_one(other: RoutableChannel, expected: bool) -> None:
     assert covers(other, lane(1, MOBILE)) == expected
 
 
@@ -380,7 +383,7 @@ SECONDS = [
     ids=[case[0] for case in SECONDS],
 )
 def test_the_second_lane_after_lane_1(
-    lanes: list[Lane], known: str | None, chosen: list[int] | None, expected: int | None
+    lanes: list[RoutableChannel], known: str | None, chosen: list[int] | None, expected: int | None
 ) -> None:
     found = second(lanes, 1, known, chosen)
     assert (found.id if found else None) == expected
@@ -406,9 +409,9 @@ def test_the_second_lane_after_lane_1(
     ],
 )
 def test_a_subscriber_base_goes_over_its_carriers_gateways_to_its_own_network(
-    lanes: list[Lane], carrier: str, chosen: list[int] | None, wanted: int | None
+    lanes: list[RoutableChannel], carrier: str, chosen: list[int] | None, wanted: int | None
 ) -> None:
-    number = Number(carrier, synthetic=True)
+    number = RoutedNumber(carrier, synthetic=True)
     verdicts, first = explain(lanes, number, chosen, MOBILE)
     assert (first.id if first else None) == wanted
     assert [v.eligible for v in verdicts] == [one.id == wanted for one in lanes]
