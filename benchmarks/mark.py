@@ -24,7 +24,7 @@ from service.crypto import Keyring
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, store
 from service.dispatch.handoff.lease_store import Lease
-from service.dispatch.handoff.store import Asked
+from service.dispatch.handoff.store import MarkRequest
 from service.storage.migrate import migrate
 from service.storage.postgres import Connection, Pool, connect, open_pool, transaction
 from tests.conftest import NOW
@@ -78,7 +78,7 @@ class Bench:
                 async with transaction(self.pool) as conn:
                     await store.lock_for_mark(conn, lease, run)
                     began = busy_seconds(conn)
-                    asked = [Asked(run, slice_no, no, 1) for no in nos]
+                    asked = [MarkRequest(run, slice_no, no, 1) for no in nos]
                     moved = await store.mark(conn, lease, asked, at)
                     took = busy_seconds(conn) - began
                 assert [row["state"] for row in moved] == ["submitting"] * len(nos)

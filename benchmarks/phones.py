@@ -33,9 +33,9 @@ from service.dispatch.direct import direct
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.handoff import lease_store, record_store, slice_store, store
 from service.dispatch.handoff.lease_store import Lease
-from service.dispatch.handoff.record_store import Result
+from service.dispatch.handoff.record_store import HandoffResult
 from service.dispatch.handoff.slice_store import Ended
-from service.dispatch.handoff.store import Asked
+from service.dispatch.handoff.store import MarkRequest
 from service.privacy import store as privacy
 from service.reports import store as reports
 from service.storage.migrate import migrate
@@ -93,12 +93,12 @@ class Side:
             runs = [row["run_id"] for row in slices]
             async with transaction(self.pool) as conn:
                 await store.lock_for_mark(conn, self.lease, *runs)
-                asked = [Asked(run, 1, 1, 1) for run in runs]
+                asked = [MarkRequest(run, 1, 1, 1) for run in runs]
                 assert len(await store.mark(conn, self.lease, asked, NOW)) == BATCH
             async with transaction(self.pool) as conn:
                 await store.lock_holder(conn, self.lease)
                 results = [
-                    Result(run, 1, 1, b"", "submitted", None, None, ((1, run.bytes),))
+                    HandoffResult(run, 1, 1, b"", "submitted", None, None, ((1, run.bytes),))
                     for run in runs
                 ]
                 await record_store.record_results(conn, self.channel.id, results, NOW)

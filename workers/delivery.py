@@ -5,7 +5,7 @@ from typing import Any
 
 from service.delivery.inbound.inbound import read_inbound as read
 from service.delivery.inbound.replies import send_replies as send
-from service.delivery.inbound.strays import Bounds
+from service.delivery.inbound.strays import StrayBounds
 from service.delivery.receipts.id_forms import reread
 from service.delivery.receipts.receipts import fold_receipts as fold
 from service.queue import Job
@@ -24,7 +24,7 @@ async def read_inbound(ctx: dict[str, Any]) -> int:
     """Read the texts from handsets that arrived."""
     runtime = runtime_of(ctx)
     settings = runtime.settings
-    bounds = Bounds(settings.stray_opt_outs_share, settings.stray_opt_outs_an_hour)
+    bounds = StrayBounds(settings.stray_opt_outs_share, settings.stray_opt_outs_an_hour)
     return await read(runtime.pool, runtime.keyring, runtime.clock.now(), bounds=bounds)
 
 

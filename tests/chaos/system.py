@@ -20,7 +20,7 @@ from service.accounts.people.model import By
 from service.clock import Clock, parse_instant
 from service.crypto import Keyring, read_key_file
 from service.delivery.uncertain.uncertain import WAIT, Decision, Skip, decide
-from service.delivery.uncertain.uncertain_store import Which
+from service.delivery.uncertain.uncertain_store import UncertainFilter
 from service.storage.postgres import UNREACHABLE, Record, connect
 from tests.chaos.account import Account, Row, account_for
 from tests.chaos.book import Book
@@ -380,7 +380,7 @@ class System:
         conn = await connect(self.live.summary["database_url"])
         try:
             async with conn.transaction():
-                return (await decide(conn, Which(keys=keys), decision, by)).skipped
+                return (await decide(conn, UncertainFilter(keys=keys), decision, by)).skipped
         finally:
             await conn.close()
 

@@ -13,8 +13,8 @@ from service.crypto import Keyring
 from service.delivery.receipts import store
 from service.delivery.receipts.receipts import SETTLE_AFTER, fold_receipts, sweep_parked
 from service.delivery.uncertain import uncertain
-from service.delivery.uncertain.uncertain import Decision, Verdict
-from service.delivery.uncertain.uncertain_store import Key, Which
+from service.delivery.uncertain.uncertain import Decision, DecisionResult
+from service.delivery.uncertain.uncertain_store import MessageKey, UncertainFilter
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, slice_store, sweep_store
 from service.dispatch.handoff.lease_store import Lease
@@ -43,7 +43,7 @@ class Doubts:
         """When a person may decide."""
         return self.on.now + LATER
 
-    def key(self, no: int) -> Key:
+    def key(self, no: int) -> MessageKey:
         return self.on.run, no
 
     async def put_in_doubt(self, *nos: int, parts: int = 1, refs: Sequence[bytes] = ()) -> None:
@@ -76,10 +76,10 @@ class Doubts:
         decision: str = "delivered",
         at: datetime | None = None,
         user: uuid.UUID | None = None,
-        which: Which | None = None,
-    ) -> Verdict:
+        which: UncertainFilter | None = None,
+    ) -> DecisionResult:
         by = By(user or self.on.scene.operator, "asked the carrier", at or self.later)
-        asked = which or Which(keys=[self.key(no) for no in nos])
+        asked = which or UncertainFilter(keys=[self.key(no) for no in nos])
         async with transaction(self.pool) as conn:
             return await uncertain.decide(conn, asked, Decision(decision), by)
 

@@ -19,9 +19,9 @@ from service.delivery.receipts.receipts import fold_receipts, recheck
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, record_store, slice_store, store, sweep_store
 from service.dispatch.handoff.lease_store import Lease
-from service.dispatch.handoff.record_store import Result
+from service.dispatch.handoff.record_store import HandoffResult
 from service.dispatch.handoff.slice_store import Ended
-from service.dispatch.handoff.store import Asked
+from service.dispatch.handoff.store import MarkRequest
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import (
     Scene,
@@ -85,20 +85,20 @@ class Lanes:
     async def mark(self, lease: Lease, slice_no: int, *nos: int, parts: int = 1) -> list[int]:
         async with transaction(self.pool) as conn:
             await store.lock_for_mark(conn, lease, self.run)
-            asked = [Asked(self.run, slice_no, no, parts) for no in nos]
+            asked = [MarkRequest(self.run, slice_no, no, parts) for no in nos]
             moved = await store.mark(conn, lease, asked, self.now)
         return sorted(row["no"] for row in moved if row["state"] == "submitting")
 
     async def result(
         self, no: int, state: str, *refs: bytes, reason: str | None = None, code: str | None = None
-    ) -> Result:
+    ) -> HandoffResult:
         row = await self.row(no)
         numbered = tuple(enumerate(refs, start=1))
-        return Result(
+        return HandoffResult(
             self.run, no, row["attempt"], row["phone_hash"], state, reason, code, numbered
         )
 
-    async def record(self, carrier: str, *results: Result) -> list[int]:
+    async def record(self, carrier: str, *results: HandoffResult) -> list[int]:
         async with transaction(self.pool) as conn:
             woken = await record_store.record_results(conn, self.id(carrier), results, self.now)
         async with self.pool.acquire() as conn:

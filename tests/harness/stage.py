@@ -21,11 +21,11 @@ from service.dispatch.failover.health import LaneBook
 from service.dispatch.handoff import lease_store, record_store, slice_store, store
 from service.dispatch.handoff.lease import HeldLease
 from service.dispatch.handoff.lease_store import Lease
-from service.dispatch.handoff.record_store import Result
+from service.dispatch.handoff.record_store import HandoffResult
 from service.dispatch.handoff.recorder import Handoff
 from service.dispatch.handoff.sender import Sender
-from service.dispatch.handoff.slice_store import Held
-from service.dispatch.handoff.store import Asked
+from service.dispatch.handoff.slice_store import HeldSlice
+from service.dispatch.handoff.store import MarkRequest
 from service.dispatch.limits.pace import RateLimit, TokenGrant
 from service.storage.postgres import Connection, Pool, Record, transaction
 from tests.harness.ledger import (
@@ -110,14 +110,14 @@ class Stage:
 
     async def result(
         self, no: int, attempt: int, state: str = "submitted", ref: bytes | None = None
-    ) -> Result:
+    ) -> HandoffResult:
         hashed = await self.pool.fetchval(
             "SELECT phone_hash FROM messages WHERE run_id = $1 AND no = $2", self.run, no
         )
         refs = () if ref is None else ((1, ref),)
-        return Result(self.run, no, attempt, hashed, state, None, None, refs)
+        return HandoffResult(self.run, no, attempt, hashed, state, None, None, refs)
 
-    async def record(self, *results: Result) -> None:
+    async def record(self, *results: HandoffResult) -> None:
         async with transaction(self.pool) as conn:
             await record_store.record_results(conn, self.channel.id, list(results), self.now)
 
@@ -168,7 +168,7 @@ class Stage:
 
 
 async def claim_one(
-    conn: Connection, lease: Lease, now: datetime, held: Sequence[Held] = (), **how: bool
+    conn: Connection, lease: Lease, now: datetime, held: Sequence[HeldSlice] = (), **how: bool
 ) -> Record | None:
     """One slice, whatever there is beside it."""
     claimed = await slice_store.claim_slices(conn, lease, now, held, most=1, **how)
@@ -185,7 +185,9 @@ async def mark(
     parts: int = 1,
 ) -> dict[int, int]:
     await store.lock_for_mark(conn, lease, run)
-    moved = await store.mark(conn, lease, [Asked(run, slice_no, no, parts) for no in nos], now)
+    moved = await store.mark(
+        conn, lease, [MarkRequest(run, slice_no, no, parts) for no in nos], now
+    )
     return {row["no"]: row["attempt"] for row in moved if row["state"] == "submitting"}
 
 

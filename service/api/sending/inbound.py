@@ -12,7 +12,7 @@ from service.api.http.schema import Body, Instant, Out, Page, Text
 from service.audience.numbers.number import mask
 from service.campaigns.core import run_store
 from service.delivery.inbound import inbound, inbound_store
-from service.delivery.inbound.inbound import Outcome
+from service.delivery.inbound.inbound import InboundOutcome
 from service.delivery.inbound.inbound_store import TextFilter
 from service.errors import NotFound
 from service.logs import masked
@@ -115,7 +115,7 @@ async def take_inbound(call: Call, inbound_id: UUID) -> InboundOut:
 async def finish_inbound(call: Call, inbound_id: UUID, body: FinishBody) -> InboundOut:
     """Close a text that was taken; after the answer with `opt_out`, its sender gets no more."""
     encrypt = call.runtime.keyring.encrypt
-    outcome = Outcome(encrypt("inbound", body.note) if body.note else None, body.opt_out)
+    outcome = InboundOutcome(encrypt("inbound", body.note) if body.note else None, body.opt_out)
     return _shown(call, await inbound.finish(call.conn, call.user, inbound_id, outcome, call.now))
 
 

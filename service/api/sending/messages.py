@@ -18,7 +18,7 @@ from service.api.webhooks import webhooks
 from service.api.webhooks.webhooks import WebAddress
 from service.campaigns.core import run_store
 from service.dispatch.direct import direct, direct_send, direct_store
-from service.dispatch.direct.direct_send import Named, Sender, Words
+from service.dispatch.direct.direct_send import DirectSender, DirectText, Named
 from service.dispatch.failover.channel_monitor import limits_of
 from service.errors import Conflict, Forbidden, Invalid, NotFound
 from service.ledger.states import MessageState
@@ -148,13 +148,13 @@ async def send_messages(call: Call, body: SendBody) -> SendOut:
     )
 
 
-def _sender(call: Call) -> Sender:
+def _sender(call: Call) -> DirectSender:
     """Who sends, within the limits of the key."""
     user, key = call.user, call.key
     if key is None:
-        return Sender(_sender_id(call), user.id, user.department_id)
+        return DirectSender(_sender_id(call), user.id, user.department_id)
     grant = key.grant
-    return Sender(
+    return DirectSender(
         _sender_id(call), user.id, user.department_id, grant.mode, grant.area_codes, grant.rosters
     )
 
@@ -247,18 +247,18 @@ def _sender_id(call: Call) -> UUID:
     return call.key.first_id if call.key else call.user.id
 
 
-async def _words(call: Call, body: SendBody) -> Words:
+async def _words(call: Call, body: SendBody) -> DirectText:
     """What is to be said, if the caller may say it."""
     if body.template_id is None:
         call.user.need(Right.SEND_TEXT)
-        return Words(body.text or "", body.message_class or "service")
+        return DirectText(body.text or "", body.message_class or "service")
     template = await templates.template_get(call.conn, body.template_id, call.user.scope)
     message_class = template.info.message_class
     if body.message_class not in {None, message_class}:
         problem = f"the template is of the class {message_class}; leave the class out"
         raise Invalid(problem, fields={"class": problem})
     approved = template.approved_by is not None
-    return Words(template.text, message_class, template.version_id, approved=approved)
+    return DirectText(template.text, message_class, template.version_id, approved=approved)
 
 
 async def _statuses(call: Call, run_id: UUID, nos: list[int]) -> list[StatusOut]:

@@ -18,11 +18,10 @@ from service.audience.numbers.number import mask
 from service.audience.numbers.prefix import packaged_prefixes
 from service.campaigns.core import run_store
 from service.delivery.uncertain import uncertain, uncertain_store
-from service.delivery.uncertain.statement import Line as StatementLine
-from service.delivery.uncertain.statement import Result, Unreadable, read_lines
+from service.delivery.uncertain.statement import Result, StatementLine, Unreadable, read_lines
 from service.delivery.uncertain.statement_import import Statement, import_statement
 from service.delivery.uncertain.uncertain import Decision, Skip
-from service.delivery.uncertain.uncertain_store import Key, Which
+from service.delivery.uncertain.uncertain_store import MessageKey, UncertainFilter
 from service.errors import Invalid, NotFound
 from service.queue import Job
 from service.storage.postgres import Record
@@ -150,11 +149,11 @@ class PoliciesOut(Out):
     items: list[UncertainPolicyOut]
 
 
-def _id(key: Key) -> str:
+def _id(key: MessageKey) -> str:
     return f"{key[0]}.{key[1]}"
 
 
-def _parsed(text: str) -> Key | None:
+def _parsed(text: str) -> MessageKey | None:
     run_id, _, no = text.partition(".")
     if not (no.isascii() and no.isdecimal() and len(no) < 11 and int(no) <= MAX_INT):
         return None
@@ -172,7 +171,7 @@ async def list_doubts(call: Call, query: DoubtQuery) -> Page[DoubtOut]:
         if after is None:
             problem = "give the next_cursor of a page as it was, or none"
             raise Invalid(f"the cursor is not one of ours: {problem}", fields={"cursor": problem})
-    which = Which(
+    which = UncertainFilter(
         scope=call.user.scope,
         run_id=query.run,
         channel_id=query.channel,
@@ -214,7 +213,7 @@ async def decide_doubts(call: Call, body: DecisionBody) -> DecidedOut:
             raise Invalid(f"the body is wrong: {', '.join(wrong)}", fields=wrong)
     elif await run_store.get_run(call.conn, body.run_id, call.user.scope) is None:
         raise NotFound(f"there is no run {body.run_id}")
-    which = Which(
+    which = UncertainFilter(
         scope=call.user.scope,
         run_id=body.run_id,
         channel_id=body.channel_id,

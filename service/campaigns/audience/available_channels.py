@@ -16,7 +16,7 @@ from service.messages.signature import head
 from service.storage.postgres import Connection
 
 
-class Sender(NamedTuple):
+class SendingDepartment(NamedTuple):
     """A department as far as routing needs it. base: the carrier whose subscriber base its people
     are; None: they are on lists like any other.
     """
@@ -35,15 +35,15 @@ class Ways(NamedTuple):
     routes: list[Route]
 
 
-async def sender_of(conn: Connection, department_id: UUID) -> Sender:
+async def sender_of(conn: Connection, department_id: UUID) -> SendingDepartment:
     """What a department may use now, and whose subscribers its people are."""
-    return Sender(
+    return SendingDepartment(
         await get_permits(conn, department_id), await subscriber_base(conn, department_id)
     )
 
 
 def ways_of(
-    sender: Sender,
+    sender: SendingDepartment,
     lanes: Collection[RoutableChannel],
     chosen: Sequence[int] | None,
     *,

@@ -26,12 +26,12 @@ from service.channels.config.store import readable_channels
 from service.crypto import Keyring, Undecipherable
 from service.delivery.inbound import inbound_store as store
 from service.delivery.inbound import replies_store
-from service.delivery.inbound.inbound_routing import Addressed, State, route
+from service.delivery.inbound.inbound_routing import Addressed, InboundState, route
 from service.delivery.inbound.inbound_store import NewText
-from service.delivery.inbound.keywords import Kind, Meaning, read
+from service.delivery.inbound.keywords import InboundKind, TextMeaning, read
 from service.delivery.inbound.reassembly import REPEATED_WITHIN, Arrival, Joiner, Whole
-from service.delivery.inbound.replies_store import Stop
-from service.delivery.inbound.strays import BOUNDS, Bounds, hold_strays
+from service.delivery.inbound.replies_store import SenderStop
+from service.delivery.inbound.strays import BOUNDS, StrayBounds, hold_strays
 from service.errors import Conflict, NotFound
 from service.storage.locks import lock_reader, lock_suppressions
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
@@ -49,15 +49,15 @@ BY_WORD = "replied with an opt-out word"
 BY_PERSON = "asked for it in a text that a person read"
 
 
-MOVES: dict[State, frozenset[State]] = {
-    State.NEW: frozenset({State.TAKEN}),
-    State.TAKEN: frozenset({State.DONE}),
-    State.DONE: frozenset(),
+MOVES: dict[InboundState, frozenset[InboundState]] = {
+    InboundState.NEW: frozenset({InboundState.TAKEN}),
+    InboundState.TAKEN: frozenset({InboundState.DONE}),
+    InboundState.DONE: frozenset(),
 }
 """The moves that people make."""
 
 
-def _before(state: State) -> list[str]:
+def _before(state: InboundState) -> list[str]:
     return [before.value for before, after in MOVES.items() if state in after]
 
 
@@ -67,7 +67,7 @@ async def waits(conn: Connection, now: datetime) -> bool:
 
 
 async def read_inbound(
-    pool: Pool, keyring: Keyring, now: datetime, *, bounds: Bounds = BOUNDS
+    pool: Pool, keyring: Keyring, now: datetime, *, bounds: StrayBounds = BOUNDS
 ) -> int:
     """Read what arrived until nothing is left or another reader is at it; returns how much.
 
@@ -85,7 +85,7 @@ async def read_inbound(
             return total
 
 
-async def _read_batch(pool: Pool, keyring: Keyring, now: datetime, bounds: Bounds) -> int:
+async def _read_batch(pool: Pool, keyring: Keyring, now: datetime, bounds: StrayBounds) -> int:
     async with transaction(pool) as conn:
         if not await lock_reader(conn):
             return 0
@@ -99,7 +99,7 @@ async def _read_batch(pool: Pool, keyring: Keyring, now: datetime, bounds: Bound
         earlier = await store.other_parts(conn, parts, REPEATED_WITHIN) if parts else []
         known = {row["id"]: row for row in (*earlier, *overdue)}
         ids = iter(await store.new_ids(conn, len(rows) + len(known)))
-        reading = _Reading(keyring, Joiner(ids))
+        reading = _InboundBatch(keyring, Joiner(ids))
         reading.join(rows, list(known.values()), given_up)
         await reading.act(conn, now, bounds)
     reading.report()
@@ -118,10 +118,10 @@ class _Candidate:
     first: Arrival
     text: str
     digest: bytes
-    meaning: Meaning
+    meaning: TextMeaning
 
 
-class _Reading:
+class _InboundBatch:
     """One batch on its way from arrivals to what they cause."""
 
     def __init__(self, keyring: Keyring, joiner: Joiner) -> None:
@@ -165,7 +165,7 @@ class _Reading:
             text_id=row["text_id"],
         )
 
-    async def act(self, conn: Connection, now: datetime, bounds: Bounds) -> None:
+    async def act(self, conn: Connection, now: datetime, bounds: StrayBounds) -> None:
         """Write the texts and all that they cause; the lock that others wait for comes last."""
         new, stops = await self._tell_copies(conn)
         called = await self._called(conn, new)
@@ -189,14 +189,14 @@ class _Reading:
         await store.insert_texts(conn, self._texts)
         await store.count_copies(conn, list(self._same.values()))
         await store.settle_arrivals(conn, self._fates())
-        clues = [text.id for text in self._texts if text.kind == Kind.CLUE]
+        clues = [text.id for text in self._texts if text.kind == InboundKind.CLUE]
         if clues:
             await replies_store.owe_receipt(conn, clues, now)
         held = await hold_strays(conn, self._texts, bounds, now)
         stops += [
-            Stop(t.sender_hash, t.id, t.answered.notices_of if t.answered else None)
+            SenderStop(t.sender_hash, t.id, t.answered.notices_of if t.answered else None)
             for t in self._texts
-            if t.kind == Kind.OPT_OUT and t.id not in held
+            if t.kind == InboundKind.OPT_OUT and t.id not in held
         ]
         if stops:
             await lock_suppressions(conn)
@@ -216,7 +216,7 @@ class _Reading:
         owners = await owners_of(conn, set(digits) - {""})
         return [(each, owners.get(each)) for each in digits]
 
-    async def _tell_copies(self, conn: Connection) -> tuple[list[_Candidate], list[Stop]]:
+    async def _tell_copies(self, conn: Connection) -> tuple[list[_Candidate], list[SenderStop]]:
         """The texts that did not come before, and what the opt-outs that did stop.
 
         An opt-out that comes again stops again: twice costs nothing, and if the suppression was
@@ -241,8 +241,8 @@ class _Reading:
                 new.append(candidate)
                 continue
             self._same[whole.id] = first[0]
-            if candidate.meaning.kind is Kind.OPT_OUT and not first[3]:
-                stops.append(Stop(candidate.first.sender_hash, first[0], first[2]))
+            if candidate.meaning.kind is InboundKind.OPT_OUT and not first[3]:
+                stops.append(SenderStop(candidate.first.sender_hash, first[0], first[2]))
         return new, stops
 
     def _candidate(self, whole: Whole) -> _Candidate:
@@ -319,14 +319,14 @@ async def take(conn: Connection, user: User, text_id: UUID, now: datetime) -> Re
         Conflict: somebody has it already, or it is done.
     """
     await visible(conn, user, text_id)
-    if not await store.take_text(conn, text_id, _before(State.TAKEN), user.id, now):
+    if not await store.take_text(conn, text_id, _before(InboundState.TAKEN), user.id, now):
         row = await visible(conn, user, text_id)
         raise Conflict(f"this text is {row['state']}; only a new one can be taken")
     return await visible(conn, user, text_id)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class InboundOutcome:
     """What a person made of a text: a note, encrypted, and whether the sender wants no more."""
 
     note_cipher: bytes | None
@@ -334,7 +334,7 @@ class Outcome:
 
 
 async def finish(
-    conn: Connection, user: User, text_id: UUID, outcome: Outcome, now: datetime
+    conn: Connection, user: User, text_id: UUID, outcome: InboundOutcome, now: datetime
 ) -> Record:
     """Close a text that was taken; with `opt_out`, stop publicity to its sender in the same act,
     and the work notices of the department as well if it answers one of them: it has decided.
@@ -347,18 +347,18 @@ async def finish(
     finished = await store.finish_text(
         conn,
         text_id,
-        _before(State.DONE),
+        _before(InboundState.DONE),
         user_id=user.id,
         note_cipher=outcome.note_cipher,
         now=now,
     )
     if not finished:
         row = await visible(conn, user, text_id)
-        advice = "take it first" if row["state"] == State.NEW else "nothing is left to do"
+        advice = "take it first" if row["state"] == InboundState.NEW else "nothing is left to do"
         raise Conflict(f"this text is {row['state']}: {advice}")
     if outcome.opt_out:
         own = row["notice_of"] is not None and row["notice_of"] == row["department_id"]
-        stop = Stop(row["sender_hash"], text_id, row["notice_of"] if own else None)
+        stop = SenderStop(row["sender_hash"], text_id, row["notice_of"] if own else None)
         await lock_suppressions(conn)
         await replies_store.suppress_senders(conn, [stop], note=BY_PERSON, user_id=user.id, now=now)
     return await visible(conn, user, text_id)

@@ -11,10 +11,10 @@ from uuid import UUID
 from service.accounts.departments.department import POLICE
 from service.channels.config.extension_store import Owner
 from service.delivery.inbound.inbound_store import Answered
-from service.delivery.inbound.keywords import Kind, Meaning
+from service.delivery.inbound.keywords import InboundKind, TextMeaning
 
 
-class State(StrEnum):
+class InboundState(StrEnum):
     """Where a text is in its queue."""
 
     NEW = "new"
@@ -46,14 +46,14 @@ class Addressed:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class InboundPlace:
     """Whose a text is to read, None: the county's; and whether it waits for them."""
 
     department_id: UUID | None
-    state: State
+    state: InboundState
 
 
-def route(meaning: Meaning, to: Addressed, police: UUID | None) -> Place:
+def route(meaning: TextMeaning, to: Addressed, police: UUID | None) -> InboundPlace:
     """Where a text goes, and whether a person is to look at it.
 
     An opt-out in answer to a work notice stops publicity like any other; whether the notices stop
@@ -61,13 +61,13 @@ def route(meaning: Meaning, to: Addressed, police: UUID | None) -> Place:
     sent counts for no run.
     """
     department, answered = to.department_id, to.answered
-    if meaning.kind is Kind.CLUE:
+    if meaning.kind is InboundKind.CLUE:
         if not to.is_for_police:
             department = police or department
-        return Place(department, State.NEW)
-    if meaning.kind is Kind.OPT_OUT:
+        return InboundPlace(department, InboundState.NEW)
+    if meaning.kind is InboundKind.OPT_OUT:
         notice = answered is not None and answered.message_class == "service"
         undecided = notice and not (answered and answered.ends_notices)
-        return Place(department, State.NEW if undecided else State.DONE)
-    counted = meaning.kind is Kind.ANSWER and answered is not None
-    return Place(department, State.DONE if counted else State.NEW)
+        return InboundPlace(department, InboundState.NEW if undecided else InboundState.DONE)
+    counted = meaning.kind is InboundKind.ANSWER and answered is not None
+    return InboundPlace(department, InboundState.DONE if counted else InboundState.NEW)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class InboundKind(StrEnum):
     """What a text is."""
 
     OPT_OUT = "opt_out"
@@ -22,10 +22,10 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class TextMeaning:
     """The kind of a text; `answer` is the digit, where the text is one."""
 
-    kind: Kind
+    kind: InboundKind
     answer: int | None = None
 
 
@@ -35,15 +35,15 @@ OPT_OUTS = frozenset(
 """The words that end publicity, each as the whole message."""
 
 ANSWERS = {
-    "1": Meaning(Kind.ANSWER, 1),  # done, installed, will come
-    "2": Meaning(Kind.ANSWER, 2),  # later, will not come
-    "9": Meaning(Kind.CLUE, 9),  # somebody in my group has been cheated
+    "1": TextMeaning(InboundKind.ANSWER, 1),  # done, installed, will come
+    "2": TextMeaning(InboundKind.ANSWER, 2),  # later, will not come
+    "9": TextMeaning(InboundKind.CLUE, 9),  # somebody in my group has been cheated
 }
 """The digits that our texts ask for."""
 
-OTHER = Meaning(Kind.OTHER)
+OTHER = TextMeaning(InboundKind.OTHER)
 
-_CLUE = Meaning(Kind.CLUE)
+_CLUE = TextMeaning(InboundKind.CLUE)
 _FORM = re.compile(
     r"(?:ljdxjb\s*[#:])?\s*\+?[0-9][0-9 -]{3,19}\s*[*#:].*\S", re.IGNORECASE | re.DOTALL
 )
@@ -60,11 +60,11 @@ _CHEATED = re.compile(
 """Somebody has been cheated, unless the word before says that nobody was; "会不会被骗" asks."""
 
 
-def read(text: str, *, whole: bool = True) -> Meaning:
+def read(text: str, *, whole: bool = True) -> TextMeaning:
     """What a text means; one that is not whole, with parts missing, is no opt-out and no answer."""
     word = normal(text) if whole else ""
     if word in OPT_OUTS:
-        return Meaning(Kind.OPT_OUT)
+        return TextMeaning(InboundKind.OPT_OUT)
     if word in ANSWERS:
         return ANSWERS[word]
     return _CLUE if _is_clue(unicodedata.normalize("NFKC", text)) else OTHER

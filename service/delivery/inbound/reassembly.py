@@ -18,7 +18,7 @@ REPEATED_WITHIN = timedelta(minutes=10)
 repeats what was not acknowledged in time (CMPP: after 60 s, three times), or after the next login;
 what a person really wrote twice within it is shown once, with two copies."""
 
-Key = tuple[bytes, str, int, int]
+ReassemblyKey = tuple[bytes, str, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Arrival:
     text_id: UUID | None = None
 
     @property
-    def key(self) -> Key:
+    def key(self) -> ReassemblyKey:
         """What the parts of one text share."""
         return self.sender_hash, self.recipient, self.reference, self.total
 
@@ -90,8 +90,10 @@ class Joiner:
     ids: Iterator[UUID]
     wholes: list[Whole] = field(default_factory=list)
     copies: list[tuple[Arrival, UUID | None]] = field(default_factory=list)
-    waiting: dict[Key, dict[int, Arrival]] = field(default_factory=dict)
-    _joined: dict[tuple[Key, int], list[tuple[Arrival, UUID]]] = field(default_factory=dict)
+    waiting: dict[ReassemblyKey, dict[int, Arrival]] = field(default_factory=dict)
+    _joined: dict[tuple[ReassemblyKey, int], list[tuple[Arrival, UUID]]] = field(
+        default_factory=dict
+    )
 
     def remember(self, earlier: Iterable[Arrival]) -> None:
         """Know what came before: parts that wait, and parts that were joined lately."""
@@ -137,7 +139,7 @@ class Joiner:
             None,
         )
 
-    def _give_out(self, key: Key) -> None:
+    def _give_out(self, key: ReassemblyKey) -> None:
         parts = self.waiting.pop(key)
         whole = Whole(next(self.ids), parts, key[3])
         self.wholes.append(whole)

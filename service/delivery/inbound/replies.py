@@ -29,7 +29,7 @@ from service.audience.numbers.prefix_store import current_prefixes
 from service.campaigns.calendar.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.crypto import Keyring, Undecipherable
 from service.delivery.inbound import replies_store as store
-from service.delivery.inbound.replies_store import Due, Room
+from service.delivery.inbound.replies_store import DueReply, Room
 from service.dispatch.direct import direct
 from service.dispatch.direct.direct import Started
 from service.dispatch.direct.direct_store import NewRun, Recipient
@@ -62,7 +62,7 @@ CONFIRMS = {"opt_out_confirmed": "opted_out", "notices_confirmed": "opted_out"}
 """The reason of the suppressions that a kind of reply confirms."""
 
 
-class Skip(StrEnum):
+class ReplySkip(StrEnum):
     """Why a reply is not sent."""
 
     TOO_LATE = "too_late"
@@ -85,7 +85,7 @@ class _Voice:
     extension: str
 
 
-_People = dict[bytes, tuple[Recipient, list[Due]]]
+_RecipientsDue = dict[bytes, tuple[Recipient, list[DueReply]]]
 """By the hash of the phone: who is answered, and what all is owed to them."""
 
 
@@ -142,24 +142,24 @@ async def _answer(
 
 async def _sorted_out(
     conn: Connection, keyring: Keyring, rows: Sequence[Record], now: datetime
-) -> tuple[dict[_Voice, _People], dict[Due, str]]:
+) -> tuple[dict[_Voice, _RecipientsDue], dict[DueReply, str]]:
     """What is answered in which run, and what is not, with the reason."""
     senders = [row["sender_hash"] for row in rows]
     sent = await store.count_replies(conn, senders, now - timedelta(hours=24))
     prefixes = await current_prefixes(conn)
-    runs: dict[_Voice, _People] = {}
-    skipped: dict[Due, str] = {}
+    runs: dict[_Voice, _RecipientsDue] = {}
+    skipped: dict[DueReply, str] = {}
     for row in rows:
         due, sender = (row["kind"], row["cause"]), row["sender_hash"]
         judged = _judge(row, keyring, prefixes, now)
-        if isinstance(judged, Skip):
+        if isinstance(judged, ReplySkip):
             skipped[due] = judged.value
             continue
         voice, recipient = judged
         if sender in runs.get(voice, {}):  # one text answers all of a kind that came together
             runs[voice][sender][1].append(due)
         elif sent.get(sender, 0) >= MOST_A_DAY:
-            skipped[due] = Skip.TOO_MANY.value
+            skipped[due] = ReplySkip.TOO_MANY.value
         else:
             sent[sender] = sent.get(sender, 0) + 1
             runs.setdefault(voice, {})[sender] = recipient, [due]
@@ -168,19 +168,19 @@ async def _sorted_out(
 
 def _judge(
     row: Record, keyring: Keyring, prefixes: Prefixes, now: datetime
-) -> tuple[_Voice, Recipient] | Skip:
+) -> tuple[_Voice, Recipient] | ReplySkip:
     """What is answered to whom, or why nothing is."""
     try:
         phone = keyring.decrypt("phone", row["sender_cipher"])
     except Undecipherable:
         log.error("a sender cannot be deciphered", extra={"text_id": str(row["text_id"])})  # noqa: TRY400
-        return Skip.UNREADABLE
+        return ReplySkip.UNREADABLE
     obstacle = _obstacle(row, phone, prefixes, now)
     if obstacle is not None:
         return obstacle
     name = signature.head(row["answered_text"] or "") or _signed(row["signature"])
     if not name:
-        return Skip.NO_SIGNATURE
+        return ReplySkip.NO_SIGNATURE
     return (
         _Voice(row["kind"], row["channel_id"], row["department_id"], name, row["extension"]),
         Recipient(
@@ -193,15 +193,15 @@ def _judge(
     )
 
 
-def _obstacle(row: Record, phone: str, prefixes: Prefixes, now: datetime) -> Skip | None:
+def _obstacle(row: Record, phone: str, prefixes: Prefixes, now: datetime) -> ReplySkip | None:
     """Why this sender is not answered; None: nothing speaks against it."""
     if row["due_at"] <= now - ANSWERED_WITHIN:
-        return Skip.TOO_LATE
+        return ReplySkip.TOO_LATE
     if row["lifted"]:
-        return Skip.LIFTED
+        return ReplySkip.LIFTED
     if _digits(phone) == _digits(row["recipient"]):
-        return Skip.OURSELVES
-    return None if _is_a_persons(phone, prefixes) else Skip.NOT_A_PERSON
+        return ReplySkip.OURSELVES
+    return None if _is_a_persons(phone, prefixes) else ReplySkip.NOT_A_PERSON
 
 
 def _is_a_persons(phone: str, prefixes: Prefixes) -> bool:

@@ -8,7 +8,7 @@ from uuid import UUID
 from service.audience.suppressions.suppression_store import IS_NEW, merged
 from service.storage.postgres import Connection, Record, affected
 
-Due = tuple[str, UUID]
+DueReply = tuple[str, UUID]
 """A reply that is owed: its kind, and its cause."""
 
 
@@ -22,7 +22,7 @@ class Room(NamedTuple):
     given_up: datetime
 
 
-class Stop(NamedTuple):
+class SenderStop(NamedTuple):
     """Who wants no more publicity, in which text, and of which department no work notices."""
 
     phone_hash: bytes
@@ -31,7 +31,7 @@ class Stop(NamedTuple):
 
 
 async def suppress_senders(
-    conn: Connection, stops: Sequence[Stop], *, note: str, user_id: UUID | None, now: datetime
+    conn: Connection, stops: Sequence[SenderStop], *, note: str, user_id: UUID | None, now: datetime
 ) -> None:
     """Stop publicity to senders for good, and the notices of a department where one is named; owe
     each one confirmation, which says what has ended.
@@ -167,7 +167,7 @@ async def count_replies(
 
 
 async def settle_by_run(
-    conn: Connection, settled: Sequence[Due], run_id: UUID, now: datetime
+    conn: Connection, settled: Sequence[DueReply], run_id: UUID, now: datetime
 ) -> int:
     """These replies are in the ledger of a run, or among its exclusions; how many were due."""
     status = await conn.execute(
@@ -184,7 +184,7 @@ async def settle_by_run(
     return affected(status)
 
 
-async def settle_by_reason(conn: Connection, skipped: Mapping[Due, str], now: datetime) -> int:
+async def settle_by_reason(conn: Connection, skipped: Mapping[DueReply, str], now: datetime) -> int:
     """These replies are not sent, each with its reason; how many were due."""
     status = await conn.execute(
         """

@@ -19,17 +19,17 @@ from service.audience.population_store import COUNTED_FOR, count_population
 from service.delivery.inbound import replies_store
 from service.delivery.inbound import strays_store as store
 from service.delivery.inbound.inbound_store import NewText
-from service.delivery.inbound.keywords import Kind
-from service.delivery.inbound.strays_store import Hold
+from service.delivery.inbound.keywords import InboundKind
+from service.delivery.inbound.strays_store import OptOutHold
 from service.errors import Conflict, NotFound
 from service.storage.locks import lock_suppressions, wait_for_reader
 from service.storage.postgres import Connection
 
-Decision = Literal["count", "drop"]
+StrayDecision = Literal["count", "drop"]
 BY_HOLD = "opted out in bulk, which a person let count"
 
 
-class Bounds(NamedTuple):
+class StrayBounds(NamedTuple):
     """How many people may send strays over one channel. share: of all people in the lists, in 24
     hours. an_hour: in an hour; both must be passed.
     """
@@ -38,13 +38,13 @@ class Bounds(NamedTuple):
     an_hour: int = 50
 
 
-BOUNDS = Bounds()
+BOUNDS = StrayBounds()
 HELD_FOR = timedelta(minutes=1)
 """How long a channel that had too many strays counts as one, before they are counted again."""
 
 
 async def hold_strays(
-    conn: Connection, texts: Sequence[NewText], bounds: Bounds, now: datetime
+    conn: Connection, texts: Sequence[NewText], bounds: StrayBounds, now: datetime
 ) -> set[UUID]:
     """Find the strays among texts that were just written, and hold those of a channel that has too
     many; returns which texts are held. The caller is the one reader.
@@ -52,7 +52,7 @@ async def hold_strays(
     asked = [
         (t.id, t.channel_id, t.sender_hash, t.received_at)
         for t in texts
-        if t.kind == Kind.OPT_OUT and t.answered is None
+        if t.kind == InboundKind.OPT_OUT and t.answered is None
     ]
     if not asked:
         return set()
@@ -70,7 +70,7 @@ async def hold_strays(
 
 
 async def _too_many(
-    conn: Connection, channels: Set[int], bounds: Bounds, now: datetime
+    conn: Connection, channels: Set[int], bounds: StrayBounds, now: datetime
 ) -> dict[int, datetime]:
     """Which of these channels have more strays than is usual, and when that was counted. What an
     attack makes large is counted once in a while only: the strays of a channel that has too many,
@@ -86,8 +86,8 @@ async def _too_many(
 
 
 async def decide(
-    conn: Connection, user: User, hold_id: UUID, decision: Decision, reason: str, now: datetime
-) -> Hold:
+    conn: Connection, user: User, hold_id: UUID, decision: StrayDecision, reason: str, now: datetime
+) -> OptOutHold:
     """Let the opt-outs of a hold count, so that their senders get no publicity from now on, or drop
     them: then they stop nothing.
 
@@ -106,7 +106,7 @@ async def decide(
     return await _visible(conn, user, hold_id)
 
 
-async def _visible(conn: Connection, user: User, hold_id: UUID) -> Hold:
+async def _visible(conn: Connection, user: User, hold_id: UUID) -> OptOutHold:
     hold = await store.get_hold(conn, hold_id) if user.scope is None else None
     if hold is None:
         raise NotFound(f"there are no held opt-outs {hold_id}")

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from service.delivery.inbound.replies_store import Stop
+from service.delivery.inbound.replies_store import SenderStop
 from service.storage.postgres import Connection
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -20,7 +20,7 @@ class Strays(NamedTuple):
     day: int
 
 
-class Hold(NamedTuple):
+class OptOutHold(NamedTuple):
     """Opt-outs that are held. texts, people: so many of so many senders. decision: `count`, `drop`;
     None: they wait for a person.
     """
@@ -139,7 +139,7 @@ _HOLD = """
 """
 
 
-async def list_holds(conn: Connection, before: UUID | None, limit: int) -> list[Hold]:
+async def list_holds(conn: Connection, before: UUID | None, limit: int) -> list[OptOutHold]:
     """A page of all holds, from new to old."""
     rows = await conn.fetch(
         f"""
@@ -151,13 +151,13 @@ async def list_holds(conn: Connection, before: UUID | None, limit: int) -> list[
         before,
         limit,
     )
-    return [Hold(*row) for row in rows]
+    return [OptOutHold(*row) for row in rows]
 
 
-async def get_hold(conn: Connection, hold_id: UUID) -> Hold | None:
+async def get_hold(conn: Connection, hold_id: UUID) -> OptOutHold | None:
     """One hold."""
     row = await conn.fetchrow(f"{_HOLD} WHERE h.id = $1 GROUP BY h.id, c.name", hold_id)
-    return Hold(*row) if row else None
+    return OptOutHold(*row) if row else None
 
 
 async def decide_hold(
@@ -178,9 +178,9 @@ async def decide_hold(
     return decided is not None
 
 
-async def stops_of(conn: Connection, hold_id: UUID) -> list[Stop]:
+async def stops_of(conn: Connection, hold_id: UUID) -> list[SenderStop]:
     """What the opt-outs of a hold stop, once they count."""
     rows = await conn.fetch(
         "SELECT sender_hash, id FROM inbound_texts WHERE hold_id = $1 ORDER BY id", hold_id
     )
-    return [Stop(row["sender_hash"], row["id"]) for row in rows]
+    return [SenderStop(row["sender_hash"], row["id"]) for row in rows]

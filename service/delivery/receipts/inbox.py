@@ -35,7 +35,7 @@ OnTexts = Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True)
-class _Item:
+class _Arrival:
     channel_id: int
     item: Delivery
     stored: "asyncio.Future[None]"
@@ -57,7 +57,7 @@ class Inbox:
         self._clock = clock
         self._on_receipts = on_receipts
         self._on_texts = on_texts
-        self._waiting: list[_Item] = []
+        self._waiting: list[_Arrival] = []
         self._arrived = asyncio.Event()
         self._channels_new: set[int] = set()
         self._texts_new = False
@@ -68,7 +68,7 @@ class Inbox:
 
         def deliver(item: Delivery) -> "asyncio.Future[None]":
             stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(_Item(channel_id, item, stored))
+            self._waiting.append(_Arrival(channel_id, item, stored))
             self._arrived.set()
             return stored
 
@@ -116,7 +116,7 @@ class Inbox:
             else:
                 self._settle(batch, None)
 
-    async def _store(self, batch: Sequence[_Item]) -> None:
+    async def _store(self, batch: Sequence[_Arrival]) -> None:
         now = self._clock.now()
         receipts = [(i.channel_id, i.item) for i in batch if isinstance(i.item, Receipt)]
         texts = [(i.channel_id, i.item) for i in batch if isinstance(i.item, Inbound)]
@@ -132,7 +132,7 @@ class Inbox:
         self._texts_new = self._texts_new or bool(texts)
         self._unrung.set()
 
-    def _settle(self, batch: Sequence[_Item], error: Exception | None) -> None:
+    def _settle(self, batch: Sequence[_Arrival], error: Exception | None) -> None:
         """The first that wait are stored, or cannot be."""
         del self._waiting[: len(batch)]
         for item in batch:

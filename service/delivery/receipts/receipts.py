@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from service.campaigns.audience.follow_up_store import stop_arrived
 from service.delivery.receipts import store, superseded_receipts
 from service.delivery.receipts.id_forms_store import count_misses
-from service.delivery.receipts.store import Change
+from service.delivery.receipts.store import ReceiptChange
 from service.dispatch.retries import dead_numbers, failure_handling, reroute
 from service.dispatch.retries.failure_handling import Failure
 from service.dispatch.retries.retry import FAILURES
@@ -133,7 +133,7 @@ def _runs_against_failures(rows: Iterable[Record]) -> set[uuid.UUID]:
 
 async def _apply(
     conn: Connection,
-    changes: Sequence[Change],
+    changes: Sequence[ReceiptChange],
     arrived: Container[tuple[uuid.UUID, int]],
     now: datetime,
 ) -> tuple[set[tuple[uuid.UUID, int]], list[int]]:
@@ -155,15 +155,15 @@ async def _apply(
     return moved, await failure_handling.follow(conn, plan, now, moved)
 
 
-def _key(row: Record | Change) -> tuple[uuid.UUID, int]:
-    if isinstance(row, Change):
+def _key(row: Record | ReceiptChange) -> tuple[uuid.UUID, int]:
+    if isinstance(row, ReceiptChange):
         return row.run_id, row.no
     return row["run_id"], row["no"]
 
 
-def _decide(rows: Iterable[Record]) -> tuple[list[Change], list[Record]]:
+def _decide(rows: Iterable[Record]) -> tuple[list[ReceiptChange], list[Record]]:
     """The changes that receipts of one-part messages make, and the receipts that contradict."""
-    changes: dict[tuple[uuid.UUID, int], Change] = {}
+    changes: dict[tuple[uuid.UUID, int], ReceiptChange] = {}
     conflicts = []
     for row in rows:
         key = _key(row)
@@ -190,7 +190,7 @@ def _contradicting(rows: Iterable[Record]) -> list[Record]:
 
 
 def _without_effect(
-    rows: Iterable[Record], changes: Iterable[Change], moved: set[tuple[uuid.UUID, int]]
+    rows: Iterable[Record], changes: Iterable[ReceiptChange], moved: set[tuple[uuid.UUID, int]]
 ) -> list[Record]:
     """Receipts whose message had moved on meanwhile: they are kept, not dropped (I10)."""
     missed = {_key(change) for change in changes} - moved
@@ -198,7 +198,7 @@ def _without_effect(
 
 
 def _against_the_last(
-    rows: Iterable[Record], changes: Iterable[Change], moved: set[tuple[uuid.UUID, int]]
+    rows: Iterable[Record], changes: Iterable[ReceiptChange], moved: set[tuple[uuid.UUID, int]]
 ) -> list[Record]:
     """Receipts that nobody asked for, saying that a part failed of a text which is delivered by
     its last part's receipt.
@@ -214,8 +214,8 @@ def _against_the_last(
     ]
 
 
-def _change(row: Record) -> Change:
-    return Change(
+def _change(row: Record) -> ReceiptChange:
+    return ReceiptChange(
         row["run_id"],
         row["no"],
         row["state"],
@@ -226,7 +226,7 @@ def _change(row: Record) -> Change:
     )
 
 
-def _over_parts(rows: Iterable[Record]) -> list[Change]:
+def _over_parts(rows: Iterable[Record]) -> list[ReceiptChange]:
     """A long text is failed as soon as one part is, and delivered when all its parts are, or, where
     only the last part's report is asked for, when that one is.
     """
@@ -285,7 +285,7 @@ def pair(pairings: Iterable[Record]) -> tuple[list[tuple[Record, int]], list[int
     by_receipt: dict[int, list[Record]] = defaultdict(list)
     for row in pairings:
         by_receipt[row["id"]].append(row)
-    pairs = _Pairs()
+    pairs = _ReceiptPairs()
     several: dict[frozenset[tuple[uuid.UUID, int, int]], list[list[Record]]] = defaultdict(list)
     for rows in by_receipt.values():
         if len(rows) == 1:
@@ -298,7 +298,7 @@ def pair(pairings: Iterable[Record]) -> tuple[list[tuple[Record, int]], list[int
 
 
 @dataclass
-class _Pairs:
+class _ReceiptPairs:
     """Receipts given to hand-offs; those that cannot be."""
 
     adopted: list[tuple[Record, int]] = field(default_factory=list)

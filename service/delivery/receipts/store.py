@@ -22,7 +22,7 @@ RECEIPT_WAIT = timedelta(hours=72)
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ReceiptChange:
     """What receipts make of one message.
 
     attempt: the hand-off that they report on; None: the present one, whichever it is.
@@ -208,7 +208,7 @@ async def mark_parts(conn: Connection, rows: Sequence[tuple[Record, str]]) -> li
 
 
 async def apply_changes(
-    conn: Connection, changes: Sequence[Change], now: datetime
+    conn: Connection, changes: Sequence[ReceiptChange], now: datetime
 ) -> set[tuple[uuid.UUID, int]]:
     """Move messages along; returns those that moved. A final state other than `unknown` stays."""
     ordered = sorted(changes, key=lambda c: (c.run_id, c.no))

@@ -16,7 +16,7 @@ from service.storage.postgres import Connection, Record
 
 log = logging.getLogger(__name__)
 
-Attempt = tuple[uuid.UUID, int, int]
+AttemptKey = tuple[uuid.UUID, int, int]
 """A hand-off: run, number and attempt."""
 
 
@@ -55,5 +55,5 @@ def _says_something_new(row: Record, code: str | None) -> bool:
     return row["part_state"] not in (None, "unknown", row["state"])
 
 
-def _attempt(row: Record) -> Attempt:
+def _attempt(row: Record) -> AttemptKey:
     return row["run_id"], row["no"], row["attempt"]

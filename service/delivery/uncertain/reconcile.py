@@ -12,7 +12,7 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from service.delivery.uncertain import reconcile_store as store
-from service.delivery.uncertain.reconcile_store import Span
+from service.delivery.uncertain.reconcile_store import DaySpan
 from service.errors import Invalid, NotFound
 from service.storage.postgres import Connection, Record
 
@@ -91,7 +91,7 @@ def _lacking(ledger: Mapping[str, int]) -> dict[str, int]:
     return {"parts_without_reference": lacking, "references_too_many": -lacking}
 
 
-def span_of(day: date) -> Span:
+def span_of(day: date) -> DaySpan:
     """The day in Chinese time.
 
     Raises:
@@ -102,7 +102,7 @@ def span_of(day: date) -> Span:
         raise Invalid(f"day: {problem}", fields={"day": problem})
     zone = ZoneInfo(ZONE)
     start, end = (datetime.combine(d, time(), zone) for d in (day, day + timedelta(days=1)))
-    return Span(start, end)
+    return DaySpan(start, end)
 
 
 async def reconcile(

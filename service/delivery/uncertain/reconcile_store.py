@@ -11,7 +11,7 @@ from service.storage.postgres import Connection, Record
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class DaySpan:
     """From the first instant of a day to the first one of the next."""
 
     start: datetime
@@ -19,7 +19,7 @@ class Span:
 
 
 async def count_day(
-    conn: Connection, span: Span, channel_id: int | None, now: datetime
+    conn: Connection, span: DaySpan, channel_id: int | None, now: datetime
 ) -> list[Record]:
     """All figures of a day, as (channel_id, section, key, n), only those that are not zero.
 

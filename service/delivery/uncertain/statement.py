@@ -57,7 +57,7 @@ _INSTANT = re.compile(
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?", re.ASCII)
 
 
-class Line(NamedTuple):
+class StatementLine(NamedTuple):
     """A line that can be read. state: "" if its status says nothing. code: the status, as it is."""
 
     row: int
@@ -76,7 +76,7 @@ class Unreadable(NamedTuple):
 
 def read_lines(
     chunks: Chunks, prefixes: Prefixes, *, encoding: str | None = None
-) -> Iterator[Line | Unreadable]:
+) -> Iterator[StatementLine | Unreadable]:
     """The lines of a statement that are not blank, one by one; memory holds one at a time.
 
     Raises:
@@ -116,7 +116,9 @@ def _column(header: Header, words: str, what: str, example: str) -> int:
     )
 
 
-def _read(row: int, phone: str, time: str, status: str, *, prefixes: Prefixes) -> Line | Unreadable:
+def _read(
+    row: int, phone: str, time: str, status: str, *, prefixes: Prefixes
+) -> StatementLine | Unreadable:
     cell = read_cell(phone, prefixes)
     if cell.code is not None:
         return Unreadable(row, REASONS[cell.code])
@@ -129,7 +131,7 @@ def _read(row: int, phone: str, time: str, status: str, *, prefixes: Prefixes) -
     state = _STATE_OF.get(code.lower())
     if state is None:
         return Unreadable(row, "the status is not known; write delivered, failed or 成功, 失败")
-    return Line(row, to_e164(cell.numbers[0]), at, state, code[:MAX_CODE])
+    return StatementLine(row, to_e164(cell.numbers[0]), at, state, code[:MAX_CODE])
 
 
 def read_instant(cell: str) -> datetime | None:
@@ -189,14 +191,14 @@ class Result(StrEnum):
 class Judged(NamedTuple):
     """What a line comes to; `hand_off` is what it settles."""
 
-    line: Line
+    line: StatementLine
     result: Result
     why: str = ""
     hand_off: HandOff | None = None
 
 
 def judge(
-    lines: Iterable[Line], hand_offs: Mapping[str, Sequence[HandOff]], window: timedelta
+    lines: Iterable[StatementLine], hand_offs: Mapping[str, Sequence[HandOff]], window: timedelta
 ) -> list[Judged]:
     """What each line comes to, by the hand-offs to its phone; all lines of a file at once."""
     judged = [_alone(line, hand_offs.get(line.phone, ()), window) for line in lines]
@@ -212,7 +214,7 @@ def judge(
     ]
 
 
-def _alone(line: Line, hand_offs: Sequence[HandOff], window: timedelta) -> Judged:
+def _alone(line: StatementLine, hand_offs: Sequence[HandOff], window: timedelta) -> Judged:
     fitting = [h for h in hand_offs if h.fits(line.at, window)]
     if not fitting:
         return Judged(line, Result.UNKNOWN, "no text to this phone at this time is in doubt")
@@ -221,7 +223,7 @@ def _alone(line: Line, hand_offs: Sequence[HandOff], window: timedelta) -> Judge
     return _of_one(line, fitting[0])
 
 
-def _of_one(line: Line, only: HandOff) -> Judged:
+def _of_one(line: StatementLine, only: HandOff) -> Judged:
     """What a line comes to that can speak of one hand-off only."""
     if only.kind == "other":
         return Judged(line, Result.UNKNOWN, "the text that fits is not in doubt")

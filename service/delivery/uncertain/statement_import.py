@@ -14,9 +14,16 @@ from datetime import timedelta
 from service.accounts.people.model import By
 from service.crypto import Keyring
 from service.delivery.uncertain import uncertain_store as doubts
-from service.delivery.uncertain.statement import HandOff, Judged, Line, Result, Unreadable, judge
+from service.delivery.uncertain.statement import (
+    HandOff,
+    Judged,
+    Result,
+    StatementLine,
+    Unreadable,
+    judge,
+)
 from service.delivery.uncertain.uncertain import hold
-from service.delivery.uncertain.uncertain_store import Settled, StatementFile, Which
+from service.delivery.uncertain.uncertain_store import Settled, StatementFile, UncertainFilter
 from service.dispatch.limits import caps_store
 from service.errors import NotFound
 from service.storage.postgres import Connection
@@ -42,7 +49,7 @@ class Statement:
 
 
 @dataclass(slots=True)
-class Report:
+class StatementReport:
     """What became of a statement: lines by result, messages settled by state, and the lines that
     need a person (the first of them), each with its row and why.
     """
@@ -64,9 +71,9 @@ async def import_statement(
     conn: Connection,
     keyring: Keyring,
     statement: Statement,
-    batches: AsyncIterator[Sequence[Line | Unreadable]],
+    batches: AsyncIterator[Sequence[StatementLine | Unreadable]],
     by: By,
-) -> Report:
+) -> StatementReport:
     """Settle what a statement's lines say. In a transaction; lines come in batches.
 
     Raises:
@@ -75,14 +82,14 @@ async def import_statement(
     """
     if not await doubts.channel_exists(conn, statement.channel_id):
         raise NotFound(f"there is no channel {statement.channel_id}")
-    report = Report()
-    lines: list[Line] = []
+    report = StatementReport()
+    lines: list[StatementLine] = []
     hand_offs: dict[str, list[HandOff]] = {}
     async for batch in batches:
         for item in batch:
             if isinstance(item, Unreadable):
                 report.add(item.row, Result.UNREADABLE, item.reason)
-        readable = [item for item in batch if isinstance(item, Line)]
+        readable = [item for item in batch if isinstance(item, StatementLine)]
         found = await _hand_offs(conn, keyring, statement, readable)
         hand_offs |= found
         lines += (line for line in readable if line.phone in found)
@@ -96,7 +103,7 @@ async def import_statement(
 
 
 async def _hand_offs(
-    conn: Connection, keyring: Keyring, statement: Statement, lines: Sequence[Line]
+    conn: Connection, keyring: Keyring, statement: Statement, lines: Sequence[StatementLine]
 ) -> dict[str, list[HandOff]]:
     """By phone, all hand-offs that may be meant, for phones with one that is or was in doubt."""
     phones = {keyring.phone_index(phone): phone for phone in {line.phone for line in lines}}
@@ -116,7 +123,7 @@ async def _still_open(conn: Connection, judged: Sequence[Judged]) -> list[Judged
     if not asked:
         return list(judged)
     keys = [(h.run_id, h.no) for h in asked]
-    rows = await hold(conn, Which(keys=keys), hand_off_again=False)
+    rows = await hold(conn, UncertainFilter(keys=keys), hand_off_again=False)
     locked = {(row["run_id"], row["no"], row["attempt"]) for row in rows}
     return [
         one
@@ -128,7 +135,11 @@ async def _still_open(conn: Connection, judged: Sequence[Judged]) -> list[Judged
 
 
 async def _settle(
-    conn: Connection, statement: Statement, judged: Sequence[Judged], report: Report, by: By
+    conn: Connection,
+    statement: Statement,
+    judged: Sequence[Judged],
+    report: StatementReport,
+    by: By,
 ) -> None:
     """Write what the lines amount to, and who gave the file."""
     found = {

@@ -22,7 +22,7 @@ from service.clock import CHINA
 from service.delivery.receipts import store
 from service.delivery.receipts.receipts import SETTLE_AFTER, pair
 from service.delivery.uncertain import uncertain_store as doubts
-from service.delivery.uncertain.uncertain_store import Key, Settled, Which
+from service.delivery.uncertain.uncertain_store import MessageKey, Settled, UncertainFilter
 from service.dispatch.limits import caps_store
 from service.dispatch.retries import reroute
 from service.errors import Conflict
@@ -79,12 +79,12 @@ class TooEarly(Conflict):
 
 
 @dataclass(slots=True)
-class Verdict:
+class DecisionResult:
     """What became of a decision; `channels` have something to hand off by it."""
 
     decision_id: uuid.UUID | None = None
     decided: int = 0
-    skipped: list[tuple[Key, Skip]] = field(default_factory=list)
+    skipped: list[tuple[MessageKey, Skip]] = field(default_factory=list)
     channels: set[int] = field(default_factory=set)
 
 
@@ -93,7 +93,9 @@ def may_decide_at(since: datetime) -> datetime:
     return since + WAIT
 
 
-async def decide(conn: Connection, which: Which, decision: Decision, by: By) -> Verdict:
+async def decide(
+    conn: Connection, which: UncertainFilter, decision: Decision, by: By
+) -> DecisionResult:
     """Settle the hand-offs in doubt that are asked for, those that can be; all in one transaction.
 
     Raises:
@@ -102,13 +104,13 @@ async def decide(conn: Connection, which: Which, decision: Decision, by: By) -> 
     """
     back = decision in (Decision.RESEND, Decision.NOT_SENT)
     rows = await hold(conn, which, hand_off_again=back)
-    verdict = Verdict(skipped=_missing(which, rows))
+    verdict = DecisionResult(skipped=_missing(which, rows))
     if not rows:
         return verdict
     may_at = max(may_decide_at(row["since"]) for row in rows)
     if may_at > by.at:
         raise TooEarly(may_at)
-    waiting: set[Key] = set()
+    waiting: set[MessageKey] = set()
     if back:
         await _check_policy(conn, {row["class"] for row in rows})
         waiting = await doubts.with_receipts(conn, [_key(row) for row in rows])
@@ -129,7 +131,7 @@ async def decide(conn: Connection, which: Which, decision: Decision, by: By) -> 
     return verdict
 
 
-async def hold(conn: Connection, which: Which, *, hand_off_again: bool) -> list[Record]:
+async def hold(conn: Connection, which: UncertainFilter, *, hand_off_again: bool) -> list[Record]:
     """Lock the hand-offs in doubt that are asked for; returns those that are still in doubt then.
 
     hand_off_again: their campaigns and runs are held still, too.
@@ -141,11 +143,11 @@ async def hold(conn: Connection, which: Which, *, hand_off_again: bool) -> list[
     return await doubts.lock_doubts(conn, [_key(row) for row in seen])
 
 
-def _key(row: Record) -> Key:
+def _key(row: Record) -> MessageKey:
     return row["run_id"], row["no"]
 
 
-def _missing(which: Which, rows: Sequence[Record]) -> list[tuple[Key, Skip]]:
+def _missing(which: UncertainFilter, rows: Sequence[Record]) -> list[tuple[MessageKey, Skip]]:
     found = {_key(row) for row in rows}
     asked = dict.fromkeys(which.keys or ())
     return [(key, Skip.NOT_IN_DOUBT) for key in asked if key not in found]
@@ -164,7 +166,7 @@ async def _check_policy(conn: Connection, classes: Collection[str]) -> None:
 
 
 def _obstacle(
-    row: Record, decision: Decision, now: datetime, waiting: Collection[Key]
+    row: Record, decision: Decision, now: datetime, waiting: Collection[MessageKey]
 ) -> Skip | None:
     """Why this one is not handed off again; None: it is. The first that holds is said."""
     sends, until = not row["cancelled"], row["valid_until"]
@@ -211,7 +213,7 @@ async def sweep_decided(conn: Connection, channel_id: int, now: datetime) -> Non
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class UncertainPolicy:
     """Whether texts of a class may be handed off again although they may have left.
 
     reason, set_by, set_at: of the last change; empty while nothing was ever said.
@@ -224,13 +226,15 @@ class Policy:
     set_at: datetime | None = None
 
 
-async def list_policies(conn: Connection) -> list[Policy]:
+async def list_policies(conn: Connection) -> list[UncertainPolicy]:
     """The policy of each class."""
-    said = {row["class"]: Policy(*row) for row in await doubts.list_policies(conn)}
-    return [said.get(name, Policy(name)) for name in CLASSES]
+    said = {row["class"]: UncertainPolicy(*row) for row in await doubts.list_policies(conn)}
+    return [said.get(name, UncertainPolicy(name)) for name in CLASSES]
 
 
-async def set_policy(conn: Connection, message_class: str, *, allowed: bool, by: By) -> Policy:
+async def set_policy(
+    conn: Connection, message_class: str, *, allowed: bool, by: By
+) -> UncertainPolicy:
     """Allow or forbid it for a class from now on; recorded, also if it says nothing new."""
     await doubts.insert_policy(conn, message_class, by, allowed=allowed)
-    return Policy(message_class, allowed, by.reason, by.user_id, by.at)
+    return UncertainPolicy(message_class, allowed, by.reason, by.user_id, by.at)

@@ -17,12 +17,12 @@ from service.campaigns.audience.follow_up_store import uncorrected
 from service.channels.contract.registry import own_reference_kinds
 from service.storage.postgres import Connection, Record, one
 
-Key = tuple[uuid.UUID, int]
+MessageKey = tuple[uuid.UUID, int]
 """A row of the ledger: run and number."""
 
 
 @dataclass(frozen=True, slots=True)
-class Which:
+class UncertainFilter:
     """Hand-offs in doubt by what they have in common; None: whatever it is.
 
     scope: the only department whose runs count; None: all.
@@ -32,7 +32,7 @@ class Which:
     run_id: uuid.UUID | None = None
     channel_id: int | None = None
     department_id: uuid.UUID | None = None
-    keys: Sequence[Key] | None = None
+    keys: Sequence[MessageKey] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Settled:
 
 
 async def list_doubts(
-    conn: Connection, which: Which, after: Key | None, limit: int
+    conn: Connection, which: UncertainFilter, after: MessageKey | None, limit: int
 ) -> list[Record]:
     """A page of the hand-offs in doubt, by run and number, with the parts that the carrier took."""
     return await conn.fetch(
@@ -83,7 +83,7 @@ async def list_doubts(
     )
 
 
-async def find_doubts(conn: Connection, which: Which) -> list[Record]:
+async def find_doubts(conn: Connection, which: UncertainFilter) -> list[Record]:
     """The run, number and channel of hand-offs in doubt, not locked."""
     return await conn.fetch(
         """
@@ -104,7 +104,7 @@ async def find_doubts(conn: Connection, which: Which) -> list[Record]:
     )
 
 
-async def lock_doubts(conn: Connection, keys: Collection[Key]) -> list[Record]:
+async def lock_doubts(conn: Connection, keys: Collection[MessageKey]) -> list[Record]:
     """Lock those of these rows that are still in doubt; returns them with what a decision turns on.
 
     taken: whether the carrier took a part of this attempt, by its reference or, where that is ours,
@@ -138,7 +138,7 @@ async def lock_doubts(conn: Connection, keys: Collection[Key]) -> list[Record]:
     )
 
 
-async def with_receipts(conn: Connection, keys: Collection[Key]) -> set[Key]:
+async def with_receipts(conn: Connection, keys: Collection[MessageKey]) -> set[MessageKey]:
     """Those of these hand-offs in doubt for whose phone, or one of whose parts, a receipt waits on
     their channel: not folded yet, or without a match.
     """

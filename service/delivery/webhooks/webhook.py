@@ -55,7 +55,7 @@ INSTANTS = ("final_at", "settled_at", "planned_at")
 """
 
 
-class Event(StrEnum):
+class WebhookEvent(StrEnum):
     """What a department can be told of."""
 
     MESSAGE_FINAL = "message.final"
@@ -84,7 +84,7 @@ class Event(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CallOutcome:
     """What a call came to: the status of the answer, or None and why there was none."""
 
     status: int | None

@@ -23,8 +23,8 @@ from service.delivery.webhooks import webhook_calls_store as store
 from service.delivery.webhooks.webhook import (
     GIVEN_UP_AFTER,
     GONE,
+    CallOutcome,
     Network,
-    Outcome,
     body_of,
     headers_of,
     may_call,
@@ -137,7 +137,7 @@ class _Calls:
                 break
         return taken
 
-    async def _call(self, row: Record) -> Outcome:
+    async def _call(self, row: Record) -> CallOutcome:
         body = body_of(row["type"], row["at"], row["event_id"], row["data"], self._zone)
         secret = self._keyring.decrypt(SECRET, row["secret_cipher"])
         headers = headers_of(secret, f"evt_{row['event_id']}", body, time.time())
@@ -145,18 +145,18 @@ class _Calls:
             async with self._session.post(
                 row["url"], data=body, headers=headers, allow_redirects=False
             ) as answer:
-                return Outcome(answer.status)
+                return CallOutcome(answer.status)
         except (TimeoutError, aiohttp.ServerTimeoutError):
-            return Outcome(None, f"no answer within {CALL_SECONDS:.0f} s")
+            return CallOutcome(None, f"no answer within {CALL_SECONDS:.0f} s")
         except aiohttp.ClientConnectorError as error:
             if isinstance(error.os_error, _Forbidden):
-                return Outcome(None, str(error.os_error))
-            return Outcome(None, f"no connection: {error.os_error.strerror or 'unknown host'}")
+                return CallOutcome(None, str(error.os_error))
+            return CallOutcome(None, f"no connection: {error.os_error.strerror or 'unknown host'}")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return Outcome(None, f"no answer: {type(error).__name__}")
+            return CallOutcome(None, f"no answer: {type(error).__name__}")
 
     async def _record(
-        self, rows: Sequence[Record], outcomes: Sequence[Outcome], rest: Sequence[Record]
+        self, rows: Sequence[Record], outcomes: Sequence[CallOutcome], rest: Sequence[Record]
     ) -> bool:
         """Note what these came to; whether one failed. `rest` were not made if so."""
         now = self._clock.now()
@@ -193,7 +193,7 @@ class _Calls:
         return True
 
 
-def _end(failed: Sequence[Outcome], since: datetime, now: datetime) -> str | None:
+def _end(failed: Sequence[CallOutcome], since: datetime, now: datetime) -> str | None:
     """Why a webhook is called no more; None: it still is."""
     if any(outcome.status == GONE for outcome in failed):
         return "the receiver answered 410: it wants no more calls"

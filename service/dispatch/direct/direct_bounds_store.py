@@ -11,7 +11,7 @@ from service.channels.routing.route_store import lane_from, lanes
 from service.storage.postgres import Connection, one
 
 
-class Terms(NamedTuple):
+class DirectTerms(NamedTuple):
     """What bounds a department's direct sends, and what decides which way they take.
 
     limit: people in 24 hours, of each sender. used: by this one. lent: whether the text's signature
@@ -38,7 +38,7 @@ async def read_terms(
     signature: str,
     phones: Sequence[bytes],
     now: datetime,
-) -> Terms:
+) -> DirectTerms:
     """What bounds a direct send now, all in one statement.
 
     sender_id, since: whose sends are counted, and from when. signature: the text's, without 【】.
@@ -65,7 +65,7 @@ async def read_terms(
             now,
         )
     )
-    return Terms(
+    return DirectTerms(
         row["direct_send_limit"],
         row["used"],
         Permits(tuple(row["classes"]), row["channels"]),

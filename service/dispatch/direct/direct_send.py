@@ -28,7 +28,7 @@ from service.campaigns.calendar.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.channels.routing.route import routes
 from service.crypto import Keyring
 from service.dispatch.direct import direct, direct_bounds_store
-from service.dispatch.direct.direct_bounds_store import Terms
+from service.dispatch.direct.direct_bounds_store import DirectTerms
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.direct.direct_values import GivenText
 from service.errors import Conflict, Forbidden, Invalid
@@ -80,7 +80,7 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class DirectText:
     """What is said. template_version_id: where it comes from; None: words of the caller's own.
 
     approved: whether a second person has approved that version.
@@ -93,7 +93,7 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
+class DirectSender:
     """Who sends. id: the key, or the user without one.
 
     key_mode, area_codes, rosters: of the key; None: whoever is named.
@@ -108,7 +108,7 @@ class Sender:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedRecipient:
     """A recipient who is not written to: its place in the list from 0, a code, and a sentence."""
 
     index: int
@@ -127,7 +127,7 @@ class Sent:
 
     run_id: UUID | None
     accepted: int
-    refused: Sequence[Refused]
+    refused: Sequence[RefusedRecipient]
     channels: Sequence[int] = ()
     numbers: Mapping[int, int] = field(default_factory=dict)
 
@@ -135,8 +135,8 @@ class Sent:
 async def send(
     conn: Connection,
     keyring: Keyring,
-    sender: Sender,
-    words: Words,
+    sender: DirectSender,
+    words: DirectText,
     named: Sequence[Named],
     webhook_id: UUID | None,
     now: datetime,
@@ -167,12 +167,12 @@ async def send(
     numbers = {people[phone_hash].place: no for phone_hash, no in started.numbers.items()}
     for phone_hash, reason in started.left_out.items():
         index = people[phone_hash].place
-        refused.append(Refused(index, reason, LEFT_OUT.get(reason, f"left out: {reason}")))
+        refused.append(RefusedRecipient(index, reason, LEFT_OUT.get(reason, f"left out: {reason}")))
     refused.sort(key=lambda r: r.index)
     return Sent(started.run_id, started.target, refused, sorted(started.channels), numbers)
 
 
-def _check_terms(terms: Terms, words: Words) -> None:
+def _check_terms(terms: DirectTerms, words: DirectText) -> None:
     """Refuse what the department may not send."""
     if words.message_class not in terms.permits.classes:
         problem = f"the department may not send texts of class {words.message_class}"
@@ -182,8 +182,8 @@ def _check_terms(terms: Terms, words: Words) -> None:
 
 
 async def _out_of_bounds(
-    conn: Connection, sender: Sender, terms: Terms, people: "_People"
-) -> list[Refused]:
+    conn: Connection, sender: DirectSender, terms: DirectTerms, people: "_People"
+) -> list[RefusedRecipient]:
     """Take out whom the department or the key may not send to, if it is bound at all."""
     guests_only = sender.key_mode is Mode.TRIAL
     bounds = (terms.area_code, sender.area_codes, sender.rosters)
@@ -198,12 +198,12 @@ async def _out_of_bounds(
         rosters=sender.rosters,
     )
     return [
-        Refused(people.pop(phone_hash).place, reason, LEFT_OUT[reason])
+        RefusedRecipient(people.pop(phone_hash).place, reason, LEFT_OUT[reason])
         for phone_hash, reason in reasons.items()
     ]
 
 
-def check_words(words: Words) -> None:
+def check_words(words: DirectText) -> None:
     """Refuse what may not be sent without a campaign, whoever asks.
 
     Raises:
@@ -233,7 +233,7 @@ def check_words(words: Words) -> None:
         raise Invalid(problem, fields={"text": problem})
 
 
-async def _given(conn: Connection, sender: Sender, words: Words) -> GivenText:
+async def _given(conn: Connection, sender: DirectSender, words: DirectText) -> GivenText:
     """The text, to look at the values that are given for it.
 
     Raises:
@@ -249,7 +249,7 @@ async def _given(conn: Connection, sender: Sender, words: Words) -> GivenText:
     return GivenText(text, sender.department_id, whose, for_unread_words(in_force))
 
 
-async def _check_lint(conn: Connection, sender: Sender, text: str) -> None:
+async def _check_lint(conn: Connection, sender: DirectSender, text: str) -> None:
     """Refuse words of one's own that lint blocks or doubts, for nobody else reads them."""
     findings = await judge(conn, sender.department_id, text, "service", unread=True)
     if found := of_level(findings, "block", "review"):
@@ -273,7 +273,7 @@ _People = dict[bytes, _Person]
 
 async def _people(
     conn: Connection, keyring: Keyring, given: GivenText, named: Sequence[Named]
-) -> tuple[_People, list[Refused]]:
+) -> tuple[_People, list[RefusedRecipient]]:
     """Who can be written to, and who cannot, in the caller's order.
 
     Raises:
@@ -287,11 +287,11 @@ async def _people(
 
 def _sorted_out(
     keyring: Keyring, given: GivenText, named: Sequence[Named]
-) -> tuple[_People, list[Refused]]:
+) -> tuple[_People, list[RefusedRecipient]]:
     """As `_people`; with values, for a thread."""
     ends_at = time.thread_time() + LINT_SECONDS
     people: _People = {}
-    refused: list[Refused] = []
+    refused: list[RefusedRecipient] = []
     for index, one in enumerate(named):
         if given.wanted and time.thread_time() > ends_at:
             problem = f"their values take too long to check; send to at most {index} at once"
@@ -300,12 +300,12 @@ def _sorted_out(
             phone = parse_phone(one.phone, field=f"to.{index}")
             given.check(one.values)
         except Invalid as error:
-            refused.append(Refused(index, error.code, error.message))
+            refused.append(RefusedRecipient(index, error.code, error.message))
             continue
         phone_hash = keyring.phone_index(phone)
         if phone_hash in people:
             first = people[phone_hash].place
-            refused.append(Refused(index, "duplicate", f"the same number as to.{first}"))
+            refused.append(RefusedRecipient(index, "duplicate", f"the same number as to.{first}"))
             continue
         values = json.dumps(dict(one.values), ensure_ascii=False) if given.wanted else None
         people[phone_hash] = _Person(index, phone, values)
@@ -313,8 +313,8 @@ def _sorted_out(
 
 
 def _run(
-    sender: Sender,
-    words: Words,
+    sender: DirectSender,
+    words: DirectText,
     recipients: Sequence[Recipient],
     webhook_id: UUID | None,
     now: datetime,
@@ -337,7 +337,7 @@ def _run(
     )
 
 
-def _check_limit(terms: Terms, people: int) -> None:
+def _check_limit(terms: DirectTerms, people: int) -> None:
     """Refuse more people than there is room for. What is sent at the same time is not seen here:
     that is for the commit, after which this is asked again.
     """
@@ -349,7 +349,9 @@ def _check_limit(terms: Terms, people: int) -> None:
         )
 
 
-def _routed(keyring: Keyring, prefixes: Prefixes, terms: Terms, people: _People) -> list[Recipient]:
+def _routed(
+    keyring: Keyring, prefixes: Prefixes, terms: DirectTerms, people: _People
+) -> list[Recipient]:
     """Each with the channel that its number takes, if any does.
 
     Where only a channel of the other kind would do (simulated or real), it is named all the same:

@@ -40,7 +40,7 @@ CHANGED_AFTER = timedelta(days=30)
 TEXT = "您的验证码是{验证码:数量}，十分钟内有效，用于确认接收测试短信的本人手机，请勿告诉他人。"
 
 
-class Said(NamedTuple):
+class PhoneClaim(NamedTuple):
     """What became of a phone that a user said is theirs. channels: on which a code goes out."""
 
     proved_at: datetime | None
@@ -49,7 +49,7 @@ class Said(NamedTuple):
 
 async def say_phone(
     conn: Connection, keyring: Keyring, actor: User, phone: str, now: datetime
-) -> Said:
+) -> PhoneClaim:
     """Take a phone as the actor's own, and send a code there; one that is proved stays so.
 
     Raises:
@@ -59,7 +59,7 @@ async def say_phone(
     own = await phone_store.get_phone(conn, actor.id, lock=True)
     same = own.cipher is not None and keyring.decrypt("phone", own.cipher) == phone
     if same and own.proved_at is not None:
-        return Said(own.proved_at, ())
+        return PhoneClaim(own.proved_at, ())
     if own.changed_at is not None and now < (free := own.changed_at + CHANGED_AFTER):
         raise Conflict(
             f"you proved a phone less than {CHANGED_AFTER.days} days ago; you can say another one"
@@ -74,7 +74,7 @@ async def say_phone(
     code = f"{secrets.randbelow(10**6):06d}"
     code_hash = _code_hash(keyring, actor.id, phone_hash, code)
     await phone_store.insert_code(conn, actor.id, phone_hash, code_hash, now)
-    return Said(None, await _send(conn, keyring, actor, phone, code, now))
+    return PhoneClaim(None, await _send(conn, keyring, actor, phone, code, now))
 
 
 async def prove_phone(

@@ -61,7 +61,7 @@ class Wakeups:
         return True
 
 
-class Link:
+class ConnectionSlot:
     """One slot of one channel in this process: wait for the lease, connect, hand off, reconnect."""
 
     def __init__(self, server: "ChannelServer", channel: Channel, slot: int) -> None:
@@ -238,7 +238,7 @@ class ChannelServer:
             self._wake,
             self.book,
         )
-        self._links: dict[tuple[int, int], tuple[Link, asyncio.Task[None]]] = {}
+        self._links: dict[tuple[int, int], tuple[ConnectionSlot, asyncio.Task[None]]] = {}
         self._listening: dict[int, tuple[Channel, AsyncExitStack]] = {}
         self._refusals = Refusals()
         self.lease_pool: Pool
@@ -318,7 +318,7 @@ class ChannelServer:
                     log.error("link failed", exc_info=error)
         for key, channel in wanted.items():
             if key not in self._links:
-                link = Link(self, channel, key[1])
+                link = ConnectionSlot(self, channel, key[1])
                 self._links[key] = (link, asyncio.create_task(link.run()))
 
     async def _report(self) -> None:

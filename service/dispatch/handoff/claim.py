@@ -10,7 +10,7 @@ from service.dispatch.compose import Work, work_from
 from service.dispatch.handoff import lease_store, slice_store
 from service.dispatch.handoff.lease import HeldLease
 from service.dispatch.handoff.recorder import Handoff
-from service.dispatch.handoff.slice_store import Held
+from service.dispatch.handoff.slice_store import HeldSlice
 from service.dispatch.retries import retry_store
 from service.storage.postgres import Connection, Record, transaction
 
@@ -44,7 +44,7 @@ class Claims:
     async def _take(self, works: Sequence[Work], leaving: Iterable[Work]) -> list[Work]:
         now = self._shared.clock.now()
         lease = self._held.lease
-        held = [Held(w.run_id, w.flow.priority, w.flow.department, w.few) for w in works]
+        held = [HeldSlice(w.run_id, w.flow.priority, w.flow.department, w.few) for w in works]
         full = _in_hand(works) >= MOST_SLICES
         async with transaction(self._shared.pool) as conn:
             if self._unsure:

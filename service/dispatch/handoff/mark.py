@@ -12,7 +12,7 @@ from service.dispatch.handoff import store
 from service.dispatch.handoff.lease import HeldLease
 from service.dispatch.handoff.lease_store import Lease, is_held
 from service.dispatch.handoff.recorder import Handoff
-from service.dispatch.handoff.store import Asked
+from service.dispatch.handoff.store import MarkRequest
 from service.dispatch.limits import allowance, caps, quota
 from service.storage.postgres import Connection, Record, transaction
 
@@ -74,16 +74,16 @@ def _is_open(shared: Handoff, channel: Channel, work: Work, now: datetime) -> bo
     return False
 
 
-def _stopped(works: Sequence[Work], batch: Sequence[Message], now: datetime) -> list[Asked]:
+def _stopped(works: Sequence[Work], batch: Sequence[Message], now: datetime) -> list[MarkRequest]:
     """What is stopped for good: texts past their validity, and rows that gave no message."""
     over = [m for m in batch if m.work in works and m.work.is_over(now)]
     return [_asked(message, "validity_over") for message in over] + [
-        Asked(*work.key, no, 1, why) for work in works for no, why in work.broken
+        MarkRequest(*work.key, no, 1, why) for work in works for no, why in work.broken
     ]
 
 
-def _asked(message: Message, stop: str | None = None) -> Asked:
-    return Asked(*message.work.key, message.no, len(message.parts), stop)
+def _asked(message: Message, stop: str | None = None) -> MarkRequest:
+    return MarkRequest(*message.work.key, message.no, len(message.parts), stop)
 
 
 async def _settle(
@@ -91,7 +91,7 @@ async def _settle(
     conn: Connection,
     lease: Lease,
     work: Work,
-    asked: Sequence[Asked],
+    asked: Sequence[MarkRequest],
     moved: Sequence[Record],
     now: datetime,
 ) -> None:

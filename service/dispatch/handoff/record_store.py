@@ -18,7 +18,7 @@ from service.storage.postgres import Connection
 
 
 @dataclass(slots=True)
-class Result:
+class HandoffResult:
     """What became of one marked message; `refs` holds the carrier's reference of each part."""
 
     run_id: uuid.UUID
@@ -32,7 +32,7 @@ class Result:
 
 
 async def record_results(
-    conn: Connection, channel_id: int, results: Sequence[Result], now: datetime
+    conn: Connection, channel_id: int, results: Sequence[HandoffResult], now: datetime
 ) -> list[int]:
     """Write what became of marked messages, and the carrier's references, in one statement.
 

@@ -20,7 +20,7 @@ from service.dispatch.compose import Message, Work
 from service.dispatch.failover.health import LaneBook
 from service.dispatch.handoff import record_store, slice_store, store
 from service.dispatch.handoff.lease_store import Lease
-from service.dispatch.handoff.record_store import Result
+from service.dispatch.handoff.record_store import HandoffResult
 from service.dispatch.limits.in_flight import PermitCounter
 from service.dispatch.limits.pace import Pace
 from service.dispatch.retries import reroute, retry_store
@@ -179,7 +179,7 @@ class Recorder:
         self._permits.give(len(messages))
 
 
-def result_of(message: Message) -> Result:
+def result_of(message: Message) -> HandoffResult:
     """The state that the answers of all parts amount to.
 
     What was refused in a part and never written in the others is refused: nothing of it was taken.
@@ -192,7 +192,7 @@ def result_of(message: Message) -> Result:
         reason, code = message.rejection
     else:
         state, reason, code = "submitted", None, None
-    return Result(
+    return HandoffResult(
         message.work.run_id,
         message.no,
         message.attempt,

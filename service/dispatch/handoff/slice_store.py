@@ -25,7 +25,7 @@ TOGETHER = 32
 """How many of those a connection has in hand of one class and department."""
 
 
-class Held(NamedTuple):
+class HeldSlice(NamedTuple):
     """A slice that a connection works on. few: whether it was one of those taken together."""
 
     run_id: uuid.UUID
@@ -42,15 +42,15 @@ class Ended(NamedTuple):
     not_before: datetime | None = None
 
 
-def _columns(held: Sequence[Held]) -> tuple[Sequence[object], ...]:
-    return tuple([h[column] for h in held] for column in range(len(Held._fields)))
+def _columns(held: Sequence[HeldSlice]) -> tuple[Sequence[object], ...]:
+    return tuple([h[column] for h in held] for column in range(len(HeldSlice._fields)))
 
 
 async def claim_slices(
     conn: Connection,
     lease: Lease,
     now: datetime,
-    held: Sequence[Held] = (),
+    held: Sequence[HeldSlice] = (),
     *,
     full: bool = False,
     campaigns_first: bool = False,

@@ -24,7 +24,7 @@ async def lock_for_mark(conn: Connection, lease: Lease, *runs: uuid.UUID) -> Non
     await locks.lock_for_mark(conn, runs, lease.channel_id, lease.slot)
 
 
-class Asked(NamedTuple):
+class MarkRequest(NamedTuple):
     """A message that is to be marked. parts: how many; stop: why it is stopped for good instead."""
 
     run_id: uuid.UUID
@@ -35,7 +35,7 @@ class Asked(NamedTuple):
 
 
 async def mark(
-    conn: Connection, lease: Lease, asked: Sequence[Asked], now: datetime
+    conn: Connection, lease: Lease, asked: Sequence[MarkRequest], now: datetime
 ) -> list[Record]:
     """Mark messages as leaving, or stop them for good; no two of them have the same phone.
 

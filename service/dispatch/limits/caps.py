@@ -24,7 +24,7 @@ from service.campaigns.calendar.hours import County
 from service.dispatch.compose import Work
 from service.dispatch.limits import caps_store
 from service.dispatch.limits.caps_store import CappedText
-from service.dispatch.retries.retry import Terms
+from service.dispatch.retries.retry import RetryTerms
 from service.errors import Invalid
 from service.storage.postgres import Connection, Record
 
@@ -113,7 +113,7 @@ async def set_caps(conn: Connection, message_class: CappedClass, limits: CapLimi
     )
 
 
-def leaves_at(free_at: datetime, terms: Terms, now: datetime) -> datetime | None:
+def leaves_at(free_at: datetime, terms: RetryTerms, now: datetime) -> datetime | None:
     """When a text may leave for which there is room from `free_at` on; None: never.
 
     Only within the send hours and before its validity is over; without an end of the validity
@@ -141,7 +141,7 @@ async def settle(
         spans, same = row["free_at"], row["text_free_at"]
         free_at = max((at for at in (spans, same) if at is not None), default=now)
         waits = row["over_cap"] == "defer"
-        terms = Terms(work.hours, county, work.valid_until if waits else None)
+        terms = RetryTerms(work.hours, county, work.valid_until if waits else None)
         until = leaves_at(free_at, terms, now)
         held.append(CappedText(row["no"], SAME_TEXT if free_at == same else CAPPED, until))
     await caps_store.hold(conn, work.run_id, held, now)

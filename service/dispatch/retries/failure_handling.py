@@ -20,7 +20,7 @@ from service.campaigns.calendar.hours import HourTerms
 from service.campaigns.plans.lifecycle import reopen_campaigns
 from service.dispatch.retries import dead_numbers, reroute, retry, retry_store
 from service.dispatch.retries.reroute_store import Key
-from service.dispatch.retries.retry import Terms
+from service.dispatch.retries.retry import RetryTerms
 from service.dispatch.retries.retry_store import Again
 from service.storage.postgres import Connection
 
@@ -38,7 +38,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FailurePlan:
     """Which texts may take another lane, which may leave again and when, and which say that there
     is no such number.
     """
@@ -48,7 +48,7 @@ class Plan:
     dead: Sequence[Key] = ()
 
 
-async def prepare(conn: Connection, failures: Iterable[Failure], now: datetime) -> Plan:
+async def prepare(conn: Connection, failures: Iterable[Failure], now: datetime) -> FailurePlan:
     """What may follow these failures; holds still the runs in which something may.
 
     Nothing is read or locked if nothing failed in a way that may be followed.
@@ -63,13 +63,15 @@ async def prepare(conn: Connection, failures: Iterable[Failure], now: datetime) 
             dead.append((failure.run_id, failure.no))
     again = await _times(conn, passing, now) if passing else []
     await reroute.lock(conn, {run_id for run_id, _ in strays} | {a.run_id for a in again})
-    return Plan(strays, again, dead)
+    return FailurePlan(strays, again, dead)
 
 
 async def _times(conn: Connection, passing: Sequence[Failure], now: datetime) -> list[Again]:
     rows = await retry_store.run_terms(conn, {failure.run_id for failure in passing})
     county = await load_county(conn)
-    terms = {row["id"]: Terms(HourTerms.of_run(row), county, row["valid_until"]) for row in rows}
+    terms = {
+        row["id"]: RetryTerms(HourTerms.of_run(row), county, row["valid_until"]) for row in rows
+    }
     found = []
     for failure in passing:
         next_at = retry.due_at(failure.reason, terms[failure.run_id], now)
@@ -79,7 +81,7 @@ async def _times(conn: Connection, passing: Sequence[Failure], now: datetime) ->
 
 
 async def follow(
-    conn: Connection, plan: Plan, now: datetime, failed: Collection[Key] | None = None
+    conn: Connection, plan: FailurePlan, now: datetime, failed: Collection[Key] | None = None
 ) -> list[int]:
     """Put back what may leave again, of those that `failed` (None: whichever did).
 

@@ -44,7 +44,7 @@ FAILURES = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class RetryTerms:
     """What a run allows. valid_until: None if nobody has said when its texts are of no use."""
 
     hours: HourTerms
@@ -57,7 +57,7 @@ def is_passing(state: str, reason: str | None) -> bool:
     return state in FAILURES and reason in DELAYS
 
 
-def due_at(reason: str | None, terms: Terms, now: datetime) -> datetime | None:
+def due_at(reason: str | None, terms: RetryTerms, now: datetime) -> datetime | None:
     """When a text that fails for this reason now may leave again; None: it stays failed.
 
     Only within the send hours, which warnings have not, and before the validity is over; without

@@ -12,10 +12,10 @@ import pytest
 from service.accounts.people.model import By
 from service.delivery.receipts.receipts import fold_receipts
 from service.delivery.uncertain import uncertain, uncertain_store
-from service.delivery.uncertain.statement import Line
+from service.delivery.uncertain.statement import StatementLine
 from service.delivery.uncertain.statement_import import Statement, import_statement
-from service.delivery.uncertain.uncertain import Decision, Skip, Verdict
-from service.delivery.uncertain.uncertain_store import Which
+from service.delivery.uncertain.uncertain import Decision, DecisionResult, Skip
+from service.delivery.uncertain.uncertain_store import UncertainFilter
 from service.dispatch.handoff import lease_store
 from service.ledger.states import MOVES, MessageState
 from service.storage.postgres import COLLISIONS, UNREACHABLE, transaction
@@ -139,9 +139,9 @@ async def test_two_deciders_at_once_decide_each_doubt_once(begin: Begin) -> None
     await on.put_in_doubt(*nos)
     await on.allow_resend()
 
-    async def one(decision: str) -> Verdict:
+    async def one(decision: str) -> DecisionResult:
         order = random.Random(decision).sample(nos, 40)
-        verdict: Verdict = await again(lambda: on.decide(*order, decision=decision))
+        verdict: DecisionResult = await again(lambda: on.decide(*order, decision=decision))
         return verdict
 
     words = ["delivered", "unknown", "resend", "delivered"]
@@ -257,9 +257,9 @@ async def trace(on: Doubts) -> None:
 
 async def state(on: Doubts, nos: Sequence[int]) -> None:
     """A statement that says of these texts that they arrived."""
-    lines = [Line(no, await on.phone(no), on.on.now, "delivered", "D") for no in nos]
+    lines = [StatementLine(no, await on.phone(no), on.on.now, "delivered", "D") for no in nos]
 
-    async def batches() -> AsyncIterator[Sequence[Line]]:
+    async def batches() -> AsyncIterator[Sequence[StatementLine]]:
         yield lines
 
     statement = Statement(on.on.channel.id, "5e", timedelta(minutes=30), None)
@@ -356,7 +356,7 @@ async def test_a_decision_names_who_and_why_for_each_hand_off(begin: Begin) -> N
     await on.put_in_doubt(1, 2)
     async with transaction(on.pool) as conn:
         await uncertain.decide(
-            conn, Which(run_id=on.on.run), Decision.UNKNOWN,
+            conn, UncertainFilter(run_id=on.on.run), Decision.UNKNOWN,
             By(on.on.scene.approver, "no statement to be had", on.later),
         )  # fmt: skip
     rows = await on.pool.fetch(

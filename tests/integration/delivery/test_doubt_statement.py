@@ -11,13 +11,13 @@ from service.audience.numbers.prefix import packaged_prefixes
 from service.delivery.uncertain import statement_import
 from service.delivery.uncertain.statement import (
     EARLY,
-    Line,
     Result,
+    StatementLine,
     Unreadable,
     read_instant,
     read_lines,
 )
-from service.delivery.uncertain.statement_import import Report, Statement, import_statement
+from service.delivery.uncertain.statement_import import Statement, StatementReport, import_statement
 from service.errors import FileRefused, Invalid, NotFound
 from service.ledger.states import MOVES, MessageState
 from service.storage.postgres import transaction
@@ -29,7 +29,7 @@ MINUTE = timedelta(minutes=1)
 HEADER = "手机号码,提交时间,状态\n"
 
 
-def read(content: str | bytes, **more: Any) -> list[Line | Unreadable]:
+def read(content: str | bytes, **more: Any) -> list[StatementLine | Unreadable]:
     data = content if isinstance(content, bytes) else content.encode()
     return list(read_lines(lambda: [data[:7], data[7:]], packaged_prefixes(), **more))
 
@@ -53,8 +53,8 @@ def test_headers_are_read_as_people_write_them(header: str) -> None:
     cells |= dict.fromkeys(["状态", "短信状态", "status", "状态报告(说明)"], "DELIVRD")
     row = ",".join(cells.get(name, "") for name in header.split(","))
     (line,) = read(f"{header}\n{row}\n")
-    assert isinstance(line, Line), line
-    assert line == Line(
+    assert isinstance(line, StatementLine), line
+    assert line == StatementLine(
         2, "+8619790000001", datetime(2027, 1, 12, 1, 30, tzinfo=UTC), "delivered", "DELIVRD"
     )
 
@@ -102,7 +102,7 @@ def test_times_are_read_as_people_write_them(cell: str, instant: datetime | None
 )
 def test_statuses_are_read_as_carriers_write_them(status: str, state: str) -> None:
     (line,) = read(f"{HEADER}19790000001,2027-01-12 09:30,{status}\n")
-    assert isinstance(line, Line)
+    assert isinstance(line, StatementLine)
     assert line.state == state
 
 
@@ -139,7 +139,7 @@ def test_a_file_that_is_no_statement_is_refused(content: str | bytes, code: str)
 
 def test_a_statement_in_gb18030_is_read_and_another_encoding_is_refused() -> None:
     content = f"{HEADER}19790000001,2027-01-12 09:30,成功\n".encode("gb18030")
-    assert isinstance(read(content)[0], Line)
+    assert isinstance(read(content)[0], StatementLine)
     with pytest.raises(Invalid):
         read(content, encoding="koi8-r")
 
@@ -164,18 +164,20 @@ def begin(pool: Any, keyring: Any, now: Any) -> Begin:
     return start
 
 
-async def told(on: Doubts, *lines: tuple[int, datetime, str], size: int = 2, **more: Any) -> Report:
+async def told(
+    on: Doubts, *lines: tuple[int, datetime, str], size: int = 2, **more: Any
+) -> StatementReport:
     """A statement of the channel: (message, time, state) a line, in batches."""
-    items: list[Line | Unreadable] = []
+    items: list[StatementLine | Unreadable] = []
     for row, (no, at, state) in enumerate(lines, 2):
-        items.append(Line(row, await on.phone(no), at, state, state.upper()))
+        items.append(StatementLine(row, await on.phone(no), at, state, state.upper()))
     return await give(on, items, size=size, **more)
 
 
 async def give(
-    on: Doubts, items: Sequence[Line | Unreadable], *, size: int = 2, **more: Any
-) -> Report:
-    async def batches() -> AsyncIterator[Sequence[Line | Unreadable]]:
+    on: Doubts, items: Sequence[StatementLine | Unreadable], *, size: int = 2, **more: Any
+) -> StatementReport:
+    async def batches() -> AsyncIterator[Sequence[StatementLine | Unreadable]]:
         for at in range(0, len(items), size):
             yield items[at : at + size]
 
@@ -363,9 +365,12 @@ async def test_an_answer_that_comes_while_the_file_is_read_wins(begin: Begin) ->
     on = await begin()
     await on.put_in_doubt(1, 2)
     at = on.on.now
-    items = [Line(row, await on.phone(no), at, "undelivered", "X") for row, no in ((2, 1), (3, 2))]
+    items = [
+        StatementLine(row, await on.phone(no), at, "undelivered", "X")
+        for row, no in ((2, 1), (3, 2))
+    ]
 
-    async def batches() -> AsyncIterator[Sequence[Line | Unreadable]]:
+    async def batches() -> AsyncIterator[Sequence[StatementLine | Unreadable]]:
         yield items
         await on.on.record(await on.on.result(1, 1, ref=b"late"))
 
@@ -381,9 +386,9 @@ async def test_an_answer_that_comes_while_the_file_is_read_wins(begin: Begin) ->
 async def test_a_file_that_breaks_off_leaves_everything_as_it_was(begin: Begin) -> None:
     on = await begin()
     await on.put_in_doubt(1)
-    item = Line(2, await on.phone(1), on.on.now, "delivered", "X")
+    item = StatementLine(2, await on.phone(1), on.on.now, "delivered", "X")
 
-    async def batches() -> AsyncIterator[Sequence[Line | Unreadable]]:
+    async def batches() -> AsyncIterator[Sequence[StatementLine | Unreadable]]:
         yield [item]
         raise FileRefused("line 3: …", code="unsupported_format")
 

@@ -10,7 +10,7 @@ from service.accounts.people import store as accounts
 from service.accounts.people.model import NewUser, Role, User
 from service.crypto import Keyring
 from service.delivery.inbound import inbound, inbound_store, replies_store
-from service.delivery.inbound.inbound import Outcome
+from service.delivery.inbound.inbound import InboundOutcome
 from service.dispatch.handoff import store as dispatch
 from service.errors import Conflict
 from service.storage.postgres import Connection, Pool, transaction
@@ -77,7 +77,7 @@ async def test_an_opt_out_waits_for_the_mark_in_flight_and_none_follows_it(
             await handsets.read()
         else:
             async with transaction(pool) as conn:
-                await inbound.finish(conn, somebody, text, Outcome(None, opt_out=True), now)
+                await inbound.finish(conn, somebody, text, InboundOutcome(None, opt_out=True), now)
 
     async with transaction(pool) as conn:
         await dispatch.lock_for_mark(conn, lease, stage.run)
@@ -277,7 +277,7 @@ async def test_of_two_persons_who_take_a_text_at_once_one_gets_it(
     async def finish(user: User) -> bool:
         async with transaction(pool) as conn:
             try:
-                await inbound.finish(conn, user, text, Outcome(None, opt_out=False), now)
+                await inbound.finish(conn, user, text, InboundOutcome(None, opt_out=False), now)
             except Conflict:
                 return False
             return True

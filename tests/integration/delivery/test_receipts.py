@@ -25,7 +25,7 @@ from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, record_store, sweep_store
 from service.dispatch.handoff import store as dispatch
 from service.dispatch.handoff.lease_store import Lease
-from service.dispatch.handoff.record_store import Result
+from service.dispatch.handoff.record_store import HandoffResult
 from service.storage.locks import lock_fold
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import Scene, add_channel, add_contacts, add_run, make_scene, phone
@@ -50,17 +50,17 @@ class Stage:
     async def mark(self, *nos: int, parts: int = 1) -> None:
         async with transaction(self.pool) as conn:
             await dispatch.lock_for_mark(conn, self.lease, self.run)
-            asked = [dispatch.Asked(self.run, 1, no, parts) for no in nos]
+            asked = [dispatch.MarkRequest(self.run, 1, no, parts) for no in nos]
             moved = await dispatch.mark(conn, self.lease, asked, self.now)
         assert len(moved) == len(nos)
 
-    async def result(self, no: int, state: str, *refs: bytes) -> Result:
+    async def result(self, no: int, state: str, *refs: bytes) -> HandoffResult:
         row = await self.pool.fetchrow(
             "SELECT attempt, phone_hash FROM messages WHERE run_id = $1 AND no = $2", self.run, no
         )
         reason = "no_answer" if state == "uncertain" else None
         numbered = tuple(enumerate(refs, start=1))
-        return Result(
+        return HandoffResult(
             self.run, no, row["attempt"], row["phone_hash"], state, reason, None, numbered
         )
 

@@ -22,7 +22,7 @@ from service.delivery.inbound.replies import (
 from service.delivery.receipts import store
 from service.delivery.uncertain import uncertain
 from service.delivery.uncertain.uncertain import Decision
-from service.delivery.uncertain.uncertain_store import Which
+from service.delivery.uncertain.uncertain_store import UncertainFilter
 from service.dispatch.direct import direct, direct_store
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.retries import reroute, reroute_store
@@ -533,7 +533,9 @@ async def test_a_reply_in_doubt_is_not_sent_again_by_itself_but_a_person_may_dec
     async with transaction(pool) as conn:
         by = By(stage.scene.operator, "没有发出", now + HOUR)
         await uncertain.set_policy(conn, "service", allowed=True, by=by)
-        verdict = await uncertain.decide(conn, Which(keys=[(run["id"], no)]), Decision.NOT_SENT, by)
+        verdict = await uncertain.decide(
+            conn, UncertainFilter(keys=[(run["id"], no)]), Decision.NOT_SENT, by
+        )
     assert (verdict.decided, verdict.channels) == (1, {stage.channel.id})
     assert await stage.states() == {"queued": 1}
     assert [found["state"] for found in await answering.runs()] == ["running"]

@@ -11,10 +11,10 @@ from service.crypto import Keyring
 from service.delivery.inbound import strays, strays_store
 from service.delivery.inbound.inbound import read_inbound
 from service.delivery.inbound.inbound_store import NewText
-from service.delivery.inbound.keywords import Kind
+from service.delivery.inbound.keywords import InboundKind
 from service.delivery.inbound.replies import send_replies
-from service.delivery.inbound.strays import Bounds
-from service.delivery.inbound.strays_store import Hold
+from service.delivery.inbound.strays import StrayBounds
+from service.delivery.inbound.strays_store import OptOutHold
 from service.errors import Conflict, NotFound
 from service.storage.postgres import Connection, Pool, Record, transaction
 from tests.factories import make_user
@@ -23,7 +23,7 @@ from tests.harness.ledger import add_channel
 from tests.harness.replies import Answering
 
 HOUR = timedelta(hours=1)
-FEW = Bounds(share=0.5, an_hour=3)
+FEW = StrayBounds(share=0.5, an_hour=3)
 """Of four people in the lists, more than two in a day; and more than three in an hour."""
 pytestmark = pytest.mark.attack
 
@@ -43,7 +43,7 @@ async def _opt_out(
     at: datetime | None = None,
     word: str = "T",
     channel: int | None = None,
-    bounds: Bounds = FEW,
+    bounds: StrayBounds = FEW,
 ) -> None:
     at = at or handsets.now
     for person in people:
@@ -55,7 +55,7 @@ async def _stopped(handsets: Handsets, people: Sequence[int]) -> list[bool]:
     return [await handsets.suppressed(person) for person in people]
 
 
-async def _holds(handsets: Handsets) -> list[Hold]:
+async def _holds(handsets: Handsets) -> list[OptOutHold]:
     async with handsets.pool.acquire() as conn:
         return await strays_store.list_holds(conn, None, 50)
 
@@ -65,7 +65,7 @@ async def _user(handsets: Handsets, kind: str = "county") -> User:
         return await make_user(conn, Role.ADMIN, now=handsets.now, kind=kind)
 
 
-async def _decide(handsets: Handsets, user: User, hold_id: UUID, decision: str) -> Hold:
+async def _decide(handsets: Handsets, user: User, hold_id: UUID, decision: str) -> OptOutHold:
     async with transaction(handsets.pool) as conn:
         return await strays.decide(
             conn,
@@ -101,12 +101,14 @@ async def test_who_had_a_text_opts_out_at_once_in_the_middle_of_many(handsets: H
 @pytest.mark.parametrize(
     ("bounds", "held"),
     [
-        (Bounds(0.5, 4), False),  # five in an hour and four would do
-        (Bounds(2.0, 3), False),  # eight in a day would do
-        (Bounds(0.5, 3), True),
+        (StrayBounds(0.5, 4), False),  # five in an hour and four would do
+        (StrayBounds(2.0, 3), False),  # eight in a day would do
+        (StrayBounds(0.5, 3), True),
     ],
 )
-async def test_both_bounds_must_be_passed(handsets: Handsets, bounds: Bounds, held: bool) -> None:
+async def test_both_bounds_must_be_passed(
+    handsets: Handsets, bounds: StrayBounds, held: bool
+) -> None:
     await _opt_out(handsets, [10, 11, 12, 13], bounds=bounds)
     assert bool(await _holds(handsets)) is held
 
@@ -176,7 +178,7 @@ def _stray(row: Record, channel_id: int, at: datetime) -> NewText:
         digest=b"",
         missing=0,
         received_at=at,
-        kind=Kind.OPT_OUT,
+        kind=InboundKind.OPT_OUT,
         answer=None,
         answered=None,
         department_id=None,
@@ -189,7 +191,7 @@ async def test_while_it_goes_on_neither_people_nor_strays_are_counted_for_each_b
     handsets: Handsets,
 ) -> None:
     """A batch of an attack reads what is its own; the rest is counted once in a while."""
-    bounds = Bounds(share=0.5, an_hour=3)
+    bounds = StrayBounds(share=0.5, an_hour=3)
     await _opt_out(handsets, range(10, 60), bounds=bounds)
     (hold,) = await _holds(handsets)
     strays_of = await handsets.pool.fetch("SELECT id, sender_hash FROM inbound_texts ORDER BY id")
@@ -255,7 +257,7 @@ async def test_a_channel_takes_so_many_confirmations_an_hour(handsets: Handsets)
     """The others wait for their turn; those of another channel do not wait for them."""
     await handsets.pool.execute("UPDATE departments SET signature = '旌德中学'")
     answering = Answering(handsets)
-    many = Bounds(an_hour=1_000)
+    many = StrayBounds(an_hour=1_000)
     await _opt_out(handsets, [10, 11, 12, 13, 14], bounds=many)
     later = handsets.now + timedelta(minutes=2)
     for _ in range(3):

@@ -11,7 +11,12 @@ from service.accounts.people.model import By
 from service.clock import CHINA
 from service.delivery.uncertain import uncertain
 from service.delivery.uncertain.uncertain import WAIT, Skip, TooEarly
-from service.delivery.uncertain.uncertain_store import Settled, Which, insert_decision, settle
+from service.delivery.uncertain.uncertain_store import (
+    Settled,
+    UncertainFilter,
+    insert_decision,
+    settle,
+)
 from service.dispatch.handoff import slice_store
 from service.errors import Conflict
 from service.ledger.states import MOVES, MessageState
@@ -335,7 +340,8 @@ async def test_what_is_not_in_doubt_or_not_yours_is_skipped_by_name(begin: Begin
     await on.decide(1)
     nobody = uuid.uuid4()
     verdict = await on.decide(
-        which=Which(keys=[on.key(1), on.key(2), on.key(3), (nobody, 1)]), decision="unknown"
+        which=UncertainFilter(keys=[on.key(1), on.key(2), on.key(3), (nobody, 1)]),
+        decision="unknown",
     )
     assert verdict.decided == 1
     assert verdict.skipped == [
@@ -350,9 +356,9 @@ async def test_a_whole_run_is_decided_within_scope_and_channel(begin: Begin) -> 
     on = await begin()
     await on.put_in_doubt(1, 2)
     run = on.on.run
-    assert (await on.decide(which=Which(scope=uuid.uuid4(), run_id=run))).decided == 0
-    assert (await on.decide(which=Which(run_id=run, channel_id=999))).decided == 0
-    mine = Which(scope=on.on.scene.department, run_id=run, channel_id=on.on.channel.id)
+    assert (await on.decide(which=UncertainFilter(scope=uuid.uuid4(), run_id=run))).decided == 0
+    assert (await on.decide(which=UncertainFilter(run_id=run, channel_id=999))).decided == 0
+    mine = UncertainFilter(scope=on.on.scene.department, run_id=run, channel_id=on.on.channel.id)
     assert (await on.decide(which=mine)).decided == 2
     await on.check()
 

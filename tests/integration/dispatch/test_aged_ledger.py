@@ -21,16 +21,16 @@ from service.crypto import Keyring
 from service.delivery.inbound import inbound_store
 from service.delivery.receipts import settle_store
 from service.delivery.receipts import store as delivery
-from service.delivery.receipts.store import Change
+from service.delivery.receipts.store import ReceiptChange
 from service.delivery.uncertain import uncertain_store
-from service.delivery.uncertain.uncertain_store import Settled, Which
+from service.delivery.uncertain.uncertain_store import Settled, UncertainFilter
 from service.dispatch.direct import direct_store
 from service.dispatch.failover import failover_store
 from service.dispatch.failover.failover_store import StoppedChannel
 from service.dispatch.handoff import lease_store, record_store, slice_store, store, sweep_store
-from service.dispatch.handoff.record_store import Result
+from service.dispatch.handoff.record_store import HandoffResult
 from service.dispatch.handoff.slice_store import Ended
-from service.dispatch.handoff.store import Asked
+from service.dispatch.handoff.store import MarkRequest
 from service.dispatch.limits import caps_store
 from service.dispatch.retries import dead_numbers_store, reroute, reroute_store, retry_store
 from service.dispatch.retries.retry_store import Again
@@ -125,7 +125,7 @@ async def reads_a_slice(aged: Aged, conn: Connection) -> None:
 @act(hot=True)
 async def marks(aged: Aged, conn: Connection) -> None:
     await store.lock_for_mark(conn, aged.lease, aged.run)
-    asked = [Asked(aged.run, 4, no, 1) for no in queued(aged)]
+    asked = [MarkRequest(aged.run, 4, no, 1) for no in queued(aged)]
     moved = await store.mark(conn, aged.lease, asked, aged.now)
     assert len(moved) in (0, FEW)
 
@@ -142,7 +142,7 @@ async def holds_what_a_cap_stops(aged: Aged, conn: Connection) -> None:
 @act(rows=16 * FEW)
 async def records_results(aged: Aged, conn: Connection) -> None:
     results = [
-        Result(aged.run, no, 1, b"h", "submitted", None, None, ((1, ref(aged, no)),))
+        HandoffResult(aged.run, no, 1, b"h", "submitted", None, None, ((1, ref(aged, no)),))
         for no in marked(aged)
     ]
     await record_store.record_results(conn, aged.channel.id, results, aged.now)
@@ -151,7 +151,7 @@ async def records_results(aged: Aged, conn: Connection) -> None:
 @act(rows=40 * FEW)
 async def records_refusals(aged: Aged, conn: Connection) -> None:
     results = [
-        Result(aged.run, no, 1, b"h", "rejected", reason, "1", ())
+        HandoffResult(aged.run, no, 1, b"h", "rejected", reason, "1", ())
         for no, reason in zip(
             marked(aged), ("network", "ported", "empty_number", "other") * (FEW // 4), strict=True
         )
@@ -214,14 +214,14 @@ async def folds_parts(aged: Aged, conn: Connection) -> None:
 
 @act()
 async def moves_texts_along(aged: Aged, conn: Connection) -> None:
-    changes = [Change(aged.run, no, "undelivered", "network", "1", 1) for no in sent(aged)]
+    changes = [ReceiptChange(aged.run, no, "undelivered", "network", "1", 1) for no in sent(aged)]
     await delivery.apply_changes(conn, changes, aged.now)
 
 
 @act(rows=40 * FEW)
 async def puts_texts_back(aged: Aged, conn: Connection) -> None:
     await reroute.lock(conn, [aged.run])
-    changes = [Change(aged.run, no, "undelivered", "network", "1", 1) for no in sent(aged)]
+    changes = [ReceiptChange(aged.run, no, "undelivered", "network", "1", 1) for no in sent(aged)]
     await delivery.apply_changes(conn, changes, aged.now)
     again = [Again(aged.run, no, "network", aged.now) for no in sent(aged)]
     await retry_store.queue_again(conn, again)
@@ -230,7 +230,7 @@ async def puts_texts_back(aged: Aged, conn: Connection) -> None:
 
 @act(rows=30 * FEW)
 async def moves_texts_to_another_channel(aged: Aged, conn: Connection) -> None:
-    changes = [Change(aged.run, no, "undelivered", "ported", "1", 1) for no in sent(aged)]
+    changes = [ReceiptChange(aged.run, no, "undelivered", "ported", "1", 1) for no in sent(aged)]
     await delivery.apply_changes(conn, changes, aged.now)
     await reroute_store.find_strays(conn, keys(aged, sent(aged)), aged.now)
     await reroute_store.learn_carriers(conn, keys(aged, sent(aged)), aged.now)
@@ -264,7 +264,7 @@ async def settles_doubts(aged: Aged, conn: Connection) -> None:
         async with conn.transaction():
             found = [Settled(*key, 1, "queued", "decided") for key in some]
             await uncertain_store.settle(conn, by, found, aged.now)
-    await uncertain_store.list_doubts(conn, Which(), None, 50)
+    await uncertain_store.list_doubts(conn, UncertainFilter(), None, 50)
 
 
 @act(rows=40 * FEW)

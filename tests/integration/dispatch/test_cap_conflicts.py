@@ -11,7 +11,7 @@ from service.campaigns.core.store import get_campaign
 from service.crypto import Keyring
 from service.dispatch.forecast.cap_conflicts import Clashes, find_clashes
 from service.dispatch.handoff import store
-from service.dispatch.handoff.store import Asked
+from service.dispatch.handoff.store import MarkRequest
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.crowd import departments, launch, received
 from tests.harness.ledger import TEXT, Scene, add_contacts, phone
@@ -131,7 +131,7 @@ async def test_of_a_plan_that_is_sending_those_count_whom_it_has_still_to_reach(
         await sending.claim(lease)
         async with transaction(pool) as conn:
             await store.lock_for_mark(conn, lease, sending.run)
-            asked = [Asked(sending.run, 1, no, 1) for no in range(1, reached + 1)]
+            asked = [MarkRequest(sending.run, 1, no, 1) for no in range(1, reached + 1)]
             await store.mark(conn, lease, asked, now)
     async with pool.acquire() as conn:
         plan = await add_plan(conn, ours, now + timedelta(hours=5), text=TEXT)

@@ -16,8 +16,8 @@ from service.campaigns.calendar.hours import County
 from service.crypto import Keyring
 from service.dispatch.compose import work_from
 from service.dispatch.handoff import lease_store, slice_store, store
-from service.dispatch.handoff.slice_store import Ended, Held
-from service.dispatch.handoff.store import Asked
+from service.dispatch.handoff.slice_store import Ended, HeldSlice
+from service.dispatch.handoff.store import MarkRequest
 from service.dispatch.limits import caps
 from service.dispatch.limits.caps import CapLimits
 from service.errors import Invalid
@@ -41,7 +41,7 @@ async def hand_off(on: Stage, at: datetime) -> list[int]:
     lease = await on.take_over()
     async with transaction(on.pool) as conn:
         others = await conn.fetch("SELECT id, department_id FROM runs WHERE id <> $1", on.run)
-        held = [Held(row["id"], 1, row["department_id"]) for row in others]
+        held = [HeldSlice(row["id"], 1, row["department_id"]) for row in others]
         claimed = await claim_one(conn, lease, at, held)
         if claimed is None:
             return []
@@ -60,7 +60,7 @@ async def mark_rows(
     conn: Any, lease: Any, on: Stage, slice_no: int, nos: list[int], at: datetime
 ) -> Any:
     await store.lock_for_mark(conn, lease, on.run)
-    return await store.mark(conn, lease, [Asked(on.run, slice_no, no, 1) for no in nos], at)
+    return await store.mark(conn, lease, [MarkRequest(on.run, slice_no, no, 1) for no in nos], at)
 
 
 # ---- two departments at once

@@ -12,7 +12,7 @@ from service.channels.contract.outcome import ReceiptState
 from service.crypto import Keyring
 from service.delivery.receipts import store as delivery
 from service.delivery.receipts.receipts import fold_receipts
-from service.dispatch.handoff.record_store import Result
+from service.dispatch.handoff.record_store import HandoffResult
 from service.dispatch.retries import dead_numbers
 from service.storage.postgres import Pool, transaction
 from tests.factories import suppression
@@ -41,7 +41,7 @@ async def send(pool: Pool, keyring: Keyring, now: datetime) -> Send:
             return on
         if says == "refused":
             hashed = keyring.phone_index(phone(0))
-            refused = Result(on.run, 1, 1, hashed, "rejected", "empty_number", "12", ())
+            refused = HandoffResult(on.run, 1, 1, hashed, "rejected", "empty_number", "12", ())
             await on.record(refused)
         else:
             await on.record(await on.result(1, 1, ref=on.run.bytes))

@@ -11,7 +11,7 @@ from service.dispatch.direct import direct, direct_store
 from service.dispatch.direct.direct import Cancelled
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.handoff import slice_store, store
-from service.dispatch.handoff.slice_store import Ended, Held
+from service.dispatch.handoff.slice_store import Ended, HeldSlice
 from service.dispatch.retries.reroute_store import lock_runs
 from service.storage.postgres import transaction
 from tests.harness.ledger import ALWAYS, TEXT, phone
@@ -280,10 +280,10 @@ async def test_direct_runs_that_wait_or_are_held_hide_none_whose_turn_it_is(sent
     assert oldest[0] == sent.run
     due = [oldest[0], oldest[33], oldest[39]]
     await sent.pool.execute("UPDATE slices SET not_before = NULL WHERE run_id = ANY ($1)", due)
-    held: list[Held] = []
+    held: list[HeldSlice] = []
     for expected in [*due, None]:
         async with transaction(sent.pool) as conn:
             claimed = await claim_one(conn, lease, sent.now, held)
         assert (claimed and claimed["run_id"]) == expected
         if claimed is not None:
-            held.append(Held(claimed["run_id"], claimed["priority"], claimed["department_id"]))
+            held.append(HeldSlice(claimed["run_id"], claimed["priority"], claimed["department_id"]))

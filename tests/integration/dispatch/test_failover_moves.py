@@ -20,7 +20,7 @@ from service.dispatch.failover import failover, failover_store
 from service.dispatch.failover.failover import LOOK_AGAIN, OFF_GRACE, shift_waiting
 from service.dispatch.handoff import store
 from service.dispatch.handoff.lease_store import Lease
-from service.dispatch.handoff.store import Asked
+from service.dispatch.handoff.store import MarkRequest
 from service.dispatch.retries import reroute_store
 from service.storage.postgres import COLLISIONS, Connection, Pool, transaction
 from tests.harness.lanes import MOBILE, TELECOM, UNICOM, Lanes, alter, lay_out, ref
@@ -407,7 +407,7 @@ async def test_a_mark_in_flight_is_waited_for_and_nothing_marked_moves(stage: Se
     async with transaction(on.pool) as conn:
         await store.lock_for_mark(conn, lease, on.run)
         moved = await store.mark(
-            conn, lease, [Asked(on.run, 1, 1, 1), Asked(on.run, 1, 2, 1)], on.now
+            conn, lease, [MarkRequest(on.run, 1, 1, 1), MarkRequest(on.run, 1, 2, 1)], on.now
         )
         assert len(moved) == 2
         await open_breaker(on.pool, on.id(MOBILE), on.now)

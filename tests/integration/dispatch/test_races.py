@@ -35,7 +35,7 @@ from service.dispatch.handoff.channel_server import ChannelServer
 from service.dispatch.handoff.lease import HeldLease
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.handoff.slice_store import Ended
-from service.dispatch.handoff.store import Asked
+from service.dispatch.handoff.store import MarkRequest
 from service.dispatch.limits.pace import Pace, RateLimit, TokenGrant, channel_limit
 from service.ledger.states import MOVES, MessageState
 from service.runtime import Runtime
@@ -526,7 +526,7 @@ async def _every_statement(on: Stage, lease: Lease) -> dict[str, Callable[[], Aw
 
     def receipts(state: str) -> Callable[[], Awaitable[None]]:
         async def act() -> None:
-            changes = [delivery.Change(on.run, no, state, None, None) for no in nos]
+            changes = [delivery.ReceiptChange(on.run, no, state, None, None) for no in nos]
             async with transaction(on.pool) as conn:
                 await delivery.apply_changes(conn, changes, on.now)
 
@@ -535,7 +535,7 @@ async def _every_statement(on: Stage, lease: Lease) -> dict[str, Callable[[], Aw
     async def stop() -> None:
         async with transaction(on.pool) as conn:
             await store.lock_for_mark(conn, lease, on.run)
-            asked = [Asked(on.run, 1, no, 1, "validity_over") for no in nos]
+            asked = [MarkRequest(on.run, 1, no, 1, "validity_over") for no in nos]
             await store.mark(conn, lease, asked, on.now)
 
     async def recover() -> None:
@@ -937,7 +937,7 @@ async def test_a_phone_in_doubt_does_not_keep_a_run_open_past_its_validity(stage
     )
     async with transaction(on.pool) as conn:
         await store.lock_for_mark(conn, lease, on.run)
-        await store.mark(conn, lease, [Asked(on.run, 1, 1, 1, "validity_over")], on.now)
+        await store.mark(conn, lease, [MarkRequest(on.run, 1, 1, 1, "validity_over")], on.now)
     assert await on.state(1) == "suppressed"
 
 

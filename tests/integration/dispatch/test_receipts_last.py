@@ -20,7 +20,7 @@ from service.crypto import Keyring
 from service.delivery.receipts import store
 from service.delivery.receipts.receipts import SETTLE_AFTER, fold_receipts, sweep_parked
 from service.dispatch.handoff.lease_store import Lease
-from service.dispatch.handoff.record_store import Result
+from service.dispatch.handoff.record_store import HandoffResult
 from service.storage.postgres import Pool, transaction
 from tests.harness.ledger import TEXT, states
 from tests.harness.stage import Accept, Scripted, SetUp, Stage, done, until, working
@@ -46,7 +46,9 @@ class Text:
         )
         assert row is not None
         known = tuple((part, refs[part - 1].encode()) for part in parts)
-        result = Result(self.on.run, 1, self.attempt, row["phone_hash"], state, None, None, known)
+        result = HandoffResult(
+            self.on.run, 1, self.attempt, row["phone_hash"], state, None, None, known
+        )
         await self.on.record(result)
 
     async def receive(self, *receipts: tuple[str, str], fold: bool = True) -> None:

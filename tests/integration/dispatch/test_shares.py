@@ -18,7 +18,7 @@ from service.crypto import Keyring
 from service.dispatch import fair_queue_store
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.fair_queue import Charge, Flow
-from service.dispatch.handoff.slice_store import Held
+from service.dispatch.handoff.slice_store import HeldSlice
 from service.dispatch.limits.pace import Pace
 from service.storage.postgres import Pool, transaction
 from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone
@@ -277,20 +277,20 @@ async def test_what_a_connection_has_nothing_of_is_claimed_first(stage: SetUp) -
     fellow = await on.another_run()
     bulk = await another(on, 1, 10, priority="bulk")
     lease = await on.must_lease()
-    held = [Held(on.run, 1, on.scene.department)]
+    held = [HeldSlice(on.run, 1, on.scene.department)]
 
     async def claim(*, full: bool = False) -> uuid.UUID | None:
         async with transaction(on.pool) as conn:
             claimed = await claim_one(conn, lease, on.now, held, full=full)
         if claimed is None:
             return None
-        held.append(Held(claimed["run_id"], claimed["priority"], claimed["department_id"]))
+        held.append(HeldSlice(claimed["run_id"], claimed["priority"], claimed["department_id"]))
         found: uuid.UUID = claimed["run_id"]
         return found
 
     assert await claim(full=True) == bulk.run
     held.pop()
-    held.append(Held(bulk.run, 1, bulk.scene.department))  # as if it were no less urgent
+    held.append(HeldSlice(bulk.run, 1, bulk.scene.department))  # as if it were no less urgent
     assert await claim(full=True) is None
     urgent = await on.another_run(priority="urgent")
     assert await claim(full=True) == urgent.run
@@ -304,7 +304,7 @@ async def test_another_department_comes_before_another_run_of_ones_own(stage: Se
     other = await another(on, 1, 10)
     lease = await on.must_lease()
     async with transaction(on.pool) as conn:
-        held = [Held(on.run, 1, on.scene.department)]
+        held = [HeldSlice(on.run, 1, on.scene.department)]
         claimed = await claim_one(conn, lease, on.now, held)
     assert claimed is not None
     assert claimed["run_id"] == other.run

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from service.dispatch.handoff import slice_store, store
-from service.dispatch.handoff.slice_store import Ended, Held
-from service.dispatch.handoff.store import Asked
+from service.dispatch.handoff.slice_store import Ended, HeldSlice
+from service.dispatch.handoff.store import MarkRequest
 from service.storage.postgres import BY_KEY, Connection, Pool, Record, open_pool, transaction
 from tests.harness.ledger import phone
 from tests.harness.owner import as_owner
@@ -38,7 +38,9 @@ async def sent(*runs: Stage) -> bool:
     return {await run_state(run) for run in runs} == {"sent"}
 
 
-async def claim(on: Stage, lease: Any, most: int = 32, held: Sequence[Held] = ()) -> list[Record]:
+async def claim(
+    on: Stage, lease: Any, most: int = 32, held: Sequence[HeldSlice] = ()
+) -> list[Record]:
     async with transaction(on.pool) as conn:
         return await slice_store.claim_slices(conn, lease, on.now, held, most=most)
 
@@ -47,7 +49,7 @@ async def mark(on: Stage, lease: Any, runs: list[Stage], stop: str | None = None
     """Which of the runs' texts may leave."""
     async with transaction(on.pool) as conn:
         await store.lock_for_mark(conn, lease, *(run.run for run in runs))
-        asked = [Asked(run.run, 1, 1, 1, stop) for run in runs]
+        asked = [MarkRequest(run.run, 1, 1, 1, stop) for run in runs]
         moved = await store.mark(conn, lease, asked, on.now)
     return {row["run_id"] for row in moved if row["state"] == "submitting"}
 
@@ -174,10 +176,10 @@ async def test_those_in_hand_keep_no_other_class_and_no_other_department_waiting
     runs = await sends(on, 38)
     lease = await on.must_lease()
 
-    async def more(held: Sequence[Held]) -> list[Any]:
+    async def more(held: Sequence[HeldSlice]) -> list[Any]:
         return [row["run_id"] for row in await claim(on, lease, held=held)]
 
-    flow = Held(on.run, 1, on.scene.department, few=True)
+    flow = HeldSlice(on.run, 1, on.scene.department, few=True)
     held = [flow._replace(run_id=run) for run in await more([])]
     assert len(held) == 32
     assert await more(held) == [], "no more of one class and department"
@@ -245,12 +247,12 @@ async def test_plans_that_were_made_for_empty_tables_read_little_of_full_ones(
         claimed = await claim(kept, lease)
         runs = [replace(on, run=row["run_id"]) for row in claimed]
         assert len(runs) == 32
-        held = [Held(row["run_id"], row["priority"], row["department_id"]) for row in claimed]
+        held = [HeldSlice(row["run_id"], row["priority"], row["department_id"]) for row in claimed]
         async with reading(pool, 400) as conn:
             assert len(await slice_store.claim_slices(conn, lease, on.now, held)) == 32
         async with reading(pool, 400) as conn:
             await store.lock_for_mark(conn, lease, *(run.run for run in runs))
-            asked = [Asked(run.run, 1, 1, 1) for run in runs]
+            asked = [MarkRequest(run.run, 1, 1, 1) for run in runs]
             assert len(await store.mark(conn, lease, asked, on.now)) == 32
         await on.pool.execute("UPDATE messages SET state = 'submitted' WHERE state = 'submitting'")
         assert await finish(kept, lease, runs, most=400) == 32

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.delivery.inbound.keywords import OPT_OUTS, Kind, Meaning, normal, read
+from service.delivery.inbound.keywords import OPT_OUTS, InboundKind, TextMeaning, normal, read
 
-OPT_OUT = Meaning(Kind.OPT_OUT)
-OTHER = Meaning(Kind.OTHER)
-CLUE = Meaning(Kind.CLUE)
+OPT_OUT = TextMeaning(InboundKind.OPT_OUT)
+OTHER = TextMeaning(InboundKind.OTHER)
+CLUE = TextMeaning(InboundKind.CLUE)
 
 
 @pytest.mark.parametrize("word", sorted(OPT_OUTS))
@@ -87,11 +87,11 @@ def test_anything_more_or_less_than_the_word_is_for_a_person(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "meaning"),
     [
-        ("1", Meaning(Kind.ANSWER, 1)),
-        ("１。", Meaning(Kind.ANSWER, 1)),
-        (" 2 ", Meaning(Kind.ANSWER, 2)),
-        ("①", Meaning(Kind.ANSWER, 1)),
-        ("9", Meaning(Kind.CLUE, 9)),
+        ("1", TextMeaning(InboundKind.ANSWER, 1)),
+        ("１。", TextMeaning(InboundKind.ANSWER, 1)),
+        (" 2 ", TextMeaning(InboundKind.ANSWER, 2)),
+        ("①", TextMeaning(InboundKind.ANSWER, 1)),
+        ("9", TextMeaning(InboundKind.CLUE, 9)),
         ("３", OTHER),
         ("12", OTHER),
         ("1已报", OTHER),
@@ -99,7 +99,7 @@ def test_anything_more_or_less_than_the_word_is_for_a_person(text: str) -> None:
         ("1，2", OTHER),
     ],
 )
-def test_answers_are_the_digits_that_are_asked_for(text: str, meaning: Meaning) -> None:
+def test_answers_are_the_digits_that_are_asked_for(text: str, meaning: TextMeaning) -> None:
     assert read(text) == meaning
 
 
@@ -130,7 +130,7 @@ def test_answers_are_the_digits_that_are_asked_for(text: str, meaning: Meaning) 
         ("收到，谢谢", OTHER),
     ],
 )
-def test_clues_are_found_inside_a_text(text: str, meaning: Meaning) -> None:
+def test_clues_are_found_inside_a_text(text: str, meaning: TextMeaning) -> None:
     assert read(text) == meaning
 
 

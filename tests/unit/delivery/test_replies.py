@@ -3,7 +3,7 @@
 import pytest
 
 from service.coding.parts import split
-from service.delivery.inbound.keywords import Kind, read
+from service.delivery.inbound.keywords import InboundKind, read
 from service.delivery.inbound.replies import CONFIRMS, reply_texts
 from service.messages.lint.lint import lint
 from service.messages.lint.lint_form import LONGEST_SIGNATURE
@@ -32,7 +32,7 @@ def test_every_kind_has_its_words_and_only_they() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_answer_that_comes_back_as_an_echo_causes_no_other(kind: str) -> None:
     """What is no opt-out and no clue owes no answer."""
-    assert read(LONGEST + reply_texts()[kind]).kind is Kind.OTHER
+    assert read(LONGEST + reply_texts()[kind]).kind is InboundKind.OTHER
 
 
 def test_a_confirmation_says_what_ends_and_what_does_not() -> None:

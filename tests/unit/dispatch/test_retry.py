@@ -7,7 +7,7 @@ import pytest
 
 from service.campaigns.calendar.hours import County, HourTerms
 from service.channels.contract.outcome import Reason, ReceiptState
-from service.dispatch.retries.retry import DELAYS, FAILURES, Terms, due_at, is_passing
+from service.dispatch.retries.retry import DELAYS, FAILURES, RetryTerms, due_at, is_passing
 from service.protocols.cmpp import status as cmpp
 from service.protocols.sgip import status as sgip
 from service.protocols.smgp import status as smgp
@@ -19,8 +19,8 @@ HOUR = timedelta(hours=1)
 
 def terms(
     until: datetime | None = TEN + 48 * HOUR, message_class: str = "public_interest"
-) -> Terms:
-    return Terms(HourTerms((("08:00", "20:00"),), ZONE, message_class), County(), until)
+) -> RetryTerms:
+    return RetryTerms(HourTerms((("08:00", "20:00"),), ZONE, message_class), County(), until)
 
 
 def test_each_passing_reason_has_its_delay() -> None:

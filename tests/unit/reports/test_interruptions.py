@@ -8,7 +8,7 @@ import pytest
 
 from service.api.webhooks.webhooks import Told
 from service.campaigns.calendar.fires import Why
-from service.delivery.webhooks.webhook import Event
+from service.delivery.webhooks.webhook import WebhookEvent
 from service.dispatch.failover import circuit_breaker
 from service.reports.interruptions import KINDS, WHYS, explain_fire, explain_interruption, why
 
@@ -16,7 +16,7 @@ MIGRATION = Path(__file__).parents[3] / ("service/storage/migrations/0140_record
 
 
 def test_every_kind_is_an_event_of_webhooks() -> None:
-    assert set(KINDS) <= set(Event)
+    assert set(KINDS) <= set(WebhookEvent)
     assert set(KINDS) <= set(get_args(Told)), "and anybody may be told of it"
     sql = MIGRATION.read_text()
     assert all(f"'{kind}'" in sql for kind in KINDS)
