@@ -6,8 +6,13 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest
+PARALLEL := -n 3 --dist loadgroup
 
-.PHONY: help venv demo up test crash attack nightly check map interop fuzz model contract bench chaos silence-test corpus soak county evening migrate lock
+# Each process of a test run, and each program that it starts, would compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help venv demo up unit test slow test-all crash attack nightly check map interop fuzz model contract bench chaos silence-test corpus soak county evening migrate lock
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -26,17 +31,27 @@ demo: venv ## one real broadcast on the simulator, from a dirty roster to a repo
 up: venv ## the whole system on this machine, left running; its day begins at 09:30
 	$(BIN)/tocsin up --clock "$$(date +%Y-%m-%d)T09:30+08:00"
 
-test: venv ## all tests, with a PostgreSQL and a Valkey of their own
-	$(BIN)/python -m pytest -n 3 --dist loadgroup
+unit: venv ## the tests that need neither PostgreSQL nor Valkey
+	$(PYTEST) $(PARALLEL) -m "not slow" tests/unit
+
+test: venv ## the tests of each change, with a PostgreSQL and a Valkey of their own
+	$(PYTEST) $(PARALLEL) -m "not slow and not crash and not nightly"
+
+slow: venv ## the tests that make test leaves out: whole systems, large files, faults one by one
+	$(PYTEST) $(PARALLEL) -m "slow and not crash and not nightly"
+
+test-all: venv ## make test and make slow, with 1,000 rounds a race
+	TOCSIN_RACE_ROUNDS=1000 $(PYTEST) $(PARALLEL)
 
 crash: venv ## kill -9 of each process, and a full disk, under a broadcast of 18,700 (minutes)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m crash
+	$(PYTEST) -n 2 --dist loadgroup -m crash
 
 attack: venv ## what each attacker of docs/security.md tries, on a running system
-	$(BIN)/python -m pytest -n 3 --dist loadgroup -m attack
+	$(PYTEST) $(PARALLEL) -m attack
 
 nightly: venv ## all that is too long for each change, one after another (about 90 minutes)
-	$(BIN)/python -m pytest -m nightly
+	$(PYTEST) -m nightly
+	TOCSIN_RACE_ROUNDS=1000 $(PYTEST) -m races
 	$(MAKE) model contract silence-test
 	$(MAKE) fuzz FUZZ_SECONDS=120
 	$(MAKE) chaos CHAOS_MINUTES=5

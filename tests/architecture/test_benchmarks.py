@@ -26,6 +26,7 @@ def test_the_documents_name_benchmarks() -> None:
     assert len(NAMED) >= 10, NAMED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", NAMED)
 def test_a_named_benchmark_starts(command: str) -> None:
     run = subprocess.run(

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
 CITED_TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 CITED_NAME = re.compile(r"`(\w+)`(?: and `(\w+)`)? in `((?:service|workers)/[\w/]+\.py)`")
 NAMED_PATH = re.compile(r"`((?:service|workers|templates|deploy|tests|docs|benchmarks)/[\w./-]+)`")
-TARGET = re.compile(r"`make ([a-z]+)`|^make ([a-z]+)(?: +#.*)?$", re.MULTILINE)
+TARGET = re.compile(r"`make ([a-z-]+)`|^make ([a-z-]+)(?: +#.*)?$", re.MULTILINE)
 
 
 def name(path: Path) -> str:
@@ -60,6 +61,7 @@ def test_names_that_are_said_to_be_in_a_file_are_there(document: Path) -> None:
     assert not missing, missing
 
 
+@cache
 def functions_in(path: Path) -> set[str]:
     tree = ast.parse(path.read_text("utf-8"))
     return {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
@@ -100,7 +102,7 @@ def test_every_setting_is_in_the_table_with_its_default() -> None:
 
 
 def test_make_targets_that_are_named_exist() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     named = {
         (name(document), inline or block)
         for document in DOCUMENTS

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from tests.architecture.tree import ROOT
 
@@ -21,8 +22,13 @@ CITED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 MARK = "pytest.mark.attack"
 
 
-def marked() -> Iterator[str]:
+@cache
+def marked() -> frozenset[str]:
     """Each test that carries the mark, by itself or with its module."""
+    return frozenset(_marked())
+
+
+def _marked() -> Iterator[str]:
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         tree = ast.parse(path.read_text("utf-8"))
         whole = any(_is_pytestmark(node) and MARK in ast.unparse(node) for node in tree.body)
@@ -51,7 +57,7 @@ def tables() -> Iterator[tuple[str, list[list[str]]]]:
 def test_each_test_that_is_named_is_there_and_carries_the_mark() -> None:
     cited = {f"{path}::{name}" for path, name in CITED.findall(PAGE)}
     assert cited
-    assert cited - set(marked()) == set()
+    assert cited - marked() == set()
 
 
 def test_each_attacker_has_a_line_for_each_aim_and_none_is_empty() -> None:
@@ -75,4 +81,4 @@ def test_each_attacker_who_is_introduced_has_a_table() -> None:
 
 def test_each_test_that_carries_the_mark_is_named() -> None:
     named = {f"{path}::{name}" for path, name in CITED.findall(PAGE)}
-    assert set(marked()) - named == set()
+    assert marked() - named == set()

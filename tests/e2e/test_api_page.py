@@ -15,7 +15,7 @@ import pytest
 from service.local.embedded import free_port
 from tests.harness.live import Live
 
-pytestmark = pytest.mark.xdist_group("live")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live")]
 
 PAGE = Path(__file__).parents[2] / "docs/api.md"
 NEEDED = ("bash", "curl", "openssl", "python3")

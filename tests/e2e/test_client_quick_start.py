@@ -11,7 +11,7 @@ import pytest
 
 from tests.harness.live import Live
 
-pytestmark = pytest.mark.xdist_group("live")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live")]
 
 CLIENT = Path(__file__).parents[2] / "clients/python"
 

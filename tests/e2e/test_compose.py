@@ -223,6 +223,7 @@ def test_valkey_lets_nobody_in_without_the_password(compose: Compose) -> None:
             assert subprocess.run(check, capture_output=True, check=False).returncode != 0
 
 
+@pytest.mark.slow
 async def test_every_service_of_the_file_starts_and_becomes_healthy(compose: Compose) -> None:
     """In the order of the file; the commands pass through the image's entry point."""
     with postgres_of(compose), valkey_of(compose):

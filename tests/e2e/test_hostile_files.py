@@ -16,7 +16,7 @@ from service.settings import Settings
 from tests.harness.live import Live
 from tests.unit.audience.workbooks import sheet, text_row, workbook
 
-pytestmark = pytest.mark.xdist_group("live")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live")]
 
 MIB = 1024 * 1024
 LIMIT = Settings.model_fields["import_max_bytes"].default

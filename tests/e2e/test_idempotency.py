@@ -21,6 +21,8 @@ from service.storage.postgres import Pool, transaction
 from tests.factories import make_team, make_token
 from tests.integration.api.test_channels import BODY as CHANNEL
 
+pytestmark = pytest.mark.slow
+
 PAUSE_MS = 30_000
 
 

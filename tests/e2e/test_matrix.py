@@ -12,7 +12,7 @@ from tests.chaos.cell import run_cell
 from tests.chaos.faults import FAULTS
 from tests.chaos.system import System
 
-pytestmark = pytest.mark.xdist_group("matrix")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("matrix")]
 
 PEOPLE = 1_500
 TPS = 150

@@ -14,7 +14,7 @@ import pytest
 
 from tests.harness.live import Live, eventually
 
-pytestmark = pytest.mark.xdist_group("live")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live")]
 
 PHONES = [f"1979008{n:04d}" for n in range(1, 9)]
 NAME = "欧阳日志"

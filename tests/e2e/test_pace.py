@@ -13,7 +13,10 @@ import pytest
 from tests.harness.live import MORNING, Live, eventually
 from tests.integration.dispatch.test_pace import busiest_second
 
-pytestmark = pytest.mark.xdist_group("matrix")  # no three whole systems at once
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("matrix"),  # no three whole systems at once
+]
 
 TPS = 400
 PEOPLE = 4_000

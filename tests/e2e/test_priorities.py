@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.conftest import STANDS_BACK
 from tests.harness.live import Live
 
-pytestmark = pytest.mark.xdist_group("live")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live")]
 
 
 def test_workers_stand_back_and_the_api_does_not(live: Live) -> None:

@@ -12,7 +12,7 @@ import pytest
 from service.local.demo import PLANS, _plan
 from tests.harness.live import Live
 
-pytestmark = pytest.mark.xdist_group("live")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live")]
 
 ROOT = Path(__file__).parents[2]
 WALK = re.compile(r"<!-- walk -->\n```sh\n(.*?)```", re.DOTALL)

@@ -16,7 +16,7 @@ import pytest
 
 from tests.harness.live import MORNING, Live, eventually
 
-pytestmark = pytest.mark.xdist_group("live")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live")]
 
 SPEED = 30
 WINDOW = 8

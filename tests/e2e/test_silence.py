@@ -12,7 +12,7 @@ from tests.chaos.cell import run_cell
 from tests.chaos.faults import SILENT_FAULTS
 from tests.chaos.wires import WiredSystem
 
-pytestmark = pytest.mark.xdist_group("silence")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("silence")]
 
 PEOPLE = 1_500
 TPS = 150

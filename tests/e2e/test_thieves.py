@@ -24,7 +24,7 @@ from service.local.embedded import postgres_binaries
 from tests.e2e.test_no_number_in_any_log import write_in
 from tests.harness.live import Live, eventually
 
-pytestmark = [pytest.mark.xdist_group("live"), pytest.mark.attack]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live"), pytest.mark.attack]
 
 PHONES = [f"1979017{n:04d}" for n in range(1, 9)]
 NAME = "司马玄霜"

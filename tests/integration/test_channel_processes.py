@@ -97,6 +97,7 @@ async def answers(peer: Peer) -> None:
             peer.write(sequence, ActiveTestResp())
 
 
+@pytest.mark.slow
 async def test_a_process_that_one_carrier_has_stopped_stops_no_other_carriers_channel(
     pool: Pool, keyring: Keyring, now: datetime, environment: dict[str, str], tmp_path: Path
 ) -> None:

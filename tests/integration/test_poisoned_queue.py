@@ -188,6 +188,7 @@ async def test_acts_have_their_turns_whatever_stands_in_the_way_in_valkey(
     await turns
 
 
+@pytest.mark.slow
 async def test_acts_that_have_had_their_turn_are_not_done_again(runtime: Runtime) -> None:
     assert {scheduler._apart(job) for job in scheduler.CRONS} == {1.0, 5.0, 60.0, 3_600.0}
     async with runtime.pool.acquire() as conn:

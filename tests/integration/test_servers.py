@@ -282,6 +282,7 @@ def served(url: str, role: str = "serving") -> str:
     return re.sub(r"//[^@]*@", f"//{role}:geheim@", url)
 
 
+@pytest.mark.slow
 @pytest.mark.attack
 async def test_migrate_moves_an_installation_to_a_role_that_owns_nothing(
     tmp_path: Path, admin: OwnConnection, fresh: str, valkey: Valkey

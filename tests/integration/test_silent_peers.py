@@ -439,6 +439,7 @@ async def client(
         yield client
 
 
+@pytest.mark.slow
 async def test_the_api_says_that_the_database_does_not_answer(
     client: TestClient[Any, Any], postgres_wire: SilentProxy
 ) -> None:

@@ -367,6 +367,7 @@ async def tocsin_audit(
     return process.returncode, out.decode(), err.decode()
 
 
+@pytest.mark.slow
 async def test_the_command_names_the_first_broken_entry(
     pool: Pool, owner: Connection, database_url: str, key_file: Path, now: datetime
 ) -> None:

@@ -234,6 +234,7 @@ def _report(tally: Tally, labels: set[str]) -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.slow
 async def test_any_request_gets_an_answer_that_is_documented(
     api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -311,6 +311,7 @@ async def test_a_lost_bell_does_not_lose_the_receipt(
     assert len(await stored(runtime, "receipt_inbox")) == 1
 
 
+@pytest.mark.slow
 def test_the_document_with_this_address_is_valid() -> None:
     whole = document(OPS, PREFIX, "0")
     whole["paths"][PREFIX + CALLBACKS] = callbacks.path_item()

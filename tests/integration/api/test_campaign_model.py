@@ -525,6 +525,7 @@ def world(postgres: Postgres, _migrated: str, valkey: Valkey, now: datetime) -> 
         asyncio.run(admin(f'DROP DATABASE "{name}" WITH (FORCE)'))
 
 
+@pytest.mark.slow
 def test_no_sequence_of_acts_by_anybody_goes_round_the_rules(world: World) -> None:
     run_state_machine_as_test(
         Campaigns,

@@ -79,6 +79,7 @@ BOMBS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.attack
 async def test_no_body_of_any_operation_hurts(api: Api) -> None:
     """Each operation meets one of the bombs, and infinity in each field."""
@@ -394,6 +395,7 @@ async def test_a_header_changes_nothing_but_what_it_is_for(api: Api) -> None:
     assert wrong == {}
 
 
+@pytest.mark.slow
 async def test_no_field_is_taken_that_is_not_offered(api: Api) -> None:
     taken = []
     session = (await log_in(api, await person(api, "admin"), PASSWORD)).json["token"]

@@ -47,6 +47,7 @@ async def test_the_document_is_valid_and_equals_the_routes(api: Api) -> None:
     assert documented == served
 
 
+@pytest.mark.slow
 async def test_the_document_is_made_once_for_everybody(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,7 @@ async def _dripped(port: int, head: bytes, drop: bytes) -> bytes:
         writer.close()
 
 
+@pytest.mark.slow
 @pytest.mark.attack
 async def test_a_crowd_of_the_slow_is_let_go_while_others_are_served(
     api: Api, monkeypatch: pytest.MonkeyPatch

@@ -168,6 +168,7 @@ async def test_generated_file_gives_its_truth(
     await _check(paths["out"].read_bytes(), truth, paths["optouts"].read_bytes(), read_file)
 
 
+@pytest.mark.slow
 async def test_lists_that_overlap_keep_a_recipient_each(
     conn: Connection, upload: Any, new_department: Any
 ) -> None:

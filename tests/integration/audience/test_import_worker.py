@@ -99,6 +99,7 @@ def _context(url: str, keyring: Keyring, pool: Pool, now: datetime) -> dict[str,
     return {"runtime": Runtime(settings, clock, keyring, pool, unused, unused)}
 
 
+@pytest.mark.slow
 async def test_the_import_of_a_killed_worker_is_done_by_another(
     pool: Pool, worker: Any, waiting: UUID, wait: Wait, valkey: Valkey
 ) -> None:
@@ -126,6 +127,7 @@ async def test_the_import_of_a_killed_worker_is_done_by_another(
     assert await pool.fetchval("SELECT attempts FROM imports") == 2
 
 
+@pytest.mark.slow
 async def test_a_worker_that_stands_still_loses_its_import(
     pool: Pool,
     keyring: Keyring,
@@ -323,6 +325,7 @@ async def test_a_process_reads_few_files_at_once_and_says_why_one_broke_off(
     assert not imports._under_way, "what broke off is not begun again at once"
 
 
+@pytest.mark.slow
 @pytest.mark.attack
 async def test_a_hundred_files_of_one_department_hold_up_none_of_another(
     pool: Pool,

@@ -41,6 +41,7 @@ async def _snapshot(conn: Connection) -> list[Any]:
     return [await conn.fetch(f"SELECT * FROM {table} ORDER BY id") for table in tables]
 
 
+@pytest.mark.slow
 async def test_county_file_is_imported_as_its_truth_says(
     conn: Connection, keyring: Keyring, upload: Upload, now: datetime
 ) -> None:
@@ -356,6 +357,7 @@ async def test_files_of_one_roster_are_read_in_the_order_in_which_they_came(
     assert [tuple(row) for row in await conn.fetch(listed)] == [(2, newer.id)]
 
 
+@pytest.mark.slow
 async def test_reading_a_large_file_does_not_hold_up_the_event_loop(upload: Upload) -> None:
     gaps = []
 

@@ -77,6 +77,7 @@ async def test_seven_digits_go_before_three_and_what_is_known_of_a_number_before
         )
 
 
+@pytest.mark.slow
 async def test_a_new_table_takes_the_place_of_the_old_one_and_a_bad_one_does_not(
     shell: Shell, files: Path, pool: Pool, keyring: Keyring
 ) -> None:

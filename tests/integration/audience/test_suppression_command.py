@@ -3,6 +3,8 @@
 import csv
 from pathlib import Path
 
+import pytest
+
 from service.crypto import Keyring
 from service.storage.postgres import Pool
 from tests.factories import phone
@@ -60,6 +62,7 @@ async def test_a_list_may_be_of_one_departments_notices_alone(
     assert [tuple(row) for row in rows] == [(["service"], "县局")] * 2
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_done_is_said_and_leaves_nothing(
     shell: Shell, pool: Pool, tmp_path: Path
 ) -> None:

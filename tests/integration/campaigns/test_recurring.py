@@ -74,6 +74,7 @@ async def _fired_at(pool: Pool, campaign: Campaign) -> list[str]:
     return [f"{row['fire_at'].astimezone(SHANGHAI):%m-%d %H:%M}" for row in rows]
 
 
+@pytest.mark.slow
 async def test_a_year_of_each_kind_under_two_schedulers(pool: Pool, now: datetime) -> None:
     """At each instant at which anything is due, two schedulers look; a second before none is."""
     year = {"until": _at("2027-12-31T23:59")}

@@ -167,6 +167,7 @@ async def test_what_is_not_there_is_said(
     assert refused.err.startswith(f"tocsin: {says}")
 
 
+@pytest.mark.slow
 async def test_a_test_says_what_the_carrier_answered(tocsin: Tocsin) -> None:
     async with carrier() as scripted:
         body = {**BODY, "config": {**CONFIG, "port": scripted.port}}

@@ -280,6 +280,7 @@ def test_each_word_of_the_help_is_there_and_in_one_language(
         LANGUAGE.reset(before)
 
 
+@pytest.mark.slow
 def test_every_command_that_the_documents_show_is_one() -> None:
     pages = (ROOT / name for name in ("docs/operating.md", "clients/python/README.md"))
     text = "\n".join(page.read_text("utf-8") for page in pages)

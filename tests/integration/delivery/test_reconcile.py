@@ -264,6 +264,7 @@ async def _fill(pool: Pool, on: Doubts) -> None:
     await as_owner(pool, "SELECT brin_summarize_new_values('parts_at')")
 
 
+@pytest.mark.slow
 async def test_a_report_on_200_000_texts_reads_its_day_and_is_quick(
     begin: Begin, pool: Pool
 ) -> None:

@@ -470,6 +470,7 @@ async def test_plans_that_were_made_for_an_empty_ledger_read_little(
     assert not found, "\n".join(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", SIZES)
 async def test_whatever_statistics_know_little_is_read(
     pool: Pool, keyring: Keyring, database_url: str, sizes: Sizes

@@ -15,6 +15,7 @@ from service.dispatch.handoff.slice_store import Ended, HeldSlice
 from service.dispatch.retries.reroute_store import lock_runs
 from service.storage.postgres import transaction
 from tests.harness.ledger import ALWAYS, TEXT, phone
+from tests.harness.rounds import RACE_ROUNDS
 from tests.harness.stage import (
     Accept,
     Scripted,
@@ -141,10 +142,11 @@ async def test_what_the_carrier_refuses_after_the_cancel_is_not_tried_again(sent
     assert await run_state(sent) == "cancelled"
 
 
+@pytest.mark.races
 async def test_after_a_cancel_has_answered_nothing_is_marked(
     stage: SetUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Sixty runs, each cancelled at a random moment while four connections mark and give back."""
+    """Runs, each cancelled at a random moment while four connections mark and give back."""
     base = await stage(1, connections=4)
     await base.pool.execute("UPDATE runs SET state = 'cancelled'")
     lease = await base.must_lease()
@@ -156,7 +158,7 @@ async def test_after_a_cancel_has_answered_nothing_is_marked(
 
     monkeypatch.setattr(direct_store, "count_states", slow_count)
     marks = 0
-    for _ in range(60):
+    for _ in range(RACE_ROUNDS):
         on = await direct_run(base, 8)
         slice_no = await on.claim(lease)
         assert slice_no is not None
@@ -184,7 +186,7 @@ async def test_after_a_cancel_has_answered_nothing_is_marked(
         assert await on.states() == {"cancelled": 8}
         marks += before
         await base.pool.execute("UPDATE slices SET slot = NULL, epoch = NULL, done_at = now()")
-    assert marks > 200
+    assert marks > 3 * RACE_ROUNDS
 
 
 async def test_a_cancel_and_what_moves_a_text_wait_for_each_other(sent: Stage) -> None:

@@ -276,6 +276,7 @@ async def test_the_rest_goes_out_over_the_other_channel(
     assert await events(here.pool, here.second.channel.id) == []
 
 
+@pytest.mark.slow
 async def test_with_no_other_channel_they_wait_and_the_trial_finds_the_way_back(
     town: Callable[..., Awaitable[Town]], redis: Any
 ) -> None:
@@ -305,6 +306,7 @@ async def test_with_no_other_channel_they_wait_and_the_trial_finds_the_way_back(
     assert shown["state"] == "closed"
 
 
+@pytest.mark.slow
 async def test_while_it_is_tried_one_message_at_a_time_leaves(
     town: Callable[..., Awaitable[Town]], redis: Any
 ) -> None:
@@ -327,6 +329,7 @@ async def test_while_it_is_tried_one_message_at_a_time_leaves(
     assert await here.states() == {"delivered": here.people}
 
 
+@pytest.mark.slow
 async def test_the_channel_that_works_again_takes_the_next_run_slowly_at_first(
     town: Callable[..., Awaitable[Town]], redis: Any
 ) -> None:
@@ -354,6 +357,7 @@ async def test_the_channel_that_works_again_takes_the_next_run_slowly_at_first(
     assert last < here.first.submits()[-1]["at"], "the other one is not needed any more"
 
 
+@pytest.mark.slow
 async def test_a_channel_that_comes_and_goes_does_not_drag_them_to_and_fro(
     town: Callable[..., Awaitable[Town]], redis: Any
 ) -> None:

@@ -137,7 +137,9 @@ async def add_lane(
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("kind", SETTINGS)
+@pytest.mark.parametrize(
+    "kind", ["cmpp", *(pytest.param(k, marks=pytest.mark.slow) for k in SETTINGS if k != "cmpp")]
+)
 async def test_after_a_fault(
     kind: str,
     fault: str,

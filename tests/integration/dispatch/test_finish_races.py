@@ -15,12 +15,12 @@ from service.dispatch.retries import reroute, retry_store
 from service.dispatch.retries.retry_store import Again
 from service.storage.postgres import COLLISIONS, Connection, transaction
 from tests.harness.ledger import states
+from tests.harness.rounds import RACE_ROUNDS
 from tests.harness.stage import SetUp, Stage
 
 ROWS = 50
 """Of a slice: the fewest that an expansion cuts."""
 SLICES = 6
-ROUNDS = 40
 
 
 @pytest.fixture
@@ -151,6 +151,7 @@ async def test_a_pause_waits_for_a_slice_that_is_being_finished(on: Stage) -> No
     await pausing
 
 
+@pytest.mark.races
 async def test_whatever_meets_a_finish_nothing_stays_queued_in_a_slice_that_is_done(
     on: Stage,
 ) -> None:
@@ -160,7 +161,7 @@ async def test_whatever_meets_a_finish_nothing_stays_queued_in_a_slice_that_is_d
     rng = random.Random(7)
     held = await claimed(on)
     firsts = {number: await first_of(on, number) for number in held}
-    for _ in range(ROUNDS):
+    for _ in range(RACE_ROUNDS):
         await prepare(on, held, firsts)
         acts: list[Callable[[], Awaitable[Any]]] = [on.pause]
         for number, lease in held.items():

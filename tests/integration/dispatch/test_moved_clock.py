@@ -82,6 +82,7 @@ async def working(runtime: Runtime, kind: Kind) -> AsyncIterator[None]:
         await task
 
 
+@pytest.mark.slow
 async def test_the_schedulers_acts_go_on_when_the_clock_is_set_back(
     runtime: Runtime, machine: MachineClock
 ) -> None:

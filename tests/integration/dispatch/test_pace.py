@@ -93,6 +93,7 @@ async def test_connections_that_tell_of_one_trouble_slow_the_account_down_once(
     assert await Pace(redis).slow(limit, 0.1) == pytest.approx(SLOWER**2)
 
 
+@pytest.mark.slow
 async def test_the_pace_climbs_back_while_nothing_is_too_fast(redis: Redis) -> None:
     limit = channel_limit(1, 500)
     pace = Pace(redis)

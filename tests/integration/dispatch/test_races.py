@@ -49,6 +49,7 @@ from tests.harness.ledger import (
     add_run,
     phone,
 )
+from tests.harness.rounds import RACE_ROUNDS
 from tests.harness.stage import (
     Accept,
     Free,
@@ -73,6 +74,7 @@ LONG = TEXT * 3
 # ---- pause and opt-out: invariant I7
 
 
+@pytest.mark.races
 async def test_after_a_pause_has_answered_nothing_is_marked(stage: SetUp) -> None:
     """A thousand pauses at random moments, against four connections that mark without end."""
     on = await stage(8, connections=4)
@@ -95,7 +97,7 @@ async def test_after_a_pause_has_answered_nothing_is_marked(stage: SetUp) -> Non
 
     markers = [asyncio.create_task(keep_marking(no)) for no in range(1, 5)]
     try:
-        for _ in range(1_000):
+        for _ in range(RACE_ROUNDS):
             await asyncio.sleep(random.uniform(0, 0.003))
             await on.pause()
             before = await on.marks()
@@ -105,8 +107,8 @@ async def test_after_a_pause_has_answered_nothing_is_marked(stage: SetUp) -> Non
     finally:
         over.set()
         await asyncio.gather(*markers)
-    assert marked["moved"] > 100
-    assert marked["refused"] > 100
+    assert marked["moved"] > RACE_ROUNDS // 10
+    assert marked["refused"] > RACE_ROUNDS // 10
 
 
 @pytest.mark.attack
@@ -139,6 +141,7 @@ async def test_fifty_pauses_of_a_working_sender_repeat_nobody(
 
 
 @pytest.mark.parametrize("message_class", ["public_interest", "service"])
+@pytest.mark.races
 async def test_after_an_opt_out_has_answered_its_phone_is_not_marked(
     stage: SetUp, message_class: str
 ) -> None:
@@ -149,7 +152,7 @@ async def test_after_an_opt_out_has_answered_its_phone_is_not_marked(
     lease = await on.must_lease()
     await on.claim(lease)
     hashed = on.keyring.phone_index(phone(0))
-    for _ in range(75):
+    for _ in range(RACE_ROUNDS):
         over = asyncio.Event()
 
         async def keep_marking(over: asyncio.Event = over) -> None:

@@ -341,6 +341,7 @@ async def test_everybody_at_once_loses_nobody_and_sends_nobody_twice(stage: SetU
 # ---- over the wire
 
 
+@pytest.mark.slow
 async def test_two_carriers_over_tcp_reach_a_ported_number_once_each(
     pool: Pool,
     keyring: Keyring,

@@ -173,6 +173,7 @@ async def test_everybody_at_once_loses_nobody_and_sends_nobody_twice(
     assert (await on.run_row())["state"] == "sent"
 
 
+@pytest.mark.slow
 async def test_over_tcp_a_text_is_submitted_twice_only_where_the_first_time_passed(
     pool: Pool,
     keyring: Keyring,

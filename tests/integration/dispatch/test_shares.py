@@ -133,6 +133,7 @@ async def test_what_is_urgent_leaves_before_a_big_bulk_run_that_is_under_way(
     assert whose(gateway, began, began + 180)[1] >= 150
 
 
+@pytest.mark.slow
 async def test_more_departments_than_usual_slices_all_get_on(stage: SetUp) -> None:
     on = await stage(300, window=8)
     for number in range(1, 15):
@@ -192,6 +193,7 @@ async def test_a_share_holds_over_two_connections(stage: SetUp) -> None:
     assert had[1] / had.total() >= 0.4, had  # 0.25 if each looked at itself alone
 
 
+@pytest.mark.slow
 async def test_after_a_restart_a_newcomer_does_not_take_all(stage: SetUp) -> None:
     on = await stage(3_000, window=8)
     first = slow()

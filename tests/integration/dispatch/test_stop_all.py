@@ -21,6 +21,7 @@ from service.simulator.carrier.journal import submits
 from service.storage.postgres import Pool, transaction
 from tests.factories import make_user
 from tests.harness.ledger import ALWAYS, add_channel, add_contacts, add_run, make_scene, phone
+from tests.harness.rounds import RACE_ROUNDS
 from tests.harness.stage import SetUp, Stage, claim_one, mark
 from tests.integration.dispatch.conftest import eventually
 
@@ -87,6 +88,7 @@ async def test_nothing_of_three_running_campaigns_is_marked_after_the_answer(
         await eventually(goes_on)
 
 
+@pytest.mark.races
 async def test_after_the_answer_nothing_is_marked_at_random_moments(stage: SetUp) -> None:
     """Four connections mark without end; stops and liftings fall where they may."""
     on = await stage(8, connections=4)
@@ -108,7 +110,7 @@ async def test_after_the_answer_nothing_is_marked_at_random_moments(stage: SetUp
 
     markers = [asyncio.create_task(keep_marking(no)) for no in range(1, 5)]
     try:
-        for _ in range(150):
+        for _ in range(RACE_ROUNDS):
             await asyncio.sleep(random.uniform(0, 0.003))
             await _stop(on.pool, person, on.now)
             before = await on.marks()
@@ -119,7 +121,7 @@ async def test_after_the_answer_nothing_is_marked_at_random_moments(stage: SetUp
     finally:
         over.set()
         await asyncio.gather(*markers)
-    assert moved_at_all > 100
+    assert moved_at_all > RACE_ROUNDS // 2
 
 
 async def _direct_run(on: Stage) -> Any:

@@ -245,6 +245,7 @@ def test_a_key_that_was_swapped_under_its_id_reads_nothing(key_file: Path) -> No
         ring.decrypt("phone", cipher)
 
 
+@pytest.mark.slow
 async def test_the_commands_do_all_of_it_and_are_written_down(
     pool: Pool, database_url: str, key_file: Path, now: datetime
 ) -> None:

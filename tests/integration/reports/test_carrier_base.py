@@ -32,6 +32,7 @@ BROADNET = PORTED[:20]
 """Of those who are ported away, who went to the carrier that shares the lane."""
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq's own
 async def test_everybody_of_a_base_is_reached_or_named(
     api: Api, runtime: Runtime, clock: MovedClock, tmp_path: Path

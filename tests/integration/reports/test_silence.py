@@ -107,6 +107,7 @@ class Quarter:
                 pass
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq's own
 async def test_whatever_keeps_texts_from_being_sent_is_told(
     api: Api,

@@ -59,6 +59,7 @@ def _label(at: datetime) -> str:
     return f"{day.day} {day:%b}"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Call to deprecated close:DeprecationWarning")  # arq's own
 async def test_the_quarter_goes_as_the_page_says(
     api: Api, runtime: Runtime, clock: MovedClock, tmp_path: Path

@@ -65,6 +65,7 @@ async def run(*arguments: str) -> Any:
     )
 
 
+@pytest.mark.slow
 async def test_one_is_run_and_steered_from_the_command_line(tmp_path: Path) -> None:
     port, journal = free_port(), str(tmp_path / "journal")
     flags = ["--cmpp", str(port), "--account", f"{ACCOUNT}:{SECRET}", "--journal", journal]

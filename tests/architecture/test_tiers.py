@@ -1,0 +1,59 @@
+"""What `make test` runs: each invariant is proved there, and CI runs all other tests too."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.tree import ROOT
+
+PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+INVARIANTS = dict(re.findall(r"^\| (I\d+) \|(.*)\|$", PAGE, re.MULTILINE))
+CITED = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+LEFT_OUT = re.compile(r"pytest\.mark\.(slow|crash|nightly)\b")
+
+
+def runs_in_make_test(path: Path, name: str) -> bool:
+    """Whether `make test` runs this test, or one of the module if no test is named.
+
+    A mark of single cases, inside parametrize, leaves the other cases in.
+    """
+    tree = ast.parse(path.read_text("utf-8"))
+    marks = [
+        ast.unparse(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"
+    ]
+    if any(LEFT_OUT.search(mark) for mark in marks):
+        return False
+    tests = [
+        node
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+        and name in ("", node.name)
+    ]
+    return any(
+        not any(LEFT_OUT.match(ast.unparse(one)) for one in test.decorator_list) for test in tests
+    )
+
+
+def test_there_are_twelve_invariants() -> None:
+    assert list(INVARIANTS) == [f"I{n}" for n in range(1, 13)]
+
+
+@pytest.mark.parametrize("invariant", INVARIANTS)
+def test_an_invariant_has_a_proof_in_make_test(invariant: str) -> None:
+    cited = CITED.findall(INVARIANTS[invariant])
+    assert [one for one in cited if runs_in_make_test(ROOT / one[0], one[1])], cited
+
+
+def test_ci_runs_what_make_test_leaves_out() -> None:
+    """`make test` and `make slow` are each other's complement, and CI has both."""
+    make = (ROOT / "Makefile").read_text("utf-8")
+    recipes = dict(re.findall(r"^(test|slow): .*\n\t(.*)$", make, re.MULTILINE))
+    assert '-m "not slow and not crash and not nightly"' in recipes["test"]
+    assert '-m "slow and not crash and not nightly"' in recipes["slow"]
+    ci = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
+    assert {"make test", "make slow", "make crash"} <= set(ci)
