@@ -26,7 +26,7 @@ from uuid import UUID, uuid4
 from benchmarks.importing import TICKS, prepare
 from service.audience.areas.area import packaged_areas
 from service.audience.areas.area_store import load_areas
-from service.audience.vocabulary.fields import CARRIERS, ROLES
+from service.audience.vocabulary.choices import CARRIERS, ROLES
 from service.campaigns.audience.preview import preview_rule
 from service.crypto import Keyring
 from service.dispatch.expansion.expand import expand_run

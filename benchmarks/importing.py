@@ -27,7 +27,7 @@ from service.audience.imports.importing import Rules, read_contacts
 from service.audience.imports.loading import create_import, run_import
 from service.audience.imports.merging import BATCH_ROWS
 from service.audience.imports.model import ImportRequest
-from service.audience.imports.staging import StagedNumber, Stager
+from service.audience.imports.staging import STAGED_COLUMNS, Stager
 from service.audience.imports.staging_store import create_staging
 from service.audience.numbers.prefix import packaged_prefixes
 from service.crypto import Keyring
@@ -126,7 +126,7 @@ async def measure_copy(connection: Connection, path: Path, rows: int) -> Spent:
                 records = stager.stage(batch).numbers
                 before = clocks(backend)
                 await connection.copy_records_to_table(
-                    "staged_numbers", records=records, columns=StagedNumber._fields
+                    "staged_numbers", records=records, columns=STAGED_COLUMNS
                 )
                 after = clocks(backend)
                 parts = zip(spent, after, before, strict=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from service.audience.vocabulary.fields import PERSON_FIELDS
 from service.storage.postgres import Connection
 
 PAGES = 64
@@ -22,11 +23,7 @@ TABLES = (
     Ciphers("contacts", (("phone_cipher", "phone"), ("name_cipher", "name"))),
     Ciphers(
         "links",
-        (
-            ("name_cipher", "name"),
-            ("guardian_of_cipher", "guardian_of"),
-            ("note_cipher", "note"),
-        ),
+        tuple((field.column, field.code) for field in PERSON_FIELDS if field.encrypted),
     ),
     Ciphers("import_chunks", (("cipher", "import_chunk"),)),
     Ciphers("import_rejects", (("suggestion_cipher", "phone"),)),

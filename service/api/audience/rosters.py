@@ -13,8 +13,9 @@ from service.api.http.schema import Body, Day, OptionalLine, Out, Text
 from service.audience.imports.model import ImportRequest
 from service.audience.rosters import roster_store
 from service.audience.rosters.rosters import MOST_MEMBERS, day_in_china, put_members
+from service.audience.vocabulary.choices import ROLES
 from service.audience.vocabulary.consent import How, check_evidence
-from service.audience.vocabulary.fields import MOST_TAGS, ROLES
+from service.audience.vocabulary.texts import MOST_TAGS
 from service.errors import Invalid, NotFound
 
 LONGEST_VALUE = 500

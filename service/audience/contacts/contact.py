@@ -6,8 +6,8 @@ from datetime import date, datetime
 from uuid import UUID
 
 from service.audience.vocabulary.cells import text_form
-from service.audience.vocabulary.fields import LONGEST_TAG, MOST_TAGS, read_text
 from service.audience.vocabulary.names import LONGEST_HAN, read_name
+from service.audience.vocabulary.texts import LONGEST_TAG, MOST_TAGS, read_text
 from service.errors import Invalid
 
 

@@ -12,18 +12,19 @@ from uuid import UUID
 
 from service.audience.imports.model import Import
 from service.audience.imports.staging_store import MERGE_SECONDS
+from service.audience.vocabulary.fields import PERSON_COLUMNS
 from service.storage.postgres import Connection, affected, one
 
-_REFRESH = """
+_REFRESH = f"""
     UPDATE contacts c
-    SET name_cipher = l.name_cipher, gender = l.gender, age_band = l.age_band,
-        area_code = l.area_code, carrier = coalesce(l.carrier, c.carrier), updated_at = $1
+    SET {", ".join(f"{column} = l.{column}" for column in PERSON_COLUMNS)},
+        carrier = coalesce(l.carrier, c.carrier), updated_at = $1
     FROM contacts shown CROSS JOIN LATERAL (
         SELECT * FROM links
         WHERE contact_id = shown.id AND left_by IS NULL ORDER BY id LIMIT 1
     ) AS l
     WHERE c.id = shown.id AND c.import_id IS NOT NULL AND c.edited_at IS NULL
-"""
+"""  # noqa: S608  # names of columns
 """What a person corrected stays."""
 
 

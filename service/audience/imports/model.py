@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from service.audience.vocabulary.consent import NOTHING, Evidence
+from service.audience.vocabulary.fields import TEXT_AT
 
 BASES = ("duty", "contract_hr", "consent", "emergency")
 """Why a department may write to the people of a roster."""
@@ -25,7 +26,10 @@ Progress = Callable[[int], Awaitable[None]]
 
 
 class Link(NamedTuple):
-    """What one row says about each of its recipients, in stored form; equal links are one."""
+    """What one row says about each of its recipients, in stored form; equal links are one.
+
+    texts: the free texts, in the order of `fields.TEXT_FIELDS`.
+    """
 
     name: str
     gender: str
@@ -33,20 +37,11 @@ class Link(NamedTuple):
     area: str
     carrier: str
     roles: tuple[str, ...]
-    group: str
-    org: str
-    org_type: str
-    school: str
-    grade: str
-    class_: str
-    guardian_of: str
-    consent_basis: str
-    source_dept: str
-    valid_until: str
-    note: str
-    college: str
-    office: str
-    tags: str
+    texts: tuple[str, ...]
+
+    def text(self, code: str) -> str:
+        """The free text of this code; "" if the row does not say it."""
+        return self.texts[TEXT_AT[code]]
 
 
 class Listed(NamedTuple):

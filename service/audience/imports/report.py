@@ -11,7 +11,7 @@ from functools import lru_cache
 from service.audience.areas.area import Place
 from service.audience.imports.model import Report
 from service.audience.tables.header import Header
-from service.audience.vocabulary.fields import role_bits, roles_of
+from service.audience.vocabulary.choices import role_bits, roles_of
 
 RULES_VERSION = 1
 MINORS = "14-17"

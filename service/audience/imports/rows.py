@@ -17,16 +17,10 @@ from service.audience.numbers.prefix import Prefixes
 from service.audience.tables.header import Header, Vocabulary
 from service.audience.vocabulary.ages import UNKNOWN, Age, is_minor, read_age, read_grade
 from service.audience.vocabulary.cells import masked, squeeze, text_form
-from service.audience.vocabulary.entry_texts import TEXT_COLUMNS
-from service.audience.vocabulary.fields import (
-    read_carrier,
-    read_flag,
-    read_gender,
-    read_roles,
-    read_text,
-    split_tags,
-)
+from service.audience.vocabulary.choices import read_carrier, read_flag, read_gender, read_roles
+from service.audience.vocabulary.fields import TAGS_AT, TEXT_AT, TEXT_FIELDS
 from service.audience.vocabulary.names import Name, read_name
+from service.audience.vocabulary.texts import read_text, split_tags
 
 LONGEST_MASKED = 40
 _TRAIT_COLUMNS = ("gender", "age", "age_band", "roles", "carrier")
@@ -36,8 +30,8 @@ _PUPILS = frozenset({"student", "class_monitor"})
 
 _NO_NAME = Name()
 _CACHED_ROWS = 16_384
-_GRADE, _GUARDIAN_OF = TEXT_COLUMNS.index("grade"), TEXT_COLUMNS.index("guardian_of")
-_TAGS = TEXT_COLUMNS.index("tags")
+_LONGEST = tuple(field.longest for field in TEXT_FIELDS)
+_GRADE, _GUARDIAN_OF = TEXT_AT["grade"], TEXT_AT["guardian_of"]
 _TOTAL = re.compile(
     "(合计|总计|小计|共计|总数|本页合计|total|subtotal|sum):?[0-9]*(人|条|行|户|个|名)?",
     re.IGNORECASE,
@@ -86,7 +80,7 @@ class RowReader:
         self._rules = rules
         self._has_name = "name" in header.columns
         self._phone = header.columns["phone"]
-        self._texts = self._getter(header, TEXT_COLUMNS)
+        self._texts = self._getter(header, tuple(TEXT_AT))
         self._traits = self._getter(header, _TRAIT_COLUMNS)
         self._own = self._getter(header, _OWN_COLUMNS)
         known = [(at, column) for column, at in header.columns.items() if at != self._phone]
@@ -153,8 +147,15 @@ class RowReader:
             return self._refusal(cells, "minor")
         place = self._rules.areas.resolve(area_code, town, village, area)
         name = read_name(name_cell) if self._has_name else _NO_NAME
-        said = (name.value, traits.gender, band, place.code, traits.carrier, traits.roles)
-        link = Link._make(said + texts.values)
+        link = Link(
+            name.value,
+            traits.gender,
+            band,
+            place.code,
+            traits.carrier,
+            traits.roles,
+            texts.values,
+        )
         fixes = phone.fixes + name.fixes + place.fixes
         warnings = remarks + name.warnings + place.warnings + texts.warnings
         if phone.part_rejected:
@@ -210,8 +211,8 @@ class Texts(NamedTuple):
 
 @lru_cache(_CACHED_ROWS)
 def read_texts(cells: tuple[str, ...]) -> Texts:
-    """The cells of TEXT_COLUMNS."""
-    texts = [read_text(cell) for cell in cells]
+    """The cells of `TEXT_FIELDS`."""
+    texts = list(map(read_text, cells, _LONGEST))
     return Texts(
         tuple(text.value for text in texts),
         text_form(cells[_GRADE]),
@@ -219,7 +220,7 @@ def read_texts(cells: tuple[str, ...]) -> Texts:
         _codes(
             cell_refused=any(text.refused for text in texts),
             csv_injection=any(text.formula for text in texts),
-            tag_refused=bool(texts[_TAGS].value) and split_tags(texts[_TAGS].value).refused,
+            tag_refused=any(split_tags(texts[at].value).refused for at in TAGS_AT),
         ),
     )
 

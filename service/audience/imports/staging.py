@@ -9,27 +9,24 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from service.audience.imports.model import Link, Listed, Rejected, RowResult
 from service.audience.imports.report import remark_bits
 from service.audience.numbers.number import to_e164
 from service.audience.numbers.prefix import is_synthetic_segment
 from service.audience.vocabulary.ages import UNKNOWN
-from service.audience.vocabulary.fields import read_day, role_bits, split_tags
+from service.audience.vocabulary.choices import role_bits
+from service.audience.vocabulary.fields import TAGS_AT, TEXT_FIELDS
+from service.audience.vocabulary.texts import read_day, split_tags
 from service.crypto import HASH_OCTETS, Keyring
 
 TABLE_SHIFT = 32
 """A staged row's number is its table's number, shifted, and its row in that table."""
 
 
-_ROLES = Link._fields.index("roles")
-_LATER = Link._fields.index("college")
-"""From here on are the fields that links have had since college was the first of them."""
-
-
 class StagedNumber(NamedTuple):
-    """One number of one row, with what the row says; the fields are the temporary table's columns.
+    """What one number of one row is; the fields are columns of the temporary table.
 
     `no` orders the rows of the whole file, `part` the numbers of a row, of which there are `parts`.
     `content` and `name_key` tell links and names of one recipient apart (0: no name).
@@ -47,30 +44,39 @@ class StagedNumber(NamedTuple):
     phone_cipher: bytes
     synthetic_number: bool
     recipient_carrier: str
+
+
+class StagedLink(NamedTuple):
+    """What a row says of each of its numbers, but for free texts; the fields are columns of `links`
+    and of the temporary table.
+
+    last_day: the day that the text `valid_until` means.
+    """
+
     row_no: int
     digest: bytes
+    last_day: date | None
+    synthetic: bool
     name_cipher: bytes | None
     gender: str | None
     age_band: str | None
     area_code: str | None
-    household_group: str
-    roles: tuple[str, ...]
-    org: str
-    org_type: str
-    school: str
-    grade: str
-    class_: str
-    guardian_of_cipher: bytes | None
     carrier: str | None
-    consent_basis: str
-    source_dept: str
-    valid_until: str
-    last_day: date | None
-    note_cipher: bytes | None
-    college: str
-    office: str
-    tags: tuple[str, ...]
-    synthetic: bool
+    roles: tuple[str, ...]
+
+
+LINK_COLUMNS = (*StagedLink._fields, *(field.column for field in TEXT_FIELDS))
+"""The columns of `links` that a row fills."""
+
+STAGED_COLUMNS = (*StagedNumber._fields, *LINK_COLUMNS)
+"""The columns of the temporary table, in the order of a staged record."""
+
+StagedRecord = tuple[object, ...]
+"""A `StagedNumber`, a `StagedLink` and the free texts of one number of one row, joined."""
+
+_ENCRYPTED = tuple((at, field.code) for at, field in enumerate(TEXT_FIELDS) if field.encrypted)
+_ORIGINAL = tuple(at for at, field in enumerate(TEXT_FIELDS) if field.is_original)
+_LATER = sorted((field.code, at) for at, field in enumerate(TEXT_FIELDS) if not field.is_original)
 
 
 class StagedReject(NamedTuple):
@@ -88,7 +94,7 @@ class Staged:
     """A batch of records, made of so many rows of the file."""
 
     rows: int = 0
-    numbers: list[StagedNumber] = field(default_factory=list)
+    numbers: list[StagedRecord] = field(default_factory=list)
     rejects: list[StagedReject] = field(default_factory=list)
 
 
@@ -127,64 +133,54 @@ class Stager:
         no, parts = (row.table << TABLE_SHIFT) + row.row, len(row.numbers)
         for part, number in enumerate(row.numbers):
             phone = to_e164(number)
-            staged.numbers.append(
-                StagedNumber._make(
-                    (
-                        *(no, part, parts, row.kinds[part], *shown),
-                        keyring.phone_index(phone),
-                        keyring.encrypt("phone", phone),
-                        is_synthetic_segment(number[:7]),
-                        row.carriers[part],
-                        *said,
-                    )
-                )
+            own = StagedNumber(
+                *(no, part, parts, row.kinds[part], *shown),
+                phone_hash=keyring.phone_index(phone),
+                phone_cipher=keyring.encrypt("phone", phone),
+                synthetic_number=is_synthetic_segment(number[:7]),
+                recipient_carrier=row.carriers[part],
             )
+            staged.numbers.append(own + said)
 
-    def _said(self, row: Listed, digest: bytes) -> tuple[object, ...]:
-        """What the row says of each of its numbers: the fields from `row_no` on."""
-        link = row.link
-        return (
-            row.row,
-            digest,
-            self._cipher("name", link.name),
-            link.gender or None,
-            None if link.age_band == UNKNOWN else link.age_band,
-            link.area or None,
-            link.group,
-            link.roles,
-            link.org,
-            link.org_type,
-            link.school,
-            link.grade,
-            link.class_,
-            self._cipher("guardian_of", link.guardian_of),
-            link.carrier or None,
-            link.consent_basis,
-            link.source_dept,
-            link.valid_until,
-            read_day(link.valid_until) if link.valid_until else None,
-            self._cipher("note", link.note),
-            link.college,
-            link.office,
-            split_tags(link.tags).tags,
-            row.synthetic,
+    def _said(self, row: Listed, digest: bytes) -> StagedRecord:
+        """What the row says of each of its numbers: the values of `LINK_COLUMNS`."""
+        link, texts = row.link, row.link.texts
+        valid_until = link.text("valid_until")
+        said = StagedLink(
+            row_no=row.row,
+            digest=digest,
+            last_day=read_day(valid_until) if valid_until else None,
+            synthetic=row.synthetic,
+            name_cipher=self._cipher("name", link.name),
+            gender=link.gender or None,
+            age_band=None if link.age_band == UNKNOWN else link.age_band,
+            area_code=link.area or None,
+            carrier=link.carrier or None,
+            roles=link.roles,
         )
+        stored: list[object] = [*texts]
+        for at, kind in _ENCRYPTED:
+            stored[at] = self._cipher(kind, texts[at])
+        for at in TAGS_AT:
+            stored[at] = split_tags(texts[at]).tags
+        return (*said, *stored)
 
     def digest(self, link: Link) -> bytes:
         """What tells a link from all others; no field holds a NUL.
 
-        A field that came later counts where it says something: so the row of an older list is the
+        A text that came later counts where it says something: so the row of an older list is the
         link that it was.
         """
         digest = self._digest.copy()
-        later = zip(Link._fields[_LATER:], link[_LATER:], strict=True)
-        texts: Sequence[Any] = (
-            *link[:_ROLES],
+        facts = (link.name, link.gender, link.age_band, link.area, link.carrier)
+        texts = link.texts
+        said: Sequence[str] = (
+            *facts,
             ",".join(link.roles),
-            *link[_ROLES + 1 : _LATER],
-            *(f"{name}={text}" for name, text in later if text),
+            *[texts[at] for at in _ORIGINAL],
+            *[f"{code}={texts[at]}" for code, at in _LATER if texts[at]],
         )
-        digest.update("\0".join(texts).encode())
+        digest.update("\0".join(said).encode())
         return digest.digest()
 
     def _name_key(self, name: str) -> int:

@@ -6,12 +6,14 @@ does not grow with the file. All of it is one transaction, so that a file leaves
 nothing; one department's imports wait for one another, so that none deadlocks.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from service.audience.imports.report import Repeats
-from service.audience.imports.staging import Staged, StagedNumber, StagedReject
+from service.audience.imports.staging import LINK_COLUMNS, STAGED_COLUMNS, Staged, StagedReject
+from service.audience.vocabulary.fields import PERSON_COLUMNS, PERSON_FIELDS
 from service.storage.locks import hold_off_erasures
 from service.storage.postgres import Connection, affected
 
@@ -25,24 +27,39 @@ SORT_MEMORY = "64MB"
 async def create_staging(conn: Connection) -> None:
     """Make the temporary tables that an import is copied into, and memory to sort a batch in."""
     await conn.execute(f"SET LOCAL work_mem = '{SORT_MEMORY}'")
-    await conn.execute(
-        """
-        CREATE TEMPORARY TABLE staged_numbers (
-            no bigint, part smallint, parts smallint, kind integer, role_bits integer,
-            remark_bits integer, content bigint, name_key bigint, phone_hash bytea,
-            phone_cipher bytea, synthetic_number boolean, recipient_carrier text,
-            row_no integer, digest bytea, name_cipher bytea, gender text, age_band text,
-            area_code text, household_group text, roles text[], org text, org_type text,
-            school text, grade text, class_ text, guardian_of_cipher bytea, carrier text,
-            consent_basis text, source_dept text, valid_until text, last_day date,
-            note_cipher bytea, college text, office text, tags text[], synthetic boolean
-        ) ON COMMIT DROP;
-        CREATE TEMPORARY TABLE staged_rows (
-            no bigint, part smallint, parts smallint, kind integer, role_bits integer,
-            remark_bits integer, content bigint, name_key bigint, phone_hash bytea
-        ) ON COMMIT DROP
-        """
-    )
+    tables = {"staged_numbers": STAGED_COLUMNS, "staged_rows": _KEPT}
+    await conn.execute(";".join(map(_temporary, tables, tables.values())))
+
+
+def _temporary(table: str, columns: Sequence[str]) -> str:
+    typed = ", ".join(f"{column} {_TYPES[column]}" for column in columns)
+    return f"CREATE TEMPORARY TABLE {table} ({typed}) ON COMMIT DROP"
+
+
+_KEPT = (
+    *("no", "part", "parts", "kind", "role_bits", "remark_bits", "content", "name_key"),
+    "phone_hash",
+)
+"""What stays behind of each number, to find the rows that repeat others."""
+
+_TYPES = {field.column: field.sql_type for field in PERSON_FIELDS if field.column} | {
+    "no": "bigint",
+    "part": "smallint",
+    "parts": "smallint",
+    "kind": "integer",
+    "role_bits": "integer",
+    "remark_bits": "integer",
+    "content": "bigint",
+    "name_key": "bigint",
+    "phone_hash": "bytea",
+    "phone_cipher": "bytea",
+    "synthetic_number": "boolean",
+    "recipient_carrier": "text",
+    "row_no": "integer",
+    "digest": "bytea",
+    "last_day": "date",
+}
+"""The type of each column of the temporary tables."""
 
 
 async def drop_staging(conn: Connection) -> None:
@@ -54,14 +71,10 @@ async def copy_staged(conn: Connection, import_id: UUID, staged: Staged) -> None
     """Copy a batch in place of the last one; rejects go where they stay."""
     await conn.execute("TRUNCATE staged_numbers")
     await conn.copy_records_to_table(
-        "staged_numbers", records=staged.numbers, columns=StagedNumber._fields
+        "staged_numbers", records=staged.numbers, columns=STAGED_COLUMNS
     )
     await conn.execute(
-        """
-        INSERT INTO staged_rows
-        SELECT no, part, parts, kind, role_bits, remark_bits, content, name_key, phone_hash
-        FROM staged_numbers
-        """
+        f"INSERT INTO staged_rows SELECT {', '.join(_KEPT)} FROM staged_numbers"  # noqa: S608
     )
     if staged.rejects:
         await conn.copy_records_to_table(
@@ -75,17 +88,17 @@ async def merge_contacts(
     conn: Connection, department_id: UUID, import_id: UUID, now: datetime
 ) -> int:
     """Add the batch's people whom the department has not yet; the others stay as they are."""
+    shown = ", ".join(PERSON_COLUMNS)
     return affected(
         await conn.execute(
-            """
-            INSERT INTO contacts (department_id, phone_hash, phone_cipher, name_cipher, carrier,
-                                  area_code, age_band, gender, synthetic, import_id, created_at,
-                                  updated_at)
-            SELECT $1, phone_hash, phone_cipher, name_cipher, nullif(recipient_carrier, ''),
-                   area_code, age_band, gender, synthetic_number, $2, $3, $3
+            f"""
+            INSERT INTO contacts (department_id, phone_hash, phone_cipher, {shown}, carrier,
+                                  synthetic, import_id, created_at, updated_at)
+            SELECT $1, phone_hash, phone_cipher, {shown}, nullif(recipient_carrier, ''),
+                   synthetic_number, $2, $3, $3
             FROM staged_numbers ORDER BY phone_hash, no, part
             ON CONFLICT (department_id, phone_hash) DO NOTHING
-            """,
+            """,  # noqa: S608  # names of columns
             department_id,
             import_id,
             now,
@@ -100,19 +113,12 @@ async def merge_links(
 
     Contacts are looked up one by one: statistics know nothing of those just made.
     """
+    said = ", ".join(f"s.{column}" for column in LINK_COLUMNS)
     return affected(
         await conn.execute(
-            """
-            INSERT INTO links (contact_id, roster_id, import_id, row_no, digest, name_cipher,
-                               gender, age_band, area_code, household_group, roles, org, org_type,
-                               school, grade, class, guardian_of_cipher, carrier, consent_basis,
-                               source_dept, valid_until, last_day, note_cipher, college, office,
-                               tags, synthetic)
-            SELECT c.id, $2, $3, s.row_no, s.digest, s.name_cipher, s.gender, s.age_band,
-                   s.area_code, s.household_group, s.roles, s.org, s.org_type, s.school, s.grade,
-                   s.class_, s.guardian_of_cipher, s.carrier, s.consent_basis, s.source_dept,
-                   s.valid_until, s.last_day, s.note_cipher, s.college, s.office, s.tags,
-                   s.synthetic
+            f"""
+            INSERT INTO links (contact_id, roster_id, import_id, {", ".join(LINK_COLUMNS)})
+            SELECT c.id, $2, $3, {said}
             FROM staged_numbers s
             CROSS JOIN LATERAL (
                 SELECT c.id FROM contacts c
@@ -120,7 +126,7 @@ async def merge_links(
             ) AS c
             ORDER BY s.no, s.part
             ON CONFLICT (contact_id, roster_id, digest) DO NOTHING
-            """,
+            """,  # noqa: S608  # names of columns
             department_id,
             roster_id,
             import_id,

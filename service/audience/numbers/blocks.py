@@ -16,7 +16,7 @@ from service.audience.numbers.prefix import BLOCKS, FIRST_BLOCK, Prefixes
 from service.audience.tables.files import Chunks, Sheet, open_source
 from service.audience.tables.header import SEARCHED_RECORDS, Meaning, Vocabulary, find_header
 from service.audience.vocabulary.cells import squeeze, text_form
-from service.audience.vocabulary.fields import CARRIERS, read_carrier
+from service.audience.vocabulary.choices import CARRIERS, read_carrier
 from service.errors import FileRefused
 
 HEADERS = {

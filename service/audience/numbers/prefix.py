@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import NamedTuple
 
-from service.audience.vocabulary.fields import CARRIERS
+from service.audience.vocabulary.choices import CARRIERS
 
 SYNTHETIC_SEGMENTS = (
     (1979000, 1979999),

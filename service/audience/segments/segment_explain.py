@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from service.audience.segments.segment import And, Comparison, Not, Or, Rule, comparisons
 from service.audience.segments.segment_words import Value
-from service.audience.vocabulary.fields import CARRIERS
+from service.audience.vocabulary.choices import CARRIERS
+from service.audience.vocabulary.fields import RULE_TEXTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,9 @@ class Explanation:
 class _Tongue:
     """What a language needs.
 
-    phrases: each field, said and denied. orders: the phrases of <, <=, > and >=.
-    words: how a field's keys are called. either, both: join conditions. any_of: joins values.
+    phrases: each field, said and denied; texts of lists have one form, unless one has its own.
+    orders: the phrases of <, <=, > and >=. words: how a field's keys are called.
+    either, both: join conditions. any_of: joins values.
     """
 
     opening: str
@@ -86,14 +88,13 @@ _ROLES_IN_CHINESE = {
 _ENGLISH = _Tongue(
     opening="Everybody who ",
     phrases={
+        **{
+            name: (f"has an entry of the {name} {{}}", f"has no entry of the {name} {{}}")
+            for name in RULE_TEXTS
+        },
         "area": ("lives in {} or within it", "does not live in {} or within it"),
         "role": ("is listed as {}", "is not listed as {}"),
         "org": ("belongs to {}", "does not belong to {}"),
-        "school": ("has an entry of the school {}", "has no entry of the school {}"),
-        "grade": ("has an entry of the grade {}", "has no entry of the grade {}"),
-        "class": ("has an entry of the class {}", "has no entry of the class {}"),
-        "college": ("has an entry of the college {}", "has no entry of the college {}"),
-        "office": ("has an entry of the office {}", "has no entry of the office {}"),
         "gender": ("is {}", "is not known to be {}"),
         "age": ("is {} years old", "is not {} years old"),
         "carrier": ("is a customer of {}", "is not a customer of {}"),
@@ -138,14 +139,12 @@ _ENGLISH = _Tongue(
 _CHINESE = _Tongue(
     opening="满足以下条件的人：",
     phrases={
+        **{
+            name: (f"{text.chinese}是{{}}", f"{text.chinese}不是{{}}")
+            for name, text in RULE_TEXTS.items()
+        },
         "area": ("区域属于{}（含下辖）", "区域不属于{}（含下辖）"),
         "role": ("身份是{}", "身份不是{}"),
-        "org": ("单位是{}", "单位不是{}"),
-        "school": ("学校是{}", "学校不是{}"),
-        "grade": ("年级是{}", "年级不是{}"),
-        "class": ("班级是{}", "班级不是{}"),
-        "college": ("学院是{}", "学院不是{}"),
-        "office": ("科室是{}", "科室不是{}"),
         "gender": ("性别为{}", "性别不为{}或未知"),
         "age": ("年龄为{}岁", "年龄不为{}岁"),
         "carrier": ("运营商是{}", "运营商不是{}"),

@@ -23,8 +23,8 @@ from service.audience.segments.segment import (
     comparisons,
 )
 from service.audience.segments.segment_words import FIELDS
-from service.audience.vocabulary.entry_texts import RULE_TEXTS
-from service.audience.vocabulary.fields import ROLES
+from service.audience.vocabulary.choices import ROLES
+from service.audience.vocabulary.fields import RULE_TEXTS
 
 AGE_BANDS = {
     "14-17": range(14, 18),
@@ -100,7 +100,7 @@ CARRIER = "coalesce(v.carrier, c.carrier)"
 
 _ENTRIES = {
     "role": "l.roles && {}::text[]",
-    **{column: f"l.{column} = ANY({{}}::text[])" for column in RULE_TEXTS},
+    **{name: f"l.{name} = ANY({{}}::text[])" for name in RULE_TEXTS},
     "tag": "EXISTS (SELECT FROM unnest(l.tags) AS t(tag) WHERE folded(t.tag) = ANY({}::text[]))",
     "roster": (
         "l.roster_id = ANY(ARRAY(SELECT id FROM rosters WHERE folded(name) = ANY({}::text[])))"
@@ -108,9 +108,7 @@ _ENTRIES = {
 }
 """Fields of what lists say: true of a person if true of any entry."""
 
-_READ = {column: f"{text.compared} AS {column}" for column, text in RULE_TEXTS.items()} | {
-    "tag": "tags"
-}
+_READ = {name: f"{text.compared} AS {name}" for name, text in RULE_TEXTS.items()} | {"tag": "tags"}
 """What of `links` must be read for a field: texts folded, as `segment_words.fold` folds one that is
 in NFKC as imports store it.
 """

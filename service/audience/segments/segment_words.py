@@ -8,12 +8,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from enum import Enum, auto
 from uuid import UUID
 
 from service.audience.vocabulary.cells import squeeze, text_form
-from service.audience.vocabulary.entry_texts import RULE_TEXTS
-from service.audience.vocabulary.fields import CARRIERS, ROLES
+from service.audience.vocabulary.choices import CARRIERS, ROLES
+from service.audience.vocabulary.fields import RULES_OF_FIELDS, Kind, RuleWords
 from service.errors import Invalid
 
 Value = str | int
@@ -58,16 +57,6 @@ class SegmentError(Invalid):
         }
 
 
-class Kind(Enum):
-    """How the values of a field are read."""
-
-    CODE = auto()  # one word of a closed list
-    TEXT = auto()  # any text
-    AGE = auto()  # whole years; has an order
-    DAYS = auto()  # whole days; has an order
-    RUN = auto()  # the id of a run
-
-
 @dataclass(frozen=True, slots=True)
 class Field:
     """A field of a person; `codes` maps each folded word of a closed list to its key."""
@@ -97,21 +86,17 @@ ROLE_WORDS = _codes(ROLES)
 CARRIER_WORDS = _codes(CARRIERS) | {key.removeprefix("china_"): key for key in CARRIERS}
 GENDER_WORDS = _codes({"f": "female 女 女性", "m": "male 男 男性"})
 
+_CODES = {"role": ROLE_WORDS, "gender": GENDER_WORDS, "carrier": CARRIER_WORDS}
+
 FIELDS = {
-    name: Field(name, chinese, kind, codes or {})
-    for name, chinese, kind, codes in (
-        ("area", "区域", Kind.TEXT, None),
-        ("role", "身份", Kind.CODE, ROLE_WORDS),
-        *((text.column, text.chinese, Kind.TEXT, None) for text in RULE_TEXTS.values()),
-        ("gender", "性别", Kind.CODE, GENDER_WORDS),
-        ("age", "年龄", Kind.AGE, None),
-        ("carrier", "运营商", Kind.CODE, CARRIER_WORDS),
-        ("roster", "名单", Kind.TEXT, None),
-        ("department", "部门", Kind.TEXT, None),
-        ("tag", "标签", Kind.TEXT, None),
-        ("last_sent", "最近发送", Kind.DAYS, None),
-        ("received", "收到", Kind.RUN, None),
-        ("segment", "名单规则", Kind.TEXT, None),
+    rule.name: Field(rule.name, rule.chinese, rule.kind, _CODES.get(rule.name, {}))
+    for rule in (
+        *RULES_OF_FIELDS.values(),
+        RuleWords("roster", "名单", Kind.TEXT),
+        RuleWords("department", "部门", Kind.TEXT),
+        RuleWords("last_sent", "最近发送", Kind.DAYS),
+        RuleWords("received", "收到", Kind.RUN),
+        RuleWords("segment", "名单规则", Kind.TEXT),
     )
 }
 """The fields by their English name, which is the one a parsed rule uses."""

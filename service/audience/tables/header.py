@@ -11,34 +11,12 @@ from itertools import islice
 from typing import NamedTuple
 
 from service.audience.vocabulary.cells import WHITE, squeeze, text_form
-from service.audience.vocabulary.entry_texts import ENTRY_TEXTS
+from service.audience.vocabulary.fields import PERSON_FIELDS
 from service.errors import Invalid
 
 SEARCHED_RECORDS = 20
 """The header must stand among the first so many records."""
 
-_PHONE_BY_RANK = (
-    """家长手机号码 家长手机号 家长手机 家长电话 家长联系电话
-    监护人手机号 监护人手机 监护人电话 监护人联系电话""",
-    """手机号码 手机号 手机 移动电话 手机电话 本人手机号 mobile mobilephone mobile_phone
-    mobilenumber mobile_number cell cellphone msisdn""",
-    """联系电话 联系方式 电话号码 电话 联系号码 号码 phone phonenumber phone_number tel
-    telephone contact""",
-)
-_COLUMNS = {
-    "name": """姓名 名字 家长姓名 监护人姓名 联系人 联系人姓名 人员姓名
-        name fullname full_name""",
-    "gender": "性别 gender sex",
-    "age": "年龄 周岁 age",
-    "age_band": "年龄段 年龄组 age_band ageband agegroup age_group",
-    "area_code": "行政区划代码 区划代码 村居代码 地区代码 area_code areacode",
-    "town": "乡镇 所属乡镇 所在乡镇 镇 乡镇街道 town",
-    "village": "村 社区 村社区 村居 行政村 所属村 所在村 village",
-    "roles": "角色 身份 人员类别 类别 岗位 roles role",
-    "carrier": "运营商 carrier",
-    "area": "区域 所在区域 area",
-    "synthetic": "虚构 虚构数据 synthetic",
-} | {text.column: text.headers for text in ENTRY_TEXTS}
 _REFUSED = {
     "id_number": "身份证号 身份证号码 身份证 证件号 证件号码 id_card idcard id_number idnumber",
     "bank_account": """银行卡 银行卡号 银行账号 银行账户 账号 开户行
@@ -53,7 +31,7 @@ _REFUSED = {
     "child_phone": "学生手机号 学生手机 学生电话 孩子手机号 孩子电话 child_phone",
     "biometric": "人脸 照片 指纹 photo face",
 }
-COLUMNS = ("phone", *_COLUMNS)
+COLUMNS = tuple(field.code for field in PERSON_FIELDS)
 """The columns that an import can use."""
 
 _PARENTHESES = re.compile(r"\([^)]*\)")
@@ -69,10 +47,9 @@ class Meaning(NamedTuple):
 
 def _vocabulary() -> dict[str, Meaning]:
     words: dict[str, Meaning] = {}
-    for rank, headers in enumerate(_PHONE_BY_RANK, 1):
-        words.update((header, Meaning("phone", rank)) for header in headers.split())
-    for column, headers in _COLUMNS.items():
-        words.update((header, Meaning(column)) for header in headers.split())
+    for field in PERSON_FIELDS:
+        for rank, headers in enumerate(field.headers, 1):
+            words.update((header, Meaning(field.code, rank)) for header in headers.split())
     for kind, headers in _REFUSED.items():
         words.update((header, Meaning(kind, refused=True)) for header in headers.split())
     return words

@@ -13,7 +13,7 @@ from service.audience.numbers.prefix import Prefixes
 from service.audience.tables.files import Chunks, Sheet, no_phone_column, open_source
 from service.audience.tables.header import SEARCHED_RECORDS, Vocabulary, find_header
 from service.audience.tables.workbook_process import OF_LISTS
-from service.audience.vocabulary.fields import CARRIERS, read_carrier
+from service.audience.vocabulary.choices import CARRIERS, read_carrier
 from service.errors import FileRefused
 
 _UNKNOWN = "the carrier is not known; write one of " + ", ".join(CARRIERS)

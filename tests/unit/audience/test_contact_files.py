@@ -69,7 +69,7 @@ def test_delimiters_and_line_ends(delimiter: str, end: str, read_file: Any) -> N
     rows, report = read_file(text, size=1)
     assert report["file"]["delimiter"] == delimiter
     assert [row.row for row in rows] == [2, 3]
-    assert rows[1].link.note == f"甲{delimiter}乙".strip()
+    assert rows[1].link.text("note") == f"甲{delimiter}乙".strip()
 
 
 def test_highest_score_wins_and_a_tie_goes_to_the_comma(read_file: Any) -> None:
@@ -91,14 +91,14 @@ def test_separator_line_names_any_delimiter(read_file: Any) -> None:
 def test_quotes(read_file: Any) -> None:
     text = 'phone,note,org\n19790001234,"a ""b""\r\nc",d "e" f\n'
     rows, report = read_file(text)
-    assert rows[0].link.note == 'a "b"\r\nc'
-    assert rows[0].link.org == 'd "e" f'
+    assert rows[0].link.text("note") == 'a "b"\r\nc'
+    assert rows[0].link.text("org") == 'd "e" f'
     assert report["rows"]["read"] == 1
 
 
 def test_line_breaks_of_unicode_end_no_record(read_file: Any) -> None:
     rows, _ = read_file("phone,note\n19790001234,a\u2028b\x0bc\x85d\n")
-    assert rows[0].link.note == "a\u2028b\x0bc\x85d"
+    assert rows[0].link.text("note") == "a\u2028b\x0bc\x85d"
 
 
 def test_a_quote_never_closed_is_found_out(read_file: Any) -> None:

@@ -1,119 +1,108 @@
-"""Gender, roles, carrier and text columns (import rules §9)."""
-
-from datetime import date
+"""One table has the fields of a person, and all that name them follow it."""
 
 import pytest
 
-from service.audience.vocabulary.fields import (
-    CARRIERS,
-    ROLES,
-    read_carrier,
-    read_day,
-    read_flag,
-    read_gender,
-    read_roles,
-    read_text,
-    role_bits,
-    roles_of,
-)
+from service.api.audience.rosters import MemberBody
+from service.audience.imports.model import Link
+from service.audience.imports.rows import read_texts
+from service.audience.imports.staging import LINK_COLUMNS, STAGED_COLUMNS, StagedLink, Stager
+from service.audience.segments.segment import parse
+from service.audience.segments.segment_explain import explain
+from service.audience.segments.segment_words import FIELDS
+from service.audience.tables.header import COLUMNS, Vocabulary
+from service.audience.vocabulary import fields
+from service.audience.vocabulary.fields import PERSON_FIELDS, RULES_OF_FIELDS, TEXT_FIELDS
+from service.audience.vocabulary.texts import LONGEST_TAG, MOST_TAGS, read_text, split_tags
+from service.crypto import Keyring
+
+MANY = tuple(f"标签{n}" for n in range(MOST_TAGS + 1))
+
+
+def link(**said: str) -> Link:
+    texts = tuple(said.get(field.code, "") for field in TEXT_FIELDS)
+    assert set(said) <= {field.code for field in TEXT_FIELDS}
+    return Link(
+        *("王小明", "m", "41-59", "341825100000", "china_mobile", ("finance", "owner")), texts
+    )
+
+
+OLD = {"group": "一组", "org": "甲厂", "org_type": "企业", "source_dept": "财政局", "note": "x"}
+
+
+def test_every_header_word_means_its_field_and_no_other() -> None:
+    words = [
+        (word, field.code)
+        for field in PERSON_FIELDS
+        for headers in field.headers
+        for word in headers.split()
+    ]
+    assert len({word for word, _ in words}) == len(words)
+    known = Vocabulary()
+    for word, code in words:
+        meaning = known.meaning(word)
+        assert meaning is not None
+        assert (meaning.column, meaning.refused) == (code, False)
+
+
+def test_whatever_names_the_fields_names_those_of_the_table() -> None:
+    assert list(COLUMNS) == [field.code for field in PERSON_FIELDS]
+    assert {field.alias or name for name, field in MemberBody.model_fields.items()} == {
+        field.code for field in PERSON_FIELDS if field.is_member
+    }
+    columns = [field.column for field in PERSON_FIELDS if field.column]
+    assert len(columns) == len(set(columns))
+    assert set(columns) == set(LINK_COLUMNS) - {"row_no", "digest", "last_day"}
+    assert set(StagedLink._fields).isdisjoint(field.column for field in TEXT_FIELDS)
+    assert len(STAGED_COLUMNS) == len(set(STAGED_COLUMNS))
+    assert set(RULES_OF_FIELDS) <= set(FIELDS)
+
+
+def test_every_text_that_rules_ask_for_is_explained() -> None:
+    for name, words in fields.RULE_TEXTS.items():
+        explained = explain(parse(f"{words.chinese} != 甲"), str)
+        assert f"{words.chinese}不是“甲”" in explained.chinese
+        assert "甲" in explained.english
+        assert name in FIELDS
+
+
+def test_the_row_of_an_older_list_is_the_link_that_it_was() -> None:
+    """Else the next list of everybody would add an entry to each."""
+    stager = Stager(Keyring(b"\x01" * 32))
+    assert stager.digest(link(**OLD)).hex() == "c26cd8f0b7a3a636e4c9b3713adf1279"
+    later = {"college": "x", "office": "x", "tags": "x"}
+    assert stager.digest(link(**OLD, **later)).hex() == "3d7f70819e90ccc175a2724f7f881a64"
+
+
+def test_every_text_makes_another_link() -> None:
+    stager = Stager(Keyring(b"\x01" * 32))
+    links = [link(), *(link(**{field.code: "x"}) for field in TEXT_FIELDS)]
+    assert len({stager.digest(one) for one in links}) == len(TEXT_FIELDS) + 1
+
+
+def test_a_text_that_is_too_long_is_refused_and_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_text(" 高中 ", 2).value == "高中"
+    assert read_text("高中生", 2) == ("", True, False)
+    assert read_text("高中生").value == "高中生"
+    monkeypatch.setattr("service.audience.imports.rows._LONGEST", (2,) * len(TEXT_FIELDS))
+    read = read_texts.__wrapped__(("高中", "高中生", *[""] * (len(TEXT_FIELDS) - 2)))
+    assert (read.values[:2], read.warnings) == (("高中", ""), ("cell_refused",))
 
 
 @pytest.mark.parametrize(
-    ("cell", "expected"),
+    ("cell", "tags", "refused"),
     [
-        ("男", ("m", False)),
-        (" F ", ("f", False)),
-        ("Male", ("m", False)),
-        ("", ("", False)),
-        ("不详", ("", False)),
-        ("公", ("", True)),
-    ],
-)
-def test_gender(cell: str, expected: tuple[str, bool]) -> None:
-    assert read_gender(cell) == expected
-
-
-@pytest.mark.parametrize(
-    ("cell", "expected"),
-    [
-        ("CMCC", ("china_mobile", False)),
-        ("联通", ("china_unicom", False)),
-        ("中国广电", ("china_broadnet", False)),
-        ("china_telecom", ("china_telecom", False)),
-        ("-", ("", False)),
-        ("铁通", ("", True)),
-    ],
-)
-def test_carrier(cell: str, expected: tuple[str, bool]) -> None:
-    assert read_carrier(cell) == expected
-
-
-@pytest.mark.parametrize(
-    ("cell", "keys", "unknown"),
-    [
-        ("会计、群主", ("finance", "group_owner"), False),
-        ("司机 村民", ("resident", "driver"), False),
-        ("PARENT;家长/学生家长", ("parent",), False),
-        ("教师|无", ("teacher",), False),
-        ("教师，局长", ("teacher",), True),
+        ("重点、返乡", ("重点", "返乡"), False),
+        ("重点, 返乡 ;重点", ("重点", "返乡"), False),
         ("", (), False),
+        ("无", (), False),
+        ("长" * LONGEST_TAG, ("长" * LONGEST_TAG,), False),
+        ("短、" + "长" * (LONGEST_TAG + 1), ("短",), True),
+        (
+            "、".join(map(str, range(1, MOST_TAGS + 2))),
+            tuple(map(str, range(1, MOST_TAGS + 1))),
+            True,
+        ),
     ],
 )
-def test_roles(cell: str, keys: tuple[str, ...], unknown: bool) -> None:
-    assert read_roles(cell) == (keys, unknown)
-
-
-def test_every_role_and_carrier_word_means_its_key() -> None:
-    assert len(ROLES) == 20
-    for role, words in ROLES.items():
-        assert all(read_roles(word) == ((role,), False) for word in (role, *words.split()))
-    for carrier, words in CARRIERS.items():
-        assert all(read_carrier(word).value == carrier for word in (carrier, *words.split()))
-
-
-def test_roles_as_bits_and_back() -> None:
-    assert roles_of(role_bits(("finance", "driver"))) == ["finance", "driver"]
-    assert roles_of(role_bits(tuple(ROLES))) == list(ROLES)
-
-
-@pytest.mark.parametrize(
-    ("cell", "value", "refused", "formula"),
-    [
-        (" 县妇联 ", "县妇联", False, False),
-        ("证99999919000101000x（勿）", "", True, False),
-        ("卡：0000000000000000", "", True, False),
-        ("0000000000000000000", "", True, False),
-        ("00000000000000000000", "00000000000000000000", False, False),
-        ("=1", "=1", False, True),
-        ("＝SUM(A1)", "=SUM(A1)", False, True),
-        ("-", "-", False, False),
-        ("\tx", "x", False, True),
-        ("无", "无", False, False),
-    ],
-)
-def test_text_columns(cell: str, value: str, refused: bool, formula: bool) -> None:
-    assert read_text(cell) == (value, refused, formula)
-
-
-@pytest.mark.parametrize(("cell", "flag"), [("1", True), ("是", True), ("0", False), ("", False)])
-def test_flag(cell: str, flag: bool) -> None:
-    assert read_flag(cell) is flag
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("2027-06-03", "2027-6-3", "2027/06/03", "2027/6/3", "2027.6.3"),
-        *("2027年6月3日", "2027年06月03", "20270603", "2027-06-03 00:00:00"),
-    ],
-)
-def test_a_day_as_offices_and_workbooks_write_it(text: str) -> None:
-    assert read_day(text) == date(2027, 6, 3)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "长期", "2027", "2027-06", "2027-13-01", "2027-02-30", "27-06-03", "46541", "3-6-2027"],
-)
-def test_what_is_no_day_ends_nothing(text: str) -> None:
-    assert read_day(text) is None
+def test_tags_are_separated_as_people_do(cell: str, tags: tuple[str, ...], refused: bool) -> None:
+    assert split_tags(cell) == (tags, refused)

@@ -34,7 +34,7 @@ from service.audience.segments.segment_words import (
 )
 from service.audience.vocabulary.ages import BANDS
 from service.audience.vocabulary.cells import WHITE
-from service.audience.vocabulary.fields import CARRIERS, ROLES
+from service.audience.vocabulary.choices import CARRIERS, ROLES
 from service.errors import Invalid
 
 RUN = "0199b3c0-1111-7222-8333-444444444444"

@@ -23,7 +23,7 @@ from service.api.routes import OPS
 from service.audience.imports.report import FIXES, WARNINGS
 from service.audience.numbers.number import REASONS
 from service.audience.tables.header import _REFUSED
-from service.audience.vocabulary.fields import CARRIERS, ROLES
+from service.audience.vocabulary.choices import CARRIERS, ROLES
 from service.reports.explanations import REASONS as REASONS_OF_TEXTS
 
 BY_OP = {f"{op.method} {op.path}": op for op in OPS}

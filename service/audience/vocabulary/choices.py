@@ -1,0 +1,111 @@
+"""Cells with a fixed vocabulary: gender, roles, carrier, yes or no (import rules §9)."""
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from service.audience.vocabulary.cells import WHITE, is_blank, is_placeholder, text_form
+
+ROLES = {
+    "resident": "群众 居民 村民",
+    "finance": "财务 财务人员 会计 出纳",
+    "owner": "企业负责人 负责人 法人",
+    "shop": "个体工商户 商户 店主",
+    "teacher": "教师 老师",
+    "student": "学生",
+    "parent": "家长 学生家长",
+    "bank_staff": "银行从业人员 银行职员",
+    "grid_worker": "网格员",
+    "village_staff": "村干部 村居干部 居委会工作人员",
+    "group_owner": "群主 群负责人",
+    "civil_servant": "干部职工 机关干部 公务员",
+    "elderly": "老年人 老人",
+    "care_family": "养老院家属",
+    "site_worker": "建筑工人 工地职工",
+    "driver": "司机 驾驶员",
+    "returnee": "返乡人员 返乡务工人员",
+    "liaison": "联络员",
+    "counsellor": "辅导员 高校辅导员 counselor",
+    "class_monitor": "班长 学生班长",
+}
+"""Each role's key and the words that people write for it."""
+
+CARRIERS = {
+    "china_mobile": "中国移动 移动 cmcc",
+    "china_unicom": "中国联通 联通 cucc",
+    "china_telecom": "中国电信 电信 ctcc",
+    "china_broadnet": "中国广电 广电 cbn",
+}
+"""Each carrier's key and the words that people write for it."""
+
+
+def _words(table: dict[str, str]) -> dict[str, str]:
+    return {word: key for key, words in table.items() for word in (key, *words.split())}
+
+
+_ROLE_WORDS = _words(ROLES)
+_CARRIER_WORDS = _words(CARRIERS)
+_GENDER_WORDS = {"男": "m", "m": "m", "male": "m", "女": "f", "f": "f", "female": "f"}
+_ROLE_BITS = {role: 1 << place for place, role in enumerate(ROLES)}
+_ROLE_ENDS = re.compile(f"[;,、/|{WHITE}]+")
+_TRUE = frozenset({"1", "true", "yes", "y", "是"})
+_CACHED_CELLS = 16_384
+
+
+class Choice(NamedTuple):
+    """The meaning of a cell with a fixed vocabulary: "" for none, and whether it is not known."""
+
+    value: str
+    unknown: bool = False
+
+
+class Roles(NamedTuple):
+    """The role keys of a cell in the order of ROLES, and whether a word was not known."""
+
+    keys: tuple[str, ...]
+    unknown: bool = False
+
+
+@lru_cache(1_024)
+def read_gender(cell: str) -> Choice:
+    """`m`, `f` or nothing."""
+    return _choose(cell, _GENDER_WORDS)
+
+
+@lru_cache(1_024)
+def read_carrier(cell: str) -> Choice:
+    """The carrier that the file names."""
+    return _choose(cell, _CARRIER_WORDS)
+
+
+def _choose(cell: str, words: dict[str, str]) -> Choice:
+    text = text_form(cell).lower()
+    if is_blank(text):
+        return Choice("")
+    return Choice(words.get(text, ""), unknown=text not in words)
+
+
+@lru_cache(_CACHED_CELLS)
+def read_roles(cell: str) -> Roles:
+    """The roles in a cell, as people separate them."""
+    tokens = [token.lower() for token in _ROLE_ENDS.split(text_form(cell)) if token]
+    found = {_ROLE_WORDS[token] for token in tokens if token in _ROLE_WORDS}
+    unknown = any(token not in _ROLE_WORDS and not is_placeholder(token) for token in tokens)
+    return Roles(tuple(role for role in ROLES if role in found), unknown)
+
+
+@lru_cache(_CACHED_CELLS)
+def role_bits(roles: tuple[str, ...]) -> int:
+    """A set of roles as bits."""
+    return sum(_ROLE_BITS[role] for role in roles)
+
+
+def roles_of(bits: int) -> list[str]:
+    """The roles of a set of bits."""
+    return [role for role, bit in _ROLE_BITS.items() if bits & bit]
+
+
+@lru_cache(1_024)
+def read_flag(cell: str) -> bool:
+    """Whether a yes-or-no cell says yes."""
+    return text_form(cell).lower() in _TRUE
