@@ -13,6 +13,11 @@ from service.errors import Misconfigured
 from service.queue import Queue, open_queue, open_redis
 from service.servers import NO_TABLES, wait_for_servers
 from service.settings import Settings
+from service.storage.migrate import (
+    BEFORE_BASELINE,
+    FIRST_BEFORE_BASELINE,
+    applied_migrations,
+)
 from service.storage.postgres import (
     Connection,
     NoRight,
@@ -43,7 +48,8 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """Open everything, check the master key, and close it all at the end. PostgreSQL is waited for.
 
     Raises:
-        Misconfigured: PostgreSQL or Redis is not what is needed; the database has no tables yet.
+        Misconfigured: PostgreSQL or Redis is not what is needed; the database has no tables yet,
+            or those from before the baseline.
         Misconfigured: the master key is missing, unreadable, or not the one the data were
             written with.
     """
@@ -56,6 +62,8 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     ):
         try:
             async with transaction(pool) as conn:
+                if FIRST_BEFORE_BASELINE in await applied_migrations(conn):
+                    raise Misconfigured(BEFORE_BASELINE)
                 await check_key(conn, keyring)
                 await _warn_of_role(conn, settings)
         except NoTable:

@@ -47,7 +47,7 @@ async def queued_texts(conn: Connection, keys: Sequence[Key], now: datetime) -> 
         JOIN runs r ON r.id = m.run_id
         JOIN departments d ON d.id = r.department_id
         JOIN channels h ON h.id = m.channel_id
-        LEFT JOIN lane_breakers b ON b.channel_id = h.id
+        LEFT JOIN circuit_breakers b ON b.channel_id = h.id
         WHERE m.state = 'queued'
         """,
         [run_id for run_id, _ in keys],

@@ -112,7 +112,7 @@ _CHANNELS = """
                    WHERE r.channel_id = c.id AND r.kind = 'channel.recovered'), 0)), b.changed_at)
            END AS since,
            CASE WHEN b.state <> 'closed' THEN b.cause ELSE c.held_by END AS code
-    FROM asked, channels c LEFT JOIN lane_breakers b ON b.channel_id = c.id
+    FROM asked, channels c LEFT JOIN circuit_breakers b ON b.channel_id = c.id
     WHERE c.enabled AND (b.state <> 'closed' OR c.held_until > asked.now)
       AND (asked.scope IS NULL OR EXISTS (
         SELECT FROM departments d

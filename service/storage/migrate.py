@@ -2,6 +2,8 @@
 
 A file that was changed after it was applied is refused, and so is a database that is newer than
 this program: both mean that somebody would run code against a schema it was not written for.
+
+The files named *_baseline_* are the schema of the first version (decision 0365).
 """
 
 import hashlib
@@ -11,6 +13,17 @@ from importlib.resources import files
 from service.errors import Misconfigured
 from service.storage.locks import lock_migration, unlock_migration
 from service.storage.postgres import Connection, NoRight
+
+FIRST_BEFORE_BASELINE = "0001_accounts.sql"
+"""The first file of the sequence that the baseline replaced: each database that was made by that
+sequence has it, and no file has its name any more."""
+BEFORE_BASELINE = (
+    "the tables of this database are from before version 0.2, which cannot migrate them: keep what "
+    "you need with pg_dump, give TOCSIN_DATABASE_URL an empty database (tocsin up: give --data a "
+    "new folder), and import the rosters again / "
+    "此数据库的表结构早于 0.2 版，本版本无法升级：请用 pg_dump 备份所需数据，"
+    "为 TOCSIN_DATABASE_URL 指定一个空数据库（tocsin up 请用 --data 指定新文件夹），再重新导入名单"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +46,33 @@ def migrations() -> list[Migration]:
     return [Migration(f.name, f.read_text("utf-8")) for f in sorted(found, key=lambda f: f.name)]
 
 
+async def applied_migrations(connection: Connection) -> set[str]:
+    """The names of the migrations that the database has.
+
+    Raises:
+        NoTable: it was never migrated.
+    """
+    return {row["name"] for row in await connection.fetch("SELECT name FROM migrations")}
+
+
+def find_misfit(applied: set[str]) -> str:
+    """Why a database with these migrations does not fit this program; empty: it fits."""
+    if FIRST_BEFORE_BASELINE in applied:
+        return BEFORE_BASELINE
+    known = [migration.name for migration in migrations()]
+    if missing := [name for name in known if name not in applied]:
+        return f"migrations are missing: {', '.join(missing)}"
+    if strange := sorted(applied.difference(known)):
+        return f"newer than this program: it has {', '.join(strange)}"
+    return ""
+
+
 async def migrate(connection: Connection) -> list[str]:
     """Apply what is missing and return the names; each file is one transaction.
 
     Raises:
-        Misconfigured: an applied file has changed, the database is newer than this program, or its
-            user may not make or change tables.
+        Misconfigured: an applied file has changed, the database is newer than this program or from
+            before the baseline, or its user may not make or change tables.
     """
     try:
         await lock_migration(connection)
@@ -74,6 +108,8 @@ async def _apply_missing(connection: Connection) -> list[str]:
     )
     rows = await connection.fetch("SELECT name, digest FROM migrations")
     applied: dict[str, bytes] = {row["name"]: row["digest"] for row in rows}
+    if FIRST_BEFORE_BASELINE in applied:
+        raise Misconfigured(BEFORE_BASELINE)
     known = migrations()
     for name in sorted(applied.keys() - {m.name for m in known}):
         raise Misconfigured(

@@ -57,7 +57,7 @@ async def open_breaker(
     """As a scheduler leaves it."""
     await pool.execute(
         """
-        INSERT INTO lane_breakers (channel_id, state, cause, why, changed_at, looked_at,
+        INSERT INTO circuit_breakers (channel_id, state, cause, why, changed_at, looked_at,
                                    connected_at)
         VALUES ($1, $2, CASE $2 WHEN 'closed' THEN '' ELSE 'faults' END, $3, $4, $4, $4)
         ON CONFLICT (channel_id) DO UPDATE SET
@@ -72,13 +72,14 @@ async def open_breaker(
 
 
 async def breaker(pool: Pool, channel_id: int) -> Any:
-    return await pool.fetchrow("SELECT * FROM lane_breakers WHERE channel_id = $1", channel_id)
+    return await pool.fetchrow("SELECT * FROM circuit_breakers WHERE channel_id = $1", channel_id)
 
 
 async def events(pool: Pool, channel_id: int) -> list[tuple[str, int]]:
     """The kinds of what is recorded of a channel, with the number of texts, from old to new."""
     rows = await pool.fetch(
-        "SELECT kind, messages FROM lane_events WHERE channel_id = $1 ORDER BY id", channel_id
+        "SELECT kind, messages FROM circuit_breaker_events WHERE channel_id = $1 ORDER BY id",
+        channel_id,
     )
     return [(row["kind"], row["messages"]) for row in rows]
 

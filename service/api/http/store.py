@@ -79,8 +79,3 @@ async def delete_old_answers(conn: Connection, now: datetime) -> int:
     """Forget answers that nobody will ask for again; returns how many."""
     status = await conn.execute("DELETE FROM idempotency WHERE created_at < $1", now - KEPT)
     return affected(status)
-
-
-async def applied_migrations(conn: Connection) -> set[str]:
-    """The names of the migrations that the database has."""
-    return {row["name"] for row in await conn.fetch("SELECT name FROM migrations")}

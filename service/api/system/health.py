@@ -9,11 +9,10 @@ import asyncio
 from aiohttp import web
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
-from service.api.http import store
 from service.dispatch.handoff.sweep_store import last_turns
 from service.runtime import Runtime
 from service.servers import POSTGRESQL_MAJOR, outdated_redis
-from service.storage.migrate import migrations
+from service.storage.migrate import applied_migrations, find_misfit
 from service.storage.postgres import (
     UNREACHABLE,
     Connection,
@@ -80,13 +79,7 @@ async def _unfit(conn: Connection) -> str:
     """Why the database is not as this program needs it; empty: it is."""
     if (major := conn.get_server_version().major) < POSTGRESQL_MAJOR:
         return f"version {major} found, {POSTGRESQL_MAJOR} needed"
-    applied = await store.applied_migrations(conn)
-    known = [migration.name for migration in migrations()]
-    if missing := [name for name in known if name not in applied]:
-        return f"migrations are missing: {', '.join(missing)}"
-    if strange := sorted(applied.difference(known)):
-        return f"newer than this program: it has {', '.join(strange)}"
-    return ""
+    return find_misfit(await applied_migrations(conn))
 
 
 def _scheduler(ago: dict[str, float]) -> str:

@@ -32,7 +32,7 @@ def lanes(now: str) -> str:
         SELECT (id, name, simulated, carriers, enabled, on_net_only, rank,
                 coalesce(held_until > {now}, false), coalesce(b.state <> 'closed', false),
                 kind, operated_by)
-        FROM channels LEFT JOIN lane_breakers b ON b.channel_id = id
+        FROM channels LEFT JOIN circuit_breakers b ON b.channel_id = id
         ORDER BY id
     """  # noqa: S608  # a placeholder
 

@@ -32,7 +32,7 @@ async def stopped_lanes(conn: Connection, now: datetime, grace: timedelta) -> li
         SELECT b.channel_id, coalesce(b.off_since, b.changed_at) AS since,
                CASE WHEN b.off_since IS NULL THEN b.why ELSE 'The channel is switched off.' END
                    AS why
-        FROM lane_breakers b
+        FROM circuit_breakers b
         WHERE (b.state = 'open' AND b.off_since IS NULL
                OR b.off_since <= $1::timestamptz - $2::interval)
           AND (b.shift_at IS NULL OR b.shift_at <= $1)
@@ -49,7 +49,7 @@ async def stopped_lanes(conn: Connection, now: datetime, grace: timedelta) -> li
 async def looked_through(conn: Connection, channel_id: int, again_at: datetime) -> None:
     """Everything that may leave a channel has left it; look again at this instant."""
     await conn.execute(
-        "UPDATE lane_breakers SET shift_at = $2 WHERE channel_id = $1", channel_id, again_at
+        "UPDATE circuit_breakers SET shift_at = $2 WHERE channel_id = $1", channel_id, again_at
     )
 
 
@@ -104,7 +104,7 @@ async def move_queued(
             SELECT s.* FROM slices s JOIN runs r ON r.id = s.run_id
             WHERE s.run_id = $1 AND s.no = $2 AND s.channel_id = $3 AND s.done_at IS NULL
               AND r.state = 'running' AND EXISTS (
-                SELECT FROM lane_breakers b JOIN channels c ON c.id = b.channel_id
+                SELECT FROM circuit_breakers b JOIN channels c ON c.id = b.channel_id
                 WHERE b.channel_id = $3 AND (b.state = 'open' OR NOT c.enabled))
         ), way AS (
             SELECT * FROM unnest($4::text[], $5::smallint[]) AS w(carrier, channel_id)
@@ -180,15 +180,15 @@ async def note_shift(
     await conn.execute(
         """
         WITH known AS (
-            UPDATE lane_events SET messages = messages + $5, last_at = $6
+            UPDATE circuit_breaker_events SET messages = messages + $5, last_at = $6
             WHERE id = (
-                SELECT max(id) FROM lane_events
+                SELECT max(id) FROM circuit_breaker_events
                 WHERE channel_id = $1 AND kind = 'shifted' AND at >= $2 AND run_id = $3
                   AND to_channel_id = $4)
             RETURNING id
         )
-        INSERT INTO lane_events (channel_id, kind, at, last_at, why, run_id, to_channel_id,
-                                 messages)
+        INSERT INTO circuit_breaker_events (channel_id, kind, at, last_at, why, run_id,
+                                            to_channel_id, messages)
         SELECT $1, 'shifted', $6, $6, $7, $3, $4, $5 WHERE NOT EXISTS (SELECT FROM known)
         """,
         stopped.channel_id,
@@ -223,7 +223,7 @@ async def note_waiting(
                 OFFSET 0) w
             WHERE s.run_id = $2 AND s.channel_id = $1 AND s.done_at IS NULL
         )
-        INSERT INTO lane_events (channel_id, kind, at, last_at, why, run_id, messages)
+        INSERT INTO circuit_breaker_events (channel_id, kind, at, last_at, why, run_id, messages)
         SELECT $1, 'waiting', $4, $4, 'No other channel may take them; they wait for this one.',
                $2, messages
         FROM left_behind WHERE messages > 0
@@ -241,7 +241,7 @@ async def noted_waiting(conn: Connection, stopped: StoppedChannel) -> set[uuid.U
     """The runs of which it is recorded that they wait for this channel."""
     rows = await conn.fetch(
         """
-        SELECT run_id FROM lane_events
+        SELECT run_id FROM circuit_breaker_events
         WHERE channel_id = $1 AND kind = 'waiting' AND at >= $2
         """,
         stopped.channel_id,

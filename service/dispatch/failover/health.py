@@ -43,7 +43,7 @@ _ACCEPTED, _REJECTED, _THROTTLED = Outcome.ACCEPTED, Outcome.REJECTED, Outcome.T
 
 @dataclass(slots=True)
 class ChannelCounts:
-    """What was seen of one channel in some stretch of time; the fields are those of lane_health.
+    """What was seen of one channel in some stretch of time; the fields are those of channel_health.
 
     in_a_row: how many were refused for the channel's sake since one was last accepted, at the end.
     """
@@ -111,7 +111,7 @@ class ChannelCounts:
         self.times = [n + sign * m for n, m in zip(self.times, other.times, strict=True)]
 
     def columns(self) -> tuple[Any, ...]:
-        """The counts in the order of the columns of lane_health."""
+        """The counts in the order of the columns of channel_health."""
         return (*(getattr(self, name) for name in _NUMBERS), self.times, self.in_a_row)
 
     def copy(self) -> "ChannelCounts":
@@ -243,5 +243,5 @@ class LaneBook:
 
 
 def counts_from(values: Sequence[Any]) -> ChannelCounts:
-    """Counts from the columns of lane_health, in the order of the fields."""
+    """Counts from the columns of channel_health, in the order of the fields."""
     return ChannelCounts(*values)

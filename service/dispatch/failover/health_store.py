@@ -32,10 +32,10 @@ _SEEN = """
                count(*) FILTER (WHERE expires_at > clock_timestamp() AND state = 'up') AS up
         FROM connections WHERE channel_id = c.id AND slot < c.connections) k
     CROSS JOIN LATERAL (
-        SELECT max(at) AS receipt_at FROM lane_health
+        SELECT max(at) AS receipt_at FROM channel_health
         WHERE channel_id = c.id AND receipts > 0) h
     CROSS JOIN LATERAL (
-        SELECT coalesce(sum(accepted), 0) AS unreported, min(at) AS first_at FROM lane_health
+        SELECT coalesce(sum(accepted), 0) AS unreported, min(at) AS first_at FROM channel_health
         WHERE channel_id = c.id AND accepted > 0
           AND at > coalesce(h.receipt_at, was.receipt_at)) m
 """
@@ -77,7 +77,7 @@ async def report(
         rows = [(owner, channel, now, *counts.columns()) for channel, counts in news.items()]
         await conn.executemany(
             """
-            INSERT INTO lane_health (owner, channel_id, at, submits, accepted, refused, failed,
+            INSERT INTO channel_health (owner, channel_id, at, submits, accepted, refused, failed,
                                      unanswered, unsent, throttled, receipts, delivered, times,
                                      in_a_row)
             SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
@@ -85,7 +85,7 @@ async def report(
             """,
             rows,
         )
-    found = await conn.fetch("SELECT channel_id, state, changed_at, climbing FROM lane_breakers")
+    found = await conn.fetch("SELECT channel_id, state, changed_at, climbing FROM circuit_breakers")
     return {
         row["channel_id"]: BreakerStanding(row["state"], row["changed_at"], row["climbing"])
         for row in found
@@ -109,7 +109,7 @@ async def lanes_to_judge(
     """
     await conn.execute(
         """
-        INSERT INTO lane_breakers (channel_id, changed_at, looked_at, connected_at)
+        INSERT INTO circuit_breakers (channel_id, changed_at, looked_at, connected_at)
         SELECT id, $1, $1, $1 FROM channels ON CONFLICT DO NOTHING
         """,
         now,
@@ -118,9 +118,9 @@ async def lanes_to_judge(
         f"""
         WITH seen AS (
             SELECT {_JUDGED}, h.receipt_at
-            FROM lane_breakers was JOIN channels c ON c.id = was.channel_id {_SEEN}
+            FROM circuit_breakers was JOIN channels c ON c.id = was.channel_id {_SEEN}
         ), noted AS (
-            UPDATE lane_breakers b SET
+            UPDATE circuit_breakers b SET
                 looked_at = $1,
                 connected_at = CASE
                     WHEN s.up > 0 OR s.held = 0 OR NOT s.enabled OR s.id = ANY ($3::smallint[])
@@ -149,7 +149,7 @@ async def recent_reports(
     """
     rows = await conn.fetch(
         f"""
-        SELECT {", ".join(_COLUMNS)} FROM lane_health h
+        SELECT {", ".join(_COLUMNS)} FROM channel_health h
         WHERE at > $1 AND ($2::smallint IS NULL OR channel_id = $2) AND EXISTS (
             SELECT FROM connections k
             WHERE k.channel_id = h.channel_id AND k.owner = h.owner
@@ -169,7 +169,7 @@ async def write_breaker(conn: Connection, channel_id: int, breaker: Breaker) -> 
     """Keep what became of a breaker."""
     await conn.execute(
         """
-        UPDATE lane_breakers SET
+        UPDATE circuit_breakers SET
             state = $2, cause = $3, why = $4, changed_at = $5, trips = $6, climbing = $7
         WHERE channel_id = $1
         """,
@@ -185,7 +185,7 @@ async def write_breaker(conn: Connection, channel_id: int, breaker: Breaker) -> 
 
 async def look_again(conn: Connection) -> None:
     """After a change of any channel, what others may take is looked for at once."""
-    await conn.execute("UPDATE lane_breakers SET shift_at = NULL WHERE shift_at IS NOT NULL")
+    await conn.execute("UPDATE circuit_breakers SET shift_at = NULL WHERE shift_at IS NOT NULL")
 
 
 async def write_event(
@@ -194,7 +194,7 @@ async def write_event(
     """Record a change, with the figures that led to it."""
     await conn.execute(
         """
-        INSERT INTO lane_events (channel_id, kind, at, last_at, why, figures)
+        INSERT INTO circuit_breaker_events (channel_id, kind, at, last_at, why, figures)
         VALUES ($1, $2, $3, $3, $4, $5)
         """,
         channel_id,
@@ -207,14 +207,14 @@ async def write_event(
 
 async def delete_old_reports(conn: Connection, now: datetime, keep: timedelta = KEEP) -> None:
     """Forget what is too old to say anything."""
-    await conn.execute("DELETE FROM lane_health WHERE at < $1", now - keep)
+    await conn.execute("DELETE FROM channel_health WHERE at < $1", now - keep)
 
 
 async def lane_to_show(conn: Connection, channel_id: int) -> Record | None:
     """A channel as `lanes_to_judge` gives it, without judging; None: nobody ever has."""
     return await conn.fetchrow(
         f"""
-        SELECT {_JUDGED} FROM lane_breakers was JOIN channels c ON c.id = was.channel_id {_SEEN}
+        SELECT {_JUDGED} FROM circuit_breakers was JOIN channels c ON c.id = was.channel_id {_SEEN}
         WHERE c.id = $1
         """,  # noqa: S608  # the two parts are above
         channel_id,
@@ -232,7 +232,7 @@ async def list_events(
         SELECT e.id, e.kind, e.at, e.last_at, e.why, e.figures,
                CASE WHEN $2::uuid IS NULL OR r.department_id = $2 THEN e.run_id END,
                e.to_channel_id, e.messages
-        FROM lane_events e LEFT JOIN runs r ON r.id = e.run_id
+        FROM circuit_breaker_events e LEFT JOIN runs r ON r.id = e.run_id
         WHERE e.channel_id = $1 ORDER BY e.id DESC LIMIT $3
         """,
         channel_id,

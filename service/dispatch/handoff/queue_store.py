@@ -46,7 +46,7 @@ async def lane_state(conn: Connection, channel_id: int) -> Record:
             SELECT (SELECT count(*) FROM connections k JOIN channels c ON c.id = k.channel_id
                     WHERE k.channel_id = $1 AND k.slot < c.connections AND k.state = 'up'
                       AND k.expires_at > clock_timestamp()) AS up,
-                   (SELECT b.why FROM lane_breakers b
+                   (SELECT b.why FROM circuit_breakers b
                     WHERE b.channel_id = $1 AND b.state = 'open') AS breaker
             """,
             channel_id,

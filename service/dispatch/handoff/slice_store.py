@@ -122,7 +122,7 @@ async def claim_slices(
               AND NOT EXISTS (
                 SELECT FROM departments x WHERE x.id = r.department_id AND x.held_until > $5)
               AND NOT EXISTS (
-                SELECT FROM lane_breakers b WHERE b.channel_id = $1 AND b.state = 'open')
+                SELECT FROM circuit_breakers b WHERE b.channel_id = $1 AND b.state = 'open')
               AND EXISTS (
                 SELECT FROM connections k
                 WHERE k.channel_id = $1 AND k.slot = $2 AND k.epoch = $3 AND k.owner = $4

@@ -71,7 +71,7 @@ async def mark(
               AND NOT EXISTS (SELECT FROM stops WHERE lifted_at IS NULL)
               AND NOT EXISTS (SELECT FROM channels c WHERE c.id = $1 AND c.held_until > $9)
               AND NOT EXISTS (
-                SELECT FROM lane_breakers b WHERE b.channel_id = $1 AND b.state = 'open')
+                SELECT FROM circuit_breakers b WHERE b.channel_id = $1 AND b.state = 'open')
         ), asked AS (
             SELECT * FROM unnest((SELECT $7::smallint[]), (SELECT $8::int[]),
                     (SELECT $10::smallint[]), (SELECT $11::text[]))

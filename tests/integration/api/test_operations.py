@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import aiohttp
@@ -16,8 +17,10 @@ from redis.asyncio import Redis
 from service.api.system.health import ACTS
 from service.app import create_app, serve
 from service.dispatch.handoff import sweep_store
+from service.errors import Misconfigured
 from service.messages.lint import wording
-from service.runtime import Runtime
+from service.runtime import Runtime, open_runtime
+from service.storage.migrate import BEFORE_BASELINE, FIRST_BEFORE_BASELINE
 from service.storage.postgres import (
     Connection,
     OwnConnection,
@@ -93,6 +96,23 @@ async def test_it_is_not_ready_for_a_database_that_is_newer(api: Api) -> None:
     assert ready.json["checks"]["postgresql"] == "newer than this program: it has 9999_later.sql"
 
 
+async def test_no_process_starts_on_a_database_from_before_the_baseline(
+    api: Api, key_file: Path
+) -> None:
+    """A process that runs on one already says so to whoever asks."""
+    pool = api.runtime.pool
+    settings = api.runtime.settings.model_copy(update={"key_file": key_file})
+    async with open_runtime(settings):
+        pass
+    await as_owner(pool, "INSERT INTO migrations VALUES ($1, '')", FIRST_BEFORE_BASELINE)
+    with pytest.raises(Misconfigured, match="before version 0.2"):
+        async with open_runtime(settings):
+            pass
+    ready = await api.get("//readyz", None)
+    assert ready.status == 503
+    assert ready.json["checks"]["postgresql"] == BEFORE_BASELINE
+
+
 async def take_every_connection(url: str) -> list[OwnConnection]:
     taken = []
     while True:
@@ -128,11 +148,11 @@ async def test_a_database_without_a_free_connection_is_named(api: Api, database_
 
 
 async def test_it_is_not_ready_with_a_migration_missing(api: Api) -> None:
-    missing = "DELETE FROM migrations WHERE name = '0006_ledger.sql'"
+    missing = "DELETE FROM migrations WHERE name = '0007_baseline_ledger.sql'"
     await as_owner(api.runtime.pool, missing)
     ready = await api.get("//readyz", None)
     assert ready.status == 503
-    assert ready.json["checks"]["postgresql"] == "migrations are missing: 0006_ledger.sql"
+    assert ready.json["checks"]["postgresql"] == "migrations are missing: 0007_baseline_ledger.sql"
 
 
 async def test_it_is_not_ready_without_redis(runtime: Runtime) -> None:

@@ -86,8 +86,9 @@ TOMORROW = datetime(2027, 1, 14, 1, 30, tzinfo=UTC)
         ("UPDATE channels SET enabled = false", (), "通道停用", "its channel is switched off"),
         (
             (
-                "INSERT INTO lane_breakers (channel_id, state, cause, why, changed_at, looked_at,"
-                " connected_at) SELECT id, 'open', 'silent', 'w', $1, $1, $1 FROM channels"
+                "INSERT INTO circuit_breakers (channel_id, state, cause, why, changed_at,"
+                " looked_at, connected_at)"
+                " SELECT id, 'open', 'silent', 'w', $1, $1, $1 FROM channels"
             ),
             (TOMORROW,),
             "通道中断，收不到回执",

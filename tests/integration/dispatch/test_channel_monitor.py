@@ -73,7 +73,7 @@ async def test_what_processes_report_opens_it_and_is_recorded_with_figures(
     row = await breaker(pool, channel.id)
     assert (row["state"], row["cause"], row["changed_at"]) == ("open", "faults", now)
     assert await events(pool, channel.id) == [("opened", 0)]
-    event = await pool.fetchrow("SELECT * FROM lane_events")
+    event = await pool.fetchrow("SELECT * FROM circuit_breaker_events")
     assert event["why"] == "18 of 24 submits went wrong: 18 without an answer."
     figures = event["figures"]
     assert (figures["unanswered"], figures["fault_share"], figures["up"]) == (18, 0.75, 2)
@@ -301,7 +301,7 @@ async def test_a_report_of_a_channel_that_is_gone_harms_nobody(
     channel, owner = await add_lane()
     async with transaction(pool) as conn:
         await health_store.report(conn, owner, {channel.id: GOOD, 999: GOOD}, now)
-    assert await pool.fetchval("SELECT count(*) FROM lane_health") == 1
+    assert await pool.fetchval("SELECT count(*) FROM channel_health") == 1
 
 
 async def test_old_reports_are_forgotten(
@@ -310,9 +310,9 @@ async def test_old_reports_are_forgotten(
     channel, owner = await add_lane()
     await tell(pool, owner, channel.id, now, GOOD)
     await look(now + health_store.KEEP)
-    assert await pool.fetchval("SELECT count(*) FROM lane_health") == 1
+    assert await pool.fetchval("SELECT count(*) FROM channel_health") == 1
     await look(now + health_store.KEEP + SECOND)
-    assert await pool.fetchval("SELECT count(*) FROM lane_health") == 0
+    assert await pool.fetchval("SELECT count(*) FROM channel_health") == 0
 
 
 async def test_a_process_hears_what_was_decided(

@@ -154,7 +154,7 @@ class Town:
     async def at(self, kind: str, carrier: Carrier) -> datetime:
         """When something first happened to a channel."""
         found: datetime = await self.pool.fetchval(
-            "SELECT min(at) FROM lane_events WHERE channel_id = $1 AND kind = $2",
+            "SELECT min(at) FROM circuit_breaker_events WHERE channel_id = $1 AND kind = $2",
             carrier.channel.id,
             kind,
         )
@@ -383,7 +383,8 @@ async def test_a_channel_that_comes_and_goes_does_not_drag_them_to_and_fro(
     assert await here.states() == {"delivered": here.people}
     assert set(here.took().values()) == {3}
     opened = await here.pool.fetch(
-        "SELECT at FROM lane_events WHERE channel_id = $1 AND kind = 'opened' ORDER BY id",
+        "SELECT at FROM circuit_breaker_events WHERE channel_id = $1 AND kind = 'opened'"
+        " ORDER BY id",
         here.first.channel.id,
     )
     gaps = [b["at"] - a["at"] for a, b in itertools.pairwise(opened)]

@@ -101,7 +101,7 @@ async def test_what_is_queued_moves_and_everything_else_stays(stage: SetUp) -> N
     }
     await on.states()
     assert await events(on.pool, on.id(MOBILE)) == [("shifted", 22)]
-    row = await on.pool.fetchrow("SELECT * FROM lane_events")
+    row = await on.pool.fetchrow("SELECT * FROM circuit_breaker_events")
     assert (row["to_channel_id"], row["run_id"], row["why"]) == (on.id(UNICOM), on.run, "It broke.")
     assert await on.mark(lease, 1, 4) == [], "the old holder has it in hand and may not mark it"
     await on.submitted(MOBILE, 3, ref(MOBILE, 3))
@@ -318,12 +318,12 @@ async def test_a_channel_that_is_switched_off_gives_its_texts_away_after_a_while
     on = await stage()
     await open_breaker(on.pool, on.id(MOBILE), on.now, state="closed")
     await alter(on.pool, on.lanes[MOBILE], enabled=False)
-    await on.pool.execute("UPDATE lane_breakers SET off_since = $1", on.now)
+    await on.pool.execute("UPDATE circuit_breakers SET off_since = $1", on.now)
     on.now += OFF_GRACE - SECOND
     assert await shifted(on) == []
     on.now += SECOND
     assert await shifted(on) == [on.id(UNICOM)]
-    row = await on.pool.fetchrow("SELECT * FROM lane_events")
+    row = await on.pool.fetchrow("SELECT * FROM circuit_breaker_events")
     assert (row["kind"], row["messages"], row["why"]) == (
         "shifted",
         4,
@@ -390,7 +390,7 @@ async def test_a_channel_that_works_again_meanwhile_keeps_the_rest(
 
     async def meanwhile(*args: Any) -> None:
         await close(*args)
-        await on.pool.execute("UPDATE lane_breakers SET state = 'half_open'")
+        await on.pool.execute("UPDATE circuit_breakers SET state = 'half_open'")
 
     monkeypatch.setattr(failover_store, "close_emptied", meanwhile)
     await shifted(on)

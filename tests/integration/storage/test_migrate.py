@@ -4,11 +4,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from service.accounts.people.model import RIGHTS, Right, Role, rights_of
-from service.audience.suppressions.suppression_store import stops
 from service.errors import Misconfigured
 from service.storage import migrate as module
-from service.storage.migrate import migrate, migrations
+from service.storage.migrate import (
+    BEFORE_BASELINE,
+    FIRST_BEFORE_BASELINE,
+    Migration,
+    migrate,
+    migrations,
+)
 from service.storage.postgres import Connection
 
 
@@ -28,8 +32,9 @@ async def test_migrating_twice_changes_nothing(owned: Connection) -> None:
 
 
 async def test_a_changed_migration_is_refused(owned: Connection) -> None:
-    await owned.execute("UPDATE migrations SET digest = '\\x00' WHERE name = '0001_accounts.sql'")
-    with pytest.raises(Misconfigured, match="0001_accounts.sql was changed"):
+    name = migrations()[0].name
+    await owned.execute("UPDATE migrations SET digest = '\\x00' WHERE name = $1", name)
+    with pytest.raises(Misconfigured, match=f"{name} was changed"):
         await migrate(owned)
 
 
@@ -39,90 +44,61 @@ async def test_a_newer_database_is_refused(owned: Connection) -> None:
         await migrate(owned)
 
 
-async def test_suppressions_from_before_stop_what_they_stopped(
-    owned: Connection, monkeypatch: pytest.MonkeyPatch
+async def test_a_database_from_before_the_baseline_is_refused_and_left_as_it_is(
+    owned: Connection,
 ) -> None:
-    """Of whatever department: none of them was of one department's notices alone."""
-    known = migrations()
+    """By a sentence in both languages that says what to do."""
     await owned.execute("CREATE SCHEMA earlier; SET search_path TO earlier")
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "migrations", lambda: [m for m in known if m.name < "0080"])
-        await migrate(owned)
-    for n, (reason, classes) in enumerate(
-        (
-            ("opted_out", ["public_interest"]),
-            ("opted_out", ["service"]),
-            ("opted_out", ["public_interest", "service"]),
-            ("complaint", ["public_interest", "service", "warning"]),
-        )
-    ):
-        await owned.execute(
-            "INSERT INTO suppressions (phone_hash, reason, classes, created_at) "
-            "VALUES (decode(md5($1), 'hex'), $2, $3, now())",
-            str(n),
-            reason,
-            classes,
-        )
-    assert (await migrate(owned))[0].startswith("0080")
-    holds = stops("p", "c.name", "gen_random_uuid()", "now()")
-    rows = await owned.fetch(
-        "SELECT p.classes, array_agg(c.name ORDER BY c.name) FILTER (WHERE "
-        f"{holds}) AS stopped FROM suppressions p, "
-        "unnest(ARRAY['public_interest', 'service', 'warning']) AS c(name) GROUP BY p.id, p.classes"
-    )
-    assert len(rows) == 4
-    assert all(row["stopped"] == row["classes"] for row in rows)
-
-
-async def test_users_and_keys_from_before_keep_what_one_person_gave_them(
-    owned: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And whoever made the keys, or gave the passwords, counts as their users from then on."""
-    known = migrations()
-    await owned.execute("CREATE SCHEMA earlier; SET search_path TO earlier")
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "migrations", lambda: [m for m in known if m.name < "0210"])
-        await migrate(owned)
-    department = await owned.fetchval("INSERT INTO departments (name) VALUES ('d') RETURNING id")
-    user = (
-        "INSERT INTO users (department_id, login, name, roles, rights)"
-        " VALUES ($1, $2, $2, $3, $4) RETURNING id"
-    )
-    maker = await owned.fetchval(user, department, "maker", ["admin"], [])
-    other = await owned.fetchval(user, department, "other", ["admin"], [])
-    people = {}
-    for role in Role:
-        more = [] if role is Role.INSPECTOR else ["unmask"]
-        people[role] = await owned.fetchval(user, department, role, [role], more)
-        await owned.execute(
-            "INSERT INTO keys (user_id, name, token_hash, created_by, created_at, activated_by,"
-            " activated_at) VALUES ($1, 'k', decode(md5($2), 'hex'), $3, now(), $4, now())",
-            people[role],
-            role,
-            maker,
-            other,
-        )
     await owned.execute(
-        "UPDATE users SET given_by = $2, given_at = now(), given_confirmed_by = $3 WHERE id = $1",
-        other,
-        maker,
-        people[Role.VIEWER],
+        "CREATE TABLE migrations (name text PRIMARY KEY, digest bytea, applied_at timestamptz)"
     )
-    assert (await migrate(owned))[0].startswith("0210")
-    for role, user_id in people.items():
-        row = await owned.fetchrow(
-            "SELECT u.roles, k.held_roles, k.held_rights FROM users u JOIN keys k"
-            " ON k.user_id = u.id WHERE u.id = $1",
-            user_id,
-        )
-        assert row is not None
-        assert row["roles"] == row["held_roles"] == [role]
-        held = RIGHTS[role] | (set() if role is Role.INSPECTOR else {Right.UNMASK})
-        assert rights_of(row["held_rights"]) == held
-        assert len(row["held_rights"]) == len(held)
-    same = "SELECT share_a_person(ARRAY[$1::uuid], ARRAY[$2::uuid], now())"
-    assert await owned.fetchval(same, people[Role.OPERATOR], people[Role.APPROVER])
-    assert await owned.fetchval(same, other, maker)
-    assert not await owned.fetchval(
-        same, await owned.fetchval(user, department, "new", [], []), maker
+    await owned.execute("INSERT INTO migrations VALUES ($1, '', now())", FIRST_BEFORE_BASELINE)
+    with pytest.raises(Misconfigured) as caught:
+        await migrate(owned)
+    english, chinese = str(caught.value).split(" / ")
+    assert "before version 0.2" in english
+    assert "empty database" in english
+    assert "早于 0.2 版" in chinese
+    assert "空数据库" in chinese
+    assert (
+        await owned.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'earlier'") == 1
+    ), "no table was made"
+
+
+def test_no_migration_has_the_name_that_tells_an_earlier_database() -> None:
+    assert FIRST_BEFORE_BASELINE not in [migration.name for migration in migrations()]
+    assert "0.2" in BEFORE_BASELINE
+
+
+def test_each_migration_has_a_number_of_its_own() -> None:
+    """Files are applied in the order of their names: two with one number would have none."""
+    numbers = [migration.name.split("_")[0] for migration in migrations()]
+    assert numbers == sorted(set(numbers))
+    assert all(len(number) == 4 and number.isdigit() for number in numbers)
+
+
+async def test_a_later_migration_is_applied_after_the_baseline(
+    owned: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = Migration("0900_later.sql", "CREATE TABLE later (id bigint PRIMARY KEY)")
+    monkeypatch.setattr(module, "migrations", lambda: [*migrations(), later])
+    assert await migrate(owned) == [later.name]
+    assert await migrate(owned) == []
+
+
+async def test_what_decides_on_persons_reads_the_schema_that_was_migrated(
+    owned: Connection,
+) -> None:
+    """Whichever that is: a temporary table of the service must not take the place of `grants`."""
+    await owned.execute("CREATE SCHEMA elsewhere; SET search_path TO elsewhere")
+    assert await migrate(owned) == [migration.name for migration in migrations()]
+    pinned = await owned.fetch(
+        "SELECT proname FROM pg_proc WHERE pronamespace = 'elsewhere'::regnamespace"
+        " AND 'search_path=elsewhere, pg_temp' = ANY (proconfig)"
     )
+    owner_rights = await owned.fetch(
+        "SELECT proname FROM pg_proc WHERE pronamespace = 'elsewhere'::regnamespace AND prosecdef"
+    )
+    decide = {"share_a_person", "persons_behind", "need_another_person", "users_gain_by_grants"}
+    assert {row["proname"] for row in owner_rights} | decide <= {row["proname"] for row in pinned}
+    assert len(owner_rights) == 3
