@@ -9,7 +9,7 @@ import pytest
 
 from service.api.routes import OPS
 from service.settings import describe_environment
-from tests.architecture.tree import ROOT, text_files
+from tests.architecture.tree import ROOT, parsed, text_files
 
 DOCUMENTS = [
     path for path, _ in text_files() if path.suffix == ".md" and ROOT / "tests" not in path.parents
@@ -63,8 +63,11 @@ def test_names_that_are_said_to_be_in_a_file_are_there(document: Path) -> None:
 
 @cache
 def functions_in(path: Path) -> set[str]:
-    tree = ast.parse(path.read_text("utf-8"))
-    return {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
+    return {
+        n.name
+        for n in ast.walk(parsed(path))
+        if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from tests.architecture.tree import ROOT
+from tests.architecture.tree import ROOT, parsed
 
 PAGE = (ROOT / "docs" / "security.md").read_text("utf-8")
 AIMS = (
@@ -30,7 +30,7 @@ def marked() -> frozenset[str]:
 
 def _marked() -> Iterator[str]:
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        tree = ast.parse(path.read_text("utf-8"))
+        tree = parsed(path)
         whole = any(_is_pytestmark(node) and MARK in ast.unparse(node) for node in tree.body)
         for node in tree.body:
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.tree import ROOT, modules
+from tests.architecture.tree import ROOT, modules, parsed
 
 MODULE_LINES = 400
 FUNCTION_LINES = 40
@@ -76,7 +76,7 @@ def test_functions_are_short() -> None:
     offenders = []
     for path in modules():
         store = path.stem.endswith("store")
-        for name, function in functions(ast.parse(path.read_text("utf-8")), private=True):
+        for name, function in functions(parsed(path), private=True):
             length = counted_lines(function, sql=store)
             if length > FUNCTION_LINES:
                 offenders.append(f"{where(path, function.lineno)} {name}: {length} lines")

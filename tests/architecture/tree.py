@@ -1,6 +1,8 @@
 """The repository as files: where it is, and what in it was written by hand."""
 
+import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -13,6 +15,12 @@ _SHOWN_IN_HIDING = {".ci", ".github"}
 def modules() -> list[Path]:
     """Every module of the application."""
     return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of a Python file, read once by a test process."""
+    return ast.parse(path.read_text("utf-8"))
 
 
 def text_files(folder: Path = ROOT) -> Iterator[tuple[Path, str]]:
