@@ -19,6 +19,7 @@ from service.storage.migrate import migrate
 from service.storage.postgres import Connection, Pool, connect, connected, open_pool
 from service.storage.roles import admit, login_of
 from tests.harness.owner import owner_url as address_of_owner
+from tests.harness.reasons import check_reasons
 
 MEMORY_OCTETS = 4 << 30
 
@@ -86,6 +87,7 @@ def _migrated(postgres: Postgres) -> str:
             # Most departments of tests have no signature of their own.
             levels = {"levels": {"R02": "warn"}}
             await policy_set(connection, levels, "for tests", None, NOW)
+            await check_reasons(connection)
         finally:
             await connection.close()
 

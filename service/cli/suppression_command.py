@@ -19,7 +19,6 @@ from service.accounts.people.store import find_user
 from service.audience.numbers.prefix import packaged_prefixes
 from service.audience.suppressions import suppression_store as store
 from service.audience.suppressions.suppression import (
-    REASONS,
     OptOuts,
     add_suppressions,
     encrypted_note,
@@ -32,6 +31,7 @@ from service.audience.suppressions.suppression_store import NewSuppression, Whic
 from service.clock import parse_instant
 from service.crypto import Keyring, read_key_file
 from service.errors import Invalid, Misconfigured
+from service.ledger.reasons import SUPPRESSIONS
 from service.runtime import check_key
 from service.settings import Settings, read_settings
 from service.storage.postgres import Connection, connected
@@ -42,10 +42,11 @@ MAX_SHOWN = 20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `tocsin suppressions`."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    reasons = [reason.value for reason in SUPPRESSIONS]
     take = commands.add_parser("import", help="stop texts to the numbers of a file / 导入禁发号码")
     take.add_argument("file", type=Path, metavar="FILE", help="CSV or XLSX with a column 手机号")
     take.add_argument("--login", required=True, help="in whose name / 以哪个用户的名义")
-    take.add_argument("--reason", choices=REASONS, default="opted_out", help="why / 原因")
+    take.add_argument("--reason", choices=reasons, default="opted_out", help="why / 原因")
     take.add_argument(
         "--department",
         help="whose work notices alone; default: the user's / 仅停发该单位的工作通知",
@@ -57,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     take.set_defaults(run=lambda options: asyncio.run(_import(options, read_settings())))
     give = commands.add_parser("export", help="print the list as CSV, keyed hashes only / 导出")
     give.add_argument("--why", required=True, help="it is recorded / 用途，记入审计")
-    give.add_argument("--reason", choices=REASONS, help="only those for this reason / 仅此原因")
+    give.add_argument("--reason", choices=reasons, help="only those for this reason / 仅此原因")
     give.set_defaults(run=lambda options: asyncio.run(_export(options, read_settings())))
 
 

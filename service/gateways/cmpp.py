@@ -18,11 +18,12 @@ from service.channels.contract.gateway import (
     SubmitResult,
     Unread,
 )
-from service.channels.contract.outcome import Outcome, Reason
+from service.channels.contract.outcome import Outcome
 from service.clock import Clock
 from service.coding import udh
 from service.coding.data_coding import decode_chinese
 from service.coding.parts import Coding, Part, split
+from service.ledger.reasons import Reason
 from service.protocols.client import Request
 from service.protocols.cmpp import pdu
 from service.protocols.cmpp.digest import message_ids

@@ -27,10 +27,11 @@ from service.channels.contract.gateway import (
     Submission,
     SubmitResult,
 )
-from service.channels.contract.outcome import Outcome, Reason
+from service.channels.contract.outcome import Outcome
 from service.clock import Clock
 from service.coding import udh
 from service.coding.parts import Coding, Part, split
+from service.ledger.reasons import Reason
 from service.protocols.client import Request
 from service.protocols.sgip import pdu, reading
 from service.protocols.sgip.listener import Door, Listener

@@ -20,11 +20,12 @@ from service.channels.contract.gateway import (
     Unreachable,
     Unread,
 )
-from service.channels.contract.outcome import Outcome, Reason
+from service.channels.contract.outcome import Outcome
 from service.clock import Clock
 from service.coding import udh
 from service.coding.data_coding import decode_chinese
 from service.coding.parts import Coding, Part, split
+from service.ledger.reasons import Reason
 from service.protocols.client import Request
 from service.protocols.gateway_digest import must_verify, unverified, verification_faults
 from service.protocols.number import to_e164, to_national

@@ -22,10 +22,11 @@ from service.channels.contract.gateway import (
     Unreachable,
     Unread,
 )
-from service.channels.contract.outcome import Outcome, Reason
+from service.channels.contract.outcome import Outcome
 from service.clock import Clock
 from service.coding import udh
 from service.coding.parts import Coding, Part, fits, split
+from service.ledger.reasons import Reason
 from service.protocols import stream
 from service.protocols.client import Request
 from service.protocols.session import Timing

@@ -44,9 +44,10 @@ from service.channels.contract.gateway import (
     Unparseable,
     Unreachable,
 )
-from service.channels.contract.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.outcome import Outcome, ReceiptState
 from service.clock import Clock
 from service.errors import Forbidden, Invalid
+from service.ledger.reasons import Reason
 from service.protocols.http.client import (
     Answer,
     HTTPClient,
@@ -172,14 +173,9 @@ class _Door(AsyncHttpClient):  # type: ignore[misc]  # the library has no types
         )
         if answer.status == 429:
             code = _code_of(answer)
-            raise TooFast(
-                SubmitResult(
-                    Outcome.DAILY_LIMIT if code == DAILY_LIMIT else Outcome.THROTTLED,
-                    code=str(code),
-                    reason=Reason.FREQUENCY_LIMIT,
-                    retry_after=retry_after(answer.headers),
-                )
-            )
+            outcome = Outcome.DAILY_LIMIT if code == DAILY_LIMIT else Outcome.THROTTLED
+            limit, after = Reason.FREQUENCY_LIMIT, retry_after(answer.headers)
+            raise TooFast(SubmitResult(outcome, code=str(code), reason=limit, retry_after=after))
         return Response(answer.status, answer.text, answer.headers)
 
 

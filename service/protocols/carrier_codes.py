@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from service.channels.contract.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.outcome import Outcome, ReceiptState
+from service.ledger.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@
 until when, if anybody knows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 
@@ -14,53 +14,9 @@ from service.channels.contract.maintenance import maintenance_end
 from service.dispatch.failover.circuit_breaker import BreakerLimits
 from service.dispatch.failover.health import ChannelCounts, total
 from service.dispatch.failover.health_store import recent_reports
-from service.reports.explanations import Sentence
+from service.ledger.reasons import Sentence, Wait
 from service.reports.waiting_reasons_store import Key, queued_texts
 from service.storage.postgres import Connection, Record
-
-WAITS: Mapping[str, Sentence] = {
-    "stopped": Sentence("全部停发中", "all sending is stopped"),
-    "expanding": Sentence("名单还在生成", "its broadcast is still being written"),
-    "cancelled": Sentence(
-        "这次发送已取消，不会发出", "its broadcast was cancelled, and it does not leave"
-    ),
-    "paused": Sentence("这次发送已暂停", "its broadcast is paused"),
-    "department": Sentence(
-        "本单位额度用完，{until} 起再发",
-        "the department's quota is used up until {until}",
-    ),
-    "capped": Sentence(
-        "本人收信次数已满，{until} 起可发", "the person has had enough texts until {until}"
-    ),
-    "retry": Sentence(
-        "上次没有成功，{until} 再试", "the last try failed; it is tried again at {until}"
-    ),
-    "canary": Sentence(
-        "先看头一批人的结果", "it waits for what becomes of the texts to the first people"
-    ),
-    "hours": Sentence("发送时段 {until} 才开始", "the send hours begin at {until}"),
-    "disabled": Sentence("通道停用", "its channel is switched off"),
-    "down": Sentence("通道中断，连接不上", "its channel is shut: there is no connection"),
-    "faults": Sentence("通道中断，提交大量失败", "its channel is shut: too many submits go wrong"),
-    "slow": Sentence(
-        "通道中断，运营商应答太慢", "its channel is shut: the carrier answers too slowly"
-    ),
-    "silent": Sentence("通道中断，收不到回执", "its channel is shut: no receipts come"),
-    "no_connection": Sentence("通道没有连接", "its channel has no connection"),
-    "carrier": Sentence(
-        "运营商要求暂停，{until} 再试", "the carrier has the channel wait until {until}"
-    ),
-    "quota": Sentence(
-        "通道额度用完，{until} 起再发", "the channel's quota is used up until {until}"
-    ),
-    "maintenance": Sentence("通道维护至 {until}", "its channel is in maintenance until {until}"),
-    "carrier_slow": Sentence(
-        "运营商现在接收得慢，按次序等候",
-        "the carrier takes texts slowly now; it waits for its turn",
-    ),
-    "turn": Sentence("按次序等候", "it waits for its turn"),
-}
-"""What a text waits for; {until} is an instant in China."""
 
 
 async def why_they_wait(
@@ -93,31 +49,31 @@ def takes_slowly(counts: ChannelCounts, limits: BreakerLimits) -> bool:
     return counts.throttled > 0 or (half is not None and half > limits.slow)
 
 
-def _why(row: Record, county: County, slow: bool, now: datetime) -> tuple[str, datetime | None]:
-    """What keeps a text, a word of WAITS, and until when; the first that the hand-off meets."""
+def _why(row: Record, county: County, slow: bool, now: datetime) -> tuple[Wait, datetime | None]:
+    """What keeps a text, and until when; the first that the hand-off meets."""
     opening = county.next_opening(now, HourTerms.of_run(row))
     rests = maintenance_end(now, row["maintenance"])
     run_state, breaker = row["run_state"], row["breaker"]
     met: tuple[tuple[str, bool, datetime | None], ...] = (
-        ("stopped", row["stopped"], None),
-        (run_state, run_state in {"paused", "expanding", "cancelled"}, None),
-        ("department", row["department_until"] is not None, row["department_until"]),
-        ("capped", row["deferred_until"] is not None, row["deferred_until"]),
-        ("retry", row["retry_at"] is not None, row["retry_at"]),
-        ("canary", row["behind_canary"], None),
-        ("hours", opening > now, opening),
-        ("disabled", not row["enabled"], None),
-        ("maintenance", rests is not None, rests),
+        (Wait.STOPPED, row["stopped"], None),
+        (run_state, run_state in {Wait.PAUSED, Wait.EXPANDING, Wait.CANCELLED}, None),
+        (Wait.DEPARTMENT, row["department_until"] is not None, row["department_until"]),
+        (Wait.CAPPED, row["deferred_until"] is not None, row["deferred_until"]),
+        (Wait.RETRY, row["retry_at"] is not None, row["retry_at"]),
+        (Wait.CANARY, row["behind_canary"], None),
+        (Wait.HOURS, opening > now, opening),
+        (Wait.DISABLED, not row["enabled"], None),
+        (Wait.MAINTENANCE, rests is not None, rests),
         (row["held_by"], row["held_until"] is not None, row["held_until"]),
         (breaker, breaker is not None, None),
-        ("no_connection", not row["up"], None),
-        ("carrier_slow", slow, None),
+        (Wait.NO_CONNECTION, not row["up"], None),
+        (Wait.CARRIER_SLOW, slow, None),
     )
-    return next(((why, until) for why, holds, until in met if holds), ("turn", None))
+    return next(((Wait(why), until) for why, holds, until in met if holds), (Wait.TURN, None))
 
 
-def _worded(why: str, until: datetime | None) -> Sentence:
-    words = WAITS[why]
+def _worded(why: Wait, until: datetime | None) -> Sentence:
+    words = why.words
     if until is None:
         return words
     at = until.astimezone(BEIJING)

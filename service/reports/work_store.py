@@ -14,7 +14,7 @@ from uuid import UUID
 
 from service.accounts.people.model import Right, Role, User
 from service.accounts.people.proposals import WAITS
-from service.reports.explanations import Sentence
+from service.ledger.reasons import Sentence
 from service.storage.postgres import Connection
 
 

@@ -15,6 +15,7 @@ from service.api.http.call import Call
 from service.api.http.schema import Body, Instant, Int, Out, PlainOut, Text
 from service.api.sending.messages import waiting_words
 from service.audience.numbers.number import mask, parse_phone
+from service.ledger.reasons import Sentence
 from service.ledger.states import MessageState
 from service.reports import explanations, store
 from service.storage.postgres import Record
@@ -93,7 +94,7 @@ async def look_up_messages(call: Call, body: ArrivedBody) -> AllArrivedOut:
     )
 
 
-def _shown(row: Record, waits: explanations.Sentence | None) -> ArrivedOut:
+def _shown(row: Record, waits: Sentence | None) -> ArrivedOut:
     no = row["no"]
     state = explanations.LEFT_OUT if no is None else row["state"]
     return ArrivedOut.model_validate(

@@ -21,6 +21,7 @@ from service.dispatch.direct import direct, direct_send, direct_store
 from service.dispatch.direct.direct_send import DirectSender, DirectText, Named
 from service.dispatch.failover.channel_monitor import limits_of
 from service.errors import Conflict, Forbidden, Invalid, NotFound
+from service.ledger.reasons import Sentence
 from service.ledger.states import MessageState
 from service.messages import store as templates
 from service.queue import Job
@@ -286,7 +287,7 @@ def _waits(row: Mapping[str, Any]) -> bool:
     return bool(row["state"] == MessageState.QUEUED)
 
 
-async def waiting_words(call: Call, keys: Sequence[Key]) -> dict[Key, explanations.Sentence]:
+async def waiting_words(call: Call, keys: Sequence[Key]) -> dict[Key, Sentence]:
     """Why each of these texts waits that is queued, in words."""
     if not keys:
         return {}

@@ -25,10 +25,9 @@ from service.audience.vocabulary.cells import neutral
 from service.clock import written
 from service.crypto import Keyring
 from service.errors import FileRefused, Forbidden, Invalid
+from service.ledger.reasons import SUPPRESSIONS, Reason
 from service.storage.locks import lock_suppressions
 from service.storage.postgres import Connection, Pool, transaction
-
-REASONS = ("opted_out", "protected", "dead_number", "complaint")
 
 MOST_ROWS = 500_000
 """Rows of an opt-out list, blank ones and those of all sheets included."""
@@ -57,7 +56,7 @@ def stopped_classes(reason: str, department_id: UUID | None = None) -> tuple[str
     """
     if department_id is not None:
         return NOTICES
-    return REFUSABLE if reason == "opted_out" else CLASSES
+    return REFUSABLE if reason == Reason.OPTED_OUT else CLASSES
 
 
 def whose_notices(
@@ -72,7 +71,7 @@ def whose_notices(
         Invalid: a department is named, and nobody refuses its notices.
         Forbidden: it is not the user's own.
     """
-    refused = reason == "opted_out" and "service" in classes
+    refused = reason == Reason.OPTED_OUT and "service" in classes
     if department_id is None:
         return user.scope if refused else None
     if not refused:
@@ -169,10 +168,10 @@ def check_new(new: NewSuppression, now: datetime) -> None:
     """Refuse what nobody can enter.
 
     Raises:
-        Invalid: a reason that is not one of REASONS, or an end that has passed.
+        Invalid: a reason that is not one of SUPPRESSIONS, or an end that has passed.
     """
-    if new.reason not in REASONS:
-        problem = f"write one of {', '.join(REASONS)}"
+    if new.reason not in SUPPRESSIONS:
+        problem = f"write one of {', '.join(SUPPRESSIONS)}"
         raise Invalid(f"reason: {problem}", fields={"reason": problem})
     if new.expires_at is not None and new.expires_at <= now:
         raise Invalid("the end has passed", fields={"expires_at": "give a later instant"})

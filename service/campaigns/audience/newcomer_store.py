@@ -13,12 +13,13 @@ from uuid import UUID
 
 from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment_sql import Compiled, holds_on
+from service.ledger.reasons import Place, Reason
 from service.storage.postgres import Connection
 
 FIRST_PARAMETER = 2
 """From which on `count_newcomers` takes the parameters of its conditions."""
 
-PASSING = ("no_route", "capped", "same_text", "class_not_allowed", "signature_of_another")
+PASSING = [reason for reason in Reason.at(Place.EXPANSION) if reason.passing]
 """Reasons for leaving somebody out which pass without anybody changing the person."""
 AGAIN = timedelta(days=1)
 """After how long somebody who was left out for such a reason is tried again."""

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from service.channels.contract.gateway import Receipt, SubmitResult
-from service.channels.contract.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.outcome import Outcome, ReceiptState
 from service.errors import Invalid
+from service.ledger.reasons import Place, Reason
 
 Applies = Literal["submit", "receipt"]
 
@@ -20,6 +21,7 @@ SETTLED = frozenset({Outcome.ACCEPTED, Outcome.NOT_SENT})
 """Outcomes that no code changes, and that no code can mean."""
 
 _SUBMIT_OUTCOMES = [outcome for outcome in Outcome if outcome not in SETTLED]
+_REASONS = Reason.at(Place.CARRIER)
 _WITHOUT_REASON = frozenset({ReceiptState.DELIVERED, ReceiptState.BUFFERED})
 
 
@@ -65,8 +67,8 @@ def _faults(code: Code) -> Iterable[tuple[str, str]]:
         yield "outcome", f"one of {', '.join(allowed)}"
     elif code.applies_to == "receipt" and code.outcome in _WITHOUT_REASON and code.reason:
         yield "reason", f"leave it out: {code.outcome} needs no reason"
-    if code.reason not in list(Reason):
-        yield "reason", f"one of {', '.join(filter(None, Reason))}"
+    if code.reason and code.reason not in _REASONS:
+        yield "reason", f"one of {', '.join(_REASONS)}"
 
 
 _FAILURES = {ReceiptState.UNDELIVERED, ReceiptState.EXPIRED, ReceiptState.REJECTED}

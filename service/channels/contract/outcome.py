@@ -1,4 +1,7 @@
-"""What carriers answer, in words that all protocols share; each protocol's tables lead here."""
+"""What carriers answer, in words that all protocols share; each protocol's tables lead here.
+
+Why a part was refused or not delivered is a `ledger.reasons.Reason` of `Place.CARRIER`.
+"""
 
 from enum import StrEnum
 
@@ -29,22 +32,3 @@ class ReceiptState(StrEnum):
     EXPIRED = "expired"
     REJECTED = "rejected"
     UNKNOWN = "unknown"
-
-
-class Reason(StrEnum):
-    """Why a part was refused or not delivered."""
-
-    NONE = ""
-    EMPTY_NUMBER = "empty_number"
-    SUSPENDED = "suspended"
-    POWERED_OFF = "powered_off"
-    BLACKLISTED = "blacklisted"
-    MEMORY_FULL = "memory_full"
-    PORTED = "ported"
-    CONTENT_FILTER = "content_filter"
-    FREQUENCY_LIMIT = "frequency_limit"
-    REJECTED = "rejected"  # for no reason that it names, so it says nothing of the text
-    NETWORK = "network"  # passes: busy, down, no answer; that there is no route does not
-    ACCOUNT = "account"  # our account or its configuration
-    FORMAT = "format"  # what we wrote does not suit the carrier
-    OTHER = "other"

@@ -32,6 +32,7 @@ from service.dispatch.direct.direct_bounds_store import DirectTerms
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.direct.direct_values import GivenText
 from service.errors import Conflict, Forbidden, Invalid
+from service.ledger.reasons import words_of
 from service.messages.lint.lint import of_level
 from service.messages.lint.lint_store import policy_get, sender_get
 from service.messages.lint.never_words import first_in
@@ -44,20 +45,6 @@ from service.storage.postgres import Connection, limit_pauses
 
 DAY = timedelta(hours=24)
 """The span of the limit, and how long a direct send is valid."""
-
-LEFT_OUT = {
-    "opted_out": "the person refuses such texts",
-    "protected": "the number is protected and is not written to",
-    "dead_number": "the number does not exist any more",
-    "complaint": "the person has complained and is not written to",
-    "not_a_guest": "a trial key reaches only the guests of its department",
-    "outside_area": "the person lives outside the department's area",
-    "outside_key": "the person is not of the areas or rosters that this key may send to",
-    "no_route": "no channel takes numbers of this carrier",
-    "synthetic_range": "the number is nobody's: real channels refuse the synthetic ranges",
-    "not_synthetic": "the channels here are simulated and take synthetic numbers only",
-}
-"""Why somebody who is named has no row in the ledger; the codes are those of an expansion."""
 
 _NOBODY = Writer("", "")
 """Whose a text without variables is, for its values."""
@@ -167,9 +154,13 @@ async def send(
     numbers = {people[phone_hash].place: no for phone_hash, no in started.numbers.items()}
     for phone_hash, reason in started.left_out.items():
         index = people[phone_hash].place
-        refused.append(RefusedRecipient(index, reason, LEFT_OUT.get(reason, f"left out: {reason}")))
+        refused.append(_left_out(index, reason))
     refused.sort(key=lambda r: r.index)
     return Sent(started.run_id, started.target, refused, sorted(started.channels), numbers)
+
+
+def _left_out(index: int, reason: str) -> RefusedRecipient:
+    return RefusedRecipient(index, reason, words_of(reason).en)
 
 
 def _check_terms(terms: DirectTerms, words: DirectText) -> None:
@@ -198,8 +189,7 @@ async def _out_of_bounds(
         rosters=sender.rosters,
     )
     return [
-        RefusedRecipient(people.pop(phone_hash).place, reason, LEFT_OUT[reason])
-        for phone_hash, reason in reasons.items()
+        _left_out(people.pop(phone_hash).place, reason) for phone_hash, reason in reasons.items()
     ]
 
 

@@ -19,8 +19,9 @@ from math import ceil
 from typing import Any
 
 from service.channels.contract.gateway import Deliver, Delivery, Receipt, SubmitResult
-from service.channels.contract.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.outcome import Outcome, ReceiptState
 from service.dispatch.limits.pace import CLIMB, CLIMB_SECONDS, SLOWEST
+from service.ledger.reasons import Reason
 
 BOUNDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0)
 """Seconds that an answer took at most, by place in `times`; one more place for the rest."""

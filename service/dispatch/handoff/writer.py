@@ -18,7 +18,7 @@ from service.channels.config.store import hold_channel
 from service.channels.contract.gateway import Gateway, Submission, SubmitResult
 from service.channels.contract.maintenance import maintenance_end, next_day
 from service.channels.contract.model import Channel, Hold
-from service.channels.contract.outcome import Outcome, Reason
+from service.channels.contract.outcome import Outcome
 from service.dispatch.compose import Message, Work
 from service.dispatch.failover.health import IN_A_ROW
 from service.dispatch.handoff import store
@@ -29,6 +29,7 @@ from service.dispatch.limits.in_flight import PermitCounter
 from service.dispatch.limits.pace import RateLimit, channel_limit, lot_size
 from service.dispatch.limits.throttle import Throttle
 from service.errors import Unavailable
+from service.ledger.reasons import Reason
 from service.logs import seldom
 from service.storage.postgres import COLLISIONS, UNREACHABLE
 

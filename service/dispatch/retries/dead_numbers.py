@@ -12,9 +12,9 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from service.audience.rosters.rosters import day_in_china
-from service.channels.contract.outcome import Reason
 from service.dispatch.retries import dead_numbers_store as store
 from service.dispatch.retries.reroute_store import Key
+from service.ledger.reasons import Reason
 from service.storage.postgres import Connection
 
 log = logging.getLogger(__name__)

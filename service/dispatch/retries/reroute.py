@@ -14,11 +14,12 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from service.campaigns.plans.lifecycle import reopen_campaigns
-from service.channels.contract.outcome import Reason, ReceiptState
+from service.channels.contract.outcome import ReceiptState
 from service.channels.routing.route import second
 from service.channels.routing.route_store import list_lanes
 from service.dispatch.retries import reroute_store
 from service.dispatch.retries.reroute_store import Key
+from service.ledger.reasons import Reason
 from service.storage.postgres import Connection
 
 log = logging.getLogger(__name__)

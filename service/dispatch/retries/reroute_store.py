@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from service.campaigns.audience.follow_up_store import uncorrected
-from service.channels.contract.outcome import Reason
+from service.ledger.reasons import Reason
 from service.storage.locks import lock_put_back, share_runs
 from service.storage.postgres import Connection, Record
 

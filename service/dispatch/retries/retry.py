@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from service.campaigns.calendar.hours import County, HourTerms
-from service.channels.contract.outcome import Reason, ReceiptState
+from service.channels.contract.outcome import ReceiptState
+from service.ledger.reasons import Reason
 
 DELAYS: Mapping[Reason, timedelta] = MappingProxyType(
     {

@@ -8,7 +8,8 @@ Outside the specification a code's meaning varies with carrier and province; unk
 import re
 from collections.abc import Iterable, Mapping
 
-from service.channels.contract.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.outcome import Outcome, ReceiptState
+from service.ledger.reasons import Reason
 from service.protocols.carrier_codes import LoginMeaning, ReportMeaning, SubmitMeaning
 
 CONNECT_OK = 0

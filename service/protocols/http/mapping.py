@@ -9,8 +9,9 @@ import json
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-from service.channels.contract.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.outcome import Outcome, ReceiptState
 from service.errors import Invalid
+from service.ledger.reasons import Place, Reason
 from service.protocols.carrier_codes import ReportMeaning, SubmitMeaning
 
 SUBMITS = (
@@ -132,6 +133,6 @@ def read_document(body: bytes, content_type: str) -> object:
 def _reason(word: str, *, refused: bool) -> Reason:
     if not word:
         return Reason.OTHER if refused else Reason.NONE
-    if word not in set(Reason):
-        raise ValueError(f"{word!r} is none of {', '.join(filter(None, Reason))}")
+    if word not in (known := Reason.at(Place.CARRIER)):
+        raise ValueError(f"{word!r} is none of {', '.join(known)}")
     return Reason(word)

@@ -8,7 +8,8 @@ carrier and province; unknown ones are `other`, and the raw code is always kept 
 
 from collections.abc import Set as AbstractSet
 
-from service.channels.contract.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.outcome import Outcome, ReceiptState
+from service.ledger.reasons import Reason
 from service.protocols.carrier_codes import LoginMeaning, ReportMeaning, SubmitMeaning
 
 OK = 0

@@ -7,7 +7,8 @@ raw code is always kept beside the meaning.
 
 from collections.abc import Collection
 
-from service.channels.contract.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.outcome import Outcome, ReceiptState
+from service.ledger.reasons import Reason
 from service.protocols.carrier_codes import LoginMeaning, ReportMeaning, SubmitMeaning
 
 STATUS_OK = 0

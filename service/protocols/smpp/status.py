@@ -7,7 +7,8 @@ they are refusals for reasons of their own, unless the account's settings say ot
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from service.channels.contract.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.outcome import Outcome, ReceiptState
+from service.ledger.reasons import Reason
 from service.protocols.carrier_codes import LoginMeaning, ReportMeaning, SubmitMeaning
 from service.protocols.smpp.report import Report
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.dispatch.handoff.lease import Lease
-from service.reports.waiting_reasons import WAITS
 from tests.factories import phone
 from tests.harness.sick import seen, serve_lane, tell
 from tests.integration.api.conftest import Api
@@ -160,10 +159,3 @@ async def test_after_a_failure_it_says_when_it_is_tried_again(text: Text) -> Non
 async def test_what_has_left_waits_for_nothing(text: Text) -> None:
     await text.change("UPDATE messages SET state = 'delivered', final_at = $1", TOMORROW)
     assert (await text.said())[0] == "已送达手机。"
-
-
-def test_the_words_are_in_both_languages() -> None:
-    for words in WAITS.values():
-        assert any("一" <= sign <= "鿿" for sign in words.zh)
-        assert words.en.isascii()
-        assert ("{until}" in words.zh) == ("{until}" in words.en)

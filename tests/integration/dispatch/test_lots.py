@@ -11,8 +11,9 @@ from service.channels.config.codes import Codes
 from service.channels.config.store import get_hold, hold_channel, lift_hold
 from service.channels.contract.gateway import Submission, SubmitResult
 from service.channels.contract.model import Hold
-from service.channels.contract.outcome import Outcome, Reason
+from service.channels.contract.outcome import Outcome
 from service.dispatch.limits.pace import Pace
+from service.ledger.reasons import Reason
 from tests.harness.ledger import TEXT
 from tests.harness.stage import Accept, Scripted, SetUp, Stage, done, until, working
 

@@ -18,13 +18,14 @@ import pytest
 from service.campaigns.core.model import WrongState
 from service.campaigns.plans import lifecycle
 from service.channels.contract.gateway import Receipt
-from service.channels.contract.outcome import Reason, ReceiptState
+from service.channels.contract.outcome import ReceiptState
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.receipts import store as delivery
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, slice_store
 from service.dispatch.retries import retry
+from service.ledger.reasons import Reason
 from service.ledger.states import OPEN
 from service.simulator.carrier.outcomes import PROFILES
 from service.storage.postgres import COLLISIONS, Pool, transaction

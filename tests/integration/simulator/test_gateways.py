@@ -17,11 +17,12 @@ from service.channels.contract.gateway import (
     Receipt,
     Submission,
 )
-from service.channels.contract.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.outcome import Outcome, ReceiptState
 from service.clock import Clock
 from service.errors import Forbidden
 from service.gateways.http import HTTPConfig, HTTPGateway
 from service.gateways.twilio import TwilioConfig, TwilioGateway
+from service.ledger.reasons import Reason
 from service.simulator.carrier.config import Account, Faults
 from service.simulator.run import running
 from tests.harness.simulated import simulator

@@ -16,10 +16,11 @@ import pytest
 from aiohttp import web
 
 from service.channels.contract.gateway import SubmitResult, Unreachable
-from service.channels.contract.outcome import Outcome, Reason
+from service.channels.contract.outcome import Outcome
 from service.clock import Clock
 from service.errors import Invalid
 from service.gateways.http import HTTPConfig, HTTPGateway
+from service.ledger.reasons import Reason
 from service.protocols.http.client import trusted
 from tests.harness.session import PATIENCE_SECONDS
 from tests.integration.wire.http_provider import (

@@ -19,10 +19,11 @@ from service.channels.contract.gateway import (
     Unparseable,
     Unreachable,
 )
-from service.channels.contract.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.outcome import Outcome, ReceiptState
 from service.clock import Clock
 from service.errors import Invalid
 from service.gateways.twilio import TwilioConfig, TwilioGateway
+from service.ledger.reasons import Reason
 from tests.harness.session import PATIENCE_SECONDS
 from tests.integration.wire.http_provider import (
     PHONE,

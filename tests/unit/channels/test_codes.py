@@ -4,8 +4,9 @@ import pytest
 
 from service.channels.config.codes import NO_CODES, Code, by_kind, checked
 from service.channels.contract.gateway import Receipt, SubmitResult
-from service.channels.contract.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.outcome import Outcome, ReceiptState
 from service.errors import Invalid
+from service.ledger.reasons import Reason
 
 
 def submit_code(outcome: str, code: str = "108", **others: str) -> Code:

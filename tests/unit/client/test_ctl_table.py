@@ -24,7 +24,7 @@ from service.audience.imports.report import FIXES, WARNINGS
 from service.audience.numbers.number import REASONS
 from service.audience.tables.header import _REFUSED
 from service.audience.vocabulary.choices import CARRIERS, ROLES
-from service.reports.explanations import REASONS as REASONS_OF_TEXTS
+from service.ledger.reasons import Reason
 
 BY_OP = {f"{op.method} {op.path}": op for op in OPS}
 MAY = RIGHTS[Role.OPERATOR] | RIGHTS[Role.APPROVER]
@@ -252,4 +252,7 @@ def test_members_and_their_names_are_in_chinese_by_what_they_hold() -> None:
 def test_what_may_hold_a_state_or_reason_has_its_chinese_word() -> None:
     states = {*get_args(CampaignState), *get_args(MessageState)}
     words = {*get_args(MessageClass), *get_args(Priority), *get_args(LateChoice)}
-    assert states | words | REASONS_OF_TEXTS.keys() <= WORDS.keys()
+    assert states | words <= WORDS.keys()
+    assert {reason: reason.label for reason in Reason if reason} == {
+        reason: WORDS.get(reason) for reason in Reason if reason
+    }

@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from service.campaigns.calendar.hours import County, HourTerms
-from service.channels.contract.outcome import Reason, ReceiptState
+from service.channels.contract.outcome import ReceiptState
 from service.dispatch.retries.retry import DELAYS, FAILURES, RetryTerms, due_at, is_passing
+from service.ledger.reasons import Place, Reason
 from service.protocols.cmpp import status as cmpp
 from service.protocols.sgip import status as sgip
 from service.protocols.smgp import status as smgp
@@ -53,14 +54,8 @@ def test_all_other_reasons_are_final(reason: str | None) -> None:
     assert not is_passing("undelivered", reason)
 
 
-def test_every_reason_is_decided_on() -> None:
-    never = {
-        *(Reason.NONE, Reason.EMPTY_NUMBER, Reason.SUSPENDED, Reason.BLACKLISTED, Reason.PORTED),
-        *(Reason.CONTENT_FILTER, Reason.ACCOUNT, Reason.FORMAT, Reason.OTHER, Reason.POWERED_OFF),
-        Reason.REJECTED,
-    }
-    assert never | set(DELAYS) == set(Reason)
-    assert not never & set(DELAYS)
+def test_a_text_is_tried_again_for_what_carriers_say_and_passes() -> None:
+    assert set(DELAYS) == {reason for reason in Reason.at(Place.CARRIER) if reason.passing}
 
 
 @pytest.mark.parametrize("state", list(ReceiptState))

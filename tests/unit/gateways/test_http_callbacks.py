@@ -14,9 +14,10 @@ from pydantic import ValidationError
 
 from service.channels.contract.gateway import Callback, CallbackAnswer, Inbound, Receipt
 from service.channels.contract.model import merged, parse_config, revealed, shown
-from service.channels.contract.outcome import Reason, ReceiptState
+from service.channels.contract.outcome import ReceiptState
 from service.errors import Forbidden, Invalid
 from service.gateways.http import HTTPConfig, HTTPGateway
+from service.ledger.reasons import Reason
 
 NOW = datetime(2027, 1, 12, 1, 30, tzinfo=UTC)
 SECRET = "k3y-of-callbacks"

@@ -1,6 +1,7 @@
 import pytest
 
-from service.channels.contract.outcome import Outcome, Reason, ReceiptState
+from service.channels.contract.outcome import Outcome, ReceiptState
+from service.ledger.reasons import Reason
 from service.protocols.smpp.report import Report
 from service.protocols.smpp.status import (
     OwnCodes,

@@ -1,85 +1,29 @@
-"""Every code that the ledger, an exclusion or a suppression can hold has a sentence, twice."""
+"""What became of a text, in a sentence of Chinese and of English."""
 
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-import service
-from service.audience.suppressions.suppression import REASONS as STOPPING
-from service.channels.contract.outcome import Reason
-from service.delivery.uncertain import statement_import, uncertain
-from service.dispatch.direct import direct_send, direct_store
-from service.dispatch.limits import caps
-from service.dispatch.value_check import ValueRefused
+from service.ledger.reasons import SUPPRESSIONS, Place, Reason
 from service.ledger.states import MessageState
 from service.reports import explanations
 
-FOLDER = Path(service.__file__).parent
-WRITERS = [
-    path
-    for part in ("dispatch", "delivery", "campaigns", "privacy")
-    for path in sorted((FOLDER / part).rglob("*.py"))
-]
-CODE = re.compile(r"""(?:\breason = |THEN |ELSE |cancel_reason, )'([a-z_]+)'""")
-IN_PYTHON = re.compile(
-    r"""reason, code = "\w+", "([a-z_]+)"|_mark_rows\([^)"]*"([a-z_]+)"|return "([a-z_]+)"$""",
-    re.MULTILINE,
-)
-NO_REASONS = {
-    *MessageState,
-    *("running", "paused", "scheduled", "sent", "held", "expanding", "draft", "open", "closed"),
-    *("waiting", "stopped", "passed", "moved_on", "in_doubt", "without_message", "reply"),
-    *("opt_out_confirmed", "notices_confirmed"),
-    *(
-        "real",
-        "drill",
-        "person",
-        "answered",
-        "not_asked",
-        "send",
-        "outside_key",
-    ),  # the last: answered, not stored
-}
-"""Words that the same SQL says of something else."""
 
-
-def stored() -> set[str]:
-    """The codes that the code writes: constants, and what stands in SQL."""
-    found = {reason.value for reason in Reason if reason.value} | set(STOPPING)
-    found |= {caps.CAPPED, uncertain.DECIDED, statement_import.STATEMENT}
-    found |= {direct_store.CANCELLED_BY_SENDER, *direct_send.LEFT_OUT, ValueRefused.reason}
-    for path in WRITERS:
-        found |= set(CODE.findall(path.read_text("utf-8")))
-    for name in (
-        "dispatch/handoff/recorder.py",
-        "dispatch/handoff/sender.py",
-        "dispatch/expansion/expand.py",
-        "campaigns/audience/available_channels.py",
-    ):
-        for groups in re.findall(IN_PYTHON, (FOLDER / name).read_text("utf-8")):
-            found |= set(filter(None, groups))
-    return found - NO_REASONS
-
-
-def test_every_code_that_can_be_stored_has_words() -> None:
-    codes = stored()
-    assert {"no_receipt", "no_answer", "erased", "same_text", "not_kept"} <= codes
-    assert {"cannot_be_composed", "class_not_allowed", "no_longer_listed"} <= codes
-    assert not codes - set(explanations.REASONS) - explanations.SAID_BY_STATE
-
-
-def test_every_state_and_every_stop_has_words() -> None:
+def test_every_state_has_words() -> None:
     assert set(explanations.STATES) == set(MessageState)
-    assert set(explanations.STOPS) == set(STOPPING)
-    for sentence in (
-        *explanations.STATES.values(),
-        *explanations.REASONS.values(),
-        *explanations.STOPS.values(),
-    ):
+    for sentence in explanations.STATES.values():
         assert re.search(r"[一-鿿]", sentence.zh), sentence
         assert re.fullmatch(r"[ -~—]+", sentence.en), sentence
+
+
+@pytest.mark.parametrize("reason", list(filter(None, Reason)))
+def test_a_reason_is_said_after_the_state_unless_the_state_says_it(reason: Reason) -> None:
+    said = explanations.explain("undelivered", reason.value)
+    if reason.places & Place.SILENCE:
+        assert said == ("未送达。", "It did not arrive.")
+    else:
+        assert said == (f"未送达：{reason.words.zh}。", f"It did not arrive: {reason.words.en}.")
 
 
 @pytest.mark.parametrize(
@@ -96,14 +40,22 @@ def test_every_state_and_every_stop_has_words() -> None:
         ),
         (
             *("left_out", "no_area", "没有列入这次发送：名单里没有所需的区域。"),
-            "The person was left out of this broadcast: "
-            + explanations.REASONS["no_area"].en
-            + ".",
+            "The person was left out of this broadcast: " + Reason.NO_AREA.words.en + ".",
+        ),
+        (
+            *("suppressed", "of_another_version", "发出前被拦下：of_another_version。"),
+            "It was stopped before it left: of_another_version.",
         ),
     ],
 )
 def test_what_became_of_a_text_reads_well(state: str, reason: str | None, zh: str, en: str) -> None:
     assert explanations.explain(state, reason) == (zh, en)
+
+
+@pytest.mark.parametrize("reason", list(SUPPRESSIONS))
+def test_every_suppression_says_since_when(reason: Reason) -> None:
+    said = explanations.explain_stop(reason.value, datetime(2027, 1, 11, 17, tzinfo=UTC), None)
+    assert all("2027-01-12" in sentence for sentence in said)
 
 
 def test_a_stop_says_since_when_and_until_when_by_the_day_in_china() -> None:

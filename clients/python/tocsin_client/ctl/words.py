@@ -67,7 +67,7 @@ WORDS = {
     "capped": "达上限", "same_text": "近期收过同文", "no_receipt": "没有回执",
     "validity_over": "有效期已过", "no_route": "无可用通道",
     "no_name": "缺姓名", "no_area": "缺区划",
-    "not_a_guest": "不在试用名单", "outside_area": "不在本区域",
+    "not_a_guest": "不在试用名单", "outside_area": "不在本区域", "outside_key": "密钥不可发",
     "no_longer_listed": "已不在名单",
     "content_filter": "内容被过滤", "frequency_limit": "频次限制", "ported": "已携号转网",
     "network": "网络不通", "account": "通道账号问题", "format": "格式不符", "no_answer": "无应答",

@@ -1,0 +1,27 @@
+"""Databases of tests take no reason that is not a member of `ledger.reasons`."""
+
+from service.ledger.reasons import OUTSIDE_TARGET, Place, Reason
+from service.storage.postgres import Connection
+
+_INSIDE = [reason for reason in Reason if reason.places & ~OUTSIDE_TARGET]
+COLUMNS = {
+    "exclusions.reason": Reason.at(OUTSIDE_TARGET),
+    "messages.reason": _INSIDE,
+    "attempts.reason": _INSIDE,
+    "parts.reason": [Reason.NONE, *Reason.at(Place.CARRIER | Place.SILENCE)],
+    "receipt_inbox.reason": [Reason.NONE, *Reason.at(Place.CARRIER)],
+    "receipts_unmatched.reason": [Reason.NONE, *Reason.at(Place.CARRIER)],
+    "receipts_dismissed.reason": [Reason.NONE, *Reason.at(Place.CARRIER)],
+    "runs.cancel_reason": Reason.at(Place.CANCEL),
+}
+"""The columns that hold a reason, with the reasons that may stand there."""
+
+
+async def check_reasons(conn: Connection) -> None:
+    """Let the database refuse every statement that writes a reason where it may not stand."""
+    for column, reasons in COLUMNS.items():
+        table, name = column.split(".")
+        codes = ", ".join(f"'{reason}'" for reason in reasons)
+        await conn.execute(
+            f"ALTER TABLE {table} ADD CONSTRAINT registered_reason CHECK ({name} IN ({codes}))"
+        )
