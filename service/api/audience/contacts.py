@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from service.api.audience.consent import EvidenceBody, EvidenceOut
+from service.api.audience.field_members import SHOWN, with_members
 from service.api.audience.rosters import MemberBody
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
@@ -36,6 +37,7 @@ from service.audience.numbers.number import REASONS, mask, parse_phone
 from service.audience.rosters import roster_store
 from service.audience.rosters.rosters import day_in_china, put_members
 from service.audience.vocabulary.consent import check_evidence
+from service.audience.vocabulary.fields import SHOWN_FIELDS
 from service.errors import Invalid, NotFound
 
 MOST_TYPED = 100
@@ -98,20 +100,16 @@ class ContactOut(Out):
     edited_by: UUID | None
 
 
-class ContactEntryOut(EvidenceOut):
-    """What one row of one list says of a person, and where it came from."""
+@with_members(SHOWN)
+class _SaidOut(EvidenceOut):
+    """What one row of one list says of a person."""
 
     roster: str
-    roles: list[str]
-    org: str
-    school: str
-    grade: str
-    class_: str = Field(alias="class")
-    college: str
-    office: str
-    tags: list[str]
-    guardian_of: str = Field(description="Whose guardian the person is, masked.")
-    consent_basis: str
+
+
+class ContactEntryOut(_SaidOut):
+    """What one row of one list says of a person, and where it came from."""
+
     import_id: UUID | None
     file_name: str
     row: int | None
@@ -157,8 +155,9 @@ async def create_contact(call: Call, body: ContactBody) -> ContactDetail:
     if known is None:
         check_evidence(body.basis or "duty", body.shown, day_in_china(call.now))
     tags = read_tags(body.tags)
-    phone = parse_phone(body.phone)
-    check_is_name(body.name)
+    row = body.columns() | {"tags": ""}
+    phone = parse_phone(row["phone"])
+    check_is_name(row["name"])
     request = ImportRequest(
         department_id=department_id,
         user_id=call.user.id,
@@ -169,7 +168,7 @@ async def create_contact(call: Call, body: ContactBody) -> ContactDetail:
         evidence=body.shown,
     )
     keyring = call.runtime.keyring
-    made = await put_members(call.conn, keyring, request, [body.columns() | {"tags": ""}], call.now)
+    made = await put_members(call.conn, keyring, request, [row], call.now)
     _check_taken(made.report["rejected"])
     contact = await store.find_contact(
         call.conn, keyring, department_id, keyring.phone_index(phone)
@@ -252,8 +251,13 @@ def _shown(contact: Contact, areas: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _entry(entry: Entry) -> ContactEntryOut:
-    values = {name: getattr(entry, name) for name in ContactEntryOut.model_fields}
-    return ContactEntryOut(**values | {"guardian_of": masked_name(entry.guardian_of)})
+    values = {
+        name: getattr(entry, name) for name in ContactEntryOut.model_fields if hasattr(entry, name)
+    }
+    for field in SHOWN_FIELDS:
+        said = entry.said[field.code]
+        values[field.code] = masked_name(said) if field.encrypted else said
+    return ContactEntryOut(**values)
 
 
 def masked_name(name: str) -> str:

@@ -1,75 +1,43 @@
 """A department's list, kept current by its own system."""
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from service.api.audience.audience import RosterOut, get_roster
 from service.api.audience.consent import EvidenceBody, evidence_of
+from service.api.audience.field_members import ROW_FIELDS, TAKEN, Value, with_members
 from service.api.http.call import Call
-from service.api.http.schema import Body, Day, OptionalLine, Out, Text
+from service.api.http.schema import Body, Day, OptionalLine, Out
 from service.audience.imports.model import ImportRequest
 from service.audience.rosters import roster_store
 from service.audience.rosters.rosters import MOST_MEMBERS, day_in_china, put_members
-from service.audience.vocabulary.choices import ROLES
 from service.audience.vocabulary.consent import How, check_evidence
 from service.audience.vocabulary.texts import MOST_TAGS
 from service.errors import Invalid, NotFound
 
-LONGEST_VALUE = 500
 LONGEST_VALIDITY = timedelta(days=1_096)
 
 
-def _as_text(value: object) -> object:
-    """An age may come as a number, as a spreadsheet has it."""
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    return str(value) if is_number else value
+@with_members(TAKEN)
+class _Row(Body):
+    """The columns of a contact file."""
 
 
-Value = Annotated[Text, Field(max_length=LONGEST_VALUE)]
-Number = Annotated[Value, BeforeValidator(_as_text)]
-
-
-class MemberBody(Body):
+class MemberBody(_Row):
     """One person: what the columns of a contact file say, and read by the same rules."""
 
-    phone: Annotated[Number, Field(min_length=1, description="In any usual form.")]
-    name: Value = ""
-    gender: Value = ""
-    age: Number = ""
-    age_band: Value = ""
-    area: Number = Field(
-        default="", description="A name or code; counts where the next three say nothing."
-    )
-    area_code: Number = ""
-    town: Value = ""
-    village: Value = ""
-    group: Value = ""
-    roles: list[Value] = Field(
-        default_factory=list, max_length=len(ROLES), description=f"Of {', '.join(ROLES)}."
-    )
-    org: Value = ""
-    org_type: Value = ""
-    school: Value = ""
-    grade: Value = ""
-    class_: Value = Field(default="", alias="class")
-    college: Value = ""
-    office: Value = ""
-    guardian_of: Value = ""
-    carrier: Value = ""
-    consent_basis: Value = ""
-    source_dept: Value = ""
-    valid_until: Value = ""
-    note: Value = ""
     tags: list[Value] = Field(default_factory=list, max_length=MOST_TAGS)
 
     def columns(self) -> dict[str, str]:
         """The values by column."""
-        own = set(MemberBody.model_fields) - {"roles", "tags"}
-        values = self.model_dump(by_alias=True, include=own)
-        return {**values, "roles": ";".join(self.roles), "tags": ";".join(self.tags)}
+        values = {field.code: getattr(self, field.code) for field in ROW_FIELDS}
+        return {
+            code: ";".join(value) if isinstance(value, list) else value
+            for code, value in values.items()
+        }
 
 
 class MembersBody(EvidenceBody):

@@ -1,8 +1,9 @@
 """A person as a department keeps them, and what may be corrected of them by hand (pure)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from service.audience.vocabulary.cells import text_form
@@ -15,23 +16,15 @@ from service.errors import Invalid
 class Entry:
     """What one row of one list says of a person, and where it came from.
 
-    guardian_of: whose guardian the row says they are. left_at: since when a newer list does not
+    said: the fields that a person's page shows (`fields.SHOWN_FIELDS`), by their codes, in full.
+    left_at: since when a newer list does not
     have it any more. last_day: to the end of which it counts, if the row says so. evidence: what
     shows the person's consent, where the list rests on it; evidence_of: whether that was said of
     the import or of the roster as a whole.
     """
 
     roster: str
-    roles: list[str]
-    org: str
-    school: str
-    grade: str
-    class_: str
-    college: str
-    office: str
-    tags: list[str]
-    guardian_of: str
-    consent_basis: str
+    said: Mapping[str, Any]
     import_id: UUID | None
     file_name: str
     row: int | None

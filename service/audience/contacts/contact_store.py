@@ -11,6 +11,7 @@ from uuid import UUID
 
 from service.audience.contacts.contact import Contact, Entry
 from service.audience.rosters.roster_store import shown_evidence
+from service.audience.vocabulary.fields import PERSON_COLUMNS, SHOWN_FIELDS
 from service.crypto import Keyring
 from service.storage.postgres import Connection, Record, affected
 
@@ -20,8 +21,9 @@ _VISIBLE = """
 """
 """$1: the asker's department; $2: whether they see all departments."""
 
-_CONTACT = """
-    SELECT c.id, c.department_id, c.phone_cipher, c.name_cipher, c.gender, c.age_band, c.area_code,
+_CONTACT = f"""
+    SELECT c.id, c.department_id, c.phone_cipher,
+           {", ".join(f"c.{column}" for column in PERSON_COLUMNS)},
            coalesce(v.carrier, c.carrier) AS carrier, c.listed, c.version, c.created_at,
            c.updated_at, c.edited_at, c.edited_by,
            ARRAY(SELECT DISTINCT r.role FROM links l, unnest(l.roles) AS r(role)
@@ -30,7 +32,7 @@ _CONTACT = """
                  UNION SELECT t.tag FROM links l, unnest(l.tags) AS t(tag)
                  WHERE l.contact_id = c.id AND l.left_by IS NULL ORDER BY tag) AS tags
     FROM contacts c LEFT JOIN carrier_overrides v ON v.phone_hash = c.phone_hash
-"""
+"""  # noqa: S608  # names of columns
 
 
 async def list_contacts(
@@ -112,9 +114,8 @@ async def list_entries(conn: Connection, keyring: Keyring, contact_id: UUID) -> 
     """What each list says of a person, in the order in which it came, with those that ended."""
     rows = await conn.fetch(
         f"""
-        SELECT r.name AS roster, l.roles, l.org, l.school, l.grade, l.class AS class_,
-               l.college, l.office, l.tags, l.guardian_of_cipher, l.consent_basis, l.import_id,
-               coalesce(i.file_name, '') AS file_name, l.row_no AS row,
+        SELECT r.name AS roster, {", ".join(f"l.{field.column}" for field in SHOWN_FIELDS)},
+               l.import_id, coalesce(i.file_name, '') AS file_name, l.row_no AS row,
                i.created_by AS imported_by, i.created_at AS imported_at, l.left_at, l.last_day,
                {shown_evidence("i", "r")}
         FROM links l JOIN rosters r ON r.id = l.roster_id
@@ -151,7 +152,7 @@ async def correct_contact(
     )
 
 
-CORRECTABLE = frozenset({"name_cipher", "gender", "age_band", "area_code", "carrier"})
+CORRECTABLE = frozenset({*PERSON_COLUMNS, "carrier"})
 
 
 async def set_tags(conn: Connection, contact_id: UUID, tags: Sequence[str], now: datetime) -> None:
@@ -192,10 +193,15 @@ def _contact(row: Record, keyring: Keyring) -> Contact:
 
 
 def _entry(row: Record, keyring: Keyring) -> Entry:
-    values = {name: value for name, value in row.items() if not name.endswith("_cipher")}
-    return Entry(
-        guardian_of=_decrypted(keyring, "guardian_of", row["guardian_of_cipher"]), **values
-    )
+    said = {
+        field.code: _decrypted(keyring, field.code, row[field.column])
+        if field.encrypted
+        else row[field.column]
+        for field in SHOWN_FIELDS
+    }
+    columns = {field.column for field in SHOWN_FIELDS}
+    others = {name: value for name, value in row.items() if name not in columns}
+    return Entry(said=said, **others)
 
 
 def _decrypted(keyring: Keyring, kind: str, cipher: bytes | None) -> str:

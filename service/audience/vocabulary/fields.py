@@ -1,7 +1,8 @@
 """The fields of a person: one table for all that name them.
 
-The recognition of headers, the reader of rows, the staging table and its merge, and the rule
-language are made from `PERSON_FIELDS`. A new field is a row here and a column of `links`.
+The recognition of headers, the reader of rows, the staging table and its merge, a person's page,
+the members of the API, the rule language and the lists in docs/importing.md and docs/segments.md
+are made from `PERSON_FIELDS`. How to add a field: docs/adding-a-person-field.md.
 """
 
 from dataclasses import dataclass
@@ -98,7 +99,8 @@ PERSON_FIELDS = (
             """联系电话 联系方式 电话号码 电话 联系号码 号码 phone phonenumber phone_number tel
             telephone contact""",
         ),
-        means="the mobile number, or several; a guardian's goes before one's own",
+        means="the mobile number, or several; a guardian's goes before one's own; it is kept with"
+        " the person, encrypted",
     ),
     _field(
         "name",
@@ -118,7 +120,7 @@ PERSON_FIELDS = (
         on_person=True,
         rule=RuleWords("gender", "性别", Kind.CODE),
     ),
-    _field("age", "年龄 周岁 age", "in years; the age band is kept"),
+    _field("age", "年龄 周岁 age", "in years; kept as `age_band`"),
     _field(
         "age_band",
         "年龄段 年龄组 age_band ageband agegroup age_group",
@@ -131,7 +133,7 @@ PERSON_FIELDS = (
         "area",
         "区域 所在区域 area",
         "a name of any level (above the towns the full one: 旌德县) or a code; counts where"
-        " 区划代码, 乡镇 and 村 say nothing",
+        " 区划代码, 乡镇 and 村 say nothing; kept as `area_code`",
     ),
     _field(
         "area_code",
@@ -141,8 +143,12 @@ PERSON_FIELDS = (
         on_person=True,
         rule=RuleWords("area", "区域", Kind.TEXT),
     ),
-    _field("town", "乡镇 所属乡镇 所在乡镇 镇 乡镇街道 town", "by its name"),
-    _field("village", "村 社区 村社区 村居 行政村 所属村 所在村 village", "by its name"),
+    _field("town", "乡镇 所属乡镇 所在乡镇 镇 乡镇街道 town", "by its name; kept as `area_code`"),
+    _field(
+        "village",
+        "村 社区 村社区 村居 行政村 所属村 所在村 village",
+        "by its name; kept as `area_code`",
+    ),
     _text(
         "group",
         "村民组 楼栋 村民组/楼栋 小组 网格 group",
