@@ -1,7 +1,7 @@
 """What the documents say of the fields of a person, made from the table of fields.
 
-`python -m tests.architecture.person_fields --write` brings docs/importing.md and docs/segments.md up
-to date; `test_person_fields` compares them.
+`python -m tests.architecture.person_fields --write` brings docs/importing.md and docs/segments.md
+up to date; `test_person_fields` compares them.
 """
 
 import re
@@ -35,7 +35,7 @@ def _line(field: PersonField) -> str:
     headers = " · ".join(" ".join(words.split()) for words in field.headers)
     means = field.means
     if field.longest:
-        means += f"; at most {field.longest} characters, a longer one warns `cell_refused`"
+        means += f"; at most {field.longest} characters, a longer one warns `text_too_long`"
     kept = "encrypted" if field.encrypted else "yes" if field.column else ""
     rule = f"`{field.rule.name}` {field.rule.chinese}" if field.rule else ""
     cells = (f"`{field.code}`", headers, means, kept, rule)

@@ -83,6 +83,7 @@ WARNINGS = sorted(
         "cell_refused",
         "csv_injection",
         "tag_refused",
+        "text_too_long",
     ]
 )
 _BITS = {code: 1 << at for at, code in enumerate((*FIXES, *WARNINGS))}

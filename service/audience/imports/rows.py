@@ -219,6 +219,7 @@ def read_texts(cells: tuple[str, ...]) -> Texts:
         bool(text_form(cells[_GUARDIAN_OF])),
         _codes(
             cell_refused=any(text.refused for text in texts),
+            text_too_long=any(text.too_long for text in texts),
             csv_injection=any(text.formula for text in texts),
             tag_refused=any(split_tags(texts[at].value).refused for at in TAGS_AT),
         ),

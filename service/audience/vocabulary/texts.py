@@ -26,17 +26,19 @@ class Text(NamedTuple):
     value: str
     refused: bool = False
     formula: bool = False
+    too_long: bool = False
 
 
 @lru_cache(_CACHED_CELLS)
 def read_text(cell: str, longest: int | None = None) -> Text:
-    """A free text cell. It is refused, and nothing of it stored, if it holds an ID or bank card
-    number or has more than `longest` characters.
+    """A free text cell. Nothing of it is stored if it holds an ID or bank card number (refused), or
+    has more than `longest` characters.
     """
     text = text_form(cell)
+    refused = _PERSONAL_NUMBER.search(text) is not None
     too_long = longest is not None and len(text) > longest
-    refused = too_long or _PERSONAL_NUMBER.search(text) is not None
-    return Text("" if refused else text, refused, is_formula(cell, text))
+    value = "" if refused or too_long else text
+    return Text(value, refused, is_formula(cell, text), too_long)
 
 
 class Tags(NamedTuple):

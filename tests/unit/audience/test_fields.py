@@ -79,13 +79,13 @@ def test_every_text_makes_another_link() -> None:
     assert len({stager.digest(one) for one in links}) == len(TEXT_FIELDS) + 1
 
 
-def test_a_text_that_is_too_long_is_refused_and_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_that_is_too_long_is_left_out_and_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_text(" 高中 ", 2).value == "高中"
-    assert read_text("高中生", 2) == ("", True, False)
+    assert read_text("高中生", 2) == ("", False, False, True)
     assert read_text("高中生").value == "高中生"
     monkeypatch.setattr("service.audience.imports.rows._LONGEST", (2,) * len(TEXT_FIELDS))
     read = read_texts.__wrapped__(("高中", "高中生", *[""] * (len(TEXT_FIELDS) - 2)))
-    assert (read.values[:2], read.warnings) == (("高中", ""), ("cell_refused",))
+    assert (read.values[:2], read.warnings) == (("高中", ""), ("text_too_long",))
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ WARNINGS: Words = {
     "carrier_unknown": ("unknown carrier", "运营商无法识别"),
     "cell_refused": ("a cell with an ID or card number left out", "含证件或银行卡号的单元格未导入"),
     "csv_injection": ("cells that look like formulas", "疑似公式的单元格"),
+    "text_too_long": ("a text that is too long left out", "过长的内容未导入"),
     "tag_refused": ("tags too long or too many", "标签过长或过多"),
 }
 REFUSED_KINDS: Words = {
