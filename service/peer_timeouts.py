@@ -35,7 +35,7 @@ def keep_alive(sock: socket.socket | None) -> None:
 
 
 @dataclass(slots=True)
-class Reach:
+class Reachability:
     """Whether a server answers, as the log tells it: a line for a loss, a line for a return."""
 
     server: str

@@ -25,7 +25,7 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
-from service.peer_timeouts import KEEPALIVE, Reach
+from service.peer_timeouts import KEEPALIVE, Reachability
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.1
@@ -164,7 +164,7 @@ class Queue:
     """The job queue. reach: whether Redis answers, as all of this process know it."""
 
     arq: ArqRedis
-    reach: Reach = field(default_factory=lambda: Reach("Redis"))
+    reach: Reachability = field(default_factory=lambda: Reachability("Redis"))
     _resting: dict[_Ask, asyncio.Task[None]] = field(default_factory=dict)
     _again: set[_Ask] = field(default_factory=set)
     _looking: asyncio.Task[None] | None = None

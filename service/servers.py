@@ -20,7 +20,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from service.errors import Misconfigured
 from service.queue import open_redis
-from service.storage.postgres import UNREACHABLE, NoRight, NoTable, Refusal, read_version
+from service.storage.postgres import UNREACHABLE, NoRight, NoTable, PostgresRefusal, read_version
 from service.storage.roles import NO_RIGHTS
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ NO_TABLES = (
 AGAIN_SECONDS = 1.0
 """How often a server that is away at the start is looked for."""
 
-Words = tuple[str, str]
+BilingualText = tuple[str, str]
 """The same in English and in Chinese."""
 
 
@@ -49,7 +49,7 @@ class Fault:
     """Why a server is of no use. passing: it may be over in a moment without anybody's doing."""
 
     server: str
-    words: Words
+    words: BilingualText
     passing: bool = False
 
     @property
@@ -212,7 +212,7 @@ async def _postgresql_fault(url: str) -> Fault | None:
     server = _named("PostgreSQL", "TOCSIN_DATABASE_URL", url)
     try:
         found, encoding = await read_version(url)
-    except Refusal as error:
+    except PostgresRefusal as error:
         return _refused(server, error)
     except ValueError:  # before UNREACHABLE, which the driver's own is as well
         return server.fault(
@@ -227,7 +227,7 @@ async def _postgresql_fault(url: str) -> Fault | None:
     return None if encoding == ENCODING else server.encoding(encoding)
 
 
-def _refused(server: _Server, error: Refusal) -> Fault:
+def _refused(server: _Server, error: PostgresRefusal) -> Fault:
     """What PostgreSQL says before it lets anybody in."""
     state = error.sqlstate
     if state == "28000" and ("encryption" in str(error) or "SSL" in str(error)):

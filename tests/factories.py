@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from service.accounts.departments import department_store
-from service.accounts.departments.department import Settings
+from service.accounts.departments.department import DepartmentSettings
 from service.accounts.keys import keys
 from service.accounts.keys.key import NewKey
 from service.accounts.people import store
@@ -49,7 +49,7 @@ async def make_user(
     n = next(_numbers)
     if department_id is None:
         carrier = "china_mobile" if kind == "carrier" else None
-        new = Settings(name=f"部门{n}", kind=kind, carrier=carrier)
+        new = DepartmentSettings(name=f"部门{n}", kind=kind, carrier=carrier)
         department_id = (await department_store.insert_department(conn, new, now)).id
     new = NewUser(department_id, f"user{n}", f"用户{n}", frozenset(roles), frozenset(rights))
     return await store.insert_user(conn, new, bootstrap=True)

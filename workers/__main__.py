@@ -23,10 +23,10 @@ from service.runtime import Runtime, open_runtime
 from service.settings import Settings, read_settings
 from service.storage.postgres import BY_KEY, open_pool
 from workers import channel, delivery, expand, imports, scheduler, webhooks
-from workers.context import Kind, make_worker
+from workers.context import WorkerKind, make_worker
 from workers.supervise import supervise
 
-KINDS: dict[str, Kind] = {
+KINDS: dict[str, WorkerKind] = {
     module.KIND.name: module.KIND
     for module in (scheduler, expand, channel, delivery, imports, webhooks)
 }
@@ -34,7 +34,7 @@ KINDS: dict[str, Kind] = {
 log = logging.getLogger("workers")
 
 
-async def run(settings: Settings, kinds: list[Kind]) -> None:
+async def run(settings: Settings, kinds: list[WorkerKind]) -> None:
     """Run workers of these kinds until SIGTERM or SIGINT, then let them finish."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -57,7 +57,7 @@ async def run(settings: Settings, kinds: list[Kind]) -> None:
                     group.create_task(scheduler.keep_turns(own, stop))
 
 
-async def _own_runtime(stack: AsyncExitStack, runtime: Runtime, kind: Kind) -> Runtime:
+async def _own_runtime(stack: AsyncExitStack, runtime: Runtime, kind: WorkerKind) -> Runtime:
     """The runtime as a kind has it: with connections of its own, if it is to have some."""
     if not kind.connections:
         return runtime
@@ -80,7 +80,7 @@ def stand_back(niceness: int) -> None:
             log.warning("not scheduled as a batch", extra={"why": str(error)})
 
 
-def kind_of(word: str) -> Kind:
+def kind_of(word: str) -> WorkerKind:
     """The kind that a word of the command line names.
 
     Raises:

@@ -19,7 +19,7 @@ from service.errors import Misconfigured
 from service.queue import Job, heard_wakes
 from service.runtime import Runtime
 from service.storage.postgres import BY_KEY, open_pool
-from workers.context import Kind, runtime_of
+from workers.context import WorkerKind, runtime_of
 
 
 async def drain_channel(ctx: dict[str, Any], channel_id: str) -> None:
@@ -35,7 +35,7 @@ async def hear(server: ChannelServer, redis_url: str, stop: asyncio.Event) -> No
         server.wakeups.wake(channel_id)
 
 
-KIND = Kind("channel", [drain_channel])
+KIND = WorkerKind("channel", [drain_channel])
 
 OTHERS = "others"
 """Channels to no carrier's own gateway: those of providers, and of several carriers."""
@@ -43,7 +43,7 @@ OTHERS = "others"
 GROUPS = (*CARRIERS, OTHERS)
 
 
-def kind_for(groups: str) -> Kind:
+def kind_for(groups: str) -> WorkerKind:
     """The kind for the channels of some groups, such as `china_broadnet,others`.
 
     Raises:
@@ -58,7 +58,7 @@ def kind_for(groups: str) -> Kind:
     return replace(KIND, word=f"{KIND.name}:{groups}")
 
 
-def serves(kind: Kind, channel: Channel) -> bool:
+def serves(kind: WorkerKind, channel: Channel) -> bool:
     """Whether a process of this kind serves a channel."""
     _, _, groups = kind.label.partition(":")
     operator = operator_of(channel.kind, channel.carriers, channel.operated_by)
@@ -67,7 +67,7 @@ def serves(kind: Kind, channel: Channel) -> bool:
 
 @contextlib.asynccontextmanager
 async def serving(
-    runtime: Runtime, stop: asyncio.Event, kind: Kind = KIND
+    runtime: Runtime, stop: asyncio.Event, kind: WorkerKind = KIND
 ) -> AsyncIterator[dict[str, Any]]:
     """Serve a kind's channels until `stop`; at the end drain them and store the last receipts."""
     settings = runtime.settings
@@ -85,7 +85,7 @@ async def serving(
 
 @contextlib.asynccontextmanager
 async def _server(
-    runtime: Runtime, stop: asyncio.Event, kind: Kind
+    runtime: Runtime, stop: asyncio.Event, kind: WorkerKind
 ) -> AsyncIterator[ChannelServer]:
     inbox = Inbox(
         runtime.pool,

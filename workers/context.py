@@ -31,7 +31,7 @@ MOVED = timedelta(seconds=60)
 
 log = logging.getLogger(__name__)
 
-Job = Callable[..., Coroutine[Any, Any, Any]]
+JobFunction = Callable[..., Coroutine[Any, Any, Any]]
 
 ALIVE_SECONDS = 2.0
 """How often a worker shows that it lives; `deploy/health.py` knows how old its sign may be."""
@@ -42,7 +42,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
-class Kind:
+class WorkerKind:
     """One kind of worker: its queue, its jobs, its regular acts.
 
     word: as the command line and the health check name it; "": by its name.
@@ -52,7 +52,7 @@ class Kind:
     """
 
     name: str
-    jobs: Sequence[Job]
+    jobs: Sequence[JobFunction]
     crons: Sequence[CronJob] = field(default=())
     connections: int = 0
     by_key: bool = False
@@ -65,7 +65,7 @@ class Kind:
         return self.word or self.name
 
 
-def only_ids(job: Job) -> Job:
+def only_ids(job: JobFunction) -> JobFunction:
     """The job, for as many ids as it takes; with anything else it does nothing."""
     _, *names = inspect.signature(job).parameters
     forms = [_NUMBER if name == "channel_id" else _UUID for name in names]
@@ -141,7 +141,7 @@ async def _redis_answers(ctx: dict[str, Any]) -> None:
     runtime_of(ctx).queue.reach.note_answer()
 
 
-def make_worker(runtime: Runtime, kind: Kind, extra: dict[str, Any]) -> Worker:
+def make_worker(runtime: Runtime, kind: WorkerKind, extra: dict[str, Any]) -> Worker:
     """An arq worker of one kind; `extra` joins the runtime in the jobs' context."""
     jobs = [only_ids(job) for job in kind.jobs]
     worker = SteadyWorker(

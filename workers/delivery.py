@@ -9,7 +9,7 @@ from service.delivery.inbound.strays import StrayBounds
 from service.delivery.receipts.id_forms import reread
 from service.delivery.receipts.receipts import fold_receipts as fold
 from service.queue import Job
-from workers.context import Kind, runtime_of
+from workers.context import WorkerKind, runtime_of
 
 
 async def fold_receipts(ctx: dict[str, Any], channel_id: str) -> int:
@@ -36,4 +36,6 @@ async def send_replies(ctx: dict[str, Any]) -> None:
         await runtime.queue.enqueue(Job.DRAIN_CHANNEL, channel_id)
 
 
-KIND = Kind("delivery", [fold_receipts, read_inbound, send_replies], connections=8, by_key=True)
+KIND = WorkerKind(
+    "delivery", [fold_receipts, read_inbound, send_replies], connections=8, by_key=True
+)

@@ -5,7 +5,7 @@ from typing import Any
 
 from service.dispatch.expansion.expand import expand_run as expand
 from service.queue import Job
-from workers.context import Kind, runtime_of
+from workers.context import WorkerKind, runtime_of
 
 
 async def expand_run(ctx: dict[str, Any], run_id: str) -> None:
@@ -20,4 +20,4 @@ EXPAND_SECONDS = 3_600
 """A ledger is one transaction, and a province's takes minutes. The sweep enqueues it meanwhile, and
 whoever comes finds that somebody is at it."""
 
-KIND = Kind("expand", [expand_run], seconds=EXPAND_SECONDS)
+KIND = WorkerKind("expand", [expand_run], seconds=EXPAND_SECONDS)

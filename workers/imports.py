@@ -22,7 +22,7 @@ from service.audience.imports.loading import run_import
 from service.audience.rosters.rosters import run_undo
 from service.runtime import Runtime
 from service.storage.postgres import LONG_SECONDS, connected
-from workers.context import Kind, runtime_of
+from workers.context import WorkerKind, runtime_of
 
 MOST_AT_ONCE = 3
 """Files under way in one process; the sweep wakes it for the others."""
@@ -31,12 +31,12 @@ MOST_OF_ONE = 2
 """… of one department: each wants a processor, and whoever comes next finds a place."""
 
 
-class _Reading(NamedTuple):
+class _FileReading(NamedTuple):
     task: "asyncio.Task[None]"
     department_id: uuid.UUID | None
 
 
-_under_way: dict[uuid.UUID, _Reading] = {}
+_under_way: dict[uuid.UUID, _FileReading] = {}
 log = logging.getLogger(__name__)
 
 
@@ -77,7 +77,7 @@ def _start(
     work: Awaitable[bool],
 ) -> None:
     task = asyncio.create_task(_logged(runtime, work, import_id))
-    _under_way[import_id] = _Reading(task, department_id)
+    _under_way[import_id] = _FileReading(task, department_id)
 
 
 async def _logged(runtime: Runtime, work: Awaitable[bool], import_id: uuid.UUID) -> None:
@@ -111,4 +111,4 @@ async def _undo(runtime: Runtime, import_id: uuid.UUID) -> bool:
         return await run_undo(conn, import_id, runtime.clock.now())
 
 
-KIND = Kind("imports", [read_import, undo_import])
+KIND = WorkerKind("imports", [read_import, undo_import])

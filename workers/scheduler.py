@@ -50,7 +50,7 @@ from service.queue import Job
 from service.reports.plan_counts import count_audiences
 from service.runtime import Runtime
 from service.storage.postgres import COUNT_SECONDS, UNREACHABLE, transaction
-from workers.context import Kind, runtime_of
+from workers.context import WorkerKind, runtime_of
 
 EVERY_SECOND = set(range(60))
 EVERY_FIFTH = set(range(0, 60, 5))
@@ -319,7 +319,7 @@ CRONS = [
     cron(tidy, second=ONCE_A_MINUTE, keep_result=0, timeout=60),
     cron(retain, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
 ]
-KIND = Kind("scheduler", [], CRONS, connections=len(CRONS), by_key=True)
+KIND = WorkerKind("scheduler", [], CRONS, connections=len(CRONS), by_key=True)
 """A connection for each act, apart from the process's pool: a ledger that is being written beside
 it, or a fold, must not keep the recovery waiting."""
 

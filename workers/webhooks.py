@@ -5,7 +5,7 @@ from uuid import UUID
 
 from service.delivery.webhooks.webhooks import call_due
 from service.queue import Job
-from workers.context import Kind, runtime_of
+from workers.context import WorkerKind, runtime_of
 
 
 async def call_webhook(ctx: dict[str, Any], webhook_id: str) -> int:
@@ -25,4 +25,4 @@ async def call_webhook(ctx: dict[str, Any], webhook_id: str) -> int:
     return taken
 
 
-KIND = Kind("webhooks", [call_webhook], connections=4)
+KIND = WorkerKind("webhooks", [call_webhook], connections=4)

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from service.accounts.audit.audit import Act
+from service.accounts.audit.audit import AuditAct
 from service.accounts.audit.audit_store import insert_entry
 from service.accounts.departments import department_store
-from service.accounts.departments.department import COUNTY, Department, Settings
+from service.accounts.departments.department import COUNTY, Department, DepartmentSettings
 from service.accounts.departments.similar_names import check_plain, need_own_look
 from service.accounts.keys import key_store
-from service.accounts.keys.key import Held, NewKey
+from service.accounts.keys.key import HeldRights, NewKey
 from service.accounts.keys.keys import new_token, token_hash
 from service.accounts.people import store
 from service.accounts.people.model import NewUser, Role, User
@@ -31,7 +31,7 @@ LONGEST_REASON = 100
 """Characters; it becomes the name of the keys."""
 
 
-class Person(NamedTuple):
+class FirstAdministrator(NamedTuple):
     """Somebody who becomes an administrator of the county."""
 
     login: str
@@ -42,7 +42,7 @@ async def bootstrap(
     conn: Connection,
     keyring: Keyring,
     now: datetime,
-    people: tuple[Person, Person],
+    people: tuple[FirstAdministrator, FirstAdministrator],
     tokens: Mapping[str, str] | None = None,
     because: str | None = None,
 ) -> dict[str, str]:
@@ -99,10 +99,10 @@ async def _give_key(
     name = f"made again: {again}" if again else "first key"
     key = NewKey(user.id, name, bootstrap=True)
     stored = token_hash(keyring, token)
-    key_id = await key_store.insert_key(conn, key, stored, now, held=Held.of(user))
+    key_id = await key_store.insert_key(conn, key, stored, now, held=HeldRights.of(user))
     if key_id is None:
         return
-    act = Act(
+    act = AuditAct(
         "bootstrap_again" if again else "bootstrap",
         now,
         "cli",
@@ -142,7 +142,7 @@ async def _check_again(conn: Connection, now: datetime, because: str | None) -> 
 async def _county(conn: Connection, now: datetime) -> Department:
     department = await department_store.find_department(conn, DEPARTMENT)
     if department is None:
-        county = Settings(name=DEPARTMENT, kind=COUNTY, signature=DEPARTMENT)
+        county = DepartmentSettings(name=DEPARTMENT, kind=COUNTY, signature=DEPARTMENT)
         department = await department_store.insert_department(conn, county, now)
         await department_store.register(
             conn, "signature", DEPARTMENT, department.id, by=None, now=now
@@ -150,7 +150,9 @@ async def _county(conn: Connection, now: datetime) -> Department:
     return department
 
 
-async def _administrator(conn: Connection, department: Department, person: Person) -> User:
+async def _administrator(
+    conn: Connection, department: Department, person: FirstAdministrator
+) -> User:
     user = await store.find_user(conn, person.login)
     if user is None:
         check_plain(person.login, "login")

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from service.accounts.departments import department_store
-from service.accounts.departments.department import Department, Settings, check_place
+from service.accounts.departments.department import Department, DepartmentSettings, check_place
 from service.accounts.departments.similar_names import check_plain, need_own_look
 from service.accounts.keys import key_store, keys
 from service.accounts.keys.key import Key, NewKey
@@ -23,7 +23,7 @@ from service.storage.postgres import Connection
 
 
 async def create_department(
-    conn: Connection, actor: User, new: Settings, now: datetime
+    conn: Connection, actor: User, new: DepartmentSettings, now: datetime
 ) -> Department:
     """Make a department. Its signature takes a second person (`messages.signature_changes`).
 
@@ -42,7 +42,7 @@ async def edit_department(
     conn: Connection,
     actor: User,
     department_id: UUID,
-    change: Callable[[Settings], Settings],
+    change: Callable[[DepartmentSettings], DepartmentSettings],
     now: datetime,
 ) -> Department:
     """Change a department, but for its signature.
@@ -87,7 +87,7 @@ async def _check_name(conn: Connection, name: str) -> None:
     need_own_look(name, await department_store.lock_names(conn))
 
 
-async def _check_place(conn: Connection, new: Settings) -> None:
+async def _check_place(conn: Connection, new: DepartmentSettings) -> None:
     parent = None
     if new.parent_id is not None:
         try:

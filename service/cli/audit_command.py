@@ -5,7 +5,7 @@ import asyncio
 import sys
 
 from service.accounts.audit.audit import Head
-from service.accounts.audit.sealing import Verdict, verify
+from service.accounts.audit.sealing import TrailCheck, verify
 from service.crypto import Keyring, read_key_file
 from service.errors import Misconfigured
 from service.runtime import compare_keys, stored_checks
@@ -66,7 +66,7 @@ async def _verify(known: Head | None) -> int:
     return 0
 
 
-def _shown(verdict: Verdict) -> str:
+def _shown(verdict: TrailCheck) -> str:
     counts = f"{verdict.entries} entries as they were sealed, {verdict.waiting} not sealed yet"
     if verdict.gone:
         counts += f", {verdict.gone} past their record duty and gone"

@@ -7,9 +7,9 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from service.accounts.audit.audit import Act
+from service.accounts.audit.audit import AuditAct
 from service.accounts.audit.audit_store import insert_entry
-from service.accounts.bootstrap import Person, bootstrap
+from service.accounts.bootstrap import FirstAdministrator, bootstrap
 from service.audience.areas.area_store import load_areas
 from service.campaigns.stops.stop_all import hold_all
 from service.clock import written
@@ -102,12 +102,12 @@ async def _hold_database(reason: str, settings: Settings) -> None:
 
 
 def _bootstrap(options: argparse.Namespace) -> None:
-    people = (Person(*options.admin), Person(*options.second_admin))
+    people = (FirstAdministrator(*options.admin), FirstAdministrator(*options.second_admin))
     asyncio.run(_bootstrap_database(people, options.again_because, read_settings()))
 
 
 async def _bootstrap_database(
-    people: tuple[Person, Person], because: str | None, settings: Settings
+    people: tuple[FirstAdministrator, FirstAdministrator], because: str | None, settings: Settings
 ) -> None:
     async with opened(settings) as (conn, keyring):
         now = settings.clock.now()
@@ -138,5 +138,5 @@ async def write_down(
     """Put an act of the command line into the audit trail, in the transaction of its effect."""
     kind, object_id = concerns
     now = settings.clock.now()
-    entry = Act(act, now, "cli", object_kind=kind, object_id=object_id)
+    entry = AuditAct(act, now, "cli", object_kind=kind, object_id=object_id)
     await insert_entry(conn, keyring, entry)

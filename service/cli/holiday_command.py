@@ -5,7 +5,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from service.accounts.audit.audit import Act
+from service.accounts.audit.audit import AuditAct
 from service.accounts.audit.audit_store import insert_entry
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.holidays import Notice
@@ -50,7 +50,9 @@ async def _import(notice: Notice) -> None:
             reason = f"imported: {notice.source}"
             now = settings.clock.now()
             moved = await add_notice(conn, notice, reason, None, now)
-            act = Act("add_notice", now, "cli", object_kind="holidays", object_id=str(notice.year))
+            act = AuditAct(
+                "add_notice", now, "cli", object_kind="holidays", object_id=str(notice.year)
+            )
             await insert_entry(conn, keyring, act)
     finally:
         await conn.close()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TextIO
 from uuid import UUID
 
-from service.accounts.audit.audit import Act
+from service.accounts.audit.audit import AuditAct
 from service.accounts.audit.audit_store import insert_entry
 from service.accounts.people.model import Right, User
 from service.accounts.people.store import find_user
@@ -200,7 +200,7 @@ async def _keep(
             now=now,
         )
         # Whoever holds the command line, not the user in whose name the list comes, has done it.
-        act = Act(
+        act = AuditAct(
             "create_import",
             now,
             "cli",

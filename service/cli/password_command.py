@@ -6,7 +6,7 @@ Alone: nobody else may be there yet, and they could write into the database, too
 import argparse
 import asyncio
 
-from service.accounts.audit.audit import Act
+from service.accounts.audit.audit import AuditAct
 from service.accounts.audit.audit_store import insert_entry
 from service.accounts.login import passwords, session_store
 from service.accounts.login.credentials import hash_password, new_password
@@ -37,7 +37,7 @@ async def _give(login: str) -> None:
                 raise NotFound(f"there is no user with the login {login}")
             await passwords.put_in_force(conn, user.id, hash_password(password), now)
             await session_store.record_giver(conn, user.id, None, now, ends_others=True)
-            act = Act("give_password", now, "cli", object_kind="users", object_id=str(user.id))
+            act = AuditAct("give_password", now, "cli", object_kind="users", object_id=str(user.id))
             await insert_entry(conn, keyring, act)
     finally:
         await conn.close()

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from service.accounts.audit.audit import Act
+from service.accounts.audit.audit import AuditAct
 from service.accounts.audit.audit_store import insert_entry
 from service.audience.numbers import prefix_store as store
 from service.audience.numbers.blocks import BlockTable, read_blocks
@@ -75,7 +75,7 @@ async def _import(options: argparse.Namespace, settings: Settings) -> None:
             taken = await store.replace_table(conn, new, table)
             facts = {"blocks": taken.blocks, "file_sha256": digest}
             place = ("block_tables", str(taken.id))
-            act = Act("import_prefixes", now, "cli", None, None, *place, details=facts)
+            act = AuditAct("import_prefixes", now, "cli", None, None, *place, details=facts)
             await insert_entry(conn, keyring, act)
         print(f"{source}: blocks / 号段 {taken.blocks:,}")
         for code, blocks in table.left_out.most_common():

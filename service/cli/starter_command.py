@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import asdict
 
-from service.accounts.audit.audit import Act
+from service.accounts.audit.audit import AuditAct
 from service.accounts.audit.audit_store import insert_entry
 from service.accounts.people.model import Right
 from service.accounts.people.store import find_user
@@ -46,7 +46,9 @@ async def _load(login: str) -> None:
                 raise NotFound(f"there is no user {login}; name one with --author")
             author.need(Right.WRITE)
             loaded = await load_starters(conn, author, now)
-            act = Act("load_starters", now, "cli", object_kind="users", object_id=str(author.id))
+            act = AuditAct(
+                "load_starters", now, "cli", object_kind="users", object_id=str(author.id)
+            )
             await insert_entry(conn, keyring, act)
     finally:
         await conn.close()

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from service.accounts.audit.audit import Act
+from service.accounts.audit.audit import AuditAct
 from service.accounts.audit.audit_store import insert_entry
 from service.accounts.departments.department_store import find_department
 from service.accounts.people.model import Right, User
@@ -98,7 +98,7 @@ async def _import(options: argparse.Namespace, settings: Settings) -> int:
             )
             entered = await add_suppressions(conn, keyring, found.phones, new, now)
             details = {"in_name_of": str(user.id), "numbers": entered.numbers}
-            act = Act("import_suppressions", now, "cli", details=details)
+            act = AuditAct("import_suppressions", now, "cli", details=details)
             await insert_entry(conn, keyring, act)
     print(
         f"numbers / 号码 {entered.numbers:,}: added / 新增 {entered.added:,}, "
@@ -142,7 +142,7 @@ async def _export(options: argparse.Namespace, settings: Settings) -> int:
         async with conn.transaction():
             count = await store.count_suppressions(conn, which)
             export = await store.insert_export(conn, None, options.why, count, now)
-            act = Act(
+            act = AuditAct(
                 "export_suppressions",
                 now,
                 "cli",

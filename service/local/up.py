@@ -25,7 +25,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from service.accounts.bootstrap import Person, bootstrap
+from service.accounts.bootstrap import FirstAdministrator, bootstrap
 from service.audience.areas.area_store import load_areas
 from service.clock import Clock
 from service.crypto import Keyring, create_key_file, read_key_file
@@ -46,7 +46,10 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 40.0
 RESTART_FIRST, RESTART_MOST = 0.2, 5.0
 STEADY_SECONDS = 20.0
-ADMINISTRATORS = (Person("admin", "管理员一"), Person("second_admin", "管理员二"))
+ADMINISTRATORS = (
+    FirstAdministrator("admin", "管理员一"),
+    FirstAdministrator("second_admin", "管理员二"),
+)
 
 
 @dataclass(frozen=True, slots=True)

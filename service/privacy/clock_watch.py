@@ -18,8 +18,8 @@ JUMP = timedelta(hours=1)
 LASTS = timedelta(hours=24)
 """How long the new time must have gone on, without another jump, before it is believed."""
 
-Held = Literal["clocks_differ", "clock_jumped", "needs_agreement"]
-Due = Mapping[str, tuple[int, int]]
+DeletionHold = Literal["clocks_differ", "clock_jumped", "needs_agreement"]
+DueCounts = Mapping[str, tuple[int, int]]
 """By kind: how much is past its term, and of how much there is."""
 
 
@@ -48,7 +48,7 @@ class Watch:
             return Watch(now)
         return Watch(now, self.jumped_from, now)
 
-    def held(self, now: datetime, database_now: datetime | None) -> Held | None:
+    def held(self, now: datetime, database_now: datetime | None) -> DeletionHold | None:
         """Why nothing may go now; None: it may, or, after a jump, if what is due is little.
 
         database_now: None where the process's time is simulated, for they are not to agree then.
@@ -60,6 +60,6 @@ class Watch:
         return None
 
 
-def is_little(due: Due, share: float) -> bool:
+def is_little(due: DueCounts, share: float) -> bool:
     """Whether no kind has a larger share of its table past its term than this."""
     return all(count <= share * total for count, total in due.values())

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.audience.segments.segment_sql import holds_on
-from service.privacy.clock_watch import Due, Held, Watch
+from service.privacy.clock_watch import DeletionHold, DueCounts, Watch
 from service.storage.postgres import Connection, Record, one
 
 
@@ -15,9 +15,9 @@ class Stand(NamedTuple):
     """
 
     watch: Watch
-    held_for: Held | None
+    held_for: DeletionHold | None
     held_since: datetime | None
-    due: Due
+    due: DueCounts
     agreed_by: UUID | None
     agreed_at: datetime | None
 
@@ -48,7 +48,9 @@ async def present(conn: Connection) -> datetime:
     return now
 
 
-async def write_stand(conn: Connection, watch: Watch, held: Held | None, due: Due) -> None:
+async def write_stand(
+    conn: Connection, watch: Watch, held: DeletionHold | None, due: DueCounts
+) -> None:
     """Put down what is known; an agreement is for one jump, and goes with it."""
     await conn.execute(
         """
@@ -113,7 +115,7 @@ _COUNTS = f"""
 """  # noqa: S608  # names of columns
 
 
-async def count_due(conn: Connection, before: Befores) -> Due:
+async def count_due(conn: Connection, before: Befores) -> DueCounts:
     """How much of each kind is past its term, and of how much. Reads whole tables: after a jump."""
     rows = await conn.fetch(_COUNTS, *before)
     return {row["kind"]: (int(row["due"]), int(row["total"])) for row in rows}

@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from service.accounts.audit.audit import Act
+from service.accounts.audit.audit import AuditAct
 from service.accounts.audit.audit_store import insert_entry
 from service.crypto import Keyring, Keys, read_key_file, write_key_file
 from service.errors import Conflict
@@ -54,7 +54,7 @@ async def _write_down(
 ) -> None:
     now = settings.clock.now()
     await insert_entry(
-        conn, keyring, Act(act, now, "cli", object_kind="keys", object_id=str(key_id))
+        conn, keyring, AuditAct(act, now, "cli", object_kind="keys", object_id=str(key_id))
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from service.accounts.audit.audit import Act
+from service.accounts.audit.audit import AuditAct
 from service.accounts.audit.audit_store import insert_entry
 from service.accounts.login.passwords import WAITS
 from service.audience.imports.membership_store import retire_left, retire_links
@@ -28,7 +28,7 @@ BATCHES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class RetentionTerms:
     """How long things are kept.
 
     numbers: sent texts keep their number, and texts from handsets their words (record duty: six
@@ -51,9 +51,9 @@ class Terms:
     records: timedelta = timedelta(days=1096)
 
 
-def terms_of(settings: Settings) -> Terms:
+def terms_of(settings: Settings) -> RetentionTerms:
     """The terms that the settings say."""
-    return Terms(
+    return RetentionTerms(
         numbers=timedelta(days=settings.keep_numbers_days),
         rejects=timedelta(days=settings.keep_rejects_days),
         lists=timedelta(days=settings.keep_expired_lists_days),
@@ -67,7 +67,7 @@ Batch = Callable[[Connection], Awaitable[int | None]]
 
 
 async def let_go(
-    pool: Pool, keyring: Keyring, terms: Terms, now: datetime, rows: int = ROWS
+    pool: Pool, keyring: Keyring, terms: RetentionTerms, now: datetime, rows: int = ROWS
 ) -> dict[str, int]:
     """Let go of what is past its term, some batches of each kind; returns how much by kind."""
 
@@ -117,7 +117,7 @@ async def _note(conn: Connection, keyring: Keyring, kind: str, count: int, now: 
     """Count what a batch let go of, and write it into the audit trail."""
     if count:
         await store.count_retired(conn, day_in_china(now), kind, count)
-        act = Act("let_go", now, "system", object_kind="retention", details={kind: count})
+        act = AuditAct("let_go", now, "system", object_kind="retention", details={kind: count})
         await insert_entry(conn, keyring, act)
 
 

@@ -9,7 +9,7 @@ from service.audience.segments.segment_sql import holds_on
 from service.storage.postgres import Connection, Record, affected
 
 
-class Stretch(NamedTuple):
+class LedgerStretch(NamedTuple):
     """A part of one run's ledger."""
 
     run_id: UUID
@@ -17,7 +17,7 @@ class Stretch(NamedTuple):
     last_no: int
 
 
-async def old_stretch(conn: Connection, before: datetime, rows: int) -> Stretch | None:
+async def old_stretch(conn: Connection, before: datetime, rows: int) -> LedgerStretch | None:
     """The next rows of a settled run that is older; the run is locked, and one that is locked is
     left to whoever has it.
     """
@@ -32,10 +32,10 @@ async def old_stretch(conn: Connection, before: datetime, rows: int) -> Stretch 
     if run is None:
         return None
     first = run["numbers_dropped_to"] + 1
-    return Stretch(run["id"], first, first + rows - 1)
+    return LedgerStretch(run["id"], first, first + rows - 1)
 
 
-async def drop_numbers(conn: Connection, stretch: Stretch, now: datetime) -> int:
+async def drop_numbers(conn: Connection, stretch: LedgerStretch, now: datetime) -> int:
     """Drop the ciphers of a stretch; the keyed hashes stay. Past the end, the run is finished."""
     status = await conn.execute(
         """

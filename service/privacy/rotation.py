@@ -12,7 +12,7 @@ from dataclasses import replace
 from service.crypto import LAST_KEY, Keyring, Keys, write_key_file
 from service.errors import Conflict
 from service.privacy import rotation_store as store
-from service.privacy.rotation_store import PAGES, TABLES, Stretch
+from service.privacy.rotation_store import PAGES, TABLES, PageRange
 from service.storage.postgres import Connection
 
 MOST_PASSES = 30
@@ -71,7 +71,7 @@ async def _pass(conn: Connection, keyring: Keyring, ciphers: store.Ciphers) -> i
 
     rows, first = 0, 0
     while first < await store.count_pages(conn, ciphers.table):
-        stretch = Stretch(first, first + PAGES)
+        stretch = PageRange(first, first + PAGES)
         async with conn.transaction():
             rows += await store.rewrite(conn, ciphers, stretch, keyring.key_id, anew)
         first += PAGES

@@ -60,7 +60,7 @@ TABLES = (
 """Every column with ciphers; a test compares this with the database."""
 
 
-class Stretch(NamedTuple):
+class PageRange(NamedTuple):
     """Pages of a table, the last one not included."""
 
     first: int
@@ -85,7 +85,7 @@ def _older(ciphers: Ciphers, place: str) -> str:
 async def rewrite(
     conn: Connection,
     ciphers: Ciphers,
-    stretch: Stretch,
+    stretch: PageRange,
     key_id: int,
     anew: Callable[[str, bytes], bytes],
 ) -> int:

@@ -7,9 +7,9 @@ from service.accounts.people.model import User
 from service.audience.rosters.rosters import day_in_china
 from service.errors import Conflict, Forbidden
 from service.privacy import clock_watch_store as store
-from service.privacy.clock_watch import JUMP, Due, Held, Watch, is_little
+from service.privacy.clock_watch import JUMP, DeletionHold, DueCounts, Watch, is_little
 from service.privacy.clock_watch_store import Befores, Stand
-from service.privacy.retention import Terms, terms_of
+from service.privacy.retention import RetentionTerms, terms_of
 from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.postgres import COUNT_SECONDS, Connection, transaction
@@ -43,7 +43,7 @@ async def may_let_go(runtime: Runtime) -> bool:
 
 async def _judge(
     conn: Connection, stand: Stand, watch: Watch, now: datetime, settings: Settings
-) -> tuple[Held | None, Due]:
+) -> tuple[DeletionHold | None, DueCounts]:
     """A jump has lasted: whether so little is due that it goes, or a person has agreed. What is
     due is counted once.
     """
@@ -55,7 +55,7 @@ async def _judge(
     return (None if is_little(due, settings.retention_share) else "needs_agreement"), due
 
 
-def befores(terms: Terms, now: datetime) -> Befores:
+def befores(terms: RetentionTerms, now: datetime) -> Befores:
     """Before when each kind of thing is past its term."""
     lists = now - terms.lists
     return Befores(
@@ -70,7 +70,9 @@ def befores(terms: Terms, now: datetime) -> Befores:
     )
 
 
-def _tell(was: Held | None, held: Held | None, now: datetime, database_now: datetime) -> None:
+def _tell(
+    was: DeletionHold | None, held: DeletionHold | None, now: datetime, database_now: datetime
+) -> None:
     if held == was:
         return
     facts = {"why": held or was, "clock": str(now), "postgresql": str(database_now)}

@@ -15,7 +15,7 @@ from asyncpg import connect_utils
 from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
 from asyncpg.transaction import Transaction
 
-from service.peer_timeouts import Reach, keep_alive
+from service.peer_timeouts import Reachability, keep_alive
 
 Record = asyncpg.Record
 if TYPE_CHECKING:  # generic in the stubs, not at run time
@@ -32,7 +32,7 @@ UniqueViolation = asyncpg.UniqueViolationError
 CheckViolation = asyncpg.CheckViolationError
 ForeignKeyViolation = asyncpg.ForeignKeyViolationError
 
-Refusal = asyncpg.PostgresError
+PostgresRefusal = asyncpg.PostgresError
 """What the server itself says; `sqlstate` tells which."""
 NoTable = asyncpg.UndefinedTableError
 NoRight = asyncpg.InsufficientPrivilegeError
@@ -58,7 +58,7 @@ UNREACHABLE: tuple[type[Exception], ...] = (
 connections, of data), locked to us or not the primary any more raises: wait and try again."""
 
 
-Stopped = asyncpg.QueryCanceledError
+StatementTimeout = asyncpg.QueryCanceledError
 """The server has ended a statement that took longer than its `statement_timeout` allows."""
 
 
@@ -115,7 +115,7 @@ CONNECT_SECONDS = 5.0
 """How long one host of the address may take to take a connection."""
 _CANCEL_SECONDS = 3.0
 
-_reach = Reach("PostgreSQL")
+_reach = Reachability("PostgreSQL")
 _cancelling: set[asyncio.Task[None]] = set()
 
 _SERVER_KEEPALIVE = "; ".join(
@@ -317,7 +317,7 @@ async def _open(url: str, options: Mapping[str, Any]) -> Any:
 
 
 async def limit_statements(conn: Connection, seconds: float) -> None:
-    """Let the server end each statement of this transaction that takes longer: `Stopped`.
+    """Let the server end each statement of this transaction that takes longer: `StatementTimeout`.
 
     Unlike the time limit on this side, it leaves the connection whole. The transaction may take as
     long as ten of them.
@@ -348,7 +348,7 @@ async def read_version(url: str) -> tuple[str, str]:
     Raises:
         ValueError: the address cannot be read.
         one of UNREACHABLE: nobody answers there.
-        Refusal: it lets this user not in; `sqlstate` says why.
+        PostgresRefusal: it lets this user not in; `sqlstate` says why.
     """
     connection = await _open(url, {"command_timeout": CONNECT_SECONDS})
     try:

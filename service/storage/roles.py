@@ -37,14 +37,14 @@ _GRANTS = (
 )
 
 
-class Login(NamedTuple):
+class DatabaseLogin(NamedTuple):
     """Whom an address logs in."""
 
     user: str
     password: str
 
 
-def login_of(url: str) -> Login:
+def login_of(url: str) -> DatabaseLogin:
     """The user and the password of a PostgreSQL URL.
 
     Raises:
@@ -58,10 +58,10 @@ def login_of(url: str) -> Login:
             "TOCSIN_DATABASE_URL names no user: write postgresql://USER:PASSWORD@HOST/DATABASE / "
             "TOCSIN_DATABASE_URL 未写用户：请写成 postgresql://用户:密码@主机/数据库"
         )
-    return Login(user, unquote(parts.password or "") or query.get("password", [""])[0])
+    return DatabaseLogin(user, unquote(parts.password or "") or query.get("password", [""])[0])
 
 
-async def admit(owner: Connection, service: Login) -> None:
+async def admit(owner: Connection, service: DatabaseLogin) -> None:
     """Make the service's role if it is missing, and grant it what it needs and nothing more.
 
     owner: a connection of the role that owns the tables, outside a transaction.
@@ -83,7 +83,7 @@ async def admit(owner: Connection, service: Login) -> None:
             raise Misconfigured(_excessive(service.user, why))
 
 
-async def _make_role(owner: Connection, service: Login) -> None:
+async def _make_role(owner: Connection, service: DatabaseLogin) -> None:
     if await owner.fetchval(
         "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", service.user
     ):

@@ -9,10 +9,10 @@ from collections import Counter
 import workers
 from service.queue import QUEUES, Job, queue_name
 from workers.__main__ import KINDS
-from workers.context import Kind
+from workers.context import WorkerKind
 
 
-def kinds() -> dict[str, Kind]:
+def kinds() -> dict[str, WorkerKind]:
     """Every module of `workers` that has a KIND."""
     names = [found.name for found in pkgutil.iter_modules(workers.__path__)]
     found = {n: importlib.import_module(f"workers.{n}") for n in names if n != "__main__"}

@@ -26,7 +26,7 @@ from service.simulator.carrier.replies import Replies, Reply, originate
 from service.simulator.run import Simulator, running
 from tests.harness.moved_clock import MovedClock
 from workers import channel, delivery, expand, scheduler
-from workers.context import Kind, make_worker
+from workers.context import WorkerKind, make_worker
 from workers.supervise import supervise
 
 SECRET = "1qaz2wsx"
@@ -168,7 +168,7 @@ def _settings(protocol: str, listener: int, journal: Path, profile: str) -> Simu
     )
 
 
-KINDS: Iterable[Kind] = (channel.KIND, delivery.KIND, expand.KIND)
+KINDS: Iterable[WorkerKind] = (channel.KIND, delivery.KIND, expand.KIND)
 
 
 @asynccontextmanager

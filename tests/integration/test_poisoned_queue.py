@@ -24,7 +24,7 @@ from service.runtime import Runtime
 from service.settings import Settings
 from service.storage.postgres import Pool
 from workers import channel, context, scheduler, supervise
-from workers.context import Kind, make_worker
+from workers.context import WorkerKind, make_worker
 
 pytestmark = pytest.mark.attack
 
@@ -65,7 +65,7 @@ class Done:
 async def working(runtime: Runtime) -> AsyncIterator[Done]:
     """A worker of one job, kept alive as in a process."""
     done, stop = Done(), asyncio.Event()
-    kind = Kind("expand", [done.expand_run])
+    kind = WorkerKind("expand", [done.expand_run])
 
     def lost(why: object) -> None:
         runtime.queue.note_loss(why)

@@ -35,7 +35,7 @@ from service.storage.postgres import (
     transaction,
 )
 from tests.harness.silent import Direction, SilentProxy, silent_proxy
-from workers.context import Kind, make_worker
+from workers.context import WorkerKind, make_worker
 from workers.supervise import supervise
 
 SHORT = 0.5
@@ -46,7 +46,7 @@ LONG = 60.0
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "CONNECT_SECONDS", SHORT)
-    monkeypatch.setattr(door, "_reach", door.Reach("PostgreSQL"))
+    monkeypatch.setattr(door, "_reach", door.Reachability("PostgreSQL"))
     monkeypatch.setattr(service.queue, "ANSWER_SECONDS", SHORT)
     monkeypatch.setattr(service.queue, "CONNECT_SECONDS", SHORT)
     monkeypatch.setattr(service.queue, "LOOK_AGAIN_SECONDS", 0.05)
@@ -379,7 +379,7 @@ async def test_a_worker_works_again_when_redis_was_silent(
     settings = Settings(database_url="unused", redis_url=redis_url(redis_wire), key_file=Path("-"))
     async with open_queue(settings.redis_url) as queue:
         runtime: Any = replace(_EMPTY, settings=settings, queue=queue)
-        kind, stop = Kind("delivery", [act]), asyncio.Event()
+        kind, stop = WorkerKind("delivery", [act]), asyncio.Event()
         working = asyncio.create_task(
             supervise(lambda: make_worker(runtime, kind, {}), stop, queue.note_loss)
         )

@@ -48,7 +48,7 @@ Via = Literal["api", "cli", "system"]
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class AuditAct:
     """Something that was done. Everything in it is an id, a hash, a count or a fixed word.
 
     actor_id: None for whoever holds the command line, and for the system itself.
@@ -90,18 +90,18 @@ class Act:
         ).encode()
 
 
-def make_mac(keyring: Keyring, act: Act) -> bytes:
+def make_mac(keyring: Keyring, act: AuditAct) -> bytes:
     """What proves that a process which has the master key has written an act down; each is new."""
     nonce = secrets.token_bytes(NONCE_OCTETS)
     return nonce + keyring.audit_mac(nonce + act.said())
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AuditEntry:
     """An act as stored. mac: None of one that was written before there were any."""
 
     id: UUID
-    act: Act
+    act: AuditAct
     mac: bytes | None = None
 
     def is_foreign(self, keyring: Keyring) -> bool:
@@ -156,7 +156,7 @@ class Head:
     def __str__(self) -> str:
         return f"{self.no}:{self.seal.hex()}"
 
-    def next(self, entry: Entry) -> Seal:
+    def next(self, entry: AuditEntry) -> Seal:
         """The seal of the entry that comes next."""
         digest, no = entry.digest(), self.no + 1
         return Seal(
@@ -171,7 +171,7 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class BrokenTrail:
     """The first place where the trail is not what was sealed."""
 
     entry_id: UUID | None
@@ -203,29 +203,29 @@ class Walk:
     head: Head = field(default_factory=Head)
     entries: int = 0
     gone: int = 0
-    foreign: list[Broken] = field(default_factory=list)
+    foreign: list[BrokenTrail] = field(default_factory=list)
     foreigners: int = 0
     _marked: bool = False
     _latest: datetime | None = None
 
-    def follow(self, seal: Seal, entry: Entry | None) -> Broken | None:
+    def follow(self, seal: Seal, entry: AuditEntry | None) -> BrokenTrail | None:
         """Look at the next seal and its entry; what is wrong with them, if anything."""
         if why := self._fault(seal, entry):
-            return Broken(seal.entry_id, seal.no, why)
+            return BrokenTrail(seal.entry_id, seal.no, why)
         self.head = Head(seal.no, seal.seal)
         if entry is None:
             self.gone += 1
         elif why := self._foreign(entry):
             self.foreigners += 1
             if len(self.foreign) < MOST_FOREIGN:
-                self.foreign.append(Broken(entry.id, seal.no, why))
+                self.foreign.append(BrokenTrail(entry.id, seal.no, why))
         else:
             self.entries += 1
             self._marked = self._marked or entry.mac is not None
         self._latest = max(seal.at, self._latest or seal.at)
         return None
 
-    def _foreign(self, entry: Entry) -> str | None:
+    def _foreign(self, entry: AuditEntry) -> str | None:
         if entry.mac is None:
             return UNMARKED if self._marked else None
         if entry.is_foreign(self.keyring):
@@ -235,7 +235,7 @@ class Walk:
         late = self._latest is not None and entry.act.at < self._latest - KEPT
         return LATE if late else None
 
-    def _fault(self, seal: Seal, entry: Entry | None) -> str | None:
+    def _fault(self, seal: Seal, entry: AuditEntry | None) -> str | None:
         if seal.no != self.head.no + 1:
             return f"seal {self.head.no + 1}, which comes before it, is missing"
         if seal.seal != self.head.chained(seal.entry_id, seal.at, seal.digest):
@@ -249,11 +249,11 @@ class Walk:
             return None if made < self.now - KEPT else "the entry is missing"
         return None if entry.digest() == seal.digest else "the entry is not as it was sealed"
 
-    def end(self) -> Broken | None:
+    def end(self) -> BrokenTrail | None:
         """Whether the chain ends before a seal that was written down."""
         if self.known and self.head.no < self.known.no:
             why = f"the chain ends at seal {self.head.no}, before one that was written down"
-            return Broken(None, self.known.no, why)
+            return BrokenTrail(None, self.known.no, why)
         return None
 
 

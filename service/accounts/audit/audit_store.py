@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.audit.audit import Act, Entry, Head, Seal, make_mac
+from service.accounts.audit.audit import AuditAct, AuditEntry, Head, Seal, make_mac
 from service.crypto import Keyring
 from service.storage.postgres import Connection, Record
 
@@ -24,10 +24,10 @@ class Wanted:
     until: datetime | None = None
 
 
-class Listed(NamedTuple):
+class SealedEntry(NamedTuple):
     """An entry and the number of its seal, if it has one yet."""
 
-    entry: Entry
+    entry: AuditEntry
     seal_no: int | None
 
 
@@ -39,7 +39,7 @@ INSERT_ENTRY = """
 """Writes down an act, also beside what else a statement does; it takes `entry_values`."""
 
 
-def entry_values(keyring: Keyring, act: Act) -> list[object]:
+def entry_values(keyring: Keyring, act: AuditAct) -> list[object]:
     """What INSERT_ENTRY takes, from $1 to $11."""
     return [
         act.action,
@@ -56,7 +56,7 @@ def entry_values(keyring: Keyring, act: Act) -> list[object]:
     ]
 
 
-async def insert_entry(conn: Connection, keyring: Keyring, act: Act) -> UUID:
+async def insert_entry(conn: Connection, keyring: Keyring, act: AuditAct) -> UUID:
     """Write down an act, in the transaction of its effect; returns the entry's id."""
     entry_id: UUID = await conn.fetchval(INSERT_ENTRY, *entry_values(keyring, act))
     return entry_id
@@ -64,7 +64,7 @@ async def insert_entry(conn: Connection, keyring: Keyring, act: Act) -> UUID:
 
 async def list_entries(
     conn: Connection, wanted: Wanted, before: UUID | None, limit: int
-) -> list[Listed]:
+) -> list[SealedEntry]:
     """A page of entries, from new to old."""
     rows = await conn.fetch(
         """
@@ -90,12 +90,12 @@ async def list_entries(
         before,
         limit,
     )
-    return [Listed(_entry(row), row["seal_no"]) for row in rows]
+    return [SealedEntry(_entry(row), row["seal_no"]) for row in rows]
 
 
 async def entries_about(
     conn: Connection, objects: Sequence[tuple[str, str]]
-) -> list[tuple[Entry, Seal | None]]:
+) -> list[tuple[AuditEntry, Seal | None]]:
     """All entries about these things (kind, id), from old to new, with their seals."""
     rows = await conn.fetch(
         """
@@ -125,7 +125,7 @@ async def get_head(conn: Connection) -> Head:
     return Head(row["no"], row["seal"]) if row else Head()
 
 
-async def unsealed_entries(conn: Connection, limit: int) -> list[Entry]:
+async def unsealed_entries(conn: Connection, limit: int) -> list[AuditEntry]:
     """Committed entries that have no seal yet."""
     rows = await conn.fetch(
         """
@@ -152,7 +152,7 @@ async def insert_seals(conn: Connection, seals: Sequence[Seal]) -> None:
     )
 
 
-async def walk_seals(conn: Connection) -> AsyncIterator[tuple[Seal, Entry | None]]:
+async def walk_seals(conn: Connection) -> AsyncIterator[tuple[Seal, AuditEntry | None]]:
     """All seals in their order, with their entries; inside a transaction."""
     cursor = conn.cursor(
         """
@@ -183,7 +183,7 @@ async def copied_entries(conn: Connection) -> set[UUID]:
     return {row["id"] for row in rows}
 
 
-async def copies_among(conn: Connection, entries: Sequence[Entry]) -> set[UUID]:
+async def copies_among(conn: Connection, entries: Sequence[AuditEntry]) -> set[UUID]:
     """Which of these entries have the MAC of an older one: a copy says the same instant, so only
     entries of that are looked at.
     """
@@ -221,8 +221,8 @@ async def count_unsealed(conn: Connection) -> int:
     return count
 
 
-def _entry(row: Record) -> Entry:
-    act = Act(
+def _entry(row: Record) -> AuditEntry:
+    act = AuditAct(
         action=row["action"],
         at=row["at"],
         via=row["via"],
@@ -234,4 +234,4 @@ def _entry(row: Record) -> Entry:
         request_hash=row["request_hash"],
         details=row["details"],
     )
-    return Entry(row["id"], act, row["mac"])
+    return AuditEntry(row["id"], act, row["mac"])

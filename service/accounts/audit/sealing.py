@@ -7,7 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.audit import audit_store as store
-from service.accounts.audit.audit import COPIED, INVALID, Broken, Entry, Head, Walk
+from service.accounts.audit.audit import COPIED, INVALID, AuditEntry, BrokenTrail, Head, Walk
 from service.crypto import Keyring
 from service.logs import seldom
 from service.storage.locks import try_lock_sealing
@@ -40,7 +40,7 @@ async def seal_committed(pool: Pool, keyring: Keyring) -> int:
             return done
 
 
-async def _seal_batch(conn: Connection, keyring: Keyring) -> tuple[int, Head, list[Broken]]:
+async def _seal_batch(conn: Connection, keyring: Keyring) -> tuple[int, Head, list[BrokenTrail]]:
     head, seals = await store.get_head(conn), []
     entries = await store.unsealed_entries(conn, BATCH)
     for entry in entries:
@@ -51,12 +51,12 @@ async def _seal_batch(conn: Connection, keyring: Keyring) -> tuple[int, Head, li
         return 0, head, []
     why = await find_foreign(conn, keyring, entries)
     await store.insert_seals(conn, seals)
-    foreign = [Broken(s.entry_id, s.no, why[s.entry_id]) for s in seals if s.entry_id in why]
+    foreign = [BrokenTrail(s.entry_id, s.no, why[s.entry_id]) for s in seals if s.entry_id in why]
     return len(seals), head, foreign
 
 
 async def find_foreign(
-    conn: Connection, keyring: Keyring, entries: Sequence[Entry]
+    conn: Connection, keyring: Keyring, entries: Sequence[AuditEntry]
 ) -> dict[UUID, str]:
     """Which of these entries no process of ours has written, and why. That it may copy an entry
     which is gone is told by `verify` alone.
@@ -67,7 +67,7 @@ async def find_foreign(
     return foreign | dict.fromkeys(copies, COPIED)
 
 
-class Verdict(NamedTuple):
+class TrailCheck(NamedTuple):
     """What a walk found. entries: as they were sealed, and ours. gone: sealed entries that are past
     their record duty and were deleted. foreign: the first of `foreigners` entries that are as they
     were sealed, and that no process of ours has written.
@@ -77,14 +77,14 @@ class Verdict(NamedTuple):
     entries: int
     gone: int
     waiting: int
-    broken: Broken | None
-    foreign: Sequence[Broken] = ()
+    broken: BrokenTrail | None
+    foreign: Sequence[BrokenTrail] = ()
     foreigners: int = 0
 
 
 async def verify(
     conn: Connection, keyring: Keyring, now: datetime, known: Head | None = None
-) -> Verdict:
+) -> TrailCheck:
     """Walk the whole chain up to the first break; foreign entries do not end it.
 
     now: by the clock of whoever verifies. known: a seal that somebody wrote down.
@@ -98,15 +98,15 @@ async def verify(
                 break
         broken = broken or walk.end() or await _stray(conn)
         waiting = await store.count_unsealed(conn)
-    return Verdict(
+    return TrailCheck(
         walk.head, walk.entries, walk.gone, waiting, broken, walk.foreign, walk.foreigners
     )
 
 
-async def _stray(conn: Connection) -> Broken | None:
+async def _stray(conn: Connection) -> BrokenTrail | None:
     found = await store.stray_entry(conn)
     if found is None:
         return None
     entry_id, there = found
     why = "it was kept from being sealed" if there else "it waits for its seal and is missing"
-    return Broken(entry_id, None, why)
+    return BrokenTrail(entry_id, None, why)

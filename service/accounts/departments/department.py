@@ -47,7 +47,7 @@ WARN_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class DepartmentSettings:
     """What may be changed of a department.
 
     weight: its share of a channel beside those of others. area_code: whose people it may send to.
@@ -82,7 +82,7 @@ class Department:
     """
 
     id: UUID
-    settings: Settings
+    settings: DepartmentSettings
     created_at: datetime
     held_until: datetime | None = None
     held_why: str = ""
@@ -104,7 +104,7 @@ def default_classes(kind: str) -> tuple[str, ...]:
     return CLASSES if kind == POLICE else tuple(name for name in CLASSES if name != WARNING)
 
 
-def check_place(settings: Settings, parent: Department | None) -> None:
+def check_place(settings: DepartmentSettings, parent: Department | None) -> None:
     """Whether kind, carrier and parent go together.
 
     Raises:
@@ -124,7 +124,7 @@ def check_place(settings: Settings, parent: Department | None) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Permits:
+class DepartmentPermits:
     """What a department may use; channels None: all of them."""
 
     classes: Collection[str]

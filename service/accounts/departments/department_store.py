@@ -11,8 +11,8 @@ from uuid import UUID
 
 from service.accounts.departments.department import (
     Department,
-    Permits,
-    Settings,
+    DepartmentPermits,
+    DepartmentSettings,
     SignatureLent,
     bare,
 )
@@ -34,7 +34,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-async def insert_department(conn: Connection, new: Settings, now: datetime) -> Department:
+async def insert_department(conn: Connection, new: DepartmentSettings, now: datetime) -> Department:
     """Make a department.
 
     Raises:
@@ -55,7 +55,9 @@ async def insert_department(conn: Connection, new: Settings, now: datetime) -> D
     return _department(one(row))
 
 
-async def update_department(conn: Connection, department_id: UUID, new: Settings) -> Department:
+async def update_department(
+    conn: Connection, department_id: UUID, new: DepartmentSettings
+) -> Department:
     """Change a department; raises as `insert_department`, and NotFound.
 
     One whose quota was used up is looked at anew.
@@ -76,12 +78,12 @@ async def update_department(conn: Connection, department_id: UUID, new: Settings
     return _department(row)
 
 
-def _values(new: Settings) -> list[object]:
+def _values(new: DepartmentSettings) -> list[object]:
     values = [getattr(new, name) for name in _COLUMNS]
     return [list(value) if isinstance(value, tuple) else value for value in values]
 
 
-def _refusal(error: Exception, new: Settings) -> Conflict | Invalid:
+def _refusal(error: Exception, new: DepartmentSettings) -> Conflict | Invalid:
     if isinstance(error, UniqueViolation):
         return Conflict(f"there is a department named {new.name} already")
     if isinstance(error, ForeignKeyViolation):
@@ -136,14 +138,14 @@ async def list_departments(
     return [_department(row) for row in rows]
 
 
-async def get_permits(conn: Connection, department_id: UUID) -> Permits:
+async def get_permits(conn: Connection, department_id: UUID) -> DepartmentPermits:
     """What a department may send, and how."""
     row = one(
         await conn.fetchrow(
             "SELECT classes, channels FROM departments WHERE id = $1", department_id
         )
     )
-    return Permits(tuple(row["classes"]), row["channels"])
+    return DepartmentPermits(tuple(row["classes"]), row["channels"])
 
 
 async def check_signature(conn: Connection, department_id: UUID, head: str) -> None:
@@ -266,7 +268,7 @@ async def list_registered(conn: Connection, what: str, department_id: UUID) -> l
     return [Registered(*row) for row in rows]
 
 
-class Counts(NamedTuple):
+class DepartmentCounts(NamedTuple):
     """What a department's work amounts to: numbers and no people."""
 
     contacts: int
@@ -277,7 +279,7 @@ class Counts(NamedTuple):
     reached: int
 
 
-async def read_counts(conn: Connection, department_id: UUID, since: date) -> Counts:
+async def read_counts(conn: Connection, department_id: UUID, since: date) -> DepartmentCounts:
     """The people and lists of a department now, and its campaigns and runs from `since` on."""
     row = one(
         await conn.fetchrow(
@@ -302,7 +304,7 @@ async def read_counts(conn: Connection, department_id: UUID, since: date) -> Cou
             since,
         )
     )
-    return Counts(*row)
+    return DepartmentCounts(*row)
 
 
 async def used_parts(
@@ -330,7 +332,7 @@ def _department(row: Record) -> Department:
         values["channels"] = tuple(values["channels"])
     return Department(
         row["id"],
-        Settings(**values),
+        DepartmentSettings(**values),
         row["created_at"],
         row["held_until"],
         row["held_why"],

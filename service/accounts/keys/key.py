@@ -104,7 +104,7 @@ class NewKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldRights:
     """What a user had when a key of theirs was activated: the key has at most that.
 
     rights: those of the roles, too.
@@ -114,7 +114,7 @@ class Held:
     rights: frozenset[Right]
 
     @classmethod
-    def of(cls, user: User) -> "Held":
+    def of(cls, user: User) -> "HeldRights":
         """What a user has now."""
         return cls(user.roles, user.all_rights)
 
@@ -138,7 +138,7 @@ class Key:
     activated_by: UUID | None
     activated_at: datetime | None
     overlap: timedelta | None = None
-    held: Held | None = None
+    held: HeldRights | None = None
 
     @property
     def first_id(self) -> UUID:
@@ -217,7 +217,7 @@ class Key:
 
     def limited(self, user: User) -> User:
         """Its user, with the rights that the key leaves, and with no role that came later."""
-        if self.held is not None and Held.of(user) != self.held:
+        if self.held is not None and HeldRights.of(user) != self.held:
             roles, rights = user.roles & self.held.roles, user.all_rights & self.held.rights
             return replace(user, roles=roles, rights=rights).limited(self.left_rights)
         return user if self._granted == _ALL else user.limited(self.left_rights)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.keys.key import USED_EVERY, Held, Key, Mode, NewKey
+from service.accounts.keys.key import USED_EVERY, HeldRights, Key, Mode, NewKey
 from service.accounts.people.model import Role, User, rights_of
 from service.accounts.people.store import USER_COLUMNS, user_from
 from service.errors import NotFound
@@ -25,7 +25,7 @@ async def insert_key(
     now: datetime,
     renews: Key | None = None,
     overlap: timedelta | None = None,
-    held: Held | None = None,
+    held: HeldRights | None = None,
 ) -> UUID | None:
     """Store a key; None if its token is stored already.
 
@@ -67,7 +67,7 @@ async def insert_key(
     return key_id
 
 
-class Found(NamedTuple):
+class FoundKey(NamedTuple):
     """A key, the user for whom it acts, the requests a minute of the department, and whether the
     user may stand in for somebody (see `deputies_store.absent_of`).
     """
@@ -78,7 +78,7 @@ class Found(NamedTuple):
     deputises: bool
 
 
-async def find_key(conn: Connection, token_hash: bytes, now: datetime) -> Found | None:
+async def find_key(conn: Connection, token_hash: bytes, now: datetime) -> FoundKey | None:
     """The key of a token, in one statement: every request begins with it."""
     row = await conn.fetchrow(
         f"""
@@ -94,7 +94,7 @@ async def find_key(conn: Connection, token_hash: bytes, now: datetime) -> Found 
     if row is None:
         return None
     user = user_from(row)
-    return Found(_key(row), user, row["department_requests"], row["deputises"])
+    return FoundKey(_key(row), user, row["department_requests"], row["deputises"])
 
 
 async def is_stored(conn: Connection, token_hash: bytes) -> bool:
@@ -151,7 +151,7 @@ async def touch_key(conn: Connection, key: Key, now: datetime) -> None:
 
 
 async def activate_key(
-    conn: Connection, key_id: UUID, user_id: UUID, held: Held, now: datetime
+    conn: Connection, key_id: UUID, user_id: UUID, held: HeldRights, now: datetime
 ) -> None:
     """Let a key work, with what its user has; the database refuses whoever made it."""
     await conn.execute(
@@ -198,16 +198,16 @@ async def revoke_key(conn: Connection, key_id: UUID, scope: UUID | None, now: da
     )
 
 
-def _held_words(held: Held | None) -> tuple[list[str] | None, list[str] | None]:
+def _held_words(held: HeldRights | None) -> tuple[list[str] | None, list[str] | None]:
     if held is None:
         return None, None
     return sorted(held.roles), sorted(right.word for right in held.rights)
 
 
-def _held(row: Record) -> Held | None:
+def _held(row: Record) -> HeldRights | None:
     if row["held_roles"] is None:
         return None
-    return Held(frozenset(map(Role, row["held_roles"])), rights_of(row["held_rights"]))
+    return HeldRights(frozenset(map(Role, row["held_roles"])), rights_of(row["held_rights"]))
 
 
 def _key(row: Record) -> Key:

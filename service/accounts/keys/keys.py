@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from service.accounts.keys import key_store
-from service.accounts.keys.key import MOST_OVERLAP, Held, Key, NewKey
+from service.accounts.keys.key import MOST_OVERLAP, HeldRights, Key, NewKey
 from service.accounts.people import store
 from service.accounts.people.model import User
 from service.accounts.people.second_person import need_second_person
@@ -69,7 +69,7 @@ async def issue(
     """Make a key, and the token that is shown this once; see `key_store.insert_key`."""
     token = new_token()
     stored = token_hash(keyring, token)
-    held = Held.of(await store.get_user(conn, key.user_id, None)) if key.bootstrap else None
+    held = HeldRights.of(await store.get_user(conn, key.user_id, None)) if key.bootstrap else None
     key_id = await key_store.insert_key(conn, key, stored, now, renews, overlap, held)
     if key_id is None:
         raise Conflict("this token exists already; ask again")
@@ -97,7 +97,7 @@ async def activate(conn: Connection, actor: User, key: Key, user: User, now: dat
             "the user of this key has no rights yet: have those that were proposed confirmed first",
             code="wrong_state",
         )
-    await key_store.activate_key(conn, key.id, actor.id, Held.of(user), now)
+    await key_store.activate_key(conn, key.id, actor.id, HeldRights.of(user), now)
     if key.overlap is not None:
         await key_store.end_renewed(conn, key, now + key.overlap)
     return await key_store.get_key(conn, key.id, None)

@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 from uuid import UUID
 
-from service.accounts.audit.audit import Act
+from service.accounts.audit.audit import AuditAct
 from service.accounts.audit.audit_store import insert_entry
 from service.accounts.keys.keys import Caller, new_token, token_hash
 from service.accounts.login import session_store as sessions
 from service.accounts.login.credentials import is_password, step_of_code
-from service.accounts.login.session_store import Counter, Credentials, Session
+from service.accounts.login.session_store import Credentials, FailureCounter, UserSession
 from service.accounts.people.model import User
 from service.crypto import Keyring
 from service.errors import TooMany, Unauthenticated
@@ -51,7 +51,7 @@ class Locked(TooMany):
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class LoginAttempt:
     """What somebody types in. code: of the authenticator, or for recovery."""
 
     login: str
@@ -65,12 +65,12 @@ class Attempt:
 class Opened:
     """A session that has begun, and its token, which is shown this once."""
 
-    session: Session
+    session: UserSession
     token: str
     temporary: bool
 
 
-async def log_in(pool: Pool, keyring: Keyring, attempt: Attempt, now: datetime) -> Opened:
+async def log_in(pool: Pool, keyring: Keyring, attempt: LoginAttempt, now: datetime) -> Opened:
     """Begin a session.
 
     Raises:
@@ -101,13 +101,13 @@ async def log_in(pool: Pool, keyring: Keyring, attempt: Attempt, now: datetime) 
     return opened
 
 
-def by_name(keyring: Keyring, login: str, user_id: UUID | None) -> Counter:
+def by_name(keyring: Keyring, login: str, user_id: UUID | None) -> FailureCounter:
     """How attempts with one login are counted."""
     source = keyring.index("login", login)
-    return Counter(source, sessions.FREE_ATTEMPTS, _NAME_FORGETS, user_id)
+    return FailureCounter(source, sessions.FREE_ATTEMPTS, _NAME_FORGETS, user_id)
 
 
-def by_address(keyring: Keyring, address: str) -> Counter:
+def by_address(keyring: Keyring, address: str) -> FailureCounter:
     """How attempts from one address are counted."""
     site = address
     with suppress(ValueError):
@@ -115,7 +115,7 @@ def by_address(keyring: Keyring, address: str) -> Counter:
         found = getattr(found, "ipv4_mapped", None) or found
         bits = _SITE_BITS if found.version == 6 else found.max_prefixlen
         site = str(ip_network((found, bits), strict=False))
-    return Counter(keyring.index("address", site), FREE_BY_ADDRESS, _ADDRESS_FORGETS)
+    return FailureCounter(keyring.index("address", site), FREE_BY_ADDRESS, _ADDRESS_FORGETS)
 
 
 async def begin_guess(conn: Connection, keyring: Keyring, user: User, now: datetime) -> Credentials:
@@ -152,7 +152,7 @@ async def session_caller(
 
 
 async def _open(
-    pool: Pool, keyring: Keyring, known: Credentials, attempt: Attempt, now: datetime
+    pool: Pool, keyring: Keyring, known: Credentials, attempt: LoginAttempt, now: datetime
 ) -> Opened:
     token = new_token(PREFIX)
     async with transaction(pool) as conn:
@@ -201,8 +201,8 @@ async def _note_failure(
             await note_wrong(conn, keyring, known, now)
 
 
-def _act(action: str, known: Credentials, session_id: UUID | None, now: datetime) -> Act:
-    return Act(
+def _act(action: str, known: Credentials, session_id: UUID | None, now: datetime) -> AuditAct:
+    return AuditAct(
         action,
         now,
         "api",

@@ -21,7 +21,7 @@ FIRST_LOCK, LONGEST_LOCK = timedelta(seconds=30), timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Counter:
+class FailureCounter:
     """What logins that go wrong are counted by. source: a keyed hash of it.
 
     free: so many may go wrong before it is shut. forgets: the count begins again after so long
@@ -49,7 +49,7 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class UserSession:
     """Somebody who has logged in."""
 
     id: UUID
@@ -62,7 +62,9 @@ class Session:
     revoked_at: datetime | None
 
 
-async def begin_attempt(conn: Connection, counter: Counter, now: datetime) -> datetime | None:
+async def begin_attempt(
+    conn: Connection, counter: FailureCounter, now: datetime
+) -> datetime | None:
     """Count a login as gone wrong before it is looked at, so that many at once are counted, too.
 
     Returns until when it is shut; then nothing is counted.
@@ -94,7 +96,7 @@ async def begin_attempt(conn: Connection, counter: Counter, now: datetime) -> da
     return until or now
 
 
-async def forgive_attempt(conn: Connection, counter: Counter) -> None:
+async def forgive_attempt(conn: Connection, counter: FailureCounter) -> None:
     """Take back the counting of one attempt."""
     await conn.execute(
         """
@@ -251,7 +253,7 @@ async def take_recovery_code(
 
 async def insert_session(
     conn: Connection, user_id: UUID, token_hash: bytes, *, address: str, agent: str, now: datetime
-) -> Session:
+) -> UserSession:
     """Begin a session."""
     row = await conn.fetchrow(
         """
@@ -297,7 +299,7 @@ async def find_session(
 
 async def list_sessions(
     conn: Connection, user_id: UUID, before: UUID | None, limit: int, now: datetime
-) -> list[Session]:
+) -> list[UserSession]:
     """A page of a user's sessions that hold, from new to old."""
     rows = await conn.fetch(
         """
@@ -367,8 +369,8 @@ def _credentials(row: Record) -> Credentials:
     )
 
 
-def _session(row: Record) -> Session:
-    return Session(
+def _session(row: Record) -> UserSession:
+    return UserSession(
         row["id"],
         row["user_id"],
         row["address"],

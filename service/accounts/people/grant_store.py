@@ -15,7 +15,7 @@ _COLUMNS = (
 )
 
 
-class Grant(NamedTuple):
+class RightsGrant(NamedTuple):
     """All that a user is to have, beyond what a user without roles has.
 
     enables: it puts the user back into service. narrows: it only takes away, and counts at once.
@@ -35,7 +35,7 @@ class Grant(NamedTuple):
 
 
 class NewGrant(NamedTuple):
-    """A grant to be written down; see `Grant`."""
+    """A grant to be written down; see `RightsGrant`."""
 
     user_id: UUID
     roles: frozenset[Role]
@@ -44,7 +44,7 @@ class NewGrant(NamedTuple):
     narrows: bool = False
 
 
-async def insert_grant(conn: Connection, new: NewGrant, by: UUID, now: datetime) -> Grant:
+async def insert_grant(conn: Connection, new: NewGrant, by: UUID, now: datetime) -> RightsGrant:
     """Write down a grant; the user has no other one that waits."""
     row = await conn.fetchrow(
         f"""
@@ -81,7 +81,7 @@ async def confirm_grant(conn: Connection, grant_id: UUID, by: UUID, now: datetim
     )
 
 
-async def get_grant(conn: Connection, user_id: UUID, grant_id: UUID) -> Grant:
+async def get_grant(conn: Connection, user_id: UUID, grant_id: UUID) -> RightsGrant:
     """One grant.
 
     Raises:
@@ -99,7 +99,7 @@ async def get_grant(conn: Connection, user_id: UUID, grant_id: UUID) -> Grant:
 
 async def list_grants(
     conn: Connection, user_id: UUID, before: UUID | None, limit: int
-) -> list[Grant]:
+) -> list[RightsGrant]:
     """A page of a user's grants, from new to old."""
     rows = await conn.fetch(
         f"""
@@ -115,7 +115,7 @@ async def list_grants(
 
 async def waiting_grants(
     conn: Connection, users: Sequence[UUID], since: datetime
-) -> dict[UUID, Grant]:
+) -> dict[UUID, RightsGrant]:
     """What waits to be confirmed of these users, if it was proposed since then."""
     rows = await conn.fetch(
         f"""
@@ -129,8 +129,8 @@ async def waiting_grants(
     return {row["user_id"]: _grant(row) for row in rows}
 
 
-def _grant(row: Record) -> Grant:
+def _grant(row: Record) -> RightsGrant:
     values = dict(row)
     values["roles"] = frozenset(map(Role, row["roles"]))
     values["rights"] = rights_of(row["rights"])
-    return Grant(**values)
+    return RightsGrant(**values)

@@ -12,18 +12,18 @@ from uuid import UUID
 
 from service.accounts.people import grant_store, proposals, store
 from service.accounts.people.administrators import keep_two
-from service.accounts.people.grant_store import Grant, NewGrant
+from service.accounts.people.grant_store import NewGrant, RightsGrant
 from service.accounts.people.model import Role, User
 from service.accounts.people.second_person import need_second_person
 from service.errors import Conflict, Forbidden
 from service.storage.postgres import Connection
 
-State = proposals.State | Literal["narrowed"]
+GrantState = proposals.ProposalState | Literal["narrowed"]
 _REACH = frozenset({Role.ADMIN, Role.INSPECTOR})
 """Roles with which a user sees beyond the own department, whatever their rights."""
 
 
-def state_of(grant: Grant, now: datetime) -> State:
+def state_of(grant: RightsGrant, now: datetime) -> GrantState:
     """Where a grant stands; `narrowed` and `confirmed` ones counted when they were made so."""
     return "narrowed" if grant.narrows else proposals.state_of(grant, now)
 
@@ -69,7 +69,7 @@ async def change(
 
 async def confirm(
     conn: Connection, actor: User, user_id: UUID, grant_id: UUID, now: datetime
-) -> Grant:
+) -> RightsGrant:
     """Let a proposed grant count, as the second person; it is in force with the next request.
 
     Raises:
@@ -99,7 +99,9 @@ async def confirm(
     return grant._replace(confirmed_by=actor.id, confirmed_at=now)
 
 
-async def waiting(conn: Connection, users: Sequence[User], now: datetime) -> dict[UUID, Grant]:
+async def waiting(
+    conn: Connection, users: Sequence[User], now: datetime
+) -> dict[UUID, RightsGrant]:
     """What waits to be confirmed, by user."""
     return await grant_store.waiting_grants(
         conn, [user.id for user in users], now - proposals.WAITS

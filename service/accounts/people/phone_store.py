@@ -19,7 +19,7 @@ class OwnPhone(NamedTuple):
     changed_at: datetime | None
 
 
-class Code(NamedTuple):
+class PhoneCode(NamedTuple):
     """A code that was sent, as a keyed hash, and how often somebody has tried to give it."""
 
     id: int
@@ -88,7 +88,7 @@ async def insert_code(
     )
 
 
-async def try_code(conn: Connection, user_id: UUID, since: datetime) -> Code | None:
+async def try_code(conn: Connection, user_id: UUID, since: datetime) -> PhoneCode | None:
     """Count a try at the newest code of a user, and return it; None: there is none since then."""
     row = await conn.fetchrow(
         """
@@ -100,4 +100,4 @@ async def try_code(conn: Connection, user_id: UUID, since: datetime) -> Code | N
         user_id,
         since,
     )
-    return Code(*row) if row else None
+    return PhoneCode(*row) if row else None

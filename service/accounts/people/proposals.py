@@ -8,7 +8,7 @@ from service.errors import Conflict
 WAITS = timedelta(days=7)
 """How long a proposal waits, as a submitted campaign does."""
 
-State = Literal["pending", "confirmed", "replaced", "expired"]
+ProposalState = Literal["pending", "confirmed", "replaced", "expired"]
 
 
 class Proposed(Protocol):
@@ -27,7 +27,7 @@ class Proposed(Protocol):
         """When it was put aside for another one, if it was."""
 
 
-def state_of(proposal: Proposed, now: datetime) -> State:
+def state_of(proposal: Proposed, now: datetime) -> ProposalState:
     """Where a proposal stands."""
     if proposal.confirmed_at is not None:
         return "confirmed"

@@ -13,7 +13,7 @@ _COLUMNS = (
 )
 
 
-class Proposal(NamedTuple):
+class LimitProposal(NamedTuple):
     """A limit that somebody proposed. people: in 24 hours, of each key of the department."""
 
     id: UUID
@@ -29,7 +29,7 @@ class Proposal(NamedTuple):
 
 async def insert_proposal(
     conn: Connection, department_id: UUID, people: int, reason: str, by: UUID, now: datetime
-) -> Proposal:
+) -> LimitProposal:
     """Write down a proposal; the department has no other one that waits."""
     row = await conn.fetchrow(
         f"""
@@ -42,7 +42,7 @@ async def insert_proposal(
         by,
         now,
     )
-    return Proposal(*one(row))
+    return LimitProposal(*one(row))
 
 
 async def replace_waiting(conn: Connection, department_id: UUID, now: datetime) -> None:
@@ -57,7 +57,7 @@ async def replace_waiting(conn: Connection, department_id: UUID, now: datetime) 
     )
 
 
-async def get_proposal(conn: Connection, department_id: UUID, proposal_id: UUID) -> Proposal:
+async def get_proposal(conn: Connection, department_id: UUID, proposal_id: UUID) -> LimitProposal:
     """One proposal.
 
     Raises:
@@ -70,12 +70,12 @@ async def get_proposal(conn: Connection, department_id: UUID, proposal_id: UUID)
     )
     if row is None:
         raise NotFound(f"the department has no proposal {proposal_id}")
-    return Proposal(*row)
+    return LimitProposal(*row)
 
 
 async def list_proposals(
     conn: Connection, department_id: UUID, before: UUID | None, limit: int
-) -> list[Proposal]:
+) -> list[LimitProposal]:
     """A page of a department's proposals, from new to old."""
     rows = await conn.fetch(
         f"""
@@ -86,10 +86,12 @@ async def list_proposals(
         before,
         limit,
     )
-    return [Proposal(*row) for row in rows]
+    return [LimitProposal(*row) for row in rows]
 
 
-async def put_in_force(conn: Connection, proposal: Proposal, by: UUID, now: datetime) -> Proposal:
+async def put_in_force(
+    conn: Connection, proposal: LimitProposal, by: UUID, now: datetime
+) -> LimitProposal:
     """Let a proposal count; the database refuses whoever made it."""
     await conn.execute(
         "UPDATE direct_limits SET confirmed_by = $2, confirmed_at = $3 WHERE id = $1",

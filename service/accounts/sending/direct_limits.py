@@ -14,7 +14,7 @@ from service.accounts.people.model import User
 from service.accounts.people.proposals import need_pending
 from service.accounts.people.second_person import need_second_person
 from service.accounts.sending import direct_limit_store
-from service.accounts.sending.direct_limit_store import Proposal
+from service.accounts.sending.direct_limit_store import LimitProposal
 from service.storage.postgres import Connection
 
 _WHAT = "set how many people are sent to directly"
@@ -29,7 +29,7 @@ class NewLimit:
     reason: str
 
 
-async def propose(conn: Connection, actor: User, new: NewLimit, now: datetime) -> Proposal:
+async def propose(conn: Connection, actor: User, new: NewLimit, now: datetime) -> LimitProposal:
     """Propose a limit, in place of a proposal that waits; nothing changes yet.
 
     Raises:
@@ -46,7 +46,7 @@ async def propose(conn: Connection, actor: User, new: NewLimit, now: datetime) -
 
 async def confirm(
     conn: Connection, actor: User, department_id: UUID, proposal_id: UUID, now: datetime
-) -> Proposal:
+) -> LimitProposal:
     """Put a proposed limit in force, as the second person; the next direct send is held to it.
 
     Raises:

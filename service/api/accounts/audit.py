@@ -6,7 +6,7 @@ from pydantic import Field
 
 from service.accounts.audit import audit_store as store
 from service.accounts.audit.audit import COPIED, INVALID
-from service.accounts.audit.audit_store import Listed, Wanted
+from service.accounts.audit.audit_store import SealedEntry, Wanted
 from service.accounts.audit.sealing import find_foreign
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
@@ -69,7 +69,7 @@ _FOREIGN_ZH = {
 }
 
 
-def _shown(listed: Listed, foreign: str | None) -> AuditEntryOut:
+def _shown(listed: SealedEntry, foreign: str | None) -> AuditEntryOut:
     entry = listed.entry
     act = entry.act
     return AuditEntryOut(

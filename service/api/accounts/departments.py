@@ -13,7 +13,7 @@ from service.accounts.departments import department_store
 from service.accounts.departments.department import (
     WARN_SHARE,
     Department,
-    Settings,
+    DepartmentSettings,
     bare,
     default_classes,
 )
@@ -236,7 +236,7 @@ async def create_department(call: Call, body: DepartmentBody) -> DepartmentOut:
     values = body.model_dump()
     if body.classes is None:
         values["classes"] = default_classes(body.kind)
-    new = Settings(**_tuples(values))
+    new = DepartmentSettings(**_tuples(values))
     await _check_channels(call, new)
     made = await manage.create_department(call.conn, call.user, new, call.now)
     return await _shown(call, await _signed(call, made, body.signature))
@@ -252,7 +252,7 @@ async def edit_department(call: Call, department_id: UUID, body: DepartmentPatch
         }
     )
 
-    def change(settings: Settings) -> Settings:
+    def change(settings: DepartmentSettings) -> DepartmentSettings:
         return replace(settings, **changes)
 
     made = await manage.edit_department(call.conn, call.user, department_id, change, call.now)
@@ -351,7 +351,7 @@ async def _seen(call: Call, department_id: UUID) -> Department:
     return await department_store.get_department(call.conn, department_id, call.user.count_scope)
 
 
-async def _check_channels(call: Call, new: Settings) -> None:
+async def _check_channels(call: Call, new: DepartmentSettings) -> None:
     missing = set(new.channels or ()) - await existing_channels(call.conn)
     if missing:
         problem = f"there is no channel {', '.join(map(str, sorted(missing)))}"

@@ -6,9 +6,9 @@ from uuid import UUID
 from pydantic import Field
 
 from service.accounts.departments import department_store
-from service.accounts.people.proposals import State, state_of
+from service.accounts.people.proposals import ProposalState, state_of
 from service.accounts.sending import direct_limit_store, direct_limits
-from service.accounts.sending.direct_limit_store import Proposal
+from service.accounts.sending.direct_limit_store import LimitProposal
 from service.accounts.sending.direct_limits import NewLimit
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
@@ -32,14 +32,14 @@ class LimitOut(Out):
     department_id: UUID
     limit: int
     reason: str
-    state: State
+    state: ProposalState
     proposed_by: UUID
     proposed_at: Instant
     confirmed_by: UUID | None
     confirmed_at: Instant | None
 
     @classmethod
-    def of(cls, proposal: Proposal, call: Call) -> Self:
+    def of(cls, proposal: LimitProposal, call: Call) -> Self:
         """What is shown of a proposal."""
         state = state_of(proposal, call.now)
         return cls.model_validate(proposal._asdict() | {"limit": proposal.people, "state": state})

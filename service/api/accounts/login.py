@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 from service.accounts.login import credentials, passwords, session_store
 from service.accounts.login.login import (
     SECRET,
-    Attempt,
+    LoginAttempt,
     begin_guess,
     log_in,
     note_wrong,
@@ -113,7 +113,7 @@ class RecoveryOut(Out):
 
 async def login(visit: Visit, body: LoginBody) -> LoginOut:
     """Begin a session; its token is used like a key."""
-    attempt = Attempt(body.login, body.password, body.code, visit.address, visit.agent)
+    attempt = LoginAttempt(body.login, body.password, body.code, visit.address, visit.agent)
     opened = await log_in(visit.pool, visit.runtime.keyring, attempt, visit.now)
     return LoginOut(
         id=opened.session.id,

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from service.accounts import manage
 from service.accounts.people import grant_store, grants, store
-from service.accounts.people.grant_store import Grant
-from service.accounts.people.grants import State
+from service.accounts.people.grant_store import RightsGrant
+from service.accounts.people.grants import GrantState
 from service.accounts.people.model import NewUser, Right, Role, User, rights_of
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
@@ -56,14 +56,14 @@ class GrantOut(Out):
     roles: list[Role]
     rights: list[str]
     enables: bool = Field(description="It puts the user back into service.")
-    state: State
+    state: GrantState
     proposed_by: UUID
     proposed_at: Instant
     confirmed_by: UUID | None
     confirmed_at: Instant | None
 
     @classmethod
-    def of(cls, grant: Grant, call: Call) -> Self:
+    def of(cls, grant: RightsGrant, call: Call) -> Self:
         """What is shown of a grant."""
         return cls.model_validate(
             grant._asdict()
@@ -110,7 +110,7 @@ class UserOut(Out):
         return [cls._of(call, user, waiting.get(user.id), holders[user.id]) for user in users]
 
     @classmethod
-    def _of(cls, call: Call, user: User, proposed: Grant | None, held_by: list[UUID]) -> Self:
+    def _of(cls, call: Call, user: User, proposed: RightsGrant | None, held_by: list[UUID]) -> Self:
         return cls(
             id=user.id,
             department_id=user.department_id,

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from service.accounts.people.proposals import State, state_of
+from service.accounts.people.proposals import ProposalState, state_of
 from service.api.channels.channel_forms import Config
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
@@ -39,7 +39,7 @@ class ChannelChangeOut(Out):
         " fit the channel any more."
     )
     reason: str
-    state: State
+    state: ProposalState
     creates: bool
     enables: bool = Field(description="The new channel is enabled once it is confirmed.")
     proposed_by: UUID | None = Field(

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from service.accounts.departments.department_store import get_department
 from service.accounts.manage import need_the_county
-from service.accounts.people.proposals import State, state_of
+from service.accounts.people.proposals import ProposalState, state_of
 from service.api.http.call import Call
 from service.api.http.schema import Body, Instant, Line, Out, Query
 from service.errors import Invalid
@@ -58,7 +58,7 @@ class ProposalOut(Out):
     weakens: list[str]
     holds: list[HoldsOut]
     reason: str
-    state: State
+    state: ProposalState
     proposed_by: UUID
     proposed_at: Instant
 

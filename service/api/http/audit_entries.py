@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from uuid import UUID
 
-from service.accounts.audit.audit import Act
+from service.accounts.audit.audit import AuditAct
 from service.api.http.call import Call
 from service.api.http.op import Op
 from service.api.http.schema import Out
@@ -18,14 +18,14 @@ def act(
     result: object,
     request_id: str,
     request_hash: bytes,
-) -> Act:
+) -> AuditAct:
     """The entry of a request that was carried out.
 
     The action is the operation's name. What it concerns is what the handler says (`Call.note`),
     else the first id in the address, else the id of what was made. The kind is as in the address.
     """
     kind, object_id = call.concerns or (_collection(op), _object_id(op, found, result))
-    return Act(
+    return AuditAct(
         action=op.name,
         at=call.now,
         via="api",

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from service.accounts.audit.audit import Act
+from service.accounts.audit.audit import AuditAct
 from service.accounts.audit.audit_store import entry_values
 from service.api.http import store
 from service.api.http.problems import Malformed
@@ -75,7 +75,12 @@ class Ticket:
         return Answer(stored["status"], keyring.decrypt_bytes(_ANSWER, stored["body"]))
 
     async def keep(
-        self, conn: Connection, keyring: Keyring, answer: Answer, act: Act | None, now: datetime
+        self,
+        conn: Connection,
+        keyring: Keyring,
+        answer: Answer,
+        act: AuditAct | None,
+        now: datetime,
     ) -> None:
         """Store the answer, or that there was one, and with it the audit entry of the act, if it
         is one, in the transaction of its effect.

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 from pydantic import BaseModel
 
-from service.accounts.audit.audit import Act
+from service.accounts.audit.audit import AuditAct
 from service.accounts.audit.audit_store import insert_entry
 from service.accounts.keys.keys import Caller
 from service.api.http import audit_entries, reading, version
@@ -39,7 +39,7 @@ from service.storage.postgres import (
     COLLISIONS,
     Busy,
     Connection,
-    Stopped,
+    StatementTimeout,
     limit_statements,
 )
 from service.web import ENTRY, HEADERS, REQUEST_ID, RUNTIME
@@ -164,7 +164,7 @@ class _Exchange:
             if not (op.is_read or op.heavy):
                 return await self._worked(found)
             return await self._ended(found)
-        except Stopped:
+        except StatementTimeout:
             raise TooLong(op.seconds) from None
         except Busy:
             raise busy() from None
@@ -279,12 +279,12 @@ class _Exchange:
         async with conn.transaction():
             return await self._stored_answer(conn)
 
-    def _act(self, call: Call, found: Arguments, result: object) -> Act:
+    def _act(self, call: Call, found: Arguments, result: object) -> AuditAct:
         return audit_entries.act(
             self._op, call, found, result, self._request[REQUEST_ID], self._mark
         )
 
-    async def _write_down(self, call: Call, act: Act | None, answer: Answer | None) -> None:
+    async def _write_down(self, call: Call, act: AuditAct | None, answer: Answer | None) -> None:
         """The entry in the audit trail, and the answer for whoever asks again under its key."""
         if self._ticket is not None and answer is not None:
             await self._ticket.keep(call.conn, self._runtime.keyring, answer, act, call.now)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.departments.department import Permits, SignatureLent
+from service.accounts.departments.department import DepartmentPermits, SignatureLent
 from service.accounts.departments.department_store import check_signature, get_permits
 from service.audience.contacts.contact_store import subscriber_base
 from service.channels.routing.route import RoutableChannel, Route, routes
@@ -21,7 +21,7 @@ class SendingDepartment(NamedTuple):
     are; None: they are on lists like any other.
     """
 
-    permits: Permits
+    permits: DepartmentPermits
     base: str | None
 
 
@@ -72,7 +72,7 @@ def drill_routes(lanes: Iterable[RoutableChannel], chosen: list[int] | None) -> 
 
 
 async def barred(
-    conn: Connection, department_id: UUID, permits: Permits, message_class: str, text: str
+    conn: Connection, department_id: UUID, permits: DepartmentPermits, message_class: str, text: str
 ) -> str | None:
     """Why a department may send this text to nobody any more; None: it may."""
     if message_class not in permits.classes:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.accounts.departments.department import Permits
+from service.accounts.departments.department import DepartmentPermits
 from service.channels.routing.route import RoutableChannel
 from service.channels.routing.route_store import lane_from, lanes
 from service.storage.postgres import Connection, one
@@ -22,7 +22,7 @@ class DirectTerms(NamedTuple):
 
     limit: int
     used: int
-    permits: Permits
+    permits: DepartmentPermits
     area_code: str | None
     lent: bool
     block_table: UUID | None
@@ -68,7 +68,7 @@ async def read_terms(
     return DirectTerms(
         row["direct_send_limit"],
         row["used"],
-        Permits(tuple(row["classes"]), row["channels"]),
+        DepartmentPermits(tuple(row["classes"]), row["channels"]),
         row["area_code"],
         row["lent"],
         row["block_table"],

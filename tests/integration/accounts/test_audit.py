@@ -19,8 +19,8 @@ from service.accounts.audit.audit import (
     LATE,
     MAC_OCTETS,
     UNMARKED,
-    Act,
-    Entry,
+    AuditAct,
+    AuditEntry,
     Head,
     make_mac,
 )
@@ -44,7 +44,7 @@ async def write(pool: Pool, count: int, now: datetime, action: str = "do") -> li
     ids = []
     async with transaction(pool) as conn:
         for n in range(count):
-            act = Act(
+            act = AuditAct(
                 action=action,
                 at=now + timedelta(microseconds=n),
                 via="api",
@@ -75,7 +75,7 @@ async def test_committed_entries_are_sealed_once_in_their_order(pool: Pool, now:
 async def test_an_entry_that_commits_late_is_sealed_after_those_that_came_before(
     pool: Pool, now: datetime
 ) -> None:
-    act = Act("late", now, "cli")
+    act = AuditAct("late", now, "cli")
     async with pool.acquire() as slow:
         open_transaction = slow.transaction()
         await open_transaction.start()
@@ -94,7 +94,7 @@ async def test_an_entry_that_commits_late_is_sealed_after_those_that_came_before
 async def test_an_entry_whose_effect_fails_was_never_there(pool: Pool, now: datetime) -> None:
     async def effect() -> None:
         async with transaction(pool) as conn:
-            await store.insert_entry(conn, KEYRING, Act("do", now, "cli"))
+            await store.insert_entry(conn, KEYRING, AuditAct("do", now, "cli"))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -185,7 +185,7 @@ async def test_the_owner_is_refused_by_triggers(
 
 async def write_old(owner: Connection, made: timedelta, said: timedelta) -> UUID:
     """An entry that the database made so long ago, and that says of itself another age."""
-    act = Act("do", datetime.now(UTC) - said, "cli")
+    act = AuditAct("do", datetime.now(UTC) - said, "cli")
     entry_id: UUID = await owner.fetchval(
         "INSERT INTO audit_entries (id, at, via, action, mac)"
         " VALUES (uuidv7(-$1::interval), $2, 'cli', 'do', $3) RETURNING id",
@@ -542,10 +542,10 @@ async def test_macs_outlive_a_rotation_of_the_master_key(pool: Pool, now: dateti
     await write(pool, 1, now)
     both = Keys({1: KEY, 2: b"\x02" * 32})
     async with transaction(pool) as conn:
-        await store.insert_entry(conn, Keyring(both), Act("do", now, "cli"))
+        await store.insert_entry(conn, Keyring(both), AuditAct("do", now, "cli"))
     left = Keyring(Keys({2: b"\x02" * 32}, both.index_key()))
     async with transaction(pool) as conn:
-        await store.insert_entry(conn, left, Act("do", now, "cli"))
+        await store.insert_entry(conn, left, AuditAct("do", now, "cli"))
     await seal_committed(pool, left)
     async with pool.acquire() as conn:
         for keyring in (KEYRING, left):
@@ -567,14 +567,14 @@ async def test_what_an_entry_says_is_the_same_once_it_is_stored(
     conn: Connection, now: datetime, details: Any
 ) -> None:
     at = now.astimezone(timezone(timedelta(hours=8))) + timedelta(microseconds=1)
-    act = Act("do", at, "api", uuid4(), None, "k", "7", "", b"", details)
+    act = AuditAct("do", at, "api", uuid4(), None, "k", "7", "", b"", details)
     await store.insert_entry(conn, KEYRING, act)
     (entry,) = await store.unsealed_entries(conn, 2)
     assert entry.act.said() == act.said()
     assert not entry.is_foreign(KEYRING)
     assert entry.mac is not None
     assert len(entry.mac) == MAC_OCTETS
-    assert not Entry(uuid4(), act, make_mac(KEYRING, act)).is_foreign(KEYRING)
+    assert not AuditEntry(uuid4(), act, make_mac(KEYRING, act)).is_foreign(KEYRING)
     assert make_mac(KEYRING, act) != make_mac(KEYRING, act)
 
 

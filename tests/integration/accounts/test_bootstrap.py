@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.accounts.bootstrap import Person, bootstrap
+from service.accounts.bootstrap import FirstAdministrator, bootstrap
 from service.accounts.departments.department import COUNTY
 from service.accounts.keys import key_store
 from service.accounts.keys.keys import caller_of
@@ -19,7 +19,7 @@ from service.errors import Conflict, Invalid
 from service.storage.postgres import Connection, Pool
 from tests.factories import make_user
 
-PEOPLE = (Person("wang", "王主任"), Person("li", "李科长"))
+PEOPLE = (FirstAdministrator("wang", "王主任"), FirstAdministrator("li", "李科长"))
 
 
 async def test_two_named_administrators_of_the_county_get_a_key_each(
@@ -76,7 +76,7 @@ async def test_somebody_else_of_that_login_does_not_become_an_administrator(
 ) -> None:
     viewer = await make_user(conn, Role.VIEWER, now=now, kind="county")
     with pytest.raises(Conflict, match="no administrator of the county"):
-        await bootstrap(conn, keyring, now, (PEOPLE[0], Person(viewer.login, "李")))
+        await bootstrap(conn, keyring, now, (PEOPLE[0], FirstAdministrator(viewer.login, "李")))
 
 
 @pytest.mark.attack
@@ -116,7 +116,7 @@ async def test_the_command_names_two_and_prints_each_key_once(
     assert set(json.loads(capsys.readouterr().out)) == {"admin", "second_admin"}
 
 
-OTHERS = (Person("zhao", "赵"), Person("qian", "钱"))
+OTHERS = (FirstAdministrator("zhao", "赵"), FirstAdministrator("qian", "钱"))
 
 
 @pytest.mark.attack

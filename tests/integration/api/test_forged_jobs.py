@@ -14,7 +14,7 @@ from tests.harness.live import eventually
 from tests.harness.things import digests, make_things
 from tests.integration.api.conftest import Api
 from workers import delivery, expand, imports, webhooks
-from workers.context import Kind, make_worker
+from workers.context import WorkerKind, make_worker
 from workers.supervise import supervise
 
 pytestmark = pytest.mark.attack
@@ -30,7 +30,7 @@ ABOUT = {
 
 
 @asynccontextmanager
-async def working(api: Api, kind: Kind) -> AsyncIterator[None]:
+async def working(api: Api, kind: WorkerKind) -> AsyncIterator[None]:
     stop = asyncio.Event()
     runtime = api.runtime
     task = asyncio.create_task(
@@ -44,7 +44,9 @@ async def working(api: Api, kind: Kind) -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-async def test_a_forged_job_does_only_what_postgresql_says_is_due(api: Api, kind: Kind) -> None:
+async def test_a_forged_job_does_only_what_postgresql_says_is_due(
+    api: Api, kind: WorkerKind
+) -> None:
     things = await make_things(api, "county")
     pool, queue = api.runtime.pool, api.runtime.queue
     await pool.execute("UPDATE imports SET state = 'done', report = '{}', finished_at = created_at")

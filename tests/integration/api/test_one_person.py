@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from service.accounts.bootstrap import Person, bootstrap
+from service.accounts.bootstrap import FirstAdministrator, bootstrap
 from service.accounts.people.model import Right, Role, User
 from service.accounts.people.proposals import WAITS
 from service.audience.areas.area_store import load_areas
@@ -209,7 +209,7 @@ async def test_the_kind_of_a_department_gives_its_users_nothing(api: Api) -> Non
 
 @pytest.mark.attack
 async def test_nothing_is_granted_before_both_first_administrators_act(api: Api) -> None:
-    people = (Person("wang", "王主任"), Person("chen", "陈科长"))
+    people = (FirstAdministrator("wang", "王主任"), FirstAdministrator("chen", "陈科长"))
     async with transaction(api.runtime.pool) as conn:
         keyring, now = api.runtime.keyring, api.clock.at
         tokens = await bootstrap(conn, keyring, now, people, because="one is left")

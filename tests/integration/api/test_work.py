@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.accounts.audit.audit import Act
+from service.accounts.audit.audit import AuditAct
 from service.accounts.audit.audit_store import insert_entry
-from service.accounts.bootstrap import Person, bootstrap
+from service.accounts.bootstrap import FirstAdministrator, bootstrap
 from service.accounts.people.model import By, Right, Role
 from service.api.system import metrics
 from service.audience.areas.area_store import load_areas
@@ -244,12 +244,12 @@ async def test_an_exchanged_list_says_how_many_are_others(api: Api) -> None:
 async def test_every_administrator_sees_for_a_month_what_the_machine_gave_to_one(api: Api) -> None:
     """Whoever runs it could act as those users; nobody else is asked."""
     assert (await _work(api, ADMIN))["machine_access"]["count"] == 0
-    people = (Person("wang", "王主任"), Person("chen", "陈科长"))
+    people = (FirstAdministrator("wang", "王主任"), FirstAdministrator("chen", "陈科长"))
     team, now = api.teams["county"], api.clock.at
     async with transaction(api.runtime.pool) as conn:
         tokens = await bootstrap(conn, api.runtime.keyring, now, people, because="只剩一人")
         for user in (team.admin, team.operator):
-            act = Act("give_password", now + HOUR, "cli", None, None, "users", str(user.id))
+            act = AuditAct("give_password", now + HOUR, "cli", None, None, "users", str(user.id))
             await insert_entry(conn, api.runtime.keyring, act)
     for who in (ADMIN, tokens["admin"]):
         found = (await _work(api, who))["machine_access"]

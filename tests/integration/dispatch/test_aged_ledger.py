@@ -36,7 +36,7 @@ from service.dispatch.retries import dead_numbers_store, reroute, reroute_store,
 from service.dispatch.retries.retry_store import Again
 from service.privacy import retention_store
 from service.privacy import store as privacy
-from service.privacy.retention_store import Stretch
+from service.privacy.retention_store import LedgerStretch
 from service.reports import store as reports
 from service.storage.postgres import BY_KEY, Connection, Pool, open_pool
 from tests.conftest import NOW
@@ -330,7 +330,7 @@ async def stops_a_slice(aged: Aged, conn: Connection) -> None:
 
 @act()
 async def drops_numbers(aged: Aged, conn: Connection) -> None:
-    await retention_store.drop_numbers(conn, Stretch(aged.run, 1, FEW), aged.now)
+    await retention_store.drop_numbers(conn, LedgerStretch(aged.run, 1, FEW), aged.now)
 
 
 @act(rows=20 * FEW)

@@ -25,7 +25,7 @@ from service.settings import Settings
 from service.storage.postgres import Pool
 from tests.harness.live import eventually
 from workers import expand, scheduler
-from workers.context import Kind, make_worker
+from workers.context import WorkerKind, make_worker
 from workers.supervise import supervise
 
 SECONDS = 30
@@ -71,7 +71,7 @@ async def runtime(
 
 
 @asynccontextmanager
-async def working(runtime: Runtime, kind: Kind) -> AsyncIterator[None]:
+async def working(runtime: Runtime, kind: WorkerKind) -> AsyncIterator[None]:
     stop = asyncio.Event()
     make: Callable[[], Any] = lambda: make_worker(runtime, kind, {})  # noqa: E731
     task = asyncio.create_task(supervise(make, stop, runtime.queue.note_loss))
@@ -128,7 +128,7 @@ async def test_jobs_that_were_asked_for_before_run_at_once(
     async def ran() -> bool:
         return done == [run]
 
-    kind = Kind("expand", [expand_run])
+    kind = WorkerKind("expand", [expand_run])
     if restarted:
         await runtime.queue.enqueue(Job.EXPAND_RUN, run)
         machine.ahead = -HOURS
@@ -155,7 +155,7 @@ async def test_a_clock_set_forward_makes_up_for_nothing(
         turns.append(machine.time())
 
     each_second = cron(act, second=set(range(60)), keep_result=0)
-    async with working(runtime, Kind("expand", [], [each_second])):
+    async with working(runtime, WorkerKind("expand", [], [each_second])):
         await eventually(lambda: _more(turns, 0), SECONDS)
         machine.ahead = HOURS
         before = len(turns)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from service.accounts.audit.audit import Act, make_mac
+from service.accounts.audit.audit import AuditAct, make_mac
 from service.accounts.audit.audit_store import insert_entry
 from service.accounts.audit.sealing import seal_committed, verify
 from service.accounts.login.session_store import give_password
@@ -20,13 +20,13 @@ from service.audience.imports.store import lock_import
 from service.audience.rosters.rosters import ask_undo, put_members
 from service.crypto import Keyring
 from service.errors import Conflict
-from service.privacy.retention import Terms, let_go
+from service.privacy.retention import RetentionTerms, let_go
 from service.storage.locks import lock_contacts
 from service.storage.postgres import Connection, Pool, transaction
 from tests.factories import make_draft, make_user, phone
 from tests.harness.ledger import states
 
-TERMS = Terms()
+TERMS = RetentionTerms()
 MOMENT = timedelta(seconds=1)
 A, B, C = ("19790000001", "19790000002", "19790000003")
 
@@ -349,7 +349,7 @@ async def test_the_trail_loses_what_is_older_than_three_years_and_still_holds(
     present = datetime.now(UTC)
     for days in (0, 1, 2):
         age = TERMS.records + timedelta(days=1) + MOMENT - timedelta(days=days)
-        act = Act("do", present - age, "cli")
+        act = AuditAct("do", present - age, "cli")
         await owner.execute(
             "INSERT INTO audit_entries (id, at, via, action, mac)"
             " VALUES (uuidv7(-$1::interval), $2, 'cli', 'do', $3)",
@@ -358,7 +358,7 @@ async def test_the_trail_loses_what_is_older_than_three_years_and_still_holds(
             make_mac(system.keyring, act),
         )
     async with transaction(system.pool) as conn:
-        await insert_entry(conn, system.keyring, Act("now", present, "cli"))
+        await insert_entry(conn, system.keyring, AuditAct("now", present, "cli"))
     await seal_committed(system.pool, system.keyring)
     assert await let_go(system.pool, system.keyring, TERMS, present, 2) == {"records": 2}
     await seal_committed(system.pool, system.keyring)

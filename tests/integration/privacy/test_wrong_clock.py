@@ -27,7 +27,7 @@ from service.storage.postgres import Pool, transaction
 from tests.factories import make_user, phone
 from tests.harness.live import eventually
 from workers import scheduler
-from workers.context import Kind, make_worker
+from workers.context import WorkerKind, make_worker
 from workers.supervise import supervise
 
 pytestmark = pytest.mark.attack
@@ -105,7 +105,7 @@ async def county(
 async def retaining(county: County) -> AsyncIterator[None]:
     """A real worker that retains each second."""
     each_second = cron(scheduler.retain, second=set(range(60)), keep_result=0, timeout=60)
-    kind, stop = Kind("scheduler", [], [each_second]), asyncio.Event()
+    kind, stop = WorkerKind("scheduler", [], [each_second]), asyncio.Event()
     runtime = county.runtime
     task = asyncio.create_task(
         supervise(lambda: make_worker(runtime, kind, {}), stop, runtime.queue.note_loss)
