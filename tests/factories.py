@@ -23,7 +23,7 @@ from service.campaigns.core.texts import MoreText
 from service.campaigns.plans import planning
 from service.crypto import Keyring
 from service.messages.lint.lint import lint
-from service.messages.store import Template, TemplateInfo, Version, template_insert
+from service.messages.store import NewVersion, Template, TemplateInfo, template_insert
 from service.storage.postgres import Connection
 
 TEXT = "【旌德县反诈中心】凡是要求转账到安全账户的都是诈骗，请勿相信，有疑问请拨打96110。"
@@ -93,7 +93,7 @@ async def make_template(
 ) -> Template:
     """A template of the user's department, its text by the user."""
     info = TemplateInfo(f"模板{next(_numbers)}", "public_interest", "", "zh")
-    version = Version(text, lint(text), user.id)
+    version = NewVersion(text, lint(text), user.id)
     return await template_insert(conn, user.department_id, info, version, now)
 
 

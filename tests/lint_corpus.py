@@ -29,7 +29,7 @@ from typing import Literal, cast
 from service.messages.lint import wording
 from service.messages.lint.draft import draft
 from service.messages.lint.lint import lint
-from service.messages.policy import SCAM_TEXTS, MessageClass, Sender
+from service.messages.policy import SCAM_TEXTS, MessageClass, TextSender
 from service.messages.template import load_library
 
 CORPUS = Path(__file__).parent / "data" / "lint-corpus"
@@ -151,7 +151,7 @@ def _judge(row: dict[str, str], weights: Mapping[str, float] | None) -> Judged:
     signature = re.match("【([^】]*)】", text)
     name = signature[1] if signature else ""
     landlines = frozenset(found.replace("-", "") for found in _LANDLINE.findall(text))
-    sender = Sender(name, "police", frozenset({name}), landlines)
+    sender = TextSender(name, "police", frozenset({name}), landlines)
     rules: dict[str, Verdict] = {}
     for finding in lint(text, {}, message_class=message_class, sender=sender, weights=weights):
         level = finding["level"]

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from service.dispatch.direct.direct_values import GivenText
 from service.errors import Invalid
-from service.messages.policy import SHIPPED, Sender
+from service.messages.policy import SHIPPED, TextSender
 from service.messages.signature import head
 from service.messages.template import variables
 
@@ -37,7 +37,7 @@ def judge(path: Path) -> Judged:
     text = content["text"]
     first, last = variables(text)
     signature = head(text).strip("【】")
-    sender = Sender(signature, "county", frozenset({signature}))
+    sender = TextSender(signature, "county", frozenset({signature}))
     given = GivenText(text, UUID(int=0), sender, SHIPPED)
 
     def refused(entry: str | Mapping[str, str]) -> bool:

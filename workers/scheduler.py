@@ -25,7 +25,7 @@ from service.audience.imports.store import waiting_imports, waiting_undos
 from service.audience.suppressions.suppression import encrypt_old_notes
 from service.campaigns.plans import missed
 from service.campaigns.plans.lifecycle import expire_pending, finish_campaigns
-from service.campaigns.runs.firing import Limits, fire_due
+from service.campaigns.runs.firing import DriftLimits, fire_due
 from service.campaigns.stops import restored
 from service.campaigns.stops.guard import guard_runs
 from service.campaigns.stops.guard import limits_of as limits_of_runs
@@ -96,7 +96,7 @@ async def fire(ctx: dict[str, Any]) -> None:
     """Start the runs that are due; close those of which nothing is left to hand off."""
     runtime = runtime_of(ctx)
     now = runtime.clock.now()
-    limits = Limits(runtime.settings.drift_share, runtime.settings.exchanged_share)
+    limits = DriftLimits(runtime.settings.drift_share, runtime.settings.exchanged_share)
     for run_id in await fire_due(runtime.pool, now, limits=limits):
         await runtime.queue.enqueue(Job.EXPAND_RUN, run_id)
     async with transaction(runtime.pool) as conn:

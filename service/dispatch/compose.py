@@ -20,7 +20,7 @@ from service.coding.parts import Part
 from service.crypto import Keyring
 from service.dispatch.fair_queue import Flow
 from service.dispatch.value_check import ValueCheck
-from service.messages.signature import Signature, Split, split_signed
+from service.messages.signature import SignMode, Split, split_signed
 from service.messages.template import CONTACT_VARIABLES, allowed_values, render, variables
 from service.storage.postgres import Record
 
@@ -139,7 +139,7 @@ class Composer:
         split: Split,
         *,
         values: ValueCheck | None = None,
-        signature: Signature = "ours_head",
+        signature: SignMode = "ours_head",
         signature_counts: bool = True,
         simulated: bool,
     ) -> None:

@@ -69,7 +69,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
+class TextSender:
     """Whose text it is, as far as lint asks.
 
     tenant, kind: the department's name and what it is.

@@ -1,6 +1,6 @@
 """Where the signature 【…】 of a text goes: some carriers want it last, some add it themselves.
 
-A text begins with its signature (lint R01). What a channel's contract says is `Signature`: ours at
+A text begins with its signature (lint R01). What a channel's contract says is `SignMode`: ours at
 the head as written, ours moved to the tail, or the carrier's own at head or tail. One that the
 carrier adds is left out of what we write; where it takes room in the text all the same, the parts
 are cut as if it were there, so that what the carrier adds never makes a part too long.
@@ -15,7 +15,7 @@ from typing import Literal
 from service.coding import parts
 from service.coding.parts import Coding, Part
 
-Signature = Literal["ours_head", "ours_tail", "carrier_head", "carrier_tail"]
+SignMode = Literal["ours_head", "ours_tail", "carrier_head", "carrier_tail"]
 
 Split = Callable[[str], tuple[Part, ...]]
 
@@ -26,7 +26,7 @@ of this length fits into one part in every coding."""
 _HEAD = re.compile(rf"(【[^【】]{{1,{LONGEST}}}】)\s*")
 
 
-def place(text: str, mode: Signature) -> str:
+def place(text: str, mode: SignMode) -> str:
     """The text as it is written on a channel; one without a signature stays as it is."""
     signature, rest = _taken_apart(text)
     if not signature or mode == "ours_head":
@@ -39,7 +39,7 @@ def head(text: str) -> str:
     return _taken_apart(text)[0]
 
 
-def split_signed(text: str, split: Split, mode: Signature, *, counts: bool) -> tuple[Part, ...]:
+def split_signed(text: str, split: Split, mode: SignMode, *, counts: bool) -> tuple[Part, ...]:
     """The parts a text is written in on a channel.
 
     Args:

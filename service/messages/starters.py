@@ -11,7 +11,7 @@ from service.accounts.people.model import User
 from service.messages.lint.lint import of_level
 from service.messages.lint.verdict import judge
 from service.messages.policy import MessageClass
-from service.messages.store import TemplateInfo, Version, template_insert, template_texts
+from service.messages.store import NewVersion, TemplateInfo, template_insert, template_texts
 from service.messages.template import Starter, load_library
 from service.storage.postgres import Connection
 
@@ -44,7 +44,7 @@ async def load_starters(conn: Connection, author: User, now: datetime) -> Loaded
             continue
         topic = starter.topic or " ".join(starter.fraud_types)
         info = TemplateInfo(name, message_class, topic, starter.language)
-        version = Version(starter.text, found, author.id)
+        version = NewVersion(starter.text, found, author.id)
         await template_insert(conn, author.department_id, info, version, now)
         loaded.made.append(starter.id)
     return loaded

@@ -32,7 +32,7 @@ class TemplateInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class NewVersion:
     """A text to be stored, with what lint said of it and who wrote it."""
 
     text: str
@@ -59,7 +59,7 @@ class Template:
 
 
 async def template_insert(
-    conn: Connection, department_id: UUID, info: TemplateInfo, version: Version, now: datetime
+    conn: Connection, department_id: UUID, info: TemplateInfo, version: NewVersion, now: datetime
 ) -> Template:
     """Make a template with its first version.
 
@@ -85,7 +85,7 @@ async def template_insert(
 
 
 async def template_add_version(
-    conn: Connection, template_id: UUID, version: Version, now: datetime
+    conn: Connection, template_id: UUID, version: NewVersion, now: datetime
 ) -> Template:
     """Make a text the latest version of a template; versions are numbered from 1."""
     await conn.execute("SELECT FROM templates WHERE id = $1 FOR UPDATE", template_id)

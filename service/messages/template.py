@@ -71,7 +71,7 @@ class MissingValue(Invalid):
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class TemplateProblem:
     """What is wrong with a template: where (from 1), in Chinese and in English."""
 
     at: int
@@ -160,7 +160,7 @@ def unfilled_problem(text: str) -> str | None:
     )
 
 
-def problems(text: str) -> list[Problem]:
+def problems(text: str) -> list[TemplateProblem]:
     """What is wrong with the variables and the length of a text; empty if nothing is."""
     return [*variable_problems(text), *_length_problems(text)]
 
@@ -176,24 +176,24 @@ def check(text: str) -> None:
         raise Invalid(sentence, fields={"text": sentence}, code="template")
 
 
-def variable_problems(text: str) -> Iterator[Problem]:
+def variable_problems(text: str) -> Iterator[TemplateProblem]:
     """Braces that do not pair, variables without a name, and too many of them."""
     rest = _VARIABLE.sub(lambda match: " " * len(match[0]), text)
     if stray := re.search(r"[{}]", rest):
-        yield Problem(
+        yield TemplateProblem(
             stray.start() + 1,
             "大括号不成对，变量请写成 {姓名}",
             "a brace without its partner; write a variable as {姓名}",
         )
     if wide := re.search(r"[｛｝]", rest):
-        yield Problem(
+        yield TemplateProblem(
             wide.start() + 1,
             "变量请用半角大括号，写成 {姓名}",
             "full-width braces; write a variable as {姓名}",
         )
     for slot in slots(text):
         if not slot.variable:
-            yield Problem(
+            yield TemplateProblem(
                 slot.start + 1,
                 "变量名为空，请写上名称，如 {姓名}",
                 "a variable without a name; name it, as in {姓名}",
@@ -202,18 +202,18 @@ def variable_problems(text: str) -> Iterator[Problem]:
     names = variables(text)
     if len(names) > MAX_VARIABLES:
         first_too_many = next(s for s in slots(text) if s.variable == names[MAX_VARIABLES])
-        yield Problem(
+        yield TemplateProblem(
             first_too_many.start + 1,
             f"变量有 {len(names)} 个，请减到 {MAX_VARIABLES} 个以内",
             f"{len(names)} variables; use at most {MAX_VARIABLES}",
         )
 
 
-def _choice_problems(text: str) -> Iterator[Problem]:
+def _choice_problems(text: str) -> Iterator[TemplateProblem]:
     said: dict[str, Allowed | None] = {}
     for slot in slots(text):
         if said.setdefault(slot.variable, slot.allowed) != slot.allowed:
-            yield Problem(
+            yield TemplateProblem(
                 slot.start + 1,
                 f"变量“{slot.variable}”前后的类型不同，请写成一样",
                 f"{slot.variable} takes other values here than before; say the same in each place",
@@ -221,17 +221,17 @@ def _choice_problems(text: str) -> Iterator[Problem]:
         if isinstance(slot.allowed, tuple) and not all(
             one and len(one) <= MAX_VALUE for one in slot.allowed
         ):
-            yield Problem(
+            yield TemplateProblem(
                 slot.start + 1,
                 f"每个可选值须为 1 至 {MAX_VALUE} 字，用 | 隔开",
                 f"each value to choose from has 1 to {MAX_VALUE} characters, with | between them",
             )
 
 
-def _length_problems(text: str) -> Iterator[Problem]:
+def _length_problems(text: str) -> Iterator[TemplateProblem]:
     length = characters(text)
     if length > MAX_CHARACTERS:
-        yield Problem(
+        yield TemplateProblem(
             MAX_CHARACTERS + 1,
             f"全文 {length} 字，请减到 {MAX_CHARACTERS} 字以内",
             f"{length} characters; shorten the text to at most {MAX_CHARACTERS}",

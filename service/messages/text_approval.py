@@ -38,7 +38,7 @@ class TextBlocked(Conflict):
         return {"findings": self.findings}
 
 
-class Unread(Conflict):
+class UnreadFindings(Conflict):
     """Findings of level `review` that the approver has not said to have read."""
 
     code = "review_needed"
@@ -70,11 +70,11 @@ def check_read(findings: Sequence[Finding], acknowledged: Collection[str]) -> li
     """The findings that the approver answers for, all of them named.
 
     Raises:
-        Unread: some are not.
+        UnreadFindings: some are not.
     """
     doubtful = of_level(findings, "review")
     if any(finding["rule"] not in acknowledged for finding in doubtful):
-        raise Unread(doubtful)
+        raise UnreadFindings(doubtful)
     return doubtful
 
 
@@ -93,7 +93,7 @@ async def approve_text(
         Forbidden: the actor may not approve, or counts as who wrote it.
         Conflict: there is a newer version, or it is approved already.
         TextBlocked: lint blocks it.
-        Unread: lint doubts it, and the actor does not say to have read that.
+        UnreadFindings: lint doubts it, and the actor does not say to have read that.
     """
     actor.need(Right.APPROVE)
     known = await template_lock(conn, template_id, actor.scope)

@@ -12,7 +12,7 @@ SAMPLE = 2_048
 
 
 @dataclass(frozen=True, slots=True)
-class Audience:
+class PlanAudience:
     """Whom a plan means: how many, by carrier, and a sample."""
 
     target: int
@@ -28,7 +28,7 @@ class Audience:
         """Whether the sample is the audience."""
         return len(self.sample) < SAMPLE
 
-    def shared(self, other: "Audience") -> int:
+    def shared(self, other: "PlanAudience") -> int:
         """About how many are in both; exact if both samples are whole.
 
         A thirtieth off, as a rule, where most of the larger audience is in both, and a sixth where

@@ -7,7 +7,7 @@ from uuid import UUID
 from service.audience.segments.segment_sql import CARRIER, Compiled
 from service.audience.segments.segment_store import WORK_MEMORY, reached
 from service.campaigns.core.model import ENDED
-from service.reports.audience import SAMPLE, Audience
+from service.reports.audience import SAMPLE, PlanAudience
 from service.storage.postgres import Connection, Record, one
 
 FIRST_RULE_PARAMETER = 5
@@ -36,7 +36,7 @@ async def next_uncounted(conn: Connection, before: datetime) -> Record | None:
 
 async def count_audience(
     conn: Connection, department_id: UUID, condition: Compiled, message_class: str, now: datetime
-) -> Audience:
+) -> PlanAudience:
     """Whom a text of this class to those whom a compiled rule means would reach; needs a
     transaction.
     """
@@ -61,11 +61,11 @@ async def count_audience(
             *condition.parameters,
         )
     )
-    return Audience(row["target"], row["by_carrier"], row["sample"])
+    return PlanAudience(row["target"], row["by_carrier"], row["sample"])
 
 
 async def save_audience(
-    conn: Connection, campaign_id: UUID, rule: str, audience: Audience | None, now: datetime
+    conn: Connection, campaign_id: UUID, rule: str, audience: PlanAudience | None, now: datetime
 ) -> None:
     """Keep what was counted; None: the rule could not be read."""
     await conn.execute(
@@ -85,7 +85,9 @@ async def save_audience(
     )
 
 
-async def saved_audiences(conn: Connection, campaign_ids: Collection[UUID]) -> dict[UUID, Audience]:
+async def saved_audiences(
+    conn: Connection, campaign_ids: Collection[UUID]
+) -> dict[UUID, PlanAudience]:
     """What was counted of these plans."""
     rows = await conn.fetch(
         """
@@ -95,6 +97,6 @@ async def saved_audiences(conn: Connection, campaign_ids: Collection[UUID]) -> d
         list(campaign_ids),
     )
     return {
-        row["campaign_id"]: Audience(row["target"], row["by_carrier"], row["sample"])
+        row["campaign_id"]: PlanAudience(row["target"], row["by_carrier"], row["sample"])
         for row in rows
     }

@@ -29,8 +29,8 @@ from service.channels.routing.route import Route
 from service.channels.routing.route_store import list_lanes
 from service.dispatch.forecast.channel_queue import Count, rate_of
 from service.reports import audience_store, calendar_store
-from service.reports.audience import Audience
-from service.reports.calendar_store import Department
+from service.reports.audience import PlanAudience
+from service.reports.calendar_store import CalendarDepartment
 from service.storage.postgres import Connection, Record
 
 MOST_DAYS = 100
@@ -39,7 +39,7 @@ _UNSUBMITTED = frozenset({State.DRAFT, State.RETURNED})
 _DAY = timedelta(days=1)
 
 
-class Key(NamedTuple):
+class FireKey(NamedTuple):
     """The place of a fire in the calendar; a plan has one fire at an instant."""
 
     at: datetime
@@ -47,7 +47,7 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Entry:
+class CalendarFire:
     """One fire. state: of its run once it has one, before that of its campaign, or what became of
     it: `skipped`, `held`, `missed`; then code says why (`fires.Why`), and outcome which.
 
@@ -55,7 +55,7 @@ class Entry:
     has fired. lanes: messages by channel.
     """
 
-    key: Key
+    key: FireKey
     name: str
     department_id: UUID
     message_class: str
@@ -72,7 +72,7 @@ class Entry:
     finished_at: datetime | None = None
     terms: HourTerms | None = None
     max_tps: int | None = None
-    audience: Audience | None = None
+    audience: PlanAudience | None = None
     lanes: Mapping[int, int] = field(default_factory=dict)
     outcome: str | None = None
     code: str = ""
@@ -105,21 +105,21 @@ class Calendar:
     last: date
     now: datetime
     county: County
-    entries: Sequence[Entry]
+    entries: Sequence[CalendarFire]
     channels: Mapping[int, Channel]
     rates: Mapping[int, float]
     counters: Mapping[int, Count]
-    departments: Mapping[UUID, Department]
+    departments: Mapping[UUID, CalendarDepartment]
 
-    def parts(self, entry: Entry, channel_id: int) -> int:
+    def parts(self, entry: CalendarFire, channel_id: int) -> int:
         """The parts that a fire has for a channel."""
         if channel_id not in self.counters:
             return 0
         return entry.lanes.get(channel_id, 0) * self.counters[channel_id](entry.text)
 
-    def by_day(self) -> dict[date, list[Entry]]:
+    def by_day(self) -> dict[date, list[CalendarFire]]:
         """The fires that take place, by the day on which they begin."""
-        days: dict[date, list[Entry]] = {}
+        days: dict[date, list[CalendarFire]] = {}
         for entry in self.entries:
             if entry.takes_place:
                 days.setdefault(entry.day, []).append(entry)
@@ -155,7 +155,7 @@ async def read_calendar(
     )
 
 
-async def _past(conn: Connection, first: date, last: date) -> list[Entry]:
+async def _past(conn: Connection, first: date, last: date) -> list[CalendarFire]:
     rows = await calendar_store.past_fires(conn, None, begin(first), begin(last + _DAY))
     lanes: dict[UUID, dict[int, int]] = {}
     for row in await calendar_store.run_channels(conn, [r["run_id"] for r in rows if r["run_id"]]):
@@ -163,9 +163,9 @@ async def _past(conn: Connection, first: date, last: date) -> list[Entry]:
     return [_fired(row, lanes.get(row["run_id"], {})) for row in rows]
 
 
-def _fired(row: Record, lanes: Mapping[int, int]) -> Entry:
-    return Entry(
-        Key(row["at"], row["campaign_id"]),
+def _fired(row: Record, lanes: Mapping[int, int]) -> CalendarFire:
+    return CalendarFire(
+        FireKey(row["at"], row["campaign_id"]),
         row["name"],
         row["department_id"],
         row["class"],
@@ -195,7 +195,7 @@ def _rule(campaign: Campaign, rules: Mapping[UUID, str]) -> str:
 
 async def _ahead(
     conn: Connection, actor: User, county: County, first: date, last: date, now: datetime
-) -> list[Entry]:
+) -> list[CalendarFire]:
     start, end = max(begin(first), now), begin(last + _DAY)
     if start >= end:
         return []
@@ -208,7 +208,7 @@ async def _ahead(
     lanes = await list_lanes(conn, now)
     senders = {whose: await sender_of(conn, whose) for whose in {c.department_id for c in plans}}
     last_texts = await calendar_store.last_texts(conn, [c.id for c in plans if _takes_turns(c)])
-    entries: list[Entry] = []
+    entries: list[CalendarFire] = []
     for campaign in plans:
         rule = campaign.frozen_rule or _rule(campaign, rules)
         terms = campaign.plan.schedule.terms(campaign.message_class, rule)
@@ -272,16 +272,16 @@ def _planned(
     county: County,
     fire: Fire,
     text: str,
-    audience: Audience | None,
+    audience: PlanAudience | None,
     messages: Mapping[int, int],
-) -> Entry:
+) -> CalendarFire:
     state = State.SCHEDULED if campaign.state is State.RUNNING else campaign.state
     sends_from = valid_until = None
     if not fire.skipped:
         sends_from = county.next_opening(fire.at, terms)
         valid_until = validity_end(campaign.plan.schedule, terms, county, fire.at)
-    return Entry(
-        Key(fire.at, campaign.id),
+    return CalendarFire(
+        FireKey(fire.at, campaign.id),
         campaign.plan.name,
         campaign.department_id,
         campaign.message_class,
@@ -299,7 +299,7 @@ def _planned(
     )
 
 
-def _by_channel(routes: Sequence[Route], audience: Audience | None) -> Mapping[int, int]:
+def _by_channel(routes: Sequence[Route], audience: PlanAudience | None) -> Mapping[int, int]:
     """How many of an audience each channel would have; a real lane before a simulated one."""
     if audience is None:
         return {}

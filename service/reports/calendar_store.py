@@ -8,17 +8,17 @@ from uuid import UUID
 from service.storage.postgres import Connection, Record
 
 
-class Department(NamedTuple):
+class CalendarDepartment(NamedTuple):
     """What the calendar says and needs of a department."""
 
     name: str
     weight: int
 
 
-async def departments(conn: Connection) -> dict[UUID, Department]:
+async def departments(conn: Connection) -> dict[UUID, CalendarDepartment]:
     """All departments."""
     rows = await conn.fetch("SELECT id, name, weight FROM departments")
-    return {row["id"]: Department(row["name"], row["weight"]) for row in rows}
+    return {row["id"]: CalendarDepartment(row["name"], row["weight"]) for row in rows}
 
 
 async def segment_rules(conn: Connection, segment_ids: Collection[UUID]) -> dict[UUID, str]:

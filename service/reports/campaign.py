@@ -19,7 +19,7 @@ from service.campaigns.core.fire_store import FireRecord, fires_between
 from service.clock import written
 from service.ledger.states import OPEN, MessageState
 from service.reports import campaign_store as store
-from service.reports.campaign_store import Span
+from service.reports.campaign_store import WeekSpan
 from service.reports.interruption_store import Interruption, interruptions_of
 from service.storage.postgres import Connection, Record
 
@@ -40,11 +40,11 @@ ENDS: Mapping[str, frozenset[MessageState]] = {
 """Every state is of exactly one of these, so that they add up to the target."""
 
 _WEEK = timedelta(weeks=1)
-Key = tuple[date, str | None, str]
+FigureKey = tuple[date, str | None, str]
 
 
 @dataclass(slots=True)
-class Figures:
+class CampaignFigures:
     """Texts by state, people left out by reason, and parts that the carriers took."""
 
     states: Counter[str] = field(default_factory=Counter)
@@ -99,7 +99,7 @@ async def campaign_report(
     rows: list[dict[str, Any]] = []
     totals = _Totals()
     if weeks is not None:
-        span = Span(campaign_id, mode, weeks[0], weeks[1] + _WEEK)
+        span = WeekSpan(campaign_id, mode, weeks[0], weeks[1] + _WEEK)
         rows = await _rows(conn, span, totals)
     names = await store.channel_names(conn) if totals.lanes else {}
     fires, interruptions = await _not_sent(conn, campaign_id, weeks)
@@ -142,13 +142,13 @@ class _Totals:
     """What the rows add up to."""
 
     def __init__(self) -> None:
-        self.all = Figures()
-        self.by_carrier: dict[str, Figures] = defaultdict(Figures)
-        self.by_topic: dict[str, Figures] = defaultdict(Figures)
-        self.rows: dict[Key, Figures] = defaultdict(Figures)
+        self.all = CampaignFigures()
+        self.by_carrier: dict[str, CampaignFigures] = defaultdict(CampaignFigures)
+        self.by_topic: dict[str, CampaignFigures] = defaultdict(CampaignFigures)
+        self.rows: dict[FigureKey, CampaignFigures] = defaultdict(CampaignFigures)
         self.lanes: Counter[tuple[date, int]] = Counter()
 
-    def of(self, cell: Record) -> Iterable[Figures]:
+    def of(self, cell: Record) -> Iterable[CampaignFigures]:
         """Whatever a cell counts in."""
         key = (cell["week"], cell["relation"], cell["carrier"])
         carrier, topic = self.by_carrier[cell["carrier"]], self.by_topic[cell["topic"]]
@@ -162,7 +162,7 @@ class _Totals:
             self.lanes[cell["week"], cell["channel_id"]] += cell["parts"]
 
 
-async def _rows(conn: Connection, span: Span, totals: _Totals) -> list[dict[str, Any]]:
+async def _rows(conn: Connection, span: WeekSpan, totals: _Totals) -> list[dict[str, Any]]:
     for cell in await store.count_messages(conn, span):
         for figures in totals.of(cell):
             figures.states[cell["state"]] += cell["messages"]
@@ -182,7 +182,7 @@ async def _rows(conn: Connection, span: Span, totals: _Totals) -> list[dict[str,
     ]
 
 
-def _as_json(groups: Mapping[str, Figures]) -> dict[str, Any]:
+def _as_json(groups: Mapping[str, CampaignFigures]) -> dict[str, Any]:
     return {name: figures.as_json() for name, figures in sorted(groups.items())}
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from service.storage.postgres import Connection, Record
 
 
-class Span(NamedTuple):
+class WeekSpan(NamedTuple):
     """Which runs of a campaign: of one mode, from one Monday up to another, in China's days."""
 
     campaign_id: UUID
@@ -50,7 +50,7 @@ async def weeks_of(conn: Connection, campaign_id: UUID, mode: str) -> tuple[date
     return None if row is None or row["first"] is None else (row["first"], row["last"])
 
 
-async def list_weeks(conn: Connection, span: Span) -> list[Record]:
+async def list_weeks(conn: Connection, span: WeekSpan) -> list[Record]:
     """What there was to send each week: how many runs, of which texts, from when to when."""
     return await conn.fetch(
         f"""
@@ -65,7 +65,7 @@ async def list_weeks(conn: Connection, span: Span) -> list[Record]:
     )
 
 
-async def count_messages(conn: Connection, span: Span) -> list[Record]:
+async def count_messages(conn: Connection, span: WeekSpan) -> list[Record]:
     """Messages and submitted parts by week, relation, topic, carrier, channel and state."""
     return await conn.fetch(
         f"""
@@ -80,7 +80,7 @@ async def count_messages(conn: Connection, span: Span) -> list[Record]:
     )
 
 
-async def count_earlier_parts(conn: Connection, span: Span) -> list[Record]:
+async def count_earlier_parts(conn: Connection, span: WeekSpan) -> list[Record]:
     """Parts that the carriers took at hand-offs which another one followed, perhaps elsewhere."""
     return await conn.fetch(
         f"""
@@ -100,7 +100,7 @@ async def channel_names(conn: Connection) -> dict[int, str]:
     return {row["id"]: row["name"] for row in await conn.fetch("SELECT id, name FROM channels")}
 
 
-async def count_exclusions(conn: Connection, span: Span) -> list[Record]:
+async def count_exclusions(conn: Connection, span: WeekSpan) -> list[Record]:
     """People left out at expansion, by week, relation, topic, carrier and reason."""
     return await conn.fetch(
         f"""

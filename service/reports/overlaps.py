@@ -17,7 +17,7 @@ from service.dispatch.forecast.channel_queue import lane_of, load_of
 from service.dispatch.forecast.forecast import Load, forecast
 from service.dispatch.handoff import queue_store
 from service.dispatch.limits import quota_store
-from service.reports.calendar import Calendar, Entry, Key
+from service.reports.calendar import Calendar, CalendarFire, FireKey
 from service.storage.postgres import Connection
 
 MOST = 20
@@ -30,13 +30,13 @@ class Meeting:
     class. same_hour: channels over which both begin within an hour.
     """
 
-    other: Entry
+    other: CalendarFire
     people: int | None
     same_hour: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Elsewhere:
+class OtherDepartments:
     """What of other departments meets a fire. people: in tens, of the one with the most."""
 
     plans: int
@@ -62,8 +62,8 @@ class LaneDay:
 
 
 def meetings(
-    actor: User, entry: Entry, same_day: Sequence[Entry]
-) -> tuple[list[Meeting], Elsewhere]:
+    actor: User, entry: CalendarFire, same_day: Sequence[CalendarFire]
+) -> tuple[list[Meeting], OtherDepartments]:
     """Which fires of the same day meet this one, those the actor may know of by name."""
     known, plans, most = [], 0, 0
     for other in same_day:
@@ -80,15 +80,15 @@ def meetings(
         elif hours or (people or 0) >= TENS:
             plans, most = plans + 1, max(most, people or 0)
     known.sort(key=lambda meeting: (-(meeting.people or 0), meeting.other.key))
-    return known[:MOST], Elsewhere(plans, most - most % TENS)
+    return known[:MOST], OtherDepartments(plans, most - most % TENS)
 
 
-def _hour(entry: Entry) -> datetime | None:
+def _hour(entry: CalendarFire) -> datetime | None:
     begins = entry.sends_from
     return begins.replace(minute=0, second=0, microsecond=0) if begins else None
 
 
-def lane_days(calendar: Calendar, entries: Sequence[Entry]) -> list[LaneDay]:
+def lane_days(calendar: Calendar, entries: Sequence[CalendarFire]) -> list[LaneDay]:
     """What each channel has to do of the fires of one day."""
     days = []
     for channel_id in sorted({channel_id for entry in entries for channel_id in entry.lanes}):
@@ -114,7 +114,7 @@ def lane_days(calendar: Calendar, entries: Sequence[Entry]) -> list[LaneDay]:
     return days
 
 
-def _open_minutes(calendar: Calendar, entry: Entry) -> int:
+def _open_minutes(calendar: Calendar, entry: CalendarFire) -> int:
     """For how many minutes of its day, from its begin on, texts of a fire may leave."""
     if entry.sends_from is None:
         return 0
@@ -129,15 +129,15 @@ def _open_minutes(calendar: Calendar, entry: Entry) -> int:
 
 
 async def finishes(
-    conn: Connection, calendar: Calendar, day: date, entries: Sequence[Entry]
-) -> Mapping[Key, datetime | None]:
+    conn: Connection, calendar: Calendar, day: date, entries: Sequence[CalendarFire]
+) -> Mapping[FireKey, datetime | None]:
     """When each fire of a day that has not ended will have been handed off, beside the others of
     that day and, today, what waits already; None: not foreseeable.
     """
-    ends: dict[Key, list[datetime | None]] = {}
+    ends: dict[FireKey, list[datetime | None]] = {}
     for channel_id in sorted({channel_id for entry in entries for channel_id in entry.lanes}):
         rate, channel = calendar.rates.get(channel_id), calendar.channels.get(channel_id)
-        waiting: dict[Key, list[Load]] = {}
+        waiting: dict[FireKey, list[Load]] = {}
         used = (0, 0)
         if channel is None:
             continue
@@ -163,20 +163,20 @@ async def finishes(
 
 
 async def _waiting(
-    conn: Connection, calendar: Calendar, channel_id: int, entries: Sequence[Entry]
-) -> dict[Key, list[Load]]:
+    conn: Connection, calendar: Calendar, channel_id: int, entries: Sequence[CalendarFire]
+) -> dict[FireKey, list[Load]]:
     """What waits on a channel now, by the fire that it is of; direct sends count under no fire."""
     keys = {entry.run_id: entry.key for entry in entries if entry.run_id is not None}
-    waiting: dict[Key, list[Load]] = {}
+    waiting: dict[FireKey, list[Load]] = {}
     for row in await queue_store.waiting_runs(conn, channel_id, calendar.now):
         if row["state"] == "running":
-            key = keys.get(row["run_id"], Key(calendar.now, row["run_id"]))
+            key = keys.get(row["run_id"], FireKey(calendar.now, row["run_id"]))
             load = load_of(row, calendar.counters[channel_id], calendar.county)
             waiting.setdefault(key, []).append(load)
     return waiting
 
 
-def _load(calendar: Calendar, entry: Entry, channel_id: int) -> Load:
+def _load(calendar: Calendar, entry: CalendarFire, channel_id: int) -> Load:
     if entry.terms is None:
         raise ValueError("it has fired")
     return Load(

@@ -10,7 +10,7 @@ from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
 from service.campaigns.audience.preview import read_rule
 from service.reports import audience_store
-from service.reports.audience import Audience
+from service.reports.audience import PlanAudience
 from service.storage.postgres import COUNT_SECONDS, Connection, Pool, Record, transaction
 
 EVERY = timedelta(days=1)
@@ -33,7 +33,7 @@ async def count_audiences(pool: Pool, now: datetime) -> int:
     return counted
 
 
-async def _count(conn: Connection, plan: Record, now: datetime) -> Audience | None:
+async def _count(conn: Connection, plan: Record, now: datetime) -> PlanAudience | None:
     department_id = plan["department_id"]
     try:
         written = await read_rule(conn, department_id, plan["rule"])

@@ -6,11 +6,11 @@ from uuid import UUID
 
 from service.storage.postgres import Connection, Record
 
-Key = tuple[UUID, int]
+WaitingKey = tuple[UUID, int]
 """A text: its run, and its number in it."""
 
 
-async def queued_texts(conn: Connection, keys: Sequence[Key], now: datetime) -> list[Record]:
+async def queued_texts(conn: Connection, keys: Sequence[WaitingKey], now: datetime) -> list[Record]:
     """Those of these texts that are queued, each with what may keep it.
 
     retry_at, deferred_until: of the text, where they lie ahead. department_until: until then the

@@ -19,7 +19,7 @@ from service.storage.postgres import Connection
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class WorkKind:
     """A kind of work. sql: rows of id, name, department_id, planned_at, since, code; where
     `counted`, others and people; and where `proposed`, proposal_id.
     """
@@ -32,7 +32,7 @@ class Kind:
     proposed: bool = False
 
 
-class Item(NamedTuple):
+class WorkItem(NamedTuple):
     """One thing that waits, since when (None: nobody knows) and why. planned_at: of a fire. others,
     people: see `campaigns.fires.Fire`. proposal_id: what a second person confirms.
     """
@@ -48,13 +48,13 @@ class Item(NamedTuple):
     proposal_id: UUID | None
 
 
-class Waiting(NamedTuple):
+class WaitingWork(NamedTuple):
     """So many things of a kind, the first since `oldest`, and some of them, the oldest first."""
 
-    kind: Kind
+    kind: WorkKind
     total: int
     oldest: datetime | None
-    items: Sequence[Item]
+    items: Sequence[WorkItem]
 
 
 _STOPS = """
@@ -241,7 +241,7 @@ _DEPUTIES = f"""
            AND NOT share_a_person(asked.seat, ARRAY[p.named_by], asked.now))
 """  # noqa: S608  # constants
 
-HOLDS = Kind(
+HOLDS = WorkKind(
     "holds",
     Sentence("待放行、自动暂停", "Campaigns and fires that are held, or paused themselves"),
     Right.REPORTS,
@@ -249,89 +249,91 @@ HOLDS = Kind(
     counted=True,
 )
 KINDS = (
-    Kind("stops", Sentence("全部停发中", "Everything is stopped"), Right.READ, _STOPS),
-    Kind(
+    WorkKind("stops", Sentence("全部停发中", "Everything is stopped"), Right.READ, _STOPS),
+    WorkKind(
         "shut_channels",
         Sentence("通道不通", "Channels that send nothing"),
         Right.READ,
         _CHANNELS,
     ),
-    Kind(
+    WorkKind(
         "not_firing",
         Sentence("任务不再发送", "Campaigns that do not fire"),
         Right.REPORTS,
         _NOT_FIRING,
     ),
     HOLDS,
-    Kind(
+    WorkKind(
         "held_opt_outs",
         Sentence("待定的成批退订", "Opt-outs in bulk that stop nothing yet"),
         Right.SUPPRESS,
         _OPT_OUTS,
     ),
-    Kind(
+    WorkKind(
         "held_suppressions",
         Sentence("待定的成批禁发号码", "Suppressions in bulk that stop nothing yet"),
         Right.SUPPRESS,
         _ENTRIES,
     ),
-    Kind("missed_fires", Sentence("错过的发送", "Fires that were missed"), Right.REPORTS, _MISSED),
-    Kind(
+    WorkKind(
+        "missed_fires", Sentence("错过的发送", "Fires that were missed"), Right.REPORTS, _MISSED
+    ),
+    WorkKind(
         "retention",
         Sentence("到期删除已暂停", "Nothing is deleted for its age"),
         Right.PRIVACY,
         _RETENTION,
     ),
-    Kind(
+    WorkKind(
         "channel_changes",
         Sentence("待第二人确认的通道", "Channels that wait for a second person"),
         Right.CHANNELS,
         _CHANGES,
         proposed=True,
     ),
-    Kind(
+    WorkKind(
         "grants",
         Sentence("待第二人确认的权限", "Rights that wait for a second person"),
         Right.ACCOUNTS,
         _GRANTS,
         proposed=True,
     ),
-    Kind(
+    WorkKind(
         "deputies",
         Sentence("待第二人确认的代签人", "Deputies who wait for a second person"),
         Right.APPROVE,
         _DEPUTIES,
         proposed=True,
     ),
-    Kind(
+    WorkKind(
         "direct_limits",
         Sentence("待第二人确认的直发上限", "Limits of direct sends that wait for a second person"),
         Right.ACCOUNTS,
         _LIMITS,
         proposed=True,
     ),
-    Kind(
+    WorkKind(
         "lint_proposals",
         Sentence("待第二人确认的检查规则", "Changes of lint that wait for a second person"),
         Right.ACCOUNTS,
         _LINT,
         proposed=True,
     ),
-    Kind(
+    WorkKind(
         "signatures",
         Sentence("待第二人确认的签名", "Signatures that wait for a second person"),
         Right.ACCOUNTS,
         _SIGNATURES,
         proposed=True,
     ),
-    Kind(
+    WorkKind(
         "area_renames",
         Sentence("待第二人确认的区域名称", "Names of areas that wait for a second person"),
         Right.AREAS,
         _RENAMES,
         proposed=True,
     ),
-    Kind(
+    WorkKind(
         "machine_access",
         Sentence("在服务器上给出的管理员登录", "Administrators' logins given on the machine"),
         Right.ACCOUNTS,
@@ -343,12 +345,12 @@ KINDS = (
 
 async def what_waits(
     conn: Connection,
-    kind: Kind,
+    kind: WorkKind,
     scope: UUID | None,
     now: datetime,
     limit: int,
     asker: User | None = None,
-) -> Waiting:
+) -> WaitingWork:
     """What waits of a kind that one department sees (None: of all).
 
     asker: who asks: of what waits for a second person, what they could confirm; None: all of it.
@@ -370,8 +372,10 @@ async def what_waits(
         *_seat_of(asker),
     )
     first = rows[0] if rows else None
-    items = [Item(*(row[name] for name in Item._fields)) for row in rows]
-    return Waiting(kind, first["total"] if first else 0, first["oldest"] if first else None, items)
+    items = [WorkItem(*(row[name] for name in WorkItem._fields)) for row in rows]
+    return WaitingWork(
+        kind, first["total"] if first else 0, first["oldest"] if first else None, items
+    )
 
 
 def _seat_of(asker: User | None) -> tuple[list[UUID] | None, list[str], list[str]]:

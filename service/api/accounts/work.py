@@ -8,7 +8,7 @@ from service.api.http.call import Call
 from service.api.http.schema import Instant, Out, PlainOut
 from service.reports.interruption_store import Interruption
 from service.reports.interruptions import Others, explain_interruption, why
-from service.reports.work_store import KINDS, Item, Waiting, what_waits
+from service.reports.work_store import KINDS, WaitingWork, WorkItem, what_waits
 
 MOST_ITEMS = 100
 """How many things of a kind are shown."""
@@ -79,7 +79,7 @@ async def get_work(call: Call) -> WorkOut:
     return WorkOut(items=[_kind_out(waiting) for waiting in found])
 
 
-def _kind_out(waiting: Waiting) -> WorkKindOut:
+def _kind_out(waiting: WaitingWork) -> WorkKindOut:
     return WorkKindOut(
         kind=waiting.kind.name,
         plain=PlainOut.model_validate(waiting.kind.words),
@@ -89,7 +89,7 @@ def _kind_out(waiting: Waiting) -> WorkKindOut:
     )
 
 
-def item_out(item: Item) -> WorkItemOut:
+def item_out(item: WorkItem) -> WorkItemOut:
     """One thing that waits, with its reason in words."""
     plain = why(item.code, Others(item.others, item.people))
     return WorkItemOut.model_validate({**item._asdict(), "plain": plain})

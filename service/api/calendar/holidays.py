@@ -11,12 +11,12 @@ from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import AnyText, Body, Day, Instant, Int, Line, Out, Page, Query
 from service.campaigns.calendar import county_store
-from service.campaigns.calendar.county_store import Kind
+from service.campaigns.calendar.county_store import SettingKind
 from service.campaigns.calendar.holidays import (
     ALL_DAY,
     BUILT_IN_QUIET,
     COMPUTED_UNTIL,
-    Changes,
+    CalendarChanges,
     Holidays,
     Notice,
     Quiet,
@@ -190,7 +190,7 @@ async def get_holidays(call: Call, query: YearQuery) -> CalendarOut:
 
 async def set_holidays(call: Call, body: CalendarBody) -> CalendarOut:
     """Set what the county says of the calendar; what is still to fire moves with it."""
-    changes = Changes(
+    changes = CalendarChanges(
         tuple(
             Notice(notice.year, notice.source, notice.holidays, frozenset(notice.workdays))
             for notice in body.notices
@@ -242,12 +242,12 @@ async def list_send_hours(call: Call, query: PageQuery) -> Page[VersionOut]:
     return await _history(call, "send_hours", query)
 
 
-async def _history(call: Call, kind: Kind, query: PageQuery) -> Page[VersionOut]:
+async def _history(call: Call, kind: SettingKind, query: PageQuery) -> Page[VersionOut]:
     found = await county_store.versions(call.conn, kind, query.number or None, query.wanted)
     return cut(Page[VersionOut], found, query)
 
 
-async def _version(call: Call, kind: Kind) -> int:
+async def _version(call: Call, kind: SettingKind) -> int:
     latest = await county_store.versions(call.conn, kind)
     return latest[0].id if latest else 0
 

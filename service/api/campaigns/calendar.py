@@ -18,7 +18,14 @@ from service.campaigns.plans.milestones import Milestone
 from service.channels.config.store import readable_channels
 from service.dispatch.forecast.cap_losses import TENS
 from service.reports import calendar_store
-from service.reports.calendar import MOST_DAYS, Calendar, Entry, Key, begin, read_calendar
+from service.reports.calendar import (
+    MOST_DAYS,
+    Calendar,
+    CalendarFire,
+    FireKey,
+    begin,
+    read_calendar,
+)
 from service.reports.interruption_store import list_interruptions
 from service.reports.interruptions import explain_fire
 from service.reports.overlaps import LaneDay, finishes, lane_days, meetings
@@ -72,7 +79,7 @@ class CalendarQuery(SpanQuery, PageQuery):
     limit: int = Field(default=50, ge=1, le=MAX_FIRES, description="Fires on a page.")
 
     @property
-    def after(self) -> Key | None:
+    def after(self) -> FireKey | None:
         """The fire after which the page begins; raises as `text`."""
         text = self.text
         if text is None:
@@ -80,7 +87,7 @@ class CalendarQuery(SpanQuery, PageQuery):
         instant, _, campaign = text.partition(" ")
         try:
             at = datetime.fromisoformat(instant)
-            key = Key(at, UUID(campaign))
+            key = FireKey(at, UUID(campaign))
         except ValueError as error:
             raise unknown_cursor() from error
         if at.tzinfo is None:
@@ -203,7 +210,7 @@ async def list_calendar(call: Call, query: CalendarQuery) -> Page[CalendarFireOu
         if call.user.sees(entry.department_id) and (after is None or entry.key > after)
     ][: query.wanted]
     by_day = calendar.by_day()
-    ends: dict[Key, datetime | None] = {}
+    ends: dict[FireKey, datetime | None] = {}
     for day in sorted({entry.day for entry in found if entry.takes_place}):
         if day >= call.now.astimezone(BEIJING).date():
             ends |= await finishes(call.conn, calendar, day, by_day.get(day, ()))
@@ -273,7 +280,7 @@ async def _calendar(call: Call, query: SpanQuery) -> Calendar:
     )
 
 
-def _people(entry: Entry) -> int | None:
+def _people(entry: CalendarFire) -> int | None:
     if not entry.to_come:
         return entry.target
     return entry.audience.target if entry.audience is not None else None
@@ -282,8 +289,8 @@ def _people(entry: Entry) -> int | None:
 def _fire(
     call: Call,
     calendar: Calendar,
-    entry: Entry,
-    same_day: list[Entry],
+    entry: CalendarFire,
+    same_day: list[CalendarFire],
     finishes_at: datetime | None,
 ) -> CalendarFireOut:
     met, elsewhere = meetings(call.user, entry, same_day)
@@ -319,7 +326,7 @@ def _day(
     call: Call,
     calendar: Calendar,
     day: date,
-    entries: list[Entry],
+    entries: list[CalendarFire],
     milestones: list[CalendarMilestoneOut],
     interruptions: list[InterruptionOut],
 ) -> CalendarDayOut:

@@ -17,7 +17,7 @@ from service.campaigns.audience.text_preview import audience_of
 from service.campaigns.core.model import Campaign
 from service.campaigns.plans import planning
 from service.dispatch.forecast.cap_conflicts import find_clashes
-from service.messages.lint.draft import Audience
+from service.messages.lint.draft import DraftAudience
 from service.messages.lint.verdict import judge
 
 
@@ -91,7 +91,9 @@ async def preview_campaign(call: Call, campaign_id: UUID) -> CampaignPreviewOut:
     )
 
 
-async def _judged(call: Call, campaign: Campaign, text: str, audience: Audience | None) -> TextOut:
+async def _judged(
+    call: Call, campaign: Campaign, text: str, audience: DraftAudience | None
+) -> TextOut:
     """A text with its length, and what lint says of it now."""
     found = await judge(
         call.conn,

@@ -12,7 +12,7 @@ from service.channels.config.extension import room
 from service.channels.config.store import parse_settings
 from service.channels.contract.model import Channel, ChannelSettings, Hold, merged, shown
 from service.channels.contract.registry import check_given, stored_faults
-from service.messages.signature import Signature
+from service.messages.signature import SignMode
 
 Carrier = Literal["china_mobile", "china_unicom", "china_telecom", "china_broadnet"]
 Carriers = Annotated[
@@ -50,7 +50,7 @@ Rank = Annotated[
     Field(ge=0, le=10_000, description="Of the channels that can take a number the lowest is."),
 ]
 Placed = Annotated[
-    Signature,
+    SignMode,
     Field(description="Who puts the 【signature】 into the text, and where; texts begin with it."),
 ]
 Counts = Annotated[

@@ -16,7 +16,7 @@ from service.api.http.schema import Body, Instant, Line, Out, Query
 from service.errors import Invalid
 from service.messages.lint import lint_changes, lint_store
 from service.messages.lint.lint_changes import Writes
-from service.messages.lint.lint_store import Change, Proposal
+from service.messages.lint.lint_store import LintChange, LintProposal
 from service.messages.policy import RULE_INFO, Level, Policy, digits, policy_from, weakened
 
 Words = Annotated[list[Line], Field(max_length=2000)]
@@ -209,11 +209,11 @@ async def confirm_sender(call: Call, department_id: UUID, proposal_id: UUID) -> 
     return await _sender_out(call, department_id)
 
 
-def _noted(waiting: Proposal | None) -> dict[str, str]:
+def _noted(waiting: LintProposal | None) -> dict[str, str]:
     return {"proposal": str(waiting.id)} if waiting else {}
 
 
-def _proposal_out(call: Call, proposal: Proposal, weakens: list[str]) -> ProposalOut:
+def _proposal_out(call: Call, proposal: LintProposal, weakens: list[str]) -> ProposalOut:
     state = state_of(proposal, call.now)
     return ProposalOut.model_validate(
         proposal._asdict() | {"content": dict(proposal.content), "weakens": weakens, "state": state}
@@ -263,7 +263,7 @@ async def _sender_out(call: Call, department_id: UUID) -> SenderOut:
     )
 
 
-def _change_out(change: Change) -> LintChangeOut:
+def _change_out(change: LintChange) -> LintChangeOut:
     return LintChangeOut(
         no=change.no,
         content=dict(change.content),

@@ -12,7 +12,7 @@ from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import Body, Instant, Int, Line, OptionalLine, Out, Page, Query, Text
 from service.audience.segments.segment_store import get_segment
-from service.campaigns.audience.text_preview import Read, read_by
+from service.campaigns.audience.text_preview import PreviewedText, read_by
 from service.channels.config.store import readable_channels
 from service.channels.trial.split_preview import Cutter
 from service.errors import Forbidden
@@ -20,7 +20,7 @@ from service.messages import store
 from service.messages.lint.lint import Finding, lint
 from service.messages.lint.lint_store import policy_get
 from service.messages.lint.verdict import judge
-from service.messages.policy import MessageClass, Sender, digits
+from service.messages.policy import MessageClass, TextSender, digits
 from service.messages.template import check, fills, measure, sample_values, variables
 from service.messages.text_approval import approve_text
 
@@ -69,9 +69,9 @@ class ContextBody(Body):
     landlines: list[Line] = Field(default=[], max_length=100)
     links_enabled: bool = False
 
-    def sender(self) -> Sender:
+    def sender(self) -> TextSender:
         """The sender that lint knows."""
-        return Sender(
+        return TextSender(
             self.tenant,
             self.tenant_type,
             frozenset(self.signatures),
@@ -263,7 +263,7 @@ async def _cutters(call: Call, department_id: UUID) -> list[Cutter]:
     ]
 
 
-def _read(read: Read) -> ReadOut:
+def _read(read: PreviewedText) -> ReadOut:
     return ReadOut(
         phone=read.phone,
         text=read.text,
@@ -310,10 +310,10 @@ async def approve_template(call: Call, template_id: UUID, body: ApproveBody) -> 
 
 async def _version(
     call: Call, department_id: UUID, text: str, message_class: MessageClass
-) -> store.Version:
+) -> store.NewVersion:
     check(text)
     found = await judge(call.conn, department_id, text, message_class)
-    return store.Version(text, found, call.user.id)
+    return store.NewVersion(text, found, call.user.id)
 
 
 def text_out(text: str, findings: list[Finding]) -> TextOut:

@@ -27,7 +27,7 @@ from service.messages import store as templates
 from service.queue import Job
 from service.reports import explanations, progress
 from service.reports.waiting_reasons import why_they_wait
-from service.reports.waiting_reasons_store import Key
+from service.reports.waiting_reasons_store import WaitingKey
 
 MOST_RECIPIENTS = 1_000
 MESSAGE_ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[0-9]{1,9}"
@@ -287,7 +287,7 @@ def _waits(row: Mapping[str, Any]) -> bool:
     return bool(row["state"] == MessageState.QUEUED)
 
 
-async def waiting_words(call: Call, keys: Sequence[Key]) -> dict[Key, Sentence]:
+async def waiting_words(call: Call, keys: Sequence[WaitingKey]) -> dict[WaitingKey, Sentence]:
     """Why each of these texts waits that is queued, in words."""
     if not keys:
         return {}

@@ -12,7 +12,7 @@ from service.api.http.schema import Body, Instant, Line, Out, Page
 from service.campaigns.calendar.fires import Why
 from service.campaigns.stops import stop_all as stopping
 from service.campaigns.stops import stop_store
-from service.campaigns.stops.stop_store import Stop
+from service.campaigns.stops.stop_store import StopOfAll
 from service.dispatch.handoff.sweep_store import channels_with_work
 from service.queue import Job
 from service.reports.work_store import HOLDS, what_waits
@@ -94,7 +94,7 @@ async def list_stops(call: Call, query: PageQuery) -> Page[StopOut]:
     return cut(Page[StopOut], found, query)
 
 
-def _stand(stop: Stop | None) -> StandOut:
+def _stand(stop: StopOfAll | None) -> StandOut:
     if stop is None:
         return StandOut(stopped=False, stop=None)
     return StandOut(stopped=stop.lifted_at is None, stop=StopOut.model_validate(stop))

@@ -32,12 +32,12 @@ from service.campaigns.core.model import (
     PENDING,
     Act,
     Campaign,
+    CampaignSubmission,
     Content,
     State,
-    Submission,
     check_move,
 )
-from service.campaigns.core.texts import Words
+from service.campaigns.core.texts import BoundText
 from service.campaigns.plans.planning import fires_ahead, load
 from service.campaigns.plans.sequence import has_fired_for_good, plan_anew, steps_remain
 from service.crypto import Keyring
@@ -89,7 +89,7 @@ async def submit(
 
 async def _submission(
     conn: Connection, actor: User, campaign: Campaign, keyring: Keyring | None, now: datetime
-) -> Submission:
+) -> CampaignSubmission:
     """What a draft comes to, once it is known that it may be submitted; raises as `submit`."""
     templates, rule, ruled_by = await _sources(conn, campaign)
     content = _content(campaign, templates, rule)
@@ -98,7 +98,7 @@ async def _submission(
     await _check_permits(conn, campaign, content)
     content, findings = await judged_for_submission(conn, campaign, content, rule, keyring, now)
     await check_carriers_take(conn, campaign, content)
-    return Submission(
+    return CampaignSubmission(
         content=content,
         text_edited_by=templates[0].edited_by,
         rule_edited_by=ruled_by,
@@ -291,7 +291,7 @@ def _content(campaign: Campaign, templates: Sequence[Template], rule: WrittenOut
         first.info.message_class,
         canonical(rule.rule),
         campaign.plan,
-        further=tuple(Words(t.version_id, t.text, more.after_days) for t, more in further),
+        further=tuple(BoundText(t.version_id, t.text, more.after_days) for t, more in further),
     )
 
 

@@ -13,12 +13,12 @@ from datetime import datetime
 from service.audience.segments.segment_uses import WrittenOut
 from service.campaigns.audience.text_preview import audience_of
 from service.campaigns.core.model import Campaign, Content
-from service.campaigns.core.texts import Verdict, Words
+from service.campaigns.core.texts import BoundText, LintVerdict
 from service.crypto import Keyring
 from service.errors import Invalid
 from service.messages.filing import check_filed
 from service.messages.filing_store import required_filings
-from service.messages.lint.draft import Audience
+from service.messages.lint.draft import DraftAudience
 from service.messages.lint.lint import Finding, of_level
 from service.messages.lint.verdict import judge
 from service.messages.text_approval import check_unblocked
@@ -27,7 +27,7 @@ from service.storage.postgres import Connection
 NOT_BOUND, FILLED = "R24", "R17"
 
 
-def bound(findings: Sequence[Finding]) -> Verdict:
+def bound(findings: Sequence[Finding]) -> LintVerdict:
     """The verdict as an approval binds it: which rules, how serious, where."""
     return tuple((f["rule"], f["level"], f["at"]) for f in findings if f["rule"] != NOT_BOUND)
 
@@ -37,7 +37,7 @@ class ValuesMissing(Invalid):
 
     code = "missing_value"
 
-    def __init__(self, audience: Audience) -> None:
+    def __init__(self, audience: DraftAudience) -> None:
         fields = {
             f"values.{variable}": f"{count} of {audience.people} people have none"
             for variable, count in audience.missing.items()
@@ -74,7 +74,7 @@ async def judged_for_submission(
     return content.judged([bound(findings) for findings in found]), found
 
 
-def _check_filled(findings: Sequence[Finding], audience: Audience | None) -> None:
+def _check_filled(findings: Sequence[Finding], audience: DraftAudience | None) -> None:
     blocked = {finding["rule"] for finding in of_level(findings, "block")}
     if audience is not None and audience.missing and FILLED in blocked:
         raise ValuesMissing(audience)
@@ -146,7 +146,9 @@ def frozen_content(campaign: Campaign) -> Content:
         campaign.plan,
         bound(campaign.verdict or ()),
         tuple(
-            Words(text.template_version_id, text.text, text.after_days, bound(text.verdict or ()))
+            BoundText(
+                text.template_version_id, text.text, text.after_days, bound(text.verdict or ())
+            )
             for text in campaign.further
         ),
     )

@@ -22,7 +22,7 @@ PUBLICITY = "public_interest"
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class MaskedPerson:
     """One of those whom a rule means, masked."""
 
     phone: str
@@ -36,7 +36,7 @@ class Preview:
     """What a rule amounts to at the moment."""
 
     counts: Counts
-    sample: list[Person]
+    sample: list[MaskedPerson]
 
 
 async def preview_rule(
@@ -135,10 +135,10 @@ def compiled(rule: WrittenOut, department_id: UUID, tree: AreaTree, now: datetim
     )
 
 
-def _person(row: Record, keyring: Keyring, tree: AreaTree) -> Person:
+def _person(row: Record, keyring: Keyring, tree: AreaTree) -> MaskedPerson:
     cipher, code = row["name_cipher"], row["area_code"]
     name = keyring.decrypt("name", cipher) if cipher else ""
-    return Person(
+    return MaskedPerson(
         phone=mask(keyring.decrypt("phone", row["phone_cipher"])),
         name=name[:1] + "*" * (len(name) - 1),
         area=tree.areas[code].name if code in tree.areas else "",  # it may have been renumbered

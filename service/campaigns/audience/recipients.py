@@ -16,7 +16,7 @@ from service.audience.segments.segment_uses import WrittenOut, write_out
 from service.campaigns.audience import target_store
 from service.campaigns.audience.follow_up_store import ledger_people, to_be_corrected
 from service.campaigns.audience.preview import compiled, count_people, read_rule
-from service.campaigns.audience.target_store import Change
+from service.campaigns.audience.target_store import AudienceChange
 from service.campaigns.core.model import Campaign, Content, Plan
 from service.storage.postgres import Connection
 
@@ -100,7 +100,7 @@ async def compare_people(
     planned_at: datetime,
     share: float,
     now: datetime,
-) -> Change:
+) -> AudienceChange:
     """How many of the people of a fire are others than those of the approval; see `compare`."""
     return await target_store.compare(
         conn,

@@ -14,7 +14,7 @@ from service.audience.segments.segment_store import FIRST_RULE_PARAMETER, WORK_M
 from service.storage.postgres import Connection, one
 
 
-class Change(NamedTuple):
+class AudienceChange(NamedTuple):
     """Of so many people, so many others than those of the approval. is_held: their digest was kept
     with the fire, because they are too many.
     """
@@ -67,7 +67,7 @@ async def compare(
     planned_at: datetime,
     share: float,
     now: datetime,
-) -> Change:
+) -> AudienceChange:
     """How many of those whom a fire reaches now were not in the approved target, in one statement;
     needs a transaction.
 
@@ -111,7 +111,7 @@ async def compare(
             share,
         )
     )
-    return Change(**row)
+    return AudienceChange(**row)
 
 
 async def approve_held(conn: Connection, campaign_id: UUID, planned_at: datetime) -> None:

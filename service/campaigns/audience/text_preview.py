@@ -22,7 +22,7 @@ from service.audience.segments.segment_uses import WrittenOut
 from service.campaigns.audience.preview import compiled, read_rule
 from service.channels.trial.split_preview import Cut, Cutter
 from service.crypto import CIPHER_OCTETS, Keyring
-from service.messages.lint.draft import Audience
+from service.messages.lint.draft import DraftAudience
 from service.messages.template import (
     CONTACT_VARIABLES,
     Measure,
@@ -41,7 +41,7 @@ _MOST_READ = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class PreviewedText:
     """A text as one person would get it, with phone and name masked, and its true length; and how
     each channel would cut it, in the order of the cutters.
     """
@@ -67,8 +67,8 @@ class Reading:
     longest: Measure | None
     exact: bool
     cuts: list[Cut]
-    at_random: list[Read]
-    by_length: list[Read]
+    at_random: list[PreviewedText]
+    by_length: list[PreviewedText]
 
 
 async def read_by(
@@ -119,7 +119,7 @@ async def audience_of(
     rule: WrittenOut,
     words: tuple[Collection[str], str],
     now: datetime,
-) -> Audience | None:
+) -> DraftAudience | None:
     """The longest and the missing values of texts of a class among all whom a rule means; None if
     the texts have no variables.
 
@@ -217,11 +217,11 @@ def _filler(units: int, *, wide: bool) -> str:
 
 def _audience(
     found: Extremes, facts: _Facts, name: _LongestName, used: Collection[str]
-) -> Audience:
+) -> DraftAudience:
     people = sum(row["people"] for row in found.areas)
     places = [facts.places(row["area_code"]) for row in found.areas]
     town, village = (max(names, key=characters) for names in zip(("", ""), *places, strict=True))
-    return Audience(
+    return DraftAudience(
         people=people,
         longest=contact_values(name.filler, town, village),
         missing={
@@ -249,11 +249,11 @@ class _Look:
         self.facts = facts
         self._text, self._cutters = text, cutters
 
-    def reads(self, rows: Sequence[Record]) -> list[Read]:
+    def reads(self, rows: Sequence[Record]) -> list[PreviewedText]:
         """The text of each of them, masked; without those who lack a value."""
         return [self._read(row, values) for row in rows if (values := self._values(row))]
 
-    def longest(self, rows: Sequence[Record]) -> list[Read]:
+    def longest(self, rows: Sequence[Record]) -> list[PreviewedText]:
         """A few of them, those with the longest texts first."""
         filled = {row["phone_cipher"]: (row, self._values(row)) for row in rows}
         order = sorted(
@@ -267,12 +267,12 @@ class _Look:
         found = contact_values(self.facts.name(row), *self.facts.places(row["area_code"]))
         return found if all(variable in found for variable in variables(self._text)) else None
 
-    def _read(self, row: Record, values: Mapping[str, str]) -> Read:
+    def _read(self, row: Record, values: Mapping[str, str]) -> PreviewedText:
         name, filled = self.facts.name(row), render(self._text, values)
         masked = contact_values(
             name[:1] + "*" * (len(name) - 1), *self.facts.places(row["area_code"])
         )
-        return Read(
+        return PreviewedText(
             self.facts.phone(row),
             render(self._text, masked),
             measure(self._text, values),

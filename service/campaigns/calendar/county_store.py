@@ -6,17 +6,17 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from service.campaigns.calendar.holidays import Changes, Holidays
+from service.campaigns.calendar.holidays import CalendarChanges, Holidays
 from service.campaigns.calendar.hours import County, HourRules
 from service.errors import Conflict
 from service.storage.locks import lock_county
 from service.storage.postgres import Connection
 
-Kind = Literal["calendar", "send_hours"]
+SettingKind = Literal["calendar", "send_hours"]
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class SettingVersion:
     """What was set, why, by whom and when. set_by: None: from the command line."""
 
     id: int
@@ -35,13 +35,13 @@ async def load_county(conn: Connection) -> County:
     rules, changes = found.get("send_hours"), found.get("calendar")
     return County(
         HourRules.from_json(rules) if rules else HourRules(),
-        Holidays(Changes.from_json(changes)) if changes else Holidays(),
+        Holidays(CalendarChanges.from_json(changes)) if changes else Holidays(),
     )
 
 
 async def versions(
-    conn: Connection, kind: Kind, before: int | None = None, limit: int = 1
-) -> list[Version]:
+    conn: Connection, kind: SettingKind, before: int | None = None, limit: int = 1
+) -> list[SettingVersion]:
     """What was set of a kind, from new to old."""
     rows = await conn.fetch(
         """
@@ -52,10 +52,10 @@ async def versions(
         before,
         limit,
     )
-    return [Version(**row) for row in rows]
+    return [SettingVersion(**row) for row in rows]
 
 
-async def lock_settings(conn: Connection, kind: Kind, version: int | None) -> None:
+async def lock_settings(conn: Connection, kind: SettingKind, version: int | None) -> None:
     """Let nobody else set this kind until the end of the transaction.
 
     Raises:
@@ -75,7 +75,7 @@ async def lock_settings(conn: Connection, kind: Kind, version: int | None) -> No
 
 async def insert_version(
     conn: Connection,
-    kind: Kind,
+    kind: SettingKind,
     body: Mapping[str, Any],
     reason: str,
     set_by: UUID | None,

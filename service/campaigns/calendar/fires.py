@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from service.campaigns.calendar.holidays import Kind
+from service.campaigns.calendar.holidays import DayKind
 from service.campaigns.calendar.hours import BEIJING, County, HourTerms
 from service.campaigns.calendar.recurrence import parse
 from service.campaigns.calendar.schedule import Schedule
@@ -228,7 +228,7 @@ def _moved(planned: datetime, schedule: Schedule, terms: HourTerms, county: Coun
     """Where the calendar moves a fire."""
     fire = Fire(planned, planned)
     day = county.holidays.day(_local_day(planned, schedule))
-    if day.kind is Kind.HOLIDAY and schedule.holidays != "send":
+    if day.kind is DayKind.HOLIDAY and schedule.holidays != "send":
         if schedule.holidays == "skip":
             note = f"{day.date} is a public holiday ({day.name})"
             return fire._replace(note=note, skipped=True, code=Why.CALENDAR)

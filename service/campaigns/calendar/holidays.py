@@ -23,7 +23,7 @@ PUBLICITY = "public_interest"
 _DAY = timedelta(days=1)
 
 
-class Kind(StrEnum):
+class DayKind(StrEnum):
     """What a day is; `makeup` is a working day at a weekend."""
 
     WORKDAY = "workday"
@@ -33,11 +33,11 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class CalendarDay:
     """A day, the holiday's name where it has one, and whether a notice says so."""
 
     date: date
-    kind: Kind
+    kind: DayKind
     name: str
     official: bool
 
@@ -104,7 +104,7 @@ class Quiet:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class CalendarChanges:
     """What the county has said beyond the shipped facts.
 
     without: names of built-in quiet days that it does not keep. school_days: the days that
@@ -126,7 +126,7 @@ class Changes:
         }
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> "Changes":
+    def from_json(cls, stored: Mapping[str, Any]) -> "CalendarChanges":
         """The inverse of `as_json`."""
         return cls(
             tuple(map(Notice.from_json, stored["notices"])),
@@ -135,7 +135,7 @@ class Changes:
             tuple((name, date.fromisoformat(day)) for name, day in stored.get("school_days", ())),
         )
 
-    def with_notice(self, notice: Notice) -> "Changes":
+    def with_notice(self, notice: Notice) -> "CalendarChanges":
         """The same with this notice in place of any other of its year."""
         others = tuple(n for n in self.notices if n.year != notice.year)
         return replace(self, notices=(*others, notice))
@@ -145,7 +145,7 @@ class Changes:
 class Holidays:
     """The calendar: the shipped facts, and over them what the county has said."""
 
-    changes: Changes = Changes()
+    changes: CalendarChanges = CalendarChanges()
     _notices: Mapping[int, Notice] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -165,30 +165,30 @@ class Holidays:
         notice = self._notices.get(year)
         return notice.source if notice else None
 
-    def day(self, day: date) -> Day:
+    def day(self, day: date) -> CalendarDay:
         """What a day is."""
         notice = self._notices.get(day.year)
         if notice is None:
             name = _by_law(day)
         elif day in notice.workdays:
-            return Day(day, Kind.MAKEUP, "", official=True)
+            return CalendarDay(day, DayKind.MAKEUP, "", official=True)
         else:
             name = notice.holidays.get(day)
         if name is not None:
-            return Day(day, Kind.HOLIDAY, name, notice is not None)
-        kind = Kind.WORKDAY if day.weekday() < 5 else Kind.WEEKEND
-        return Day(day, kind, "", notice is not None)
+            return CalendarDay(day, DayKind.HOLIDAY, name, notice is not None)
+        kind = DayKind.WORKDAY if day.weekday() < 5 else DayKind.WEEKEND
+        return CalendarDay(day, kind, "", notice is not None)
 
     def is_workday(self, day: date) -> bool:
         """Whether offices work on that day; working weekends are among them."""
-        return self.day(day).kind in {Kind.WORKDAY, Kind.MAKEUP}
+        return self.day(day).kind in {DayKind.WORKDAY, DayKind.MAKEUP}
 
     def year(self, year: int) -> Notice:
         """A year's holidays and working weekends, by its notice or computed."""
         if year in self._notices:
             return self._notices[year]
         days = [self.day(date(year, 1, 1) + n * _DAY) for n in range(365 + isleap(year))]
-        off = {day.date: day.name for day in days if day.kind is Kind.HOLIDAY}
+        off = {day.date: day.name for day in days if day.kind is DayKind.HOLIDAY}
         return Notice(year, "computed", off, frozenset())
 
     def quiet_in(self, year: int) -> list[Quiet]:
@@ -202,7 +202,7 @@ class Holidays:
         yield from (q for q in _built_in_quiet(day) if q.name not in self.changes.without)
 
 
-def check_changes(changes: Changes) -> None:
+def check_changes(changes: CalendarChanges) -> None:
     """Refuse changes that contradict themselves.
 
     Raises:

@@ -17,7 +17,7 @@ from service.audience.segments.segment import And, Comparison, Rule, parse
 from service.campaigns.calendar.holidays import Holidays
 from service.errors import Invalid
 
-Hours = Sequence[Sequence[str]]
+DayHours = Sequence[Sequence[str]]
 Spans = tuple[tuple[str, str], ...]
 Minutes = list[tuple[int, int]]
 
@@ -270,7 +270,7 @@ def audience_of(rule: str) -> str | None:
     return None
 
 
-def hour_problems(hours: Hours) -> Iterator[str]:
+def hour_problems(hours: DayHours) -> Iterator[str]:
     """What is wrong with spans of hours, as sentences."""
     if not hours:
         yield "at least one span of hours is needed"
@@ -285,14 +285,14 @@ def hour_problems(hours: Hours) -> Iterator[str]:
         yield "the spans must not overlap"
 
 
-def is_open(now: datetime, hours: Hours, zone: tzinfo) -> bool:
+def is_open(now: datetime, hours: DayHours, zone: tzinfo) -> bool:
     """Whether these hours are now, whatever the county says."""
     local = now.astimezone(zone)
     minute = local.hour * 60 + local.minute
     return any(_minutes(start) <= minute < _minutes(end) for start, end in hours)
 
 
-def next_opening(now: datetime, hours: Hours, zone: tzinfo) -> datetime:
+def next_opening(now: datetime, hours: DayHours, zone: tzinfo) -> datetime:
     """The first instant from now on in these hours; `now` itself if it is."""
     if is_open(now, hours, zone):
         return now
@@ -300,7 +300,7 @@ def next_opening(now: datetime, hours: Hours, zone: tzinfo) -> datetime:
     return min(instants)
 
 
-def times_of_day(now: datetime, hours: Hours, zone: tzinfo) -> Iterator[datetime]:
+def times_of_day(now: datetime, hours: DayHours, zone: tzinfo) -> Iterator[datetime]:
     """The instants of today and tomorrow at which spans begin or end, some of them past."""
     today = now.astimezone(zone).date()
     for days in range(2):
@@ -316,7 +316,7 @@ def intersect(first: Minutes, second: Minutes) -> Minutes:
     return sorted((start, end) for start, end in cut if start < end)
 
 
-def minutes_of(hours: Hours) -> Minutes:
+def minutes_of(hours: DayHours) -> Minutes:
     """Spans in minutes since midnight.
 
     Raises:
@@ -330,7 +330,7 @@ def _without(spans: Minutes, closed: Minutes) -> Minutes:
     return intersect(spans, list(zip(edges[::2], edges[1::2], strict=True)))
 
 
-def _openings(now: datetime, hours: Hours, zone: tzinfo) -> Iterator[datetime]:
+def _openings(now: datetime, hours: DayHours, zone: tzinfo) -> Iterator[datetime]:
     """Where spans may begin in the coming days, in no order, some of them imaginary."""
     today = now.astimezone(zone).date()
     for days in range(_SEARCH_DAYS):
@@ -370,9 +370,9 @@ def _minutes(text: str) -> int:
     return parsed.hour * 60 + parsed.minute
 
 
-def _lists(hours: Hours) -> list[list[str]]:
+def _lists(hours: DayHours) -> list[list[str]]:
     return [list(span) for span in hours]
 
 
-def _tuples(hours: Hours) -> Spans:
+def _tuples(hours: DayHours) -> Spans:
     return tuple((start, end) for start, end in hours)

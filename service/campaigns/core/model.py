@@ -15,7 +15,7 @@ from uuid import UUID
 from service.campaigns.calendar.hours import HourTerms
 from service.campaigns.calendar.schedule import Schedule
 from service.campaigns.core.safety import UNSET, Safety
-from service.campaigns.core.texts import Further, MoreText, Verdict, Words, is_sequence
+from service.campaigns.core.texts import BoundText, Further, LintVerdict, MoreText, is_sequence
 from service.errors import Conflict
 from service.messages.lint.lint import Finding
 from service.messages.policy import MessageClass
@@ -218,16 +218,16 @@ class Content:
     message_class: MessageClass
     rule: str
     plan: Plan
-    verdict: Verdict = ()
-    further: tuple[Words, ...] = ()
+    verdict: LintVerdict = ()
+    further: tuple[BoundText, ...] = ()
 
     @property
-    def texts(self) -> tuple[Words, ...]:
+    def texts(self) -> tuple[BoundText, ...]:
         """All its texts, in their order."""
-        first = Words(self.template_version_id, self.text, None, self.verdict)
+        first = BoundText(self.template_version_id, self.text, None, self.verdict)
         return (first, *self.further)
 
-    def judged(self, verdicts: Sequence[Verdict]) -> "Content":
+    def judged(self, verdicts: Sequence[LintVerdict]) -> "Content":
         """The same, with what lint says of each of its texts."""
         further = zip(self.further, verdicts[1:], strict=True)
         return replace(
@@ -292,7 +292,7 @@ class Move(NamedTuple):
     code: str
 
 
-class Submission(NamedTuple):
+class CampaignSubmission(NamedTuple):
     """What a submission freezes: the editors, the count, and the hash that an approval binds.
 
     rule_editors: who wrote the rule or a segment that it uses; text_editors: any of the texts.

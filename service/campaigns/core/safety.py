@@ -53,7 +53,7 @@ UNSET = Safety()
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SafetyLimits:
     """Where a run is stopped. least: how many texts make a share mean anything."""
 
     failed_share: float
@@ -62,10 +62,10 @@ class Limits:
     silence: timedelta
     least: int
 
-    def of(self, safety: Safety) -> "Limits":
+    def of(self, safety: Safety) -> "SafetyLimits":
         """These limits, where a campaign has none of its own."""
         minutes = safety.silence_minutes
-        return Limits(
+        return SafetyLimits(
             _either(safety.failed_share, self.failed_share),
             _either(safety.filtered_share, self.filtered_share),
             _either(safety.opted_out_share, self.opted_out_share),
@@ -79,7 +79,7 @@ def _either(own: float | None, general: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class SafetyFigures:
     """What is known of the texts under judgement.
 
     judged: those that arrived or failed for good. failed, filtered: of these, those that failed,
@@ -97,7 +97,7 @@ class Figures:
     opted_out: int
 
 
-def alarm(figures: Figures, limits: Limits) -> str | None:
+def alarm(figures: SafetyFigures, limits: SafetyLimits) -> str | None:
     """Why a run must not go on, in words and figures; None: nothing is known against it."""
     f = figures
     if f.judged >= limits.least:

@@ -11,7 +11,16 @@ from uuid import UUID
 
 from service.accounts.people.model import By
 from service.campaigns.calendar.schedule import Schedule
-from service.campaigns.core.model import ENDED, MOVES, Act, Campaign, Move, Plan, State, Submission
+from service.campaigns.core.model import (
+    ENDED,
+    MOVES,
+    Act,
+    Campaign,
+    CampaignSubmission,
+    Move,
+    Plan,
+    State,
+)
 from service.campaigns.core.safety import Safety
 from service.campaigns.core.texts import Further, MoreText
 from service.storage.postgres import Connection, Record, affected
@@ -213,7 +222,7 @@ async def list_moves(conn: Connection, campaign_id: UUID) -> list[Move]:
     return [Move(*row) for row in rows]
 
 
-async def freeze(conn: Connection, campaign_id: UUID, submission: Submission) -> None:
+async def freeze(conn: Connection, campaign_id: UUID, submission: CampaignSubmission) -> None:
     """Store what a submission freezes."""
     await conn.execute(
         """

@@ -20,7 +20,7 @@ MOST_TEXTS = 20
 MOST_DAYS = 366
 """How many days after the fire the last text of a sequence may follow."""
 
-Verdict = tuple[tuple[str, str, int], ...]
+LintVerdict = tuple[tuple[str, str, int], ...]
 """What lint said of a text: rule, level and place of each finding."""
 
 
@@ -46,13 +46,13 @@ class Further:
     verdict: list[Finding] | None
 
 
-class Words(NamedTuple):
+class BoundText(NamedTuple):
     """One text as an approval binds it."""
 
     template_version_id: UUID
     text: str
     after_days: int | None = None
-    verdict: Verdict = ()
+    verdict: LintVerdict = ()
 
 
 def is_sequence(texts: Sequence[MoreText]) -> bool:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from service.campaigns.calendar import county_store
 from service.campaigns.calendar.county_store import insert_version, lock_settings
-from service.campaigns.calendar.holidays import Changes, Notice, check_changes
+from service.campaigns.calendar.holidays import CalendarChanges, Notice, check_changes
 from service.campaigns.calendar.hours import HourRules, check_rules
 from service.campaigns.runs.firing import arm_again
 from service.storage.postgres import Connection
@@ -17,7 +17,7 @@ from service.storage.postgres import Connection
 
 async def set_calendar(
     conn: Connection,
-    changes: Changes,
+    changes: CalendarChanges,
     reason: str,
     by: UUID | None,
     now: datetime,

@@ -17,7 +17,7 @@ from service.campaigns.calendar.holidays import COMPUTED_UNTIL, Holidays, lunar_
 from service.campaigns.calendar.schedule import Schedule
 from service.errors import Invalid
 
-Basis = Literal["fixed", "lunar", "solar_term", "entered", "custom"]
+FestivalBasis = Literal["fixed", "lunar", "solar_term", "entered", "custom"]
 FIRST_YEAR = 2025
 FARTHEST = 180
 """How many days from a festival a day may lie that is named by it."""
@@ -30,7 +30,7 @@ class Festival:
     name: str
     title: str
     day: date
-    basis: Basis
+    basis: FestivalBasis
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def _fixed(month: int, day: int) -> Callable[[int], date]:
     return lambda year: date(year, month, day)
 
 
-_DAYS: Mapping[str, tuple[str, Basis, Callable[[int], date]]] = {
+_DAYS: Mapping[str, tuple[str, FestivalBasis, Callable[[int], date]]] = {
     "new_year": ("元旦", "fixed", _fixed(1, 1)),
     "winter_holiday": ("寒假", "custom", _nth(0, -14)),
     "spring_festival": ("春节", "lunar", _nth(0)),

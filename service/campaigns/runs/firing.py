@@ -39,7 +39,7 @@ DRIFTED = "the rule means another number of people than was approved"
 log = logging.getLogger(__name__)
 
 
-class Limits(NamedTuple):
+class DriftLimits(NamedTuple):
     """How far the people of a fire may differ from those of the approval, as shares: in number, and
     by being others.
     """
@@ -48,10 +48,10 @@ class Limits(NamedTuple):
     exchanged: float = EXCHANGED
 
 
-LIMITS = Limits()
+LIMITS = DriftLimits()
 
 
-async def fire_due(pool: Pool, now: datetime, *, limits: Limits = LIMITS) -> list[UUID]:
+async def fire_due(pool: Pool, now: datetime, *, limits: DriftLimits = LIMITS) -> list[UUID]:
     """Fire every campaign and every step of a sequence whose time has come, and every fire that a
     person let go; returns the runs, which are to be expanded.
 
@@ -84,7 +84,7 @@ async def _note_trouble(pool: Pool, campaign_id: UUID, now: datetime) -> None:
         await fire_store.set_silent(conn, campaign_id, now)
 
 
-async def _fire_released(pool: Pool, now: datetime, limits: Limits) -> list[UUID]:
+async def _fire_released(pool: Pool, now: datetime, limits: DriftLimits) -> list[UUID]:
     async with pool.acquire() as conn:
         released = await fire_store.released_fires(conn)
     runs = []
@@ -102,7 +102,7 @@ async def _fire_released(pool: Pool, now: datetime, limits: Limits) -> list[UUID
 
 
 async def _fire_one_released(
-    conn: Connection, campaign_id: UUID, planned_at: datetime, now: datetime, limits: Limits
+    conn: Connection, campaign_id: UUID, planned_at: datetime, now: datetime, limits: DriftLimits
 ) -> UUID | None:
     """Fire what a person let go; the release made a new time of it."""
     campaign = await store.lock_sending_campaign(conn, campaign_id)
@@ -124,7 +124,7 @@ async def _fire_one_released(
 
 
 async def _fire(
-    conn: Connection, campaign_id: UUID, now: datetime, limits: Limits = LIMITS
+    conn: Connection, campaign_id: UUID, now: datetime, limits: DriftLimits = LIMITS
 ) -> UUID | None:
     campaign = await store.lock_due_campaign(conn, campaign_id, now)
     if campaign is None:
@@ -144,7 +144,7 @@ async def _fire_planned(
     campaign: Campaign,
     content: Content,
     county: County,
-    limits: Limits,
+    limits: DriftLimits,
     why: Obstacle | None,
     now: datetime,
 ) -> UUID | None:
@@ -175,7 +175,7 @@ async def _has_other_people(
     content: Content,
     fire: Fire,
     what: Turn,
-    limits: Limits,
+    limits: DriftLimits,
     now: datetime,
 ) -> bool:
     """Whether a fire does not take place because its people are not those of the approval: if they

@@ -12,7 +12,7 @@ from service.accounts.people.model import By
 from service.campaigns.calendar.fires import Why
 from service.campaigns.core import run_store, store
 from service.campaigns.core.model import MOVES, Act, State
-from service.campaigns.core.safety import Limits, alarm, is_over
+from service.campaigns.core.safety import SafetyLimits, alarm, is_over
 from service.campaigns.stops import guard_store
 from service.campaigns.stops.guard_store import Guarded
 from service.settings import Settings
@@ -21,9 +21,9 @@ from service.storage.postgres import Connection, Pool, transaction
 log = logging.getLogger(__name__)
 
 
-def limits_of(settings: Settings) -> Limits:
+def limits_of(settings: Settings) -> SafetyLimits:
     """The limits of a deployment."""
-    return Limits(
+    return SafetyLimits(
         settings.safety_failed_share,
         settings.safety_filtered_share,
         settings.safety_opted_out_share,
@@ -32,7 +32,7 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-async def guard_runs(pool: Pool, limits: Limits, now: datetime) -> list[int]:
+async def guard_runs(pool: Pool, limits: SafetyLimits, now: datetime) -> list[int]:
     """Judge every run that is handing off; returns the channels of those whose canary passed.
 
     Each run is one transaction, and its trouble holds up no other.
@@ -49,7 +49,7 @@ async def guard_runs(pool: Pool, limits: Limits, now: datetime) -> list[int]:
     return channels
 
 
-async def _judge(conn: Connection, run: Guarded, limits: Limits, now: datetime) -> list[int]:
+async def _judge(conn: Connection, run: Guarded, limits: SafetyLimits, now: datetime) -> list[int]:
     if run.canary == "sending":
         return await _judge_canary(conn, run, limits, now)
     why = alarm(await guard_store.figures(conn, run.id, limits.silence, now), limits)
@@ -58,14 +58,16 @@ async def _judge(conn: Connection, run: Guarded, limits: Limits, now: datetime) 
     return []
 
 
-async def _judge_canary(conn: Connection, run: Guarded, limits: Limits, now: datetime) -> list[int]:
+async def _judge_canary(
+    conn: Connection, run: Guarded, limits: SafetyLimits, now: datetime
+) -> list[int]:
     """Whether the rest of a run may follow its canary; any of a canary's texts counts."""
     stand = await guard_store.canary_stand(conn, run.id)
     if not is_over(stand, run.safety, now):
         return []
     wait = timedelta(minutes=run.safety.canary_wait_minutes)
     found = await guard_store.figures(conn, run.id, min(limits.silence, wait), now, canary=True)
-    strict = Limits(
+    strict = SafetyLimits(
         limits.failed_share,
         limits.filtered_share,
         limits.opted_out_share,

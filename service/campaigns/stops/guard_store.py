@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from service.campaigns.core.safety import Canary, Figures, Safety
+from service.campaigns.core.safety import Canary, Safety, SafetyFigures
 from service.storage.postgres import Connection, one
 
 LATEST_SLICES = 10
@@ -41,7 +41,7 @@ async def guarded_runs(conn: Connection) -> list[Guarded]:
 
 async def figures(
     conn: Connection, run_id: UUID, silence: timedelta, now: datetime, *, canary: bool = False
-) -> Figures:
+) -> SafetyFigures:
     """What is known of a run's latest texts since it was last resumed; `canary`: of its canary."""
     row = await conn.fetchrow(
         """
@@ -84,7 +84,7 @@ async def figures(
         LATEST_SLICES,
         OLDER_SLICES,
     )
-    return Figures(*one(row))
+    return SafetyFigures(*one(row))
 
 
 async def canary_stand(conn: Connection, run_id: UUID) -> Canary:

@@ -16,22 +16,22 @@ from service.campaigns.calendar.fires import Why
 from service.campaigns.core import run_store, store
 from service.campaigns.core.model import Act, State
 from service.campaigns.stops import stop_store
-from service.campaigns.stops.stop_store import Stop
+from service.campaigns.stops.stop_store import StopOfAll
 from service.errors import Conflict
 from service.storage.locks import lock_marks_out
 from service.storage.postgres import Connection
 
 
-class Stopped(Conflict):
+class EverythingStopped(Conflict):
     """Everything is stopped, and this would begin to send."""
 
     code = "everything_is_stopped"
 
-    def __init__(self, stop: Stop) -> None:
+    def __init__(self, stop: StopOfAll) -> None:
         super().__init__(f"everything is stopped ({stop.reason}); the stop must be lifted first")
 
 
-async def stop_all(conn: Connection, actor: User, reason: str, now: datetime) -> Stop:
+async def stop_all(conn: Connection, actor: User, reason: str, now: datetime) -> StopOfAll:
     """Stop everything. A second stop changes nothing, and answers with the one in force."""
     await lock_marks_out(conn)
     await stop_store.insert_stop(conn, "person", reason, actor.id, now)
@@ -40,7 +40,7 @@ async def stop_all(conn: Connection, actor: User, reason: str, now: datetime) ->
 
 async def lift(
     conn: Connection, actor: User, reason: str, *, direct_runs: str, now: datetime
-) -> Stop:
+) -> StopOfAll:
     """Let sending go on; after a restored backup, `direct_runs` (resume, cancel) says what becomes
     of the direct runs that were open in it. Campaigns that were held or paused stay so.
 
@@ -57,7 +57,7 @@ async def lift(
     return stop._replace(lifted_by=actor.id, lifted_at=now, lift_reason=reason)
 
 
-async def hold_all(conn: Connection, reason: str, now: datetime) -> Stop:
+async def hold_all(conn: Connection, reason: str, now: datetime) -> StopOfAll:
     """Stop everything in a database that was restored, and hold or pause every campaign in it."""
     campaigns = await stop_store.open_campaigns(conn)
     await lock_marks_out(conn)
@@ -75,7 +75,7 @@ async def hold_all(conn: Connection, reason: str, now: datetime) -> Stop:
     return await _in_force(conn)
 
 
-async def _in_force(conn: Connection) -> Stop:
+async def _in_force(conn: Connection) -> StopOfAll:
     stop = await stop_store.stop_in_force(conn)
     if stop is None:
         raise ValueError("a stop was written a moment ago, under its lock")
@@ -86,8 +86,8 @@ async def refuse_while_stopped(conn: Connection) -> None:
     """Refuse what would begin to send.
 
     Raises:
-        Stopped: everything is stopped.
+        EverythingStopped: everything is stopped.
     """
     stop = await stop_store.stop_in_force(conn)
     if stop is not None:
-        raise Stopped(stop)
+        raise EverythingStopped(stop)

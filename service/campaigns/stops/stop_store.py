@@ -7,7 +7,7 @@ from uuid import UUID
 from service.storage.postgres import Connection, Record, one
 
 
-class Stop(NamedTuple):
+class StopOfAll(NamedTuple):
     """One stop of everything: since when, by whom (None: by itself), why; and its lifting."""
 
     id: int
@@ -33,18 +33,18 @@ _STOP = """
 """
 
 
-async def stop_in_force(conn: Connection) -> Stop | None:
+async def stop_in_force(conn: Connection) -> StopOfAll | None:
     """The stop that is in force, if there is one."""
     row = await conn.fetchrow(f"{_STOP} WHERE lifted_at IS NULL")
-    return Stop(*row) if row else None
+    return StopOfAll(*row) if row else None
 
 
-async def list_stops(conn: Connection, before: int | None, limit: int) -> list[Stop]:
+async def list_stops(conn: Connection, before: int | None, limit: int) -> list[StopOfAll]:
     """A page of stops, from new to old."""
     rows: list[Record] = await conn.fetch(
         f"{_STOP} WHERE ($1::bigint IS NULL OR id < $1) ORDER BY id DESC LIMIT $2", before, limit
     )
-    return [Stop(*row) for row in rows]
+    return [StopOfAll(*row) for row in rows]
 
 
 async def insert_stop(

@@ -15,7 +15,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import to_jsonable_python
 
 from service.errors import Invalid
-from service.messages.signature import Signature
+from service.messages.signature import SignMode
 
 SET, UNSET = "set", "unset"
 """How a secret is shown."""
@@ -74,7 +74,7 @@ class ChannelSettings:
     on_net_only: bool = True
     operated_by: str | None = None
     rank: int = 100
-    signature: Signature = "ours_head"
+    signature: SignMode = "ours_head"
     signature_counts: bool = True
     receipts: Literal["all", "last"] = "all"
     send_validity: bool = True

@@ -37,7 +37,7 @@ from service.messages.lint.lint import of_level
 from service.messages.lint.lint_store import policy_get, sender_get
 from service.messages.lint.never_words import first_in
 from service.messages.lint.verdict import judge
-from service.messages.policy import Sender as Writer
+from service.messages.policy import TextSender as Writer
 from service.messages.policy import for_unread_words
 from service.messages.signature import head
 from service.messages.template import variables

@@ -13,7 +13,7 @@ from uuid import UUID
 from service.dispatch.value_check import ValueCheck, ValueRefused
 from service.errors import Invalid
 from service.messages.lint.lint import Finding, lint, of_level
-from service.messages.policy import Policy, Sender
+from service.messages.policy import Policy, TextSender
 from service.messages.template import MAX_VALUE, allowed_values, variables
 from service.messages.value_kinds import Allowed, fits
 
@@ -35,7 +35,7 @@ class GivenText:
 
     text: str
     department_id: UUID
-    sender: Sender
+    sender: TextSender
     policy: Policy
 
     @cached_property

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from service.messages import template
 from service.messages.lint import obfuscation
-from service.messages.policy import SHIPPED, Level, MessageClass, Policy, Sender
+from service.messages.policy import SHIPPED, Level, MessageClass, Policy, TextSender
 
 QUOTED = "\ufffc"
 """Stands in a sentence for a quotation that is read by itself."""
@@ -93,7 +93,7 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
-class Audience:
+class DraftAudience:
     """Those who would read a text, as far as lint asks.
 
     longest: the longest value that a variable has among them, by variable.
@@ -122,9 +122,9 @@ class Draft:
     body: str
     origins: tuple[int, ...]
     message_class: MessageClass = "public_interest"
-    sender: Sender | None = None
+    sender: TextSender | None = None
     policy: Policy = SHIPPED
-    audience: Audience | None = None
+    audience: DraftAudience | None = None
 
     @cached_property
     def plain(self) -> tuple[str, list[int]]:
@@ -153,9 +153,9 @@ def draft(
     text: str,
     values: Mapping[str, str] | None,
     message_class: MessageClass = "public_interest",
-    sender: Sender | None = None,
+    sender: TextSender | None = None,
     policy: Policy = SHIPPED,
-    audience: Audience | None = None,
+    audience: DraftAudience | None = None,
 ) -> Draft:
     """The text with the values that are given in their places."""
     body: list[str] = []

@@ -17,7 +17,7 @@ from service.messages.lint import (
     lint_requests,
     wording,
 )
-from service.messages.lint.draft import Audience, Draft, Hit, draft
+from service.messages.lint.draft import Draft, DraftAudience, Hit, draft
 from service.messages.lint.similarity import most_alike
 from service.messages.lint.stance import pressed, warns
 from service.messages.policy import (
@@ -27,7 +27,7 @@ from service.messages.policy import (
     Level,
     MessageClass,
     Policy,
-    Sender,
+    TextSender,
 )
 
 HONEST_BELOW, FIRMLY_HONEST_BELOW = 0.0, -2.5
@@ -58,7 +58,7 @@ class Finding(TypedDict):
     at: int
 
 
-Rule = Callable[[Draft], Iterator[Hit]]
+LintRule = Callable[[Draft], Iterator[Hit]]
 
 
 def lint(
@@ -66,9 +66,9 @@ def lint(
     values: Mapping[str, str] | None = None,
     *,
     message_class: MessageClass = "public_interest",
-    sender: Sender | None = None,
+    sender: TextSender | None = None,
     policy: Policy = SHIPPED,
-    audience: Audience | None = None,
+    audience: DraftAudience | None = None,
     sent_before: Sequence[str] = (),
     weights: Mapping[str, float] | None = None,
 ) -> list[Finding]:
@@ -107,7 +107,7 @@ def of_level(findings: Sequence[Finding], *levels: Level) -> list[Finding]:
     return [finding for finding in findings if finding["level"] in levels]
 
 
-RULES: Mapping[str, Rule] = {
+RULES: Mapping[str, LintRule] = {
     "R01": lint_form.signature,
     "R02": lint_form.registered,
     "R03": lint_contacts.numbers,

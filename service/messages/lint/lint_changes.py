@@ -23,7 +23,7 @@ from service.accounts.people.proposals import WAITS, need_pending
 from service.accounts.people.second_person import need_second_person
 from service.errors import Forbidden
 from service.messages.lint import lint_store, never_words
-from service.messages.lint.lint_store import Change, Proposal
+from service.messages.lint.lint_store import LintChange, LintProposal
 from service.messages.policy import (
     Policy,
     changes_to,
@@ -62,7 +62,7 @@ class Writes:
 
 async def change_policy(
     conn: Connection, actor: User, changes: Mapping[str, Any], reason: str, now: datetime
-) -> Proposal | None:
+) -> LintProposal | None:
     """Let other levels and lists hold, as far as one person may; propose the rest.
 
     Returns the proposal that waits; None: everything holds.
@@ -113,7 +113,7 @@ async def _before_changes_of_one(
     return found
 
 
-async def _may_undo(conn: Connection, actor: User, change: Change, now: datetime) -> bool:
+async def _may_undo(conn: Connection, actor: User, change: LintChange, now: datetime) -> bool:
     """Whether an actor may undo a change without anybody else."""
     if change.confirmed_by is not None or change.changed_by is None:
         return False
@@ -127,7 +127,7 @@ async def _may_undo(conn: Connection, actor: User, change: Change, now: datetime
 
 async def change_sender(
     conn: Connection, actor: User, department_id: UUID, wanted: Writes, reason: str, now: datetime
-) -> Proposal | None:
+) -> LintProposal | None:
     """Let a department write this, as far as it is less than it may now; propose the rest.
 
     Raises:
@@ -158,7 +158,7 @@ def more_than(own: Writes, wanted: Writes) -> list[str]:
 
 async def confirm(
     conn: Connection, actor: User, department_id: UUID | None, proposal_id: UUID, now: datetime
-) -> Proposal:
+) -> LintProposal:
     """Put a proposal in force, as the second person.
 
     department_id: whose it is; None: the county's rules.

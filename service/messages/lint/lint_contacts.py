@@ -116,7 +116,7 @@ _SITE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Contact:
+class DialableNumber:
     """A number that could be dialled: its digits, and its place in the text as given."""
 
     digits: str
@@ -124,7 +124,7 @@ class Contact:
     foreign: bool
 
 
-def contacts(draft: Draft) -> Iterator[Contact]:
+def contacts(draft: Draft) -> Iterator[DialableNumber]:
     """Every run of three digits or more that is no date, time, amount or count."""
     plain, places = draft.plain
     dressed = [m for kind in (_TIME, _DATE, _SPAN, _AMOUNT) for m in kind.finditer(plain)]
@@ -135,7 +135,7 @@ def contacts(draft: Draft) -> Iterator[Contact]:
         if len(digits) < 3 or _is_no_number(plain, match, len(digits)):
             continue
         foreign = match[0].startswith("+") or (digits.startswith("00") and len(digits) > 6)
-        yield Contact(digits, places[match.start()], foreign)
+        yield DialableNumber(digits, places[match.start()], foreign)
 
 
 def _is_no_number(plain: str, match: re.Match[str], digits: int) -> bool:
@@ -221,7 +221,7 @@ def _is_no_oversight(digits: str) -> bool:
     return len(digits) > _LONGEST_COUNT or digits in SHIPPED.hotlines
 
 
-def _is_never(contact: Contact) -> bool:
+def _is_never(contact: DialableNumber) -> bool:
     """Whether a number is of a kind that no official text names unless it is registered."""
     digits = contact.digits
     if contact.foreign:

@@ -7,7 +7,7 @@ from service.coding import parts
 from service.messages import template
 from service.messages.lint import lint_contacts, obfuscation
 from service.messages.lint.draft import Draft, Hit
-from service.messages.policy import Policy, Sender
+from service.messages.policy import Policy, TextSender
 
 SHORTEST_SIGNATURE, LONGEST_SIGNATURE = 2, 12
 ONE_PART, MOST_PARTS = 1, 3
@@ -91,7 +91,7 @@ def registered(draft: Draft) -> Iterator[Hit]:
         )
 
 
-def others_names(signature: str, sender: Sender, policy: Policy) -> list[str]:
+def others_names(signature: str, sender: TextSender, policy: Policy) -> list[str]:
     """The protected names in a signature, as the eye takes it, by which this sender may not be
     called.
     """
@@ -106,7 +106,7 @@ def others_names(signature: str, sender: Sender, policy: Policy) -> list[str]:
 _OF_THE_POLICE = {"公安", "反诈中心"}
 
 
-def _may_be_called(sender: Sender, word: str) -> bool:
+def _may_be_called(sender: TextSender, word: str) -> bool:
     """The county's own office registers names, and may send in the name of its authorities."""
     if sender.kind == "county" or (sender.kind == "police" and word in _OF_THE_POLICE):
         return True

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from service.errors import NotFound
 from service.messages.lint.never_words import Holds, InUse
-from service.messages.policy import Policy, Sender, policy_from, with_shipped_words
+from service.messages.policy import Policy, TextSender, policy_from, with_shipped_words
 from service.storage.postgres import Connection, Record, one
 
 REMEMBERED = timedelta(days=30)
@@ -22,7 +22,7 @@ _COMPARED = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class LintChange:
     """One change of a policy or of a sender: what it set, why, by whom and when.
 
     confirmed_by: the second person; None: it made lint no less strict.
@@ -42,7 +42,7 @@ _PROPOSED = (
 )
 
 
-class Proposal(NamedTuple):
+class LintProposal(NamedTuple):
     """A change that waits for a second person, or waited; department_id: of the sender it is
     about, None for the county's rules. content: all that is to hold. holds: what its new
     never-words would hold back, counted when it was made; each a `never_words.Holds`.
@@ -107,7 +107,7 @@ async def policy_set(
     )
 
 
-async def policy_history(conn: Connection, before: int | None, limit: int) -> list[Change]:
+async def policy_history(conn: Connection, before: int | None, limit: int) -> list[LintChange]:
     """A page of changes, from new to old."""
     rows = await conn.fetch(
         """
@@ -121,7 +121,7 @@ async def policy_history(conn: Connection, before: int | None, limit: int) -> li
     return [_change(row) for row in rows]
 
 
-async def sender_get(conn: Connection, department_id: UUID, signature: str = "") -> Sender:
+async def sender_get(conn: Connection, department_id: UUID, signature: str = "") -> TextSender:
     """Whose a text of a department would be, with everything that is registered for it.
 
     signature: the one of the text, without 【】, if a second person reads it. A county's own office
@@ -148,7 +148,7 @@ async def sender_get(conn: Connection, department_id: UUID, signature: str = "")
     if row is None:
         raise ValueError(f"there is no department {department_id}")
     own = {*row["signatures"], signature} if row["may_take"] else row["signatures"]
-    return Sender(
+    return TextSender(
         tenant=row["name"],
         kind=row["kind"],
         signatures=frozenset(own),
@@ -201,7 +201,7 @@ async def sender_set(
     )
 
 
-async def sender_history(conn: Connection, department_id: UUID) -> list[Change]:
+async def sender_history(conn: Connection, department_id: UUID) -> list[LintChange]:
     """Every change of what a department may write, from new to old."""
     rows = await conn.fetch(
         """
@@ -222,7 +222,7 @@ async def insert_proposal(
     by: UUID,
     now: datetime,
     holds: Sequence[Holds] = (),
-) -> Proposal:
+) -> LintProposal:
     """Write down a proposal; no other one of the same waits."""
     row = await conn.fetchrow(
         f"""
@@ -236,7 +236,7 @@ async def insert_proposal(
         now,
         [held._asdict() for held in holds],
     )
-    return Proposal(*one(row))
+    return LintProposal(*one(row))
 
 
 async def replace_waiting(conn: Connection, department_id: UUID | None, now: datetime) -> None:
@@ -252,7 +252,7 @@ async def replace_waiting(conn: Connection, department_id: UUID | None, now: dat
     )
 
 
-async def get_waiting(conn: Connection, department_id: UUID | None) -> Proposal | None:
+async def get_waiting(conn: Connection, department_id: UUID | None) -> LintProposal | None:
     """The proposal that waits, perhaps for too long."""
     row = await conn.fetchrow(
         f"""
@@ -262,10 +262,12 @@ async def get_waiting(conn: Connection, department_id: UUID | None) -> Proposal 
         """,  # noqa: S608  # the columns stand above
         department_id,
     )
-    return Proposal(*row) if row else None
+    return LintProposal(*row) if row else None
 
 
-async def get_proposal(conn: Connection, department_id: UUID | None, proposal_id: UUID) -> Proposal:
+async def get_proposal(
+    conn: Connection, department_id: UUID | None, proposal_id: UUID
+) -> LintProposal:
     """One proposal.
 
     Raises:
@@ -281,10 +283,12 @@ async def get_proposal(conn: Connection, department_id: UUID | None, proposal_id
     )
     if row is None:
         raise NotFound(f"there is no proposal {proposal_id}")
-    return Proposal(*row)
+    return LintProposal(*row)
 
 
-async def note_confirmed(conn: Connection, proposal: Proposal, by: UUID, now: datetime) -> Proposal:
+async def note_confirmed(
+    conn: Connection, proposal: LintProposal, by: UUID, now: datetime
+) -> LintProposal:
     """Write down who confirmed a proposal; the database refuses whoever made it."""
     await conn.execute(
         "UPDATE lint_proposals SET confirmed_by = $2, confirmed_at = $3 WHERE id = $1",
@@ -343,5 +347,5 @@ async def texts_in_use(conn: Connection) -> InUse:
     )
 
 
-def _change(row: Record) -> Change:
-    return Change(**row)
+def _change(row: Record) -> LintChange:
+    return LintChange(**row)

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from service.messages.lint.draft import closed
 from service.messages.lint.lint import Finding, lint, of_level
-from service.messages.policy import Policy, Sender, for_unread_words
+from service.messages.policy import Policy, TextSender, for_unread_words
 
 _SIGNATURE = "本县"
 _ALONE = f"【{_SIGNATURE}】您好。{{值}}。"
@@ -28,7 +28,7 @@ def value_findings(
 
     landlines: the numbers that are registered for whoever sends, in digits.
     """
-    sender = Sender(_SIGNATURE, "county", frozenset({_SIGNATURE}), frozenset(landlines))
+    sender = TextSender(_SIGNATURE, "county", frozenset({_SIGNATURE}), frozenset(landlines))
     found = lint(
         _ALONE,
         {"值": value},

@@ -18,7 +18,7 @@ _KNOWN_CHARACTERS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Obfuscation:
     """Something found at a place of the text, counted from 0."""
 
     start: int
@@ -163,25 +163,25 @@ DECORATION = Disguise(
 )
 
 
-def links(text: str) -> Iterator[Found]:
+def links(text: str) -> Iterator[Obfuscation]:
     """Every URL, domain, e-mail or IP address, however it is spelled."""
     plain, origins = plain_view(text)
     for match in _LINK.finditer(plain):
-        yield Found(origins[match.start()], match[0].rstrip(".!?:"))
+        yield Obfuscation(origins[match.start()], match[0].rstrip(".!?:"))
 
 
-def disguises(text: str) -> Iterator[tuple[Disguise, Found]]:
+def disguises(text: str) -> Iterator[tuple[Disguise, Obfuscation]]:
     """Each kind of disguise once, with its first place and all the characters it uses."""
     text = _TENT.sub("布", text)
     odd = [(index, kinds) for index, character in enumerate(text) if (kinds := _kinds(character))]
     for kind, _ in _CHARACTER_KINDS:
         if places := [index for index, kinds in odd if kind in kinds]:
             shown = dict.fromkeys(_shown(text[index]) for index in places)
-            yield kind, Found(places[0], " ".join(shown))
+            yield kind, Obfuscation(places[0], " ".join(shown))
     if match := _SPACED_DIGITS.search(text) or _grouped(text):
-        yield SPACED, Found(match.start(), match[0])
+        yield SPACED, Obfuscation(match.start(), match[0])
     if match := _SPLIT_WORD.search(text):
-        yield SPLIT, Found(match.start(), match[0])
+        yield SPLIT, Obfuscation(match.start(), match[0])
 
 
 def _grouped(text: str) -> re.Match[str] | None:

@@ -28,7 +28,7 @@ def most_alike(text: str, others: Iterable[str]) -> float:
     return most
 
 
-class _Pairs(NamedTuple):
+class _TextPairs(NamedTuple):
     counts: Counter[str]
     total: int
 
@@ -38,8 +38,8 @@ def _shared(one: Counter[str], other: Counter[str]) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _pairs(text: str) -> _Pairs:
+def _pairs(text: str) -> _TextPairs:
     plain, _ = obfuscation.plain_view(text)
     letters = _NO_LETTER.sub("", _SIGNATURE.sub("", plain))
     counts = Counter(map("".join, pairwise(letters)))
-    return _Pairs(counts, counts.total())
+    return _TextPairs(counts, counts.total())

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.messages.lint import lint_store
-from service.messages.lint.draft import Audience
+from service.messages.lint.draft import DraftAudience
 from service.messages.lint.lint import Finding, lint
 from service.messages.policy import MessageClass, for_unread_words
 from service.messages.signature import head
@@ -20,7 +20,7 @@ async def judge(
     message_class: MessageClass,
     values: Mapping[str, str] | None = None,
     *,
-    audience: Audience | None = None,
+    audience: DraftAudience | None = None,
     remember_at: datetime | None = None,
     unread: bool = False,
 ) -> list[Finding]:

@@ -289,7 +289,7 @@ async def test_a_count_that_drifts_reopens_the_approval(
         await conn.execute(
             "DELETE FROM contacts WHERE id IN (SELECT id FROM contacts LIMIT $1)", -more
         )
-    limits = firing.Limits(exchanged=1.0)
+    limits = firing.DriftLimits(exchanged=1.0)
     run = await firing._fire(conn, campaign.id, now + HOUR, limits)
     assert (run is not None) is fires
     after = await planning.load(conn, campaign.id, None)

@@ -13,7 +13,7 @@ from service.campaigns.core.fire_store import FireRecord
 from service.campaigns.core.model import Campaign, State
 from service.campaigns.plans import lifecycle, planning
 from service.campaigns.plans.missed import Choice
-from service.campaigns.runs.firing import Limits, fire_due
+from service.campaigns.runs.firing import DriftLimits, fire_due
 from service.crypto import Keyring
 from service.errors import Forbidden
 from service.storage.postgres import Pool, transaction
@@ -120,7 +120,7 @@ async def test_who_leaves_is_nobody_else(world: World, now: datetime) -> None:
 async def test_a_county_sets_its_share(world: World, now: datetime) -> None:
     await world.plan(20, Schedule("once", now + DAY))
     await world.exchange(range(3), range(100, 103))
-    assert len(await fire_due(world.pool, now + DAY, limits=Limits(exchanged=0.15))) == 1
+    assert len(await fire_due(world.pool, now + DAY, limits=DriftLimits(exchanged=0.15))) == 1
 
 
 async def test_only_who_may_approve_releases_it(world: World, now: datetime) -> None:

@@ -13,7 +13,7 @@ from service.accounts.people.model import By
 from service.campaigns.approval import approval
 from service.campaigns.calendar import county_store
 from service.campaigns.calendar.fires import fires
-from service.campaigns.calendar.holidays import Changes, Notice
+from service.campaigns.calendar.holidays import CalendarChanges, Notice
 from service.campaigns.calendar.hours import County
 from service.campaigns.calendar.schedule import Schedule
 from service.campaigns.core import fire_store, store
@@ -370,7 +370,7 @@ async def test_a_new_calendar_moves_what_is_to_come(pool: Pool, now: datetime) -
     assert campaign.next_fire_at == _at("2027-01-15T09:00")
     notice = Notice(2027, "通知", {date(2027, 1, 15): "节"}, frozenset())
     async with transaction(pool) as conn:
-        body = Changes((notice,)).as_json()
+        body = CalendarChanges((notice,)).as_json()
         await county_store.insert_version(conn, "calendar", body, "announced", None, now)
         assert await arm_again(conn, now) == 1
     assert (await _load(pool, campaign)).next_fire_at == _at("2027-01-14T09:00")
@@ -384,7 +384,7 @@ async def test_a_calendar_that_nobody_armed_for_is_looked_at_when_it_fires(
     _, campaign = await _scheduled(pool, now, _plan("FREQ=WEEKLY;BYDAY=FR", holidays="skip"))
     notice = Notice(2027, "通知", {date(2027, 1, 15): "节"}, frozenset())
     async with transaction(pool) as conn:
-        body = Changes((notice,)).as_json()
+        body = CalendarChanges((notice,)).as_json()
         await county_store.insert_version(conn, "calendar", body, "announced", None, now)
     assert await fire_due(pool, _at("2027-01-15T09:00")) == []
     after = await _load(pool, campaign)

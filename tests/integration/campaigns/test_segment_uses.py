@@ -12,7 +12,7 @@ from service.campaigns.approval import approval
 from service.campaigns.core import run_store
 from service.campaigns.core.model import Campaign, State
 from service.campaigns.plans import planning
-from service.campaigns.runs.firing import Limits, fire_due
+from service.campaigns.runs.firing import DriftLimits, fire_due
 from service.crypto import Keyring
 from service.dispatch.expansion.expand import expand_run
 from service.errors import Conflict, Forbidden
@@ -90,7 +90,7 @@ async def test_an_edit_of_an_inner_segment_changes_nothing_of_what_was_approved(
         await _woman(conn, keyring, team.department_id, 2, now)
         await _woman(conn, keyring, team.department_id, 3, now, carrier="china_unicom")
     later = now + timedelta(minutes=1)
-    (run_id,) = await fire_due(pool, later, limits=Limits(1.0, 1.0))
+    (run_id,) = await fire_due(pool, later, limits=DriftLimits(1.0, 1.0))
     made = await expand_run(pool, run_id, later)
     async with pool.acquire() as conn:
         run = await run_store.get_run(conn, run_id, None)

@@ -18,7 +18,7 @@ from service.campaigns.plans.lifecycle import finish_campaigns
 from service.campaigns.runs.firing import fire_due
 from service.errors import Conflict, Forbidden, Invalid
 from service.messages.lint.lint import lint
-from service.messages.store import TemplateInfo, Version, template_add_version, template_insert
+from service.messages.store import NewVersion, TemplateInfo, template_add_version, template_insert
 from service.messages.text_approval import TextBlocked
 from service.storage.postgres import CheckViolation, Connection, Pool, transaction
 from tests.factories import TEXT, Team, make_draft, make_scheduled, make_team, make_user
@@ -93,7 +93,7 @@ async def test_a_new_version_of_any_text_changes_nothing_that_was_approved(
     async with transaction(pool) as conn:
         team = await make_team(conn, now=now)
         campaign = await make_scheduled(conn, team, now=now, schedule=DAILY, further=FURTHER)
-        new = Version(TEXT + "请转告。", lint(TEXT), team.operator.id)
+        new = NewVersion(TEXT + "请转告。", lint(TEXT), team.operator.id)
         await template_add_version(conn, campaign.plan.more_texts[0].template_id, new, now)
     assert await _fire(pool, campaign, START) == [TEXT]
     assert await _fire(pool, campaign, START + DAY) == [TEXTS[0]]
@@ -105,7 +105,7 @@ async def test_a_new_version_between_submission_and_approval_is_refused(
     team = await make_team(conn, now=now)
     draft = await make_draft(conn, team.operator, now=now, further=LATER)
     await approval.submit(conn, team.operator, draft.id, now)
-    new = Version(TEXTS[2], lint(TEXTS[2]), team.operator.id)
+    new = NewVersion(TEXTS[2], lint(TEXTS[2]), team.operator.id)
     await template_add_version(conn, draft.plan.more_texts[1].template_id, new, now)
     with pytest.raises(Conflict, match="has changed since"):
         await approval.approve(conn, team.approver, draft.id, "", now)
@@ -174,7 +174,7 @@ async def test_all_texts_are_of_one_class_and_the_departments_own(
     foreign = await make_draft(conn, stranger.operator, now=now)
     info = TemplateInfo("通知", "service", "", "zh")
     notice = await template_insert(
-        conn, team.department_id, info, Version(TEXT, [], team.operator.id), now
+        conn, team.department_id, info, NewVersion(TEXT, [], team.operator.id), now
     )
     for template_id in (notice.id, foreign.plan.template_id):
         more = (MoreText(template_id, 7),)

@@ -12,7 +12,7 @@ from service.campaigns.core.model import State
 from service.campaigns.plans import planning
 from service.errors import Conflict, Forbidden, NotFound
 from service.messages.lint.lint import lint
-from service.messages.store import Version, template_add_version
+from service.messages.store import NewVersion, template_add_version
 from service.storage.postgres import CheckViolation, Connection
 from tests.factories import TEXT, Team, make_draft, make_team, make_user
 
@@ -22,7 +22,7 @@ async def _submitted(conn: Connection, team: Team, hands: dict[str, User], now: 
     draft = await make_draft(conn, hands.get("created", team.operator), now=now)
     await conn.execute("UPDATE segments SET edited_by = $1", hands.get("rule", team.operator).id)
     writer = hands.get("text", team.operator)
-    version = Version(TEXT, lint(TEXT), writer.id)
+    version = NewVersion(TEXT, lint(TEXT), writer.id)
     await template_add_version(conn, draft.plan.template_id, version, now)
     editor = hands.get("edited", team.operator)
     await planning.edit(conn, editor, draft.id, lambda plan: replace(plan, name="名"), now)

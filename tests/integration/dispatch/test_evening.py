@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from service.campaigns.calendar import county_store
-from service.campaigns.calendar.holidays import Changes, Quiet
+from service.campaigns.calendar.holidays import CalendarChanges, Quiet
 from service.crypto import Keyring
 from service.dispatch.handoff.writer import Writer
 from service.storage.postgres import Connection, Pool
@@ -116,7 +116,7 @@ async def test_a_day_that_becomes_quiet_stops_what_is_on_its_way(
 
         await eventually(begun)
         today = date(2027, 1, 12)
-        body = Changes(quiet=(Quiet("哀悼日", today, today),)).as_json()
+        body = CalendarChanges(quiet=(Quiet("哀悼日", today, today),)).as_json()
         await county_store.insert_version(conn, "calendar", body, "r", None, clock.now())
         await eventually(lambda: _stopped(conn, run))
         assert (await states(conn, run))["queued"] > 0

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from service.campaigns.core.safety import Limits
+from service.campaigns.core.safety import SafetyLimits
 from service.campaigns.plans import lifecycle
 from service.campaigns.stops import guard_store
 from service.campaigns.stops.guard import guard_runs
@@ -192,7 +192,7 @@ async def test_a_canary_that_moves_is_one_there_too(stage: SetUp) -> None:
     assert await shifted(on) == [on.id(UNICOM)]
     async with on.pool.acquire() as conn:
         assert (await guard_store.canary_stand(conn, on.run)).unsent == 10
-    await guard_runs(on.pool, Limits(0.2, 0.05, 0.02, timedelta(minutes=60), least=1), on.now)
+    await guard_runs(on.pool, SafetyLimits(0.2, 0.05, 0.02, timedelta(minutes=60), least=1), on.now)
     assert (await on.run_row())["canary"] == "sending"
     lease = await on.lease(UNICOM)
     found = await on.claim(lease)

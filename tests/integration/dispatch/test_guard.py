@@ -13,7 +13,7 @@ from service.accounts.people.model import By
 from service.campaigns.approval import approval
 from service.campaigns.core import store
 from service.campaigns.core.model import State
-from service.campaigns.core.safety import Limits, Safety
+from service.campaigns.core.safety import Safety, SafetyLimits
 from service.campaigns.plans import lifecycle, planning
 from service.campaigns.runs.firing import fire_due
 from service.campaigns.stops.guard import guard_runs
@@ -25,7 +25,7 @@ from tests.factories import Team, make_draft, make_team
 from tests.harness.ledger import add_channel, phone, states
 from tests.integration.dispatch.conftest import eventually
 
-LIMITS = Limits(0.2, 0.05, 0.02, timedelta(minutes=60), least=100)
+LIMITS = SafetyLimits(0.2, 0.05, 0.02, timedelta(minutes=60), least=100)
 
 
 @dataclass

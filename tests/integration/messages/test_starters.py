@@ -11,7 +11,7 @@ from service.accounts.people.model import Role
 from service.cli import main
 from service.messages.lint.lint_store import policy_set
 from service.messages.starters import Loaded, load_starters
-from service.messages.store import Version, template_add_version, template_list
+from service.messages.store import NewVersion, template_add_version, template_list
 from service.messages.template import load_library
 from service.storage.postgres import Connection, connect
 from tests.factories import make_user
@@ -34,7 +34,7 @@ async def test_the_county_gets_all_of_them_once_and_keeps_its_own(
         s.text for s in load_library() if s.message_class != "warning"
     }
     assert not [t for t in templates if any(f["level"] != "warn" for f in t.lint)]
-    mine = Version(templates[0].text + "请转告家人。", [], author.id)
+    mine = NewVersion(templates[0].text + "请转告家人。", [], author.id)
     await template_add_version(conn, templates[0].id, mine, now)
     again = await load_starters(conn, author, now)
     assert (again.made, len(again.kept), len(again.there)) == ([], 1, len(first.made) - 1)

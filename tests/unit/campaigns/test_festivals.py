@@ -5,7 +5,7 @@ from datetime import date, datetime, time
 import pytest
 
 from service.campaigns.calendar.fires import fires
-from service.campaigns.calendar.holidays import Changes, Holidays, check_changes
+from service.campaigns.calendar.holidays import CalendarChanges, Holidays, check_changes
 from service.campaigns.calendar.hours import BEIJING, County
 from service.campaigns.calendar.schedule import Schedule, check
 from service.campaigns.county.festivals import (
@@ -21,7 +21,7 @@ from service.errors import Invalid
 from service.messages.template import load_library, unfilled_problem
 
 CALENDAR = Holidays()
-ENTERED = Changes(school_days=(("spring_term", date(2027, 2, 25)),))
+ENTERED = CalendarChanges(school_days=(("spring_term", date(2027, 2, 25)),))
 
 
 @pytest.mark.parametrize(
@@ -45,11 +45,11 @@ def test_the_day_of_a_festival(name: str, year: int, day: str, basis: str) -> No
 
 
 def test_a_day_of_school_is_the_one_that_was_entered_for_its_year() -> None:
-    calendar = Holidays(Changes.from_json(ENTERED.as_json()))
+    calendar = Holidays(CalendarChanges.from_json(ENTERED.as_json()))
     found = find_festival("spring_term", 2027, calendar)
     assert (found.day, found.basis) == (date(2027, 2, 25), "entered")
     assert find_festival("spring_term", 2028, calendar).basis == "custom"
-    twice = Changes(school_days=(*ENTERED.school_days, ("spring_term", date(2027, 3, 1))))
+    twice = CalendarChanges(school_days=(*ENTERED.school_days, ("spring_term", date(2027, 3, 1))))
     with pytest.raises(Invalid, match="one date a year"):
         check_changes(twice)
 

@@ -19,7 +19,7 @@ from service.campaigns.calendar.fires import (
     turn,
     upcoming,
 )
-from service.campaigns.calendar.holidays import Changes, Holidays, Quiet
+from service.campaigns.calendar.holidays import CalendarChanges, Holidays, Quiet
 from service.campaigns.calendar.hours import County
 from service.campaigns.calendar.schedule import Schedule, check
 
@@ -126,7 +126,7 @@ def test_days_of_an_exam_are_quiet_and_the_county_may_add_and_drop_some() -> Non
     plan = _plan("FREQ=WEEKLY;BYDAY=MO;COUNT=3", "2027-06-07T09:00")
     assert _shown(_fires(plan)) == ["06-07>06-09", "06-14", "06-21"]
     local = Quiet("中考", date(2027, 6, 14), date(2027, 6, 16))
-    county = County(holidays=Holidays(Changes(quiet=(local,), without=("高考",))))
+    county = County(holidays=Holidays(CalendarChanges(quiet=(local,), without=("高考",))))
     assert _shown(_fires(plan, county)) == ["06-07", "06-14>06-17", "06-21"]
     binding = _plan("FREQ=WEEKLY;BYDAY=MO;COUNT=3", "2027-06-07T09:00", quiet_days="send")
     assert _shown(_fires(binding, county)) == ["06-07", "06-14>06-17", "06-21"]

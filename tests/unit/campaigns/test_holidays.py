@@ -7,7 +7,7 @@ import pytest
 
 from service.campaigns.calendar.holidays import (
     COMPUTED_UNTIL,
-    Changes,
+    CalendarChanges,
     Holidays,
     Notice,
     Quiet,
@@ -98,24 +98,26 @@ NOTICE = Notice(
 def test_an_imported_notice_makes_its_year_official() -> None:
     assert CALENDAR.official_until == date(2026, 12, 31)
     assert CALENDAR.source(2027) is None
-    calendar = Holidays(Changes().with_notice(NOTICE))
+    calendar = Holidays(CalendarChanges().with_notice(NOTICE))
     assert calendar.official_until == date(2027, 12, 31)
     assert calendar.source(2027) == NOTICE.source
     assert calendar.is_workday(date(2027, 2, 20))
     assert not calendar.is_workday(date(2027, 2, 12))
     assert calendar.day(date(2027, 5, 1)).kind == "weekend"  # the notice says nothing of it
-    again = Holidays(Changes((NOTICE,)).with_notice(NOTICE))
+    again = Holidays(CalendarChanges((NOTICE,)).with_notice(NOTICE))
     assert again.changes.notices == (NOTICE,)
 
 
 def test_a_gap_before_a_notice_is_not_official() -> None:
     later = Notice(2028, "s", {date(2028, 1, 1): "元旦"}, frozenset())
-    assert Holidays(Changes((later,))).official_until == date(2026, 12, 31)
+    assert Holidays(CalendarChanges((later,))).official_until == date(2026, 12, 31)
 
 
 def test_changes_survive_storage() -> None:
-    changes = Changes((NOTICE,), (Quiet("中考", date(2027, 6, 14), date(2027, 6, 16)),), ("高考",))
-    assert Changes.from_json(changes.as_json()) == changes
+    changes = CalendarChanges(
+        (NOTICE,), (Quiet("中考", date(2027, 6, 14), date(2027, 6, 16)),), ("高考",)
+    )
+    assert CalendarChanges.from_json(changes.as_json()) == changes
 
 
 DAY = date(2027, 6, 14)
@@ -124,21 +126,23 @@ DAY = date(2027, 6, 14)
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        (Changes((NOTICE, NOTICE)), "notices"),
-        (Changes((Notice(2027, "s", {date(2028, 1, 1): "元旦"}, frozenset()),)), "notices"),
+        (CalendarChanges((NOTICE, NOTICE)), "notices"),
+        (CalendarChanges((Notice(2027, "s", {date(2028, 1, 1): "元旦"}, frozenset()),)), "notices"),
         (
-            Changes(
+            CalendarChanges(
                 (Notice(2027, "s", {date(2027, 1, 2): "元旦"}, frozenset({date(2027, 1, 2)})),)
             ),
             "notices",
         ),
-        (Changes((Notice(2027, "s", {}, frozenset({date(2027, 1, 4)})),)), "notices"),
-        (Changes(quiet=(Quiet("x", DAY, DAY - timedelta(1)),)), "quiet"),
-        (Changes(quiet=(Quiet("x", DAY, DAY + timedelta(400)),)), "quiet"),
-        (Changes(without=("中秋",)), "without"),
+        (CalendarChanges((Notice(2027, "s", {}, frozenset({date(2027, 1, 4)})),)), "notices"),
+        (CalendarChanges(quiet=(Quiet("x", DAY, DAY - timedelta(1)),)), "quiet"),
+        (CalendarChanges(quiet=(Quiet("x", DAY, DAY + timedelta(400)),)), "quiet"),
+        (CalendarChanges(without=("中秋",)), "without"),
     ],
 )
-def test_changes_that_contradict_themselves_are_refused(changes: Changes, field: str) -> None:
+def test_changes_that_contradict_themselves_are_refused(
+    changes: CalendarChanges, field: str
+) -> None:
     with pytest.raises(Invalid) as caught:
         check_changes(changes)
     assert field in caught.value.fields

@@ -5,10 +5,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.campaigns.core.safety import Canary, Figures, Limits, Safety, alarm, is_over
+from service.campaigns.core.safety import (
+    Canary,
+    Safety,
+    SafetyFigures,
+    SafetyLimits,
+    alarm,
+    is_over,
+)
 
-LIMITS = Limits(0.5, 0.01, 0.02, timedelta(minutes=60), least=500)
-CALM = Figures(judged=1_000, failed=0, filtered=0, heard=1_000, silent=0, handed=1_000, opted_out=0)
+LIMITS = SafetyLimits(0.5, 0.01, 0.02, timedelta(minutes=60), least=500)
+CALM = SafetyFigures(
+    judged=1_000, failed=0, filtered=0, heard=1_000, silent=0, handed=1_000, opted_out=0
+)
 NOW = datetime(2027, 1, 12, 1, 30, tzinfo=UTC)
 
 
@@ -29,7 +38,9 @@ NOW = datetime(2027, 1, 12, 1, 30, tzinfo=UTC)
         (replace(CALM, judged=500, failed=0, heard=1, silent=500), None),
     ],
 )
-def test_a_run_stops_above_its_limits_and_not_at_them(figures: Figures, why: str | None) -> None:
+def test_a_run_stops_above_its_limits_and_not_at_them(
+    figures: SafetyFigures, why: str | None
+) -> None:
     found = alarm(figures, LIMITS)
     assert (found is None) if why is None else (found is not None and found.startswith(why))
 

@@ -7,17 +7,17 @@ import pytest
 
 from service.dispatch.direct.direct_values import GivenText
 from service.errors import Invalid
-from service.messages.policy import SHIPPED, Sender
+from service.messages.policy import SHIPPED, TextSender
 from service.messages.template import problems
 from tests.value_corpus import CORPUS, judge
 
 NOBODY = UUID(int=0)
 OFFICE = "05630600111"
-SENDER = Sender("某局", "school", frozenset({"某局"}), frozenset({OFFICE}))
+SENDER = TextSender("某局", "school", frozenset({"某局"}), frozenset({OFFICE}))
 FREE = "【某局】{姓名}您好，{事项}已办好。"
 
 
-def said(text: str, values: Mapping[str, str], sender: Sender = SENDER) -> str:
+def said(text: str, values: Mapping[str, str], sender: TextSender = SENDER) -> str:
     """Why a direct send is refused for its values; "": it is not."""
     try:
         GivenText(text, NOBODY, sender, SHIPPED).check(values)
@@ -84,7 +84,7 @@ def test_no_two_values_of_a_text_ask_together(name: str, matter: str) -> None:
 def test_a_value_has_the_number_that_is_registered_for_its_sender(value: str) -> None:
     text = "【某局】{姓名}您好，办事窗口：{窗口}。"
     assert said(text, {"姓名": "王建国", "窗口": value}) == ""
-    other = Sender("某校", "school", frozenset({"某校"}), frozenset({"05630600112"}))
+    other = TextSender("某校", "school", frozenset({"某校"}), frozenset({"05630600112"}))
     assert said(text, {"姓名": "王建国", "窗口": value}, other)
 
 

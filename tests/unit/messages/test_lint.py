@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from service.errors import Invalid
 from service.messages.lint.lint import RULES, Finding, lint
-from service.messages.policy import RULE_INFO, SHIPPED, Sender, policy_from
+from service.messages.policy import RULE_INFO, SHIPPED, TextSender, policy_from
 from service.messages.template import SAMPLE_VALUES, Starter, load_library
 
 DATA = json.loads(
@@ -34,9 +34,9 @@ def test_library_text_has_no_block(starter: Starter, values: dict[str, str] | No
     assert not rules_of(lint(starter.text, values), "block", "review")
 
 
-def sender(context: dict[str, Any]) -> Sender:
+def sender(context: dict[str, Any]) -> TextSender:
     """Whom a case is linted for."""
-    return Sender(
+    return TextSender(
         context["tenant"],
         context["tenant_type"],
         frozenset(context["signatures"]),
@@ -245,8 +245,10 @@ def test_message_is_in_both_languages() -> None:
     assert "t.cn" in finding["message"]
 
 
-POLICE = Sender("旌德县公安局", "police", frozenset({"旌德县公安局"}), frozenset({"05630600110"}))
-LINKED = Sender("旌德县公安局", "police", frozenset({"旌德县公安局"}), links=True)
+POLICE = TextSender(
+    "旌德县公安局", "police", frozenset({"旌德县公安局"}), frozenset({"05630600110"})
+)
+LINKED = TextSender("旌德县公安局", "police", frozenset({"旌德县公安局"}), links=True)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +280,7 @@ LINKED = Sender("旌德县公安局", "police", frozenset({"旌德县公安局"}
         ("看https://jdga.gov.cn@a.top/2。", LINKED, {"R05"}),
     ],
 )
-def test_what_a_department_has_registered(text: str, whose: Sender, rules: set[str]) -> None:
+def test_what_a_department_has_registered(text: str, whose: TextSender, rules: set[str]) -> None:
     policy = policy_from({"link_hosts": ["jdga.gov.cn"]})
     found = lint(f"{SIGNED}{text}", sender=whose, policy=policy)
     assert rules_of(found, "block") == rules
@@ -297,7 +299,7 @@ def test_what_a_department_has_registered(text: str, whose: Sender, rules: set[s
 def test_names_of_authorities_are_theirs_even_if_registered(
     tenant: str, kind: str, name: str, *, blocked: bool
 ) -> None:
-    whose = Sender(tenant, kind, frozenset({name}))
+    whose = TextSender(tenant, kind, frozenset({name}))
     assert ("R02" in rules_of(lint(f"【{name}】请拨96110。", sender=whose))) is blocked
 
 

@@ -5,10 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.messages.lint.lint import lint, of_level
-from service.messages.policy import Sender
+from service.messages.policy import TextSender
 
 SIGNED = "【旌德县公安局】"
-POLICE = Sender("旌德县公安局", "police", frozenset({"旌德县公安局"}), frozenset({"05630600110"}))
+POLICE = TextSender(
+    "旌德县公安局", "police", frozenset({"旌德县公安局"}), frozenset({"05630600110"})
+)
 
 _HONEST = "近期诈骗高发，请广大群众提高警惕，守好钱袋子，不轻信陌生来电，不向陌生人转账，互相转告。"
 
@@ -436,7 +438,7 @@ HONEST = [
 ]
 
 
-LABOUR_OFFICE = Sender("旌德县人社局", "department", frozenset({"旌德县人社局"}))
+LABOUR_OFFICE = TextSender("旌德县人社局", "department", frozenset({"旌德县人社局"}))
 
 
 @pytest.mark.parametrize(

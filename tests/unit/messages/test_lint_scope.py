@@ -6,10 +6,10 @@ Each honest text stands beside a scam that is worded alike and must stay stopped
 import pytest
 
 from service.messages.lint.lint import lint, of_level
-from service.messages.policy import MessageClass, Sender
+from service.messages.policy import MessageClass, TextSender
 
 SIGNED = "【旌德县反诈中心】"
-POLICE = Sender("旌德县反诈中心", "police", frozenset({"旌德县反诈中心"}))
+POLICE = TextSender("旌德县反诈中心", "police", frozenset({"旌德县反诈中心"}))
 
 
 def found(text: str, message_class: MessageClass = "service") -> dict[str, str]:

@@ -8,10 +8,10 @@ honest text has stays blocked.
 import pytest
 
 from service.messages.lint.lint import lint, of_level
-from service.messages.policy import MessageClass, Sender, policy_from
+from service.messages.policy import MessageClass, TextSender, policy_from
 
 NAME = "旌德县公安局"
-POLICE = Sender(NAME, "police", frozenset({NAME}), frozenset({"05630600110"}))
+POLICE = TextSender(NAME, "police", frozenset({NAME}), frozenset({"05630600110"}))
 WARNING = (
     "近期冒充客服的诈骗多发，请勿轻信陌生来电，不要点击短信里的链接，也不要共享屏幕。{}"
     "疑问到就近派出所窗口咨询，请互相转告家里老人。"

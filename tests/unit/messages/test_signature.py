@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from service.coding import udh
 from service.coding.parts import Coding, Part, decode, split
-from service.messages.signature import LONGEST, Signature, Split, place, split_signed
+from service.messages.signature import LONGEST, SignMode, Split, place, split_signed
 
 SIGNATURE = "【旌德县公安局】"
 BODY = "先做小任务返小钱、再让垫付大单的，都是刷单诈骗。"
 TEXT = SIGNATURE + BODY
-MODES: tuple[Signature, ...] = get_args(Signature)
+MODES: tuple[SignMode, ...] = get_args(SignMode)
 UCS2 = partial(split, coding=Coding.UCS2)
 
 
@@ -37,7 +37,7 @@ def texts(parts: tuple[Part, ...]) -> list[str]:
         ("carrier_tail", BODY),
     ],
 )
-def test_the_signature_goes_where_the_contract_puts_it(mode: Signature, written: str) -> None:
+def test_the_signature_goes_where_the_contract_puts_it(mode: SignMode, written: str) -> None:
     assert place(TEXT, mode) == written
     for counts in (True, False):
         assert read(split_signed(TEXT, UCS2, mode, counts=counts)) == written
@@ -47,7 +47,7 @@ def test_the_signature_goes_where_the_contract_puts_it(mode: Signature, written:
 @pytest.mark.parametrize(
     "text", ["", "没有签名的短信。", "【】空", "【" + "长" * 31 + "】", "正文【x】"]
 )
-def test_a_text_without_a_signature_stays_as_it_is(mode: Signature, text: str) -> None:
+def test_a_text_without_a_signature_stays_as_it_is(mode: SignMode, text: str) -> None:
     assert place(text, mode) == text
     assert split_signed(text, UCS2, mode, counts=True) == UCS2(text)
 
@@ -58,7 +58,7 @@ def test_only_the_first_brackets_are_the_signature() -> None:
 
 
 @pytest.mark.parametrize("mode", ["carrier_head", "carrier_tail"])
-def test_one_that_counts_takes_room_without_being_there(mode: Signature) -> None:
+def test_one_that_counts_takes_room_without_being_there(mode: SignMode) -> None:
     text = SIGNATURE + "国" * 63  # 71 characters with it, 63 without
     assert len(split_signed(text, UCS2, mode, counts=True)) == 2
     assert texts(split_signed(text, UCS2, mode, counts=False)) == ["国" * 63]
@@ -120,7 +120,7 @@ characters = st.characters(exclude_categories=["Cs"], exclude_characters="【】
     coding=st.sampled_from([Coding.UCS2, Coding.GB18030]),
 )
 def test_what_the_carrier_adds_always_fits(
-    name: str, body: str, mode: Signature, coding: Coding
+    name: str, body: str, mode: SignMode, coding: Coding
 ) -> None:
     signature, body = f"【{name}】", body.lstrip() or "国"
     cut: Split = partial(split, coding=coding)

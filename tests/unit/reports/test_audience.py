@@ -4,14 +4,14 @@ import random
 
 import pytest
 
-from service.reports.audience import SAMPLE, Audience
+from service.reports.audience import SAMPLE, PlanAudience
 
 _RANDOM = random.Random(7)
 _HASHES = [_RANDOM.randrange(-(2**63), 2**63) for _ in range(120_000)]
 
 
-def _audience(hashes: list[int]) -> Audience:
-    return Audience(len(hashes), {}, sorted(hashes)[:SAMPLE])
+def _audience(hashes: list[int]) -> PlanAudience:
+    return PlanAudience(len(hashes), {}, sorted(hashes)[:SAMPLE])
 
 
 @pytest.mark.parametrize(
