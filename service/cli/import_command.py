@@ -21,7 +21,7 @@ from service.accounts.people.model import Right, User
 from service.accounts.people.store import find_user
 from service.audience.imports import store
 from service.audience.imports.loading import CHUNK_OCTETS, abandon_import, create_import, run_import
-from service.audience.imports.model import BASES, MODES, Import, ImportRequest, Report
+from service.audience.imports.model import BASES, MODES, Import, ImportRequest, ReportTable
 from service.audience.imports.rejects import list_rejects, rejects_csv
 from service.audience.numbers.number import REASONS
 from service.audience.vocabulary.consent import CONSENT, WAYS, Evidence
@@ -293,7 +293,7 @@ def _print_report(done: Import, *, as_json: bool) -> None:
         print("\n".join(report_lines(done, report)))
 
 
-def report_lines(done: Import, report: Report) -> list[str]:
+def report_lines(done: Import, report: ReportTable) -> list[str]:
     """The report for a person, in both languages: the buckets add up to the rows read."""
     rows, people = report["rows"], report["recipients"]
     words = {"accepted": "接受", "rejected": "拒绝", "duplicate": "重复", "skipped": "跳过"}

@@ -27,7 +27,7 @@ from service.audience.suppressions.suppression import (
     suppressions_csv,
     whose_notices,
 )
-from service.audience.suppressions.suppression_store import NewSuppression, Which
+from service.audience.suppressions.suppression_store import NewSuppression, SuppressionFilter
 from service.clock import parse_instant
 from service.crypto import Keyring, read_key_file
 from service.errors import Invalid, Misconfigured
@@ -136,7 +136,7 @@ async def _department(conn: Connection, name: str | None) -> UUID | None:
 
 async def _export(options: argparse.Namespace, settings: Settings) -> int:
     keyring, now = Keyring(read_key_file(settings.key_file)), settings.clock.now()
-    which = Which(reason=options.reason, in_force_at=now)
+    which = SuppressionFilter(reason=options.reason, in_force_at=now)
     async with connected(settings.database_url) as conn:
         await check_key(conn, keyring)
         async with conn.transaction():

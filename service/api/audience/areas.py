@@ -11,7 +11,7 @@ from service.api.http.schema import Body, Instant, Int, Line, Out, Page, Text
 from service.audience.areas import area_renames
 from service.audience.areas import area_store as store
 from service.audience.areas.area_edits import check_name, new_area
-from service.audience.areas.area_renames import State
+from service.audience.areas.area_renames import RenameState
 from service.audience.areas.area_store import read_area_tree
 from service.errors import Invalid, NotFound
 from service.messages.lint.lint_store import policy_get
@@ -64,7 +64,7 @@ class RenamingOut(Out):
 
     id: UUID
     name: str
-    state: State
+    state: RenameState
     proposed_by: UUID
     proposed_at: Instant
 

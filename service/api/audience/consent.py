@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from service.api.http.schema import Body, Day, OptionalLine, Out
-from service.audience.vocabulary.consent import Evidence, How
+from service.audience.vocabulary.consent import ConsentWay, Evidence
 
 FIELDS = ("evidence", "evidence_on", "evidence_by", "evidence_how", "evidence_form")
 
@@ -21,7 +21,7 @@ class EvidenceBody(Body):
         default=None, description="The day of the consent; of many people's, the last."
     )
     evidence_by: OptionalLine = Field(default="", description="Who asked for it.")
-    evidence_how: How | None = Field(default=None, description="In which way it was given.")
+    evidence_how: ConsentWay | None = Field(default=None, description="In which way it was given.")
     evidence_form: OptionalLine = Field(
         default="", description="The wording that was agreed to, with its version."
     )
@@ -38,7 +38,7 @@ class EvidenceOut(Out):
     evidence: str = Field(description='Where the consent is kept; "": nothing shows one.')
     evidence_on: date | None
     evidence_by: str = Field(description="Who asked for it.")
-    evidence_how: How | None = Field(description="In which way it was given.")
+    evidence_how: ConsentWay | None = Field(description="In which way it was given.")
     evidence_form: str = Field(description="The wording that was agreed to, with its version.")
 
 

@@ -27,7 +27,7 @@ from service.audience.areas.area_store import area_names, read_area_tree
 from service.audience.contacts import contact_store as store
 from service.audience.contacts.contact import (
     Contact,
-    Entry,
+    RosterEntry,
     check_is_name,
     corrected_name,
     read_tags,
@@ -250,7 +250,7 @@ def _shown(contact: Contact, areas: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _entry(entry: Entry) -> ContactEntryOut:
+def _entry(entry: RosterEntry) -> ContactEntryOut:
     values = {
         name: getattr(entry, name) for name in ContactEntryOut.model_fields if hasattr(entry, name)
     }

@@ -14,7 +14,7 @@ from service.api.http.schema import Body, Day, OptionalLine, Out
 from service.audience.imports.model import ImportRequest
 from service.audience.rosters import roster_store
 from service.audience.rosters.rosters import MOST_MEMBERS, day_in_china, put_members
-from service.audience.vocabulary.consent import How, check_evidence
+from service.audience.vocabulary.consent import ConsentWay, check_evidence
 from service.audience.vocabulary.texts import MOST_TAGS
 from service.errors import Invalid, NotFound
 
@@ -86,7 +86,7 @@ class RosterPatch(Body):
     )
     evidence_on: Day | None = Field(default=None, description="The day of the consent.")
     evidence_by: OptionalLine | None = Field(default=None, description="Who asked for it.")
-    evidence_how: How | None = Field(default=None, description="In which way it was given.")
+    evidence_how: ConsentWay | None = Field(default=None, description="In which way it was given.")
     evidence_form: OptionalLine | None = Field(
         default=None, description="The wording that was agreed to, with its version."
     )

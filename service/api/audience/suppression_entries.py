@@ -12,7 +12,7 @@ from service.api.http.schema import Instant, Out, Page
 from service.audience.suppressions import suppression_entries
 from service.audience.suppressions import suppression_entry_store as store
 from service.audience.suppressions.suppression import decrypted_note
-from service.audience.suppressions.suppression_entry_store import Entry
+from service.audience.suppressions.suppression_entry_store import SuppressionEntry
 from service.crypto import Keyring
 
 
@@ -45,7 +45,7 @@ class SuppressionEntryOut(Out):
     decided_at: Instant | None
 
 
-def entry_out(keyring: Keyring, entry: Entry) -> SuppressionEntryOut:
+def entry_out(keyring: Keyring, entry: SuppressionEntry) -> SuppressionEntryOut:
     """An entry as it is shown."""
     waits: Literal["waits", "counts"] = (
         "waits" if entry.held and entry.decision is None else "counts"

@@ -30,8 +30,8 @@ from service.audience.suppressions.suppression import (
     with_note,
 )
 from service.audience.suppressions.suppression_entries import bounds_of, write_down
-from service.audience.suppressions.suppression_entry_store import Entry
-from service.audience.suppressions.suppression_store import NewSuppression, Which
+from service.audience.suppressions.suppression_entry_store import SuppressionEntry
+from service.audience.suppressions.suppression_store import NewSuppression, SuppressionFilter
 from service.errors import Invalid, NotFound
 from service.storage.locks import lock_suppressions
 
@@ -197,7 +197,7 @@ class SuppressionListOut(Out):
 
 async def list_suppressions(call: Call, query: SuppressionQuery) -> Page[SuppressionOut]:
     """List the suppressions that your department made, and those of its own work notices."""
-    which = Which(
+    which = SuppressionFilter(
         call.user.scope,
         reason=query.reason,
         message_class=query.message_class,
@@ -213,7 +213,7 @@ async def look_up_suppressions(call: Call, body: NumberBody) -> NumberOut:
     phone, keyring = parse_phone(body.phone), call.runtime.keyring
     phone_hash = keyring.phone_index(phone)
     await note_lookup(call, phone_hash, "禁发查询 / what is stopped to a number")
-    which = Which(call.user.scope, phone_hash)
+    which = SuppressionFilter(call.user.scope, phone_hash)
     found = await store.list_suppressions(call.conn, which, None, MOST_OF_ONE)
     items = [SuppressionOut.model_validate(with_note(keyring, s)) for s in found]
     return NumberOut(phone=mask(phone), items=items)
@@ -310,7 +310,7 @@ async def import_suppressions(
 
 async def export_suppressions(call: Call, body: SuppressionExportBody) -> Download:
     """Download what `GET /suppressions` lists; the keyed hash stands for the number."""
-    which = Which(
+    which = SuppressionFilter(
         call.user.scope, reason=body.reason, in_force_at=call.now if body.in_force else None
     )
     count = await store.count_suppressions(call.conn, which)
@@ -328,7 +328,7 @@ async def delete_suppression(call: Call, suppression_id: UUID) -> None:
 
 async def _written_down(
     call: Call, hashes: Collection[bytes], new: NewSuppression
-) -> tuple[NewSuppression, Entry | None]:
+) -> tuple[NewSuppression, SuppressionEntry | None]:
     bounds = bounds_of(call.runtime.settings)
     return await write_down(call.conn, call.user, hashes, new, bounds, call.now)
 

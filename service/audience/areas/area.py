@@ -45,7 +45,7 @@ class Area(NamedTuple):
     population: int | None = None
 
 
-class Place(NamedTuple):
+class AreaPlace(NamedTuple):
     """Where a row says somebody lives: the area's code, or "" if the names mean none.
 
     `town` is the code of its town, or its own above that; `fixes` and `warnings` are codes of §13.
@@ -105,7 +105,7 @@ class AreaTree:
             area = self.areas[area.parent]
         return area.code
 
-    def resolve(self, code: str, town: str, village: str, area: str = "") -> Place:
+    def resolve(self, code: str, town: str, village: str, area: str = "") -> AreaPlace:
         """The area meant by the cells of a row; `area`, a code or a name of any level, counts
         where the other three say nothing. Above the towns, and of a group, the name is the full
         one; a name that several areas of its level have means none.
@@ -114,7 +114,7 @@ class AreaTree:
             return self._of_any_level(area)
         return self._resolve_once(code, town, village)
 
-    def _of_any_level(self, area: str) -> Place:
+    def _of_any_level(self, area: str) -> AreaPlace:
         if squeeze(text_form(area)).isdecimal():
             return self._resolve_once(area, "", "")
         place = self._resolve_once("", area, "")
@@ -122,10 +122,10 @@ class AreaTree:
             village = self._resolve_once("", "", area)
             place = village if village.code else place
         if not place.code and (code := self._others.exact(place.written)):
-            place = Place(code, place.written, town=self.town_of(code))
+            place = AreaPlace(code, place.written, town=self.town_of(code))
         return place
 
-    def _complete(self, code: str, town: str, village: str) -> Place:
+    def _complete(self, code: str, town: str, village: str) -> AreaPlace:
         place = self._resolve(code, town, village)
         return place._replace(
             fixes=("area_alias",) if place.alias else (),
@@ -137,13 +137,13 @@ class AreaTree:
             area = self.areas[area.parent]
             yield area.name
 
-    def _resolve(self, code_cell: str, town_cell: str, village_cell: str) -> Place:
+    def _resolve(self, code_cell: str, town_cell: str, village_cell: str) -> AreaPlace:
         code = text_form(code_cell)
         warnings: tuple[str, ...] = ()
         if not is_blank(code):
             area = self._by_code(_DECIMALS.sub("", squeeze(code)))
             if area:
-                return Place(area, code)
+                return AreaPlace(area, code)
             warnings = ("area_code_invalid",)
         town, village = self._written(town_cell), self._written(village_cell)
         place = self._by_names(town, village)
@@ -166,29 +166,29 @@ class AreaTree:
             text = text[above.end() :]
         return text
 
-    def _by_names(self, town: str, village: str) -> Place:
+    def _by_names(self, town: str, village: str) -> AreaPlace:
         if town:
             return self._in_town(town, village)
         if not village:
-            return Place()
+            return AreaPlace()
         exact = self._villages.exact(village)
         code = exact or self._villages.alias(village) or self._combined(village)
-        return Place(code, alias=not exact) if code else Place(warnings=("area_unknown",))
+        return AreaPlace(code, alias=not exact) if code else AreaPlace(warnings=("area_unknown",))
 
-    def _in_town(self, town: str, village: str) -> Place:
+    def _in_town(self, town: str, village: str) -> AreaPlace:
         exact_town = self._towns.exact(town)
         code = exact_town or self._towns.alias(town)
         if not code:
             code = self._combined(town)
-            return Place(code, alias=True) if code else Place(warnings=("area_unknown",))
+            return AreaPlace(code, alias=True) if code else AreaPlace(warnings=("area_unknown",))
         if not village:
-            return Place(code, alias=not exact_town)
+            return AreaPlace(code, alias=not exact_town)
         within = self._within[code]
         exact = within.exact(village)
         found = exact or within.alias(village)
         if not found:
-            return Place(code, alias=not exact_town, warnings=("village_unknown",))
-        return Place(found, alias=not (exact and exact_town))
+            return AreaPlace(code, alias=not exact_town, warnings=("village_unknown",))
+        return AreaPlace(found, alias=not (exact and exact_town))
 
     def _combined(self, text: str) -> str | None:
         """The village in a text that is a town's name followed by a village's (§8.3c)."""

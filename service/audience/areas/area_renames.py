@@ -17,10 +17,10 @@ from service.audience.areas.area_store import Rename, read_area_tree
 from service.errors import Conflict
 from service.storage.postgres import Connection
 
-State = Literal["pending", "expired"]
+RenameState = Literal["pending", "expired"]
 
 
-def state_of(rename: Rename, now: datetime) -> State:
+def state_of(rename: Rename, now: datetime) -> RenameState:
     """Whether a name that waits may still be confirmed."""
     return "expired" if rename.proposed_at <= now - WAITS else "pending"
 

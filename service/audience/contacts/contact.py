@@ -13,7 +13,7 @@ from service.errors import Invalid
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RosterEntry:
     """What one row of one list says of a person, and where it came from.
 
     said: the fields that a person's page shows (`fields.SHOWN_FIELDS`), by their codes, in full.

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from service.audience.contacts.contact import Contact, Entry
+from service.audience.contacts.contact import Contact, RosterEntry
 from service.audience.rosters.roster_store import shown_evidence
 from service.audience.vocabulary.fields import PERSON_COLUMNS, SHOWN_FIELDS
 from service.crypto import Keyring
@@ -110,7 +110,7 @@ async def subscriber_base(conn: Connection, department_id: UUID) -> str | None:
     return carrier
 
 
-async def list_entries(conn: Connection, keyring: Keyring, contact_id: UUID) -> list[Entry]:
+async def list_entries(conn: Connection, keyring: Keyring, contact_id: UUID) -> list[RosterEntry]:
     """What each list says of a person, in the order in which it came, with those that ended."""
     rows = await conn.fetch(
         f"""
@@ -192,7 +192,7 @@ def _contact(row: Record, keyring: Keyring) -> Contact:
     )
 
 
-def _entry(row: Record, keyring: Keyring) -> Entry:
+def _entry(row: Record, keyring: Keyring) -> RosterEntry:
     said = {
         field.code: _decrypted(keyring, field.code, row[field.column])
         if field.encrypted
@@ -201,7 +201,7 @@ def _entry(row: Record, keyring: Keyring) -> Entry:
     }
     columns = {field.column for field in SHOWN_FIELDS}
     others = {name: value for name, value in row.items() if name not in columns}
-    return Entry(said=said, **others)
+    return RosterEntry(said=said, **others)
 
 
 def _decrypted(keyring: Keyring, kind: str, cipher: bytes | None) -> str:

@@ -9,7 +9,7 @@ the staged rows, `Repeats` says it, and the report takes it into account.
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
-from service.audience.imports.model import Listed, Rejected, Report, RowResult, Skipped
+from service.audience.imports.model import ListedRow, Rejected, ReportTable, RowResult, Skipped
 from service.audience.imports.report import (
     RULES_VERSION,
     Kinds,
@@ -18,10 +18,10 @@ from service.audience.imports.report import (
     Spellings,
     TableCount,
 )
-from service.audience.imports.rows import Person, Refusal, RowReader, Skip
+from service.audience.imports.rows import PersonRecord, RefusedRecord, RowReader, SkippedRecord
 from service.audience.imports.rows import Rules as Rules
 from service.audience.numbers.prefix import Prefix
-from service.audience.tables.files import Chunks, Sheet, Source, no_table, open_source
+from service.audience.tables.files import Chunks, Sheet, TableFile, no_table, open_source
 from service.audience.tables.header import SEARCHED_RECORDS, Vocabulary, find_header, header_form
 from service.audience.vocabulary.cells import text_form
 from service.errors import Invalid
@@ -60,7 +60,7 @@ def read_contacts(
 class ContactReading:
     """A source being read: iterate over it once, then ask for the report."""
 
-    def __init__(self, source: Source, words: Vocabulary, rules: Rules) -> None:
+    def __init__(self, source: TableFile, words: Vocabulary, rules: Rules) -> None:
         self._source = source
         self._words = words
         self._rules = rules
@@ -122,9 +122,9 @@ class ContactReading:
         for row, record in table.header.below(sheet.records()):
             cells = reader.cells(record)
             verdict = reader.read(cells)
-            if isinstance(verdict, Person):
+            if isinstance(verdict, PersonRecord):
                 result: RowResult = self._listed(number, row, verdict)
-            elif isinstance(verdict, Skip):
+            elif isinstance(verdict, SkippedRecord):
                 if verdict.code == "blank":
                     blank += 1
                     continue
@@ -133,7 +133,7 @@ class ContactReading:
             else:
                 self._rows.rejected[verdict.code] += 1
                 result = _rejected(sheet.name, row, verdict)
-            if refused and not isinstance(verdict, Skip):
+            if refused and not isinstance(verdict, SkippedRecord):
                 _count_refused_cells(table, refused, cells)
             table.rows_read += blank + 1
             self._rows.skipped["blank"] += blank
@@ -141,7 +141,7 @@ class ContactReading:
             blank = 0
             yield result
 
-    def _listed(self, table: int, row: int, person: Person) -> Listed:
+    def _listed(self, table: int, row: int, person: PersonRecord) -> ListedRow:
         numbers, link, place, synthetic, fixes, warnings = person
         said = link.carrier if len(numbers) == 1 else ""
         carriers: tuple[str, ...] = ()
@@ -154,7 +154,7 @@ class ContactReading:
         self._rows.listed[fixes, warnings] += 1
         if place.fixes or place.warnings:
             self._spellings.add(place)
-        return Listed(table, row, numbers, carriers, kinds, link, synthetic, fixes, warnings)
+        return ListedRow(table, row, numbers, carriers, kinds, link, synthetic, fixes, warnings)
 
     def _kind(self, number: str, town: str, age_band: str, said: str) -> tuple[str, int]:
         """The carrier that serves a number, and the index of its kind."""
@@ -171,7 +171,7 @@ class ContactReading:
             found = self._kinds_found[key] = (carrier, self._kinds.index(kind))
         return found
 
-    def report(self, repeats: Repeats) -> Report:
+    def report(self, repeats: Repeats) -> ReportTable:
         """The report of §12, complete once all rows have been read and staged."""
         source = self._source
         return {
@@ -188,12 +188,12 @@ class ContactReading:
         }
 
     @property
-    def spellings(self) -> Report:
+    def spellings(self) -> ReportTable:
         """What a real import's report adds: the spellings of areas, for confirmation."""
         return self._spellings.report()
 
 
-def _rejected(sheet: str, row: int, refusal: Refusal) -> Rejected:
+def _rejected(sheet: str, row: int, refusal: RefusedRecord) -> Rejected:
     return Rejected(sheet, row, refusal.code, refusal.masked, refusal.suggestion)
 
 

@@ -16,7 +16,14 @@ from service.audience.areas import area_store
 from service.audience.imports import staging_store, store
 from service.audience.imports.importing import ContactReading, Rules, read_contacts
 from service.audience.imports.merging import load, unwatched
-from service.audience.imports.model import BASES, MODES, Import, ImportRequest, Progress, Report
+from service.audience.imports.model import (
+    BASES,
+    MODES,
+    Import,
+    ImportRequest,
+    Progress,
+    ReportTable,
+)
 from service.audience.imports.report import RULES_VERSION
 from service.audience.numbers.prefix_store import current_prefixes
 from service.audience.tables.files import check_encoding
@@ -194,7 +201,7 @@ async def abandon_import(conn: Connection, import_id: UUID, now: datetime) -> No
 
 async def _read(
     conn: Connection, keyring: Keyring, claimed: Import, now: datetime, progress: Progress
-) -> tuple[str, Report]:
+) -> tuple[str, ReportTable]:
     rules = Rules(await area_store.read_area_tree(conn), await current_prefixes(conn))
     try:
         # In a transaction of its own, a file found unreadable half-way leaves nothing.
@@ -211,7 +218,7 @@ def _open(spool: Spool, claimed: Import, rules: Rules) -> ContactReading:
     )
 
 
-def _error(code: str, message: str) -> Report:
+def _error(code: str, message: str) -> ReportTable:
     return {"rules_version": RULES_VERSION, "error": code, "message": message}
 
 

@@ -28,7 +28,7 @@ _REFRESH = f"""
 """What a person corrected stays."""
 
 
-class Changes(NamedTuple):
+class MembershipChanges(NamedTuple):
     """How many people an import put on a roster, what it changed of others, and who left."""
 
     added: int
@@ -102,7 +102,7 @@ async def end_links(conn: Connection, roster_id: UUID, import_id: UUID, now: dat
     )
 
 
-async def count_changes(conn: Connection, roster_id: UUID, import_id: UUID) -> Changes:
+async def count_changes(conn: Connection, roster_id: UUID, import_id: UUID) -> MembershipChanges:
     """Compare the roster's people before and after this import, which is still the latest."""
     row = await conn.fetchrow(
         """
@@ -124,7 +124,7 @@ async def count_changes(conn: Connection, roster_id: UUID, import_id: UUID) -> C
         import_id,
         timeout=MERGE_SECONDS,
     )
-    return Changes(**one(row))
+    return MembershipChanges(**one(row))
 
 
 async def relist_contacts(

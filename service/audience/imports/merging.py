@@ -13,7 +13,7 @@ from uuid import UUID
 
 from service.audience.imports import membership_store, staging_store
 from service.audience.imports.importing import ContactReading
-from service.audience.imports.model import Import, Progress, Report
+from service.audience.imports.model import Import, Progress, ReportTable
 from service.audience.imports.staging import Staged, Stager
 from service.crypto import Keyring
 from service.errors import FileRefused
@@ -45,7 +45,7 @@ async def load(
     reading: ContactReading,
     now: datetime,
     progress: Progress = unwatched,
-) -> Report:
+) -> ReportTable:
     """Write what a reading says, and give the report; needs a transaction.
 
     A dry run writes the rejected rows only.
@@ -121,9 +121,11 @@ async def _merge_batch(conn: Connection, merge: _Merge, now: datetime) -> None:
         await staging_store.merge_repeats(conn, department_id, merge.roster_id, import_id)
 
 
-async def _finish(conn: Connection, merge: _Merge, report: Report, now: datetime) -> Report:
+async def _finish(
+    conn: Connection, merge: _Merge, report: ReportTable, now: datetime
+) -> ReportTable:
     import_id = merge.claimed.id
-    changes = membership_store.Changes(report["recipients"]["total"], 0, 0)
+    changes = membership_store.MembershipChanges(report["recipients"]["total"], 0, 0)
     if merge.has_links:
         if merge.claimed.mode == "replace":
             await membership_store.end_links(conn, merge.roster_id, import_id, now)

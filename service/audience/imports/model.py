@@ -18,14 +18,14 @@ BASES = ("duty", "contract_hr", "consent", "emergency")
 MODES = ("add", "replace")
 """Whether a newer list adds to the roster, or who is not on it any more leaves."""
 
-Report = dict[str, Any]
+ReportTable = dict[str, Any]
 """The report of an import, shaped as §12 says."""
 
 Progress = Callable[[int], Awaitable[None]]
 """Told after each batch how many rows have been read so far."""
 
 
-class Link(NamedTuple):
+class RosterLink(NamedTuple):
     """What one row says about each of its recipients, in stored form; equal links are one.
 
     texts: the free texts, in the order of `fields.TEXT_FIELDS`.
@@ -44,7 +44,7 @@ class Link(NamedTuple):
         return self.texts[TEXT_AT[code]]
 
 
-class Listed(NamedTuple):
+class ListedRow(NamedTuple):
     """A row with at least one valid number; `carriers` and `kinds` are those of its numbers.
 
     Whether a number is new to the file is found out when all rows have been staged: by number and
@@ -56,7 +56,7 @@ class Listed(NamedTuple):
     numbers: tuple[str, ...]
     carriers: tuple[str, ...]
     kinds: tuple[int, ...]
-    link: Link
+    link: RosterLink
     synthetic: bool
     fixes: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -80,7 +80,7 @@ class Skipped(NamedTuple):
     code: str
 
 
-RowResult = Listed | Rejected | Skipped
+RowResult = ListedRow | Rejected | Skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Import:
     dry_run: bool
     mode: str
     state: str
-    report: Report | None
+    report: ReportTable | None
     created_at: datetime
     finished_at: datetime | None
     undone_at: datetime | None

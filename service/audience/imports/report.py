@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from service.audience.areas.area import Place
-from service.audience.imports.model import Report
+from service.audience.areas.area import AreaPlace
+from service.audience.imports.model import ReportTable
 from service.audience.tables.header import Header
 from service.audience.vocabulary.choices import role_bits, roles_of
 
@@ -30,7 +30,7 @@ class TableCount:
     def __post_init__(self) -> None:
         self.refused = [0] * len(self.header.refused)
 
-    def report(self) -> Report:
+    def report(self) -> ReportTable:
         """The table's entry in the report."""
         header = self.header
         return {
@@ -50,7 +50,7 @@ class TableCount:
 Remarks = tuple[tuple[str, ...], tuple[str, ...]]
 """The fixes and the warnings of a row."""
 
-Kind = tuple[str, str, str, bool, bool]
+NumberKind = tuple[str, str, str, bool, bool]
 """Of one number in one row: town, age band, carrier, whether ported, whether virtual operator's."""
 
 FIXES = sorted(
@@ -122,11 +122,11 @@ class Kinds:
     """The numbers of all rows by kind and by roles, as if each were a recipient of its own."""
 
     def __init__(self) -> None:
-        self._kinds: dict[Kind, int] = {}
+        self._kinds: dict[NumberKind, int] = {}
         self._counts: list[int] = []
         self._roles: Counter[tuple[str, ...]] = Counter()
 
-    def index(self, kind: Kind) -> int:
+    def index(self, kind: NumberKind) -> int:
         """The number of a kind."""
         index = self._kinds.setdefault(kind, len(self._counts))
         if index == len(self._counts):
@@ -138,7 +138,7 @@ class Kinds:
         self._counts[index] += 1
         self._roles[roles] += 1
 
-    def report(self, repeats: Repeats) -> Report:
+    def report(self, repeats: Repeats) -> ReportTable:
         """The report's `recipients`."""
         counted = [
             (kind, self._counts[index] - repeats.kinds.get(index, 0))
@@ -180,7 +180,7 @@ class RowCount:
         self.rejected: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
 
-    def report(self, repeats: Repeats) -> Report:
+    def report(self, repeats: Repeats) -> ReportTable:
         """The report's keys from `rows` to `warnings`."""
         accepted = Counter(self.listed)
         accepted.subtract({remarks_of(bits): n for bits, n in repeats.duplicates.items()})
@@ -220,10 +220,10 @@ class Spellings:
     """What people wrote for areas where it was not the exact name, for a person to confirm."""
 
     def __init__(self) -> None:
-        self._rows: Counter[Place] = Counter()
+        self._rows: Counter[AreaPlace] = Counter()
         self._left_out = 0
 
-    def add(self, place: Place) -> None:
+    def add(self, place: AreaPlace) -> None:
         """Count a place as written; past the limit, only how many rows are not listed."""
         if not place.alias and not place.warnings:
             return
@@ -232,7 +232,7 @@ class Spellings:
         else:
             self._left_out += 1
 
-    def report(self) -> Report:
+    def report(self) -> ReportTable:
         """An addition to the report: each spelling with the area it got."""
         listed = [
             {"written": place.written, "area": place.code, "rows": rows}

@@ -10,8 +10,8 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
-from service.audience.areas.area import AreaTree, Place
-from service.audience.imports.model import Link
+from service.audience.areas.area import AreaPlace, AreaTree
+from service.audience.imports.model import RosterLink
 from service.audience.numbers.number import CellResult, is_bare, read_cell
 from service.audience.numbers.prefix import Prefixes
 from service.audience.tables.header import Header, Vocabulary
@@ -46,13 +46,13 @@ class Rules:
     prefixes: Prefixes
 
 
-class Skip(NamedTuple):
+class SkippedRecord(NamedTuple):
     """A record that is no person."""
 
     code: str
 
 
-class Refusal(NamedTuple):
+class RefusedRecord(NamedTuple):
     """A record without a usable number, or about a child."""
 
     code: str
@@ -60,12 +60,12 @@ class Refusal(NamedTuple):
     suggestion: str | None = None
 
 
-class Person(NamedTuple):
+class PersonRecord(NamedTuple):
     """A record with at least one valid number."""
 
     numbers: tuple[str, ...]
-    link: Link
-    place: Place
+    link: RosterLink
+    place: AreaPlace
     synthetic: bool
     fixes: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -100,29 +100,33 @@ class RowReader:
             return [*record, ""]
         return [*record[: self._width], *[""] * max(missing, 1)]
 
-    def read(self, cells: Sequence[str]) -> Skip | Refusal | Person:
+    def read(self, cells: Sequence[str]) -> SkippedRecord | RefusedRecord | PersonRecord:
         """What the cells of a record mean."""
         if is_bare(cells[self._phone], self._rules.prefixes):  # most rows; none is skipped
             return self._person(cells, CellResult((cells[self._phone],)))
         return self._read_unclear(cells)
 
-    def _read_unclear(self, cells: Sequence[str]) -> Skip | Refusal | Person:
+    def _read_unclear(self, cells: Sequence[str]) -> SkippedRecord | RefusedRecord | PersonRecord:
         first = next((text for cell in cells if (text := text_form(cell))), "")
         if not first:
-            return Skip("blank")
+            return SkippedRecord("blank")
         if first.startswith("# ") and all(text_form(cell) in {"", first} for cell in cells):
-            return Skip("comment")
+            return SkippedRecord("comment")
         phone = read_cell(cells[self._phone], self._rules.prefixes)
         if phone.code is None:
             return self._person(cells, phone)
         if self._repeats_header(cells):
-            return Skip("repeated_header")
+            return SkippedRecord("repeated_header")
         if _TOTAL.fullmatch(squeeze(first)):
-            return Skip("total")
+            return SkippedRecord("total")
         return self._refusal(cells, phone.code, phone.suggestion)
 
-    def _refusal(self, cells: Sequence[str], code: str, suggestion: str | None = None) -> Refusal:
-        return Refusal(code, masked(text_form(cells[self._phone])[:LONGEST_MASKED]), suggestion)
+    def _refusal(
+        self, cells: Sequence[str], code: str, suggestion: str | None = None
+    ) -> RefusedRecord:
+        return RefusedRecord(
+            code, masked(text_form(cells[self._phone])[:LONGEST_MASKED]), suggestion
+        )
 
     def _repeats_header(self, cells: Sequence[str]) -> bool:
         if not self._words.is_phone(cells[self._phone]):
@@ -133,7 +137,7 @@ class RowReader:
             if (meaning := self._words.meaning(cells[at]))
         )
 
-    def _person(self, cells: Sequence[str], phone: CellResult) -> Person | Refusal:
+    def _person(self, cells: Sequence[str], phone: CellResult) -> PersonRecord | RefusedRecord:
         name_cell, area_code, town, village, area, synthetic = self._own(cells)
         traits = read_traits(*self._traits(cells))
         texts = read_texts(self._texts(cells))
@@ -147,7 +151,7 @@ class RowReader:
             return self._refusal(cells, "minor")
         place = self._rules.areas.resolve(area_code, town, village, area)
         name = read_name(name_cell) if self._has_name else _NO_NAME
-        link = Link(
+        link = RosterLink(
             name.value,
             traits.gender,
             band,
@@ -160,7 +164,7 @@ class RowReader:
         warnings = remarks + name.warnings + place.warnings + texts.warnings
         if phone.part_rejected:
             warnings += ("part_rejected",)
-        return Person(
+        return PersonRecord(
             phone.numbers,
             link,
             place,

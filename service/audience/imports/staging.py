@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
 
-from service.audience.imports.model import Link, Listed, Rejected, RowResult
+from service.audience.imports.model import ListedRow, Rejected, RosterLink, RowResult
 from service.audience.imports.report import remark_bits
 from service.audience.numbers.number import to_e164
 from service.audience.numbers.prefix import is_synthetic_segment
@@ -114,13 +114,13 @@ class Stager:
         staged = Staged()
         for result in results:
             staged.rows += 1
-            if isinstance(result, Listed):
+            if isinstance(result, ListedRow):
                 self._stage_listed(staged, result)
             elif isinstance(result, Rejected):
                 staged.rejects.append(self._reject(result))
         return staged
 
-    def _stage_listed(self, staged: Staged, row: Listed) -> None:
+    def _stage_listed(self, staged: Staged, row: ListedRow) -> None:
         link, keyring = row.link, self._keyring
         digest = self.digest(link)
         shown = (
@@ -142,7 +142,7 @@ class Stager:
             )
             staged.numbers.append(own + said)
 
-    def _said(self, row: Listed, digest: bytes) -> StagedRecord:
+    def _said(self, row: ListedRow, digest: bytes) -> StagedRecord:
         """What the row says of each of its numbers: the values of `LINK_COLUMNS`."""
         link, texts = row.link, row.link.texts
         valid_until = link.text("valid_until")
@@ -165,7 +165,7 @@ class Stager:
             stored[at] = split_tags(texts[at]).tags
         return (*said, *stored)
 
-    def digest(self, link: Link) -> bytes:
+    def digest(self, link: RosterLink) -> bytes:
         """What tells a link from all others; no field holds a NUL.
 
         A text that came later counts where it says something: so the row of an older list is the

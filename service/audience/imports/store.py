@@ -5,7 +5,7 @@ from dataclasses import astuple
 from datetime import datetime
 from uuid import UUID
 
-from service.audience.imports.model import Import, ImportRequest, Report
+from service.audience.imports.model import Import, ImportRequest, ReportTable
 from service.audience.imports.staging import StagedReject
 from service.errors import NotFound
 from service.storage.postgres import Connection, limit_pauses, one
@@ -271,7 +271,7 @@ async def mark_undone(conn: Connection, import_id: UUID, now: datetime) -> None:
     )
 
 
-async def note_undo(conn: Connection, import_id: UUID, undo: Report) -> None:
+async def note_undo(conn: Connection, import_id: UUID, undo: ReportTable) -> None:
     """Note what became of taking an import back; nobody waits for it any more."""
     await conn.execute(
         "UPDATE imports SET undo = $2, undo_asked_at = NULL, undo_asked_by = NULL WHERE id = $1",
@@ -281,7 +281,7 @@ async def note_undo(conn: Connection, import_id: UUID, undo: Report) -> None:
 
 
 async def finish_import(
-    conn: Connection, import_id: UUID, state: str, report: Report, now: datetime
+    conn: Connection, import_id: UUID, state: str, report: ReportTable, now: datetime
 ) -> None:
     """Note what became of an import, and delete its file."""
     await conn.execute(

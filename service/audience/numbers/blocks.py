@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from service.audience.numbers.prefix import BLOCKS, FIRST_BLOCK, Prefixes
 from service.audience.tables.files import Chunks, Sheet, open_source
-from service.audience.tables.header import SEARCHED_RECORDS, Meaning, Vocabulary, find_header
+from service.audience.tables.header import SEARCHED_RECORDS, ColumnMeaning, Vocabulary, find_header
 from service.audience.vocabulary.cells import squeeze, text_form
 from service.audience.vocabulary.choices import CARRIERS, read_carrier
 from service.errors import FileRefused
@@ -31,7 +31,9 @@ MOST_ROWS = 2 * BLOCKS
 MOST_PLACES = 65_535
 LONGEST_PLACE = 50
 MOST_SHOWN = 20
-_KNOWN = {word: Meaning(column) for column, words in HEADERS.items() for word in words.split()}
+_KNOWN = {
+    word: ColumnMeaning(column) for column, words in HEADERS.items() for word in words.split()
+}
 _BLOCK = pattern(r"(1[0-9]{6})(?:\.0+)?")
 _VIRTUAL = pattern("虚拟(?:运营商)?$|/?mvno$")
 _CARRIERS = tuple(CARRIERS)

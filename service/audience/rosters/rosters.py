@@ -16,9 +16,9 @@ from service.audience.imports.importing import ContactReading, Rules
 from service.audience.imports.loading import check_request
 from service.audience.imports.membership_store import Undone
 from service.audience.imports.merging import load
-from service.audience.imports.model import Import, ImportRequest, Report
+from service.audience.imports.model import Import, ImportRequest, ReportTable
 from service.audience.numbers.prefix_store import current_prefixes
-from service.audience.tables.files import Sheet, Source
+from service.audience.tables.files import Sheet, TableFile
 from service.audience.tables.header import COLUMNS, Vocabulary
 from service.clock import day_in_china as day_in_china
 from service.crypto import Keyring
@@ -37,7 +37,7 @@ class NewList:
     """What became of a list of members."""
 
     import_id: UUID
-    report: Report
+    report: ReportTable
 
 
 async def put_members(
@@ -69,7 +69,7 @@ async def put_members(
 
 def _open(members: Sequence[Member], rules: Rules) -> ContactReading:
     sheet = Sheet("", lambda: _records(members))
-    return ContactReading(Source("json", None, None, (sheet,)), Vocabulary(), rules)
+    return ContactReading(TableFile("json", None, None, (sheet,)), Vocabulary(), rules)
 
 
 def _records(members: Sequence[Member]) -> Iterator[list[str]]:
@@ -127,7 +127,11 @@ async def run_undo(conn: Connection, import_id: UUID, now: datetime) -> bool:
         try:
             await _check_undoable(conn, undone)
         except Conflict as refused:
-            result: Report = {"state": "refused", "code": refused.code, "message": refused.message}
+            result: ReportTable = {
+                "state": "refused",
+                "code": refused.code,
+                "message": refused.message,
+            }
         else:
             await store.mark_undone(conn, import_id, now)  # a roster that only it keeps goes, too
             taken = await _take_back(conn, undone, now)

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from service.audience.segments import segment_words as words
-from service.audience.segments.segment_tokens import Kind, Token, tokenize
+from service.audience.segments.segment_tokens import Token, TokenKind, tokenize
+from service.audience.segments.segment_words import RuleValue
 from service.audience.segments.segment_words import SegmentError as SegmentError
-from service.audience.segments.segment_words import Value
 
 MAX_CHARACTERS = 4_000
 MAX_COMPARISONS = 250
@@ -30,7 +30,7 @@ class Comparison:
 
     field: str
     operator: str
-    values: tuple[Value, ...]
+    values: tuple[RuleValue, ...]
     positions: tuple[int, ...] = dataclasses.field(default=(), compare=False, repr=False)
 
 
@@ -122,7 +122,7 @@ def _bracketed(rule: Rule, *weaker: type[And | Or]) -> str:
     return f"({canonical(rule)})" if isinstance(rule, weaker) else canonical(rule)
 
 
-def _quoted(value: Value) -> str:
+def _quoted(value: RuleValue) -> str:
     return str(value) if isinstance(value, int) else '"' + value.replace('"', '""') + '"'
 
 
@@ -137,40 +137,44 @@ class _Parser:
 
     def whole(self) -> Rule:
         rule = self._any_of()
-        self._expect(Kind.END, "and / 且, or / 或, or the end; a value with spaces needs quotes")
+        self._expect(
+            TokenKind.END, "and / 且, or / 或, or the end; a value with spaces needs quotes"
+        )
         return rule
 
     def _any_of(self) -> Rule:
         operands = [self._all_of()]
-        while self._take(Kind.OR):
+        while self._take(TokenKind.OR):
             operands.append(self._all_of())
         return joined(Or, operands)
 
     def _all_of(self) -> Rule:
         operands = [self._one()]
-        while self._take(Kind.AND):
+        while self._take(TokenKind.AND):
             operands.append(self._one())
         return joined(And, operands)
 
     def _one(self) -> Rule:
-        if token := self._take(Kind.NOT):
+        if token := self._take(TokenKind.NOT):
             with self._deeper(token):
                 return Not(self._one())
-        if token := self._take(Kind.OPEN):
+        if token := self._take(TokenKind.OPEN):
             with self._deeper(token):
                 rule = self._any_of()
-            self._expect(Kind.CLOSE, "and / 且, or / 或, or a closing parenthesis")
+            self._expect(TokenKind.CLOSE, "and / 且, or / 或, or a closing parenthesis")
             return rule
         return self._comparison()
 
     def _comparison(self) -> Rule:
-        token = self._expect(Kind.WORD, "a condition, such as role = finance or 身份 = 财务人员")
+        token = self._expect(
+            TokenKind.WORD, "a condition, such as role = finance or 身份 = 财务人员"
+        )
         self._count(token)
         subject = words.find_field(token.value, token.position)
-        if sign := self._take(Kind.OPERATOR):
+        if sign := self._take(TokenKind.OPERATOR):
             return self._compared(subject, sign)
-        negated = self._take(Kind.NOT)
-        self._expect(Kind.IN, f"one of {_signs(subject)} after {subject.label}")
+        negated = self._take(TokenKind.NOT)
+        self._expect(TokenKind.IN, f"one of {_signs(subject)} after {subject.label}")
         rule = self._listed(subject)
         return Not(rule) if negated else rule
 
@@ -182,29 +186,31 @@ class _Parser:
         return Comparison(subject.name, sign.value, (value,), (position,))
 
     def _listed(self, subject: words.Field) -> Comparison:
-        self._expect(Kind.OPEN, "an opening parenthesis, as in role in (finance, owner)")
+        self._expect(TokenKind.OPEN, "an opening parenthesis, as in role in (finance, owner)")
         found = [self._value(subject)]
-        while self._take(Kind.COMMA):
+        while self._take(TokenKind.COMMA):
             found.append(self._value(subject))
-        self._expect(Kind.CLOSE, "a comma or a closing parenthesis; a name with 且 or 或 in quotes")
+        self._expect(
+            TokenKind.CLOSE, "a comma or a closing parenthesis; a name with 且 or 或 in quotes"
+        )
         distinct = dict(sorted(found, key=lambda pair: str(pair[0])))
         operator = "in" if len(distinct) > 1 else "="
         return Comparison(subject.name, operator, tuple(distinct), tuple(distinct.values()))
 
-    def _value(self, subject: words.Field) -> tuple[Value, int]:
-        token = self._take(Kind.QUOTED) or self._expect(
-            Kind.WORD, f"a value for {subject.label}; quote it if it is a keyword or has signs"
+    def _value(self, subject: words.Field) -> tuple[RuleValue, int]:
+        token = self._take(TokenKind.QUOTED) or self._expect(
+            TokenKind.WORD, f"a value for {subject.label}; quote it if it is a keyword or has signs"
         )
         return words.read_value(subject, token.value, token.position), token.position
 
-    def _take(self, kind: Kind) -> Token | None:
+    def _take(self, kind: TokenKind) -> Token | None:
         token = self._tokens[self._next]
         if token.kind is not kind:
             return None
-        self._next += kind is not Kind.END
+        self._next += kind is not TokenKind.END
         return token
 
-    def _expect(self, kind: Kind, expected: str) -> Token:
+    def _expect(self, kind: TokenKind, expected: str) -> Token:
         if token := self._take(kind):
             return token
         found = self._tokens[self._next]

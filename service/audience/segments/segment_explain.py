@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.audience.segments.segment import And, Comparison, Not, Or, Rule, comparisons
-from service.audience.segments.segment_words import Value
+from service.audience.segments.segment_words import RuleValue
 from service.audience.vocabulary.choices import CARRIERS
 from service.audience.vocabulary.fields import RULE_TEXTS
 
@@ -186,10 +186,12 @@ _CHINESE = _Tongue(
 
 def explain(rule: Rule, area_name: Callable[[str], str]) -> Explanation:
     """A rule in words; `area_name` is how an area that a rule names is called in full."""
-    return Explanation(*(_Teller(tongue, area_name).told(rule) for tongue in (_ENGLISH, _CHINESE)))
+    return Explanation(
+        *(_RuleTeller(tongue, area_name).told(rule) for tongue in (_ENGLISH, _CHINESE))
+    )
 
 
-class _Teller:
+class _RuleTeller:
     def __init__(self, tongue: _Tongue, area_name: Callable[[str], str]) -> None:
         self._tongue = tongue
         self._area_name = area_name
@@ -232,7 +234,7 @@ class _Teller:
         values = [self._word(comparison.field, value) for value in comparison.values]
         return phrase.format(self._tongue.any_of.join(values))
 
-    def _word(self, field: str, value: Value) -> str:
+    def _word(self, field: str, value: RuleValue) -> str:
         if field == "area":
             return self._area_name(str(value))
         known = self._tongue.words.get(field, {}).get(str(value))

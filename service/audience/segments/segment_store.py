@@ -44,7 +44,7 @@ class Segment:
 
 
 @dataclass(slots=True)
-class Counts:
+class AudienceCounts:
     """How many people a rule means, by town, carrier and role, and who would be left out and why.
 
     Somebody with several roles counts under each. some: phone hashes of a few in the target.
@@ -171,7 +171,7 @@ async def list_saved_rules(
 
 async def count_people(
     conn: Connection, department_id: UUID, condition: Compiled, message_class: str, now: datetime
-) -> Counts:
+) -> AudienceCounts:
     """Count whom a text of this class to those whom a compiled rule means among the department's
     contacts would reach, in one statement; needs a transaction.
     """
@@ -215,15 +215,15 @@ def outside_area(department: str) -> str:
         AND c.area_code NOT IN (SELECT w.code FROM areas_within({own}) AS w(code)))"""  # noqa: S608
 
 
-def counts_of(rows: Iterable[Record]) -> Counts:
+def counts_of(rows: Iterable[Record]) -> AudienceCounts:
     """Counts of rows with excluded, carrier, town, roles, people and some."""
-    counts = Counts()
+    counts = AudienceCounts()
     for row in sorted(rows, key=lambda row: (row["town"], row["carrier"])):
         _add(counts, row)
     return counts
 
 
-def _add(counts: Counts, row: Record) -> None:
+def _add(counts: AudienceCounts, row: Record) -> None:
     if row["excluded"] == ENDED:
         counts.ended += row["people"]
         return

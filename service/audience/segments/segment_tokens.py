@@ -11,7 +11,7 @@ from enum import StrEnum
 from service.audience.segments.segment_words import SegmentError, fold
 
 
-class Kind(StrEnum):
+class TokenKind(StrEnum):
     """What a token is; the value is how an error message calls it."""
 
     WORD = "a word"
@@ -31,7 +31,7 @@ class Kind(StrEnum):
 class Token:
     """One token: `typed` as it stands in the rule, `value` as it is meant, `position` from 1."""
 
-    kind: Kind
+    kind: TokenKind
     typed: str
     value: str
     position: int
@@ -61,20 +61,20 @@ _TOKEN = re.compile(
 
 _SIGNS = {"==": "=", "<>": "!=", "≠": "!=", "≤": "<=", "≥": ">="}
 _KEYWORDS = {
-    "and": Kind.AND,
-    "且": Kind.AND,
-    "or": Kind.OR,
-    "或": Kind.OR,
-    "not": Kind.NOT,
-    "不": Kind.NOT,
-    "in": Kind.IN,
-    "属于": Kind.IN,
+    "and": TokenKind.AND,
+    "且": TokenKind.AND,
+    "or": TokenKind.OR,
+    "或": TokenKind.OR,
+    "not": TokenKind.NOT,
+    "不": TokenKind.NOT,
+    "in": TokenKind.IN,
+    "属于": TokenKind.IN,
 }
 _PLAIN = {
-    "operator": Kind.OPERATOR,
-    "open": Kind.OPEN,
-    "close": Kind.CLOSE,
-    "comma": Kind.COMMA,
+    "operator": TokenKind.OPERATOR,
+    "open": TokenKind.OPEN,
+    "close": TokenKind.CLOSE,
+    "comma": TokenKind.COMMA,
 }
 
 
@@ -94,11 +94,11 @@ def tokenize(text: str) -> list[Token]:
         end = match.end()
         if match.lastgroup == "word" and narrow[start] == "非" and _condition_may_begin(tokens):
             end = start + 1
-            tokens.append(Token(Kind.NOT, text[start:end], "非", end))
+            tokens.append(Token(TokenKind.NOT, text[start:end], "非", end))
         elif match.lastgroup != "space":
             tokens.append(_token(match, text[start:end]))
         start = end
-    return [*tokens, Token(Kind.END, "", "", len(text) + 1)]
+    return [*tokens, Token(TokenKind.END, "", "", len(text) + 1)]
 
 
 def _token(match: re.Match[str], typed: str) -> Token:
@@ -107,18 +107,18 @@ def _token(match: re.Match[str], typed: str) -> Token:
     if group in _PLAIN:
         return Token(_PLAIN[group], typed, _SIGNS.get(value, value), position)
     if group in {"chinese", "word"}:
-        return Token(_KEYWORDS.get(fold(value), Kind.WORD), typed, value, position)
+        return Token(_KEYWORDS.get(fold(value), TokenKind.WORD), typed, value, position)
     if group == "doubled":
         value = value.replace('""', '"')
-    return Token(Kind.QUOTED, typed, value, position)
+    return Token(TokenKind.QUOTED, typed, value, position)
 
 
 def _condition_may_begin(before: list[Token]) -> bool:
     if not before:
         return True
-    if before[-1].kind is Kind.OPEN:
-        return len(before) < 2 or before[-2].kind is not Kind.IN
-    return before[-1].kind in {Kind.AND, Kind.OR, Kind.NOT}
+    if before[-1].kind is TokenKind.OPEN:
+        return len(before) < 2 or before[-2].kind is not TokenKind.IN
+    return before[-1].kind in {TokenKind.AND, TokenKind.OR, TokenKind.NOT}
 
 
 def _unreadable(text: str, start: int) -> SegmentError:

@@ -15,7 +15,7 @@ from service.audience.vocabulary.choices import CARRIERS, ROLES
 from service.audience.vocabulary.fields import RULES_OF_FIELDS, Kind, RuleWords
 from service.errors import Invalid
 
-Value = str | int
+RuleValue = str | int
 """A value as a rule keeps it: a key, a folded text, a run's id, or an age in years."""
 
 
@@ -127,7 +127,7 @@ def find_field(typed: str, position: int) -> Field:
     return _FIELD_WORDS[word]
 
 
-def read_value(field: Field, typed: str, position: int) -> Value:
+def read_value(field: Field, typed: str, position: int) -> RuleValue:
     """What a word means as a value of this field.
 
     Raises:

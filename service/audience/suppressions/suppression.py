@@ -13,11 +13,15 @@ from service.accounts.people.model import User
 from service.audience.areas.area import AreaTree
 from service.audience.imports.model import Rejected
 from service.audience.imports.rejects import BOM, csv_line
-from service.audience.imports.rows import Refusal, RowReader, Rules, Skip
+from service.audience.imports.rows import RefusedRecord, RowReader, Rules, SkippedRecord
 from service.audience.numbers.number import to_e164
 from service.audience.numbers.prefix import Prefixes
 from service.audience.suppressions import suppression_store
-from service.audience.suppressions.suppression_store import NewSuppression, Suppression, Which
+from service.audience.suppressions.suppression_store import (
+    NewSuppression,
+    Suppression,
+    SuppressionFilter,
+)
 from service.audience.tables.files import Chunks, Sheet, no_phone_column, open_source
 from service.audience.tables.header import SEARCHED_RECORDS, Header, Vocabulary, find_header
 from service.audience.tables.workbook_process import OF_LISTS
@@ -148,11 +152,11 @@ def _read_sheet(
     for row, record in header.below(sheet.records()):
         limit.count()
         verdict = reader.read(reader.cells(record))
-        if isinstance(verdict, Refusal):
+        if isinstance(verdict, RefusedRecord):
             rejected.append(
                 Rejected(sheet.name, row, verdict.code, verdict.masked, verdict.suggestion)
             )
-        elif not isinstance(verdict, Skip):
+        elif not isinstance(verdict, SkippedRecord):
             phones.update(dict.fromkeys(map(to_e164, verdict.numbers)))
 
 
@@ -232,7 +236,7 @@ _COLUMNS = (
 
 
 async def suppressions_csv(
-    conn: Connection, keyring: Keyring, which: Which, zone: ZoneInfo
+    conn: Connection, keyring: Keyring, which: SuppressionFilter, zone: ZoneInfo
 ) -> AsyncIterator[str]:
     """The suppressions as lines of CSV for a spreadsheet: the keyed hash stands for the number."""
     yield BOM + csv_line(_COLUMNS)

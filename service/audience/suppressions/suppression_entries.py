@@ -21,7 +21,7 @@ from service.accounts.people.model import User
 from service.accounts.people.second_person import need_second_person
 from service.audience.population_store import COUNTED_FOR, count_population
 from service.audience.suppressions import suppression_entry_store as store
-from service.audience.suppressions.suppression_entry_store import Entry
+from service.audience.suppressions.suppression_entry_store import SuppressionEntry
 from service.audience.suppressions.suppression_store import NewSuppression
 from service.errors import Conflict, NotFound
 from service.settings import Settings
@@ -29,7 +29,7 @@ from service.storage.locks import lock_entries, lock_suppressions
 from service.storage.postgres import Connection
 
 
-class Bounds(NamedTuple):
+class EntryBounds(NamedTuple):
     """How many numbers a person, and a department, may stop for everybody without a second person:
     a_day: in 24 hours. share: of all people in the lists, in 30 days, but never less than a_day.
     """
@@ -38,9 +38,9 @@ class Bounds(NamedTuple):
     share: float
 
 
-def bounds_of(settings: Settings) -> Bounds:
+def bounds_of(settings: Settings) -> EntryBounds:
     """The bounds that the settings say."""
-    return Bounds(settings.suppressions_a_day, settings.suppressions_share)
+    return EntryBounds(settings.suppressions_a_day, settings.suppressions_share)
 
 
 async def write_down(
@@ -48,9 +48,9 @@ async def write_down(
     user: User,
     phone_hashes: Collection[bytes],
     new: NewSuppression,
-    bounds: Bounds,
+    bounds: EntryBounds,
     now: datetime,
-) -> tuple[NewSuppression, Entry | None]:
+) -> tuple[NewSuppression, SuppressionEntry | None]:
     """Write down what a user is about to enter. Returns what is to be entered, which names its
     entry, and None; or the entry that waits: then nothing is to be entered.
 
@@ -68,7 +68,9 @@ async def write_down(
     return new, await _visible(conn, None, entry_id)
 
 
-async def _too_many(conn: Connection, user: User, more: int, bounds: Bounds, now: datetime) -> bool:
+async def _too_many(
+    conn: Connection, user: User, more: int, bounds: EntryBounds, now: datetime
+) -> bool:
     """Whether so many more are in bulk."""
     day, month = await store.count_entered(conn, user, now)
     if day + more > bounds.a_day:
@@ -80,7 +82,7 @@ async def _too_many(conn: Connection, user: User, more: int, bounds: Bounds, now
 
 async def let_count(
     conn: Connection, user: User, entry_id: UUID, reason: str, now: datetime
-) -> Entry:
+) -> SuppressionEntry:
     """Let an entry that waits stop what it says, as the second person.
 
     Raises:
@@ -105,7 +107,9 @@ async def let_count(
     return await _visible(conn, None, entry_id)
 
 
-async def drop(conn: Connection, user: User, entry_id: UUID, reason: str, now: datetime) -> Entry:
+async def drop(
+    conn: Connection, user: User, entry_id: UUID, reason: str, now: datetime
+) -> SuppressionEntry:
     """Drop an entry: what waits never counts, and what counts by it alone is lifted.
 
     Raises:
@@ -123,7 +127,7 @@ async def drop(conn: Connection, user: User, entry_id: UUID, reason: str, now: d
     return await _visible(conn, user.scope, entry_id)
 
 
-async def _visible(conn: Connection, scope: UUID | None, entry_id: UUID) -> Entry:
+async def _visible(conn: Connection, scope: UUID | None, entry_id: UUID) -> SuppressionEntry:
     entry = await store.get_entry(conn, entry_id, scope)
     if entry is None:
         raise NotFound(f"there is no entry {entry_id}")

@@ -14,7 +14,7 @@ from service.storage.postgres import Connection
 DAY, MONTH = timedelta(hours=24), timedelta(days=30)
 
 
-class Entry(NamedTuple):
+class SuppressionEntry(NamedTuple):
     """Numbers that somebody entered at once. numbers: without those that were stopped so already.
     held: it waits, or waited, for a second person. decision: `count`, `drop`; None: none yet.
     notices_of: whose work notices alone it stops.
@@ -43,7 +43,8 @@ class Entry(NamedTuple):
 _ENTRY = f"""
     SELECT {
     ", ".join(
-        "d.name AS department" if name == "department" else f"e.{name}" for name in Entry._fields
+        "d.name AS department" if name == "department" else f"e.{name}"
+        for name in SuppressionEntry._fields
     )
 }
     FROM suppression_entries e JOIN departments d ON d.id = e.department_id
@@ -136,19 +137,21 @@ async def insert_held(conn: Connection, entry_id: UUID, phone_hashes: Collection
     )
 
 
-async def get_entry(conn: Connection, entry_id: UUID, scope: UUID | None) -> Entry | None:
+async def get_entry(
+    conn: Connection, entry_id: UUID, scope: UUID | None
+) -> SuppressionEntry | None:
     """One entry, if a department sees it (None: all)."""
     row = await conn.fetchrow(
         f"{_ENTRY} WHERE e.id = $1 AND ($2::uuid IS NULL OR e.department_id = $2)",
         entry_id,
         scope,
     )
-    return Entry(*row) if row else None
+    return SuppressionEntry(*row) if row else None
 
 
 async def list_entries(
     conn: Connection, scope: UUID | None, waiting: bool, before: UUID | None, limit: int
-) -> list[Entry]:
+) -> list[SuppressionEntry]:
     """A page of the entries of a department (None: of all); waiting: those alone that wait."""
     rows = await conn.fetch(
         f"""
@@ -161,7 +164,7 @@ async def list_entries(
         before,
         limit,
     )
-    return [Entry(*row) for row in rows]
+    return [SuppressionEntry(*row) for row in rows]
 
 
 async def decide_entry(

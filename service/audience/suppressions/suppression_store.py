@@ -58,7 +58,7 @@ class NewSuppression:
 
 
 @dataclass(frozen=True, slots=True)
-class Which:
+class SuppressionFilter:
     """Which suppressions: those of the scope, of one number, for one reason, that stop one class,
     of one department's notices alone, that are in force at an instant. None: whatever it is.
 
@@ -179,7 +179,7 @@ async def enter_suppressions(
 
 
 def _of(scope: str) -> str:
-    """SQL: whether a suppression `s`, entered by the user `u`, is of a scope; see `Which`."""
+    """SQL: whether a suppression `s`, entered by `u`, is of a scope; see `SuppressionFilter`."""
     return f"({scope}::uuid IS NULL OR coalesce(s.department_id, u.department_id) = {scope})"
 
 
@@ -194,7 +194,7 @@ _WHICH = f"""
 """  # noqa: S608  # a constant
 
 
-def _values(which: Which) -> tuple[object, ...]:
+def _values(which: SuppressionFilter) -> tuple[object, ...]:
     return (
         which.scope,
         which.phone_hash,
@@ -206,7 +206,7 @@ def _values(which: Which) -> tuple[object, ...]:
 
 
 async def list_suppressions(
-    conn: Connection, which: Which, before: UUID | None, limit: int
+    conn: Connection, which: SuppressionFilter, before: UUID | None, limit: int
 ) -> list[Suppression]:
     """A page of suppressions."""
     rows = await conn.fetch(
@@ -219,7 +219,7 @@ async def list_suppressions(
 
 
 async def each_suppression(
-    conn: Connection, which: Which
+    conn: Connection, which: SuppressionFilter
 ) -> AsyncIterator[tuple[bytes, Suppression]]:
     """All of them with the keyed hash of the number, read as they are asked for; needs a
     transaction.
@@ -228,7 +228,7 @@ async def each_suppression(
         yield row["phone_hash"], _suppression(row)
 
 
-async def count_suppressions(conn: Connection, which: Which) -> int:
+async def count_suppressions(conn: Connection, which: SuppressionFilter) -> int:
     """How many there are."""
     query = f"SELECT count(*) FROM ({_WHICH}) s"  # noqa: S608  # a constant
     count: int = await conn.fetchval(query, *_values(which))
@@ -256,7 +256,7 @@ async def delete_suppression(conn: Connection, suppression_id: UUID, scope: UUID
     """Lift a suppression; what carriers said of a dead number is forgotten with it.
 
     Raises:
-        NotFound: there is none of this id in the scope; see `Which`.
+        NotFound: there is none of this id in the scope; see `SuppressionFilter`.
     """
     status = await conn.execute(
         f"""

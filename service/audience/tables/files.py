@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from service.audience.tables.header import SEARCHED_RECORDS, Vocabulary
-from service.audience.tables.workbook_process import Limits, UnpackedSheet, unpack_workbook
+from service.audience.tables.workbook_process import UnpackedSheet, WorkbookLimits, unpack_workbook
 from service.audience.vocabulary.cells import text_form
 from service.errors import FileRefused, Invalid
 
@@ -54,7 +54,7 @@ class Sheet:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TableFile:
     """A file whose format, encoding and delimiter are known; close it after reading."""
 
     format: str
@@ -69,8 +69,8 @@ def open_source(
     words: Vocabulary,
     *,
     encoding: str | None = None,
-    limits: Limits | None = None,
-) -> Source:
+    limits: WorkbookLimits | None = None,
+) -> TableFile:
     """Find out how to read a file; the caller closes the source. limits: of a workbook; else those
     of imports.
 
@@ -92,16 +92,16 @@ def open_source(
     text = _Text(chunks, *_encoding(chunks, start, encoding))
     delimiter = _delimiter(text, words)
     sheet = Sheet("", lambda: text.records(delimiter))
-    return Source("csv", text.encoding, delimiter, (sheet,))
+    return TableFile("csv", text.encoding, delimiter, (sheet,))
 
 
-def _workbook(unpacked: Sequence[UnpackedSheet]) -> Source:
+def _workbook(unpacked: Sequence[UnpackedSheet]) -> TableFile:
     def close() -> None:
         for sheet in unpacked:
             sheet.records.close()
 
     sheets = tuple(_worksheet(sheet) for sheet in unpacked)
-    return Source("xlsx", None, None, sheets, close)
+    return TableFile("xlsx", None, None, sheets, close)
 
 
 def _worksheet(sheet: UnpackedSheet) -> Sheet:
@@ -236,7 +236,7 @@ def _delimiter(text: _Text, words: Vocabulary) -> str:
     raise no_phone_column()
 
 
-def no_table(source: Source) -> FileRefused:
+def no_table(source: TableFile) -> FileRefused:
     """The refusal of a file of which no sheet is a table of phone numbers."""
     seen = [sheet for sheet in source.sheets if not sheet.hidden]
     if len(seen) == len(source.sheets) and all(_is_empty(sheet.records()) for sheet in seen):

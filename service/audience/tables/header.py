@@ -37,7 +37,7 @@ COLUMNS = tuple(field.code for field in PERSON_FIELDS)
 _PARENTHESES = re.compile(r"\([^)]*\)")
 
 
-class Meaning(NamedTuple):
+class ColumnMeaning(NamedTuple):
     """What a header cell means: a wanted column, or a kind of refused one. The lowest rank wins."""
 
     column: str
@@ -45,13 +45,13 @@ class Meaning(NamedTuple):
     refused: bool = False
 
 
-def _vocabulary() -> dict[str, Meaning]:
-    words: dict[str, Meaning] = {}
+def _vocabulary() -> dict[str, ColumnMeaning]:
+    words: dict[str, ColumnMeaning] = {}
     for field in PERSON_FIELDS:
         for rank, headers in enumerate(field.headers, 1):
-            words.update((header, Meaning(field.code, rank)) for header in headers.split())
+            words.update((header, ColumnMeaning(field.code, rank)) for header in headers.split())
     for kind, headers in _REFUSED.items():
-        words.update((header, Meaning(kind, refused=True)) for header in headers.split())
+        words.update((header, ColumnMeaning(kind, refused=True)) for header in headers.split())
     return words
 
 
@@ -73,15 +73,15 @@ class Vocabulary:
     def __init__(
         self,
         columns: Mapping[str, str] | None = None,
-        known: Mapping[str, Meaning] = _VOCABULARY,
+        known: Mapping[str, ColumnMeaning] = _VOCABULARY,
     ) -> None:
         self.named = dict(map(_named, (columns or {}).items()))
         """The forms of the headers that the uploader has named, each with its column."""
         self._words = dict(known) | {
-            form: Meaning(column, 0) for form, column in self.named.items()
+            form: ColumnMeaning(column, 0) for form, column in self.named.items()
         }
 
-    def meaning(self, cell: str) -> Meaning | None:
+    def meaning(self, cell: str) -> ColumnMeaning | None:
         """What a header cell means, or None if it is not recognised."""
         return self._words.get(header_form(cell))
 

@@ -31,7 +31,7 @@ _OVERLAP = 64  # a match may lie across two pieces
 _REFERENCE = re.compile("([A-Z]+)([0-9]+)")
 
 Cell = str | int | float | bool | datetime.date | datetime.time | datetime.timedelta
-Place = tuple[int, int]
+CellPlace = tuple[int, int]
 """A 0-based row and column."""
 
 
@@ -111,7 +111,7 @@ def _sheets(
         yield WorkbookSheet(sheet.name, hidden, records)
 
 
-def _records(sheet: CalamineSheet, errors: Mapping[Place, str]) -> Iterator[list[str]]:
+def _records(sheet: CalamineSheet, errors: Mapping[CellPlace, str]) -> Iterator[list[str]]:
     if sheet.start is None or sheet.end is None:
         return
     merges = _Merges(sheet.merged_cell_ranges or (), width=sheet.end[1] + 1)
@@ -132,7 +132,7 @@ def _records(sheet: CalamineSheet, errors: Mapping[Place, str]) -> Iterator[list
         yield record
 
 
-def _put_errors(record: list[str], row: int, errors: Mapping[Place, str]) -> None:
+def _put_errors(record: list[str], row: int, errors: Mapping[CellPlace, str]) -> None:
     for column in range(len(record)):
         record[column] = errors.get((row, column), record[column])
 
@@ -171,7 +171,7 @@ class _Merges:
     A range ends where the sheet's cells end, whatever it says.
     """
 
-    def __init__(self, ranges: Sequence[tuple[Place, Place]], *, width: int) -> None:
+    def __init__(self, ranges: Sequence[tuple[CellPlace, CellPlace]], *, width: int) -> None:
         self._waiting = sorted(ranges, reverse=True)
         self._width = width
         self._open: list[tuple[int, int, int, str]] = []
@@ -232,7 +232,7 @@ def _local(name: str) -> str:
     return name.rpartition(":")[2]
 
 
-def _error_values(package: zipfile.ZipFile, path: str) -> dict[Place, str]:
+def _error_values(package: zipfile.ZipFile, path: str) -> dict[CellPlace, str]:
     """The cells of a sheet that hold an error, such as #N/A, with its text.
 
     Looks at the whole sheet, since the library takes one that breaks off for one that ends.
@@ -262,7 +262,7 @@ class _ErrorReader:
     """Collects the error values of a sheet's XML."""
 
     def __init__(self) -> None:
-        self.found: dict[Place, str] = {}
+        self.found: dict[CellPlace, str] = {}
         self._row, self._column = -1, -1
         self._is_error = False
         self._text: list[str] | None = None

@@ -1,8 +1,8 @@
 """A workbook read in a process of its own, with limits of memory and time.
 
-`python -m service.audience.tables.workbook_process LIMITS…` (of `Limits`, in their order) takes a
-workbook on its standard input and writes frames to its standard output: one octet of kind, four of
-length (big-endian), and the content.
+`python -m service.audience.tables.workbook_process LIMITS…` (of `WorkbookLimits`, in their order)
+takes a workbook on its standard input and writes frames to its standard output: one octet of kind,
+four of length (big-endian), and the content.
 """
 
 import csv
@@ -20,7 +20,7 @@ from service.errors import FileRefused
 from service.spool import Spool, throwaway_keyring
 
 
-class Limits(NamedTuple):
+class WorkbookLimits(NamedTuple):
     """What a workbook may take.
 
     memory_octets: address space of the process: some 130 MiB of its own, the file, its largest
@@ -34,9 +34,9 @@ class Limits(NamedTuple):
     wall_seconds: int
 
 
-OF_IMPORTS = Limits(1536 * 1024 * 1024, MOST_UNPACKED_OCTETS, 60, 300)
+OF_IMPORTS = WorkbookLimits(1536 * 1024 * 1024, MOST_UNPACKED_OCTETS, 60, 300)
 """Of contact files, which a worker reads."""
-OF_LISTS = Limits(768 * 1024 * 1024, 64 * 1024 * 1024, 20, 60)
+OF_LISTS = WorkbookLimits(768 * 1024 * 1024, 64 * 1024 * 1024, 20, 60)
 """Of lists of numbers, whose request waits."""
 
 _PIECE_CHARACTERS = 65_536
@@ -54,7 +54,7 @@ class UnpackedSheet(NamedTuple):
 
 
 def unpack_workbook(
-    chunks: Callable[[], Iterable[bytes]], limits: Limits | None = None
+    chunks: Callable[[], Iterable[bytes]], limits: WorkbookLimits | None = None
 ) -> list[UnpackedSheet]:
     """The worksheets of a workbook; the caller closes their spools. limits: else those of imports.
 
@@ -93,7 +93,9 @@ def _feed(child: subprocess.Popen[bytes], chunks: Callable[[], Iterable[bytes]])
         pass  # it has ended already; what it has said tells why
 
 
-def _collect(child: subprocess.Popen[bytes], sheets: list[UnpackedSheet], limits: Limits) -> None:
+def _collect(
+    child: subprocess.Popen[bytes], sheets: list[UnpackedSheet], limits: WorkbookLimits
+) -> None:
     if child.stdout is None:
         raise ValueError("the process was started without a standard output")
     keyring = throwaway_keyring()
@@ -133,7 +135,7 @@ def _frames(pipe: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
         yield head[:1], content
 
 
-def write_frames(file: BinaryIO, out: BinaryIO, limits: Limits = OF_IMPORTS) -> None:
+def write_frames(file: BinaryIO, out: BinaryIO, limits: WorkbookLimits = OF_IMPORTS) -> None:
     """What the process does: a workbook into frames."""
 
     def put(kind: bytes, content: bytes) -> None:
@@ -162,7 +164,7 @@ def _pieces(records: Iterable[list[str]]) -> Iterator[bytes]:
     yield buffer.getvalue().encode()
 
 
-def _limit(limits: Limits) -> None:
+def _limit(limits: WorkbookLimits) -> None:
     """Bound this process, where the system can."""
     try:
         import resource  # noqa: PLC0415  # not on every system
@@ -175,7 +177,7 @@ def _limit(limits: Limits) -> None:
 
 def main() -> NoReturn:
     """Read the workbook on the standard input, within the limits of the command line."""
-    limits = Limits(*map(int, sys.argv[1:]))
+    limits = WorkbookLimits(*map(int, sys.argv[1:]))
     _limit(limits)
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 2)  # a library's last words could quote a cell

@@ -52,7 +52,7 @@ _TRUE = frozenset({"1", "true", "yes", "y", "是"})
 _CACHED_CELLS = 16_384
 
 
-class Choice(NamedTuple):
+class CellChoice(NamedTuple):
     """The meaning of a cell with a fixed vocabulary: "" for none, and whether it is not known."""
 
     value: str
@@ -67,22 +67,22 @@ class Roles(NamedTuple):
 
 
 @lru_cache(1_024)
-def read_gender(cell: str) -> Choice:
+def read_gender(cell: str) -> CellChoice:
     """`m`, `f` or nothing."""
     return _choose(cell, _GENDER_WORDS)
 
 
 @lru_cache(1_024)
-def read_carrier(cell: str) -> Choice:
+def read_carrier(cell: str) -> CellChoice:
     """The carrier that the file names."""
     return _choose(cell, _CARRIER_WORDS)
 
 
-def _choose(cell: str, words: dict[str, str]) -> Choice:
+def _choose(cell: str, words: dict[str, str]) -> CellChoice:
     text = text_form(cell).lower()
     if is_blank(text):
-        return Choice("")
-    return Choice(words.get(text, ""), unknown=text not in words)
+        return CellChoice("")
+    return CellChoice(words.get(text, ""), unknown=text not in words)
 
 
 @lru_cache(_CACHED_CELLS)

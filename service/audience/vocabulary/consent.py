@@ -14,8 +14,8 @@ from service.errors import Invalid
 
 CONSENT = "consent"
 
-How = Literal["paper", "online", "sms", "phone", "in_person"]
-WAYS: tuple[How, ...] = get_args(How)
+ConsentWay = Literal["paper", "online", "sms", "phone", "in_person"]
+WAYS: tuple[ConsentWay, ...] = get_args(ConsentWay)
 """In which way people said yes."""
 
 

@@ -20,7 +20,7 @@ _DAY = re.compile(
 _CACHED_CELLS = 16_384
 
 
-class Text(NamedTuple):
+class CellText(NamedTuple):
     """A free text cell as it is stored, and what to warn of."""
 
     value: str
@@ -30,7 +30,7 @@ class Text(NamedTuple):
 
 
 @lru_cache(_CACHED_CELLS)
-def read_text(cell: str, longest: int | None = None) -> Text:
+def read_text(cell: str, longest: int | None = None) -> CellText:
     """A free text cell. Nothing of it is stored if it holds an ID or bank card number (refused), or
     has more than `longest` characters.
     """
@@ -38,7 +38,7 @@ def read_text(cell: str, longest: int | None = None) -> Text:
     refused = _PERSONAL_NUMBER.search(text) is not None
     too_long = longest is not None and len(text) > longest
     value = "" if refused or too_long else text
-    return Text(value, refused, is_formula(cell, text), too_long)
+    return CellText(value, refused, is_formula(cell, text), too_long)
 
 
 class Tags(NamedTuple):

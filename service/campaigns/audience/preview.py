@@ -12,7 +12,7 @@ from service.audience.segments import segment_store
 from service.audience.segments.segment import parse
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import Compiled, check_areas, compile_rule
-from service.audience.segments.segment_store import Counts
+from service.audience.segments.segment_store import AudienceCounts
 from service.audience.segments.segment_uses import WrittenOut, uses_segments, write_out
 from service.crypto import Keyring
 from service.messages.template import render, sample_values
@@ -35,7 +35,7 @@ class MaskedPerson:
 class Preview:
     """What a rule amounts to at the moment."""
 
-    counts: Counts
+    counts: AudienceCounts
     sample: list[MaskedPerson]
 
 
@@ -63,7 +63,7 @@ async def preview_rule(
 
 
 async def with_sample(
-    conn: Connection, keyring: Keyring, department_id: UUID, counts: Counts
+    conn: Connection, keyring: Keyring, department_id: UUID, counts: AudienceCounts
 ) -> Preview:
     """Counts with a few of those who were counted."""
     tree = await read_area_tree(conn)
@@ -73,7 +73,7 @@ async def with_sample(
 
 async def count_people(
     conn: Connection, department_id: UUID, rule: WrittenOut, message_class: str, now: datetime
-) -> Counts:
+) -> AudienceCounts:
     """How many people a text of this class would reach by a rule.
 
     Raises:

@@ -10,7 +10,7 @@ from service.audience.areas.area_store import read_area_tree
 from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
-from service.audience.segments.segment_store import Counts
+from service.audience.segments.segment_store import AudienceCounts
 from service.campaigns.audience import reach_store
 from service.campaigns.audience.audience_source import Whom, by_rule, of_ledger
 from service.campaigns.audience.available_channels import barred, sender_of, ways_of
@@ -23,7 +23,9 @@ from service.messages.template import CONTACT_VARIABLES, variables
 from service.storage.postgres import Connection
 
 
-async def count_ledger(conn: Connection, campaign: Campaign, rule: str, now: datetime) -> Counts:
+async def count_ledger(
+    conn: Connection, campaign: Campaign, rule: str, now: datetime
+) -> AudienceCounts:
     """How many people a campaign with this rule would have in its ledger, and how many it would
     leave out for which reason, but for the caps.
 

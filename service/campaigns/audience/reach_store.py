@@ -1,6 +1,12 @@
 """The SQL of what a ledger would have if its run were expanded now, counted and not written."""
 
-from service.audience.segments.segment_store import ENDED, SAMPLE, WORK_MEMORY, Counts, counts_of
+from service.audience.segments.segment_store import (
+    ENDED,
+    SAMPLE,
+    WORK_MEMORY,
+    AudienceCounts,
+    counts_of,
+)
 from service.campaigns.audience.audience_source import Whom
 from service.campaigns.audience.exclusion_store import PARAMETERS, Judging, judged
 from service.storage.postgres import Connection
@@ -8,7 +14,7 @@ from service.storage.postgres import Connection
 FIRST_RULE_PARAMETER = PARAMETERS + 1
 
 
-async def count_ledger(conn: Connection, judging: Judging, whom: Whom) -> Counts:
+async def count_ledger(conn: Connection, judging: Judging, whom: Whom) -> AudienceCounts:
     """Whom a ledger would have or leave out, but for the caps; needs a transaction."""
     await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
     rows = await conn.fetch(

@@ -11,7 +11,7 @@ from service.audience.areas.area_store import read_area_tree
 from service.audience.segments import segment_store
 from service.audience.segments.segment import canonical, parse
 from service.audience.segments.segment_sql import Compiled
-from service.audience.segments.segment_store import Counts
+from service.audience.segments.segment_store import AudienceCounts
 from service.audience.segments.segment_uses import WrittenOut, write_out
 from service.campaigns.audience import target_store
 from service.campaigns.audience.follow_up_store import ledger_people, to_be_corrected
@@ -56,7 +56,7 @@ async def written_rule(conn: Connection, campaign: Campaign) -> tuple[WrittenOut
 
 async def count_meant(
     conn: Connection, campaign: Campaign, rule: str, message_class: str, now: datetime
-) -> Counts:
+) -> AudienceCounts:
     """How many people a text of this class would reach, by the campaign's rule or run.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import FormData
 
-from service.audience.suppressions.suppression_entries import Bounds
+from service.audience.suppressions.suppression_entries import EntryBounds
 from service.storage.postgres import CheckViolation, transaction
 from tests.factories import make_contact, make_token, make_user, phone
 from tests.integration.api.conftest import Answer, Api
@@ -152,7 +152,9 @@ async def test_of_requests_at_once_no_more_pass_than_there_is_room_for(api: Api)
 async def test_day_by_day_no_more_than_a_share_of_the_people(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.api.audience.suppressions.bounds_of", lambda _: Bounds(2, 0.5))
+    monkeypatch.setattr(
+        "service.api.audience.suppressions.bounds_of", lambda _: EntryBounds(2, 0.5)
+    )
     department = api.teams["school"].department_id
     async with transaction(api.runtime.pool) as conn:
         for n in range(10):

@@ -15,7 +15,7 @@ import pytest
 from service.audience.areas.area_store import read_area_tree
 from service.audience.imports import merging, staging_store
 from service.audience.imports.importing import ContactReading, Rules, read_contacts
-from service.audience.imports.model import ImportRequest, Listed, Report, RowResult
+from service.audience.imports.model import ImportRequest, ListedRow, ReportTable, RowResult
 from service.audience.imports.staging import TABLE_SHIFT
 from service.audience.imports.store import get_import, insert_import
 from service.audience.numbers.number import to_e164
@@ -44,7 +44,7 @@ VARIANTS = {
     "province": "--profile province --rows 3000",
     "clean": "--profile elderly --rows 500 --dirty 0",
 }
-ReadFile = Callable[..., Awaitable[tuple[list[Entry], Report]]]
+ReadFile = Callable[..., Awaitable[tuple[list[Entry], ReportTable]]]
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def read_file(
 
     async def read(
         data: bytes | str, *, optouts: Iterable[str] = (), size: int = 65_536, **asked: Any
-    ) -> tuple[list[Entry], Report]:
+    ) -> tuple[list[Entry], ReportTable]:
         octets = data.encode() if isinstance(data, str) else data
         await add_suppressions(conn, keyring, optouts, suppression("opted_out"), now)
         request = ImportRequest(
@@ -111,7 +111,7 @@ async def _keep(_: Connection) -> None:
 
 
 def _no(row: RowResult) -> int | None:
-    return (row.table << TABLE_SHIFT) + row.row if isinstance(row, Listed) else None
+    return (row.table << TABLE_SHIFT) + row.row if isinstance(row, ListedRow) else None
 
 
 async def _outcomes(
@@ -126,7 +126,7 @@ async def _outcomes(
         for row in await conn.fetch("SELECT no, part FROM occurrences WHERE nth > 1")
     }
     for row in rows:
-        if isinstance(row, Listed):
+        if isinstance(row, ListedRow):
             stopped = [
                 number
                 for part, number in enumerate(row.numbers)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from service.audience.imports.model import Listed, Rejected, RowResult, Skipped
+from service.audience.imports.model import ListedRow, Rejected, RowResult, Skipped
 from service.audience.imports.staging import TABLE_SHIFT
 
 Entry = dict[str, Any]
@@ -26,7 +26,7 @@ def entry(result: RowResult, outcome: Outcome, sheets: list[str]) -> Entry | Non
         case Rejected():
             found = _place(result.sheet, result.row) | {"result": "rejected", "code": result.code}
             return found | ({"suggestion": result.suggestion} if result.code == "letters" else {})
-        case Listed():
+        case ListedRow():
             return _listed(result, outcome, sheets)
 
 
@@ -39,7 +39,7 @@ def _origin(no: int, sheets: list[str]) -> Entry:
     return _place(sheets[no >> TABLE_SHIFT], no & ((1 << TABLE_SHIFT) - 1), "of_")
 
 
-def _listed(row: Listed, outcome: Outcome, sheets: list[str]) -> Entry | None:
+def _listed(row: ListedRow, outcome: Outcome, sheets: list[str]) -> Entry | None:
     found = _place(sheets[row.table], row.row) | {"phones": list(row.numbers)}
     if outcome.kind == "duplicate":
         return found | {"result": "duplicate"} | _origin(outcome.first_no, sheets)

@@ -7,12 +7,12 @@ import pytest
 
 from service.audience.areas.area import AreaTree, packaged_areas
 from service.audience.imports.importing import Rules, read_contacts
-from service.audience.imports.model import Report, RowResult
+from service.audience.imports.model import ReportTable, RowResult
 from service.audience.imports.report import Repeats
 from service.audience.numbers.prefix import packaged_prefixes
 
 Rows = list[RowResult]
-ReadFile = Callable[..., tuple[Rows, Report]]
+ReadFile = Callable[..., tuple[Rows, ReportTable]]
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ def rules() -> Rules:
 def read_file(rules: Rules) -> ReadFile:
     """Reads a whole file: its row results, and its report as if no number stood in two rows."""
 
-    def read(data: bytes | str, *, size: int = 65_536, **options: Any) -> tuple[Rows, Report]:
+    def read(data: bytes | str, *, size: int = 65_536, **options: Any) -> tuple[Rows, ReportTable]:
         octets = data.encode() if isinstance(data, str) else data
         pieces = [octets[at : at + size] for at in range(0, len(octets), size)]
         with read_contacts(lambda: pieces, rules=rules, **options) as reading:

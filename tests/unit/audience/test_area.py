@@ -2,44 +2,49 @@
 
 import pytest
 
-from service.audience.areas.area import Area, AreaTree, Place
+from service.audience.areas.area import Area, AreaPlace, AreaTree
 from service.audience.imports.importing import Rules
 
 
 @pytest.mark.parametrize(
     ("code", "town", "village", "expected"),
     [
-        ("", "", "", Place()),
-        ("无", "-", "不详", Place()),
-        ("341825102201", "", "", Place("341825102201", "341825102201")),
-        ("341825102", "庙首镇", "", Place("341825102000", "341825102")),
-        ("341825", "", "", Place("341825000000", "341825")),
-        ("３４１８２５.0", "", "", Place("341825000000", "341825.0")),
-        ("34182510", "三溪镇", "", Place("341825102000", "三溪镇", False, ("area_code_invalid",))),
-        ("", "三溪镇", "", Place("341825102000", "三溪镇")),
-        ("", "三溪乡", "", Place("341825102000", "三溪乡", True)),
-        ("", "三溪镇人民政府", "", Place("341825102000", "三溪镇人民政府", True)),
-        ("", "旌德县", "", Place("", "旌德县", False, ("area_unknown",))),
-        ("", "安徽省宣城市旌德县三溪镇", "", Place("341825102000", "三溪镇")),
-        ("", "三溪镇", "三溪社区", Place("341825102001", "三溪镇 三溪社区", True)),
-        ("", "三溪镇", "路西村委会", Place("341825102200", "三溪镇 路西村委会")),
-        ("", "三溪", "路西村委会", Place("341825102200", "三溪 路西村委会", True)),
+        ("", "", "", AreaPlace()),
+        ("无", "-", "不详", AreaPlace()),
+        ("341825102201", "", "", AreaPlace("341825102201", "341825102201")),
+        ("341825102", "庙首镇", "", AreaPlace("341825102000", "341825102")),
+        ("341825", "", "", AreaPlace("341825000000", "341825")),
+        ("３４１８２５.0", "", "", AreaPlace("341825000000", "341825.0")),
+        (
+            "34182510",
+            "三溪镇",
+            "",
+            AreaPlace("341825102000", "三溪镇", False, ("area_code_invalid",)),
+        ),
+        ("", "三溪镇", "", AreaPlace("341825102000", "三溪镇")),
+        ("", "三溪乡", "", AreaPlace("341825102000", "三溪乡", True)),
+        ("", "三溪镇人民政府", "", AreaPlace("341825102000", "三溪镇人民政府", True)),
+        ("", "旌德县", "", AreaPlace("", "旌德县", False, ("area_unknown",))),
+        ("", "安徽省宣城市旌德县三溪镇", "", AreaPlace("341825102000", "三溪镇")),
+        ("", "三溪镇", "三溪社区", AreaPlace("341825102001", "三溪镇 三溪社区", True)),
+        ("", "三溪镇", "路西村委会", AreaPlace("341825102200", "三溪镇 路西村委会")),
+        ("", "三溪", "路西村委会", AreaPlace("341825102200", "三溪 路西村委会", True)),
         (
             "",
             "三溪镇",
             "东方红",
-            Place("341825102000", "三溪镇 东方红", False, ("village_unknown",)),
+            AreaPlace("341825102000", "三溪镇 东方红", False, ("village_unknown",)),
         ),
-        ("", "城关镇", "路西村", Place("", "城关镇 路西村", False, ("area_unknown",))),
-        ("", "三溪路西", "高溪村委会", Place("341825102200", "三溪路西 高溪村委会", True)),
-        ("", "", "路西村委会", Place("341825102200", "路西村委会")),
-        ("", "", "路西", Place("341825102200", "路西", True)),
-        ("", "", "三溪镇路 西村", Place("341825102200", "三溪镇路西村", True)),
-        ("", "", "东方红", Place("", "东方红", False, ("area_unknown",))),
+        ("", "城关镇", "路西村", AreaPlace("", "城关镇 路西村", False, ("area_unknown",))),
+        ("", "三溪路西", "高溪村委会", AreaPlace("341825102200", "三溪路西 高溪村委会", True)),
+        ("", "", "路西村委会", AreaPlace("341825102200", "路西村委会")),
+        ("", "", "路西", AreaPlace("341825102200", "路西", True)),
+        ("", "", "三溪镇路 西村", AreaPlace("341825102200", "三溪镇路西村", True)),
+        ("", "", "东方红", AreaPlace("", "东方红", False, ("area_unknown",))),
     ],
 )
 def test_meaning_of_the_three_cells(
-    code: str, town: str, village: str, expected: Place, rules: Rules
+    code: str, town: str, village: str, expected: AreaPlace, rules: Rules
 ) -> None:
     assert rules.areas.resolve(code, town, village)[:4] == expected[:4]
 

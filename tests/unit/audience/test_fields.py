@@ -3,7 +3,7 @@
 import pytest
 
 from service.api.audience.rosters import MemberBody
-from service.audience.imports.model import Link
+from service.audience.imports.model import RosterLink
 from service.audience.imports.rows import read_texts
 from service.audience.imports.staging import LINK_COLUMNS, STAGED_COLUMNS, StagedLink, Stager
 from service.audience.segments.segment import parse
@@ -18,10 +18,10 @@ from service.crypto import Keyring
 MANY = tuple(f"标签{n}" for n in range(MOST_TAGS + 1))
 
 
-def link(**said: str) -> Link:
+def link(**said: str) -> RosterLink:
     texts = tuple(said.get(field.code, "") for field in TEXT_FIELDS)
     assert set(said) <= {field.code for field in TEXT_FIELDS}
-    return Link(
+    return RosterLink(
         *("王小明", "m", "41-59", "341825100000", "china_mobile", ("finance", "owner")), texts
     )
 

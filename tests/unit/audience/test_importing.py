@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from service.audience.areas.area import Place
+from service.audience.areas.area import AreaPlace
 from service.audience.imports.importing import Rules, read_contacts
-from service.audience.imports.model import Listed, Rejected, Skipped
+from service.audience.imports.model import ListedRow, Rejected, Skipped
 from service.audience.imports.report import LISTED_SPELLINGS, Repeats, Spellings
 from service.audience.numbers.prefix import Prefix, Prefixes
 from service.errors import Invalid
@@ -16,7 +16,7 @@ HEAD = "phone,name,role,org,age,town\n"
 
 def test_blank_rows_at_the_end_are_not_read(read_file: Any) -> None:
     rows, report = read_file(HEAD + "\n,,\n19790001234,张三\n\n , \n")
-    assert [type(row) for row in rows] == [Skipped, Skipped, Listed]
+    assert [type(row) for row in rows] == [Skipped, Skipped, ListedRow]
     assert [row.row for row in rows] == [2, 3, 4]
     assert report["rows"] == {
         "read": 3,
@@ -49,7 +49,7 @@ def test_rows_that_are_no_person(row: str, code: str | None, read_file: Any) -> 
 
 def test_total_beside_a_number_is_a_person(read_file: Any) -> None:
     rows, _ = read_file("no,phone\n合计,19790001234\n小计,12\n")
-    assert [type(row) for row in rows] == [Listed, Skipped]
+    assert [type(row) for row in rows] == [ListedRow, Skipped]
 
 
 def test_header_of_a_one_column_table_is_repeated(read_file: Any) -> None:
@@ -59,7 +59,7 @@ def test_header_of_a_one_column_table_is_repeated(read_file: Any) -> None:
 
 def test_cells_beyond_the_header_are_ignored(read_file: Any) -> None:
     rows, _ = read_file("phone,name\n19790001234,张三,李四\n,,王五\n19790001235\n")
-    assert [type(row) for row in rows] == [Listed, Skipped, Listed]
+    assert [type(row) for row in rows] == [ListedRow, Skipped, ListedRow]
     assert rows[2].warnings == ("name_missing",)
 
 
@@ -138,8 +138,8 @@ def test_spellings_of_areas_are_listed_for_confirmation(rules: Rules) -> None:
 def test_listed_spellings_are_bounded() -> None:
     spellings = Spellings()
     for number in range(LISTED_SPELLINGS + 5):
-        spellings.add(Place("", str(number), alias=False, warnings=("area_unknown",)))
-    spellings.add(Place("", "0", alias=False, warnings=("area_unknown",)))
+        spellings.add(AreaPlace("", str(number), alias=False, warnings=("area_unknown",)))
+    spellings.add(AreaPlace("", "0", alias=False, warnings=("area_unknown",)))
     report = spellings.report()
     assert len(report["area_spellings"]) == LISTED_SPELLINGS
     assert report["area_spellings"][0]["rows"] == 2
