@@ -38,7 +38,7 @@ from benchmarks.process import processor_seconds
 from benchmarks.sampling import lines, read_samples
 from service.accounts.people.model import Role
 from service.crypto import Keyring, read_key_file
-from service.local.demo.client import Client
+from service.local.demo.client import DemoClient
 from service.storage.postgres import OwnConnection, connect
 from tests.factories import make_token, make_user
 from tests.harness.live import EVERYBODY, Live
@@ -107,7 +107,7 @@ async def open_door(live: Live, conn: OwnConnection) -> Door:
         "SELECT department_id, id FROM users WHERE login = 'operator'"
     )
     other = await make_user(conn, Role.ADMIN, now=now, department_id=department)
-    second = Client(live.summary["url"], await make_token(conn, keyring, other, now))
+    second = DemoClient(live.summary["url"], await make_token(conn, keyring, other, now))
     async with live.client("admin") as admin, second as confirming:
         limits = f"/departments/{department}/direct-limits"
         made = await admin.post(limits, {"limit": LIMIT, "reason": "benchmark"})
@@ -128,7 +128,7 @@ async def open_door(live: Live, conn: OwnConnection) -> Door:
 async def send_lots(door: Door, phones: Sequence[int]) -> Answered:
     """POST with 1,000 recipients, one after another, each called back once it is answered."""
     found = Answered()
-    async with OpenLoop(door.urls, 1) as one, Client(door.urls[0], door.lots) as client:
+    async with OpenLoop(door.urls, 1) as one, DemoClient(door.urls[0], door.lots) as client:
         for _ in range(LOTS):
             answer = await one.run([door.send(door.lots, phones)], 1.0)
             found.delays += answer.delays

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.carrier import contact_file
-from service.local.demo.client import Client
+from service.local.demo.client import DemoClient
 from service.storage.postgres import connect
 from tests.harness.live import MORNING, TEXT, Live
 
@@ -51,7 +51,7 @@ def _plan(
     }
 
 
-async def few(operator: Client) -> str:
+async def few(operator: DemoClient) -> str:
     """A rule that means about a window's worth: one more roster of them."""
     content = contact_file([FIRST + 7 * n for n in range(WINDOW)])
     made = await operator.upload("/imports", content, {"roster": "few", "basis": "duty"})

@@ -24,7 +24,7 @@ from service.api.http.schema import as_json
 from service.channels.config import codes_store
 from service.channels.config import store as channels
 from service.channels.config.changes import check_secrets, create, need_begun
-from service.channels.config.codes import Code
+from service.channels.config.codes import CarrierCode
 from service.channels.contract.model import Channel
 from service.channels.contract.networks import reach_of, read_networks
 from service.channels.trial.trial import check_clock, try_channel
@@ -144,7 +144,7 @@ async def _codes(
     options: argparse.Namespace, conn: Connection, _: Keyring, settings: Settings
 ) -> object:
     if options.put is not None:
-        code = Code(**_read_json(CarrierCodeBody, options.put).model_dump())
+        code = CarrierCode(**_read_json(CarrierCodeBody, options.put).model_dump())
         return asdict(await codes_store.put_code(conn, code, settings.clock.now()))
     if options.delete is not None:
         await codes_store.delete_code(conn, *options.delete)

@@ -11,12 +11,12 @@ from typing import Annotated, Literal, cast
 from pydantic import BaseModel, Field, SecretStr
 
 from service.channels.contract.gateway import (
-    Deliver,
+    DeliveryHandler,
     Inbound,
     Receipt,
     Submission,
     SubmitResult,
-    Unread,
+    UnreadReason,
 )
 from service.channels.contract.outcome import Outcome
 from service.clock import Clock
@@ -143,7 +143,7 @@ class CMPPGateway(StreamGateway[CMPPClient[SubmitResult]]):
     number_characters = _SRC_ID_DIGITS
     most_recipients = 99  # the specification's "less than 100"
 
-    def __init__(self, config: CMPPConfig, deliver: Deliver, clock: Clock) -> None:
+    def __init__(self, config: CMPPConfig, deliver: DeliveryHandler, clock: Clock) -> None:
         timing = Timing(
             config.heartbeat_seconds, config.response_timeout_seconds, config.silence_seconds
         )
@@ -258,10 +258,10 @@ def _submit_result(
     )
 
 
-def _receipt(deliver: pdu.Deliver) -> Receipt | Unread:
+def _receipt(deliver: pdu.Deliver) -> Receipt | UnreadReason:
     report = parse_report(deliver.msg_content)
     if report is None:
-        return Unread.BROKEN_REPORT
+        return UnreadReason.BROKEN_REPORT
     meaning = report_meaning(report.stat)
     return Receipt(
         ref=_ref(report.msg_id),

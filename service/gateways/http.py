@@ -19,7 +19,7 @@ from service.channels.contract.gateway import (
     Callback,
     CallbackAnswer,
     CallbackConfig,
-    Deliver,
+    DeliveryHandler,
     Inbound,
     Receipt,
     Submission,
@@ -32,9 +32,9 @@ from service.logs import seldom
 from service.protocols.carrier_codes import ReportMeaning, SubmitMeaning
 from service.protocols.http.client import (
     CONNECT_SECONDS,
-    Answer,
+    HttpAnswer,
+    HttpRequest,
     NotSent,
-    Outgoing,
     Unanswered,
     knock,
     retry_after,
@@ -226,7 +226,7 @@ class HTTPGateway(RequestGateway[HTTPConfig]):
     def __init__(
         self,
         config: HTTPConfig,
-        deliver: Deliver,  # noqa: ARG002  # reports come as callbacks, which the API stores
+        deliver: DeliveryHandler,  # noqa: ARG002  # reports come as callbacks, which the API stores
         clock: Clock,
     ) -> None:
         super().__init__(
@@ -306,13 +306,13 @@ class HTTPGateway(RequestGateway[HTTPConfig]):
             "callback_url": config.public_url if submission.receipt else "",
         }
 
-    def _outgoing(self, values: Mapping[str, str]) -> Outgoing:
+    def _outgoing(self, values: Mapping[str, str]) -> HttpRequest:
         config, body = self._config, self._template.render(values)
         if config.method != "GET":
-            return Outgoing(config.method, config.url, self._headers, body)
-        return Outgoing("GET", config.url, self._headers, query=body.decode("ascii"))
+            return HttpRequest(config.method, config.url, self._headers, body)
+        return HttpRequest("GET", config.url, self._headers, query=body.decode("ascii"))
 
-    def _submit_result(self, answer: Answer, own: tuple[bytes, ...]) -> SubmitResult:
+    def _submit_result(self, answer: HttpAnswer, own: tuple[bytes, ...]) -> SubmitResult:
         config = self._config
         try:
             document = read_document(answer.body, answer.headers.get("Content-Type", ""))

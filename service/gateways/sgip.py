@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from service.channels.contract.gateway import (
-    Deliver,
+    DeliveryHandler,
     Submission,
     SubmitResult,
 )
@@ -216,7 +216,7 @@ class SGIPGateway(StreamGateway[SGIPClient[SubmitResult]]):
     def __init__(
         self,
         config: SGIPConfig,
-        deliver: Deliver,
+        deliver: DeliveryHandler,
         clock: Clock,  # noqa: ARG002  # sequence numbers go by the world's own time
     ) -> None:
         link = SGIPClient[SubmitResult](
@@ -240,7 +240,7 @@ class SGIPGateway(StreamGateway[SGIPClient[SubmitResult]]):
     def listener(
         cls,
         config: BaseModel,
-        deliver: Deliver,
+        deliver: DeliveryHandler,
         clock: Clock,  # noqa: ARG003  # reports carry no times
         *,
         simulated: bool = False,

@@ -12,13 +12,13 @@ from typing import Annotated, Literal, cast
 from pydantic import BaseModel, Field, SecretStr
 
 from service.channels.contract.gateway import (
-    Deliver,
+    DeliveryHandler,
     Inbound,
     Receipt,
     Submission,
     SubmitResult,
     Unreachable,
-    Unread,
+    UnreadReason,
 )
 from service.channels.contract.outcome import Outcome
 from service.clock import Clock
@@ -152,7 +152,7 @@ class SMGPGateway(StreamGateway[SMGPClient[SubmitResult]]):
     number_characters = pdu.TERMINAL_OCTETS
     most_recipients = pdu.MOST_DESTINATIONS
 
-    def __init__(self, config: SMGPConfig, deliver: Deliver, clock: Clock) -> None:
+    def __init__(self, config: SMGPConfig, deliver: DeliveryHandler, clock: Clock) -> None:
         timing = Timing(
             config.heartbeat_seconds, config.response_timeout_seconds, config.silence_seconds
         )
@@ -317,10 +317,10 @@ def _submit_result(
     )
 
 
-def _receipt(deliver: pdu.Deliver) -> Receipt | Unread:
+def _receipt(deliver: pdu.Deliver) -> Receipt | UnreadReason:
     report = parse_report(deliver.msg_content)
     if report is None:
-        return Unread.BROKEN_REPORT
+        return UnreadReason.BROKEN_REPORT
     meaning = report_meaning(report.stat, report.err)
     return Receipt(
         ref=report.msg_id,

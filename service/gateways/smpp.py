@@ -14,13 +14,13 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from service.channels.contract.gateway import (
-    Deliver,
+    DeliveryHandler,
     Inbound,
     Receipt,
     Submission,
     SubmitResult,
     Unreachable,
-    Unread,
+    UnreadReason,
 )
 from service.channels.contract.outcome import Outcome
 from service.clock import Clock
@@ -32,7 +32,7 @@ from service.protocols.client import Request
 from service.protocols.session import Timing
 from service.protocols.smpp import address, coding, pdu, tls
 from service.protocols.smpp.address import NumberForm
-from service.protocols.smpp.coding import Alphabet
+from service.protocols.smpp.coding import DefaultAlphabet
 from service.protocols.smpp.receiver import kept_open
 from service.protocols.smpp.report import (
     IdForm,
@@ -126,8 +126,8 @@ class SMPPConfig(BaseModel):
     allow_default_alphabet: bool = Field(
         default=False, description="Send texts that fit the default alphabet in it, not as UCS-2"
     )
-    default_alphabet: Alphabet = Field(
-        default=Alphabet.GSM7,
+    default_alphabet: DefaultAlphabet = Field(
+        default=DefaultAlphabet.GSM7,
         description="What the SMSC takes data_coding 0 for: gsm7, gsm7_packed, ascii or latin1",
     )
     default_data_coding: int = Field(
@@ -206,7 +206,7 @@ class SMPPGateway(StreamGateway[SMPPClient[SubmitResult]]):
     reference_setting = "id_form"
     same_id = staticmethod(same_id)
 
-    def __init__(self, config: SMPPConfig, deliver: Deliver, clock: Clock) -> None:
+    def __init__(self, config: SMPPConfig, deliver: DeliveryHandler, clock: Clock) -> None:
         timing = Timing(
             config.heartbeat_seconds, config.response_timeout_seconds, config.silence_seconds
         )
@@ -240,7 +240,7 @@ class SMPPGateway(StreamGateway[SMPPClient[SubmitResult]]):
 
     @classmethod
     def listener(
-        cls, config: BaseModel, deliver: Deliver, clock: Clock, **_: bool
+        cls, config: BaseModel, deliver: DeliveryHandler, clock: Clock, **_: bool
     ) -> AbstractAsyncContextManager[None] | None:
         """The receiver's connection of an account that has one beside its transmitters."""
         if not isinstance(config, SMPPConfig) or config.bind != "pair":
@@ -248,7 +248,7 @@ class SMPPGateway(StreamGateway[SMPPClient[SubmitResult]]):
         return kept_open(partial(cls.receiver, config, deliver, clock))
 
     @classmethod
-    def receiver(cls, config: SMPPConfig, deliver: Deliver, clock: Clock) -> Self:
+    def receiver(cls, config: SMPPConfig, deliver: DeliveryHandler, clock: Clock) -> Self:
         """A connection that only receives."""
         gateway = cls(config, deliver, clock)
         gateway._role = pdu.BindReceiver
@@ -371,9 +371,9 @@ class SMPPGateway(StreamGateway[SMPPClient[SubmitResult]]):
         item = self._receipt(message) if is_report(message) else self._inbound(message)
         self.take(item, partial(self.link.acknowledge, sequence, message))
 
-    def _receipt(self, message: pdu.DeliverSM | pdu.DataSM) -> Receipt | Unread:
+    def _receipt(self, message: pdu.DeliverSM | pdu.DataSM) -> Receipt | UnreadReason:
         if (report := parse_report(message)) is None:
-            return Unread.BROKEN_REPORT
+            return UnreadReason.BROKEN_REPORT
         meaning = report_meaning(report, accepted_is_final=self._config.accepted_is_final)
         return Receipt(
             ref=reference(report.message_id, self._config.id_form, receipt=True),

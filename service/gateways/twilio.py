@@ -35,7 +35,7 @@ from service.channels.contract.gateway import (
     Callback,
     CallbackAnswer,
     CallbackConfig,
-    Deliver,
+    DeliveryHandler,
     Inbound,
     LoginRefused,
     Receipt,
@@ -49,10 +49,10 @@ from service.clock import Clock
 from service.errors import Forbidden, Invalid
 from service.ledger.reasons import Reason
 from service.protocols.http.client import (
-    Answer,
+    HttpAnswer,
     HTTPClient,
+    HttpRequest,
     NotSent,
-    Outgoing,
     Unanswered,
     retry_after,
 )
@@ -169,7 +169,7 @@ class _Door(AsyncHttpClient):  # type: ignore[misc]  # the library has no types
         body = urlencode(data).encode() if data else None
         known = {"Authorization": encode_basic_auth(*auth)} if auth else {}
         answer = await self._client.send(
-            Outgoing(method, uri, {**(headers or {}), **known}, body, urlencode(params or {}))
+            HttpRequest(method, uri, {**(headers or {}), **known}, body, urlencode(params or {}))
         )
         if answer.status == 429:
             code = _code_of(answer)
@@ -189,7 +189,7 @@ class TwilioGateway(RequestGateway[TwilioConfig]):
     def __init__(
         self,
         config: TwilioConfig,
-        deliver: Deliver,  # noqa: ARG002  # reports come as callbacks, which the API stores
+        deliver: DeliveryHandler,  # noqa: ARG002  # reports come as callbacks, which the API stores
         clock: Clock,
     ) -> None:
         super().__init__(timeout_seconds=config.timeout_seconds, most_characters=MOST_CHARACTERS)
@@ -374,7 +374,7 @@ def _status_and_code(error: TwilioException) -> tuple[int, int]:
     return error.status, error.code if isinstance(error.code, int) else error.status
 
 
-def _code_of(answer: Answer) -> int:
+def _code_of(answer: HttpAnswer) -> int:
     try:
         code = json.loads(answer.text)["code"]
     except (ValueError, TypeError, KeyError):

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 from service.logs import seldom
-from service.protocols.frame import Broken, Frames, Malformed
+from service.protocols.frame import BrokenFrame, Frames, Malformed
 from service.protocols.session import Session, Timing
 from service.protocols.window import Window
 
@@ -25,9 +25,9 @@ LATE_ANSWER = "answer to a submit that is no longer waited for"
 LOGOUT_SECONDS = 3.0
 """How long the answer to a logout is waited for."""
 
-Login = TypeVar("Login")
-Answer = TypeVar("Answer")
-Result = TypeVar("Result")
+LoginT = TypeVar("LoginT")
+AnswerT = TypeVar("AnswerT")
+ResultT = TypeVar("ResultT")
 
 
 class Request(NamedTuple):
@@ -38,7 +38,7 @@ class Request(NamedTuple):
     recipients: int
 
 
-class Client(Session, Generic[Login, Answer, Result]):
+class Client(Session, Generic[LoginT, AnswerT, ResultT]):
     """The SP's end of a link. Login, Answer: the PDUs that answer a login and a submit.
 
     read_answer: turns the answer to a submit, or None for none, with the submit's sequence number
@@ -56,13 +56,13 @@ class Client(Session, Generic[Login, Answer, Result]):
     deliveries: ClassVar[frozenset[int]]
     """The commands by which the other side hands on texts and receipts."""
 
-    on_broken: Callable[[Broken], None]
-    read_answer: Callable[[Answer | None, int, int], Result]
+    on_broken: Callable[[BrokenFrame], None]
+    read_answer: Callable[[AnswerT | None, int, int], ResultT]
 
     def __init__(self, frames: Frames, timing: Timing) -> None:
         super().__init__(frames, timing)
-        self._login: asyncio.Future[Login | None] = self.loop.create_future()
-        self._window = Window[tuple[int, int, asyncio.Future[Result]]]()
+        self._login: asyncio.Future[LoginT | None] = self.loop.create_future()
+        self._window = Window[tuple[int, int, asyncio.Future[ResultT]]]()
         self._logged_in = False
         self._logged_in_at = math.inf
 
@@ -71,7 +71,7 @@ class Client(Session, Generic[Login, Answer, Result]):
         """A logout request to send now."""
 
     @abstractmethod
-    def refuse_broken(self, broken: Broken) -> None:
+    def refuse_broken(self, broken: BrokenFrame) -> None:
         """Tell the other side that a delivery cannot be read; nothing if the link is gone."""
 
     @property
@@ -90,16 +90,16 @@ class Client(Session, Generic[Login, Answer, Result]):
         return max(0.0, self._received_at - self._logged_in_at)
 
     @property
-    def unanswered(self) -> list["asyncio.Future[Result]"]:
+    def unanswered(self) -> list["asyncio.Future[ResultT]"]:
         """The submits in flight."""
         return [future for _, _, future in self._window.items()]
 
-    async def ask_login(self, frame: bytes) -> Login | None:
+    async def ask_login(self, frame: bytes) -> LoginT | None:
         """Send a login and wait for its answer; None if the link went away before there was one."""
         self.request(frame)
         return await self._login
 
-    def login_answered(self, answer: Login) -> None:
+    def login_answered(self, answer: LoginT) -> None:
         """The answer to the login has come; only the first counts."""
         if not self._login.done():
             self._login.set_result(answer)
@@ -109,19 +109,19 @@ class Client(Session, Generic[Login, Answer, Result]):
         self._logged_in = True
         self._logged_in_at = self.loop.time()
 
-    def transmit(self, requests: Iterable[Request]) -> list["asyncio.Future[Result]"]:
+    def transmit(self, requests: Iterable[Request]) -> list["asyncio.Future[ResultT]"]:
         """Write submits in one write."""
         deadline = self.deadline
         futures = []
         for sequence, frame, recipients in requests:
-            future: asyncio.Future[Result] = self.loop.create_future()
+            future: asyncio.Future[ResultT] = self.loop.create_future()
             self._window.add(sequence, (sequence, recipients, future), deadline)
             self.request(frame)
             futures.append(future)
         self.flush()
         return futures
 
-    def answered(self, sequence: int, answer: Answer) -> None:
+    def answered(self, sequence: int, answer: AnswerT) -> None:
         """The answer to a submit has come."""
         entry = self._window.take(sequence)
         if entry is None:
@@ -131,7 +131,7 @@ class Client(Session, Generic[Login, Answer, Result]):
         if not future.done():
             future.set_result(self.read_answer(answer, sequence, recipients))
 
-    def broken(self, broken: Broken) -> None:
+    def broken(self, broken: BrokenFrame) -> None:
         """Hand on a delivery, give up the submit of an answer; skip anything else.
 
         Only an answer to the login that cannot be read ends the link: it is no login then.
@@ -168,7 +168,7 @@ class Client(Session, Generic[Login, Answer, Result]):
             self._login.set_result(None)
         self._give_up(self._window.clear())
 
-    def _give_up(self, entries: list[tuple[int, int, "asyncio.Future[Result]"]]) -> None:
+    def _give_up(self, entries: list[tuple[int, int, "asyncio.Future[ResultT]"]]) -> None:
         for sequence, recipients, future in entries:
             if not future.done():
                 future.set_result(self.read_answer(None, sequence, recipients))

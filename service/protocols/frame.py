@@ -25,7 +25,7 @@ class BadLength(Malformed):
     code = "bad_length"
 
 
-class Broken(NamedTuple):
+class BrokenFrame(NamedTuple):
     """A frame of the right length whose body cannot be read.
 
     command, sequence: as its header says. fault: what is wrong, without any of its octets.

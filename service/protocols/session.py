@@ -27,8 +27,8 @@ from typing import ClassVar, TypeVar, cast
 from service.channels.contract import address_check
 from service.channels.contract.gateway import COMMAND
 from service.logs import seldom
-from service.protocols.frame import BadLength, Broken, Frames, Malformed
-from service.protocols.window import Asked
+from service.protocols.frame import BadLength, BrokenFrame, Frames, Malformed
+from service.protocols.window import RequestsMade
 
 logger = logging.getLogger(__name__)
 
@@ -120,13 +120,13 @@ class Session(asyncio.Protocol, ABC):
         """Whether frames wait for the link's next turn."""
         self._full_since: float | None = None
         """Since when the other side reads more slowly than we write."""
-        self._asked = Asked()
+        self._asked = RequestsMade()
 
     @abstractmethod
     def received(self, frame: bytes) -> None:
         """Take one frame; Malformed: its body cannot be read, and `broken` is called with it."""
 
-    def broken(self, broken: Broken) -> None:
+    def broken(self, broken: BrokenFrame) -> None:
         """Answer a frame whose body cannot be read, as the protocol has it; the link goes on."""
 
     @abstractmethod
@@ -294,7 +294,7 @@ class Session(asyncio.Protocol, ABC):
             facts = {"command": f"{command:#x}", "octets": len(frame), "fault": error.message}
             seldom(logger, logging.WARNING, UNREADABLE, **facts)
             sequence = int.from_bytes(frame[self.sequence_at], "big")
-            self.broken(Broken(command, sequence, frame, error.message))
+            self.broken(BrokenFrame(command, sequence, frame, error.message))
 
     def fail(self, fault: Malformed) -> None:
         """Close the link: the other side does not speak the protocol."""

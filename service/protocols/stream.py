@@ -16,8 +16,8 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar
 from pydantic import Field
 
 from service.channels.contract.gateway import (
-    Deliver,
     Delivery,
+    DeliveryHandler,
     Gateway,
     Inbound,
     LoginRefused,
@@ -27,13 +27,13 @@ from service.channels.contract.gateway import (
     SubmitResult,
     Unparseable,
     Unreachable,
-    Unread,
+    UnreadReason,
 )
 from service.channels.contract.outcome import Outcome
 from service.logs import seldom
 from service.protocols.carrier_codes import LoginMeaning
 from service.protocols.client import Client, Request
-from service.protocols.frame import Broken
+from service.protocols.frame import BrokenFrame
 from service.protocols.session import connect
 
 logger = logging.getLogger(__name__)
@@ -85,9 +85,9 @@ class LoginAnswer:
     refusal: LoginMeaning | None
 
 
-def delivery(item: Receipt | Inbound | Unread, frame: bytes, header: int) -> Delivery:
+def delivery(item: Receipt | Inbound | UnreadReason, frame: bytes, header: int) -> Delivery:
     """What is stored of a frame: what it says or, if that cannot be read, its octets."""
-    if isinstance(item, Unread):
+    if isinstance(item, UnreadReason):
         seldom(logger, logging.WARNING, UNREAD, why=item.value, octets=len(frame))
         return RawDelivery(frame, header, item)
     return item
@@ -105,7 +105,7 @@ class StreamGateway(Gateway, Generic[ClientT]):
     header_octets: ClassVar[int]
     """How many octets the header of its frames has."""
 
-    def __init__(self, link: ClientT, address: Address, deliver: Deliver) -> None:
+    def __init__(self, link: ClientT, address: Address, deliver: DeliveryHandler) -> None:
         self.link = link
         link.on_broken = self.keep
         self.lost = link.lost
@@ -180,7 +180,7 @@ class StreamGateway(Gateway, Generic[ClientT]):
             await asyncio.wait(open_ends, timeout=drain_seconds)
         await self.link.logout()
 
-    def take(self, item: Receipt | Inbound | Unread, acknowledge: Callable[[], None]) -> None:
+    def take(self, item: Receipt | Inbound | UnreadReason, acknowledge: Callable[[], None]) -> None:
         """Take what the carrier sent; once it is stored, it is acknowledged.
 
         What says nothing that can be read is stored as it came. What cannot be stored is not
@@ -188,11 +188,11 @@ class StreamGateway(Gateway, Generic[ClientT]):
         """
         self._store(delivery(item, self.link.frame, self.header_octets), acknowledge)
 
-    def keep(self, broken: Broken) -> None:
+    def keep(self, broken: BrokenFrame) -> None:
         """Keep the octets of a delivery that cannot be read; once they are stored, it is refused
         with the protocol's own error.
         """
-        raw = RawDelivery(broken.frame, self.header_octets, Unread.BROKEN_LENGTH)
+        raw = RawDelivery(broken.frame, self.header_octets, UnreadReason.BROKEN_LENGTH)
         self._store(raw, partial(self.link.refuse_broken, broken))
 
     def _store(self, item: Delivery, answer: Callable[[], None]) -> None:

@@ -68,7 +68,7 @@ class Window(Generic[T]):
         return items
 
 
-class Asked:
+class RequestsMade:
     """Which requests were made and not answered yet, given up or not: a late answer is no strange
     one, an answer to nothing, or a second one, is.
     """

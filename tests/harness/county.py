@@ -21,7 +21,7 @@ from service.campaigns.runs.firing import fire_due
 from service.local.embedded import free_port
 from service.queue import Job
 from service.runtime import Runtime
-from service.simulator.carrier.config import Account, Faults, Listener, SimulatorConfig
+from service.simulator.carrier.config import Account, Faults, ListenerConfig, SimulatorConfig
 from service.simulator.carrier.replies import Replies, Reply, originate
 from service.simulator.run import Simulator, running
 from tests.harness.moved_clock import MovedClock
@@ -150,7 +150,7 @@ class County:
 
 def _settings(protocol: str, listener: int, journal: Path, profile: str) -> SimulatorConfig:
     secret = SecretStr(SECRET)
-    door = Listener(port=listener, login=ACCOUNTS["sgip"], password=secret)
+    door = ListenerConfig(port=listener, login=ACCOUNTS["sgip"], password=secret)
     account = Account(
         account=ACCOUNTS[protocol],
         secret=secret,

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from service.local.demo.client import Client
+from service.local.demo.client import DemoClient
 from service.storage.postgres import UNREACHABLE, connect
 from tests.harness.ledger import lift_caps
 
@@ -61,8 +61,8 @@ class Live:
             self.process.stdout.close()
             self.process = None
 
-    def client(self, who: str) -> Client:
-        return Client(self.summary["url"], self.summary["keys"][who])
+    def client(self, who: str) -> DemoClient:
+        return DemoClient(self.summary["url"], self.summary["keys"][who])
 
     def pid(self, name: str) -> int:
         if name == "postgres":
@@ -144,7 +144,7 @@ class Live:
         return Launched(self, campaign["id"], began)
 
 
-async def _done(client: Client, import_id: str) -> bool:
+async def _done(client: DemoClient, import_id: str) -> bool:
     state = (await client.get(f"/imports/{import_id}"))["state"]
     assert state != "failed"
     return state == "done"

@@ -26,7 +26,7 @@ from service.clock import Clock
 from service.coding import udh
 from service.coding.parts import Coding, split
 from service.gateways.smpp import SMPPGateway
-from service.protocols.smpp.coding import Alphabet, read_text
+from service.protocols.smpp.coding import DefaultAlphabet, read_text
 from service.protocols.smpp.pdu import DeliverSM, SubmitSM, decode, encode
 from service.protocols.smpp.report import RECEIPT, is_report, parse_report
 from service.protocols.smpp.tlv import TLV, Tag
@@ -589,7 +589,7 @@ def test_ours_reads_texts_that_smpplib_writes(coding: Coding) -> None:
     )
     _, packet = decode(pdu.generate())
     assert isinstance(packet, SubmitSM)
-    assert read_text(packet, Alphabet.GSM7)[0] == text
+    assert read_text(packet, DefaultAlphabet.GSM7)[0] == text
     assert packet.parameters == (TLV(Tag.USER_MESSAGE_REFERENCE, 513),)
 
 

@@ -12,7 +12,7 @@ from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import Body, Instant, Line, Out, Page
 from service.channels.config import changes, changes_store, store
 from service.channels.config.changes import NewChange
-from service.channels.config.changes_store import Proposal
+from service.channels.config.changes_store import ChannelProposal
 from service.channels.contract.model import merged, parse_config, shown
 from service.delivery.receipts import id_forms
 from service.errors import Invalid
@@ -51,7 +51,7 @@ class ChannelChangeOut(Out):
 
     @classmethod
     def of(
-        cls, proposal: Proposal, call: Call, config: dict[str, Any] | None, *, enables: bool
+        cls, proposal: ChannelProposal, call: Call, config: dict[str, Any] | None, *, enables: bool
     ) -> Self:
         """What is shown of a proposal."""
         state = state_of(proposal, call.now)
@@ -87,7 +87,7 @@ async def confirm_change(call: Call, channel_id: int, change_id: UUID) -> Channe
     return await _shown(call, made)
 
 
-async def _shown(call: Call, proposal: Proposal) -> ChannelChangeOut:
+async def _shown(call: Call, proposal: ChannelProposal) -> ChannelChangeOut:
     keyring = call.runtime.keyring
     channel = await store.get_channel(call.conn, keyring, proposal.channel_id)
     given, _, enables = changes_store.contents_of(keyring, proposal)

@@ -13,9 +13,9 @@ from service.channels.config.store import Health
 from service.channels.contract.gateway import Refused
 from service.channels.contract.model import Channel
 from service.channels.links import refusals_store
-from service.channels.links.logins import How
+from service.channels.links.logins import EndingKind
 from service.channels.trial import link_explanations
-from service.channels.trial.link_explanations import Said
+from service.channels.trial.link_explanations import LinkExplanation
 from service.delivery.receipts import id_forms
 from service.dispatch.failover import health_store
 from service.dispatch.failover.channel_monitor import limits_of, look_at
@@ -32,7 +32,7 @@ class ConnectionOut(Out):
     note: str
     changed_at: Instant | None
     lost_at: Instant | None = Field(description="When it last lost its link, or could not log in.")
-    lost_how: How | None = Field(
+    lost_how: EndingKind | None = Field(
         description="lost: the link had worked; closed: the login was accepted, and the link ended"
         " before it worked; refused, unparseable, unreachable: there was no login."
     )
@@ -206,7 +206,7 @@ def _next_login(call: Call, health: Health) -> datetime | None:
     return call.now + timedelta(seconds=health.next_login) * call.runtime.clock.speed
 
 
-def losses_of(call: Call, health: Health) -> Said:
+def losses_of(call: Call, health: Health) -> LinkExplanation:
     """How the links of a channel do, in words."""
     zone = call.runtime.settings.zone
     return link_explanations.losses(health.connections, _next_login(call, health), call.now, zone)

@@ -19,7 +19,7 @@ from service.api.channels.channel_health import losses_of
 from service.api.http.call import Call, Later
 from service.api.http.schema import Body, Line, OptionalLine, Out, PlainOut, Query
 from service.channels.config import changes, codes_store, store
-from service.channels.config.codes import Code
+from service.channels.config.codes import CarrierCode
 from service.channels.contract.kinds import describe
 from service.channels.contract.model import Channel, Hold
 from service.channels.contract.networks import reach_of, read_networks
@@ -192,7 +192,7 @@ async def list_codes(call: Call) -> CodesOut:
 
 async def put_code(call: Call, body: CarrierCodeBody) -> CodeOut:
     """Say what a carrier's code means, over the kind's own table."""
-    code = Code(**body.model_dump())
+    code = CarrierCode(**body.model_dump())
     return CodeOut.model_validate(await codes_store.put_code(call.conn, code, call.now))
 
 

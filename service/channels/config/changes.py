@@ -20,7 +20,7 @@ from service.accounts.people.model import User
 from service.accounts.people.proposals import WAITS, need_pending
 from service.accounts.people.second_person import need_second_person
 from service.channels.config import changes_store, store
-from service.channels.config.changes_store import Contents, Proposal
+from service.channels.config.changes_store import ChannelProposal, Contents
 from service.channels.contract.model import SET, Channel, ChannelSettings, merged, revealed
 from service.channels.contract.registry import check_given, load
 from service.crypto import Keyring
@@ -119,7 +119,7 @@ def check_secrets(before: Channel, after: Channel, given: Mapping[str, Any]) -> 
 
 async def propose(
     conn: Connection, keyring: Keyring, new: NewChange, by: UUID, now: datetime
-) -> Proposal:
+) -> ChannelProposal:
     """Propose a change, in place of a proposal that waits; nothing changes yet. Of a new channel
     that waits, all guarded settings are proposed with it, and it stays switched off when it begins.
 
@@ -147,7 +147,7 @@ async def propose(
 
 async def confirm(
     conn: Connection, keyring: Keyring, channel_id: int, proposal_id: UUID, by: User, now: datetime
-) -> tuple[Proposal, Channel, Channel]:
+) -> tuple[ChannelProposal, Channel, Channel]:
     """Put a proposed change in force, as the second person; whoever serves the channel follows.
 
     Returns the proposal, and the channel before and after.

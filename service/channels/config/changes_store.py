@@ -17,7 +17,7 @@ _COLUMNS = (
 )
 
 
-class Proposal(NamedTuple):
+class ChannelProposal(NamedTuple):
     """A change that somebody proposed. change_cipher: see `contents`. names: of the settings.
 
     creates: the channel is new, and carries nothing before. proposed_by: None: whoever runs the
@@ -58,7 +58,7 @@ async def insert_proposal(
     now: datetime,
     *,
     creates: bool,
-) -> Proposal:
+) -> ChannelProposal:
     """Write down a proposal; the channel has no other one that waits."""
     row = await conn.fetchrow(
         f"""
@@ -74,10 +74,10 @@ async def insert_proposal(
         now,
         creates,
     )
-    return Proposal(*one(row))
+    return ChannelProposal(*one(row))
 
 
-def contents_of(keyring: Keyring, proposal: Proposal) -> Contents:
+def contents_of(keyring: Keyring, proposal: ChannelProposal) -> Contents:
     """What a proposal says."""
     stored: Mapping[str, Any] = json.loads(keyring.decrypt(CONFIG, proposal.change_cipher))
     return Contents(**stored)
@@ -95,7 +95,7 @@ async def replace_waiting(conn: Connection, channel_id: int, now: datetime) -> N
     )
 
 
-async def get_proposal(conn: Connection, channel_id: int, proposal_id: UUID) -> Proposal:
+async def get_proposal(conn: Connection, channel_id: int, proposal_id: UUID) -> ChannelProposal:
     """One proposal.
 
     Raises:
@@ -108,12 +108,12 @@ async def get_proposal(conn: Connection, channel_id: int, proposal_id: UUID) -> 
     )
     if row is None:
         raise NotFound(f"the channel has no proposal {proposal_id}")
-    return Proposal(*row)
+    return ChannelProposal(*row)
 
 
 async def list_proposals(
     conn: Connection, channel_id: int, before: UUID | None, limit: int
-) -> list[Proposal]:
+) -> list[ChannelProposal]:
     """A page of a channel's proposals, from new to old."""
     rows = await conn.fetch(
         f"""
@@ -125,12 +125,12 @@ async def list_proposals(
         before,
         limit,
     )
-    return [Proposal(*row) for row in rows]
+    return [ChannelProposal(*row) for row in rows]
 
 
 async def confirm_proposal(
-    conn: Connection, proposal: Proposal, by: UUID, now: datetime
-) -> Proposal:
+    conn: Connection, proposal: ChannelProposal, by: UUID, now: datetime
+) -> ChannelProposal:
     """Note who confirmed it; the database refuses whoever proposed it."""
     await conn.execute(
         "UPDATE channel_changes SET confirmed_by = $2, confirmed_at = $3 WHERE id = $1",

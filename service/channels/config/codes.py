@@ -26,7 +26,7 @@ _WITHOUT_REASON = frozenset({ReceiptState.DELIVERED, ReceiptState.BUFFERED})
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
+class CarrierCode:
     """What a code means.
 
     kind: of the gateway whose carrier says it.
@@ -44,7 +44,7 @@ class Code:
     note: str = ""
 
 
-def checked(code: Code) -> Code:
+def checked(code: CarrierCode) -> CarrierCode:
     """The code, with the reason `other` where one is due and none was given.
 
     Raises:
@@ -57,7 +57,7 @@ def checked(code: Code) -> Code:
     return replace(code, reason=code.reason or Reason.OTHER.value) if needs else code
 
 
-def _faults(code: Code) -> Iterable[tuple[str, str]]:
+def _faults(code: CarrierCode) -> Iterable[tuple[str, str]]:
     if not code.code or code.code != code.code.strip():
         yield "code", "the code as the carrier writes it, without blanks around it"
     allowed: Iterable[Outcome | ReceiptState] = (
@@ -107,7 +107,7 @@ class Codes:
 NO_CODES = Codes()
 
 
-def by_kind(codes: Iterable[Code]) -> dict[str, Codes]:
+def by_kind(codes: Iterable[CarrierCode]) -> dict[str, Codes]:
     """The codes of each kind that has any.
 
     Raises:

@@ -4,7 +4,7 @@ import logging
 from dataclasses import astuple
 from datetime import datetime
 
-from service.channels.config.codes import Code, Codes, by_kind, checked
+from service.channels.config.codes import CarrierCode, Codes, by_kind, checked
 from service.channels.contract.registry import load
 from service.errors import Invalid, NotFound
 from service.storage.postgres import Connection, Record, affected
@@ -12,7 +12,7 @@ from service.storage.postgres import Connection, Record, affected
 log = logging.getLogger(__name__)
 
 
-async def list_codes(conn: Connection) -> list[Code]:
+async def list_codes(conn: Connection) -> list[CarrierCode]:
     """All codes, by kind, what they apply to, and code."""
     rows = await conn.fetch(
         """
@@ -20,10 +20,10 @@ async def list_codes(conn: Connection) -> list[Code]:
         ORDER BY kind, applies_to DESC, code
         """
     )
-    return [Code(*row) for row in rows]
+    return [CarrierCode(*row) for row in rows]
 
 
-async def put_code(conn: Connection, code: Code, now: datetime) -> Code:
+async def put_code(conn: Connection, code: CarrierCode, now: datetime) -> CarrierCode:
     """Say what a code means, or say it anew; returns it as it is kept.
 
     Raises:
@@ -86,7 +86,7 @@ async def load_receipt_codes(conn: Connection) -> dict[int, Codes]:
     return {row["id"]: codes[row["kind"]] for row in rows if row["kind"] in codes}
 
 
-def _readable(codes: list[Code]) -> list[Code]:
+def _readable(codes: list[CarrierCode]) -> list[CarrierCode]:
     readable = []
     for code in codes:
         try:

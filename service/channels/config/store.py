@@ -15,7 +15,7 @@ from service.channels.contract.maintenance import check_maintenance
 from service.channels.contract.model import Channel, ChannelSettings, Hold, parse_config, revealed
 from service.channels.contract.registry import check_given, load
 from service.channels.links import logins_store
-from service.channels.links.logins import How
+from service.channels.links.logins import EndingKind
 from service.crypto import Keyring, Undecipherable
 from service.errors import Conflict, Invalid, Misconfigured, NotFound
 from service.storage.locks import lock_extensions
@@ -41,7 +41,7 @@ class ConnectionHealth:
     note: str
     changed_at: datetime | None
     lost_at: datetime | None = None
-    lost_how: How | None = None
+    lost_how: EndingKind | None = None
     lost_why: str = ""
     lived_ms: int | None = None
     losses: int = 0

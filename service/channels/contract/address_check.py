@@ -26,7 +26,7 @@ from urllib.parse import parse_qs, urlsplit
 from service.channels.contract.gateway import Unreachable
 
 Network = IPv4Network | IPv6Network
-Place = tuple[IPv4Address | IPv6Address, int]
+SocketAddress = tuple[IPv4Address | IPv6Address, int]
 """An address and a port."""
 
 DEFAULT_PORTS = {"postgresql": 5432, "postgres": 5432, "redis": 6379, "rediss": 6379}
@@ -40,7 +40,7 @@ class NotAllowed(Unreachable):
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class AllowedAddresses:
     """Where one channel may connect to.
 
     networks: within these alone; empty: anywhere but what is never allowed. own: URLs of servers of
@@ -67,17 +67,17 @@ class Reach:
             raise NotAllowed(f"{host}:{port} is not connected to: {whys[addresses[0]]}")
         return allowed
 
-    async def closed(self) -> frozenset[Place]:
+    async def closed(self) -> frozenset[SocketAddress]:
         """Where our own servers are now."""
         loop = asyncio.get_running_loop()
-        places: set[Place] = set()
+        places: set[SocketAddress] = set()
         for host, port in (place for url in self.own for place in _places(url)):
             with suppress(OSError):
                 for *_, target in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
                     places.add((_plain(str(target[0])), port))
         return frozenset(places)
 
-    def why_not(self, address: str, port: int, closed: frozenset[Place]) -> str:
+    def why_not(self, address: str, port: int, closed: frozenset[SocketAddress]) -> str:
         """Why an address must not be connected to; "": it may."""
         found = _plain(address)
         if found.is_link_local or found.is_multicast or found.is_unspecified or found.is_reserved:
@@ -90,16 +90,16 @@ class Reach:
         return ""
 
 
-_current: ContextVar[Reach] = ContextVar("reach", default=Reach())  # noqa: B039  # it is frozen
+_current: ContextVar[AllowedAddresses] = ContextVar("reach", default=AllowedAddresses())  # noqa: B039  # it is frozen
 
 
-def current() -> Reach:
+def current() -> AllowedAddresses:
     """Where the channel at hand may connect to."""
     return _current.get()
 
 
 @contextmanager
-def going(reach: Reach) -> Iterator[None]:
+def going(reach: AllowedAddresses) -> Iterator[None]:
     """Keep every connection that is opened inside within a reach."""
     token = _current.set(reach)
     try:

@@ -140,7 +140,7 @@ class Inbound:
     total: int = 1
 
 
-class Unread(StrEnum):
+class UnreadReason(StrEnum):
     """Why a delivery of the carrier could not be read."""
 
     BROKEN_LENGTH = "broken_length"  # its fields are longer than its octets
@@ -158,7 +158,7 @@ class RawDelivery:
 
     octets: bytes
     header: int
-    why: Unread
+    why: UnreadReason
 
     @property
     def content(self) -> bytes:
@@ -172,7 +172,7 @@ COMMAND = slice(4, 8)
 Delivery = Receipt | Inbound | RawDelivery
 """What a gateway receives."""
 
-Deliver = Callable[[Delivery], "asyncio.Future[None]"]
+DeliveryHandler = Callable[[Delivery], "asyncio.Future[None]"]
 """Takes what a gateway received; the future is done once it is stored, and only then may the
 gateway acknowledge it to the carrier. A future with an exception means: do not acknowledge."""
 
@@ -259,7 +259,7 @@ class Gateway(ABC):
     def listener(
         cls,
         config: BaseModel,  # noqa: ARG003  # those that listen need it
-        deliver: "Deliver",  # noqa: ARG003
+        deliver: "DeliveryHandler",  # noqa: ARG003
         clock: Clock,  # noqa: ARG003
         *,
         simulated: bool = False,  # noqa: ARG003
@@ -378,4 +378,4 @@ class CallbackGateway(Gateway, Generic[ConfigT]):
         """
 
 
-GatewayFactory = Callable[[BaseModel, Deliver, Clock], Gateway]
+GatewayFactory = Callable[[BaseModel, DeliveryHandler, Clock], Gateway]

@@ -6,7 +6,7 @@ from typing import Any
 
 from service.channels.contract.gateway import CallbackGateway, Gateway
 
-Schema = Mapping[str, Any]
+ConfigSchema = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,11 @@ class Setting:
     secret: bool
     default: object
     choices: list[Any] | None
-    schema: Schema
+    schema: ConfigSchema
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ChannelKind:
     """A kind of channel. calls_back: whether its carrier reports by calling us over HTTP."""
 
     name: str
@@ -43,24 +43,24 @@ class Kind:
     settings: list[Setting]
 
 
-def describe(gateway: type[Gateway]) -> Kind:
+def describe(gateway: type[Gateway]) -> ChannelKind:
     """A kind, and its settings in the order of its model."""
     schema = gateway.config_model.model_json_schema()
     required = frozenset(schema.get("required", ()))
-    properties: Schema = schema.get("properties", {})
+    properties: ConfigSchema = schema.get("properties", {})
     settings = [
         _setting(name, _complete(own, schema.get("$defs", {})), required=name in required)
         for name, own in properties.items()
     ]
     about = (gateway.config_model.__doc__ or "").partition("\n")[0].strip()
     calls_back = issubclass(gateway, CallbackGateway)
-    return Kind(gateway.kind, about, gateway.most_recipients, calls_back, settings)
+    return ChannelKind(gateway.kind, about, gateway.most_recipients, calls_back, settings)
 
 
-def _setting(name: str, schema: Schema, *, required: bool) -> Setting:
+def _setting(name: str, schema: ConfigSchema, *, required: bool) -> Setting:
     forms = [form for form in schema.get("anyOf", (schema,)) if form.get("type") != "null"]
     secret = _is_secret(schema)
-    form: Schema = forms[0] if forms else {}
+    form: ConfigSchema = forms[0] if forms else {}
     return Setting(
         name=name,
         description=schema.get("description", ""),
@@ -76,7 +76,7 @@ def _setting(name: str, schema: Schema, *, required: bool) -> Setting:
     )
 
 
-def _complete(schema: Any, definitions: Schema, within: frozenset[str] = frozenset()) -> Any:
+def _complete(schema: Any, definitions: ConfigSchema, within: frozenset[str] = frozenset()) -> Any:
     """A schema with what it refers to in place; one that holds itself stays a reference."""
     if isinstance(schema, list):
         return [_complete(inner, definitions, within) for inner in schema]

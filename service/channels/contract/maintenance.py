@@ -12,12 +12,12 @@ from zoneinfo import ZoneInfo
 from service.errors import Invalid
 
 ZONE = ZoneInfo("Asia/Shanghai")
-Hours = Sequence[tuple[str, str]]
+MaintenanceHours = Sequence[tuple[str, str]]
 
 _DAY = 24 * 60
 
 
-def check_maintenance(hours: Hours) -> None:
+def check_maintenance(hours: MaintenanceHours) -> None:
     """Refuse hours that cannot be followed, or that leave nothing of the day.
 
     Raises:
@@ -33,7 +33,7 @@ def check_maintenance(hours: Hours) -> None:
         raise _refused("some of the day must be left for sending")
 
 
-def maintenance_end(now: datetime, hours: Hours) -> datetime | None:
+def maintenance_end(now: datetime, hours: MaintenanceHours) -> datetime | None:
     """Until when the channel rests, if it does now; spans that touch are one."""
     if not hours:
         return None
@@ -46,7 +46,7 @@ def maintenance_end(now: datetime, hours: Hours) -> datetime | None:
     return end
 
 
-def maintenance_start(now: datetime, hours: Hours) -> datetime | None:
+def maintenance_start(now: datetime, hours: MaintenanceHours) -> datetime | None:
     """When the channel rests next, later than now; None: never."""
     today = now.astimezone(ZONE).date()
     starts = (
@@ -91,7 +91,7 @@ def _refused(why: str) -> Invalid:
     return Invalid(f"the hours of maintenance are wrong: {why}", fields={"maintenance": why})
 
 
-def _covers_the_day(hours: Hours) -> bool:
+def _covers_the_day(hours: MaintenanceHours) -> bool:
     spans: list[tuple[int, int]] = []
     for start, end in hours:
         begins, ends = _minutes(start) % _DAY, _minutes(end)
@@ -104,7 +104,7 @@ def _covers_the_day(hours: Hours) -> bool:
     return reached >= _DAY
 
 
-def _ends(now: datetime, hours: Hours) -> list[datetime]:
+def _ends(now: datetime, hours: MaintenanceHours) -> list[datetime]:
     """The ends of the spans that `now` is in."""
     today = now.astimezone(ZONE).date()
     ends = []

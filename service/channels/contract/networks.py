@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 
-from service.channels.contract.address_check import Network, Reach
+from service.channels.contract.address_check import AllowedAddresses, Network
 from service.channels.contract.model import CARRIERS, Channel, operator_of
 from service.errors import Misconfigured
 
@@ -15,11 +15,11 @@ of simulated channels, whatever their carriers."""
 
 def reach_of(
     channel: Channel, networks: Mapping[str, tuple[Network, ...]], own: Sequence[str]
-) -> Reach:
+) -> AllowedAddresses:
     """Where a channel may connect to. networks: by group. own: URLs of our own servers."""
     operator = operator_of(channel.kind, channel.carriers, channel.operated_by)
     group = SIMULATED if channel.simulated else operator or OTHERS
-    return Reach(networks.get(group, ()), tuple(own))
+    return AllowedAddresses(networks.get(group, ()), tuple(own))
 
 
 def read_networks(text: str) -> dict[str, tuple[Network, ...]]:

@@ -23,7 +23,7 @@ WORKED_SECONDS = 10.0
 CALM = timedelta(hours=1)
 """Losses are counted together while they come within this time of one another."""
 
-How = Literal["lost", "closed", "refused", "unparseable", "unreachable"]
+EndingKind = Literal["lost", "closed", "refused", "unparseable", "unreachable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Ending:
     retryable: whether trying again by itself makes sense.
     """
 
-    how: How
+    how: EndingKind
     why: str
     lived: float = 0.0
     retryable: bool = True
@@ -54,11 +54,11 @@ class Ending:
 
 def failed(error: GatewayError) -> Ending:
     """A login that did not come about."""
-    kinds: tuple[tuple[type[GatewayError], How], ...] = (
+    kinds: tuple[tuple[type[GatewayError], EndingKind], ...] = (
         (LoginRefused, "refused"),
         (Unparseable, "unparseable"),
     )
-    others: How = "unreachable"
+    others: EndingKind = "unreachable"
     how = next((how for kind, how in kinds if isinstance(error, kind)), others)
     return Ending(how, error.message, retryable=error.retryable)
 

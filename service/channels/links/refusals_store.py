@@ -9,7 +9,7 @@ from service.channels.links.logins import CALM
 from service.storage.postgres import Connection
 
 
-class Refusal(NamedTuple):
+class ListenerRefusals(NamedTuple):
     """What a channel's listener refused since `since`, with no hour without any in between.
 
     address: of the last.
@@ -48,7 +48,7 @@ async def add_refusals(
         )
 
 
-async def list_refusals(conn: Connection, channel_id: int, now: datetime) -> list[Refusal]:
+async def list_refusals(conn: Connection, channel_id: int, now: datetime) -> list[ListenerRefusals]:
     """What a channel's listener refused of late, the last first."""
     rows = await conn.fetch(
         """
@@ -58,4 +58,4 @@ async def list_refusals(conn: Connection, channel_id: int, now: datetime) -> lis
         channel_id,
         now - CALM,
     )
-    return [Refusal(Refused(row["why"]), *row[1:]) for row in rows]
+    return [ListenerRefusals(Refused(row["why"]), *row[1:]) for row in rows]

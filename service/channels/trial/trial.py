@@ -14,13 +14,13 @@ from uuid import uuid4
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from service.channels.contract.address_check import Reach, going
+from service.channels.contract.address_check import AllowedAddresses, going
 from service.channels.contract.gateway import Delivery, Gateway, GatewayError
 from service.channels.contract.model import Channel, without_secrets
 from service.channels.contract.registry import factory
 from service.channels.links.logins import failed
 from service.channels.trial import link_explanations
-from service.channels.trial.link_explanations import Said
+from service.channels.trial.link_explanations import LinkExplanation
 from service.clock import Clock
 from service.errors import Conflict, TocsinError, Unavailable
 
@@ -35,8 +35,10 @@ CLOSE_SECONDS = 10.0
 LOCK_SECONDS = 60
 """Longer than any trial; whoever dies in one keeps others from the channel for no longer."""
 
-_ACCEPTED = Said("运营商接受了登录，已退出", "the carrier accepted the login; logged out again")
-_ANSWERS = Said(
+_ACCEPTED = LinkExplanation(
+    "运营商接受了登录，已退出", "the carrier accepted the login; logged out again"
+)
+_ANSWERS = LinkExplanation(
     "只建立了连接，什么也没有发送：地址和网络可达，账号密码要到发第一条短信时才能验证",
     "a connection was opened and closed, and nothing was sent: somebody answers at the address; "
     "whether the credentials are right only the first text shows",
@@ -55,7 +57,7 @@ class Trial:
     detail: str
     code: str
     milliseconds: int
-    plain: Said
+    plain: LinkExplanation
 
 
 def check_clock(channel: Channel, clock: Clock) -> None:
@@ -77,9 +79,9 @@ async def try_channel(
     clock: Clock,
     redis: Redis,
     connections_up: int,
-    losses: Said | None = None,
+    losses: LinkExplanation | None = None,
     *,
-    where: Reach = Reach(),  # noqa: B008  # it is frozen
+    where: AllowedAddresses = AllowedAddresses(),  # noqa: B008  # it is frozen
 ) -> Trial:
     """Log in with the channel's settings, whether or not it is enabled.
 
@@ -104,9 +106,9 @@ async def try_channel(
         milliseconds = round((loop.time() - began) * 1000)
     if not ok and connections_up:
         said = said.then(_others_up(connections_up))
-    said = Said(*(without_secrets(words, channel.config, quoted) for words in said))
-    plain = Said(f"{said.zh}。", f"{said.en}. ").then(losses or Said("", ""))
-    trial = Trial(ok, said.en, code, milliseconds, Said(plain.zh, plain.en.rstrip()))
+    said = LinkExplanation(*(without_secrets(words, channel.config, quoted) for words in said))
+    plain = LinkExplanation(f"{said.zh}。", f"{said.en}. ").then(losses or LinkExplanation("", ""))
+    trial = Trial(ok, said.en, code, milliseconds, LinkExplanation(plain.zh, plain.en.rstrip()))
     log.info(
         "channel tried",
         extra={"channel": channel.name, "ok": ok, "code": code, "milliseconds": milliseconds},
@@ -114,7 +116,7 @@ async def try_channel(
     return trial
 
 
-async def _log_in(channel: Channel, clock: Clock) -> tuple[bool, Said, str, str]:
+async def _log_in(channel: Channel, clock: Clock) -> tuple[bool, LinkExplanation, str, str]:
     """Whether it worked, what to say of it, the code, and what of that is quoted of others."""
     gateway = factory(channel.kind)(channel.config, _take_nothing, clock)
     try:
@@ -126,7 +128,7 @@ async def _log_in(channel: Channel, clock: Clock) -> tuple[bool, Said, str, str]
     except GatewayError as error:
         return False, link_explanations.not_logged_in(failed(error)), error.code, error.quoted
     except TocsinError as error:  # such as a certificate file that is not there
-        return False, Said(error.message, error.message), error.code, error.message
+        return False, LinkExplanation(error.message, error.message), error.code, error.message
     finally:
         await _close(gateway)
     if lived is not None:
@@ -161,15 +163,15 @@ def _take_nothing(_: Delivery) -> "asyncio.Future[None]":
     return refused
 
 
-def _no_answer() -> Said:
-    return Said(
+def _no_answer() -> LinkExplanation:
+    return LinkExplanation(
         f"{TRIAL_SECONDS:g} 秒内没有应答；请检查地址、端口和防火墙",
         f"no answer within {TRIAL_SECONDS:g} s; check address, port and firewall",
     )
 
 
-def _others_up(connections: int) -> Said:
-    return Said(
+def _others_up(connections: int) -> LinkExplanation:
+    return LinkExplanation(
         f"。本通道已有 {connections} 条连接在线，测试还要再占一条：如果账号不允许更多登录，"
         "这次被拒绝只说明这一点",
         f". This channel has {connections} connection{'s' if connections > 1 else ''} up, and a "

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from service.channels.contract.gateway import Gateway
 from service.channels.contract.model import Channel
 from service.channels.contract.registry import load
-from service.channels.trial.link_explanations import Said
+from service.channels.trial.link_explanations import LinkExplanation
 from service.delivery.receipts import id_forms_store as store
 from service.delivery.receipts.store import RECEIPT_WAIT
 from service.storage.locks import lock_fold
@@ -54,17 +54,17 @@ class Hint:
     fitting: str
     fits: int
 
-    def said(self, zone: ZoneInfo) -> Said:
+    def said(self, zone: ZoneInfo) -> LinkExplanation:
         """The hint in words; the time in a zone."""
         since = self.since.astimezone(zone).strftime("%Y-%m-%d %H:%M")
-        said = Said(
+        said = LinkExplanation(
             f"自 {since} 起，连续 {self.missed} 条回执对不上任何短信，而这些号码确有短信已提交。",
             f"Since {since} {self.missed} receipts in a row met no text, although texts to these"
             " phones were handed off. ",
         )
         if self.fitting:
             return said.then(
-                Said(
+                LinkExplanation(
                     f"编号写法不同？把 {self.setting} 从 {self.form} 改为 {self.fitting}，最近"
                     f" {self.looked_at} 条中有 {self.fits} 条对得上；改后待处理的回执会自动重读。",
                     f"Another form of ids? By {self.setting} = {self.fitting} (now {self.form})"
@@ -74,7 +74,7 @@ class Hint:
             )
         if self.setting:
             return said.then(
-                Said(
+                LinkExplanation(
                     f"编号写法不同（{self.setting}，现为 {self.form}），或是别的账号的回执？"
                     "请问运营商。",
                     f"Another form of ids ({self.setting}, now {self.form}), or another account's"
@@ -82,7 +82,9 @@ class Hint:
                 )
             )
         return said.then(
-            Said("是别的账号的回执？请问运营商。", "Another account's receipts? Ask the carrier.")
+            LinkExplanation(
+                "是别的账号的回执？请问运营商。", "Another account's receipts? Ask the carrier."
+            )
         )
 
 

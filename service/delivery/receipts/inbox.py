@@ -12,7 +12,13 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from service.channels.contract.gateway import Deliver, Delivery, Inbound, RawDelivery, Receipt
+from service.channels.contract.gateway import (
+    Delivery,
+    DeliveryHandler,
+    Inbound,
+    RawDelivery,
+    Receipt,
+)
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.receipts import store, unmatched_store
@@ -63,7 +69,7 @@ class Inbox:
         self._texts_new = False
         self._unrung = asyncio.Event()
 
-    def deliver_for(self, channel_id: int) -> Deliver:
+    def deliver_for(self, channel_id: int) -> DeliveryHandler:
         """The way in for one channel's gateways."""
 
         def deliver(item: Delivery) -> "asyncio.Future[None]":

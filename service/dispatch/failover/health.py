@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Any
 
-from service.channels.contract.gateway import Deliver, Delivery, Receipt, SubmitResult
+from service.channels.contract.gateway import Delivery, DeliveryHandler, Receipt, SubmitResult
 from service.channels.contract.outcome import Outcome, ReceiptState
 from service.dispatch.limits.pace import CLIMB, CLIMB_SECONDS, SLOWEST
 from service.ledger.reasons import Reason
@@ -185,10 +185,12 @@ class LaneBook:
         """The counts of a channel since the process began."""
         return self._seen.setdefault(channel_id, ChannelCounts())
 
-    def counting(self, deliver: Callable[[int], Deliver]) -> Callable[[int], Deliver]:
+    def counting(
+        self, deliver: Callable[[int], DeliveryHandler]
+    ) -> Callable[[int], DeliveryHandler]:
         """The same way in for what gateways receive, with the receipts counted."""
 
-        def deliver_for(channel_id: int) -> Deliver:
+        def deliver_for(channel_id: int) -> DeliveryHandler:
             store, counts = deliver(channel_id), self.counts(channel_id)
 
             def counted(item: Delivery) -> Any:

@@ -21,7 +21,7 @@ from service.channels.config.codes import Codes
 from service.channels.config.codes_store import load_codes
 from service.channels.config.store import readable_channels
 from service.channels.contract import address_check, networks, registry
-from service.channels.contract.gateway import Deliver, Gateway, GatewayError
+from service.channels.contract.gateway import DeliveryHandler, Gateway, GatewayError
 from service.channels.contract.model import Channel
 from service.channels.links import logins, logins_store, refusals_store
 from service.channels.links.refusals import Refusals
@@ -206,7 +206,7 @@ class ChannelServer:
     def __init__(
         self,
         runtime: Runtime,
-        deliver: Callable[[int], Deliver],
+        deliver: Callable[[int], DeliveryHandler],
         recheck: Recheck,
         *,
         most: int = 0,
@@ -264,7 +264,7 @@ class ChannelServer:
         make = registry.factory(channel.kind)
         return make(channel.config, self.deliver_for(channel.id), self._runtime.clock)
 
-    def reach_of(self, channel: Channel) -> address_check.Reach:
+    def reach_of(self, channel: Channel) -> address_check.AllowedAddresses:
         """Where a channel may connect to."""
         settings = self._runtime.settings
         return networks.reach_of(channel, self._networks, settings.own_servers)

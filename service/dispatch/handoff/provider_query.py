@@ -8,7 +8,7 @@ import asyncio
 import logging
 from datetime import timedelta
 
-from service.channels.contract.gateway import Deliver, Gateway, GatewayError
+from service.channels.contract.gateway import DeliveryHandler, Gateway, GatewayError
 from service.channels.contract.model import Channel
 from service.dispatch.handoff import store
 from service.dispatch.handoff.recorder import Handoff
@@ -23,7 +23,7 @@ MOST = 50
 
 
 async def inquire_forever(
-    shared: Handoff, channel: Channel, gateway: Gateway, deliver: Deliver
+    shared: Handoff, channel: Channel, gateway: Gateway, deliver: DeliveryHandler
 ) -> None:
     """Ask about what is in doubt on this channel, until cancelled; over at once without a list."""
     while gateway.keeps_list:
@@ -36,7 +36,9 @@ async def inquire_forever(
         await asyncio.sleep(EVERY_SECONDS)
 
 
-async def inquire(shared: Handoff, channel: Channel, gateway: Gateway, deliver: Deliver) -> int:
+async def inquire(
+    shared: Handoff, channel: Channel, gateway: Gateway, deliver: DeliveryHandler
+) -> int:
     """Ask once about the oldest hand-offs in doubt; returns how many receipts that gave.
 
     Raises:

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 from service.audience.areas.area import packaged_areas
 from service.local.demo import screen
-from service.local.demo.client import Client
+from service.local.demo.client import DemoClient
 from service.local.up import System, UpOptions, system
 from service.messages.template import load_library
 
@@ -30,7 +30,7 @@ LIMIT_SECONDS = 170.0
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DemoCampaign:
     """One campaign of the demo: who, by which rule, which starter text."""
 
     name: str
@@ -39,9 +39,9 @@ class Plan:
 
 
 PLANS = (
-    Plan("财务人员：冒充领导", "身份 = 财务人员", "S10"),
-    Plan("学生家长：冒充老师", "身份 = 家长", "S14"),
-    Plan("六十岁以上：养老金认证", "年龄 >= 60", "S09"),
+    DemoCampaign("财务人员：冒充领导", "身份 = 财务人员", "S10"),
+    DemoCampaign("学生家长：冒充老师", "身份 = 家长", "S14"),
+    DemoCampaign("六十岁以上：养老金认证", "年龄 >= 60", "S09"),
 )
 
 
@@ -70,7 +70,10 @@ def _folder(data: Path | None) -> Iterator[Path]:
 
 async def _broadcast(running: System, folder: Path, roster: bytes) -> int:
     url, keys = running.summary["url"], running.summary["keys"]
-    async with Client(url, keys["operator"]) as operator, Client(url, keys["approver"]) as approver:
+    async with (
+        DemoClient(url, keys["operator"]) as operator,
+        DemoClient(url, keys["approver"]) as approver,
+    ):
         await _suppress(operator)
         await _import(operator, roster)
         campaigns = [await _plan(operator, plan) for plan in PLANS]
@@ -88,7 +91,7 @@ def _roster(file: Path | None) -> bytes:
     return file.read_bytes() if file else (files("service.local.demo") / "county.csv").read_bytes()
 
 
-async def _suppress(operator: Client) -> None:
+async def _suppress(operator: DemoClient) -> None:
     text = (files("service.local.demo") / "optouts.csv").read_text("utf-8-sig")
     rows = [line.split(",")[0].strip() for line in text.splitlines()]
     phones = [row for row in rows if row.isdigit()]
@@ -96,7 +99,7 @@ async def _suppress(operator: Client) -> None:
     screen.line(f"退订名单 {len(phones)} 个号码 / opt-outs")
 
 
-async def _import(operator: Client, content: bytes) -> None:
+async def _import(operator: DemoClient, content: bytes) -> None:
     began = time.monotonic()
     accepted = await operator.upload("/imports", content, {"roster": "全县通讯录", "basis": "duty"})
     while True:
@@ -109,7 +112,7 @@ async def _import(operator: Client, content: bytes) -> None:
         raise SystemExit("the import failed: " + json.dumps(found["report"], ensure_ascii=False))
 
 
-async def _plan(operator: Client, plan: Plan) -> str:
+async def _plan(operator: DemoClient, plan: DemoCampaign) -> str:
     """Segment, template and campaign; returns the campaign's id."""
     starter = next(s for s in load_library() if s.id == plan.starter)
     segment = await operator.post("/segments", {"name": plan.name, "rule": plan.rule})
@@ -137,7 +140,7 @@ async def _plan(operator: Client, plan: Plan) -> str:
     return campaign_id
 
 
-async def _watch(operator: Client, campaigns: list[str]) -> list[str]:
+async def _watch(operator: DemoClient, campaigns: list[str]) -> list[str]:
     """Show the progress until everything is handed off; returns the runs."""
     began = time.monotonic()
     runs: list[str] = []
@@ -159,7 +162,7 @@ async def _watch(operator: Client, campaigns: list[str]) -> list[str]:
         await asyncio.sleep(0.3)
 
 
-async def _settle(operator: Client, runs: list[str], folder: Path) -> list[dict[str, Any]]:
+async def _settle(operator: DemoClient, runs: list[str], folder: Path) -> list[dict[str, Any]]:
     """Wait for the receipts that the carrier owes, then take the reports."""
     screen.line("等待回执 / waiting for the last receipts …")
     deadline = time.monotonic() + RECEIPT_SECONDS + 20

@@ -10,7 +10,7 @@ from aiohttp import ClientSession, FormData
 from service.errors import TocsinError
 
 
-class Client:
+class DemoClient:
     """One person's access."""
 
     def __init__(self, url: str, key: str) -> None:

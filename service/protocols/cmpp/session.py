@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import ClassVar
 
-from service.protocols.client import Client, Request, Result
+from service.protocols.client import Client, Request, ResultT
 from service.protocols.cmpp import digest
 from service.protocols.cmpp.packet import PDU
 from service.protocols.cmpp.pdu import (
@@ -32,7 +32,7 @@ from service.protocols.cmpp.pdu import (
 )
 from service.protocols.cmpp.status import CONNECT_OK, RESULT_BAD_LENGTH
 from service.protocols.cmpp.version import V30, Version
-from service.protocols.frame import Broken, Frames
+from service.protocols.frame import BrokenFrame, Frames
 from service.protocols.gateway_digest import GATEWAY_UNVERIFIED
 from service.protocols.session import Session, Timing
 from service.protocols.window import Sequence as SequenceNumbers
@@ -78,7 +78,7 @@ class CMPPSession(Session):
         return encode(sequence, pdu, self.version)
 
 
-class CMPPClient(CMPPSession, Client[ConnectResp, SubmitResp, Result]):
+class CMPPClient(CMPPSession, Client[ConnectResp, SubmitResp, ResultT]):
     """The side of an SP.
 
     on_deliver: takes each DELIVER; who has stored it calls `acknowledge`. verified: whether the
@@ -94,7 +94,7 @@ class CMPPClient(CMPPSession, Client[ConnectResp, SubmitResp, Result]):
         timing: Timing,
         version: Version = V30,
         *,
-        read_answer: Callable[[SubmitResp | None, int, int], Result],
+        read_answer: Callable[[SubmitResp | None, int, int], ResultT],
         on_deliver: Callable[[int, Deliver], None],
     ) -> None:
         super().__init__(timing, version)
@@ -131,7 +131,7 @@ class CMPPClient(CMPPSession, Client[ConnectResp, SubmitResp, Result]):
         if self.is_open:
             self.send(self.packet(sequence, DeliverResp(deliver.msg_id)))
 
-    def refuse_broken(self, broken: Broken) -> None:
+    def refuse_broken(self, broken: BrokenFrame) -> None:
         """Tell the gateway that a DELIVER cannot be read: its length inside is wrong (4)."""
         if self.is_open:
             body = broken.frame[HEADER_OCTETS:]

@@ -19,7 +19,7 @@ from aiohttp import hdrs
 from yarl import URL
 
 from service.channels.contract import address_check
-from service.channels.contract.address_check import Place, Reach
+from service.channels.contract.address_check import AllowedAddresses, SocketAddress
 
 CONNECT_SECONDS = 10.0
 """How long making a connection may take, name resolution and TLS included."""
@@ -38,7 +38,7 @@ def trusted() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-class Elsewhere(OSError):
+class AddressRefused(OSError):
     """The channel may not connect there; the text says why."""
 
 
@@ -64,7 +64,7 @@ class Unanswered(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """An HTTP response, read whole. Header names compare without regard to case."""
 
     status: int
@@ -78,7 +78,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class HttpRequest:
     """A request to be sent.
 
     headers: with the Content-Type of `body`. query: percent-encoded.
@@ -125,7 +125,9 @@ class HTTPClient:
     How many requests are open at once is the caller's to decide.
     """
 
-    def __init__(self, timeout_seconds: float, closed: frozenset[Place] = frozenset()) -> None:
+    def __init__(
+        self, timeout_seconds: float, closed: frozenset[SocketAddress] = frozenset()
+    ) -> None:
         """`timeout_seconds` is for a whole exchange: connecting, sending and the answer; `closed`:
         where our own servers are.
         """
@@ -144,7 +146,7 @@ class HTTPClient:
             trace_configs=[trace],
         )
 
-    async def send(self, outgoing: Outgoing) -> Answer:
+    async def send(self, outgoing: HttpRequest) -> HttpAnswer:
         """Send a request, once, and read its answer whatever its status.
 
         Raises:
@@ -162,7 +164,7 @@ class HTTPClient:
                 trace_request_ctx=attempt,
                 middlewares=(attempt.guard,),
             ) as response:
-                return Answer(response.status, response.headers, await _read(response))
+                return HttpAnswer(response.status, response.headers, await _read(response))
         except _FAILURES as error:
             raise attempt.failed(why(error)) from error
         except asyncio.CancelledError as error:
@@ -179,15 +181,17 @@ class HTTPClient:
         await self._session.close()
 
 
-def _socket(where: Reach, closed: frozenset[Place], address: aiohttp.AddrInfoType) -> socket.socket:
+def _socket(
+    where: AllowedAddresses, closed: frozenset[SocketAddress], address: aiohttp.AddrInfoType
+) -> socket.socket:
     """The socket to an address that is resolved: no name can mean one thing now and another later.
 
     Raises:
-        Elsewhere: the channel may not connect there.
+        AddressRefused: the channel may not connect there.
     """
     family, kind, protocol, _, target = address
     if why_not := where.why_not(str(target[0]), int(target[1]), closed):
-        raise Elsewhere(why_not)
+        raise AddressRefused(why_not)
     return socket.socket(family, kind, protocol)
 
 
@@ -221,7 +225,7 @@ _WHY: tuple[tuple[type[BaseException], str], ...] = (
 def why(error: BaseException) -> str:
     """What went wrong, for a person, without the request's address or content."""
     under = getattr(error, "os_error", error)
-    if isinstance(under, Elsewhere):
+    if isinstance(under, AddressRefused):
         return str(under)
     found = (text for kind, text in _WHY if isinstance(error, kind))
     return next(found, "the connection broke")

@@ -23,7 +23,7 @@ class TemplateError(ValueError):
     """A template that cannot be read; the text says what to change."""
 
 
-class Template(Protocol):
+class BodyTemplate(Protocol):
     """A body to be filled in."""
 
     media_type: str
@@ -33,13 +33,13 @@ class Template(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TemplateString:
     """One string with placeholders: literals at even places, names at odd ones."""
 
     pieces: tuple[str, ...]
 
     @classmethod
-    def parse(cls, text: str, known: Collection[str]) -> "Line":
+    def parse(cls, text: str, known: Collection[str]) -> "TemplateString":
         """Take a string apart; {{ and }} stand for braces.
 
         Raises:
@@ -83,7 +83,7 @@ class Line:
 class FormTemplate:
     """Fields for application/x-www-form-urlencoded, or for the query of a GET."""
 
-    fields: tuple[tuple[str, Line], ...]
+    fields: tuple[tuple[str, TemplateString], ...]
     media_type = "application/x-www-form-urlencoded"
 
     def pairs(self, values: Values) -> list[tuple[str, str]]:
@@ -121,7 +121,7 @@ def form_template(source: str, known: Collection[str]) -> FormTemplate:
         raise TemplateError("write a form like to={recipient}&text={text}") from error
     if not pairs:
         raise TemplateError("write a form like to={recipient}&text={text}")
-    return FormTemplate(tuple((name, Line.parse(value, known)) for name, value in pairs))
+    return FormTemplate(tuple((name, TemplateString.parse(value, known)) for name, value in pairs))
 
 
 def json_template(source: str, known: Collection[str]) -> JSONTemplate:
@@ -161,7 +161,7 @@ def read_headers(lines: str) -> dict[str, str]:
 
 def _parse(node: object, known: Collection[str]) -> object:
     if isinstance(node, str):
-        return Line.parse(node, known)
+        return TemplateString.parse(node, known)
     if isinstance(node, list):
         return [_parse(item, known) for item in node]
     if isinstance(node, dict):
@@ -170,7 +170,7 @@ def _parse(node: object, known: Collection[str]) -> object:
 
 
 def _fill(node: object, values: Values) -> object:
-    if isinstance(node, Line):
+    if isinstance(node, TemplateString):
         return node.fill(values)
     if isinstance(node, list):
         return [_fill(item, values) for item in node]
@@ -181,11 +181,11 @@ def _fill(node: object, values: Values) -> object:
 
 
 def _is_absent(node: object, filled: object) -> bool:
-    return isinstance(node, Line) and isinstance(filled, str) and node.absent(filled)
+    return isinstance(node, TemplateString) and isinstance(filled, str) and node.absent(filled)
 
 
-def _lines(node: object) -> Iterator[Line]:
-    if isinstance(node, Line):
+def _lines(node: object) -> Iterator[TemplateString]:
+    if isinstance(node, TemplateString):
         yield node
     elif isinstance(node, list):
         for item in node:

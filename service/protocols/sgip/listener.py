@@ -20,7 +20,6 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from types import TracebackType
 from typing import Self
 
-from service.channels.contract.gateway import Deliver as Take
 from service.channels.contract.gateway import (
     Delivery,
     Inbound,
@@ -28,10 +27,11 @@ from service.channels.contract.gateway import (
     RawDelivery,
     Receipt,
     Refused,
-    Unread,
+    UnreadReason,
 )
+from service.channels.contract.gateway import DeliveryHandler as Take
 from service.logs import seldom
-from service.protocols.frame import Broken
+from service.protocols.frame import BrokenFrame
 from service.protocols.sgip.packet import PDU
 from service.protocols.sgip.pdu import HEADER_OCTETS, Bind, Deliver, Report
 from service.protocols.sgip.session import LOGIN_TO_SP, SPSession
@@ -144,7 +144,7 @@ class CarrierLink(SPSession):
             self._listener.note(Refused.DISPLACED, displaced.address)
             displaced.abort(DISPLACED)
 
-    def broken(self, broken: Broken) -> None:
+    def broken(self, broken: BrokenFrame) -> None:
         """Take what cannot be read like what can: after the login only."""
         if self.bound:
             super().broken(broken)
@@ -218,7 +218,7 @@ class Listener(Listening):
         self,
         door: Door,
         deliver: Take,
-        read: Callable[[Deliver | Report], Receipt | Inbound | Unread],
+        read: Callable[[Deliver | Report], Receipt | Inbound | UnreadReason],
         *,
         response_timeout_seconds: float = 30.0,
     ) -> None:
@@ -319,9 +319,9 @@ class Listener(Listening):
         item = delivery(self._read(pdu), link.frame, HEADER_OCTETS)
         self._store(link, item, partial(link.answer, sequence, pdu))
 
-    def keep(self, link: CarrierLink, broken: Broken) -> None:
+    def keep(self, link: CarrierLink, broken: BrokenFrame) -> None:
         """Keep the octets of what cannot be read; it is refused once they are stored."""
-        item = RawDelivery(broken.frame, HEADER_OCTETS, Unread.BROKEN_LENGTH)
+        item = RawDelivery(broken.frame, HEADER_OCTETS, UnreadReason.BROKEN_LENGTH)
         self._store(link, item, partial(link.refuse_broken, broken))
 
     def _store(self, link: CarrierLink, item: Delivery, answer: Callable[[], None]) -> None:

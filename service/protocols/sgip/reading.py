@@ -1,6 +1,6 @@
 """What the carrier's REPORT and DELIVER say: SGIP 1.2 §4.2.5 and §4.2.4."""
 
-from service.channels.contract.gateway import Inbound, Receipt, Unread
+from service.channels.contract.gateway import Inbound, Receipt, UnreadReason
 from service.coding import udh
 from service.coding.data_coding import decode_chinese
 from service.protocols.number import to_e164
@@ -9,11 +9,11 @@ from service.protocols.sgip.sequence import reference
 from service.protocols.sgip.status import report_meaning
 
 
-def read(packet: pdu.Deliver | pdu.Report) -> Receipt | Inbound | Unread:
+def read(packet: pdu.Deliver | pdu.Report) -> Receipt | Inbound | UnreadReason:
     """What a command of the carrier says, or why that cannot be read."""
     if isinstance(packet, pdu.Deliver):
         return _inbound(packet)
-    return Unread.REPORT_ON_TEXT if packet.report_type else _receipt(packet)
+    return UnreadReason.REPORT_ON_TEXT if packet.report_type else _receipt(packet)
 
 
 def _receipt(report: pdu.Report) -> Receipt:

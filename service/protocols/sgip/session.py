@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from service.logs import seldom
-from service.protocols.client import Client, Request, Result
-from service.protocols.frame import Broken, Frames
+from service.protocols.client import Client, Request, ResultT
+from service.protocols.frame import BrokenFrame, Frames
 from service.protocols.session import Session, Timing
 from service.protocols.sgip.packet import PDU
 from service.protocols.sgip.pdu import (
@@ -84,7 +84,7 @@ class SGIPSession(Session):
         if self.is_open:
             self.send(encode(sequence, _RESPONSES[command.command](result)))
 
-    def refuse_broken(self, broken: Broken) -> None:
+    def refuse_broken(self, broken: BrokenFrame) -> None:
         """Answer a command that cannot be read: bad length (8); an answer is dropped."""
         response = _RESPONSES.get(broken.command)
         if response is not None and self.is_open:
@@ -103,10 +103,10 @@ class SPSession(SGIPSession):
     """
 
     deliveries: ClassVar = frozenset({Deliver.command, Report.command})
-    on_broken: Callable[[Broken], None]
+    on_broken: Callable[[BrokenFrame], None]
     on_deliver: Callable[[int, Deliver | Report], None]
 
-    def broken(self, broken: Broken) -> None:
+    def broken(self, broken: BrokenFrame) -> None:
         """Hand on a DELIVER or REPORT that cannot be read; refuse another command."""
         if broken.command in self.deliveries:
             self.on_broken(broken)
@@ -126,7 +126,7 @@ class SPSession(SGIPSession):
             self.answer(sequence, pdu, BOUND_ALREADY if isinstance(pdu, Bind) else BAD_PARAMETER)
 
 
-class SGIPClient(SPSession, Client[BindResp, SubmitResp, Result]):
+class SGIPClient(SPSession, Client[BindResp, SubmitResp, ResultT]):
     """The link that an SP opens.
 
     idle_seconds: how long it may be of no use before it logs out, as the specification asks.
@@ -143,7 +143,7 @@ class SGIPClient(SPSession, Client[BindResp, SubmitResp, Result]):
         response_timeout_seconds: float,
         silence_seconds: float,
         idle_seconds: float,
-        read_answer: Callable[[SubmitResp | None, int, int], Result],
+        read_answer: Callable[[SubmitResp | None, int, int], ResultT],
         on_deliver: Callable[[int, Deliver | Report], None],
         on_gone: Callable[[bool], None],
     ) -> None:

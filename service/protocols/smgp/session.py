@@ -10,8 +10,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import ClassVar
 
-from service.protocols.client import Client, Request, Result
-from service.protocols.frame import Broken, Frames
+from service.protocols.client import Client, Request, ResultT
+from service.protocols.frame import BrokenFrame, Frames
 from service.protocols.gateway_digest import GATEWAY_UNVERIFIED
 from service.protocols.session import Session, Timing
 from service.protocols.smgp import digest
@@ -72,7 +72,7 @@ class SMGPSession(Session):
         return encode(self.sequence.take(), ActiveTest())
 
 
-class SMGPClient(SMGPSession, Client[LoginResp, SubmitResp, Result]):
+class SMGPClient(SMGPSession, Client[LoginResp, SubmitResp, ResultT]):
     """The side of an SP. on_deliver: takes each Deliver; who has stored it calls `acknowledge`.
 
     verified: whether the gateway has shown at the login that it knows the secret.
@@ -87,7 +87,7 @@ class SMGPClient(SMGPSession, Client[LoginResp, SubmitResp, Result]):
         self,
         timing: Timing,
         *,
-        read_answer: Callable[[SubmitResp | None, int, int], Result],
+        read_answer: Callable[[SubmitResp | None, int, int], ResultT],
         on_deliver: Callable[[int, Deliver], None],
     ) -> None:
         super().__init__(timing)
@@ -127,7 +127,7 @@ class SMGPClient(SMGPSession, Client[LoginResp, SubmitResp, Result]):
         if self.is_open:
             self.send(encode(sequence, DeliverResp(deliver.msg_id)))
 
-    def refuse_broken(self, broken: Broken) -> None:
+    def refuse_broken(self, broken: BrokenFrame) -> None:
         """Tell the gateway that a Deliver cannot be read: bad MsgLength (36)."""
         if self.is_open:
             body = broken.frame[HEADER_OCTETS:]

@@ -37,7 +37,7 @@ _CODECS: dict[int, str | None] = {
 }
 
 
-class Alphabet(StrEnum):
+class DefaultAlphabet(StrEnum):
     """What an SMSC takes the default alphabet (data_coding 0) for."""
 
     GSM7 = "gsm7"
@@ -48,15 +48,15 @@ class Alphabet(StrEnum):
     @property
     def coding(self) -> Coding:
         """How its characters travel; packed septets only differ on the wire."""
-        return Coding.GSM7 if self is Alphabet.GSM7_PACKED else Coding(self.value)
+        return Coding.GSM7 if self is DefaultAlphabet.GSM7_PACKED else Coding(self.value)
 
 
-def write_content(body: bytes, header: bytes, alphabet: Alphabet | None) -> bytes:
+def write_content(body: bytes, header: bytes, alphabet: DefaultAlphabet | None) -> bytes:
     """A part's content: the user data header, if any, and its characters.
 
     alphabet: None unless the part is in the default alphabet.
     """
-    if alphabet is Alphabet.GSM7_PACKED:
+    if alphabet is DefaultAlphabet.GSM7_PACKED:
         return header + gsm7.pack(body, fill_bits=gsm7.fill_bits(len(header)))
     return header + body
 
@@ -67,7 +67,9 @@ def single_octets(chosen: Coding, septet_part: int) -> int:
     return SEPTETS if narrow else SINGLE_OCTETS
 
 
-def read_text(message: ShortMessage | DataSM, alphabet: Alphabet) -> tuple[str, Concatenation]:
+def read_text(
+    message: ShortMessage | DataSM, alphabet: DefaultAlphabet
+) -> tuple[str, Concatenation]:
     """The text of a message and its place among the parts of a longer one.
 
     The place comes from the user data header, else from the sar parameters; a part of a single
@@ -82,15 +84,19 @@ def read_text(message: ShortMessage | DataSM, alphabet: Alphabet) -> tuple[str, 
 
 
 def decode(
-    body: bytes, data_coding: int, alphabet: Alphabet = Alphabet.GSM7, *, header_octets: int = 0
+    body: bytes,
+    data_coding: int,
+    alphabet: DefaultAlphabet = DefaultAlphabet.GSM7,
+    *,
+    header_octets: int = 0,
 ) -> str:
     """The characters of a body; what makes no sense becomes U+FFFD, never an error."""
     default = partial(_decode_default, alphabet=alphabet, header_octets=header_octets)
     return schemes.decode(body, data_coding, _CODECS, default)
 
 
-def _decode_default(body: bytes, alphabet: Alphabet, header_octets: int) -> str:
-    if alphabet is Alphabet.GSM7_PACKED:
+def _decode_default(body: bytes, alphabet: DefaultAlphabet, header_octets: int) -> str:
+    if alphabet is DefaultAlphabet.GSM7_PACKED:
         body = gsm7.unpack(body, fill_bits=gsm7.fill_bits(header_octets))
     return decode_coding(body, alphabet.coding)
 

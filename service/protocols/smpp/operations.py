@@ -11,9 +11,9 @@ from service.protocols.smpp.packet import (
     NUMBER,
     PDU,
     RESPONSE,
-    Kind,
     Reader,
     Response,
+    SequenceKind,
     write_octet,
     write_text,
 )
@@ -27,7 +27,7 @@ class Outbind(PDU):
     """outbind: an SMSC asks to be logged in to."""
 
     command: ClassVar[int] = 0xB
-    kinds: ClassVar[tuple[Kind, ...]] = (16, 9)
+    kinds: ClassVar[tuple[SequenceKind, ...]] = (16, 9)
     system_id: str  # 16
     password: str  # 9
 
@@ -37,7 +37,7 @@ class AlertNotification(PDU):
     """alert_notification: a handset can be reached again; it has no answer."""
 
     command: ClassVar[int] = 0x102
-    kinds: ClassVar[tuple[Kind, ...]] = (NUMBER, NUMBER, 65, NUMBER, NUMBER, 65)
+    kinds: ClassVar[tuple[SequenceKind, ...]] = (NUMBER, NUMBER, 65, NUMBER, NUMBER, 65)
     source_addr_ton: int  # 1
     source_addr_npi: int  # 1
     source_addr: str  # 65
@@ -51,7 +51,7 @@ class QuerySM(PDU):
     """query_sm: what became of a message."""
 
     command: ClassVar[int] = 0x3
-    kinds: ClassVar[tuple[Kind, ...]] = (65, NUMBER, NUMBER, 21)
+    kinds: ClassVar[tuple[SequenceKind, ...]] = (65, NUMBER, NUMBER, 21)
     message_id: str  # 65
     source_addr_ton: int  # 1, as submitted
     source_addr_npi: int  # 1
@@ -63,7 +63,7 @@ class QuerySMResp(Response):
     """query_sm_resp."""
 
     command: ClassVar[int] = RESPONSE | QuerySM.command
-    kinds: ClassVar[tuple[Kind, ...]] = (65, 17, NUMBER, NUMBER)
+    kinds: ClassVar[tuple[SequenceKind, ...]] = (65, 17, NUMBER, NUMBER)
     message_id: str = ""  # 65
     final_date: str = ""  # 1 or 17
     message_state: int = 0  # 1
@@ -75,7 +75,7 @@ class CancelSM(PDU):
     """cancel_sm; an empty message_id: all from that source to that destination."""
 
     command: ClassVar[int] = 0x8
-    kinds: ClassVar[tuple[Kind, ...]] = (6, 65, NUMBER, NUMBER, 21, NUMBER, NUMBER, 21)
+    kinds: ClassVar[tuple[SequenceKind, ...]] = (6, 65, NUMBER, NUMBER, 21, NUMBER, NUMBER, 21)
     service_type: str  # 6
     message_id: str  # 65
     source_addr_ton: int  # 1

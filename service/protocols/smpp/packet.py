@@ -14,10 +14,10 @@ from service.protocols.smpp.tlv import TLV
 RESPONSE = 0x8000_0000
 """The bit that makes a request's command_id that of its response."""
 
-Kind = int | None
+SequenceKind = int | None
 """How a field is written: the most octets of a text, its end included; None: a number of one."""
 
-NUMBER: Kind = None
+NUMBER: SequenceKind = None
 
 
 def write_text(value: str, most: int) -> bytes:
@@ -96,7 +96,7 @@ class PDU:
     """
 
     command: ClassVar[int]
-    kinds: ClassVar[tuple[Kind, ...]] = ()
+    kinds: ClassVar[tuple[SequenceKind, ...]] = ()
     parameters: tuple[TLV, ...] = field(default=(), kw_only=True)
     command_status: int = field(default=0, kw_only=True)  # 4
 

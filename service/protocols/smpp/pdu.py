@@ -25,9 +25,9 @@ from service.protocols.smpp.packet import (
     NUMBER,
     PDU,
     RESPONSE,
-    Kind,
     Reader,
     Response,
+    SequenceKind,
     write_text,
 )
 from service.protocols.smpp.tlv import Tag
@@ -51,7 +51,15 @@ _HEADER = struct.Struct(">IIII")
 class Bind(PDU):
     """A login, in one of three roles."""
 
-    kinds: ClassVar[tuple[Kind, ...]] = (16, PASSWORD_OCTETS, 13, NUMBER, NUMBER, NUMBER, 41)
+    kinds: ClassVar[tuple[SequenceKind, ...]] = (
+        16,
+        PASSWORD_OCTETS,
+        13,
+        NUMBER,
+        NUMBER,
+        NUMBER,
+        41,
+    )
     system_id: str  # 16
     password: str  # 9
     system_type: str = ""  # 13
@@ -86,7 +94,7 @@ class BindTransceiver(Bind):
 class BindResp(Response):
     """The answer to a login; with sc_interface_version where the SMSC says it."""
 
-    kinds: ClassVar[tuple[Kind, ...]] = (16,)
+    kinds: ClassVar[tuple[SequenceKind, ...]] = (16,)
     system_id: str = ""  # 16
 
 
@@ -250,7 +258,7 @@ class SubmitSMResp(Response):
     """submit_sm_resp; message_id is opaque text."""
 
     command: ClassVar[int] = RESPONSE | SubmitSM.command
-    kinds: ClassVar[tuple[Kind, ...]] = (65,)
+    kinds: ClassVar[tuple[SequenceKind, ...]] = (65,)
     message_id: str = ""  # 65
 
 
@@ -266,7 +274,7 @@ class DeliverSMResp(Response):
     """deliver_sm_resp; its message_id is not used."""
 
     command: ClassVar[int] = RESPONSE | DeliverSM.command
-    kinds: ClassVar[tuple[Kind, ...]] = (65,)
+    kinds: ClassVar[tuple[SequenceKind, ...]] = (65,)
     message_id: str = ""  # 65
 
 
@@ -275,7 +283,7 @@ class DataSM(PDU):
     """data_sm: a text in message_payload, in either direction; some SMSCs send receipts so."""
 
     command: ClassVar[int] = 0x103
-    kinds: ClassVar[tuple[Kind, ...]] = (
+    kinds: ClassVar[tuple[SequenceKind, ...]] = (
         *(6, NUMBER, NUMBER, 65, NUMBER, NUMBER, 65),
         *(NUMBER, NUMBER, NUMBER),
     )
@@ -301,7 +309,7 @@ class DataSMResp(Response):
     """data_sm_resp."""
 
     command: ClassVar[int] = RESPONSE | DataSM.command
-    kinds: ClassVar[tuple[Kind, ...]] = (65,)
+    kinds: ClassVar[tuple[SequenceKind, ...]] = (65,)
     message_id: str = ""  # 65
 
 

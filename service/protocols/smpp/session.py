@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from service.logs import seldom
-from service.protocols.client import Client, Request, Result
-from service.protocols.frame import BadLength, Broken, Frames
+from service.protocols.client import Client, Request, ResultT
+from service.protocols.frame import BadLength, BrokenFrame, Frames
 from service.protocols.session import Session, Timing
 from service.protocols.smpp.operations import AlertNotification, Outbind
 from service.protocols.smpp.packet import PDU, RESPONSE, Response
@@ -95,13 +95,13 @@ class SMPPSession(Session):
         seldom(logger, logging.WARNING, NOT_OFFERED, command=f"{command:#x}")
         self.send(encode(sequence, GenericNack(command_status=ESME_RINVCMDID)))
 
-    def broken(self, broken: Broken) -> None:
+    def broken(self, broken: BrokenFrame) -> None:
         """Refuse a request at once, unless it is a delivery: that is stored first."""
         if broken.command not in self.deliveries:
             self.refuse_broken(broken)
         super().broken(broken)
 
-    def refuse_broken(self, broken: Broken) -> None:
+    def refuse_broken(self, broken: BrokenFrame) -> None:
         """Answer a request that cannot be read with a generic_nack; a response is dropped."""
         if not broken.command & RESPONSE:
             nack = GenericNack(command_status=ESME_RINVCMDLEN)
@@ -112,7 +112,7 @@ class SMPPSession(Session):
         self.send(encode(NO_SEQUENCE, GenericNack(command_status=ESME_RINVCMDLEN)))
 
 
-class SMPPClient(SMPPSession, Client[BindResp, SubmitSMResp, Result]):
+class SMPPClient(SMPPSession, Client[BindResp, SubmitSMResp, ResultT]):
     """The side of an ESME.
 
     on_deliver: takes each deliver_sm and data_sm; who has stored it calls `acknowledge`.
@@ -128,7 +128,7 @@ class SMPPClient(SMPPSession, Client[BindResp, SubmitSMResp, Result]):
         self,
         timing: Timing,
         *,
-        read_answer: Callable[[SubmitSMResp | None, int, int], Result],
+        read_answer: Callable[[SubmitSMResp | None, int, int], ResultT],
         on_deliver: Callable[[int, DeliverSM | DataSM], None],
     ) -> None:
         super().__init__(timing)

@@ -60,14 +60,14 @@ class Tag(IntEnum):
     ITS_SESSION_INFO = 0x1383
 
 
-Value = int | str | bytes
+TlvValue = int | str | bytes
 
 
 class TLV(NamedTuple):
     """One optional parameter. value: a number, text or octets, as its tag asks; else octets."""
 
     tag: int
-    value: Value
+    value: TlvValue
 
 
 _WIDTHS: dict[int, int] = {
@@ -146,14 +146,14 @@ def octets(parameters: tuple[TLV, ...], tag: Tag) -> bytes | None:
     return value if isinstance(value, bytes) else None
 
 
-def _first(parameters: tuple[TLV, ...], tag: Tag) -> Value | None:
+def _first(parameters: tuple[TLV, ...], tag: Tag) -> TlvValue | None:
     for parameter in parameters:
         if parameter.tag == tag:
             return parameter.value
     return None
 
 
-def _octets(tag: int, value: Value) -> bytes:
+def _octets(tag: int, value: TlvValue) -> bytes:
     if isinstance(value, bytes):
         return value
     if isinstance(value, str):
@@ -166,7 +166,7 @@ def _octets(tag: int, value: Value) -> bytes:
         raise ValueError(f"{value} does not fit optional parameter {tag:#06x}") from error
 
 
-def _value(tag: int, octets: bytes) -> Value:
+def _value(tag: int, octets: bytes) -> TlvValue:
     """A number of another width than its own (4 octets for 1 are seen) is read all the same."""
     if tag in _WIDTHS and 1 <= len(octets) <= 8:
         return int.from_bytes(octets, "big")

@@ -15,7 +15,7 @@ MOST_LISTED = 1000
 """How many repeated texts a report names; it counts all."""
 
 
-class Pace:
+class PaceAudit:
     """The busiest second of one account, by the calendar and as any second's span."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ def audit(path: Path) -> dict[str, Any]:
     Raises:
         Misconfigured: the journal cannot be read.
     """
-    paces: defaultdict[tuple[str, str], Pace] = defaultdict(Pace)
+    paces: defaultdict[tuple[str, str], PaceAudit] = defaultdict(PaceAudit)
     phones: Counter[int] = Counter()
     texts: set[int] = set()
     repeated: set[int] = set()

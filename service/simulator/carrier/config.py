@@ -10,12 +10,12 @@ DAY_SECONDS = 86_400.0
 PROTOCOLS = ("cmpp", "sgip", "smgp", "smpp", "twilio", "http")
 """What a simulated carrier can speak; each is a module of this folder."""
 
-Share = float
+FaultShare = float
 
 Port = int | None
 
 
-class Listener(BaseModel):
+class ListenerConfig(BaseModel):
     """Where an SP listens for the connections that an SGIP carrier opens."""
 
     host: str = Field(default="127.0.0.1", description="Address of the SP")
@@ -33,7 +33,7 @@ class Account(BaseModel):
 
     account: str = Field(min_length=1, max_length=34, description="Name of the account")
     secret: SecretStr = Field(description="Shared secret, password or token")
-    listener: Listener | None = Field(
+    listener: ListenerConfig | None = Field(
         default=None, description="Where the SP listens; SGIP sends its receipts there"
     )
     callback_url: str = Field(
@@ -49,7 +49,7 @@ class Faults(BaseModel):
     answer_delay_seconds: float | None = Field(
         default=None, ge=0, le=600, description="Delay of each submit's answer; null: the settings'"
     )
-    too_fast: Share = Field(default=0.0, ge=0, le=1, description="Refused as too fast")
+    too_fast: FaultShare = Field(default=0.0, ge=0, le=1, description="Refused as too fast")
     tps_ceiling: int | None = Field(
         default=None, ge=1, description="Submits a second for each account; null: the settings'"
     )
@@ -71,10 +71,10 @@ class Faults(BaseModel):
     wrong_digest: bool = Field(
         default=False, description="Logins are answered with a digest of another secret"
     )
-    swallow_responses: Share = Field(
+    swallow_responses: FaultShare = Field(
         default=0.0, ge=0, le=1, description="Accepted and journaled, but never answered"
     )
-    garbage_responses: Share = Field(
+    garbage_responses: FaultShare = Field(
         default=0.0, ge=0, le=1, description="Accepted, but answered with octets that are no frame"
     )
     disconnect_after: int | None = Field(
@@ -85,11 +85,13 @@ class Faults(BaseModel):
     half_open: bool = Field(
         default=False, description="Connections stay, but nothing is read and nothing is written"
     )
-    duplicate_receipts: Share = Field(default=0.001, ge=0, le=1, description="Receipts sent twice")
-    early_receipts: Share = Field(
+    duplicate_receipts: FaultShare = Field(
+        default=0.001, ge=0, le=1, description="Receipts sent twice"
+    )
+    early_receipts: FaultShare = Field(
         default=0.0005, ge=0, le=1, description="Receipts sent before the answer to their submit"
     )
-    unknown_receipts: Share = Field(
+    unknown_receipts: FaultShare = Field(
         default=0.0002, ge=0, le=1, description="Further receipts for ids that were never given"
     )
 

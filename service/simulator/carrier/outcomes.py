@@ -18,7 +18,7 @@ FLOW_CONTROL = "flow_control"
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class ReceiptOutcome:
     """An outcome: its name and the statuses its receipts may carry; none means no receipt."""
 
     name: str
@@ -26,17 +26,17 @@ class Fate:
 
 
 _FATES = (
-    Fate("delivered", ("DELIVRD",)),
-    Fate("powered_off", ("EXPIRED", "MI:0024", "MK:0010")),
-    Fate("suspended", ("MK:0005", "MK:0013")),
-    Fate("empty_number", ("MK:0001",)),
-    Fate("blacklisted", ("DB:0144", "MBBLACK", "TDBLACK")),
-    Fate("memory_full", ("MI:0099", "MI:0208", "NE:0103")),
-    Fate("ported", ("NP:1243", "MB:1049")),
-    Fate("content_filter", ("MK:0115", "KEYWORD", "CR:0200")),
-    Fate("frequency_limit", ("DB:0142", "CR:0202")),
-    Fate(FLOW_CONTROL, ()),
-    Fate("no_receipt", ()),
+    ReceiptOutcome("delivered", ("DELIVRD",)),
+    ReceiptOutcome("powered_off", ("EXPIRED", "MI:0024", "MK:0010")),
+    ReceiptOutcome("suspended", ("MK:0005", "MK:0013")),
+    ReceiptOutcome("empty_number", ("MK:0001",)),
+    ReceiptOutcome("blacklisted", ("DB:0144", "MBBLACK", "TDBLACK")),
+    ReceiptOutcome("memory_full", ("MI:0099", "MI:0208", "NE:0103")),
+    ReceiptOutcome("ported", ("NP:1243", "MB:1049")),
+    ReceiptOutcome("content_filter", ("MK:0115", "KEYWORD", "CR:0200")),
+    ReceiptOutcome("frequency_limit", ("DB:0142", "CR:0202")),
+    ReceiptOutcome(FLOW_CONTROL, ()),
+    ReceiptOutcome("no_receipt", ()),
 )
 
 # Per cent, in the order of _FATES.
@@ -48,7 +48,7 @@ PROFILES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PhoneFate:
     """A phone's fate. stat: what its receipt says, "" for none. throttled: refused once first."""
 
     fate: str
@@ -57,23 +57,23 @@ class Verdict:
 
 
 @cache
-def _verdict(fate: str, stat: str, throttled: bool) -> Verdict:
+def _verdict(fate: str, stat: str, throttled: bool) -> PhoneFate:
     """There are some forty of them, and one is asked for with every submit."""
-    return Verdict(fate, stat, throttled)
+    return PhoneFate(fate, stat, throttled)
 
 
-def fates(profile: str, seed: int, lane: str) -> Callable[[str], Verdict]:
+def fates(profile: str, seed: int, lane: str) -> Callable[[str], PhoneFate]:
     """The fate of any phone, in E.164 form, under a profile."""
     bounds = list(accumulate(PROFILES[profile]))
     scale = bounds[-1] / (1 << 32)
     prefix = f"{seed}:{lane}:"
 
-    def draw(phone: str, attempt: int) -> tuple[Fate, int]:
+    def draw(phone: str, attempt: int) -> tuple[ReceiptOutcome, int]:
         key = f"{prefix}{phone}:{attempt}".encode()
         number = int.from_bytes(blake2b(key, digest_size=8).digest(), "big")
         return _FATES[bisect_right(bounds, (number >> 32) * scale)], number & 0xFFFF_FFFF
 
-    def judge(phone: str) -> Verdict:
+    def judge(phone: str) -> PhoneFate:
         attempt = 0
         fate, choice = draw(phone, attempt)
         while fate.name == FLOW_CONTROL:

@@ -53,53 +53,53 @@ class MOPart:
     reference: int
 
 
-Outgoing = Owed | MOPart
+CarrierItem = Owed | MOPart
 
 
-class Link(Protocol):
+class ReceiptLink(Protocol):
     """A connection that receipts can be sent on."""
 
     @property
     def room(self) -> int:
         """How many more may be sent before one is acknowledged."""
 
-    def convey(self, item: Outgoing) -> None:
+    def convey(self, item: CarrierItem) -> None:
         """Send one."""
 
 
-class Receipts:
+class ReceiptQueue:
     """What one account is sent, and the links that can take it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.links: list[Link] = []
+        self.links: list[ReceiptLink] = []
         self._loop = loop
-        self._scheduled: list[tuple[float, int, Outgoing]] = []
+        self._scheduled: list[tuple[float, int, CarrierItem]] = []
         self._order = count()
-        self._ready: deque[Outgoing] = deque()
+        self._ready: deque[CarrierItem] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         """How many wait for their time or for a link."""
         return len(self._scheduled) + len(self._ready)
 
-    def schedule(self, item: Outgoing, delay: float) -> None:
+    def schedule(self, item: CarrierItem, delay: float) -> None:
         """Send one after `delay` seconds."""
         entry = self._loop.time() + delay, next(self._order), item
         heapq.heappush(self._scheduled, entry)
         if self._scheduled[0] is entry:  # else the timer is set for an earlier one
             self._arm()
 
-    def again(self, items: Sequence[Outgoing]) -> None:
+    def again(self, items: Sequence[CarrierItem]) -> None:
         """Send these before all others."""
         self._ready.extendleft(reversed(items))
         self.pump()
 
-    def last(self, items: Sequence[Outgoing]) -> None:
+    def last(self, items: Sequence[CarrierItem]) -> None:
         """Send these after all others that are ready."""
         self._ready.extend(items)
         self.pump()
 
-    def spread(self, items: Sequence[Outgoing]) -> None:
+    def spread(self, items: Sequence[CarrierItem]) -> None:
         """Send these now, each on another link than the one before; all wait if there is none."""
         links = [link for link in self.links if link.room > 0]
         for item, link in zip(items, cycle(links), strict=False):

@@ -21,9 +21,14 @@ from service.protocols.number import to_e164
 from service.simulator.carrier.config import Faults, SimulatorConfig
 from service.simulator.carrier.ids import Ids, Numbers
 from service.simulator.carrier.journal import Accepted, Journal
-from service.simulator.carrier.outcomes import Verdict, fates, receipt_delay
-from service.simulator.carrier.receipts import Outgoing, Owed, Receipts
-from service.simulator.carrier.subscriber import Asked, Refusal, Subscriber, Text
+from service.simulator.carrier.outcomes import PhoneFate, fates, receipt_delay
+from service.simulator.carrier.receipts import CarrierItem, Owed, ReceiptQueue
+from service.simulator.carrier.subscriber import (
+    ReceiptRequest,
+    SubmitRefusal,
+    SubmittedPart,
+    Subscriber,
+)
 
 DUPLICATE_SECONDS = 1.0
 """How long after a receipt its duplicate comes."""
@@ -65,7 +70,7 @@ class SMSC:
                 protocol,
                 account,
                 Ids(protocol, config.gateway_code, self._numbers),
-                Receipts(self._loop),
+                ReceiptQueue(self._loop),
             )
             for protocol in config.protocols
             for account in config.accounts
@@ -81,7 +86,7 @@ class SMSC:
         for session in list(self.sessions):
             session.faults_changed()
 
-    def submit(self, subscriber: Subscriber, text: Text) -> list[bytes] | Refusal:
+    def submit(self, subscriber: Subscriber, text: SubmittedPart) -> list[bytes] | SubmitRefusal:
         """Accept a part, giving an id for each recipient, or say why none is taken."""
         phones = [to_e164(phone) for phone in text.phones]
         now = self.clock.now()
@@ -89,7 +94,7 @@ class SMSC:
         if refusal is None:
             verdicts = [self._judge(phone) for phone in phones]
             if any(self._refuses(p, text.number, v) for p, v in zip(phones, verdicts, strict=True)):
-                refusal = Refusal.TOO_FAST
+                refusal = SubmitRefusal.TOO_FAST
         if refusal is not None:
             subscriber.tally.refused[refusal] += 1
             return refusal
@@ -99,7 +104,7 @@ class SMSC:
         self._accept(subscriber, text, ids, list(zip(phones, verdicts, strict=True)), now)
         return ids
 
-    def acknowledged(self, subscriber: Subscriber, item: Outgoing) -> None:
+    def acknowledged(self, subscriber: Subscriber, item: CarrierItem) -> None:
         """A receipt or a reply has arrived: it is owed no longer."""
         subscriber.tally.acknowledged(item)
         if isinstance(item, Owed) and item.journaled:
@@ -132,24 +137,24 @@ class SMSC:
 
     def _refusal(
         self, subscriber: Subscriber, phones: Sequence[str], now: datetime, *, fits: bool
-    ) -> Refusal | None:
+    ) -> SubmitRefusal | None:
         faults = self.faults
         if not fits:
-            return Refusal.TOO_LONG
+            return SubmitRefusal.TOO_LONG
         if subscriber.name in faults.barred_accounts:
-            return Refusal.BARRED
+            return SubmitRefusal.BARRED
         keeps_pace = subscriber.keeps_pace(self._loop.time(), len(phones))
         if not keeps_pace or self.happens(faults.too_fast):
-            return Refusal.TOO_FAST
+            return SubmitRefusal.TOO_FAST
         if not phones or not all(phones):
-            return Refusal.BAD_NUMBER
+            return SubmitRefusal.BAD_NUMBER
         # The day turns whether or not there is a limit now.
         used = subscriber.used_today(now)
         if faults.daily_limit is not None and used + len(phones) > faults.daily_limit:
-            return Refusal.DAILY_LIMIT
+            return SubmitRefusal.DAILY_LIMIT
         return None
 
-    def _refuses(self, phone: str, number: int, verdict: Verdict) -> bool:
+    def _refuses(self, phone: str, number: int, verdict: PhoneFate) -> bool:
         """Whether the phone's part is answered as too fast: the first time only."""
         key = phone, number
         if not verdict.throttled or key in self._refused_once:
@@ -160,9 +165,9 @@ class SMSC:
     def _accept(
         self,
         subscriber: Subscriber,
-        text: Text,
+        text: SubmittedPart,
         ids: Sequence[bytes],
-        recipients: Sequence[tuple[str, Verdict]],
+        recipients: Sequence[tuple[str, PhoneFate]],
         now: datetime,
     ) -> None:
         at = time.time()
@@ -192,11 +197,11 @@ class SMSC:
             if part.due is not None:
                 self._owe(subscriber, _owed(part, now), part.due - at)
 
-    def _due(self, asked: Asked, verdict: Verdict, at: float) -> float | None:
+    def _due(self, asked: ReceiptRequest, verdict: PhoneFate, at: float) -> float | None:
         """When the receipt is to be sent; None if there is none, or none was asked for."""
         delay = min(receipt_delay(self.random), self.config.max_delay_seconds)
         failed = verdict.fate != "delivered"
-        wanted = asked is Asked.ALL or (asked is Asked.FAILURES and failed)
+        wanted = asked is ReceiptRequest.ALL or (asked is ReceiptRequest.FAILURES and failed)
         return at + delay if verdict.stat and wanted else None
 
     def _owe(self, subscriber: Subscriber, owed: Owed, delay: float) -> None:

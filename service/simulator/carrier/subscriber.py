@@ -11,7 +11,7 @@ from service.coding.parts import Coding
 from service.simulator.carrier.config import Account
 from service.simulator.carrier.ids import Ids
 from service.simulator.carrier.rate import SlidingSecond
-from service.simulator.carrier.receipts import Outgoing, Owed, Receipts
+from service.simulator.carrier.receipts import CarrierItem, Owed, ReceiptQueue
 
 DAY_SECONDS = 86_400
 BEIJING_SECONDS = 8 * 3600
@@ -26,7 +26,7 @@ class LoginRefusal(StrEnum):
     TOO_MANY_CONNECTIONS = "too_many_connections"
 
 
-class Refusal(StrEnum):
+class SubmitRefusal(StrEnum):
     """Why a submit is not accepted; each protocol has its own code for it."""
 
     TOO_FAST = "too_fast"
@@ -36,7 +36,7 @@ class Refusal(StrEnum):
     BARRED = "barred"
 
 
-class Asked(StrEnum):
+class ReceiptRequest(StrEnum):
     """Which receipts a submit asks for."""
 
     ALL = "all"
@@ -45,7 +45,7 @@ class Asked(StrEnum):
 
 
 @dataclass(slots=True)
-class Text:
+class SubmittedPart:
     """A submitted part, in words that all protocols share.
 
     phones: as they came. body: the encoded characters without a header; coding: None if nobody
@@ -59,7 +59,7 @@ class Text:
     total: int
     body: bytes
     coding: Coding | None
-    asked: Asked = Asked.ALL
+    asked: ReceiptRequest = ReceiptRequest.ALL
     reference: bytes | None = None
     fits: bool = True
     callback: str = ""
@@ -79,14 +79,14 @@ class Tally:
     replies_sent: int = 0
     replies_acknowledged: int = 0
 
-    def sent(self, item: Outgoing) -> None:
+    def sent(self, item: CarrierItem) -> None:
         """Count what went out."""
         if isinstance(item, Owed):
             self.receipts_sent += 1
         else:
             self.replies_sent += 1
 
-    def acknowledged(self, item: Outgoing) -> None:
+    def acknowledged(self, item: CarrierItem) -> None:
         """Count what arrived."""
         if isinstance(item, Owed):
             self.receipts_acknowledged += 1
@@ -97,7 +97,7 @@ class Tally:
 class Subscriber:
     """An account as one protocol sees it. links: its connections that are logged in to submit."""
 
-    def __init__(self, protocol: str, account: Account, ids: Ids, receipts: Receipts) -> None:
+    def __init__(self, protocol: str, account: Account, ids: Ids, receipts: ReceiptQueue) -> None:
         self.protocol = protocol
         self.name = account.account
         self.secret = account.secret.get_secret_value()

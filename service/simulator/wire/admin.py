@@ -30,7 +30,7 @@ MOST_SUBMITS = 10_000
 
 _STATUSES: dict[type[TocsinError], int] = {Invalid: 422, Conflict: 409, Misconfigured: 409}
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+RequestHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -91,7 +91,7 @@ async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[i
 
 
 @web.middleware
-async def _plain_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _plain_errors(request: web.Request, handler: RequestHandler) -> web.StreamResponse:
     try:
         return await handler(request)
     except TocsinError as error:

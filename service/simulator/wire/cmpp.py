@@ -34,11 +34,17 @@ from service.protocols.cmpp.status import (
     RESULT_TOO_LONG,
 )
 from service.protocols.cmpp.version import BY_OCTET
-from service.protocols.frame import Broken
+from service.protocols.frame import BrokenFrame
 from service.protocols.number import to_national
 from service.simulator.carrier.receipts import MOPart, Owed
 from service.simulator.carrier.smsc import SMSC
-from service.simulator.carrier.subscriber import Asked, LoginRefusal, Refusal, Subscriber, Text
+from service.simulator.carrier.subscriber import (
+    LoginRefusal,
+    ReceiptRequest,
+    SubmitRefusal,
+    SubmittedPart,
+    Subscriber,
+)
 from service.simulator.carrier.times import by_minute
 from service.simulator.wire.server import Server, listening, timing
 
@@ -66,11 +72,11 @@ class CMPPServer(CMPPSession, Server):
         LoginRefusal.TOO_MANY_CONNECTIONS: CONNECT_TOO_MANY_CONNECTIONS,
     }
     refusals: ClassVar = {
-        Refusal.TOO_FAST: RESULT_FLOW_CONTROL,
-        Refusal.BAD_NUMBER: RESULT_BAD_DESTINATION,
-        Refusal.TOO_LONG: RESULT_TOO_LONG,
-        Refusal.DAILY_LIMIT: _RESULT_DAILY_LIMIT,
-        Refusal.BARRED: _RESULT_NO_BALANCE,
+        SubmitRefusal.TOO_FAST: RESULT_FLOW_CONTROL,
+        SubmitRefusal.BAD_NUMBER: RESULT_BAD_DESTINATION,
+        SubmitRefusal.TOO_LONG: RESULT_TOO_LONG,
+        SubmitRefusal.DAILY_LIMIT: _RESULT_DAILY_LIMIT,
+        SubmitRefusal.BARRED: _RESULT_NO_BALANCE,
     }
 
     def __init__(self, smsc: SMSC) -> None:
@@ -90,7 +96,7 @@ class CMPPServer(CMPPSession, Server):
         elif isinstance(pdu, Cancel):
             self.send(self.packet(sequence, CancelResp(_NOTHING_TO_CANCEL)))
 
-    def broken(self, broken: Broken) -> None:
+    def broken(self, broken: BrokenFrame) -> None:
         """Refuse a login or a SUBMIT that cannot be read; send again what it may acknowledge."""
         if broken.command == Connect.command and self.subscriber is None:
             answer = ConnectResp(CONNECT_BAD_STRUCTURE, bytes(16), self.version.octet)
@@ -201,17 +207,17 @@ class CMPPServer(CMPPSession, Server):
         return ConnectResp(status, authenticator, self.version.octet)
 
 
-def _text(pdu: Submit) -> Text:
+def _text(pdu: Submit) -> SubmittedPart:
     content = pdu.msg_content
     _, body = udh.parse(content) if pdu.tp_udhi else (None, content)
-    return Text(
+    return SubmittedPart(
         phones=pdu.dest_terminal_id,
         sender=pdu.src_id,
         number=pdu.pk_number,
         total=pdu.pk_total,
         body=body,
         coding=_CODINGS.get(pdu.msg_fmt),
-        asked=Asked.ALL if pdu.registered_delivery else Asked.NONE,
+        asked=ReceiptRequest.ALL if pdu.registered_delivery else ReceiptRequest.NONE,
         fits=len(content) <= _MAX_OCTETS.get(pdu.msg_fmt, _MAX_OCTETS_OTHERWISE),
     )
 

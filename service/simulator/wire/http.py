@@ -17,21 +17,21 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.coding.parts import Coding, decode
 from service.errors import Invalid
-from service.simulator.carrier.receipts import Outgoing, Owed
+from service.simulator.carrier.receipts import CarrierItem, Owed
 from service.simulator.carrier.smsc import SMSC
-from service.simulator.carrier.subscriber import Refusal, Subscriber, Text
+from service.simulator.carrier.subscriber import SubmitRefusal, SubmittedPart, Subscriber
 from service.simulator.wire.admin import check
-from service.simulator.wire.vendor import Call, Vendor
+from service.simulator.wire.vendor import PostedCallback, Vendor
 
 MOST_CHARACTERS = 1000
 RETRY_AFTER_SECONDS = 1
 
 _STATUSES = {
-    Refusal.TOO_FAST: 429,
-    Refusal.BAD_NUMBER: 400,
-    Refusal.TOO_LONG: 400,
-    Refusal.DAILY_LIMIT: 403,
-    Refusal.BARRED: 403,
+    SubmitRefusal.TOO_FAST: 429,
+    SubmitRefusal.BAD_NUMBER: 400,
+    SubmitRefusal.TOO_LONG: 400,
+    SubmitRefusal.DAILY_LIMIT: 403,
+    SubmitRefusal.BARRED: 403,
 }
 
 
@@ -55,7 +55,7 @@ class HTTPVendor(Vendor):
         """The one path."""
         return [web.post("/messages", self._create)]
 
-    def callback(self, subscriber: Subscriber, item: Outgoing) -> Call | None:
+    def callback(self, subscriber: Subscriber, item: CarrierItem) -> PostedCallback | None:
         """A receipt or a text as JSON, signed."""
         url = subscriber.account.callback_url
         if not url:
@@ -76,7 +76,7 @@ class HTTPVendor(Vendor):
             "X-Timestamp": timestamp,
             "X-Signature": signature(secret, timestamp, octets),
         }
-        return Call(url, headers, octets)
+        return PostedCallback(url, headers, octets)
 
     async def _create(self, request: web.Request) -> web.Response:
         status = self.smsc.faults.login_status
@@ -88,7 +88,7 @@ class HTTPVendor(Vendor):
             order = check(Order, await _object(request))
         except Invalid as error:
             return _refused(400, "invalid", error.message)
-        text = Text(
+        text = SubmittedPart(
             phones=(order.to,),
             sender=order.sender,
             number=1,
@@ -98,7 +98,7 @@ class HTTPVendor(Vendor):
             fits=len(order.text) <= MOST_CHARACTERS,
         )
         verdict = await self.submit(request, subscriber, text)
-        if isinstance(verdict, Refusal):
+        if isinstance(verdict, SubmitRefusal):
             return _refused(_STATUSES[verdict], verdict.value, "not taken")
         body = {"id": verdict.decode(), "code": "accepted", "client_id": order.id}
         return web.json_response(body, status=202)

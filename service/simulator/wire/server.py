@@ -19,9 +19,14 @@ from service.protocols.frame import Frames
 from service.protocols.session import Session, Timing
 from service.protocols.window import Window
 from service.simulator.carrier.config import SimulatorConfig
-from service.simulator.carrier.receipts import MOPart, Outgoing, Owed
+from service.simulator.carrier.receipts import CarrierItem, MOPart, Owed
 from service.simulator.carrier.smsc import SMSC
-from service.simulator.carrier.subscriber import LoginRefusal, Refusal, Subscriber, Text
+from service.simulator.carrier.subscriber import (
+    LoginRefusal,
+    SubmitRefusal,
+    SubmittedPart,
+    Subscriber,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +112,7 @@ class Submits(Served):
     login_statuses: ClassVar[Mapping[LoginRefusal, int]]
     """What the protocol answers to a login that is refused."""
 
-    refusals: ClassVar[Mapping[Refusal, int]]
+    refusals: ClassVar[Mapping[SubmitRefusal, int]]
     """What the protocol answers to a submit that is refused."""
 
     def __init__(self, frames: Frames, timing: Timing) -> None:
@@ -159,11 +164,11 @@ class Submits(Served):
         if self.subscriber is None and waited >= LOGIN_SECONDS and not self._frozen:
             self.close("nobody has logged in")
 
-    def submitted(self, sequence: int, text: Text) -> None:
+    def submitted(self, sequence: int, text: SubmittedPart) -> None:
         """Take a submit of the account that is logged in, and answer it or not."""
         assert self.subscriber is not None  # noqa: S101  # the login gate comes first
         verdict = self.smsc.submit(self.subscriber, text)
-        if isinstance(verdict, Refusal):
+        if isinstance(verdict, SubmitRefusal):
             self.refuse(sequence, verdict)
             return
         self._submits += 1
@@ -178,7 +183,7 @@ class Submits(Served):
         else:
             self._answer(self.submit_answer(sequence, verdict, OK))
 
-    def refuse(self, sequence: int, refusal: Refusal) -> None:
+    def refuse(self, sequence: int, refusal: SubmitRefusal) -> None:
         """Answer a submit that is not accepted."""
         self._answer(self.submit_answer(sequence, (), self.refusals[refusal]))
 
@@ -228,7 +233,7 @@ class Reports(Served):
 
     def __init__(self, frames: Frames, timing: Timing) -> None:
         super().__init__(frames, timing)
-        self._reported = Window[Outgoing]()
+        self._reported = Window[CarrierItem]()
 
     @abstractmethod
     def next_sequence(self) -> int:
@@ -255,7 +260,7 @@ class Reports(Served):
         subscriber.receipts.links.append(self)
         subscriber.receipts.pump()
 
-    def convey(self, item: Outgoing) -> None:
+    def convey(self, item: CarrierItem) -> None:
         """Send a receipt or a reply."""
         sequence = self.next_sequence()
         if isinstance(item, Owed):

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from service.coding import udh
 from service.coding.parts import Coding
-from service.protocols.frame import Broken
+from service.protocols.frame import BrokenFrame
 from service.protocols.session import connect
 from service.protocols.sgip import status
 from service.protocols.sgip.packet import PDU
@@ -31,10 +31,16 @@ from service.protocols.sgip.pdu import (
 )
 from service.protocols.sgip.sequence import SequenceNumbers, reference
 from service.protocols.sgip.session import LOGIN_TO_SMG, LOGIN_TO_SP, SGIPSession
-from service.simulator.carrier.config import Listener
-from service.simulator.carrier.receipts import MOPart, Outgoing, Owed
+from service.simulator.carrier.config import ListenerConfig
+from service.simulator.carrier.receipts import CarrierItem, MOPart, Owed
 from service.simulator.carrier.smsc import SMSC
-from service.simulator.carrier.subscriber import Asked, LoginRefusal, Refusal, Subscriber, Text
+from service.simulator.carrier.subscriber import (
+    LoginRefusal,
+    ReceiptRequest,
+    SubmitRefusal,
+    SubmittedPart,
+    Subscriber,
+)
 from service.simulator.wire.server import Reports, Server, listening
 
 logger = logging.getLogger(__name__)
@@ -58,7 +64,7 @@ _CODINGS = {0: Coding.ASCII, 8: Coding.UCS2, 15: Coding.GB18030}
 _MESSAGE_CODING = {coding: value for value, coding in _CODINGS.items()}
 _MAX_OCTETS = {0: 160}
 _MAX_OCTETS_OTHERWISE = 140
-_ASKED = {0: Asked.FAILURES, 2: Asked.NONE}
+_ASKED = {0: ReceiptRequest.FAILURES, 2: ReceiptRequest.NONE}
 
 _SERVICE_SUSPENDED = 108
 
@@ -113,7 +119,7 @@ class Sending(SGIPSession, Reports):
         if isinstance(pdu, ReportResp | DeliverResp):
             self.acknowledged(sequence, taken=pdu.result == status.OK)
 
-    def broken(self, broken: Broken) -> None:
+    def broken(self, broken: BrokenFrame) -> None:
         """Send again what it may acknowledge, refuse a command."""
         if broken.command in _ACKNOWLEDGEMENTS:
             self.acknowledged(broken.sequence, taken=False)
@@ -147,11 +153,11 @@ class SGIPServer(Sending, Server):
         LoginRefusal.TOO_MANY_CONNECTIONS: status.TOO_MANY_CONNECTIONS,
     }
     refusals: ClassVar = {
-        Refusal.TOO_FAST: status.FLOW_CONTROL,
-        Refusal.BAD_NUMBER: status.BAD_NUMBER,
-        Refusal.TOO_LONG: status.BAD_LENGTH,
-        Refusal.DAILY_LIMIT: status.DAILY_AMOUNT,
-        Refusal.BARRED: _SERVICE_SUSPENDED,
+        SubmitRefusal.TOO_FAST: status.FLOW_CONTROL,
+        SubmitRefusal.BAD_NUMBER: status.BAD_NUMBER,
+        SubmitRefusal.TOO_LONG: status.BAD_LENGTH,
+        SubmitRefusal.DAILY_LIMIT: status.DAILY_AMOUNT,
+        SubmitRefusal.BARRED: _SERVICE_SUSPENDED,
     }
 
     def __init__(self, smsc: SMSC, numbers: SequenceNumbers, seen: dict[str, Seen]) -> None:
@@ -171,7 +177,7 @@ class SGIPServer(Sending, Server):
         else:
             super().handle(sequence, pdu)
 
-    def broken(self, broken: Broken) -> None:
+    def broken(self, broken: BrokenFrame) -> None:
         """Refuse a login that cannot be read, and close; go on after it."""
         super().broken(broken)
         if self.subscriber is None:
@@ -264,7 +270,7 @@ class Dialler:
     """
 
     def __init__(
-        self, smsc: SMSC, subscriber: Subscriber, door: Listener, numbers: SequenceNumbers
+        self, smsc: SMSC, subscriber: Subscriber, door: ListenerConfig, numbers: SequenceNumbers
     ) -> None:
         self._smsc = smsc
         self._subscriber = subscriber
@@ -278,7 +284,7 @@ class Dialler:
         self._wanted.set()
         return 0
 
-    def convey(self, item: Outgoing) -> None:
+    def convey(self, item: CarrierItem) -> None:
         """Never asked for: there is no room."""
         raise ValueError(f"no connection for {type(item).__name__}")
 
@@ -335,11 +341,11 @@ class Dialler:
         return None
 
 
-def _text(sequence: int, pdu: Submit) -> Text:
+def _text(sequence: int, pdu: Submit) -> SubmittedPart:
     content = pdu.message_content
     joining, body = udh.parse(content) if pdu.tp_udhi else (None, content)
     place = joining or udh.Concatenation(reference=0, total=1, number=1)
-    return Text(
+    return SubmittedPart(
         # By the book a number without 86 is a bad one.
         phones=[number if number.startswith("86") else "" for number in pdu.user_number],
         sender=pdu.sp_number,
@@ -347,7 +353,7 @@ def _text(sequence: int, pdu: Submit) -> Text:
         total=place.total,
         body=body,
         coding=_CODINGS.get(pdu.message_coding),
-        asked=_ASKED.get(pdu.report_flag, Asked.ALL),
+        asked=_ASKED.get(pdu.report_flag, ReceiptRequest.ALL),
         reference=reference(sequence),
         fits=len(content) <= _MAX_OCTETS.get(pdu.message_coding, _MAX_OCTETS_OTHERWISE),
     )

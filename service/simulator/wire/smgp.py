@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from service.coding import udh
 from service.coding.parts import Coding
-from service.protocols.frame import Broken
+from service.protocols.frame import BrokenFrame
 from service.protocols.number import to_national
 from service.protocols.smgp import digest, times
 from service.protocols.smgp.packet import PDU
@@ -47,7 +47,13 @@ from service.protocols.smgp.status import (
 from service.protocols.smgp.tlv import NO_OPTIONS, Options
 from service.simulator.carrier.receipts import MOPart, Owed
 from service.simulator.carrier.smsc import SMSC
-from service.simulator.carrier.subscriber import Asked, LoginRefusal, Refusal, Subscriber, Text
+from service.simulator.carrier.subscriber import (
+    LoginRefusal,
+    ReceiptRequest,
+    SubmitRefusal,
+    SubmittedPart,
+    Subscriber,
+)
 from service.simulator.carrier.times import by_minute, by_second
 from service.simulator.wire.server import Server, listening, timing
 
@@ -90,11 +96,11 @@ class SMGPServer(SMGPSession, Server):
         LoginRefusal.TOO_MANY_CONNECTIONS: STATUS_TOO_MANY_CONNECTIONS,
     }
     refusals: ClassVar = {
-        Refusal.TOO_FAST: STATUS_BUSY,
-        Refusal.BAD_NUMBER: STATUS_BAD_DESTINATION,
-        Refusal.TOO_LONG: STATUS_BAD_LENGTH,
-        Refusal.DAILY_LIMIT: STATUS_DAILY_AMOUNT,
-        Refusal.BARRED: STATUS_ACCOUNT_EXPIRED,
+        SubmitRefusal.TOO_FAST: STATUS_BUSY,
+        SubmitRefusal.BAD_NUMBER: STATUS_BAD_DESTINATION,
+        SubmitRefusal.TOO_LONG: STATUS_BAD_LENGTH,
+        SubmitRefusal.DAILY_LIMIT: STATUS_DAILY_AMOUNT,
+        SubmitRefusal.BARRED: STATUS_ACCOUNT_EXPIRED,
     }
 
     def __init__(self, smsc: SMSC) -> None:
@@ -116,7 +122,7 @@ class SMGPServer(SMGPSession, Server):
         elif isinstance(pdu, DeliverResp):
             self.acknowledged(sequence, taken=pdu.status == STATUS_OK)
 
-    def broken(self, broken: Broken) -> None:
+    def broken(self, broken: BrokenFrame) -> None:
         """Refuse a login or a Submit that cannot be read; send again what it may acknowledge."""
         if broken.command == Login.command and self.subscriber is None:
             answer = LoginResp(STATUS_BAD_STRUCTURE, bytes(16), VERSION)
@@ -210,17 +216,17 @@ class SMGPServer(SMGPSession, Server):
         return LoginResp(status, authenticator, VERSION)
 
 
-def _text(pdu: Submit) -> Text:
+def _text(pdu: Submit) -> SubmittedPart:
     content, options = pdu.msg_content, pdu.options
     place, body = udh.parse(content) if options.tp_udhi else (None, content)
-    return Text(
+    return SubmittedPart(
         phones=pdu.dest_term_id,
         sender=pdu.src_term_id,
         number=options.pk_number or (place.number if place else 1),
         total=options.pk_total or (place.total if place else 1),
         body=body,
         coding=_CODINGS.get(pdu.msg_format),
-        asked=Asked.ALL if pdu.need_report else Asked.NONE,
+        asked=ReceiptRequest.ALL if pdu.need_report else ReceiptRequest.NONE,
         fits=len(content) <= _MAX_OCTETS.get(pdu.msg_format, _MAX_OCTETS_OTHERWISE),
     )
 

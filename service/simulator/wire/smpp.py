@@ -16,7 +16,7 @@ from service.coding.parts import SEPTETS, SINGLE_OCTETS, Coding
 from service.coding.udh import Concatenation
 from service.errors import Misconfigured
 from service.protocols.smpp import address, coding, report
-from service.protocols.smpp.coding import Alphabet
+from service.protocols.smpp.coding import DefaultAlphabet
 from service.protocols.smpp.operations import (
     AlertNotification,
     CancelSM,
@@ -66,7 +66,12 @@ from service.protocols.smpp.status import (
 from service.protocols.smpp.tlv import TLV, Tag
 from service.simulator.carrier.receipts import MOPart, Owed
 from service.simulator.carrier.smsc import SMSC
-from service.simulator.carrier.subscriber import Asked, LoginRefusal, Refusal, Text
+from service.simulator.carrier.subscriber import (
+    LoginRefusal,
+    ReceiptRequest,
+    SubmitRefusal,
+    SubmittedPart,
+)
 from service.simulator.carrier.times import by_minute
 from service.simulator.wire.server import Served, Server, listening, timing
 
@@ -79,7 +84,7 @@ BARRED = 0x401
 _CODINGS = {0: Coding.GSM7, 1: Coding.ASCII, 3: Coding.LATIN1, 8: Coding.UCS2, 15: Coding.GB18030}
 _DATA_CODING = {chosen: value for value, chosen in _CODINGS.items()}
 _SEPTETS = frozenset({Coding.GSM7, Coding.ASCII})
-_ASKED = {0: Asked.NONE, 2: Asked.FAILURES}
+_ASKED = {0: ReceiptRequest.NONE, 2: ReceiptRequest.FAILURES}
 _ASKED_MASK = 0x03
 
 _BIND_RESPS: dict[type[PDU], type[BindResp]] = {
@@ -136,11 +141,11 @@ class SMPPServer(SMPPSession, Server):
         LoginRefusal.TOO_MANY_CONNECTIONS: ESME_RALYBND,
     }
     refusals: ClassVar = {
-        Refusal.TOO_FAST: ESME_RTHROTTLED,
-        Refusal.BAD_NUMBER: ESME_RINVDSTADR,
-        Refusal.TOO_LONG: ESME_RINVMSGLEN,
-        Refusal.DAILY_LIMIT: DAILY_LIMIT,
-        Refusal.BARRED: BARRED,
+        SubmitRefusal.TOO_FAST: ESME_RTHROTTLED,
+        SubmitRefusal.BAD_NUMBER: ESME_RINVDSTADR,
+        SubmitRefusal.TOO_LONG: ESME_RINVMSGLEN,
+        SubmitRefusal.DAILY_LIMIT: DAILY_LIMIT,
+        SubmitRefusal.BARRED: BARRED,
     }
 
     def __init__(self, smsc: SMSC) -> None:
@@ -280,22 +285,22 @@ def _in_parts(reply: DeliverSM, text: MOPart) -> DeliverSM:
     return replace(reply, esm_class=coding.UDH_INDICATOR, short_message=content)
 
 
-def _text(pdu: SubmitSM) -> Text:
+def _text(pdu: SubmitSM) -> SubmittedPart:
     content = pdu.content
     in_payload = content is not pdu.short_message
     _, body = udh.parse(content) if pdu.esm_class & coding.UDH_INDICATOR else (None, content)
     joined = pdu.parameters or pdu.esm_class & coding.UDH_INDICATOR
-    place = coding.read_text(pdu, Alphabet.GSM7)[1] if joined else _WHOLE
+    place = coding.read_text(pdu, DefaultAlphabet.GSM7)[1] if joined else _WHOLE
     chosen = _CODINGS.get(pdu.data_coding)
     most = SEPTETS if chosen in _SEPTETS else SINGLE_OCTETS
-    return Text(
+    return SubmittedPart(
         phones=(pdu.destination_addr,),
         sender=pdu.source_addr,
         number=place.number,
         total=place.total,
         body=body,
         coding=chosen,
-        asked=_ASKED.get(pdu.registered_delivery & _ASKED_MASK, Asked.ALL),
+        asked=_ASKED.get(pdu.registered_delivery & _ASKED_MASK, ReceiptRequest.ALL),
         fits=in_payload or len(content) <= most,
     )
 

@@ -19,10 +19,10 @@ from urllib.parse import urlencode, urlsplit
 from aiohttp import web
 
 from service.coding.parts import Coding, count, decode
-from service.simulator.carrier.receipts import Outgoing, Owed
+from service.simulator.carrier.receipts import CarrierItem, Owed
 from service.simulator.carrier.smsc import SMSC
-from service.simulator.carrier.subscriber import Refusal, Subscriber, Text
-from service.simulator.wire.vendor import Call, Vendor
+from service.simulator.carrier.subscriber import SubmitRefusal, SubmittedPart, Subscriber
+from service.simulator.wire.vendor import PostedCallback, Vendor
 
 VERSION = "2010-04-01"
 MOST_KEPT = 100_000
@@ -33,11 +33,11 @@ PAGE = 50
 MOST_IN_PAGE = 1000
 
 _SENT_BACK = {
-    Refusal.TOO_FAST: (429, 20429, "Too Many Requests"),
-    Refusal.BAD_NUMBER: (400, 21211, "Invalid 'To' Phone Number"),
-    Refusal.TOO_LONG: (400, 21617, "The message body exceeds the 1600 character limit"),
-    Refusal.DAILY_LIMIT: (429, 63038, "Account exceeded the daily messages limit"),
-    Refusal.BARRED: (403, 20005, "Account not active"),
+    SubmitRefusal.TOO_FAST: (429, 20429, "Too Many Requests"),
+    SubmitRefusal.BAD_NUMBER: (400, 21211, "Invalid 'To' Phone Number"),
+    SubmitRefusal.TOO_LONG: (400, 21617, "The message body exceeds the 1600 character limit"),
+    SubmitRefusal.DAILY_LIMIT: (429, 63038, "Account exceeded the daily messages limit"),
+    SubmitRefusal.BARRED: (403, 20005, "Account not active"),
 }
 _ERRORS = {
     "powered_off": 30003,
@@ -52,7 +52,7 @@ _ERRORS = {
 
 
 @dataclass(slots=True)
-class Message:
+class TwilioMessage:
     """A message as the API shows it. error: 0 for none."""
 
     sid: str
@@ -125,7 +125,7 @@ class Twilio(Vendor):
 
     def __init__(self, smsc: SMSC) -> None:
         super().__init__(smsc)
-        self._messages: dict[str, Message] = {}
+        self._messages: dict[str, TwilioMessage] = {}
 
     def routes(self) -> list[web.RouteDef]:
         """What is served of the API."""
@@ -137,7 +137,7 @@ class Twilio(Vendor):
             web.get(f"{account}/Messages/{{sid}}.json", _answered(self._show)),
         ]
 
-    def callback(self, subscriber: Subscriber, item: Outgoing) -> Call | None:
+    def callback(self, subscriber: Subscriber, item: CarrierItem) -> PostedCallback | None:
         """The form of a status or of a text, signed."""
         if isinstance(item, Owed):
             fields = self._status_fields(subscriber, item)
@@ -178,7 +178,9 @@ class Twilio(Vendor):
         }
         return {**fields, "ErrorCode": str(error)} if error else fields
 
-    def _signed(self, subscriber: Subscriber, url: str, fields: Mapping[str, str]) -> Call | None:
+    def _signed(
+        self, subscriber: Subscriber, url: str, fields: Mapping[str, str]
+    ) -> PostedCallback | None:
         if not url:
             return None
         wrong = self.smsc.faults.wrong_digest
@@ -187,7 +189,7 @@ class Twilio(Vendor):
             "Content-Type": "application/x-www-form-urlencoded",
             "X-Twilio-Signature": signature(token, url, fields),
         }
-        return Call(url, headers, urlencode(fields).encode())
+        return PostedCallback(url, headers, urlencode(fields).encode())
 
     async def _show_account(self, request: web.Request) -> web.Response:
         subscriber = self._log_in(request)
@@ -207,7 +209,7 @@ class Twilio(Vendor):
         form = {name: str(value) for name, value in (await request.post()).items()}
         _check_form(form)
         to, body = form["To"], form["Body"]
-        text = Text(
+        text = SubmittedPart(
             phones=(to,),
             sender=form.get("From", "") or form["MessagingServiceSid"],
             number=1,
@@ -222,7 +224,7 @@ class Twilio(Vendor):
 
         def keep(sid: bytes) -> None:
             self._keep(
-                Message(
+                TwilioMessage(
                     sid.decode(),
                     subscriber.name,
                     to,
@@ -235,7 +237,7 @@ class Twilio(Vendor):
             )
 
         verdict = await self.submit(request, subscriber, text, keep)
-        if isinstance(verdict, Refusal):
+        if isinstance(verdict, SubmitRefusal):
             raise APIError(*_SENT_BACK[verdict])
         queued = self._messages[verdict.decode()]
         return web.json_response({**queued.fields(), "status": "queued"}, status=201)
@@ -275,7 +277,7 @@ class Twilio(Vendor):
             }
         )
 
-    def _keep(self, message: Message) -> None:
+    def _keep(self, message: TwilioMessage) -> None:
         self._messages[message.sid] = message
         if len(self._messages) > MOST_KEPT:
             del self._messages[next(iter(self._messages))]
@@ -339,11 +341,11 @@ def _check_form(form: Mapping[str, str]) -> None:
         raise APIError(400, 21624, "Invalid validity period value")
 
 
-def _filter(query: Mapping[str, str]) -> Callable[[Message], bool]:
+def _filter(query: Mapping[str, str]) -> Callable[[TwilioMessage], bool]:
     since, until = _instant(query, "DateSent>"), _instant(query, "DateSent<")
     day = _instant(query, "DateSent")
 
-    def wanted(message: Message) -> bool:
+    def wanted(message: TwilioMessage) -> bool:
         created = message.created_at
         return (
             query.get("To", message.to) == message.to

@@ -1,27 +1,25 @@
 """A carrier with an HTTP interface: the faults of the links, and callbacks until they arrive.
 
-A provider says how requests, answers and callbacks look. Each account has one `Caller`, which posts
-its receipts and replies and posts again what was not answered with 2xx.
+A provider says how requests, answers and callbacks look. Each account has one `CallbackPoster`,
+which posts its receipts and replies and posts again what was not answered with 2xx.
 """
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import ClassVar, NamedTuple, NoReturn
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
-from service.simulator.carrier.receipts import Outgoing
+from service.simulator.carrier.receipts import CarrierItem
 from service.simulator.carrier.smsc import SMSC
-from service.simulator.carrier.subscriber import Refusal, Subscriber, Text
-from service.simulator.wire.admin import serving
+from service.simulator.carrier.subscriber import SubmitRefusal, SubmittedPart, Subscriber
+from service.simulator.wire.admin import RequestHandler, serving
 from service.simulator.wire.server import GARBAGE
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-
-class Call(NamedTuple):
+class PostedCallback(NamedTuple):
     """A callback as it is posted."""
 
     url: str
@@ -29,7 +27,7 @@ class Call(NamedTuple):
     body: bytes
 
 
-class Caller:
+class CallbackPoster:
     """Posts what one account is sent. write: as the provider does; None: nobody wants to know."""
 
     def __init__(
@@ -37,7 +35,7 @@ class Caller:
         smsc: SMSC,
         subscriber: Subscriber,
         client: ClientSession,
-        write: Callable[[Subscriber, Outgoing], Call | None],
+        write: Callable[[Subscriber, CarrierItem], PostedCallback | None],
     ) -> None:
         self._smsc = smsc
         self._subscriber = subscriber
@@ -53,7 +51,7 @@ class Caller:
             return 0
         return self._smsc.config.deliver_window - len(self._tasks)
 
-    def convey(self, item: Outgoing) -> None:
+    def convey(self, item: CarrierItem) -> None:
         """Post one."""
         task = asyncio.create_task(self._post(item))
         self._tasks.add(task)
@@ -75,7 +73,7 @@ class Caller:
         if not task.cancelled():
             self._subscriber.receipts.pump()
 
-    async def _post(self, item: Outgoing) -> None:
+    async def _post(self, item: CarrierItem) -> None:
         seconds = self._smsc.config.response_timeout_seconds
         call = self._write(self._subscriber, item)
         self._subscriber.tally.sent(item)
@@ -85,7 +83,7 @@ class Caller:
         else:
             self._subscriber.receipts.schedule(item, seconds)
 
-    async def _takes(self, call: Call, seconds: float) -> bool:
+    async def _takes(self, call: PostedCallback, seconds: float) -> bool:
         """Post a callback; whether it was answered with success in time."""
         try:
             async with self._client.post(
@@ -111,7 +109,7 @@ class Vendor(ABC):
         self._submits = 0
         self._alive = asyncio.Event()
         self._transports: set[asyncio.Transport] = set()
-        self._callers: dict[str, Caller] = {}
+        self._callers: dict[str, CallbackPoster] = {}
         self.faults_changed()
         smsc.sessions.add(self)
 
@@ -120,7 +118,7 @@ class Vendor(ABC):
         """What the interface serves."""
 
     @abstractmethod
-    def callback(self, subscriber: Subscriber, item: Outgoing) -> Call | None:
+    def callback(self, subscriber: Subscriber, item: CarrierItem) -> PostedCallback | None:
         """How a receipt or a reply is posted; None if the account does not want to know."""
 
     @asynccontextmanager
@@ -135,7 +133,7 @@ class Vendor(ABC):
         config = self.smsc.config
         async with ClientSession() as client:
             for subscriber in self.subscribers():
-                caller = Caller(self.smsc, subscriber, client, self.callback)
+                caller = CallbackPoster(self.smsc, subscriber, client, self.callback)
                 self._callers[subscriber.name] = caller
             try:
                 port = config.port_of(self.protocol) or 0
@@ -154,14 +152,14 @@ class Vendor(ABC):
         self,
         request: web.Request,
         subscriber: Subscriber,
-        text: Text,
+        text: SubmittedPart,
         taken: Callable[[bytes], None] = lambda _: None,
-    ) -> bytes | Refusal:
+    ) -> bytes | SubmitRefusal:
         """Take a submit to one phone, and give its id; does not return where a fault keeps the
         answer back. taken: called with the id once it is accepted, before anything else.
         """
         verdict = self.smsc.submit(subscriber, text)
-        if isinstance(verdict, Refusal):
+        if isinstance(verdict, SubmitRefusal):
             await self._delay()
             return verdict
         (message_id,) = verdict
@@ -205,7 +203,7 @@ class Vendor(ABC):
         await asyncio.sleep(self.smsc.config.response_delay_seconds if delay is None else delay)
 
     @web.middleware
-    async def _faulty(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _faulty(self, request: web.Request, handler: RequestHandler) -> web.StreamResponse:
         transport = request.transport
         if transport is None:
             raise web.HTTPBadRequest(reason="the client has gone")

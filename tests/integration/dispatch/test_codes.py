@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.channels.config.codes import Code
+from service.channels.config.codes import CarrierCode
 from service.channels.config.codes_store import delete_code, load_codes, put_code
 from service.channels.contract.gateway import Receipt, SubmitResult
 from service.channels.contract.outcome import Outcome, ReceiptState
@@ -32,9 +32,9 @@ async def test_a_receipt_is_stored_as_the_operator_reads_its_code(
     conn: Connection, keyring: Keyring, now: datetime
 ) -> None:
     channel = await add_channel(conn, keyring, 1, now)
-    await put_code(conn, Code("cmpp", "receipt", "MK:0099", "expired", "powered_off"), now)
-    await put_code(conn, Code("cmpp", "submit", "MK:0098", "throttled"), now)
-    await put_code(conn, Code("smgp", "receipt", "MK:0097", "delivered"), now)
+    await put_code(conn, CarrierCode("cmpp", "receipt", "MK:0099", "expired", "powered_off"), now)
+    await put_code(conn, CarrierCode("cmpp", "submit", "MK:0098", "throttled"), now)
+    await put_code(conn, CarrierCode("smgp", "receipt", "MK:0097", "delivered"), now)
     given = [(channel.id, receipt(f"MK:009{n}")) for n in (9, 8, 7)]
     await store.insert_receipts(conn, keyring, given, now)
     assert await stored(conn) == [
@@ -49,8 +49,8 @@ async def test_a_receipt_is_stored_as_the_operator_reads_its_code(
 
 async def test_the_codes_are_loaded_by_kind(conn: Connection, now: datetime) -> None:
     assert await load_codes(conn) == {}
-    await put_code(conn, Code("cmpp", "submit", "108", "throttled", note="busy"), now)
-    await put_code(conn, Code("smgp", "receipt", "X", "delivered"), now)
+    await put_code(conn, CarrierCode("cmpp", "submit", "108", "throttled", note="busy"), now)
+    await put_code(conn, CarrierCode("smgp", "receipt", "X", "delivered"), now)
     codes = await load_codes(conn)
     assert set(codes) == {"cmpp", "smgp"}
     result = SubmitResult(Outcome.REJECTED, code="108", reason="other")
@@ -61,7 +61,7 @@ async def test_the_codes_are_loaded_by_kind(conn: Connection, now: datetime) -> 
 async def test_a_row_that_makes_no_sense_stops_nothing(
     conn: Connection, now: datetime, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await put_code(conn, Code("cmpp", "submit", "108", "throttled"), now)
+    await put_code(conn, CarrierCode("cmpp", "submit", "108", "throttled"), now)
     await conn.execute(
         "INSERT INTO channel_codes (kind, applies_to, code, outcome, created_at) "
         "VALUES ('cmpp', 'submit', '109', 'accepted', $1)",
@@ -80,7 +80,7 @@ async def test_a_receipts_meaning_reaches_the_ledger(
     """In this province DELIVRD is said to mean "not known"."""
     async with simulate(profile="carrier") as carrier, pool.acquire() as conn:
         _, run = await ready(pool, conn, keyring, clock, carrier.ports["cmpp"], 40)
-        await put_code(conn, Code("cmpp", "receipt", "DELIVRD", "unknown"), clock.now())
+        await put_code(conn, CarrierCode("cmpp", "receipt", "DELIVRD", "unknown"), clock.now())
         await serve()
 
         async def mostly_unknown() -> bool:
@@ -99,7 +99,7 @@ async def test_an_answers_meaning_decides_the_hand_off(
     faults = CalmFaults.model_copy(update={"too_fast": 1.0})
     async with simulate(faults=faults) as carrier, pool.acquire() as conn:
         _, run = await ready(pool, conn, keyring, clock, carrier.ports["cmpp"], 5)
-        code = Code("cmpp", "submit", "8", "rejected", "frequency_limit")
+        code = CarrierCode("cmpp", "submit", "8", "rejected", "frequency_limit")
         async with transaction(pool) as told:
             await put_code(told, code, clock.now())
         await serve()

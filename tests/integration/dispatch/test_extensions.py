@@ -21,7 +21,7 @@ from service.dispatch.direct import direct
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.dispatch.handoff.channel_server import ChannelServer
 from service.local.embedded import free_port
-from service.simulator.carrier.config import Account, Listener
+from service.simulator.carrier.config import Account, ListenerConfig
 from service.simulator.carrier.replies import Replies, originate
 from service.simulator.run import Simulator
 from service.storage.postgres import Pool, transaction
@@ -110,7 +110,7 @@ async def test_over_every_carriers_protocol(
     person answers all three.
     """
     listen = free_port()
-    listener = Listener(port=listen, login=NAMES["sgip"], password=SecretStr(SECRET))
+    listener = ListenerConfig(port=listen, login=NAMES["sgip"], password=SecretStr(SECRET))
     accounts = tuple(
         Account(
             account=name,

@@ -20,7 +20,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from service.channels.config.codes import Code
+from service.channels.config.codes import CarrierCode
 from service.channels.config.codes_store import put_code
 from service.channels.contract.gateway import SubmitResult
 from service.channels.contract.model import Channel
@@ -244,7 +244,7 @@ async def test_the_rest_goes_out_over_the_other_channel(
     faults, cause = BREAKS[how]
     here = await town()
     async with here.pool.acquire() as conn:  # of itself the simulator refuses only for other sakes
-        code = Code("cmpp", "submit", "208", "rejected", "account", "")
+        code = CarrierCode("cmpp", "submit", "208", "rejected", "account", "")
         await put_code(conn, code, here.clock.now())
     # Where slowness is not the matter, a busy machine must not open the other channel for it.
     limits = LIMITS if how == "slow" else replace(LIMITS, slow=10.0)

@@ -23,7 +23,7 @@ from service.delivery.receipts.receipts import fold_receipts, sweep_parked
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff.channel_server import ChannelServer
 from service.local.embedded import free_port
-from service.simulator.carrier.config import Account, Faults, Listener, SimulatorConfig
+from service.simulator.carrier.config import Account, Faults, ListenerConfig, SimulatorConfig
 from service.simulator.carrier.outcomes import fates
 from service.simulator.run import running
 from service.storage.postgres import Connection, Pool, transaction
@@ -156,7 +156,7 @@ async def test_after_a_fault(
     monkeypatch.setattr("service.dispatch.handoff.mark.BLOCKED", timedelta(seconds=0.2))
     row = OF_KIND.get((kind, fault), FAULTS[fault])
     journal = tmp_path / "journal"
-    listener = Listener(port=free_port(), login=ACCOUNT, password=SECRET)
+    listener = ListenerConfig(port=free_port(), login=ACCOUNT, password=SECRET)
     config = SimulatorConfig(
         accounts=(Account(account=ACCOUNT, secret=SECRET, listener=listener),),
         **{"cmpp_port": None, f"{kind}_port": 0},

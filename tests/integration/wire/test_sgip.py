@@ -32,8 +32,8 @@ from service.protocols.sgip.pdu import (
     Unbind,
     UnbindResp,
 )
-from service.simulator.carrier.config import Account, Faults, Listener, SimulatorConfig
-from service.simulator.carrier.outcomes import Verdict, fates
+from service.simulator.carrier.config import Account, Faults, ListenerConfig, SimulatorConfig
+from service.simulator.carrier.outcomes import PhoneFate, fates
 from service.simulator.carrier.receipts import MOPart
 from service.simulator.carrier.subscriber import Subscriber
 from service.simulator.run import Simulator, running
@@ -75,7 +75,7 @@ class Inbox:
         return [item for item in self.items if isinstance(item, Receipt)]
 
 
-def carrier_config(*, listener: Listener | None = None, **others: Any) -> SimulatorConfig:
+def carrier_config(*, listener: ListenerConfig | None = None, **others: Any) -> SimulatorConfig:
     """A simulated carrier without oddities whose receipts come at once, unless said otherwise."""
     faults = Faults(**{**NO_ODDITIES, **others.pop("faults", {})})
     account = Account(account="12345", secret=PASSWORD, listener=listener)
@@ -89,8 +89,8 @@ def carrier_config(*, listener: Listener | None = None, **others: Any) -> Simula
     return SimulatorConfig(**{**values, **others})
 
 
-def door(port: int, **others: Any) -> Listener:
-    return Listener(**{"port": port, "login": "smg0371", "password": "smgpass", **others})
+def door(port: int, **others: Any) -> ListenerConfig:
+    return ListenerConfig(**{"port": port, "login": "smg0371", "password": "smgpass", **others})
 
 
 @asynccontextmanager
@@ -143,7 +143,7 @@ async def world(**others: Any) -> AsyncIterator[World]:
         yield World(carrier, gateway, inbox, listener)
 
 
-def fate(carrier: Simulator, phone: str) -> Verdict:
+def fate(carrier: Simulator, phone: str) -> PhoneFate:
     config = carrier.smsc.config
     return fates(config.profile, config.seed, config.lane)(phone)
 

@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from service.channels.config.store import parse_settings
-from service.channels.contract.address_check import Reach, going
+from service.channels.contract.address_check import AllowedAddresses, going
 from service.channels.contract.gateway import Unreachable
 from service.channels.contract.model import Channel
 from service.channels.contract.networks import GROUPS, reach_of, read_networks
@@ -95,15 +95,15 @@ async def test_link_local_addresses_are_not_knocked_at(redis: Redis, kind: str) 
 
 @pytest.mark.parametrize("address", NEVER + NEVER_6)
 def test_some_addresses_are_no_carriers(address: str) -> None:
-    assert Reach().why_not(address, 7890, frozenset())
+    assert AllowedAddresses().why_not(address, 7890, frozenset())
 
 
 @pytest.mark.parametrize(
     "address", ["192.0.2.1", "10.1.2.3", "127.0.0.1", "2001:4860::1", "fd00::1"]
 )
 def test_a_private_line_is_one_unless_networks_are_named(address: str) -> None:
-    assert not Reach().why_not(address, 7890, frozenset())
-    within = Reach((ip_network("198.51.100.0/24"),))
+    assert not AllowedAddresses().why_not(address, 7890, frozenset())
+    within = AllowedAddresses((ip_network("198.51.100.0/24"),))
     assert "TOCSIN_CARRIER_NETWORKS" in within.why_not(address, 7890, frozenset())
     assert not within.why_not("198.51.100.7", 7890, frozenset())
 
@@ -133,9 +133,11 @@ def test_networks_that_cannot_be_read_are_refused_at_the_start(text: str) -> Non
 async def test_the_embedded_servers_are_known_by_their_urls(
     postgres: Postgres, valkey: Valkey
 ) -> None:
-    closed = await Reach(own=(postgres.url, valkey.url)).closed()
+    closed = await AllowedAddresses(own=(postgres.url, valkey.url)).closed()
     assert {port for _, port in closed} == {postgres.port}
-    assert Reach().why_not("127.0.0.9", postgres.port, closed), "any address of this machine"
+    assert AllowedAddresses().why_not("127.0.0.9", postgres.port, closed), (
+        "any address of this machine"
+    )
 
 
 async def test_whoever_connects_within_a_reach_connects_nowhere_else() -> None:
@@ -143,7 +145,7 @@ async def test_whoever_connects_within_a_reach_connects_nowhere_else() -> None:
     async with listening() as port:
         kind = leading_to("cmpp", "127.0.0.1", port.number)
         gateway = factory("cmpp")(kind.config, lambda _: asyncio.Future(), Clock())
-        with going(Reach((ip_network("192.0.2.0/24"),))):
+        with going(AllowedAddresses((ip_network("192.0.2.0/24"),))):
             with pytest.raises(Unreachable, match="TOCSIN_CARRIER_NETWORKS"):
                 await gateway.open()
             assert port.connections == 0

@@ -2,19 +2,19 @@
 
 import pytest
 
-from service.channels.config.codes import NO_CODES, Code, by_kind, checked
+from service.channels.config.codes import NO_CODES, CarrierCode, by_kind, checked
 from service.channels.contract.gateway import Receipt, SubmitResult
 from service.channels.contract.outcome import Outcome, ReceiptState
 from service.errors import Invalid
 from service.ledger.reasons import Reason
 
 
-def submit_code(outcome: str, code: str = "108", **others: str) -> Code:
-    return Code("cmpp", "submit", code, outcome, **others)
+def submit_code(outcome: str, code: str = "108", **others: str) -> CarrierCode:
+    return CarrierCode("cmpp", "submit", code, outcome, **others)
 
 
-def receipt_code(outcome: str, code: str = "MK:0099", **others: str) -> Code:
-    return Code("cmpp", "receipt", code, outcome, **others)
+def receipt_code(outcome: str, code: str = "MK:0099", **others: str) -> CarrierCode:
+    return CarrierCode("cmpp", "receipt", code, outcome, **others)
 
 
 def receipt(code: str, state: ReceiptState = ReceiptState.UNDELIVERED) -> Receipt:

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, Field, SecretStr
 
 from service.channels.contract.gateway import Gateway
-from service.channels.contract.kinds import Kind, Setting, describe
+from service.channels.contract.kinds import ChannelKind, Setting, describe
 from service.channels.contract.registry import load
 
 TYPES = {"string", "integer", "number", "boolean", "object", "array"}
@@ -37,7 +37,7 @@ class Nobody(Gateway):
     most_recipients = 7
 
 
-def described() -> tuple[Kind, dict[str, Setting]]:
+def described() -> tuple[ChannelKind, dict[str, Setting]]:
     kind = describe(Nobody)
     return kind, {setting.name: setting for setting in kind.settings}
 

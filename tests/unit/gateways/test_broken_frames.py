@@ -16,7 +16,7 @@ from service.channels.contract.gateway import (
     RawDelivery,
     Receipt,
     Unparseable,
-    Unread,
+    UnreadReason,
 )
 from service.channels.contract.outcome import Outcome, ReceiptState
 from service.gateways.cmpp import CMPPGateway
@@ -205,7 +205,7 @@ async def test_a_delivery_with_a_wrong_inner_length_is_kept_and_then_refused(
     async with opened() as link:
         link.peer.writer.write(link.broken)
         item = await link.store.next()
-        assert item == RawDelivery(link.broken, link.header, Unread.BROKEN_LENGTH)
+        assert item == RawDelivery(link.broken, link.header, UnreadReason.BROKEN_LENGTH)
         link.store.futures[-1].set_result(None)
         assert (await link.peer.read_frame()) == link.refusal
         await goes_on(link)
@@ -334,7 +334,7 @@ async def test_a_cmpp_report_of_length_0_without_a_report_is_kept_and_acknowledg
     frame = cmpp.encode(SEQUENCE, deliver)
     async with cmpp_link(V30) as (_, peer, store):
         peer.writer.write(frame)
-        assert await store.next() == RawDelivery(frame, 12, Unread.BROKEN_REPORT)
+        assert await store.next() == RawDelivery(frame, 12, UnreadReason.BROKEN_REPORT)
         store.futures[-1].set_result(None)
         assert (await peer.read_frame()) == cmpp.encode(SEQUENCE, cmpp.DeliverResp(77, 0))
 
@@ -357,7 +357,7 @@ async def test_an_sgip_report_on_a_text_from_a_handset_is_kept_and_acknowledged(
     for opened in (_sgip, _sgip_listener):
         async with opened() as link:
             link.peer.writer.write(frame)
-            assert await link.store.next() == RawDelivery(frame, 20, Unread.REPORT_ON_TEXT)
+            assert await link.store.next() == RawDelivery(frame, 20, UnreadReason.REPORT_ON_TEXT)
             link.store.futures[-1].set_result(None)
             answer = sgip.encode(SEQUENCE, sgip.ReportResp())
             assert (await link.peer.read_frame()) == answer

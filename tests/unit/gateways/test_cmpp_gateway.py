@@ -20,7 +20,7 @@ from service.channels.contract.gateway import (
     SubmitResult,
     Unparseable,
     Unreachable,
-    Unread,
+    UnreadReason,
 )
 from service.channels.contract.outcome import Outcome, ReceiptState
 from service.clock import Clock
@@ -626,7 +626,7 @@ async def test_an_unreadable_report_is_kept_as_it_came_and_then_acknowledged(
     frame = encode(4, report(msg_content=b"too short"))
     async with opened() as (_, peer, store):
         peer.writer.write(frame)
-        assert await store.next() == RawDelivery(frame, HEADER_OCTETS, Unread.BROKEN_REPORT)
+        assert await store.next() == RawDelivery(frame, HEADER_OCTETS, UnreadReason.BROKEN_REPORT)
         assert await acknowledged_before(peer) == []
         store.futures[0].set_result(None)
         assert await peer.read() == (4, DeliverResp(77, 0))

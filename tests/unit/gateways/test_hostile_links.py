@@ -142,7 +142,7 @@ async def _answer_heartbeats(peer: Any, submits: list[int]) -> None:
 
 async def test_what_is_remembered_of_requests_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(window, "MOST_REMEMBERED", 100)
-    asked = window.Asked()
+    asked = window.RequestsMade()
     for n in range(1_000):
         asked.add(n.to_bytes(4, "big"))
     assert len(asked._new) + len(asked._old) <= 100

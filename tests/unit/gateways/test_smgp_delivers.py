@@ -9,7 +9,7 @@ from service.channels.contract.gateway import (
     Inbound,
     RawDelivery,
     Receipt,
-    Unread,
+    UnreadReason,
 )
 from service.channels.contract.outcome import ReceiptState
 from service.protocols import stream
@@ -127,7 +127,7 @@ async def test_an_unreadable_report_is_kept_as_it_came_and_then_acknowledged(
     frame = encode(4, report(msg_content=b"too short"))
     async with opened() as (_, peer, store):
         peer.writer.write(frame)
-        assert await store.next() == RawDelivery(frame, HEADER_OCTETS, Unread.BROKEN_REPORT)
+        assert await store.next() == RawDelivery(frame, HEADER_OCTETS, UnreadReason.BROKEN_REPORT)
         store.futures[0].set_result(None)
         assert await peer.read() == (4, DeliverResp(OWN_ID, 0))
     assert stream.UNREAD in caplog.messages

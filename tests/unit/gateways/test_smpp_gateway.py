@@ -22,7 +22,7 @@ from service.channels.contract.gateway import (
     SubmitResult,
     Unparseable,
     Unreachable,
-    Unread,
+    UnreadReason,
 )
 from service.channels.contract.outcome import Outcome, ReceiptState
 from service.clock import Clock
@@ -567,7 +567,7 @@ async def test_an_unreadable_receipt_is_kept_as_it_came_and_then_acknowledged(
     frame = encode(4, report(short_message=b"what is this"))
     async with opened() as (_, peer, store):
         peer.writer.write(frame)
-        assert await store.next() == RawDelivery(frame, HEADER_OCTETS, Unread.BROKEN_REPORT)
+        assert await store.next() == RawDelivery(frame, HEADER_OCTETS, UnreadReason.BROKEN_REPORT)
         store.futures[0].set_result(None)
         assert await peer.read() == (4, DeliverSMResp())
     assert UNREAD in caplog.messages

@@ -6,7 +6,7 @@ from service.coding import gsm7, udh
 from service.coding.udh import Concatenation
 from service.protocols.smpp import address
 from service.protocols.smpp.address import NumberForm
-from service.protocols.smpp.coding import Alphabet, decode, read_text, write_content
+from service.protocols.smpp.coding import DefaultAlphabet, decode, read_text, write_content
 from service.protocols.smpp.pdu import DataSM, DeliverSM
 from service.protocols.smpp.tlv import TLV, Tag
 
@@ -49,9 +49,14 @@ def test_every_coding_of_a_text_gives_something(data_coding: int, octets: bytes,
     assert decode(octets, data_coding) == text
 
 
-@given(st.binary(max_size=200), st.integers(0, 255), st.sampled_from(Alphabet), st.integers(0, 9))
+@given(
+    st.binary(max_size=200),
+    st.integers(0, 255),
+    st.sampled_from(DefaultAlphabet),
+    st.integers(0, 9),
+)
 def test_no_octets_raise(
-    octets: bytes, data_coding: int, alphabet: Alphabet, header_octets: int
+    octets: bytes, data_coding: int, alphabet: DefaultAlphabet, header_octets: int
 ) -> None:
     decode(octets, data_coding, alphabet, header_octets=header_octets)
 
@@ -59,24 +64,24 @@ def test_no_octets_raise(
 @pytest.mark.parametrize(
     ("alphabet", "octets", "text"),
     [
-        (Alphabet.GSM7, b"\x00", "@"),
-        (Alphabet.ASCII, b"@", "@"),
-        (Alphabet.LATIN1, b"\xe9", "é"),
-        (Alphabet.GSM7_PACKED, bytes.fromhex("e8329bfd4697d9ec37"), "hellohello"),
+        (DefaultAlphabet.GSM7, b"\x00", "@"),
+        (DefaultAlphabet.ASCII, b"@", "@"),
+        (DefaultAlphabet.LATIN1, b"\xe9", "é"),
+        (DefaultAlphabet.GSM7_PACKED, bytes.fromhex("e8329bfd4697d9ec37"), "hellohello"),
     ],
 )
 def test_the_default_alphabet_is_what_the_smsc_takes_it_for(
-    alphabet: Alphabet, octets: bytes, text: str
+    alphabet: DefaultAlphabet, octets: bytes, text: str
 ) -> None:
     assert decode(octets, 0, alphabet) == text
 
 
 @pytest.mark.parametrize("header", [b"", udh.build(7, 2, 1)])
-@pytest.mark.parametrize("alphabet", [Alphabet.GSM7, Alphabet.GSM7_PACKED])
-def test_a_part_is_read_as_it_was_written(header: bytes, alphabet: Alphabet) -> None:
+@pytest.mark.parametrize("alphabet", [DefaultAlphabet.GSM7, DefaultAlphabet.GSM7_PACKED])
+def test_a_part_is_read_as_it_was_written(header: bytes, alphabet: DefaultAlphabet) -> None:
     body = gsm7.encode("price 5 € [net]")
     content = write_content(body, header, alphabet)
-    if alphabet is Alphabet.GSM7_PACKED:
+    if alphabet is DefaultAlphabet.GSM7_PACKED:
         assert len(content) < len(header + body)
     message = DeliverSM(PHONE, "1069", content, esm_class=0x40 if header else 0)
     text, place = read_text(message, alphabet)
@@ -85,7 +90,7 @@ def test_a_part_is_read_as_it_was_written(header: bytes, alphabet: Alphabet) -> 
 
 
 def test_a_packed_part_of_153_septets_fills_its_140_octets() -> None:
-    content = write_content(b"x" * 153, udh.build(7, 2, 1), Alphabet.GSM7_PACKED)
+    content = write_content(b"x" * 153, udh.build(7, 2, 1), DefaultAlphabet.GSM7_PACKED)
     assert len(content) == 140
 
 
@@ -115,7 +120,7 @@ SAR = (
     ],
 )  # fmt: skip
 def test_the_place_of_a_part(message: DeliverSM | DataSM, place: Concatenation) -> None:
-    assert read_text(message, Alphabet.GSM7) == ("x", place)
+    assert read_text(message, DefaultAlphabet.GSM7) == ("x", place)
 
 
 # Addresses

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from service.protocols.frame import Frames, Malformed
 from service.protocols.smpp import operations
 from service.protocols.smpp import pdu as pdus
-from service.protocols.smpp.coding import Alphabet, read_text
+from service.protocols.smpp.coding import DefaultAlphabet, read_text
 from service.protocols.smpp.operations import (
     DISTRIBUTION_LIST,
     AlertNotification,
@@ -116,7 +116,7 @@ def test_content_is_the_text(vector: dict[str, Any]) -> None:
         assert message.short_message.decode("ascii") == vector["fields"]["text"]
         return
     assert isinstance(message, SubmitSM | DeliverSM)
-    text, place = read_text(message, Alphabet.GSM7)
+    text, place = read_text(message, DefaultAlphabet.GSM7)
     assert text == vector["fields"]["text"]
     assert place.total == (2 if "of2" in vector["id"] else 1)
 
@@ -405,7 +405,7 @@ def test_no_body_raises_anything_but_malformed(body: bytes, command: int, status
     assert sequence == 7
     assert found.command_status == status
     if isinstance(found, SubmitSM | DeliverSM | DataSM):
-        read_text(found, Alphabet.GSM7)
+        read_text(found, DefaultAlphabet.GSM7)
 
 
 @given(st.binary(max_size=60))

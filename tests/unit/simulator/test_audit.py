@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from service.errors import Misconfigured
-from service.simulator.carrier.audit import Pace, audit, received
+from service.simulator.carrier.audit import PaceAudit, audit, received
 
 
 def entry(**others: Any) -> dict[str, Any]:
@@ -88,14 +88,14 @@ def test_the_busiest_second_by_calendar_and_by_span(tmp_path: Path) -> None:
 
 
 def test_a_second_has_no_end_in_common_with_the_next() -> None:
-    pace = Pace()
+    pace = PaceAudit()
     for at in (5.0, 5.5, 6.0):
         pace.add(at)
     assert pace.report()["most_in_any_second"] == 2
 
 
 def test_a_clock_set_back_hides_no_second() -> None:
-    pace = Pace()
+    pace = PaceAudit()
     for at in (100.0, 100.1, 50.0, 50.1, 50.2):
         pace.add(at)
     report = pace.report()
@@ -105,7 +105,7 @@ def test_a_clock_set_back_hides_no_second() -> None:
 
 def test_the_part_by_seconds_needs_no_memory_for_each_second() -> None:
     def peak(seconds: int) -> int:
-        pace = Pace()
+        pace = PaceAudit()
         tracemalloc.start()
         for second in range(seconds):
             for n in range(10):

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 
-from service.simulator.carrier.receipts import Outgoing, Owed, Receipts
+from service.simulator.carrier.receipts import CarrierItem, Owed, ReceiptQueue
 from tests.harness.session import PATIENCE_SECONDS
 
 NOW = datetime(2027, 1, 12, tzinfo=UTC)
@@ -13,7 +13,7 @@ class Link:
     """Takes everything, and tells when it has so much."""
 
     def __init__(self, expected: int) -> None:
-        self.items: list[Outgoing] = []
+        self.items: list[CarrierItem] = []
         self.whole = asyncio.Event()
         self._expected = expected
 
@@ -21,7 +21,7 @@ class Link:
     def room(self) -> int:
         return 1
 
-    def convey(self, item: Outgoing) -> None:
+    def convey(self, item: CarrierItem) -> None:
         self.items.append(item)
         if len(self.items) == self._expected:
             self.whole.set()
@@ -33,7 +33,7 @@ def owed(number: int) -> Owed:
 
 async def test_one_that_is_due_sooner_does_not_wait_for_the_others() -> None:
     delays = [3600.0, 0.2, 7200.0, 0.1, 0.3, 0.0]
-    receipts, link = Receipts(asyncio.get_running_loop()), Link(4)
+    receipts, link = ReceiptQueue(asyncio.get_running_loop()), Link(4)
     receipts.links.append(link)
     items = [owed(number) for number in range(len(delays))]
     for item, delay in zip(items, delays, strict=True):
