@@ -21,7 +21,7 @@ from service.api.tags import TAGS
 
 REF = "#/components/schemas/{model}"
 Schema = dict[str, Any]
-Mode = Literal["validation", "serialization"]
+SchemaMode = Literal["validation", "serialization"]
 
 ABOUT = (
     "Campaigns, audiences and reports of a bulk SMS broadcast service. Errors are RFC 9457"
@@ -46,7 +46,7 @@ class Problem(Out):
 
 def document(ops: Sequence[Op], prefix: str, version: str) -> Schema:
     """The whole document."""
-    models: list[tuple[type[BaseModel], Mode]] = [(Problem, "serialization")]
+    models: list[tuple[type[BaseModel], SchemaMode]] = [(Problem, "serialization")]
     for op in ops:
         models += [(model, "validation") for model in (op.body, op.query) if model]
         if op.out and issubclass(op.out, BaseModel):

@@ -30,7 +30,7 @@ from service.api.http.schema import (
     OptionalLine,
     Out,
     Page,
-    Query,
+    QueryString,
 )
 from service.audience.areas.area_store import area_names
 from service.channels.config import extension_store
@@ -41,7 +41,7 @@ from service.errors import Invalid
 from service.messages import signature_changes, signature_store
 from service.storage.locks import lock_extensions
 
-Kind = Literal[
+DepartmentKind = Literal[
     "county", "police", "education", "finance", "civil_affairs", "market_regulation", "culture",
     "town", "school", "college", "carrier", "department",
 ]  # fmt: skip
@@ -51,7 +51,7 @@ Weight = Annotated[
     Int,
     Field(ge=1, le=100, description="How much it counts beside others when a channel is shared."),
 ]
-Quota = Annotated[Int, Field(ge=1, description="Parts, by the calendar in Beijing.")]
+DepartmentQuota = Annotated[Int, Field(ge=1, description="Parts, by the calendar in Beijing.")]
 Requests = Annotated[Int, Field(ge=1, description="Requests a minute; null: the setting.")]
 AreaCode = Annotated[str, StringConstraints(pattern="^[0-9]{12}$")]
 ChannelIds = Annotated[list[Annotated[Int, Field(ge=0, le=32767)]], Field(max_length=100)]
@@ -70,7 +70,7 @@ class DepartmentBody(Body):
     """A department to be made."""
 
     name: Line
-    kind: Kind = "department"
+    kind: DepartmentKind = "department"
     signature: OptionalLine = Field(default="", description=_SIGNATURE)
     weight: Weight = 10
     parent_id: UUID | None = None
@@ -85,9 +85,9 @@ class DepartmentBody(Body):
         default=None, description="What it may send; null: warnings only for the police."
     )
     channels: ChannelIds | None = Field(default=None, description="null: all.")
-    daily_quota: Quota | None = None
-    monthly_quota: Quota | None = None
-    yearly_quota: Quota | None = None
+    daily_quota: DepartmentQuota | None = None
+    monthly_quota: DepartmentQuota | None = None
+    yearly_quota: DepartmentQuota | None = None
     requests_per_minute: Requests | None = None
     notices_end_by_reply: bool = Field(default=False, description=_BY_REPLY)
 
@@ -96,7 +96,7 @@ class DepartmentPatch(Body):
     """What is to change of a department; the rest stays."""
 
     name: Line | None = None
-    kind: Kind | None = None
+    kind: DepartmentKind | None = None
     signature: OptionalLine | None = Field(default=None, description=_SIGNATURE)
     weight: Weight | None = None
     parent_id: UUID | None = None
@@ -105,9 +105,9 @@ class DepartmentPatch(Body):
     leader: OptionalLine | None = None
     classes: Annotated[list[MessageClass], Field(max_length=3)] | None = None
     channels: ChannelIds | None = None
-    daily_quota: Quota | None = None
-    monthly_quota: Quota | None = None
-    yearly_quota: Quota | None = None
+    daily_quota: DepartmentQuota | None = None
+    monthly_quota: DepartmentQuota | None = None
+    yearly_quota: DepartmentQuota | None = None
     requests_per_minute: Requests | None = None
     notices_end_by_reply: bool | None = None
 
@@ -178,7 +178,7 @@ class DepartmentQuotaOut(Out):
     warning: bool
 
 
-class CountsQuery(Query):
+class CountsQuery(QueryString):
     """Since which day campaigns and runs are counted."""
 
     since: Day | None = Field(default=None, description="Default: 30 days ago.")

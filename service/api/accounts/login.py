@@ -24,7 +24,7 @@ from service.api.http.schema import Body, Instant, Line, Out, Page, Text
 from service.errors import Conflict, Invalid
 
 Password = Annotated[Text, StringConstraints(min_length=1, max_length=200)]
-Code = Annotated[Line, StringConstraints(max_length=40)]
+TotpCode = Annotated[Line, StringConstraints(max_length=40)]
 
 
 class LoginBody(Body):
@@ -32,7 +32,7 @@ class LoginBody(Body):
 
     login: Line
     password: Password
-    code: Code | None = Field(
+    code: TotpCode | None = Field(
         default=None, description="Of your authenticator; or one of the codes for recovery."
     )
 
@@ -102,7 +102,7 @@ class TotpSecretOut(Out):
 class TotpCodeBody(Body):
     """The code that your authenticator shows."""
 
-    code: Code
+    code: TotpCode
 
 
 class RecoveryOut(Out):

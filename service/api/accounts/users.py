@@ -23,7 +23,7 @@ RightWord = Annotated[
         description="A right by its name.",
     ),
 ]
-Roles = Annotated[list[Role], Field(max_length=10)]
+UserRoles = Annotated[list[Role], Field(max_length=10)]
 Rights = Annotated[list[RightWord], Field(max_length=50)]
 
 
@@ -33,7 +33,7 @@ class UserBody(Body):
     department_id: UUID | None = None
     login: Line
     name: Line
-    roles: Annotated[Roles, Field(min_length=1)] | None = None
+    roles: Annotated[UserRoles, Field(min_length=1)] | None = None
     rights: Rights = Field(default=[], description="Beyond those of the roles.")
 
 
@@ -41,7 +41,7 @@ class UserPatch(Body):
     """What is to change of a user; the rest stays."""
 
     name: Line | None = None
-    roles: Roles | None = None
+    roles: UserRoles | None = None
     rights: Rights | None = None
     disabled: bool | None = Field(default=None, description="Out of service, or in it again.")
 

@@ -18,7 +18,7 @@ from service.messages.lint.lint_store import policy_get
 from service.messages.lint.lint_values import value_findings
 from service.storage.locks import lock_areas
 
-Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}([0-9]{3})?$")]
+AnyAreaCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{12}([0-9]{3})?$")]
 
 
 class AreaQuery(PageQuery):
@@ -30,12 +30,12 @@ class AreaQuery(PageQuery):
 class AreaBody(Body):
     """An area that the tree does not have."""
 
-    parent: Code = Field(description="The code of the county, town or village it lies in.")
+    parent: AnyAreaCode = Field(description="The code of the county, town or village it lies in.")
     name: Line
     level: Literal["town", "village", "community", "group"] | None = Field(
         default=None, description="Left out: the usual level below the parent."
     )
-    code: Code | None = Field(default=None, description="Left out: the next free one.")
+    code: AnyAreaCode | None = Field(default=None, description="Left out: the next free one.")
     population: Annotated[Int, Field(ge=0)] | None = None
 
 

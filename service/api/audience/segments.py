@@ -24,13 +24,13 @@ from service.storage.locks import lock_segments
 _EXAMPLE = '身份 = 财务人员 且 年龄 >= 60; area = "旌阳镇" and role in (finance, owner)'
 
 
-Rule = Annotated[AnyText, Field(max_length=MAX_CHARACTERS)]
+RuleText = Annotated[AnyText, Field(max_length=MAX_CHARACTERS)]
 
 
 class RuleBody(Body):
     """An audience rule."""
 
-    rule: Rule = Field(description=f"In the rule language, e.g. {_EXAMPLE}.")
+    rule: RuleText = Field(description=f"In the rule language, e.g. {_EXAMPLE}.")
 
 
 class SegmentBody(RuleBody):
@@ -43,7 +43,7 @@ class SegmentPatch(Body):
     """What is to change; the rest stays."""
 
     name: Line | None = None
-    rule: Rule | None = None
+    rule: RuleText | None = None
 
 
 class SegmentOut(Out):

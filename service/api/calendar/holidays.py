@@ -9,7 +9,7 @@ from pydantic import Field
 from service.api.calendar.schedules import Hour, HourSpans
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
-from service.api.http.schema import AnyText, Body, Day, Instant, Int, Line, Out, Page, Query
+from service.api.http.schema import AnyText, Body, Day, Instant, Int, Line, Out, Page, QueryString
 from service.campaigns.calendar import county_store
 from service.campaigns.calendar.county_store import SettingKind
 from service.campaigns.calendar.holidays import (
@@ -27,7 +27,7 @@ from service.campaigns.county import county_settings
 
 Year = Annotated[Int, Field(ge=2000, le=2199)]
 QuietClass = Literal["public_interest", "service"]
-Version = Annotated[
+VersionNumber = Annotated[
     Int | None, Field(ge=0, description="The one that was read: refused if it is old by now (409).")
 ]
 MAX_NOTICE = 20_000
@@ -70,7 +70,7 @@ class CalendarBody(Body):
     )
     school_days: list[SchoolDayBody] = Field(default=[], max_length=200)
     reason: Line
-    version: Version = None
+    version: VersionNumber = None
 
 
 class NoticeTextBody(Body):
@@ -146,7 +146,7 @@ class HourRulesBody(Body):
     classes: dict[QuietClass, ClassHoursBody]
     audiences: dict[Literal["elderly", "parents"], HourSpans]
     reason: Line
-    version: Version = None
+    version: VersionNumber = None
 
 
 class ClassHoursOut(Out):
@@ -175,7 +175,7 @@ class VersionOut(Out):
     set_at: Instant
 
 
-class YearQuery(Query):
+class YearQuery(QueryString):
     """Which year."""
 
     year: int | None = Field(

@@ -11,7 +11,7 @@ from service.api.calendar.holidays import warning_of
 from service.api.campaigns.milestones import MilestoneOut
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut, unknown_cursor
-from service.api.http.schema import Instant, Out, Page, PlainOut, Query, SpanDay
+from service.api.http.schema import Instant, Out, Page, PlainOut, QueryString, SpanDay
 from service.api.sending.queue import part_counter
 from service.campaigns.calendar.hours import BEIJING
 from service.campaigns.plans.milestones import Milestone
@@ -48,7 +48,7 @@ FireState = Literal[
 ]
 
 
-class SpanQuery(Query):
+class SpanQuery(QueryString):
     """Which days in Beijing, both with it."""
 
     first: SpanDay | None = Field(default=None, alias="from", description="Default: today.")

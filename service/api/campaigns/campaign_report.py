@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from service.api.accounts.work import InterruptionOut, interruption_out
 from service.api.calendar.schedules import FireRecordOut, record_out
 from service.api.http.call import Call, Download
-from service.api.http.schema import Instant, Out, Query, SpanDay
+from service.api.http.schema import Instant, Out, QueryString, SpanDay
 from service.api.sending.runs import Relation
 from service.campaigns.plans import planning
 from service.errors import NotFound
@@ -19,7 +19,7 @@ from service.reports.campaign import MOST_WEEKS, campaign_report, monday, report
 RunMode = Literal["real", "drill"]
 
 
-class WeeksQuery(Query):
+class WeeksQuery(QueryString):
     """Which weeks: those in which these days are, in China."""
 
     first: SpanDay | None = Field(

@@ -36,7 +36,7 @@ class CanaryBody(Body):
         return self
 
 
-Share = Annotated[float, Field(gt=0, le=1)]
+SafetyShare = Annotated[float, Field(gt=0, le=1)]
 
 
 class SafetyBody(Body):
@@ -45,9 +45,9 @@ class SafetyBody(Body):
     """
 
     canary: CanaryBody | None = None
-    failed_share: Share | None = None
-    filtered_share: Share | None = Field(default=None, description="Refused for the content.")
-    opted_out_share: Share | None = None
+    failed_share: SafetyShare | None = None
+    filtered_share: SafetyShare | None = Field(default=None, description="Refused for the content.")
+    opted_out_share: SafetyShare | None = None
     silence_minutes: Annotated[Int, Field(ge=1, le=MAX_WAIT_MINUTES)] | None = Field(
         default=None, description="No receipt at all for so long."
     )

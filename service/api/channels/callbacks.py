@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from service.api.http.problems import HEADERS, MEDIA_TYPE, TITLES, Malformed, Slow, TooLarge
+from service.api.http.problems import HEADERS, MEDIA_TYPE, TITLES, MalformedRequest, Slow, TooLarge
 from service.api.openapi import REF
 from service.channels.config.store import find_channel
 from service.channels.contract.gateway import (
@@ -167,7 +167,7 @@ def _read(channel: Channel, request: web.Request, body: bytes, runtime: Runtime)
     try:
         return kind.read_callback(config, callback)
     except Invalid as error:
-        raise Malformed(error.message) from error
+        raise MalformedRequest(error.message) from error
 
 
 def _public_url(config: CallbackConfig, request: web.Request) -> str:

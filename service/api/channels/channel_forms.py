@@ -19,7 +19,7 @@ Carriers = Annotated[
     list[Carrier], Field(min_length=1, description="Whose subscribers it reaches.")
 ]
 TPS = Annotated[Int, Field(ge=1)]
-Window = Annotated[
+WindowSize = Annotated[
     Int, Field(ge=1, le=10_000, description="Unanswered submits allowed on one connection.")
 ]
 Connections = Annotated[
@@ -53,17 +53,17 @@ Placed = Annotated[
     SignMode,
     Field(description="Who puts the 【signature】 into the text, and where; texts begin with it."),
 ]
-Counts = Annotated[
+SignatureCounts = Annotated[
     bool, Field(description="Whether a signature that the carrier adds takes room in the text.")
 ]
-Receipts = Annotated[
+RequestedReceipts = Annotated[
     Literal["all", "last"],
     Field(description="Ask for a state report on each part, or on the last part alone."),
 ]
 Validity = Annotated[
     bool, Field(description="Tell the carrier until when the text may be delivered.")
 ]
-Quota = Annotated[Int, Field(ge=1)]
+ChannelQuota = Annotated[Int, Field(ge=1)]
 TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$")]
 Maintenance = Annotated[
     list[tuple[TimeOfDay, TimeOfDay]],
@@ -95,7 +95,7 @@ class ChannelBody(Body):
     carriers: Carriers
     config: Config
     tps: TPS | None = Field(default=None, description=NO_LIMIT)
-    window: Window = 16
+    window: WindowSize = 16
     connections: Connections = 1
     enabled: bool = True
     destinations: Destinations = 1
@@ -103,11 +103,11 @@ class ChannelBody(Body):
     operated_by: OperatedBy = None
     rank: Rank = 100
     signature: Placed = "ours_head"
-    signature_counts: Counts = True
-    receipts: Receipts = "all"
+    signature_counts: SignatureCounts = True
+    receipts: RequestedReceipts = "all"
     send_validity: Validity = True
-    daily_quota: Quota | None = Field(default=None, description=A_DAY)
-    monthly_quota: Quota | None = Field(default=None, description=A_MONTH)
+    daily_quota: ChannelQuota | None = Field(default=None, description=A_DAY)
+    monthly_quota: ChannelQuota | None = Field(default=None, description=A_MONTH)
     maintenance: Maintenance = Field(default=[])
 
 
@@ -118,7 +118,7 @@ class ChannelPatch(Body):
     carriers: Carriers | None = None
     config: Config | None = None
     tps: TPS | None = Field(default=None, description=NO_LIMIT)
-    window: Window | None = None
+    window: WindowSize | None = None
     connections: Connections | None = None
     enabled: bool | None = None
     destinations: Destinations | None = None
@@ -126,11 +126,11 @@ class ChannelPatch(Body):
     operated_by: OperatedBy = None
     rank: Rank | None = None
     signature: Placed | None = None
-    signature_counts: Counts | None = None
-    receipts: Receipts | None = None
+    signature_counts: SignatureCounts | None = None
+    receipts: RequestedReceipts | None = None
     send_validity: Validity | None = None
-    daily_quota: Quota | None = Field(default=None, description=A_DAY)
-    monthly_quota: Quota | None = Field(default=None, description=A_MONTH)
+    daily_quota: ChannelQuota | None = Field(default=None, description=A_DAY)
+    monthly_quota: ChannelQuota | None = Field(default=None, description=A_MONTH)
     maintenance: Maintenance | None = None
     held_until: None = Field(
         default=None, description="null lifts the hold that a carrier's answer put on the channel."

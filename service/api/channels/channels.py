@@ -17,7 +17,7 @@ from service.api.channels.channel_forms import (
 )
 from service.api.channels.channel_health import losses_of
 from service.api.http.call import Call, Later
-from service.api.http.schema import Body, Line, OptionalLine, Out, PlainOut, Query
+from service.api.http.schema import Body, Line, OptionalLine, Out, PlainOut, QueryString
 from service.channels.config import changes, codes_store, store
 from service.channels.config.codes import CarrierCode
 from service.channels.contract.kinds import describe
@@ -84,7 +84,7 @@ class TrialOut(Out):
     )
 
 
-class CodeName(Query):
+class CodeName(QueryString):
     """Which code is meant."""
 
     kind: Line

@@ -12,14 +12,14 @@ from service.accounts.departments.department_store import get_department
 from service.accounts.manage import need_the_county
 from service.accounts.people.proposals import ProposalState, state_of
 from service.api.http.call import Call
-from service.api.http.schema import Body, Instant, Line, Out, Query
+from service.api.http.schema import Body, Instant, Line, Out, QueryString
 from service.errors import Invalid
 from service.messages.lint import lint_changes, lint_store
 from service.messages.lint.lint_changes import Writes
 from service.messages.lint.lint_store import LintChange, LintProposal
 from service.messages.policy import RULE_INFO, Level, Policy, digits, policy_from, weakened
 
-Words = Annotated[list[Line], Field(max_length=2000)]
+WordList = Annotated[list[Line], Field(max_length=2000)]
 Carrier = Literal["*", "china_mobile", "china_unicom", "china_telecom", "china_broadnet"]
 
 
@@ -78,12 +78,12 @@ class LintPolicyBody(Body):
     """What is to hold instead of what is shipped; a field that is left out is as shipped."""
 
     levels: dict[Line, Level] = Field(default={}, max_length=100)
-    hotlines: Words | None = None
-    protected_names: Words | None = None
-    link_hosts: Words | None = Field(
+    hotlines: WordList | None = None
+    protected_names: WordList | None = None
+    link_hosts: WordList | None = Field(
         default=None, description="Domains that departments with links enabled may link to."
     )
-    never_words: dict[Carrier, Words] | None = None
+    never_words: dict[Carrier, WordList] | None = None
     reason: Line
 
     def changes(self) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class ChangesOut(Out):
     items: list[LintChangeOut]
 
 
-class ChangesQuery(Query):
+class ChangesQuery(QueryString):
     """Which changes."""
 
     before: int | None = Field(

@@ -10,7 +10,17 @@ from service.accounts.departments.department_store import get_permits
 from service.accounts.people.model import Role
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
-from service.api.http.schema import Body, Instant, Int, Line, OptionalLine, Out, Page, Query, Text
+from service.api.http.schema import (
+    Body,
+    Instant,
+    Int,
+    Line,
+    OptionalLine,
+    Out,
+    Page,
+    QueryString,
+    Text,
+)
 from service.audience.segments.segment_store import get_segment
 from service.campaigns.audience.text_preview import PreviewedText, read_by
 from service.channels.config.store import readable_channels
@@ -26,7 +36,7 @@ from service.messages.text_approval import approve_text
 
 MOST_VALUES = 20
 """More than any text has variables, so that lint can say of those that it has not."""
-Value = Annotated[Text, Field(max_length=200)]
+VariableValue = Annotated[Text, Field(max_length=200)]
 
 
 class TextBody(Body):
@@ -84,7 +94,7 @@ class LintBody(TextBody):
     """A text to be checked, perhaps with the values of its variables."""
 
     message_class: MessageClass = Field(default="public_interest", alias="class")
-    values: dict[Line, Value] | None = Field(default=None, max_length=MOST_VALUES)
+    values: dict[Line, VariableValue] | None = Field(default=None, max_length=MOST_VALUES)
     context: ContextBody | None = Field(
         default=None,
         description="For administrators: another sender than the caller's department.",
@@ -140,7 +150,7 @@ class TemplateOut(TextOut):
     approved_at: Instant | None
 
 
-class PreviewQuery(Query):
+class PreviewQuery(QueryString):
     """Who would read it."""
 
     segment_id: UUID | None = Field(

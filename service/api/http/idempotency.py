@@ -15,7 +15,7 @@ from aiohttp import web
 from service.accounts.audit.audit import AuditAct
 from service.accounts.audit.audit_store import entry_values
 from service.api.http import store
-from service.api.http.problems import Malformed
+from service.api.http.problems import MalformedRequest
 from service.crypto import Keyring
 from service.errors import Conflict, Invalid
 from service.storage.postgres import Connection
@@ -98,11 +98,11 @@ def key_of(request: web.Request) -> str | None:
     """The key of a request, if it has one.
 
     Raises:
-        Malformed: it is empty, too long, or not plain text.
+        MalformedRequest: it is empty, too long, or not plain text.
     """
     key = request.headers.get(HEADER)
     if key is None:
         return None
     if not 0 < len(key) <= MAX_LENGTH or not (key.isascii() and key.isprintable()):
-        raise Malformed(f"{HEADER} must be 1 to {MAX_LENGTH} plain characters")
+        raise MalformedRequest(f"{HEADER} must be 1 to {MAX_LENGTH} plain characters")
     return key

@@ -78,7 +78,7 @@ class TooManyRequests(TooMany):
 
     code = "too_many_requests"
 
-    def __init__(self, limit: "Limit", seconds: int) -> None:
+    def __init__(self, limit: "RequestLimit", seconds: int) -> None:
         super().__init__(
             f"more than {limit.most} requests a minute of this {limit.name}; "
             f"try again in {seconds} seconds",
@@ -87,7 +87,7 @@ class TooManyRequests(TooMany):
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class RequestLimit:
     """name: as the headers call it. key: whose. most: requests a minute."""
 
     name: str
@@ -120,7 +120,7 @@ class _Count(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Ahead:
+class _CountedAhead:
     """Requests of a caller that are counted and not made yet. size: how many were asked for last.
 
     counts: before the next of them.
@@ -161,19 +161,19 @@ class Limiter:
         self._settings = settings
         self._away_until = 0.0
         self._own: dict[tuple[str, int], int] = {}
-        self._ahead: dict[tuple[Limit, ...], _Ahead] = {}
+        self._ahead: dict[tuple[RequestLimit, ...], _CountedAhead] = {}
 
-    def limits_of(self, caller: Caller) -> list[Limit]:
+    def limits_of(self, caller: Caller) -> list[RequestLimit]:
         """The limits of a caller: of the key over its rotations, or the person; the department."""
         user, key = caller.user, caller.key
         own = (key.grant.requests_per_minute if key else None) or self._settings.key_requests
         department = caller.department_requests or self._settings.department_requests
         return [
-            Limit("key", f"key:{key.first_id}" if key else f"user:{user.id}", own),
-            Limit("department", f"department:{user.department_id}", department),
+            RequestLimit("key", f"key:{key.first_id}" if key else f"user:{user.id}", own),
+            RequestLimit("department", f"department:{user.department_id}", department),
         ]
 
-    async def take(self, limits: Sequence[Limit]) -> dict[str, str]:
+    async def take(self, limits: Sequence[RequestLimit]) -> dict[str, str]:
         """Count a request; returns the headers that tell of the limits.
 
         Raises:
@@ -186,9 +186,9 @@ class Limiter:
             raise TooManyRequests(limits[longest], max(1, int(waits[longest] + 0.999)))
         return _headers(limits, counts)
 
-    async def _counted(self, limits: Sequence[Limit]) -> tuple[bool, list[_Count]]:
+    async def _counted(self, limits: Sequence[RequestLimit]) -> tuple[bool, list[_Count]]:
         most = min(limit.most for limit in limits) // AHEAD_SHARE
-        ahead = self._ahead_of(limits) if most > 1 else _Ahead()
+        ahead = self._ahead_of(limits) if most > 1 else _CountedAhead()
         if found := ahead.take():
             return True, found
         asked_at = time.monotonic()
@@ -212,16 +212,18 @@ class Limiter:
                 return room > 0, found
         return self._counted_here(limits, time.time())
 
-    def _ahead_of(self, limits: Sequence[Limit]) -> _Ahead:
+    def _ahead_of(self, limits: Sequence[RequestLimit]) -> _CountedAhead:
         """What is counted ahead of a caller; callers that have gone quiet are forgotten."""
         key = tuple(limits)
         if key not in self._ahead:
             now = time.monotonic()
             self._ahead = {who: of for who, of in self._ahead.items() if now < of.until}
-            self._ahead[key] = _Ahead()
+            self._ahead[key] = _CountedAhead()
         return self._ahead[key]
 
-    def _counted_here(self, limits: Sequence[Limit], now: float) -> tuple[bool, list[_Count]]:
+    def _counted_here(
+        self, limits: Sequence[RequestLimit], now: float
+    ) -> tuple[bool, list[_Count]]:
         slot = int(now // WINDOW_SECONDS)
         if any(old < slot - 1 for _, old in self._own):
             self._own = {where: n for where, n in self._own.items() if where[1] >= slot - 1}
@@ -240,7 +242,7 @@ class Limiter:
         return room, counts
 
 
-def _headers(limits: Sequence[Limit], counts: Sequence[_Count]) -> dict[str, str]:
+def _headers(limits: Sequence[RequestLimit], counts: Sequence[_Count]) -> dict[str, str]:
     """The fields of the IETF draft "RateLimit header fields for HTTP", for the tightest limit."""
     left = [int(limit.most - count.used() - 1) for limit, count in zip(limits, counts, strict=True)]
     tightest = min(range(len(limits)), key=left.__getitem__)

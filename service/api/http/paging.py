@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from service.api.http.schema import MAX_INT, Page, Query, Text
+from service.api.http.schema import MAX_INT, Page, QueryString, Text
 from service.errors import Invalid
 
 DEFAULT_LIMIT = 50
@@ -17,7 +17,7 @@ MAX_LIMIT = 500
 SomePage = TypeVar("SomePage", bound=Page[Any])
 
 
-class PageQuery(Query):
+class PageQuery(QueryString):
     """Which part of a list."""
 
     cursor: Text | None = Field(default=None, description="The `next_cursor` of the page before.")

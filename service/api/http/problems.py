@@ -39,7 +39,7 @@ MOST_FIELDS = 100
 """So many faults of one body are told; whoever mends them is told of the next."""
 
 
-class Malformed(TocsinError):
+class MalformedRequest(TocsinError):
     """The request cannot be read at all."""
 
     code = "malformed"
@@ -87,7 +87,7 @@ class Unsupported(TocsinError):
 
 
 STATUS: dict[type[TocsinError], int] = {
-    Malformed: 400,
+    MalformedRequest: 400,
     Unauthenticated: 401,
     Forbidden: 403,
     NotFound: 404,
@@ -136,7 +136,9 @@ def invalid(error: ValidationError, *, what: str) -> TocsinError:
     fields: dict[str, str] = {}
     for item in error.errors(include_url=False, include_input=False)[:MOST_FIELDS]:
         if item["type"] == "json_invalid":
-            return Malformed("the body is not JSON: " + item["msg"].removeprefix("Invalid JSON: "))
+            return MalformedRequest(
+                "the body is not JSON: " + item["msg"].removeprefix("Invalid JSON: ")
+            )
         path = ".".join(str(part) for part in item["loc"] if "[" not in str(part)) or what
         message = item["msg"].removeprefix("Value error, ")
         fields[path] = f"{fields[path]}; or: {message}" if path in fields else message

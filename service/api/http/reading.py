@@ -11,7 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ValidationError
 
 from service.api.http.op import Op
-from service.api.http.problems import Malformed, Slow, TooLarge, Unsupported, invalid
+from service.api.http.problems import MalformedRequest, Slow, TooLarge, Unsupported, invalid
 from service.api.http.schema import MAX_INT
 from service.api.http.upload import CHUNK_OCTETS, Upload, file_name_of
 from service.crypto import Keyring
@@ -38,7 +38,7 @@ _ILL_FORMED = (
 """What aiohttp's reader of forms raises at what is none."""
 
 Arguments = dict[str, Any]
-Read = TypeVar("Read")
+ReadT = TypeVar("ReadT")
 
 
 @asynccontextmanager
@@ -147,7 +147,7 @@ def _modelled(op: Op, model: type[BaseModel], raw: bytes) -> BaseModel:
         raise invalid(error, what="body") from error
 
 
-async def _in_time(reading: Awaitable[Read]) -> Read:
+async def _in_time(reading: Awaitable[ReadT]) -> ReadT:
     """What is read, unless it takes too long: nobody holds a place by dripping octets."""
     try:
         return await asyncio.wait_for(reading, READ_SECONDS)
@@ -161,28 +161,28 @@ def check_plain(raw: bytes) -> None:
     """Refuse JSON that two readers could read differently, or that is made to hurt one.
 
     Raises:
-        Malformed: a name twice in one object, or very many names; a number with very many digits;
-            deep nesting.
+        MalformedRequest: a name twice in one object, or very many names; a number with very many
+            digits; deep nesting.
             What is no JSON at all is for the reader to say.
     """
     try:
         json.loads(raw or b"{}", object_pairs_hook=_once, parse_int=_short, parse_float=_short)
     except RecursionError as error:
-        raise Malformed("the body is nested too deeply") from error
+        raise MalformedRequest("the body is nested too deeply") from error
     except ValueError:
         return
 
 
 def _once(pairs: list[tuple[str, object]]) -> None:
     if len(pairs) > MOST_NAMES:
-        raise Malformed(f"the body has an object of more than {MOST_NAMES:,} names")
+        raise MalformedRequest(f"the body has an object of more than {MOST_NAMES:,} names")
     if len({name for name, _ in pairs}) < len(pairs):
-        raise Malformed("the body has a name twice in one object; give each once")
+        raise MalformedRequest("the body has a name twice in one object; give each once")
 
 
 def _short(digits: str) -> int:
     if len(digits) > MOST_DIGITS:
-        raise Malformed(f"the body has a number of more than {MOST_DIGITS} characters")
+        raise MalformedRequest(f"the body has a number of more than {MOST_DIGITS} characters")
     return 0
 
 
@@ -229,17 +229,17 @@ async def _parts(request: web.Request) -> AsyncIterator[BodyPartReader]:
         if part is None:
             return
         if not isinstance(part, BodyPartReader) or not part.name:
-            raise Malformed("every part of the form must be a field with a name")
+            raise MalformedRequest("every part of the form must be a field with a name")
         yield part
-    raise Malformed(f"a form has at most {MAX_FORM_PARTS} parts")
+    raise MalformedRequest(f"a form has at most {MAX_FORM_PARTS} parts")
 
 
-async def _of_form(reading: Awaitable[Read]) -> Read:
+async def _of_form(reading: Awaitable[ReadT]) -> ReadT:
     """The next piece of a form, in time."""
     try:
         return await _in_time(reading)
     except _ILL_FORMED as error:
-        raise Malformed("the body is not a well-formed multipart form") from error
+        raise MalformedRequest("the body is not a well-formed multipart form") from error
 
 
 async def _spool(part: BodyPartReader, upload: Upload, limit: int) -> None:
@@ -258,7 +258,7 @@ async def _field(part: BodyPartReader) -> str:
     try:
         return octets.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Malformed("a field of the form is not UTF-8") from error
+        raise MalformedRequest("a field of the form is not UTF-8") from error
 
 
 def _validated(model: type[BaseModel], fields: Mapping[str, str], *, what: str) -> BaseModel:

@@ -7,7 +7,7 @@ is worked out from the schema alone is valid by it; a test holds each against it
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-Schema = Mapping[str, Any]
+SampleSchema = Mapping[str, Any]
 
 DEEPEST = 6
 """Models may hold themselves; from here on lists are empty."""
@@ -53,17 +53,17 @@ FORMATS: Mapping[str, Any] = {
 class Samples:
     """Makes examples of the schemas of one document."""
 
-    def __init__(self, schemas: Schema) -> None:
+    def __init__(self, schemas: SampleSchema) -> None:
         self._schemas = schemas
 
-    def of(self, schema: Schema, name: str = "", depth: int = 0) -> Any:
+    def of(self, schema: SampleSchema, name: str = "", depth: int = 0) -> Any:
         """An example of a schema; `name`: of the member whose it is."""
         while "$ref" in schema:
             schema = self._schemas[schema["$ref"].rpartition("/")[2]]
         if name in NAMED and _takes(schema, NAMED[name]):
             return NAMED[name]
         if "anyOf" in schema:
-            kinds: Sequence[Schema] = schema["anyOf"]
+            kinds: Sequence[SampleSchema] = schema["anyOf"]
             return self.of(_first(kinds), name, depth)
         for word in ("const", "default"):
             if word in schema:
@@ -72,7 +72,7 @@ class Samples:
             return "delivered" if "delivered" in schema["enum"] else schema["enum"][0]
         return self._by_type(schema, name, depth)
 
-    def _by_type(self, schema: Schema, name: str, depth: int) -> Any:
+    def _by_type(self, schema: SampleSchema, name: str, depth: int) -> Any:
         kind = schema.get("type")
         if kind == "object":
             return self._object(schema, depth)
@@ -85,11 +85,11 @@ class Samples:
             return most / 2 if most <= 1 else max(1, schema.get("minimum", 1))
         return {"boolean": True, "null": None}.get(str(kind), {})
 
-    def _object(self, schema: Schema, depth: int) -> dict[str, Any]:
-        members: Mapping[str, Schema] = schema.get("properties", {})
+    def _object(self, schema: SampleSchema, depth: int) -> dict[str, Any]:
+        members: Mapping[str, SampleSchema] = schema.get("properties", {})
         return {name: self.of(member, name, depth + 1) for name, member in members.items()}
 
-    def _array(self, schema: Schema, name: str, depth: int) -> list[Any]:
+    def _array(self, schema: SampleSchema, name: str, depth: int) -> list[Any]:
         least = schema.get("minItems", 0)
         if "prefixItems" in schema:
             return [self.of(item, name, depth + 1) for item in schema["prefixItems"]]
@@ -98,12 +98,12 @@ class Samples:
         return [self.of(schema["items"], "", depth + 1)] * max(1, least)
 
 
-def _first(kinds: Sequence[Schema]) -> Schema:
+def _first(kinds: Sequence[SampleSchema]) -> SampleSchema:
     """The first that is not null."""
     return next((kind for kind in kinds if kind.get("type") != "null"), kinds[0])
 
 
-def _takes(schema: Schema, value: Any) -> bool:
+def _takes(schema: SampleSchema, value: Any) -> bool:
     """Whether a schema, if it is simple, takes a value of this kind."""
     if "enum" in schema or "const" in schema:
         return False

@@ -21,7 +21,7 @@ from pydantic import (
     StringConstraints,
 )
 
-Item = TypeVar("Item")
+ItemT = TypeVar("ItemT")
 Moment = TypeVar("Moment", bound=date)
 MAX_INT = 2**31 - 1
 _YEARS = (2000, 2200)
@@ -34,7 +34,7 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Query(BaseModel):
+class QueryString(BaseModel):
     """A request's query string."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,10 +58,10 @@ class PlainOut(Out):
     en: str
 
 
-class Page(Out, Generic[Item]):
+class Page(Out, Generic[ItemT]):
     """A part of a list; `next_cursor` leads to the next one and is null at the end."""
 
-    items: list[Item]
+    items: list[ItemT]
     next_cursor: str | None = Field(description="Give this as `cursor` to go on; null at the end.")
 
 

@@ -28,7 +28,7 @@ from service.api.http.auth import address_of, authenticate, printable
 from service.api.http.call import Call, Counted, Download, Later, Visit
 from service.api.http.downloads import Downloads, MadeFile
 from service.api.http.idempotency import REPLAYED, Answer, Ticket, key_of
-from service.api.http.limiter import LOGINS_PER_MINUTE, Limit, Limiter
+from service.api.http.limiter import LOGINS_PER_MINUTE, Limiter, RequestLimit
 from service.api.http.op import Op
 from service.api.http.problems import TooLong
 from service.api.http.reading import Arguments
@@ -69,7 +69,7 @@ def endpoint(
             address_of(request, runtime.settings.proxies),
             printable(request.headers.get("User-Agent", "")),
         )
-        limit = Limit("address", f"login:{visit.address}", LOGINS_PER_MINUTE)
+        limit = RequestLimit("address", f"login:{visit.address}", LOGINS_PER_MINUTE)
         await request.config_dict[LIMITER].take([limit])
         async with reading.arguments(op, request, runtime, None) as found:
             return _response(

@@ -9,7 +9,7 @@ from pydantic import Field
 from service.api.audience.consent import EvidenceOut
 from service.api.audience.people import need_people
 from service.api.http.call import Call
-from service.api.http.schema import Body, Day, Instant, Line, Out, Query, Text
+from service.api.http.schema import Body, Day, Instant, Line, Out, QueryString, Text
 from service.audience.contacts.contact_store import holder_of_contact
 from service.audience.numbers.number import mask, parse_phone
 from service.campaigns.core.run_store import get_run
@@ -163,7 +163,7 @@ class ErasedOut(Out):
 ReportDay = Annotated[Day, Field(ge=date(2000, 1, 1), le=date(2200, 12, 31))]
 
 
-class ReportQuery(Query):
+class ReportQuery(QueryString):
     """Which days, of Chinese time, the last one included."""
 
     since: ReportDay

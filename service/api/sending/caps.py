@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from service.api.http.call import Call
-from service.api.http.schema import Body, Instant, Int, Line, Out, Query
+from service.api.http.schema import Body, Instant, Int, Line, Out, QueryString
 from service.dispatch.limits import caps
 from service.dispatch.limits.caps import CapLimits, CappedClass, Caps
 from service.dispatch.limits.caps_store import KEPT
@@ -16,7 +16,7 @@ from service.errors import Forbidden
 Most = Annotated[Int, Field(ge=1, le=KEPT)]
 
 
-class CapsQuery(Query):
+class CapsQuery(QueryString):
     """What is in force, or all that ever was."""
 
     history: bool = Field(default=False, description="Everything that ever was, from new to old.")

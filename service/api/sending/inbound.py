@@ -18,16 +18,16 @@ from service.errors import NotFound
 from service.logs import masked
 from service.storage.postgres import Record
 
-Kind = Literal["opt_out", "answer", "clue", "other"]
-State = Literal["new", "taken", "done"]
+InboundKindName = Literal["opt_out", "answer", "clue", "other"]
+InboundStateName = Literal["new", "taken", "done"]
 Note = Annotated[Text, StringConstraints(strip_whitespace=True, max_length=1_000)]
 
 
 class InboundQuery(PageQuery):
     """Which texts: all, or those of one kind, state or campaign, or those since an instant."""
 
-    kind: Kind | None = None
-    state: State | None = None
+    kind: InboundKindName | None = None
+    state: InboundStateName | None = None
     campaign: UUID | None = Field(default=None, description="The campaign that they answer.")
     since: Instant | None = Field(default=None, description="Received at or after this instant.")
 
@@ -50,9 +50,9 @@ class InboundOut(Out):
     """
 
     id: UUID
-    kind: Kind
+    kind: InboundKindName
     answer: int | None = Field(description="The digit that it is, if it is one that is asked for.")
-    state: State
+    state: InboundStateName
     phone: str | None = Field(description="Masked; null once it is not kept any more.")
     contact_id: UUID | None = Field(
         description="Whose number it is among the department's contacts."
@@ -89,7 +89,7 @@ class RunInboundOut(Out):
     """What came back by text on a run."""
 
     run_id: UUID
-    kinds: dict[Kind, int] = Field(description="Texts by kind.")
+    kinds: dict[InboundKindName, int] = Field(description="Texts by kind.")
     answers: dict[str, int] = Field(description="People by the last digit that they answered.")
 
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from service.api.http.call import Call, Download
 from service.api.http.paging import PageQuery, cut
-from service.api.http.schema import Body, Day, Instant, Line, Out, Page, Query
+from service.api.http.schema import Body, Day, Instant, Line, Out, Page, QueryString
 from service.delivery.receipts import unmatched, unmatched_store
 from service.delivery.receipts.unmatched_store import Kept
 from service.delivery.uncertain import reconcile
@@ -17,21 +17,21 @@ from service.storage.postgres import Record
 MAX_IDS = 1_000
 _MAX_ID = 2**63 - 1
 
-Why = Literal["parked", "unmatched", "ambiguous", "conflict", "unreadable"]
+UnmatchedReason = Literal["parked", "unmatched", "ambiguous", "conflict", "unreadable"]
 ReceiptId = Annotated[int, Field(strict=True, ge=1, le=_MAX_ID)]
 
 
 class UnmatchedQuery(PageQuery):
     """Which receipts: all that are kept, or those kept for one reason, or of one channel."""
 
-    why: Why | None = None
+    why: UnmatchedReason | None = None
     channel: int | None = Field(default=None, ge=0, le=32767)
 
 
-class ExportQuery(Query):
+class ExportQuery(QueryString):
     """Which receipts: all that are kept, or those kept for one reason, or of one channel."""
 
-    why: Why | None = None
+    why: UnmatchedReason | None = None
     channel: int | None = Field(default=None, ge=0, le=32767)
 
 
@@ -44,7 +44,7 @@ class UnmatchedOut(Out):
     id: int
     channel_id: int
     channel: str
-    why: Why
+    why: UnmatchedReason
     ref: str = Field(description="The carrier's reference; 0x…: in hexadecimal.")
     phone: str | None = Field(description="Masked; null if no text of ours may be meant.")
     messages: list[str] = Field(description="The ids of the texts that it may speak of.")
@@ -80,7 +80,7 @@ class DismissedOut(Out):
     items: list[LeftOut] = Field(description="Those that were not.")
 
 
-class ReconciliationQuery(Query):
+class ReconciliationQuery(QueryString):
     """Which day, of Chinese time, and which channel."""
 
     day: Day

@@ -10,7 +10,7 @@ from service.storage.postgres import Connection
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class BacklogCount:
     """So many of something, the first of them since `since`; None where there is nothing."""
 
     count: int
@@ -30,16 +30,16 @@ class Backlog:
 
     channels: tuple[str, ...]
     held: frozenset[str]
-    receipts: dict[str, Waiting]
-    unmatched: dict[tuple[str, str], Waiting]
-    uncertain: dict[str, Waiting]
+    receipts: dict[str, BacklogCount]
+    unmatched: dict[tuple[str, str], BacklogCount]
+    uncertain: dict[str, BacklogCount]
     messages: dict[tuple[str, int], int]
     connections: dict[str, tuple[int, int]]
     runs: dict[str, int]
-    texts: Waiting
+    texts: BacklogCount
     imports: int
     turns: dict[str, tuple[float, float]]
-    work: dict[str, Waiting]
+    work: dict[str, BacklogCount]
     interruptions: dict[str, int]
 
 
@@ -81,7 +81,7 @@ async def read_backlog(conn: Connection, now: datetime) -> Backlog:
         messages={(row["name"], row["priority"]): int(row["messages"]) for row in messages},
         connections={row["name"]: (row["up"], row["wanted"]) for row in channels},
         runs={row["state"]: row["runs"] for row in runs},
-        texts=Waiting(texts[0]["count"], texts[0]["since"]),
+        texts=BacklogCount(texts[0]["count"], texts[0]["since"]),
         imports=imports,
         turns=await last_turns(conn),
         work=await _work(conn, now),
@@ -89,12 +89,12 @@ async def read_backlog(conn: Connection, now: datetime) -> Backlog:
     )
 
 
-async def _work(conn: Connection, now: datetime) -> dict[str, Waiting]:
+async def _work(conn: Connection, now: datetime) -> dict[str, BacklogCount]:
     found = [await what_waits(conn, kind, None, now, 1) for kind in KINDS]
-    return {waiting.kind.name: Waiting(waiting.total, waiting.oldest) for waiting in found}
+    return {waiting.kind.name: BacklogCount(waiting.total, waiting.oldest) for waiting in found}
 
 
-async def _receipts(conn: Connection) -> dict[str, Waiting]:
+async def _receipts(conn: Connection) -> dict[str, BacklogCount]:
     rows = await conn.fetch(
         """
         SELECT c.name, i.count, i.since FROM channels c JOIN (
@@ -102,10 +102,10 @@ async def _receipts(conn: Connection) -> dict[str, Waiting]:
             GROUP BY channel_id) i ON i.channel_id = c.id
         """
     )
-    return {row["name"]: Waiting(row["count"], row["since"]) for row in rows}
+    return {row["name"]: BacklogCount(row["count"], row["since"]) for row in rows}
 
 
-async def _unmatched(conn: Connection) -> dict[tuple[str, str], Waiting]:
+async def _unmatched(conn: Connection) -> dict[tuple[str, str], BacklogCount]:
     rows = await conn.fetch(
         """
         SELECT c.name, u.why, u.count, u.since FROM channels c JOIN (
@@ -116,10 +116,10 @@ async def _unmatched(conn: Connection) -> dict[tuple[str, str], Waiting]:
             WHERE why = 'unreadable' GROUP BY channel_id, why) u ON u.channel_id = c.id
         """
     )
-    return {(row["name"], row["why"]): Waiting(row["count"], row["since"]) for row in rows}
+    return {(row["name"], row["why"]): BacklogCount(row["count"], row["since"]) for row in rows}
 
 
-async def _uncertain(conn: Connection) -> dict[str, Waiting]:
+async def _uncertain(conn: Connection) -> dict[str, BacklogCount]:
     rows = await conn.fetch(
         """
         SELECT c.name, u.count, u.since FROM channels c JOIN (
@@ -127,4 +127,4 @@ async def _uncertain(conn: Connection) -> dict[str, Waiting]:
             GROUP BY channel_id) u ON u.channel_id = c.id
         """
     )
-    return {row["name"]: Waiting(row["count"], row["since"]) for row in rows}
+    return {row["name"]: BacklogCount(row["count"], row["since"]) for row in rows}

@@ -17,7 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from service.accounts.people.model import Right
 from service.api.http.auth import authenticate
-from service.api.system.backlog_store import Backlog, Waiting, read_backlog
+from service.api.system.backlog_store import Backlog, BacklogCount, read_backlog
 from service.reports.interruptions import KINDS
 from service.runtime import Runtime
 from service.web import RUNTIME
@@ -93,7 +93,7 @@ def _families(backlog: Backlog, now: datetime) -> Iterator[Metric]:
 
 
 def _of_what_came_back(backlog: Backlog, now: datetime) -> Iterator[Metric]:
-    nothing, channels, one = Waiting(0, None), backlog.channels, ["channel"]
+    nothing, channels, one = BacklogCount(0, None), backlog.channels, ["channel"]
     receipts = [([c], backlog.receipts.get(c, nothing)) for c in channels]
     yield from _waiting("tocsin_receipts_waiting", "Receipts not folded yet", one, receipts, now)
     unmatched = [
@@ -149,7 +149,11 @@ def _of_channels(backlog: Backlog) -> Iterator[Metric]:
 
 
 def _waiting(
-    name: str, what: str, labels: list[str], rows: list[tuple[list[str], Waiting]], now: datetime
+    name: str,
+    what: str,
+    labels: list[str],
+    rows: list[tuple[list[str], BacklogCount]],
+    now: datetime,
 ) -> Iterator[Metric]:
     """Two families: how many wait, and how long the first of them has."""
     yield _gauge(name, f"{what}.", labels, ((of, waiting.count) for of, waiting in rows))
@@ -157,7 +161,7 @@ def _waiting(
     yield _gauge(f"{name}_oldest_seconds", f"{what}: the age of the first.", labels, ages)
 
 
-def _age(waiting: Waiting, now: datetime) -> float:
+def _age(waiting: BacklogCount, now: datetime) -> float:
     return 0.0 if waiting.since is None else max(0.0, (now - waiting.since).total_seconds())
 
 

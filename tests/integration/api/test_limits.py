@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from service.api.http import limiter
-from service.api.http.limiter import Limit, Limiter, TooManyRequests
+from service.api.http.limiter import Limiter, RequestLimit, TooManyRequests
 from service.api.http.server import LIMITER
 from service.local.embedded import Valkey
 from service.settings import Settings
@@ -33,7 +33,7 @@ async def away(tmp_path: Path) -> AsyncIterator[Redis]:
     await client.aclose()
 
 
-async def taken(subject: Limiter, limits: list[Limit], times: int) -> int:
+async def taken(subject: Limiter, limits: list[RequestLimit], times: int) -> int:
     """How many of so many requests have room."""
     count = 0
     for _ in range(times):
@@ -49,16 +49,19 @@ async def test_each_limit_is_kept_and_none_is_charged_for_the_other(
     redis: Redis, settings: Settings
 ) -> None:
     subject = Limiter(redis, settings)
-    department = Limit("department", "d", 5)
-    assert await taken(subject, [Limit("key", "a", 3), department], 9) == 3
-    assert await taken(subject, [Limit("key", "b", 9), department], 9) == 2
+    department = RequestLimit("department", "d", 5)
+    assert await taken(subject, [RequestLimit("key", "a", 3), department], 9) == 3
+    assert await taken(subject, [RequestLimit("key", "b", 9), department], 9) == 2
     # What the department refused does not count against the key.
-    assert await taken(subject, [Limit("key", "b", 9), Limit("department", "e", 99)], 9) == 7
+    assert (
+        await taken(subject, [RequestLimit("key", "b", 9), RequestLimit("department", "e", 99)], 9)
+        == 7
+    )
 
 
 async def test_two_processes_share_a_limit(redis: Redis, settings: Settings) -> None:
     one, other = Limiter(redis, settings), Limiter(redis, settings)
-    limits = [Limit("key", "a", 10)]
+    limits = [RequestLimit("key", "a", 10)]
     assert await taken(one, limits, 6) + await taken(other, limits, 6) == 10
 
 
@@ -68,7 +71,10 @@ async def test_who_asks_often_is_counted_ahead_and_has_not_one_request_more(
     one, other = Limiter(redis, settings), Limiter(redis, settings)
     for name in itertools.count():
         minute = await minute_of(redis)
-        limits = [Limit("key", f"a{name}", 3_000), Limit("department", f"d{name}", 60_000)]
+        limits = [
+            RequestLimit("key", f"a{name}", 3_000),
+            RequestLimit("department", f"d{name}", 60_000),
+        ]
         await redis.config_resetstat()
         taken_first = await taken(one, limits, 20) + await taken(other, limits, 2_000)
         asked = (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"]
@@ -89,7 +95,7 @@ async def minute_of(redis: Redis) -> int:
 async def test_each_of_those_counted_ahead_is_told_what_is_left(
     redis: Redis, settings: Settings
 ) -> None:
-    subject, limits = Limiter(redis, settings), [Limit("key", "a", 6_000)]
+    subject, limits = Limiter(redis, settings), [RequestLimit("key", "a", 6_000)]
     told = [(await subject.take(limits))["RateLimit"] for _ in range(40)]
     assert [int(state.split("r=")[1].split(";")[0]) for state in told] == [*range(5_999, 5_959, -1)]
 
@@ -98,7 +104,7 @@ async def test_who_asks_seldom_is_not_counted_ahead(
     redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limiter, "AHEAD_SECONDS", 0.0)
-    subject, limits = Limiter(redis, settings), [Limit("key", "a", 6_000)]
+    subject, limits = Limiter(redis, settings), [RequestLimit("key", "a", 6_000)]
     assert await taken(subject, limits, 20) == 20
     counted = [int(await redis.get(key)) for key in await redis.keys("requests:a:*")]
     assert sum(counted) == 20
@@ -109,8 +115,8 @@ async def test_redis_away_neither_opens_the_gate_nor_shuts_it(
     away: Redis, settings: Settings
 ) -> None:
     subject = Limiter(away, settings)
-    assert await taken(subject, [Limit("key", "a", 5)], 20) == 5
-    assert await taken(subject, [Limit("key", "b", 5)], 4) == 4
+    assert await taken(subject, [RequestLimit("key", "a", 5)], 20) == 5
+    assert await taken(subject, [RequestLimit("key", "b", 5)], 4) == 4
 
 
 async def test_a_frozen_redis_holds_up_one_request_and_not_each(
@@ -122,7 +128,7 @@ async def test_a_frozen_redis_holds_up_one_request_and_not_each(
     await other.client_pause(2_000, all=False)
     try:
         started = time.monotonic()
-        assert await taken(subject, [Limit("key", "a", 5)], 50) == 5
+        assert await taken(subject, [RequestLimit("key", "a", 5)], 50) == 5
         assert time.monotonic() - started < 1
     finally:
         await other.client_unpause()
@@ -139,7 +145,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 async def test_the_window_slides(away: Redis, settings: Settings, at: list[float]) -> None:
     """No minute, wherever it begins, has more than the limit, as far as two counts can tell."""
-    subject, limits = Limiter(away, settings), [Limit("key", "a", 60)]
+    subject, limits = Limiter(away, settings), [RequestLimit("key", "a", 60)]
     assert await taken(subject, limits, 100) == 60
     with pytest.raises(TooManyRequests) as refused:
         await subject.take(limits)
@@ -156,7 +162,7 @@ async def test_the_window_slides(away: Redis, settings: Settings, at: list[float
 async def test_who_waits_as_told_is_let_in(
     away: Redis, settings: Settings, at: list[float], spent: int
 ) -> None:
-    subject, limits = Limiter(away, settings), [Limit("key", "a", 10)]
+    subject, limits = Limiter(away, settings), [RequestLimit("key", "a", 10)]
     await taken(subject, limits, spent)
     for _ in range(5):
         with pytest.raises(TooManyRequests) as refused:
