@@ -22,7 +22,6 @@ from arq.cron import CronJob, cron
 from service.accounts.audit.sealing import seal_committed
 from service.api.http.store import delete_old_answers
 from service.audience.imports.store import waiting_imports, waiting_undos
-from service.audience.suppressions.suppression import encrypt_old_notes
 from service.campaigns.plans import missed
 from service.campaigns.plans.lifecycle import expire_pending, finish_campaigns
 from service.campaigns.runs.firing import DriftLimits, fire_due
@@ -275,15 +274,14 @@ async def forget(ctx: dict[str, Any]) -> None:
 
 @alone
 async def tidy(ctx: dict[str, Any]) -> None:
-    """Return what waited too long for its approval, forget old answers, encrypt old notes, and
-    delete what was held while its person was erased.
+    """Return what waited too long for its approval, forget old answers, and delete what
+    was held while its person was erased.
     """
     runtime = runtime_of(ctx)
     now = runtime.clock.now()
     await expire_pending(runtime.pool, now)
     async with transaction(runtime.pool) as conn:
         await delete_left_behind(conn)
-    await encrypt_old_notes(runtime.pool, runtime.keyring)
     if not await may_let_go(runtime):
         return
     async with transaction(runtime.pool) as conn:

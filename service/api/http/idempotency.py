@@ -56,7 +56,7 @@ class Ticket:
                 once.
             Invalid: the key was used for something else.
         """
-        stored = await store.take_key(conn, self.user_id, self.caller_id, self.key)
+        stored = await store.take_key(conn, self.caller_id, self.key)
         if not stored["free"]:
             raise Conflict(
                 f"a request with this {HEADER} is in progress; ask again", code="in_progress"
@@ -66,7 +66,7 @@ class Ticket:
         if stored["fingerprint"] != self.fingerprint:
             problem = f"this {HEADER} was used for another request; take a new one"
             raise Invalid(problem, fields={HEADER: problem}, code="idempotency_key_reused")
-        if stored["caller_id"] is None or stored["body"] is None:
+        if stored["body"] is None:
             raise Conflict(
                 f"this was done before under this {HEADER}, and its answer was for once: it is not"
                 " kept; ask for what was made, or take a new one",

@@ -19,24 +19,21 @@ KEPT = timedelta(days=7)
 """How long an answer is kept for a caller who tries again."""
 
 
-async def take_key(conn: Connection, user_id: UUID, caller_id: UUID, key: str) -> Record:
+async def take_key(conn: Connection, caller_id: UUID, key: str) -> Record:
     """Take an Idempotency-Key for the rest of the transaction, and what is stored under it.
 
-    free: whether nobody else has it right now. stored: whether there is an answer: caller_id,
-    fingerprint, status and body. caller_id is NULL in those of the user from before callers were
-    told apart. One statement sees what was committed before it began: an answer that is committed
-    between that and the lock is not found, and then refused by `insert_answer`.
+    free: whether nobody else has it right now. stored: whether there is an answer: fingerprint,
+    status and body. One statement sees what was committed before it began: an answer that is
+    committed between that and the lock is not found, and then refused by `insert_answer`.
     """
     row = await conn.fetchrow(
         f"""
-        SELECT {TRY_IDEMPOTENCY.format("$4")} AS free,
+        SELECT {TRY_IDEMPOTENCY.format("$3")} AS free,
                i.fingerprint IS NOT NULL AS stored, i.*
         FROM (VALUES (1)) AS one LEFT JOIN LATERAL (
-            SELECT caller_id, fingerprint, status, body FROM idempotency
-            WHERE key = $3 AND (caller_id = $2 OR caller_id IS NULL AND user_id = $1)
-            ORDER BY caller_id LIMIT 1) i ON true
+            SELECT fingerprint, status, body FROM idempotency
+            WHERE caller_id = $1 AND key = $2) i ON true
         """,  # noqa: S608  # a constant
-        user_id,
         caller_id,
         key,
         f"idempotency {caller_id} {key}",

@@ -31,7 +31,7 @@ from service.crypto import Keyring
 from service.errors import FileRefused, Forbidden, Invalid
 from service.ledger.reasons import SUPPRESSIONS, Reason
 from service.storage.locks import lock_suppressions
-from service.storage.postgres import Connection, Pool, transaction
+from service.storage.postgres import Connection
 
 MOST_ROWS = 500_000
 """Rows of an opt-out list, blank ones and those of all sheets included."""
@@ -46,9 +46,6 @@ CLASSES = (*REFUSABLE, "warning")
 
 NOTE = "suppression_note"
 """The kind of field that a person's note is encrypted as."""
-NOTES = 2_000
-"""How many old notes are encrypted at once: some tenths of a second."""
-BATCHES = 5
 
 NOTICES = ("service",)
 """The class of a department's work notices, the only one that is refused of one alone."""
@@ -211,22 +208,6 @@ def with_note(keyring: Keyring, suppression: Suppression) -> Suppression:
     """The suppression with its note in clear, a person's or the program's."""
     cipher = suppression.note_cipher
     return replace(suppression, note=decrypted_note(keyring, cipher)) if cipher else suppression
-
-
-async def encrypt_old_notes(pool: Pool, keyring: Keyring) -> int:
-    """Encrypt some of the notes that are from before notes were; returns how many. A batch is a
-    transaction of its own, locks no row for long, and waits for none.
-    """
-    done = 0
-    for _ in range(BATCHES):
-        async with transaction(pool) as conn:
-            count = await suppression_store.encrypt_notes(
-                conn, lambda note: encrypted_note(keyring, note), NOTES
-            )
-        done += count
-        if count < NOTES:
-            break
-    return done
 
 
 _COLUMNS = (

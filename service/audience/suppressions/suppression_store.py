@@ -4,7 +4,7 @@ Lists go from new to old; `scope` is a department, or None for all, and `before`
 a page begins.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -19,8 +19,7 @@ class Suppression:
     keyed hash.
 
     owner: who answers for a protected number. source: person, list, reply, receipts.
-    note: the program's words, or a person's that are not encrypted yet. note_cipher: a person's, if
-    any; see `suppression.with_note`.
+    note: the program's words. note_cipher: a person's, if any; see `suppression.with_note`.
     department_id, department: the one whose work notices an opt-out stops; None: everybody's.
     """
 
@@ -275,28 +274,6 @@ async def delete_suppression(conn: Connection, suppression_id: UUID, scope: UUID
     )
     if not affected(status):
         raise NotFound(f"there is no suppression {suppression_id}")
-
-
-async def encrypt_notes(conn: Connection, anew: Callable[[str], bytes], rows: int) -> int:
-    """Encrypt notes that were stored in clear; returns how many. Rows that somebody holds are left
-    for the next time.
-    """
-    found = await conn.fetch(
-        """
-        SELECT id, note FROM suppressions WHERE note_cipher IS NULL AND note <> ''
-        ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
-        """,
-        rows,
-    )
-    await conn.execute(
-        """
-        UPDATE suppressions s SET note = '', note_cipher = u.note_cipher
-        FROM unnest($1::uuid[], $2::bytea[]) AS u(id, note_cipher) WHERE s.id = u.id
-        """,
-        [row["id"] for row in found],
-        [anew(row["note"]) for row in found],
-    )
-    return len(found)
 
 
 async def department_name(conn: Connection, department_id: UUID) -> str:

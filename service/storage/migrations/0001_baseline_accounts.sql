@@ -531,10 +531,9 @@ CREATE TABLE idempotency (
     status integer,
     body bytea,
     created_at timestamptz NOT NULL,
-    caller_id uuid
+    caller_id uuid NOT NULL,
+    PRIMARY KEY (caller_id, key)
 );
-CREATE UNIQUE INDEX idempotency_caller ON idempotency (caller_id, key);
-CREATE INDEX idempotency_before ON idempotency (user_id, key) WHERE caller_id IS NULL;
 CREATE INDEX idempotency_created ON idempotency (created_at);
 
 -- Proves that the master key of this start is the one that the data were written with.

@@ -346,7 +346,6 @@ CREATE TABLE suppressions (
     CONSTRAINT only_refused_notices_are_one_departments CHECK (
         department_id IS NULL OR reason = 'opted_out' AND 'service' = ANY (classes))
 );
-CREATE INDEX suppressions_clear_note ON suppressions (id) WHERE note_cipher IS NULL AND note <> '';
 CREATE INDEX suppressions_entry ON suppressions (entry_id) WHERE entry_id IS NOT NULL;
 CREATE INDEX suppressions_second_entry ON suppressions (second_entry_id)
     WHERE second_entry_id IS NOT NULL;

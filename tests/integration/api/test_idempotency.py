@@ -64,19 +64,6 @@ async def test_keys_of_one_user_do_not_meet_either(api: Api) -> None:
     assert (again.body, again.headers["Idempotent-Replayed"]) == (made.body, "true")
 
 
-async def test_what_was_answered_before_callers_were_told_apart_is_only_said_to_be_done(
-    api: Api,
-) -> None:
-    first = await api.post("/segments", OPERATOR, BODY, **_key("k1"))
-    await api.runtime.pool.execute("UPDATE idempotency SET caller_id = NULL")
-    for token in (api.tokens[OPERATOR], (await active_key(api))["token"]):
-        again = await api.post("/segments", token, BODY, **_key("k1"))
-        assert (again.status, again.json["type"]) == (409, "/problems/answered_once")
-        assert first.json["id"] not in again.body.decode()
-    other = await api.post("/segments", ("school", "operator"), BODY, **_key("k1"))
-    assert other.status == 201
-
-
 async def test_a_failed_request_may_be_tried_again(api: Api) -> None:
     assert (await api.post("/segments", OPERATOR, {"name": "n"}, **_key("k1"))).status == 422
     assert (await api.post("/segments", OPERATOR, BODY, **_key("k1"))).status == 201

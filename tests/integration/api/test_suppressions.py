@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import FormData
 
-from service.audience.suppressions.suppression import add_suppressions, encrypt_old_notes
+from service.audience.suppressions.suppression import add_suppressions
 from service.privacy.store import list_suppressions as list_found
 from service.storage.postgres import transaction
 from tests.factories import make_contact, phone, suppression
@@ -326,18 +326,10 @@ async def test_what_is_given_out_are_hashes_and_who_and_why_is_written_down(api:
 
 @pytest.mark.attack
 async def test_what_a_person_noted_is_encrypted(api: Api) -> None:
-    """Also what was noted before notes were, and while others write."""
     note = "王小明家属来电"
     await suppress(api, reason="complaint", note=note)
     await upload(api, LIST, reason="protected", note=note)
-    pool, keyring = api.runtime.pool, api.runtime.keyring
-    assert note not in str(await pool.fetch("SELECT s::text FROM suppressions s"))
-    await pool.execute("UPDATE suppressions SET note = $1, note_cipher = NULL", note)
-    async with transaction(pool) as busy:
-        await busy.execute("SELECT FROM suppressions WHERE reason = 'complaint' FOR UPDATE")
-        assert await encrypt_old_notes(pool, keyring) == 2, "what somebody holds is left"
-    assert await encrypt_old_notes(pool, keyring) == 1
-    assert await encrypt_old_notes(pool, keyring) == 0
+    pool = api.runtime.pool
     assert note not in str(await pool.fetch("SELECT s::text FROM suppressions s"))
     listed = (await api.get("/suppressions", OPERATOR)).json["items"]
     found = (await api.post("/suppressions/lookup", OPERATOR, {"phone": phone(1)})).json["items"]
@@ -345,15 +337,3 @@ async def test_what_a_person_noted_is_encrypted(api: Api) -> None:
     given = await api.post("/suppressions/export", OPERATOR, {"why": "对账"})
     rows = csv.DictReader(given.body.decode("utf-8-sig").splitlines())
     assert {row["note"] for row in rows} == {note}
-
-
-async def test_old_notes_are_encrypted_in_batches(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("service.audience.suppressions.suppression.NOTES", 2)
-    monkeypatch.setattr("service.audience.suppressions.suppression.BATCHES", 2)
-    pool = api.runtime.pool
-    for n in range(1, 6):
-        await suppress(api, phone=phone(n))
-    await pool.execute("UPDATE suppressions SET note = 'x', note_cipher = NULL")
-    assert [await encrypt_old_notes(pool, api.runtime.keyring) for _ in range(3)] == [4, 1, 0]

@@ -237,8 +237,8 @@ async def test_what_keeps_a_text_from_going_twice_is_kept_as_well(county: County
         return {t: await pool.fetchval(f"SELECT count(*) FROM {t}") for t in rows}
 
     await pool.execute(
-        "INSERT INTO idempotency (user_id, key, fingerprint, created_at)"
-        " SELECT id, 'k', '\\x00', $1 FROM users LIMIT 1",
+        "INSERT INTO idempotency (user_id, caller_id, key, fingerprint, created_at)"
+        " SELECT id, id, 'k', '\\x00', $1 FROM users LIMIT 1",
         county.clock.at,
     )
     rows = {"idempotency": 1}
