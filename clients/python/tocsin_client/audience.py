@@ -146,13 +146,17 @@ class Segments:
     def __init__(self, link: Link) -> None:
         self._link = link
 
-    async def preview(self, rule: str) -> Preview:
-        """Whom a rule means right now, e.g. `身份 = 财务人员 且 区域 = 旌阳镇`.
+    async def preview(self, rule: str, *, message_class: MessageClass | None = None) -> Preview:
+        """Whom a rule means right now, e.g. `身份 = 财务人员 且 区域 = 旌阳镇`, and who would be
+        left out of a text to them.
+
+        message_class: of that text; then its frequency caps count.
 
         Raises:
             Invalid: `problem["position"]` is the character, `problem["suggestions"]` what may fit.
         """
-        return cast(Preview, await self._link.post("/segments/preview", {"rule": rule}))
+        body = {"rule": rule} | ({"class": message_class} if message_class is not None else {})
+        return cast(Preview, await self._link.post("/segments/preview", body))
 
     async def explain(self, rule: str) -> Explanation:
         """Say a rule in plain words."""

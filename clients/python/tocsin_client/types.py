@@ -281,6 +281,7 @@ class Preview(TypedDict):
     by_carrier: dict[str, int]
     by_role: dict[str, int]
     excluded: dict[str, int]
+    not_known: list[str]
     ended: int
     sample: list[Person]
 

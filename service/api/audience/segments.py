@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from service.accounts.keys.key import Mode
 from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import AnyText, Body, Instant, Line, Out, Page
@@ -19,6 +20,7 @@ from service.audience.segments.segment_uses import refers_to
 from service.audience.segments.segment_words import fold
 from service.campaigns.audience.preview import Preview, check_rule, preview_rule, read_rule
 from service.errors import Conflict
+from service.messages.policy import MessageClass
 from service.storage.locks import lock_segments
 
 _EXAMPLE = '身份 = 财务人员 且 年龄 >= 60; area = "旌阳镇" and role in (finance, owner)'
@@ -31,6 +33,17 @@ class RuleBody(Body):
     """An audience rule."""
 
     rule: RuleText = Field(description=f"In the rule language, e.g. {_EXAMPLE}.")
+
+
+class PreviewBody(RuleBody):
+    """An audience rule, and what is known of the text that it is for."""
+
+    message_class: MessageClass | None = Field(
+        default=None,
+        alias="class",
+        description="Of the text: then the frequency caps count, and whether your department may"
+        " send such texts. Left out: people are counted as for publicity, which they may refuse.",
+    )
 
 
 class SegmentBody(RuleBody):
@@ -87,7 +100,13 @@ class PreviewOut(Out):
     area_names: dict[str, str] = Field(description="The names of the areas of `by_area`.")
     by_carrier: dict[str, int]
     by_role: dict[str, int] = Field(description="Who has several roles counts under each.")
-    excluded: dict[str, int]
+    excluded: dict[str, int] = Field(
+        description="People who would be left out, by reason; each under the first that holds."
+    )
+    not_known: list[str] = Field(
+        description="Reasons that may leave out more of the target, and hang on what is not known"
+        " yet: the text, its class, the channels. Of a campaign all is known."
+    )
     ended: int = Field(
         description="People of the department, whatever the rule, who are on lists that have ended"
         " only, or rest on nothing any more: extend or renew the list."
@@ -164,10 +183,16 @@ async def explain_segment(call: Call, body: RuleBody) -> ExplanationOut:
     )
 
 
-async def preview_segment(call: Call, body: RuleBody) -> PreviewOut:
+async def preview_segment(call: Call, body: PreviewBody) -> PreviewOut:
     """Count whom a rule means among your department's contacts, with a masked sample."""
     found = await preview_rule(
-        call.conn, call.runtime.keyring, call.user.department_id, body.rule, call.now
+        call.conn,
+        call.runtime.keyring,
+        call.user.department_id,
+        body.rule,
+        call.now,
+        message_class=body.message_class,
+        trial=call.mode == Mode.TRIAL,
     )
     return await preview_out(call, found)
 
@@ -182,6 +207,7 @@ async def preview_out(call: Call, preview: Preview) -> PreviewOut:
         by_carrier=counts.by_carrier,
         by_role=counts.by_role,
         excluded=counts.excluded,
+        not_known=list(preview.not_known),
         ended=counts.ended,
         sample=[PersonOut.model_validate(person) for person in preview.sample],
     )

@@ -18,10 +18,9 @@ from service.errors import Conflict, NotFound
 from service.storage.postgres import Connection, Record, UniqueViolation, one
 
 FIRST_RULE_PARAMETER = 4
-"""Previews have three parameters of their own."""
+"""`reached` has three parameters of its own."""
 
 SAMPLE = 5
-AGE_UNCLEAR = "age_unclear"
 ENDED = "ended"
 """No reason of anybody's: of those on lists that have ended no rule asks anything."""
 
@@ -169,43 +168,6 @@ async def list_saved_rules(
     return [SavedRule(**row) for row in rows]
 
 
-async def count_people(
-    conn: Connection, department_id: UUID, condition: Compiled, message_class: str, now: datetime
-) -> AudienceCounts:
-    """Count whom a text of this class to those whom a compiled rule means among the department's
-    contacts would reach, in one statement; needs a transaction.
-    """
-    await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
-    rows = await conn.fetch(
-        f"""
-        WITH stopped AS MATERIALIZED (
-            SELECT p.phone_hash, min(p.reason) AS reason FROM suppressions p
-            WHERE {stops("p", "$3", "$1", "$2")}
-            GROUP BY p.phone_hash
-        ), judged AS (
-            SELECT c.phone_hash, coalesce({CARRIER}, 'none') AS carrier,
-                   coalesce(left(c.area_code, 9) || '000', 'none') AS town, k.roles,
-                   ({condition.sql}) AS matches, c.listed AND NOT k.holds AS ended,
-                   {outside_area("$1")} AS outside
-            FROM {condition.source} WHERE c.department_id = $1
-            OFFSET 0  -- so that nobody is judged twice
-        )
-        SELECT CASE WHEN ended THEN '{ENDED}' WHEN matches IS NULL THEN '{AGE_UNCLEAR}'
-                    WHEN outside THEN 'outside_area' ELSE s.reason END AS excluded,
-               j.carrier, j.town, j.roles, count(*) AS people,
-               (array_agg(j.phone_hash))[1:{SAMPLE}] AS some
-        FROM judged j LEFT JOIN stopped s ON s.phone_hash = j.phone_hash
-        WHERE matches IS NOT FALSE OR ended
-        GROUP BY 1, 2, 3, 4
-        """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
-        department_id,
-        now,
-        message_class,
-        *condition.parameters,
-    )
-    return counts_of(rows)
-
-
 def outside_area(department: str) -> str:
     """SQL: whether the area of the contact `c` lies outside the one that a department may send to.
     Where somebody lives may be unknown, and is no reason to leave them out.
@@ -216,7 +178,7 @@ def outside_area(department: str) -> str:
 
 
 def counts_of(rows: Iterable[Record]) -> AudienceCounts:
-    """Counts of rows with excluded, carrier, town, roles, people and some."""
+    """AudienceCounts of rows with excluded, carrier, town, roles, people and some."""
     counts = AudienceCounts()
     for row in sorted(rows, key=lambda row: (row["town"], row["carrier"])):
         _add(counts, row)

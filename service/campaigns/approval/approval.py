@@ -226,7 +226,7 @@ async def reopen_if_drifted(
 
 
 async def _count(conn: Connection, campaign: Campaign, content: Content, now: datetime) -> int:
-    return (await count_meant(conn, campaign, content.rule, content.message_class, now)).target
+    return (await count_meant(conn, campaign, content, now)).target
 
 
 async def send_back(

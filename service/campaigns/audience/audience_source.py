@@ -20,12 +20,14 @@ EVERYBODY = New("true", [])
 @dataclass(frozen=True, slots=True)
 class Whom:
     """sql: the statement that reads them. parameters: its values, which stand behind those of
-    `Judging`. roles: their roles in order, of what it reads.
+    the terms by which they are looked at. roles: their roles in order, of what it reads;
+    role_words: the same as words in any order, which may repeat.
     """
 
     sql: str
     parameters: Sequence[object]
     roles: str
+    role_words: str
 
 
 def by_rule(condition: Compiled, among: New = EVERYBODY, *, department: str = "$1") -> Whom:
@@ -42,6 +44,7 @@ def by_rule(condition: Compiled, among: New = EVERYBODY, *, department: str = "$
         """,  # noqa: S608  # the condition is compiled from a parsed rule, its values are parameters
         [*condition.parameters, *among.parameters],
         condition.roles("roles"),
+        "roles",
     )
 
 
@@ -73,4 +76,5 @@ def of_ledger(members: Members, lists: Compiled, *, must_be_listed: bool) -> Who
         """,  # noqa: S608  # constants and placeholders
         [*lists.parameters, *members.parameters],
         "roles",
+        "array_to_string(roles, ' ')",
     )

@@ -12,6 +12,7 @@ from service.accounts.departments.department import DepartmentPermits, Signature
 from service.accounts.departments.department_store import check_signature, get_permits
 from service.audience.contacts.contact_store import subscriber_base
 from service.channels.routing.route import RoutableChannel, Route, routes
+from service.ledger.reasons import Reason
 from service.messages.signature import head
 from service.storage.postgres import Connection
 
@@ -76,7 +77,7 @@ async def barred(
 ) -> str | None:
     """Why a department may send this text to nobody any more; None: it may."""
     if message_class not in permits.classes:
-        return "class_not_allowed"
+        return Reason.CLASS_NOT_ALLOWED
     try:
         await check_signature(conn, department_id, head(text))
     except SignatureLent as error:

@@ -1,107 +1,255 @@
-"""Who of those whom a run looks at is left out, and why, as the part of a statement.
+"""The rule of exclusion: who of those whom a text is for is left out, and why, in SQL.
 
-The statement that writes a ledger asks this, and whoever counts beforehand asks the same, so that a
-preview and a ledger never differ.
+The rule of the ledger (`dispatch.expansion`), of a direct send, of the preview of a campaign or of
+a segment, of the count at a submission and of the forecast. So the number that is shown before is
+the number that is sent. Each person has one reason, the first of these that holds:
+
+1. the department may send this to nobody: `class_not_allowed`, `signature_of_another`
+2. whoever follows a run is gone: `erased`, `not_kept`, `no_longer_listed`
+3. `age_unclear`: the rule asks for an age, and the person's band does not say
+4. `not_a_guest`: a trial key writes to the guests of its department alone
+5. `outside_area`: the person lives outside the department's area; unknown is not outside
+6. `outside_key`: of a direct send, whose key is kept to other areas or rosters; never stored
+7. a suppression: `complaint`, `dead_number`, `opted_out`, `protected`, the first by its name
+8. no channel takes the number: `no_route`; `synthetic_range` and `not_synthetic` where only one of
+   the other kind would (invariant I12)
+9. the text needs what the person has not: `no_name`, `no_area`
+10. the caps leave no room until the text is of no use any more: `same_text`, `capped`
+
+Whoever asks says what is known of the text and of its way (`ExclusionTerms`). What is not known
+leaves nobody out: a segment has no text, so nobody lacks a name for it. A direct send names its
+people, and asks the same reasons in the same order of those whom it names (`first_reason`).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from service.audience.segments.segment_store import (
+    ENDED,
+    SAMPLE,
+    WORK_MEMORY,
+    AudienceCounts,
+    counts_of,
+)
 from service.audience.suppressions.suppression_store import stops
 from service.campaigns.audience.audience_source import Whom
 from service.channels.routing.route import Route
+from service.ledger.caps import CURRENT, repeat_ends, spans_end
+from service.ledger.reasons import Reason
 from service.messages.template import ContactFact
+from service.storage.postgres import Connection
+
+BARRED, GONE = "barred", "gone"
+"""No reasons, but expressions that say one, or null."""
+
+BEFORE_STOPS = (
+    *(BARRED, GONE, Reason.AGE_UNCLEAR),
+    *(Reason.NOT_A_GUEST, Reason.OUTSIDE_AREA, Reason.OUTSIDE_KEY),
+)
+"""The reasons before a suppression, in order."""
+
+AFTER_STOPS = (
+    *(Reason.NO_ROUTE, Reason.SYNTHETIC_RANGE, Reason.NOT_SYNTHETIC),
+    *(Reason.NO_NAME, Reason.NO_AREA),
+)
+"""Those after it, in order, but for the caps."""
+
+LEFT_OUT = "coalesce(early, stop, late, cap)"
+"""SQL: the reason of a row of `excluded`; null: the person is in the target."""
+
+
+def first_reason(order: Sequence[str], found: Mapping[str, str]) -> str:
+    """SQL: the first of the reasons that holds, in the rule's order; null if none does.
+
+    order: BEFORE_STOPS or AFTER_STOPS. found: for each reason that is asked for here, its
+    expression.
+
+    Raises:
+        ValueError: the order has no such reason.
+    """
+    if unknown := found.keys() - set(order):
+        raise ValueError(f"no reasons of this part of the rule: {sorted(unknown)}")
+    branches = [
+        f"WHEN {found[reason]} IS NOT NULL THEN {found[reason]}"
+        if reason in {BARRED, GONE}
+        else f"WHEN {found[reason]} THEN '{reason}'"
+        for reason in order
+        if reason in found
+    ]
+    return f"CASE {' '.join(branches)} END" if branches else "NULL::text"
+
+
+def outside_area(own: str, area: str, is_within: str) -> str:
+    """SQL: whether somebody lives outside the area `own` that a department may send to. Where
+    somebody lives may be unknown, and is no reason to leave them out.
+    """
+    return f"{own} IS NOT NULL AND {area} IS NOT NULL AND NOT {is_within}"
+
+
+def wrong_way(fits: str, other: str, synthetic: str) -> dict[str, str]:
+    """SQL: why no channel takes a number, for `first_reason`.
+
+    fits: whether one does; other: whether one of the other kind, simulated or real, would.
+    """
+    return {
+        Reason.NO_ROUTE: f"NOT ({fits}) AND NOT ({other})",
+        Reason.SYNTHETIC_RANGE: f"NOT ({fits}) AND {synthetic}",
+        Reason.NOT_SYNTHETIC: f"NOT ({fits})",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class CapTerms:
+    """What the caps ask of a text.
+
+    text: as it was approved, before its variables are filled; None: it is not known, and nobody
+    had the same. over_cap: what becomes of a text that a cap stops: defer, stop; send: it has
+    none. valid_until: when it is of no use any more; None: nobody has said. leaves_at: the first
+    instant at which it may leave.
+    """
+
+    text: str | None
+    over_cap: str
+    valid_until: datetime | None
+    leaves_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judging:
-    """What decides who of those that a run looks at is left out, whatever texts they have had.
+class ExclusionTerms:
+    """What is known of a text and its way, by which people are left out.
 
-    routes: the channel for each carrier's numbers. needs: what the text's variables take from a
-    contact. at: when suppressions must hold. trial: it reaches guests alone. barred: a reason that
-    leaves everybody out.
+    routes: the channel for each carrier's numbers; None: which channels it may take is not known.
+    needs: what the text's variables take from a contact. at: when suppressions must hold. trial:
+    it reaches guests alone. barred: a reason that leaves everybody out. caps: None: they are not
+    asked.
     """
 
     department_id: UUID
     message_class: str
-    routes: Sequence[Route]
-    needs: Collection[ContactFact]
     at: datetime
+    routes: Sequence[Route] | None
+    needs: Collection[ContactFact] = ()
     trial: bool = False
     barred: str | None = None
+    caps: CapTerms | None = None
 
     @property
     def parameters(self) -> list[object]:
-        """The values of the first placeholders of `judged`."""
-        return [
+        """The values of the first placeholders of `excluded`."""
+        values: list[object] = [
             self.department_id,
-            [route.carrier for route in self.routes],
-            [route.channel_id for route in self.routes],
-            [route.simulated for route in self.routes],
-            self.at,
-            "name" in self.needs,
-            _area_levels(self.needs),
             self.message_class,
-            self.trial,
+            self.at,
             self.barred,
+            _area_levels(self.needs),
         ]
+        if self.routes is not None:
+            values += [
+                [route.carrier for route in self.routes],
+                [route.channel_id for route in self.routes],
+                [route.simulated for route in self.routes],
+            ]
+        if (caps := self.caps) is not None:
+            values += [caps.text, caps.over_cap, caps.valid_until, caps.leaves_at]
+        return values
+
+    def behind(self, first: int = 1) -> int:
+        """The number of the placeholder behind these, if they begin with this one."""
+        return first + len(self.parameters)
 
 
-PARAMETERS = 10
-"""How many parameters a `Judging` has, before those of whom it judges."""
+def excluded(terms: ExclusionTerms, whom: Whom, first: int = 1) -> str:
+    """SQL: everybody of these with the channel, and why somebody is left out: `early`, else `stop`
+    (a suppression, which holds until `stop_until`), else `late`, else `cap`.
 
-
-def judged(whom: Whom, first: int = 1) -> str:
-    """SQL: everybody of these, with the channel, and why somebody is left out: `early`, else `stop`
-    (a suppression, which holds until `stop_until`), else `late`, the first that is not null.
-
-    first: the number of the first placeholder.
+    first: the number of the first placeholder; those of `whom` come behind those of the terms, and
+    the department is the first of all.
     """
-    dep, carriers, channels, simulated, at, name, levels, message_class, trial, bar = (
-        f"${number}" for number in range(first, first + PARAMETERS)
-    )
+    dep, message_class, at, barred, levels = (f"${number}" for number in range(first, first + 5))
+    early: dict[str, str] = {
+        BARRED: f"{barred}::text",
+        GONE: "c.gone",
+        Reason.AGE_UNCLEAR: "c.matches IS NULL",
+        Reason.OUTSIDE_AREA: outside_area("d.area_code", "c.area_code", "w.code IS NOT NULL"),
+    }
+    late: dict[str, str] = {
+        Reason.NO_AREA: f"{levels}::text[] <> '{{}}'"
+        f" AND (a.level IS NULL OR NOT a.level = ANY({levels}))"
+    }
+    if terms.trial:
+        early[Reason.NOT_A_GUEST] = "g.phone_hash IS NULL"
+    if "name" in terms.needs:
+        late[Reason.NO_NAME] = "c.name_cipher IS NULL"
+    routes, channel, ways = "", "NULL::smallint", ""
+    if terms.routes is not None:
+        late |= wrong_way("r.channel_id IS NOT NULL", "o.channel_id IS NOT NULL", "c.synthetic")
+        routes, channel, ways = _routes(first + 5), "r.channel_id", _WAYS
+    cap, caps, room = "NULL::text", "", ""
+    if terms.caps is not None:
+        cap, caps, room = "f.cap", *_caps(message_class, terms.behind(first) - 4)
     return f"""
-        WITH routes AS (
-            SELECT * FROM unnest({carriers}::text[], {channels}::smallint[], {simulated}::boolean[])
-                AS r(carrier, channel_id, simulated)
-        ), home AS (
+        WITH home AS (
             SELECT area_code FROM departments WHERE id = {dep}::uuid
-        ), stopped AS MATERIALIZED (
+        ), {routes} {caps} stopped AS MATERIALIZED (
             SELECT p.phone_hash, min(p.reason) AS reason,
                    max(coalesce(p.expires_at, 'infinity')) AS until
             FROM suppressions p
             WHERE {stops("p", f"{message_class}::text", dep, f"{at}::timestamptz")}
             GROUP BY p.phone_hash
         )
-        SELECT c.*, r.channel_id,
-            CASE
-                WHEN {bar}::text IS NOT NULL THEN {bar}
-                WHEN c.gone IS NOT NULL THEN c.gone
-                WHEN c.matches IS NULL THEN 'age_unclear'
-                WHEN {trial}::boolean AND g.phone_hash IS NULL THEN 'not_a_guest'
-                WHEN d.area_code IS NOT NULL AND c.area_code IS NOT NULL AND w.code IS NULL
-                    THEN 'outside_area'
-            END AS early, s.reason AS stop, s.until AS stop_until,
-            CASE
-                WHEN r.channel_id IS NULL AND o.channel_id IS NULL THEN 'no_route'
-                WHEN r.channel_id IS NULL AND c.synthetic THEN 'synthetic_range'
-                WHEN r.channel_id IS NULL THEN 'not_synthetic'
-                WHEN {name}::boolean AND c.name_cipher IS NULL THEN 'no_name'
-                WHEN {levels}::text[] <> '{{}}'
-                    AND (a.level IS NULL OR NOT a.level = ANY({levels})) THEN 'no_area'
-            END AS late
+        SELECT c.*, {channel} AS channel_id, {first_reason(BEFORE_STOPS, early)} AS early,
+            s.reason AS stop, s.until AS stop_until, {first_reason(AFTER_STOPS, late)} AS late,
+            {cap} AS cap
         FROM ({whom.sql}) c
         CROSS JOIN home d
         LEFT JOIN guests g ON g.department_id = {dep} AND g.phone_hash = c.phone_hash
         LEFT JOIN areas_within((SELECT area_code FROM home)) AS w(code) ON w.code = c.area_code
-        LEFT JOIN routes r ON r.carrier = c.carrier AND r.simulated = c.synthetic
-        LEFT JOIN routes o ON o.carrier = c.carrier AND o.simulated <> c.synthetic
+        {ways}
         LEFT JOIN areas a ON a.code = c.area_code
         LEFT JOIN stopped s ON s.phone_hash = c.phone_hash
+        {room}
         WHERE c.matches IS NOT FALSE OR c.ended
     """  # noqa: S608  # constants and placeholders
+
+
+_WAYS = """
+        LEFT JOIN routes r ON r.carrier = c.carrier AND r.simulated = c.synthetic
+        LEFT JOIN routes o ON o.carrier = c.carrier AND o.simulated <> c.synthetic
+"""
+
+
+def _routes(first: int) -> str:
+    """The table of the channels for each carrier's numbers."""
+    carriers, channels, simulated = (f"${number}" for number in range(first, first + 3))
+    return f"""routes AS (
+            SELECT * FROM unnest({carriers}::text[], {channels}::smallint[], {simulated}::boolean[])
+                AS r(carrier, channel_id, simulated)
+        ),"""  # noqa: S608  # numbers of placeholders
+
+
+def _caps(message_class: str, first: int) -> tuple[str, str]:
+    """The table of the caps in force, and the join that says as `f.cap` who has had enough."""
+    text, over_cap, valid_until, leaves_at = (f"${number}" for number in range(first, first + 4))
+    caps = f"""cap AS MATERIALIZED (
+            SELECT cap.*, hashtextextended({text}::text, 0) AS text
+            FROM (SELECT {message_class}::text AS class, {over_cap}::text AS over_cap) r,
+                 LATERAL ({CURRENT}) cap
+        ),"""  # noqa: S608  # numbers of placeholders
+    repeat = repeat_ends("t.at", "t.texts", "cap.text")
+    room = f"""LEFT JOIN LATERAL (
+            SELECT CASE WHEN u.full_until > {leaves_at}::timestamptz AND ({over_cap}::text = 'stop'
+                        OR {valid_until}::timestamptz IS NULL OR u.full_until >= {valid_until})
+                THEN CASE WHEN u.full_until = u.repeat_ends THEN '{Reason.SAME_TEXT}'
+                     ELSE '{Reason.CAPPED}' END
+                END
+            FROM cap
+            JOIN recent_texts t ON t.phone_hash = c.phone_hash AND t.class = cap.class
+            CROSS JOIN LATERAL (
+                SELECT {repeat}, greatest({spans_end("t.at")}, {repeat})) u(repeat_ends, full_until)
+            ) f(cap) ON true"""  # noqa: S608  # constants and numbers of placeholders
+    return caps, room
 
 
 def _area_levels(needs: Collection[ContactFact]) -> list[str]:
@@ -109,3 +257,24 @@ def _area_levels(needs: Collection[ContactFact]) -> list[str]:
     if "village" in needs:
         return ["village", "community"]
     return ["town", "village", "community"] if "town" in needs else []
+
+
+async def count_people(conn: Connection, terms: ExclusionTerms, whom: Whom) -> AudienceCounts:
+    """How many of these people are in the target, and how many are left out for which reason; needs
+    a transaction.
+    """
+    await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
+    rows = await conn.fetch(
+        f"""
+        SELECT CASE WHEN ended THEN '{ENDED}' ELSE {LEFT_OUT} END AS excluded,
+               coalesce(carrier, 'none') AS carrier,
+               coalesce(left(area_code, 9) || '000', 'none') AS town,
+               {whom.role_words} AS roles, count(*) AS people,
+               (array_agg(phone_hash))[1:{SAMPLE}] AS some
+        FROM ({excluded(terms, whom)}) e
+        GROUP BY 1, 2, 3, 4
+        """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
+        *terms.parameters,
+        *whom.parameters,
+    )
+    return counts_of(rows)

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.audience.segments.segment_sql import Compiled
 from service.audience.suppressions.suppression_store import stops
 from service.campaigns.audience.newcomer_store import New
 from service.campaigns.core.run_store import OPEN
@@ -235,17 +234,3 @@ async def still_sends(conn: Connection, run_id: UUID) -> bool:
         OPEN,
     )
     return found
-
-
-def ledger_people(members: Members) -> Compiled:
-    """People of ledgers as a preview counts them: those rows `m` that `members` says. Of a ledger
-    they are, whatever has become of their lists.
-    """
-    source = f"""(
-            SELECT DISTINCT ON (m.phone_hash) m.phone_hash, m.carrier, m.area_code, m.roles,
-                   r.department_id, true AS listed
-            FROM {members.rows} JOIN runs r ON r.id = m.run_id WHERE {members.sql}
-            ORDER BY m.phone_hash) c
-        LEFT JOIN carrier_overrides v ON v.phone_hash = c.phone_hash
-        CROSS JOIN LATERAL (SELECT array_to_string(c.roles, ' ') AS roles, true AS holds) k"""  # noqa: S608  # as above
-    return Compiled("true", source, list(members.parameters), ())

@@ -1,6 +1,6 @@
 """Whom a rule means right now, and what one of them would read: counts, and a masked sample."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -14,7 +14,15 @@ from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import Compiled, check_areas, compile_rule
 from service.audience.segments.segment_store import AudienceCounts
 from service.audience.segments.segment_uses import WrittenOut, uses_segments, write_out
+from service.campaigns.audience import exclusion_store
+from service.campaigns.audience.audience_source import by_rule
+from service.campaigns.audience.available_channels import sender_of, ways_of
+from service.campaigns.audience.exclusion_store import AFTER_STOPS, CapTerms, ExclusionTerms
+from service.campaigns.calendar.county_store import load_county
+from service.campaigns.calendar.schedule import Schedule, validity_end
+from service.channels.routing.route_store import list_lanes
 from service.crypto import Keyring
+from service.ledger.reasons import Reason
 from service.messages.template import render, sample_values
 from service.storage.postgres import Connection, Record
 
@@ -33,10 +41,11 @@ class MaskedPerson:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a rule amounts to at the moment."""
+    """What a rule amounts to at the moment. not_known: reasons that may leave out more people."""
 
     counts: AudienceCounts
     sample: list[MaskedPerson]
+    not_known: tuple[str, ...] = ()
 
 
 async def preview_rule(
@@ -46,41 +55,88 @@ async def preview_rule(
     rule: str,
     now: datetime,
     *,
-    message_class: str = PUBLICITY,
+    message_class: str | None = None,
+    trial: bool = False,
 ) -> Preview:
-    """Count whom a text of this class would reach among those of a department's contacts whom a
-    rule means, and show a few of them. A rule without a text is counted as for publicity, which
-    people may refuse.
+    """Count whom a text would reach now among those of a department's contacts whom a rule means,
+    and who would be left out, as far as that is known without a campaign; and show a few of them.
+
+    message_class: of the text; then a plan is foreseen that says nothing else, the caps count, and
+    the department may not be allowed such texts. None: it is not known, and is counted as
+    publicity, which people may refuse. trial: it would go to guests alone.
 
     Raises:
         SegmentError: the rule cannot be read, or names an unknown area or segment.
     """
     tree = await read_area_tree(conn)
     written = await read_rule(conn, department_id, rule)
-    condition = compiled(written, department_id, tree, now)
-    counts = await segment_store.count_people(conn, department_id, condition, message_class, now)
-    return await with_sample(conn, keyring, department_id, counts)
+    terms = await _terms(conn, department_id, rule, now, message_class, trial=trial)
+    condition = compiled(written, department_id, tree, now, terms.behind())
+    counts = await exclusion_store.count_people(conn, terms, by_rule(condition))
+    found = await with_sample(conn, keyring, department_id, counts)
+    return replace(found, not_known=_not_known(terms, message_class))
+
+
+async def _terms(
+    conn: Connection,
+    department_id: UUID,
+    rule: str,
+    now: datetime,
+    message_class: str | None,
+    *,
+    trial: bool,
+) -> ExclusionTerms:
+    """What is known of a text to those whom a rule means, before there is a campaign."""
+    sender = await sender_of(conn, department_id)
+    lanes = await list_lanes(conn, now)
+    terms = ExclusionTerms(
+        department_id=department_id,
+        message_class=message_class or PUBLICITY,
+        at=now,
+        # Where no channel is set up yet, nobody can tell which there will be.
+        routes=ways_of(sender, lanes, None).routes if lanes else None,
+        trial=trial,
+    )
+    if message_class is None:
+        return terms
+    plan, county = Schedule(), await load_county(conn)
+    hours = plan.terms(message_class, rule)
+    caps = CapTerms(
+        text=None,
+        over_cap="defer",
+        valid_until=validity_end(plan, hours, county, now),
+        leaves_at=county.next_opening(now, hours),
+    )
+    barred = None if message_class in sender.permits.classes else Reason.CLASS_NOT_ALLOWED
+    return replace(terms, barred=barred, caps=caps)
+
+
+_BY_CHANNEL = {Reason.NO_ROUTE, Reason.SYNTHETIC_RANGE, Reason.NOT_SYNTHETIC}
+
+_MORE = (
+    *(Reason.CLASS_NOT_ALLOWED, Reason.SIGNATURE_OF_ANOTHER),
+    *(*AFTER_STOPS, Reason.SAME_TEXT, Reason.CAPPED),
+)
+"""The reasons that do not lie in the person alone, in the order of the rule."""
+
+
+def _not_known(terms: ExclusionTerms, message_class: str | None) -> tuple[str, ...]:
+    """The reasons that a rule and a class alone do not tell, in the order of the rule."""
+    known = set[Reason]()
+    if message_class is not None:
+        known |= {Reason.CLASS_NOT_ALLOWED, Reason.CAPPED}
+    if terms.routes is not None:
+        known |= _BY_CHANNEL
+    return tuple(reason for reason in _MORE if reason not in known)
 
 
 async def with_sample(
     conn: Connection, keyring: Keyring, department_id: UUID, counts: AudienceCounts
 ) -> Preview:
-    """Counts with a few of those who were counted."""
+    """AudienceCounts with a few of those who were counted."""
     tree = await read_area_tree(conn)
     rows = await segment_store.list_sample(conn, department_id, counts.some)
     return Preview(counts, [_person(row, keyring, tree) for row in rows])
-
-
-async def count_people(
-    conn: Connection, department_id: UUID, rule: WrittenOut, message_class: str, now: datetime
-) -> AudienceCounts:
-    """How many people a text of this class would reach by a rule.
-
-    Raises:
-        SegmentError: it names an unknown area.
-    """
-    condition = compiled(rule, department_id, await read_area_tree(conn), now)
-    return await segment_store.count_people(conn, department_id, condition, message_class, now)
 
 
 async def read_rule(
@@ -124,14 +180,16 @@ def sample_text(text: str) -> str:
     return render(text, sample_values(text))
 
 
-def compiled(rule: WrittenOut, department_id: UUID, tree: AreaTree, now: datetime) -> Compiled:
-    """A rule as SQL on a department's people; raises as `count_people`."""
+def compiled(
+    rule: WrittenOut, department_id: UUID, tree: AreaTree, now: datetime, first_parameter: int
+) -> Compiled:
+    """A rule as SQL on a department's people; raises as `check_rule`."""
     return compile_rule(
         rule.rule,
         areas=RuleAreas(tree),
         department_id=department_id,
         today=day_in_china(now),
-        first_parameter=segment_store.FIRST_RULE_PARAMETER,
+        first_parameter=first_parameter,
     )
 
 

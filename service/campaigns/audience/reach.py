@@ -1,6 +1,7 @@
-"""Whom a campaign would reach if it fired now, and who would be left out: the ledger, foreseen.
+"""Whom a campaign would reach if it fired, and who would be left out: the ledger, foreseen.
 
-The same statement judges as when the ledger is written, so a preview says what will be.
+The same statement decides as when the ledger is written (`exclusion_store`), so a preview says what
+will be.
 """
 
 from datetime import datetime
@@ -11,60 +12,125 @@ from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
 from service.audience.segments.segment_store import AudienceCounts
-from service.campaigns.audience import reach_store
+from service.campaigns.audience import exclusion_store
 from service.campaigns.audience.audience_source import Whom, by_rule, of_ledger
 from service.campaigns.audience.available_channels import barred, sender_of, ways_of
-from service.campaigns.audience.exclusion_store import Judging
+from service.campaigns.audience.exclusion_store import CapTerms, ExclusionTerms
 from service.campaigns.audience.follow_up_store import to_be_corrected
 from service.campaigns.audience.preview import read_rule
-from service.campaigns.core.model import Campaign
+from service.campaigns.calendar.county_store import load_county
+from service.campaigns.calendar.schedule import validity_end
+from service.campaigns.core import run_store
+from service.campaigns.core.model import Campaign, Content
+from service.campaigns.core.texts import next_in_turn
 from service.channels.routing.route_store import list_lanes
-from service.messages.template import CONTACT_VARIABLES, variables
+from service.messages.template import CONTACT_VARIABLES, ContactFact, variables
 from service.storage.postgres import Connection
 
 
 async def count_ledger(
     conn: Connection, campaign: Campaign, rule: str, now: datetime
 ) -> AudienceCounts:
-    """How many people a campaign with this rule would have in its ledger, and how many it would
-    leave out for which reason, but for the caps.
+    """How many people a campaign with this rule will have in the ledger of its next fire, and how
+    many it will leave out for which reason, if nothing else is sent meanwhile. A campaign of which
+    no fire is planned fires now.
 
     Raises:
         SegmentError: the rule cannot be read, or names an unknown area or segment.
     """
-    judging = await judging_of(conn, campaign, campaign.text, now)
-    return await reach_store.count_ledger(conn, judging, await _whom(conn, campaign, rule, now))
+    terms, whom = await next_ledger(conn, campaign, rule, now)
+    return await exclusion_store.count_people(conn, terms, whom)
 
 
-async def judging_of(conn: Connection, campaign: Campaign, text: str, at: datetime) -> Judging:
+async def next_ledger(
+    conn: Connection, campaign: Campaign, rule: str, now: datetime
+) -> tuple[ExclusionTerms, Whom]:
+    """By which terms, and of whom, the ledger of a campaign's next fire will be written; raises as
+    `count_ledger`.
+    """
+    plan = campaign.plan
+    at = max(campaign.next_fire_at or plan.schedule.start_at or now, now)
+    text = await _text_in_turn(conn, campaign)
+    hours, county = plan.schedule.terms(campaign.message_class, rule), await load_county(conn)
+    ends = validity_end(plan.schedule, hours, county, at)
+    caps = CapTerms(
+        text=text,
+        over_cap=plan.over_cap,
+        valid_until=min(ends, plan.period_end or ends),
+        leaves_at=county.next_opening(at, hours),
+    )
+    terms = await exclusion_terms(conn, campaign, text, at, caps)
+    return terms, await _whom(conn, campaign, rule, terms)
+
+
+async def _text_in_turn(conn: Connection, campaign: Campaign) -> str:
+    """The text that the next fire sends."""
+    if not campaign.further or campaign.plan.is_sequence:
+        return campaign.text
+    texts = [campaign.text, *(more.text for more in campaign.further)]
+    return texts[next_in_turn(await run_store.last_text(conn, campaign.id), len(texts)) - 1]
+
+
+async def exclusion_terms(
+    conn: Connection,
+    campaign: Campaign,
+    text: str,
+    at: datetime,
+    caps: CapTerms | None = None,
+) -> ExclusionTerms:
     """What decides at an instant who of those that a campaign means does not get a text of it."""
     whose = campaign.department_id
     sender = await sender_of(conn, whose)
     plan = campaign.plan
     ways = ways_of(sender, await list_lanes(conn, at), plan.channels, drill=plan.drill)
-    return Judging(
+    return ExclusionTerms(
         department_id=whose,
         message_class=campaign.message_class,
-        routes=ways.routes,
-        needs={CONTACT_VARIABLES[name] for name in variables(text) if name in CONTACT_VARIABLES},
         at=at,
+        routes=ways.routes,
+        needs=_needs(text),
         trial=campaign.key_mode == Mode.TRIAL,
         barred=await barred(conn, whose, sender.permits, campaign.message_class, text),
+        caps=caps,
     )
 
 
-async def _whom(conn: Connection, campaign: Campaign, rule: str, now: datetime) -> Whom:
+def _needs(text: str) -> set[ContactFact]:
+    return {CONTACT_VARIABLES[name] for name in variables(text) if name in CONTACT_VARIABLES}
+
+
+async def people_meant(
+    conn: Connection, campaign: Campaign, content: Content, now: datetime
+) -> tuple[ExclusionTerms, Whom]:
+    """Whom an approval of this content is for: those whom nothing leaves out that lies in
+    themselves. Channels, caps and what the department may send change by the day and are asked by
+    each fire; an approval that was bound to them would be taken back whenever they change.
+
+    Raises:
+        SegmentError: the rule names an unknown area.
+    """
+    terms = ExclusionTerms(
+        department_id=campaign.department_id,
+        message_class=content.message_class,
+        at=now,
+        routes=None,
+        needs=_needs(content.text),
+        trial=campaign.key_mode == Mode.TRIAL,
+    )
+    return terms, await _whom(conn, campaign, content.rule, terms)
+
+
+async def _whom(conn: Connection, campaign: Campaign, rule: str, terms: ExclusionTerms) -> Whom:
     corrects = campaign.plan.corrects
-    first = reach_store.FIRST_RULE_PARAMETER
     written = await read_rule(conn, campaign.department_id, rule) if corrects is None else None
     condition = compile_rule(
         written.rule if written is not None else None,
         areas=RuleAreas(await read_area_tree(conn)),
         department_id=campaign.department_id,
-        today=day_in_china(now),
-        first_parameter=first,
+        today=day_in_china(terms.at),
+        first_parameter=terms.behind(),
     )
     if corrects is None:
         return by_rule(condition)
-    members = to_be_corrected(corrects, None, first + len(condition.parameters))
+    members = to_be_corrected(corrects, None, terms.behind() + len(condition.parameters))
     return of_ledger(members, condition, must_be_listed=False)

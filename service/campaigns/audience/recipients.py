@@ -7,15 +7,14 @@ and how many they are is read from the ledger, where whoever may have got the ru
 from datetime import datetime
 from uuid import UUID
 
-from service.audience.areas.area_store import read_area_tree
 from service.audience.segments import segment_store
 from service.audience.segments.segment import canonical, parse
-from service.audience.segments.segment_sql import Compiled
 from service.audience.segments.segment_store import AudienceCounts
 from service.audience.segments.segment_uses import WrittenOut, write_out
 from service.campaigns.audience import target_store
-from service.campaigns.audience.follow_up_store import ledger_people, to_be_corrected
-from service.campaigns.audience.preview import compiled, count_people, read_rule
+from service.campaigns.audience.exclusion_store import count_people
+from service.campaigns.audience.preview import read_rule
+from service.campaigns.audience.reach import people_meant
 from service.campaigns.audience.target_store import AudienceChange
 from service.campaigns.core.model import Campaign, Content, Plan
 from service.storage.postgres import Connection
@@ -55,20 +54,15 @@ async def written_rule(conn: Connection, campaign: Campaign) -> tuple[WrittenOut
 
 
 async def count_meant(
-    conn: Connection, campaign: Campaign, rule: str, message_class: str, now: datetime
+    conn: Connection, campaign: Campaign, content: Content, now: datetime
 ) -> AudienceCounts:
-    """How many people a text of this class would reach, by the campaign's rule or run.
+    """Of how many people an approval of this content is (`people_meant`), and how many are left out
+    for a reason of their own.
 
     Raises:
         SegmentError: the rule names an unknown area.
     """
-    whose = campaign.department_id
-    if campaign.plan.corrects is None:
-        return await count_people(
-            conn, whose, await read_rule(conn, whose, rule), message_class, now
-        )
-    members = to_be_corrected(campaign.plan.corrects, None, segment_store.FIRST_RULE_PARAMETER)
-    return await segment_store.count_people(conn, whose, ledger_people(members), message_class, now)
+    return await count_people(conn, *await people_meant(conn, campaign, content, now))
 
 
 def keeps_people(plan: Plan) -> bool:
@@ -83,14 +77,8 @@ async def keep_people(
 ) -> None:
     """Keep who is in the target, as those whom the approval is for."""
     if keeps_people(campaign.plan):
-        await target_store.keep_approved(
-            conn,
-            campaign.id,
-            campaign.department_id,
-            await _condition(conn, campaign, content, now),
-            content.message_class,
-            now,
-        )
+        terms, whom = await people_meant(conn, campaign, content, now)
+        await target_store.keep_approved(conn, campaign.id, terms, whom)
 
 
 async def compare_people(
@@ -102,24 +90,8 @@ async def compare_people(
     now: datetime,
 ) -> AudienceChange:
     """How many of the people of a fire are others than those of the approval; see `compare`."""
-    return await target_store.compare(
-        conn,
-        campaign.id,
-        campaign.department_id,
-        await _condition(conn, campaign, content, now),
-        content.message_class,
-        planned_at,
-        share,
-        now,
-    )
-
-
-async def _condition(
-    conn: Connection, campaign: Campaign, content: Content, now: datetime
-) -> Compiled:
-    whose = campaign.department_id
-    rule = await read_rule(conn, whose, content.rule)
-    return compiled(rule, whose, await read_area_tree(conn), now)
+    terms, whom = await people_meant(conn, campaign, content, now)
+    return await target_store.compare(conn, campaign.id, terms, whom, planned_at, share)
 
 
 def correction_problems(plan: Plan) -> dict[str, str]:

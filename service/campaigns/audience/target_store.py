@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from service.audience.segments.segment_sql import Compiled
-from service.audience.segments.segment_store import FIRST_RULE_PARAMETER, WORK_MEMORY, reached
+from service.audience.segments.segment_store import WORK_MEMORY
+from service.campaigns.audience.audience_source import Whom
+from service.campaigns.audience.exclusion_store import LEFT_OUT, ExclusionTerms, excluded
 from service.storage.postgres import Connection, one
 
 
@@ -30,58 +31,56 @@ ONE = 1
 _PERSON = "('x' || encode(substring(c.phone_hash FOR 4), 'hex'))::bit(32)::integer"
 
 
+def _meant(terms: ExclusionTerms, whom: Whom) -> str:
+    """FROM and WHERE of those of these people whom nothing leaves out, as `c`."""
+    return f"FROM ({excluded(terms, whom)}) c WHERE matches AND {LEFT_OUT} IS NULL"
+
+
 async def keep_approved(
-    conn: Connection,
-    campaign_id: UUID,
-    department_id: UUID,
-    condition: Compiled,
-    message_class: str,
-    now: datetime,
+    conn: Connection, campaign_id: UUID, terms: ExclusionTerms, whom: Whom
 ) -> None:
-    """Keep whom a text of this class to those whom a rule means reaches now, as those whom the
-    approval is for; in the place of all that were kept before. Needs a transaction.
+    """Keep those of these people whom the terms leave out for nothing, as those whom the approval
+    is for; in the place of all that were kept before. Needs a transaction.
     """
     await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
     await conn.execute("DELETE FROM campaign_targets WHERE campaign_id = $1", campaign_id)
-    campaign = f"${FIRST_RULE_PARAMETER + len(condition.parameters)}::uuid"
+    behind = terms.behind() + len(whom.parameters)
     await conn.execute(
         f"""
         INSERT INTO campaign_targets (campaign_id, people, taken_at)
-        SELECT {campaign}, coalesce(array_agg(person), '{{}}'), $2::timestamptz
-        FROM (SELECT {_PERSON} AS person {reached(condition)}) p
+        SELECT ${behind}::uuid, coalesce(array_agg(person), '{{}}'), ${behind + 1}::timestamptz
+        FROM (SELECT {_PERSON} AS person {_meant(terms, whom)}) p
         """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
-        department_id,
-        now,
-        message_class,
-        *condition.parameters,
+        *terms.parameters,
+        *whom.parameters,
         campaign_id,
+        terms.at,
     )
 
 
 async def compare(
     conn: Connection,
     campaign_id: UUID,
-    department_id: UUID,
-    condition: Compiled,
-    message_class: str,
+    terms: ExclusionTerms,
+    whom: Whom,
     planned_at: datetime,
     share: float,
-    now: datetime,
 ) -> AudienceChange:
-    """How many of those whom a fire reaches now were not in the approved target, in one statement;
-    needs a transaction.
+    """How many of those people whom the terms of a fire leave out for nothing were not in the
+    approved target, in one statement; needs a transaction.
 
     If they are more than `share` of all, and more than one, the digest of the fire's people is kept
     with it. Where no target was kept at the approval, the people of this fire become those of the
     approval.
     """
     await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
-    first = FIRST_RULE_PARAMETER + len(condition.parameters)
+    first = terms.behind() + len(whom.parameters)
     campaign, planned, most = f"${first}::uuid", f"${first + 1}::timestamptz", f"${first + 2}"
+    taken_at = f"${first + 3}::timestamptz"
     row = one(
         await conn.fetchrow(
             f"""
-            WITH due AS MATERIALIZED (SELECT {_PERSON} AS person {reached(condition)}),
+            WITH due AS MATERIALIZED (SELECT {_PERSON} AS person {_meant(terms, whom)}),
             approved AS (
                 SELECT people FROM campaign_targets
                 WHERE campaign_id = {campaign} AND planned_at IS NULL
@@ -93,7 +92,7 @@ async def compare(
             ), kept AS (
                 INSERT INTO campaign_targets (campaign_id, planned_at, people, taken_at)
                 SELECT {campaign}, CASE WHEN is_known THEN {planned} END,
-                       coalesce((SELECT array_agg(person) FROM due), '{{}}'), $2::timestamptz
+                       coalesce((SELECT array_agg(person) FROM due), '{{}}'), {taken_at}
                 FROM counted WHERE NOT is_known OR others > greatest({most}::float8 * people, {ONE})
                 ON CONFLICT (campaign_id, planned_at) DO UPDATE
                     SET people = excluded.people, taken_at = excluded.taken_at
@@ -102,13 +101,12 @@ async def compare(
                    is_known AND others > greatest({most}::float8 * people, {ONE}) AS is_held
             FROM counted
             """,  # noqa: S608  # compiled from a parsed rule, whose values are parameters
-            department_id,
-            now,
-            message_class,
-            *condition.parameters,
+            *terms.parameters,
+            *whom.parameters,
             campaign_id,
             planned_at,
             share,
+            terms.at,
         )
     )
     return AudienceChange(**row)

@@ -18,6 +18,7 @@ from service.audience.numbers.number import mask
 from service.audience.segments import reader_store
 from service.audience.segments.reader_store import Extremes, Readers
 from service.audience.segments.segment_sql import Compiled
+from service.audience.segments.segment_store import FIRST_RULE_PARAMETER
 from service.audience.segments.segment_uses import WrittenOut
 from service.campaigns.audience.preview import compiled, read_rule
 from service.channels.trial.split_preview import Cut, Cutter
@@ -92,7 +93,8 @@ async def read_by(
     tree = await read_area_tree(conn)
     condition = EVERYBODY
     if rule is not None:
-        condition = compiled(await read_rule(conn, department_id, rule), department_id, tree, now)
+        written = await read_rule(conn, department_id, rule)
+        condition = compiled(written, department_id, tree, now, FIRST_RULE_PARAMETER)
     readers = Readers(department_id, condition, message_class, now)
     look = _Look(text, _Facts(keyring, tree), cutters)
     found = await _extremes(conn, readers, tree, [text], only_shown=True)
@@ -133,7 +135,8 @@ async def audience_of(
     if not used:
         return None
     tree = await read_area_tree(conn)
-    readers = Readers(department_id, compiled(rule, department_id, tree, now), message_class, now)
+    condition = compiled(rule, department_id, tree, now, FIRST_RULE_PARAMETER)
+    readers = Readers(department_id, condition, message_class, now)
     facts = _Facts(keyring, tree)
     found = await _extremes(conn, readers, tree, texts, only_shown=False)
     return _audience(found, facts, facts.longest_name(found), dict.fromkeys(used))

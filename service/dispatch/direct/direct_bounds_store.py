@@ -6,15 +6,18 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.departments.department import DepartmentPermits
+from service.campaigns.audience.exclusion_store import BEFORE_STOPS, first_reason, outside_area
 from service.channels.routing.route import RoutableChannel
 from service.channels.routing.route_store import lane_from, lanes
+from service.ledger.reasons import Reason
 from service.storage.postgres import Connection, one
 
 
 class DirectTerms(NamedTuple):
     """What bounds a department's direct sends, and what decides which way they take.
 
-    limit: people in 24 hours, of each sender. used: by this one. lent: whether the text's signature
+    limit: people in 24 hours, of each sender. used: by this one. base: the carrier whose
+    subscribers the department's people are. lent: whether the text's signature
     is registered to another department. block_table: the one of number blocks that is in force.
     lanes: all channels, by id. overrides: by the hash of a phone, the carrier that is known against
     its prefix.
@@ -24,6 +27,7 @@ class DirectTerms(NamedTuple):
     used: int
     permits: DepartmentPermits
     area_code: str | None
+    base: str | None
     lent: bool
     block_table: UUID | None
     lanes: Sequence[RoutableChannel]
@@ -49,6 +53,7 @@ async def read_terms(
             # A sub-select: the planner does not look at the numbers, and one plan does for all.
             f"""
             SELECT direct_send_limit, classes, channels, area_code,
+                   CASE WHEN kind = 'carrier' THEN carrier END AS base,
                    EXISTS (SELECT FROM signatures
                            WHERE signature = $2 AND department_id <> $1) AS lent,
                    (SELECT id FROM block_tables) AS block_table,
@@ -70,11 +75,24 @@ async def read_terms(
         row["used"],
         DepartmentPermits(tuple(row["classes"]), row["channels"]),
         row["area_code"],
+        row["base"],
         row["lent"],
         row["block_table"],
         [lane_from(lane) for lane in row["lanes"]],
         dict(row["overrides"]),
     )
+
+
+_NO_GUEST = """NOT EXISTS (
+        SELECT FROM guests g WHERE g.department_id = $1 AND g.phone_hash = p.hash)"""
+
+_OUTSIDE_KEY = """$3::text[] IS NOT NULL AND (p.area_code IS NULL OR NOT EXISTS (
+        SELECT FROM unnest($3) AS t(top), areas_within(t.top) AS w(code)
+        WHERE w.code = p.area_code))
+    OR $4::text[] IS NOT NULL AND NOT EXISTS (
+        SELECT FROM links l JOIN rosters r ON r.id = l.roster_id
+        WHERE l.contact_id = p.id AND l.left_at IS NULL
+          AND r.department_id = $1 AND r.name = ANY ($4))"""
 
 
 async def out_of_bounds(
@@ -88,36 +106,29 @@ async def out_of_bounds(
 ) -> dict[bytes, str]:
     """Whom of these phones the department, or the key with its limits, may not send to, and why.
 
-    Somebody whom the department does not know is in no roster, and lives in none of a key's areas;
-    outside the department's own area is only who is known to be.
+    Somebody whom the department does not know is in no roster, and lives in none of a key's areas.
     """
+    found: dict[str, str] = {
+        Reason.OUTSIDE_AREA: outside_area(
+            "d.area_code", "p.area_code", "p.area_code IN (SELECT areas_within(d.area_code))"
+        ),
+        Reason.OUTSIDE_KEY: _OUTSIDE_KEY,
+    }
+    if guests_only:
+        found[Reason.NOT_A_GUEST] = _NO_GUEST
     rows = await conn.fetch(
-        """
+        f"""
         WITH person AS (
             SELECT p.hash, c.id, c.area_code FROM unnest($2::bytea[]) AS p(hash)
             LEFT JOIN contacts c ON c.department_id = $1 AND c.phone_hash = p.hash
         ), bounded AS (
-            SELECT p.hash, CASE
-                WHEN $3 AND NOT EXISTS (
-                    SELECT FROM guests g WHERE g.department_id = $1 AND g.phone_hash = p.hash)
-                    THEN 'not_a_guest'
-                WHEN d.area_code IS NOT NULL AND p.area_code IS NOT NULL
-                    AND NOT p.area_code IN (SELECT areas_within(d.area_code)) THEN 'outside_area'
-                WHEN $4::text[] IS NOT NULL AND (p.area_code IS NULL OR NOT EXISTS (
-                    SELECT FROM unnest($4) AS t(top), areas_within(t.top) AS w(code)
-                    WHERE w.code = p.area_code)) THEN 'outside_key'
-                WHEN $5::text[] IS NOT NULL AND NOT EXISTS (
-                    SELECT FROM links l JOIN rosters r ON r.id = l.roster_id
-                    WHERE l.contact_id = p.id AND l.left_at IS NULL
-                      AND r.department_id = $1 AND r.name = ANY ($5)) THEN 'outside_key'
-                END AS reason
+            SELECT p.hash, {first_reason(BEFORE_STOPS, found)} AS reason
             FROM person p JOIN departments d ON d.id = $1
         )
         SELECT hash, reason FROM bounded WHERE reason IS NOT NULL
-        """,
+        """,  # noqa: S608  # constants
         department_id,
         phones,
-        guests_only,
         area_codes,
         rosters,
     )

@@ -349,7 +349,8 @@ def _routed(
     """
     by_prefix = {h: prefixes.carrier_of(person.phone) or "" for h, person in people.items()}
     carriers = {**by_prefix, **terms.overrides}
-    found = routes(terms.lanes, terms.permits.channels_of(None), set(carriers.values()))
+    allowed = terms.permits.channels_of(None)
+    found = routes(terms.lanes, allowed, set(carriers.values()), base=terms.base)
     ways = {(route.carrier, route.simulated): route.channel_id for route in found}
 
     def routed(phone_hash: bytes, person: _Person) -> Recipient:

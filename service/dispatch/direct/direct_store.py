@@ -8,6 +8,7 @@ from uuid import UUID
 
 from service.accounts.keys.key import Mode
 from service.audience.suppressions.suppression_store import stops
+from service.campaigns.audience.exclusion_store import AFTER_STOPS, first_reason, wrong_way
 from service.dispatch.expansion.expand_store import PRIORITY
 from service.storage.locks import lock_run
 from service.storage.postgres import Connection, Record, affected, one
@@ -63,6 +64,9 @@ class Recipient:
     variables_cipher: bytes | None = None
 
 
+_WRONG_WAY = wrong_way(
+    "c.id IS NOT NULL AND c.simulated = n.synthetic", "c.id IS NOT NULL", "n.synthetic"
+)
 _PEOPLE = f"""
     named AS (
         SELECT DISTINCT ON (phone_hash) * FROM unnest(
@@ -73,12 +77,7 @@ _PEOPLE = f"""
     ), people AS MATERIALIZED (
         SELECT n.phone_hash, n.phone_cipher, n.channel_id, n.variables_cipher,
             coalesce(v.carrier, n.carrier) AS carrier,
-            CASE
-                WHEN s.reason IS NOT NULL THEN s.reason
-                WHEN c.id IS NULL THEN 'no_route'
-                WHEN n.synthetic AND NOT c.simulated THEN 'synthetic_range'
-                WHEN c.simulated AND NOT n.synthetic THEN 'not_synthetic'
-            END AS excluded
+            coalesce(s.reason, {first_reason(AFTER_STOPS, _WRONG_WAY)}) AS excluded
         FROM named n
         LEFT JOIN channels c ON c.id = n.channel_id
         LEFT JOIN carrier_overrides v ON v.phone_hash = n.phone_hash
@@ -89,9 +88,10 @@ _PEOPLE = f"""
             ORDER BY reason LIMIT 1) s ON true
     )
 """  # noqa: S608  # constants
-"""The recipients, each once however often a phone is named, and why somebody is left out: the
-reasons of an expansion. The arrays stand in sub-selects, so that the planner does not look at them:
-one plan then does for all, and is not made anew for each send.
+"""The recipients, each once however often a phone is named, and why somebody is left out: by the
+rule of an expansion, of which `direct_bounds_store` has asked what comes before suppressions. The
+arrays stand in sub-selects, so that the planner does not look at them: one plan then does for all,
+and is not made anew for each send.
 """
 
 _ROWS = """

@@ -18,7 +18,7 @@ from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
 from service.campaigns.audience.audience_source import Whom, by_rule, of_ledger
 from service.campaigns.audience.available_channels import barred, sender_of, ways_of
-from service.campaigns.audience.exclusion_store import Judging
+from service.campaigns.audience.exclusion_store import CapTerms, ExclusionTerms
 from service.campaigns.audience.follow_up_store import (
     Members,
     missed,
@@ -71,15 +71,10 @@ async def expand_run(
             await expand_store.finish_expansion(conn, run_id, "cancelled", 0, now)
             return Expansion(0, 0, [])
         needs = {CONTACT_VARIABLES[name] for name in variables(run["text"])}
-        judging, channels = await _judging(conn, run, needs, now)
-        await expand_store.bound_run(conn, run_id, channels, judging.barred)
-        target, excluded = await expand_store.write_ledger(
-            conn,
-            run_id,
-            judging,
-            await _whom(conn, run, now),
-            (await load_county(conn)).next_opening(now, HourTerms.of_run(run)),
-        )
+        terms, channels = await _terms(conn, run, needs, now)
+        await expand_store.bound_run(conn, run_id, channels, terms.barred)
+        whom = await _whom(conn, run, expand_store.first_rule_parameter(terms), now)
+        target, excluded = await expand_store.write_ledger(conn, run_id, terms, whom)
         channels = await _cut(conn, run, target, keyring, now)
         state = "paused" if run["campaign_state"] == "paused" else "running"
         await expand_store.finish_expansion(conn, run_id, state, target, now)
@@ -102,9 +97,10 @@ async def _members(conn: Connection, run: Record, first_parameter: int) -> Membe
     return to_be_corrected(run["follows"], run["id"], first_parameter)
 
 
-async def _whom(conn: Connection, run: Record, now: datetime) -> Whom:
+async def _whom(conn: Connection, run: Record, first: int, now: datetime) -> Whom:
     """Whom a run is for: those whom its rule means, of them those who are new to its plan, or the
-    people of the run that it follows. A drill's people are nobody's numbers, on no list.
+    people of the run that it follows. A drill's people are nobody's numbers, on no list. first: the
+    number of the first placeholder.
     """
     follows = run["follows"] is not None and run["relation"] != "top_up"
     rule = None if follows else parse(run["rule"], max_characters=len(run["rule"]))
@@ -113,9 +109,9 @@ async def _whom(conn: Connection, run: Record, now: datetime) -> Whom:
         areas=RuleAreas(await read_area_tree(conn)),
         department_id=run["department_id"],
         today=day_in_china(now),
-        first_parameter=expand_store.FIRST_RULE_PARAMETER,
+        first_parameter=first,
     )
-    first = expand_store.FIRST_RULE_PARAMETER + len(condition.parameters)
+    first += len(condition.parameters)
     if follows:
         members = await _members(conn, run, first)
         listed = run["relation"] != "correction" and run["mode"] != "drill"
@@ -145,15 +141,16 @@ async def _cut(
     return await expand_store.write_slices(conn, run, SLICE_ROWS, first)
 
 
-async def _judging(
+async def _terms(
     conn: Connection, run: Record, needs: Collection[ContactFact], now: datetime
-) -> tuple[Judging, list[int] | None]:
+) -> tuple[ExclusionTerms, list[int] | None]:
     """What decides who of those that a run looks at is left out, and the channels it may use."""
     sender = await sender_of(conn, run["department_id"])
     lanes = await list_lanes(conn, now)
     ways = ways_of(sender, lanes, run["channels"], drill=run["mode"] == "drill")
     whose, message_class = run["department_id"], run["class"]
-    judging = Judging(
+    leaves_at = (await load_county(conn)).next_opening(now, HourTerms.of_run(run))
+    terms = ExclusionTerms(
         department_id=whose,
         message_class=message_class,
         routes=ways.routes,
@@ -161,5 +158,6 @@ async def _judging(
         at=now,
         trial=run["key_mode"] == Mode.TRIAL,
         barred=await barred(conn, whose, sender.permits, message_class, run["text"]),
+        caps=CapTerms(run["text"], run["over_cap"], run["valid_until"], leaves_at),
     )
-    return judging, ways.channels
+    return terms, ways.channels

@@ -5,14 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from service.campaigns.audience.audience_source import Whom
-from service.campaigns.audience.exclusion_store import PARAMETERS, Judging, judged
-from service.ledger.caps import CURRENT, repeat_ends, spans_end
+from service.campaigns.audience.exclusion_store import LEFT_OUT, ExclusionTerms, excluded
 from service.storage.postgres import Connection, Record, one
-
-FIRST_RULE_PARAMETER = PARAMETERS + 3
-_NAMES = "$6"
-"""Of the parameters of a `Judging`: whether the text has names."""
-_RUN, _LEAVES_AT = f"${PARAMETERS + 1}::uuid", f"${PARAMETERS + 2}::timestamptz"
 
 FEWEST_ROWS = 50
 """No run is cut into smaller slices, however many connections its channel has."""
@@ -44,58 +38,48 @@ async def lock_expanding_run(conn: Connection, run_id: uuid.UUID) -> Record | No
     )
 
 
+def first_rule_parameter(terms: ExclusionTerms) -> int:
+    """From which placeholder on `write_ledger` takes the parameters of whom a run looks at."""
+    return terms.behind() + 1
+
+
 async def write_ledger(
-    conn: Connection, run_id: uuid.UUID, judging: Judging, whom: Whom, leaves_at: datetime
+    conn: Connection, run_id: uuid.UUID, terms: ExclusionTerms, whom: Whom
 ) -> tuple[int, int]:
     """Write a row for each person the run is for, or the reason why not; returns both counts.
 
-    Whoever has had enough, by the caps, at the instant `leaves_at` from which texts may leave is
-    left out, unless the text may wait until there is room. That is a forecast: the mark decides.
+    Whom the caps leave out is a forecast: the mark decides.
 
     A person's carrier is that of an override, else the contact's own; the ledger counts under it.
     """
     await conn.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'")
+    run = f"${terms.behind()}::uuid"
     row = await conn.fetchrow(
         f"""
-        WITH cap AS MATERIALIZED (
-            SELECT cap.*, hashtextextended(r.text, 0) AS text, r.over_cap, r.valid_until
-            FROM runs r, LATERAL ({CURRENT}) cap WHERE r.id = {_RUN}
-        ), people AS MATERIALIZED (
-            SELECT c.phone_hash, c.phone_cipher, c.name_cipher, c.carrier, c.area_code, c.roles,
-                c.channel_id,
-                coalesce(c.early, c.stop, c.late, CASE
-                    WHEN f.full_until > {_LEAVES_AT} AND (f.over_cap = 'stop'
-                        OR f.valid_until IS NULL OR f.full_until >= f.valid_until)
-                        THEN CASE WHEN f.full_until = f.repeat_ends THEN 'same_text'
-                                  ELSE 'capped' END
-                END) AS excluded
-            FROM ({judged(whom)}) c
-            LEFT JOIN LATERAL (
-                SELECT cap.over_cap, cap.valid_until, {repeat_ends("f.at", "f.texts", "cap.text")},
-                       greatest({spans_end("f.at")}, {repeat_ends("f.at", "f.texts", "cap.text")})
-                FROM cap JOIN recent_texts f ON f.phone_hash = c.phone_hash AND f.class = cap.class
-                ) f(over_cap, valid_until, repeat_ends, full_until) ON true
-            WHERE c.matches IS NOT FALSE
+        WITH people AS MATERIALIZED (
+            SELECT phone_hash, phone_cipher, name_cipher, carrier, area_code, roles, channel_id,
+                {LEFT_OUT} AS excluded
+            FROM ({excluded(terms, whom)}) e
+            WHERE matches IS NOT FALSE
         ), kept AS (
             INSERT INTO messages (run_id, no, phone_hash, phone_cipher, name_cipher, channel_id,
                                   carrier, area_code, roles, told)
-            SELECT {_RUN}, row_number() OVER (ORDER BY channel_id, phone_hash), phone_hash,
-                   phone_cipher, CASE WHEN {_NAMES} THEN name_cipher END, channel_id, carrier,
-                   area_code, {whom.roles},
+            SELECT {run}, row_number() OVER (ORDER BY channel_id, phone_hash), phone_hash,
+                   phone_cipher, {"name_cipher" if "name" in terms.needs else "NULL::bytea"},
+                   channel_id, carrier, area_code, {whom.roles},
                    (SELECT is_told($1, 'message.final'))
             FROM people WHERE excluded IS NULL
             RETURNING 1
         ), left_out AS (
             INSERT INTO exclusions (run_id, phone_hash, reason, carrier, area_code)
-            SELECT {_RUN}, phone_hash, excluded, carrier, area_code
+            SELECT {run}, phone_hash, excluded, carrier, area_code
             FROM people WHERE excluded IS NOT NULL
             RETURNING 1
         )
         SELECT (SELECT count(*) FROM kept) AS target, (SELECT count(*) FROM left_out) AS excluded
         """,  # noqa: S608  # the condition is compiled from a parsed rule, its values are parameters
-        *judging.parameters,
+        *terms.parameters,
         run_id,
-        leaves_at,
         *whom.parameters,
     )
     counts = one(row)

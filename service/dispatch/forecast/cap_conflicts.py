@@ -21,9 +21,9 @@ from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
 from service.campaigns.audience.audience_source import Whom, by_rule
-from service.campaigns.audience.exclusion_store import PARAMETERS
+from service.campaigns.audience.exclusion_store import ExclusionTerms
 from service.campaigns.audience.preview import read_rule
-from service.campaigns.audience.reach import judging_of
+from service.campaigns.audience.reach import exclusion_terms
 from service.campaigns.core.model import Campaign
 from service.campaigns.core.store import get_campaign
 from service.dispatch.forecast import cap_conflicts_store
@@ -118,8 +118,8 @@ async def _groups(
     """
     at, now = when
     tree, members = await read_area_tree(conn), Membership()
-    judging = await judging_of(conn, campaign, campaign.text, now)
-    members.add_own(judging, await _whom(conn, tree, members, campaign.department_id, rule, now))
+    terms = await exclusion_terms(conn, campaign, campaign.text, now)
+    members.add_own(terms, await _whom(conn, tree, members, terms, rule, now))
     bits: list[list[int]] = []
     known: dict[object, list[int]] = {}  # plans that mean the same people
     for other in others:
@@ -131,8 +131,8 @@ async def _groups(
             if key in known:
                 bits.append(known[key])
                 continue
-            judging = await judging_of(conn, plan, plan.text, now)
-            members.add_plan(judging, await _whom(conn, tree, members, whose, frozen, now))
+            terms = await exclusion_terms(conn, plan, plan.text, now)
+            members.add_plan(terms, await _whom(conn, tree, members, terms, frozen, now))
             known[key] = [first]
         elif not other["waits"]:
             for run_id in (await cap_conflicts_store.open_runs(conn, other["id"]))[:MOST_RUNS]:
@@ -151,18 +151,18 @@ async def _whom(
     conn: Connection,
     tree: AreaTree,
     members: Membership,
-    department_id: UUID,
+    terms: ExclusionTerms,
     rule: str,
     now: datetime,
 ) -> Whom:
-    written = await read_rule(conn, department_id, rule)
+    written = await read_rule(conn, terms.department_id, rule)
     first = members.next_parameter()
     condition = compile_rule(
         written.rule,
         areas=RuleAreas(tree),
-        department_id=department_id,
+        department_id=terms.department_id,
         today=day_in_china(now),
-        first_parameter=first + PARAMETERS,
+        first_parameter=terms.behind(first),
     )
     return by_rule(condition, department=f"${first}")
 

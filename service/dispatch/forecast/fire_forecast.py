@@ -24,9 +24,9 @@ from service.audience.rosters.rosters import day_in_china
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
 from service.campaigns.audience.audience_source import Whom, by_rule
-from service.campaigns.audience.exclusion_store import PARAMETERS
+from service.campaigns.audience.exclusion_store import ExclusionTerms
 from service.campaigns.audience.preview import read_rule
-from service.campaigns.audience.reach import judging_of
+from service.campaigns.audience.reach import exclusion_terms
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.hours import County, HourTerms
 from service.campaigns.calendar.schedule import validity_end
@@ -214,30 +214,30 @@ class _FireTeller:
         """
         campaign = self._campaign
         whose, days = campaign.department_id, [day_in_china(one.at) for one in ahead]
-        judgings = {
-            number: await judging_of(self._conn, campaign, self.texts[number - 1], ahead[0].at)
+        by_text = {
+            number: await exclusion_terms(self._conn, campaign, self.texts[number - 1], ahead[0].at)
             for number in {one.text_no for one in ahead}
         }
         known: dict[object, int] = {}
         ways = []
         for one, day in zip(ahead, days, strict=True):
-            judging = judgings[one.text_no]
-            key = await self._lists_of(whose, day), frozenset(judging.needs), judging.barred
+            asked = by_text[one.text_no]
+            key = await self._lists_of(whose, day), frozenset(asked.needs), asked.barred
             if key not in known:
                 known[key] = len(known)
-                self._members.add_own(judging, await self._whom(campaign, rule, day))
+                self._members.add_own(asked, await self._whom(asked, rule, day))
             ways.append(known[key])
         return ways
 
-    async def _whom(self, campaign: Campaign, rule: str, day: date) -> Whom:
-        written = await read_rule(self._conn, campaign.department_id, rule)
+    async def _whom(self, asked: ExclusionTerms, rule: str, day: date) -> Whom:
+        written = await read_rule(self._conn, asked.department_id, rule)
         first = self._members.next_parameter()
         condition = compile_rule(
             written.rule,
             areas=RuleAreas(self._tree),
-            department_id=campaign.department_id,
+            department_id=asked.department_id,
             today=day,
-            first_parameter=first + PARAMETERS,
+            first_parameter=asked.behind(first),
         )
         return by_rule(condition, department=f"${first}")
 
@@ -278,13 +278,13 @@ class _FireTeller:
         whose, room = other.department_id, True
         fires = [one for one in ahead if one.origin is None]
         if fires:
-            judging = await judging_of(self._conn, other, other.text, fires[0].at)
-            day, routes = day_in_china(fires[0].at), tuple(judging.routes)
-            facts = frozenset(judging.needs), judging.trial, judging.barred
+            asked = await exclusion_terms(self._conn, other, other.text, fires[0].at)
+            day, routes = day_in_china(fires[0].at), tuple(asked.routes or ())
+            facts = frozenset(asked.needs), asked.trial, asked.barred
             people = (whose, rule, await self._lists_of(whose, day), routes, facts)
             is_new = self._is_new(people, whose, self.occasions(other, terms, fires, source))
             if is_new:
-                self._members.add_plan(judging, await self._whom(other, rule, day))
+                self._members.add_plan(asked, await self._whom(asked, rule, day))
             room = is_new is not None
         steps: dict[UUID, list[_FireAhead]] = defaultdict(list)
         for one in ahead:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from service.audience.segments.segment_store import WORK_MEMORY
 from service.campaigns.audience.audience_source import Whom
-from service.campaigns.audience.exclusion_store import Judging, judged
+from service.campaigns.audience.exclusion_store import ExclusionTerms, excluded
 from service.storage.postgres import Connection, Record
 
 MOST_OTHERS = 62
@@ -31,22 +31,22 @@ class Membership:
         """The number of the placeholder behind those that there are and so many more."""
         return len(self.parameters) + after + 1
 
-    def add_own(self, judging: Judging, whom: Whom) -> None:
-        """The people of the plan, judged so. `audience_source` has its parameters behind those of
-        `judging`, and its department is the first of those.
+    def add_own(self, terms: ExclusionTerms, whom: Whom) -> None:
+        """The people of the plan, by these terms. `whom` has its parameters behind theirs, and its
+        department is the first of those.
         """
         self.own.append(
             f"""
             SELECT {len(self.own)} AS way, phone_hash, early, stop, stop_until, late
-            FROM ({self._judged(judging, whom)}) j WHERE matches IS NOT FALSE
+            FROM ({self._excluded(terms, whom)}) j WHERE matches IS NOT FALSE
             """  # noqa: S608  # compiled from a parsed rule, whose values are parameters
         )
 
-    def add_plan(self, judging: Judging, whom: Whom) -> None:
+    def add_plan(self, terms: ExclusionTerms, whom: Whom) -> None:
         """The people of another plan that will be in its ledger; as `add_own`."""
         self._add_other(
             f"""
-            SELECT phone_hash FROM ({self._judged(judging, whom)}) j
+            SELECT phone_hash FROM ({self._excluded(terms, whom)}) j
             WHERE matches AND coalesce(early, stop, late) IS NULL
             """  # noqa: S608  # as above
         )
@@ -64,9 +64,9 @@ class Membership:
         bit = 1 << len(self.others)
         self.others.append(f"SELECT {bit}::bigint, o.phone_hash FROM ({people}) o")  # noqa: S608
 
-    def _judged(self, judging: Judging, whom: Whom) -> str:
-        sql = judged(whom, self.next_parameter())
-        self.parameters += [*judging.parameters, *whom.parameters]
+    def _excluded(self, terms: ExclusionTerms, whom: Whom) -> str:
+        sql = excluded(terms, whom, self.next_parameter())
+        self.parameters += [*terms.parameters, *whom.parameters]
         return sql
 
 

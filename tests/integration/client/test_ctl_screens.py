@@ -178,7 +178,7 @@ async def test_an_approver_sees_all_that_is_bound_before_the_question(
         f"规则：{campaign['frozen_rule']}",
         "含义：满足以下条件的人：运营商是",
         "提交时人数：2",
-        "现在人数：2",
+        "下次发送人数：2",
         "方式：一次",
         "开始：2027-01-20T09:30:00+08:00",
         "时段：09:00–17:30",

@@ -11,8 +11,9 @@ from service.audience.areas.area_store import read_area_tree
 from service.audience.segments.segment import parse
 from service.audience.segments.segment_areas import RuleAreas
 from service.audience.segments.segment_sql import compile_rule
-from service.audience.segments.segment_store import FIRST_RULE_PARAMETER, count_people, shown
+from service.audience.segments.segment_store import FIRST_RULE_PARAMETER, shown
 from service.campaigns.audience.follow_up_store import count_missed
+from service.campaigns.audience.preview import preview_rule
 from service.crypto import Keyring
 from service.delivery.inbound.replies import reply_texts
 from service.dispatch.direct import direct_store
@@ -157,7 +158,10 @@ async def test_what_is_counted_before_is_what_an_expansion_leaves_out(
         condition = compiled(FIRST_RULE_PARAMETER)
         for message_class in CLASSES:
             refused = len(refusing(message_class))
-            counts = await count_people(conn, department, condition, message_class, now)
+            seen = await preview_rule(
+                conn, on.keyring, department, rule, now, message_class=message_class
+            )
+            counts = seen.counts
             assert counts.excluded.get("opted_out", 0) == refused, message_class
             meant = len(KINDS) + 1 - refused
             assert counts.target == meant

@@ -114,8 +114,11 @@ def _with_towns(found: Mapping[str, Any], screen: Screen) -> Mapping[str, Any]:
 
 async def preview_rule(tocsin: Tocsin, o: Options, screen: Screen) -> None:
     """Whom a rule means."""
-    found = _with_towns(await tocsin.segments.preview(read_text(o.rule)), screen)
-    screen.facts(found, ("target", "by_area", "by_carrier", "by_role", "excluded", "sample"))
+    counted = await tocsin.segments.preview(read_text(o.rule), message_class=o.message_class)
+    found = _with_towns(counted, screen)
+    screen.facts(
+        found, ("target", "by_area", "by_carrier", "by_role", "excluded", "not_known", "sample")
+    )
 
 
 async def explain_rule(tocsin: Tocsin, o: Options, screen: Screen) -> None:

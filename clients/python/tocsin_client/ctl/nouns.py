@@ -109,6 +109,8 @@ def _rosters(of: Commands) -> None:
 def _segments(of: Commands) -> None:
     preview = act(of, "preview", acts.preview_rule, ("whom it means", "预览人数"))
     preview.take("rule", words=RULE)
+    of_text = ("of the text: its caps count", "短信类别：计入频次上限")
+    preview.take("--class", words=of_text, dest="message_class", choices=get_args(MessageClass))
     explain = act(of, "explain", acts.explain_rule, ("a rule in plain words", "用文字解释规则"))
     explain.take("rule", words=RULE, nargs="?")
     explain.take("--rule", words=RULE, dest="named_rule", metavar="RULE")

@@ -116,8 +116,8 @@ def _audience(campaign: Facts, preview: Facts, words: Any) -> Iterator[str]:
     if words:
         yield _line("in words", "含义", words[say("english", "chinese")])
     yield _line("people at submission", "提交时人数", campaign["baseline"])
-    yield _line("people now", "现在人数", preview["target"])
-    yield _line("left out now", "现在排除", preview["excluded"])
+    yield _line("people at the next fire", "下次发送人数", preview["target"])
+    yield _line("left out of it", "下次排除", preview["excluded"])
     towns = {preview["area_names"].get(code, code): n for code, n in preview["by_area"].items()}
     yield _line("by town", "按乡镇", towns)
     yield _line("by carrier", "按运营商", preview["by_carrier"])
