@@ -13,6 +13,7 @@ from service.errors import Misconfigured
 from service.queue import Queue, open_queue, open_redis
 from service.servers import NO_TABLES, wait_for_servers
 from service.settings import Settings
+from service.storage import sql
 from service.storage.migrate import (
     BEFORE_BASELINE,
     FIRST_BEFORE_BASELINE,
@@ -84,9 +85,13 @@ async def check_key(conn: Connection, keyring: Keyring) -> None:
     Raises:
         Misconfigured: the data were written with another key, or with one that is not there.
     """
-    await conn.executemany(
-        "INSERT INTO key_checks (key_id, check_value) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-        list(keyring.check_values.items()),
+    await sql.executemany(
+        conn,
+        """
+        INSERT INTO key_checks (key_id, check_value) VALUES (:key_id, :value)
+        ON CONFLICT DO NOTHING
+        """,
+        [{"key_id": key_id, "value": value} for key_id, value in keyring.check_values.items()],
     )
     compare_keys(await stored_checks(conn), keyring)
 

@@ -39,8 +39,10 @@ Two more keys stand in functions of the database, where a trigger takes them: `d
 """
 
 from collections.abc import Collection, Sequence
+from typing import Any
 from uuid import UUID
 
+from service.storage import sql
 from service.storage.postgres import LONG_SECONDS, Connection
 
 _RUN = "hashtextextended({}::text, 0)"
@@ -48,9 +50,9 @@ _PUT_BACK = "hashtextextended('put back ' || {}::text, 0)"
 _STOP_ALL = "hashtextextended('stop_all', 0)"
 _SUPPRESSIONS = "hashtextextended('suppressions', 0)"
 _CONNECTION = "hashtextextended('connection', {} * 1000 + {})"
-_FOLD = "hashtextextended('fold', $1::int)"
+_FOLD = "hashtextextended('fold', :channel_id::int)"
 _INBOUND = "hashtextextended('inbound', 0)"
-_CONTACTS = "hashtextextended('contacts ' || $1::uuid::text, 0)"
+_CONTACTS = "hashtextextended('contacts ' || :department_id::uuid::text, 0)"
 _ERASURES = "hashtextextended('erasures', 0)"
 _SEALING = 7_146_032
 _MIGRATION = 7_146_031
@@ -63,22 +65,22 @@ TRY_IDEMPOTENCY = "pg_try_advisory_xact_lock(hashtextextended({}, 0))"
 <caller> <key>`, is ours now."""
 
 
-async def _alone(conn: Connection, key: str, *values: object) -> None:
-    await conn.execute(f"SELECT pg_advisory_xact_lock({key})", *values)
+async def _alone(conn: Connection, key: str, **values: Any) -> None:
+    await sql.execute(conn, f"SELECT pg_advisory_xact_lock({key})", **values)
 
 
-async def _shared(conn: Connection, key: str, *values: object) -> None:
-    await conn.execute(f"SELECT pg_advisory_xact_lock_shared({key})", *values)
+async def _shared(conn: Connection, key: str, **values: Any) -> None:
+    await sql.execute(conn, f"SELECT pg_advisory_xact_lock_shared({key})", **values)
 
 
-async def _tried(conn: Connection, key: str, *values: object) -> bool:
-    free: bool = await conn.fetchval(f"SELECT pg_try_advisory_xact_lock({key})", *values)
+async def _tried(conn: Connection, key: str, **values: Any) -> bool:
+    free: bool = await sql.fetchval(conn, f"SELECT pg_try_advisory_xact_lock({key})", **values)
     return free
 
 
 async def lock_edit(conn: Connection, path: str) -> None:
     """Keep everybody else from editing what is at this address."""
-    await _alone(conn, "hashtextextended('edit ' || $1, 0)", path)
+    await _alone(conn, "hashtextextended('edit ' || :path, 0)", path=path)
 
 
 # One worker of a kind at a time.
@@ -86,12 +88,14 @@ async def lock_edit(conn: Connection, path: str) -> None:
 
 async def lock_expansion(conn: Connection, run_id: UUID) -> bool:
     """Become the one who writes a run's ledger; False if somebody is."""
-    return await _tried(conn, "hashtextextended('expand ' || $1::uuid::text, 0)", run_id)
+    return await _tried(
+        conn, "hashtextextended('expand ' || :run_id::uuid::text, 0)", run_id=run_id
+    )
 
 
 async def lock_failover(conn: Connection, channel_id: int) -> bool:
     """Become the one who moves texts from this channel to others; False if somebody is."""
-    return await _tried(conn, "hashtextextended('shift', $1::int)", channel_id)
+    return await _tried(conn, "hashtextextended('shift', :channel_id::int)", channel_id=channel_id)
 
 
 async def lock_breakers(conn: Connection) -> bool:
@@ -118,18 +122,18 @@ async def lock_answering(conn: Connection) -> bool:
 
 async def try_lock_sealing(conn: Connection) -> bool:
     """Become the one sealer of the audit trail; False if somebody is."""
-    return await _tried(conn, "$1", _SEALING)
+    return await _tried(conn, ":number", number=_SEALING)
 
 
 async def lock_fold(conn: Connection, channel_id: int) -> bool:
     """Become the one who folds a channel's receipts into the ledger; False if somebody is."""
-    return await _tried(conn, _FOLD, channel_id)
+    return await _tried(conn, _FOLD, channel_id=channel_id)
 
 
 async def lock_folds(conn: Connection, channels: Collection[int]) -> None:
     """Wait until nobody folds receipts of these channels, and keep it so."""
     for channel_id in sorted(set(channels)):
-        await _alone(conn, _FOLD, channel_id)
+        await _alone(conn, _FOLD, channel_id=channel_id)
 
 
 # People.
@@ -137,14 +141,17 @@ async def lock_folds(conn: Connection, channels: Collection[int]) -> None:
 
 async def lock_contacts(conn: Connection, department_id: UUID) -> None:
     """Wait until nobody else changes the department's contacts, and keep others out."""
-    await conn.execute(
-        f"SELECT pg_advisory_xact_lock({_CONTACTS})", department_id, timeout=LONG_SECONDS
+    await sql.execute(
+        conn,
+        f"SELECT pg_advisory_xact_lock({_CONTACTS})",
+        department_id=department_id,
+        timeout=LONG_SECONDS,
     )
 
 
 async def try_lock_contacts(conn: Connection, department_id: UUID) -> bool:
     """The same without waiting; whether it is ours."""
-    return await _tried(conn, _CONTACTS, department_id)
+    return await _tried(conn, _CONTACTS, department_id=department_id)
 
 
 async def hold_off_erasures(conn: Connection) -> None:
@@ -175,21 +182,22 @@ async def lock_for_mark(
     """The shared locks of a mark, in one statement: all marks, the runs, suppressions and the
     connection `slot` of the channel.
     """
-    await conn.execute(
+    await sql.execute(
+        conn,
         f"""
         WITH all_runs AS MATERIALIZED (
             SELECT pg_advisory_xact_lock_shared({_STOP_ALL})
         ), each AS MATERIALIZED (
             SELECT pg_advisory_xact_lock_shared({_RUN.format("r.run")})
-            FROM all_runs, unnest($1::uuid[]) WITH ORDINALITY AS r(run, at) ORDER BY r.at
+            FROM all_runs, unnest(:runs::uuid[]) WITH ORDINALITY AS r(run, at) ORDER BY r.at
         )
         SELECT pg_advisory_xact_lock_shared({_SUPPRESSIONS}),
-               pg_advisory_xact_lock_shared({_CONNECTION.format("$2", "$3")})
+               pg_advisory_xact_lock_shared({_CONNECTION.format(":channel_id", ":slot")})
         FROM (SELECT count(*) FROM each) AS after
         """,  # noqa: S608  # constants
-        sorted(runs),
-        channel_id,
-        slot,
+        runs=sorted(runs),
+        channel_id=channel_id,
+        slot=slot,
     )
 
 
@@ -205,27 +213,29 @@ async def lock_run(conn: Connection, run_id: UUID) -> None:
     """Wait until nothing of a run is half-marked, and let none of it be marked, moved to another
     channel or given back (invariant I7).
     """
-    await _alone(conn, _RUN.format("$1::uuid"), run_id)
+    await _alone(conn, _RUN.format(":run_id::uuid"), run_id=run_id)
 
 
 async def lock_each_run(conn: Connection, runs: Collection[UUID]) -> None:
     """As `lock_run`, for several."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         f"""
-        SELECT {RUN_ALONE} FROM (SELECT id FROM unnest($1::uuid[]) AS u(id) ORDER BY id) r
+        SELECT {RUN_ALONE} FROM (SELECT id FROM unnest(:runs::uuid[]) AS u(id) ORDER BY id) r
         """,  # noqa: S608  # a constant
-        sorted(runs),
+        runs=sorted(runs),
     )
 
 
 async def share_runs(conn: Connection, runs: Collection[UUID]) -> None:
     """Keep these runs from being paused, cancelled, closed or moved; marks go on."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         f"""
         SELECT pg_advisory_xact_lock_shared({_RUN.format("id")})
-        FROM unnest($1::uuid[]) AS u(id)
+        FROM unnest(:runs::uuid[]) AS u(id)
         """,  # noqa: S608  # a constant
-        sorted(runs),
+        runs=sorted(runs),
     )
 
 
@@ -236,12 +246,13 @@ async def lock_put_back(conn: Connection, runs: Collection[UUID]) -> None:
     is done nothing may be queued. A mark does not need it, for it only takes messages out of the
     queue.
     """
-    await conn.execute(
+    await sql.execute(
+        conn,
         f"""
         SELECT pg_advisory_xact_lock_shared({_PUT_BACK.format("id")})
-        FROM unnest($1::uuid[]) AS u(id)
+        FROM unnest(:runs::uuid[]) AS u(id)
         """,  # noqa: S608  # a constant
-        sorted(runs),
+        runs=sorted(runs),
     )
 
 
@@ -254,16 +265,17 @@ async def lock_to_finish(conn: Connection, runs: Sequence[UUID]) -> None:
     well, is not waited for: a message that is being marked is `queued` here, and then the slice is
     not done, which is as true of a marked one.
     """
-    await conn.execute(
+    await sql.execute(
+        conn,
         f"""
         WITH own AS MATERIALIZED (
             SELECT pg_advisory_xact_lock_shared({_RUN.format("id")})
-            FROM unnest($1::uuid[]) AS u(id)
+            FROM unnest(:runs::uuid[]) AS u(id)
         )
         SELECT pg_advisory_xact_lock({_PUT_BACK.format("u.id")})
-        FROM (SELECT count(*) FROM own) AS after, unnest($1::uuid[]) AS u(id)
+        FROM (SELECT count(*) FROM own) AS after, unnest(:runs::uuid[]) AS u(id)
         """,  # noqa: S608  # constants
-        runs,
+        runs=runs,
     )
 
 
@@ -279,12 +291,14 @@ async def lock_connection(conn: Connection, channel_id: int, slot: int) -> None:
     """Wait until nothing is half-marked or half-recorded on a connection of a channel, and let it
     change hands.
     """
-    await _alone(conn, _CONNECTION.format("$1", "$2"), channel_id, slot)
+    await _alone(conn, _CONNECTION.format(":channel_id", ":slot"), channel_id=channel_id, slot=slot)
 
 
 async def share_connection(conn: Connection, channel_id: int, slot: int) -> None:
     """Keep a connection of a channel from changing hands."""
-    await _shared(conn, _CONNECTION.format("$1", "$2"), channel_id, slot)
+    await _shared(
+        conn, _CONNECTION.format(":channel_id", ":slot"), channel_id=channel_id, slot=slot
+    )
 
 
 # Taken by themselves.
@@ -292,7 +306,7 @@ async def share_connection(conn: Connection, channel_id: int, slot: int) -> None
 
 async def lock_followers(conn: Connection, run_id: UUID) -> None:
     """Keep everybody else from writing a ledger that follows a run."""
-    await _alone(conn, "hashtextextended('follow ' || $1::uuid::text, 0)", run_id)
+    await _alone(conn, "hashtextextended('follow ' || :run_id::uuid::text, 0)", run_id=run_id)
 
 
 async def lock_areas(conn: Connection) -> None:
@@ -304,7 +318,8 @@ async def lock_segments(conn: Connection, department_id: UUID) -> None:
     """Let nobody else save a rule of this department: two rules saved at once must not come to use
     each other.
     """
-    await _alone(conn, "hashtextextended('segments of ' || $1::uuid::text, 0)", department_id)
+    key = "hashtextextended('segments of ' || :department_id::uuid::text, 0)"
+    await _alone(conn, key, department_id=department_id)
 
 
 async def lock_extensions(conn: Connection) -> None:
@@ -322,7 +337,7 @@ async def lock_signatures(conn: Connection) -> None:
 
 async def lock_county(conn: Connection, kind: str) -> None:
     """Let nobody else set this kind of the county's settings."""
-    await _alone(conn, "hashtextextended($1, 0)", f"county:{kind}")
+    await _alone(conn, "hashtextextended(:name, 0)", name=f"county:{kind}")
 
 
 async def lock_lint_changes(conn: Connection) -> None:
@@ -332,7 +347,7 @@ async def lock_lint_changes(conn: Connection) -> None:
 
 async def lock_lookups(conn: Connection, user_id: UUID) -> None:
     """Count one person's look-ups one after another."""
-    await _alone(conn, "hashtextextended($1, 0)", f"lookups:{user_id}")
+    await _alone(conn, "hashtextextended(:name, 0)", name=f"lookups:{user_id}")
 
 
 async def lock_department_names(conn: Connection) -> None:
@@ -365,9 +380,9 @@ async def try_lock_keys(conn: Connection) -> bool:
 
 async def lock_migration(conn: Connection) -> None:
     """Wait until nobody else migrates, and keep others out until `unlock_migration`."""
-    await conn.execute("SELECT pg_advisory_lock($1)", _MIGRATION)
+    await sql.execute(conn, "SELECT pg_advisory_lock(:migration)", migration=_MIGRATION)
 
 
 async def unlock_migration(conn: Connection) -> None:
     """Let others migrate."""
-    await conn.execute("SELECT pg_advisory_unlock($1)", _MIGRATION)
+    await sql.execute(conn, "SELECT pg_advisory_unlock(:migration)", migration=_MIGRATION)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from service.errors import Misconfigured
+from service.storage import sql
 from service.storage.locks import lock_migration, unlock_migration
 from service.storage.postgres import Connection, NoRight
 
@@ -127,10 +128,11 @@ async def _apply_missing(connection: Connection) -> list[str]:
             continue
         async with connection.transaction():
             await connection.execute(migration.sql)
-            await connection.execute(
-                "INSERT INTO migrations (name, digest) VALUES ($1, $2)",
-                migration.name,
-                migration.digest,
+            await sql.execute(
+                connection,
+                "INSERT INTO migrations (name, digest) VALUES (:name, :digest)",
+                name=migration.name,
+                digest=migration.digest,
             )
         done.append(migration.name)
     return done

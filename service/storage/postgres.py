@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 from asyncpg import connect_utils
+from asyncpg.cursor import CursorFactory
 from asyncpg.pool import PoolAcquireContext, PoolConnectionProxy
 from asyncpg.transaction import Transaction
 
@@ -24,10 +25,12 @@ if TYPE_CHECKING:  # generic in the stubs, not at run time
     _Acquire = PoolAcquireContext[asyncpg.Record]
     _Isolation = Literal["read_uncommitted", "read_committed", "serializable", "repeatable_read"]
     Connection = _Connection | PoolConnectionProxy[asyncpg.Record]
+    Cursor = CursorFactory[asyncpg.Record]
 else:
     _Pool, _Connection, _Acquire = asyncpg.Pool, asyncpg.Connection, PoolAcquireContext
     _Isolation = str
     Connection = _Connection | PoolConnectionProxy
+    Cursor = CursorFactory
 UniqueViolation = asyncpg.UniqueViolationError
 CheckViolation = asyncpg.CheckViolationError
 ForeignKeyViolation = asyncpg.ForeignKeyViolationError

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from service.errors import Misconfigured
+from service.storage import sql
 from service.storage.postgres import Connection, NoRight
 
 NO_RIGHTS = (
@@ -72,10 +73,11 @@ async def admit(owner: Connection, service: DatabaseLogin) -> None:
     """
     async with owner.transaction():
         await _make_role(owner, service)
-        names = await owner.fetchrow(
+        names = await sql.fetchrow(
+            owner,
             "SELECT quote_ident(current_database()) AS database,"
-            " quote_ident(current_schema()) AS schema, quote_ident($1) AS role",
-            service.user,
+            " quote_ident(current_schema()) AS schema, quote_ident(:user) AS role",
+            user=service.user,
         )
         for grant in _GRANTS:
             await owner.execute(grant.format_map(dict(names or {})))
@@ -84,17 +86,23 @@ async def admit(owner: Connection, service: DatabaseLogin) -> None:
 
 
 async def _make_role(owner: Connection, service: DatabaseLogin) -> None:
-    if await owner.fetchval(
-        "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", service.user
+    if await sql.fetchval(
+        owner, "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = :user)", user=service.user
     ):
         return
     statement = "CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD %L"
     try:
         await owner.execute(
-            await owner.fetchval("SELECT format($1, $2::text, $3::text)", statement, *service)
+            await sql.fetchval(
+                owner,
+                "SELECT format(:statement, :user::text, :password::text)",
+                statement=statement,
+                user=service.user,
+                password=service.password,
+            )
         )
     except NoRight as error:
-        name = await owner.fetchval("SELECT quote_ident($1)", service.user)
+        name = await sql.fetchval(owner, "SELECT quote_ident(:user)", user=service.user)
         raise Misconfigured(
             f"the role {service.user} of TOCSIN_DATABASE_URL is missing, and the owner of the "
             f"database may not make roles: run as a superuser CREATE ROLE {name} LOGIN PASSWORD "
@@ -108,7 +116,8 @@ async def find_excess(conn: Connection, role: str | None = None) -> str:
     """How a role (None: the one that asks) could shorten or change the audit trail; empty: it
     cannot.
     """
-    found: str | None = await conn.fetchval(
+    found: str | None = await sql.fetchval(
+        conn,
         """
         SELECT CASE
             WHEN r.rolsuper THEN 'it is a superuser'
@@ -128,9 +137,9 @@ async def find_excess(conn: Connection, role: str | None = None) -> str:
                 THEN 'it may change or delete audit entries'
         END
         FROM pg_roles r, pg_namespace n
-        WHERE r.rolname = coalesce($1, current_user) AND n.nspname = current_schema()
+        WHERE r.rolname = coalesce(:role, current_user) AND n.nspname = current_schema()
         """,
-        role,
+        role=role,
     )
     return found or ""
 

@@ -1,0 +1,113 @@
+"""The parameters of statements have names (`storage/sql.py`), also where a statement has parts."""
+
+import ast
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.tree import ROOT, modules
+
+NUMBERED: frozenset[str] = frozenset(
+    {
+        "accounts/audit",
+        "accounts/departments",
+        "accounts/keys",
+        "accounts/login",
+        "accounts/people",
+        "accounts/sending",
+        "api/http",
+        "api/system",
+        "audience",
+        "audience/areas",
+        "audience/contacts",
+        "audience/imports",
+        "audience/numbers",
+        "audience/rosters",
+        "audience/segments",
+        "audience/suppressions",
+        "campaigns/audience",
+        "campaigns/calendar",
+        "campaigns/core",
+        "campaigns/plans",
+        "campaigns/stops",
+        "channels/config",
+        "channels/links",
+        "channels/routing",
+        "delivery/inbound",
+        "delivery/receipts",
+        "delivery/uncertain",
+        "delivery/webhooks",
+        "dispatch",
+        "dispatch/direct",
+        "dispatch/expansion",
+        "dispatch/failover",
+        "dispatch/forecast",
+        "dispatch/handoff",
+        "dispatch/limits",
+        "dispatch/retries",
+        "messages",
+        "messages/lint",
+        "privacy",
+        "reports",
+    }
+)
+"""The rooms that number their parameters still. None may be added."""
+
+_NUMBER = re.compile(r"(?<![\w$])\$(\d|\{\})")
+TRANSLATOR = ROOT / "service" / "storage" / "sql.py"
+
+
+def numbered(path: Path) -> list[str]:
+    """The texts of a module, other than its docstrings, that have a `$1` or compute one."""
+    tree = ast.parse(path.read_text("utf-8"))
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            for part, following in pairwise(node.values):
+                if isinstance(following, ast.FormattedValue) and _text(part).endswith("$"):
+                    found.append(ast.unparse(node))
+        elif id(node) not in prose and _NUMBER.search(_text(node)):
+            found.append(_text(node))
+    return found
+
+
+def _text(node: ast.AST) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def room(path: Path) -> str:
+    """A room of the house, e.g. `dispatch/handoff`."""
+    return "/".join(path.relative_to(ROOT / "service").parts[:-1][:2])
+
+
+def test_the_parameters_of_statements_have_names() -> None:
+    found = {}
+    for path in modules():
+        if (
+            path.is_relative_to(ROOT / "service")
+            and path != TRANSLATOR
+            and (texts := numbered(path))
+        ):
+            found[room(path)] = f"{path.relative_to(ROOT)}: {' '.join(texts[0].split())[:80]}"
+    added = {name: text for name, text in found.items() if name not in NUMBERED}
+    assert not added, f"give each parameter a name (storage/sql.py): {added}"
+    assert not NUMBERED - found.keys(), "take these off the list: they number nothing any more"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ('f("WHERE a = $1")', ["WHERE a = $1"]),
+        ('f(f"WHERE a = ${n}")', ["f'WHERE a = ${n}'"]),
+        ('f("VALUES (${}, ${})".format(1, 2))', ["VALUES (${}, ${})"]),
+        ('"""Takes $1."""', []),
+        ('f("WHERE a = :a", re.compile("b$"), f"^{c}$")', []),
+    ],
+)
+def test_what_is_numbered(tmp_path: Path, source: str, expected: list[str]) -> None:
+    module = tmp_path / "store.py"
+    module.write_text(source, "utf-8")
+    assert numbered(module) == expected
