@@ -25,6 +25,7 @@ from service.channels.config import codes_store
 from service.channels.config import store as channels
 from service.channels.config.changes import check_secrets, create, need_begun
 from service.channels.config.codes import CarrierCode
+from service.channels.config.connection_store import get_health
 from service.channels.contract.model import Channel
 from service.channels.contract.networks import reach_of, read_networks
 from service.channels.trial.trial import check_clock, try_channel
@@ -89,7 +90,7 @@ async def _list_channels(
 ) -> None:
     holds = await channels.list_holds(conn, settings.clock.now())
     for channel in await channels.list_channels(conn, keyring):
-        health = await channels.get_health(conn, channel.id)
+        health = await get_health(conn, channel.id)
         state = f"{health.up}/{channel.connections} up" if channel.enabled else "disabled"
         if channel.waits_since is not None:
             state = f"waits for a second person since {written(channel.waits_since, settings.zone)}"
@@ -162,7 +163,7 @@ async def _test_login(given: str, settings: Settings) -> int:
         channel = await channels.find_channel(conn, keyring, given)
         check_clock(channel, settings.clock)
         need_begun(channel)
-        health = await channels.get_health(conn, channel.id)
+        health = await get_health(conn, channel.id)
     async with open_redis(settings.redis_url) as redis:
         networks = read_networks(settings.carrier_networks)
         where = reach_of(channel, networks, settings.own_servers)

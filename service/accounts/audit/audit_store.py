@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from service.accounts.audit.audit import AuditAct, AuditEntry, Head, Seal, make_mac
 from service.crypto import Keyring
+from service.storage import sql
 from service.storage.postgres import Connection, Record
 
 
@@ -34,31 +35,32 @@ class SealedEntry(NamedTuple):
 INSERT_ENTRY = """
     INSERT INTO audit_entries (action, at, via, actor_id, department_id, object_kind, object_id,
                                request_id, request_hash, details, mac)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id
+    VALUES (:action, :at, :via, :actor_id, :department_id, :object_kind, :object_id,
+            :request_id, :request_hash, :details, :mac) RETURNING id
 """
 """Writes down an act, also beside what else a statement does; it takes `entry_values`."""
 
 
-def entry_values(keyring: Keyring, act: AuditAct) -> list[object]:
-    """What INSERT_ENTRY takes, from $1 to $11."""
-    return [
-        act.action,
-        act.at,
-        act.via,
-        act.actor_id,
-        act.department_id,
-        act.object_kind,
-        act.object_id,
-        act.request_id,
-        act.request_hash,
-        dict(act.details),
-        make_mac(keyring, act),
-    ]
+def entry_values(keyring: Keyring, act: AuditAct) -> dict[str, Any]:
+    """The parameters of INSERT_ENTRY."""
+    return {
+        "action": act.action,
+        "at": act.at,
+        "via": act.via,
+        "actor_id": act.actor_id,
+        "department_id": act.department_id,
+        "object_kind": act.object_kind,
+        "object_id": act.object_id,
+        "request_id": act.request_id,
+        "request_hash": act.request_hash,
+        "details": dict(act.details),
+        "mac": make_mac(keyring, act),
+    }
 
 
 async def insert_entry(conn: Connection, keyring: Keyring, act: AuditAct) -> UUID:
     """Write down an act, in the transaction of its effect; returns the entry's id."""
-    entry_id: UUID = await conn.fetchval(INSERT_ENTRY, *entry_values(keyring, act))
+    entry_id: UUID = await sql.fetchval(conn, INSERT_ENTRY, **entry_values(keyring, act))
     return entry_id
 
 
@@ -66,29 +68,30 @@ async def list_entries(
     conn: Connection, wanted: Wanted, before: UUID | None, limit: int
 ) -> list[SealedEntry]:
     """A page of entries, from new to old."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT e.*, s.no AS seal_no
         FROM audit_entries e LEFT JOIN audit_seals s ON s.entry_id = e.id
-        WHERE ($1::uuid IS NULL OR e.department_id = $1)
-          AND ($2::uuid IS NULL OR e.actor_id = $2)
-          AND ($3::text IS NULL OR e.action = $3)
-          AND ($4::text IS NULL OR e.object_kind = $4)
-          AND ($5::text IS NULL OR e.object_id = $5)
-          AND ($6::timestamptz IS NULL OR e.at >= $6)
-          AND ($7::timestamptz IS NULL OR e.at < $7)
-          AND ($8::uuid IS NULL OR e.id < $8)
-        ORDER BY e.id DESC LIMIT $9
+        WHERE (:scope::uuid IS NULL OR e.department_id = :scope)
+          AND (:actor_id::uuid IS NULL OR e.actor_id = :actor_id)
+          AND (:action::text IS NULL OR e.action = :action)
+          AND (:object_kind::text IS NULL OR e.object_kind = :object_kind)
+          AND (:object_id::text IS NULL OR e.object_id = :object_id)
+          AND (:since::timestamptz IS NULL OR e.at >= :since)
+          AND (:until::timestamptz IS NULL OR e.at < :until)
+          AND (:before::uuid IS NULL OR e.id < :before)
+        ORDER BY e.id DESC LIMIT :limit
         """,
-        wanted.scope,
-        wanted.actor_id,
-        wanted.action,
-        wanted.object_kind,
-        wanted.object_id,
-        wanted.since,
-        wanted.until,
-        before,
-        limit,
+        scope=wanted.scope,
+        actor_id=wanted.actor_id,
+        action=wanted.action,
+        object_kind=wanted.object_kind,
+        object_id=wanted.object_id,
+        since=wanted.since,
+        until=wanted.until,
+        before=before,
+        limit=limit,
     )
     return [SealedEntry(_entry(row), row["seal_no"]) for row in rows]
 
@@ -97,16 +100,17 @@ async def entries_about(
     conn: Connection, objects: Sequence[tuple[str, str]]
 ) -> list[tuple[AuditEntry, Seal | None]]:
     """All entries about these things (kind, id), from old to new, with their seals."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT e.*, s.no AS seal_no, s.digest AS seal_digest, s.seal
-        FROM unnest($1::text[], $2::text[]) AS o(kind, id)
+        FROM unnest(:kinds::text[], :object_ids::text[]) AS o(kind, id)
         JOIN audit_entries e ON e.object_kind = o.kind AND e.object_id = o.id
         LEFT JOIN audit_seals s ON s.entry_id = e.id
         ORDER BY e.id
         """,
-        [kind for kind, _ in objects],
-        [object_id for _, object_id in objects],
+        kinds=[kind for kind, _ in objects],
+        object_ids=[object_id for _, object_id in objects],
     )
     return [
         (
@@ -127,28 +131,32 @@ async def get_head(conn: Connection) -> Head:
 
 async def unsealed_entries(conn: Connection, limit: int) -> list[AuditEntry]:
     """Committed entries that have no seal yet."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT e.* FROM audit_unsealed u JOIN audit_entries e ON e.id = u.entry_id
-        ORDER BY e.id LIMIT $1
+        ORDER BY e.id LIMIT :limit
         """,
-        limit,
+        limit=limit,
     )
     return [_entry(row) for row in rows]
 
 
 async def insert_seals(conn: Connection, seals: Sequence[Seal]) -> None:
     """Seal entries, which then wait no longer (a trigger sees to that)."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         INSERT INTO audit_seals (no, entry_id, at, digest, seal)
-        SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::timestamptz[], $4::bytea[], $5::bytea[])
+        SELECT *
+        FROM unnest(:nos::bigint[], :entry_ids::uuid[], :ats::timestamptz[], :digests::bytea[],
+                    :seals::bytea[])
         """,
-        [seal.no for seal in seals],
-        [seal.entry_id for seal in seals],
-        [seal.at for seal in seals],
-        [seal.digest for seal in seals],
-        [seal.seal for seal in seals],
+        nos=[seal.no for seal in seals],
+        entry_ids=[seal.entry_id for seal in seals],
+        ats=[seal.at for seal in seals],
+        digests=[seal.digest for seal in seals],
+        seals=[seal.seal for seal in seals],
     )
 
 
@@ -187,15 +195,17 @@ async def copies_among(conn: Connection, entries: Sequence[AuditEntry]) -> set[U
     """Which of these entries have the MAC of an older one: a copy says the same instant, so only
     entries of that are looked at.
     """
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
-        SELECT e.id FROM unnest($1::uuid[], $2::timestamptz[], $3::bytea[]) AS e(id, at, mac)
+        SELECT e.id
+        FROM unnest(:entry_ids::uuid[], :ats::timestamptz[], :macs::bytea[]) AS e(id, at, mac)
         WHERE EXISTS (
             SELECT FROM audit_entries o WHERE o.at = e.at AND o.mac = e.mac AND o.id < e.id)
         """,
-        [entry.id for entry in entries],
-        [entry.act.at for entry in entries],
-        [entry.mac for entry in entries],
+        entry_ids=[entry.id for entry in entries],
+        ats=[entry.act.at for entry in entries],
+        macs=[entry.mac for entry in entries],
     )
     return {row["id"] for row in rows}
 

@@ -6,7 +6,7 @@ after which a page begins.
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from service.accounts.departments.department import (
@@ -17,6 +17,7 @@ from service.accounts.departments.department import (
     bare,
 )
 from service.errors import Conflict, Invalid, NotFound
+from service.storage import sql
 from service.storage.locks import lock_department_names
 from service.storage.postgres import (
     CheckViolation,
@@ -41,14 +42,15 @@ async def insert_department(conn: Connection, new: DepartmentSettings, now: date
         Conflict: the name is taken.
         Invalid: there is no such area or parent.
     """
-    places = ", ".join(f"${n}" for n in range(1, len(_COLUMNS) + 2))
+    places = ", ".join(f":{name}" for name in _COLUMNS)
     try:
         async with conn.transaction():
-            row = await conn.fetchrow(
+            row = await sql.fetchrow(
+                conn,
                 f"INSERT INTO departments ({', '.join(_COLUMNS)}, created_at)"  # noqa: S608
-                f" VALUES ({places}) RETURNING *",
-                *_values(new),
-                now,
+                f" VALUES ({places}, :now) RETURNING *",
+                **_values(new),
+                now=now,
             )
     except (UniqueViolation, ForeignKeyViolation, CheckViolation) as error:
         raise _refusal(error, new) from error
@@ -62,14 +64,15 @@ async def update_department(
 
     One whose quota was used up is looked at anew.
     """
-    pairs = ", ".join(f"{name} = ${n}" for n, name in enumerate(_COLUMNS, 2))
+    pairs = ", ".join(f"{name} = :{name}" for name in _COLUMNS)
     pairs += ", held_until = NULL, held_why = ''"
     try:
         async with conn.transaction():
-            row = await conn.fetchrow(
-                f"UPDATE departments SET {pairs} WHERE id = $1 RETURNING *",  # noqa: S608
-                department_id,
-                *_values(new),
+            row = await sql.fetchrow(
+                conn,
+                f"UPDATE departments SET {pairs} WHERE id = :department_id RETURNING *",  # noqa: S608
+                department_id=department_id,
+                **_values(new),
             )
     except (UniqueViolation, ForeignKeyViolation, CheckViolation) as error:
         raise _refusal(error, new) from error
@@ -78,9 +81,9 @@ async def update_department(
     return _department(row)
 
 
-def _values(new: DepartmentSettings) -> list[object]:
-    values = [getattr(new, name) for name in _COLUMNS]
-    return [list(value) if isinstance(value, tuple) else value for value in values]
+def _values(new: DepartmentSettings) -> dict[str, Any]:
+    values = {name: getattr(new, name) for name in _COLUMNS}
+    return {n: list(value) if isinstance(value, tuple) else value for n, value in values.items()}
 
 
 def _refusal(error: Exception, new: DepartmentSettings) -> Conflict | Invalid:
@@ -102,7 +105,7 @@ async def lock_names(conn: Connection) -> list[str]:
 
 async def find_department(conn: Connection, name: str) -> Department | None:
     """The department of this name."""
-    row = await conn.fetchrow("SELECT * FROM departments WHERE name = $1", name)
+    row = await sql.fetchrow(conn, "SELECT * FROM departments WHERE name = :name", name=name)
     return _department(row) if row else None
 
 
@@ -114,8 +117,13 @@ async def get_department(
     Raises:
         NotFound: there is none of this id in the scope.
     """
-    query = "SELECT * FROM departments WHERE id = $1 AND ($2::uuid[] IS NULL OR id = ANY ($2))"
-    row = await conn.fetchrow(query + " FOR NO KEY UPDATE" * lock, department_id, scope)
+    query = """
+        SELECT * FROM departments WHERE id = :department_id
+          AND (:scope::uuid[] IS NULL OR id = ANY (:scope))
+        """
+    row = await sql.fetchrow(
+        conn, query + " FOR NO KEY UPDATE" * lock, department_id=department_id, scope=scope
+    )
     if row is None:
         raise NotFound(f"there is no department {department_id}")
     return _department(row)
@@ -125,15 +133,17 @@ async def list_departments(
     conn: Connection, scope: Sequence[UUID] | None, before: UUID | None, limit: int
 ) -> list[Department]:
     """A page of departments."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT * FROM departments
-        WHERE ($1::uuid[] IS NULL OR id = ANY ($1)) AND ($2::uuid IS NULL OR id < $2)
-        ORDER BY id DESC LIMIT $3
+        WHERE (:scope::uuid[] IS NULL OR id = ANY (:scope))
+          AND (:before::uuid IS NULL OR id < :before)
+        ORDER BY id DESC LIMIT :limit
         """,
-        scope,
-        before,
-        limit,
+        scope=scope,
+        before=before,
+        limit=limit,
     )
     return [_department(row) for row in rows]
 
@@ -141,8 +151,10 @@ async def list_departments(
 async def get_permits(conn: Connection, department_id: UUID) -> DepartmentPermits:
     """What a department may send, and how."""
     row = one(
-        await conn.fetchrow(
-            "SELECT classes, channels FROM departments WHERE id = $1", department_id
+        await sql.fetchrow(
+            conn,
+            "SELECT classes, channels FROM departments WHERE id = :department_id",
+            department_id=department_id,
         )
     )
     return DepartmentPermits(tuple(row["classes"]), row["channels"])
@@ -154,10 +166,13 @@ async def check_signature(conn: Connection, department_id: UUID, head: str) -> N
     Raises:
         SignatureLent: it is registered to another department.
     """
-    lent = await conn.fetchval(
-        "SELECT true FROM signatures WHERE signature = $1 AND department_id <> $2",
-        bare(head),
-        department_id,
+    lent = await sql.fetchval(
+        conn,
+        """
+        SELECT true FROM signatures WHERE signature = :signature AND department_id <> :department_id
+        """,
+        signature=bare(head),
+        department_id=department_id,
     )
     if lent:
         raise SignatureLent(head)
@@ -193,20 +208,22 @@ async def register(
         Conflict: it is, or was, another department's.
     """
     second = ", confirmed_by" if what == "signature" else ""
-    row = await conn.fetchrow(
+    confirmation: dict[str, Any] = {"confirmed_by": confirmed_by} if second else {}
+    row = await sql.fetchrow(
+        conn,
         f"""
         INSERT INTO {_REGISTERS[what]} AS r
             ({what}, department_id, registered_at, registered_by{second})
-        VALUES ($1, $2, $3, $4{", $5" if second else ""})
+        VALUES (:value, :department_id, :now, :by{", :confirmed_by" if second else ""})
         ON CONFLICT ({what}) DO UPDATE SET ended_at = NULL
             WHERE r.department_id = excluded.department_id
         RETURNING {what}, department_id, registered_at, ended_at
         """,  # noqa: S608  # both names stand above
-        value,
-        department_id,
-        now,
-        by,
-        *([confirmed_by] if second else []),
+        value=value,
+        department_id=department_id,
+        now=now,
+        by=by,
+        **confirmation,
     )
     if row is None:
         raise _taken(what)
@@ -219,10 +236,13 @@ async def check_free(conn: Connection, signature: str, department_id: UUID) -> N
     Raises:
         Conflict: it is, or was, another department's.
     """
-    if await conn.fetchval(
-        "SELECT true FROM signatures WHERE signature = $1 AND department_id <> $2",
-        signature,
-        department_id,
+    if await sql.fetchval(
+        conn,
+        """
+        SELECT true FROM signatures WHERE signature = :signature AND department_id <> :department_id
+        """,
+        signature=signature,
+        department_id=department_id,
     ):
         raise _taken("signature")
 
@@ -243,14 +263,15 @@ async def end_registration(
     Raises:
         NotFound: it is not the department's.
     """
-    found = await conn.fetchval(
+    found = await sql.fetchval(
+        conn,
         f"""
-        UPDATE {_REGISTERS[what]} SET ended_at = coalesce(ended_at, $3)
-        WHERE {what} = $1 AND department_id = $2 RETURNING true
+        UPDATE {_REGISTERS[what]} SET ended_at = coalesce(ended_at, :now)
+        WHERE {what} = :value AND department_id = :department_id RETURNING true
         """,  # noqa: S608  # both names stand above
-        value,
-        department_id,
-        now,
+        value=value,
+        department_id=department_id,
+        now=now,
     )
     if not found:
         raise NotFound(f"the department has no such {what}")
@@ -258,12 +279,13 @@ async def end_registration(
 
 async def list_registered(conn: Connection, what: str, department_id: UUID) -> list[Registered]:
     """The signatures or extensions of a department, from old to new."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         SELECT {what}, department_id, registered_at, ended_at FROM {_REGISTERS[what]}
-        WHERE department_id = $1 ORDER BY registered_at, {what}
+        WHERE department_id = :department_id ORDER BY registered_at, {what}
         """,  # noqa: S608  # both names stand above
-        department_id,
+        department_id=department_id,
     )
     return [Registered(*row) for row in rows]
 
@@ -282,26 +304,27 @@ class DepartmentCounts(NamedTuple):
 async def read_counts(conn: Connection, department_id: UUID, since: date) -> DepartmentCounts:
     """The people and lists of a department now, and its campaigns and runs from `since` on."""
     row = one(
-        await conn.fetchrow(
+        await sql.fetchrow(
+            conn,
             """
-            WITH since AS (SELECT $2::date::timestamp AT TIME ZONE 'Asia/Shanghai' AS at)
-            SELECT (SELECT count(*) FROM contacts WHERE department_id = $1) AS contacts,
-                   (SELECT count(*) FROM rosters WHERE department_id = $1) AS rosters,
+            WITH since AS (SELECT :since::date::timestamp AT TIME ZONE 'Asia/Shanghai' AS at)
+            SELECT (SELECT count(*) FROM contacts WHERE department_id = :department_id) AS contacts,
+                   (SELECT count(*) FROM rosters WHERE department_id = :department_id) AS rosters,
                    (SELECT coalesce(jsonb_object_agg(state, n), '{}') FROM (
                         SELECT state, count(*) AS n FROM campaigns
-                        WHERE department_id = $1 AND created_at >= since.at
+                        WHERE department_id = :department_id AND created_at >= since.at
                         GROUP BY state) c) AS campaigns,
                    (SELECT count(*) FROM runs
-                    WHERE department_id = $1 AND fire_at >= since.at) AS runs,
+                    WHERE department_id = :department_id AND fire_at >= since.at) AS runs,
                    (SELECT coalesce(sum(target), 0) FROM runs
-                    WHERE department_id = $1 AND fire_at >= since.at) AS target,
+                    WHERE department_id = :department_id AND fire_at >= since.at) AS target,
                    (SELECT count(*) FROM runs r JOIN messages m ON m.run_id = r.id
-                    WHERE r.department_id = $1 AND r.fire_at >= since.at
+                    WHERE r.department_id = :department_id AND r.fire_at >= since.at
                       AND m.state = 'delivered') AS reached
             FROM since
             """,
-            department_id,
-            since,
+            department_id=department_id,
+            since=since,
         )
     )
     return DepartmentCounts(*row)
@@ -311,16 +334,17 @@ async def used_parts(
     conn: Connection, department_id: UUID, spans: dict[str, date]
 ) -> dict[str, int]:
     """The parts that were handed off in each span that is counted."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT u.span, u.parts FROM department_use u
-        JOIN unnest($2::text[], $3::date[]) AS s(span, since)
+        JOIN unnest(:spans::text[], :sinces::date[]) AS s(span, since)
           ON s.span = u.span AND s.since = u.since
-        WHERE u.department_id = $1
+        WHERE u.department_id = :department_id
         """,
-        department_id,
-        list(spans),
-        list(spans.values()),
+        department_id=department_id,
+        spans=list(spans),
+        sinces=list(spans.values()),
     )
     return {row["span"]: row["parts"] for row in rows}
 

@@ -4,18 +4,20 @@ Lists go from new to old; `scope` is a department, or None for all, and `before`
 a page begins.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from service.accounts.keys.key import USED_EVERY, HeldRights, Key, Mode, NewKey
 from service.accounts.people.model import Role, User, rights_of
 from service.accounts.people.store import USER_COLUMNS, user_from
 from service.errors import NotFound
+from service.storage import sql
 from service.storage.postgres import Connection, Record
 
 _KEY = "SELECT k.*, u.department_id FROM keys k JOIN users u ON u.id = k.user_id"
-_IN_SCOPE = "k.id = $1 AND ($2::uuid IS NULL OR u.department_id = $2)"
+_IN_SCOPE = "k.id = :key_id AND (:scope::uuid IS NULL OR u.department_id = :scope)"
 
 
 async def insert_key(
@@ -35,34 +37,36 @@ async def insert_key(
     """
     at_once = renews if overlap is None else None
     held = at_once.held if at_once else held
-    key_id: UUID | None = await conn.fetchval(
+    key_id: UUID | None = await sql.fetchval(
+        conn,
         """
         INSERT INTO keys (user_id, name, token_hash, created_by, created_at, expires_at, mode,
                           scopes, area_codes, rosters, networks, requests_per_minute, bootstrap,
                           replaces, activated_by, activated_at, overlap, held_roles, held_rights)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                $18, $19)
+        VALUES (:user_id, :name, :token_hash, :created_by, :now, :expires_at, :mode,
+                :scopes, :area_codes, :rosters, :networks, :requests_per_minute, :bootstrap,
+                :replaces, :activated_by, :activated_at, :overlap, :held_roles, :held_rights)
         ON CONFLICT (token_hash) DO NOTHING
         RETURNING id
         """,
-        key.user_id,
-        key.name,
-        token_hash,
-        key.created_by,
-        now,
-        key.expires_at,
-        key.mode,
-        *(
-            None if some is None else list(some)
-            for some in (key.scopes, key.area_codes, key.rosters, key.networks)
-        ),
-        key.requests_per_minute,
-        key.bootstrap,
-        renews.first_id if renews else None,
-        at_once.activated_by if at_once else None,
-        now if key.bootstrap or at_once else None,
-        overlap,
-        *_held_words(held),
+        user_id=key.user_id,
+        name=key.name,
+        token_hash=token_hash,
+        created_by=key.created_by,
+        now=now,
+        expires_at=key.expires_at,
+        mode=key.mode,
+        scopes=_listed(key.scopes),
+        area_codes=_listed(key.area_codes),
+        rosters=_listed(key.rosters),
+        networks=_listed(key.networks),
+        requests_per_minute=key.requests_per_minute,
+        bootstrap=key.bootstrap,
+        replaces=renews.first_id if renews else None,
+        activated_by=at_once.activated_by if at_once else None,
+        activated_at=now if key.bootstrap or at_once else None,
+        overlap=overlap,
+        **_held_words(held),
     )
     return key_id
 
@@ -80,16 +84,17 @@ class FoundKey(NamedTuple):
 
 async def find_key(conn: Connection, token_hash: bytes, now: datetime) -> FoundKey | None:
     """The key of a token, in one statement: every request begins with it."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         f"""
         SELECT k.*, u.department_id, d.requests_per_minute AS department_requests,
-               EXISTS (SELECT FROM deputies p WHERE p.deputy_id = u.id AND p.ends_at > $2)
+               EXISTS (SELECT FROM deputies p WHERE p.deputy_id = u.id AND p.ends_at > :now)
                    AS deputises, {USER_COLUMNS}
         FROM keys k JOIN users u ON u.id = k.user_id JOIN departments d ON d.id = u.department_id
-        WHERE k.token_hash = $1
+        WHERE k.token_hash = :token_hash
         """,  # noqa: S608  # the columns are constants
-        token_hash,
-        now,
+        token_hash=token_hash,
+        now=now,
     )
     if row is None:
         return None
@@ -99,8 +104,10 @@ async def find_key(conn: Connection, token_hash: bytes, now: datetime) -> FoundK
 
 async def is_stored(conn: Connection, token_hash: bytes) -> bool:
     """Whether there is a key with this token, whatever became of it."""
-    found: bool = await conn.fetchval(
-        "SELECT EXISTS (SELECT FROM keys WHERE token_hash = $1)", token_hash
+    found: bool = await sql.fetchval(
+        conn,
+        "SELECT EXISTS (SELECT FROM keys WHERE token_hash = :token_hash)",
+        token_hash=token_hash,
     )
     return found
 
@@ -111,9 +118,8 @@ async def get_key(conn: Connection, key_id: UUID, scope: UUID | None, *, lock: b
     Raises:
         NotFound: there is none of this id in the scope.
     """
-    row = await conn.fetchrow(
-        f"{_KEY} WHERE {_IN_SCOPE}" + " FOR UPDATE OF k" * lock, key_id, scope
-    )
+    query = f"{_KEY} WHERE {_IN_SCOPE}" + " FOR UPDATE OF k" * lock
+    row = await sql.fetchrow(conn, query, key_id=key_id, scope=scope)
     if row is None:
         raise NotFound(f"there is no key {key_id}")
     return _key(row)
@@ -123,15 +129,17 @@ async def list_keys(
     conn: Connection, scope: UUID | None, before: UUID | None, limit: int
 ) -> list[Key]:
     """A page of keys."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         {_KEY}
-        WHERE ($1::uuid IS NULL OR u.department_id = $1) AND ($2::uuid IS NULL OR k.id < $2)
-        ORDER BY k.id DESC LIMIT $3
+        WHERE (:scope::uuid IS NULL OR u.department_id = :scope)
+          AND (:before::uuid IS NULL OR k.id < :before)
+        ORDER BY k.id DESC LIMIT :limit
         """,
-        scope,
-        before,
-        limit,
+        scope=scope,
+        before=before,
+        limit=limit,
     )
     return [_key(row) for row in rows]
 
@@ -139,14 +147,15 @@ async def list_keys(
 async def touch_key(conn: Connection, key: Key, now: datetime) -> None:
     """Write down that a key is used, at most once a minute."""
     if key.last_used_at is None or key.last_used_at <= now - USED_EVERY:
-        await conn.execute(
+        await sql.execute(
+            conn,
             """
-            UPDATE keys SET last_used_at = $2
-            WHERE id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)
+            UPDATE keys SET last_used_at = :now
+            WHERE id = :key_id AND (last_used_at IS NULL OR last_used_at <= :before)
             """,
-            key.id,
-            now,
-            now - USED_EVERY,
+            key_id=key.id,
+            now=now,
+            before=now - USED_EVERY,
         )
 
 
@@ -154,35 +163,41 @@ async def activate_key(
     conn: Connection, key_id: UUID, user_id: UUID, held: HeldRights, now: datetime
 ) -> None:
     """Let a key work, with what its user has; the database refuses whoever made it."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE keys SET activated_by = $2, activated_at = $3, held_roles = $4, held_rights = $5
-        WHERE id = $1
+        UPDATE keys SET activated_by = :user_id, activated_at = :now,
+            held_roles = :held_roles, held_rights = :held_rights
+        WHERE id = :key_id
         """,
-        key_id,
-        user_id,
-        now,
-        *_held_words(held),
+        key_id=key_id,
+        user_id=user_id,
+        now=now,
+        **_held_words(held),
     )
 
 
 async def end_key(conn: Connection, key_id: UUID, expires_at: datetime) -> None:
     """Let a key expire, unless it does so earlier."""
-    await conn.execute(
-        "UPDATE keys SET expires_at = least(expires_at, $2) WHERE id = $1", key_id, expires_at
+    await sql.execute(
+        conn,
+        "UPDATE keys SET expires_at = least(expires_at, :expires_at) WHERE id = :key_id",
+        key_id=key_id,
+        expires_at=expires_at,
     )
 
 
 async def end_renewed(conn: Connection, key: Key, expires_at: datetime) -> None:
     """Let all other tokens of a key's grant expire that work, unless they do so earlier."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE keys SET expires_at = least(expires_at, $3)
-        WHERE coalesce(replaces, id) = $2 AND id <> $1 AND activated_at IS NOT NULL
+        UPDATE keys SET expires_at = least(expires_at, :expires_at)
+        WHERE coalesce(replaces, id) = :first_id AND id <> :key_id AND activated_at IS NOT NULL
         """,
-        key.id,
-        key.first_id,
-        expires_at,
+        key_id=key.id,
+        first_id=key.first_id,
+        expires_at=expires_at,
     )
 
 
@@ -193,15 +208,23 @@ async def revoke_key(conn: Connection, key_id: UUID, scope: UUID | None, now: da
         NotFound: there is none of this id in the scope.
     """
     await get_key(conn, key_id, scope, lock=True)
-    await conn.execute(
-        "UPDATE keys SET revoked_at = coalesce(revoked_at, $2) WHERE id = $1", key_id, now
+    await sql.execute(
+        conn,
+        "UPDATE keys SET revoked_at = coalesce(revoked_at, :now) WHERE id = :key_id",
+        key_id=key_id,
+        now=now,
     )
 
 
-def _held_words(held: HeldRights | None) -> tuple[list[str] | None, list[str] | None]:
-    if held is None:
-        return None, None
-    return sorted(held.roles), sorted(right.word for right in held.rights)
+def _listed(some: Iterable[str] | None) -> list[str] | None:
+    return None if some is None else list(some)
+
+
+def _held_words(held: HeldRights | None) -> dict[str, Any]:
+    return {
+        "held_roles": sorted(held.roles) if held else None,
+        "held_rights": sorted(right.word for right in held.rights) if held else None,
+    }
 
 
 def _held(row: Record) -> HeldRights | None:

@@ -16,9 +16,11 @@ from uuid import UUID
 from service.accounts.audit.audit import AuditAct
 from service.accounts.audit.audit_store import insert_entry
 from service.accounts.keys.keys import Caller, new_token, token_hash
+from service.accounts.login import attempt_store as attempts
 from service.accounts.login import session_store as sessions
+from service.accounts.login.attempt_store import FailureCounter
 from service.accounts.login.credentials import is_password, step_of_code
-from service.accounts.login.session_store import Credentials, FailureCounter, UserSession
+from service.accounts.login.session_store import Credentials, UserSession
 from service.accounts.people.model import User
 from service.crypto import Keyring
 from service.errors import TooMany, Unauthenticated
@@ -79,10 +81,10 @@ async def log_in(pool: Pool, keyring: Keyring, attempt: LoginAttempt, now: datet
     """
     address = by_address(keyring, attempt.address)
     async with transaction(pool) as conn:
-        until = await sessions.begin_attempt(conn, address, now)
+        until = await attempts.begin_attempt(conn, address, now)
         known = await sessions.find_credentials(conn, attempt.login)
         name = by_name(keyring, attempt.login, known.user_id if known else None)
-        until = until or await sessions.begin_attempt(conn, name, now)
+        until = until or await attempts.begin_attempt(conn, name, now)
     if until is not None:
         raise Locked(until, now)
     stored = known.password_hash if known else None
@@ -92,19 +94,19 @@ async def log_in(pool: Pool, keyring: Keyring, attempt: LoginAttempt, now: datet
         raise LoginFailed("the login, the password or the code is wrong")
     if known.totp_confirmed and attempt.code is None:
         async with transaction(pool) as conn:
-            await sessions.forgive_attempt(conn, address)
-            await sessions.forgive_attempt(conn, name)
+            await attempts.forgive_attempt(conn, address)
+            await attempts.forgive_attempt(conn, name)
         raise LoginFailed("give the code of your authenticator, too", code="totp_needed")
     opened = await _open(pool, keyring, known, attempt, now)
     async with transaction(pool) as conn:
-        await sessions.forgive_attempt(conn, address)
+        await attempts.forgive_attempt(conn, address)
     return opened
 
 
 def by_name(keyring: Keyring, login: str, user_id: UUID | None) -> FailureCounter:
     """How attempts with one login are counted."""
     source = keyring.index("login", login)
-    return FailureCounter(source, sessions.FREE_ATTEMPTS, _NAME_FORGETS, user_id)
+    return FailureCounter(source, attempts.FREE_ATTEMPTS, _NAME_FORGETS, user_id)
 
 
 def by_address(keyring: Keyring, address: str) -> FailureCounter:
@@ -120,12 +122,12 @@ def by_address(keyring: Keyring, address: str) -> FailureCounter:
 
 async def begin_guess(conn: Connection, keyring: Keyring, user: User, now: datetime) -> Credentials:
     """Count an attempt of somebody who has logged in to show once more who they are; as at a login,
-    it is counted as gone wrong until `session_store.end_attempts`.
+    it is counted as gone wrong until `attempt_store.end_attempts`.
 
     Raises:
         Locked: too many attempts went wrong.
     """
-    until = await sessions.begin_attempt(conn, by_name(keyring, user.login, user.id), now)
+    until = await attempts.begin_attempt(conn, by_name(keyring, user.login, user.id), now)
     if until is not None:
         raise Locked(until, now)
     return await sessions.get_credentials(conn, user.id)
@@ -158,7 +160,7 @@ async def _open(
     async with transaction(pool) as conn:
         taken = await _take_code(conn, keyring, known, attempt.code or "", now)
         if taken:
-            await sessions.end_attempts(conn, known.user_id)
+            await attempts.end_attempts(conn, known.user_id)
             session = await sessions.insert_session(
                 conn,
                 known.user_id,

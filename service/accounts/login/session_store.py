@@ -5,33 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from service.accounts.login.attempt_store import end_attempts
 from service.accounts.people.model import User
 from service.accounts.people.store import USERS, user_from
 from service.errors import NotFound
+from service.storage import sql
 from service.storage.postgres import Connection, Record, one
 
 LIFETIME = timedelta(hours=12)
 IDLE = timedelta(hours=2)
 USED_EVERY = timedelta(minutes=1)
-
-FREE_ATTEMPTS = 5
-"""So many logins of one name may go wrong before it is shut for a while."""
-FIRST_LOCK, LONGEST_LOCK = timedelta(seconds=30), timedelta(minutes=30)
-"""How long at first; doubled with each attempt that goes wrong, up to the longest."""
-
-
-@dataclass(frozen=True, slots=True)
-class FailureCounter:
-    """What logins that go wrong are counted by. source: a keyed hash of it.
-
-    free: so many may go wrong before it is shut. forgets: the count begins again after so long
-    without one. user_id: whose login it is, if it is anybody's.
-    """
-
-    source: bytes
-    free: int
-    forgets: timedelta
-    user_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,67 +45,17 @@ class UserSession:
     revoked_at: datetime | None
 
 
-async def begin_attempt(
-    conn: Connection, counter: FailureCounter, now: datetime
-) -> datetime | None:
-    """Count a login as gone wrong before it is looked at, so that many at once are counted, too.
-
-    Returns until when it is shut; then nothing is counted.
-    """
-    counted = await conn.fetchval(
-        """
-        INSERT INTO login_failures AS f (source_hash, user_id, failures, failed_at)
-        VALUES ($1, $2, 1, $3)
-        ON CONFLICT (source_hash) DO UPDATE SET user_id = excluded.user_id, failed_at = $3,
-            failures = CASE WHEN f.failed_at > $3 - $5::interval THEN f.failures ELSE 0 END + 1,
-            locked_until = CASE WHEN f.failed_at > $3 - $5::interval AND f.failures + 1 >= $4
-                THEN $3 + least($6::interval * 2 ^ least(f.failures + 1 - $4, 20), $7::interval) END
-        WHERE f.locked_until IS NULL OR f.locked_until <= $3
-        RETURNING true
-        """,
-        counter.source,
-        counter.user_id,
-        now,
-        counter.free,
-        counter.forgets,
-        FIRST_LOCK,
-        LONGEST_LOCK,
-    )
-    if counted:
-        return None
-    until: datetime | None = await conn.fetchval(
-        "SELECT locked_until FROM login_failures WHERE source_hash = $1", counter.source
-    )
-    return until or now
-
-
-async def forgive_attempt(conn: Connection, counter: FailureCounter) -> None:
-    """Take back the counting of one attempt."""
-    await conn.execute(
-        """
-        UPDATE login_failures SET failures = greatest(failures - 1, 0),
-            locked_until = CASE WHEN failures - 1 >= $2 THEN locked_until END
-        WHERE source_hash = $1
-        """,
-        counter.source,
-        counter.free,
-    )
-
-
-async def end_attempts(conn: Connection, user_id: UUID) -> None:
-    """A login went well: what went wrong of it before is forgotten."""
-    await conn.execute("DELETE FROM login_failures WHERE user_id = $1", user_id)
-
-
 async def find_credentials(conn: Connection, login: str) -> Credentials | None:
     """What somebody logs in with, if there is such a login."""
-    row = await conn.fetchrow("SELECT * FROM users WHERE login = $1", login)
+    row = await sql.fetchrow(conn, "SELECT * FROM users WHERE login = :login", login=login)
     return _credentials(row) if row else None
 
 
 async def get_credentials(conn: Connection, user_id: UUID) -> Credentials:
     """What a user logs in with; locked to the end of the transaction."""
-    row = await conn.fetchrow("SELECT * FROM users WHERE id = $1 FOR NO KEY UPDATE", user_id)
+    row = await sql.fetchrow(
+        conn, "SELECT * FROM users WHERE id = :user_id FOR NO KEY UPDATE", user_id=user_id
+    )
     return _credentials(one(row))
 
 
@@ -130,14 +63,16 @@ async def set_password(
     conn: Connection, user_id: UUID, password_hash: str, *, temporary: bool
 ) -> None:
     """Store a password, and open the account again; one that was given and waits is gone."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE users SET password_hash = $2, password_temporary = $3, given_hash = NULL
-        WHERE id = $1
+        UPDATE users SET password_hash = :password_hash, password_temporary = :temporary,
+            given_hash = NULL
+        WHERE id = :user_id
         """,
-        user_id,
-        password_hash,
-        temporary,
+        user_id=user_id,
+        password_hash=password_hash,
+        temporary=temporary,
     )
     await end_attempts(conn, user_id)
 
@@ -146,15 +81,17 @@ async def give_password(
     conn: Connection, user_id: UUID, password_hash: str, by: UUID, now: datetime
 ) -> None:
     """Store a password that waits for a second person, in place of any other that does."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE users SET given_hash = $2, given_by = $3, given_at = $4, given_confirmed_by = NULL
-        WHERE id = $1
+        UPDATE users SET given_hash = :password_hash, given_by = :by, given_at = :now,
+            given_confirmed_by = NULL
+        WHERE id = :user_id
         """,
-        user_id,
-        password_hash,
-        by,
-        now,
+        user_id=user_id,
+        password_hash=password_hash,
+        by=by,
+        now=now,
     )
 
 
@@ -162,15 +99,16 @@ async def confirm_password(conn: Connection, user_id: UUID, by: UUID, since: dat
     """Let a password that was given since then count; False: none was. The database refuses
     whoever gave it.
     """
-    confirmed = await conn.fetchval(
+    confirmed = await sql.fetchval(
+        conn,
         """
         UPDATE users SET password_hash = given_hash, password_temporary = true, given_hash = NULL,
-            given_confirmed_by = $2
-        WHERE id = $1 AND given_hash IS NOT NULL AND given_at > $3 RETURNING true
+            given_confirmed_by = :by
+        WHERE id = :user_id AND given_hash IS NOT NULL AND given_at > :since RETURNING true
         """,
-        user_id,
-        by,
-        since,
+        user_id=user_id,
+        by=by,
+        since=since,
     )
     if confirmed:
         await end_attempts(conn, user_id)
@@ -185,52 +123,69 @@ async def record_giver(
     not know this one.
     """
     if ends_others:
-        await conn.execute(
-            "UPDATE given_passwords SET ended_at = $2 WHERE user_id = $1 AND ended_at IS NULL",
-            user_id,
-            now,
+        await sql.execute(
+            conn,
+            """
+            UPDATE given_passwords SET ended_at = :now WHERE user_id = :user_id AND ended_at IS NULL
+            """,
+            user_id=user_id,
+            now=now,
         )
     if given_by is not None and given_by != user_id:
-        await conn.execute(
-            "INSERT INTO given_passwords (user_id, given_by, counted_at) VALUES ($1, $2, $3)",
-            user_id,
-            given_by,
-            now,
+        await sql.execute(
+            conn,
+            """
+            INSERT INTO given_passwords (user_id, given_by, counted_at)
+            VALUES (:user_id, :given_by, :now)
+            """,
+            user_id=user_id,
+            given_by=given_by,
+            now=now,
         )
 
 
 async def set_totp(conn: Connection, user_id: UUID, cipher: bytes | None) -> None:
     """Store a secret that is yet to be confirmed, or none; recovery codes go with the old one."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE users SET totp_cipher = $2, totp_confirmed_at = NULL, totp_step = 0 WHERE id = $1
+        UPDATE users SET totp_cipher = :cipher, totp_confirmed_at = NULL, totp_step = 0
+        WHERE id = :user_id
         """,
-        user_id,
-        cipher,
+        user_id=user_id,
+        cipher=cipher,
     )
-    await conn.execute("DELETE FROM recovery_codes WHERE user_id = $1", user_id)
+    await sql.execute(conn, "DELETE FROM recovery_codes WHERE user_id = :user_id", user_id=user_id)
 
 
 async def confirm_totp(
     conn: Connection, user_id: UUID, step: int, codes: Sequence[bytes], now: datetime
 ) -> None:
     """From now on a code is asked for; `codes` are the hashes of those for recovery."""
-    await conn.execute(
-        "UPDATE users SET totp_confirmed_at = $2, totp_step = $3 WHERE id = $1", user_id, now, step
+    await sql.execute(
+        conn,
+        "UPDATE users SET totp_confirmed_at = :now, totp_step = :step WHERE id = :user_id",
+        user_id=user_id,
+        now=now,
+        step=step,
     )
-    await conn.execute(
-        "INSERT INTO recovery_codes (user_id, code_hash) SELECT $1, unnest($2::bytea[])",
-        user_id,
-        codes,
+    await sql.execute(
+        conn,
+        "INSERT INTO recovery_codes (user_id, code_hash) SELECT :user_id, unnest(:codes::bytea[])",
+        user_id=user_id,
+        codes=codes,
     )
 
 
 async def take_step(conn: Connection, user_id: UUID, step: int) -> bool:
     """Use up a code; False: it, or a later one, was used meanwhile."""
-    taken = await conn.fetchval(
-        "UPDATE users SET totp_step = $2 WHERE id = $1 AND totp_step < $2 RETURNING true",
-        user_id,
-        step,
+    taken = await sql.fetchval(
+        conn,
+        """
+        UPDATE users SET totp_step = :step WHERE id = :user_id AND totp_step < :step RETURNING true
+        """,
+        user_id=user_id,
+        step=step,
     )
     return bool(taken)
 
@@ -239,14 +194,15 @@ async def take_recovery_code(
     conn: Connection, user_id: UUID, code_hash: bytes, now: datetime
 ) -> bool:
     """Use up a recovery code; False: there is none like it, or it was used before."""
-    taken = await conn.fetchval(
+    taken = await sql.fetchval(
+        conn,
         """
-        UPDATE recovery_codes SET used_at = $3
-        WHERE user_id = $1 AND code_hash = $2 AND used_at IS NULL RETURNING true
+        UPDATE recovery_codes SET used_at = :now
+        WHERE user_id = :user_id AND code_hash = :code_hash AND used_at IS NULL RETURNING true
         """,
-        user_id,
-        code_hash,
-        now,
+        user_id=user_id,
+        code_hash=code_hash,
+        now=now,
     )
     return bool(taken)
 
@@ -255,18 +211,19 @@ async def insert_session(
     conn: Connection, user_id: UUID, token_hash: bytes, *, address: str, agent: str, now: datetime
 ) -> UserSession:
     """Begin a session."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         """
         INSERT INTO sessions (user_id, token_hash, address, agent, created_at, last_used_at,
                               expires_at)
-        VALUES ($1, $2, $3, $4, $5, $5, $6) RETURNING *
+        VALUES (:user_id, :token_hash, :address, :agent, :now, :now, :expires_at) RETURNING *
         """,
-        user_id,
-        token_hash,
-        address,
-        agent,
-        now,
-        now + LIFETIME,
+        user_id=user_id,
+        token_hash=token_hash,
+        address=address,
+        agent=agent,
+        now=now,
+        expires_at=now + LIFETIME,
     )
     return _session(one(row))
 
@@ -277,23 +234,29 @@ async def find_session(
     """A session that holds now: its id, its user, whether the password is good for nothing but to
     choose another, and the department's requests a minute. It is written down as used.
     """
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         """
         SELECT s.id, s.user_id, s.last_used_at, u.password_temporary, d.requests_per_minute
         FROM sessions s JOIN users u ON u.id = s.user_id
         JOIN departments d ON d.id = u.department_id
-        WHERE s.token_hash = $1 AND s.revoked_at IS NULL AND s.expires_at > $2
-          AND s.last_used_at > $3 AND u.disabled_at IS NULL
+        WHERE s.token_hash = :token_hash AND s.revoked_at IS NULL AND s.expires_at > :now
+          AND s.last_used_at > :since AND u.disabled_at IS NULL
         """,
-        token_hash,
-        now,
-        now - IDLE,
+        token_hash=token_hash,
+        now=now,
+        since=now - IDLE,
     )
     if row is None:
         return None
     if row["last_used_at"] <= now - USED_EVERY:
-        await conn.execute("UPDATE sessions SET last_used_at = $2 WHERE id = $1", row["id"], now)
-    user = one(await conn.fetchrow(f"{USERS} WHERE u.id = $1", row["user_id"]))
+        await sql.execute(
+            conn,
+            "UPDATE sessions SET last_used_at = :now WHERE id = :session_id",
+            session_id=row["id"],
+            now=now,
+        )
+    user = one(await sql.fetchrow(conn, f"{USERS} WHERE u.id = :user_id", user_id=row["user_id"]))
     return row["id"], user_from(user), row["password_temporary"], row["requests_per_minute"]
 
 
@@ -301,18 +264,19 @@ async def list_sessions(
     conn: Connection, user_id: UUID, before: UUID | None, limit: int, now: datetime
 ) -> list[UserSession]:
     """A page of a user's sessions that hold, from new to old."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT * FROM sessions
-        WHERE user_id = $1 AND ($2::uuid IS NULL OR id < $2) AND revoked_at IS NULL
-          AND expires_at > $4 AND last_used_at > $5
-        ORDER BY id DESC LIMIT $3
+        WHERE user_id = :user_id AND (:before::uuid IS NULL OR id < :before) AND revoked_at IS NULL
+          AND expires_at > :now AND last_used_at > :since
+        ORDER BY id DESC LIMIT :limit
         """,
-        user_id,
-        before,
-        limit,
-        now,
-        now - IDLE,
+        user_id=user_id,
+        before=before,
+        limit=limit,
+        now=now,
+        since=now - IDLE,
     )
     return [_session(row) for row in rows]
 
@@ -325,17 +289,19 @@ async def revoke_session(
     Raises:
         NotFound: there is none of this id that may be ended.
     """
-    found = await conn.fetchval(
+    found = await sql.fetchval(
+        conn,
         """
-        UPDATE sessions s SET revoked_at = coalesce(s.revoked_at, $4)
-        FROM users u WHERE s.id = $1 AND u.id = s.user_id
-          AND ($2::uuid IS NULL OR u.id = $2) AND ($3::uuid IS NULL OR u.department_id = $3)
+        UPDATE sessions s SET revoked_at = coalesce(s.revoked_at, :now)
+        FROM users u WHERE s.id = :session_id AND u.id = s.user_id
+          AND (:user_id::uuid IS NULL OR u.id = :user_id)
+          AND (:scope::uuid IS NULL OR u.department_id = :scope)
         RETURNING true
         """,
-        session_id,
-        users,
-        scope,
-        now,
+        session_id=session_id,
+        user_id=users,
+        scope=scope,
+        now=now,
     )
     if not found:
         raise NotFound(f"there is no session {session_id}")
@@ -345,14 +311,15 @@ async def revoke_sessions(
     conn: Connection, user_id: UUID, now: datetime, *, but: UUID | None = None
 ) -> None:
     """End all sessions of a user, but one."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE sessions SET revoked_at = $2
-        WHERE user_id = $1 AND revoked_at IS NULL AND id IS DISTINCT FROM $3
+        UPDATE sessions SET revoked_at = :now
+        WHERE user_id = :user_id AND revoked_at IS NULL AND id IS DISTINCT FROM :but
         """,
-        user_id,
-        now,
-        but,
+        user_id=user_id,
+        now=now,
+        but=but,
     )
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.accounts.people.model import RIGHTS, Right, Role
+from service.storage import sql
 from service.storage.postgres import Connection, affected, one
 
 
@@ -35,8 +36,8 @@ _COLUMNS = (
 )
 _DEPUTY = f"SELECT {_COLUMNS} FROM deputies d"  # noqa: S608  # the columns stand above
 _OF_SCOPE = """
-    ($1::uuid IS NULL OR EXISTS (
-        SELECT FROM users u WHERE u.id = d.absent_id AND u.department_id = $1))
+    (:scope::uuid IS NULL OR EXISTS (
+        SELECT FROM users u WHERE u.id = d.absent_id AND u.department_id = :scope))
 """
 
 
@@ -51,18 +52,20 @@ async def insert_deputy(
     now: datetime,
 ) -> Deputy:
     """Write who stands in for whom; it waits for a second person unless the absent one says so."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         f"""
         INSERT INTO deputies (absent_id, deputy_id, starts_at, ends_at, reason, named_by, named_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING {_COLUMNS}
+        VALUES (:absent_id, :deputy_id, :starts_at, :ends_at, :reason, :named_by, :now)
+        RETURNING {_COLUMNS}
         """,  # noqa: S608  # the columns stand above
-        absent_id,
-        deputy_id,
-        starts_at,
-        ends_at,
-        reason,
-        named_by,
-        now,
+        absent_id=absent_id,
+        deputy_id=deputy_id,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        reason=reason,
+        named_by=named_by,
+        now=now,
     )
     return Deputy(*one(row))
 
@@ -71,9 +74,8 @@ async def get_deputy(
     conn: Connection, deputy_id: UUID, scope: UUID | None, *, lock: bool = False
 ) -> Deputy | None:
     """One entry of a department; None: of any."""
-    row = await conn.fetchrow(
-        f"{_DEPUTY} WHERE {_OF_SCOPE} AND id = $2" + " FOR UPDATE" * lock, scope, deputy_id
-    )
+    query = f"{_DEPUTY} WHERE {_OF_SCOPE} AND id = :deputy_id" + " FOR UPDATE" * lock
+    row = await sql.fetchrow(conn, query, scope=scope, deputy_id=deputy_id)
     return Deputy(*row) if row else None
 
 
@@ -81,52 +83,60 @@ async def list_deputies(
     conn: Connection, scope: UUID | None, before: UUID | None, limit: int
 ) -> list[Deputy]:
     """A page of entries, from new to old."""
-    rows = await conn.fetch(
-        f"{_DEPUTY} WHERE {_OF_SCOPE} AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3",
-        scope,
-        before,
-        limit,
+    rows = await sql.fetch(
+        conn,
+        f"""
+        {_DEPUTY} WHERE {_OF_SCOPE} AND (:before::uuid IS NULL OR id < :before)
+        ORDER BY id DESC LIMIT :limit
+        """,
+        scope=scope,
+        before=before,
+        limit=limit,
     )
     return [Deputy(*row) for row in rows]
 
 
 async def confirm_deputy(conn: Connection, deputy_id: UUID, user_id: UUID, now: datetime) -> None:
     """Let an entry count; the database refuses whoever named the deputy, and the deputy."""
-    await conn.execute(
-        "UPDATE deputies SET confirmed_by = $2, confirmed_at = $3 WHERE id = $1",
-        deputy_id,
-        user_id,
-        now,
+    await sql.execute(
+        conn,
+        "UPDATE deputies SET confirmed_by = :user_id, confirmed_at = :now WHERE id = :deputy_id",
+        deputy_id=deputy_id,
+        user_id=user_id,
+        now=now,
     )
 
 
 async def end_deputy(conn: Connection, deputy_id: UUID, user_id: UUID, now: datetime) -> bool:
     """End an entry; False if it has ended."""
-    status = await conn.execute(
+    status = await sql.execute(
+        conn,
         """
-        UPDATE deputies SET ended_by = $2, ended_at = $3
-        WHERE id = $1 AND ended_at IS NULL AND ends_at > $3
+        UPDATE deputies SET ended_by = :user_id, ended_at = :now
+        WHERE id = :deputy_id AND ended_at IS NULL AND ends_at > :now
         """,
-        deputy_id,
-        user_id,
-        now,
+        deputy_id=deputy_id,
+        user_id=user_id,
+        now=now,
     )
     return bool(affected(status))
 
 
 async def absent_of(conn: Connection, user_id: UUID, now: datetime) -> UUID | None:
     """For which active user with the right to approve somebody stands in now."""
-    absent: UUID | None = await conn.fetchval(
+    absent: UUID | None = await sql.fetchval(
+        conn,
         """
         SELECT d.absent_id FROM deputies d JOIN users u ON u.id = d.absent_id
-        WHERE d.deputy_id = $1 AND d.starts_at <= $2 AND d.ends_at > $2 AND d.ended_at IS NULL
+        WHERE d.deputy_id = :user_id AND d.starts_at <= :now AND d.ends_at > :now
+          AND d.ended_at IS NULL
           AND (NOT d.needs_second OR d.confirmed_at IS NOT NULL)
-          AND u.disabled_at IS NULL AND (u.roles && $3 OR $4 = ANY (u.rights))
+          AND u.disabled_at IS NULL AND (u.roles && :roles OR :word = ANY (u.rights))
         ORDER BY d.id LIMIT 1
         """,
-        user_id,
-        now,
-        [role.value for role in Role if Right.APPROVE in RIGHTS[role]],
-        Right.APPROVE.word,
+        user_id=user_id,
+        now=now,
+        roles=[role.value for role in Role if Right.APPROVE in RIGHTS[role]],
+        word=Right.APPROVE.word,
     )
     return absent

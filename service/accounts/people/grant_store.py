@@ -7,6 +7,7 @@ from uuid import UUID
 
 from service.accounts.people.model import Right, Role, rights_of
 from service.errors import NotFound
+from service.storage import sql
 from service.storage.postgres import Connection, Record, one
 
 _COLUMNS = (
@@ -46,38 +47,44 @@ class NewGrant(NamedTuple):
 
 async def insert_grant(conn: Connection, new: NewGrant, by: UUID, now: datetime) -> RightsGrant:
     """Write down a grant; the user has no other one that waits."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         f"""
         INSERT INTO grants (user_id, roles, rights, enables, narrows, proposed_by, proposed_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING {_COLUMNS}
+        VALUES (:user_id, :roles, :rights, :enables, :narrows, :by, :now) RETURNING {_COLUMNS}
         """,  # noqa: S608  # the columns stand above
-        new.user_id,
-        sorted(new.roles),
-        sorted(right.word for right in new.rights),
-        new.enables,
-        new.narrows,
-        by,
-        now,
+        user_id=new.user_id,
+        roles=sorted(new.roles),
+        rights=sorted(right.word for right in new.rights),
+        enables=new.enables,
+        narrows=new.narrows,
+        by=by,
+        now=now,
     )
     return _grant(one(row))
 
 
 async def replace_waiting(conn: Connection, user_id: UUID, now: datetime) -> None:
     """Put aside what waits to be confirmed of a user."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE grants SET replaced_at = $2
-        WHERE user_id = $1 AND confirmed_at IS NULL AND replaced_at IS NULL AND NOT narrows
+        UPDATE grants SET replaced_at = :now
+        WHERE user_id = :user_id AND confirmed_at IS NULL AND replaced_at IS NULL AND NOT narrows
         """,
-        user_id,
-        now,
+        user_id=user_id,
+        now=now,
     )
 
 
 async def confirm_grant(conn: Connection, grant_id: UUID, by: UUID, now: datetime) -> None:
     """Let a grant count; the database refuses whoever proposed it, and whoever gets it."""
-    await conn.execute(
-        "UPDATE grants SET confirmed_by = $2, confirmed_at = $3 WHERE id = $1", grant_id, by, now
+    await sql.execute(
+        conn,
+        "UPDATE grants SET confirmed_by = :by, confirmed_at = :now WHERE id = :grant_id",
+        grant_id=grant_id,
+        by=by,
+        now=now,
     )
 
 
@@ -87,10 +94,11 @@ async def get_grant(conn: Connection, user_id: UUID, grant_id: UUID) -> RightsGr
     Raises:
         NotFound: the user has none of this id.
     """
-    row = await conn.fetchrow(
-        f"SELECT {_COLUMNS} FROM grants WHERE id = $1 AND user_id = $2",  # noqa: S608
-        grant_id,
-        user_id,
+    row = await sql.fetchrow(
+        conn,
+        f"SELECT {_COLUMNS} FROM grants WHERE id = :grant_id AND user_id = :user_id",  # noqa: S608
+        grant_id=grant_id,
+        user_id=user_id,
     )
     if row is None:
         raise NotFound(f"the user has no grant {grant_id}")
@@ -101,14 +109,16 @@ async def list_grants(
     conn: Connection, user_id: UUID, before: UUID | None, limit: int
 ) -> list[RightsGrant]:
     """A page of a user's grants, from new to old."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         SELECT {_COLUMNS} FROM grants
-        WHERE user_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
+        WHERE user_id = :user_id AND (:before::uuid IS NULL OR id < :before) ORDER BY id DESC
+        LIMIT :limit
         """,  # noqa: S608  # the columns stand above
-        user_id,
-        before,
-        limit,
+        user_id=user_id,
+        before=before,
+        limit=limit,
     )
     return [_grant(row) for row in rows]
 
@@ -117,14 +127,16 @@ async def waiting_grants(
     conn: Connection, users: Sequence[UUID], since: datetime
 ) -> dict[UUID, RightsGrant]:
     """What waits to be confirmed of these users, if it was proposed since then."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         SELECT {_COLUMNS} FROM grants
-        WHERE user_id = ANY ($1) AND confirmed_at IS NULL AND replaced_at IS NULL AND NOT narrows
-          AND proposed_at > $2
+        WHERE user_id = ANY (:users) AND confirmed_at IS NULL AND replaced_at IS NULL
+          AND NOT narrows
+          AND proposed_at > :since
         """,  # noqa: S608  # the columns stand above
-        users,
-        since,
+        users=users,
+        since=since,
     )
     return {row["user_id"]: _grant(row) for row in rows}
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from service.accounts.people.model import NewUser, Right, Role, User, rights_of
 from service.errors import Conflict, NotFound
-from service.storage import locks
+from service.storage import locks, sql
 from service.storage.postgres import Connection, Record, UniqueViolation
 
 USER_COLUMNS = """
@@ -36,17 +36,18 @@ async def insert_user(conn: Connection, new: NewUser, *, bootstrap: bool = False
     """
     try:
         async with conn.transaction():
-            user_id = await conn.fetchval(
+            user_id = await sql.fetchval(
+                conn,
                 """
                 INSERT INTO users (department_id, login, name, roles, rights, bootstrap)
-                VALUES ($1, $2, $3, $4, $5, $6) RETURNING id
+                VALUES (:department_id, :login, :name, :roles, :rights, :bootstrap) RETURNING id
                 """,
-                new.department_id,
-                new.login,
-                new.name,
-                sorted(new.roles) if bootstrap else [],
-                sorted(right.word for right in new.rights) if bootstrap else [],
-                bootstrap,
+                department_id=new.department_id,
+                login=new.login,
+                name=new.name,
+                roles=sorted(new.roles) if bootstrap else [],
+                rights=sorted(right.word for right in new.rights) if bootstrap else [],
+                bootstrap=bootstrap,
             )
     except UniqueViolation as error:
         raise Conflict(f"there is a user with the login {new.login} already") from error
@@ -58,18 +59,19 @@ async def update_user(conn: Connection, user: User, grant_id: UUID | None = None
 
     grant_id: by which grant; None: the user gains nothing. The database refuses any other gain.
     """
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE users SET name = $2, roles = $3, rights = $4, disabled_at = $5,
-            grant_id = coalesce($6, grant_id)
-        WHERE id = $1
+        UPDATE users SET name = :name, roles = :roles, rights = :rights, disabled_at = :disabled_at,
+            grant_id = coalesce(:grant_id, grant_id)
+        WHERE id = :user_id
         """,
-        user.id,
-        user.name,
-        sorted(user.roles),
-        sorted(right.word for right in user.rights),
-        user.disabled_at,
-        grant_id,
+        user_id=user.id,
+        name=user.name,
+        roles=sorted(user.roles),
+        rights=sorted(right.word for right in user.rights),
+        disabled_at=user.disabled_at,
+        grant_id=grant_id,
     )
 
 
@@ -85,19 +87,20 @@ class Administrators(NamedTuple):
 async def lock_administrators(conn: Connection, now: datetime) -> Administrators:
     """The administrators of the county. Nobody else changes who they are meanwhile."""
     await locks.lock_administrators(conn)
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT u.id, u.password_hash IS NOT NULL OR EXISTS (
             SELECT FROM keys k WHERE k.user_id = u.id AND k.mode = 'live'
               AND k.activated_at IS NOT NULL AND k.revoked_at IS NULL
-              AND (k.expires_at IS NULL OR k.expires_at > $1)
-              AND (k.scopes IS NULL OR $2 = ANY (k.scopes))
+              AND (k.expires_at IS NULL OR k.expires_at > :now)
+              AND (k.scopes IS NULL OR :word = ANY (k.scopes))
               AND 'admin' = ANY (k.held_roles)) AS able
         FROM users u JOIN departments d ON d.id = u.department_id
         WHERE d.kind = 'county' AND 'admin' = ANY (u.roles) AND u.disabled_at IS NULL
         """,
-        now,
-        Right.ACCOUNTS.word,
+        now=now,
+        word=Right.ACCOUNTS.word,
     )
     return Administrators(
         frozenset(row["id"] for row in rows), frozenset(row["id"] for row in rows if row["able"])
@@ -117,14 +120,15 @@ async def had_administrators(conn: Connection) -> bool:
 
 async def are_two_persons(conn: Connection, users: Collection[UUID], at: datetime) -> bool:
     """Whether two of these users do not count as one person."""
-    found: bool = await conn.fetchval(
+    found: bool = await sql.fetchval(
+        conn,
         """
         SELECT EXISTS (
-            SELECT FROM unnest($1::uuid[]) AS a (id), unnest($1::uuid[]) AS b (id)
-            WHERE a.id < b.id AND NOT share_a_person(ARRAY[a.id], ARRAY[b.id], $2))
+            SELECT FROM unnest(:users::uuid[]) AS a (id), unnest(:users::uuid[]) AS b (id)
+            WHERE a.id < b.id AND NOT share_a_person(ARRAY[a.id], ARRAY[b.id], :at))
         """,
-        list(users),
-        at,
+        users=list(users),
+        at=at,
     )
     return found
 
@@ -137,7 +141,7 @@ async def lock_logins(conn: Connection) -> list[str]:
 
 async def find_user(conn: Connection, login: str) -> User | None:
     """The user with this login."""
-    row = await conn.fetchrow(f"{USERS} WHERE u.login = $1", login)
+    row = await sql.fetchrow(conn, f"{USERS} WHERE u.login = :login", login=login)
     return user_from(row) if row else None
 
 
@@ -149,11 +153,12 @@ async def get_user(
     Raises:
         NotFound: there is none of this id in the scope.
     """
-    row = await conn.fetchrow(
-        f"{USERS} WHERE u.id = $1 AND ($2::uuid IS NULL OR u.department_id = $2)"
+    row = await sql.fetchrow(
+        conn,
+        f"{USERS} WHERE u.id = :user_id AND (:scope::uuid IS NULL OR u.department_id = :scope)"
         + " FOR NO KEY UPDATE OF u" * lock,
-        user_id,
-        scope,
+        user_id=user_id,
+        scope=scope,
     )
     if row is None:
         raise NotFound(f"there is no user {user_id}")
@@ -164,14 +169,15 @@ async def find_shared_person(
     conn: Connection, seat: Sequence[UUID], hands: Sequence[UUID], at: datetime
 ) -> UUID | None:
     """The first of the hands behind whom may be the same person as behind somebody of the seat."""
-    found: UUID | None = await conn.fetchval(
+    found: UUID | None = await sql.fetchval(
+        conn,
         """
-        SELECT hand FROM unnest($2::uuid[]) WITH ORDINALITY AS h (hand, place)
-        WHERE share_a_person($1, ARRAY[hand], $3) ORDER BY place LIMIT 1
+        SELECT hand FROM unnest(:hands::uuid[]) WITH ORDINALITY AS h (hand, place)
+        WHERE share_a_person(:seat, ARRAY[hand], :at) ORDER BY place LIMIT 1
         """,
-        seat,
-        hands,
-        at,
+        seat=seat,
+        hands=hands,
+        at=at,
     )
     return found
 
@@ -180,14 +186,15 @@ async def list_holders(
     conn: Connection, users: Sequence[UUID], at: datetime
 ) -> dict[UUID, list[UUID]]:
     """Who counts as each of these users, beside the user."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
-        SELECT u.id, ARRAY(SELECT p FROM persons_behind(ARRAY[u.id], $2) AS p
+        SELECT u.id, ARRAY(SELECT p FROM persons_behind(ARRAY[u.id], :at) AS p
                            WHERE p <> u.id ORDER BY p) AS holders
-        FROM unnest($1::uuid[]) AS u (id)
+        FROM unnest(:users::uuid[]) AS u (id)
         """,
-        users,
-        at,
+        users=users,
+        at=at,
     )
     return {row["id"]: row["holders"] for row in rows}
 
@@ -196,15 +203,17 @@ async def list_users(
     conn: Connection, scope: UUID | None, before: UUID | None, limit: int
 ) -> list[User]:
     """A page of users."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         {USERS}
-        WHERE ($1::uuid IS NULL OR u.department_id = $1) AND ($2::uuid IS NULL OR u.id < $2)
-        ORDER BY u.id DESC LIMIT $3
+        WHERE (:scope::uuid IS NULL OR u.department_id = :scope)
+          AND (:before::uuid IS NULL OR u.id < :before)
+        ORDER BY u.id DESC LIMIT :limit
         """,
-        scope,
-        before,
-        limit,
+        scope=scope,
+        before=before,
+        limit=limit,
     )
     return [user_from(row) for row in rows]
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.errors import NotFound
+from service.storage import sql
 from service.storage.postgres import Connection, one
 
 _COLUMNS = (
@@ -31,29 +32,31 @@ async def insert_proposal(
     conn: Connection, department_id: UUID, people: int, reason: str, by: UUID, now: datetime
 ) -> LimitProposal:
     """Write down a proposal; the department has no other one that waits."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         f"""
         INSERT INTO direct_limits (department_id, people, reason, proposed_by, proposed_at)
-        VALUES ($1, $2, $3, $4, $5) RETURNING {_COLUMNS}
+        VALUES (:department_id, :people, :reason, :by, :now) RETURNING {_COLUMNS}
         """,  # noqa: S608  # the columns stand above
-        department_id,
-        people,
-        reason,
-        by,
-        now,
+        department_id=department_id,
+        people=people,
+        reason=reason,
+        by=by,
+        now=now,
     )
     return LimitProposal(*one(row))
 
 
 async def replace_waiting(conn: Connection, department_id: UUID, now: datetime) -> None:
     """Put aside what waits to be confirmed."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE direct_limits SET replaced_at = $2
-        WHERE department_id = $1 AND confirmed_at IS NULL AND replaced_at IS NULL
+        UPDATE direct_limits SET replaced_at = :now
+        WHERE department_id = :department_id AND confirmed_at IS NULL AND replaced_at IS NULL
         """,
-        department_id,
-        now,
+        department_id=department_id,
+        now=now,
     )
 
 
@@ -63,10 +66,14 @@ async def get_proposal(conn: Connection, department_id: UUID, proposal_id: UUID)
     Raises:
         NotFound: the department has none of this id.
     """
-    row = await conn.fetchrow(
-        f"SELECT {_COLUMNS} FROM direct_limits WHERE id = $1 AND department_id = $2",  # noqa: S608
-        proposal_id,
-        department_id,
+    row = await sql.fetchrow(
+        conn,
+        f"""
+        SELECT {_COLUMNS} FROM direct_limits WHERE id = :proposal_id
+          AND department_id = :department_id
+        """,  # noqa: S608
+        proposal_id=proposal_id,
+        department_id=department_id,
     )
     if row is None:
         raise NotFound(f"the department has no proposal {proposal_id}")
@@ -77,14 +84,16 @@ async def list_proposals(
     conn: Connection, department_id: UUID, before: UUID | None, limit: int
 ) -> list[LimitProposal]:
     """A page of a department's proposals, from new to old."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         SELECT {_COLUMNS} FROM direct_limits
-        WHERE department_id = $1 AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
+        WHERE department_id = :department_id AND (:before::uuid IS NULL OR id < :before)
+        ORDER BY id DESC LIMIT :limit
         """,  # noqa: S608  # the columns stand above
-        department_id,
-        before,
-        limit,
+        department_id=department_id,
+        before=before,
+        limit=limit,
     )
     return [LimitProposal(*row) for row in rows]
 
@@ -93,15 +102,17 @@ async def put_in_force(
     conn: Connection, proposal: LimitProposal, by: UUID, now: datetime
 ) -> LimitProposal:
     """Let a proposal count; the database refuses whoever made it."""
-    await conn.execute(
-        "UPDATE direct_limits SET confirmed_by = $2, confirmed_at = $3 WHERE id = $1",
-        proposal.id,
-        by,
-        now,
+    await sql.execute(
+        conn,
+        "UPDATE direct_limits SET confirmed_by = :by, confirmed_at = :now WHERE id = :proposal_id",
+        proposal_id=proposal.id,
+        by=by,
+        now=now,
     )
-    await conn.execute(
-        "UPDATE departments SET direct_send_limit = $2 WHERE id = $1",
-        proposal.department_id,
-        proposal.people,
+    await sql.execute(
+        conn,
+        "UPDATE departments SET direct_send_limit = :people WHERE id = :department_id",
+        department_id=proposal.department_id,
+        people=proposal.people,
     )
     return proposal._replace(confirmed_by=by, confirmed_at=now)

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from service.accounts.people.model import User
 from service.errors import NotFound
+from service.storage import sql
 from service.storage.postgres import Connection, affected
 
 _COLUMNS = "id, phone_hash, phone_cipher, note, created_at"
@@ -33,20 +34,21 @@ async def insert_guests(
     """Add numbers (hash to cipher) to the actor's department, or name them anew; tells which are
     new.
     """
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         INSERT INTO guests (department_id, phone_hash, phone_cipher, note, created_by, created_at)
-        SELECT $1, p.hash, p.cipher, $4, $5, $6
-        FROM unnest($2::bytea[], $3::bytea[]) AS p(hash, cipher) ORDER BY p.hash
+        SELECT :department_id, p.hash, p.cipher, :note, :actor_id, :now
+        FROM unnest(:phones::bytea[], :ciphers::bytea[]) AS p(hash, cipher) ORDER BY p.hash
         ON CONFLICT (department_id, phone_hash) DO UPDATE SET created_at = excluded.created_at
         RETURNING {_COLUMNS}, old.id IS NULL AS is_new
         """,  # noqa: S608  # the columns stand above
-        actor.department_id,
-        list(phones),
-        list(phones.values()),
-        note,
-        actor.id,
-        now,
+        department_id=actor.department_id,
+        phones=list(phones),
+        ciphers=list(phones.values()),
+        note=note,
+        actor_id=actor.id,
+        now=now,
     )
     return [(Guest(*tuple(row)[:-1]), row["is_new"]) for row in rows]
 
@@ -55,15 +57,17 @@ async def list_guests(
     conn: Connection, scope: UUID | None, before: UUID | None, limit: int
 ) -> list[Guest]:
     """A page of guests."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         SELECT {_COLUMNS} FROM guests
-        WHERE ($1::uuid IS NULL OR department_id = $1) AND ($2::uuid IS NULL OR id < $2)
-        ORDER BY id DESC LIMIT $3
+        WHERE (:scope::uuid IS NULL OR department_id = :scope)
+          AND (:before::uuid IS NULL OR id < :before)
+        ORDER BY id DESC LIMIT :limit
         """,  # noqa: S608  # the columns stand above
-        scope,
-        before,
-        limit,
+        scope=scope,
+        before=before,
+        limit=limit,
     )
     return [Guest(*row) for row in rows]
 
@@ -74,10 +78,13 @@ async def delete_guest(conn: Connection, guest_id: UUID, scope: UUID | None) -> 
     Raises:
         NotFound: there is none of this id in the scope.
     """
-    status = await conn.execute(
-        "DELETE FROM guests WHERE id = $1 AND ($2::uuid IS NULL OR department_id = $2)",
-        guest_id,
-        scope,
+    status = await sql.execute(
+        conn,
+        """
+        DELETE FROM guests WHERE id = :guest_id AND (:scope::uuid IS NULL OR department_id = :scope)
+        """,
+        guest_id=guest_id,
+        scope=scope,
     )
     if not affected(status):
         raise NotFound(f"there is no guest {guest_id}")

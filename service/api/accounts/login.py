@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from service.accounts.login import credentials, passwords, session_store
+from service.accounts.login import attempt_store, credentials, passwords, session_store
 from service.accounts.login.login import (
     SECRET,
     LoginAttempt,
@@ -201,7 +201,7 @@ async def confirm_totp(call: Call, body: TotpCodeBody) -> RecoveryOut:
         problem = "it is not the code of now; look at the clock of your authenticator"
         await note_wrong(call.conn, call.runtime.keyring, known, call.now)
         raise Counted(Invalid(f"the code is wrong: {problem}", fields={"code": problem}))
-    await session_store.end_attempts(call.conn, call.user.id)
+    await attempt_store.end_attempts(call.conn, call.user.id)
     codes = credentials.new_recovery_codes()
     hashes = [recovery_hash(keyring, call.user.id, code) for code in codes]
     await session_store.confirm_totp(call.conn, call.user.id, step, hashes, call.now)
@@ -234,5 +234,5 @@ async def _check_password(call: Call, field: str, password: str) -> session_stor
         await note_wrong(call.conn, call.runtime.keyring, known, call.now)
         problem = "it is not your password"
         raise Counted(Invalid("the password is wrong", fields={field: problem}))
-    await session_store.end_attempts(call.conn, call.user.id)
+    await attempt_store.end_attempts(call.conn, call.user.id)
     return known

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from service.api.http.call import Call
 from service.api.http.schema import Instant, Out, PlainOut
-from service.channels.config import store
-from service.channels.config.store import Health
+from service.channels.config import connection_store, store
+from service.channels.config.connection_store import Health
 from service.channels.contract.gateway import Refused
 from service.channels.contract.model import Channel
 from service.channels.links import refusals_store
@@ -147,7 +147,7 @@ class HealthOut(Out):
 async def get_health(call: Call, channel_id: int) -> HealthOut:
     """Show how a channel is doing, since when and why, and what waits for it."""
     channel = await store.get_channel(call.conn, call.runtime.keyring, channel_id)
-    health = await store.get_health(call.conn, channel_id)
+    health = await connection_store.get_health(call.conn, channel_id)
     limits = limits_of(call.runtime.settings).at_speed(call.runtime.clock.speed)
     breaker, figures = await look_at(call.conn, channel_id, limits, call.now)
     events = await health_store.list_events(call.conn, channel_id, call.user.scope, MOST_EVENTS)

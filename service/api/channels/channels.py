@@ -18,7 +18,7 @@ from service.api.channels.channel_forms import (
 from service.api.channels.channel_health import losses_of
 from service.api.http.call import Call, Later
 from service.api.http.schema import Body, Line, OptionalLine, Out, PlainOut, QueryString
-from service.channels.config import changes, codes_store, store
+from service.channels.config import changes, codes_store, connection_store, store
 from service.channels.config.codes import CarrierCode
 from service.channels.contract.kinds import describe
 from service.channels.contract.model import Channel, Hold
@@ -171,7 +171,7 @@ async def test_channel(call: Call, channel_id: int) -> Later[TrialOut]:
     channel = await store.get_channel(call.conn, runtime.keyring, channel_id)
     check_clock(channel, runtime.clock)
     changes.need_begun(channel)
-    health = await store.get_health(call.conn, channel_id)
+    health = await connection_store.get_health(call.conn, channel_id)
     said = losses_of(call, health) if recent(health.connections, call.now) else None
 
     async def answer() -> TrialOut:

@@ -1,10 +1,12 @@
 """The SQL of the API itself: stored answers, and whether the database is ready."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from service.accounts.audit.audit_store import INSERT_ENTRY
+from service.storage import sql
 from service.storage.locks import TRY_IDEMPOTENCY
 from service.storage.postgres import (
     Connection,
@@ -26,17 +28,18 @@ async def take_key(conn: Connection, caller_id: UUID, key: str) -> Record:
     status and body. One statement sees what was committed before it began: an answer that is
     committed between that and the lock is not found, and then refused by `insert_answer`.
     """
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         f"""
-        SELECT {TRY_IDEMPOTENCY.format("$3")} AS free,
+        SELECT {TRY_IDEMPOTENCY.format(":lock")} AS free,
                i.fingerprint IS NOT NULL AS stored, i.*
         FROM (VALUES (1)) AS one LEFT JOIN LATERAL (
             SELECT fingerprint, status, body FROM idempotency
-            WHERE caller_id = $1 AND key = $2) i ON true
+            WHERE caller_id = :caller_id AND key = :key) i ON true
         """,  # noqa: S608  # a constant
-        caller_id,
-        key,
-        f"idempotency {caller_id} {key}",
+        caller_id=caller_id,
+        key=key,
+        lock=f"idempotency {caller_id} {key}",
     )
     return one(row)
 
@@ -46,7 +49,7 @@ async def insert_answer(
     caller: tuple[UUID, UUID],
     key: str,
     answer: tuple[bytes, int, bytes | None],
-    entry: Sequence[object] | None,
+    entry: Mapping[str, Any] | None,
     now: datetime,
 ) -> None:
     """Store an answer of a user and caller (fingerprint, status, and body unless for once), and
@@ -55,24 +58,35 @@ async def insert_answer(
     Raises:
         Overtaken: the same request has been answered meanwhile.
     """
-    values = [*caller, key, *answer, now]
+    user_id, caller_id = caller
+    fingerprint, status, body = answer
     try:
-        if entry is None:
-            await conn.execute(_INSERT_ANSWER.format(*range(1, 8)), *values)
-        else:
-            await conn.execute(_INSERT_BOTH, *entry, *values)
+        await sql.execute(
+            conn,
+            _INSERT_ANSWER if entry is None else _INSERT_BOTH,
+            user_id=user_id,
+            caller_id=caller_id,
+            key=key,
+            fingerprint=fingerprint,
+            status=status,
+            body=body,
+            now=now,
+            **(entry or {}),
+        )
     except UniqueViolation as error:
         raise Overtaken from error
 
 
 _INSERT_ANSWER = """
     INSERT INTO idempotency (user_id, caller_id, key, fingerprint, status, body, created_at)
-    VALUES (${}, ${}, ${}, ${}, ${}, ${}, ${})
+    VALUES (:user_id, :caller_id, :key, :fingerprint, :status, :body, :now)
 """
-_INSERT_BOTH = f"WITH entry AS ({INSERT_ENTRY}) {_INSERT_ANSWER.format(*range(12, 19))}"
+_INSERT_BOTH = f"WITH entry AS ({INSERT_ENTRY}) {_INSERT_ANSWER}"
 
 
 async def delete_old_answers(conn: Connection, now: datetime) -> int:
     """Forget answers that nobody will ask for again; returns how many."""
-    status = await conn.execute("DELETE FROM idempotency WHERE created_at < $1", now - KEPT)
+    status = await sql.execute(
+        conn, "DELETE FROM idempotency WHERE created_at < :before", before=now - KEPT
+    )
     return affected(status)

@@ -6,6 +6,7 @@ from datetime import datetime
 from service.dispatch.handoff.sweep_store import last_turns
 from service.reports.interruption_store import count_interruptions
 from service.reports.work_store import KINDS, what_waits
+from service.storage import sql
 from service.storage.postgres import Connection
 
 
@@ -45,14 +46,15 @@ class Backlog:
 
 async def read_backlog(conn: Connection, now: datetime) -> Backlog:
     """Count everything that waits."""
-    channels = await conn.fetch(
+    channels = await sql.fetch(
+        conn,
         """
-        SELECT c.name, c.held_until > $1 AS held, c.connections AS wanted,
+        SELECT c.name, c.held_until > :now AS held, c.connections AS wanted,
                count(*) FILTER (WHERE k.state = 'up' AND k.expires_at > clock_timestamp()) AS up
         FROM channels c LEFT JOIN connections k ON k.channel_id = c.id AND k.slot < c.connections
         WHERE c.enabled GROUP BY c.id ORDER BY c.id
         """,
-        now,
+        now=now,
     )
     messages = await conn.fetch(
         """

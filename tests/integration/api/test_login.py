@@ -10,10 +10,11 @@ from uuid import UUID
 
 import pytest
 
+from service.accounts.login.attempt_store import FREE_ATTEMPTS
 from service.accounts.login.credentials import code_at, step_of
 from service.accounts.login.login import FREE_BY_ADDRESS, by_address
 from service.accounts.login.passwords import WAITS
-from service.accounts.login.session_store import FREE_ATTEMPTS, IDLE, LIFETIME
+from service.accounts.login.session_store import IDLE, LIFETIME
 from service.accounts.people.model import Right
 from service.cli import main
 from service.storage.postgres import CheckViolation, transaction
