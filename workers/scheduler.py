@@ -42,8 +42,8 @@ from service.dispatch.limits import caps
 from service.dispatch.limits.pace import Pace
 from service.dispatch.retries import dead_numbers
 from service.logs import seldom
+from service.privacy.erasure_store import delete_left_behind
 from service.privacy.retention import let_go, terms_of
-from service.privacy.store import delete_left_behind
 from service.privacy.trusted_clock import may_let_go
 from service.queue import Job
 from service.reports.plan_counts import count_audiences

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.messages.filing import Filing, FilingLine, Required
+from service.storage import sql
 from service.storage.postgres import Connection, Record
 
 
@@ -12,28 +13,31 @@ async def insert_filing(
     conn: Connection, version_id: UUID, channel_id: int, filing: Filing, by: UUID, now: datetime
 ) -> None:
     """Write down how a version stands with a channel."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         INSERT INTO filings (version_id, channel_id, state, reference, contacts, links, note,
                              changed_by, changed_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        VALUES (:version_id, :channel_id, :state, :reference, :contacts, :links, :note, :by, :now)
         """,
-        version_id,
-        channel_id,
-        filing.state,
-        filing.reference,
-        list(filing.contacts),
-        list(filing.links),
-        filing.note,
-        by,
-        now,
+        version_id=version_id,
+        channel_id=channel_id,
+        state=filing.state,
+        reference=filing.reference,
+        contacts=list(filing.contacts),
+        links=list(filing.links),
+        note=filing.note,
+        by=by,
+        now=now,
     )
 
 
 async def list_filings(conn: Connection, version_id: UUID) -> list[FilingLine]:
     """Every line on a version, from new to old."""
-    rows = await conn.fetch(
-        "SELECT * FROM filings WHERE version_id = $1 ORDER BY no DESC LIMIT 500", version_id
+    rows = await sql.fetch(
+        conn,
+        "SELECT * FROM filings WHERE version_id = :version_id ORDER BY no DESC LIMIT 500",
+        version_id=version_id,
     )
     return [
         FilingLine(row["channel_id"], _filing(row), row["changed_by"], row["changed_at"])
@@ -48,24 +52,25 @@ async def required_filings(
 
     channels: of the plan; None: whichever enabled one the department may use.
     """
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT c.name AS channel, f.*
         FROM channels c
-        JOIN departments d ON d.id = $2
+        JOIN departments d ON d.id = :department_id
         LEFT JOIN LATERAL (
             SELECT * FROM filings
-            WHERE version_id = $1 AND channel_id = c.id ORDER BY no DESC LIMIT 1
+            WHERE version_id = :version_id AND channel_id = c.id ORDER BY no DESC LIMIT 1
         ) f ON true
         WHERE coalesce(c.requires_filing, NOT c.simulated)
-          AND CASE WHEN $3::smallint[] IS NULL
+          AND CASE WHEN :channels::smallint[] IS NULL
                    THEN c.enabled AND (d.channels IS NULL OR c.id = ANY (d.channels))
-                   ELSE c.id = ANY ($3) END
+                   ELSE c.id = ANY (:channels) END
         ORDER BY c.id
         """,
-        version_id,
-        department_id,
-        channels,
+        version_id=version_id,
+        department_id=department_id,
+        channels=channels,
     )
     return [
         Required(row["channel"], _filing(row) if row["no"] is not None else None) for row in rows
@@ -77,13 +82,14 @@ async def set_required(conn: Connection, channel_id: int, *, required: bool | No
 
     required: None: if it is a real one.
     """
-    holds: bool | None = await conn.fetchval(
+    holds: bool | None = await sql.fetchval(
+        conn,
         """
-        UPDATE channels SET requires_filing = $2 WHERE id = $1::int
+        UPDATE channels SET requires_filing = :required WHERE id = :channel_id::int
         RETURNING coalesce(requires_filing, NOT simulated)
         """,
-        channel_id,
-        required,
+        channel_id=channel_id,
+        required=required,
     )
     return holds
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.errors import NotFound
+from service.storage import sql
 from service.storage.postgres import Connection, one
 
 
@@ -29,25 +30,28 @@ _PROPOSED = ", ".join(SignatureProposal._fields)
 
 async def is_registered(conn: Connection, department_id: UUID, signature: str) -> bool:
     """Whether the department has this signature."""
-    found: bool = await conn.fetchval(
+    found: bool = await sql.fetchval(
+        conn,
         """
         SELECT EXISTS (SELECT FROM signatures
-                       WHERE signature = $1 AND department_id = $2 AND ended_at IS NULL)
+                       WHERE signature = :signature AND department_id = :department_id
+                         AND ended_at IS NULL)
         """,
-        signature,
-        department_id,
+        signature=signature,
+        department_id=department_id,
     )
     return found
 
 
 async def names_of_others(conn: Connection, department_id: UUID) -> list[str]:
     """The signatures and names of all other departments."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
-        SELECT signature AS name FROM signatures WHERE department_id <> $1
-        UNION SELECT name FROM departments WHERE id <> $1
+        SELECT signature AS name FROM signatures WHERE department_id <> :department_id
+        UNION SELECT name FROM departments WHERE id <> :department_id
         """,
-        department_id,
+        department_id=department_id,
     )
     return [row["name"] for row in rows]
 
@@ -56,15 +60,16 @@ async def replace_waiting(
     conn: Connection, department_id: UUID, signature: str, now: datetime
 ) -> None:
     """Put aside what waits of this signature."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE signature_proposals SET replaced_at = $3
-        WHERE department_id = $1 AND signature = $2 AND confirmed_at IS NULL
+        UPDATE signature_proposals SET replaced_at = :now
+        WHERE department_id = :department_id AND signature = :signature AND confirmed_at IS NULL
           AND replaced_at IS NULL
         """,
-        department_id,
-        signature,
-        now,
+        department_id=department_id,
+        signature=signature,
+        now=now,
     )
 
 
@@ -78,17 +83,18 @@ async def insert_proposal(
     is_default: bool,
 ) -> SignatureProposal:
     """Write down a proposal; no other one of the same signature waits."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         f"""
         INSERT INTO signature_proposals
             (department_id, signature, is_default, proposed_by, proposed_at)
-        VALUES ($1, $2, $3, $4, $5) RETURNING {_PROPOSED}
+        VALUES (:department_id, :signature, :is_default, :by, :now) RETURNING {_PROPOSED}
         """,  # noqa: S608  # the columns stand above
-        department_id,
-        signature,
-        is_default,
-        by,
-        now,
+        department_id=department_id,
+        signature=signature,
+        is_default=is_default,
+        by=by,
+        now=now,
     )
     return SignatureProposal(*one(row))
 
@@ -97,15 +103,16 @@ async def list_waiting(
     conn: Connection, department_id: UUID, since: datetime
 ) -> list[SignatureProposal]:
     """What was proposed for a department since then and waits, from old to new."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         SELECT {_PROPOSED} FROM signature_proposals
-        WHERE department_id = $1 AND confirmed_at IS NULL AND replaced_at IS NULL
-          AND proposed_at > $2
+        WHERE department_id = :department_id AND confirmed_at IS NULL AND replaced_at IS NULL
+          AND proposed_at > :since
         ORDER BY id LIMIT 1000
         """,  # noqa: S608  # the columns stand above
-        department_id,
-        since,
+        department_id=department_id,
+        since=since,
     )
     return [SignatureProposal(*row) for row in rows]
 
@@ -118,10 +125,14 @@ async def get_proposal(
     Raises:
         NotFound: the department has none of this id.
     """
-    row = await conn.fetchrow(
-        f"SELECT {_PROPOSED} FROM signature_proposals WHERE id = $1 AND department_id = $2",  # noqa: S608  # the columns stand above
-        proposal_id,
-        department_id,
+    row = await sql.fetchrow(
+        conn,
+        f"""
+        SELECT {_PROPOSED} FROM signature_proposals WHERE id = :proposal_id
+          AND department_id = :department_id
+        """,  # noqa: S608  # the columns stand above
+        proposal_id=proposal_id,
+        department_id=department_id,
     )
     if row is None:
         raise NotFound(f"there is no proposal {proposal_id}")
@@ -132,16 +143,23 @@ async def note_confirmed(
     conn: Connection, proposal: SignatureProposal, by: UUID, now: datetime
 ) -> None:
     """Write down who confirmed a proposal; the database refuses whoever made it."""
-    await conn.execute(
-        "UPDATE signature_proposals SET confirmed_by = $2, confirmed_at = $3 WHERE id = $1",
-        proposal.id,
-        by,
-        now,
+    await sql.execute(
+        conn,
+        """
+        UPDATE signature_proposals SET confirmed_by = :by, confirmed_at = :now
+        WHERE id = :proposal_id
+        """,
+        proposal_id=proposal.id,
+        by=by,
+        now=now,
     )
 
 
 async def make_default(conn: Connection, department_id: UUID, signature: str) -> None:
     """Let a department's own texts begin with this signature."""
-    await conn.execute(
-        "UPDATE departments SET signature = $2 WHERE id = $1", department_id, signature
+    await sql.execute(
+        conn,
+        "UPDATE departments SET signature = :signature WHERE id = :department_id",
+        department_id=department_id,
+        signature=signature,
     )

@@ -8,6 +8,7 @@ from uuid import UUID
 from service.errors import Conflict, NotFound
 from service.messages.lint.lint import Finding
 from service.messages.policy import MessageClass
+from service.storage import sql
 from service.storage.postgres import Connection, Record, UniqueViolation, one
 
 _LATEST = """
@@ -67,17 +68,18 @@ async def template_insert(
         Conflict: the department has one of this name.
     """
     try:
-        template_id: UUID = await conn.fetchval(
+        template_id: UUID = await sql.fetchval(
+            conn,
             """
             INSERT INTO templates (department_id, name, class, topic, language, created_at)
-            VALUES ($1, $2, $3, $4, $5, $6) RETURNING id
+            VALUES (:department_id, :name, :message_class, :topic, :language, :now) RETURNING id
             """,
-            department_id,
-            info.name,
-            info.message_class,
-            info.topic,
-            info.language,
-            now,
+            department_id=department_id,
+            name=info.name,
+            message_class=info.message_class,
+            topic=info.topic,
+            language=info.language,
+            now=now,
         )
     except UniqueViolation as error:
         raise Conflict(f"there is a template named {info.name} already") from error
@@ -88,20 +90,29 @@ async def template_add_version(
     conn: Connection, template_id: UUID, version: NewVersion, now: datetime
 ) -> Template:
     """Make a text the latest version of a template; versions are numbered from 1."""
-    await conn.execute("SELECT FROM templates WHERE id = $1 FOR UPDATE", template_id)
-    await conn.execute(
+    await sql.execute(
+        conn, "SELECT FROM templates WHERE id = :template_id FOR UPDATE", template_id=template_id
+    )
+    await sql.execute(
+        conn,
         """
         INSERT INTO template_versions (template_id, no, text, lint, edited_by, created_at)
-        SELECT $1, coalesce(max(no), 0) + 1, $2, $3, $4, $5
-        FROM template_versions WHERE template_id = $1
+        SELECT :template_id, coalesce(max(no), 0) + 1, :text, :lint, :edited_by, :now
+        FROM template_versions WHERE template_id = :template_id
         """,
-        template_id,
-        version.text,
-        list(version.lint),
-        version.edited_by,
-        now,
+        template_id=template_id,
+        text=version.text,
+        lint=list(version.lint),
+        edited_by=version.edited_by,
+        now=now,
     )
-    return _template(one(await conn.fetchrow(f"{_LATEST} WHERE t.id = $1", template_id)))
+    return _template(
+        one(
+            await sql.fetchrow(
+                conn, f"{_LATEST} WHERE t.id = :template_id", template_id=template_id
+            )
+        )
+    )
 
 
 async def template_get(conn: Connection, template_id: UUID, scope: UUID | None) -> Template:
@@ -110,10 +121,13 @@ async def template_get(conn: Connection, template_id: UUID, scope: UUID | None) 
     Raises:
         NotFound: there is none of this id in the scope.
     """
-    row = await conn.fetchrow(
-        f"{_LATEST} WHERE t.id = $1 AND ($2::uuid IS NULL OR t.department_id = $2)",
-        template_id,
-        scope,
+    row = await sql.fetchrow(
+        conn,
+        f"""
+        {_LATEST} WHERE t.id = :template_id AND (:scope::uuid IS NULL OR t.department_id = :scope)
+        """,
+        template_id=template_id,
+        scope=scope,
     )
     if row is None:
         raise NotFound(f"there is no template {template_id}")
@@ -122,19 +136,22 @@ async def template_get(conn: Connection, template_id: UUID, scope: UUID | None) 
 
 async def template_lock(conn: Connection, template_id: UUID, scope: UUID | None) -> Template:
     """One template, which gets no other version until the transaction ends; raises as `get`."""
-    await conn.execute("SELECT FROM templates WHERE id = $1 FOR UPDATE", template_id)
+    await sql.execute(
+        conn, "SELECT FROM templates WHERE id = :template_id FOR UPDATE", template_id=template_id
+    )
     return await template_get(conn, template_id, scope)
 
 
 async def template_texts(conn: Connection, department_id: UUID) -> dict[str, str]:
     """The latest text of every template of a department, by name."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT DISTINCT ON (t.id) t.name, v.text
         FROM templates t JOIN template_versions v ON v.template_id = t.id
-        WHERE t.department_id = $1 ORDER BY t.id, v.no DESC
+        WHERE t.department_id = :department_id ORDER BY t.id, v.no DESC
         """,
-        department_id,
+        department_id=department_id,
     )
     return {row["name"]: row["text"] for row in rows}
 
@@ -143,15 +160,17 @@ async def template_list(
     conn: Connection, scope: UUID | None, before: UUID | None, limit: int
 ) -> list[Template]:
     """A page of templates, from new to old."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         {_LATEST}
-        WHERE ($1::uuid IS NULL OR t.department_id = $1) AND ($2::uuid IS NULL OR t.id < $2)
-        ORDER BY t.id DESC LIMIT $3
+        WHERE (:scope::uuid IS NULL OR t.department_id = :scope)
+          AND (:before::uuid IS NULL OR t.id < :before)
+        ORDER BY t.id DESC LIMIT :limit
         """,
-        scope,
-        before,
-        limit,
+        scope=scope,
+        before=before,
+        limit=limit,
     )
     return [_template(row) for row in rows]
 
@@ -168,17 +187,19 @@ async def approve_version(
     The table's CHECK refuses its author, and whoever stands in for the author.
     """
     user_id, absent_id = by
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         UPDATE template_versions
-        SET approved_by = $2, approved_for = $3, approved_at = $4, approved_lint = $5
-        WHERE id = $1
+        SET approved_by = :user_id, approved_for = :absent_id, approved_at = :now,
+            approved_lint = :findings
+        WHERE id = :version_id
         """,
-        version_id,
-        user_id,
-        absent_id,
-        now,
-        list(findings),
+        version_id=version_id,
+        user_id=user_id,
+        absent_id=absent_id,
+        now=now,
+        findings=list(findings),
     )
 
 
@@ -193,16 +214,17 @@ async def record_read(
 ) -> None:
     """Write down which findings of level `review` an approver answers for."""
     if findings:
-        await conn.execute(
+        await sql.execute(
+            conn,
             """
             INSERT INTO acknowledgements (campaign_id, template_version_id, user_id, findings, at)
-            VALUES ($1, $2, $3, $4, $5)
+            VALUES (:campaign_id, :version_id, :user_id, :findings, :now)
             """,
-            campaign_id,
-            version_id,
-            user_id,
-            list(findings),
-            now,
+            campaign_id=campaign_id,
+            version_id=version_id,
+            user_id=user_id,
+            findings=list(findings),
+            now=now,
         )
 
 

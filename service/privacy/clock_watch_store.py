@@ -6,6 +6,7 @@ from uuid import UUID
 
 from service.audience.segments.segment_sql import holds_on
 from service.privacy.clock_watch import DeletionHold, DueCounts, Watch
+from service.storage import sql
 from service.storage.postgres import Connection, Record, one
 
 
@@ -52,26 +53,33 @@ async def write_stand(
     conn: Connection, watch: Watch, held: DeletionHold | None, due: DueCounts
 ) -> None:
     """Put down what is known; an agreement is for one jump, and goes with it."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE retention_watch SET beat_at = $1, jumped_from = $2, jumped_at = $3, held_for = $4,
-            held_since = CASE WHEN $4::text IS NULL THEN NULL
-                              WHEN held_for = $4 THEN held_since ELSE clock_timestamp() END,
-            due = $5, agreed_by = CASE WHEN $6 THEN agreed_by END,
-            agreed_at = CASE WHEN $6 THEN agreed_at END
+        UPDATE retention_watch SET beat_at = :beat_at, jumped_from = :jumped_from,
+            jumped_at = :jumped_at, held_for = :held,
+            held_since = CASE WHEN :held::text IS NULL THEN NULL
+                              WHEN held_for = :held THEN held_since ELSE clock_timestamp() END,
+            due = :due, agreed_by = CASE WHEN :agreed THEN agreed_by END,
+            agreed_at = CASE WHEN :agreed THEN agreed_at END
         """,
-        watch.beat_at,
-        watch.jumped_from,
-        watch.jumped_at,
-        held,
-        {kind: list(counts) for kind, counts in due.items()},
-        watch.agreed,
+        beat_at=watch.beat_at,
+        jumped_from=watch.jumped_from,
+        jumped_at=watch.jumped_at,
+        held=held,
+        due={kind: list(counts) for kind, counts in due.items()},
+        agreed=watch.agreed,
     )
 
 
 async def write_agreement(conn: Connection, user_id: UUID, now: datetime) -> None:
     """A person lets go what is due after the present jump."""
-    await conn.execute("UPDATE retention_watch SET agreed_by = $1, agreed_at = $2", user_id, now)
+    await sql.execute(
+        conn,
+        "UPDATE retention_watch SET agreed_by = :user_id, agreed_at = :now",
+        user_id=user_id,
+        now=now,
+    )
 
 
 class Befores(NamedTuple):
@@ -90,32 +98,33 @@ class Befores(NamedTuple):
 _COUNTS = f"""
     SELECT 'numbers' AS kind,
            coalesce(sum(target) FILTER (
-               WHERE created_at < $1 AND settled_at IS NOT NULL), 0) AS due,
+               WHERE created_at < :numbers AND settled_at IS NOT NULL), 0) AS due,
            coalesce(sum(target), 0) AS total
     FROM runs WHERE numbers_dropped_at IS NULL
-    UNION ALL SELECT 'texts', count(*) FILTER (WHERE received_at < $1 AND state = 'done'), count(*)
+    UNION ALL SELECT 'texts', count(*) FILTER (WHERE received_at < :numbers AND state = 'done'),
+        count(*)
     FROM inbound_texts WHERE sender_cipher IS NOT NULL
     UNION ALL SELECT 'arrivals', count(*) FILTER (
-        WHERE received_at < $1 AND state NOT IN ('new', 'waiting')), count(*) FROM inbound
-    UNION ALL SELECT 'receipts', count(*) FILTER (WHERE received_at < $1 AND waits), count(*)
+        WHERE received_at < :numbers AND state NOT IN ('new', 'waiting')), count(*) FROM inbound
+    UNION ALL SELECT 'receipts', count(*) FILTER (WHERE received_at < :numbers AND waits), count(*)
     FROM (SELECT received_at, why <> 'parked' AS waits FROM receipts_unmatched
           UNION ALL SELECT received_at, true FROM receipts_dismissed) r
-    UNION ALL SELECT 'rejects', count(*) FILTER (WHERE i.finished_at < $2), count(*)
+    UNION ALL SELECT 'rejects', count(*) FILTER (WHERE i.finished_at < :rejects), count(*)
     FROM import_rejects r JOIN imports i ON i.id = r.import_id
     UNION ALL SELECT 'list_entries', count(*) FILTER (
-        WHERE l.left_at IS NULL AND NOT {holds_on("r", "$4")}), count(*)
+        WHERE l.left_at IS NULL AND NOT {holds_on("r", ":lists_day")}), count(*)
     FROM links l JOIN rosters r ON r.id = l.roster_id
-    UNION ALL SELECT 'left_entries', count(*) FILTER (WHERE left_at < $3), count(*) FROM links
-    UNION ALL SELECT 'guests', count(*) FILTER (WHERE created_at < $5), count(*) FROM guests
-    UNION ALL SELECT 'logins', count(*) FILTER (WHERE expires_at < $6), count(*) FROM sessions
+    UNION ALL SELECT 'left_entries', count(*) FILTER (WHERE left_at < :lists), count(*) FROM links
+    UNION ALL SELECT 'guests', count(*) FILTER (WHERE created_at < :guests), count(*) FROM guests
+    UNION ALL SELECT 'logins', count(*) FILTER (WHERE expires_at < :logins), count(*) FROM sessions
     UNION ALL SELECT 'passwords', count(*) FILTER (
-        WHERE given_hash IS NOT NULL AND given_at < $7), count(*) FROM users
-    UNION ALL SELECT 'records', count(*) FILTER (WHERE at < $8 AND past_record_duty(id, at)),
+        WHERE given_hash IS NOT NULL AND given_at < :passwords), count(*) FROM users
+    UNION ALL SELECT 'records', count(*) FILTER (WHERE at < :records AND past_record_duty(id, at)),
            count(*) FROM audit_entries
 """  # noqa: S608  # names of columns
 
 
 async def count_due(conn: Connection, before: Befores) -> DueCounts:
     """How much of each kind is past its term, and of how much. Reads whole tables: after a jump."""
-    rows = await conn.fetch(_COUNTS, *before)
+    rows = await sql.fetch(conn, _COUNTS, **before._asdict())
     return {row["kind"]: (int(row["due"]), int(row["total"])) for row in rows}

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from service.accounts.people.model import By, User
 from service.crypto import Keyring
-from service.privacy import store
+from service.privacy import erasure_store
 from service.privacy.lookups import REASON
 from service.storage.locks import lock_erasures, lock_suppressions
 from service.storage.postgres import Connection
@@ -44,18 +44,20 @@ async def erase(
     """
     phone_hash, scope = keyring.phone_index(phone), user.scope
     reason = keyring.encrypt(REASON, by.reason)
-    erasure_id = await store.insert_erasure(conn, phone_hash, scope, (user.id, reason), by.at)
+    erasure_id = await erasure_store.insert_erasure(
+        conn, phone_hash, scope, (user.id, reason), by.at
+    )
     await lock_erasures(conn)
-    contacts, links, pending = await store.delete_contacts(conn, phone_hash, scope)
-    guests = await store.delete_guests(conn, phone_hash, scope)
+    contacts, links, pending = await erasure_store.delete_contacts(conn, phone_hash, scope)
+    guests = await erasure_store.delete_guests(conn, phone_hash, scope)
     if scope is None:
-        await store.forget_learned(conn, phone_hash)
+        await erasure_store.forget_learned(conn, phone_hash)
     # No rows are locked before this: marks hold it while they wait for rows.
     await lock_suppressions(conn)
-    cancelled = await store.cancel_queued(conn, phone_hash, scope, by.at)
-    kept, last = await store.count_kept(conn, phone_hash, scope)
+    cancelled = await erasure_store.cancel_queued(conn, phone_hash, scope, by.at)
+    kept, last = await erasure_store.count_kept(conn, phone_hash, scope)
     counts = {"contacts": contacts, "links": links, "guests": guests, "pending": pending}
     counts |= {"cancelled": cancelled, "kept": kept}
-    await store.note_counts(conn, erasure_id, counts)
+    await erasure_store.note_counts(conn, erasure_id, counts)
     kept_until = last + duty if last is not None else None
     return Erased(erasure_id, contacts, links, guests, pending, cancelled, kept, kept_until)

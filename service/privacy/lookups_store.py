@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+from service.storage import sql
 from service.storage.postgres import Connection
 
 
@@ -10,12 +11,13 @@ async def looked_up_since(
     conn: Connection, user_id: UUID, since: datetime
 ) -> dict[bytes, datetime]:
     """Which numbers a person has looked up since, as hashes, and when the last time."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT phone_hash, max(at) AS at FROM disclosures
-        WHERE user_id = $1 AND kind = 'lookup' AND at > $2 GROUP BY phone_hash
+        WHERE user_id = :user_id AND kind = 'lookup' AND at > :since GROUP BY phone_hash
         """,
-        user_id,
-        since,
+        user_id=user_id,
+        since=since,
     )
     return {row["phone_hash"]: row["at"] for row in rows}

@@ -1,10 +1,11 @@
 """The SQL of a rotation: which columns hold ciphers, and a stretch of a table under the new key."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from service.audience.vocabulary.fields import PERSON_FIELDS
+from service.storage import sql
 from service.storage.postgres import Connection
 
 PAGES = 64
@@ -69,15 +70,17 @@ class PageRange(NamedTuple):
 
 async def count_pages(conn: Connection, table: str) -> int:
     """How many pages the table has now."""
-    pages: int = await conn.fetchval(
-        "SELECT pg_relation_size($1::regclass) / current_setting('block_size')::int", table
+    pages: int = await sql.fetchval(
+        conn,
+        "SELECT pg_relation_size(:table::regclass) / current_setting('block_size')::int",
+        table=table,
     )
     return pages
 
 
-def _older(ciphers: Ciphers, place: str) -> str:
+def _older(ciphers: Ciphers) -> str:
     return " OR ".join(
-        f"({column} IS NOT NULL AND length({column}) > 0 AND get_byte({column}, 0) < {place})"
+        f"({column} IS NOT NULL AND length({column}) > 0 AND get_byte({column}, 0) < :key_id)"
         for column, _ in ciphers.kinds
     )
 
@@ -94,39 +97,43 @@ async def rewrite(
     Rows that somebody holds are left for the next pass: a hand-off must not wait for this.
     """
     columns = [column for column, _ in ciphers.kinds]
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         SELECT ctid, {", ".join(columns)} FROM {ciphers.table}
-        WHERE ctid >= format('(%s,0)', $1::bigint)::tid AND ctid < format('(%s,0)', $2::bigint)::tid
-          AND ({_older(ciphers, "$3")})
+        WHERE ctid >= format('(%s,0)', :first::bigint)::tid
+          AND ctid < format('(%s,0)', :end::bigint)::tid AND ({_older(ciphers)})
         FOR UPDATE SKIP LOCKED
         """,  # noqa: S608  # constants of this module
-        *stretch,
-        key_id,
+        **stretch._asdict(),
+        key_id=key_id,
     )
     if not rows:
         return 0
-    written: list[Sequence[bytes | None]] = [
-        [anew(kind, row[column]) if row[column] else row[column] for row in rows]
+    written: dict[str, Any] = {
+        column: [anew(kind, row[column]) if row[column] else row[column] for row in rows]
         for column, kind in ciphers.kinds
-    ]
-    places = ", ".join(f"${n}::bytea[]" for n in range(2, len(columns) + 2))
-    await conn.execute(
+    }
+    places = ", ".join(f":{column}::bytea[]" for column in columns)
+    await sql.execute(
+        conn,
         f"""
         UPDATE {ciphers.table} t SET {", ".join(f"{c} = u.{c}" for c in columns)}
-        FROM unnest($1::tid[], {places}) AS u(place, {", ".join(columns)}) WHERE t.ctid = u.place
+        FROM unnest(:places::tid[], {places}) AS u(place, {", ".join(columns)})
+        WHERE t.ctid = u.place
         """,  # noqa: S608  # constants of this module
-        [row["ctid"] for row in rows],
-        *written,
+        places=[row["ctid"] for row in rows],
+        **written,
     )
     return len(rows)
 
 
 async def any_older(conn: Connection, ciphers: Ciphers, key_id: int) -> bool:
     """Whether the table has a cipher under an older key than this."""
-    found: bool = await conn.fetchval(
-        f"SELECT EXISTS (SELECT FROM {ciphers.table} WHERE {_older(ciphers, '$1')})",  # noqa: S608  # constants
-        key_id,
+    found: bool = await sql.fetchval(
+        conn,
+        f"SELECT EXISTS (SELECT FROM {ciphers.table} WHERE {_older(ciphers)})",  # noqa: S608  # constants
+        key_id=key_id,
         timeout=3_600.0,
     )
     return found
@@ -135,11 +142,12 @@ async def any_older(conn: Connection, ciphers: Ciphers, key_id: int) -> bool:
 async def count_under(conn: Connection, ciphers: Ciphers, key_id: int) -> int:
     """How many rows have a cipher under this key."""
     under = " OR ".join(
-        f"(length({column}) > 0 AND get_byte({column}, 0) = $1)" for column, _ in ciphers.kinds
+        f"(length({column}) > 0 AND get_byte({column}, 0) = :key_id)" for column, _ in ciphers.kinds
     )
-    count: int = await conn.fetchval(
+    count: int = await sql.fetchval(
+        conn,
         f"SELECT count(*) FROM {ciphers.table} WHERE {under}",  # noqa: S608  # constants
-        key_id,
+        key_id=key_id,
         timeout=3_600.0,
     )
     return count
@@ -147,4 +155,4 @@ async def count_under(conn: Connection, ciphers: Ciphers, key_id: int) -> int:
 
 async def forget_check(conn: Connection, key_id: int) -> None:
     """The key is retired: nobody has to have it any more."""
-    await conn.execute("DELETE FROM key_checks WHERE key_id = $1", key_id)
+    await sql.execute(conn, "DELETE FROM key_checks WHERE key_id = :key_id", key_id=key_id)

@@ -24,9 +24,6 @@ NUMBERED: frozenset[str] = frozenset(
         "campaigns/core",
         "campaigns/plans",
         "campaigns/stops",
-        "channels/config",
-        "channels/links",
-        "channels/routing",
         "delivery/inbound",
         "delivery/receipts",
         "delivery/uncertain",
@@ -39,9 +36,6 @@ NUMBERED: frozenset[str] = frozenset(
         "dispatch/handoff",
         "dispatch/limits",
         "dispatch/retries",
-        "messages",
-        "messages/lint",
-        "privacy",
         "reports",
     }
 )

@@ -9,6 +9,7 @@ from uuid import UUID
 from service.channels.config.store import CONFIG
 from service.crypto import Keyring
 from service.errors import NotFound
+from service.storage import sql
 from service.storage.postgres import Connection, one
 
 _COLUMNS = (
@@ -60,19 +61,21 @@ async def insert_proposal(
     creates: bool,
 ) -> ChannelProposal:
     """Write down a proposal; the channel has no other one that waits."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         f"""
         INSERT INTO channel_changes (channel_id, change_cipher, names, reason, proposed_by,
                                      proposed_at, creates)
-        VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING {_COLUMNS}
+        VALUES (:channel_id, :change_cipher, :given, :reason, :by, :now, :creates)
+        RETURNING {_COLUMNS}
         """,  # noqa: S608  # the columns stand above
-        channel_id,
-        keyring.encrypt(CONFIG, json.dumps(contents._asdict())),
-        sorted(contents.given),
-        reason,
-        by,
-        now,
-        creates,
+        channel_id=channel_id,
+        change_cipher=keyring.encrypt(CONFIG, json.dumps(contents._asdict())),
+        given=sorted(contents.given),
+        reason=reason,
+        by=by,
+        now=now,
+        creates=creates,
     )
     return ChannelProposal(*one(row))
 
@@ -85,13 +88,14 @@ def contents_of(keyring: Keyring, proposal: ChannelProposal) -> Contents:
 
 async def replace_waiting(conn: Connection, channel_id: int, now: datetime) -> None:
     """Put aside what waits to be confirmed."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE channel_changes SET replaced_at = $2
-        WHERE channel_id = $1 AND confirmed_at IS NULL AND replaced_at IS NULL
+        UPDATE channel_changes SET replaced_at = :now
+        WHERE channel_id = :channel_id AND confirmed_at IS NULL AND replaced_at IS NULL
         """,
-        channel_id,
-        now,
+        channel_id=channel_id,
+        now=now,
     )
 
 
@@ -101,10 +105,14 @@ async def get_proposal(conn: Connection, channel_id: int, proposal_id: UUID) -> 
     Raises:
         NotFound: the channel has none of this id.
     """
-    row = await conn.fetchrow(
-        f"SELECT {_COLUMNS} FROM channel_changes WHERE id = $1 AND channel_id = $2::bigint",  # noqa: S608
-        proposal_id,
-        channel_id,
+    row = await sql.fetchrow(
+        conn,
+        f"""
+        SELECT {_COLUMNS} FROM channel_changes WHERE id = :proposal_id
+          AND channel_id = :channel_id::bigint
+        """,  # noqa: S608
+        proposal_id=proposal_id,
+        channel_id=channel_id,
     )
     if row is None:
         raise NotFound(f"the channel has no proposal {proposal_id}")
@@ -115,15 +123,16 @@ async def list_proposals(
     conn: Connection, channel_id: int, before: UUID | None, limit: int
 ) -> list[ChannelProposal]:
     """A page of a channel's proposals, from new to old."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         SELECT {_COLUMNS} FROM channel_changes
-        WHERE channel_id = $1::bigint AND ($2::uuid IS NULL OR id < $2)
-        ORDER BY id DESC LIMIT $3
+        WHERE channel_id = :channel_id::bigint AND (:before::uuid IS NULL OR id < :before)
+        ORDER BY id DESC LIMIT :limit
         """,  # noqa: S608  # the columns stand above
-        channel_id,
-        before,
-        limit,
+        channel_id=channel_id,
+        before=before,
+        limit=limit,
     )
     return [ChannelProposal(*row) for row in rows]
 
@@ -132,10 +141,13 @@ async def confirm_proposal(
     conn: Connection, proposal: ChannelProposal, by: UUID, now: datetime
 ) -> ChannelProposal:
     """Note who confirmed it; the database refuses whoever proposed it."""
-    await conn.execute(
-        "UPDATE channel_changes SET confirmed_by = $2, confirmed_at = $3 WHERE id = $1",
-        proposal.id,
-        by,
-        now,
+    await sql.execute(
+        conn,
+        """
+        UPDATE channel_changes SET confirmed_by = :by, confirmed_at = :now WHERE id = :proposal_id
+        """,
+        proposal_id=proposal.id,
+        by=by,
+        now=now,
     )
     return proposal._replace(confirmed_by=by, confirmed_at=now)

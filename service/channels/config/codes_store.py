@@ -1,12 +1,13 @@
 """The channel_codes table: what the operator says that carriers' codes mean."""
 
 import logging
-from dataclasses import astuple
+from dataclasses import asdict
 from datetime import datetime
 
 from service.channels.config.codes import CarrierCode, Codes, by_kind, checked
 from service.channels.contract.registry import load
 from service.errors import Invalid, NotFound
+from service.storage import sql
 from service.storage.postgres import Connection, Record, affected
 
 log = logging.getLogger(__name__)
@@ -35,16 +36,17 @@ async def put_code(conn: Connection, code: CarrierCode, now: datetime) -> Carrie
             fields={"kind": f"one of {', '.join(sorted(load()))}"},
         )
     kept = checked(code)
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         INSERT INTO channel_codes (kind, applies_to, code, outcome, reason, note, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        VALUES (:kind, :applies_to, :code, :outcome, :reason, :note, :now)
         ON CONFLICT (kind, applies_to, code) DO UPDATE SET
             outcome = excluded.outcome, reason = excluded.reason, note = excluded.note,
             created_at = excluded.created_at
         """,
-        *astuple(kept),
-        now,
+        **asdict(kept),
+        now=now,
     )
     return kept
 
@@ -55,11 +57,14 @@ async def delete_code(conn: Connection, kind: str, applies_to: str, code: str) -
     Raises:
         NotFound: nothing was said of it.
     """
-    status = await conn.execute(
-        "DELETE FROM channel_codes WHERE kind = $1 AND applies_to = $2 AND code = $3",
-        kind,
-        applies_to,
-        code,
+    status = await sql.execute(
+        conn,
+        """
+        DELETE FROM channel_codes WHERE kind = :kind AND applies_to = :applies_to AND code = :code
+        """,
+        kind=kind,
+        applies_to=applies_to,
+        code=code,
     )
     if not affected(status):
         raise NotFound(f"nothing is kept of the {applies_to} code {code} of {kind}")

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,9 +15,9 @@ from service.channels.contract.maintenance import check_maintenance
 from service.channels.contract.model import Channel, ChannelSettings, Hold, parse_config, revealed
 from service.channels.contract.registry import check_given, load
 from service.channels.links import logins_store
-from service.channels.links.logins import EndingKind
 from service.crypto import Keyring, Undecipherable
 from service.errors import Conflict, Invalid, Misconfigured, NotFound
+from service.storage import sql
 from service.storage.locks import lock_extensions
 from service.storage.postgres import Connection, Record, UniqueViolation, one
 
@@ -27,43 +27,6 @@ _ALL = "SELECT * FROM channels ORDER BY id"
 
 CONFIG = "channel_config"
 """The kind of field under which configurations are encrypted."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionHealth:
-    """What the holder of one connection last said of it, and how its last link ended.
-
-    losses: since `losing_since`, with no hour without any. lived_ms: from the login to the end.
-    """
-
-    slot: int
-    state: str
-    note: str
-    changed_at: datetime | None
-    lost_at: datetime | None = None
-    lost_how: EndingKind | None = None
-    lost_why: str = ""
-    lived_ms: int | None = None
-    losses: int = 0
-    losing_since: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """A channel's connections, and what waits for them.
-
-    next_login: seconds until one of them logs in again; None: none waits for that.
-    """
-
-    connections: list[ConnectionHealth]
-    open_slices: int
-    queued_estimate: int
-    next_login: float | None
-
-    @property
-    def up(self) -> int:
-        """How many of the connections are logged in."""
-        return sum(connection.state == "up" for connection in self.connections)
 
 
 async def list_channels(conn: Connection, keyring: Keyring) -> list[Channel]:
@@ -97,8 +60,8 @@ async def get_channel(
     Raises:
         NotFound: there is none of this id.
     """
-    query = "SELECT * FROM channels WHERE id = $1::bigint"
-    row = await conn.fetchrow(query + " FOR UPDATE" * lock, channel_id)
+    query = "SELECT * FROM channels WHERE id = :channel_id::bigint"
+    row = await sql.fetchrow(conn, query + " FOR UPDATE" * lock, channel_id=channel_id)
     if row is None:
         raise NotFound(f"there is no channel {channel_id}")
     return _channel(row, keyring)
@@ -110,12 +73,13 @@ async def find_channel(conn: Connection, keyring: Keyring, given: str) -> Channe
     Raises:
         NotFound: there is none.
     """
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         """
-        SELECT * FROM channels WHERE id::text = $1 OR name = $1
-        ORDER BY id::text = $1 DESC LIMIT 1
+        SELECT * FROM channels WHERE id::text = :given OR name = :given
+        ORDER BY id::text = :given DESC LIMIT 1
         """,
-        given.replace("\0", "\ufffd"),  # PostgreSQL takes no NUL, and no name has one
+        given=given.replace("\0", "\ufffd"),  # PostgreSQL takes no NUL, and no name has one
     )
     if row is None:
         raise NotFound(f"there is no channel {given}")
@@ -145,22 +109,26 @@ async def insert_channel(
     if waits_since is not None:
         settings = replace(settings, enabled=False)
     try:
-        row = await conn.fetchrow(
+        row = await sql.fetchrow(
+            conn,
             """
             INSERT INTO channels (name, kind, simulated, created_at, carriers, config_cipher, tps,
                                   window_size, connections, enabled, destinations, on_net_only,
                                   rank, signature, signature_counts, receipts, send_validity,
                                   daily_quota, monthly_quota, maintenance, operated_by,
                                   waits_since)
-            VALUES ($1, $19, $20, $21, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-                    $15, $16, $17, $18, $22)
+            VALUES (:name, :kind, :simulated, :now, :carriers, :config_cipher, :tps,
+                    :window_size, :connections, :enabled, :destinations, :on_net_only,
+                    :rank, :signature, :signature_counts, :receipts, :send_validity,
+                    :daily_quota, :monthly_quota, :maintenance, :operated_by,
+                    :waits_since)
             RETURNING *
             """,
-            *_columns(settings, keyring),
-            settings.kind,
-            settings.simulated,
-            now,
-            waits_since,
+            **_columns(settings, keyring),
+            kind=settings.kind,
+            simulated=settings.simulated,
+            now=now,
+            waits_since=waits_since,
         )
     except UniqueViolation as error:
         raise Conflict(f"there is a channel named {settings.name} already") from error
@@ -183,22 +151,26 @@ async def update_channel(conn: Connection, keyring: Keyring, channel: Channel) -
     """
     _check(channel)
     try:
-        await conn.execute(
+        await sql.execute(
+            conn,
             """
             UPDATE channels SET
-                name = $1, carriers = $2, config_cipher = $3, tps = $4, window_size = $5,
-                connections = $6, enabled = $7, destinations = $8, on_net_only = $9, rank = $10,
-                signature = $11, signature_counts = $12, receipts = $13, send_validity = $14,
-                daily_quota = $15, monthly_quota = $16, maintenance = $17, operated_by = $18,
+                name = :name, carriers = :carriers, config_cipher = :config_cipher, tps = :tps,
+                window_size = :window_size, connections = :connections, enabled = :enabled,
+                destinations = :destinations, on_net_only = :on_net_only, rank = :rank,
+                signature = :signature, signature_counts = :signature_counts,
+                receipts = :receipts, send_validity = :send_validity,
+                daily_quota = :daily_quota, monthly_quota = :monthly_quota,
+                maintenance = :maintenance, operated_by = :operated_by,
                 held_until = CASE WHEN held_by <> 'quota' OR (
-                        daily_quota IS NOT DISTINCT FROM $15
-                        AND monthly_quota IS NOT DISTINCT FROM $16) THEN held_until END,
-                waits_since = $20
-            WHERE id = $19
+                        daily_quota IS NOT DISTINCT FROM :daily_quota
+                        AND monthly_quota IS NOT DISTINCT FROM :monthly_quota) THEN held_until END,
+                waits_since = :waits_since
+            WHERE id = :channel_id
             """,
-            *_columns(channel, keyring),
-            channel.id,
-            channel.waits_since,
+            **_columns(channel, keyring),
+            channel_id=channel.id,
+            waits_since=channel.waits_since,
         )
     except UniqueViolation as error:
         raise Conflict(f"there is a channel named {channel.name} already") from error
@@ -207,43 +179,17 @@ async def update_channel(conn: Connection, keyring: Keyring, channel: Channel) -
     await logins_store.worked(conn, channel.id)
 
 
-async def get_health(conn: Connection, channel_id: int) -> Health:
-    """The state of a channel's connections, and the work that waits for them."""
-    rows = await conn.fetch(
-        """
-        SELECT slot, state, note, changed_at, lost_at, lost_how, lost_why, lived_ms, losses,
-               losing_since
-        FROM connections JOIN channels ON channels.id = channel_id
-        WHERE channel_id = $1 AND slot < channels.connections
-        ORDER BY slot
-        """,
-        channel_id,
-    )
-    waiting = one(
-        await conn.fetchrow(
-            """
-            SELECT count(*) AS slices, coalesce(sum(last_no - first_no + 1), 0) AS messages
-            FROM slices s JOIN runs r ON r.id = s.run_id
-            WHERE s.channel_id = $1 AND s.done_at IS NULL AND r.state IN ('running', 'paused')
-            """,
-            channel_id,
-        )
-    )
-    connections = [ConnectionHealth(*row) for row in rows]
-    next_login = await logins_store.next_login(conn, channel_id)
-    return Health(connections, waiting["slices"], waiting["messages"], next_login)
-
-
 async def _add_connections(conn: Connection, channel: Channel) -> None:
     """Rows for slots 0 up; none is ever deleted, for a row made anew would forget its epoch."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         INSERT INTO connections (channel_id, slot)
-        SELECT $1, slot FROM generate_series(0, $2 - 1) AS slot
+        SELECT :channel_id, slot FROM generate_series(0, :connections - 1) AS slot
         ON CONFLICT DO NOTHING
         """,
-        channel.id,
-        channel.connections,
+        channel_id=channel.id,
+        connections=channel.connections,
     )
 
 
@@ -264,42 +210,51 @@ def parse_settings(kind: str, values: Mapping[str, Any]) -> BaseModel:
 
 async def hold_channel(conn: Connection, channel_id: int, hold: Hold) -> None:
     """Hand off nothing on this channel for a while; a longer hold stays."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE channels SET held_until = $2, held_why = $3, held_by = $4
-        WHERE id = $1 AND (held_until IS NULL OR held_until < $2)
+        UPDATE channels SET held_until = :until, held_why = :why, held_by = :by
+        WHERE id = :channel_id AND (held_until IS NULL OR held_until < :until)
         """,
-        channel_id,
-        hold.until,
-        hold.why,
-        hold.by,
+        channel_id=channel_id,
+        until=hold.until,
+        why=hold.why,
+        by=hold.by,
     )
 
 
 async def lift_hold(conn: Connection, channel_id: int) -> None:
     """Let a held channel hand off again."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE channels SET held_until = NULL, held_why = '', held_by = 'carrier' WHERE id = $1
+        UPDATE channels SET held_until = NULL, held_why = '', held_by = 'carrier'
+        WHERE id = :channel_id
         """,
-        channel_id,
+        channel_id=channel_id,
     )
 
 
 async def list_holds(conn: Connection, now: datetime) -> dict[int, Hold]:
     """The holds that channels are under, by the channel's id."""
-    rows = await conn.fetch(
-        "SELECT id, held_until, held_why, held_by FROM channels WHERE held_until > $1", now
+    rows = await sql.fetch(
+        conn,
+        "SELECT id, held_until, held_why, held_by FROM channels WHERE held_until > :now",
+        now=now,
     )
     return {row["id"]: Hold(*row[1:]) for row in rows}
 
 
 async def get_hold(conn: Connection, channel_id: int, now: datetime) -> Hold | None:
     """The hold that a channel is under, if there is one."""
-    row = await conn.fetchrow(
-        "SELECT held_until, held_why, held_by FROM channels WHERE id = $1 AND held_until > $2",
-        channel_id,
-        now,
+    row = await sql.fetchrow(
+        conn,
+        """
+        SELECT held_until, held_why, held_by FROM channels WHERE id = :channel_id
+          AND held_until > :now
+        """,
+        channel_id=channel_id,
+        now=now,
     )
     return Hold(*row) if row else None
 
@@ -328,28 +283,28 @@ async def _check_extensions(conn: Connection, channel: Channel) -> None:
     check_room(channel.id, channel, await extensions_in_use(conn, None), field)
 
 
-def _columns(settings: ChannelSettings, keyring: Keyring) -> tuple[object, ...]:
-    """What may change of a channel, in the order of the statements above."""
-    return (
-        settings.name,
-        list(settings.carriers),
-        _cipher(settings, keyring),
-        settings.tps,
-        settings.window,
-        settings.connections,
-        settings.enabled,
-        settings.destinations,
-        settings.on_net_only,
-        settings.rank,
-        settings.signature,
-        settings.signature_counts,
-        settings.receipts,
-        settings.send_validity,
-        settings.daily_quota,
-        settings.monthly_quota,
-        [list(span) for span in settings.maintenance],
-        settings.operated_by,
-    )
+def _columns(settings: ChannelSettings, keyring: Keyring) -> dict[str, Any]:
+    """What may change of a channel, by the names of the columns."""
+    return {
+        "name": settings.name,
+        "carriers": list(settings.carriers),
+        "config_cipher": _cipher(settings, keyring),
+        "tps": settings.tps,
+        "window_size": settings.window,
+        "connections": settings.connections,
+        "enabled": settings.enabled,
+        "destinations": settings.destinations,
+        "on_net_only": settings.on_net_only,
+        "rank": settings.rank,
+        "signature": settings.signature,
+        "signature_counts": settings.signature_counts,
+        "receipts": settings.receipts,
+        "send_validity": settings.send_validity,
+        "daily_quota": settings.daily_quota,
+        "monthly_quota": settings.monthly_quota,
+        "maintenance": [list(span) for span in settings.maintenance],
+        "operated_by": settings.operated_by,
+    }
 
 
 def _cipher(settings: ChannelSettings, keyring: Keyring) -> bytes:

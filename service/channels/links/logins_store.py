@@ -9,6 +9,7 @@ from uuid import UUID
 
 from service.channels.links import logins
 from service.channels.links.logins import CALM, Ending
+from service.storage import sql
 from service.storage.postgres import Connection, one
 
 TURN_SECONDS = 20.0
@@ -24,19 +25,20 @@ async def take_turn(conn: Connection, channel_id: int) -> tuple[bool, float]:
     else before it is known what came of it.
     """
     row = one(
-        await conn.fetchrow(
+        await sql.fetchrow(
+            conn,
             """
             WITH taken AS (
-                UPDATE channel_logins SET next_at = clock_timestamp() + $2::interval
-                WHERE channel_id = $1 AND failures > 0 AND next_at <= clock_timestamp()
+                UPDATE channel_logins SET next_at = clock_timestamp() + :turn::interval
+                WHERE channel_id = :channel_id AND failures > 0 AND next_at <= clock_timestamp()
                 RETURNING channel_id
             )
             SELECT EXISTS (SELECT FROM taken) AS taken, (
                 SELECT extract(epoch FROM next_at - clock_timestamp())::float FROM channel_logins
-                WHERE channel_id = $1 AND failures > 0) AS wait
+                WHERE channel_id = :channel_id AND failures > 0) AS wait
             """,
-            channel_id,
-            timedelta(seconds=TURN_SECONDS),
+            channel_id=channel_id,
+            turn=timedelta(seconds=TURN_SECONDS),
         )
     )
     if row["taken"] or row["wait"] is None:
@@ -46,9 +48,13 @@ async def take_turn(conn: Connection, channel_id: int) -> tuple[bool, float]:
 
 async def opened(conn: Connection, channel_id: int) -> None:
     """A login was accepted in its turn: the next may come as if it had failed."""
-    failures = await conn.fetchval(
-        "SELECT failures FROM channel_logins WHERE channel_id = $1 AND failures > 0 FOR UPDATE",
-        channel_id,
+    failures = await sql.fetchval(
+        conn,
+        """
+        SELECT failures FROM channel_logins WHERE channel_id = :channel_id AND failures > 0
+        FOR UPDATE
+        """,
+        channel_id=channel_id,
     )
     if failures is not None:
         await _put_off(conn, channel_id, logins.delay(failures))
@@ -59,15 +65,16 @@ async def failed(conn: Connection, channel_id: int, ending: Ending, *, turn: boo
 
     Several connections that fail together count once.
     """
-    failures = await conn.fetchval(
+    failures = await sql.fetchval(
+        conn,
         """
-        INSERT INTO channel_logins AS was (channel_id, failures) VALUES ($1, 1)
+        INSERT INTO channel_logins AS was (channel_id, failures) VALUES (:channel_id, 1)
         ON CONFLICT (channel_id) DO UPDATE SET failures = was.failures + 1
-            WHERE $2 OR was.failures = 0
+            WHERE :turn OR was.failures = 0
         RETURNING failures
         """,
-        channel_id,
-        turn,
+        channel_id=channel_id,
+        turn=turn,
     )
     if failures is not None:
         await _put_off(conn, channel_id, logins.delay(failures, retryable=ending.retryable))
@@ -75,23 +82,25 @@ async def failed(conn: Connection, channel_id: int, ending: Ending, *, turn: boo
 
 async def worked(conn: Connection, channel_id: int) -> None:
     """A link of the channel works or has worked, or its settings are others now: begin anew."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         UPDATE channel_logins SET failures = 0, next_at = NULL
-        WHERE channel_id = $1 AND failures > 0
+        WHERE channel_id = :channel_id AND failures > 0
         """,
-        channel_id,
+        channel_id=channel_id,
     )
 
 
 async def next_login(conn: Connection, channel_id: int) -> float | None:
     """Seconds until the channel's next login; None: it waits for none."""
-    wait: float | None = await conn.fetchval(
+    wait: float | None = await sql.fetchval(
+        conn,
         """
         SELECT greatest(0, extract(epoch FROM next_at - clock_timestamp()))::float
-        FROM channel_logins WHERE channel_id = $1 AND failures > 0
+        FROM channel_logins WHERE channel_id = :channel_id AND failures > 0
         """,
-        channel_id,
+        channel_id=channel_id,
     )
     return wait
 
@@ -100,32 +109,35 @@ async def note_loss(
     conn: Connection, channel_id: int, slot: int, owner: UUID, ending: Ending, now: datetime
 ) -> None:
     """Keep with a connection how its link ended; only whoever holds it may."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         UPDATE connections SET
-            lost_at = $5, lost_how = $6, lost_why = $7, lived_ms = $8,
-            losses = CASE WHEN lost_at > $5::timestamptz - $4::interval THEN losses ELSE 0 END + 1,
-            losing_since = CASE WHEN lost_at > $5::timestamptz - $4::interval
-                           THEN losing_since ELSE $5 END
-        WHERE channel_id = $1 AND slot = $2 AND owner = $3
+            lost_at = :now, lost_how = :how, lost_why = :why, lived_ms = :lived_ms,
+            losses = CASE WHEN lost_at > :now::timestamptz - :calm::interval THEN losses ELSE 0 END
+                + 1,
+            losing_since = CASE WHEN lost_at > :now::timestamptz - :calm::interval
+                           THEN losing_since ELSE :now END
+        WHERE channel_id = :channel_id AND slot = :slot AND owner = :owner
         """,
-        channel_id,
-        slot,
-        owner,
-        CALM,
-        now,
-        ending.how,
-        ending.why,
-        round(ending.lived * 1000),
+        channel_id=channel_id,
+        slot=slot,
+        owner=owner,
+        calm=CALM,
+        now=now,
+        how=ending.how,
+        why=ending.why,
+        lived_ms=round(ending.lived * 1000),
     )
 
 
 async def _put_off(conn: Connection, channel_id: int, seconds: float) -> None:
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE channel_logins SET next_at = clock_timestamp() + $2::interval
-        WHERE channel_id = $1
+        UPDATE channel_logins SET next_at = clock_timestamp() + :pause::interval
+        WHERE channel_id = :channel_id
         """,
-        channel_id,
-        timedelta(seconds=logins.jittered(seconds)),
+        channel_id=channel_id,
+        pause=timedelta(seconds=logins.jittered(seconds)),
     )

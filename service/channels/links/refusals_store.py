@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from service.channels.contract.gateway import Refused
 from service.channels.links.logins import CALM
+from service.storage import sql
 from service.storage.postgres import Connection
 
 
@@ -27,35 +28,37 @@ async def add_refusals(
 ) -> None:
     """Add to what was refused before; by channel and kind, in an order that all writers keep."""
     for (channel_id, why), (times, address) in sorted(counts.items()):
-        await conn.execute(
+        await sql.execute(
+            conn,
             """
             INSERT INTO refused_connections AS was
                 (channel_id, why, times, address, since, last_at)
-            SELECT id, $2, $3, $4, $5, $5 FROM channels WHERE id = $1
+            SELECT id, :why, :times, :address, :now, :now FROM channels WHERE id = :channel_id
             ON CONFLICT (channel_id, why) DO UPDATE SET
                 times = excluded.times
-                    + CASE WHEN was.last_at > $5 - $6::interval THEN was.times ELSE 0 END,
-                since = CASE WHEN was.last_at > $5 - $6::interval THEN was.since ELSE $5 END,
+                    + CASE WHEN was.last_at > :now - :calm::interval THEN was.times ELSE 0 END,
+                since = CASE WHEN was.last_at > :now - :calm::interval THEN was.since ELSE :now END,
                 address = excluded.address,
-                last_at = $5
+                last_at = :now
             """,
-            channel_id,
-            why,
-            times,
-            address,
-            now,
-            CALM,
+            channel_id=channel_id,
+            why=why,
+            times=times,
+            address=address,
+            now=now,
+            calm=CALM,
         )
 
 
 async def list_refusals(conn: Connection, channel_id: int, now: datetime) -> list[ListenerRefusals]:
     """What a channel's listener refused of late, the last first."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT why, times, address, since, last_at FROM refused_connections
-        WHERE channel_id = $1 AND last_at > $2 ORDER BY last_at DESC, why
+        WHERE channel_id = :channel_id AND last_at > :since ORDER BY last_at DESC, why
         """,
-        channel_id,
-        now - CALM,
+        channel_id=channel_id,
+        since=now - CALM,
     )
     return [ListenerRefusals(Refused(row["why"]), *row[1:]) for row in rows]

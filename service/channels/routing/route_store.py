@@ -8,6 +8,7 @@ from uuid import UUID
 
 from service.channels.contract.model import operator_of
 from service.channels.routing.route import RoutableChannel
+from service.storage import sql
 from service.storage.postgres import Connection, affected, one
 
 
@@ -47,17 +48,18 @@ def lane_from(record: Sequence[Any]) -> RoutableChannel:
 
 async def list_lanes(conn: Connection, now: datetime) -> list[RoutableChannel]:
     """All channels as far as routing needs them, by id."""
-    return [lane_from(row[0]) for row in await conn.fetch(lanes("$1"), now)]
+    return [lane_from(row[0]) for row in await sql.fetch(conn, lanes(":now"), now=now)]
 
 
 async def get_override(conn: Connection, phone_hash: bytes) -> Override | None:
     """What is known of a number against its prefix."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         """
         SELECT carrier, source, channel_id, set_by, set_at FROM carrier_overrides
-        WHERE phone_hash = $1
+        WHERE phone_hash = :phone_hash
         """,
-        phone_hash,
+        phone_hash=phone_hash,
     )
     return Override(**row) if row else None
 
@@ -66,19 +68,20 @@ async def set_override(
     conn: Connection, phone_hash: bytes, carrier: str, user_id: UUID, now: datetime
 ) -> Override:
     """Enter the carrier of a number, in place of what was known."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         """
         INSERT INTO carrier_overrides (phone_hash, carrier, source, set_by, set_at)
-        VALUES ($1, $2, 'operator', $3, $4)
+        VALUES (:phone_hash, :carrier, 'operator', :user_id, :now)
         ON CONFLICT (phone_hash) DO UPDATE SET
             carrier = excluded.carrier, source = excluded.source, channel_id = NULL,
             set_by = excluded.set_by, set_at = excluded.set_at
         RETURNING carrier, source, channel_id, set_by, set_at
         """,
-        phone_hash,
-        carrier,
-        user_id,
-        now,
+        phone_hash=phone_hash,
+        carrier=carrier,
+        user_id=user_id,
+        now=now,
     )
     return Override(**one(row))
 
@@ -90,34 +93,42 @@ async def import_overrides(
     were taken.
     """
     ordered = sorted(carriers.items())
-    status = await conn.execute(
+    status = await sql.execute(
+        conn,
         """
         INSERT INTO carrier_overrides AS o (phone_hash, carrier, source, set_by, set_at)
-        SELECT *, 'import', $3::uuid, $4::timestamptz FROM unnest($1::bytea[], $2::text[])
+        SELECT *, 'import', :user_id::uuid, :now::timestamptz
+        FROM unnest(:phone_hashes::bytea[], :carriers::text[])
         ON CONFLICT (phone_hash) DO UPDATE SET
             carrier = excluded.carrier, source = excluded.source, channel_id = NULL,
             set_by = excluded.set_by, set_at = excluded.set_at
         WHERE o.source <> 'operator'
         """,
-        [phone_hash for phone_hash, _ in ordered],
-        [carrier for _, carrier in ordered],
-        user_id,
-        now,
+        phone_hashes=[phone_hash for phone_hash, _ in ordered],
+        carriers=[carrier for _, carrier in ordered],
+        user_id=user_id,
+        now=now,
     )
     return affected(status)
 
 
 async def delete_override(conn: Connection, phone_hash: bytes) -> bool:
     """Let the prefix decide again; False: nothing was known."""
-    status = await conn.execute("DELETE FROM carrier_overrides WHERE phone_hash = $1", phone_hash)
+    status = await sql.execute(
+        conn, "DELETE FROM carrier_overrides WHERE phone_hash = :phone_hash", phone_hash=phone_hash
+    )
     return bool(affected(status))
 
 
 async def contact_carrier(conn: Connection, department_id: UUID, phone_hash: bytes) -> str | None:
     """The carrier of a number by the department's own lists, which goes before its prefix."""
-    carrier: str | None = await conn.fetchval(
-        "SELECT carrier FROM contacts WHERE department_id = $1 AND phone_hash = $2",
-        department_id,
-        phone_hash,
+    carrier: str | None = await sql.fetchval(
+        conn,
+        """
+        SELECT carrier FROM contacts WHERE department_id = :department_id
+          AND phone_hash = :phone_hash
+        """,
+        department_id=department_id,
+        phone_hash=phone_hash,
     )
     return carrier

@@ -13,6 +13,7 @@ from uuid import UUID
 from service.errors import NotFound
 from service.messages.lint.never_words import Holds, InUse
 from service.messages.policy import Policy, TextSender, policy_from, with_shipped_words
+from service.storage import sql
 from service.storage.postgres import Connection, Record, one
 
 REMEMBERED = timedelta(days=30)
@@ -94,29 +95,31 @@ async def policy_set(
         Invalid: they make no sense.
     """
     policy_from(changes)
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         INSERT INTO lint_policies (changes, reason, changed_by, changed_at, confirmed_by)
-        VALUES ($1, $2, $3, $4, $5)
+        VALUES (:changes, :reason, :by, :now, :confirmed_by)
         """,
-        dict(changes),
-        reason,
-        by,
-        now,
-        confirmed_by,
+        changes=dict(changes),
+        reason=reason,
+        by=by,
+        now=now,
+        confirmed_by=confirmed_by,
     )
 
 
 async def policy_history(conn: Connection, before: int | None, limit: int) -> list[LintChange]:
     """A page of changes, from new to old."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT no, changes AS content, reason, changed_by, changed_at, confirmed_by
         FROM lint_policies
-        WHERE $1::int IS NULL OR no < $1 ORDER BY no DESC LIMIT $2
+        WHERE :before::int IS NULL OR no < :before ORDER BY no DESC LIMIT :limit
         """,
-        before,
-        limit,
+        before=before,
+        limit=limit,
     )
     return [_change(row) for row in rows]
 
@@ -127,23 +130,24 @@ async def sender_get(conn: Connection, department_id: UUID, signature: str = "")
     signature: the one of the text, without 【】, if a second person reads it. A county's own office
     registers signatures; so it may use one that is nobody's.
     """
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         """
         SELECT d.name, d.kind,
                ARRAY(SELECT signature FROM signatures
                      WHERE department_id = d.id AND ended_at IS NULL) AS signatures,
                s.landlines, s.links,
                d.kind = 'county'
-                   AND NOT EXISTS (SELECT FROM signatures WHERE signature = $2) AS may_take
+                   AND NOT EXISTS (SELECT FROM signatures WHERE signature = :signature) AS may_take
         FROM departments d
         LEFT JOIN LATERAL (
             SELECT landlines, links FROM lint_senders WHERE department_id = d.id
             ORDER BY no DESC LIMIT 1
         ) s ON true
-        WHERE d.id = $1
+        WHERE d.id = :department_id
         """,
-        department_id,
-        signature,
+        department_id=department_id,
+        signature=signature,
     )
     if row is None:
         raise ValueError(f"there is no department {department_id}")
@@ -183,33 +187,40 @@ async def sender_set(
     Signatures are registered with the department itself.
     """
     landlines, links = sender
-    await conn.execute("SELECT FROM departments WHERE id = $1 FOR UPDATE", department_id)
-    await conn.execute(
+    await sql.execute(
+        conn,
+        "SELECT FROM departments WHERE id = :department_id FOR UPDATE",
+        department_id=department_id,
+    )
+    await sql.execute(
+        conn,
         """
         INSERT INTO lint_senders (department_id, no, landlines, links, reason, changed_by,
                                   changed_at, confirmed_by)
-        SELECT $1, coalesce(max(no), 0) + 1, $2, $3, $4, $5, $6, $7
-        FROM lint_senders WHERE department_id = $1
+        SELECT :department_id, coalesce(max(no), 0) + 1, :landlines, :links, :reason, :by, :now,
+            :confirmed_by
+        FROM lint_senders WHERE department_id = :department_id
         """,
-        department_id,
-        list(landlines),
-        links,
-        reason,
-        by,
-        now,
-        confirmed_by,
+        department_id=department_id,
+        landlines=list(landlines),
+        links=links,
+        reason=reason,
+        by=by,
+        now=now,
+        confirmed_by=confirmed_by,
     )
 
 
 async def sender_history(conn: Connection, department_id: UUID) -> list[LintChange]:
     """Every change of what a department may write, from new to old."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT no, jsonb_build_object('landlines', landlines, 'links', links) AS content, reason,
                changed_by, changed_at, confirmed_by
-        FROM lint_senders WHERE department_id = $1 ORDER BY no DESC LIMIT 200
+        FROM lint_senders WHERE department_id = :department_id ORDER BY no DESC LIMIT 200
         """,
-        department_id,
+        department_id=department_id,
     )
     return [_change(row) for row in rows]
 
@@ -224,43 +235,46 @@ async def insert_proposal(
     holds: Sequence[Holds] = (),
 ) -> LintProposal:
     """Write down a proposal; no other one of the same waits."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         f"""
         INSERT INTO lint_proposals (department_id, content, reason, proposed_by, proposed_at, holds)
-        VALUES ($1, $2, $3, $4, $5, $6) RETURNING {_PROPOSED}
+        VALUES (:department_id, :content, :reason, :by, :now, :holds) RETURNING {_PROPOSED}
         """,  # noqa: S608  # the columns stand above
-        department_id,
-        dict(content),
-        reason,
-        by,
-        now,
-        [held._asdict() for held in holds],
+        department_id=department_id,
+        content=dict(content),
+        reason=reason,
+        by=by,
+        now=now,
+        holds=[held._asdict() for held in holds],
     )
     return LintProposal(*one(row))
 
 
 async def replace_waiting(conn: Connection, department_id: UUID | None, now: datetime) -> None:
     """Put aside what waits to be confirmed."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE lint_proposals SET replaced_at = $2
-        WHERE department_id IS NOT DISTINCT FROM $1 AND confirmed_at IS NULL
+        UPDATE lint_proposals SET replaced_at = :now
+        WHERE department_id IS NOT DISTINCT FROM :department_id AND confirmed_at IS NULL
           AND replaced_at IS NULL
         """,
-        department_id,
-        now,
+        department_id=department_id,
+        now=now,
     )
 
 
 async def get_waiting(conn: Connection, department_id: UUID | None) -> LintProposal | None:
     """The proposal that waits, perhaps for too long."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         f"""
         SELECT {_PROPOSED} FROM lint_proposals
-        WHERE department_id IS NOT DISTINCT FROM $1 AND confirmed_at IS NULL
+        WHERE department_id IS NOT DISTINCT FROM :department_id AND confirmed_at IS NULL
           AND replaced_at IS NULL
         """,  # noqa: S608  # the columns stand above
-        department_id,
+        department_id=department_id,
     )
     return LintProposal(*row) if row else None
 
@@ -273,13 +287,14 @@ async def get_proposal(
     Raises:
         NotFound: there is none of this id for this department, or for the county's rules.
     """
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         f"""
         SELECT {_PROPOSED} FROM lint_proposals
-        WHERE id = $1 AND department_id IS NOT DISTINCT FROM $2
+        WHERE id = :proposal_id AND department_id IS NOT DISTINCT FROM :department_id
         """,  # noqa: S608  # the columns stand above
-        proposal_id,
-        department_id,
+        proposal_id=proposal_id,
+        department_id=department_id,
     )
     if row is None:
         raise NotFound(f"there is no proposal {proposal_id}")
@@ -290,28 +305,30 @@ async def note_confirmed(
     conn: Connection, proposal: LintProposal, by: UUID, now: datetime
 ) -> LintProposal:
     """Write down who confirmed a proposal; the database refuses whoever made it."""
-    await conn.execute(
-        "UPDATE lint_proposals SET confirmed_by = $2, confirmed_at = $3 WHERE id = $1",
-        proposal.id,
-        by,
-        now,
+    await sql.execute(
+        conn,
+        "UPDATE lint_proposals SET confirmed_by = :by, confirmed_at = :now WHERE id = :proposal_id",
+        proposal_id=proposal.id,
+        by=by,
+        now=now,
     )
     return proposal._replace(confirmed_by=by, confirmed_at=now)
 
 
 async def texts_sent(conn: Connection, department_id: UUID, now: datetime) -> list[str]:
     """The texts of a department's campaigns that fired within the last 30 days."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT text FROM runs
-        WHERE department_id = $1 AND campaign_id IS NOT NULL AND state <> 'cancelled'
-          AND fire_at > $2 AND fire_at <= $3
-        GROUP BY text ORDER BY max(fire_at) DESC LIMIT $4
+        WHERE department_id = :department_id AND campaign_id IS NOT NULL AND state <> 'cancelled'
+          AND fire_at > :since AND fire_at <= :now
+        GROUP BY text ORDER BY max(fire_at) DESC LIMIT :compared
         """,
-        department_id,
-        now - REMEMBERED,
-        now,
-        _COMPARED,
+        department_id=department_id,
+        since=now - REMEMBERED,
+        now=now,
+        compared=_COMPARED,
     )
     return [row["text"] for row in rows]
 

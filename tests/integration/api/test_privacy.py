@@ -11,7 +11,7 @@ from aiohttp import FormData
 from service.audience.areas.area_store import load_areas
 from service.audience.imports import merging
 from service.audience.imports.loading import run_import
-from service.privacy.store import delete_left_behind
+from service.privacy.erasure_store import delete_left_behind
 from service.storage.postgres import transaction
 from tests.factories import make_contact, make_draft, phone
 from tests.integration.api.conftest import Api

@@ -34,7 +34,7 @@ from service.dispatch.handoff.store import MarkRequest
 from service.dispatch.limits import caps_store
 from service.dispatch.retries import dead_numbers_store, reroute, reroute_store, retry_store
 from service.dispatch.retries.retry_store import Again
-from service.privacy import retention_store
+from service.privacy import erasure_store, retention_store
 from service.privacy import store as privacy
 from service.privacy.retention_store import LedgerStretch
 from service.reports import store as reports
@@ -369,13 +369,13 @@ async def looks_a_phone_up(aged: Aged, conn: Connection) -> None:
         since = aged.now - timedelta(days=90)
         await reports.list_sent_to(conn, phone, aged.scene.department, since, 50)
         await privacy.list_messages(conn, phone, None)
-        await privacy.count_kept(conn, phone, aged.scene.department)
+        await erasure_store.count_kept(conn, phone, aged.scene.department)
 
 
 @act(rows=40 * FEW, by_key=False)
 async def erases_somebody(aged: Aged, conn: Connection) -> None:
     for phone in await phones(aged, conn):
-        await privacy.cancel_queued(conn, phone, None, aged.now)
+        await erasure_store.cancel_queued(conn, phone, None, aged.now)
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from service.channels.config.store import get_health, update_channel
+from service.channels.config.connection_store import get_health
+from service.channels.config.store import update_channel
 from service.channels.contract.model import Channel
 from service.channels.links import logins, logins_store
 from service.channels.links.logins import Ending

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.channels.config.store import ConnectionHealth
+from service.channels.config.connection_store import ConnectionHealth
 from service.channels.contract.gateway import LoginRefused, Unparseable, Unreachable
 from service.channels.links.logins import Ending, delay, ended, failed, has_worked, jittered
 from service.channels.trial.link_explanations import REASONS, losses

@@ -1,0 +1,167 @@
+"""The SQL of an erasure: what goes of a person, what stays, and what is counted of it."""
+
+from datetime import datetime
+from uuid import UUID
+
+from service.storage import sql
+from service.storage.postgres import Connection, affected, one
+
+
+async def insert_erasure(
+    conn: Connection,
+    phone_hash: bytes,
+    scope: UUID | None,
+    by: tuple[UUID, bytes],
+    now: datetime,
+) -> UUID:
+    """Note that a person is erased, by whom and why (encrypted)."""
+    erased_by, reason_cipher = by
+    made: UUID = await sql.fetchval(
+        conn,
+        """
+        INSERT INTO erasures (phone_hash, department_id, erased_by, reason_cipher, erased_at)
+        VALUES (:phone_hash, :scope, :erased_by, :reason_cipher, :now) RETURNING id
+        """,
+        phone_hash=phone_hash,
+        scope=scope,
+        erased_by=erased_by,
+        reason_cipher=reason_cipher,
+        now=now,
+    )
+    return made
+
+
+async def delete_contacts(
+    conn: Connection, phone_hash: bytes, scope: UUID | None
+) -> tuple[int, int, int]:
+    """Delete the person from contacts and lists; returns contacts, links, and contacts that an
+    import holds, which deletes them at its end.
+    """
+    row = await sql.fetchrow(
+        conn,
+        """
+        WITH theirs AS MATERIALIZED (
+            SELECT id FROM contacts
+            WHERE phone_hash = :phone_hash
+              AND department_id IN (SELECT id FROM departments WHERE :scope::uuid IS NULL
+                                    OR id = :scope)
+            FOR UPDATE SKIP LOCKED
+        ), free AS MATERIALIZED (
+            SELECT contact_id FROM links WHERE contact_id IN (SELECT id FROM theirs)
+            FOR UPDATE SKIP LOCKED
+        ), mine AS MATERIALIZED (
+            SELECT id, links FROM theirs, LATERAL (
+                SELECT count(*) AS links FROM links WHERE contact_id = theirs.id) n
+            WHERE links = (SELECT count(*) FROM free WHERE contact_id = theirs.id)
+        ), gone AS (
+            DELETE FROM contacts WHERE id IN (SELECT id FROM mine) RETURNING id
+        )
+        SELECT (SELECT count(*) FROM gone) AS contacts,
+               (SELECT coalesce(sum(links), 0)::int FROM mine) AS links,
+               (SELECT count(*) FROM contacts
+                WHERE phone_hash = :phone_hash AND id NOT IN (SELECT id FROM mine)
+                  AND department_id IN (
+                      SELECT id FROM departments WHERE :scope::uuid IS NULL
+                        OR id = :scope)) AS pending
+        """,
+        phone_hash=phone_hash,
+        scope=scope,
+    )
+    found = one(row)
+    return found["contacts"], found["links"], found["pending"]
+
+
+async def cancel_queued(
+    conn: Connection, phone_hash: bytes, scope: UUID | None, now: datetime
+) -> int:
+    """Cancel what waits to go to this number, and drop its ciphers where nothing ever left."""
+    status = await sql.execute(
+        conn,
+        """
+        WITH waiting AS MATERIALIZED (
+            SELECT m.run_id, m.no FROM texts_to(:phone_hash, '-infinity') m
+            CROSS JOIN LATERAL (
+                SELECT FROM runs
+                WHERE id = m.run_id AND (:scope::uuid IS NULL OR department_id = :scope) OFFSET 0) r
+            WHERE m.state = 'queued'
+        )
+        UPDATE messages m SET state = 'cancelled', reason = 'erased', final_at = :now,
+            phone_cipher = CASE WHEN m.attempt > 0 THEN m.phone_cipher END,
+            name_cipher = CASE WHEN m.attempt > 0 THEN m.name_cipher END,
+            variables_cipher = CASE WHEN m.attempt > 0 THEN m.variables_cipher END
+        FROM waiting w WHERE m.run_id = w.run_id AND m.no = w.no AND m.state = 'queued'
+        """,
+        phone_hash=phone_hash,
+        scope=scope,
+        now=now,
+    )
+    return affected(status)
+
+
+async def count_kept(
+    conn: Connection, phone_hash: bytes, scope: UUID | None
+) -> tuple[int, datetime | None]:
+    """How many texts to this number are still kept with it, and when the last run began."""
+    row = await sql.fetchrow(
+        conn,
+        """
+        SELECT count(*) AS kept, max(r.created_at) AS last FROM texts_to(:phone_hash, '-infinity') m
+        CROSS JOIN LATERAL (
+            SELECT created_at FROM runs
+            WHERE id = m.run_id AND (:scope::uuid IS NULL OR department_id = :scope) OFFSET 0) r
+        WHERE m.phone_cipher IS NOT NULL
+        """,
+        phone_hash=phone_hash,
+        scope=scope,
+    )
+    found = one(row)
+    return found["kept"], found["last"]
+
+
+async def delete_guests(conn: Connection, phone_hash: bytes, scope: UUID | None) -> int:
+    """Take the person off the lists of guests."""
+    status = await sql.execute(
+        conn,
+        """
+        DELETE FROM guests WHERE phone_hash = :phone_hash
+          AND (:scope::uuid IS NULL OR department_id = :scope)
+        """,
+        phone_hash=phone_hash,
+        scope=scope,
+    )
+    return affected(status)
+
+
+async def forget_learned(conn: Connection, phone_hash: bytes) -> None:
+    """Drop what deliveries taught of the number's carrier."""
+    await sql.execute(
+        conn, "DELETE FROM carrier_overrides WHERE phone_hash = :phone_hash", phone_hash=phone_hash
+    )
+
+
+async def note_counts(conn: Connection, erasure_id: UUID, counts: dict[str, int]) -> None:
+    """Keep what an erasure amounted to."""
+    await sql.execute(
+        conn,
+        "UPDATE erasures SET counts = :counts WHERE id = :erasure_id",
+        erasure_id=erasure_id,
+        counts=counts,
+    )
+
+
+async def delete_left_behind(conn: Connection) -> int:
+    """Delete contacts and guests that are older than the erasure of their person: somebody held
+    them, or was just writing them down.
+    """
+    left = 0
+    for table in ("contacts", "guests"):
+        status = await conn.execute(
+            f"""
+            DELETE FROM {table} c USING erasures e
+            WHERE c.phone_hash = e.phone_hash AND c.created_at <= e.erased_at
+              AND c.department_id IN (
+                SELECT id FROM departments WHERE e.department_id IS NULL OR id = e.department_id)
+            """  # noqa: S608  # two names
+        )
+        left += affected(status)
+    return left
