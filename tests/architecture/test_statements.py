@@ -11,14 +11,7 @@ from tests.architecture.tree import ROOT, modules
 
 NUMBERED: frozenset[str] = frozenset(
     {
-        "audience",
-        "audience/areas",
-        "audience/contacts",
-        "audience/imports",
-        "audience/numbers",
-        "audience/rosters",
         "audience/segments",
-        "audience/suppressions",
         "campaigns/audience",
         "campaigns/calendar",
         "campaigns/core",

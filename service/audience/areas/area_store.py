@@ -7,6 +7,7 @@ from uuid import UUID
 
 from service.audience.areas.area import Area, AreaTree, packaged_areas
 from service.errors import NotFound
+from service.storage import sql
 from service.storage.postgres import Connection, affected
 
 
@@ -39,13 +40,14 @@ _RENAME = (
 
 async def get_area(conn: Connection, code: str) -> EditedArea | None:
     """The area of this code."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         """
         SELECT code, name, level, coalesce(parent_code, '') AS parent, population, edited_at,
                edited_by
-        FROM areas WHERE code = $1
+        FROM areas WHERE code = :code
         """,
-        code,
+        code=code,
     )
     return EditedArea(*row) if row else None
 
@@ -58,10 +60,11 @@ async def area_names(conn: Connection, codes: Iterable[str | None]) -> dict[str,
     wanted = {code for code in codes if code}
     if not wanted:
         return {}
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         WITH RECURSIVE up AS (
-            SELECT code, name, parent_code, level FROM areas WHERE code = ANY ($1)
+            SELECT code, name, parent_code, level FROM areas WHERE code = ANY (:wanted)
             UNION ALL
             SELECT up.code, a.name || ' ' || up.name, a.parent_code, a.level
             FROM up JOIN areas a ON a.code = up.parent_code
@@ -69,34 +72,39 @@ async def area_names(conn: Connection, codes: Iterable[str | None]) -> dict[str,
         )
         SELECT DISTINCT ON (code) code, name FROM up ORDER BY code, length(name) DESC
         """,
-        list(wanted),
+        wanted=list(wanted),
     )
     return {row["code"]: row["name"] for row in rows}
 
 
 async def insert_area(conn: Connection, area: Area, user_id: UUID, now: datetime) -> None:
     """Add an area."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         INSERT INTO areas (code, name, level, parent_code, population, edited_by, edited_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        VALUES (:code, :name, :level, :parent, :population, :user_id, :now)
         """,
-        *area,
-        user_id,
-        now,
+        **area._asdict(),
+        user_id=user_id,
+        now=now,
     )
 
 
 async def update_area(conn: Connection, area: Area, user_id: UUID, now: datetime) -> None:
     """Let an area have this name and population."""
-    await conn.execute(
-        "UPDATE areas SET name = $2, population = $3, edited_by = $4, edited_at = $5"
-        " WHERE code = $1",
-        area.code,
-        area.name,
-        area.population,
-        user_id,
-        now,
+    await sql.execute(
+        conn,
+        """
+        UPDATE areas SET name = :name, population = :population, edited_by = :user_id,
+            edited_at = :now
+        WHERE code = :code
+        """,
+        code=area.code,
+        name=area.name,
+        population=area.population,
+        user_id=user_id,
+        now=now,
     )
 
 
@@ -104,35 +112,41 @@ async def insert_rename(
     conn: Connection, code: str, name: str, user_id: UUID, now: datetime
 ) -> None:
     """Write down a name that is proposed; the area has no other one that waits."""
-    await conn.execute(
-        "INSERT INTO area_renames (code, name, proposed_by, proposed_at) VALUES ($1, $2, $3, $4)",
-        code,
-        name,
-        user_id,
-        now,
+    await sql.execute(
+        conn,
+        """
+        INSERT INTO area_renames (code, name, proposed_by, proposed_at)
+        VALUES (:code, :name, :user_id, :now)
+        """,
+        code=code,
+        name=name,
+        user_id=user_id,
+        now=now,
     )
 
 
 async def replace_waiting(conn: Connection, code: str, now: datetime) -> None:
     """Put aside the name that waits for an area."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE area_renames SET replaced_at = $2
-        WHERE code = $1 AND confirmed_at IS NULL AND replaced_at IS NULL
+        UPDATE area_renames SET replaced_at = :now
+        WHERE code = :code AND confirmed_at IS NULL AND replaced_at IS NULL
         """,
-        code,
-        now,
+        code=code,
+        now=now,
     )
 
 
 async def get_waiting(conn: Connection, code: str) -> Rename | None:
     """The name that waits for an area, perhaps for too long."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         f"""
         SELECT {_RENAME} FROM area_renames
-        WHERE code = $1 AND confirmed_at IS NULL AND replaced_at IS NULL
+        WHERE code = :code AND confirmed_at IS NULL AND replaced_at IS NULL
         """,  # noqa: S608  # the columns stand above
-        code,
+        code=code,
     )
     return Rename(*row) if row else None
 
@@ -143,10 +157,11 @@ async def get_rename(conn: Connection, code: str, rename_id: UUID) -> Rename:
     Raises:
         NotFound: there is none of this id for this area.
     """
-    row = await conn.fetchrow(
-        f"SELECT {_RENAME} FROM area_renames WHERE id = $1 AND code = $2",  # noqa: S608
-        rename_id,
-        code,
+    row = await sql.fetchrow(
+        conn,
+        f"SELECT {_RENAME} FROM area_renames WHERE id = :rename_id AND code = :code",  # noqa: S608
+        rename_id=rename_id,
+        code=code,
     )
     if row is None:
         raise NotFound(f"the area has no proposed name {rename_id}")
@@ -155,11 +170,14 @@ async def get_rename(conn: Connection, code: str, rename_id: UUID) -> Rename:
 
 async def note_confirmed(conn: Connection, rename_id: UUID, user_id: UUID, now: datetime) -> None:
     """Write down who confirmed a name; the database refuses whoever proposed it."""
-    await conn.execute(
-        "UPDATE area_renames SET confirmed_by = $2, confirmed_at = $3 WHERE id = $1",
-        rename_id,
-        user_id,
-        now,
+    await sql.execute(
+        conn,
+        """
+        UPDATE area_renames SET confirmed_by = :user_id, confirmed_at = :now WHERE id = :rename_id
+        """,
+        rename_id=rename_id,
+        user_id=user_id,
+        now=now,
     )
 
 
@@ -169,18 +187,24 @@ async def load_areas(conn: Connection) -> int:
     """
     areas = packaged_areas()
     return affected(
-        await conn.execute(
+        await sql.execute(
+            conn,
             """
             INSERT INTO areas (code, name, level, parent_code, population)
             SELECT code, name, level, nullif(parent, ''), population
-            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::integer[])
+            FROM unnest(:codes::text[], :names::text[], :levels::text[], :parents::text[],
+                        :populations::integer[])
                 AS u (code, name, level, parent, population)
             ON CONFLICT (code) DO UPDATE SET
                 name = excluded.name, level = excluded.level,
                 parent_code = excluded.parent_code, population = excluded.population
             WHERE areas.edited_by IS NULL
             """,
-            *map(list, zip(*areas, strict=True)),
+            codes=[area.code for area in areas],
+            names=[area.name for area in areas],
+            levels=[area.level for area in areas],
+            parents=[area.parent for area in areas],
+            populations=[area.population for area in areas],
         )
     )
 

@@ -7,19 +7,21 @@ see but the carrier's (Personal Information Protection Law, articles 21 and 23).
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from service.audience.contacts.contact import Contact, RosterEntry
 from service.audience.rosters.roster_store import shown_evidence
 from service.audience.vocabulary.fields import PERSON_COLUMNS, SHOWN_FIELDS
 from service.crypto import Keyring
+from service.storage import sql
 from service.storage.postgres import Connection, Record, affected
 
 _VISIBLE = """
-    (c.department_id = $1 OR ($2 AND NOT EXISTS (
+    (c.department_id = :asker OR (:everywhere AND NOT EXISTS (
         SELECT FROM departments d WHERE d.id = c.department_id AND d.kind = 'carrier')))
 """
-"""$1: the asker's department; $2: whether they see all departments."""
+"""`:asker`: the asker's department; `:everywhere`: whether they see all departments."""
 
 _CONTACT = f"""
     SELECT c.id, c.department_id, c.phone_cipher,
@@ -47,24 +49,25 @@ async def list_contacts(
     tag: str | None,
 ) -> list[Contact]:
     """A page of persons, from new to old; `roster` and `tag` keep those on it or with it."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
-        {_CONTACT} WHERE {_VISIBLE} AND ($3::uuid IS NULL OR c.id < $3)
-          AND ($5::text IS NULL OR EXISTS (
+        {_CONTACT} WHERE {_VISIBLE} AND (:before::uuid IS NULL OR c.id < :before)
+          AND (:roster::text IS NULL OR EXISTS (
             SELECT FROM links l JOIN rosters r ON r.id = l.roster_id
-            WHERE l.contact_id = c.id AND l.left_by IS NULL AND r.name = $5))
-          AND ($6::text IS NULL OR EXISTS (
-            SELECT FROM contact_tags t WHERE t.contact_id = c.id AND t.tag = $6
+            WHERE l.contact_id = c.id AND l.left_by IS NULL AND r.name = :roster))
+          AND (:tag::text IS NULL OR EXISTS (
+            SELECT FROM contact_tags t WHERE t.contact_id = c.id AND t.tag = :tag
             UNION ALL SELECT FROM links l
-            WHERE l.contact_id = c.id AND l.left_by IS NULL AND $6 = ANY (l.tags)))
-        ORDER BY c.id DESC LIMIT $4
+            WHERE l.contact_id = c.id AND l.left_by IS NULL AND :tag = ANY (l.tags)))
+        ORDER BY c.id DESC LIMIT :limit
         """,  # noqa: S608  # constants
-        asker,
-        everywhere,
-        before,
-        limit,
-        roster,
-        tag,
+        asker=asker,
+        everywhere=everywhere,
+        before=before,
+        limit=limit,
+        roster=roster,
+        tag=tag,
     )
     return [_contact(row, keyring) for row in rows]
 
@@ -73,11 +76,12 @@ async def get_contact(
     conn: Connection, keyring: Keyring, asker: UUID, contact_id: UUID, *, everywhere: bool
 ) -> Contact | None:
     """One person whom the asker sees, locked to the end of the transaction."""
-    row = await conn.fetchrow(
-        f"{_CONTACT} WHERE {_VISIBLE} AND c.id = $3 FOR UPDATE OF c",
-        asker,
-        everywhere,
-        contact_id,
+    row = await sql.fetchrow(
+        conn,
+        f"{_CONTACT} WHERE {_VISIBLE} AND c.id = :contact_id FOR UPDATE OF c",
+        asker=asker,
+        everywhere=everywhere,
+        contact_id=contact_id,
     )
     return _contact(row, keyring) if row else None
 
@@ -86,16 +90,19 @@ async def find_contact(
     conn: Connection, keyring: Keyring, department_id: UUID, phone_hash: bytes
 ) -> Contact | None:
     """The person of this number in a department."""
-    row = await conn.fetchrow(
-        f"{_CONTACT} WHERE c.department_id = $1 AND c.phone_hash = $2", department_id, phone_hash
+    row = await sql.fetchrow(
+        conn,
+        f"{_CONTACT} WHERE c.department_id = :department_id AND c.phone_hash = :phone_hash",
+        department_id=department_id,
+        phone_hash=phone_hash,
     )
     return _contact(row, keyring) if row else None
 
 
 async def holder_of_contact(conn: Connection, contact_id: UUID) -> UUID | None:
     """The department that holds a person; None: there is none of this id."""
-    holder: UUID | None = await conn.fetchval(
-        "SELECT department_id FROM contacts WHERE id = $1", contact_id
+    holder: UUID | None = await sql.fetchval(
+        conn, "SELECT department_id FROM contacts WHERE id = :contact_id", contact_id=contact_id
     )
     return holder
 
@@ -104,15 +111,18 @@ async def subscriber_base(conn: Connection, department_id: UUID) -> str | None:
     """The carrier whose subscribers a department's people are; None: they are the people of a
     list like any other. Whoever asks for single people of another's base must be refused.
     """
-    carrier: str | None = await conn.fetchval(
-        "SELECT carrier FROM departments WHERE id = $1 AND kind = 'carrier'", department_id
+    carrier: str | None = await sql.fetchval(
+        conn,
+        "SELECT carrier FROM departments WHERE id = :department_id AND kind = 'carrier'",
+        department_id=department_id,
     )
     return carrier
 
 
 async def list_entries(conn: Connection, keyring: Keyring, contact_id: UUID) -> list[RosterEntry]:
     """What each list says of a person, in the order in which it came, with those that ended."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         SELECT r.name AS roster, {", ".join(f"l.{field.column}" for field in SHOWN_FIELDS)},
                l.import_id, coalesce(i.file_name, '') AS file_name, l.row_no AS row,
@@ -120,9 +130,9 @@ async def list_entries(conn: Connection, keyring: Keyring, contact_id: UUID) -> 
                {shown_evidence("i", "r")}
         FROM links l JOIN rosters r ON r.id = l.roster_id
         LEFT JOIN imports i ON i.id = l.import_id
-        WHERE l.contact_id = $1 ORDER BY l.id
+        WHERE l.contact_id = :contact_id ORDER BY l.id
         """,  # noqa: S608  # names of columns
-        contact_id,
+        contact_id=contact_id,
     )
     return [_entry(row, keyring) for row in rows]
 
@@ -130,7 +140,7 @@ async def list_entries(conn: Connection, keyring: Keyring, contact_id: UUID) -> 
 async def correct_contact(
     conn: Connection,
     contact_id: UUID,
-    columns: Mapping[str, object],
+    columns: Mapping[str, Any],
     user_id: UUID,
     now: datetime,
 ) -> None:
@@ -138,17 +148,18 @@ async def correct_contact(
     unknown = set(columns) - CORRECTABLE
     if unknown:
         raise ValueError(f"not to be corrected: {unknown}")
-    places = "".join(f", {name} = ${n}" for n, name in enumerate(columns, 4))
-    await conn.execute(
+    places = "".join(f", {name} = :{name}" for name in columns)
+    await sql.execute(
+        conn,
         f"""
         UPDATE contacts
-        SET version = version + 1, edited_at = $2, edited_by = $3, updated_at = $2{places}
-        WHERE id = $1
+        SET version = version + 1, edited_at = :now, edited_by = :user_id, updated_at = :now{places}
+        WHERE id = :contact_id
         """,  # noqa: S608  # names of CORRECTABLE only
-        contact_id,
-        now,
-        user_id,
-        *columns.values(),
+        contact_id=contact_id,
+        now=now,
+        user_id=user_id,
+        **columns,
     )
 
 
@@ -157,22 +168,26 @@ CORRECTABLE = frozenset({*PERSON_COLUMNS, "carrier"})
 
 async def set_tags(conn: Connection, contact_id: UUID, tags: Sequence[str], now: datetime) -> None:
     """Let a person have exactly these tags of the department's own; those of lists stay."""
-    await conn.execute(
-        "DELETE FROM contact_tags WHERE contact_id = $1 AND tag <> ALL ($2)", contact_id, tags
+    await sql.execute(
+        conn,
+        "DELETE FROM contact_tags WHERE contact_id = :contact_id AND tag <> ALL (:tags)",
+        contact_id=contact_id,
+        tags=tags,
     )
     await add_tags(conn, contact_id, tags, now)
 
 
 async def add_tags(conn: Connection, contact_id: UUID, tags: Sequence[str], now: datetime) -> None:
     """Give a person these tags, too."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         INSERT INTO contact_tags (contact_id, tag, created_at)
-        SELECT $1, tag, $3 FROM unnest($2::text[]) AS t(tag) ON CONFLICT DO NOTHING
+        SELECT :contact_id, tag, :now FROM unnest(:tags::text[]) AS t(tag) ON CONFLICT DO NOTHING
         """,
-        contact_id,
-        tags,
-        now,
+        contact_id=contact_id,
+        tags=tags,
+        now=now,
     )
 
 
@@ -180,7 +195,11 @@ async def remove_contacts(conn: Connection, contact_ids: Sequence[UUID]) -> int:
     """Take persons off all lists of their department, with tags and all that lists say of them;
     returns how many there were. Ledgers and suppressions stay as they are.
     """
-    return affected(await conn.execute("DELETE FROM contacts WHERE id = ANY($1)", contact_ids))
+    return affected(
+        await sql.execute(
+            conn, "DELETE FROM contacts WHERE id = ANY(:contact_ids)", contact_ids=contact_ids
+        )
+    )
 
 
 def _contact(row: Record, keyring: Keyring) -> Contact:

@@ -14,6 +14,7 @@ from uuid import UUID
 from service.audience.imports.report import Repeats
 from service.audience.imports.staging import LINK_COLUMNS, STAGED_COLUMNS, Staged, StagedReject
 from service.audience.vocabulary.fields import PERSON_COLUMNS, PERSON_FIELDS
+from service.storage import sql
 from service.storage.locks import hold_off_erasures
 from service.storage.postgres import Connection, affected
 
@@ -90,18 +91,19 @@ async def merge_contacts(
     """Add the batch's people whom the department has not yet; the others stay as they are."""
     shown = ", ".join(PERSON_COLUMNS)
     return affected(
-        await conn.execute(
+        await sql.execute(
+            conn,
             f"""
             INSERT INTO contacts (department_id, phone_hash, phone_cipher, {shown}, carrier,
                                   synthetic, import_id, created_at, updated_at)
-            SELECT $1, phone_hash, phone_cipher, {shown}, nullif(recipient_carrier, ''),
-                   synthetic_number, $2, $3, $3
+            SELECT :department_id, phone_hash, phone_cipher, {shown}, nullif(recipient_carrier, ''),
+                   synthetic_number, :import_id, :now, :now
             FROM staged_numbers ORDER BY phone_hash, no, part
             ON CONFLICT (department_id, phone_hash) DO NOTHING
             """,  # noqa: S608  # names of columns
-            department_id,
-            import_id,
-            now,
+            department_id=department_id,
+            import_id=import_id,
+            now=now,
         )
     )
 
@@ -115,21 +117,22 @@ async def merge_links(
     """
     said = ", ".join(f"s.{column}" for column in LINK_COLUMNS)
     return affected(
-        await conn.execute(
+        await sql.execute(
+            conn,
             f"""
             INSERT INTO links (contact_id, roster_id, import_id, {", ".join(LINK_COLUMNS)})
-            SELECT c.id, $2, $3, {said}
+            SELECT c.id, :roster_id, :import_id, {said}
             FROM staged_numbers s
             CROSS JOIN LATERAL (
                 SELECT c.id FROM contacts c
-                WHERE c.department_id = $1 AND c.phone_hash = s.phone_hash OFFSET 0
+                WHERE c.department_id = :department_id AND c.phone_hash = s.phone_hash OFFSET 0
             ) AS c
             ORDER BY s.no, s.part
             ON CONFLICT (contact_id, roster_id, digest) DO NOTHING
             """,  # noqa: S608  # names of columns
-            department_id,
-            roster_id,
-            import_id,
+            department_id=department_id,
+            roster_id=roster_id,
+            import_id=import_id,
         )
     )
 
@@ -141,24 +144,26 @@ async def merge_repeats(
 
     Returns how many were put back.
     """
-    restored: int = await conn.fetchval(
+    restored: int = await sql.fetchval(
+        conn,
         """
         WITH known AS (
             SELECT DISTINCT ON (l.id) l.id, s.row_no, l.left_at, l.left_by
             FROM staged_numbers s
             CROSS JOIN LATERAL (
                 SELECT c.id FROM contacts c
-                WHERE c.department_id = $1 AND c.phone_hash = s.phone_hash OFFSET 0
+                WHERE c.department_id = :department_id AND c.phone_hash = s.phone_hash OFFSET 0
             ) AS c
             CROSS JOIN LATERAL (
                 SELECT l.id, l.left_at, l.left_by, l.import_id FROM links l
-                WHERE l.contact_id = c.id AND l.roster_id = $2 AND l.digest = s.digest OFFSET 0
+                WHERE l.contact_id = c.id AND l.roster_id = :roster_id
+                  AND l.digest = s.digest OFFSET 0
             ) AS l
-            WHERE l.import_id IS DISTINCT FROM $3
+            WHERE l.import_id IS DISTINCT FROM :import_id
             ORDER BY l.id, s.no, s.part
         ), noted AS (
             INSERT INTO link_repeats (link_id, import_id, row_no, was_left_at, was_left_by)
-            SELECT id, $3, row_no, left_at, left_by FROM known
+            SELECT id, :import_id, row_no, left_at, left_by FROM known
             ON CONFLICT (link_id, import_id) DO NOTHING
         ), restored AS (
             UPDATE links l SET left_at = NULL, left_by = NULL
@@ -167,9 +172,9 @@ async def merge_repeats(
         )
         SELECT count(*) FROM restored
         """,
-        department_id,
-        roster_id,
-        import_id,
+        department_id=department_id,
+        roster_id=roster_id,
+        import_id=import_id,
     )
     return restored
 
@@ -180,16 +185,17 @@ async def delete_erased(conn: Connection, department_id: UUID, import_id: UUID) 
     The shared lock makes an erasure wait for the commit, or else this sees the erasure.
     """
     await hold_off_erasures(conn)
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         DELETE FROM contacts c USING erasures e, imports i
-        WHERE i.id = $2 AND e.erased_at >= i.created_at
-          AND (e.department_id IS NULL OR e.department_id = $1)
-          AND c.department_id = $1 AND c.phone_hash = e.phone_hash
-          AND (c.import_id = $2 OR c.created_at <= e.erased_at)
+        WHERE i.id = :import_id AND e.erased_at >= i.created_at
+          AND (e.department_id IS NULL OR e.department_id = :department_id)
+          AND c.department_id = :department_id AND c.phone_hash = e.phone_hash
+          AND (c.import_id = :import_id OR c.created_at <= e.erased_at)
         """,
-        department_id,
-        import_id,
+        department_id=department_id,
+        import_id=import_id,
         timeout=MERGE_SECONDS,
     )
 
@@ -255,16 +261,17 @@ async def _counts(conn: Connection, query: str) -> dict[Any, int]:
 
 
 async def _count_suppressed(conn: Connection, department_id: UUID, now: datetime) -> int:
-    count: int = await conn.fetchval(
+    count: int = await sql.fetchval(
+        conn,
         """
         SELECT count(DISTINCT s.phone_hash) FROM staged_rows s
         WHERE s.phone_hash IN (SELECT p.phone_hash FROM suppressions p
-                               WHERE (p.expires_at IS NULL OR p.expires_at > $1)
-                                 AND (p.department_id IS NULL OR p.department_id = $2
+                               WHERE (p.expires_at IS NULL OR p.expires_at > :now)
+                                 AND (p.department_id IS NULL OR p.department_id = :department_id
                                       OR 'public_interest' = ANY (p.classes)))
         """,
-        now,
-        department_id,
+        now=now,
+        department_id=department_id,
         timeout=MERGE_SECONDS,
     )
     return count

@@ -1,13 +1,13 @@
 """The SQL of the audience: waiting files, imports, rejects, areas, suppressions."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import astuple
 from datetime import datetime
 from uuid import UUID
 
 from service.audience.imports.model import Import, ImportRequest, ReportTable
 from service.audience.imports.staging import StagedReject
 from service.errors import NotFound
+from service.storage import sql
 from service.storage.postgres import Connection, limit_pauses, one
 
 _IMPORT = """
@@ -33,47 +33,56 @@ LONGEST_PAUSE_SECONDS = 360
 
 async def insert_import(conn: Connection, request: ImportRequest, now: datetime) -> UUID:
     """Make an import whose file is still to come; `seal_import` completes it."""
-    import_id: UUID = await conn.fetchval(
+    import_id: UUID = await sql.fetchval(
+        conn,
         """
         INSERT INTO imports (department_id, created_by, roster, basis, expires_on, file_name,
                              file_bytes, file_sha256, encoding, columns, dry_run, mode, created_at,
                              evidence, evidence_on, evidence_by, evidence_how, evidence_form)
-        VALUES ($1, $2, $3, $4, $5, $6, 0, '', $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+        VALUES (:department_id, :user_id, :roster, :basis, :expires_on, :file_name, 0, '',
+                :encoding, :columns, :dry_run, :mode, :now, :evidence, :evidence_on, :evidence_by,
+                    :evidence_how, :evidence_form)
         RETURNING id
         """,
-        request.department_id,
-        request.user_id,
-        request.roster,
-        request.basis,
-        request.expires_on,
-        request.file_name,
-        request.encoding,
-        request.columns and dict(request.columns),
-        request.dry_run,
-        request.mode,
-        now,
-        *astuple(request.evidence),
+        department_id=request.department_id,
+        user_id=request.user_id,
+        roster=request.roster,
+        basis=request.basis,
+        expires_on=request.expires_on,
+        file_name=request.file_name,
+        encoding=request.encoding,
+        columns=request.columns and dict(request.columns),
+        dry_run=request.dry_run,
+        mode=request.mode,
+        now=now,
+        evidence=request.evidence.reference,
+        evidence_on=request.evidence.on,
+        evidence_by=request.evidence.by,
+        evidence_how=request.evidence.how,
+        evidence_form=request.evidence.form,
     )
     return import_id
 
 
 async def insert_chunk(conn: Connection, import_id: UUID, no: int, cipher: bytes) -> None:
     """Keep one piece of a waiting file."""
-    await conn.execute(
-        "INSERT INTO import_chunks (import_id, no, cipher) VALUES ($1, $2, $3)",
-        import_id,
-        no,
-        cipher,
+    await sql.execute(
+        conn,
+        "INSERT INTO import_chunks (import_id, no, cipher) VALUES (:import_id, :no, :cipher)",
+        import_id=import_id,
+        no=no,
+        cipher=cipher,
     )
 
 
 async def seal_import(conn: Connection, import_id: UUID, octets: int, sha256: bytes) -> None:
     """Note the size and the hash of a file that has come whole."""
-    await conn.execute(
-        "UPDATE imports SET file_bytes = $2, file_sha256 = $3 WHERE id = $1",
-        import_id,
-        octets,
-        sha256,
+    await sql.execute(
+        conn,
+        "UPDATE imports SET file_bytes = :octets, file_sha256 = :sha256 WHERE id = :import_id",
+        import_id=import_id,
+        octets=octets,
+        sha256=sha256,
     )
 
 
@@ -83,7 +92,8 @@ async def get_import(conn: Connection, import_id: UUID) -> Import:
     Raises:
         NotFound: there is none of this id.
     """
-    row = await conn.fetchrow(f"SELECT {_IMPORT} FROM imports WHERE id = $1", import_id)  # noqa: S608  # a constant
+    query = f"SELECT {_IMPORT} FROM imports WHERE id = :import_id"  # noqa: S608  # a constant
+    row = await sql.fetchrow(conn, query, import_id=import_id)
     if row is None:
         raise NotFound("there is no import of this id")
     return Import(**row)
@@ -100,11 +110,12 @@ async def begin_attempt(conn: Connection, import_id: UUID) -> int:
 
     A roster's files are read in the order in which they came: the newest list is the last word.
     """
-    attempt: int | None = await conn.fetchval(
+    attempt: int | None = await sql.fetchval(
+        conn,
         f"""
         WITH begun AS (
             UPDATE imports SET attempts = attempts + 1
-            WHERE id = (SELECT id FROM imports i WHERE id = $1 AND {_FIRST_OF_ROSTER}
+            WHERE id = (SELECT id FROM imports i WHERE id = :import_id AND {_FIRST_OF_ROSTER}
                         FOR UPDATE SKIP LOCKED)
             RETURNING attempts, department_id
         ), turn AS (
@@ -114,7 +125,7 @@ async def begin_attempt(conn: Connection, import_id: UUID) -> int:
         )
         SELECT attempts FROM begun
         """,  # noqa: S608  # a constant
-        import_id,
+        import_id=import_id,
     )
     return attempt or 0
 
@@ -128,33 +139,39 @@ async def next_import(
     one department, the oldest file. in_hand: files, and busy: departments, that are left out; so is
     what another worker reads.
     """
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         f"""
         SELECT i.id, i.department_id
         FROM imports i LEFT JOIN import_turns t ON t.department_id = i.department_id
-        WHERE {_FIRST_OF_ROSTER} AND i.id <> ALL ($1) AND i.department_id <> ALL ($2)
+        WHERE {_FIRST_OF_ROSTER} AND i.id <> ALL (:in_hand) AND i.department_id <> ALL (:busy)
         ORDER BY t.turn NULLS FIRST, i.created_at, i.id
         LIMIT 1 FOR UPDATE OF i SKIP LOCKED
         """,  # noqa: S608  # a constant
-        in_hand,
-        busy,
+        in_hand=in_hand,
+        busy=busy,
     )
     return None if row is None else (row["id"], row["department_id"])
 
 
 async def lock_waiting(conn: Connection, department_id: UUID) -> None:
     """Let nobody else add a waiting file of a department until the end of the transaction."""
-    await conn.execute("SELECT FROM departments WHERE id = $1 FOR NO KEY UPDATE", department_id)
+    await sql.execute(
+        conn,
+        "SELECT FROM departments WHERE id = :department_id FOR NO KEY UPDATE",
+        department_id=department_id,
+    )
 
 
 async def what_waits(conn: Connection, department_id: UUID) -> tuple[int, int]:
     """How many files of a department wait to be read, and their octets."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         """
         SELECT count(*) AS files, coalesce(sum(file_bytes), 0)::bigint AS octets
-        FROM imports WHERE department_id = $1 AND state = 'reading'
+        FROM imports WHERE department_id = :department_id AND state = 'reading'
         """,
-        department_id,
+        department_id=department_id,
     )
     return one(row)["files"], one(row)["octets"]
 
@@ -173,45 +190,52 @@ async def bound_pauses(conn: Connection) -> None:
 
 async def claim_import(conn: Connection, import_id: UUID) -> Import | None:
     """Lock an import that waits to be read; None if it is done, or another worker has it."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         f"""
-        SELECT {_IMPORT} FROM imports WHERE id = $1 AND state = 'reading'
+        SELECT {_IMPORT} FROM imports WHERE id = :import_id AND state = 'reading'
         FOR UPDATE SKIP LOCKED
         """,  # noqa: S608  # a constant
-        import_id,
+        import_id=import_id,
     )
     return None if row is None else Import(**row)
 
 
 async def note_progress(conn: Connection, import_id: UUID, rows: int, /) -> None:
     """Say how many rows have been read; over another connection than the one that reads."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        INSERT INTO import_progress (import_id, rows_read) VALUES ($1, $2)
+        INSERT INTO import_progress (import_id, rows_read) VALUES (:import_id, :rows)
         ON CONFLICT (import_id) DO UPDATE SET rows_read = excluded.rows_read
         """,
-        import_id,
-        rows,
+        import_id=import_id,
+        rows=rows,
     )
 
 
 async def list_chunks(conn: Connection, import_id: UUID) -> AsyncIterator[bytes]:
     """The pieces of a waiting file in order; needs a transaction."""
-    async for row in conn.cursor(
-        "SELECT cipher FROM import_chunks WHERE import_id = $1 ORDER BY no", import_id, prefetch=4
+    async for row in sql.cursor(
+        conn,
+        "SELECT cipher FROM import_chunks WHERE import_id = :import_id ORDER BY no",
+        import_id=import_id,
+        prefetch=4,
     ):
         yield row["cipher"]
 
 
 async def waits_for(conn: Connection, department_id: UUID, roster: str) -> bool:
     """Whether a file for this roster waits to be read."""
-    waiting: bool = await conn.fetchval(
+    waiting: bool = await sql.fetchval(
+        conn,
         """
         SELECT EXISTS (SELECT FROM imports
-                       WHERE department_id = $1 AND roster = $2 AND state = 'reading')
+                       WHERE department_id = :department_id AND roster = :roster
+                         AND state = 'reading')
         """,
-        department_id,
-        roster,
+        department_id=department_id,
+        roster=roster,
     )
     return waiting
 
@@ -222,7 +246,8 @@ async def lock_import(conn: Connection, import_id: UUID) -> Import:
     Raises:
         NotFound: there is none of this id.
     """
-    row = await conn.fetchrow(f"SELECT {_IMPORT} FROM imports WHERE id = $1 FOR UPDATE", import_id)  # noqa: S608  # a constant
+    query = f"SELECT {_IMPORT} FROM imports WHERE id = :import_id FOR UPDATE"  # noqa: S608  # a constant
+    row = await sql.fetchrow(conn, query, import_id=import_id)
     if row is None:
         raise NotFound("there is no import of this id")
     return Import(**row)
@@ -230,11 +255,15 @@ async def lock_import(conn: Connection, import_id: UUID) -> Import:
 
 async def ask_undo(conn: Connection, import_id: UUID, user_id: UUID, now: datetime) -> None:
     """Note who wants an import taken back."""
-    await conn.execute(
-        "UPDATE imports SET undo_asked_at = $2, undo_asked_by = $3, undo = NULL WHERE id = $1",
-        import_id,
-        now,
-        user_id,
+    await sql.execute(
+        conn,
+        """
+        UPDATE imports SET undo_asked_at = :now, undo_asked_by = :user_id, undo = NULL
+        WHERE id = :import_id
+        """,
+        import_id=import_id,
+        now=now,
+        user_id=user_id,
     )
 
 
@@ -248,35 +277,41 @@ async def waiting_undos(conn: Connection) -> list[UUID]:
 
 async def claim_undo(conn: Connection, import_id: UUID) -> Import | None:
     """Lock an import that is to be taken back; None if it is not, or another worker has it."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         f"""
-        SELECT {_IMPORT} FROM imports WHERE id = $1 AND undo_asked_at IS NOT NULL
+        SELECT {_IMPORT} FROM imports WHERE id = :import_id AND undo_asked_at IS NOT NULL
         FOR UPDATE SKIP LOCKED
         """,  # noqa: S608  # a constant
-        import_id,
+        import_id=import_id,
     )
     return None if row is None else Import(**row)
 
 
 async def mark_undone(conn: Connection, import_id: UUID, now: datetime) -> None:
     """Note that an import is taken back, by whoever asked for that."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE imports SET undone_at = $2, undone_by = undo_asked_by,
+        UPDATE imports SET undone_at = :now, undone_by = undo_asked_by,
                            undo_asked_at = NULL, undo_asked_by = NULL
-        WHERE id = $1
+        WHERE id = :import_id
         """,
-        import_id,
-        now,
+        import_id=import_id,
+        now=now,
     )
 
 
 async def note_undo(conn: Connection, import_id: UUID, undo: ReportTable) -> None:
     """Note what became of taking an import back; nobody waits for it any more."""
-    await conn.execute(
-        "UPDATE imports SET undo = $2, undo_asked_at = NULL, undo_asked_by = NULL WHERE id = $1",
-        import_id,
-        undo,
+    await sql.execute(
+        conn,
+        """
+        UPDATE imports SET undo = :undo, undo_asked_at = NULL, undo_asked_by = NULL
+        WHERE id = :import_id
+        """,
+        import_id=import_id,
+        undo=undo,
     )
 
 
@@ -284,25 +319,34 @@ async def finish_import(
     conn: Connection, import_id: UUID, state: str, report: ReportTable, now: datetime
 ) -> None:
     """Note what became of an import, and delete its file."""
-    await conn.execute(
-        "UPDATE imports SET state = $2, report = $3, finished_at = $4 WHERE id = $1",
-        import_id,
-        state,
-        report,
-        now,
+    await sql.execute(
+        conn,
+        """
+        UPDATE imports SET state = :state, report = :report, finished_at = :now
+        WHERE id = :import_id
+        """,
+        import_id=import_id,
+        state=state,
+        report=report,
+        now=now,
     )
-    await conn.execute("DELETE FROM import_chunks WHERE import_id = $1", import_id)
-    await conn.execute("DELETE FROM import_progress WHERE import_id = $1", import_id)
+    await sql.execute(
+        conn, "DELETE FROM import_chunks WHERE import_id = :import_id", import_id=import_id
+    )
+    await sql.execute(
+        conn, "DELETE FROM import_progress WHERE import_id = :import_id", import_id=import_id
+    )
 
 
 async def list_rejects(conn: Connection, import_id: UUID) -> AsyncIterator[StagedReject]:
     """The rejected rows of an import in the order of the file; needs a transaction."""
-    async for row in conn.cursor(
+    async for row in sql.cursor(
+        conn,
         """
         SELECT sheet, row_no, code, masked, suggestion_cipher FROM import_rejects
-        WHERE import_id = $1 ORDER BY sheet, row_no
+        WHERE import_id = :import_id ORDER BY sheet, row_no
         """,
-        import_id,
+        import_id=import_id,
         prefetch=1_000,
     ):
         yield StagedReject(*row)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from service.audience.numbers.blocks import Block
 from service.audience.numbers.prefix import Blocks, Prefixes, national, packaged_prefixes
+from service.storage import sql
 from service.storage.postgres import Connection, Record, affected, one
 
 
@@ -40,17 +41,18 @@ async def replace_table(conn: Connection, new: NewTable, blocks: Iterable[Block]
     status = await conn.copy_records_to_table(
         "number_blocks", records=blocks, columns=Block._fields
     )
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         """
         INSERT INTO block_tables (source, file_sha256, blocks, taken_by, taken_at)
-        VALUES ($1, $2, $3, $4, $5)
+        VALUES (:source, :file_sha256, :blocks, :taken_by, :taken_at)
         RETURNING id, source, file_sha256, blocks, taken_by, taken_at
         """,
-        new.source,
-        new.file_sha256,
-        affected(status),
-        new.taken_by,
-        new.taken_at,
+        source=new.source,
+        file_sha256=new.file_sha256,
+        blocks=affected(status),
+        taken_by=new.taken_by,
+        taken_at=new.taken_at,
     )
     return TableInForce(**one(row))
 
@@ -77,10 +79,11 @@ async def count_blocks(conn: Connection) -> dict[str, int]:
 
 async def home_of(conn: Connection, phone: str) -> str | None:
     """Where the block of a number (E.164 or 11 digits) was opened: province and city."""
-    home: str | None = await conn.fetchval(
+    home: str | None = await sql.fetchval(
+        conn,
         "SELECT nullif(concat_ws(' ', nullif(province, ''), nullif(city, '')), '')"
-        " FROM number_blocks WHERE block = $1",
-        int(national(phone)[:7]),
+        " FROM number_blocks WHERE block = :block",
+        block=int(national(phone)[:7]),
     )
     return home
 
@@ -123,27 +126,29 @@ async def lock_judged(conn: Connection, after: UUID, limit: int) -> list[Record]
     """The next people by id whose carrier follows from their number alone, locked: id,
     phone_cipher, carrier.
     """
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         SELECT c.id, c.phone_cipher, c.carrier FROM contacts c
-        WHERE c.id > $1 AND c.edited_at IS NULL
+        WHERE c.id > :after AND c.edited_at IS NULL
           AND NOT EXISTS (SELECT FROM links l WHERE l.contact_id = c.id AND l.carrier IS NOT NULL)
-        ORDER BY c.id LIMIT $2
+        ORDER BY c.id LIMIT :limit
         FOR NO KEY UPDATE OF c
         """,
-        after,
-        limit,
+        after=after,
+        limit=limit,
     )
 
 
 async def set_carriers(conn: Connection, carriers: Mapping[UUID, str | None]) -> int:
     """Note the carrier of each of these people; returns how many they are."""
-    status = await conn.execute(
+    status = await sql.execute(
+        conn,
         """
         UPDATE contacts c SET carrier = n.carrier
-        FROM unnest($1::uuid[], $2::text[]) AS n(id, carrier) WHERE c.id = n.id
+        FROM unnest(:contacts::uuid[], :carriers::text[]) AS n(id, carrier) WHERE c.id = n.id
         """,
-        list(carriers),
-        list(carriers.values()),
+        contacts=list(carriers),
+        carriers=list(carriers.values()),
     )
     return affected(status)

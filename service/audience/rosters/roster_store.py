@@ -8,6 +8,7 @@ from uuid import UUID
 from service.audience.imports.membership_store import EVIDENCE
 from service.audience.segments.segment_sql import holds_on
 from service.audience.vocabulary.consent import CONSENT
+from service.storage import sql
 from service.storage.postgres import Connection
 
 
@@ -74,9 +75,11 @@ async def get_roster(
     """The terms of a department's roster of this name."""
     query = f"""
         SELECT id, basis, expires_on, purpose, {", ".join(EVIDENCE)} FROM rosters
-        WHERE department_id = $1 AND name = $2
+        WHERE department_id = :department_id AND name = :name
     """  # noqa: S608  # names of columns
-    row = await conn.fetchrow(query + " FOR UPDATE" * lock, department_id, name)
+    row = await sql.fetchrow(
+        conn, query + " FOR UPDATE" * lock, department_id=department_id, name=name
+    )
     return RosterTerms(*row) if row else None
 
 
@@ -84,16 +87,19 @@ async def confirm_roster(
     conn: Connection, terms: RosterTerms, user_id: UUID, now: datetime
 ) -> None:
     """Let a roster rest on these terms, confirmed by a person."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE rosters SET basis = $2, expires_on = $3, purpose = $4, evidence = $5,
-            evidence_on = $6, evidence_by = $7, evidence_how = $8, evidence_form = $9,
-            confirmed_by = $10, confirmed_at = $11
-        WHERE id = $1
+        UPDATE rosters SET basis = :basis, expires_on = :expires_on, purpose = :purpose,
+            evidence = :evidence,
+            evidence_on = :evidence_on, evidence_by = :evidence_by, evidence_how = :evidence_how,
+                evidence_form = :evidence_form,
+            confirmed_by = :user_id, confirmed_at = :now
+        WHERE id = :id
         """,
-        *terms,
-        user_id,
-        now,
+        **terms._asdict(),
+        user_id=user_id,
+        now=now,
     )
 
 
@@ -107,11 +113,12 @@ async def list_rosters(
     name: str | None = None,
 ) -> list[Roster]:
     """A page of rosters, each with the latest import in force; `name` means that one alone."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         SELECT r.id, r.department_id, r.name, r.basis, r.purpose,
                {", ".join(f"r.{name}" for name in EVIDENCE)},
-               r.expires_on, NOT {holds_on("r", "$4")} AS expired, r.created_at, r.confirmed_at,
+               r.expires_on, NOT {holds_on("r", ":today")} AS expired, r.created_at, r.confirmed_at,
                r.confirmed_by, i.latest,
                CASE WHEN d.kind = 'carrier' THEN 'subscriber_base' ELSE 'department' END AS kind,
                p.contacts, p.unshown
@@ -131,14 +138,15 @@ async def list_rosters(
               AND NOT dry_run AND undone_at IS NULL
             ORDER BY id DESC LIMIT 1
         ) AS i ON true
-        WHERE ($1::uuid IS NULL OR r.department_id = $1) AND ($2::uuid IS NULL OR r.id < $2)
-          AND ($5::text IS NULL OR r.name = $5)
-        ORDER BY r.id DESC LIMIT $3
+        WHERE (:scope::uuid IS NULL OR r.department_id = :scope)
+          AND (:before::uuid IS NULL OR r.id < :before)
+          AND (:name::text IS NULL OR r.name = :name)
+        ORDER BY r.id DESC LIMIT :limit
         """,  # noqa: S608  # names of columns
-        scope,
-        before,
-        limit,
-        today,
-        name,
+        scope=scope,
+        before=before,
+        limit=limit,
+        today=today,
+        name=name,
     )
     return [Roster(**row) for row in rows]

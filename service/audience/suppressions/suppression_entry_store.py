@@ -9,6 +9,7 @@ from uuid import UUID
 
 from service.accounts.people.model import User
 from service.audience.suppressions.suppression_store import NewSuppression, merged
+from service.storage import sql
 from service.storage.postgres import Connection
 
 DAY, MONTH = timedelta(hours=24), timedelta(days=30)
@@ -61,25 +62,26 @@ async def find_new(
     """Those of these numbers for which the entry of a department would change anything. A number
     that another department alone has entered is one: it stays if the other takes it back.
     """
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
-        SELECT u.phone_hash FROM unnest($1::bytea[]) AS u(phone_hash)
+        SELECT u.phone_hash FROM unnest(:phone_hashes::bytea[]) AS u(phone_hash)
         WHERE NOT EXISTS (
             SELECT FROM suppressions s
             LEFT JOIN suppression_entries e ON e.id = s.entry_id
-            WHERE s.phone_hash = u.phone_hash AND s.reason = $2
-              AND s.department_id IS NOT DISTINCT FROM $3 AND s.classes @> $4::text[]
-              AND (s.expires_at IS NULL OR s.expires_at > $6 AND s.expires_at >= $5)
-              AND (e.department_id IS NULL OR e.department_id = $7
+            WHERE s.phone_hash = u.phone_hash AND s.reason = :reason
+              AND s.department_id IS NOT DISTINCT FROM :notices_of AND s.classes @> :classes::text[]
+              AND (s.expires_at IS NULL OR s.expires_at > :now AND s.expires_at >= :expires_at)
+              AND (e.department_id IS NULL OR e.department_id = :department_id
                    OR s.second_entry_id IS NOT NULL))
         """,
-        list(phone_hashes),
-        new.reason,
-        new.department_id,
-        list(new.classes),
-        new.expires_at,
-        now,
-        department_id,
+        phone_hashes=list(phone_hashes),
+        reason=new.reason,
+        notices_of=new.department_id,
+        classes=list(new.classes),
+        expires_at=new.expires_at,
+        now=now,
+        department_id=department_id,
     )
     return [row["phone_hash"] for row in rows]
 
@@ -88,18 +90,19 @@ async def count_entered(conn: Connection, user: User, now: datetime) -> tuple[in
     """How many numbers a person and the department have stopped for others than opt-outs, without
     a second person, in the last 24 hours and in 30 days; what was dropped does not count.
     """
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         """
-        SELECT coalesce(sum(numbers) FILTER (WHERE entered_at > $3), 0) AS day,
+        SELECT coalesce(sum(numbers) FILTER (WHERE entered_at > :day), 0) AS day,
                coalesce(sum(numbers), 0) AS month
         FROM suppression_entries
-        WHERE (department_id = $1 OR entered_by = $2) AND entered_at > $4
+        WHERE (department_id = :department_id OR entered_by = :user_id) AND entered_at > :month
           AND reason <> 'opted_out' AND NOT held AND decision IS NULL
         """,
-        user.department_id,
-        user.id,
-        now - DAY,
-        now - MONTH,
+        department_id=user.department_id,
+        user_id=user.id,
+        day=now - DAY,
+        month=now - MONTH,
     )
     return (row["day"], row["month"]) if row else (0, 0)
 
@@ -108,32 +111,37 @@ async def insert_entry(
     conn: Connection, user: User, new: NewSuppression, numbers: int, now: datetime, *, held: bool
 ) -> UUID:
     """Write down an entry; returns its id."""
-    entry_id: UUID = await conn.fetchval(
+    entry_id: UUID = await sql.fetchval(
+        conn,
         """
         INSERT INTO suppression_entries (department_id, entered_by, entered_at, reason, classes,
             notices_of, owner, source, note_cipher, expires_at, numbers, held)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id
+        VALUES (:department_id, :user_id, :now, :reason, :classes, :notices_of, :owner, :source,
+                :note_cipher, :expires_at, :numbers, :held) RETURNING id
         """,
-        user.department_id,
-        user.id,
-        now,
-        new.reason,
-        list(new.classes),
-        new.department_id,
-        new.owner,
-        new.source,
-        new.note_cipher,
-        new.expires_at,
-        numbers,
-        held,
+        department_id=user.department_id,
+        user_id=user.id,
+        now=now,
+        reason=new.reason,
+        classes=list(new.classes),
+        notices_of=new.department_id,
+        owner=new.owner,
+        source=new.source,
+        note_cipher=new.note_cipher,
+        expires_at=new.expires_at,
+        numbers=numbers,
+        held=held,
     )
     return entry_id
 
 
 async def insert_held(conn: Connection, entry_id: UUID, phone_hashes: Collection[bytes]) -> None:
     """Keep the numbers of an entry that is held."""
-    await conn.execute(
-        "INSERT INTO held_suppressions SELECT $1, unnest($2::bytea[])", entry_id, list(phone_hashes)
+    await sql.execute(
+        conn,
+        "INSERT INTO held_suppressions SELECT :entry_id, unnest(:phone_hashes::bytea[])",
+        entry_id=entry_id,
+        phone_hashes=list(phone_hashes),
     )
 
 
@@ -141,10 +149,11 @@ async def get_entry(
     conn: Connection, entry_id: UUID, scope: UUID | None
 ) -> SuppressionEntry | None:
     """One entry, if a department sees it (None: all)."""
-    row = await conn.fetchrow(
-        f"{_ENTRY} WHERE e.id = $1 AND ($2::uuid IS NULL OR e.department_id = $2)",
-        entry_id,
-        scope,
+    row = await sql.fetchrow(
+        conn,
+        f"{_ENTRY} WHERE e.id = :entry_id AND (:scope::uuid IS NULL OR e.department_id = :scope)",
+        entry_id=entry_id,
+        scope=scope,
     )
     return SuppressionEntry(*row) if row else None
 
@@ -153,16 +162,18 @@ async def list_entries(
     conn: Connection, scope: UUID | None, waiting: bool, before: UUID | None, limit: int
 ) -> list[SuppressionEntry]:
     """A page of the entries of a department (None: of all); waiting: those alone that wait."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
-        {_ENTRY} WHERE ($1::uuid IS NULL OR e.department_id = $1)
-          AND (NOT $2 OR e.held AND e.decided_at IS NULL) AND ($3::uuid IS NULL OR e.id < $3)
-        ORDER BY e.id DESC LIMIT $4
+        {_ENTRY} WHERE (:scope::uuid IS NULL OR e.department_id = :scope)
+          AND (NOT :waiting OR e.held AND e.decided_at IS NULL)
+          AND (:before::uuid IS NULL OR e.id < :before)
+        ORDER BY e.id DESC LIMIT :limit
         """,
-        scope,
-        waiting,
-        before,
-        limit,
+        scope=scope,
+        waiting=waiting,
+        before=before,
+        limit=limit,
     )
     return [SuppressionEntry(*row) for row in rows]
 
@@ -171,47 +182,53 @@ async def decide_entry(
     conn: Connection, entry_id: UUID, decision: str, reason: str, user_id: UUID, now: datetime
 ) -> None:
     """Note what was decided; the database refuses whoever entered it to let it count."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         UPDATE suppression_entries
-        SET decision = $2, decision_reason = $3, decided_by = $4, decided_at = $5 WHERE id = $1
+        SET decision = :decision, decision_reason = :reason, decided_by = :user_id,
+            decided_at = :now WHERE id = :entry_id
         """,
-        entry_id,
-        decision,
-        reason,
-        user_id,
-        now,
+        entry_id=entry_id,
+        decision=decision,
+        reason=reason,
+        user_id=user_id,
+        now=now,
     )
 
 
 async def let_held_count(conn: Connection, entry_id: UUID, now: datetime) -> None:
     """Let the numbers of an entry stop what it says; the caller holds the lock of suppressions."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         f"""
         INSERT INTO suppressions AS s (phone_hash, reason, note_cipher, created_by, created_at,
             expires_at, classes, owner, source, department_id, entry_id)
-        SELECT h.phone_hash, e.reason, e.note_cipher, e.entered_by, $2::timestamptz,
+        SELECT h.phone_hash, e.reason, e.note_cipher, e.entered_by, :now::timestamptz,
                e.expires_at, e.classes, e.owner, e.source, e.notices_of, e.id
         FROM held_suppressions h JOIN suppression_entries e ON e.id = h.entry_id
-        WHERE e.id = $1 ORDER BY h.phone_hash
-        ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET {merged("$2")}
+        WHERE e.id = :entry_id ORDER BY h.phone_hash
+        ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET {merged(":now")}
         """,  # noqa: S608  # a constant
-        entry_id,
-        now,
+        entry_id=entry_id,
+        now=now,
     )
     await forget_held(conn, entry_id)
 
 
 async def forget_held(conn: Connection, entry_id: UUID) -> None:
     """Delete the numbers that were held."""
-    await conn.execute("DELETE FROM held_suppressions WHERE entry_id = $1", entry_id)
+    await sql.execute(
+        conn, "DELETE FROM held_suppressions WHERE entry_id = :entry_id", entry_id=entry_id
+    )
 
 
 async def take_back(conn: Connection, entry_id: UUID) -> None:
     """Lift what an entry stopped; a number that another department entered as well stays, by that
     department's entry.
     """
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         WITH other AS (
             UPDATE suppressions s SET entry_id = e.id, second_entry_id = NULL,
@@ -219,11 +236,11 @@ async def take_back(conn: Connection, entry_id: UUID) -> None:
                    note_cipher = e.note_cipher, source = e.source, classes = e.classes,
                    expires_at = e.expires_at
             FROM suppression_entries e
-            WHERE s.entry_id = $1 AND e.id = s.second_entry_id
+            WHERE s.entry_id = :entry_id AND e.id = s.second_entry_id
         ), second AS (
-            UPDATE suppressions SET second_entry_id = NULL WHERE second_entry_id = $1
+            UPDATE suppressions SET second_entry_id = NULL WHERE second_entry_id = :entry_id
         )
-        DELETE FROM suppressions WHERE entry_id = $1 AND second_entry_id IS NULL
+        DELETE FROM suppressions WHERE entry_id = :entry_id AND second_entry_id IS NULL
         """,
-        entry_id,
+        entry_id=entry_id,
     )

@@ -5,11 +5,13 @@ a page begins.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from service.errors import NotFound
+from service.storage import sql
 from service.storage.postgres import Connection, Record, affected, one
 
 
@@ -126,27 +128,28 @@ IS_NEW = "old.id IS DISTINCT FROM s.id AS is_new"
 _INSERT = f"""
     INSERT INTO suppressions AS s (phone_hash, reason, note_cipher, created_by, created_at,
                                    expires_at, classes, owner, source, department_id, entry_id)
-    SELECT DISTINCT u.phone_hash, $2, $3::bytea, $4::uuid, $5::timestamptz, $6::timestamptz,
-           $7::text[], $8, $9, $10::uuid, $11::uuid
-    FROM unnest($1::bytea[]) AS u (phone_hash) ORDER BY 1
-    ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET {merged("$5")}
+    SELECT DISTINCT u.phone_hash, :reason, :note_cipher::bytea, :created_by::uuid,
+        :now::timestamptz, :expires_at::timestamptz,
+           :classes::text[], :owner, :source, :department_id::uuid, :entry_id::uuid
+    FROM unnest(:phone_hashes::bytea[]) AS u (phone_hash) ORDER BY 1
+    ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET {merged(":now")}
 """  # noqa: S608  # constants
 
 
-def _row(phone_hashes: Iterable[bytes], new: NewSuppression, now: datetime) -> tuple[object, ...]:
-    return (
-        list(phone_hashes),
-        new.reason,
-        new.note_cipher,
-        new.created_by,
-        now,
-        new.expires_at,
-        list(new.classes),
-        new.owner,
-        new.source,
-        new.department_id,
-        new.entry_id,
-    )
+def _row(phone_hashes: Iterable[bytes], new: NewSuppression, now: datetime) -> dict[str, Any]:
+    return {
+        "phone_hashes": list(phone_hashes),
+        "reason": new.reason,
+        "note_cipher": new.note_cipher,
+        "created_by": new.created_by,
+        "now": now,
+        "expires_at": new.expires_at,
+        "classes": list(new.classes),
+        "owner": new.owner,
+        "source": new.source,
+        "department_id": new.department_id,
+        "entry_id": new.entry_id,
+    }
 
 
 async def insert_suppressions(
@@ -155,9 +158,10 @@ async def insert_suppressions(
     """Stop these classes to these numbers; each with its suppression and whether that is new. What
     becomes of one that exists already says `merged`.
     """
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"{_INSERT} RETURNING s.*, {_DEPARTMENT}, {IS_NEW}",
-        *_row(phone_hashes, new, now),
+        **_row(phone_hashes, new, now),
     )
     return {row["phone_hash"]: (_suppression(row), row["is_new"]) for row in rows}
 
@@ -166,12 +170,13 @@ async def enter_suppressions(
     conn: Connection, phone_hashes: Iterable[bytes], new: NewSuppression, now: datetime
 ) -> tuple[int, int]:
     """The same for many numbers; returns how many there are, and how many of them are new."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         f"""
         WITH made AS ({_INSERT} RETURNING {IS_NEW})
         SELECT count(*) AS numbers, count(*) FILTER (WHERE is_new) AS added FROM made
         """,  # noqa: S608  # a constant
-        *_row(phone_hashes, new, now),
+        **_row(phone_hashes, new, now),
     )
     counts = one(row)
     return counts["numbers"], counts["added"]
@@ -184,35 +189,25 @@ def _of(scope: str) -> str:
 
 _WHICH = f"""
     SELECT s.*, {_DEPARTMENT} FROM suppressions s LEFT JOIN users u ON u.id = s.created_by
-    WHERE {_of("$1")}
-      AND ($2::bytea IS NULL OR s.phone_hash = $2)
-      AND ($3::text IS NULL OR s.reason = $3)
-      AND ($4::text IS NULL OR $4 = ANY (s.classes))
-      AND ($5::uuid IS NULL OR s.department_id = $5)
-      AND ($6::timestamptz IS NULL OR s.expires_at IS NULL OR s.expires_at > $6)
+    WHERE {_of(":scope")}
+      AND (:phone_hash::bytea IS NULL OR s.phone_hash = :phone_hash)
+      AND (:reason::text IS NULL OR s.reason = :reason)
+      AND (:message_class::text IS NULL OR :message_class = ANY (s.classes))
+      AND (:department_id::uuid IS NULL OR s.department_id = :department_id)
+      AND (:in_force_at::timestamptz IS NULL OR s.expires_at IS NULL OR s.expires_at > :in_force_at)
 """  # noqa: S608  # a constant
-
-
-def _values(which: SuppressionFilter) -> tuple[object, ...]:
-    return (
-        which.scope,
-        which.phone_hash,
-        which.reason,
-        which.message_class,
-        which.department_id,
-        which.in_force_at,
-    )
 
 
 async def list_suppressions(
     conn: Connection, which: SuppressionFilter, before: UUID | None, limit: int
 ) -> list[Suppression]:
     """A page of suppressions."""
-    rows = await conn.fetch(
-        f"{_WHICH} AND ($7::uuid IS NULL OR s.id < $7) ORDER BY s.id DESC LIMIT $8",
-        *_values(which),
-        before,
-        limit,
+    rows = await sql.fetch(
+        conn,
+        f"{_WHICH} AND (:before::uuid IS NULL OR s.id < :before) ORDER BY s.id DESC LIMIT :limit",
+        **asdict(which),
+        before=before,
+        limit=limit,
     )
     return [_suppression(row) for row in rows]
 
@@ -223,14 +218,15 @@ async def each_suppression(
     """All of them with the keyed hash of the number, read as they are asked for; needs a
     transaction.
     """
-    async for row in conn.cursor(f"{_WHICH} ORDER BY s.id DESC", *_values(which), prefetch=500):
+    query = f"{_WHICH} ORDER BY s.id DESC"
+    async for row in sql.cursor(conn, query, prefetch=500, **asdict(which)):
         yield row["phone_hash"], _suppression(row)
 
 
 async def count_suppressions(conn: Connection, which: SuppressionFilter) -> int:
     """How many there are."""
     query = f"SELECT count(*) FROM ({_WHICH}) s"  # noqa: S608  # a constant
-    count: int = await conn.fetchval(query, *_values(which))
+    count: int = await sql.fetchval(conn, query, **asdict(which))
     return count
 
 
@@ -238,15 +234,16 @@ async def insert_export(
     conn: Connection, user_id: UUID | None, reason: str, suppressions: int, now: datetime
 ) -> UUID:
     """Write down that somebody took the list out, and why; returns the record's id."""
-    export_id: UUID = await conn.fetchval(
+    export_id: UUID = await sql.fetchval(
+        conn,
         """
         INSERT INTO suppression_exports (exported_by, reason, suppressions, exported_at)
-        VALUES ($1, $2, $3, $4) RETURNING id
+        VALUES (:user_id, :reason, :suppressions, :now) RETURNING id
         """,
-        user_id,
-        reason,
-        suppressions,
-        now,
+        user_id=user_id,
+        reason=reason,
+        suppressions=suppressions,
+        now=now,
     )
     return export_id
 
@@ -257,20 +254,21 @@ async def delete_suppression(conn: Connection, suppression_id: UUID, scope: UUID
     Raises:
         NotFound: there is none of this id in the scope; see `SuppressionFilter`.
     """
-    status = await conn.execute(
+    status = await sql.execute(
+        conn,
         f"""
         WITH lifted AS MATERIALIZED (
             SELECT s.id, s.phone_hash, s.reason
             FROM suppressions s LEFT JOIN users u ON u.id = s.created_by
-            WHERE s.id = $1 AND {_of("$2")}
+            WHERE s.id = :suppression_id AND {_of(":scope")}
         ), forgotten AS (
             DELETE FROM dead_reports d USING lifted l
             WHERE l.reason = 'dead_number' AND d.phone_hash = l.phone_hash
         )
         DELETE FROM suppressions s USING lifted l WHERE s.id = l.id
         """,  # noqa: S608  # constants
-        suppression_id,
-        scope,
+        suppression_id=suppression_id,
+        scope=scope,
     )
     if not affected(status):
         raise NotFound(f"there is no suppression {suppression_id}")
@@ -278,7 +276,9 @@ async def delete_suppression(conn: Connection, suppression_id: UUID, scope: UUID
 
 async def department_name(conn: Connection, department_id: UUID) -> str:
     """What a department is called."""
-    name: str = await conn.fetchval("SELECT name FROM departments WHERE id = $1", department_id)
+    name: str = await sql.fetchval(
+        conn, "SELECT name FROM departments WHERE id = :department_id", department_id=department_id
+    )
     return name
 
 
