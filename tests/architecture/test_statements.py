@@ -13,10 +13,6 @@ NUMBERED: frozenset[str] = frozenset(
     {
         "audience/segments",
         "campaigns/audience",
-        "campaigns/calendar",
-        "campaigns/core",
-        "campaigns/plans",
-        "campaigns/stops",
         "delivery/inbound",
         "delivery/receipts",
         "delivery/uncertain",

@@ -9,6 +9,7 @@ from uuid import UUID
 from service.campaigns.calendar.holidays import CalendarChanges, Holidays
 from service.campaigns.calendar.hours import County, HourRules
 from service.errors import Conflict
+from service.storage import sql
 from service.storage.locks import lock_county
 from service.storage.postgres import Connection
 
@@ -43,14 +44,16 @@ async def versions(
     conn: Connection, kind: SettingKind, before: int | None = None, limit: int = 1
 ) -> list[SettingVersion]:
     """What was set of a kind, from new to old."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT id, body, reason, set_by, set_at FROM county_settings
-        WHERE kind = $1 AND ($2::bigint IS NULL OR id < $2) ORDER BY id DESC LIMIT $3
+        WHERE kind = :kind AND (:before::bigint IS NULL OR id < :before) ORDER BY id DESC
+        LIMIT :limit
         """,
-        kind,
-        before,
-        limit,
+        kind=kind,
+        before=before,
+        limit=limit,
     )
     return [SettingVersion(**row) for row in rows]
 
@@ -82,15 +85,16 @@ async def insert_version(
     now: datetime,
 ) -> int:
     """Put a new version in force; returns its number."""
-    version: int = await conn.fetchval(
+    version: int = await sql.fetchval(
+        conn,
         """
         INSERT INTO county_settings (kind, body, reason, set_by, set_at)
-        VALUES ($1, $2, $3, $4, $5) RETURNING id
+        VALUES (:kind, :body, :reason, :set_by, :now) RETURNING id
         """,
-        kind,
-        body,
-        reason,
-        set_by,
-        now,
+        kind=kind,
+        body=body,
+        reason=reason,
+        set_by=set_by,
+        now=now,
     )
     return version

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from service.campaigns.calendar.fires import Fire
+from service.storage import sql
 from service.storage.postgres import Connection, affected
 
 
@@ -36,12 +37,13 @@ async def last_planned(conn: Connection, campaign_id: UUID) -> datetime | None:
     """The planned instant of the last fire of a campaign that was dealt with, or waits for a
     person. One that was missed may still take place.
     """
-    found: datetime | None = await conn.fetchval(
+    found: datetime | None = await sql.fetchval(
+        conn,
         """
         SELECT max(planned_at) FROM campaign_fires
-        WHERE campaign_id = $1 AND outcome <> 'missed'
+        WHERE campaign_id = :campaign_id AND outcome <> 'missed'
         """,
-        campaign_id,
+        campaign_id=campaign_id,
     )
     return found
 
@@ -50,16 +52,17 @@ async def insert_skipped(
     conn: Connection, campaign_id: UUID, skipped: Sequence[Fire], now: datetime
 ) -> None:
     """Record fires that do not take place; they may have been missed or held before."""
-    await conn.executemany(
+    await sql.executemany(
+        conn,
         """
         INSERT INTO campaign_fires AS f (campaign_id, planned_at, outcome, note, code, at)
-        VALUES ($1, $2, 'skipped', $3, $4, $5)
+        VALUES (:campaign_id, :planned_at, 'skipped', :note, :code, :now)
         ON CONFLICT (campaign_id, planned_at) DO UPDATE
             SET outcome = 'skipped', note = excluded.note, code = excluded.code, at = excluded.at,
                 released_at = NULL, released_by = NULL
         WHERE f.outcome IN ('missed', 'held')
         """,
-        [(campaign_id, fire.planned_at, fire.note, fire.code, now) for fire in skipped],
+        [_row(campaign_id, fire, now) for fire in skipped],
     )
 
 
@@ -71,21 +74,22 @@ async def insert_fired(
     Raises:
         ValueError: it was dealt with before.
     """
-    status = await conn.execute(
+    status = await sql.execute(
+        conn,
         """
         INSERT INTO campaign_fires AS f (campaign_id, planned_at, outcome, note, code, run_id, at)
-        VALUES ($1, $2, 'fired', $3, $4, $5, $6)
+        VALUES (:campaign_id, :planned_at, 'fired', :note, :code, :run_id, :now)
         ON CONFLICT (campaign_id, planned_at) DO UPDATE
             SET outcome = 'fired', note = excluded.note, code = excluded.code,
                 run_id = excluded.run_id, at = excluded.at
         WHERE f.outcome IN ('missed', 'held')
         """,
-        campaign_id,
-        fire.planned_at,
-        fire.note,
-        fire.code,
-        run_id,
-        now,
+        campaign_id=campaign_id,
+        planned_at=fire.planned_at,
+        note=fire.note,
+        code=fire.code,
+        run_id=run_id,
+        now=now,
     )
     if not affected(status):
         raise ValueError(f"the fire of {fire.planned_at} was dealt with before")
@@ -102,27 +106,29 @@ async def insert_held(
 
     One that was released and cannot take place waits again.
     """
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         INSERT INTO campaign_fires AS f
             (campaign_id, planned_at, outcome, note, code, at, released_at, released_by, others,
              people)
-        VALUES ($1, $2, 'held', $3, $4, $5,
-                CASE WHEN $6::uuid IS NOT NULL THEN $5::timestamptz END, $6, $7, $8)
+        VALUES (:campaign_id, :planned_at, 'held', :note, :code, :now,
+                CASE WHEN :released_by::uuid IS NOT NULL THEN :now::timestamptz END, :released_by,
+                    :others, :people)
         ON CONFLICT (campaign_id, planned_at) DO UPDATE
             SET outcome = 'held', note = excluded.note, code = excluded.code, at = excluded.at,
                 released_at = excluded.released_at, released_by = excluded.released_by,
                 others = excluded.others, people = excluded.people
         WHERE f.outcome IN ('missed', 'held')
         """,
-        campaign_id,
-        fire.planned_at,
-        fire.note,
-        fire.code,
-        now,
-        released_by,
-        fire.others,
-        fire.people,
+        campaign_id=campaign_id,
+        planned_at=fire.planned_at,
+        note=fire.note,
+        code=fire.code,
+        now=now,
+        released_by=released_by,
+        others=fire.others,
+        people=fire.people,
     )
 
 
@@ -130,40 +136,53 @@ async def insert_missed(
     conn: Connection, campaign_id: UUID, missed: Sequence[Fire], now: datetime
 ) -> None:
     """Record fires whose time passed while their campaign could not fire, if they have no row."""
-    await conn.executemany(
+    await sql.executemany(
+        conn,
         """
         INSERT INTO campaign_fires (campaign_id, planned_at, outcome, note, code, at)
-        VALUES ($1, $2, 'missed', $3, $4, $5) ON CONFLICT DO NOTHING
+        VALUES (:campaign_id, :planned_at, 'missed', :note, :code, :now) ON CONFLICT DO NOTHING
         """,
-        [(campaign_id, fire.planned_at, fire.note, fire.code, now) for fire in missed],
+        [_row(campaign_id, fire, now) for fire in missed],
     )
+
+
+def _row(campaign_id: UUID, fire: Fire, now: datetime) -> dict[str, Any]:
+    return {
+        "campaign_id": campaign_id,
+        "planned_at": fire.planned_at,
+        "note": fire.note,
+        "code": fire.code,
+        "now": now,
+    }
 
 
 async def skip_held(
     conn: Connection, campaign_id: UUID, code: str, note: str, now: datetime
 ) -> None:
     """Record that no fire of a campaign that is held, or was let go, takes place any more."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE campaign_fires SET outcome = 'skipped', code = $2, note = $3, at = $4,
+        UPDATE campaign_fires SET outcome = 'skipped', code = :code, note = :note, at = :now,
             released_at = NULL, released_by = NULL
-        WHERE campaign_id = $1 AND outcome = 'held'
+        WHERE campaign_id = :campaign_id AND outcome = 'held'
         """,
-        campaign_id,
-        code,
-        note,
-        now,
+        campaign_id=campaign_id,
+        code=code,
+        note=note,
+        now=now,
     )
 
 
 async def held_fires(conn: Connection, campaign_id: UUID) -> list[FireRecord]:
     """The fires of a campaign that wait for a person, from old to new."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
-        {_FIRE} WHERE campaign_id = $1 AND outcome = 'held' AND released_at IS NULL
+        {_FIRE} WHERE campaign_id = :campaign_id AND outcome = 'held' AND released_at IS NULL
         ORDER BY planned_at
         """,
-        campaign_id,
+        campaign_id=campaign_id,
     )
     return [FireRecord(*row) for row in rows]
 
@@ -186,33 +205,38 @@ async def released_fire(
     conn: Connection, campaign_id: UUID, planned_at: datetime
 ) -> FireRecord | None:
     """One of them, if it has not taken place; ask with the campaign locked."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         f"""
-        {_FIRE} WHERE campaign_id = $1 AND planned_at = $2 AND outcome = 'held'
+        {_FIRE} WHERE campaign_id = :campaign_id AND planned_at = :planned_at AND outcome = 'held'
           AND released_at IS NOT NULL
         """,
-        campaign_id,
-        planned_at,
+        campaign_id=campaign_id,
+        planned_at=planned_at,
     )
     return FireRecord(*row) if row else None
 
 
 async def fire_waits(conn: Connection, campaign_id: UUID) -> bool:
     """Whether a fire of a campaign is held, or was let go and has no run yet."""
-    found: bool = await conn.fetchval(
+    found: bool = await sql.fetchval(
+        conn,
         """
         SELECT EXISTS (
-            SELECT FROM campaign_fires WHERE campaign_id = $1 AND outcome = 'held')
+            SELECT FROM campaign_fires WHERE campaign_id = :campaign_id AND outcome = 'held')
         """,
-        campaign_id,
+        campaign_id=campaign_id,
     )
     return found
 
 
 async def decided_at(conn: Connection, campaign_id: UUID, at: datetime) -> list[FireRecord]:
     """The fires of which something was decided at an instant, from old to new."""
-    rows = await conn.fetch(
-        f"{_FIRE} WHERE campaign_id = $1 AND at = $2 ORDER BY planned_at", campaign_id, at
+    rows = await sql.fetch(
+        conn,
+        f"{_FIRE} WHERE campaign_id = :campaign_id AND at = :at ORDER BY planned_at",
+        campaign_id=campaign_id,
+        at=at,
     )
     return [FireRecord(*row) for row in rows]
 
@@ -221,14 +245,16 @@ async def list_fires(
     conn: Connection, campaign_id: UUID, before: datetime | None, limit: int
 ) -> list[FireRecord]:
     """A page of a campaign's fires, from new to old."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
-        {_FIRE} WHERE campaign_id = $1 AND ($2::timestamptz IS NULL OR planned_at < $2)
-        ORDER BY planned_at DESC LIMIT $3
+        {_FIRE} WHERE campaign_id = :campaign_id
+          AND (:before::timestamptz IS NULL OR planned_at < :before)
+        ORDER BY planned_at DESC LIMIT :limit
         """,
-        campaign_id,
-        before,
-        limit,
+        campaign_id=campaign_id,
+        before=before,
+        limit=limit,
     )
     return [FireRecord(*row) for row in rows]
 
@@ -237,28 +263,30 @@ async def fires_between(
     conn: Connection, campaign_id: UUID, start: datetime, end: datetime
 ) -> list[FireRecord]:
     """What became of the fires of a campaign that were planned in a span of time, in order."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
-        {_FIRE} WHERE campaign_id = $1 AND planned_at >= $2 AND planned_at < $3
+        {_FIRE} WHERE campaign_id = :campaign_id AND planned_at >= :start AND planned_at < :end
         ORDER BY planned_at
         """,
-        campaign_id,
-        start,
-        end,
+        campaign_id=campaign_id,
+        start=start,
+        end=end,
     )
     return [FireRecord(*row) for row in rows]
 
 
 async def expecting(conn: Connection, before: datetime) -> list[UUID]:
     """Campaigns that may not fire, and whose next fire was expected before an instant."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT id FROM campaigns
         WHERE state IN ('paused', 'held', 'pending_approval', 'returned', 'draft')
-          AND expected_at < $1
+          AND expected_at < :before
         ORDER BY id
         """,
-        before,
+        before=before,
     )
     return [row["id"] for row in rows]
 
@@ -269,24 +297,31 @@ async def get_expected(
     """Since when a fire of such a campaign is expected, and the code of its last move; None: it may
     fire by now, or nothing is expected.
     """
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         """
         SELECT expected_at, coalesce((
             SELECT m.code FROM campaign_moves m WHERE m.campaign_id = c.id
             ORDER BY m.id DESC LIMIT 1), '') AS code
         FROM campaigns c
-        WHERE id = $1 AND state IN ('paused', 'held', 'pending_approval', 'returned', 'draft')
-          AND expected_at < $2
+        WHERE id = :campaign_id
+          AND state IN ('paused', 'held', 'pending_approval', 'returned', 'draft')
+          AND expected_at < :before
         """,
-        campaign_id,
-        before,
+        campaign_id=campaign_id,
+        before=before,
     )
     return None if row is None else (row["expected_at"], row["code"])
 
 
 async def set_expected(conn: Connection, campaign_id: UUID, at: datetime | None) -> None:
     """When the next fire is expected that has no row yet; None: none is to come."""
-    await conn.execute("UPDATE campaigns SET expected_at = $2 WHERE id = $1", campaign_id, at)
+    await sql.execute(
+        conn,
+        "UPDATE campaigns SET expected_at = :at WHERE id = :campaign_id",
+        campaign_id=campaign_id,
+        at=at,
+    )
 
 
 async def not_armed(conn: Connection) -> list[UUID]:
@@ -304,10 +339,11 @@ async def not_armed(conn: Connection) -> list[UUID]:
 
 async def set_silent(conn: Connection, campaign_id: UUID, now: datetime) -> None:
     """Note that a campaign does not fire although it should; once, until it is armed again."""
-    await conn.execute(
-        "UPDATE campaigns SET silent_since = $2 WHERE id = $1 AND silent_since IS NULL",
-        campaign_id,
-        now,
+    await sql.execute(
+        conn,
+        "UPDATE campaigns SET silent_since = :now WHERE id = :campaign_id AND silent_since IS NULL",
+        campaign_id=campaign_id,
+        now=now,
     )
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.campaigns.core.model import Campaign, Content, Run
+from service.storage import sql
 from service.storage.locks import lock_each_run
 from service.storage.postgres import Connection, affected
 
@@ -40,17 +41,20 @@ async def insert_run(
     """
     schedule = campaign.plan.schedule.as_json()
     terms = content.terms
-    run_id: UUID | None = await conn.fetchval(
+    run_id: UUID | None = await sql.fetchval(
+        conn,
         """
         INSERT INTO runs (campaign_id, department_id, fire_at, state, priority, class, text, rule,
                           channels, send_hours, timezone, valid_until, max_tps, created_at,
                           audience, beyond_hours, on_quiet_days, baseline, key_mode,
                           over_cap, safety, newcomers, text_no, follows, relation,
                           mode, content, release)
-        SELECT id, department_id, $12, 'expanding', priority, $2, $3, $4,
-               channels, $5, $6, least($7, period_end), max_tps, $8, $9, $10, $11, baseline,
-               key_mode, CASE WHEN $16 = 'resend' THEN 'send' ELSE over_cap END, safety,
-               $13, $14, $15, $16, CASE WHEN drill THEN 'drill' ELSE 'real' END, $17,
+        SELECT id, department_id, :fire_at, 'expanding', priority, :message_class, :text, :rule,
+               channels, :send_hours, :timezone, least(:valid_until, period_end), max_tps, :now,
+                   :audience, :beyond, :on_quiet_days, baseline,
+               key_mode, CASE WHEN :relation = 'resend' THEN 'send' ELSE over_cap END, safety,
+               :newcomers, :text_no, :follows, :relation,
+                   CASE WHEN drill THEN 'drill' ELSE 'real' END, :content,
                jsonb_build_object(
                    'submitted_by', submitted_by, 'submitted_at', submitted_at,
                    'approved_by', approved_by, 'approved_at', approved_at,
@@ -58,64 +62,70 @@ async def insert_run(
                    'second_approved_at', second_approved_at,
                    'second_approved_for', second_approved_for,
                    'approved_sha256', encode(approved_hash, 'hex'))
-        FROM campaigns WHERE id = $1
+        FROM campaigns WHERE id = :campaign_id
         ON CONFLICT DO NOTHING
         RETURNING id
         """,
-        campaign.id,
-        content.message_class,
-        content.texts[text_no - 1].text,
-        content.rule,
-        schedule["send_hours"],
-        schedule["timezone"],
-        valid_until,
-        now,
-        terms.audience,
-        terms.beyond,
-        terms.on_quiet_days,
-        fire_at,
-        schedule.get("roles") if follow.run_id is None else None,
-        text_no,
-        *follow,
-        content.canonical.decode(),
+        campaign_id=campaign.id,
+        message_class=content.message_class,
+        text=content.texts[text_no - 1].text,
+        rule=content.rule,
+        send_hours=schedule["send_hours"],
+        timezone=schedule["timezone"],
+        valid_until=valid_until,
+        now=now,
+        audience=terms.audience,
+        beyond=terms.beyond,
+        on_quiet_days=terms.on_quiet_days,
+        fire_at=fire_at,
+        newcomers=schedule.get("roles") if follow.run_id is None else None,
+        text_no=text_no,
+        follows=follow.run_id,
+        relation=follow.relation,
+        content=content.canonical.decode(),
     )
     return run_id
 
 
 async def last_fire(conn: Connection, campaign_id: UUID) -> Run | None:
     """The run of the campaign's last fire."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         f"""
-        {_RUN} WHERE campaign_id = $1 AND follows IS NULL AND mode <> 'test'
+        {_RUN} WHERE campaign_id = :campaign_id AND follows IS NULL AND mode <> 'test'
         ORDER BY fire_at DESC LIMIT 1
         """,
-        campaign_id,
+        campaign_id=campaign_id,
     )
     return Run(*row) if row else None
 
 
 async def text_of(conn: Connection, run_id: UUID) -> str:
     """What a run sends, before its variables are filled."""
-    text: str = await conn.fetchval("SELECT text FROM runs WHERE id = $1", run_id)
+    text: str = await sql.fetchval(conn, "SELECT text FROM runs WHERE id = :run_id", run_id=run_id)
     return text
 
 
 async def choose_channels(conn: Connection, run_id: UUID, channels: Sequence[int]) -> None:
     """Keep a run that has no ledger yet to these channels."""
-    await conn.execute(
-        "UPDATE runs SET channels = $2 WHERE id = $1 AND state = 'expanding'", run_id, channels
+    await sql.execute(
+        conn,
+        "UPDATE runs SET channels = :channels WHERE id = :run_id AND state = 'expanding'",
+        run_id=run_id,
+        channels=channels,
     )
 
 
 async def last_text(conn: Connection, campaign_id: UUID) -> int | None:
     """The number of the text that the campaign's last fire sent; None: it has not fired."""
-    found: int | None = await conn.fetchval(
+    found: int | None = await sql.fetchval(
+        conn,
         """
         SELECT text_no FROM runs
-        WHERE campaign_id = $1 AND follows IS NULL AND mode <> 'test'
+        WHERE campaign_id = :campaign_id AND follows IS NULL AND mode <> 'test'
         ORDER BY fire_at DESC LIMIT 1
         """,
-        campaign_id,
+        campaign_id=campaign_id,
     )
     return found
 
@@ -130,8 +140,11 @@ _RUN = """
 
 async def get_run(conn: Connection, run_id: UUID, scope: UUID | None) -> Run | None:
     """One run of a department; None: of any."""
-    row = await conn.fetchrow(
-        f"{_RUN} WHERE id = $1 AND ($2::uuid IS NULL OR department_id = $2)", run_id, scope
+    row = await sql.fetchrow(
+        conn,
+        f"{_RUN} WHERE id = :run_id AND (:scope::uuid IS NULL OR department_id = :scope)",
+        run_id=run_id,
+        scope=scope,
     )
     return Run(*row) if row else None
 
@@ -140,18 +153,19 @@ async def list_runs(
     conn: Connection, campaign_id: UUID, before: UUID | None, limit: int
 ) -> list[Run]:
     """A page of a campaign's runs and of their corrections, from new to old."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
-        {_RUN} WHERE ($2::uuid IS NULL OR id < $2) AND id IN (
-            SELECT id FROM runs WHERE campaign_id = $1
+        {_RUN} WHERE (:before::uuid IS NULL OR id < :before) AND id IN (
+            SELECT id FROM runs WHERE campaign_id = :campaign_id
             UNION ALL
             SELECT f.id FROM runs f JOIN runs r ON r.id = f.follows
-            WHERE r.campaign_id = $1 AND f.relation = 'correction')
-        ORDER BY id DESC LIMIT $3
+            WHERE r.campaign_id = :campaign_id AND f.relation = 'correction')
+        ORDER BY id DESC LIMIT :limit
         """,  # noqa: S608  # constants
-        campaign_id,
-        before,
-        limit,
+        campaign_id=campaign_id,
+        before=before,
+        limit=limit,
     )
     return [Run(*row) for row in rows]
 
@@ -162,10 +176,11 @@ async def lock_open_runs(conn: Connection, campaign_id: UUID) -> list[UUID]:
     The locks last to the end of the transaction, so that whatever state is set now is what the
     next hand-off finds (invariant I7).
     """
-    rows = await conn.fetch(
-        "SELECT id FROM runs WHERE campaign_id = $1 AND state = ANY($2) ORDER BY id",
-        campaign_id,
-        OPEN,
+    rows = await sql.fetch(
+        conn,
+        "SELECT id FROM runs WHERE campaign_id = :campaign_id AND state = ANY(:open) ORDER BY id",
+        campaign_id=campaign_id,
+        open=OPEN,
     )
     runs: list[UUID] = [row["id"] for row in rows]
     await lock_each_run(conn, runs)
@@ -174,13 +189,15 @@ async def lock_open_runs(conn: Connection, campaign_id: UUID) -> list[UUID]:
 
 async def goes_on(conn: Connection, campaign_id: UUID) -> bool:
     """Whether a run of a campaign is still going out; tests are none."""
-    found: bool = await conn.fetchval(
+    found: bool = await sql.fetchval(
+        conn,
         """
         SELECT EXISTS (
-            SELECT FROM runs WHERE campaign_id = $1 AND state = ANY($2) AND mode <> 'test')
+            SELECT FROM runs WHERE campaign_id = :campaign_id AND state = ANY(:open)
+              AND mode <> 'test')
         """,
-        campaign_id,
-        OPEN,
+        campaign_id=campaign_id,
+        open=OPEN,
     )
     return found
 
@@ -189,16 +206,17 @@ async def set_runs(
     conn: Connection, runs: Sequence[UUID], from_states: Sequence[str], to: str, now: datetime
 ) -> None:
     """Give these runs a state, those of them that are in one of `from_states`."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE runs SET state = $3,
-            finished_at = CASE WHEN $3 = 'cancelled' THEN $4::timestamptz ELSE finished_at END
-        WHERE id = ANY($1) AND state = ANY($2)
+        UPDATE runs SET state = :to,
+            finished_at = CASE WHEN :to = 'cancelled' THEN :now::timestamptz ELSE finished_at END
+        WHERE id = ANY(:runs) AND state = ANY(:from_states)
         """,
-        runs,
-        from_states,
-        to,
-        now,
+        runs=runs,
+        from_states=from_states,
+        to=to,
+        now=now,
     )
 
 
@@ -208,35 +226,37 @@ async def cancel_messages(conn: Connection, runs: Sequence[UUID], now: datetime)
     That is all of a small run. The rest of a large one is the sweep's, slice by slice: nothing of a
     cancelled run is handed off, so the answer need not wait for a million rows.
     """
-    status = await conn.execute(
+    status = await sql.execute(
+        conn,
         """
         WITH stretch AS MATERIALIZED (
             SELECT run_id, channel_id, first_no, last_no FROM slices
-            WHERE run_id = ANY($1) AND done_at IS NULL ORDER BY run_id, no LIMIT $3
+            WHERE run_id = ANY(:runs) AND done_at IS NULL ORDER BY run_id, no LIMIT :slices_at_once
         ), queued AS MATERIALIZED (
             SELECT m.row FROM stretch s, LATERAL (  -- by the key: statistics know no new run
                 SELECT ctid AS row FROM messages
                 WHERE run_id = s.run_id AND no BETWEEN s.first_no AND s.last_no
                   AND channel_id = s.channel_id AND state = 'queued' OFFSET 0) m
         )
-        UPDATE messages m SET state = 'cancelled', final_at = $2, reason = 'campaign_cancelled'
+        UPDATE messages m SET state = 'cancelled', final_at = :now, reason = 'campaign_cancelled'
         FROM queued q WHERE m.ctid = q.row AND m.state = 'queued'
         """,
-        runs,
-        now,
-        SLICES_AT_ONCE,
+        runs=runs,
+        now=now,
+        slices_at_once=SLICES_AT_ONCE,
     )
     return affected(status)
 
 
 async def campaigns_of(conn: Connection, runs: Sequence[UUID]) -> list[UUID]:
     """The campaigns of these runs; a direct run has none."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT DISTINCT campaign_id FROM runs
-        WHERE id = ANY($1) AND campaign_id IS NOT NULL ORDER BY campaign_id
+        WHERE id = ANY(:runs) AND campaign_id IS NOT NULL ORDER BY campaign_id
         """,
-        runs,
+        runs=runs,
     )
     return [row["campaign_id"] for row in rows]
 
@@ -247,7 +267,8 @@ async def finished_campaigns(
     """Those of these campaigns that have no open run, and whether a fire or step is to come, or
     waits for a person.
     """
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT id, next_fire_at IS NOT NULL OR EXISTS (
                    SELECT FROM sequence_steps s WHERE s.campaign_id = c.id AND s.outcome IS NULL)
@@ -255,11 +276,11 @@ async def finished_campaigns(
                    SELECT FROM campaign_fires f WHERE f.campaign_id = c.id AND f.outcome = 'held')
                    AS fires_again
         FROM campaigns c
-        WHERE id = ANY($1) AND state IN ('running', 'scheduled')
-          AND NOT EXISTS (SELECT FROM runs WHERE campaign_id = c.id AND state = ANY($2))
+        WHERE id = ANY(:campaign_ids) AND state IN ('running', 'scheduled')
+          AND NOT EXISTS (SELECT FROM runs WHERE campaign_id = c.id AND state = ANY(:open))
         ORDER BY id
         """,
-        campaign_ids,
-        OPEN,
+        campaign_ids=campaign_ids,
+        open=OPEN,
     )
     return [(row["id"], row["fires_again"]) for row in rows]

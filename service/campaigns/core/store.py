@@ -7,6 +7,7 @@ One module: whoever adds a column to a campaign finds all its statements here.
 
 from dataclasses import fields
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from service.accounts.people.model import By
@@ -23,6 +24,7 @@ from service.campaigns.core.model import (
 )
 from service.campaigns.core.safety import Safety
 from service.campaigns.core.texts import Further, MoreText
+from service.storage import sql
 from service.storage.postgres import Connection, Record, affected
 
 _CAMPAIGN = """
@@ -40,11 +42,16 @@ _CAMPAIGN = """
 
 async def count_drafts(conn: Connection, department_id: UUID) -> int:
     """How many drafts a department has; until the end of the transaction nobody else adds one."""
-    await conn.execute("SELECT FROM departments WHERE id = $1 FOR NO KEY UPDATE", department_id)
-    count: int = await conn.fetchval(
+    await sql.execute(
+        conn,
+        "SELECT FROM departments WHERE id = :department_id FOR NO KEY UPDATE",
+        department_id=department_id,
+    )
+    count: int = await sql.fetchval(
+        conn,
         "SELECT count(*) FROM campaigns"
-        " WHERE department_id = $1 AND state IN ('draft', 'returned')",
-        department_id,
+        " WHERE department_id = :department_id AND state IN ('draft', 'returned')",
+        department_id=department_id,
     )
     return count
 
@@ -59,23 +66,26 @@ async def insert_campaign(
     cloned_from: UUID | None = None,
 ) -> UUID:
     """Make a draft, with the latest versions of its templates."""
-    campaign_id: UUID = await conn.fetchval(
+    campaign_id: UUID = await sql.fetchval(
+        conn,
         """
         INSERT INTO campaigns (department_id, name, template_version_id, segment_id, channels,
                                priority, schedule, max_tps, over_cap, period_start, period_end,
                                drill, safety, corrects, state, created_by, edited_by, created_at,
                                key_mode, cloned_from)
-        SELECT $1, $2, v.id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'draft', $15, $15,
-               $16, $17, $18
-        FROM template_versions v WHERE v.template_id = $3 ORDER BY v.no DESC LIMIT 1
+        SELECT :department_id, :name, v.id, :segment_id, :channels, :priority, :schedule, :max_tps,
+            :over_cap, :period_start, :period_end, :drill, :safety, :corrects, 'draft', :user_id,
+                :user_id,
+               :now, :key_mode, :cloned_from
+        FROM template_versions v WHERE v.template_id = :template_id ORDER BY v.no DESC LIMIT 1
         RETURNING id
         """,
-        department_id,
-        *_columns(plan),
-        user_id,
-        now,
-        key_mode,
-        cloned_from,
+        department_id=department_id,
+        **_columns(plan),
+        user_id=user_id,
+        now=now,
+        key_mode=key_mode,
+        cloned_from=cloned_from,
     )
     await _set_texts(conn, campaign_id, plan)
     return campaign_id
@@ -83,70 +93,86 @@ async def insert_campaign(
 
 async def update_plan(conn: Connection, campaign_id: UUID, plan: Plan, user_id: UUID) -> None:
     """Change what a draft says, with the latest versions of its templates."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         UPDATE campaigns c
-        SET name = $2, segment_id = $4, channels = $5, priority = $6, schedule = $7, max_tps = $8,
-            over_cap = $9, period_start = $10, period_end = $11, drill = $12, safety = $13,
-            corrects = $14, edited_by = $15, template_version_id = (
-                SELECT id FROM template_versions WHERE template_id = $3 ORDER BY no DESC LIMIT 1)
-        WHERE c.id = $1
+        SET name = :name, segment_id = :segment_id, channels = :channels, priority = :priority,
+            schedule = :schedule, max_tps = :max_tps,
+            over_cap = :over_cap, period_start = :period_start, period_end = :period_end,
+                drill = :drill, safety = :safety,
+            corrects = :corrects, edited_by = :user_id, template_version_id = (
+                SELECT id FROM template_versions WHERE template_id = :template_id ORDER BY no DESC
+                LIMIT 1)
+        WHERE c.id = :campaign_id
         """,
-        campaign_id,
-        *_columns(plan),
-        user_id,
+        campaign_id=campaign_id,
+        **_columns(plan),
+        user_id=user_id,
     )
     await _set_texts(conn, campaign_id, plan)
 
 
 async def _set_texts(conn: Connection, campaign_id: UUID, plan: Plan) -> None:
     """Keep the texts after the first, each in its latest version."""
-    await conn.execute("DELETE FROM campaign_texts WHERE campaign_id = $1", campaign_id)
-    await conn.execute(
+    await sql.execute(
+        conn, "DELETE FROM campaign_texts WHERE campaign_id = :campaign_id", campaign_id=campaign_id
+    )
+    await sql.execute(
+        conn,
         """
         INSERT INTO campaign_texts (campaign_id, no, template_version_id, after_days)
-        SELECT $1, m.no + 1, (
+        SELECT :campaign_id, m.no + 1, (
             SELECT id FROM template_versions WHERE template_id = m.template_id
             ORDER BY no DESC LIMIT 1), m.after_days
-        FROM unnest($2::uuid[], $3::smallint[]) WITH ORDINALITY AS m(template_id, after_days, no)
+        FROM unnest(:template_ids::uuid[], :after_days::smallint[]) WITH ORDINALITY AS
+            m(template_id, after_days, no)
         """,
-        campaign_id,
-        [text.template_id for text in plan.more_texts],
-        [text.after_days for text in plan.more_texts],
+        campaign_id=campaign_id,
+        template_ids=[text.template_id for text in plan.more_texts],
+        after_days=[text.after_days for text in plan.more_texts],
     )
 
 
-def _columns(plan: Plan) -> tuple[object, ...]:
-    return (
-        plan.name,
-        plan.template_id,
-        plan.segment_id,
-        list(plan.channels) if plan.channels is not None else None,
-        plan.priority,
-        plan.schedule.as_json(),
-        plan.max_tps,
-        plan.over_cap,
-        plan.period_start,
-        plan.period_end,
-        plan.drill,
-        plan.safety.as_json(),
-        plan.corrects,
-    )
+def _columns(plan: Plan) -> dict[str, Any]:
+    return {
+        "name": plan.name,
+        "template_id": plan.template_id,
+        "segment_id": plan.segment_id,
+        "channels": list(plan.channels) if plan.channels is not None else None,
+        "priority": plan.priority,
+        "schedule": plan.schedule.as_json(),
+        "max_tps": plan.max_tps,
+        "over_cap": plan.over_cap,
+        "period_start": plan.period_start,
+        "period_end": plan.period_end,
+        "drill": plan.drill,
+        "safety": plan.safety.as_json(),
+        "corrects": plan.corrects,
+    }
 
 
 async def get_campaign(
     conn: Connection, campaign_id: UUID, scope: UUID | None, *, lock: bool = False
 ) -> Campaign | None:
     """One campaign of a department (None: of any); `lock` keeps all others from moving it."""
-    query = f"{_CAMPAIGN} WHERE c.id = $1 AND ($2::uuid IS NULL OR c.department_id = $2)"
-    row = await conn.fetchrow(query + " FOR UPDATE OF c" * lock, campaign_id, scope)
+    query = f"""
+        {_CAMPAIGN} WHERE c.id = :campaign_id AND (:scope::uuid IS NULL OR c.department_id = :scope)
+        """
+    row = await sql.fetchrow(
+        conn, query + " FOR UPDATE OF c" * lock, campaign_id=campaign_id, scope=scope
+    )
     return _campaign(row) if row else None
 
 
 async def lock_state(conn: Connection, campaign_id: UUID) -> State:
     """The state of a campaign, which nobody moves until the end of the transaction."""
     return State(
-        await conn.fetchval("SELECT state FROM campaigns WHERE id = $1 FOR UPDATE", campaign_id)
+        await sql.fetchval(
+            conn,
+            "SELECT state FROM campaigns WHERE id = :campaign_id FOR UPDATE",
+            campaign_id=campaign_id,
+        )
     )
 
 
@@ -154,17 +180,19 @@ async def list_campaigns(
     conn: Connection, scope: UUID | None, before: UUID | None, limit: int, state: str | None
 ) -> list[Campaign]:
     """A page of campaigns, from new to old; `state` keeps only those in that state."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         {_CAMPAIGN}
-        WHERE ($1::uuid IS NULL OR c.department_id = $1) AND ($2::uuid IS NULL OR c.id < $2)
-          AND ($4::text IS NULL OR c.state = $4)
-        ORDER BY c.id DESC LIMIT $3
+        WHERE (:scope::uuid IS NULL OR c.department_id = :scope)
+          AND (:before::uuid IS NULL OR c.id < :before)
+          AND (:state::text IS NULL OR c.state = :state)
+        ORDER BY c.id DESC LIMIT :limit
         """,
-        scope,
-        before,
-        limit,
-        state,
+        scope=scope,
+        before=before,
+        limit=limit,
+        state=state,
     )
     return [_campaign(row) for row in rows]
 
@@ -173,14 +201,15 @@ async def campaigns_ahead(conn: Connection, until: datetime) -> list[Campaign]:
     """Campaigns of all departments that may fire before an instant, or would if they were approved,
     by id.
     """
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         {_CAMPAIGN}
-        WHERE c.state <> ALL ($2) AND (c.next_fire_at IS NULL OR c.next_fire_at < $1)
+        WHERE c.state <> ALL (:states) AND (c.next_fire_at IS NULL OR c.next_fire_at < :until)
         ORDER BY c.id
         """,
-        until,
-        [state.value for state in ENDED],
+        until=until,
+        states=[state.value for state in ENDED],
     )
     return [_campaign(row) for row in rows]
 
@@ -190,63 +219,82 @@ async def move(conn: Connection, campaign_id: UUID, act: Act, to: State, by: By)
     allowed, results = MOVES[act]
     if to not in results:
         raise ValueError(f"{act} does not lead to {to}")
-    status = await conn.execute(
+    status = await sql.execute(
+        conn,
         """
         WITH moved AS (
-            UPDATE campaigns SET state = $2 WHERE id = $1 AND state = ANY($3)
+            UPDATE campaigns SET state = :to WHERE id = :campaign_id AND state = ANY(:states)
             RETURNING id, old.state AS from_state, new.state AS to_state
         )
         INSERT INTO campaign_moves (campaign_id, from_state, to_state, user_id, reason, at, code)
-        SELECT id, from_state, to_state, $4, $5, $6, $7 FROM moved
+        SELECT id, from_state, to_state, :user_id, :reason, :at, :code FROM moved
         """,
-        campaign_id,
-        to.value,
-        [state.value for state in allowed],
-        by.user_id,
-        by.reason,
-        by.at,
-        by.code,
+        campaign_id=campaign_id,
+        to=to.value,
+        states=[state.value for state in allowed],
+        user_id=by.user_id,
+        reason=by.reason,
+        at=by.at,
+        code=by.code,
     )
     return bool(affected(status))
 
 
 async def list_moves(conn: Connection, campaign_id: UUID) -> list[Move]:
     """Everything that happened to a campaign, from old to new."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT from_state, to_state, user_id, reason, at, code FROM campaign_moves
-        WHERE campaign_id = $1 ORDER BY id
+        WHERE campaign_id = :campaign_id ORDER BY id
         """,
-        campaign_id,
+        campaign_id=campaign_id,
     )
     return [Move(*row) for row in rows]
 
 
 async def freeze(conn: Connection, campaign_id: UUID, submission: CampaignSubmission) -> None:
     """Store what a submission freezes."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         UPDATE campaigns
-        SET template_version_id = $2, frozen_rule = $3, content_hash = $4, text_edited_by = $5,
-            rule_edited_by = $6, submitted_by = $7, submitted_at = $8, pending_until = $9,
-            baseline = $10, rule_editors = $11, text_editors = $12, verdict = $13
-        WHERE id = $1
+        SET template_version_id = :template_version_id, frozen_rule = :rule,
+            content_hash = :content_hash, text_edited_by = :text_edited_by,
+            rule_edited_by = :rule_edited_by, submitted_by = :submitted_by,
+                submitted_at = :submitted_at, pending_until = :pending_until,
+            baseline = :baseline, rule_editors = :rule_editors, text_editors = :text_editors,
+                verdict = :findings
+        WHERE id = :campaign_id
         """,
-        campaign_id,
-        submission.content.template_version_id,
-        submission.content.rule,
-        submission.content.hash,
-        *submission[1:-1],
-        list(submission.findings[0]),
+        campaign_id=campaign_id,
+        template_version_id=submission.content.template_version_id,
+        rule=submission.content.rule,
+        content_hash=submission.content.hash,
+        text_edited_by=submission.text_edited_by,
+        rule_edited_by=submission.rule_edited_by,
+        submitted_by=submission.submitted_by,
+        submitted_at=submission.submitted_at,
+        pending_until=submission.pending_until,
+        baseline=submission.baseline,
+        rule_editors=submission.rule_editors,
+        text_editors=submission.text_editors,
+        findings=list(submission.findings[0]),
     )
     further = zip(submission.content.further, submission.findings[1:], strict=True)
-    await conn.executemany(
+    await sql.executemany(
+        conn,
         """
-        UPDATE campaign_texts SET template_version_id = $3, verdict = $4
-        WHERE campaign_id = $1 AND no = $2
+        UPDATE campaign_texts SET template_version_id = :version_id, verdict = :findings
+        WHERE campaign_id = :campaign_id AND no = :no
         """,
         [
-            (campaign_id, no, words.template_version_id, list(findings))
+            {
+                "campaign_id": campaign_id,
+                "no": no,
+                "version_id": words.template_version_id,
+                "findings": list(findings),
+            }
             for no, (words, findings) in enumerate(further, 2)
         ],
     )
@@ -264,22 +312,23 @@ async def record_approval(
 
     The table's CHECKs refuse everybody who had a hand in it.
     """
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE campaigns SET approved_hash = $4,
-            second_approved_by = CASE WHEN approved_by IS NOT NULL THEN $2::uuid END,
-            second_approved_for = CASE WHEN approved_by IS NOT NULL THEN $3::uuid END,
-            second_approved_at = CASE WHEN approved_by IS NOT NULL THEN $5::timestamptz END,
-            approved_by = coalesce(approved_by, $2),
-            approved_for = CASE WHEN approved_by IS NULL THEN $3 ELSE approved_for END,
-            approved_at = coalesce(approved_at, $5)
-        WHERE id = $1
+        UPDATE campaigns SET approved_hash = :content_hash,
+            second_approved_by = CASE WHEN approved_by IS NOT NULL THEN :user_id::uuid END,
+            second_approved_for = CASE WHEN approved_by IS NOT NULL THEN :absent_id::uuid END,
+            second_approved_at = CASE WHEN approved_by IS NOT NULL THEN :now::timestamptz END,
+            approved_by = coalesce(approved_by, :user_id),
+            approved_for = CASE WHEN approved_by IS NULL THEN :absent_id ELSE approved_for END,
+            approved_at = coalesce(approved_at, :now)
+        WHERE id = :campaign_id
         """,
-        campaign_id,
-        user_id,
-        absent_id,
-        content_hash,
-        now,
+        campaign_id=campaign_id,
+        user_id=user_id,
+        absent_id=absent_id,
+        content_hash=content_hash,
+        now=now,
     )
 
 
@@ -287,23 +336,27 @@ async def reopen_approval(
     conn: Connection, campaign_id: UUID, baseline: int, pending_until: datetime
 ) -> None:
     """Take back the approvals of what was submitted; it waits for new ones, of this many people."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         UPDATE campaigns
-        SET baseline = $2, pending_until = $3, next_fire_at = NULL, approved_by = NULL,
+        SET baseline = :baseline, pending_until = :pending_until, next_fire_at = NULL,
+            approved_by = NULL,
             approved_at = NULL, approved_hash = NULL, approved_for = NULL,
             second_approved_by = NULL, second_approved_for = NULL, second_approved_at = NULL
-        WHERE id = $1
+        WHERE id = :campaign_id
         """,
-        campaign_id,
-        baseline,
-        pending_until,
+        campaign_id=campaign_id,
+        baseline=baseline,
+        pending_until=pending_until,
     )
 
 
 async def department_kind(conn: Connection, department_id: UUID) -> str:
     """What kind of department one is."""
-    kind: str = await conn.fetchval("SELECT kind FROM departments WHERE id = $1", department_id)
+    kind: str = await sql.fetchval(
+        conn, "SELECT kind FROM departments WHERE id = :department_id", department_id=department_id
+    )
     return kind
 
 
@@ -311,25 +364,30 @@ async def texts_tested(
     conn: Connection, campaign_id: UUID, content_hash: bytes, user_id: UUID
 ) -> set[int]:
     """The numbers of the texts of exactly this that left for the user's own phone, not refused."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT DISTINCT t.text_no FROM test_sends t, ledger_of(t.run_id) m
-        WHERE t.campaign_id = $1 AND t.content_hash = $2 AND t.user_id = $3
+        WHERE t.campaign_id = :campaign_id AND t.content_hash = :content_hash
+          AND t.user_id = :user_id
           AND m.state IN ('submitted', 'delivered')
         """,
-        campaign_id,
-        content_hash,
-        user_id,
+        campaign_id=campaign_id,
+        content_hash=content_hash,
+        user_id=user_id,
     )
     return {row["text_no"] for row in rows}
 
 
 async def void_submission(conn: Connection, campaign_id: UUID) -> None:
     """Forget the submission and the approval of a campaign that is a draft again."""
-    await conn.execute(
-        "UPDATE campaign_texts SET verdict = NULL WHERE campaign_id = $1", campaign_id
+    await sql.execute(
+        conn,
+        "UPDATE campaign_texts SET verdict = NULL WHERE campaign_id = :campaign_id",
+        campaign_id=campaign_id,
     )
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         UPDATE campaigns
         SET frozen_rule = NULL, verdict = NULL, content_hash = NULL, text_edited_by = NULL,
@@ -338,64 +396,70 @@ async def void_submission(conn: Connection, campaign_id: UUID) -> None:
             rule_editors = '{}', text_editors = '{}', approved_by = NULL, approved_at = NULL,
             approved_hash = NULL, approved_for = NULL, second_approved_by = NULL,
             second_approved_for = NULL, second_approved_at = NULL, next_fire_at = NULL
-        WHERE id = $1
+        WHERE id = :campaign_id
         """,
-        campaign_id,
+        campaign_id=campaign_id,
     )
 
 
 async def set_next_fire(conn: Connection, campaign_id: UUID, at: datetime | None) -> None:
     """When the campaign fires next; None: not again, or not before a person lets it."""
-    told = ", expected_at = $2, silent_since = NULL" if at is not None else ""
-    await conn.execute(
-        f"UPDATE campaigns SET next_fire_at = $2{told} WHERE id = $1",  # noqa: S608  # constants
-        campaign_id,
-        at,
+    told = ", expected_at = :at, silent_since = NULL" if at is not None else ""
+    await sql.execute(
+        conn,
+        f"UPDATE campaigns SET next_fire_at = :at{told} WHERE id = :campaign_id",  # noqa: S608  # constants
+        campaign_id=campaign_id,
+        at=at,
     )
 
 
 async def due_campaigns(conn: Connection, now: datetime) -> list[UUID]:
     """Campaigns whose time to fire has come."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
-        SELECT id FROM campaigns WHERE state IN ('scheduled', 'running') AND next_fire_at <= $1
+        SELECT id FROM campaigns WHERE state IN ('scheduled', 'running') AND next_fire_at <= :now
         ORDER BY next_fire_at
         """,
-        now,
+        now=now,
     )
     return [row["id"] for row in rows]
 
 
 async def lock_due_campaign(conn: Connection, campaign_id: UUID, now: datetime) -> Campaign | None:
     """The campaign, locked, if it is still due and no other scheduler has it."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         f"""
-        {_CAMPAIGN} WHERE c.id = $1 AND c.state IN ('scheduled', 'running')
-          AND c.next_fire_at <= $2
+        {_CAMPAIGN} WHERE c.id = :campaign_id AND c.state IN ('scheduled', 'running')
+          AND c.next_fire_at <= :now
         FOR UPDATE OF c SKIP LOCKED
         """,
-        campaign_id,
-        now,
+        campaign_id=campaign_id,
+        now=now,
     )
     return _campaign(row) if row else None
 
 
 async def lock_sending_campaign(conn: Connection, campaign_id: UUID) -> Campaign | None:
     """The campaign, locked, if it may send and no other scheduler has it."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         f"""
-        {_CAMPAIGN} WHERE c.id = $1 AND c.state IN ('scheduled', 'running')
+        {_CAMPAIGN} WHERE c.id = :campaign_id AND c.state IN ('scheduled', 'running')
         FOR UPDATE OF c SKIP LOCKED
         """,
-        campaign_id,
+        campaign_id=campaign_id,
     )
     return _campaign(row) if row else None
 
 
 async def overdue_approvals(conn: Connection, now: datetime) -> list[UUID]:
     """Campaigns that have waited too long for their approval."""
-    rows = await conn.fetch(
-        "SELECT id FROM campaigns WHERE state = 'pending_approval' AND pending_until <= $1", now
+    rows = await sql.fetch(
+        conn,
+        "SELECT id FROM campaigns WHERE state = 'pending_approval' AND pending_until <= :now",
+        now=now,
     )
     return [row["id"] for row in rows]
 

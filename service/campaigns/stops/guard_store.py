@@ -10,6 +10,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.campaigns.core.safety import Canary, Safety, SafetyFigures
+from service.storage import sql
 from service.storage.postgres import Connection, one
 
 LATEST_SLICES = 10
@@ -43,22 +44,25 @@ async def figures(
     conn: Connection, run_id: UUID, silence: timedelta, now: datetime, *, canary: bool = False
 ) -> SafetyFigures:
     """What is known of a run's latest texts since it was last resumed; `canary`: of its canary."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         """
         WITH run AS (
-            SELECT id, watched_from FROM runs WHERE id = $1
+            SELECT id, watched_from FROM runs WHERE id = :run_id
         ), stretch AS (
             (SELECT no, first_no, last_no, channel_id FROM slices
-             WHERE run_id = $1 AND touched AND (canary OR NOT $3::boolean) ORDER BY no DESC
-             LIMIT CASE WHEN $3::boolean THEN NULL ELSE $4::int END)
+             WHERE run_id = :run_id AND touched AND (canary OR NOT :canary::boolean)
+             ORDER BY no DESC
+             LIMIT CASE WHEN :canary::boolean THEN NULL ELSE :latest_slices::int END)
             UNION
             (SELECT no, first_no, last_no, channel_id FROM slices
-             WHERE run_id = $1 AND done_at <= $2 AND (canary OR NOT $3::boolean) ORDER BY no DESC
-             LIMIT CASE WHEN $3::boolean THEN NULL ELSE $5::int END)
+             WHERE run_id = :run_id AND done_at <= :before AND (canary OR NOT :canary::boolean)
+             ORDER BY no DESC
+             LIMIT CASE WHEN :canary::boolean THEN NULL ELSE :older_slices::int END)
         ), text AS (
             SELECT m.* FROM run, stretch s, LATERAL (
                 SELECT state, reason, submitted_at, marked_at FROM messages
-                WHERE run_id = $1 AND no BETWEEN s.first_no AND s.last_no
+                WHERE run_id = :run_id AND no BETWEEN s.first_no AND s.last_no
                   AND channel_id = s.channel_id OFFSET 0) m
             WHERE m.marked_at > coalesce(run.watched_from, '-infinity')
         )
@@ -70,65 +74,72 @@ async def figures(
                 WHERE state IN ('undelivered', 'rejected') AND reason = 'content_filter')
                 AS filtered,
             count(*) FILTER (WHERE state IN ('delivered', 'undelivered', 'expired')) AS heard,
-            count(*) FILTER (WHERE state = 'submitted' AND submitted_at <= $2) AS silent,
+            count(*) FILTER (WHERE state = 'submitted' AND submitted_at <= :before) AS silent,
             (SELECT coalesce(sum(last_no - first_no + 1), 0)::int FROM slices
-             WHERE run_id = $1 AND done_at IS NOT NULL) AS handed,
+             WHERE run_id = :run_id AND done_at IS NOT NULL) AS handed,
             (SELECT count(*) FROM inbound_texts t, run
-             WHERE t.run_id = $1 AND t.kind = 'opt_out'
+             WHERE t.run_id = :run_id AND t.kind = 'opt_out'
                AND t.received_at > coalesce(run.watched_from, '-infinity')) AS opted_out
         FROM text
         """,
-        run_id,
-        now - silence,
-        canary,
-        LATEST_SLICES,
-        OLDER_SLICES,
+        run_id=run_id,
+        before=now - silence,
+        canary=canary,
+        latest_slices=LATEST_SLICES,
+        older_slices=OLDER_SLICES,
     )
     return SafetyFigures(*one(row))
 
 
 async def canary_stand(conn: Connection, run_id: UUID) -> Canary:
     """How far a run's canary is. A text that failed and is tried again later has left once."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         """
         SELECT count(*) FILTER (WHERE m.state = 'submitting' OR m.state = 'queued' AND NOT EXISTS (
-                   SELECT FROM attempts a WHERE a.run_id = $1 AND a.no = m.no)) AS unsent,
+                   SELECT FROM attempts a WHERE a.run_id = :run_id AND a.no = m.no)) AS unsent,
                count(*) FILTER (WHERE m.state IN ('submitted', 'uncertain')) AS unheard,
                max(coalesce(m.submitted_at, m.marked_at)) AS last_at
         FROM slices s, LATERAL (
             SELECT no, state, submitted_at, marked_at FROM messages
-            WHERE run_id = $1 AND no BETWEEN s.first_no AND s.last_no
+            WHERE run_id = :run_id AND no BETWEEN s.first_no AND s.last_no
               AND channel_id = s.channel_id OFFSET 0) m
-        WHERE s.run_id = $1 AND s.canary
+        WHERE s.run_id = :run_id AND s.canary
         """,
-        run_id,
+        run_id=run_id,
     )
     return Canary(*one(row))
 
 
 async def set_canary(conn: Connection, run_id: UUID, to: str) -> None:
     """What became of a run's canary, as long as it is being sent."""
-    await conn.execute(
-        "UPDATE runs SET canary = $2 WHERE id = $1 AND canary = 'sending'", run_id, to
+    await sql.execute(
+        conn,
+        "UPDATE runs SET canary = :to WHERE id = :run_id AND canary = 'sending'",
+        run_id=run_id,
+        to=to,
     )
 
 
 async def trust_runs(conn: Connection, runs: list[UUID], now: datetime) -> None:
     """A person lets these runs go on: what was known against them is not held against them."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE runs SET watched_from = $2,
+        UPDATE runs SET watched_from = :now,
             canary = CASE WHEN canary = 'failed' THEN 'passed' ELSE canary END
-        WHERE id = ANY($1)
+        WHERE id = ANY(:runs)
         """,
-        runs,
-        now,
+        runs=runs,
+        now=now,
     )
 
 
 async def channels_of(conn: Connection, run_id: UUID) -> list[int]:
     """The channels on which a run has something to hand off."""
-    rows = await conn.fetch(
-        "SELECT DISTINCT channel_id FROM slices WHERE run_id = $1 AND done_at IS NULL", run_id
+    rows = await sql.fetch(
+        conn,
+        "SELECT DISTINCT channel_id FROM slices WHERE run_id = :run_id AND done_at IS NULL",
+        run_id=run_id,
     )
     return [row["channel_id"] for row in rows]

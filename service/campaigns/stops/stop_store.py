@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from service.storage import sql
 from service.storage.postgres import Connection, Record, one
 
 
@@ -41,8 +42,11 @@ async def stop_in_force(conn: Connection) -> StopOfAll | None:
 
 async def list_stops(conn: Connection, before: int | None, limit: int) -> list[StopOfAll]:
     """A page of stops, from new to old."""
-    rows: list[Record] = await conn.fetch(
-        f"{_STOP} WHERE ($1::bigint IS NULL OR id < $1) ORDER BY id DESC LIMIT $2", before, limit
+    rows: list[Record] = await sql.fetch(
+        conn,
+        f"{_STOP} WHERE (:before::bigint IS NULL OR id < :before) ORDER BY id DESC LIMIT :limit",
+        before=before,
+        limit=limit,
     )
     return [StopOfAll(*row) for row in rows]
 
@@ -51,15 +55,17 @@ async def insert_stop(
     conn: Connection, cause: str, reason: str, user_id: UUID | None, now: datetime
 ) -> bool:
     """Write a stop; False if one is in force already."""
-    row = await conn.fetchval(
+    row = await sql.fetchval(
+        conn,
         """
-        INSERT INTO stops (cause, reason, stopped_by, stopped_at) VALUES ($1, $2, $3, $4)
+        INSERT INTO stops (cause, reason, stopped_by, stopped_at)
+        VALUES (:cause, :reason, :user_id, :now)
         ON CONFLICT ((true)) WHERE lifted_at IS NULL DO NOTHING RETURNING id
         """,
-        cause,
-        reason,
-        user_id,
-        now,
+        cause=cause,
+        reason=reason,
+        user_id=user_id,
+        now=now,
     )
     return row is not None
 
@@ -68,15 +74,16 @@ async def lift_stop(
     conn: Connection, stop_id: int, user_id: UUID, reason: str, now: datetime
 ) -> None:
     """Note that a stop is over."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
-        UPDATE stops SET lifted_by = $2, lift_reason = $3, lifted_at = $4
-        WHERE id = $1 AND lifted_at IS NULL
+        UPDATE stops SET lifted_by = :user_id, lift_reason = :reason, lifted_at = :now
+        WHERE id = :stop_id AND lifted_at IS NULL
         """,
-        stop_id,
-        user_id,
-        reason,
-        now,
+        stop_id=stop_id,
+        user_id=user_id,
+        reason=reason,
+        now=now,
     )
 
 
@@ -96,15 +103,16 @@ async def set_direct_runs(conn: Connection, from_state: str, to: str, now: datet
 
     Only while the marks are locked out, or the runs do not send.
     """
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
-        UPDATE runs SET state = $2,
-            finished_at = CASE WHEN $2 = 'cancelled' THEN $3::timestamptz ELSE finished_at END
-        WHERE campaign_id IS NULL AND state = $1 RETURNING id
+        UPDATE runs SET state = :to,
+            finished_at = CASE WHEN :to = 'cancelled' THEN :now::timestamptz ELSE finished_at END
+        WHERE campaign_id IS NULL AND state = :from_state RETURNING id
         """,
-        from_state,
-        to,
-        now,
+        from_state=from_state,
+        to=to,
+        now=now,
     )
     return [row["id"] for row in rows]
 
@@ -129,19 +137,23 @@ async def get_generation(conn: Connection, *, lock: bool = False) -> Generation 
 
 async def beat(conn: Connection, cluster: str) -> Generation:
     """Count one more beat; the first one notes the cluster."""
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         """
-        INSERT INTO generation AS g (beat, cluster) VALUES (1, $1)
+        INSERT INTO generation AS g (beat, cluster) VALUES (1, :cluster)
         ON CONFLICT (one) DO UPDATE SET beat = g.beat + 1
         RETURNING id, beat, cluster
         """,
-        cluster,
+        cluster=cluster,
     )
     return Generation(*one(row))
 
 
 async def accept_generation(conn: Connection, beat_no: int, cluster: str) -> None:
     """From now on the database is this one: it was put on hold."""
-    await conn.execute(
-        "UPDATE generation SET beat = greatest(beat, $1), cluster = $2", beat_no, cluster
+    await sql.execute(
+        conn,
+        "UPDATE generation SET beat = greatest(beat, :beat_no), cluster = :cluster",
+        beat_no=beat_no,
+        cluster=cluster,
     )
