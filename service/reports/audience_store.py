@@ -8,6 +8,7 @@ from service.audience.segments.segment_sql import CARRIER, Compiled
 from service.audience.segments.segment_store import WORK_MEMORY, reached
 from service.campaigns.core.model import ENDED
 from service.reports.audience import SAMPLE, PlanAudience
+from service.storage import sql
 from service.storage.postgres import Connection, Record, one
 
 FIRST_RULE_PARAMETER = 5
@@ -17,7 +18,8 @@ async def next_uncounted(conn: Connection, before: datetime) -> Record | None:
     """A plan that was not counted since `before`, or by another rule: id, department_id, class and
     rule; None: there is none.
     """
-    return await conn.fetchrow(
+    return await sql.fetchrow(
+        conn,
         """
         SELECT c.id, c.department_id, t.class, coalesce(c.frozen_rule, s.rule) AS rule
         FROM campaigns c
@@ -25,12 +27,12 @@ async def next_uncounted(conn: Connection, before: datetime) -> Record | None:
         JOIN template_versions v ON v.id = c.template_version_id
         JOIN templates t ON t.id = v.template_id
         LEFT JOIN audience_estimates e ON e.campaign_id = c.id
-        WHERE c.state <> ALL ($2)
-          AND (e.rule IS DISTINCT FROM coalesce(c.frozen_rule, s.rule) OR e.counted_at < $1)
+        WHERE c.state <> ALL (:states)
+          AND (e.rule IS DISTINCT FROM coalesce(c.frozen_rule, s.rule) OR e.counted_at < :before)
         ORDER BY e.counted_at NULLS FIRST, c.id LIMIT 1
         """,
-        before,
-        [state.value for state in ENDED],
+        before=before,
+        states=[state.value for state in ENDED],
     )
 
 
@@ -68,20 +70,21 @@ async def save_audience(
     conn: Connection, campaign_id: UUID, rule: str, audience: PlanAudience | None, now: datetime
 ) -> None:
     """Keep what was counted; None: the rule could not be read."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         INSERT INTO audience_estimates (campaign_id, rule, counted_at, target, by_carrier, sample)
-        SELECT id, $2, $3, $4, $5, $6 FROM campaigns WHERE id = $1
+        SELECT id, :rule, :now, :target, :by_carrier, :sample FROM campaigns WHERE id = :campaign_id
         ON CONFLICT (campaign_id) DO UPDATE SET
             rule = excluded.rule, counted_at = excluded.counted_at, target = excluded.target,
             by_carrier = excluded.by_carrier, sample = excluded.sample
         """,
-        campaign_id,
-        rule,
-        now,
-        audience.target if audience else None,
-        dict(audience.by_carrier) if audience else {},
-        list(audience.sample) if audience else [],
+        campaign_id=campaign_id,
+        rule=rule,
+        now=now,
+        target=audience.target if audience else None,
+        by_carrier=dict(audience.by_carrier) if audience else {},
+        sample=list(audience.sample) if audience else [],
     )
 
 
@@ -89,12 +92,13 @@ async def saved_audiences(
     conn: Connection, campaign_ids: Collection[UUID]
 ) -> dict[UUID, PlanAudience]:
     """What was counted of these plans."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT campaign_id, target, by_carrier, sample FROM audience_estimates
-        WHERE campaign_id = ANY ($1) AND target IS NOT NULL
+        WHERE campaign_id = ANY (:campaign_ids) AND target IS NOT NULL
         """,
-        list(campaign_ids),
+        campaign_ids=list(campaign_ids),
     )
     return {
         row["campaign_id"]: PlanAudience(row["target"], row["by_carrier"], row["sample"])

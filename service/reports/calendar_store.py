@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from service.storage import sql
 from service.storage.postgres import Connection, Record
 
 
@@ -23,18 +24,24 @@ async def departments(conn: Connection) -> dict[UUID, CalendarDepartment]:
 
 async def segment_rules(conn: Connection, segment_ids: Collection[UUID]) -> dict[UUID, str]:
     """The rules of these segments, as they stand."""
-    rows = await conn.fetch("SELECT id, rule FROM segments WHERE id = ANY ($1)", list(segment_ids))
+    rows = await sql.fetch(
+        conn,
+        "SELECT id, rule FROM segments WHERE id = ANY (:segment_ids)",
+        segment_ids=list(segment_ids),
+    )
     return {row["id"]: row["rule"] for row in rows}
 
 
 async def last_texts(conn: Connection, campaign_ids: Collection[UUID]) -> dict[UUID, int]:
     """Which of its texts each of these campaigns sent last, of those that have fired."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT DISTINCT ON (campaign_id) campaign_id, text_no FROM runs
-        WHERE campaign_id = ANY ($1) AND mode <> 'test' ORDER BY campaign_id, fire_at DESC
+        WHERE campaign_id = ANY (:campaign_ids) AND mode <> 'test'
+        ORDER BY campaign_id, fire_at DESC
         """,
-        list(campaign_ids),
+        campaign_ids=list(campaign_ids),
     )
     return {row["campaign_id"]: row["text_no"] for row in rows}
 
@@ -43,7 +50,8 @@ async def past_fires(
     conn: Connection, scope: UUID | None, start: datetime, end: datetime
 ) -> list[Record]:
     """What became of the fires of a department's campaigns (None: of all) from start to end."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         SELECT f.campaign_id, f.planned_at, f.note, f.outcome, f.code, f.run_id, c.name,
                c.department_id, c.priority,
@@ -55,23 +63,25 @@ async def past_fires(
         JOIN template_versions v ON v.id = c.template_version_id
         JOIN templates t ON t.id = v.template_id
         LEFT JOIN runs r ON r.id = f.run_id
-        WHERE coalesce(r.fire_at, f.planned_at) >= $2 AND coalesce(r.fire_at, f.planned_at) < $3
-          AND ($1::uuid IS NULL OR c.department_id = $1)
+        WHERE coalesce(r.fire_at, f.planned_at) >= :start
+          AND coalesce(r.fire_at, f.planned_at) < :end
+          AND (:scope::uuid IS NULL OR c.department_id = :scope)
         """,
-        scope,
-        start,
-        end,
+        scope=scope,
+        start=start,
+        end=end,
     )
 
 
 async def run_channels(conn: Connection, run_ids: Collection[UUID]) -> list[Record]:
     """How many messages of these runs each channel has: run_id, channel_id, messages."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         SELECT run_id, channel_id, sum(last_no - first_no + 1)::int AS messages
-        FROM slices WHERE run_id = ANY ($1) GROUP BY run_id, channel_id
+        FROM slices WHERE run_id = ANY (:run_ids) GROUP BY run_id, channel_id
         """,
-        list(run_ids),
+        run_ids=list(run_ids),
     )
 
 
@@ -79,13 +89,15 @@ async def milestones_due(
     conn: Connection, scope: UUID | None, first: date, last: date
 ) -> list[Record]:
     """Milestones of a department's campaigns (None: of all) from one day to another, by day."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         SELECT m.*, c.name AS campaign FROM milestones m JOIN campaigns c ON c.id = m.campaign_id
-        WHERE m.due_on BETWEEN $2 AND $3 AND ($1::uuid IS NULL OR c.department_id = $1)
+        WHERE m.due_on BETWEEN :first AND :last
+          AND (:scope::uuid IS NULL OR c.department_id = :scope)
         ORDER BY m.due_on, m.id
         """,
-        scope,
-        first,
-        last,
+        scope=scope,
+        first=first,
+        last=last,
     )

@@ -4,6 +4,7 @@ from datetime import date
 from typing import NamedTuple
 from uuid import UUID
 
+from service.storage import sql
 from service.storage.postgres import Connection, Record
 
 
@@ -25,9 +26,9 @@ _RUNS = """
                    WHERE t.department_id = r.department_id AND v.text = r.text
                    ORDER BY v.id LIMIT 1), ''), 'none') AS topic
         FROM runs r
-        WHERE r.campaign_id = $1 AND r.mode = $2
-          AND r.fire_at >= $3::date::timestamp AT TIME ZONE 'Asia/Shanghai'
-          AND r.fire_at < $4::date::timestamp AT TIME ZONE 'Asia/Shanghai')
+        WHERE r.campaign_id = :campaign_id AND r.mode = :mode
+          AND r.fire_at >= :first::date::timestamp AT TIME ZONE 'Asia/Shanghai'
+          AND r.fire_at < :end::date::timestamp AT TIME ZONE 'Asia/Shanghai')
 """
 
 
@@ -35,24 +36,26 @@ async def weeks_of(conn: Connection, campaign_id: UUID, mode: str) -> tuple[date
     """The Mondays of a campaign's first fire and of its last, also of those that did not take
     place; None: it has none, and no run of this mode.
     """
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         """
         SELECT date_trunc('week', min(at) AT TIME ZONE 'Asia/Shanghai')::date AS first,
                date_trunc('week', max(at) AT TIME ZONE 'Asia/Shanghai')::date AS last
-        FROM (SELECT fire_at AS at FROM runs WHERE campaign_id = $1 AND mode = $2
+        FROM (SELECT fire_at AS at FROM runs WHERE campaign_id = :campaign_id AND mode = :mode
               UNION ALL
               SELECT planned_at FROM campaign_fires
-              WHERE campaign_id = $1 AND outcome <> 'fired') fires
+              WHERE campaign_id = :campaign_id AND outcome <> 'fired') fires
         """,
-        campaign_id,
-        mode,
+        campaign_id=campaign_id,
+        mode=mode,
     )
     return None if row is None or row["first"] is None else (row["first"], row["last"])
 
 
 async def list_weeks(conn: Connection, span: WeekSpan) -> list[Record]:
     """What there was to send each week: how many runs, of which texts, from when to when."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         f"""
         {_RUNS}
         SELECT week, relation, count(*) AS runs,
@@ -61,13 +64,14 @@ async def list_weeks(conn: Connection, span: WeekSpan) -> list[Record]:
                CASE WHEN bool_and(finished_at IS NOT NULL) THEN max(finished_at) END AS finished_at
         FROM span GROUP BY week, relation
         """,  # noqa: S608  # constants
-        *span,
+        **span._asdict(),
     )
 
 
 async def count_messages(conn: Connection, span: WeekSpan) -> list[Record]:
     """Messages and submitted parts by week, relation, topic, carrier, channel and state."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         f"""
         {_RUNS}
         SELECT s.week, s.relation, s.topic, m.carrier, m.channel_id, m.state::text,
@@ -76,13 +80,14 @@ async def count_messages(conn: Connection, span: WeekSpan) -> list[Record]:
         FROM span s JOIN messages m ON m.run_id = s.id
         GROUP BY s.week, s.relation, s.topic, m.carrier, m.channel_id, m.state
         """,  # noqa: S608  # constants
-        *span,
+        **span._asdict(),
     )
 
 
 async def count_earlier_parts(conn: Connection, span: WeekSpan) -> list[Record]:
     """Parts that the carriers took at hand-offs which another one followed, perhaps elsewhere."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         f"""
         {_RUNS}
         SELECT s.week, s.relation, s.topic, m.carrier, a.channel_id,
@@ -91,7 +96,7 @@ async def count_earlier_parts(conn: Connection, span: WeekSpan) -> list[Record]:
             JOIN messages m ON m.run_id = a.run_id AND m.no = a.no
         GROUP BY s.week, s.relation, s.topic, m.carrier, a.channel_id
         """,  # noqa: S608  # constants
-        *span,
+        **span._asdict(),
     )
 
 
@@ -102,7 +107,8 @@ async def channel_names(conn: Connection) -> dict[int, str]:
 
 async def count_exclusions(conn: Connection, span: WeekSpan) -> list[Record]:
     """People left out at expansion, by week, relation, topic, carrier and reason."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         f"""
         {_RUNS}
         SELECT s.week, s.relation, s.topic, coalesce(e.carrier, 'none') AS carrier, e.reason,
@@ -110,5 +116,5 @@ async def count_exclusions(conn: Connection, span: WeekSpan) -> list[Record]:
         FROM span s JOIN exclusions e ON e.run_id = s.id
         GROUP BY s.week, s.relation, s.topic, coalesce(e.carrier, 'none'), e.reason
         """,  # noqa: S608  # constants
-        *span,
+        **span._asdict(),
     )

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from service.storage import sql
 from service.storage.postgres import Connection
 
 
@@ -37,28 +38,29 @@ _LIFE = """
         CASE WHEN p.state IN ('done', 'cancelled', 'rejected') THEN (
             SELECT m.at FROM campaign_moves m WHERE m.campaign_id = p.id
             ORDER BY m.id DESC LIMIT 1) END, 'infinity') AS ended
-    FROM campaigns p JOIN departments d ON d.id = p.department_id WHERE p.id = $1
+    FROM campaigns p JOIN departments d ON d.id = p.department_id WHERE p.id = :campaign_id
 """
-"""A campaign ($1): from when to when there is it, and which channels it may take."""
+"""A campaign (:campaign_id): from when to when there is it, and which channels it may take."""
 
 
 async def list_interruptions(
     conn: Connection, scope: UUID | None, start: datetime, end: datetime
 ) -> list[Interruption]:
     """Those of a span of time that one department sees (None: of all), from old to new."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         {_INTERRUPTION}
-        WHERE i.at >= $2 AND i.at < $3
-          AND ($1::uuid IS NULL OR i.department_id IS NULL OR i.department_id = $1)
-          AND ($1::uuid IS NULL OR i.channel_id IS NULL OR EXISTS (
+        WHERE i.at >= :start AND i.at < :end
+          AND (:scope::uuid IS NULL OR i.department_id IS NULL OR i.department_id = :scope)
+          AND (:scope::uuid IS NULL OR i.channel_id IS NULL OR EXISTS (
             SELECT FROM departments d
-            WHERE d.id = $1 AND (d.channels IS NULL OR i.channel_id = ANY (d.channels))))
+            WHERE d.id = :scope AND (d.channels IS NULL OR i.channel_id = ANY (d.channels))))
         ORDER BY i.at, i.id
         """,
-        scope,
-        start,
-        end,
+        scope=scope,
+        start=start,
+        end=end,
     )
     return [Interruption(*row) for row in rows]
 
@@ -70,11 +72,12 @@ async def interruptions_of(
     to its end, the stops of everything and those of the channels that it may take; from old to
     new. What began before it was made is among them if it was not over by then.
     """
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         {_INTERRUPTION}
         CROSS JOIN ({_LIFE}) l LEFT JOIN stops s ON s.id = i.stop_id
-        WHERE i.at >= $2 AND i.at < $3 AND (i.campaign_id = $1
+        WHERE i.at >= :start AND i.at < :end AND (i.campaign_id = :campaign_id
             OR s.stopped_at <= l.ended AND coalesce(s.lifted_at, 'infinity') >= l.born
             OR i.channel_id IS NOT NULL AND i.at <= l.ended
                 AND (l.channels IS NULL OR i.channel_id = ANY (l.channels))
@@ -85,9 +88,9 @@ async def interruptions_of(
                       AND r.at >= i.at AND r.at < l.born)))
         ORDER BY i.at, i.id
         """,
-        campaign_id,
-        start,
-        end,
+        campaign_id=campaign_id,
+        start=start,
+        end=end,
     )
     return [Interruption(*row) for row in rows]
 

@@ -5,49 +5,53 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 from service.audience.suppressions.suppression_store import stops
+from service.storage import sql
 from service.storage.postgres import Connection, Record
 
 
 async def get_run(conn: Connection, run_id: uuid.UUID) -> Record | None:
     """A run."""
-    return await conn.fetchrow("SELECT * FROM runs WHERE id = $1", run_id)
+    return await sql.fetchrow(conn, "SELECT * FROM runs WHERE id = :run_id", run_id=run_id)
 
 
 async def count_messages(conn: Connection, run_id: uuid.UUID) -> list[Record]:
     """Messages and submitted parts by state, reason, carrier and town."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         SELECT state::text, reason, carrier, left(area_code, 9) || '000' AS town,
                count(*) AS messages,
                coalesce(sum(part_count) FILTER (WHERE submitted_at IS NOT NULL), 0) AS parts
-        FROM ledger_of($1)
+        FROM ledger_of(:run_id)
         GROUP BY state, reason, carrier, left(area_code, 9)
         """,
-        run_id,
+        run_id=run_id,
     )
 
 
 async def count_earlier_parts(conn: Connection, run_id: uuid.UUID) -> int:
     """Parts that the carriers took at hand-offs which another one followed."""
-    count: int = await conn.fetchval(
+    count: int = await sql.fetchval(
+        conn,
         """
         SELECT coalesce(sum(part_count), 0) FROM attempts
-        WHERE run_id = $1 AND submitted_at IS NOT NULL
+        WHERE run_id = :run_id AND submitted_at IS NOT NULL
         """,
-        run_id,
+        run_id=run_id,
     )
     return count
 
 
 async def count_by_role(conn: Connection, run_id: uuid.UUID) -> list[Record]:
     """Messages by state and role; a person with several roles counts under each."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         SELECT m.state::text, r.role, count(*) AS messages
-        FROM ledger_of($1) m LEFT JOIN LATERAL unnest(m.roles) AS r(role) ON true
+        FROM ledger_of(:run_id) m LEFT JOIN LATERAL unnest(m.roles) AS r(role) ON true
         GROUP BY m.state, r.role
         """,
-        run_id,
+        run_id=run_id,
     )
 
 
@@ -56,13 +60,14 @@ async def count_merged(conn: Connection, run_id: uuid.UUID) -> dict[str, dict[st
 
     The first role of a message is the one by which the person got the text.
     """
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT r.role, m.roles[1] AS merged_into, count(*) AS people
-        FROM ledger_of($1) m, unnest(m.roles[2:]) AS r(role)
+        FROM ledger_of(:run_id) m, unnest(m.roles[2:]) AS r(role)
         GROUP BY 1, 2 ORDER BY 1, 2
         """,
-        run_id,
+        run_id=run_id,
     )
     merged: dict[str, dict[str, int]] = {}
     for row in rows:
@@ -72,9 +77,10 @@ async def count_merged(conn: Connection, run_id: uuid.UUID) -> dict[str, dict[st
 
 async def count_exclusions(conn: Connection, run_id: uuid.UUID) -> dict[str, int]:
     """People left out at expansion, by reason."""
-    rows = await conn.fetch(
-        "SELECT reason, count(*) AS people FROM exclusions_of($1) GROUP BY reason",
-        run_id,
+    rows = await sql.fetch(
+        conn,
+        "SELECT reason, count(*) AS people FROM exclusions_of(:run_id) GROUP BY reason",
+        run_id=run_id,
     )
     return {row["reason"]: row["people"] for row in rows}
 
@@ -91,13 +97,14 @@ async def logins(conn: Connection) -> dict[uuid.UUID, str]:
 
 async def walk_ledger(conn: Connection, run_id: uuid.UUID) -> AsyncIterator[Record]:
     """A run's ledger in its order, without anybody's number or name; inside a transaction."""
-    cursor = conn.cursor(
+    cursor = sql.cursor(
+        conn,
         """
         SELECT no, encode(phone_hash, 'hex') AS phone_hash, state::text, reason, code, carrier,
                area_code, channel_id, attempt, part_count, marked_at, submitted_at, final_at
-        FROM messages WHERE run_id = $1 ORDER BY no
+        FROM messages WHERE run_id = :run_id ORDER BY no
         """,
-        run_id,
+        run_id=run_id,
         prefetch=500,
     )
     async for row in cursor:
@@ -113,8 +120,11 @@ _MESSAGES = """
 
 async def find_messages(conn: Connection, run_id: uuid.UUID, nos: Sequence[int]) -> list[Record]:
     """These rows of the ledger."""
-    return await conn.fetch(
-        f"{_MESSAGES} WHERE run_id = $1 AND no = ANY($2) ORDER BY no", run_id, list(nos)
+    return await sql.fetch(
+        conn,
+        f"{_MESSAGES} WHERE run_id = :run_id AND no = ANY(:nos) ORDER BY no",
+        run_id=run_id,
+        nos=list(nos),
     )
 
 
@@ -122,38 +132,41 @@ async def list_messages(
     conn: Connection, run_id: uuid.UUID, after_no: int, limit: int, state: str | None
 ) -> list[Record]:
     """A page of the ledger."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         f"""
         {_MESSAGES}
-        WHERE run_id = $1 AND no > $2 AND ($4::text IS NULL OR state = $4::message_state)
-        ORDER BY no LIMIT $3
+        WHERE run_id = :run_id AND no > :after_no
+          AND (:state::text IS NULL OR state = :state::message_state)
+        ORDER BY no LIMIT :limit
         """,
-        run_id,
-        after_no,
-        limit,
-        state,
+        run_id=run_id,
+        after_no=after_no,
+        limit=limit,
+        state=state,
     )
 
 
 async def list_attempts(conn: Connection, run_id: uuid.UUID, nos: Sequence[int]) -> list[Record]:
     """The hand-offs of these messages that left or may have, from the first to the last."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         SELECT h.no, h.attempt, h.channel_id, c.name AS channel, h.state::text, h.reason, h.code,
                h.part_count, h.marked_at, h.submitted_at, h.ended_at, h.next_at
         FROM (
             SELECT no, attempt, channel_id, state, reason, code, part_count, marked_at,
                    submitted_at, ended_at, next_at
-            FROM attempts WHERE run_id = $1 AND no = ANY($2)
+            FROM attempts WHERE run_id = :run_id AND no = ANY(:nos)
             UNION ALL
             SELECT no, attempt, channel_id, state, reason, code, part_count, marked_at,
                    submitted_at, final_at, NULL
-            FROM messages WHERE run_id = $1 AND no = ANY($2) AND marked_at IS NOT NULL) h
+            FROM messages WHERE run_id = :run_id AND no = ANY(:nos) AND marked_at IS NOT NULL) h
         LEFT JOIN channels c ON c.id = h.channel_id
         ORDER BY h.no, h.attempt
         """,
-        run_id,
-        nos,
+        run_id=run_id,
+        nos=nos,
     )
 
 
@@ -163,33 +176,35 @@ async def list_sent_to(
     """What a department's runs since then meant for one number, the latest first: a row of the
     ledger, or (`no` null) an exclusion.
     """
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         SELECT r.id AS run_id, r.campaign_id, r.class, r.text, r.created_at, m.no,
                m.state, m.reason, m.submitted_at, m.final_at
         FROM (
             SELECT run_id, no, state::text, reason, submitted_at, final_at
-            FROM texts_to($1, $3)
+            FROM texts_to(:phone_hash, :since)
             UNION ALL
             SELECT run_id, NULL, NULL, reason, NULL, NULL FROM exclusions
-            WHERE phone_hash = $1 AND direct
+            WHERE phone_hash = :phone_hash AND direct
             UNION ALL
             SELECT e.run_id, NULL, NULL, e.reason, NULL, NULL
             FROM campaigns c,
                 LATERAL (SELECT id FROM runs
-                         WHERE campaign_id = c.id AND created_at >= $3 OFFSET 0) r,
+                         WHERE campaign_id = c.id AND created_at >= :since OFFSET 0) r,
                 LATERAL (SELECT run_id, reason FROM exclusions
-                         WHERE run_id = r.id AND phone_hash = $1 AND NOT direct OFFSET 0) e
-            WHERE c.department_id = $2) m,
+                         WHERE run_id = r.id AND phone_hash = :phone_hash AND NOT direct OFFSET 0) e
+            WHERE c.department_id = :department_id) m,
         LATERAL (  -- run by run: statistics know nothing of the newest
             SELECT * FROM runs
-            WHERE id = m.run_id AND department_id = $2 AND created_at >= $3 OFFSET 0) r
-        ORDER BY r.created_at DESC, r.id DESC LIMIT $4
+            WHERE id = m.run_id AND department_id = :department_id
+              AND created_at >= :since OFFSET 0) r
+        ORDER BY r.created_at DESC, r.id DESC LIMIT :limit
         """,
-        phone_hash,
-        department_id,
-        since,
-        limit,
+        phone_hash=phone_hash,
+        department_id=department_id,
+        since=since,
+        limit=limit,
     )
 
 
@@ -197,16 +212,18 @@ async def list_stops(
     conn: Connection, phone_hash: bytes, department_id: uuid.UUID, now: datetime
 ) -> list[Record]:
     """What is stopped now of what this department sends to a number."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         f"""
         SELECT reason, held AS classes, created_at AS since, expires_at AS until
         FROM (
-            SELECT s.*, ARRAY(SELECT c FROM unnest(s.classes) c WHERE {stops("s", "c", "$2", "$3")})
+            SELECT s.*, ARRAY(SELECT c FROM unnest(s.classes) c
+                              WHERE {stops("s", "c", ":department_id", ":now")})
                 AS held
-            FROM suppressions s WHERE s.phone_hash = $1) s
+            FROM suppressions s WHERE s.phone_hash = :phone_hash) s
         WHERE held <> '{{}}' ORDER BY created_at, reason
         """,  # noqa: S608  # constants
-        phone_hash,
-        department_id,
-        now,
+        phone_hash=phone_hash,
+        department_id=department_id,
+        now=now,
     )

@@ -9,12 +9,13 @@ for, and the roles and rights that they could grant. A new kind is a new row.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from service.accounts.people.model import Right, Role, User
 from service.accounts.people.proposals import WAITS
 from service.ledger.reasons import Sentence
+from service.storage import sql
 from service.storage.postgres import Connection
 
 
@@ -357,19 +358,21 @@ async def what_waits(
     """
     counts = "" if kind.counted else "NULL::int AS others, NULL::int AS people,"
     proposals = "" if kind.proposed else "NULL::uuid AS proposal_id,"
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
-        WITH asked AS (SELECT $1::uuid AS scope, $2::timestamptz AS now, $4::uuid[] AS seat,
-                              $5::text[] AS roles, $6::text[] AS rights),
+        WITH asked AS (SELECT :scope::uuid AS scope, :now::timestamptz AS now,
+                       :seat::uuid[] AS seat,
+                              :roles::text[] AS roles, :rights::text[] AS rights),
         waiting AS MATERIALIZED ({kind.sql})
         SELECT *, {counts} {proposals}
                count(*) OVER () AS total, min(since) OVER () AS oldest FROM waiting
-        ORDER BY since, id, planned_at LIMIT $3
+        ORDER BY since, id, planned_at LIMIT :limit
         """,  # noqa: S608  # a constant
-        scope,
-        now,
-        limit,
-        *_seat_of(asker),
+        scope=scope,
+        now=now,
+        limit=limit,
+        **_seat_of(asker),
     )
     first = rows[0] if rows else None
     items = [WorkItem(*(row[name] for name in WorkItem._fields)) for row in rows]
@@ -378,10 +381,11 @@ async def what_waits(
     )
 
 
-def _seat_of(asker: User | None) -> tuple[list[UUID] | None, list[str], list[str]]:
+def _seat_of(asker: User | None) -> dict[str, Any]:
     """The seat of who asks, and the roles and rights that they could grant."""
     if asker is None:
-        return None, [], []
+        return {"seat": None, "roles": [], "rights": []}
     seat = [person for person in (asker.id, asker.deputy_for) if person is not None]
     roles = [role.value for role in Role if asker.could_grant([role], [])]
-    return seat, roles, [right.word for right in Right if asker.could_grant([], [right])]
+    rights = [right.word for right in Right if asker.could_grant([], [right])]
+    return {"seat": seat, "roles": roles, "rights": rights}

@@ -13,10 +13,8 @@ NUMBERED: frozenset[str] = frozenset(
     {
         "audience/segments",
         "campaigns/audience",
-        "delivery/inbound",
         "delivery/receipts",
         "delivery/uncertain",
-        "delivery/webhooks",
         "dispatch",
         "dispatch/direct",
         "dispatch/expansion",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from service.storage import sql
 from service.storage.postgres import Connection, Record
 
 
@@ -66,19 +67,22 @@ class TextFilter:
 
 async def work_waits(conn: Connection, overdue: datetime) -> bool:
     """Whether something arrived, or parts have waited for their rest since `overdue`."""
-    waits: bool = await conn.fetchval(
+    waits: bool = await sql.fetchval(
+        conn,
         """
         SELECT EXISTS (SELECT FROM inbound WHERE state = 'new')
-            OR EXISTS (SELECT FROM inbound WHERE state = 'waiting' AND received_at <= $1)
+            OR EXISTS (SELECT FROM inbound WHERE state = 'waiting' AND received_at <= :overdue)
         """,
-        overdue,
+        overdue=overdue,
     )
     return waits
 
 
 async def new_arrivals(conn: Connection, limit: int) -> list[Record]:
     """The oldest arrivals that nobody has read."""
-    return await conn.fetch("SELECT * FROM inbound WHERE state = 'new' ORDER BY id LIMIT $1", limit)
+    return await sql.fetch(
+        conn, "SELECT * FROM inbound WHERE state = 'new' ORDER BY id LIMIT :limit", limit=limit
+    )
 
 
 async def other_parts(
@@ -87,60 +91,67 @@ async def other_parts(
     """What is there already of the texts to which these parts belong: the parts that wait, and
     those that were joined so lately that the same may come again.
     """
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
-        SELECT DISTINCT i.* FROM unnest($1::bytea[], $2::text[], $3::int[], $4::smallint[],
-                                        $5::timestamptz[])
+        SELECT DISTINCT i.*
+        FROM unnest(:sender_hashes::bytea[], :recipients::text[], :references::int[],
+                    :part_counts::smallint[],
+                                        :received_ats::timestamptz[])
             AS k(sender_hash, recipient, reference, part_count, received_at)
         JOIN inbound i ON i.sender_hash = k.sender_hash AND i.recipient = k.recipient
             AND i.reference = k.reference AND i.part_count = k.part_count
         WHERE i.part_count > 1 AND (i.state = 'waiting'
-            OR (i.state = 'joined' AND i.received_at >= k.received_at - $6::interval))
+            OR (i.state = 'joined' AND i.received_at >= k.received_at - :repeated_within::interval))
         ORDER BY i.id
         """,
-        [part["sender_hash"] for part in parts],
-        [part["recipient"] for part in parts],
-        [part["reference"] for part in parts],
-        [part["part_count"] for part in parts],
-        [part["received_at"] for part in parts],
-        repeated_within,
+        sender_hashes=[part["sender_hash"] for part in parts],
+        recipients=[part["recipient"] for part in parts],
+        references=[part["reference"] for part in parts],
+        part_counts=[part["part_count"] for part in parts],
+        received_ats=[part["received_at"] for part in parts],
+        repeated_within=repeated_within,
     )
 
 
 async def overdue_parts(conn: Connection, overdue: datetime, texts: int) -> list[Record]:
     """All parts of the texts, so many at most, whose first part has waited since `overdue`."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         SELECT i.* FROM (
             SELECT DISTINCT sender_hash, recipient, reference, part_count FROM inbound
-            WHERE state = 'waiting' AND received_at <= $1 LIMIT $2) k
+            WHERE state = 'waiting' AND received_at <= :overdue LIMIT :texts) k
         JOIN inbound i ON i.sender_hash = k.sender_hash AND i.recipient = k.recipient
             AND i.reference = k.reference AND i.part_count = k.part_count
         WHERE i.part_count > 1 AND i.state = 'waiting'
         ORDER BY i.id
         """,
-        overdue,
-        texts,
+        overdue=overdue,
+        texts=texts,
     )
 
 
 async def settle_arrivals(conn: Connection, fates: Sequence[tuple[int, str, UUID | None]]) -> None:
     """Write what became of arrivals: (id, state, text)."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         UPDATE inbound i SET state = f.state, text_id = f.text_id
-        FROM unnest($1::bigint[], $2::text[], $3::uuid[]) AS f(id, state, text_id)
+        FROM unnest(:arrivals::bigint[], :states::text[], :texts::uuid[]) AS f(id, state, text_id)
         WHERE i.id = f.id
         """,
-        [arrival for arrival, _, _ in fates],
-        [state for _, state, _ in fates],
-        [text for _, _, text in fates],
+        arrivals=[arrival for arrival, _, _ in fates],
+        states=[state for _, state, _ in fates],
+        texts=[text for _, _, text in fates],
     )
 
 
 async def new_ids(conn: Connection, count: int) -> list[UUID]:
     """Ids for texts, in the order in which lists show them."""
-    rows = await conn.fetch("SELECT uuidv7() AS id FROM generate_series(1, $1)", count)
+    rows = await sql.fetch(
+        conn, "SELECT uuidv7() AS id FROM generate_series(1, :count)", count=count
+    )
     return [row["id"] for row in rows]
 
 
@@ -149,7 +160,8 @@ async def texts_like(conn: Connection, digests: Sequence[bytes], since: datetime
     notices_of: whose work notices an opt-out in reply to what they answer ends by itself. held:
     whether it is an opt-out that stops nothing, or not yet.
     """
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         SELECT t.id, t.digest, t.received_at, d.id AS notices_of,
                h.id IS NOT NULL AND h.decision IS DISTINCT FROM 'count' AS held
@@ -157,10 +169,10 @@ async def texts_like(conn: Connection, digests: Sequence[bytes], since: datetime
         LEFT JOIN opt_out_holds h ON h.id = t.hold_id
         LEFT JOIN runs r ON r.id = t.run_id AND r.class = 'service'
         LEFT JOIN departments d ON d.id = r.department_id AND d.notices_end_by_reply
-        WHERE t.digest = ANY($1) AND t.received_at >= $2 ORDER BY t.received_at, t.id
+        WHERE t.digest = ANY(:digests) AND t.received_at >= :since ORDER BY t.received_at, t.id
         """,
-        list(digests),
-        since,
+        digests=list(digests),
+        since=since,
     )
 
 
@@ -173,10 +185,12 @@ async def last_messages(
     phone on that channel, so long before at most; our replies are none. Asked are (channel, phone
     hash, received at, department), of that department's messages alone if it is not None.
     """
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT q.place, last.* FROM
-            unnest($1::smallint[], $2::bytea[], $3::timestamptz[], $5::uuid[]) WITH ORDINALITY
+            unnest(:channel_ids::smallint[], :phone_hashes::bytea[], :received_ats::timestamptz[],
+                   :department_ids::uuid[]) WITH ORDINALITY
                 AS q(channel_id, phone_hash, received_at, department_id, place)
         CROSS JOIN LATERAL (
             SELECT m.run_id, m.no AS message_no, r.campaign_id, r.department_id,
@@ -189,14 +203,14 @@ async def last_messages(
                   AND (q.department_id IS NULL OR department_id = q.department_id) OFFSET 0) r
             JOIN departments d ON d.id = r.department_id
             WHERE m.channel_id = q.channel_id AND m.state <> 'rejected'
-              AND m.marked_at BETWEEN q.received_at - $4::interval AND q.received_at
+              AND m.marked_at BETWEEN q.received_at - :within::interval AND q.received_at
             ORDER BY m.marked_at DESC, m.run_id DESC LIMIT 1) last
         """,
-        [channel_id for channel_id, _, _, _ in asked],
-        [phone_hash for _, phone_hash, _, _ in asked],
-        [received_at for _, _, received_at, _ in asked],
-        within,
-        [department_id for _, _, _, department_id in asked],
+        channel_ids=[channel_id for channel_id, _, _, _ in asked],
+        phone_hashes=[phone_hash for _, phone_hash, _, _ in asked],
+        received_ats=[received_at for _, _, received_at, _ in asked],
+        within=within,
+        department_ids=[department_id for _, _, _, department_id in asked],
     )
     return {
         row["place"] - 1: Answered(**{key: row[key] for key in Answered.__slots__}) for row in rows
@@ -213,34 +227,37 @@ async def police_department(conn: Connection) -> UUID | None:
 
 async def insert_texts(conn: Connection, texts: Sequence[NewText]) -> None:
     """Write whole texts."""
-    await conn.executemany(
+    await sql.executemany(
+        conn,
         """
         INSERT INTO inbound_texts (id, channel_id, sender_hash, sender_cipher, recipient,
             text_cipher, digest, missing, received_at, kind, answer, run_id, message_no,
             campaign_id, department_id, state, extension, done_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                CASE $16 WHEN 'done' THEN $9::timestamptz END)
+        VALUES (:id, :channel_id, :sender_hash, :sender_cipher, :recipient,
+            :text_cipher, :digest, :missing, :received_at, :kind, :answer, :run_id, :message_no,
+            :campaign_id, :department_id, :state, :extension,
+            CASE :state WHEN 'done' THEN :received_at::timestamptz END)
         """,
         [
-            (
-                t.id,
-                t.channel_id,
-                t.sender_hash,
-                t.sender_cipher,
-                t.recipient,
-                t.text_cipher,
-                t.digest,
-                t.missing,
-                t.received_at,
-                t.kind,
-                t.answer,
-                t.answered and t.answered.run_id,
-                t.answered and t.answered.message_no,
-                t.answered and t.answered.campaign_id,
-                t.department_id,
-                t.state,
-                t.extension,
-            )
+            {
+                "id": t.id,
+                "channel_id": t.channel_id,
+                "sender_hash": t.sender_hash,
+                "sender_cipher": t.sender_cipher,
+                "recipient": t.recipient,
+                "text_cipher": t.text_cipher,
+                "digest": t.digest,
+                "missing": t.missing,
+                "received_at": t.received_at,
+                "kind": t.kind,
+                "answer": t.answer,
+                "run_id": t.answered and t.answered.run_id,
+                "message_no": t.answered and t.answered.message_no,
+                "campaign_id": t.answered and t.answered.campaign_id,
+                "department_id": t.department_id,
+                "state": t.state,
+                "extension": t.extension,
+            }
             for t in texts
         ],
     )
@@ -248,13 +265,14 @@ async def insert_texts(conn: Connection, texts: Sequence[NewText]) -> None:
 
 async def count_copies(conn: Connection, texts: Sequence[UUID]) -> None:
     """Count one more copy of a text for each time that it is named."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         UPDATE inbound_texts t SET copies = t.copies + c.more
-        FROM (SELECT id, count(*) AS more FROM unnest($1::uuid[]) AS u(id) GROUP BY id) c
+        FROM (SELECT id, count(*) AS more FROM unnest(:texts::uuid[]) AS u(id) GROUP BY id) c
         WHERE t.id = c.id
         """,
-        list(texts),
+        texts=list(texts),
     )
 
 
@@ -274,34 +292,37 @@ async def list_texts(
     conn: Connection, scope: UUID | None, before: UUID | None, limit: int, wanted: TextFilter
 ) -> list[Record]:
     """A page of a scope's texts, the newest first, each with the contact whom it is from."""
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         f"""
         SELECT {_TEXT} FROM inbound_texts t
-        WHERE ($1::uuid IS NULL OR t.department_id = $1) AND ($2::uuid IS NULL OR t.id < $2)
-          AND ($4::text IS NULL OR t.kind = $4) AND ($5::text IS NULL OR t.state = $5)
-          AND ($6::uuid IS NULL OR t.campaign_id = $6)
-          AND ($7::timestamptz IS NULL OR t.received_at >= $7)
-        ORDER BY t.id DESC LIMIT $3
+        WHERE (:scope::uuid IS NULL OR t.department_id = :scope)
+          AND (:before::uuid IS NULL OR t.id < :before)
+          AND (:kind::text IS NULL OR t.kind = :kind) AND (:state::text IS NULL OR t.state = :state)
+          AND (:campaign_id::uuid IS NULL OR t.campaign_id = :campaign_id)
+          AND (:since::timestamptz IS NULL OR t.received_at >= :since)
+        ORDER BY t.id DESC LIMIT :limit
         """,  # noqa: S608  # our own columns
-        scope,
-        before,
-        limit,
-        wanted.kind,
-        wanted.state,
-        wanted.campaign_id,
-        wanted.since,
+        scope=scope,
+        before=before,
+        limit=limit,
+        kind=wanted.kind,
+        state=wanted.state,
+        campaign_id=wanted.campaign_id,
+        since=wanted.since,
     )
 
 
 async def get_text(conn: Connection, text_id: UUID, scope: UUID | None) -> Record | None:
     """A text of a scope."""
-    return await conn.fetchrow(
+    return await sql.fetchrow(
+        conn,
         f"""
         SELECT {_TEXT} FROM inbound_texts t
-        WHERE t.id = $1 AND ($2::uuid IS NULL OR t.department_id = $2)
+        WHERE t.id = :text_id AND (:scope::uuid IS NULL OR t.department_id = :scope)
         """,  # noqa: S608  # our own columns
-        text_id,
-        scope,
+        text_id=text_id,
+        scope=scope,
     )
 
 
@@ -309,15 +330,16 @@ async def take_text(
     conn: Connection, text_id: UUID, allowed: Sequence[str], user_id: UUID, now: datetime
 ) -> bool:
     """Give a text to a person who works it off; False if its state does not allow that."""
-    moved: UUID | None = await conn.fetchval(
+    moved: UUID | None = await sql.fetchval(
+        conn,
         """
-        UPDATE inbound_texts SET state = 'taken', taken_by = $3, taken_at = $4
-        WHERE id = $1 AND state = ANY($2) RETURNING id
+        UPDATE inbound_texts SET state = 'taken', taken_by = :user_id, taken_at = :now
+        WHERE id = :text_id AND state = ANY(:allowed) RETURNING id
         """,
-        text_id,
-        list(allowed),
-        user_id,
-        now,
+        text_id=text_id,
+        allowed=list(allowed),
+        user_id=user_id,
+        now=now,
     )
     return moved is not None
 
@@ -332,34 +354,39 @@ async def finish_text(
     now: datetime,
 ) -> bool:
     """Close a text; False if its state does not allow that."""
-    moved: UUID | None = await conn.fetchval(
+    moved: UUID | None = await sql.fetchval(
+        conn,
         """
-        UPDATE inbound_texts SET state = 'done', done_by = $3, done_at = $4, note_cipher = $5
-        WHERE id = $1 AND state = ANY($2) RETURNING id
+        UPDATE inbound_texts SET state = 'done', done_by = :user_id, done_at = :now,
+            note_cipher = :note_cipher
+        WHERE id = :text_id AND state = ANY(:allowed) RETURNING id
         """,
-        text_id,
-        list(allowed),
-        user_id,
-        now,
-        note_cipher,
+        text_id=text_id,
+        allowed=list(allowed),
+        user_id=user_id,
+        now=now,
+        note_cipher=note_cipher,
     )
     return moved is not None
 
 
 async def count_by_run(conn: Connection, run_id: UUID) -> tuple[dict[str, int], dict[int, int]]:
     """The texts that answered a run, by kind; its people by the last digit they answered."""
-    kinds = await conn.fetch(
-        "SELECT kind, count(*) AS texts FROM inbound_texts WHERE run_id = $1 GROUP BY kind", run_id
+    kinds = await sql.fetch(
+        conn,
+        "SELECT kind, count(*) AS texts FROM inbound_texts WHERE run_id = :run_id GROUP BY kind",
+        run_id=run_id,
     )
-    answers = await conn.fetch(
+    answers = await sql.fetch(
+        conn,
         """
         SELECT answer, count(*) AS people FROM (
             SELECT DISTINCT ON (sender_hash) answer FROM inbound_texts
-            WHERE run_id = $1 AND answer IS NOT NULL
+            WHERE run_id = :run_id AND answer IS NOT NULL
             ORDER BY sender_hash, received_at DESC, id DESC) last
         GROUP BY answer
         """,
-        run_id,
+        run_id=run_id,
     )
     return (
         {row["kind"]: row["texts"] for row in kinds},

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.audience.suppressions.suppression_store import IS_NEW, merged
+from service.storage import sql
 from service.storage.postgres import Connection, Record, affected
 
 DueReply = tuple[str, UUID]
@@ -39,11 +40,13 @@ async def suppress_senders(
     Whoever is told that the notices have ended is told with them that publicity has, and not by a
     text more. The caller holds the lock of the suppressions.
     """
-    await conn.execute(
+    await sql.execute(
+        conn,
         f"""
         WITH asked AS (
             SELECT DISTINCT ON (phone_hash, notices_of) phone_hash, text_id, notices_of
-            FROM unnest($1::bytea[], $2::uuid[], $3::uuid[]) AS a(phone_hash, text_id, notices_of)
+            FROM unnest(:phone_hashes::bytea[], :text_ids::uuid[], :notices_of::uuid[]) AS
+                a(phone_hash, text_id, notices_of)
             ORDER BY phone_hash, notices_of, text_id
         ), wanted AS (
             (SELECT DISTINCT ON (phone_hash) phone_hash, text_id, NULL::uuid AS department_id,
@@ -56,15 +59,15 @@ async def suppress_senders(
             INSERT INTO suppressions AS s
                 (phone_hash, reason, note, note_cipher, created_by, created_at, classes, source,
                  department_id)
-            SELECT phone_hash, 'opted_out', $4, '', $5::uuid, $6::timestamptz, classes,
-                   CASE WHEN $5::uuid IS NULL THEN 'reply' ELSE 'person' END, department_id
+            SELECT phone_hash, 'opted_out', :note, '', :user_id::uuid, :now::timestamptz, classes,
+                   CASE WHEN :user_id::uuid IS NULL THEN 'reply' ELSE 'person' END, department_id
             FROM wanted ORDER BY phone_hash, department_id
-            ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET {merged("$6")}
+            ON CONFLICT (phone_hash, reason, department_id) DO UPDATE SET {merged(":now")}
             RETURNING s.id, s.phone_hash, s.department_id, {IS_NEW}
         )
         INSERT INTO replies_due (kind, cause, text_id, due_at)
         SELECT CASE WHEN s.department_id IS NULL THEN 'opt_out_confirmed'
-                    ELSE 'notices_confirmed' END, s.id, w.text_id, $6
+                    ELSE 'notices_confirmed' END, s.id, w.text_id, :now
         FROM stopped s JOIN wanted w ON w.phone_hash = s.phone_hash
             AND w.department_id IS NOT DISTINCT FROM s.department_id
         WHERE s.department_id IS NOT NULL OR NOT EXISTS (
@@ -73,32 +76,35 @@ async def suppress_senders(
               AND (n.is_new OR NOT s.is_new))
         ON CONFLICT DO NOTHING
         """,  # noqa: S608  # constants
-        [stop.phone_hash for stop in stops],
-        [stop.text_id for stop in stops],
-        [stop.notices_of for stop in stops],
-        note,
-        user_id,
-        now,
+        phone_hashes=[stop.phone_hash for stop in stops],
+        text_ids=[stop.text_id for stop in stops],
+        notices_of=[stop.notices_of for stop in stops],
+        note=note,
+        user_id=user_id,
+        now=now,
     )
 
 
 async def owe_receipt(conn: Connection, clues: Sequence[UUID], now: datetime) -> None:
     """Owe the senders of clues a word that they were received, once a clue."""
-    await conn.execute(
+    await sql.execute(
+        conn,
         """
         INSERT INTO replies_due (kind, cause, text_id, due_at)
-        SELECT 'clue_received', id, id, $2 FROM unnest($1::uuid[]) AS u(id)
+        SELECT 'clue_received', id, id, :now FROM unnest(:clues::uuid[]) AS u(id)
         ON CONFLICT DO NOTHING
         """,
-        list(clues),
-        now,
+        clues=list(clues),
+        now=now,
     )
 
 
 async def reply_waits(conn: Connection, due_by: datetime) -> bool:
     """Whether a reply has been due since `due_by`."""
-    waits: bool = await conn.fetchval(
-        "SELECT EXISTS (SELECT FROM replies_due WHERE settled_at IS NULL AND due_at <= $1)", due_by
+    waits: bool = await sql.fetchval(
+        conn,
+        "SELECT EXISTS (SELECT FROM replies_due WHERE settled_at IS NULL AND due_at <= :due_by)",
+        due_by=due_by,
     )
     return waits
 
@@ -112,15 +118,16 @@ async def replies_due(conn: Connection, now: datetime, limit: int, room: Room) -
     lifted: it would confirm an opt-out that holds no more. extension: the one that was written to,
     if it is registered.
     """
-    return await conn.fetch(
+    return await sql.fetch(
+        conn,
         """
         WITH taken AS MATERIALIZED (
             SELECT t.channel_id, count(*) AS replies
             FROM replies_due d JOIN inbound_texts t ON t.id = d.text_id
-            WHERE d.run_id IS NOT NULL AND d.settled_at > $4 GROUP BY t.channel_id
+            WHERE d.run_id IS NOT NULL AND d.settled_at > :since GROUP BY t.channel_id
         ), turn AS MATERIALIZED (
-            SELECT d.kind, d.cause, d.due_at <= $5 AS given_up, coalesce(k.replies, 0)
-                + row_number() OVER (PARTITION BY t.channel_id, d.due_at <= $5
+            SELECT d.kind, d.cause, d.due_at <= :given_up AS given_up, coalesce(k.replies, 0)
+                + row_number() OVER (PARTITION BY t.channel_id, d.due_at <= :given_up
                                      ORDER BY d.due_at, d.kind, d.cause) AS place
             FROM replies_due d JOIN inbound_texts t ON t.id = d.text_id
             LEFT JOIN taken k ON k.channel_id = t.channel_id
@@ -133,19 +140,19 @@ async def replies_due(conn: Connection, now: datetime, limit: int, room: Room) -
                  WHERE e.extension = t.extension AND e.ended_at IS NULL), '') AS extension,
                d.kind <> 'clue_received' AND s.id IS NULL AS lifted
         FROM replies_due d
-        JOIN turn n ON n.kind = d.kind AND n.cause = d.cause AND (n.given_up OR n.place <= $3)
+        JOIN turn n ON n.kind = d.kind AND n.cause = d.cause AND (n.given_up OR n.place <= :most)
         JOIN inbound_texts t ON t.id = d.text_id
         LEFT JOIN runs r ON r.id = t.run_id
         LEFT JOIN suppressions s
-            ON s.id = d.cause AND (s.expires_at IS NULL OR s.expires_at > $1)
+            ON s.id = d.cause AND (s.expires_at IS NULL OR s.expires_at > :now)
         LEFT JOIN departments o ON o.id = coalesce(t.department_id, (
             SELECT id FROM departments ORDER BY kind <> 'county', created_at, id LIMIT 1))
         WHERE d.settled_at IS NULL
-        ORDER BY d.due_at, d.kind, d.cause LIMIT $2
+        ORDER BY d.due_at, d.kind, d.cause LIMIT :limit
         """,
-        now,
-        limit,
-        *room,
+        now=now,
+        limit=limit,
+        **room._asdict(),
     )
 
 
@@ -153,15 +160,16 @@ async def count_replies(
     conn: Connection, senders: Sequence[bytes], since: datetime
 ) -> dict[bytes, int]:
     """How many texts of ours have answered each of these senders since an instant."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         """
         SELECT t.sender_hash, count(DISTINCT d.run_id) AS replies
         FROM replies_due d JOIN inbound_texts t ON t.id = d.text_id
-        WHERE d.run_id IS NOT NULL AND d.settled_at > $2 AND t.sender_hash = ANY($1)
+        WHERE d.run_id IS NOT NULL AND d.settled_at > :since AND t.sender_hash = ANY(:senders)
         GROUP BY t.sender_hash
         """,
-        list(senders),
-        since,
+        senders=list(senders),
+        since=since,
     )
     return {row["sender_hash"]: row["replies"] for row in rows}
 
@@ -170,31 +178,33 @@ async def settle_by_run(
     conn: Connection, settled: Sequence[DueReply], run_id: UUID, now: datetime
 ) -> int:
     """These replies are in the ledger of a run, or among its exclusions; how many were due."""
-    status = await conn.execute(
+    status = await sql.execute(
+        conn,
         """
-        UPDATE replies_due d SET settled_at = $4, run_id = $3
-        FROM unnest($1::text[], $2::uuid[]) AS s(kind, cause)
+        UPDATE replies_due d SET settled_at = :now, run_id = :run_id
+        FROM unnest(:kinds::text[], :causes::uuid[]) AS s(kind, cause)
         WHERE d.kind = s.kind AND d.cause = s.cause AND d.settled_at IS NULL
         """,
-        [kind for kind, _ in settled],
-        [cause for _, cause in settled],
-        run_id,
-        now,
+        kinds=[kind for kind, _ in settled],
+        causes=[cause for _, cause in settled],
+        run_id=run_id,
+        now=now,
     )
     return affected(status)
 
 
 async def settle_by_reason(conn: Connection, skipped: Mapping[DueReply, str], now: datetime) -> int:
     """These replies are not sent, each with its reason; how many were due."""
-    status = await conn.execute(
+    status = await sql.execute(
+        conn,
         """
-        UPDATE replies_due d SET settled_at = $4, skipped = s.reason
-        FROM unnest($1::text[], $2::uuid[], $3::text[]) AS s(kind, cause, reason)
+        UPDATE replies_due d SET settled_at = :now, skipped = s.reason
+        FROM unnest(:kinds::text[], :causes::uuid[], :reasons::text[]) AS s(kind, cause, reason)
         WHERE d.kind = s.kind AND d.cause = s.cause AND d.settled_at IS NULL
         """,
-        [kind for kind, _ in skipped],
-        [cause for _, cause in skipped],
-        list(skipped.values()),
-        now,
+        kinds=[kind for kind, _ in skipped],
+        causes=[cause for _, cause in skipped],
+        reasons=list(skipped.values()),
+        now=now,
     )
     return affected(status)

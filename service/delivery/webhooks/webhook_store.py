@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from service.errors import Conflict, NotFound
+from service.storage import sql
 from service.storage.postgres import Connection, Record, UniqueViolation
 
 
@@ -48,17 +49,18 @@ async def insert_webhook(
         Conflict: the department has as many as it may.
     """
     await _make_room(conn, department_id)
-    webhook_id = await conn.fetchval(
+    webhook_id = await sql.fetchval(
+        conn,
         """
         INSERT INTO webhooks (department_id, url, events, secret_cipher, created_by, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6) RETURNING id
+        VALUES (:department_id, :url, :events, :secret_cipher, :user_id, :now) RETURNING id
         """,
-        department_id,
-        url,
-        list(events),
-        secret_cipher,
-        user_id,
-        now,
+        department_id=department_id,
+        url=url,
+        events=list(events),
+        secret_cipher=secret_cipher,
+        user_id=user_id,
+        now=now,
     )
     return await get_webhook(conn, webhook_id, None)
 
@@ -78,42 +80,51 @@ async def callback_webhook(
     Raises:
         Conflict: it is new, and the department has as many webhooks as it may.
     """
-    known = await conn.fetchval(
+    known = await sql.fetchval(
+        conn,
         """
         SELECT EXISTS (
             SELECT FROM webhooks
-            WHERE department_id = $1 AND url = $2 AND run_calls_back AND deleted_at IS NULL)
+            WHERE department_id = :department_id AND url = :url AND run_calls_back
+              AND deleted_at IS NULL)
         """,
-        department_id,
-        url,
+        department_id=department_id,
+        url=url,
     )
     if not known:
         await _make_room(conn, department_id)
-    webhook_id: UUID = await conn.fetchval(
+    webhook_id: UUID = await sql.fetchval(
+        conn,
         """
         INSERT INTO webhooks (department_id, url, events, run_calls_back, secret_cipher, created_by,
                               created_at)
-        VALUES ($1, $2, '{message.final,run.finished}', true, $3, $4, $5)
+        VALUES (:department_id, :url, '{message.final,run.finished}', true, :secret_cipher,
+                :user_id, :now)
         ON CONFLICT (department_id, url) WHERE run_calls_back AND deleted_at IS NULL
         DO UPDATE SET disabled_at = NULL, disabled_why = NULL,
             failing_since = CASE WHEN webhooks.disabled_at IS NULL THEN webhooks.failing_since END
         RETURNING id
         """,
-        department_id,
-        url,
-        secret_cipher,
-        user_id,
-        now,
+        department_id=department_id,
+        url=url,
+        secret_cipher=secret_cipher,
+        user_id=user_id,
+        now=now,
     )
     return webhook_id
 
 
 async def _make_room(conn: Connection, department_id: UUID) -> None:
     """Let nobody else make a webhook of a department, to the end of the transaction."""
-    await conn.execute("SELECT FROM departments WHERE id = $1 FOR UPDATE", department_id)
-    count = await conn.fetchval(
-        "SELECT count(*) FROM webhooks WHERE department_id = $1 AND deleted_at IS NULL",
-        department_id,
+    await sql.execute(
+        conn,
+        "SELECT FROM departments WHERE id = :department_id FOR UPDATE",
+        department_id=department_id,
+    )
+    count = await sql.fetchval(
+        conn,
+        "SELECT count(*) FROM webhooks WHERE department_id = :department_id AND deleted_at IS NULL",
+        department_id=department_id,
     )
     if count >= MOST_OF_A_DEPARTMENT:
         raise Conflict(
@@ -128,13 +139,15 @@ async def get_webhook(conn: Connection, webhook_id: UUID, scope: UUID | None) ->
     Raises:
         NotFound: there is none of this id in the scope.
     """
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         f"""
         {_WEBHOOK}
-        WHERE id = $1 AND deleted_at IS NULL AND ($2::uuid IS NULL OR department_id = $2)
+        WHERE id = :webhook_id AND deleted_at IS NULL
+          AND (:scope::uuid IS NULL OR department_id = :scope)
         """,
-        webhook_id,
-        scope,
+        webhook_id=webhook_id,
+        scope=scope,
     )
     if row is None:
         raise NotFound(f"there is no webhook {webhook_id}")
@@ -145,16 +158,17 @@ async def list_webhooks(
     conn: Connection, scope: UUID | None, before: UUID | None, limit: int
 ) -> list[Webhook]:
     """A page of webhooks, from new to old."""
-    rows = await conn.fetch(
+    rows = await sql.fetch(
+        conn,
         f"""
         {_WEBHOOK}
-        WHERE deleted_at IS NULL AND ($1::uuid IS NULL OR department_id = $1)
-          AND ($2::uuid IS NULL OR id < $2)
-        ORDER BY id DESC LIMIT $3
+        WHERE deleted_at IS NULL AND (:scope::uuid IS NULL OR department_id = :scope)
+          AND (:before::uuid IS NULL OR id < :before)
+        ORDER BY id DESC LIMIT :limit
         """,
-        scope,
-        before,
-        limit,
+        scope=scope,
+        before=before,
+        limit=limit,
     )
     return [_webhook(row) for row in rows]
 
@@ -174,19 +188,21 @@ async def edit_webhook(
         Conflict: it is that of a `callback_url`, and the department has another of this address.
     """
     try:
-        await conn.execute(
+        await sql.execute(
+            conn,
             """
-            UPDATE webhooks SET url = $2, events = $3,
+            UPDATE webhooks SET url = :url, events = :events,
                 failing_since = NULL, failures = 0, rest_until = NULL,
-                disabled_at = CASE WHEN NOT $4 THEN coalesce(disabled_at, $5) END,
-                disabled_why = CASE WHEN NOT $4 THEN coalesce(disabled_why, 'switched off') END
-            WHERE id = $1
+                disabled_at = CASE WHEN NOT :enabled THEN coalesce(disabled_at, :now) END,
+                disabled_why = CASE WHEN NOT :enabled THEN coalesce(disabled_why, 'switched off')
+                    END
+            WHERE id = :webhook_id
             """,
-            webhook_id,
-            url,
-            list(events),
-            enabled,
-            now,
+            webhook_id=webhook_id,
+            url=url,
+            events=list(events),
+            enabled=enabled,
+            now=now,
         )
     except UniqueViolation as error:
         raise Conflict(
@@ -196,16 +212,26 @@ async def edit_webhook(
 
 async def set_secret(conn: Connection, webhook_id: UUID, secret_cipher: bytes) -> None:
     """Sign with another secret from now on."""
-    await conn.execute(
-        "UPDATE webhooks SET secret_cipher = $2 WHERE id = $1", webhook_id, secret_cipher
+    await sql.execute(
+        conn,
+        "UPDATE webhooks SET secret_cipher = :secret_cipher WHERE id = :webhook_id",
+        webhook_id=webhook_id,
+        secret_cipher=secret_cipher,
     )
 
 
 async def delete_webhook(conn: Connection, webhook_id: UUID, now: datetime) -> None:
     """Call it no more; what waits for it is dropped."""
-    await conn.execute("UPDATE webhooks SET deleted_at = $2 WHERE id = $1", webhook_id, now)
-    await conn.execute(
-        "DELETE FROM webhook_deliveries WHERE webhook_id = $1 AND state = 'waiting'", webhook_id
+    await sql.execute(
+        conn,
+        "UPDATE webhooks SET deleted_at = :now WHERE id = :webhook_id",
+        webhook_id=webhook_id,
+        now=now,
+    )
+    await sql.execute(
+        conn,
+        "DELETE FROM webhook_deliveries WHERE webhook_id = :webhook_id AND state = 'waiting'",
+        webhook_id=webhook_id,
     )
 
 
@@ -214,42 +240,49 @@ async def disable(conn: Connection, webhook_id: UUID, why: str, now: datetime) -
 
     Returns whether it was enabled.
     """
-    row = await conn.fetchrow(
+    row = await sql.fetchrow(
+        conn,
         """
-        UPDATE webhooks SET disabled_at = $3, disabled_why = $2
-        WHERE id = $1 AND disabled_at IS NULL RETURNING department_id, url
+        UPDATE webhooks SET disabled_at = :now, disabled_why = :why
+        WHERE id = :webhook_id AND disabled_at IS NULL RETURNING department_id, url
         """,
-        webhook_id,
-        why,
-        now,
+        webhook_id=webhook_id,
+        why=why,
+        now=now,
     )
     if row is None:
         return False
-    await conn.execute(
-        "SELECT write_event($1, 'webhook.disabled', NULL, $2::jsonb, $3)",
-        row["department_id"],
-        {"webhook_id": str(webhook_id), "url": row["url"], "why": why},
-        now,
+    await sql.execute(
+        conn,
+        "SELECT write_event(:department_id, 'webhook.disabled', NULL, :data::jsonb, :now)",
+        department_id=row["department_id"],
+        data={"webhook_id": str(webhook_id), "url": row["url"], "why": why},
+        now=now,
     )
     return True
 
 
 async def write_test(conn: Connection, webhook: Webhook, now: datetime) -> int:
     """Write an event for this webhook alone; returns its number."""
-    event_id: int = await conn.fetchval(
+    event_id: int = await sql.fetchval(
+        conn,
         """
         INSERT INTO webhook_events (department_id, type, data, at)
-        VALUES ($1, 'webhook.test', $2, $3) RETURNING id
+        VALUES (:department_id, 'webhook.test', :data, :now) RETURNING id
         """,
-        webhook.department_id,
-        {"webhook_id": str(webhook.id)},
-        now,
+        department_id=webhook.department_id,
+        data={"webhook_id": str(webhook.id)},
+        now=now,
     )
-    await conn.execute(
-        "INSERT INTO webhook_deliveries (webhook_id, event_id, next_at) VALUES ($1, $2, $3)",
-        webhook.id,
-        event_id,
-        now,
+    await sql.execute(
+        conn,
+        """
+        INSERT INTO webhook_deliveries (webhook_id, event_id, next_at)
+        VALUES (:webhook_id, :event_id, :now)
+        """,
+        webhook_id=webhook.id,
+        event_id=event_id,
+        now=now,
     )
     return event_id
 
