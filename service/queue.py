@@ -18,6 +18,8 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
+from string import Template
 from typing import Any
 
 from arq.connections import ArqRedis
@@ -104,6 +106,17 @@ def _open_connections(redis_url: str) -> ConnectionPool:
     if not redis_url.startswith("unix"):
         options |= {"socket_keepalive": True, "socket_keepalive_options": KEEPALIVE}
     return _Pool.from_url(redis_url, **options)
+
+
+def read_script(beside: str, name: str, **constants: float) -> str:
+    """The script for Redis in the file `name` beside a module, whose `__file__` is given; each
+    $NAME in it stands for a constant of the module.
+
+    Raises:
+        KeyError: the script wants a constant that is not given.
+    """
+    text = Path(beside).with_name(name).read_text("utf-8")
+    return Template(text).substitute(constants)
 
 
 @contextlib.asynccontextmanager

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 
 from service.accounts.keys.keys import Caller
 from service.errors import TooMany
+from service.queue import read_script
 from service.settings import Settings
 
 WINDOW_SECONDS = 60
@@ -40,37 +41,9 @@ STATE = "RateLimit"
 MOST_COUNTED = 10_000_000
 """No limit is as high: what stands there above it was not counted by us, and counts for nothing."""
 
-# Of each key: the counts of the present minute and of the one before. Requests are counted only if
-# every limit has room for them; the last argument says how many are wanted.
-_TAKE = f"""
-local t = redis.call('TIME')
-local now = t[1] + t[2] / 1000000
-local slot = math.floor(now / {WINDOW_SECONDS})
-local counts, room = {{}}, tonumber(ARGV[#KEYS + 1])
-local function count(key)
-  local kind = redis.call('TYPE', key).ok
-  local n = kind == 'string' and tonumber(redis.call('GET', key)) or 0
-  if kind ~= 'string' and kind ~= 'none' or not (n >= 0 and n <= {MOST_COUNTED} and n % 1 == 0) then
-    redis.call('DEL', key)
-    return 0
-  end
-  return n
-end
-for i, key in ipairs(KEYS) do
-  local current = count(key .. ':' .. slot)
-  local before = count(key .. ':' .. slot - 1)
-  local used = before * (1 - now / {WINDOW_SECONDS} + slot) + current
-  counts[2 * i - 1], counts[2 * i] = before, current
-  room = math.min(room, math.floor(tonumber(ARGV[i]) - used))
-end
-if room > 0 then
-  for i, key in ipairs(KEYS) do
-    redis.call('INCRBY', key .. ':' .. slot, room)
-    redis.call('EXPIRE', key .. ':' .. slot, {2 * WINDOW_SECONDS})
-  end
-end
-return {{room, tostring(now), unpack(counts)}}
-"""
+_TAKE = read_script(
+    __file__, "limiter.lua", WINDOW_SECONDS=WINDOW_SECONDS, MOST_COUNTED=MOST_COUNTED
+)
 
 
 class TooManyRequests(TooMany):

@@ -22,17 +22,11 @@ from service.campaigns.stops.stop_all import hold_all
 from service.campaigns.stops.stop_store import Generation
 from service.crypto import Keyring
 from service.logs import seldom
+from service.queue import read_script
 from service.runtime import Runtime
 from service.storage.postgres import Connection, transaction
 
-_REPLACE = """
-local kind = redis.call('TYPE', KEYS[1]).ok
-if ARGV[1] == '' or kind ~= 'string' or redis.call('GET', KEYS[1]) == ARGV[1] then
-    redis.call('SET', KEYS[1], ARGV[2])
-end
-"""
-"""Several schedulers tell their beats at once, and the last word is not always the highest: one is
-replaced only by who has read it; what is none (ARGV[1] is empty then) by anybody."""
+_REPLACE = read_script(__file__, "replace_beat.lua")
 
 ABSURD = "the beat that stands in Redis was not written by this system, and is not believed"
 MOST_OCTETS = 100

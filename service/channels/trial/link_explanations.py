@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from service.channels.config.store import ConnectionHealth
+from service.channels.config.connection_store import ConnectionHealth
 from service.channels.contract.gateway import Refused
 from service.channels.links.logins import CALM, Ending, EndingKind
 from service.channels.links.refusals_store import ListenerRefusals

@@ -23,6 +23,7 @@ from service.channels.trial import link_explanations
 from service.channels.trial.link_explanations import LinkExplanation
 from service.clock import Clock
 from service.errors import Conflict, TocsinError, Unavailable
+from service.queue import read_script
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ _ANSWERS = LinkExplanation(
     "a connection was opened and closed, and nothing was sent: somebody answers at the address; "
     "whether the credentials are right only the first text shows",
 )
-_UNLOCK = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
+_UNLOCK = read_script(__file__, "unlock.lua")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from redis.exceptions import RedisError
 
 from service.errors import Unavailable
 from service.logs import seldom
+from service.queue import read_script
 
 log = logging.getLogger(__name__)
 
@@ -54,96 +55,20 @@ FORGET_SECONDS = 600
 MOST_LIMITS = 1_000
 """Of so many limits a process counts by itself at once; more are those of runs that have ended."""
 
-# tat: when the next token is due, in microseconds; pace: the share of the full pace that was left
-# at the instant `slowed`.
-_SHARE = f"""
-local t = redis.call('TIME')
-local now = t[1] * 1000000 + t[2]
-local absurd = 0
-local function number(key, field, least, most)
-  local text = redis.call('HGET', key, field)
-  if not text then return nil end
-  local n = tonumber(text)
-  if n and n >= least and n <= most then return n end
-  absurd = absurd + 1
-  redis.call('HDEL', key, field)
-  return nil
-end
-local function only_hash(key)
-  local kind = redis.call('TYPE', key).ok
-  if kind ~= 'hash' and kind ~= 'none' then
-    absurd = absurd + 1
-    redis.call('DEL', key)
-  end
-end
-local function due(key, burst_time)
-  local most = now + burst_time + {HOLD_MOST_SECONDS * 1_000_000}
-  return number(key, 'tat', now - {FORGET_SECONDS * 1_000_000}, most)
-end
-local function share(key)
-  local pace = number(key, 'pace', {SLOWEST}, 1)
-  local slowed = number(key, 'slowed', now - {FORGET_SECONDS * 1_000_000}, now)
-  if not pace or not slowed then return 1 end
-  return math.min(1, pace + {CLIMB} * math.floor((now - slowed) / {CLIMB_SECONDS * 1_000_000:.0f}))
-end
-"""
-
-_TAKE = f"""{_SHARE}
-local n = tonumber(ARGV[1])
-local least = tonumber(ARGV[2])
-local wait = 0
-local tats, ivs = {{}}, {{}}
-for i, key in ipairs(KEYS) do
-  only_hash(key)
-  local iv = tonumber(ARGV[2 * i + 1]) / share(key)
-  local burst = tonumber(ARGV[2 * i + 2])
-  local tat = due(key, burst * iv) or (now + burst * iv)
-  if tat < now then tat = now end
-  tats[i], ivs[i] = tat, iv
-  local free = math.floor(burst - (tat - now) / iv)
-  local floor = math.min(least, burst)
-  if free < floor then
-    wait = math.max(wait, (tat - now) - (burst - floor) * iv)
-    free = 0
-  end
-  n = math.min(n, free)
-end
-if n < 0 then n = 0 end
-for i, key in ipairs(KEYS) do
-  local tat = tats[i] + n * ivs[i]
-  redis.call('HSET', key, 'tat', string.format('%.0f', tat))
-  redis.call('EXPIRE', key, {FORGET_SECONDS})
-  if n > 0 then
-    local burst = tonumber(ARGV[2 * i + 2])
-    wait = math.max(wait, (tat - now) - (burst - math.min(least, burst)) * ivs[i])
-  end
-end
-return {{n, wait, absurd}}
-"""
-
-_SLOW = f"""{_SHARE}
-only_hash(KEYS[1])
-local until_ = now + tonumber(ARGV[1])
-local tat = due(KEYS[1], {HOLD_MOST_SECONDS * 1_000_000}) or 0
-local pace = share(KEYS[1])
-local slowed = number(KEYS[1], 'slowed', 0, now) or 0
-if now - slowed >= {ONE_TROUBLE_SECONDS * 1_000_000:.0f} then
-  pace = math.max({SLOWEST}, pace * {SLOWER})
-  redis.call('HSET', KEYS[1], 'pace', pace, 'slowed', string.format('%.0f', now))
-end
-redis.call('HSET', KEYS[1], 'tat', string.format('%.0f', math.max(tat, until_)))
-redis.call('EXPIRE', KEYS[1], {FORGET_SECONDS})
-return tostring(pace)
-"""
-
-
-_EASE = f"""{_SHARE}
-only_hash(KEYS[1])
-local pace = math.min({SLOWEST}, share(KEYS[1]))
-redis.call('HSET', KEYS[1], 'pace', pace, 'slowed', string.format('%.0f', now))
-redis.call('EXPIRE', KEYS[1], {FORGET_SECONDS})
-return tostring(pace)
-"""
+_SHARE = read_script(
+    __file__,
+    "pace_share.lua",
+    HOLD_MOST=HOLD_MOST_SECONDS * 1_000_000,
+    FORGET_SECONDS=FORGET_SECONDS,
+    SLOWER=SLOWER,
+    SLOWEST=SLOWEST,
+    CLIMB=CLIMB,
+    CLIMB_EVERY=round(CLIMB_SECONDS * 1_000_000),
+    ONE_TROUBLE=round(ONE_TROUBLE_SECONDS * 1_000_000),
+)
+_TAKE = _SHARE + read_script(__file__, "pace_take.lua")
+_SLOW = _SHARE + read_script(__file__, "pace_slow.lua")
+_EASE = _SHARE + read_script(__file__, "pace_ease.lua")
 
 
 @dataclass(frozen=True, slots=True)
