@@ -20,6 +20,7 @@ from service.coding.parts import Part
 from service.crypto import Keyring
 from service.dispatch.fair_queue import Flow
 from service.dispatch.value_check import ValueCheck
+from service.ledger.reasons import Reason
 from service.messages.signature import SignMode, Split, split_signed
 from service.messages.template import CONTACT_VARIABLES, allowed_values, render, variables
 from service.storage.postgres import Record
@@ -77,7 +78,7 @@ class Work:
     extension: str = ""
     has_allowance: bool = False
     few: bool = False
-    broken: list[tuple[int, str]] = field(default_factory=list)
+    broken: list[tuple[int, Reason]] = field(default_factory=list)
     outstanding: int = 0
     not_before: datetime | None = None
     fixed_parts: tuple[Part, ...] | None = None
@@ -124,7 +125,7 @@ class WrongKind(Exception):
     one (invariant I12). An expansion leaves these out; this is the last look, at the number itself.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: Reason) -> None:
         self.reason = reason
         super().__init__(reason)
 
@@ -163,7 +164,7 @@ class Composer:
         """
         phone = self._keyring.decrypt("phone", row["phone_cipher"])
         if is_synthetic(phone) != self._simulated:
-            raise WrongKind("not_synthetic" if self._simulated else "synthetic_range")
+            raise WrongKind(Reason.NOT_SYNTHETIC if self._simulated else Reason.SYNTHETIC_RANGE)
         return Message(
             work=work,
             no=row["no"],

@@ -16,6 +16,7 @@ from typing import Literal, get_args
 from uuid import UUID
 
 from service.audience.vocabulary.names import REQUEST_WORDS, asks, is_name
+from service.ledger.reasons import Reason
 from service.messages.lint.draft import closed
 from service.messages.lint.lint_values import carries_number, tell_together, tells, value_findings
 from service.messages.policy import SHIPPED
@@ -52,7 +53,7 @@ _ValueFate = str | tuple[str, frozenset[str]]
 class ValueRefused(Exception):
     """A value that may not stand in a text. Its words are not told: it may be a person's name."""
 
-    reason = "value_refused"
+    reason = Reason.VALUE_REFUSED
 
     def __init__(self, variable: str) -> None:
         self.variable = variable

@@ -13,6 +13,7 @@ COLUMNS = {
     "receipts_unmatched.reason": [Reason.NONE, *Reason.at(Place.CARRIER)],
     "receipts_dismissed.reason": [Reason.NONE, *Reason.at(Place.CARRIER)],
     "runs.cancel_reason": Reason.at(Place.CANCEL),
+    "runs.barred": Reason.at(Place.EXPANSION),
 }
 """The columns that hold a reason, with the reasons that may stand there."""
 
@@ -23,5 +24,5 @@ async def check_reasons(conn: Connection) -> None:
         table, name = column.split(".")
         codes = ", ".join(f"'{reason}'" for reason in reasons)
         await conn.execute(
-            f"ALTER TABLE {table} ADD CONSTRAINT registered_reason CHECK ({name} IN ({codes}))"
+            f"ALTER TABLE {table} ADD CONSTRAINT registered_{name} CHECK ({name} IN ({codes}))"
         )

@@ -24,6 +24,7 @@ from service.audience.suppressions import suppression_entry_store as store
 from service.audience.suppressions.suppression_entry_store import SuppressionEntry
 from service.audience.suppressions.suppression_store import NewSuppression
 from service.errors import Conflict, NotFound
+from service.ledger.reasons import Reason
 from service.settings import Settings
 from service.storage.locks import lock_entries, lock_suppressions
 from service.storage.postgres import Connection
@@ -60,7 +61,7 @@ async def write_down(
     found = await store.find_new(conn, phone_hashes, new, user.department_id, now)
     if not found:
         return new, None
-    held = new.reason != "opted_out" and await _too_many(conn, user, len(found), bounds, now)
+    held = new.reason != Reason.OPTED_OUT and await _too_many(conn, user, len(found), bounds, now)
     entry_id = await store.insert_entry(conn, user, new, len(found), now, held=held)
     if not held:
         return replace(new, entry_id=entry_id), None

@@ -74,12 +74,12 @@ def drill_routes(lanes: Iterable[RoutableChannel], chosen: list[int] | None) -> 
 
 async def barred(
     conn: Connection, department_id: UUID, permits: DepartmentPermits, message_class: str, text: str
-) -> str | None:
+) -> Reason | None:
     """Why a department may send this text to nobody any more; None: it may."""
     if message_class not in permits.classes:
         return Reason.CLASS_NOT_ALLOWED
     try:
         await check_signature(conn, department_id, head(text))
-    except SignatureLent as error:
-        return error.code
+    except SignatureLent:
+        return Reason.SIGNATURE_OF_ANOTHER
     return None

@@ -132,7 +132,7 @@ class ExclusionTerms:
     routes: Sequence[Route] | None
     needs: Collection[ContactFact] = ()
     trial: bool = False
-    barred: str | None = None
+    barred: Reason | None = None
     caps: CapTerms | None = None
 
     @property

@@ -13,6 +13,7 @@ from uuid import UUID
 from service.audience.suppressions.suppression_store import stops
 from service.campaigns.audience.newcomer_store import New
 from service.campaigns.core.run_store import OPEN
+from service.ledger.reasons import Reason
 from service.storage.postgres import Connection, affected
 
 _LAID_ASIDE = "receipts_dismissed WHERE why = 'conflict' AND state = 'delivered'"
@@ -183,10 +184,6 @@ async def is_corrected(conn: Connection, run_id: UUID) -> bool:
     return found
 
 
-ARRIVED = "arrived"
-"""Why a text is not sent again: a receipt has said meanwhile that it arrived, whole or in part."""
-
-
 async def stop_arrived(conn: Connection, run_ids: Collection[UUID], now: datetime) -> int:
     """Stop what waits to be sent again to people who turn out to have got the text or a part of
     it; returns how many. run_ids: runs of which receipts say so, or that are being sent again.
@@ -217,7 +214,7 @@ async def stop_arrived(conn: Connection, run_ids: Collection[UUID], now: datetim
         """,  # noqa: S608  # constants
         list(run_ids),
         OPEN,
-        ARRIVED,
+        Reason.ARRIVED,
         now,
     )
     return affected(status)

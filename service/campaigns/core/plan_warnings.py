@@ -14,6 +14,7 @@ from service.campaigns.calendar.hours import (
     minutes_of,
 )
 from service.campaigns.core.model import Campaign, State
+from service.ledger.reasons import Reason
 
 SAME_TEXT_WITHIN = timedelta(days=30)
 """As the caps have it (docs/caps.md)."""
@@ -94,8 +95,8 @@ def loss_notes(fires: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 _LOST = {
-    "same_text": f"have had the same words within {SAME_TEXT_WITHIN.days} days",
-    "capped": "have had enough texts",
+    Reason.SAME_TEXT: f"have had the same words within {SAME_TEXT_WITHIN.days} days",
+    Reason.CAPPED: "have had enough texts",
 }
 
 

@@ -33,6 +33,7 @@ from service.delivery.inbound.replies_store import DueReply, Room
 from service.dispatch.direct import direct
 from service.dispatch.direct.direct import Started
 from service.dispatch.direct.direct_store import NewRun, Recipient
+from service.ledger.reasons import Reason
 from service.messages import signature
 from service.storage.locks import lock_answering
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
@@ -58,7 +59,10 @@ TEXTS = Path(__file__).parents[3] / "templates" / "messages" / "replies.json"
 
 _MOBILE = re.compile(r"1[0-9]{10}")
 
-CONFIRMS = {"opt_out_confirmed": "opted_out", "notices_confirmed": "opted_out"}
+CONFIRMS = {
+    "opt_out_confirmed": Reason.OPTED_OUT,
+    "notices_confirmed": Reason.OPTED_OUT,
+}
 """The reason of the suppressions that a kind of reply confirms."""
 
 

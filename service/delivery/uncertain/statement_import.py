@@ -26,13 +26,12 @@ from service.delivery.uncertain.uncertain import hold
 from service.delivery.uncertain.uncertain_store import Settled, StatementFile, UncertainFilter
 from service.dispatch.limits import caps_store
 from service.errors import NotFound
+from service.ledger.reasons import Reason
 from service.storage.postgres import Connection
 
 log = logging.getLogger(__name__)
 
 MAX_LISTED = 1_000
-STATEMENT = "statement"
-"""The reason of a state that a carrier's statement told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +147,7 @@ async def _settle(
             one.hand_off.no,
             one.hand_off.attempt,
             one.line.state,
-            STATEMENT,
+            Reason.STATEMENT,
             one.line.code,
         )
         for one in judged
@@ -156,7 +155,7 @@ async def _settle(
     }
     counts = {result.value: report.lines[result] for result in Result}
     file = StatementFile(statement.channel_id, statement.sha256, counts)
-    report.decision_id = await doubts.insert_decision(conn, STATEMENT, by, file)
+    report.decision_id = await doubts.insert_decision(conn, Reason.STATEMENT, by, file)
     await doubts.settle(conn, report.decision_id, list(found.values()), by.at)
     await caps_store.give_back(conn, [(f.run_id, f.no) for f in found.values()])
     report.settled.update(settled.state for settled in found.values())

@@ -26,6 +26,7 @@ from service.delivery.uncertain.uncertain_store import MessageKey, Settled, Unce
 from service.dispatch.limits import caps_store
 from service.dispatch.retries import reroute
 from service.errors import Conflict
+from service.ledger.reasons import Reason
 from service.storage.locks import lock_fold, lock_folds
 from service.storage.postgres import Connection, Record
 
@@ -35,8 +36,6 @@ WAIT = timedelta(minutes=10)
 """How long a hand-off is uncertain before a person may decide (docs/uncertain.md)."""
 
 CLASSES = ("public_interest", "service", "warning")
-DECIDED = "decided"
-"""The reason of a state that a person has decided."""
 
 
 class Decision(StrEnum):
@@ -182,7 +181,7 @@ def _obstacle(
 
 
 def _settled(row: Record, decision: Decision) -> Settled:
-    state, reason = decision.value, DECIDED
+    state, reason = decision.value, Reason.DECIDED
     if decision in (Decision.RESEND, Decision.NOT_SENT):
         state = "queued"
         if row["cancelled"]:  # it never left, and is not to any more

@@ -10,6 +10,7 @@ from service.accounts.keys.key import Mode
 from service.audience.suppressions.suppression_store import stops
 from service.campaigns.audience.exclusion_store import AFTER_STOPS, first_reason, wrong_way
 from service.dispatch.expansion.expand_store import PRIORITY
+from service.ledger.reasons import Reason
 from service.storage.locks import lock_run
 from service.storage.postgres import Connection, Record, affected, one
 
@@ -239,10 +240,6 @@ async def write_ledger(
     return counts["target"], counts["excluded"]
 
 
-CANCELLED_BY_SENDER = "cancelled_by_sender"
-"""The reason of a direct send's text that its sender called back."""
-
-
 async def lock_direct_run(conn: Connection, run_id: UUID) -> None:
     """Wait until nothing of a run is half-marked, and let none of it be marked, moved to another
     channel or given back before the end of the transaction (invariant I7).
@@ -262,7 +259,7 @@ async def cancel_queued(conn: Connection, run_id: UUID, now: datetime) -> int:
         """,
         run_id,
         now,
-        CANCELLED_BY_SENDER,
+        Reason.CANCELLED_BY_SENDER,
     )
     return affected(status)
 
@@ -277,7 +274,7 @@ async def cancel_run(conn: Connection, run_id: UUID, now: datetime) -> None:
         """,
         run_id,
         now,
-        CANCELLED_BY_SENDER,
+        Reason.CANCELLED_BY_SENDER,
     )
 
 
@@ -317,6 +314,6 @@ async def cancel_message(conn: Connection, run_id: UUID, no: int, now: datetime)
         run_id,
         no,
         now,
-        CANCELLED_BY_SENDER,
+        Reason.CANCELLED_BY_SENDER,
     )
     return bool(affected(status))

@@ -29,6 +29,7 @@ from service.dispatch.direct import direct
 from service.dispatch.direct.direct_send import VARIABLES
 from service.dispatch.direct.direct_store import NewRun, Recipient
 from service.errors import Conflict, Invalid
+from service.ledger.reasons import Reason
 from service.storage.postgres import Connection
 
 CODE_VALID = timedelta(minutes=10)
@@ -155,7 +156,7 @@ async def _send(
         raise Conflict(
             f"no code can be sent to this phone: {reason}; see POST /routes/explain and the"
             " suppressions",
-            code="no_route" if reason == "no_route" else "suppressed",
+            code="no_route" if reason == Reason.NO_ROUTE else "suppressed",
         )
     return started.channels
 

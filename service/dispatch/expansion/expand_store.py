@@ -6,6 +6,7 @@ from datetime import datetime
 
 from service.campaigns.audience.audience_source import Whom
 from service.campaigns.audience.exclusion_store import LEFT_OUT, ExclusionTerms, excluded
+from service.ledger.reasons import Reason
 from service.storage.postgres import Connection, Record, one
 
 FEWEST_ROWS = 50
@@ -87,7 +88,7 @@ async def write_ledger(
 
 
 async def bound_run(
-    conn: Connection, run_id: uuid.UUID, channels: Sequence[int] | None, barred: str | None
+    conn: Connection, run_id: uuid.UUID, channels: Sequence[int] | None, barred: Reason | None
 ) -> None:
     """Keep a run to what its department may use: these channels, also where a text is routed
     again; or to nobody at all, all it means being left out for this reason.

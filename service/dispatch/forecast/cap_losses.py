@@ -9,7 +9,8 @@ from uuid import UUID
 
 from service.dispatch.forecast.cap_places import CapEffect, Had, Occasion, fates
 from service.dispatch.forecast.fire_forecast_store import MOST_OTHERS
-from service.dispatch.limits.caps import SAME_TEXT, CapLimits
+from service.dispatch.limits.caps import CapLimits
+from service.ledger.reasons import Reason
 from service.storage.postgres import Record
 
 Sees = Callable[[UUID], bool]
@@ -120,7 +121,7 @@ class Toll:
             self.fate["target"] += people
             if fate.reason is not None:
                 self.fate["waits" if fate.waits else "stopped"] += people
-        if fate.reason == SAME_TEXT:
+        if fate.reason == Reason.SAME_TEXT:
             self.same[fate.source] += people
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from service.dispatch.limits.caps import CAPPED, SAME_TEXT, CapLimits
+from service.dispatch.limits.caps import CapLimits
+from service.ledger.reasons import Reason
 
 SPANS = (timedelta(hours=24), timedelta(hours=168), timedelta(hours=720))
 """Those of the caps; nobody gets the same text again within the last."""
@@ -77,8 +78,8 @@ def full_until(
     spans = max(ends, default=None)
     same = None if limits.same_text else next((h for h in had if h.text == text), None)
     if same is not None and (spans is None or same.at + SPANS[-1] >= spans):
-        return same.at + SPANS[-1], SAME_TEXT, same.source
-    return spans, CAPPED, None
+        return same.at + SPANS[-1], Reason.SAME_TEXT, same.source
+    return spans, Reason.CAPPED, None
 
 
 def fates(

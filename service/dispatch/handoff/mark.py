@@ -14,6 +14,7 @@ from service.dispatch.handoff.lease_store import Lease, is_held
 from service.dispatch.handoff.recorder import Handoff
 from service.dispatch.handoff.store import MarkRequest
 from service.dispatch.limits import allowance, caps, quota
+from service.ledger.reasons import Reason
 from service.storage.postgres import Connection, Record, transaction
 
 BLOCKED = timedelta(seconds=30)
@@ -77,12 +78,12 @@ def _is_open(shared: Handoff, channel: Channel, work: Work, now: datetime) -> bo
 def _stopped(works: Sequence[Work], batch: Sequence[Message], now: datetime) -> list[MarkRequest]:
     """What is stopped for good: texts past their validity, and rows that gave no message."""
     over = [m for m in batch if m.work in works and m.work.is_over(now)]
-    return [_asked(message, "validity_over") for message in over] + [
+    return [_asked(message, Reason.VALIDITY_OVER) for message in over] + [
         MarkRequest(*work.key, no, 1, why) for work in works for no, why in work.broken
     ]
 
 
-def _asked(message: Message, stop: str | None = None) -> MarkRequest:
+def _asked(message: Message, stop: Reason | None = None) -> MarkRequest:
     return MarkRequest(*message.work.key, message.no, len(message.parts), stop)
 
 

@@ -25,6 +25,7 @@ from service.dispatch.limits.in_flight import PermitCounter
 from service.dispatch.limits.pace import Pace
 from service.dispatch.retries import reroute, retry_store
 from service.dispatch.value_check import ValueCheck
+from service.ledger.reasons import Reason
 from service.storage.locks import share_connection
 from service.storage.postgres import COLLISIONS, UNREACHABLE, Connection, Pool, transaction
 
@@ -186,7 +187,7 @@ def result_of(message: Message) -> HandoffResult:
     """
     lost = message.unsent and (message.refs or message.rejection is None)
     if message.unanswered or lost:
-        state, reason, code = "uncertain", "no_answer", None
+        state, reason, code = "uncertain", Reason.NO_ANSWER.value, None
     elif message.rejection is not None:
         state = "rejected"
         reason, code = message.rejection

@@ -31,6 +31,7 @@ from service.dispatch.limits.in_flight import PermitCounter
 from service.dispatch.limits.pace import run_limit
 from service.dispatch.value_check import ValueRefused
 from service.errors import TocsinError
+from service.ledger.reasons import Reason
 from service.logs import seldom
 
 log = logging.getLogger(__name__)
@@ -308,8 +309,8 @@ class Sender:
         await self._recorder.until_idle()
 
 
-def _why_none(error: Exception) -> str:
+def _why_none(error: Exception) -> Reason:
     """Why a row that gives no message is stopped."""
     if isinstance(error, WrongKind | ValueRefused):
         return error.reason
-    return "cannot_be_composed"
+    return Reason.CANNOT_BE_COMPOSED

@@ -15,6 +15,7 @@ from service.audience.suppressions.suppression_store import stops
 from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.limits.caps_store import RESERVED
 from service.ledger.caps import CURRENT
+from service.ledger.reasons import Reason
 from service.storage import locks
 from service.storage.postgres import Connection, Record
 
@@ -31,7 +32,7 @@ class MarkRequest(NamedTuple):
     slice_no: int
     no: int
     parts: int
-    stop: str | None = None
+    stop: Reason | None = None
 
 
 async def mark(

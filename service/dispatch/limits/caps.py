@@ -26,12 +26,10 @@ from service.dispatch.limits import caps_store
 from service.dispatch.limits.caps_store import CappedText
 from service.dispatch.retries.retry import RetryTerms
 from service.errors import Invalid
+from service.ledger.reasons import Reason
 from service.storage.postgres import Connection, Record
 
 log = logging.getLogger(__name__)
-
-CAPPED = "capped"
-SAME_TEXT = "same_text"
 
 CappedClass = Literal["public_interest", "service"]
 
@@ -133,7 +131,7 @@ async def settle(
     """Decide what becomes of the texts that this transaction's mark says are capped: each waits, or
     is stopped for good, with the reason.
     """
-    nos = [row["no"] for row in moved if row["state"] == "capped"]
+    nos = [row["no"] for row in moved if row["state"] == Reason.CAPPED]
     if not nos:
         return
     held = []
@@ -143,7 +141,8 @@ async def settle(
         waits = row["over_cap"] == "defer"
         terms = RetryTerms(work.hours, county, work.valid_until if waits else None)
         until = leaves_at(free_at, terms, now)
-        held.append(CappedText(row["no"], SAME_TEXT if free_at == same else CAPPED, until))
+        reason = Reason.SAME_TEXT if free_at == same else Reason.CAPPED
+        held.append(CappedText(row["no"], reason, until))
     await caps_store.hold(conn, work.run_id, held, now)
     waiting = sum(text.until is not None for text in held)
     log.info("caps", extra={"deferred": waiting, "stopped": len(held) - waiting})

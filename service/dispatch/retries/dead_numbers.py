@@ -26,14 +26,12 @@ STOPPED_FOR = timedelta(days=180)
 """How long a number rests. A given-up number stays empty for 90 days at least before it is given to
 somebody else."""
 
-EMPTY = Reason.EMPTY_NUMBER.value
-
 
 async def note(conn: Connection, keys: Collection[Key], now: datetime) -> None:
     """Count that these texts failed for an empty number, and suppress where that is enough."""
     if not keys:
         return
-    phones = await store.insert_reports(conn, keys, EMPTY, day_in_china(now), now)
+    phones = await store.insert_reports(conn, keys, Reason.EMPTY_NUMBER, day_in_china(now), now)
     dead = await store.suppress_dead(conn, phones, now - COUNTED_FOR, now + STOPPED_FOR, now)
     if dead:
         log.info("numbers are taken for dead", extra={"numbers": dead})

@@ -22,6 +22,7 @@ from service.dispatch.retries import dead_numbers, reroute, retry, retry_store
 from service.dispatch.retries.reroute_store import Key
 from service.dispatch.retries.retry import RetryTerms
 from service.dispatch.retries.retry_store import Again
+from service.ledger.reasons import Reason
 from service.storage.postgres import Connection
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ async def prepare(conn: Connection, failures: Iterable[Failure], now: datetime) 
             strays.append((failure.run_id, failure.no))
         elif retry.is_passing(failure.state, failure.reason):
             passing.append(failure)
-        elif failure.reason == dead_numbers.EMPTY:
+        elif failure.reason == Reason.EMPTY_NUMBER:
             dead.append((failure.run_id, failure.no))
     again = await _times(conn, passing, now) if passing else []
     await reroute.lock(conn, {run_id for run_id, _ in strays} | {a.run_id for a in again})

@@ -253,6 +253,4 @@ def test_what_may_hold_a_state_or_reason_has_its_chinese_word() -> None:
     states = {*get_args(CampaignState), *get_args(MessageState)}
     words = {*get_args(MessageClass), *get_args(Priority), *get_args(LateChoice)}
     assert states | words <= WORDS.keys()
-    assert {reason: reason.label for reason in Reason if reason} == {
-        reason: WORDS.get(reason) for reason in Reason if reason
-    }
+    assert all(WORDS[reason] == reason.label for reason in Reason if reason)

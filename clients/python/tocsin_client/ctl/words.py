@@ -1,5 +1,7 @@
 """What members of answers and the words in counts are called in Chinese."""
 
+from tocsin_client.ctl.reason_words import REASON_WORDS
+
 LABELS = {
     "id": "编号", "name": "名称", "state": "状态", "class": "类别", "priority": "优先级",
     "template_id": "模板", "segment_id": "规则编号", "baseline": "提交时人数",
@@ -55,29 +57,12 @@ WORDS = {
     "china_mobile": "中国移动", "china_unicom": "中国联通", "china_telecom": "中国电信",
     "china_broadnet": "中国广电", "none": "无", "queued": "排队", "submitting": "提交中",
     "submitted": "已提交", "delivered": "已送达", "undelivered": "未送达", "expired": "过期",
-    "rejected": "被拒", "suppressed": "停发", "cancelled": "已取消", "uncertain": "去向不明",
-    "resident": "群众", "finance": "财务人员", "owner": "企业负责人", "shop": "个体工商户",
-    "teacher": "教师", "student": "学生", "parent": "家长", "bank_staff": "银行从业人员",
-    "grid_worker": "网格员", "village_staff": "村居干部", "group_owner": "群主",
-    "civil_servant": "干部职工", "elderly": "老年人", "care_family": "养老院家属",
-    "site_worker": "建筑工人", "driver": "司机", "returnee": "返乡人员", "liaison": "联络员",
-    "counsellor": "辅导员", "class_monitor": "班长", "opted_out": "已退订",
-    "age_unclear": "年龄不明", "blacklisted": "黑名单", "empty_number": "空号",
-    "powered_off": "关机", "suspended": "停机", "memory_full": "收件箱满", "in_doubt": "去向不明",
-    "other": "其他", "protected": "受保护", "complaint": "投诉", "dead_number": "空号停发",
-    "capped": "达上限", "same_text": "近期收过同文", "no_receipt": "没有回执",
-    "validity_over": "有效期已过", "no_route": "无可用通道",
-    "no_name": "缺姓名", "no_area": "缺区划",
-    "not_a_guest": "不在试用名单", "outside_area": "不在本区域", "outside_key": "密钥不可发",
-    "no_longer_listed": "已不在名单",
-    "content_filter": "内容被过滤", "frequency_limit": "频次限制", "ported": "已携号转网",
-    "network": "网络不通", "account": "通道账号问题", "format": "格式不符", "no_answer": "无应答",
-    "arrived": "首次已送达", "cannot_be_composed": "内容无法生成",
-    "value_refused": "填入内容不可用",
-    "campaign_cancelled": "任务已取消", "test_key": "测试密钥", "erased": "资料已删除",
-    "cancelled_by_sender": "发送方取消", "decided": "人工认定", "statement": "按对账单认定",
-    "not_kept": "号码已清除", "synthetic_range": "测试号段", "not_synthetic": "非测试号段",
-    "class_not_allowed": "无权发此类", "signature_of_another": "签名属他部门",
+    "suppressed": "停发", "cancelled": "已取消", "uncertain": "去向不明", "resident": "群众",
+    "finance": "财务人员", "owner": "企业负责人", "shop": "个体工商户", "teacher": "教师",
+    "student": "学生", "parent": "家长", "bank_staff": "银行从业人员", "grid_worker": "网格员",
+    "village_staff": "村居干部", "group_owner": "群主", "civil_servant": "干部职工",
+    "elderly": "老年人", "care_family": "养老院家属", "site_worker": "建筑工人", "driver": "司机",
+    "returnee": "返乡人员", "liaison": "联络员", "counsellor": "辅导员", "class_monitor": "班长",
     "draft": "草稿", "pending_approval": "待审批", "returned": "已退回", "scheduled": "已排期",
     "running": "发送中", "paused": "已暂停", "held": "待放行", "done": "已完成", "sent": "已发完",
     "unknown": "不明", "public_interest": "公益", "service": "服务", "warning": "预警",
@@ -91,6 +76,7 @@ WORDS = {
     "next_workday": "顺延至下一工作日", "previous_workday": "提前至上一工作日", "all": "每天",
     "workdays": "工作日", "defer": "顺延", "stop": "不发", "town": "乡镇", "village": "村",
     "community": "社区", "group": "组",
+    **REASON_WORDS,
 }  # fmt: skip
 """Names inside a count, such as carriers, states, roles and reasons, and values of `CODED`."""
 
