@@ -57,11 +57,14 @@ nightly: venv ## all that is too long for each change, one after another (about 
 	$(MAKE) chaos CHAOS_MINUTES=5
 	$(MAKE) soak SOAK_MINUTES=5
 
-check: venv ## format, lint, strict types, import contracts
+MIGRATIONS := $(foreach f,$(wildcard service/storage/migrations/*.sql),$(if $(findstring _baseline_,$f),,$f))
+
+check: venv ## format, lint, strict types, import contracts, migrations after the baseline
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(if $(MIGRATIONS),$(BIN)/squawk $(MIGRATIONS))
 
 map: venv ## the rooms of the house, with their sizes and arrows
 	$(BIN)/python -m tests.architecture.map

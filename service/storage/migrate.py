@@ -13,7 +13,7 @@ from importlib.resources import files
 from service.errors import Misconfigured
 from service.storage import sql
 from service.storage.locks import lock_migration, unlock_migration
-from service.storage.postgres import Connection, NoRight
+from service.storage.postgres import Connection, LockTimeout, NoRight
 
 FIRST_BEFORE_BASELINE = "0001_accounts.sql"
 """The first file of the sequence that the baseline replaced: each database that was made by that
@@ -73,7 +73,8 @@ async def migrate(connection: Connection) -> list[str]:
 
     Raises:
         Misconfigured: an applied file has changed, the database is newer than this program or from
-            before the baseline, or its user may not make or change tables.
+            before the baseline, its user may not make or change tables, or a file waited too long
+            for a lock.
     """
     try:
         await lock_migration(connection)
@@ -126,6 +127,13 @@ async def _apply_missing(connection: Connection) -> list[str]:
                     "restore the file and put the change into a new migration"
                 )
             continue
+        await _apply(connection, migration)
+        done.append(migration.name)
+    return done
+
+
+async def _apply(connection: Connection, migration: Migration) -> None:
+    try:
         async with connection.transaction():
             await connection.execute(migration.sql)
             await sql.execute(
@@ -134,5 +142,10 @@ async def _apply_missing(connection: Connection) -> list[str]:
                 name=migration.name,
                 digest=migration.digest,
             )
-        done.append(migration.name)
-    return done
+    except LockTimeout as error:
+        raise Misconfigured(
+            f"migration {migration.name} waited too long for a lock ({error}) and has changed "
+            "nothing: run `tocsin migrate` again, if need be while the workers are stopped / "
+            f"迁移 {migration.name} 等待锁超时，未作任何改动："
+            "请重新运行 tocsin migrate，必要时先停止各工作进程"
+        ) from error

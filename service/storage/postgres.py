@@ -39,6 +39,8 @@ PostgresRefusal = asyncpg.PostgresError
 """What the server itself says; `sqlstate` tells which."""
 NoTable = asyncpg.UndefinedTableError
 NoRight = asyncpg.InsufficientPrivilegeError
+LockTimeout = asyncpg.LockNotAvailableError
+"""A lock was not free within the `lock_timeout` of a statement."""
 WrongPassword = asyncpg.InvalidAuthorizationSpecificationError
 TooManyConnections = asyncpg.TooManyConnectionsError
 OutOfRoom = asyncpg.DiskFullError

@@ -13,7 +13,7 @@ from service.storage.migrate import (
     migrate,
     migrations,
 )
-from service.storage.postgres import Connection
+from service.storage.postgres import Connection, Pool, transaction
 
 
 @pytest.fixture
@@ -84,6 +84,21 @@ async def test_a_later_migration_is_applied_after_the_baseline(
     monkeypatch.setattr(module, "migrations", lambda: [*migrations(), later])
     assert await migrate(owned) == [later.name]
     assert await migrate(owned) == []
+
+
+async def test_a_migration_that_waits_too_long_for_a_lock_changes_nothing(
+    owner: Connection, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that nobody waits behind it; it is run again."""
+    sql = "SET LOCAL lock_timeout = '50ms'; CREATE TABLE later (); ALTER TABLE runs ADD later text"
+    later = Migration("0900_later.sql", sql)
+    monkeypatch.setattr(module, "migrations", lambda: [*migrations(), later])
+    async with transaction(pool) as busy:
+        await busy.execute("SELECT FROM runs")
+        with pytest.raises(Misconfigured, match=r"0900_later.sql waited too long.*等待锁超时"):
+            await migrate(owner)
+    assert await owner.fetchval("SELECT to_regclass('later')") is None
+    assert await migrate(owner) == [later.name]
 
 
 async def test_what_decides_on_persons_reads_the_schema_that_was_migrated(
