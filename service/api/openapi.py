@@ -183,8 +183,8 @@ def _who_may(op: Op) -> str:
 
 def _which_keys(op: Op) -> list[str]:
     """Which kinds of key may call it, as far as their rights go."""
-    kinds = {"live": not op.logged_in, "trial": op.takes_rehearsals, "test": op.takes_rehearsals}
-    kinds["narrow"] = op.takes_narrow
+    kinds = {"live": not op.logged_in, "trial": op.takes_test_keys, "test": op.takes_test_keys}
+    kinds["narrow"] = op.takes_scoped_keys
     return [] if op.is_open else [kind for kind, may in kinds.items() if may]
 
 
@@ -225,7 +225,7 @@ def _query_parameters(op: Op, references: dict[Any, Schema], schemas: Schema) ->
 
 def _idempotency_key(op: Op) -> Schema:
     again = "the same request gets the same answer"
-    if not op.kept:
+    if not op.replayable:
         again = "the answer is for once: the same request again is refused (409 `answered_once`)"
     return {
         "name": HEADER,

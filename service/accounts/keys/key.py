@@ -47,7 +47,7 @@ _PLANNING = frozenset(
 _ALL = frozenset(Right)
 LEAVES = {Mode.LIVE: _ALL, Mode.TRIAL: _PLANNING, Mode.TEST: _PLANNING}
 """What a key leaves of the rights of its user by its mode: one that is not live does nothing that
-others would feel. What of it changes anything is said operation by operation (`Op.rehearsed`)."""
+others would feel. What of it changes anything is said operation by operation (`Op.test_keys`)."""
 
 USED_EVERY = timedelta(minutes=1)
 """How often it is written down that a key is used."""

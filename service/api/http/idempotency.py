@@ -39,14 +39,14 @@ class Ticket:
     """A request under a key; the fingerprint tells one body from another.
 
     caller_id: the first key of the grant with which the user asks, or the user who has logged in.
-    kept: whether its answer may be stored.
+    replayable: whether its answer may be stored.
     """
 
     user_id: UUID
     caller_id: UUID
     key: str
     fingerprint: bytes
-    kept: bool
+    replayable: bool
 
     async def stored_answer(self, conn: Connection, keyring: Keyring) -> Answer | None:
         """The answer this request had before, if it had one.
@@ -88,7 +88,7 @@ class Ticket:
         Raises:
             Overtaken: the same request has been answered meanwhile.
         """
-        body = keyring.encrypt_bytes(_ANSWER, answer.body) if self.kept else None
+        body = keyring.encrypt_bytes(_ANSWER, answer.body) if self.replayable else None
         kept = (self.fingerprint, answer.status, body)
         entry = None if act is None else entry_values(keyring, act)
         await store.insert_answer(conn, (self.user_id, self.caller_id), self.key, kept, entry, now)

@@ -33,13 +33,13 @@ class Op:
     media: of the answer, where it is a file.
     errors: statuses of refusals that do not follow from the signature.
     changes: whether it changes or reveals something although, or unless, the method says so.
-    rehearsed: whether it is for trial and test keys, too, although it changes something: nobody
+    test_keys: whether it is for trial and test keys, too, although it changes something: nobody
         else feels it.
-    narrow: whether it is for keys with limits of area or roster, too: it keeps to them.
+    scoped_keys: whether it is for keys with limits of area or roster, too: it keeps to them.
     logged_in: whether it takes a person who has logged in, and is for no key.
-    kept: whether the answer to a POST is stored for whoever asks again under the same
+    replayable: whether the answer to a POST is stored for whoever asks again under the same
         Idempotency-Key; not one that shows a secret, or a person in full. It is done once even so.
-    whole: whether a PUT sets, and answers, just what the GET of its address shows.
+    full_replace: whether a PUT sets, and answers, just what the GET of its address shows.
     seconds: how long each of its statements may take.
     heavy: whether it counts, lists, checks or makes a file of much, so that a caller has few of
         them at once (`admission`).
@@ -55,11 +55,11 @@ class Op:
     errors: tuple[int, ...] = ()
     media: str = "text/csv"
     changes: bool | None = None
-    rehearsed: bool = False
-    narrow: bool = False
+    test_keys: bool = False
+    scoped_keys: bool = False
     logged_in: bool = False
-    kept: bool = True
-    whole: bool = False
+    replayable: bool = True
+    full_replace: bool = False
     seconds: float = HOT_SECONDS
     heavy: bool = False
     reads: Callable[[Any, Any], Coroutine[Any, Any, object]] | None = None
@@ -140,14 +140,14 @@ class Op:
         return self.method == "POST" and not (self.is_open or outside or self.out is Download)
 
     @property
-    def takes_rehearsals(self) -> bool:
+    def takes_test_keys(self) -> bool:
         """Whether trial and test keys may call it, as far as their rights go."""
-        return self.rehearsed or not self.audited
+        return self.test_keys or not self.audited
 
     @property
-    def takes_narrow(self) -> bool:
+    def takes_scoped_keys(self) -> bool:
         """Whether keys with limits of area or roster may: where it keeps to them, and counts."""
-        return self.narrow or (self.method == "GET" and self.right is Right.REPORTS)
+        return self.scoped_keys or (self.method == "GET" and self.right is Right.REPORTS)
 
     def need_key(self, key: Key | None) -> None:
         """Refuse a key that is made for less than this.
@@ -163,9 +163,9 @@ class Op:
                 "this takes a session: log in with your password", code="session_needed"
             )
         mode = key.grant.mode
-        if mode is not Mode.LIVE and not self.takes_rehearsals:
+        if mode is not Mode.LIVE and not self.takes_test_keys:
             raise Forbidden(f"this is not for {mode.value} keys: take a live one", code=_OUT)
-        if key.is_narrow and not self.takes_narrow:
+        if key.is_narrow and not self.takes_scoped_keys:
             raise Forbidden(
                 "this key is for some areas or rosters only, and this would reach beyond them;"
                 " take a key without such limits",
@@ -175,7 +175,7 @@ class Op:
     @property
     def edits(self) -> bool:
         """Whether it changes one thing that a GET of the same address shows."""
-        return self.whole or (self.method == "PATCH" and bool(self.parameters))
+        return self.full_replace or (self.method == "PATCH" and bool(self.parameters))
 
     @property
     def name(self) -> str:

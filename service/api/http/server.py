@@ -99,7 +99,7 @@ async def _answered(
     large = request.config_dict[ADMISSION].large_body(caller.user)
     async with reading.arguments(op, request, runtime, large) as found:
         mark = reading.fingerprint(runtime.keyring, request, found)
-        ticket = Ticket(caller.user.id, caller.id, key, mark, op.kept) if key else None
+        ticket = Ticket(caller.user.id, caller.id, key, mark, op.replayable) if key else None
         exchange = _Exchange(op, request, runtime, caller, mark, ticket)
         exchange.reader = reader if op.edits else None
         return await exchange.run(found)
