@@ -1,16 +1,16 @@
-"""A department's list, kept current by its own system."""
+"""Rosters: imported lists, and those that a department's own system keeps current."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Literal
 from uuid import UUID
 
 from pydantic import Field
 
-from service.api.audience.audience import RosterOut, get_roster
-from service.api.audience.consent import EvidenceBody, evidence_of
+from service.api.audience.consent import EvidenceBody, EvidenceOut, evidence_of
 from service.api.audience.field_members import ROW_FIELDS, TAKEN, Value, with_members
 from service.api.http.call import Call
-from service.api.http.schema import Body, Day, OptionalLine, Out
+from service.api.http.paging import PageQuery, cut
+from service.api.http.schema import Body, Day, Instant, OptionalLine, Out, Page
 from service.audience.imports.model import ImportRequest
 from service.audience.rosters import roster_store
 from service.audience.rosters.rosters import MOST_MEMBERS, day_in_china, put_members
@@ -19,6 +19,40 @@ from service.audience.vocabulary.texts import MOST_TAGS
 from service.errors import Invalid, NotFound
 
 LONGEST_VALIDITY = timedelta(days=1_096)
+
+
+class LatestOut(Out):
+    """What an import changed of a roster's people."""
+
+    import_id: UUID
+    at: Instant
+    added: int
+    changed: int
+    left: int
+
+
+class RosterOut(EvidenceOut):
+    """An imported list."""
+
+    id: UUID
+    department_id: UUID
+    name: str
+    kind: Literal["department", "subscriber_base"] = Field(
+        description="A carrier's subscribers are seen by nobody else; only counts leave them."
+    )
+    basis: str
+    purpose: str
+    expires_on: date
+    expired: bool = Field(description="Past its last day: nobody is written to by it.")
+    contacts: int = Field(description="How many people are on it now.")
+    unshown: int = Field(
+        description="Of them, how many by a consent that nothing shows, neither of the list nor of"
+        " their import or row."
+    )
+    created_at: Instant
+    confirmed_at: Instant | None = Field(description="When somebody said that it still holds.")
+    confirmed_by: UUID | None
+    latest: LatestOut | None = Field(description="The latest import that is in force.")
 
 
 @with_members(TAKEN)
@@ -90,6 +124,24 @@ class RosterPatch(Body):
     evidence_form: OptionalLine | None = Field(
         default=None, description="The wording that was agreed to, with its version."
     )
+
+
+async def get_roster(call: Call, name: str) -> RosterOut:
+    """Show a list of your department."""
+    found = await roster_store.list_rosters(
+        call.conn, call.user.department_id, None, 1, day_in_china(call.now), name=name
+    )
+    if not found:
+        raise NotFound("your department has no list of this name")
+    return RosterOut.model_validate(found[0])
+
+
+async def list_rosters(call: Call, query: PageQuery) -> Page[RosterOut]:
+    """List the imported lists that you see."""
+    found = await roster_store.list_rosters(
+        call.conn, call.user.scope, query.before, query.wanted, day_in_china(call.now)
+    )
+    return cut(Page[RosterOut], found, query)
 
 
 async def confirm_roster(call: Call, name: str, body: RosterPatch) -> RosterOut:

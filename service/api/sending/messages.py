@@ -2,25 +2,23 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
-from service.accounts.keys.key import Mode
 from service.accounts.people.model import Right
 from service.api.audience.people import need_people
 from service.api.http.call import Call
 from service.api.http.schema import Body, Line, Out, PlainOut, Text
-from service.api.sending.runs import MessageOut
+from service.api.sending.runs import MessageOut, need_own, sender_id
 from service.api.webhooks import webhooks
 from service.api.webhooks.webhooks import WebAddress
 from service.campaigns.core import run_store
-from service.dispatch.direct import direct, direct_send, direct_store
+from service.dispatch.direct import direct_send, direct_store
 from service.dispatch.direct.direct_send import DirectSender, DirectText, Named
 from service.dispatch.failover.channel_monitor import limits_of
-from service.errors import Conflict, Forbidden, Invalid, NotFound
+from service.errors import Conflict, Invalid, NotFound
 from service.ledger.reasons import Sentence
 from service.ledger.states import MessageState
 from service.messages import store as templates
@@ -84,20 +82,6 @@ class SendOut(Out):
     )
 
 
-class CancelledOut(Out):
-    """A cancelled direct run; `cancelled`, `stopped`, `left` and `leaving` are all its texts."""
-
-    run_id: UUID
-    state: str
-    cancelled: int = Field(description="Texts that were called back and will not leave.")
-    stopped: int = Field(description="Texts that had been stopped before, such as by an opt-out.")
-    left: int = Field(description="Texts that the carrier has taken, refused or may have taken.")
-    leaving: int = Field(
-        description="Texts being handed to the carrier at this moment. Those that turn out not to"
-        " have left are cancelled as well."
-    )
-
-
 class StatusOut(MessageOut):
     """One text with what became of it, in words."""
 
@@ -153,10 +137,10 @@ def _sender(call: Call) -> DirectSender:
     """Who sends, within the limits of the key."""
     user, key = call.user, call.key
     if key is None:
-        return DirectSender(_sender_id(call), user.id, user.department_id)
+        return DirectSender(sender_id(call), user.id, user.department_id)
     grant = key.grant
     return DirectSender(
-        _sender_id(call), user.id, user.department_id, grant.mode, grant.area_codes, grant.rosters
+        sender_id(call), user.id, user.department_id, grant.mode, grant.area_codes, grant.rosters
     )
 
 
@@ -197,55 +181,12 @@ async def cancel_message(call: Call, message_id: str) -> StatusOut:
     run = await run_store.get_run(call.conn, run_id, call.user.scope)
     if run is None or run.kind != "direct":
         raise Conflict("it belongs to a campaign; cancel the campaign", code="not_direct")
-    await _check_own(call, run_id)
+    await need_own(call, run_id)
     if not await direct_store.cancel_message(call.conn, run_id, no, call.now):
         raise Conflict(
             f"it is {status.state} and cannot be called back: {status.plain.en}", code="has_left"
         )
     return await get_message(call, message_id)
-
-
-async def cancel_run(call: Call, run_id: UUID) -> CancelledOut:
-    """Cancel what has not begun to leave of a direct run, all at once.
-
-    Whoever may cancel campaigns may; a key that may only send, what it has sent itself.
-    """
-    if not call.user.may(Right.CONTROL):
-        call.user.need(Right.SEND)
-    run = await run_store.get_run(call.conn, run_id, call.user.scope)
-    if run is None:
-        raise NotFound(f"there is no run {run_id}")
-    if run.kind != "direct":
-        raise Conflict(
-            "it is no direct send; a campaign is cancelled as a whole, a reply not at all",
-            code="not_direct",
-        )
-    await _check_own(call, run_id)
-    done = await direct.cancel(call.conn, run_id, call.now)
-    run = await run_store.get_run(call.conn, run_id, None) or run
-    call.note(**asdict(done))
-    return CancelledOut(run_id=run_id, state=run.state, **asdict(done))
-
-
-async def _check_own(call: Call, run_id: UUID) -> None:
-    """Refuse a sender what another one sent, and a key that is not live what is of another mode."""
-    sent_by, mode = await direct_store.get_sender(call.conn, run_id)
-    if call.mode is not Mode.LIVE and call.mode is not mode:
-        raise Forbidden(
-            f"a {call.mode.value} key may only cancel what a {call.mode.value} key has sent",
-            code="out_of_scope",
-        )
-    if not call.user.may(Right.CONTROL) and sent_by != _sender_id(call):
-        raise Forbidden(
-            "another key or user has sent this; to cancel it takes the right to"
-            f" {Right.CONTROL.value}",
-            code="out_of_scope",
-        )
-
-
-def _sender_id(call: Call) -> UUID:
-    """Who a direct send counts for: the key, over its rotations, or the user without one."""
-    return call.key.first_id if call.key else call.user.id
 
 
 async def _words(call: Call, body: SendBody) -> DirectText:

@@ -1,10 +1,13 @@
 """Runs: each fire of a campaign and each direct run, its report, and its ledger."""
 
+from dataclasses import asdict
 from typing import Literal
 from uuid import UUID
 
 from pydantic import Field
 
+from service.accounts.keys.key import Mode
+from service.accounts.people.model import Right
 from service.api.audience.people import need_people
 from service.api.http.call import Call, Download
 from service.api.http.paging import PageQuery, cut
@@ -12,7 +15,8 @@ from service.api.http.schema import AreaName, Instant, Out, Page
 from service.campaigns.core import run_store
 from service.campaigns.core.model import Run
 from service.campaigns.plans import planning
-from service.errors import Conflict, NotFound
+from service.dispatch.direct import direct, direct_store
+from service.errors import Conflict, Forbidden, NotFound
 from service.ledger.states import MessageState
 from service.reports import progress
 from service.reports.evidence import PURPOSE, evidence
@@ -142,6 +146,20 @@ class MessageQuery(PageQuery):
     state: MessageState | None = None
 
 
+class CancelledOut(Out):
+    """A cancelled direct run; `cancelled`, `stopped`, `left` and `leaving` are all its texts."""
+
+    run_id: UUID
+    state: str
+    cancelled: int = Field(description="Texts that were called back and will not leave.")
+    stopped: int = Field(description="Texts that had been stopped before, such as by an opt-out.")
+    left: int = Field(description="Texts that the carrier has taken, refused or may have taken.")
+    leaving: int = Field(
+        description="Texts being handed to the carrier at this moment. Those that turn out not to"
+        " have left are cancelled as well."
+    )
+
+
 async def list_runs(call: Call, campaign_id: UUID, query: PageQuery) -> Page[RunOut]:
     """List the runs of a campaign."""
     await planning.load(call.conn, campaign_id, call.user.scope)
@@ -203,3 +221,46 @@ async def _visible(call: Call, run_id: UUID) -> Run:
     if run is None:
         raise NotFound(f"there is no run {run_id}")
     return run
+
+
+async def cancel_run(call: Call, run_id: UUID) -> CancelledOut:
+    """Cancel what has not begun to leave of a direct run, all at once.
+
+    Whoever may cancel campaigns may; a key that may only send, what it has sent itself.
+    """
+    if not call.user.may(Right.CONTROL):
+        call.user.need(Right.SEND)
+    run = await run_store.get_run(call.conn, run_id, call.user.scope)
+    if run is None:
+        raise NotFound(f"there is no run {run_id}")
+    if run.kind != "direct":
+        raise Conflict(
+            "it is no direct send; a campaign is cancelled as a whole, a reply not at all",
+            code="not_direct",
+        )
+    await need_own(call, run_id)
+    done = await direct.cancel(call.conn, run_id, call.now)
+    run = await run_store.get_run(call.conn, run_id, None) or run
+    call.note(**asdict(done))
+    return CancelledOut(run_id=run_id, state=run.state, **asdict(done))
+
+
+async def need_own(call: Call, run_id: UUID) -> None:
+    """Refuse a sender what another one sent, and a key that is not live what is of another mode."""
+    sent_by, mode = await direct_store.get_sender(call.conn, run_id)
+    if call.mode is not Mode.LIVE and call.mode is not mode:
+        raise Forbidden(
+            f"a {call.mode.value} key may only cancel what a {call.mode.value} key has sent",
+            code="out_of_scope",
+        )
+    if not call.user.may(Right.CONTROL) and sent_by != sender_id(call):
+        raise Forbidden(
+            "another key or user has sent this; to cancel it takes the right to"
+            f" {Right.CONTROL.value}",
+            code="out_of_scope",
+        )
+
+
+def sender_id(call: Call) -> UUID:
+    """Who a direct send counts for: the key, over its rotations, or the user without one."""
+    return call.key.first_id if call.key else call.user.id
