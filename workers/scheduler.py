@@ -112,7 +112,7 @@ async def record_missed(ctx: dict[str, Any]) -> None:
 
 
 @alone
-async def listen(ctx: dict[str, Any]) -> None:
+async def enqueue_inbound(ctx: dict[str, Any]) -> None:
     """Enqueue, each second, the reading of texts from handsets, since an opt-out must not wait for
     the sweep; and the replies that are due.
     """
@@ -128,13 +128,13 @@ async def listen(ctx: dict[str, Any]) -> None:
 
 
 @alone
-async def beat(ctx: dict[str, Any]) -> None:
+async def heartbeat(ctx: dict[str, Any]) -> None:
     """Show that the database is alive, and hold everything in one that was restored."""
     await restored.beat(runtime_of(ctx))
 
 
 @alone
-async def tell(ctx: dict[str, Any]) -> None:
+async def enqueue_webhooks(ctx: dict[str, Any]) -> None:
     """Give new events to the webhooks that want them, and enqueue the calls that are due."""
     runtime = runtime_of(ctx)
     for webhook_id in await webhooks.hand_out(runtime.pool, runtime.clock.now()):
@@ -260,7 +260,7 @@ async def seal(ctx: dict[str, Any]) -> None:
 
 
 @alone
-async def forget(ctx: dict[str, Any]) -> None:
+async def purge_history(ctx: dict[str, Any]) -> None:
     """Delete who got something when, and which numbers were called empty, once nobody asks for it
     any more.
     """
@@ -273,15 +273,16 @@ async def forget(ctx: dict[str, Any]) -> None:
 
 
 @alone
-async def tidy(ctx: dict[str, Any]) -> None:
-    """Return what waited too long for its approval, forget old answers, and delete what
-    was held while its person was erased.
+async def cleanup(ctx: dict[str, Any]) -> None:
+    """Return what waited too long for its approval, delete old answers, what was held while its
+    person was erased, and the turns of acts that there are no more.
     """
     runtime = runtime_of(ctx)
     now = runtime.clock.now()
     await expire_pending(runtime.pool, now)
     async with transaction(runtime.pool) as conn:
         await delete_left_behind(conn)
+        await sweep_store.delete_other_turns(conn, [act_of(job) for job in CRONS])
     if not await may_let_go(runtime):
         return
     async with transaction(runtime.pool) as conn:
@@ -290,7 +291,7 @@ async def tidy(ctx: dict[str, Any]) -> None:
 
 
 @alone
-async def retain(ctx: dict[str, Any]) -> None:
+async def apply_retention(ctx: dict[str, Any]) -> None:
     """Let go of what is past its term, if the clock can be trusted."""
     runtime = runtime_of(ctx)
     if await may_let_go(runtime):
@@ -300,10 +301,10 @@ async def retain(ctx: dict[str, Any]) -> None:
 
 CRONS = [
     cron(fire, second=EVERY_SECOND, keep_result=0, timeout=60),
-    cron(listen, second=EVERY_SECOND, keep_result=0, timeout=60),
-    cron(tell, second=EVERY_SECOND, keep_result=0, timeout=60),
+    cron(enqueue_inbound, second=EVERY_SECOND, keep_result=0, timeout=60),
+    cron(enqueue_webhooks, second=EVERY_SECOND, keep_result=0, timeout=60),
     cron(stop, second=EVERY_SECOND, keep_result=0, timeout=60),
-    cron(beat, second=EVERY_FIFTH, keep_result=0, timeout=20, run_at_startup=True),
+    cron(heartbeat, second=EVERY_FIFTH, keep_result=0, timeout=20, run_at_startup=True),
     cron(seal, second=EVERY_SECOND, keep_result=0, timeout=60),
     cron(recover, second=EVERY_FIFTH, keep_result=0, timeout=20, run_at_startup=True),
     cron(sweep, second=EVERY_FIFTH, keep_result=0, timeout=20, run_at_startup=True),
@@ -313,9 +314,9 @@ CRONS = [
     cron(match, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(count, second=EVERY_FIFTH, keep_result=0, timeout=60),
     cron(settle, second=EVERY_FIFTH, keep_result=0, timeout=60),
-    cron(forget, minute=ONCE_AN_HOUR, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
-    cron(tidy, second=ONCE_A_MINUTE, keep_result=0, timeout=60),
-    cron(retain, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
+    cron(purge_history, minute=ONCE_AN_HOUR, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
+    cron(cleanup, second=ONCE_A_MINUTE, keep_result=0, timeout=60),
+    cron(apply_retention, second=ONCE_A_MINUTE, keep_result=0, timeout=600),
 ]
 KIND = WorkerKind("scheduler", [], CRONS, connections=len(CRONS), by_key=True)
 """A connection for each act, apart from the process's pool: a ledger that is being written beside
@@ -336,7 +337,7 @@ async def keep_turns(runtime: Runtime, stop: asyncio.Event) -> None:
         except UNREACHABLE:
             continue
         for job in CRONS:
-            act, running = job.name.removeprefix("cron:"), doing.get(job.name)
+            act, running = act_of(job), doing.get(job.name)
             if running is not None and running.done():
                 _report(act, doing.pop(job.name))
                 running = None
@@ -359,6 +360,11 @@ def _report(act: str, turn: "asyncio.Task[None]") -> None:
     error = None if turn.cancelled() else turn.exception()
     if error is not None:
         log.error("an act failed", extra={"act": act}, exc_info=error)
+
+
+def act_of(job: CronJob) -> str:
+    """The name of an act, as it stands in its turns, in the log and in /metrics."""
+    return job.name.removeprefix("cron:")
 
 
 def _apart(job: CronJob) -> float:

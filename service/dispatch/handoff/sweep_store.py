@@ -6,6 +6,7 @@ reads all of them for each run, and took 0.7 s once there were thousands of dire
 """
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 
 from service.dispatch.handoff.lease_store import recover_slices
@@ -195,6 +196,13 @@ async def note_turn(conn: Connection, act: str, seconds: float) -> None:
         act,
         seconds,
     )
+
+
+async def delete_other_turns(conn: Connection, acts: Sequence[str]) -> None:
+    """Delete the turns of acts that are not among these: an older version of this program had them,
+    and they would stand in /metrics as ever later.
+    """
+    await conn.execute("DELETE FROM turns WHERE act <> ALL($1)", acts)
 
 
 async def last_turns(conn: Connection) -> dict[str, tuple[float, float]]:

@@ -55,10 +55,10 @@ async def test_an_opt_out_that_arrives_takes_effect_by_the_next_second(
 ) -> None:
     handsets = await set_up(runtime.pool, runtime.keyring, now)
     ctx = {"runtime": runtime}
-    await scheduler.listen(ctx)
+    await scheduler.enqueue_inbound(ctx)
     assert await _work(runtime) == 0  # nothing arrived, so nobody was woken
     await handsets.write(0, "R")
-    await scheduler.listen(ctx)
+    await scheduler.enqueue_inbound(ctx)
     assert await _work(runtime) == 1
     assert await handsets.suppressed(0)
 
@@ -69,13 +69,13 @@ async def test_a_text_whose_rest_never_comes_is_given_out_after_a_day(
     handsets = await set_up(runtime.pool, runtime.keyring, now)
     ctx = {"runtime": runtime}
     await handsets.write(0, "半条", header=(7, 1, 2))
-    await scheduler.listen(ctx)
+    await scheduler.enqueue_inbound(ctx)
     await _work(runtime)
     assert await handsets.texts() == []
-    await scheduler.listen(ctx)
+    await scheduler.enqueue_inbound(ctx)
     assert await _work(runtime) == 0
     cast(HandClock, runtime.clock).at = now + timedelta(hours=24)
-    await scheduler.listen(ctx)
+    await scheduler.enqueue_inbound(ctx)
     await _work(runtime)
     assert (await handsets.only_text())["missing"] == 1
 
@@ -89,16 +89,16 @@ async def test_a_reply_is_made_a_minute_after_and_its_channel_is_woken(
     await handsets.write(0, "R")
     await handsets.read()
     cast(HandClock, runtime.clock).at = now + TOGETHER - timedelta(seconds=1)
-    await scheduler.listen(ctx)
+    await scheduler.enqueue_inbound(ctx)
     assert await _rung(runtime, Job.SEND_REPLIES) == []
     cast(HandClock, runtime.clock).at = now + TOGETHER
-    await scheduler.listen(ctx)
+    await scheduler.enqueue_inbound(ctx)
     assert await _rung(runtime, Job.SEND_REPLIES) == [("send_replies", [])]
     await delivery.send_replies(ctx)
     channel = handsets.stage.channel.id
     assert await _rung(runtime, Job.DRAIN_CHANNEL) == [("drain_channel", [str(channel)])]
     await runtime.redis.flushall()
-    await scheduler.listen(ctx)
+    await scheduler.enqueue_inbound(ctx)
     assert await _rung(runtime, Job.SEND_REPLIES) == []
 
 

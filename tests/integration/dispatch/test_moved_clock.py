@@ -91,7 +91,7 @@ async def test_the_schedulers_acts_go_on_when_the_clock_is_set_back(
         return {row["act"] for row in rows}
 
     async def all_at_work() -> bool:
-        return {"fire", "sweep", "recover", "seal", "beat"} <= await noted(since)
+        return {"fire", "sweep", "recover", "seal", "heartbeat"} <= await noted(since)
 
     async with working(runtime, scheduler.KIND):
         for moved in (timedelta(), -HOURS, -2 * HOURS, HOURS, timedelta()):

@@ -45,10 +45,17 @@ async def test_every_act_comes_to_its_end_on_an_empty_database(runtime: Runtime)
     acts = [job.coroutine for job in scheduler.CRONS]
     for act in acts:
         await act({"runtime": runtime})
-    assert {"fire", "listen", "stop", "recover", "sweep", "match", "settle", "seal", "tidy"} <= (
-        await noted(runtime)
-    )
+    assert await noted(runtime) == {scheduler.act_of(job) for job in scheduler.CRONS}
     assert scheduler.KIND.connections >= len(acts)
+
+
+async def test_turns_of_acts_that_are_gone_are_deleted(runtime: Runtime) -> None:
+    """They are what an older version noted, and nobody ends them any more."""
+    async with runtime.pool.acquire() as conn:
+        await sweep_store.note_turn(conn, "tidy", 0.0)
+        await sweep_store.note_turn(conn, "fire", 0.0)
+    await scheduler.cleanup({"runtime": runtime})
+    assert await noted(runtime) == {"fire", "cleanup"}
 
 
 async def test_while_one_act_is_slow_the_dead_are_recovered(

@@ -60,7 +60,7 @@ class County:
 
     async def turn(self) -> int:
         """One turn of the scheduler's retention; how many guests are left."""
-        await scheduler.retain({"runtime": self.runtime})
+        await scheduler.apply_retention({"runtime": self.runtime})
         return await self.guests()
 
     async def stand(self) -> clock_watch_store.Stand:
@@ -104,7 +104,7 @@ async def county(
 @asynccontextmanager
 async def retaining(county: County) -> AsyncIterator[None]:
     """A real worker that retains each second."""
-    each_second = cron(scheduler.retain, second=set(range(60)), keep_result=0, timeout=60)
+    each_second = cron(scheduler.apply_retention, second=set(range(60)), keep_result=0, timeout=60)
     kind, stop = WorkerKind("scheduler", [], [each_second]), asyncio.Event()
     runtime = county.runtime
     task = asyncio.create_task(
@@ -243,9 +243,9 @@ async def test_what_keeps_a_text_from_going_twice_is_kept_as_well(county: County
     )
     rows = {"idempotency": 1}
     county.clock.at += YEARS
-    await scheduler.tidy({"runtime": county.runtime})
-    await scheduler.forget({"runtime": county.runtime})
+    await scheduler.cleanup({"runtime": county.runtime})
+    await scheduler.purge_history({"runtime": county.runtime})
     assert await count() == rows
     county.clock.at -= YEARS - timedelta(minutes=1)
-    await scheduler.tidy({"runtime": county.runtime})
+    await scheduler.cleanup({"runtime": county.runtime})
     assert await count() == rows

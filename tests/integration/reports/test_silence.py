@@ -99,7 +99,7 @@ class Quarter:
         """The scheduler's turns besides firing; then the calls are made."""
         self.clock.move(at)
         runtime = self.county.runtime
-        await self.county.act(scheduler.record_missed, scheduler.tidy, scheduler.guard)
+        await self.county.act(scheduler.record_missed, scheduler.cleanup, scheduler.guard)
         for webhook in await hand_out(runtime.pool, self.clock.now()):
             while await call_due(
                 runtime.pool, runtime.keyring, self.clock, webhook, LOOPBACK, SHANGHAI
