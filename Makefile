@@ -7,7 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
-PARALLEL := -n 3 --dist loadgroup
+WORKERS ?= 3
+PARALLEL := -n $(WORKERS) --dist loadgroup
 
 # Each process of a test run, and each program that it starts, would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE

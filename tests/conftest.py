@@ -1,6 +1,6 @@
 """What tests share: one PostgreSQL and one Valkey a test process, a fresh database on demand."""
 
-import itertools
+import asyncio
 import logging
 import os
 import shutil
@@ -18,13 +18,13 @@ from service.messages.lint.lint_store import policy_set
 from service.storage.migrate import migrate
 from service.storage.postgres import Connection, Pool, connect, connected, open_pool
 from service.storage.roles import admit, login_of
+from tests.harness.databases import Databases
 from tests.harness.owner import owner_url as address_of_owner
 from tests.harness.reasons import check_reasons
 
 MEMORY_OCTETS = 4 << 30
 
 NOW = datetime(2027, 1, 12, 1, 30, tzinfo=UTC)  # a Tuesday, 09:30 in Shanghai
-_numbers = itertools.count()
 
 
 def _memory() -> str | None:
@@ -65,47 +65,39 @@ def valkey(server_folder: Path) -> Iterator[Valkey]:
     server.stop()
 
 
-def _url(server: Postgres, database: str) -> str:
-    """The address of a database as the owner of its tables."""
-    return server.url.replace("/tocsin?", f"/{database}?")
-
-
-def _service_url(server: Postgres, database: str) -> str:
-    """The same as the service's role: what is not granted to it is refused in every test."""
-    return server.service_url.replace("/tocsin?", f"/{database}?")
+@pytest.fixture(scope="session")
+def databases(postgres: Postgres) -> Databases:
+    return Databases(postgres)
 
 
 @pytest.fixture(scope="session")
-def _migrated(postgres: Postgres) -> str:
-    import asyncio
+def migrated(postgres: Postgres, databases: Databases) -> str:
+    """The database that has all migrations and nothing else."""
 
     async def apply() -> None:
-        connection = await connect(_url(postgres, "template"))
-        try:
+        async with connected(databases.owner_url("template")) as connection:
             await migrate(connection)
             await admit(connection, login_of(postgres.service_url))
             # Most departments of tests have no signature of their own.
             levels = {"levels": {"R02": "warn"}}
             await policy_set(connection, levels, "for tests", None, NOW)
             await check_reasons(connection)
-        finally:
-            await connection.close()
 
     asyncio.run(apply())
     return "template"
 
 
 @pytest.fixture
-async def database_url(postgres: Postgres, _migrated: str) -> AsyncIterator[str]:
-    """The address of a migrated, empty database of this test's own, as the service's role."""
-    name = f"test_{next(_numbers)}"
-    admin = await connect(_url(postgres, "postgres"))
-    try:
-        await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{_migrated}" STRATEGY FILE_COPY')
-        yield _service_url(postgres, name)
-        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    finally:
-        await admin.close()
+def template(migrated: str) -> str:
+    """The database that this test's is like; a folder may have more in its own."""
+    return migrated
+
+
+@pytest.fixture
+async def database_url(databases: Databases, template: str) -> AsyncIterator[str]:
+    """The address of a database of this test's own, migrated, as the service's role."""
+    async with databases.clone(template) as name:
+        yield databases.service_url(name)
 
 
 @pytest.fixture
@@ -129,12 +121,12 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
 
 
 @pytest.fixture
-async def conn(postgres: Postgres, _migrated: str) -> AsyncIterator[Connection]:
+async def conn(databases: Databases, migrated: str) -> AsyncIterator[Connection]:
     """A connection of the service's role to a migrated, empty database; all it does is rolled back.
 
     One whose statement a test has cancelled is closed, which has rolled it back.
     """
-    connection = await connect(_service_url(postgres, _migrated))
+    connection = await connect(databases.service_url(migrated))
     transaction = connection.transaction()
     await transaction.start()
     try:

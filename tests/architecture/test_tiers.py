@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.tree import ROOT
+from tests.architecture.tree import ROOT, parsed
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 INVARIANTS = dict(re.findall(r"^\| (I\d+) \|(.*)\|$", PAGE, re.MULTILINE))
@@ -19,7 +19,7 @@ def runs_in_make_test(path: Path, name: str) -> bool:
 
     A mark of single cases, inside parametrize, leaves the other cases in.
     """
-    tree = ast.parse(path.read_text("utf-8"))
+    tree = parsed(path)
     marks = [
         ast.unparse(node.value)
         for node in tree.body

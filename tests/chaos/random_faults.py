@@ -25,7 +25,7 @@ from tests.chaos.cell import Watch, check_report
 from tests.chaos.faults import FAULTS
 from tests.chaos.system import Breach, Campaign, System, until
 from tests.chaos.writers import Writers
-from tests.integration.dispatch.test_pace import busiest_second
+from tests.harness.busiest import busiest_second
 
 IN_HAND = 2
 """Campaigns that are on their way at once."""

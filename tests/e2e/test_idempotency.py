@@ -19,7 +19,7 @@ from service.crypto import Keyring
 from service.local.embedded import Valkey
 from service.storage.postgres import Pool, transaction
 from tests.factories import make_team, make_token
-from tests.integration.api.test_channels import BODY as CHANNEL
+from tests.harness.channels import BODY as CHANNEL
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.busiest import busiest_second
 from tests.harness.live import MORNING, Live, eventually
-from tests.integration.dispatch.test_pace import busiest_second
 
 pytestmark = [
     pytest.mark.slow,

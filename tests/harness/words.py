@@ -7,8 +7,8 @@ from typing import Any
 from service.api.examples import EXAMPLES
 from service.api.routes import OPS
 from tests.factories import RULE, TEXT
-from tests.integration.api.test_channels import BODY as CHANNEL
-from tests.integration.api.test_channels import CODE
+from tests.harness.channels import BODY as CHANNEL
+from tests.harness.channels import CODE
 from tests.integration.api.test_holidays import NOTICE
 from tests.integration.api.test_robustness import BODIES
 

@@ -22,8 +22,9 @@ from service.local.embedded import Valkey
 from service.queue import open_queue
 from service.runtime import Runtime
 from service.settings import Settings
-from service.storage.postgres import Pool, transaction
+from service.storage.postgres import Pool, connected
 from tests.factories import Team, make_team, make_token
+from tests.harness.databases import Databases
 
 PREFIX = "/api/v1"
 
@@ -149,16 +150,60 @@ async def runtime(
         yield Runtime(settings, clock, keyring, pool, redis, queue)
 
 
-@pytest.fixture
-async def api(runtime: Runtime, now: datetime) -> AsyncIterator[Api]:
-    """Two departments, `county` and `school`, with all four roles each."""
+@dataclass(frozen=True)
+class Staff:
+    """Who is in a database from the start: two departments, and a token for each role."""
+
+    database: str
+    teams: dict[str, Team]
+    tokens: dict[tuple[str, str], str]
+
+
+async def _hire(databases: Databases, database: str, keyring: Keyring, now: datetime) -> Staff:
     teams, tokens = {}, {}
-    async with transaction(runtime.pool) as conn:
+    async with connected(databases.service_url(database)) as conn, conn.transaction():
         for name, kind in (("county", "county"), ("school", "school")):
             team = teams[name] = await make_team(conn, now=now, kind=kind)
             for role in ("admin", "operator", "approver", "viewer", "inspector"):
                 user = getattr(team, role)
-                tokens[name, role] = await make_token(conn, runtime.keyring, user, now)
+                tokens[name, role] = await make_token(conn, keyring, user, now)
+    return Staff(database, teams, tokens)
+
+
+@pytest.fixture(scope="session")
+def hired() -> dict[datetime, Staff]:
+    """The staff that this process has made, by the day on which they came."""
+    return {}
+
+
+@pytest.fixture
+async def staff(
+    hired: dict[datetime, Staff],
+    databases: Databases,
+    migrated: str,
+    keyring: Keyring,
+    now: datetime,
+) -> Staff:
+    """Two departments, `county` and `school`, with all roles each, in a template of their own."""
+    if now not in hired:
+        async with databases.admin() as admin:
+            database = await databases.new(admin, migrated)
+        hired[now] = await _hire(databases, database, keyring, now)
+    return hired[now]
+
+
+@pytest.fixture
+def template(request: pytest.FixtureRequest, migrated: str) -> str:
+    """With the staff, where a test asks the API."""
+    if "api" not in request.fixturenames:
+        return migrated
+    staff: Staff = request.getfixturevalue("staff")
+    return staff.database
+
+
+@pytest.fixture
+async def api(runtime: Runtime, staff: Staff) -> AsyncIterator[Api]:
+    """The server, and who asks it: `county` and `school`, with all roles each."""
     async with TestClient(TestServer(create_app(runtime))) as client:
         clock = cast(HandClock, runtime.clock)
-        yield Api(client, runtime, clock, teams, tokens)
+        yield Api(client, runtime, clock, dict(staff.teams), dict(staff.tokens))

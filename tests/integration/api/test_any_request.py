@@ -27,6 +27,8 @@ from service.dispatch.expansion.expand import expand_run
 from service.runtime import Runtime
 from service.storage.postgres import transaction
 from tests.harness.asker import Asker, Known, Tally, World
+from tests.harness.channels import BODY as CHANNEL
+from tests.harness.keys import second_admin
 from tests.harness.prepared import (
     Persons,
     hold_deletions,
@@ -40,8 +42,6 @@ from tests.harness.things import make_things
 from tests.harness.words import COUNTY, usual_bodies
 from tests.integration.api.conftest import Api
 from tests.integration.api.test_campaign_report import sent
-from tests.integration.api.test_channels import BODY as CHANNEL
-from tests.integration.api.test_keys import second_admin
 
 BUDGET = 330
 CASES = int(os.environ.get("TOCSIN_API_CASES", BUDGET))

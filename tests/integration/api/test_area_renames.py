@@ -7,8 +7,8 @@ import pytest
 from service.accounts.people.proposals import WAITS
 from service.audience.areas.area_store import load_areas
 from service.storage.postgres import CheckViolation, transaction
+from tests.harness.keys import second_admin
 from tests.integration.api.conftest import Answer, Api
-from tests.integration.api.test_keys import second_admin
 
 ADMIN = ("county", "admin")
 TOWN = "/areas/341825100000"

@@ -35,12 +35,13 @@ from service.clock import Clock
 from service.crypto import Keyring
 from service.dispatch.expansion.expand import expand_run
 from service.dispatch.handoff import lease_store, sweep_store
-from service.local.embedded import Postgres, Valkey
+from service.local.embedded import Valkey
 from service.queue import open_queue
 from service.runtime import Runtime
 from service.settings import Settings
-from service.storage.postgres import Connection, connect, open_pool, transaction
+from service.storage.postgres import Connection, open_pool, transaction
 from tests.factories import TEXT, make_contact, make_draft, make_token, make_user
+from tests.harness.databases import Databases
 from tests.harness.ledger import add_channel
 from tests.harness.stage import claim_one, mark
 from tests.integration.api.conftest import HandClock
@@ -504,25 +505,25 @@ def _world(database_url: str, valkey: Valkey, now: datetime) -> Iterator[World]:
 
 
 @pytest.fixture
-def world(postgres: Postgres, _migrated: str, valkey: Valkey, now: datetime) -> Iterator[World]:
+def world(databases: Databases, migrated: str, valkey: Valkey, now: datetime) -> Iterator[World]:
     name = "campaign_model"
-    server = postgres.url.replace("/tocsin?", "/postgres?")
 
-    async def admin(statement: str) -> None:
-        connection = await connect(server)
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
+    async def make() -> None:
+        async with databases.admin() as admin:
+            await databases.new(admin, migrated, name)
 
-    asyncio.run(admin(f'CREATE DATABASE "{name}" TEMPLATE "{_migrated}"'))
+    async def drop() -> None:
+        async with databases.admin() as admin:
+            await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    asyncio.run(make())
     try:
-        with _world(postgres.service_url.replace("/tocsin?", f"/{name}?"), valkey, now) as made:
+        with _world(databases.service_url(name), valkey, now) as made:
             _worlds.append(made)
             yield made
     finally:
         _worlds.clear()
-        asyncio.run(admin(f'DROP DATABASE "{name}" WITH (FORCE)'))
+        asyncio.run(drop())
 
 
 @pytest.mark.slow

@@ -12,49 +12,14 @@ from service.channels.config.changes import create
 from service.channels.config.store import get_channel, update_channel
 from service.channels.contract.registry import load
 from service.storage.postgres import CheckViolation, transaction
+from tests.harness.channels import CONFIGS, HTTP_BODY, body_of, confirmed, real, secrets, waiting
+from tests.harness.keys import key_made_by, other, second_admin
 from tests.harness.owner import as_owner
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_keys import second_admin
-from tests.integration.api.test_one_person import key_made_by, other
 
 pytestmark = pytest.mark.attack
 
 ADMIN, VIEWER = ("county", "admin"), ("county", "viewer")
-HTTP_BODY = '{"to": "{recipient}", "text": "{text}", "id": "{message_id}", "key": "{secret}"}'
-CONFIGS: dict[str, dict[str, Any]] = {
-    "cmpp": {
-        "host": "192.0.2.1",
-        "account": "901234",
-        "secret": "s3cr3t-1",
-        "access_number": "10690000",
-    },
-    "sgip": {
-        "host": "192.0.2.1",
-        "login_name": "12345",
-        "login_password": "s3cr3t-1",
-        "node_number": 3055112345,
-        "corp_id": "12345",
-        "access_number": "10655123",
-        "listen_port": 8801,
-        "listen_password": "s3cr3t-2",
-        "listen_addresses": ["192.0.2.0/28"],
-    },
-    "smgp": {
-        "host": "192.0.2.1",
-        "account": "12345678",
-        "secret": "s3cr3t-1",
-        "access_number": "10690000",
-    },
-    "smpp": {"host": "192.0.2.1", "system_id": "x", "password": "s3cr3t-1", "sender": "NOTICE"},
-    "http": {
-        "url": "https://sms.example.com/send",
-        "body": HTTP_BODY,
-        "secret": "s3cr3t-1",
-        "headers": "Authorization: Bearer s3cr3t-3",
-        "callback_secret": "s3cr3t-2",
-    },
-    "twilio": {"account_sid": "AC" + "0" * 32, "auth_token": "s3cr3t-1", "sender": "NOTICE"},
-}
 CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("cmpp", {"host": "203.0.113.66"}),
     ("cmpp", {"port": 7891}),
@@ -73,45 +38,6 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("twilio", {"api_url": "https://evil.example.com"}),
     ("twilio", {"auth_token": "known-to-me"}),
 ]
-
-
-def body_of(kind: str, **more: Any) -> dict[str, Any]:
-    return {
-        "name": kind,
-        "kind": kind,
-        "simulated": False,
-        "carriers": ["china_mobile"],
-        "config": CONFIGS[kind],
-        **more,
-    }
-
-
-async def waiting(api: Api, kind: str, **more: Any) -> dict[str, Any]:
-    """A channel that one administrator has set up."""
-    answer = await api.post("/channels", ADMIN, body_of(kind, **more))
-    assert answer.status == 201, answer.body
-    found: dict[str, Any] = answer.json
-    return found
-
-
-async def real(api: Api, kind: str, **more: Any) -> int:
-    """A channel that works, with two persons if it is real."""
-    number: int = (await waiting(api, kind, **more))["id"]
-    await confirmed(api, number)
-    return number
-
-
-async def confirmed(api: Api, channel: int) -> None:
-    """Let a new real channel begin, as the second person."""
-    for item in (await api.get(f"/channels/{channel}/changes", ADMIN)).json["items"]:
-        path = f"/channels/{channel}/changes/{item['id']}/confirm"
-        done = await api.post(path, await second_admin(api))
-        assert done.status == 200, done.body
-
-
-def secrets(kind: str) -> dict[str, Any]:
-    """All secrets of a channel, as they are entered anew."""
-    return {n: f"{v}-new" for n, v in CONFIGS[kind].items() if str(v).find("s3cr3t") >= 0}
 
 
 async def config_of(api: Api, channel: int) -> dict[str, Any]:

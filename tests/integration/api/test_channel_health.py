@@ -9,11 +9,13 @@ from service.dispatch.failover.failover import shift_waiting
 from service.dispatch.failover.health import ChannelCounts
 from service.dispatch.limits.pace import Pace
 from service.storage.postgres import transaction
+from tests.harness.channels import BODY
 from tests.harness.instants import instant
 from tests.harness.ledger import add_contacts, add_run, make_scene, phone
 from tests.harness.sick import SECOND, seen, serve_lane, tell
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_channels import ADMIN, BODY, VIEWER
+
+ADMIN, VIEWER = ("county", "admin"), ("county", "viewer")
 
 SCHOOL = ("school", "viewer")
 

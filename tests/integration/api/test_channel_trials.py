@@ -25,12 +25,12 @@ from service.protocols.cmpp.pdu import Deliver, Terminate, TerminateResp
 from service.simulator.carrier.config import Account, SimulatorConfig
 from service.simulator.run import Simulator, running
 from service.storage.postgres import transaction
+from tests.harness.channels import confirmed
 from tests.harness.instants import instant
 from tests.harness.session import carrier
 from tests.harness.sick import serve_lane
 from tests.harness.simulated import ACCOUNT, SECRET, simulator
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_channel_changes import confirmed
 
 ADMIN = ("county", "admin")
 

@@ -2,7 +2,6 @@
 
 import json
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -11,20 +10,11 @@ from service.channels.contract.model import Hold
 from service.dispatch.handoff.lease_store import claim_connection
 from service.queue import queue_name
 from service.storage.postgres import transaction
+from tests.harness.channels import BODY, CODE, CONFIG, SECRET, SETTLED
 from tests.harness.instants import instant
 from tests.integration.api.conftest import Api
 
 ADMIN, VIEWER = ("county", "admin"), ("county", "viewer")
-SECRET = "s3cr3t-of-the-carrier"
-CONFIG = {"host": "127.0.0.1", "account": "901234", "secret": SECRET, "access_number": "10690000"}
-BODY: dict[str, Any] = {
-    "name": "移动",
-    "kind": "cmpp",
-    "simulated": True,
-    "carriers": ["china_mobile"],
-    "config": CONFIG,
-    "tps": 100,
-}
 
 
 async def test_a_channel_is_set_up_and_changed(api: Api) -> None:
@@ -107,20 +97,6 @@ async def test_health_tells_the_connections_and_the_work(api: Api) -> None:
 
 
 # ---- what a contract settles
-
-
-SETTLED: dict[str, Any] = {
-    "destinations": 20,
-    "on_net_only": False,
-    "rank": 7,
-    "signature": "carrier_tail",
-    "signature_counts": False,
-    "receipts": "last",
-    "send_validity": False,
-    "daily_quota": 10_000,
-    "monthly_quota": 200_000,
-    "maintenance": [["23:30", "00:30"], ["12:00", "12:15"]],
-}
 
 
 async def test_what_a_contract_settles_is_kept_and_changed(api: Api) -> None:
@@ -232,9 +208,6 @@ async def test_the_kinds_say_what_their_settings_are(api: Api) -> None:
 
 
 # ---- codes
-
-
-CODE = {"kind": "cmpp", "applies_to": "receipt", "code": "MK:0099", "outcome": "expired"}
 
 
 async def test_a_code_is_given_a_meaning_a_new_one_and_none(api: Api) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from service.storage.postgres import transaction
 from tests.factories import Team, make_contact, make_draft, make_team, make_token
+from tests.harness.keys import second_admin
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_keys import second_admin
 
 OPERATOR = ("school", "operator")
 VIEWER = ("school", "viewer")

@@ -9,9 +9,9 @@ import pytest
 from service.accounts.people.model import Role
 from service.storage.postgres import CheckViolation, transaction
 from tests.factories import TEXT, make_draft, make_token, make_user
+from tests.harness.keys import second_admin
 from tests.harness.signatures import confirm_signatures, register_signature
 from tests.integration.api.conftest import Answer, Api
-from tests.integration.api.test_keys import second_admin
 
 ADMIN = ("county", "admin")
 

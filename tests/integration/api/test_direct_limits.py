@@ -10,10 +10,10 @@ import pytest
 from service.accounts.people.proposals import WAITS
 from service.storage.postgres import COLLISIONS, CheckViolation, transaction
 from tests.factories import make_contact, phone
+from tests.harness.channels import channel
+from tests.harness.keys import ADMIN, active_key, second_admin
 from tests.harness.signatures import register_signature
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_keys import ADMIN, active_key, second_admin
-from tests.integration.api.test_routing import channel
 
 WORDS = "【旌德县教体局】家长会改在周五下午三点，地点不变。"
 SEND: dict[str, Any] = {"role": "admin", "scopes": ["send:text"]}

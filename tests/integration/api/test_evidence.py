@@ -26,8 +26,8 @@ from service.reports import evidence
 from service.reports.verify_evidence import faults
 from service.storage.postgres import transaction
 from tests.factories import TEXT, make_contact, phone
+from tests.harness.channels import channel
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_routing import channel
 
 ADMIN, OPERATOR, APPROVER = ("school", "admin"), ("school", "operator"), ("school", "approver")
 Files = dict[str, bytes]

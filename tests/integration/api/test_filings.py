@@ -2,11 +2,10 @@
 
 from typing import Any
 
+from tests.harness.channels import BODY as CHANNEL
+from tests.harness.channels import channel, confirmed
 from tests.integration.api.conftest import Answer, Api
-from tests.integration.api.test_channel_changes import confirmed
-from tests.integration.api.test_channels import BODY as CHANNEL
 from tests.integration.api.test_lint_rules import ADMIN, APPROVER, GOOD, OPERATOR, draft
-from tests.integration.api.test_routing import channel
 
 
 async def real_channel(api: Api) -> int:

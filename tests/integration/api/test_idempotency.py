@@ -15,8 +15,8 @@ from service.api.http.store import KEPT, delete_old_answers
 from service.api.routes import OPS
 from service.storage.postgres import transaction
 from tests.factories import make_contact, phone
+from tests.harness.keys import active_key
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_keys import active_key
 
 OPERATOR, ADMIN = ("county", "operator"), ("county", "admin")
 BODY = {"name": "家长", "rule": "身份 = 家长"}

@@ -9,34 +9,8 @@ import pytest
 from service.accounts.people.model import Right
 from service.storage.postgres import CheckViolation, transaction
 from tests.factories import TEXT, make_token, make_user
-from tests.integration.api.conftest import Answer, Api
-
-ADMIN = ("county", "admin")
-
-
-async def second_admin(api: Api) -> str:
-    """The token of another administrator of the county."""
-    async with transaction(api.runtime.pool) as conn:
-        admin = api.teams["county"].admin
-        other = await make_user(
-            conn, *admin.roles, now=api.clock.at, department_id=admin.department_id
-        )
-        return await make_token(conn, api.runtime.keyring, other, api.clock.at)
-
-
-async def make_key(api: Api, role: str = "operator", **more: Any) -> Answer:
-    user = getattr(api.teams["county"], role)
-    return await api.post("/keys", ADMIN, {"user_id": str(user.id), "name": "k", **more})
-
-
-async def active_key(api: Api, role: str = "operator", **more: Any) -> dict[str, Any]:
-    """A key that a second person has activated, with its token."""
-    made = await make_key(api, role, **more)
-    assert made.status == 201, made.body
-    other = await second_admin(api)
-    done = await api.post(f"/keys/{made.json['id']}/activate", other)
-    assert done.status == 200, done.body
-    return {**made.json, **done.json}
+from tests.harness.keys import ADMIN, active_key, make_key, second_admin
+from tests.integration.api.conftest import Api
 
 
 @pytest.mark.attack

@@ -14,8 +14,8 @@ from service.api.http.limiter import Limiter, RequestLimit, TooManyRequests
 from service.api.http.server import LIMITER
 from service.local.embedded import Valkey
 from service.settings import Settings
+from tests.harness.keys import ADMIN, active_key, second_admin
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_keys import ADMIN, active_key, second_admin
 
 NOW = 1_800_000_030.0  # in the middle of a minute
 

@@ -10,10 +10,10 @@ from service.messages.lint.lint import lint
 from service.messages.policy import SHIPPED
 from service.storage.postgres import CheckViolation, Connection
 from tests.factories import make_team, make_template
+from tests.harness.channels import channel
+from tests.harness.keys import active_key, second_admin
 from tests.harness.signatures import register_signature
 from tests.integration.api.conftest import Answer, Api
-from tests.integration.api.test_keys import active_key, second_admin
-from tests.integration.api.test_routing import channel
 
 ADMIN, OPERATOR, APPROVER = ("county", "admin"), ("county", "operator"), ("county", "approver")
 DOUBTFUL = "【旌德县反诈中心】公安不会打电话给群众，凡自称公安的来电，请拨110核实。"

@@ -8,8 +8,8 @@ from service.channels.config.store import get_channel, update_channel
 from service.channels.contract.gateway import Refused
 from service.channels.links.refusals_store import add_refusals
 from service.storage.postgres import transaction
+from tests.harness.channels import confirmed
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_channel_changes import confirmed
 
 pytestmark = pytest.mark.attack
 

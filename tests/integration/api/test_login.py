@@ -19,8 +19,8 @@ from service.accounts.people.model import Right
 from service.cli import main
 from service.storage.postgres import CheckViolation, transaction
 from tests.factories import make_token, make_user
+from tests.harness.keys import active_key, second_admin
 from tests.integration.api.conftest import Answer, Api
-from tests.integration.api.test_keys import active_key, second_admin
 
 ADMIN = ("county", "admin")
 PASSWORD = "correct horse battery"

@@ -17,9 +17,9 @@ from service.dispatch.direct import direct_send, direct_values
 from service.messages.lint import verdict
 from service.messages.lint.lint import Finding, lint
 from tests.factories import phone
+from tests.harness.channels import channel
 from tests.integration.api import test_messages
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_routing import channel
 from tests.integration.api.test_templates import OPERATOR
 
 pytestmark = pytest.mark.attack

@@ -15,10 +15,10 @@ from service.dispatch.compose import Composer, Work
 from service.dispatch.fair_queue import Flow
 from service.dispatch.handoff.slice_store import queued_rows
 from tests.factories import phone
+from tests.harness.channels import channel
+from tests.harness.keys import active_key
 from tests.harness.signatures import register_signature
 from tests.integration.api.conftest import Answer, Api
-from tests.integration.api.test_keys import active_key
-from tests.integration.api.test_routing import channel
 
 OPERATOR = ("school", "operator")
 ADMIN = ("school", "admin")

@@ -9,9 +9,10 @@ from service.accounts.people.proposals import WAITS
 from service.messages.lint.lint_changes import UNDONE_WITHIN
 from service.messages.policy import SHIPPED
 from tests.factories import make_contact, phone
+from tests.harness.channels import channel
+from tests.harness.keys import second_admin
 from tests.harness.signatures import register_signature
 from tests.integration.api.conftest import Answer, Api
-from tests.integration.api.test_keys import second_admin
 from tests.integration.api.test_lint_rules import (
     ADMIN,
     APPROVER,
@@ -23,7 +24,6 @@ from tests.integration.api.test_lint_rules import (
     put,
     rules_of,
 )
-from tests.integration.api.test_routing import channel
 from tests.integration.api.test_work import SCHOOL, _daily, _tick, _work
 
 OWN_WORDS = SHIPPED.as_json()["never_words"]

@@ -4,7 +4,6 @@ An administrator who makes somebody's key sees its token; so they count as that 
 """
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -16,8 +15,8 @@ from service.audience.areas.area_store import load_areas
 from service.campaigns.approval import approval
 from service.storage.postgres import CheckViolation, transaction
 from tests.factories import make_draft, make_token, make_user
+from tests.harness.keys import key_made_by, other, second_admin
 from tests.integration.api.conftest import Answer, Api
-from tests.integration.api.test_keys import second_admin
 
 ADMIN, OPERATOR, APPROVER = (("county", role) for role in ("admin", "operator", "approver"))
 WORDS = {"name": "t", "class": "service", "text": "【旌德县反诈中心】会议改在周五。"}
@@ -31,26 +30,10 @@ REFUSED = (403, "second_person_needed")
 APPROVED, ACTIVE = (f"{act}_by = $2, {act}_at = $3" for act in ("approved", "activated"))
 
 
-async def other(api: Api, *roles: Role) -> User:
-    """Another user of the county."""
-    async with transaction(api.runtime.pool) as conn:
-        department = api.teams["county"].department_id
-        return await make_user(conn, *roles, now=api.clock.at, department_id=department)
-
-
 async def token_of(api: Api, user: User) -> str:
     """A key that nobody else has seen."""
     async with transaction(api.runtime.pool) as conn:
         return await make_token(conn, api.runtime.keyring, user, api.clock.at)
-
-
-async def key_made_by(api: Api, maker: Any, user_id: object) -> str:
-    """The token of a user's key that an administrator made, and another one activated."""
-    made = await api.post("/keys", maker, {"user_id": str(user_id), "name": "k"})
-    assert made.status == 201, made.body
-    done = await api.post(f"/keys/{made.json['id']}/activate", await second_admin(api))
-    assert done.status == 200, done.body
-    return str(made.json["token"])
 
 
 async def submitted(api: Api, planner: User) -> str:

@@ -10,9 +10,9 @@ from aiohttp import web
 from service.api.routes import CALLBACKS, OPS, PREFIX
 from service.storage.postgres import transaction
 from tests.factories import make_contact
+from tests.harness.keys import active_key
 from tests.harness.things import digests, make_things
 from tests.integration.api.conftest import Answer, Api
-from tests.integration.api.test_keys import active_key
 
 ROLES = ("admin", "operator", "approver", "viewer", "inspector")
 OPEN = {

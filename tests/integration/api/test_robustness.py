@@ -11,9 +11,9 @@ from service.api.http.op import Op
 from service.api.routes import OPS, PREFIX
 from service.storage.postgres import transaction
 from tests.factories import TEXT, make_draft, make_scheduled
+from tests.harness.channels import BODY as CHANNEL
+from tests.harness.channels import CODE, SETTLED
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_channels import BODY as CHANNEL
-from tests.integration.api.test_channels import CODE, SETTLED
 
 ADMIN = ("county", "admin")
 NOBODY = "00000000-0000-0000-0000-000000000000"

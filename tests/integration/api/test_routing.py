@@ -11,26 +11,13 @@ from service.channels.config.store import hold_channel
 from service.channels.contract.model import Hold
 from service.storage.postgres import transaction
 from tests.factories import make_contact, phone
+from tests.harness.channels import channel
 from tests.harness.instants import instant
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_channels import BODY as CHANNEL
 
 ADMIN, OPERATOR, VIEWER = ("county", "admin"), ("county", "operator"), ("county", "viewer")
 SCHOOL = ("school", "viewer")
 NUMBER, MASKED = "197 9000 0007", "197****0007"
-
-
-async def channel(api: Api, name: str, *carriers: str, **columns: Any) -> int:
-    """A simulated channel; `columns` as the table has them."""
-    body = {**CHANNEL, "name": name, "carriers": list(carriers)}
-    made = await api.post("/channels", ADMIN, body)
-    assert made.status == 201, made.body
-    for column, value in columns.items():
-        await api.runtime.pool.execute(
-            f"UPDATE channels SET {column} = $2 WHERE id = $1", made.json["id"], value
-        )
-    number: int = made.json["id"]
-    return number
 
 
 async def put(api: Api, who: tuple[str, str], phone_: str, carrier: str) -> Any:

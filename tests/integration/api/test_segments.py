@@ -6,8 +6,8 @@ import pytest
 
 from service.storage.postgres import transaction
 from tests.factories import make_contact, phone
+from tests.harness.keys import active_key
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_keys import active_key
 
 OPERATOR = ("school", "operator")
 COUNTY = ("county", "operator")

@@ -13,8 +13,8 @@ from aiohttp import FormData
 from service.audience.suppressions.suppression_entries import EntryBounds
 from service.storage.postgres import CheckViolation, transaction
 from tests.factories import make_contact, make_token, make_user, phone
+from tests.harness.keys import second_admin
 from tests.integration.api.conftest import Answer, Api
-from tests.integration.api.test_keys import second_admin
 
 ADMIN = ("county", "admin")
 OPERATOR = ("school", "operator")

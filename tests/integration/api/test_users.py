@@ -14,8 +14,8 @@ from service.accounts.people.store import get_user, lock_administrators
 from service.errors import Conflict
 from service.storage.postgres import transaction
 from tests.factories import make_draft, make_token, make_user
+from tests.harness.keys import second_admin
 from tests.integration.api.conftest import Answer, Api
-from tests.integration.api.test_keys import second_admin
 
 ADMIN, SCHOOL = ("county", "admin"), ("school", "admin")
 LAST = "/problems/last_administrator"

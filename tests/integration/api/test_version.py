@@ -10,8 +10,8 @@ from service.api.routes import OPS
 from service.audience.areas.area_store import load_areas
 from service.storage.postgres import transaction
 from tests.factories import make_draft
+from tests.harness.channels import BODY as CHANNEL
 from tests.integration.api.conftest import Answer, Api
-from tests.integration.api.test_channels import BODY as CHANNEL
 
 ADMIN = ("county", "admin")
 HOOK = {"url": "https://sms.example.gov.cn/tocsin", "events": ["run.finished"]}

@@ -22,12 +22,11 @@ from service.dispatch.failover.circuit_breaker import Breaker, ChannelFigures
 from service.dispatch.failover.health import ChannelCounts
 from service.storage.postgres import transaction
 from tests.factories import make_contact, make_scheduled, make_token, make_user, phone
+from tests.harness.channels import BODY as CHANNEL
+from tests.harness.channels import real
+from tests.harness.keys import key_made_by, other, second_admin
 from tests.harness.ledger import add_channel
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_channel_changes import real
-from tests.integration.api.test_channels import BODY as CHANNEL
-from tests.integration.api.test_keys import second_admin
-from tests.integration.api.test_one_person import key_made_by, other
 
 ADMIN, COUNTY, SCHOOL = ("county", "admin"), ("county", "operator"), ("school", "operator")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

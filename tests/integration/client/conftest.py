@@ -15,7 +15,10 @@ from tocsin_client.ctl.command import main
 from tests.harness.lossy import LossyWire, lossy
 from tests.integration.api.conftest import Api
 from tests.integration.api.conftest import api as api
+from tests.integration.api.conftest import hired as hired
 from tests.integration.api.conftest import runtime as runtime
+from tests.integration.api.conftest import staff as staff
+from tests.integration.api.conftest import template as template
 
 QUICK = Patience(attempts=6, total=20, first=0.02, longest=0.1, timeout=10)
 

@@ -27,10 +27,10 @@ from tocsin_client.types import SentText
 import service.api
 from service.audience.imports.loading import run_import
 from tests.factories import TEXT, phone
+from tests.harness.channels import channel
 from tests.harness.lossy import LossyWire
 from tests.harness.signatures import register_signature
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_routing import channel
 from tests.integration.client.conftest import Clients
 
 FILE = "phone,name\n19790000001,王小明\n19790000002,李四\n没有,张三\n".encode()

@@ -22,10 +22,10 @@ from service.campaigns.plans.missed import record_missed
 from service.storage.postgres import transaction
 from tests.architecture.tree import ROOT
 from tests.factories import TEXT, make_scheduled, phone
+from tests.harness.channels import channel
 from tests.harness.lossy import LossyWire
 from tests.harness.signatures import register_signature
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_routing import channel
 from tests.integration.client.conftest import Shell, one
 
 RULE = "carrier in (mobile, unicom, telecom, broadnet)"

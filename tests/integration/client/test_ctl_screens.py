@@ -13,10 +13,10 @@ from service.audience.areas.area_store import load_areas
 from service.audience.imports.loading import run_import
 from service.storage.postgres import transaction
 from tests.factories import TEXT, phone
+from tests.harness.channels import channel
 from tests.harness.instants import instant
 from tests.integration.api.conftest import Api
 from tests.integration.api.test_inbound import Sent, sent, write
-from tests.integration.api.test_routing import channel
 from tests.integration.client.conftest import Shell, one
 
 __all__ = ["sent"]  # a fixture

@@ -9,9 +9,9 @@ from tocsin_client import Unavailable
 
 from service.storage.postgres import transaction
 from tests.factories import phone
+from tests.harness.channels import channel
 from tests.harness.lossy import LossyWire
 from tests.integration.api.conftest import Api
-from tests.integration.api.test_routing import channel
 from tests.integration.client.conftest import Clients
 
 WORDS = "【旌德县教体局】家长会改在周五下午三点，地点不变。"

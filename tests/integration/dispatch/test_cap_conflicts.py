@@ -15,7 +15,8 @@ from service.dispatch.handoff.store import MarkRequest
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.crowd import departments, launch, received
 from tests.harness.ledger import TEXT, Scene, add_contacts, phone
-from tests.integration.dispatch.test_caps import DAY, HOUR
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 RULE = "carrier = mobile"
 

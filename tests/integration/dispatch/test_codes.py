@@ -15,8 +15,8 @@ from service.crypto import Keyring
 from service.delivery.receipts import store
 from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.ledger import add_channel, phone, states
+from tests.harness.runs import handed_off, ready
 from tests.integration.dispatch.conftest import CalmFaults, eventually
-from tests.integration.dispatch.test_sender import handed_off, ready
 
 
 def receipt(code: str) -> Receipt:

@@ -18,8 +18,8 @@ from service.dispatch.handoff.writer import Writer
 from service.storage.postgres import Connection, Pool
 from tests.harness.ledger import states
 from tests.harness.moved_clock import MovedClock
+from tests.harness.runs import handed_off, ready
 from tests.integration.dispatch.conftest import eventually
-from tests.integration.dispatch.test_sender import handed_off, ready
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 PEOPLE, TPS = 500, 200

@@ -17,7 +17,8 @@ from service.storage.postgres import Connection, Pool, transaction
 from tests.harness.crowd import departments, launch, received
 from tests.harness.ledger import TEXT, Scene, add_contacts, phone
 from tests.integration.dispatch.test_cap_conflicts import RULE, add_plan
-from tests.integration.dispatch.test_caps import DAY, HOUR
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 async def look(conn: Connection, scene: Scene, plan: UUID, now: datetime) -> Outlook:

@@ -1,7 +1,6 @@
 """Pace on a real Valkey: never more than the TPS in any second, whatever happens to the bucket."""
 
 import asyncio
-import bisect
 import time
 
 import pytest
@@ -17,12 +16,7 @@ from service.dispatch.limits.pace import (
     run_limit,
 )
 from service.errors import Unavailable
-
-
-def busiest_second(instants: list[float]) -> int:
-    """The most instants that lie within any one second."""
-    ordered = sorted(instants)
-    return max(bisect.bisect_left(ordered, t + 1.0) - i for i, t in enumerate(ordered))
+from tests.harness.busiest import busiest_second
 
 
 async def spend(pace: Pace, limits: list[RateLimit], until: float, written: list[float]) -> None:

@@ -23,9 +23,9 @@ from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.handoff.record_store import HandoffResult
 from service.storage.postgres import Pool, transaction
 from tests.harness.ledger import TEXT, states
+from tests.harness.runs import LONG, handed_off, ready
 from tests.harness.stage import Accept, Scripted, SetUp, Stage, done, until, working
 from tests.integration.dispatch.conftest import eventually
-from tests.integration.dispatch.test_sender import LONG, handed_off, ready
 
 PARTS = 3
 LATER = SETTLE_AFTER + timedelta(seconds=1)

@@ -9,13 +9,11 @@ from pathlib import Path
 from service.clock import Clock
 from service.crypto import Keyring
 from service.delivery.receipts.receipts import fold_receipts, sweep_parked
-from service.dispatch.expansion.expand import expand_run
 from service.simulator.carrier.config import Faults
-from service.storage.postgres import Connection, Pool
-from tests.harness.ledger import add_channel, add_contacts, add_run, make_scene, phone, states
+from service.storage.postgres import Pool
+from tests.harness.ledger import phone, states
+from tests.harness.runs import LONG, handed_off, ready
 from tests.integration.dispatch.conftest import CalmFaults, eventually
-
-LONG = "【旌德县公安局】" + "先做小任务返小钱、再让垫付大单的，都是刷单诈骗。" * 4
 
 
 def submits(tmp_path: Path) -> Counter[str]:
@@ -24,34 +22,9 @@ def submits(tmp_path: Path) -> Counter[str]:
     return Counter(line["phone"] for line in lines if line.get("event") == "submit")
 
 
-async def ready(
-    pool: Pool, conn: Connection, keyring: Keyring, clock: Clock, port: int, people: int, **more
-):
-    """A channel to `port` and an expanded run to `people`; more goes to the channel or the run."""
-    channel_keys = {"tps", "window", "connections"}
-    scene = await make_scene(conn, clock.now())
-    await add_contacts(conn, keyring, scene, [phone(n) for n in range(people)], clock.now())
-    channel_settings = {k: v for k, v in more.items() if k in channel_keys}
-    channel = await add_channel(conn, keyring, port, clock.now(), **channel_settings)
-    run_settings = {k: v for k, v in more.items() if k not in channel_keys}
-    run = await add_run(conn, scene, clock.now(), **run_settings)
-    made = await expand_run(pool, run, clock.now())
-    assert made is not None
-    assert made.target == people
-    return channel, run
-
-
 def silent_from(share: float) -> Faults:
     """The carrier takes this share of submits without ever answering them."""
     return CalmFaults.model_copy(update={"swallow_responses": share})
-
-
-async def handed_off(conn: Connection, run) -> bool:
-    open_rows = await conn.fetchval(
-        "SELECT count(*) FROM messages WHERE run_id = $1 AND state IN ('queued', 'submitting')",
-        run,
-    )
-    return open_rows == 0
 
 
 async def test_a_run_reaches_everybody_once(

@@ -9,8 +9,8 @@ import pytest
 from service.clock import Clock
 from service.crypto import Keyring
 from service.storage.postgres import Pool
+from tests.harness.runs import handed_off, ready
 from tests.integration.dispatch.conftest import eventually
-from tests.integration.dispatch.test_sender import handed_off, ready
 
 SIGNATURE = "【旌德县公安局】"
 SHORT = "先做小任务返小钱的都是刷单诈骗。"

@@ -18,6 +18,9 @@ from service.settings import Settings
 from service.storage.postgres import Pool
 from tests.harness.moved_clock import MovedClock
 from tests.integration.api.conftest import api as api
+from tests.integration.api.conftest import hired as hired
+from tests.integration.api.conftest import staff as staff
+from tests.integration.api.conftest import template as template
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 

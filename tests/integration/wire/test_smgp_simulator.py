@@ -42,8 +42,8 @@ from service.simulator.carrier.outcomes import fates
 from service.simulator.carrier.receipts import MOPart
 from service.simulator.run import Simulator, running
 from tests.harness.session import PATIENCE_SECONDS
+from tests.harness.smgp import SMGPPeer
 from tests.harness.vectors import load
-from tests.unit.protocols.test_smgp_session import SMGPPeer
 
 VECTORS = {vector["id"]: vector for vector in load("smgp", "smgp30")}
 SHORT_LOGIN = VECTORS["smgp-login-send-mode-short-id"]["fields"]

@@ -20,7 +20,7 @@ from service.clock import Clock
 from service.errors import Misconfigured
 from service.local.embedded import Postgres, Valkey
 from service.settings import Settings
-from tests.integration.api.test_channel_changes import CONFIGS
+from tests.harness.channels import CONFIGS
 
 pytestmark = pytest.mark.attack
 

@@ -36,8 +36,8 @@ from service.protocols.smgp.pdu import (
 from service.protocols.smgp.report import Report
 from service.protocols.smgp.tlv import NO_OPTIONS, Options
 from tests.harness.session import PATIENCE_SECONDS, carrier
+from tests.harness.smgp import SMGPPeer, peer_of
 from tests.harness.vectors import load
-from tests.unit.protocols.test_smgp_session import SMGPPeer, peer_of
 
 VECTORS = {vector["id"]: vector for vector in load("smgp", "smgp30")}
 SPLITS = load("smgp", "split")["cases"]

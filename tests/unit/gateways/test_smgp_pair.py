@@ -24,6 +24,7 @@ from service.protocols.smgp.pdu import (
     SubmitResp,
 )
 from tests.harness.session import PATIENCE_SECONDS, carrier
+from tests.harness.smgp import SMGPPeer, peer_of
 from tests.unit.gateways.test_smgp_gateway import (
     CLOCK,
     ID,
@@ -35,7 +36,6 @@ from tests.unit.gateways.test_smgp_gateway import (
     settings,
     submissions,
 )
-from tests.unit.protocols.test_smgp_session import SMGPPeer, peer_of
 
 
 @asynccontextmanager

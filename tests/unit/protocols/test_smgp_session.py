@@ -12,23 +12,19 @@ import pytest
 from service.protocols import client as any_client
 from service.protocols.session import Timing, connect
 from service.protocols.smgp import session as smgp_session
-from service.protocols.smgp.digest import authenticator_server
-from service.protocols.smgp.packet import PDU
 from service.protocols.smgp.pdu import (
     ActiveTest,
     ActiveTestResp,
     Deliver,
     Exit,
     ExitResp,
-    Login,
     LoginResp,
     Submit,
     SubmitResp,
-    decode,
-    encode,
 )
 from service.protocols.smgp.session import SMGPClient
-from tests.harness.session import PATIENCE_SECONDS, Carrier, Peer, carrier
+from tests.harness.session import PATIENCE_SECONDS, carrier
+from tests.harness.smgp import SMGPPeer, peer_of
 from tests.harness.vectors import load
 
 VECTORS = {vector["id"]: vector for vector in load("smgp", "smgp30")}
@@ -42,31 +38,6 @@ ID = bytes.fromhex("01006108091030123456")
 Client = SMGPClient[SubmitResp | None]
 
 OPEN = {"is_closing": lambda: False, "get_write_buffer_size": lambda: 0}
-
-
-class SMGPPeer(Peer):
-    """The carrier's end of one SMGP connection."""
-
-    async def read(self) -> tuple[int, PDU]:  # type: ignore[override]
-        """The next packet."""
-        return decode(await self.read_frame())
-
-    def write(self, sequence: int, pdu: PDU) -> None:  # type: ignore[override]
-        self.writer.write(encode(sequence, pdu))
-
-    async def accept_login(self, status: int = 0, secret: str = "1qaz2wsx") -> Login:  # type: ignore[override]
-        """Read a login and answer it, as one who knows the secret."""
-        sequence, login = await self.read()
-        assert isinstance(login, Login)
-        shown = authenticator_server(status, login.authenticator_client, secret)
-        self.write(sequence, LoginResp(status, shown, 0x30))
-        return login
-
-
-async def peer_of(scripted: Carrier) -> SMGPPeer:
-    """The next connection."""
-    peer = await scripted.peer()
-    return SMGPPeer(peer._reader, peer.writer)
 
 
 def client(timing: Timing, on_deliver: Callable[[int, Deliver], None] | None = None) -> Client:

@@ -1,0 +1,63 @@
+"""What two test modules need is in tests/harness: no test module is imported by another."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.architecture.tree import ROOT, parsed
+
+TESTS = ROOT / "tests"
+STILL_IMPORTED = frozenset(
+    {
+        "tests/e2e/test_no_number_in_any_log.py",
+        "tests/integration/api/test_audience.py",
+        "tests/integration/api/test_campaign_life.py",
+        "tests/integration/api/test_campaign_report.py",
+        "tests/integration/api/test_holidays.py",
+        "tests/integration/api/test_inbound.py",
+        "tests/integration/api/test_lint_rules.py",
+        "tests/integration/api/test_login.py",
+        "tests/integration/api/test_messages.py",
+        "tests/integration/api/test_metrics.py",
+        "tests/integration/api/test_robustness.py",
+        "tests/integration/api/test_templates.py",
+        "tests/integration/api/test_test_send.py",
+        "tests/integration/api/test_work.py",
+        "tests/integration/delivery/test_receipts.py",
+        "tests/integration/dispatch/test_cap_conflicts.py",
+        "tests/integration/dispatch/test_direct_cancel.py",
+        "tests/integration/dispatch/test_faults.py",
+        "tests/integration/dispatch/test_shares.py",
+        "tests/integration/wire/test_traps.py",
+        "tests/unit/channels/test_extension.py",
+        "tests/unit/gateways/test_cmpp_gateway.py",
+        "tests/unit/gateways/test_flood.py",
+        "tests/unit/gateways/test_sgip_gateway.py",
+        "tests/unit/gateways/test_sgip_listener.py",
+        "tests/unit/gateways/test_smgp_gateway.py",
+        "tests/unit/gateways/test_smpp_gateway.py",
+    }
+)
+"""Modules of tests that others import still; the list only becomes shorter."""
+
+
+def imported_tests(path: Path) -> Iterator[str]:
+    """The modules of tests that a file imports, in whatever form."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in found:
+            module = ROOT / f"{name.replace('.', '/')}.py"
+            if TESTS in module.parents and module.name.startswith("test_") and module.exists():
+                yield str(module.relative_to(ROOT))
+
+
+def test_no_test_module_is_imported_but_those_that_are_known() -> None:
+    folders = (ROOT / name for name in ("tests", "benchmarks", "interop"))
+    users = [path for folder in folders for path in folder.rglob("*.py")]
+    found = {module for path in users for module in imported_tests(path)}
+    assert found == STILL_IMPORTED
