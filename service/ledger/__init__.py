@@ -1,1 +1,1 @@
-"""The ledger: states of messages and runs, their moves, their locks, and the reasons."""
+"""The ledger: states of messages and runs, their moves, and the reasons."""

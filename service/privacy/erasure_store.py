@@ -3,6 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
+from service.ledger.fragments import CANCEL, end
+from service.ledger.states import MessageState
 from service.storage import sql
 from service.storage.postgres import Connection, affected, one
 
@@ -77,20 +79,20 @@ async def cancel_queued(
     """Cancel what waits to go to this number, and drop its ciphers where nothing ever left."""
     status = await sql.execute(
         conn,
-        """
+        f"""
         WITH waiting AS MATERIALIZED (
             SELECT m.run_id, m.no FROM texts_to(:phone_hash, '-infinity') m
             CROSS JOIN LATERAL (
                 SELECT FROM runs
                 WHERE id = m.run_id AND (:scope::uuid IS NULL OR department_id = :scope) OFFSET 0) r
-            WHERE m.state = 'queued'
+            WHERE m.state IN {CANCEL.earlier}
         )
-        UPDATE messages m SET state = 'cancelled', reason = 'erased', final_at = :now,
+        UPDATE messages m SET {end(MessageState.CANCELLED, "'erased'", ":now")},
             phone_cipher = CASE WHEN m.attempt > 0 THEN m.phone_cipher END,
             name_cipher = CASE WHEN m.attempt > 0 THEN m.name_cipher END,
             variables_cipher = CASE WHEN m.attempt > 0 THEN m.variables_cipher END
-        FROM waiting w WHERE m.run_id = w.run_id AND m.no = w.no AND m.state = 'queued'
-        """,
+        FROM waiting w WHERE m.run_id = w.run_id AND m.no = w.no AND m.state IN {CANCEL.earlier}
+        """,  # noqa: S608  # constants
         phone_hash=phone_hash,
         scope=scope,
         now=now,

@@ -17,7 +17,7 @@ from service.audience.imports.rejects import BOM, csv_line
 from service.campaigns.calendar.hours import BEIJING
 from service.campaigns.core.fire_store import FireRecord, fires_between
 from service.clock import written
-from service.ledger.states import OPEN, MessageState
+from service.ledger.states import FAILED, OPEN, STOPPED, MessageState
 from service.reports import campaign_store as store
 from service.reports.campaign_store import WeekSpan
 from service.reports.interruption_store import Interruption, interruptions_of
@@ -27,8 +27,6 @@ MOST_WEEKS = 53
 """How many weeks a report has at most: a year."""
 
 REACHED = frozenset({MessageState.DELIVERED})
-FAILED = frozenset({MessageState.UNDELIVERED, MessageState.EXPIRED, MessageState.REJECTED})
-STOPPED = frozenset({MessageState.SUPPRESSED, MessageState.CANCELLED})
 UNKNOWN = frozenset({MessageState.UNKNOWN})
 ENDS: Mapping[str, frozenset[MessageState]] = {
     "reached": REACHED,

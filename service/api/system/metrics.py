@@ -18,6 +18,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from service.accounts.people.model import Right
 from service.api.http.auth import authenticate
 from service.api.system.backlog_store import Backlog, BacklogCount, read_backlog
+from service.ledger.states import OPEN_RUNS, RunState
 from service.reports.interruptions import KINDS
 from service.runtime import Runtime
 from service.web import RUNTIME
@@ -27,7 +28,7 @@ READ_SECONDS = 5.0
 
 PRIORITIES = ("urgent", "normal", "bulk")
 UNMATCHED = ("parked", "ambiguous", "unreadable")
-RUNS = ("expanding", "running", "paused")
+RUNS = [state.value for state in RunState if state in OPEN_RUNS]
 
 
 class Metrics:

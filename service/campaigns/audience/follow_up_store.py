@@ -12,22 +12,24 @@ from uuid import UUID
 
 from service.audience.suppressions.suppression_store import stops
 from service.campaigns.audience.newcomer_store import New
+from service.campaigns.core.model import State
 from service.campaigns.core.run_store import OPEN
+from service.ledger.fragments import SUPPRESS, end
 from service.ledger.reasons import Reason
+from service.ledger.states import FAILED, MAY_ARRIVE, MessageState, listed
 from service.storage.postgres import Connection, affected
 
 _LAID_ASIDE = "receipts_dismissed WHERE why = 'conflict' AND state = 'delivered'"
-FAILED = "('undelivered', 'expired', 'rejected')"
 
 
 def _may_have(m: str, run: str) -> str:
     """The condition on a row `m` of the ledger of `run` that its text arrived or still may."""
     return f"""(
-        {m}.state IN ('submitting', 'submitted', 'delivered', 'unknown', 'uncertain')
+        {m}.state IN {listed(MAY_ARRIVE)}
         OR ({m}.state = 'queued' AND {run}.state <> 'cancelled')
         OR EXISTS (
             SELECT FROM attempts a WHERE a.run_id = {m}.run_id AND a.no = {m}.no
-              AND a.state NOT IN {FAILED})
+              AND a.state NOT IN {listed(FAILED)})
         OR EXISTS (
             SELECT FROM parts p WHERE p.run_id = {m}.run_id AND p.no = {m}.no
               AND (p.state = 'delivered' OR EXISTS (
@@ -105,11 +107,12 @@ def missed(run_id: UUID, first_parameter: int) -> Members:
 
 
 def _failed(m: str) -> str:
-    return f"({m}.state IN {FAILED} OR ({m}.state = 'suppressed' AND {m}.reason = 'validity_over'))"
+    over = f"{m}.state = 'suppressed' AND {m}.reason = 'validity_over'"
+    return f"({m}.state IN {listed(FAILED)} OR ({over}))"
 
 
 def _dead(m: str) -> str:
-    return f"({m}.state IN {FAILED} AND {m}.reason IS NOT DISTINCT FROM 'empty_number')"
+    return f"({m}.state IN {listed(FAILED)} AND {m}.reason IS NOT DISTINCT FROM 'empty_number')"
 
 
 def uncorrected(run: str) -> str:
@@ -175,10 +178,11 @@ def not_yet_in(campaign_id: UUID, first_parameter: int) -> New:
 async def is_corrected(conn: Connection, run_id: UUID) -> bool:
     """Whether a run has a correction, or one is on its way."""
     found: bool = await conn.fetchval(
-        """
+        f"""
         SELECT EXISTS (
-            SELECT FROM campaigns WHERE corrects = $1 AND state NOT IN ('rejected', 'cancelled'))
-        """,
+            SELECT FROM campaigns
+            WHERE corrects = $1 AND state NOT IN {listed([State.REJECTED, State.CANCELLED])})
+        """,  # noqa: S608  # constants
         run_id,
     )
     return found
@@ -206,11 +210,11 @@ async def stop_arrived(conn: Connection, run_ids: Collection[UUID], now: datetim
         ), free AS MATERIALIZED (
             SELECT m.row FROM waiting w, LATERAL (
                 SELECT ctid AS row FROM messages
-                WHERE run_id = w.run_id AND no = w.no AND state = 'queued'
+                WHERE run_id = w.run_id AND no = w.no AND state IN {SUPPRESS.earlier}
                 FOR UPDATE SKIP LOCKED) m
         )
-        UPDATE messages m SET state = 'suppressed', reason = $3, final_at = $4
-        FROM free f WHERE m.ctid = f.row AND m.state = 'queued'
+        UPDATE messages m SET {end(MessageState.SUPPRESSED, "$3", "$4")}
+        FROM free f WHERE m.ctid = f.row AND m.state IN {SUPPRESS.earlier}
         """,  # noqa: S608  # constants
         list(run_ids),
         OPEN,

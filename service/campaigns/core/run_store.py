@@ -6,11 +6,13 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.campaigns.core.model import Campaign, Content, Run
+from service.ledger.fragments import CANCEL, end
+from service.ledger.states import OPEN_RUNS, MessageState, RunState, moving
 from service.storage import sql
 from service.storage.locks import lock_each_run
 from service.storage.postgres import Connection, affected
 
-OPEN = ("expanding", "running", "paused")
+OPEN = sorted(OPEN_RUNS)
 
 SLICES_AT_ONCE = 10
 """How many slices a cancel empties itself, before it answers."""
@@ -205,16 +207,20 @@ async def goes_on(conn: Connection, campaign_id: UUID) -> bool:
 async def set_runs(
     conn: Connection, runs: Sequence[UUID], from_states: Sequence[str], to: str, now: datetime
 ) -> None:
-    """Give these runs a state, those of them that are in one of `from_states`."""
+    """Give these runs a state, those of them that are in one of `from_states`.
+
+    Raises:
+        IllegalMove: the table of moves has none from one of these to that.
+    """
+    move = moving(RunState(to), only=[RunState(state) for state in from_states])
     await sql.execute(
         conn,
-        """
+        f"""
         UPDATE runs SET state = :to,
             finished_at = CASE WHEN :to = 'cancelled' THEN :now::timestamptz ELSE finished_at END
-        WHERE id = ANY(:runs) AND state = ANY(:from_states)
-        """,
+        WHERE id = ANY(:runs) AND state IN {move.earlier}
+        """,  # noqa: S608  # states
         runs=runs,
-        from_states=from_states,
         to=to,
         now=now,
     )
@@ -228,7 +234,7 @@ async def cancel_messages(conn: Connection, runs: Sequence[UUID], now: datetime)
     """
     status = await sql.execute(
         conn,
-        """
+        f"""
         WITH stretch AS MATERIALIZED (
             SELECT run_id, channel_id, first_no, last_no FROM slices
             WHERE run_id = ANY(:runs) AND done_at IS NULL ORDER BY run_id, no LIMIT :slices_at_once
@@ -236,11 +242,11 @@ async def cancel_messages(conn: Connection, runs: Sequence[UUID], now: datetime)
             SELECT m.row FROM stretch s, LATERAL (  -- by the key: statistics know no new run
                 SELECT ctid AS row FROM messages
                 WHERE run_id = s.run_id AND no BETWEEN s.first_no AND s.last_no
-                  AND channel_id = s.channel_id AND state = 'queued' OFFSET 0) m
+                  AND channel_id = s.channel_id AND state IN {CANCEL.earlier} OFFSET 0) m
         )
-        UPDATE messages m SET state = 'cancelled', final_at = :now, reason = 'campaign_cancelled'
-        FROM queued q WHERE m.ctid = q.row AND m.state = 'queued'
-        """,
+        UPDATE messages m SET {end(MessageState.CANCELLED, "'campaign_cancelled'", ":now")}
+        FROM queued q WHERE m.ctid = q.row AND m.state IN {CANCEL.earlier}
+        """,  # noqa: S608  # constants
         runs=runs,
         now=now,
         slices_at_once=SLICES_AT_ONCE,

@@ -24,6 +24,7 @@ from service.campaigns.core.model import (
 )
 from service.campaigns.core.safety import Safety
 from service.campaigns.core.texts import Further, MoreText
+from service.ledger.states import MessageState, listed
 from service.storage import sql
 from service.storage.postgres import Connection, Record, affected
 
@@ -366,12 +367,12 @@ async def texts_tested(
     """The numbers of the texts of exactly this that left for the user's own phone, not refused."""
     rows = await sql.fetch(
         conn,
-        """
+        f"""
         SELECT DISTINCT t.text_no FROM test_sends t, ledger_of(t.run_id) m
         WHERE t.campaign_id = :campaign_id AND t.content_hash = :content_hash
           AND t.user_id = :user_id
-          AND m.state IN ('submitted', 'delivered')
-        """,
+          AND m.state IN {listed([MessageState.SUBMITTED, MessageState.DELIVERED])}
+        """,  # noqa: S608  # constants
         campaign_id=campaign_id,
         content_hash=content_hash,
         user_id=user_id,

@@ -10,8 +10,15 @@ from typing import NamedTuple
 from uuid import UUID
 
 from service.campaigns.core.safety import Canary, Safety, SafetyFigures
+from service.ledger.states import FAILED, MessageState, listed
 from service.storage import sql
 from service.storage.postgres import Connection, one
+
+JUDGED = FAILED | {MessageState.DELIVERED}
+REFUSED = FAILED - {MessageState.EXPIRED}
+HEARD = JUDGED - {MessageState.REJECTED}
+"""A receipt told the end."""
+UNHEARD = [MessageState.SUBMITTED, MessageState.UNCERTAIN]
 
 LATEST_SLICES = 10
 OLDER_SLICES = 5
@@ -46,7 +53,7 @@ async def figures(
     """What is known of a run's latest texts since it was last resumed; `canary`: of its canary."""
     row = await sql.fetchrow(
         conn,
-        """
+        f"""
         WITH run AS (
             SELECT id, watched_from FROM runs WHERE id = :run_id
         ), stretch AS (
@@ -68,12 +75,12 @@ async def figures(
         )
         SELECT
             count(*) FILTER (
-                WHERE state IN ('delivered', 'undelivered', 'expired', 'rejected')) AS judged,
-            count(*) FILTER (WHERE state IN ('undelivered', 'expired', 'rejected')) AS failed,
+                WHERE state IN {listed(JUDGED)}) AS judged,
+            count(*) FILTER (WHERE state IN {listed(FAILED)}) AS failed,
             count(*) FILTER (
-                WHERE state IN ('undelivered', 'rejected') AND reason = 'content_filter')
+                WHERE state IN {listed(REFUSED)} AND reason = 'content_filter')
                 AS filtered,
-            count(*) FILTER (WHERE state IN ('delivered', 'undelivered', 'expired')) AS heard,
+            count(*) FILTER (WHERE state IN {listed(HEARD)}) AS heard,
             count(*) FILTER (WHERE state = 'submitted' AND submitted_at <= :before) AS silent,
             (SELECT coalesce(sum(last_no - first_no + 1), 0)::int FROM slices
              WHERE run_id = :run_id AND done_at IS NOT NULL) AS handed,
@@ -81,7 +88,7 @@ async def figures(
              WHERE t.run_id = :run_id AND t.kind = 'opt_out'
                AND t.received_at > coalesce(run.watched_from, '-infinity')) AS opted_out
         FROM text
-        """,
+        """,  # noqa: S608  # constants
         run_id=run_id,
         before=now - silence,
         canary=canary,
@@ -95,17 +102,17 @@ async def canary_stand(conn: Connection, run_id: UUID) -> Canary:
     """How far a run's canary is. A text that failed and is tried again later has left once."""
     row = await sql.fetchrow(
         conn,
-        """
+        f"""
         SELECT count(*) FILTER (WHERE m.state = 'submitting' OR m.state = 'queued' AND NOT EXISTS (
                    SELECT FROM attempts a WHERE a.run_id = :run_id AND a.no = m.no)) AS unsent,
-               count(*) FILTER (WHERE m.state IN ('submitted', 'uncertain')) AS unheard,
+               count(*) FILTER (WHERE m.state IN {listed(UNHEARD)}) AS unheard,
                max(coalesce(m.submitted_at, m.marked_at)) AS last_at
         FROM slices s, LATERAL (
             SELECT no, state, submitted_at, marked_at FROM messages
             WHERE run_id = :run_id AND no BETWEEN s.first_no AND s.last_no
               AND channel_id = s.channel_id OFFSET 0) m
         WHERE s.run_id = :run_id AND s.canary
-        """,
+        """,  # noqa: S608  # constants
         run_id=run_id,
     )
     return Canary(*one(row))

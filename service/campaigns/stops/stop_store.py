@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from service.ledger.states import RunState, moving
 from service.storage import sql
 from service.storage.postgres import Connection, Record, one
 
@@ -102,15 +103,18 @@ async def set_direct_runs(conn: Connection, from_state: str, to: str, now: datet
     """Give every direct run that is in one state another; returns them.
 
     Only while the marks are locked out, or the runs do not send.
+
+    Raises:
+        IllegalMove: the table of moves has no such move.
     """
+    move = moving(RunState(to), only=[RunState(from_state)])
     rows = await sql.fetch(
         conn,
-        """
+        f"""
         UPDATE runs SET state = :to,
             finished_at = CASE WHEN :to = 'cancelled' THEN :now::timestamptz ELSE finished_at END
-        WHERE campaign_id IS NULL AND state = :from_state RETURNING id
-        """,
-        from_state=from_state,
+        WHERE campaign_id IS NULL AND state IN {move.earlier} RETURNING id
+        """,  # noqa: S608  # states
         to=to,
         now=now,
     )

@@ -23,7 +23,7 @@ from service.delivery.receipts.id_forms_store import count_misses
 from service.delivery.receipts.store import ReceiptChange
 from service.dispatch.retries import dead_numbers, failure_handling, reroute
 from service.dispatch.retries.failure_handling import Failure
-from service.dispatch.retries.retry import FAILURES
+from service.ledger.states import FAILED, RESULTS, MessageState
 from service.storage.locks import lock_fold
 from service.storage.postgres import COLLISIONS, Connection, Pool, Record, transaction
 
@@ -34,8 +34,8 @@ SETTLE_AFTER = timedelta(seconds=2)
 """A parked receipt is given to an uncertain hand-off only when it is older: by then the answer to
 any other submit to that phone is committed."""
 
-_NOT_REACHED = {*FAILURES, "suppressed"}
-_FAILED = ("undelivered", "expired", "rejected", "unknown")
+_NOT_REACHED = FAILED | {MessageState.SUPPRESSED}
+_FAILED = RESULTS - {MessageState.DELIVERED}
 
 Wake = Callable[[int], Awaitable[None]]
 """Called with a channel that has something to hand off, which another could not deliver."""
@@ -146,7 +146,7 @@ async def _apply(
     failures = [
         Failure(c.run_id, c.no, c.state, c.reason)
         for c in changes
-        if c.state in FAILURES and _key(c) not in arrived
+        if c.state in FAILED and _key(c) not in arrived
     ]
     plan = await failure_handling.prepare(conn, failures, now)
     moved = await store.apply_changes(conn, changes, now)

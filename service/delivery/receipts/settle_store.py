@@ -10,7 +10,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from service.delivery.receipts.store import RECEIPT_WAIT
+from service.ledger.fragments import end
+from service.ledger.states import ENDED_RUNS, OPEN, MessageState, listed, moving
 from service.storage.postgres import Connection, Record
+
+GIVE_UP = moving(MessageState.UNKNOWN, only=[MessageState.SUBMITTED])
 
 SOONEST, LATEST = timedelta(seconds=10), timedelta(hours=1)
 """The bounds of the time between two looks at one run."""
@@ -34,10 +38,10 @@ async def settle_runs(conn: Connection, now: datetime) -> None:
 async def _next_looks(conn: Connection, now: datetime) -> list[Record]:
     """The runs to look at next, for us alone for a while: one, or several small ones."""
     return await conn.fetch(
-        """
+        f"""
         WITH due AS MATERIALIZED (
             SELECT id, coalesce(target, 0) AS target, settle_at FROM runs
-            WHERE state IN ('sent', 'cancelled') AND settled_at IS NULL
+            WHERE state IN {listed(ENDED_RUNS)} AND settled_at IS NULL
               AND (settle_at IS NULL OR settle_at <= $1)
             ORDER BY settle_at NULLS FIRST LIMIT $3 FOR UPDATE SKIP LOCKED
         ), chosen AS (
@@ -47,7 +51,7 @@ async def _next_looks(conn: Connection, now: datetime) -> list[Record]:
         UPDATE runs r SET settle_at = $2
         FROM chosen c WHERE r.id = c.id AND (c.at = 1 OR c.rows <= $4)
         RETURNING r.id, coalesce(r.finished_at, r.created_at) AS since
-        """,
+        """,  # noqa: S608  # constants
         now,
         now + CLAIMED,
         LOOKS,
@@ -64,14 +68,14 @@ async def _look(conn: Connection, runs: Sequence[Record], now: datetime) -> None
     if silent:
         found = await _count_open(conn, list(since))
     await conn.execute(
-        """
+        f"""
         UPDATE runs r SET settle_at = a.again, settled_at = CASE WHEN NOT a.open AND NOT EXISTS (
             SELECT FROM ledger_of(a.id)
-            WHERE state IN ('queued', 'submitting', 'submitted', 'uncertain'))
+            WHERE state IN {listed(OPEN)})
             THEN $4::timestamptz END
         FROM unnest($1::uuid[], $2::timestamptz[], $3::bool[]) AS a(id, again, open)
-        WHERE r.id = a.id AND r.state IN ('sent', 'cancelled') AND r.settled_at IS NULL
-        """,
+        WHERE r.id = a.id AND r.state IN {listed(ENDED_RUNS)} AND r.settled_at IS NULL
+        """,  # noqa: S608  # constants
         [run["id"] for run in found],
         [_next_look(since[run["id"]], run["silent_since"], now) for run in found],
         [run["open"] > 0 for run in found],
@@ -92,14 +96,14 @@ async def _count_open(conn: Connection, runs: Sequence[uuid.UUID]) -> list[Recor
     the last no.
     """
     return await conn.fetch(
-        """
+        f"""
         SELECT a.id, m.* FROM unnest($1::uuid[]) AS a(id), LATERAL (
             SELECT count(*) FILTER (
-                       WHERE state IN ('queued', 'submitting', 'submitted', 'uncertain')) AS open,
+                       WHERE state IN {listed(OPEN)}) AS open,
                    min(submitted_at) FILTER (WHERE state = 'submitted') AS silent_since,
                    max(no) AS last_no
             FROM ledger_of(a.id)) m
-        """,
+        """,  # noqa: S608  # constants
         runs,
     )
 
@@ -110,11 +114,11 @@ async def _give_up_silent(conn: Connection, run_id: uuid.UUID, last_no: int, now
     """
     for first in range(1, last_no + 1, BATCH_ROWS):
         await conn.execute(
-            """
-            UPDATE messages SET state = 'unknown', reason = 'no_receipt', final_at = $4
-            WHERE run_id = $1 AND no BETWEEN $2 AND $3 AND state = 'submitted'
+            f"""
+            UPDATE messages SET {end(MessageState.UNKNOWN, "'no_receipt'", "$4")}
+            WHERE run_id = $1 AND no BETWEEN $2 AND $3 AND state IN {GIVE_UP.earlier}
               AND submitted_at < $5
-            """,
+            """,  # noqa: S608  # constants
             run_id,
             first,
             first + BATCH_ROWS - 1,

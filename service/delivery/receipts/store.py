@@ -14,7 +14,13 @@ from service.channels.config.codes import NO_CODES
 from service.channels.config.codes_store import load_receipt_codes
 from service.channels.contract.gateway import Inbound, Receipt
 from service.crypto import Keyring
+from service.ledger.states import RESULTS, MessageState, moving
 from service.storage.postgres import Connection, Record
+
+ARRIVE = moving(MessageState.DELIVERED, only=[MessageState.SUBMITTED])
+
+FOLD = moving(*RESULTS, only=[MessageState.SUBMITTED, MessageState.UNCERTAIN, MessageState.UNKNOWN])
+"""What a receipt makes of a text that was handed off."""
 
 RECEIPT_WAIT = timedelta(hours=72)
 """How long a receipt may take; carriers keep a text 72 h at most; silence for so long is
@@ -121,7 +127,7 @@ async def take_receipts(
     moved here and now. The others come back, each with the part and message it belongs to.
     """
     rows = await conn.fetch(
-        """
+        f"""
         WITH taken AS MATERIALIZED (
             DELETE FROM receipt_inbox WHERE id = ANY (ARRAY(
                 SELECT id FROM receipt_inbox WHERE channel_id = $1 AND id > $3
@@ -143,7 +149,7 @@ async def take_receipts(
         ), arrived AS (
             UPDATE messages m SET state = 'delivered', reason = NULL, code = r.code, final_at = $4
             FROM matched r
-            WHERE m.ctid = r.row AND m.state = 'submitted' AND r.state = 'delivered'
+            WHERE m.ctid = r.row AND m.state IN {ARRIVE.earlier} AND r.state = 'delivered'
               AND r.alike = 1 AND r.part_count = 1 AND r.attempt = r.message_attempt
               AND r.first_channel_id IS NULL
             RETURNING r.id, m.run_id, m.no, m.phone_hash
@@ -158,7 +164,7 @@ async def take_receipts(
         FROM (SELECT count(*) AS count, max(id) AS last FROM taken) t
         LEFT JOIN matched r ON NOT EXISTS (SELECT FROM arrived a WHERE a.id = r.id)
         ORDER BY r.id
-        """,
+        """,  # noqa: S608  # constants
         channel_id,
         limit,
         after,
@@ -213,20 +219,20 @@ async def apply_changes(
     """Move messages along; returns those that moved. A final state other than `unknown` stays."""
     ordered = sorted(changes, key=lambda c: (c.run_id, c.no))
     rows = await conn.fetch(
-        """
+        f"""
         WITH moved AS (
             UPDATE messages m SET
                 state = c.state::message_state, reason = c.reason, code = c.code, final_at = $6
             FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $7::int[])
                 AS c(run_id, no, state, reason, code, attempt)
             WHERE m.run_id = c.run_id AND m.no = c.no AND m.attempt = coalesce(c.attempt, m.attempt)
-              AND m.state IN ('submitted', 'uncertain', 'unknown')
+              AND m.state IN {FOLD.earlier}
             RETURNING m.run_id, m.no
         ), settled AS (
             DELETE FROM uncertain u USING moved WHERE u.run_id = moved.run_id AND u.no = moved.no
         )
         SELECT run_id, no FROM moved
-        """,
+        """,  # noqa: S608  # constants
         [c.run_id for c in ordered],
         [c.no for c in ordered],
         [c.state for c in ordered],

@@ -7,6 +7,7 @@ the summary index on `parts.at`, its hand-offs by the runs that were open on tha
 from dataclasses import dataclass
 from datetime import datetime
 
+from service.ledger.states import RESULTS, listed
 from service.storage.postgres import Connection, Record
 
 
@@ -29,7 +30,7 @@ async def count_day(
     day and is not folded, by where it is).
     """
     return await conn.fetch(
-        """
+        f"""
         WITH handed AS (
             SELECT m.channel_id, m.state, m.run_id, m.no, m.part_count,
                    m.marked_at >= $1 AND m.marked_at < $2 AS marked,
@@ -51,11 +52,10 @@ async def count_day(
                    m.run_id IS NULL AS orphan,
                    m.submitted_at >= $1 AND m.submitted_at < $2 AS taken,
                    c.receipts = 'last' AND p.part < m.part_count AND p.state IS NULL AS not_asked,
-                   m.state IN ('delivered', 'undelivered', 'expired', 'rejected', 'unknown')
+                   m.state IN {listed(RESULTS)}
                        AND m.reason IN ('decided', 'statement') AS decided,
                    CASE WHEN m.part_count > 1 THEN p.state  -- of a single part: the message's own
-                        WHEN m.state IN ('delivered', 'undelivered', 'expired', 'rejected',
-                                         'unknown')
+                        WHEN m.state IN {listed(RESULTS)}
                           AND coalesce(m.reason, '') NOT IN ('decided', 'statement', 'no_receipt')
                         THEN m.state END AS result
             FROM parts p
@@ -95,7 +95,7 @@ async def count_day(
         WHERE $3::smallint IS NULL OR channel_id = $3
         GROUP BY channel_id, section, key HAVING sum(n) > 0
         ORDER BY channel_id, section, key
-        """,
+        """,  # noqa: S608  # constants
         span.start,
         span.end,
         channel_id,

@@ -15,7 +15,12 @@ from datetime import datetime
 from service.accounts.people.model import By
 from service.campaigns.audience.follow_up_store import uncorrected
 from service.channels.contract.registry import own_reference_kinds
+from service.ledger.fragments import reopen_runs, slices_of
+from service.ledger.states import FINAL, REOPENED_SLICE, RESULTS, MessageState, listed, moving
 from service.storage.postgres import Connection, Record, one
+
+DECIDE = moving(MessageState.QUEUED, MessageState.SUBMITTED, MessageState.CANCELLED, *RESULTS)
+"""What an uncertain hand-off turned out to be, by a person, a statement or a policy."""
 
 MessageKey = tuple[uuid.UUID, int]
 """A row of the ledger: run and number."""
@@ -181,7 +186,7 @@ async def settle(
     carrier took, and waits for its receipt from the mark on. `lock_doubts` first.
     """
     moved: int = await conn.fetchval(
-        """
+        f"""
         WITH found AS (
             SELECT * FROM unnest($2::uuid[], $3::int[], $4::int[], $5::message_state[], $6::text[],
                                  $7::text[]) AS f(run_id, no, attempt, state, reason, code)
@@ -191,12 +196,11 @@ async def settle(
                 reason = CASE WHEN f.state <> 'queued' THEN f.reason END,
                 code = f.code,
                 submitted_at = CASE WHEN f.state = 'submitted' THEN m.marked_at END,
-                final_at = CASE WHEN f.state NOT IN ('queued', 'submitted')
-                                THEN $8::timestamptz END,
+                final_at = CASE WHEN f.state IN {listed(FINAL)} THEN $8::timestamptz END,
                 marked_at = CASE WHEN f.state <> 'queued' THEN m.marked_at END
             FROM found f
             WHERE m.run_id = f.run_id AND m.no = f.no AND m.attempt = f.attempt
-              AND m.state = 'uncertain'
+              AND m.state IN {DECIDE.earlier}
             RETURNING m.run_id, m.no, m.attempt, m.state, m.channel_id, m.part_count,
                       old.state AS before, old.reason, old.marked_at
         ), kept AS (
@@ -214,10 +218,9 @@ async def settle(
             SELECT run_id, no, attempt, $1, state, channel_id, phone_hash, marked_at, since, $8
             FROM cleared
         ), stretch AS MATERIALIZED (
-            SELECT s.*
-            FROM (SELECT DISTINCT run_id FROM moved WHERE state = 'queued') r, slices_of(r.run_id) s
+            {slices_of("moved WHERE state = 'queued'")}
         ), opened AS (
-            UPDATE slices s SET done_at = NULL, not_before = NULL
+            UPDATE slices s SET {REOPENED_SLICE}
             FROM (
                 SELECT DISTINCT t.run_id, t.no FROM stretch t JOIN moved
                   ON t.run_id = moved.run_id AND t.channel_id = moved.channel_id
@@ -226,15 +229,9 @@ async def settle(
             WHERE s.run_id = w.run_id AND s.no = w.no AND s.epoch IS NULL
               AND (s.done_at IS NOT NULL OR s.not_before > $8)
             RETURNING s.run_id
-        ), again AS (
-            UPDATE runs r SET
-                state = CASE (SELECT c.state FROM campaigns c WHERE c.id = r.campaign_id)
-                        WHEN 'paused' THEN 'paused' ELSE 'running' END,
-                finished_at = NULL, settled_at = NULL
-            WHERE r.state = 'sent' AND r.id IN (SELECT run_id FROM opened)
-        )
+        ), again AS ({reopen_runs("opened")})
         SELECT count(*) FROM moved
-        """,
+        """,  # noqa: S608  # constants
         decision_id,
         [f.run_id for f in found],
         [f.no for f in found],

@@ -10,9 +10,13 @@ from service.accounts.keys.key import Mode
 from service.audience.suppressions.suppression_store import stops
 from service.campaigns.audience.exclusion_store import AFTER_STOPS, first_reason, wrong_way
 from service.dispatch.expansion.expand_store import PRIORITY
+from service.ledger.fragments import CANCEL, end
 from service.ledger.reasons import Reason
+from service.ledger.states import UNCANCELLED_RUNS, MessageState, RunState, moving
 from service.storage.locks import lock_run
 from service.storage.postgres import Connection, Record, affected, one
+
+CANCEL_DIRECT = moving(RunState.CANCELLED, only=UNCANCELLED_RUNS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,10 +257,10 @@ async def lock_direct_run(conn: Connection, run_id: UUID) -> None:
 async def cancel_queued(conn: Connection, run_id: UUID, now: datetime) -> int:
     """Cancel whatever of a run is queued; returns how many texts."""
     status = await conn.execute(
-        """
-        UPDATE messages SET state = 'cancelled', reason = $3, final_at = $2
-        WHERE run_id = $1 AND state = 'queued'
-        """,
+        f"""
+        UPDATE messages SET {end(MessageState.CANCELLED, "$3", "$2")}
+        WHERE run_id = $1 AND state IN {CANCEL.earlier}
+        """,  # noqa: S608  # constants
         run_id,
         now,
         Reason.CANCELLED_BY_SENDER,
@@ -267,11 +271,11 @@ async def cancel_queued(conn: Connection, run_id: UUID, now: datetime) -> int:
 async def cancel_run(conn: Connection, run_id: UUID, now: datetime) -> None:
     """Let nothing of a direct run leave any more; what comes back has the sender's reason, too."""
     await conn.execute(
-        """
+        f"""
         UPDATE runs SET state = 'cancelled', cancel_reason = $3, settle_at = NULL,
             finished_at = coalesce(finished_at, $2)
-        WHERE id = $1 AND kind = 'direct' AND state IN ('running', 'paused', 'sent')
-        """,
+        WHERE id = $1 AND kind = 'direct' AND state IN {CANCEL_DIRECT.earlier}
+        """,  # noqa: S608  # constants
         run_id,
         now,
         Reason.CANCELLED_BY_SENDER,
@@ -307,10 +311,10 @@ async def cancel_message(conn: Connection, run_id: UUID, no: int, now: datetime)
     """
     await lock_run(conn, run_id)
     status = await conn.execute(
-        """
-        UPDATE messages SET state = 'cancelled', reason = $4, final_at = $3
-        WHERE run_id = $1 AND no = $2 AND state = 'queued'
-        """,
+        f"""
+        UPDATE messages SET {end(MessageState.CANCELLED, "$4", "$3")}
+        WHERE run_id = $1 AND no = $2 AND state IN {CANCEL.earlier}
+        """,  # noqa: S608  # constants
         run_id,
         no,
         now,

@@ -6,8 +6,13 @@ from datetime import datetime
 
 from service.campaigns.audience.audience_source import Whom
 from service.campaigns.audience.exclusion_store import LEFT_OUT, ExclusionTerms, excluded
+from service.ledger.fragments import CANCEL, end
 from service.ledger.reasons import Reason
+from service.ledger.states import MessageState, RunState, moving
 from service.storage.postgres import Connection, Record, one
+
+EXPANDED = moving(RunState.RUNNING, RunState.PAUSED, RunState.CANCELLED)
+"""What becomes of a run once its ledger is whole."""
 
 FEWEST_ROWS = 50
 """No run is cut into smaller slices, however many connections its channel has."""
@@ -101,10 +106,10 @@ async def bound_run(
 async def stop_tested(conn: Connection, run_id: uuid.UUID, now: datetime) -> None:
     """End the whole ledger of a run that is never sent."""
     await conn.execute(
-        """
-        UPDATE messages SET state = 'cancelled', reason = 'test_key', final_at = $2
-        WHERE run_id = $1 AND state = 'queued'
-        """,
+        f"""
+        UPDATE messages SET {end(MessageState.CANCELLED, "'test_key'", "$2")}
+        WHERE run_id = $1 AND state IN {CANCEL.earlier}
+        """,  # noqa: S608  # constants
         run_id,
         now,
     )
@@ -214,7 +219,10 @@ async def finish_expansion(
 ) -> None:
     """The ledger is whole: let the run go into its next state."""
     await conn.execute(
-        "UPDATE runs SET state = $2, target = $3, started_at = $4 WHERE id = $1",
+        f"""
+        UPDATE runs SET state = $2, target = $3, started_at = $4
+        WHERE id = $1 AND state IN {EXPANDED.earlier}
+        """,  # noqa: S608  # a constant
         run_id,
         state,
         target,

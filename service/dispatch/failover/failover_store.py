@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from service.ledger.states import NOT_HANDED_OFF, REOPENED_SLICE, listed
 from service.storage.postgres import Connection, Record
 
 
@@ -99,7 +100,7 @@ async def move_queued(
     `lock_failover` and `lock_run` first.
     """
     rows = await conn.fetch(
-        """
+        f"""
         WITH slice AS (
             SELECT s.* FROM slices s JOIN runs r ON r.id = s.run_id
             WHERE s.run_id = $1 AND s.no = $2 AND s.channel_id = $3 AND s.done_at IS NULL
@@ -120,7 +121,7 @@ async def move_queued(
         ), went AS (
             SELECT channel_id, count(*)::int AS messages FROM moved GROUP BY 1
         ), opened AS (
-            UPDATE slices o SET done_at = NULL, not_before = NULL, touched = true
+            UPDATE slices o SET {REOPENED_SLICE}, touched = true
             FROM slice s, went w
             WHERE o.run_id = s.run_id AND o.channel_id = w.channel_id
               AND o.first_no = s.first_no AND o.last_no = s.last_no
@@ -139,7 +140,7 @@ async def move_queued(
             WHERE o.run_id = s.run_id AND o.no = s.no AND EXISTS (SELECT FROM went)
         )
         SELECT channel_id, messages FROM went ORDER BY channel_id
-        """,
+        """,  # noqa: S608  # constants
         run_id,
         slice_no,
         stopped.channel_id,
@@ -154,14 +155,14 @@ async def close_emptied(conn: Connection, run_id: uuid.UUID, slice_no: int, now:
     find out.
     """
     await conn.execute(
-        """
+        f"""
         UPDATE slices s SET done_at = $3
         WHERE s.run_id = $1 AND s.no = $2 AND s.done_at IS NULL AND s.epoch IS NULL
           AND NOT EXISTS (
             SELECT FROM messages m
             WHERE m.run_id = s.run_id AND m.no BETWEEN s.first_no AND s.last_no
-              AND m.channel_id = s.channel_id AND m.state IN ('queued', 'submitting'))
-        """,
+              AND m.channel_id = s.channel_id AND m.state IN {listed(NOT_HANDED_OFF)})
+        """,  # noqa: S608  # constants
         run_id,
         slice_no,
         now,

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
+from service.ledger.states import WRITTEN_RUNS, listed
 from service.storage.postgres import Connection, Record
 
 
@@ -50,10 +51,10 @@ async def plans_near(
 async def open_runs(conn: Connection, campaign_id: UUID) -> list[UUID]:
     """The runs of a campaign that have still people to reach, the newest first."""
     rows = await conn.fetch(
-        """
-        SELECT id FROM runs WHERE campaign_id = $1 AND state IN ('running', 'paused')
+        f"""
+        SELECT id FROM runs WHERE campaign_id = $1 AND state IN {listed(WRITTEN_RUNS)}
         ORDER BY id DESC
-        """,
+        """,  # noqa: S608  # constants
         campaign_id,
     )
     return [row["id"] for row in rows]

@@ -9,8 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from service.ledger.states import MessageState, moving
 from service.storage.locks import lock_connection
 from service.storage.postgres import Connection, affected
+
+LOSE = moving(MessageState.UNCERTAIN)
+"""Its connection died with it: it may have left."""
 
 LEASE = timedelta(seconds=15)
 
@@ -87,17 +91,17 @@ async def recover_slices(
     get no answer: they become uncertain, and are never sent again blindly (I3, I4).
     """
     await conn.execute(
-        """
+        f"""
         WITH marked AS MATERIALIZED (  -- slice by slice, whatever the statistics know of the runs
             SELECT m.row FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no), LATERAL (
                 SELECT run_id, first_no, last_no, channel_id FROM slices
                 WHERE run_id = k.run_id AND no = k.no OFFSET 0) s, LATERAL (
                 SELECT ctid AS row FROM messages
                 WHERE run_id = s.run_id AND no BETWEEN s.first_no AND s.last_no
-                  AND channel_id = s.channel_id AND state = 'submitting' OFFSET 0) m
+                  AND channel_id = s.channel_id AND state IN {LOSE.earlier} OFFSET 0) m
         ), lost AS (
             UPDATE messages m SET state = 'uncertain', reason = 'no_answer'
-            FROM marked WHERE m.ctid = marked.row AND m.state = 'submitting'
+            FROM marked WHERE m.ctid = marked.row AND m.state IN {LOSE.earlier}
             RETURNING m.channel_id, m.phone_hash, m.run_id, m.no, m.attempt, m.marked_at
         )
         INSERT INTO uncertain (channel_id, phone_hash, run_id, no, attempt, marked_at, since)
@@ -106,7 +110,7 @@ async def recover_slices(
             channel_id = excluded.channel_id, attempt = excluded.attempt,
             marked_at = excluded.marked_at, since = excluded.since
             WHERE uncertain.attempt <> excluded.attempt
-        """,
+        """,  # noqa: S608  # constants
         [run_id for run_id, _ in slices],
         [no for _, no in slices],
         now,

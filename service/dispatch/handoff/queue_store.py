@@ -6,13 +6,14 @@ the key. So a ledger of a million rows costs its thousand slices.
 
 from datetime import datetime
 
+from service.ledger.states import WRITTEN_RUNS, listed
 from service.storage.postgres import Connection, Record, one
 
 
 async def waiting_runs(conn: Connection, channel_id: int, now: datetime) -> list[Record]:
     """What waits on a channel, by run, and apart what waits for a time that is yet to come."""
     return await conn.fetch(
-        """
+        f"""
         SELECT w.*, r.department_id, r.state, r.class, r.text, r.send_hours, r.timezone,
                r.audience, r.beyond_hours, r.on_quiet_days, r.valid_until, r.max_tps,
                d.name AS department, d.weight
@@ -30,9 +31,9 @@ async def waiting_runs(conn: Connection, channel_id: int, now: datetime) -> list
             GROUP BY s.run_id, s.priority, s.not_before > $2 IS TRUE) w
         JOIN runs r ON r.id = w.run_id
         JOIN departments d ON d.id = r.department_id
-        WHERE r.state IN ('running', 'paused') AND w.messages > 0
+        WHERE r.state IN {listed(WRITTEN_RUNS)} AND w.messages > 0
         ORDER BY w.priority, d.name, w.run_id, w.later
-        """,
+        """,  # noqa: S608  # constants
         channel_id,
         now,
     )

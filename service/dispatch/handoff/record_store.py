@@ -13,8 +13,21 @@ from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.limits import allowance_store, caps_store, quota_store
 from service.dispatch.retries import failure_handling
 from service.dispatch.retries.failure_handling import Failure
+from service.ledger.fragments import reopen_runs
+from service.ledger.states import REOPENED_SLICE, MessageState, moving
 from service.storage.locks import lock_put_back
 from service.storage.postgres import Connection
+
+RECORD = moving(
+    MessageState.SUBMITTED,
+    MessageState.REJECTED,
+    MessageState.UNCERTAIN,
+    only=[MessageState.SUBMITTING, MessageState.UNCERTAIN],
+)
+"""What a carrier's answer, or its silence, makes of a text."""
+
+GIVE_BACK = moving(MessageState.QUEUED, MessageState.CANCELLED)
+"""Marked, but provably never written."""
 
 
 @dataclass(slots=True)
@@ -53,7 +66,7 @@ async def record_results(
     outcome_at = {outcome: index for index, outcome in enumerate(outcomes, start=1)}
     refs = [(at, *ref) for at, r in enumerate(ordered, start=1) for ref in r.refs]
     await conn.execute(
-        """
+        f"""
         WITH result AS MATERIALIZED (
             SELECT a.at, ($2::uuid[])[a.run] AS run_id, a.no, a.attempt,
                    ($3::message_state[])[a.outcome] AS state, ($4::text[])[a.outcome] AS reason,
@@ -68,7 +81,7 @@ async def record_results(
                 final_at = CASE WHEN r.state = 'rejected' THEN $1::timestamptz END
             FROM result r
             WHERE m.run_id = r.run_id AND m.no = r.no AND m.attempt = r.attempt
-              AND m.state IN ('submitting', 'uncertain')
+              AND m.state IN {RECORD.earlier}
             RETURNING r.at, m.run_id, m.no, m.attempt, m.phone_hash, m.state, m.marked_at
         ), listed AS (
             INSERT INTO uncertain (channel_id, phone_hash, run_id, no, attempt, marked_at, since)
@@ -96,7 +109,7 @@ async def record_results(
             -- written already, if only the commit's answer was lost
             SELECT FROM parts x WHERE x.channel_id = $10 AND x.ref = p.ref
               AND x.run_id = r.run_id AND x.no = r.no AND x.attempt = r.attempt)
-        """,
+        """,  # noqa: S608  # constants
         now,
         runs,
         [state for state, _, _ in outcomes],
@@ -133,7 +146,7 @@ async def give_back(
     run_id, slice_no = work
     await lock_put_back(conn, [run_id])
     back = await conn.fetch(
-        """
+        f"""
         WITH ours AS (
             SELECT count(*) > 0 AS held FROM slices s JOIN connections k
               ON k.channel_id = s.channel_id AND k.slot = s.slot AND k.epoch = s.epoch
@@ -159,26 +172,20 @@ async def give_back(
               AND (m.attempt = a.attempt OR (a.attempt = 0 AND ours.held AND NOT EXISTS (
                 SELECT FROM slices o WHERE o.run_id = $1 AND o.no <> $5 AND o.channel_id = $6
                   AND m.no BETWEEN o.first_no AND o.last_no)))
-              AND m.state IN ('submitting', 'uncertain')
+              AND m.state IN {GIVE_BACK.earlier}
             RETURNING m.run_id, m.no, m.state, old.marked_at, m.part_count
         ), settled AS (
             DELETE FROM uncertain u USING back WHERE u.run_id = back.run_id AND u.no = back.no
         ), opened AS (
-            UPDATE slices s SET done_at = NULL, not_before = NULL
+            UPDATE slices s SET {REOPENED_SLICE}
             WHERE s.run_id = $1 AND s.channel_id = $6 AND s.epoch IS NULL
               AND (s.done_at IS NOT NULL OR s.not_before > $4) AND EXISTS (
                 SELECT FROM back
                 WHERE back.state = 'queued' AND back.no BETWEEN s.first_no AND s.last_no)
             RETURNING s.run_id
-        ), running AS (
-            UPDATE runs r SET
-                state = CASE (SELECT c.state FROM campaigns c WHERE c.id = r.campaign_id)
-                        WHEN 'paused' THEN 'paused' ELSE 'running' END,
-                finished_at = NULL, settled_at = NULL
-            FROM opened WHERE r.id = opened.run_id AND r.state = 'sent'
-        )
+        ), running AS ({reopen_runs("opened")})
         SELECT run_id, no, marked_at, part_count FROM back
-        """,
+        """,  # noqa: S608  # constants
         run_id,
         [no for no, _ in rows],
         [attempt for _, attempt in rows],

@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from service.dispatch.handoff.lease_store import Lease
+from service.ledger.fragments import CLOSE_RUN, run_sent
+from service.ledger.states import NOT_HANDED_OFF, listed
 from service.storage.locks import lock_to_finish, share_connection
 from service.storage.postgres import Connection, Record
 
@@ -252,7 +254,7 @@ async def finish_slices(
     ordered = sorted(slices, key=lambda s: (s.run_id, s.no))
     await lock_to_finish(conn, list(dict.fromkeys(s.run_id for s in ordered)))
     rows = await conn.fetch(
-        """
+        f"""
         WITH ended AS MATERIALIZED (  -- slice by slice, as in the mark
             SELECT e.not_before, s.row
             FROM unnest((SELECT $4::uuid[]), (SELECT $5::int[]), (SELECT $6::timestamptz[]))
@@ -267,7 +269,7 @@ async def finish_slices(
                     SELECT FROM messages m
                     WHERE m.run_id = s.run_id AND m.no BETWEEN s.first_no AND s.last_no
                       AND m.channel_id = s.channel_id
-                      AND m.state IN ('queued', 'submitting') OFFSET 0)
+                      AND m.state IN {listed(NOT_HANDED_OFF)} OFFSET 0)
                     THEN $7::timestamptz END
             FROM ended e WHERE s.ctid = e.row AND s.slot = $2 AND s.epoch = $3
             RETURNING s.run_id, s.no, s.done_at
@@ -275,7 +277,7 @@ async def finish_slices(
             SELECT r.row
             FROM (SELECT DISTINCT run_id FROM free WHERE done_at IS NOT NULL) f, LATERAL (
                 SELECT ctid AS row FROM runs  -- run by run, as in the mark
-                WHERE id = f.run_id AND campaign_id IS NULL AND state = 'running'
+                WHERE id = f.run_id AND campaign_id IS NULL AND state IN {CLOSE_RUN.earlier}
                   AND NOT EXISTS (
                     SELECT FROM slices s
                     WHERE s.run_id = f.run_id AND s.done_at IS NULL AND NOT EXISTS (
@@ -283,11 +285,11 @@ async def finish_slices(
                         WHERE o.run_id = s.run_id AND o.no = s.no AND o.done_at IS NOT NULL))
                 FOR NO KEY UPDATE SKIP LOCKED OFFSET 0) r
         ), sent AS (
-            UPDATE runs r SET state = 'sent', finished_at = $7, settle_at = NULL
-            FROM last WHERE r.ctid = last.row
+            UPDATE runs r SET {run_sent("$7")}
+            FROM last WHERE r.ctid = last.row AND r.state IN {CLOSE_RUN.earlier}
         )
         SELECT run_id, no, done_at IS NOT NULL AS done FROM free
-        """,
+        """,  # noqa: S608  # constants
         lease.channel_id,
         lease.slot,
         lease.epoch,
@@ -309,7 +311,7 @@ async def _wait_for_the_first(
     let go of without end.
     """
     await conn.execute(
-        """
+        f"""
         WITH left_over AS (
             SELECT greatest(
                 (SELECT a.next_at FROM attempts a
@@ -320,13 +322,13 @@ async def _wait_for_the_first(
             FROM slices s, LATERAL (
                 SELECT run_id, no, attempt FROM messages
                 WHERE run_id = s.run_id AND no BETWEEN s.first_no AND s.last_no
-                  AND channel_id = s.channel_id AND state IN ('queued', 'submitting') OFFSET 0) m
+                  AND channel_id = s.channel_id AND state IN {listed(NOT_HANDED_OFF)} OFFSET 0) m
             WHERE s.run_id = $1 AND s.no = $2
         )
         UPDATE slices s SET not_before = greatest(s.not_before, w.at)
         FROM (SELECT min(at) AS at FROM left_over HAVING count(*) = count(at)) w
         WHERE s.run_id = $1 AND s.no = $2
-        """,
+        """,  # noqa: S608  # constants
         run_id,
         slice_no,
         now,

@@ -16,8 +16,12 @@ from service.dispatch.handoff.lease_store import Lease
 from service.dispatch.limits.caps_store import RESERVED
 from service.ledger.caps import CURRENT
 from service.ledger.reasons import Reason
+from service.ledger.states import MessageState, moving
 from service.storage import locks
 from service.storage.postgres import Connection, Record
+
+MARK = moving(MessageState.SUBMITTING, MessageState.SUPPRESSED, MessageState.CANCELLED)
+"""A mark's move: the text leaves, or is stopped for good."""
 
 
 async def lock_for_mark(conn: Connection, lease: Lease, *runs: uuid.UUID) -> None:
@@ -93,8 +97,8 @@ async def mark(
                 -- Row by row: statistics know nothing of a run that was written a moment ago, and
                 -- a join may be planned as one pass over the whole of it for every batch.
                 SELECT ctid AS row, phone_hash FROM messages
-                WHERE run_id = p.run_id AND no = a.no AND state = 'queued' AND channel_id = $1
-                OFFSET 0) m
+                WHERE run_id = p.run_id AND no = a.no AND state IN {MARK.earlier}
+                  AND channel_id = $1 OFFSET 0) m
         ), verdict AS MATERIALIZED (
             SELECT * FROM candidate c
             WHERE c.stop IS NOT NULL OR NOT EXISTS (
@@ -114,7 +118,7 @@ async def mark(
                 marked_at = CASE WHEN v.stop IS NULL THEN $9::timestamptz END,
                 final_at = CASE WHEN v.stop IS NOT NULL THEN $9::timestamptz END
             FROM placed v
-            WHERE m.ctid = v.row AND m.state = 'queued' AND NOT v.capped
+            WHERE m.ctid = v.row AND m.state IN {MARK.earlier} AND NOT v.capped
             RETURNING m.run_id, m.no, m.attempt, m.state::text
         )
         SELECT run_id, no, attempt, state FROM moved

@@ -10,8 +10,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from service.dispatch.handoff.lease_store import recover_slices
+from service.ledger.fragments import CLOSE_RUN, run_sent
+from service.ledger.states import NOT_HANDED_OFF, WRITTEN_RUNS, MessageState, listed, moving
 from service.storage.locks import RUN_ALONE, lock_each_run, lock_run
 from service.storage.postgres import Connection, affected
+
+STOP = moving(MessageState.CANCELLED, MessageState.SUPPRESSED)
+"""The end of what is left over: its run is cancelled, or its validity over."""
 
 
 async def forget_settled_doubts(conn: Connection) -> None:
@@ -53,12 +58,12 @@ async def close_finished_runs(conn: Connection, now: datetime) -> list[uuid.UUID
         [row["id"] for row in campaigns],
     )
     rows = await conn.fetch(
-        """
-        UPDATE runs r SET state = 'sent', finished_at = $1, settle_at = NULL
-        WHERE r.state = 'running' AND r.campaign_id = ANY($2)
+        f"""
+        UPDATE runs r SET {run_sent("$1")}
+        WHERE r.state IN {CLOSE_RUN.earlier} AND r.campaign_id = ANY($2)
           AND NOT EXISTS (SELECT FROM slices s WHERE s.run_id = r.id AND s.done_at IS NULL)
         RETURNING campaign_id
-        """,
+        """,  # noqa: S608  # constants
         now,
         [row["id"] for row in campaigns],
     )
@@ -83,11 +88,11 @@ async def close_direct_runs(conn: Connection, now: datetime) -> None:
     ids = [row["id"] for row in runs]
     await lock_each_run(conn, ids)
     await conn.execute(
-        """
-        UPDATE runs r SET state = 'sent', finished_at = $1, settle_at = NULL
-        WHERE r.id = ANY($2) AND r.state = 'running'
+        f"""
+        UPDATE runs r SET {run_sent("$1")}
+        WHERE r.id = ANY($2) AND r.state IN {CLOSE_RUN.earlier}
           AND NOT EXISTS (SELECT FROM slices s WHERE s.run_id = r.id AND s.done_at IS NULL)
-        """,
+        """,  # noqa: S608  # constants
         now,
         ids,
     )
@@ -131,14 +136,14 @@ async def leftover_slices(
     return [(row["run_id"], row["no"]) for row in rows]
 
 
-_LEFT_OVER = """
+_LEFT_OVER = f"""
     SELECT s.run_id, s.no, s.channel_id, s.first_no, s.last_no, s.epoch IS NULL AS free,
            r.state = 'cancelled' AS cancelled,
            coalesce(r.cancel_reason, 'campaign_cancelled') AS cancel_reason
     FROM slices s JOIN runs r ON r.id = s.run_id
     WHERE s.done_at IS NULL AND (r.state = 'cancelled' OR (
-        r.state IN ('running', 'paused') AND r.valid_until <= $1 AND s.epoch IS NULL))
-"""
+        r.state IN {listed(WRITTEN_RUNS)} AND r.valid_until <= $1 AND s.epoch IS NULL))
+"""  # noqa: S608  # constants
 
 
 async def stop_slice(conn: Connection, run_id: uuid.UUID, slice_no: int, now: datetime) -> int:
@@ -160,25 +165,26 @@ async def stop_slice(conn: Connection, run_id: uuid.UUID, slice_no: int, now: da
         await recover_slices(conn, [(run_id, slice_no)], now)
     stretch = run_id, found["channel_id"], found["first_no"], found["last_no"]
     status = await conn.execute(
-        """
+        f"""
         UPDATE messages SET
             state = CASE WHEN $6 THEN 'cancelled' ELSE 'suppressed' END::message_state,
             reason = CASE WHEN $6 THEN $7 ELSE 'validity_over' END,
             final_at = $5
-        WHERE run_id = $1 AND channel_id = $2 AND no BETWEEN $3 AND $4 AND state = 'queued'
-        """,
+        WHERE run_id = $1 AND channel_id = $2 AND no BETWEEN $3 AND $4
+          AND state IN {STOP.earlier}
+        """,  # noqa: S608  # constants
         *stretch,
         now,
         found["cancelled"],
         found["cancel_reason"],
     )
     await conn.execute(
-        """
+        f"""
         UPDATE slices SET done_at = $5
         WHERE run_id = $1 AND no = $6 AND epoch IS NULL AND NOT EXISTS (
             SELECT FROM messages WHERE run_id = $1 AND channel_id = $2 AND no BETWEEN $3 AND $4
-              AND state IN ('queued', 'submitting'))
-        """,
+              AND state IN {listed(NOT_HANDED_OFF)})
+        """,  # noqa: S608  # constants
         *stretch,
         now,
         slice_no,

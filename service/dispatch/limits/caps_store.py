@@ -12,7 +12,14 @@ from datetime import datetime
 from service.accounts.people.model import By
 from service.dispatch.retries.reroute_store import Key
 from service.ledger.caps import CURRENT, repeat_ends, spans_end
+from service.ledger.states import MessageState, listed, moving
 from service.storage.postgres import Connection, Record
+
+HOLD = moving(MessageState.SUPPRESSED, MessageState.QUEUED, only=[MessageState.QUEUED])
+"""A cap stops a text for good, or lets it wait where it is."""
+
+NEVER_LEFT = [MessageState.REJECTED, MessageState.QUEUED, MessageState.CANCELLED]
+"""What a text may be of which nothing ever left, after it had taken a place."""
 
 KEPT = 16
 """How many hand-offs a person's row remembers, which no limit may exceed."""
@@ -108,25 +115,25 @@ async def hold(
 ) -> None:
     """Let queued texts wait until their instant, or stop them; the reason is theirs meanwhile."""
     await conn.execute(
-        """
+        f"""
         WITH asked AS MATERIALIZED (  -- row by row, as in the mark
             SELECT a.*, m.row FROM unnest($2::int[], $3::text[], $4::timestamptz[])
                 AS a(no, reason, until), LATERAL (
                 SELECT ctid AS row FROM messages
-                WHERE run_id = $1 AND no = a.no AND state = 'queued' OFFSET 0) m
+                WHERE run_id = $1 AND no = a.no AND state IN {HOLD.earlier} OFFSET 0) m
         ), moved AS (
             UPDATE messages m SET
                 state = CASE WHEN a.until IS NULL THEN 'suppressed'
                              ELSE 'queued' END::message_state,
                 reason = a.reason,
                 final_at = CASE WHEN a.until IS NULL THEN $5::timestamptz END
-            FROM asked a WHERE m.ctid = a.row AND m.state = 'queued'
+            FROM asked a WHERE m.ctid = a.row AND m.state IN {HOLD.earlier}
             RETURNING m.run_id, m.no, a.until
         )
         INSERT INTO deferrals (run_id, no, not_before)
         SELECT run_id, no, until FROM moved WHERE until > $5
         ON CONFLICT (run_id, no) DO UPDATE SET not_before = excluded.not_before
-        """,
+        """,  # noqa: S608  # constants
         run_id,
         [text.no for text in texts],
         [text.reason for text in texts],
@@ -144,7 +151,7 @@ async def give_back(conn: Connection, keys: Collection[Key]) -> None:
     if not keys:
         return
     places = await conn.fetch(
-        """
+        f"""
         SELECT f.phone_hash, f.class, m.run_id
         FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no)
         CROSS JOIN LATERAL (
@@ -152,14 +159,14 @@ async def give_back(conn: Connection, keys: Collection[Key]) -> None:
             WHERE run_id = k.run_id AND no = k.no OFFSET 0) m
         JOIN runs r ON r.id = m.run_id
         JOIN recent_texts f ON f.phone_hash = m.phone_hash AND f.class = r.class
-        WHERE m.state IN ('rejected', 'queued', 'cancelled') AND m.run_id = ANY (f.runs)
+        WHERE m.state IN {listed(NEVER_LEFT)} AND m.run_id = ANY (f.runs)
           AND NOT EXISTS (
             SELECT FROM parts p WHERE p.run_id = m.run_id AND p.no = m.no OFFSET 0)
           AND NOT EXISTS (
             SELECT FROM attempts a
             WHERE a.run_id = m.run_id AND a.no = m.no AND a.state <> 'rejected' OFFSET 0)
         ORDER BY f.phone_hash, f.class FOR UPDATE OF f
-        """,
+        """,  # noqa: S608  # constants
         [run_id for run_id, _ in keys],
         [no for _, no in keys],
     )

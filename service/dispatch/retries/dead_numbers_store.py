@@ -5,6 +5,7 @@ from datetime import date, datetime
 
 from service.audience.suppressions.suppression_store import IS_NEW, merged
 from service.dispatch.retries.reroute_store import Key
+from service.ledger.states import FAILED, listed
 from service.storage.postgres import Connection
 
 
@@ -13,17 +14,17 @@ async def insert_reports(
 ) -> list[bytes]:
     """Note which of these texts failed for this reason; returns the phones of which that is new."""
     rows = await conn.fetch(
-        """
+        f"""
         INSERT INTO dead_reports (phone_hash, run_id, day, channel_id, code, at)
         SELECT m.phone_hash, m.run_id, $4, m.channel_id, m.code, $5
         FROM unnest($1::uuid[], $2::int[]) AS k(run_id, no), LATERAL (
             SELECT run_id, phone_hash, channel_id, state, reason, code FROM messages
             WHERE run_id = k.run_id AND no = k.no OFFSET 0) m
-        WHERE m.state IN ('undelivered', 'expired', 'rejected') AND m.reason = $3
+        WHERE m.state IN {listed(FAILED)} AND m.reason = $3
         ORDER BY m.phone_hash, m.run_id
         ON CONFLICT DO NOTHING
         RETURNING phone_hash
-        """,
+        """,  # noqa: S608  # constants
         [run_id for run_id, _ in keys],
         [no for _, no in keys],
         reason,

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What a submit's answer or receipts make of one text: one of `retry.FAILURES`."""
+    """What a submit's answer or receipts make of one text: one of the ledger's FAILED."""
 
     run_id: uuid.UUID
     no: int

@@ -5,9 +5,14 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from service.campaigns.audience.follow_up_store import uncorrected
+from service.ledger.fragments import QUEUED_AGAIN, reopen_runs, slices_of
 from service.ledger.reasons import Reason
+from service.ledger.states import UNCANCELLED_RUNS, MessageState, listed, moving
 from service.storage.locks import lock_put_back, share_runs
 from service.storage.postgres import Connection, Record
+
+REROUTE = moving(MessageState.QUEUED, only=[MessageState.UNDELIVERED, MessageState.REJECTED])
+"""Failed by a receipt or at the submit, since another network serves the number."""
 
 Key = tuple[uuid.UUID, int]
 """A row of the ledger: run and number."""
@@ -64,9 +69,9 @@ async def find_strays(conn: Connection, keys: Sequence[Key], now: datetime) -> l
         JOIN runs r ON r.id = m.run_id
         LEFT JOIN campaigns c ON c.id = r.campaign_id
         LEFT JOIN carrier_overrides v ON v.phone_hash = m.phone_hash
-        WHERE m.state IN ('undelivered', 'rejected') AND m.reason = $4
+        WHERE m.state IN {REROUTE.earlier} AND m.reason = $4
           AND m.first_channel_id IS NULL
-          AND r.state IN ('running', 'paused', 'sent') AND c.state IS DISTINCT FROM 'cancelled'
+          AND r.state IN {listed(UNCANCELLED_RUNS)} AND c.state IS DISTINCT FROM 'cancelled'
           AND (r.valid_until IS NULL OR r.valid_until > $3)
           AND {uncorrected("r")}
           AND NOT (r.campaign_id IS NOT NULL AND EXISTS (
@@ -93,12 +98,11 @@ async def move_strays(conn: Connection, ways: Sequence[tuple[Key, int]]) -> list
         f"""
         WITH moved AS (
             UPDATE messages m SET
-                state = 'queued', channel_id = w.channel_id, first_channel_id = m.channel_id,
-                first_code = m.code, reason = NULL, code = NULL, marked_at = NULL,
-                submitted_at = NULL, final_at = NULL
+                {QUEUED_AGAIN}, channel_id = w.channel_id, first_channel_id = m.channel_id,
+                first_code = m.code
             FROM unnest($1::uuid[], $2::int[], $3::smallint[]) AS w(run_id, no, channel_id)
             WHERE m.run_id = w.run_id AND m.no = w.no
-              AND m.state IN ('undelivered', 'rejected') AND m.first_channel_id IS NULL
+              AND m.state IN {REROUTE.earlier} AND m.first_channel_id IS NULL
             RETURNING m.run_id, m.no, m.channel_id, m.attempt, m.part_count,
                       old.channel_id AS first, old.state, old.reason, old.code, old.marked_at,
                       old.submitted_at, old.final_at
@@ -107,15 +111,8 @@ async def move_strays(conn: Connection, ways: Sequence[tuple[Key, int]]) -> list
                                   marked_at, submitted_at, ended_at)
             SELECT run_id, no, attempt, first, part_count, state, reason, code, marked_at,
                    submitted_at, final_at FROM moved
-        ), untold AS ({UNTOLD}), opened AS (
-            UPDATE runs r SET
-                state = CASE (SELECT c.state FROM campaigns c WHERE c.id = r.campaign_id)
-                        WHEN 'paused' THEN 'paused' ELSE 'running' END,
-                finished_at = NULL, settled_at = NULL
-            WHERE r.state = 'sent' AND r.id IN (SELECT run_id FROM moved)
-        ), stretch AS MATERIALIZED (
-            SELECT s.* FROM (SELECT DISTINCT run_id FROM moved) r, slices_of(r.run_id) s
-        ), cut AS (
+        ), untold AS ({UNTOLD}), opened AS ({reopen_runs("moved")}),
+        stretch AS MATERIALIZED ({slices_of("moved")}), cut AS (
             INSERT INTO slices (run_id, no, channel_id, first_no, last_no, priority, canary)
             SELECT moved.run_id,
                    s.last + row_number() OVER (PARTITION BY moved.run_id ORDER BY moved.no),

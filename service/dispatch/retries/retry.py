@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from service.campaigns.calendar.hours import County, HourTerms
-from service.channels.contract.outcome import ReceiptState
 from service.ledger.reasons import Reason
+from service.ledger.states import FAILED
 
 DELAYS: Mapping[Reason, timedelta] = MappingProxyType(
     {
@@ -34,15 +34,6 @@ our account's fault, and a code that nobody has explained. Nor a handset that wa
 as long as the carrier itself tried: a run would be open for another day.
 """
 
-FAILURES = frozenset(
-    {
-        ReceiptState.UNDELIVERED.value,
-        ReceiptState.EXPIRED.value,
-        ReceiptState.REJECTED.value,
-    }
-)
-"""The states of a text that certainly did not arrive. `unknown` is none: it may have."""
-
 
 @dataclass(frozen=True, slots=True)
 class RetryTerms:
@@ -55,7 +46,7 @@ class RetryTerms:
 
 def is_passing(state: str, reason: str | None) -> bool:
     """Whether this outcome is a failure that may be gone when the text is tried again."""
-    return state in FAILURES and reason in DELAYS
+    return state in FAILED and reason in DELAYS
 
 
 def due_at(reason: str | None, terms: RetryTerms, now: datetime) -> datetime | None:

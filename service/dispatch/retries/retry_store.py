@@ -12,8 +12,22 @@ from datetime import datetime
 
 from service.campaigns.audience.follow_up_store import uncorrected
 from service.dispatch.retries.reroute_store import UNTOLD, Key
-from service.dispatch.retries.retry import FAILURES
+from service.ledger.fragments import QUEUED_AGAIN, reopen_runs, slices_of
+from service.ledger.states import (
+    FAILED,
+    FREE_SLICE,
+    RESULTS,
+    UNCANCELLED_RUNS,
+    MessageState,
+    listed,
+    moving,
+)
 from service.storage.postgres import Connection, Record
+
+RETRY = moving(MessageState.QUEUED, only=FAILED)
+
+WITHDRAW = moving(*RESULTS, only=[MessageState.QUEUED])
+"""What an earlier hand-off of a queued text has come to after all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +72,7 @@ async def queue_again(conn: Connection, texts: Sequence[Again]) -> list[Key]:
             SELECT a.* FROM asked a
             CROSS JOIN LATERAL (SELECT * FROM runs WHERE id = a.run_id OFFSET 0) r
             LEFT JOIN campaigns c ON c.id = r.campaign_id
-            WHERE r.state IN ('running', 'paused', 'sent')
+            WHERE r.state IN {listed(UNCANCELLED_RUNS)}
               AND c.state IS DISTINCT FROM 'cancelled'
               AND {uncorrected("r")}
               AND NOT EXISTS (
@@ -69,10 +83,9 @@ async def queue_again(conn: Connection, texts: Sequence[Again]) -> list[Key]:
                 WHERE p.run_id = a.run_id AND p.no = a.no AND p.state = 'delivered' OFFSET 0)
         ), moved AS (
             UPDATE messages m SET
-                state = 'queued', reason = NULL, code = NULL, marked_at = NULL,
-                submitted_at = NULL, final_at = NULL
+                {QUEUED_AGAIN}
             FROM allowed a
-            WHERE m.ctid = a.row AND m.state = ANY($5::message_state[]) AND m.reason = a.reason
+            WHERE m.ctid = a.row AND m.state IN {RETRY.earlier} AND m.reason = a.reason
             RETURNING m.run_id, m.no, m.attempt, m.channel_id, m.part_count, old.state, old.reason,
                       old.code, old.marked_at, old.submitted_at, old.final_at, a.next_at
         ), kept AS (
@@ -80,9 +93,7 @@ async def queue_again(conn: Connection, texts: Sequence[Again]) -> list[Key]:
                                   marked_at, submitted_at, ended_at, next_at)
             SELECT run_id, no, attempt, channel_id, part_count, state, reason, code,
                    marked_at, submitted_at, final_at, next_at FROM moved
-        ), untold AS ({UNTOLD}), stretch AS MATERIALIZED (
-            SELECT s.* FROM (SELECT DISTINCT run_id FROM moved) r, slices_of(r.run_id) s
-        ), due AS (
+        ), untold AS ({UNTOLD}), stretch AS MATERIALIZED ({slices_of("moved")}), due AS (
             SELECT s.run_id, s.no, min(moved.next_at) AS at FROM moved
             JOIN stretch s ON s.run_id = moved.run_id AND s.channel_id = moved.channel_id
               AND moved.no BETWEEN s.first_no AND s.last_no
@@ -94,20 +105,13 @@ async def queue_again(conn: Connection, texts: Sequence[Again]) -> list[Key]:
             FROM due
             WHERE s.run_id = due.run_id AND s.no = due.no AND s.epoch IS NULL
               AND (s.done_at IS NOT NULL OR s.not_before > due.at)
-        ), opened AS (
-            UPDATE runs r SET
-                state = CASE (SELECT c.state FROM campaigns c WHERE c.id = r.campaign_id)
-                        WHEN 'paused' THEN 'paused' ELSE 'running' END,
-                finished_at = NULL, settled_at = NULL
-            WHERE r.state = 'sent' AND r.id IN (SELECT run_id FROM moved)
-        )
+        ), opened AS ({reopen_runs("moved")})
         SELECT run_id, no FROM moved
         """,  # noqa: S608  # a constant
         [text.run_id for text in ordered],
         [text.no for text in ordered],
         [text.reason for text in ordered],
         [text.next_at for text in ordered],
-        sorted(FAILURES),
     )
     return [(row["run_id"], row["no"]) for row in rows]
 
@@ -149,7 +153,7 @@ async def withdraw(conn: Connection, keys: Collection[Key], now: datetime) -> se
     """
     ordered = sorted(set(keys))
     rows = await conn.fetch(
-        """
+        f"""
         WITH arrived AS MATERIALIZED (
             SELECT DISTINCT ON (m.run_id, m.no) m.run_id, m.no, p.attempt, p.code,
                    greatest(p.parts, p.last) >= coalesce(a.part_count, m.part_count) AS whole
@@ -165,7 +169,7 @@ async def withdraw(conn: Connection, keys: Collection[Key], now: datetime) -> se
                 GROUP BY p.attempt) p
             LEFT JOIN attempts a
               ON a.run_id = m.run_id AND a.no = m.no AND a.attempt = p.attempt
-            WHERE m.state = 'queued'
+            WHERE m.state IN {WITHDRAW.earlier}
             ORDER BY m.run_id, m.no, whole DESC, p.attempt DESC
         ), moved AS (
             UPDATE messages m SET
@@ -181,23 +185,22 @@ async def withdraw(conn: Connection, keys: Collection[Key], now: datetime) -> se
                 marked_at = a.marked_at, submitted_at = a.submitted_at, final_at = $3
             FROM arrived v LEFT JOIN attempts a
               ON a.run_id = v.run_id AND a.no = v.no AND a.attempt = v.attempt
-            WHERE m.run_id = v.run_id AND m.no = v.no AND m.state = 'queued'
+            WHERE m.run_id = v.run_id AND m.no = v.no AND m.state IN {WITHDRAW.earlier}
               AND (v.whole OR a.state IS NOT NULL)
             RETURNING m.run_id, m.no, m.attempt, old.channel_id
         ), last AS (  -- no other one follows it now
             DELETE FROM attempts a USING moved
             WHERE a.run_id = moved.run_id AND a.no = moved.no AND a.attempt = moved.attempt
-        ), stretch AS MATERIALIZED (
-            SELECT s.* FROM (SELECT DISTINCT run_id FROM moved) r, slices_of(r.run_id) s
-        ), free AS (  -- a slice that waited for this one alone is done
+        ), stretch AS MATERIALIZED ({slices_of("moved")}),
+        free AS (  -- a slice that waited for this one alone is done
             UPDATE slices s SET not_before = NULL FROM (
                 SELECT DISTINCT t.run_id, t.no FROM stretch t JOIN moved
                   ON t.run_id = moved.run_id AND t.channel_id = moved.channel_id
                     AND moved.no BETWEEN t.first_no AND t.last_no) f
-            WHERE s.run_id = f.run_id AND s.no = f.no AND s.done_at IS NULL AND s.epoch IS NULL
+            WHERE s.run_id = f.run_id AND s.no = f.no AND {FREE_SLICE.format("s")}
         )
         SELECT run_id, no FROM moved
-        """,
+        """,  # noqa: S608  # constants
         [run_id for run_id, _ in ordered],
         [no for _, no in ordered],
         now,

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from service.ledger.states import NOT_HANDED_OFF
+
 WIDTH = 40
-_LEFT = ("queued", "submitting")
 _CARRIERS = {
     "china_mobile": "中国移动",
     "china_unicom": "中国联通",
@@ -47,7 +48,7 @@ def planned(
 def progress(states: Counter[str], seconds: float) -> None:
     """The bar: sent, left, rate, estimated time."""
     total = states.total()
-    left = sum(states[state] for state in _LEFT)
+    left = sum(states[state] for state in NOT_HANDED_OFF)
     sent = total - left
     rate = sent / seconds if seconds else 0.0
     eta = left / rate if rate else 0.0

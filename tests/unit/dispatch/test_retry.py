@@ -7,8 +7,9 @@ import pytest
 
 from service.campaigns.calendar.hours import County, HourTerms
 from service.channels.contract.outcome import ReceiptState
-from service.dispatch.retries.retry import DELAYS, FAILURES, RetryTerms, due_at, is_passing
+from service.dispatch.retries.retry import DELAYS, RetryTerms, due_at, is_passing
 from service.ledger.reasons import Place, Reason
+from service.ledger.states import FAILED
 from service.protocols.cmpp import status as cmpp
 from service.protocols.sgip import status as sgip
 from service.protocols.smgp import status as smgp
@@ -62,7 +63,7 @@ def test_a_text_is_tried_again_for_what_carriers_say_and_passes() -> None:
 def test_only_what_certainly_failed_is_tried_again(state: ReceiptState) -> None:
     failed = {ReceiptState.UNDELIVERED, ReceiptState.EXPIRED, ReceiptState.REJECTED}
     assert is_passing(state.value, Reason.NETWORK) is (state in failed)
-    assert {s.value for s in failed} == FAILURES
+    assert {s.value for s in failed} == FAILED
 
 
 def test_not_at_or_past_the_end_of_the_validity() -> None:
