@@ -1,5 +1,6 @@
 """What a preview says of a plan is what its ledger has, person by person."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -205,3 +206,55 @@ async def test_the_estimate_is_of_those_whom_the_channels_take(api: Api, tmp_pat
     assert told(preview) == {None: 5, "no_route": 7}
     assert [(e["channel"], e["messages"]) for e in preview["estimate"]["lanes"]] == [("cmpp", 5)]
     assert told(preview) == counted(await county.fire(campaign))
+
+
+async def test_a_preview_counts_whom_the_caps_leave_out(api: Api, tmp_path: Path) -> None:
+    """At the instant of the fire: who has had enough now may have room by then."""
+    await shipped_lanes(api, tmp_path)
+    county = await office(api, "department")
+    people = await add_people(api, county.team.department_id, [{}] * 5)
+    now = api.clock.now()
+    await api.runtime.pool.executemany(
+        "INSERT INTO recent_texts (phone_hash, class, at, runs, texts)"
+        " VALUES ($1, 'public_interest', ARRAY[$2::timestamptz], '{}', '{1}')",
+        [(person, now - timedelta(hours=1)) for person in people[:2]],
+    )
+    later = {"kind": "once", "start_at": (now + timedelta(days=2)).isoformat()}
+    campaign = await county.plan(schedule=later, over_cap="stop")
+    assert told(await county.preview(campaign)) == {None: 5}
+    schedule = {"schedule": {"kind": "now"}}
+    answer = await api.patch(f"/campaigns/{campaign}", county._who[0], schedule)
+    assert answer.status == 200, answer.body
+    assert told(await county.preview(campaign)) == {None: 3, "capped": 2}
+    assert counted(await county.fire(campaign)) == {None: 3, "capped": 2}
+    assert (await county.get(f"/campaigns/{campaign}"))["baseline"] == 5
+
+
+async def test_the_preview_of_a_rule_says_what_it_cannot_tell(api: Api, tmp_path: Path) -> None:
+    """Before there are channels nobody lacks one; and caps are of a class."""
+    county = await office(api, "department")
+    other = {"carrier": "another"}
+    people = await add_people(api, county.team.department_id, [{}, {}, other])
+    await api.runtime.pool.execute(
+        "INSERT INTO recent_texts (phone_hash, class, at, runs, texts)"
+        " VALUES ($1, 'public_interest', ARRAY[$2::timestamptz, $2, $2, $2, $2, $2], '{}', '{}')",
+        people[0],
+        api.clock.now(),
+    )
+    rule = {"rule": "not gender = f"}
+    before = await county.post("/segments/preview", rule)
+    assert told(before) == {None: 3}
+    assert {"no_route", "capped", "no_name", "class_not_allowed"} <= set(before["not_known"])
+    await shipped_lanes(api, tmp_path)
+    after = await county.post("/segments/preview", rule)
+    assert told(after) == {None: 2, "no_route": 1}
+    assert not {"no_route", "synthetic_range", "not_synthetic"} & set(after["not_known"])
+    of_class = await county.post("/segments/preview", rule | {"class": "public_interest"})
+    assert told(of_class) == {None: 1, "no_route": 1, "capped": 1}
+    assert not {"capped", "class_not_allowed"} & set(of_class["not_known"])
+    assert (await county.preview(await county.plan()))["not_known"] == []
+    await api.runtime.pool.execute(
+        "UPDATE departments SET classes = '{service}' WHERE id = $1", county.team.department_id
+    )
+    barred = await county.post("/segments/preview", rule | {"class": "public_interest"})
+    assert told(barred) == {None: 0, "class_not_allowed": 3}
