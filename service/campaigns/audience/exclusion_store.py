@@ -143,7 +143,6 @@ class ExclusionTerms:
             self.message_class,
             self.at,
             self.barred,
-            _area_levels(self.needs),
         ]
         if self.routes is not None:
             values += [
@@ -167,25 +166,27 @@ def excluded(terms: ExclusionTerms, whom: Whom, first: int = 1) -> str:
     first: the number of the first placeholder; those of `whom` come behind those of the terms, and
     the department is the first of all.
     """
-    dep, message_class, at, barred, levels = (f"${number}" for number in range(first, first + 5))
+    dep, message_class, at, barred = (f"${number}" for number in range(first, first + 4))
     early: dict[str, str] = {
         BARRED: f"{barred}::text",
         GONE: "c.gone",
         Reason.AGE_UNCLEAR: "c.matches IS NULL",
         Reason.OUTSIDE_AREA: outside_area("d.area_code", "c.area_code", "w.code IS NOT NULL"),
     }
-    late: dict[str, str] = {
-        Reason.NO_AREA: f"{levels}::text[] <> '{{}}'"
-        f" AND (a.level IS NULL OR NOT a.level = ANY({levels}))"
-    }
+    late: dict[str, str] = {}
+    guests, areas = "", ""
     if terms.trial:
         early[Reason.NOT_A_GUEST] = "g.phone_hash IS NULL"
+        guests = f"LEFT JOIN guests g ON g.department_id = {dep} AND g.phone_hash = c.phone_hash"
+    if levels := _area_levels(terms.needs):
+        late[Reason.NO_AREA] = f"a.level IS NULL OR a.level NOT IN {levels}"
+        areas = "LEFT JOIN areas a ON a.code = c.area_code"
     if "name" in terms.needs:
         late[Reason.NO_NAME] = "c.name_cipher IS NULL"
     routes, channel, ways = "", "NULL::smallint", ""
     if terms.routes is not None:
         late |= wrong_way("r.channel_id IS NOT NULL", "o.channel_id IS NOT NULL", "c.synthetic")
-        routes, channel, ways = _routes(first + 5), "r.channel_id", _WAYS
+        routes, channel, ways = _routes(first + 4), "r.channel_id", _WAYS
     cap, caps, room = "NULL::text", "", ""
     if terms.caps is not None:
         cap, caps, room = "f.cap", *_caps(message_class, terms.behind(first) - 4)
@@ -204,10 +205,10 @@ def excluded(terms: ExclusionTerms, whom: Whom, first: int = 1) -> str:
             {cap} AS cap
         FROM ({whom.sql}) c
         CROSS JOIN home d
-        LEFT JOIN guests g ON g.department_id = {dep} AND g.phone_hash = c.phone_hash
+        {guests}
         LEFT JOIN areas_within((SELECT area_code FROM home)) AS w(code) ON w.code = c.area_code
         {ways}
-        LEFT JOIN areas a ON a.code = c.area_code
+        {areas}
         LEFT JOIN stopped s ON s.phone_hash = c.phone_hash
         {room}
         WHERE c.matches IS NOT FALSE OR c.ended
@@ -252,11 +253,11 @@ def _caps(message_class: str, first: int) -> tuple[str, str]:
     return caps, room
 
 
-def _area_levels(needs: Collection[ContactFact]) -> list[str]:
-    """The levels an area must have for the text's variables; none: any will do."""
+def _area_levels(needs: Collection[ContactFact]) -> str:
+    """SQL: the levels an area must have for the text's variables; "": any will do."""
     if "village" in needs:
-        return ["village", "community"]
-    return ["town", "village", "community"] if "town" in needs else []
+        return "('village', 'community')"
+    return "('town', 'village', 'community')" if "town" in needs else ""
 
 
 async def count_people(conn: Connection, terms: ExclusionTerms, whom: Whom) -> AudienceCounts:
