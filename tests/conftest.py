@@ -76,6 +76,7 @@ def migrated(postgres: Postgres, databases: Databases) -> str:
 
     async def apply() -> None:
         async with connected(databases.owner_url("template")) as connection:
+            await databases.shorten_logins(connection)
             await migrate(connection)
             await admit(connection, login_of(postgres.service_url))
             # Most departments of tests have no signature of their own.

@@ -6,6 +6,7 @@ To clone and drop one takes 40 ms of processor, and the first connection to it 2
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from urllib.parse import unquote, urlsplit
 
 from service.local.embedded import Postgres
 from service.storage.postgres import Connection, connected
@@ -45,6 +46,14 @@ class Databases:
                 await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
             else:
                 self._unused[template] = name
+
+    async def shorten_logins(self, admin: Connection) -> None:
+        """Let passwords be hashed once instead of 4,096 times at each of thousands of logins."""
+        await admin.execute("ALTER SYSTEM SET scram_iterations = 1")
+        await admin.execute("SELECT pg_reload_conf()")
+        await admin.execute("SET scram_iterations = 1")
+        password = unquote(urlsplit(self._server.url).password or "")
+        await admin.execute(f"ALTER ROLE tocsin PASSWORD '{password}'")
 
     async def new(self, admin: Connection, template: str, name: str = "") -> str:
         """Make a database like the template; without a name it gets one. Returns its name."""

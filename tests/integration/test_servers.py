@@ -103,6 +103,7 @@ async def test_what_postgresql_refuses_is_told_apart(database: str, postgres: Po
         assert "geheim" not in text
 
 
+@pytest.mark.slow
 async def test_what_redis_refuses_is_told_apart(tmp_path: Path) -> None:
     with locked_redis(tmp_path, "hunter2") as port:
         for url in (f"redis://127.0.0.1:{port}/0", f"redis://:wrong@127.0.0.1:{port}/0"):
@@ -210,6 +211,7 @@ def test_up_says_everything_before_it_starts_anything(tmp_path: Path) -> None:
     assert sorted(path.name for path in data.iterdir()) == ["up.lock"]
 
 
+@pytest.mark.slow
 def test_a_taken_port_is_said_by_serve_too(tmp_path: Path, database: str, valkey: Valkey) -> None:
     with listening() as port:
         assert taken(port)
@@ -226,6 +228,7 @@ def test_a_taken_port_is_said_by_serve_too(tmp_path: Path, database: str, valkey
     assert not taken(free_port())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [("service", "migrate"), ("service", *BOOTSTRAP), ("service", "channel", "list")],
@@ -396,6 +399,7 @@ async def test_a_database_in_another_encoding_is_refused(
     assert "createdb -E UTF8 -T template0" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [BOOTSTRAP, ("channel", "list"), ("audit", "verify")])
 async def test_a_command_before_the_migration_says_so(
     tmp_path: Path, fresh: str, valkey: Valkey, words: tuple[str, ...]
@@ -412,6 +416,7 @@ async def test_a_command_before_the_migration_says_so(
     assert "run `tocsin migrate` first" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
 async def test_an_address_that_is_not_ours_is_named_with_the_port(
     tmp_path: Path, database: str, valkey: Valkey, host: str

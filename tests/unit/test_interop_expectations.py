@@ -62,6 +62,7 @@ def ran(folder: Path, tests: str, *, installed: bool = False, without: str = "")
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_program_that_is_installed_on_the_machine_is_used(folder: Path) -> None:
     status, output = ran(folder, USES_ALL, installed=True)
     assert (status, "4 passed" in output) == (0, True), output
@@ -74,17 +75,20 @@ def test_a_program_that_cannot_be_had_fails_the_run_with_the_reason(folder: Path
     assert "tshark was expected and cannot be had: apt-get failed: no network" in output
 
 
+@pytest.mark.slow
 def test_a_program_that_was_excused_is_a_skip(folder: Path) -> None:
     status, output = ran(folder, USES_ALL, without="tshark")
     assert (status, "3 passed, 1 skipped" in output) == (0, True), output
 
 
+@pytest.mark.slow
 def test_a_name_that_excuses_nothing_is_refused(folder: Path) -> None:
     status, output = ran(folder, USES_ALL, without="tsark")
     assert status != 0
     assert "tsark; there are tshark, kannel, npm-smpp, npm-segments" in output
 
 
+@pytest.mark.slow
 def test_any_other_skip_fails_the_run(folder: Path) -> None:
     status, output = ran(folder, SKIPS, installed=True)
     assert status == 1
@@ -92,6 +96,7 @@ def test_any_other_skip_fails_the_run(folder: Path) -> None:
     assert "no time for it" in output
 
 
+@pytest.mark.slow
 def test_a_program_that_no_test_used_fails_the_run(folder: Path) -> None:
     status, output = ran(folder, USES_TSHARK, installed=True)
     assert status == 1

@@ -69,6 +69,7 @@ async def test_the_report_for_a_person_is_in_both_languages(
     assert await pool.fetchval("SELECT count(*) FROM contacts") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -113,6 +113,7 @@ async def test_a_channel_is_set_up_shown_changed_and_listed(
     assert channel.config.secret.get_secret_value() == SECRET  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 async def test_a_hold_is_shown_and_lifted(tocsin: Tocsin, pool: Pool) -> None:
     made = (await tocsin("add", "-", given=BODY)).json
     until = Clock().now() + timedelta(hours=1)
@@ -123,6 +124,7 @@ async def test_a_hold_is_shown_and_lifted(tocsin: Tocsin, pool: Pool) -> None:
     assert (lifted.json["held_until"], lifted.json["held_why"]) == (None, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "says"),
     [
@@ -149,6 +151,7 @@ async def test_what_is_wrong_is_named_and_nothing_is_kept(
     assert await pool.fetchval("SELECT count(*) FROM channels") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -186,6 +189,7 @@ async def test_a_test_says_what_the_carrier_answered(tocsin: Tocsin) -> None:
         assert "(code 3)" in said.out
 
 
+@pytest.mark.slow
 async def test_a_test_calls_no_real_carrier_on_simulated_time(tocsin: Tocsin) -> None:
     async with carrier() as real:
         body = {**BODY, "simulated": False, "config": {**CONFIG, "port": real.port}}
@@ -217,6 +221,7 @@ async def test_a_new_real_channel_waits_for_an_administrator(
     assert (await tocsin("show", "移动")).json["enabled"] is True
 
 
+@pytest.mark.slow
 async def test_codes_are_given_a_meaning_and_none(tocsin: Tocsin) -> None:
     put = await tocsin("codes", "--put", "-", given=CODE)
     assert put.json == {**CODE, "reason": "other", "note": ""}

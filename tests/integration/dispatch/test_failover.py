@@ -237,7 +237,13 @@ BREAKS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("how", BREAKS)
+@pytest.mark.parametrize(
+    "how",
+    [
+        how if how in {"refuses", "gone"} else pytest.param(how, marks=pytest.mark.slow)
+        for how in BREAKS
+    ],
+)
 async def test_the_rest_goes_out_over_the_other_channel(
     town: Callable[..., Awaitable[Town]], redis: Any, how: str
 ) -> None:

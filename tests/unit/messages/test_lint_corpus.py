@@ -122,6 +122,7 @@ def test_lint_stops_scams_and_lets_honest_texts_pass(
     assert honest.reviewed <= reviewed * honest.texts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "stopped", "blocked", "reviewed"), FLOORS_APART)
 def test_weights_that_other_files_teach_are_enough(
     name: str, stopped: float, blocked: float, reviewed: float
