@@ -39,6 +39,7 @@ from service.dispatch.handoff.store import MarkRequest
 from service.privacy import erasure_store
 from service.privacy import store as privacy
 from service.reports import store as reports
+from service.storage.locks import share_connection
 from service.storage.migrate import migrate
 from service.storage.postgres import BY_KEY, Connection, Pool, connect, open_pool, transaction
 from tests.conftest import NOW
@@ -97,7 +98,7 @@ class Side:
                 asked = [MarkRequest(run, 1, 1, 1) for run in runs]
                 assert len(await store.mark(conn, self.lease, asked, NOW)) == BATCH
             async with transaction(self.pool) as conn:
-                await store.lock_holder(conn, self.lease)
+                await share_connection(conn, self.lease.channel_id, self.lease.slot)
                 results = [
                     HandoffResult(run, 1, 1, b"", "submitted", None, None, ((1, run.bytes),))
                     for run in runs
