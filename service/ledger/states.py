@@ -144,9 +144,12 @@ RUN_MOVES: Mapping[RunState, frozenset[RunState]] = {
 FREE_SLICE = "{0}.done_at IS NULL AND {0}.epoch IS NULL"
 """SQL: the slice {0} is open, and no connection holds it (`slot` and `epoch` are set together)."""
 
+IDLE_SLICE = "{0}.epoch IS NULL AND ({0}.done_at IS NOT NULL OR {0}.not_before > {1})"
+"""SQL: no connection holds the slice {0}, and none would take it at the instant {1}: it is done, or
+waits for later. One that is held is left alone: whoever lets go of it finds what is in it."""
+
 REOPENED_SLICE = "done_at = NULL, not_before = NULL"
-"""SQL, after SET: a slice is open again, and free at once. One that a connection holds is left
-alone: whoever lets go of it finds what is in it."""
+"""SQL, after SET: an idle slice is open again, and may be taken at once."""
 
 
 class IllegalMove(ValueError):

@@ -16,7 +16,15 @@ from service.accounts.people.model import By
 from service.campaigns.audience.follow_up_store import uncorrected
 from service.channels.contract.registry import own_reference_kinds
 from service.ledger.fragments import reopen_runs, slices_of
-from service.ledger.states import FINAL, REOPENED_SLICE, RESULTS, MessageState, listed, moving
+from service.ledger.states import (
+    FINAL,
+    IDLE_SLICE,
+    REOPENED_SLICE,
+    RESULTS,
+    MessageState,
+    listed,
+    moving,
+)
 from service.storage.postgres import Connection, Record, one
 
 DECIDE = moving(MessageState.QUEUED, MessageState.SUBMITTED, MessageState.CANCELLED, *RESULTS)
@@ -226,8 +234,7 @@ async def settle(
                   ON t.run_id = moved.run_id AND t.channel_id = moved.channel_id
                     AND moved.no BETWEEN t.first_no AND t.last_no
                 WHERE moved.state = 'queued') w
-            WHERE s.run_id = w.run_id AND s.no = w.no AND s.epoch IS NULL
-              AND (s.done_at IS NOT NULL OR s.not_before > $8)
+            WHERE s.run_id = w.run_id AND s.no = w.no AND {IDLE_SLICE.format("s", "$8")}
             RETURNING s.run_id
         ), again AS ({reopen_runs("opened")})
         SELECT count(*) FROM moved

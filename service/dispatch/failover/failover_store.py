@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from service.ledger.states import NOT_HANDED_OFF, REOPENED_SLICE, listed
+from service.ledger.states import FREE_SLICE, NOT_HANDED_OFF, REOPENED_SLICE, listed
 from service.storage.postgres import Connection, Record
 
 
@@ -157,7 +157,7 @@ async def close_emptied(conn: Connection, run_id: uuid.UUID, slice_no: int, now:
     await conn.execute(
         f"""
         UPDATE slices s SET done_at = $3
-        WHERE s.run_id = $1 AND s.no = $2 AND s.done_at IS NULL AND s.epoch IS NULL
+        WHERE s.run_id = $1 AND s.no = $2 AND {FREE_SLICE.format("s")}
           AND NOT EXISTS (
             SELECT FROM messages m
             WHERE m.run_id = s.run_id AND m.no BETWEEN s.first_no AND s.last_no

@@ -14,7 +14,7 @@ from service.dispatch.limits import allowance_store, caps_store, quota_store
 from service.dispatch.retries import failure_handling
 from service.dispatch.retries.failure_handling import Failure
 from service.ledger.fragments import reopen_runs
-from service.ledger.states import REOPENED_SLICE, MessageState, moving
+from service.ledger.states import IDLE_SLICE, REOPENED_SLICE, MessageState, moving
 from service.storage.locks import lock_put_back
 from service.storage.postgres import Connection
 
@@ -178,8 +178,8 @@ async def give_back(
             DELETE FROM uncertain u USING back WHERE u.run_id = back.run_id AND u.no = back.no
         ), opened AS (
             UPDATE slices s SET {REOPENED_SLICE}
-            WHERE s.run_id = $1 AND s.channel_id = $6 AND s.epoch IS NULL
-              AND (s.done_at IS NOT NULL OR s.not_before > $4) AND EXISTS (
+            WHERE s.run_id = $1 AND s.channel_id = $6 AND {IDLE_SLICE.format("s", "$4")}
+              AND EXISTS (
                 SELECT FROM back
                 WHERE back.state = 'queued' AND back.no BETWEEN s.first_no AND s.last_no)
             RETURNING s.run_id

@@ -11,7 +11,14 @@ from datetime import datetime
 
 from service.dispatch.handoff.lease_store import recover_slices
 from service.ledger.fragments import CLOSE_RUN, run_sent
-from service.ledger.states import NOT_HANDED_OFF, WRITTEN_RUNS, MessageState, listed, moving
+from service.ledger.states import (
+    FREE_SLICE,
+    NOT_HANDED_OFF,
+    WRITTEN_RUNS,
+    MessageState,
+    listed,
+    moving,
+)
 from service.storage.locks import RUN_ALONE, lock_each_run, lock_run
 from service.storage.postgres import Connection, affected
 
@@ -101,13 +108,13 @@ async def close_direct_runs(conn: Connection, now: datetime) -> None:
 async def channels_with_work(conn: Connection, now: datetime) -> list[int]:
     """Channels that have something to hand off now."""
     rows = await conn.fetch(
-        """
+        f"""
         SELECT DISTINCT s.channel_id FROM slices s JOIN runs r ON r.id = s.run_id
-        WHERE s.done_at IS NULL AND s.epoch IS NULL AND r.state = 'running'
+        WHERE {FREE_SLICE.format("s")} AND r.state = 'running'
           AND (s.not_before IS NULL OR s.not_before <= $1)
           AND (s.canary OR coalesce(r.canary, 'passed') = 'passed')
           AND NOT EXISTS (SELECT FROM stops WHERE lifted_at IS NULL)
-        """,
+        """,  # noqa: S608  # a constant
         now,
     )
     return [row["channel_id"] for row in rows]

@@ -16,6 +16,7 @@ from service.ledger.fragments import QUEUED_AGAIN, reopen_runs, slices_of
 from service.ledger.states import (
     FAILED,
     FREE_SLICE,
+    IDLE_SLICE,
     RESULTS,
     UNCANCELLED_RUNS,
     MessageState,
@@ -99,12 +100,9 @@ async def queue_again(conn: Connection, texts: Sequence[Again]) -> list[Key]:
               AND moved.no BETWEEN s.first_no AND s.last_no
             GROUP BY s.run_id, s.no
         ), waiting AS (
-            -- One that is in somebody's hands is left alone, and one that may be taken now as well:
-            -- whoever lets go of it finds the text there.
             UPDATE slices s SET done_at = NULL, not_before = due.at
             FROM due
-            WHERE s.run_id = due.run_id AND s.no = due.no AND s.epoch IS NULL
-              AND (s.done_at IS NOT NULL OR s.not_before > due.at)
+            WHERE s.run_id = due.run_id AND s.no = due.no AND {IDLE_SLICE.format("s", "due.at")}
         ), opened AS ({reopen_runs("moved")})
         SELECT run_id, no FROM moved
         """,  # noqa: S608  # a constant
