@@ -30,7 +30,7 @@ _PUPILS = frozenset({"student", "class_monitor"})
 
 _NO_NAME = Name()
 _CACHED_ROWS = 16_384
-_LONGEST = tuple(field.longest for field in TEXT_FIELDS)
+_LIMITED = tuple((at, field.longest) for at, field in enumerate(TEXT_FIELDS) if field.longest)
 _GRADE, _GUARDIAN_OF = TEXT_AT["grade"], TEXT_AT["guardian_of"]
 _TOTAL = re.compile(
     "(合计|总计|小计|共计|总数|本页合计|total|subtotal|sum):?[0-9]*(人|条|行|户|个|名)?",
@@ -216,16 +216,20 @@ class Texts(NamedTuple):
 @lru_cache(_CACHED_ROWS)
 def read_texts(cells: tuple[str, ...]) -> Texts:
     """The cells of `TEXT_FIELDS`."""
-    texts = list(map(read_text, cells, _LONGEST))
+    texts = [read_text(cell) for cell in cells]
+    values = [text.value for text in texts]
+    too_long = [at for at, longest in _LIMITED if len(values[at]) > longest]
+    for at in too_long:
+        values[at] = ""
     return Texts(
-        tuple(text.value for text in texts),
+        tuple(values),
         text_form(cells[_GRADE]),
         bool(text_form(cells[_GUARDIAN_OF])),
         _codes(
             cell_refused=any(text.refused for text in texts),
-            text_too_long=any(text.too_long for text in texts),
+            text_too_long=bool(too_long),
             csv_injection=any(text.formula for text in texts),
-            tag_refused=any(split_tags(texts[at].value).refused for at in TAGS_AT),
+            tag_refused=any(values[at] and split_tags(values[at]).refused for at in TAGS_AT),
         ),
     )
 

@@ -26,19 +26,14 @@ class CellText(NamedTuple):
     value: str
     refused: bool = False
     formula: bool = False
-    too_long: bool = False
 
 
 @lru_cache(_CACHED_CELLS)
-def read_text(cell: str, longest: int | None = None) -> CellText:
-    """A free text cell. Nothing of it is stored if it holds an ID or bank card number (refused), or
-    has more than `longest` characters.
-    """
+def read_text(cell: str) -> CellText:
+    """A free text cell: refused if it holds an ID or bank card number, which is never stored."""
     text = text_form(cell)
     refused = _PERSONAL_NUMBER.search(text) is not None
-    too_long = longest is not None and len(text) > longest
-    value = "" if refused or too_long else text
-    return CellText(value, refused, is_formula(cell, text), too_long)
+    return CellText("" if refused else text, refused, is_formula(cell, text))
 
 
 class Tags(NamedTuple):

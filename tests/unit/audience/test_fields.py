@@ -12,7 +12,7 @@ from service.audience.segments.segment_words import FIELDS
 from service.audience.tables.header import COLUMNS, Vocabulary
 from service.audience.vocabulary import fields
 from service.audience.vocabulary.fields import PERSON_FIELDS, RULES_OF_FIELDS, TEXT_FIELDS
-from service.audience.vocabulary.texts import LONGEST_TAG, MOST_TAGS, read_text, split_tags
+from service.audience.vocabulary.texts import LONGEST_TAG, MOST_TAGS, split_tags
 from service.crypto import Keyring
 
 MANY = tuple(f"标签{n}" for n in range(MOST_TAGS + 1))
@@ -80,11 +80,10 @@ def test_every_text_makes_another_link() -> None:
 
 
 def test_a_text_that_is_too_long_is_left_out_and_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert read_text(" 高中 ", 2).value == "高中"
-    assert read_text("高中生", 2) == ("", False, False, True)
-    assert read_text("高中生").value == "高中生"
-    monkeypatch.setattr("service.audience.imports.rows._LONGEST", (2,) * len(TEXT_FIELDS))
-    read = read_texts.__wrapped__(("高中", "高中生", *[""] * (len(TEXT_FIELDS) - 2)))
+    cells = (" 高中 ", "高中生", *[""] * (len(TEXT_FIELDS) - 2))
+    assert read_texts(cells).values[:2] == ("高中", "高中生")
+    monkeypatch.setattr("service.audience.imports.rows._LIMITED", ((0, 2), (1, 2)))
+    read = read_texts.__wrapped__(cells)
     assert (read.values[:2], read.warnings) == (("高中", ""), ("text_too_long",))
 
 
