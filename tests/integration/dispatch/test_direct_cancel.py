@@ -159,6 +159,7 @@ async def test_after_a_cancel_has_answered_nothing_is_marked(
     monkeypatch.setattr(direct_store, "count_states", slow_count)
     marks = 0
     for _ in range(RACE_ROUNDS):
+        await base.renew(lease)
         on = await direct_run(base, 8)
         slice_no = await on.claim(lease)
         assert slice_no is not None

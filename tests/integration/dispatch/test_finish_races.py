@@ -162,6 +162,8 @@ async def test_whatever_meets_a_finish_nothing_stays_queued_in_a_slice_that_is_d
     held = await claimed(on)
     firsts = {number: await first_of(on, number) for number in held}
     for _ in range(RACE_ROUNDS):
+        for lease in held.values():
+            await on.renew(lease)
         await prepare(on, held, firsts)
         acts: list[Callable[[], Awaitable[Any]]] = [on.pause]
         for number, lease in held.items():

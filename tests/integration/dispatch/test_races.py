@@ -98,6 +98,7 @@ async def test_after_a_pause_has_answered_nothing_is_marked(stage: SetUp) -> Non
     markers = [asyncio.create_task(keep_marking(no)) for no in range(1, 5)]
     try:
         for _ in range(RACE_ROUNDS):
+            await on.renew(leases[0])
             await asyncio.sleep(random.uniform(0, 0.003))
             await on.pause()
             before = await on.marks()
@@ -153,6 +154,7 @@ async def test_after_an_opt_out_has_answered_its_phone_is_not_marked(
     await on.claim(lease)
     hashed = on.keyring.phone_index(phone(0))
     for _ in range(RACE_ROUNDS):
+        await on.renew(lease)
         over = asyncio.Event()
 
         async def keep_marking(over: asyncio.Event = over) -> None:

@@ -111,6 +111,7 @@ async def test_after_the_answer_nothing_is_marked_at_random_moments(stage: SetUp
     markers = [asyncio.create_task(keep_marking(no)) for no in range(1, 5)]
     try:
         for _ in range(RACE_ROUNDS):
+            await on.renew(lease)
             await asyncio.sleep(random.uniform(0, 0.003))
             await _stop(on.pool, person, on.now)
             before = await on.marks()
