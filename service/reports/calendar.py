@@ -19,7 +19,7 @@ from service.campaigns.audience.available_channels import sender_of, ways_of
 from service.campaigns.audience.recipients import rule_of
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.fires import Fire, fires_since
-from service.campaigns.calendar.hours import BEIJING, County, HourTerms
+from service.campaigns.calendar.hours import County, HourTerms
 from service.campaigns.calendar.schedule import validity_end
 from service.campaigns.core import store as campaign_store
 from service.campaigns.core.model import Campaign, State
@@ -27,6 +27,7 @@ from service.campaigns.core.texts import next_in_turn
 from service.channels.contract.model import Channel
 from service.channels.routing.route import Route
 from service.channels.routing.route_store import list_lanes
+from service.clock import CHINA
 from service.dispatch.forecast.channel_queue import Count, rate_of
 from service.reports import audience_store, calendar_store
 from service.reports.audience import PlanAudience
@@ -80,7 +81,7 @@ class CalendarFire:
     @property
     def day(self) -> date:
         """The day in Beijing on which its texts begin to leave, or would have."""
-        return (self.sends_from or self.key.at).astimezone(BEIJING).date()
+        return (self.sends_from or self.key.at).astimezone(CHINA).date()
 
     @property
     def to_come(self) -> bool:
@@ -314,4 +315,4 @@ def _by_channel(routes: Sequence[Route], audience: PlanAudience | None) -> Mappi
 
 def begin(day: date) -> datetime:
     """The first instant of a day in Beijing."""
-    return datetime.combine(day, time(), BEIJING)
+    return datetime.combine(day, time(), CHINA)

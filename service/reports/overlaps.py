@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from service.accounts.people.model import User
-from service.campaigns.calendar.hours import BEIJING, intersect, minutes_of
+from service.campaigns.calendar.hours import intersect, minutes_of
+from service.clock import CHINA
 from service.dispatch.fair_queue import PRIORITIES, Flow
 from service.dispatch.forecast.cap_losses import TENS
 from service.dispatch.forecast.channel_queue import lane_of, load_of
@@ -118,12 +119,12 @@ def _open_minutes(calendar: Calendar, entry: CalendarFire) -> int:
     """For how many minutes of its day, from its begin on, texts of a fire may leave."""
     if entry.sends_from is None:
         return 0
-    local = entry.sends_from.astimezone(BEIJING)
+    local = entry.sends_from.astimezone(CHINA)
     begin = local.hour * 60 + local.minute
     if entry.terms is None:  # it has fired; its hours were those of the county, as they are now
         return 24 * 60 - begin
     spans = calendar.county.spans(local.date(), entry.terms)
-    if entry.terms.zone.key == BEIJING.key:
+    if entry.terms.zone.key == CHINA.key:
         spans = intersect(spans, sorted(minutes_of(entry.terms.hours)))
     return sum(end - max(start, begin) for start, end in spans if end > begin)
 
@@ -141,7 +142,7 @@ async def finishes(
         used = (0, 0)
         if channel is None:
             continue
-        if day == calendar.now.astimezone(BEIJING).date():
+        if day == calendar.now.astimezone(CHINA).date():
             used = await quota_store.used_parts(conn, channel_id, calendar.now)
             waiting = await _waiting(conn, calendar, channel_id, entries)
         loads = {key: list(found) for key, found in waiting.items()}

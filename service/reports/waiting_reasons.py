@@ -9,8 +9,9 @@ from datetime import datetime
 from functools import cache
 
 from service.campaigns.calendar.county_store import load_county
-from service.campaigns.calendar.hours import BEIJING, County, HourTerms
+from service.campaigns.calendar.hours import County, HourTerms
 from service.channels.contract.maintenance import maintenance_end
+from service.clock import CHINA
 from service.dispatch.failover.circuit_breaker import BreakerLimits
 from service.dispatch.failover.health import ChannelCounts, total
 from service.dispatch.failover.health_store import recent_reports
@@ -76,6 +77,6 @@ def _worded(why: Wait, until: datetime | None) -> Sentence:
     words = why.words
     if until is None:
         return words
-    at = until.astimezone(BEIJING)
+    at = until.astimezone(CHINA)
     zh = words.zh.format(until=f"{at.month}月{at.day}日 {at:%H:%M}")
     return Sentence(zh, words.en.format(until=f"{at:%Y-%m-%d %H:%M}"))

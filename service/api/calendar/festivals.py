@@ -16,7 +16,6 @@ from service.campaigns.calendar import schedule
 from service.campaigns.calendar.county_store import load_county
 from service.campaigns.calendar.fires import fires
 from service.campaigns.calendar.holidays import Holidays
-from service.campaigns.calendar.hours import BEIJING
 from service.campaigns.calendar.schedule import Schedule
 from service.campaigns.core.plan_warnings import notes_of
 from service.campaigns.county.festivals import (
@@ -29,6 +28,7 @@ from service.campaigns.county.festivals import (
     period_around,
     schedule_around,
 )
+from service.clock import CHINA
 from service.errors import Invalid
 
 DayNumber = Annotated[Int, Field(ge=-FARTHEST, le=FARTHEST)]
@@ -143,7 +143,7 @@ class AroundOut(Out):
 async def list_festivals(call: Call, query: YearQuery) -> FestivalsOut:
     """List the festivals of a year with the usual plans around them, and whether it is official."""
     holidays = (await load_county(call.conn)).holidays
-    year = query.year or call.now.astimezone(BEIJING).year
+    year = query.year or call.now.astimezone(CHINA).year
     found = {festival.name: festival for festival in list_festivals_of(year, holidays)}
     return FestivalsOut(
         year=year,
@@ -156,7 +156,7 @@ async def list_festivals(call: Call, query: YearQuery) -> FestivalsOut:
                 {name: getattr(preset, name) for name in preset.__slots__}
                 | {
                     "dates": schedule_around(
-                        found[preset.festival], preset.days, time(), BEIJING
+                        found[preset.festival], preset.days, time(), CHINA
                     ).dates
                 }
             )
@@ -178,7 +178,7 @@ async def plan_around(call: Call, body: AroundBody) -> AroundOut:
     start, end = period_around(festival, min(first, *days), max(last, *days), plan.zone)
     terms = plan.terms(body.message_class, await _rule(call, body.rule))
     ahead = list(fires(plan, terms, county))
-    years = {fire.at.astimezone(BEIJING).year for fire in ahead}
+    years = {fire.at.astimezone(CHINA).year for fire in ahead}
     return AroundOut(
         festival=FestivalOut.model_validate(festival),
         schedule=ScheduleAroundOut.model_validate(plan),

@@ -21,9 +21,10 @@ from service.campaigns.calendar.holidays import (
     Notice,
     Quiet,
 )
-from service.campaigns.calendar.hours import BEIJING, HourRules
+from service.campaigns.calendar.hours import HourRules
 from service.campaigns.calendar.notice import read_notice
 from service.campaigns.county import county_settings
+from service.clock import CHINA
 
 Year = Annotated[Int, Field(ge=2000, le=2199)]
 QuietClass = Literal["public_interest", "service"]
@@ -254,7 +255,7 @@ async def _version(call: Call, kind: SettingKind) -> int:
 
 async def _calendar(call: Call, year: int | None) -> CalendarOut:
     holidays = (await county_store.load_county(call.conn)).holidays
-    wanted = holidays.year(year or call.now.astimezone(BEIJING).year)
+    wanted = holidays.year(year or call.now.astimezone(CHINA).year)
     changes = holidays.changes
     days = [DayOut(date=d, kind="holiday", name=name) for d, name in wanted.holidays.items()]
     days += [DayOut(date=day, kind="makeup", name="") for day in wanted.workdays]

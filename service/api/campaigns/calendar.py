@@ -13,9 +13,9 @@ from service.api.http.call import Call
 from service.api.http.paging import PageQuery, cut, unknown_cursor
 from service.api.http.schema import Instant, Out, Page, PlainOut, QueryString, SpanDay
 from service.api.sending.queue import part_counter
-from service.campaigns.calendar.hours import BEIJING
 from service.campaigns.plans.milestones import Milestone
 from service.channels.config.store import readable_channels
+from service.clock import CHINA
 from service.dispatch.forecast.cap_losses import TENS
 from service.reports import calendar_store
 from service.reports.calendar import (
@@ -69,7 +69,7 @@ class SpanQuery(QueryString):
         length = timedelta(DEFAULT_DAYS - 1)
         if self.first is None and self.last is not None:
             return self.last - length, self.last
-        first = self.first or now.astimezone(BEIJING).date()
+        first = self.first or now.astimezone(CHINA).date()
         return first, self.last or first + length
 
 
@@ -212,7 +212,7 @@ async def list_calendar(call: Call, query: CalendarQuery) -> Page[CalendarFireOu
     by_day = calendar.by_day()
     ends: dict[FireKey, datetime | None] = {}
     for day in sorted({entry.day for entry in found if entry.takes_place}):
-        if day >= call.now.astimezone(BEIJING).date():
+        if day >= call.now.astimezone(CHINA).date():
             ends |= await finishes(call.conn, calendar, day, by_day.get(day, ()))
     shown = [
         _fire(call, calendar, entry, by_day.get(entry.day, []), ends.get(entry.key))
@@ -246,7 +246,7 @@ async def list_calendar_days(call: Call, query: SpanQuery) -> CalendarDaysOut:
     for found in await list_interruptions(
         call.conn, call.user.scope, begin(calendar.first), begin(calendar.last + timedelta(days=1))
     ):
-        day = found.at.astimezone(BEIJING).date()
+        day = found.at.astimezone(CHINA).date()
         kept_from.setdefault(day, []).append(interruption_out(found))
     days = [calendar.first + timedelta(n) for n in range((calendar.last - calendar.first).days + 1)]
     missing = [y for y in sorted({day.year for day in days}) if holidays.source(y) is None]

@@ -8,6 +8,7 @@ from pydantic import Field
 from service.api.http.call import Call, Download
 from service.api.http.paging import PageQuery, cut
 from service.api.http.schema import Body, Day, Instant, Line, Out, Page, QueryString
+from service.clock import CHINA
 from service.delivery.receipts import unmatched, unmatched_store
 from service.delivery.receipts.unmatched_store import Kept
 from service.delivery.uncertain import reconcile
@@ -172,7 +173,7 @@ async def get_reconciliation(call: Call, query: ReconciliationQuery) -> Reconcil
     days = await reconcile.reconcile(call.conn, query.day, query.channel, call.now)
     return ReconciliationOut(
         day=query.day,
-        timezone=reconcile.ZONE,
+        timezone=CHINA.key,
         at=call.now,
         items=[ChannelDayOut.model_validate(day) for day in days],
     )

@@ -12,9 +12,10 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from service.campaigns.calendar.holidays import DayKind
-from service.campaigns.calendar.hours import BEIJING, County, HourTerms
+from service.campaigns.calendar.hours import County, HourTerms
 from service.campaigns.calendar.recurrence import parse
 from service.campaigns.calendar.schedule import Schedule
+from service.clock import CHINA
 
 SUPERSEDED = "nothing could fire in time; a later fire took its place"
 LOOK_EVERY = timedelta(minutes=10)
@@ -241,13 +242,13 @@ def _moved(planned: datetime, schedule: Schedule, terms: HourTerms, county: Coun
 
 def _off_quiet_days(fire: Fire, schedule: Schedule, terms: HourTerms, county: County) -> Fire:
     day = _local_day(fire.at, schedule)
-    names = county.quiet_names(fire.at.astimezone(BEIJING).date(), terms)
+    names = county.quiet_names(fire.at.astimezone(CHINA).date(), terms)
     if not names:
         return fire
 
     def has_hours(other: date) -> bool:
         at = _at(fire.planned_at, other, schedule)
-        return bool(county.spans(at.astimezone(BEIJING).date(), terms))
+        return bool(county.spans(at.astimezone(CHINA).date(), terms))
 
     target = _first(day + _DAY, _DAY, has_hours)
     note = f"moved from {day}, a quiet day ({'、'.join(names)})"

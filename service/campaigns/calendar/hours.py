@@ -15,13 +15,13 @@ from zoneinfo import ZoneInfo
 
 from service.audience.segments.segment import And, Comparison, Rule, parse
 from service.campaigns.calendar.holidays import Holidays
+from service.clock import CHINA
 from service.errors import Invalid
 
 DayHours = Sequence[Sequence[str]]
 Spans = tuple[tuple[str, str], ...]
 Minutes = list[tuple[int, int]]
 
-BEIJING = ZoneInfo("Asia/Shanghai")
 EXEMPT = "warning"
 HORIZON = timedelta(days=62)
 """Further ahead nobody looks for the next opening."""
@@ -234,17 +234,17 @@ class County:
         """Instants, some of them past, at which that may become otherwise."""
         yield self.next_opening(now, terms)
         yield from times_of_day(now, terms.hours, terms.zone)
-        today = now.astimezone(BEIJING).date()
+        today = now.astimezone(CHINA).date()
         for span in self.spans(today, terms):
             yield from (_instant(today, minute) for minute in span)
 
     def _allows(self, now: datetime, terms: HourTerms) -> bool:
-        local = now.astimezone(BEIJING)
+        local = now.astimezone(CHINA)
         minute = local.hour * 60 + local.minute
         return any(start <= minute < end for start, end in self.spans(local.date(), terms))
 
     def _next_allowed(self, now: datetime, terms: HourTerms) -> datetime:
-        today = now.astimezone(BEIJING).date()
+        today = now.astimezone(CHINA).date()
         for days in range(HORIZON.days + 2):
             day = today + timedelta(days=days)
             for start, _ in self.spans(day, terms):
@@ -352,7 +352,7 @@ def _instants(local: datetime) -> Iterator[datetime]:
 
 
 def _instant(day: date, minute: int) -> datetime:
-    midnight = datetime.combine(day, time(), BEIJING)
+    midnight = datetime.combine(day, time(), CHINA)
     return (midnight + timedelta(minutes=minute)).astimezone(UTC)
 
 

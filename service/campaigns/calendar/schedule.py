@@ -12,10 +12,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from service.audience.vocabulary.choices import ROLES
 from service.campaigns.calendar.hours import County, HourTerms, audience_of, hour_problems
 from service.campaigns.calendar.recurrence import RecurrenceError, parse
+from service.clock import CHINA
 from service.errors import Invalid
 
 DEFAULT_HOURS = (("08:00", "20:00"),)
-DEFAULT_TIMEZONE = "Asia/Shanghai"
+DEFAULT_TIMEZONE = CHINA.key
 DEFAULT_VALIDITY_MINUTES = 48 * 60
 MOST_DATES = 366
 LATE = timedelta(minutes=15)

@@ -5,15 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from service.campaigns.calendar.fires import Fire
-from service.campaigns.calendar.hours import (
-    BEIJING,
-    EXEMPT,
-    County,
-    HourTerms,
-    intersect,
-    minutes_of,
-)
+from service.campaigns.calendar.hours import EXEMPT, County, HourTerms, intersect, minutes_of
 from service.campaigns.core.model import Campaign, State
+from service.clock import CHINA
 from service.ledger.reasons import Reason
 
 SAME_TEXT_WITHIN = timedelta(days=30)
@@ -49,7 +43,7 @@ def passed_notes(campaign: Campaign, fires: Sequence[Fire], now: datetime) -> It
         and at in {fire.planned_at for fire in fires}
     ):
         yield (
-            f"The instant of the fire, {at.astimezone(BEIJING):{_MINUTE}}, has passed, and so the"
+            f"The instant of the fire, {at.astimezone(CHINA):{_MINUTE}}, has passed, and so the"
             " plan cannot be submitted: give it a later start_at."
         )
 
@@ -86,7 +80,7 @@ def loss_notes(fires: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             lost.append(f"{fire['waits']} get it later, once the caps allow")
         if not lost:
             continue
-        at = datetime.fromisoformat(fire["fires_at"]).astimezone(BEIJING)
+        at = datetime.fromisoformat(fire["fires_at"]).astimezone(CHINA)
         about = "" if fire["exact"] else "about "
         yield (
             f"Of the {meant} people whom the fire at {at:{_MINUTE}} means, {about}"
@@ -115,7 +109,7 @@ def _hour_notes(terms: HourTerms, county: County) -> Iterator[str]:
         yield "Warnings leave at any hour."
         return
     allowed = hours.limit if terms.beyond else hours.allowed
-    if terms.zone.key == BEIJING.key:
+    if terms.zone.key == CHINA.key:
         plan = sorted(minutes_of(terms.hours))
         if intersect(plan, sorted(minutes_of(allowed))) != plan:
             yield (
@@ -145,7 +139,7 @@ def _wait_notes(fires: Sequence[Fire], terms: HourTerms, county: County) -> Iter
 
 def _calendar_notes(fires: Sequence[Fire], county: County) -> Iterator[str]:
     until = county.holidays.official_until
-    if any(fire.planned_at.astimezone(BEIJING).date() > until for fire in fires):
+    if any(fire.planned_at.astimezone(CHINA).date() > until for fire in fires):
         yield (
             f"Holidays are official until {until}. Later ones are computed: days off by law only, "
             "and no working weekends. Import the State Council's notice once it is out."

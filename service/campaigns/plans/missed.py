@@ -26,7 +26,7 @@ from service.campaigns.calendar.fires import (
     opens,
     turn,
 )
-from service.campaigns.calendar.hours import BEIJING, County, HourTerms
+from service.campaigns.calendar.hours import County, HourTerms
 from service.campaigns.calendar.schedule import LATE
 from service.campaigns.core import fire_store, store
 from service.campaigns.core.fire_store import FireRecord
@@ -35,6 +35,7 @@ from service.campaigns.plans import sequence_store
 from service.campaigns.plans.planning import hour_terms
 from service.campaigns.plans.sequence import finish_if_over
 from service.campaigns.stops.hold import TOO_LATE, hold, hold_fire
+from service.clock import CHINA
 from service.errors import Conflict
 from service.storage.postgres import Connection, Pool, transaction
 
@@ -47,7 +48,7 @@ log = logging.getLogger(__name__)
 
 
 def _when(instants: Iterable[datetime]) -> str:
-    return ", ".join(f"{at.astimezone(BEIJING):%Y-%m-%d %H:%M}" for at in instants)
+    return ", ".join(f"{at.astimezone(CHINA):%Y-%m-%d %H:%M}" for at in instants)
 
 
 class MissedFires(Conflict):

@@ -7,11 +7,10 @@ such as ("23:00", "01:00"); one whose end is not later than its start goes on pa
 
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
 
+from service.clock import CHINA
 from service.errors import Invalid
 
-ZONE = ZoneInfo("Asia/Shanghai")
 MaintenanceHours = Sequence[tuple[str, str]]
 
 _DAY = 24 * 60
@@ -48,7 +47,7 @@ def maintenance_end(now: datetime, hours: MaintenanceHours) -> datetime | None:
 
 def maintenance_start(now: datetime, hours: MaintenanceHours) -> datetime | None:
     """When the channel rests next, later than now; None: never."""
-    today = now.astimezone(ZONE).date()
+    today = now.astimezone(CHINA).date()
     starts = (
         _instant(today + timedelta(days=days), _minutes(start))
         for start, _ in hours
@@ -59,7 +58,7 @@ def maintenance_start(now: datetime, hours: MaintenanceHours) -> datetime | None
 
 def day_of(now: datetime) -> date:
     """The day that an instant is in."""
-    return now.astimezone(ZONE).date()
+    return now.astimezone(CHINA).date()
 
 
 def month_of(now: datetime) -> date:
@@ -106,7 +105,7 @@ def _covers_the_day(hours: MaintenanceHours) -> bool:
 
 def _ends(now: datetime, hours: MaintenanceHours) -> list[datetime]:
     """The ends of the spans that `now` is in."""
-    today = now.astimezone(ZONE).date()
+    today = now.astimezone(CHINA).date()
     ends = []
     for start_text, end_text in hours:
         start, end = _minutes(start_text) % _DAY, _minutes(end_text)
@@ -119,7 +118,7 @@ def _ends(now: datetime, hours: MaintenanceHours) -> list[datetime]:
 
 
 def _instant(day: date, minutes: int) -> datetime:
-    start = datetime.combine(day, time(), ZONE)
+    start = datetime.combine(day, time(), CHINA)
     return start + timedelta(minutes=minutes)
 
 

@@ -9,14 +9,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
 
+from service.clock import CHINA
 from service.delivery.uncertain import reconcile_store as store
 from service.delivery.uncertain.reconcile_store import DaySpan
 from service.errors import Invalid, NotFound
 from service.storage.postgres import Connection, Record
 
-ZONE = "Asia/Shanghai"
 _YEARS = range(2000, 2200)
 
 MEANINGS = {
@@ -100,8 +99,7 @@ def span_of(day: date) -> DaySpan:
     if day.year not in _YEARS:
         problem = f"give a day of the years {_YEARS.start} to {_YEARS.stop - 1}"
         raise Invalid(f"day: {problem}", fields={"day": problem})
-    zone = ZoneInfo(ZONE)
-    start, end = (datetime.combine(d, time(), zone) for d in (day, day + timedelta(days=1)))
+    start, end = (datetime.combine(d, time(), CHINA) for d in (day, day + timedelta(days=1)))
     return DaySpan(start, end)
 
 

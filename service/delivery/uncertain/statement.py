@@ -27,9 +27,9 @@ from service.audience.tables.header import (
     header_form,
 )
 from service.audience.vocabulary.cells import squeeze, text_form
+from service.clock import CHINA
 from service.errors import FileRefused
 
-CHINA = ZoneInfo("Asia/Shanghai")
 EARLY = timedelta(minutes=5)
 """How far a carrier's clock, or a time cut to the minute, may lie before our own mark."""
 

@@ -20,10 +20,11 @@ from service.accounts.people.model import User
 from service.audience.numbers.number import is_synthetic
 from service.audience.numbers.prefix_store import current_prefixes
 from service.campaigns.calendar.county_store import load_county
-from service.campaigns.calendar.hours import BEIJING, HourTerms
+from service.campaigns.calendar.hours import HourTerms
 from service.campaigns.calendar.schedule import DEFAULT_HOURS, DEFAULT_TIMEZONE
 from service.channels.routing.route import routes
 from service.channels.routing.route_store import list_lanes
+from service.clock import CHINA
 from service.crypto import Keyring
 from service.dispatch.direct import direct
 from service.dispatch.direct.direct_send import VARIABLES
@@ -64,7 +65,7 @@ async def say_phone(
     if own.changed_at is not None and now < (free := own.changed_at + CHANGED_AFTER):
         raise Conflict(
             f"you proved a phone less than {CHANGED_AFTER.days} days ago; you can say another one"
-            f" from {free.astimezone(BEIJING):%Y-%m-%d %H:%M} on",
+            f" from {free.astimezone(CHINA):%Y-%m-%d %H:%M} on",
             code="phone_changed_lately",
         )
     phone_hash = keyring.phone_index(phone)
@@ -114,9 +115,9 @@ async def service_hours(conn: Connection, now: datetime) -> datetime:
         Conflict: these hours are over.
     """
     county = await load_county(conn)
-    terms = HourTerms(DEFAULT_HOURS, BEIJING, "service")
+    terms = HourTerms(DEFAULT_HOURS, CHINA, "service")
     if not county.is_open(now, terms):
-        opens = county.next_opening(now, terms).astimezone(BEIJING)
+        opens = county.next_opening(now, terms).astimezone(CHINA)
         raise Conflict(
             "tests and codes are sent within the hours of service texts only, from"
             f" {opens:%Y-%m-%d %H:%M} on",

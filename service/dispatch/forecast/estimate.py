@@ -14,10 +14,11 @@ from datetime import date, datetime, timedelta
 from service.accounts.departments.department_store import get_department
 from service.campaigns.audience.available_channels import sender_of, ways_of
 from service.campaigns.audience.preview import sample_text
-from service.campaigns.calendar.hours import BEIJING, County, HourTerms
+from service.campaigns.calendar.hours import County, HourTerms
 from service.campaigns.core.model import Campaign
 from service.channels.contract.model import Channel
 from service.channels.routing.route_store import list_lanes
+from service.clock import CHINA
 from service.dispatch.fair_queue import PRIORITIES, Flow
 from service.dispatch.forecast.channel_queue import Count, lane_of, load_of, rate_of
 from service.dispatch.forecast.forecast import Load, forecast
@@ -129,8 +130,8 @@ def _days(county: County, terms: HourTerms, start: datetime, end: datetime) -> i
     days: set[date] = set()
     at = start
     while at < end or not days:
-        day = at.astimezone(BEIJING).date()
+        day = at.astimezone(CHINA).date()
         days.add(day)
-        midnight = datetime.combine(day + timedelta(days=1), datetime.min.time(), BEIJING)
+        midnight = datetime.combine(day + timedelta(days=1), datetime.min.time(), CHINA)
         at = county.next_opening(midnight, terms)
     return len(days)

@@ -17,9 +17,9 @@ from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from service.audience.areas.area import packaged_areas
+from service.clock import CHINA
 from service.local.demo import screen
 from service.local.demo.client import DemoClient
 from service.local.up import System, UpOptions, system
@@ -51,7 +51,7 @@ def run_demo(*, data: Path | None, file: Path | None, tps: int) -> int:
         options = UpOptions(
             data=folder,
             tps=tps,
-            clock_start=datetime.now(ZoneInfo("Asia/Shanghai")).replace(hour=9, minute=30),
+            clock_start=datetime.now(CHINA).replace(hour=9, minute=30),
             max_delay=RECEIPT_SECONDS,
         )
         screen.line("启动 PostgreSQL、Valkey、API、工作进程和模拟运营商 / starting everything …")

@@ -1,11 +1,11 @@
 """Who is who in CMPP: the MD5 digests of CONNECT and CONNECT_RESP, and the layout of a Msg_Id."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from hashlib import md5
 
 from service.protocols.cmpp.version import V20, V30, Version
+from service.protocols.times import BEIJING
 
-BEIJING = timezone(timedelta(hours=8), "Beijing")
 """All times in CMPP are Beijing local times; China has had no summer time since 1991."""
 
 _WIDTHS = (4, 5, 5, 6, 6, 22, 16)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from service.protocols.cmpp.digest import BEIJING
 from service.protocols.cmpp.packet import read_text, repeated_text, write_text
 from service.protocols.cmpp.version import V20, V30
+from service.protocols.times import BEIJING
 
 NUMBER_OCTETS_20 = V20.terminal_octets
 NUMBER_OCTETS_30 = V30.terminal_octets

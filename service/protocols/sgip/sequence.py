@@ -8,12 +8,13 @@ no summer time since 1991.
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from secrets import randbits
 from typing import NamedTuple
 
+from service.protocols.times import BEIJING
+
 OCTETS = 12
-BEIJING = timezone(timedelta(hours=8), "Beijing")
 
 _RUN_BITS = 16
 

@@ -1,9 +1,9 @@
 """The times of SMGP, all of them Beijing local times; China has had no summer time since 1991."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from functools import lru_cache
 
-BEIJING = timezone(timedelta(hours=8), "Beijing")
+from service.protocols.times import BEIJING
 
 
 def login_timestamp(now: datetime) -> int:

@@ -13,8 +13,7 @@ from service.coding import udh
 from service.protocols.smpp import coding, tlv
 from service.protocols.smpp.pdu import DataSM, ShortMessage
 from service.protocols.smpp.tlv import Tag
-
-BEIJING = timezone(timedelta(hours=8), "Beijing")
+from service.protocols.times import BEIJING
 
 MOST_RELATIVE_DAYS = 99
 """The days of a relative time have two digits."""

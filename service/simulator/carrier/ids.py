@@ -10,7 +10,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from service.protocols.cmpp.digest import BEIJING, message_id
+from service.protocols.cmpp.digest import message_id
+from service.protocols.times import BEIJING
 
 
 class Scheme(NamedTuple):

@@ -36,6 +36,7 @@ from service.protocols.cmpp.status import (
 from service.protocols.cmpp.version import BY_OCTET
 from service.protocols.frame import BrokenFrame
 from service.protocols.number import to_national
+from service.protocols.times import BEIJING
 from service.simulator.carrier.receipts import MOPart, Owed
 from service.simulator.carrier.smsc import SMSC
 from service.simulator.carrier.subscriber import (
@@ -188,7 +189,7 @@ class CMPPServer(CMPPSession, Server):
         A day or a service that is not ASCII cannot be repeated in the answer, and is left out.
         """
         now = self.smsc.clock.now()
-        today = f"{now.astimezone(digest.BEIJING):%Y%m%d}"
+        today = f"{now.astimezone(BEIJING):%Y%m%d}"
         count = subscriber.used_today(now) if (pdu.time, pdu.query_type) == (today, 0) else 0
         counts = dict.fromkeys(("mt_tlmsg", "mt_tlusr", "mt_scs"), count)
         others = dict.fromkeys(("mt_wt", "mt_fl", "mo_scs", "mo_wt", "mo_fl"), 0)

@@ -16,9 +16,9 @@ from tocsin_client.ctl.command import parser
 from tocsin_client.ctl.screen import LANGUAGE, cell, padded, speaks_chinese, width
 
 from service.audience.imports.loading import run_import
-from service.campaigns.calendar.hours import BEIJING
 from service.campaigns.calendar.schedule import Schedule
 from service.campaigns.plans.missed import record_missed
+from service.clock import CHINA
 from service.storage.postgres import transaction
 from tests.architecture.tree import ROOT
 from tests.factories import TEXT, make_scheduled, phone
@@ -164,8 +164,8 @@ async def test_a_resume_says_what_is_sent_in_place_of_what_it_missed(
     plan = str(campaign.id)
     await shell("campaigns", "pause", plan)
     api.clock.at = now + timedelta(days=1, hours=1, minutes=3)
-    first = f"{(now + timedelta(hours=1)).astimezone(BEIJING):%Y-%m-%d %H:%M}"
-    second = f"{(now + timedelta(days=1, hours=1)).astimezone(BEIJING):%Y-%m-%d %H:%M}"
+    first = f"{(now + timedelta(hours=1)).astimezone(CHINA):%Y-%m-%d %H:%M}"
+    second = f"{(now + timedelta(days=1, hours=1)).astimezone(CHINA):%Y-%m-%d %H:%M}"
     assert (await shell("campaigns", "resume", plan)).code == 1
     resumed = await shell("--lang", "zh", "campaigns", "resume", plan, "--missed", "run")
     assert resumed.out.splitlines()[-3:] == [

@@ -6,7 +6,7 @@ import pytest
 
 from service.campaigns.calendar.fires import fires
 from service.campaigns.calendar.holidays import CalendarChanges, Holidays, check_changes
-from service.campaigns.calendar.hours import BEIJING, County
+from service.campaigns.calendar.hours import County
 from service.campaigns.calendar.schedule import Schedule, check
 from service.campaigns.county.festivals import (
     FESTIVALS,
@@ -17,6 +17,7 @@ from service.campaigns.county.festivals import (
     period_around,
     schedule_around,
 )
+from service.clock import CHINA
 from service.errors import Invalid
 from service.messages.template import load_library, unfilled_problem
 
@@ -70,11 +71,11 @@ def test_every_year_has_its_festivals_in_order_as_far_as_they_are_known() -> Non
 
 
 def _around(name: str, days: list[int], **more: str) -> list[str]:
-    plan = schedule_around(find_festival(name, 2027, CALENDAR), days, time(9, 30), BEIJING, **more)
+    plan = schedule_around(find_festival(name, 2027, CALENDAR), days, time(9, 30), CHINA, **more)
     check(plan)
     assert Schedule.from_json(plan.as_json()) == plan
     found = fires(plan, plan.terms("public_interest"), County())
-    return [f"{fire.at.astimezone(BEIJING):%m-%d %H:%M}" for fire in found if not fire.skipped]
+    return [f"{fire.at.astimezone(CHINA):%m-%d %H:%M}" for fire in found if not fire.skipped]
 
 
 @pytest.mark.parametrize(
@@ -100,10 +101,10 @@ def test_days_around_a_festival(
 def test_the_plan_for_returnees_is_three_texts_from_twenty_days_before_to_fifteen_after() -> None:
     preset = find_preset("returnees")
     festival = find_festival(preset.festival, 2027, CALENDAR)
-    start, end = period_around(festival, preset.first, preset.last, BEIJING)
+    start, end = period_around(festival, preset.first, preset.last, CHINA)
     assert (start, end) == (
-        datetime(2027, 1, 17, tzinfo=BEIJING),
-        datetime(2027, 2, 22, tzinfo=BEIJING),
+        datetime(2027, 1, 17, tzinfo=CHINA),
+        datetime(2027, 2, 22, tzinfo=CHINA),
     )
     assert len(preset.days) == 3
 
@@ -146,7 +147,7 @@ def test_each_text_of_a_preset_has_a_second_wording() -> None:
     ],
 )
 def test_dates_that_make_no_sense_are_refused(changes: dict[str, object], field: str) -> None:
-    start = datetime(2027, 1, 10, 1, tzinfo=BEIJING)  # the 9th in UTC
+    start = datetime(2027, 1, 10, 1, tzinfo=CHINA)  # the 9th in UTC
     plan = Schedule(**{"kind": "recurring", "start_at": start} | changes)  # type: ignore[arg-type]
     with pytest.raises(Invalid) as refused:
         check(plan)

@@ -37,8 +37,9 @@ from service.protocols.sgip.pdu import (
     UserRptResp,
     encode,
 )
-from service.protocols.sgip.sequence import BEIJING, read, reference, time_field
+from service.protocols.sgip.sequence import read, reference, time_field
 from service.protocols.sgip.session import NOT_SERVED, USER_CHANGED
+from service.protocols.times import BEIJING
 from tests.harness.session import PATIENCE_SECONDS, carrier
 from tests.harness.sgip import (
     CLOCK,

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from service.protocols.smpp.pdu import DataSM, DeliverSM, decode, encode
 from service.protocols.smpp.report import (
-    BEIJING,
     IdForm,
     Report,
     is_report,
@@ -21,6 +20,7 @@ from service.protocols.smpp.report import (
     write_report,
 )
 from service.protocols.smpp.tlv import TLV, Tag
+from service.protocols.times import BEIJING
 from tests.harness.vectors import load
 
 VECTORS = {vector["id"]: vector for vector in load("smpp", "smpp34")}
